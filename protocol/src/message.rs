@@ -1,0 +1,280 @@
+//! One IRC message: parsed from a line, written to a line (Modern IRC Client Protocol; IRCv3 message-tags).
+
+use std::fmt::{self, Write as _};
+
+/// The most parameters one message carries; what follows belongs to the last.
+pub const MAX_PARAMS: usize = 15;
+
+/// One IRC message, owned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// The tags, in the order they came.
+    pub tags: Tags,
+    /// Who it comes from, without the leading colon: a server's name or `nick!user@host`.
+    pub source: Option<String>,
+    /// The command in capitals, or a three-digit numeric.
+    pub command: String,
+    /// The parameters; the last may hold spaces or be empty.
+    pub params: Vec<String>,
+}
+
+/// Message tags with unescaped values, in the order they came; of a repeated key the last one counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags(Vec<(String, String)>);
+
+/// Why a line is not a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// Nothing but spaces, tags or a source.
+    #[error("the line holds no command")]
+    NoCommand,
+    /// A command is letters only, or three digits.
+    #[error("the command is not a word of letters or a three-digit number")]
+    BadCommand,
+    /// NUL, CR and LF cannot stand inside a message.
+    #[error("the line holds a NUL, CR or LF")]
+    BadByte,
+}
+
+impl Message {
+    /// A message without source or tags.
+    pub fn new<P: Into<String>>(command: &str, params: impl IntoIterator<Item = P>) -> Self {
+        Self {
+            command: command.to_owned(),
+            params: params.into_iter().map(Into::into).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// The same message with `source`.
+    #[must_use]
+    pub fn from_source(mut self, source: impl Into<String>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Reads one line, without its line end.
+    pub fn parse(line: &str) -> Result<Self, ParseError> {
+        if line.bytes().any(|byte| matches!(byte, 0 | b'\r' | b'\n')) {
+            return Err(ParseError::BadByte);
+        }
+        let mut rest = line.trim_start_matches(' ');
+        let mut message = Self::default();
+        if let Some(tagged) = rest.strip_prefix('@') {
+            let (tags, after) = split_word(tagged);
+            message.tags = Tags::parse(tags);
+            rest = after;
+        }
+        if let Some(sourced) = rest.strip_prefix(':') {
+            let (source, after) = split_word(sourced);
+            message.source = Some(source.to_owned());
+            rest = after;
+        }
+        let (command, mut rest) = split_word(rest);
+        if command.is_empty() {
+            return Err(ParseError::NoCommand);
+        }
+        let word = command.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let numeric = command.len() == 3 && command.bytes().all(|byte| byte.is_ascii_digit());
+        if !word && !numeric {
+            return Err(ParseError::BadCommand);
+        }
+        message.command = command.to_ascii_uppercase();
+        while !rest.is_empty() {
+            if let Some(trailing) = rest.strip_prefix(':') {
+                message.params.push(trailing.to_owned());
+                break;
+            }
+            if message.params.len() == MAX_PARAMS - 1 {
+                message.params.push(rest.to_owned());
+                break;
+            }
+            let (param, after) = split_word(rest);
+            message.params.push(param.to_owned());
+            rest = after;
+        }
+        Ok(message)
+    }
+
+    /// The parameter at `index`, if there is one.
+    pub fn param(&self, index: usize) -> Option<&str> {
+        self.params.get(index).map(String::as_str)
+    }
+
+    /// The nick part of the source: all before `!` and `@`.
+    pub fn source_nick(&self) -> Option<&str> {
+        self.source.as_deref().map(|source| source.split(['!', '@']).next().unwrap_or(source))
+    }
+}
+
+/// Writes the line without its line end. The last parameter gets a colon whenever it needs one.
+impl fmt::Display for Message {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.tags.is_empty() {
+            write!(out, "@{} ", self.tags)?;
+        }
+        if let Some(source) = &self.source {
+            write!(out, ":{source} ")?;
+        }
+        out.write_str(&self.command)?;
+        for (index, param) in self.params.iter().enumerate() {
+            out.write_char(' ')?;
+            let last = index + 1 == self.params.len();
+            if last && (param.is_empty() || param.starts_with(':') || param.contains(' ')) {
+                out.write_char(':')?;
+            }
+            out.write_str(param)?;
+        }
+        Ok(())
+    }
+}
+
+impl Tags {
+    /// Reads the tags of a message, without the leading `@`. Bad ones are left out, as the specification asks.
+    pub fn parse(text: &str) -> Self {
+        let mut tags = Self::default();
+        for item in text.split(';').filter(|item| !item.is_empty()) {
+            let (key, value) = item.split_once('=').unwrap_or((item, ""));
+            if is_key(key) {
+                tags.set(key, unescape(value));
+            }
+        }
+        tags
+    }
+
+    /// The value of `key`; a tag without a value has the empty one.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+
+    /// Sets `key`, replacing an earlier value.
+    pub fn set(&mut self, key: &str, value: impl Into<String>) {
+        match self.0.iter_mut().find(|(name, _)| name == key) {
+            Some((_, old)) => *old = value.into(),
+            None => self.0.push((key.to_owned(), value.into())),
+        }
+    }
+
+    /// Key and value of each tag, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The client-only tags (`+typing`, …): the ones that clients pass to one another.
+    #[must_use]
+    pub fn client_only(&self) -> Self {
+        Self(self.0.iter().filter(|(key, _)| key.starts_with('+')).cloned().collect())
+    }
+
+    /// No tags at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Writes the tags with escaped values, without the leading `@`.
+impl fmt::Display for Tags {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (key, value)) in self.0.iter().enumerate() {
+            if index > 0 {
+                out.write_char(';')?;
+            }
+            out.write_str(key)?;
+            if !value.is_empty() {
+                out.write_char('=')?;
+                write_escaped(out, value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn split_word(text: &str) -> (&str, &str) {
+    match text.split_once(' ') {
+        Some((word, rest)) => (word, rest.trim_start_matches(' ')),
+        None => (text, ""),
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    let name = key.strip_prefix('+').unwrap_or(key);
+    !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'/' | b'.' | b'_'))
+}
+
+fn unescape(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    let mut chars = value.chars();
+    while let Some(char) = chars.next() {
+        if char != '\\' {
+            text.push(char);
+            continue;
+        }
+        match chars.next() {
+            Some(':') => text.push(';'),
+            Some('s') => text.push(' '),
+            Some('r') => text.push('\r'),
+            Some('n') => text.push('\n'),
+            Some(other) => text.push(other),
+            None => {}
+        }
+    }
+    text
+}
+
+fn write_escaped(out: &mut impl fmt::Write, value: &str) -> fmt::Result {
+    for char in value.chars() {
+        match char {
+            ';' => out.write_str("\\:")?,
+            ' ' => out.write_str("\\s")?,
+            '\\' => out.write_str("\\\\")?,
+            '\r' => out.write_str("\\r")?,
+            '\n' => out.write_str("\\n")?,
+            other => out.write_char(other)?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_tags_source_and_a_trailing_parameter() {
+        let message =
+            Message::parse("@+typing=active;time=now\\s\\:\\\\ :alice!a@host  privmsg   #lobby :hi  there ")
+                .unwrap();
+        assert_eq!(message.tags.get("time"), Some("now ;\\"));
+        assert_eq!(message.tags.client_only().iter().collect::<Vec<_>>(), [("+typing", "active")]);
+        assert_eq!(message.source_nick(), Some("alice"));
+        assert_eq!(message.command, "PRIVMSG");
+        assert_eq!(message.params, ["#lobby", "hi  there "]);
+    }
+
+    #[test]
+    fn the_fifteenth_parameter_takes_the_rest() {
+        let message = Message::parse("X 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17").unwrap();
+        assert_eq!(message.params.len(), MAX_PARAMS);
+        assert_eq!(message.params[14], "15 16 17");
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_message() {
+        assert_eq!(Message::parse(""), Err(ParseError::NoCommand));
+        assert_eq!(Message::parse("   "), Err(ParseError::NoCommand));
+        assert_eq!(Message::parse("@a=b"), Err(ParseError::NoCommand));
+        assert_eq!(Message::parse(":alice"), Err(ParseError::NoCommand));
+        assert_eq!(Message::parse("GET/ now"), Err(ParseError::BadCommand));
+        assert_eq!(Message::parse("PING a\0b"), Err(ParseError::BadByte));
+    }
+
+    #[test]
+    fn what_is_written_reads_back_the_same() {
+        let mut message = Message::new("PRIVMSG", ["#lobby", ":) two words"]).from_source("bob!b@host");
+        message.tags.set("msgid", "a;b c\\d");
+        assert_eq!(Message::parse(&message.to_string()).unwrap(), message);
+        let empty = Message::new("TOPIC", ["#lobby", ""]);
+        assert_eq!(empty.to_string(), "TOPIC #lobby :");
+    }
+}

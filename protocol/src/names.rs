@@ -1,0 +1,270 @@
+//! The names people choose (nicks, accounts, channels, emails), checked once and compared by their folded form.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use precis_profiles::UsernameCaseMapped;
+use precis_profiles::precis_core::profile::Profile as _;
+use serde::{Deserialize, Serialize};
+
+/// The most bytes a nick or account name takes.
+pub const MAX_NICK: usize = 32;
+/// The most bytes a channel name takes, its `#` included.
+pub const MAX_CHANNEL: usize = 64;
+/// The most bytes an email address takes (RFC 5321 §4.5.3.1.3).
+pub const MAX_EMAIL: usize = 254;
+
+/// Why a name cannot be taken. The texts are for the person who chose it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing there.
+    #[error("the name is empty")]
+    Empty,
+    /// More bytes than the bound of its kind.
+    #[error("the name is longer than {0} bytes")]
+    TooLong(usize),
+    /// A first character that the protocol gives another meaning.
+    #[error("a name cannot begin with that character")]
+    BadStart,
+    /// A character that the protocol or PRECIS (RFC 8265) does not allow.
+    #[error("the name holds a character that is not allowed")]
+    BadCharacter,
+    /// Channels begin with `#`.
+    #[error("a channel's name begins with #")]
+    NotAChannel,
+    /// Not of the form `local@domain`.
+    #[error("that is not an email address")]
+    NotAnEmail,
+}
+
+/// A name as its owner writes it, with the form by which it is compared.
+#[derive(Clone)]
+struct Name {
+    text: Arc<str>,
+    folded: Arc<str>,
+}
+
+impl Name {
+    fn new(text: &str, folded: String) -> Self {
+        let text: Arc<str> = text.into();
+        let folded = if *text == *folded { Arc::clone(&text) } else { folded.into() };
+        Self { text, folded }
+    }
+}
+
+macro_rules! name_type {
+    ($name:ident, $doc:literal, $parse:path) => {
+        #[doc = $doc]
+        ///
+        /// Equality, order and hashing look at the folded form only.
+        #[derive(Clone, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Name);
+
+        impl $name {
+            /// Checks `text` and folds it.
+            pub fn parse(text: &str) -> Result<Self, NameError> {
+                $parse(text).map(Self)
+            }
+
+            /// As its owner writes it.
+            pub fn as_str(&self) -> &str {
+                &self.0.text
+            }
+
+            /// As it is compared.
+            pub fn folded(&self) -> &str {
+                &self.0.folded
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.0.folded == other.0.folded
+            }
+        }
+        impl Eq for $name {}
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+                self.0.folded.cmp(&other.0.folded)
+            }
+        }
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.0.folded.hash(state);
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(&self.0.text)
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(out, "{:?}", &*self.0.text)
+            }
+        }
+        impl std::str::FromStr for $name {
+            type Err = NameError;
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                Self::parse(text)
+            }
+        }
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+            fn try_from(text: String) -> Result<Self, NameError> {
+                Self::parse(&text)
+            }
+        }
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.as_str().to_owned()
+            }
+        }
+    };
+}
+
+name_type!(Nick, "The name a user is shown under.", parse_nick);
+name_type!(AccountName, "The name of an account; a valid nick as well.", parse_nick);
+name_type!(ChannelName, "A channel's name, with its `#`.", parse_channel);
+name_type!(Email, "An email address; folded, its domain is in ASCII and all letters are small.", parse_email);
+
+impl Nick {
+    /// What the name looks like: two names of the same skeleton could pose as one another (UTS #39 §4).
+    pub fn skeleton(&self) -> String {
+        skeleton(self.as_str())
+    }
+}
+
+impl AccountName {
+    /// What the name looks like: two names of the same skeleton could pose as one another (UTS #39 §4).
+    pub fn skeleton(&self) -> String {
+        skeleton(self.as_str())
+    }
+
+    /// The nick its owner is shown under.
+    pub fn to_nick(&self) -> Nick {
+        Nick(self.0.clone())
+    }
+}
+
+fn parse_nick(text: &str) -> Result<Name, NameError> {
+    let first = text.chars().next().ok_or(NameError::Empty)?;
+    if text.len() > MAX_NICK {
+        return Err(NameError::TooLong(MAX_NICK));
+    }
+    if first.is_ascii_digit() || "$:#&~@%+-".contains(first) {
+        return Err(NameError::BadStart);
+    }
+    if text.contains([' ', ',', '*', '?', '!', '@', '.', ':', '/', '#', '"', '<', '>']) {
+        return Err(NameError::BadCharacter);
+    }
+    Ok(Name::new(text, fold(text)?))
+}
+
+fn parse_channel(text: &str) -> Result<Name, NameError> {
+    let rest = text.strip_prefix('#').ok_or(NameError::NotAChannel)?;
+    if text.len() > MAX_CHANNEL {
+        return Err(NameError::TooLong(MAX_CHANNEL));
+    }
+    if rest.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if rest.contains([' ', ',', ':', '*', '?']) {
+        return Err(NameError::BadCharacter);
+    }
+    Ok(Name::new(text, format!("#{}", fold(rest)?)))
+}
+
+fn parse_email(text: &str) -> Result<Name, NameError> {
+    if text.len() > MAX_EMAIL {
+        return Err(NameError::TooLong(MAX_EMAIL));
+    }
+    let (local, domain) = text.rsplit_once('@').ok_or(NameError::NotAnEmail)?;
+    let local_ok = !local.is_empty()
+        && local.len() <= 64
+        && !local.starts_with('.')
+        && !local.ends_with('.')
+        && !local.contains("..")
+        && local.chars().all(|char| char.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(char));
+    let domain = idna::domain_to_ascii_strict(domain).map_err(|_| NameError::NotAnEmail)?;
+    if !local_ok || domain.is_empty() || domain.split('.').any(str::is_empty) {
+        return Err(NameError::NotAnEmail);
+    }
+    Ok(Name::new(text, format!("{}@{domain}", local.to_lowercase())))
+}
+
+/// PRECIS `UsernameCaseMapped` (RFC 8265 §3.3), with the short way for ASCII.
+fn fold(text: &str) -> Result<String, NameError> {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    UsernameCaseMapped::new()
+        .enforce(text)
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| NameError::BadCharacter)
+}
+
+/// `m` is left alone: the table takes it for `rn`, and no one mistakes `modern` for `modem`.
+fn skeleton(text: &str) -> String {
+    let looks: String = text
+        .split_inclusive('m')
+        .flat_map(|part| {
+            let (body, end) = part.strip_suffix('m').map_or((part, ""), |body| (body, "m"));
+            unicode_security::confusable_detection::skeleton(body).chain(end.chars())
+        })
+        .collect();
+    looks.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letter_case_makes_no_other_name() {
+        assert_eq!(Nick::parse("Alice").unwrap(), Nick::parse("aLICE").unwrap());
+        assert_eq!(Nick::parse("Ärger").unwrap(), Nick::parse("ärger").unwrap());
+        assert_eq!(ChannelName::parse("#Lobby").unwrap().folded(), "#lobby");
+        assert_eq!(Nick::parse("Alice").unwrap().as_str(), "Alice");
+    }
+
+    #[test]
+    fn look_alikes_share_a_skeleton() {
+        let look = |text: &str| Nick::parse(text).unwrap().skeleton();
+        assert_eq!(look("alice"), look("\u{430}lice"), "cyrillic a");
+        assert_eq!(look("alice"), look("a1ice"));
+        assert_eq!(look("bob"), look("b0b"));
+        assert_ne!(look("modern"), look("modem"));
+        assert_ne!(look("alice"), look("alina"));
+    }
+
+    #[test]
+    fn refuses_names_that_break_the_protocol() {
+        for bad in
+            ["", "a b", "a,b", "#a", "@a", "a!b", "a@b", "1a", "-a", "a.b", ":a", "a\u{7}", "a\u{200b}b"]
+        {
+            assert!(Nick::parse(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(Nick::parse(&"a".repeat(33)), Err(NameError::TooLong(MAX_NICK)));
+        for bad in ["", "lobby", "#", "#a b", "#a,b", "#a\u{7}b"] {
+            assert!(ChannelName::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn emails_are_compared_without_letter_case() {
+        let email = Email::parse("Bob.Smith@Example.ORG").unwrap();
+        assert_eq!(email, Email::parse("bob.smith@example.org").unwrap());
+        assert_eq!(Email::parse("a@bücher.example").unwrap().folded(), "a@xn--bcher-kva.example");
+        for bad in ["", "a", "@b.c", "a@", "a b@c.d", "a@b..c", "a@b c", "a\r\n@b.c", "<a@b.c>"] {
+            assert!(Email::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

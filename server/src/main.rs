@@ -1,0 +1,14 @@
+//! `rookeryd`, the Rookery chat server: chat on one TLS port, the control plane on another.
+
+mod accounts;
+mod certificates;
+mod chat;
+mod config;
+mod connection;
+mod control;
+mod journal;
+mod mail;
+mod record;
+mod store;
+
+fn main() {}

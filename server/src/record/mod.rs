@@ -1,0 +1,141 @@
+//! The things that are kept, as plain data: accounts, credentials, bans, messages, admins, the audit trail.
+
+mod ban;
+
+use jiff::Timestamp;
+use rookery_protocol::{AccountName, ChannelName, Email, Nick};
+
+pub use ban::{BadTarget, Ban, BanId, BanTarget, NewBan};
+
+/// An account's number in the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountId(pub i64);
+
+/// A name and a verified email.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub id: AccountId,
+    pub name: AccountName,
+    pub email: Email,
+    /// Argon2id in PHC form; none where only devices, certificates or mailed codes open it.
+    pub password_hash: Option<String>,
+    pub created_at: Timestamp,
+    /// Whether it was ever welcomed.
+    pub greeted: bool,
+}
+
+/// An account to be made.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    pub name: AccountName,
+    pub email: Email,
+    pub password_hash: Option<String>,
+    pub created_at: Timestamp,
+    pub greeted: bool,
+}
+
+/// Why an account cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Another has the name, or one that looks the same.
+    Name,
+    /// Another has the email.
+    Email,
+}
+
+/// A credential's number in the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CredentialId(pub i64);
+
+/// What opens an account besides its password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// A device credential; kept as its SHA-256.
+    Device,
+    /// A client certificate, by its SHA-256 fingerprint.
+    Certificate,
+}
+
+/// A credential of an account.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    pub id: CredentialId,
+    pub kind: CredentialKind,
+    pub hash: [u8; 32],
+    pub created_at: Timestamp,
+    pub used_at: Option<Timestamp>,
+}
+
+/// A message as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryEntry {
+    /// Unlike any other, also over restarts.
+    pub msgid: String,
+    pub at: Timestamp,
+    pub place: Place,
+    /// `nick!user@host` at the time.
+    pub source: String,
+    pub account: Option<AccountName>,
+    /// `PRIVMSG` or `NOTICE`.
+    pub command: String,
+    pub text: String,
+    /// Client-only tags, escaped as on the wire; empty when there are none.
+    pub tags: String,
+}
+
+/// Where a message was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    Channel(ChannelName),
+    /// Between two users.
+    Direct {
+        from: Nick,
+        to: Nick,
+    },
+}
+
+/// An operator of the control plane.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    pub name: String,
+    pub email: Email,
+    /// Argon2id in PHC form.
+    pub password_hash: String,
+    pub created_at: Timestamp,
+}
+
+/// Whether an act was let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Allowed,
+    Refused,
+}
+
+/// An entry to be added to the audit trail.
+#[derive(Clone, Debug)]
+pub struct NewAudit {
+    pub at: Timestamp,
+    /// The admin's name as given; empty where nobody is signed in.
+    pub actor: String,
+    /// IP address and port, or `local` for `rookeryd admin`.
+    pub origin: String,
+    /// The control-plane session, by a short public name; never the token.
+    pub session: String,
+    /// `login`, `verify`, `kick`, `ban`, …
+    pub act: String,
+    pub target: String,
+    pub outcome: Outcome,
+    /// The reason of the act, or why it was refused.
+    pub detail: String,
+}
+
+/// An entry of the audit trail.
+#[derive(Clone, Debug)]
+pub struct AuditEntry {
+    pub id: i64,
+    pub entry: NewAudit,
+    /// The hash of the entry before; zeros for the first.
+    pub previous: [u8; 32],
+    /// SHA-256 over `previous` and this entry.
+    pub hash: [u8; 32],
+}

@@ -1,0 +1,85 @@
+//! What is durable: accounts, credentials, bans, history, admins and the audit trail. One trait, SQLite behind it.
+
+use jiff::Timestamp;
+use rookery_protocol::{AccountName, Email};
+
+use crate::record::{
+    Account, AccountId, Admin, AuditEntry, Ban, BanId, Credential, CredentialId, CredentialKind,
+    HistoryEntry, NewAccount, NewAudit, NewBan, Taken,
+};
+
+/// Why the record could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the database says: {0}")]
+    Database(#[from] rusqlite::Error),
+    #[error("the database is of version {found}, made by a newer rookeryd; this one knows up to {known}")]
+    TooNew { found: i64, known: i64 },
+    #[error("the record holds something unreadable: {0}")]
+    Corrupt(String),
+    #[error("the store has stopped")]
+    Stopped,
+}
+
+/// A `Result` of the store.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// The record. Whoever has it inside a job has a transaction around it: all of the job is kept, or nothing.
+pub trait Store {
+    fn account(&self, id: AccountId) -> Result<Option<Account>>;
+    fn account_by_name(&self, name: &AccountName) -> Result<Option<Account>>;
+    fn account_by_email(&self, email: &Email) -> Result<Option<Account>>;
+    /// The owner of the client certificate with that SHA-256 fingerprint.
+    fn account_by_certificate(&self, fingerprint: &[u8; 32]) -> Result<Option<Account>>;
+    /// Whether an account has that name or one that looks the same.
+    fn is_name_taken(&self, name: &AccountName) -> Result<bool>;
+    /// By name.
+    fn accounts(&self) -> Result<Vec<Account>>;
+    fn create_account(&mut self, account: &NewAccount) -> Result<std::result::Result<Account, Taken>>;
+    fn set_password(&mut self, id: AccountId, password_hash: &str) -> Result<()>;
+    /// The account has been welcomed; it is not new any more.
+    fn set_greeted(&mut self, id: AccountId) -> Result<()>;
+
+    /// Oldest first.
+    fn credentials(&self, account: AccountId) -> Result<Vec<Credential>>;
+    fn add_credential(
+        &mut self,
+        account: AccountId,
+        kind: CredentialKind,
+        hash: &[u8; 32],
+        at: Timestamp,
+    ) -> Result<CredentialId>;
+    /// False if the account has none of that number.
+    fn remove_credential(&mut self, account: AccountId, id: CredentialId) -> Result<bool>;
+    fn set_credential_used(&mut self, id: CredentialId, at: Timestamp) -> Result<()>;
+
+    /// The bans that hold at `now`, newest first.
+    fn bans(&self, now: Timestamp) -> Result<Vec<Ban>>;
+    /// A ban of a target that has one already replaces it.
+    fn add_ban(&mut self, ban: &NewBan) -> Result<Ban>;
+    /// None if there is no ban of that number.
+    fn remove_ban(&mut self, id: BanId) -> Result<Option<Ban>>;
+
+    fn append_history(&mut self, entries: &[HistoryEntry]) -> Result<()>;
+    /// Takes away what is older; at most `limit` messages at once. Gives how many went.
+    fn expire_history(&mut self, before: Timestamp, limit: usize) -> Result<usize>;
+
+    fn admin(&self, name: &str) -> Result<Option<Admin>>;
+    /// By name.
+    fn admins(&self) -> Result<Vec<Admin>>;
+    /// False if there is one of that name (letter case aside).
+    fn add_admin(&mut self, name: &str, email: &Email, password_hash: &str, at: Timestamp) -> Result<bool>;
+    /// False if there is none of that name.
+    fn remove_admin(&mut self, name: &str) -> Result<bool>;
+    /// False if there is none of that name.
+    fn set_admin_password(&mut self, name: &str, password_hash: &str) -> Result<bool>;
+
+    /// Chains the entry to the one before.
+    fn append_audit(&mut self, entry: &NewAudit) -> Result<AuditEntry>;
+    /// The newest `limit` entries, oldest first.
+    fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>>;
+
+    /// What was last written to the CSV window of that name.
+    fn window(&self, name: &str) -> Result<Option<String>>;
+    fn set_window(&mut self, name: &str, content: &str) -> Result<()>;
+}
