@@ -299,3 +299,20 @@ impl Default for Log {
 fn valid<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().expect("a built-in default is valid")
 }
+
+/// The config in force; a reload puts another in its place.
+#[derive(Clone, Debug)]
+pub struct LiveConfig(tokio::sync::watch::Receiver<std::sync::Arc<Config>>);
+
+impl LiveConfig {
+    /// The first config, and the place to put the next.
+    pub fn new(config: Config) -> (tokio::sync::watch::Sender<std::sync::Arc<Config>>, Self) {
+        let (sender, receiver) = tokio::sync::watch::channel(std::sync::Arc::new(config));
+        (sender, Self(receiver))
+    }
+
+    /// The config as of now.
+    pub fn get(&self) -> std::sync::Arc<Config> {
+        std::sync::Arc::clone(&self.0.borrow())
+    }
+}

@@ -6,9 +6,12 @@ mod chat;
 mod config;
 mod connection;
 mod control;
+mod inlet;
 mod journal;
 mod mail;
 mod record;
+mod sendq;
 mod store;
+mod windows;
 
 fn main() {}

@@ -1,5 +1,10 @@
 //! What is durable: accounts, credentials, bans, history, admins and the audit trail. One trait, SQLite behind it.
 
+mod database;
+mod sqlite;
+
+pub use database::{Database, Durability};
+
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email};
 
