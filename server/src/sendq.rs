@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use bytes::Bytes;
 
@@ -26,23 +26,12 @@ struct Inside {
 
 /// Whether more is to come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+pub enum State {
     #[default]
     Open,
     /// What is inside is sent, then the connection closes.
     Ending,
     /// The bound was passed: the connection closes at once.
-    Overflowed,
-}
-
-/// What the connection finds.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Drained {
-    /// Lines to send, in order.
-    Lines(VecDeque<Bytes>),
-    /// All was taken and nothing will follow.
-    Ended,
-    /// The reader was too slow.
     Overflowed,
 }
 
@@ -76,6 +65,14 @@ impl Sendq {
         }
     }
 
+    /// Adds lines of the connection's own and wakes it.
+    pub fn push_all(&self, lines: impl IntoIterator<Item = Bytes>) {
+        for line in lines {
+            self.push(line);
+        }
+        self.wake();
+    }
+
     /// Wakes the connection, if it waits.
     pub fn wake(&self) {
         let waker = self.lock().reader.take();
@@ -84,23 +81,15 @@ impl Sendq {
         }
     }
 
-    /// Takes all lines; waits if there are none.
-    pub fn poll_drain(&self, context: &mut Context<'_>) -> Poll<Drained> {
+    /// Takes all lines, if there is `room` for them, and leaves a waker for what comes later.
+    pub fn poll(&self, context: &mut Context<'_>, room: bool) -> (State, VecDeque<Bytes>) {
         let mut inside = self.lock();
-        if inside.state == State::Overflowed {
-            return Poll::Ready(Drained::Overflowed);
-        }
-        if !inside.lines.is_empty() {
-            return Poll::Ready(Drained::Lines(std::mem::take(&mut inside.lines)));
-        }
-        if inside.state == State::Ending {
-            return Poll::Ready(Drained::Ended);
-        }
         match &mut inside.reader {
             Some(waker) => waker.clone_from(context.waker()),
             none => *none = Some(context.waker().clone()),
         }
-        Poll::Pending
+        let lines = if room { std::mem::take(&mut inside.lines) } else { VecDeque::new() };
+        (inside.state, lines)
     }
 
     /// The connection has sent `bytes` of what it took.
@@ -113,13 +102,67 @@ impl Sendq {
         self.lock().bytes
     }
 
-    /// Whether the bound was passed.
-    pub fn has_overflowed(&self) -> bool {
-        self.lock().state == State::Overflowed
-    }
-
     fn lock(&self) -> MutexGuard<'_, Inside> {
         // No code inside can panic half-way.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn poll(sendq: &Sendq) -> (State, Vec<Bytes>) {
+        let (state, lines) = sendq.poll(&mut Context::from_waker(Waker::noop()), true);
+        (state, lines.into())
+    }
+
+    #[test]
+    fn lines_come_out_in_order_and_once() {
+        let sendq = Sendq::new(100);
+        assert!(sendq.push(Bytes::from_static(b"a")), "the first has to wake the reader");
+        assert!(!sendq.push(Bytes::from_static(b"b")), "the next need not");
+        assert_eq!(poll(&sendq), (State::Open, vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")]));
+        assert_eq!(poll(&sendq), (State::Open, vec![]));
+        assert!(sendq.push(Bytes::from_static(b"c")), "the reader may wait again");
+    }
+
+    #[test]
+    fn what_was_taken_and_not_sent_counts_against_the_bound() {
+        let sendq = Sendq::new(10);
+        sendq.push(Bytes::from_static(b"12345678"));
+        poll(&sendq);
+        sendq.push(Bytes::from_static(b"123"));
+        assert_eq!(poll(&sendq), (State::Overflowed, vec![]));
+    }
+
+    #[test]
+    fn what_was_sent_makes_room() {
+        let sendq = Sendq::new(10);
+        for _ in 0..5 {
+            sendq.push(Bytes::from_static(b"12345678"));
+            assert_eq!(poll(&sendq).0, State::Open);
+            sendq.sent(8);
+        }
+        assert_eq!(sendq.len(), 0);
+    }
+
+    #[test]
+    fn an_ended_one_gives_what_it_holds_and_takes_no_more() {
+        let sendq = Sendq::new(0);
+        sendq.push(Bytes::from_static(b"last"));
+        sendq.end();
+        assert!(!sendq.push(Bytes::from_static(b"too late")));
+        assert_eq!(poll(&sendq), (State::Ending, vec![Bytes::from_static(b"last")]));
+        assert_eq!(poll(&sendq), (State::Ending, vec![]));
+    }
+
+    #[test]
+    fn without_room_nothing_is_taken() {
+        let sendq = Sendq::new(0);
+        sendq.push(Bytes::from_static(b"a"));
+        let (_, lines) = sendq.poll(&mut Context::from_waker(Waker::noop()), false);
+        assert!(lines.is_empty());
+        assert_eq!(poll(&sendq).1.len(), 1);
     }
 }

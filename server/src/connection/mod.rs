@@ -1,1 +1,10 @@
-//! .
+//! The chat port: TLS, framing, limits and the sendq's way out; bytes to messages and back.
+
+mod flood;
+mod listener;
+mod plaintext;
+mod session;
+mod wire;
+
+pub use listener::{ChatPort, Connections};
+pub use plaintext::is_tls;

@@ -1,0 +1,205 @@
+//! Accepts connections on the chat port, within limits, and brings each through its TLS handshake.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::plaintext;
+use super::session::{self, Services};
+use crate::accounts::{Accounts, Peer};
+use crate::certificates::Certificates;
+use crate::chat::event::SessionId;
+use crate::config::LiveConfig;
+use crate::inlet::Inlet;
+
+/// The chat port.
+pub struct ChatPort {
+    services: Arc<Services>,
+    certificates: Arc<Certificates>,
+    connections: Arc<Connections>,
+    next_session: AtomicU64,
+}
+
+impl ChatPort {
+    /// Ready to serve; `connections` is counted up and down as they come and go.
+    pub fn new(
+        config: LiveConfig,
+        accounts: Arc<Accounts>,
+        inlet: Inlet,
+        certificates: Arc<Certificates>,
+        connections: Arc<Connections>,
+    ) -> Self {
+        let services = Arc::new(Services { config, accounts, inlet });
+        Self { services, certificates, connections, next_session: AtomicU64::new(1) }
+    }
+
+    /// Serves until the task is dropped.
+    pub async fn serve(self, listener: TcpListener) {
+        let port = Arc::new(self);
+        loop {
+            match listener.accept().await {
+                Ok((stream, address)) => {
+                    tokio::spawn(Arc::clone(&port).welcome(stream, address));
+                }
+                Err(error) => {
+                    // Out of file descriptors, most likely: it passes when others leave.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    async fn welcome(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
+        let limits = self.services.config.get().limits.clone();
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let place = Connections::enter(
+            &self.connections,
+            address.ip(),
+            limits.connections,
+            limits.connections_per_address,
+        );
+        let Some(_place) = place else {
+            tracing::info!(%address, "refused: too many connections");
+            return;
+        };
+        let begin = Box::pin(self.begin(stream, address));
+        let begun = match limits.tls_handshake_seconds {
+            0 => begin.await,
+            seconds => match timeout(Duration::from_secs(seconds.into()), begin).await {
+                Ok(begun) => begun,
+                Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            },
+        };
+        match begun {
+            Ok(Some(tls)) => {
+                let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
+                let peer = peer(address, &tls);
+                let services = Arc::clone(&self.services);
+                session::serve(services, id, peer, tls).await;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%address, %error, "no TLS handshake"),
+        }
+    }
+
+    /// The TLS handshake; none for someone who does not speak TLS and was told so.
+    async fn begin(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+    ) -> io::Result<Option<TlsStream<TcpStream>>> {
+        stream.set_nodelay(true)?;
+        if !plaintext::is_tls(&stream).await? {
+            tracing::debug!(%address, "spoke plainly to the TLS port");
+            plaintext::answer(stream).await;
+            return Ok(None);
+        }
+        TlsAcceptor::from(self.certificates.chat_tls()).accept(stream).await.map(Some)
+    }
+}
+
+fn peer(address: SocketAddr, tls: &TlsStream<TcpStream>) -> Peer {
+    let connection = tls.get_ref().1;
+    let version = connection.protocol_version().map(|version| format!("{version:?}").replace('_', "."));
+    let group = connection.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name()));
+    let certificate = connection.peer_certificates().and_then(|chain| chain.first());
+    Peer {
+        address,
+        certificate: certificate.map(|certificate| Sha256::digest(certificate).into()),
+        tls: [version, group].into_iter().flatten().collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// Who is connected, in whatever state, by address.
+#[derive(Debug, Default)]
+pub struct Connections {
+    inside: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// A connection's place; free again when dropped.
+#[derive(Debug)]
+pub struct ConnectionPlace {
+    connections: Arc<Connections>,
+    address: IpAddr,
+}
+
+impl Connections {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.lock().all
+    }
+
+    /// A place for one more, unless a limit (0: none) is reached.
+    pub fn enter(
+        this: &Arc<Self>,
+        address: IpAddr,
+        limit: usize,
+        limit_per_address: usize,
+    ) -> Option<ConnectionPlace> {
+        let mut counts = this.lock();
+        let here = counts.by_address.get(&address).copied().unwrap_or(0);
+        let full = |count, limit| limit > 0 && count >= limit;
+        if full(counts.all, limit) || full(here, limit_per_address) {
+            return None;
+        }
+        counts.all += 1;
+        counts.by_address.insert(address, here + 1);
+        drop(counts);
+        Some(ConnectionPlace { connections: Arc::clone(this), address })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Counts> {
+        // No code inside can panic half-way.
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for ConnectionPlace {
+    fn drop(&mut self) {
+        let mut counts = self.connections.lock();
+        counts.all -= 1;
+        if let Some(here) = counts.by_address.get_mut(&self.address) {
+            *here -= 1;
+            if *here == 0 {
+                counts.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_hold_for_all_and_for_each_address_and_places_come_back() {
+        let connections = Arc::new(Connections::default());
+        let [one, two]: [IpAddr; 2] = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
+        let enter = |address| Connections::enter(&connections, address, 3, 2);
+        let first = enter(one).expect("there is room");
+        let _second = enter(one).expect("there is room");
+        assert!(enter(one).is_none(), "two for each address");
+        let _third = enter(two).expect("there is room");
+        assert!(enter(two).is_none(), "three in all");
+        drop(first);
+        assert!(enter(one).is_some());
+        assert_eq!(connections.count(), 2);
+        assert!(Connections::enter(&connections, one, 0, 0).is_some(), "0 is no limit");
+    }
+}

@@ -1,0 +1,248 @@
+//! One TLS connection as the session sees it: messages in, lines out, all limits kept.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf as _, Bytes};
+use rookery_protocol::framing::MAX_CLIENT_TAGS;
+use rookery_protocol::{Line, LineFramer, Message};
+use tokio::io::{AsyncRead as _, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+use tokio_rustls::server::TlsStream;
+
+use super::flood::Flood;
+use crate::chat::event::LineFault;
+use crate::sendq::{Sendq, State};
+
+/// Bytes read at once.
+const READ: usize = 4096;
+/// Lines that go into one TLS record, if they fit.
+const GATHER: usize = 64;
+/// How long a connection may take to hear its last lines.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What the client sent.
+#[derive(Debug)]
+pub enum Input {
+    Message(Message),
+    Fault(LineFault),
+}
+
+/// What the session wakes up for.
+#[derive(Debug)]
+pub enum Wake {
+    Input(Input),
+    /// The deadline has passed.
+    Deadline,
+    /// All that was to be sent is sent, and nothing follows.
+    Ended,
+    /// The connection is over; the words are for the others.
+    Broken(String),
+}
+
+/// The two directions of one connection.
+pub struct Wire {
+    tls: TlsStream<TcpStream>,
+    framer: LineFramer,
+    inputs: VecDeque<Input>,
+    sendq: Arc<Sendq>,
+    /// Taken out of the sendq, to be written.
+    writing: VecDeque<Bytes>,
+    flushed: bool,
+    flood: Flood,
+    /// Until then nothing is read: the client sends too fast.
+    held_until: Option<Instant>,
+    /// Set once the sendq is ending.
+    close_by: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+    heard_at: Instant,
+}
+
+impl Wire {
+    /// Over a connection whose TLS handshake is done.
+    pub fn new(tls: TlsStream<TcpStream>, sendq: Arc<Sendq>, flood: Flood, now: Instant) -> Self {
+        Self {
+            tls,
+            framer: LineFramer::new(MAX_CLIENT_TAGS),
+            inputs: VecDeque::new(),
+            sendq,
+            writing: VecDeque::new(),
+            flushed: true,
+            flood,
+            held_until: None,
+            close_by: None,
+            timer: Box::pin(tokio::time::sleep_until(now.into())),
+            heard_at: now,
+        }
+    }
+
+    /// When the client last sent something.
+    pub fn heard_at(&self) -> Instant {
+        self.heard_at
+    }
+
+    /// Waits for the next thing to do, and sends meanwhile. Nothing is lost when it is dropped half-way.
+    pub async fn next(&mut self, deadline: Option<Instant>) -> Wake {
+        poll_fn(|context| self.poll_next(context, deadline)).await
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>, deadline: Option<Instant>) -> Poll<Wake> {
+        let state = match self.poll_send(context) {
+            Ok(state) => state,
+            Err(error) => return Poll::Ready(Wake::Broken(format!("Write error: {}", error.kind()))),
+        };
+        let now = Instant::now();
+        match state {
+            State::Overflowed => return Poll::Ready(Wake::Broken("SendQ exceeded".to_owned())),
+            State::Ending => {
+                if self.writing.is_empty() && self.flushed {
+                    return Poll::Ready(Wake::Ended);
+                }
+                let close_by = *self.close_by.get_or_insert(now + LAST_WORDS);
+                return match self.poll_timer(context, Some(close_by), now) {
+                    Poll::Ready(()) => Poll::Ready(Wake::Broken("Connection closed".to_owned())),
+                    Poll::Pending => Poll::Pending,
+                };
+            }
+            State::Open => {}
+        }
+        if self.held_until.is_some_and(|until| until <= now) {
+            self.held_until = None;
+        }
+        if self.held_until.is_none() {
+            if self.inputs.is_empty()
+                && let Poll::Ready(result) = self.poll_receive(context, now)
+                && let Err(wake) = result
+            {
+                return Poll::Ready(wake);
+            }
+            if let Some(input) = self.inputs.pop_front() {
+                if self.inputs.is_empty() {
+                    self.inputs = VecDeque::new();
+                }
+                self.held_until = self.flood.count(now);
+                return Poll::Ready(Wake::Input(input));
+            }
+        }
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return Poll::Ready(Wake::Deadline);
+        }
+        let alarm = [deadline, self.held_until].into_iter().flatten().min();
+        if self.poll_timer(context, alarm, now).is_ready() {
+            // It lay ahead of `now` and has gone off since: look at everything again.
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    fn poll_timer(&mut self, context: &mut Context<'_>, alarm: Option<Instant>, now: Instant) -> Poll<()> {
+        let Some(alarm) = alarm else { return Poll::Pending };
+        if alarm <= now {
+            return Poll::Ready(());
+        }
+        if self.timer.deadline() != alarm.into() {
+            self.timer.as_mut().reset(alarm.into());
+        }
+        self.timer.as_mut().poll(context)
+    }
+
+    /// Sends as much as the socket takes; the sendq's state is that before anything was taken out of it last.
+    fn poll_send(&mut self, context: &mut Context<'_>) -> io::Result<State> {
+        loop {
+            let (state, lines) = self.sendq.poll(context, self.writing.is_empty());
+            if self.writing.is_empty() {
+                self.writing = lines;
+            }
+            while !self.writing.is_empty() {
+                match self.poll_write(context) {
+                    Poll::Ready(result) => result?,
+                    Poll::Pending => return Ok(state),
+                }
+            }
+            // The queue's memory is not kept while there is nothing to send.
+            self.writing = VecDeque::new();
+            if self.flushed {
+                return Ok(state);
+            }
+            match Pin::new(&mut self.tls).poll_flush(context) {
+                Poll::Ready(result) => {
+                    result?;
+                    self.flushed = true;
+                }
+                Poll::Pending => return Ok(state),
+            }
+        }
+    }
+
+    /// Writes what stands first as one TLS record.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut slices = [IoSlice::new(&[]); GATHER];
+        let mut count = 0;
+        for (slice, line) in slices.iter_mut().zip(&self.writing) {
+            *slice = IoSlice::new(line);
+            count += 1;
+        }
+        let written = ready!(Pin::new(&mut self.tls).poll_write_vectored(context, &slices[..count]))?;
+        self.flushed = false;
+        self.sendq.sent(written);
+        let mut left = written;
+        while let Some(line) = self.writing.front_mut() {
+            if left < line.len() {
+                line.advance(left);
+                break;
+            }
+            left -= line.len();
+            self.writing.pop_front();
+        }
+        if written == 0 { Poll::Ready(Err(io::ErrorKind::WriteZero.into())) } else { Poll::Ready(Ok(())) }
+    }
+
+    /// Reads once. The buffer lives on the stack: an idle connection keeps none.
+    fn poll_receive(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Result<(), Wake>> {
+        let mut space = [MaybeUninit::<u8>::uninit(); READ];
+        while self.inputs.is_empty() {
+            let mut buffer = ReadBuf::uninit(&mut space);
+            if let Err(error) = ready!(Pin::new(&mut self.tls).poll_read(context, &mut buffer)) {
+                // Many clients just close; that is no fault worth telling.
+                let plain =
+                    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset);
+                let words = if plain {
+                    "Connection closed".to_owned()
+                } else {
+                    format!("Read error: {}", error.kind())
+                };
+                return Poll::Ready(Err(Wake::Broken(words)));
+            }
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Err(Wake::Broken("Connection closed".to_owned())));
+            }
+            self.heard_at = now;
+            let inputs = &mut self.inputs;
+            self.framer.push(buffer.filled(), |line| {
+                inputs.push_back(match line {
+                    Line::Text(text) => match Message::parse(text) {
+                        Ok(message) => Input::Message(message),
+                        Err(_) => Input::Fault(LineFault::Malformed),
+                    },
+                    Line::TooLong => Input::Fault(LineFault::TooLong),
+                    Line::NotUtf8 => Input::Fault(LineFault::NotUtf8),
+                });
+            });
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Says goodbye in TLS (`close_notify`), for as long as that may take.
+    pub async fn close(mut self) {
+        let goodbye = tokio::io::AsyncWriteExt::shutdown(&mut self.tls);
+        // Whether it arrives or not, the connection is over.
+        let _ = tokio::time::timeout(LAST_WORDS, goodbye).await;
+    }
+}
