@@ -1,0 +1,174 @@
+//! A client that does as little as possible: connect, say, count.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use rookery_protocol::framing::MAX_TAGS;
+use rookery_protocol::{Line, LineFramer};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// What the talker says, 100 bytes.
+const TEXT: &str = "PRIVMSG #bench :The quick brown rook jumps over the lazy crow, and over it again, and then once more.\r\n";
+
+/// One admitted guest.
+pub struct Client {
+    stream: TlsStream<TcpStream>,
+    framer: LineFramer,
+}
+
+impl Client {
+    /// Connects and waits to be admitted.
+    pub async fn connect(address: SocketAddr, nick: String) -> Result<Self> {
+        let socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        let name = ServerName::try_from("localhost")?;
+        let stream = TlsConnector::from(tls()).connect(name, socket).await?;
+        let mut client = Self { stream, framer: LineFramer::new(MAX_TAGS) };
+        client.send(&format!("NICK {nick}\r\nUSER {nick} 0 * :bench\r\n")).await?;
+        client.wait_for(" 422 ").await?;
+        Ok(client)
+    }
+
+    /// Sends lines, with their ends.
+    pub async fn send(&mut self, lines: &str) -> Result<()> {
+        self.stream.write_all(lines.as_bytes()).await?;
+        self.stream.flush().await?;
+        Ok(())
+    }
+
+    /// Reads until a line holds `part`.
+    pub async fn wait_for(&mut self, part: &str) -> Result<()> {
+        let waiting = async {
+            while !self.read(|line| line.contains(part)).await? {}
+            anyhow::Ok(())
+        };
+        timeout(Duration::from_secs(30), waiting)
+            .await
+            .with_context(|| format!("nothing with {part:?} came"))?
+    }
+
+    /// Counts the messages that come, until the connection ends.
+    pub async fn count(mut self, heard: Arc<AtomicU64>) -> Result<()> {
+        loop {
+            let mut count = 0;
+            self.read(|line| {
+                count += u64::from(line.contains(" PRIVMSG "));
+                false
+            })
+            .await?;
+            heard.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    /// Says the same thing so many times, then stays.
+    pub async fn talk(mut self, messages: u64, rate: u32) -> Result<()> {
+        if rate == 0 {
+            for chunk in 0..messages.div_ceil(100) {
+                let count = (messages - chunk * 100).min(100);
+                self.send(&TEXT.repeat(usize::try_from(count)?)).await?;
+            }
+        } else {
+            let mut tick = interval(Duration::from_secs(1) / rate);
+            tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
+            for _ in 0..messages {
+                tick.tick().await;
+                self.send(TEXT).await?;
+            }
+        }
+        while !self.read(|_| false).await? {}
+        Ok(())
+    }
+
+    /// Reads once; true if one of the lines is what `wanted` wants.
+    async fn read(&mut self, mut wanted: impl FnMut(&str) -> bool) -> Result<bool> {
+        let mut buffer = [0; 16384];
+        let length = self.stream.read(&mut buffer).await?;
+        ensure!(length > 0, "the server closed the connection");
+        let mut found = false;
+        let mut pings = false;
+        self.framer.push(&buffer[..length], |line| {
+            if let Line::Text(text) = line {
+                pings |= text.starts_with("PING");
+                found |= wanted(text);
+            }
+        });
+        if pings {
+            self.send("PONG :bench\r\n").await?;
+        }
+        Ok(found)
+    }
+}
+
+fn tls() -> Arc<ClientConfig> {
+    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    Arc::clone(CONFIG.get_or_init(|| {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows the default versions")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyServer(provider)))
+            .with_no_client_auth();
+        Arc::new(config)
+    }))
+}
+
+/// Takes any certificate: what is measured is one's own machine.
+#[derive(Debug)]
+struct AnyServer(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyServer {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
