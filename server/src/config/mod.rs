@@ -1,5 +1,10 @@
 //! `config.toml`: every section and key, its default, and errors that name file, line and key.
 
+mod check;
+mod load;
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -7,8 +12,10 @@ use serde::Deserialize;
 
 use rookery_protocol::{ChannelName, Email};
 
+pub use load::{ConfigError, Loaded};
+
 /// The whole config. Paths are relative to the folder the server was started in.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     pub chat: Chat,
@@ -23,7 +30,7 @@ pub struct Config {
 }
 
 /// `[chat]`: the chat port and what people see first.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Chat {
     pub listen: SocketAddr,
@@ -37,7 +44,7 @@ pub struct Chat {
 }
 
 /// `[admin]`: the control plane's door.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
     pub listen: SocketAddr,
@@ -48,7 +55,7 @@ pub struct Admin {
 }
 
 /// `[tls]`: the server's certificate.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tls {
     pub certificate: PathBuf,
@@ -58,7 +65,7 @@ pub struct Tls {
 }
 
 /// `[accounts]`: who may come in.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Accounts {
     /// Whether one must be signed in; otherwise guests may come too.
@@ -80,7 +87,7 @@ pub enum MailTransport {
 }
 
 /// `[mail]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mail {
     pub transport: MailTransport,
@@ -102,7 +109,7 @@ pub enum SmtpSecurity {
 }
 
 /// `[mail.smtp]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Smtp {
     pub host: String,
@@ -117,7 +124,7 @@ pub struct Smtp {
 }
 
 /// `[data]`: where the record is kept.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Data {
     pub directory: PathBuf,
@@ -136,7 +143,7 @@ pub enum HistorySync {
 }
 
 /// `[history]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct History {
     pub enabled: bool,
@@ -146,7 +153,7 @@ pub struct History {
 }
 
 /// `[limits]`: 0 switches a limit off.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Connections to the chat port.
@@ -190,7 +197,7 @@ pub enum LogFormat {
 }
 
 /// `[log]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// `error`, `warn`, `info`, `debug` or `trace`; or a filter by module, as `info,rookeryd::mail=debug`.

@@ -1,0 +1,183 @@
+//! What a config must hold besides the types of its values.
+
+use std::path::Path;
+
+use rustls::pki_types::ServerName;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::{Config, Limits, MailTransport, Smtp, SmtpSecurity};
+
+const MINUTES_A_DAY: u32 = 24 * 60;
+const SECONDS_A_DAY: u32 = 24 * 60 * 60;
+/// A hundred years: beyond it, dates of the past would leave the calendar.
+const MAX_RETENTION_DAYS: u32 = 36_500;
+/// What greets a session has to fit.
+const MIN_SENDQ: usize = 16 * 1024;
+/// The most bytes a server name takes: it stands in every numeric.
+const MAX_SERVER_NAME: usize = 63;
+
+/// A value that cannot be.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// Dotted, as `chat.listen`.
+    pub key: &'static str,
+    pub message: String,
+}
+
+/// The first thing that cannot be, from the top of the file down.
+pub(super) fn first_fault(config: &Config) -> Option<Fault> {
+    let result = chat(config)
+        .and_then(|()| admin(config))
+        .and_then(|()| tls(config))
+        .and_then(|()| mail(config))
+        .and_then(|()| data(config))
+        .and_then(|()| limits(&config.limits))
+        .and_then(|()| log_level(&config.log.level));
+    result.err()
+}
+
+type Checked = Result<(), Fault>;
+
+fn ensure(holds: bool, key: &'static str, message: impl Into<String>) -> Checked {
+    if holds { Ok(()) } else { Err(Fault { key, message: message.into() }) }
+}
+
+fn chat(config: &Config) -> Checked {
+    let chat = &config.chat;
+    ensure(
+        is_host_name(&chat.server_name) && chat.server_name.len() <= MAX_SERVER_NAME,
+        "chat.server_name",
+        "must look like a host name, as chat.example.org, of at most 63 bytes",
+    )?;
+    ensure(
+        !chat.network.is_empty()
+            && chat.network.len() <= 64
+            && !chat.network.contains(|char: char| char.is_whitespace() || char.is_control()),
+        "chat.network",
+        "must be one word of at most 64 bytes",
+    )?;
+    ensure(
+        !chat.motd.contains(|char: char| char.is_control() && char != '\n' && char != '\t'),
+        "chat.motd",
+        "holds a control character; only line ends and tabs are allowed",
+    )
+}
+
+fn admin(config: &Config) -> Checked {
+    ensure(
+        config.admin.listen != config.chat.listen || config.admin.listen.port() == 0,
+        "admin.listen",
+        format!(
+            "is the same as chat.listen ({}); the control plane needs a port of its own",
+            config.chat.listen
+        ),
+    )?;
+    ensure(
+        (1..=MINUTES_A_DAY).contains(&config.admin.session_minutes),
+        "admin.session_minutes",
+        format!("must be between 1 and {MINUTES_A_DAY}"),
+    )?;
+    is_named(config.admin.client_ca.as_deref(), "admin.client_ca")
+}
+
+fn tls(config: &Config) -> Checked {
+    let tls = &config.tls;
+    is_named(Some(&tls.certificate), "tls.certificate")?;
+    is_named(Some(&tls.private_key), "tls.private_key")?;
+    ensure(
+        tls.certificate != tls.private_key,
+        "tls.private_key",
+        "is the same file as tls.certificate; the key needs a file of its own",
+    )?;
+    match tls.names.iter().find(|name| ServerName::try_from(name.as_str()).is_err()) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("{name:?} is neither a host name nor an IP address");
+            Err(Fault { key: "tls.names", message })
+        }
+    }
+}
+
+fn mail(config: &Config) -> Checked {
+    let mail = &config.mail;
+    is_named(Some(&mail.directory), "mail.directory")?;
+    let Smtp { host, port, security, username, password_file, ca } = &mail.smtp;
+    ensure(
+        mail.transport == MailTransport::Directory || ServerName::try_from(host.as_str()).is_ok(),
+        "mail.smtp.host",
+        "must be a host name or an IP address",
+    )?;
+    ensure(*port != Some(0), "mail.smtp.port", "must be between 1 and 65535")?;
+    is_named(password_file.as_deref(), "mail.smtp.password_file")?;
+    is_named(ca.as_deref(), "mail.smtp.ca")?;
+    ensure(
+        username.is_none() || password_file.is_some(),
+        "mail.smtp.username",
+        "needs mail.smtp.password_file beside it",
+    )?;
+    ensure(
+        password_file.is_none() || username.is_some(),
+        "mail.smtp.password_file",
+        "needs mail.smtp.username beside it",
+    )?;
+    ensure(
+        username.is_none() || *security != SmtpSecurity::None,
+        "mail.smtp.security",
+        "must be tls or starttls where there is a username: the password would travel for all to read",
+    )
+}
+
+fn data(config: &Config) -> Checked {
+    is_named(Some(&config.data.directory), "data.directory")?;
+    ensure(
+        config.history.retention_days <= MAX_RETENTION_DAYS,
+        "history.retention_days",
+        format!("must be at most {MAX_RETENTION_DAYS}; 0 keeps all"),
+    )
+}
+
+fn limits(limits: &Limits) -> Checked {
+    for (key, seconds) in [
+        ("limits.tls_handshake_seconds", limits.tls_handshake_seconds),
+        ("limits.handshake_seconds", limits.handshake_seconds),
+        ("limits.waiting_room_seconds", limits.waiting_room_seconds),
+        ("limits.ping_seconds", limits.ping_seconds),
+    ] {
+        let message = format!("must be at most {SECONDS_A_DAY}, a day; 0 switches the limit off");
+        ensure(seconds <= SECONDS_A_DAY, key, message)?;
+    }
+    ensure(
+        limits.sendq_bytes == 0 || limits.sendq_bytes >= MIN_SENDQ,
+        "limits.sendq_bytes",
+        format!("must be at least {MIN_SENDQ}, or 0 to switch the limit off"),
+    )
+}
+
+/// A filter takes any word for the name of a module, so a misspelt level has to be found here.
+fn log_level(level: &str) -> Checked {
+    let misspelt = level.split(',').find(|part| {
+        !part.contains(['=', '[']) && (part.is_empty() || part.trim().parse::<LevelFilter>().is_err())
+    });
+    if let Some(part) = misspelt {
+        let message = format!("{part:?} is not one of error, warn, info, debug, trace, off");
+        return Err(Fault { key: "log.level", message });
+    }
+    match EnvFilter::builder().parse(level) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Fault { key: "log.level", message: error.to_string() }),
+    }
+}
+
+fn is_named(path: Option<&Path>, key: &'static str) -> Checked {
+    ensure(path.is_none_or(|path| !path.as_os_str().is_empty()), key, "must name a file or folder")
+}
+
+fn is_host_name(text: &str) -> bool {
+    text.split('.').all(|label| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    })
+}
