@@ -25,6 +25,7 @@ const TEXT: &str = "PRIVMSG #bench :The quick brown rook jumps over the lazy cro
 pub struct Client {
     stream: TlsStream<TcpStream>,
     framer: LineFramer,
+    buffer: Vec<u8>,
 }
 
 impl Client {
@@ -34,7 +35,7 @@ impl Client {
         socket.set_nodelay(true)?;
         let name = ServerName::try_from("localhost")?;
         let stream = TlsConnector::from(tls()).connect(name, socket).await?;
-        let mut client = Self { stream, framer: LineFramer::new(MAX_TAGS) };
+        let mut client = Self { stream, framer: LineFramer::new(MAX_TAGS), buffer: vec![0; 16384] };
         client.send(&format!("NICK {nick}\r\nUSER {nick} 0 * :bench\r\n")).await?;
         client.wait_for(" 422 ").await?;
         Ok(client)
@@ -92,12 +93,11 @@ impl Client {
 
     /// Reads once; true if one of the lines is what `wanted` wants.
     async fn read(&mut self, mut wanted: impl FnMut(&str) -> bool) -> Result<bool> {
-        let mut buffer = [0; 16384];
-        let length = self.stream.read(&mut buffer).await?;
+        let length = self.stream.read(&mut self.buffer).await?;
         ensure!(length > 0, "the server closed the connection");
         let mut found = false;
         let mut pings = false;
-        self.framer.push(&buffer[..length], |line| {
+        self.framer.push(&self.buffer[..length], |line| {
             if let Line::Text(text) = line {
                 pings |= text.starts_with("PING");
                 found |= wanted(text);

@@ -1,6 +1,7 @@
 //! `rookeryd`, the Rookery chat server: chat on one TLS port, the control plane on another.
 
 mod accounts;
+mod admin_command;
 mod certificates;
 mod chat;
 mod config;
@@ -10,8 +11,82 @@ mod inlet;
 mod journal;
 mod mail;
 mod record;
+mod retention;
 mod sendq;
+mod server;
 mod store;
 mod windows;
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use config::{Config, LogFormat};
+
+/// The Rookery chat server. Without a command, it serves.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The config file [default: config.toml, or the built-in defaults where there is none].
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Looks whether a config is valid, and exits.
+    Check,
+    /// Manages the admins of the control plane, on this machine; the server may run meanwhile.
+    #[command(subcommand)]
+    Admin(admin_command::AdminCommand),
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rookeryd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
+    let loaded = Config::load(arguments.config.as_deref())?;
+    match arguments.command {
+        Some(Command::Check) => {
+            match loaded.file {
+                Some(file) => println!("{} is valid.", file.display()),
+                None => println!("There is no config.toml here; the built-in defaults are valid."),
+            }
+            Ok(())
+        }
+        Some(Command::Admin(command)) => admin_command::run(&loaded.config, command),
+        None => {
+            start_log(&loaded.config)?;
+            rustls::crypto::aws_lc_rs::default_provider()
+                .install_default()
+                .expect("nothing was installed before the first line of the server");
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()
+                .context("the runtime could not be started")?;
+            runtime.block_on(server::run(loaded))
+        }
+    }
+}
+
+fn start_log(config: &Config) -> Result<()> {
+    let filter = EnvFilter::try_new(&config.log.level).context("log.level is not a filter")?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log.format {
+        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

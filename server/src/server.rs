@@ -1,0 +1,216 @@
+//! Starts each floor on top of the one below, reloads while they stand, and stops them in order.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+use rookery_protocol::{Capabilities, Capability};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::accounts::Accounts;
+use crate::certificates::Certificates;
+use crate::chat::Chat;
+use crate::chat::event::{Act, Event, Settings};
+use crate::config::{Config, LiveConfig, load::Loaded};
+use crate::connection::{ChatPort, Connections};
+use crate::control::{self, Control};
+use crate::inlet::{self, Inlet};
+use crate::mail::Mailer;
+use crate::store::Database;
+use crate::windows::Windows;
+use crate::{journal, retention};
+
+/// The record's file in the data folder.
+const DATABASE: &str = "rookery.db";
+/// How long the last words to everyone may take when the server stops.
+const FAREWELL: Duration = Duration::from_secs(4);
+
+/// What a reload has to reach.
+struct Server {
+    file: Option<PathBuf>,
+    config: watch::Sender<Arc<Config>>,
+    certificates: Arc<Certificates>,
+    windows: Windows,
+    inlet: Inlet,
+}
+
+/// Serves until it is told to stop.
+pub async fn run(loaded: Loaded) -> Result<()> {
+    let Loaded { config, file } = loaded;
+    if file.is_none() {
+        tracing::info!("no config.toml here: the built-in defaults are in force");
+    }
+    let started_at = Timestamp::now();
+    let folder = &config.data.directory;
+    let database = open_record(&config).with_context(|| {
+        format!("the data folder {} cannot be used (data.directory)", folder.display())
+    })?;
+    let certificates = Arc::new(Certificates::open(&config)?);
+    let chat_listener = listen(config.chat.listen, "chat.listen").await?;
+    let admin_listener = listen(config.admin.listen, "admin.listen").await?;
+    let (chat_address, admin_address) = (chat_listener.local_addr()?, admin_listener.local_addr()?);
+
+    let (config_sender, live) = LiveConfig::new(config);
+    let config = live.get();
+    let windows = Windows::new(live.clone(), database.clone());
+    windows.take_in(started_at).await.context("the CSV files could not be taken in")?;
+    windows.write_bans(started_at).await.context("bans.csv could not be written")?;
+    windows.users_changed();
+    let (bans, admins) =
+        database.read(move |store| Ok((store.bans(started_at)?, store.admins()?))).await.context("the bans cannot be read")?;
+
+    let core = Chat::new(settings(&config), run_name(), bans, started_at);
+    let (inlet, events) = inlet::channel();
+    let (to_journal, batches) = journal::channel();
+    tokio::spawn(inlet::drive(core, events, to_journal));
+    tokio::spawn(journal::run(database.clone(), batches));
+    tokio::spawn(retention::keep(live.clone(), database.clone()));
+
+    let mailer = Mailer::start(live.clone());
+    let accounts = Arc::new(Accounts::new(live.clone(), database.clone(), mailer.clone(), windows.clone()));
+    let connections = Arc::new(Connections::default());
+    let chat_port =
+        ChatPort::new(live.clone(), accounts, inlet.clone(), Arc::clone(&certificates), Arc::clone(&connections));
+    let control = Control {
+        config: live.clone(),
+        database,
+        windows: windows.clone(),
+        inlet: inlet.clone(),
+        mailer,
+        certificates: Arc::clone(&certificates),
+        connections,
+        started_at,
+    };
+    let mut signals = Signals::new()?;
+    let chat = tokio::spawn(chat_port.serve(chat_listener));
+    let admin = tokio::spawn(control::serve(control, admin_listener));
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        chat = %chat_address,
+        control_plane = %admin_address,
+        data = %config.data.directory.display(),
+        "Rookery is open"
+    );
+    if admins.is_empty() {
+        tracing::info!("there is no admin yet: `rookeryd admin add NAME --email EMAIL` makes the first");
+    }
+
+    let server = Server { file, config: config_sender, certificates, windows, inlet };
+    while signals.reload_or_stop().await == Asked::Reload {
+        match server.reload().await {
+            Ok(()) => tracing::info!("config and certificates are loaded anew"),
+            Err(error) => tracing::error!("not reloaded, all stays as it was: {error:#}"),
+        }
+    }
+    tracing::info!("stopping");
+    chat.abort();
+    admin.abort();
+    server.farewell().await;
+    Ok(())
+}
+
+impl Server {
+    /// Takes the config, the certificates and the CSV files anew. Listeners and the data folder stay what they are.
+    async fn reload(&self) -> Result<()> {
+        let config = Config::load(self.file.as_deref())?.config;
+        self.certificates.reload(&config)?;
+        let settings = settings(&config);
+        self.config.send_replace(Arc::new(config));
+        self.inlet.send(Event::Reload(Box::new(settings))).await?;
+        let now = Timestamp::now();
+        for ban in self.windows.take_in(now).await.context("the CSV files could not be taken in")? {
+            self.inlet.act(Act::AddBan(ban)).await?;
+        }
+        self.windows.write_bans(now).await.context("bans.csv could not be written")?;
+        self.windows.users_changed();
+        Ok(())
+    }
+
+    /// Tells everyone that the server stops. What was said before is stored when this returns.
+    async fn farewell(&self) {
+        let goodbye = self.inlet.act(Act::EndAll { reason: "The server is stopping".to_owned() });
+        if timeout(FAREWELL, goodbye).await.is_err() {
+            tracing::warn!("some sessions did not end in time");
+        }
+    }
+}
+
+/// Opens the record, in a folder that is made for its owner only.
+fn open_record(config: &Config) -> Result<Database> {
+    use std::os::unix::fs::DirBuilderExt as _;
+
+    let folder = &config.data.directory;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    Ok(Database::open(&folder.join(DATABASE), config.history.sync)?)
+}
+
+async fn listen(address: std::net::SocketAddr, key: &str) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} ({key}); is another server running there?"))
+}
+
+/// The part of the config that the core goes by.
+fn settings(config: &Config) -> Settings {
+    let mut capabilities = Capabilities::of(Capability::ALL);
+    if !config.accounts.open {
+        capabilities.remove(Capability::AccountRegistration);
+    }
+    Settings {
+        server_name: config.chat.server_name.clone(),
+        network: config.chat.network.clone(),
+        lobby: config.chat.lobby.clone(),
+        motd: config.chat.motd.clone(),
+        history: config.history.enabled,
+        channels_per_user: config.limits.channels_per_user,
+        channel_list_entries: config.limits.channel_list_entries,
+        monitor_entries: config.limits.monitor_entries,
+        capabilities,
+    }
+}
+
+/// A name for this run of the server that no other run has: 50 random bits.
+fn run_name() -> String {
+    const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).expect("the system gives random bytes");
+    random.iter().map(|byte| char::from(DIGITS[usize::from(byte % 32)])).collect()
+}
+
+/// What a signal asks for.
+#[derive(PartialEq, Eq)]
+enum Asked {
+    Reload,
+    Stop,
+}
+
+/// The signals the server listens to.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn reload_or_stop(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.hangup.recv() => Asked::Reload,
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+        }
+    }
+}
