@@ -1,6 +1,7 @@
 //! `rookeryd`, the Rookery chat server: chat on one TLS port, the control plane on another.
 
 mod accounts;
+mod admin_command;
 mod certificates;
 mod chat;
 mod config;
