@@ -1,6 +1,7 @@
 //! A ban and whom it covers.
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email};
@@ -31,12 +32,27 @@ impl BanTarget {
         }
     }
 
+    /// As it is compared. No account's name is an email, so one form never means two targets.
+    pub fn folded(&self) -> &str {
+        match self {
+            Self::Account(name) => name.folded(),
+            Self::Email(email) => email.folded(),
+        }
+    }
+
     /// Whether it covers the account of that name and email.
     pub fn covers(&self, name: &AccountName, email: &Email) -> bool {
         match self {
             Self::Account(banned) => banned == name,
             Self::Email(banned) => banned == email,
         }
+    }
+}
+
+impl FromStr for BanTarget {
+    type Err = BadTarget;
+    fn from_str(text: &str) -> Result<Self, BadTarget> {
+        Self::parse(text)
     }
 }
 

@@ -1,10 +1,12 @@
 //! The things that are kept, as plain data: accounts, credentials, bans, messages, admins, the audit trail.
 
+mod audit;
 mod ban;
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, ChannelName, Email, Nick};
 
+pub use audit::{AuditEntry, NewAudit, Outcome};
 pub use ban::{BadTarget, Ban, BanId, BanTarget, NewBan};
 
 /// An account's number in the record.
@@ -102,40 +104,4 @@ pub struct Admin {
     /// Argon2id in PHC form.
     pub password_hash: String,
     pub created_at: Timestamp,
-}
-
-/// Whether an act was let through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    Allowed,
-    Refused,
-}
-
-/// An entry to be added to the audit trail.
-#[derive(Clone, Debug)]
-pub struct NewAudit {
-    pub at: Timestamp,
-    /// The admin's name as given; empty where nobody is signed in.
-    pub actor: String,
-    /// IP address and port, or `local` for `rookeryd admin`.
-    pub origin: String,
-    /// The control-plane session, by a short public name; never the token.
-    pub session: String,
-    /// `login`, `verify`, `kick`, `ban`, …
-    pub act: String,
-    pub target: String,
-    pub outcome: Outcome,
-    /// The reason of the act, or why it was refused.
-    pub detail: String,
-}
-
-/// An entry of the audit trail.
-#[derive(Clone, Debug)]
-pub struct AuditEntry {
-    pub id: i64,
-    pub entry: NewAudit,
-    /// The hash of the entry before; zeros for the first.
-    pub previous: [u8; 32],
-    /// SHA-256 over `previous` and this entry.
-    pub hash: [u8; 32],
 }

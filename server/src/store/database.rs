@@ -1,5 +1,6 @@
 //! The way to the record: one thread owns the writing connection, others read beside it.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +24,7 @@ pub enum Durability {
     Record,
 }
 
-type ReadJob = Box<dyn FnOnce(&dyn Store) + Send>;
+type ReadJob = Box<dyn FnOnce(&Sqlite) + Send>;
 type WriteJob = Box<dyn FnOnce(&mut Sqlite) + Send>;
 
 /// A handle to the record; its clones share the same threads, which end with the last of them.
@@ -41,9 +42,9 @@ impl Database {
         let (writer, jobs) = mpsc::channel::<WriteJob>();
         spawn("store-writer", move || {
             for job in jobs {
-                job(&mut connection);
+                survive(|| job(&mut connection));
             }
-        });
+        })?;
         let (readers, jobs) = mpsc::channel::<ReadJob>();
         let jobs = Arc::new(Mutex::new(jobs));
         for _ in 0..READERS {
@@ -53,27 +54,27 @@ impl Database {
                 loop {
                     let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     match job {
-                        Ok(job) => job(&connection),
+                        Ok(job) => survive(|| job(&connection)),
                         Err(mpsc::RecvError) => break,
                     }
                 }
-            });
+            })?;
         }
         Ok(Self { writer, readers, sync })
     }
 
-    /// Reads on a thread of its own.
+    /// Reads on a thread of its own. Everything that `job` reads is of one moment.
     pub async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&dyn Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(move |store: &dyn Store| {
+        let job = Box::new(move |store: &Sqlite| {
             // Whoever asked may have gone.
-            let _ = reply.send(job(store));
+            let _ = reply.send(store.snapshot(job));
         });
         self.readers.send(job).map_err(|_| StoreError::Stopped)?;
-        answer.await.map_err(|_| StoreError::Stopped)?
+        answer.await.map_err(|_| StoreError::BrokenOff)?
     }
 
     /// Runs `job` in one transaction: all of it is on disk when this returns, or nothing of it if it fails.
@@ -88,13 +89,66 @@ impl Database {
             let _ = reply.send(store.transaction(full, job));
         });
         self.writer.send(job).map_err(|_| StoreError::Stopped)?;
-        answer.await.map_err(|_| StoreError::Stopped)?
+        answer.await.map_err(|_| StoreError::BrokenOff)?
     }
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .expect("a thread can be started while the server starts");
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
+    thread::Builder::new().name(name.to_owned()).spawn(body).map(drop).map_err(StoreError::Thread)
+}
+
+/// Runs a job so that its panic, a defect, ends this one job and not the store. The panic itself has been reported by
+/// then; whoever waits for the job learns that it broke off, and its transaction has been rolled back.
+fn survive(job: impl FnOnce()) {
+    let _ = panic::catch_unwind(AssertUnwindSafe(job));
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::store::DATABASE_FILE;
+
+    #[tokio::test]
+    async fn what_was_written_is_read_by_every_reader() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join(DATABASE_FILE), HistorySync::Normal).unwrap();
+        for round in 0..20 {
+            let content = round.to_string();
+            let expected = content.clone();
+            database
+                .write(Durability::Message, move |store| store.set_window("round", &content))
+                .await
+                .unwrap();
+            let reads: Vec<_> = (0..READERS * 2)
+                .map(|_| {
+                    let database = database.clone();
+                    tokio::spawn(async move { database.read(|store| store.window("round")).await })
+                })
+                .collect();
+            for read in reads {
+                assert_eq!(read.await.unwrap().unwrap(), Some(expected.clone()));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_job_and_not_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join(DATABASE_FILE), HistorySync::Full).unwrap();
+        for _ in 0..=READERS {
+            let broken: Result<()> = database.read(|_| panic!("on purpose")).await;
+            assert!(matches!(broken, Err(StoreError::BrokenOff)));
+        }
+        let broken: Result<()> = database
+            .write(Durability::Record, |store| {
+                store.set_window("name", "half done")?;
+                panic!("on purpose")
+            })
+            .await;
+        assert!(matches!(broken, Err(StoreError::BrokenOff)));
+        assert_eq!(database.read(|store| store.window("name")).await.unwrap(), None);
+        database.write(Durability::Record, |store| store.set_window("name", "done")).await.unwrap();
+        assert_eq!(database.read(|store| store.window("name")).await.unwrap().as_deref(), Some("done"));
+    }
 }

@@ -3,25 +3,40 @@
 mod database;
 mod sqlite;
 
-pub use database::{Database, Durability};
+use std::io;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email};
+
+pub use database::{Database, Durability};
+pub use sqlite::Sqlite;
 
 use crate::record::{
     Account, AccountId, Admin, AuditEntry, Ban, BanId, Credential, CredentialId, CredentialKind,
     HistoryEntry, NewAccount, NewAudit, NewBan, Taken,
 };
 
+/// The name of the database file in the data folder.
+pub const DATABASE_FILE: &str = "rookery.db";
+
 /// Why the record could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    #[error("the data folder {path} cannot be made: {source}", path = path.display())]
+    Folder { path: PathBuf, source: io::Error },
+    #[error("the database file {path} cannot be opened: {reason}", path = path.display())]
+    File { path: PathBuf, reason: String },
     #[error("the database says: {0}")]
     Database(#[from] rusqlite::Error),
     #[error("the database is of version {found}, made by a newer rookeryd; this one knows up to {known}")]
     TooNew { found: i64, known: i64 },
     #[error("the record holds something unreadable: {0}")]
     Corrupt(String),
+    #[error("a thread for the store cannot be started: {0}")]
+    Thread(io::Error),
+    #[error("the store broke off in the middle of this; nothing of it was kept")]
+    BrokenOff,
     #[error("the store has stopped")]
     Stopped,
 }
@@ -30,7 +45,15 @@ pub enum StoreError {
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The record. Whoever has it inside a job has a transaction around it: all of the job is kept, or nothing.
-pub trait Store {
+///
+/// Times are kept to the millisecond, as the chat language shows them and asks by them.
+pub trait Store:
+    AccountStore + CredentialStore + BanStore + HistoryStore + AdminStore + AuditStore + WindowStore
+{
+}
+
+/// Names with their verified emails.
+pub trait AccountStore {
     fn account(&self, id: AccountId) -> Result<Option<Account>>;
     fn account_by_name(&self, name: &AccountName) -> Result<Option<Account>>;
     fn account_by_email(&self, email: &Email) -> Result<Option<Account>>;
@@ -44,9 +67,13 @@ pub trait Store {
     fn set_password(&mut self, id: AccountId, password_hash: &str) -> Result<()>;
     /// The account has been welcomed; it is not new any more.
     fn set_greeted(&mut self, id: AccountId) -> Result<()>;
+}
 
+/// What opens an account besides its password.
+pub trait CredentialStore {
     /// Oldest first.
     fn credentials(&self, account: AccountId) -> Result<Vec<Credential>>;
+    /// One that the account has already is left as it is. One that another account has is an error.
     fn add_credential(
         &mut self,
         account: AccountId,
@@ -57,33 +84,48 @@ pub trait Store {
     /// False if the account has none of that number.
     fn remove_credential(&mut self, account: AccountId, id: CredentialId) -> Result<bool>;
     fn set_credential_used(&mut self, id: CredentialId, at: Timestamp) -> Result<()>;
+}
 
+/// Who is refused.
+pub trait BanStore {
     /// The bans that hold at `now`, newest first.
     fn bans(&self, now: Timestamp) -> Result<Vec<Ban>>;
-    /// A ban of a target that has one already replaces it.
+    /// A ban of a target that has one already replaces it, under the same number.
     fn add_ban(&mut self, ban: &NewBan) -> Result<Ban>;
     /// None if there is no ban of that number.
     fn remove_ban(&mut self, id: BanId) -> Result<Option<Ban>>;
+}
 
+/// What was said.
+pub trait HistoryStore {
     fn append_history(&mut self, entries: &[HistoryEntry]) -> Result<()>;
     /// Takes away what is older; at most `limit` messages at once. Gives how many went.
     fn expire_history(&mut self, before: Timestamp, limit: usize) -> Result<usize>;
+}
 
+/// The operators of the control plane, whose names are compared without letter case.
+pub trait AdminStore {
     fn admin(&self, name: &str) -> Result<Option<Admin>>;
     /// By name.
     fn admins(&self) -> Result<Vec<Admin>>;
-    /// False if there is one of that name (letter case aside).
+    /// False if there is one of that name.
     fn add_admin(&mut self, name: &str, email: &Email, password_hash: &str, at: Timestamp) -> Result<bool>;
     /// False if there is none of that name.
     fn remove_admin(&mut self, name: &str) -> Result<bool>;
     /// False if there is none of that name.
     fn set_admin_password(&mut self, name: &str, password_hash: &str) -> Result<bool>;
+}
 
+/// What was done on the control plane.
+pub trait AuditStore {
     /// Chains the entry to the one before.
     fn append_audit(&mut self, entry: &NewAudit) -> Result<AuditEntry>;
     /// The newest `limit` entries, oldest first.
     fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>>;
+}
 
+/// What stands in the CSV windows.
+pub trait WindowStore {
     /// What was last written to the CSV window of that name.
     fn window(&self, name: &str) -> Result<Option<String>>;
     fn set_window(&mut self, name: &str, content: &str) -> Result<()>;

@@ -1,0 +1,1 @@
+//! `rookeryd admin`: the admins, managed where the data folder can be read and written.

@@ -1,0 +1,101 @@
+//! The accounts table.
+
+use rookery_protocol::{AccountName, Email};
+use rusqlite::{Row, params};
+
+use super::{Sqlite, execute, find, list, parsed, timestamp};
+use crate::record::{Account, AccountId, NewAccount, Taken};
+use crate::store::{AccountStore, Result};
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT accounts.id, name, email, password_hash, accounts.created_at, greeted FROM accounts ",
+            $rest
+        )
+    };
+}
+
+fn read(row: &Row<'_>) -> Result<Account> {
+    Ok(Account {
+        id: AccountId(row.get(0)?),
+        name: parsed(row, 1)?,
+        email: parsed(row, 2)?,
+        password_hash: row.get(3)?,
+        created_at: timestamp(row, 4)?,
+        greeted: row.get(5)?,
+    })
+}
+
+impl AccountStore for Sqlite {
+    fn account(&self, id: AccountId) -> Result<Option<Account>> {
+        find(&self.connection, select!("WHERE id = ?1"), [id.0], read)
+    }
+
+    fn account_by_name(&self, name: &AccountName) -> Result<Option<Account>> {
+        find(&self.connection, select!("WHERE name_folded = ?1"), [name.folded()], read)
+    }
+
+    fn account_by_email(&self, email: &Email) -> Result<Option<Account>> {
+        find(&self.connection, select!("WHERE email_folded = ?1"), [email.folded()], read)
+    }
+
+    fn account_by_certificate(&self, fingerprint: &[u8; 32]) -> Result<Option<Account>> {
+        find(
+            &self.connection,
+            select!(
+                "JOIN credentials ON credentials.account = accounts.id WHERE hash = ?1 AND kind = 'certificate'"
+            ),
+            [fingerprint],
+            read,
+        )
+    }
+
+    fn is_name_taken(&self, name: &AccountName) -> Result<bool> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT 1 FROM accounts WHERE name_folded = ?1 OR name_skeleton = ?2")?;
+        Ok(statement.exists([name.folded(), &name.skeleton()])?)
+    }
+
+    fn accounts(&self) -> Result<Vec<Account>> {
+        list(&self.connection, select!("ORDER BY name_folded"), [], read)
+    }
+
+    fn create_account(&mut self, account: &NewAccount) -> Result<std::result::Result<Account, Taken>> {
+        if self.is_name_taken(&account.name)? {
+            return Ok(Err(Taken::Name));
+        }
+        if self.account_by_email(&account.email)?.is_some() {
+            return Ok(Err(Taken::Email));
+        }
+        let created = find(
+            &self.connection,
+            "INSERT INTO accounts
+                (name, name_folded, name_skeleton, email, email_folded, password_hash, created_at, greeted)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             RETURNING id, name, email, password_hash, created_at, greeted",
+            params![
+                account.name.as_str(),
+                account.name.folded(),
+                account.name.skeleton(),
+                account.email.as_str(),
+                account.email.folded(),
+                account.password_hash,
+                account.created_at.as_millisecond(),
+                account.greeted,
+            ],
+            read,
+        )?;
+        Ok(Ok(created.expect("an INSERT that succeeds returns its row")))
+    }
+
+    fn set_password(&mut self, id: AccountId, password_hash: &str) -> Result<()> {
+        let sql = "UPDATE accounts SET password_hash = ?2 WHERE id = ?1";
+        execute(&self.connection, sql, params![id.0, password_hash]).map(drop)
+    }
+
+    fn set_greeted(&mut self, id: AccountId) -> Result<()> {
+        execute(&self.connection, "UPDATE accounts SET greeted = 1 WHERE id = ?1", [id.0]).map(drop)
+    }
+}

@@ -1,0 +1,131 @@
+//! The history tables. Storing a message is on every message's way.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::{Sqlite, execute, find};
+use crate::record::{HistoryEntry, Place};
+use crate::store::{HistoryStore, Result};
+
+/// Places and authors whose numbers are kept at hand; past it they are looked up again.
+const INTERNED: usize = 50_000;
+
+/// The numbers of places and authors that this connection has met. They never change, so they stay true whatever
+/// other processes do; only after a rollback may one of them be of a row that is gone.
+#[derive(Default)]
+pub(super) struct Interned {
+    places: HashMap<String, i64, foldhash::fast::RandomState>,
+    authors: HashMap<String, i64, foldhash::fast::RandomState>,
+    /// Kept for its memory.
+    key: String,
+}
+
+impl Interned {
+    /// To be called when what was written is rolled back.
+    pub(super) fn forget(&mut self) {
+        self.places.clear();
+        self.authors.clear();
+    }
+
+    fn place(&mut self, connection: &Connection, place: &Place) -> Result<i64> {
+        let ((first, first_folded), (second, second_folded)) = match place {
+            Place::Channel(name) => ((name.as_str(), name.folded()), ("", "")),
+            Place::Direct { from, to } => {
+                let (first, second) = if from <= to { (from, to) } else { (to, from) };
+                ((first.as_str(), first.folded()), (second.as_str(), second.folded()))
+            }
+        };
+        number(&mut self.places, &mut self.key, [first_folded, second_folded], || {
+            let known = find(
+                connection,
+                "SELECT id FROM places WHERE first_folded = ?1 AND second_folded = ?2",
+                [first_folded, second_folded],
+                |row| Ok(row.get(0)?),
+            )?;
+            if let Some(id) = known {
+                return Ok(id);
+            }
+            let mut statement = connection.prepare_cached(
+                "INSERT INTO places (first, second, first_folded, second_folded) VALUES (?1, ?2, ?3, ?4)",
+            )?;
+            Ok(statement.insert([first, second, first_folded, second_folded])?)
+        })
+    }
+
+    fn author(&mut self, connection: &Connection, account: &str, source: &str) -> Result<i64> {
+        number(&mut self.authors, &mut self.key, [account, source], || {
+            let known = find(
+                connection,
+                "SELECT id FROM authors WHERE account = ?1 AND source = ?2",
+                [account, source],
+                |row| Ok(row.get(0)?),
+            )?;
+            if let Some(id) = known {
+                return Ok(id);
+            }
+            let mut statement =
+                connection.prepare_cached("INSERT INTO authors (account, source) VALUES (?1, ?2)")?;
+            Ok(statement.insert([account, source])?)
+        })
+    }
+}
+
+/// The number at hand for that pair, or the one that `look_up` gives. `one` holds no space: the key means one pair only.
+fn number(
+    known: &mut HashMap<String, i64, foldhash::fast::RandomState>,
+    key: &mut String,
+    [one, other]: [&str; 2],
+    look_up: impl FnOnce() -> Result<i64>,
+) -> Result<i64> {
+    key.clear();
+    // Writing to a String cannot fail.
+    let _ = write!(key, "{one} {other}");
+    if let Some(&id) = known.get(key.as_str()) {
+        return Ok(id);
+    }
+    let id = look_up()?;
+    if known.len() >= INTERNED {
+        known.clear();
+    }
+    known.insert(key.clone(), id);
+    Ok(id)
+}
+
+impl HistoryStore for Sqlite {
+    fn append_history(&mut self, entries: &[HistoryEntry]) -> Result<()> {
+        let Self { connection, interned, .. } = self;
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO history (place, author, at, msgid, command, text, tags)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        for entry in entries {
+            let place = interned.place(connection, &entry.place)?;
+            let account = entry.account.as_ref().map_or("", |name| name.as_str());
+            let author = interned.author(connection, account, &entry.source)?;
+            insert.execute(params![
+                place,
+                author,
+                entry.at.as_millisecond(),
+                entry.msgid,
+                entry.command,
+                entry.text,
+                entry.tags,
+            ])?;
+        }
+        Ok(())
+    }
+
+    fn expire_history(&mut self, before: Timestamp, limit: usize) -> Result<usize> {
+        // Place by place, so that the index finds what is old, and a clock that once stood wrong hides nothing.
+        execute(
+            &self.connection,
+            "DELETE FROM history WHERE id IN (
+                SELECT history.id FROM places CROSS JOIN history
+                WHERE history.place = places.id AND history.at < ?1 LIMIT ?2)",
+            [before.as_millisecond(), i64::try_from(limit).unwrap_or(i64::MAX)],
+        )
+    }
+}

@@ -1,0 +1,40 @@
+//! The tables, and the steps from each version of them to the next.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::store::{Result, StoreError};
+
+/// The step at index n leads from version n to n + 1. A step that was released is never changed.
+const STEPS: &[&str] = &[include_str!("schema_1.sql")];
+
+/// An error if a newer rookeryd made the tables. Changes nothing.
+pub(super) fn refuse_newer(connection: &Connection) -> Result<()> {
+    version(connection).map(drop)
+}
+
+/// Takes the tables to the newest version, or leaves them as they are.
+pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+    if version(connection)? == STEPS.len() {
+        return Ok(());
+    }
+    // Another process may be at the same: whoever comes second finds the work done.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for step in STEPS.iter().skip(version(&transaction)?) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", known())?;
+    Ok(transaction.commit()?)
+}
+
+fn version(connection: &Connection) -> Result<usize> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match usize::try_from(found) {
+        Ok(version) if version <= STEPS.len() => Ok(version),
+        Ok(_) => Err(StoreError::TooNew { found, known: known() }),
+        Err(_) => Err(StoreError::Corrupt(format!("{found} as the database's version"))),
+    }
+}
+
+fn known() -> i64 {
+    i64::try_from(STEPS.len()).expect("the steps are few")
+}
