@@ -17,7 +17,7 @@ use crate::accounts::Accounts;
 use crate::certificates::Certificates;
 use crate::chat::Chat;
 use crate::chat::event::{Act, Event, Settings};
-use crate::config::{Config, LiveConfig, load::Loaded};
+use crate::config::{Config, LiveConfig, Loaded};
 use crate::connection::{ChatPort, Connections};
 use crate::control::{self, Control};
 use crate::inlet::{self, Inlet};

@@ -60,7 +60,7 @@ pub struct Admin {
 pub struct Tls {
     pub certificate: PathBuf,
     pub private_key: PathBuf,
-    /// More names and addresses for the certificate made at the first start.
+    /// More names and addresses for a certificate of our own making.
     pub names: Vec<String>,
 }
 

@@ -1,0 +1,89 @@
+//! From when to when a certificate holds. rustls checks these dates of others but shows them to nobody, so the few
+//! elements before them (RFC 5280 §4.1) are stepped over here.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+const VERSION: u8 = 0xa0;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
+
+/// From when to when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Validity {
+    pub start: Timestamp,
+    pub end: Timestamp,
+}
+
+/// Reads the dates of a certificate in DER.
+pub(super) fn of(certificate: &[u8]) -> Option<Validity> {
+    let (_, certificate, _) = element(certificate)?;
+    let (_, mut fields, _) = element(certificate)?;
+    if let (VERSION, _, rest) = element(fields)? {
+        fields = rest;
+    }
+    for _serial_signature_issuer in 0..3 {
+        (_, _, fields) = element(fields)?;
+    }
+    let (_, dates, _) = element(fields)?;
+    let (start_tag, start, dates) = element(dates)?;
+    let (end_tag, end, _) = element(dates)?;
+    Some(Validity { start: time(start_tag, start)?, end: time(end_tag, end)? })
+}
+
+/// Cuts the first DER element off: its tag, its content, and what follows.
+fn element(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&[tag, first], rest) = input.split_first_chunk()?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81..=0x83 => {
+            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            (bytes.iter().fold(0, |length, &byte| length << 8 | usize::from(byte)), rest)
+        }
+        _ => return None,
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
+}
+
+fn time(tag: u8, text: &[u8]) -> Option<Timestamp> {
+    let text = std::str::from_utf8(text).ok()?;
+    let century = match tag {
+        UTC_TIME if text < "5" => "20",
+        UTC_TIME => "19",
+        GENERALIZED_TIME => "",
+        _ => return None,
+    };
+    let time = DateTime::strptime("%Y%m%d%H%M%SZ", format!("{century}{text}")).ok()?;
+    // "99991231235959Z" says that there is no end, and lies past the last timestamp.
+    Some(time.to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |zoned| zoned.timestamp()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_time_are_read() {
+        let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+        assert_eq!(time(UTC_TIME, b"260102030405Z"), at("2026-01-02T03:04:05Z"));
+        assert_eq!(time(UTC_TIME, b"500102030405Z"), at("1950-01-02T03:04:05Z"));
+        assert_eq!(time(GENERALIZED_TIME, b"20510102030405Z"), at("2051-01-02T03:04:05Z"));
+        assert_eq!(time(GENERALIZED_TIME, b"99991231235959Z"), Some(Timestamp::MAX));
+        assert_eq!(time(UTC_TIME, b"yesterday"), None);
+        assert_eq!(time(0x0c, b"260102030405Z"), None);
+    }
+
+    #[test]
+    fn what_is_cut_short_is_no_certificate() {
+        let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let der = pair.cert.der();
+        assert!(of(der).is_some());
+        for length in 0..der.len() {
+            assert_eq!(of(&der[..length]), None, "{length} bytes");
+        }
+        assert_eq!(of(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]), None);
+    }
+}
