@@ -1,14 +1,32 @@
 //! Mailed codes: six digits from a secret made for that one challenge (RFC 6238), kept as a hash, good once.
 
-use jiff::Timestamp;
+use std::fmt;
+use std::sync::LazyLock;
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use totp_rs::{Algorithm, Builder};
 
 /// How long a code is good.
 pub const LIFETIME_SECONDS: i64 = 300;
 /// Wrong codes before the challenge is dead.
 pub const TRIES: u8 = 5;
 
+const DIGITS: u8 = 6;
+/// The length that RFC 4226 §4 recommends.
+const SECRET_BYTES: usize = 20;
+
+/// Keeps hashes of a million possible codes from being looked up in a table made elsewhere.
+static PEPPER: LazyLock<[u8; 32]> = LazyLock::new(random);
+
 /// The server's side of a mailed code.
-pub struct PendingCode {}
+pub struct PendingCode {
+    salt: [u8; 16],
+    hash: [u8; 32],
+    expires_at: Timestamp,
+    tries_left: u8,
+}
 
 /// What a code was found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,17 +41,125 @@ pub enum Verdict {
 
 impl PendingCode {
     /// Makes a code: the digits for the mail, and what is kept.
-    pub fn issue(_now: Timestamp) -> (String, Self) {
-        unimplemented!()
+    pub fn issue(now: Timestamp) -> (String, Self) {
+        let totp = Builder::new()
+            .with_algorithm(Algorithm::SHA1)
+            .with_digits(DIGITS)
+            .with_secret(random::<SECRET_BYTES>().to_vec())
+            .build()
+            .expect("six digits from a secret of 20 bytes follow RFC 6238");
+        let digits = totp.generate(now.as_second().unsigned_abs()).to_string();
+        let salt = random();
+        let pending = Self {
+            salt,
+            hash: hash(&salt, &digits),
+            expires_at: now.saturating_add(SignedDuration::from_secs(LIFETIME_SECONDS)).unwrap_or(now),
+            tries_left: TRIES,
+        };
+        (digits, pending)
     }
 
-    /// Judges a code, in constant time; counts the try.
-    pub fn judge(&mut self, _now: Timestamp, _code: &str) -> Verdict {
-        unimplemented!()
+    /// Judges a code, in constant time; counts the try. Spaces around it do not count.
+    pub fn judge(&mut self, now: Timestamp, code: &str) -> Verdict {
+        if self.tries_left == 0 || now >= self.expires_at {
+            return Verdict::Dead;
+        }
+        self.tries_left -= 1;
+        if bool::from(hash(&self.salt, code.trim()).ct_eq(&self.hash)) {
+            self.tries_left = 0;
+            return Verdict::Right;
+        }
+        Verdict::Wrong { tries_left: self.tries_left }
     }
 
     /// When no code will do any more.
     pub fn expires_at(&self) -> Timestamp {
-        unimplemented!()
+        self.expires_at
+    }
+}
+
+impl fmt::Debug for PendingCode {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("PendingCode")
+            .field("expires_at", &self.expires_at)
+            .field("tries_left", &self.tries_left)
+            .finish_non_exhaustive()
+    }
+}
+
+fn hash(salt: &[u8], code: &str) -> [u8; 32] {
+    Sha256::new().chain_update(*PEPPER).chain_update(salt).chain_update(code).finalize().into()
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::constant(1_800_000_000 + second, 0)
+    }
+
+    /// A well-formed code that is not `code`.
+    fn another(code: &str) -> &'static str {
+        if code == "123456" { "654321" } else { "123456" }
+    }
+
+    #[test]
+    fn the_right_code_is_six_digits_and_good_once() {
+        let (code, mut pending) = PendingCode::issue(at(0));
+        assert_eq!(code.len(), 6);
+        assert!(code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
+        assert_eq!(pending.judge(at(LIFETIME_SECONDS - 1), &format!(" {code} ")), Verdict::Right);
+        assert_eq!(pending.judge(at(LIFETIME_SECONDS - 1), &code), Verdict::Dead);
+    }
+
+    #[test]
+    fn five_wrong_codes_kill_the_challenge_for_the_right_one_too() {
+        let (code, mut pending) = PendingCode::issue(at(0));
+        for tries_left in (0..TRIES).rev() {
+            assert_eq!(pending.judge(at(1), another(&code)), Verdict::Wrong { tries_left });
+        }
+        assert_eq!(pending.judge(at(1), &code), Verdict::Dead);
+    }
+
+    #[test]
+    fn the_right_code_still_does_at_the_last_try() {
+        let (code, mut pending) = PendingCode::issue(at(0));
+        for _ in 1..TRIES {
+            pending.judge(at(1), another(&code));
+        }
+        assert_eq!(pending.judge(at(1), &code), Verdict::Right);
+    }
+
+    #[test]
+    fn a_code_is_dead_when_its_time_is_over() {
+        let (code, mut pending) = PendingCode::issue(at(0));
+        assert_eq!(pending.expires_at(), at(LIFETIME_SECONDS));
+        assert_eq!(pending.judge(at(LIFETIME_SECONDS), &code), Verdict::Dead);
+    }
+
+    #[test]
+    fn codes_of_one_moment_do_not_open_one_another() {
+        let issued: Vec<_> = (0..20).map(|_| PendingCode::issue(at(0)).0).collect();
+        assert!(issued.iter().any(|code| *code != issued[0]), "each challenge has a secret of its own");
+        let (_, mut pending) = PendingCode::issue(at(0));
+        for odd in ["", "12345", "1234567", "abcdef", "１２３４５６"] {
+            if pending.tries_left > 0 {
+                assert!(matches!(pending.judge(at(1), odd), Verdict::Wrong { .. }), "{odd:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn debug_shows_neither_salt_nor_hash() {
+        let (code, pending) = PendingCode::issue(at(0));
+        let text = format!("{pending:?}");
+        assert!(!text.contains("hash") && !text.contains("salt") && !text.contains(&code), "{text}");
     }
 }

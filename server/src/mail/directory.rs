@@ -1,0 +1,59 @@
+//! Mail into a folder: one `.eml` file for each, written whole or not at all.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use lettre::Message;
+
+use super::Fault;
+
+/// Writes `message` into `folder`, or finds out whether one could be written.
+pub async fn deliver(folder: &Path, message: Option<Message>) -> Result<(), Fault> {
+    let folder = folder.to_owned();
+    tokio::task::spawn_blocking(move || {
+        write(&folder, message.as_ref())
+            .map_err(|error| Fault::Way(format!("the mail folder {}: {error}", folder.display())))
+    })
+    .await
+    .unwrap_or_else(|error| Err(Fault::Way(error.to_string())))
+}
+
+/// Sorts by time, and is never used twice.
+pub fn unique_name() -> String {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).expect("the operating system gives random bytes");
+    let time = Timestamp::now().strftime("%Y%m%dT%H%M%S.%6fZ");
+    format!("{time}-{:016x}", u64::from_ne_bytes(random))
+}
+
+fn write(folder: &Path, message: Option<&Message>) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let name = unique_name();
+    // Hidden and of another ending: whoever looks for mails never meets half of one.
+    let unfinished = Unfinished(folder.join(format!(".{name}.part")));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished.0)?;
+    if let Some(message) = message {
+        file.write_all(&with_local_line_ends(message.formatted()))?;
+        file.sync_all()?;
+        fs::rename(&unfinished.0, folder.join(format!("{name}.eml")))?;
+    }
+    Ok(())
+}
+
+/// On disk, lines end as in any text file here.
+fn with_local_line_ends(mut mail: Vec<u8>) -> Vec<u8> {
+    mail.retain(|&byte| byte != b'\r');
+    mail
+}
+
+/// Is gone when done with, unless it was renamed.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,229 @@
+//! Mail through lettre: to a folder of `.eml` files, or to a real server. Whoever sends never waits.
+
+mod compose;
+mod directory;
+mod smtp;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rookery_protocol::Email;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
+
+use crate::config::{LiveConfig, MailTransport};
+
+/// Mails that may be on their way at once; the next is refused.
+const QUEUE: usize = 1000;
+/// Tries at work at once, so that one slow receiver does not hold up the others.
+const WORKERS: usize = 8;
+/// One try, from the connection to the server's receipt. Some servers make strangers wait for their greeting.
+const TRY_TIME: Duration = Duration::from_secs(30);
+/// The pauses between tries; the last one repeats.
+const PAUSES: [Duration; 4] =
+    [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(45), Duration::from_secs(120)];
+/// No mail is tried for longer, however long it would be of use.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A mail to one person, in plain text.
+#[derive(Clone)]
+pub struct Mail {
+    pub to: Email,
+    pub subject: String,
+    /// A mailed code stands alone on its line.
+    pub text: String,
+    /// It is not worth sending any more after that: a code's lifetime.
+    pub useful_for: Duration,
+}
+
+/// Leaves out the text: it holds codes.
+impl std::fmt::Debug for Mail {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Mail").field("to", &shortened(&self.to)).finish_non_exhaustive()
+    }
+}
+
+/// How far a mail has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MailState {
+    Waiting,
+    /// The last try failed, for that reason; another follows.
+    Delayed(String),
+    Sent,
+    /// Given up, for that reason.
+    Failed(String),
+}
+
+/// Takes mails and sees them on their way, so that nobody waits for a mail server.
+#[derive(Clone)]
+pub struct Mailer(Arc<Office>);
+
+struct Office {
+    config: LiveConfig,
+    runtime: Handle,
+    queue: Arc<Semaphore>,
+    workers: Semaphore,
+    pauses: &'static [Duration],
+    /// What went wrong at the last try; none if it went well.
+    trouble: Mutex<Option<String>>,
+}
+
+/// What is to be tried.
+enum Errand {
+    Deliver(Mail),
+    /// All that a delivery does, up to the point where a mail would be handed over.
+    Rehearse,
+}
+
+/// Why a try failed. The texts hold no secrets.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    /// The way is blocked, for any mail; it may clear.
+    #[error("{0}")]
+    Way(String),
+    /// This one mail will never be taken.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Mailer {
+    /// Mail as the config says at the moment of each try. Needs a tokio runtime.
+    pub fn start(config: LiveConfig) -> Self {
+        Self::start_with(config, QUEUE, &PAUSES)
+    }
+
+    fn start_with(config: LiveConfig, queue: usize, pauses: &'static [Duration]) -> Self {
+        Self(Arc::new(Office {
+            config,
+            runtime: Handle::current(),
+            queue: Arc::new(Semaphore::new(queue)),
+            workers: Semaphore::new(WORKERS),
+            pauses,
+            trouble: Mutex::default(),
+        }))
+    }
+
+    /// Takes a mail; never waits. Follow its state, or drop it.
+    pub fn send(&self, mail: Mail) -> watch::Receiver<MailState> {
+        let useful_for = mail.useful_for;
+        self.run(Errand::Deliver(mail), useful_for)
+    }
+
+    /// Goes the same way as a mail and fares the same, but sends none. Where a mail must not go out and nobody may
+    /// notice that, this stands in for it.
+    pub fn rehearse(&self, useful_for: Duration) -> watch::Receiver<MailState> {
+        self.run(Errand::Rehearse, useful_for)
+    }
+
+    /// How the mail fares on the whole: `ok`, or what went wrong last.
+    pub fn health(&self) -> Result<(), String> {
+        self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
+    }
+
+    fn run(&self, errand: Errand, useful_for: Duration) -> watch::Receiver<MailState> {
+        let (state, follow) = watch::channel(MailState::Waiting);
+        match Arc::clone(&self.0.queue).try_acquire_owned() {
+            Ok(place) => {
+                let deadline = Instant::now() + useful_for.min(PATIENCE);
+                let office = Arc::clone(&self.0);
+                self.0.runtime.spawn(async move { office.see_off(&errand, deadline, &state, place).await });
+            }
+            Err(_) => {
+                tracing::warn!("a mail was refused: too many are waiting");
+                state.send_replace(MailState::Failed(
+                    "too many mails are waiting; try again later".to_owned(),
+                ));
+            }
+        }
+        follow
+    }
+}
+
+impl Office {
+    /// Tries until it is done, or of no use any more. Holds its place in the queue for as long.
+    async fn see_off(
+        &self,
+        errand: &Errand,
+        deadline: Instant,
+        state: &watch::Sender<MailState>,
+        _place: OwnedSemaphorePermit,
+    ) {
+        let to = errand.receiver();
+        let mut pauses = self.pauses.iter().chain(self.pauses.last().into_iter().cycle()).copied();
+        loop {
+            let outcome = {
+                let _worker = self.workers.acquire().await.expect("the workers are never closed");
+                tokio::time::timeout(TRY_TIME, self.attempt(errand)).await.unwrap_or_else(|_| {
+                    Err(Fault::Way(format!("no end after {} seconds", TRY_TIME.as_secs())))
+                })
+            };
+            let reason = match outcome {
+                Ok(()) => {
+                    self.set_trouble(None);
+                    tracing::info!(%to, "mail sent");
+                    state.send_replace(MailState::Sent);
+                    return;
+                }
+                Err(Fault::Refused(reason)) => {
+                    tracing::warn!(%to, reason = without_addresses(&reason), "mail refused");
+                    state.send_replace(MailState::Failed(reason));
+                    return;
+                }
+                Err(Fault::Way(reason)) => reason,
+            };
+            tracing::warn!(%to, reason = without_addresses(&reason), "mail could not be sent");
+            self.set_trouble(Some(without_addresses(&reason)));
+            let pause = pauses.next().unwrap_or(PATIENCE);
+            if Instant::now() + pause >= deadline {
+                state.send_replace(MailState::Failed(reason));
+                return;
+            }
+            state.send_replace(MailState::Delayed(reason));
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&self, errand: &Errand) -> Result<(), Fault> {
+        let config = &self.config.get().mail;
+        let message = match errand {
+            Errand::Deliver(mail) => Some(compose::message(mail, &config.from)?),
+            Errand::Rehearse => None,
+        };
+        match config.transport {
+            MailTransport::Directory => directory::deliver(&config.directory, message).await,
+            MailTransport::Smtp => smtp::deliver(&config.smtp, message).await,
+        }
+    }
+
+    fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+}
+
+impl Errand {
+    /// For the log.
+    fn receiver(&self) -> String {
+        match self {
+            Self::Deliver(mail) => shortened(&mail.to),
+            Self::Rehearse => "nobody (a rehearsal)".to_owned(),
+        }
+    }
+}
+
+/// An address so that its owner knows it and others learn little: `a…@e….org`.
+pub fn shortened(email: &Email) -> String {
+    let first = |text: &str| text.chars().next().map(String::from).unwrap_or_default();
+    let (local, domain) = email.as_str().rsplit_once('@').unwrap_or((email.as_str(), ""));
+    match domain.rsplit_once('.') {
+        Some((name, top)) => format!("{}…@{}….{top}", first(local), first(name)),
+        None => format!("{}…@{}…", first(local), first(domain)),
+    }
+}
+
+/// `text` for the log: mail servers like to repeat the address they refuse.
+fn without_addresses(text: &str) -> String {
+    text.split(' ').map(|word| if word.contains('@') { "…@…" } else { word }).collect::<Vec<_>>().join(" ")
+}
