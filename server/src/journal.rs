@@ -127,3 +127,119 @@ impl Outlet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::task::{Context, Waker};
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use rookery_protocol::ChannelName;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::config::HistorySync;
+    use crate::record::Place;
+
+    const ALICE: SessionId = SessionId(1);
+    const BOB: SessionId = SessionId(2);
+
+    struct Running {
+        folder: tempfile::TempDir,
+        batches: mpsc::Sender<Vec<Release>>,
+        alice: Arc<Sendq>,
+        bob: Arc<Sendq>,
+    }
+
+    /// A journal over a real database, with two sessions attached.
+    async fn start() -> Running {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&file(folder.path()), HistorySync::Normal).unwrap();
+        let (batches, receiver) = channel();
+        tokio::spawn(run(database, receiver));
+        let [alice, bob] = [(); 2].map(|()| Arc::new(Sendq::new(0)));
+        let attach = vec![Release::Attach(ALICE, Arc::clone(&alice)), Release::Attach(BOB, Arc::clone(&bob))];
+        batches.send(attach).await.unwrap();
+        Running { folder, batches, alice, bob }
+    }
+
+    fn file(folder: &Path) -> std::path::PathBuf {
+        folder.join("rookery.db")
+    }
+
+    fn message(number: usize) -> Release {
+        let entry = HistoryEntry {
+            msgid: format!("m{number}"),
+            at: Timestamp::UNIX_EPOCH,
+            place: Place::Channel(ChannelName::parse("#lobby").unwrap()),
+            source: "alice!a@host".to_owned(),
+            account: None,
+            command: "PRIVMSG".to_owned(),
+            text: format!("text {number}"),
+            tags: String::new(),
+        };
+        let line = |to, text: String| Delivery { to: vec![to], line: Bytes::from(text) };
+        Release::Store {
+            entry: Box::new(entry),
+            then: vec![line(BOB, format!("heard {number}"))],
+            otherwise: Some(line(ALICE, format!("failed {number}"))),
+        }
+    }
+
+    fn drain(sendq: &Sendq) -> Vec<String> {
+        let (_, lines) = sendq.poll(&mut Context::from_waker(Waker::noop()), true);
+        lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+    }
+
+    /// Sends a batch and waits until all of it is let out.
+    async fn release(running: &Running, mut batch: Vec<Release>) {
+        let (reply, answer) = oneshot::channel();
+        batch.push(Release::Answer(reply, Answer::Done));
+        running.batches.send(batch).await.unwrap();
+        timeout(Duration::from_secs(10), answer).await.expect("the journal lets everything out").unwrap();
+    }
+
+    #[tokio::test]
+    async fn whatever_was_heard_is_in_the_record() {
+        let running = start().await;
+        let record = rusqlite::Connection::open(file(running.folder.path())).unwrap();
+        for number in 0..50 {
+            running.batches.send(vec![message(number), message(number + 1000)]).await.unwrap();
+            while drain(&running.bob).is_empty() {
+                tokio::task::yield_now().await;
+            }
+            let stored: usize =
+                record.query_row("SELECT count(*) FROM history", [], |row| row.get(0)).unwrap();
+            assert_eq!(stored, 2 * (number + 1));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_that_cannot_be_stored_is_heard_by_nobody_and_its_sender_is_told() {
+        let running = start().await;
+        let record = rusqlite::Connection::open(file(running.folder.path())).unwrap();
+        release(&running, vec![message(1)]).await;
+        assert_eq!(drain(&running.bob), ["heard 1"]);
+        record.execute_batch("ALTER TABLE history RENAME TO away").unwrap();
+        release(&running, vec![message(2)]).await;
+        assert_eq!(drain(&running.bob), [""; 0]);
+        assert_eq!(drain(&running.alice), ["failed 2"]);
+        record.execute_batch("ALTER TABLE away RENAME TO history").unwrap();
+        release(&running, vec![message(3)]).await;
+        assert_eq!(drain(&running.bob), ["heard 3"], "the journal goes on when the record is well again");
+    }
+
+    #[tokio::test]
+    async fn the_order_is_kept_and_nothing_reaches_a_session_that_is_gone() {
+        let running = start().await;
+        let line = |text: &'static str| {
+            Release::Deliver(Delivery { to: vec![ALICE, BOB], line: Bytes::from_static(text.as_bytes()) })
+        };
+        release(&running, vec![line("one"), message(2), line("three")]).await;
+        assert_eq!(drain(&running.bob), ["one", "heard 2", "three"]);
+        release(&running, vec![Release::Detach(BOB), line("four")]).await;
+        assert_eq!(drain(&running.bob), [""; 0]);
+        assert_eq!(drain(&running.alice), ["one", "three", "four"]);
+    }
+}

@@ -34,9 +34,8 @@ async fn expire(database: &Database, now: Timestamp, days: u32) -> Result<()> {
     // Before the first moment there is: nothing is that old.
     let Ok(before) = now.checked_sub(age) else { return Ok(()) };
     loop {
-        let gone = database
-            .write(Durability::Message, move |store| store.expire_history(before, AT_ONCE))
-            .await?;
+        let gone =
+            database.write(Durability::Message, move |store| store.expire_history(before, AT_ONCE)).await?;
         if gone < AT_ONCE {
             return Ok(());
         }

@@ -48,9 +48,8 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     }
     let started_at = Timestamp::now();
     let folder = &config.data.directory;
-    let database = open_record(&config).with_context(|| {
-        format!("the data folder {} cannot be used (data.directory)", folder.display())
-    })?;
+    let database = open_record(&config)
+        .with_context(|| format!("the data folder {} cannot be used (data.directory)", folder.display()))?;
     let certificates = Arc::new(Certificates::open(&config)?);
     let chat_listener = listen(config.chat.listen, "chat.listen").await?;
     let admin_listener = listen(config.admin.listen, "admin.listen").await?;
@@ -62,8 +61,10 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     windows.take_in(started_at).await.context("the CSV files could not be taken in")?;
     windows.write_bans(started_at).await.context("bans.csv could not be written")?;
     windows.users_changed();
-    let (bans, admins) =
-        database.read(move |store| Ok((store.bans(started_at)?, store.admins()?))).await.context("the bans cannot be read")?;
+    let (bans, admins) = database
+        .read(move |store| Ok((store.bans(started_at)?, store.admins()?)))
+        .await
+        .context("the bans cannot be read")?;
 
     let core = Chat::new(settings(&config), run_name(), bans, started_at);
     let (inlet, events) = inlet::channel();
@@ -75,8 +76,13 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let mailer = Mailer::start(live.clone());
     let accounts = Arc::new(Accounts::new(live.clone(), database.clone(), mailer.clone(), windows.clone()));
     let connections = Arc::new(Connections::default());
-    let chat_port =
-        ChatPort::new(live.clone(), accounts, inlet.clone(), Arc::clone(&certificates), Arc::clone(&connections));
+    let chat_port = ChatPort::new(
+        live.clone(),
+        accounts,
+        inlet.clone(),
+        Arc::clone(&certificates),
+        Arc::clone(&connections),
+    );
     let control = Control {
         config: live.clone(),
         database,

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use crate::certificates::Certificates;
 use crate::config::LiveConfig;
+use crate::connection::Connections;
 use crate::inlet::Inlet;
 use crate::mail::Mailer;
 use crate::store::Database;
@@ -20,6 +21,8 @@ pub struct Control {
     pub inlet: Inlet,
     pub mailer: Mailer,
     pub certificates: Arc<Certificates>,
+    /// Who is connected to the chat port, for the status.
+    pub connections: Arc<Connections>,
     pub started_at: Timestamp,
 }
 
