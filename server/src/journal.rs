@@ -168,7 +168,7 @@ mod tests {
         folder.join("rookery.db")
     }
 
-    fn message(number: usize) -> Release {
+    fn message(number: i64) -> Release {
         let entry = HistoryEntry {
             msgid: format!("m{number}"),
             at: Timestamp::UNIX_EPOCH,
@@ -204,12 +204,12 @@ mod tests {
     async fn whatever_was_heard_is_in_the_record() {
         let running = start().await;
         let record = rusqlite::Connection::open(file(running.folder.path())).unwrap();
-        for number in 0..50 {
+        for number in 0..50_i64 {
             running.batches.send(vec![message(number), message(number + 1000)]).await.unwrap();
             while drain(&running.bob).is_empty() {
                 tokio::task::yield_now().await;
             }
-            let stored: usize =
+            let stored: i64 =
                 record.query_row("SELECT count(*) FROM history", [], |row| row.get(0)).unwrap();
             assert_eq!(stored, 2 * (number + 1));
         }
