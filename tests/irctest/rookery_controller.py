@@ -1,0 +1,157 @@
+"""Lets progval/irctest test rookeryd: starts it with limits off, behind a relay, since the suite speaks plaintext and
+the server speaks TLS only."""
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+import ssl as tls
+import threading
+
+from irctest.basecontrollers import BaseServerController, DirectoryBasedController
+from irctest.runner import NotImplementedByController
+
+CONFIG = """
+[chat]
+listen = "127.0.0.1:{port}"
+server_name = "My.Little.Server"
+lobby = []
+[admin]
+listen = "127.0.0.1:{admin_port}"
+[accounts]
+required = false
+verify_email = {verify_email}
+[limits]
+connections = 0
+connections_per_address = 0
+message_burst = 0
+failed_sign_ins = 0
+mails_per_hour = 0
+[log]
+level = "debug"
+"""
+
+
+class Relay(threading.Thread):
+    """Takes plaintext connections and passes each on over TLS."""
+
+    def __init__(self, hostname, port, server_port):
+        super().__init__(daemon=True)
+        self.hostname, self.port, self.server_port = hostname, port, server_port
+        self.loop = asyncio.new_event_loop()
+        self.context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+        self.context.check_hostname = False
+        self.context.verify_mode = tls.CERT_NONE
+
+    def run(self):
+        asyncio.set_event_loop(self.loop)
+        with contextlib.suppress(asyncio.CancelledError):
+            self.loop.run_until_complete(self.serve())
+
+    async def serve(self):
+        # The suite takes an open port for a running server: the relay's must not be open before the server's.
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.server_port, ssl=self.context)
+                writer.close()
+                break
+            except OSError:
+                await asyncio.sleep(0.02)
+        server = await asyncio.start_server(self.relay, self.hostname, self.port)
+        self.task = asyncio.current_task()
+        async with server:
+            await server.serve_forever()
+
+    async def relay(self, reader, writer):
+        try:
+            there_reader, there_writer = await asyncio.open_connection(
+                "127.0.0.1", self.server_port, ssl=self.context
+            )
+        except OSError:
+            writer.close()
+            return
+        await asyncio.gather(pass_on(reader, there_writer), pass_on(there_reader, writer))
+
+    def stop(self):
+        def cancel():
+            for task in asyncio.all_tasks(self.loop):
+                task.cancel()
+
+        self.loop.call_soon_threadsafe(cancel)
+        self.join(5)
+
+
+async def pass_on(reader, writer):
+    with contextlib.suppress(OSError, asyncio.CancelledError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    with contextlib.suppress(OSError, RuntimeError):
+        writer.close()
+
+
+class RookeryController(BaseServerController, DirectoryBasedController):
+    software_name = "Rookery"
+    supported_sasl_mechanisms = {"PLAIN"}
+    supports_sts = False
+    relay = None
+
+    def run(
+        self,
+        hostname,
+        port,
+        *,
+        password,
+        ssl,
+        run_services,
+        faketime,
+        websocket_hostname,
+        websocket_port,
+    ):
+        if password:
+            raise NotImplementedByController("a password for the whole server")
+        if websocket_hostname is not None or websocket_port is not None:
+            raise NotImplementedByController("Websocket")
+        self.create_config()
+        self.hostname, self.port = hostname, port
+        _, inner_port = self.get_hostname_and_port()
+        _, admin_port = self.get_hostname_and_port()
+        server_port = port if ssl else inner_port
+        verify = "true" if self.test_config.account_registration_requires_email else "false"
+        config = CONFIG.format(port=server_port, admin_port=admin_port, verify_email=verify)
+        (self.directory / "config.toml").write_text(config)
+        program = Path(os.environ["ROOKERY_BIN_DIR"]) / "rookeryd"
+        self.proc = self.execute([str(program)], cwd=self.directory)
+        if not ssl:
+            self.relay = Relay(hostname, port, server_port)
+            self.relay.start()
+
+    def kill(self):
+        if self.relay:
+            self.relay.stop()
+            self.relay = None
+        super().kill()
+
+    def wait_for_services(self):
+        pass
+
+    def registerUser(self, case, username, password=None):
+        client = case.addClient(show_io=False)
+        case.sendLine(client, "NICK " + username)
+        case.sendLine(client, "USER r e g :user")
+        while case.getRegistrationMessage(client).command != "001":
+            pass
+        case.getMessages(client)
+        case.sendLine(client, f"REGISTER * {username}@example.org {password}")
+        while True:
+            message = case.getMessage(client)
+            if message.command == "REGISTER":
+                assert message.params[0] == "SUCCESS", message
+                break
+            assert message.command != "FAIL", message
+        case.sendLine(client, "QUIT")
+        case.assertDisconnected(client)
+
+
+def get_irctest_controller_class():
+    return RookeryController
