@@ -28,7 +28,7 @@ pub enum ParseError {
     /// Nothing but spaces, tags or a source.
     #[error("the line holds no command")]
     NoCommand,
-    /// A command is letters only, or three digits.
+    /// A command is a word of letters (and, for commands nobody has, underscores), or three digits.
     #[error("the command is not a word of letters or a three-digit number")]
     BadCommand,
     /// NUL, CR and LF cannot stand inside a message.
@@ -74,7 +74,7 @@ impl Message {
         if command.is_empty() {
             return Err(ParseError::NoCommand);
         }
-        let word = command.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let word = command.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
         let numeric = command.len() == 3 && command.bytes().all(|byte| byte.is_ascii_digit());
         if !word && !numeric {
             return Err(ParseError::BadCommand);
@@ -222,7 +222,8 @@ fn unescape(value: &str) -> String {
     text
 }
 
-fn write_escaped(out: &mut impl fmt::Write, value: &str) -> fmt::Result {
+/// Writes a tag's value as it stands on the wire.
+pub fn write_escaped(out: &mut impl fmt::Write, value: &str) -> fmt::Result {
     for char in value.chars() {
         match char {
             ';' => out.write_str("\\:")?,

@@ -1,22 +1,110 @@
 //! The core: sessions, users, channels, who may do what, who hears what. It knows no sockets, no clock and no store:
 //! an event goes in with the time, outputs come out, and the same events always give the same outputs.
 
+mod admission;
+pub mod capabilities;
+mod channel;
+mod commands;
+mod control;
 pub mod event;
+mod labels;
+mod lengths;
+mod line;
+mod mask;
+mod reload;
+mod state;
+#[cfg(test)]
+mod tests;
+mod turn;
 
 use jiff::Timestamp;
+use rookery_protocol::numeric::ERR_INPUTTOOLONG;
+use rookery_protocol::{Capability, Message};
 
 use crate::record::Ban;
-use event::{Event, Output, Settings};
+use event::{Event, LineFault, Output, SessionId, Settings};
+use labels::Labelling;
+use state::State;
+use turn::{Stamp, Turn};
 
 /// The whole state of the chat.
-pub struct Chat {}
+pub struct Chat {
+    state: State,
+    settings: Settings,
+    stamp: Stamp,
+}
 
 impl Chat {
     /// An empty chat. `run` is unlike that of any other start of the server: message ids begin with it.
-    pub fn new(_settings: Settings, _run: String, _bans: Vec<Ban>, _now: Timestamp) -> Self {
-        Self {}
+    pub fn new(settings: Settings, run: String, bans: Vec<Ban>, now: Timestamp) -> Self {
+        Self { state: State::new(run, bans, now), settings, stamp: Stamp::default() }
     }
 
     /// What follows from `event`.
-    pub fn handle(&mut self, _now: Timestamp, _event: Event, _out: &mut Vec<Output>) {}
+    pub fn handle(&mut self, now: Timestamp, event: Event, out: &mut Vec<Output>) {
+        self.stamp.set(now);
+        let event = match event {
+            Event::Reload(settings) => {
+                let old = std::mem::replace(&mut self.settings, *settings);
+                return self.turn(out).reload(&old);
+            }
+            event => event,
+        };
+        let mut turn = self.turn(out);
+        match event {
+            Event::Admit { ticket, session, candidate } => turn.admit(ticket, session, *candidate),
+            Event::SignIn { ticket, session, identity } => turn.sign_in(ticket, session, identity),
+            Event::Command { session, message } => turn.command(session, &message),
+            Event::BadLine { session, fault } => turn.bad_line(session, fault),
+            Event::Gone { session, reason } => turn.gone(session, &reason),
+            Event::Control { ticket, act } => turn.control(ticket, act),
+            Event::Reload(_) => {}
+        }
+    }
+
+    fn turn<'a>(&'a mut self, out: &'a mut Vec<Output>) -> Turn<'a> {
+        Turn { state: &mut self.state, settings: &self.settings, stamp: &self.stamp, out, copies: Vec::new() }
+    }
+}
+
+impl Turn<'_> {
+    /// A session that the core has ended may still have commands on their way: they are left alone.
+    fn command(&mut self, session: SessionId, message: &Message) {
+        let Some(caller) = self.caller(session) else { return };
+        let label = message.tags.get("label").filter(|label| (1..=lengths::LABEL).contains(&label.len()));
+        let labels = caller.has(Capability::LabeledResponse) && caller.has(Capability::Batch);
+        let Some(label) = label.filter(|_| labels) else { return commands::run(self, caller, message) };
+        let start = self.out.len();
+        commands::run(self, caller, message);
+        let mut escaped = String::new();
+        // Writing to a String cannot fail.
+        let _ = rookery_protocol::message::write_escaped(&mut escaped, label);
+        Labelling {
+            server: &self.settings.server_name,
+            session,
+            label: &escaped,
+            batch: &self.state.next_batch(),
+            copies: &self.copies,
+            echo: caller.has(Capability::EchoMessage),
+        }
+        .apply(self.out, start);
+    }
+
+    fn bad_line(&mut self, session: SessionId, fault: LineFault) {
+        let Some(caller) = self.caller(session) else { return };
+        match fault {
+            LineFault::TooLong => {
+                self.reply(caller, ERR_INPUTTOOLONG, &[], "Input line was too long, and was left out")
+            }
+            // The utf8-only specification gives this code to clients of any capability.
+            LineFault::NotUtf8 => self.fail(
+                caller,
+                "*",
+                "INVALID_UTF8",
+                &[],
+                "That line was not UTF-8, and was left out; please set your client to UTF-8",
+            ),
+            LineFault::Malformed => commands::unknown(self, caller, "*", "That line is not a command"),
+        }
+    }
 }

@@ -1,0 +1,293 @@
+//! Coming and going: admission, signing in, the greeting, the end of a session.
+
+use std::sync::Arc;
+
+use rookery_protocol::{AccountName, Capability, ChannelName, Email, Nick};
+
+use super::commands::{channels, monitor, names, server};
+use super::event::{Answer, Candidate, Delivery, Identity, Output, SessionId, Ticket};
+use super::lengths;
+use super::line::{Line, truncate};
+use super::state::{Leaving, Newcomer, Session, User, UserId};
+use super::turn::{Caller, Turn};
+
+impl Turn<'_> {
+    /// Lets the candidate in, or says why not.
+    pub fn admit(&mut self, ticket: Ticket, session: SessionId, candidate: Candidate) {
+        if self.state.user_of(session).is_some() {
+            return self.answer(ticket, Answer::Admitted);
+        }
+        let Candidate { nick, username, realname, identity, capabilities, address, tls } = candidate;
+        if let Some(banned) = identity.as_ref().and_then(|identity| self.refusal(identity)) {
+            return self.answer(ticket, banned);
+        }
+        let nick = identity.as_ref().map_or(nick, |identity| identity.name.to_nick());
+        let Ok(here) = self.make_way(&nick, identity.is_some(), None) else {
+            return self.answer(ticket, Answer::NickInUse);
+        };
+        let new = identity.as_ref().map(|identity| identity.new);
+        let user = here.unwrap_or_else(|| {
+            let newcomer = Newcomer {
+                nick: nick.clone(),
+                host: self.host(identity.is_some()),
+                identity,
+                username: shown_username(&username).into(),
+                realname: truncate(&realname, lengths::REALNAME).into(),
+            };
+            self.state.add_user(newcomer, self.stamp.at)
+        });
+        let session = Session {
+            id: session,
+            capabilities,
+            address,
+            tls: tls.into(),
+            since: self.now(),
+            monitors: std::collections::BTreeSet::new(),
+        };
+        let caller = Caller { session: session.id, user, capabilities };
+        self.state.attach(user, session);
+        if here.is_none() {
+            monitor::announce_online(self, user);
+        }
+        self.greet(caller, new);
+        if here.is_some() {
+            self.show_memberships(caller);
+        }
+        self.join_lobby(caller);
+        self.answer(ticket, Answer::Admitted);
+    }
+
+    /// The guest has proved to be someone.
+    pub fn sign_in(&mut self, ticket: Ticket, session: SessionId, identity: Identity) {
+        // It may have gone while it proved that.
+        let Some(caller) = self.caller(session) else { return self.answer(ticket, Answer::Admitted) };
+        if let Some(banned) = self.refusal(&identity) {
+            return self.answer(ticket, banned);
+        }
+        if self.state.user(caller.user).identity.is_some() {
+            return self.answer(ticket, Answer::Admitted);
+        }
+        let new = identity.new;
+        let nick = identity.name.to_nick();
+        let Ok(here) = self.make_way(&nick, true, Some(caller.user)) else {
+            return self.answer(ticket, Answer::NickInUse);
+        };
+        let caller = match here {
+            Some(user) => self.move_session(caller, user),
+            None => {
+                self.become_known(caller, identity, nick);
+                caller
+            }
+        };
+        self.welcome(caller, Some(new));
+        self.join_lobby(caller);
+        self.answer(ticket, Answer::Admitted);
+    }
+
+    /// The connection is no more.
+    pub fn gone(&mut self, session: SessionId, reason: &str) {
+        if let Some(leaving) = self.state.leaving.remove(&session) {
+            for ticket in leaving.tickets {
+                self.settle(ticket);
+            }
+        } else {
+            self.drop_session(session, reason);
+        }
+    }
+
+    /// The client wants to go: its session ends, and its user with it if it was the last.
+    pub fn close_session(&mut self, caller: Caller, reason: &str) {
+        let user = self.state.user(caller.user);
+        let (nick, account) = (user.nick.clone(), account_of(user));
+        self.drop_session(caller.session, reason);
+        self.end_session(caller.session, nick, account, reason, None);
+    }
+
+    /// Takes the session away from its user, and the user from the others if it was the last.
+    pub fn drop_session(&mut self, session: SessionId, reason: &str) {
+        let Some(user) = self.state.user_of(session) else { return };
+        if self.state.user(user).sessions().len() == 1 {
+            self.quit_user(user, reason);
+        } else if let Some(mut session) = self.state.detach(session) {
+            self.state.forget_monitors(&mut session);
+        }
+    }
+
+    /// Takes the user away; those who shared a channel with it see it quit.
+    pub fn quit_user(&mut self, user: UserId, reason: &str) -> User {
+        let mut peers = self.state.peers(user);
+        peers.retain(|peer| *peer != user);
+        let line = self.from_user(user, "QUIT").text(truncate(reason, lengths::QUIT));
+        self.show_users(user, &peers, &line, |_| true);
+        let user = self.state.remove_user(user, self.stamp.at);
+        monitor::announce_offline(self, &user.nick);
+        user
+    }
+
+    /// Has the session's connection closed after a last line. It is remembered until it is gone.
+    pub fn end_session(
+        &mut self,
+        session: SessionId,
+        nick: Nick,
+        account: Option<(AccountName, Email)>,
+        last: &str,
+        ticket: Option<Ticket>,
+    ) {
+        self.out.push(Output::End { session, line: Line::error(last).plain() });
+        self.state.leaving.insert(session, Leaving { nick, account, tickets: ticket.into_iter().collect() });
+    }
+
+    /// One of the sessions that the ticket waits for is gone.
+    fn settle(&mut self, ticket: Ticket) {
+        let Some(due) = self.state.due.get_mut(&ticket) else { return };
+        due.waiting -= 1;
+        if due.waiting == 0
+            && let Some(due) = self.state.due.remove(&ticket)
+        {
+            self.answer(ticket, Answer::Ended { users: due.users, sessions: due.sessions });
+        }
+    }
+
+    /// The answer for an account that is kept out.
+    fn refusal(&self, identity: &Identity) -> Option<Answer> {
+        let ban = self.state.ban_on(identity, self.now())?;
+        Some(Answer::Banned { reason: ban.reason.clone(), expires_at: ban.expires_at })
+    }
+
+    /// Sees to it that nobody but `itself` stands in the way of `nick`. For an account, guests step aside, and its user
+    /// is given if it is here already.
+    fn make_way(
+        &mut self,
+        nick: &Nick,
+        account: bool,
+        itself: Option<UserId>,
+    ) -> Result<Option<UserId>, NickTaken> {
+        let mut aside = Vec::new();
+        for holder in self.state.holders(nick).into_iter().filter(|holder| Some(*holder) != itself) {
+            let user = self.state.user(holder);
+            match (account, user.identity.is_some()) {
+                (true, true) if user.nick == *nick => return Ok(Some(holder)),
+                (true, false) => aside.push(holder),
+                _ => return Err(NickTaken),
+            }
+        }
+        for guest in aside {
+            let free = self.state.free_guest_nick();
+            self.rename(guest, free);
+            for caller in self.callers(guest) {
+                self.notice(
+                    caller,
+                    &format!("{nick} is the name of an account whose owner has just signed in."),
+                );
+            }
+        }
+        Ok(None)
+    }
+
+    /// The guest is the owner of the account from now on.
+    fn become_known(&mut self, caller: Caller, identity: Identity, nick: Nick) {
+        if self.state.user(caller.user).nick.as_str() != nick.as_str() {
+            self.rename(caller.user, nick);
+        }
+        let line = self.from_user(caller.user, "ACCOUNT").word(identity.name.as_str());
+        let peers = self.state.peers(caller.user);
+        self.show_users(caller.user, &peers, &line, |session| {
+            session.capabilities.has(Capability::AccountNotify)
+        });
+        let host = self.host(true);
+        self.state.identify(caller.user, identity, host);
+    }
+
+    /// The guest's session goes to the user of its account; for all others the guest is gone.
+    fn move_session(&mut self, caller: Caller, user: UserId) -> Caller {
+        let name = self.state.user(user).nick.clone();
+        for channel in self.state.user(caller.user).channels().to_vec() {
+            let line = self.from_user(caller.user, "PART").word(channel.as_str());
+            self.send(caller, &line);
+        }
+        let line = self.from_user(caller.user, "NICK").word(name.as_str());
+        self.send(caller, &line);
+        let Some(mut session) = self.state.detach(caller.session) else { return caller };
+        let monitors = std::mem::take(&mut session.monitors);
+        self.quit_user(caller.user, &format!("Signed in as {name}"));
+        session.monitors = monitors;
+        self.state.attach(user, session);
+        let caller = Caller { user, ..caller };
+        self.show_memberships(caller);
+        caller
+    }
+
+    /// Gives the user another nick before all eyes.
+    pub fn rename(&mut self, user: UserId, nick: Nick) {
+        let line = self.from_user(user, "NICK").word(nick.as_str());
+        let peers = self.state.peers(user);
+        self.show_users(user, &peers, &line, |_| true);
+        let old = self.state.user(user).nick.clone();
+        let other = old != nick;
+        self.state.rename(user, nick, self.stamp.at);
+        if other {
+            monitor::announce_offline(self, &old);
+            monitor::announce_online(self, user);
+        }
+    }
+
+    /// The host that users are shown with. Never where they really are.
+    fn host(&self, known: bool) -> Arc<str> {
+        let kind = if known { "users" } else { "guests" };
+        format!("{kind}.{}", self.settings.server_name).into()
+    }
+
+    /// What every new session hears first.
+    fn greet(&mut self, caller: Caller, new: Option<bool>) {
+        server::burst(self, caller);
+        self.welcome(caller, new);
+    }
+
+    fn welcome(&mut self, caller: Caller, new: Option<bool>) {
+        let nick = &self.state.user(caller.user).nick;
+        match new {
+            Some(true) => self.notice(caller, &format!("Welcome, {nick}. You are new here.")),
+            Some(false) => self.notice(caller, &format!("Welcome back, {nick}.")),
+            None => {}
+        }
+    }
+
+    /// Tells a new session of a user where that user is.
+    fn show_memberships(&mut self, caller: Caller) {
+        for name in self.state.user(caller.user).channels().to_vec() {
+            let user = self.state.user(caller.user);
+            let line = channels::join_line(user, &name, caller.has(Capability::ExtendedJoin));
+            let line = line.render(&self.tags_of(user), caller.capabilities);
+            self.out.push(Output::Deliver(Delivery { to: vec![caller.session], line }));
+            names::describe(self, caller, &name);
+        }
+    }
+
+    fn join_lobby(&mut self, caller: Caller) {
+        let missing: Vec<ChannelName> = {
+            let joined = self.state.user(caller.user).channels();
+            self.settings.lobby.iter().filter(|name| !joined.contains(name)).cloned().collect()
+        };
+        for name in missing {
+            channels::enter(self, caller, &name, None);
+        }
+    }
+}
+
+/// By what a ban would cover the user.
+pub fn account_of(user: &User) -> Option<(AccountName, Email)> {
+    user.identity.as_ref().map(|identity| (identity.name.clone(), identity.email.clone()))
+}
+
+/// Another user has the nick, or one that looks the same.
+struct NickTaken;
+
+/// A username as others see it: what the client said of itself, marked as such.
+fn shown_username(given: &str) -> String {
+    let kept: String = given
+        .chars()
+        .filter(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.'))
+        .take(lengths::USERNAME)
+        .collect();
+    format!("~{}", if kept.is_empty() { "user" } else { &kept })
+}

@@ -1,0 +1,175 @@
+//! Capability negotiation (IRCv3 `CAP`, version 302), the same before and after admission.
+
+use rookery_protocol::numeric::{ERR_INVALIDCAPCMD, ERR_NEEDMOREPARAMS};
+use rookery_protocol::{Capabilities, Capability, Message};
+
+/// The bytes a list of capabilities takes in one line, so that the line is within its bound whatever the names of
+/// server and client are.
+const LIST_BYTES: usize = 350;
+
+/// What follows from a `CAP` message: what the client is told, and the set it has from now on. `offered` is what it may
+/// ask for, `current` what it has; the server calls itself `server` and the client `nick` (`*` when it has none).
+/// `CAP END` is answered with nothing.
+pub fn negotiate(
+    server: &str,
+    nick: &str,
+    offered: Capabilities,
+    current: Capabilities,
+    message: &Message,
+) -> (Vec<Message>, Capabilities) {
+    let reply =
+        |params: &[&str]| Message::new("CAP", [nick].iter().chain(params).copied()).from_source(server);
+    let numeric =
+        |code: &str, param: &str, text: &str| Message::new(code, [nick, param, text]).from_source(server);
+    let Some(subcommand) = message.param(0) else {
+        return (
+            vec![numeric(ERR_NEEDMOREPARAMS, "CAP", "CAP needs a subcommand: LS, LIST, REQ or END")],
+            current,
+        );
+    };
+    match subcommand.to_ascii_uppercase().as_str() {
+        "LS" => {
+            let version: u32 = message.param(1).and_then(|version| version.parse().ok()).unwrap_or(0);
+            let mut current = current;
+            let valued = version >= 302;
+            if valued && offered.has(Capability::CapNotify) {
+                current.insert(Capability::CapNotify);
+            }
+            let items: Vec<String> = offered.iter().map(|capability| listed(capability, valued)).collect();
+            (list(&items, valued, |params| reply(&[&["LS"], params].concat())), current)
+        }
+        "LIST" => {
+            let items: Vec<String> = current.iter().map(|capability| capability.name().to_owned()).collect();
+            let lines = current.has(Capability::CapNotify);
+            (list(&items, lines, |params| reply(&[&["LIST"], params].concat())), current)
+        }
+        "REQ" => {
+            let asked = message.param(1).unwrap_or_default();
+            match apply(offered, current, asked) {
+                Some(changed) => (vec![reply(&["ACK", asked])], changed),
+                None => (vec![reply(&["NAK", asked])], current),
+            }
+        }
+        "END" => (Vec::new(), current),
+        _ => (vec![numeric(ERR_INVALIDCAPCMD, subcommand, "That is no CAP subcommand")], current),
+    }
+}
+
+/// How a capability is listed to clients of version 302 (`valued`) and to older ones.
+pub fn listed(capability: Capability, valued: bool) -> String {
+    let value = match capability {
+        Capability::Sasl => "PLAIN,EXTERNAL,X-EMAIL-CODE",
+        Capability::AccountRegistration => "before-connect,custom-account-name,email-required",
+        _ => return capability.name().to_owned(),
+    };
+    if valued { format!("{}={value}", capability.name()) } else { capability.name().to_owned() }
+}
+
+/// All of the changes, or none of them.
+fn apply(offered: Capabilities, current: Capabilities, asked: &str) -> Option<Capabilities> {
+    let mut changed = current;
+    for name in asked.split(' ').filter(|name| !name.is_empty()) {
+        match name.strip_prefix('-') {
+            // Whoever speaks version 302 has it for good.
+            Some("cap-notify") if current.has(Capability::CapNotify) => return None,
+            Some(name) => changed.remove(Capability::from_name(name)?),
+            None => {
+                let capability = Capability::from_name(name).filter(|&capability| offered.has(capability))?;
+                changed.insert(capability);
+            }
+        }
+    }
+    Some(changed)
+}
+
+/// The items in one message, or in several where the client can take that.
+fn list(items: &[String], several: bool, reply: impl Fn(&[&str]) -> Message) -> Vec<Message> {
+    let mut messages = Vec::new();
+    let mut line = String::new();
+    for item in items {
+        if several && !line.is_empty() && line.len() + 1 + item.len() > LIST_BYTES {
+            messages.push(reply(&["*", &line]));
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(item);
+    }
+    messages.push(reply(&[&line]));
+    messages
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn all() -> Capabilities {
+        Capabilities::of(Capability::ALL)
+    }
+
+    fn ask(offered: Capabilities, current: Capabilities, line: &str) -> (Vec<String>, Capabilities) {
+        let (replies, changed) = negotiate("server", "*", offered, current, &Message::parse(line).unwrap());
+        (replies.iter().map(ToString::to_string).collect(), changed)
+    }
+
+    #[test]
+    fn version_302_gets_values_and_cap_notify() {
+        let (replies, changed) = ask(all(), Capabilities::NONE, "CAP LS 302");
+        let text = replies.join("\n");
+        assert!(text.contains("sasl=PLAIN,EXTERNAL,X-EMAIL-CODE"), "{text}");
+        assert!(
+            text.contains("draft/account-registration=before-connect,custom-account-name,email-required")
+        );
+        assert_eq!(changed, Capabilities::of(&[Capability::CapNotify]));
+        assert!(replies.iter().all(|line| line.len() <= 510));
+        let (last, others) = replies.split_last().unwrap();
+        assert!(last.starts_with(":server CAP * LS :") && others.iter().all(|line| line.contains(" LS * :")));
+    }
+
+    #[test]
+    fn older_versions_get_one_line_without_values() {
+        for line in ["CAP LS", "CAP LS 301", "CAP LS x"] {
+            let (replies, changed) = ask(all(), Capabilities::NONE, line);
+            assert_eq!(replies.len(), 1);
+            assert!(!replies[0].contains('=') && replies[0].len() <= 510, "{}", replies[0]);
+            assert_eq!(changed, Capabilities::NONE);
+        }
+    }
+
+    #[test]
+    fn a_request_is_taken_whole_or_not_at_all() {
+        let (replies, changed) = ask(all(), Capabilities::NONE, "CAP REQ :batch nonsense");
+        assert_eq!(replies, [":server CAP * NAK :batch nonsense"]);
+        assert_eq!(changed, Capabilities::NONE);
+        let (replies, changed) = ask(all(), Capabilities::NONE, "CAP REQ :batch echo-message");
+        assert_eq!(replies, [":server CAP * ACK :batch echo-message"]);
+        assert_eq!(changed, Capabilities::of(&[Capability::Batch, Capability::EchoMessage]));
+        let (replies, changed) = ask(all(), changed, "CAP REQ -batch");
+        assert_eq!(replies, [":server CAP * ACK -batch"]);
+        assert_eq!(changed, Capabilities::of(&[Capability::EchoMessage]));
+        let (_, changed) = ask(Capabilities::NONE, Capabilities::NONE, "CAP REQ batch");
+        assert_eq!(changed, Capabilities::NONE, "not offered");
+    }
+
+    #[test]
+    fn cap_notify_stays() {
+        let (_, current) = ask(all(), Capabilities::NONE, "CAP LS 302");
+        let (replies, changed) = ask(all(), current, "CAP REQ -cap-notify");
+        assert_eq!(replies, [":server CAP * NAK -cap-notify"]);
+        assert!(changed.has(Capability::CapNotify));
+    }
+
+    #[test]
+    fn lists_what_is_on_and_refuses_what_it_does_not_know() {
+        assert_eq!(ask(all(), Capabilities::NONE, "CAP LIST").0, [":server CAP * LIST :"]);
+        assert_eq!(
+            ask(all(), Capabilities::of(&[Capability::Batch]), "CAP LIST").0,
+            [":server CAP * LIST batch"]
+        );
+        assert!(ask(all(), Capabilities::NONE, "CAP END").0.is_empty());
+        assert!(ask(all(), Capabilities::NONE, "CAP FLY").0[0].starts_with(":server 410 * FLY :"));
+        assert!(ask(all(), Capabilities::NONE, "CAP").0[0].starts_with(":server 461 * CAP :"));
+    }
+}

@@ -1,0 +1,195 @@
+//! A channel: its members, its modes, its lists.
+
+use jiff::Timestamp;
+use rookery_protocol::ChannelName;
+
+use super::mask::Mask;
+use super::state::UserId;
+
+/// One channel with at least one member.
+pub struct Channel {
+    pub name: ChannelName,
+    pub created_at: Timestamp,
+    pub topic: Option<Topic>,
+    pub flags: Flags,
+    pub key: Option<Box<str>>,
+    pub limit: Option<u32>,
+    /// `b`.
+    pub bans: Vec<Entry>,
+    /// `e`: whom no ban keeps out.
+    pub exceptions: Vec<Entry>,
+    /// `I`: who needs no invitation.
+    pub invite_exceptions: Vec<Entry>,
+    /// Whom an operator has invited. May hold users that have left since: their ids do not come back.
+    pub invited: Vec<UserId>,
+    /// By user id, so that one is found quickly and all are walked in order.
+    members: Vec<Member>,
+}
+
+/// What the channel is about.
+pub struct Topic {
+    pub text: Box<str>,
+    /// `nick!user@host`.
+    pub by: Box<str>,
+    pub at: Timestamp,
+}
+
+/// The modes that are just on or off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(u8);
+
+/// A mode that is just on or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Flag {
+    InviteOnly = 1,
+    Moderated = 2,
+    NoExternal = 4,
+    Secret = 8,
+    TopicLocked = 16,
+}
+
+impl Flag {
+    pub const ALL: [Self; 5] =
+        [Self::InviteOnly, Self::Moderated, Self::NoExternal, Self::Secret, Self::TopicLocked];
+
+    pub fn letter(self) -> char {
+        match self {
+            Self::InviteOnly => 'i',
+            Self::Moderated => 'm',
+            Self::NoExternal => 'n',
+            Self::Secret => 's',
+            Self::TopicLocked => 't',
+        }
+    }
+
+    pub fn from_letter(letter: char) -> Option<Self> {
+        Self::ALL.into_iter().find(|flag| flag.letter() == letter)
+    }
+}
+
+impl Flags {
+    pub fn has(self, flag: Flag) -> bool {
+        self.0 & flag as u8 != 0
+    }
+
+    /// Whether that changed anything.
+    pub fn set(&mut self, flag: Flag, on: bool) -> bool {
+        let before = self.0;
+        if on {
+            self.0 |= flag as u8;
+        } else {
+            self.0 &= !(flag as u8);
+        }
+        self.0 != before
+    }
+}
+
+/// An entry of one of the lists.
+pub struct Entry {
+    pub mask: Mask,
+    /// `nick!user@host`.
+    pub by: Box<str>,
+    pub at: Timestamp,
+}
+
+/// A user in a channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    pub user: UserId,
+    pub operator: bool,
+    pub voice: bool,
+}
+
+impl Member {
+    /// `@`, `+` or both; only the highest without `all`.
+    pub fn prefix(self, all: bool) -> &'static str {
+        match (self.operator, self.voice) {
+            (true, true) if all => "@+",
+            (true, _) => "@",
+            (false, true) => "+",
+            (false, false) => "",
+        }
+    }
+}
+
+impl Channel {
+    pub fn new(name: ChannelName, now: Timestamp) -> Self {
+        let mut flags = Flags::default();
+        flags.set(Flag::NoExternal, true);
+        flags.set(Flag::TopicLocked, true);
+        Self {
+            name,
+            created_at: now,
+            topic: None,
+            flags,
+            key: None,
+            limit: None,
+            bans: Vec::new(),
+            exceptions: Vec::new(),
+            invite_exceptions: Vec::new(),
+            invited: Vec::new(),
+            members: Vec::new(),
+        }
+    }
+
+    /// By user id.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    pub fn member(&self, user: UserId) -> Option<Member> {
+        self.position(user).ok().map(|at| self.members[at])
+    }
+
+    pub fn member_mut(&mut self, user: UserId) -> Option<&mut Member> {
+        self.position(user).ok().map(|at| &mut self.members[at])
+    }
+
+    pub fn has(&self, user: UserId) -> bool {
+        self.position(user).is_ok()
+    }
+
+    pub fn is_operator(&self, user: UserId) -> bool {
+        self.member(user).is_some_and(|member| member.operator)
+    }
+
+    /// Only for the state, which keeps the other side of it.
+    pub(super) fn insert(&mut self, member: Member) {
+        if let Err(at) = self.position(member.user) {
+            self.members.insert(at, member);
+        }
+    }
+
+    /// Only for the state, which keeps the other side of it.
+    pub(super) fn remove(&mut self, user: UserId) {
+        if let Ok(at) = self.position(user) {
+            self.members.remove(at);
+        }
+    }
+
+    /// Whether a ban of the channel covers whoever is shown as `source`.
+    pub fn bans(&self, source: &str) -> bool {
+        if self.bans.is_empty() {
+            return false;
+        }
+        let source = source.to_lowercase();
+        let covered = |list: &[Entry]| list.iter().any(|entry| entry.mask.covers(&source));
+        covered(&self.bans) && !covered(&self.exceptions)
+    }
+
+    /// Whether `source` may come in without an invitation.
+    pub fn is_invite_exception(&self, source: &str) -> bool {
+        let source = source.to_lowercase();
+        self.invite_exceptions.iter().any(|entry| entry.mask.covers(&source))
+    }
+
+    /// Whether others than its members may know of it.
+    pub fn is_visible_to(&self, user: UserId) -> bool {
+        !self.flags.has(Flag::Secret) || self.has(user)
+    }
+
+    fn position(&self, user: UserId) -> Result<usize, usize> {
+        self.members.binary_search_by_key(&user, |member| member.user)
+    }
+}

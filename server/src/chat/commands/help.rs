@@ -1,0 +1,112 @@
+//! `HELP`: what there is, and how it is used.
+
+use rookery_protocol::Message;
+use rookery_protocol::numeric::*;
+
+use crate::chat::turn::{Caller, Turn};
+
+/// `HELP [<subject>]`.
+pub fn help(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
+    let asked = message.param(0).filter(|asked| !asked.is_empty());
+    let Some(asked) = asked else {
+        let mut lines = vec!["Everything one can send, by its name; HELP and a name tells more:".to_owned()];
+        let names: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
+        lines.extend(names.chunks(8).map(|names| names.join(" ")));
+        return tell(turn, caller, "*", "Help", lines.iter().map(String::as_str));
+    };
+    let subject = asked.to_ascii_uppercase();
+    match TOPICS.iter().find(|(name, _)| *name == subject) {
+        Some((name, text)) => tell(turn, caller, name, "Help", text.lines()),
+        None => turn.reply(
+            caller,
+            ERR_HELPNOTFOUND,
+            &[asked],
+            "There is no help on that; HELP lists what there is",
+        ),
+    }
+}
+
+fn tell<'t>(
+    turn: &mut Turn<'_>,
+    caller: Caller,
+    subject: &str,
+    title: &str,
+    lines: impl Iterator<Item = &'t str>,
+) {
+    turn.reply(caller, RPL_HELPSTART, &[subject], title);
+    for line in lines {
+        turn.reply(caller, RPL_HELPTXT, &[subject], line);
+    }
+    turn.reply(caller, RPL_ENDOFHELP, &[subject], "End of the help");
+}
+
+/// By name.
+const TOPICS: &[(&str, &str)] = &[
+    (
+        "ADMIN",
+        "Operators use the control plane, with admin-cli, on a port of its own.\nNothing typed here can kick, ban or change the server.",
+    ),
+    (
+        "AWAY",
+        "AWAY [:message]\nMarks you as away, with a message for those who write to you; without one, you are back.",
+    ),
+    (
+        "CAP",
+        "CAP LS 302, CAP LIST, CAP REQ :names, CAP END\nWhat your client asks the server to do differently.",
+    ),
+    ("HELP", "HELP [name]\nThis."),
+    ("INFO", "INFO\nAbout this server."),
+    (
+        "INVITE",
+        "INVITE nick #channel\nInvites someone to a channel you are in. Alone, it lists your own invitations.",
+    ),
+    ("ISON", "ISON nick nick ...\nTells which of them are here."),
+    (
+        "JOIN",
+        "JOIN #channel[,#channel] [key[,key]]\nBrings you into channels; whoever makes one is its operator. JOIN 0 leaves all.",
+    ),
+    (
+        "KICK",
+        "KICK #channel nick[,nick] [:reason]\nRemoves someone from a channel that you are an operator of.",
+    ),
+    (
+        "LIST",
+        "LIST [conditions]\nLists the channels. Conditions: a name or mask, !mask, <users, >users, C<minutes, C>minutes, T<minutes, T>minutes.",
+    ),
+    ("LUSERS", "LUSERS\nHow many are here."),
+    (
+        "MODE",
+        "MODE #channel [changes], MODE nick [changes]\nChannels: b ban, e exception, I invite exception, i invite only, k key, l limit,\nm moderated, n no messages from outside, o operator, s secret, t topic locked, v voice.\nUsers: i invisible.",
+    ),
+    (
+        "MONITOR",
+        "MONITOR + nick[,nick], MONITOR - nick[,nick], MONITOR C, MONITOR L, MONITOR S\nTells you when they come and go.",
+    ),
+    ("MOTD", "MOTD\nThe message of the day."),
+    ("NAMES", "NAMES #channel[,#channel]\nWho is in a channel."),
+    (
+        "NICK",
+        "NICK nick\nChanges a guest's nick. Whoever is signed in is shown under the name of the account.",
+    ),
+    ("NOTICE", "NOTICE target[,target] :text\nA message that nothing answers by itself."),
+    ("PART", "PART #channel[,#channel] [:reason]\nLeaves channels."),
+    ("PING", "PING token\nThe server answers with PONG and the token."),
+    (
+        "PRIVMSG",
+        "PRIVMSG target[,target] :text\nSays something in a channel, or to someone alone. @#channel reaches its operators only.",
+    ),
+    ("QUIT", "QUIT [:reason]\nEnds this session."),
+    (
+        "REGISTER",
+        "REGISTER account email password\nMakes an account; a code is mailed to you. VERIFY account code completes it.",
+    ),
+    ("SETNAME", "SETNAME :real name\nChanges your real name."),
+    ("TAGMSG", "TAGMSG target[,target]\nSends tags without a text."),
+    ("TIME", "TIME\nThe server's time."),
+    ("TOPIC", "TOPIC #channel [:topic]\nShows or sets what a channel is about."),
+    ("USERHOST", "USERHOST nick nick ...\nWho they are, shortly."),
+    ("VERSION", "VERSION\nThe server's version and what it supports."),
+    ("WHO", "WHO #channel, WHO nick, WHO mask\nWho is there."),
+    ("WHOIS", "WHOIS nick\nWho that is."),
+    ("WHOWAS", "WHOWAS nick [count]\nWho that was."),
+];

@@ -1,0 +1,269 @@
+//! What people say: `PRIVMSG`, `NOTICE`, `TAGMSG`.
+
+use rookery_protocol::numeric::*;
+use rookery_protocol::{Capability, ChannelName, Message};
+
+use super::split_list;
+use crate::chat::channel::{Channel, Flag, Member};
+use crate::chat::event::{Delivery, Output};
+use crate::chat::lengths;
+use crate::chat::line::{Line, MAX_BODY, Tags, address, truncate};
+use crate::chat::state::{Session, UserId};
+use crate::chat::turn::{Caller, Turn};
+use crate::record::{HistoryEntry, Place};
+
+/// `PRIVMSG <targets> <text>`, `NOTICE <targets> <text>`.
+pub fn say(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
+    let command = message.command.as_str();
+    // An answer to a notice could go to and fro for ever.
+    let quiet = command == "NOTICE";
+    let Some(targets) = message.param(0).filter(|targets| !targets.is_empty()) else {
+        if !quiet {
+            turn.reply(caller, ERR_NORECIPIENT, &[], &format!("No recipient given ({command})"));
+        }
+        return;
+    };
+    let Some(text) = message.param(1).filter(|text| !text.is_empty()) else {
+        if !quiet {
+            turn.reply(caller, ERR_NOTEXTTOSEND, &[], "No text to send");
+        }
+        return;
+    };
+    let said = Said { command, text: Some(text), client_tags: client_tags(caller, message), quiet };
+    to_each(turn, caller, targets, &said);
+}
+
+/// `TAGMSG <targets>`: tags without a text.
+pub fn tag(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
+    let client_tags = client_tags(caller, message);
+    let said = Said { command: &message.command, text: None, client_tags, quiet: false };
+    to_each(turn, caller, message.param(0).unwrap_or_default(), &said);
+}
+
+/// What is said, before it is known to whom.
+struct Said<'a> {
+    command: &'a str,
+    /// None for tags alone.
+    text: Option<&'a str>,
+    /// Escaped, as on the wire.
+    client_tags: String,
+    /// Whether errors are kept from the sender.
+    quiet: bool,
+}
+
+fn client_tags(caller: Caller, message: &Message) -> String {
+    if message.tags.is_empty() || !caller.has(Capability::MessageTags) {
+        return String::new();
+    }
+    message.tags.client_only().to_string()
+}
+
+fn to_each(turn: &mut Turn<'_>, caller: Caller, targets: &str, said: &Said<'_>) {
+    for (count, target) in split_list(targets).into_iter().enumerate() {
+        let result = if count < lengths::TARGETS {
+            to_target(turn, caller, target, said)
+        } else {
+            Err((ERR_TOOMANYTARGETS, "Too many targets in one message; this one was left out".to_owned()))
+        };
+        if let Err((code, text)) = result
+            && !said.quiet
+        {
+            turn.reply(caller, code, &[target], &text);
+        }
+    }
+}
+
+/// A numeric for the sender, with its text.
+type Refusal = (&'static str, String);
+
+fn to_target(turn: &mut Turn<'_>, caller: Caller, target: &str, said: &Said<'_>) -> Result<(), Refusal> {
+    let msgid = turn.state.next_msgid();
+    let (status, name) = match target.strip_prefix(['@', '+']) {
+        Some(name) if name.starts_with('#') => (target.chars().next(), name),
+        _ => (None, target),
+    };
+    if name.starts_with('#') {
+        to_channel(turn, caller, status, name, said, msgid)
+    } else {
+        to_user(turn, caller, name, said, msgid)
+    }
+}
+
+fn to_channel(
+    turn: &mut Turn<'_>,
+    caller: Caller,
+    status: Option<char>,
+    name: &str,
+    said: &Said<'_>,
+    msgid: String,
+) -> Result<(), Refusal> {
+    let channel = ChannelName::parse(name).ok().and_then(|name| turn.state.channel(&name));
+    let channel = channel.ok_or_else(|| (ERR_NOSUCHCHANNEL, "No such channel".to_owned()))?;
+    let sender = turn.state.user(caller.user);
+    if let Some(why) = kept_silent(channel, caller.user, &sender.source) {
+        return Err((ERR_CANNOTSENDTOCHAN, format!("Cannot send to channel ({why})")));
+    }
+    let shown = match status {
+        Some(status) => format!("{status}{}", channel.name),
+        None => channel.name.to_string(),
+    };
+    let meant = |member: &&Member| match status {
+        _ if member.user == caller.user => false,
+        None => true,
+        Some('@') => member.operator,
+        Some(_) => member.operator || member.voice,
+    };
+    let receivers = channel.members().iter().filter(meant).map(|member| member.user);
+    let addressed = Addressed {
+        target: &shown,
+        place: Place::Channel(channel.name.clone()),
+        // So that what was meant for some is never read back by all.
+        mark: status.map(|status| format!("statusmsg={status}")),
+        to_self: false,
+    };
+    let outgoing = compose(turn, caller, said, msgid, addressed, receivers, channel.members().len());
+    send(turn, outgoing);
+    Ok(())
+}
+
+fn to_user(
+    turn: &mut Turn<'_>,
+    caller: Caller,
+    name: &str,
+    said: &Said<'_>,
+    msgid: String,
+) -> Result<(), Refusal> {
+    let target = turn.state.named(name).ok_or_else(|| (ERR_NOSUCHNICK, "No such nick".to_owned()))?;
+    let addressed = Addressed {
+        target: target.nick.as_str(),
+        place: Place::Direct { from: turn.state.user(caller.user).nick.clone(), to: target.nick.clone() },
+        mark: None,
+        to_self: target.id == caller.user,
+    };
+    let away = target.away.as_deref().filter(|_| said.command == "PRIVMSG");
+    let away = away.map(|away| (target.nick.clone(), away.to_owned()));
+    let outgoing = compose(turn, caller, said, msgid, addressed, std::iter::once(target.id), 1);
+    send(turn, outgoing);
+    if let Some((nick, away)) = away {
+        turn.reply(caller, RPL_AWAY, &[nick.as_str()], &away);
+    }
+    Ok(())
+}
+
+/// Why the user cannot be heard in the channel, if so.
+fn kept_silent(channel: &Channel, user: UserId, source: &str) -> Option<&'static str> {
+    let member = channel.member(user);
+    if member.is_some_and(|member| member.operator || member.voice) {
+        return None;
+    }
+    if member.is_none() && channel.flags.has(Flag::NoExternal) {
+        return Some("+n: only its members can");
+    }
+    if channel.flags.has(Flag::Moderated) {
+        return Some("+m: only those with a voice can");
+    }
+    channel.bans(source).then_some("+b: you are banned from it")
+}
+
+/// To whom it goes.
+struct Addressed<'a> {
+    /// As the receivers see it.
+    target: &'a str,
+    place: Place,
+    /// A tag for the history only.
+    mark: Option<String>,
+    /// Whether someone talks to themselves.
+    to_self: bool,
+}
+
+/// A message with all its deliveries.
+struct Outgoing {
+    entry: Option<Box<HistoryEntry>>,
+    /// The echo is the last of them.
+    deliveries: Vec<Delivery>,
+    refusal: Option<Delivery>,
+    to_self: bool,
+    has_echo: bool,
+}
+
+fn compose(
+    turn: &Turn<'_>,
+    caller: Caller,
+    said: &Said<'_>,
+    msgid: String,
+    addressed: Addressed<'_>,
+    receivers: impl Iterator<Item = UserId>,
+    expected: usize,
+) -> Outgoing {
+    let sender = turn.state.user(caller.user);
+    let head = Line::new(&sender.source, said.command).word(addressed.target);
+    let room = MAX_BODY.saturating_sub(head.len() + 2);
+    let text = said.text.map(|text| truncate(text, room));
+    let line = match text {
+        Some(text) => head.text(text),
+        None => head,
+    };
+    let tags = Tags { msgid: Some(&msgid), client: &said.client_tags, ..turn.tags_of(sender) };
+    // Tags alone mean nothing to whoever cannot read them.
+    let can_read = |session: &&Session| text.is_some() || session.capabilities.has(Capability::MessageTags);
+
+    let siblings = if addressed.to_self { &[] } else { sender.sessions() };
+    let siblings = siblings.iter().filter(|session| session.id != caller.session);
+    let hearers =
+        receivers.flat_map(|user| turn.state.user(user).sessions()).chain(siblings).filter(can_read);
+    let mut deliveries = address(hearers, expected, &tags, &line);
+    let echo = sender.sessions().iter().filter(|session| {
+        session.id == caller.session && session.capabilities.has(Capability::EchoMessage) && can_read(session)
+    });
+    let before = deliveries.len();
+    deliveries.extend(address(echo, 1, &tags, &line));
+    let has_echo = deliveries.len() > before;
+
+    let entry = text.filter(|_| turn.settings.history).map(|text| {
+        let marks = [addressed.mark.unwrap_or_default(), said.client_tags.clone()];
+        Box::new(HistoryEntry {
+            msgid: msgid.clone(),
+            at: turn.now(),
+            place: addressed.place,
+            source: sender.source.to_string(),
+            account: sender.identity.as_ref().map(|identity| identity.name.clone()),
+            command: said.command.to_owned(),
+            text: text.to_owned(),
+            tags: marks
+                .iter()
+                .filter(|mark| !mark.is_empty())
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(";"),
+        })
+    });
+    let refusal = entry.is_some().then(|| not_stored(turn, caller, said.command, addressed.target));
+    Outgoing { entry, deliveries, refusal, to_self: addressed.to_self, has_echo }
+}
+
+/// What the sender hears in place of everything when the message cannot be stored.
+fn not_stored(turn: &Turn<'_>, caller: Caller, command: &str, target: &str) -> Delivery {
+    let text = "The server could not store your message, so it was not sent; please try again";
+    let line = if caller.has(Capability::StandardReplies) {
+        turn.from_server("FAIL").word(command).word("MESSAGE_NOT_STORED").word(target).text(text)
+    } else {
+        let nick = turn.state.user(caller.user).nick.as_str();
+        turn.from_server("NOTICE").word(nick).text(&format!("{target}: {text}"))
+    };
+    Delivery { to: vec![caller.session], line: line.render(&turn.server_tags(), caller.capabilities) }
+}
+
+fn send(turn: &mut Turn<'_>, outgoing: Outgoing) {
+    let Outgoing { entry, deliveries, refusal, to_self, has_echo } = outgoing;
+    if let Some(entry) = entry {
+        turn.out.push(Output::Store { entry, then: deliveries, otherwise: refusal });
+        return;
+    }
+    let last = deliveries.len().saturating_sub(usize::from(has_echo));
+    for (index, delivery) in deliveries.into_iter().enumerate() {
+        if to_self && index < last {
+            turn.copies.push(turn.out.len());
+        }
+        turn.out.push(Output::Deliver(delivery));
+    }
+}

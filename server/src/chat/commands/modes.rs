@@ -1,0 +1,382 @@
+//! `MODE`: what a channel allows, who has which part in it, and the one mode of users.
+
+use rookery_protocol::numeric::*;
+use rookery_protocol::{ChannelName, Message, Nick};
+
+use super::channels::{existing, needs_operator, not_on_channel};
+use crate::chat::channel::{Channel, Entry, Flag};
+use crate::chat::lengths;
+use crate::chat::line::MAX_BODY;
+use crate::chat::mask::Mask;
+use crate::chat::turn::{Caller, Turn};
+
+/// `MODE <target> [<changes> [<parameters>]]`.
+pub fn mode(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
+    let target = message.param(0).unwrap_or_default();
+    if !target.starts_with('#') {
+        return user_mode(turn, caller, target, message.param(1));
+    }
+    let Some(name) = existing(turn, caller, target) else { return };
+    match message.params.get(1) {
+        None => show(turn, caller, &name),
+        Some(changes) => Changing::new(turn, caller, name).run(changes, &message.params[2..]),
+    }
+}
+
+fn user_mode(turn: &mut Turn<'_>, caller: Caller, target: &str, changes: Option<&str>) {
+    let Ok(nick) = Nick::parse(target) else {
+        return turn.reply(caller, ERR_NOSUCHNICK, &[target], "No such nick");
+    };
+    if turn.state.by_nick(&nick).is_none() {
+        return turn.reply(caller, ERR_NOSUCHNICK, &[target], "No such nick");
+    }
+    let user = turn.state.user(caller.user);
+    if user.nick != nick {
+        return turn.reply(caller, ERR_USERSDONTMATCH, &[], "You can see and change your own modes only");
+    }
+    let own = user.nick.to_string();
+    let Some(changes) = changes else {
+        let modes = if user.invisible { "+i" } else { "+" };
+        return turn.reply_words(caller, RPL_UMODEIS, &[modes]);
+    };
+    let (mut on, mut invisible, mut unknown) = (true, user.invisible, false);
+    for letter in changes.chars() {
+        match letter {
+            '+' => on = true,
+            '-' => on = false,
+            'i' => invisible = on,
+            _ => unknown = true,
+        }
+    }
+    if unknown {
+        turn.reply(
+            caller,
+            ERR_UMODEUNKNOWNFLAG,
+            &[],
+            "There is no such user mode; the only one is i (invisible)",
+        );
+    }
+    if turn.state.user(caller.user).invisible != invisible {
+        turn.state.user_mut(caller.user).invisible = invisible;
+        let modes = if invisible { "+i" } else { "-i" };
+        let line = turn.from_user(caller.user, "MODE").word(&own).word(modes);
+        turn.show_users(caller.user, &[caller.user], &line, |_| true);
+    }
+}
+
+/// Tells the modes of the channel. Its key is told to its members only.
+fn show(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName) {
+    let Some(channel) = turn.state.channel(name) else { return };
+    let inside = channel.has(caller.user);
+    let mut modes = String::from("+");
+    modes.extend(Flag::ALL.into_iter().filter(|flag| channel.flags.has(*flag)).map(Flag::letter));
+    let mut words = vec![name.to_string()];
+    let mut parameters = Vec::new();
+    if let Some(key) = &channel.key {
+        modes.push('k');
+        parameters.push(if inside { key.to_string() } else { "*".to_owned() });
+    }
+    if let Some(limit) = channel.limit {
+        modes.push('l');
+        parameters.push(limit.to_string());
+    }
+    let created = channel.created_at.as_second().to_string();
+    words.push(modes);
+    words.append(&mut parameters);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    turn.reply_words(caller, RPL_CHANNELMODEIS, &words);
+    turn.reply_words(caller, RPL_CREATIONTIME, &[name.as_str(), &created]);
+}
+
+/// The lists of a channel.
+#[derive(Clone, Copy)]
+enum List {
+    Bans,
+    Exceptions,
+    InviteExceptions,
+}
+
+impl List {
+    fn from_letter(letter: char) -> Option<Self> {
+        match letter {
+            'b' => Some(Self::Bans),
+            'e' => Some(Self::Exceptions),
+            'I' => Some(Self::InviteExceptions),
+            _ => None,
+        }
+    }
+
+    fn letter(self) -> char {
+        match self {
+            Self::Bans => 'b',
+            Self::Exceptions => 'e',
+            Self::InviteExceptions => 'I',
+        }
+    }
+
+    fn of(self, channel: &Channel) -> &[Entry] {
+        match self {
+            Self::Bans => &channel.bans,
+            Self::Exceptions => &channel.exceptions,
+            Self::InviteExceptions => &channel.invite_exceptions,
+        }
+    }
+
+    fn of_mut(self, channel: &mut Channel) -> &mut Vec<Entry> {
+        match self {
+            Self::Bans => &mut channel.bans,
+            Self::Exceptions => &mut channel.exceptions,
+            Self::InviteExceptions => &mut channel.invite_exceptions,
+        }
+    }
+
+    /// The numerics of an entry and of the end.
+    fn numerics(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Bans => (RPL_BANLIST, RPL_ENDOFBANLIST),
+            Self::Exceptions => (RPL_EXCEPTLIST, RPL_ENDOFEXCEPTLIST),
+            Self::InviteExceptions => (RPL_INVEXLIST, RPL_ENDOFINVEXLIST),
+        }
+    }
+}
+
+/// One `MODE` on a channel while it is worked through.
+struct Changing<'t, 'a> {
+    turn: &'t mut Turn<'a>,
+    caller: Caller,
+    name: ChannelName,
+    /// What has changed: on or off, the letter, the parameter.
+    done: Vec<(bool, char, Option<String>)>,
+    /// Whether the caller was told that it may not.
+    refused: bool,
+}
+
+impl<'t, 'a> Changing<'t, 'a> {
+    fn new(turn: &'t mut Turn<'a>, caller: Caller, name: ChannelName) -> Self {
+        Self { turn, caller, name, done: Vec::new(), refused: false }
+    }
+
+    fn run(mut self, changes: &str, parameters: &[String]) {
+        let mut parameters = parameters.iter().map(String::as_str);
+        let mut on = true;
+        for letter in changes.chars() {
+            match letter {
+                '+' => on = true,
+                '-' => on = false,
+                'b' | 'e' | 'I' => {
+                    if let Some(list) = List::from_letter(letter) {
+                        match parameters.next() {
+                            Some(mask) => self.change_list(on, list, mask),
+                            None => self.show_list(list),
+                        }
+                    }
+                }
+                'o' | 'v' => {
+                    if let Some(nick) = self.parameter(letter, parameters.next()) {
+                        self.change_member(on, letter, nick);
+                    }
+                }
+                'k' if on => {
+                    if let Some(key) = self.parameter(letter, parameters.next()) {
+                        self.set_key(key);
+                    }
+                }
+                // Whoever takes the key away need not know it.
+                'k' => {
+                    let _ = parameters.next();
+                    self.change(|channel| channel.key.take().map(|_| (false, 'k', Some("*".to_owned()))));
+                }
+                'l' if on => {
+                    if let Some(limit) = self.parameter(letter, parameters.next()) {
+                        self.set_limit(limit);
+                    }
+                }
+                'l' => self.change(|channel| channel.limit.take().map(|_| (false, 'l', None))),
+                _ => match Flag::from_letter(letter) {
+                    Some(flag) => {
+                        self.change(|channel| channel.flags.set(flag, on).then_some((on, letter, None)));
+                    }
+                    None => {
+                        let text = "There is no such channel mode";
+                        self.turn.reply(self.caller, ERR_UNKNOWNMODE, &[&letter.to_string()], text);
+                    }
+                },
+            }
+        }
+        self.announce();
+    }
+
+    /// A parameter that a change cannot do without.
+    fn parameter<'p>(&mut self, letter: char, given: Option<&'p str>) -> Option<&'p str> {
+        if given.is_none() && self.may() {
+            self.invalid(letter, "*", "That mode needs a parameter");
+        }
+        given
+    }
+
+    /// Whether the caller may change anything; otherwise it is told so, once.
+    fn may(&mut self) -> bool {
+        let Some(channel) = self.turn.state.channel(&self.name) else { return false };
+        let allowed = channel.is_operator(self.caller.user);
+        if !allowed && !self.refused {
+            self.refused = true;
+            if channel.has(self.caller.user) {
+                needs_operator(self.turn, self.caller, &self.name);
+            } else {
+                not_on_channel(self.turn, self.caller, &self.name);
+            }
+        }
+        allowed
+    }
+
+    /// Makes a change, if the caller may; `change` gives it back if it was one.
+    fn change(&mut self, change: impl FnOnce(&mut Channel) -> Option<(bool, char, Option<String>)>) {
+        if self.may()
+            && let Some(channel) = self.turn.state.channel_mut(&self.name)
+            && let Some(done) = change(channel)
+        {
+            self.done.push(done);
+        }
+    }
+
+    fn invalid(&mut self, letter: char, given: &str, text: &str) {
+        let words = [self.name.as_str(), &letter.to_string(), given];
+        self.turn.reply(self.caller, ERR_INVALIDMODEPARAM, &words, text);
+    }
+
+    fn set_key(&mut self, key: &str) {
+        let valid = (1..=lengths::KEY).contains(&key.len())
+            && key.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
+            && !key.starts_with(':');
+        if valid {
+            self.change(|channel| {
+                let same = channel.key.as_deref() == Some(key);
+                channel.key = Some(key.into());
+                (!same).then(|| (true, 'k', Some(key.to_owned())))
+            });
+        } else if self.may() {
+            let text = format!("A key is 1 to {} visible ASCII characters without a comma", lengths::KEY);
+            self.invalid('k', "*", &text);
+        }
+    }
+
+    fn set_limit(&mut self, given: &str) {
+        match given.parse::<u32>() {
+            Ok(limit) if limit > 0 => self.change(|channel| {
+                let same = channel.limit == Some(limit);
+                channel.limit = Some(limit);
+                (!same).then(|| (true, 'l', Some(limit.to_string())))
+            }),
+            _ if self.may() => self.invalid('l', given, "A limit is a whole number above 0"),
+            _ => {}
+        }
+    }
+
+    fn change_member(&mut self, on: bool, letter: char, nick: &str) {
+        if !self.may() {
+            return;
+        }
+        let Some(user) = self.turn.state.named(nick) else {
+            return self.turn.reply(self.caller, ERR_NOSUCHNICK, &[nick], "No such nick");
+        };
+        let (id, nick) = (user.id, user.nick.to_string());
+        let Some(member) = self.turn.state.channel_mut(&self.name).and_then(|channel| channel.member_mut(id))
+        else {
+            let words = [nick.as_str(), self.name.as_str()];
+            return self.turn.reply(
+                self.caller,
+                ERR_USERNOTINCHANNEL,
+                &words,
+                "They are not in that channel",
+            );
+        };
+        let part = if letter == 'o' { &mut member.operator } else { &mut member.voice };
+        if std::mem::replace(part, on) != on {
+            self.done.push((on, letter, Some(nick)));
+        }
+    }
+
+    fn change_list(&mut self, on: bool, list: List, given: &str) {
+        if !self.may() {
+            return;
+        }
+        if given.is_empty() || given.contains(' ') {
+            return self.invalid(list.letter(), given, "That is not a mask");
+        }
+        let mask = Mask::new(given);
+        let limit = self.turn.settings.channel_list_entries;
+        let by = self.turn.state.user(self.caller.user).source.to_string().into();
+        let at = self.turn.now();
+        let Some(channel) = self.turn.state.channel_mut(&self.name) else { return };
+        let entries = list.of_mut(channel);
+        let known = entries.iter().position(|entry| entry.mask.is_same(&mask));
+        match (on, known) {
+            (true, None) if limit > 0 && entries.len() >= limit => {
+                let words = [self.name.as_str(), mask.as_str()];
+                return self.turn.reply(
+                    self.caller,
+                    ERR_BANLISTFULL,
+                    &words,
+                    "That list of the channel is full",
+                );
+            }
+            (true, None) => entries.push(Entry { mask: mask.clone(), by, at }),
+            (false, Some(known)) => {
+                entries.remove(known);
+            }
+            _ => return,
+        }
+        self.done.push((on, list.letter(), Some(mask.as_str().to_owned())));
+    }
+
+    fn show_list(&mut self, list: List) {
+        let Some(channel) = self.turn.state.channel(&self.name) else { return };
+        if !channel.is_visible_to(self.caller.user) {
+            return not_on_channel(self.turn, self.caller, &self.name);
+        }
+        let entries: Vec<(String, String, String)> = list
+            .of(channel)
+            .iter()
+            .map(|entry| {
+                (entry.mask.as_str().to_owned(), entry.by.to_string(), entry.at.as_second().to_string())
+            })
+            .collect();
+        let (one, end) = list.numerics();
+        for (mask, by, at) in entries {
+            self.turn.reply_words(self.caller, one, &[self.name.as_str(), &mask, &by, &at]);
+        }
+        self.turn.reply(self.caller, end, &[self.name.as_str()], "End of the list");
+    }
+
+    /// Shows all members what has changed, in as few lines as hold it.
+    fn announce(self) {
+        let head = self.turn.from_user(self.caller.user, "MODE").word(self.name.as_str());
+        let room = MAX_BODY.saturating_sub(head.len());
+        let mut rest = self.done.as_slice();
+        while !rest.is_empty() {
+            let (mut letters, mut parameters) = (String::new(), String::new());
+            let mut sign = None;
+            let mut taken = 0;
+            for (on, letter, parameter) in rest {
+                let more = parameter.as_ref().map_or(0, |parameter| parameter.len() + 1);
+                if taken > 0 && letters.len() + 3 + parameters.len() + more > room {
+                    break;
+                }
+                if sign != Some(*on) {
+                    letters.push(if *on { '+' } else { '-' });
+                    sign = Some(*on);
+                }
+                letters.push(*letter);
+                if let Some(parameter) = parameter {
+                    parameters.push(' ');
+                    parameters.push_str(parameter);
+                }
+                taken += 1;
+            }
+            let line = head.clone().word(&letters);
+            let line = parameters.split_whitespace().fold(line, |line, parameter| line.word(parameter));
+            self.turn.show_channel(self.caller.user, &self.name, &line, |_| true);
+            rest = &rest[taken..];
+        }
+    }
+}

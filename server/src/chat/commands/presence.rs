@@ -1,0 +1,77 @@
+//! What a user is to others: `NICK`, `AWAY`, `SETNAME`, `QUIT`.
+
+use rookery_protocol::numeric::*;
+use rookery_protocol::{Capability, Message, Nick};
+
+use crate::chat::lengths;
+use crate::chat::line::truncate;
+use crate::chat::turn::{Caller, Turn};
+
+/// `NICK <nick>`.
+pub fn nick(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
+    let Some(asked) = message.param(0).filter(|asked| !asked.is_empty()) else {
+        return turn.reply(caller, ERR_NONICKNAMEGIVEN, &[], "No nick given");
+    };
+    let user = turn.state.user(caller.user);
+    if user.nick.as_str() == asked {
+        return;
+    }
+    if user.identity.is_some() {
+        let text = "Your nick is the name of your account; it cannot be another while you are signed in";
+        return turn.reply(caller, ERR_UNKNOWNERROR, &["NICK"], text);
+    }
+    let nick = match Nick::parse(asked) {
+        Ok(nick) => nick,
+        Err(error) => {
+            return turn.reply(caller, ERR_ERRONEUSNICKNAME, &[asked], &format!("Bad nick: {error}"));
+        }
+    };
+    if turn.state.holders(&nick).iter().any(|holder| *holder != caller.user) {
+        let text = "Someone here has that nick, or one that looks the same";
+        return turn.reply(caller, ERR_NICKNAMEINUSE, &[asked], text);
+    }
+    turn.rename(caller.user, nick);
+}
+
+/// `AWAY [<message>]`.
+pub fn away(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
+    let away = message.param(0).filter(|away| !away.is_empty()).map(|away| truncate(away, lengths::AWAY));
+    let before = std::mem::replace(&mut turn.state.user_mut(caller.user).away, away.map(Into::into));
+    let line = turn.from_user(caller.user, "AWAY");
+    let line = match away {
+        Some(away) => line.text(away),
+        None => line,
+    };
+    if before.as_deref() != away {
+        let peers = turn.state.peers(caller.user);
+        turn.show_users(caller.user, &peers, &line, |session| {
+            session.id != caller.session && session.capabilities.has(Capability::AwayNotify)
+        });
+    }
+    match away {
+        Some(_) => turn.reply(caller, RPL_NOWAWAY, &[], "You have been marked as being away"),
+        None => turn.reply(caller, RPL_UNAWAY, &[], "You are no longer marked as being away"),
+    }
+}
+
+/// `SETNAME <real name>`.
+pub fn setname(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
+    let name = message.param(0).unwrap_or_default();
+    if name.is_empty() || name.len() > lengths::REALNAME {
+        let text = format!("A real name takes 1 to {} bytes", lengths::REALNAME);
+        return turn.fail(caller, "SETNAME", "INVALID_REALNAME", &[], &text);
+    }
+    turn.state.user_mut(caller.user).realname = name.into();
+    let line = turn.from_user(caller.user, "SETNAME").text(name);
+    let peers = turn.state.peers(caller.user);
+    turn.show_users(caller.user, &peers, &line, |session| session.capabilities.has(Capability::Setname));
+}
+
+/// `QUIT [<reason>]`: ends this session; the user stays as long as it has another.
+pub fn quit(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
+    let reason = match message.param(0).filter(|reason| !reason.is_empty()) {
+        Some(reason) => format!("Quit: {}", truncate(reason, lengths::QUIT - "Quit: ".len())),
+        None => "Quit".to_owned(),
+    };
+    turn.close_session(caller, &reason);
+}

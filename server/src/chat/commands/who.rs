@@ -1,0 +1,196 @@
+//! Who is who: `WHO`, `WHOIS`, `WHOWAS`, `ISON`, `USERHOST`.
+
+use rookery_protocol::numeric::*;
+use rookery_protocol::{Capability, ChannelName, Message, Nick};
+
+use crate::chat::channel::Member;
+use crate::chat::lengths;
+use crate::chat::mask;
+use crate::chat::state::{User, UserId};
+use crate::chat::turn::{Caller, Turn};
+
+/// `WHO [<channel, nick or mask> [o]]`.
+pub fn who(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
+    let asked = message.param(0).filter(|asked| !asked.is_empty()).unwrap_or("*");
+    let found = if message.param(1) == Some("o") {
+        // No operator of the server is ever on the chat port.
+        Vec::new()
+    } else if let Ok(name) = ChannelName::parse(asked) {
+        in_channel(turn, caller, &name)
+    } else {
+        by_mask(turn, caller, asked)
+    };
+    for Reply { words, realname } in found {
+        turn.reply(caller, RPL_WHOREPLY, &words.each_ref().map(String::as_str), &realname);
+    }
+    turn.reply(caller, RPL_ENDOFWHO, &[asked], "End of WHO");
+}
+
+/// The parameters of one `RPL_WHOREPLY`, but for the text.
+struct Reply {
+    words: [String; 6],
+    realname: String,
+}
+
+fn in_channel(turn: &Turn<'_>, caller: Caller, name: &ChannelName) -> Vec<Reply> {
+    let Some(channel) = turn.state.channel(name).filter(|channel| channel.is_visible_to(caller.user)) else {
+        return Vec::new();
+    };
+    let inside = channel.has(caller.user);
+    let members = channel.members().iter().map(|member| (member, turn.state.user(member.user)));
+    members
+        .filter(|(_, user)| inside || !user.invisible)
+        .map(|(member, user)| reply(turn, caller, user, channel.name.as_str(), Some(*member)))
+        .collect()
+}
+
+/// A nick finds its user; a mask finds those whom the caller may see.
+fn by_mask(turn: &Turn<'_>, caller: Caller, asked: &str) -> Vec<Reply> {
+    if !mask::is_mask(asked) {
+        let found = turn.state.named(asked);
+        return found.map(|user| reply(turn, caller, user, "*", None)).into_iter().collect();
+    }
+    let pattern = asked.to_lowercase();
+    let fits = |user: &&User| {
+        [user.nick.folded(), &user.username, &user.host, &user.realname.to_lowercase()]
+            .iter()
+            .any(|text| mask::matches(&pattern, text))
+    };
+    turn.state
+        .users()
+        .filter(|user| !user.invisible || turn.state.share_channel(caller.user, user.id))
+        .filter(fits)
+        .take(lengths::WHO)
+        .map(|user| reply(turn, caller, user, "*", None))
+        .collect()
+}
+
+fn reply(turn: &Turn<'_>, caller: Caller, user: &User, channel: &str, member: Option<Member>) -> Reply {
+    let here = if user.away.is_some() { "G" } else { "H" };
+    let prefix = member.map_or("", |member| member.prefix(caller.has(Capability::MultiPrefix)));
+    let server = turn.settings.server_name.as_str();
+    Reply {
+        words: [channel, &user.username, &user.host, server, user.nick.as_str(), &format!("{here}{prefix}")]
+            .map(str::to_owned),
+        realname: format!("0 {}", user.realname),
+    }
+}
+
+/// `WHOIS [<server>] <nick>`.
+pub fn whois(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
+    let asked = message.params.last().and_then(|nicks| nicks.split(',').next());
+    let Some(asked) = asked.filter(|asked| !asked.is_empty()) else {
+        return turn.reply(caller, ERR_NONICKNAMEGIVEN, &[], "No nick given");
+    };
+    match turn.state.named(asked).map(|user| user.id) {
+        Some(user) => describe(turn, caller, user),
+        None => turn.reply(caller, ERR_NOSUCHNICK, &[asked], "No such nick"),
+    }
+    turn.reply(caller, RPL_ENDOFWHOIS, &[asked], "End of WHOIS");
+}
+
+fn describe(turn: &mut Turn<'_>, caller: Caller, id: UserId) {
+    let user = turn.state.user(id);
+    let nick = user.nick.to_string();
+    let (username, host, realname) = (user.username.clone(), user.host.clone(), user.realname.clone());
+    let account = user.account().map(str::to_owned);
+    let away = user.away.clone();
+    let idle = (turn.now().as_second() - user.active_at.as_second()).max(0).to_string();
+    let since = user.since.as_second().to_string();
+    let addresses: Vec<String> = match id == caller.user {
+        true => user.sessions().iter().map(|session| session.address.ip().to_string()).collect(),
+        false => Vec::new(),
+    };
+    let channels = shown_channels(turn, caller, user);
+
+    turn.reply(caller, RPL_WHOISUSER, &[&nick, &username, &host, "*"], &realname);
+    turn.reply_list(caller, RPL_WHOISCHANNELS, &[&nick], &channels, ' ');
+    let (server, network) = (&turn.settings.server_name, &turn.settings.network);
+    turn.reply(caller, RPL_WHOISSERVER, &[&nick, server], network);
+    if let Some(away) = away {
+        turn.reply(caller, RPL_AWAY, &[&nick], &away);
+    }
+    if let Some(account) = account {
+        turn.reply(caller, RPL_WHOISACCOUNT, &[&nick, &account], "is logged in as");
+    }
+    turn.reply(caller, RPL_WHOISSECURE, &[&nick], "is using a secure connection");
+    for address in addresses {
+        turn.reply(caller, RPL_WHOISACTUALLY, &[&nick, &address], "Is actually using host");
+    }
+    turn.reply(caller, RPL_WHOISIDLE, &[&nick, &idle, &since], "seconds idle, signon time");
+}
+
+/// The channels of the user that the caller may know of. Where an invisible user is, only its fellows know.
+fn shown_channels(turn: &Turn<'_>, caller: Caller, user: &User) -> Vec<String> {
+    user.channels()
+        .iter()
+        .filter_map(|name| turn.state.channel(name))
+        .filter(|channel| {
+            channel.is_visible_to(caller.user)
+                && (!user.invisible || user.id == caller.user || channel.has(caller.user))
+        })
+        .map(|channel| {
+            let all = caller.has(Capability::MultiPrefix);
+            let prefix = channel.member(user.id).map_or("", |member| member.prefix(all));
+            format!("{prefix}{}", channel.name)
+        })
+        .collect()
+}
+
+/// `WHOWAS <nick> [<count>]`.
+pub fn whowas(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
+    let Some(asked) = message.param(0).filter(|asked| !asked.is_empty()) else {
+        return turn.reply(caller, ERR_NONICKNAMEGIVEN, &[], "No nick given");
+    };
+    let count: i64 = message.param(1).and_then(|count| count.parse().ok()).unwrap_or(0);
+    let count = usize::try_from(count).ok().filter(|count| *count > 0).unwrap_or(usize::MAX);
+    let found: Vec<_> = Nick::parse(asked)
+        .map(|nick| {
+            let departed = turn.state.departed(&nick).take(count);
+            departed
+                .map(|user| {
+                    (
+                        user.nick.clone(),
+                        user.username.clone(),
+                        user.host.clone(),
+                        user.realname.clone(),
+                        user.at,
+                    )
+                })
+                .collect()
+        })
+        .unwrap_or_default();
+    if found.is_empty() {
+        turn.reply(caller, ERR_WASNOSUCHNICK, &[asked], "There was no such nick");
+    }
+    for (nick, username, host, realname, at) in found {
+        turn.reply(caller, RPL_WHOWASUSER, &[nick.as_str(), &username, &host, "*"], &realname);
+        let server = &turn.settings.server_name;
+        let left = at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+        turn.reply(caller, RPL_WHOISSERVER, &[nick.as_str(), server], &left);
+    }
+    turn.reply(caller, RPL_ENDOFWHOWAS, &[asked], "End of WHOWAS");
+}
+
+/// `ISON <nicks>`.
+pub fn ison(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
+    let asked = message.params.iter().flat_map(|nicks| nicks.split(' ')).filter(|nick| !nick.is_empty());
+    let here: Vec<&str> =
+        asked.filter_map(|nick| turn.state.named(nick)).map(|user| user.nick.as_str()).collect();
+    let here = here.join(" ");
+    turn.reply(caller, RPL_ISON, &[], &here);
+}
+
+/// `USERHOST <nicks>`.
+pub fn userhost(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
+    let here: Vec<String> = message
+        .params
+        .iter()
+        .filter_map(|nick| turn.state.named(nick))
+        .map(|user| {
+            let here = if user.away.is_some() { '-' } else { '+' };
+            format!("{}={here}{}@{}", user.nick, user.username, user.host)
+        })
+        .collect();
+    turn.reply(caller, RPL_USERHOST, &[], &here.join(" "));
+}

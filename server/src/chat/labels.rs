@@ -1,0 +1,152 @@
+//! Labeled responses (IRCv3): the label goes on the one answer, on a batch around several, or on an `ACK` in place of
+//! none.
+
+use bytes::Bytes;
+
+use super::event::{Delivery, Output, SessionId};
+
+/// What an answer is marked with.
+pub struct Labelling<'a> {
+    pub server: &'a str,
+    pub session: SessionId,
+    /// As the client wrote it, escaped.
+    pub label: &'a str,
+    /// A name for the batch.
+    pub batch: &'a str,
+    /// The outputs that bring the caller its own message as any receiver gets it, by index: no answers.
+    pub copies: &'a [usize],
+    /// Whether the caller gets its own messages as receipts.
+    pub echo: bool,
+}
+
+impl Labelling<'_> {
+    /// Marks what the outputs from index `start` on answer. A receipt stays where it is: behind its message's commit.
+    pub fn apply(&self, out: &mut Vec<Output>, start: usize) {
+        let mut outputs = Vec::with_capacity(out.len() - start + 2);
+        let mut copies = Vec::new();
+        for (index, output) in out.drain(start..).enumerate() {
+            match output {
+                Output::Deliver(delivery) if self.copies.contains(&(start + index)) => {
+                    copies.push(outputs.len());
+                    outputs.push(Output::Deliver(delivery));
+                }
+                Output::Deliver(delivery) => {
+                    outputs.extend(self.split(delivery).into_iter().map(Output::Deliver));
+                }
+                Output::Store { entry, then, otherwise } => {
+                    let then = then.into_iter().flat_map(|delivery| self.split(delivery)).collect();
+                    outputs.push(Output::Store { entry, then, otherwise });
+                }
+                other => outputs.push(other),
+            }
+        }
+        let mut answers = self.answers(&mut outputs, &copies);
+        let when_stored = answers.iter().filter(|answer| answer.line.is_some()).count();
+        // If its messages cannot be stored, each answer is one line: the refusal, or what it would be anyway.
+        if when_stored <= 1 && answers.len() <= 1 {
+            let tag = format!("label={}", self.label);
+            for answer in &mut answers {
+                answer.mark(&tag);
+            }
+            if when_stored == 0 {
+                let line = mark(format!(":{} ACK\r\n", self.server).as_bytes(), &tag);
+                self.acknowledge(&mut outputs, line);
+            }
+            out.append(&mut outputs);
+        } else {
+            let tag = format!("batch={}", self.batch);
+            for answer in &mut answers {
+                answer.mark(&tag);
+            }
+            let open = format!(":{} BATCH +{} labeled-response\r\n", self.server, self.batch);
+            let close = format!(":{} BATCH -{}\r\n", self.server, self.batch);
+            out.push(self.to_caller(mark(open.as_bytes(), &format!("label={}", self.label))));
+            out.append(&mut outputs);
+            out.push(self.to_caller(close.into()));
+        }
+    }
+
+    /// The caller's part of a delivery on its own.
+    fn split(&self, mut delivery: Delivery) -> Vec<Delivery> {
+        if delivery.to.len() < 2 || !delivery.to.contains(&self.session) {
+            return vec![delivery];
+        }
+        delivery.to.retain(|to| *to != self.session);
+        let own = Delivery { to: vec![self.session], line: delivery.line.clone() };
+        vec![delivery, own]
+    }
+
+    fn is_own(&self, delivery: &Delivery) -> bool {
+        delivery.to == [self.session]
+    }
+
+    fn answers<'o>(&self, outputs: &'o mut [Output], copies: &[usize]) -> Vec<Answer<'o>> {
+        let mut answers = Vec::new();
+        for (index, output) in outputs.iter_mut().enumerate() {
+            match output {
+                Output::Deliver(delivery) if self.is_own(delivery) && !copies.contains(&index) => {
+                    answers.push(Answer { line: Some(&mut delivery.line), refusal: None });
+                }
+                Output::Store { then, otherwise, .. } => {
+                    // The echo is the last of them; an earlier one is the message as its receiver gets it.
+                    let line = then
+                        .last_mut()
+                        .filter(|delivery| self.echo && self.is_own(delivery))
+                        .map(|delivery| &mut delivery.line);
+                    let refusal = otherwise.as_mut().map(|delivery| &mut delivery.line);
+                    answers.push(Answer { line, refusal });
+                }
+                _ => {}
+            }
+        }
+        answers
+    }
+
+    /// Says that it is done, once the last message is stored.
+    fn acknowledge(&self, outputs: &mut Vec<Output>, line: Bytes) {
+        let last = outputs.iter_mut().rev().find_map(|output| match output {
+            Output::Store { then, .. } => Some(then),
+            _ => None,
+        });
+        match last {
+            Some(then) => then.push(Delivery { to: vec![self.session], line }),
+            None => outputs.push(self.to_caller(line)),
+        }
+    }
+
+    fn to_caller(&self, line: Bytes) -> Output {
+        Output::Deliver(Delivery { to: vec![self.session], line })
+    }
+}
+
+/// One line the caller gets when all goes well, one when its message cannot be stored; or either.
+struct Answer<'o> {
+    line: Option<&'o mut Bytes>,
+    refusal: Option<&'o mut Bytes>,
+}
+
+impl Answer<'_> {
+    fn mark(&mut self, tag: &str) {
+        for line in [&mut self.line, &mut self.refusal].into_iter().flatten() {
+            **line = mark(line, tag);
+        }
+    }
+}
+
+/// The line with one more tag.
+fn mark(line: &[u8], tag: &str) -> Bytes {
+    let mut marked = Vec::with_capacity(line.len() + tag.len() + 2);
+    marked.push(b'@');
+    marked.extend_from_slice(tag.as_bytes());
+    match line {
+        [b'@', rest @ ..] => {
+            marked.push(b';');
+            marked.extend_from_slice(rest);
+        }
+        _ => {
+            marked.push(b' ');
+            marked.extend_from_slice(line);
+        }
+    }
+    marked.into()
+}

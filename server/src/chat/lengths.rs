@@ -1,0 +1,27 @@
+//! The bounds on texts, in bytes, as `ISUPPORT` tells them. Whatever is within its bound fits one line with the longest
+//! names there can be.
+
+/// The part of a username that the client chooses.
+pub const USERNAME: usize = 10;
+/// A real name (`NAMELEN`).
+pub const REALNAME: usize = 128;
+/// A topic (`TOPICLEN`).
+pub const TOPIC: usize = 307;
+/// The reason of a kick from a channel (`KICKLEN`).
+pub const KICK: usize = 255;
+/// The reason of leaving a channel.
+pub const PART: usize = 255;
+/// The reason of leaving for good.
+pub const QUIT: usize = 255;
+/// An away message (`AWAYLEN`).
+pub const AWAY: usize = 255;
+/// A channel's key (`KEYLEN`).
+pub const KEY: usize = 23;
+/// The value of a `label` tag, as the labeled-response specification has it.
+pub const LABEL: usize = 64;
+/// The targets of one message (`TARGMAX`).
+pub const TARGETS: usize = 4;
+/// The changes with a parameter in one `MODE` (`MODES`): as many as a message has room for.
+pub const MODES: usize = 13;
+/// The users that one `WHO` with a mask finds.
+pub const WHO: usize = 500;

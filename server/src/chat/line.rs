@@ -1,0 +1,225 @@
+//! Lines on their way out: the body is written once, the tags once for each set of capabilities that matters.
+
+use bytes::Bytes;
+use rookery_protocol::message::write_escaped;
+use rookery_protocol::{Capabilities, Capability, Message};
+
+use super::event::{Delivery, SessionId};
+use super::state::Session;
+
+/// The bytes a line takes without tags and without its end.
+pub const MAX_BODY: usize = rookery_protocol::framing::MAX_LINE - 2;
+
+/// One line without tags.
+#[derive(Clone)]
+pub struct Line(Vec<u8>);
+
+impl Line {
+    /// A line that comes from `source`: the server's name or `nick!user@host`.
+    pub fn new(source: &str, command: &str) -> Self {
+        let mut line = Self(Vec::with_capacity(160));
+        line.0.push(b':');
+        line.push(source);
+        line.0.push(b' ');
+        line.push(command);
+        line
+    }
+
+    /// A line that is written already; its tags are left out.
+    pub fn from_message(message: &Message) -> Self {
+        let mut line = Self(Vec::new());
+        line.push(&Message { tags: rookery_protocol::Tags::default(), ..message.clone() }.to_string());
+        line
+    }
+
+    /// The last words to a session: `ERROR`.
+    pub fn error(text: &str) -> Self {
+        let mut line = Self(Vec::with_capacity(64));
+        line.push("ERROR");
+        line.text(text)
+    }
+
+    /// Adds a parameter of one word. What would not stay one word is cut, and nothing becomes `*`.
+    #[must_use]
+    pub fn word(mut self, word: &str) -> Self {
+        let word = word.trim_start_matches([':', ' ']);
+        let word = word.split(' ').next().unwrap_or_default();
+        self.0.push(b' ');
+        self.push(if word.is_empty() { "*" } else { word });
+        self
+    }
+
+    /// Adds the last parameter, which may hold anything.
+    #[must_use]
+    pub fn text(mut self, text: &str) -> Self {
+        self.0.extend_from_slice(b" :");
+        self.push(text);
+        self
+    }
+
+    /// The bytes so far.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The line for sessions with `capabilities`, its end included.
+    pub fn render(&self, tags: &Tags<'_>, capabilities: Capabilities) -> Bytes {
+        let body = self.body();
+        let mut out = String::with_capacity(body.len() + 2 + tags.room(capabilities));
+        tags.write(capabilities, &mut out);
+        let mut out = out.into_bytes();
+        out.extend_from_slice(body);
+        out.extend_from_slice(b"\r\n");
+        out.into()
+    }
+
+    /// The line without tags, its end included.
+    pub fn plain(&self) -> Bytes {
+        let mut out = self.body().to_vec();
+        out.extend_from_slice(b"\r\n");
+        out.into()
+    }
+
+    /// What fits a line, cut between two characters.
+    fn body(&self) -> &[u8] {
+        &self.0[..cut(&self.0, MAX_BODY)]
+    }
+
+    /// Nothing that ends a line may come in, whoever the text is from.
+    fn push(&mut self, text: &str) {
+        self.0.extend(text.bytes().map(|byte| if matches!(byte, 0 | b'\r' | b'\n') { b' ' } else { byte }));
+    }
+}
+
+/// Where UTF-8 is to be cut to keep at most `limit` bytes.
+fn cut(bytes: &[u8], limit: usize) -> usize {
+    if bytes.len() <= limit {
+        return bytes.len();
+    }
+    let mut end = limit;
+    while end > 0 && bytes[end] & 0xC0 == 0x80 {
+        end -= 1;
+    }
+    end
+}
+
+/// At most `limit` bytes of `text`, cut between two characters.
+pub fn truncate(text: &str, limit: usize) -> &str {
+    &text[..cut(text.as_bytes(), limit)]
+}
+
+/// The tags a line may carry; each session gets those it can read.
+#[derive(Clone, Copy, Default)]
+pub struct Tags<'a> {
+    pub time: &'a str,
+    /// The account of the user the line comes from.
+    pub account: Option<&'a str>,
+    pub msgid: Option<&'a str>,
+    /// Client-only tags, escaped.
+    pub client: &'a str,
+}
+
+impl Tags<'_> {
+    /// The capabilities that change how the line looks.
+    fn relevant(&self) -> Capabilities {
+        let mut relevant = Capabilities::of(&[Capability::ServerTime]);
+        if self.account.is_some() {
+            relevant.insert(Capability::AccountTag);
+        }
+        if self.msgid.is_some() || !self.client.is_empty() {
+            relevant.insert(Capability::MessageTags);
+        }
+        relevant
+    }
+
+    /// About the bytes that [`Self::write`] adds.
+    fn room(&self, capabilities: Capabilities) -> usize {
+        if capabilities == Capabilities::NONE { 0 } else { 128 + self.client.len() }
+    }
+
+    fn write(&self, capabilities: Capabilities, out: &mut String) {
+        let mut key = |out: &mut String, name: &str| {
+            out.push(if out.is_empty() { '@' } else { ';' });
+            out.push_str(name);
+        };
+        if capabilities.has(Capability::ServerTime) {
+            key(out, "time=");
+            out.push_str(self.time);
+        }
+        if let Some(account) = self.account
+            && capabilities.has(Capability::AccountTag)
+        {
+            key(out, "account=");
+            // Writing to a String cannot fail.
+            let _ = write_escaped(out, account);
+        }
+        if capabilities.has(Capability::MessageTags) {
+            if let Some(msgid) = self.msgid {
+                key(out, "msgid=");
+                out.push_str(msgid);
+            }
+            if !self.client.is_empty() {
+                key(out, self.client);
+            }
+        }
+        if !out.is_empty() {
+            out.push(' ');
+        }
+    }
+}
+
+/// The line for each of the receivers, of whom there are about `expected`: one delivery for each set of capabilities
+/// that matters, never one for each receiver.
+pub fn address<'s>(
+    receivers: impl Iterator<Item = &'s Session>,
+    expected: usize,
+    tags: &Tags<'_>,
+    line: &Line,
+) -> Vec<Delivery> {
+    let relevant = tags.relevant();
+    let mut groups: Vec<(Capabilities, Vec<SessionId>)> = Vec::new();
+    for session in receivers {
+        let capabilities = session.capabilities.and(relevant);
+        match groups.iter_mut().find(|(group, _)| *group == capabilities) {
+            Some((_, to)) => to.push(session.id),
+            None => {
+                let mut to = Vec::with_capacity(expected);
+                to.push(session.id);
+                groups.push((capabilities, to));
+            }
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(capabilities, to)| Delivery { to, line: line.render(tags, capabilities) })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_between_characters_and_never_split_in_two() {
+        let line = Line::new("server", "NOTICE").word("alice").text(&"ä".repeat(400)).plain();
+        assert!(line.len() <= 512 && line.len() >= 510);
+        assert!(std::str::from_utf8(&line).is_ok());
+        let line = Line::new("server", "NOTICE").word("a b\r\n:x").word("").text("one\r\ntwo\0").plain();
+        assert_eq!(&line[..], b":server NOTICE a * :one  two \r\n");
+    }
+
+    #[test]
+    fn each_session_gets_the_tags_it_can_read() {
+        let tags = Tags { time: "now", account: Some("a;b"), msgid: Some("1"), client: "+x=y" };
+        let render = |capabilities: &[Capability]| {
+            let line = Line::new("s", "X").render(&tags, Capabilities::of(capabilities));
+            String::from_utf8_lossy(&line).into_owned()
+        };
+        assert_eq!(render(&[]), ":s X\r\n");
+        assert_eq!(render(&[Capability::MessageTags]), "@msgid=1;+x=y :s X\r\n");
+        assert_eq!(
+            render(&[Capability::ServerTime, Capability::AccountTag]),
+            "@time=now;account=a\\:b :s X\r\n"
+        );
+    }
+}

@@ -1,0 +1,41 @@
+//! What changes for those who are here when the config is read anew.
+
+use rookery_protocol::{Capabilities, Capability};
+
+use super::capabilities::listed;
+use super::event::{SessionId, Settings};
+use super::turn::Turn;
+
+impl Turn<'_> {
+    /// Tells of capabilities that are new or withdrawn (IRCv3 `cap-notify`).
+    pub fn reload(&mut self, old: &Settings) {
+        let (before, after) = (old.capabilities, self.settings.capabilities);
+        if before == after {
+            return;
+        }
+        let missing = |from: Capabilities, other: Capabilities, valued: bool| {
+            let items: Vec<String> =
+                from.iter().filter(|item| !other.has(*item)).map(|item| listed(item, valued)).collect();
+            items.join(" ")
+        };
+        let (withdrawn, new) = (missing(before, after, false), missing(after, before, true));
+        let mut sessions: Vec<SessionId> =
+            self.state.users().flat_map(|user| user.sessions()).map(|session| session.id).collect();
+        sessions.sort_unstable();
+        for session in sessions {
+            if let Some(session) = self.state.session_mut(session) {
+                session.capabilities = session.capabilities.and(after);
+            }
+            let Some(caller) = self.caller(session) else { continue };
+            if caller.has(Capability::CapNotify) {
+                let nick = self.state.user(caller.user).nick.clone();
+                for (subcommand, list) in [("DEL", &withdrawn), ("NEW", &new)] {
+                    if !list.is_empty() {
+                        let line = self.from_server("CAP").word(nick.as_str()).word(subcommand).text(list);
+                        self.send(caller, &line);
+                    }
+                }
+            }
+        }
+    }
+}

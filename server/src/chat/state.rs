@@ -1,0 +1,500 @@
+//! Who is here and where: users with their sessions, channels with their members. Every membership is changed through
+//! this file, so that both sides of it always agree.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use jiff::Timestamp;
+use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Nick};
+
+use super::channel::{Channel, Member};
+use super::event::{Identity, SessionId, Ticket};
+use crate::record::{Ban, BanId, BanTarget};
+
+/// The users that `WHOWAS` remembers.
+const DEPARTED: usize = 512;
+
+/// One user for as long as it is here; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserId(u64);
+
+/// What others see: one account, or one guest, with all its sessions.
+pub struct User {
+    pub id: UserId,
+    pub nick: Nick,
+    /// None for a guest.
+    pub identity: Option<Identity>,
+    pub username: Box<str>,
+    pub host: Arc<str>,
+    pub realname: Box<str>,
+    /// `nick!user@host`, as it begins every line that comes from the user.
+    pub source: Arc<str>,
+    pub away: Option<Box<str>>,
+    pub invisible: bool,
+    pub since: Timestamp,
+    pub active_at: Timestamp,
+    /// In the order they were joined.
+    channels: Vec<ChannelName>,
+    /// Never empty.
+    sessions: Vec<Session>,
+}
+
+/// One connection of a user.
+pub struct Session {
+    pub id: SessionId,
+    pub capabilities: Capabilities,
+    pub address: SocketAddr,
+    pub tls: Arc<str>,
+    pub since: Timestamp,
+    /// The nicks it watches.
+    pub monitors: BTreeSet<Nick>,
+}
+
+impl User {
+    pub fn channels(&self) -> &[ChannelName] {
+        &self.channels
+    }
+
+    pub fn sessions(&self) -> &[Session] {
+        &self.sessions
+    }
+
+    /// The account's name, for the tag.
+    pub fn account(&self) -> Option<&str> {
+        self.identity.as_ref().map(|identity| identity.name.as_str())
+    }
+}
+
+/// A session that the core has ended and whose connection is still there.
+pub struct Leaving {
+    pub nick: Nick,
+    pub account: Option<(AccountName, Email)>,
+    /// Who waits for its end.
+    pub tickets: Vec<Ticket>,
+}
+
+/// An answer that is due when sessions have ended.
+pub struct Due {
+    pub users: Vec<Nick>,
+    pub sessions: usize,
+    /// The connections that are still there.
+    pub waiting: usize,
+}
+
+/// A user that has been here.
+pub struct Departed {
+    pub nick: Nick,
+    pub username: Box<str>,
+    pub host: Arc<str>,
+    pub realname: Box<str>,
+    pub at: Timestamp,
+}
+
+/// A user to be.
+pub struct Newcomer {
+    pub nick: Nick,
+    pub identity: Option<Identity>,
+    pub username: Box<str>,
+    pub host: Arc<str>,
+    pub realname: Box<str>,
+}
+
+/// The whole state.
+pub struct State {
+    users: HashMap<UserId, User, FixedState>,
+    sessions: HashMap<SessionId, UserId, FixedState>,
+    nicks: BTreeMap<Nick, UserId>,
+    /// By what the nicks look like.
+    skeletons: BTreeMap<Box<str>, UserId>,
+    channels: BTreeMap<ChannelName, Channel>,
+    /// Who watches a nick.
+    watchers: BTreeMap<Nick, Vec<SessionId>>,
+    tls_names: BTreeSet<Arc<str>>,
+    departed: VecDeque<Departed>,
+    bans: HashMap<BanTarget, Ban, FixedState>,
+    pub leaving: BTreeMap<SessionId, Leaving>,
+    pub due: BTreeMap<Ticket, Due>,
+    pub started_at: Timestamp,
+    /// The most users there were at once.
+    pub most_users: usize,
+    run: String,
+    last_user: u64,
+    last_guest: u64,
+    last_message: u64,
+    last_batch: u64,
+}
+
+impl State {
+    pub fn new(run: String, bans: Vec<Ban>, now: Timestamp) -> Self {
+        Self {
+            users: HashMap::default(),
+            sessions: HashMap::default(),
+            nicks: BTreeMap::new(),
+            skeletons: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            watchers: BTreeMap::new(),
+            tls_names: BTreeSet::new(),
+            departed: VecDeque::new(),
+            bans: bans.into_iter().map(|ban| (ban.target.clone(), ban)).collect(),
+            leaving: BTreeMap::new(),
+            due: BTreeMap::new(),
+            started_at: now,
+            most_users: 0,
+            run,
+            last_user: 0,
+            last_guest: 0,
+            last_message: 0,
+            last_batch: 0,
+        }
+    }
+
+    // Looking up.
+
+    pub fn user(&self, id: UserId) -> &User {
+        self.users.get(&id).expect("whoever names a user has found it here in the same turn")
+    }
+
+    pub fn user_mut(&mut self, id: UserId) -> &mut User {
+        self.users.get_mut(&id).expect("whoever names a user has found it here in the same turn")
+    }
+
+    pub fn is_here(&self, id: UserId) -> bool {
+        self.users.contains_key(&id)
+    }
+
+    pub fn user_of(&self, session: SessionId) -> Option<UserId> {
+        self.sessions.get(&session).copied()
+    }
+
+    pub fn session(&self, id: SessionId) -> Option<&Session> {
+        self.user(self.user_of(id)?).sessions.iter().find(|session| session.id == id)
+    }
+
+    pub fn session_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        let user = self.user_of(id)?;
+        self.user_mut(user).sessions.iter_mut().find(|session| session.id == id)
+    }
+
+    pub fn by_nick(&self, nick: &Nick) -> Option<&User> {
+        self.nicks.get(nick).map(|&id| self.user(id))
+    }
+
+    /// The user that someone typed the nick of.
+    pub fn named(&self, nick: &str) -> Option<&User> {
+        self.by_nick(&Nick::parse(nick).ok()?)
+    }
+
+    pub fn channel(&self, name: &ChannelName) -> Option<&Channel> {
+        self.channels.get(name)
+    }
+
+    pub fn channel_mut(&mut self, name: &ChannelName) -> Option<&mut Channel> {
+        self.channels.get_mut(name)
+    }
+
+    /// By nick.
+    pub fn users(&self) -> impl Iterator<Item = &User> {
+        self.nicks.values().map(|&id| self.user(id))
+    }
+
+    /// By name.
+    pub fn channels(&self) -> impl Iterator<Item = &Channel> {
+        self.channels.values()
+    }
+
+    pub fn user_count(&self) -> usize {
+        self.users.len()
+    }
+
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub fn channel_count(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// The sessions of all members.
+    pub fn hearers<'s>(&'s self, channel: &'s Channel) -> impl Iterator<Item = &'s Session> {
+        channel.members().iter().flat_map(|member| self.user(member.user).sessions())
+    }
+
+    /// Everyone who shares a channel with the user, the user included; each once.
+    pub fn peers(&self, user: UserId) -> Vec<UserId> {
+        let mut peers = vec![user];
+        for name in self.user(user).channels() {
+            if let Some(channel) = self.channel(name) {
+                peers.extend(channel.members().iter().map(|member| member.user));
+            }
+        }
+        peers.sort_unstable();
+        peers.dedup();
+        peers
+    }
+
+    pub fn share_channel(&self, one: UserId, other: UserId) -> bool {
+        one == other
+            || self
+                .user(one)
+                .channels()
+                .iter()
+                .any(|name| self.channel(name).is_some_and(|channel| channel.has(other)))
+    }
+
+    // Users and their sessions.
+
+    /// Who stands in the way of a nick: whoever has it and whoever has one that looks the same.
+    pub fn holders(&self, nick: &Nick) -> Vec<UserId> {
+        let skeleton = nick.skeleton();
+        let mut holders: Vec<UserId> =
+            self.nicks.get(nick).into_iter().chain(self.skeletons.get(&*skeleton)).copied().collect();
+        holders.dedup();
+        holders
+    }
+
+    /// Adds a user whose nick nobody stands in the way of; its first session follows at once.
+    pub fn add_user(&mut self, newcomer: Newcomer, now: Timestamp) -> UserId {
+        self.last_user += 1;
+        let id = UserId(self.last_user);
+        let Newcomer { nick, identity, username, host, realname } = newcomer;
+        self.nicks.insert(nick.clone(), id);
+        self.skeletons.insert(nick.skeleton().into(), id);
+        let source = source(&nick, &username, &host);
+        let user = User {
+            id,
+            nick,
+            identity,
+            username,
+            host,
+            realname,
+            source,
+            away: None,
+            invisible: false,
+            since: now,
+            active_at: now,
+            channels: Vec::new(),
+            sessions: Vec::with_capacity(1),
+        };
+        self.users.insert(id, user);
+        self.most_users = self.most_users.max(self.users.len());
+        id
+    }
+
+    pub fn attach(&mut self, user: UserId, mut session: Session) {
+        session.tls = self.intern(session.tls);
+        self.sessions.insert(session.id, user);
+        self.user_mut(user).sessions.push(session);
+    }
+
+    /// Takes the session from its user, who may be left with none: then [`Self::remove_user`] follows at once.
+    pub fn detach(&mut self, id: SessionId) -> Option<Session> {
+        let user = self.sessions.remove(&id)?;
+        let sessions = &mut self.user_mut(user).sessions;
+        let at = sessions.iter().position(|session| session.id == id)?;
+        Some(sessions.remove(at))
+    }
+
+    /// The session watches nothing any more.
+    pub fn forget_monitors(&mut self, session: &mut Session) {
+        for nick in std::mem::take(&mut session.monitors) {
+            self.unwatch(&nick, session.id);
+        }
+    }
+
+    /// Takes a user and its memberships away. Gives it with the sessions it still had.
+    pub fn remove_user(&mut self, id: UserId, now: Timestamp) -> User {
+        for name in std::mem::take(&mut self.user_mut(id).channels) {
+            self.drop_member(id, &name);
+        }
+        let user = self.users.remove(&id).expect("whoever names a user has found it here in the same turn");
+        self.forget_nick(&user.nick);
+        for session in &user.sessions {
+            self.sessions.remove(&session.id);
+            for nick in &session.monitors {
+                self.unwatch(nick, session.id);
+            }
+        }
+        self.remember(&user, now);
+        user
+    }
+
+    /// Gives the user another nick, one that nobody stands in the way of.
+    pub fn rename(&mut self, id: UserId, nick: Nick, now: Timestamp) {
+        let user = self.users.get(&id).expect("whoever names a user has found it here in the same turn");
+        let old = user.nick.clone();
+        if old != nick {
+            let departed = departed(user, now);
+            self.remember_departed(departed);
+        }
+        self.forget_nick(&old);
+        self.nicks.insert(nick.clone(), id);
+        self.skeletons.insert(nick.skeleton().into(), id);
+        let user = self.user_mut(id);
+        user.source = source(&nick, &user.username, &user.host);
+        user.nick = nick;
+    }
+
+    /// The guest has become the owner of an account, and is shown with another host.
+    pub fn identify(&mut self, id: UserId, identity: Identity, host: Arc<str>) {
+        let user = self.user_mut(id);
+        user.identity = Some(identity);
+        user.source = source(&user.nick, &user.username, &host);
+        user.host = host;
+    }
+
+    /// A nick that nobody stands in the way of.
+    pub fn free_guest_nick(&mut self) -> Nick {
+        loop {
+            self.last_guest += 1;
+            let nick = Nick::parse(&format!("Guest-{}", self.last_guest)).expect("of a valid form");
+            if self.holders(&nick).is_empty() {
+                return nick;
+            }
+        }
+    }
+
+    fn forget_nick(&mut self, nick: &Nick) {
+        self.nicks.remove(nick);
+        self.skeletons.remove(&*nick.skeleton());
+    }
+
+    fn remember(&mut self, user: &User, now: Timestamp) {
+        self.remember_departed(departed(user, now));
+    }
+
+    fn remember_departed(&mut self, departed: Departed) {
+        if self.departed.len() == DEPARTED {
+            self.departed.pop_front();
+        }
+        self.departed.push_back(departed);
+    }
+
+    /// Who had the nick, the last one first.
+    pub fn departed(&self, nick: &Nick) -> impl Iterator<Item = &Departed> {
+        self.departed.iter().rev().filter(move |departed| departed.nick == *nick)
+    }
+
+    /// One copy of each text serves all sessions.
+    fn intern(&mut self, tls: Arc<str>) -> Arc<str> {
+        if let Some(known) = self.tls_names.get(&tls) {
+            return Arc::clone(known);
+        }
+        self.tls_names.insert(Arc::clone(&tls));
+        tls
+    }
+
+    // Memberships.
+
+    /// The user is in the channel from now on; the channel is made if there is none. Gives whether it was.
+    pub fn join(&mut self, user: UserId, name: &ChannelName, now: Timestamp) -> bool {
+        let new = !self.channels.contains_key(name);
+        let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(name.clone(), now));
+        channel.invited.retain(|invited| *invited != user);
+        channel.insert(Member { user, operator: new, voice: false });
+        let name = channel.name.clone();
+        let channels = &mut self.user_mut(user).channels;
+        if !channels.contains(&name) {
+            channels.push(name);
+        }
+        new
+    }
+
+    /// The user is in the channel no more; a channel without members is no more either.
+    pub fn leave(&mut self, user: UserId, name: &ChannelName) {
+        self.user_mut(user).channels.retain(|joined| joined != name);
+        self.drop_member(user, name);
+    }
+
+    fn drop_member(&mut self, user: UserId, name: &ChannelName) {
+        if let Some(channel) = self.channels.get_mut(name) {
+            channel.remove(user);
+            if channel.members().is_empty() {
+                self.channels.remove(name);
+            }
+        }
+    }
+
+    // Monitors.
+
+    pub fn watch(&mut self, nick: &Nick, session: SessionId) {
+        self.watchers.entry(nick.clone()).or_default().push(session);
+    }
+
+    pub fn unwatch(&mut self, nick: &Nick, session: SessionId) {
+        if let Some(watchers) = self.watchers.get_mut(nick) {
+            watchers.retain(|watcher| *watcher != session);
+            if watchers.is_empty() {
+                self.watchers.remove(nick);
+            }
+        }
+    }
+
+    pub fn watchers(&self, nick: &Nick) -> &[SessionId] {
+        self.watchers.get(nick).map_or(&[], Vec::as_slice)
+    }
+
+    // Bans.
+
+    /// Kept from now on, in the place of an earlier one with the same target.
+    pub fn add_ban(&mut self, ban: Ban) {
+        self.bans.insert(ban.target.clone(), ban);
+    }
+
+    pub fn remove_ban(&mut self, id: BanId) {
+        self.bans.retain(|_, ban| ban.id != id);
+    }
+
+    /// The ban that keeps the account out.
+    pub fn ban_on(&self, identity: &Identity, now: Timestamp) -> Option<&Ban> {
+        let targets = [BanTarget::Account(identity.name.clone()), BanTarget::Email(identity.email.clone())];
+        targets.iter().filter_map(|target| self.bans.get(target)).find(|ban| ban.holds(now))
+    }
+
+    /// How many hold. Those that have expired are forgotten.
+    pub fn count_bans(&mut self, now: Timestamp) -> usize {
+        self.bans.retain(|_, ban| ban.holds(now));
+        self.bans.len()
+    }
+
+    // Names for things.
+
+    /// An id for a message, unlike any other.
+    pub fn next_msgid(&mut self) -> String {
+        self.last_message += 1;
+        format!("{}-{}", self.run, base36(self.last_message))
+    }
+
+    /// A name for a batch.
+    pub fn next_batch(&mut self) -> String {
+        self.last_batch += 1;
+        base36(self.last_batch)
+    }
+}
+
+fn source(nick: &Nick, username: &str, host: &str) -> Arc<str> {
+    format!("{nick}!{username}@{host}").into()
+}
+
+fn departed(user: &User, now: Timestamp) -> Departed {
+    Departed {
+        nick: user.nick.clone(),
+        username: user.username.clone(),
+        host: Arc::clone(&user.host),
+        realname: user.realname.clone(),
+        at: now,
+    }
+}
+
+fn base36(mut number: u64) -> String {
+    let mut digits = Vec::with_capacity(13);
+    loop {
+        digits.push(b"0123456789abcdefghijklmnopqrstuvwxyz"[(number % 36) as usize]);
+        number /= 36;
+        if number == 0 {
+            break;
+        }
+    }
+    digits.iter().rev().map(|&digit| char::from(digit)).collect()
+}

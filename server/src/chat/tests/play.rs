@@ -1,0 +1,253 @@
+//! A chat to play with: admits users, sends lines, and keeps what each session hears.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use jiff::{SignedDuration, Timestamp};
+use rookery_protocol::{AccountName, Capabilities, Capability, Email, Message, Nick};
+
+use crate::chat::Chat;
+use crate::chat::event::{
+    Act, Answer, Candidate, Delivery, Event, Identity, LineFault, Output, SessionId, Settings, Ticket,
+};
+use crate::record::{AccountId, Ban, BanId, BanTarget, HistoryEntry};
+
+/// The time at which every play begins.
+pub const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+/// Capabilities by name, as in `"echo-message batch"`.
+pub fn set(names: &str) -> Capabilities {
+    let mut set = Capabilities::NONE;
+    for name in names.split_whitespace() {
+        set.insert(Capability::from_name(name).unwrap());
+    }
+    set
+}
+
+pub fn settings() -> Settings {
+    Settings {
+        server_name: "irc.test".to_owned(),
+        network: "Test".to_owned(),
+        lobby: Vec::new(),
+        motd: String::new(),
+        history: true,
+        channels_per_user: 10,
+        channel_list_entries: 5,
+        monitor_entries: 5,
+        capabilities: Capabilities::of(Capability::ALL),
+    }
+}
+
+pub fn identity(name: &str) -> Identity {
+    let id = name.bytes().fold(0, |sum, byte| sum * 31 + i64::from(byte));
+    Identity {
+        id: AccountId(id),
+        name: AccountName::parse(name).unwrap(),
+        email: Email::parse(&format!("{}@example.org", name.to_lowercase())).unwrap(),
+        new: false,
+    }
+}
+
+pub fn ban(id: i64, target: &str, reason: &str) -> Ban {
+    Ban {
+        id: BanId(id),
+        target: BanTarget::parse(target).unwrap(),
+        reason: reason.to_owned(),
+        by: "root".to_owned(),
+        created_at: START,
+        expires_at: None,
+    }
+}
+
+pub struct Play {
+    pub chat: Chat,
+    pub now: Timestamp,
+    /// Whether the store takes messages.
+    pub stores: bool,
+    pub entries: Vec<HistoryEntry>,
+    heard: BTreeMap<SessionId, Vec<String>>,
+    pub ended: Vec<(SessionId, String)>,
+    pub answers: Vec<(Ticket, Answer)>,
+    last_session: u64,
+    last_ticket: u64,
+}
+
+impl Play {
+    pub fn new() -> Self {
+        Self::with(settings())
+    }
+
+    pub fn with(settings: Settings) -> Self {
+        Self::with_bans(settings, Vec::new())
+    }
+
+    pub fn with_bans(settings: Settings, bans: Vec<Ban>) -> Self {
+        Self {
+            chat: Chat::new(settings, "run".to_owned(), bans, START),
+            now: START,
+            stores: true,
+            entries: Vec::new(),
+            heard: BTreeMap::new(),
+            ended: Vec::new(),
+            answers: Vec::new(),
+            last_session: 0,
+            last_ticket: 0,
+        }
+    }
+
+    pub fn wait(&mut self, seconds: i64) {
+        self.now += SignedDuration::from_secs(seconds);
+    }
+
+    pub fn event(&mut self, event: Event) {
+        let mut outputs = Vec::new();
+        self.chat.handle(self.now, event, &mut outputs);
+        for output in outputs {
+            match output {
+                Output::Deliver(delivery) => self.deliver(&delivery),
+                Output::Store { entry, then, otherwise } => {
+                    if self.stores {
+                        self.entries.push(*entry);
+                        then.iter().for_each(|delivery| self.deliver(delivery));
+                    } else {
+                        otherwise.iter().for_each(|delivery| self.deliver(delivery));
+                    }
+                }
+                Output::End { session, line } => self.ended.push((session, text(&line))),
+                Output::Answer { ticket, answer } => self.answers.push((ticket, answer)),
+            }
+        }
+    }
+
+    fn deliver(&mut self, delivery: &Delivery) {
+        assert!(!delivery.to.is_empty(), "a delivery to nobody");
+        for &to in &delivery.to {
+            self.heard.entry(to).or_default().push(text(&delivery.line));
+        }
+    }
+
+    pub fn ticket(&mut self) -> Ticket {
+        self.last_ticket += 1;
+        Ticket(self.last_ticket)
+    }
+
+    pub fn candidate(&self, nick: &str, identity: Option<Identity>, capabilities: &str) -> Candidate {
+        Candidate {
+            nick: Nick::parse(nick).unwrap(),
+            username: nick.to_lowercase(),
+            realname: format!("Real {nick}"),
+            identity,
+            capabilities: set(capabilities),
+            address: SocketAddr::from(([192, 0, 2, 1], 50_000)),
+            tls: "TLSv1.3".to_owned(),
+        }
+    }
+
+    /// Asks for admission. Gives the session, and the answer.
+    pub fn try_admit(&mut self, candidate: Candidate) -> (SessionId, Answer) {
+        self.last_session += 1;
+        let session = SessionId(self.last_session);
+        let ticket = self.ticket();
+        self.event(Event::Admit { ticket, session, candidate: Box::new(candidate) });
+        (session, self.answer(ticket).unwrap())
+    }
+
+    /// Admits a session of an account; what it hears first is forgotten.
+    pub fn user(&mut self, name: &str, capabilities: &str) -> SessionId {
+        let candidate = self.candidate(name, Some(identity(name)), capabilities);
+        self.admit(candidate)
+    }
+
+    /// Admits a guest; what it hears first is forgotten.
+    pub fn guest(&mut self, nick: &str, capabilities: &str) -> SessionId {
+        let candidate = self.candidate(nick, None, capabilities);
+        self.admit(candidate)
+    }
+
+    fn admit(&mut self, candidate: Candidate) -> SessionId {
+        let (session, answer) = self.try_admit(candidate);
+        assert!(matches!(answer, Answer::Admitted), "{answer:?}");
+        self.heard(session);
+        session
+    }
+
+    /// Several users in a channel, the first its operator; what they hear of it is forgotten.
+    pub fn channel(&mut self, channel: &str, sessions: &[SessionId]) {
+        for &session in sessions {
+            self.send(session, &format!("JOIN {channel}"));
+        }
+        self.forget();
+    }
+
+    pub fn send(&mut self, session: SessionId, line: &str) {
+        let message = Message::parse(line).unwrap();
+        self.event(Event::Command { session, message });
+    }
+
+    /// Sends a line and gives what the sender hears.
+    pub fn ask(&mut self, session: SessionId, line: &str) -> Vec<String> {
+        self.heard(session);
+        self.send(session, line);
+        self.heard(session)
+    }
+
+    pub fn fault(&mut self, session: SessionId, fault: LineFault) -> Vec<String> {
+        self.event(Event::BadLine { session, fault });
+        self.heard(session)
+    }
+
+    pub fn gone(&mut self, session: SessionId) {
+        self.event(Event::Gone { session, reason: "Connection closed".to_owned() });
+    }
+
+    pub fn act(&mut self, act: Act) -> Ticket {
+        let ticket = self.ticket();
+        self.event(Event::Control { ticket, act });
+        ticket
+    }
+
+    /// The answer to a ticket, if it has come.
+    pub fn answer(&mut self, ticket: Ticket) -> Option<Answer> {
+        let at = self.answers.iter().position(|(given, _)| *given == ticket)?;
+        Some(self.answers.remove(at).1)
+    }
+
+    pub fn sign_in(&mut self, session: SessionId, identity: Identity) -> Answer {
+        let ticket = self.ticket();
+        self.event(Event::SignIn { ticket, session, identity });
+        self.answer(ticket).unwrap()
+    }
+
+    /// What the session has heard since it was last asked.
+    pub fn heard(&mut self, session: SessionId) -> Vec<String> {
+        self.heard.remove(&session).unwrap_or_default()
+    }
+
+    pub fn forget(&mut self) {
+        self.heard.clear();
+    }
+}
+
+fn text(line: &[u8]) -> String {
+    let text = std::str::from_utf8(line).unwrap();
+    let body = text.strip_suffix("\r\n").expect("a line ends");
+    assert!(!body.contains(['\r', '\n', '\0']), "one line is one line: {body:?}");
+    let untagged = match body.strip_prefix('@') {
+        Some(tagged) => tagged.split_once(' ').unwrap().1,
+        None => body,
+    };
+    assert!(untagged.len() <= 510, "too long: {untagged}");
+    body.to_owned()
+}
+
+/// The commands or numerics of the lines.
+pub fn commands(lines: &[String]) -> Vec<String> {
+    lines.iter().map(|line| Message::parse(line).unwrap().command).collect()
+}
+
+/// The first line of that command or numeric.
+#[track_caller]
+pub fn find<'a>(lines: &'a [String], command: &str) -> &'a str {
+    let found = lines.iter().find(|line| Message::parse(line).unwrap().command == command);
+    found.unwrap_or_else(|| panic!("no {command} in {lines:#?}"))
+}
