@@ -32,7 +32,6 @@ pub struct Failure {
     pub text: String,
 }
 
-/// A code was wrong, or the account could not be made.
 fn failure(code: &'static str, text: impl Into<String>) -> Failure {
     Failure { code, text: text.into() }
 }

@@ -213,7 +213,7 @@ impl Client {
         let text = STANDARD.encode(payload);
         let mut chunks: Vec<&str> =
             text.as_bytes().chunks(400).map(|chunk| std::str::from_utf8(chunk).unwrap()).collect();
-        if text.len() % 400 == 0 {
+        if text.len().is_multiple_of(400) {
             chunks.push("+");
         }
         let (last, before) = chunks.split_last().unwrap();

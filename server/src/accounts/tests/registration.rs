@@ -217,6 +217,16 @@ async fn closed_registration_says_so() {
 }
 
 #[tokio::test]
+async fn a_reload_counts_from_the_next_registration_on() {
+    let house = House::new();
+    house.client().send(ASK).await.expect("VERIFICATION_REQUIRED");
+    house.config.send_modify(|config| Arc::make_mut(config).accounts.open = false);
+    house.client().send(ASK).await.expect("closed here");
+    let code = house.code(1).await;
+    house.client().send(&format!("VERIFY alice {code}")).await.expect("SUCCESS");
+}
+
+#[tokio::test]
 async fn mails_to_one_email_and_from_one_address_are_limited() {
     let house = House::with(|config| config.limits.mails_per_hour = 2);
     house.client().send(ASK).await.expect("VERIFICATION_REQUIRED");
@@ -266,4 +276,49 @@ async fn without_mails_there_are_never_news() {
     client.send(ASK).await;
     house.mail(1).await;
     assert!(tokio::time::timeout(Duration::from_millis(50), client.machine.news()).await.is_err());
+}
+
+/// Keeps what is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_tells_who_came_and_holds_no_secret_nor_whole_address() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .without_time()
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let house = House::new();
+    let mut client = house.client();
+    client.send(ASK).await;
+    let code = house.code(1).await;
+    client.send(&format!("VERIFY alice {}", another(&code))).await.expect("INVALID_CODE");
+    client.send(&format!("VERIFY alice {code}")).await.expect("SUCCESS");
+    house.client().plain("alice", PASSWORD).await.expect(" 903 ");
+    house.client().plain("alice@example.org", "wrong horse").await.expect(" 904 ");
+    house.client().plain("wrong horse", "alice").await.expect(" 904 ");
+    let mut device_client = house.client();
+    device_client.ask_code("alice", "alice@example.org").await;
+    let device_code = house.code(2).await;
+    device_client.give_code(&device_code, &device(1)).await.expect(" 903 ");
+    house.client().plain("alice", &device(1)).await.expect(" 903 ");
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains("account made") && text.contains("signed in on a new device"), "{text}");
+    for secret in [&code, &device_code, PASSWORD, "wrong horse", &device(1), "alice@example.org"] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
 }

@@ -52,14 +52,16 @@ async fn wrong_secrets_and_unknown_names_get_one_and_the_same_answer() {
 #[tokio::test]
 async fn an_unknown_email_takes_as_long_as_a_wrong_password() {
     let house = house_of_alice().await;
+    // The least of some, so that a busy machine does not blur it.
     let time = async |claim: &str| {
         let mut client = house.client();
-        client.plain(claim, "wrong horse").await;
-        let begin = std::time::Instant::now();
-        for _ in 0..3 {
-            client.plain(claim, "wrong horse").await;
+        let mut least = Duration::MAX;
+        for _ in 0..5 {
+            let begin = std::time::Instant::now();
+            client.plain(claim, "wrong horse").await.expect(" 904 ");
+            least = least.min(begin.elapsed());
         }
-        begin.elapsed()
+        least
     };
     let known = time("alice@example.org").await;
     let unknown = time("nobody@example.org").await;
