@@ -1,19 +1,35 @@
 //! Signing in: the handshake and the waiting room, SASL, registration, mailed codes, credentials.
 
+mod challenge;
 pub mod codes;
+mod credentials;
 pub mod handshake;
+mod letters;
 pub mod password;
+mod pending;
+mod proof;
+mod registration;
+mod replies;
+mod sasl;
 pub mod sign_in;
+#[cfg(test)]
+mod tests;
+mod throttle;
 
 use std::net::SocketAddr;
 
-use rookery_protocol::Nick;
+use rookery_protocol::{AccountName, Nick};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 
+use crate::chat::event::Identity;
 use crate::config::LiveConfig;
 use crate::mail::Mailer;
-use crate::record::AccountId;
-use crate::store::{Database, Result};
+use crate::record::{Account, AccountId};
+use crate::store::{Database, Durability, Result};
 use crate::windows::Windows;
+use pending::PendingRegistrations;
+use throttle::Throttle;
 
 /// What is known of whoever is at the other end of a connection.
 #[derive(Clone, Debug)]
@@ -26,21 +42,58 @@ pub struct Peer {
 }
 
 /// What all sign-ins share.
-pub struct Accounts {}
+pub struct Accounts {
+    config: LiveConfig,
+    database: Database,
+    mailer: Mailer,
+    windows: Windows,
+    throttle: Throttle,
+    /// Passwords looked at in one moment.
+    turns: Semaphore,
+    pending: PendingRegistrations,
+}
 
 impl Accounts {
     /// Over the record, its windows and the mail.
-    pub fn new(_config: LiveConfig, _database: Database, _mailer: Mailer, _windows: Windows) -> Self {
-        Self {}
+    pub fn new(config: LiveConfig, database: Database, mailer: Mailer, windows: Windows) -> Self {
+        Self {
+            config,
+            database,
+            mailer,
+            windows,
+            throttle: Throttle::default(),
+            turns: Semaphore::new(password::SLOTS),
+            pending: PendingRegistrations::default(),
+        }
     }
 
     /// Whether the nick is, or looks like, the name of an account: guests may not have it.
-    pub async fn is_reserved(&self, _nick: &Nick) -> Result<bool> {
-        unimplemented!()
+    pub async fn is_reserved(&self, nick: &Nick) -> Result<bool> {
+        let Ok(name) = AccountName::parse(nick.as_str()) else { return Ok(false) };
+        self.database.read(move |store| store.is_name_taken(&name)).await
     }
 
     /// The account was welcomed; it is not new any more.
-    pub async fn set_greeted(&self, _account: AccountId) -> Result<()> {
-        unimplemented!()
+    pub async fn set_greeted(&self, account: AccountId) -> Result<()> {
+        self.database.write(Durability::Message, move |store| store.set_greeted(account)).await
     }
+
+    /// The source of what the server says.
+    fn server_name(&self) -> String {
+        self.config.get().chat.server_name.clone()
+    }
+}
+
+fn identity(account: &Account) -> Identity {
+    Identity {
+        id: account.id,
+        name: account.name.clone(),
+        email: account.email.clone(),
+        new: !account.greeted,
+    }
+}
+
+/// As a device credential is kept. It needs no slow hash: it is random, not chosen.
+fn device_hash(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret).into()
 }

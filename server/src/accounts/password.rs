@@ -13,7 +13,9 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
 /// Hashes at work at once; whoever comes next waits, so that sign-ins cannot eat the machine.
-static SLOTS: Semaphore = Semaphore::const_new(2);
+pub const SLOTS: usize = 2;
+
+static FREE_SLOTS: Semaphore = Semaphore::const_new(SLOTS);
 
 /// The hash of a password that nobody has, for accounts without one and names without an account.
 static NOBODYS: LazyLock<String> = LazyLock::new(|| hash_blocking(""));
@@ -54,7 +56,7 @@ fn argon2id() -> Argon2<'static> {
 }
 
 async fn at_work<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
-    let slot = SLOTS.acquire().await.expect("the slots are never closed");
+    let slot = FREE_SLOTS.acquire().await.expect("the slots are never closed");
     tokio::task::spawn_blocking(move || {
         // Held by the work, not by whoever waits for it: a client that goes away frees no slot early.
         let _slot = slot;

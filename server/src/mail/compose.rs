@@ -7,9 +7,6 @@ use rookery_protocol::Email;
 
 use super::{Fault, Mail};
 
-/// RFC 5322 §2.1.1, without the line end.
-const MAX_LINE: usize = 998;
-
 /// The whole mail. Lettre encodes the headers, so that nothing in a subject can begin another one.
 pub fn message(mail: &Mail, from: &Email) -> Result<Message, Fault> {
     let domain = ascii(from)?.domain().to_owned();
@@ -28,12 +25,12 @@ pub fn message(mail: &Mail, from: &Email) -> Result<Message, Fault> {
         .map_err(|error| Fault::Refused(format!("the mail cannot be written: {error}")))
 }
 
-/// Readable as it stands, never base64: a person or a script finds the code in the file.
+/// Plain where the text allows it, else quoted-printable, and never base64: a person or a script finds the code in the
+/// file, on a line of its own.
 fn body(text: &str) -> Body {
-    let plain = text.is_ascii() && text.lines().all(|line| line.len() <= MAX_LINE);
-    let encoding =
-        if plain { ContentTransferEncoding::SevenBit } else { ContentTransferEncoding::QuotedPrintable };
-    Body::new_with_encoding(text.to_owned(), encoding).unwrap_or_else(|text| Body::new(text))
+    Body::new_with_encoding(text.to_owned(), ContentTransferEncoding::SevenBit)
+        .or_else(|_| Body::new_with_encoding(text.to_owned(), ContentTransferEncoding::QuotedPrintable))
+        .unwrap_or_else(Body::new)
 }
 
 /// The address with its domain in ASCII, as every mail server takes it.

@@ -28,6 +28,9 @@ const PAUSES: [Duration; 4] =
 /// No mail is tried for longer, however long it would be of use.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// What is told of our own trouble.
+const TROUBLE: &str = "mail does not leave this server at the moment";
+
 /// A mail to one person, in plain text.
 #[derive(Clone)]
 pub struct Mail {
@@ -46,7 +49,8 @@ impl std::fmt::Debug for Mail {
     }
 }
 
-/// How far a mail has come.
+/// How far a mail has come. The reasons are for the one who waits for it: what a stranger need not know of the
+/// server (its folders, its mail server's name) is in the log and in [`Mailer::health`] only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailState {
     Waiting,
@@ -125,18 +129,13 @@ impl Mailer {
 
     fn run(&self, errand: Errand, useful_for: Duration) -> watch::Receiver<MailState> {
         let (state, follow) = watch::channel(MailState::Waiting);
-        match Arc::clone(&self.0.queue).try_acquire_owned() {
-            Ok(place) => {
-                let deadline = Instant::now() + useful_for.min(PATIENCE);
-                let office = Arc::clone(&self.0);
-                self.0.runtime.spawn(async move { office.see_off(&errand, deadline, &state, place).await });
-            }
-            Err(_) => {
-                tracing::warn!("a mail was refused: too many are waiting");
-                state.send_replace(MailState::Failed(
-                    "too many mails are waiting; try again later".to_owned(),
-                ));
-            }
+        if let Ok(place) = Arc::clone(&self.0.queue).try_acquire_owned() {
+            let deadline = Instant::now() + useful_for.min(PATIENCE);
+            let office = Arc::clone(&self.0);
+            self.0.runtime.spawn(async move { office.see_off(&errand, deadline, &state, place).await });
+        } else {
+            tracing::warn!("a mail was refused: too many are waiting");
+            state.send_replace(MailState::Failed("too many mails are waiting; try again later".to_owned()));
         }
         follow
     }
@@ -178,10 +177,10 @@ impl Office {
             self.set_trouble(Some(without_addresses(&reason)));
             let pause = pauses.next().unwrap_or(PATIENCE);
             if Instant::now() + pause >= deadline {
-                state.send_replace(MailState::Failed(reason));
+                state.send_replace(MailState::Failed(TROUBLE.to_owned()));
                 return;
             }
-            state.send_replace(MailState::Delayed(reason));
+            state.send_replace(MailState::Delayed(TROUBLE.to_owned()));
             tokio::time::sleep(pause).await;
         }
     }

@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use base64::Engine as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -63,22 +64,54 @@ async fn mail_server(
     let (heard, lines) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let (reply, heard) = (reply.clone(), heard.clone());
-            tokio::spawn(async move {
-                let (read, mut write) = stream.into_split();
-                let mut read = BufReader::new(read).lines();
-                let _ = write.write_all(b"220 hello\r\n").await;
-                let mut in_data = false;
-                while let Ok(Some(line)) = read.next_line().await {
-                    let answer = if in_data && line != "." { "" } else { reply(&line) };
-                    in_data = if in_data { line != "." } else { line == "DATA" };
-                    let _ = heard.send(line);
-                    let _ = write.write_all(answer.as_bytes()).await;
-                }
-            });
+            tokio::spawn(converse(stream, reply.clone(), heard.clone()));
         }
     });
     (port, lines)
+}
+
+/// The same within TLS, with a certificate for `localhost` of its own authority, whose PEM it gives.
+async fn tls_mail_server(
+    reply: impl Fn(&str) -> &'static str + Clone + Send + 'static,
+) -> (u16, mpsc::UnboundedReceiver<String>, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (heard, lines) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                tokio::spawn(converse(stream, reply.clone(), heard.clone()));
+            }
+        }
+    });
+    (port, lines, made.cert.pem())
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite,
+    reply: impl Fn(&str) -> &'static str,
+    heard: mpsc::UnboundedSender<String>,
+) {
+    let (read, mut write) = tokio::io::split(stream);
+    let mut read = std::pin::pin!(BufReader::new(read).lines());
+    let _ = write.write_all(b"220 hello\r\n").await;
+    let mut in_data = false;
+    while let Ok(Some(line)) = read.next_line().await {
+        let answer = if in_data && line != "." { "" } else { reply(&line) };
+        in_data = if in_data { line != "." } else { line == "DATA" };
+        let _ = heard.send(line);
+        let _ = write.write_all(answer.as_bytes()).await;
+    }
 }
 
 fn agreeable(line: &str) -> &'static str {
@@ -111,6 +144,21 @@ async fn a_mail_lands_in_the_folder_whole_and_private() {
 }
 
 #[tokio::test]
+async fn the_code_stands_alone_whatever_the_text_around_it() {
+    let home = tempfile::tempdir().unwrap();
+    let (_keep, config) = LiveConfig::new(into_folder(home.path()));
+    let mailer = Mailer::start(config);
+    for around in ["plain".to_owned(), "long ".repeat(300), "ünïcode ".repeat(50), "日本語".repeat(50)] {
+        let mut follow = mailer.send(mail("a@b.example", &format!("{around}\n\n123456\n\n{around}\n")));
+        assert_eq!(until(&mut follow, is_over).await, MailState::Sent);
+    }
+    for file in files(home.path()) {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.lines().any(|line| line == "123456"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_subject_can_begin_no_header_of_its_own() {
     let home = tempfile::tempdir().unwrap();
     let (_keep, config) = LiveConfig::new(into_folder(home.path()));
@@ -133,7 +181,7 @@ async fn a_blocked_folder_delays_mail_until_it_is_free_again() {
     let mailer = Mailer::start_with(config, QUEUE, SHORT);
     let mut follow = mailer.send(mail("a@b.example", "text"));
     let delayed = until(&mut follow, |state| matches!(state, MailState::Delayed(_))).await;
-    assert!(format!("{delayed:?}").contains("the mail folder"), "{delayed:?}");
+    assert_eq!(delayed, MailState::Delayed(TROUBLE.to_owned()), "strangers learn no more");
     assert!(mailer.health().unwrap_err().contains("the mail folder"));
     fs::remove_file(&folder).unwrap();
     assert_eq!(until(&mut follow, is_over).await, MailState::Sent);
@@ -237,6 +285,39 @@ async fn without_starttls_nothing_is_sent_in_the_clear() {
     while let Some(line) = lines.recv().await {
         assert!(!line.starts_with("MAIL") && !line.contains("123456"), "{line}");
     }
+}
+
+#[tokio::test]
+async fn over_tls_the_server_must_be_the_right_one_and_gets_the_password_of_the_file() {
+    let (port, mut lines, authority) = tls_mail_server(|line| match line.split(' ').next() {
+        Some("EHLO") => "250-hi\r\n250 AUTH PLAIN\r\n",
+        Some("AUTH") => "235 welcome\r\n",
+        _ => agreeable(line),
+    })
+    .await;
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("password"), "open sesame\n").unwrap();
+    let mut settings = over_smtp(port, SmtpSecurity::Tls);
+    settings.mail.smtp.host = "localhost".to_owned();
+    settings.mail.smtp.username = Some("rookery".to_owned());
+    settings.mail.smtp.password_file = Some(home.path().join("password"));
+    let (change, config) = LiveConfig::new(settings.clone());
+    let mailer = Mailer::start_with(config, QUEUE, SHORT);
+    let mut short_lived = mail("a@b.example", "text");
+    short_lived.useful_for = Duration::from_millis(20);
+    assert!(matches!(until(&mut mailer.send(short_lived), is_over).await, MailState::Failed(_)));
+    assert!(lines.try_recv().is_err(), "nothing is said to a server that is not trusted");
+    fs::write(home.path().join("ca.pem"), authority).unwrap();
+    settings.mail.smtp.ca = Some(home.path().join("ca.pem"));
+    change.send_replace(Arc::new(settings));
+    assert_eq!(until(&mut mailer.send(mail("a@b.example", "text")), is_over).await, MailState::Sent);
+    lines.close();
+    let mut said = Vec::new();
+    while let Some(line) = lines.recv().await {
+        said.push(line);
+    }
+    let expected = base64::engine::general_purpose::STANDARD.encode("\0rookery\0open sesame");
+    assert!(said.contains(&format!("AUTH PLAIN {expected}")), "{said:?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,130 @@
+//! The mailed code that opens an existing account on a new device (SASL `X-EMAIL-CODE`).
+
+use jiff::Timestamp;
+use rookery_protocol::{AccountName, Email};
+use tokio::sync::watch;
+
+use super::codes::{PendingCode, Verdict};
+use super::proof::Refused;
+use super::throttle::{Key, Wait, network};
+use super::{Accounts, Peer, device_hash, identity, letters};
+use crate::chat::event::Identity;
+use crate::mail::MailState;
+use crate::record::{AccountId, CredentialKind};
+use crate::store::{Durability, Store};
+
+/// The most credentials an account has; for one more, the device that was not seen for longest has to go.
+const MAX_CREDENTIALS: usize = 50;
+
+/// One sign-in that waits for its code.
+pub struct Challenge {
+    /// None if the email is not the account's. No code opens it then, and nothing tells that from the outside.
+    account: Option<AccountId>,
+    name: AccountName,
+    email: Email,
+    code: PendingCode,
+}
+
+impl Challenge {
+    /// Whether it was begun with these.
+    pub fn is_for(&self, name: &AccountName, email: &Email) -> bool {
+        self.name == *name && self.email == *email
+    }
+
+    /// The account as the client named it.
+    pub fn name(&self) -> &AccountName {
+        &self.name
+    }
+}
+
+impl Accounts {
+    /// Mails a code to the account's email, if that is `email`. If it is not, all that can be seen is the same.
+    pub async fn begin_challenge(
+        &self,
+        now: Timestamp,
+        peer: &Peer,
+        name: AccountName,
+        email: Email,
+    ) -> Result<(Challenge, watch::Receiver<MailState>), Refused> {
+        let asked = name.clone();
+        let account = self
+            .database
+            .read(move |store| store.account_by_name(&asked))
+            .await?
+            .ok_or(Refused::NoAccount)?;
+        self.count_mail(now, peer, &email).map_err(Refused::TooManyMails)?;
+        let (digits, code) = PendingCode::issue(now);
+        let matches = account.email == email;
+        let letter = letters::sign_in(&self.config.get().chat.network, &account, &digits);
+        let useful_for = letter.useful_for;
+        let follow = if matches { self.mailer.send(letter) } else { self.mailer.rehearse(useful_for) };
+        Ok((Challenge { account: matches.then_some(account.id), name, email, code }, follow))
+    }
+
+    /// Judges the code; if it is right, `credential` opens the account from now on.
+    pub async fn answer_challenge(
+        &self,
+        now: Timestamp,
+        peer: &Peer,
+        challenge: &mut Challenge,
+        code: &str,
+        credential: &str,
+    ) -> Result<Identity, Refused> {
+        self.check_tries(now, peer).map_err(Refused::Throttled)?;
+        let refused = match (challenge.code.judge(now, code), challenge.account) {
+            (Verdict::Right, Some(account)) => {
+                return self.open_for_device(now, peer, account, device_hash(credential)).await;
+            }
+            (Verdict::Right, None) => Refused::WrongCode { tries_left: 0 },
+            (Verdict::Wrong { tries_left }, _) => Refused::WrongCode { tries_left },
+            (Verdict::Dead, _) => Refused::DeadCode,
+        };
+        self.add_failure(now, peer);
+        tracing::info!(address = %peer.address, account = %challenge.name, "a wrong sign-in code");
+        Err(refused)
+    }
+
+    async fn open_for_device(
+        &self,
+        now: Timestamp,
+        peer: &Peer,
+        account: AccountId,
+        hash: [u8; 32],
+    ) -> Result<Identity, Refused> {
+        let account = self
+            .database
+            .write(Durability::Record, move |store| {
+                let found = store.account(account)?;
+                if found.is_some() {
+                    make_room(store, account)?;
+                    store.add_credential(account, CredentialKind::Device, &hash, now)?;
+                }
+                Ok(found)
+            })
+            .await?
+            .ok_or(Refused::NoAccount)?;
+        tracing::info!(address = %peer.address, account = %account.name, "signed in on a new device");
+        Ok(identity(&account))
+    }
+
+    /// Counts a mail to `email`, asked for from `peer`.
+    pub fn count_mail(&self, now: Timestamp, peer: &Peer, email: &Email) -> Result<(), Wait> {
+        let keys = [Key::MailsFrom(network(peer.address.ip())), Key::MailsTo(email.folded().to_owned())];
+        self.throttle.count(now, &keys, self.config.get().limits.mails_per_hour)
+    }
+}
+
+fn make_room(store: &mut dyn Store, account: AccountId) -> crate::store::Result<()> {
+    let credentials = store.credentials(account)?;
+    if credentials.len() < MAX_CREDENTIALS {
+        return Ok(());
+    }
+    let stalest = credentials
+        .iter()
+        .filter(|credential| credential.kind == CredentialKind::Device)
+        .min_by_key(|credential| credential.used_at.unwrap_or(credential.created_at));
+    if let Some(stalest) = stalest {
+        store.remove_credential(account, stalest.id)?;
+    }
+    Ok(())
+}

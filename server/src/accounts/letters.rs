@@ -1,0 +1,93 @@
+//! The mails about accounts. Each code stands alone on its line.
+
+use std::time::Duration;
+
+use rookery_protocol::{AccountName, Email};
+
+use super::codes::LIFETIME_SECONDS;
+use crate::mail::Mail;
+use crate::record::Account;
+
+const USEFUL_FOR: Duration = Duration::from_secs(LIFETIME_SECONDS.unsigned_abs());
+
+/// The code that makes an account.
+pub fn registration(network: &str, name: &AccountName, email: &Email, code: &str) -> Mail {
+    let minutes = LIFETIME_SECONDS / 60;
+    let text = format!(
+        "Hello,
+
+someone, most likely you, is making the account {name}
+on {network} with this address. The code for it is:
+
+{code}
+
+It is good for {minutes} minutes and can be used once. rook asks for it; in any
+other client, type
+
+    /quote VERIFY {name} CODE
+
+with the code in place of the last word. If it was not you, do nothing:
+without the code there will be no account.
+"
+    );
+    Mail { to: email.clone(), subject: format!("Your code for {network}"), text, useful_for: USEFUL_FOR }
+}
+
+/// Someone registers with the email of an account that exists.
+pub fn already_registered(network: &str, account: &Account) -> Mail {
+    let Account { name, email, .. } = account;
+    let text = format!(
+        "Hello,
+
+someone, most likely you, tried to make a new account on {network}
+with this address. It belongs to the account {name} already,
+and one address has one account.
+
+To sign in, start rook with
+
+    rook --name {name} --email {email}
+
+and it asks for a code that is mailed here. In any other client, sign in
+by SASL PLAIN as {name} with your password. If it was not you, do nothing.
+"
+    );
+    Mail {
+        to: email.clone(),
+        subject: format!("You have an account on {network}"),
+        text,
+        useful_for: USEFUL_FOR,
+    }
+}
+
+/// The code that opens an account on a new device.
+pub fn sign_in(network: &str, account: &Account, code: &str) -> Mail {
+    let Account { name, email, .. } = account;
+    let minutes = LIFETIME_SECONDS / 60;
+    let text = format!(
+        "Hello {name},
+
+someone, most likely you, is signing in to {network} on a new device.
+The code for it is:
+
+{code}
+
+It is good for {minutes} minutes and can be used once. If it was not you, do
+nothing, and give the code to nobody: whoever has it has your account.
+"
+    );
+    Mail { to: email.clone(), subject: format!("Your code for {network}"), text, useful_for: USEFUL_FOR }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_of_digits_is_not_taken_for_the_code() {
+        let name = AccountName::parse("alice").expect("a name");
+        let email = Email::parse("alice@example.org").expect("an email");
+        let mail = registration("123456", &name, &email, "654321");
+        let alone = mail.text.lines().filter(|line| line.parse::<u32>().is_ok());
+        assert_eq!(alone.collect::<Vec<_>>(), ["654321"]);
+    }
+}

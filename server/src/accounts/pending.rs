@@ -1,0 +1,150 @@
+//! The registrations that wait for their codes. They are kept in memory, bounded, and die with their codes.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use rookery_protocol::{AccountName, Email};
+
+use super::codes::{PendingCode, Verdict};
+
+/// Registrations that may wait at once.
+const MAX_ATTEMPTS: usize = 5000;
+/// Of these, for one name: each mail has a code of its own, and all stay good.
+const MAX_FOR_ONE_NAME: usize = 5;
+
+/// An account that is to be made.
+#[derive(Clone)]
+pub struct Registration {
+    pub name: AccountName,
+    pub email: Email,
+    pub secret: StoredSecret,
+    /// The email belongs to an account already: no code makes this one.
+    pub is_decoy: bool,
+}
+
+/// What will open the account, as it is kept.
+#[derive(Clone)]
+pub enum StoredSecret {
+    /// Argon2id in PHC form.
+    Password(String),
+    /// SHA-256 of a device credential.
+    Device([u8; 32]),
+}
+
+/// One `REGISTER`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptId(u64);
+
+/// Why a registration cannot wait here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoPlace {
+    /// The name, or one that looks the same, is being registered with another email.
+    Held,
+    /// There are too many.
+    Full,
+}
+
+/// What a code was found to be.
+pub enum Judged {
+    /// Right: the registration is taken out.
+    Right(Box<Registration>),
+    /// Wrong; so many tries are left.
+    Wrong { tries_left: u8 },
+    /// Nothing of that name waits for a code.
+    Nothing,
+}
+
+struct Attempt {
+    id: AttemptId,
+    skeleton: String,
+    registration: Registration,
+    code: PendingCode,
+}
+
+/// All that wait.
+#[derive(Default)]
+pub struct PendingRegistrations {
+    inside: Mutex<Inside>,
+}
+
+#[derive(Default)]
+struct Inside {
+    attempts: Vec<Attempt>,
+    last_id: u64,
+}
+
+impl PendingRegistrations {
+    /// Whether a registration could wait here.
+    pub fn check(&self, now: Timestamp, name: &AccountName, email: &Email) -> Result<(), NoPlace> {
+        let mut inside = self.lock();
+        inside.forget(now);
+        inside.check(name, &name.skeleton(), email)
+    }
+
+    /// Lets a registration wait for its code.
+    pub fn add(
+        &self,
+        now: Timestamp,
+        registration: Registration,
+        code: PendingCode,
+    ) -> Result<AttemptId, NoPlace> {
+        let mut inside = self.lock();
+        inside.forget(now);
+        let skeleton = registration.name.skeleton();
+        inside.check(&registration.name, &skeleton, &registration.email)?;
+        inside.last_id += 1;
+        let id = AttemptId(inside.last_id);
+        inside.attempts.push(Attempt { id, skeleton, registration, code });
+        Ok(id)
+    }
+
+    /// Judges a code for `name`. Where the session itself has asked for one, only that code will do: otherwise a
+    /// stranger could register the same name and email with a password of their own, and have the owner of the email
+    /// confirm it.
+    pub fn judge(&self, now: Timestamp, name: &AccountName, own: Option<AttemptId>, code: &str) -> Judged {
+        let mut inside = self.lock();
+        inside.forget(now);
+        let mut most_tries = None;
+        let meant = inside.attempts.iter_mut().enumerate().filter(|(_, attempt)| {
+            own.is_none_or(|own| attempt.id == own) && attempt.registration.name == *name
+        });
+        let mut right = None;
+        for (index, attempt) in meant {
+            match attempt.code.judge(now, code) {
+                Verdict::Right if !attempt.registration.is_decoy => right = Some(index),
+                Verdict::Wrong { tries_left } => most_tries = most_tries.max(Some(tries_left)),
+                Verdict::Right | Verdict::Dead => most_tries = most_tries.max(Some(0)),
+            }
+        }
+        if let Some(index) = right {
+            let Attempt { registration, skeleton, .. } = inside.attempts.swap_remove(index);
+            inside.attempts.retain(|attempt| attempt.skeleton != skeleton);
+            return Judged::Right(Box::new(registration));
+        }
+        most_tries.map_or(Judged::Nothing, |tries_left| Judged::Wrong { tries_left })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        // No code inside can panic half-way.
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inside {
+    fn forget(&mut self, now: Timestamp) {
+        self.attempts.retain(|attempt| now < attempt.code.expires_at());
+    }
+
+    fn check(&self, name: &AccountName, skeleton: &str, email: &Email) -> Result<(), NoPlace> {
+        let same = |attempt: &&Attempt| attempt.registration.name == *name || attempt.skeleton == skeleton;
+        if self.attempts.iter().filter(same).any(|attempt| attempt.registration.email != *email) {
+            return Err(NoPlace::Held);
+        }
+        if self.attempts.iter().filter(same).count() >= MAX_FOR_ONE_NAME
+            || self.attempts.len() >= MAX_ATTEMPTS
+        {
+            return Err(NoPlace::Full);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! Proving to be an account: by password, device credential or client certificate.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use rookery_protocol::{AccountName, DeviceCredential};
+use subtle::ConstantTimeEq as _;
+
+use super::sasl::Claim;
+use super::throttle::{Key, Wait, network};
+use super::{Accounts, Peer, device_hash, identity, password};
+use crate::chat::event::Identity;
+use crate::record::{Account, Credential, CredentialId, CredentialKind};
+use crate::store::{Durability, StoreError};
+
+/// Why a proof is not taken. The texts are for the person who signs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Name or secret are wrong; which of them is not told.
+    Wrong,
+    /// The payload does not have the mechanism's form.
+    BadForm,
+    /// Too many have failed lately.
+    Throttled(Wait),
+    /// Too many mails were asked for lately.
+    TooManyMails(Wait),
+    /// The connection came without a client certificate.
+    NoCertificate,
+    /// The client certificate belongs to no account, or to another than the one named.
+    UnknownCertificate,
+    /// There is no account of that name.
+    NoAccount,
+    /// The code is wrong; so many tries are left.
+    WrongCode { tries_left: u8 },
+    /// No code will do for this challenge any more.
+    DeadCode,
+    /// The record cannot be read or written just now.
+    Unavailable,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wrong => out.write_str("SASL authentication failed: no account and secret like these"),
+            Self::BadForm => {
+                out.write_str("SASL authentication failed: the response does not have the mechanism's form")
+            }
+            Self::Throttled(Wait { minutes }) => write!(
+                out,
+                "SASL authentication failed: too many sign-ins have failed; try again in {minutes} min, or from a \
+                 device that is known already"
+            ),
+            Self::TooManyMails(Wait { minutes }) => write!(
+                out,
+                "SASL authentication failed: too many codes were asked for; try again in {minutes} min"
+            ),
+            Self::NoCertificate => out.write_str(
+                "SASL authentication failed: this connection was made without a client certificate",
+            ),
+            Self::UnknownCertificate => {
+                out.write_str("SASL authentication failed: the client certificate is not that of an account")
+            }
+            Self::NoAccount => {
+                out.write_str("SASL authentication failed: no account has that name; REGISTER makes one")
+            }
+            Self::WrongCode { tries_left: 0 } | Self::DeadCode => {
+                out.write_str("SASL authentication failed: the code will not do any more; ask for a new one")
+            }
+            Self::WrongCode { tries_left } => {
+                write!(out, "SASL authentication failed: that is not the code; {tries_left} tries are left")
+            }
+            Self::Unavailable => {
+                out.write_str("SASL authentication failed: sign-in is out of order just now; try again later")
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "a sign-in could not be checked");
+        Self::Unavailable
+    }
+}
+
+impl Accounts {
+    /// Checks a password or device credential.
+    ///
+    /// Failures are counted by address and by name. A device credential of ours holds 256 random bits, so guessing
+    /// is no danger, and it is checked before the counts: however many strangers fail at an account's name, its
+    /// owner's devices still open it. Only passwords have to wait then.
+    pub async fn prove_by_secret(
+        &self,
+        now: Timestamp,
+        peer: &Peer,
+        claim: Claim,
+        secret: String,
+    ) -> Result<Identity, Refused> {
+        let (account, credentials) = self.find(claim.clone()).await?.unzip();
+        let hash = device_hash(&secret);
+        let device = credentials.iter().flatten().fold(None, |found, credential| {
+            let same = bool::from(credential.hash.ct_eq(&hash)) && credential.kind == CredentialKind::Device;
+            if same { Some(credential.id) } else { found }
+        });
+        let keys =
+            [Key::FailuresFrom(network(peer.address.ip())), Key::FailuresFor(claim.folded().to_owned())];
+        let beyond_guessing = device.is_some() && DeviceCredential::parse(&secret).is_some();
+        if !beyond_guessing {
+            // As many as are hashed at once: between the check and the count no more than these can slip through.
+            let _turn = self.turns.acquire().await.expect("the turns are never closed");
+            let limit = self.config.get().limits.failed_sign_ins;
+            self.throttle.check(now, &keys, limit).map_err(Refused::Throttled)?;
+            let stored = account.as_ref().and_then(|account| account.password_hash.clone());
+            // Names are public, but whose email is known is not: the same time is taken for all.
+            if device.is_none() && !password::verify(secret, stored).await {
+                self.throttle.add(now, &keys);
+                let account = account.as_ref().map(|account| account.name.as_str());
+                tracing::info!(address = %peer.address, account, "a sign-in failed");
+                return Err(Refused::Wrong);
+            }
+        }
+        let account = account.ok_or(Refused::Wrong)?;
+        if let Some(device) = device {
+            self.note_use(device, now).await;
+        }
+        tracing::info!(address = %peer.address, account = %account.name, "signed in");
+        Ok(identity(&account))
+    }
+
+    /// Checks the client certificate. It cannot be guessed, so nothing is counted.
+    pub async fn prove_by_certificate(
+        &self,
+        now: Timestamp,
+        peer: &Peer,
+        named: Option<AccountName>,
+    ) -> Result<Identity, Refused> {
+        let fingerprint = peer.certificate.ok_or(Refused::NoCertificate)?;
+        let found = self
+            .database
+            .read(move |store| {
+                let Some(account) = store.account_by_certificate(&fingerprint)? else { return Ok(None) };
+                let credentials = store.credentials(account.id)?;
+                Ok(Some((account, credentials)))
+            })
+            .await?;
+        let (account, credentials) = found
+            .filter(|(account, _)| named.is_none_or(|named| named == account.name))
+            .ok_or(Refused::UnknownCertificate)?;
+        let used = credentials.iter().find(|credential| {
+            credential.kind == CredentialKind::Certificate && credential.hash == fingerprint
+        });
+        if let Some(used) = used {
+            self.note_use(used.id, now).await;
+        }
+        tracing::info!(address = %peer.address, account = %account.name, "signed in by certificate");
+        Ok(identity(&account))
+    }
+
+    /// Whether the address may try another code.
+    pub fn check_tries(&self, now: Timestamp, peer: &Peer) -> Result<(), Wait> {
+        let limit = self.config.get().limits.failed_sign_ins;
+        self.throttle.check(now, &[Key::FailuresFrom(network(peer.address.ip()))], limit)
+    }
+
+    /// A code from the address was wrong.
+    pub fn add_failure(&self, now: Timestamp, peer: &Peer) {
+        self.throttle.add(now, &[Key::FailuresFrom(network(peer.address.ip()))]);
+    }
+
+    async fn find(&self, claim: Claim) -> Result<Option<(Account, Vec<Credential>)>, StoreError> {
+        self.database
+            .read(move |store| {
+                let account = match &claim {
+                    Claim::Name(name) => store.account_by_name(name)?,
+                    Claim::Email(email) => store.account_by_email(email)?,
+                };
+                let Some(account) = account else { return Ok(None) };
+                let credentials = store.credentials(account.id)?;
+                Ok(Some((account, credentials)))
+            })
+            .await
+    }
+
+    async fn note_use(&self, credential: CredentialId, now: Timestamp) {
+        let noted =
+            self.database.write(Durability::Message, move |store| store.set_credential_used(credential, now));
+        if let Err(error) = noted.await {
+            tracing::warn!(%error, "the use of a credential could not be noted");
+        }
+    }
+}

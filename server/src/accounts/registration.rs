@@ -1,0 +1,239 @@
+//! Making accounts (IRCv3 draft/account-registration): what `REGISTER` and `VERIFY` do.
+
+use jiff::Timestamp;
+use rookery_protocol::{AccountName, DeviceCredential, Email};
+use tokio::sync::watch;
+
+use super::codes::PendingCode;
+use super::pending::{AttemptId, Judged, NoPlace, Registration, StoredSecret};
+use super::sasl::MAX_SECRET;
+use super::throttle::Wait;
+use super::{Accounts, Peer, device_hash, identity, letters, password};
+use crate::chat::event::Identity;
+use crate::mail::MailState;
+use crate::record::{Account, BanTarget, CredentialKind, NewAccount, Taken};
+use crate::store::{Durability, StoreError};
+
+/// The fewest characters of a password.
+const MIN_PASSWORD: usize = 8;
+
+/// What a registration has come to.
+pub enum Registered {
+    /// The account is there.
+    Made(Identity),
+    /// A code is on its way.
+    CodeMailed { attempt: AttemptId, follow: watch::Receiver<MailState> },
+}
+
+/// Why it failed: the code of the standard reply, and words for the person.
+#[derive(Debug)]
+pub struct Failure {
+    pub code: &'static str,
+    pub text: String,
+}
+
+fn failure(code: &'static str, text: impl Into<String>) -> Failure {
+    Failure { code, text: text.into() }
+}
+
+/// What the client wants to open its account with.
+enum NewSecret {
+    Password(String),
+    Device(DeviceCredential),
+}
+
+impl Accounts {
+    /// Begins an account, or makes it where emails need no proof.
+    pub async fn register(
+        &self,
+        now: Timestamp,
+        peer: &Peer,
+        name: AccountName,
+        email: Email,
+        secret: &str,
+    ) -> Result<Registered, Failure> {
+        let config = self.config.get();
+        if !config.accounts.open {
+            let text = "Registration is closed here; ask whoever runs this server for an account";
+            return Err(failure("TEMPORARILY_UNAVAILABLE", text));
+        }
+        let secret = new_secret(secret, &name, &email)?;
+        let owner = self.look_up(now, &name, &email).await?;
+        if config.accounts.verify_email {
+            self.pending.check(now, &name, &email)?;
+        } else if owner.is_some() {
+            // Without a mail there is no way to tell its owner alone.
+            return Err(failure("UNACCEPTABLE_EMAIL", "That email belongs to another account"));
+        }
+        self.count_mail(now, peer, &email)?;
+        let secret = match secret {
+            NewSecret::Password(text) => StoredSecret::Password(password::hash(text).await),
+            NewSecret::Device(credential) => StoredSecret::Device(device_hash(credential.expose())),
+        };
+        let registration = Registration { name, email, secret, is_decoy: owner.is_some() };
+        if !config.accounts.verify_email {
+            return self.make(now, peer, registration).await.map(Registered::Made);
+        }
+        let (digits, code) = PendingCode::issue(now);
+        let letter = match &owner {
+            None => {
+                letters::registration(&config.chat.network, &registration.name, &registration.email, &digits)
+            }
+            Some(account) => letters::already_registered(&config.chat.network, account),
+        };
+        let attempt = self.pending.add(now, registration, code)?;
+        Ok(Registered::CodeMailed { attempt, follow: self.mailer.send(letter) })
+    }
+
+    /// Makes the account that waits for `code`. `own` is the session's own attempt, if it made one.
+    pub async fn verify(
+        &self,
+        now: Timestamp,
+        peer: &Peer,
+        own: Option<AttemptId>,
+        name: &AccountName,
+        code: &str,
+    ) -> Result<Identity, Failure> {
+        self.check_tries(now, peer).map_err(|Wait { minutes }| {
+            failure("TEMPORARILY_UNAVAILABLE", format!("Too many tries; try again in {minutes} min"))
+        })?;
+        let judged = self.pending.judge(now, name, own, code);
+        if !matches!(judged, Judged::Right(_)) {
+            self.add_failure(now, peer);
+        }
+        match judged {
+            Judged::Right(registration) => self.make(now, peer, *registration).await,
+            Judged::Wrong { tries_left: 0 } => {
+                let text =
+                    "The code is not right, and no other will do any more; REGISTER again for a new one";
+                Err(failure("INVALID_CODE", text))
+            }
+            Judged::Wrong { tries_left } => {
+                let text = format!("The code is not right; {tries_left} tries are left");
+                Err(failure("INVALID_CODE", text))
+            }
+            Judged::Nothing => {
+                let text =
+                    "No registration of that name waits for a code, or its code has expired; REGISTER again";
+                Err(failure("INVALID_CODE", text))
+            }
+        }
+    }
+
+    /// Refuses names and emails that are not to be had. Gives the account that has the email.
+    async fn look_up(
+        &self,
+        now: Timestamp,
+        name: &AccountName,
+        email: &Email,
+    ) -> Result<Option<Account>, Failure> {
+        let (wanted, address) = (name.clone(), email.clone());
+        let (taken, owner, bans) = self
+            .database
+            .read(move |store| {
+                Ok((store.is_name_taken(&wanted)?, store.account_by_email(&address)?, store.bans(now)?))
+            })
+            .await?;
+        if let Some(ban) = bans.iter().find(|ban| ban.target.covers(name, email)) {
+            let code = match ban.target {
+                BanTarget::Account(_) => "BAD_ACCOUNT_NAME",
+                BanTarget::Email(_) => "UNACCEPTABLE_EMAIL",
+            };
+            return Err(failure(code, format!("You are banned from this server: {}", ban.reason)));
+        }
+        if taken {
+            return Err(name_taken());
+        }
+        Ok(owner)
+    }
+
+    /// Writes the account and what opens it, both or neither.
+    async fn make(
+        &self,
+        now: Timestamp,
+        peer: &Peer,
+        registration: Registration,
+    ) -> Result<Identity, Failure> {
+        let made = self
+            .database
+            .write(Durability::Record, move |store| {
+                let Registration { name, email, secret, .. } = registration;
+                let (password_hash, device) = match secret {
+                    StoredSecret::Password(hash) => (Some(hash), None),
+                    StoredSecret::Device(hash) => (None, Some(hash)),
+                };
+                let account = NewAccount { name, email, password_hash, created_at: now, greeted: false };
+                let made = store.create_account(&account)?;
+                if let (Ok(account), Some(hash)) = (&made, device) {
+                    store.add_credential(account.id, CredentialKind::Device, &hash, now)?;
+                }
+                Ok(made)
+            })
+            .await?;
+        match made {
+            Ok(account) => {
+                self.windows.users_changed();
+                tracing::info!(address = %peer.address, account = %account.name, "account made");
+                Ok(identity(&account))
+            }
+            Err(Taken::Name) => Err(name_taken()),
+            Err(Taken::Email) => {
+                Err(failure("UNACCEPTABLE_EMAIL", "That email belongs to another account by now"))
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "an account could not be made");
+        failure("TEMPORARILY_UNAVAILABLE", "Registration is out of order just now; REGISTER again later")
+    }
+}
+
+impl From<NoPlace> for Failure {
+    fn from(reason: NoPlace) -> Self {
+        match reason {
+            NoPlace::Held => failure(
+                "ACCOUNT_EXISTS",
+                "Someone is registering that name, or one that looks the same; choose another",
+            ),
+            NoPlace::Full => failure(
+                "TEMPORARILY_UNAVAILABLE",
+                "Too many registrations wait for their codes; use the code you have, or try again in 5 min",
+            ),
+        }
+    }
+}
+
+impl From<Wait> for Failure {
+    fn from(Wait { minutes }: Wait) -> Self {
+        failure(
+            "TEMPORARILY_UNAVAILABLE",
+            format!("Too many codes were asked for; try again in {minutes} min"),
+        )
+    }
+}
+
+fn name_taken() -> Failure {
+    failure("ACCOUNT_EXISTS", "An account has that name, or one that looks the same; choose another")
+}
+
+fn new_secret(text: &str, name: &AccountName, email: &Email) -> Result<NewSecret, Failure> {
+    if let Some(credential) = DeviceCredential::parse(text) {
+        return Ok(NewSecret::Device(credential));
+    }
+    if text.len() > MAX_SECRET {
+        let reason = format!("The password is longer than {MAX_SECRET} bytes");
+        return Err(failure("UNACCEPTABLE_PASSWORD", reason));
+    }
+    if text.chars().count() < MIN_PASSWORD {
+        let reason = format!("A password has at least {MIN_PASSWORD} characters");
+        return Err(failure("WEAK_PASSWORD", reason));
+    }
+    let own = [name.as_str(), email.as_str()];
+    if own.iter().any(|known| known.eq_ignore_ascii_case(text)) {
+        return Err(failure("WEAK_PASSWORD", "The name or email is no password"));
+    }
+    Ok(NewSecret::Password(text.to_owned()))
+}

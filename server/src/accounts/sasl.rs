@@ -1,0 +1,225 @@
+//! The outer form of SASL on IRC (IRCv3 sasl 3.2): mechanisms, base64 in chunks, and what the payloads hold.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rookery_protocol::{AccountName, Email, NameError};
+
+/// A chunk of this length is followed by another.
+const CHUNK: usize = 400;
+/// The most base64 of one response: two names and a secret of the greatest lengths fit well.
+const MAX_RESPONSE: usize = 2000;
+/// The least a secret must hold to be kept as a device credential.
+const MIN_DEVICE_SECRET: usize = 32;
+/// The most bytes of any secret.
+pub const MAX_SECRET: usize = 300;
+
+/// The ways to sign in, as `CAP LS` names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mechanism {
+    /// RFC 4616: a name or email, and a password or device credential.
+    Plain,
+    /// RFC 4422 appendix A: the client certificate of the connection.
+    External,
+    /// Ours: a mailed code for a new device. The client sends `account NUL email`; the server mails a code and
+    /// answers `AUTHENTICATE +`; the client sends `code NUL device-credential`. After a wrong code (904) the client
+    /// begins anew with the same account and email, and is asked for the same code again; after aborting with `*`
+    /// it gets a new one.
+    EmailCode,
+}
+
+impl Mechanism {
+    /// In the order of preference.
+    pub const ALL: [Self; 3] = [Self::Plain, Self::External, Self::EmailCode];
+
+    /// The registered name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::External => "EXTERNAL",
+            Self::EmailCode => "X-EMAIL-CODE",
+        }
+    }
+
+    /// By its name, in whatever letter case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mechanism| mechanism.name().eq_ignore_ascii_case(name))
+    }
+}
+
+/// The names of all mechanisms, as `CAP LS 302` and numeric 908 list them.
+pub fn mechanism_list() -> String {
+    Mechanism::ALL.map(Mechanism::name).join(",")
+}
+
+/// A response that comes in chunks.
+#[derive(Default)]
+pub struct Response {
+    base64: String,
+}
+
+/// What a chunk makes of a response.
+pub enum Chunk {
+    /// More follows.
+    More,
+    /// Whole, and decoded.
+    Whole(Vec<u8>),
+    /// Longer than allowed.
+    TooLong,
+    /// Not base64.
+    Malformed,
+}
+
+impl Response {
+    /// Takes the parameter of one `AUTHENTICATE`.
+    pub fn take(&mut self, chunk: &str) -> Chunk {
+        if chunk.len() > CHUNK || self.base64.len() + chunk.len() > MAX_RESPONSE {
+            self.base64 = String::new();
+            return Chunk::TooLong;
+        }
+        if chunk != "+" {
+            self.base64.push_str(chunk);
+            if chunk.len() == CHUNK {
+                return Chunk::More;
+            }
+        }
+        let whole = std::mem::take(&mut self.base64);
+        STANDARD.decode(whole).map_or(Chunk::Malformed, Chunk::Whole)
+    }
+}
+
+/// Whom a client says it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    Name(AccountName),
+    Email(Email),
+}
+
+impl Claim {
+    /// An email has an `@`, a name never.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.contains('@') {
+            Email::parse(text).ok().map(Self::Email)
+        } else {
+            AccountName::parse(text).ok().map(Self::Name)
+        }
+    }
+
+    /// The form by which it is compared.
+    pub fn folded(&self) -> &str {
+        match self {
+            Self::Name(name) => name.folded(),
+            Self::Email(email) => email.folded(),
+        }
+    }
+}
+
+/// `authzid NUL authcid NUL secret`. One may act for oneself only, so a first part must equal the second.
+pub fn plain(payload: &[u8]) -> Option<(Claim, String)> {
+    let [acts_for, claim, secret] = parts(payload)?;
+    let claim = Claim::parse(claim)?;
+    if !acts_for.is_empty() && Claim::parse(acts_for)? != claim {
+        return None;
+    }
+    (!secret.is_empty() && secret.len() <= MAX_SECRET).then(|| (claim, secret.to_owned()))
+}
+
+/// The account a client certificate is to open, if the client names one.
+pub fn external(payload: &[u8]) -> Result<Option<AccountName>, NameError> {
+    match std::str::from_utf8(payload).map_err(|_| NameError::BadCharacter)? {
+        "" => Ok(None),
+        name => AccountName::parse(name).map(Some),
+    }
+}
+
+/// `account NUL email`.
+pub fn account_and_email(payload: &[u8]) -> Option<(AccountName, Email)> {
+    let [account, email] = parts(payload)?;
+    Some((AccountName::parse(account).ok()?, Email::parse(email).ok()?))
+}
+
+/// `code NUL device-credential`.
+pub fn code_and_credential(payload: &[u8]) -> Option<(String, String)> {
+    let [code, credential] = parts(payload)?;
+    (MIN_DEVICE_SECRET..=MAX_SECRET)
+        .contains(&credential.len())
+        .then(|| (code.to_owned(), credential.to_owned()))
+}
+
+/// Exactly `N` parts of UTF-8 with a NUL between each two.
+fn parts<const N: usize>(payload: &[u8]) -> Option<[&str; N]> {
+    let parts: Vec<&str> = std::str::from_utf8(payload).ok()?.split('\0').collect();
+    parts.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(chunks: &[&str]) -> Option<Vec<u8>> {
+        let mut response = Response::default();
+        let (last, before) = chunks.split_last()?;
+        assert!(before.iter().all(|chunk| matches!(response.take(chunk), Chunk::More)));
+        match response.take(last) {
+            Chunk::Whole(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn chunks_of_400_go_on_and_any_other_ends() {
+        let bytes = [7; 600];
+        let text = STANDARD.encode(bytes);
+        assert_eq!(whole(&[&text[..400], &text[400..], "+"]), Some(bytes.to_vec()));
+        let text = STANDARD.encode(&bytes[..500]);
+        assert_eq!(whole(&[&text[..400], &text[400..]]), Some(bytes[..500].to_vec()));
+        assert_eq!(whole(&["+"]), Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_response_is_bounded_and_checked() {
+        assert!(matches!(Response::default().take(&"A".repeat(401)), Chunk::TooLong));
+        let mut endless = Response::default();
+        let mut taken = 0;
+        while matches!(endless.take(&"A".repeat(400)), Chunk::More) {
+            taken += 1;
+            assert!(taken < 10, "somewhere is an end");
+        }
+        for bad in ["%%%%", "QQ", "QQ==QQ==", "a b"] {
+            assert!(matches!(Response::default().take(bad), Chunk::Malformed), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn plain_takes_a_name_or_an_email_for_oneself_only() {
+        let name = Claim::parse("alice");
+        let email = Claim::parse("a@b.example");
+        assert_eq!(plain(b"\0alice\0secret"), name.clone().map(|name| (name, "secret".to_owned())));
+        assert_eq!(plain(b"Alice\0alice\0secret"), name.map(|name| (name, "secret".to_owned())));
+        assert_eq!(plain(b"\0A@B.Example\0secret"), email.map(|email| (email, "secret".to_owned())));
+        let bad: [&[u8]; 8] = [
+            b"bob\0alice\0secret",
+            b"\0alice\0",
+            b"\0\0secret",
+            b"alice\0secret",
+            b"\0alice\0sec\0ret",
+            b"\0al ice\0secret",
+            b"\0alice\0\xff\xfe",
+            b"",
+        ];
+        for bad in bad {
+            assert_eq!(plain(bad), None, "{bad:?}");
+        }
+        assert_eq!(plain(&[b"\0alice\0".as_slice(), &[b'x'; 301]].concat()), None, "secrets are bounded");
+    }
+
+    #[test]
+    fn a_device_credential_is_long_enough_to_be_random() {
+        assert!(code_and_credential(&[b"123456\0".as_slice(), &[b'x'; 32]].concat()).is_some());
+        assert!(code_and_credential(&[b"123456\0".as_slice(), &[b'x'; 31]].concat()).is_none());
+        assert!(code_and_credential(&[b"123456\0".as_slice(), &[b'x'; 301]].concat()).is_none());
+        assert!(code_and_credential(b"123456").is_none());
+        assert!(account_and_email(b"alice\0a@b.example").is_some());
+        assert!(account_and_email(b"a@b.example\0alice").is_none());
+        assert!(account_and_email(b"alice\0a@b.example\0x").is_none());
+    }
+}
