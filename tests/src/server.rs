@@ -51,6 +51,13 @@ impl Site {
         self.folder.path().join(name)
     }
 
+    /// The same folder with more settings.
+    #[must_use]
+    pub fn with(mut self, settings: &[&str]) -> Self {
+        self.settings.extend(settings.iter().map(|&line| line.to_owned()));
+        self
+    }
+
     /// Starts the server and waits until it is open.
     pub async fn start(self) -> Server {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
