@@ -37,7 +37,11 @@ impl WeeChat {
             "/connect rookery".to_owned(),
         ];
         let mut command = Command::new("weechat-headless");
-        command.arg("--dir").arg(home.path()).env("HOME", home.path()).env("LANG", "C.UTF-8");
+        command
+            .args(["--no-script", "--stdout", "--dir"])
+            .arg(home.path())
+            .env("HOME", home.path())
+            .env("LANG", "C.UTF-8");
         for setting in &settings {
             command.args(["--run-command", setting]);
         }
