@@ -1,1 +1,13 @@
-fn main() {}
+//! The real programs together, over TLS, as people and scripts use them.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod accounts;
+mod admin;
+mod bad_input;
+mod chat;
+mod doors;
+mod durability;
+mod mail;
+mod operation;
+mod rook;
+mod windows;

@@ -1,0 +1,235 @@
+//! Operators with `admin-cli`: list, kick, ban, unban, and the sign-in before.
+
+use rookery_tests::admin::{Operator, admin_email};
+use rookery_tests::control::{Control, other_than};
+use rookery_tests::irc::{Client, PASSWORD, device_credential};
+use rookery_tests::server::Server;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn an_operator_signs_in_with_password_and_mailed_code_and_lists_who_is_here() {
+    let server = Server::start().await;
+    let operator = Operator::add(&server, "root");
+    let ended = operator.run(&["list"]).await;
+    assert_eq!(ended.code, Some(3), "not signed in: {}", ended.transcript);
+    operator.login(&server).await;
+
+    let _alice = Client::register(&server, "alice").await;
+    let table = operator.done(&["list"]).await;
+    assert!(table.contains("alice") && table.contains("alice@example.org"), "{table}");
+    let json: Value = serde_json::from_str(&operator.done(&["--json", "list"]).await).unwrap();
+    assert_eq!(json["users"][0]["nick"], "alice", "{json}");
+    assert_eq!(json["users"][0]["channels"], json!(["#lobby"]), "{json}");
+    operator.done(&["status"]).await;
+    operator.done(&["logout"]).await;
+    assert_eq!(operator.run(&["list"]).await.code, Some(3));
+}
+
+#[tokio::test]
+async fn the_kept_token_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut folders = vec![operator.state()];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            } else {
+                files += 1;
+                assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+            }
+        }
+    }
+    assert!(files > 0);
+}
+
+#[tokio::test]
+async fn wrong_usage_is_told_apart_from_refusals() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    assert_eq!(operator.run(&["fly"]).await.code, Some(2));
+    assert_eq!(operator.run(&["kick", "nobody"]).await.code, Some(1));
+}
+
+#[tokio::test]
+async fn a_kick_ends_every_session_with_its_reason_and_the_user_may_return() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut bob = Client::register(&server, "bob").await;
+    let mut alice = Client::register(&server, "alice").await;
+    operator.done(&["kick", "bob", "--reason", "too loud"]).await;
+    let list = operator.done(&["list"]).await;
+    assert!(!list.contains("bob"), "done means done:\n{list}");
+    let heard = bob.until_closed().await;
+    assert_eq!(heard.last().unwrap().to_string(), "ERROR :Kicked: too loud");
+    alice
+        .expect("bob's QUIT", |message| message.command == "QUIT" && message.source_nick() == Some("bob"))
+        .await;
+    let mut bob = Client::sign_in(&server, "bob").await;
+    bob.say("#lobby", "back").await;
+    let kicks = server.record().audit().into_iter().filter(|entry| entry.act == "kick").collect::<Vec<_>>();
+    assert_eq!(kicks.len(), 1, "{kicks:?}");
+    assert_eq!((kicks[0].actor.as_str(), kicks[0].target.as_str()), ("root", "bob"));
+}
+
+#[tokio::test]
+async fn a_ban_is_on_disk_holds_after_a_restart_and_ends_with_unban() {
+    let mut server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut bob = Client::register(&server, "bob").await;
+    let mut alice = Client::register(&server, "alice").await;
+
+    operator.done(&["ban", "bob@example.org", "--reason", "spam"]).await;
+    assert_eq!(server.record().bans(), ["bob@example.org"]);
+    let csv = std::fs::read_to_string(server.path("data/bans.csv")).unwrap();
+    assert!(csv.contains("bob@example.org,spam,root,"), "{csv}");
+    let list = operator.done(&["list"]).await;
+    assert!(!list.contains("bob"), "done means done:\n{list}");
+    let heard = bob.until_closed().await;
+    assert!(heard.last().unwrap().params[0].contains("spam"), "{heard:?}");
+    assert_banned(&server, "bob", PASSWORD, "spam").await;
+    alice.say("#lobby", "quiet again").await;
+
+    server.sigterm().await;
+    server.restart().await;
+    assert_banned(&server, "bob", PASSWORD, "spam").await;
+
+    operator.login(&server).await;
+    assert!(operator.done(&["bans"]).await.contains("bob@example.org"));
+    operator.done(&["unban", "bob@example.org"]).await;
+    assert!(server.record().bans().is_empty());
+    assert!(!std::fs::read_to_string(server.path("data/bans.csv")).unwrap().contains("bob"));
+    let mut bob = Client::sign_in(&server, "bob").await;
+    bob.say("#lobby", "sorry").await;
+}
+
+#[tokio::test]
+async fn a_banned_name_is_refused_with_every_credential_for_its_time() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    drop(Client::register(&server, "bob").await);
+    let credential = device_credential(5);
+    let mut bob = Client::connect(&server, "bob").await;
+    bob.negotiate("bob").await;
+    bob.authenticate("X-EMAIL-CODE", b"bob\0bob@example.org").await;
+    let code = server.mailbox().code_to("bob@example.org").await;
+    bob.respond(format!("{code}\0{}", credential.expose()).as_bytes()).await;
+    bob.expect_numeric("903").await;
+    bob.send("CAP END").await;
+    bob.admitted().await;
+
+    operator.done(&["ban", "BOB", "--reason", "spam", "--for", "7d"]).await;
+    bob.until_closed().await;
+    assert_banned(&server, "bob", PASSWORD, "spam").await;
+    assert_banned(&server, "bob", credential.expose(), "spam").await;
+    assert_banned(&server, "bob@example.org", PASSWORD, "spam").await;
+}
+
+async fn assert_banned(server: &Server, name: &str, secret: &str, reason: &str) {
+    let heard = Client::sign_in_refused(server, name, secret).await;
+    let told = heard.iter().find(|message| message.command == "465");
+    let told = told.unwrap_or_else(|| panic!("no 465 in {heard:?}"));
+    assert!(told.params.last().unwrap().contains(reason), "{told:?}");
+    assert!(heard.iter().all(|message| message.command != "001"), "{heard:?}");
+}
+
+#[tokio::test]
+async fn the_admin_leaves_first_and_the_server_goes_on() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut alice = Client::register(&server, "alice").await;
+    let mut bob = Client::register(&server, "bob").await;
+    operator.done(&["list"]).await;
+    operator.done(&["logout"]).await;
+    drop(operator);
+    alice.say("#lobby", "the boss is gone").await;
+    bob.expect_said("alice", "#lobby", "the boss is gone").await;
+    Client::register(&server, "carol").await;
+}
+
+#[tokio::test]
+async fn a_wrong_code_five_times_kills_the_challenge_and_all_is_audited() {
+    let server = Server::start().await;
+    Operator::add(&server, "root");
+    let control = Control::new(&server);
+    let challenge = control.login("root").await;
+    let code = server.mailbox().code_to(&admin_email("root")).await;
+    for _ in 0..5 {
+        assert_eq!(control.verify(&challenge, &other_than(&code)).await.status, 401);
+    }
+    assert_eq!(control.verify(&challenge, &code).await.status, 401, "dead, even for the right one");
+    assert_eq!(server.record().count_audit("verify", "refused"), 6);
+    assert_eq!(server.record().count_audit("verify", "allowed"), 0);
+    assert!(!format!("{:?}", server.record().audit()).contains(&code), "a code is a secret");
+}
+
+#[tokio::test]
+async fn a_code_opens_once_and_its_own_challenge_only() {
+    let server = Server::start().await;
+    Operator::add(&server, "root");
+    let control = Control::new(&server);
+    let first = control.login("root").await;
+    let first_code = server.mailbox().code_to(&admin_email("root")).await;
+    let second = control.login("root").await;
+    let second_code = server.mailbox().code_to(&admin_email("root")).await;
+    if first_code != second_code {
+        assert_eq!(control.verify(&second, &first_code).await.status, 401, "of another challenge");
+    }
+    assert_eq!(control.verify(&second, &second_code).await.status, 200);
+    assert_eq!(control.verify(&second, &second_code).await.status, 401, "used");
+    assert_eq!(control.verify("no-such-challenge", &first_code).await.status, 401);
+    assert_ne!(first, second);
+    assert!(server.record().count_audit("verify", "refused") >= 2);
+}
+
+#[tokio::test]
+async fn a_wrong_password_or_name_gets_the_same_answer_and_no_mail() {
+    let server = Server::start().await;
+    Operator::add(&server, "root");
+    let control = Control::new(&server);
+    let mut shapes = Vec::new();
+    for (name, password) in [
+        ("root", rookery_tests::admin::PASSWORD),
+        ("root", "wrong"),
+        ("nobody", rookery_tests::admin::PASSWORD),
+    ] {
+        let reply = control.post("/v1/login", None, json!({"name": name, "password": password})).await;
+        assert_eq!(reply.status, 202, "{:?}", reply.body);
+        shapes.push(reply.body.as_object().unwrap().keys().cloned().collect::<Vec<_>>());
+    }
+    assert_eq!(shapes[0], shapes[1]);
+    assert_eq!(shapes[0], shapes[2]);
+    server.mailbox().code_to(&admin_email("root")).await;
+    let mails = std::fs::read_dir(server.path("data/mail")).unwrap().count();
+    assert_eq!(mails, 1, "only the right password has a code sent");
+}
+
+#[tokio::test]
+async fn every_entry_of_the_trail_carries_the_hash_of_the_one_before() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    operator.run(&["kick", "nobody"]).await;
+    operator.done(&["ban", "mallory@example.org"]).await;
+    let trail = server.record().audit();
+    assert!(trail.len() >= 4, "{trail:?}");
+    assert_eq!(trail[0].previous, [0; 32]);
+    for pair in trail.windows(2) {
+        assert_eq!(pair[1].previous, pair[0].hash);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_code_at_the_prompt_is_refused_in_words() {
+    let server = Server::start().await;
+    let operator = Operator::add(&server, "root");
+    let mut login = operator.start_login(&server);
+    let code = server.mailbox().code_to(&admin_email("root")).await;
+    login.type_line(&other_than(&code));
+    login.end_input();
+    let ended = login.ended().await;
+    assert_eq!(ended.code, Some(1), "{}", ended.transcript);
+    assert_eq!(operator.run(&["list"]).await.code, Some(3));
+}

@@ -1,0 +1,135 @@
+//! `rook` in its plain line mode: two people, and the ways it ends.
+
+use std::time::Duration;
+
+use rookery_tests::admin::Operator;
+use rookery_tests::irc::Client;
+use rookery_tests::process::Process;
+use rookery_tests::rook::Device;
+use rookery_tests::server::Server;
+
+#[tokio::test]
+async fn two_people_talk_in_the_lobby_and_in_private() {
+    let server = Server::start().await;
+    let (alices, bobs) = (Device::new(), Device::new());
+    let mut alice = alices.sign_in(&server, "alice").await;
+    let mut bob = bobs.sign_in(&server, "bob").await;
+    let mut carol = Client::register(&server, "carol").await;
+    alice.expect_line("bob").await;
+
+    alice.type_line("good morning");
+    let line = bob.expect_line("good morning").await;
+    assert!(line.contains("alice"), "{line}");
+    bob.type_line("/msg alice for you only");
+    let line = alice.expect_line("for you only").await;
+    assert!(line.contains("bob"), "{line}");
+    // The original's form.
+    alice.type_line("How are you? /bob");
+    let line = bob.expect_line("How are you?").await;
+    assert!(line.contains("alice") && !line.contains("/bob"), "{line}");
+    let heard: Vec<_> =
+        carol.heard().await.into_iter().filter(|message| message.command == "PRIVMSG").collect();
+    assert_eq!(heard.len(), 1, "only what was said in the lobby: {heard:?}");
+
+    alice.type_line("/quit");
+    assert_eq!(alice.ended().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_device_that_is_known_asks_for_nothing() {
+    let server = Server::start().await;
+    let device = Device::new();
+    let mut alice = device.sign_in(&server, "alice").await;
+    alice.type_line("/quit");
+    alice.ended().await;
+    let mut alice = device.start(&server, "alice");
+    alice.expect_line("Welcome back, alice.").await;
+}
+
+#[tokio::test]
+async fn kicked_right_after_a_direct_message_it_ends_once_with_one_line() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let bobs = Device::new();
+    let mut alice = Client::register(&server, "alice").await;
+    let mut bob = bobs.sign_in(&server, "bob").await;
+    bob.type_line("/msg alice one last thing");
+    alice.expect_said("bob", "alice", "one last thing").await;
+    operator.done(&["kick", "bob", "--reason", "too loud"]).await;
+    assert_ended_once(bob, "Kicked: too loud").await;
+
+    let mut bob = bobs.start(&server, "bob");
+    bob.expect_line("Welcome back, bob.").await;
+}
+
+#[tokio::test]
+async fn banned_it_ends_once_with_one_line_and_does_not_come_back() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let bobs = Device::new();
+    let bob = bobs.sign_in(&server, "bob").await;
+    operator.done(&["ban", "bob", "--reason", "spam"]).await;
+    assert_ended_once(bob, "spam").await;
+    assert_ended_once(bobs.start(&server, "bob"), "spam").await;
+}
+
+async fn assert_ended_once(rook: Process, reason: &str) {
+    let ended = rook.ended().await;
+    assert_eq!(ended.code, Some(4), "{}", ended.transcript);
+    assert_eq!(ended.transcript.matches(reason).count(), 1, "{}", ended.transcript);
+    assert!(ended.transcript.trim_end().lines().last().unwrap().contains(reason), "{}", ended.transcript);
+    assert!(ended.transcript.lines().count() < 40, "no loop, no repeat: {}", ended.transcript);
+}
+
+#[tokio::test]
+async fn it_comes_back_by_itself_when_the_server_does() {
+    let mut server = Server::start().await;
+    let device = Device::new();
+    let mut alice = device.sign_in(&server, "alice").await;
+    drop(Client::register(&server, "bob").await);
+    server.kill9();
+    server.restart().await;
+    let mut bob = Client::sign_in(&server, "bob").await;
+    alice.expect_line("Welcome back, alice.").await;
+    alice.type_line("where were we?");
+    bob.expect_said("alice", "#lobby", "where were we?").await;
+}
+
+#[tokio::test]
+async fn a_script_sends_one_message_and_knows_that_it_arrived() {
+    let server = Server::start().await;
+    let device = Device::new();
+    let mut alice = device.sign_in(&server, "alice").await;
+    alice.type_line("/quit");
+    alice.ended().await;
+    let mut bob = Client::register(&server, "bob").await;
+
+    let send = Process::start("rook send", &mut device.command(&server, &["send", "#lobby", "backup done"]));
+    let ended = send.ended().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.transcript);
+    bob.expect_said("alice", "#lobby", "backup done").await;
+
+    let mut send = Process::start("rook send", &mut device.command(&server, &["send", "bob"]));
+    send.type_line("from a pipe");
+    send.end_input();
+    let ended = send.ended().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.transcript);
+    bob.expect_said("alice", "bob", "from a pipe").await;
+
+    let stranger = Device::new();
+    let send = Process::start("rook send", &mut stranger.command(&server, &["send", "#lobby", "x"]));
+    assert_eq!(send.ended().await.code, Some(3), "nobody is signed in on that device");
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_authority_is_refused_loudly() {
+    let server = Server::start().await;
+    let other = Server::start().await;
+    let device = Device::new();
+    let mut command = device.command(&server, &["--plain", "--name", "alice"]);
+    command.arg("--ca").arg(other.ca());
+    // The later --ca counts, or clap refuses two: either way nothing is sent to a server that is not trusted.
+    let process = Process::start("rook", &mut command);
+    let ended = tokio::time::timeout(Duration::from_secs(15), process.ended()).await.expect("it gives up");
+    assert_ne!(ended.code, Some(0), "{}", ended.transcript);
+}

@@ -1,0 +1,133 @@
+//! A program with piped input, whose output is followed line by line.
+
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use crate::{DEADLINE, wait_for};
+
+/// A running program; killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: mpsc::UnboundedReceiver<String>,
+    /// All that was written to both outputs so far.
+    transcript: Arc<Mutex<String>>,
+}
+
+/// How a program ended, and what it wrote.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    /// Both outputs, in the order their lines came.
+    pub transcript: String,
+}
+
+impl Process {
+    /// Starts it; `name` is for the transcripts of failed tests.
+    pub fn start(name: &str, command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
+        let transcript = Arc::new(Mutex::new(String::new()));
+        let (sender, lines) = mpsc::unbounded_channel();
+        follow(child.stdout.take().unwrap(), Arc::clone(&transcript), Some(sender));
+        follow(child.stderr.take().unwrap(), Arc::clone(&transcript), None);
+        Self { name: name.to_owned(), input: child.stdin.take(), child, lines, transcript }
+    }
+
+    /// Types a line.
+    pub fn type_line(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("the input is open");
+        writeln!(input, "{line}")
+            .unwrap_or_else(|error| panic!("{}: {error}\n{}", self.name, self.transcript()));
+    }
+
+    /// Ends its input.
+    pub fn end_input(&mut self) {
+        self.input = None;
+    }
+
+    /// Waits for a line on standard output that holds `part`.
+    pub async fn expect_line(&mut self, part: &str) -> String {
+        let find = async {
+            loop {
+                match self.lines.recv().await {
+                    Some(line) if line.contains(part) => return Some(line),
+                    Some(_) => {}
+                    None => return None,
+                }
+            }
+        };
+        let found = tokio::time::timeout(DEADLINE, find).await.ok().flatten();
+        found.unwrap_or_else(|| panic!("{} did not say {part:?}:\n{}", self.name, self.transcript()))
+    }
+
+    /// Waits for something in either output, also in a line that has not ended (a question).
+    pub async fn expect_text(&mut self, part: &str) {
+        let start = Instant::now();
+        while !self.transcript().contains(part) {
+            assert!(start.elapsed() < DEADLINE, "{} did not say {part:?}:\n{}", self.name, self.transcript());
+            tokio::time::sleep(crate::GLANCE).await;
+        }
+    }
+
+    /// What it wrote so far, to both outputs.
+    pub fn transcript(&self) -> String {
+        self.transcript.lock().unwrap().clone()
+    }
+
+    /// Waits for it to end by itself.
+    pub async fn ended(mut self) -> Ended {
+        let what = format!("{} to end:\n{}", self.name, self.transcript());
+        let status: ExitStatus = wait_for(&what, || self.child.try_wait().unwrap()).await;
+        // The outputs are read to their end by then, or soon.
+        let drain = async { while self.lines.recv().await.is_some() {} };
+        let _ = tokio::time::timeout(DEADLINE, drain).await;
+        Ended { code: status.code(), transcript: self.transcript() }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn follow(
+    output: impl Read + Send + 'static,
+    transcript: Arc<Mutex<String>>,
+    lines: Option<mpsc::UnboundedSender<String>>,
+) {
+    std::thread::spawn(move || {
+        let mut output = BufReader::new(output);
+        let mut line = Vec::new();
+        loop {
+            let part = match output.fill_buf() {
+                Ok([]) | Err(_) => break,
+                Ok(part) => part.split_inclusive(|&byte| byte == b'\n').next().unwrap_or_default().to_vec(),
+            };
+            output.consume(part.len());
+            transcript.lock().unwrap().push_str(&String::from_utf8_lossy(&part));
+            line.extend_from_slice(&part);
+            if line.ends_with(b"\n") {
+                let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+                line.clear();
+                if let Some(lines) = &lines {
+                    // The test may have had enough.
+                    let _ = lines.send(text);
+                }
+            }
+        }
+    });
+}

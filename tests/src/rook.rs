@@ -1,0 +1,59 @@
+//! A person with `rook` in its plain line mode.
+
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::irc::email_of;
+use crate::process::Process;
+use crate::programs;
+use crate::server::Server;
+
+/// A device: where `rook` keeps what it knows.
+#[derive(Debug)]
+pub struct Device {
+    home: TempDir,
+}
+
+impl Device {
+    /// Nothing is known on it yet.
+    pub fn new() -> Self {
+        Self { home: tempfile::tempdir().unwrap() }
+    }
+
+    /// Starts `rook --plain` for that name, and does not wait.
+    pub fn start(&self, server: &Server, name: &str) -> Process {
+        let mut command = self.command(server, &["--plain", "--name", name, "--email", &email_of(name)]);
+        Process::start(&format!("rook of {name}"), &mut command)
+    }
+
+    /// Starts `rook --plain` on a device that is new to the server, and types the mailed code.
+    pub async fn sign_in(&self, server: &Server, name: &str) -> Process {
+        let mut rook = self.start(server, name);
+        rook.type_line(&server.mailbox().code_to(&email_of(name)).await);
+        rook.expect_line("Welcome").await;
+        rook
+    }
+
+    /// `rook` with these arguments; nothing is started.
+    pub fn command(&self, server: &Server, arguments: &[&str]) -> Command {
+        let mut command = Command::new(programs::path("rook"));
+        command.args(["--server", &server.chat().to_string()]).arg("--ca").arg(server.ca()).args(arguments);
+        command.env("HOME", self.home.path()).env("TZ", "UTC");
+        for (variable, folder) in [
+            ("XDG_STATE_HOME", "state"),
+            ("XDG_CONFIG_HOME", "config"),
+            ("XDG_DATA_HOME", "data"),
+            ("XDG_CACHE_HOME", "cache"),
+        ] {
+            command.env(variable, self.home.path().join(folder));
+        }
+        command
+    }
+}
+
+impl Default for Device {
+    fn default() -> Self {
+        Self::new()
+    }
+}
