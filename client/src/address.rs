@@ -1,0 +1,113 @@
+//! Where a server is: a host and a port, as a person writes them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rustls::pki_types::ServerName;
+
+/// The port of the chat, when none is written.
+pub const DEFAULT_PORT: u16 = 6697;
+
+/// A server's host and port. Two ways to write the same one are equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerAddress {
+    /// A name in small letters, or an IP address without brackets.
+    host: String,
+    port: u16,
+    name: ServerName<'static>,
+}
+
+/// Why a server's address cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Neither a name nor an IP address.
+    #[error("that is no host: write a name, an address, HOST:PORT or [ADDRESS]:PORT")]
+    BadHost,
+    /// Not from 1 to 65535.
+    #[error("a port is a number from 1 to 65535")]
+    BadPort,
+}
+
+impl ServerAddress {
+    /// The name or IP address.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The name that the server's certificate has to carry.
+    pub fn name(&self) -> ServerName<'static> {
+        self.name.clone()
+    }
+}
+
+impl FromStr for ServerAddress {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let (host, port) = match text.strip_prefix('[') {
+            Some(bracketed) => {
+                let (host, rest) = bracketed.split_once(']').ok_or(AddressError::BadHost)?;
+                match rest {
+                    "" => (host, None),
+                    _ => (host, Some(rest.strip_prefix(':').ok_or(AddressError::BadHost)?)),
+                }
+            }
+            // An IPv6 address without brackets has more than one colon, and no port.
+            None => match text.split_once(':') {
+                Some((host, port)) if !port.contains(':') => (host, Some(port)),
+                _ => (text, None),
+            },
+        };
+        let port = match port {
+            None => DEFAULT_PORT,
+            Some(port) => port.parse().ok().filter(|&port| port != 0).ok_or(AddressError::BadPort)?,
+        };
+        let host = host.to_ascii_lowercase();
+        let name = ServerName::try_from(host.clone()).map_err(|_| AddressError::BadHost)?;
+        Ok(Self { host, port, name })
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(out, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(out, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<String, AddressError> {
+        text.parse().map(|address: ServerAddress| address.to_string())
+    }
+
+    #[test]
+    fn the_port_may_be_left_out() {
+        assert_eq!(read("chat.example.org").unwrap(), "chat.example.org:6697");
+        assert_eq!(read("Chat.Example.org:7000").unwrap(), "chat.example.org:7000");
+        assert_eq!(read("127.0.0.1").unwrap(), "127.0.0.1:6697");
+        assert_eq!(read("::1").unwrap(), "[::1]:6697");
+        assert_eq!(read("[::1]:7000").unwrap(), "[::1]:7000");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for bad in ["", ":6697", "a b", "[::1", "[::1]7000", "a/b", "host\u{1b}"] {
+            assert_eq!(read(bad), Err(AddressError::BadHost), "{bad:?}");
+        }
+        for bad in ["localhost:", "localhost:0", "localhost:65536", "localhost:irc"] {
+            assert_eq!(read(bad), Err(AddressError::BadPort), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use rookery_protocol::{AccountName, ChannelName, Email, NameError, Nick};
+
+use crate::address::ServerAddress;
+
+/// Chats on a Rookery server.
+#[derive(Debug, Parser)]
+#[command(name = "rook", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// The server: HOST or HOST:PORT [default: localhost:6697]
+    #[arg(value_name = "SERVER", conflicts_with = "server_option")]
+    server: Option<ServerAddress>,
+    /// The server, as an option
+    #[arg(long = "server", id = "server_option", value_name = "HOST:PORT", global = true)]
+    server_option: Option<ServerAddress>,
+    /// Trust only certificates of the authority in this PEM file
+    #[arg(long, value_name = "FILE", global = true)]
+    pub ca: Option<PathBuf>,
+    /// The name of your account
+    #[arg(long, value_name = "N", global = true)]
+    pub name: Option<AccountName>,
+    /// The email of your account
+    #[arg(long, value_name = "E", global = true)]
+    pub email: Option<Email>,
+    /// Plain lines, for pipes and scripts
+    #[arg(long)]
+    pub plain: bool,
+    /// What to do instead of chatting
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What `rook` does besides chatting.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Sends a message with the credential kept from an earlier sign-in, and waits for its receipt
+    Send {
+        /// A channel (#ops) or a nick
+        target: Target,
+        /// The message; from standard input, one a line, when left out
+        text: Option<String>,
+    },
+}
+
+/// Whom a message is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Everyone in a channel.
+    Channel(ChannelName),
+    /// One user.
+    User(Nick),
+}
+
+impl Target {
+    /// As it stands in a message.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Channel(channel) => channel.as_str(),
+            Self::User(nick) => nick.as_str(),
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        if text.starts_with('#') {
+            ChannelName::parse(text).map(Self::Channel)
+        } else {
+            Nick::parse(text).map(Self::User)
+        }
+    }
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed or could not connect, 2 wrong usage, 3 not signed in (run `rook` in a terminal first), \
+4 kicked or banned.";
+
+impl Cli {
+    /// Reads the command line; ends the program when it is wrong or asks for help.
+    pub fn read() -> Self {
+        Self::parse()
+    }
+
+    /// The server that is meant.
+    pub fn server(&self) -> ServerAddress {
+        self.server
+            .clone()
+            .or_else(|| self.server_option.clone())
+            .unwrap_or_else(|| "localhost".parse().expect("a plain name is an address"))
+    }
+
+    /// Ends the program as for any other wrong usage.
+    pub fn refuse(message: &str) -> ! {
+        Self::command().error(clap::error::ErrorKind::InvalidValue, message).exit()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn read(line: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from([&["rook"], line].concat())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_server_may_be_a_word_or_an_option_but_not_both() {
+        assert_eq!(read(&[]).unwrap().server().to_string(), "localhost:6697");
+        assert_eq!(read(&["chat.example"]).unwrap().server().to_string(), "chat.example:6697");
+        assert_eq!(read(&["--server", "chat.example:1"]).unwrap().server().to_string(), "chat.example:1");
+        assert!(read(&["a.example", "--server", "b.example"]).is_err());
+        assert!(read(&["localhost:0"]).is_err());
+    }
+
+    #[test]
+    fn send_takes_options_before_and_after_it() {
+        for line in [
+            ["--server", "chat.example", "send", "#ops", "backup done"],
+            ["send", "#ops", "backup done", "--server", "chat.example"],
+        ] {
+            let cli = read(&line).unwrap();
+            assert_eq!(cli.server().to_string(), "chat.example:6697");
+            let Some(Command::Send { target, text }) = cli.command else { panic!("{cli:?}") };
+            assert_eq!(target, Target::Channel(ChannelName::parse("#ops").unwrap()));
+            assert_eq!(text.unwrap(), "backup done");
+        }
+    }
+
+    #[test]
+    fn bad_names_are_wrong_usage() {
+        for line in [&["send", "#"] as &[_], &["send", "a b", "x"], &["--name", "a!b"], &["--email", "x"]] {
+            assert_eq!(read(line).unwrap_err().exit_code(), 2, "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Bytes to messages and back. Answers `PING`, and asks for a sign of life itself when the server is silent.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rookery_protocol::framing::MAX_TAGS;
+use rookery_protocol::{Line, LineFramer, Message};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::time::Instant;
+
+/// How long the server may be silent.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Before it is asked for a sign of life.
+    pub silence: Duration,
+    /// After that, before it is given up.
+    pub answer: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { silence: Duration::from_secs(90), answer: Duration::from_secs(30) }
+    }
+}
+
+/// Why nothing more will be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Lost {
+    /// The other side closed it.
+    #[error("the server closed the connection")]
+    Closed,
+    /// The network failed.
+    #[error("the connection broke: {0}")]
+    Broken(#[from] std::io::Error),
+    /// No sign of life.
+    #[error("the server has not answered for {0} seconds")]
+    Silent(u64),
+}
+
+/// A connection that speaks messages.
+pub struct Connection<S> {
+    reader: ReadHalf<S>,
+    writer: WriteHalf<S>,
+    buffer: Box<[u8]>,
+    framer: LineFramer,
+    read: VecDeque<Message>,
+    unsent: Vec<u8>,
+    /// TLS may still hold what the writer has taken.
+    unflushed: bool,
+    /// Writing has failed. What the server said before is still worth reading: it may say why.
+    mute: bool,
+    patience: Patience,
+    heard_at: Instant,
+    asked: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite> Connection<S> {
+    /// Over `stream`, whose TLS handshake is done.
+    pub fn new(stream: S, patience: Patience) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
+        Self {
+            reader,
+            writer,
+            buffer: vec![0; 16 * 1024].into_boxed_slice(),
+            framer: LineFramer::new(MAX_TAGS),
+            read: VecDeque::new(),
+            unsent: Vec::new(),
+            unflushed: false,
+            mute: false,
+            patience,
+            heard_at: Instant::now(),
+            asked: false,
+        }
+    }
+
+    /// Puts a message on its way; [`Self::next`] moves it.
+    pub fn send(&mut self, message: &Message) {
+        // One message is one line, whatever was typed.
+        let line = message.to_string().replace(['\r', '\n', '\0'], " ");
+        self.unsent.extend_from_slice(line.as_bytes());
+        self.unsent.extend_from_slice(b"\r\n");
+    }
+
+    /// The next message. Nothing is lost when the future is dropped half-way.
+    pub async fn next(&mut self) -> Result<Message, Lost> {
+        loop {
+            match self.read.pop_front() {
+                Some(message) if message.command == "PING" => {
+                    self.send(&Message::new("PONG", message.params));
+                }
+                Some(message) => return Ok(message),
+                None => self.step().await?,
+            }
+        }
+    }
+
+    /// Reads something, writes something, or runs out of patience.
+    async fn step(&mut self) -> Result<(), Lost> {
+        let wait =
+            if self.asked { self.patience.silence + self.patience.answer } else { self.patience.silence };
+        let has_work = !self.mute && (self.unflushed || !self.unsent.is_empty());
+        tokio::select! {
+            read = self.reader.read(&mut self.buffer) => {
+                let read = read?;
+                if read == 0 {
+                    return Err(Lost::Closed);
+                }
+                self.take(read);
+            }
+            written = write(&mut self.writer, &self.unsent), if has_work => match written {
+                Ok(0) => self.unflushed = false,
+                Ok(written) => {
+                    self.unsent.drain(..written);
+                    self.unflushed = true;
+                }
+                Err(_) => self.mute = true,
+            },
+            () = tokio::time::sleep_until(self.heard_at + wait) => {
+                if self.asked {
+                    return Err(Lost::Silent(wait.as_secs()));
+                }
+                self.asked = true;
+                self.send(&Message::new("PING", ["rook"]));
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: usize) {
+        self.heard_at = Instant::now();
+        self.asked = false;
+        self.framer.push(&self.buffer[..bytes], |line| {
+            // What is no message says nothing to us, and the next one may.
+            if let Line::Text(text) = line
+                && let Ok(message) = Message::parse(text)
+            {
+                self.read.push_back(message);
+            }
+        });
+    }
+}
+
+/// Writes some of `bytes`; with none left, flushes, and gives 0.
+async fn write<W: AsyncWrite + Unpin>(writer: &mut W, bytes: &[u8]) -> std::io::Result<usize> {
+    if bytes.is_empty() {
+        writer.flush().await?;
+        return Ok(0);
+    }
+    match writer.write(bytes).await? {
+        0 => Err(std::io::ErrorKind::WriteZero.into()),
+        written => Ok(written),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt as _, BufReader, DuplexStream};
+
+    use super::*;
+
+    fn pair(patience: Patience) -> (Connection<DuplexStream>, BufReader<DuplexStream>) {
+        let (ours, theirs) = tokio::io::duplex(256);
+        (Connection::new(ours, patience), BufReader::new(theirs))
+    }
+
+    async fn line(server: &mut BufReader<DuplexStream>) -> String {
+        let mut line = String::new();
+        server.read_line(&mut line).await.unwrap();
+        line
+    }
+
+    #[tokio::test]
+    async fn a_ping_is_answered_and_not_passed_on() {
+        let (mut connection, mut server) = pair(Patience::default());
+        server.get_mut().write_all(b"PING :a b\r\nNOTICE * hi\r\n").await.unwrap();
+        assert_eq!(connection.next().await.unwrap().command, "NOTICE");
+        let (answer, _) = tokio::join!(line(&mut server), async {
+            tokio::time::timeout(Duration::from_secs(1), connection.next()).await
+        });
+        assert_eq!(answer, "PONG :a b\r\n");
+    }
+
+    #[tokio::test]
+    async fn bad_lines_are_passed_over() {
+        let (mut connection, mut server) = pair(Patience::default());
+        server.get_mut().write_all(b"\xff\xfe\r\n:only-a-source\r\n\r\nNOTICE * hi\r\n").await.unwrap();
+        assert_eq!(connection.next().await.unwrap().params, ["*", "hi"]);
+    }
+
+    #[tokio::test]
+    async fn a_silent_server_is_asked_once_and_then_given_up() {
+        let patience = Patience { silence: Duration::from_millis(40), answer: Duration::from_millis(40) };
+        let (mut connection, mut server) = pair(patience);
+        let lost = connection.next().await.unwrap_err();
+        assert!(matches!(lost, Lost::Silent(_)), "{lost}");
+        drop(connection);
+        assert_eq!(line(&mut server).await, "PING rook\r\n");
+        assert_eq!(line(&mut server).await, "");
+    }
+
+    #[tokio::test]
+    async fn a_message_is_one_line_whatever_it_holds() {
+        let (mut connection, mut server) = pair(Patience::default());
+        connection.send(&Message::new("PRIVMSG", ["#a", "x\r\nQUIT :y\0"]));
+        let (sent, _) = tokio::join!(line(&mut server), async {
+            tokio::time::timeout(Duration::from_millis(200), connection.next()).await
+        });
+        assert_eq!(sent, "PRIVMSG #a :x  QUIT :y \r\n");
+    }
+
+    #[tokio::test]
+    async fn much_is_written_while_much_is_read() {
+        let (mut connection, mut server) = pair(Patience::default());
+        for number in 0..500 {
+            connection.send(&Message::new("PRIVMSG", ["#a", &format!("line {number}")]));
+        }
+        let talk = async {
+            for number in 0..500 {
+                server.get_mut().write_all(format!("NOTICE * {number}\r\n").as_bytes()).await.unwrap();
+                assert_eq!(line(&mut server).await, format!("PRIVMSG #a :line {number}\r\n"));
+            }
+        };
+        let hear = async {
+            for number in 0..500 {
+                assert_eq!(connection.next().await.unwrap().params[1], number.to_string());
+            }
+            // The last of what was sent has to be moved as well.
+            let _ = tokio::time::timeout(Duration::from_millis(200), connection.next()).await;
+        };
+        tokio::join!(talk, hear);
+    }
+
+    #[tokio::test]
+    async fn last_words_are_heard_though_writing_fails() {
+        let (mut connection, mut server) = pair(Patience::default());
+        server.get_mut().write_all(b"ERROR :Kicked: no\r\n").await.unwrap();
+        drop(server);
+        connection.send(&Message::new("PRIVMSG", ["#a", "hi"]));
+        assert_eq!(connection.next().await.unwrap().command, "ERROR");
+        assert!(matches!(connection.next().await, Err(Lost::Closed)));
+    }
+}

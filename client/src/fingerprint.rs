@@ -1,0 +1,90 @@
+//! The SHA-256 fingerprint of a certificate, as people compare it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// SHA-256 over a whole certificate (DER).
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Fingerprint([u8; 32]);
+
+/// What is not 64 hexadecimal digits, with or without colons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("that is not a SHA-256 fingerprint")]
+pub struct NotAFingerprint;
+
+impl Fingerprint {
+    /// Of a certificate in DER.
+    pub fn of(certificate: &[u8]) -> Self {
+        Self(Sha256::digest(certificate).into())
+    }
+}
+
+/// In the form that `openssl x509 -fingerprint -sha256` prints.
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, byte) in self.0.iter().enumerate() {
+            let colon = if index > 0 { ":" } else { "" };
+            write!(out, "{colon}{byte:02X}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{self}")
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = NotAFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, NotAFingerprint> {
+        let digits: Vec<u8> = text.bytes().filter(|&byte| byte != b':').collect();
+        let mut bytes = [0; 32];
+        if digits.len() != 64 {
+            return Err(NotAFingerprint);
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+            let [high, low] = [pair[0], pair[1]].map(|digit| char::from(digit).to_digit(16));
+            let value = high.zip(low).map(|(high, low)| high * 16 + low).ok_or(NotAFingerprint)?;
+            *byte = u8::try_from(value).map_err(|_| NotAFingerprint)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl TryFrom<String> for Fingerprint {
+    type Error = NotAFingerprint;
+    fn try_from(text: String) -> Result<Self, NotAFingerprint> {
+        text.parse()
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> Self {
+        fingerprint.to_string()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_written_as_openssl_writes_it_and_read_in_any_form() {
+        let fingerprint = Fingerprint::of(b"abc");
+        let text = fingerprint.to_string();
+        assert!(text.starts_with("BA:78:16:BF:8F:01"), "{text}");
+        assert_eq!(text.parse(), Ok(fingerprint));
+        assert_eq!(text.replace(':', "").to_lowercase().parse(), Ok(fingerprint));
+        for bad in ["", "BA:78", &text.replace("BA", "XY"), &format!("{text}:00")] {
+            assert_eq!(bad.parse::<Fingerprint>(), Err(NotAFingerprint), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+use super::*;
+
+fn now() -> Timestamp {
+    "2026-01-02T03:04:05Z".parse().unwrap()
+}
+
+/// A model of someone called `me` in `#lobby`, after `lines`.
+fn model(lines: &[&str]) -> Model {
+    let mut model = Model::default();
+    take(&mut model, ":s 001 me :Welcome");
+    take(&mut model, ":me!m@h JOIN #lobby");
+    for line in lines {
+        take(&mut model, line);
+    }
+    model
+}
+
+fn take(model: &mut Model, line: &str) -> Vec<What> {
+    model.take(&Message::parse(line).unwrap(), now()).into_iter().map(|change| change.what).collect()
+}
+
+fn nick(name: &str) -> Nick {
+    Nick::parse(name).unwrap()
+}
+
+fn channel(name: &str) -> ChannelName {
+    ChannelName::parse(name).unwrap()
+}
+
+#[test]
+fn the_time_is_the_servers_where_it_tells() {
+    let mut model = model(&[]);
+    let told = Message::parse("@time=2025-05-06T07:08:09.123Z :a!a@h PRIVMSG #lobby :x").unwrap();
+    assert_eq!(model.take(&told, now())[0].at, "2025-05-06T07:08:09.123Z".parse().unwrap());
+    let untold = Message::parse("@time=nonsense :a!a@h PRIVMSG #lobby :x").unwrap();
+    assert_eq!(model.take(&untold, now())[0].at, now());
+}
+
+#[test]
+fn who_is_here_follows_names_joins_parts_kicks_quits_and_nicks() {
+    let mut model =
+        model(&[":s 353 me = #lobby :@alice +bob ~@carol", ":s 366 me #lobby :End", ":dave!d@h JOIN #lobby"]);
+    for name in ["alice", "Bob", "carol", "dave", "me"] {
+        assert!(model.is_here(&nick(name)), "{name}");
+    }
+    take(&mut model, ":alice!a@h PART #lobby");
+    take(&mut model, ":bob!b@h QUIT :bye");
+    take(&mut model, ":carol!c@h KICK #lobby dave :out");
+    take(&mut model, ":carol!c@h NICK carla");
+    for name in ["alice", "bob", "dave", "carol"] {
+        assert!(!model.is_here(&nick(name)), "{name}");
+    }
+    assert!(model.is_here(&nick("carla")));
+}
+
+#[test]
+fn names_are_told_once_as_a_whole() {
+    let mut model = model(&[]);
+    assert!(take(&mut model, ":s 353 me = #lobby :@alice bob").is_empty());
+    assert!(take(&mut model, ":s 353 me = #lobby :carol").is_empty());
+    let nicks = ["alice", "bob", "carol"].map(str::to_owned).into();
+    let told = take(&mut model, ":s 366 me #lobby :End of /NAMES list");
+    assert_eq!(told, [What::Members { channel: "#lobby".to_owned(), nicks }]);
+}
+
+#[test]
+fn whoever_wrote_to_us_is_here_until_they_are_gone() {
+    let mut model = model(&[":eve!e@h PRIVMSG me :hi"]);
+    assert!(model.is_here(&nick("eve")));
+    take(&mut model, ":s 401 me eve :No such nick");
+    assert!(!model.is_here(&nick("eve")));
+}
+
+#[test]
+fn the_current_channel_is_the_first_joined_then_the_one_asked_for() {
+    let mut model = model(&[":me!m@h JOIN #other"]);
+    assert_eq!(model.current(), Some(&channel("#lobby")), "a join we did not ask for changes nothing");
+    model.ask_for(&channel("#ops"), Some("key"));
+    take(&mut model, ":bob!b@h JOIN #ops");
+    assert_eq!(model.current(), Some(&channel("#lobby")));
+    take(&mut model, ":me!m@h JOIN #ops");
+    assert_eq!(model.current(), Some(&channel("#ops")));
+    model.ask_for(&channel("#Lobby"), None);
+    assert_eq!(model.current(), Some(&channel("#lobby")));
+    take(&mut model, ":me!m@h PART #lobby");
+    assert!(model.current().is_some_and(|current| *current != channel("#lobby")));
+}
+
+#[test]
+fn the_name_of_a_channel_is_needed_unless_there_is_only_the_current_one() {
+    let mut model = model(&[]);
+    assert!(!model.needs_name("#LOBBY"));
+    assert!(model.needs_name("#elsewhere"));
+    take(&mut model, ":me!m@h JOIN #ops");
+    assert!(model.needs_name("#lobby"));
+}
+
+#[test]
+fn after_a_reconnection_it_returns_to_its_channels_with_their_keys() {
+    let mut model = model(&[":me!m@h JOIN #gone", ":me!m@h PART #gone", ":me!m@h JOIN #out"]);
+    model.ask_for(&channel("#ops"), Some("key"));
+    take(&mut model, ":me!m@h JOIN #ops");
+    take(&mut model, ":boss!b@h KICK #out me :no");
+    model.disconnect();
+    assert!(!model.is_in(&channel("#lobby")));
+    take(&mut model, ":s 001 me :Welcome back");
+    take(&mut model, ":me!m@h JOIN #lobby");
+    assert_eq!(model.missing(), [(channel("#ops"), Some("key".to_owned()))]);
+    assert_eq!(model.current(), Some(&channel("#ops")), "and what is typed goes where it went before");
+}
+
+#[test]
+fn direct_messages_know_their_direction() {
+    let mut model = model(&[]);
+    let heard = take(&mut model, ":alice!a@h PRIVMSG me :hi");
+    assert!(matches!(&heard[..], [What::Heard { from, .. }] if from == "alice"));
+    let echo = take(&mut model, ":me!m@h PRIVMSG alice :hi");
+    assert!(matches!(&echo[..], [What::Whispered { to, .. }] if to == "alice"));
+    let server = take(&mut model, ":irc.example NOTICE me :hi");
+    assert!(matches!(&server[..], [What::Notice { from, .. }] if from == "irc.example"));
+}
+
+#[test]
+fn our_own_new_nick_is_known() {
+    let mut model = model(&[":me!m@h NICK myself"]);
+    assert!(model.is_me("MySelf"));
+    assert!(!model.is_me("me"));
+    assert!(matches!(&take(&mut model, ":myself!m@h PRIVMSG bob :x")[..], [What::Whispered { .. }]));
+}
+
+#[test]
+fn errors_are_told_and_chatter_of_the_protocol_is_not() {
+    let mut model = model(&[]);
+    assert_eq!(
+        take(&mut model, ":s 401 me bob :No such nick"),
+        [What::Refused("bob: No such nick".to_owned())]
+    );
+    for line in [
+        ":s 005 me X=1 :are supported",
+        ":s 422 me :No MOTD",
+        ":s 376 me :End",
+        ":a!a@h AWAY :x",
+        ":a!a@h TAGMSG #lobby",
+        ":s BATCH +x y",
+        ":s ACK",
+        ":s CAP * NEW :x",
+        ":a!a@h ACCOUNT a",
+    ] {
+        assert_eq!(take(&mut model, line), [], "{line}");
+    }
+}
+
+#[test]
+fn messages_without_their_parts_do_no_harm() {
+    for command in [
+        "PRIVMSG", "NOTICE", "JOIN", "PART", "KICK", "QUIT", "NICK", "TOPIC", "MODE", "INVITE", "FAIL",
+        "001", "332", "353", "366", "352", "301", "404", "433", "BATCH",
+    ] {
+        for line in [command.to_owned(), format!(":me {command}"), format!(":me!m@h {command} #x")] {
+            take(&mut model(&[]), &line);
+        }
+    }
+}

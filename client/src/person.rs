@@ -1,0 +1,108 @@
+//! The person, or the script, at the keyboard: lines from standard input, and the wish to stop.
+
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::text;
+
+/// A longer line is taken in pieces.
+const MAX_TYPED: u64 = 64 * 1024;
+
+/// What came from standard input.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A line without its end.
+    Line(String),
+    /// A line that is not UTF-8.
+    NotText,
+    /// There will be no more.
+    End,
+}
+
+/// Standard input, read no faster than it is asked for.
+pub struct Keyboard {
+    lines: mpsc::Receiver<Input>,
+    terminal: bool,
+}
+
+impl Keyboard {
+    /// Starts to read. A thread of its own does it: nothing else can wait for standard input and still be interrupted.
+    pub fn open() -> Self {
+        let (sender, lines) = mpsc::channel(1);
+        std::thread::spawn(move || {
+            let mut input = std::io::stdin().lock();
+            loop {
+                let read = read_line(&mut input);
+                if read == Input::End || sender.blocking_send(read).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { lines, terminal: std::io::stdin().is_terminal() }
+    }
+
+    /// Whether a person is likely to sit there.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// The next line.
+    pub async fn next(&mut self) -> Input {
+        self.lines.recv().await.unwrap_or(Input::End)
+    }
+}
+
+fn read_line(input: &mut std::io::StdinLock<'_>) -> Input {
+    let mut line = Vec::new();
+    // An input that cannot be read has ended.
+    if !matches!(input.take(MAX_TYPED).read_until(b'\n', &mut line), Ok(1..)) {
+        return Input::End;
+    }
+    match String::from_utf8(line) {
+        Ok(line) => Input::Line(line.trim_end_matches(['\n', '\r']).to_owned()),
+        Err(_) => Input::NotText,
+    }
+}
+
+/// Ctrl-C, or a polite request of the system to end.
+pub struct Interrupt {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupt {
+    /// From now on.
+    pub fn catch() -> anyhow::Result<Self> {
+        let catch = |kind| signal(kind).context("cannot listen for Ctrl-C");
+        Ok(Self { interrupt: catch(SignalKind::interrupt())?, terminate: catch(SignalKind::terminate())? })
+    }
+
+    /// Waits for it.
+    pub async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Says something on standard error, where it does not mix with the chat.
+pub fn tell(words: &str) {
+    for line in words.lines() {
+        write_to_stderr(&format!("{}\n", text::plain(line)));
+    }
+}
+
+/// Asks something on standard error; the answer is the next line of standard input.
+pub fn prompt(question: &str) {
+    write_to_stderr(&format!("{} ", text::plain(question)));
+}
+
+fn write_to_stderr(text: &str) {
+    let mut out = std::io::stderr().lock();
+    // Whoever closed standard error does not want to be told.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

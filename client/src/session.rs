@@ -1,0 +1,214 @@
+//! One session: a connection that signs in and then chats, until it is over. Whoever runs it asks for the next event
+//! and need know nothing of sockets, certificates or sign-in.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::time::Duration;
+
+use rookery_protocol::{Email, Message, Nick, numeric};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
+
+use crate::address::ServerAddress;
+use crate::connection::{Connection, Patience};
+use crate::ending::{Ending, LastWords, Over};
+use crate::fingerprint::Fingerprint;
+use crate::sign_in::{Plan, SignIn, Step};
+use crate::state::{Kept, KeptAccount, StateFile};
+use crate::tls::{self, ConnectError, Pin, Trust};
+
+/// How long the server may take over a step of the sign-in that waits for no person.
+const SIGN_IN_PATIENCE: Duration = Duration::from_secs(30);
+/// How long the server may take to say goodbye.
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(3);
+/// Comes back with the `PONG` that follows all that the server has to say to a newcomer.
+const SETTLED: &str = "rook-settled";
+
+/// What happens in a session.
+#[derive(Debug)]
+pub enum Event {
+    /// The person has to fetch the code that was mailed; the answer goes to [`Session::answer`].
+    AskCode {
+        /// Where it was mailed.
+        email: Email,
+    },
+    /// Something the person should know about the sign-in.
+    Tell(String),
+    /// To be kept for the next time.
+    Keep(KeptAccount),
+    /// Signed in and admitted.
+    SignedIn,
+    /// The server has told a newcomer all it had to: which channels we are in, for one.
+    Settled,
+    /// A message of the chat.
+    Message(Message),
+    /// Nothing follows.
+    Over(Over),
+}
+
+/// One connection to the server.
+pub struct Session {
+    connection: Connection<TlsStream<TcpStream>>,
+    /// Until it is done.
+    sign_in: Option<SignIn>,
+    last_words: LastWords,
+    events: VecDeque<Event>,
+    /// By when the server has to have done what it is at.
+    deadline: Option<Instant>,
+}
+
+/// Connects to `server`. Gives the certificate's fingerprint when it is to be pinned.
+pub async fn connect(
+    server: &ServerAddress,
+    trust: &Trust,
+    state: &StateFile,
+) -> Result<(Connection<TlsStream<TcpStream>>, Option<Fingerprint>), Over> {
+    match tls::connect(server, trust).await {
+        Ok(secured) => Ok((Connection::new(secured.stream, Patience::default()), secured.first_seen)),
+        Err(error @ ConnectError::Unreachable { .. }) => Err(Over::Lost(error.to_string())),
+        Err(error) => Err(Over::Ended(Ending::Failed(explain(&error, state)))),
+    }
+}
+
+/// What changed, where the pin is kept, and what to do.
+fn explain(error: &ConnectError, state: &StateFile) -> String {
+    let file = state.path().display();
+    match error {
+        ConnectError::Changed { server, pinned, shown } => format!(
+            "THE CERTIFICATE OF {server} HAS CHANGED. Nothing was sent to it.\n\
+             \x20 pinned here:  SHA-256 {pinned}\n\
+             \x20 shown now:    SHA-256 {shown}\n\
+             \x20 The pin is kept in {file}\n\
+             Either the server was given a new certificate, or someone stands between you and it. Ask whoever runs \
+             the server for its fingerprint. If it is the one shown now, write it into that file in place of the old \
+             one (the line `fingerprint`) and connect again."
+        ),
+        ConnectError::NoLongerVouched { server, shown } => format!(
+            "No authority vouches for the certificate of {server}, as one did when you signed in. Nothing was sent \
+             to it.\n\
+             \x20 shown now:    SHA-256 {shown}\n\
+             If you signed in with `--ca FILE`, give it again. Otherwise ask whoever runs the server for its \
+             fingerprint; if it is this one, write it as the first line of {file}:\n\
+             fingerprint = \"{shown}\""
+        ),
+        ConnectError::Untrusted { .. } => {
+            format!("{error}. With --ca, only certificates of that authority will do.")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Whom to believe, given what is kept.
+pub fn trust(ca: Option<&Path>, kept: &Kept) -> Trust {
+    match (ca, kept.fingerprint, &kept.account) {
+        (Some(file), ..) => Trust::Authority(file.to_owned()),
+        (None, Some(pinned), _) => Trust::SystemOr(Pin::Known(pinned)),
+        (None, None, None) => Trust::SystemOr(Pin::Open),
+        (None, None, Some(_)) => Trust::SystemOr(Pin::Forbidden),
+    }
+}
+
+impl Session {
+    /// Starts to sign in over `connection`.
+    pub fn start(connection: Connection<TlsStream<TcpStream>>, plan: Plan, stand_in: Nick) -> Self {
+        let (sign_in, steps) = SignIn::start(plan, stand_in);
+        let mut session = Self {
+            connection,
+            sign_in: Some(sign_in),
+            last_words: LastWords::default(),
+            events: VecDeque::new(),
+            deadline: None,
+        };
+        session.perform(steps);
+        session
+    }
+
+    /// The next event. Nothing is lost when the future is dropped half-way.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            let message = match self.deadline {
+                None => self.connection.next().await,
+                Some(deadline) => match tokio::time::timeout_at(deadline, self.connection.next()).await {
+                    Ok(message) => message,
+                    Err(_) => {
+                        return Event::Over(self.last_words.close("the server does not finish the sign-in"));
+                    }
+                },
+            };
+            match message {
+                Err(lost) => return Event::Over(self.last_words.close(&lost.to_string())),
+                Ok(message) => match self.last_words.hear(&message) {
+                    Some(over) => return Event::Over(over),
+                    None => self.take(message),
+                },
+            }
+        }
+    }
+
+    /// Sends a message.
+    pub fn send(&mut self, message: &Message) {
+        self.connection.send(message);
+    }
+
+    /// Takes the answer to [`Event::AskCode`].
+    pub fn answer(&mut self, code: &str) {
+        if let Some(sign_in) = &mut self.sign_in {
+            let steps = sign_in.answer(code);
+            self.perform(steps);
+        }
+    }
+
+    /// Says goodbye; what is left is [`Event::Over`], after what is still to come.
+    pub fn quit(&mut self, reason: Option<&str>) {
+        self.last_words.leave();
+        self.connection.send(&Message::new("QUIT", reason));
+        self.deadline = Some(Instant::now() + GOODBYE_PATIENCE);
+    }
+
+    fn take(&mut self, message: Message) {
+        let welcome = message.command == numeric::RPL_WELCOME;
+        match self.sign_in.as_mut().and_then(|sign_in| sign_in.take(&message)) {
+            Some(steps) => {
+                self.perform(steps);
+                if welcome {
+                    self.events.push_back(Event::Message(message));
+                }
+            }
+            None if message.command == "PONG" => {
+                if message.params.last().is_some_and(|token| token == SETTLED) {
+                    self.events.push_back(Event::Settled);
+                }
+            }
+            None => self.events.push_back(Event::Message(message)),
+        }
+    }
+
+    fn perform(&mut self, steps: Vec<Step>) {
+        for step in steps {
+            self.events.push_back(match step {
+                Step::Send(message) => {
+                    self.connection.send(&message);
+                    self.deadline = Some(Instant::now() + SIGN_IN_PATIENCE);
+                    continue;
+                }
+                Step::AskCode { email } => {
+                    self.deadline = None;
+                    Event::AskCode { email }
+                }
+                Step::Tell(words) => Event::Tell(words),
+                Step::Keep(account) => Event::Keep(account),
+                Step::Done => {
+                    self.sign_in = None;
+                    self.deadline = None;
+                    self.connection.send(&Message::new("PING", [SETTLED]));
+                    Event::SignedIn
+                }
+                Step::Fail(why) => Event::Over(Over::Ended(Ending::NotSignedIn(why))),
+            });
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! Signing in, as a machine without I/O: the server's messages and the person's answers go in, steps come out.
+//!
+//! With a credential kept on this device there are no questions (SASL `PLAIN`). Without one, or when it is refused,
+//! the account is registered; if it exists already, this is a new device of it (SASL `X-EMAIL-CODE`). Both prove the
+//! email with a mailed code. A person may take minutes over their mail, so capability negotiation, for which servers
+//! have little patience, is ended before the code is asked for.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use rookery_protocol::{Capabilities, Capability, DeviceCredential, Email, Message, Nick, numeric};
+
+use crate::state::KeptAccount;
+
+/// Without these, it is not a server that `rook` can talk to.
+const NEEDED: Capabilities = Capabilities::of(&[
+    Capability::Batch,
+    Capability::EchoMessage,
+    Capability::LabeledResponse,
+    Capability::MessageTags,
+    Capability::Sasl,
+]);
+/// Taken where they are offered.
+const WELCOME: Capabilities = Capabilities::of(&[
+    Capability::AccountRegistration,
+    Capability::MultiPrefix,
+    Capability::ServerTime,
+    Capability::StandardReplies,
+]);
+/// Codes a person may get wrong before we give up; the server's own limit is the same.
+const TRIES: u8 = 5;
+const MAIL_MECHANISM: &str = "X-EMAIL-CODE";
+
+/// Who signs in, and how.
+#[derive(Clone, Debug)]
+pub enum Plan {
+    /// With the credential of this device.
+    Kept {
+        /// The account.
+        account: KeptAccount,
+        /// What to do when the credential is refused: start anew with this one, or (none) give up.
+        otherwise: Option<DeviceCredential>,
+    },
+    /// With a mailed code, which makes `account` good for the next time.
+    Mail(KeptAccount),
+}
+
+/// What follows from a message or an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// To the server.
+    Send(Message),
+    /// To the person; the answer goes to [`SignIn::answer`].
+    AskCode {
+        /// Where the code was mailed.
+        email: Email,
+    },
+    /// To the person, in the server's words or ours.
+    Tell(String),
+    /// To be kept for the next time.
+    Keep(KeptAccount),
+    /// Signed in and admitted; nothing follows.
+    Done,
+    /// Not to be signed in; nothing follows.
+    Fail(String),
+}
+
+/// One sign-in, on one connection.
+#[derive(Debug)]
+pub struct SignIn {
+    plan: Plan,
+    /// Taken when the nick is in use before it is known to be ours.
+    stand_in: Nick,
+    offered: Capabilities,
+    mechanisms: Option<String>,
+    negotiating: bool,
+    stage: Stage,
+    tries: u8,
+    signed_in: bool,
+    /// Admitted, if only as a guest.
+    welcomed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// `CAP LS` and `CAP REQ`.
+    Capabilities,
+    /// `AUTHENTICATE PLAIN`: waiting for `+`, then for the verdict.
+    Plain,
+    /// `REGISTER` is sent.
+    Register,
+    /// The code of a registration is asked for or sent.
+    Verify,
+    /// `AUTHENTICATE X-EMAIL-CODE` is sent.
+    MailStart,
+    /// Name and email are sent: the code is on its way.
+    MailCode,
+    /// The code is asked for or sent.
+    MailVerdict,
+    /// Nothing left but to be admitted.
+    Admission,
+    /// Over, either way.
+    Over,
+}
+
+impl SignIn {
+    /// Begins. The steps are to be taken at once.
+    pub fn start(plan: Plan, stand_in: Nick) -> (Self, Vec<Step>) {
+        let sign_in = Self {
+            plan,
+            stand_in,
+            offered: Capabilities::NONE,
+            mechanisms: None,
+            negotiating: true,
+            stage: Stage::Capabilities,
+            tries: 0,
+            signed_in: false,
+            welcomed: false,
+        };
+        let name = sign_in.account().name.as_str();
+        let steps =
+            vec![send("CAP", &["LS", "302"]), send("NICK", &[name]), send("USER", &["rook", "0", "*", name])];
+        (sign_in, steps)
+    }
+
+    /// Takes a message. `None`: it is not about signing in.
+    pub fn take(&mut self, message: &Message) -> Option<Vec<Step>> {
+        Some(match message.command.as_str() {
+            "CAP" => self.take_capability(message),
+            "AUTHENTICATE" => self.take_challenge(message),
+            "REGISTER" => self.take_register(message),
+            "VERIFY" => match message.param(0) {
+                Some("SUCCESS") => self.prove(),
+                _ => Vec::new(),
+            },
+            "FAIL" => self.take_failure(message)?,
+            // What the server says to strangers in general, on their way in, is said to people who have to type
+            // their commands themselves. Once a mail is on its way it is about that.
+            "NOTE" | "WARN" | "NOTICE" => {
+                let waiting = matches!(self.stage, Stage::Verify | Stage::MailCode | Stage::MailVerdict);
+                if waiting { vec![Step::Tell(words(message))] } else { Vec::new() }
+            }
+            numeric::RPL_LOGGEDIN | numeric::RPL_LOGGEDOUT | numeric::RPL_SASLMECHS => Vec::new(),
+            numeric::RPL_SASLSUCCESS => self.prove(),
+            numeric::ERR_SASLFAIL
+            | numeric::ERR_NICKLOCKED
+            | numeric::ERR_SASLTOOLONG
+            | numeric::ERR_SASLABORTED => self.take_refusal(message),
+            numeric::ERR_NICKNAMEINUSE if !self.welcomed && !self.signed_in => {
+                vec![send("NICK", &[self.stand_in.as_str()])]
+            }
+            numeric::RPL_WELCOME => {
+                self.welcomed = true;
+                self.finish()
+            }
+            numeric::ERR_NICKNAMEINUSE | numeric::ERR_ERRONEUSNICKNAME if !self.welcomed => {
+                self.fail(words(message))
+            }
+            _ => return None,
+        })
+    }
+
+    /// Takes the person's answer to [`Step::AskCode`].
+    pub fn answer(&mut self, code: &str) -> Vec<Step> {
+        let code = code.trim();
+        if code.is_empty() || code.contains(' ') {
+            return vec![self.ask()];
+        }
+        let account = self.account();
+        match self.stage {
+            Stage::Verify => vec![send("VERIFY", &[account.name.as_str(), code])],
+            Stage::MailVerdict => {
+                let response = BASE64.encode(format!("{code}\0{}", account.credential.expose()));
+                vec![send("AUTHENTICATE", &[&response])]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn account(&self) -> &KeptAccount {
+        match &self.plan {
+            Plan::Kept { account, .. } | Plan::Mail(account) => account,
+        }
+    }
+
+    fn take_capability(&mut self, message: &Message) -> Vec<Step> {
+        let list = message.params.last().map(String::as_str).unwrap_or_default();
+        match message.param(1) {
+            Some("LS") if self.stage == Stage::Capabilities => {
+                for item in list.split_ascii_whitespace() {
+                    let (name, value) = item.split_once('=').unwrap_or((item, ""));
+                    if let Some(capability) = Capability::from_name(name) {
+                        self.offered.insert(capability);
+                    }
+                    if name == Capability::Sasl.name() && !value.is_empty() {
+                        self.mechanisms = Some(value.to_owned());
+                    }
+                }
+                // A star before the last parameter: the list goes on in the next message.
+                if message.params.len() > 3 { Vec::new() } else { self.request() }
+            }
+            Some("ACK") if self.stage == Stage::Capabilities => self.begin(),
+            Some("NAK") if self.stage == Stage::Capabilities => {
+                self.fail(format!("the server refuses what rook needs: {list}"))
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn request(&mut self) -> Vec<Step> {
+        let missing: Vec<&str> =
+            NEEDED.iter().filter(|needed| !self.offered.has(*needed)).map(Capability::name).collect();
+        if !missing.is_empty() {
+            return self.fail(format!("rook cannot talk to this server: it lacks {}", missing.join(", ")));
+        }
+        let wanted: Vec<&str> = self
+            .offered
+            .iter()
+            .filter(|&one| NEEDED.has(one) || WELCOME.has(one))
+            .map(Capability::name)
+            .collect();
+        vec![send("CAP", &["REQ", &wanted.join(" ")])]
+    }
+
+    fn begin(&mut self) -> Vec<Step> {
+        match self.plan {
+            Plan::Kept { .. } => {
+                self.stage = Stage::Plain;
+                vec![send("AUTHENTICATE", &["PLAIN"])]
+            }
+            Plan::Mail(_) => self.register(),
+        }
+    }
+
+    fn register(&mut self) -> Vec<Step> {
+        let mut steps = Vec::from_iter(self.end_negotiation());
+        if !self.offered.has(Capability::AccountRegistration) {
+            steps.extend(self.start_mail());
+            return steps;
+        }
+        self.stage = Stage::Register;
+        let KeptAccount { name, email, credential } = self.account();
+        steps.push(send("REGISTER", &[name.as_str(), email.as_str(), credential.expose()]));
+        steps
+    }
+
+    fn start_mail(&mut self) -> Vec<Step> {
+        let knows = |list: &String| list.split(',').any(|mechanism| mechanism == MAIL_MECHANISM);
+        if !self.mechanisms.as_ref().is_none_or(knows) {
+            return self.fail("the server mails no codes to sign in with".to_owned());
+        }
+        self.stage = Stage::MailStart;
+        vec![send("AUTHENTICATE", &[MAIL_MECHANISM])]
+    }
+
+    fn take_challenge(&mut self, message: &Message) -> Vec<Step> {
+        if message.param(0) != Some("+") {
+            return Vec::new();
+        }
+        let KeptAccount { name, email, credential } = self.account();
+        // Name (32), email (254) or credential (69) with what stands between make less than the 400 characters
+        // after which SASL would want another message.
+        match self.stage {
+            Stage::Plain => {
+                let response = BASE64.encode(format!("\0{name}\0{}", credential.expose()));
+                vec![send("AUTHENTICATE", &[&response])]
+            }
+            Stage::MailStart => {
+                let response = BASE64.encode(format!("{name}\0{email}"));
+                self.stage = Stage::MailCode;
+                vec![send("AUTHENTICATE", &[&response])]
+            }
+            Stage::MailCode => {
+                self.stage = Stage::MailVerdict;
+                vec![self.ask()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn take_register(&mut self, message: &Message) -> Vec<Step> {
+        match message.param(0) {
+            Some("SUCCESS") => self.prove(),
+            Some("VERIFICATION_REQUIRED") => {
+                self.stage = Stage::Verify;
+                vec![self.ask()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// `FAIL <command> <code> [context…] <words>`.
+    fn take_failure(&mut self, message: &Message) -> Option<Vec<Step>> {
+        let command = message.param(0)?;
+        Some(match (command, message.param(1)?, self.stage) {
+            ("REGISTER", "ACCOUNT_EXISTS", Stage::Register) => {
+                let mut steps = vec![Step::Tell(format!(
+                    "{} is an account already; if it is yours, this device is new to it.",
+                    self.account().name
+                ))];
+                steps.extend(self.start_mail());
+                steps
+            }
+            ("VERIFY", "INVALID_CODE", Stage::Verify) => self.wrong_code(words(message)),
+            ("REGISTER", _, Stage::Register) | ("VERIFY", _, Stage::Verify) => self.fail(words(message)),
+            // The numeric that follows says what it means for the exchange.
+            ("AUTHENTICATE", ..) | ("*", "ACCOUNT_REQUIRED", _) => vec![Step::Tell(words(message))],
+            _ => return None,
+        })
+    }
+
+    /// A SASL exchange has failed.
+    fn take_refusal(&mut self, message: &Message) -> Vec<Step> {
+        match (self.stage, &self.plan) {
+            (Stage::Plain, Plan::Kept { account, otherwise: Some(fresh) }) => {
+                let told = Step::Tell(format!(
+                    "The server no longer takes the credential kept on this device: {}",
+                    words(message)
+                ));
+                self.plan = Plan::Mail(KeptAccount { credential: fresh.clone(), ..account.clone() });
+                let mut steps = vec![told];
+                steps.extend(self.register());
+                steps
+            }
+            (Stage::Plain, _) => self.fail(format!(
+                "the server no longer takes the credential kept on this device ({}); run `rook` in a terminal to \
+                 sign in anew",
+                words(message)
+            )),
+            (Stage::MailVerdict, _) => {
+                self.tries += 1;
+                if self.tries >= TRIES {
+                    return self.fail(words(message));
+                }
+                let mut steps = vec![Step::Tell(words(message))];
+                steps.extend(self.start_mail());
+                steps
+            }
+            (Stage::MailStart | Stage::MailCode, _) => self.fail(words(message)),
+            _ => Vec::new(),
+        }
+    }
+
+    fn wrong_code(&mut self, said: String) -> Vec<Step> {
+        self.tries += 1;
+        if self.tries >= TRIES {
+            return self.fail(said);
+        }
+        vec![Step::Tell(said), self.ask()]
+    }
+
+    fn ask(&self) -> Step {
+        Step::AskCode { email: self.account().email.clone() }
+    }
+
+    /// The server knows who we are.
+    fn prove(&mut self) -> Vec<Step> {
+        if self.signed_in || self.stage == Stage::Over {
+            return Vec::new();
+        }
+        self.signed_in = true;
+        self.stage = Stage::Admission;
+        let mut steps = Vec::new();
+        if let Plan::Mail(account) = &self.plan {
+            steps.push(Step::Keep(account.clone()));
+        }
+        steps.extend(self.end_negotiation());
+        steps.extend(self.finish());
+        steps
+    }
+
+    fn end_negotiation(&mut self) -> Option<Step> {
+        std::mem::take(&mut self.negotiating).then(|| send("CAP", &["END"]))
+    }
+
+    /// Done once both are true; a server that takes guests admits before it knows who we are.
+    fn finish(&mut self) -> Vec<Step> {
+        if !self.welcomed || self.stage != Stage::Admission {
+            return Vec::new();
+        }
+        self.stage = Stage::Over;
+        vec![Step::Done]
+    }
+
+    fn fail(&mut self, why: String) -> Vec<Step> {
+        self.stage = Stage::Over;
+        vec![Step::Fail(why)]
+    }
+}
+
+fn send(command: &str, params: &[&str]) -> Step {
+    Step::Send(Message::new(command, params.iter().copied()))
+}
+
+/// What a message says to people: its last parameter.
+fn words(message: &Message) -> String {
+    message.params.last().cloned().unwrap_or_default()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,250 @@
+//! The way to the server: a TCP connection, TLS over it, and the decision whether the certificate is to be trusted.
+//!
+//! With an authority given, only its certificates will do. Otherwise the system's roots are asked; a certificate
+//! they do not vouch for is pinned the first time, and has to be the same one from then on.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
+};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::address::ServerAddress;
+use crate::fingerprint::Fingerprint;
+
+/// How long a connection and its TLS handshake may take together.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Whom to believe that the server is the right one.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// The authority in this PEM file, and nobody else.
+    Authority(PathBuf),
+    /// The system's roots, or the certificate pinned before.
+    SystemOr(Pin),
+}
+
+/// What is known of a certificate that no authority vouches for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pin {
+    /// It was this one.
+    Known(Fingerprint),
+    /// Nothing; the first one is pinned.
+    Open,
+    /// Nothing, but there is a credential, won when an authority vouched for the server: it is not shown to strangers.
+    Forbidden,
+}
+
+/// A connection, and the certificate to pin if it is the first one seen.
+pub struct Secured {
+    /// Ready to carry the chat.
+    pub stream: TlsStream<TcpStream>,
+    /// Trusted on first use just now.
+    pub first_seen: Option<Fingerprint>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No answer, or none that leads anywhere. Another time may be better.
+    #[error("cannot connect to {server}: {cause}")]
+    Unreachable {
+        /// Where to.
+        server: String,
+        /// What went wrong.
+        cause: String,
+    },
+    /// The certificate is not one to trust.
+    #[error("the certificate of {server} is not trusted: {cause}")]
+    Untrusted {
+        /// Whose.
+        server: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// No authority vouches for it, it is not pinned, and there is a credential to lose.
+    #[error("no authority vouches for the certificate of {server}, as one did when you signed in")]
+    NoLongerVouched {
+        /// Whose.
+        server: String,
+        /// What it shows.
+        shown: Fingerprint,
+    },
+    /// It is another one than was pinned.
+    #[error("the certificate of {server} has changed")]
+    Changed {
+        /// Whose.
+        server: String,
+        /// What was pinned.
+        pinned: Fingerprint,
+        /// What it shows.
+        shown: Fingerprint,
+    },
+    /// The authority's file is of no use.
+    #[error("cannot use the authority in {file}: {cause}")]
+    BadAuthority {
+        /// Which file.
+        file: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+/// Connects to `server`.
+pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<Secured, ConnectError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = Arc::new(Verifier::new(trust, &provider)?);
+    let unreachable = |cause: String| ConnectError::Unreachable { server: server.to_string(), cause };
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unreachable(error.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&verifier) as Arc<dyn ServerCertVerifier>)
+        .with_no_client_auth();
+    let connecting = async {
+        let stream = TcpStream::connect((server.host(), server.port())).await?;
+        stream.set_nodelay(true)?;
+        TlsConnector::from(Arc::new(config)).connect(server.name(), stream).await
+    };
+    let connected = tokio::time::timeout(PATIENCE, connecting).await;
+    let server = server.to_string();
+    let error = match connected {
+        Err(_) => return Err(unreachable(format!("no answer within {} seconds", PATIENCE.as_secs()))),
+        Ok(Err(error)) => error,
+        Ok(Ok(stream)) => {
+            let first_seen = match verifier.judgement.get() {
+                Some(Judgement::FirstSeen(fingerprint)) => Some(*fingerprint),
+                _ => None,
+            };
+            return Ok(Secured { stream, first_seen });
+        }
+    };
+    Err(match verifier.judgement.get() {
+        Some(&Judgement::Changed { pinned, shown }) => ConnectError::Changed { server, pinned, shown },
+        Some(&Judgement::Stranger(shown)) => ConnectError::NoLongerVouched { server, shown },
+        Some(Judgement::Refused(cause)) => ConnectError::Untrusted { server, cause: cause.clone() },
+        _ => unreachable(error.to_string()),
+    })
+}
+
+/// What was found of the server's certificate; told beside rustls, whose errors carry only text.
+#[derive(Debug)]
+enum Judgement {
+    Trusted,
+    FirstSeen(Fingerprint),
+    Stranger(Fingerprint),
+    Changed { pinned: Fingerprint, shown: Fingerprint },
+    Refused(String),
+}
+
+#[derive(Debug)]
+struct Verifier {
+    /// None when there is no root at all.
+    authorities: Option<Arc<WebPkiServerVerifier>>,
+    /// What to do about a certificate that they do not vouch for; with an authority of one's own, nothing.
+    pin: Option<Pin>,
+    provider: Arc<CryptoProvider>,
+    judgement: OnceLock<Judgement>,
+}
+
+impl Verifier {
+    fn new(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Self, ConnectError> {
+        let (roots, pin) = match trust {
+            Trust::Authority(file) => (authority(file)?, None),
+            Trust::SystemOr(pin) => {
+                let mut roots = RootCertStore::empty();
+                // A root that cannot be read vouches for nobody; the rest still do.
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                (roots, Some(*pin))
+            }
+        };
+        let authorities =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build().ok();
+        Ok(Self { authorities, pin, provider: Arc::clone(provider), judgement: OnceLock::new() })
+    }
+
+    fn judge(&self, shown: Fingerprint, refusal: &TlsError) -> Judgement {
+        match self.pin {
+            None => Judgement::Refused(refusal.to_string()),
+            Some(Pin::Known(pinned)) if pinned == shown => Judgement::Trusted,
+            Some(Pin::Known(pinned)) => Judgement::Changed { pinned, shown },
+            Some(Pin::Open) => Judgement::FirstSeen(shown),
+            Some(Pin::Forbidden) => Judgement::Stranger(shown),
+        }
+    }
+}
+
+fn authority(file: &Path) -> Result<RootCertStore, ConnectError> {
+    let bad = |cause: String| ConnectError::BadAuthority { file: file.display().to_string(), cause };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| bad(error.to_string()))? {
+        let certificate = certificate.map_err(|error| bad(error.to_string()))?;
+        roots.add(certificate).map_err(|error| bad(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(bad("it holds no certificate".to_owned()));
+    }
+    Ok(roots)
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        let vouched = match &self.authorities {
+            Some(authorities) => {
+                authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            }
+            None => Err(CertificateError::UnknownIssuer.into()),
+        };
+        let judgement = match &vouched {
+            Ok(_) => Judgement::Trusted,
+            Err(refusal) => self.judge(Fingerprint::of(end_entity), refusal),
+        };
+        match self.judgement.get_or_init(|| judgement) {
+            Judgement::Trusted | Judgement::FirstSeen(_) => Ok(ServerCertVerified::assertion()),
+            _ => {
+                Err(vouched.err().unwrap_or_else(|| CertificateError::ApplicationVerificationFailure.into()))
+            }
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
