@@ -209,8 +209,7 @@ mod tests {
             while drain(&running.bob).is_empty() {
                 tokio::task::yield_now().await;
             }
-            let stored: i64 =
-                record.query_row("SELECT count(*) FROM history", [], |row| row.get(0)).unwrap();
+            let stored: i64 = record.query_row("SELECT count(*) FROM history", [], |row| row.get(0)).unwrap();
             assert_eq!(stored, 2 * (number + 1));
         }
     }

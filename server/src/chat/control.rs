@@ -36,12 +36,14 @@ impl Turn<'_> {
                 };
                 self.answer(ticket, counts);
             }
+            Act::EndAll { reason } => self.end_all(ticket, reason),
         }
     }
 
     fn kick(&mut self, ticket: Ticket, nick: &Nick, reason: &str) {
         let users: Vec<UserId> = self.state.by_nick(nick).map(|user| user.id).into_iter().collect();
-        let end = Ending { word: "Kicked", reason, told: false, shown: format!("Kicked: {reason}") };
+        let last = format!("Kicked: {reason}");
+        let end = Ending { told: None, shown: Some(last.clone()), last };
         self.end(ticket, &users, &end, |leaving| leaving.nick == *nick);
     }
 
@@ -58,21 +60,22 @@ impl Turn<'_> {
             })
             .map(|user| user.id)
             .collect();
-        let end = Ending { word: "Banned", reason: &reason, told: true, shown: "Banned".to_owned() };
+        let told = Some(format!("You are banned from this server: {reason}"));
+        let end = Ending { told, shown: Some("Banned".to_owned()), last: format!("Banned: {reason}") };
         self.end(ticket, &users, &end, |leaving| {
             holds && leaving.account.as_ref().is_some_and(|(name, email)| target.covers(name, email))
         });
     }
 
+    fn end_all(&mut self, ticket: Ticket, reason: String) {
+        let users: Vec<UserId> = self.state.users().map(|user| user.id).collect();
+        let end = Ending { told: None, shown: None, last: reason };
+        self.end(ticket, &users, &end, |_| true);
+    }
+
     /// Ends all sessions of the users. The answer waits for their connections, and for those `also_meant` that are on
     /// their way out already.
-    fn end(
-        &mut self,
-        ticket: Ticket,
-        users: &[UserId],
-        end: &Ending<'_>,
-        also_meant: impl Fn(&Leaving) -> bool,
-    ) {
+    fn end(&mut self, ticket: Ticket, users: &[UserId], end: &Ending, also_meant: impl Fn(&Leaving) -> bool) {
         let mut due = Due { users: Vec::new(), sessions: 0, waiting: 0 };
         for leaving in self.state.leaving.values_mut().filter(|leaving| also_meant(leaving)) {
             leaving.tickets.push(ticket);
@@ -80,16 +83,23 @@ impl Turn<'_> {
         }
         for &user in users {
             let callers = self.callers(user);
-            if end.told {
+            if let Some(text) = &end.told {
                 for &caller in &callers {
-                    let text = format!("You are banned from this server: {}", end.reason);
-                    self.reply(caller, ERR_YOUREBANNEDCREEP, &[], &text);
+                    self.reply(caller, ERR_YOUREBANNEDCREEP, &[], text);
                 }
             }
-            let user = self.quit_user(user, &end.shown);
+            let user = match &end.shown {
+                Some(shown) => self.quit_user(user, shown),
+                None => self.state.remove_user(user, self.stamp.at),
+            };
             for caller in &callers {
-                let last = format!("{}: {}", end.word, end.reason);
-                self.end_session(caller.session, user.nick.clone(), account_of(&user), &last, Some(ticket));
+                self.end_session(
+                    caller.session,
+                    user.nick.clone(),
+                    account_of(&user),
+                    &end.last,
+                    Some(ticket),
+                );
             }
             due.users.push(user.nick);
             due.sessions += callers.len();
@@ -104,14 +114,13 @@ impl Turn<'_> {
 }
 
 /// How users are ended.
-struct Ending<'a> {
-    /// `Kicked` or `Banned`.
-    word: &'a str,
-    reason: &'a str,
-    /// Whether numeric 465 says so as well.
-    told: bool,
-    /// What the others see.
-    shown: String,
+struct Ending {
+    /// What numeric 465 says to them before, if anything.
+    told: Option<String>,
+    /// What the others see; nothing when none of them stays.
+    shown: Option<String>,
+    /// What `ERROR` says to them.
+    last: String,
 }
 
 fn view(user: &User) -> UserView {

@@ -84,8 +84,7 @@ pub enum Act {
     ListUsers,
     /// Answered with [`Answer::Counts`].
     Count,
-    /// The server stops: every session is told so (`ERROR :<reason>`) and ended, and nobody is admitted any more.
-    /// Answered with [`Answer::Ended`].
+    /// The server stops: every session is told so (`ERROR :<reason>`) and ended. Answered with [`Answer::Ended`].
     EndAll { reason: String },
 }
 

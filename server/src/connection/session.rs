@@ -201,6 +201,11 @@ impl Session {
                 let Some(proved) = proved else { continue };
                 let nick = proved.name.to_nick();
                 match self.services.inlet.sign_in(self.id, proved.clone()).await? {
+                    Answer::NickInUse => {
+                        let text = "Somebody whose name looks like yours is here; you stay a guest for now";
+                        self.tell(vec![self.refuse_nick(&nick, text)]);
+                        sign_in = None;
+                    }
                     Answer::Banned { reason, expires_at } => {
                         self.refuse_banned(&nick, &reason, expires_at).await;
                         return Ok("Banned".to_owned());
@@ -226,10 +231,6 @@ impl Session {
     /// Why a guest may not have the nick it asks for, if an account's name stands against it.
     async fn reserved(&self, message: &Message) -> Option<Message> {
         let nick = Nick::parse(message.param(0)?).ok()?;
-        let refuse = |text: &str| {
-            let server = self.services.config.get().chat.server_name.clone();
-            Message::new(numeric::ERR_NICKNAMEINUSE, ["*", nick.as_str(), text]).from_source(server)
-        };
         match self.services.accounts.is_reserved(&nick).await {
             Ok(false) => None,
             Ok(true) => {
@@ -237,9 +238,14 @@ impl Session {
             }
             Err(error) => {
                 tracing::error!(%error, "a nick could not be checked");
-                Some(refuse("The nick could not be checked just now; try again later"))
+                Some(self.refuse_nick(&nick, "The nick could not be checked just now; try again later"))
             }
         }
+    }
+
+    fn refuse_nick(&self, nick: &Nick, text: &str) -> Message {
+        let server = self.services.config.get().chat.server_name.clone();
+        Message::new(numeric::ERR_NICKNAMEINUSE, ["*", nick.as_str(), text]).from_source(server)
     }
 
     async fn greeted(&self, identity: Option<&Identity>) {
