@@ -1,17 +1,420 @@
-//! `rookeryd admin`: the admins, managed where the data folder can be read and written.
+//! `rookeryd admin`: the admins, managed where the data folder can be read and written, whether the server runs or not.
 
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
+use jiff::Timestamp;
+use rookery_protocol::{AccountName, Email};
 
+use crate::accounts::password::hash_blocking;
 use crate::config::Config;
+use crate::record::{Admin, NewAudit, Outcome};
+use crate::store::{self, DATABASE_FILE, Sqlite, Store};
+
+/// The fewest characters of an admin's password: it opens everything, and the mailed code is only the second lock.
+const MIN_PASSWORD: usize = 12;
+/// The most bytes; more is no password but the wrong file.
+const MAX_PASSWORD: usize = 1024;
 
 /// What to do with the admins.
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
-    /// Lists them.
+    /// Add an admin, who signs in with this name, a password and the codes mailed to this address
+    Add {
+        name: AccountName,
+        #[arg(long)]
+        email: Email,
+        /// Read the password from the first line of a file instead of asking for it
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// List the admins
     List,
+    /// Remove an admin
+    Remove { name: AccountName },
+    /// Give an admin another password
+    Passwd {
+        name: AccountName,
+        /// Read the password from the first line of a file instead of asking for it
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
 }
 
-/// Does it.
-pub fn run(_config: &Config, _command: AdminCommand) -> anyhow::Result<()> {
-    unimplemented!()
+/// Does it, and says so on standard output.
+pub fn run(config: &Config, command: AdminCommand) -> Result<()> {
+    let file = config.data.directory.join(DATABASE_FILE);
+    let sqlite = Sqlite::open(&file).context(
+        "The record cannot be opened; run this in the server's folder, as the user that runs the server",
+    )?;
+    Desk { sqlite, actor: operator(), now: Timestamp::now(), out: &mut io::stdout().lock() }.serve(command)
+}
+
+/// Who sits at the terminal, as far as the system says.
+fn operator() -> String {
+    ["USER", "LOGNAME"]
+        .into_iter()
+        .filter_map(|variable| std::env::var(variable).ok())
+        .find(|name| !name.is_empty() && name.len() <= 64 && !name.contains(char::is_control))
+        .unwrap_or_else(|| "local".to_owned())
+}
+
+struct Desk<'a> {
+    sqlite: Sqlite,
+    actor: String,
+    now: Timestamp,
+    out: &'a mut dyn Write,
+}
+
+impl Desk<'_> {
+    fn serve(mut self, command: AdminCommand) -> Result<()> {
+        match command {
+            AdminCommand::Add { name, email, password_file } => {
+                self.add(&name, &email, password_file.as_deref())
+            }
+            AdminCommand::List => self.list(),
+            AdminCommand::Remove { name } => self.remove(&name),
+            AdminCommand::Passwd { name, password_file } => self.passwd(&name, password_file.as_deref()),
+        }
+    }
+
+    fn add(&mut self, name: &AccountName, email: &Email, password_file: Option<&Path>) -> Result<()> {
+        let hash = hash_blocking(&password(password_file)?);
+        let now = self.now;
+        let added = self.act("admin add", name.as_str(), email.as_str(), Admins::HaveNone, |store| {
+            store.add_admin(name.as_str(), email, &hash, now).map(drop)
+        })?;
+        if !added {
+            bail!(
+                "There is an admin named {name} already. `rookeryd admin passwd {name}` gives them another password."
+            );
+        }
+        writeln!(self.out, "Added the admin {name}. Sign-in codes go to {email}.")?;
+        Ok(())
+    }
+
+    fn list(&mut self) -> Result<()> {
+        let entry = self.entry("admin list", "", "", Outcome::Allowed);
+        let admins = self.sqlite.transaction(true, |store| {
+            store.append_audit(&entry)?;
+            store.admins()
+        })?;
+        if admins.is_empty() {
+            writeln!(self.out, "There are no admins. `rookeryd admin add NAME --email E` adds one.")?;
+        } else {
+            self.out.write_all(table(&admins).as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, name: &AccountName) -> Result<()> {
+        let removed = self.act("admin remove", name.as_str(), "", Admins::HaveOne, |store| {
+            store.remove_admin(name.as_str()).map(drop)
+        })?;
+        if !removed {
+            bail!("There is no admin named {name}. `rookeryd admin list` shows who there is.");
+        }
+        writeln!(self.out, "Removed the admin {name}.")?;
+        Ok(())
+    }
+
+    fn passwd(&mut self, name: &AccountName, password_file: Option<&Path>) -> Result<()> {
+        let hash = hash_blocking(&password(password_file)?);
+        let changed = self.act("admin passwd", name.as_str(), "", Admins::HaveOne, |store| {
+            store.set_admin_password(name.as_str(), &hash).map(drop)
+        })?;
+        if !changed {
+            bail!("There is no admin named {name}. `rookeryd admin list` shows who there is.");
+        }
+        writeln!(self.out, "Changed the password of the admin {name}.")?;
+        Ok(())
+    }
+
+    /// Puts the act into the audit trail and does it, both or neither; false if it was refused, which is in the trail too.
+    fn act(
+        &mut self,
+        act: &str,
+        target: &str,
+        detail: &str,
+        only_if: Admins,
+        effect: impl FnOnce(&mut dyn Store) -> store::Result<()>,
+    ) -> store::Result<bool> {
+        let allowed = self.entry(act, target, detail, Outcome::Allowed);
+        let refused = self.entry(act, target, only_if.otherwise(), Outcome::Refused);
+        self.sqlite.transaction(true, |store| {
+            let holds = store.admin(target)?.is_some() == (only_if == Admins::HaveOne);
+            store.append_audit(if holds { &allowed } else { &refused })?;
+            if holds {
+                effect(store)?;
+            }
+            Ok(holds)
+        })
+    }
+
+    fn entry(&self, act: &str, target: &str, detail: &str, outcome: Outcome) -> NewAudit {
+        NewAudit {
+            at: self.now,
+            actor: self.actor.clone(),
+            origin: "local".to_owned(),
+            session: String::new(),
+            act: act.to_owned(),
+            target: target.to_owned(),
+            outcome,
+            detail: detail.to_owned(),
+        }
+    }
+}
+
+/// What has to hold of the admins' names for an act.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Admins {
+    HaveOne,
+    HaveNone,
+}
+
+impl Admins {
+    fn otherwise(self) -> &'static str {
+        match self {
+            Self::HaveOne => "there is no such admin",
+            Self::HaveNone => "there is such an admin already",
+        }
+    }
+}
+
+/// From the file; or asked for twice on a terminal; or else the line that comes on standard input.
+fn password(file: Option<&Path>) -> Result<String> {
+    let password = if let Some(path) = file {
+        let source = || format!("The password file {} cannot be read", path.display());
+        first_line(File::open(path).with_context(source)?).with_context(source)?
+    } else if io::stdin().is_terminal() {
+        let first = rpassword::prompt_password("Password: ")?;
+        // Nobody likes to type twice what is too short.
+        check(&first)?;
+        if rpassword::prompt_password("The same again: ")? != first {
+            bail!("The two passwords are not the same.");
+        }
+        first
+    } else {
+        first_line(io::stdin()).context("The password cannot be read from standard input")?
+    };
+    check(&password)?;
+    Ok(password)
+}
+
+fn check(password: &str) -> Result<()> {
+    if password.chars().count() < MIN_PASSWORD {
+        bail!("An admin's password has at least {MIN_PASSWORD} characters.");
+    }
+    if password.len() > MAX_PASSWORD {
+        bail!("An admin's password has at most {MAX_PASSWORD} bytes.");
+    }
+    Ok(())
+}
+
+/// Without the line's end.
+fn first_line(from: impl Read) -> io::Result<String> {
+    let mut line = String::new();
+    // Enough to see that it is too long.
+    BufReader::new(from.take(MAX_PASSWORD as u64 * 2)).read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn table(admins: &[Admin]) -> String {
+    let mut rows = vec![["NAME".to_owned(), "EMAIL".to_owned(), "CREATED".to_owned()]];
+    rows.extend(admins.iter().map(|admin| {
+        let created = admin.created_at.strftime("%Y-%m-%d %H:%M UTC").to_string();
+        [admin.name.clone(), admin.email.to_string(), created]
+    }));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let (name_width, email_width) = (width(0), width(1));
+    rows.iter()
+        .map(|[name, email, created]| format!("{name:name_width$}  {email:email_width$}  {created}\n"))
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+
+    use argon2::Argon2;
+    use argon2::password_hash::{PasswordVerifier as _, phc::PasswordHash};
+    use clap::Parser;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::record::AuditEntry;
+    use crate::store::{AdminStore as _, AuditStore as _};
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(subcommand)]
+        command: AdminCommand,
+    }
+
+    struct House(TempDir);
+
+    impl House {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn sqlite(&self) -> Sqlite {
+            Sqlite::open(&self.0.path().join("data").join(DATABASE_FILE)).unwrap()
+        }
+
+        /// `rookeryd admin` with these words; PASSWORD is a file with that content.
+        fn run_with(&self, words: &str, password: &str) -> Result<String> {
+            let file = self.0.path().join("password");
+            fs::write(&file, password).unwrap();
+            let words = words.replace("PASSWORD", file.to_str().unwrap());
+            let Arguments { command } = Arguments::try_parse_from(format!("admin {words}").split(' '))?;
+            let mut out = Vec::new();
+            let now = "2026-11-02T12:00:00Z".parse().unwrap();
+            Desk { sqlite: self.sqlite(), actor: "carla".to_owned(), now, out: &mut out }.serve(command)?;
+            Ok(String::from_utf8(out).unwrap())
+        }
+
+        fn run(&self, words: &str) -> Result<String> {
+            self.run_with(words, "correct horse battery\n")
+        }
+
+        fn trail(&self) -> Vec<String> {
+            let line = |AuditEntry { entry, .. }| {
+                assert_eq!((&*entry.actor, &*entry.origin, &*entry.session), ("carla", "local", ""));
+                format!("{} {} {:?} {}", entry.act, entry.target, entry.outcome, entry.detail)
+            };
+            self.sqlite().audit(100).unwrap().into_iter().map(line).collect()
+        }
+
+        fn password_is(&self, name: &str, password: &str) -> bool {
+            let hash = self.sqlite().admin(name).unwrap().unwrap().password_hash;
+            assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+            Argon2::default().verify_password(password.as_bytes(), &PasswordHash::new(&hash).unwrap()).is_ok()
+        }
+    }
+
+    #[test]
+    fn admins_are_added_listed_and_removed() {
+        let house = House::new();
+        assert!(house.run("list").unwrap().contains("There are no admins"));
+        house.run("add Anna --email anna@example.org --password-file PASSWORD").unwrap();
+        let second = "add operations --email ops@a-longer.example.org --password-file PASSWORD";
+        assert!(house.run(second).unwrap().contains("Added the admin operations"));
+        assert!(house.password_is("anna", "correct horse battery"));
+        assert_eq!(
+            house.run("list").unwrap(),
+            "NAME        EMAIL                     CREATED\n\
+             Anna        anna@example.org          2026-11-02 12:00 UTC\n\
+             operations  ops@a-longer.example.org  2026-11-02 12:00 UTC\n"
+        );
+        house.run("remove anna").unwrap();
+        assert!(!house.run("list").unwrap().contains("anna"));
+        assert_eq!(
+            house.trail(),
+            [
+                "admin list  Allowed ",
+                "admin add Anna Allowed anna@example.org",
+                "admin add operations Allowed ops@a-longer.example.org",
+                "admin list  Allowed ",
+                "admin remove anna Allowed ",
+                "admin list  Allowed ",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_password_is_changed() {
+        let house = House::new();
+        house.run("add anna --email anna@example.org --password-file PASSWORD").unwrap();
+        house.run_with("passwd ANNA --password-file PASSWORD", "another, longer one\r\nnot this").unwrap();
+        assert!(house.password_is("anna", "another, longer one"));
+        assert!(!house.password_is("anna", "correct horse battery"));
+        assert_eq!(house.trail()[1], "admin passwd ANNA Allowed ");
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused_changes_nothing_and_is_in_the_trail() {
+        let house = House::new();
+        house.run("add anna --email anna@example.org --password-file PASSWORD").unwrap();
+        let again = "add ANNA --email other@example.org --password-file PASSWORD";
+        let told = house.run_with(again, "a different password").unwrap_err().to_string();
+        assert!(told.contains("There is an admin named ANNA already"), "{told}");
+        for words in ["remove bob", "passwd bob --password-file PASSWORD"] {
+            let told = house.run(words).unwrap_err().to_string();
+            assert!(told.contains("There is no admin named bob"), "{told}");
+        }
+        assert!(house.password_is("anna", "correct horse battery"));
+        assert_eq!(
+            house.trail()[1..],
+            [
+                "admin add ANNA Refused there is such an admin already",
+                "admin remove bob Refused there is no such admin",
+                "admin passwd bob Refused there is no such admin",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_short_or_missing_password_is_refused_clearly() {
+        let house = House::new();
+        let add = "add anna --email anna@example.org --password-file PASSWORD";
+        for (password, reason) in [
+            ("eleven char\nand a second line", "at least 12 characters"),
+            ("", "at least 12 characters"),
+            ("öööööö", "at least 12 characters"),
+            (&"x".repeat(5000), "at most 1024 bytes"),
+        ] {
+            let told = house.run_with(add, password).unwrap_err().to_string();
+            assert!(told.contains(reason), "{told}");
+            assert!(!told.contains("eleven"), "a password is never shown");
+        }
+        let told = house.run("add anna --email anna@example.org --password-file /nowhere/p").unwrap_err();
+        assert!(told.to_string().contains("/nowhere/p"), "{told}");
+        assert!(house.sqlite().admins().unwrap().is_empty());
+    }
+
+    #[test]
+    fn names_and_emails_are_checked() {
+        let house = House::new();
+        for words in [
+            "add two@words --email anna@example.org --password-file PASSWORD",
+            "add anna --email nobody --password-file PASSWORD",
+            "add anna --password-file PASSWORD",
+            "remove #anna",
+        ] {
+            let told = house.run(words).unwrap_err();
+            assert_eq!(told.downcast_ref::<clap::Error>().unwrap().exit_code(), 2, "{told}");
+        }
+    }
+
+    #[test]
+    fn an_act_that_cannot_be_put_into_the_trail_is_not_done() {
+        let house = House::new();
+        house.run("add anna --email anna@example.org --password-file PASSWORD").unwrap();
+        let file = house.0.path().join("data").join(DATABASE_FILE);
+        let connection = rusqlite::Connection::open(file).unwrap();
+        connection
+            .execute_batch(
+                "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no room'); END",
+            )
+            .unwrap();
+        let told = house.run("remove anna").unwrap_err().to_string();
+        assert!(told.contains("no room"), "{told}");
+        assert!(house.run("list").is_err());
+        assert!(house.password_is("anna", "correct horse battery"));
+    }
+
+    #[test]
+    fn a_data_folder_that_cannot_be_used_is_named() {
+        let house = House::new();
+        let mut config = Config::default();
+        config.data.directory = house.0.path().join("data");
+        fs::write(&config.data.directory, "in the way").unwrap();
+        let told = format!("{:#}", run(&config, AdminCommand::List).unwrap_err());
+        assert!(told.contains(config.data.directory.to_str().unwrap()), "{told}");
+    }
 }

@@ -138,7 +138,7 @@ impl Tags<'_> {
     }
 
     fn write(&self, capabilities: Capabilities, out: &mut String) {
-        let mut key = |out: &mut String, name: &str| {
+        let key = |out: &mut String, name: &str| {
             out.push(if out.is_empty() { '@' } else { ';' });
             out.push_str(name);
         };

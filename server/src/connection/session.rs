@@ -233,9 +233,10 @@ impl Session {
         let nick = Nick::parse(message.param(0)?).ok()?;
         match self.services.accounts.is_reserved(&nick).await {
             Ok(false) => None,
-            Ok(true) => {
-                Some(refuse("That is the name of an account, or looks like one; sign in if it is yours"))
-            }
+            Ok(true) => Some(self.refuse_nick(
+                &nick,
+                "That is the name of an account, or looks like one; sign in if it is yours",
+            )),
             Err(error) => {
                 tracing::error!(%error, "a nick could not be checked");
                 Some(self.refuse_nick(&nick, "The nick could not be checked just now; try again later"))
