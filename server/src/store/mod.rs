@@ -33,6 +33,8 @@ pub enum StoreError {
     TooNew { found: i64, known: i64 },
     #[error("the record holds something unreadable: {0}")]
     Corrupt(String),
+    #[error("the file {path} cannot be read or written: {source}", path = path.display())]
+    Window { path: PathBuf, source: io::Error },
     #[error("a thread for the store cannot be started: {0}")]
     Thread(io::Error),
     #[error("the store broke off in the middle of this; nothing of it was kept")]
