@@ -1,4 +1,4 @@
-//! What is durable: accounts, credentials, bans, history, admins and the audit trail. One trait, SQLite behind it.
+//! What is durable: accounts, credentials, bans, history, admins and the audit trail. One trait, `SQLite` behind it.
 
 mod database;
 mod sqlite;

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use csv::{ByteRecord, Position, ReaderBuilder, WriterBuilder};
+use csv::{ReaderBuilder, StringRecord, WriterBuilder};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -136,107 +136,64 @@ pub struct Added {
 
 /// The rows of `content` that are not among those of `written`.
 pub fn added(file: File, content: &[u8], written: &str) -> Vec<Added> {
-    if content == written.as_bytes() {
-        return Vec::new();
-    }
-    let own = records(written.as_bytes(), &|_| true);
-    let own_keys = keys(file, &own);
-    let own_rows: HashSet<&[u8]> = own.iter().map(|record| record.raw).collect();
     let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
-    records(content, &|raw| own_rows.contains(raw))
-        .into_iter()
-        .enumerate()
-        .filter(|(index, record)| !record.is_blank() && !(*index == 0 && record.is_header(file)))
-        .map(|(_, record)| (record.row(file), record))
-        .filter(|(row, record)| match row {
-            Ok(row) => !own_keys.contains(row.key()),
-            Err(_) => !own_rows.contains(record.raw),
-        })
-        .map(|(row, record)| Added { line: record.line, raw: record.raw.to_vec(), row })
+    let own_lines: HashSet<&[u8]> = lines(written.as_bytes()).map(|(_, raw)| raw).collect();
+    let own_keys = keys(file, written);
+    let mut found = Vec::new();
+    for (line, raw) in lines(content) {
+        if own_lines.contains(raw) {
+            continue;
+        }
+        let fields = fields(raw);
+        let is_blank = |fields: &Vec<String>| fields.iter().all(String::is_empty);
+        if fields.as_ref().is_ok_and(|fields| is_blank(fields) || line == 1 && is_header(file, fields)) {
+            continue;
+        }
+        let row = fields.and_then(|fields| Row::parse(file, &fields));
+        if row.as_ref().is_ok_and(|row| own_keys.contains(row.key())) {
+            continue;
+        }
+        found.push(Added { line, raw: raw.to_vec(), row });
+    }
+    found
+}
+
+/// Those of `rows` that are known by something else than the rows in `content`, which the server wrote.
+pub fn without_those_in<'a>(file: File, rows: &'a [Added], content: &str) -> impl Iterator<Item = &'a Added> {
+    let keys = keys(file, content);
+    rows.iter().filter(move |added| !added.row.as_ref().is_ok_and(|row| keys.contains(row.key())))
+}
+
+fn keys(file: File, content: &str) -> HashSet<String> {
+    lines(content.as_bytes())
+        .filter_map(|(_, raw)| Some(Row::parse(file, &fields(raw).ok()?).ok()?.key().to_owned()))
         .collect()
 }
 
-/// What `rows` are known by, for those who have to know which of them are in a `content` that the server wrote.
-pub fn without_those_in<'a>(file: File, rows: &'a [Added], content: &str) -> Vec<&'a Added> {
-    let keys = keys(file, &records(content.as_bytes(), &|_| true));
-    rows.iter().filter(|added| added.row.as_ref().map_or(true, |row| !keys.contains(row.key()))).collect()
+/// The lines and their numbers. A line is a row, whatever CSV allows: so a forgotten quotation mark costs its own line
+/// and not all that come after it.
+fn lines(content: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+    (1..).zip(content.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end))
 }
 
-fn keys(file: File, records: &[Record<'_>]) -> HashSet<String> {
-    records.iter().filter_map(|record| Some(record.row(file).ok()?.key().to_owned())).collect()
-}
-
-/// One row of a file as text.
-struct Record<'a> {
-    line: u64,
-    raw: &'a [u8],
-    fields: Result<Vec<String>, &'static str>,
-}
-
-impl Record<'_> {
-    fn row(&self, file: File) -> Result<Row, String> {
-        self.fields.as_ref().map_err(|&reason| reason.to_owned()).and_then(|fields| Row::parse(file, fields))
+fn fields(line: &[u8]) -> Result<Vec<String>, String> {
+    let text = std::str::from_utf8(line).map_err(|_| "it is not in UTF-8")?;
+    if text.matches('"').count() % 2 == 1 {
+        return Err("a quotation mark in it is never closed".to_owned());
     }
-
-    fn is_blank(&self) -> bool {
-        self.fields.as_ref().is_ok_and(|fields| fields.iter().all(String::is_empty))
+    if text.contains(|char: char| char.is_control() && char != '\t') {
+        return Err("it holds a control character".to_owned());
     }
-
-    /// Two columns are enough to know it by; none of them is a valid email.
-    fn is_header(&self, file: File) -> bool {
-        self.fields.as_ref().is_ok_and(|fields| {
-            fields.len() > 1
-                && fields
-                    .iter()
-                    .zip(file.header())
-                    .take(2)
-                    .all(|(field, name)| field.eq_ignore_ascii_case(name))
-        })
-    }
+    let mut reader = ReaderBuilder::new().has_headers(false).from_reader(line);
+    let mut record = StringRecord::new();
+    reader.read_record(&mut record).map_err(|error| error.to_string())?;
+    Ok(record.iter().map(|field| field.trim().to_owned()).collect())
 }
 
-/// Cuts `content` into rows. A row of several lines is one only if `is_whole` knows it; otherwise somebody forgot a
-/// quotation mark, which costs that line and not all that come after it.
-fn records<'a>(content: &'a [u8], is_whole: &dyn Fn(&[u8]) -> bool) -> Vec<Record<'a>> {
-    let mut found = Vec::new();
-    let mut rest = content;
-    let mut lines_before = 0;
-    'rest: loop {
-        let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(rest);
-        let mut record = ByteRecord::new();
-        // Reading from memory does not fail, and rows may be of any length.
-        while let Ok(true) = reader.read_byte_record(&mut record) {
-            let Some(start) = record.position() else { break };
-            let text = &rest[index(start)..index(reader.position())];
-            let blank = text.iter().take_while(|byte| b"\r\n".contains(byte)).count();
-            let line = lines_before + start.line() + line_ends(&text[..blank]);
-            let raw = text[blank..].trim_ascii_end();
-            if let Some(end) = raw.iter().position(|&byte| byte == b'\n')
-                && !is_whole(raw)
-            {
-                let fields = Err("a quotation mark in it is never closed");
-                found.push(Record { line, raw: raw[..end].trim_ascii_end(), fields });
-                rest = &rest[index(start) + blank + end + 1..];
-                lines_before = line;
-                continue 'rest;
-            }
-            let fields = record
-                .iter()
-                .map(|field| std::str::from_utf8(field).map(|text| text.trim().to_owned()))
-                .collect::<Result<_, _>>()
-                .map_err(|_| "it is not in UTF-8");
-            found.push(Record { line, raw, fields });
-        }
-        return found;
-    }
-}
-
-fn index(position: &Position) -> usize {
-    usize::try_from(position.byte()).expect("a position in memory is an index")
-}
-
-fn line_ends(text: &[u8]) -> u64 {
-    text.iter().map(|&byte| u64::from(byte == b'\n')).sum()
+/// Two columns are enough to know a header by: no row has them.
+fn is_header(file: File, fields: &[String]) -> bool {
+    fields.len() > 1
+        && fields.iter().zip(file.header()).take(2).all(|(field, name)| field.eq_ignore_ascii_case(name))
 }
 
 /// `users.csv` as the server writes it.

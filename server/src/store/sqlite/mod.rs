@@ -1,4 +1,4 @@
-//! The record in SQLite: one connection to the database file, and the transactions on it. Each family of tables has a
+//! The record in `SQLite`: one connection to the database file, and the transactions on it. Each family of tables has a
 //! file of its own.
 
 mod accounts;
@@ -13,6 +13,7 @@ mod windows;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Display;
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -115,7 +116,7 @@ impl Drop for OpenTransaction<'_> {
     }
 }
 
-/// The file is its owner's alone, and so are those that SQLite puts beside it: they take after it.
+/// The file is its owner's alone, and so are those that `SQLite` puts beside it: they take after it.
 fn make_file(file: &Path) -> Result<()> {
     if let Some(folder) = file.parent() {
         DirBuilder::new()
@@ -140,11 +141,11 @@ fn connect(file: &Path, access: OpenFlags) -> Result<Connection> {
     Ok(connection)
 }
 
-fn unopened(file: &Path, reason: impl ToString) -> StoreError {
+fn unopened(file: &Path, reason: impl Display) -> StoreError {
     StoreError::File { path: file.to_owned(), reason: reason.to_string() }
 }
 
-/// Turns to write-ahead logging, which lets readers read while the writer writes. SQLite does not wait when two
+/// Turns to write-ahead logging, which lets readers read while the writer writes. `SQLite` does not wait when two
 /// processes do so at the same time, so this waits for it.
 fn write_ahead(connection: &Connection) -> Result<()> {
     let deadline = Instant::now() + BUSY_TIMEOUT;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Barrier;
 use std::thread;
 
 use rookery_protocol::{AccountName, ChannelName, Email, Nick};
@@ -372,6 +373,27 @@ fn two_processes_that_write_at_once_make_one_chain_and_lose_nothing() {
     let orphans =
         "history WHERE place NOT IN (SELECT id FROM places) OR author NOT IN (SELECT id FROM authors)";
     assert_eq!(count(&sqlite, orphans), 0);
+}
+
+#[test]
+fn many_that_open_a_new_file_at_once_wait_for_one_another() {
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(DATABASE_FILE);
+        fs::write(&file, "").unwrap();
+        let barrier = Barrier::new(4);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    let mut sqlite = Sqlite::open(&file).unwrap();
+                    for _ in 0..20 {
+                        sqlite.transaction(false, |store| store.append_audit(&act("root", ""))).unwrap();
+                    }
+                });
+            }
+        });
+    }
 }
 
 #[test]
