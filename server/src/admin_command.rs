@@ -105,7 +105,7 @@ impl Desk<'_> {
         if admins.is_empty() {
             writeln!(self.out, "There are no admins. `rookeryd admin add NAME --email E` adds one.")?;
         } else {
-            self.out.write_all(table(&admins).as_bytes())?;
+            writeln!(self.out, "{}", table(&admins))?;
         }
         Ok(())
     }
@@ -230,9 +230,9 @@ fn table(admins: &[Admin]) -> String {
     }));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let (name_width, email_width) = (width(0), width(1));
-    rows.iter()
-        .map(|[name, email, created]| format!("{name:name_width$}  {email:email_width$}  {created}\n"))
-        .collect()
+    let line =
+        |[name, email, created]: &[String; 3]| format!("{name:name_width$}  {email:email_width$}  {created}");
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
