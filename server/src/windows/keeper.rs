@@ -23,6 +23,8 @@ const ATTEMPTS: u32 = 5;
 pub struct Keeper {
     pub config: LiveConfig,
     pub database: Database,
+    /// Stays what it was at the start, as that of the database does.
+    pub folder: PathBuf,
 }
 
 /// A file that shows the record.
@@ -176,7 +178,7 @@ impl Keeper {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.config.get().data.directory.join(name)
+        self.folder.join(name)
     }
 
     async fn blocking<T: Send + 'static>(

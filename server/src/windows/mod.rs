@@ -47,7 +47,9 @@ impl Windows {
     pub fn new(config: LiveConfig, database: Database) -> Self {
         let (requests, incoming) = mpsc::channel(WAITING);
         let users_changed = Arc::new(Notify::new());
-        tokio::spawn(run(Keeper { config, database }, incoming, Arc::clone(&users_changed)));
+        let folder = config.get().data.directory.clone();
+        let keeper = Keeper { config, database, folder };
+        tokio::spawn(run(keeper, incoming, Arc::clone(&users_changed)));
         Self { requests, users_changed }
     }
 
