@@ -58,10 +58,13 @@ pub struct Chat<W> {
     undelivered: usize,
 }
 
-/// How we leave.
+/// Why we leave.
 #[derive(Clone, Debug)]
-struct Leave {
-    reason: Option<String>,
+enum Leave {
+    /// The person said so, perhaps with a last word.
+    Asked(Option<String>),
+    /// All of the input is sent.
+    InputEnded,
 }
 
 /// What the keyboard is for, at one time of a session.
@@ -247,7 +250,11 @@ impl<W: Write> Chat<W> {
                 && self.receipts.is_empty()
                 && let Some(leave) = &self.leaving
             {
-                session.quit(leave.reason.as_deref());
+                let reason = match leave {
+                    Leave::Asked(reason) => reason.as_deref(),
+                    Leave::InputEnded => None,
+                };
+                session.quit(reason);
                 phase = Phase::Goodbye;
             }
             let listening = match phase {
@@ -262,6 +269,11 @@ impl<W: Write> Chat<W> {
                     Event::AskCode { email } => {
                         person::prompt(&format!("A code was mailed to {email}. Code:"));
                         phase = Phase::Asking;
+                    }
+                    Event::Tell(words) if phase == Phase::Asking => {
+                        // The cursor stands behind the question.
+                        person::tell(&format!("\n{words}"));
+                        person::prompt("Code:");
                     }
                     Event::Tell(words) => person::tell(&words),
                     Event::Keep(account) => {
@@ -295,7 +307,7 @@ impl<W: Write> Chat<W> {
                         self.undelivered += 1;
                         self.info("that line is not UTF-8: it was not sent")?;
                     }
-                    (_, Input::End) => self.leaving = Some(Leave { reason: None }),
+                    (_, Input::End) => self.leaving = Some(Leave::InputEnded),
                 },
                 () = self.interrupt.wait() => {
                     if phase == Phase::Goodbye {
@@ -374,7 +386,7 @@ impl<W: Write> Chat<W> {
                 None => self.hint(nowhere)?,
             },
             Typed::Away(text) => self.command(session, "AWAY", [text.as_deref()]),
-            Typed::Quit(reason) => self.leaving = Some(Leave { reason }),
+            Typed::Quit(reason) => self.leaving = Some(Leave::Asked(reason)),
             Typed::Help => {
                 for line in commands::HELP {
                     self.info(line)?;
@@ -423,9 +435,9 @@ impl<W: Write> Chat<W> {
 
     /// A script learns whether all that it piped in has arrived; a person has seen it.
     fn account_for_losses(&self) -> Ending {
-        match self.undelivered {
-            1.. if !self.keyboard.is_terminal() => {
-                Ending::Failed(format!("{} of the lines did not arrive", self.undelivered))
+        match (&self.leaving, self.undelivered) {
+            (Some(Leave::InputEnded), 1..) if !self.keyboard.is_terminal() => {
+                Ending::Failed(format!("lines that did not arrive: {}", self.undelivered))
             }
             _ => Ending::Finished,
         }

@@ -1,6 +1,7 @@
 //! Bytes to messages and back. Answers `PING`, and asks for a sign of life itself when the server is silent.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use rookery_protocol::framing::MAX_TAGS;
@@ -31,7 +32,7 @@ pub enum Lost {
     Closed,
     /// The network failed.
     #[error("the connection broke: {0}")]
-    Broken(#[from] std::io::Error),
+    Broken(std::io::Error),
     /// No sign of life.
     #[error("the server has not answered for {0} seconds")]
     Silent(u64),
@@ -101,11 +102,13 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let has_work = !self.mute && (self.unflushed || !self.unsent.is_empty());
         tokio::select! {
             read = self.reader.read(&mut self.buffer) => {
-                let read = read?;
-                if read == 0 {
-                    return Err(Lost::Closed);
+                match read {
+                    Ok(0) => return Err(Lost::Closed),
+                    Ok(read) => self.take(read),
+                    // Closed without the goodbye of TLS, as by a process that dies.
+                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Err(Lost::Closed),
+                    Err(error) => return Err(Lost::Broken(error)),
                 }
-                self.take(read);
             }
             written = write(&mut self.writer, &self.unsent), if has_work => match written {
                 Ok(0) => self.unflushed = false,
@@ -147,7 +150,7 @@ async fn write<W: AsyncWrite + Unpin>(writer: &mut W, bytes: &[u8]) -> std::io::
         return Ok(0);
     }
     match writer.write(bytes).await? {
-        0 => Err(std::io::ErrorKind::WriteZero.into()),
+        0 => Err(ErrorKind::WriteZero.into()),
         written => Ok(written),
     }
 }

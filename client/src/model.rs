@@ -320,7 +320,8 @@ impl Model {
             | numeric::RPL_HELPSTART
             | numeric::RPL_HELPTXT => Some(What::Info(last())),
             numeric::RPL_INVITING => Some(What::Info(format!("{} is invited to {}", param(1), param(2)))),
-            numeric::ERR_NOMOTD => None,
+            // The end of the session will tell of a ban, once.
+            numeric::ERR_NOMOTD | numeric::ERR_YOUREBANNEDCREEP => None,
             _ => {
                 if message.command == numeric::ERR_NOSUCHNICK
                     && let Ok(nick) = Nick::parse(&param(1))

@@ -96,9 +96,11 @@ pub fn tell(words: &str) {
     }
 }
 
-/// Asks something on standard error; the answer is the next line of standard input.
+/// Asks something on standard error; the answer is the next line of standard input. A person ends the line by
+/// answering it.
 pub fn prompt(question: &str) {
-    write_to_stderr(&format!("{} ", text::plain(question)));
+    let end = if std::io::stdin().is_terminal() { ' ' } else { '\n' };
+    write_to_stderr(&format!("{}{end}", text::plain(question)));
 }
 
 fn write_to_stderr(text: &str) {

@@ -303,7 +303,9 @@ impl SignIn {
             ("VERIFY", "INVALID_CODE", Stage::Verify) => self.wrong_code(words(message)),
             ("REGISTER", _, Stage::Register) | ("VERIFY", _, Stage::Verify) => self.fail(words(message)),
             // The numeric that follows says what it means for the exchange.
-            ("AUTHENTICATE", ..) | ("*", "ACCOUNT_REQUIRED", _) => vec![Step::Tell(words(message))],
+            ("AUTHENTICATE", ..) => vec![Step::Tell(words(message))],
+            // That is why we are here.
+            ("*", "ACCOUNT_REQUIRED", _) => Vec::new(),
             _ => return None,
         })
     }

@@ -1,0 +1,337 @@
+//! A server of one certificate that says what a test tells it to, and `rook` as a person or a script runs it. Every
+//! wait has a deadline.
+
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use rookery_protocol::Message;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+/// Longer than anything takes that goes well.
+const DEADLINE: Duration = Duration::from_secs(20);
+/// Long enough for something that should not come.
+const A_WHILE: Duration = Duration::from_millis(300);
+
+pub struct Server {
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    fingerprint: String,
+    folder: TempDir,
+}
+
+pub struct Session {
+    stream: BufReader<StreamOwned<ServerConnection, TcpStream>>,
+}
+
+impl Server {
+    pub fn start() -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let fingerprint: Vec<String> =
+            Sha256::digest(made.cert.der()).iter().map(|byte| format!("{byte:02X}")).collect();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), made.cert.pem()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self { listener, tls: Arc::new(tls), fingerprint: fingerprint.join(":"), folder }
+    }
+
+    pub fn address(&self) -> String {
+        format!("localhost:{}", self.listener.local_addr().unwrap().port())
+    }
+
+    pub fn fingerprint(&self) -> String {
+        self.fingerprint.clone()
+    }
+
+    /// The certificate as a PEM file.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// A state folder in which alice is signed in to this server, and its certificate pinned.
+    pub fn known_home(&self) -> PathBuf {
+        self.home_with_pin(Some(&self.fingerprint))
+    }
+
+    /// The same with that pin, or none. The folder lives as long as the server.
+    pub fn home_with_pin(&self, fingerprint: Option<&str>) -> PathBuf {
+        let home = self.folder.path().to_owned();
+        let folder = home.join("rookery/rook");
+        std::fs::create_dir_all(&folder).unwrap();
+        let pin = fingerprint.map_or(String::new(), |pin| format!("fingerprint = \"{pin}\"\n"));
+        let account = format!(
+            "[account]\nname = \"alice\"\nemail = \"alice@example.org\"\ncredential = \"rkd1_{}\"\n",
+            "ab".repeat(32)
+        );
+        std::fs::write(folder.join(self.address().replace(':', "%3A") + ".toml"), pin + &account).unwrap();
+        home
+    }
+
+    /// The next connection, its TLS handshake done.
+    pub fn accept(&self) -> Session {
+        let mut session = Session { stream: BufReader::new(self.connection()) };
+        let stream = session.stream.get_mut();
+        stream.conn.complete_io(&mut stream.sock).expect("a TLS handshake");
+        session
+    }
+
+    /// Waits for a connection whose client ends the TLS handshake, and says whether it did so without a word.
+    pub fn refused_handshake(&self) -> bool {
+        let mut stream = self.connection();
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).is_err() && heard.is_empty()
+    }
+
+    /// Whether someone has connected meanwhile.
+    pub fn has_visitor(&self) -> bool {
+        self.listener.accept().is_ok()
+    }
+
+    fn connection(&self) -> StreamOwned<ServerConnection, TcpStream> {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            match self.listener.accept() {
+                Ok((socket, _)) => {
+                    socket.set_nonblocking(false).unwrap();
+                    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+                    return StreamOwned::new(ServerConnection::new(Arc::clone(&self.tls)).unwrap(), socket);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    assert!(Instant::now() < until, "nobody connects");
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
+
+impl Session {
+    pub fn sends(&mut self, line: &str) {
+        self.stream.get_mut().write_all(format!("{line}\r\n").as_bytes()).unwrap();
+    }
+
+    /// Whether or not someone still listens.
+    pub fn sends_if_it_can(&mut self, lines: &str) {
+        let _ = self.stream.get_mut().write_all(lines.as_bytes());
+    }
+
+    /// The next line that begins with `start`; others are passed over.
+    pub fn expect(&mut self, start: &str) -> String {
+        loop {
+            let line = self.line();
+            if line.starts_with(start) {
+                return line;
+            }
+        }
+    }
+
+    /// The label of the next message of chat, which must be `command`: its words with single spaces between.
+    pub fn expect_labelled(&mut self, command: &str) -> String {
+        loop {
+            let message = Message::parse(&self.line()).unwrap();
+            if let Some(label) = message.tags.get("label") {
+                assert_eq!(format!("{} {}", message.command, message.params.join(" ")), command);
+                return label.to_owned();
+            }
+        }
+    }
+
+    /// Whether another line comes within a while.
+    pub fn says_more(&mut self) -> bool {
+        self.stream.get_ref().sock.set_read_timeout(Some(A_WHILE)).unwrap();
+        let more = self.stream.fill_buf().is_ok_and(|bytes| !bytes.is_empty());
+        self.stream.get_ref().sock.set_read_timeout(Some(DEADLINE)).unwrap();
+        more
+    }
+
+    pub fn negotiate(&mut self) {
+        self.expect("CAP LS 302");
+        self.sends(
+            ":s CAP * LS :message-tags batch echo-message labeled-response server-time standard-replies \
+             sasl=PLAIN,X-EMAIL-CODE draft/account-registration=before-connect",
+        );
+        let asked = self.expect("CAP REQ :");
+        self.sends(&format!(":s CAP * ACK :{}", &asked["CAP REQ :".len()..]));
+    }
+
+    /// Up to the moment before the admission.
+    pub fn authenticate(&mut self) {
+        self.negotiate();
+        self.expect("AUTHENTICATE PLAIN");
+        self.sends("AUTHENTICATE +");
+        self.expect("AUTHENTICATE ");
+        self.sends(":s 903 alice :Signed in");
+        self.expect("CAP END");
+    }
+
+    /// The whole sign-in, into the lobby.
+    pub fn sign_in(&mut self) {
+        self.sign_in_with(":s 353 alice = #lobby :alice");
+    }
+
+    pub fn sign_in_with(&mut self, names: &str) {
+        self.authenticate();
+        self.sends(":s 001 alice :Welcome back, alice.");
+        self.sends(":s 422 alice :No MOTD");
+        self.sends(":alice!a@h JOIN #lobby");
+        self.sends(names);
+        self.sends(":s 366 alice #lobby :End");
+        self.settles();
+    }
+
+    pub fn admits(&mut self) {
+        self.sends(":s 001 alice :Welcome, alice. You are new here.");
+        self.sends(":alice!a@h JOIN #lobby");
+        self.settles();
+    }
+
+    fn settles(&mut self) {
+        let ping = self.expect("PING ");
+        self.sends(&format!(":s PONG s {}", &ping["PING ".len()..]));
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        let read = self.stream.read_line(&mut line).expect("a line within the deadline");
+        assert_ne!(read, 0, "the connection was closed");
+        line.trim_end().to_owned()
+    }
+}
+
+/// A running `rook`.
+pub struct Rook {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Receiver<String>,
+    printed: String,
+}
+
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Rook {
+    pub fn start(home: &impl AsRef<Path>, arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rook"))
+            .args(arguments)
+            .env("XDG_STATE_HOME", home.as_ref())
+            .env("TZ", "UTC")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take();
+        let stdout = child.stdout.take().unwrap();
+        let (sender, output) = channel();
+        // Ends, and closes the pipe, when the test no longer listens or `rook` has ended.
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, input, output, printed: String::new() }
+    }
+
+    pub fn types(&mut self, line: &str) {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    pub fn closes_input(&mut self) {
+        self.input = None;
+    }
+
+    pub fn closes_output(&mut self) {
+        self.output = channel().1;
+    }
+
+    pub fn interrupt(&self) {
+        let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits until a line is printed that holds `text`.
+    pub fn prints(&mut self, text: &str) {
+        loop {
+            let line = self.output.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+                panic!("{text:?} is not printed, only:\n{}", self.printed);
+            });
+            self.printed += &(line.clone() + "\n");
+            if line.contains(text) {
+                return;
+            }
+        }
+    }
+
+    /// Types the last lines, closes the input, and waits for the end.
+    pub fn types_and_ends(mut self, lines: &[&str]) -> Ended {
+        for line in lines {
+            self.types(line);
+        }
+        self.closes_input();
+        self.ends()
+    }
+
+    /// Closes the input, sees the goodbye off, and waits for the end.
+    pub fn leaves(mut self, session: &mut Session) -> Ended {
+        self.closes_input();
+        session.expect("QUIT");
+        session.sends("ERROR :Quit");
+        self.ends()
+    }
+
+    /// Does `something` again and again until it has ended by itself.
+    pub fn ends_while(&mut self, mut something: impl FnMut()) -> ExitStatus {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < until, "rook does not end; it printed:\n{}", self.printed);
+            something();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until it has ended by itself, its input still open if it was.
+    pub fn ends(mut self) -> Ended {
+        let status = self.ends_while(|| {});
+        let mut stderr = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        while let Ok(line) = self.output.recv_timeout(DEADLINE) {
+            self.printed += &(line + "\n");
+        }
+        let stdout = std::mem::take(&mut self.printed);
+        Ended { code: status.code().expect("no signal ended it"), stdout, stderr }
+    }
+}
+
+/// A test that fails leaves nothing running.
+impl Drop for Rook {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
