@@ -72,12 +72,11 @@ impl Turn<'_> {
         let Ok(here) = self.make_way(&nick, true, Some(caller.user)) else {
             return self.answer(ticket, Answer::NickInUse);
         };
-        let caller = match here {
-            Some(user) => self.move_session(caller, user),
-            None => {
-                self.become_known(caller, identity, nick);
-                caller
-            }
+        let caller = if let Some(user) = here {
+            self.move_session(caller, user)
+        } else {
+            self.become_known(caller, identity, nick);
+            caller
         };
         self.welcome(caller, Some(new));
         self.join_lobby(caller);
@@ -117,7 +116,7 @@ impl Turn<'_> {
     pub fn quit_user(&mut self, user: UserId, reason: &str) -> User {
         let mut peers = self.state.peers(user);
         peers.retain(|peer| *peer != user);
-        let line = self.from_user(user, "QUIT").text(truncate(reason, lengths::QUIT));
+        let line = self.user_line(user, "QUIT").text(truncate(reason, lengths::QUIT));
         self.show_users(user, &peers, &line, |_| true);
         let user = self.state.remove_user(user, self.stamp.at);
         monitor::announce_offline(self, &user.nick);
@@ -189,7 +188,7 @@ impl Turn<'_> {
         if self.state.user(caller.user).nick.as_str() != nick.as_str() {
             self.rename(caller.user, nick);
         }
-        let line = self.from_user(caller.user, "ACCOUNT").word(identity.name.as_str());
+        let line = self.user_line(caller.user, "ACCOUNT").word(identity.name.as_str());
         let peers = self.state.peers(caller.user);
         self.show_users(caller.user, &peers, &line, |session| {
             session.capabilities.has(Capability::AccountNotify)
@@ -202,10 +201,10 @@ impl Turn<'_> {
     fn move_session(&mut self, caller: Caller, user: UserId) -> Caller {
         let name = self.state.user(user).nick.clone();
         for channel in self.state.user(caller.user).channels().to_vec() {
-            let line = self.from_user(caller.user, "PART").word(channel.as_str());
+            let line = self.user_line(caller.user, "PART").word(channel.as_str());
             self.send(caller, &line);
         }
-        let line = self.from_user(caller.user, "NICK").word(name.as_str());
+        let line = self.user_line(caller.user, "NICK").word(name.as_str());
         self.send(caller, &line);
         let Some(mut session) = self.state.detach(caller.session) else { return caller };
         let monitors = std::mem::take(&mut session.monitors);
@@ -219,7 +218,7 @@ impl Turn<'_> {
 
     /// Gives the user another nick before all eyes.
     pub fn rename(&mut self, user: UserId, nick: Nick) {
-        let line = self.from_user(user, "NICK").word(nick.as_str());
+        let line = self.user_line(user, "NICK").word(nick.as_str());
         let peers = self.state.peers(user);
         self.show_users(user, &peers, &line, |_| true);
         let old = self.state.user(user).nick.clone();

@@ -1,4 +1,4 @@
-//! Capability negotiation (IRCv3 `CAP`, version 302), the same before and after admission.
+//! Capability negotiation (`CAP`, version 302), the same before and after admission.
 
 use rookery_protocol::numeric::{ERR_INVALIDCAPCMD, ERR_NEEDMOREPARAMS};
 use rookery_protocol::{Capabilities, Capability, Message};

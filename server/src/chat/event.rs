@@ -46,7 +46,8 @@ pub struct Candidate {
 pub enum Event {
     /// Answered with [`Answer::Admitted`], [`Answer::NickInUse`] or [`Answer::Banned`]. The welcome comes before the answer.
     Admit { ticket: Ticket, session: SessionId, candidate: Box<Candidate> },
-    /// An admitted guest has proved an identity. Answered with [`Answer::Admitted`] or [`Answer::Banned`].
+    /// An admitted guest has proved an identity. Answered with [`Answer::Admitted`], [`Answer::Banned`] or, should
+    /// someone be here whose account's name looks the same, [`Answer::NickInUse`].
     SignIn { ticket: Ticket, session: SessionId, identity: Identity },
     /// An admitted session sent a message.
     Command { session: SessionId, message: Message },

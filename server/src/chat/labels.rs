@@ -1,4 +1,4 @@
-//! Labeled responses (IRCv3): the label goes on the one answer, on a batch around several, or on an `ACK` in place of
+//! Labeled responses: the label goes on the one answer, on a batch around several, or on an `ACK` in place of
 //! none.
 
 use bytes::Bytes;
@@ -41,14 +41,13 @@ impl Labelling<'_> {
             }
         }
         let mut answers = self.answers(&mut outputs, &copies);
-        let when_stored = answers.iter().filter(|answer| answer.line.is_some()).count();
-        // If its messages cannot be stored, each answer is one line: the refusal, or what it would be anyway.
-        if when_stored <= 1 && answers.len() <= 1 {
+        if answers.len() <= 1 {
             let tag = format!("label={}", self.label);
+            let silent = answers.iter().all(|answer| answer.line.is_none());
             for answer in &mut answers {
                 answer.mark(&tag);
             }
-            if when_stored == 0 {
+            if silent {
                 let line = mark(format!(":{} ACK\r\n", self.server).as_bytes(), &tag);
                 self.acknowledge(&mut outputs, line);
             }
@@ -119,7 +118,7 @@ impl Labelling<'_> {
     }
 }
 
-/// One line the caller gets when all goes well, one when its message cannot be stored; or either.
+/// The line that the caller gets when all goes well, and the one it gets when its message cannot be stored.
 struct Answer<'o> {
     line: Option<&'o mut Bytes>,
     refusal: Option<&'o mut Bytes>,
@@ -138,15 +137,12 @@ fn mark(line: &[u8], tag: &str) -> Bytes {
     let mut marked = Vec::with_capacity(line.len() + tag.len() + 2);
     marked.push(b'@');
     marked.extend_from_slice(tag.as_bytes());
-    match line {
-        [b'@', rest @ ..] => {
-            marked.push(b';');
-            marked.extend_from_slice(rest);
-        }
-        _ => {
-            marked.push(b' ');
-            marked.extend_from_slice(line);
-        }
+    if let [b'@', rest @ ..] = line {
+        marked.push(b';');
+        marked.extend_from_slice(rest);
+    } else {
+        marked.push(b' ');
+        marked.extend_from_slice(line);
     }
     marked.into()
 }

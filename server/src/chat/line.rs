@@ -180,13 +180,12 @@ pub fn address<'s>(
     let mut groups: Vec<(Capabilities, Vec<SessionId>)> = Vec::new();
     for session in receivers {
         let capabilities = session.capabilities.and(relevant);
-        match groups.iter_mut().find(|(group, _)| *group == capabilities) {
-            Some((_, to)) => to.push(session.id),
-            None => {
-                let mut to = Vec::with_capacity(expected);
-                to.push(session.id);
-                groups.push((capabilities, to));
-            }
+        if let Some((_, to)) = groups.iter_mut().find(|(group, _)| *group == capabilities) {
+            to.push(session.id);
+        } else {
+            let mut to = Vec::with_capacity(expected);
+            to.push(session.id);
+            groups.push((capabilities, to));
         }
     }
     groups

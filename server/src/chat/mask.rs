@@ -15,10 +15,7 @@ impl Mask {
             None if given.contains('@') => ("*", Some(given)),
             None => (given, None),
         };
-        let (user, host) = match rest.map(|rest| rest.split_once('@').unwrap_or((rest, "*"))) {
-            Some(parts) => parts,
-            None => ("*", "*"),
-        };
+        let (user, host) = rest.map_or(("*", "*"), |rest| rest.split_once('@').unwrap_or((rest, "*")));
         let part = |part: &str| if part.is_empty() { "*".to_owned() } else { part.to_owned() };
         let text = format!("{}!{}@{}", part(nick), part(user), part(host));
         Self { folded: text.to_lowercase().into(), text: text.into() }

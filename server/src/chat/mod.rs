@@ -76,6 +76,10 @@ impl Turn<'_> {
         let Some(label) = label.filter(|_| labels) else { return commands::run(self, caller, message) };
         let start = self.out.len();
         commands::run(self, caller, message);
+        if self.state.user_of(session).is_none() {
+            // It has quit: nothing is said to it any more.
+            return;
+        }
         let mut escaped = String::new();
         // Writing to a String cannot fail.
         let _ = rookery_protocol::message::write_escaped(&mut escaped, label);
@@ -94,7 +98,7 @@ impl Turn<'_> {
         let Some(caller) = self.caller(session) else { return };
         match fault {
             LineFault::TooLong => {
-                self.reply(caller, ERR_INPUTTOOLONG, &[], "Input line was too long, and was left out")
+                self.reply(caller, ERR_INPUTTOOLONG, &[], "Input line was too long, and was left out");
             }
             // The utf8-only specification gives this code to clients of any capability.
             LineFault::NotUtf8 => self.fail(

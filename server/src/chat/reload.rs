@@ -7,7 +7,7 @@ use super::event::{SessionId, Settings};
 use super::turn::Turn;
 
 impl Turn<'_> {
-    /// Tells of capabilities that are new or withdrawn (IRCv3 `cap-notify`).
+    /// Tells of capabilities that are new or withdrawn (`cap-notify`).
     pub fn reload(&mut self, old: &Settings) {
         let (before, after) = (old.capabilities, self.settings.capabilities);
         if before == after {
@@ -20,7 +20,7 @@ impl Turn<'_> {
         };
         let (withdrawn, new) = (missing(before, after, false), missing(after, before, true));
         let mut sessions: Vec<SessionId> =
-            self.state.users().flat_map(|user| user.sessions()).map(|session| session.id).collect();
+            self.state.users().flat_map(super::state::User::sessions).map(|session| session.id).collect();
         sessions.sort_unstable();
         for session in sessions {
             if let Some(session) = self.state.session_mut(session) {
@@ -31,7 +31,7 @@ impl Turn<'_> {
                 let nick = self.state.user(caller.user).nick.clone();
                 for (subcommand, list) in [("DEL", &withdrawn), ("NEW", &new)] {
                     if !list.is_empty() {
-                        let line = self.from_server("CAP").word(nick.as_str()).word(subcommand).text(list);
+                        let line = self.server_line("CAP").word(nick.as_str()).word(subcommand).text(list);
                         self.send(caller, &line);
                     }
                 }

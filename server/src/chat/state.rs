@@ -32,7 +32,7 @@ pub struct User {
     /// `nick!user@host`, as it begins every line that comes from the user.
     pub source: Arc<str>,
     pub away: Option<Box<str>>,
-    pub invisible: bool,
+    invisible: bool,
     pub since: Timestamp,
     pub active_at: Timestamp,
     /// In the order they were joined.
@@ -59,6 +59,11 @@ impl User {
 
     pub fn sessions(&self) -> &[Session] {
         &self.sessions
+    }
+
+    /// Whether only those who share a channel with it find it (mode `i`).
+    pub fn is_invisible(&self) -> bool {
+        self.invisible
     }
 
     /// The account's name, for the tag.
@@ -117,6 +122,8 @@ pub struct State {
     pub leaving: BTreeMap<SessionId, Leaving>,
     pub due: BTreeMap<Ticket, Due>,
     pub started_at: Timestamp,
+    /// How many users are invisible: asked at every admission, and too many to count then.
+    invisible: usize,
     /// The most users there were at once.
     pub most_users: usize,
     run: String,
@@ -141,6 +148,7 @@ impl State {
             leaving: BTreeMap::new(),
             due: BTreeMap::new(),
             started_at: now,
+            invisible: 0,
             most_users: 0,
             run,
             last_user: 0,
@@ -206,6 +214,10 @@ impl State {
 
     pub fn user_count(&self) -> usize {
         self.users.len()
+    }
+
+    pub fn invisible_count(&self) -> usize {
+        self.invisible
     }
 
     pub fn session_count(&self) -> usize {
@@ -310,6 +322,7 @@ impl State {
         }
         let user = self.users.remove(&id).expect("whoever names a user has found it here in the same turn");
         self.forget_nick(&user.nick);
+        self.invisible -= usize::from(user.invisible);
         for session in &user.sessions {
             self.sessions.remove(&session.id);
             for nick in &session.monitors {
@@ -342,6 +355,11 @@ impl State {
         user.identity = Some(identity);
         user.source = source(&user.nick, &user.username, &host);
         user.host = host;
+    }
+
+    pub fn set_invisible(&mut self, id: UserId, invisible: bool) {
+        let before = std::mem::replace(&mut self.user_mut(id).invisible, invisible);
+        self.invisible = self.invisible - usize::from(before) + usize::from(invisible);
     }
 
     /// A nick that nobody stands in the way of.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rookery_protocol::{Capabilities, Capability, ChannelName};
 
 use super::event::{Answer, Delivery, Output, SessionId, Settings, Ticket};
-use super::line::{Line, Tags, address};
+use super::line::{Line, MAX_BODY, Tags, address};
 use super::state::{Session, State, User, UserId};
 
 /// The time of an event, and its text for the `time` tag.
@@ -81,13 +81,13 @@ impl<'a> Turn<'a> {
     }
 
     /// A line of the server.
-    pub fn from_server(&self, command: &str) -> Line {
+    pub fn server_line(&self, command: &str) -> Line {
         Line::new(&self.settings.server_name, command)
     }
 
     /// A numeric reply without its parameters after the nick.
     pub fn numeric(&self, caller: Caller, code: &str) -> Line {
-        self.from_server(code).word(self.state.user(caller.user).nick.as_str())
+        self.server_line(code).word(self.state.user(caller.user).nick.as_str())
     }
 
     /// A numeric reply: words, then a text.
@@ -102,6 +102,20 @@ impl<'a> Turn<'a> {
         self.send(caller, &line);
     }
 
+    /// A numeric without its last parameter, which is a list, and the bytes the list may take in one line.
+    pub fn list_head(&self, caller: Caller, code: &str, words: &[&str]) -> (Line, usize) {
+        let head = words.iter().fold(self.numeric(caller, code), |line, word| line.word(word));
+        let room = MAX_BODY.saturating_sub(head.len() + 2);
+        (head, room)
+    }
+
+    /// Sends a list over as many lines as it takes.
+    pub fn send_lists(&mut self, caller: Caller, head: &Line, lists: &[String]) {
+        for list in lists {
+            self.send(caller, &head.clone().text(list));
+        }
+    }
+
     /// A numeric whose last parameter is a list, over as many lines as it takes.
     pub fn reply_list(
         &mut self,
@@ -111,27 +125,14 @@ impl<'a> Turn<'a> {
         items: &[String],
         between: char,
     ) {
-        let head = words.iter().fold(self.numeric(caller, code), |line, word| line.word(word));
-        let room = super::line::MAX_BODY.saturating_sub(head.len() + 2);
-        let mut list = String::new();
-        for item in items {
-            if !list.is_empty() && list.len() + 1 + item.len() > room {
-                self.send(caller, &head.clone().text(&list));
-                list.clear();
-            }
-            if !list.is_empty() {
-                list.push(between);
-            }
-            list.push_str(item);
-        }
-        if !list.is_empty() {
-            self.send(caller, &head.text(&list));
-        }
+        let (head, room) = self.list_head(caller, code, words);
+        let lists = fill(items.iter().map(|item| ["", item.as_str()]), between, room);
+        self.send_lists(caller, &head, &lists);
     }
 
     /// A standard reply that a command failed.
     pub fn fail(&mut self, caller: Caller, command: &str, code: &str, context: &[&str], text: &str) {
-        let line = self.from_server("FAIL").word(command).word(code);
+        let line = self.server_line("FAIL").word(command).word(code);
         let line = context.iter().fold(line, |line, word| line.word(word)).text(text);
         self.send(caller, &line);
     }
@@ -139,7 +140,7 @@ impl<'a> Turn<'a> {
     /// A notice of the server.
     pub fn notice(&mut self, caller: Caller, text: &str) {
         let nick = self.state.user(caller.user).nick.as_str();
-        let line = self.from_server("NOTICE").word(nick).text(text);
+        let line = self.server_line("NOTICE").word(nick).text(text);
         self.send(caller, &line);
     }
 
@@ -158,7 +159,7 @@ impl<'a> Turn<'a> {
     }
 
     /// A line that comes from the user.
-    pub fn from_user(&self, user: UserId, command: &str) -> Line {
+    pub fn user_line(&self, user: UserId, command: &str) -> Line {
         Line::new(&self.state.user(user).source, command)
     }
 
@@ -185,4 +186,24 @@ impl<'a> Turn<'a> {
         let deliveries = address(hearers, to.len(), &tags, line);
         self.out.extend(deliveries.into_iter().map(Output::Deliver));
     }
+}
+
+/// The items, each of two parts that stand together, in lists of at most `room` bytes.
+pub fn fill<'i>(items: impl Iterator<Item = [&'i str; 2]>, between: char, room: usize) -> Vec<String> {
+    let mut lists = Vec::new();
+    let mut list = String::new();
+    for [first, second] in items {
+        if !list.is_empty() && list.len() + 1 + first.len() + second.len() > room {
+            lists.push(std::mem::replace(&mut list, String::with_capacity(room)));
+        }
+        if !list.is_empty() {
+            list.push(between);
+        }
+        list.push_str(first);
+        list.push_str(second);
+    }
+    if !list.is_empty() {
+        lists.push(list);
+    }
+    lists
 }

@@ -1,6 +1,11 @@
 //! Coming into channels, leaving them, and what they are about: `JOIN`, `PART`, `TOPIC`, `KICK`, `INVITE`.
 
-use rookery_protocol::numeric::*;
+use rookery_protocol::numeric::{
+    ERR_BADCHANMASK, ERR_BADCHANNELKEY, ERR_BANNEDFROMCHAN, ERR_CHANNELISFULL, ERR_CHANOPRIVSNEEDED,
+    ERR_INVITEONLYCHAN, ERR_NOSUCHCHANNEL, ERR_NOSUCHNICK, ERR_NOTONCHANNEL, ERR_TOOMANYCHANNELS,
+    ERR_TOOMANYTARGETS, ERR_USERNOTINCHANNEL, ERR_USERONCHANNEL, RPL_AWAY, RPL_ENDOFINVITELIST,
+    RPL_INVITELIST, RPL_INVITING, RPL_NOTOPIC,
+};
 use rookery_protocol::{Capability, ChannelName, Message, NameError};
 
 use super::{names, needs_more, split_list};
@@ -26,7 +31,7 @@ pub fn join(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
             Ok(name) => enter(turn, caller, &name, key),
             Err(NameError::NotAChannel) => no_such_channel(turn, caller, target),
             Err(error) => {
-                turn.reply(caller, ERR_BADCHANMASK, &[target], &format!("Bad channel name: {error}"))
+                turn.reply(caller, ERR_BADCHANMASK, &[target], &format!("Bad channel name: {error}"));
             }
         }
     }
@@ -59,7 +64,7 @@ pub fn enter(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName, key: Optio
         turn.show_channel(caller.user, &name, &line, extended(on));
     }
     if let Some(away) = turn.state.user(caller.user).away.clone() {
-        let line = turn.from_user(caller.user, "AWAY").text(&away);
+        let line = turn.user_line(caller.user, "AWAY").text(&away);
         let own: Vec<_> = turn.callers(caller.user).iter().map(|own| own.session).collect();
         turn.show_channel(caller.user, &name, &line, |session| {
             session.capabilities.has(Capability::AwayNotify) && !own.contains(&session.id)
@@ -116,7 +121,7 @@ pub fn part(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
 }
 
 fn leave(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName, reason: Option<&str>) {
-    let line = turn.from_user(caller.user, "PART").word(name.as_str());
+    let line = turn.user_line(caller.user, "PART").word(name.as_str());
     let line = match reason {
         Some(reason) => line.text(truncate(reason, lengths::PART)),
         None => line,
@@ -150,7 +155,7 @@ pub fn topic(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     if let Some(channel) = turn.state.channel_mut(&name) {
         channel.topic = (!text.is_empty()).then(|| Topic { text: text.into(), by, at });
     }
-    let line = turn.from_user(caller.user, "TOPIC").word(name.as_str()).text(text);
+    let line = turn.user_line(caller.user, "TOPIC").word(name.as_str()).text(text);
     turn.show_channel(caller.user, &name, &line, |_| true);
 }
 
@@ -200,7 +205,7 @@ fn kick_one(turn: &mut Turn<'_>, caller: Caller, channel: &str, nick: &str, reas
             "They are not in that channel",
         );
     }
-    let line = turn.from_user(caller.user, "KICK").word(name.as_str()).word(nick.as_str());
+    let line = turn.user_line(caller.user, "KICK").word(name.as_str()).word(nick.as_str());
     turn.show_channel(caller.user, &name, &line.text(truncate(reason, lengths::KICK)), |_| true);
     turn.state.leave(target, &name);
 }
@@ -243,7 +248,7 @@ pub fn invite(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     if let Some(away) = away {
         turn.reply(caller, RPL_AWAY, &[nick.as_str()], &away);
     }
-    let line = turn.from_user(caller.user, "INVITE").word(nick.as_str()).word(name.as_str());
+    let line = turn.user_line(caller.user, "INVITE").word(nick.as_str()).word(name.as_str());
     turn.show_users(caller.user, &[target], &line, |_| true);
     let operators: Vec<_> = turn
         .state

@@ -1,7 +1,7 @@
 //! `HELP`: what there is, and how it is used.
 
 use rookery_protocol::Message;
-use rookery_protocol::numeric::*;
+use rookery_protocol::numeric::{ERR_HELPNOTFOUND, RPL_ENDOFHELP, RPL_HELPSTART, RPL_HELPTXT};
 
 use crate::chat::turn::{Caller, Turn};
 

@@ -1,6 +1,6 @@
 //! The channels there are: `LIST`, with the filters that `ELIST` tells of.
 
-use rookery_protocol::numeric::*;
+use rookery_protocol::numeric::{RPL_LIST, RPL_LISTEND, RPL_LISTSTART};
 use rookery_protocol::{ChannelName, Message};
 
 use super::split_list;

@@ -1,6 +1,9 @@
 //! What people say: `PRIVMSG`, `NOTICE`, `TAGMSG`.
 
-use rookery_protocol::numeric::*;
+use rookery_protocol::numeric::{
+    ERR_CANNOTSENDTOCHAN, ERR_NORECIPIENT, ERR_NOSUCHCHANNEL, ERR_NOSUCHNICK, ERR_NOTEXTTOSEND,
+    ERR_TOOMANYTARGETS, RPL_AWAY,
+};
 use rookery_protocol::{Capability, ChannelName, Message};
 
 use super::split_list;
@@ -222,7 +225,7 @@ fn compose(
     let entry = text.filter(|_| turn.settings.history).map(|text| {
         let marks = [addressed.mark.unwrap_or_default(), said.client_tags.clone()];
         Box::new(HistoryEntry {
-            msgid: msgid.clone(),
+            msgid,
             at: turn.now(),
             place: addressed.place,
             source: sender.source.to_string(),
@@ -245,10 +248,10 @@ fn compose(
 fn not_stored(turn: &Turn<'_>, caller: Caller, command: &str, target: &str) -> Delivery {
     let text = "The server could not store your message, so it was not sent; please try again";
     let line = if caller.has(Capability::StandardReplies) {
-        turn.from_server("FAIL").word(command).word("MESSAGE_NOT_STORED").word(target).text(text)
+        turn.server_line("FAIL").word(command).word("MESSAGE_NOT_STORED").word(target).text(text)
     } else {
         let nick = turn.state.user(caller.user).nick.as_str();
-        turn.from_server("NOTICE").word(nick).text(&format!("{target}: {text}"))
+        turn.server_line("NOTICE").word(nick).text(&format!("{target}: {text}"))
     };
     Delivery { to: vec![caller.session], line: line.render(&turn.server_tags(), caller.capabilities) }
 }

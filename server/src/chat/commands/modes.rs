@@ -1,6 +1,10 @@
 //! `MODE`: what a channel allows, who has which part in it, and the one mode of users.
 
-use rookery_protocol::numeric::*;
+use rookery_protocol::numeric::{
+    ERR_BANLISTFULL, ERR_INVALIDMODEPARAM, ERR_NOSUCHNICK, ERR_UMODEUNKNOWNFLAG, ERR_UNKNOWNMODE,
+    ERR_USERNOTINCHANNEL, ERR_USERSDONTMATCH, RPL_BANLIST, RPL_CHANNELMODEIS, RPL_CREATIONTIME,
+    RPL_ENDOFBANLIST, RPL_ENDOFEXCEPTLIST, RPL_ENDOFINVEXLIST, RPL_EXCEPTLIST, RPL_INVEXLIST, RPL_UMODEIS,
+};
 use rookery_protocol::{ChannelName, Message, Nick};
 
 use super::channels::{existing, needs_operator, not_on_channel};
@@ -36,10 +40,10 @@ fn user_mode(turn: &mut Turn<'_>, caller: Caller, target: &str, changes: Option<
     }
     let own = user.nick.to_string();
     let Some(changes) = changes else {
-        let modes = if user.invisible { "+i" } else { "+" };
+        let modes = if user.is_invisible() { "+i" } else { "+" };
         return turn.reply_words(caller, RPL_UMODEIS, &[modes]);
     };
-    let (mut on, mut invisible, mut unknown) = (true, user.invisible, false);
+    let (mut on, mut invisible, mut unknown) = (true, user.is_invisible(), false);
     for letter in changes.chars() {
         match letter {
             '+' => on = true,
@@ -56,10 +60,10 @@ fn user_mode(turn: &mut Turn<'_>, caller: Caller, target: &str, changes: Option<
             "There is no such user mode; the only one is i (invisible)",
         );
     }
-    if turn.state.user(caller.user).invisible != invisible {
-        turn.state.user_mut(caller.user).invisible = invisible;
+    if turn.state.user(caller.user).is_invisible() != invisible {
+        turn.state.set_invisible(caller.user, invisible);
         let modes = if invisible { "+i" } else { "-i" };
-        let line = turn.from_user(caller.user, "MODE").word(&own).word(modes);
+        let line = turn.user_line(caller.user, "MODE").word(&own).word(modes);
         turn.show_users(caller.user, &[caller.user], &line, |_| true);
     }
 }
@@ -192,15 +196,14 @@ impl<'t, 'a> Changing<'t, 'a> {
                     }
                 }
                 'l' => self.change(|channel| channel.limit.take().map(|_| (false, 'l', None))),
-                _ => match Flag::from_letter(letter) {
-                    Some(flag) => {
+                _ => {
+                    if let Some(flag) = Flag::from_letter(letter) {
                         self.change(|channel| channel.flags.set(flag, on).then_some((on, letter, None)));
-                    }
-                    None => {
+                    } else {
                         let text = "There is no such channel mode";
                         self.turn.reply(self.caller, ERR_UNKNOWNMODE, &[&letter.to_string()], text);
                     }
-                },
+                }
             }
         }
         self.announce();
@@ -350,7 +353,7 @@ impl<'t, 'a> Changing<'t, 'a> {
 
     /// Shows all members what has changed, in as few lines as hold it.
     fn announce(self) {
-        let head = self.turn.from_user(self.caller.user, "MODE").word(self.name.as_str());
+        let head = self.turn.user_line(self.caller.user, "MODE").word(self.name.as_str());
         let room = MAX_BODY.saturating_sub(head.len());
         let mut rest = self.done.as_slice();
         while !rest.is_empty() {
@@ -374,7 +377,7 @@ impl<'t, 'a> Changing<'t, 'a> {
                 taken += 1;
             }
             let line = head.clone().word(&letters);
-            let line = parameters.split_whitespace().fold(line, |line, parameter| line.word(parameter));
+            let line = parameters.split_whitespace().fold(line, super::super::line::Line::word);
             self.turn.show_channel(self.caller.user, &self.name, &line, |_| true);
             rest = &rest[taken..];
         }

@@ -1,6 +1,8 @@
-//! Watching for nicks to come and go: `MONITOR` (IRCv3).
+//! Watching for nicks to come and go: `MONITOR`.
 
-use rookery_protocol::numeric::*;
+use rookery_protocol::numeric::{
+    ERR_ERRONEUSNICKNAME, ERR_MONLISTFULL, RPL_ENDOFMONLIST, RPL_MONLIST, RPL_MONOFFLINE, RPL_MONONLINE,
+};
 use rookery_protocol::{Message, Nick};
 
 use super::{needs_more, split_list};

@@ -1,12 +1,12 @@
 //! Who is in a channel and what it is about: `NAMES`, and what follows a `JOIN`.
 
-use rookery_protocol::numeric::*;
+use rookery_protocol::numeric::{RPL_ENDOFNAMES, RPL_NAMREPLY, RPL_TOPIC, RPL_TOPICWHOTIME};
 use rookery_protocol::{Capability, ChannelName, Message};
 
 use super::split_list;
 use crate::chat::channel::Flag;
 use crate::chat::lengths;
-use crate::chat::turn::{Caller, Turn};
+use crate::chat::turn::{Caller, Turn, fill};
 
 /// `NAMES [<channels>]`.
 pub fn names(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
@@ -42,22 +42,20 @@ fn members(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName) {
     let Some(channel) = turn.state.channel(name).filter(|channel| channel.is_visible_to(caller.user)) else {
         return;
     };
+    let symbol = if channel.flags.has(Flag::Secret) { "@" } else { "=" };
+    let (head, room) = turn.list_head(caller, RPL_NAMREPLY, &[symbol, channel.name.as_str()]);
     let inside = channel.has(caller.user);
-    let items: Vec<String> = channel
+    let (prefixes, masks) = (caller.has(Capability::MultiPrefix), caller.has(Capability::UserhostInNames));
+    let names = channel
         .members()
         .iter()
         .map(|member| (member, turn.state.user(member.user)))
-        .filter(|(_, user)| inside || !user.invisible)
+        .filter(|(_, user)| inside || !user.is_invisible())
         .map(|(member, user)| {
-            let prefix = member.prefix(caller.has(Capability::MultiPrefix));
-            let shown =
-                if caller.has(Capability::UserhostInNames) { &user.source } else { user.nick.as_str() };
-            format!("{prefix}{shown}")
-        })
-        .collect();
-    let symbol = if channel.flags.has(Flag::Secret) { "@" } else { "=" };
-    let shown = channel.name.clone();
-    turn.reply_list(caller, RPL_NAMREPLY, &[symbol, shown.as_str()], &items, ' ');
+            [member.prefix(prefixes), if masks { &user.source } else { user.nick.as_str() }]
+        });
+    let lists = fill(names, ' ', room);
+    turn.send_lists(caller, &head, &lists);
 }
 
 fn end(turn: &mut Turn<'_>, caller: Caller, asked: &str) {

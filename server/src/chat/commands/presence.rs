@@ -1,6 +1,8 @@
 //! What a user is to others: `NICK`, `AWAY`, `SETNAME`, `QUIT`.
 
-use rookery_protocol::numeric::*;
+use rookery_protocol::numeric::{
+    ERR_ERRONEUSNICKNAME, ERR_NICKNAMEINUSE, ERR_NONICKNAMEGIVEN, ERR_UNKNOWNERROR, RPL_NOWAWAY, RPL_UNAWAY,
+};
 use rookery_protocol::{Capability, Message, Nick};
 
 use crate::chat::lengths;
@@ -37,7 +39,7 @@ pub fn nick(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
 pub fn away(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     let away = message.param(0).filter(|away| !away.is_empty()).map(|away| truncate(away, lengths::AWAY));
     let before = std::mem::replace(&mut turn.state.user_mut(caller.user).away, away.map(Into::into));
-    let line = turn.from_user(caller.user, "AWAY");
+    let line = turn.user_line(caller.user, "AWAY");
     let line = match away {
         Some(away) => line.text(away),
         None => line,
@@ -62,7 +64,7 @@ pub fn setname(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
         return turn.fail(caller, "SETNAME", "INVALID_REALNAME", &[], &text);
     }
     turn.state.user_mut(caller.user).realname = name.into();
-    let line = turn.from_user(caller.user, "SETNAME").text(name);
+    let line = turn.user_line(caller.user, "SETNAME").text(name);
     let peers = turn.state.peers(caller.user);
     turn.show_users(caller.user, &peers, &line, |session| session.capabilities.has(Capability::Setname));
 }

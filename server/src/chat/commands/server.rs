@@ -2,7 +2,11 @@
 //! first.
 
 use rookery_protocol::Message;
-use rookery_protocol::numeric::*;
+use rookery_protocol::numeric::{
+    ERR_ALREADYREGISTERED, ERR_NOMOTD, ERR_NOPRIVILEGES, RPL_CREATED, RPL_ENDOFINFO, RPL_ENDOFMOTD,
+    RPL_GLOBALUSERS, RPL_INFO, RPL_ISUPPORT, RPL_LOCALUSERS, RPL_LUSERCHANNELS, RPL_LUSERCLIENT, RPL_LUSERME,
+    RPL_MOTD, RPL_MOTDSTART, RPL_MYINFO, RPL_TIME, RPL_VERSION, RPL_WELCOME, RPL_YOURHOST,
+};
 
 use crate::chat::capabilities;
 use crate::chat::event::{Delivery, Output};
@@ -88,7 +92,7 @@ pub fn lusers(turn: &mut Turn<'_>, caller: Caller, _: &Message) {
 
 fn counts(turn: &mut Turn<'_>, caller: Caller) {
     let users = turn.state.user_count();
-    let invisible = turn.state.users().filter(|user| user.invisible).count();
+    let invisible = turn.state.invisible_count();
     let visible = users - invisible;
     let channels = turn.state.channel_count();
     let most = turn.state.most_users;

@@ -1,6 +1,10 @@
 //! Who is who: `WHO`, `WHOIS`, `WHOWAS`, `ISON`, `USERHOST`.
 
-use rookery_protocol::numeric::*;
+use rookery_protocol::numeric::{
+    ERR_NONICKNAMEGIVEN, ERR_NOSUCHNICK, ERR_WASNOSUCHNICK, RPL_AWAY, RPL_ENDOFWHO, RPL_ENDOFWHOIS,
+    RPL_ENDOFWHOWAS, RPL_ISON, RPL_USERHOST, RPL_WHOISACCOUNT, RPL_WHOISACTUALLY, RPL_WHOISCHANNELS,
+    RPL_WHOISIDLE, RPL_WHOISSECURE, RPL_WHOISSERVER, RPL_WHOISUSER, RPL_WHOREPLY, RPL_WHOWASUSER,
+};
 use rookery_protocol::{Capability, ChannelName, Message, Nick};
 
 use crate::chat::channel::Member;
@@ -39,7 +43,7 @@ fn in_channel(turn: &Turn<'_>, caller: Caller, name: &ChannelName) -> Vec<Reply>
     let inside = channel.has(caller.user);
     let members = channel.members().iter().map(|member| (member, turn.state.user(member.user)));
     members
-        .filter(|(_, user)| inside || !user.invisible)
+        .filter(|(_, user)| inside || !user.is_invisible())
         .map(|(member, user)| reply(turn, caller, user, channel.name.as_str(), Some(*member)))
         .collect()
 }
@@ -58,7 +62,7 @@ fn by_mask(turn: &Turn<'_>, caller: Caller, asked: &str) -> Vec<Reply> {
     };
     turn.state
         .users()
-        .filter(|user| !user.invisible || turn.state.share_channel(caller.user, user.id))
+        .filter(|user| !user.is_invisible() || turn.state.share_channel(caller.user, user.id))
         .filter(fits)
         .take(lengths::WHO)
         .map(|user| reply(turn, caller, user, "*", None))
@@ -97,9 +101,10 @@ fn describe(turn: &mut Turn<'_>, caller: Caller, id: UserId) {
     let away = user.away.clone();
     let idle = (turn.now().as_second() - user.active_at.as_second()).max(0).to_string();
     let since = user.since.as_second().to_string();
-    let addresses: Vec<String> = match id == caller.user {
-        true => user.sessions().iter().map(|session| session.address.ip().to_string()).collect(),
-        false => Vec::new(),
+    let addresses: Vec<String> = if id == caller.user {
+        user.sessions().iter().map(|session| session.address.ip().to_string()).collect()
+    } else {
+        Vec::new()
     };
     let channels = shown_channels(turn, caller, user);
 
@@ -127,7 +132,7 @@ fn shown_channels(turn: &Turn<'_>, caller: Caller, user: &User) -> Vec<String> {
         .filter_map(|name| turn.state.channel(name))
         .filter(|channel| {
             channel.is_visible_to(caller.user)
-                && (!user.invisible || user.id == caller.user || channel.has(caller.user))
+                && (!user.is_invisible() || user.id == caller.user || channel.has(caller.user))
         })
         .map(|channel| {
             let all = caller.has(Capability::MultiPrefix);

@@ -9,7 +9,7 @@ use crate::chat::event::{Act, Answer, Identity};
 #[test]
 fn a_guest_is_greeted_and_let_in() {
     let mut play = Play::new();
-    let (session, answer) = play.try_admit(play.candidate("Ann", None, ""));
+    let (session, answer) = play.try_admit(Play::candidate("Ann", None, ""));
     assert!(matches!(answer, Answer::Admitted));
     let heard = play.heard(session);
     assert_eq!(commands(&heard)[..4], ["001", "002", "003", "004"]);
@@ -25,7 +25,7 @@ fn an_account_is_welcomed_by_its_name_and_brought_to_the_lobby() {
     lobby.motd = "Be kind.\nHave fun.\n".to_owned();
     let mut play = Play::with(lobby);
     let new = Identity { new: true, ..identity("Alice") };
-    let (session, answer) = play.try_admit(play.candidate("whatever", Some(new), ""));
+    let (session, answer) = play.try_admit(Play::candidate("whatever", Some(new), ""));
     assert!(matches!(answer, Answer::Admitted));
     let heard = play.heard(session);
     assert_eq!(find(&heard, "NOTICE"), ":irc.test NOTICE Alice :Welcome, Alice. You are new here.");
@@ -33,14 +33,14 @@ fn an_account_is_welcomed_by_its_name_and_brought_to_the_lobby() {
     assert_eq!(find(&heard, "JOIN"), ":Alice!~whatever@users.irc.test JOIN #Lobby");
     assert_eq!(find(&heard, "353"), ":irc.test 353 Alice = #Lobby :@Alice");
 
-    let (bob, _) = play.try_admit(play.candidate("x", Some(identity("bob")), ""));
+    let (bob, _) = play.try_admit(Play::candidate("x", Some(identity("bob")), ""));
     assert_eq!(find(&play.heard(bob), "NOTICE"), ":irc.test NOTICE bob :Welcome back, bob.");
 }
 
 #[test]
 fn isupport_tells_what_is_true() {
     let mut play = Play::new();
-    let (session, _) = play.try_admit(play.candidate("Ann", None, ""));
+    let (session, _) = play.try_admit(Play::candidate("Ann", None, ""));
     let heard = play.heard(session).join("\n");
     for token in [
         "NETWORK=Test",
@@ -69,7 +69,7 @@ fn isupport_tells_what_is_true() {
     let mut unlimited = settings();
     (unlimited.monitor_entries, unlimited.channel_list_entries, unlimited.channels_per_user) = (0, 0, 0);
     let mut play = Play::with(unlimited);
-    let (session, _) = play.try_admit(play.candidate("Ann", None, ""));
+    let (session, _) = play.try_admit(Play::candidate("Ann", None, ""));
     let heard = play.heard(session).join("\n");
     assert!(heard.contains(" MONITOR ") && heard.contains(" CHANLIMIT=#: ") && !heard.contains("MAXLIST"));
 }
@@ -79,10 +79,10 @@ fn nicks_that_are_taken_or_look_so_are_refused() {
     let mut play = Play::new();
     play.guest("alice", "");
     for taken in ["alice", "ALICE", "a1ice", "\u{430}lice"] {
-        let (_, answer) = play.try_admit(play.candidate(taken, None, ""));
+        let (_, answer) = play.try_admit(Play::candidate(taken, None, ""));
         assert!(matches!(answer, Answer::NickInUse), "{taken}: {answer:?}");
     }
-    assert!(matches!(play.try_admit(play.candidate("alina", None, "")).1, Answer::Admitted));
+    assert!(matches!(play.try_admit(Play::candidate("alina", None, "")).1, Answer::Admitted));
 }
 
 #[test]
@@ -103,16 +103,16 @@ fn whoever_is_banned_is_told_why_and_not_let_in() {
     let mut until = ban(1, "alice", "spam");
     until.expires_at = Some(START + SignedDuration::from_secs(60));
     let mut play = Play::with_bans(settings(), vec![until.clone(), ban(2, "bob@example.org", "no")]);
-    let (session, answer) = play.try_admit(play.candidate("x", Some(identity("Alice")), ""));
+    let (session, answer) = play.try_admit(Play::candidate("x", Some(identity("Alice")), ""));
     let Answer::Banned { reason, expires_at } = answer else { panic!("{answer:?}") };
     assert_eq!((reason.as_str(), expires_at), ("spam", until.expires_at));
     assert!(play.heard(session).is_empty());
     assert!(matches!(
-        play.try_admit(play.candidate("x", Some(identity("bob")), "")).1,
+        play.try_admit(Play::candidate("x", Some(identity("bob")), "")).1,
         Answer::Banned { .. }
     ));
     play.wait(60);
-    assert!(matches!(play.try_admit(play.candidate("x", Some(identity("Alice")), "")).1, Answer::Admitted));
+    assert!(matches!(play.try_admit(Play::candidate("x", Some(identity("Alice")), "")).1, Answer::Admitted));
 }
 
 #[test]
@@ -185,14 +185,14 @@ fn the_address_is_shown_to_nobody_else() {
 #[test]
 fn usernames_and_real_names_are_made_fit() {
     let mut play = Play::new();
-    let mut candidate = play.candidate("ann", None, "");
+    let mut candidate = Play::candidate("ann", None, "");
     candidate.username = "a n@n!*\u{e4}abcdefghijk".to_owned();
     candidate.realname = "\u{e4}".repeat(200);
     let (session, _) = play.try_admit(candidate);
     let whois = play.ask(session, "WHOIS ann");
     assert!(find(&whois, "311").starts_with(":irc.test 311 ann ann ~annabcdefg guests.irc.test * :"));
     assert!(find(&whois, "311").ends_with(&format!(":{}", "\u{e4}".repeat(64))));
-    let mut candidate = play.candidate("bob", None, "");
+    let mut candidate = Play::candidate("bob", None, "");
     candidate.username = "\u{e4}\u{e4}".to_owned();
     let (session, _) = play.try_admit(candidate);
     assert!(find(&play.heard(session), "001").contains("bob!~user@"));

@@ -3,4 +3,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod admission;
+mod capabilities;
+mod channels;
+mod control;
+mod labels;
+mod messages;
+mod modes;
+mod names;
 mod play;
+mod presence;
+mod random;
+mod server;
+mod sessions;
+mod who;

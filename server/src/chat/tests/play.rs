@@ -39,7 +39,7 @@ pub fn settings() -> Settings {
 }
 
 pub fn identity(name: &str) -> Identity {
-    let id = name.bytes().fold(0, |sum, byte| sum * 31 + i64::from(byte));
+    let id = name.bytes().fold(0, |sum: i64, byte| sum.wrapping_mul(31).wrapping_add(i64::from(byte)));
     Identity {
         id: AccountId(id),
         name: AccountName::parse(name).unwrap(),
@@ -104,13 +104,13 @@ impl Play {
         self.chat.handle(self.now, event, &mut outputs);
         for output in outputs {
             match output {
-                Output::Deliver(delivery) => self.deliver(&delivery),
+                Output::Deliver(delivery) => self.deliver(&[delivery]),
                 Output::Store { entry, then, otherwise } => {
                     if self.stores {
                         self.entries.push(*entry);
-                        then.iter().for_each(|delivery| self.deliver(delivery));
+                        self.deliver(&then);
                     } else {
-                        otherwise.iter().for_each(|delivery| self.deliver(delivery));
+                        self.deliver(otherwise.as_slice());
                     }
                 }
                 Output::End { session, line } => self.ended.push((session, text(&line))),
@@ -119,10 +119,12 @@ impl Play {
         }
     }
 
-    fn deliver(&mut self, delivery: &Delivery) {
-        assert!(!delivery.to.is_empty(), "a delivery to nobody");
-        for &to in &delivery.to {
-            self.heard.entry(to).or_default().push(text(&delivery.line));
+    fn deliver(&mut self, deliveries: &[Delivery]) {
+        for delivery in deliveries {
+            assert!(!delivery.to.is_empty(), "a delivery to nobody");
+            for &to in &delivery.to {
+                self.heard.entry(to).or_default().push(text(&delivery.line));
+            }
         }
     }
 
@@ -131,7 +133,7 @@ impl Play {
         Ticket(self.last_ticket)
     }
 
-    pub fn candidate(&self, nick: &str, identity: Option<Identity>, capabilities: &str) -> Candidate {
+    pub fn candidate(nick: &str, identity: Option<Identity>, capabilities: &str) -> Candidate {
         Candidate {
             nick: Nick::parse(nick).unwrap(),
             username: nick.to_lowercase(),
@@ -154,13 +156,13 @@ impl Play {
 
     /// Admits a session of an account; what it hears first is forgotten.
     pub fn user(&mut self, name: &str, capabilities: &str) -> SessionId {
-        let candidate = self.candidate(name, Some(identity(name)), capabilities);
+        let candidate = Self::candidate(name, Some(identity(name)), capabilities);
         self.admit(candidate)
     }
 
     /// Admits a guest; what it hears first is forgotten.
     pub fn guest(&mut self, nick: &str, capabilities: &str) -> SessionId {
-        let candidate = self.candidate(nick, None, capabilities);
+        let candidate = Self::candidate(nick, None, capabilities);
         self.admit(candidate)
     }
 
@@ -221,6 +223,11 @@ impl Play {
     /// What the session has heard since it was last asked.
     pub fn heard(&mut self, session: SessionId) -> Vec<String> {
         self.heard.remove(&session).unwrap_or_default()
+    }
+
+    /// The same, and it is kept.
+    pub fn peek(&self, session: SessionId) -> Vec<String> {
+        self.heard.get(&session).cloned().unwrap_or_default()
     }
 
     pub fn forget(&mut self) {

@@ -1,0 +1,150 @@
+//! What the control plane does.
+
+use jiff::SignedDuration;
+use rookery_protocol::Nick;
+
+use super::play::*;
+use crate::chat::event::{Act, Answer};
+use crate::record::BanId;
+
+fn nick(nick: &str) -> Nick {
+    Nick::parse(nick).unwrap()
+}
+
+fn kick(name: &str, reason: &str) -> Act {
+    Act::Kick { nick: nick(name), reason: reason.to_owned() }
+}
+
+#[test]
+fn a_kick_ends_every_session_and_is_done_when_they_are_gone() {
+    let mut play = Play::new();
+    let sessions = [play.user("alice", ""), play.user("alice", "")];
+    let bob = play.user("bob", "");
+    play.channel("#x", &[sessions[0], bob]);
+    let ticket = play.act(kick("ALICE", "be\r\nnice"));
+    assert_eq!(play.heard(bob), [":alice!~alice@users.irc.test QUIT :Kicked: be  nice"]);
+    assert_eq!(play.ended, sessions.map(|session| (session, "ERROR :Kicked: be  nice".to_owned())));
+    assert!(play.heard(sessions[0]).is_empty());
+
+    let count = play.act(Act::Count);
+    assert!(matches!(play.answer(count), Some(Answer::Counts { users: 1, sessions: 1, .. })));
+    assert!(play.answer(ticket).is_none());
+    play.gone(sessions[1]);
+    assert!(play.answer(ticket).is_none());
+    play.gone(sessions[0]);
+    let Some(Answer::Ended { users, sessions: 2 }) = play.answer(ticket) else { panic!() };
+    assert_eq!(users, [nick("alice")]);
+    assert_eq!(play.heard(bob).len(), 0, "seen to quit once");
+    play.user("alice", "");
+}
+
+#[test]
+fn a_kick_of_nobody_is_answered_at_once() {
+    let mut play = Play::new();
+    let ticket = play.act(kick("nobody", "x"));
+    assert!(matches!(play.answer(ticket), Some(Answer::Ended { sessions: 0, users }) if users.is_empty()));
+}
+
+#[test]
+fn a_second_kick_waits_for_the_sessions_of_the_first() {
+    let mut play = Play::new();
+    let alice = play.user("alice", "");
+    let first = play.act(kick("alice", "x"));
+    let second = play.act(kick("alice", "x"));
+    assert!(play.answer(second).is_none(), "a session of alice is still connected");
+    play.gone(alice);
+    assert!(matches!(play.answer(first), Some(Answer::Ended { sessions: 1, .. })));
+    assert!(matches!(play.answer(second), Some(Answer::Ended { sessions: 0, .. })));
+}
+
+#[test]
+fn a_ban_waits_for_those_who_are_quitting_as_well() {
+    let mut play = Play::new();
+    let alice = play.user("alice", "");
+    play.send(alice, "QUIT");
+    let ticket = play.act(Act::AddBan(ban(1, "alice", "x")));
+    assert!(play.answer(ticket).is_none());
+    play.gone(alice);
+    assert!(matches!(play.answer(ticket), Some(Answer::Ended { sessions: 0, .. })));
+}
+
+#[test]
+fn a_ban_ends_all_it_covers_and_keeps_them_out() {
+    let mut play = Play::new();
+    let sessions = [play.user("alice", ""), play.user("alice", "")];
+    let bob = play.user("bob", "");
+    play.channel("#x", &[bob, sessions[0]]);
+    let ticket = play.act(Act::AddBan(ban(7, "Alice@EXAMPLE.org", "spam")));
+    assert_eq!(play.heard(bob), [":alice!~alice@users.irc.test QUIT :Banned"]);
+    for session in sessions {
+        assert_eq!(play.heard(session), [":irc.test 465 alice :You are banned from this server: spam"]);
+        play.gone(session);
+    }
+    assert_eq!(play.ended[0].1, "ERROR :Banned: spam");
+    assert!(matches!(play.answer(ticket), Some(Answer::Ended { sessions: 2, .. })));
+    let again = Play::candidate("x", Some(identity("alice")), "");
+    assert!(matches!(play.try_admit(again.clone()).1, Answer::Banned { .. }));
+    let ticket = play.act(Act::RemoveBan(BanId(7)));
+    assert!(matches!(play.answer(ticket), Some(Answer::Done)));
+    assert!(matches!(play.try_admit(again).1, Answer::Admitted));
+}
+
+#[test]
+fn a_ban_replaces_an_earlier_one_of_its_target() {
+    let mut play = Play::new();
+    play.act(Act::AddBan(ban(1, "alice", "first")));
+    let mut second = ban(2, "alice", "second");
+    second.expires_at = Some(START + SignedDuration::from_secs(10));
+    play.act(Act::AddBan(second));
+    let candidate = Play::candidate("x", Some(identity("alice")), "");
+    let Answer::Banned { reason, .. } = play.try_admit(candidate.clone()).1 else { panic!() };
+    assert_eq!(reason, "second");
+    let count = play.act(Act::Count);
+    assert!(matches!(play.answer(count), Some(Answer::Counts { bans: 1, .. })));
+    play.wait(10);
+    assert!(matches!(play.try_admit(candidate).1, Answer::Admitted));
+    let count = play.act(Act::Count);
+    assert!(matches!(play.answer(count), Some(Answer::Counts { bans: 0, .. })), "it has expired");
+}
+
+#[test]
+fn operators_see_who_is_here() {
+    let mut play = Play::new();
+    let zoe = play.user("zoe", "");
+    play.wait(5);
+    let ann = play.guest("ann", "");
+    play.channel("#x,#a", &[zoe]);
+    play.wait(5);
+    play.send(ann, "PING x");
+    play.send(zoe, "PRIVMSG ann :hi");
+    let ticket = play.act(Act::ListUsers);
+    let Some(Answer::Users(users)) = play.answer(ticket) else { panic!() };
+    let [first, second] = users.as_slice() else { panic!() };
+    assert_eq!((first.nick.as_str(), second.nick.as_str()), ("ann", "zoe"), "by nick");
+    assert!(first.identity.is_none());
+    assert_eq!(second.identity.as_ref().unwrap().email.as_str(), "zoe@example.org");
+    let channels: Vec<&str> = second.channels.iter().map(rookery_protocol::ChannelName::as_str).collect();
+    assert_eq!(channels, ["#x", "#a"]);
+    assert_eq!((second.since, second.active_at), (START, START + SignedDuration::from_secs(10)));
+    assert_eq!(first.active_at, START + SignedDuration::from_secs(5), "a PING is no activity");
+    assert_eq!(second.sessions[0].address.to_string(), "192.0.2.1:50000");
+    assert_eq!(second.sessions[0].tls, "TLSv1.3");
+
+    let ticket = play.act(Act::FindUser(nick("ZOE")));
+    assert!(matches!(play.answer(ticket), Some(Answer::Users(users)) if users.len() == 1));
+    let ticket = play.act(Act::FindUser(nick("nobody")));
+    assert!(matches!(play.answer(ticket), Some(Answer::Users(users)) if users.is_empty()));
+}
+
+#[test]
+fn whoever_is_kicked_right_after_a_direct_message_ends_once() {
+    let mut play = Play::new();
+    let (a, b) = (play.user("alice", "echo-message"), play.user("bob", ""));
+    play.send(a, "PRIVMSG bob :last words");
+    let ticket = play.act(kick("alice", "x"));
+    play.send(a, "PRIVMSG bob :too late");
+    play.gone(a);
+    assert_eq!(play.heard(b), [":alice!~alice@users.irc.test PRIVMSG bob :last words"]);
+    assert_eq!(play.ended.len(), 1);
+    assert!(matches!(play.answer(ticket), Some(Answer::Ended { sessions: 1, .. })));
+}

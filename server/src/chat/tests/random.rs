@@ -1,0 +1,355 @@
+//! Random doings of several users, with what must hold after each of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use rookery_protocol::{Capability, ChannelName, Message, Nick};
+
+use super::play::*;
+use crate::chat::event::{Act, Answer, Event, SessionId, Settings};
+use crate::record::BanId;
+
+const ACCOUNTS: [&str; 4] = ["alice", "bob", "carl", "dora"];
+/// Some look like one another, some like accounts.
+const GUESTS: [&str; 6] = ["gus", "Gus", "hal", "ha1", "a1ice", "Bob"];
+const CHANNELS: [&str; 3] = ["#a", "#b", "#c"];
+const CAPABILITIES: [&str; 4] = [
+    "",
+    "echo-message",
+    "echo-message message-tags server-time account-tag extended-join away-notify",
+    "labeled-response batch message-tags echo-message multi-prefix account-notify",
+];
+
+#[derive(Clone, Debug)]
+enum Doing {
+    Come { account: Option<usize>, guest: usize, capabilities: usize },
+    SignIn { session: usize, account: usize },
+    Go(usize),
+    Kick(usize),
+    Ban { account: usize, on: bool },
+    Say { session: usize, channel: usize, labelled: bool },
+    Tell { session: usize, other: usize },
+    Command { session: usize, line: String },
+}
+
+fn doing() -> impl Strategy<Value = Doing> {
+    let session = 0..12usize;
+    let channel = || prop::sample::select(&CHANNELS[..]);
+    let nick = || prop::sample::select([&ACCOUNTS[..], &GUESTS[..]].concat());
+    let flags = prop::sample::select(&["-n", "+n", "+i", "-i", "+s", "+l 2", "-l", "+t"][..]);
+    let line = prop_oneof![
+        5 => channel().prop_map(|channel| format!("JOIN {channel}")),
+        2 => channel().prop_map(|channel| format!("PART {channel} :bye")),
+        1 => Just("JOIN 0".to_owned()),
+        1 => Just("JOIN #a,#b,#c".to_owned()),
+        2 => nick().prop_map(|nick| format!("NICK {nick}")),
+        1 => (channel(), nick()).prop_map(|(channel, nick)| format!("KICK {channel} {nick}")),
+        1 => (channel(), nick()).prop_map(|(channel, nick)| format!("INVITE {nick} {channel}")),
+        1 => (channel(), flags).prop_map(|(channel, flags)| format!("MODE {channel} {flags}")),
+        1 => (channel(), nick()).prop_map(|(channel, nick)| format!("MODE {channel} +o-v {nick} {nick}")),
+        1 => channel().prop_map(|channel| format!("TOPIC {channel} :about")),
+        1 => Just("AWAY :out".to_owned()),
+        1 => nick().prop_map(|nick| format!("MONITOR + {nick}")),
+        1 => Just("QUIT".to_owned()),
+    ];
+    prop_oneof![
+        6 => (prop::option::of(0..ACCOUNTS.len()), 0..GUESTS.len(), 0..CAPABILITIES.len())
+            .prop_map(|(account, guest, capabilities)| Doing::Come { account, guest, capabilities }),
+        2 => (session.clone(), 0..ACCOUNTS.len()).prop_map(|(session, account)| Doing::SignIn { session, account }),
+        2 => session.clone().prop_map(Doing::Go),
+        1 => session.clone().prop_map(Doing::Kick),
+        1 => (0..ACCOUNTS.len(), any::<bool>()).prop_map(|(account, on)| Doing::Ban { account, on }),
+        8 => (session.clone(), 0..CHANNELS.len(), any::<bool>())
+            .prop_map(|(session, channel, labelled)| Doing::Say { session, channel, labelled }),
+        3 => (session.clone(), session.clone()).prop_map(|(session, other)| Doing::Tell { session, other }),
+        14 => (session, line).prop_map(|(session, line)| Doing::Command { session, line }),
+    ]
+}
+
+/// The play, the sessions that are here, and what each has heard of each other.
+struct World {
+    play: Play,
+    here: Vec<SessionId>,
+    said: u64,
+    /// By receiver and sender: the last number heard.
+    last: BTreeMap<(SessionId, SessionId), u64>,
+}
+
+impl World {
+    fn new(history: bool) -> Self {
+        let settings = Settings {
+            history,
+            lobby: vec![ChannelName::parse("#a").unwrap()],
+            channels_per_user: 0,
+            monitor_entries: 0,
+            ..settings()
+        };
+        Self { play: Play::with(settings), here: Vec::new(), said: 0, last: BTreeMap::new() }
+    }
+
+    fn pick(&self, index: usize) -> Option<SessionId> {
+        (!self.here.is_empty()).then(|| self.here[index % self.here.len()])
+    }
+
+    fn nick(&self, session: SessionId) -> Nick {
+        let state = &self.play.chat.state;
+        state.user(state.user_of(session).unwrap()).nick.clone()
+    }
+
+    /// The sessions of whoever has the session.
+    fn family(&self, session: SessionId) -> BTreeSet<SessionId> {
+        let state = &self.play.chat.state;
+        let user = state.user(state.user_of(session).unwrap());
+        user.sessions().iter().map(|session| session.id).collect()
+    }
+
+    /// Which sessions hear each channel.
+    fn audiences(&self) -> BTreeMap<String, BTreeSet<SessionId>> {
+        let state = &self.play.chat.state;
+        let channels = state.channels();
+        channels
+            .map(|channel| {
+                let sessions = channel.members().iter().flat_map(|member| state.user(member.user).sessions());
+                (channel.name.to_string(), sessions.map(|session| session.id).collect())
+            })
+            .collect()
+    }
+
+    fn do_one(&mut self, doing: Doing) {
+        let before = self.audiences();
+        self.play.forget();
+        match doing {
+            Doing::Come { account, guest, capabilities } => {
+                let identity = account.map(|account| identity(ACCOUNTS[account]));
+                let candidate = Play::candidate(GUESTS[guest], identity, CAPABILITIES[capabilities]);
+                let (session, answer) = self.play.try_admit(candidate);
+                if matches!(answer, Answer::Admitted) {
+                    self.here.push(session);
+                }
+            }
+            Doing::SignIn { session, account } => {
+                if let Some(session) = self.pick(session) {
+                    self.play.sign_in(session, identity(ACCOUNTS[account]));
+                }
+            }
+            Doing::Go(session) => {
+                if let Some(session) = self.pick(session) {
+                    self.play.gone(session);
+                    self.here.retain(|here| *here != session);
+                }
+            }
+            Doing::Kick(session) => {
+                if let Some(session) = self.pick(session) {
+                    let nick = self.nick(session);
+                    let family = self.family(session);
+                    let ticket = self.play.act(Act::Kick { nick, reason: "enough".to_owned() });
+                    self.end(&family);
+                    let answer = self.play.answer(ticket);
+                    assert!(
+                        matches!(answer, Some(Answer::Ended { sessions, .. }) if sessions == family.len())
+                    );
+                }
+            }
+            Doing::Ban { account, on: true } => {
+                let id = i64::try_from(account).unwrap();
+                let meant = ACCOUNTS[account];
+                let family = self.here.iter().copied().find(|session| {
+                    let state = &self.play.chat.state;
+                    state.user(state.user_of(*session).unwrap()).account() == Some(meant)
+                });
+                let family = family.map(|session| self.family(session)).unwrap_or_default();
+                let ticket = self.play.act(Act::AddBan(ban(id, meant, "enough")));
+                self.end(&family);
+                let answer = self.play.answer(ticket);
+                assert!(matches!(answer, Some(Answer::Ended { sessions, .. }) if sessions == family.len()));
+            }
+            Doing::Ban { account, on: false } => {
+                self.play.act(Act::RemoveBan(BanId(i64::try_from(account).unwrap())));
+            }
+            Doing::Say { session, channel, labelled } => {
+                if let Some(session) = self.pick(session) {
+                    self.say(session, CHANNELS[channel], labelled);
+                }
+            }
+            Doing::Tell { session, other } => {
+                if let (Some(session), Some(other)) = (self.pick(session), self.pick(other)) {
+                    self.tell(session, other);
+                }
+            }
+            Doing::Command { session, line } => {
+                if let Some(session) = self.pick(session) {
+                    let message = Message::parse(&line).unwrap();
+                    self.play.event(Event::Command { session, message });
+                    if line == "QUIT" {
+                        self.end(&BTreeSet::from([session]));
+                    }
+                }
+            }
+        }
+        self.check_hearing(&before);
+        self.check_state();
+    }
+
+    /// The connections of sessions that the core has ended go away.
+    fn end(&mut self, sessions: &BTreeSet<SessionId>) {
+        let ended: BTreeSet<SessionId> = self.play.ended.drain(..).map(|(session, _)| session).collect();
+        assert_eq!(&ended, sessions, "those who were meant are ended, and only they");
+        self.here.retain(|here| !sessions.contains(here));
+        for &session in sessions {
+            self.play.gone(session);
+        }
+    }
+
+    fn has_echo(&self, session: SessionId) -> bool {
+        self.play.chat.state.session(session).unwrap().capabilities.has(Capability::EchoMessage)
+    }
+
+    fn say(&mut self, session: SessionId, channel: &str, labelled: bool) {
+        let audience = self.audiences().remove(channel);
+        let state = &self.play.chat.state;
+        let found = state.channel(&ChannelName::parse(channel).unwrap());
+        let may = found.is_some_and(|found| {
+            found.has(state.user_of(session).unwrap())
+                || !found.flags.has(crate::chat::channel::Flag::NoExternal)
+        });
+        let mut expected = audience.filter(|_| may).unwrap_or_default();
+        if may {
+            expected.extend(self.family(session));
+            if !self.has_echo(session) {
+                expected.remove(&session);
+            }
+        }
+        let label = if labelled { "@label=x " } else { "" };
+        self.expect_message(session, &format!("{label}PRIVMSG {channel}"), &expected, None);
+    }
+
+    fn tell(&mut self, session: SessionId, other: SessionId) {
+        let mut expected = self.family(other);
+        let to_self = expected.contains(&session);
+        expected.extend(self.family(session));
+        if !to_self && !self.has_echo(session) {
+            expected.remove(&session);
+        }
+        let twice = (to_self && self.has_echo(session)).then_some(session);
+        let nick = self.nick(other);
+        self.expect_message(session, &format!("PRIVMSG {nick}"), &expected, twice);
+    }
+
+    /// Each of those expected hears it once, `twice` hears it twice, nobody else hears it; and each hears the numbers
+    /// of a sender grow.
+    fn expect_message(
+        &mut self,
+        sender: SessionId,
+        command: &str,
+        expected: &BTreeSet<SessionId>,
+        twice: Option<SessionId>,
+    ) {
+        self.said += 1;
+        let text = format!("{}-{}", sender.0, self.said);
+        self.play.send(sender, &format!("{command} :{text}"));
+        for receiver in self.here.clone() {
+            let heard = self.play.peek(receiver);
+            let count = heard.iter().filter(|line| line.ends_with(&format!(" :{text}"))).count();
+            let due = usize::from(expected.contains(&receiver)) + usize::from(twice == Some(receiver));
+            assert_eq!(count, due, "{receiver:?} of {command} :{text}: {heard:#?}");
+            if count > 0 {
+                let before = self.last.insert((receiver, sender), self.said);
+                assert!(before.is_none_or(|before| before < self.said));
+            }
+        }
+    }
+
+    /// Nobody hears of a channel it is not in.
+    fn check_hearing(&mut self, before: &BTreeMap<String, BTreeSet<SessionId>>) {
+        let after = self.audiences();
+        for session in self.here.clone() {
+            for line in self.play.peek(session) {
+                let message = Message::parse(&line).unwrap();
+                let from_user = message.source.as_deref().is_some_and(|source| source.contains('!'));
+                let about = match message.command.as_str() {
+                    "JOIN" | "PART" | "KICK" | "MODE" | "TOPIC" => message.param(0),
+                    "PRIVMSG" if message.source_nick() != Some(self.nick(session).as_str()) => {
+                        message.param(0)
+                    }
+                    _ => None,
+                };
+                let Some(channel) = about.filter(|about| from_user && about.starts_with('#')) else {
+                    continue;
+                };
+                let inside = [before, &after].iter().any(|audiences| {
+                    audiences.get(channel).is_some_and(|audience| audience.contains(&session))
+                });
+                assert!(inside, "{session:?} hears of {channel}: {line}");
+            }
+        }
+    }
+
+    fn check_state(&self) {
+        let state = &self.play.chat.state;
+        let mut sessions = BTreeSet::new();
+        let mut skeletons = BTreeSet::new();
+        let mut users = 0;
+        for user in state.users() {
+            users += 1;
+            assert!(!user.sessions().is_empty(), "a user without a session");
+            assert!(user.identity.is_some() || user.sessions().len() == 1, "a guest has one session");
+            assert!(skeletons.insert(user.nick.skeleton()), "two that look like {}", user.nick);
+            assert_eq!(state.holders(&user.nick), [user.id]);
+            assert!(user.account().is_none_or(|account| account == user.nick.as_str()));
+            assert!(user.source.starts_with(&format!("{}!", user.nick)));
+            for session in user.sessions() {
+                assert!(sessions.insert(session.id), "a session of two users");
+                assert_eq!(state.user_of(session.id), Some(user.id));
+            }
+            let channels: BTreeSet<&ChannelName> = user.channels().iter().collect();
+            assert_eq!(channels.len(), user.channels().len(), "in a channel twice");
+            for name in channels {
+                assert!(
+                    state.channel(name).is_some_and(|channel| channel.has(user.id)),
+                    "{name}: one side only"
+                );
+            }
+        }
+        assert_eq!(users, state.user_count());
+        assert_eq!(sessions.len(), state.session_count());
+        assert_eq!(sessions, self.here.iter().copied().collect());
+        for channel in state.channels() {
+            assert!(!channel.members().is_empty(), "{} is empty", channel.name);
+            assert!(channel.members().is_sorted_by(|one, other| one.user < other.user));
+            for member in channel.members() {
+                assert!(state.is_here(member.user));
+                assert!(state.user(member.user).channels().contains(&channel.name), "one side only");
+            }
+        }
+        assert!(state.leaving.is_empty() && state.due.is_empty(), "all who were ended are gone");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn whatever_users_do_the_chat_holds_together(
+        history in any::<bool>(),
+        doings in prop::collection::vec(doing(), 1..120),
+    ) {
+        let mut world = World::new(history);
+        for doing in doings {
+            world.do_one(doing);
+        }
+    }
+
+    #[test]
+    fn the_same_events_give_the_same_outputs(doings in prop::collection::vec(doing(), 1..60)) {
+        let outputs = |doings: &[Doing]| {
+            let mut world = World::new(true);
+            let mut all = Vec::new();
+            for doing in doings {
+                world.do_one(doing.clone());
+                all.push(world.here.iter().map(|&session| world.play.peek(session)).collect::<Vec<_>>());
+            }
+            all
+        };
+        prop_assert_eq!(outputs(&doings), outputs(&doings));
+    }
+}
