@@ -1,1 +1,28 @@
-fn main() {}
+//! `admin-cli`, the operator's tool for a Rookery server's control plane.
+
+mod cli;
+mod client;
+mod commands;
+mod failure;
+mod output;
+mod token_store;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    let json = arguments.json;
+    match commands::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let (true, Some(document)) = (json, failure.document()) {
+                // Where even that cannot be written, the exit code has to do.
+                let _ = output::print(document);
+            }
+            eprintln!("admin-cli: {}", output::plain(&failure.to_string()));
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

@@ -1,14 +1,56 @@
 //! The control plane's requests and replies, as JSON under `/v1` on the admin port.
 
-use jiff::Timestamp;
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// The media type of an error (RFC 9457).
 pub const PROBLEM_TYPE: &str = "application/problem+json";
 
+/// The most bytes a reason takes: it has to fit into one IRC line beside all else.
+pub const MAX_REASON: usize = 300;
+
+/// The longest ban that has an end: a hundred years.
+const MAX_DURATION_SECONDS: i64 = 100 * 366 * 86_400;
+
+/// Why a text is no duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadDuration {
+    /// Not a number and a unit.
+    #[error("a duration is a whole number and a unit, as 90s, 15m, 12h, 7d or 2w")]
+    Form,
+    /// Nothing, or more than a hundred years.
+    #[error("a duration is at least one second and at most a hundred years")]
+    Range,
+}
+
+/// Reads a duration, as `90s`, `15m`, `12h`, `7d` or `2w`.
+pub fn parse_duration(text: &str) -> Result<SignedDuration, BadDuration> {
+    let unit = text.chars().next_back().ok_or(BadDuration::Form)?;
+    let seconds_per_unit = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 7 * 86_400,
+        _ => return Err(BadDuration::Form),
+    };
+    let number = &text[..text.len() - unit.len_utf8()];
+    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(BadDuration::Form);
+    }
+    // Digits that do not fit the type are out of range as well.
+    let number: i64 = number.parse().map_err(|_| BadDuration::Range)?;
+    match number.checked_mul(seconds_per_unit) {
+        Some(seconds @ 1..=MAX_DURATION_SECONDS) => Ok(SignedDuration::from_secs(seconds)),
+        _ => Err(BadDuration::Range),
+    }
+}
+
 /// `POST /v1/login`: the first factor.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoginRequest {
     /// The admin's name.
@@ -17,7 +59,13 @@ pub struct LoginRequest {
     pub password: String,
 }
 
-/// A challenge waits for its code. The same whether or not the admin exists.
+impl fmt::Debug for LoginRequest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("LoginRequest").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The password was right; a challenge waits for its code.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct LoginReply {
     /// What to send along with the code.
@@ -33,7 +81,7 @@ pub struct LoginReply {
 }
 
 /// `POST /v1/login/verify`: the second factor.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyRequest {
     /// From the login's reply.
@@ -42,14 +90,33 @@ pub struct VerifyRequest {
     pub code: String,
 }
 
+impl fmt::Debug for VerifyRequest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("VerifyRequest(…)")
+    }
+}
+
 /// The admin is signed in.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct VerifyReply {
     /// For `Authorization: Bearer`.
     pub token: String,
     /// When the token dies.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
+}
+
+impl fmt::Debug for VerifyReply {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("VerifyReply").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
+/// `POST /v1/logout`: the token is good no more.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct LogoutReply {
+    /// The session that has ended, by the name the audit trail has for it.
+    pub session: String,
 }
 
 /// `GET /v1/users`: who is online.
@@ -165,6 +232,58 @@ pub struct BanEntry {
     pub expires_at: Option<Timestamp>,
 }
 
+/// `DELETE /v1/bans/{id}` is done.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct UnbanReply {
+    /// The ban that holds no more.
+    pub ban: BanEntry,
+}
+
+/// `GET /v1/audit`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct AuditList {
+    /// The newest, oldest first.
+    pub entries: Vec<AuditRecord>,
+}
+
+/// Whether an act was let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AuditOutcome {
+    /// It was done.
+    Allowed,
+    /// It was not.
+    Refused,
+}
+
+/// One entry of the audit trail.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AuditRecord {
+    /// Counted up from 1.
+    pub id: i64,
+    /// When the act was asked for.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The admin's name as given; empty where nobody was signed in.
+    pub actor: String,
+    /// IP address and port, or `local` for `rookeryd admin`.
+    pub origin: String,
+    /// The control-plane session, by its public name; empty where nobody was signed in.
+    pub session: String,
+    /// `login`, `verify`, `kick`, `ban`, …
+    pub act: String,
+    /// Whom or what it was about; empty where there is nothing to name.
+    pub target: String,
+    /// Whether it was let through.
+    pub outcome: AuditOutcome,
+    /// The reason of the act, or why it was refused.
+    pub detail: String,
+    /// The hash of the entry before, in hexadecimal; zeros for the first.
+    pub previous: String,
+    /// SHA-256 over `previous` and this entry, in hexadecimal.
+    pub hash: String,
+}
+
 /// `GET /v1/status`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Status {
@@ -211,4 +330,38 @@ pub struct Problem {
     pub status: u16,
     /// What happened here, and what to do.
     pub detail: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_durations_in_every_unit() {
+        for (text, seconds) in
+            [("90s", 90), ("15m", 900), ("12h", 43_200), ("7d", 604_800), ("2w", 1_209_600)]
+        {
+            assert_eq!(parse_duration(text), Ok(SignedDuration::from_secs(seconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_duration() {
+        for text in ["", "7", "d", "7 d", "-7d", "+7d", "1.5h", "7D", "7días", "٧d", "1d12h", "7d "] {
+            assert_eq!(parse_duration(text), Err(BadDuration::Form), "{text:?}");
+        }
+        for text in ["0s", "0w", "36601d", "9223372036854775807w", "99999999999999999999s"] {
+            assert_eq!(parse_duration(text), Err(BadDuration::Range), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_stay_out_of_debug_output() {
+        let login = LoginRequest { name: "root".to_owned(), password: "hunter2".to_owned() };
+        assert_eq!(format!("{login:?}"), r#"LoginRequest { name: "root", .. }"#);
+        let verify = VerifyRequest { challenge: "c0ffee".to_owned(), code: "123456".to_owned() };
+        assert_eq!(format!("{verify:?}"), "VerifyRequest(…)");
+        let reply = VerifyReply { token: "sesame".to_owned(), expires_at: Timestamp::UNIX_EPOCH };
+        assert!(!format!("{reply:?}").contains("sesame"));
+    }
 }

@@ -7,4 +7,4 @@ mod session;
 mod wire;
 
 pub use listener::{ChatPort, Connections};
-pub use plaintext::is_tls;
+pub use plaintext::{close_with, is_tls};

@@ -1,17 +1,43 @@
 //! The control plane: its listener, its sign-in, its handlers, its audit. It is reached through its own port only.
 
-use std::sync::Arc;
+mod audit;
+mod bans;
+mod extract;
+mod listener;
+mod meter;
+mod openapi;
+mod problem;
+mod router;
+mod sessions;
+mod sign_in;
+mod status;
+#[cfg(test)]
+mod tests;
+mod throttle;
+mod users;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 
 use crate::certificates::Certificates;
+use crate::chat::event::{Act, Answer};
 use crate::config::LiveConfig;
 use crate::connection::Connections;
 use crate::inlet::Inlet;
 use crate::mail::Mailer;
-use crate::store::Database;
+use crate::store::{Database, Result as StoreResult, Store};
 use crate::windows::Windows;
+use audit::Trail;
+use problem::{Kind, Refusal};
+use sessions::Sessions;
+use sign_in::Challenges;
+use throttle::Throttle;
+
+/// How often the trail looks for counts to enter.
+const SETTLE_EVERY: Duration = Duration::from_secs(10);
 
 /// What the control plane works with.
 pub struct Control {
@@ -27,6 +53,80 @@ pub struct Control {
 }
 
 /// Serves until the task is dropped.
-pub async fn serve(_control: Control, _listener: TcpListener) {
-    unimplemented!()
+pub async fn serve(control: Control, listener: TcpListener) {
+    let plane = Arc::new(Plane::new(control));
+    let settle = async {
+        let mut ticks = tokio::time::interval(SETTLE_EVERY);
+        loop {
+            ticks.tick().await;
+            plane.trail.settle(Timestamp::now()).await;
+        }
+    };
+    tokio::join!(listener::run(Arc::clone(&plane), listener), settle);
+}
+
+/// The control plane at work: what it works with, and what it keeps in memory.
+struct Plane {
+    control: Control,
+    trail: Trail,
+    challenges: Mutex<Challenges>,
+    sessions: Mutex<Sessions>,
+    throttle: Mutex<Throttle>,
+}
+
+impl Plane {
+    fn new(control: Control) -> Self {
+        Self {
+            trail: Trail::new(control.database.clone()),
+            control,
+            challenges: Mutex::default(),
+            sessions: Mutex::default(),
+            throttle: Mutex::default(),
+        }
+    }
+
+    /// Reads from the record.
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&dyn Store) -> StoreResult<T> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.control.database.read(job).await.map_err(|error| {
+            tracing::error!(%error, "the control plane cannot read the record");
+            Kind::RecordUnavailable.because("The record cannot be read. The server's log says why.")
+        })
+    }
+
+    /// Has the core act; its answer comes when all that it does is done.
+    async fn act(&self, act: Act) -> Result<Answer, Refusal> {
+        let stopped = |_| Kind::Stopping.because("The server is stopping; its sessions end with it.");
+        self.control.inlet.act(act).await.map_err(stopped)
+    }
+}
+
+/// The core gave an answer of another sort than the act has.
+fn unexpected(answer: &Answer) -> Refusal {
+    tracing::error!(?answer, "the core answered an act with something else");
+    Kind::Internal.because("The server could not make sense of itself; its log has more.")
+}
+
+/// Locks what no code can leave half-changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Bytes from the system's random source.
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system has random bytes to give");
+    bytes
+}
+
+/// Small hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -1,0 +1,191 @@
+//! The command line.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+use rookery_protocol::control::parse_duration;
+
+const DEFAULT_PORT: u16 = 6698;
+
+const AFTER_HELP: &str = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 not signed in.";
+
+/// Operate a Rookery server: see who is online, kick, ban, unban, read the audit trail.
+#[derive(Debug, Parser)]
+#[command(name = "admin-cli", version, after_help = AFTER_HELP)]
+pub struct Arguments {
+    /// The server's control plane
+    #[arg(long, global = true, value_name = "HOST:PORT", default_value = "localhost:6698")]
+    pub server: ServerAddress,
+
+    /// PEM file with the authority to trust [default: certs/ca.pem if there is one, else the system's]
+    #[arg(long, global = true, value_name = "FILE", env = "ROOKERY_CA")]
+    pub ca: Option<PathBuf>,
+
+    /// Print what the server answers, as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Sign in with a password and a mailed code
+    ///
+    /// The code is asked for, or read from standard input.
+    Login {
+        /// The admin's name; asked for when left out
+        #[arg(long, value_name = "N")]
+        name: Option<String>,
+        /// Holds the password and nothing else; asked for when left out
+        #[arg(long, value_name = "F")]
+        password_file: Option<PathBuf>,
+    },
+    /// End this sign-in
+    Logout,
+    /// Show who is online
+    List,
+    /// End every session of a user, who may come back
+    Kick {
+        /// The user's nick
+        name: String,
+        /// Shown to the user
+        #[arg(long, value_name = "R")]
+        reason: Option<String>,
+    },
+    /// Refuse an account or an email, and end its sessions
+    Ban {
+        /// An account's name, or an email
+        target: String,
+        /// Shown to whoever is refused
+        #[arg(long, value_name = "R")]
+        reason: Option<String>,
+        /// How long, as 90s, 15m, 12h, 7d or 2w; for ever when left out
+        #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+        duration: Option<String>,
+    },
+    /// Take a ban back
+    Unban {
+        /// As it was banned
+        target: String,
+    },
+    /// Show who is banned
+    Bans,
+    /// Show the newest entries of the audit trail
+    Audit {
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
+    /// Show how the server fares
+    Status,
+    /// Print the completions for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// The server has the last word; a slip is caught before it is asked.
+fn duration(text: &str) -> Result<String, String> {
+    parse_duration(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// Where the control plane is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerAddress {
+    /// A name or an IP address, in small letters; without brackets.
+    host: String,
+    port: u16,
+}
+
+impl FromStr for ServerAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        let (host, port) = match bracketed {
+            Some((host, "")) => (host, None),
+            Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or("write HOST:PORT")?)),
+            // An IPv6 address has many colons, and none of them begins a port.
+            None if text.matches(':').count() > 1 => (text, None),
+            None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+        };
+        let host_ok = |char: char| char.is_alphanumeric() || ".-_".contains(char);
+        let is_host = if bracketed.is_some() || host.contains(':') {
+            host.parse::<std::net::Ipv6Addr>().is_ok()
+        } else {
+            !host.is_empty() && host.chars().all(host_ok)
+        };
+        if !is_host {
+            return Err("write HOST:PORT, without https:// before it or a path behind it");
+        }
+        let port = match port.map(str::parse) {
+            None => DEFAULT_PORT,
+            Some(Ok(port)) if port > 0 => port,
+            Some(_) => return Err("the port is a number between 1 and 65535"),
+        };
+        Ok(Self { host: host.to_lowercase(), port })
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(out, "[{host}]:{port}") } else { write!(out, "{host}:{port}") }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_server_is_a_host_and_maybe_a_port() {
+        let read = |text: &str| text.parse::<ServerAddress>().unwrap().to_string();
+        assert_eq!(read("localhost:7000"), "localhost:7000");
+        assert_eq!(read("Chat.Example.org"), "chat.example.org:6698");
+        assert_eq!(read("192.0.2.1:1"), "192.0.2.1:1");
+        assert_eq!(read("[::1]:7000"), "[::1]:7000");
+        assert_eq!(read("[::1]"), "[::1]:6698");
+        assert_eq!(read("::1"), "[::1]:6698");
+        for bad in [
+            "",
+            ":1",
+            "h:",
+            "h:0",
+            "h:65536",
+            "https://h:1",
+            "h:1/v1",
+            "a b",
+            "[::1",
+            "[h]:1",
+            "[::1]x",
+            "u@h",
+        ] {
+            assert!(bad.parse::<ServerAddress>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_bad_duration_is_wrong_usage() {
+        let parse = |text: &str| Arguments::try_parse_from(["admin-cli", "ban", "mallory", "--for", text]);
+        assert!(parse("7d").is_ok());
+        let error = parse("7 days").unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("90s, 15m, 12h, 7d or 2w"), "{error}");
+    }
+}

@@ -1,0 +1,290 @@
+//! The way to the control plane: HTTPS, JSON, and what to say when either fails.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rookery_protocol::control::Problem;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use ureq::http::{Method, Request, Response, StatusCode};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, Body};
+
+use crate::cli::ServerAddress;
+use crate::failure::Failure;
+
+/// Longer than the server takes for its slowest answer.
+const TIMEOUT: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// What the server makes at its first start, seen from where it was started.
+const LOCAL_AUTHORITY: &str = "certs/ca.pem";
+/// The most an answer may hold.
+const LONGEST_ANSWER: u64 = 16 << 20;
+
+/// What the server answered, as it came and as it is understood.
+pub struct Reply<T> {
+    pub raw: String,
+    pub value: T,
+}
+
+/// A connection to one control plane.
+pub struct Client {
+    agent: Agent,
+    server: ServerAddress,
+    token: Option<String>,
+    trusted: Trusted,
+}
+
+/// Whom the server's certificate has to come from.
+enum Trusted {
+    File(PathBuf),
+    System,
+}
+
+impl Client {
+    /// Reads the authorities to trust; connects with the first request.
+    pub fn new(server: ServerAddress, ca: Option<PathBuf>, token: Option<String>) -> Result<Self, Failure> {
+        let local = || Path::new(LOCAL_AUTHORITY).exists().then(|| LOCAL_AUTHORITY.into());
+        let trusted = ca.or_else(local).map_or(Trusted::System, Trusted::File);
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::new_with_certs(&trusted.certificates()?))
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .build();
+        let agent = Agent::config_builder()
+            .tls_config(tls)
+            .https_only(true)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            // The control plane is reached directly, or through a tunnel of the operator's own.
+            .proxy(None)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_global(Some(TIMEOUT))
+            .user_agent(concat!("admin-cli/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .new_agent();
+        Ok(Self { agent, server, token, trusted })
+    }
+
+    /// The server this goes to.
+    pub fn server(&self) -> &ServerAddress {
+        &self.server
+    }
+
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Reply<T>, Failure> {
+        self.send(&Method::GET, path, &[])
+    }
+
+    pub fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<Reply<T>, Failure> {
+        self.send(&Method::DELETE, path, &[])
+    }
+
+    /// A `POST` without a body.
+    pub fn post_nothing<T: DeserializeOwned>(&self, path: &str) -> Result<Reply<T>, Failure> {
+        self.send(&Method::POST, path, &[])
+    }
+
+    pub fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<Reply<T>, Failure> {
+        let body = serde_json::to_vec(body).map_err(|error| Failure::new(error.to_string()))?;
+        self.send(&Method::POST, path, &body)
+    }
+
+    fn send<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        path: &str,
+        body: &[u8],
+    ) -> Result<Reply<T>, Failure> {
+        let mut request = Request::builder().method(method).uri(format!("https://{}{path}", self.server));
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        if !body.is_empty() {
+            request = request.header("Content-Type", "application/json");
+        }
+        let request = request.body(body).map_err(|error| Failure::new(error.to_string()))?;
+        let response = self.agent.run(request).map_err(|error| self.explain(&error))?;
+        self.read(response)
+    }
+
+    fn read<T: DeserializeOwned>(&self, mut response: Response<Body>) -> Result<Reply<T>, Failure> {
+        let status = response.status();
+        let raw = response.body_mut().with_config().limit(LONGEST_ANSWER).read_to_string();
+        let raw = raw.map_err(|error| self.explain(&error))?;
+        if !status.is_success() {
+            return Err(refusal(status, raw).unwrap_or_else(|| self.no_control_plane()));
+        }
+        match serde_json::from_str(&raw) {
+            Ok(value) => Ok(Reply { raw, value }),
+            Err(_) => Err(self.no_control_plane()),
+        }
+    }
+
+    fn no_control_plane(&self) -> Failure {
+        Failure::new(format!("{} answers, but not like a Rookery control plane of this version", self.server))
+    }
+
+    fn explain(&self, error: &ureq::Error) -> Failure {
+        let server = &self.server;
+        match (tls_fault(error), error) {
+            (Some(rustls::Error::InvalidCertificate(fault)), _) => {
+                Failure::new(self.trusted.explain(server, fault))
+            }
+            (Some(rustls::Error::InvalidMessage(_)), _) => Failure::new(format!(
+                "{server} does not speak TLS; is that the control plane's port (`admin.listen` in config.toml)?"
+            )),
+            (Some(fault), _) => Failure::new(format!("no secure connection to {server}: {fault}")),
+            (None, ureq::Error::HostNotFound) => {
+                Failure::new(format!("there is no host of the name in {server}"))
+            }
+            (None, ureq::Error::Timeout(_)) => Failure::new(format!(
+                "{server} does not answer in time; what was asked for may be done all the same"
+            )),
+            (None, error) => Failure::new(format!(
+                "{server} cannot be reached: {error}. Is the server running, and is that its control plane's address \
+                 (`admin.listen` in config.toml)?"
+            )),
+        }
+    }
+}
+
+/// What the server's problem document means for the operator; none if it is no such document.
+fn refusal(status: StatusCode, raw: String) -> Option<Failure> {
+    let problem: Problem = serde_json::from_str(&raw).ok()?;
+    // Other refusals of that status are about a password or a code.
+    if status == StatusCode::UNAUTHORIZED && problem.kind == "/problems/not-signed-in" {
+        return Some(Failure::NotSignedIn("The server knows no sign-in for the token here.".to_owned()));
+    }
+    Some(Failure::Failed { message: format!("{}: {}", problem.title, problem.detail), document: Some(raw) })
+}
+
+/// The kind of problem in a failure, as a URI reference.
+pub fn problem_kind(failure: &Failure) -> Option<String> {
+    serde_json::from_str(failure.document()?).map(|problem: Problem| problem.kind).ok()
+}
+
+fn tls_fault(error: &ureq::Error) -> Option<&rustls::Error> {
+    match error {
+        ureq::Error::Rustls(fault) => Some(fault),
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
+    }
+}
+
+impl Trusted {
+    fn certificates(&self) -> Result<Vec<Certificate<'static>>, Failure> {
+        let certificates: Vec<CertificateDer<'static>> = match self {
+            Self::File(file) => {
+                let broken = |why: &str| Failure::new(format!("the authority in {}: {why}", file.display()));
+                let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+                let certificates = read.map_err(|error| broken(&error.to_string()))?;
+                if certificates.is_empty() {
+                    return Err(broken("there is no certificate in that file"));
+                }
+                certificates
+            }
+            Self::System => rustls_native_certs::load_native_certs().certs,
+        };
+        Ok(certificates.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect())
+    }
+
+    fn explain(&self, server: &ServerAddress, fault: &rustls::CertificateError) -> String {
+        use rustls::CertificateError as Fault;
+        let fault_text = match fault {
+            Fault::UnknownIssuer => "it is signed by an authority that is not trusted here".to_owned(),
+            Fault::NotValidForName | Fault::NotValidForNameContext { .. } => {
+                return format!(
+                    "the certificate of {server} is for other names. Use one of its names with --server, or have \
+                     this one added to `tls.names` in the server's config.toml and a new certificate made."
+                );
+            }
+            Fault::Expired | Fault::ExpiredContext { .. } => "it has expired".to_owned(),
+            other => format!("{other:?}"),
+        };
+        let hint = match self {
+            Self::File(file) => format!(
+                "The authority trusted is the one in {}. If the server has another, pass it with --ca FILE: it is \
+                 the certs/ca.pem beside the server.",
+                file.display()
+            ),
+            Self::System => {
+                "Trusted are the system's authorities. If the server made its own certificate, copy its \
+                 certs/ca.pem here and pass it with --ca FILE, or in the variable ROOKERY_CA."
+                    .to_owned()
+            }
+        };
+        format!("the certificate of {server} is not accepted: {fault_text}. {hint}")
+    }
+}
+
+/// One segment of a path, whatever it holds.
+pub fn segment(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut path, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(path, "%{byte:02X}");
+        }
+        path
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, kind: &str) -> Failure {
+        let raw = format!(r#"{{"type":"/problems/{kind}","title":"T","status":{status},"detail":"D"}}"#);
+        refusal(StatusCode::from_u16(status).unwrap(), raw).unwrap()
+    }
+
+    #[test]
+    fn exit_codes_tell_a_missing_sign_in_from_a_refusal() {
+        assert_eq!(answer(401, "not-signed-in").exit_code(), 3);
+        assert_eq!(answer(401, "login-failed").exit_code(), 1);
+        assert_eq!(answer(401, "code-wrong").exit_code(), 1);
+        assert_eq!(answer(404, "not-online").exit_code(), 1);
+        assert_eq!(answer(503, "audit-unavailable").exit_code(), 1);
+        assert_eq!(answer(404, "not-online").to_string(), "T: D");
+        assert!(answer(401, "not-signed-in").to_string().contains("`admin-cli login`"));
+        assert_eq!(problem_kind(&answer(401, "code-wrong")).as_deref(), Some("/problems/code-wrong"));
+        assert!(refusal(StatusCode::BAD_GATEWAY, "<html>".to_owned()).is_none());
+    }
+
+    #[test]
+    fn a_name_stays_one_segment_of_the_path() {
+        assert_eq!(segment("alice"), "alice");
+        assert_eq!(segment("../v1/bans?x=1"), "..%2Fv1%2Fbans%3Fx%3D1");
+        assert_eq!(segment("Ärger [x]"), "%C3%84rger%20%5Bx%5D");
+    }
+
+    #[test]
+    fn an_authority_that_cannot_be_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let empty = folder.path().join("empty.pem");
+        std::fs::write(&empty, "nothing").unwrap();
+        for file in [folder.path().join("missing.pem"), empty] {
+            let Err(failure) = Client::new("h:1".parse().unwrap(), Some(file.clone()), None) else {
+                panic!("{file:?} is no authority");
+            };
+            assert!(failure.to_string().contains(&*file.to_string_lossy()), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_not_there_is_said_to_be_so() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = listener.local_addr().unwrap().to_string();
+        drop(listener);
+        let client = Client::new(server.parse().unwrap(), None, None).unwrap();
+        let Err(failure) = client.get::<Problem>("/healthz") else { panic!("there is no server") };
+        assert!(failure.to_string().contains("cannot be reached"), "{failure}");
+        assert!(failure.to_string().contains(&server), "{failure}");
+        assert_eq!(failure.exit_code(), 1);
+    }
+}

@@ -1,0 +1,131 @@
+//! What each command does.
+
+mod sign_in;
+
+use std::path::PathBuf;
+
+use clap::CommandFactory as _;
+use rookery_protocol::control::{
+    AuditList, BanList, BanReply, BanRequest, KickReply, KickRequest, Status, UnbanReply, UserList,
+};
+use rookery_protocol::{AccountName, Email};
+
+use crate::cli::{Arguments, Command, ServerAddress};
+use crate::client::{Client, Reply, segment};
+use crate::failure::Failure;
+use crate::output::{self, Reader};
+use crate::token_store::TokenStore;
+
+/// Runs the command that was given.
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { server, ca, json, command } = arguments;
+    let show = Show { json };
+    let signed_in = |server: ServerAddress, ca: Option<PathBuf>| {
+        let token = TokenStore::of_user(&server)?.load()?;
+        let none = || Failure::NotSignedIn(format!("There is no sign-in to {server}."));
+        let token = token.ok_or_else(none)?.token;
+        Client::new(server, ca, Some(token))
+    };
+    match command {
+        Command::Completions { shell } => completions(shell),
+        Command::Login { name, password_file } => {
+            let store = TokenStore::of_user(&server)?;
+            sign_in::login(&Client::new(server, ca, None)?, &store, name, password_file.as_deref(), &show)
+        }
+        Command::Logout => {
+            let store = TokenStore::of_user(&server)?;
+            sign_in::logout(&signed_in(server, ca)?, &store, &show)
+        }
+        Command::List => list(&signed_in(server, ca)?, &show),
+        Command::Kick { name, reason } => kick(&signed_in(server, ca)?, &name, reason, &show),
+        Command::Ban { target, reason, duration } => {
+            let request = BanRequest { target, reason, expires_at: None, duration };
+            ban(&signed_in(server, ca)?, &request, &show)
+        }
+        Command::Unban { target } => unban(&signed_in(server, ca)?, &target, &show),
+        Command::Bans => bans(&signed_in(server, ca)?, &show),
+        Command::Audit { limit } => audit(&signed_in(server, ca)?, limit, &show),
+        Command::Status => status(&signed_in(server, ca)?, &show),
+    }
+}
+
+/// Shows results as they are asked for: to people, or to scripts.
+struct Show {
+    json: bool,
+}
+
+impl Show {
+    fn result<T>(&self, reply: &Reply<T>, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        if self.json { output::print(reply.raw.trim_end()) } else { output::print(&text(&reply.value)) }
+    }
+}
+
+fn list(client: &Client, show: &Show) -> Result<(), Failure> {
+    let reply: Reply<UserList> = client.get("/v1/users")?;
+    show.result(&reply, |list| Reader::here().users(list))
+}
+
+fn kick(client: &Client, name: &str, reason: Option<String>, show: &Show) -> Result<(), Failure> {
+    let path = format!("/v1/users/{}/kick", segment(name));
+    let reply: Reply<KickReply> = client.post(&path, &KickRequest { reason })?;
+    show.result(&reply, |ended| output::kick(name, ended))
+}
+
+fn ban(client: &Client, request: &BanRequest, show: &Show) -> Result<(), Failure> {
+    let reply: Reply<BanReply> = client.post("/v1/bans", request)?;
+    show.result(&reply, |reply| Reader::here().ban(reply))
+}
+
+fn unban(client: &Client, target: &str, show: &Show) -> Result<(), Failure> {
+    let list: Reply<BanList> = client.get("/v1/bans")?;
+    let ban = list.value.bans.into_iter().find(|ban| is_same_target(&ban.target, target));
+    let none = || Failure::new(format!("nobody is banned as {target}; `admin-cli bans` has the list"));
+    let reply: Reply<UnbanReply> = client.delete(&format!("/v1/bans/{}", ban.ok_or_else(none)?.id))?;
+    show.result(&reply, |reply| output::plain(&format!("{} is not banned any more.", reply.ban.target)))
+}
+
+/// Letter case and the like make no other target; the server compares in the same way.
+fn is_same_target(banned: &str, asked: &str) -> bool {
+    fn same<T: PartialEq, E>(banned: Result<T, E>, asked: Result<T, E>) -> bool {
+        matches!((banned, asked), (Ok(banned), Ok(asked)) if banned == asked)
+    }
+    banned == asked
+        || same(Email::parse(banned), Email::parse(asked))
+        || same(AccountName::parse(banned), AccountName::parse(asked))
+}
+
+fn bans(client: &Client, show: &Show) -> Result<(), Failure> {
+    let reply: Reply<BanList> = client.get("/v1/bans")?;
+    show.result(&reply, |list| Reader::here().bans(list))
+}
+
+fn audit(client: &Client, limit: u16, show: &Show) -> Result<(), Failure> {
+    let reply: Reply<AuditList> = client.get(&format!("/v1/audit?limit={limit}"))?;
+    show.result(&reply, |list| Reader::here().audit(list))
+}
+
+fn status(client: &Client, show: &Show) -> Result<(), Failure> {
+    let reply: Reply<Status> = client.get("/v1/status")?;
+    show.result(&reply, |status| Reader::here().status(status))
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "admin-cli", &mut script);
+    output::print(String::from_utf8_lossy(&script).trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ban_is_found_however_its_target_is_written() {
+        assert!(is_same_target("Alice", "alice"));
+        assert!(is_same_target("Bob@Example.org", "bob@example.ORG"));
+        assert!(is_same_target("192.0.2.0/24", "192.0.2.0/24"));
+        assert!(!is_same_target("alice", "alina"));
+        assert!(!is_same_target("alice", "alice@example.org"));
+        assert!(!is_same_target("192.0.2.0/24", "192.0.3.0/24"));
+    }
+}

@@ -1,0 +1,126 @@
+//! `login` and `logout`.
+
+use std::fs;
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
+
+use rookery_protocol::control::{LoginReply, LoginRequest, LogoutReply, VerifyReply, VerifyRequest};
+use serde_json::json;
+
+use super::Show;
+use crate::client::{Client, Reply, problem_kind};
+use crate::failure::{Failure, while_doing};
+use crate::output::{self, Reader};
+use crate::token_store::{SavedToken, TokenStore};
+
+/// Name and password, then the mailed code; keeps the token.
+pub fn login(
+    client: &Client,
+    store: &TokenStore,
+    name: Option<String>,
+    password_file: Option<&Path>,
+    show: &Show,
+) -> Result<(), Failure> {
+    let name = name.map_or_else(ask_name, Ok)?;
+    let password = password_file.map_or_else(ask_password, read_password)?;
+    let LoginReply { challenge, sent_to, expires_at, warning } =
+        client.post("/v1/login", &LoginRequest { name, password })?.value;
+    let until = Reader::here().time(expires_at);
+    eprintln!("{}", output::plain(&format!("A code was mailed to {sent_to}. It is good until {until}.")));
+    if let Some(warning) = warning {
+        eprintln!("{}", output::plain(&warning));
+    }
+
+    let reply: Reply<VerifyReply> = loop {
+        let request = VerifyRequest { challenge: challenge.clone(), code: ask_code()? };
+        match client.post("/v1/login/verify", &request) {
+            // A slip of the fingers is put right at once.
+            Err(failure) if io::stdin().is_terminal() && may_try_again(&failure) => {
+                eprintln!("{}", output::plain(&failure.to_string()));
+            }
+            done => break done?,
+        }
+    };
+    let VerifyReply { token, expires_at } = reply.value;
+    store.save(&SavedToken { token, expires_at })?;
+    if show.json {
+        // The server's answer holds the token, and that is for nobody's eyes.
+        return output::print(&json!({ "expires_at": expires_at }).to_string());
+    }
+    output::print(&format!("Signed in to {} until {}.", client.server(), Reader::here().time(expires_at)))
+}
+
+fn may_try_again(failure: &Failure) -> bool {
+    problem_kind(failure).as_deref() == Some("/problems/code-wrong")
+}
+
+/// Ends the sign-in on the server, and forgets the token.
+pub fn logout(client: &Client, store: &TokenStore, show: &Show) -> Result<(), Failure> {
+    let reply: Result<Reply<LogoutReply>, Failure> = client.post_nothing("/v1/logout");
+    // Where the server knows the token no more, it is of no use here either.
+    if matches!(reply, Ok(_) | Err(Failure::NotSignedIn(_))) {
+        store.remove()?;
+    }
+    show.result(&reply?, |_| format!("Signed out of {}.", client.server()))
+}
+
+fn ask_name() -> Result<String, Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::Usage("without a terminal, give the admin's name with --name".to_owned()));
+    }
+    read_line("Name: ")
+}
+
+fn ask_password() -> Result<String, Failure> {
+    rpassword::prompt_password("Password: ").map_err(|_| {
+        Failure::Usage(
+            "without a terminal, give a file that holds the password with --password-file".to_owned(),
+        )
+    })
+}
+
+/// The file's line end is no part of the password.
+fn read_password(file: &Path) -> Result<String, Failure> {
+    let content = fs::read_to_string(file)
+        .map_err(while_doing(format!("the password file {} cannot be read", file.display())))?;
+    let line = content.strip_suffix('\n').unwrap_or(&content);
+    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+}
+
+fn ask_code() -> Result<String, Failure> {
+    read_line("Code: ")
+}
+
+/// One line of standard input; asked for where there is someone to ask.
+fn read_line(prompt: &str) -> Result<String, Failure> {
+    let broken = || while_doing("standard input cannot be read");
+    if io::stdin().is_terminal() {
+        let mut err = io::stderr();
+        err.write_all(prompt.as_bytes()).and_then(|()| err.flush()).map_err(broken())?;
+    }
+    let mut line = String::new();
+    if io::stdin().lock().read_line(&mut line).map_err(broken())? == 0 {
+        return Err(Failure::new("standard input ended before the sign-in was complete"));
+    }
+    Ok(line.trim().to_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_file_holds_the_password_and_at_most_a_line_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        for (content, password) in
+            [("pass word", "pass word"), ("a \n", "a "), ("a\r\n", "a"), ("a\n\n", "a\n")]
+        {
+            fs::write(&file, content).unwrap();
+            assert_eq!(read_password(&file).unwrap(), password);
+        }
+        let missing = read_password(&folder.path().join("missing")).unwrap_err();
+        assert!(missing.to_string().contains("missing cannot be read"), "{missing}");
+    }
+}

@@ -1,0 +1,284 @@
+//! What the operator sees: tables and lines as text. Whatever came over the wire is made harmless for a terminal.
+
+use std::io::{self, Write as _};
+
+use comfy_table::Table;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use rookery_protocol::control::{
+    AuditList, AuditOutcome, BanEntry, BanList, BanReply, KickReply, Status, UserList,
+};
+
+use crate::failure::{Failure, while_doing};
+
+/// Writes to standard output, and ends the line. Whoever stops reading early has seen enough.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(while_doing("standard output cannot be written")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `text` without what a terminal would obey instead of showing it.
+pub fn plain(text: &str) -> String {
+    // Besides control characters, those that turn the reading direction around.
+    let obeyed = |char: char| {
+        char.is_control()
+            || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|char| if obeyed(char) { char::REPLACEMENT_CHARACTER } else { char }).collect()
+}
+
+/// The moment and place of the reader, by which times are told.
+pub struct Reader {
+    pub now: Timestamp,
+    pub zone: TimeZone,
+}
+
+impl Reader {
+    /// Here and now.
+    pub fn here() -> Self {
+        Self { now: Timestamp::now(), zone: TimeZone::system() }
+    }
+
+    /// Local time, and how far away that is: `2026-11-22 10:08:15 (5m ago)`.
+    pub fn time(&self, at: Timestamp) -> String {
+        let local = at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
+        format!("{local} ({})", self.distance(at))
+    }
+
+    /// `5m ago`, or `in 5m`, in the largest unit that fits.
+    pub fn distance(&self, at: Timestamp) -> String {
+        let seconds = self.now.duration_since(at).as_secs();
+        let length = match seconds.unsigned_abs() {
+            length @ 0..60 => format!("{length}s"),
+            length @ 60..3_600 => format!("{}m", length / 60),
+            length @ 3_600..86_400 => format!("{}h", length / 3_600),
+            length => format!("{}d", length / 86_400),
+        };
+        if seconds < 0 { format!("in {length}") } else { format!("{length} ago") }
+    }
+
+    /// Who is online.
+    pub fn users(&self, list: &UserList) -> String {
+        let rows = list.users.iter().map(|user| {
+            let addresses: Vec<&str> = user.sessions.iter().map(|session| session.address.as_str()).collect();
+            [
+                user.nick.clone(),
+                user.email.clone().unwrap_or_else(|| "(guest)".to_owned()),
+                user.channels.join(" "),
+                addresses.join(" "),
+                self.distance(user.since),
+                self.distance(user.active_at),
+            ]
+        });
+        let table = table(["NICK", "EMAIL", "CHANNELS", "ADDRESS", "CAME", "ACTIVE"], rows);
+        with_count(&table, list.users.len(), "user online", "users online")
+    }
+
+    /// Who is banned.
+    pub fn bans(&self, list: &BanList) -> String {
+        let rows = list.bans.iter().map(|ban| {
+            [
+                ban.id.to_string(),
+                ban.target.clone(),
+                ban.expires_at.map_or_else(|| "never".to_owned(), |end| self.distance(end)),
+                ban.by.clone(),
+                self.time(ban.created_at),
+                ban.reason.clone(),
+            ]
+        });
+        let table = table(["ID", "TARGET", "ENDS", "BY", "SINCE", "REASON"], rows);
+        with_count(&table, list.bans.len(), "ban", "bans")
+    }
+
+    /// The audit trail, oldest first.
+    pub fn audit(&self, list: &AuditList) -> String {
+        let rows = list.entries.iter().map(|entry| {
+            let outcome = match entry.outcome {
+                AuditOutcome::Allowed => "allowed",
+                AuditOutcome::Refused => "refused",
+            };
+            [
+                entry.id.to_string(),
+                self.time(entry.at),
+                entry.actor.clone(),
+                entry.origin.clone(),
+                entry.session.clone(),
+                entry.act.clone(),
+                entry.target.clone(),
+                outcome.to_owned(),
+                entry.detail.clone(),
+            ]
+        });
+        let header = ["ID", "TIME", "ADMIN", "FROM", "SESSION", "ACT", "TARGET", "OUTCOME", "DETAIL"];
+        with_count(&table(header, rows), list.entries.len(), "entry", "entries")
+    }
+
+    /// How the server fares.
+    pub fn status(&self, status: &Status) -> String {
+        let users = count(status.users, "user", "users");
+        let sessions = count(status.sessions, "session", "sessions");
+        let connections = count(status.connections, "connection", "connections");
+        let certificate = status
+            .certificate_expires_at
+            .map_or_else(|| "end unknown".to_owned(), |end| format!("ends {}", self.time(end)));
+        let lines = [
+            ("Server", format!("{}, version {}", status.server_name, status.version)),
+            ("Started", self.time(status.started_at)),
+            ("Online", format!("{users}, {sessions}, {connections}")),
+            ("Channels", status.channels.to_string()),
+            ("Bans", status.bans.to_string()),
+            ("Mail", status.mail.clone()),
+            ("Certificate", certificate),
+        ];
+        lines.map(|(name, value)| format!("{name:<13}{}", plain(&value))).join("\n")
+    }
+
+    /// A ban that was made.
+    pub fn ban(&self, reply: &BanReply) -> String {
+        let BanEntry { target, expires_at, .. } = &reply.ban;
+        let until =
+            expires_at.map_or_else(|| "for ever".to_owned(), |end| format!("until {}", self.time(end)));
+        plain(&format!("{target} is banned {until}; {}.", ended(&reply.ended)))
+    }
+}
+
+/// A kick that was done.
+pub fn kick(name: &str, reply: &KickReply) -> String {
+    plain(&format!("{name} is kicked; {}.", ended(reply)))
+}
+
+fn ended(reply: &KickReply) -> String {
+    match reply.sessions {
+        0 => "no session was online".to_owned(),
+        sessions => format!("{} of {} ended", count(sessions, "session", "sessions"), reply.users.join(", ")),
+    }
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// The table, if there is anything in it, and a line that says how much.
+fn with_count(table: &Table, number: usize, one: &str, many: &str) -> String {
+    let line = count(number, one, many);
+    if number == 0 { line } else { format!("{}\n\n{line}", table.trim_fmt()) }
+}
+
+/// Columns without lines, two spaces apart.
+fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header(header);
+    for row in rows {
+        table.add_row(row.map(|cell| plain(&cell)));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use jiff::SignedDuration;
+    use rookery_protocol::control::{OnlineSession, OnlineUser};
+
+    use super::*;
+
+    fn reader() -> Reader {
+        Reader { now: "2026-11-22T10:00:00Z".parse().unwrap(), zone: TimeZone::UTC }
+    }
+
+    fn ago(seconds: i64) -> Timestamp {
+        reader().now - SignedDuration::from_secs(seconds)
+    }
+
+    fn user(nick: &str, email: Option<&str>, sessions: u64) -> OnlineUser {
+        let session = |id| OnlineSession {
+            id,
+            address: format!("192.0.2.1:100{id}"),
+            tls: "TLSv1.3 X25519MLKEM768".to_owned(),
+            since: ago(300),
+        };
+        OnlineUser {
+            nick: nick.to_owned(),
+            account: email.map(|_| nick.to_owned()),
+            email: email.map(str::to_owned),
+            since: ago(300),
+            active_at: ago(4),
+            channels: vec!["#lobby".to_owned()],
+            sessions: (1..=sessions).map(session).collect(),
+        }
+    }
+
+    #[test]
+    fn users_are_a_table_with_a_count() {
+        let list = UserList { users: vec![user("alice", Some("alice@example.org"), 1), user("bo", None, 2)] };
+        let expected = "\
+NICK   EMAIL              CHANNELS  ADDRESS                        CAME    ACTIVE
+alice  alice@example.org  #lobby    192.0.2.1:1001                 5m ago  4s ago
+bo     (guest)            #lobby    192.0.2.1:1001 192.0.2.1:1002  5m ago  4s ago
+
+2 users online";
+        assert_eq!(reader().users(&list), expected);
+        assert_eq!(reader().users(&UserList { users: vec![] }), "0 users online");
+        let alone = UserList { users: vec![user("bo", None, 1)] };
+        assert!(reader().users(&alone).ends_with("\n1 user online"));
+    }
+
+    #[test]
+    fn bans_tell_when_they_end() {
+        let ban = |id, target: &str, expires_at| BanEntry {
+            id,
+            target: target.to_owned(),
+            reason: "flooding".to_owned(),
+            by: "root".to_owned(),
+            created_at: ago(3_600),
+            expires_at,
+        };
+        let list =
+            BanList { bans: vec![ban(12, "bo", Some(ago(-604_800))), ban(7, "eve@example.org", None)] };
+        let expected = "\
+ID  TARGET           ENDS   BY    SINCE                         REASON
+12  bo               in 7d  root  2026-11-22 09:00:00 (1h ago)  flooding
+7   eve@example.org  never  root  2026-11-22 09:00:00 (1h ago)  flooding
+
+2 bans";
+        assert_eq!(reader().bans(&list), expected);
+        let ended = KickReply { users: vec!["bo".to_owned()], sessions: 2 };
+        let reply = BanReply { ban: ban(12, "bo", Some(ago(-604_800))), ended };
+        let text = "bo is banned until 2026-11-29 10:00:00 (in 7d); 2 sessions of bo ended.";
+        assert_eq!(reader().ban(&reply), text);
+        let reply = BanReply {
+            ban: ban(7, "eve@example.org", None),
+            ended: KickReply { users: vec![], sessions: 0 },
+        };
+        assert_eq!(reader().ban(&reply), "eve@example.org is banned for ever; no session was online.");
+    }
+
+    #[test]
+    fn distances_are_told_in_one_unit() {
+        let told: Vec<String> = [0, 59, 60, 3_599, 3_600, 86_399, 86_400, 8_640_000, -90]
+            .map(|s| reader().distance(ago(s)))
+            .into();
+        assert_eq!(
+            told,
+            ["0s ago", "59s ago", "1m ago", "59m ago", "1h ago", "23h ago", "1d ago", "100d ago", "in 1m"]
+        );
+    }
+
+    #[test]
+    fn nothing_from_the_wire_steers_the_terminal() {
+        let mut mallory = user("mal\u{1b}[2Jlory", None, 1);
+        mallory.channels = vec!["#a\r\nb\u{202e}c".to_owned()];
+        let text = reader().users(&UserList { users: vec![mallory] });
+        assert!(text.contains("mal\u{fffd}[2Jlory"), "{text:?}");
+        assert!(!text.contains(['\u{1b}', '\r', '\u{202e}']), "{text:?}");
+        assert_eq!(text.lines().count(), 4);
+    }
+}

@@ -1,0 +1,141 @@
+//! The token of each server, kept where only its owner can read it.
+
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy as _;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::ServerAddress;
+use crate::failure::{Failure, while_doing};
+
+/// A token as it is kept.
+#[derive(Serialize, Deserialize)]
+pub struct SavedToken {
+    pub token: String,
+    pub expires_at: Timestamp,
+}
+
+/// One file for each server, in the user's state folder.
+pub struct TokenStore {
+    folder: PathBuf,
+    file: PathBuf,
+}
+
+impl TokenStore {
+    /// The user's own store (`$XDG_STATE_HOME/rookery/admin-cli`).
+    pub fn of_user(server: &ServerAddress) -> Result<Self, Failure> {
+        let places = etcetera::choose_base_strategy().map_err(|error| {
+            Failure::new(format!("there is no home folder to keep the token in: {error}"))
+        })?;
+        let state = places.state_dir().unwrap_or_else(|| places.data_dir());
+        Ok(Self::inside(state.join("rookery").join("admin-cli"), server))
+    }
+
+    fn inside(folder: PathBuf, server: &ServerAddress) -> Self {
+        let plain = |char: char| if char.is_alphanumeric() || ".-".contains(char) { char } else { '_' };
+        let name: String = server.to_string().chars().map(plain).collect();
+        let file = folder.join(format!("{name}.json"));
+        Self { folder, file }
+    }
+
+    /// The token, if there is one; one that cannot be understood is none.
+    pub fn load(&self) -> Result<Option<SavedToken>, Failure> {
+        match fs::read(&self.file) {
+            Ok(content) => Ok(serde_json::from_slice(&content).ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.while_doing("cannot be read")(error)),
+        }
+    }
+
+    /// Keeps the token, whole or not at all.
+    pub fn save(&self, token: &SavedToken) -> Result<(), Failure> {
+        let content = serde_json::to_vec(token).map_err(|error| Failure::new(error.to_string()))?;
+        self.write(&content).map_err(self.while_doing("cannot be written"))
+    }
+
+    /// Forgets the token.
+    pub fn remove(&self) -> Result<(), Failure> {
+        match fs::remove_file(&self.file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.while_doing("cannot be removed")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn write(&self, content: &[u8]) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        // It may have been there before, with another mode.
+        fs::set_permissions(&self.folder, Permissions::from_mode(0o700))?;
+        let unfinished = self.file.with_extension(format!("{}.part", std::process::id()));
+        let written = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&unfinished)
+            .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
+            .and_then(|()| fs::rename(&unfinished, &self.file));
+        if written.is_err() {
+            // What went wrong before is what counts.
+            let _ = fs::remove_file(&unfinished);
+        }
+        written
+    }
+
+    fn while_doing(&self, what: &str) -> impl FnOnce(io::Error) -> Failure + use<> {
+        while_doing(format!("the token file {} {what}", self.file.display()))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn token(text: &str) -> SavedToken {
+        SavedToken { token: text.to_owned(), expires_at: Timestamp::UNIX_EPOCH }
+    }
+
+    #[test]
+    fn each_server_has_a_token_of_its_own() {
+        let home = tempfile::tempdir().unwrap();
+        let store = |server: &str| TokenStore::inside(home.path().join("a/b"), &server.parse().unwrap());
+        assert!(store("one:1").load().unwrap().is_none());
+        store("one:1").save(&token("first")).unwrap();
+        store("[::1]:1").save(&token("second")).unwrap();
+        store("one:1").save(&token("third")).unwrap();
+        assert_eq!(store("one:1").load().unwrap().unwrap().token, "third");
+        assert_eq!(store("[::1]:1").load().unwrap().unwrap().token, "second");
+        store("one:1").remove().unwrap();
+        store("one:1").remove().unwrap();
+        assert!(store("one:1").load().unwrap().is_none());
+        assert!(store("[::1]:1").load().unwrap().is_some());
+    }
+
+    #[test]
+    fn only_its_owner_can_read_the_token() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("admin-cli");
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+        let store = TokenStore::inside(folder.clone(), &"one:1".parse().unwrap());
+        store.save(&token("secret")).unwrap();
+        let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&folder), 0o700);
+        assert_eq!(mode(&store.file), 0o600);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing half-written is left");
+    }
+
+    #[test]
+    fn a_file_that_makes_no_sense_is_no_token() {
+        let home = tempfile::tempdir().unwrap();
+        let store = TokenStore::inside(home.path().to_owned(), &"one:1".parse().unwrap());
+        fs::write(&store.file, "{").unwrap();
+        assert!(store.load().unwrap().is_none());
+    }
+}

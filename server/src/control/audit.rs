@@ -1,0 +1,188 @@
+//! The audit trail: every act and every sign-in step, allowed or refused, is entered before it takes effect.
+
+use std::sync::{Mutex, PoisonError};
+
+use axum::Json;
+use jiff::Timestamp;
+use rookery_protocol::control::{AuditList, AuditOutcome, AuditRecord};
+use serde::Deserialize;
+
+use super::extract::{Arrival, Options};
+use super::meter::{Counted, Measure, Meter};
+use super::problem::{Kind, Refusal};
+use super::sessions::Operator;
+use crate::record::{AuditEntry, NewAudit, Outcome};
+use crate::store::{Database, Durability, StoreError};
+
+/// The most characters of something a stranger sent that are entered.
+const LONGEST_WORD: usize = 100;
+/// Entries that `GET /v1/audit` gives when it is not told how many.
+const DEFAULT_LIMIT: u16 = 50;
+/// The most it gives.
+const MAX_LIMIT: u16 = 1000;
+
+/// An act or a sign-in step on its way into the trail: who wants what, from where.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub arrival: Arrival,
+    /// The admin's name as given; empty where nobody is signed in.
+    pub actor: String,
+    /// The public name of the session; empty where nobody is signed in.
+    pub session: String,
+    pub act: &'static str,
+    pub target: String,
+}
+
+impl Step {
+    /// Of someone who is not signed in.
+    pub fn of_stranger(arrival: Arrival, act: &'static str) -> Self {
+        Self { arrival, actor: String::new(), session: String::new(), act, target: String::new() }
+    }
+
+    /// What is entered.
+    pub fn entry(&self, outcome: Outcome, detail: impl Into<String>) -> NewAudit {
+        NewAudit {
+            at: self.arrival.at,
+            actor: clip(&self.actor),
+            origin: self.arrival.from.to_string(),
+            session: self.session.clone(),
+            act: self.act.to_owned(),
+            target: clip(&self.target),
+            outcome,
+            detail: detail.into(),
+        }
+    }
+}
+
+/// A text of whoever, made fit for one line of the trail: short, and without control characters.
+fn clip(text: &str) -> String {
+    let clean = |char: char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char };
+    text.chars().take(LONGEST_WORD).map(clean).collect()
+}
+
+/// The way into the trail.
+pub struct Trail {
+    database: Database,
+    strangers: Mutex<Meter>,
+}
+
+impl Trail {
+    /// The trail of that record.
+    pub fn new(database: Database) -> Self {
+        Self { database, strangers: Mutex::default() }
+    }
+
+    /// Enters that a step is let through. If it cannot be entered, the step must not be taken.
+    pub async fn allow(&self, step: &Step, detail: impl Into<String>) -> Result<(), Refusal> {
+        self.enter(step.entry(Outcome::Allowed, detail)).await
+    }
+
+    /// Enters that a signed-in admin is refused; gives the refusal to answer.
+    pub async fn refuse(&self, step: &Step, refusal: Refusal) -> Refusal {
+        let entered = self.enter(step.entry(Outcome::Refused, &refusal.detail)).await;
+        entered.err().unwrap_or(refusal)
+    }
+
+    /// Enters that a stranger is refused, and why, unless too many were; gives the refusal to answer.
+    pub async fn refuse_stranger(&self, step: &Step, why: &str, refusal: Refusal) -> Refusal {
+        let Arrival { at, .. } = step.arrival;
+        let measure = self.strangers().take(at, step.arrival.network());
+        let detail = match measure {
+            Measure::Enter => why.to_owned(),
+            Measure::EnterLast => format!("{why}; more refusals from there are only counted for a minute"),
+            Measure::Count => return refusal,
+        };
+        self.enter(step.entry(Outcome::Refused, detail)).await.err().unwrap_or(refusal)
+    }
+
+    /// Enters how many refusals of strangers were only counted, once their minute is over.
+    pub async fn settle(&self, now: Timestamp) {
+        let counted = self.strangers().settle(now);
+        for Counted { network, since, refusals } in counted {
+            let entry = NewAudit {
+                at: now,
+                actor: String::new(),
+                origin: network.map_or_else(|| "elsewhere".to_owned(), |network| network.to_string()),
+                session: String::new(),
+                act: "refusals".to_owned(),
+                target: String::new(),
+                outcome: Outcome::Refused,
+                detail: format!("{refusals} more since {since:.0}, not entered one by one"),
+            };
+            // They had no effect; the log has the failure, and the number.
+            if self.enter(entry).await.is_err() {
+                tracing::error!(refusals, "a count of refused requests is missing from the audit trail");
+            }
+        }
+    }
+
+    async fn enter(&self, entry: NewAudit) -> Result<(), Refusal> {
+        let written = self.database.write(Durability::Record, move |store| store.append_audit(&entry)).await;
+        written.map(|_| ()).map_err(|error| unavailable(&error))
+    }
+
+    fn strangers(&self) -> std::sync::MutexGuard<'_, Meter> {
+        // No code inside can panic half-way.
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The trail cannot be written, so nothing is done.
+pub fn unavailable(error: &StoreError) -> Refusal {
+    tracing::error!(%error, "the audit trail cannot be written; the act was refused");
+    Kind::AuditUnavailable.because(
+        "Nothing was done, because it could not be entered in the audit trail. The server's log says why.",
+    )
+}
+
+/// What `GET /v1/audit` may be told.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AuditOptions {
+    /// How many entries at most; 50 when left out.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u16>,
+}
+
+/// The newest entries of the audit trail, oldest first
+#[utoipa::path(
+    get, path = "/v1/audit", tag = "audit", params(AuditOptions), security(("token" = [])),
+    responses((status = 200, description = "The newest entries", body = AuditList))
+)]
+pub async fn list(
+    operator: Operator,
+    options: Result<Options<AuditOptions>, Refusal>,
+) -> Result<Json<AuditList>, Refusal> {
+    let step = operator.step("audit", "");
+    let limit = match options {
+        Ok(Options(options)) => options.limit.unwrap_or(DEFAULT_LIMIT),
+        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
+    };
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        let refusal = Kind::BadRequest.because(format!("`limit` is between 1 and {MAX_LIMIT}."));
+        return Err(operator.refuse(&step, refusal).await);
+    }
+    operator.allow(&step, "").await?;
+    let entries = operator.read(move |store| store.audit(usize::from(limit))).await?;
+    Ok(Json(AuditList { entries: entries.into_iter().map(to_record).collect() }))
+}
+
+fn to_record(AuditEntry { id, entry, previous, hash }: AuditEntry) -> AuditRecord {
+    AuditRecord {
+        id,
+        at: entry.at,
+        actor: entry.actor,
+        origin: entry.origin,
+        session: entry.session,
+        act: entry.act,
+        target: entry.target,
+        outcome: match entry.outcome {
+            Outcome::Allowed => AuditOutcome::Allowed,
+            Outcome::Refused => AuditOutcome::Refused,
+        },
+        detail: entry.detail,
+        previous: super::hex(&previous),
+        hash: super::hex(&hash),
+    }
+}

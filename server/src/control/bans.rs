@@ -1,0 +1,156 @@
+//! Who is refused: the list of bans, and how to add to it and take from it.
+
+use axum::Json;
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use rookery_protocol::control::{
+    BanEntry, BanList, BanReply, BanRequest, Problem, UnbanReply, parse_duration,
+};
+
+use super::audit;
+use super::extract::{self, Body, Segment};
+use super::problem::{Kind, Refusal};
+use super::sessions::Operator;
+use super::{Plane, unexpected, users};
+use crate::chat::event::{Act, Answer};
+use crate::record::{Ban, BanId, BanTarget, NewBan, Outcome};
+use crate::store::Durability;
+
+/// The bans that hold
+#[utoipa::path(
+    get, path = "/v1/bans", tag = "bans", security(("token" = [])),
+    responses((status = 200, description = "The bans, newest first", body = BanList))
+)]
+pub async fn list(operator: Operator) -> Result<Json<BanList>, Refusal> {
+    operator.allow(&operator.step("bans", ""), "").await?;
+    let now = operator.now();
+    let bans = operator.read(move |store| store.bans(now)).await?;
+    Ok(Json(BanList { bans: bans.into_iter().map(to_entry).collect() }))
+}
+
+/// Bans an account or an email
+///
+/// The ban is on disk, and every session it covers is gone, when the answer comes. A ban of the same target is
+/// replaced.
+#[utoipa::path(
+    post, path = "/v1/bans", tag = "bans", security(("token" = [])), request_body = BanRequest,
+    responses((status = 201, description = "The ban holds", body = BanReply))
+)]
+pub async fn add(
+    operator: Operator,
+    body: Result<Body<BanRequest>, Refusal>,
+) -> Result<(StatusCode, Json<BanReply>), Refusal> {
+    let mut step = operator.step("ban", "");
+    let asked = body.and_then(|Body(request)| {
+        step.target.clone_from(&request.target);
+        read_ban(&operator, &request)
+    });
+    let ban = match asked {
+        Ok(ban) => ban,
+        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
+    };
+
+    let until = ban.expires_at.map_or("for ever".to_owned(), |end| format!("until {end:.0}"));
+    let entry = step.entry(Outcome::Allowed, format!("{until}: {}", ban.reason));
+    let database = &operator.plane.control.database;
+    let written = database.write(Durability::Record, move |store| {
+        store.append_audit(&entry)?;
+        store.add_ban(&ban)
+    });
+    let ban = written.await.map_err(|error| audit::unavailable(&error))?;
+
+    let ended = match operator.plane.act(Act::AddBan(ban.clone())).await? {
+        Answer::Ended { users, sessions } => users::ended(&users, sessions),
+        other => return Err(unexpected(&other)),
+    };
+    write_window(&operator.plane, operator.now()).await;
+    Ok((StatusCode::CREATED, Json(BanReply { ban: to_entry(ban), ended })))
+}
+
+/// Takes a ban back
+#[utoipa::path(
+    delete, path = "/v1/bans/{id}", tag = "bans", security(("token" = [])),
+    params(("id" = i64, Path, description = "The ban's number")),
+    responses(
+        (status = 200, description = "The ban holds no more", body = UnbanReply),
+        (status = 404, description = "There is no ban of that number", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub async fn remove(
+    operator: Operator,
+    id: Result<Segment<i64>, Refusal>,
+) -> Result<Json<UnbanReply>, Refusal> {
+    let mut step = operator.step("unban", "");
+    let id = match id {
+        Ok(Segment(id)) => BanId(id),
+        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
+    };
+
+    // Whom the ban is about is known only once it is taken out; the entry and the taking out are one transaction.
+    step.target = format!("ban {}", id.0);
+    let refusal = Kind::NoSuchBan.because(format!("There is no ban {}. The list has those that hold.", id.0));
+    let why = refusal.detail.clone();
+    let database = &operator.plane.control.database;
+    let written = database.write(Durability::Record, move |store| {
+        let removed = store.remove_ban(id)?;
+        let entry = match &removed {
+            Some(ban) => {
+                step.target = ban.target.to_string();
+                step.entry(Outcome::Allowed, format!("ban {}, by {}: {}", id.0, ban.by, ban.reason))
+            }
+            None => step.entry(Outcome::Refused, why),
+        };
+        store.append_audit(&entry)?;
+        Ok(removed)
+    });
+    let ban = written.await.map_err(|error| audit::unavailable(&error))?.ok_or(refusal)?;
+
+    match operator.plane.act(Act::RemoveBan(ban.id)).await? {
+        Answer::Done => {}
+        other => return Err(unexpected(&other)),
+    }
+    write_window(&operator.plane, operator.now()).await;
+    Ok(Json(UnbanReply { ban: to_entry(ban) }))
+}
+
+fn read_ban(operator: &Operator, request: &BanRequest) -> Result<NewBan, Refusal> {
+    let now = operator.now();
+    let target = BanTarget::parse(&request.target)
+        .map_err(|error| Kind::Invalid.because(format!("The target is {error}.")))?;
+    let expires_at = match (request.expires_at, request.duration.as_deref()) {
+        (Some(_), Some(_)) => {
+            return Err(Kind::Invalid.because("Give `expires_at` or `duration`, not both."));
+        }
+        (None, None) => None,
+        (None, Some(duration)) => {
+            let duration = parse_duration(duration)
+                .map_err(|error| Kind::Invalid.because(format!("`duration`: {error}.")))?;
+            Some(now + duration)
+        }
+        (Some(end), None) if end <= now => {
+            return Err(Kind::Invalid.because("`expires_at` is past already."));
+        }
+        (Some(end), None) => Some(end),
+    };
+    let reason = extract::reason(request.reason.as_deref())?;
+    Ok(NewBan { target, reason, by: operator.name().to_owned(), created_at: now, expires_at })
+}
+
+/// The record has the ban; a window that cannot be written is for the log.
+async fn write_window(plane: &Plane, now: Timestamp) {
+    if let Err(error) = plane.control.windows.write_bans(now).await {
+        tracing::error!(%error, "bans.csv could not be written; the bans themselves stand");
+    }
+}
+
+fn to_entry(ban: Ban) -> BanEntry {
+    BanEntry {
+        id: ban.id.0,
+        target: ban.target.to_string(),
+        reason: ban.reason,
+        by: ban.by,
+        created_at: ban.created_at,
+        expires_at: ban.expires_at,
+    }
+}

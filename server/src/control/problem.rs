@@ -1,0 +1,137 @@
+//! What goes wrong on the control plane, as RFC 9457 problem documents.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use rookery_protocol::control::{PROBLEM_TYPE, Problem};
+
+/// The kinds of problem: each has a URI reference, a title and a status of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The request could not be read: its path, query or JSON.
+    BadRequest,
+    /// No token, or one that is good no more.
+    NotSignedIn,
+    /// Unknown name or wrong password; nobody is told which.
+    LoginFailed,
+    /// A wrong code; the challenge goes on waiting.
+    CodeWrong,
+    /// No code will do for that challenge any more.
+    ChallengeDead,
+    /// There is nothing under that path.
+    NotFound,
+    /// Nobody of that name is online.
+    NotOnline,
+    /// There is no ban of that number.
+    NoSuchBan,
+    /// The path knows other methods.
+    MethodNotAllowed,
+    /// The body did not come in time.
+    RequestTimeout,
+    /// The body is too big.
+    TooLarge,
+    /// The body is not JSON.
+    NotJson,
+    /// Well-formed, but not something that can be done.
+    Invalid,
+    /// Too many attempts; there is a pause to wait for.
+    TooManyAttempts,
+    /// The audit trail cannot be written, so nothing was done.
+    AuditUnavailable,
+    /// The record cannot be read.
+    RecordUnavailable,
+    /// The server is going down.
+    Stopping,
+    /// A fault of the server's own.
+    Internal,
+    /// What was asked for takes long, and goes on.
+    NotFinished,
+}
+
+impl Kind {
+    fn parts(self) -> (&'static str, &'static str, StatusCode) {
+        match self {
+            Self::BadRequest => ("bad-request", "The request cannot be read", StatusCode::BAD_REQUEST),
+            Self::NotSignedIn => ("not-signed-in", "Not signed in", StatusCode::UNAUTHORIZED),
+            Self::LoginFailed => ("login-failed", "The sign-in was refused", StatusCode::UNAUTHORIZED),
+            Self::CodeWrong => ("code-wrong", "The code is wrong", StatusCode::UNAUTHORIZED),
+            Self::ChallengeDead => ("challenge-dead", "The challenge is over", StatusCode::UNAUTHORIZED),
+            Self::NotFound => ("not-found", "Nothing there", StatusCode::NOT_FOUND),
+            Self::NotOnline => ("not-online", "Nobody of that name is online", StatusCode::NOT_FOUND),
+            Self::NoSuchBan => ("no-such-ban", "There is no such ban", StatusCode::NOT_FOUND),
+            Self::MethodNotAllowed => {
+                ("method-not-allowed", "Not with that method", StatusCode::METHOD_NOT_ALLOWED)
+            }
+            Self::RequestTimeout => {
+                ("request-timeout", "The request came too slowly", StatusCode::REQUEST_TIMEOUT)
+            }
+            Self::TooLarge => ("too-large", "The request is too big", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::NotJson => ("not-json", "The request is not JSON", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::Invalid => ("invalid", "That cannot be done", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::TooManyAttempts => {
+                ("too-many-attempts", "Too many attempts", StatusCode::TOO_MANY_REQUESTS)
+            }
+            Self::AuditUnavailable => {
+                ("audit-unavailable", "The audit trail cannot be written", StatusCode::SERVICE_UNAVAILABLE)
+            }
+            Self::RecordUnavailable => {
+                ("record-unavailable", "The record cannot be read", StatusCode::SERVICE_UNAVAILABLE)
+            }
+            Self::Stopping => ("stopping", "The server is stopping", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Internal => ("internal", "A fault in the server", StatusCode::INTERNAL_SERVER_ERROR),
+            Self::NotFinished => ("not-finished", "Not finished yet", StatusCode::GATEWAY_TIMEOUT),
+        }
+    }
+
+    /// The HTTP status it is answered with.
+    pub fn status(self) -> StatusCode {
+        self.parts().2
+    }
+
+    /// The kind in words.
+    pub fn title(self) -> &'static str {
+        self.parts().1
+    }
+
+    /// A refusal of this kind. `detail` tells the caller what happened and what to do.
+    pub fn because(self, detail: impl Into<String>) -> Refusal {
+        Refusal { kind: self, detail: detail.into(), retry_after: None }
+    }
+}
+
+/// Why a request was refused; what its caller is answered.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub kind: Kind,
+    pub detail: String,
+    /// Seconds until another try makes sense.
+    pub retry_after: Option<u64>,
+}
+
+impl Refusal {
+    /// Tells the caller after how many seconds to try again.
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (slug, title, status) = self.kind.parts();
+        let problem = Problem {
+            kind: format!("/problems/{slug}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: self.detail,
+        };
+        let mut response = (status, axum::Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_TYPE));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

@@ -1,0 +1,70 @@
+//! Which handler answers what, and what holds for every answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+
+use super::problem::{Kind, Refusal};
+use super::{Plane, audit, bans, openapi, sessions, sign_in, status, users};
+
+/// The most bytes a request's body may have.
+const BODY_LIMIT: usize = 64 * 1024;
+/// How long a request may take before its caller is told that it goes on.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// All routes of the control plane.
+pub fn router(plane: Arc<Plane>) -> Router {
+    Router::new()
+        .route("/v1/login", post(sign_in::login))
+        .route("/v1/login/verify", post(sign_in::verify))
+        .route("/v1/logout", post(sessions::logout))
+        .route("/v1/users", get(users::list))
+        .route("/v1/users/{name}/kick", post(users::kick))
+        .route("/v1/bans", get(bans::list).post(bans::add))
+        .route("/v1/bans/{id}", delete(bans::remove))
+        .route("/v1/audit", get(audit::list))
+        .route("/v1/status", get(status::status))
+        .route("/healthz", get(status::healthz))
+        .route("/v1/openapi.json", get(openapi::openapi))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(around))
+        .with_state(plane)
+}
+
+async fn not_found() -> Refusal {
+    Kind::NotFound.because("There is nothing under this path; /v1/openapi.json has all there is.")
+}
+
+async fn method_not_allowed() -> Refusal {
+    Kind::MethodNotAllowed.because("The header `Allow` has the methods of this path.")
+}
+
+/// Sees every request through, and sets what every answer carries.
+///
+/// A request runs as a task of its own: if its caller hangs up or loses patience half-way, what was entered in the
+/// trail is done all the same.
+async fn around(request: Request, next: Next) -> Response {
+    let mut response = match tokio::time::timeout(REQUEST_TIMEOUT, tokio::spawn(next.run(request))).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => {
+            Kind::Internal.because("The request met a fault; the server's log has more.").into_response()
+        }
+        Err(_) => Kind::NotFinished
+            .because(
+                "This takes longer than 30 seconds. What has begun goes on; look again before you repeat it.",
+            )
+            .into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

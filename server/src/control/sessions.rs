@@ -1,0 +1,242 @@
+//! Who is signed in: tokens, kept as hashes and in memory only, and the admin behind each request.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
+use jiff::{SignedDuration, Timestamp};
+use rookery_protocol::control::LogoutReply;
+use sha2::{Digest as _, Sha256};
+
+use super::audit::Step;
+use super::extract::Arrival;
+use super::problem::{Kind, Refusal};
+use super::{Plane, hex, lock, random};
+use crate::record::Admin;
+use crate::store::{Result as StoreResult, Store};
+
+/// What a token begins with, so that it is known for one wherever it turns up.
+const PREFIX: &str = "rka1_";
+/// Sessions of one admin; the oldest gives way.
+const SESSIONS_PER_ADMIN: usize = 10;
+/// How long a session that has expired is remembered, for the trail to name it.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+
+/// A hash by which one password hash is told from another. A session dies when its admin's changes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// Of the admin's present password.
+    pub fn of(admin: &Admin) -> Self {
+        Self(Sha256::digest(&admin.password_hash).into())
+    }
+}
+
+/// One sign-in of an admin, from the right code to its end.
+#[derive(Clone)]
+pub struct Session {
+    /// The public name, for the trail.
+    pub id: String,
+    pub admin: String,
+    fingerprint: Fingerprint,
+    from: SocketAddr,
+    since: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+impl Session {
+    /// A session that begins now.
+    pub fn begin(admin: String, fingerprint: Fingerprint, arrival: Arrival, minutes: u32) -> Self {
+        let Arrival { from, at } = arrival;
+        let expires_at = at + SignedDuration::from_mins(i64::from(minutes));
+        Self { id: hex(&random::<4>()), admin, fingerprint, from, since: at, expires_at }
+    }
+}
+
+/// All sessions, by the SHA-256 of their token: the tokens themselves are nowhere, and a comparison of hashes tells
+/// by its time nothing about them.
+#[derive(Default)]
+pub struct Sessions(HashMap<[u8; 32], Session>);
+
+impl Sessions {
+    /// Keeps a session; gives the token that opens it.
+    pub fn add(&mut self, session: Session) -> String {
+        self.0.retain(|_, old| session.since.duration_since(old.expires_at) < REMEMBERED);
+        if let Some(oldest) = self.gives_way(&session.admin) {
+            self.end(&oldest.id);
+        }
+        let token = format!("{PREFIX}{}", hex(&random::<32>()));
+        self.0.insert(digest(&token), session);
+        token
+    }
+
+    /// The session that has to end before the admin can have one more.
+    pub fn gives_way(&self, admin: &str) -> Option<Session> {
+        let of_admin = || self.0.values().filter(|session| session.admin == admin);
+        let full = of_admin().count() >= SESSIONS_PER_ADMIN;
+        full.then(|| of_admin().min_by_key(|session| session.since).cloned()).flatten()
+    }
+
+    fn find(&self, token: &str) -> Option<Session> {
+        self.0.get(&digest(token)).cloned()
+    }
+
+    fn end(&mut self, id: &str) {
+        self.0.retain(|_, session| session.id != id);
+    }
+}
+
+fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+/// The admin behind a request; a handler that takes one is for those who are signed in.
+pub struct Operator {
+    pub plane: Arc<Plane>,
+    arrival: Arrival,
+    session: Session,
+}
+
+impl Operator {
+    /// An act of this admin.
+    pub fn step(&self, act: &'static str, target: impl Into<String>) -> Step {
+        Step {
+            arrival: self.arrival,
+            actor: self.session.admin.clone(),
+            session: self.session.id.clone(),
+            act,
+            target: target.into(),
+        }
+    }
+
+    /// Enters that the act is let through. If it cannot be entered, it must not be done.
+    pub async fn allow(&self, step: &Step, detail: impl Into<String>) -> Result<(), Refusal> {
+        self.plane.trail.allow(step, detail).await
+    }
+
+    /// Enters that the act is refused; gives the refusal to answer.
+    pub async fn refuse(&self, step: &Step, refusal: Refusal) -> Refusal {
+        self.plane.trail.refuse(step, refusal).await
+    }
+
+    /// Reads from the record.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&dyn Store) -> StoreResult<T> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.plane.read(job).await
+    }
+
+    /// When the request came.
+    pub fn now(&self) -> Timestamp {
+        self.arrival.at
+    }
+
+    /// The admin's name.
+    pub fn name(&self) -> &str {
+        &self.session.admin
+    }
+}
+
+impl FromRequestParts<Arc<Plane>> for Operator {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, plane: &Arc<Plane>) -> Result<Self, Refusal> {
+        let Ok(arrival) = Arrival::from_request_parts(parts, plane).await;
+        let mut step = Step::of_stranger(arrival, "request");
+        step.target = format!("{} {}", parts.method, parts.uri.path());
+        match session_of(plane, bearer_token(parts), &mut step).await {
+            Ok(session) => Ok(Self { plane: Arc::clone(plane), arrival, session }),
+            Err((why, refusal)) => Err(plane.trail.refuse_stranger(&step, why, refusal).await),
+        }
+    }
+}
+
+fn bearer_token(parts: &Parts) -> Option<&str> {
+    let (scheme, token) = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The session that a token opens; or why it opens none, for the trail, and what to answer.
+async fn session_of(
+    plane: &Plane,
+    token: Option<&str>,
+    step: &mut Step,
+) -> Result<Session, (&'static str, Refusal)> {
+    let refuse =
+        |why| (why, Kind::NotSignedIn.because("Sign in with POST /v1/login and POST /v1/login/verify."));
+    let token = token.ok_or_else(|| refuse("no token"))?;
+    let found = lock(&plane.sessions).find(token);
+    let session = found.ok_or_else(|| refuse("no session has that token"))?;
+    step.actor.clone_from(&session.admin);
+    step.session.clone_from(&session.id);
+    if step.arrival.at >= session.expires_at {
+        return Err(refuse("the session has expired"));
+    }
+    // Admins are managed by another process; the record alone knows whether this one still is one.
+    let name = session.admin.clone();
+    let admin = plane.read(move |store| store.admin(&name)).await;
+    let admin = admin.map_err(|refusal| ("the record cannot be read", refusal))?;
+    if admin.is_none_or(|admin| Fingerprint::of(&admin) != session.fingerprint) {
+        lock(&plane.sessions).end(&session.id);
+        return Err(refuse("the admin was removed or has another password"));
+    }
+    Ok(session)
+}
+
+/// Ends this sign-in: its token is good no more
+#[utoipa::path(
+    post, path = "/v1/logout", tag = "sign-in", security(("token" = [])),
+    responses((status = 200, description = "Signed out", body = LogoutReply))
+)]
+pub async fn logout(operator: Operator) -> Result<Json<LogoutReply>, Refusal> {
+    let session = &operator.session;
+    let detail = format!("signed in at {:.0} from {}", session.since, session.from);
+    operator.allow(&operator.step("logout", ""), detail).await?;
+    lock(&operator.plane.sessions).end(&session.id);
+    Ok(Json(LogoutReply { session: session.id.clone() }))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn session(admin: &str, second: i64) -> Session {
+        let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second);
+        let arrival = Arrival { from: "192.0.2.1:1000".parse().unwrap(), at };
+        Session::begin(admin.to_owned(), Fingerprint([0; 32]), arrival, 60)
+    }
+
+    #[test]
+    fn a_token_opens_its_own_session_and_no_other_does() {
+        let mut sessions = Sessions::default();
+        let token = sessions.add(session("root", 0));
+        let other = sessions.add(session("root", 1));
+        assert_ne!(token, other);
+        assert_eq!(token.len(), PREFIX.len() + 64);
+        let found = sessions.find(&token).unwrap();
+        assert_eq!(found.expires_at, Timestamp::UNIX_EPOCH + SignedDuration::from_mins(60));
+        assert_ne!(found.id, sessions.find(&other).unwrap().id);
+        assert!(sessions.find(&token.to_uppercase()).is_none());
+        assert!(sessions.find("").is_none());
+        sessions.end(&found.id);
+        assert!(sessions.find(&token).is_none());
+        assert!(sessions.find(&other).is_some());
+    }
+
+    #[test]
+    fn the_oldest_of_too_many_sessions_gives_way() {
+        let mut sessions = Sessions::default();
+        let others = sessions.add(session("other", 0));
+        let tokens: Vec<String> = (1..=12).map(|second| sessions.add(session("root", second))).collect();
+        let open = |token: &String| sessions.find(token).is_some();
+        assert_eq!(tokens.iter().map(open).collect::<Vec<_>>(), [&[false; 2][..], &[true; 10]].concat());
+        assert!(open(&others));
+    }
+}

@@ -1,0 +1,212 @@
+//! Seeing, kicking, banning, unbanning.
+
+use super::*;
+
+#[tokio::test]
+async fn who_is_online_is_listed_with_all_an_operator_wants_to_know() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    assert_eq!(house.get(&token, "/v1/users").await.json(), json!({ "users": [] }));
+    let _bob = house.come_online("bob").await;
+    let _alice = house.come_online("alice").await;
+    let users = house.get(&token, "/v1/users").await.json()["users"].clone();
+    let nicks: Vec<_> = users.as_array().unwrap().iter().map(|user| &user["nick"]).collect();
+    assert_eq!(nicks, ["alice", "bob"]);
+    assert_eq!(users[0]["account"], "alice");
+    assert_eq!(users[0]["email"], "alice@example.org");
+    assert_eq!(users[0]["channels"], json!(["#lobby"]));
+    assert_eq!(users[0]["sessions"][0]["address"], "198.51.100.7:6000");
+    assert_eq!(users[0]["sessions"][0]["tls"], "TLSv1.3 X25519MLKEM768");
+    assert_eq!(house.last_entry().await, "users  allowed: ");
+
+    let status = house.get(&token, "/v1/status").await.json();
+    assert_eq!(
+        (&status["users"], &status["sessions"], &status["channels"]),
+        (&json!(2), &json!(2), &json!(1))
+    );
+    assert_eq!((&status["bans"], &status["mail"]), (&json!(0), &json!("ok")));
+    assert!(status["certificate_expires_at"].is_string(), "{status}");
+}
+
+#[tokio::test]
+async fn a_kick_ends_the_user_who_may_come_back() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    let alice = house.come_online("alice").await;
+    let reply = house.post(&token, "/v1/users/ALICE/kick", &json!({ "reason": "enough" })).await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+    assert_eq!(reply.json(), json!({ "users": ["alice"], "sessions": 1 }));
+    assert!(alice.is_finished() || eventually("alice's end", || alice.is_finished().then_some(true)).await);
+    let heard = alice.await.unwrap();
+    assert!(heard.contains("ERROR :Kicked: enough\r\n"), "{heard}");
+    assert_eq!(house.last_entry().await, "kick alice allowed: enough");
+    house.come_online("alice").await;
+}
+
+#[tokio::test]
+async fn a_kick_of_nobody_is_refused_and_entered() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    for name in ["nobody", "not%20a%20nick"] {
+        let reply = house.post(&token, &format!("/v1/users/{name}/kick"), &json!({})).await;
+        assert_eq!(reply.problem(), "/problems/not-online");
+    }
+    assert_eq!(house.last_entry().await, "kick not a nick refused: Nobody is online as not a nick.");
+    let reply = house.post(&token, "/v1/users/nobody/kick", &json!({ "reason": "a\r\nQUIT" })).await;
+    assert_eq!(reply.problem(), "/problems/invalid");
+    assert!(house.last_entry().await.starts_with("kick nobody refused: A reason is one line"));
+}
+
+#[tokio::test]
+async fn a_ban_is_on_disk_and_its_sessions_are_gone_when_the_answer_says_so() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    let alice = house.come_online("alice").await;
+    let bob = house.come_online("bob").await;
+    let request = json!({ "target": "Alice@Example.org", "reason": "flooding", "duration": "7d" });
+    let reply = house.post(&token, "/v1/bans", &request).await;
+    assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
+    let ended = json!({ "users": ["alice"], "sessions": 1 });
+    assert_eq!(reply.json()["ended"], ended);
+
+    let bans = house.bans().await;
+    assert_eq!(bans.len(), 1);
+    assert_eq!((bans[0].by.as_str(), bans[0].reason.as_str()), ("root", "flooding"));
+    let expected = house.now.get() + SignedDuration::from_hours(7 * 24);
+    assert_eq!(bans[0].expires_at.unwrap().as_millisecond(), expected.as_millisecond());
+    let csv = fs::read_to_string(house.data().join("bans.csv")).unwrap();
+    assert!(csv.to_lowercase().contains("alice@example.org,flooding,root,"), "{csv}");
+    assert!(house.last_entry().await.starts_with("ban Alice@Example.org allowed: until "));
+    alice.await.unwrap();
+    assert!(!bob.is_finished(), "nobody else is touched");
+    assert!(matches!(house.admission("alice").await, CoreAnswer::Banned { .. }));
+
+    let list = house.get(&token, "/v1/bans").await.json();
+    assert_eq!(list["bans"][0]["id"], reply.json()["ban"]["id"]);
+}
+
+#[tokio::test]
+async fn an_unban_lets_the_account_back_in() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    let reply = house.post(&token, "/v1/bans", &json!({ "target": "alice" })).await;
+    assert_eq!(reply.json()["ended"], json!({ "users": [], "sessions": 0 }));
+    assert_eq!(house.last_entry().await, "ban alice allowed: for ever: no reason given");
+    assert!(matches!(house.admission("alice").await, CoreAnswer::Banned { .. }));
+
+    let path = format!("/v1/bans/{}", reply.json()["ban"]["id"]);
+    let reply = house.delete(&token, &path).await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+    assert_eq!(reply.json()["ban"]["target"], "alice");
+    assert!(house.last_entry().await.starts_with("unban alice allowed: "));
+    assert!(house.bans().await.is_empty());
+    assert!(!fs::read_to_string(house.data().join("bans.csv")).unwrap().contains("alice"));
+    house.come_online("alice").await;
+
+    assert_eq!(house.delete(&token, &path).await.problem(), "/problems/no-such-ban");
+    assert!(house.last_entry().await.starts_with("unban ban "), "{}", house.last_entry().await);
+}
+
+#[tokio::test]
+async fn a_ban_that_makes_no_sense_is_refused_and_entered() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    let future = house.now.get() + SignedDuration::from_hours(1);
+    for bad in [
+        json!({ "target": "not a name" }),
+        json!({ "target": "@" }),
+        json!({ "target": "" }),
+        json!({ "target": "alice", "duration": "7 days" }),
+        json!({ "target": "alice", "duration": "0s" }),
+        json!({ "target": "alice", "duration": "9999999w" }),
+        json!({ "target": "alice", "duration": "7d", "expires_at": future }),
+        json!({ "target": "alice", "expires_at": house.now.get() }),
+        json!({ "target": "alice", "reason": "x".repeat(301) }),
+        json!({ "target": "alice", "reason": "a\nb" }),
+        json!({ "target": "alice", "until": "tomorrow" }),
+        json!({ "reason": "nobody" }),
+    ] {
+        let before = house.trail().await.len();
+        let reply = house.post(&token, "/v1/bans", &bad).await;
+        assert_eq!(reply.problem(), "/problems/invalid", "{bad}");
+        assert_eq!(house.trail().await.len(), before + 1, "{bad}");
+        assert!(house.last_entry().await.contains(" refused: "), "{bad}");
+    }
+    assert!(house.bans().await.is_empty());
+    let reply = house.post(&token, "/v1/bans", &json!({ "target": "alice", "expires_at": future })).await;
+    assert_eq!(reply.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn no_act_without_a_record() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    let ban =
+        house.post(&token, "/v1/bans", &json!({ "target": "mallory" })).await.json()["ban"]["id"].clone();
+    let alice = house.come_online("alice").await;
+    house.break_trail();
+    let replies = [
+        house.post(&token, "/v1/bans", &json!({ "target": "alice" })).await,
+        house.post(&token, "/v1/users/alice/kick", &json!({})).await,
+        house.post(&token, "/v1/users/nobody/kick", &json!({})).await,
+        house.delete(&token, &format!("/v1/bans/{ban}")).await,
+        house.get(&token, "/v1/users").await,
+        house.get(&token, "/v1/bans").await,
+        house.get(&token, "/v1/audit").await,
+        house.get(&token, "/v1/status").await,
+        house.post(&token, "/v1/logout", &json!({})).await,
+        house.get("forged", "/v1/users").await,
+    ];
+    for reply in replies {
+        assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{reply:?}");
+        assert_eq!(reply.problem(), "/problems/audit-unavailable");
+    }
+    assert_eq!(house.bans().await.len(), 1);
+    assert!(!alice.is_finished());
+}
+
+#[tokio::test]
+async fn an_act_is_seen_through_when_its_caller_hangs_up() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    let alice = house.come_online("alice").await;
+    {
+        let request = json!({ "target": "alice" });
+        let mut ban = pin!(house.post(&token, "/v1/bans", &request));
+        let begun = std::future::poll_fn(|context| Poll::Ready(ban.as_mut().poll(context))).await;
+        assert!(begun.is_pending(), "it is under way");
+    }
+    let heard = tokio::time::timeout(Duration::from_secs(20), alice).await.unwrap().unwrap();
+    assert!(heard.contains("ERROR :"), "{heard}");
+    assert_eq!(house.bans().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_ban_stands_though_its_file_cannot_be_written() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    fs::create_dir_all(house.data().join("bans.csv/in the way")).unwrap();
+    let reply = house.post(&token, "/v1/bans", &json!({ "target": "alice" })).await;
+    assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
+    assert!(matches!(house.admission("alice").await, CoreAnswer::Banned { .. }));
+}
+
+#[tokio::test]
+async fn the_newest_entries_of_the_trail_can_be_read() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    house.post(&token, "/v1/bans", &json!({ "target": "alice", "reason": "flooding" })).await;
+    let entries = house.get(&token, "/v1/audit?limit=2").await.json()["entries"].clone();
+    let acts: Vec<_> = entries.as_array().unwrap().iter().map(|entry| &entry["act"]).collect();
+    assert_eq!(acts, ["ban", "audit"], "the reading itself included");
+    assert_eq!(entries[0]["actor"], "root");
+    assert_eq!(entries[0]["outcome"], "allowed");
+    assert_eq!(entries[0]["hash"], entries[1]["previous"]);
+    assert_eq!(entries[0]["hash"].as_str().unwrap().len(), 64);
+    assert_eq!(house.get(&token, "/v1/audit").await.json()["entries"].as_array().unwrap().len(), 5);
+    for bad in ["0", "1001", "-1", "many", ""] {
+        let reply = house.get(&token, &format!("/v1/audit?limit={bad}")).await;
+        assert_eq!(reply.problem(), "/problems/bad-request", "{bad:?}");
+    }
+    assert_eq!(house.get(&token, "/v1/audit?since=1").await.problem(), "/problems/bad-request");
+}

@@ -1,0 +1,107 @@
+//! The admin port itself: TLS, and what is not TLS.
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::super::listener;
+use super::*;
+
+/// Opens the door of a house; gives its address.
+async fn open(house: &House) -> SocketAddr {
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = door.local_addr().unwrap();
+    tokio::spawn(listener::run(Arc::clone(&house.plane), door));
+    address
+}
+
+fn authority(folder: &Path) -> rustls::RootCertStore {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(folder.join("certs/ca.pem")).unwrap()).unwrap();
+    roots
+}
+
+async fn connect(house: &House, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(authority(house.folder.path()))
+        .with_no_client_auth();
+    let stream = TcpStream::connect(address).await?;
+    TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), stream).await
+}
+
+async fn ask(stream: &mut TlsStream<TcpStream>, request: &str) -> String {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // Whether the other side says that it closes is not the point here.
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn the_port_speaks_http_over_tls() {
+    let house = House::new().await;
+    let address = open(&house).await;
+    let mut stream = connect(&house, address).await.unwrap();
+    let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let answer = ask(&mut stream, request).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with(r#"{"status":"ok"}"#), "{answer}");
+
+    let mut stream = connect(&house, address).await.unwrap();
+    ask(&mut stream, "GET /v1/users HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    let entry = house.trail().await.pop().unwrap();
+    let local = stream.get_ref().0.local_addr().unwrap();
+    assert_eq!(entry.origin, local.to_string(), "the trail knows where a request came from");
+}
+
+#[tokio::test]
+async fn a_plain_request_is_told_to_use_https() {
+    let house = House::new().await;
+    let address = open(&house).await;
+    for plain in ["GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", "NICK alice\r\n", "\0\0\0"] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(plain.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {}", body.len())), "{answer}");
+        assert!(body.contains("HTTPS only"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn one_network_cannot_take_every_place() {
+    let house = House::new().await;
+    let address = open(&house).await;
+    let mut held = Vec::new();
+    for _ in 0..16 {
+        held.push(connect(&house, address).await.unwrap());
+    }
+    assert!(connect(&house, address).await.is_err(), "the seventeenth is closed");
+    held.clear();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while connect(&house, address).await.is_err() {
+        assert!(tokio::time::Instant::now() < deadline, "places are free again when connections end");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_only_begin_like_tls_harm_nobody() {
+    let house = House::new().await;
+    let address = open(&house).await;
+    let mut broken = TcpStream::connect(address).await.unwrap();
+    broken.write_all(&[0x16; 600]).await.unwrap();
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    silent.write_all(&[0x16]).await.unwrap();
+    let mut stream = connect(&house, address).await.unwrap();
+    let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    assert!(ask(&mut stream, request).await.starts_with("HTTP/1.1 200 OK\r\n"));
+}

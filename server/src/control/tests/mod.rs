@@ -1,0 +1,338 @@
+//! The control plane as a whole: the real router over a real record, a real core and a real mail folder.
+#![allow(clippy::unwrap_used)]
+
+mod acts;
+mod door;
+mod problems;
+mod signing_in;
+
+use std::cell::Cell;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use jiff::{SignedDuration, Timestamp};
+use rookery_protocol::{AccountName, Capabilities, Email, Nick};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::extract::Arrival;
+use super::{Control, Plane, router};
+use crate::accounts::password;
+use crate::certificates::Certificates;
+use crate::chat::Chat;
+use crate::chat::event::{Answer as CoreAnswer, Candidate, Event, Identity, SessionId, Settings};
+use crate::config::{Config, HistorySync, LiveConfig};
+use crate::connection::Connections;
+use crate::inlet::{self, Inlet};
+use crate::journal;
+use crate::mail::Mailer;
+use crate::record::{AccountId, Ban, NewAudit, Outcome};
+use crate::sendq::{Sendq, State};
+use crate::store::{Database, Durability};
+use crate::windows::Windows;
+
+const PASSWORD: &str = "correct horse battery staple";
+
+/// A server without a chat port, and a clock that is moved by hand.
+struct House {
+    folder: TempDir,
+    plane: Arc<Plane>,
+    router: Router,
+    database: Database,
+    inlet: Inlet,
+    now: Cell<Timestamp>,
+    /// Where requests come from.
+    from: Cell<SocketAddr>,
+    next_session: Cell<u64>,
+}
+
+/// What a request got.
+#[derive(Debug)]
+struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Reply {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The value under that name, as text.
+    fn field(&self, name: &str) -> String {
+        self.json()[name].as_str().unwrap_or_else(|| panic!("no {name} in {self:?}")).to_owned()
+    }
+
+    /// The kind of problem.
+    fn problem(&self) -> String {
+        assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json", "{self:?}");
+        assert_eq!(self.json()["status"], self.status.as_u16());
+        self.field("type")
+    }
+}
+
+impl House {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.data.directory = folder.path().join("data");
+        config.mail.directory = folder.path().join("mail");
+        config.tls.certificate = folder.path().join("certs/server.pem");
+        config.tls.private_key = folder.path().join("certs/server.key");
+        fs::create_dir(&config.data.directory).unwrap();
+        let now = Timestamp::now();
+        let database =
+            Database::open(&config.data.directory.join("rookery.db"), HistorySync::Normal).unwrap();
+        let certificates = Arc::new(Certificates::open(&config).unwrap());
+        let (_, live) = LiveConfig::new(config);
+        let windows = Windows::new(live.clone(), database.clone());
+
+        let settings = Settings {
+            server_name: "rookery.test".to_owned(),
+            network: "Rookery".to_owned(),
+            lobby: vec!["#lobby".parse().unwrap()],
+            motd: String::new(),
+            history: true,
+            channels_per_user: 0,
+            channel_list_entries: 0,
+            monitor_entries: 0,
+            capabilities: Capabilities::default(),
+        };
+        let core = Chat::new(settings, "run".to_owned(), Vec::new(), now);
+        let (inlet, events) = inlet::channel();
+        let (to_journal, batches) = journal::channel();
+        tokio::spawn(inlet::drive(core, events, to_journal));
+        tokio::spawn(journal::run(database.clone(), batches));
+
+        let plane = Arc::new(Plane::new(Control {
+            config: live.clone(),
+            database: database.clone(),
+            windows,
+            inlet: inlet.clone(),
+            mailer: Mailer::start(live),
+            certificates,
+            connections: Arc::new(Connections::default()),
+            started_at: now,
+        }));
+        let house = Self {
+            folder,
+            router: router::router(Arc::clone(&plane)),
+            plane,
+            database,
+            inlet,
+            now: Cell::new(now),
+            from: Cell::new("192.0.2.1:50000".parse().unwrap()),
+            next_session: Cell::new(1),
+        };
+        house.add_admin("root").await;
+        house
+    }
+
+    async fn add_admin(&self, name: &'static str) {
+        let hash = password::hash(PASSWORD.to_owned()).await;
+        let email = Email::parse(&format!("{name}@example.org")).unwrap();
+        let now = self.now.get();
+        let add = move |store: &mut dyn crate::store::Store| store.add_admin(name, &email, &hash, now);
+        assert!(self.database.write(Durability::Record, add).await.unwrap());
+    }
+
+    fn pass(&self, time: SignedDuration) {
+        self.now.set(self.now.get() + time);
+    }
+
+    fn come_from(&self, address: &str) {
+        self.from.set(format!("{address}:50000").parse().unwrap());
+    }
+
+    /// Sends a request as it stands.
+    async fn send(&self, request: axum::http::request::Builder, body: impl Into<Body>) -> Reply {
+        let arrival = Arrival { from: self.from.get(), at: self.now.get() };
+        let request = request.extension(arrival).body(body.into()).unwrap();
+        let service = TowerToHyperService::new(self.router.clone());
+        let (parts, body) = service.call(request).await.unwrap().into_parts();
+        let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
+        Reply { status: parts.status, headers: parts.headers, text }
+    }
+
+    async fn get(&self, token: &str, path: &str) -> Reply {
+        self.send(Request::get(path).header("Authorization", format!("Bearer {token}")), "").await
+    }
+
+    async fn delete(&self, token: &str, path: &str) -> Reply {
+        self.send(Request::delete(path).header("Authorization", format!("Bearer {token}")), "").await
+    }
+
+    async fn post(&self, token: &str, path: &str, body: &Value) -> Reply {
+        let request = Request::post(path)
+            .header("Authorization", format!("Bearer {token}"))
+            .header("Content-Type", "application/json");
+        self.send(request, body.to_string()).await
+    }
+
+    /// `POST /v1/login`.
+    async fn login(&self, name: &str, password: &str) -> Reply {
+        let request = Request::post("/v1/login").header("Content-Type", "application/json");
+        self.send(request, json!({ "name": name, "password": password }).to_string()).await
+    }
+
+    /// `POST /v1/login/verify`.
+    async fn verify(&self, challenge: &str, code: &str) -> Reply {
+        let request = Request::post("/v1/login/verify").header("Content-Type", "application/json");
+        self.send(request, json!({ "challenge": challenge, "code": code }).to_string()).await
+    }
+
+    /// The first factor; gives the challenge and the mailed code.
+    async fn challenge(&self, name: &str) -> (String, String) {
+        let before = self.mails().len();
+        let reply = self.login(name, PASSWORD).await;
+        assert_eq!(reply.status, StatusCode::ACCEPTED, "{reply:?}");
+        let code = self.code_of_mail(before).await;
+        (reply.field("challenge"), code)
+    }
+
+    /// The code in the mail of that number, once it is there.
+    async fn code_of_mail(&self, number: usize) -> String {
+        let mail = eventually("a mail with the code", || self.mails().get(number).cloned()).await;
+        let is_code = |line: &&str| line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_digit());
+        mail.lines().find(is_code).expect("a code alone on its line").to_owned()
+    }
+
+    /// Both factors; gives the token.
+    async fn sign_in(&self, name: &str) -> String {
+        let (challenge, code) = self.challenge(name).await;
+        let reply = self.verify(&challenge, &code).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        reply.field("token")
+    }
+
+    /// The mails sent so far, oldest first.
+    fn mails(&self) -> Vec<String> {
+        let mut files: Vec<PathBuf> = fs::read_dir(self.folder.path().join("mail"))
+            .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
+            .unwrap_or_default();
+        files.retain(|file| file.extension().is_some_and(|ending| ending == "eml"));
+        files.sort();
+        files.iter().map(|file| fs::read_to_string(file).unwrap()).collect()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The whole audit trail.
+    async fn trail(&self) -> Vec<NewAudit> {
+        let entries = self.database.read(|store| store.audit(100_000)).await.unwrap();
+        let mut previous = [0; 32];
+        for entry in &entries {
+            assert_eq!(entry.previous, previous, "each entry holds the hash of the one before");
+            previous = entry.hash;
+        }
+        entries.into_iter().map(|entry| entry.entry).collect()
+    }
+
+    /// The newest entry, as `act target outcome: detail`.
+    async fn last_entry(&self) -> String {
+        let NewAudit { act, target, outcome, detail, .. } = self.trail().await.pop().expect("an entry");
+        let outcome = if outcome == Outcome::Allowed { "allowed" } else { "refused" };
+        format!("{act} {target} {outcome}: {detail}")
+    }
+
+    async fn bans(&self) -> Vec<Ban> {
+        let now = self.now.get();
+        self.database.read(move |store| store.bans(now)).await.unwrap()
+    }
+
+    /// From now on the trail cannot be written.
+    fn break_trail(&self) {
+        let connection = rusqlite::Connection::open(self.data().join("rookery.db")).unwrap();
+        connection
+            .execute_batch(
+                "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END",
+            )
+            .unwrap();
+    }
+
+    /// A user comes online; gives what ends with the session, with all that it heard.
+    async fn come_online(&self, name: &str) -> tokio::task::JoinHandle<String> {
+        let session = SessionId(self.next_session.get());
+        self.next_session.set(session.0 + 1);
+        let sendq = Arc::new(Sendq::new(0));
+        let answer = self.inlet.admit(session, Arc::clone(&sendq), Box::new(candidate(name))).await;
+        assert!(matches!(answer, Ok(CoreAnswer::Admitted)), "{answer:?}");
+        let inlet = self.inlet.clone();
+        tokio::spawn(async move {
+            let mut heard = String::new();
+            loop {
+                let next = std::future::poll_fn(|context| match sendq.poll(context, true) {
+                    (State::Open, lines) if lines.is_empty() => Poll::Pending,
+                    next => Poll::Ready(next),
+                });
+                let (state, lines) = next.await;
+                for line in &lines {
+                    sendq.sent(line.len());
+                    heard.push_str(std::str::from_utf8(line).unwrap());
+                }
+                if state != State::Open && lines.is_empty() {
+                    break;
+                }
+            }
+            let _ = inlet.send(Event::Gone { session, reason: String::new() }).await;
+            heard
+        })
+    }
+
+    /// What the core says to one more candidate of that name.
+    async fn admission(&self, name: &str) -> CoreAnswer {
+        let session = SessionId(self.next_session.get());
+        self.next_session.set(session.0 + 1);
+        let sendq = Arc::new(Sendq::new(0));
+        self.inlet.admit(session, sendq, Box::new(candidate(name))).await.unwrap()
+    }
+}
+
+/// A session that has proved to be of the account of that name.
+fn candidate(name: &str) -> Candidate {
+    let identity = Identity {
+        id: AccountId(7),
+        name: AccountName::parse(name).unwrap(),
+        email: Email::parse(&format!("{name}@example.org")).unwrap(),
+        new: false,
+    };
+    Candidate {
+        nick: Nick::parse(name).unwrap(),
+        username: "user".to_owned(),
+        realname: name.to_owned(),
+        identity: Some(identity),
+        capabilities: Capabilities::default(),
+        address: "198.51.100.7:6000".parse().unwrap(),
+        tls: "TLSv1.3 X25519MLKEM768".to_owned(),
+    }
+}
+
+/// Waits for a state, up to a deadline.
+async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A code that is not that one.
+fn another(code: &str) -> &'static str {
+    if code == "123456" { "654321" } else { "123456" }
+}

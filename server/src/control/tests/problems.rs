@@ -1,0 +1,99 @@
+//! Requests that go wrong, and the description of those that do not.
+
+use super::*;
+
+/// What holds for every answer.
+fn check_headers(reply: &Reply) {
+    assert_eq!(reply.headers[header::CACHE_CONTROL], "no-store", "{reply:?}");
+    assert_eq!(reply.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff", "{reply:?}");
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_is_a_problem_document() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    let bearer = format!("Bearer {token}");
+    let post = |path: &str| Request::post(path).header("Authorization", &bearer);
+    let json_post = |path: &str| post(path).header("Content-Type", "application/json");
+    let delete = |path: &str| Request::delete(path).header("Authorization", &bearer);
+    let big = format!(r#"{{"target":"{}"}}"#, "x".repeat(64 * 1024));
+    for (request, body, status, kind) in [
+        (Request::get("/"), "", 404, "not-found"),
+        (Request::get("/v1/nothing"), "", 404, "not-found"),
+        (Request::get("/v1/login"), "", 405, "method-not-allowed"),
+        (Request::put("/v1/bans"), "", 405, "method-not-allowed"),
+        (post("/v1/bans"), "{}", 415, "not-json"),
+        (post("/v1/bans").header("Content-Type", "text/plain"), "{}", 415, "not-json"),
+        (json_post("/v1/bans"), "{", 400, "bad-request"),
+        (json_post("/v1/bans"), "", 400, "bad-request"),
+        (json_post("/v1/bans"), "\u{0}", 400, "bad-request"),
+        (json_post("/v1/bans"), "[]", 422, "invalid"),
+        (json_post("/v1/bans"), r#"{"target":7}"#, 422, "invalid"),
+        (json_post("/v1/bans"), &big, 413, "too-large"),
+        (json_post("/v1/users/a%ff/kick"), "{}", 400, "bad-request"),
+        (delete("/v1/bans/x"), "", 400, "bad-request"),
+        (delete("/v1/bans/99999999999999999999"), "", 400, "bad-request"),
+        (Request::post("/v1/login"), "{}", 415, "not-json"),
+        (Request::post("/v1/login").header("Content-Type", "application/json"), "{}", 422, "invalid"),
+    ] {
+        let reply = house.send(request, body.to_owned()).await;
+        assert_eq!(reply.status.as_u16(), status, "{reply:?}");
+        assert_eq!(reply.problem(), format!("/problems/{kind}"), "{reply:?}");
+        assert!(!reply.field("title").is_empty() && !reply.field("detail").is_empty());
+        check_headers(&reply);
+    }
+    let allowed = house.send(Request::put("/v1/bans"), "").await.headers[header::ALLOW].clone();
+    assert_eq!(allowed, "GET,HEAD,POST");
+}
+
+#[tokio::test]
+async fn whoever_asks_for_the_health_is_told() {
+    let house = House::new().await;
+    let reply = house.send(Request::get("/healthz"), "").await;
+    assert_eq!((reply.status, reply.json()), (StatusCode::OK, json!({ "status": "ok" })));
+    check_headers(&reply);
+    assert!(house.trail().await.is_empty(), "that is no act");
+}
+
+#[tokio::test]
+async fn the_description_covers_every_operation_and_its_problems() {
+    let house = House::new().await;
+    let reply = house.send(Request::get("/v1/openapi.json"), "").await;
+    assert_eq!(reply.status, StatusCode::OK);
+    assert_eq!(reply.headers[header::CONTENT_TYPE], "application/json");
+    let document = reply.json();
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let statuses: Vec<_> = operation["responses"].as_object().unwrap().keys().cloned().collect();
+            operations.push(format!("{method} {path}: {}", statuses.join(" ")));
+            assert!(operation["summary"].is_string(), "{method} {path}");
+            let open =
+                ["/v1/login", "/v1/login/verify", "/healthz", "/v1/openapi.json"].contains(&path.as_str());
+            assert_eq!(operation["security"].is_null(), open, "{method} {path}");
+        }
+    }
+    operations.sort();
+    let expected = [
+        "delete /v1/bans/{id}: 200 400 401 404 500 503 504",
+        "get /healthz: 200 500 503 504",
+        "get /v1/audit: 200 400 401 500 503 504",
+        "get /v1/bans: 200 401 500 503 504",
+        "get /v1/openapi.json: 200 500 503 504",
+        "get /v1/status: 200 401 500 503 504",
+        "get /v1/users: 200 401 500 503 504",
+        "post /v1/bans: 201 400 401 408 413 415 422 500 503 504",
+        "post /v1/login/verify: 200 400 401 408 413 415 422 500 503 504",
+        "post /v1/login: 202 400 401 408 413 415 422 429 500 503 504",
+        "post /v1/logout: 200 401 500 503 504",
+        "post /v1/users/{name}/kick: 200 400 401 404 408 413 415 422 500 503 504",
+    ];
+    assert_eq!(operations, expected);
+    assert!(document["components"]["schemas"]["Problem"].is_object());
+    assert_eq!(document["components"]["securitySchemes"]["token"]["scheme"], "bearer");
+    let text = document.to_string();
+    for (at, found) in text.match_indices("#/components/schemas/") {
+        let (name, _) = text[at + found.len()..].split_once('"').unwrap();
+        assert!(document["components"]["schemas"][name].is_object(), "{name} is described");
+    }
+}

@@ -1,0 +1,96 @@
+//! Who is online, and how to end their sessions.
+
+use axum::Json;
+use rookery_protocol::Nick;
+use rookery_protocol::control::{KickReply, KickRequest, OnlineSession, OnlineUser, Problem, UserList};
+
+use super::extract::{self, Body, Segment};
+use super::problem::{Kind, Refusal};
+use super::sessions::Operator;
+use super::unexpected;
+use crate::chat::event::{Act, Answer, UserView};
+
+/// Who is online
+#[utoipa::path(
+    get, path = "/v1/users", tag = "users", security(("token" = [])),
+    responses((status = 200, description = "The users, by nick", body = UserList))
+)]
+pub async fn list(operator: Operator) -> Result<Json<UserList>, Refusal> {
+    operator.allow(&operator.step("users", ""), "").await?;
+    let mut users = find(&operator, Act::ListUsers).await?;
+    users.sort_by(|one, other| one.nick.cmp(&other.nick));
+    Ok(Json(UserList { users: users.into_iter().map(to_online_user).collect() }))
+}
+
+/// Ends every session of a user, who may come back
+///
+/// The sessions are gone when the answer comes.
+#[utoipa::path(
+    post, path = "/v1/users/{name}/kick", tag = "users", security(("token" = [])),
+    params(("name" = String, Path, description = "The user's nick")), request_body = KickRequest,
+    responses(
+        (status = 200, description = "The sessions are gone", body = KickReply),
+        (status = 404, description = "Nobody of that name is online", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub async fn kick(
+    operator: Operator,
+    name: Result<Segment<String>, Refusal>,
+    body: Result<Body<KickRequest>, Refusal>,
+) -> Result<Json<KickReply>, Refusal> {
+    let mut step = operator.step("kick", "");
+    if let Ok(Segment(name)) = &name {
+        step.target.clone_from(name);
+    }
+    let asked = async {
+        let (Segment(name), Body(request)) = (name?, body?);
+        let reason = extract::reason(request.reason.as_deref())?;
+        let nobody = || Kind::NotOnline.because(format!("Nobody is online as {name}."));
+        let nick = Nick::parse(&name).map_err(|_| nobody())?;
+        let user = find(&operator, Act::FindUser(nick)).await?.pop().ok_or_else(nobody)?;
+        Ok((user.nick, reason))
+    };
+    let (nick, reason) = match asked.await {
+        Ok(asked) => asked,
+        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
+    };
+    nick.as_str().clone_into(&mut step.target);
+    operator.allow(&step, reason.as_str()).await?;
+    match operator.plane.act(Act::Kick { nick, reason }).await? {
+        Answer::Ended { users, sessions } => Ok(Json(ended(&users, sessions))),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// What a kick or ban did.
+pub fn ended(users: &[Nick], sessions: usize) -> KickReply {
+    KickReply { users: users.iter().map(ToString::to_string).collect(), sessions }
+}
+
+async fn find(operator: &Operator, act: Act) -> Result<Vec<UserView>, Refusal> {
+    match operator.plane.act(act).await? {
+        Answer::Users(users) => Ok(users),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn to_online_user(user: UserView) -> OnlineUser {
+    let (account, email) =
+        user.identity.map(|identity| (identity.name.to_string(), identity.email.to_string())).unzip();
+    let sessions = user.sessions.into_iter().map(|session| OnlineSession {
+        id: session.id.0,
+        address: session.address.to_string(),
+        tls: session.tls,
+        since: session.since,
+    });
+    OnlineUser {
+        nick: user.nick.to_string(),
+        account,
+        email,
+        since: user.since,
+        active_at: user.active_at,
+        channels: user.channels.iter().map(ToString::to_string).collect(),
+        sessions: sessions.collect(),
+    }
+}
