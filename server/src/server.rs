@@ -1,6 +1,5 @@
 //! Starts each floor on top of the one below, reloads while they stand, and stops them in order.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,12 +21,10 @@ use crate::connection::{ChatPort, Connections};
 use crate::control::{self, Control};
 use crate::inlet::{self, Inlet};
 use crate::mail::Mailer;
-use crate::store::Database;
+use crate::store::{DATABASE_FILE, Database};
 use crate::windows::Windows;
 use crate::{journal, retention};
 
-/// The record's file in the data folder.
-const DATABASE: &str = "rookery.db";
 /// How long the last words to everyone may take when the server stops.
 const FAREWELL: Duration = Duration::from_secs(4);
 
@@ -48,7 +45,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     }
     let started_at = Timestamp::now();
     let folder = &config.data.directory;
-    let database = open_record(&config)
+    let database = Database::open(&folder.join(DATABASE_FILE), config.history.sync)
         .with_context(|| format!("the data folder {} cannot be used (data.directory)", folder.display()))?;
     let certificates = Arc::new(Certificates::open(&config)?);
     let chat_listener = listen(config.chat.listen, "chat.listen").await?;
@@ -59,8 +56,6 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let config = live.get();
     let windows = Windows::new(live.clone(), database.clone());
     windows.take_in(started_at).await.context("the CSV files could not be taken in")?;
-    windows.write_bans(started_at).await.context("bans.csv could not be written")?;
-    windows.users_changed();
     let (bans, admins) = database
         .read(move |store| Ok((store.bans(started_at)?, store.admins()?)))
         .await
@@ -133,8 +128,6 @@ impl Server {
         for ban in self.windows.take_in(now).await.context("the CSV files could not be taken in")? {
             self.inlet.act(Act::AddBan(ban)).await?;
         }
-        self.windows.write_bans(now).await.context("bans.csv could not be written")?;
-        self.windows.users_changed();
         Ok(())
     }
 
@@ -145,15 +138,6 @@ impl Server {
             tracing::warn!("some sessions did not end in time");
         }
     }
-}
-
-/// Opens the record, in a folder that is made for its owner only.
-fn open_record(config: &Config) -> Result<Database> {
-    use std::os::unix::fs::DirBuilderExt as _;
-
-    let folder = &config.data.directory;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    Ok(Database::open(&folder.join(DATABASE), config.history.sync)?)
 }
 
 async fn listen(address: std::net::SocketAddr, key: &str) -> Result<TcpListener> {
