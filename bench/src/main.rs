@@ -85,7 +85,7 @@ async fn idle(address: SocketAddr, process: Process, sessions: usize) -> Result<
     sleep(Duration::from_secs(2)).await;
     let (memory, cpu) = (process.resident_bytes()?, process.cpu()?);
     let clients = connect_all(address, sessions).await?;
-    let connected = process.cpu()? - cpu;
+    let connected = process.cpu()?.saturating_sub(cpu);
     sleep(Duration::from_secs(3)).await;
     let grown = process.resident_bytes()?.saturating_sub(memory);
     println!(
@@ -138,7 +138,7 @@ async fn channel(
         }
         ensure!(last.1.elapsed() < Duration::from_secs(10), "only {count} of {wanted} deliveries came");
     }
-    let (took, used) = (started.elapsed(), process.cpu()? - cpu);
+    let (took, used) = (started.elapsed(), process.cpu()?.saturating_sub(cpu));
     println!(
         "channel: {members} members, {messages} messages at {}: {:.2} µs of CPU per delivery, {:.0} deliveries a second, {} KiB resident",
         if rate == 0 { "full speed".to_owned() } else { format!("{rate} a second") },

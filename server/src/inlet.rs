@@ -96,7 +96,7 @@ pub async fn drive(mut core: Chat, mut events: Events, journal: mpsc::Sender<Vec
             waiting.extend(reply);
             match (&event, sendq) {
                 (Event::Admit { session, .. }, Some(sendq)) => {
-                    releases.push(Release::Attach(*session, sendq))
+                    releases.push(Release::Attach(*session, sendq));
                 }
                 (Event::Gone { session, .. }, _) => releases.push(Release::Detach(*session)),
                 _ => {}

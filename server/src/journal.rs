@@ -90,7 +90,9 @@ impl Outlet {
             Release::Deliver(delivery) => self.deliver(&delivery),
             Release::Store { then, otherwise, .. } => {
                 if stored {
-                    then.iter().for_each(|delivery| self.deliver(delivery));
+                    for delivery in &then {
+                        self.deliver(delivery);
+                    }
                 } else if let Some(refusal) = otherwise {
                     self.deliver(&refusal);
                 }

@@ -97,11 +97,6 @@ impl Sendq {
         self.lock().bytes -= bytes;
     }
 
-    /// The bytes that wait.
-    pub fn len(&self) -> usize {
-        self.lock().bytes
-    }
-
     fn lock(&self) -> MutexGuard<'_, Inside> {
         // No code inside can panic half-way.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
@@ -144,7 +139,6 @@ mod tests {
             assert_eq!(poll(&sendq).0, State::Open);
             sendq.sent(8);
         }
-        assert_eq!(sendq.len(), 0);
     }
 
     #[test]

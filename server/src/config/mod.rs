@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use rookery_protocol::{ChannelName, Email};
 
-pub use load::{ConfigError, Loaded};
+pub use load::Loaded;
 
 /// The whole config. Paths are relative to the folder the server was started in.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

@@ -73,14 +73,14 @@ impl ChatPort {
             return;
         };
         let begin = Box::pin(self.begin(stream, address));
-        let begun = match limits.tls_handshake_seconds {
+        let handshake = match limits.tls_handshake_seconds {
             0 => begin.await,
             seconds => match timeout(Duration::from_secs(seconds.into()), begin).await {
-                Ok(begun) => begun,
+                Ok(result) => result,
                 Err(_) => Err(io::ErrorKind::TimedOut.into()),
             },
         };
-        match begun {
+        match handshake {
             Ok(Some(tls)) => {
                 let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
                 let peer = peer(address, &tls);

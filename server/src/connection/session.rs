@@ -81,7 +81,7 @@ impl Session {
                 biased;
                 wake = self.wire.next(deadline) => wake,
                 news = handshake.news() => {
-                    self.tell(news);
+                    self.tell(&news);
                     continue;
                 }
             };
@@ -95,12 +95,12 @@ impl Session {
                 Input::Message(message) => message,
                 Input::Fault(fault) => {
                     let replies = handshake.take_fault(fault);
-                    self.tell(replies);
+                    self.tell(&replies);
                     continue;
                 }
             };
             let step = handshake.take(Timestamp::now(), message).await;
-            self.tell(step.replies);
+            self.tell(&step.replies);
             match step.next {
                 Next::Stay => {}
                 Next::Close(reason) => return Ok(self.close(&reason).await),
@@ -126,7 +126,7 @@ impl Session {
         Ok(match answer {
             Answer::NickInUse => {
                 let replies = handshake.nick_in_use();
-                self.tell(replies);
+                self.tell(&replies);
                 None
             }
             Answer::Banned { reason, expires_at } => {
@@ -152,7 +152,7 @@ impl Session {
                     biased;
                     wake = self.wire.next(check_at) => wake,
                     news = sign_in.news() => {
-                        self.tell(news);
+                        self.tell(&news);
                         continue;
                     }
                 },
@@ -176,7 +176,7 @@ impl Session {
                         asked = true;
                         check_at = Some(Instant::now() + ping);
                         let server = self.services.config.get().chat.server_name.clone();
-                        self.tell(vec![Message::new("PING", [server])]);
+                        self.tell(&[Message::new("PING", [server])]);
                     }
                     continue;
                 }
@@ -197,13 +197,13 @@ impl Session {
                 let name =
                     identity.as_ref().map_or_else(|| "*".to_owned(), |identity| identity.name.to_string());
                 let (replies, proved) = Box::pin(machine.take(Timestamp::now(), &name, message)).await;
-                self.tell(replies);
+                self.tell(&replies);
                 let Some(proved) = proved else { continue };
                 let nick = proved.name.to_nick();
                 match self.services.inlet.sign_in(self.id, proved.clone()).await? {
                     Answer::NickInUse => {
                         let text = "Somebody whose name looks like yours is here; you stay a guest for now";
-                        self.tell(vec![self.refuse_nick(&nick, text)]);
+                        self.tell(&[self.refuse_nick(&nick, text)]);
                         sign_in = None;
                     }
                     Answer::Banned { reason, expires_at } => {
@@ -221,7 +221,7 @@ impl Session {
                 && message.command == "NICK"
                 && let Some(refusal) = Box::pin(self.reserved(&message)).await
             {
-                self.tell(vec![refusal]);
+                self.tell(&[refusal]);
                 continue;
             }
             self.services.inlet.send(Event::Command { session: self.id, message }).await?;
@@ -261,22 +261,20 @@ impl Session {
         let until = expires_at.map_or_else(String::new, |end| format!(" (until {end:.0})"));
         let server = self.services.config.get().chat.server_name.clone();
         let text = format!("You are banned from this server: {reason}{until}");
-        self.tell(vec![
-            Message::new(numeric::ERR_YOUREBANNEDCREEP, [nick.as_str(), &text]).from_source(server),
-        ]);
+        self.tell(&[Message::new(numeric::ERR_YOUREBANNEDCREEP, [nick.as_str(), &text]).from_source(server)]);
         self.close(&format!("Banned: {reason}")).await
     }
 
     /// Sends `ERROR` with the reason and sees it out.
     async fn close(&mut self, reason: &str) -> Admission {
-        self.tell(vec![Message::new("ERROR", [reason])]);
+        self.tell(&[Message::new("ERROR", [reason])]);
         self.sendq.end();
         while !matches!(self.wire.next(None).await, Wake::Ended | Wake::Broken(_)) {}
         over(reason)
     }
 
     /// Sends lines that do not come from the core.
-    fn tell(&self, messages: Vec<Message>) {
+    fn tell(&self, messages: &[Message]) {
         self.sendq.push_all(messages.iter().map(|message| Bytes::from(format!("{message}\r\n"))));
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, ChannelName, Email, Nick};
 
 pub use audit::{AuditEntry, NewAudit, Outcome};
-pub use ban::{BadTarget, Ban, BanId, BanTarget, NewBan};
+pub use ban::{Ban, BanId, BanTarget, NewBan};
 
 /// An account's number in the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -66,7 +66,6 @@ pub trait AccountStore {
     /// By name.
     fn accounts(&self) -> Result<Vec<Account>>;
     fn create_account(&mut self, account: &NewAccount) -> Result<std::result::Result<Account, Taken>>;
-    fn set_password(&mut self, id: AccountId, password_hash: &str) -> Result<()>;
     /// The account has been welcomed; it is not new any more.
     fn set_greeted(&mut self, id: AccountId) -> Result<()>;
 }

@@ -90,11 +90,6 @@ impl AccountStore for Sqlite {
         Ok(Ok(created.expect("an INSERT that succeeds returns its row")))
     }
 
-    fn set_password(&mut self, id: AccountId, password_hash: &str) -> Result<()> {
-        let sql = "UPDATE accounts SET password_hash = ?2 WHERE id = ?1";
-        execute(&self.connection, sql, params![id.0, password_hash]).map(drop)
-    }
-
     fn set_greeted(&mut self, id: AccountId) -> Result<()> {
         execute(&self.connection, "UPDATE accounts SET greeted = 1 WHERE id = ?1", [id.0]).map(drop)
     }
