@@ -6,6 +6,8 @@ use rookery_tests::process::Process;
 use rookery_tests::rook::Device;
 use rookery_tests::server::Server;
 
+const ALICE: [&str; 5] = ["--plain", "--name", "alice", "--email", "alice@example.org"];
+
 #[tokio::test]
 async fn two_people_talk_in_the_lobby_and_in_private() {
     let server = Server::start().await;
@@ -123,7 +125,7 @@ async fn a_script_sends_one_message_and_knows_that_it_arrived() {
 async fn a_certificate_of_another_authority_is_refused() {
     let server = Server::start().await;
     let other = Server::start().await;
-    let mut command = Device::new().command_without_ca(&server, &["--plain", "--name", "alice"]);
+    let mut command = Device::new().command_without_ca(&server, &ALICE);
     command.arg("--ca").arg(other.ca());
     let ended = Process::start("rook", &mut command).ended().await;
     assert_eq!(ended.code, Some(1), "{}", ended.transcript);
@@ -134,8 +136,7 @@ async fn a_certificate_of_another_authority_is_refused() {
 async fn a_certificate_trusted_on_first_use_is_pinned_and_a_changed_one_refused_loudly() {
     let mut server = Server::start().await;
     let device = Device::new();
-    let arguments = ["--plain", "--name", "alice", "--email", "alice@example.org"];
-    let start = |server: &Server| Process::start("rook", &mut device.command_without_ca(server, &arguments));
+    let start = |server: &Server| Process::start("rook", &mut device.command_without_ca(server, &ALICE));
     let mut alice = start(&server);
     alice.expect_text("SHA-256").await;
     alice.type_line(&server.mailbox().code_to("alice@example.org").await);
