@@ -136,6 +136,9 @@ impl Client {
                 "{server} does not speak TLS; is that the control plane's port (`admin.listen` in config.toml)?"
             )),
             (Some(fault), _) => Failure::new(format!("no secure connection to {server}: {fault}")),
+            (None, ureq::Error::Protocol(_)) => Failure::new(format!(
+                "{server} does not speak HTTP; is that the control plane's port (`admin.listen` in config.toml)?"
+            )),
             (None, ureq::Error::HostNotFound) => {
                 Failure::new(format!("there is no host of the name in {server}"))
             }
@@ -157,7 +160,7 @@ fn refusal(status: StatusCode, raw: String) -> Option<Failure> {
     if status == StatusCode::UNAUTHORIZED && problem.kind == "/problems/not-signed-in" {
         return Some(Failure::NotSignedIn("The server knows no sign-in for the token here.".to_owned()));
     }
-    Some(Failure::Failed { message: format!("{}: {}", problem.title, problem.detail), document: Some(raw) })
+    Some(Failure::Failed { message: problem.detail, document: Some(raw) })
 }
 
 /// The kind of problem in a failure, as a URI reference.
@@ -250,7 +253,7 @@ mod tests {
         assert_eq!(answer(401, "code-wrong").exit_code(), 1);
         assert_eq!(answer(404, "not-online").exit_code(), 1);
         assert_eq!(answer(503, "audit-unavailable").exit_code(), 1);
-        assert_eq!(answer(404, "not-online").to_string(), "T: D");
+        assert_eq!(answer(404, "not-online").to_string(), "D");
         assert!(answer(401, "not-signed-in").to_string().contains("`admin-cli login`"));
         assert_eq!(problem_kind(&answer(401, "code-wrong")).as_deref(), Some("/problems/code-wrong"));
         assert!(refusal(StatusCode::BAD_GATEWAY, "<html>".to_owned()).is_none());

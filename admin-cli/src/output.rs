@@ -50,14 +50,22 @@ impl Reader {
         format!("{local} ({})", self.distance(at))
     }
 
-    /// `5m ago`, or `in 5m`, in the largest unit that fits.
+    /// `5m ago`, or `in 5m`, in the largest unit that fits. What is to come is rounded: a ban for seven days ends in
+    /// 7d, also a second after it was made.
     pub fn distance(&self, at: Timestamp) -> String {
         let seconds = self.now.duration_since(at).as_secs();
+        let whole = |unit: u64| {
+            if seconds < 0 {
+                (seconds.unsigned_abs() + unit / 2) / unit
+            } else {
+                seconds.unsigned_abs() / unit
+            }
+        };
         let length = match seconds.unsigned_abs() {
-            length @ 0..60 => format!("{length}s"),
-            length @ 60..3_600 => format!("{}m", length / 60),
-            length @ 3_600..86_400 => format!("{}h", length / 3_600),
-            length => format!("{}d", length / 86_400),
+            0..60 => format!("{}s", whole(1)),
+            60..3_600 => format!("{}m", whole(60)),
+            3_600..86_400 => format!("{}h", whole(3_600)),
+            _ => format!("{}d", whole(86_400)),
         };
         if seconds < 0 { format!("in {length}") } else { format!("{length} ago") }
     }
@@ -263,12 +271,15 @@ ID  TARGET           ENDS   BY    SINCE                         REASON
 
     #[test]
     fn distances_are_told_in_one_unit() {
-        let told: Vec<String> = [0, 59, 60, 3_599, 3_600, 86_399, 86_400, 8_640_000, -90]
+        let told: Vec<String> = [0, 59, 60, 3_599, 3_600, 86_399, 86_400, 8_640_000, -30, -119, -604_799]
             .map(|s| reader().distance(ago(s)))
             .into();
         assert_eq!(
             told,
-            ["0s ago", "59s ago", "1m ago", "59m ago", "1h ago", "23h ago", "1d ago", "100d ago", "in 1m"]
+            [
+                "0s ago", "59s ago", "1m ago", "59m ago", "1h ago", "23h ago", "1d ago", "100d ago",
+                "in 30s", "in 2m", "in 7d"
+            ]
         );
     }
 

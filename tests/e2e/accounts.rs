@@ -4,6 +4,7 @@ use rookery_protocol::Message;
 use rookery_tests::control::other_than;
 use rookery_tests::irc::{Client, PASSWORD, device_credential, email_of, starts};
 use rookery_tests::server::Server;
+use rookery_tests::tls::Identity;
 
 fn is_fail(message: &Message, command: &str) -> bool {
     starts(message, "FAIL", command)
@@ -158,6 +159,42 @@ async fn a_mailed_code_opens_no_account_of_another_email() {
         .await;
     mallory.respond(format!("000000\0{}", device_credential(1).expose()).as_bytes()).await;
     mallory.expect_numeric("904").await;
+}
+
+#[tokio::test]
+async fn a_client_certificate_opens_the_account_it_was_added_to_until_it_is_revoked() {
+    let server = Server::start().await;
+    drop(Client::register(&server, "alice").await);
+    let identity = Identity::generate();
+
+    // Nobody's yet.
+    let mut early = Client::connect_as(&server, "alice", Some(&identity)).await;
+    early.negotiate("alice").await;
+    early.authenticate("EXTERNAL", b"").await;
+    early.expect_numeric("904").await;
+    early.sign_in_with("alice", PASSWORD).await;
+    early.send("CREDENTIAL ADD").await;
+    let added = early.expect("CREDENTIAL ADDED", |message| starts(message, "CREDENTIAL", "ADDED")).await;
+    let number = added.param(1).unwrap().to_owned();
+
+    let mut alice = Client::connect_as(&server, "alice", Some(&identity)).await;
+    alice.negotiate("alice").await;
+    alice.authenticate("EXTERNAL", b"").await;
+    alice.expect_numeric("903").await;
+    alice.send("CAP END").await;
+    alice.admitted().await;
+
+    let mut stranger = Client::connect_as(&server, "stranger", Some(&Identity::generate())).await;
+    stranger.negotiate("stranger").await;
+    stranger.authenticate("EXTERNAL", b"alice").await;
+    stranger.expect_numeric("904").await;
+
+    alice.send(&format!("CREDENTIAL REVOKE {number}")).await;
+    alice.expect("CREDENTIAL REVOKED", |message| starts(message, "CREDENTIAL", "REVOKED")).await;
+    let mut late = Client::connect_as(&server, "alice", Some(&identity)).await;
+    late.negotiate("alice").await;
+    late.authenticate("EXTERNAL", b"").await;
+    late.expect_numeric("904").await;
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! `rook` in its plain line mode: two people, and the ways it ends.
 
-use std::time::Duration;
-
 use rookery_tests::admin::Operator;
 use rookery_tests::irc::Client;
 use rookery_tests::process::Process;
 use rookery_tests::rook::Device;
 use rookery_tests::server::Server;
+
+const ALICE: [&str; 5] = ["--plain", "--name", "alice", "--email", "alice@example.org"];
 
 #[tokio::test]
 async fn two_people_talk_in_the_lobby_and_in_private() {
@@ -122,14 +122,38 @@ async fn a_script_sends_one_message_and_knows_that_it_arrived() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_authority_is_refused_loudly() {
+async fn a_certificate_of_another_authority_is_refused() {
     let server = Server::start().await;
     let other = Server::start().await;
-    let device = Device::new();
-    let mut command = device.command(&server, &["--plain", "--name", "alice"]);
+    let mut command = Device::new().command_without_ca(&server, &ALICE);
     command.arg("--ca").arg(other.ca());
-    // The later --ca counts, or clap refuses two: either way nothing is sent to a server that is not trusted.
-    let process = Process::start("rook", &mut command);
-    let ended = tokio::time::timeout(Duration::from_secs(15), process.ended()).await.expect("it gives up");
-    assert_ne!(ended.code, Some(0), "{}", ended.transcript);
+    let ended = Process::start("rook", &mut command).ended().await;
+    assert_eq!(ended.code, Some(1), "{}", ended.transcript);
+    assert!(ended.transcript.contains("certificate"), "{}", ended.transcript);
+}
+
+#[tokio::test]
+async fn a_certificate_trusted_on_first_use_is_pinned_and_a_changed_one_refused_loudly() {
+    let mut server = Server::start().await;
+    let device = Device::new();
+    let start = |server: &Server| Process::start("rook", &mut device.command_without_ca(server, &ALICE));
+    let mut alice = start(&server);
+    alice.expect_text("SHA-256").await;
+    alice.type_line(&server.mailbox().code_to("alice@example.org").await);
+    alice.expect_line("Welcome, alice.").await;
+    alice.type_line("/quit");
+    assert_eq!(alice.ended().await.code, Some(0));
+
+    let mut alice = start(&server);
+    alice.expect_line("Welcome back, alice.").await;
+    assert!(!alice.transcript().contains("SHA-256"), "known: {}", alice.transcript());
+    drop(alice);
+
+    server.sigterm().await;
+    std::fs::remove_dir_all(server.path("certs")).unwrap();
+    server.restart().await;
+    let ended = start(&server).ended().await;
+    assert_eq!(ended.code, Some(1), "{}", ended.transcript);
+    assert!(ended.transcript.contains("HAS CHANGED"), "{}", ended.transcript);
+    assert!(!server.log().contains("alice"), "nothing was sent: {}", server.log());
 }

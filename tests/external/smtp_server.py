@@ -40,9 +40,11 @@ async def main(port, certificate, key, folder, username, password):
         right = isinstance(data, LoginPassword) and data == LoginPassword(username.encode(), password.encode())
         return AuthResult(success=right, handled=False, auth_data=data.login if right else None)
 
+    mails = Folder(folder)
+
     def serve():
         return SMTP(
-            Folder(folder),
+            mails,
             hostname="mail.example.org",
             tls_context=tls,
             require_starttls=True,

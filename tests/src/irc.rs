@@ -24,7 +24,7 @@ pub const PASSWORD: &str = "correct horse battery staple";
 
 /// What a client of today asks for.
 const CAPABILITIES: &str = "sasl message-tags server-time echo-message account-tag standard-replies batch \
-                            labeled-response draft/account-registration";
+                            labeled-response";
 
 /// One connection.
 #[derive(Debug)]
@@ -131,8 +131,8 @@ impl Client {
     }
 
     /// Tries to sign in, and reads on until the server closes.
-    pub async fn sign_in_refused(server: &Server, name: &str, secret: &str) -> Vec<Message> {
-        let mut client = Self::try_sign_in(server, name, name, secret).await;
+    pub async fn sign_in_refused(server: &Server, account: &str, secret: &str) -> Vec<Message> {
+        let mut client = Self::try_sign_in(server, "someone", account, secret).await;
         client.send("CAP END").await;
         client.until_closed().await
     }

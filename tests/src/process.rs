@@ -1,13 +1,13 @@
 //! A program with piped input, whose output is followed line by line.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use crate::{DEADLINE, wait_for};
+use crate::{DEADLINE, GLANCE};
 
 /// A running program; killed when dropped.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Process {
         let start = Instant::now();
         while !self.transcript().contains(part) {
             assert!(start.elapsed() < DEADLINE, "{} did not say {part:?}:\n{}", self.name, self.transcript());
-            tokio::time::sleep(crate::GLANCE).await;
+            tokio::time::sleep(GLANCE).await;
         }
     }
 
@@ -87,8 +87,14 @@ impl Process {
 
     /// Waits for it to end by itself.
     pub async fn ended(mut self) -> Ended {
-        let what = format!("{} to end:\n{}", self.name, self.transcript());
-        let status: ExitStatus = wait_for(&what, || self.child.try_wait().unwrap()).await;
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(start.elapsed() < DEADLINE, "{} does not end:\n{}", self.name, self.transcript());
+            tokio::time::sleep(GLANCE).await;
+        };
         // The outputs are read to their end by then, or soon.
         let drain = async { while self.lines.recv().await.is_some() {} };
         let _ = tokio::time::timeout(DEADLINE, drain).await;

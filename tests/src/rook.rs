@@ -35,10 +35,17 @@ impl Device {
         rook
     }
 
-    /// `rook` with these arguments; nothing is started.
+    /// `rook` with these arguments, trusting the server's own authority; nothing is started.
     pub fn command(&self, server: &Server, arguments: &[&str]) -> Command {
+        let mut command = self.command_without_ca(server, arguments);
+        command.arg("--ca").arg(server.ca());
+        command
+    }
+
+    /// The same without being told whom to trust.
+    pub fn command_without_ca(&self, server: &Server, arguments: &[&str]) -> Command {
         let mut command = Command::new(programs::path("rook"));
-        command.args(["--server", &server.chat().to_string()]).arg("--ca").arg(server.ca()).args(arguments);
+        command.args(["--server", &server.chat().to_string()]).args(arguments);
         command.env("HOME", self.home.path()).env("TZ", "UTC");
         for (variable, folder) in [
             ("XDG_STATE_HOME", "state"),
