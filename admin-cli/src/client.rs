@@ -17,7 +17,7 @@ use crate::cli::ServerAddress;
 use crate::failure::Failure;
 
 /// Longer than the server takes for its slowest answer.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the server makes at its first start, seen from where it was started.
 const LOCAL_AUTHORITY: &str = "certs/ca.pem";

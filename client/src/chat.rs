@@ -21,9 +21,9 @@ use crate::state::{Kept, KeptAccount, StateFile};
 use crate::text;
 
 /// The longest pause between two attempts to connect.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// A connection that held so long was a good one: the next pause is short again.
-const GOOD_WHILE: Duration = Duration::from_secs(60);
+const GOOD_WHILE: Duration = Duration::from_mins(1);
 
 /// Which server, and what the command line says about it.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::load::ConfigError;
 use super::*;
 
 const SHIPPED: &str = include_str!("../../../config.toml");
@@ -191,5 +192,5 @@ fn a_named_file_must_be_there() {
     assert_eq!(loaded.file.as_deref(), Some(file.as_path()));
 
     std::fs::write(&file, b"motd = \"\xff\"").unwrap();
-    assert!(matches!(Config::load(Some(&file)), Err(super::load::ConfigError::Unreadable { .. })));
+    assert!(matches!(Config::load(Some(&file)), Err(ConfigError::Unreadable { .. })));
 }

@@ -32,7 +32,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a request's head; a connection without a request ends after that too.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// However busy it is: nobody keeps a place for ever.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
+const CONNECTION_TIMEOUT: Duration = Duration::from_mins(5);
 /// For the answer that is under way at that point.
 const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
 /// After a failure to accept, which is most likely a lack of file descriptors.
