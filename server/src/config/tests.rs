@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::load::ConfigError;
 use super::*;
 
 const SHIPPED: &str = include_str!("../../../config.toml");
