@@ -50,7 +50,7 @@ async fn after_kill_9_every_message_that_anyone_saw_is_in_the_database() {
     server.restart().await;
     let stored: std::collections::HashSet<String> = server.record().messages().into_iter().collect();
     let lost: Vec<&String> = seen.iter().filter(|text| !stored.contains(*text)).collect();
-    assert!(lost.is_empty(), "{} of {} seen messages are lost: {lost:?}", lost.len(), seen.len());
+    assert!(lost.is_empty(), "{} of {} seen messages are lost, as {:?}", lost.len(), seen.len(), lost[0]);
 
     let mut alice = Client::sign_in(&server, "alice").await;
     alice.say("#lobby", "back again").await;

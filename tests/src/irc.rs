@@ -22,6 +22,9 @@ use crate::tls::{self, Identity};
 /// The password of every account that tests make.
 pub const PASSWORD: &str = "correct horse battery staple";
 
+/// The lines of a transcript that a failed test shows.
+const SHOWN: usize = 60;
+
 /// What a client of today asks for.
 const CAPABILITIES: &str = "sasl message-tags server-time echo-message account-tag standard-replies batch \
                             labeled-response";
@@ -333,7 +336,9 @@ impl Client {
     }
 
     fn fail(&self, why: &str) -> ! {
-        panic!("{}: {why}\n--- transcript ---\n{}", self.name, self.transcript)
+        let lines: Vec<&str> = self.transcript.lines().collect();
+        let last = &lines[lines.len().saturating_sub(SHOWN)..];
+        panic!("{}: {why}\n--- the end of the transcript ---\n{}", self.name, last.join("\n"))
     }
 }
 
