@@ -24,9 +24,9 @@ const WORKERS: usize = 8;
 const TRY_TIME: Duration = Duration::from_secs(30);
 /// The pauses between tries; the last one repeats.
 const PAUSES: [Duration; 4] =
-    [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(45), Duration::from_secs(120)];
+    [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(45), Duration::from_mins(2)];
 /// No mail is tried for longer, however long it would be of use.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// What is told of our own trouble.
 const TROUBLE: &str = "mail does not leave this server at the moment";

@@ -20,7 +20,7 @@ fn mail(to: &str, text: &str) -> Mail {
         to: Email::parse(to).unwrap(),
         subject: "Grüße: your code".to_owned(),
         text: text.to_owned(),
-        useful_for: Duration::from_secs(60),
+        useful_for: Duration::from_mins(1),
     }
 }
 
@@ -219,7 +219,7 @@ async fn a_rehearsal_fares_like_a_mail_and_leaves_nothing() {
     let folder = home.path().join("mail");
     let (_keep, config) = LiveConfig::new(into_folder(&folder));
     let mailer = Mailer::start_with(config, QUEUE, SHORT);
-    let mut follow = mailer.rehearse(Duration::from_secs(60));
+    let mut follow = mailer.rehearse(Duration::from_mins(1));
     assert_eq!(until(&mut follow, is_over).await, MailState::Sent);
     assert!(files(&folder).is_empty());
     fs::remove_dir(&folder).unwrap();
@@ -245,7 +245,7 @@ async fn a_mail_server_gets_the_mail_and_a_rehearsal_names_nobody() {
     let (port, mut lines) = mail_server(agreeable).await;
     let (_keep, config) = LiveConfig::new(over_smtp(port, SmtpSecurity::None));
     let mailer = Mailer::start(config);
-    assert_eq!(until(&mut mailer.rehearse(Duration::from_secs(60)), is_over).await, MailState::Sent);
+    assert_eq!(until(&mut mailer.rehearse(Duration::from_mins(1)), is_over).await, MailState::Sent);
     assert_eq!(until(&mut mailer.send(mail("a@b.example", "123456\n")), is_over).await, MailState::Sent);
     lines.close();
     let mut said = Vec::new();
