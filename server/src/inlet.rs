@@ -66,6 +66,11 @@ impl Inlet {
         self.ask(None, |ticket| Event::SignIn { ticket, session, identity }).await
     }
 
+    /// Under which nick the session is shown.
+    pub async fn ask_nick(&self, session: SessionId) -> Result<Answer, Stopped> {
+        self.ask(None, |ticket| Event::AskNick { ticket, session }).await
+    }
+
     /// An act of the control plane; its answer comes when all that it does is done.
     pub async fn act(&self, act: Act) -> Result<Answer, Stopped> {
         self.ask(None, |ticket| Event::Control { ticket, act }).await

@@ -49,6 +49,8 @@ pub enum Event {
     /// An admitted guest has proved an identity. Answered with [`Answer::Admitted`], [`Answer::Banned`] or, should
     /// someone be here whose account's name looks the same, [`Answer::NickInUse`].
     SignIn { ticket: Ticket, session: SessionId, identity: Identity },
+    /// Under which nick the session is shown. Answered with [`Answer::Nick`], or [`Answer::Done`] if it is here no more.
+    AskNick { ticket: Ticket, session: SessionId },
     /// An admitted session sent a message.
     Command { session: SessionId, message: Message },
     /// An admitted session sent a line that is no message.
@@ -105,6 +107,7 @@ pub enum Answer {
         sessions: usize,
     },
     Users(Vec<UserView>),
+    Nick(Nick),
     Counts {
         users: usize,
         sessions: usize,

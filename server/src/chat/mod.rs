@@ -22,7 +22,7 @@ use rookery_protocol::numeric::ERR_INPUTTOOLONG;
 use rookery_protocol::{Capability, Message};
 
 use crate::record::Ban;
-use event::{Event, LineFault, Output, SessionId, Settings};
+use event::{Answer, Event, LineFault, Output, SessionId, Settings};
 use labels::Labelling;
 use state::State;
 use turn::{Stamp, Turn};
@@ -54,6 +54,10 @@ impl Chat {
         match event {
             Event::Admit { ticket, session, candidate } => turn.admit(ticket, session, *candidate),
             Event::SignIn { ticket, session, identity } => turn.sign_in(ticket, session, identity),
+            Event::AskNick { ticket, session } => {
+                let nick = turn.caller(session).map(|caller| turn.state.user(caller.user).nick.clone());
+                turn.answer(ticket, nick.map_or(Answer::Done, Answer::Nick));
+            }
             Event::Command { session, message } => turn.command(session, &message),
             Event::BadLine { session, fault } => turn.bad_line(session, fault),
             Event::Gone { session, reason } => turn.gone(session, &reason),

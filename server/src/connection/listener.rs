@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::plaintext;
-use super::session::{self, Services};
+use super::session::{Services, Session};
 use crate::accounts::{Accounts, Peer};
 use crate::certificates::Certificates;
 use crate::chat::event::SessionId;
@@ -68,7 +68,7 @@ impl ChatPort {
             limits.connections,
             limits.connections_per_address,
         );
-        let Some(_place) = place else {
+        let Some(place) = place else {
             tracing::info!(%address, "refused: too many connections");
             return;
         };
@@ -84,8 +84,9 @@ impl ChatPort {
             Ok(Some(tls)) => {
                 let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
                 let peer = peer(address, &tls);
-                let services = Arc::clone(&self.services);
-                session::serve(services, id, peer, tls).await;
+                let session = Session::new(Arc::clone(&self.services), id, peer, tls, place);
+                // A task of its own: nothing that the TLS handshake needed stays with the session.
+                tokio::spawn(session.run());
             }
             Ok(None) => {}
             Err(error) => tracing::debug!(%address, %error, "no TLS handshake"),

@@ -240,7 +240,7 @@ impl Wire {
     }
 
     /// Says goodbye in TLS (`close_notify`), for as long as that may take.
-    pub async fn close(mut self) {
+    pub async fn close(&mut self) {
         let goodbye = tokio::io::AsyncWriteExt::shutdown(&mut self.tls);
         // Whether it arrives or not, the connection is over.
         let _ = tokio::time::timeout(LAST_WORDS, goodbye).await;

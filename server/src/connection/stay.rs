@@ -1,0 +1,151 @@
+//! An admitted session: its messages go to the core, its sign-in commands to the accounts, its silence is noticed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rookery_protocol::{Message, Nick};
+
+use super::session::Session;
+use super::wire::{Input, Wake};
+use crate::accounts::sign_in::{self, SignIn};
+use crate::chat::event::{Answer, Event, Identity};
+use crate::inlet::Stopped;
+
+/// How long a client may be silent.
+struct Silence {
+    /// Zero for ever.
+    limit: Duration,
+    check_at: Option<Instant>,
+    /// Whether a `PING` waits for its answer.
+    asked: bool,
+}
+
+impl Session {
+    /// Serves an admitted session; gives the reason why it ended.
+    pub(super) async fn stay(&mut self, mut identity: Option<Identity>) -> Result<String, Stopped> {
+        let mut silence = Silence::new(self.services.config.get().limits.ping_seconds);
+        let mut sign_in: Option<Box<SignIn>> = None;
+        loop {
+            let wake = match &mut sign_in {
+                None => self.wire.next(silence.check_at).await,
+                Some(sign_in) => tokio::select! {
+                    biased;
+                    wake = self.wire.next(silence.check_at) => wake,
+                    news = sign_in.news() => {
+                        self.tell(&news);
+                        continue;
+                    }
+                },
+            };
+            let event = match wake {
+                Wake::Input(Input::Message(message)) => {
+                    if message.command == "PONG" {
+                        continue;
+                    }
+                    if sign_in::COMMANDS.contains(&message.command.as_str()) {
+                        let over = Box::pin(self.prove(&mut sign_in, &mut identity, message)).await?;
+                        match over {
+                            Some(reason) => return Ok(reason),
+                            None => continue,
+                        }
+                    }
+                    let guest_renames = identity.is_none() && message.command == "NICK";
+                    if guest_renames && Box::pin(self.is_refused(&message)).await {
+                        continue;
+                    }
+                    Event::Command { session: self.id, message }
+                }
+                Wake::Input(Input::Fault(fault)) => Event::BadLine { session: self.id, fault },
+                Wake::Deadline => match self.hear_silence(&mut silence) {
+                    None => continue,
+                    Some(reason) => {
+                        Box::pin(self.close(&reason)).await;
+                        return Ok(reason);
+                    }
+                },
+                Wake::Ended => return Ok("Connection closed".to_owned()),
+                Wake::Broken(reason) => return Ok(reason),
+            };
+            self.services.inlet.send(event).await?;
+        }
+    }
+
+    /// Takes a command that proves or changes an identity. Gives a reason if the session is over with it.
+    async fn prove(
+        &mut self,
+        sign_in: &mut Option<Box<SignIn>>,
+        identity: &mut Option<Identity>,
+        message: Message,
+    ) -> Result<Option<String>, Stopped> {
+        let machine = sign_in.get_or_insert_with(|| {
+            let accounts = Arc::clone(&self.services.accounts);
+            Box::new(SignIn::new(accounts, self.peer.clone(), identity.clone()))
+        });
+        // The core knows the nick of a guest, who may change it at any time.
+        let Answer::Nick(nick) = self.services.inlet.ask_nick(self.id).await? else { return Ok(None) };
+        let (replies, proved) = machine.take(Timestamp::now(), nick.as_str(), message).await;
+        self.tell(&replies);
+        let Some(proved) = proved else { return Ok(None) };
+        let nick = proved.name.to_nick();
+        match self.services.inlet.sign_in(self.id, proved.clone()).await? {
+            Answer::NickInUse => {
+                let text = "Somebody whose name looks like yours is here; you stay a guest for now";
+                self.tell(&[self.refuse_nick(&nick, text)]);
+                *sign_in = None;
+            }
+            Answer::Banned { reason, expires_at } => {
+                self.refuse_banned(&nick, &reason, expires_at).await;
+                return Ok(Some("Banned".to_owned()));
+            }
+            _ => {
+                self.note_welcome(Some(&proved)).await;
+                *identity = Some(proved);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether an account's name stands against the nick that a guest asks for; the guest is told.
+    async fn is_refused(&self, message: &Message) -> bool {
+        // The core says what is wrong with what is no nick.
+        let Some(Ok(nick)) = message.param(0).map(Nick::parse) else { return false };
+        let text = match self.services.accounts.is_reserved(&nick).await {
+            Ok(false) => return false,
+            Ok(true) => "That is the name of an account, or looks like one; sign in if it is yours",
+            Err(error) => {
+                tracing::error!(%error, "a nick could not be checked");
+                "The nick could not be checked just now; try again later"
+            }
+        };
+        self.tell(&[self.refuse_nick(&nick, text)]);
+        true
+    }
+
+    /// The time to check has come. Gives a reason if the client is taken for lost.
+    fn hear_silence(&self, silence: &mut Silence) -> Option<String> {
+        let heard_at = self.wire.heard_at();
+        let silent = heard_at.elapsed();
+        if silent < silence.limit {
+            silence.asked = false;
+            silence.check_at = Some(heard_at + silence.limit);
+            return None;
+        }
+        if silence.asked {
+            return Some(format!("Ping timeout: {} seconds", silent.as_secs()));
+        }
+        silence.asked = true;
+        silence.check_at = Some(Instant::now() + silence.limit);
+        let server = self.services.config.get().chat.server_name.clone();
+        self.tell(&[Message::new("PING", [server])]);
+        None
+    }
+}
+
+impl Silence {
+    fn new(seconds: u32) -> Self {
+        let limit = Duration::from_secs(seconds.into());
+        let check_at = (!limit.is_zero()).then(|| Instant::now() + limit);
+        Self { limit, check_at, asked: false }
+    }
+}
