@@ -9,7 +9,7 @@ use foldhash::fast::FixedState;
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Nick};
 
-use super::channel::{Channel, Member};
+use super::channel::{Channel, Flag, Member};
 use super::event::{Identity, SessionId, Ticket};
 use crate::record::{Ban, BanId, BanTarget};
 
@@ -405,18 +405,21 @@ impl State {
 
     // Memberships.
 
-    /// The user is in the channel from now on; the channel is made if there is none. Gives whether it was.
-    pub fn join(&mut self, user: UserId, name: &ChannelName, now: Timestamp) -> bool {
+    /// The user is in the channel from now on; the channel is made if there is none. Whoever makes it is its operator,
+    /// but a lobby is everyone's: it has none, and its topic is open to all.
+    pub fn join(&mut self, user: UserId, name: &ChannelName, is_lobby: bool, now: Timestamp) {
         let new = !self.channels.contains_key(name);
         let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(name.clone(), now));
+        if new && is_lobby {
+            channel.flags.set(Flag::TopicLocked, false);
+        }
         channel.invited.retain(|invited| *invited != user);
-        channel.insert(Member { user, operator: new, voice: false });
+        channel.insert(Member { user, operator: new && !is_lobby, voice: false });
         let name = channel.name.clone();
         let channels = &mut self.user_mut(user).channels;
         if !channels.contains(&name) {
             channels.push(name);
         }
-        new
     }
 
     /// The user is in the channel no more; a channel without members is no more either.

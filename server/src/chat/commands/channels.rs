@@ -52,7 +52,8 @@ pub fn enter(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName, key: Optio
     if let Some((code, text)) = refusal {
         return turn.reply(caller, code, &[name.as_str()], text);
     }
-    turn.state.join(caller.user, name, turn.stamp.at);
+    let is_lobby = turn.settings.lobby.contains(name);
+    turn.state.join(caller.user, name, is_lobby, turn.stamp.at);
     // As whoever made the channel writes it.
     let name = turn.state.channel(name).map_or_else(|| name.clone(), |channel| channel.name.clone());
 

@@ -31,7 +31,10 @@ fn an_account_is_welcomed_by_its_name_and_brought_to_the_lobby() {
     assert_eq!(find(&heard, "NOTICE"), ":irc.test NOTICE Alice :Welcome, Alice. You are new here.");
     assert_eq!(find(&heard, "372"), ":irc.test 372 Alice :- Be kind.");
     assert_eq!(find(&heard, "JOIN"), ":Alice!~whatever@users.irc.test JOIN #Lobby");
-    assert_eq!(find(&heard, "353"), ":irc.test 353 Alice = #Lobby :@Alice");
+    assert_eq!(find(&heard, "353"), ":irc.test 353 Alice = #Lobby :Alice");
+    play.ask(session, "TOPIC #lobby :Be kind");
+    let mode = play.ask(session, "MODE #lobby +m");
+    assert_eq!(commands(&mode), ["482"], "a lobby has no operator");
 
     let (bob, _) = play.try_admit(Play::candidate("x", Some(identity("bob")), ""));
     assert_eq!(find(&play.heard(bob), "NOTICE"), ":irc.test NOTICE bob :Welcome back, bob.");
