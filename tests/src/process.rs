@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
@@ -16,6 +17,7 @@ pub struct Process {
     child: Child,
     input: Option<ChildStdin>,
     lines: mpsc::UnboundedReceiver<String>,
+    readers: Vec<JoinHandle<()>>,
     /// All that was written to both outputs so far.
     transcript: Arc<Mutex<String>>,
 }
@@ -39,9 +41,11 @@ impl Process {
             .unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
         let transcript = Arc::new(Mutex::new(String::new()));
         let (sender, lines) = mpsc::unbounded_channel();
-        follow(child.stdout.take().unwrap(), Arc::clone(&transcript), Some(sender));
-        follow(child.stderr.take().unwrap(), Arc::clone(&transcript), None);
-        Self { name: name.to_owned(), input: child.stdin.take(), child, lines, transcript }
+        let readers = vec![
+            follow(child.stdout.take().unwrap(), Arc::clone(&transcript), Some(sender)),
+            follow(child.stderr.take().unwrap(), Arc::clone(&transcript), None),
+        ];
+        Self { name: name.to_owned(), input: child.stdin.take(), child, lines, readers, transcript }
     }
 
     /// Types a line.
@@ -95,9 +99,9 @@ impl Process {
             assert!(start.elapsed() < DEADLINE, "{} does not end:\n{}", self.name, self.transcript());
             tokio::time::sleep(GLANCE).await;
         };
-        // The outputs are read to their end by then, or soon.
-        let drain = async { while self.lines.recv().await.is_some() {} };
-        let _ = tokio::time::timeout(DEADLINE, drain).await;
+        for reader in self.readers.drain(..) {
+            tokio::task::spawn_blocking(|| reader.join().unwrap()).await.unwrap();
+        }
         Ended { code: status.code(), transcript: self.transcript() }
     }
 }
@@ -114,7 +118,7 @@ fn follow(
     output: impl Read + Send + 'static,
     transcript: Arc<Mutex<String>>,
     lines: Option<mpsc::UnboundedSender<String>>,
-) {
+) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut output = BufReader::new(output);
         let mut line = Vec::new();
@@ -135,5 +139,5 @@ fn follow(
                 }
             }
         }
-    });
+    })
 }
