@@ -55,6 +55,13 @@ fn argon2id() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
+/// Holds up every hash for as long as it is kept: whatever ends meanwhile has hashed nothing.
+#[cfg(test)]
+pub async fn hold_up() -> tokio::sync::SemaphorePermit<'static> {
+    let all = u32::try_from(SLOTS).expect("the slots are few");
+    FREE_SLOTS.acquire_many(all).await.expect("the slots are never closed")
+}
+
 async fn at_work<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
     let slot = FREE_SLOTS.acquire().await.expect("the slots are never closed");
     tokio::task::spawn_blocking(move || {
