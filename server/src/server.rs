@@ -10,7 +10,7 @@ use rookery_protocol::{Capabilities, Capability};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, interval_at, timeout};
 
 use crate::accounts::Accounts;
 use crate::certificates::Certificates;
@@ -25,6 +25,8 @@ use crate::store::{DATABASE_FILE, Database};
 use crate::windows::Windows;
 use crate::{journal, retention};
 
+/// Between two looks at whether the certificate was, or has to be, renewed.
+const RENEWAL: Duration = Duration::from_hours(12);
 /// How long the last words to everyone may take when the server stops.
 const FAREWELL: Duration = Duration::from_secs(4);
 
@@ -103,10 +105,14 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     }
 
     let server = Server { file, config: config_sender, certificates, windows, inlet };
-    while signals.reload_or_stop().await == Asked::Reload {
-        match server.reload().await {
-            Ok(()) => tracing::info!("config and certificates are loaded anew"),
-            Err(error) => tracing::error!("not reloaded, all stays as it was: {error:#}"),
+    let mut renewal = interval_at(Instant::now() + RENEWAL, RENEWAL);
+    loop {
+        tokio::select! {
+            asked = signals.reload_or_stop() => match asked {
+                Asked::Reload => server.reload_and_tell().await,
+                Asked::Stop => break,
+            },
+            _ = renewal.tick() => server.renew_certificate(),
         }
     }
     tracing::info!("stopping");
@@ -117,6 +123,20 @@ pub async fn run(loaded: Loaded) -> Result<()> {
 }
 
 impl Server {
+    async fn reload_and_tell(&self) {
+        match self.reload().await {
+            Ok(()) => tracing::info!("config and certificates are loaded anew"),
+            Err(error) => tracing::error!("not reloaded, all stays as it was: {error:#}"),
+        }
+    }
+
+    /// Takes the certificate anew: ours is renewed in time, and one that another program renews is taken up.
+    fn renew_certificate(&self) {
+        if let Err(error) = self.certificates.reload(&self.config.borrow()) {
+            tracing::error!("the certificate stays the old one: {error:#}");
+        }
+    }
+
     /// Takes the config, the certificates and the CSV files anew. Listeners and the data folder stay what they are.
     async fn reload(&self) -> Result<()> {
         let config = Config::load(self.file.as_deref())?.config;
