@@ -221,7 +221,8 @@ fn fold(text: &str) -> Result<String, NameError> {
         .map_err(|_| NameError::BadCharacter)
 }
 
-/// `m` is left alone: the table takes it for `rn`, and no one mistakes `modern` for `modem`.
+/// `m` is left alone: the table takes it for `rn`, and no one mistakes `modern` for `modem`. `i` goes with `l`: a capital
+/// `I` looks like `l`, and letter case makes no other name.
 fn skeleton(text: &str) -> String {
     let looks: String = text
         .split_inclusive('m')
@@ -230,7 +231,7 @@ fn skeleton(text: &str) -> String {
             unicode_security::confusable_detection::skeleton(body).chain(end.chars())
         })
         .collect();
-    looks.to_lowercase()
+    looks.to_lowercase().replace('i', "l")
 }
 
 #[cfg(test)]
@@ -251,6 +252,8 @@ mod tests {
         assert_eq!(look("alice"), look("\u{430}lice"), "cyrillic a");
         assert_eq!(look("alice"), look("a1ice"));
         assert_eq!(look("bob"), look("b0b"));
+        assert_eq!(look("alice"), look("ALI\u{421}E"), "cyrillic C in capitals");
+        assert_eq!(look("irina"), look("lrina"), "who may be written Irina");
         assert_ne!(look("modern"), look("modem"));
         assert_ne!(look("alice"), look("alina"));
     }
