@@ -192,9 +192,8 @@ mod tests {
     #[test]
     fn a_network_of_ipv6_counts_as_one_address() {
         let connections = Arc::new(Connections::default());
-        let enter = |address: &str| {
-            Connections::enter(&connections, address.parse().expect("an address"), 0, 1)
-        };
+        let enter =
+            |address: &str| Connections::enter(&connections, address.parse().expect("an address"), 0, 1);
         let _first = enter("2001:db8::1").expect("there is room");
         assert!(enter("2001:db8::ffff:2").is_none());
         assert!(enter("2001:db8:0:1::1").is_some());
