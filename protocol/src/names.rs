@@ -155,17 +155,25 @@ impl AccountName {
 }
 
 fn parse_nick(text: &str) -> Result<Name, NameError> {
-    let first = text.chars().next().ok_or(NameError::Empty)?;
     if text.len() > MAX_NICK {
         return Err(NameError::TooLong(MAX_NICK));
     }
+    check_nick(text)?;
+    let folded = fold(text)?;
+    // Full-width forms become plain ones: `＠` an `@`.
+    check_nick(&folded)?;
+    Ok(Name::new(text, folded))
+}
+
+fn check_nick(text: &str) -> Result<(), NameError> {
+    let first = text.chars().next().ok_or(NameError::Empty)?;
     if first.is_ascii_digit() || "$:#&~@%+-".contains(first) {
         return Err(NameError::BadStart);
     }
     if text.contains([' ', ',', '*', '?', '!', '@', '.', ':', '/', '#', '"', '<', '>']) {
         return Err(NameError::BadCharacter);
     }
-    Ok(Name::new(text, fold(text)?))
+    Ok(())
 }
 
 fn parse_channel(text: &str) -> Result<Name, NameError> {
@@ -176,10 +184,12 @@ fn parse_channel(text: &str) -> Result<Name, NameError> {
     if rest.is_empty() {
         return Err(NameError::Empty);
     }
-    if rest.contains([' ', ',', ':', '*', '?']) {
+    let folded = fold(rest)?;
+    // Full-width forms become plain ones: `，` a comma.
+    if [rest, &folded].iter().any(|form| form.contains([' ', ',', ':', '*', '?'])) {
         return Err(NameError::BadCharacter);
     }
-    Ok(Name::new(text, format!("#{}", fold(rest)?)))
+    Ok(Name::new(text, format!("#{folded}")))
 }
 
 fn parse_email(text: &str) -> Result<Name, NameError> {
@@ -211,7 +221,8 @@ fn fold(text: &str) -> Result<String, NameError> {
         .map_err(|_| NameError::BadCharacter)
 }
 
-/// `m` is left alone: the table takes it for `rn`, and no one mistakes `modern` for `modem`.
+/// `m` is left alone: the table takes it for `rn`, and no one mistakes `modern` for `modem`. `i` goes with `l`: a capital
+/// `I` looks like `l`, and letter case makes no other name.
 fn skeleton(text: &str) -> String {
     let looks: String = text
         .split_inclusive('m')
@@ -220,7 +231,7 @@ fn skeleton(text: &str) -> String {
             unicode_security::confusable_detection::skeleton(body).chain(end.chars())
         })
         .collect();
-    looks.to_lowercase()
+    looks.to_lowercase().replace('i', "l")
 }
 
 #[cfg(test)]
@@ -241,6 +252,8 @@ mod tests {
         assert_eq!(look("alice"), look("\u{430}lice"), "cyrillic a");
         assert_eq!(look("alice"), look("a1ice"));
         assert_eq!(look("bob"), look("b0b"));
+        assert_eq!(look("alice"), look("ALI\u{421}E"), "cyrillic C in capitals");
+        assert_eq!(look("irina"), look("lrina"), "who may be written Irina");
         assert_ne!(look("modern"), look("modem"));
         assert_ne!(look("alice"), look("alina"));
     }
@@ -252,6 +265,10 @@ mod tests {
         {
             assert!(Nick::parse(bad).is_err(), "{bad:?}");
         }
+        for wide in ["bob＠example．org", "a！b＠c", "＃a", "１a", "a，b", "a＊"] {
+            assert!(Nick::parse(wide).is_err(), "{wide:?} is compared in its plain form");
+        }
+        assert!(ChannelName::parse("#a，b").is_err());
         assert_eq!(Nick::parse(&"a".repeat(33)), Err(NameError::TooLong(MAX_NICK)));
         for bad in ["", "lobby", "#", "#a b", "#a,b", "#a\u{7}b"] {
             assert!(ChannelName::parse(bad).is_err(), "{bad:?}");

@@ -30,6 +30,7 @@ use crate::store::{Database, Durability, Result};
 use crate::windows::Windows;
 use pending::PendingRegistrations;
 use throttle::Throttle;
+pub use throttle::network;
 
 /// What is known of whoever is at the other end of a connection.
 #[derive(Clone, Debug)]

@@ -73,7 +73,8 @@ impl Throttle {
     }
 }
 
-/// The address as one who can change it cheaply has it: of IPv6, the network of one customer.
+/// The address as one who can change it cheaply has it: an IPv4 address, or the first 64 bits of an IPv6 one, which are
+/// the network of one customer.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -158,7 +158,7 @@ pub struct History {
 pub struct Limits {
     /// Connections to the chat port.
     pub connections: usize,
-    /// Connections to the chat port from one IP address.
+    /// Connections to the chat port from one IP address, or one IPv6 network of 64 bits.
     pub connections_per_address: usize,
     /// From the first byte to the end of the TLS handshake.
     pub tls_handshake_seconds: u32,

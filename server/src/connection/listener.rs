@@ -15,7 +15,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::plaintext;
 use super::session::{Services, Session};
-use crate::accounts::{Accounts, Peer};
+use crate::accounts::{Accounts, Peer, network};
 use crate::certificates::Certificates;
 use crate::chat::event::SessionId;
 use crate::config::LiveConfig;
@@ -121,7 +121,7 @@ fn peer(address: SocketAddr, tls: &TlsStream<TcpStream>) -> Peer {
     }
 }
 
-/// Who is connected, in whatever state, by address.
+/// Who is connected, in whatever state, by address; a [`network`] of IPv6 counts as one address.
 #[derive(Debug, Default)]
 pub struct Connections {
     inside: Mutex<Counts>,
@@ -153,6 +153,7 @@ impl Connections {
         limit: usize,
         limit_per_address: usize,
     ) -> Option<ConnectionPlace> {
+        let address = network(address);
         let mut counts = this.lock();
         let here = counts.by_address.get(&address).copied().unwrap_or(0);
         let full = |count, limit| limit > 0 && count >= limit;
@@ -187,6 +188,16 @@ impl Drop for ConnectionPlace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_of_ipv6_counts_as_one_address() {
+        let connections = Arc::new(Connections::default());
+        let enter =
+            |address: &str| Connections::enter(&connections, address.parse().expect("an address"), 0, 1);
+        let _first = enter("2001:db8::1").expect("there is room");
+        assert!(enter("2001:db8::ffff:2").is_none());
+        assert!(enter("2001:db8:0:1::1").is_some());
+    }
 
     #[test]
     fn limits_hold_for_all_and_for_each_address_and_places_come_back() {

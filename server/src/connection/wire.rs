@@ -51,7 +51,8 @@ pub enum Wake {
 pub struct Wire {
     tls: TlsStream<TcpStream>,
     framer: LineFramer,
-    inputs: VecDeque<Input>,
+    /// Read, and not yet taken apart: as messages, four kilobytes of short lines would take seventy times the memory.
+    unread: Bytes,
     sendq: Arc<Sendq>,
     /// Taken out of the sendq, to be written.
     writing: VecDeque<Bytes>,
@@ -71,7 +72,7 @@ impl Wire {
         Self {
             tls,
             framer: LineFramer::new(MAX_CLIENT_TAGS),
-            inputs: VecDeque::new(),
+            unread: Bytes::new(),
             sendq,
             writing: VecDeque::new(),
             flushed: true,
@@ -116,20 +117,16 @@ impl Wire {
         if self.held_until.is_some_and(|until| until <= now) {
             self.held_until = None;
         }
-        if self.held_until.is_none() {
-            if self.inputs.is_empty()
-                && let Poll::Ready(result) = self.poll_receive(context, now)
-                && let Err(wake) = result
-            {
-                return Poll::Ready(wake);
-            }
-            if let Some(input) = self.inputs.pop_front() {
-                if self.inputs.is_empty() {
-                    self.inputs = VecDeque::new();
+        if self.held_until.is_none()
+            && let Poll::Ready(received) = self.poll_receive(context, now)
+        {
+            return Poll::Ready(match received {
+                Ok(input) => {
+                    self.held_until = self.flood.count(now);
+                    Wake::Input(input)
                 }
-                self.held_until = self.flood.count(now);
-                return Poll::Ready(Wake::Input(input));
-            }
+                Err(wake) => wake,
+            });
         }
         if deadline.is_some_and(|deadline| deadline <= now) {
             return Poll::Ready(Wake::Deadline);
@@ -204,10 +201,17 @@ impl Wire {
         if written == 0 { Poll::Ready(Err(io::ErrorKind::WriteZero.into())) } else { Poll::Ready(Ok(())) }
     }
 
-    /// Reads once. The buffer lives on the stack: an idle connection keeps none.
-    fn poll_receive(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Result<(), Wake>> {
+    /// Takes one input out of what was read, and reads when there is none in it. The buffer lives on the stack: an idle
+    /// connection keeps none.
+    fn poll_receive(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Result<Input, Wake>> {
+        let unread = std::mem::take(&mut self.unread);
+        let (input, rest) = first_input(&mut self.framer, &unread);
+        self.unread = unread.slice_ref(rest);
+        if let Some(input) = input {
+            return Poll::Ready(Ok(input));
+        }
         let mut space = [MaybeUninit::<u8>::uninit(); READ];
-        while self.inputs.is_empty() {
+        loop {
             let mut buffer = ReadBuf::uninit(&mut space);
             if let Err(error) = ready!(Pin::new(&mut self.tls).poll_read(context, &mut buffer)) {
                 // Many clients just close; that is no fault worth telling.
@@ -224,19 +228,12 @@ impl Wire {
                 return Poll::Ready(Err(Wake::Broken("Connection closed".to_owned())));
             }
             self.heard_at = now;
-            let inputs = &mut self.inputs;
-            self.framer.push(buffer.filled(), |line| {
-                inputs.push_back(match line {
-                    Line::Text(text) => match Message::parse(text) {
-                        Ok(message) => Input::Message(message),
-                        Err(_) => Input::Fault(LineFault::Malformed),
-                    },
-                    Line::TooLong => Input::Fault(LineFault::TooLong),
-                    Line::NotUtf8 => Input::Fault(LineFault::NotUtf8),
-                });
-            });
+            let (input, rest) = first_input(&mut self.framer, buffer.filled());
+            self.unread = Bytes::copy_from_slice(rest);
+            if let Some(input) = input {
+                return Poll::Ready(Ok(input));
+            }
         }
-        Poll::Ready(Ok(()))
     }
 
     /// Says goodbye in TLS (`close_notify`), for as long as that may take.
@@ -244,5 +241,53 @@ impl Wire {
         let goodbye = tokio::io::AsyncWriteExt::shutdown(&mut self.tls);
         // Whether it arrives or not, the connection is over.
         let _ = tokio::time::timeout(LAST_WORDS, goodbye).await;
+    }
+}
+
+/// The first input in `bytes`, if there is one, and the bytes after it. Keeps the beginning of a line that goes on.
+fn first_input<'b>(framer: &mut LineFramer, mut bytes: &'b [u8]) -> (Option<Input>, &'b [u8]) {
+    let mut input = None;
+    while input.is_none() && !bytes.is_empty() {
+        // Up to the end of one line, so that no more than one input can come of it.
+        let end = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |end| end + 1);
+        let (line, rest) = bytes.split_at(end);
+        framer.push(line, |line| input = Some(read(line)));
+        bytes = rest;
+    }
+    (input, bytes)
+}
+
+fn read(line: Line<'_>) -> Input {
+    match line {
+        Line::Text(text) => {
+            Message::parse(text).map_or_else(|_| Input::Fault(LineFault::Malformed), Input::Message)
+        }
+        Line::TooLong => Input::Fault(LineFault::TooLong),
+        Line::NotUtf8 => Input::Fault(LineFault::NotUtf8),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_lines_one_is_taken_and_the_others_stay_bytes() {
+        let mut framer = LineFramer::new(MAX_CLIENT_TAGS);
+        let mut take = |bytes: &'static [u8]| {
+            let (input, rest) = first_input(&mut framer, bytes);
+            let text = match input {
+                Some(Input::Message(message)) => message.to_string(),
+                other => format!("{other:?}"),
+            };
+            (text, rest)
+        };
+        assert_eq!(take(b"\r\nPING a\r\n\xff\nPI"), ("PING a".to_owned(), b"\xff\nPI".as_slice()));
+        assert_eq!(take(b"\xff\nPI"), ("Some(Fault(NotUtf8))".to_owned(), b"PI".as_slice()));
+        assert_eq!(take(b"PI"), ("None".to_owned(), b"".as_slice()), "the rest of the line is to come");
+        assert_eq!(take(b"NG b\r\n"), ("PING b".to_owned(), b"".as_slice()));
+        let long = [b'x'; 8000].as_slice();
+        assert_eq!(take(long).0, "Some(Fault(TooLong))");
+        assert_eq!(take(b"xxx\nPING c\n"), ("PING c".to_owned(), b"".as_slice()));
     }
 }

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::Plane;
-use super::extract::{Arrival, network_of};
+use super::extract::Arrival;
 use super::router::router;
 use crate::connection::{Connections, close_with, is_tls};
 
@@ -62,8 +62,8 @@ pub async fn run(plane: Arc<Plane>, listener: TcpListener) {
             }
         };
         while connections.try_join_next().is_some() {}
-        let network = network_of(from.ip());
-        let Some(share) = Connections::enter(&networks, network, CONNECTIONS, CONNECTIONS_PER_NETWORK) else {
+        let Some(share) = Connections::enter(&networks, from.ip(), CONNECTIONS, CONNECTIONS_PER_NETWORK)
+        else {
             tracing::debug!(%from, "too many connections to the admin port from one network");
             continue;
         };

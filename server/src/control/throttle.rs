@@ -10,6 +10,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
+use rookery_protocol::AccountName;
 
 /// A count is forgotten when nothing was added to it for that long.
 const WINDOW: SignedDuration = SignedDuration::from_mins(10);
@@ -50,11 +51,15 @@ struct Count {
 /// The attempts of the last minutes.
 #[derive(Default)]
 pub struct Throttle {
-    both: Counts<(String, IpAddr)>,
+    both: Counts<(Admin, IpAddr)>,
     networks: Counts<IpAddr>,
-    admins: Counts<String>,
-    known: Counts<(String, IpAddr)>,
+    admins: Counts<Admin>,
+    known: Counts<(Admin, IpAddr)>,
 }
+
+/// Admins are named as accounts are, and compared as those are: another way to write a name is no way around its count.
+/// None for all that can be nobody's name, however long.
+type Admin = Option<AccountName>;
 
 impl Throttle {
     /// Someone is about to try. Counts as a failure until [`Self::succeeded`] says otherwise, so that attempts side by
@@ -63,7 +68,7 @@ impl Throttle {
         if unit == 0 {
             return Ok(());
         }
-        let admin = admin.to_lowercase();
+        let admin: Admin = AccountName::parse(admin).ok();
         let both = (admin.clone(), network);
         let mut wait =
             self.both.wait(now, &both, &BOTH, unit).max(self.networks.wait(now, &network, &NETWORK, unit));
@@ -82,7 +87,7 @@ impl Throttle {
 
     /// The sign-in that began there has come to its good end.
     pub fn succeeded(&mut self, now: Timestamp, admin: &str, network: IpAddr) {
-        let admin = admin.to_lowercase();
+        let admin: Admin = AccountName::parse(admin).ok();
         let both = (admin.clone(), network);
         self.both.0.remove(&both);
         self.networks.take_back(&network);
@@ -184,6 +189,24 @@ mod tests {
         let mut throttle = Throttle::default();
         while throttle.begin(at(0), "root", network(1), UNIT).is_ok() {}
         assert_eq!(throttle.begin(at(0), "root", network(2), UNIT), Ok(()));
+    }
+
+    #[test]
+    fn another_way_to_write_the_name_is_no_way_around() {
+        let mut throttle = Throttle::default();
+        while throttle.begin(at(0), "root", network(1), UNIT).is_ok() {}
+        for same in ["ROOT", "ｒｏｏｔ", "rｏOt"] {
+            assert_eq!(throttle.begin(at(1), same, network(1), UNIT), Err(4), "{same}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_nobodys_name_takes_no_room() {
+        let mut throttle = Throttle::default();
+        for number in 0..20 {
+            throttle.begin(at(0), &"x".repeat(1000 + number), network(1), 20).unwrap();
+        }
+        assert_eq!((throttle.both.0.len(), throttle.admins.0.len()), (1, 1));
     }
 
     #[test]
