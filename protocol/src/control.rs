@@ -1,6 +1,7 @@
 //! The control plane's requests and replies, as JSON under `/v1` on the admin port.
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,51 @@ pub fn parse_duration(text: &str) -> Result<SignedDuration, BadDuration> {
     match number.checked_mul(seconds_per_unit) {
         Some(seconds @ 1..=MAX_DURATION_SECONDS) => Ok(SignedDuration::from_secs(seconds)),
         _ => Err(BadDuration::Range),
+    }
+}
+
+/// What an admin may do on the control plane. Each role may do all that those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Read only.
+    Auditor,
+    /// Kick, ban, announce.
+    Moderator,
+    /// Manage the admins.
+    Owner,
+}
+
+impl Role {
+    /// All of them, the least first.
+    pub const ALL: [Self; 3] = [Self::Auditor, Self::Moderator, Self::Owner];
+
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auditor => "auditor",
+            Self::Moderator => "moderator",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.as_str())
+    }
+}
+
+/// A text that names no role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a role is owner, moderator or auditor")]
+pub struct BadRole;
+
+impl FromStr for Role {
+    type Err = BadRole;
+
+    fn from_str(text: &str) -> Result<Self, BadRole> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(BadRole)
     }
 }
 

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
 use jiff::Timestamp;
+use rookery_protocol::control::Role;
 use rookery_protocol::{AccountName, Email};
 
 use crate::accounts::password::hash_blocking;
 use crate::config::Config;
-use crate::record::{Admin, NewAudit, Outcome};
+use crate::record::{Admin, NewAdmin, NewAudit, Outcome};
 use crate::store::{self, DATABASE_FILE, Sqlite, Store};
 
 /// The fewest characters of an admin's password: it opens everything, and the mailed code is only the second lock.
@@ -27,6 +28,9 @@ pub enum AdminCommand {
         name: AccountName,
         #[arg(long)]
         email: Email,
+        /// What the admin may do: owner (everything), moderator (kick, ban, announce, read) or auditor (read only)
+        #[arg(long, default_value_t = Role::Owner)]
+        role: Role,
         /// Read the password from the first line of a file instead of asking for it
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
@@ -35,6 +39,12 @@ pub enum AdminCommand {
     List,
     /// Remove an admin
     Remove { name: AccountName },
+    /// Give an admin another role, which ends the admin's sign-ins
+    Role {
+        name: AccountName,
+        /// owner, moderator or auditor
+        role: Role,
+    },
     /// Give an admin another password
     Passwd {
         name: AccountName,
@@ -72,27 +82,41 @@ struct Desk<'a> {
 impl Desk<'_> {
     fn serve(mut self, command: AdminCommand) -> Result<()> {
         match command {
-            AdminCommand::Add { name, email, password_file } => {
-                self.add(&name, &email, password_file.as_deref())
+            AdminCommand::Add { name, email, role, password_file } => {
+                self.add(&name, &email, role, password_file.as_deref())
             }
+            AdminCommand::Role { name, role } => self.role(&name, role),
             AdminCommand::List => self.list(),
             AdminCommand::Remove { name } => self.remove(&name),
             AdminCommand::Passwd { name, password_file } => self.passwd(&name, password_file.as_deref()),
         }
     }
 
-    fn add(&mut self, name: &AccountName, email: &Email, password_file: Option<&Path>) -> Result<()> {
-        let hash = hash_blocking(&password(password_file)?);
-        let now = self.now;
-        let added = self.act("admin add", name.as_str(), email.as_str(), Admins::HaveNone, |store| {
-            store.add_admin(name.as_str(), email, &hash, now).map(drop)
+    fn add(
+        &mut self,
+        name: &AccountName,
+        email: &Email,
+        role: Role,
+        password_file: Option<&Path>,
+    ) -> Result<()> {
+        let admin = NewAdmin {
+            name: name.to_string(),
+            email: email.clone(),
+            password_hash: hash_blocking(&password(password_file)?),
+            role,
+            created_at: self.now,
+            initial_until: None,
+        };
+        let detail = format!("{role}, {email}");
+        let added = self.act("admin add", name.as_str(), &detail, Admins::HaveNone, |store| {
+            store.add_admin(&admin).map(drop)
         })?;
         if !added {
             bail!(
                 "There is an admin named {name} already. `rookeryd admin passwd {name}` gives them another password."
             );
         }
-        writeln!(self.out, "Added the admin {name}. Sign-in codes go to {email}.")?;
+        writeln!(self.out, "Added the admin {name}, {role}. Sign-in codes go to {email}.")?;
         Ok(())
     }
 
@@ -118,6 +142,17 @@ impl Desk<'_> {
             bail!("There is no admin named {name}. `rookeryd admin list` shows who there is.");
         }
         writeln!(self.out, "Removed the admin {name}.")?;
+        Ok(())
+    }
+
+    fn role(&mut self, name: &AccountName, role: Role) -> Result<()> {
+        let changed = self.act("admin role", name.as_str(), role.as_str(), Admins::HaveOne, |store| {
+            store.set_admin_role(name.as_str(), role).map(drop)
+        })?;
+        if !changed {
+            bail!("There is no admin named {name}. `rookeryd admin list` shows who there is.");
+        }
+        writeln!(self.out, "The admin {name} is {role} now.")?;
         Ok(())
     }
 
@@ -223,15 +258,16 @@ fn first_line(from: impl Read) -> io::Result<String> {
 }
 
 fn table(admins: &[Admin]) -> String {
-    let mut rows = vec![["NAME".to_owned(), "EMAIL".to_owned(), "CREATED".to_owned()]];
+    let mut rows = vec![["NAME", "ROLE", "EMAIL", "CREATED"].map(str::to_owned)];
     rows.extend(admins.iter().map(|admin| {
         let created = admin.created_at.strftime("%Y-%m-%d %H:%M UTC").to_string();
-        [admin.name.clone(), admin.email.to_string(), created]
+        [admin.name.clone(), admin.role.to_string(), admin.email.to_string(), created]
     }));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let (name_width, email_width) = (width(0), width(1));
-    let line =
-        |[name, email, created]: &[String; 3]| format!("{name:name_width$}  {email:email_width$}  {created}");
+    let (first, second, third) = (width(0), width(1), width(2));
+    let line = |[name, role, email, created]: &[String; 4]| {
+        format!("{name:first$}  {role:second$}  {email:third$}  {created}")
+    };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
@@ -302,14 +338,15 @@ mod tests {
         let house = House::new();
         assert!(house.run("list").unwrap().contains("There are no admins"));
         house.run("add Anna --email anna@example.org --password-file PASSWORD").unwrap();
-        let second = "add operations --email ops@a-longer.example.org --password-file PASSWORD";
+        let second =
+            "add operations --email ops@a-longer.example.org --role auditor --password-file PASSWORD";
         assert!(house.run(second).unwrap().contains("Added the admin operations"));
         assert!(house.password_is("anna", "correct horse battery"));
         assert_eq!(
             house.run("list").unwrap(),
-            "NAME        EMAIL                     CREATED\n\
-             Anna        anna@example.org          2026-11-02 12:00 UTC\n\
-             operations  ops@a-longer.example.org  2026-11-02 12:00 UTC\n"
+            "NAME        ROLE     EMAIL                     CREATED\n\
+             Anna        owner    anna@example.org          2026-11-02 12:00 UTC\n\
+             operations  auditor  ops@a-longer.example.org  2026-11-02 12:00 UTC\n"
         );
         house.run("remove anna").unwrap();
         assert!(!house.run("list").unwrap().contains("anna"));
@@ -317,12 +354,28 @@ mod tests {
             house.trail(),
             [
                 "admin list  Allowed ",
-                "admin add Anna Allowed anna@example.org",
-                "admin add operations Allowed ops@a-longer.example.org",
+                "admin add Anna Allowed owner, anna@example.org",
+                "admin add operations Allowed auditor, ops@a-longer.example.org",
                 "admin list  Allowed ",
                 "admin remove anna Allowed ",
                 "admin list  Allowed ",
             ]
+        );
+    }
+
+    #[test]
+    fn a_role_is_changed() {
+        let house = House::new();
+        house.run("add anna --email anna@example.org --password-file PASSWORD").unwrap();
+        assert_eq!(house.run("role ANNA moderator").unwrap(), "The admin ANNA is moderator now.\n");
+        assert_eq!(house.sqlite().admin("anna").unwrap().unwrap().role, Role::Moderator);
+        assert!(house.run("role anna boss").unwrap_err().to_string().contains("owner, moderator or auditor"));
+        assert!(
+            house.run("role bob auditor").unwrap_err().to_string().contains("There is no admin named bob")
+        );
+        assert_eq!(
+            house.trail()[1..],
+            ["admin role ANNA Allowed moderator", "admin role bob Refused there is no such admin",]
         );
     }
 

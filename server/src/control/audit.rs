@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::extract::{Arrival, Options};
 use super::meter::{Counted, Measure, Meter};
+use super::permission::{Auditor, Signed};
 use super::problem::{Kind, Refusal};
-use super::sessions::Operator;
 use crate::record::{AuditEntry, NewAudit, Outcome};
 use crate::store::{Database, Durability, StoreError};
 
@@ -147,11 +147,11 @@ pub struct AuditOptions {
 
 /// The newest entries of the audit trail, oldest first
 #[utoipa::path(
-    get, path = "/v1/audit", tag = "audit", params(AuditOptions), security(("token" = [])),
+    get, path = "/v1/audit", tag = "audit", params(AuditOptions), security(("token" = ["auditor"])),
     responses((status = 200, description = "The newest entries", body = AuditList))
 )]
 pub async fn list(
-    operator: Operator,
+    operator: Signed<Auditor>,
     options: Result<Options<AuditOptions>, Refusal>,
 ) -> Result<Json<AuditList>, Refusal> {
     let step = operator.step("audit", "");

@@ -9,6 +9,7 @@ use rookery_protocol::control::{
 
 use super::audit;
 use super::extract::{self, Body, Segment};
+use super::permission::{Auditor, Moderator, Signed};
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
 use super::{Plane, unexpected, users};
@@ -18,10 +19,10 @@ use crate::store::Durability;
 
 /// The bans that hold
 #[utoipa::path(
-    get, path = "/v1/bans", tag = "bans", security(("token" = [])),
+    get, path = "/v1/bans", tag = "bans", security(("token" = ["auditor"])),
     responses((status = 200, description = "The bans, newest first", body = BanList))
 )]
-pub async fn list(operator: Operator) -> Result<Json<BanList>, Refusal> {
+pub async fn list(operator: Signed<Auditor>) -> Result<Json<BanList>, Refusal> {
     operator.allow(&operator.step("bans", ""), "").await?;
     let now = operator.now();
     let bans = operator.read(move |store| store.bans(now)).await?;
@@ -33,11 +34,11 @@ pub async fn list(operator: Operator) -> Result<Json<BanList>, Refusal> {
 /// The ban is on disk, and every session it covers is gone, when the answer comes. A ban of the same target is
 /// replaced.
 #[utoipa::path(
-    post, path = "/v1/bans", tag = "bans", security(("token" = [])), request_body = BanRequest,
+    post, path = "/v1/bans", tag = "bans", security(("token" = ["moderator"])), request_body = BanRequest,
     responses((status = 201, description = "The ban holds", body = BanReply))
 )]
 pub async fn add(
-    operator: Operator,
+    operator: Signed<Moderator>,
     body: Result<Body<BanRequest>, Refusal>,
 ) -> Result<(StatusCode, Json<BanReply>), Refusal> {
     let mut step = operator.step("ban", "");
@@ -69,7 +70,7 @@ pub async fn add(
 
 /// Takes a ban back
 #[utoipa::path(
-    delete, path = "/v1/bans/{id}", tag = "bans", security(("token" = [])),
+    delete, path = "/v1/bans/{id}", tag = "bans", security(("token" = ["moderator"])),
     params(("id" = i64, Path, description = "The ban's number")),
     responses(
         (status = 200, description = "The ban holds no more", body = UnbanReply),
@@ -78,7 +79,7 @@ pub async fn add(
     )
 )]
 pub async fn remove(
-    operator: Operator,
+    operator: Signed<Moderator>,
     id: Result<Segment<i64>, Refusal>,
 ) -> Result<Json<UnbanReply>, Refusal> {
     let mut step = operator.step("unban", "");

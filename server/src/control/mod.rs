@@ -6,6 +6,7 @@ mod extract;
 mod listener;
 mod meter;
 mod openapi;
+mod permission;
 mod problem;
 mod router;
 mod sessions;

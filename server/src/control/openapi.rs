@@ -61,7 +61,7 @@ fn problems_of(operation: &Operation) -> Vec<Kind> {
     let signed_in = operation.security.is_some();
     let body = operation.request_body.is_some();
     if signed_in {
-        kinds.push(Kind::NotSignedIn);
+        kinds.extend([Kind::NotSignedIn, Kind::NotAllowed]);
     }
     if operation.parameters.is_some() {
         kinds.push(Kind::BadRequest);

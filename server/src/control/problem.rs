@@ -17,6 +17,8 @@ pub enum Kind {
     CodeWrong,
     /// No code will do for that challenge any more.
     ChallengeDead,
+    /// The admin's role may not do this.
+    NotAllowed,
     /// There is nothing under that path.
     NotFound,
     /// Nobody of that name is online.
@@ -55,6 +57,7 @@ impl Kind {
             Self::LoginFailed => ("login-failed", "The sign-in was refused", StatusCode::UNAUTHORIZED),
             Self::CodeWrong => ("code-wrong", "The code is wrong", StatusCode::UNAUTHORIZED),
             Self::ChallengeDead => ("challenge-dead", "The challenge is over", StatusCode::UNAUTHORIZED),
+            Self::NotAllowed => ("not-allowed", "Your role may not do this", StatusCode::FORBIDDEN),
             Self::NotFound => ("not-found", "Nothing there", StatusCode::NOT_FOUND),
             Self::NotOnline => ("not-online", "Nobody of that name is online", StatusCode::NOT_FOUND),
             Self::NoSuchBan => ("no-such-ban", "There is no such ban", StatusCode::NOT_FOUND),

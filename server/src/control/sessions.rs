@@ -9,11 +9,12 @@ use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::control::LogoutReply;
+use rookery_protocol::control::{LogoutReply, Role};
 use sha2::{Digest as _, Sha256};
 
 use super::audit::Step;
 use super::extract::Arrival;
+use super::permission::{Auditor, Signed};
 use super::problem::{Kind, Refusal};
 use super::{Plane, hex, lock, random};
 use crate::record::Admin;
@@ -26,14 +27,15 @@ const SESSIONS_PER_ADMIN: usize = 10;
 /// How long a session that has expired is remembered, for the trail to name it.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
-/// A hash by which one password hash is told from another. A session dies when its admin's changes.
+/// A hash over an admin's password and role. A session dies when its admin's changes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// Of the admin's present password.
+    /// Of the admin as it is now.
     pub fn of(admin: &Admin) -> Self {
-        Self(Sha256::digest(&admin.password_hash).into())
+        let digest = Sha256::new().chain_update(admin.role.as_str()).chain_update("\n");
+        Self(digest.chain_update(&admin.password_hash).finalize().into())
     }
 }
 
@@ -95,11 +97,12 @@ fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-/// The admin behind a request; a handler that takes one is for those who are signed in.
+/// The admin behind a request, who is signed in and may do what was asked for.
 pub struct Operator {
     pub plane: Arc<Plane>,
     arrival: Arrival,
     session: Session,
+    role: Role,
 }
 
 impl Operator {
@@ -143,20 +146,6 @@ impl Operator {
     }
 }
 
-impl FromRequestParts<Arc<Plane>> for Operator {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, plane: &Arc<Plane>) -> Result<Self, Refusal> {
-        let Ok(arrival) = Arrival::from_request_parts(parts, plane).await;
-        let mut step = Step::of_stranger(arrival, "request");
-        step.target = format!("{} {}", parts.method, parts.uri.path());
-        match session_of(plane, bearer_token(parts), &mut step).await {
-            Ok(session) => Ok(Self { plane: Arc::clone(plane), arrival, session }),
-            Err((why, refusal)) => Err(plane.trail.refuse_stranger(&step, why, refusal).await),
-        }
-    }
-}
-
 fn bearer_token(parts: &Parts) -> Option<&str> {
     let (scheme, token) = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -167,7 +156,7 @@ async fn session_of(
     plane: &Plane,
     token: Option<&str>,
     step: &mut Step,
-) -> Result<Session, (&'static str, Refusal)> {
+) -> Result<(Session, Role), (&'static str, Refusal)> {
     let refuse =
         |why| (why, Kind::NotSignedIn.because("Sign in with POST /v1/login and POST /v1/login/verify."));
     let token = token.ok_or_else(|| refuse("no token"))?;
@@ -182,19 +171,39 @@ async fn session_of(
     let name = session.admin.clone();
     let admin = plane.read(move |store| store.admin(&name)).await;
     let admin = admin.map_err(|refusal| ("the record cannot be read", refusal))?;
-    if admin.is_none_or(|admin| Fingerprint::of(&admin) != session.fingerprint) {
+    let Some(admin) = admin.filter(|admin| Fingerprint::of(admin) == session.fingerprint) else {
         lock(&plane.sessions).end(&session.id);
-        return Err(refuse("the admin was removed or has another password"));
+        return Err(refuse("the admin was removed, or has another password or role"));
+    };
+    Ok((session, admin.role))
+}
+
+impl Operator {
+    /// The admin behind a request; or, entered in the trail, why there is none, or why its role may not do this.
+    pub async fn admit(parts: &mut Parts, plane: &Arc<Plane>, needed: Role) -> Result<Self, Refusal> {
+        let Ok(arrival) = Arrival::from_request_parts(parts, plane).await;
+        let mut step = Step::of_stranger(arrival, "request");
+        step.target = format!("{} {}", parts.method, parts.uri.path());
+        let (session, role) = match session_of(plane, bearer_token(parts), &mut step).await {
+            Ok(found) => found,
+            Err((why, refusal)) => return Err(plane.trail.refuse_stranger(&step, why, refusal).await),
+        };
+        if role < needed {
+            let refusal = Kind::NotAllowed.because(format!(
+                "This is for the role {needed}, and yours is {role}. An owner of this server can do it, or change that."
+            ));
+            return Err(plane.trail.refuse(&step, refusal).await);
+        }
+        Ok(Self { plane: Arc::clone(plane), arrival, session, role })
     }
-    Ok(session)
 }
 
 /// Ends this sign-in: its token is good no more
 #[utoipa::path(
-    post, path = "/v1/logout", tag = "sign-in", security(("token" = [])),
+    post, path = "/v1/logout", tag = "sign-in", security(("token" = ["auditor"])),
     responses((status = 200, description = "Signed out", body = LogoutReply))
 )]
-pub async fn logout(operator: Operator) -> Result<Json<LogoutReply>, Refusal> {
+pub async fn logout(operator: Signed<Auditor>) -> Result<Json<LogoutReply>, Refusal> {
     let session = &operator.session;
     let detail = format!("signed in at {:.0} from {}", session.since, session.from);
     operator.allow(&operator.step("logout", ""), detail).await?;

@@ -6,17 +6,17 @@ use axum::Json;
 use axum::extract::State;
 use rookery_protocol::control::{Health, Status};
 
+use super::permission::{Auditor, Signed};
 use super::problem::Refusal;
-use super::sessions::Operator;
 use super::{Plane, unexpected};
 use crate::chat::event::{Act, Answer};
 
 /// How the server fares
 #[utoipa::path(
-    get, path = "/v1/status", tag = "status", security(("token" = [])),
+    get, path = "/v1/status", tag = "status", security(("token" = ["auditor"])),
     responses((status = 200, description = "The state of the server", body = Status))
 )]
-pub async fn status(operator: Operator) -> Result<Json<Status>, Refusal> {
+pub async fn status(operator: Signed<Auditor>) -> Result<Json<Status>, Refusal> {
     operator.allow(&operator.step("status", ""), "").await?;
     let control = &operator.plane.control;
     match operator.plane.act(Act::Count).await? {

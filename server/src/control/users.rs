@@ -5,6 +5,7 @@ use rookery_protocol::Nick;
 use rookery_protocol::control::{KickReply, KickRequest, OnlineSession, OnlineUser, Problem, UserList};
 
 use super::extract::{self, Body, Segment};
+use super::permission::{Auditor, Moderator, Signed};
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
 use super::unexpected;
@@ -12,10 +13,10 @@ use crate::chat::event::{Act, Answer, UserView};
 
 /// Who is online
 #[utoipa::path(
-    get, path = "/v1/users", tag = "users", security(("token" = [])),
+    get, path = "/v1/users", tag = "users", security(("token" = ["auditor"])),
     responses((status = 200, description = "The users, by nick", body = UserList))
 )]
-pub async fn list(operator: Operator) -> Result<Json<UserList>, Refusal> {
+pub async fn list(operator: Signed<Auditor>) -> Result<Json<UserList>, Refusal> {
     operator.allow(&operator.step("users", ""), "").await?;
     let mut users = find(&operator, Act::ListUsers).await?;
     users.sort_by(|one, other| one.nick.cmp(&other.nick));
@@ -26,7 +27,7 @@ pub async fn list(operator: Operator) -> Result<Json<UserList>, Refusal> {
 ///
 /// The sessions are gone when the answer comes.
 #[utoipa::path(
-    post, path = "/v1/users/{name}/kick", tag = "users", security(("token" = [])),
+    post, path = "/v1/users/{name}/kick", tag = "users", security(("token" = ["moderator"])),
     params(("name" = String, Path, description = "The user's nick")), request_body = KickRequest,
     responses(
         (status = 200, description = "The sessions are gone", body = KickReply),
@@ -35,7 +36,7 @@ pub async fn list(operator: Operator) -> Result<Json<UserList>, Refusal> {
     )
 )]
 pub async fn kick(
-    operator: Operator,
+    operator: Signed<Moderator>,
     name: Result<Segment<String>, Refusal>,
     body: Result<Body<KickRequest>, Refusal>,
 ) -> Result<Json<KickReply>, Refusal> {

@@ -1,11 +1,13 @@
 //! The things that are kept, as plain data: accounts, credentials, bans, messages, admins, the audit trail.
 
+mod admin;
 mod audit;
 mod ban;
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, ChannelName, Email, Nick};
 
+pub use admin::{Admin, Authenticator, NewAdmin};
 pub use audit::{AuditEntry, NewAudit, Outcome};
 pub use ban::{Ban, BanId, BanTarget, NewBan};
 
@@ -95,14 +97,4 @@ pub enum Place {
         from: Nick,
         to: Nick,
     },
-}
-
-/// An operator of the control plane.
-#[derive(Clone, Debug)]
-pub struct Admin {
-    pub name: String,
-    pub email: Email,
-    /// Argon2id in PHC form.
-    pub password_hash: String,
-    pub created_at: Timestamp,
 }

@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use rookery_protocol::control::Role;
 use rookery_protocol::{AccountName, Email};
 
 pub use database::{Database, Durability};
@@ -14,7 +15,7 @@ pub use sqlite::Sqlite;
 
 use crate::record::{
     Account, AccountId, Admin, AuditEntry, Ban, BanId, Credential, CredentialId, CredentialKind,
-    HistoryEntry, NewAccount, NewAudit, NewBan, Taken,
+    HistoryEntry, NewAccount, NewAdmin, NewAudit, NewBan, Taken,
 };
 
 /// The name of the database file in the data folder.
@@ -110,11 +111,13 @@ pub trait AdminStore {
     /// By name.
     fn admins(&self) -> Result<Vec<Admin>>;
     /// False if there is one of that name.
-    fn add_admin(&mut self, name: &str, email: &Email, password_hash: &str, at: Timestamp) -> Result<bool>;
+    fn add_admin(&mut self, admin: &NewAdmin) -> Result<bool>;
     /// False if there is none of that name.
     fn remove_admin(&mut self, name: &str) -> Result<bool>;
-    /// False if there is none of that name.
+    /// One that the admin chose. False if there is none of that name.
     fn set_admin_password(&mut self, name: &str, password_hash: &str) -> Result<bool>;
+    /// False if there is none of that name.
+    fn set_admin_role(&mut self, name: &str, role: Role) -> Result<bool>;
 }
 
 /// What was done on the control plane.

@@ -4,6 +4,7 @@
 mod acts;
 mod door;
 mod problems;
+mod roles;
 mod signing_in;
 
 use std::cell::Cell;
@@ -21,12 +22,14 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use jiff::{SignedDuration, Timestamp};
+use rookery_protocol::control::Role;
 use rookery_protocol::{AccountName, Capabilities, Email, Nick};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::extract::Arrival;
-use super::{Control, Plane, router};
+use super::sessions::{Fingerprint, Session};
+use super::{Control, Plane, lock, router};
 use crate::accounts::password;
 use crate::certificates::Certificates;
 use crate::chat::Chat;
@@ -36,7 +39,7 @@ use crate::connection::Connections;
 use crate::inlet::{self, Inlet};
 use crate::journal;
 use crate::mail::Mailer;
-use crate::record::{AccountId, Ban, NewAudit, Outcome};
+use crate::record::{AccountId, Ban, NewAdmin, NewAudit, Outcome};
 use crate::sendq::{Sendq, State};
 use crate::store::{Database, Durability};
 use crate::windows::Windows;
@@ -139,11 +142,21 @@ impl House {
         house
     }
 
-    async fn add_admin(&self, name: &'static str) {
-        let hash = password::hash(PASSWORD.to_owned()).await;
-        let email = Email::parse(&format!("{name}@example.org")).unwrap();
-        let now = self.now.get();
-        let add = move |store: &mut dyn crate::store::Store| store.add_admin(name, &email, &hash, now);
+    /// An owner.
+    async fn add_admin(&self, name: &str) {
+        self.add_admin_as(name, Role::Owner).await;
+    }
+
+    async fn add_admin_as(&self, name: &str, role: Role) {
+        let admin = NewAdmin {
+            name: name.to_owned(),
+            email: Email::parse(&format!("{name}@example.org")).unwrap(),
+            password_hash: password::hash(PASSWORD.to_owned()).await,
+            role,
+            created_at: self.now.get(),
+            initial_until: None,
+        };
+        let add = move |store: &mut dyn crate::store::Store| store.add_admin(&admin);
         assert!(self.database.write(Durability::Record, add).await.unwrap());
     }
 
@@ -214,6 +227,15 @@ impl House {
         let reply = self.verify(&challenge, &code).await;
         assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
         reply.field("token")
+    }
+
+    /// A session without the sign-in before it; gives the token.
+    async fn session_of(&self, name: &str) -> String {
+        let name = name.to_owned();
+        let admin = self.database.read(move |store| store.admin(&name)).await.unwrap().unwrap();
+        let arrival = Arrival { from: self.from.get(), at: self.now.get() };
+        let session = Session::begin(admin.name.clone(), Fingerprint::of(&admin), arrival, 60);
+        lock(&self.plane.sessions).add(session)
     }
 
     /// The mails sent so far, oldest first.

@@ -245,7 +245,7 @@ async fn a_session_ends_with_its_admin_or_the_admins_password() {
     for token in [root, other] {
         assert_eq!(house.get(&token, "/v1/bans").await.problem(), "/problems/not-signed-in");
         let last = house.last_entry().await;
-        assert!(last.ends_with("refused: the admin was removed or has another password"), "{last}");
+        assert!(last.ends_with("refused: the admin was removed, or has another password or role"), "{last}");
     }
 }
 

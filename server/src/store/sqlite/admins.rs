@@ -1,20 +1,41 @@
-//! The admins table.
+//! The admins table, and those of their factors.
 
-use jiff::Timestamp;
-use rookery_protocol::{AccountName, Email};
+use rookery_protocol::AccountName;
+use rookery_protocol::control::Role;
 use rusqlite::{Row, params};
 
-use super::{Sqlite, execute, find, list, parsed, timestamp};
-use crate::record::Admin;
-use crate::store::{AdminStore, Result};
+use super::{Sqlite, execute, find, list, optional_timestamp, parsed, timestamp};
+use crate::record::{Admin, Authenticator, NewAdmin};
+use crate::store::{AdminStore, Result, StoreError};
+
+const SELECT: &str = "SELECT name, email, password_hash, role, created_at, initial_until,
+    (SELECT count(*) FROM recovery_codes WHERE admin = admins.id), secret, enrolled_at, last_step, required
+    FROM admins LEFT JOIN authenticators ON authenticators.admin = admins.id";
 
 fn read(row: &Row<'_>) -> Result<Admin> {
+    let secret: Option<[u8; 20]> = row.get(7)?;
+    let authenticator = secret.map(|secret| -> Result<Authenticator> {
+        Ok(Authenticator {
+            secret,
+            enrolled_at: timestamp(row, 8)?,
+            last_step: unsigned(row.get(9)?)?,
+            required: row.get(10)?,
+        })
+    });
     Ok(Admin {
         name: row.get(0)?,
         email: parsed(row, 1)?,
         password_hash: row.get(2)?,
-        created_at: timestamp(row, 3)?,
+        role: parsed(row, 3)?,
+        created_at: timestamp(row, 4)?,
+        initial_until: optional_timestamp(row, 5)?,
+        recovery_codes: row.get(6)?,
+        authenticator: authenticator.transpose()?,
     })
+}
+
+fn unsigned(value: i64) -> Result<u64> {
+    u64::try_from(value).map_err(|_| StoreError::Corrupt(format!("{value} as a time step")))
 }
 
 /// As account names are compared. What could be no account's name is no admin's either, and only has to differ.
@@ -24,21 +45,29 @@ fn folded(name: &str) -> String {
 
 impl AdminStore for Sqlite {
     fn admin(&self, name: &str) -> Result<Option<Admin>> {
-        let sql = "SELECT name, email, password_hash, created_at FROM admins WHERE name_folded = ?1";
-        find(&self.connection, sql, [folded(name)], read)
+        let sql = format!("{SELECT} WHERE name_folded = ?1");
+        find(&self.connection, &sql, [folded(name)], read)
     }
 
     fn admins(&self) -> Result<Vec<Admin>> {
-        let sql = "SELECT name, email, password_hash, created_at FROM admins ORDER BY name_folded";
-        list(&self.connection, sql, [], read)
+        list(&self.connection, &format!("{SELECT} ORDER BY name_folded"), [], read)
     }
 
-    fn add_admin(&mut self, name: &str, email: &Email, password_hash: &str, at: Timestamp) -> Result<bool> {
+    fn add_admin(&mut self, admin: &NewAdmin) -> Result<bool> {
+        let NewAdmin { name, email, password_hash, role, created_at, initial_until } = admin;
         let added = execute(
             &self.connection,
-            "INSERT INTO admins (name, name_folded, email, password_hash, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (name_folded) DO NOTHING",
-            params![name, folded(name), email.as_str(), password_hash, at.as_millisecond()],
+            "INSERT INTO admins (name, name_folded, email, password_hash, role, created_at, initial_until)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (name_folded) DO NOTHING",
+            params![
+                name,
+                folded(name),
+                email.as_str(),
+                password_hash,
+                role.as_str(),
+                created_at.as_millisecond(),
+                initial_until.map(jiff::Timestamp::as_millisecond),
+            ],
         )?;
         Ok(added > 0)
     }
@@ -48,7 +77,12 @@ impl AdminStore for Sqlite {
     }
 
     fn set_admin_password(&mut self, name: &str, password_hash: &str) -> Result<bool> {
-        let sql = "UPDATE admins SET password_hash = ?2 WHERE name_folded = ?1";
+        let sql = "UPDATE admins SET password_hash = ?2, initial_until = NULL WHERE name_folded = ?1";
         Ok(execute(&self.connection, sql, params![folded(name), password_hash])? > 0)
+    }
+
+    fn set_admin_role(&mut self, name: &str, role: Role) -> Result<bool> {
+        let sql = "UPDATE admins SET role = ?2 WHERE name_folded = ?1";
+        Ok(execute(&self.connection, sql, params![folded(name), role.as_str()])? > 0)
     }
 }

@@ -6,13 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 use std::thread;
 
+use rookery_protocol::control::Role;
 use rookery_protocol::{AccountName, ChannelName, Email, Nick};
 use tempfile::TempDir;
 
 use super::*;
 use crate::record::{
-    AccountId, AuditEntry, BanTarget, CredentialId, CredentialKind, HistoryEntry, NewAccount, NewAudit,
-    NewBan, Outcome, Place, Taken,
+    AccountId, AuditEntry, BanTarget, CredentialId, CredentialKind, HistoryEntry, NewAccount, NewAdmin,
+    NewAudit, NewBan, Outcome, Place, Taken,
 };
 use crate::store::*;
 
@@ -293,12 +294,23 @@ fn retention_and_pages_of_history_are_found_by_the_index() {
     }
 }
 
+fn admin(name: &str, address: &str) -> NewAdmin {
+    NewAdmin {
+        name: name.to_owned(),
+        email: email(address),
+        password_hash: "hash".to_owned(),
+        role: Role::Owner,
+        created_at: noon(),
+        initial_until: None,
+    }
+}
+
 #[test]
 fn admins_are_known_without_letter_case() {
     let (_folder, mut sqlite) = fresh();
-    assert!(sqlite.add_admin("Root", &email("root@example.org"), "hash", noon()).unwrap());
-    assert!(!sqlite.add_admin("rOOT", &email("other@example.org"), "hash", noon()).unwrap());
-    assert!(sqlite.add_admin("anna", &email("anna@example.org"), "hash", noon()).unwrap());
+    assert!(sqlite.add_admin(&admin("Root", "root@example.org")).unwrap());
+    assert!(!sqlite.add_admin(&admin("rOOT", "other@example.org")).unwrap());
+    assert!(sqlite.add_admin(&admin("anna", "anna@example.org")).unwrap());
     assert!(sqlite.set_admin_password("ROOT", "another").unwrap());
     let root = sqlite.admin("root").unwrap().unwrap();
     assert_eq!((root.name.as_str(), root.password_hash.as_str()), ("Root", "another"));
@@ -459,9 +471,7 @@ fn a_snapshot_stands_still_while_others_write() {
     let seen = reader
         .snapshot(|store| {
             let before = store.admins()?.len();
-            sqlite
-                .transaction(true, |store| store.add_admin("root", &email("r@example.org"), "h", noon()))
-                .unwrap();
+            sqlite.transaction(true, |store| store.add_admin(&admin("root", "r@example.org"))).unwrap();
             Ok((before, store.admins()?.len()))
         })
         .unwrap();

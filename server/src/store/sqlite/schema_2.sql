@@ -1,0 +1,29 @@
+-- What an admin may do, and the factors beside password and mailed code.
+
+ALTER TABLE admins ADD COLUMN role TEXT NOT NULL DEFAULT 'owner' CHECK (role IN ('owner', 'moderator', 'auditor'));
+-- Until when a password that its admin did not choose is good.
+ALTER TABLE admins ADD COLUMN initial_until INTEGER;
+
+-- Authenticator apps. The app has the same secret, so it cannot be a hash.
+CREATE TABLE authenticators (
+    admin       INTEGER PRIMARY KEY REFERENCES admins (id) ON DELETE CASCADE,
+    secret      BLOB NOT NULL CHECK (length(secret) = 20),
+    enrolled_at INTEGER NOT NULL,
+    last_step   INTEGER NOT NULL,
+    required    INTEGER NOT NULL DEFAULT 0 CHECK (required IN (0, 1))
+) STRICT;
+
+-- SHA-256 of codes of 80 random bits; a row goes when its code is used.
+CREATE TABLE recovery_codes (
+    admin INTEGER NOT NULL REFERENCES admins (id) ON DELETE CASCADE,
+    hash  BLOB NOT NULL CHECK (length(hash) = 32),
+    PRIMARY KEY (admin, hash)
+) STRICT, WITHOUT ROWID;
+
+-- Where each admin has signed in from.
+CREATE TABLE admin_networks (
+    admin   INTEGER NOT NULL REFERENCES admins (id) ON DELETE CASCADE,
+    network TEXT NOT NULL,
+    seen_at INTEGER NOT NULL,
+    PRIMARY KEY (admin, network)
+) STRICT, WITHOUT ROWID;
