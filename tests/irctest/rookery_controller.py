@@ -8,8 +8,10 @@ from pathlib import Path
 import ssl as tls
 import threading
 
+from irctest import patma
 from irctest.basecontrollers import BaseServerController, DirectoryBasedController
 from irctest.runner import NotImplementedByController
+from irctest.specifications import Capabilities, OptionalBehaviors
 
 CONFIG = """
 [chat]
@@ -27,6 +29,7 @@ connections_per_address = 0
 message_burst = 0
 failed_sign_ins = 0
 mails_per_hour = 0
+password_length = 0
 [log]
 level = "debug"
 """
@@ -39,50 +42,46 @@ class Relay(threading.Thread):
         super().__init__(daemon=True)
         self.hostname, self.port, self.server_port = hostname, port, server_port
         self.loop = asyncio.new_event_loop()
+        self.stopped = asyncio.Event()
         self.context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
         self.context.check_hostname = False
         self.context.verify_mode = tls.CERT_NONE
 
     def run(self):
-        asyncio.set_event_loop(self.loop)
-        with contextlib.suppress(asyncio.CancelledError):
-            self.loop.run_until_complete(self.serve())
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+            # The runner cancels whatever is still under way.
+            runner.run(self.serve())
 
     async def serve(self):
+        stopped = asyncio.create_task(self.stopped.wait())
         # The suite takes an open port for a running server: the relay's must not be open before the server's.
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self.server_port, ssl=self.context)
+        while not stopped.done():
+            with contextlib.suppress(OSError):
+                _, writer = await self.connect()
                 writer.close()
                 break
-            except OSError:
-                await asyncio.sleep(0.02)
-        server = await asyncio.start_server(self.relay, self.hostname, self.port)
-        self.task = asyncio.current_task()
-        async with server:
-            await server.serve_forever()
+            await asyncio.sleep(0.02)
+        async with await asyncio.start_server(self.relay, self.hostname, self.port):
+            await stopped
+
+    def connect(self):
+        return asyncio.open_connection("127.0.0.1", self.server_port, ssl=self.context)
 
     async def relay(self, reader, writer):
-        try:
-            there_reader, there_writer = await asyncio.open_connection(
-                "127.0.0.1", self.server_port, ssl=self.context
-            )
-        except OSError:
-            writer.close()
-            return
-        await asyncio.gather(pass_on(reader, there_writer), pass_on(there_reader, writer))
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            there_reader, there_writer = await self.connect()
+            # Whichever side ends first ends both, once all it said is passed on.
+            ways = [pass_on(reader, there_writer), pass_on(there_reader, writer)]
+            await asyncio.gather(*ways)
+        writer.close()
 
     def stop(self):
-        def cancel():
-            for task in asyncio.all_tasks(self.loop):
-                task.cancel()
-
-        self.loop.call_soon_threadsafe(cancel)
+        self.loop.call_soon_threadsafe(self.stopped.set)
         self.join(5)
 
 
 async def pass_on(reader, writer):
-    with contextlib.suppress(OSError, asyncio.CancelledError):
+    with contextlib.suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
@@ -94,6 +93,51 @@ class RookeryController(BaseServerController, DirectoryBasedController):
     software_name = "Rookery"
     supported_sasl_mechanisms = {"PLAIN"}
     supports_sts = False
+    capabilities = frozenset(
+        {
+            Capabilities.ACCOUNT_NOTIFY,
+            Capabilities.ACCOUNT_TAG,
+            Capabilities.AWAY_NOTIFY,
+            Capabilities.BATCH,
+            Capabilities.ECHO_MESSAGE,
+            Capabilities.EXTENDED_JOIN,
+            Capabilities.LABELED_RESPONSE,
+            Capabilities.MESSAGE_TAGS,
+            Capabilities.MULTI_PREFIX,
+            Capabilities.SERVER_TIME,
+            Capabilities.SETNAME,
+        }
+    )
+    optional_behaviors = frozenset(
+        {
+            OptionalBehaviors.BAN_EXCEPTION_MODE,
+            OptionalBehaviors.CAP_REQ_MINUS,
+            OptionalBehaviors.ELIST_C,
+            OptionalBehaviors.ELIST_M,
+            OptionalBehaviors.ELIST_N,
+            OptionalBehaviors.ELIST_T,
+            OptionalBehaviors.ELIST_U,
+            OptionalBehaviors.INVITE_EXCEPTION_MODE,
+            OptionalBehaviors.INVITE_LIST,
+            OptionalBehaviors.INVITE_OVERRIDES_LIMIT,
+            OptionalBehaviors.MULTI_JOIN,
+            OptionalBehaviors.MULTI_KICK,
+            OptionalBehaviors.MULTI_NAMES_COMMAND,
+            OptionalBehaviors.MULTI_PRIVMSG,
+            OptionalBehaviors.SASL_AFTER_REGISTRATION,
+        }
+    )
+    isupport = {
+        "CASEMAPPING": "ascii",
+        "ELIST": "CMNTU",
+        "EXCEPTS": "e",
+        "INVEX": "I",
+        "MONITOR": patma.ANYSTR,
+        "PREFIX": "(ov)@+",
+        "STATUSMSG": "@+",
+        "TARGMAX": patma.ANYSTR,
+        "UTF8ONLY": None,
+    }
     relay = None
 
     def run(

@@ -14,9 +14,6 @@ use crate::mail::MailState;
 use crate::record::{Account, BanTarget, CredentialKind, NewAccount, Taken};
 use crate::store::{Durability, StoreError};
 
-/// The fewest characters of a password.
-const MIN_PASSWORD: usize = 8;
-
 /// What a registration has come to.
 pub enum Registered {
     /// The account is there.
@@ -57,7 +54,7 @@ impl Accounts {
             let text = "Registration is closed here; ask whoever runs this server for an account";
             return Err(failure("TEMPORARILY_UNAVAILABLE", text));
         }
-        let secret = new_secret(secret, &name, &email)?;
+        let secret = new_secret(secret, &name, &email, config.limits.password_length)?;
         let owner = self.look_up(now, &name, &email).await?;
         if config.accounts.verify_email {
             self.pending.check(now, &name, &email)?;
@@ -219,7 +216,13 @@ fn name_taken() -> Failure {
     failure("ACCOUNT_EXISTS", "An account has that name, or one that looks the same; choose another")
 }
 
-fn new_secret(text: &str, name: &AccountName, email: &Email) -> Result<NewSecret, Failure> {
+/// A password has at least `length` characters.
+fn new_secret(
+    text: &str,
+    name: &AccountName,
+    email: &Email,
+    length: usize,
+) -> Result<NewSecret, Failure> {
     if let Some(credential) = DeviceCredential::parse(text) {
         return Ok(NewSecret::Device(credential));
     }
@@ -227,8 +230,8 @@ fn new_secret(text: &str, name: &AccountName, email: &Email) -> Result<NewSecret
         let reason = format!("The password is longer than {MAX_SECRET} bytes");
         return Err(failure("UNACCEPTABLE_PASSWORD", reason));
     }
-    if text.chars().count() < MIN_PASSWORD {
-        let reason = format!("A password has at least {MIN_PASSWORD} characters");
+    if text.chars().count() < length.max(1) {
+        let reason = format!("A password has at least {} characters", length.max(1));
         return Err(failure("WEAK_PASSWORD", reason));
     }
     let own = [name.as_str(), email.as_str()];

@@ -14,6 +14,8 @@ const SECONDS_A_DAY: u32 = 24 * 60 * 60;
 const MAX_RETENTION_DAYS: u32 = 36_500;
 /// What greets a session has to fit.
 const MIN_SENDQ: usize = 16 * 1024;
+/// What one may be asked to remember.
+const MAX_PASSWORD_LENGTH: usize = 64;
 /// The most bytes a server name takes: it stands in every numeric.
 const MAX_SERVER_NAME: usize = 63;
 
@@ -151,6 +153,11 @@ fn limits(limits: &Limits) -> Checked {
         limits.sendq_bytes == 0 || limits.sendq_bytes >= MIN_SENDQ,
         "limits.sendq_bytes",
         format!("must be at least {MIN_SENDQ}, or 0 to switch the limit off"),
+    )?;
+    ensure(
+        limits.password_length <= MAX_PASSWORD_LENGTH,
+        "limits.password_length",
+        format!("must be at most {MAX_PASSWORD_LENGTH}; 0 switches the limit off"),
     )
 }
 

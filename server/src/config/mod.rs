@@ -184,6 +184,8 @@ pub struct Limits {
     pub failed_sign_ins: u32,
     /// Mails to one email, and for one address, in an hour.
     pub mails_per_hour: u32,
+    /// The fewest characters of an account's password.
+    pub password_length: usize,
 }
 
 /// How log lines look.
@@ -292,6 +294,7 @@ impl Default for Limits {
             monitor_entries: 128,
             failed_sign_ins: 10,
             mails_per_hour: 10,
+            password_length: 8,
         }
     }
 }
