@@ -9,7 +9,7 @@ mod control;
 pub mod event;
 mod labels;
 mod lengths;
-mod line;
+pub mod line;
 mod mask;
 mod reload;
 mod state;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use rookery_protocol::framing::MAX_LINE;
 use rookery_protocol::{Message, Nick, numeric};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -14,6 +15,7 @@ use super::listener::ConnectionPlace;
 use super::wire::{Wake, Wire};
 use crate::accounts::{Accounts, Peer};
 use crate::chat::event::{Event, Identity, SessionId};
+use crate::chat::line::truncate;
 use crate::config::LiveConfig;
 use crate::inlet::Inlet;
 use crate::sendq::Sendq;
@@ -110,6 +112,26 @@ impl Session {
 
     /// Sends lines that do not come from the core.
     pub(super) fn tell(&self, messages: &[Message]) {
-        self.sendq.push_all(messages.iter().map(|message| Bytes::from(format!("{message}\r\n"))));
+        self.sendq.push_all(messages.iter().map(line));
+    }
+}
+
+/// The message as one line, its end included. What is too long for a line is cut: a client leaves such a line out.
+fn line(message: &Message) -> Bytes {
+    let text = message.to_string();
+    format!("{}\r\n", truncate(&text, MAX_LINE - 2)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_too_long_is_cut_and_still_arrives() {
+        let short = Message::new("ERROR", ["Banned: spam"]);
+        assert_eq!(line(&short), "ERROR :Banned: spam\r\n");
+        let long = line(&Message::new("ERROR", [format!("Banned: {}", "ü".repeat(500))]));
+        assert_eq!(long.len(), MAX_LINE - 1, "between two characters");
+        assert!(long.ends_with("ü\r\n".as_bytes()));
     }
 }
