@@ -251,13 +251,13 @@ fn first_input<'b>(framer: &mut LineFramer, mut bytes: &'b [u8]) -> (Option<Inpu
         // Up to the end of one line, so that no more than one input can come of it.
         let end = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |end| end + 1);
         let (line, rest) = bytes.split_at(end);
-        framer.push(line, |line| input = Some(read(line)));
+        framer.push(line, |line| input = Some(read(&line)));
         bytes = rest;
     }
     (input, bytes)
 }
 
-fn read(line: Line<'_>) -> Input {
+fn read(line: &Line<'_>) -> Input {
     match line {
         Line::Text(text) => {
             Message::parse(text).map_or_else(|_| Input::Fault(LineFault::Malformed), Input::Message)
