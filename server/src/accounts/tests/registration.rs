@@ -26,6 +26,19 @@ async fn a_newcomer_registers_with_the_mailed_code_and_is_admitted_as_new() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_know_the_answer_shows_its_person_a_notice() {
+    let house = House::new();
+    let mut plain = house.client();
+    plain.enter("alice").await;
+    plain.send(ASK).await.expect("NOTICE alice :A code was mailed to alice@example.org");
+    let mut knows = house.client();
+    knows.send("CAP REQ draft/account-registration").await;
+    knows.enter("bob").await;
+    let heard = knows.send("REGISTER bob bob@example.org :correct horse").await;
+    assert!(!heard.expect("VERIFICATION_REQUIRED").has("NOTICE"), "{heard:?}");
+}
+
+#[tokio::test]
 async fn registering_before_the_handshake_is_over_works_too() {
     let house = House::new();
     let mut client = house.client();
