@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::accounts::codes::{LIFETIME_SECONDS, TRIES};
+use crate::accounts::registration::tries;
 
 const ASK: &str = "REGISTER alice alice@example.org :correct horse";
 
@@ -86,7 +87,7 @@ async fn five_wrong_codes_end_the_registration() {
     let code = house.code(1).await;
     for left in (1..TRIES).rev() {
         let heard = client.send(&format!("VERIFY alice {}", another(&code))).await;
-        heard.expect("FAIL VERIFY INVALID_CODE alice :").expect(&format!("{left} tries"));
+        heard.expect("FAIL VERIFY INVALID_CODE alice :").expect(&tries(left));
     }
     client.send(&format!("VERIFY alice {}", another(&code))).await.expect("REGISTER again");
     client.send(&format!("VERIFY alice {code}")).await.expect("FAIL VERIFY INVALID_CODE");
@@ -145,7 +146,7 @@ async fn a_known_email_gets_the_same_answer_and_a_mail_of_its_own() {
     };
     assert_eq!(masked(&known), masked(&unknown));
     for left in (1..TRIES).rev() {
-        client.send("VERIFY newname 123456").await.expect(&format!("{left} tries"));
+        client.send("VERIFY newname 123456").await.expect(&tries(left));
     }
 }
 
