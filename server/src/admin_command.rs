@@ -401,6 +401,16 @@ mod tests {
     }
 
     #[test]
+    fn nothing_but_the_first_admin_makes_a_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.data.directory = folder.path().join("data");
+        let refused = run(&config, AdminCommand::List).unwrap_err().to_string();
+        assert!(refused.contains("rookery.db. If the server has run before"), "{refused}");
+        assert!(!config.data.directory.exists());
+    }
+
+    #[test]
     fn a_password_is_changed() {
         let house = House::new();
         house.run("add anna --email anna@example.org --password-file PASSWORD").unwrap();

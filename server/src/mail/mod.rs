@@ -163,10 +163,11 @@ impl Office {
             let reason = match outcome {
                 Ok(file) => {
                     self.set_trouble(None);
-                    match file {
+                    if let Some(file) = file {
                         // Whoever tries the server out looks for the code there.
-                        Some(file) => tracing::info!(%to, file = %file.display(), "mail written"),
-                        None => tracing::info!(%to, "mail sent"),
+                        tracing::info!(%to, file = %file.display(), "mail written");
+                    } else {
+                        tracing::info!(%to, "mail sent");
                     }
                     state.send_replace(MailState::Sent);
                     return;
