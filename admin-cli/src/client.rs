@@ -204,6 +204,7 @@ impl Trusted {
                 );
             }
             Fault::Expired | Fault::ExpiredContext { .. } => "it has expired".to_owned(),
+            Fault::BadSignature => "another authority has signed it".to_owned(),
             other => format!("{other:?}"),
         };
         let hint = match self {

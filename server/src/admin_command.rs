@@ -20,12 +20,18 @@ const MIN_PASSWORD: usize = 12;
 /// The most bytes; more is no password but the wrong file.
 const MAX_PASSWORD: usize = 1024;
 
+const NO_RECORD: &str = "There was no record in";
+const WHERE_TO_RUN: &str =
+    "If the server has run before, run this in its folder, or name its config with --config.";
+
 /// What to do with the admins.
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
     /// Add an admin, who signs in with this name, a password and the codes mailed to this address
     Add {
+        /// The name to sign in with
         name: AccountName,
+        /// Where the codes are mailed
         #[arg(long)]
         email: Email,
         /// What the admin may do: owner (everything), moderator (kick, ban, announce, read) or auditor (read only)
@@ -38,15 +44,20 @@ pub enum AdminCommand {
     /// List the admins
     List,
     /// Remove an admin
-    Remove { name: AccountName },
+    Remove {
+        /// The admin's name
+        name: AccountName,
+    },
     /// Give an admin another role, which ends the admin's sign-ins
     Role {
+        /// The admin's name
         name: AccountName,
         /// owner, moderator or auditor
         role: Role,
     },
     /// Give an admin another password
     Passwd {
+        /// The admin's name
         name: AccountName,
         /// Read the password from the first line of a file instead of asking for it
         #[arg(long, value_name = "FILE")]
@@ -57,10 +68,20 @@ pub enum AdminCommand {
 /// Does it, and says so on standard output.
 pub fn run(config: &Config, command: AdminCommand) -> Result<()> {
     let file = config.data.directory.join(DATABASE_FILE);
+    let is_new = !file.exists();
+    // Only the first admin may come before the server's first start. Anything else is asked in the wrong folder.
+    if is_new && !matches!(command, AdminCommand::Add { .. }) {
+        bail!("{NO_RECORD} {}. {WHERE_TO_RUN}", file.display());
+    }
     let sqlite = Sqlite::open(&file).context(
         "The record cannot be opened; run this in the server's folder, as the user that runs the server",
     )?;
-    Desk { sqlite, actor: operator(), now: Timestamp::now(), out: &mut io::stdout().lock() }.serve(command)
+    Desk { sqlite, actor: operator(), now: Timestamp::now(), out: &mut io::stdout().lock() }
+        .serve(command)?;
+    if is_new {
+        eprintln!("{NO_RECORD} {}: a new one is made. {WHERE_TO_RUN}", file.display());
+    }
+    Ok(())
 }
 
 /// Who sits at the terminal, as far as the system says.
@@ -377,6 +398,16 @@ mod tests {
             house.trail()[1..],
             ["admin role ANNA Allowed moderator", "admin role bob Refused there is no such admin",]
         );
+    }
+
+    #[test]
+    fn nothing_but_the_first_admin_makes_a_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.data.directory = folder.path().join("data");
+        let refused = run(&config, AdminCommand::List).unwrap_err().to_string();
+        assert!(refused.contains("rookery.db. If the server has run before"), "{refused}");
+        assert!(!config.data.directory.exists());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::accounts::Accounts;
 use crate::certificates::Certificates;
 use crate::chat::Chat;
 use crate::chat::event::{Act, Event, Settings};
-use crate::config::{Config, LiveConfig, Loaded};
+use crate::config::{Config, LiveConfig, Loaded, MailTransport};
 use crate::connection::{ChatPort, Connections};
 use crate::control::{self, Control};
 use crate::inlet::{self, Inlet};
@@ -100,6 +100,12 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         data = %config.data.directory.display(),
         "Rookery is open"
     );
+    if config.mail.transport == MailTransport::Directory {
+        tracing::info!(
+            folder = %config.mail.directory.display(),
+            "no mail server is named in the config: every mail, with its code, becomes a file"
+        );
+    }
     if admins.is_empty() {
         tracing::info!("there is no admin yet: `rookeryd admin add NAME --email EMAIL` makes the first");
     }

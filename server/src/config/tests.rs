@@ -81,7 +81,7 @@ fn the_examples_that_are_commented_out_are_right() {
 fn a_bad_value_is_named_with_file_line_and_key() {
     assert_refused(
         "\n[chat]\nlisten = \"nowhere\"",
-        "config.toml:3: chat.listen: invalid socket address syntax",
+        "config.toml:3: chat.listen: must be an IP address and a port, as 0.0.0.0:6697",
     );
     assert_refused(
         "[chat]\nlobby = [\"#a\", \"b\"]",
