@@ -47,11 +47,12 @@ pub enum Flag {
     NoExternal = 4,
     Secret = 8,
     TopicLocked = 16,
+    NoCtcp = 32,
 }
 
 impl Flag {
-    pub const ALL: [Self; 5] =
-        [Self::InviteOnly, Self::Moderated, Self::NoExternal, Self::Secret, Self::TopicLocked];
+    pub const ALL: [Self; 6] =
+        [Self::NoCtcp, Self::InviteOnly, Self::Moderated, Self::NoExternal, Self::Secret, Self::TopicLocked];
 
     pub fn letter(self) -> char {
         match self {
@@ -60,6 +61,7 @@ impl Flag {
             Self::NoExternal => 'n',
             Self::Secret => 's',
             Self::TopicLocked => 't',
+            Self::NoCtcp => 'C',
         }
     }
 

@@ -33,6 +33,8 @@ pub struct User {
     pub source: Arc<str>,
     pub away: Option<Box<str>>,
     invisible: bool,
+    /// A program, and says so (mode `B`).
+    pub is_bot: bool,
     pub since: Timestamp,
     pub active_at: Timestamp,
     /// In the order they were joined.
@@ -284,6 +286,7 @@ impl State {
             source,
             away: None,
             invisible: false,
+            is_bot: false,
             since: now,
             active_at: now,
             channels: Vec::new(),

@@ -54,6 +54,14 @@ struct Said<'a> {
     quiet: bool,
 }
 
+impl Said<'_> {
+    /// Whether it asks the receiver's program for something, as `VERSION`; `ACTION` is talk.
+    fn is_ctcp(&self) -> bool {
+        let command = self.text.and_then(|text| text.strip_prefix('\u{1}'));
+        command.is_some_and(|command| command.split([' ', '\u{1}']).next() != Some("ACTION"))
+    }
+}
+
 fn client_tags(caller: Caller, message: &Message) -> String {
     if message.tags.is_empty() || !caller.has(Capability::MessageTags) {
         return String::new();
@@ -103,7 +111,9 @@ fn to_channel(
     let channel = ChannelName::parse(name).ok().and_then(|name| turn.state.channel(&name));
     let channel = channel.ok_or_else(|| (ERR_NOSUCHCHANNEL, "No such channel".to_owned()))?;
     let sender = turn.state.user(caller.user);
-    if let Some(why) = kept_silent(channel, caller.user, &sender.source) {
+    let ctcp = channel.flags.has(Flag::NoCtcp) && said.is_ctcp();
+    let why = ctcp.then_some("+C: no CTCP but ACTION");
+    if let Some(why) = why.or_else(|| kept_silent(channel, caller.user, &sender.source)) {
         return Err((ERR_CANNOTSENDTOCHAN, format!("Cannot send to channel ({why})")));
     }
     let shown = match status {
@@ -206,7 +216,8 @@ fn compose(
         Some(text) => head.text(text),
         None => head,
     };
-    let tags = Tags { msgid: Some(&msgid), client: &said.client_tags, ..turn.tags_of(sender) };
+    let tags =
+        Tags { msgid: Some(&msgid), client: &said.client_tags, bot: sender.is_bot, ..turn.tags_of(sender) };
     // Tags alone mean nothing to whoever cannot read them.
     let can_read = |session: &&Session| text.is_some() || session.capabilities.has(Capability::MessageTags);
 
@@ -223,7 +234,8 @@ fn compose(
     let has_echo = deliveries.len() > before;
 
     let entry = text.filter(|_| turn.settings.history).map(|text| {
-        let marks = [addressed.mark.unwrap_or_default(), said.client_tags.clone()];
+        let bot = if sender.is_bot { "bot" } else { "" };
+        let marks = [addressed.mark.unwrap_or_default(), bot.to_owned(), said.client_tags.clone()];
         Box::new(HistoryEntry {
             msgid,
             at: turn.now(),

@@ -10,6 +10,7 @@ pub mod names;
 mod presence;
 pub mod server;
 mod who;
+mod whox;
 
 use rookery_protocol::Message;
 use rookery_protocol::numeric::{ERR_NEEDMOREPARAMS, ERR_UNKNOWNCOMMAND};
@@ -50,6 +51,7 @@ fn find(command: &str) -> Option<(usize, Handler)> {
         "CAP" => (0, server::cap),
         "HELP" | "HELPOP" => (0, help::help),
         "INFO" => (0, server::info),
+        "LINKS" => (0, server::links),
         "LUSERS" => (0, server::lusers),
         "MOTD" => (0, server::motd),
         "PASS" | "USER" => (0, server::already_registered),
