@@ -77,7 +77,7 @@ const TOPICS: &[(&str, &str)] = &[
     ("LUSERS", "LUSERS\nHow many are here."),
     (
         "MODE",
-        "MODE #channel [changes], MODE nick [changes]\nChannels: C no CTCP, b ban, e exception, I invite exception, i invite only, k key, l limit,\nm moderated, n no messages from outside, o operator, s secret, t topic locked, v voice.\nUsers: B bot, i invisible.",
+        "MODE #channel [changes], MODE nick [changes]\nChannels: C no CTCP, b ban, e exception, I invite exception, i invite only, k key, l limit,\nm moderated, n no messages from outside, o operator, s secret, t topic locked, v voice.\nMasks: nick!user@host, ~a:account, and ~m: before either to silence only.\nUsers: B bot, i invisible.",
     ),
     (
         "MONITOR",

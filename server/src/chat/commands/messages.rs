@@ -11,7 +11,7 @@ use crate::chat::channel::{Channel, Flag, Member};
 use crate::chat::event::{Delivery, Output};
 use crate::chat::lengths;
 use crate::chat::line::{Line, MAX_BODY, Tags, address, truncate};
-use crate::chat::state::{Session, UserId};
+use crate::chat::state::{Session, User, UserId};
 use crate::chat::turn::{Caller, Turn};
 use crate::record::{HistoryEntry, Place};
 
@@ -113,7 +113,7 @@ fn to_channel(
     let sender = turn.state.user(caller.user);
     let ctcp = channel.flags.has(Flag::NoCtcp) && said.is_ctcp();
     let why = ctcp.then_some("+C: no CTCP but ACTION");
-    if let Some(why) = why.or_else(|| kept_silent(channel, caller.user, &sender.source)) {
+    if let Some(why) = why.or_else(|| kept_silent(channel, sender)) {
         return Err((ERR_CANNOTSENDTOCHAN, format!("Cannot send to channel ({why})")));
     }
     let shown = match status {
@@ -164,8 +164,8 @@ fn to_user(
 }
 
 /// Why the user cannot be heard in the channel, if so.
-fn kept_silent(channel: &Channel, user: UserId, source: &str) -> Option<&'static str> {
-    let member = channel.member(user);
+fn kept_silent(channel: &Channel, user: &User) -> Option<&'static str> {
+    let member = channel.member(user.id);
     if member.is_some_and(|member| member.operator || member.voice) {
         return None;
     }
@@ -175,7 +175,7 @@ fn kept_silent(channel: &Channel, user: UserId, source: &str) -> Option<&'static
     if channel.flags.has(Flag::Moderated) {
         return Some("+m: only those with a voice can");
     }
-    channel.bans(source).then_some("+b: you are banned from it")
+    channel.mutes(user).then_some("+b: you are banned from it")
 }
 
 /// To whom it goes.

@@ -320,7 +320,9 @@ impl<'t, 'a> Changing<'t, 'a> {
         if given.is_empty() || given.contains(' ') {
             return self.invalid(list.letter(), given, "That is not a mask");
         }
-        let mask = Mask::new(given);
+        let Some(mask) = Mask::new(given) else {
+            return self.invalid(list.letter(), given, "There is no mask of that kind");
+        };
         let limit = self.turn.settings.channel_list_entries;
         let by = self.turn.state.user(self.caller.user).source.to_string().into();
         let at = self.turn.now();

@@ -13,6 +13,7 @@ use crate::chat::capabilities;
 use crate::chat::event::{Delivery, Output};
 use crate::chat::lengths;
 use crate::chat::line::Line;
+use crate::chat::mask;
 use crate::chat::turn::{Caller, Turn};
 
 /// The server's name and version.
@@ -55,6 +56,8 @@ fn isupport(turn: &Turn<'_>) -> Vec<String> {
         "STATUSMSG=@+".to_owned(),
         "CHANMODES=beI,k,l,Cimnst".to_owned(),
         format!("MODES={}", lengths::MODES),
+        format!("EXTBAN={},{}{}", mask::EXTENDED, mask::ACCOUNT, mask::MUTE),
+        format!("ACCOUNTEXTBAN={}", mask::ACCOUNT),
         "EXCEPTS=e".to_owned(),
         "INVEX=I".to_owned(),
         format!("CHANLIMIT=#:{}", bound(settings.channels_per_user)),
