@@ -94,6 +94,7 @@ class RookeryController(BaseServerController, DirectoryBasedController):
     software_name = "Rookery"
     supported_sasl_mechanisms = {"PLAIN"}
     supports_sts = False
+    extban_mute_char = "m"
     capabilities = frozenset(
         {
             Capabilities.ACCOUNT_NOTIFY,

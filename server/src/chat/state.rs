@@ -431,6 +431,18 @@ impl State {
         self.drop_member(user, name);
     }
 
+    /// The channel goes by another name from now on, one that no other channel has.
+    pub fn rename_channel(&mut self, old: &ChannelName, new: &ChannelName) {
+        let Some(mut channel) = self.channels.remove(old) else { return };
+        channel.name = new.clone();
+        for member in channel.members() {
+            for name in self.user_mut(member.user).channels.iter_mut().filter(|name| *name == old) {
+                *name = new.clone();
+            }
+        }
+        self.channels.insert(new.clone(), channel);
+    }
+
     fn drop_member(&mut self, user: UserId, name: &ChannelName) {
         if let Some(channel) = self.channels.get_mut(name) {
             channel.remove(user);

@@ -101,6 +101,7 @@ const TOPICS: &[(&str, &str)] = &[
         "REGISTER",
         "REGISTER account email password\nMakes an account; a code is mailed to you. VERIFY account code completes it.",
     ),
+    ("RENAME", "RENAME #channel #new [:reason]\nGives a channel that you are an operator of another name."),
     ("SETNAME", "SETNAME :real name\nChanges your real name."),
     ("TAGMSG", "TAGMSG target[,target]\nSends tags without a text."),
     ("TIME", "TIME\nThe server's time."),

@@ -8,6 +8,7 @@ mod modes;
 pub mod monitor;
 pub mod names;
 mod presence;
+mod rename;
 pub mod server;
 mod who;
 mod whox;
@@ -30,6 +31,7 @@ fn find(command: &str) -> Option<(usize, Handler)> {
         "JOIN" => (1, channels::join),
         "KICK" => (2, channels::kick),
         "PART" => (1, channels::part),
+        "RENAME" => (2, rename::rename),
         "TOPIC" => (1, channels::topic),
 
         "MODE" => (1, modes::mode),
