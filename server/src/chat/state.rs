@@ -33,6 +33,8 @@ pub struct User {
     pub source: Arc<str>,
     pub away: Option<Box<str>>,
     invisible: bool,
+    /// A program, and says so (mode `B`).
+    pub is_bot: bool,
     pub since: Timestamp,
     pub active_at: Timestamp,
     /// In the order they were joined.
@@ -284,6 +286,7 @@ impl State {
             source,
             away: None,
             invisible: false,
+            is_bot: false,
             since: now,
             active_at: now,
             channels: Vec::new(),
@@ -426,6 +429,18 @@ impl State {
     pub fn leave(&mut self, user: UserId, name: &ChannelName) {
         self.user_mut(user).channels.retain(|joined| joined != name);
         self.drop_member(user, name);
+    }
+
+    /// The channel goes by another name from now on, one that no other channel has.
+    pub fn rename_channel(&mut self, old: &ChannelName, new: &ChannelName) {
+        let Some(mut channel) = self.channels.remove(old) else { return };
+        channel.name = new.clone();
+        for member in channel.members() {
+            for name in self.user_mut(member.user).channels.iter_mut().filter(|name| *name == old) {
+                *name = new.clone();
+            }
+        }
+        self.channels.insert(new.clone(), channel);
     }
 
     fn drop_member(&mut self, user: UserId, name: &ChannelName) {

@@ -188,6 +188,33 @@ impl<'a> Turn<'a> {
     }
 }
 
+impl Turn<'_> {
+    /// Shows a line about what the user is to those who follow it and have `capability`: all who share a channel with
+    /// it, and who monitor its nick with `extended-monitor`. `except` is left out.
+    pub fn show_followers(
+        &mut self,
+        user: UserId,
+        line: &Line,
+        capability: Capability,
+        except: Option<SessionId>,
+    ) {
+        let peers = self.state.peers(user);
+        self.show_users(user, &peers, line, |session| {
+            Some(session.id) != except && session.capabilities.has(capability)
+        });
+        let shown = self.state.user(user);
+        let watchers = self.state.watchers(&shown.nick).iter();
+        let strangers: Vec<&Session> = watchers
+            .filter(|id| self.state.user_of(**id).is_some_and(|user| peers.binary_search(&user).is_err()))
+            .filter_map(|id| self.state.session(*id))
+            .filter(|session| session.capabilities.has(capability))
+            .filter(|session| session.capabilities.has(Capability::ExtendedMonitor))
+            .collect();
+        let deliveries = address(strangers.iter().copied(), strangers.len(), &self.tags_of(shown), line);
+        self.out.extend(deliveries.into_iter().map(Output::Deliver));
+    }
+}
+
 /// The items, each of two parts that stand together, in lists of at most `room` bytes.
 pub fn fill<'i>(items: impl Iterator<Item = [&'i str; 2]>, between: char, room: usize) -> Vec<String> {
     let mut lists = Vec::new();

@@ -40,7 +40,8 @@ impl Session {
             };
             let event = match wake {
                 Wake::Input(Input::Message(message)) => {
-                    if message.command == "PONG" {
+                    // One with a label is to be acknowledged.
+                    if message.command == "PONG" && message.tags.is_empty() {
                         continue;
                     }
                     if sign_in::COMMANDS.contains(&message.command.as_str()) {

@@ -211,3 +211,19 @@ fn silenced_users_are_not_heard() {
     assert!(play.ask(out, "PRIVMSG #x :hi").is_empty());
     assert_eq!(play.heard(pat).len(), 1);
 }
+
+#[test]
+fn a_channel_may_be_closed_to_ctcp_but_not_to_actions() {
+    let mut play = Play::new();
+    let (op, b) = (play.user("op", ""), play.user("bob", ""));
+    play.channel("#x", &[op, b]);
+    play.send(b, "PRIVMSG #x :\u{1}PING 1\u{1}");
+    assert_eq!(commands(&play.heard(op)), ["PRIVMSG"]);
+    play.send(op, "MODE #x +C");
+    play.forget();
+    assert_eq!(commands(&play.ask(b, "PRIVMSG #x :\u{1}PING 1\u{1}")), ["404"]);
+    assert_eq!(commands(&play.ask(b, "PRIVMSG #x :\u{1}VERSION\u{1}")), ["404"]);
+    assert!(play.heard(op).is_empty());
+    play.send(b, "PRIVMSG #x :\u{1}ACTION waves\u{1}");
+    assert_eq!(commands(&play.heard(op)), ["PRIVMSG"]);
+}
