@@ -28,6 +28,7 @@ capabilities! {
     AwayNotify = "away-notify", "Tells when someone goes away or returns.";
     Batch = "batch", "Groups of messages that belong together.";
     CapNotify = "cap-notify", "Tells of new and withdrawn capabilities.";
+    Chathistory = "draft/chathistory", "Reading back what was said.";
     EchoMessage = "echo-message", "One's own messages come back: the receipt that they are stored.";
     ExtendedJoin = "extended-join", "Account and real name on each `JOIN`.";
     InviteNotify = "invite-notify", "Tells a channel's operators of invitations.";
