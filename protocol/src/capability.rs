@@ -30,6 +30,7 @@ capabilities! {
     CapNotify = "cap-notify", "Tells of new and withdrawn capabilities.";
     ChannelRename = "draft/channel-rename", "`RENAME` tells of a channel's new name.";
     Chghost = "chghost", "Tells when someone is shown with another user name or host.";
+    Chathistory = "draft/chathistory", "Reading back what was said.";
     EchoMessage = "echo-message", "One's own messages come back: the receipt that they are stored.";
     ExtendedJoin = "extended-join", "Account and real name on each `JOIN`.";
     ExtendedMonitor = "extended-monitor", "More about monitored nicks than that they come and go.";

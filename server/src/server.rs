@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
-use rookery_protocol::{Capabilities, Capability};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -66,7 +65,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let core = Chat::new(settings(&config), run_name(), bans, started_at);
     let (inlet, events) = inlet::channel();
     let (to_journal, batches) = journal::channel();
-    tokio::spawn(inlet::drive(core, events, to_journal));
+    tokio::spawn(inlet::drive(core, events, to_journal, database.clone()));
     tokio::spawn(journal::run(database.clone(), batches));
     tokio::spawn(retention::keep(live.clone(), database.clone()));
 
@@ -174,20 +173,18 @@ async fn listen(address: std::net::SocketAddr, key: &str) -> Result<TcpListener>
 
 /// The part of the config that the core goes by.
 fn settings(config: &Config) -> Settings {
-    let mut capabilities = Capabilities::of(Capability::ALL);
-    if !config.accounts.open {
-        capabilities.remove(Capability::AccountRegistration);
-    }
     Settings {
         server_name: config.chat.server_name.clone(),
         network: config.chat.network.clone(),
         lobby: config.chat.lobby.clone(),
         motd: config.chat.motd.clone(),
         history: config.history.enabled,
+        history_page: config.limits.history_page,
+        history_before_join: config.history.before_join,
         channels_per_user: config.limits.channels_per_user,
         channel_list_entries: config.limits.channel_list_entries,
         monitor_entries: config.limits.monitor_entries,
-        capabilities,
+        capabilities: config.capabilities(),
     }
 }
 

@@ -7,6 +7,7 @@ mod bad_input;
 mod chat;
 mod doors;
 mod durability;
+mod history;
 mod mail;
 mod operation;
 mod rook;

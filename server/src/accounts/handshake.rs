@@ -237,14 +237,10 @@ impl Handshake {
             Some("END") => self.is_negotiating = false,
             _ => {}
         }
-        let mut offered = Capabilities::of(Capability::ALL);
-        if !self.accounts.config.get().accounts.open {
-            offered.remove(Capability::AccountRegistration);
-        }
         let (replies, capabilities) = capabilities::negotiate(
             &self.accounts.server_name(),
             &self.address(),
-            offered,
+            self.accounts.config.get().capabilities(),
             self.capabilities,
             message,
         );

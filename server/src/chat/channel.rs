@@ -99,6 +99,7 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
     pub user: UserId,
+    pub joined_at: Timestamp,
     pub operator: bool,
     pub voice: bool,
 }

@@ -11,7 +11,7 @@ use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Nick};
 
 use super::channel::{Channel, Flag, Member};
 use super::event::{Identity, SessionId, Ticket};
-use crate::record::{Ban, BanId, BanTarget};
+use crate::record::{Ban, BanId, BanTarget, Party};
 
 /// The users that `WHOWAS` remembers.
 const DEPARTED: usize = 512;
@@ -66,6 +66,15 @@ impl User {
     /// Whether only those who share a channel with it find it (mode `i`).
     pub fn is_invisible(&self) -> bool {
         self.invisible
+    }
+
+    /// Who it is in a conversation.
+    pub fn party(&self) -> Party {
+        if self.identity.is_some() {
+            Party::Account(self.nick.clone())
+        } else {
+            Party::Guest(self.nick.clone())
+        }
     }
 
     /// The account's name, for the tag.
@@ -417,7 +426,7 @@ impl State {
             channel.flags.set(Flag::TopicLocked, false);
         }
         channel.invited.retain(|invited| *invited != user);
-        channel.insert(Member { user, operator: new && !is_lobby, voice: false });
+        channel.insert(Member { user, joined_at: now, operator: new && !is_lobby, voice: false });
         let name = channel.name.clone();
         let channels = &mut self.user_mut(user).channels;
         if !channels.contains(&name) {

@@ -19,9 +19,14 @@ impl Stamp {
     pub fn set(&mut self, now: Timestamp) {
         if self.at != now || self.text.is_empty() {
             self.at = now;
-            self.text = format!("{now:.3}");
+            self.text = shown_time(now);
         }
     }
+}
+
+/// As in the `time` tag, to the millisecond.
+pub fn shown_time(at: Timestamp) -> String {
+    format!("{at:.3}")
 }
 
 /// The handling of one event.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use rookery_protocol::{ChannelName, Email};
+use rookery_protocol::{Capabilities, Capability, ChannelName, Email};
 
 pub use load::Loaded;
 
@@ -27,6 +27,20 @@ pub struct Config {
     pub history: History,
     pub limits: Limits,
     pub log: Log,
+}
+
+impl Config {
+    /// The capabilities that a session may ask for.
+    pub fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::of(Capability::ALL);
+        if !self.accounts.open {
+            capabilities.remove(Capability::AccountRegistration);
+        }
+        if !self.history.enabled {
+            capabilities.remove(Capability::Chathistory);
+        }
+        capabilities
+    }
 }
 
 /// `[chat]`: the chat port and what people see first.
@@ -150,6 +164,8 @@ pub struct History {
     /// Older messages go; 0 keeps all.
     pub retention_days: u32,
     pub sync: HistorySync,
+    /// Whether members of a channel may read what was said there before they joined.
+    pub before_join: bool,
 }
 
 /// `[limits]`: 0 switches a limit off.
@@ -180,6 +196,8 @@ pub struct Limits {
     pub channel_list_entries: usize,
     /// Nicks one session may monitor.
     pub monitor_entries: usize,
+    /// Messages in one page of history.
+    pub history_page: usize,
     /// Sign-ins that fail, for each address and account, in ten minutes.
     pub failed_sign_ins: u32,
     /// Mails to one email, and for one address, in an hour.
@@ -273,7 +291,7 @@ impl Default for Data {
 
 impl Default for History {
     fn default() -> Self {
-        Self { enabled: true, retention_days: 0, sync: HistorySync::Normal }
+        Self { enabled: true, retention_days: 0, sync: HistorySync::Normal, before_join: true }
     }
 }
 
@@ -292,6 +310,7 @@ impl Default for Limits {
             channels_per_user: 100,
             channel_list_entries: 100,
             monitor_entries: 128,
+            history_page: 100,
             failed_sign_ins: 10,
             mails_per_hour: 10,
             password_length: 8,

@@ -51,6 +51,12 @@ impl Session {
                             None => continue,
                         }
                     }
+                    if message.command == "CHATHISTORY" {
+                        match Box::pin(self.read_history(message)).await? {
+                            Some(reason) => return Ok(reason),
+                            None => continue,
+                        }
+                    }
                     let guest_renames = identity.is_none() && message.command == "NICK";
                     if guest_renames && Box::pin(self.is_refused(&message)).await {
                         continue;
@@ -69,6 +75,18 @@ impl Session {
                 Wake::Broken(reason) => return Ok(reason),
             };
             self.services.inlet.send(event).await?;
+        }
+    }
+
+    /// Asks for history. Nothing more is read until the reply is on its way, so that one session has one page read at a
+    /// time, and has its answers in order. Gives a reason if the session ends meanwhile.
+    async fn read_history(&mut self, message: Message) -> Result<Option<String>, Stopped> {
+        tokio::select! {
+            answer = self.services.inlet.ask_history(self.id, message) => answer.map(|_| None),
+            over = self.wire.send_on() => Ok(Some(match over {
+                Wake::Broken(reason) => reason,
+                _ => "Connection closed".to_owned(),
+            })),
         }
     }
 

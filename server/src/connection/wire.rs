@@ -94,26 +94,21 @@ impl Wire {
         poll_fn(|context| self.poll_next(context, deadline)).await
     }
 
+    /// Sends, and reads nothing, until the connection is over: for as long as something else is waited for. Nothing is
+    /// lost when it is dropped half-way.
+    pub async fn send_on(&mut self) -> Wake {
+        poll_fn(|context| match self.poll_alive(context) {
+            Ok(_) => Poll::Pending,
+            Err(over) => over,
+        })
+        .await
+    }
+
     fn poll_next(&mut self, context: &mut Context<'_>, deadline: Option<Instant>) -> Poll<Wake> {
-        let state = match self.poll_send(context) {
-            Ok(state) => state,
-            Err(error) => return Poll::Ready(Wake::Broken(format!("Write error: {}", error.kind()))),
+        let now = match self.poll_alive(context) {
+            Ok(now) => now,
+            Err(over) => return over,
         };
-        let now = Instant::now();
-        match state {
-            State::Overflowed => return Poll::Ready(Wake::Broken("SendQ exceeded".to_owned())),
-            State::Ending => {
-                if self.writing.is_empty() && self.flushed {
-                    return Poll::Ready(Wake::Ended);
-                }
-                let close_by = *self.close_by.get_or_insert(now + LAST_WORDS);
-                return match self.poll_timer(context, Some(close_by), now) {
-                    Poll::Ready(()) => Poll::Ready(Wake::Broken("Connection closed".to_owned())),
-                    Poll::Pending => Poll::Pending,
-                };
-            }
-            State::Open => {}
-        }
         if self.held_until.is_some_and(|until| until <= now) {
             self.held_until = None;
         }
@@ -137,6 +132,29 @@ impl Wire {
             context.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// Sends what there is. As long as the connection goes on, gives the time; otherwise what comes of its end.
+    fn poll_alive(&mut self, context: &mut Context<'_>) -> Result<Instant, Poll<Wake>> {
+        let state = match self.poll_send(context) {
+            Ok(state) => state,
+            Err(error) => return Err(Poll::Ready(Wake::Broken(format!("Write error: {}", error.kind())))),
+        };
+        let now = Instant::now();
+        match state {
+            State::Overflowed => return Err(Poll::Ready(Wake::Broken("SendQ exceeded".to_owned()))),
+            State::Ending => {
+                if self.writing.is_empty() && self.flushed {
+                    return Err(Poll::Ready(Wake::Ended));
+                }
+                let close_by = *self.close_by.get_or_insert(now + LAST_WORDS);
+                Err(match self.poll_timer(context, Some(close_by), now) {
+                    Poll::Ready(()) => Poll::Ready(Wake::Broken("Connection closed".to_owned())),
+                    Poll::Pending => Poll::Pending,
+                })
+            }
+            State::Open => Ok(now),
+        }
     }
 
     fn poll_timer(&mut self, context: &mut Context<'_>, alarm: Option<Instant>, now: Instant) -> Poll<()> {

@@ -15,7 +15,7 @@ pub use sqlite::Sqlite;
 
 use crate::record::{
     Account, AccountId, Admin, AuditEntry, Ban, BanId, Credential, CredentialId, CredentialKind,
-    HistoryEntry, NewAccount, NewAdmin, NewAudit, NewBan, Taken,
+    HistoryEntry, HistoryTarget, NewAccount, NewAdmin, NewAudit, NewBan, PageQuery, Taken, TargetsQuery,
 };
 
 /// The name of the database file in the data folder.
@@ -109,6 +109,11 @@ pub trait HistoryStore {
     fn append_history(&mut self, entries: &[HistoryEntry]) -> Result<()>;
     /// Takes away what is older; at most `limit` messages at once. Gives how many went.
     fn expire_history(&mut self, before: Timestamp, limit: usize) -> Result<usize>;
+    /// A page in the order it was said; what was for those with a status only is left out. None if there is no message
+    /// of an id that is asked by.
+    fn history_page(&self, query: &PageQuery) -> Result<Option<Vec<HistoryEntry>>>;
+    /// By the time of the latest message.
+    fn history_targets(&self, query: &TargetsQuery) -> Result<Vec<HistoryTarget>>;
 }
 
 /// The operators of the control plane, whose names are compared without letter case.

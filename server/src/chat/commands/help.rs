@@ -54,6 +54,10 @@ const TOPICS: &[(&str, &str)] = &[
         "CAP",
         "CAP LS 302, CAP LIST, CAP REQ :names, CAP END\nWhat your client asks the server to do differently.",
     ),
+    (
+        "CHATHISTORY",
+        "CHATHISTORY LATEST target *|point limit, BEFORE, AFTER or AROUND target point limit, BETWEEN target point point limit,\nTARGETS timestamp=... timestamp=... limit. A point is msgid=... or timestamp=YYYY-MM-DDThh:mm:ss.sssZ.\nReads back what was said in a channel you are in or between you and somebody.",
+    ),
     ("HELP", "HELP [name]\nThis."),
     ("INFO", "INFO\nAbout this server."),
     (

@@ -149,7 +149,7 @@ fn to_user(
     let target = turn.state.named(name).ok_or_else(|| (ERR_NOSUCHNICK, "No such nick".to_owned()))?;
     let addressed = Addressed {
         target: target.nick.as_str(),
-        place: Place::Direct { from: turn.state.user(caller.user).nick.clone(), to: target.nick.clone() },
+        place: Place::Direct { from: turn.state.user(caller.user).party(), to: target.party() },
         mark: None,
         to_self: target.id == caller.user,
     };

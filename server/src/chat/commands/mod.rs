@@ -2,6 +2,7 @@
 
 pub mod channels;
 mod help;
+mod history;
 mod lists;
 mod messages;
 mod modes;
@@ -37,6 +38,8 @@ fn find(command: &str) -> Option<(usize, Handler)> {
         "MODE" => (1, modes::mode),
         "LIST" => (0, lists::list),
         "NAMES" => (0, names::names),
+
+        "CHATHISTORY" => (1, history::chathistory),
 
         "AWAY" => (0, presence::away),
         "NICK" => (0, presence::nick),

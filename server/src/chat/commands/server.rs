@@ -81,6 +81,10 @@ fn isupport(turn: &Turn<'_>) -> Vec<String> {
         "WHOX".to_owned(),
         "BOT=B".to_owned(),
     ];
+    if settings.history {
+        tokens.push(format!("CHATHISTORY={}", settings.history_page));
+        tokens.push("MSGREFTYPES=msgid,timestamp".to_owned());
+    }
     if settings.channel_list_entries > 0 {
         tokens
             .push(["b", "e", "I"].map(|list| format!("{list}:{}", settings.channel_list_entries)).join(","));

@@ -5,7 +5,7 @@ use rookery_protocol::Nick;
 
 use super::play::*;
 use crate::chat::event::{Event, Output};
-use crate::record::Place;
+use crate::record::{Party, Place};
 
 #[test]
 fn all_others_in_the_channel_hear_a_message_once() {
@@ -57,7 +57,10 @@ fn what_is_stored_is_what_was_said() {
     assert_eq!((first.tags.as_str(), first.at), ("+draft/reply=a\\sb", START));
     assert_eq!(
         second.place,
-        Place::Direct { from: Nick::parse("bob").unwrap(), to: Nick::parse("Alice").unwrap() }
+        Place::Direct {
+            from: Party::Guest(Nick::parse("bob").unwrap()),
+            to: Party::Account(Nick::parse("Alice").unwrap()),
+        }
     );
     assert!(second.account.is_none());
     assert_ne!(first.msgid, second.msgid);

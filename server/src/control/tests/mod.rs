@@ -107,6 +107,8 @@ impl House {
             lobby: vec!["#lobby".parse().unwrap()],
             motd: String::new(),
             history: true,
+            history_page: 0,
+            history_before_join: true,
             channels_per_user: 0,
             channel_list_entries: 0,
             monitor_entries: 0,
@@ -115,7 +117,7 @@ impl House {
         let core = Chat::new(settings, "run".to_owned(), Vec::new(), now);
         let (inlet, events) = inlet::channel();
         let (to_journal, batches) = journal::channel();
-        tokio::spawn(inlet::drive(core, events, to_journal));
+        tokio::spawn(inlet::drive(core, events, to_journal, database.clone()));
         tokio::spawn(journal::run(database.clone(), batches));
 
         let plane = Arc::new(Plane::new(Control {

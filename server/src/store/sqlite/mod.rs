@@ -7,6 +7,7 @@ mod audit;
 mod bans;
 mod credentials;
 mod history;
+mod pages;
 mod schema;
 mod windows;
 
