@@ -73,10 +73,10 @@ async fn answers_come_in_the_order_of_the_commands_and_a_page_holds_what_was_sai
     alice.heard().await;
     let mut lines = String::new();
     for round in 0..ROUNDS {
-        lines.push_str(&format!(
-            "PRIVMSG #lobby :m{round}\r\n@label=h{round} CHATHISTORY LATEST #lobby * 1\r\n"
-        ));
-        lines.push_str(&format!("@label=f{round} CHATHISTORY FLY\r\n@label=p{round} PING x\r\n"));
+        lines.extend([
+            format!("PRIVMSG #lobby :m{round}\r\n@label=h{round} CHATHISTORY LATEST #lobby * 1\r\n"),
+            format!("@label=f{round} CHATHISTORY FLY\r\n@label=p{round} PING x\r\n"),
+        ]);
     }
     alice.send_bytes(lines.as_bytes()).await;
     let heard = alice.heard().await;

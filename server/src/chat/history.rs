@@ -138,6 +138,8 @@ impl Turn<'_> {
             account: entry.account.as_ref().map(AccountName::as_str),
             msgid: Some(&entry.msgid),
             client: &entry.tags,
+            // The record does not tell who was a bot.
+            bot: false,
         };
         line.render(&tags, caller.capabilities)
     }
