@@ -16,7 +16,7 @@ pub struct HistoryEntry {
     /// `PRIVMSG` or `NOTICE`.
     pub command: String,
     pub text: String,
-    /// Client-only tags, escaped as on the wire; empty when there are none. `statusmsg=@` or `statusmsg=+` before them
+    /// Client-only tags and `bot`, escaped as on the wire; empty when there are none. `statusmsg=@` or `statusmsg=+` before them
     /// says that a channel's message was for those with that status only.
     pub tags: String,
 }
