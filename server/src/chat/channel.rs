@@ -10,6 +10,8 @@ use super::state::{User, UserId};
 pub struct Channel {
     pub name: ChannelName,
     pub created_at: Timestamp,
+    /// Since when it goes by its name. What was said under that name before was said in another channel.
+    pub named_at: Timestamp,
     pub topic: Option<Topic>,
     pub flags: Flags,
     pub key: Option<Box<str>>,
@@ -124,6 +126,7 @@ impl Channel {
         Self {
             name,
             created_at: now,
+            named_at: now,
             topic: None,
             flags,
             key: None,

@@ -14,7 +14,7 @@ use crate::record::{HistoryEntry, HistoryTarget, Party, Place};
 pub struct Readable {
     pub places: Vec<Place>,
     /// What was said before is out of sight.
-    pub since: Option<Timestamp>,
+    pub since: Timestamp,
     /// The target's name, for the reply.
     name: String,
 }
@@ -31,10 +31,10 @@ impl Turn<'_> {
     }
 
     /// Shows what was found to the session that asked, if it is still here.
-    pub fn fetched(&mut self, fetch: Fetch, found: Found) {
+    pub fn fetched(&mut self, fetch: &Fetch, found: Found) {
         if let Some(caller) = self.caller(fetch.session) {
             let start = self.out.len();
-            self.show_found(caller, &fetch, found);
+            self.show_found(caller, fetch, found);
             if let (Some(label), Some(Output::Deliver(first))) = (&fetch.label, self.out.get_mut(start)) {
                 first.line = mark(&first.line, &format!("label={label}"));
             }
@@ -58,22 +58,20 @@ impl Turn<'_> {
         let with = |other: Party| Place::Direct { from: user.party(), to: other };
         let places = vec![with(Party::Account(nick.clone())), with(Party::Guest(nick))];
         // The other may be gone, or have been written in several ways: the client knows the name that it sent.
-        Some(Readable { places, since: None, name: target.to_owned() })
+        Some(Readable { places, since: Timestamp::MIN, name: target.to_owned() })
     }
 
     /// From when on the caller may read the channel's history; none if it is not in there.
     ///
-    /// A channel's history begins when it was made: another of that name, before it, was others' own. The lobbies are
-    /// everyone's, and always were.
-    pub fn channel_since(&self, caller: Caller, name: &ChannelName) -> Option<Option<Timestamp>> {
+    /// A channel's history begins when it got its name: another of that name, before it, was others' own. The lobbies
+    /// are everyone's, and always were.
+    pub fn channel_since(&self, caller: Caller, name: &ChannelName) -> Option<Timestamp> {
         let channel = self.state.channel(name)?;
         let member = channel.member(caller.user)?;
         let guest = self.state.user(caller.user).identity.is_none();
-        if guest || !self.settings.history_before_join {
-            return Some(Some(member.joined_at));
-        }
-        let lasting = self.settings.lobby.contains(name);
-        Some((!lasting).then_some(channel.created_at))
+        let named_at = if self.settings.lobby.contains(name) { Timestamp::MIN } else { channel.named_at };
+        let only_present = guest || !self.settings.history_before_join;
+        Some(if only_present { named_at.max(member.joined_at) } else { named_at })
     }
 
     fn show_found(&mut self, caller: Caller, fetch: &Fetch, found: Found) {
@@ -86,10 +84,10 @@ impl Turn<'_> {
         match (found, readable) {
             (Found::Page(entries), Some(Readable { since, name, .. })) => {
                 // Kept to the millisecond.
-                let floor = since.map_or(i64::MIN, Timestamp::as_millisecond);
+                let floor = since.as_millisecond();
                 let seen = |entry: &HistoryEntry| entry.at.as_millisecond() >= floor;
                 let lines: Vec<_> =
-                    entries.into_iter().filter(seen).map(|entry| self.entry_line(caller, &entry)).collect();
+                    entries.into_iter().filter(seen).map(|entry| entry_line(caller, &entry)).collect();
                 self.show_batch(caller, &["chathistory", &name], lines);
             }
             (Found::Targets(targets), _) => {
@@ -127,25 +125,26 @@ impl Turn<'_> {
         self.send(caller, &close);
     }
 
-    fn entry_line(&self, caller: Caller, entry: &HistoryEntry) -> Bytes {
-        let target = match &entry.place {
-            Place::Channel(name) => name.as_str(),
-            Place::Direct { to, .. } => to.nick().as_str(),
-        };
-        let line = Line::new(&entry.source, &entry.command).word(target).text(&entry.text);
-        let tags = Tags {
-            time: &shown_time(entry.at),
-            account: entry.account.as_ref().map(AccountName::as_str),
-            msgid: Some(&entry.msgid),
-            client: &entry.tags,
-            // The entry's own tags hold it.
-            bot: false,
-        };
-        line.render(&tags, caller.capabilities)
-    }
-
     fn target_line(&self, caller: Caller, target: &HistoryTarget) -> Bytes {
         let line = self.server_line("CHATHISTORY").word("TARGETS").word(&target.name);
         line.word(&shown_time(target.at)).render(&self.server_tags(), caller.capabilities)
     }
+}
+
+/// The message as it was when it was said.
+fn entry_line(caller: Caller, entry: &HistoryEntry) -> Bytes {
+    let target = match &entry.place {
+        Place::Channel(name) => name.as_str(),
+        Place::Direct { to, .. } => to.nick().as_str(),
+    };
+    let line = Line::new(&entry.source, &entry.command).word(target).text(&entry.text);
+    let tags = Tags {
+        time: &shown_time(entry.at),
+        account: entry.account.as_ref().map(AccountName::as_str),
+        msgid: Some(&entry.msgid),
+        client: &entry.tags,
+        // The record does not tell who was a bot.
+        bot: false,
+    };
+    line.render(&tags, caller.capabilities)
 }

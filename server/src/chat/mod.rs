@@ -61,7 +61,7 @@ impl Chat {
             }
             Event::Command { session, message } => turn.command(session, &message),
             Event::AskHistory { ticket, session, message } => turn.ask_history(ticket, session, &message),
-            Event::Fetched { fetch, found } => turn.fetched(*fetch, found),
+            Event::Fetched { fetch, found } => turn.fetched(&fetch, found),
             Event::BadLine { session, fault } => turn.bad_line(session, fault),
             Event::Gone { session, reason } => turn.gone(session, &reason),
             Event::Control { ticket, act } => turn.control(ticket, act),

@@ -441,9 +441,12 @@ impl State {
     }
 
     /// The channel goes by another name from now on, one that no other channel has.
-    pub fn rename_channel(&mut self, old: &ChannelName, new: &ChannelName) {
+    pub fn rename_channel(&mut self, old: &ChannelName, new: &ChannelName, now: Timestamp) {
         let Some(mut channel) = self.channels.remove(old) else { return };
         channel.name = new.clone();
+        if old != new {
+            channel.named_at = now;
+        }
         for member in channel.members() {
             for name in self.user_mut(member.user).channels.iter_mut().filter(|name| *name == old) {
                 *name = new.clone();

@@ -142,7 +142,7 @@ impl Wire {
         };
         let now = Instant::now();
         match state {
-            State::Overflowed => return Err(Poll::Ready(Wake::Broken("SendQ exceeded".to_owned()))),
+            State::Overflowed => Err(Poll::Ready(Wake::Broken("SendQ exceeded".to_owned()))),
             State::Ending => {
                 if self.writing.is_empty() && self.flushed {
                     return Err(Poll::Ready(Wake::Ended));

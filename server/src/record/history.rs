@@ -79,7 +79,7 @@ pub struct PageQuery {
     pub places: Vec<Place>,
     pub selection: Selection,
     /// What was said before is out of sight.
-    pub since: Option<Timestamp>,
+    pub since: Timestamp,
     pub limit: usize,
 }
 
@@ -87,7 +87,7 @@ pub struct PageQuery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetsQuery {
     /// Each with the time before which its history is out of sight.
-    pub channels: Vec<(ChannelName, Option<Timestamp>)>,
+    pub channels: Vec<(ChannelName, Timestamp)>,
     /// Whose conversations are asked for.
     pub account: Option<Nick>,
     pub from: Timestamp,

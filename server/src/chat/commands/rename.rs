@@ -36,7 +36,7 @@ pub fn rename(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     turn.show_channel(caller.user, &old, &line, |session| {
         session.capabilities.has(Capability::ChannelRename)
     });
-    turn.state.rename_channel(&old, &new);
+    turn.state.rename_channel(&old, &new, turn.stamp.at);
     // A client that does not know of new names takes letter case for no difference.
     if old != new {
         show_as_move(turn, &old, &new, reason);

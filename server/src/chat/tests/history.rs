@@ -110,7 +110,7 @@ fn without_the_capability_or_history_there_is_no_such_command() {
 fn members_read_from_when_the_channel_was_made_and_guests_from_when_they_came() {
     let made = START;
     for (before_join, lobby, account_since) in
-        [(true, false, Some(made)), (true, true, None), (false, true, Some(later(60)))]
+        [(true, false, made), (true, true, Timestamp::MIN), (false, true, later(60))]
     {
         let lobby = if lobby { vec![ChannelName::parse("#x").unwrap()] } else { Vec::new() };
         let mut play = Play::with(Settings { lobby, history_before_join: before_join, ..settings() });
@@ -120,12 +120,12 @@ fn members_read_from_when_the_channel_was_made_and_guests_from_when_they_came() 
         let (alice, guest) = (play.user("alice", CAPS), play.guest("gast", CAPS));
         play.channel("#x", &[alice, guest]);
         assert_eq!(asks(&mut play, alice, "CHATHISTORY LATEST #x * 9").since, account_since);
-        assert_eq!(asks(&mut play, guest, "CHATHISTORY LATEST #x * 9").since, Some(later(60)));
+        assert_eq!(asks(&mut play, guest, "CHATHISTORY LATEST #x * 9").since, later(60));
         play.wait(60);
         play.send(guest, "PART #x");
         assert!(play.ask(guest, "CHATHISTORY LATEST #x * 9")[0].contains("INVALID_TARGET"));
         play.channel("#x", &[guest]);
-        assert_eq!(asks(&mut play, guest, "CHATHISTORY LATEST #x * 9").since, Some(later(120)));
+        assert_eq!(asks(&mut play, guest, "CHATHISTORY LATEST #x * 9").since, later(120));
     }
 }
 
@@ -138,7 +138,24 @@ fn a_channel_that_is_made_anew_does_not_tell_what_was_said_in_the_old_one() {
     play.wait(60);
     let b = play.user("bob", CAPS);
     play.channel("#x", &[b]);
-    assert_eq!(asks(&mut play, b, "CHATHISTORY LATEST #x * 9").since, Some(later(60)));
+    assert_eq!(asks(&mut play, b, "CHATHISTORY LATEST #x * 9").since, later(60));
+}
+
+#[test]
+fn a_channel_that_takes_a_name_does_not_tell_what_others_said_under_it() {
+    let mut play = Play::new();
+    let (a, guest) = (play.user("alice", CAPS), play.guest("gast", CAPS));
+    play.channel("#mine", &[a, guest]);
+    play.wait(60);
+    play.send(a, "RENAME #mine #theirs");
+    play.forget();
+    for session in [a, guest] {
+        assert_eq!(asks(&mut play, session, "CHATHISTORY LATEST #theirs * 9").since, later(60));
+    }
+    play.wait(60);
+    play.send(a, "RENAME #theirs #Theirs");
+    play.forget();
+    assert_eq!(asks(&mut play, a, "CHATHISTORY LATEST #theirs * 9").since, later(60), "it is the same name");
 }
 
 #[test]
@@ -208,7 +225,7 @@ fn targets_are_listed_with_the_time_of_their_latest_message() {
     play.send(a, line);
     let HistoryQuery::Targets(query) = &play.fetches[0].query else { panic!() };
     assert_eq!(query.account.as_ref().map(Nick::as_str), Some("alice"));
-    assert_eq!(query.channels, [(ChannelName::parse("#x").unwrap(), Some(START))]);
+    assert_eq!(query.channels, [(ChannelName::parse("#x").unwrap(), START)]);
     assert_eq!(query.to, "2027-01-02T03:04:05.678Z".parse().unwrap());
     play.found(Found::Targets(vec![HistoryTarget { name: "Bob".to_owned(), at: START }]));
     assert_eq!(

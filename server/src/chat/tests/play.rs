@@ -72,7 +72,7 @@ pub struct Play {
     pub ended: Vec<(SessionId, String)>,
     pub answers: Vec<(Ticket, Answer)>,
     /// What waits to be read.
-    pub fetches: Vec<Box<Fetch>>,
+    pub fetches: Vec<Fetch>,
     last_session: u64,
     last_ticket: u64,
 }
@@ -121,7 +121,7 @@ impl Play {
                 }
                 Output::End { session, line } => self.ended.push((session, text(&line))),
                 Output::Answer { ticket, answer } => self.answers.push((ticket, answer)),
-                Output::Fetch(fetch) => self.fetches.push(fetch),
+                Output::Fetch(fetch) => self.fetches.push(*fetch),
             }
         }
     }
@@ -204,7 +204,7 @@ impl Play {
     pub fn found(&mut self, found: Found) {
         let fetch = self.fetches.pop().unwrap();
         assert!(self.fetches.is_empty());
-        self.event(Event::Fetched { fetch, found });
+        self.event(Event::Fetched { fetch: Box::new(fetch), found });
     }
 
     pub fn fault(&mut self, session: SessionId, fault: LineFault) -> Vec<String> {

@@ -41,7 +41,7 @@ pub(super) fn page(connection: &Connection, query: &PageQuery) -> Result<Option<
         let [(_, first), (_, second)] = sides(place);
         places.extend(place_number(connection, [&*first, &*second])?);
     }
-    let floor = query.since.map_or(BEGINNING, |since| (since.as_millisecond(), i64::MIN));
+    let floor = (query.since.as_millisecond(), i64::MIN);
     let reader = Reader { connection, places, floor };
     reader.page(&query.selection, query.limit)
 }
@@ -209,7 +209,7 @@ pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<V
         for (place, other) in list(connection, others, [account.folded()], |row| {
             Ok((row.get::<_, i64>(0)?, parsed::<Nick>(row, 1)?))
         })? {
-            let Some(at) = latest_in(connection, place, None)? else { continue };
+            let Some(at) = latest_in(connection, place, Timestamp::MIN)? else { continue };
             let target = latest
                 .entry(other.folded().to_owned())
                 .or_insert_with(|| HistoryTarget { name: other.to_string(), at });
@@ -229,9 +229,8 @@ pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<V
 }
 
 /// When something was last said there to all.
-fn latest_in(connection: &Connection, place: i64, since: Option<Timestamp>) -> Result<Option<Timestamp>> {
+fn latest_in(connection: &Connection, place: i64, since: Timestamp) -> Result<Option<Timestamp>> {
     let sql = "SELECT at FROM history WHERE place = ?1 AND at >= ?2 AND substr(tags, 1, 10) <> 'statusmsg='
          ORDER BY at DESC, id DESC LIMIT 1";
-    let floor = since.map_or(i64::MIN, Timestamp::as_millisecond);
-    find(connection, sql, params![place, floor], |row| timestamp(row, 0))
+    find(connection, sql, params![place, since.as_millisecond()], |row| timestamp(row, 0))
 }

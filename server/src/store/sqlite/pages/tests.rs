@@ -30,7 +30,7 @@ fn msgid(text: &str) -> Point {
 }
 
 fn query(places: Vec<Place>, selection: Selection, limit: usize) -> PageQuery {
-    PageQuery { places, selection, since: None, limit }
+    PageQuery { places, selection, since: Timestamp::MIN, limit }
 }
 
 #[track_caller]
@@ -136,13 +136,11 @@ fn nothing_out_of_sight_is_read() {
         Selection::After(msgid("m0")),
         Selection::Between(Point::At(second(-9)), Point::At(second(99))),
     ] {
-        let query = PageQuery { since: Some(second(4)), ..query(vec![lobby()], selection, 99) };
+        let query = PageQuery { since: second(4), ..query(vec![lobby()], selection, 99) };
         assert_eq!(ids(&sqlite, &query), "m8 m9");
     }
-    let around = PageQuery {
-        since: Some(second(4)),
-        ..query(vec![lobby()], Selection::Around(Point::At(second(1))), 4)
-    };
+    let around =
+        PageQuery { since: second(4), ..query(vec![lobby()], Selection::Around(Point::At(second(1))), 4) };
     assert_eq!(ids(&sqlite, &around), "m8 m9");
     for unknown in ["x3", "m", "' OR 1=1 --", ""] {
         let query = query(vec![lobby()], Selection::After(msgid(unknown)), 9);
@@ -175,9 +173,9 @@ fn targets_are_those_whose_latest_message_lies_between() {
     sqlite.append_history(&entries).unwrap();
     let all = TargetsQuery {
         channels: vec![
-            (channel("#Lobby"), None),
-            (channel("#late"), Some(second(4))),
-            (channel("#new"), None),
+            (channel("#Lobby"), Timestamp::MIN),
+            (channel("#late"), second(4)),
+            (channel("#new"), Timestamp::MIN),
         ],
         account: Some(AccountName::parse("alice").unwrap().to_nick()),
         from: second(-9),
