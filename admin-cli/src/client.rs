@@ -91,6 +91,11 @@ impl Client {
         self.send(&Method::POST, path, &body)
     }
 
+    pub fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<Reply<T>, Failure> {
+        let body = serde_json::to_vec(body).map_err(|error| Failure::new(error.to_string()))?;
+        self.send(&Method::PUT, path, &body)
+    }
+
     fn send<T: DeserializeOwned>(
         &self,
         method: &Method,

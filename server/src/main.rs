@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admin_command;
+mod admin_password;
 mod certificates;
 mod chat;
 mod config;

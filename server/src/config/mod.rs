@@ -64,6 +64,8 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// How long a sign-in holds.
     pub session_minutes: u32,
+    /// How long it holds without being used.
+    pub idle_minutes: u32,
     /// PEM file: only clients with a certificate of this authority may connect.
     pub client_ca: Option<PathBuf>,
 }
@@ -239,7 +241,12 @@ impl Default for Chat {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 6698)), session_minutes: 60, client_ca: None }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 6698)),
+            session_minutes: 60,
+            idle_minutes: 15,
+            client_ca: None,
+        }
     }
 }
 

@@ -146,6 +146,7 @@ fn values_that_cannot_be_are_refused() {
         ("[chat]\nmotd = \"a\\rb\"", "chat.motd: holds a control character"),
         ("[admin]\nlisten = \"0.0.0.0:6697\"", "admin.listen: is the same as chat.listen"),
         ("[admin]\nsession_minutes = 0", "admin.session_minutes: must be between 1 and 1440"),
+        ("[admin]\nidle_minutes = 0", "admin.idle_minutes: must be between 1 and 1440"),
         ("[admin]\nsession_minutes = 1441", "admin.session_minutes: must be between 1 and 1440"),
         ("[admin]\nclient_ca = \"\"", "admin.client_ca: must name a file"),
         ("[tls]\nprivate_key = \"certs/server.pem\"", "tls.private_key: is the same file"),

@@ -1,11 +1,15 @@
 //! The control plane: its listener, its sign-in, its handlers, its audit. It is reached through its own port only.
 
+mod admins;
 mod audit;
+mod authenticator;
 mod bans;
 mod extract;
 mod listener;
 mod meter;
+mod notices;
 mod openapi;
+mod password;
 mod permission;
 mod problem;
 mod router;
@@ -15,6 +19,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod totp;
 mod users;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,10 +37,13 @@ use crate::mail::Mailer;
 use crate::store::{Database, Result as StoreResult, Store};
 use crate::windows::Windows;
 use audit::Trail;
+use extract::Arrival;
+use notices::Failures;
 use problem::{Kind, Refusal};
 use sessions::Sessions;
 use sign_in::Challenges;
 use throttle::Throttle;
+use totp::Enrolments;
 
 /// How often the trail looks for counts to enter.
 const SETTLE_EVERY: Duration = Duration::from_secs(10);
@@ -73,6 +81,8 @@ struct Plane {
     challenges: Mutex<Challenges>,
     sessions: Mutex<Sessions>,
     throttle: Mutex<Throttle>,
+    enrolments: Mutex<Enrolments>,
+    failures: Mutex<Failures>,
 }
 
 impl Plane {
@@ -83,6 +93,8 @@ impl Plane {
             challenges: Mutex::default(),
             sessions: Mutex::default(),
             throttle: Mutex::default(),
+            enrolments: Mutex::default(),
+            failures: Mutex::default(),
         }
     }
 
@@ -94,6 +106,17 @@ impl Plane {
         self.control.database.read(job).await.map_err(|error| {
             tracing::error!(%error, "the control plane cannot read the record");
             Kind::RecordUnavailable.because("The record cannot be read. The server's log says why.")
+        })
+    }
+
+    /// Whether a password or a code of that admin may be tried from there now. It counts as wrong until
+    /// [`Throttle::succeeded`] is told otherwise.
+    fn may_try(&self, admin: &str, arrival: Arrival) -> Result<(), Refusal> {
+        let unit = self.control.config.get().limits.failed_sign_ins;
+        lock(&self.throttle).begin(arrival.at, admin, arrival.network(), unit).map_err(|seconds| {
+            Kind::TooManyAttempts
+                .because(format!("Too many attempts failed. Try again in {seconds} seconds."))
+                .retry_after(seconds)
         })
     }
 

@@ -13,7 +13,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Kind;
-use super::{audit, bans, sessions, sign_in, status, users};
+use super::{admins, audit, bans, password, sessions, sign_in, status, totp, users};
 
 /// The whole description; rendered once.
 static DOCUMENT: LazyLock<Bytes> =
@@ -23,7 +23,9 @@ static DOCUMENT: LazyLock<Bytes> =
 #[openapi(
     info(title = "Rookery control plane", description = "For operators of a Rookery chat server."),
     paths(
-        sign_in::login, sign_in::verify, sessions::logout, users::list, users::kick, bans::list, bans::add,
+        sign_in::login, sign_in::verify, sessions::logout, sessions::list, sessions::end_one, sessions::end_all,
+        password::change, totp::status, totp::enrol, totp::confirm, totp::disable, totp::require, admins::list,
+        admins::add, admins::remove, admins::set_role, users::list, users::kick, bans::list, bans::add,
         bans::remove, audit::list, status::status, status::healthz, openapi,
     ),
     components(schemas(Problem)),
@@ -48,7 +50,9 @@ struct Problems;
 impl Modify for Problems {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for item in document.paths.paths.values_mut() {
-            for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
+            for operation in
+                [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
+            {
                 let kinds = problems_of(operation);
                 add_problems(operation, &kinds);
             }
@@ -61,7 +65,7 @@ fn problems_of(operation: &Operation) -> Vec<Kind> {
     let signed_in = operation.security.is_some();
     let body = operation.request_body.is_some();
     if signed_in {
-        kinds.extend([Kind::NotSignedIn, Kind::NotAllowed]);
+        kinds.extend([Kind::NotSignedIn, Kind::NotAllowed, Kind::OwnPasswordNeeded, Kind::SignInAgain]);
     }
     if operation.parameters.is_some() {
         kinds.push(Kind::BadRequest);

@@ -14,8 +14,9 @@ pub use database::{Database, Durability};
 pub use sqlite::Sqlite;
 
 use crate::record::{
-    Account, AccountId, Admin, AuditEntry, Ban, BanId, Credential, CredentialId, CredentialKind,
-    HistoryEntry, HistoryTarget, NewAccount, NewAdmin, NewAudit, NewBan, PageQuery, Taken, TargetsQuery,
+    Account, AccountId, Admin, AuditEntry, Authenticator, Ban, BanId, Credential, CredentialId,
+    CredentialKind, HistoryEntry, HistoryTarget, NewAccount, NewAdmin, NewAudit, NewBan, PageQuery, Taken,
+    TargetsQuery,
 };
 
 /// The name of the database file in the data folder.
@@ -129,6 +130,19 @@ pub trait AdminStore {
     fn set_admin_password(&mut self, name: &str, password_hash: &str) -> Result<bool>;
     /// False if there is none of that name.
     fn set_admin_role(&mut self, name: &str, role: Role) -> Result<bool>;
+    /// Puts an authenticator app, and hashes of recovery codes, in the place of those before. False if there is no
+    /// admin of that name.
+    fn set_authenticator(&mut self, name: &str, app: &Authenticator, recovery: &[[u8; 32]]) -> Result<bool>;
+    /// Takes the app and the recovery codes away. False if there is no app.
+    fn remove_authenticator(&mut self, name: &str) -> Result<bool>;
+    /// Whether mail alone no longer suffices. False if there is no app.
+    fn require_authenticator(&mut self, name: &str, required: bool) -> Result<bool>;
+    /// Uses up a time step of the app. False if a code of it, or of a later one, was taken before.
+    fn use_authenticator_step(&mut self, name: &str, step: u64) -> Result<bool>;
+    /// Uses up a recovery code. False if there is none of that hash.
+    fn use_recovery_code(&mut self, name: &str, hash: &[u8; 32]) -> Result<bool>;
+    /// Remembers where an admin signs in from. True if others are remembered, and this one was not.
+    fn remember_admin_network(&mut self, name: &str, network: &str, at: Timestamp) -> Result<bool>;
 }
 
 /// What was done on the control plane.
