@@ -143,7 +143,7 @@ fn entry_line(caller: Caller, entry: &HistoryEntry) -> Bytes {
         account: entry.account.as_ref().map(AccountName::as_str),
         msgid: Some(&entry.msgid),
         client: &entry.tags,
-        // The record does not tell who was a bot.
+        // The entry's own tags hold it.
         bot: false,
     };
     line.render(&tags, caller.capabilities)

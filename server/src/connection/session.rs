@@ -124,20 +124,6 @@ fn line(message: &Message) -> Bytes {
     format!("{}\r\n", truncate(&text, MAX_LINE - 2)).into()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_that_is_too_long_is_cut_and_still_arrives() {
-        let short = Message::new("ERROR", ["Banned: spam"]);
-        assert_eq!(line(&short), "ERROR :Banned: spam\r\n");
-        let long = line(&Message::new("ERROR", [format!("Banned: {}", "ü".repeat(500))]));
-        assert_eq!(long.len(), MAX_LINE - 1, "between two characters");
-        assert!(long.ends_with("ü\r\n".as_bytes()));
-    }
-}
-
 /// However it ends, by a panic even, the core hears of it: nobody stays behind as a ghost. Whoever was not admitted is
 /// unknown to the core, which takes no notice then.
 impl Drop for Session {
@@ -150,5 +136,19 @@ impl Drop for Session {
             // The core may have stopped first.
             let _ = inlet.send(gone).await;
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_too_long_is_cut_and_still_arrives() {
+        let short = Message::new("ERROR", ["Banned: spam"]);
+        assert_eq!(line(&short), "ERROR :Banned: spam\r\n");
+        let long = line(&Message::new("ERROR", [format!("Banned: {}", "ü".repeat(500))]));
+        assert_eq!(long.len(), MAX_LINE - 1, "between two characters");
+        assert!(long.ends_with("ü\r\n".as_bytes()));
     }
 }
