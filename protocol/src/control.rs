@@ -119,7 +119,7 @@ pub enum Factor {
     Mail,
     /// An authenticator app: six digits.
     Totp,
-    /// One of the recovery codes, as `abcd-efgh-ijkl-mnop`.
+    /// One of the recovery codes, as `abcd-efgh-ijkl-mnop-qrst-uvwx`.
     Recovery,
 }
 

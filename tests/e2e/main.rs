@@ -11,4 +11,5 @@ mod history;
 mod mail;
 mod operation;
 mod rook;
+mod sign_in;
 mod windows;

@@ -31,6 +31,11 @@ impl Operator {
         let output =
             server.rookeryd(&["admin", "add", name, "--email", &admin_email(name), "--password-file", file]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Self::known(server, name)
+    }
+
+    /// Someone who is an admin already, whose password is in `NAME.password`; nobody is signed in yet.
+    pub fn known(server: &Server, name: &str) -> Self {
         Self {
             name: name.to_owned(),
             server: server.admin(),

@@ -13,7 +13,7 @@ CREATE TABLE authenticators (
     required    INTEGER NOT NULL DEFAULT 0 CHECK (required IN (0, 1))
 ) STRICT;
 
--- SHA-256 of codes of 80 random bits; a row goes when its code is used.
+-- SHA-256 of codes of 120 random bits; a row goes when its code is used.
 CREATE TABLE recovery_codes (
     admin INTEGER NOT NULL REFERENCES admins (id) ON DELETE CASCADE,
     hash  BLOB NOT NULL CHECK (length(hash) = 32),
