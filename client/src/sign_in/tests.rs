@@ -54,7 +54,8 @@ impl Play {
 fn show(steps: Vec<Step>) -> Vec<String> {
     let show = |step| match step {
         Step::Send(message) => format!("> {message}"),
-        Step::AskCode { email, .. } => format!("? {email}"),
+        Step::AskCode { email, known_to: None } => format!("? {email}"),
+        Step::AskCode { email, known_to: Some(name) } => format!("? {email} if of {name}"),
         Step::Tell(words) => format!("- {words}"),
         Step::Keep(account) => format!("keep {} {}", account.name, &account.credential.expose()[..7]),
         Step::Done => "done".to_owned(),
@@ -124,10 +125,10 @@ fn an_existing_account_gets_a_new_device_by_mail() {
     let mut play = Play::first_time();
     let steps = play.hear(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
     assert_eq!(steps.last().unwrap(), "> AUTHENTICATE X-EMAIL-CODE");
-    assert!(steps[0].contains("alice is an account already"), "{steps:?}");
+    assert!(steps[0].contains("alice is taken"), "{steps:?}");
     let who = base64("alice\0alice@example.org");
     assert_eq!(play.hear("AUTHENTICATE +"), [format!("> AUTHENTICATE {who}")]);
-    assert_eq!(play.hear("AUTHENTICATE +"), ["? alice@example.org"]);
+    assert_eq!(play.hear("AUTHENTICATE +"), ["? alice@example.org if of alice"]);
     let proof = base64(&format!("123456\0{}", credential(1).expose()));
     assert_eq!(play.answer("123456"), [format!("> AUTHENTICATE {proof}")]);
     assert_eq!(play.hear(":s 903 * :ok"), ["keep alice rkd1_01"]);
@@ -140,7 +141,7 @@ fn a_wrong_code_for_a_new_device_starts_the_exchange_again() {
     play.hear(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
     for attempt in 1..=TRIES {
         play.hear("AUTHENTICATE +");
-        assert_eq!(play.hear("AUTHENTICATE +"), ["? alice@example.org"]);
+        assert_eq!(play.hear("AUTHENTICATE +"), ["? alice@example.org if of alice"]);
         play.answer("000000");
         let steps = play.hear(":s 904 * :Wrong code");
         if attempt < TRIES {
