@@ -32,6 +32,7 @@ capabilities! {
     Chghost = "chghost", "Tells when someone is shown with another user name or host.";
     Chathistory = "draft/chathistory", "Reading back what was said.";
     EchoMessage = "echo-message", "One's own messages come back: the receipt that they are stored.";
+    EventPlayback = "draft/event-playback", "What happened, among what was said.";
     ExtendedJoin = "extended-join", "Account and real name on each `JOIN`.";
     ExtendedMonitor = "extended-monitor", "More about monitored nicks than that they come and go.";
     InviteNotify = "invite-notify", "Tells a channel's operators of invitations.";

@@ -131,6 +131,22 @@ async fn a_guest_reads_what_was_said_while_it_was_there_and_nobodys_conversation
 }
 
 #[tokio::test]
+async fn what_was_done_to_a_channel_is_read_by_clients_that_play_events() {
+    let server = Server::start().await;
+    let mut alice = with_history(Client::register(&server, "alice").await).await;
+    alice.send("@label=1 TOPIC #lobby :the news").await;
+    let seen = alice.expect("the TOPIC", |message| message.command == "TOPIC").await;
+    assert_eq!(seen.tags.get("label"), Some("1"));
+    alice.say("#lobby", "hello").await;
+    assert_eq!(texts(&ask(&mut alice, "CHATHISTORY LATEST #lobby * 10").await), ["hello"]);
+    alice.send("CAP REQ draft/event-playback").await;
+    let heard = ask(&mut alice, "CHATHISTORY LATEST #lobby * 10").await;
+    assert_eq!(texts(&heard), ["the news", "hello"]);
+    assert_eq!((&heard[1].command, &heard[1].source), (&seen.command, &seen.source));
+    assert_eq!(heard[1].tags.get("msgid"), seen.tags.get("msgid"));
+}
+
+#[tokio::test]
 async fn where_no_history_is_kept_none_is_offered() {
     let server = Server::with(&["history.enabled = false"]).await;
     let mut alice = Client::register(&server, "alice").await;

@@ -137,7 +137,8 @@ fn entry_line(caller: Caller, entry: &HistoryEntry) -> Bytes {
         Place::Channel(name) => name.as_str(),
         Place::Direct { to, .. } => to.nick().as_str(),
     };
-    let line = Line::new(&entry.source, &entry.command).word(target).text(&entry.text);
+    let line = Line::new(&entry.source, &entry.command).word(target);
+    let line = if entry.is_event() { line.rest(&entry.text) } else { line.text(&entry.text) };
     let tags = Tags {
         time: &shown_time(entry.at),
         account: entry.account.as_ref().map(AccountName::as_str),

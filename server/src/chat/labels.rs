@@ -86,6 +86,8 @@ impl Labelling<'_> {
                 Output::Deliver(delivery) if self.is_own(delivery) && !copies.contains(&index) => {
                     answers.push(Answer { line: Some(&mut delivery.line), refusal: None });
                 }
+                // An event that is kept answers nothing.
+                Output::Store { otherwise: None, .. } => {}
                 Output::Store { then, otherwise, .. } => {
                     // The echo is the last of them; an earlier one is the message as its receiver gets it.
                     let line = then

@@ -57,6 +57,18 @@ impl Line {
         self
     }
 
+    /// Adds what was cut out of another line by [`Self::after`].
+    #[must_use]
+    pub fn rest(mut self, rest: &str) -> Self {
+        self.push(rest);
+        self
+    }
+
+    /// What fits a line, from that byte on.
+    pub fn after(&self, start: usize) -> String {
+        String::from_utf8_lossy(self.body().get(start..).unwrap_or_default()).into_owned()
+    }
+
     /// The bytes so far.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -6,6 +6,7 @@ use rookery_protocol::{Capabilities, Capability, ChannelName};
 use super::event::{Answer, Delivery, Output, SessionId, Settings, Ticket};
 use super::line::{Line, MAX_BODY, Tags, address};
 use super::state::{Session, State, User, UserId};
+use crate::record::{HistoryEntry, Place};
 
 /// The time of an event, and its text for the `time` tag.
 #[derive(Default)]
@@ -181,6 +182,39 @@ impl<'a> Turn<'a> {
         let hearers = self.state.hearers(channel).filter(|session| pass(session));
         let deliveries = address(hearers, channel.members().len(), &tags, line);
         self.out.extend(deliveries.into_iter().map(Output::Deliver));
+    }
+
+    /// Shows what the user does to the channel to all members, and keeps it in the history.
+    pub fn act(
+        &mut self,
+        user: UserId,
+        channel: &ChannelName,
+        command: &str,
+        rest: impl FnOnce(Line) -> Line,
+    ) {
+        let msgid = self.state.next_msgid();
+        let Some(channel) = self.state.channel(channel) else { return };
+        let by = self.state.user(user);
+        let head = Line::new(&by.source, command).word(channel.name.as_str());
+        let start = head.len();
+        let line = rest(head);
+        let tags = Tags { msgid: Some(&msgid), ..self.tags_of(by) };
+        let deliveries = address(self.state.hearers(channel), channel.members().len(), &tags, &line);
+        self.out.extend(deliveries.into_iter().map(Output::Deliver));
+        if self.settings.history {
+            let entry = Box::new(HistoryEntry {
+                at: self.now(),
+                place: Place::Channel(channel.name.clone()),
+                source: by.source.to_string(),
+                account: by.identity.as_ref().map(|identity| identity.name.clone()),
+                command: command.to_owned(),
+                text: line.after(start),
+                tags: String::new(),
+                msgid,
+            });
+            // Nobody's words: it is shown also if it cannot be kept.
+            self.out.push(Output::Store { entry, then: Vec::new(), otherwise: None });
+        }
     }
 
     /// Shows a line that comes from `user` to the sessions of others that pass.

@@ -38,6 +38,7 @@ impl Config {
         }
         if !self.history.enabled {
             capabilities.remove(Capability::Chathistory);
+            capabilities.remove(Capability::EventPlayback);
         }
         capabilities
     }

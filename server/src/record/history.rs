@@ -13,12 +13,20 @@ pub struct HistoryEntry {
     /// `nick!user@host` at the time.
     pub source: String,
     pub account: Option<AccountName>,
-    /// `PRIVMSG` or `NOTICE`.
+    /// `PRIVMSG` or `NOTICE`; anything else is an event, which is read back only by whoever asks for events.
     pub command: String,
+    /// Of an event: its parameters after the target, as on the wire.
     pub text: String,
     /// Client-only tags and `bot`, escaped as on the wire; empty when there are none. `statusmsg=@` or `statusmsg=+` before them
     /// says that a channel's message was for those with that status only.
     pub tags: String,
+}
+
+impl HistoryEntry {
+    /// Whether it is something that happened, rather than something said.
+    pub fn is_event(&self) -> bool {
+        !matches!(self.command.as_str(), "PRIVMSG" | "NOTICE")
+    }
 }
 
 /// Where a message was said.
@@ -78,6 +86,8 @@ pub struct PageQuery {
     /// Read as if they were one.
     pub places: Vec<Place>,
     pub selection: Selection,
+    /// Whether events are read as well.
+    pub events: bool,
     /// What was said before is out of sight.
     pub since: Timestamp,
     pub limit: usize,

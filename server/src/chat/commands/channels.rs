@@ -154,8 +154,7 @@ pub fn topic(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     if let Some(channel) = turn.state.channel_mut(&name) {
         channel.topic = (!text.is_empty()).then(|| Topic { text: text.into(), by, at });
     }
-    let line = turn.user_line(caller.user, "TOPIC").word(name.as_str()).text(text);
-    turn.show_channel(caller.user, &name, &line, |_| true);
+    turn.act(caller.user, &name, "TOPIC", |line| line.text(text));
 }
 
 /// `KICK <channel> <nicks> [<reason>]`; with several channels, one nick for each.
@@ -204,8 +203,8 @@ fn kick_one(turn: &mut Turn<'_>, caller: Caller, channel: &str, nick: &str, reas
             "They are not in that channel",
         );
     }
-    let line = turn.user_line(caller.user, "KICK").word(name.as_str()).word(nick.as_str());
-    turn.show_channel(caller.user, &name, &line.text(truncate(reason, lengths::KICK)), |_| true);
+    let reason = truncate(reason, lengths::KICK);
+    turn.act(caller.user, &name, "KICK", |line| line.word(nick.as_str()).text(reason));
     turn.state.leave(target, &name);
 }
 

@@ -75,7 +75,13 @@ fn page<'m>(
         context: vec![target],
         text: "Messages could not be retrieved: you are not in that channel, or nobody is called that",
     })?;
-    let query = PageQuery { places: readable.places, selection, since: readable.since, limit };
+    let query = PageQuery {
+        places: readable.places,
+        selection,
+        events: caller.has(Capability::EventPlayback),
+        since: readable.since,
+        limit,
+    };
     Ok((target, HistoryQuery::Page(query)))
 }
 

@@ -233,7 +233,8 @@ fn compose(
     deliveries.extend(address(echo, 1, &tags, &line));
     let has_echo = deliveries.len() > before;
 
-    let entry = text.filter(|_| turn.settings.history).map(|text| {
+    let kept = turn.settings.history && (text.is_some() || lasts(&said.client_tags));
+    let entry = kept.then(|| {
         let bot = if sender.is_bot { "bot" } else { "" };
         let marks = [addressed.mark.unwrap_or_default(), bot.to_owned(), said.client_tags.clone()];
         Box::new(HistoryEntry {
@@ -243,7 +244,7 @@ fn compose(
             source: sender.source.to_string(),
             account: sender.identity.as_ref().map(|identity| identity.name.clone()),
             command: said.command.to_owned(),
-            text: text.to_owned(),
+            text: text.unwrap_or_default().to_owned(),
             tags: marks
                 .iter()
                 .filter(|mark| !mark.is_empty())
@@ -254,6 +255,12 @@ fn compose(
     });
     let refusal = entry.is_some().then(|| not_stored(turn, caller, said.command, addressed.target));
     Outgoing { entry, deliveries, refusal, to_self: addressed.to_self, has_echo }
+}
+
+/// Whether tags alone say something that is worth keeping: more than that someone is typing.
+fn lasts(client_tags: &str) -> bool {
+    let keys = client_tags.split(';').map(|tag| tag.split('=').next().unwrap_or_default());
+    keys.into_iter().any(|key| !key.is_empty() && key != "+typing" && key != "+draft/typing")
 }
 
 /// What the sender hears in place of everything when the message cannot be stored.

@@ -10,7 +10,7 @@ use rookery_protocol::{ChannelName, Message, Nick};
 use super::channels::{existing, needs_operator, not_on_channel};
 use crate::chat::channel::{Channel, Entry, Flag};
 use crate::chat::lengths;
-use crate::chat::line::MAX_BODY;
+use crate::chat::line::{Line, MAX_BODY};
 use crate::chat::mask::Mask;
 use crate::chat::turn::{Caller, Turn};
 
@@ -392,9 +392,13 @@ impl<'t, 'a> Changing<'t, 'a> {
                 }
                 taken += 1;
             }
-            let line = head.clone().word(&letters);
-            let line = parameters.split_whitespace().fold(line, super::super::line::Line::word);
-            self.turn.show_channel(self.caller.user, &self.name, &line, |_| true);
+            let change = |line: Line| parameters.split_whitespace().fold(line.word(&letters), Line::word);
+            if letters.contains('k') {
+                // A key is for those who are here, and not to be read back by others.
+                self.turn.show_channel(self.caller.user, &self.name, &change(head.clone()), |_| true);
+            } else {
+                self.turn.act(self.caller.user, &self.name, "MODE", change);
+            }
             rest = &rest[taken..];
         }
     }

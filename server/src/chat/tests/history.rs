@@ -199,6 +199,50 @@ fn the_reply_is_a_batch_of_what_was_said_as_it_was_said() {
 }
 
 #[test]
+fn what_happened_is_shown_as_it_was_to_those_who_want_it() {
+    let mut play = Play::new();
+    let caps = format!("{CAPS} draft/event-playback");
+    let (a, b, guest) = (play.user("alice", CAPS), play.user("bob", &caps), play.guest("gast", ""));
+    play.channel("#x", &[a, b, guest]);
+    play.entries.clear();
+    for line in [
+        "TOPIC #x :news of the day",
+        "MODE #x +vl gast 9",
+        "KICK #x gast :be nice",
+        "@+draft/react=:) TAGMSG #x",
+        "TOPIC #x :",
+    ] {
+        play.send(a, line);
+    }
+    let seen = play.heard(b);
+    assert_eq!(commands(&seen), ["TOPIC", "MODE", "KICK", "TAGMSG", "TOPIC"]);
+    assert!(!asks(&mut play, a, "CHATHISTORY LATEST #x * 9").events);
+    assert!(asks(&mut play, b, "CHATHISTORY LATEST #x * 9").events);
+    play.send(b, "CHATHISTORY LATEST #x * 9");
+    let entries = play.entries.clone();
+    play.found(Found::Page(entries));
+    let heard = play.heard(b);
+    let read: Vec<String> =
+        heard[1..heard.len() - 1].iter().map(|line| line.replacen("batch=1;", "", 1)).collect();
+    assert_eq!(read, seen);
+}
+
+#[test]
+fn keys_and_typing_are_not_kept() {
+    let mut play = Play::new();
+    let (a, b) = (play.user("alice", "message-tags"), play.user("bob", "message-tags"));
+    play.channel("#x", &[a, b]);
+    play.entries.clear();
+    for line in
+        ["MODE #x +tk secret", "@+typing=active TAGMSG #x", "@+draft/typing=done TAGMSG bob", "TAGMSG bob"]
+    {
+        play.send(a, line);
+    }
+    assert_eq!(play.heard(b).len(), 4);
+    assert!(play.entries.is_empty(), "{:?}", play.entries);
+}
+
+#[test]
 fn an_empty_page_is_an_empty_batch_and_whoever_knows_no_batches_gets_plain_lines() {
     let mut play = Play::new();
     let (a, b) = (play.user("alice", "draft/chathistory batch"), play.user("bob", "draft/chathistory"));

@@ -175,6 +175,7 @@ fn a_message_to_those_with_a_status_reaches_only_them() {
     play.channel("#x", &[op, voiced, plain]);
     play.send(op, "MODE #x +v vic");
     play.forget();
+    play.entries.clear();
     play.send(plain, "PRIVMSG @#x :help");
     assert_eq!(play.heard(op), [":pat!~pat@users.irc.test PRIVMSG @#x :help"]);
     assert!(play.heard(voiced).is_empty());

@@ -31,8 +31,8 @@ impl Interned {
         self.authors.clear();
     }
 
-    fn place(&mut self, connection: &Connection, place: &Place) -> Result<i64> {
-        let [(first, first_folded), (second, second_folded)] = sides(place);
+    fn place(&mut self, connection: &Connection, place: &Place, events: bool) -> Result<i64> {
+        let [(first, first_folded), (second, second_folded)] = sides(place, events);
         let folded = [&*first_folded, &*second_folded];
         number(&mut self.places, &mut self.key, folded, || {
             if let Some(id) = place_number(connection, folded)? {
@@ -66,16 +66,27 @@ impl Interned {
 /// Before the folded nick of a guest; no nick holds it.
 pub(super) const GUEST: char = '*';
 
+/// Before the folded names of a place, where they stand for its events. These are kept as if in a place of their own: so
+/// that a page of messages passes over none of them, however many there are.
+pub(super) const EVENTS: char = '!';
+
 /// The two names of a place as they are written, and as they are compared, the smaller first. The second is empty for a
 /// channel.
-pub(super) fn sides(place: &Place) -> [(&str, Cow<'_, str>); 2] {
-    match place {
+pub(super) fn sides(place: &Place, events: bool) -> [(&str, Cow<'_, str>); 2] {
+    let sides = match place {
         Place::Channel(name) => [(name.as_str(), name.folded().into()), ("", "".into())],
         Place::Direct { from, to } => {
             let [from, to] = [from, to].map(|party| (party.nick().as_str(), party_folded(party)));
             if from.1 <= to.1 { [from, to] } else { [to, from] }
         }
+    };
+    if !events {
+        return sides;
     }
+    sides.map(|(name, folded)| {
+        let folded = if folded.is_empty() { folded } else { format!("{EVENTS}{folded}").into() };
+        (name, folded)
+    })
 }
 
 fn party_folded(party: &Party) -> Cow<'_, str> {
@@ -120,7 +131,7 @@ impl HistoryStore for Sqlite {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         for entry in entries {
-            let place = interned.place(connection, &entry.place)?;
+            let place = interned.place(connection, &entry.place, entry.is_event())?;
             let account = entry.account.as_ref().map_or("", |name| name.as_str());
             let author = interned.author(connection, account, &entry.source)?;
             insert.execute(params![

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rookery_protocol::Nick;
 use rusqlite::{Connection, Row, named_params, params};
 
-use super::history::{GUEST, place_number, sides};
+use super::history::{EVENTS, GUEST, place_number, sides};
 use super::{column_name, find, list, parsed, timestamp};
 use crate::record::{HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Selection, TargetsQuery};
 use crate::store::{Result, StoreError};
@@ -36,19 +36,26 @@ enum Direction {
 }
 
 pub(super) fn page(connection: &Connection, query: &PageQuery) -> Result<Option<Vec<HistoryEntry>>> {
-    let mut places = Vec::with_capacity(query.places.len());
+    let (mut places, mut known) = (Vec::new(), Vec::new());
     for place in &query.places {
-        let [(_, first), (_, second)] = sides(place);
-        places.extend(place_number(connection, [&*first, &*second])?);
+        for events in [false, true] {
+            let [(_, first), (_, second)] = sides(place, events);
+            let number = place_number(connection, [&*first, &*second])?;
+            known.extend(number);
+            places.extend(number.filter(|_| query.events || !events));
+        }
     }
     let floor = (query.since.as_millisecond(), i64::MIN);
-    let reader = Reader { connection, places, floor };
+    let reader = Reader { connection, places, known, floor };
     reader.page(&query.selection, query.limit)
 }
 
 struct Reader<'a> {
     connection: &'a Connection,
+    /// What is read.
     places: Vec<i64>,
+    /// Where the points may be.
+    known: Vec<i64>,
     /// Nothing before it is in sight.
     floor: Position,
 }
@@ -102,7 +109,7 @@ impl Reader<'_> {
                 let sql = "SELECT at, id, place FROM history WHERE msgid = ?1";
                 let read = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?), row.get(2)?));
                 let found: Option<(Position, i64)> = find(self.connection, sql, [msgid], read)?;
-                let found = found.filter(|(_, place)| self.places.contains(place));
+                let found = found.filter(|(_, place)| self.known.contains(place));
                 Ok(found.map(|(position, _)| Found { first: position, last: position }))
             }
         }
@@ -188,7 +195,10 @@ fn place(row: &Row<'_>, source: &str) -> Result<Place> {
 
 fn party(row: &Row<'_>, text: usize, folded: usize) -> Result<Party> {
     let nick = parsed(row, text)?;
-    let guest = row.get_ref(folded)?.as_str().is_ok_and(|folded| folded.starts_with(GUEST));
+    let guest = row
+        .get_ref(folded)?
+        .as_str()
+        .is_ok_and(|folded| folded.trim_start_matches(EVENTS).starts_with(GUEST));
     Ok(if guest { Party::Guest(nick) } else { Party::Account(nick) })
 }
 

@@ -38,7 +38,8 @@ CREATE TABLE bans (
 -- rows of those are never deleted. For the same reason no foreign keys point to them.
 
 -- A channel, or two users: the one with the smaller folded nick first. The second is empty for a channel. The folded
--- nick of a guest begins with *, which no nick holds: whoever registers it later is somebody else.
+-- nick of a guest begins with *, which no nick holds: whoever registers it later is somebody else. Events
+-- are in a place of their own, whose folded names begin with !.
 CREATE TABLE places (
     id            INTEGER PRIMARY KEY,
     first         TEXT NOT NULL,

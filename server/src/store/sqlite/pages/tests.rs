@@ -30,7 +30,7 @@ fn msgid(text: &str) -> Point {
 }
 
 fn query(places: Vec<Place>, selection: Selection, limit: usize) -> PageQuery {
-    PageQuery { places, selection, since: Timestamp::MIN, limit }
+    PageQuery { places, selection, events: false, since: Timestamp::MIN, limit }
 }
 
 #[track_caller]
@@ -148,6 +148,46 @@ fn nothing_out_of_sight_is_read() {
     }
     let nowhere = query(vec![direct("alice", "nobody")], Selection::Latest(None), 9);
     assert_eq!(ids(&sqlite, &nowhere), "");
+}
+
+#[test]
+fn events_are_read_by_those_who_ask_for_them_and_any_one_may_be_a_point() {
+    let (_folder, mut sqlite) = fresh();
+    let event = |msgid: &str, at, place| HistoryEntry {
+        command: "TAGMSG".to_owned(),
+        text: String::new(),
+        ..message(msgid, at, place)
+    };
+    let guest = Party::Guest("gast".parse().unwrap());
+    let talk = Place::Direct { from: Party::Account("alice".parse().unwrap()), to: guest };
+    for (prefix, place) in [("l", lobby()), ("t", talk)] {
+        let id = |number: i64| format!("{prefix}{number}");
+        let entries = [
+            message(&id(1), second(1), place.clone()),
+            event(&id(2), second(2), place.clone()),
+            message(&id(3), second(3), place.clone()),
+            event(&id(4), second(4), place.clone()),
+        ];
+        sqlite.append_history(&entries).unwrap();
+        let latest = query(vec![place.clone()], Selection::Latest(None), 9);
+        assert_eq!(ids(&sqlite, &latest), format!("{prefix}1 {prefix}3"));
+        let all = PageQuery { events: true, ..latest };
+        assert_eq!(sqlite.history_page(&all).unwrap().unwrap(), entries);
+        let before = query(vec![place], Selection::Before(Point::Message(id(4))), 9);
+        assert_eq!(ids(&sqlite, &before), format!("{prefix}1 {prefix}3"));
+        assert_eq!(
+            ids(&sqlite, &PageQuery { events: true, limit: 2, ..before }),
+            format!("{prefix}2 {prefix}3")
+        );
+    }
+    let targets = TargetsQuery {
+        channels: vec![(ChannelName::parse("#lobby").unwrap(), Timestamp::MIN)],
+        account: Some("alice".parse().unwrap()),
+        from: second(3),
+        to: second(9),
+        limit: 9,
+    };
+    assert_eq!(sqlite.history_targets(&targets).unwrap(), [], "an event is no message");
 }
 
 #[test]
