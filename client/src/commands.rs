@@ -1,6 +1,6 @@
 //! What a typed line means: something to say, or a command.
 
-use rookery_protocol::{ChannelName, Nick};
+use rookery_protocol::{ChannelName, Message, Nick};
 
 use crate::cli::Target;
 
@@ -27,6 +27,26 @@ pub enum Typed {
     Topic(Option<String>),
     /// `/away`; back again without a text.
     Away(Option<String>),
+    /// `/names`; of the current channel when none is named.
+    Names(Option<ChannelName>),
+    /// `/query`: a place for direct messages, and perhaps the first one.
+    Query(Nick, Option<String>),
+    /// `/close`.
+    Close,
+    /// `/reply`.
+    Reply(String),
+    /// `/ignore`: begins or ends it; lists whom when nobody is named.
+    Ignore(Option<Nick>),
+    /// `/mute`: begins or ends it, where we are.
+    Mute,
+    /// `/kick`, from the current channel.
+    Kick(Nick, Option<String>),
+    /// `/ban` (or `/unban`), from the current channel: a mask.
+    Ban { mask: String, lift: bool },
+    /// `/invite`, to the current channel when none is named.
+    Invite(Nick, Option<ChannelName>),
+    /// `/mode`, of the current channel: its words.
+    Mode(Vec<String>),
     /// `/quit`.
     Quit(Option<String>),
     /// `/help`.
@@ -35,19 +55,37 @@ pub enum Typed {
     Hint(String),
 }
 
-/// The answer to `/help`.
-pub const HELP: &[&str] = &[
-    "What you type goes to the current channel. A line that ends in /alice goes to alice alone.",
-    "/msg NICK TEXT    to one person (or #channel)",
-    "/join #CHANNEL [KEY]    join it, or go back to it",
-    "/part [#CHANNEL] [REASON]    leave it",
-    "/me TEXT    * you wave",
-    "/who [#CHANNEL]    who is there",
-    "/topic [TEXT]    see or set the topic",
-    "/away [TEXT]    you are away; without a text, back",
-    "/nick NAME    another name",
-    "/quit [REASON]",
-    "//TEXT    a line that begins with a slash",
+/// What is said to someone who is in no channel.
+pub const NOWHERE: &str = "you are in no channel: /join #CHANNEL";
+
+/// The commands: how each is written, and what it does.
+pub const COMMANDS: &[(&str, &str)] = &[
+    ("TEXT /NICK", "a line that ends in /alice goes to alice alone"),
+    ("/msg NICK TEXT", "to one person (or #channel)"),
+    ("/join #CHANNEL [KEY]", "join it, or go back to it"),
+    ("/part [#CHANNEL] [REASON]", "leave it"),
+    ("/me TEXT", "* you wave"),
+    ("/who [#CHANNEL]", "who is there, and who is away"),
+    ("/names [#CHANNEL]", "the members"),
+    ("/topic [TEXT]", "see or set the topic"),
+    ("/away [TEXT]", "you are away; without a text, back"),
+    ("/nick NAME", "another name"),
+    ("/invite NICK [#CHANNEL]", "ask someone in"),
+    ("/kick NICK [REASON]", "out of the channel (operators)"),
+    ("/ban NICK, /unban NICK", "kept out of the channel, or let in again (operators)"),
+    ("/mode MODES", "see or set what the channel allows (operators)"),
+    ("/quit [REASON]", "leave rook"),
+    ("//TEXT", "a line that begins with a slash"),
+];
+
+/// The commands that only make sense with a screen.
+pub const SCREEN_COMMANDS: &[(&str, &str)] = &[
+    ("/query NICK [TEXT]", "talk to one person, in a place of its own"),
+    ("/close", "leave this channel, or put this conversation away"),
+    ("/reply TEXT", "to whoever last called your name or wrote to you alone"),
+    ("/ignore [NICK]", "hear nothing of someone, or hear them again; or see whom"),
+    ("/mute", "no counts and no bell for this place, or again"),
+    ("/help", "this page"),
 ];
 
 /// Reads a typed line.
@@ -99,6 +137,42 @@ pub fn read(line: &str) -> Typed {
         ("who", _) => Typed::Who(rest_or_none),
         ("me", "") => usage("/me TEXT"),
         ("me", _) => Typed::Act(rest.to_owned()),
+        ("names", "") => Typed::Names(None),
+        ("names", _) => match ChannelName::parse(rest) {
+            Ok(channel) => Typed::Names(Some(channel)),
+            Err(error) => Typed::Hint(format!("{rest}: {error}")),
+        },
+        ("query", "") => usage("/query NICK [TEXT]"),
+        ("query", _) => with_nick(rest, Typed::Query),
+        ("close", _) => Typed::Close,
+        ("reply", "") => usage("/reply TEXT"),
+        ("reply", _) => Typed::Reply(rest.to_owned()),
+        ("ignore", "") => Typed::Ignore(None),
+        ("ignore", _) => with_nick(rest, |nick, _| Typed::Ignore(Some(nick))),
+        ("mute", _) => Typed::Mute,
+        ("kick", "") => usage("/kick NICK [REASON]"),
+        ("kick", _) => with_nick(rest, Typed::Kick),
+        ("ban" | "unban", "") => usage("/ban NICK"),
+        ("ban" | "unban", _) if rest.contains(' ') => usage("/ban NICK"),
+        ("ban" | "unban", _) => {
+            let mask = if rest.contains(['!', '@', '*', '?', ':']) {
+                rest.to_owned()
+            } else {
+                format!("{rest}!*@*")
+            };
+            Typed::Ban { mask, lift: word.eq_ignore_ascii_case("unban") }
+        }
+        ("invite", "") => usage("/invite NICK [#CHANNEL]"),
+        ("invite", _) => {
+            let (nick, channel) = split_word(rest);
+            let channel =
+                Some(channel).filter(|channel| !channel.is_empty()).map(ChannelName::parse).transpose();
+            match (Nick::parse(nick), channel) {
+                (Ok(nick), Ok(channel)) => Typed::Invite(nick, channel),
+                (Err(error), _) | (_, Err(error)) => Typed::Hint(format!("{rest}: {error}")),
+            }
+        }
+        ("mode", _) => Typed::Mode(rest.split_whitespace().map(str::to_owned).collect()),
         ("topic", _) => Typed::Topic(rest_or_none),
         ("away", _) => Typed::Away(rest_or_none),
         ("quit", _) => Typed::Quit(rest_or_none),
@@ -106,6 +180,46 @@ pub fn read(line: &str) -> Typed {
         _ => Typed::Hint(format!(
             "there is no command /{word}; /help lists them, //{word} says it, and `TEXT /{word}` is for {word} alone"
         )),
+    }
+}
+
+impl Typed {
+    /// The message to the server, for the commands that are one; said in `here`, the channel where we are. `None`:
+    /// there is more to it than that.
+    pub fn request(&self, here: Option<&ChannelName>) -> Option<Result<Message, &'static str>> {
+        fn or_here<'a>(named: Option<&'a ChannelName>, here: Option<&'a ChannelName>) -> Option<&'a str> {
+            named.or(here).map(ChannelName::as_str)
+        }
+        let here_alone = here.map(ChannelName::as_str);
+        let request = match self {
+            Self::Nick(nick) => Some(Message::new("NICK", [nick.as_str()])),
+            Self::Away(text) => Some(Message::new("AWAY", text.as_deref())),
+            Self::Part(named, reason) => or_here(named.as_ref(), here)
+                .map(|channel| Message::new("PART", std::iter::once(channel).chain(reason.as_deref()))),
+            Self::Who(mask) => {
+                let mask = mask.as_deref().or(here_alone);
+                mask.map(|mask| Message::new("WHO", [mask]))
+            }
+            Self::Names(named) => {
+                or_here(named.as_ref(), here).map(|channel| Message::new("NAMES", [channel]))
+            }
+            Self::Topic(text) => here_alone
+                .map(|channel| Message::new("TOPIC", std::iter::once(channel).chain(text.as_deref()))),
+            Self::Kick(nick, reason) => here_alone.map(|channel| {
+                Message::new("KICK", [channel, nick.as_str()].into_iter().chain(reason.as_deref()))
+            }),
+            Self::Ban { mask, lift } => here_alone.map(|channel| {
+                Message::new("MODE", [channel, if *lift { "-b" } else { "+b" }, mask.as_str()])
+            }),
+            Self::Invite(nick, named) => {
+                or_here(named.as_ref(), here).map(|channel| Message::new("INVITE", [nick.as_str(), channel]))
+            }
+            Self::Mode(words) => here_alone.map(|channel| {
+                Message::new("MODE", std::iter::once(channel).chain(words.iter().map(String::as_str)))
+            }),
+            _ => return None,
+        };
+        Some(request.ok_or(NOWHERE))
     }
 }
 
@@ -120,6 +234,15 @@ pub fn addressed(line: &str, is_here: impl Fn(&Nick) -> bool) -> Option<(&str, N
 fn split_word(text: &str) -> (&str, &str) {
     let text = text.trim();
     text.split_once(' ').map_or((text, ""), |(word, rest)| (word, rest.trim_start()))
+}
+
+/// The rest of a command that begins with a nick.
+fn with_nick(rest: &str, typed: impl FnOnce(Nick, Option<String>) -> Typed) -> Typed {
+    let (nick, more) = split_word(rest);
+    match Nick::parse(nick) {
+        Ok(nick) => typed(nick, Some(more).filter(|more| !more.is_empty()).map(str::to_owned)),
+        Err(error) => Typed::Hint(format!("{nick}: {error}")),
+    }
 }
 
 fn usage(form: &str) -> Typed {
@@ -164,6 +287,28 @@ mod tests {
     }
 
     #[test]
+    fn what_channel_operators_do_is_about_the_channel_they_are_in() {
+        let here = channel("#lobby");
+        for (line, sent) in [
+            ("/kick bob too loud", "KICK #lobby bob :too loud"),
+            ("/ban bob", "MODE #lobby +b bob!*@*"),
+            ("/unban *!*@1.2.3.4", "MODE #lobby -b *!*@1.2.3.4"),
+            ("/invite bob", "INVITE bob #lobby"),
+            ("/invite bob #ops", "INVITE bob #ops"),
+            ("/mode +o bob", "MODE #lobby +o bob"),
+            ("/mode", "MODE #lobby"),
+            ("/names", "NAMES #lobby"),
+            ("/part #x", "PART #x"),
+            ("/topic new plans", "TOPIC #lobby :new plans"),
+        ] {
+            let request = read(line).request(Some(&here)).unwrap().unwrap();
+            assert_eq!(request.to_string(), sent, "{line}");
+        }
+        assert_eq!(read("/kick bob").request(None), Some(Err(NOWHERE)));
+        assert_eq!(read("/query bob hi").request(Some(&here)), None);
+    }
+
+    #[test]
     fn what_is_not_understood_gets_a_hint_and_is_not_said() {
         for line in [
             "/mgs bob hi",
@@ -179,6 +324,11 @@ mod tests {
             "/me",
             "/part #",
             "/who a b",
+            "/query",
+            "/reply",
+            "/kick",
+            "/ban a b",
+            "/invite bob ops",
         ] {
             assert!(matches!(read(line), Typed::Hint(_)), "{line} gave {:?}", read(line));
         }

@@ -1,15 +1,26 @@
-//! The SHA-256 fingerprint of a certificate, as people compare it.
+//! The SHA-256 fingerprint of a certificate, as people compare it, and what is pinned of one.
 
 use std::fmt;
 use std::str::FromStr;
 
+use rustls::pki_types::CertificateDer;
+use rustls::server::ParsedCertificate;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 over a whole certificate (DER).
+/// SHA-256 over a whole certificate, or over its public key (DER).
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint([u8; 32]);
+
+/// What is known again of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pinned {
+    /// The whole certificate.
+    pub certificate: Fingerprint,
+    /// Its public key (`SubjectPublicKeyInfo`), which a renewed certificate may keep.
+    pub key: Option<Fingerprint>,
+}
 
 /// What is not 64 hexadecimal digits, with or without colons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,9 +28,18 @@ pub struct Fingerprint([u8; 32]);
 pub struct NotAFingerprint;
 
 impl Fingerprint {
-    /// Of a certificate in DER.
-    pub fn of(certificate: &[u8]) -> Self {
-        Self(Sha256::digest(certificate).into())
+    /// Of a certificate or a key in DER.
+    pub fn of(der: &[u8]) -> Self {
+        Self(Sha256::digest(der).into())
+    }
+}
+
+impl Pinned {
+    /// Of a certificate. One whose key cannot be read is only known as a whole.
+    pub fn of(certificate: &CertificateDer<'_>) -> Self {
+        let key = ParsedCertificate::try_from(certificate).ok();
+        let key = key.map(|parsed| Fingerprint::of(&parsed.subject_public_key_info()));
+        Self { certificate: Fingerprint::of(certificate), key }
     }
 }
 

@@ -7,6 +7,7 @@ mod commands;
 mod connection;
 mod ending;
 mod fingerprint;
+mod link;
 mod model;
 mod person;
 mod plain;
@@ -17,7 +18,9 @@ mod sign_in;
 mod state;
 mod text;
 mod tls;
+mod tui;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use jiff::tz::TimeZone;
@@ -37,14 +40,17 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<Ending> {
     let server = cli.server();
-    let options = chat::Options { server, ca: cli.ca, name: cli.name, email: cli.email };
+    let options = link::Options { server, ca: cli.ca, name: cli.name, email: cli.email };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ending = match cli.command {
+    let ended = match cli.command {
         Some(Command::Send { target, text }) => {
             if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
                 Cli::refuse("there is nothing to send");
             }
             runtime.block_on(send::run(options, target, text))
+        }
+        None if !cli.plain && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => {
+            runtime.block_on(tui::run(options))
         }
         None => {
             let printer = plain::Printer::new(std::io::stdout().lock(), TimeZone::system());
@@ -53,5 +59,5 @@ fn run(cli: Cli) -> anyhow::Result<Ending> {
     };
     // A look-up of a name may still be under way; nobody waits for it any more.
     runtime.shutdown_background();
-    ending
+    ended
 }

@@ -53,10 +53,14 @@ pub enum What {
     Parted { channel: String, nick: String, reason: Option<String> },
     /// Someone was put out of a channel by one of its operators.
     Removed { channel: String, nick: String, by: String, reason: Option<String> },
-    /// Someone left the server.
-    Left { nick: String, reason: Option<String> },
-    /// Someone has another name.
-    Renamed { old: String, new: String },
+    /// Someone left the server, and these of our channels with it.
+    Left { nick: String, reason: Option<String>, channels: Vec<ChannelName> },
+    /// Someone has another name, in these of our channels.
+    Renamed { old: String, new: String, channels: Vec<ChannelName> },
+    /// Someone changed what may be done in a channel, or who may do it.
+    Mode { channel: String, by: String, modes: String },
+    /// Someone asks someone, perhaps us, into a channel.
+    Invited { channel: String, by: String, nick: String },
     /// A channel has another topic (`by` someone), or this is the one it has.
     Topic { channel: String, by: Option<String>, text: String },
     /// Who is in a channel.
@@ -88,7 +92,40 @@ pub struct Model {
 
 #[derive(Debug, Default)]
 struct Channel {
-    members: BTreeSet<Nick>,
+    members: BTreeMap<Nick, Rank>,
+    topic: String,
+}
+
+/// What someone may do in a channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// Run it.
+    Operator,
+    /// Speak where not everyone may.
+    Voiced,
+    /// What everyone may.
+    #[default]
+    Ordinary,
+}
+
+impl Rank {
+    /// From what precedes a nick in `NAMES`. Other servers know ranks above operator; all of them run the channel.
+    fn of(name: &str) -> Self {
+        match name.chars().next() {
+            Some('~' | '&' | '@' | '%') => Self::Operator,
+            Some('+') => Self::Voiced,
+            _ => Self::Ordinary,
+        }
+    }
+
+    /// As it is shown before a nick.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Operator => "@",
+            Self::Voiced => "+",
+            Self::Ordinary => "",
+        }
+    }
 }
 
 impl Model {
@@ -98,6 +135,34 @@ impl Model {
             (Ok(one), Ok(other)) => one == other,
             _ => nick == self.nick,
         }
+    }
+
+    /// Our own nick.
+    pub fn nick(&self) -> &str {
+        &self.nick
+    }
+
+    /// The channels we are in.
+    pub fn channels(&self) -> impl Iterator<Item = &ChannelName> {
+        self.channels.keys()
+    }
+
+    /// Who is in `channel`.
+    pub fn members(&self, channel: &ChannelName) -> impl Iterator<Item = (&Nick, Rank)> {
+        let members = self.channels.get(channel).map(|channel| &channel.members);
+        members.into_iter().flatten().map(|(nick, rank)| (nick, *rank))
+    }
+
+    /// What `channel` is about; empty when nobody said.
+    pub fn topic(&self, channel: &ChannelName) -> &str {
+        self.channels.get(channel).map_or("", |channel| &channel.topic)
+    }
+
+    /// Whether `text` calls us by our nick.
+    pub fn is_called(&self, text: &str) -> bool {
+        let me = self.nick.to_lowercase();
+        let name_like = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-');
+        !me.is_empty() && text.to_lowercase().split(|char| !name_like(char)).any(|word| word == me)
     }
 
     /// Where what is typed goes.
@@ -120,7 +185,7 @@ impl Model {
     /// Whether `nick` is in a channel with us, or has written to us.
     pub fn is_here(&self, nick: &Nick) -> bool {
         self.correspondents.contains(nick)
-            || self.channels.values().any(|channel| channel.members.contains(nick))
+            || self.channels.values().any(|channel| channel.members.contains_key(nick))
     }
 
     /// The person asks for a channel: it becomes the current one, now or when it is joined.
@@ -181,19 +246,25 @@ impl Model {
                 Some(What::Removed { channel: param(0), nick: param(1), by: nick, reason: reason(2) })
             }
             "QUIT" => {
+                let channels = self.channels_of(&nick);
                 self.forget(&nick);
-                Some(What::Left { nick, reason: reason(0) })
+                Some(What::Left { nick, reason: reason(0), channels })
             }
             "NICK" => {
+                let channels = self.channels_of(&nick);
                 self.rename(&nick, &param(0));
-                Some(What::Renamed { old: nick, new: param(0) })
+                Some(What::Renamed { old: nick, new: param(0), channels })
             }
-            "TOPIC" => Some(What::Topic { channel: param(0), by: Some(nick), text: param(1) }),
+            "TOPIC" => {
+                self.set_topic(&param(0), param(1));
+                Some(What::Topic { channel: param(0), by: Some(nick), text: param(1) })
+            }
             "MODE" => {
-                let modes = message.params.get(1..).unwrap_or_default().join(" ");
-                Some(What::Info(format!("{nick} sets mode {modes} on {}", param(0))))
+                let modes = message.params.get(1..).unwrap_or_default();
+                self.set_ranks(&param(0), modes);
+                Some(What::Mode { channel: param(0), by: nick, modes: modes.join(" ") })
             }
-            "INVITE" => Some(What::Info(format!("{nick} invites {} to {}", param(0), param(1)))),
+            "INVITE" => Some(What::Invited { channel: param(1), by: nick, nick: param(0) }),
             "FAIL" | "WARN" => Some(What::Refused(message.params.last().cloned().unwrap_or_default())),
             "NOTE" => Some(What::Info(message.params.last().cloned().unwrap_or_default())),
             numeric if numeric.len() == 3 && numeric.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -244,7 +315,7 @@ impl Model {
             let key = asked.and_then(|(_, key)| key);
             self.home.entry(name.clone()).or_insert(key);
         }
-        self.channels.entry(name).or_default().members.insert(member);
+        self.channels.entry(name).or_default().members.insert(member, Rank::Ordinary);
     }
 
     fn leave(&mut self, channel: &str, nick: &str) {
@@ -277,10 +348,63 @@ impl Model {
             self.source = None;
         }
         let (Ok(old), Ok(new)) = (Nick::parse(old), Nick::parse(new)) else { return };
-        let sets = self.channels.values_mut().map(|channel| &mut channel.members);
-        for set in sets.chain([&mut self.correspondents]) {
-            if set.remove(&old) {
-                set.insert(new.clone());
+        for channel in self.channels.values_mut() {
+            if let Some(rank) = channel.members.remove(&old) {
+                channel.members.insert(new.clone(), rank);
+            }
+        }
+        if self.correspondents.remove(&old) {
+            self.correspondents.insert(new);
+        }
+    }
+
+    fn channels_of(&self, nick: &str) -> Vec<ChannelName> {
+        let Ok(nick) = Nick::parse(nick) else { return Vec::new() };
+        let with_nick = self.channels.iter().filter(|(_, channel)| channel.members.contains_key(&nick));
+        with_nick.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn set_topic(&mut self, channel: &str, topic: String) {
+        if let Some(channel) = ChannelName::parse(channel).ok().and_then(|name| self.channels.get_mut(&name))
+        {
+            channel.topic = topic;
+        }
+    }
+
+    /// Follows who becomes an operator or is voiced, among all that a `MODE` changes.
+    fn set_ranks(&mut self, channel: &str, modes: &[String]) {
+        let Some(channel) = ChannelName::parse(channel).ok().and_then(|name| self.channels.get_mut(&name))
+        else {
+            return;
+        };
+        let [letters, parameters @ ..] = modes else { return };
+        let mut parameters = parameters.iter();
+        let mut given = true;
+        for letter in letters.chars() {
+            let rank = match letter {
+                '+' | '-' => {
+                    given = letter == '+';
+                    continue;
+                }
+                'o' => Rank::Operator,
+                'v' => Rank::Voiced,
+                'b' | 'e' | 'I' | 'k' => {
+                    parameters.next();
+                    continue;
+                }
+                'l' if given => {
+                    parameters.next();
+                    continue;
+                }
+                _ => continue,
+            };
+            let nick = parameters.next().and_then(|nick| Nick::parse(nick).ok());
+            if let Some(held) = nick.and_then(|nick| channel.members.get_mut(&nick)) {
+                match (given, *held == rank) {
+                    (true, _) => *held = rank.min(*held),
+                    (false, true) => *held = Rank::Ordinary,
+                    (false, false) => {}
+                }
             }
         }
     }
@@ -294,16 +418,26 @@ impl Model {
                 self.nick = param(0);
                 None
             }
-            numeric::RPL_TOPIC => Some(What::Topic { channel: param(1), by: None, text: param(2) }),
+            numeric::RPL_TOPIC => {
+                self.set_topic(&param(1), param(2));
+                Some(What::Topic { channel: param(1), by: None, text: param(2) })
+            }
             numeric::RPL_NAMREPLY => {
-                let nicks =
-                    message.params.last()?.split(' ').map(|name| name.trim_start_matches(MEMBER_PREFIXES));
-                let nicks: Vec<&str> = nicks.filter(|nick| !nick.is_empty()).collect();
+                let names: Vec<(&str, Rank)> = message
+                    .params
+                    .last()?
+                    .split(' ')
+                    .map(|name| (name.trim_start_matches(MEMBER_PREFIXES), Rank::of(name)))
+                    .filter(|(nick, _)| !nick.is_empty())
+                    .collect();
                 let name = ChannelName::parse(message.param(2)?).ok()?;
                 if let Some(channel) = self.channels.get_mut(&name) {
-                    channel.members.extend(nicks.iter().filter_map(|nick| Nick::parse(nick).ok()));
+                    let members =
+                        names.iter().filter_map(|(nick, rank)| Some((Nick::parse(nick).ok()?, *rank)));
+                    channel.members.extend(members);
                 }
-                self.listing.entry(name).or_default().extend(nicks.into_iter().map(str::to_owned));
+                let nicks = names.into_iter().map(|(nick, _)| nick.to_owned());
+                self.listing.entry(name).or_default().extend(nicks);
                 None
             }
             numeric::RPL_ENDOFNAMES => {

@@ -67,24 +67,30 @@ fn read_line(input: &mut std::io::StdinLock<'_>) -> Input {
     }
 }
 
-/// Ctrl-C, or a polite request of the system to end.
+/// Ctrl-C, a polite request of the system to end, or the terminal gone.
 pub struct Interrupt {
-    interrupt: Signal,
-    terminate: Signal,
+    asked: Signal,
+    ordered: Signal,
+    gone: Signal,
 }
 
 impl Interrupt {
     /// From now on.
     pub fn catch() -> anyhow::Result<Self> {
         let catch = |kind| signal(kind).context("cannot listen for Ctrl-C");
-        Ok(Self { interrupt: catch(SignalKind::interrupt())?, terminate: catch(SignalKind::terminate())? })
+        Ok(Self {
+            asked: catch(SignalKind::interrupt())?,
+            ordered: catch(SignalKind::terminate())?,
+            gone: catch(SignalKind::hangup())?,
+        })
     }
 
     /// Waits for it.
     pub async fn wait(&mut self) {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.asked.recv() => {}
+            _ = self.ordered.recv() => {}
+            _ = self.gone.recv() => {}
         }
     }
 }

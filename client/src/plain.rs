@@ -57,9 +57,9 @@ fn describe(what: &What, model: &Model) -> String {
         What::Removed { channel, nick, by, reason } => {
             format!("-- {} removed {} from {channel}{}", who(by), who(nick), because(reason))
         }
-        What::Left { nick, reason } => format!("-- {} left{}", who(nick), because(reason)),
-        What::Renamed { old, new } if model.is_me(new) => format!("-- you are now {new} (were {old})"),
-        What::Renamed { old, new } => format!("-- {old} is now {new}"),
+        What::Left { nick, reason, .. } => format!("-- {} left{}", who(nick), because(reason)),
+        What::Renamed { old, new, .. } if model.is_me(new) => format!("-- you are now {new} (were {old})"),
+        What::Renamed { old, new, .. } => format!("-- {old} is now {new}"),
         What::Topic { channel, by: None, text } => format!("-- the topic of {channel} is: {text}"),
         What::Topic { channel, by: Some(nick), text } if text.is_empty() => {
             format!("-- {} took away the topic of {channel}", who(nick))
@@ -67,6 +67,8 @@ fn describe(what: &What, model: &Model) -> String {
         What::Topic { channel, by: Some(nick), text } => {
             format!("-- {} set the topic of {channel}: {text}", who(nick))
         }
+        What::Mode { channel, by, modes } => format!("-- {} sets mode {modes} on {channel}", who(by)),
+        What::Invited { channel, by, nick } => format!("-- {} invites {} to {channel}", who(by), who(nick)),
         What::Members { channel, nicks } => format!("-- in {channel}: {}", nicks.join(", ")),
         What::Info(words) | What::Refused(words) => format!("-- {words}"),
     }

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use rookery_protocol::Message;
 use tokio::time::Instant;
 
-use crate::chat::{Options, messages, stand_in};
+use crate::chat::messages;
 use crate::cli::Target;
 use crate::ending::{Ending, Over};
+use crate::link::{Options, stand_in};
 use crate::model::{Manner, Model};
 use crate::person::{self, Input, Interrupt, Keyboard};
 use crate::receipts::{Outcome, PATIENCE, Receipts, Sent};
@@ -51,8 +52,7 @@ pub async fn run(options: Options, target: Target, text: Option<String>) -> anyh
     let state = StateFile::of(&options.server)?;
     let kept = state.load()?;
     let trust = session::trust(options.ca.as_deref(), &kept);
-    let known = kept.account.filter(|account| options.name.as_ref().is_none_or(|name| *name == account.name));
-    let Some(account) = known else {
+    let Some(account) = options.known(&kept).cloned() else {
         let (whom, option) = match &options.name {
             None => (String::new(), String::new()),
             Some(name) => (format!(" as {name}"), format!(" --name {name}")),
@@ -69,7 +69,7 @@ pub async fn run(options: Options, target: Target, text: Option<String>) -> anyh
         () = interrupt.wait() => return Ok(Ending::Failed("interrupted: nothing was sent".to_owned())),
     };
     let connection = match connected {
-        Ok((connection, _)) => connection,
+        Ok(connected) => connected.connection,
         Err(over) => return Ok(end(over, None)),
     };
     let mut sender = Sender {
@@ -166,7 +166,7 @@ impl Sender {
                     self.fail(words);
                 }
             }
-            Event::Keep(_) | Event::SignedIn | Event::Settled => {}
+            Event::Keep(_) | Event::SignedIn | Event::Settled | Event::Lag(_) => {}
         }
         None
     }

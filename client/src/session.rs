@@ -13,7 +13,7 @@ use tokio_rustls::client::TlsStream;
 use crate::address::ServerAddress;
 use crate::connection::{Connection, Patience};
 use crate::ending::{Ending, LastWords, Over};
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::Pinned;
 use crate::sign_in::{Plan, SignIn, Step};
 use crate::state::{Kept, KeptAccount, StateFile};
 use crate::tls::{self, ConnectError, Pin, Trust};
@@ -24,6 +24,8 @@ const SIGN_IN_PATIENCE: Duration = Duration::from_secs(30);
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(3);
 /// Comes back with the `PONG` that follows all that the server has to say to a newcomer.
 const SETTLED: &str = "rook-settled";
+/// Comes back with the `PONG` that answers [`Session::measure`].
+const LAG: &str = "rook-lag";
 
 /// What happens in a session.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub enum Event {
     Settled,
     /// A message of the chat.
     Message(Message),
+    /// The answer to [`Session::measure`].
+    Lag(Duration),
     /// Nothing follows.
     Over(Over),
 }
@@ -58,16 +62,25 @@ pub struct Session {
     events: VecDeque<Event>,
     /// By when the server has to have done what it is at.
     deadline: Option<Instant>,
+    /// When [`Self::measure`] asked.
+    measured_at: Option<Instant>,
 }
 
-/// Connects to `server`. Gives the certificate's fingerprint when it is to be pinned.
-pub async fn connect(
-    server: &ServerAddress,
-    trust: &Trust,
-    state: &StateFile,
-) -> Result<(Connection<TlsStream<TcpStream>>, Option<Fingerprint>), Over> {
+/// A connection to the server, before anything is said.
+pub struct Connected {
+    /// Over TLS.
+    pub connection: Connection<TlsStream<TcpStream>>,
+    /// The certificate to pin from now on, where that is not pinned already.
+    pub pin: Option<Pinned>,
+}
+
+/// Connects to `server`.
+pub async fn connect(server: &ServerAddress, trust: &Trust, state: &StateFile) -> Result<Connected, Over> {
     match tls::connect(server, trust).await {
-        Ok(secured) => Ok((Connection::new(secured.stream, Patience::default()), secured.first_seen)),
+        Ok(secured) => Ok(Connected {
+            connection: Connection::new(secured.stream, Patience::default()),
+            pin: secured.pin,
+        }),
         Err(error @ ConnectError::Unreachable { .. }) => Err(Over::Lost(error.to_string())),
         Err(error) => Err(Over::Ended(Ending::Failed(explain(&error, state)))),
     }
@@ -103,7 +116,7 @@ fn explain(error: &ConnectError, state: &StateFile) -> String {
 
 /// Whom to believe, given what is kept.
 pub fn trust(ca: Option<&Path>, kept: &Kept) -> Trust {
-    match (ca, kept.fingerprint, &kept.account) {
+    match (ca, kept.pinned(), &kept.account) {
         (Some(file), ..) => Trust::Authority(file.to_owned()),
         (None, Some(pinned), _) => Trust::SystemOr(Pin::Known(pinned)),
         (None, None, None) => Trust::SystemOr(Pin::Open),
@@ -121,6 +134,7 @@ impl Session {
             last_words: LastWords::default(),
             events: VecDeque::new(),
             deadline: None,
+            measured_at: None,
         };
         session.perform(steps);
         session
@@ -156,6 +170,14 @@ impl Session {
         self.connection.send(message);
     }
 
+    /// Asks how long the server takes to answer, unless that is being asked already.
+    pub fn measure(&mut self) {
+        if self.sign_in.is_none() && self.measured_at.is_none() {
+            self.measured_at = Some(Instant::now());
+            self.connection.send(&Message::new("PING", [LAG]));
+        }
+    }
+
     /// Takes the answer to [`Event::AskCode`].
     pub fn answer(&mut self, code: &str) {
         if let Some(sign_in) = &mut self.sign_in {
@@ -181,8 +203,13 @@ impl Session {
                 }
             }
             None if message.command == "PONG" => {
-                if message.params.last().is_some_and(|token| token == SETTLED) {
-                    self.events.push_back(Event::Settled);
+                match (message.params.last().map(String::as_str), self.measured_at) {
+                    (Some(SETTLED), _) => self.events.push_back(Event::Settled),
+                    (Some(LAG), Some(asked)) => {
+                        self.measured_at = None;
+                        self.events.push_back(Event::Lag(asked.elapsed()));
+                    }
+                    _ => {}
                 }
             }
             None => self.events.push_back(Event::Message(message)),

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use etcetera::BaseStrategy as _;
-use rookery_protocol::{AccountName, DeviceCredential, Email};
+use rookery_protocol::{AccountName, DeviceCredential, Email, Nick};
 use serde::{Deserialize, Serialize};
 
 use crate::address::ServerAddress;
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, Pinned};
 
 /// What is kept for one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,9 +19,31 @@ pub struct Kept {
     /// The certificate pinned on first use; none for a server that an authority vouches for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
+    /// Its public key: a new certificate for the same key is the same server. None when an older version pinned it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Fingerprint>,
+    /// Of whom nothing is to be heard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<Nick>,
+    /// The channels and people that are not to ring a bell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub muted: Vec<String>,
     /// Who signs in from this device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<KeptAccount>,
+}
+
+impl Kept {
+    /// The certificate that is pinned, if one is.
+    pub fn pinned(&self) -> Option<Pinned> {
+        self.fingerprint.map(|certificate| Pinned { certificate, key: self.key })
+    }
+
+    /// Pins a certificate in place of the one before.
+    pub fn pin(&mut self, pinned: Pinned) {
+        self.fingerprint = Some(pinned.certificate);
+        self.key = pinned.key;
+    }
 }
 
 /// An account that signs in without questions.
@@ -140,6 +162,9 @@ mod tests {
     fn kept() -> Kept {
         Kept {
             fingerprint: Some(Fingerprint::of(b"a certificate")),
+            key: Some(Fingerprint::of(b"its key")),
+            ignored: vec![Nick::parse("eve").unwrap()],
+            muted: vec!["#noise".to_owned()],
             account: Some(KeptAccount {
                 name: AccountName::parse("alice").unwrap(),
                 email: Email::parse("alice@example.org").unwrap(),

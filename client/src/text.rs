@@ -1,41 +1,114 @@
 //! Text on its way to a terminal and on its way to the wire: what may not be shown, and what does not fit one line.
 
+/// How a piece of text is to look, as IRC's formatting codes say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a code of its own")]
+pub struct Format {
+    /// Code 0x02.
+    pub bold: bool,
+    /// Code 0x1D.
+    pub italic: bool,
+    /// Code 0x1F.
+    pub underline: bool,
+    /// Code 0x1E.
+    pub strike: bool,
+    /// Code 0x16.
+    pub reverse: bool,
+    /// Of the letters.
+    pub foreground: Option<Colour>,
+    /// Behind them.
+    pub background: Option<Colour>,
+}
+
+/// A colour that a formatting code asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    /// One of the sixteen of mIRC.
+    Numbered(u8),
+    /// Red, green and blue.
+    Exact(u8, u8, u8),
+}
+
 /// The text with nothing in it that a terminal would obey: no formatting codes, no control characters (escape
 /// sequences begin with one), and nothing that turns the direction of what follows.
 pub fn plain(text: &str) -> String {
+    formatted(text).into_iter().map(|(_, piece)| piece).collect()
+}
+
+/// The same, in pieces with the look that the formatting codes gave them.
+pub fn formatted(text: &str) -> Vec<(Format, String)> {
+    let mut pieces = Vec::new();
     let mut clean = String::with_capacity(text.len());
+    let mut format = Format::default();
     let mut chars = text.chars().peekable();
     while let Some(char) = chars.next() {
+        let before = format;
         match char {
+            '\u{2}' => format.bold ^= true,
+            '\u{1d}' => format.italic ^= true,
+            '\u{1f}' => format.underline ^= true,
+            '\u{1e}' => format.strike ^= true,
+            '\u{16}' => format.reverse ^= true,
+            '\u{f}' => format = Format::default(),
             // mIRC colours: up to two digits, then perhaps a comma and up to two more.
-            '\u{3}' => skip_colour(&mut chars, 2, char::is_ascii_digit),
+            '\u{3}' => set_colours(&mut format, &colours(&mut chars, 2, char::is_ascii_digit), numbered),
             // The same with six hexadecimal digits.
-            '\u{4}' => skip_colour(&mut chars, 6, char::is_ascii_hexdigit),
+            '\u{4}' => set_colours(&mut format, &colours(&mut chars, 6, char::is_ascii_hexdigit), exact),
             '\t' | '\u{2028}' | '\u{2029}' => clean.push(' '),
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
             _ if char.is_control() => {}
             _ => clean.push(char),
         }
+        if format != before && !clean.is_empty() {
+            pieces.push((before, std::mem::take(&mut clean)));
+        }
     }
-    clean
+    if !clean.is_empty() {
+        pieces.push((format, clean));
+    }
+    pieces
 }
 
-fn skip_colour(
+/// The digits of a colour code: for the letters, and after a comma for what is behind them.
+fn colours(
     chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
     digits: usize,
     is_digit: impl Fn(&char) -> bool,
-) {
-    let skip = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| {
-        (0..digits).take_while(|_| chars.next_if(&is_digit).is_some()).count()
+) -> [String; 2] {
+    let take = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| -> String {
+        (0..digits).map_while(|_| chars.next_if(&is_digit)).collect()
     };
-    if skip(chars) == 0 {
+    let foreground = take(chars);
+    let mut ahead = chars.clone();
+    if !foreground.is_empty() && ahead.next() == Some(',') && ahead.peek().is_some_and(&is_digit) {
+        chars.next();
+        return [foreground, take(chars)];
+    }
+    [foreground, String::new()]
+}
+
+/// A code without digits takes both colours away.
+fn set_colours(format: &mut Format, digits: &[String; 2], read: impl Fn(&str) -> Option<Colour>) {
+    let [foreground, background] = digits;
+    if foreground.is_empty() {
+        (format.foreground, format.background) = (None, None);
         return;
     }
-    let mut ahead = chars.clone();
-    if ahead.next() == Some(',') && ahead.peek().is_some_and(&is_digit) {
-        chars.next();
-        skip(chars);
+    format.foreground = read(foreground);
+    if !background.is_empty() {
+        format.background = read(background);
     }
+}
+
+/// 99 is the terminal's own colour; what lies between is drawn like it.
+fn numbered(digits: &str) -> Option<Colour> {
+    digits.parse().ok().filter(|number| *number < 16).map(Colour::Numbered)
+}
+
+fn exact(digits: &str) -> Option<Colour> {
+    let number = u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 6)?;
+    let [_, red, green, blue] = number.to_be_bytes();
+    Some(Colour::Exact(red, green, blue))
 }
 
 /// Cuts `text` into pieces of up to `limit` bytes, between words where it can be.
@@ -69,6 +142,32 @@ mod tests {
         );
         assert_eq!(plain("\u{3}123 \u{3}, tab\there"), "3 , tab here");
         assert_eq!(plain("Ärger → 🦜"), "Ärger → 🦜");
+    }
+
+    #[test]
+    fn formatting_is_known_piece_by_piece() {
+        let bold = Format { bold: true, ..Format::default() };
+        let red = Format {
+            foreground: Some(Colour::Numbered(4)),
+            background: Some(Colour::Exact(0, 17, 34)),
+            ..Format::default()
+        };
+        let plain = Format::default();
+        let text = "a\u{2}b\u{1d}c\u{f}d\u{3}04\u{4}ff0000,001122x\u{3}4y\u{3}z";
+        let piece = |format, text: &str| (format, text.to_owned());
+        let hex = Format { foreground: Some(Colour::Exact(255, 0, 0)), ..red };
+        let bold_italic = Format { italic: true, ..bold };
+        let wanted = [
+            piece(plain, "a"),
+            piece(bold, "b"),
+            piece(bold_italic, "c"),
+            piece(plain, "d"),
+            piece(hex, "x"),
+            piece(red, "y"),
+            piece(plain, "z"),
+        ];
+        assert_eq!(formatted(text), wanted);
+        assert_eq!(formatted("\u{3}99x"), [piece(plain, "x")]);
     }
 
     #[test]

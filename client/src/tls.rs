@@ -1,7 +1,7 @@
 //! The way to the server: a TCP connection, TLS over it, and the decision whether the certificate is to be trusted.
 //!
 //! With an authority given, only its certificates will do. Otherwise the system's roots are asked; a certificate
-//! they do not vouch for is pinned the first time, and has to be the same one from then on.
+//! they do not vouch for is pinned the first time, and has to be the same one from then on, or one for the same key.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::address::ServerAddress;
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, Pinned};
 
 /// How long a connection and its TLS handshake may take together.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -38,19 +38,19 @@ pub enum Trust {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pin {
     /// It was this one.
-    Known(Fingerprint),
+    Known(Pinned),
     /// Nothing; the first one is pinned.
     Open,
     /// Nothing, but there is a credential, won when an authority vouched for the server: it is not shown to strangers.
     Forbidden,
 }
 
-/// A connection, and the certificate to pin if it is the first one seen.
+/// A connection, and what to pin.
 pub struct Secured {
     /// Ready to carry the chat.
     pub stream: TlsStream<TcpStream>,
-    /// Trusted on first use just now.
-    pub first_seen: Option<Fingerprint>,
+    /// To be pinned from now on, where that is not pinned already.
+    pub pin: Option<Pinned>,
 }
 
 /// Why there is no connection.
@@ -122,11 +122,11 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<Secured, C
         Err(_) => return Err(unreachable(format!("no answer within {} seconds", PATIENCE.as_secs()))),
         Ok(Err(error)) => error,
         Ok(Ok(stream)) => {
-            let first_seen = match verifier.judgement.get() {
-                Some(Judgement::FirstSeen(fingerprint)) => Some(*fingerprint),
+            let pin = match verifier.judgement.get() {
+                Some(Judgement::ToPin(pinned)) => Some(*pinned),
                 _ => None,
             };
-            return Ok(Secured { stream, first_seen });
+            return Ok(Secured { stream, pin });
         }
     };
     Err(match verifier.judgement.get() {
@@ -141,9 +141,13 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<Secured, C
 #[derive(Debug)]
 enum Judgement {
     Trusted,
-    FirstSeen(Fingerprint),
+    /// Trusted on first use, or as a new certificate for the key that is pinned.
+    ToPin(Pinned),
     Stranger(Fingerprint),
-    Changed { pinned: Fingerprint, shown: Fingerprint },
+    Changed {
+        pinned: Fingerprint,
+        shown: Fingerprint,
+    },
     Refused(String),
 }
 
@@ -173,13 +177,21 @@ impl Verifier {
         Ok(Self { authorities, pin, provider: Arc::clone(provider), judgement: OnceLock::new() })
     }
 
-    fn judge(&self, shown: Fingerprint, refusal: &TlsError) -> Judgement {
+    fn judge(&self, shown: Pinned, refusal: &TlsError) -> Judgement {
         match self.pin {
             None => Judgement::Refused(refusal.to_string()),
             Some(Pin::Known(pinned)) if pinned == shown => Judgement::Trusted,
-            Some(Pin::Known(pinned)) => Judgement::Changed { pinned, shown },
-            Some(Pin::Open) => Judgement::FirstSeen(shown),
-            Some(Pin::Forbidden) => Judgement::Stranger(shown),
+            Some(Pin::Known(pinned))
+                if pinned.certificate == shown.certificate
+                    || (pinned.key.is_some() && pinned.key == shown.key) =>
+            {
+                Judgement::ToPin(shown)
+            }
+            Some(Pin::Known(pinned)) => {
+                Judgement::Changed { pinned: pinned.certificate, shown: shown.certificate }
+            }
+            Some(Pin::Open) => Judgement::ToPin(shown),
+            Some(Pin::Forbidden) => Judgement::Stranger(shown.certificate),
         }
     }
 }
@@ -214,10 +226,10 @@ impl ServerCertVerifier for Verifier {
         };
         let judgement = match &vouched {
             Ok(_) => Judgement::Trusted,
-            Err(refusal) => self.judge(Fingerprint::of(end_entity), refusal),
+            Err(refusal) => self.judge(Pinned::of(end_entity), refusal),
         };
         match self.judgement.get_or_init(|| judgement) {
-            Judgement::Trusted | Judgement::FirstSeen(_) => Ok(ServerCertVerified::assertion()),
+            Judgement::Trusted | Judgement::ToPin(_) => Ok(ServerCertVerified::assertion()),
             _ => {
                 Err(vouched.err().unwrap_or_else(|| CertificateError::ApplicationVerificationFailure.into()))
             }

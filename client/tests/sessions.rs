@@ -359,6 +359,29 @@ fn send_fails_in_the_servers_words() {
 }
 
 #[test]
+fn a_new_certificate_for_the_same_key_is_taken_with_one_line_and_for_another_key_it_is_not() {
+    let mut server = Server::start();
+    // The pin of an older version: the key is learned when it is first seen to fit.
+    let home = server.known_home();
+    let visit = |server: &Server| {
+        let rook = Rook::start(&home, &[&server.address()]);
+        let mut session = server.accept();
+        session.sign_in();
+        rook.leaves(&mut session).stderr
+    };
+    assert_eq!(visit(&server), "");
+    server.renew_certificate();
+    let told = visit(&server);
+    assert!(told.contains("a new certificate for the same key") && told.contains(&server.fingerprint()));
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert_eq!(visit(&server), "", "it is said once");
+    server.renew_key();
+    let rook = Rook::start(&home, &[&server.address()]);
+    assert!(server.refused_handshake());
+    assert!(rook.ends().stderr.contains("HAS CHANGED"));
+}
+
+#[test]
 fn send_needs_a_sign_in_and_asks_nothing() {
     let server = Server::start();
     let home = tempfile::tempdir().unwrap();

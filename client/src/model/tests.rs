@@ -54,6 +54,48 @@ fn who_is_here_follows_names_joins_parts_kicks_quits_and_nicks() {
 }
 
 #[test]
+fn ranks_follow_names_and_modes_and_keep_to_the_person() {
+    let mut model = model(&[":s 353 me = #lobby :@alice bob +carol @+dave", ":s 366 me #lobby :End"]);
+    let ranks = |model: &Model| -> Vec<String> {
+        let lobby = channel("#lobby");
+        model.members(&lobby).map(|(nick, rank)| format!("{}{nick}", rank.sign())).collect()
+    };
+    assert_eq!(ranks(&model), ["@alice", "bob", "+carol", "@dave", "me"]);
+    take(&mut model, ":alice!a@h MODE #lobby +lbo-v 5 *!*@x bob carol");
+    take(&mut model, ":alice!a@h MODE #lobby -o+o dave nobody");
+    take(&mut model, ":bob!b@h NICK rob");
+    assert_eq!(ranks(&model), ["@alice", "carol", "dave", "me", "@rob"]);
+}
+
+#[test]
+fn the_topic_is_known_until_the_channel_is_left() {
+    let mut model = model(&[":s 332 me #lobby :first", ":a!a@h TOPIC #lobby :second"]);
+    assert_eq!(model.topic(&channel("#lobby")), "second");
+    take(&mut model, ":me!m@h PART #lobby");
+    assert_eq!(model.topic(&channel("#lobby")), "");
+}
+
+#[test]
+fn we_are_called_by_our_nick_as_a_word_of_its_own() {
+    let model = model(&[]);
+    for text in ["me: hi", "hey ME!", "ask me", "(me)"] {
+        assert!(model.is_called(text), "{text}");
+    }
+    for text in ["some", "me-too", "home", ""] {
+        assert!(!model.is_called(text), "{text}");
+    }
+}
+
+#[test]
+fn whoever_leaves_or_is_renamed_does_so_in_the_channels_we_share() {
+    let mut model = model(&[":me!m@h JOIN #ops", ":bob!b@h JOIN #ops"]);
+    let told = take(&mut model, ":bob!b@h NICK rob");
+    assert!(matches!(&told[..], [What::Renamed { channels, .. }] if *channels == [channel("#ops")]));
+    let told = take(&mut model, ":rob!b@h QUIT :bye");
+    assert!(matches!(&told[..], [What::Left { channels, .. }] if *channels == [channel("#ops")]));
+}
+
+#[test]
 fn names_are_told_once_as_a_whole() {
     let mut model = model(&[]);
     assert!(take(&mut model, ":s 353 me = #lobby :@alice bob").is_empty());

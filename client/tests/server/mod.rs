@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use rcgen::{Certificate, CertificateParams, KeyPair};
 use rookery_protocol::Message;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -23,8 +24,28 @@ const A_WHILE: Duration = Duration::from_millis(300);
 pub struct Server {
     listener: TcpListener,
     tls: Arc<ServerConfig>,
+    key: KeyPair,
     fingerprint: String,
     folder: TempDir,
+}
+
+/// A certificate for `key`, with a number of its own, and the settings to show it.
+fn certify(key: &KeyPair) -> (Arc<ServerConfig>, Certificate) {
+    let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(key).unwrap();
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], private)
+        .unwrap();
+    (Arc::new(tls), certificate)
+}
+
+fn fingerprint(certificate: &Certificate) -> String {
+    let bytes = Sha256::digest(certificate.der());
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }
 
 pub struct Session {
@@ -33,22 +54,25 @@ pub struct Session {
 
 impl Server {
     pub fn start() -> Self {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
-        let fingerprint: Vec<String> =
-            Sha256::digest(made.cert.der()).iter().map(|byte| format!("{byte:02X}")).collect();
+        let key = KeyPair::generate().unwrap();
+        let (tls, certificate) = certify(&key);
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("ca.pem"), made.cert.pem()).unwrap();
+        std::fs::write(folder.path().join("ca.pem"), certificate.pem()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
-        Self { listener, tls: Arc::new(tls), fingerprint: fingerprint.join(":"), folder }
+        Self { listener, tls, key, fingerprint: fingerprint(&certificate), folder }
+    }
+
+    /// From now on it shows a new certificate for the same key.
+    pub fn renew_certificate(&mut self) {
+        let (tls, certificate) = certify(&self.key);
+        (self.tls, self.fingerprint) = (tls, fingerprint(&certificate));
+    }
+
+    /// From now on it shows a certificate for a new key.
+    pub fn renew_key(&mut self) {
+        self.key = KeyPair::generate().unwrap();
+        self.renew_certificate();
     }
 
     pub fn address(&self) -> String {

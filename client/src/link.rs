@@ -1,0 +1,315 @@
+//! The way to one server, over as many connections as it takes: connects, signs in, keeps what the next time needs, and
+//! says how each connection ended. Whoever talks over it decides whether it is tried again.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use rookery_protocol::{AccountName, DeviceCredential, Email, Message, Nick};
+use tokio::time::Instant;
+
+use crate::address::ServerAddress;
+use crate::ending::{Ending, Over};
+use crate::fingerprint::Pinned;
+use crate::session::{self, Connected, Session};
+use crate::sign_in::Plan;
+use crate::state::{Kept, KeptAccount, StateFile};
+
+/// The shortest pause between two attempts to connect.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// A connection that held so long was a good one: the next pause is short again.
+const GOOD_WHILE: Duration = Duration::from_mins(1);
+
+/// Which server, and what the command line says about it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The server.
+    pub server: ServerAddress,
+    /// The authority to trust.
+    pub ca: Option<PathBuf>,
+    /// Who to be.
+    pub name: Option<AccountName>,
+    /// Where the code is mailed.
+    pub email: Option<Email>,
+}
+
+impl Options {
+    /// The account kept from an earlier sign-in, unless another one is wanted.
+    pub fn known<'a>(&self, kept: &'a Kept) -> Option<&'a KeptAccount> {
+        let wanted = |account: &&KeptAccount| self.name.as_ref().is_none_or(|name| *name == account.name);
+        kept.account.as_ref().filter(wanted)
+    }
+}
+
+/// What happens on the way.
+#[derive(Debug)]
+pub enum Event {
+    /// Something the person should know about the server or the sign-in; perhaps several lines.
+    Tell(String),
+    /// The person has to fetch the code that was mailed; the answer goes to [`Link::answer`].
+    AskCode {
+        /// Where it was mailed, in words.
+        mailed: String,
+    },
+    /// Signed in and admitted.
+    SignedIn,
+    /// The server has told a newcomer all it had to: which channels we are in, for one.
+    Settled,
+    /// A message of the chat.
+    Message(Message),
+    /// The answer to [`Link::measure`].
+    Lag(Duration),
+    /// The connection is gone, for this reason. Nothing follows but after [`Link::retry`].
+    Lost(String),
+    /// Nothing follows.
+    Over(Ending),
+}
+
+type Connecting = Pin<Box<dyn Future<Output = Result<Connected, Over>>>>;
+
+enum Stage {
+    /// Nothing is under way: waits until then, and connects.
+    Waiting(Instant),
+    Connecting(Connecting),
+    Online(Box<Session>),
+    /// Lost or over.
+    Gone,
+}
+
+/// The way to one server, for one account.
+pub struct Link {
+    options: Options,
+    state: StateFile,
+    kept: Kept,
+    /// Who signs in; good for SASL PLAIN once it is in `kept`.
+    account: KeptAccount,
+    /// Whether there is a person who can fetch a code when the kept credential is refused.
+    may_ask: bool,
+    stage: Stage,
+    events: VecDeque<Event>,
+    /// Signed in at least once.
+    admitted: bool,
+    began: Instant,
+    next_pause: Duration,
+}
+
+impl Link {
+    /// For `account`, whose credential is either the kept one or a new one. [`Self::next`] does the work.
+    pub fn new(options: Options, state: StateFile, kept: Kept, account: KeptAccount, may_ask: bool) -> Self {
+        Self {
+            options,
+            state,
+            kept,
+            account,
+            may_ask,
+            stage: Stage::Waiting(Instant::now()),
+            events: VecDeque::new(),
+            admitted: false,
+            began: Instant::now(),
+            next_pause: SHORTEST_PAUSE,
+        }
+    }
+
+    /// The next event. Nothing is lost when the future is dropped half-way.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            match &mut self.stage {
+                Stage::Waiting(until) => {
+                    tokio::time::sleep_until(*until).await;
+                    self.connect();
+                }
+                Stage::Connecting(connecting) => match connecting.await {
+                    Ok(connected) => self.start(connected),
+                    Err(over) => return self.end(over),
+                },
+                Stage::Online(session) => match session.next().await {
+                    session::Event::AskCode { email, known_to } => {
+                        let mailed = match known_to {
+                            None => format!("A code was mailed to {email}."),
+                            Some(name) => {
+                                format!("If {email} is the email of {name}, a code was mailed to it.")
+                            }
+                        };
+                        return Event::AskCode { mailed };
+                    }
+                    session::Event::Tell(words) => return Event::Tell(words),
+                    session::Event::Keep(account) => {
+                        self.tell_who_makes_room(&account);
+                        self.account = account.clone();
+                        self.kept.account = Some(account);
+                        self.save();
+                    }
+                    session::Event::SignedIn => {
+                        self.admitted = true;
+                        return Event::SignedIn;
+                    }
+                    session::Event::Settled => return Event::Settled,
+                    session::Event::Message(message) => return Event::Message(message),
+                    session::Event::Lag(lag) => return Event::Lag(lag),
+                    session::Event::Over(over) => return self.end(over),
+                },
+                Stage::Gone => return std::future::pending().await,
+            }
+        }
+    }
+
+    /// After [`Event::Lost`]: connects again after a pause, which grows with every failure. Gives the pause.
+    pub fn retry(&mut self) -> Duration {
+        if self.began.elapsed() >= GOOD_WHILE {
+            self.next_pause = SHORTEST_PAUSE;
+        }
+        let pause = jittered(self.next_pause, getrandom::u32().unwrap_or_default());
+        self.next_pause = (self.next_pause * 2).min(LONGEST_PAUSE);
+        self.stage = Stage::Waiting(Instant::now() + pause);
+        pause
+    }
+
+    /// Sends a message; without a connection it goes nowhere.
+    pub fn send(&mut self, message: &Message) {
+        if let Stage::Online(session) = &mut self.stage {
+            session.send(message);
+        }
+    }
+
+    /// Takes the answer to [`Event::AskCode`].
+    pub fn answer(&mut self, code: &str) {
+        if let Stage::Online(session) = &mut self.stage {
+            session.answer(code);
+        }
+    }
+
+    /// Keeps for the next time whom not to hear, and what not to ring a bell for.
+    pub fn keep_quiet(&mut self, ignored: Vec<Nick>, muted: Vec<String>) {
+        (self.kept.ignored, self.kept.muted) = (ignored, muted);
+        self.save();
+    }
+
+    /// Asks how long the server takes to answer; gives [`Event::Lag`].
+    pub fn measure(&mut self) {
+        if let Stage::Online(session) = &mut self.stage {
+            session.measure();
+        }
+    }
+
+    /// Says goodbye; what is left is [`Event::Over`], after what is still to come.
+    pub fn quit(&mut self, reason: Option<&str>) {
+        if let Stage::Online(session) = &mut self.stage {
+            session.quit(reason);
+        } else {
+            self.stage = Stage::Gone;
+            self.events.push_back(Event::Over(Ending::Finished));
+        }
+    }
+
+    fn connect(&mut self) {
+        self.began = Instant::now();
+        let (server, state) = (self.options.server.clone(), self.state.clone());
+        let trust = session::trust(self.options.ca.as_deref(), &self.kept);
+        let connecting = async move { session::connect(&server, &trust, &state).await };
+        self.stage = Stage::Connecting(Box::pin(connecting));
+    }
+
+    fn start(&mut self, connected: Connected) {
+        if let Some(pinned) = connected.pin {
+            self.pin(pinned);
+        }
+        match self.plan() {
+            Ok(plan) => {
+                self.stage = Stage::Online(Box::new(Session::start(connected.connection, plan, stand_in())));
+            }
+            Err(error) => {
+                self.stage = Stage::Gone;
+                self.events.push_back(Event::Over(Ending::Failed(format!("{error:#}"))));
+            }
+        }
+    }
+
+    fn pin(&mut self, pinned: Pinned) {
+        let Options { server, .. } = &self.options;
+        let shown = pinned.certificate;
+        match self.kept.fingerprint {
+            None => self.events.push_back(Event::Tell(format!(
+                "No authority vouches for the certificate of {server}. Its fingerprint is\n  SHA-256 {shown}\n\
+                 It is trusted from now on, and pinned in {}",
+                self.state.path().display()
+            ))),
+            // Pinned by a version that did not keep the key, or by hand: there is no news.
+            Some(known) if known == shown => {}
+            Some(_) => self.events.push_back(Event::Tell(format!(
+                "{server} has a new certificate for the same key; it is pinned from now on: SHA-256 {shown}"
+            ))),
+        }
+        self.kept.pin(pinned);
+        self.save();
+    }
+
+    fn plan(&self) -> anyhow::Result<Plan> {
+        if self.kept.account.as_ref() != Some(&self.account) {
+            return Ok(Plan::Mail(self.account.clone()));
+        }
+        let otherwise = if self.may_ask { Some(new_credential()?) } else { None };
+        Ok(Plan::Kept { account: self.account.clone(), otherwise })
+    }
+
+    /// A device keeps one account for each server.
+    fn tell_who_makes_room(&mut self, account: &KeptAccount) {
+        if let Some(before) = self.kept.account.as_ref().filter(|before| before.name != account.name) {
+            self.events.push_back(Event::Tell(format!(
+                "This device signs in to {} as {} from now on; for {}, a code will be mailed again.",
+                self.options.server, account.name, before.name
+            )));
+        }
+    }
+
+    fn save(&mut self) {
+        if let Err(error) = self.state.save(&self.kept) {
+            self.events.push_back(Event::Tell(format!("{error:#}: you will be asked again the next time")));
+        }
+    }
+
+    fn end(&mut self, over: Over) -> Event {
+        self.stage = Stage::Gone;
+        match over {
+            Over::Ended(ending) => Event::Over(ending),
+            // Whoever never got in is told why, and decides.
+            Over::Lost(why) if !self.admitted => Event::Over(Ending::Failed(why)),
+            Over::Lost(why) => Event::Lost(why),
+        }
+    }
+}
+
+/// A credential that the server has not seen yet.
+pub fn new_credential() -> anyhow::Result<DeviceCredential> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(DeviceCredential::from_random(bytes))
+}
+
+/// A nick for the time until the server knows whose the wanted one is.
+pub fn stand_in() -> Nick {
+    let number = getrandom::u32().unwrap_or_default() % 100_000;
+    Nick::parse(&format!("rook{number:05}")).expect("letters and digits make a nick")
+}
+
+/// Up to a quarter less, so that a server that comes back is not met by everyone at once.
+fn jittered(pause: Duration, random: u32) -> Duration {
+    pause.mul_f64(1.0 - f64::from(random) / f64::from(u32::MAX) / 4.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_vary_within_a_quarter() {
+        let pause = Duration::from_secs(8);
+        assert_eq!(jittered(pause, 0), pause);
+        assert_eq!(jittered(pause, u32::MAX), Duration::from_secs(6));
+    }
+}

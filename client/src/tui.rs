@@ -1,0 +1,275 @@
+//! The chat on the whole screen of a terminal.
+
+mod app;
+mod areas;
+mod buffers;
+mod completion;
+mod conversation;
+mod draw;
+mod editor;
+mod entry;
+mod keys;
+mod switcher;
+mod terminal;
+mod theme;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use ratatui::crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use rookery_protocol::{AccountName, Email};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::ending::Ending;
+use crate::link::{Event, Link, Options, new_credential};
+use crate::person::Interrupt;
+use crate::state::{Kept, KeptAccount, StateFile};
+use app::{App, Connection, Effect};
+use entry::{Answer, Entry};
+use terminal::Screen;
+use theme::{Colours, Theme};
+
+/// At most sixty pictures a second: what comes in between is drawn together.
+const FRAME: Duration = Duration::from_millis(16);
+/// How often the server is asked how long it takes to answer.
+const MEASURE_EVERY: Duration = Duration::from_secs(15);
+/// What shows time passing is drawn so often.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The chat and its surroundings.
+struct Chat {
+    options: Options,
+    state: StateFile,
+    kept: Kept,
+    /// None until it is known who signs in.
+    link: Option<Link>,
+    /// The first screen, while it is needed.
+    entry: Option<Entry>,
+    app: App,
+    theme: Theme,
+    /// The screen differs from what is drawn.
+    stale: bool,
+    /// We have said goodbye.
+    leaving: bool,
+}
+
+/// Chats until it is over. The terminal is given back by then.
+pub async fn run(options: Options) -> anyhow::Result<Ending> {
+    let state = StateFile::of(&options.server)?;
+    let kept = state.load()?;
+    let mut interrupt = Interrupt::catch()?;
+    let theme = Theme::new(Colours::here());
+    let app = App::new(options.server.to_string(), theme, TimeZone::system(), Timestamp::now());
+    let mut chat =
+        Chat { options, state, kept, link: None, entry: None, app, theme, stale: true, leaving: false };
+    chat.app.keep_quiet(&chat.kept.ignored, &chat.kept.muted);
+    chat.begin()?;
+    let mut screen = Screen::take()?;
+    chat.run(&mut screen, &mut terminal::events(), &mut interrupt).await
+}
+
+impl Chat {
+    /// Straight in with a kept account; else by the first screen.
+    fn begin(&mut self) -> anyhow::Result<()> {
+        if let Some(account) = self.options.known(&self.kept).cloned() {
+            self.link = Some(self.link_for(account));
+            return Ok(());
+        }
+        let Options { server, name, email, .. } = &self.options;
+        let entry = Entry::new(server.to_string(), name.clone(), email.clone());
+        let introduced = entry.introduced();
+        self.entry = Some(entry);
+        if let Some((name, email)) = introduced {
+            self.introduce(name, email)?;
+        }
+        Ok(())
+    }
+
+    fn introduce(&mut self, name: AccountName, email: Email) -> anyhow::Result<()> {
+        // What was pinned at an earlier try is known by now.
+        self.kept = self.state.load()?;
+        let account = KeptAccount { name, email, credential: new_credential()? };
+        self.link = Some(self.link_for(account));
+        Ok(())
+    }
+
+    fn link_for(&self, account: KeptAccount) -> Link {
+        Link::new(self.options.clone(), self.state.clone(), self.kept.clone(), account, true)
+    }
+
+    async fn run(
+        &mut self,
+        screen: &mut Screen,
+        inputs: &mut mpsc::UnboundedReceiver<Input>,
+        interrupt: &mut Interrupt,
+    ) -> anyhow::Result<Ending> {
+        self.app.size = screen.terminal.size()?.into();
+        let mut next_frame = Instant::now();
+        let mut next_tick = Instant::now() + TICK;
+        let mut next_measure = Instant::now() + MEASURE_EVERY;
+        loop {
+            let now = Instant::now();
+            if self.stale && now >= next_frame {
+                screen.terminal.draw(|frame| {
+                    self.app.size = frame.area();
+                    match &self.entry {
+                        Some(entry) => entry.draw(frame, self.theme),
+                        None => draw::draw(frame, &self.app),
+                    }
+                })?;
+                self.stale = false;
+                next_frame = now + FRAME;
+            }
+            let late = self.app.deadline();
+            tokio::select! {
+                // Keys come before all that the server has to say.
+                biased;
+                input = inputs.recv() => {
+                    let Some(input) = input else { return Ok(Ending::Finished) };
+                    self.stale = true;
+                    if redraws(&input) {
+                        // `clear` would ask the terminal where the cursor is, and the answer is among the keys.
+                        let size = screen.terminal.size()?;
+                        screen.terminal.resize(size.into())?;
+                    }
+                    if let Some(ending) = self.input(input)? {
+                        return Ok(ending);
+                    }
+                }
+                () = interrupt.wait() => return Ok(Ending::Finished),
+                () = tokio::time::sleep_until(next_frame), if self.stale => {}
+                event = next(&mut self.link) => {
+                    self.stale = true;
+                    if let Some(ending) = self.follow(event) {
+                        return Ok(ending);
+                    }
+                }
+                () = tokio::time::sleep_until(late.unwrap_or(now)), if late.is_some() => {
+                    self.app.give_up_late(Instant::now());
+                    self.stale = true;
+                }
+                () = tokio::time::sleep_until(next_tick) => {
+                    next_tick = Instant::now() + TICK;
+                    // A countdown is all that changes by itself.
+                    self.stale |= matches!(self.app.connection, Connection::Lost { .. });
+                }
+                () = tokio::time::sleep_until(next_measure) => {
+                    next_measure = Instant::now() + MEASURE_EVERY;
+                    if let Some(link) = &mut self.link {
+                        link.measure();
+                    }
+                }
+            }
+            self.perform()?;
+            self.app.now = Timestamp::now();
+        }
+    }
+
+    /// Takes a key or the like; gives the end when that is it.
+    fn input(&mut self, input: Input) -> anyhow::Result<Option<Ending>> {
+        let Some(entry) = &mut self.entry else {
+            match input {
+                Input::Key(key) => self.app.key(key),
+                Input::Paste(text) => self.app.paste(&text),
+                Input::Mouse(mouse) => self.app.mouse(mouse),
+                Input::FocusGained => self.app.focus(true),
+                Input::FocusLost => self.app.focus(false),
+                Input::Resize(..) => {}
+            }
+            return Ok(None);
+        };
+        match input {
+            Input::Key(key) if key.kind != KeyEventKind::Release => match entry.key(key) {
+                Some(Answer::Introduced(name, email)) => self.introduce(name, email)?,
+                Some(Answer::Code(code)) => {
+                    if let Some(link) = &mut self.link {
+                        link.answer(&code);
+                    }
+                }
+                Some(Answer::Leave) => return Ok(Some(Ending::Finished)),
+                None => {}
+            },
+            Input::Paste(text) => entry.paste(&text),
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// Takes what happens on the way to the server; gives the end when that is it.
+    fn follow(&mut self, event: Event) -> Option<Ending> {
+        match event {
+            Event::Tell(words) => match &mut self.entry {
+                Some(entry) => entry.tell(&words),
+                None => self.app.tell(&words),
+            },
+            Event::AskCode { mailed } => {
+                // A kept credential may be refused: then there is no first screen yet.
+                let server = self.options.server.to_string();
+                let entry = self.entry.get_or_insert_with(|| Entry::new(server, None, None));
+                entry.ask_code(&mailed);
+            }
+            Event::SignedIn => self.entry = None,
+            Event::Settled => {
+                self.app.settled();
+                if let Some(link) = &mut self.link {
+                    link.measure();
+                }
+            }
+            Event::Message(message) => self.app.hear(&message),
+            Event::Lag(lag) => self.app.lag = Some(lag),
+            Event::Lost(why) => {
+                if self.leaving {
+                    return Some(Ending::Finished);
+                }
+                let pause = self.link.as_mut().map_or(Duration::ZERO, Link::retry);
+                self.app.lost(&why, pause);
+            }
+            Event::Over(Ending::NotSignedIn(why)) if self.entry.is_some() => {
+                self.link = None;
+                if let Some(entry) = &mut self.entry {
+                    entry.refused(&why);
+                }
+            }
+            Event::Over(ending) => return Some(ending),
+        }
+        None
+    }
+
+    /// Does what the chat has decided.
+    fn perform(&mut self) -> anyhow::Result<()> {
+        for effect in self.app.effects() {
+            let Some(link) = &mut self.link else { return Ok(()) };
+            match effect {
+                Effect::Send(message) => link.send(&message),
+                Effect::Notify(nick, words) => terminal::notify(&nick, &words)?,
+                Effect::KeepQuiet(ignored, muted) => link.keep_quiet(ignored, muted),
+                Effect::Quit(reason) => {
+                    self.leaving = true;
+                    link.quit(reason.as_deref());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Ctrl-L, or another size: nothing of what is drawn is relied upon.
+fn redraws(input: &Input) -> bool {
+    match input {
+        Input::Resize(..) => true,
+        Input::Key(KeyEvent { code: KeyCode::Char('l'), modifiers, .. }) => {
+            modifiers.contains(KeyModifiers::CONTROL)
+        }
+        _ => false,
+    }
+}
+
+/// The next event; none for ever while nobody is known to sign in.
+async fn next(link: &mut Option<Link>) -> Event {
+    match link {
+        Some(link) => link.next().await,
+        None => std::future::pending().await,
+    }
+}

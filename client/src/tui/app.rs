@@ -1,0 +1,481 @@
+//! The chat as it stands on the screen: keys and messages go in, effects come out. No terminal, no connection.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use ratatui::layout::Rect;
+use rookery_protocol::{ChannelName, Message, Nick};
+use tokio::time::Instant;
+
+use super::areas::Areas;
+use super::buffers::{Buffers, Call, Place};
+use super::completion::{Completion, Words};
+use super::conversation::Setting;
+use super::editor::Editor;
+use super::theme::Theme;
+use crate::chat::messages;
+use crate::commands::{self, Typed};
+use crate::model::{Manner, Model, Rank};
+use crate::receipts::{Outcome, Receipts, Sent};
+
+/// Lines that may wait to be sent.
+const MAX_QUEUED: usize = 1000;
+
+/// What is to be done outside.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send it.
+    Send(Message),
+    /// Call the person, who looks elsewhere: who, and what they said.
+    Notify(String, String),
+    /// Keep for the next time whom not to hear, and which places are muted.
+    KeepQuiet(Vec<Nick>, Vec<String>),
+    /// Leave.
+    Quit(Option<String>),
+}
+
+/// How the connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// On its way.
+    Connecting,
+    /// Good.
+    Online,
+    /// Lost, and tried again then.
+    Lost { again_at: Instant },
+}
+
+/// What lies over the conversation.
+#[derive(Debug)]
+pub enum Overlay {
+    /// All keys and commands, from this row on.
+    Help(usize),
+    /// The quick switcher: what is typed, and which of the places found is chosen.
+    Switcher(Editor, usize),
+    /// Whether to take a paste of several lines.
+    Paste(String),
+}
+
+/// The chat.
+#[derive(Debug)]
+pub struct App {
+    /// The server's name, for the status line.
+    pub server: String,
+    /// What the client knows.
+    pub model: Model,
+    /// What was said.
+    pub buffers: Buffers,
+    /// What is being typed.
+    pub editor: Editor,
+    /// What lies over the conversation.
+    pub overlay: Option<Overlay>,
+    /// How the connection is.
+    pub connection: Connection,
+    /// How long the server took to answer, the last time it was asked.
+    pub lag: Option<Duration>,
+    /// A word about the last key, gone with the next.
+    pub hint: Option<String>,
+    /// Whether the members are shown; by the width, until someone says.
+    pub members: Option<bool>,
+    /// Colours.
+    pub theme: Theme,
+    /// For times.
+    pub zone: TimeZone,
+    /// Of the whole screen.
+    pub size: Rect,
+    /// The time, as whoever runs this has told last.
+    pub now: Timestamp,
+    receipts: Receipts,
+    /// What waits until earlier messages have their receipts.
+    queue: VecDeque<(Message, Sent)>,
+    pub(super) completion: Option<Completion>,
+    ignored: BTreeSet<Nick>,
+    /// Who called last, and where.
+    caller: Option<(Place, String)>,
+    /// Whether the terminal has the focus; unknown until it tells.
+    focused: Option<bool>,
+    pub(super) effects: Vec<Effect>,
+}
+
+impl App {
+    /// A chat that has not begun.
+    pub fn new(server: String, theme: Theme, zone: TimeZone, now: Timestamp) -> Self {
+        Self {
+            server,
+            model: Model::default(),
+            buffers: Buffers::default(),
+            editor: Editor::default(),
+            overlay: None,
+            connection: Connection::Connecting,
+            lag: None,
+            hint: None,
+            members: None,
+            theme,
+            zone,
+            size: Rect::new(0, 0, 80, 24),
+            now,
+            receipts: Receipts::default(),
+            queue: VecDeque::new(),
+            completion: None,
+            ignored: BTreeSet::new(),
+            caller: None,
+            focused: None,
+            effects: Vec::new(),
+        }
+    }
+
+    /// Whom not to hear, and what is muted, as kept from an earlier time.
+    pub fn keep_quiet(&mut self, ignored: &[Nick], muted: &[String]) {
+        self.ignored = ignored.iter().cloned().collect();
+        muted.iter().filter_map(|name| Place::named(name)).for_each(|place| self.buffers.mute(place));
+    }
+
+    /// What is to be done outside, once.
+    pub fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Takes a message.
+    pub fn hear(&mut self, message: &Message) {
+        if let Some(Outcome::Refused(Sent::Said { target, text }, words)) = self.receipts.take(message)
+            && message.command == "BATCH"
+        {
+            self.buffers.refuse(self.now, &format!("not confirmed ({words}), to {target}: {text}"));
+        }
+        self.flush();
+        let ignored = message
+            .source_nick()
+            .and_then(|nick| Nick::parse(nick).ok())
+            .is_some_and(|nick| self.ignored.contains(&nick) && !self.model.is_me(nick.as_str()));
+        if ignored && matches!(message.command.as_str(), "PRIVMSG" | "NOTICE" | "INVITE") {
+            return;
+        }
+        for change in self.model.take(message, self.now) {
+            if let Some(call) = self.buffers.take(&change, &self.model) {
+                self.called(call);
+            }
+        }
+    }
+
+    fn called(&mut self, call: Call) {
+        let unseen = match self.focused {
+            Some(focused) => !focused,
+            // The terminal does not tell: whoever looks at the place needs no bell.
+            None => call.elsewhere,
+        };
+        if unseen {
+            self.effects.push(Effect::Notify(call.nick.clone(), call.text));
+        }
+        self.caller = Some((call.place, call.nick));
+    }
+
+    /// Says something of our own.
+    pub fn tell(&mut self, words: &str) {
+        for line in words.lines() {
+            self.buffers.tell(self.now, line.trim());
+        }
+    }
+
+    fn refuse(&mut self, words: &str) {
+        self.buffers.refuse(self.now, words);
+    }
+
+    /// The server has told a newcomer all it had to.
+    pub fn settled(&mut self) {
+        self.connection = Connection::Online;
+        for (channel, key) in self.model.missing() {
+            self.join(&channel, key.as_deref());
+        }
+    }
+
+    /// The connection is gone, and tried again after a pause.
+    pub fn lost(&mut self, why: &str, pause: Duration) {
+        self.connection = Connection::Lost { again_at: Instant::now() + pause };
+        self.lag = None;
+        let lost: Vec<Sent> =
+            self.receipts.give_up().into_iter().chain(self.queue.drain(..).map(|(_, sent)| sent)).collect();
+        self.report_lost(lost);
+        self.model.disconnect();
+        self.refuse(&format!("{why}; trying again in {:.0} s", pause.as_secs_f32().ceil()));
+    }
+
+    /// When [`Self::give_up_late`] has something to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.receipts.deadline()
+    }
+
+    /// Tells of what has had no receipt for too long.
+    pub fn give_up_late(&mut self, now: Instant) {
+        let late = self.receipts.give_up_late(now);
+        self.report_lost(late);
+        self.flush();
+    }
+
+    fn report_lost(&mut self, lost: Vec<Sent>) {
+        for sent in lost {
+            if let Sent::Said { target, text } = sent {
+                self.refuse(&format!("not confirmed, perhaps not sent, to {target}: {text}"));
+            }
+        }
+    }
+
+    /// The terminal has, or has lost, the focus.
+    pub fn focus(&mut self, focused: bool) {
+        self.focused = Some(focused);
+        self.buffers.watch(focused);
+    }
+
+    /// Takes a paste: several lines only after a question.
+    pub fn paste(&mut self, text: &str) {
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        let text = text.trim_end_matches('\n');
+        match &mut self.overlay {
+            Some(Overlay::Switcher(query, _)) => query.insert(text.lines().next().unwrap_or_default()),
+            Some(_) => {}
+            None if text.contains('\n') => self.overlay = Some(Overlay::Paste(text.to_owned())),
+            None => self.editor.insert(text),
+        }
+    }
+
+    /// Where everything stands.
+    pub fn areas(&self) -> Areas {
+        Areas::of(self.size, self.editor.text(), self.members)
+    }
+
+    /// How the conversation is laid out.
+    pub fn setting(&self) -> Setting<'_> {
+        Setting { width: usize::from(self.areas().talk.width), zone: &self.zone, theme: self.theme }
+    }
+
+    /// Scrolls by so many rows.
+    pub fn scroll(&mut self, up: bool, rows: usize) {
+        let height = usize::from(self.areas().talk.height);
+        let buffer = self.buffers.current();
+        let scroll =
+            if up { self.setting().up(buffer, height, rows) } else { self.setting().down(buffer, rows) };
+        self.buffers.current_mut().scroll = scroll;
+    }
+
+    /// What Tab knows.
+    pub fn words(&self) -> Words {
+        let buffer = self.buffers.current();
+        // Whoever spoke last is meant most often.
+        let mut nicks: Vec<String> = Vec::new();
+        let mut add = |nick: &str| {
+            if !self.model.is_me(nick) && !nicks.iter().any(|other| other == nick) {
+                nicks.push(nick.to_owned());
+            }
+        };
+        buffer.speakers().into_iter().for_each(&mut add);
+        match &buffer.place {
+            Place::Channel(channel) => self.model.members(channel).for_each(|(nick, _)| add(nick.as_str())),
+            Place::Person(nick) => add(nick.as_str()),
+            Place::Server => {}
+        }
+        let command = |(form, _): &(&str, &str)| {
+            let word =
+                form.split(' ').next().filter(|word| word.starts_with('/') && !word.starts_with("//"))?;
+            Some(word.to_owned())
+        };
+        let commands = commands::COMMANDS.iter().chain(commands::SCREEN_COMMANDS).filter_map(command);
+        let mut commands: Vec<String> = commands.chain(["/unban".to_owned()]).collect();
+        commands.sort();
+        Words {
+            nicks,
+            channels: self.model.channels().map(|channel| channel.as_str().to_owned()).collect(),
+            commands,
+        }
+    }
+
+    /// Sends what is typed, or does what it says.
+    pub fn submit(&mut self) {
+        if self.editor.text().trim().is_empty() {
+            return;
+        }
+        let offline = self.connection != Connection::Online;
+        if offline
+            && !matches!(commands::read(self.editor.text()), Typed::Quit(_) | Typed::Help | Typed::Close)
+        {
+            self.hint = Some("not connected: what you typed is kept here".to_owned());
+            return;
+        }
+        let text = self.editor.submit();
+        self.buffers.current_mut().scroll = None;
+        // Several lines are several messages; a command stands alone.
+        if text.starts_with('/') && !text.starts_with("//") && !text.contains('\n') {
+            self.obey(commands::read(&text));
+        } else {
+            for line in text.lines() {
+                self.obey(match line.strip_prefix("//") {
+                    Some(_) => commands::read(line),
+                    None if line.trim().is_empty() => Typed::Nothing,
+                    None => Typed::Say(line.to_owned()),
+                });
+            }
+        }
+    }
+
+    fn obey(&mut self, typed: Typed) {
+        let place = self.buffers.current().place.clone();
+        let here = match &place {
+            Place::Channel(channel) => Some(channel.clone()),
+            _ => None,
+        };
+        match typed {
+            Typed::Names(None) => return self.list_members(here.as_ref()),
+            Typed::Part(None, _) if here.as_ref().is_some_and(|channel| !self.model.is_in(channel)) => {
+                return self.buffers.close(&place);
+            }
+            _ => {}
+        }
+        match typed.request(here.as_ref()) {
+            Some(Ok(request)) => return self.ask(request),
+            Some(Err(hint)) => return self.refuse(hint),
+            None => {}
+        }
+        match typed {
+            Typed::Say(line) => match commands::addressed(&line, |nick| self.model.is_here(nick)) {
+                Some((text, nick)) => self.say(nick.as_str(), text, Manner::Message),
+                None => {
+                    self.say_here(&place, &line, Manner::Message);
+                    // It may have been meant for one person's eyes.
+                    if let (Place::Channel(channel), Some((_, nick))) =
+                        (&place, commands::addressed(&line, |_| true))
+                    {
+                        self.tell(&format!("{nick} is not here, so that goes to all of {channel}"));
+                    }
+                }
+            },
+            Typed::Act(text) => self.say_here(&place, &text, Manner::Action),
+            Typed::Message(target, text) => self.say(target.as_str(), &text, Manner::Message),
+            Typed::Join(channel, key) => {
+                if self.model.is_in(&channel) {
+                    self.buffers.open(Place::Channel(channel));
+                } else {
+                    self.join(&channel, key.as_deref());
+                    self.model.ask_for(&channel, key.as_deref());
+                }
+            }
+            Typed::Query(nick, text) => {
+                self.buffers.open(Place::Person(nick.clone()));
+                if let Some(text) = text {
+                    self.say(nick.as_str(), &text, Manner::Message);
+                }
+            }
+            Typed::Close => self.close(&place),
+            Typed::Reply(text) => match self.caller.clone() {
+                Some((Place::Channel(channel), nick)) => {
+                    self.say(channel.as_str(), &format!("{nick}: {text}"), Manner::Message);
+                }
+                Some((_, nick)) => self.say(&nick, &text, Manner::Message),
+                None => self.refuse("nobody has called you yet"),
+            },
+            Typed::Ignore(None) => {
+                let names: Vec<&str> = self.ignored.iter().map(Nick::as_str).collect();
+                let words = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+                self.tell(&format!("you ignore: {words}"));
+            }
+            Typed::Ignore(Some(nick)) => {
+                let words = if self.ignored.remove(&nick) {
+                    format!("you hear {nick} again")
+                } else {
+                    self.ignored.insert(nick.clone());
+                    format!("you hear nothing of {nick} any more; /ignore {nick} ends it")
+                };
+                self.tell(&words);
+                self.keep();
+            }
+            Typed::Mute if place == Place::Server => self.refuse("the server cannot be muted"),
+            Typed::Mute => {
+                let words = if self.buffers.is_muted(&place) {
+                    self.buffers.unmute(&place);
+                    format!("{} is no longer muted", place.name())
+                } else {
+                    self.buffers.mute(place.clone());
+                    format!("{} is muted: no counts and no bell; /mute ends it", place.name())
+                };
+                self.tell(&words);
+                self.keep();
+            }
+            Typed::Quit(reason) => self.effects.push(Effect::Quit(reason)),
+            Typed::Help => self.overlay = Some(Overlay::Help(0)),
+            Typed::Hint(hint) => self.refuse(&hint),
+            // Nothing, or a request: that is sent by now.
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, place: &Place) {
+        match place {
+            Place::Server => self.refuse("this one stays"),
+            Place::Channel(channel) if self.model.is_in(channel) => {
+                self.ask(Message::new("PART", [channel.as_str()]));
+            }
+            _ => self.buffers.close(place),
+        }
+    }
+
+    fn list_members(&mut self, channel: Option<&ChannelName>) {
+        let Some(channel) = channel else { return self.refuse(commands::NOWHERE) };
+        let mut members: Vec<(Rank, &str)> =
+            self.model.members(channel).map(|(nick, rank)| (rank, nick.as_str())).collect();
+        members.sort();
+        let names: Vec<String> =
+            members.iter().map(|(rank, nick)| format!("{}{nick}", rank.sign())).collect();
+        self.tell(&format!("in {channel}: {}", names.join(", ")));
+    }
+
+    fn keep(&mut self) {
+        let muted = self.buffers.muted().map(|place| place.name().to_owned()).collect();
+        self.effects.push(Effect::KeepQuiet(self.ignored.iter().cloned().collect(), muted));
+    }
+
+    fn say_here(&mut self, place: &Place, text: &str, manner: Manner) {
+        match place {
+            Place::Server => {
+                self.refuse("nobody hears you here: choose a channel or a person (ctrl-k), or /join one");
+            }
+            Place::Channel(channel) if !self.model.is_in(channel) => {
+                self.refuse(&format!("you are not in {channel} any more: /join {channel}"));
+            }
+            place => self.say(place.name(), text, manner),
+        }
+    }
+
+    fn say(&mut self, target: &str, text: &str, manner: Manner) {
+        for message in messages(&self.model, target, text, manner) {
+            self.queue(message, Sent::Said { target: target.to_owned(), text: text.to_owned() });
+        }
+    }
+
+    fn join(&mut self, channel: &ChannelName, key: Option<&str>) {
+        self.ask(Message::new("JOIN", std::iter::once(channel.as_str()).chain(key)));
+    }
+
+    fn ask(&mut self, request: Message) {
+        self.queue(request, Sent::Command);
+    }
+
+    fn queue(&mut self, message: Message, sent: Sent) {
+        if self.queue.len() >= MAX_QUEUED {
+            self.report_lost(vec![sent]);
+            return;
+        }
+        self.queue.push_back((message, sent));
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        while self.receipts.has_room()
+            && let Some((message, sent)) = self.queue.pop_front()
+        {
+            self.effects.push(Effect::Send(self.receipts.expect(message, sent)));
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,126 @@
+//! Where everything stands on a screen of a given size.
+
+use ratatui::layout::Rect;
+use unicode_segmentation::UnicodeSegmentation as _;
+use unicode_width::UnicodeWidthStr as _;
+
+/// From this width on, the channels have a column.
+const WIDE_FOR_LIST: u16 = 64;
+/// From this width on, the members have one as well.
+const WIDE_FOR_MEMBERS: u16 = 96;
+const LIST: u16 = 18;
+const MEMBERS: u16 = 18;
+/// The most rows that the input takes.
+const MAX_INPUT: u16 = 6;
+
+/// The parts of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Areas {
+    /// The channels and people, with the line that parts them from the rest.
+    pub list: Option<Rect>,
+    /// The members, likewise.
+    pub members: Option<Rect>,
+    /// One row, where there is room.
+    pub topic: Rect,
+    /// The conversation.
+    pub talk: Rect,
+    /// One row.
+    pub status: Rect,
+    /// At least one row.
+    pub input: Rect,
+}
+
+impl Areas {
+    /// For a screen of that size, while `typed` is being typed. `members` says whether they are shown, if anyone said.
+    pub fn of(size: Rect, typed: &str, members: Option<bool>) -> Self {
+        let Rect { width, height, .. } = size;
+        let has_list = width >= WIDE_FOR_LIST;
+        let has_members = has_list && members.unwrap_or(width >= WIDE_FOR_MEMBERS);
+        let left = if has_list { LIST } else { 0 };
+        let right = if has_members { MEMBERS } else { 0 };
+        let wanted = u16::try_from(input_rows(typed, 0, usize::from(width)).0.len()).unwrap_or(MAX_INPUT);
+        let input = wanted.clamp(1, MAX_INPUT.min((height / 3).max(1)));
+        let topic = u16::from(height >= 6);
+        let status = u16::from(height >= 3);
+        let middle = height.saturating_sub(input + topic + status);
+        let column = |x, width| Rect { x, y: topic, width, height: middle };
+        Self {
+            list: has_list.then(|| column(0, left)),
+            members: has_members.then(|| column(width - right, right)),
+            topic: Rect { x: 0, y: 0, width, height: topic },
+            talk: column(left, width - left - right),
+            status: Rect { x: 0, y: topic + middle, width, height: status },
+            input: Rect { x: 0, y: height.saturating_sub(input), width, height: input.min(height) },
+        }
+    }
+}
+
+/// The rows of what is typed at a given width, and the column and row of the cursor.
+pub fn input_rows(text: &str, cursor: usize, width: usize) -> (Vec<String>, (usize, usize)) {
+    let mut rows = vec![String::new()];
+    let mut column = 0;
+    let mut place = (0, 0);
+    for (at, letter) in text.grapheme_indices(true) {
+        let wide = letter.width();
+        // One column stays free for the cursor at the end of a row.
+        if letter != "\n" && column + wide >= width && column > 0 {
+            rows.push(String::new());
+            column = 0;
+        }
+        if at == cursor {
+            place = (column, rows.len() - 1);
+        }
+        if letter == "\n" {
+            rows.push(String::new());
+            column = 0;
+        } else if let Some(row) = rows.last_mut() {
+            row.push_str(letter);
+            column += wide;
+        }
+    }
+    if cursor >= text.len() {
+        place = (column, rows.len() - 1);
+    }
+    (rows, place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_size_is_filled_without_overlap() {
+        for width in 0..130 {
+            for height in 0..40 {
+                for typed in ["", "a\nb\nc\nd\ne\nf\ng\nh"] {
+                    let areas = Areas::of(Rect::new(0, 0, width, height), typed, None);
+                    let parts = [areas.topic, areas.talk, areas.status, areas.input];
+                    let rows: u16 = parts.iter().map(|part| part.height).sum();
+                    assert_eq!(rows, height.max(areas.input.height), "{width}x{height}: {areas:?}");
+                    let sides = [areas.list, areas.members].into_iter().flatten().map(|side| side.width);
+                    assert_eq!(areas.talk.width + sides.sum::<u16>(), width);
+                    assert!(parts.iter().all(|part| part.bottom() <= height.max(1)), "{areas:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn narrow_screens_drop_the_sides() {
+        let of = |width| Areas::of(Rect::new(0, 0, width, 24), "", None);
+        assert!(of(40).list.is_none() && of(40).members.is_none());
+        assert!(of(80).list.is_some() && of(80).members.is_none());
+        assert!(of(120).list.is_some() && of(120).members.is_some());
+        assert!(Areas::of(Rect::new(0, 0, 80, 24), "", Some(true)).members.is_some());
+    }
+
+    #[test]
+    fn what_is_typed_takes_rows_and_the_cursor_has_its_place() {
+        assert_eq!(input_rows("", 0, 10), (vec![String::new()], (0, 0)));
+        let (rows, place) = input_rows("abcdef\ng", 8, 4);
+        assert_eq!(rows, ["abc", "def", "g"]);
+        assert_eq!(place, (1, 2));
+        assert_eq!(input_rows("ab\ncd", 2, 10).1, (2, 0));
+        assert_eq!(input_rows("日本", 6, 5).1, (4, 0));
+    }
+}

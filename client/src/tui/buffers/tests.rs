@@ -1,0 +1,170 @@
+use rookery_protocol::Message;
+
+use super::*;
+
+/// Buffers and the model they follow.
+struct Chat {
+    model: Model,
+    buffers: Buffers,
+}
+
+impl Chat {
+    /// Someone called `me` in `#lobby` and `#ops`, looking at `#lobby`.
+    fn new() -> Self {
+        let mut chat = Self { model: Model::default(), buffers: Buffers::default() };
+        chat.hear(":s 001 me :Welcome");
+        chat.hear(":me!m@h JOIN #lobby");
+        chat.hear(":me!m@h JOIN #ops");
+        chat
+    }
+
+    fn hear(&mut self, line: &str) -> Option<Call> {
+        let message = Message::parse(line).unwrap();
+        let changes = self.model.take(&message, Timestamp::UNIX_EPOCH);
+        changes.iter().filter_map(|change| self.buffers.take(change, &self.model)).last()
+    }
+
+    fn at(&self, name: &str) -> &Buffer {
+        self.buffers.list.iter().find(|buffer| buffer.place.name() == name).expect("the place is open")
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.buffers.list().iter().map(|buffer| buffer.place.name()).collect()
+    }
+}
+
+#[test]
+fn places_are_the_server_then_channels_then_people() {
+    let mut chat = Chat::new();
+    chat.hear(":bob!b@h PRIVMSG me :psst");
+    chat.hear(":me!m@h PRIVMSG alice :psst");
+    chat.hear(":me!m@h JOIN #aaa");
+    assert_eq!(chat.names(), ["server", "#aaa", "#lobby", "#ops", "alice", "bob"]);
+    assert_eq!(chat.buffers.current().place.name(), "#lobby", "what opens beside it changes nothing");
+}
+
+#[test]
+fn what_nobody_looks_at_is_counted_until_it_is_looked_at() {
+    let mut chat = Chat::new();
+    chat.hear(":bob!b@h PRIVMSG #lobby :in view");
+    chat.hear(":bob!b@h PRIVMSG #ops :one");
+    let call = chat.hear(":bob!b@h PRIVMSG #ops :me: two").unwrap();
+    assert!(call.elsewhere && call.nick == "bob");
+    assert_eq!(chat.hear(":me!m@h PRIVMSG #ops :my own, from another device"), None);
+    assert_eq!((chat.at("#lobby").unread, chat.at("#ops").unread, chat.at("#ops").calls), (0, 2, 1));
+    chat.hear(":bob!b@h PRIVMSG me :for you alone");
+    assert_eq!((chat.at("bob").unread, chat.at("bob").calls), (1, 1));
+    chat.buffers.show_unread();
+    assert_eq!(chat.buffers.current().place.name(), "#ops", "the first that calls");
+    chat.buffers.show_unread();
+    assert_eq!(chat.buffers.current().place.name(), "bob");
+    assert_eq!((chat.at("#ops").unread, chat.at("bob").calls), (0, 0));
+}
+
+#[test]
+fn what_came_while_away_is_marked_until_one_leaves_again() {
+    let mut chat = Chat::new();
+    chat.hear(":bob!b@h PRIVMSG #lobby :seen");
+    chat.buffers.step(true);
+    chat.buffers.step(false);
+    assert_eq!(chat.at("#lobby").new_from, None);
+    chat.buffers.watch(false);
+    chat.hear(":bob!b@h PRIVMSG #lobby :unseen");
+    chat.hear(":bob!b@h PRIVMSG #lobby :unseen");
+    assert_eq!(chat.at("#lobby").unread, 2);
+    chat.buffers.watch(true);
+    assert_eq!((chat.at("#lobby").unread, chat.at("#lobby").new_from), (0, Some(2)));
+    chat.hear(":bob!b@h PRIVMSG #lobby :seen");
+    assert_eq!(chat.at("#lobby").new_from, Some(2));
+    chat.buffers.step(true);
+    assert_eq!(chat.at("#lobby").new_from, None);
+}
+
+#[test]
+fn comings_and_goings_fold_into_one_line() {
+    let mut chat = Chat::new();
+    chat.hear(":a!a@h JOIN #lobby");
+    chat.hear(":b!b@h JOIN #lobby");
+    chat.hear(":a!a@h QUIT :gone");
+    chat.hear(":c!c@h PART #lobby");
+    let Body::Moves(moves) = &chat.at("#lobby").lines.back().unwrap().body else { panic!() };
+    let told: Vec<_> = moves.iter().map(|one| (&*one.nick, one.came)).collect();
+    assert_eq!(told, [("b", true), ("a", false), ("c", false)]);
+    assert_eq!(chat.at("#lobby").lines.len(), 2, "with our own joining");
+    chat.hear(":b!b@h PRIVMSG #lobby :hi");
+    chat.hear(":d!d@h JOIN #lobby");
+    assert_eq!(chat.at("#lobby").lines.len(), 4, "talk ends the fold");
+}
+
+#[test]
+fn muted_places_count_and_call_nothing() {
+    let mut chat = Chat::new();
+    chat.buffers.mute(Place::named("#ops").unwrap());
+    assert_eq!(chat.hear(":bob!b@h PRIVMSG #ops :me: hi"), None);
+    assert_eq!(chat.at("#ops").unread, 0);
+    assert_eq!(chat.at("#ops").numbers().count(), 2, "but it is written down");
+    chat.buffers.unmute(&Place::named("#ops").unwrap());
+    assert!(chat.hear(":bob!b@h PRIVMSG #ops :me: hi").is_some());
+}
+
+#[test]
+fn an_announcement_is_seen_wherever_one_looks() {
+    let mut chat = Chat::new();
+    chat.hear(":s.example NOTICE me :restart in five minutes");
+    for place in ["server", "#lobby"] {
+        let last = &chat.at(place).lines.back().unwrap().body;
+        assert!(matches!(last, Body::Said { text, .. } if &**text == "restart in five minutes"), "{place}");
+    }
+}
+
+#[test]
+fn a_part_closes_the_place_and_a_kick_leaves_it_with_its_words() {
+    let mut chat = Chat::new();
+    chat.hear(":boss!b@h KICK #ops me :too loud");
+    let words = "boss removed you from #ops (too loud)";
+    assert_eq!(chat.at("#ops").lines.back().unwrap().body, Body::Refused(words.into()));
+    chat.hear(":me!m@h PART #lobby");
+    assert_eq!(chat.names(), ["server", "#ops"]);
+    chat.buffers.close(&Place::Server);
+    chat.buffers.close(&Place::named("#ops").unwrap());
+    assert_eq!(chat.names(), ["server"], "that one stays");
+}
+
+#[test]
+fn a_conversation_follows_a_new_nick() {
+    let mut chat = Chat::new();
+    chat.hear(":bob!b@h PRIVMSG me :hi");
+    chat.hear(":zoe!z@h PRIVMSG me :hi");
+    chat.buffers.show(3);
+    assert_eq!(chat.buffers.current().place.name(), "bob");
+    chat.hear(":bob!b@h NICK zz");
+    assert_eq!(chat.names(), ["server", "#lobby", "#ops", "zoe", "zz"]);
+    assert_eq!(chat.buffers.current().place.name(), "zz");
+}
+
+#[test]
+fn the_longest_buffer_pays_for_all() {
+    let mut chat = Chat::new();
+    for number in 0..MAX_LINES + 10 {
+        chat.hear(&format!(":bob!b@h PRIVMSG #lobby :{number}"));
+    }
+    let lobby = chat.at("#lobby");
+    assert_eq!(lobby.lines.len(), MAX_LINES);
+    assert!(lobby.line(0).is_none() && lobby.line(lobby.numbers().start).is_some());
+    chat.buffers.together = MAX_LINES_TOGETHER;
+    chat.hear(":bob!b@h PRIVMSG #ops :hi");
+    assert_eq!(chat.at("#lobby").lines.len(), MAX_LINES - 1);
+    assert_eq!(chat.at("#ops").lines.len(), 2);
+}
+
+#[test]
+fn strangers_cannot_open_places_without_end() {
+    let mut chat = Chat::new();
+    for number in 0..MAX_BUFFERS + 10 {
+        chat.hear(&format!(":n{number}!b@h PRIVMSG me :hi"));
+    }
+    assert_eq!(chat.buffers.list().len(), MAX_BUFFERS);
+    assert_eq!(chat.buffers.current().place.name(), "#lobby");
+    let last = format!("n{}", MAX_BUFFERS + 9);
+    assert!(chat.names().contains(&last.as_str()), "the newest is there");
+}

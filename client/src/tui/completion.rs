@@ -1,0 +1,104 @@
+//! What Tab makes of the word before the cursor: a nick, a channel or a command; again and again, the next that fits.
+
+use super::editor::Editor;
+
+/// What can be completed, best first.
+#[derive(Debug, Default)]
+pub struct Words {
+    /// Nicks.
+    pub nicks: Vec<String>,
+    /// Channels.
+    pub channels: Vec<String>,
+    /// Commands with their slash.
+    pub commands: Vec<String>,
+}
+
+/// A completion under way: Tab again gives the next.
+#[derive(Debug)]
+pub struct Completion {
+    /// Where the word begins.
+    start: usize,
+    choices: Vec<String>,
+    chosen: usize,
+}
+
+impl Completion {
+    /// Completes the word before the cursor; `None` when nothing fits.
+    pub fn begin(editor: &mut Editor, words: &Words, forward: bool) -> Option<Self> {
+        let before = &editor.text()[..editor.cursor()];
+        let start = before.rfind(char::is_whitespace).map_or(0, |space| space + 1);
+        let word = before[start..].to_lowercase();
+        let choices = choices(&word, start == 0, words);
+        let chosen = if forward { 0 } else { choices.len().checked_sub(1)? };
+        editor.replace_from(start, choices.get(chosen)?);
+        Some(Self { start, choices, chosen })
+    }
+
+    /// The next choice in place of this one, or the one before.
+    pub fn step(&mut self, editor: &mut Editor, forward: bool) {
+        let count = self.choices.len();
+        self.chosen = if forward { self.chosen + 1 } else { self.chosen + count - 1 } % count;
+        editor.replace_from(self.start, &self.choices[self.chosen]);
+    }
+}
+
+fn choices(word: &str, at_start: bool, words: &Words) -> Vec<String> {
+    let fitting = |list: &[String], word: &str, after: &str| -> Vec<String> {
+        let fits = |name: &&String| name.to_lowercase().starts_with(word);
+        list.iter().filter(fits).map(|name| format!("{name}{after}")).collect()
+    };
+    match word.strip_prefix('/') {
+        Some(_) if at_start => fitting(&words.commands, word, " "),
+        // The form `TEXT /NICK`.
+        Some(nick) => fitting(&words.nicks, nick, "").into_iter().map(|name| format!("/{name}")).collect(),
+        None if word.starts_with('#') => fitting(&words.channels, word, " "),
+        None if word.is_empty() => Vec::new(),
+        None => fitting(&words.nicks, word, if at_start { ": " } else { " " }),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn words() -> Words {
+        let list = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        Words {
+            nicks: list(&["bob", "Bobby", "alice"]),
+            channels: list(&["#lobby", "#ops"]),
+            commands: list(&["/me", "/msg", "/mode"]),
+        }
+    }
+
+    fn completed(text: &str, tabs: usize, forward: bool) -> String {
+        let mut editor = Editor::default();
+        editor.insert(text);
+        let Some(mut completion) = Completion::begin(&mut editor, &words(), forward) else {
+            return editor.text().to_owned();
+        };
+        for _ in 1..tabs {
+            completion.step(&mut editor, forward);
+        }
+        editor.text().to_owned()
+    }
+
+    #[test]
+    fn nicks_channels_and_commands_are_completed_and_tab_goes_round() {
+        assert_eq!(completed("b", 1, true), "bob: ");
+        assert_eq!(completed("b", 2, true), "Bobby: ");
+        assert_eq!(completed("b", 3, true), "bob: ");
+        assert_eq!(completed("b", 1, false), "Bobby: ");
+        assert_eq!(completed("hi AL", 1, true), "hi alice ");
+        assert_eq!(completed("/join #o", 1, true), "/join #ops ");
+        assert_eq!(completed("/ms", 1, true), "/msg ");
+        assert_eq!(completed("How are you? /al", 1, true), "How are you? /alice");
+    }
+
+    #[test]
+    fn what_fits_nothing_stays() {
+        for text in ["", "x", "hi ", "#x", "/x"] {
+            assert_eq!(completed(text, 1, true), text);
+        }
+    }
+}

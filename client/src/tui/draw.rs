@@ -1,0 +1,280 @@
+//! Draws the chat.
+
+use ratatui::Frame;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::{Modifier, Style};
+use ratatui::text::{Line as Row, Span};
+use ratatui::widgets::{Block, Clear, Paragraph};
+use tokio::time::Instant;
+use unicode_width::UnicodeWidthStr as _;
+
+use super::app::{App, Connection, Overlay};
+use super::areas::input_rows;
+use super::buffers::{Buffer, Place};
+use super::conversation::cut;
+use super::editor::Editor;
+use super::keys::KEYS;
+use crate::commands::{COMMANDS, SCREEN_COMMANDS};
+use crate::model::Rank;
+use crate::text;
+
+/// Draws the whole screen.
+pub fn draw(frame: &mut Frame<'_>, app: &App) {
+    let areas = app.areas();
+    let buffer = app.buffers.current();
+    let rows = app.setting().visible(buffer, usize::from(areas.talk.height));
+    // Talk stands at the bottom, next to where one types.
+    let empty = areas.talk.height.saturating_sub(u16::try_from(rows.len()).unwrap_or(u16::MAX));
+    let talk = Rect { y: areas.talk.y + empty, height: areas.talk.height - empty, ..areas.talk };
+    frame.render_widget(Paragraph::new(rows), talk);
+    frame.render_widget(
+        Paragraph::new(topic(app, usize::from(areas.topic.width))).style(app.theme.bar()),
+        areas.topic,
+    );
+    if let Some(area) = areas.list {
+        list(frame, app, area);
+    }
+    if let Some(area) = areas.members {
+        members(frame, app, area);
+    }
+    let width = usize::from(areas.status.width);
+    frame.render_widget(Paragraph::new(status(app, width)).style(app.theme.bar()), areas.status);
+    input(frame, &app.editor, areas.input, app.overlay.is_none());
+    match &app.overlay {
+        None => {}
+        Some(Overlay::Help(from)) => help(frame, app, *from),
+        Some(Overlay::Switcher(query, chosen)) => switcher(frame, app, query, *chosen),
+        Some(Overlay::Paste(text)) => paste(frame, app, text),
+    }
+}
+
+fn topic(app: &App, width: usize) -> String {
+    let buffer = app.buffers.current();
+    let words = match &buffer.place {
+        Place::Server => format!("{} · what the server says to you alone", app.server),
+        Place::Channel(channel) if !app.model.is_in(channel) => format!("{channel} · you are not in it"),
+        Place::Channel(channel) => match app.model.topic(channel) {
+            "" => channel.to_string(),
+            topic => format!("{channel} · {topic}"),
+        },
+        Place::Person(nick) => format!("{nick} · between the two of you"),
+    };
+    cut(&format!(" {}", text::plain(&words)), width)
+}
+
+fn list(frame: &mut Frame<'_>, app: &App, area: Rect) {
+    let height = usize::from(area.height);
+    let width = usize::from(area.width).saturating_sub(1);
+    let first = app.first_listed(height);
+    let entries = app.buffers.list().iter().enumerate().skip(first).take(height);
+    let rows: Vec<Row<'_>> = entries.map(|(index, buffer)| entry(app, index, buffer, width)).collect();
+    frame.render_widget(Paragraph::new(rows), area);
+    column_line(frame, app, area.right().saturating_sub(1), area);
+}
+
+fn entry(app: &App, index: usize, buffer: &Buffer, width: usize) -> Row<'static> {
+    let current = index == app.buffers.index();
+    let muted = app.buffers.is_muted(&buffer.place);
+    let (count, count_style) = match (buffer.calls, buffer.unread) {
+        (0, 0) => (String::new(), Style::new()),
+        (0, unread) => (unread.min(999).to_string(), app.theme.accent()),
+        (calls, _) => (format!("!{}", calls.min(999)), app.theme.alert()),
+    };
+    let number = if index < 9 { (index + 1).to_string() } else { " ".to_owned() };
+    let sign = if current { "›" } else { " " };
+    let room = width.saturating_sub(4 + count.width());
+    let name = cut(&text::plain(buffer.place.name()), room);
+    let space = " ".repeat(room.saturating_sub(name.width()));
+    let style = match (current, buffer.unread > 0) {
+        (true, _) => app.theme.accent(),
+        (_, true) => Style::new().add_modifier(Modifier::BOLD),
+        _ if muted => app.theme.faint(),
+        _ => Style::new(),
+    };
+    Row::from(vec![
+        Span::styled(format!("{number}{sign}"), if current { style } else { app.theme.faint() }),
+        Span::styled(name, style),
+        Span::raw(format!("{space} ")),
+        Span::styled(count, count_style),
+    ])
+}
+
+fn members(frame: &mut Frame<'_>, app: &App, area: Rect) {
+    column_line(frame, app, area.x, area);
+    let Place::Channel(channel) = &app.buffers.current().place else { return };
+    let mut members: Vec<(Rank, &str)> =
+        app.model.members(channel).map(|(nick, rank)| (rank, nick.as_str())).collect();
+    let height = usize::from(area.height);
+    // Of a large channel only those are sorted that are shown.
+    if members.len() > height {
+        members.select_nth_unstable(height);
+    }
+    let count = members.len();
+    members.truncate(height);
+    members.sort_unstable();
+    let width = usize::from(area.width).saturating_sub(2);
+    let mut rows: Vec<Row<'_>> = members
+        .iter()
+        .map(|(rank, nick)| {
+            let nick = text::plain(nick);
+            let name = cut(&nick, width.saturating_sub(1));
+            Row::from(vec![
+                Span::styled(format!("{:1}", rank.sign()), app.theme.faint()),
+                Span::styled(name, app.theme.nick(&nick)),
+            ])
+        })
+        .collect();
+    if count > height
+        && let Some(last) = rows.last_mut()
+    {
+        *last = Row::styled(format!(" and {} more", count - height + 1), app.theme.faint());
+    }
+    let inner = Rect { x: area.x + 2, width: area.width.saturating_sub(2), ..area };
+    frame.render_widget(Paragraph::new(rows), inner);
+}
+
+fn column_line(frame: &mut Frame<'_>, app: &App, x: u16, area: Rect) {
+    let rows: Vec<Row<'_>> = (0..area.height).map(|_| Row::styled("│", app.theme.faint())).collect();
+    frame.render_widget(Paragraph::new(rows), Rect { x, width: 1, ..area });
+}
+
+fn status(app: &App, width: usize) -> Row<'static> {
+    let connection = match app.connection {
+        Connection::Connecting => "connecting…".to_owned(),
+        Connection::Online => match app.lag {
+            Some(lag) => format!("lag {} ms", lag.as_millis()),
+            None => "connected".to_owned(),
+        },
+        Connection::Lost { again_at } => {
+            let left = again_at.saturating_duration_since(Instant::now());
+            format!("NOT CONNECTED, again in {} s", left.as_secs())
+        }
+    };
+    let buffer = app.buffers.current();
+    let mut words = if let Some(hint) = &app.hint {
+        format!(" {hint}")
+    } else {
+        let muted = if app.buffers.is_muted(&buffer.place) { " (muted)" } else { "" };
+        format!(" {}@{} {}{muted}", app.model.nick(), app.server, buffer.place.name())
+    };
+    if buffer.scroll.is_some() {
+        words.push_str(" · more below: Esc");
+    }
+    let elsewhere: Vec<String> = app
+        .buffers
+        .list()
+        .iter()
+        .filter(|other| other.unread > 0 && app.hint.is_none() && app.areas().list.is_none())
+        .map(|other| {
+            let call = if other.calls > 0 { "!" } else { "" };
+            format!("{}:{call}{}", other.place.name(), other.unread.min(999))
+        })
+        .collect();
+    if !elsewhere.is_empty() {
+        words = format!("{words} · {}", elsewhere.join(" "));
+    }
+    let connection = cut(&format!("{connection} "), width);
+    let room = width.saturating_sub(connection.width() + 1);
+    let words = cut(&text::plain(&words), room);
+    let space = " ".repeat((room + 1).saturating_sub(words.width()));
+    Row::from(format!("{words}{space}{connection}"))
+}
+
+fn input(frame: &mut Frame<'_>, editor: &Editor, area: Rect, has_cursor: bool) {
+    let (rows, (column, row)) = input_rows(editor.text(), editor.cursor(), usize::from(area.width));
+    // The row of the cursor is always in view.
+    let first = (row + 1).saturating_sub(usize::from(area.height));
+    let shown = rows.into_iter().skip(first).take(usize::from(area.height));
+    // What is typed may have been pasted.
+    let rows: Vec<Row<'_>> = shown.map(|row| Row::from(text::plain(&row))).collect();
+    frame.render_widget(Paragraph::new(rows), area);
+    if has_cursor && area.height > 0 && area.width > 0 {
+        let column = u16::try_from(column).unwrap_or(u16::MAX).min(area.width - 1);
+        let row = u16::try_from(row - first).unwrap_or(u16::MAX).min(area.height - 1);
+        frame.set_cursor_position(Position::new(area.x + column, area.y + row));
+    }
+}
+
+/// Clears a place in the middle of the screen, with a frame around it; gives what is inside.
+fn window(frame: &mut Frame<'_>, app: &App, title: &str, width: u16, height: u16) -> Rect {
+    let screen = frame.area();
+    let (width, height) = (width.min(screen.width), height.min(screen.height));
+    let area = Rect { x: (screen.width - width) / 2, y: (screen.height - height) / 3, width, height };
+    let block = Block::bordered().title(format!(" {title} ")).border_style(app.theme.accent());
+    let inside = block.inner(area);
+    frame.render_widget(Clear, area);
+    frame.render_widget(block, area);
+    inside
+}
+
+fn help(frame: &mut Frame<'_>, app: &App, from: usize) {
+    let forms = KEYS.iter().chain(COMMANDS).chain(SCREEN_COMMANDS).map(|(form, _)| form.width());
+    let column = forms.max().unwrap_or_default().min(usize::from(frame.area().width) / 2);
+    let heading = |words: &'static str| Row::styled(words, app.theme.accent());
+    let mut rows = vec![heading("Commands")];
+    let width = frame.area().width.min(100);
+    let room = usize::from(width).saturating_sub(column + 4).max(1);
+    let explain = |rows: &mut Vec<Row<'static>>, list: &[(&'static str, &'static str)]| {
+        for (form, what) in list {
+            // What does not fit beside the other goes on below it.
+            let forms = text::split(form, column.max(1));
+            let whats = text::split(what, room);
+            for index in 0..forms.len().max(whats.len()) {
+                let form = forms.get(index).copied().unwrap_or_default();
+                let space = " ".repeat((column + 2).saturating_sub(form.width()));
+                rows.push(Row::from(vec![
+                    Span::styled(form.to_owned(), Style::new().add_modifier(Modifier::BOLD)),
+                    Span::raw(format!("{space}{}", whats.get(index).copied().unwrap_or_default())),
+                ]));
+            }
+        }
+    };
+    explain(&mut rows, COMMANDS);
+    explain(&mut rows, SCREEN_COMMANDS);
+    rows.push(Row::default());
+    rows.push(heading("Keys"));
+    explain(&mut rows, KEYS);
+    let height = u16::try_from(rows.len() + 2).unwrap_or(u16::MAX);
+    let inside = window(frame, app, "Help: Up and Down scroll, Esc closes", width, height);
+    let last = rows.len().saturating_sub(usize::from(inside.height));
+    frame.render_widget(Paragraph::new(rows.split_off(from.min(last))), inside);
+}
+
+fn switcher(frame: &mut Frame<'_>, app: &App, query: &Editor, chosen: usize) {
+    let found = app.found(query.text());
+    let height = u16::try_from(found.len().clamp(1, 10) + 3).unwrap_or(13);
+    let inside = window(frame, app, "Go to", 40, height);
+    let width = usize::from(inside.width);
+    let mut rows = vec![Row::from(cut(&text::plain(query.text()), width))];
+    let room = usize::from(inside.height).saturating_sub(1);
+    let first = (chosen + 1).saturating_sub(room);
+    for (place, &index) in found.iter().enumerate().skip(first).take(room) {
+        let Some(buffer) = app.buffers.list().get(index) else { continue };
+        let count = if buffer.unread > 0 { format!("  {}", buffer.unread) } else { String::new() };
+        let sign = if place == chosen { "›" } else { " " };
+        let words = cut(&text::plain(&format!("{sign} {}{count}", buffer.place.name())), width);
+        rows.push(if place == chosen { Row::styled(words, app.theme.accent()) } else { Row::from(words) });
+    }
+    if found.is_empty() {
+        rows.push(Row::styled("nothing of that name", app.theme.faint()));
+    }
+    frame.render_widget(Paragraph::new(rows), inside);
+    let column = u16::try_from(query.text()[..query.cursor()].width()).unwrap_or(u16::MAX);
+    let column = column.min(inside.width.saturating_sub(1));
+    frame.set_cursor_position(Position::new(inside.x + column, inside.y));
+}
+
+fn paste(frame: &mut Frame<'_>, app: &App, pasted: &str) {
+    let count = pasted.lines().count();
+    let inside = window(frame, app, "Paste", 60, 7);
+    let width = usize::from(inside.width);
+    let mut rows: Vec<Row<'_>> = pasted
+        .lines()
+        .take(3)
+        .map(|line| Row::styled(cut(&text::plain(line), width), app.theme.faint()))
+        .collect();
+    rows.push(Row::default());
+    rows.push(Row::from(cut(&format!("Take these {count} lines as {count} messages? y / n"), width)));
+    let over = rows.len().saturating_sub(usize::from(inside.height));
+    frame.render_widget(Paragraph::new(rows.split_off(over)), inside);
+}

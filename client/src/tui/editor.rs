@@ -1,0 +1,324 @@
+//! The line one types in: one or more lines of text, a cursor, what was cut, and what was typed before.
+
+use unicode_segmentation::UnicodeSegmentation as _;
+
+/// What was typed before and can be had again.
+const MAX_HISTORY: usize = 500;
+/// More than this is not taken: it would be hundreds of messages.
+const MAX_TEXT: usize = 64 * 1024;
+
+/// Text being typed.
+#[derive(Debug, Default)]
+pub struct Editor {
+    text: String,
+    /// In bytes, always between two characters.
+    cursor: usize,
+    /// What was cut last.
+    cut: String,
+    history: Vec<String>,
+    /// Which of the history is shown, and what was being typed before.
+    recalled: Option<(usize, String)>,
+}
+
+impl Editor {
+    /// The text as it stands.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the cursor is, in bytes.
+    pub fn cursor(&self) -> usize {
+        self.cursor
+    }
+
+    /// Nothing is typed.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Puts text in place of all.
+    pub fn set(&mut self, text: &str) {
+        text.clone_into(&mut self.text);
+        self.cursor = self.text.len();
+    }
+
+    /// Takes all that is typed, and remembers it.
+    pub fn submit(&mut self) -> String {
+        let text = std::mem::take(&mut self.text);
+        self.cursor = 0;
+        self.recalled = None;
+        if !text.trim().is_empty() && self.history.last() != Some(&text) {
+            self.history.push(text.clone());
+            if self.history.len() > MAX_HISTORY {
+                self.history.remove(0);
+            }
+        }
+        text
+    }
+
+    /// Types or pastes.
+    pub fn insert(&mut self, text: &str) {
+        if self.text.len() + text.len() <= MAX_TEXT {
+            self.text.insert_str(self.cursor, text);
+            self.cursor += text.len();
+        }
+    }
+
+    /// Puts `text` in place of what stands between `start` and the cursor.
+    pub fn replace_from(&mut self, start: usize, text: &str) {
+        self.text.replace_range(start..self.cursor, text);
+        self.cursor = start + text.len();
+    }
+
+    /// One character to the left.
+    pub fn left(&mut self) {
+        self.cursor = self.before();
+    }
+
+    /// One character to the right.
+    pub fn right(&mut self) {
+        self.cursor = self.after();
+    }
+
+    /// To the beginning of the line.
+    pub fn home(&mut self) {
+        self.cursor = self.line_start();
+    }
+
+    /// To the end of the line.
+    pub fn end(&mut self) {
+        self.cursor = self.line_end();
+    }
+
+    /// To the beginning of a word.
+    pub fn word_left(&mut self) {
+        self.cursor = self.word_before();
+    }
+
+    /// To the end of a word.
+    pub fn word_right(&mut self) {
+        self.cursor = self.word_after();
+    }
+
+    /// Takes the character before the cursor away.
+    pub fn backspace(&mut self) {
+        let start = self.before();
+        self.replace_from(start, "");
+    }
+
+    /// Takes the character after the cursor away.
+    pub fn delete(&mut self) {
+        let end = self.after();
+        self.text.replace_range(self.cursor..end, "");
+    }
+
+    /// Cuts to the beginning of the line.
+    pub fn cut_to_start(&mut self) {
+        self.cut_between(self.line_start(), self.cursor);
+    }
+
+    /// Cuts to the end of the line; false when there is nothing there.
+    pub fn cut_to_end(&mut self) -> bool {
+        let end = self.line_end();
+        if end == self.cursor {
+            return false;
+        }
+        self.cut_between(self.cursor, end);
+        true
+    }
+
+    /// Cuts what stands between the last space and the cursor.
+    pub fn cut_word_left(&mut self) {
+        let before = self.text[..self.cursor].trim_end();
+        let start = before.rfind(char::is_whitespace).map_or(0, |space| space + 1);
+        self.cut_between(start.min(self.cursor), self.cursor);
+    }
+
+    /// Cuts to the end of a word.
+    pub fn cut_word_right(&mut self) {
+        self.cut_between(self.cursor, self.word_after());
+    }
+
+    /// Puts back what was cut last.
+    pub fn yank(&mut self) {
+        self.insert(&self.cut.clone());
+    }
+
+    /// One line up; from the first, to what was typed before.
+    pub fn up(&mut self) {
+        let start = self.line_start();
+        if start > 0 {
+            let above = self.text[..start - 1].rfind('\n').map_or(0, |end| end + 1);
+            self.cursor = self.place_in(above, self.text[start..self.cursor].chars().count());
+            return;
+        }
+        let at = self.recalled.as_ref().map_or(self.history.len(), |(at, _)| *at);
+        if at > 0 {
+            let draft = self.recalled.take().map_or_else(|| self.text.clone(), |(_, draft)| draft);
+            self.set(&self.history[at - 1].clone());
+            self.recalled = Some((at - 1, draft));
+        }
+    }
+
+    /// One line down; from the last, back to what was typed later.
+    pub fn down(&mut self) {
+        let end = self.line_end();
+        if end < self.text.len() {
+            let column = self.text[self.line_start()..self.cursor].chars().count();
+            self.cursor = self.place_in(end + 1, column);
+            return;
+        }
+        let Some((at, draft)) = self.recalled.take() else { return };
+        match self.history.get(at + 1).cloned() {
+            Some(later) => {
+                self.set(&later);
+                self.recalled = Some((at + 1, draft));
+            }
+            None => self.set(&draft),
+        }
+    }
+
+    fn cut_between(&mut self, start: usize, end: usize) {
+        if start < end {
+            self.cut = self.text[start..end].to_owned();
+            self.text.replace_range(start..end, "");
+            self.cursor = start;
+        }
+    }
+
+    fn line_start(&self) -> usize {
+        self.text[..self.cursor].rfind('\n').map_or(0, |end| end + 1)
+    }
+
+    fn line_end(&self) -> usize {
+        self.text[self.cursor..].find('\n').map_or(self.text.len(), |end| self.cursor + end)
+    }
+
+    /// So many characters into the line that begins at `start`, or at its end.
+    fn place_in(&self, start: usize, column: usize) -> usize {
+        let line = self.text[start..].split('\n').next().unwrap_or_default();
+        start + line.char_indices().nth(column).map_or(line.len(), |(at, _)| at)
+    }
+
+    fn before(&self) -> usize {
+        self.cursor - self.text[..self.cursor].graphemes(true).next_back().map_or(0, str::len)
+    }
+
+    fn after(&self) -> usize {
+        self.cursor + self.text[self.cursor..].graphemes(true).next().map_or(0, str::len)
+    }
+
+    fn word_before(&self) -> usize {
+        let mut words = self.text[..self.cursor].unicode_word_indices();
+        words.next_back().map_or(0, |(at, _)| at)
+    }
+
+    fn word_after(&self) -> usize {
+        let word = self.text[self.cursor..].unicode_word_indices().next();
+        word.map_or(self.text.len(), |(at, word)| self.cursor + at + word.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn editor(text: &str) -> Editor {
+        let mut editor = Editor::default();
+        editor.insert(text);
+        editor
+    }
+
+    #[test]
+    fn characters_are_whole_however_many_bytes_they_take() {
+        let mut editor = editor("aä👩‍👩‍👧e\u{301}");
+        for left in ["aä👩‍👩‍👧", "aä", "a", "", ""] {
+            editor.backspace();
+            assert_eq!(editor.text(), left);
+        }
+    }
+
+    #[test]
+    fn words_are_cut_and_put_back() {
+        let mut editor = editor("one two-three four");
+        editor.cut_word_left();
+        editor.cut_word_left();
+        assert_eq!(editor.text(), "one ");
+        editor.yank();
+        assert_eq!(editor.text(), "one two-three ");
+        editor.home();
+        editor.cut_word_right();
+        assert_eq!(editor.text(), " two-three ");
+        editor.word_right();
+        assert!(editor.cut_to_end());
+        assert_eq!(editor.text(), " two");
+        assert!(!editor.cut_to_end(), "nothing is left there");
+        editor.cut_to_start();
+        assert_eq!(editor.text(), "");
+        editor.yank();
+        assert_eq!(editor.text(), " two");
+    }
+
+    #[test]
+    fn words_are_walked() {
+        let mut editor = editor("one two");
+        editor.word_left();
+        assert_eq!(editor.cursor(), 4);
+        editor.word_left();
+        assert_eq!(editor.cursor(), 0);
+        editor.word_right();
+        assert_eq!(editor.cursor(), 3);
+        editor.delete();
+        assert_eq!(editor.text(), "onetwo");
+        editor.right();
+        editor.left();
+        editor.left();
+        editor.insert("X");
+        assert_eq!(editor.text(), "onXetwo");
+    }
+
+    #[test]
+    fn up_and_down_go_through_lines_and_then_through_history() {
+        let mut editor = editor("first");
+        assert_eq!(editor.submit(), "first");
+        editor.insert("second");
+        editor.submit();
+        editor.insert("dra\nft");
+        editor.up();
+        assert_eq!(editor.cursor(), 2, "the line above, same column");
+        editor.up();
+        assert_eq!(editor.text(), "second");
+        editor.up();
+        editor.up();
+        assert_eq!(editor.text(), "first");
+        editor.down();
+        editor.down();
+        assert_eq!(editor.text(), "dra\nft");
+        editor.down();
+        assert_eq!(editor.text(), "dra\nft");
+        editor.home();
+        editor.end();
+        assert_eq!(editor.cursor(), 6);
+    }
+
+    #[test]
+    fn the_same_is_remembered_once_and_nothing_is_not() {
+        let mut editor = Editor::default();
+        for text in ["a", "a", "  "] {
+            editor.set(text);
+            editor.submit();
+        }
+        editor.up();
+        assert_eq!(editor.text(), "a");
+        editor.up();
+        assert_eq!(editor.text(), "a");
+    }
+
+    #[test]
+    fn too_much_is_not_taken() {
+        let mut editor = Editor::default();
+        editor.insert(&"x".repeat(MAX_TEXT));
+        editor.insert("y");
+        assert_eq!(editor.text().len(), MAX_TEXT);
+    }
+}

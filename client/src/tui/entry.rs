@@ -1,0 +1,278 @@
+//! The first screen: who one is, and the mailed code.
+
+use ratatui::Frame;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line as Row, Span};
+use ratatui::widgets::{Paragraph, Wrap};
+use rookery_protocol::{AccountName, Email};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::editor::Editor;
+use super::theme::Theme;
+use crate::text;
+
+/// Things said on the way in that are kept in view.
+const MAX_TOLD: usize = 8;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    Name,
+    Email,
+    /// Nothing: the server has the word.
+    Patience,
+    Code,
+}
+
+/// What the person has answered.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Who they are.
+    Introduced(AccountName, Email),
+    /// The mailed code.
+    Code(String),
+    /// That they have had enough.
+    Leave,
+}
+
+/// The screen.
+#[derive(Debug)]
+pub struct Entry {
+    server: String,
+    question: Question,
+    name: Option<AccountName>,
+    email: Option<Email>,
+    editor: Editor,
+    told: Vec<String>,
+    /// What was wrong with the last answer.
+    wrong: Option<String>,
+}
+
+impl Entry {
+    /// Asks for what is not given.
+    pub fn new(server: String, name: Option<AccountName>, email: Option<Email>) -> Self {
+        let mut entry = Self {
+            server,
+            question: Question::Patience,
+            name,
+            email,
+            editor: Editor::default(),
+            told: Vec::new(),
+            wrong: None,
+        };
+        entry.ask_what_is_missing();
+        entry
+    }
+
+    /// Whom it is, when nothing has to be asked.
+    pub fn introduced(&self) -> Option<(AccountName, Email)> {
+        self.name.clone().zip(self.email.clone())
+    }
+
+    /// Begins again, after the server did not let us in.
+    pub fn refused(&mut self, why: &str) {
+        self.wrong = Some(why.to_owned());
+        self.editor.set(self.name.take().as_ref().map_or("", AccountName::as_str));
+        self.question = Question::Name;
+    }
+
+    /// Says something.
+    pub fn tell(&mut self, words: &str) {
+        self.told.extend(words.lines().map(str::to_owned));
+        let over = self.told.len().saturating_sub(MAX_TOLD);
+        self.told.drain(..over);
+    }
+
+    /// Asks for the code; `mailed` says where to look for it.
+    pub fn ask_code(&mut self, mailed: &str) {
+        if !self.told.iter().any(|told| told == mailed) {
+            self.tell(mailed);
+        }
+        self.question = Question::Code;
+        self.editor.set("");
+    }
+
+    /// Takes a paste.
+    pub fn paste(&mut self, text: &str) {
+        if self.question != Question::Patience {
+            self.editor.insert(text.lines().next().unwrap_or_default().trim());
+        }
+    }
+
+    /// Takes a key.
+    pub fn key(&mut self, key: KeyEvent) -> Option<Answer> {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('c' | 'd') if control => return Some(Answer::Leave),
+            KeyCode::Esc => return Some(Answer::Leave),
+            KeyCode::Char('a') if control => self.editor.home(),
+            KeyCode::Char('e') if control => self.editor.end(),
+            KeyCode::Char('u') if control => self.editor.cut_to_start(),
+            KeyCode::Char('w') if control => self.editor.cut_word_left(),
+            KeyCode::Char(letter) if !control && self.question != Question::Patience => {
+                self.editor.insert(&letter.to_string());
+            }
+            KeyCode::Backspace => self.editor.backspace(),
+            KeyCode::Delete => self.editor.delete(),
+            KeyCode::Left => self.editor.left(),
+            KeyCode::Right => self.editor.right(),
+            KeyCode::Home => self.editor.home(),
+            KeyCode::End => self.editor.end(),
+            KeyCode::Up | KeyCode::BackTab if self.question == Question::Email => {
+                self.editor.set(self.name.take().as_ref().map_or("", AccountName::as_str));
+                self.question = Question::Name;
+            }
+            KeyCode::Enter | KeyCode::Tab | KeyCode::Down => return self.submit(),
+            _ => {}
+        }
+        None
+    }
+
+    fn submit(&mut self) -> Option<Answer> {
+        let typed = self.editor.text().trim().to_owned();
+        let taken = match self.question {
+            Question::Name => AccountName::parse(&typed).map(|name| self.name = Some(name)),
+            Question::Email => Email::parse(&typed).map(|email| self.email = Some(email)),
+            Question::Code if typed.is_empty() => return None,
+            Question::Code => {
+                self.question = Question::Patience;
+                self.editor.set("");
+                return Some(Answer::Code(typed));
+            }
+            Question::Patience => return None,
+        };
+        if let Err(error) = taken {
+            self.wrong = Some(format!("That will not do: {error}."));
+            return None;
+        }
+        self.wrong = None;
+        self.ask_what_is_missing();
+        self.introduced().map(|(name, email)| Answer::Introduced(name, email))
+    }
+
+    fn ask_what_is_missing(&mut self) {
+        self.question = match (&self.name, &self.email) {
+            (None, _) => Question::Name,
+            (_, None) => Question::Email,
+            _ => Question::Patience,
+        };
+        self.editor.set("");
+    }
+
+    /// Draws it.
+    pub fn draw(&self, frame: &mut Frame<'_>, theme: Theme) {
+        let area = frame.area();
+        let width = area.width.min(72);
+        let left = (area.width - width) / 2;
+        let mut rows: Vec<Row<'_>> =
+            vec![Row::styled(format!("Rookery · {}", self.server), theme.accent()), Row::default()];
+        let field = |label: &str, value: &str, asked: bool| {
+            let style = if asked { theme.accent() } else { theme.faint() };
+            Row::from(vec![Span::styled(format!("{label:<7}"), style), Span::raw(value.to_owned())])
+        };
+        let asked_row = |rows: &Vec<Row<'_>>| u16::try_from(rows.len()).unwrap_or(u16::MAX);
+        let mut cursor_row = None;
+        let questions = [
+            (Question::Name, "Name", self.name.as_ref().map(AccountName::as_str)),
+            (Question::Email, "Email", self.email.as_ref().map(Email::as_str)),
+            (Question::Code, "Code", None),
+        ];
+        for (question, label, value) in questions {
+            let asked = self.question == question;
+            if asked {
+                cursor_row = Some(asked_row(&rows));
+            }
+            if question != Question::Code || asked {
+                rows.push(field(
+                    label,
+                    if asked { self.editor.text() } else { value.unwrap_or_default() },
+                    asked,
+                ));
+            }
+        }
+        rows.push(Row::default());
+        if let Some(wrong) = &self.wrong {
+            rows.push(Row::styled(text::plain(wrong), theme.alert()));
+        }
+        rows.extend(self.told.iter().map(|words| Row::styled(text::plain(words), Style::new())));
+        let hint = match self.question {
+            Question::Name => "The name others will see. Enter goes on, Esc leaves.",
+            Question::Email => {
+                "A code is mailed there, to prove that it is yours. Enter goes on, Up goes back."
+            }
+            Question::Patience => "One moment…",
+            Question::Code => "Type the six digits from the mail, then Enter.",
+        };
+        rows.push(Row::styled(hint, theme.faint()));
+        let height = u16::try_from(rows.len()).unwrap_or(u16::MAX).min(area.height);
+        let top = (area.height - height) / 3;
+        let body = Rect { x: left, y: top, width, height: area.height - top };
+        frame.render_widget(Paragraph::new(rows).wrap(Wrap { trim: false }), body);
+        if let Some(row) = cursor_row {
+            let typed = self.editor.text()[..self.editor.cursor()].width();
+            let column =
+                u16::try_from(typed).unwrap_or(u16::MAX).saturating_add(7).min(width.saturating_sub(1));
+            frame.set_cursor_position(Position::new(
+                left + column,
+                (top + row).min(area.height.saturating_sub(1)),
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn type_line(entry: &mut Entry, text: &str) -> Option<Answer> {
+        for letter in text.chars() {
+            assert_eq!(entry.key(KeyCode::Char(letter).into()), None);
+        }
+        entry.key(KeyCode::Enter.into())
+    }
+
+    fn name(text: &str) -> AccountName {
+        AccountName::parse(text).unwrap()
+    }
+
+    fn email(text: &str) -> Email {
+        Email::parse(text).unwrap()
+    }
+
+    #[test]
+    fn name_and_email_are_asked_until_they_will_do_and_then_the_code() {
+        let mut entry = Entry::new("chat.example".to_owned(), None, None);
+        assert_eq!(type_line(&mut entry, "a!b"), None);
+        assert!(entry.wrong.is_some());
+        entry.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+        assert_eq!(type_line(&mut entry, "alice"), None);
+        let answer = type_line(&mut entry, "alice@example.org");
+        assert_eq!(answer, Some(Answer::Introduced(name("alice"), email("alice@example.org"))));
+        assert_eq!(type_line(&mut entry, "typed too early"), None);
+        entry.ask_code("A code was mailed to alice@example.org.");
+        entry.paste("123456\nand more");
+        assert_eq!(entry.key(KeyCode::Enter.into()), Some(Answer::Code("123456".to_owned())));
+    }
+
+    #[test]
+    fn what_is_given_is_not_asked() {
+        let mut entry = Entry::new("x".to_owned(), Some(name("alice")), None);
+        assert_eq!(entry.introduced(), None);
+        let answer = type_line(&mut entry, "a@b.example");
+        assert!(matches!(answer, Some(Answer::Introduced(..))));
+        assert!(Entry::new("x".to_owned(), Some(name("a")), Some(email("a@b.c"))).introduced().is_some());
+    }
+
+    #[test]
+    fn one_may_go_back_and_leave() {
+        let mut entry = Entry::new("x".to_owned(), None, None);
+        type_line(&mut entry, "alice");
+        entry.key(KeyCode::Up.into());
+        assert_eq!(type_line(&mut entry, "a"), None, "the name is there to be changed");
+        assert_eq!(entry.name, Some(name("alicea")));
+        assert_eq!(entry.key(KeyCode::Esc.into()), Some(Answer::Leave));
+    }
+}
