@@ -336,18 +336,18 @@ impl App {
             None => {}
         }
         match typed {
-            Typed::Say(line) => match commands::addressed(&line, |nick| self.model.is_here(nick)) {
-                Some((text, nick)) => self.say(nick.as_str(), text, Manner::Message),
-                None => {
-                    self.say_here(&place, &line, Manner::Message);
-                    // It may have been meant for one person's eyes.
-                    if let (Place::Channel(channel), Some((_, nick))) =
-                        (&place, commands::addressed(&line, |_| true))
-                    {
-                        self.tell(&format!("{nick} is not here, so that goes to all of {channel}"));
-                    }
+            Typed::Say(line) => {
+                if let Some((text, nick)) = commands::addressed(&line, |nick| self.model.is_here(nick)) {
+                    return self.say(nick.as_str(), text, Manner::Message);
                 }
-            },
+                self.say_here(&place, &line, Manner::Message);
+                // It may have been meant for one person's eyes.
+                if let (Place::Channel(channel), Some((_, nick))) =
+                    (&place, commands::addressed(&line, |_| true))
+                {
+                    self.tell(&format!("{nick} is not here, so that goes to all of {channel}"));
+                }
+            }
             Typed::Act(text) => self.say_here(&place, &text, Manner::Action),
             Typed::Message(target, text) => self.say(target.as_str(), &text, Manner::Message),
             Typed::Join(channel, key) => {

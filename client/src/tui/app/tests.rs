@@ -240,6 +240,9 @@ fn text_goes_where_one_is_and_direct_messages_to_the_person() {
     let sent =
         ["PRIVMSG #lobby :hello all", "PRIVMSG bob :How are you?", "PRIVMSG #lobby :\u{1}ACTION waves\u{1}"];
     assert_eq!(desk.sent(), sent);
+    desk.enters("a secret /mallory");
+    assert_eq!(desk.sent(), ["PRIVMSG #lobby :a secret /mallory"]);
+    assert!(desk.screen().contains("mallory is not here"), "whoever types it is told");
     desk.enters("/query bob");
     desk.enters("just us");
     assert_eq!(desk.sent(), ["PRIVMSG bob :just us"]);
