@@ -224,8 +224,9 @@ async fn ten_thousand_messages_arrive_while_one_types() {
     let mut bob = Client::register(&server, "bob").await;
     let screen = Screen::of_alice(&server, &device).await;
     for hundred in 0..100 {
-        let lines: String =
+        let lines: Vec<String> =
             (0..100).map(|one| format!("PRIVMSG #lobby :message {}\r\n", hundred * 100 + one)).collect();
+        let lines = lines.concat();
         bob.send_bytes(lines.as_bytes()).await;
         if hundred == 50 {
             screen.types("meanwhile");
