@@ -78,9 +78,9 @@ pub enum Command {
         #[arg(long, value_name = "R")]
         reason: Option<String>,
     },
-    /// Refuse an account or an email, and end its sessions
+    /// Refuse an account, an email, an address or a network, and end its sessions
     Ban {
-        /// An account's name, or an email
+        /// An account's name, an email, a pattern of emails (*@spam.example), an IP address, a network (192.0.2.0/24)
         target: String,
         /// Shown to whoever is refused
         #[arg(long, value_name = "R")]
@@ -88,6 +88,12 @@ pub enum Command {
         /// How long, as 90s, 15m, 12h, 7d or 2w; for ever when left out
         #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
         duration: Option<String>,
+        /// Only show who would be hit now
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask again before a ban of the world, or of yourself
+        #[arg(long)]
+        yes: bool,
     },
     /// Take a ban back
     Unban {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rookery_protocol::control::{
     AdminAdded, AdminEntry, AdminList, AdminSessionList, AuditList, AuditOutcome, BanEntry, BanList,
-    BanReply, KickReply, Status, TotpStatus, UserList,
+    BanPreview, BanReply, KickReply, OnlineUser, Status, TotpStatus, UserList,
 };
 
 use crate::failure::{Failure, while_doing};
@@ -73,7 +73,27 @@ impl Reader {
 
     /// Who is online.
     pub fn users(&self, list: &UserList) -> String {
-        let rows = list.users.iter().map(|user| {
+        with_count(&self.user_table(&list.users), list.users.len(), "user online", "users online")
+    }
+
+    /// Whom a ban would hit.
+    pub fn ban_preview(&self, preview: &BanPreview) -> String {
+        let sessions = preview.users.iter().map(|user| user.sessions.len()).sum();
+        let summary = plain(&format!(
+            "A ban of {} would now end {} of {}, and refuse {}. Nothing was done.",
+            preview.target,
+            count(sessions, "session", "sessions"),
+            count(preview.users.len(), "user", "users"),
+            count(preview.accounts, "account", "accounts"),
+        ));
+        if preview.users.is_empty() {
+            return summary;
+        }
+        format!("{}\n\n{summary}", self.user_table(&preview.users).trim_fmt())
+    }
+
+    fn user_table(&self, users: &[OnlineUser]) -> Table {
+        let rows = users.iter().map(|user| {
             let addresses: Vec<&str> = user.sessions.iter().map(|session| session.address.as_str()).collect();
             [
                 user.nick.clone(),
@@ -84,8 +104,7 @@ impl Reader {
                 self.distance(user.active_at),
             ]
         });
-        let table = table(["NICK", "EMAIL", "CHANNELS", "ADDRESS", "CAME", "ACTIVE"], rows);
-        with_count(&table, list.users.len(), "user online", "users online")
+        table(["NICK", "EMAIL", "CHANNELS", "ADDRESS", "CAME", "ACTIVE"], rows)
     }
 
     /// The sign-ins that stand.
@@ -251,7 +270,7 @@ fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; 
 #[allow(clippy::unwrap_used)]
 mod tests {
     use jiff::SignedDuration;
-    use rookery_protocol::control::{OnlineSession, OnlineUser};
+    use rookery_protocol::control::OnlineSession;
 
     use super::*;
 
@@ -324,6 +343,21 @@ ID  TARGET           ENDS   BY    SINCE                         REASON
             ended: KickReply { users: vec![], sessions: 0 },
         };
         assert_eq!(reader().ban(&reply), "eve@example.org is banned for ever; no session was online.");
+    }
+
+    #[test]
+    fn a_dry_run_tells_whom_a_ban_would_hit() {
+        let preview = BanPreview {
+            target: "*@example.org".to_owned(),
+            users: vec![user("alice", Some("alice@example.org"), 2)],
+            accounts: 5,
+        };
+        let text = reader().ban_preview(&preview);
+        assert!(text.starts_with("NICK   EMAIL"), "{text}");
+        let summary = "A ban of *@example.org would now end 2 sessions of 1 user, and refuse 5 accounts. Nothing was done.";
+        assert!(text.ends_with(summary), "{text}");
+        let nobody = BanPreview { users: Vec::new(), accounts: 0, ..preview };
+        assert!(reader().ban_preview(&nobody).starts_with("A ban of *@example.org would now end 0 sessions"));
     }
 
     #[test]

@@ -424,7 +424,8 @@ pub struct KickReply {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BanRequest {
-    /// An account's name, or an email.
+    /// An account's name, an email, a pattern of emails (`*@spam.example`), an IP address, or a network
+    /// (`192.0.2.0/24`).
     pub target: String,
     /// Shown to whoever is refused.
     #[serde(default)]
@@ -436,6 +437,23 @@ pub struct BanRequest {
     /// How long it holds, as `90s`, `15m`, `12h`, `7d` or `2w`.
     #[serde(default)]
     pub duration: Option<String>,
+    /// Only tells who would be hit now.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Makes the ban though it covers the world, or the admin who makes it.
+    #[serde(default)]
+    pub confirm: bool,
+}
+
+/// `POST /v1/bans` with `dry_run`: nothing was done.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct BanPreview {
+    /// As it would stand on disk.
+    pub target: String,
+    /// Who is online and would be gone, with those of their sessions that would end; by nick.
+    pub users: Vec<OnlineUser>,
+    /// How many accounts would be refused, online or not; for a ban of addresses, none is known.
+    pub accounts: usize,
 }
 
 /// `POST /v1/bans` is done.
@@ -459,7 +477,7 @@ pub struct BanList {
 pub struct BanEntry {
     /// For `DELETE /v1/bans/{id}`.
     pub id: i64,
-    /// Who is refused: an account's name, or an email.
+    /// Who is refused: an account's name, an email, a pattern of emails, an IP address, or a network.
     pub target: String,
     /// Shown to whoever is refused.
     pub reason: String,

@@ -14,6 +14,7 @@ use tokio::time::{Instant, interval_at, timeout};
 use crate::accounts::Accounts;
 use crate::certificates::Certificates;
 use crate::chat::Chat;
+use crate::chat::bans::Bans;
 use crate::chat::event::{Act, Event, Settings};
 use crate::config::{Config, LiveConfig, Loaded, MailTransport};
 use crate::connection::{ChatPort, Connections};
@@ -62,11 +63,13 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         .await
         .context("the bans cannot be read")?;
 
-    let core = Chat::new(settings(&config), run_name(), bans, started_at);
+    let bans = Arc::new(Bans::new(bans, config.accounts.email_aliases()));
+    let core = Chat::new(settings(&config), run_name(), Arc::clone(&bans), started_at);
+    let (bans_sender, bans) = watch::channel(bans);
     let (inlet, events) = inlet::channel();
     let (to_journal, batches) = journal::channel();
     tokio::spawn(inlet::drive(core, events, to_journal, database.clone()));
-    tokio::spawn(journal::run(database.clone(), batches));
+    tokio::spawn(journal::run(database.clone(), batches, bans_sender));
     tokio::spawn(retention::keep(live.clone(), database.clone()));
 
     let mailer = Mailer::start(live.clone());
@@ -78,6 +81,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         inlet.clone(),
         Arc::clone(&certificates),
         Arc::clone(&connections),
+        bans,
     );
     let control = Control {
         config: live.clone(),
@@ -184,6 +188,7 @@ fn settings(config: &Config) -> Settings {
         channels_per_user: config.limits.channels_per_user,
         channel_list_entries: config.limits.channel_list_entries,
         monitor_entries: config.limits.monitor_entries,
+        email_aliases: config.accounts.email_aliases(),
         capabilities: config.capabilities(),
     }
 }

@@ -4,16 +4,18 @@ mod admins;
 mod own;
 mod sign_in;
 
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
 use clap::CommandFactory as _;
+use rookery_protocol::BanTarget;
 use rookery_protocol::control::{
-    AuditList, BanList, BanReply, BanRequest, KickReply, KickRequest, Status, UnbanReply, UserList,
+    AuditList, BanList, BanPreview, BanReply, BanRequest, KickReply, KickRequest, Status, UnbanReply,
+    UserList,
 };
-use rookery_protocol::{AccountName, Email};
 
 use crate::cli::{Arguments, Command, ServerAddress};
-use crate::client::{Client, Reply, segment};
+use crate::client::{Client, Reply, problem_kind, segment};
 use crate::failure::Failure;
 use crate::output::{self, Reader};
 use crate::token_store::TokenStore;
@@ -54,9 +56,9 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Admins(command) => admins::run(&signed_in(server, ca)?, command, &show),
         Command::List => list(&signed_in(server, ca)?, &show),
         Command::Kick { name, reason } => kick(&signed_in(server, ca)?, &name, reason, &show),
-        Command::Ban { target, reason, duration } => {
-            let request = BanRequest { target, reason, expires_at: None, duration };
-            ban(&signed_in(server, ca)?, &request, &show)
+        Command::Ban { target, reason, duration, dry_run, yes } => {
+            let request = BanRequest { target, reason, expires_at: None, duration, dry_run, confirm: yes };
+            ban(&signed_in(server, ca)?, request, &show)
         }
         Command::Unban { target } => unban(&signed_in(server, ca)?, &target, &show),
         Command::Bans => bans(&signed_in(server, ca)?, &show),
@@ -87,8 +89,20 @@ fn kick(client: &Client, name: &str, reason: Option<String>, show: &Show) -> Res
     show.result(&reply, |ended| output::kick(name, ended))
 }
 
-fn ban(client: &Client, request: &BanRequest, show: &Show) -> Result<(), Failure> {
-    let reply: Reply<BanReply> = client.post("/v1/bans", request)?;
+fn ban(client: &Client, mut request: BanRequest, show: &Show) -> Result<(), Failure> {
+    if request.dry_run {
+        let reply: Reply<BanPreview> = client.post("/v1/bans", &request)?;
+        return show.result(&reply, |preview| Reader::here().ban_preview(preview));
+    }
+    let mut reply: Result<Reply<BanReply>, Failure> = client.post("/v1/bans", &request);
+    if let Err(failure) = &reply
+        && problem_kind(failure).as_deref() == Some("/problems/needs-confirmation")
+        && ask(failure)?
+    {
+        request.confirm = true;
+        reply = client.post("/v1/bans", &request);
+    }
+    let reply = reply?;
     show.result(&reply, |reply| Reader::here().ban(reply))
 }
 
@@ -100,14 +114,20 @@ fn unban(client: &Client, target: &str, show: &Show) -> Result<(), Failure> {
     show.result(&reply, |reply| output::plain(&format!("{} is not banned any more.", reply.ban.target)))
 }
 
+/// Whether what the server hesitates to do is to be done. Where nobody can be asked, it is not.
+fn ask(failure: &Failure) -> Result<bool, Failure> {
+    if !io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    eprintln!("{}", output::plain(&failure.to_string()));
+    let answer = sign_in::read_line("Do it all the same? [y/N] ")?;
+    Ok(["y", "yes"].contains(&answer.to_lowercase().as_str()))
+}
+
 /// Letter case and the like make no other target; the server compares in the same way.
 fn is_same_target(banned: &str, asked: &str) -> bool {
-    fn same<T: PartialEq, E>(banned: Result<T, E>, asked: Result<T, E>) -> bool {
-        matches!((banned, asked), (Ok(banned), Ok(asked)) if banned == asked)
-    }
-    banned == asked
-        || same(Email::parse(banned), Email::parse(asked))
-        || same(AccountName::parse(banned), AccountName::parse(asked))
+    let (one, other) = (BanTarget::parse(banned), BanTarget::parse(asked));
+    banned == asked || one.is_ok() && one == other
 }
 
 fn bans(client: &Client, show: &Show) -> Result<(), Failure> {
@@ -139,7 +159,8 @@ mod tests {
     fn a_ban_is_found_however_its_target_is_written() {
         assert!(is_same_target("Alice", "alice"));
         assert!(is_same_target("Bob@Example.org", "bob@example.ORG"));
-        assert!(is_same_target("192.0.2.0/24", "192.0.2.0/24"));
+        assert!(is_same_target("192.0.2.0/24", "192.0.2.9/24"));
+        assert!(is_same_target("*@spam.example", "*@SPAM.example"));
         assert!(!is_same_target("alice", "alina"));
         assert!(!is_same_target("alice", "alice@example.org"));
         assert!(!is_same_target("192.0.2.0/24", "192.0.3.0/24"));

@@ -1,12 +1,16 @@
 //! What goes into the core and what comes out.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Message, Nick};
 
-use crate::record::{AccountId, Ban, BanId, HistoryEntry, HistoryTarget, PageQuery, TargetsQuery};
+use super::bans::Bans;
+use crate::record::{
+    AccountId, Ban, BanId, BanTarget, EmailAliases, HistoryEntry, HistoryTarget, PageQuery, TargetsQuery,
+};
 
 /// One TLS connection on the chat port; never used twice while the server runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -85,6 +89,8 @@ pub enum Act {
     AddBan(Ban),
     /// Answered with [`Answer::Done`].
     RemoveBan(BanId),
+    /// Whom a ban of that target would end now; answered with [`Answer::Users`], each with the sessions that it covers.
+    FindCovered(BanTarget),
     /// Whether a user of that nick is here; answered with [`Answer::Users`], of one or none.
     FindUser(Nick),
     /// Answered with [`Answer::Users`].
@@ -163,6 +169,8 @@ pub enum Output {
         session: SessionId,
         line: Bytes,
     },
+    /// From now on these bans are in force.
+    Bans(Arc<Bans>),
     Answer {
         ticket: Ticket,
         answer: Answer,
@@ -219,6 +227,8 @@ pub struct Settings {
     pub channels_per_user: usize,
     pub channel_list_entries: usize,
     pub monitor_entries: usize,
+    /// By which bans compare emails.
+    pub email_aliases: EmailAliases,
     /// The capabilities that a session may ask for.
     pub capabilities: Capabilities,
 }

@@ -41,6 +41,8 @@ pub enum Kind {
     NotOnline,
     /// There is no ban of that number.
     NoSuchBan,
+    /// It hits the world, or whoever asks for it: it is done when asked for twice.
+    NeedsConfirmation,
     /// The path knows other methods.
     MethodNotAllowed,
     /// The body did not come in time.
@@ -89,6 +91,7 @@ impl Kind {
             Self::NotFound => ("not-found", "Nothing there", StatusCode::NOT_FOUND),
             Self::NotOnline => ("not-online", "Nobody of that name is online", StatusCode::NOT_FOUND),
             Self::NoSuchBan => ("no-such-ban", "There is no such ban", StatusCode::NOT_FOUND),
+            Self::NeedsConfirmation => ("needs-confirmation", "Confirm this first", StatusCode::CONFLICT),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", "Not with that method", StatusCode::METHOD_NOT_ALLOWED)
             }

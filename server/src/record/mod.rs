@@ -4,14 +4,17 @@ mod admin;
 mod audit;
 mod ban;
 mod history;
+mod mailbox;
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email};
 
 pub use admin::{Admin, Authenticator, NewAdmin};
 pub use audit::{AuditEntry, NewAudit, Outcome};
-pub use ban::{Ban, BanId, BanTarget, NewBan};
+pub use ban::{Ban, BanId, NewBan, covers_account};
 pub use history::{HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Selection, TargetsQuery};
+pub use mailbox::EmailAliases;
+pub use rookery_protocol::BanTarget;
 
 /// An account's number in the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

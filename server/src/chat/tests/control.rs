@@ -4,8 +4,8 @@ use jiff::SignedDuration;
 use rookery_protocol::Nick;
 
 use super::play::*;
-use crate::chat::event::{Act, Answer};
-use crate::record::BanId;
+use crate::chat::event::{Act, Answer, Event};
+use crate::record::{BanId, BanTarget, EmailAliases};
 
 fn nick(nick: &str) -> Nick {
     Nick::parse(nick).unwrap()
@@ -147,4 +147,98 @@ fn whoever_is_kicked_right_after_a_direct_message_ends_once() {
     assert_eq!(play.heard(b), [":alice!~alice@users.irc.test PRIVMSG bob :last words"]);
     assert_eq!(play.ended.len(), 1);
     assert!(matches!(play.answer(ticket), Some(Answer::Ended { sessions: 1, .. })));
+}
+
+fn from(address: &str, mut candidate: crate::chat::event::Candidate) -> crate::chat::event::Candidate {
+    candidate.address = (address.parse::<std::net::IpAddr>().unwrap(), 50_000).into();
+    candidate
+}
+
+#[test]
+fn a_ban_of_a_network_ends_the_sessions_from_there_and_no_others() {
+    let mut play = Play::new();
+    let here = play.user("alice", "");
+    let alice = Play::candidate("alice", Some(identity("alice")), "");
+    let (there, _) = play.try_admit(from("198.51.100.9", alice.clone()));
+    let guest = Play::candidate("gast", None, "");
+    let (gast, _) = play.try_admit(from("198.51.100.10", guest.clone()));
+    let bob = play.user("bob", "");
+    play.channel("#x", &[bob, here, gast]);
+    let ticket = play.act(Act::AddBan(ban(1, "198.51.100.0/24", "spam")));
+    let ended: Vec<_> = play.ended.iter().map(|(session, _)| *session).collect();
+    assert_eq!(ended, [there, gast]);
+    assert!(play.answer(ticket).is_none(), "their connections are still there");
+    assert_eq!(play.heard(bob), [":gast!~gast@guests.irc.test QUIT :Banned"], "alice is still here");
+    assert_eq!(
+        play.heard(there).last().unwrap(),
+        ":irc.test 465 alice :You are banned from this server: spam"
+    );
+    assert_eq!(play.ask(here, "PING x"), [":irc.test PONG irc.test :x"]);
+    play.gone(there);
+    play.gone(gast);
+    let Some(Answer::Ended { users, sessions: 2 }) = play.answer(ticket) else { panic!() };
+    assert_eq!(users, [nick("alice"), nick("gast")]);
+    assert!(matches!(play.try_admit(from("198.51.100.77", guest.clone())).1, Answer::Banned { .. }));
+    assert!(matches!(play.try_admit(from("::ffff:198.51.100.77", alice)).1, Answer::Banned { .. }));
+    assert!(matches!(play.try_admit(from("198.51.101.77", guest)).1, Answer::Admitted));
+}
+
+#[test]
+fn a_ban_of_an_address_waits_for_those_from_there_who_are_quitting() {
+    let mut play = Play::new();
+    let (gast, _) = play.try_admit(from("198.51.100.10", Play::candidate("gast", None, "")));
+    play.send(gast, "QUIT");
+    let ticket = play.act(Act::AddBan(ban(1, "198.51.100.10", "spam")));
+    assert!(play.answer(ticket).is_none());
+    play.gone(gast);
+    assert!(matches!(play.answer(ticket), Some(Answer::Ended { sessions: 0, .. })));
+}
+
+#[test]
+fn a_ban_of_a_pattern_covers_every_email_like_it_and_no_guest() {
+    let mut play = Play::new();
+    let (alice, bob) = (play.user("alice", ""), play.guest("bob", ""));
+    play.act(Act::AddBan(ban(1, "a*@EXAMPLE.org", "spam")));
+    assert_eq!(play.ended.iter().map(|(session, _)| *session).collect::<Vec<_>>(), [alice]);
+    assert!(matches!(play.sign_in(bob, identity("anton")), Answer::Banned { .. }));
+    assert!(matches!(play.sign_in(bob, identity("bob")), Answer::Admitted));
+}
+
+#[test]
+fn a_ban_of_an_email_holds_against_its_other_spellings() {
+    let mut settings = settings();
+    settings.email_aliases = EmailAliases::new(&["example.org".to_owned()], &["example.org".to_owned()]);
+    let mut play = Play::with(settings.clone());
+    play.act(Act::AddBan(ban(1, "A.lice+one@example.org", "spam")));
+    let alice = Play::candidate("alice", Some(identity("alice")), "");
+    assert!(matches!(play.try_admit(alice.clone()).1, Answer::Banned { .. }));
+    settings.email_aliases = EmailAliases::default();
+    play.event(Event::Reload(Box::new(settings)));
+    assert!(matches!(play.try_admit(alice).1, Answer::Admitted), "the config was read anew");
+}
+
+#[test]
+fn those_who_keep_people_out_first_see_every_change_of_the_bans() {
+    let mut play = Play::new();
+    let is_banned = |play: &Play| play.bans.on_address("198.51.100.10".parse().unwrap(), play.now).is_some();
+    play.act(Act::AddBan(ban(1, "198.51.100.10", "spam")));
+    assert!(is_banned(&play));
+    play.act(Act::RemoveBan(BanId(1)));
+    assert!(!is_banned(&play));
+}
+
+#[test]
+fn whom_a_ban_would_hit_is_told_and_nobody_is_hit() {
+    let mut play = Play::new();
+    let here = play.user("alice", "");
+    let alice = Play::candidate("alice", Some(identity("alice")), "");
+    let (there, _) = play.try_admit(from("198.51.100.9", alice));
+    play.user("bob", "");
+    for (target, sessions) in [("198.51.100.9", vec![there]), ("alice", vec![here, there])] {
+        let ticket = play.act(Act::FindCovered(BanTarget::parse(target).unwrap()));
+        let Some(Answer::Users(users)) = play.answer(ticket) else { panic!() };
+        assert_eq!(users.len(), 1, "{target}");
+        assert_eq!(users[0].sessions.iter().map(|session| session.id).collect::<Vec<_>>(), sessions);
+    }
+    assert!(play.ended.is_empty());
 }

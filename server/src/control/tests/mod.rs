@@ -3,6 +3,7 @@
 
 mod acts;
 mod admins;
+mod bans;
 mod door;
 mod factors;
 mod own_sessions;
@@ -36,13 +37,14 @@ use super::{Control, Plane, lock, router};
 use crate::accounts::password;
 use crate::certificates::Certificates;
 use crate::chat::Chat;
+use crate::chat::bans::Bans;
 use crate::chat::event::{Answer as CoreAnswer, Candidate, Event, Identity, SessionId, Settings};
 use crate::config::{Config, HistorySync, LiveConfig};
 use crate::connection::Connections;
 use crate::inlet::{self, Inlet};
 use crate::journal;
 use crate::mail::Mailer;
-use crate::record::{AccountId, Ban, NewAdmin, NewAudit, Outcome};
+use crate::record::{AccountId, Ban, NewAccount, NewAdmin, NewAudit, Outcome};
 use crate::sendq::{Sendq, State};
 use crate::store::{Database, Durability};
 use crate::windows::Windows;
@@ -115,13 +117,16 @@ impl House {
             channels_per_user: 0,
             channel_list_entries: 0,
             monitor_entries: 0,
+            email_aliases: live.get().accounts.email_aliases(),
             capabilities: Capabilities::default(),
         };
-        let core = Chat::new(settings, "run".to_owned(), Vec::new(), now);
+        let bans = Arc::new(Bans::new([], settings.email_aliases.clone()));
+        let core = Chat::new(settings, "run".to_owned(), bans, now);
         let (inlet, events) = inlet::channel();
         let (to_journal, batches) = journal::channel();
         tokio::spawn(inlet::drive(core, events, to_journal, database.clone()));
-        tokio::spawn(journal::run(database.clone(), batches));
+        let (bans, _) = tokio::sync::watch::channel(Arc::default());
+        tokio::spawn(journal::run(database.clone(), batches, bans));
 
         let plane = Arc::new(Plane::new(Control {
             config: live.clone(),
@@ -163,6 +168,19 @@ impl House {
         };
         let add = move |store: &mut dyn crate::store::Store| store.add_admin(&admin);
         assert!(self.database.write(Durability::Record, add).await.unwrap());
+    }
+
+    /// An account, whose email is that of the name at example.org.
+    async fn add_account(&self, name: &str) {
+        let account = NewAccount {
+            name: AccountName::parse(name).unwrap(),
+            email: Email::parse(&format!("{name}@example.org")).unwrap(),
+            password_hash: None,
+            created_at: self.now.get(),
+            greeted: true,
+        };
+        let made = self.database.write(Durability::Record, move |store| store.create_account(&account)).await;
+        made.unwrap().unwrap();
     }
 
     fn pass(&self, time: SignedDuration) {

@@ -89,7 +89,7 @@ async fn the_description_covers_every_operation_and_its_problems() {
         "get /v1/totp: 200 401 403 500 503 504",
         "get /v1/users: 200 401 403 500 503 504",
         "post /v1/admins: 201 400 401 403 408 409 413 415 422 500 503 504",
-        "post /v1/bans: 201 400 401 403 408 413 415 422 500 503 504",
+        "post /v1/bans: 200 201 400 401 403 408 409 413 415 422 500 503 504",
         "post /v1/login/verify: 200 400 401 408 413 415 422 500 503 504",
         "post /v1/login: 202 400 401 408 413 415 422 429 500 503 504",
         "post /v1/logout: 200 401 403 500 503 504",
