@@ -102,6 +102,21 @@ pub enum Command {
     },
     /// Show who is banned
     Bans,
+    /// Show who has an account
+    Accounts {
+        /// Only those with this in their name or email
+        #[arg(long, value_name = "S")]
+        search: Option<String>,
+        /// Begin after this name, as the page before says
+        #[arg(long, value_name = "NAME")]
+        after: Option<String>,
+        /// How many on a page
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
+    /// Disable, enable or delete an account, or revoke what opens it
+    #[command(subcommand)]
+    Account(AccountCommand),
     /// Show the newest entries of the audit trail
     Audit {
         /// How many
@@ -169,6 +184,40 @@ pub enum AdminsCommand {
         name: String,
         /// owner, moderator or auditor
         role: Role,
+    },
+}
+
+/// What to do to an account.
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Let nobody sign in to it, and end its sessions
+    Disable {
+        /// The account's name
+        name: String,
+        /// Told to its owner
+        #[arg(long, value_name = "R")]
+        reason: Option<String>,
+    },
+    /// Open it again
+    Enable {
+        /// The account's name
+        name: String,
+    },
+    /// Take it away with all that opens it; what was said under its name stays
+    Delete {
+        /// The account's name
+        name: String,
+        /// Do not ask again
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Revoke its devices, certificates and password, and end its sessions; a mailed code opens it then
+    Revoke {
+        /// The account's name
+        name: String,
+        /// Leave the password good
+        #[arg(long)]
+        keep_password: bool,
     },
 }
 

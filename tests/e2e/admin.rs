@@ -230,3 +230,38 @@ async fn a_wrong_code_at_the_prompt_is_refused_in_words() {
     assert_eq!(ended.code, Some(1), "{}", ended.transcript);
     assert_eq!(operator.run(&["list"]).await.code, Some(3));
 }
+
+#[tokio::test]
+async fn an_account_is_found_disabled_enabled_revoked_and_deleted() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut bob = Client::register(&server, "bob").await;
+    drop(Client::register(&server, "alice").await);
+    let table = operator.done(&["accounts", "--search", "BOB@"]).await;
+    assert!(table.contains("bob@example.org") && !table.contains("alice"), "{table}");
+
+    let told = operator.done(&["account", "disable", "bob", "--reason", "on leave"]).await;
+    assert!(told.contains("bob (bob@example.org) is disabled; 1 session of bob ended."), "{told}");
+    let heard = bob.until_closed().await;
+    assert_eq!(heard.last().unwrap().to_string(), "ERROR :Your account is disabled: on leave");
+    let mut refused = Client::try_sign_in(&server, "bob", "bob", PASSWORD).await;
+    let why = refused.expect_numeric("904").await;
+    assert!(why.params.last().unwrap().ends_with("the account is disabled: on leave"), "{why}");
+    operator.done(&["account", "enable", "bob"]).await;
+    let mut bob = Client::sign_in(&server, "bob").await;
+
+    operator.done(&["account", "revoke", "bob"]).await;
+    bob.until_closed().await;
+    let mut refused = Client::try_sign_in(&server, "bob", "bob", PASSWORD).await;
+    refused.expect_numeric("904").await;
+
+    assert_eq!(operator.run(&["account", "delete", "bob"]).await.code, Some(1), "that takes a yes");
+    let reply: Value =
+        serde_json::from_str(&operator.done(&["--json", "account", "delete", "bob", "--yes"]).await).unwrap();
+    assert_eq!(reply["account"]["email"], "bob@example.org", "{reply}");
+    assert!(!operator.done(&["accounts"]).await.contains("bob"));
+    assert_eq!(operator.run(&["account", "enable", "bob"]).await.code, Some(1));
+    let acts = server.record().audit().into_iter().filter(|entry| entry.target == "bob");
+    let acts: Vec<String> = acts.map(|entry| entry.act).collect();
+    assert_eq!(acts, ["disable", "enable", "revoke-credentials", "delete-account", "enable"]);
+}

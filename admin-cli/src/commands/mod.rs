@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod accounts;
 mod admins;
 mod own;
 mod sign_in;
@@ -62,6 +63,10 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Unban { target } => unban(&signed_in(server, ca)?, &target, &show),
         Command::Bans => bans(&signed_in(server, ca)?, &show),
+        Command::Accounts { search, after, limit } => {
+            accounts::list(&signed_in(server, ca)?, search.as_deref(), after.as_deref(), limit, &show)
+        }
+        Command::Account(command) => accounts::run(&signed_in(server, ca)?, command, &show),
         Command::Audit { limit } => audit(&signed_in(server, ca)?, limit, &show),
         Command::Status => status(&signed_in(server, ca)?, &show),
     }
@@ -97,7 +102,7 @@ fn ban(client: &Client, mut request: BanRequest, show: &Show) -> Result<(), Fail
     let mut reply: Result<Reply<BanReply>, Failure> = client.post("/v1/bans", &request);
     if let Err(failure) = &reply
         && problem_kind(failure).as_deref() == Some("/problems/needs-confirmation")
-        && ask(failure)?
+        && ask(&failure.to_string())?
     {
         request.confirm = true;
         reply = client.post("/v1/bans", &request);
@@ -114,12 +119,12 @@ fn unban(client: &Client, target: &str, show: &Show) -> Result<(), Failure> {
     show.result(&reply, |reply| output::plain(&format!("{} is not banned any more.", reply.ban.target)))
 }
 
-/// Whether what the server hesitates to do is to be done. Where nobody can be asked, it is not.
-fn ask(failure: &Failure) -> Result<bool, Failure> {
+/// Whether something is to be done all the same. Where nobody can be asked, it is not.
+fn ask(warning: &str) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() {
         return Ok(false);
     }
-    eprintln!("{}", output::plain(&failure.to_string()));
+    eprintln!("{}", output::plain(warning));
     let answer = sign_in::read_line("Do it all the same? [y/N] ")?;
     Ok(["y", "yes"].contains(&answer.to_lowercase().as_str()))
 }

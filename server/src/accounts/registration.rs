@@ -183,7 +183,7 @@ impl Accounts {
         let account = made?;
         self.windows.users_changed();
         tracing::info!(address = %peer.address, account = %account.name, "account made");
-        Ok(identity(&account))
+        Ok(identity(&account, now))
     }
 }
 

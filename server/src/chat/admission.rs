@@ -133,9 +133,13 @@ impl Turn<'_> {
     /// What is remembered of a session that is about to be ended.
     pub fn leaving(&self, caller: Caller) -> Leaving {
         let user = self.state.user(caller.user);
-        let account = user.identity.as_ref().map(|identity| (identity.name.clone(), identity.email.clone()));
         let session = self.state.session(caller.session).expect("a caller has a session");
-        Leaving { nick: user.nick.clone(), account, address: session.address.ip(), tickets: Vec::new() }
+        Leaving {
+            nick: user.nick.clone(),
+            identity: user.identity.clone(),
+            address: session.address.ip(),
+            tickets: Vec::new(),
+        }
     }
 
     /// One of the sessions that the ticket waits for is gone.
@@ -151,6 +155,11 @@ impl Turn<'_> {
 
     /// The answer for an account, or an address, that is kept out.
     fn refusal(&self, identity: Option<&Identity>, address: IpAddr) -> Option<Answer> {
+        let ended =
+            identity.and_then(|identity| Some((identity, self.state.ended_accounts.get(&identity.id)?)));
+        if let Some((_, (_, reason))) = ended.filter(|(identity, (at, _))| identity.proved_at <= *at) {
+            return Some(Answer::Stale { reason: reason.clone() });
+        }
         let (bans, now) = (&self.state.bans, self.now());
         let on_account = identity.and_then(|identity| bans.on_account(identity, now));
         let ban = on_account.or_else(|| bans.on_address(address, now))?;

@@ -133,6 +133,7 @@ mod tests {
             name: AccountName::parse(name).unwrap(),
             email: Email::parse(email).unwrap(),
             new: false,
+            proved_at: Timestamp::UNIX_EPOCH,
         };
         bans.on_account(&identity, Timestamp::UNIX_EPOCH).map(|ban| ban.id.0)
     }

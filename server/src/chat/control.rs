@@ -6,10 +6,10 @@ use std::sync::Arc;
 use rookery_protocol::Nick;
 use rookery_protocol::numeric::ERR_YOUREBANNEDCREEP;
 
-use super::event::{Act, Answer, Output, SessionId, SessionView, Ticket, UserView};
+use super::event::{Act, Answer, Identity, Output, SessionId, SessionView, Ticket, UserView};
 use super::state::{Due, Leaving, User};
 use super::turn::{Caller, Turn};
-use crate::record::{Ban, BanTarget, covers_account};
+use crate::record::{AccountId, Ban, BanTarget, covers_account};
 
 impl Turn<'_> {
     /// Does what an operator asked for.
@@ -22,6 +22,7 @@ impl Turn<'_> {
                 self.out.push(Output::Bans(Arc::clone(&self.state.bans)));
                 self.answer(ticket, Answer::Done);
             }
+            Act::EndAccount { account, reason } => self.end_account(ticket, account, reason),
             Act::FindCovered(target) => {
                 let sessions = self.covered(&target).into_iter().collect();
                 let users = self.state.users().filter_map(|user| view_of(user, &sessions)).collect();
@@ -68,11 +69,10 @@ impl Turn<'_> {
         let told = Some(format!("You are banned from this server: {reason}"));
         let end = Ending { told, shown: Some("Banned".to_owned()), last: format!("Banned: {reason}") };
         self.end(ticket, &sessions, &end, |leaving| {
-            let account = leaving.account.as_ref();
+            let who = leaving.identity.as_ref();
             holds
                 && (target.covers_address(leaving.address)
-                    || account
-                        .is_some_and(|(name, email)| covers_account(&target, bans.aliases(), name, email)))
+                    || who.is_some_and(|who| covers_account(&target, bans.aliases(), &who.name, &who.email)))
         });
     }
 
@@ -91,6 +91,15 @@ impl Turn<'_> {
             })
             .map(|session| session.id)
             .collect()
+    }
+
+    fn end_account(&mut self, ticket: Ticket, account: AccountId, reason: String) {
+        let is_its = |identity: &Option<Identity>| identity.as_ref().is_some_and(|who| who.id == account);
+        let users = self.state.users().filter(|user| is_its(&user.identity));
+        let sessions: Vec<SessionId> = users.flat_map(sessions_of).collect();
+        self.state.ended_accounts.insert(account, (self.now(), reason.clone()));
+        let end = Ending { told: None, shown: Some(reason.clone()), last: reason };
+        self.end(ticket, &sessions, &end, |leaving| is_its(&leaving.identity));
     }
 
     fn end_all(&mut self, ticket: Ticket, reason: String) {

@@ -28,6 +28,8 @@ pub struct Identity {
     pub email: Email,
     /// Never greeted before.
     pub new: bool,
+    /// Not after the moment at which the record was asked.
+    pub proved_at: Timestamp,
 }
 
 /// A session that wants to be admitted.
@@ -48,9 +50,9 @@ pub struct Candidate {
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
-    /// Answered with [`Answer::Admitted`], [`Answer::NickInUse`] or [`Answer::Banned`]. The welcome comes before the answer.
+    /// Answered with [`Answer::Admitted`], [`Answer::NickInUse`], [`Answer::Stale`] or [`Answer::Banned`]. The welcome comes before the answer.
     Admit { ticket: Ticket, session: SessionId, candidate: Box<Candidate> },
-    /// An admitted guest has proved an identity. Answered with [`Answer::Admitted`], [`Answer::Banned`] or, should
+    /// An admitted guest has proved an identity. Answered with [`Answer::Admitted`], [`Answer::Stale`], [`Answer::Banned`] or, should
     /// someone be here whose account's name looks the same, [`Answer::NickInUse`].
     SignIn { ticket: Ticket, session: SessionId, identity: Identity },
     /// Under which nick the session is shown. Answered with [`Answer::Nick`], or [`Answer::Done`] if it is here no more.
@@ -89,6 +91,9 @@ pub enum Act {
     AddBan(Ban),
     /// Answered with [`Answer::Done`].
     RemoveBan(BanId),
+    /// Ends every session of the account, and lets none in that has proved to be of it before now. Answered with
+    /// [`Answer::Ended`].
+    EndAccount { account: AccountId, reason: String },
     /// Whom a ban of that target would end now; answered with [`Answer::Users`], each with the sessions that it covers.
     FindCovered(BanTarget),
     /// Whether a user of that nick is here; answered with [`Answer::Users`], of one or none.
@@ -110,6 +115,10 @@ pub enum Answer {
     Banned {
         reason: String,
         expires_at: Option<Timestamp>,
+    },
+    /// What was proved is worth nothing any more; the session is to be closed.
+    Stale {
+        reason: String,
     },
     /// Given when the connections of all these sessions have ended.
     Ended {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use jiff::Timestamp;
-use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Nick};
+use rookery_protocol::{Capabilities, ChannelName, Nick};
 
 use super::bans::Bans;
 use super::channel::{Channel, Flag, Member};
 use super::event::{Identity, SessionId, Ticket};
-use crate::record::Party;
+use crate::record::{AccountId, Party};
 
 /// The users that `WHOWAS` remembers.
 const DEPARTED: usize = 512;
@@ -87,7 +87,7 @@ impl User {
 /// A session that the core has ended and whose connection is still there.
 pub struct Leaving {
     pub nick: Nick,
-    pub account: Option<(AccountName, Email)>,
+    pub identity: Option<Identity>,
     pub address: IpAddr,
     /// Who waits for its end.
     pub tickets: Vec<Ticket>,
@@ -133,6 +133,8 @@ pub struct State {
     departed: VecDeque<Departed>,
     /// Shared with those who keep people out before they reach the core.
     pub bans: Arc<Bans>,
+    /// The accounts whose sessions an operator has ended, and when and why: what was proved before then is stale.
+    pub ended_accounts: BTreeMap<AccountId, (Timestamp, String)>,
     pub leaving: BTreeMap<SessionId, Leaving>,
     pub due: BTreeMap<Ticket, Due>,
     pub started_at: Timestamp,
@@ -159,6 +161,7 @@ impl State {
             tls_names: BTreeSet::new(),
             departed: VecDeque::new(),
             bans,
+            ended_accounts: BTreeMap::new(),
             leaving: BTreeMap::new(),
             due: BTreeMap::new(),
             started_at: now,

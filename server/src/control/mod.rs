@@ -1,5 +1,6 @@
 //! The control plane: its listener, its sign-in, its handlers, its audit. It is reached through its own port only.
 
+mod accounts;
 mod admins;
 mod audit;
 mod authenticator;

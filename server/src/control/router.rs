@@ -11,7 +11,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 
 use super::problem::{Kind, Refusal};
-use super::{Plane, admins, audit, bans, openapi, password, sessions, sign_in, status, totp, users};
+use super::{
+    Plane, accounts, admins, audit, bans, openapi, password, sessions, sign_in, status, totp, users,
+};
 
 /// The most bytes a request's body may have.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -38,6 +40,11 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/users/{name}/kick", post(users::kick))
         .route("/v1/bans", get(bans::list).post(bans::add))
         .route("/v1/bans/{id}", delete(bans::remove))
+        .route("/v1/accounts", get(accounts::list))
+        .route("/v1/accounts/{name}", delete(accounts::delete))
+        .route("/v1/accounts/{name}/disable", post(accounts::disable))
+        .route("/v1/accounts/{name}/enable", post(accounts::enable))
+        .route("/v1/accounts/{name}/credentials/revoke", post(accounts::revoke))
         .route("/v1/audit", get(audit::list))
         .route("/v1/status", get(status::status))
         .route("/healthz", get(status::healthz))

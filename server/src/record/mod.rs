@@ -16,7 +16,7 @@ pub use history::{HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, S
 pub use mailbox::EmailAliases;
 pub use rookery_protocol::BanTarget;
 
-/// An account's number in the record.
+/// An account's number in the record; never given again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(pub i64);
 
@@ -31,6 +31,8 @@ pub struct Account {
     pub created_at: Timestamp,
     /// Whether it was ever welcomed.
     pub greeted: bool,
+    /// Why an admin has disabled it; none for one that is open.
+    pub disabled: Option<String>,
 }
 
 /// An account to be made.

@@ -242,3 +242,28 @@ fn whom_a_ban_would_hit_is_told_and_nobody_is_hit() {
     }
     assert!(play.ended.is_empty());
 }
+
+#[test]
+fn an_account_that_is_ended_comes_back_only_by_proving_itself_anew() {
+    let mut play = Play::new();
+    let sessions = [play.user("alice", ""), play.user("alice", "")];
+    let bob = play.user("bob", "");
+    let early = Play::candidate("alice", Some(identity("alice")), "");
+    play.wait(1);
+    let ticket = play.act(Act::EndAccount { account: identity("alice").id, reason: "Disabled".to_owned() });
+    assert_eq!(play.ended, sessions.map(|session| (session, "ERROR :Disabled".to_owned())));
+    for session in sessions {
+        assert!(play.answer(ticket).is_none());
+        play.gone(session);
+    }
+    assert!(matches!(play.answer(ticket), Some(Answer::Ended { sessions: 2, .. })));
+    assert!(!play.ask(bob, "PING x").is_empty(), "nobody else is touched");
+
+    let Answer::Stale { reason } = play.try_admit(early).1 else { panic!("it was proved before") };
+    assert_eq!(reason, "Disabled");
+    let guest = play.guest("gast", "");
+    assert!(matches!(play.sign_in(guest, identity("alice")), Answer::Stale { .. }));
+    play.wait(1);
+    let anew = crate::chat::event::Identity { proved_at: play.now, ..identity("alice") };
+    assert!(matches!(play.try_admit(Play::candidate("alice", Some(anew), "")).1, Answer::Admitted));
+}

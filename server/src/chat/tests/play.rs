@@ -51,6 +51,7 @@ pub fn identity(name: &str) -> Identity {
         name: AccountName::parse(name).unwrap(),
         email: Email::parse(&format!("{}@example.org", name.to_lowercase())).unwrap(),
         new: false,
+        proved_at: START,
     }
 }
 

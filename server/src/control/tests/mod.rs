@@ -1,6 +1,7 @@
 //! The control plane as a whole: the real router over a real record, a real core and a real mail folder.
 #![allow(clippy::unwrap_used)]
 
+mod accounts;
 mod acts;
 mod admins;
 mod bans;
@@ -27,7 +28,7 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::control::Role;
-use rookery_protocol::{AccountName, Capabilities, Email, Nick};
+use rookery_protocol::{AccountName, Capabilities, Email};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -175,7 +176,7 @@ impl House {
         let account = NewAccount {
             name: AccountName::parse(name).unwrap(),
             email: Email::parse(&format!("{name}@example.org")).unwrap(),
-            password_hash: None,
+            password_hash: Some("no password has this hash".to_owned()),
             created_at: self.now.get(),
             greeted: true,
         };
@@ -327,12 +328,29 @@ impl House {
             .unwrap();
     }
 
+    /// What a session of that account proves now.
+    async fn identity(&self, name: &str) -> Identity {
+        let name = AccountName::parse(name).unwrap();
+        let account = self.database.read(move |store| store.account_by_name(&name)).await.unwrap().unwrap();
+        Identity {
+            id: account.id,
+            name: account.name,
+            email: account.email,
+            new: false,
+            proved_at: Timestamp::now(),
+        }
+    }
+
     /// A user comes online; gives what ends with the session, with all that it heard.
     async fn come_online(&self, name: &str) -> tokio::task::JoinHandle<String> {
+        self.come_online_as(identity(name)).await
+    }
+
+    async fn come_online_as(&self, identity: Identity) -> tokio::task::JoinHandle<String> {
         let session = SessionId(self.next_session.get());
         self.next_session.set(session.0 + 1);
         let sendq = Arc::new(Sendq::new(0));
-        let answer = self.inlet.admit(session, Arc::clone(&sendq), Box::new(candidate(name))).await;
+        let answer = self.inlet.admit(session, Arc::clone(&sendq), Box::new(candidate(identity))).await;
         assert!(matches!(answer, Ok(CoreAnswer::Admitted)), "{answer:?}");
         let inlet = self.inlet.clone();
         tokio::spawn(async move {
@@ -358,25 +376,34 @@ impl House {
 
     /// What the core says to one more candidate of that name.
     async fn admission(&self, name: &str) -> CoreAnswer {
+        self.admission_as(identity(name)).await
+    }
+
+    async fn admission_as(&self, identity: Identity) -> CoreAnswer {
         let session = SessionId(self.next_session.get());
         self.next_session.set(session.0 + 1);
         let sendq = Arc::new(Sendq::new(0));
-        self.inlet.admit(session, sendq, Box::new(candidate(name))).await.unwrap()
+        self.inlet.admit(session, sendq, Box::new(candidate(identity))).await.unwrap()
     }
 }
 
-/// A session that has proved to be of the account of that name.
-fn candidate(name: &str) -> Candidate {
-    let identity = Identity {
+/// Of an account that only the core knows.
+fn identity(name: &str) -> Identity {
+    Identity {
         id: AccountId(7),
         name: AccountName::parse(name).unwrap(),
         email: Email::parse(&format!("{name}@example.org")).unwrap(),
         new: false,
-    };
+        proved_at: Timestamp::now(),
+    }
+}
+
+/// A session that has proved that.
+fn candidate(identity: Identity) -> Candidate {
     Candidate {
-        nick: Nick::parse(name).unwrap(),
+        nick: identity.name.to_nick(),
         username: "user".to_owned(),
-        realname: name.to_owned(),
+        realname: identity.name.to_string(),
         identity: Some(identity),
         capabilities: Capabilities::default(),
         address: "198.51.100.7:6000".parse().unwrap(),

@@ -75,11 +75,13 @@ async fn the_description_covers_every_operation_and_its_problems() {
     }
     operations.sort();
     let expected = [
+        "delete /v1/accounts/{name}: 200 400 401 403 404 500 503 504",
         "delete /v1/admins/{name}: 200 400 401 403 404 409 500 503 504",
         "delete /v1/bans/{id}: 200 400 401 403 404 500 503 504",
         "delete /v1/sessions/{id}: 200 400 401 403 404 500 503 504",
         "delete /v1/sessions: 200 401 403 500 503 504",
         "get /healthz: 200 500 503 504",
+        "get /v1/accounts: 200 400 401 403 500 503 504",
         "get /v1/admins: 200 401 403 500 503 504",
         "get /v1/audit: 200 400 401 403 500 503 504",
         "get /v1/bans: 200 401 403 500 503 504",
@@ -88,6 +90,9 @@ async fn the_description_covers_every_operation_and_its_problems() {
         "get /v1/status: 200 401 403 500 503 504",
         "get /v1/totp: 200 401 403 500 503 504",
         "get /v1/users: 200 401 403 500 503 504",
+        "post /v1/accounts/{name}/credentials/revoke: 200 400 401 403 404 408 413 415 422 500 503 504",
+        "post /v1/accounts/{name}/disable: 200 400 401 403 404 408 413 415 422 500 503 504",
+        "post /v1/accounts/{name}/enable: 200 400 401 403 404 500 503 504",
         "post /v1/admins: 201 400 401 403 408 409 413 415 422 500 503 504",
         "post /v1/bans: 200 201 400 401 403 408 409 413 415 422 500 503 504",
         "post /v1/login/verify: 200 400 401 408 413 415 422 500 503 504",
