@@ -117,6 +117,11 @@ pub enum Command {
     /// Disable, enable or delete an account, or revoke what opens it
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Show which channels there are
+    Channels,
+    /// Show who is in a channel, or close it
+    #[command(subcommand)]
+    Channel(ChannelCommand),
     /// Show the newest entries of the audit trail
     Audit {
         /// How many
@@ -218,6 +223,24 @@ pub enum AccountCommand {
         /// Leave the password good
         #[arg(long)]
         keep_password: bool,
+    },
+}
+
+/// What to do with a channel. Its `#` may be left out: a shell would take it for a comment.
+#[derive(Debug, Subcommand)]
+pub enum ChannelCommand {
+    /// Show who is in it
+    Show {
+        /// The channel's name, with or without its #
+        name: String,
+    },
+    /// Kick everyone out of it; it is gone with that
+    Close {
+        /// The channel's name, with or without its #
+        name: String,
+        /// Shown to everyone in it
+        #[arg(long, value_name = "R")]
+        reason: Option<String>,
     },
 }
 

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rookery_protocol::control::{
     AccountList, AccountReply, AdminAdded, AdminEntry, AdminList, AdminSessionList, AuditList, AuditOutcome,
-    BanEntry, BanList, BanPreview, BanReply, KickReply, OnlineUser, Status, TotpStatus, UserList,
+    BanEntry, BanList, BanPreview, BanReply, ChannelList, ChannelReply, CloseReply, KickReply, OnlineUser,
+    Status, TotpStatus, UserList,
 };
 
 use crate::failure::{Failure, while_doing};
@@ -74,6 +75,45 @@ impl Reader {
     /// Who is online.
     pub fn users(&self, list: &UserList) -> String {
         with_count(&self.user_table(&list.users), list.users.len(), "user online", "users online")
+    }
+
+    /// Which channels there are.
+    pub fn channels(&self, list: &ChannelList) -> String {
+        let rows = list.channels.iter().map(|channel| {
+            [
+                channel.name.clone(),
+                channel.members.to_string(),
+                channel.modes.clone(),
+                self.distance(channel.created_at),
+                channel.topic.clone().unwrap_or_default(),
+            ]
+        });
+        let table = table(["CHANNEL", "MEMBERS", "MODES", "MADE", "TOPIC"], rows);
+        with_count(&table, list.channels.len(), "channel", "channels")
+    }
+
+    /// One channel and who is in it.
+    pub fn channel(&self, reply: &ChannelReply) -> String {
+        let ChannelReply { channel, members } = reply;
+        let members: Vec<String> = members
+            .iter()
+            .map(|member| {
+                let mark = match (member.operator, member.voice) {
+                    (true, _) => "@",
+                    (false, true) => "+",
+                    (false, false) => "",
+                };
+                format!("{mark}{}", member.nick)
+            })
+            .collect();
+        let lines = [
+            ("Channel", channel.name.clone()),
+            ("Topic", channel.topic.clone().unwrap_or_else(|| "none".to_owned())),
+            ("Modes", channel.modes.clone()),
+            ("Made", self.time(channel.created_at)),
+            ("Members", format!("{}: {}", members.len(), members.join(" "))),
+        ];
+        lines.map(|(name, value)| format!("{name:<13}{}", plain(&value))).join("\n")
     }
 
     /// One page of the accounts.
@@ -258,6 +298,12 @@ pub fn account(reply: &AccountReply, done: &str) -> String {
     plain(&format!("{} ({}) {done}; {}.", account.name, account.email, ended(&reply.ended)))
 }
 
+/// A channel that is gone.
+pub fn closed(reply: &CloseReply) -> String {
+    let members = count(reply.members.len(), "user was", "users were");
+    plain(&format!("{} is closed; {members} in it: {}.", reply.channel, reply.members.join(", ")))
+}
+
 /// A kick that was done.
 pub fn kick(name: &str, reply: &KickReply) -> String {
     plain(&format!("{name} is kicked; {}.", ended(reply)))
@@ -297,7 +343,7 @@ fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; 
 #[allow(clippy::unwrap_used)]
 mod tests {
     use jiff::SignedDuration;
-    use rookery_protocol::control::{AccountEntry, OnlineSession};
+    use rookery_protocol::control::{AccountEntry, ChannelEntry, ChannelMember, OnlineSession};
 
     use super::*;
 
@@ -416,6 +462,31 @@ bo     bo@example.org     2026-11-22 09:00:00 (1h ago)  no        2            d
             super::account(&reply, "is deleted"),
             "bo (bo@example.org) is deleted; 1 session of bo ended."
         );
+    }
+
+    #[test]
+    fn a_channel_is_shown_with_its_members() {
+        let channel = ChannelEntry {
+            name: "#lobby".to_owned(),
+            members: 2,
+            topic: Some("Hello".to_owned()),
+            modes: "nt".to_owned(),
+            created_at: ago(3_600),
+        };
+        let list = ChannelList { channels: vec![channel.clone()] };
+        let expected = "\
+CHANNEL  MEMBERS  MODES  MADE    TOPIC
+#lobby   2        nt     1h ago  Hello
+
+1 channel";
+        assert_eq!(reader().channels(&list), expected);
+        let member = |nick: &str, operator, voice| ChannelMember { nick: nick.to_owned(), operator, voice };
+        let members =
+            vec![member("alice", true, true), member("bo", false, true), member("cy", false, false)];
+        let text = reader().channel(&ChannelReply { channel, members });
+        assert!(text.ends_with("Members      3: @alice +bo cy"), "{text}");
+        let reply = CloseReply { channel: "#lobby".to_owned(), members: vec!["alice".to_owned()] };
+        assert_eq!(closed(&reply), "#lobby is closed; 1 user was in it: alice.");
     }
 
     #[test]

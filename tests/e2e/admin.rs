@@ -265,3 +265,21 @@ async fn an_account_is_found_disabled_enabled_revoked_and_deleted() {
     let acts: Vec<String> = acts.map(|entry| entry.act).collect();
     assert_eq!(acts, ["disable", "enable", "revoke-credentials", "delete-account", "enable"]);
 }
+
+#[tokio::test]
+async fn a_channel_is_listed_shown_and_closed() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut bob = Client::register(&server, "bob").await;
+    bob.send("JOIN #plots").await;
+    bob.expect("the join", |message| message.command == "366" && message.param(1) == Some("#plots")).await;
+    let table = operator.done(&["channels"]).await;
+    assert!(table.contains("#lobby") && table.contains("#plots"), "{table}");
+    assert!(operator.done(&["channel", "show", "plots"]).await.contains("1: @bob"));
+    operator.done(&["channel", "close", "#plots", "--reason", "against the rules"]).await;
+    assert!(!operator.done(&["channels"]).await.contains("#plots"), "done means done");
+    let kick = bob.expect("the end of #plots", |message| message.command == "KICK").await;
+    assert_eq!(kick.params, ["#plots", "bob", "Closed: against the rules"]);
+    bob.say("#lobby", "still here").await;
+    assert_eq!(operator.run(&["channel", "close", "plots"]).await.code, Some(1));
+}

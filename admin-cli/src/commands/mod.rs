@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admins;
+mod channels;
 mod own;
 mod sign_in;
 
@@ -67,6 +68,8 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             accounts::list(&signed_in(server, ca)?, search.as_deref(), after.as_deref(), limit, &show)
         }
         Command::Account(command) => accounts::run(&signed_in(server, ca)?, command, &show),
+        Command::Channels => channels::list(&signed_in(server, ca)?, &show),
+        Command::Channel(command) => channels::run(&signed_in(server, ca)?, command, &show),
         Command::Audit { limit } => audit(&signed_in(server, ca)?, limit, &show),
         Command::Status => status(&signed_in(server, ca)?, &show),
     }

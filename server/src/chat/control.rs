@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rookery_protocol::Nick;
 use rookery_protocol::numeric::ERR_YOUREBANNEDCREEP;
+use rookery_protocol::{ChannelName, Nick};
 
-use super::event::{Act, Answer, Identity, Output, SessionId, SessionView, Ticket, UserView};
+use super::channel::{Channel, Flag};
+use super::event::{
+    Act, Answer, ChannelView, Identity, MemberView, Output, SessionId, SessionView, Ticket, UserView,
+};
 use super::state::{Due, Leaving, User};
 use super::turn::{Caller, Turn};
 use crate::record::{AccountId, Ban, BanTarget, covers_account};
@@ -36,6 +39,16 @@ impl Turn<'_> {
                 let users = self.state.users().map(view).collect();
                 self.answer(ticket, Answer::Users(users));
             }
+            Act::ListChannels => {
+                let channels = self.state.channels().map(|channel| self.channel_view(channel)).collect();
+                self.answer(ticket, Answer::Channels(channels));
+            }
+            Act::FindChannel(name) => {
+                let channels = self.state.channel(&name).map(|channel| self.channel_view(channel));
+                let channels = channels.into_iter().collect();
+                self.answer(ticket, Answer::Channels(channels));
+            }
+            Act::CloseChannel { name, reason } => self.close_channel(ticket, &name, &reason),
             Act::Count => {
                 let counts = Answer::Counts {
                     users: self.state.user_count(),
@@ -100,6 +113,53 @@ impl Turn<'_> {
         self.state.ended_accounts.insert(account, (self.now(), reason.clone()));
         let end = Ending { told: None, shown: Some(reason.clone()), last: reason };
         self.end(ticket, &sessions, &end, |leaving| is_its(&leaving.identity));
+    }
+
+    /// Each member sees itself kicked, and not the others: for all of them there is nothing left to see.
+    fn close_channel(&mut self, ticket: Ticket, name: &ChannelName, reason: &str) {
+        let channel = self.state.channel(name);
+        let (name, members) = match channel {
+            Some(channel) => {
+                (channel.name.clone(), channel.members().iter().map(|member| member.user).collect())
+            }
+            None => (name.clone(), Vec::new()),
+        };
+        let reason = format!("Closed: {reason}");
+        let mut nicks = Vec::new();
+        for user in members {
+            let nick = self.state.user(user).nick.clone();
+            let line = self.server_line("KICK").word(name.as_str()).word(nick.as_str()).text(&reason);
+            for caller in self.callers(user) {
+                self.send(caller, &line);
+            }
+            self.state.leave(user, &name);
+            nicks.push(nick);
+        }
+        nicks.sort_unstable();
+        self.answer(ticket, Answer::Emptied { members: nicks });
+    }
+
+    fn channel_view(&self, channel: &Channel) -> ChannelView {
+        let mut members: Vec<MemberView> = channel
+            .members()
+            .iter()
+            .map(|member| MemberView {
+                nick: self.state.user(member.user).nick.clone(),
+                operator: member.operator,
+                voice: member.voice,
+            })
+            .collect();
+        members.sort_unstable_by(|one, other| one.nick.cmp(&other.nick));
+        let flags = Flag::ALL.into_iter().filter(|flag| channel.flags.has(*flag)).map(Flag::letter);
+        let key = channel.key.as_ref().map(|_| 'k');
+        let limit = channel.limit.map(|_| 'l');
+        ChannelView {
+            name: channel.name.clone(),
+            created_at: channel.created_at,
+            topic: channel.topic.as_ref().map(|topic| topic.text.to_string()),
+            modes: flags.chain(key).chain(limit).collect(),
+            members,
+        }
     }
 
     fn end_all(&mut self, ticket: Ticket, reason: String) {

@@ -100,6 +100,13 @@ pub enum Act {
     FindUser(Nick),
     /// Answered with [`Answer::Users`].
     ListUsers,
+    /// Answered with [`Answer::Channels`].
+    ListChannels,
+    /// Answered with [`Answer::Channels`], of one or none.
+    FindChannel(ChannelName),
+    /// Everyone is kicked out of the channel, which is gone with that. Answered with [`Answer::Emptied`], with nobody
+    /// if there was no such channel.
+    CloseChannel { name: ChannelName, reason: String },
     /// Answered with [`Answer::Counts`].
     Count,
     /// The server stops: every session is told so (`ERROR :<reason>`) and ended. Answered with [`Answer::Ended`].
@@ -126,6 +133,11 @@ pub enum Answer {
         sessions: usize,
     },
     Users(Vec<UserView>),
+    Channels(Vec<ChannelView>),
+    /// Those who were in the channel.
+    Emptied {
+        members: Vec<Nick>,
+    },
     Nick(Nick),
     Counts {
         users: usize,
@@ -154,6 +166,26 @@ pub struct SessionView {
     pub address: SocketAddr,
     pub tls: String,
     pub since: Timestamp,
+}
+
+/// A channel as operators see it.
+#[derive(Clone, Debug)]
+pub struct ChannelView {
+    pub name: ChannelName,
+    pub created_at: Timestamp,
+    pub topic: Option<String>,
+    /// The letters of the modes that are on.
+    pub modes: String,
+    /// By nick.
+    pub members: Vec<MemberView>,
+}
+
+/// A member of a channel as operators see it.
+#[derive(Clone, Debug)]
+pub struct MemberView {
+    pub nick: Nick,
+    pub operator: bool,
+    pub voice: bool,
 }
 
 /// One line (its end included) for some sessions.

@@ -5,6 +5,7 @@ mod admins;
 mod audit;
 mod authenticator;
 mod bans;
+mod channels;
 mod extract;
 mod listener;
 mod meter;

@@ -13,7 +13,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Kind;
-use super::{accounts, admins, audit, bans, password, sessions, sign_in, status, totp, users};
+use super::{accounts, admins, audit, bans, channels, password, sessions, sign_in, status, totp, users};
 
 /// The whole description; rendered once.
 static DOCUMENT: LazyLock<Bytes> =
@@ -27,8 +27,8 @@ static DOCUMENT: LazyLock<Bytes> =
         sessions::end_all, password::change, totp::status, totp::enrol, totp::confirm, totp::disable,
         totp::require, admins::list, admins::add, admins::remove, admins::set_role, users::list,
         users::kick, bans::list, bans::add, bans::remove, accounts::list, accounts::disable,
-        accounts::enable, accounts::delete, accounts::revoke, audit::list, status::status, status::healthz,
-        openapi,
+        accounts::enable, accounts::delete, accounts::revoke, channels::list, channels::show,
+        channels::close, audit::list, status::status, status::healthz, openapi,
     ),
     components(schemas(Problem)),
     modifiers(&Tokens, &Problems)

@@ -41,6 +41,8 @@ pub enum Kind {
     NotOnline,
     /// There is no account of that name.
     NoSuchAccount,
+    /// There is no channel of that name.
+    NoSuchChannel,
     /// There is no ban of that number.
     NoSuchBan,
     /// It hits the world, or whoever asks for it: it is done when asked for twice.
@@ -93,6 +95,7 @@ impl Kind {
             Self::NotFound => ("not-found", "Nothing there", StatusCode::NOT_FOUND),
             Self::NotOnline => ("not-online", "Nobody of that name is online", StatusCode::NOT_FOUND),
             Self::NoSuchAccount => ("no-such-account", "There is no such account", StatusCode::NOT_FOUND),
+            Self::NoSuchChannel => ("no-such-channel", "There is no such channel", StatusCode::NOT_FOUND),
             Self::NoSuchBan => ("no-such-ban", "There is no such ban", StatusCode::NOT_FOUND),
             Self::NeedsConfirmation => ("needs-confirmation", "Confirm this first", StatusCode::CONFLICT),
             Self::MethodNotAllowed => {

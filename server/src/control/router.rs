@@ -12,7 +12,7 @@ use axum::routing::{delete, get, post, put};
 
 use super::problem::{Kind, Refusal};
 use super::{
-    Plane, accounts, admins, audit, bans, openapi, password, sessions, sign_in, status, totp, users,
+    Plane, accounts, admins, audit, bans, channels, openapi, password, sessions, sign_in, status, totp, users,
 };
 
 /// The most bytes a request's body may have.
@@ -45,6 +45,9 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/accounts/{name}/disable", post(accounts::disable))
         .route("/v1/accounts/{name}/enable", post(accounts::enable))
         .route("/v1/accounts/{name}/credentials/revoke", post(accounts::revoke))
+        .route("/v1/channels", get(channels::list))
+        .route("/v1/channels/{name}", get(channels::show))
+        .route("/v1/channels/{name}/close", post(channels::close))
         .route("/v1/audit", get(audit::list))
         .route("/v1/status", get(status::status))
         .route("/healthz", get(status::healthz))

@@ -267,3 +267,35 @@ fn an_account_that_is_ended_comes_back_only_by_proving_itself_anew() {
     let anew = crate::chat::event::Identity { proved_at: play.now, ..identity("alice") };
     assert!(matches!(play.try_admit(Play::candidate("alice", Some(anew), "")).1, Answer::Admitted));
 }
+
+#[test]
+fn a_closed_channel_is_gone_and_each_member_is_told_once() {
+    let mut play = Play::new();
+    let (first, second, bob) = (play.user("alice", ""), play.user("alice", ""), play.user("bob", ""));
+    let outside = play.user("carol", "");
+    play.channel("#X", &[first, bob]);
+    play.send(first, "TOPIC #x :Old");
+    play.send(first, "MODE #x +v bob");
+    play.forget();
+    let ticket = play.act(Act::FindChannel("#x".parse().unwrap()));
+    let Some(Answer::Channels(channels)) = play.answer(ticket) else { panic!() };
+    assert_eq!((channels[0].topic.as_deref(), channels[0].modes.as_str()), (Some("Old"), "nt"));
+    let members: Vec<_> = channels[0].members.iter().map(|member| (member.operator, member.voice)).collect();
+    assert_eq!(members, [(true, false), (false, true)]);
+
+    let ticket = play.act(Act::CloseChannel { name: "#x".parse().unwrap(), reason: "off topic".to_owned() });
+    let Some(Answer::Emptied { members }) = play.answer(ticket) else { panic!() };
+    assert_eq!(members, [nick("alice"), nick("bob")]);
+    for (session, name) in [(first, "alice"), (second, "alice"), (bob, "bob")] {
+        assert_eq!(play.heard(session), [format!(":irc.test KICK #X {name} :Closed: off topic")]);
+    }
+    assert!(play.heard(outside).is_empty());
+    assert!(play.ended.is_empty(), "nobody is disconnected");
+    let ticket = play.act(Act::ListChannels);
+    assert!(matches!(play.answer(ticket), Some(Answer::Channels(channels)) if channels.is_empty()));
+    assert_eq!(play.ask(bob, "PRIVMSG #x :hi").len(), 1, "there is no such channel");
+    play.send(bob, "JOIN #x");
+    assert!(!play.ask(bob, "TOPIC #x").concat().contains("Old"), "made anew");
+    let ticket = play.act(Act::CloseChannel { name: "#none".parse().unwrap(), reason: String::new() });
+    assert!(matches!(play.answer(ticket), Some(Answer::Emptied { members }) if members.is_empty()));
+}
