@@ -122,6 +122,19 @@ pub enum Command {
     /// Show who is in a channel, or close it
     #[command(subcommand)]
     Channel(ChannelCommand),
+    /// Tell everyone something, or all in a channel, or one account
+    Announce {
+        /// One line
+        text: String,
+        /// Only those in that channel, with or without its #
+        #[arg(long, value_name = "C", conflicts_with = "account")]
+        channel: Option<String>,
+        /// Only that account
+        #[arg(long, value_name = "A")]
+        account: Option<String>,
+    },
+    /// Let the server read its config, certificates and CSV files anew
+    Reload,
     /// Show the newest entries of the audit trail
     Audit {
         /// How many

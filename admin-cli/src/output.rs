@@ -6,9 +6,9 @@ use comfy_table::Table;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rookery_protocol::control::{
-    AccountList, AccountReply, AdminAdded, AdminEntry, AdminList, AdminSessionList, AuditList, AuditOutcome,
-    BanEntry, BanList, BanPreview, BanReply, ChannelList, ChannelReply, CloseReply, KickReply, OnlineUser,
-    Status, TotpStatus, UserList,
+    AccountList, AccountReply, AdminAdded, AdminEntry, AdminList, AdminSessionList, AnnouncementReply,
+    AuditList, AuditOutcome, BanEntry, BanList, BanPreview, BanReply, ChannelList, ChannelReply, CloseReply,
+    KickReply, OnlineUser, Status, TotpStatus, UserList,
 };
 
 use crate::failure::{Failure, while_doing};
@@ -296,6 +296,11 @@ impl Reader {
 pub fn account(reply: &AccountReply, done: &str) -> String {
     let account = &reply.account;
     plain(&format!("{} ({}) {done}; {}.", account.name, account.email, ended(&reply.ended)))
+}
+
+/// An announcement that is on its way.
+pub fn announced(reply: &AnnouncementReply) -> String {
+    format!("Announced to {}.", count(reply.sessions, "session", "sessions"))
 }
 
 /// A channel that is gone.

@@ -13,6 +13,9 @@ pub const PROBLEM_TYPE: &str = "application/problem+json";
 /// The most bytes a reason takes: it has to fit into one IRC line beside all else.
 pub const MAX_REASON: usize = 300;
 
+/// The most bytes an announcement takes: it has to fit into one IRC line beside all else.
+pub const MAX_ANNOUNCEMENT: usize = 350;
+
 /// The longest ban that has an end: a hundred years.
 const MAX_DURATION_SECONDS: i64 = 100 * 366 * 86_400;
 
@@ -533,6 +536,35 @@ pub struct CloseReply {
     pub channel: String,
     /// Who was in it.
     pub members: Vec<String>,
+}
+
+/// `POST /v1/announcements`. To everyone, or to one of `channel` and `account`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnnouncementRequest {
+    /// One line.
+    pub text: String,
+    /// Only to those in that channel.
+    #[serde(default)]
+    pub channel: Option<String>,
+    /// Only to that account.
+    #[serde(default)]
+    pub account: Option<String>,
+}
+
+/// The announcement is on its way.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct AnnouncementReply {
+    /// To how many sessions.
+    pub sessions: usize,
+}
+
+/// `POST /v1/reload`: the config, the certificates and the CSV files are read anew.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct ReloadReply {
+    /// When that was done.
+    #[schema(value_type = String, format = DateTime)]
+    pub reloaded_at: Timestamp,
 }
 
 /// `POST /v1/bans`. At most one of `expires_at` and `duration`; neither is for ever.

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval_at, timeout};
 
 use crate::accounts::Accounts;
@@ -83,6 +83,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         Arc::clone(&connections),
         bans,
     );
+    let (reloads, mut reload_requests) = mpsc::channel(1);
     let control = Control {
         config: live.clone(),
         database,
@@ -92,6 +93,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         certificates: Arc::clone(&certificates),
         connections,
         started_at,
+        reloads,
     };
     let mut signals = Signals::new()?;
     let chat = tokio::spawn(chat_port.serve(chat_listener));
@@ -118,9 +120,13 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     loop {
         tokio::select! {
             asked = signals.reload_or_stop() => match asked {
-                Asked::Reload => server.reload_and_tell().await,
+                Asked::Reload => drop(server.reload_and_tell().await),
                 Asked::Stop => break,
             },
+            Some(request) = reload_requests.recv() => {
+                // Whoever asked may have gone.
+                let _ = request.send(server.reload_and_tell().await);
+            }
             _ = renewal.tick() => server.renew_certificate(),
         }
     }
@@ -132,10 +138,17 @@ pub async fn run(loaded: Loaded) -> Result<()> {
 }
 
 impl Server {
-    async fn reload_and_tell(&self) {
+    /// Reloads and says in the log how that went; gives what went wrong.
+    async fn reload_and_tell(&self) -> Result<(), String> {
         match self.reload().await {
-            Ok(()) => tracing::info!("config and certificates are loaded anew"),
-            Err(error) => tracing::error!("not reloaded, all stays as it was: {error:#}"),
+            Ok(()) => {
+                tracing::info!("config and certificates are loaded anew");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!("not reloaded, all stays as it was: {error:#}");
+                Err(format!("{error:#}"))
+            }
         }
     }
 

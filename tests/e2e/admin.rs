@@ -283,3 +283,40 @@ async fn a_channel_is_listed_shown_and_closed() {
     bob.say("#lobby", "still here").await;
     assert_eq!(operator.run(&["channel", "close", "plots"]).await.code, Some(1));
 }
+
+#[tokio::test]
+async fn an_announcement_is_heard_by_its_audience() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut alice = Client::register(&server, "alice").await;
+    let mut bob = Client::register(&server, "bob").await;
+    operator.done(&["announce", "only alice", "--account", "alice"]).await;
+    operator.done(&["announce", "tea time"]).await;
+    operator.done(&["announce", "in the lobby", "--channel", "lobby"]).await;
+    alice.expect_text("in the lobby").await;
+    let heard = bob.heard().await;
+    let texts: Vec<&str> =
+        heard.iter().filter_map(|message| message.params.last()).map(String::as_str).collect();
+    assert!(texts.contains(&"in the lobby") && texts.contains(&"tea time"), "{texts:?}");
+    assert!(!texts.contains(&"only alice"), "{texts:?}");
+    assert_eq!(operator.run(&["announce", "x", "--account", "nobody"]).await.code, Some(1));
+    assert_eq!(operator.run(&["announce", "x", "--account", "a", "--channel", "b"]).await.code, Some(2));
+}
+
+#[tokio::test]
+async fn a_reload_takes_the_config_anew_or_says_what_is_wrong_with_it() {
+    let mut server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut alice = Client::register(&server, "alice").await;
+    server.set("chat.motd = \"Mind the step.\"");
+    operator.done(&["reload"]).await;
+    alice.send("MOTD").await;
+    alice.expect_text("Mind the step.").await;
+    server.set("limits.sendq_bites = 1");
+    let ended = operator.run(&["reload"]).await;
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.transcript.contains("config.toml:"), "{}", ended.transcript);
+    assert!(ended.transcript.contains("limits.sendq_bites: unknown key"), "{}", ended.transcript);
+    let reloads = server.record().audit().into_iter().filter(|entry| entry.act == "reload").count();
+    assert_eq!(reloads, 3, "the last is entered as asked for, and as failed");
+}

@@ -29,10 +29,14 @@ pub fn run(client: &Client, command: ChannelCommand, show: &Show) -> Result<(), 
     }
 }
 
-/// The channel's path; a `#` that was left out is put in its place.
 fn path(name: &str) -> String {
+    format!("/v1/channels/{}", segment(&with_mark(name)))
+}
+
+/// A channel's name; a `#` that was left out is put in its place.
+pub fn with_mark(name: &str) -> String {
     let mark = if name.starts_with('#') { "" } else { "#" };
-    format!("/v1/channels/{}", segment(&format!("{mark}{name}")))
+    format!("{mark}{name}")
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 use clap::CommandFactory as _;
 use rookery_protocol::BanTarget;
 use rookery_protocol::control::{
-    AuditList, BanList, BanPreview, BanReply, BanRequest, KickReply, KickRequest, Status, UnbanReply,
-    UserList,
+    AnnouncementReply, AnnouncementRequest, AuditList, BanList, BanPreview, BanReply, BanRequest, KickReply,
+    KickRequest, ReloadReply, Status, UnbanReply, UserList,
 };
 
 use crate::cli::{Arguments, Command, ServerAddress};
@@ -70,6 +70,12 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Account(command) => accounts::run(&signed_in(server, ca)?, command, &show),
         Command::Channels => channels::list(&signed_in(server, ca)?, &show),
         Command::Channel(command) => channels::run(&signed_in(server, ca)?, command, &show),
+        Command::Announce { text, channel, account } => {
+            let channel = channel.map(|name| channels::with_mark(&name));
+            let request = AnnouncementRequest { text, channel, account };
+            announce(&signed_in(server, ca)?, &request, &show)
+        }
+        Command::Reload => reload(&signed_in(server, ca)?, &show),
         Command::Audit { limit } => audit(&signed_in(server, ca)?, limit, &show),
         Command::Status => status(&signed_in(server, ca)?, &show),
     }
@@ -141,6 +147,16 @@ fn is_same_target(banned: &str, asked: &str) -> bool {
 fn bans(client: &Client, show: &Show) -> Result<(), Failure> {
     let reply: Reply<BanList> = client.get("/v1/bans")?;
     show.result(&reply, |list| Reader::here().bans(list))
+}
+
+fn announce(client: &Client, request: &AnnouncementRequest, show: &Show) -> Result<(), Failure> {
+    let reply: Reply<AnnouncementReply> = client.post("/v1/announcements", request)?;
+    show.result(&reply, output::announced)
+}
+
+fn reload(client: &Client, show: &Show) -> Result<(), Failure> {
+    let reply: Reply<ReloadReply> = client.post_nothing("/v1/reload")?;
+    show.result(&reply, |_| "The config, certificates and CSV files are read anew.".to_owned())
 }
 
 fn audit(client: &Client, limit: u16, show: &Show) -> Result<(), Failure> {

@@ -8,7 +8,8 @@ use rookery_protocol::{ChannelName, Nick};
 
 use super::channel::{Channel, Flag};
 use super::event::{
-    Act, Answer, ChannelView, Identity, MemberView, Output, SessionId, SessionView, Ticket, UserView,
+    Act, Answer, Audience, ChannelView, Identity, MemberView, Output, SessionId, SessionView, Ticket,
+    UserView,
 };
 use super::state::{Due, Leaving, User};
 use super::turn::{Caller, Turn};
@@ -49,6 +50,7 @@ impl Turn<'_> {
                 self.answer(ticket, Answer::Channels(channels));
             }
             Act::CloseChannel { name, reason } => self.close_channel(ticket, &name, &reason),
+            Act::Announce { to, text } => self.announce(ticket, &to, &text),
             Act::Count => {
                 let counts = Answer::Counts {
                     users: self.state.user_count(),
@@ -113,6 +115,34 @@ impl Turn<'_> {
         self.state.ended_accounts.insert(account, (self.now(), reason.clone()));
         let end = Ending { told: None, shown: Some(reason.clone()), last: reason };
         self.end(ticket, &sessions, &end, |leaving| is_its(&leaving.identity));
+    }
+
+    fn announce(&mut self, ticket: Ticket, to: &Audience, text: &str) {
+        let sessions = match to {
+            Audience::All => self.state.users().flat_map(sessions_of).collect(),
+            Audience::Channel(name) => match self.state.channel(name) {
+                Some(channel) => self.state.hearers(channel).map(|session| session.id).collect(),
+                None => Vec::new(),
+            },
+            Audience::Account(name) => {
+                let is_its = |user: &&User| user.identity.as_ref().is_some_and(|who| who.name == *name);
+                self.state.users().filter(is_its).flat_map(sessions_of).collect()
+            }
+        };
+        let callers: Vec<Caller> = sessions.iter().filter_map(|&session| self.caller(session)).collect();
+        for &caller in &callers {
+            match to {
+                Audience::Channel(name) => {
+                    let name = self.state.channel(name).map_or(name, |channel| &channel.name).clone();
+                    let line = self.server_line("NOTICE").word(name.as_str()).text(text);
+                    self.send(caller, &line);
+                }
+                Audience::All | Audience::Account(_) => self.notice(caller, text),
+            }
+        }
+        let nobody = callers.is_empty() && !matches!(to, Audience::All);
+        let answer = if nobody { Answer::Done } else { Answer::Announced { sessions: callers.len() } };
+        self.answer(ticket, answer);
     }
 
     /// Each member sees itself kicked, and not the others: for all of them there is nothing left to see.

@@ -107,10 +107,21 @@ pub enum Act {
     /// Everyone is kicked out of the channel, which is gone with that. Answered with [`Answer::Emptied`], with nobody
     /// if there was no such channel.
     CloseChannel { name: ChannelName, reason: String },
+    /// A notice of the server to so many. Answered with [`Answer::Announced`], or [`Answer::Done`] if there is no such
+    /// channel or nobody of that account is here.
+    Announce { to: Audience, text: String },
     /// Answered with [`Answer::Counts`].
     Count,
     /// The server stops: every session is told so (`ERROR :<reason>`) and ended. Answered with [`Answer::Ended`].
     EndAll { reason: String },
+}
+
+/// Who hears an announcement.
+#[derive(Clone, Debug)]
+pub enum Audience {
+    All,
+    Channel(ChannelName),
+    Account(AccountName),
 }
 
 /// What an event that asked gets.
@@ -134,6 +145,10 @@ pub enum Answer {
     },
     Users(Vec<UserView>),
     Channels(Vec<ChannelView>),
+    /// How many sessions an announcement goes to.
+    Announced {
+        sessions: usize,
+    },
     /// Those who were in the channel.
     Emptied {
         members: Vec<Nick>,

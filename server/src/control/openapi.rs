@@ -13,7 +13,10 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Kind;
-use super::{accounts, admins, audit, bans, channels, password, sessions, sign_in, status, totp, users};
+use super::{
+    accounts, admins, announcements, audit, bans, channels, password, reload, sessions, sign_in, status,
+    totp, users,
+};
 
 /// The whole description; rendered once.
 static DOCUMENT: LazyLock<Bytes> =
@@ -28,7 +31,8 @@ static DOCUMENT: LazyLock<Bytes> =
         totp::require, admins::list, admins::add, admins::remove, admins::set_role, users::list,
         users::kick, bans::list, bans::add, bans::remove, accounts::list, accounts::disable,
         accounts::enable, accounts::delete, accounts::revoke, channels::list, channels::show,
-        channels::close, audit::list, status::status, status::healthz, openapi,
+        channels::close, announcements::announce, reload::reload, audit::list, status::status,
+        status::healthz, openapi,
     ),
     components(schemas(Problem)),
     modifiers(&Tokens, &Problems)

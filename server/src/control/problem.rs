@@ -45,6 +45,8 @@ pub enum Kind {
     NoSuchChannel,
     /// There is no ban of that number.
     NoSuchBan,
+    /// The config, a certificate or a CSV file is wrong, so all stays as it was.
+    NotReloaded,
     /// It hits the world, or whoever asks for it: it is done when asked for twice.
     NeedsConfirmation,
     /// The path knows other methods.
@@ -97,6 +99,7 @@ impl Kind {
             Self::NoSuchAccount => ("no-such-account", "There is no such account", StatusCode::NOT_FOUND),
             Self::NoSuchChannel => ("no-such-channel", "There is no such channel", StatusCode::NOT_FOUND),
             Self::NoSuchBan => ("no-such-ban", "There is no such ban", StatusCode::NOT_FOUND),
+            Self::NotReloaded => ("not-reloaded", "Nothing was reloaded", StatusCode::UNPROCESSABLE_ENTITY),
             Self::NeedsConfirmation => ("needs-confirmation", "Confirm this first", StatusCode::CONFLICT),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", "Not with that method", StatusCode::METHOD_NOT_ALLOWED)

@@ -12,7 +12,8 @@ use axum::routing::{delete, get, post, put};
 
 use super::problem::{Kind, Refusal};
 use super::{
-    Plane, accounts, admins, audit, bans, channels, openapi, password, sessions, sign_in, status, totp, users,
+    Plane, accounts, admins, announcements, audit, bans, channels, openapi, password, reload, sessions,
+    sign_in, status, totp, users,
 };
 
 /// The most bytes a request's body may have.
@@ -48,6 +49,8 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/channels", get(channels::list))
         .route("/v1/channels/{name}", get(channels::show))
         .route("/v1/channels/{name}/close", post(channels::close))
+        .route("/v1/announcements", post(announcements::announce))
+        .route("/v1/reload", post(reload::reload))
         .route("/v1/audit", get(audit::list))
         .route("/v1/status", get(status::status))
         .route("/healthz", get(status::healthz))

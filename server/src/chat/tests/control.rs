@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use rookery_protocol::Nick;
 
 use super::play::*;
-use crate::chat::event::{Act, Answer, Event};
+use crate::chat::event::{Act, Answer, Audience, Event};
 use crate::record::{BanId, BanTarget, EmailAliases};
 
 fn nick(nick: &str) -> Nick {
@@ -298,4 +298,37 @@ fn a_closed_channel_is_gone_and_each_member_is_told_once() {
     assert!(!play.ask(bob, "TOPIC #x").concat().contains("Old"), "made anew");
     let ticket = play.act(Act::CloseChannel { name: "#none".parse().unwrap(), reason: String::new() });
     assert!(matches!(play.answer(ticket), Some(Answer::Emptied { members }) if members.is_empty()));
+}
+
+#[test]
+fn an_announcement_reaches_its_audience_and_nobody_else() {
+    let mut play = Play::new();
+    let (first, second) = (play.user("alice", ""), play.user("alice", "server-time"));
+    let (bob, gast) = (play.user("bob", ""), play.guest("gast", ""));
+    play.channel("#X", &[bob, gast]);
+    let mut announce = |to: Audience| {
+        let ticket = play.act(Act::Announce { to, text: "tea\r\ntime".to_owned() });
+        let heard = [first, second, bob, gast].map(|session| play.heard(session));
+        (play.answer(ticket).unwrap(), heard)
+    };
+    let (answer, heard) = announce(Audience::All);
+    assert!(matches!(answer, Answer::Announced { sessions: 4 }));
+    assert_eq!(heard[0], [":irc.test NOTICE alice :tea  time"]);
+    assert!(heard[1][0].starts_with("@time=") && heard[1].len() == 1, "{heard:?}");
+    assert_eq!((heard[2].len(), heard[3].len()), (1, 1));
+
+    let (answer, heard) = announce(Audience::Channel("#x".parse().unwrap()));
+    assert!(matches!(answer, Answer::Announced { sessions: 2 }));
+    assert_eq!(
+        heard.map(|lines| lines.concat()),
+        ["", "", ":irc.test NOTICE #X :tea  time", ":irc.test NOTICE #X :tea  time"]
+    );
+
+    let (answer, heard) = announce(Audience::Account("ALICE".parse().unwrap()));
+    assert!(matches!(answer, Answer::Announced { sessions: 2 }));
+    assert_eq!(heard.map(|lines| lines.len()), [1, 1, 0, 0]);
+    for nobody in [Audience::Channel("#none".parse().unwrap()), Audience::Account("gast".parse().unwrap())] {
+        let (answer, heard) = announce(nobody);
+        assert!(matches!(answer, Answer::Done) && heard.concat().is_empty());
+    }
 }

@@ -4,6 +4,7 @@
 mod accounts;
 mod acts;
 mod admins;
+mod announcements;
 mod bans;
 mod channels;
 mod door;
@@ -13,7 +14,7 @@ mod problems;
 mod roles;
 mod signing_in;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -64,6 +65,8 @@ struct House {
     /// Where requests come from.
     from: Cell<SocketAddr>,
     next_session: Cell<u64>,
+    /// Where reloads are asked for.
+    reloads: RefCell<Option<tokio::sync::mpsc::Receiver<super::reload::Request>>>,
 }
 
 /// What a request got.
@@ -130,6 +133,7 @@ impl House {
         let (bans, _) = tokio::sync::watch::channel(Arc::default());
         tokio::spawn(journal::run(database.clone(), batches, bans));
 
+        let (reloads, reload_requests) = tokio::sync::mpsc::channel(1);
         let plane = Arc::new(Plane::new(Control {
             config: live.clone(),
             database: database.clone(),
@@ -139,6 +143,7 @@ impl House {
             certificates,
             connections: Arc::new(Connections::default()),
             started_at: now,
+            reloads,
         }));
         let house = Self {
             folder,
@@ -149,6 +154,7 @@ impl House {
             now: Cell::new(now),
             from: Cell::new("192.0.2.1:50000".parse().unwrap()),
             next_session: Cell::new(1),
+            reloads: RefCell::new(Some(reload_requests)),
         };
         house.add_admin("root").await;
         house
