@@ -78,9 +78,9 @@ pub enum Command {
         #[arg(long, value_name = "R")]
         reason: Option<String>,
     },
-    /// Refuse an account or an email, and end its sessions
+    /// Refuse an account, an email, an address or a network, and end its sessions
     Ban {
-        /// An account's name, or an email
+        /// An account's name, an email, a pattern of emails (*@spam.example), an IP address, a network (192.0.2.0/24)
         target: String,
         /// Shown to whoever is refused
         #[arg(long, value_name = "R")]
@@ -88,6 +88,12 @@ pub enum Command {
         /// How long, as 90s, 15m, 12h, 7d or 2w; for ever when left out
         #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
         duration: Option<String>,
+        /// Only show who would be hit now
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask again before a ban of the world, or of yourself
+        #[arg(long)]
+        yes: bool,
     },
     /// Take a ban back
     Unban {
@@ -96,6 +102,39 @@ pub enum Command {
     },
     /// Show who is banned
     Bans,
+    /// Show who has an account
+    Accounts {
+        /// Only those with this in their name or email
+        #[arg(long, value_name = "S")]
+        search: Option<String>,
+        /// Begin after this name, as the page before says
+        #[arg(long, value_name = "NAME")]
+        after: Option<String>,
+        /// How many on a page
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
+    /// Disable, enable or delete an account, or revoke what opens it
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Show which channels there are
+    Channels,
+    /// Show who is in a channel, or close it
+    #[command(subcommand)]
+    Channel(ChannelCommand),
+    /// Tell everyone something, or all in a channel, or one account
+    Announce {
+        /// One line
+        text: String,
+        /// Only those in that channel, with or without its #
+        #[arg(long, value_name = "C", conflicts_with = "account")]
+        channel: Option<String>,
+        /// Only that account
+        #[arg(long, value_name = "A")]
+        account: Option<String>,
+    },
+    /// Let the server read its config, certificates and CSV files anew
+    Reload,
     /// Show the newest entries of the audit trail
     Audit {
         /// How many
@@ -163,6 +202,58 @@ pub enum AdminsCommand {
         name: String,
         /// owner, moderator or auditor
         role: Role,
+    },
+}
+
+/// What to do to an account.
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Let nobody sign in to it, and end its sessions
+    Disable {
+        /// The account's name
+        name: String,
+        /// Told to its owner
+        #[arg(long, value_name = "R")]
+        reason: Option<String>,
+    },
+    /// Open it again
+    Enable {
+        /// The account's name
+        name: String,
+    },
+    /// Take it away with all that opens it; what was said under its name stays
+    Delete {
+        /// The account's name
+        name: String,
+        /// Do not ask again
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Revoke its devices, certificates and password, and end its sessions; a mailed code opens it then
+    Revoke {
+        /// The account's name
+        name: String,
+        /// Leave the password good
+        #[arg(long)]
+        keep_password: bool,
+    },
+}
+
+/// What to do with a channel. Its `#` may be left out: a shell would take it for a comment.
+#[derive(Debug, Subcommand)]
+pub enum ChannelCommand {
+    /// Show who is in it
+    Show {
+        /// The channel's name, with or without its #
+        name: String,
+    },
+    /// Kick everyone out of it; it is gone with that
+    Close {
+        /// The channel's name, with or without its #
+        name: String,
+        /// Shown to everyone in it
+        #[arg(long, value_name = "R")]
+        reason: Option<String>,
     },
 }
 

@@ -6,8 +6,9 @@ use comfy_table::Table;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rookery_protocol::control::{
-    AdminAdded, AdminEntry, AdminList, AdminSessionList, AuditList, AuditOutcome, BanEntry, BanList,
-    BanReply, KickReply, Status, TotpStatus, UserList,
+    AccountList, AccountReply, AdminAdded, AdminEntry, AdminList, AdminSessionList, AnnouncementReply,
+    AuditList, AuditOutcome, BanEntry, BanList, BanPreview, BanReply, ChannelList, ChannelReply, CloseReply,
+    KickReply, OnlineUser, Status, TotpStatus, UserList,
 };
 
 use crate::failure::{Failure, while_doing};
@@ -73,7 +74,87 @@ impl Reader {
 
     /// Who is online.
     pub fn users(&self, list: &UserList) -> String {
-        let rows = list.users.iter().map(|user| {
+        with_count(&self.user_table(&list.users), list.users.len(), "user online", "users online")
+    }
+
+    /// Which channels there are.
+    pub fn channels(&self, list: &ChannelList) -> String {
+        let rows = list.channels.iter().map(|channel| {
+            [
+                channel.name.clone(),
+                channel.members.to_string(),
+                channel.modes.clone(),
+                self.distance(channel.created_at),
+                channel.topic.clone().unwrap_or_default(),
+            ]
+        });
+        let table = table(["CHANNEL", "MEMBERS", "MODES", "MADE", "TOPIC"], rows);
+        with_count(&table, list.channels.len(), "channel", "channels")
+    }
+
+    /// One channel and who is in it.
+    pub fn channel(&self, reply: &ChannelReply) -> String {
+        let ChannelReply { channel, members } = reply;
+        let members: Vec<String> = members
+            .iter()
+            .map(|member| {
+                let mark = match (member.operator, member.voice) {
+                    (true, _) => "@",
+                    (false, true) => "+",
+                    (false, false) => "",
+                };
+                format!("{mark}{}", member.nick)
+            })
+            .collect();
+        let lines = [
+            ("Channel", channel.name.clone()),
+            ("Topic", channel.topic.clone().unwrap_or_else(|| "none".to_owned())),
+            ("Modes", channel.modes.clone()),
+            ("Made", self.time(channel.created_at)),
+            ("Members", format!("{}: {}", members.len(), members.join(" "))),
+        ];
+        lines.map(|(name, value)| format!("{name:<13}{}", plain(&value))).join("\n")
+    }
+
+    /// One page of the accounts.
+    pub fn accounts(&self, list: &AccountList) -> String {
+        let rows = list.accounts.iter().map(|account| {
+            let password = if account.has_password { "yes" } else { "no" };
+            [
+                account.name.clone(),
+                account.email.clone(),
+                self.time(account.created_at),
+                password.to_owned(),
+                account.credentials.to_string(),
+                account.disabled.as_ref().map_or_else(String::new, |reason| format!("disabled: {reason}")),
+            ]
+        });
+        let table = table(["NAME", "EMAIL", "MADE", "PASSWORD", "CREDENTIALS", ""], rows);
+        let page = with_count(&table, list.accounts.len(), "account", "accounts");
+        match &list.next {
+            None => page,
+            Some(next) => format!("{page}; for more, --after {}", plain(next)),
+        }
+    }
+
+    /// Whom a ban would hit.
+    pub fn ban_preview(&self, preview: &BanPreview) -> String {
+        let sessions = preview.users.iter().map(|user| user.sessions.len()).sum();
+        let summary = plain(&format!(
+            "A ban of {} would now end {} of {}, and refuse {}. Nothing was done.",
+            preview.target,
+            count(sessions, "session", "sessions"),
+            count(preview.users.len(), "user", "users"),
+            count(preview.accounts, "account", "accounts"),
+        ));
+        if preview.users.is_empty() {
+            return summary;
+        }
+        format!("{}\n\n{summary}", self.user_table(&preview.users).trim_fmt())
+    }
+
+    fn user_table(&self, users: &[OnlineUser]) -> Table {
+        let rows = users.iter().map(|user| {
             let addresses: Vec<&str> = user.sessions.iter().map(|session| session.address.as_str()).collect();
             [
                 user.nick.clone(),
@@ -84,8 +165,7 @@ impl Reader {
                 self.distance(user.active_at),
             ]
         });
-        let table = table(["NICK", "EMAIL", "CHANNELS", "ADDRESS", "CAME", "ACTIVE"], rows);
-        with_count(&table, list.users.len(), "user online", "users online")
+        table(["NICK", "EMAIL", "CHANNELS", "ADDRESS", "CAME", "ACTIVE"], rows)
     }
 
     /// The sign-ins that stand.
@@ -212,6 +292,23 @@ impl Reader {
     }
 }
 
+/// Something that was done to an account.
+pub fn account(reply: &AccountReply, done: &str) -> String {
+    let account = &reply.account;
+    plain(&format!("{} ({}) {done}; {}.", account.name, account.email, ended(&reply.ended)))
+}
+
+/// An announcement that is on its way.
+pub fn announced(reply: &AnnouncementReply) -> String {
+    format!("Announced to {}.", count(reply.sessions, "session", "sessions"))
+}
+
+/// A channel that is gone.
+pub fn closed(reply: &CloseReply) -> String {
+    let members = count(reply.members.len(), "user was", "users were");
+    plain(&format!("{} is closed; {members} in it: {}.", reply.channel, reply.members.join(", ")))
+}
+
 /// A kick that was done.
 pub fn kick(name: &str, reply: &KickReply) -> String {
     plain(&format!("{name} is kicked; {}.", ended(reply)))
@@ -251,7 +348,7 @@ fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; 
 #[allow(clippy::unwrap_used)]
 mod tests {
     use jiff::SignedDuration;
-    use rookery_protocol::control::{OnlineSession, OnlineUser};
+    use rookery_protocol::control::{AccountEntry, ChannelEntry, ChannelMember, OnlineSession};
 
     use super::*;
 
@@ -324,6 +421,77 @@ ID  TARGET           ENDS   BY    SINCE                         REASON
             ended: KickReply { users: vec![], sessions: 0 },
         };
         assert_eq!(reader().ban(&reply), "eve@example.org is banned for ever; no session was online.");
+    }
+
+    #[test]
+    fn a_dry_run_tells_whom_a_ban_would_hit() {
+        let preview = BanPreview {
+            target: "*@example.org".to_owned(),
+            users: vec![user("alice", Some("alice@example.org"), 2)],
+            accounts: 5,
+        };
+        let text = reader().ban_preview(&preview);
+        assert!(text.starts_with("NICK   EMAIL"), "{text}");
+        let summary = "A ban of *@example.org would now end 2 sessions of 1 user, and refuse 5 accounts. Nothing was done.";
+        assert!(text.ends_with(summary), "{text}");
+        let nobody = BanPreview { users: Vec::new(), accounts: 0, ..preview };
+        assert!(reader().ban_preview(&nobody).starts_with("A ban of *@example.org would now end 0 sessions"));
+    }
+
+    #[test]
+    fn a_page_of_accounts_says_how_to_see_the_next() {
+        let account = |name: &str, disabled: Option<&str>| AccountEntry {
+            name: name.to_owned(),
+            email: format!("{name}@example.org"),
+            created_at: ago(3_600),
+            has_password: disabled.is_none(),
+            credentials: 2,
+            disabled: disabled.map(str::to_owned),
+        };
+        let mut list = AccountList {
+            accounts: vec![account("alice", None), account("bo", Some("moved"))],
+            next: Some("bo".to_owned()),
+        };
+        let expected = "\
+NAME   EMAIL              MADE                          PASSWORD  CREDENTIALS
+alice  alice@example.org  2026-11-22 09:00:00 (1h ago)  yes       2
+bo     bo@example.org     2026-11-22 09:00:00 (1h ago)  no        2            disabled: moved
+
+2 accounts; for more, --after bo";
+        assert_eq!(reader().accounts(&list), expected);
+        list.next = None;
+        assert!(reader().accounts(&list).ends_with("\n2 accounts"));
+        let ended = KickReply { users: vec!["bo".to_owned()], sessions: 1 };
+        let reply = AccountReply { account: account("bo", None), ended };
+        assert_eq!(
+            super::account(&reply, "is deleted"),
+            "bo (bo@example.org) is deleted; 1 session of bo ended."
+        );
+    }
+
+    #[test]
+    fn a_channel_is_shown_with_its_members() {
+        let channel = ChannelEntry {
+            name: "#lobby".to_owned(),
+            members: 2,
+            topic: Some("Hello".to_owned()),
+            modes: "nt".to_owned(),
+            created_at: ago(3_600),
+        };
+        let list = ChannelList { channels: vec![channel.clone()] };
+        let expected = "\
+CHANNEL  MEMBERS  MODES  MADE    TOPIC
+#lobby   2        nt     1h ago  Hello
+
+1 channel";
+        assert_eq!(reader().channels(&list), expected);
+        let member = |nick: &str, operator, voice| ChannelMember { nick: nick.to_owned(), operator, voice };
+        let members =
+            vec![member("alice", true, true), member("bo", false, true), member("cy", false, false)];
+        let text = reader().channel(&ChannelReply { channel, members });
+        assert!(text.ends_with("Members      3: @alice +bo cy"), "{text}");
+        let reply = CloseReply { channel: "#lobby".to_owned(), members: vec!["alice".to_owned()] };
+        assert_eq!(closed(&reply), "#lobby is closed; 1 user was in it: alice.");
     }
 
     #[test]

@@ -13,6 +13,9 @@ pub const PROBLEM_TYPE: &str = "application/problem+json";
 /// The most bytes a reason takes: it has to fit into one IRC line beside all else.
 pub const MAX_REASON: usize = 300;
 
+/// The most bytes an announcement takes: it has to fit into one IRC line beside all else.
+pub const MAX_ANNOUNCEMENT: usize = 350;
+
 /// The longest ban that has an end: a hundred years.
 const MAX_DURATION_SECONDS: i64 = 100 * 366 * 86_400;
 
@@ -420,11 +423,156 @@ pub struct KickReply {
     pub sessions: usize,
 }
 
+/// `GET /v1/accounts`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct AccountList {
+    /// By name.
+    pub accounts: Vec<AccountEntry>,
+    /// Where the next page begins, for `after`; none when this was the last.
+    pub next: Option<String>,
+}
+
+/// One account.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AccountEntry {
+    /// Its name.
+    pub name: String,
+    /// Its verified email.
+    pub email: String,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// Whether a password opens it.
+    pub has_password: bool,
+    /// How many devices and client certificates open it.
+    pub credentials: usize,
+    /// Why an admin has disabled it; none for one that is open.
+    pub disabled: Option<String>,
+}
+
+/// `POST /v1/accounts/{name}/disable`.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DisableRequest {
+    /// Told to the owner; a general one when left out.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// `POST /v1/accounts/{name}/credentials/revoke`.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeRequest {
+    /// Whether the password stays good.
+    #[serde(default)]
+    pub keep_password: bool,
+}
+
+/// What was done to an account is done.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct AccountReply {
+    /// The account as it stands; for one that was deleted or whose credentials were revoked, as it was before.
+    pub account: AccountEntry,
+    /// Who was online and is gone.
+    pub ended: KickReply,
+}
+
+/// `GET /v1/channels`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct ChannelList {
+    /// By name.
+    pub channels: Vec<ChannelEntry>,
+}
+
+/// A channel with at least one member.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ChannelEntry {
+    /// Its name, with its `#`.
+    pub name: String,
+    /// How many users are in it.
+    pub members: usize,
+    /// What it is about.
+    pub topic: Option<String>,
+    /// The letters of the modes that are on.
+    pub modes: String,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+/// `GET /v1/channels/{name}`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct ChannelReply {
+    /// The channel.
+    pub channel: ChannelEntry,
+    /// Who is in it, by nick.
+    pub members: Vec<ChannelMember>,
+}
+
+/// A user in a channel.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ChannelMember {
+    /// The name shown.
+    pub nick: String,
+    /// Whether it is an operator of the channel.
+    pub operator: bool,
+    /// Whether it may speak where the channel is moderated.
+    pub voice: bool,
+}
+
+/// `POST /v1/channels/{name}/close`.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CloseRequest {
+    /// Shown to everyone in the channel; a general one when left out.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// The channel is gone.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct CloseReply {
+    /// Its name.
+    pub channel: String,
+    /// Who was in it.
+    pub members: Vec<String>,
+}
+
+/// `POST /v1/announcements`. To everyone, or to one of `channel` and `account`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnnouncementRequest {
+    /// One line.
+    pub text: String,
+    /// Only to those in that channel.
+    #[serde(default)]
+    pub channel: Option<String>,
+    /// Only to that account.
+    #[serde(default)]
+    pub account: Option<String>,
+}
+
+/// The announcement is on its way.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct AnnouncementReply {
+    /// To how many sessions.
+    pub sessions: usize,
+}
+
+/// `POST /v1/reload`: the config, the certificates and the CSV files are read anew.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct ReloadReply {
+    /// When that was done.
+    #[schema(value_type = String, format = DateTime)]
+    pub reloaded_at: Timestamp,
+}
+
 /// `POST /v1/bans`. At most one of `expires_at` and `duration`; neither is for ever.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BanRequest {
-    /// An account's name, or an email.
+    /// An account's name, an email, a pattern of emails (`*@spam.example`), an IP address, or a network
+    /// (`192.0.2.0/24`).
     pub target: String,
     /// Shown to whoever is refused.
     #[serde(default)]
@@ -436,6 +584,23 @@ pub struct BanRequest {
     /// How long it holds, as `90s`, `15m`, `12h`, `7d` or `2w`.
     #[serde(default)]
     pub duration: Option<String>,
+    /// Only tells who would be hit now.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Makes the ban though it covers the world, or the admin who makes it.
+    #[serde(default)]
+    pub confirm: bool,
+}
+
+/// `POST /v1/bans` with `dry_run`: nothing was done.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct BanPreview {
+    /// As it would stand on disk.
+    pub target: String,
+    /// Who is online and would be gone, with those of their sessions that would end; by nick.
+    pub users: Vec<OnlineUser>,
+    /// How many accounts would be refused, online or not; for a ban of addresses, none is known.
+    pub accounts: usize,
 }
 
 /// `POST /v1/bans` is done.
@@ -459,7 +624,7 @@ pub struct BanList {
 pub struct BanEntry {
     /// For `DELETE /v1/bans/{id}`.
     pub id: i64,
-    /// Who is refused: an account's name, or an email.
+    /// Who is refused: an account's name, an email, a pattern of emails, an IP address, or a network.
     pub target: String,
     /// Shown to whoever is refused.
     pub reason: String,

@@ -1,14 +1,17 @@
 //! The language Rookery speaks: IRC messages, names, numerics and capabilities on the chat port, and the
 //! control plane's requests and replies. Nothing here reads or writes anything.
 
+pub mod ban;
 pub mod capability;
 pub mod control;
 pub mod credential;
 pub mod framing;
+pub mod glob;
 pub mod message;
 pub mod names;
 pub mod numeric;
 
+pub use ban::{BanTarget, EmailPattern, Network};
 pub use capability::{Capabilities, Capability};
 pub use credential::DeviceCredential;
 pub use framing::{Line, LineFramer};

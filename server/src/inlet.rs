@@ -134,6 +134,7 @@ pub async fn drive(
                 Output::Deliver(delivery) => Some(Release::Deliver(delivery)),
                 Output::Store { entry, then, otherwise } => Some(Release::Store { entry, then, otherwise }),
                 Output::End { session, line } => Some(Release::End(session, line)),
+                Output::Bans(bans) => Some(Release::Bans(bans)),
                 Output::Answer { ticket, answer } => {
                     waiting.remove(&ticket).map(|reply| Release::Answer(reply, answer))
                 }

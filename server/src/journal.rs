@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::chat::bans::Bans;
 use crate::chat::event::{Answer, Delivery, SessionId};
 use crate::record::HistoryEntry;
 use crate::sendq::Sendq;
@@ -29,6 +30,8 @@ pub enum Release {
     },
     /// Close the session's connection after this last line.
     End(SessionId, Bytes),
+    /// These bans are in force.
+    Bans(Arc<Bans>),
     Answer(oneshot::Sender<Answer>, Answer),
 }
 
@@ -38,8 +41,12 @@ pub fn channel() -> (mpsc::Sender<Vec<Release>>, mpsc::Receiver<Vec<Release>>) {
 }
 
 /// Commits and lets out until the core is gone. While one group is being committed, the next gathers.
-pub async fn run(database: Database, mut batches: mpsc::Receiver<Vec<Release>>) {
-    let mut outlet = Outlet::default();
+pub async fn run(
+    database: Database,
+    mut batches: mpsc::Receiver<Vec<Release>>,
+    bans: watch::Sender<Arc<Bans>>,
+) {
+    let mut outlet = Outlet { sessions: HashMap::default(), touched: Vec::new(), bans };
     let mut gathered = Vec::new();
     while batches.recv_many(&mut gathered, WAITING_BATCHES).await > 0 {
         let mut releases: Vec<Release> = gathered.drain(..).flatten().collect();
@@ -72,10 +79,11 @@ async fn commit(database: &Database, releases: &mut [Release]) -> bool {
 }
 
 /// Every session that can be sent to, and those to be woken at the end of the batch.
-#[derive(Default)]
 struct Outlet {
     sessions: HashMap<SessionId, Arc<Sendq>, foldhash::fast::FixedState>,
     touched: Vec<Arc<Sendq>>,
+    /// Those who keep people out before they reach the core look here.
+    bans: watch::Sender<Arc<Bans>>,
 }
 
 impl Outlet {
@@ -104,6 +112,7 @@ impl Outlet {
                     self.touched.push(Arc::clone(sendq));
                 }
             }
+            Release::Bans(bans) => drop(self.bans.send_replace(bans)),
             Release::Answer(reply, answer) => {
                 // What is sent before an answer is on its way before it.
                 self.wake();
@@ -159,7 +168,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&file(folder.path()), HistorySync::Normal).unwrap();
         let (batches, receiver) = channel();
-        tokio::spawn(run(database, receiver));
+        let (bans, _) = watch::channel(Arc::default());
+        tokio::spawn(run(database, receiver, bans));
         let [alice, bob] = [(); 2].map(|()| Arc::new(Sendq::new(0)));
         let attach = vec![Release::Attach(ALICE, Arc::clone(&alice)), Release::Attach(BOB, Arc::clone(&bob))];
         batches.send(attach).await.unwrap();

@@ -8,12 +8,13 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval_at, timeout};
 
 use crate::accounts::Accounts;
 use crate::certificates::Certificates;
 use crate::chat::Chat;
+use crate::chat::bans::Bans;
 use crate::chat::event::{Act, Event, Settings};
 use crate::config::{Config, LiveConfig, Loaded, MailTransport};
 use crate::connection::{ChatPort, Connections};
@@ -62,11 +63,13 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         .await
         .context("the bans cannot be read")?;
 
-    let core = Chat::new(settings(&config), run_name(), bans, started_at);
+    let bans = Arc::new(Bans::new(bans, config.accounts.email_aliases()));
+    let core = Chat::new(settings(&config), run_name(), Arc::clone(&bans), started_at);
+    let (bans_sender, bans) = watch::channel(bans);
     let (inlet, events) = inlet::channel();
     let (to_journal, batches) = journal::channel();
     tokio::spawn(inlet::drive(core, events, to_journal, database.clone()));
-    tokio::spawn(journal::run(database.clone(), batches));
+    tokio::spawn(journal::run(database.clone(), batches, bans_sender));
     tokio::spawn(retention::keep(live.clone(), database.clone()));
 
     let mailer = Mailer::start(live.clone());
@@ -78,7 +81,9 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         inlet.clone(),
         Arc::clone(&certificates),
         Arc::clone(&connections),
+        bans,
     );
+    let (reloads, mut reload_requests) = mpsc::channel(1);
     let control = Control {
         config: live.clone(),
         database,
@@ -88,6 +93,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         certificates: Arc::clone(&certificates),
         connections,
         started_at,
+        reloads,
     };
     let mut signals = Signals::new()?;
     let chat = tokio::spawn(chat_port.serve(chat_listener));
@@ -114,9 +120,13 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     loop {
         tokio::select! {
             asked = signals.reload_or_stop() => match asked {
-                Asked::Reload => server.reload_and_tell().await,
+                Asked::Reload => drop(server.reload_and_tell().await),
                 Asked::Stop => break,
             },
+            Some(request) = reload_requests.recv() => {
+                // Whoever asked may have gone.
+                let _ = request.send(server.reload_and_tell().await);
+            }
             _ = renewal.tick() => server.renew_certificate(),
         }
     }
@@ -128,10 +138,17 @@ pub async fn run(loaded: Loaded) -> Result<()> {
 }
 
 impl Server {
-    async fn reload_and_tell(&self) {
+    /// Reloads and says in the log how that went; gives what went wrong.
+    async fn reload_and_tell(&self) -> Result<(), String> {
         match self.reload().await {
-            Ok(()) => tracing::info!("config and certificates are loaded anew"),
-            Err(error) => tracing::error!("not reloaded, all stays as it was: {error:#}"),
+            Ok(()) => {
+                tracing::info!("config and certificates are loaded anew");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!("not reloaded, all stays as it was: {error:#}");
+                Err(format!("{error:#}"))
+            }
         }
     }
 
@@ -184,6 +201,7 @@ fn settings(config: &Config) -> Settings {
         channels_per_user: config.limits.channels_per_user,
         channel_list_entries: config.limits.channel_list_entries,
         monitor_entries: config.limits.monitor_entries,
+        email_aliases: config.accounts.email_aliases(),
         capabilities: config.capabilities(),
     }
 }

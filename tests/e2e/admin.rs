@@ -230,3 +230,93 @@ async fn a_wrong_code_at_the_prompt_is_refused_in_words() {
     assert_eq!(ended.code, Some(1), "{}", ended.transcript);
     assert_eq!(operator.run(&["list"]).await.code, Some(3));
 }
+
+#[tokio::test]
+async fn an_account_is_found_disabled_enabled_revoked_and_deleted() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut bob = Client::register(&server, "bob").await;
+    drop(Client::register(&server, "alice").await);
+    let table = operator.done(&["accounts", "--search", "BOB@"]).await;
+    assert!(table.contains("bob@example.org") && !table.contains("alice"), "{table}");
+
+    let told = operator.done(&["account", "disable", "bob", "--reason", "on leave"]).await;
+    assert!(told.contains("bob (bob@example.org) is disabled; 1 session of bob ended."), "{told}");
+    let heard = bob.until_closed().await;
+    assert_eq!(heard.last().unwrap().to_string(), "ERROR :Your account is disabled: on leave");
+    let mut refused = Client::try_sign_in(&server, "bob", "bob", PASSWORD).await;
+    let why = refused.expect_numeric("904").await;
+    assert!(why.params.last().unwrap().ends_with("the account is disabled: on leave"), "{why}");
+    operator.done(&["account", "enable", "bob"]).await;
+    let mut bob = Client::sign_in(&server, "bob").await;
+
+    operator.done(&["account", "revoke", "bob"]).await;
+    bob.until_closed().await;
+    let mut refused = Client::try_sign_in(&server, "bob", "bob", PASSWORD).await;
+    refused.expect_numeric("904").await;
+
+    assert_eq!(operator.run(&["account", "delete", "bob"]).await.code, Some(1), "that takes a yes");
+    let reply: Value =
+        serde_json::from_str(&operator.done(&["--json", "account", "delete", "bob", "--yes"]).await).unwrap();
+    assert_eq!(reply["account"]["email"], "bob@example.org", "{reply}");
+    assert!(!operator.done(&["accounts"]).await.contains("bob"));
+    assert_eq!(operator.run(&["account", "enable", "bob"]).await.code, Some(1));
+    let acts = server.record().audit().into_iter().filter(|entry| entry.target == "bob");
+    let acts: Vec<String> = acts.map(|entry| entry.act).collect();
+    assert_eq!(acts, ["disable", "enable", "revoke-credentials", "delete-account", "enable"]);
+}
+
+#[tokio::test]
+async fn a_channel_is_listed_shown_and_closed() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut bob = Client::register(&server, "bob").await;
+    bob.send("JOIN #plots").await;
+    bob.expect("the join", |message| message.command == "366" && message.param(1) == Some("#plots")).await;
+    let table = operator.done(&["channels"]).await;
+    assert!(table.contains("#lobby") && table.contains("#plots"), "{table}");
+    assert!(operator.done(&["channel", "show", "plots"]).await.contains("1: @bob"));
+    operator.done(&["channel", "close", "#plots", "--reason", "against the rules"]).await;
+    assert!(!operator.done(&["channels"]).await.contains("#plots"), "done means done");
+    let kick = bob.expect("the end of #plots", |message| message.command == "KICK").await;
+    assert_eq!(kick.params, ["#plots", "bob", "Closed: against the rules"]);
+    bob.say("#lobby", "still here").await;
+    assert_eq!(operator.run(&["channel", "close", "plots"]).await.code, Some(1));
+}
+
+#[tokio::test]
+async fn an_announcement_is_heard_by_its_audience() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut alice = Client::register(&server, "alice").await;
+    let mut bob = Client::register(&server, "bob").await;
+    operator.done(&["announce", "only alice", "--account", "alice"]).await;
+    operator.done(&["announce", "tea time"]).await;
+    operator.done(&["announce", "in the lobby", "--channel", "lobby"]).await;
+    alice.expect_text("in the lobby").await;
+    let heard = bob.heard().await;
+    let texts: Vec<&str> =
+        heard.iter().filter_map(|message| message.params.last()).map(String::as_str).collect();
+    assert!(texts.contains(&"in the lobby") && texts.contains(&"tea time"), "{texts:?}");
+    assert!(!texts.contains(&"only alice"), "{texts:?}");
+    assert_eq!(operator.run(&["announce", "x", "--account", "nobody"]).await.code, Some(1));
+    assert_eq!(operator.run(&["announce", "x", "--account", "a", "--channel", "b"]).await.code, Some(2));
+}
+
+#[tokio::test]
+async fn a_reload_takes_the_config_anew_or_says_what_is_wrong_with_it() {
+    let mut server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut alice = Client::register(&server, "alice").await;
+    server.set("chat.motd = \"Mind the step.\"");
+    operator.done(&["reload"]).await;
+    alice.send("MOTD").await;
+    alice.expect_text("Mind the step.").await;
+    server.set("limits.sendq_bites = 1");
+    let ended = operator.run(&["reload"]).await;
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.transcript.contains("config.toml:"), "{}", ended.transcript);
+    assert!(ended.transcript.contains("limits.sendq_bites: unknown key"), "{}", ended.transcript);
+    let reloads = server.record().audit().into_iter().filter(|entry| entry.act == "reload").count();
+    assert_eq!(reloads, 3, "the last is entered as asked for, and as failed");
+}

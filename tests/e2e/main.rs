@@ -4,6 +4,7 @@
 mod accounts;
 mod admin;
 mod bad_input;
+mod bans;
 mod chat;
 mod doors;
 mod durability;

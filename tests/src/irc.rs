@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -58,6 +59,12 @@ impl Client {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         let tcp = socket.connect(server.chat()).await.unwrap();
+        Self::over(tcp, server, name, None).await
+    }
+
+    /// The same, from that address of this machine.
+    pub async fn connect_from(server: &Server, name: &str, address: IpAddr) -> Self {
+        let tcp = tcp_from(server, address).await;
         Self::over(tcp, server, name, None).await
     }
 
@@ -340,6 +347,13 @@ impl Client {
         let last = &lines[lines.len().saturating_sub(SHOWN)..];
         panic!("{}: {why}\n--- the end of the transcript ---\n{}", self.name, last.join("\n"))
     }
+}
+
+/// A connection to the chat port from that address of this machine, on which nothing was said yet.
+pub async fn tcp_from(server: &Server, address: IpAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((address, 0).into()).unwrap();
+    socket.connect(server.chat()).await.unwrap()
 }
 
 /// The address of the account of that name.

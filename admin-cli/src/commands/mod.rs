@@ -1,19 +1,23 @@
 //! What each command does.
 
+mod accounts;
 mod admins;
+mod channels;
 mod own;
 mod sign_in;
 
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
 use clap::CommandFactory as _;
+use rookery_protocol::BanTarget;
 use rookery_protocol::control::{
-    AuditList, BanList, BanReply, BanRequest, KickReply, KickRequest, Status, UnbanReply, UserList,
+    AnnouncementReply, AnnouncementRequest, AuditList, BanList, BanPreview, BanReply, BanRequest, KickReply,
+    KickRequest, ReloadReply, Status, UnbanReply, UserList,
 };
-use rookery_protocol::{AccountName, Email};
 
 use crate::cli::{Arguments, Command, ServerAddress};
-use crate::client::{Client, Reply, segment};
+use crate::client::{Client, Reply, problem_kind, segment};
 use crate::failure::Failure;
 use crate::output::{self, Reader};
 use crate::token_store::TokenStore;
@@ -54,12 +58,24 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Admins(command) => admins::run(&signed_in(server, ca)?, command, &show),
         Command::List => list(&signed_in(server, ca)?, &show),
         Command::Kick { name, reason } => kick(&signed_in(server, ca)?, &name, reason, &show),
-        Command::Ban { target, reason, duration } => {
-            let request = BanRequest { target, reason, expires_at: None, duration };
-            ban(&signed_in(server, ca)?, &request, &show)
+        Command::Ban { target, reason, duration, dry_run, yes } => {
+            let request = BanRequest { target, reason, expires_at: None, duration, dry_run, confirm: yes };
+            ban(&signed_in(server, ca)?, request, &show)
         }
         Command::Unban { target } => unban(&signed_in(server, ca)?, &target, &show),
         Command::Bans => bans(&signed_in(server, ca)?, &show),
+        Command::Accounts { search, after, limit } => {
+            accounts::list(&signed_in(server, ca)?, search.as_deref(), after.as_deref(), limit, &show)
+        }
+        Command::Account(command) => accounts::run(&signed_in(server, ca)?, command, &show),
+        Command::Channels => channels::list(&signed_in(server, ca)?, &show),
+        Command::Channel(command) => channels::run(&signed_in(server, ca)?, command, &show),
+        Command::Announce { text, channel, account } => {
+            let channel = channel.map(|name| channels::with_mark(&name));
+            let request = AnnouncementRequest { text, channel, account };
+            announce(&signed_in(server, ca)?, &request, &show)
+        }
+        Command::Reload => reload(&signed_in(server, ca)?, &show),
         Command::Audit { limit } => audit(&signed_in(server, ca)?, limit, &show),
         Command::Status => status(&signed_in(server, ca)?, &show),
     }
@@ -87,8 +103,20 @@ fn kick(client: &Client, name: &str, reason: Option<String>, show: &Show) -> Res
     show.result(&reply, |ended| output::kick(name, ended))
 }
 
-fn ban(client: &Client, request: &BanRequest, show: &Show) -> Result<(), Failure> {
-    let reply: Reply<BanReply> = client.post("/v1/bans", request)?;
+fn ban(client: &Client, mut request: BanRequest, show: &Show) -> Result<(), Failure> {
+    if request.dry_run {
+        let reply: Reply<BanPreview> = client.post("/v1/bans", &request)?;
+        return show.result(&reply, |preview| Reader::here().ban_preview(preview));
+    }
+    let mut reply: Result<Reply<BanReply>, Failure> = client.post("/v1/bans", &request);
+    if let Err(failure) = &reply
+        && problem_kind(failure).as_deref() == Some("/problems/needs-confirmation")
+        && ask(&failure.to_string())?
+    {
+        request.confirm = true;
+        reply = client.post("/v1/bans", &request);
+    }
+    let reply = reply?;
     show.result(&reply, |reply| Reader::here().ban(reply))
 }
 
@@ -100,19 +128,35 @@ fn unban(client: &Client, target: &str, show: &Show) -> Result<(), Failure> {
     show.result(&reply, |reply| output::plain(&format!("{} is not banned any more.", reply.ban.target)))
 }
 
+/// Whether something is to be done all the same. Where nobody can be asked, it is not.
+fn ask(warning: &str) -> Result<bool, Failure> {
+    if !io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    eprintln!("{}", output::plain(warning));
+    let answer = sign_in::read_line("Do it all the same? [y/N] ")?;
+    Ok(["y", "yes"].contains(&answer.to_lowercase().as_str()))
+}
+
 /// Letter case and the like make no other target; the server compares in the same way.
 fn is_same_target(banned: &str, asked: &str) -> bool {
-    fn same<T: PartialEq, E>(banned: Result<T, E>, asked: Result<T, E>) -> bool {
-        matches!((banned, asked), (Ok(banned), Ok(asked)) if banned == asked)
-    }
-    banned == asked
-        || same(Email::parse(banned), Email::parse(asked))
-        || same(AccountName::parse(banned), AccountName::parse(asked))
+    let (one, other) = (BanTarget::parse(banned), BanTarget::parse(asked));
+    banned == asked || one.is_ok() && one == other
 }
 
 fn bans(client: &Client, show: &Show) -> Result<(), Failure> {
     let reply: Reply<BanList> = client.get("/v1/bans")?;
     show.result(&reply, |list| Reader::here().bans(list))
+}
+
+fn announce(client: &Client, request: &AnnouncementRequest, show: &Show) -> Result<(), Failure> {
+    let reply: Reply<AnnouncementReply> = client.post("/v1/announcements", request)?;
+    show.result(&reply, output::announced)
+}
+
+fn reload(client: &Client, show: &Show) -> Result<(), Failure> {
+    let reply: Reply<ReloadReply> = client.post_nothing("/v1/reload")?;
+    show.result(&reply, |_| "The config, certificates and CSV files are read anew.".to_owned())
 }
 
 fn audit(client: &Client, limit: u16, show: &Show) -> Result<(), Failure> {
@@ -139,7 +183,8 @@ mod tests {
     fn a_ban_is_found_however_its_target_is_written() {
         assert!(is_same_target("Alice", "alice"));
         assert!(is_same_target("Bob@Example.org", "bob@example.ORG"));
-        assert!(is_same_target("192.0.2.0/24", "192.0.2.0/24"));
+        assert!(is_same_target("192.0.2.0/24", "192.0.2.9/24"));
+        assert!(is_same_target("*@spam.example", "*@SPAM.example"));
         assert!(!is_same_target("alice", "alina"));
         assert!(!is_same_target("alice", "alice@example.org"));
         assert!(!is_same_target("192.0.2.0/24", "192.0.3.0/24"));

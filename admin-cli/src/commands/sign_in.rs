@@ -112,7 +112,7 @@ pub fn ask_code() -> Result<String, Failure> {
 }
 
 /// One line of standard input; asked for where there is someone to ask.
-fn read_line(prompt: &str) -> Result<String, Failure> {
+pub fn read_line(prompt: &str) -> Result<String, Failure> {
     let broken = || while_doing("standard input cannot be read");
     if io::stdin().is_terminal() {
         let mut err = io::stderr();
@@ -120,7 +120,7 @@ fn read_line(prompt: &str) -> Result<String, Failure> {
     }
     let mut line = String::new();
     if io::stdin().lock().read_line(&mut line).map_err(broken())? == 0 {
-        return Err(Failure::new("standard input ended before the sign-in was complete"));
+        return Err(Failure::new("standard input ended before all was asked"));
     }
     Ok(line.trim().to_owned())
 }

@@ -5,9 +5,9 @@ use rookery_protocol::{AccountName, Email};
 use tokio::sync::watch;
 
 use super::codes::{PendingCode, Verdict};
-use super::proof::Refused;
+use super::proof::{Refused, proved};
 use super::throttle::{Key, Wait, network};
-use super::{Accounts, Peer, device_hash, identity, letters};
+use super::{Accounts, Peer, device_hash, letters};
 use crate::chat::event::Identity;
 use crate::mail::MailState;
 use crate::record::{AccountId, CredentialKind};
@@ -95,7 +95,7 @@ impl Accounts {
             .database
             .write(Durability::Record, move |store| {
                 let found = store.account(account)?;
-                if found.is_some() {
+                if found.as_ref().is_some_and(|account| account.disabled.is_none()) {
                     make_room(store, account)?;
                     store.add_credential(account, CredentialKind::Device, &hash, now)?;
                 }
@@ -104,7 +104,7 @@ impl Accounts {
             .await?
             .ok_or(Refused::NoAccount)?;
         tracing::info!(address = %peer.address, account = %account.name, "signed in on a new device");
-        Ok(identity(&account))
+        proved(&account, now)
     }
 
     /// Counts a mail to `email`, asked for from `peer`.

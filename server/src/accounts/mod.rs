@@ -18,6 +18,7 @@ mod throttle;
 
 use std::net::SocketAddr;
 
+use jiff::Timestamp;
 use rookery_protocol::{AccountName, Nick};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
@@ -85,12 +86,13 @@ impl Accounts {
     }
 }
 
-fn identity(account: &Account) -> Identity {
+fn identity(account: &Account, proved_at: Timestamp) -> Identity {
     Identity {
         id: account.id,
         name: account.name.clone(),
         email: account.email.clone(),
         new: !account.greeted,
+        proved_at,
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Refused {
     WrongCode { tries_left: u8 },
     /// No code will do for this challenge any more.
     DeadCode,
+    /// It was the account's owner, and an admin has disabled the account.
+    Disabled { reason: String },
     /// The record cannot be read or written just now.
     Unavailable,
 }
@@ -68,6 +70,9 @@ impl fmt::Display for Refused {
             Self::WrongCode { tries_left } => {
                 write!(out, "SASL authentication failed: that is not the code; {}", tries(*tries_left))
             }
+            Self::Disabled { reason } => {
+                write!(out, "SASL authentication failed: the account is disabled: {reason}")
+            }
             Self::Unavailable => {
                 out.write_str("SASL authentication failed: sign-in is out of order just now; try again later")
             }
@@ -79,6 +84,14 @@ impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "a sign-in could not be checked");
         Self::Unavailable
+    }
+}
+
+/// The owner of the account, unless it is disabled: only its owner is told so.
+pub fn proved(account: &Account, now: Timestamp) -> Result<Identity, Refused> {
+    match &account.disabled {
+        None => Ok(identity(account, now)),
+        Some(reason) => Err(Refused::Disabled { reason: reason.clone() }),
     }
 }
 
@@ -123,7 +136,7 @@ impl Accounts {
             self.note_use(device, now).await;
         }
         tracing::info!(address = %peer.address, account = %account.name, "signed in");
-        Ok(identity(&account))
+        proved(&account, now)
     }
 
     /// Checks the client certificate. It cannot be guessed, so nothing is counted.
@@ -152,7 +165,7 @@ impl Accounts {
             self.note_use(used.id, now).await;
         }
         tracing::info!(address = %peer.address, account = %account.name, "signed in by certificate");
-        Ok(identity(&account))
+        proved(&account, now)
     }
 
     /// Whether the address may try another code.

@@ -1,5 +1,7 @@
 //! Making accounts (IRCv3 draft/account-registration): what `REGISTER` and `VERIFY` do.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, DeviceCredential, Email};
 use tokio::sync::watch;
@@ -11,8 +13,10 @@ use super::throttle::Wait;
 use super::{Accounts, Peer, device_hash, identity, letters, password};
 use crate::chat::event::Identity;
 use crate::mail::MailState;
-use crate::record::{Account, BanTarget, CredentialKind, NewAccount, Taken};
-use crate::store::{Durability, StoreError};
+use crate::record::{
+    Account, Ban, BanTarget, CredentialKind, EmailAliases, NewAccount, Taken, covers_account,
+};
+use crate::store::{Durability, Result as StoreResult, Store, StoreError};
 
 /// What a registration has come to.
 pub enum Registered {
@@ -60,7 +64,7 @@ impl Accounts {
             return Err(failure("TEMPORARILY_UNAVAILABLE", text));
         }
         let secret = new_secret(secret, &name, &email, config.limits.password_length)?;
-        let owner = self.look_up(now, &name, &email).await?;
+        let owner = self.look_up(now, peer, &name, &email).await?;
         if config.accounts.verify_email {
             self.pending.check(now, &name, &email)?;
         } else if owner.is_some() {
@@ -126,22 +130,21 @@ impl Accounts {
     async fn look_up(
         &self,
         now: Timestamp,
+        peer: &Peer,
         name: &AccountName,
         email: &Email,
     ) -> Result<Option<Account>, Failure> {
-        let (wanted, address) = (name.clone(), email.clone());
-        let (taken, owner, bans) = self
+        let (wanted, given, address) = (name.clone(), email.clone(), peer.address.ip());
+        let aliases = self.config.get().accounts.email_aliases();
+        let (taken, owner, ban) = self
             .database
             .read(move |store| {
-                Ok((store.is_name_taken(&wanted)?, store.account_by_email(&address)?, store.bans(now)?))
+                let ban = ban_against(store, now, &aliases, &wanted, &given, address)?;
+                Ok((store.is_name_taken(&wanted)?, store.account_by_email(&given)?, ban))
             })
             .await?;
-        if let Some(ban) = bans.iter().find(|ban| ban.target.covers(name, email)) {
-            let code = match ban.target {
-                BanTarget::Account(_) => "BAD_ACCOUNT_NAME",
-                BanTarget::Email(_) => "UNACCEPTABLE_EMAIL",
-            };
-            return Err(failure(code, format!("You are banned from this server: {}", ban.reason)));
+        if let Some(ban) = ban {
+            return Err(banned(&ban, name));
         }
         if taken {
             return Err(name_taken());
@@ -156,32 +159,75 @@ impl Accounts {
         peer: &Peer,
         registration: Registration,
     ) -> Result<Identity, Failure> {
+        let (address, aliases) = (peer.address.ip(), self.config.get().accounts.email_aliases());
         let made = self
             .database
             .write(Durability::Record, move |store| {
                 let Registration { name, email, secret, .. } = registration;
+                // One may have been made while the code was on its way.
+                if let Some(ban) = ban_against(store, now, &aliases, &name, &email, address)? {
+                    return Ok(Err(banned(&ban, &name)));
+                }
                 let (password_hash, device) = match secret {
                     StoredSecret::Password(hash) => (Some(hash), None),
                     StoredSecret::Device(hash) => (None, Some(hash)),
                 };
                 let account = NewAccount { name, email, password_hash, created_at: now, greeted: false };
-                let made = store.create_account(&account)?;
+                let made = store.create_account(&account)?.map_err(Failure::from);
                 if let (Ok(account), Some(hash)) = (&made, device) {
                     store.add_credential(account.id, CredentialKind::Device, &hash, now)?;
                 }
                 Ok(made)
             })
             .await?;
-        match made {
-            Ok(account) => {
-                self.windows.users_changed();
-                tracing::info!(address = %peer.address, account = %account.name, "account made");
-                Ok(identity(&account))
-            }
-            Err(Taken::Name) => Err(name_taken()),
-            Err(Taken::Email) => {
-                Err(failure("UNACCEPTABLE_EMAIL", "That email belongs to another account by now"))
-            }
+        let account = made?;
+        self.windows.users_changed();
+        tracing::info!(address = %peer.address, account = %account.name, "account made");
+        Ok(identity(&account, now))
+    }
+}
+
+/// The ban that stands against an account of that name and email, made from that address. A ban of an account stands
+/// against whoever has its mailbox.
+fn ban_against(
+    store: &dyn Store,
+    now: Timestamp,
+    aliases: &EmailAliases,
+    name: &AccountName,
+    email: &Email,
+    address: IpAddr,
+) -> StoreResult<Option<Ban>> {
+    for ban in store.bans(now)? {
+        let of_banned_account = match &ban.target {
+            BanTarget::Account(banned) => store
+                .account_by_name(banned)?
+                .is_some_and(|account| aliases.mailbox(&account.email) == aliases.mailbox(email)),
+            _ => false,
+        };
+        if of_banned_account
+            || covers_account(&ban.target, aliases, name, email)
+            || ban.target.covers_address(address)
+        {
+            return Ok(Some(ban));
+        }
+    }
+    Ok(None)
+}
+
+fn banned(ban: &Ban, name: &AccountName) -> Failure {
+    let code = match &ban.target {
+        BanTarget::Account(banned) if banned == name => "BAD_ACCOUNT_NAME",
+        BanTarget::Account(_) | BanTarget::Email(_) | BanTarget::EmailPattern(_) => "UNACCEPTABLE_EMAIL",
+        BanTarget::Address(_) | BanTarget::Network(_) => "TEMPORARILY_UNAVAILABLE",
+    };
+    failure(code, format!("You are banned from this server: {}", ban.reason))
+}
+
+impl From<Taken> for Failure {
+    fn from(taken: Taken) -> Self {
+        match taken {
+            Taken::Name => name_taken(),
+            Taken::Email => failure("UNACCEPTABLE_EMAIL", "That email belongs to another account by now"),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Coming and going: admission, signing in, the greeting, the end of a session.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use rookery_protocol::{AccountName, Capability, ChannelName, Email, Nick};
+use rookery_protocol::{Capability, ChannelName, Nick};
 
 use super::commands::{channels, monitor, names, server};
 use super::event::{Answer, Candidate, Delivery, Identity, Output, SessionId, Ticket};
@@ -18,7 +19,7 @@ impl Turn<'_> {
             return self.answer(ticket, Answer::Admitted);
         }
         let Candidate { nick, username, realname, identity, capabilities, address, tls } = candidate;
-        if let Some(banned) = identity.as_ref().and_then(|identity| self.refusal(identity)) {
+        if let Some(banned) = self.refusal(identity.as_ref(), address.ip()) {
             return self.answer(ticket, banned);
         }
         let nick = identity.as_ref().map_or(nick, |identity| identity.name.to_nick());
@@ -61,7 +62,8 @@ impl Turn<'_> {
     pub fn sign_in(&mut self, ticket: Ticket, session: SessionId, identity: Identity) {
         // It may have gone while it proved that.
         let Some(caller) = self.caller(session) else { return self.answer(ticket, Answer::Admitted) };
-        if let Some(banned) = self.refusal(&identity) {
+        let address = self.state.session(session).map(|session| session.address.ip());
+        if let Some(banned) = address.and_then(|address| self.refusal(Some(&identity), address)) {
             return self.answer(ticket, banned);
         }
         if self.state.user(caller.user).identity.is_some() {
@@ -96,10 +98,9 @@ impl Turn<'_> {
 
     /// The client wants to go: its session ends, and its user with it if it was the last.
     pub fn close_session(&mut self, caller: Caller, reason: &str) {
-        let user = self.state.user(caller.user);
-        let (nick, account) = (user.nick.clone(), account_of(user));
+        let leaving = self.leaving(caller);
         self.drop_session(caller.session, reason);
-        self.end_session(caller.session, nick, account, reason, None);
+        self.end_session(caller.session, leaving, reason);
     }
 
     /// Takes the session away from its user, and the user from the others if it was the last.
@@ -124,16 +125,21 @@ impl Turn<'_> {
     }
 
     /// Has the session's connection closed after a last line. It is remembered until it is gone.
-    pub fn end_session(
-        &mut self,
-        session: SessionId,
-        nick: Nick,
-        account: Option<(AccountName, Email)>,
-        last: &str,
-        ticket: Option<Ticket>,
-    ) {
+    pub fn end_session(&mut self, session: SessionId, leaving: Leaving, last: &str) {
         self.out.push(Output::End { session, line: Line::error(last).plain() });
-        self.state.leaving.insert(session, Leaving { nick, account, tickets: ticket.into_iter().collect() });
+        self.state.leaving.insert(session, leaving);
+    }
+
+    /// What is remembered of a session that is about to be ended.
+    pub fn leaving(&self, caller: Caller) -> Leaving {
+        let user = self.state.user(caller.user);
+        let session = self.state.session(caller.session).expect("a caller has a session");
+        Leaving {
+            nick: user.nick.clone(),
+            identity: user.identity.clone(),
+            address: session.address.ip(),
+            tickets: Vec::new(),
+        }
     }
 
     /// One of the sessions that the ticket waits for is gone.
@@ -147,9 +153,16 @@ impl Turn<'_> {
         }
     }
 
-    /// The answer for an account that is kept out.
-    fn refusal(&self, identity: &Identity) -> Option<Answer> {
-        let ban = self.state.ban_on(identity, self.now())?;
+    /// The answer for an account, or an address, that is kept out.
+    fn refusal(&self, identity: Option<&Identity>, address: IpAddr) -> Option<Answer> {
+        let ended =
+            identity.and_then(|identity| Some((identity, self.state.ended_accounts.get(&identity.id)?)));
+        if let Some((_, (_, reason))) = ended.filter(|(identity, (at, _))| identity.proved_at <= *at) {
+            return Some(Answer::Stale { reason: reason.clone() });
+        }
+        let (bans, now) = (&self.state.bans, self.now());
+        let on_account = identity.and_then(|identity| bans.on_account(identity, now));
+        let ban = on_account.or_else(|| bans.on_address(address, now))?;
         Some(Answer::Banned { reason: ban.reason.clone(), expires_at: ban.expires_at })
     }
 
@@ -271,11 +284,6 @@ impl Turn<'_> {
             channels::enter(self, caller, &name, None);
         }
     }
-}
-
-/// By what a ban would cover the user.
-pub fn account_of(user: &User) -> Option<(AccountName, Email)> {
-    user.identity.as_ref().map(|identity| (identity.name.clone(), identity.email.clone()))
 }
 
 /// Another user has the nick, or one that looks the same.

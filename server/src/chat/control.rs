@@ -1,13 +1,19 @@
 //! What the control plane does to the chat: kicks, bans, and looking around.
 
-use rookery_protocol::Nick;
-use rookery_protocol::numeric::ERR_YOUREBANNEDCREEP;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use super::admission::account_of;
-use super::event::{Act, Answer, SessionView, Ticket, UserView};
-use super::state::{Due, Leaving, User, UserId};
-use super::turn::Turn;
-use crate::record::Ban;
+use rookery_protocol::numeric::ERR_YOUREBANNEDCREEP;
+use rookery_protocol::{ChannelName, Nick};
+
+use super::channel::{Channel, Flag};
+use super::event::{
+    Act, Answer, Audience, ChannelView, Identity, MemberView, Output, SessionId, SessionView, Ticket,
+    UserView,
+};
+use super::state::{Due, Leaving, User};
+use super::turn::{Caller, Turn};
+use crate::record::{AccountId, Ban, BanTarget, covers_account};
 
 impl Turn<'_> {
     /// Does what an operator asked for.
@@ -16,8 +22,15 @@ impl Turn<'_> {
             Act::Kick { nick, reason } => self.kick(ticket, &nick, &reason),
             Act::AddBan(ban) => self.ban(ticket, ban),
             Act::RemoveBan(id) => {
-                self.state.remove_ban(id);
+                Arc::make_mut(&mut self.state.bans).remove(id);
+                self.out.push(Output::Bans(Arc::clone(&self.state.bans)));
                 self.answer(ticket, Answer::Done);
+            }
+            Act::EndAccount { account, reason } => self.end_account(ticket, account, reason),
+            Act::FindCovered(target) => {
+                let sessions = self.covered(&target).into_iter().collect();
+                let users = self.state.users().filter_map(|user| view_of(user, &sessions)).collect();
+                self.answer(ticket, Answer::Users(users));
             }
             Act::FindUser(nick) => {
                 let users = self.state.by_nick(&nick).map(view).into_iter().collect();
@@ -27,12 +40,23 @@ impl Turn<'_> {
                 let users = self.state.users().map(view).collect();
                 self.answer(ticket, Answer::Users(users));
             }
+            Act::ListChannels => {
+                let channels = self.state.channels().map(|channel| self.channel_view(channel)).collect();
+                self.answer(ticket, Answer::Channels(channels));
+            }
+            Act::FindChannel(name) => {
+                let channels = self.state.channel(&name).map(|channel| self.channel_view(channel));
+                let channels = channels.into_iter().collect();
+                self.answer(ticket, Answer::Channels(channels));
+            }
+            Act::CloseChannel { name, reason } => self.close_channel(ticket, &name, &reason),
+            Act::Announce { to, text } => self.announce(ticket, &to, &text),
             Act::Count => {
                 let counts = Answer::Counts {
                     users: self.state.user_count(),
                     sessions: self.state.session_count(),
                     channels: self.state.channel_count(),
-                    bans: self.state.count_bans(self.stamp.at),
+                    bans: self.state.bans.count(self.stamp.at),
                 };
                 self.answer(ticket, counts);
             }
@@ -41,74 +65,188 @@ impl Turn<'_> {
     }
 
     fn kick(&mut self, ticket: Ticket, nick: &Nick, reason: &str) {
-        let users: Vec<UserId> = self.state.by_nick(nick).map(|user| user.id).into_iter().collect();
+        let sessions = self.state.by_nick(nick).map(sessions_of).unwrap_or_default();
         let last = format!("Kicked: {reason}");
         let end = Ending { told: None, shown: Some(last.clone()), last };
-        self.end(ticket, &users, &end, |leaving| leaving.nick == *nick);
+        self.end(ticket, &sessions, &end, |leaving| leaving.nick == *nick);
     }
 
     fn ban(&mut self, ticket: Ticket, ban: Ban) {
-        let target = ban.target.clone();
-        let reason = ban.reason.clone();
-        let holds = ban.holds(self.now());
-        self.state.add_ban(ban);
-        let users: Vec<UserId> = self
-            .state
-            .users()
-            .filter(|user| {
-                holds && user.identity.as_ref().is_some_and(|who| target.covers(&who.name, &who.email))
-            })
-            .map(|user| user.id)
-            .collect();
+        let now = self.now();
+        let Ban { target, reason, .. } = ban.clone();
+        let holds = ban.holds(now);
+        let bans = Arc::make_mut(&mut self.state.bans);
+        bans.expire(now);
+        bans.add(ban);
+        let bans = Arc::clone(&self.state.bans);
+        self.out.push(Output::Bans(Arc::clone(&bans)));
+        let sessions = if holds { self.covered(&target) } else { Vec::new() };
         let told = Some(format!("You are banned from this server: {reason}"));
         let end = Ending { told, shown: Some("Banned".to_owned()), last: format!("Banned: {reason}") };
-        self.end(ticket, &users, &end, |leaving| {
-            holds && leaving.account.as_ref().is_some_and(|(name, email)| target.covers(name, email))
+        self.end(ticket, &sessions, &end, |leaving| {
+            let who = leaving.identity.as_ref();
+            holds
+                && (target.covers_address(leaving.address)
+                    || who.is_some_and(|who| covers_account(&target, bans.aliases(), &who.name, &who.email)))
         });
     }
 
-    fn end_all(&mut self, ticket: Ticket, reason: String) {
-        let users: Vec<UserId> = self.state.users().map(|user| user.id).collect();
-        let end = Ending { told: None, shown: None, last: reason };
-        self.end(ticket, &users, &end, |_| true);
+    /// The sessions that a ban of that target covers.
+    fn covered(&self, target: &BanTarget) -> Vec<SessionId> {
+        let aliases = self.state.bans.aliases();
+        let covers = |user: &User| {
+            user.identity.as_ref().is_some_and(|who| covers_account(target, aliases, &who.name, &who.email))
+        };
+        self.state
+            .users()
+            .flat_map(|user| {
+                let all = covers(user);
+                let sessions = user.sessions().iter();
+                sessions.filter(move |session| all || target.covers_address(session.address.ip()))
+            })
+            .map(|session| session.id)
+            .collect()
     }
 
-    /// Ends all sessions of the users. The answer waits for their connections, and for those `also_meant` that are on
-    /// their way out already.
-    fn end(&mut self, ticket: Ticket, users: &[UserId], end: &Ending, also_meant: impl Fn(&Leaving) -> bool) {
+    fn end_account(&mut self, ticket: Ticket, account: AccountId, reason: String) {
+        let is_its = |identity: &Option<Identity>| identity.as_ref().is_some_and(|who| who.id == account);
+        let users = self.state.users().filter(|user| is_its(&user.identity));
+        let sessions: Vec<SessionId> = users.flat_map(sessions_of).collect();
+        self.state.ended_accounts.insert(account, (self.now(), reason.clone()));
+        let end = Ending { told: None, shown: Some(reason.clone()), last: reason };
+        self.end(ticket, &sessions, &end, |leaving| is_its(&leaving.identity));
+    }
+
+    fn announce(&mut self, ticket: Ticket, to: &Audience, text: &str) {
+        let sessions = match to {
+            Audience::All => self.state.users().flat_map(sessions_of).collect(),
+            Audience::Channel(name) => match self.state.channel(name) {
+                Some(channel) => self.state.hearers(channel).map(|session| session.id).collect(),
+                None => Vec::new(),
+            },
+            Audience::Account(name) => {
+                let is_its = |user: &&User| user.identity.as_ref().is_some_and(|who| who.name == *name);
+                self.state.users().filter(is_its).flat_map(sessions_of).collect()
+            }
+        };
+        let callers: Vec<Caller> = sessions.iter().filter_map(|&session| self.caller(session)).collect();
+        for &caller in &callers {
+            match to {
+                Audience::Channel(name) => {
+                    let name = self.state.channel(name).map_or(name, |channel| &channel.name).clone();
+                    let line = self.server_line("NOTICE").word(name.as_str()).text(text);
+                    self.send(caller, &line);
+                }
+                Audience::All | Audience::Account(_) => self.notice(caller, text),
+            }
+        }
+        let nobody = callers.is_empty() && !matches!(to, Audience::All);
+        let answer = if nobody { Answer::Done } else { Answer::Announced { sessions: callers.len() } };
+        self.answer(ticket, answer);
+    }
+
+    /// Each member sees itself kicked, and not the others: for all of them there is nothing left to see.
+    fn close_channel(&mut self, ticket: Ticket, name: &ChannelName, reason: &str) {
+        let channel = self.state.channel(name);
+        let (name, members) = match channel {
+            Some(channel) => {
+                (channel.name.clone(), channel.members().iter().map(|member| member.user).collect())
+            }
+            None => (name.clone(), Vec::new()),
+        };
+        let reason = format!("Closed: {reason}");
+        let mut nicks = Vec::new();
+        for user in members {
+            let nick = self.state.user(user).nick.clone();
+            let line = self.server_line("KICK").word(name.as_str()).word(nick.as_str()).text(&reason);
+            for caller in self.callers(user) {
+                self.send(caller, &line);
+            }
+            self.state.leave(user, &name);
+            nicks.push(nick);
+        }
+        nicks.sort_unstable();
+        self.answer(ticket, Answer::Emptied { members: nicks });
+    }
+
+    fn channel_view(&self, channel: &Channel) -> ChannelView {
+        let mut members: Vec<MemberView> = channel
+            .members()
+            .iter()
+            .map(|member| MemberView {
+                nick: self.state.user(member.user).nick.clone(),
+                operator: member.operator,
+                voice: member.voice,
+            })
+            .collect();
+        members.sort_unstable_by(|one, other| one.nick.cmp(&other.nick));
+        let flags = Flag::ALL.into_iter().filter(|flag| channel.flags.has(*flag)).map(Flag::letter);
+        let key = channel.key.as_ref().map(|_| 'k');
+        let limit = channel.limit.map(|_| 'l');
+        ChannelView {
+            name: channel.name.clone(),
+            created_at: channel.created_at,
+            topic: channel.topic.as_ref().map(|topic| topic.text.to_string()),
+            modes: flags.chain(key).chain(limit).collect(),
+            members,
+        }
+    }
+
+    fn end_all(&mut self, ticket: Ticket, reason: String) {
+        let sessions: Vec<SessionId> = self.state.users().flat_map(sessions_of).collect();
+        let end = Ending { told: None, shown: None, last: reason };
+        self.end(ticket, &sessions, &end, |_| true);
+    }
+
+    /// Ends those sessions, which stand user by user; a user that keeps none is gone. The answer waits for their
+    /// connections, and for those `also_meant` that are on their way out already.
+    fn end(
+        &mut self,
+        ticket: Ticket,
+        sessions: &[SessionId],
+        end: &Ending,
+        also_meant: impl Fn(&Leaving) -> bool,
+    ) {
         let mut due = Due { users: Vec::new(), sessions: 0, waiting: 0 };
         for leaving in self.state.leaving.values_mut().filter(|leaving| also_meant(leaving)) {
             leaving.tickets.push(ticket);
             due.waiting += 1;
         }
-        for &user in users {
-            let callers = self.callers(user);
-            if let Some(text) = &end.told {
-                for &caller in &callers {
-                    self.reply(caller, ERR_YOUREBANNEDCREEP, &[], text);
-                }
-            }
-            let user = match &end.shown {
-                Some(shown) => self.quit_user(user, shown),
-                None => self.state.remove_user(user, self.stamp.at),
-            };
-            for caller in &callers {
-                self.end_session(
-                    caller.session,
-                    user.nick.clone(),
-                    account_of(&user),
-                    &end.last,
-                    Some(ticket),
-                );
-            }
-            due.users.push(user.nick);
-            due.sessions += callers.len();
+        let callers: Vec<Caller> = sessions.iter().filter_map(|&session| self.caller(session)).collect();
+        for callers in callers.chunk_by(|one, other| one.user == other.user) {
+            self.end_callers(ticket, callers, end, &mut due);
         }
         due.waiting += due.sessions;
         if due.waiting == 0 {
             self.answer(ticket, Answer::Ended { users: due.users, sessions: due.sessions });
         } else {
             self.state.due.insert(ticket, due);
+        }
+    }
+
+    /// Ends sessions of one user.
+    fn end_callers(&mut self, ticket: Ticket, callers: &[Caller], end: &Ending, due: &mut Due) {
+        let Some(user) = callers.first().map(|caller| caller.user) else { return };
+        if let Some(text) = &end.told {
+            for &caller in callers {
+                self.reply(caller, ERR_YOUREBANNEDCREEP, &[], text);
+            }
+        }
+        due.users.push(self.state.user(user).nick.clone());
+        due.sessions += callers.len();
+        let leaving: Vec<Leaving> =
+            callers.iter().map(|&caller| Leaving { tickets: vec![ticket], ..self.leaving(caller) }).collect();
+        if callers.len() < self.state.user(user).sessions().len() {
+            for caller in callers {
+                self.drop_session(caller.session, &end.last);
+            }
+        } else if let Some(shown) = &end.shown {
+            self.quit_user(user, shown);
+        } else {
+            self.state.remove_user(user, self.stamp.at);
+        }
+        for (caller, leaving) in callers.iter().zip(leaving) {
+            self.end_session(caller.session, leaving, &end.last);
         }
     }
 }
@@ -121,6 +259,10 @@ struct Ending {
     shown: Option<String>,
     /// What `ERROR` says to them.
     last: String,
+}
+
+fn sessions_of(user: &User) -> Vec<SessionId> {
+    user.sessions().iter().map(|session| session.id).collect()
 }
 
 fn view(user: &User) -> UserView {
@@ -141,4 +283,11 @@ fn view(user: &User) -> UserView {
             })
             .collect(),
     }
+}
+
+/// The user with those of its sessions only that are among `sessions`; none if that is none.
+fn view_of(user: &User, sessions: &BTreeSet<SessionId>) -> Option<UserView> {
+    let mut view = view(user);
+    view.sessions.retain(|session| sessions.contains(&session.id));
+    (!view.sessions.is_empty()).then_some(view)
 }

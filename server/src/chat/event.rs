@@ -1,12 +1,16 @@
 //! What goes into the core and what comes out.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Message, Nick};
 
-use crate::record::{AccountId, Ban, BanId, HistoryEntry, HistoryTarget, PageQuery, TargetsQuery};
+use super::bans::Bans;
+use crate::record::{
+    AccountId, Ban, BanId, BanTarget, EmailAliases, HistoryEntry, HistoryTarget, PageQuery, TargetsQuery,
+};
 
 /// One TLS connection on the chat port; never used twice while the server runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,6 +28,8 @@ pub struct Identity {
     pub email: Email,
     /// Never greeted before.
     pub new: bool,
+    /// Not after the moment at which the record was asked.
+    pub proved_at: Timestamp,
 }
 
 /// A session that wants to be admitted.
@@ -44,9 +50,9 @@ pub struct Candidate {
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
-    /// Answered with [`Answer::Admitted`], [`Answer::NickInUse`] or [`Answer::Banned`]. The welcome comes before the answer.
+    /// Answered with [`Answer::Admitted`], [`Answer::NickInUse`], [`Answer::Stale`] or [`Answer::Banned`]. The welcome comes before the answer.
     Admit { ticket: Ticket, session: SessionId, candidate: Box<Candidate> },
-    /// An admitted guest has proved an identity. Answered with [`Answer::Admitted`], [`Answer::Banned`] or, should
+    /// An admitted guest has proved an identity. Answered with [`Answer::Admitted`], [`Answer::Stale`], [`Answer::Banned`] or, should
     /// someone be here whose account's name looks the same, [`Answer::NickInUse`].
     SignIn { ticket: Ticket, session: SessionId, identity: Identity },
     /// Under which nick the session is shown. Answered with [`Answer::Nick`], or [`Answer::Done`] if it is here no more.
@@ -85,14 +91,37 @@ pub enum Act {
     AddBan(Ban),
     /// Answered with [`Answer::Done`].
     RemoveBan(BanId),
+    /// Ends every session of the account, and lets none in that has proved to be of it before now. Answered with
+    /// [`Answer::Ended`].
+    EndAccount { account: AccountId, reason: String },
+    /// Whom a ban of that target would end now; answered with [`Answer::Users`], each with the sessions that it covers.
+    FindCovered(BanTarget),
     /// Whether a user of that nick is here; answered with [`Answer::Users`], of one or none.
     FindUser(Nick),
     /// Answered with [`Answer::Users`].
     ListUsers,
+    /// Answered with [`Answer::Channels`].
+    ListChannels,
+    /// Answered with [`Answer::Channels`], of one or none.
+    FindChannel(ChannelName),
+    /// Everyone is kicked out of the channel, which is gone with that. Answered with [`Answer::Emptied`], with nobody
+    /// if there was no such channel.
+    CloseChannel { name: ChannelName, reason: String },
+    /// A notice of the server to so many. Answered with [`Answer::Announced`], or [`Answer::Done`] if there is no such
+    /// channel or nobody of that account is here.
+    Announce { to: Audience, text: String },
     /// Answered with [`Answer::Counts`].
     Count,
     /// The server stops: every session is told so (`ERROR :<reason>`) and ended. Answered with [`Answer::Ended`].
     EndAll { reason: String },
+}
+
+/// Who hears an announcement.
+#[derive(Clone, Debug)]
+pub enum Audience {
+    All,
+    Channel(ChannelName),
+    Account(AccountName),
 }
 
 /// What an event that asked gets.
@@ -105,12 +134,25 @@ pub enum Answer {
         reason: String,
         expires_at: Option<Timestamp>,
     },
+    /// What was proved is worth nothing any more; the session is to be closed.
+    Stale {
+        reason: String,
+    },
     /// Given when the connections of all these sessions have ended.
     Ended {
         users: Vec<Nick>,
         sessions: usize,
     },
     Users(Vec<UserView>),
+    Channels(Vec<ChannelView>),
+    /// How many sessions an announcement goes to.
+    Announced {
+        sessions: usize,
+    },
+    /// Those who were in the channel.
+    Emptied {
+        members: Vec<Nick>,
+    },
     Nick(Nick),
     Counts {
         users: usize,
@@ -141,6 +183,26 @@ pub struct SessionView {
     pub since: Timestamp,
 }
 
+/// A channel as operators see it.
+#[derive(Clone, Debug)]
+pub struct ChannelView {
+    pub name: ChannelName,
+    pub created_at: Timestamp,
+    pub topic: Option<String>,
+    /// The letters of the modes that are on.
+    pub modes: String,
+    /// By nick.
+    pub members: Vec<MemberView>,
+}
+
+/// A member of a channel as operators see it.
+#[derive(Clone, Debug)]
+pub struct MemberView {
+    pub nick: Nick,
+    pub operator: bool,
+    pub voice: bool,
+}
+
 /// One line (its end included) for some sessions.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -163,6 +225,8 @@ pub enum Output {
         session: SessionId,
         line: Bytes,
     },
+    /// From now on these bans are in force.
+    Bans(Arc<Bans>),
     Answer {
         ticket: Ticket,
         answer: Answer,
@@ -219,6 +283,8 @@ pub struct Settings {
     pub channels_per_user: usize,
     pub channel_list_entries: usize,
     pub monitor_entries: usize,
+    /// By which bans compare emails.
+    pub email_aliases: EmailAliases,
     /// The capabilities that a session may ask for.
     pub capabilities: Capabilities,
 }

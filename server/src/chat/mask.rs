@@ -1,5 +1,7 @@
 //! Masks with `*` and `?`, and the `nick!user@host` form of the channel lists.
 
+pub use rookery_protocol::glob::{is_pattern as is_mask, matches};
+
 use super::state::User;
 
 /// What the masks of more than a source begin with (`EXTBAN`).
@@ -100,67 +102,9 @@ fn complete(given: &str) -> String {
     format!("{}!{}@{}", part(nick), part(user), part(host))
 }
 
-/// Whether `text` fits `pattern`, in which `*` stands for anything and `?` for one character. Takes time in proportion
-/// to the product of both lengths at worst.
-pub fn matches(pattern: &str, text: &str) -> bool {
-    let (mut pattern_rest, mut text_rest) = (pattern.chars(), text.chars());
-    // Where to go on from if the characters differ: after the last star, and one further in the text.
-    let mut retry: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
-    loop {
-        let (pattern_before, text_before) = (pattern_rest.clone(), text_rest.clone());
-        match (pattern_rest.next(), text_rest.next()) {
-            (None, None) => return true,
-            (Some('*'), _) => {
-                retry = Some((pattern_rest.clone(), text_before.clone()));
-                text_rest = text_before;
-                continue;
-            }
-            (Some('?'), Some(_)) => continue,
-            (Some(wanted), Some(found)) if wanted == found => continue,
-            _ => drop(pattern_before),
-        }
-        let Some((after_star, mut tried)) = retry.take() else { return false };
-        if tried.next().is_none() {
-            return false;
-        }
-        pattern_rest = after_star.clone();
-        text_rest = tried.clone();
-        retry = Some((after_star, tried));
-    }
-}
-
-/// Whether a text is meant as a mask.
-pub fn is_mask(text: &str) -> bool {
-    text.contains(['*', '?'])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn stars_and_question_marks_stand_for_characters() {
-        for (pattern, text) in [
-            ("*", ""),
-            ("*", "abc"),
-            ("a*c", "abbc"),
-            ("a?c", "aäc"),
-            ("*an1", "#chan1"),
-            ("a**b", "ab"),
-            ("*a*b*", "xaxbx"),
-        ] {
-            assert!(matches(pattern, text), "{pattern} {text}");
-        }
-        for (pattern, text) in [("", "a"), ("a?", "a"), ("a*c", "abcd"), ("*an3", "#chan1"), ("?", "")] {
-            assert!(!matches(pattern, text), "{pattern} {text}");
-        }
-    }
-
-    #[test]
-    fn an_evil_mask_ends_soon() {
-        let pattern = "*a".repeat(200);
-        assert!(!matches(&pattern, &"a".repeat(199)));
-    }
 
     #[test]
     fn masks_are_completed() {

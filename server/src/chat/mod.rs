@@ -2,6 +2,7 @@
 //! an event goes in with the time, outputs come out, and the same events always give the same outputs.
 
 mod admission;
+pub mod bans;
 pub mod capabilities;
 mod channel;
 mod commands;
@@ -18,11 +19,13 @@ mod state;
 mod tests;
 mod turn;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rookery_protocol::numeric::ERR_INPUTTOOLONG;
 use rookery_protocol::{Capability, Message};
 
-use crate::record::Ban;
+use bans::Bans;
 use event::{Answer, Event, LineFault, Output, SessionId, Settings};
 use labels::Labelling;
 use state::State;
@@ -37,7 +40,7 @@ pub struct Chat {
 
 impl Chat {
     /// An empty chat. `run` is unlike that of any other start of the server: message ids begin with it.
-    pub fn new(settings: Settings, run: String, bans: Vec<Ban>, now: Timestamp) -> Self {
+    pub fn new(settings: Settings, run: String, bans: Arc<Bans>, now: Timestamp) -> Self {
         Self { state: State::new(run, bans, now), settings, stamp: Stamp::default() }
     }
 

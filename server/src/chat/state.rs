@@ -2,16 +2,17 @@
 //! this file, so that both sides of it always agree.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use jiff::Timestamp;
-use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Nick};
+use rookery_protocol::{Capabilities, ChannelName, Nick};
 
+use super::bans::Bans;
 use super::channel::{Channel, Flag, Member};
 use super::event::{Identity, SessionId, Ticket};
-use crate::record::{Ban, BanId, BanTarget, Party};
+use crate::record::{AccountId, Party};
 
 /// The users that `WHOWAS` remembers.
 const DEPARTED: usize = 512;
@@ -86,7 +87,8 @@ impl User {
 /// A session that the core has ended and whose connection is still there.
 pub struct Leaving {
     pub nick: Nick,
-    pub account: Option<(AccountName, Email)>,
+    pub identity: Option<Identity>,
+    pub address: IpAddr,
     /// Who waits for its end.
     pub tickets: Vec<Ticket>,
 }
@@ -129,7 +131,10 @@ pub struct State {
     watchers: BTreeMap<Nick, Vec<SessionId>>,
     tls_names: BTreeSet<Arc<str>>,
     departed: VecDeque<Departed>,
-    bans: HashMap<BanTarget, Ban, FixedState>,
+    /// Shared with those who keep people out before they reach the core.
+    pub bans: Arc<Bans>,
+    /// The accounts whose sessions an operator has ended, and when and why: what was proved before then is stale.
+    pub ended_accounts: BTreeMap<AccountId, (Timestamp, String)>,
     pub leaving: BTreeMap<SessionId, Leaving>,
     pub due: BTreeMap<Ticket, Due>,
     pub started_at: Timestamp,
@@ -145,7 +150,7 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(run: String, bans: Vec<Ban>, now: Timestamp) -> Self {
+    pub fn new(run: String, bans: Arc<Bans>, now: Timestamp) -> Self {
         Self {
             users: HashMap::default(),
             sessions: HashMap::default(),
@@ -155,7 +160,8 @@ impl State {
             watchers: BTreeMap::new(),
             tls_names: BTreeSet::new(),
             departed: VecDeque::new(),
-            bans: bans.into_iter().map(|ban| (ban.target.clone(), ban)).collect(),
+            bans,
+            ended_accounts: BTreeMap::new(),
             leaving: BTreeMap::new(),
             due: BTreeMap::new(),
             started_at: now,
@@ -481,29 +487,6 @@ impl State {
 
     pub fn watchers(&self, nick: &Nick) -> &[SessionId] {
         self.watchers.get(nick).map_or(&[], Vec::as_slice)
-    }
-
-    // Bans.
-
-    /// Kept from now on, in the place of an earlier one with the same target.
-    pub fn add_ban(&mut self, ban: Ban) {
-        self.bans.insert(ban.target.clone(), ban);
-    }
-
-    pub fn remove_ban(&mut self, id: BanId) {
-        self.bans.retain(|_, ban| ban.id != id);
-    }
-
-    /// The ban that keeps the account out.
-    pub fn ban_on(&self, identity: &Identity, now: Timestamp) -> Option<&Ban> {
-        let targets = [BanTarget::Account(identity.name.clone()), BanTarget::Email(identity.email.clone())];
-        targets.iter().filter_map(|target| self.bans.get(target)).find(|ban| ban.holds(now))
-    }
-
-    /// How many hold. Those that have expired are forgotten.
-    pub fn count_bans(&mut self, now: Timestamp) -> usize {
-        self.bans.retain(|_, ban| ban.holds(now));
-        self.bans.len()
     }
 
     // Names for things.

@@ -32,6 +32,7 @@ pub(super) fn first_fault(config: &Config) -> Option<Fault> {
     let result = chat(config)
         .and_then(|()| admin(config))
         .and_then(|()| tls(config))
+        .and_then(|()| accounts(config))
         .and_then(|()| mail(config))
         .and_then(|()| data(config))
         .and_then(|()| limits(&config.limits))
@@ -104,6 +105,19 @@ fn tls(config: &Config) -> Checked {
             Err(Fault { key: "tls.names", message })
         }
     }
+}
+
+fn accounts(config: &Config) -> Checked {
+    for (key, domains) in [
+        ("accounts.emails_without_dots", &config.accounts.emails_without_dots),
+        ("accounts.emails_without_tags", &config.accounts.emails_without_tags),
+    ] {
+        if let Some(domain) = domains.iter().find(|domain| !is_host_name(domain)) {
+            let message = format!("{domain:?} is no domain in ASCII, as gmail.com");
+            return Err(Fault { key, message });
+        }
+    }
+    Ok(())
 }
 
 fn mail(config: &Config) -> Checked {

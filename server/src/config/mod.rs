@@ -14,6 +14,8 @@ use rookery_protocol::{Capabilities, Capability, ChannelName, Email};
 
 pub use load::Loaded;
 
+use crate::record::EmailAliases;
+
 /// The whole config. Paths are relative to the folder the server was started in.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
@@ -91,6 +93,17 @@ pub struct Accounts {
     pub verify_email: bool,
     /// Whether anyone may register.
     pub open: bool,
+    /// Mail domains that overlook dots before the `@`.
+    pub emails_without_dots: Vec<String>,
+    /// Mail domains that overlook a `+` before the `@` and what follows it.
+    pub emails_without_tags: Vec<String>,
+}
+
+impl Accounts {
+    /// Which spellings of an email are one to a ban.
+    pub fn email_aliases(&self) -> EmailAliases {
+        EmailAliases::new(&self.emails_without_dots, &self.emails_without_tags)
+    }
 }
 
 /// How mail leaves.
@@ -263,7 +276,23 @@ impl Default for Tls {
 
 impl Default for Accounts {
     fn default() -> Self {
-        Self { required: true, verify_email: true, open: true }
+        let list = |domains: &[&str]| domains.iter().map(|&domain| domain.to_owned()).collect();
+        Self {
+            required: true,
+            verify_email: true,
+            open: true,
+            emails_without_dots: list(&["gmail.com", "googlemail.com"]),
+            emails_without_tags: list(&[
+                "gmail.com",
+                "googlemail.com",
+                "outlook.com",
+                "hotmail.com",
+                "icloud.com",
+                "fastmail.com",
+                "proton.me",
+                "protonmail.com",
+            ]),
+        }
     }
 }
 

@@ -79,6 +79,7 @@ impl Session {
             Answer::Banned { reason, expires_at } => {
                 Some(self.refuse_banned(&nick, &reason, expires_at).await)
             }
+            Answer::Stale { reason } => Some(self.close(&reason).await),
             _ => {
                 self.note_welcome(identity.as_ref()).await;
                 Some(Admission::Admitted { identity })

@@ -7,19 +7,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
+use rookery_protocol::Message;
 use sha2::{Digest as _, Sha256};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::plaintext;
-use super::session::{Services, Session};
+use super::session::{self, Services, Session};
 use crate::accounts::{Accounts, Peer, network};
 use crate::certificates::Certificates;
+use crate::chat::bans::Bans;
 use crate::chat::event::SessionId;
 use crate::config::LiveConfig;
 use crate::inlet::Inlet;
+use crate::record::Ban;
+
+/// Those of banned addresses who are told so in words at one time.
+const REFUSALS_AT_ONCE: usize = 16;
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(3);
+/// A TLS record: fatal alert, `access_denied` (RFC 8446 §6.2).
+const ACCESS_DENIED: &[u8] = &[21, 3, 3, 0, 2, 2, 49];
 
 /// The chat port.
 pub struct ChatPort {
@@ -27,6 +38,9 @@ pub struct ChatPort {
     certificates: Arc<Certificates>,
     connections: Arc<Connections>,
     next_session: AtomicU64,
+    bans: watch::Receiver<Arc<Bans>>,
+    /// For those of a banned address who are told so in words.
+    refusals: Semaphore,
 }
 
 impl ChatPort {
@@ -37,9 +51,17 @@ impl ChatPort {
         inlet: Inlet,
         certificates: Arc<Certificates>,
         connections: Arc<Connections>,
+        bans: watch::Receiver<Arc<Bans>>,
     ) -> Self {
         let services = Arc::new(Services { config, accounts, inlet });
-        Self { services, certificates, connections, next_session: AtomicU64::new(1) }
+        Self {
+            services,
+            certificates,
+            connections,
+            next_session: AtomicU64::new(1),
+            bans,
+            refusals: Semaphore::new(REFUSALS_AT_ONCE),
+        }
     }
 
     /// Serves until the task is dropped.
@@ -72,6 +94,12 @@ impl ChatPort {
             tracing::info!(%address, "refused: too many connections");
             return;
         };
+        let ban = self.bans.borrow().on_address(address.ip(), Timestamp::now()).cloned();
+        if let Some(ban) = ban {
+            tracing::info!(%address, target = %ban.target, "refused: banned");
+            Box::pin(self.refuse(stream, address, &ban)).await;
+            return;
+        }
         let begin = Box::pin(self.begin(stream, address));
         let handshake = match limits.tls_handshake_seconds {
             0 => begin.await,
@@ -91,6 +119,23 @@ impl ChatPort {
             Ok(None) => {}
             Err(error) => tracing::debug!(%address, %error, "no TLS handshake"),
         }
+    }
+
+    /// Tells whoever comes from a banned address so: in words, which take a TLS handshake, as long as few are to be
+    /// told; and else in the seven bytes that TLS has for it.
+    async fn refuse(&self, mut stream: TcpStream, address: SocketAddr, ban: &Ban) {
+        let Ok(_permit) = self.refusals.try_acquire() else {
+            return plaintext::close_with(&mut stream, ACCESS_DENIED).await;
+        };
+        let in_words = async {
+            let Ok(Some(mut tls)) = self.begin(stream, address).await else { return };
+            let server = self.services.config.get().chat.server_name.clone();
+            let told = session::banned(server, "*", &ban.reason, ban.expires_at);
+            let last = Message::new("ERROR", [format!("Banned: {}", ban.reason)]);
+            plaintext::close_with(&mut tls, &[session::line(&told), session::line(&last)].concat()).await;
+        };
+        // Whoever is slower than that does without.
+        let _ = timeout(REFUSAL_TIMEOUT, in_words).await;
     }
 
     /// The TLS handshake; none for someone who does not speak TLS and was told so.

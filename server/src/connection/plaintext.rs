@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -36,7 +36,7 @@ pub async fn answer(mut stream: TcpStream) {
 
 /// Sends a last word and closes so that it arrives: what the client still sends is read, for a moment, since
 /// closing over unread bytes would reset the connection.
-pub async fn close_with(stream: &mut TcpStream, text: &[u8]) {
+pub async fn close_with(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), text: &[u8]) {
     let farewell = async {
         stream.write_all(text).await?;
         stream.shutdown().await?;

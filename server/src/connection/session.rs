@@ -97,10 +97,8 @@ impl Session {
         reason: &str,
         expires_at: Option<Timestamp>,
     ) -> Admission {
-        let until = expires_at.map_or_else(String::new, |end| format!(" (until {end:.0})"));
         let server = self.services.config.get().chat.server_name.clone();
-        let text = format!("You are banned from this server: {reason}{until}");
-        self.tell(&[Message::new(numeric::ERR_YOUREBANNEDCREEP, [nick.as_str(), &text]).from_source(server)]);
+        self.tell(&[banned(server, nick.as_str(), reason, expires_at)]);
         self.close(&format!("Banned: {reason}")).await
     }
 
@@ -119,7 +117,7 @@ impl Session {
 }
 
 /// The message as one line, its end included. What is too long for a line is cut: a client leaves such a line out.
-fn line(message: &Message) -> Bytes {
+pub(super) fn line(message: &Message) -> Bytes {
     let text = message.to_string();
     format!("{}\r\n", truncate(&text, MAX_LINE - 2)).into()
 }
@@ -137,6 +135,13 @@ impl Drop for Session {
             let _ = inlet.send(gone).await;
         });
     }
+}
+
+/// What numeric 465 says to whoever is banned.
+pub(super) fn banned(server: String, nick: &str, reason: &str, expires_at: Option<Timestamp>) -> Message {
+    let until = expires_at.map_or_else(String::new, |end| format!(" (until {end:.0})"));
+    let text = format!("You are banned from this server: {reason}{until}");
+    Message::new(numeric::ERR_YOUREBANNEDCREEP, [nick, &text]).from_source(server)
 }
 
 #[cfg(test)]

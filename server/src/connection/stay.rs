@@ -117,6 +117,10 @@ impl Session {
                 self.refuse_banned(&nick, &reason, expires_at).await;
                 return Ok(Some("Banned".to_owned()));
             }
+            Answer::Stale { reason } => {
+                self.close(&reason).await;
+                return Ok(Some(reason));
+            }
             _ => {
                 self.note_welcome(Some(&proved)).await;
                 *identity = Some(proved);

@@ -2,9 +2,10 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use rookery_protocol::control::{
-    BanEntry, BanList, BanReply, BanRequest, Problem, UnbanReply, parse_duration,
+    BanEntry, BanList, BanPreview, BanReply, BanRequest, Problem, UnbanReply, parse_duration,
 };
 
 use super::audit;
@@ -14,7 +15,7 @@ use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
 use super::{Plane, unexpected, users};
 use crate::chat::event::{Act, Answer};
-use crate::record::{Ban, BanId, BanTarget, NewBan, Outcome};
+use crate::record::{Account, Ban, BanId, BanTarget, NewBan, Outcome, covers_account};
 use crate::store::Durability;
 
 /// The bans that hold
@@ -29,27 +30,41 @@ pub async fn list(operator: Signed<Auditor>) -> Result<Json<BanList>, Refusal> {
     Ok(Json(BanList { bans: bans.into_iter().map(to_entry).collect() }))
 }
 
-/// Bans an account or an email
+/// Bans an account, an email, a pattern of emails, an IP address or a network
 ///
 /// The ban is on disk, and every session it covers is gone, when the answer comes. A ban of the same target is
-/// replaced.
+/// replaced. With `dry_run`, nothing is done: the answer tells who would be hit now.
 #[utoipa::path(
     post, path = "/v1/bans", tag = "bans", security(("token" = ["moderator"])), request_body = BanRequest,
-    responses((status = 201, description = "The ban holds", body = BanReply))
+    responses(
+        (status = 201, description = "The ban holds", body = BanReply),
+        (status = 200, description = "Who would be hit now; nothing was done", body = BanPreview),
+        (status = 409, description = "It covers the world, or the admin who asks: send it again with `confirm`",
+            body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub async fn add(
     operator: Signed<Moderator>,
     body: Result<Body<BanRequest>, Refusal>,
-) -> Result<(StatusCode, Json<BanReply>), Refusal> {
+) -> Result<Response, Refusal> {
     let mut step = operator.step("ban", "");
-    let asked = body.and_then(|Body(request)| {
+    let asked = async {
+        let Body(request) = body?;
         step.target.clone_from(&request.target);
-        read_ban(&operator, &request)
-    });
-    let ban = match asked {
-        Ok(ban) => ban,
+        let ban = read_ban(&operator, &request)?;
+        if !request.dry_run && !request.confirm {
+            ask_twice(&operator, &ban.target).await?;
+        }
+        Ok((ban, request.dry_run))
+    };
+    let (ban, dry_run) = match asked.await {
+        Ok(asked) => asked,
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
+    if dry_run {
+        operator.allow(&step, "dry run").await?;
+        return Ok(Json(preview(&operator, ban.target).await?).into_response());
+    }
 
     let until = ban.expires_at.map_or("for ever".to_owned(), |end| format!("until {end:.0}"));
     let entry = step.entry(Outcome::Allowed, format!("{until}: {}", ban.reason));
@@ -65,7 +80,56 @@ pub async fn add(
         other => return Err(unexpected(&other)),
     };
     write_window(&operator.plane, operator.now()).await;
-    Ok((StatusCode::CREATED, Json(BanReply { ban: to_entry(ban), ended })))
+    Ok((StatusCode::CREATED, Json(BanReply { ban: to_entry(ban), ended })).into_response())
+}
+
+/// Whom a ban of that target would hit now.
+async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, Refusal> {
+    let mut users = users::find(operator, Act::FindCovered(target.clone())).await?;
+    users.sort_by(|one, other| one.nick.cmp(&other.nick));
+    let aliases = operator.plane.control.config.get().accounts.email_aliases();
+    let text = target.to_string();
+    let accounts = operator.read(move |store| {
+        let covered = |account: &Account| covers_account(&target, &aliases, &account.name, &account.email);
+        Ok(store.accounts()?.iter().filter(|account| covered(account)).count())
+    });
+    let accounts = accounts.await?;
+    Ok(BanPreview { target: text, users: users.into_iter().map(users::to_online_user).collect(), accounts })
+}
+
+/// A refusal if the ban is of a kind that is made by a slip of the hand.
+async fn ask_twice(operator: &Operator, target: &BanTarget) -> Result<(), Refusal> {
+    let why = if target.is_sweeping() {
+        format!("{target} is the world, or a good part of it.")
+    } else if target.covers_address(operator.address()) {
+        format!("{target} covers the address you come from, {}.", operator.address())
+    } else if covers_admin(operator, target).await? {
+        format!("{target} covers your own account.")
+    } else {
+        return Ok(());
+    };
+    Err(Kind::NeedsConfirmation
+        .because(format!("{why} To ban it all the same, send `confirm` along (`admin-cli ban --yes`).")))
+}
+
+/// Whether a ban of that target would hit the account that has the admin's mailbox.
+async fn covers_admin(operator: &Operator, target: &BanTarget) -> Result<bool, Refusal> {
+    let aliases = operator.plane.control.config.get().accounts.email_aliases();
+    let (target, admin) = (target.clone(), operator.name().to_owned());
+    let covers = operator.read(move |store| {
+        let Some(admin) = store.admin(&admin)? else { return Ok(false) };
+        Ok(match &target {
+            BanTarget::Account(name) => store
+                .account_by_name(name)?
+                .is_some_and(|account| aliases.mailbox(&account.email) == aliases.mailbox(&admin.email)),
+            BanTarget::Email(email) => aliases.mailbox(email) == aliases.mailbox(&admin.email),
+            BanTarget::EmailPattern(pattern) => {
+                pattern.covers(admin.email.folded()) || pattern.covers(&aliases.mailbox(&admin.email))
+            }
+            BanTarget::Address(_) | BanTarget::Network(_) => false,
+        })
+    });
+    covers.await
 }
 
 /// Takes a ban back

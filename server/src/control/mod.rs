@@ -1,9 +1,12 @@
 //! The control plane: its listener, its sign-in, its handlers, its audit. It is reached through its own port only.
 
+mod accounts;
 mod admins;
+mod announcements;
 mod audit;
 mod authenticator;
 mod bans;
+mod channels;
 mod extract;
 mod listener;
 mod meter;
@@ -12,6 +15,7 @@ mod openapi;
 mod password;
 mod permission;
 mod problem;
+mod reload;
 mod router;
 mod sessions;
 mod sign_in;
@@ -27,6 +31,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
 use crate::certificates::Certificates;
 use crate::chat::event::{Act, Answer};
@@ -40,6 +45,7 @@ use audit::Trail;
 use extract::Arrival;
 use notices::Failures;
 use problem::{Kind, Refusal};
+pub use reload::Request as ReloadRequest;
 use sessions::Sessions;
 use sign_in::Challenges;
 use throttle::Throttle;
@@ -59,6 +65,8 @@ pub struct Control {
     /// Who is connected to the chat port, for the status.
     pub connections: Arc<Connections>,
     pub started_at: Timestamp,
+    /// To whoever runs the server.
+    pub reloads: mpsc::Sender<ReloadRequest>,
 }
 
 /// Serves until the task is dropped.

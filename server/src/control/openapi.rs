@@ -13,7 +13,10 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Kind;
-use super::{admins, audit, bans, password, sessions, sign_in, status, totp, users};
+use super::{
+    accounts, admins, announcements, audit, bans, channels, password, reload, sessions, sign_in, status,
+    totp, users,
+};
 
 /// The whole description; rendered once.
 static DOCUMENT: LazyLock<Bytes> =
@@ -23,10 +26,13 @@ static DOCUMENT: LazyLock<Bytes> =
 #[openapi(
     info(title = "Rookery control plane", description = "For operators of a Rookery chat server."),
     paths(
-        sign_in::login, sign_in::verify, sessions::logout, sessions::list, sessions::end_one, sessions::end_all,
-        password::change, totp::status, totp::enrol, totp::confirm, totp::disable, totp::require, admins::list,
-        admins::add, admins::remove, admins::set_role, users::list, users::kick, bans::list, bans::add,
-        bans::remove, audit::list, status::status, status::healthz, openapi,
+        sign_in::login, sign_in::verify, sessions::logout, sessions::list, sessions::end_one,
+        sessions::end_all, password::change, totp::status, totp::enrol, totp::confirm, totp::disable,
+        totp::require, admins::list, admins::add, admins::remove, admins::set_role, users::list,
+        users::kick, bans::list, bans::add, bans::remove, accounts::list, accounts::disable,
+        accounts::enable, accounts::delete, accounts::revoke, channels::list, channels::show,
+        channels::close, announcements::announce, reload::reload, audit::list, status::status,
+        status::healthz, openapi,
     ),
     components(schemas(Problem)),
     modifiers(&Tokens, &Problems)

@@ -39,8 +39,16 @@ pub enum Kind {
     NotFound,
     /// Nobody of that name is online.
     NotOnline,
+    /// There is no account of that name.
+    NoSuchAccount,
+    /// There is no channel of that name.
+    NoSuchChannel,
     /// There is no ban of that number.
     NoSuchBan,
+    /// The config, a certificate or a CSV file is wrong, so all stays as it was.
+    NotReloaded,
+    /// It hits the world, or whoever asks for it: it is done when asked for twice.
+    NeedsConfirmation,
     /// The path knows other methods.
     MethodNotAllowed,
     /// The body did not come in time.
@@ -88,7 +96,11 @@ impl Kind {
             }
             Self::NotFound => ("not-found", "Nothing there", StatusCode::NOT_FOUND),
             Self::NotOnline => ("not-online", "Nobody of that name is online", StatusCode::NOT_FOUND),
+            Self::NoSuchAccount => ("no-such-account", "There is no such account", StatusCode::NOT_FOUND),
+            Self::NoSuchChannel => ("no-such-channel", "There is no such channel", StatusCode::NOT_FOUND),
             Self::NoSuchBan => ("no-such-ban", "There is no such ban", StatusCode::NOT_FOUND),
+            Self::NotReloaded => ("not-reloaded", "Nothing was reloaded", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::NeedsConfirmation => ("needs-confirmation", "Confirm this first", StatusCode::CONFLICT),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", "Not with that method", StatusCode::METHOD_NOT_ALLOWED)
             }

@@ -11,7 +11,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 
 use super::problem::{Kind, Refusal};
-use super::{Plane, admins, audit, bans, openapi, password, sessions, sign_in, status, totp, users};
+use super::{
+    Plane, accounts, admins, announcements, audit, bans, channels, openapi, password, reload, sessions,
+    sign_in, status, totp, users,
+};
 
 /// The most bytes a request's body may have.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -38,6 +41,16 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/users/{name}/kick", post(users::kick))
         .route("/v1/bans", get(bans::list).post(bans::add))
         .route("/v1/bans/{id}", delete(bans::remove))
+        .route("/v1/accounts", get(accounts::list))
+        .route("/v1/accounts/{name}", delete(accounts::delete))
+        .route("/v1/accounts/{name}/disable", post(accounts::disable))
+        .route("/v1/accounts/{name}/enable", post(accounts::enable))
+        .route("/v1/accounts/{name}/credentials/revoke", post(accounts::revoke))
+        .route("/v1/channels", get(channels::list))
+        .route("/v1/channels/{name}", get(channels::show))
+        .route("/v1/channels/{name}/close", post(channels::close))
+        .route("/v1/announcements", post(announcements::announce))
+        .route("/v1/reload", post(reload::reload))
         .route("/v1/audit", get(audit::list))
         .route("/v1/status", get(status::status))
         .route("/healthz", get(status::healthz))

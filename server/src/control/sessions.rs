@@ -1,7 +1,7 @@
 //! Who is signed in: tokens, kept as hashes and in memory only, and the admin behind each request.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Json;
@@ -131,6 +131,11 @@ pub struct Operator {
 }
 
 impl Operator {
+    /// From where the request came.
+    pub fn address(&self) -> IpAddr {
+        self.arrival.from.ip().to_canonical()
+    }
+
     /// An act of this admin.
     pub fn step(&self, act: &'static str, target: impl Into<String>) -> Step {
         Step {

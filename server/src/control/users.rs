@@ -69,14 +69,16 @@ pub fn ended(users: &[Nick], sessions: usize) -> KickReply {
     KickReply { users: users.iter().map(ToString::to_string).collect(), sessions }
 }
 
-async fn find(operator: &Operator, act: Act) -> Result<Vec<UserView>, Refusal> {
+/// The users that an act gives.
+pub async fn find(operator: &Operator, act: Act) -> Result<Vec<UserView>, Refusal> {
     match operator.plane.act(act).await? {
         Answer::Users(users) => Ok(users),
         other => Err(unexpected(&other)),
     }
 }
 
-fn to_online_user(user: UserView) -> OnlineUser {
+/// As it is answered.
+pub fn to_online_user(user: UserView) -> OnlineUser {
     let (account, email) =
         user.identity.map(|identity| (identity.name.to_string(), identity.email.to_string())).unzip();
     let sessions = user.sessions.into_iter().map(|session| OnlineSession {

@@ -1,69 +1,13 @@
 //! A ban and whom it covers.
 
-use std::fmt;
-use std::str::FromStr;
-
 use jiff::Timestamp;
-use rookery_protocol::{AccountName, Email};
+use rookery_protocol::{AccountName, BanTarget, Email};
+
+use super::EmailAliases;
 
 /// A ban's number in the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BanId(pub i64);
-
-/// Who is refused.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum BanTarget {
-    Account(AccountName),
-    Email(Email),
-}
-
-/// Why a text names nobody who could be banned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("neither an account's name nor an email address")]
-pub struct BadTarget;
-
-impl BanTarget {
-    /// Reads an account's name or, with an `@` inside, an email.
-    pub fn parse(text: &str) -> Result<Self, BadTarget> {
-        if text.contains('@') {
-            Email::parse(text).map(Self::Email).map_err(|_| BadTarget)
-        } else {
-            AccountName::parse(text).map(Self::Account).map_err(|_| BadTarget)
-        }
-    }
-
-    /// As it is compared. No account's name is an email, so one form never means two targets.
-    pub fn folded(&self) -> &str {
-        match self {
-            Self::Account(name) => name.folded(),
-            Self::Email(email) => email.folded(),
-        }
-    }
-
-    /// Whether it covers the account of that name and email.
-    pub fn covers(&self, name: &AccountName, email: &Email) -> bool {
-        match self {
-            Self::Account(banned) => banned == name,
-            Self::Email(banned) => banned == email,
-        }
-    }
-}
-
-impl FromStr for BanTarget {
-    type Err = BadTarget;
-    fn from_str(text: &str) -> Result<Self, BadTarget> {
-        Self::parse(text)
-    }
-}
-
-impl fmt::Display for BanTarget {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Account(name) => name.fmt(out),
-            Self::Email(email) => email.fmt(out),
-        }
-    }
-}
 
 /// One ban as it stands in the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +20,18 @@ pub struct Ban {
     pub created_at: Timestamp,
     /// Never, when none.
     pub expires_at: Option<Timestamp>,
+}
+
+/// Whether a ban of `target` covers the account of that name and email, however its email is spelt.
+pub fn covers_account(target: &BanTarget, aliases: &EmailAliases, name: &AccountName, email: &Email) -> bool {
+    match target {
+        BanTarget::Account(banned) => banned == name,
+        BanTarget::Email(banned) => aliases.mailbox(banned) == aliases.mailbox(email),
+        BanTarget::EmailPattern(pattern) => {
+            pattern.covers(email.folded()) || pattern.covers(&aliases.mailbox(email))
+        }
+        BanTarget::Address(_) | BanTarget::Network(_) => false,
+    }
 }
 
 impl Ban {

@@ -4,16 +4,19 @@ mod admin;
 mod audit;
 mod ban;
 mod history;
+mod mailbox;
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email};
 
 pub use admin::{Admin, Authenticator, NewAdmin};
 pub use audit::{AuditEntry, NewAudit, Outcome};
-pub use ban::{Ban, BanId, BanTarget, NewBan};
+pub use ban::{Ban, BanId, NewBan, covers_account};
 pub use history::{HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Selection, TargetsQuery};
+pub use mailbox::EmailAliases;
+pub use rookery_protocol::BanTarget;
 
-/// An account's number in the record.
+/// An account's number in the record; never given again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(pub i64);
 
@@ -28,6 +31,8 @@ pub struct Account {
     pub created_at: Timestamp,
     /// Whether it was ever welcomed.
     pub greeted: bool,
+    /// Why an admin has disabled it; none for one that is open.
+    pub disabled: Option<String>,
 }
 
 /// An account to be made.

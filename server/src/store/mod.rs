@@ -69,11 +69,20 @@ pub trait AccountStore {
     fn account_by_email(&self, email: &Email) -> Result<Option<Account>>;
     /// The owner of the client certificate with that SHA-256 fingerprint.
     fn account_by_certificate(&self, fingerprint: &[u8; 32]) -> Result<Option<Account>>;
-    /// Whether an account has that name or one that looks the same.
+    /// Whether an account has, or had before it was deleted, that name or one that looks the same.
     fn is_name_taken(&self, name: &AccountName) -> Result<bool>;
     /// By name.
     fn accounts(&self) -> Result<Vec<Account>>;
     fn create_account(&mut self, account: &NewAccount) -> Result<std::result::Result<Account, Taken>>;
+    /// At most `limit` accounts by name, from the one after `after` on, that have `search` (in small letters) in their
+    /// name or email.
+    fn find_accounts(&self, search: &str, after: Option<&AccountName>, limit: usize) -> Result<Vec<Account>>;
+    /// Disables the account for that reason, or opens it again.
+    fn set_disabled(&mut self, id: AccountId, reason: Option<&str>) -> Result<()>;
+    /// From now on no password opens the account.
+    fn remove_password(&mut self, id: AccountId) -> Result<()>;
+    /// Takes the account away with all that opens it. Its name is not given again.
+    fn delete_account(&mut self, account: &Account) -> Result<()>;
     /// The account has been welcomed; it is not new any more.
     fn set_greeted(&mut self, id: AccountId) -> Result<()>;
 }
@@ -92,6 +101,8 @@ pub trait CredentialStore {
     ) -> Result<CredentialId>;
     /// False if the account has none of that number.
     fn remove_credential(&mut self, account: AccountId, id: CredentialId) -> Result<bool>;
+    /// Gives how many there were.
+    fn remove_credentials(&mut self, account: AccountId) -> Result<usize>;
     fn set_credential_used(&mut self, id: CredentialId, at: Timestamp) -> Result<()>;
 }
 

@@ -207,7 +207,7 @@ fn tell<T>(result: Result<T>) -> Result<Option<T>> {
 fn take_in_rows(store: &mut dyn Store, added: Vec<Added>, now: Timestamp) -> Result<TakenIn> {
     let mut taken = TakenIn::default();
     let mut banned: HashSet<String> =
-        store.bans(now)?.iter().map(|ban| ban.target.folded().to_owned()).collect();
+        store.bans(now)?.iter().map(|ban| ban.target.folded().into_owned()).collect();
     for Added { line, raw, row } in added {
         let outcome = match row {
             Err(reason) => Err(reason),
@@ -260,7 +260,7 @@ fn take_in_row(
             if expires_at.is_some_and(|end| end <= now) {
                 return Ok(Err("the ban has ended already".to_owned()));
             }
-            if !banned.insert(target.folded().to_owned()) {
+            if !banned.insert(target.folded().into_owned()) {
                 return Ok(Ok(None));
             }
             let by = by.unwrap_or_else(|| "file".to_owned());

@@ -4,6 +4,7 @@
 //! A row is known by its email or its ban's target. What stands in a file under a name that the server did not write
 //! there was added by a person; a row that the server wrote and a person changed or took out means nothing.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use csv::{ReaderBuilder, StringRecord, WriterBuilder};
@@ -74,9 +75,9 @@ pub enum Row {
 
 impl Row {
     /// What the row is known by.
-    fn key(&self) -> &str {
+    fn key(&self) -> Cow<'_, str> {
         match self {
-            Self::User { email, .. } => email.folded(),
+            Self::User { email, .. } => email.folded().into(),
             Self::Ban { target, .. } => target.folded(),
         }
     }
@@ -150,7 +151,7 @@ pub fn added(file: File, content: &[u8], written: &str) -> Vec<Added> {
             continue;
         }
         let row = fields.and_then(|fields| Row::parse(file, &fields));
-        if row.as_ref().is_ok_and(|row| own_keys.contains(row.key())) {
+        if row.as_ref().is_ok_and(|row| own_keys.contains(&*row.key())) {
             continue;
         }
         found.push(Added { line, raw: raw.to_vec(), row });
@@ -161,12 +162,12 @@ pub fn added(file: File, content: &[u8], written: &str) -> Vec<Added> {
 /// Those of `rows` that are known by something else than the rows in `content`, which the server wrote.
 pub fn without_those_in<'a>(file: File, rows: &'a [Added], content: &str) -> impl Iterator<Item = &'a Added> {
     let keys = keys(file, content);
-    rows.iter().filter(move |added| !added.row.as_ref().is_ok_and(|row| keys.contains(row.key())))
+    rows.iter().filter(move |added| !added.row.as_ref().is_ok_and(|row| keys.contains(&*row.key())))
 }
 
 fn keys(file: File, content: &str) -> HashSet<String> {
     lines(content.as_bytes())
-        .filter_map(|(_, raw)| Some(Row::parse(file, &fields(raw).ok()?).ok()?.key().to_owned()))
+        .filter_map(|(_, raw)| Some(Row::parse(file, &fields(raw).ok()?).ok()?.key().into_owned()))
         .collect()
 }
 

@@ -22,8 +22,8 @@ use super::{Accounts, Peer};
 use crate::chat::event::Candidate;
 use crate::config::{Config, HistorySync, LiveConfig};
 use crate::mail::Mailer;
-use crate::record::{BanTarget, NewAccount, NewBan};
-use crate::store::{Database, Durability};
+use crate::record::{Account, BanTarget, NewAccount, NewBan};
+use crate::store::{Database, Durability, Store};
 use crate::windows::Windows;
 
 const PASSWORD: &str = "correct horse";
@@ -87,6 +87,20 @@ impl House {
         };
         let made = self.database.write(Durability::Record, move |store| store.create_account(&account)).await;
         made.unwrap().unwrap();
+    }
+
+    /// Does something to the account of that name.
+    async fn change_account(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut dyn Store, Account) -> crate::store::Result<()> + Send + 'static,
+    ) {
+        let name = AccountName::parse(name).unwrap();
+        let changed = self.database.write(Durability::Record, move |store| {
+            let account = store.account_by_name(&name)?.unwrap();
+            change(store, account)
+        });
+        changed.await.unwrap();
     }
 
     async fn ban(&self, target: &str) {

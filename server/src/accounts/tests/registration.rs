@@ -336,3 +336,36 @@ async fn the_log_tells_who_came_and_holds_no_secret_nor_whole_address() {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
 }
+
+#[tokio::test]
+async fn a_ban_stands_against_other_spellings_patterns_and_addresses() {
+    let house = House::with(|config| config.accounts.emails_without_dots = vec!["example.org".to_owned()]);
+    house.account("bob", "bob@example.org", None).await;
+    for target in ["BOB", "eve@example.org", "*@spam.example", "192.0.2.128/25"] {
+        house.ban(target).await;
+    }
+    let refused = |email: &'static str, from: &'static str| {
+        let mut client = house.client_from(from, None);
+        async move { client.send(&format!("REGISTER carol {email} :correct horse")).await }
+    };
+    for email in ["B.ob@example.org", "e.v.e@Example.org", "x@SPAM.example"] {
+        refused(email, "192.0.2.1").await.expect("FAIL REGISTER UNACCEPTABLE_EMAIL carol :You are banned");
+    }
+    refused("carol@example.org", "192.0.2.130")
+        .await
+        .expect("FAIL REGISTER TEMPORARILY_UNAVAILABLE carol :You are banned");
+    refused("carol@example.org", "192.0.2.1").await.expect("VERIFICATION_REQUIRED");
+}
+
+#[tokio::test]
+async fn a_ban_that_comes_while_the_code_is_on_its_way_stands() {
+    let house = House::new();
+    let mut client = house.client();
+    client.send("REGISTER eve eve@example.org :correct horse").await.expect("VERIFICATION_REQUIRED");
+    let code = house.code(1).await;
+    house.ban("*@example.org").await;
+    client
+        .send(&format!("VERIFY eve {code}"))
+        .await
+        .expect("FAIL VERIFY UNACCEPTABLE_EMAIL eve :You are banned");
+}

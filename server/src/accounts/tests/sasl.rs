@@ -305,3 +305,57 @@ async fn mail_in_trouble_is_reported_alike_to_right_and_wrong_emails() {
     assert!(news[0][0].contains("NOTE AUTHENTICATE MAIL_DELAYED alice :"), "{news:?}");
     assert_eq!(news[0], news[1]);
 }
+
+#[tokio::test]
+async fn the_owner_of_a_disabled_account_is_told_why_and_nobody_else_is() {
+    let house = House::new();
+    house.account("alice", "alice@example.org", Some(PASSWORD)).await;
+    house.change_account("alice", |store, account| store.set_disabled(account.id, Some("moved away"))).await;
+    let told = " 904 * :SASL authentication failed: the account is disabled: moved away";
+    house.client().plain("alice", PASSWORD).await.expect(told);
+    house.client().plain("alice", "wrong password").await.expect("no account and secret like these");
+    let mut client = house.client();
+    client.ask_code("alice", "alice@example.org").await;
+    let code = house.code(1).await;
+    client.give_code(&code, &device(1)).await.expect(told);
+    house.client().plain("alice", &device(1)).await.expect("no account and secret like these");
+
+    house.change_account("alice", |store, account| store.set_disabled(account.id, None)).await;
+    house.client().plain("alice", PASSWORD).await.expect(" 903 ");
+}
+
+#[tokio::test]
+async fn a_revoked_account_is_opened_by_a_mailed_code_only() {
+    let house = House::new();
+    house.account("alice", "alice@example.org", Some(PASSWORD)).await;
+    let mut client = house.client();
+    client.ask_code("alice", "alice@example.org").await;
+    client.give_code(&house.code(1).await, &device(1)).await.expect(" 903 ");
+    house
+        .change_account("alice", |store, account| {
+            assert_eq!(store.remove_credentials(account.id)?, 1);
+            store.remove_password(account.id)
+        })
+        .await;
+    house.client().plain("alice", PASSWORD).await.expect(" 904 ");
+    house.client().plain("alice", &device(1)).await.expect(" 904 ");
+    let mut client = house.client();
+    client.ask_code("alice", "alice@example.org").await;
+    client.give_code(&house.code(2).await, &device(2)).await.expect(" 903 ");
+}
+
+#[tokio::test]
+async fn the_name_of_a_deleted_account_is_nobodys_and_its_email_is_free() {
+    let house = House::new();
+    house.account("alice", "alice@example.org", Some(PASSWORD)).await;
+    house.change_account("alice", |store, account| store.delete_account(&account)).await;
+    house.client().plain("alice", PASSWORD).await.expect(" 904 ");
+    for name in ["Alice", "a1ice"] {
+        let heard = house.client().send(&format!("REGISTER {name} eve@example.org :correct horse")).await;
+        heard.expect("FAIL REGISTER ACCOUNT_EXISTS");
+    }
+    assert!(house.accounts.is_reserved(&rookery_protocol::Nick::parse("alice").unwrap()).await.unwrap());
+    let mut client = house.client();
+    client.send("REGISTER alina alice@example.org :correct horse").await.expect("VERIFICATION_REQUIRED");
+    client.send(&format!("VERIFY alina {}", house.code(1).await)).await.expect("VERIFY SUCCESS");
+}

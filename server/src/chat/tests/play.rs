@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{AccountName, Capabilities, Capability, Email, Message, Nick};
 
 use crate::chat::Chat;
+use crate::chat::bans::Bans;
 use crate::chat::event::{
     Act, Answer, Candidate, Delivery, Event, Fetch, Found, Identity, LineFault, Output, SessionId, Settings,
     Ticket,
 };
-use crate::record::{AccountId, Ban, BanId, BanTarget, HistoryEntry};
+use crate::record::{AccountId, Ban, BanId, BanTarget, EmailAliases, HistoryEntry};
 
 /// The time at which every play begins.
 pub const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -37,6 +39,7 @@ pub fn settings() -> Settings {
         channels_per_user: 10,
         channel_list_entries: 5,
         monitor_entries: 5,
+        email_aliases: EmailAliases::default(),
         capabilities: Capabilities::of(Capability::ALL),
     }
 }
@@ -48,6 +51,7 @@ pub fn identity(name: &str) -> Identity {
         name: AccountName::parse(name).unwrap(),
         email: Email::parse(&format!("{}@example.org", name.to_lowercase())).unwrap(),
         new: false,
+        proved_at: START,
     }
 }
 
@@ -68,6 +72,8 @@ pub struct Play {
     /// Whether the store takes messages.
     pub stores: bool,
     pub entries: Vec<HistoryEntry>,
+    /// As those see them who keep people out before they reach the core.
+    pub bans: Arc<Bans>,
     heard: BTreeMap<SessionId, Vec<String>>,
     pub ended: Vec<(SessionId, String)>,
     pub answers: Vec<(Ticket, Answer)>,
@@ -87,9 +93,11 @@ impl Play {
     }
 
     pub fn with_bans(settings: Settings, bans: Vec<Ban>) -> Self {
+        let bans = Arc::new(Bans::new(bans, settings.email_aliases.clone()));
         Self {
-            chat: Chat::new(settings, "run".to_owned(), bans, START),
+            chat: Chat::new(settings, "run".to_owned(), Arc::clone(&bans), START),
             now: START,
+            bans: Arc::clone(&bans),
             stores: true,
             entries: Vec::new(),
             heard: BTreeMap::new(),
@@ -119,6 +127,7 @@ impl Play {
                         self.deliver(otherwise.as_slice());
                     }
                 }
+                Output::Bans(bans) => self.bans = bans,
                 Output::End { session, line } => self.ended.push((session, text(&line))),
                 Output::Answer { ticket, answer } => self.answers.push((ticket, answer)),
                 Output::Fetch(fetch) => self.fetches.push(*fetch),

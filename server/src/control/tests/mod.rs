@@ -1,8 +1,12 @@
 //! The control plane as a whole: the real router over a real record, a real core and a real mail folder.
 #![allow(clippy::unwrap_used)]
 
+mod accounts;
 mod acts;
 mod admins;
+mod announcements;
+mod bans;
+mod channels;
 mod door;
 mod factors;
 mod own_sessions;
@@ -10,7 +14,7 @@ mod problems;
 mod roles;
 mod signing_in;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -26,7 +30,7 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::control::Role;
-use rookery_protocol::{AccountName, Capabilities, Email, Nick};
+use rookery_protocol::{AccountName, Capabilities, Email};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -36,13 +40,14 @@ use super::{Control, Plane, lock, router};
 use crate::accounts::password;
 use crate::certificates::Certificates;
 use crate::chat::Chat;
-use crate::chat::event::{Answer as CoreAnswer, Candidate, Event, Identity, SessionId, Settings};
+use crate::chat::bans::Bans;
+use crate::chat::event::{Act, Answer as CoreAnswer, Candidate, Event, Identity, SessionId, Settings};
 use crate::config::{Config, HistorySync, LiveConfig};
 use crate::connection::Connections;
 use crate::inlet::{self, Inlet};
 use crate::journal;
 use crate::mail::Mailer;
-use crate::record::{AccountId, Ban, NewAdmin, NewAudit, Outcome};
+use crate::record::{AccountId, Ban, NewAccount, NewAdmin, NewAudit, Outcome};
 use crate::sendq::{Sendq, State};
 use crate::store::{Database, Durability};
 use crate::windows::Windows;
@@ -60,6 +65,8 @@ struct House {
     /// Where requests come from.
     from: Cell<SocketAddr>,
     next_session: Cell<u64>,
+    /// Where reloads are asked for.
+    reloads: RefCell<Option<tokio::sync::mpsc::Receiver<super::reload::Request>>>,
 }
 
 /// What a request got.
@@ -115,14 +122,18 @@ impl House {
             channels_per_user: 0,
             channel_list_entries: 0,
             monitor_entries: 0,
+            email_aliases: live.get().accounts.email_aliases(),
             capabilities: Capabilities::default(),
         };
-        let core = Chat::new(settings, "run".to_owned(), Vec::new(), now);
+        let bans = Arc::new(Bans::new([], settings.email_aliases.clone()));
+        let core = Chat::new(settings, "run".to_owned(), bans, now);
         let (inlet, events) = inlet::channel();
         let (to_journal, batches) = journal::channel();
         tokio::spawn(inlet::drive(core, events, to_journal, database.clone()));
-        tokio::spawn(journal::run(database.clone(), batches));
+        let (bans, _) = tokio::sync::watch::channel(Arc::default());
+        tokio::spawn(journal::run(database.clone(), batches, bans));
 
+        let (reloads, reload_requests) = tokio::sync::mpsc::channel(1);
         let plane = Arc::new(Plane::new(Control {
             config: live.clone(),
             database: database.clone(),
@@ -132,6 +143,7 @@ impl House {
             certificates,
             connections: Arc::new(Connections::default()),
             started_at: now,
+            reloads,
         }));
         let house = Self {
             folder,
@@ -142,6 +154,7 @@ impl House {
             now: Cell::new(now),
             from: Cell::new("192.0.2.1:50000".parse().unwrap()),
             next_session: Cell::new(1),
+            reloads: RefCell::new(Some(reload_requests)),
         };
         house.add_admin("root").await;
         house
@@ -163,6 +176,19 @@ impl House {
         };
         let add = move |store: &mut dyn crate::store::Store| store.add_admin(&admin);
         assert!(self.database.write(Durability::Record, add).await.unwrap());
+    }
+
+    /// An account, whose email is that of the name at example.org.
+    async fn add_account(&self, name: &str) {
+        let account = NewAccount {
+            name: AccountName::parse(name).unwrap(),
+            email: Email::parse(&format!("{name}@example.org")).unwrap(),
+            password_hash: Some("no password has this hash".to_owned()),
+            created_at: self.now.get(),
+            greeted: true,
+        };
+        let made = self.database.write(Durability::Record, move |store| store.create_account(&account)).await;
+        made.unwrap().unwrap();
     }
 
     fn pass(&self, time: SignedDuration) {
@@ -309,12 +335,29 @@ impl House {
             .unwrap();
     }
 
+    /// What a session of that account proves now.
+    async fn identity(&self, name: &str) -> Identity {
+        let name = AccountName::parse(name).unwrap();
+        let account = self.database.read(move |store| store.account_by_name(&name)).await.unwrap().unwrap();
+        Identity {
+            id: account.id,
+            name: account.name,
+            email: account.email,
+            new: false,
+            proved_at: Timestamp::now(),
+        }
+    }
+
     /// A user comes online; gives what ends with the session, with all that it heard.
     async fn come_online(&self, name: &str) -> tokio::task::JoinHandle<String> {
+        self.come_online_as(identity(name)).await
+    }
+
+    async fn come_online_as(&self, identity: Identity) -> tokio::task::JoinHandle<String> {
         let session = SessionId(self.next_session.get());
         self.next_session.set(session.0 + 1);
         let sendq = Arc::new(Sendq::new(0));
-        let answer = self.inlet.admit(session, Arc::clone(&sendq), Box::new(candidate(name))).await;
+        let answer = self.inlet.admit(session, Arc::clone(&sendq), Box::new(candidate(identity))).await;
         assert!(matches!(answer, Ok(CoreAnswer::Admitted)), "{answer:?}");
         let inlet = self.inlet.clone();
         tokio::spawn(async move {
@@ -340,25 +383,34 @@ impl House {
 
     /// What the core says to one more candidate of that name.
     async fn admission(&self, name: &str) -> CoreAnswer {
+        self.admission_as(identity(name)).await
+    }
+
+    async fn admission_as(&self, identity: Identity) -> CoreAnswer {
         let session = SessionId(self.next_session.get());
         self.next_session.set(session.0 + 1);
         let sendq = Arc::new(Sendq::new(0));
-        self.inlet.admit(session, sendq, Box::new(candidate(name))).await.unwrap()
+        self.inlet.admit(session, sendq, Box::new(candidate(identity))).await.unwrap()
     }
 }
 
-/// A session that has proved to be of the account of that name.
-fn candidate(name: &str) -> Candidate {
-    let identity = Identity {
+/// Of an account that only the core knows.
+fn identity(name: &str) -> Identity {
+    Identity {
         id: AccountId(7),
         name: AccountName::parse(name).unwrap(),
         email: Email::parse(&format!("{name}@example.org")).unwrap(),
         new: false,
-    };
+        proved_at: Timestamp::now(),
+    }
+}
+
+/// A session that has proved that.
+fn candidate(identity: Identity) -> Candidate {
     Candidate {
-        nick: Nick::parse(name).unwrap(),
+        nick: identity.name.to_nick(),
         username: "user".to_owned(),
-        realname: name.to_owned(),
+        realname: identity.name.to_string(),
         identity: Some(identity),
         capabilities: Capabilities::default(),
         address: "198.51.100.7:6000".parse().unwrap(),

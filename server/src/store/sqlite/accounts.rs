@@ -10,7 +10,7 @@ use crate::store::{AccountStore, Result};
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT accounts.id, name, email, password_hash, accounts.created_at, greeted FROM accounts ",
+            "SELECT accounts.id, name, email, password_hash, accounts.created_at, greeted, disabled FROM accounts ",
             $rest
         )
     };
@@ -24,6 +24,7 @@ fn read(row: &Row<'_>) -> Result<Account> {
         password_hash: row.get(3)?,
         created_at: timestamp(row, 4)?,
         greeted: row.get(5)?,
+        disabled: row.get(6)?,
     })
 }
 
@@ -52,9 +53,10 @@ impl AccountStore for Sqlite {
     }
 
     fn is_name_taken(&self, name: &AccountName) -> Result<bool> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT 1 FROM accounts WHERE name_folded = ?1 OR name_skeleton = ?2")?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT 1 FROM accounts WHERE name_folded = ?1 OR name_skeleton = ?2
+             UNION ALL SELECT 1 FROM retired_names WHERE folded = ?1 OR skeleton = ?2",
+        )?;
         Ok(statement.exists([name.folded(), &name.skeleton()])?)
     }
 
@@ -74,7 +76,7 @@ impl AccountStore for Sqlite {
             "INSERT INTO accounts
                 (name, name_folded, name_skeleton, email, email_folded, password_hash, created_at, greeted)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-             RETURNING id, name, email, password_hash, created_at, greeted",
+             RETURNING id, name, email, password_hash, created_at, greeted, disabled",
             params![
                 account.name.as_str(),
                 account.name.folded(),
@@ -88,6 +90,33 @@ impl AccountStore for Sqlite {
             read,
         )?;
         Ok(Ok(created.expect("an INSERT that succeeds returns its row")))
+    }
+
+    fn find_accounts(&self, search: &str, after: Option<&AccountName>, limit: usize) -> Result<Vec<Account>> {
+        list(
+            &self.connection,
+            select!(
+                "WHERE name_folded > ?1 AND (instr(name_folded, ?2) > 0 OR instr(email_folded, ?2) > 0)
+                 ORDER BY name_folded LIMIT ?3"
+            ),
+            params![after.map_or("", AccountName::folded), search, i64::try_from(limit).unwrap_or(i64::MAX)],
+            read,
+        )
+    }
+
+    fn set_disabled(&mut self, id: AccountId, reason: Option<&str>) -> Result<()> {
+        let sql = "UPDATE accounts SET disabled = ?2 WHERE id = ?1";
+        execute(&self.connection, sql, params![id.0, reason]).map(drop)
+    }
+
+    fn remove_password(&mut self, id: AccountId) -> Result<()> {
+        execute(&self.connection, "UPDATE accounts SET password_hash = NULL WHERE id = ?1", [id.0]).map(drop)
+    }
+
+    fn delete_account(&mut self, account: &Account) -> Result<()> {
+        let sql = "INSERT OR IGNORE INTO retired_names (folded, skeleton) VALUES (?1, ?2)";
+        execute(&self.connection, sql, [account.name.folded(), &account.name.skeleton()])?;
+        execute(&self.connection, "DELETE FROM accounts WHERE id = ?1", [account.id.0]).map(drop)
     }
 
     fn set_greeted(&mut self, id: AccountId) -> Result<()> {

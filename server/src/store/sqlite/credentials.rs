@@ -67,6 +67,10 @@ impl CredentialStore for Sqlite {
         Ok(execute(&self.connection, sql, [id.0, account.0])? > 0)
     }
 
+    fn remove_credentials(&mut self, account: AccountId) -> Result<usize> {
+        execute(&self.connection, "DELETE FROM credentials WHERE account = ?1", [account.0])
+    }
+
     fn set_credential_used(&mut self, id: CredentialId, at: Timestamp) -> Result<()> {
         let sql = "UPDATE credentials SET used_at = ?2 WHERE id = ?1";
         execute(&self.connection, sql, [id.0, at.as_millisecond()]).map(drop)

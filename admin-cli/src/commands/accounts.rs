@@ -1,0 +1,56 @@
+//! `accounts` and `account`.
+
+use rookery_protocol::control::{AccountList, AccountReply, DisableRequest, RevokeRequest};
+
+use super::{Show, ask};
+use crate::cli::AccountCommand;
+use crate::client::{Client, Reply, segment};
+use crate::failure::Failure;
+use crate::output::{self, Reader};
+
+/// One page of the accounts.
+pub fn list(
+    client: &Client,
+    search: Option<&str>,
+    after: Option<&str>,
+    limit: u16,
+    show: &Show,
+) -> Result<(), Failure> {
+    let option = |name: &str, value: Option<&str>| {
+        value.map(|value| format!("&{name}={}", segment(value))).unwrap_or_default()
+    };
+    let (search, after) = (option("search", search), option("after", after));
+    let reply: Reply<AccountList> = client.get(&format!("/v1/accounts?limit={limit}{search}{after}"))?;
+    show.result(&reply, |list| Reader::here().accounts(list))
+}
+
+/// Does something to one account.
+pub fn run(client: &Client, command: AccountCommand, show: &Show) -> Result<(), Failure> {
+    let path = |name: &str| format!("/v1/accounts/{}", segment(name));
+    let (reply, done): (Reply<AccountReply>, _) = match command {
+        AccountCommand::Disable { name, reason } => {
+            let path = format!("{}/disable", path(&name));
+            (client.post(&path, &DisableRequest { reason })?, "is disabled")
+        }
+        AccountCommand::Enable { name } => {
+            (client.post_nothing(&format!("{}/enable", path(&name)))?, "is open again")
+        }
+        AccountCommand::Delete { name, yes } => {
+            let warning = format!("The account {name} and all that opens it will be gone for good.");
+            if !yes && !ask(&warning)? {
+                return Err(Failure::new("not deleted: that takes a yes at the terminal, or --yes"));
+            }
+            (client.delete(&path(&name))?, "is deleted")
+        }
+        AccountCommand::Revoke { name, keep_password } => {
+            let path = format!("{}/credentials/revoke", path(&name));
+            let lost = if keep_password {
+                "has lost its devices and certificates"
+            } else {
+                "has lost all that opened it"
+            };
+            (client.post(&path, &RevokeRequest { keep_password })?, lost)
+        }
+    };
+    show.result(&reply, |reply| output::account(reply, done))
+}

@@ -1,0 +1,52 @@
+//! `channels` and `channel`.
+
+use rookery_protocol::control::{ChannelList, ChannelReply, CloseReply, CloseRequest};
+
+use super::Show;
+use crate::cli::ChannelCommand;
+use crate::client::{Client, Reply, segment};
+use crate::failure::Failure;
+use crate::output::{self, Reader};
+
+/// Which there are.
+pub fn list(client: &Client, show: &Show) -> Result<(), Failure> {
+    let reply: Reply<ChannelList> = client.get("/v1/channels")?;
+    show.result(&reply, |list| Reader::here().channels(list))
+}
+
+/// Does something with one channel.
+pub fn run(client: &Client, command: ChannelCommand, show: &Show) -> Result<(), Failure> {
+    match command {
+        ChannelCommand::Show { name } => {
+            let reply: Reply<ChannelReply> = client.get(&path(&name))?;
+            show.result(&reply, |channel| Reader::here().channel(channel))
+        }
+        ChannelCommand::Close { name, reason } => {
+            let path = format!("{}/close", path(&name));
+            let reply: Reply<CloseReply> = client.post(&path, &CloseRequest { reason })?;
+            show.result(&reply, output::closed)
+        }
+    }
+}
+
+fn path(name: &str) -> String {
+    format!("/v1/channels/{}", segment(&with_mark(name)))
+}
+
+/// A channel's name; a `#` that was left out is put in its place.
+pub fn with_mark(name: &str) -> String {
+    let mark = if name.starts_with('#') { "" } else { "#" };
+    format!("{mark}{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_of_a_channel_may_be_left_out() {
+        assert_eq!(path("lobby"), "/v1/channels/%23lobby");
+        assert_eq!(path("#lobby"), path("lobby"));
+        assert_eq!(path("##lobby"), "/v1/channels/%23%23lobby");
+    }
+}

@@ -1,0 +1,121 @@
+//! The channels: which there are, who is in them, and how to close one.
+
+use axum::Json;
+use rookery_protocol::ChannelName;
+use rookery_protocol::control::{
+    ChannelEntry, ChannelList, ChannelMember, ChannelReply, CloseReply, CloseRequest, Problem,
+};
+
+use super::extract::{self, Body, Segment};
+use super::permission::{Auditor, Moderator, Signed};
+use super::problem::{Kind, Refusal};
+use super::sessions::Operator;
+use super::unexpected;
+use crate::chat::event::{Act, Answer, ChannelView};
+
+/// Which channels there are
+#[utoipa::path(
+    get, path = "/v1/channels", tag = "channels", security(("token" = ["auditor"])),
+    responses((status = 200, description = "The channels, by name", body = ChannelList))
+)]
+pub async fn list(operator: Signed<Auditor>) -> Result<Json<ChannelList>, Refusal> {
+    operator.allow(&operator.step("channels", ""), "").await?;
+    let channels = find(&operator, Act::ListChannels).await?;
+    Ok(Json(ChannelList { channels: channels.iter().map(to_entry).collect() }))
+}
+
+/// Who is in a channel
+#[utoipa::path(
+    get, path = "/v1/channels/{name}", tag = "channels", security(("token" = ["auditor"])),
+    params(("name" = String, Path, description = "The channel's name, with its #")),
+    responses(
+        (status = 200, description = "The channel and its members", body = ChannelReply),
+        (status = 404, description = "There is no channel of that name", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub async fn show(
+    operator: Signed<Auditor>,
+    name: Result<Segment<String>, Refusal>,
+) -> Result<Json<ChannelReply>, Refusal> {
+    let mut step = operator.step("channel", "");
+    let asked = async {
+        let Segment(name) = name?;
+        step.target.clone_from(&name);
+        existing(&operator, &name).await
+    };
+    let channel = match asked.await {
+        Ok(channel) => channel,
+        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
+    };
+    operator.allow(&step, "").await?;
+    let members = channel.members.iter().map(|member| ChannelMember {
+        nick: member.nick.to_string(),
+        operator: member.operator,
+        voice: member.voice,
+    });
+    Ok(Json(ChannelReply { channel: to_entry(&channel), members: members.collect() }))
+}
+
+/// Closes a channel
+///
+/// Everyone is kicked out of it with the reason, and its topic and modes are gone. Whoever joins it again makes it anew.
+#[utoipa::path(
+    post, path = "/v1/channels/{name}/close", tag = "channels", security(("token" = ["moderator"])),
+    params(("name" = String, Path, description = "The channel's name, with its #")), request_body = CloseRequest,
+    responses(
+        (status = 200, description = "The channel is gone", body = CloseReply),
+        (status = 404, description = "There is no channel of that name", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub async fn close(
+    operator: Signed<Moderator>,
+    name: Result<Segment<String>, Refusal>,
+    body: Result<Body<CloseRequest>, Refusal>,
+) -> Result<Json<CloseReply>, Refusal> {
+    let mut step = operator.step("close-channel", "");
+    if let Ok(Segment(name)) = &name {
+        step.target.clone_from(name);
+    }
+    let asked = async {
+        let (Segment(name), Body(request)) = (name?, body?);
+        let reason = extract::reason(request.reason.as_deref())?;
+        Ok((existing(&operator, &name).await?.name, reason))
+    };
+    let (name, reason) = match asked.await {
+        Ok(asked) => asked,
+        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
+    };
+    operator.allow(&step, reason.as_str()).await?;
+    match operator.plane.act(Act::CloseChannel { name: name.clone(), reason }).await? {
+        Answer::Emptied { members } => Ok(Json(CloseReply {
+            channel: name.to_string(),
+            members: members.iter().map(ToString::to_string).collect(),
+        })),
+        other => Err(unexpected(&other)),
+    }
+}
+
+async fn existing(operator: &Operator, name: &str) -> Result<ChannelView, Refusal> {
+    let none = || Kind::NoSuchChannel.because(format!("There is no channel {name} with anyone in it."));
+    let parsed = ChannelName::parse(name).map_err(|_| none())?;
+    find(operator, Act::FindChannel(parsed)).await?.pop().ok_or_else(none)
+}
+
+async fn find(operator: &Operator, act: Act) -> Result<Vec<ChannelView>, Refusal> {
+    match operator.plane.act(act).await? {
+        Answer::Channels(channels) => Ok(channels),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn to_entry(channel: &ChannelView) -> ChannelEntry {
+    ChannelEntry {
+        name: channel.name.to_string(),
+        members: channel.members.len(),
+        topic: channel.topic.clone(),
+        modes: channel.modes.clone(),
+        created_at: channel.created_at,
+    }
+}

@@ -1,0 +1,99 @@
+//! Bans of every kind, whom they would hit, and what is asked twice.
+
+use super::*;
+
+#[tokio::test]
+async fn every_kind_of_target_is_banned_listed_and_lifted_under_one_form() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    let kinds = [
+        ("Alice", "Alice"),
+        ("bob@example.org", "bob@example.org"),
+        ("*@spam.example", "*@spam.example"),
+        ("203.0.113.7/32", "203.0.113.7"),
+        ("203.0.113.99/24", "203.0.113.0/24"),
+        ("2001:DB8::/32", "2001:db8::/32"),
+    ];
+    for (given, shown) in kinds {
+        let reply = house.post(&token, "/v1/bans", &json!({ "target": given, "reason": "spam" })).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
+        assert_eq!(reply.json()["ban"]["target"], shown);
+    }
+    let csv = fs::read_to_string(house.data().join("bans.csv")).unwrap();
+    for (_, shown) in kinds {
+        assert!(csv.contains(&format!("\n{shown},spam,root,")), "{shown} in {csv}");
+    }
+    let list = house.get(&token, "/v1/bans").await.json();
+    for ban in list["bans"].as_array().unwrap() {
+        let reply = house.delete(&token, &format!("/v1/bans/{}", ban["id"])).await;
+        assert_eq!(reply.json()["ban"]["target"], ban["target"]);
+    }
+    assert!(house.bans().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_ban_of_where_someone_is_ends_the_session_and_lets_nobody_in_from_there() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    let alice = house.come_online("alice").await;
+    let reply = house.post(&token, "/v1/bans", &json!({ "target": "198.51.100.0/28" })).await;
+    assert_eq!(reply.json()["ended"], json!({ "users": ["alice"], "sessions": 1 }));
+    assert!(alice.await.unwrap().contains(" 465 alice :You are banned from this server"));
+    assert!(matches!(house.admission("bob").await, CoreAnswer::Banned { .. }));
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_who_would_be_hit_and_does_nothing() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    let alice = house.come_online("alice").await;
+    house.add_account("carol").await;
+    let preview = |target: &'static str| {
+        let request = json!({ "target": target, "dry_run": true });
+        let (house, token) = (&house, &token);
+        async move {
+            let reply = house.post(token, "/v1/bans", &request).await;
+            assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+            reply.json()
+        }
+    };
+    let hit = preview("*@Example.org").await;
+    assert_eq!(hit["users"][0]["nick"], "alice");
+    assert_eq!(hit["users"][0]["sessions"][0]["address"], "198.51.100.7:6000");
+    assert_eq!((&hit["accounts"], &hit["target"]), (&json!(1), &json!("*@Example.org")));
+    assert_eq!(preview("198.51.100.7").await["users"][0]["nick"], "alice");
+    assert_eq!(preview("0.0.0.0/0").await["accounts"], 0);
+    assert_eq!(preview("nobody").await, json!({ "target": "nobody", "users": [], "accounts": 0 }));
+    assert_eq!(house.last_entry().await, "ban nobody allowed: dry run");
+    assert!(house.bans().await.is_empty());
+    assert!(!alice.is_finished());
+}
+
+#[tokio::test]
+async fn a_ban_of_the_world_or_of_oneself_is_asked_twice() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    house.add_account("root").await;
+    for target in [
+        "*@*",
+        "*@*.org",
+        "0.0.0.0/0",
+        "::/0",
+        "192.0.2.1",
+        "192.0.2.0/24",
+        "root",
+        "ROOT@example.org",
+        "r*@example.org",
+    ] {
+        let reply = house.post(&token, "/v1/bans", &json!({ "target": target })).await;
+        assert_eq!(reply.status, StatusCode::CONFLICT, "{target}: {reply:?}");
+        assert_eq!(reply.problem(), "/problems/needs-confirmation");
+        assert!(house.last_entry().await.starts_with(&format!("ban {target} refused: ")));
+        assert!(house.bans().await.is_empty());
+    }
+    let reply = house.post(&token, "/v1/bans", &json!({ "target": "*@*", "confirm": true })).await;
+    assert_eq!(reply.status, StatusCode::CREATED);
+    assert!(matches!(house.admission("alice").await, CoreAnswer::Banned { .. }));
+    let reply = house.post(&token, "/v1/bans", &json!({ "target": "192.0.2.2" })).await;
+    assert_eq!(reply.status, StatusCode::CREATED, "a neighbour is no reason to ask");
+}

@@ -1,0 +1,98 @@
+//! Bans of addresses, networks and emails in other spellings, as those hear of them who are hit.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use rookery_tests::admin::Operator;
+use rookery_tests::irc::{Client, PASSWORD, tcp_from};
+use rookery_tests::server::Server;
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+
+const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 77));
+/// A TLS record: fatal alert, `access_denied`.
+const ACCESS_DENIED: [u8; 7] = [21, 3, 3, 0, 2, 2, 49];
+
+#[tokio::test]
+async fn a_banned_network_hears_why_before_it_can_say_anything_and_is_let_in_again_by_unban() {
+    let server = Server::with(&["accounts.required=false"]).await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut guest = come_in(&server, "guest", ELSEWHERE).await;
+    let mut alice = come_in(&server, "alice", IpAddr::V4(Ipv4Addr::LOCALHOST)).await;
+
+    let preview = operator.done(&["--json", "ban", "--dry-run", "127.0.0.64/26"]).await;
+    let preview: Value = serde_json::from_str(&preview).unwrap();
+    assert_eq!(preview["users"][0]["nick"], "guest", "{preview}");
+    assert!(server.record().bans().is_empty());
+
+    operator.done(&["ban", "127.0.0.64/26", "--reason", "flooding", "--for", "7d"]).await;
+    let heard = guest.until_closed().await;
+    assert_eq!(heard.last().unwrap().to_string(), "ERROR :Banned: flooding");
+    assert!(operator.done(&["bans"]).await.contains("127.0.0.64/26"));
+    alice.say("#lobby", "quiet again").await;
+
+    let mut again = Client::connect_from(&server, "again", ELSEWHERE).await;
+    let heard = again.until_closed().await;
+    assert_eq!(heard[0].command, "465", "{heard:?}");
+    assert!(heard[0].params[1].contains("flooding (until "), "{heard:?}");
+    assert_eq!(heard.last().unwrap().to_string(), "ERROR :Banned: flooding");
+
+    operator.done(&["unban", "127.0.0.99/26"]).await;
+    come_in(&server, "back", ELSEWHERE).await;
+}
+
+async fn come_in(server: &Server, name: &str, from: IpAddr) -> Client {
+    let mut guest = Client::connect_from(server, name, from).await;
+    guest.negotiate(name).await;
+    guest.send("CAP END").await;
+    guest.expect_numeric("366").await;
+    guest
+}
+
+#[tokio::test]
+async fn a_flood_from_a_banned_address_is_refused_without_a_handshake() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    operator.done(&["ban", "127.0.0.77"]).await;
+    // They speak to nobody, and so keep those places that are there for words.
+    let mut silent = Vec::new();
+    for _ in 0..16 {
+        silent.push(tcp_from(&server, ELSEWHERE).await);
+    }
+    server.expect_log("refused: banned", 16).await;
+    let mut one_more = tcp_from(&server, ELSEWHERE).await;
+    let mut heard = Vec::new();
+    one_more.read_to_end(&mut heard).await.unwrap();
+    assert_eq!(heard, ACCESS_DENIED);
+    Client::register(&server, "alice").await;
+}
+
+#[tokio::test]
+async fn a_ban_of_the_world_or_of_oneself_takes_a_yes() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    for target in ["*@*", "127.0.0.0/8", "root@operators.example.org"] {
+        let ended = operator.run(&["ban", target]).await;
+        assert_eq!(ended.code, Some(1), "{}", ended.transcript);
+        assert!(ended.transcript.contains("--yes"), "{}", ended.transcript);
+    }
+    assert!(server.record().bans().is_empty());
+    operator.done(&["ban", "*@*", "--yes"]).await;
+    assert_eq!(server.record().bans(), ["*@*"]);
+}
+
+#[tokio::test]
+async fn a_banned_mailbox_gets_no_account_in_another_spelling() {
+    let server = Server::with(&["accounts.emails_without_tags=['example.org']"]).await;
+    let operator = Operator::sign_in(&server, "root").await;
+    drop(Client::register(&server, "bob").await);
+    operator.done(&["ban", "bob", "--reason", "spam"]).await;
+    let mut again = Client::connect(&server, "robert").await;
+    again.negotiate("robert").await;
+    again.send(&format!("REGISTER robert Bob+again@example.org :{PASSWORD}")).await;
+    let refusal = again.expect("a refusal", |message| message.command == "FAIL").await;
+    assert_eq!(refusal.params[1], "UNACCEPTABLE_EMAIL", "{refusal}");
+    assert!(refusal.params.last().unwrap().contains("spam"), "{refusal}");
+    let acts: Value = serde_json::from_str(&operator.done(&["--json", "audit"]).await).unwrap();
+    let bans = acts["entries"].as_array().unwrap().iter().filter(|entry| entry["act"] == "ban");
+    assert_eq!(bans.map(|entry| entry["target"].clone()).collect::<Vec<_>>(), [json!("bob")]);
+}
