@@ -6,7 +6,7 @@ use comfy_table::Table;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rookery_protocol::control::{
-    AuditList, AuditOutcome, BanEntry, BanList, BanReply, KickReply, Status, UserList,
+    AuditList, AuditVerdict, BanEntry, BanList, BanReply, KickReply, Status, UserList,
 };
 
 use crate::failure::{Failure, while_doing};
@@ -106,10 +106,6 @@ impl Reader {
     /// The audit trail, oldest first.
     pub fn audit(&self, list: &AuditList) -> String {
         let rows = list.entries.iter().map(|entry| {
-            let outcome = match entry.outcome {
-                AuditOutcome::Allowed => "allowed",
-                AuditOutcome::Refused => "refused",
-            };
             [
                 entry.id.to_string(),
                 self.time(entry.at),
@@ -118,12 +114,16 @@ impl Reader {
                 entry.session.clone(),
                 entry.act.clone(),
                 entry.target.clone(),
-                outcome.to_owned(),
+                entry.outcome.name().to_owned(),
                 entry.detail.clone(),
             ]
         });
         let header = ["ID", "TIME", "ADMIN", "FROM", "SESSION", "ACT", "TARGET", "OUTCOME", "DETAIL"];
-        with_count(&table(header, rows), list.entries.len(), "entry", "entries")
+        let text = with_count(&table(header, rows), list.entries.len(), "entry", "entries");
+        match list.next {
+            Some(id) => format!("{text}; there are more before them: --before {id}"),
+            None => text,
+        }
     }
 
     /// How the server fares.
@@ -152,6 +152,14 @@ impl Reader {
         let until =
             expires_at.map_or_else(|| "for ever".to_owned(), |end| format!("until {}", self.time(end)));
         plain(&format!("{target} is banned {until}; {}.", ended(&reply.ended)))
+    }
+}
+
+/// An audit trail that is in order.
+pub fn verdict(verdict: &AuditVerdict) -> String {
+    match &verdict.head {
+        Some(head) => format!("All {} entries are in order. The newest is\n{head}", verdict.entries),
+        None => "The audit trail is empty.".to_owned(),
     }
 }
 

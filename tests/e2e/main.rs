@@ -3,6 +3,7 @@
 
 mod accounts;
 mod admin;
+mod audit;
 mod bad_input;
 mod chat;
 mod doors;

@@ -1,12 +1,13 @@
 //! What each command does.
 
+mod audit;
 mod sign_in;
 
 use std::path::PathBuf;
 
 use clap::CommandFactory as _;
 use rookery_protocol::control::{
-    AuditList, BanList, BanReply, BanRequest, KickReply, KickRequest, Status, UnbanReply, UserList,
+    BanList, BanReply, BanRequest, KickReply, KickRequest, Status, UnbanReply, UserList,
 };
 use rookery_protocol::{AccountName, Email};
 
@@ -44,7 +45,10 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Unban { target } => unban(&signed_in(server, ca)?, &target, &show),
         Command::Bans => bans(&signed_in(server, ca)?, &show),
-        Command::Audit { limit } => audit(&signed_in(server, ca)?, limit, &show),
+        Command::Audit { command: None, filters, limit } => {
+            audit::list(&signed_in(server, ca)?, &filters, limit, &show)
+        }
+        Command::Audit { command: Some(command), .. } => audit::run(&signed_in(server, ca)?, command, &show),
         Command::Status => status(&signed_in(server, ca)?, &show),
     }
 }
@@ -97,11 +101,6 @@ fn is_same_target(banned: &str, asked: &str) -> bool {
 fn bans(client: &Client, show: &Show) -> Result<(), Failure> {
     let reply: Reply<BanList> = client.get("/v1/bans")?;
     show.result(&reply, |list| Reader::here().bans(list))
-}
-
-fn audit(client: &Client, limit: u16, show: &Show) -> Result<(), Failure> {
-    let reply: Reply<AuditList> = client.get(&format!("/v1/audit?limit={limit}"))?;
-    show.result(&reply, |list| Reader::here().audit(list))
 }
 
 fn status(client: &Client, show: &Show) -> Result<(), Failure> {

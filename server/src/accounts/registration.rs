@@ -217,12 +217,7 @@ fn name_taken() -> Failure {
 }
 
 /// A password has at least `length` characters.
-fn new_secret(
-    text: &str,
-    name: &AccountName,
-    email: &Email,
-    length: usize,
-) -> Result<NewSecret, Failure> {
+fn new_secret(text: &str, name: &AccountName, email: &Email, length: usize) -> Result<NewSecret, Failure> {
     if let Some(credential) = DeviceCredential::parse(text) {
         return Ok(NewSecret::Device(credential));
     }

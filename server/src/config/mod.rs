@@ -52,6 +52,8 @@ pub struct Admin {
     pub session_minutes: u32,
     /// PEM file: only clients with a certificate of this authority may connect.
     pub client_ca: Option<PathBuf>,
+    /// Whether the audit trail's newest entry, by number and hash, is mailed to all admins every day.
+    pub mail_chain_head: bool,
 }
 
 /// `[tls]`: the server's certificate.
@@ -221,7 +223,12 @@ impl Default for Chat {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 6698)), session_minutes: 60, client_ca: None }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 6698)),
+            session_minutes: 60,
+            client_ca: None,
+            mail_chain_head: false,
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! The control plane: its listener, its sign-in, its handlers, its audit. It is reached through its own port only.
 
 mod audit;
+mod audit_reading;
 mod bans;
+mod chain_mail;
 mod extract;
 mod listener;
 mod meter;
@@ -27,6 +29,7 @@ use crate::certificates::Certificates;
 use crate::chat::event::{Act, Answer};
 use crate::config::LiveConfig;
 use crate::connection::Connections;
+use crate::hex::encode as hex;
 use crate::inlet::Inlet;
 use crate::mail::Mailer;
 use crate::store::{Database, Result as StoreResult, Store};
@@ -63,7 +66,7 @@ pub async fn serve(control: Control, listener: TcpListener) {
             plane.trail.settle(Timestamp::now()).await;
         }
     };
-    tokio::join!(listener::run(Arc::clone(&plane), listener), settle);
+    tokio::join!(listener::run(Arc::clone(&plane), listener), settle, chain_mail::run(&plane));
 }
 
 /// The control plane at work: what it works with, and what it keeps in memory.
@@ -120,14 +123,4 @@ fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system has random bytes to give");
     bytes
-}
-
-/// Small hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

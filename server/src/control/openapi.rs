@@ -13,7 +13,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Kind;
-use super::{audit, bans, sessions, sign_in, status, users};
+use super::{audit_reading, bans, sessions, sign_in, status, users};
 
 /// The whole description; rendered once.
 static DOCUMENT: LazyLock<Bytes> =
@@ -24,7 +24,7 @@ static DOCUMENT: LazyLock<Bytes> =
     info(title = "Rookery control plane", description = "For operators of a Rookery chat server."),
     paths(
         sign_in::login, sign_in::verify, sessions::logout, users::list, users::kick, bans::list, bans::add,
-        bans::remove, audit::list, status::status, status::healthz, openapi,
+        bans::remove, audit_reading::list, audit_reading::verify, status::status, status::healthz, openapi,
     ),
     components(schemas(Problem)),
     modifiers(&Tokens, &Problems)

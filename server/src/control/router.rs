@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 
 use super::problem::{Kind, Refusal};
-use super::{Plane, audit, bans, openapi, sessions, sign_in, status, users};
+use super::{Plane, audit_reading, bans, openapi, sessions, sign_in, status, users};
 
 /// The most bytes a request's body may have.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -28,7 +28,8 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/users/{name}/kick", post(users::kick))
         .route("/v1/bans", get(bans::list).post(bans::add))
         .route("/v1/bans/{id}", delete(bans::remove))
-        .route("/v1/audit", get(audit::list))
+        .route("/v1/audit", get(audit_reading::list))
+        .route("/v1/audit/verify", get(audit_reading::verify))
         .route("/v1/status", get(status::status))
         .route("/healthz", get(status::healthz))
         .route("/v1/openapi.json", get(openapi::openapi))

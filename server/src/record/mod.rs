@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, ChannelName, Email, Nick};
 
 pub use admin::{Admin, Authenticator, NewAdmin};
-pub use audit::{AuditEntry, NewAudit, Outcome};
+pub use audit::{AuditEntry, AuditPage, AuditQuery, NewAudit, Outcome};
 pub use ban::{Ban, BanId, BanTarget, NewBan};
 
 /// An account's number in the record.

@@ -14,7 +14,7 @@ pub use database::{Database, Durability};
 pub use sqlite::Sqlite;
 
 use crate::record::{
-    Account, AccountId, Admin, AuditEntry, Ban, BanId, Credential, CredentialId, CredentialKind,
+    Account, AccountId, Admin, AuditEntry, AuditQuery, Ban, BanId, Credential, CredentialId, CredentialKind,
     HistoryEntry, NewAccount, NewAdmin, NewAudit, NewBan, Taken,
 };
 
@@ -124,8 +124,13 @@ pub trait AdminStore {
 pub trait AuditStore {
     /// Chains the entry to the one before.
     fn append_audit(&mut self, entry: &NewAudit) -> Result<AuditEntry>;
+    /// The entries that fit, oldest first.
+    fn find_audit(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>>;
     /// The newest `limit` entries, oldest first.
-    fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>>;
+    #[cfg(test)]
+    fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>> {
+        self.find_audit(&AuditQuery { limit, ..AuditQuery::default() })
+    }
 }
 
 /// What stands in the CSV windows.

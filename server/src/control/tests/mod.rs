@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod acts;
+mod audit_reading;
 mod door;
 mod problems;
 mod roles;

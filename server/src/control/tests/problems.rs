@@ -77,6 +77,7 @@ async fn the_description_covers_every_operation_and_its_problems() {
     let expected = [
         "delete /v1/bans/{id}: 200 400 401 403 404 500 503 504",
         "get /healthz: 200 500 503 504",
+        "get /v1/audit/verify: 200 400 401 403 500 503 504",
         "get /v1/audit: 200 400 401 403 500 503 504",
         "get /v1/bans: 200 401 403 500 503 504",
         "get /v1/openapi.json: 200 500 503 504",
