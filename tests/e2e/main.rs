@@ -8,6 +8,7 @@ mod bad_input;
 mod chat;
 mod doors;
 mod durability;
+mod full_disk;
 mod mail;
 mod operation;
 mod rook;
