@@ -309,6 +309,16 @@ pub struct Status {
     pub channels: usize,
     /// Bans in force.
     pub bans: usize,
+    /// Messages put into the history since the start.
+    pub messages_stored: u64,
+    /// Events that wait for the core.
+    pub inlet_waiting: usize,
+    /// Batches that wait to be committed.
+    pub journal_waiting: usize,
+    /// The bytes that wait for the session with the most to be sent.
+    pub largest_sendq_bytes: usize,
+    /// What the database takes on disk.
+    pub store_bytes: u64,
     /// How the mail fares: `ok`, or what went wrong last.
     pub mail: String,
     /// When the server's certificate ends.

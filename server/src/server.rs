@@ -20,10 +20,11 @@ use crate::config::{Config, LiveConfig, Loaded};
 use crate::connection::{ChatPort, Connections};
 use crate::control::{self, Control};
 use crate::inlet::{self, Inlet};
+use crate::instruments::Instruments;
 use crate::mail::Mailer;
 use crate::store::{DATABASE_FILE, Database};
 use crate::windows::Windows;
-use crate::{journal, retention};
+use crate::{journal, metrics_port, retention};
 
 /// Between two looks at whether the certificate was, or has to be, renewed.
 const RENEWAL: Duration = Duration::from_hours(12);
@@ -52,6 +53,10 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let certificates = Arc::new(Certificates::open(&config)?);
     let chat_listener = listen(config.chat.listen, "chat.listen").await?;
     let admin_listener = listen(config.admin.listen, "admin.listen").await?;
+    let metrics_listener = match config.metrics.listen {
+        Some(address) => Some(listen(address, "metrics.listen").await?),
+        None => None,
+    };
     let (chat_address, admin_address) = (chat_listener.local_addr()?, admin_listener.local_addr()?);
 
     let (config_sender, live) = LiveConfig::new(config);
@@ -66,6 +71,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let core = Chat::new(settings(&config), run_name(), bans, started_at);
     let (inlet, events) = inlet::channel();
     let (to_journal, batches) = journal::channel();
+    let journal = journal::Gauge::of(&to_journal);
     tokio::spawn(inlet::drive(core, events, to_journal));
     tokio::spawn(journal::run(database.clone(), batches));
     tokio::spawn(retention::keep(live.clone(), database.clone()));
@@ -80,6 +86,19 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         Arc::clone(&certificates),
         Arc::clone(&connections),
     );
+    let instruments = Instruments {
+        started_at,
+        inlet: inlet.clone(),
+        journal,
+        database: database.clone(),
+        connections,
+        mailer: mailer.clone(),
+        certificates: Arc::clone(&certificates),
+    };
+    if let Some(listener) = metrics_listener {
+        tracing::info!(metrics = %listener.local_addr()?, "metrics are open to whoever reaches that address");
+        tokio::spawn(metrics_port::serve(instruments.clone(), listener));
+    }
     let control = Control {
         config: live.clone(),
         database,
@@ -87,8 +106,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         inlet: inlet.clone(),
         mailer,
         certificates: Arc::clone(&certificates),
-        connections,
-        started_at,
+        instruments,
     };
     let mut signals = Signals::new()?;
     let chat = tokio::spawn(chat_port.serve(chat_listener));

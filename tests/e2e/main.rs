@@ -12,4 +12,5 @@ mod full_disk;
 mod mail;
 mod operation;
 mod rook;
+mod seeing;
 mod windows;

@@ -27,6 +27,7 @@ pub struct Config {
     pub history: History,
     pub limits: Limits,
     pub log: Log,
+    pub metrics: Metrics,
 }
 
 /// `[chat]`: the chat port and what people see first.
@@ -207,6 +208,14 @@ pub struct Log {
     /// `error`, `warn`, `info`, `debug` or `trace`; or a filter by module, as `info,rookeryd::mail=debug`.
     pub level: String,
     pub format: LogFormat,
+}
+
+/// `[metrics]`: numbers for Prometheus, over plain HTTP.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Off when left out.
+    pub listen: Option<SocketAddr>,
 }
 
 impl Default for Chat {

@@ -20,6 +20,7 @@ use crate::certificates::Certificates;
 use crate::chat::event::SessionId;
 use crate::config::LiveConfig;
 use crate::inlet::Inlet;
+use crate::metrics::METRICS;
 
 /// The chat port.
 pub struct ChatPort {
@@ -69,9 +70,11 @@ impl ChatPort {
             limits.connections_per_address,
         );
         let Some(place) = place else {
+            METRICS.connections_refused.increment();
             tracing::info!(%address, "refused: too many connections");
             return;
         };
+        METRICS.connections_accepted.increment();
         let begin = Box::pin(self.begin(stream, address));
         let handshake = match limits.tls_handshake_seconds {
             0 => begin.await,
@@ -89,7 +92,10 @@ impl ChatPort {
                 tokio::spawn(session.run());
             }
             Ok(None) => {}
-            Err(error) => tracing::debug!(%address, %error, "no TLS handshake"),
+            Err(error) => {
+                METRICS.tls_handshakes_failed.increment();
+                tracing::debug!(%address, %error, "no TLS handshake");
+            }
         }
     }
 

@@ -19,6 +19,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::flood::Flood;
 use crate::chat::event::LineFault;
+use crate::metrics::METRICS;
 use crate::sendq::{Sendq, State};
 
 /// Bytes read at once.
@@ -101,7 +102,10 @@ impl Wire {
         };
         let now = Instant::now();
         match state {
-            State::Overflowed => return Poll::Ready(Wake::Broken("SendQ exceeded".to_owned())),
+            State::Overflowed => {
+                METRICS.sendqs_exceeded.increment();
+                return Poll::Ready(Wake::Broken("SendQ exceeded".to_owned()));
+            }
             State::Ending => {
                 if self.writing.is_empty() && self.flushed {
                     return Poll::Ready(Wake::Ended);

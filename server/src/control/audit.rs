@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::extract::Arrival;
 use super::meter::{Counted, Measure, Meter};
 use super::problem::{Kind, Refusal};
+use crate::metrics::METRICS;
 use crate::record::{NewAudit, Outcome};
 use crate::store::{Database, Durability, StoreError};
 
@@ -77,6 +78,9 @@ impl Trail {
 
     /// Enters that a stranger is refused, and why, unless too many were; gives the refusal to answer.
     pub async fn refuse_stranger(&self, step: &Step, why: &str, refusal: Refusal) -> Refusal {
+        if matches!(step.act, "login" | "verify") {
+            METRICS.control_sign_ins_refused.increment();
+        }
         let Arrival { at, .. } = step.arrival;
         let measure = self.strangers().take(at, step.arrival.network());
         let detail = match measure {
@@ -121,6 +125,7 @@ impl Trail {
 
 /// The trail cannot be written, so nothing is done.
 pub fn unavailable(error: &StoreError) -> Refusal {
+    METRICS.audit_failures.increment();
     tracing::error!(%error, "the audit trail cannot be written; the act was refused");
     Kind::AuditUnavailable.because(
         "Nothing was done, because it could not be entered in the audit trail. The server's log says why.",

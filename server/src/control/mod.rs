@@ -5,6 +5,7 @@ mod audit_reading;
 mod bans;
 mod chain_mail;
 mod extract;
+mod idempotency;
 mod listener;
 mod meter;
 mod openapi;
@@ -28,13 +29,14 @@ use tokio::net::TcpListener;
 use crate::certificates::Certificates;
 use crate::chat::event::{Act, Answer};
 use crate::config::LiveConfig;
-use crate::connection::Connections;
 use crate::hex::encode as hex;
-use crate::inlet::Inlet;
+use crate::inlet::{Inlet, Stopped};
+use crate::instruments::Instruments;
 use crate::mail::Mailer;
 use crate::store::{Database, Result as StoreResult, Store};
 use crate::windows::Windows;
 use audit::Trail;
+use idempotency::Answers;
 use problem::{Kind, Refusal};
 use sessions::Sessions;
 use sign_in::Challenges;
@@ -51,9 +53,8 @@ pub struct Control {
     pub inlet: Inlet,
     pub mailer: Mailer,
     pub certificates: Arc<Certificates>,
-    /// Who is connected to the chat port, for the status.
-    pub connections: Arc<Connections>,
-    pub started_at: Timestamp,
+    /// For the status.
+    pub instruments: Instruments,
 }
 
 /// Serves until the task is dropped.
@@ -76,6 +77,7 @@ struct Plane {
     challenges: Mutex<Challenges>,
     sessions: Mutex<Sessions>,
     throttle: Mutex<Throttle>,
+    answers: Mutex<Answers>,
 }
 
 impl Plane {
@@ -86,6 +88,7 @@ impl Plane {
             challenges: Mutex::default(),
             sessions: Mutex::default(),
             throttle: Mutex::default(),
+            answers: Mutex::default(),
         }
     }
 
@@ -102,9 +105,13 @@ impl Plane {
 
     /// Has the core act; its answer comes when all that it does is done.
     async fn act(&self, act: Act) -> Result<Answer, Refusal> {
-        let stopped = |_| Kind::Stopping.because("The server is stopping; its sessions end with it.");
         self.control.inlet.act(act).await.map_err(stopped)
     }
+}
+
+/// The core is gone.
+fn stopped(_: Stopped) -> Refusal {
+    Kind::Stopping.because("The server is stopping; its sessions end with it.")
 }
 
 /// The core gave an answer of another sort than the act has.

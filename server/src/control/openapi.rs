@@ -7,13 +7,14 @@ use axum::body::Bytes;
 use axum::http::header;
 use axum::response::IntoResponse;
 use rookery_protocol::control::{PROBLEM_TYPE, Problem};
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Kind;
-use super::{audit_reading, bans, sessions, sign_in, status, users};
+use super::{audit_reading, bans, idempotency, sessions, sign_in, status, users};
 
 /// The whole description; rendered once.
 static DOCUMENT: LazyLock<Bytes> =
@@ -48,12 +49,40 @@ struct Problems;
 impl Modify for Problems {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for item in document.paths.paths.values_mut() {
-            for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
-                let kinds = problems_of(operation);
+            let changing = [&mut item.post, &mut item.put, &mut item.delete];
+            let operations = changing.into_iter().map(|it| (it, true)).chain([(&mut item.get, false)]);
+            for (operation, changes) in operations {
+                let Some(operation) = operation else { continue };
+                let mut kinds = problems_of(operation);
+                if changes && operation.security.is_some() {
+                    operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
+                    kinds.extend([
+                        Kind::BadRequest,
+                        Kind::UnderWay,
+                        Kind::KeyReused,
+                        Kind::TooLarge,
+                        Kind::RequestTimeout,
+                    ]);
+                }
+                kinds.dedup();
                 add_problems(operation, &kinds);
             }
         }
     }
+}
+
+/// What [`idempotency`] takes.
+fn idempotency_key() -> Parameter {
+    let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
+    ParameterBuilder::new()
+        .name(idempotency::HEADER)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "A name of your choice for this request; sent again with it, it is not done again.",
+        ))
+        .schema(Some(text.pattern(Some("^[!-~]+$"))))
+        .build()
 }
 
 fn problems_of(operation: &Operation) -> Vec<Kind> {

@@ -35,6 +35,10 @@ pub enum Kind {
     NotJson,
     /// Well-formed, but not something that can be done.
     Invalid,
+    /// The request with that key is not done yet.
+    UnderWay,
+    /// The key came with another request.
+    KeyReused,
     /// Too many attempts; there is a pause to wait for.
     TooManyAttempts,
     /// The audit trail cannot be written, so nothing was done.
@@ -70,6 +74,10 @@ impl Kind {
             Self::TooLarge => ("too-large", "The request is too big", StatusCode::PAYLOAD_TOO_LARGE),
             Self::NotJson => ("not-json", "The request is not JSON", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::Invalid => ("invalid", "That cannot be done", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::UnderWay => ("under-way", "Still under way", StatusCode::CONFLICT),
+            Self::KeyReused => {
+                ("key-reused", "The key came with another request", StatusCode::UNPROCESSABLE_ENTITY)
+            }
             Self::TooManyAttempts => {
                 ("too-many-attempts", "Too many attempts", StatusCode::TOO_MANY_REQUESTS)
             }

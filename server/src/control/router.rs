@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 
 use super::problem::{Kind, Refusal};
-use super::{Plane, audit_reading, bans, openapi, sessions, sign_in, status, users};
+use super::{Plane, audit_reading, bans, idempotency, openapi, sessions, sign_in, status, users};
 
 /// The most bytes a request's body may have.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -33,6 +33,7 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/status", get(status::status))
         .route("/healthz", get(status::healthz))
         .route("/v1/openapi.json", get(openapi::openapi))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&plane), idempotency::once))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

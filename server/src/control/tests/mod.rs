@@ -4,6 +4,7 @@
 mod acts;
 mod audit_reading;
 mod door;
+mod idempotency;
 mod problems;
 mod roles;
 mod signing_in;
@@ -38,6 +39,7 @@ use crate::chat::event::{Answer as CoreAnswer, Candidate, Event, Identity, Sessi
 use crate::config::{Config, HistorySync, LiveConfig};
 use crate::connection::Connections;
 use crate::inlet::{self, Inlet};
+use crate::instruments::Instruments;
 use crate::journal;
 use crate::mail::Mailer;
 use crate::record::{AccountId, Ban, NewAdmin, NewAudit, Outcome};
@@ -116,6 +118,16 @@ impl House {
         let core = Chat::new(settings, "run".to_owned(), Vec::new(), now);
         let (inlet, events) = inlet::channel();
         let (to_journal, batches) = journal::channel();
+        let mailer = Mailer::start(live.clone());
+        let instruments = Instruments {
+            started_at: now,
+            inlet: inlet.clone(),
+            journal: journal::Gauge::of(&to_journal),
+            database: database.clone(),
+            connections: Arc::new(Connections::default()),
+            mailer: mailer.clone(),
+            certificates: Arc::clone(&certificates),
+        };
         tokio::spawn(inlet::drive(core, events, to_journal));
         tokio::spawn(journal::run(database.clone(), batches));
 
@@ -124,10 +136,9 @@ impl House {
             database: database.clone(),
             windows,
             inlet: inlet.clone(),
-            mailer: Mailer::start(live),
+            mailer,
             certificates,
-            connections: Arc::new(Connections::default()),
-            started_at: now,
+            instruments,
         }));
         let house = Self {
             folder,
