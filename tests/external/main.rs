@@ -1,5 +1,6 @@
-//! Rookery with programs that others made: a real mail server, a real IRC client. `tests/run` installs them.
+//! Rookery with programs that others made: a real mail server, a real IRC client, schemathesis. `tests/run` installs them.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod schemathesis;
 mod smtp;
 mod weechat;

@@ -146,3 +146,27 @@ impl IntoResponse for Refusal {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// Every kind stands in `parts` as `("its-name", …`.
+    #[test]
+    fn every_kind_is_documented_with_its_status() {
+        let manual = include_str!("../../../docs/control-plane.md");
+        let source = include_str!("problem.rs");
+        let parts = source.split("fn parts").nth(1).and_then(|rest| rest.split("/// The HTTP status").next());
+        let slugs: Vec<&str> = parts
+            .unwrap_or_default()
+            .split("(\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .collect();
+        assert!(slugs.len() > 20, "{slugs:?}");
+        for slug in slugs {
+            assert!(
+                manual.contains(&format!("| `/problems/{slug}` | ")),
+                "{slug} is not in docs/control-plane.md"
+            );
+        }
+    }
+}

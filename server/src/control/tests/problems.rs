@@ -62,12 +62,15 @@ async fn the_description_covers_every_operation_and_its_problems() {
     assert_eq!(reply.status, StatusCode::OK);
     assert_eq!(reply.headers[header::CONTENT_TYPE], "application/json");
     let document = reply.json();
+    let manual = include_str!("../../../../docs/control-plane.md");
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let statuses: Vec<_> = operation["responses"].as_object().unwrap().keys().cloned().collect();
             operations.push(format!("{method} {path}: {}", statuses.join(" ")));
             assert!(operation["summary"].is_string(), "{method} {path}");
+            let route = format!("`{} {path}`", method.to_uppercase());
+            assert!(manual.contains(&route), "{route} is not in docs/control-plane.md");
             let open =
                 ["/v1/login", "/v1/login/verify", "/healthz", "/v1/openapi.json"].contains(&path.as_str());
             assert_eq!(operation["security"].is_null(), open, "{method} {path}");
