@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::Timestamp;
-use rookery_protocol::control::{ChainHead, parse_duration};
+use rookery_protocol::control::{ChainHead, Role, parse_duration};
 
 const DEFAULT_PORT: u16 = 6698;
 
@@ -36,7 +36,7 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Sign in with a password and a mailed code
+    /// Sign in with a password and a code: mailed, of an authenticator app, or a recovery code
     ///
     /// The code is asked for, or read from standard input.
     Login {
@@ -49,6 +49,26 @@ pub enum Command {
     },
     /// End this sign-in
     Logout,
+    /// Change your password, which ends all your sessions
+    Passwd {
+        /// Holds the present password and nothing else; asked for when left out
+        #[arg(long, value_name = "F")]
+        password_file: Option<PathBuf>,
+        /// Holds the new password and nothing else; asked for when left out
+        #[arg(long, value_name = "F")]
+        new_password_file: Option<PathBuf>,
+    },
+    /// Show your sign-ins that stand (an owner sees everyone's), or end them
+    Sessions {
+        #[command(subcommand)]
+        command: Option<SessionsCommand>,
+    },
+    /// Your authenticator app
+    #[command(subcommand)]
+    Totp(TotpCommand),
+    /// Manage the admins (for owners)
+    #[command(subcommand)]
+    Admins(AdminsCommand),
     /// Show who is online
     List,
     /// End every session of a user, who may come back
@@ -148,6 +168,61 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     let ago = parse_duration(text).ok().and_then(|duration| Timestamp::now().checked_sub(duration).ok());
     let moment = ago.or_else(|| text.parse().ok());
     moment.ok_or_else(|| "write 90s, 15m, 12h, 7d or 2w, or a time as 2026-11-22T10:00:00Z".to_owned())
+}
+
+/// What to do with sessions.
+#[derive(Debug, Subcommand)]
+pub enum SessionsCommand {
+    /// End a session
+    Revoke {
+        /// As the list names it; or `all` for all of your own
+        id: String,
+    },
+}
+
+/// What to do with the authenticator app.
+#[derive(Debug, Subcommand)]
+pub enum TotpCommand {
+    /// Show whether one is enrolled
+    Status,
+    /// Enrol one, in the place of the one before
+    Enrol,
+    /// Do away with it; asks for a code of it, or a recovery code
+    Disable,
+    /// Say whether a mailed code no longer suffices
+    Require { switch: Switch },
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+/// What to do with the admins.
+#[derive(Debug, Subcommand)]
+pub enum AdminsCommand {
+    /// Show who they are
+    List,
+    /// Add one, who signs in with the password that this prints, and chooses another at once
+    Add {
+        name: String,
+        /// Where codes and notices go
+        #[arg(long, value_name = "E")]
+        email: String,
+        /// owner (everything), moderator (kick, ban, announce, read) or auditor (read only)
+        #[arg(long)]
+        role: Role,
+    },
+    /// Remove one, whose sessions end
+    Remove { name: String },
+    /// Give one another role, which ends the admin's sessions
+    Role {
+        name: String,
+        /// owner, moderator or auditor
+        role: Role,
+    },
 }
 
 /// The server has the last word; a slip is caught before it is asked.

@@ -91,6 +91,11 @@ impl Client {
         self.send(&Method::POST, path, &body)
     }
 
+    pub fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<Reply<T>, Failure> {
+        let body = serde_json::to_vec(body).map_err(|error| Failure::new(error.to_string()))?;
+        self.send(&Method::PUT, path, &body)
+    }
+
     fn send<T: DeserializeOwned>(
         &self,
         method: &Method,
@@ -204,6 +209,7 @@ impl Trusted {
                 );
             }
             Fault::Expired | Fault::ExpiredContext { .. } => "it has expired".to_owned(),
+            Fault::BadSignature => "another authority has signed it".to_owned(),
             other => format!("{other:?}"),
         };
         let hint = match self {

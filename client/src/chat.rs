@@ -266,8 +266,13 @@ impl<W: Write> Chat<W> {
             tokio::select! {
                 event = session.next() => match event {
                     Event::Over(over) => return Ok(over),
-                    Event::AskCode { email } => {
-                        person::prompt(&format!("A code was mailed to {email}. Code:"));
+                    Event::AskCode { email, known_to } => {
+                        person::prompt(&match known_to {
+                            None => format!("A code was mailed to {email}. Code:"),
+                            Some(name) => {
+                                format!("If {email} is the email of {name}, a code was mailed to it. Code:")
+                            }
+                        });
                         phase = Phase::Asking;
                     }
                     Event::Tell(words) if phase == Phase::Asking => {
@@ -277,6 +282,7 @@ impl<W: Write> Chat<W> {
                     }
                     Event::Tell(words) => person::tell(&words),
                     Event::Keep(account) => {
+                        self.tell_who_makes_room(&account);
                         self.account = account.clone();
                         self.kept.account = Some(account);
                         self.save();
@@ -313,6 +319,10 @@ impl<W: Write> Chat<W> {
                     if phase == Phase::Goodbye {
                         return Ok(Over::Ended(Ending::Finished));
                     }
+                    if phase == Phase::Asking {
+                        // The cursor stands behind the question.
+                        person::tell("\n");
+                    }
                     session.quit(None);
                     phase = Phase::Goodbye;
                 }
@@ -331,6 +341,16 @@ impl<W: Write> Chat<W> {
         // What a script pipes in is not the answer to a question it does not expect.
         let otherwise = if self.keyboard.is_terminal() { Some(new_credential()?) } else { None };
         Ok(Plan::Kept { account: self.account.clone(), otherwise })
+    }
+
+    /// A device keeps one account for each server.
+    fn tell_who_makes_room(&self, account: &KeptAccount) {
+        if let Some(before) = self.kept.account.as_ref().filter(|before| before.name != account.name) {
+            person::tell(&format!(
+                "This device signs in to {} as {} from now on; for {}, a code will be mailed again.",
+                self.options.server, account.name, before.name
+            ));
+        }
     }
 
     fn save(&self) {
@@ -356,7 +376,13 @@ impl<W: Write> Chat<W> {
             Typed::Nothing => {}
             Typed::Say(line) => match (commands::addressed(&line, |nick| self.model.is_here(nick)), here()) {
                 (Some((text, nick)), _) => self.say(session, nick.as_str(), text, Manner::Message),
-                (None, Some(channel)) => self.say(session, channel.as_str(), &line, Manner::Message),
+                (None, Some(channel)) => {
+                    self.say(session, channel.as_str(), &line, Manner::Message);
+                    // It may have been meant for one person's eyes.
+                    if let Some((_, nick)) = commands::addressed(&line, |_| true) {
+                        self.info(&format!("{nick} is not here, so that goes to all of {channel}"))?;
+                    }
+                }
                 (None, None) => self.hint(nowhere)?,
             },
             Typed::Act(text) => match here() {

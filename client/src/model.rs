@@ -80,6 +80,8 @@ pub struct Model {
     /// A channel that becomes the current one when it is joined.
     asked: Option<(ChannelName, Option<String>)>,
     correspondents: BTreeSet<Nick>,
+    /// The answer to a `WHO` that is coming in has named someone.
+    found: bool,
     /// The lines of `NAMES` that have come, by channel, until the last.
     listing: BTreeMap<ChannelName, Vec<String>>,
 }
@@ -142,6 +144,7 @@ impl Model {
     pub fn disconnect(&mut self) {
         self.channels.clear();
         self.listing.clear();
+        self.found = false;
         self.correspondents.clear();
         self.asked = None;
         self.source = None;
@@ -287,8 +290,9 @@ impl Model {
         let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
         match message.command.as_str() {
             numeric::RPL_WELCOME => {
+                // Its words are the same for all; who is signed in is welcomed by a notice.
                 self.nick = param(0);
-                Some(What::Info(last()))
+                None
             }
             numeric::RPL_TOPIC => Some(What::Topic { channel: param(1), by: None, text: param(2) }),
             numeric::RPL_NAMREPLY => {
@@ -310,7 +314,17 @@ impl Model {
                 let state = if param(6).starts_with('G') { " (away)" } else { "" };
                 // The last parameter is the distance, a space, and the real name.
                 let real_name = last().split_once(' ').map(|(_, name)| name.to_owned()).unwrap_or_default();
-                Some(What::Info(format!("{}{state}: {real_name}", param(5))))
+                self.found = true;
+                let nick = param(5);
+                Some(What::Info(if real_name.is_empty() || real_name == nick {
+                    format!("{nick}{state}")
+                } else {
+                    format!("{nick}{state}: {real_name}")
+                }))
+            }
+            numeric::RPL_ENDOFWHO => {
+                let found = std::mem::take(&mut self.found);
+                (!found).then(|| What::Info(format!("nobody found: {}", param(1))))
             }
             numeric::RPL_AWAY => Some(What::Info(format!("{} is away: {}", param(1), last()))),
             numeric::RPL_MOTD

@@ -99,7 +99,7 @@ mod tests {
             }
         }
         let text = String::from_utf8(printer.out).unwrap();
-        let lines = text.split_terminator('\n').skip(2);
+        let lines = text.split_terminator('\n').skip(1);
         lines.map(|line| line.strip_prefix("14:03 ").expect("every line has its time").to_owned()).collect()
     }
 

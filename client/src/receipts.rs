@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use rookery_protocol::Message;
+use rookery_protocol::{Message, numeric};
 use tokio::time::Instant;
 
 /// How long an answer may take.
@@ -143,6 +143,9 @@ pub fn refusal(message: &Message) -> Option<String> {
             // The first parameter is our own nick; what stands between says what it is about.
             let about = message.params.get(1..).unwrap_or_default();
             Some(match about {
+                // What it is about is the command just typed.
+                [_, words] if message.command == numeric::ERR_UNKNOWNERROR => words.clone(),
+                [nick, _] if message.command == numeric::ERR_NOSUCHNICK => format!("{nick} is not here"),
                 [context @ .., words] if !context.is_empty() => format!("{}: {words}", context.join(" ")),
                 _ => message.params.last().cloned().unwrap_or_default(),
             })

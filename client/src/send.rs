@@ -53,8 +53,12 @@ pub async fn run(options: Options, target: Target, text: Option<String>) -> anyh
     let trust = session::trust(options.ca.as_deref(), &kept);
     let known = kept.account.filter(|account| options.name.as_ref().is_none_or(|name| *name == account.name));
     let Some(account) = known else {
+        let (whom, option) = match &options.name {
+            None => (String::new(), String::new()),
+            Some(name) => (format!(" as {name}"), format!(" --name {name}")),
+        };
         return Ok(Ending::NotSignedIn(format!(
-            "not signed in to {0}: run `rook {0}` once on this device",
+            "not signed in to {0}{whom}: run `rook {0}{option}` once on this device",
             options.server
         )));
     };

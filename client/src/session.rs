@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
-use rookery_protocol::{Email, Message, Nick, numeric};
+use rookery_protocol::{AccountName, Email, Message, Nick, numeric};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
@@ -32,6 +32,8 @@ pub enum Event {
     AskCode {
         /// Where it was mailed.
         email: Email,
+        /// The account that must have that email, or no mail was sent.
+        known_to: Option<AccountName>,
     },
     /// Something the person should know about the sign-in.
     Tell(String),
@@ -195,9 +197,9 @@ impl Session {
                     self.deadline = Some(Instant::now() + SIGN_IN_PATIENCE);
                     continue;
                 }
-                Step::AskCode { email } => {
+                Step::AskCode { email, known_to } => {
                     self.deadline = None;
-                    Event::AskCode { email }
+                    Event::AskCode { email, known_to }
                 }
                 Step::Tell(words) => Event::Tell(words),
                 Step::Keep(account) => Event::Keep(account),

@@ -7,7 +7,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use rookery_protocol::{Capabilities, Capability, DeviceCredential, Email, Message, Nick, numeric};
+use rookery_protocol::{
+    AccountName, Capabilities, Capability, DeviceCredential, Email, Message, Nick, numeric,
+};
 
 use crate::state::KeptAccount;
 
@@ -28,6 +30,9 @@ const WELCOME: Capabilities = Capabilities::of(&[
 ]);
 /// Codes a person may get wrong before we give up; the server's own limit is the same.
 const TRIES: u8 = 5;
+const CODE_DIGITS: usize = 6;
+/// Begins the words of numeric 904, and tells a person nothing.
+const SASL_FAILED: &str = "SASL authentication failed: ";
 const MAIL_MECHANISM: &str = "X-EMAIL-CODE";
 
 /// Who signs in, and how.
@@ -53,6 +58,8 @@ pub enum Step {
     AskCode {
         /// Where the code was mailed.
         email: Email,
+        /// The account that must have that email, or no mail was sent; the server does not tell.
+        known_to: Option<AccountName>,
     },
     /// To the person, in the server's words or ours.
     Tell(String),
@@ -162,8 +169,12 @@ impl SignIn {
     /// Takes the person's answer to [`Step::AskCode`].
     pub fn answer(&mut self, code: &str) -> Vec<Step> {
         let code = code.trim();
-        if code.is_empty() || code.contains(' ') {
-            return vec![self.ask()];
+        // Each try counts; what is no code at all does not cost one.
+        if code.len() != CODE_DIGITS || !code.bytes().all(|byte| byte.is_ascii_digit()) {
+            return vec![
+                Step::Tell(format!("The code is the {CODE_DIGITS} digits in the mail.")),
+                self.ask(),
+            ];
         }
         let account = self.account();
         match self.stage {
@@ -294,7 +305,7 @@ impl SignIn {
         Some(match (command, message.param(1)?, self.stage) {
             ("REGISTER", "ACCOUNT_EXISTS", Stage::Register) => {
                 let mut steps = vec![Step::Tell(format!(
-                    "{} is an account already; if it is yours, this device is new to it.",
+                    "{} is taken. If the account is yours, this device is new to it.",
                     self.account().name
                 ))];
                 steps.extend(self.start_mail());
@@ -351,7 +362,9 @@ impl SignIn {
     }
 
     fn ask(&self) -> Step {
-        Step::AskCode { email: self.account().email.clone() }
+        let KeptAccount { name, email, .. } = self.account();
+        let known_to = (self.stage == Stage::MailVerdict).then(|| name.clone());
+        Step::AskCode { email: email.clone(), known_to }
     }
 
     /// The server knows who we are.
@@ -395,7 +408,8 @@ fn send(command: &str, params: &[&str]) -> Step {
 
 /// What a message says to people: its last parameter.
 fn words(message: &Message) -> String {
-    message.params.last().cloned().unwrap_or_default()
+    let words = message.params.last().map(String::as_str).unwrap_or_default();
+    words.strip_prefix(SASL_FAILED).unwrap_or(words).to_owned()
 }
 
 #[cfg(test)]

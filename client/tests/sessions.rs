@@ -334,7 +334,7 @@ fn send_fails_in_the_servers_words() {
     let server = Server::start();
     let home = server.known_home();
     for (target, command, refusal, words) in [
-        ("bob", "PRIVMSG bob hi", "401 alice bob :No such nick", "rook: bob: No such nick\n"),
+        ("bob", "PRIVMSG bob hi", "401 alice bob :No such nick", "rook: bob is not here\n"),
         ("#ops", "JOIN #ops", "475 alice #ops :Wrong key", "rook: #ops: Wrong key\n"),
         ("bob", "PRIVMSG bob hi", "FAIL PRIVMSG STORE_FAILED :Not stored", "rook: Not stored\n"),
     ] {

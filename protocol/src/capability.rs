@@ -28,12 +28,17 @@ capabilities! {
     AwayNotify = "away-notify", "Tells when someone goes away or returns.";
     Batch = "batch", "Groups of messages that belong together.";
     CapNotify = "cap-notify", "Tells of new and withdrawn capabilities.";
+    ChannelRename = "draft/channel-rename", "`RENAME` tells of a channel's new name.";
+    Chghost = "chghost", "Tells when someone is shown with another user name or host.";
+    Chathistory = "draft/chathistory", "Reading back what was said.";
     EchoMessage = "echo-message", "One's own messages come back: the receipt that they are stored.";
     ExtendedJoin = "extended-join", "Account and real name on each `JOIN`.";
+    ExtendedMonitor = "extended-monitor", "More about monitored nicks than that they come and go.";
     InviteNotify = "invite-notify", "Tells a channel's operators of invitations.";
     LabeledResponse = "labeled-response", "Ties an answer to the command it answers.";
     MessageTags = "message-tags", "Tags in both directions, and `TAGMSG`.";
     MultiPrefix = "multi-prefix", "All of a member's prefixes, not only the highest.";
+    NoImplicitNames = "no-implicit-names", "No `NAMES` after each `JOIN`.";
     Sasl = "sasl", "Signing in before the session is admitted.";
     ServerTime = "server-time", "The time on each message.";
     Setname = "setname", "Changes of the real name.";

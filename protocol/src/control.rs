@@ -115,13 +115,28 @@ impl fmt::Debug for LoginRequest {
     }
 }
 
+/// What a code may come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Factor {
+    /// A mail: six digits.
+    Mail,
+    /// An authenticator app: six digits.
+    Totp,
+    /// One of the recovery codes, as `abcd-efgh-ijkl-mnop`.
+    Recovery,
+}
+
 /// The password was right; a challenge waits for its code.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct LoginReply {
     /// What to send along with the code.
     pub challenge: String,
-    /// Where the code went, shortened so that it tells little (`a…@e….org`).
-    pub sent_to: String,
+    /// What the code may come from.
+    pub factors: Vec<Factor>,
+    /// Where the code went, shortened so that it tells little (`a…@e….org`); left out where none is mailed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_to: Option<String>,
     /// When the challenge dies.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
@@ -136,7 +151,7 @@ pub struct LoginReply {
 pub struct VerifyRequest {
     /// From the login's reply.
     pub challenge: String,
-    /// The six digits of the mail.
+    /// The six digits of the mail or the authenticator app, or a recovery code.
     pub code: String,
 }
 
@@ -167,6 +182,186 @@ impl fmt::Debug for VerifyReply {
 pub struct LogoutReply {
     /// The session that has ended, by the name the audit trail has for it.
     pub session: String,
+}
+
+/// `GET /v1/sessions`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct AdminSessionList {
+    /// The admin's own, oldest first; an owner sees everyone's.
+    pub sessions: Vec<AdminSession>,
+}
+
+/// A sign-in of an admin that stands.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AdminSession {
+    /// As the audit trail names it, and for `DELETE /v1/sessions/{id}`.
+    pub id: String,
+    /// Whose it is.
+    pub admin: String,
+    /// IP address and port it began from.
+    pub from: String,
+    /// When it began.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// When it was last used.
+    #[schema(value_type = String, format = DateTime)]
+    pub used_at: Timestamp,
+    /// When it ends, unless it is idle for too long before.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Timestamp,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
+/// Sign-ins have ended.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct SessionsEnded {
+    /// By the names that the audit trail has for them.
+    pub sessions: Vec<String>,
+}
+
+/// `PUT /v1/password`.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordRequest {
+    /// The present password.
+    pub old: String,
+    /// The one to come.
+    pub new: String,
+}
+
+impl fmt::Debug for PasswordRequest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("PasswordRequest(…)")
+    }
+}
+
+/// `GET /v1/totp`: the admin's own factors.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct TotpStatus {
+    /// When the authenticator app was enrolled; left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub enrolled_at: Option<Timestamp>,
+    /// Whether a mailed code no longer suffices.
+    pub required: bool,
+    /// Recovery codes that are still good.
+    pub recovery_codes: u32,
+}
+
+/// `POST /v1/totp`: an authenticator app is to be enrolled. It counts once a code of it is confirmed.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct TotpEnrolment {
+    /// For the app, as a link or a QR code.
+    pub uri: String,
+    /// For the app, typed by hand (Base32).
+    pub secret: String,
+    /// Until when a code can confirm it.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Timestamp,
+}
+
+impl fmt::Debug for TotpEnrolment {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("TotpEnrolment").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
+/// `POST /v1/totp/confirm` and `POST /v1/totp/disable`.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TotpCode {
+    /// Six digits of the app. To disable, a recovery code does as well.
+    pub code: String,
+}
+
+impl fmt::Debug for TotpCode {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("TotpCode(…)")
+    }
+}
+
+/// `POST /v1/totp/confirm`: the app counts from now on.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct TotpConfirmed {
+    /// Each is good once, in place of the app. They are not shown again.
+    pub recovery_codes: Vec<String>,
+}
+
+impl fmt::Debug for TotpConfirmed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("TotpConfirmed(…)")
+    }
+}
+
+/// `PUT /v1/totp/required`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TotpRequirement {
+    /// Whether a mailed code no longer suffices.
+    pub required: bool,
+}
+
+/// `GET /v1/admins`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct AdminList {
+    /// By name.
+    pub admins: Vec<AdminEntry>,
+}
+
+/// An admin.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AdminEntry {
+    /// For signing in.
+    pub name: String,
+    /// Where codes and notices go.
+    pub email: String,
+    /// What the admin may do.
+    pub role: Role,
+    /// Whether an authenticator app is enrolled.
+    pub totp: bool,
+    /// When the admin was added.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+/// `POST /v1/admins`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdminRequest {
+    /// For signing in; written like an account's name.
+    pub name: String,
+    /// Where codes and notices go.
+    pub email: String,
+    /// What the admin may do.
+    pub role: Role,
+}
+
+/// `POST /v1/admins` is done.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct AdminAdded {
+    /// The new admin.
+    pub admin: AdminEntry,
+    /// To be given to the admin by a way other than mail. It is not shown again, and opens nothing but the choice of
+    /// another one.
+    pub initial_password: String,
+    /// Until when it is good.
+    #[schema(value_type = String, format = DateTime)]
+    pub initial_until: Timestamp,
+}
+
+impl fmt::Debug for AdminAdded {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("AdminAdded").field("admin", &self.admin).finish_non_exhaustive()
+    }
+}
+
+/// `PUT /v1/admins/{name}/role`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoleRequest {
+    /// What the admin may do from now on.
+    pub role: Role,
 }
 
 /// `GET /v1/users`: who is online.

@@ -42,6 +42,7 @@ numerics! {
     RPL_NOTOPIC = "331";
     RPL_TOPIC = "332";
     RPL_TOPICWHOTIME = "333";
+    RPL_WHOISBOT = "335";
     RPL_INVITELIST = "336";
     RPL_ENDOFINVITELIST = "337";
     RPL_WHOISACTUALLY = "338";
@@ -53,6 +54,8 @@ numerics! {
     RPL_VERSION = "351";
     RPL_WHOREPLY = "352";
     RPL_NAMREPLY = "353";
+    RPL_WHOSPCRPL = "354";
+    RPL_ENDOFLINKS = "365";
     RPL_ENDOFNAMES = "366";
     RPL_BANLIST = "367";
     RPL_ENDOFBANLIST = "368";

@@ -11,21 +11,23 @@ use rookery_protocol::control::Role;
 use rookery_protocol::{AccountName, Email};
 
 use crate::accounts::password::hash_blocking;
+use crate::admin_password;
 use crate::config::Config;
 use crate::record::{Admin, NewAdmin, NewAudit, Outcome};
 use crate::store::{self, DATABASE_FILE, Sqlite, Store};
 
-/// The fewest characters of an admin's password: it opens everything, and the mailed code is only the second lock.
-const MIN_PASSWORD: usize = 12;
-/// The most bytes; more is no password but the wrong file.
-const MAX_PASSWORD: usize = 1024;
+const NO_RECORD: &str = "There was no record in";
+const WHERE_TO_RUN: &str =
+    "If the server has run before, run this in its folder, or name its config with --config.";
 
 /// What to do with the admins.
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
     /// Add an admin, who signs in with this name, a password and the codes mailed to this address
     Add {
+        /// The name to sign in with
         name: AccountName,
+        /// Where the codes are mailed
         #[arg(long)]
         email: Email,
         /// What the admin may do: owner (everything), moderator (kick, ban, announce, read) or auditor (read only)
@@ -38,15 +40,25 @@ pub enum AdminCommand {
     /// List the admins
     List,
     /// Remove an admin
-    Remove { name: AccountName },
+    Remove {
+        /// The admin's name
+        name: AccountName,
+    },
     /// Give an admin another role, which ends the admin's sign-ins
     Role {
+        /// The admin's name
         name: AccountName,
         /// owner, moderator or auditor
         role: Role,
     },
+    /// Take an admin's authenticator app and recovery codes away: mailed codes suffice again
+    ForgetTotp {
+        /// The admin's name
+        name: AccountName,
+    },
     /// Give an admin another password
     Passwd {
+        /// The admin's name
         name: AccountName,
         /// Read the password from the first line of a file instead of asking for it
         #[arg(long, value_name = "FILE")]
@@ -57,10 +69,21 @@ pub enum AdminCommand {
 /// Does it, and says so on standard output.
 pub fn run(config: &Config, command: AdminCommand) -> Result<()> {
     let file = config.data.directory.join(DATABASE_FILE);
+    let is_new = !file.exists();
+    // Only the first admin may come before the server's first start. Anything else is asked in the wrong folder.
+    if is_new && !matches!(command, AdminCommand::Add { .. }) {
+        bail!("{NO_RECORD} {}. {WHERE_TO_RUN}", file.display());
+    }
     let sqlite = Sqlite::open(&file).context(
         "The record cannot be opened; run this in the server's folder, as the user that runs the server",
     )?;
-    Desk { sqlite, actor: operator(), now: Timestamp::now(), out: &mut io::stdout().lock() }.serve(command)
+    let network = config.chat.network.clone();
+    Desk { sqlite, actor: operator(), network, now: Timestamp::now(), out: &mut io::stdout().lock() }
+        .serve(command)?;
+    if is_new {
+        eprintln!("{NO_RECORD} {}: a new one is made. {WHERE_TO_RUN}", file.display());
+    }
+    Ok(())
 }
 
 /// Who sits at the terminal, as far as the system says.
@@ -75,6 +98,7 @@ fn operator() -> String {
 struct Desk<'a> {
     sqlite: Sqlite,
     actor: String,
+    network: String,
     now: Timestamp,
     out: &'a mut dyn Write,
 }
@@ -88,6 +112,7 @@ impl Desk<'_> {
             AdminCommand::Role { name, role } => self.role(&name, role),
             AdminCommand::List => self.list(),
             AdminCommand::Remove { name } => self.remove(&name),
+            AdminCommand::ForgetTotp { name } => self.forget_totp(&name),
             AdminCommand::Passwd { name, password_file } => self.passwd(&name, password_file.as_deref()),
         }
     }
@@ -102,7 +127,10 @@ impl Desk<'_> {
         let admin = NewAdmin {
             name: name.to_string(),
             email: email.clone(),
-            password_hash: hash_blocking(&password(password_file)?),
+            password_hash: hash_blocking(&password(
+                password_file,
+                &[name.as_str(), email.as_str(), &self.network],
+            )?),
             role,
             created_at: self.now,
             initial_until: None,
@@ -156,8 +184,19 @@ impl Desk<'_> {
         Ok(())
     }
 
+    fn forget_totp(&mut self, name: &AccountName) -> Result<()> {
+        let done = self.act("admin forget-totp", name.as_str(), "", Admins::HaveOne, |store| {
+            store.remove_authenticator(name.as_str()).map(drop)
+        })?;
+        if !done {
+            bail!("There is no admin named {name}. `rookeryd admin list` shows who there is.");
+        }
+        writeln!(self.out, "The admin {name} signs in with mailed codes.")?;
+        Ok(())
+    }
+
     fn passwd(&mut self, name: &AccountName, password_file: Option<&Path>) -> Result<()> {
-        let hash = hash_blocking(&password(password_file)?);
+        let hash = hash_blocking(&password(password_file, &[name.as_str(), &self.network])?);
         let changed = self.act("admin passwd", name.as_str(), "", Admins::HaveOne, |store| {
             store.set_admin_password(name.as_str(), &hash).map(drop)
         })?;
@@ -220,14 +259,14 @@ impl Admins {
 }
 
 /// From the file; or asked for twice on a terminal; or else the line that comes on standard input.
-fn password(file: Option<&Path>) -> Result<String> {
+fn password(file: Option<&Path>, context: &[&str]) -> Result<String> {
     let password = if let Some(path) = file {
         let source = || format!("The password file {} cannot be read", path.display());
         first_line(File::open(path).with_context(source)?).with_context(source)?
     } else if io::stdin().is_terminal() {
         let first = rpassword::prompt_password("Password: ")?;
         // Nobody likes to type twice what is too short.
-        check(&first)?;
+        admin_password::check(&first, context)?;
         if rpassword::prompt_password("The same again: ")? != first {
             bail!("The two passwords are not the same.");
         }
@@ -235,25 +274,15 @@ fn password(file: Option<&Path>) -> Result<String> {
     } else {
         first_line(io::stdin()).context("The password cannot be read from standard input")?
     };
-    check(&password)?;
+    admin_password::check(&password, context)?;
     Ok(password)
-}
-
-fn check(password: &str) -> Result<()> {
-    if password.chars().count() < MIN_PASSWORD {
-        bail!("An admin's password has at least {MIN_PASSWORD} characters.");
-    }
-    if password.len() > MAX_PASSWORD {
-        bail!("An admin's password has at most {MAX_PASSWORD} bytes.");
-    }
-    Ok(())
 }
 
 /// Without the line's end.
 fn first_line(from: impl Read) -> io::Result<String> {
     let mut line = String::new();
     // Enough to see that it is too long.
-    BufReader::new(from.take(MAX_PASSWORD as u64 * 2)).read_line(&mut line)?;
+    BufReader::new(from.take(admin_password::MAX_BYTES as u64 * 2)).read_line(&mut line)?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
@@ -310,7 +339,8 @@ mod tests {
             let Arguments { command } = Arguments::try_parse_from(format!("admin {words}").split(' '))?;
             let mut out = Vec::new();
             let now = "2026-11-02T12:00:00Z".parse().unwrap();
-            Desk { sqlite: self.sqlite(), actor: "carla".to_owned(), now, out: &mut out }.serve(command)?;
+            let (actor, network) = ("carla".to_owned(), "Rookery".to_owned());
+            Desk { sqlite: self.sqlite(), actor, network, now, out: &mut out }.serve(command)?;
             Ok(String::from_utf8(out).unwrap())
         }
 
@@ -377,6 +407,16 @@ mod tests {
             house.trail()[1..],
             ["admin role ANNA Allowed moderator", "admin role bob Refused there is no such admin",]
         );
+    }
+
+    #[test]
+    fn nothing_but_the_first_admin_makes_a_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.data.directory = folder.path().join("data");
+        let refused = run(&config, AdminCommand::List).unwrap_err().to_string();
+        assert!(refused.contains("rookery.db. If the server has run before"), "{refused}");
+        assert!(!config.data.directory.exists());
     }
 
     #[test]

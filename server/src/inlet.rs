@@ -5,17 +5,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use rookery_protocol::Message;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::chat::Chat;
-use crate::chat::event::{Act, Answer, Candidate, Event, Identity, Output, SessionId, Ticket};
+use crate::chat::event::{
+    Act, Answer, Candidate, Event, Fetch, Found, HistoryQuery, Identity, Output, SessionId, Ticket,
+};
 use crate::journal::Release;
 use crate::sendq::Sendq;
+use crate::store::{Database, Store};
 
 /// Events that may wait before a connection has to.
 const WAITING_EVENTS: usize = 4096;
 /// Events the core takes in one go; their outputs make one batch.
 const BATCH: usize = 512;
+
+/// Pages of history that are read at once: fewer than the store has readers, so that a sign-in never waits for them.
+const FETCHES: usize = 2;
 
 /// The core has stopped: the server is going down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,12 +44,17 @@ struct Envelope {
 }
 
 /// The other end of an [`Inlet`].
-pub struct Events(mpsc::Receiver<Envelope>);
+pub struct Events {
+    receiver: mpsc::Receiver<Envelope>,
+    /// For what is read for the core; it keeps nobody waiting.
+    back: mpsc::WeakSender<Envelope>,
+}
 
 /// An inlet and where its events come out.
 pub fn channel() -> (Inlet, Events) {
     let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
-    (Inlet { events: sender, tickets: Arc::default() }, Events(receiver))
+    let back = sender.downgrade();
+    (Inlet { events: sender, tickets: Arc::default() }, Events { receiver, back })
 }
 
 impl Inlet {
@@ -76,6 +88,11 @@ impl Inlet {
         self.ask(None, |ticket| Event::AskNick { ticket, session }).await
     }
 
+    /// Asks for history; answered when the session has its reply.
+    pub async fn ask_history(&self, session: SessionId, message: Message) -> Result<Answer, Stopped> {
+        self.ask(None, |ticket| Event::AskHistory { ticket, session, message }).await
+    }
+
     /// An act of the control plane; its answer comes when all that it does is done.
     pub async fn act(&self, act: Act) -> Result<Answer, Stopped> {
         self.ask(None, |ticket| Event::Control { ticket, act }).await
@@ -95,11 +112,17 @@ impl Inlet {
 }
 
 /// Drives the core until every inlet is gone.
-pub async fn drive(mut core: Chat, mut events: Events, journal: mpsc::Sender<Vec<Release>>) {
+pub async fn drive(
+    mut core: Chat,
+    mut events: Events,
+    journal: mpsc::Sender<Vec<Release>>,
+    database: Database,
+) {
+    let library = Library { database, back: events.back, places: Arc::new(Semaphore::new(FETCHES)) };
     let mut waiting = HashMap::new();
     let mut batch = Vec::new();
     let mut outputs = Vec::new();
-    while events.0.recv_many(&mut batch, BATCH).await > 0 {
+    while events.receiver.recv_many(&mut batch, BATCH).await > 0 {
         let now = Timestamp::now();
         let mut releases = Vec::with_capacity(batch.len());
         for Envelope { event, sendq, reply } in batch.drain(..) {
@@ -119,10 +142,51 @@ pub async fn drive(mut core: Chat, mut events: Events, journal: mpsc::Sender<Vec
                 Output::Answer { ticket, answer } => {
                     waiting.remove(&ticket).map(|reply| Release::Answer(reply, answer))
                 }
+                Output::Fetch(fetch) => Some(Release::Answer(library.fetch(fetch), Answer::Done)),
             }));
         }
         if !releases.is_empty() && journal.send(releases).await.is_err() {
             break;
         }
     }
+}
+
+/// Reads history for the core, beside it.
+struct Library {
+    database: Database,
+    back: mpsc::WeakSender<Envelope>,
+    places: Arc<Semaphore>,
+}
+
+impl Library {
+    /// Reads once it is told to, and gives the core what it found.
+    fn fetch(&self, fetch: Box<Fetch>) -> oneshot::Sender<Answer> {
+        let (go, told) = oneshot::channel();
+        let Self { database, back, places } = self;
+        let (database, back, places) = (database.clone(), back.clone(), Arc::clone(places));
+        tokio::spawn(async move {
+            if told.await.is_err() {
+                return;
+            }
+            let Ok(_place) = places.acquire().await else { return };
+            let query = fetch.query.clone();
+            let found = database.read(move |store| look_up(store, &query)).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "history could not be read");
+                Found::Failed
+            });
+            if let Some(events) = back.upgrade() {
+                let event = Event::Fetched { fetch, found };
+                // The core may have stopped.
+                let _ = events.send(Envelope { event, sendq: None, reply: None }).await;
+            }
+        });
+        go
+    }
+}
+
+fn look_up(store: &dyn Store, query: &HistoryQuery) -> crate::store::Result<Found> {
+    Ok(match query {
+        HistoryQuery::Page(query) => store.history_page(query)?.map_or(Found::NoSuchMessage, Found::Page),
+        HistoryQuery::Targets(query) => Found::Targets(store.history_targets(query)?),
+    })
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
-use rookery_protocol::{Capabilities, Capability};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -16,7 +15,7 @@ use crate::accounts::Accounts;
 use crate::certificates::Certificates;
 use crate::chat::Chat;
 use crate::chat::event::{Act, Event, Settings};
-use crate::config::{Config, LiveConfig, Loaded};
+use crate::config::{Config, LiveConfig, Loaded, MailTransport};
 use crate::connection::{ChatPort, Connections};
 use crate::control::{self, Control};
 use crate::inlet::{self, Inlet};
@@ -72,7 +71,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let (inlet, events) = inlet::channel();
     let (to_journal, batches) = journal::channel();
     let journal = journal::Gauge::of(&to_journal);
-    tokio::spawn(inlet::drive(core, events, to_journal));
+    tokio::spawn(inlet::drive(core, events, to_journal, database.clone()));
     tokio::spawn(journal::run(database.clone(), batches));
     tokio::spawn(retention::keep(live.clone(), database.clone()));
 
@@ -118,6 +117,12 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         data = %config.data.directory.display(),
         "Rookery is open"
     );
+    if config.mail.transport == MailTransport::Directory {
+        tracing::info!(
+            folder = %config.mail.directory.display(),
+            "no mail server is named in the config: every mail, with its code, becomes a file"
+        );
+    }
     if admins.is_empty() {
         tracing::info!("there is no admin yet: `rookeryd admin add NAME --email EMAIL` makes the first");
     }
@@ -186,20 +191,18 @@ async fn listen(address: std::net::SocketAddr, key: &str) -> Result<TcpListener>
 
 /// The part of the config that the core goes by.
 fn settings(config: &Config) -> Settings {
-    let mut capabilities = Capabilities::of(Capability::ALL);
-    if !config.accounts.open {
-        capabilities.remove(Capability::AccountRegistration);
-    }
     Settings {
         server_name: config.chat.server_name.clone(),
         network: config.chat.network.clone(),
         lobby: config.chat.lobby.clone(),
         motd: config.chat.motd.clone(),
         history: config.history.enabled,
+        history_page: config.limits.history_page,
+        history_before_join: config.history.before_join,
         channels_per_user: config.limits.channels_per_user,
         channel_list_entries: config.limits.channel_list_entries,
         monitor_entries: config.limits.monitor_entries,
-        capabilities,
+        capabilities: config.capabilities(),
     }
 }
 

@@ -9,6 +9,7 @@ mod chat;
 mod doors;
 mod durability;
 mod full_disk;
+mod history;
 mod mail;
 mod operation;
 mod rook;

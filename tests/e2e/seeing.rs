@@ -38,13 +38,9 @@ async fn the_status_tells_how_the_server_fares() {
     }
     assert!(status["store_bytes"].as_u64().unwrap() > 10_000, "{status}");
     let text = operator.done(&["status"]).await;
-    for part in [
-        "1 user, 1 session, 1 connection",
-        "2 stored since the start",
-        "KiB on disk",
-        "in 364d",
-        "0 at the inlet",
-    ] {
+    for part in
+        ["1 user, 1 session, 1 connection", "2 stored since the start", "KiB on disk", "0 at the inlet"]
+    {
         assert!(text.contains(part), "{part:?} in\n{text}");
     }
 }

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import os
 from pathlib import Path
+import shutil
 import ssl as tls
 import threading
 
@@ -93,6 +94,7 @@ class RookeryController(BaseServerController, DirectoryBasedController):
     software_name = "Rookery"
     supported_sasl_mechanisms = {"PLAIN"}
     supports_sts = False
+    extban_mute_char = "m"
     capabilities = frozenset(
         {
             Capabilities.ACCOUNT_NOTIFY,
@@ -101,6 +103,7 @@ class RookeryController(BaseServerController, DirectoryBasedController):
             Capabilities.BATCH,
             Capabilities.ECHO_MESSAGE,
             Capabilities.EXTENDED_JOIN,
+            Capabilities.EXTENDED_MONITOR,
             Capabilities.LABELED_RESPONSE,
             Capabilities.MESSAGE_TAGS,
             Capabilities.MULTI_PREFIX,
@@ -124,10 +127,12 @@ class RookeryController(BaseServerController, DirectoryBasedController):
             OptionalBehaviors.MULTI_KICK,
             OptionalBehaviors.MULTI_NAMES_COMMAND,
             OptionalBehaviors.MULTI_PRIVMSG,
+            OptionalBehaviors.NO_CTCP,
             OptionalBehaviors.SASL_AFTER_REGISTRATION,
         }
     )
     isupport = {
+        "BOT": "B",
         "CASEMAPPING": "ascii",
         "ELIST": "CMNTU",
         "EXCEPTS": "e",
@@ -137,6 +142,7 @@ class RookeryController(BaseServerController, DirectoryBasedController):
         "STATUSMSG": "@+",
         "TARGMAX": patma.ANYSTR,
         "UTF8ONLY": None,
+        "WHOX": None,
     }
     relay = None
 
@@ -165,7 +171,11 @@ class RookeryController(BaseServerController, DirectoryBasedController):
         config = CONFIG.format(port=server_port, admin_port=admin_port, verify_email=verify)
         (self.directory / "config.toml").write_text(config)
         program = Path(os.environ["ROOKERY_BIN_DIR"]) / "rookeryd"
-        self.proc = self.execute([str(program)], cwd=self.directory)
+        clock = []
+        if faketime and shutil.which("faketime"):
+            clock = ["faketime", "-f", faketime]
+            self.faketime_enabled = True
+        self.proc = self.execute([*clock, str(program)], cwd=self.directory)
         if not ssl:
             self.relay = Relay(hostname, port, server_port)
             self.relay.start()
@@ -180,6 +190,8 @@ class RookeryController(BaseServerController, DirectoryBasedController):
         pass
 
     def registerUser(self, case, username, password=None):
+        if len(f"REGISTER * {username}@example.org {password}\r\n".encode()) > 512:
+            raise NotImplementedByController("a password longer than a line")
         client = case.addClient(show_io=False)
         case.sendLine(client, "NICK " + username)
         case.sendLine(client, "USER r e g :user")

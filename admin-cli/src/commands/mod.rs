@@ -1,6 +1,8 @@
 //! What each command does.
 
+mod admins;
 mod audit;
+mod own;
 mod sign_in;
 
 use std::path::PathBuf;
@@ -37,6 +39,20 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             let store = TokenStore::of_user(&server)?;
             sign_in::logout(&signed_in(server, ca)?, &store, &show)
         }
+        Command::Passwd { password_file, new_password_file } => {
+            let store = TokenStore::of_user(&server)?;
+            let (old, new) = (password_file.as_deref(), new_password_file.as_deref());
+            own::passwd(&signed_in(server, ca)?, &store, old, new, &show)
+        }
+        Command::Sessions { command } => {
+            let store = TokenStore::of_user(&server)?;
+            own::sessions(&signed_in(server, ca)?, &store, command, &show)
+        }
+        Command::Totp(command) => {
+            let store = TokenStore::of_user(&server)?;
+            own::totp(&signed_in(server, ca)?, &store, &command, &show)
+        }
+        Command::Admins(command) => admins::run(&signed_in(server, ca)?, command, &show),
         Command::List => list(&signed_in(server, ca)?, &show),
         Command::Kick { name, reason } => kick(&signed_in(server, ca)?, &name, reason, &show),
         Command::Ban { target, reason, duration } => {

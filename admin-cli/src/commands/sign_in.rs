@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 
-use rookery_protocol::control::{LoginReply, LoginRequest, LogoutReply, VerifyReply, VerifyRequest};
+use rookery_protocol::control::{Factor, LoginReply, LoginRequest, LogoutReply, VerifyReply, VerifyRequest};
 use serde_json::json;
 
 use super::Show;
@@ -13,7 +13,7 @@ use crate::failure::{Failure, while_doing};
 use crate::output::{self, Reader};
 use crate::token_store::{SavedToken, TokenStore};
 
-/// Name and password, then the mailed code; keeps the token.
+/// Name and password, then a code; keeps the token.
 pub fn login(
     client: &Client,
     store: &TokenStore,
@@ -22,11 +22,13 @@ pub fn login(
     show: &Show,
 ) -> Result<(), Failure> {
     let name = name.map_or_else(ask_name, Ok)?;
-    let password = password_file.map_or_else(ask_password, read_password)?;
-    let LoginReply { challenge, sent_to, expires_at, warning } =
+    let password =
+        password_file.map_or_else(|| ask_password("Password: ", "--password-file"), read_password)?;
+    let LoginReply { challenge, factors, sent_to, expires_at, warning } =
         client.post("/v1/login", &LoginRequest { name, password })?.value;
     let until = Reader::here().time(expires_at);
-    eprintln!("{}", output::plain(&format!("A code was mailed to {sent_to}. It is good until {until}.")));
+    let asked = asked_for(&factors, sent_to.as_deref());
+    eprintln!("{}", output::plain(&format!("{asked} The sign-in waits for it until {until}.")));
     if let Some(warning) = warning {
         eprintln!("{}", output::plain(&warning));
     }
@@ -50,7 +52,26 @@ pub fn login(
     output::print(&format!("Signed in to {} until {}.", client.server(), Reader::here().time(expires_at)))
 }
 
-fn may_try_again(failure: &Failure) -> bool {
+/// What to enter.
+fn asked_for(factors: &[Factor], sent_to: Option<&str>) -> String {
+    let mailed = sent_to.map(|sent_to| format!("A code was mailed to {sent_to}."));
+    let others: Vec<&str> = factors
+        .iter()
+        .filter_map(|factor| match factor {
+            Factor::Mail => None,
+            Factor::Totp => Some("a code of your authenticator app"),
+            Factor::Recovery => Some("a recovery code"),
+        })
+        .collect();
+    match (mailed, others.join(" or ")) {
+        (Some(mailed), others) if others.is_empty() => mailed,
+        (Some(mailed), others) => format!("{mailed} Enter it, or {others}."),
+        (None, others) => format!("Enter {others}."),
+    }
+}
+
+/// Whether only the code was wrong.
+pub fn may_try_again(failure: &Failure) -> bool {
     problem_kind(failure).as_deref() == Some("/problems/code-wrong")
 }
 
@@ -71,23 +92,22 @@ fn ask_name() -> Result<String, Failure> {
     read_line("Name: ")
 }
 
-fn ask_password() -> Result<String, Failure> {
-    rpassword::prompt_password("Password: ").map_err(|_| {
-        Failure::Usage(
-            "without a terminal, give a file that holds the password with --password-file".to_owned(),
-        )
-    })
+/// A password, typed unseen; `option` is the way to give it where there is nobody to ask.
+pub fn ask_password(prompt: &str, option: &str) -> Result<String, Failure> {
+    let nobody = || format!("without a terminal, give a file that holds the password with {option}");
+    rpassword::prompt_password(prompt).map_err(|_| Failure::Usage(nobody()))
 }
 
 /// The file's line end is no part of the password.
-fn read_password(file: &Path) -> Result<String, Failure> {
+pub fn read_password(file: &Path) -> Result<String, Failure> {
     let content = fs::read_to_string(file)
         .map_err(while_doing(format!("the password file {} cannot be read", file.display())))?;
     let line = content.strip_suffix('\n').unwrap_or(&content);
     Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
 }
 
-fn ask_code() -> Result<String, Failure> {
+/// A code, typed or piped.
+pub fn ask_code() -> Result<String, Failure> {
     read_line("Code: ")
 }
 
@@ -109,6 +129,17 @@ fn read_line(prompt: &str) -> Result<String, Failure> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_what_would_do() {
+        use Factor::{Mail, Recovery, Totp};
+        assert_eq!(asked_for(&[Mail], Some("a…@e….org")), "A code was mailed to a…@e….org.");
+        assert_eq!(
+            asked_for(&[Mail, Totp, Recovery], Some("a…@e….org")),
+            "A code was mailed to a…@e….org. Enter it, or a code of your authenticator app or a recovery code."
+        );
+        assert_eq!(asked_for(&[Totp], None), "Enter a code of your authenticator app.");
+    }
 
     #[test]
     fn a_password_file_holds_the_password_and_at_most_a_line_end() {

@@ -133,7 +133,7 @@ fn errors_are_told_and_chatter_of_the_protocol_is_not() {
     let mut model = model(&[]);
     assert_eq!(
         take(&mut model, ":s 401 me bob :No such nick"),
-        [What::Refused("bob: No such nick".to_owned())]
+        [What::Refused("bob is not here".to_owned())]
     );
     for line in [
         ":s 005 me X=1 :are supported",
@@ -160,4 +160,14 @@ fn messages_without_their_parts_do_no_harm() {
             take(&mut model(&[]), &line);
         }
     }
+}
+
+#[test]
+fn who_names_people_once_and_says_when_there_is_nobody() {
+    let mut model = model(&[]);
+    let info = |words: &str| [What::Info(words.to_owned())];
+    assert_eq!(take(&mut model, ":s 352 me #lobby u h s bob H :0 bob"), info("bob"));
+    assert_eq!(take(&mut model, ":s 352 me #lobby u h s eve G :0 Eve Adams"), info("eve (away): Eve Adams"));
+    assert_eq!(take(&mut model, ":s 315 me #lobby :End"), []);
+    assert_eq!(take(&mut model, ":s 315 me mallory :End"), info("nobody found: mallory"));
 }

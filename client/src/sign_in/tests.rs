@@ -54,7 +54,7 @@ impl Play {
 fn show(steps: Vec<Step>) -> Vec<String> {
     let show = |step| match step {
         Step::Send(message) => format!("> {message}"),
-        Step::AskCode { email } => format!("? {email}"),
+        Step::AskCode { email, .. } => format!("? {email}"),
         Step::Tell(words) => format!("- {words}"),
         Step::Keep(account) => format!("keep {} {}", account.name, &account.credential.expose()[..7]),
         Step::Done => "done".to_owned(),
@@ -104,11 +104,13 @@ fn without_verification_there_is_no_question() {
 }
 
 #[test]
-fn a_wrong_code_is_asked_for_again_and_an_empty_one_is_not_sent() {
+fn a_wrong_code_is_asked_for_again_and_what_is_none_is_not_sent() {
     let mut play = Play::first_time();
     play.hear(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
-    assert_eq!(play.answer(""), ["? alice@example.org"]);
-    assert_eq!(play.answer("12 34"), ["? alice@example.org"]);
+    for no_code in ["", "12 34", "12345", "abcdef"] {
+        let asked_again = ["- The code is the 6 digits in the mail.", "? alice@example.org"];
+        assert_eq!(play.answer(no_code), asked_again);
+    }
     let wrong = ":s FAIL VERIFY INVALID_CODE alice :That code is not right";
     for _ in 1..TRIES {
         play.answer("000000");

@@ -93,7 +93,9 @@ impl Handshake {
             }
             command if sign_in::COMMANDS.contains(&command) => {
                 let nick = self.address();
-                Box::pin(self.sign_in.take(now, &nick, message)).await.0
+                let mut replies = Box::pin(self.sign_in.take(now, &nick, message)).await.0;
+                replies.extend(self.what_comes_next(&replies));
+                replies
             }
             command => return stay(self.refuse(command)),
         };
@@ -188,6 +190,14 @@ impl Handshake {
         replies
     }
 
+    /// A client that does not know the answer to `REGISTER` calls it an error, so its person is told by a notice too.
+    fn what_comes_next(&self, replies: &[Message]) -> Option<Message> {
+        let asked = replies.iter().find(|reply| reply.param(0) == Some("VERIFICATION_REQUIRED"))?;
+        let knows = self.capabilities.has(Capability::AccountRegistration);
+        (!knows)
+            .then(|| self.with_voice(|voice| voice.notice(asked.params.last().map_or("", String::as_str))))
+    }
+
     /// The handshake was ended in the middle of an exchange.
     fn break_off_sasl(&mut self) -> Vec<Message> {
         if !self.sign_in.abort() {
@@ -227,14 +237,10 @@ impl Handshake {
             Some("END") => self.is_negotiating = false,
             _ => {}
         }
-        let mut offered = Capabilities::of(Capability::ALL);
-        if !self.accounts.config.get().accounts.open {
-            offered.remove(Capability::AccountRegistration);
-        }
         let (replies, capabilities) = capabilities::negotiate(
             &self.accounts.server_name(),
             &self.address(),
-            offered,
+            self.accounts.config.get().capabilities(),
             self.capabilities,
             message,
         );

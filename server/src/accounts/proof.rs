@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, DeviceCredential};
 use subtle::ConstantTimeEq as _;
 
+use super::registration::tries;
 use super::sasl::Claim;
 use super::throttle::{Key, Wait, network};
 use super::{Accounts, Peer, device_hash, identity, password};
@@ -61,14 +62,12 @@ impl fmt::Display for Refused {
             Self::UnknownCertificate => {
                 out.write_str("SASL authentication failed: the client certificate is not that of an account")
             }
-            Self::NoAccount => {
-                out.write_str("SASL authentication failed: no account has that name; REGISTER makes one")
-            }
+            Self::NoAccount => out.write_str("SASL authentication failed: no account has exactly that name"),
             Self::WrongCode { tries_left: 0 } | Self::DeadCode => {
                 out.write_str("SASL authentication failed: the code will not do any more; ask for a new one")
             }
             Self::WrongCode { tries_left } => {
-                write!(out, "SASL authentication failed: that is not the code; {tries_left} tries are left")
+                write!(out, "SASL authentication failed: that is not the code; {}", tries(*tries_left))
             }
             Self::Unavailable => {
                 out.write_str("SASL authentication failed: sign-in is out of order just now; try again later")

@@ -33,6 +33,11 @@ fn failure(code: &'static str, text: impl Into<String>) -> Failure {
     Failure { code, text: text.into() }
 }
 
+/// How many more codes will be looked at.
+pub fn tries(left: u8) -> String {
+    if left == 1 { "one try is left".to_owned() } else { format!("{left} tries are left") }
+}
+
 /// What the client wants to open its account with.
 enum NewSecret {
     Password(String),
@@ -106,7 +111,7 @@ impl Accounts {
                 Err(failure("INVALID_CODE", text))
             }
             Judged::Wrong { tries_left } => {
-                let text = format!("The code is not right; {tries_left} tries are left");
+                let text = format!("The code is not right; {}", tries(tries_left));
                 Err(failure("INVALID_CODE", text))
             }
             Judged::Nothing => {

@@ -63,18 +63,20 @@ pub enum Chunk {
     More,
     /// Whole, and decoded.
     Whole(Vec<u8>),
-    /// Longer than allowed.
+    /// Longer than a chunk may be.
     TooLong,
-    /// Not base64.
+    /// Not base64, or in all more of it than any response takes.
     Malformed,
 }
 
 impl Response {
     /// Takes the parameter of one `AUTHENTICATE`.
     pub fn take(&mut self, chunk: &str) -> Chunk {
-        if chunk.len() > CHUNK || self.base64.len() + chunk.len() > MAX_RESPONSE {
-            self.base64 = String::new();
+        if chunk.len() > CHUNK {
             return Chunk::TooLong;
+        }
+        if self.base64.len() + chunk.len() > MAX_RESPONSE {
+            return Chunk::Malformed;
         }
         if chunk != "+" {
             self.base64.push_str(chunk);

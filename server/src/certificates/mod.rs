@@ -43,7 +43,10 @@ impl Certificates {
         let in_force = Arc::new(InForce(RwLock::new(load(&config.tls, &provider, now)?)));
         let verifier = Arc::new(client::TakesAny::new(&provider));
         let chat_tls = Arc::new(server_config(&provider, verifier, &in_force)?);
-        Ok(Self { in_force, provider, chat_tls })
+        let certificates = Self { in_force, provider, chat_tls };
+        // What is wrong there is said now, and not to nobody at each connection.
+        certificates.admin_tls(config)?;
+        Ok(certificates)
     }
 
     /// Loads the files anew; on an error the old certificate stays in force.
@@ -52,6 +55,7 @@ impl Certificates {
     }
 
     fn reload_at(&self, config: &Config, now: Timestamp) -> anyhow::Result<()> {
+        self.admin_tls(config)?;
         self.in_force.set(load(&config.tls, &self.provider, now)?);
         Ok(())
     }

@@ -407,11 +407,17 @@ fn what_is_wrong_with_the_files_is_said() {
 
 #[test]
 fn a_folder_that_cannot_be_made_is_named() {
-    let mut house = House::new();
+    let house = House::new();
     std::fs::write(house.folder.path().join("certs"), "a file in its place").unwrap();
     house.assert_refused("certs");
+}
+
+#[test]
+fn an_authority_for_admins_that_cannot_be_read_is_named_at_start_and_reload() {
+    let mut house = House::new();
+    let certificates = house.open(Timestamp::now());
     house.config.admin.client_ca = Some(house.file("none.pem"));
-    let other = House::new();
-    let Err(error) = other.open(Timestamp::now()).admin_tls(&house.config) else { panic!("must be refused") };
-    assert!(format!("{error:#}").contains("admin.client_ca: "), "{error:#}");
+    house.assert_refused("admin.client_ca: ");
+    let error = format!("{:#}", certificates.reload(&house.config).unwrap_err());
+    assert!(error.contains("admin.client_ca: "), "{error}");
 }

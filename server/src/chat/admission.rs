@@ -189,11 +189,11 @@ impl Turn<'_> {
             self.rename(caller.user, nick);
         }
         let line = self.user_line(caller.user, "ACCOUNT").word(identity.name.as_str());
-        let peers = self.state.peers(caller.user);
-        self.show_users(caller.user, &peers, &line, |session| {
-            session.capabilities.has(Capability::AccountNotify)
-        });
+        self.show_followers(caller.user, &line, Capability::AccountNotify, None);
         let host = self.host(true);
+        let username = self.state.user(caller.user).username.clone();
+        let line = self.user_line(caller.user, "CHGHOST").word(&username).word(&host);
+        self.show_followers(caller.user, &line, Capability::Chghost, None);
         self.state.identify(caller.user, identity, host);
     }
 

@@ -125,7 +125,8 @@ mod tests {
         assert_eq!(changed, Capabilities::of(&[Capability::CapNotify]));
         assert!(replies.iter().all(|line| line.len() <= 510));
         let (last, others) = replies.split_last().unwrap();
-        assert!(last.starts_with(":server CAP * LS :") && others.iter().all(|line| line.contains(" LS * :")));
+        assert!(last.starts_with(":server CAP * LS ") && !last.contains(" LS * "), "{last}");
+        assert!(others.iter().all(|line| line.starts_with(":server CAP * LS * :")), "{text}");
     }
 
     #[test]

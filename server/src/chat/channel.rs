@@ -3,13 +3,15 @@
 use jiff::Timestamp;
 use rookery_protocol::ChannelName;
 
-use super::mask::Mask;
-use super::state::UserId;
+use super::mask::{Mask, Subject};
+use super::state::{User, UserId};
 
 /// One channel with at least one member.
 pub struct Channel {
     pub name: ChannelName,
     pub created_at: Timestamp,
+    /// Since when it goes by its name. What was said under that name before was said in another channel.
+    pub named_at: Timestamp,
     pub topic: Option<Topic>,
     pub flags: Flags,
     pub key: Option<Box<str>>,
@@ -47,11 +49,12 @@ pub enum Flag {
     NoExternal = 4,
     Secret = 8,
     TopicLocked = 16,
+    NoCtcp = 32,
 }
 
 impl Flag {
-    pub const ALL: [Self; 5] =
-        [Self::InviteOnly, Self::Moderated, Self::NoExternal, Self::Secret, Self::TopicLocked];
+    pub const ALL: [Self; 6] =
+        [Self::NoCtcp, Self::InviteOnly, Self::Moderated, Self::NoExternal, Self::Secret, Self::TopicLocked];
 
     pub fn letter(self) -> char {
         match self {
@@ -60,6 +63,7 @@ impl Flag {
             Self::NoExternal => 'n',
             Self::Secret => 's',
             Self::TopicLocked => 't',
+            Self::NoCtcp => 'C',
         }
     }
 
@@ -97,6 +101,7 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
     pub user: UserId,
+    pub joined_at: Timestamp,
     pub operator: bool,
     pub voice: bool,
 }
@@ -121,6 +126,7 @@ impl Channel {
         Self {
             name,
             created_at: now,
+            named_at: now,
             topic: None,
             flags,
             key: None,
@@ -168,20 +174,31 @@ impl Channel {
         }
     }
 
-    /// Whether a ban of the channel covers whoever is shown as `source`.
-    pub fn bans(&self, source: &str) -> bool {
+    /// Whether a ban of the channel keeps the user out.
+    pub fn bans(&self, user: &User) -> bool {
+        self.is_covered(user, |mask| !mask.mutes())
+    }
+
+    /// Whether a ban of the channel keeps the user silent.
+    pub fn mutes(&self, user: &User) -> bool {
+        self.bans(user) || self.is_covered(user, |_| true)
+    }
+
+    /// Whether a ban that counts covers the user and no exception that counts does.
+    fn is_covered(&self, user: &User, counts: impl Fn(&Mask) -> bool) -> bool {
         if self.bans.is_empty() {
             return false;
         }
-        let source = source.to_lowercase();
-        let covered = |list: &[Entry]| list.iter().any(|entry| entry.mask.covers(&source));
+        let subject = Subject::new(user);
+        let covered =
+            |list: &[Entry]| list.iter().any(|entry| counts(&entry.mask) && entry.mask.covers(&subject));
         covered(&self.bans) && !covered(&self.exceptions)
     }
 
-    /// Whether `source` may come in without an invitation.
-    pub fn is_invite_exception(&self, source: &str) -> bool {
-        let source = source.to_lowercase();
-        self.invite_exceptions.iter().any(|entry| entry.mask.covers(&source))
+    /// Whether the user may come in without an invitation.
+    pub fn is_invite_exception(&self, user: &User) -> bool {
+        let subject = Subject::new(user);
+        self.invite_exceptions.iter().any(|entry| entry.mask.covers(&subject))
     }
 
     /// Whether others than its members may know of it.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Message, Nick};
 
-use crate::record::{AccountId, Ban, BanId, HistoryEntry};
+use crate::record::{AccountId, Ban, BanId, HistoryEntry, HistoryTarget, PageQuery, TargetsQuery};
 
 /// One TLS connection on the chat port; never used twice while the server runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,6 +53,10 @@ pub enum Event {
     AskNick { ticket: Ticket, session: SessionId },
     /// An admitted session sent a message.
     Command { session: SessionId, message: Message },
+    /// An admitted session asks for history. Answered with [`Answer::Done`] when its reply is on the way.
+    AskHistory { ticket: Ticket, session: SessionId, message: Message },
+    /// What was found for an [`Output::Fetch`].
+    Fetched { fetch: Box<Fetch>, found: Found },
     /// An admitted session sent a line that is no message.
     BadLine { session: SessionId, fault: LineFault },
     /// The connection of an admitted session has ended, by whatever side.
@@ -163,6 +167,41 @@ pub enum Output {
         ticket: Ticket,
         answer: Answer,
     },
+    /// History is to be read, once all that came before is let out; it comes back as [`Event::Fetched`].
+    Fetch(Box<Fetch>),
+}
+
+/// A page of history that a session waits for.
+#[derive(Debug)]
+pub struct Fetch {
+    pub session: SessionId,
+    /// Who else waits for it.
+    pub ticket: Option<Ticket>,
+    /// What the reply is marked with, escaped.
+    pub label: Option<String>,
+    /// The subcommand, as it was sent.
+    pub subcommand: String,
+    /// The channel or nick it asks about, as it was sent; `*` for none.
+    pub target: String,
+    pub query: HistoryQuery,
+}
+
+/// What is to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HistoryQuery {
+    Page(PageQuery),
+    Targets(TargetsQuery),
+}
+
+/// What was read.
+#[derive(Debug)]
+pub enum Found {
+    Page(Vec<HistoryEntry>),
+    Targets(Vec<HistoryTarget>),
+    /// There is no message of an id that was asked by.
+    NoSuchMessage,
+    /// The record could not be read.
+    Failed,
 }
 
 /// The part of the config that the core goes by.
@@ -173,7 +212,10 @@ pub struct Settings {
     pub lobby: Vec<ChannelName>,
     pub motd: String,
     pub history: bool,
+    /// Whether members of a channel may read what was said before they joined.
+    pub history_before_join: bool,
     /// 0 is no limit, here and below.
+    pub history_page: usize,
     pub channels_per_user: usize,
     pub channel_list_entries: usize,
     pub monitor_entries: usize,

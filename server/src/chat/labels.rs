@@ -133,7 +133,7 @@ impl Answer<'_> {
 }
 
 /// The line with one more tag.
-fn mark(line: &[u8], tag: &str) -> Bytes {
+pub fn mark(line: &[u8], tag: &str) -> Bytes {
     let mut marked = Vec::with_capacity(line.len() + tag.len() + 2);
     marked.push(b'@');
     marked.extend_from_slice(tag.as_bytes());

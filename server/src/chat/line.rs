@@ -117,6 +117,8 @@ pub struct Tags<'a> {
     pub msgid: Option<&'a str>,
     /// Client-only tags, escaped.
     pub client: &'a str,
+    /// Whether a program says it (bot-mode).
+    pub bot: bool,
 }
 
 impl Tags<'_> {
@@ -126,7 +128,7 @@ impl Tags<'_> {
         if self.account.is_some() {
             relevant.insert(Capability::AccountTag);
         }
-        if self.msgid.is_some() || !self.client.is_empty() {
+        if self.msgid.is_some() || !self.client.is_empty() || self.bot {
             relevant.insert(Capability::MessageTags);
         }
         relevant
@@ -157,6 +159,9 @@ impl Tags<'_> {
             if let Some(msgid) = self.msgid {
                 key(out, "msgid=");
                 out.push_str(msgid);
+            }
+            if self.bot {
+                key(out, "bot");
             }
             if !self.client.is_empty() {
                 key(out, self.client);
@@ -209,13 +214,13 @@ mod tests {
 
     #[test]
     fn each_session_gets_the_tags_it_can_read() {
-        let tags = Tags { time: "now", account: Some("a;b"), msgid: Some("1"), client: "+x=y" };
+        let tags = Tags { time: "now", account: Some("a;b"), msgid: Some("1"), client: "+x=y", bot: true };
         let render = |capabilities: &[Capability]| {
             let line = Line::new("s", "X").render(&tags, Capabilities::of(capabilities));
             String::from_utf8_lossy(&line).into_owned()
         };
         assert_eq!(render(&[]), ":s X\r\n");
-        assert_eq!(render(&[Capability::MessageTags]), "@msgid=1;+x=y :s X\r\n");
+        assert_eq!(render(&[Capability::MessageTags]), "@msgid=1;bot;+x=y :s X\r\n");
         assert_eq!(
             render(&[Capability::ServerTime, Capability::AccountTag]),
             "@time=now;account=a\\:b :s X\r\n"

@@ -7,9 +7,10 @@ mod channel;
 mod commands;
 mod control;
 pub mod event;
+mod history;
 mod labels;
 mod lengths;
-mod line;
+pub mod line;
 mod mask;
 mod reload;
 mod state;
@@ -59,6 +60,8 @@ impl Chat {
                 turn.answer(ticket, nick.map_or(Answer::Done, Answer::Nick));
             }
             Event::Command { session, message } => turn.command(session, &message),
+            Event::AskHistory { ticket, session, message } => turn.ask_history(ticket, session, &message),
+            Event::Fetched { fetch, found } => turn.fetched(&fetch, found),
             Event::BadLine { session, fault } => turn.bad_line(session, fault),
             Event::Gone { session, reason } => turn.gone(session, &reason),
             Event::Control { ticket, act } => turn.control(ticket, act),
@@ -87,6 +90,11 @@ impl Turn<'_> {
         let mut escaped = String::new();
         // Writing to a String cannot fail.
         let _ = rookery_protocol::message::write_escaped(&mut escaped, label);
+        if let Some(Output::Fetch(fetch)) = self.out[start..].last_mut() {
+            // The reply is still to come.
+            fetch.label = Some(escaped);
+            return;
+        }
         Labelling {
             server: &self.settings.server_name,
             session,

@@ -11,7 +11,7 @@ use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Nick};
 
 use super::channel::{Channel, Flag, Member};
 use super::event::{Identity, SessionId, Ticket};
-use crate::record::{Ban, BanId, BanTarget};
+use crate::record::{Ban, BanId, BanTarget, Party};
 
 /// The users that `WHOWAS` remembers.
 const DEPARTED: usize = 512;
@@ -33,6 +33,8 @@ pub struct User {
     pub source: Arc<str>,
     pub away: Option<Box<str>>,
     invisible: bool,
+    /// A program, and says so (mode `B`).
+    pub is_bot: bool,
     pub since: Timestamp,
     pub active_at: Timestamp,
     /// In the order they were joined.
@@ -64,6 +66,15 @@ impl User {
     /// Whether only those who share a channel with it find it (mode `i`).
     pub fn is_invisible(&self) -> bool {
         self.invisible
+    }
+
+    /// Who it is in a conversation.
+    pub fn party(&self) -> Party {
+        if self.identity.is_some() {
+            Party::Account(self.nick.clone())
+        } else {
+            Party::Guest(self.nick.clone())
+        }
     }
 
     /// The account's name, for the tag.
@@ -284,6 +295,7 @@ impl State {
             source,
             away: None,
             invisible: false,
+            is_bot: false,
             since: now,
             active_at: now,
             channels: Vec::new(),
@@ -414,7 +426,7 @@ impl State {
             channel.flags.set(Flag::TopicLocked, false);
         }
         channel.invited.retain(|invited| *invited != user);
-        channel.insert(Member { user, operator: new && !is_lobby, voice: false });
+        channel.insert(Member { user, joined_at: now, operator: new && !is_lobby, voice: false });
         let name = channel.name.clone();
         let channels = &mut self.user_mut(user).channels;
         if !channels.contains(&name) {
@@ -426,6 +438,21 @@ impl State {
     pub fn leave(&mut self, user: UserId, name: &ChannelName) {
         self.user_mut(user).channels.retain(|joined| joined != name);
         self.drop_member(user, name);
+    }
+
+    /// The channel goes by another name from now on, one that no other channel has.
+    pub fn rename_channel(&mut self, old: &ChannelName, new: &ChannelName, now: Timestamp) {
+        let Some(mut channel) = self.channels.remove(old) else { return };
+        channel.name = new.clone();
+        if old != new {
+            channel.named_at = now;
+        }
+        for member in channel.members() {
+            for name in self.user_mut(member.user).channels.iter_mut().filter(|name| *name == old) {
+                *name = new.clone();
+            }
+        }
+        self.channels.insert(new.clone(), channel);
     }
 
     fn drop_member(&mut self, user: UserId, name: &ChannelName) {

@@ -19,9 +19,14 @@ impl Stamp {
     pub fn set(&mut self, now: Timestamp) {
         if self.at != now || self.text.is_empty() {
             self.at = now;
-            self.text = format!("{now:.3}");
+            self.text = shown_time(now);
         }
     }
+}
+
+/// As in the `time` tag, to the millisecond.
+pub fn shown_time(at: Timestamp) -> String {
+    format!("{at:.3}")
 }
 
 /// The handling of one event.
@@ -184,6 +189,33 @@ impl<'a> Turn<'a> {
         let hearers =
             to.iter().flat_map(|&user| self.state.user(user).sessions()).filter(|session| pass(session));
         let deliveries = address(hearers, to.len(), &tags, line);
+        self.out.extend(deliveries.into_iter().map(Output::Deliver));
+    }
+}
+
+impl Turn<'_> {
+    /// Shows a line about what the user is to those who follow it and have `capability`: all who share a channel with
+    /// it, and who monitor its nick with `extended-monitor`. `except` is left out.
+    pub fn show_followers(
+        &mut self,
+        user: UserId,
+        line: &Line,
+        capability: Capability,
+        except: Option<SessionId>,
+    ) {
+        let peers = self.state.peers(user);
+        self.show_users(user, &peers, line, |session| {
+            Some(session.id) != except && session.capabilities.has(capability)
+        });
+        let shown = self.state.user(user);
+        let watchers = self.state.watchers(&shown.nick).iter();
+        let strangers: Vec<&Session> = watchers
+            .filter(|id| self.state.user_of(**id).is_some_and(|user| peers.binary_search(&user).is_err()))
+            .filter_map(|id| self.state.session(*id))
+            .filter(|session| session.capabilities.has(capability))
+            .filter(|session| session.capabilities.has(Capability::ExtendedMonitor))
+            .collect();
+        let deliveries = address(strangers.iter().copied(), strangers.len(), &self.tags_of(shown), line);
         self.out.extend(deliveries.into_iter().map(Output::Deliver));
     }
 }

@@ -81,6 +81,11 @@ fn admin(config: &Config) -> Checked {
         "admin.session_minutes",
         format!("must be between 1 and {MINUTES_A_DAY}"),
     )?;
+    ensure(
+        (1..=MINUTES_A_DAY).contains(&config.admin.idle_minutes),
+        "admin.idle_minutes",
+        format!("must be between 1 and {MINUTES_A_DAY}"),
+    )?;
     is_named(config.admin.client_ca.as_deref(), "admin.client_ca")
 }
 

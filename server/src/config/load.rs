@@ -123,10 +123,17 @@ fn reworded(message: &str, table: &DeTable<'_>, span: &Range<usize>) -> String {
     if message.starts_with("unknown variant") {
         return format!("must be one of {}", known(message));
     }
-    if message.starts_with("invalid type") {
+    if message.starts_with("invalid socket address") {
+        return "must be an IP address and a port, as 0.0.0.0:6697 or [::]:6697".to_owned();
+    }
+    if message.starts_with("invalid type") || message.starts_with("invalid value") {
         return message
             .replace("expected struct", "expected a section, as")
-            .replace("invalid type: map", "invalid type: table");
+            .replace("invalid type: map", "invalid type: table")
+            .replace("expected a sequence", "expected a list, as [\"one\", \"two\"]")
+            .replace("expected usize", "expected a whole number from 0 on")
+            .replace("expected u16", "expected a whole number from 0 to 65535")
+            .replace("expected u32", "expected a whole number from 0 on");
     }
     plain(message)
 }

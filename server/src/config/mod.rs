@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use rookery_protocol::{ChannelName, Email};
+use rookery_protocol::{Capabilities, Capability, ChannelName, Email};
 
 pub use load::Loaded;
 
@@ -28,6 +28,20 @@ pub struct Config {
     pub limits: Limits,
     pub log: Log,
     pub metrics: Metrics,
+}
+
+impl Config {
+    /// The capabilities that a session may ask for.
+    pub fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::of(Capability::ALL);
+        if !self.accounts.open {
+            capabilities.remove(Capability::AccountRegistration);
+        }
+        if !self.history.enabled {
+            capabilities.remove(Capability::Chathistory);
+        }
+        capabilities
+    }
 }
 
 /// `[chat]`: the chat port and what people see first.
@@ -51,6 +65,8 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// How long a sign-in holds.
     pub session_minutes: u32,
+    /// How long it holds without being used.
+    pub idle_minutes: u32,
     /// PEM file: only clients with a certificate of this authority may connect.
     pub client_ca: Option<PathBuf>,
     /// Whether the audit trail's newest entry, by number and hash, is mailed to all admins every day.
@@ -153,6 +169,8 @@ pub struct History {
     /// Older messages go; 0 keeps all.
     pub retention_days: u32,
     pub sync: HistorySync,
+    /// Whether members of a channel may read what was said there before they joined.
+    pub before_join: bool,
 }
 
 /// `[limits]`: 0 switches a limit off.
@@ -183,6 +201,8 @@ pub struct Limits {
     pub channel_list_entries: usize,
     /// Nicks one session may monitor.
     pub monitor_entries: usize,
+    /// Messages in one page of history.
+    pub history_page: usize,
     /// Sign-ins that fail, for each address and account, in ten minutes.
     pub failed_sign_ins: u32,
     /// Mails to one email, and for one address, in an hour.
@@ -235,6 +255,7 @@ impl Default for Admin {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 6698)),
             session_minutes: 60,
+            idle_minutes: 15,
             client_ca: None,
             mail_chain_head: false,
         }
@@ -289,7 +310,7 @@ impl Default for Data {
 
 impl Default for History {
     fn default() -> Self {
-        Self { enabled: true, retention_days: 0, sync: HistorySync::Normal }
+        Self { enabled: true, retention_days: 0, sync: HistorySync::Normal, before_join: true }
     }
 }
 
@@ -308,6 +329,7 @@ impl Default for Limits {
             channels_per_user: 100,
             channel_list_entries: 100,
             monitor_entries: 128,
+            history_page: 100,
             failed_sign_ins: 10,
             mails_per_hour: 10,
             password_length: 8,

@@ -81,7 +81,7 @@ fn the_examples_that_are_commented_out_are_right() {
 fn a_bad_value_is_named_with_file_line_and_key() {
     assert_refused(
         "\n[chat]\nlisten = \"nowhere\"",
-        "config.toml:3: chat.listen: invalid socket address syntax",
+        "config.toml:3: chat.listen: must be an IP address and a port, as 0.0.0.0:6697",
     );
     assert_refused(
         "[chat]\nlobby = [\"#a\", \"b\"]",
@@ -106,7 +106,7 @@ fn a_bad_value_is_named_with_file_line_and_key() {
 fn an_unknown_key_is_named_with_those_that_are_known() {
     assert_refused(
         "[history]\nenabled = true\nretention = 3",
-        "config.toml:3: history.retention: unknown key; known keys here: enabled, retention_days, sync",
+        "config.toml:3: history.retention: unknown key; known keys here: enabled, retention_days, sync, before_join",
     );
     assert_refused(
         "[mail.smtp]\nhots = \"a\"",
@@ -147,6 +147,7 @@ fn values_that_cannot_be_are_refused() {
         ("[admin]\nlisten = \"0.0.0.0:6697\"", "admin.listen: is the same as chat.listen"),
         ("[metrics]\nlisten = \"127.0.0.1:6698\"", "metrics.listen: is another listener's address"),
         ("[admin]\nsession_minutes = 0", "admin.session_minutes: must be between 1 and 1440"),
+        ("[admin]\nidle_minutes = 0", "admin.idle_minutes: must be between 1 and 1440"),
         ("[admin]\nsession_minutes = 1441", "admin.session_minutes: must be between 1 and 1440"),
         ("[admin]\nclient_ca = \"\"", "admin.client_ca: must name a file"),
         ("[tls]\nprivate_key = \"certs/server.pem\"", "tls.private_key: is the same file"),

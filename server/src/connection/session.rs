@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use rookery_protocol::framing::MAX_LINE;
 use rookery_protocol::{Message, Nick, numeric};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio_rustls::server::TlsStream;
 
 use super::flood::Flood;
@@ -14,6 +16,7 @@ use super::listener::ConnectionPlace;
 use super::wire::{Wake, Wire};
 use crate::accounts::{Accounts, Peer};
 use crate::chat::event::{Event, Identity, SessionId};
+use crate::chat::line::truncate;
 use crate::config::LiveConfig;
 use crate::inlet::Inlet;
 use crate::sendq::Sendq;
@@ -34,6 +37,8 @@ pub struct Session {
     pub(super) wire: Wire,
     /// Counts as a connection until the session is dropped.
     _place: ConnectionPlace,
+    /// Why it ended, for the others.
+    reason: String,
 }
 
 /// How a session came through the handshake.
@@ -56,7 +61,8 @@ impl Session {
         let sendq = Arc::new(Sendq::new(limits.sendq_bytes));
         let flood = Flood::new(limits.message_burst, limits.messages_per_second, now);
         let wire = Wire::new(tls, Arc::clone(&sendq), flood, now);
-        Box::new(Self { id, peer, services, sendq, wire, _place: place })
+        let reason = "Connection closed".to_owned();
+        Box::new(Self { id, peer, services, sendq, wire, _place: place, reason })
     }
 
     /// Serves it to its end. What is rare is boxed, so that an idle session does not keep room for it.
@@ -66,10 +72,8 @@ impl Session {
             Ok(Admission::Over { reason }) => Ok(reason),
             Err(stopped) => Err(stopped),
         };
-        let reason = reason.unwrap_or_else(|stopped| stopped.to_string());
+        self.reason = reason.unwrap_or_else(|stopped| stopped.to_string());
         Box::pin(self.wire.close()).await;
-        // Whoever was not admitted is unknown to the core, which takes no notice then; and it may have stopped first.
-        let _ = self.services.inlet.send(Event::Gone { session: self.id, reason }).await;
     }
 
     pub(super) fn refuse_nick(&self, nick: &Nick, text: &str) -> Message {
@@ -110,6 +114,41 @@ impl Session {
 
     /// Sends lines that do not come from the core.
     pub(super) fn tell(&self, messages: &[Message]) {
-        self.sendq.push_all(messages.iter().map(|message| Bytes::from(format!("{message}\r\n"))));
+        self.sendq.push_all(messages.iter().map(line));
+    }
+}
+
+/// The message as one line, its end included. What is too long for a line is cut: a client leaves such a line out.
+fn line(message: &Message) -> Bytes {
+    let text = message.to_string();
+    format!("{}\r\n", truncate(&text, MAX_LINE - 2)).into()
+}
+
+/// However it ends, by a panic even, the core hears of it: nobody stays behind as a ghost. Whoever was not admitted is
+/// unknown to the core, which takes no notice then.
+impl Drop for Session {
+    fn drop(&mut self) {
+        // None while the whole server goes down.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let inlet = self.services.inlet.clone();
+        let gone = Event::Gone { session: self.id, reason: std::mem::take(&mut self.reason) };
+        runtime.spawn(async move {
+            // The core may have stopped first.
+            let _ = inlet.send(gone).await;
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_too_long_is_cut_and_still_arrives() {
+        let short = Message::new("ERROR", ["Banned: spam"]);
+        assert_eq!(line(&short), "ERROR :Banned: spam\r\n");
+        let long = line(&Message::new("ERROR", [format!("Banned: {}", "ü".repeat(500))]));
+        assert_eq!(long.len(), MAX_LINE - 1, "between two characters");
+        assert!(long.ends_with("ü\r\n".as_bytes()));
     }
 }

@@ -41,12 +41,19 @@ impl Session {
             };
             let event = match wake {
                 Wake::Input(Input::Message(message)) => {
-                    if message.command == "PONG" {
+                    // One with a label is to be acknowledged.
+                    if message.command == "PONG" && message.tags.is_empty() {
                         continue;
                     }
                     if sign_in::COMMANDS.contains(&message.command.as_str()) {
                         let over = Box::pin(self.prove(&mut sign_in, &mut identity, message)).await?;
                         match over {
+                            Some(reason) => return Ok(reason),
+                            None => continue,
+                        }
+                    }
+                    if message.command == "CHATHISTORY" {
+                        match Box::pin(self.read_history(message)).await? {
                             Some(reason) => return Ok(reason),
                             None => continue,
                         }
@@ -70,6 +77,18 @@ impl Session {
             };
             METRICS.messages_received.increment();
             self.services.inlet.send(event).await?;
+        }
+    }
+
+    /// Asks for history. Nothing more is read until the reply is on its way, so that one session has one page read at a
+    /// time, and has its answers in order. Gives a reason if the session ends meanwhile.
+    async fn read_history(&mut self, message: Message) -> Result<Option<String>, Stopped> {
+        tokio::select! {
+            answer = self.services.inlet.ask_history(self.id, message) => answer.map(|_| None),
+            over = self.wire.send_on() => Ok(Some(match over {
+                Wake::Broken(reason) => reason,
+                _ => "Connection closed".to_owned(),
+            })),
         }
     }
 

@@ -95,29 +95,21 @@ impl Wire {
         poll_fn(|context| self.poll_next(context, deadline)).await
     }
 
+    /// Sends, and reads nothing, until the connection is over: for as long as something else is waited for. Nothing is
+    /// lost when it is dropped half-way.
+    pub async fn send_on(&mut self) -> Wake {
+        poll_fn(|context| match self.poll_alive(context) {
+            Ok(_) => Poll::Pending,
+            Err(over) => over,
+        })
+        .await
+    }
+
     fn poll_next(&mut self, context: &mut Context<'_>, deadline: Option<Instant>) -> Poll<Wake> {
-        let state = match self.poll_send(context) {
-            Ok(state) => state,
-            Err(error) => return Poll::Ready(Wake::Broken(format!("Write error: {}", error.kind()))),
+        let now = match self.poll_alive(context) {
+            Ok(now) => now,
+            Err(over) => return over,
         };
-        let now = Instant::now();
-        match state {
-            State::Overflowed => {
-                METRICS.sendqs_exceeded.increment();
-                return Poll::Ready(Wake::Broken("SendQ exceeded".to_owned()));
-            }
-            State::Ending => {
-                if self.writing.is_empty() && self.flushed {
-                    return Poll::Ready(Wake::Ended);
-                }
-                let close_by = *self.close_by.get_or_insert(now + LAST_WORDS);
-                return match self.poll_timer(context, Some(close_by), now) {
-                    Poll::Ready(()) => Poll::Ready(Wake::Broken("Connection closed".to_owned())),
-                    Poll::Pending => Poll::Pending,
-                };
-            }
-            State::Open => {}
-        }
         if self.held_until.is_some_and(|until| until <= now) {
             self.held_until = None;
         }
@@ -141,6 +133,32 @@ impl Wire {
             context.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// Sends what there is. As long as the connection goes on, gives the time; otherwise what comes of its end.
+    fn poll_alive(&mut self, context: &mut Context<'_>) -> Result<Instant, Poll<Wake>> {
+        let state = match self.poll_send(context) {
+            Ok(state) => state,
+            Err(error) => return Err(Poll::Ready(Wake::Broken(format!("Write error: {}", error.kind())))),
+        };
+        let now = Instant::now();
+        match state {
+            State::Overflowed => {
+                METRICS.sendqs_exceeded.increment();
+                Err(Poll::Ready(Wake::Broken("SendQ exceeded".to_owned())))
+            }
+            State::Ending => {
+                if self.writing.is_empty() && self.flushed {
+                    return Err(Poll::Ready(Wake::Ended));
+                }
+                let close_by = *self.close_by.get_or_insert(now + LAST_WORDS);
+                Err(match self.poll_timer(context, Some(close_by), now) {
+                    Poll::Ready(()) => Poll::Ready(Wake::Broken("Connection closed".to_owned())),
+                    Poll::Pending => Poll::Pending,
+                })
+            }
+            State::Open => Ok(now),
+        }
     }
 
     fn poll_timer(&mut self, context: &mut Context<'_>, alarm: Option<Instant>, now: Instant) -> Poll<()> {
@@ -255,13 +273,13 @@ fn first_input<'b>(framer: &mut LineFramer, mut bytes: &'b [u8]) -> (Option<Inpu
         // Up to the end of one line, so that no more than one input can come of it.
         let end = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |end| end + 1);
         let (line, rest) = bytes.split_at(end);
-        framer.push(line, |line| input = Some(read(line)));
+        framer.push(line, |line| input = Some(read(&line)));
         bytes = rest;
     }
     (input, bytes)
 }
 
-fn read(line: Line<'_>) -> Input {
+fn read(line: &Line<'_>) -> Input {
     match line {
         Line::Text(text) => {
             Message::parse(text).map_or_else(|_| Input::Fault(LineFault::Malformed), Input::Message)

@@ -11,8 +11,10 @@ use crate::metrics::METRICS;
 use crate::record::{NewAudit, Outcome};
 use crate::store::{Database, Durability, StoreError};
 
-/// The most characters of something a stranger sent that are entered.
-const LONGEST_WORD: usize = 100;
+/// The most characters of something a stranger sent that are entered: an email fits.
+const LONGEST_WORD: usize = 254;
+/// The most characters of a detail: the reason of an act fits, and what a refusal says around a word.
+const LONGEST_DETAIL: usize = 500;
 
 /// An act or a sign-in step on its way into the trail: who wants what, from where.
 #[derive(Clone, Debug)]
@@ -36,21 +38,21 @@ impl Step {
     pub fn entry(&self, outcome: Outcome, detail: impl Into<String>) -> NewAudit {
         NewAudit {
             at: self.arrival.at,
-            actor: clip(&self.actor),
+            actor: clip(&self.actor, LONGEST_WORD),
             origin: self.arrival.from.to_string(),
             session: self.session.clone(),
             act: self.act.to_owned(),
-            target: clip(&self.target),
+            target: clip(&self.target, LONGEST_WORD),
             outcome,
-            detail: detail.into(),
+            detail: clip(&detail.into(), LONGEST_DETAIL),
         }
     }
 }
 
 /// A text of whoever, made fit for one line of the trail: short, and without control characters.
-fn clip(text: &str) -> String {
+fn clip(text: &str, longest: usize) -> String {
     let clean = |char: char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char };
-    text.chars().take(LONGEST_WORD).map(clean).collect()
+    text.chars().take(longest).map(clean).collect()
 }
 
 /// The way into the trail.

@@ -7,18 +7,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::control::Role;
 use sha2::{Digest as _, Sha256};
 
 use super::extract::whole_body;
+use super::permission::{Anyone, Signed};
 use super::problem::{Kind, Refusal};
-use super::sessions::Operator;
 use super::{Plane, lock};
 
 /// The header's name.
@@ -119,7 +118,7 @@ pub async fn once(State(plane): State<Arc<Plane>>, request: Request, next: Next)
 async fn do_once(plane: &Arc<Plane>, request: Request, next: Next) -> Result<Response, Refusal> {
     let (mut parts, body) = request.into_parts();
     // The handler asks for the role of its own; here it only matters whose key this is.
-    let operator = Operator::admit(&mut parts, plane, Role::Auditor).await?;
+    let operator = Signed::<Anyone>::from_request_parts(&mut parts, plane).await?;
     let step = operator.step("request", format!("{} {}", parts.method, parts.uri.path()));
     let taken = async {
         let key = key_of(&parts)?;

@@ -1,14 +1,18 @@
 //! The control plane: its listener, its sign-in, its handlers, its audit. It is reached through its own port only.
 
+mod admins;
 mod audit;
 mod audit_reading;
+mod authenticator;
 mod bans;
 mod chain_mail;
 mod extract;
 mod idempotency;
 mod listener;
 mod meter;
+mod notices;
 mod openapi;
+mod password;
 mod permission;
 mod problem;
 mod router;
@@ -18,6 +22,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod totp;
 mod users;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,11 +41,14 @@ use crate::mail::Mailer;
 use crate::store::{Database, Result as StoreResult, Store};
 use crate::windows::Windows;
 use audit::Trail;
+use extract::Arrival;
 use idempotency::Answers;
+use notices::Failures;
 use problem::{Kind, Refusal};
 use sessions::Sessions;
 use sign_in::Challenges;
 use throttle::Throttle;
+use totp::Enrolments;
 
 /// How often the trail looks for counts to enter.
 const SETTLE_EVERY: Duration = Duration::from_secs(10);
@@ -78,6 +86,8 @@ struct Plane {
     sessions: Mutex<Sessions>,
     throttle: Mutex<Throttle>,
     answers: Mutex<Answers>,
+    enrolments: Mutex<Enrolments>,
+    failures: Mutex<Failures>,
 }
 
 impl Plane {
@@ -89,6 +99,8 @@ impl Plane {
             sessions: Mutex::default(),
             throttle: Mutex::default(),
             answers: Mutex::default(),
+            enrolments: Mutex::default(),
+            failures: Mutex::default(),
         }
     }
 
@@ -100,6 +112,17 @@ impl Plane {
         self.control.database.read(job).await.map_err(|error| {
             tracing::error!(%error, "the control plane cannot read the record");
             Kind::RecordUnavailable.because("The record cannot be read. The server's log says why.")
+        })
+    }
+
+    /// Whether a password or a code of that admin may be tried from there now. It counts as wrong until
+    /// [`Throttle::succeeded`] is told otherwise.
+    fn may_try(&self, admin: &str, arrival: Arrival) -> Result<(), Refusal> {
+        let unit = self.control.config.get().limits.failed_sign_ins;
+        lock(&self.throttle).begin(arrival.at, admin, arrival.network(), unit).map_err(|seconds| {
+            Kind::TooManyAttempts
+                .because(format!("Too many attempts failed. Try again in {seconds} seconds."))
+                .retry_after(seconds)
         })
     }
 

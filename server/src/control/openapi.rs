@@ -14,7 +14,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Kind;
-use super::{audit_reading, bans, idempotency, sessions, sign_in, status, users};
+use super::{admins, audit_reading, bans, idempotency, password, sessions, sign_in, status, totp, users};
 
 /// The whole description; rendered once.
 static DOCUMENT: LazyLock<Bytes> =
@@ -24,7 +24,9 @@ static DOCUMENT: LazyLock<Bytes> =
 #[openapi(
     info(title = "Rookery control plane", description = "For operators of a Rookery chat server."),
     paths(
-        sign_in::login, sign_in::verify, sessions::logout, users::list, users::kick, bans::list, bans::add,
+        sign_in::login, sign_in::verify, sessions::logout, sessions::list, sessions::end_one, sessions::end_all,
+        password::change, totp::status, totp::enrol, totp::confirm, totp::disable, totp::require, admins::list,
+        admins::add, admins::remove, admins::set_role, users::list, users::kick, bans::list, bans::add,
         bans::remove, audit_reading::list, audit_reading::verify, status::status, status::healthz, openapi,
     ),
     components(schemas(Problem)),
@@ -90,7 +92,7 @@ fn problems_of(operation: &Operation) -> Vec<Kind> {
     let signed_in = operation.security.is_some();
     let body = operation.request_body.is_some();
     if signed_in {
-        kinds.extend([Kind::NotSignedIn, Kind::NotAllowed]);
+        kinds.extend([Kind::NotSignedIn, Kind::NotAllowed, Kind::OwnPasswordNeeded, Kind::SignInAgain]);
     }
     if operation.parameters.is_some() {
         kinds.push(Kind::BadRequest);

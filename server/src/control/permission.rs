@@ -15,7 +15,12 @@ use super::sessions::Operator;
 /// A role as a type, for [`Signed`].
 pub trait Permission: Send {
     const ROLE: Role;
+    /// Whether also those may who have yet to choose a password of their own.
+    const BEFORE_OWN_PASSWORD: bool = false;
 }
+
+/// Whoever is signed in, with an initial password too.
+pub struct Anyone;
 
 /// May read.
 pub struct Auditor;
@@ -23,6 +28,11 @@ pub struct Auditor;
 pub struct Moderator;
 /// May do everything, and manages the admins.
 pub struct Owner;
+
+impl Permission for Anyone {
+    const ROLE: Role = Role::Auditor;
+    const BEFORE_OWN_PASSWORD: bool = true;
+}
 
 impl Permission for Auditor {
     const ROLE: Role = Role::Auditor;
@@ -54,6 +64,6 @@ impl<P: Permission> FromRequestParts<Arc<Plane>> for Signed<P> {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, plane: &Arc<Plane>) -> Result<Self, Refusal> {
-        Operator::admit(parts, plane, P::ROLE).await.map(|operator| Self(operator, PhantomData))
+        Operator::admit::<P>(parts, plane).await.map(|operator| Self(operator, PhantomData))
     }
 }

@@ -19,6 +19,22 @@ pub enum Kind {
     ChallengeDead,
     /// The admin's role may not do this.
     NotAllowed,
+    /// The admin still has the initial password.
+    OwnPasswordNeeded,
+    /// This is for those who have signed in just now.
+    SignInAgain,
+    /// The present password, asked for once more, was wrong.
+    PasswordWrong,
+    /// There is no admin of that name.
+    NoSuchAdmin,
+    /// There is an admin of that name.
+    AdminExists,
+    /// Without this owner there would be none.
+    LastOwner,
+    /// No session of that name, or none of the admin's own.
+    NoSuchSession,
+    /// There is no authenticator app, or none waiting to be confirmed.
+    NoAuthenticator,
     /// There is nothing under that path.
     NotFound,
     /// Nobody of that name is online.
@@ -62,6 +78,18 @@ impl Kind {
             Self::CodeWrong => ("code-wrong", "The code is wrong", StatusCode::UNAUTHORIZED),
             Self::ChallengeDead => ("challenge-dead", "The challenge is over", StatusCode::UNAUTHORIZED),
             Self::NotAllowed => ("not-allowed", "Your role may not do this", StatusCode::FORBIDDEN),
+            Self::OwnPasswordNeeded => {
+                ("own-password-needed", "Choose a password of your own first", StatusCode::FORBIDDEN)
+            }
+            Self::SignInAgain => ("sign-in-again", "This needs a fresh sign-in", StatusCode::FORBIDDEN),
+            Self::PasswordWrong => ("password-wrong", "The password is wrong", StatusCode::FORBIDDEN),
+            Self::NoSuchAdmin => ("no-such-admin", "There is no such admin", StatusCode::NOT_FOUND),
+            Self::AdminExists => ("admin-exists", "There is such an admin already", StatusCode::CONFLICT),
+            Self::LastOwner => ("last-owner", "The last owner stays", StatusCode::CONFLICT),
+            Self::NoSuchSession => ("no-such-session", "There is no such session", StatusCode::NOT_FOUND),
+            Self::NoAuthenticator => {
+                ("no-authenticator", "There is no authenticator app", StatusCode::CONFLICT)
+            }
             Self::NotFound => ("not-found", "Nothing there", StatusCode::NOT_FOUND),
             Self::NotOnline => ("not-online", "Nobody of that name is online", StatusCode::NOT_FOUND),
             Self::NoSuchBan => ("no-such-ban", "There is no such ban", StatusCode::NOT_FOUND),
@@ -119,6 +147,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Without what was sent, which its text may repeat, and which may be a secret: it is to be entered in the trail.
+    pub fn without_content(self) -> Self {
+        Self { detail: self.kind.title().to_owned(), ..self }
+    }
+
     /// Tells the caller after how many seconds to try again.
     pub fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }

@@ -8,10 +8,13 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 
 use super::problem::{Kind, Refusal};
-use super::{Plane, audit_reading, bans, idempotency, openapi, sessions, sign_in, status, users};
+use super::{
+    Plane, admins, audit_reading, bans, idempotency, openapi, password, sessions, sign_in, status, totp,
+    users,
+};
 
 /// The most bytes a request's body may have.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -24,6 +27,16 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/login", post(sign_in::login))
         .route("/v1/login/verify", post(sign_in::verify))
         .route("/v1/logout", post(sessions::logout))
+        .route("/v1/sessions", get(sessions::list).delete(sessions::end_all))
+        .route("/v1/sessions/{id}", delete(sessions::end_one))
+        .route("/v1/password", put(password::change))
+        .route("/v1/totp", get(totp::status).post(totp::enrol))
+        .route("/v1/totp/confirm", post(totp::confirm))
+        .route("/v1/totp/disable", post(totp::disable))
+        .route("/v1/totp/required", put(totp::require))
+        .route("/v1/admins", get(admins::list).post(admins::add))
+        .route("/v1/admins/{name}", delete(admins::remove))
+        .route("/v1/admins/{name}/role", put(admins::set_role))
         .route("/v1/users", get(users::list))
         .route("/v1/users/{name}/kick", post(users::kick))
         .route("/v1/bans", get(bans::list).post(bans::add))

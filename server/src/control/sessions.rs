@@ -9,16 +9,16 @@ use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::control::{LogoutReply, Role};
+use rookery_protocol::control::{AdminSession, AdminSessionList, LogoutReply, Problem, Role, SessionsEnded};
 use sha2::{Digest as _, Sha256};
 
-use super::audit::Step;
-use super::extract::Arrival;
-use super::permission::{Auditor, Signed};
+use super::audit::{self, Step};
+use super::extract::{Arrival, Segment};
+use super::permission::{Anyone, Auditor, Permission, Signed};
 use super::problem::{Kind, Refusal};
 use super::{Plane, hex, lock, random};
-use crate::record::Admin;
-use crate::store::{Result as StoreResult, Store};
+use crate::record::{Admin, Outcome};
+use crate::store::{Durability, Result as StoreResult, Store};
 
 /// What a token begins with, so that it is known for one wherever it turns up.
 const PREFIX: &str = "rka1_";
@@ -27,15 +27,26 @@ const SESSIONS_PER_ADMIN: usize = 10;
 /// How long a session that has expired is remembered, for the trail to name it.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
-/// A hash over an admin's password and role. A session dies when its admin's changes.
+/// How long after a sign-in its admin may change who comes in, and how.
+const FRESH: SignedDuration = SignedDuration::from_mins(10);
+
+/// A hash over an admin's password, role and authenticator app. A session dies when its admin's changes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     /// Of the admin as it is now.
     pub fn of(admin: &Admin) -> Self {
-        let digest = Sha256::new().chain_update(admin.role.as_str()).chain_update("\n");
-        Self(digest.chain_update(&admin.password_hash).finalize().into())
+        let mut digest = Sha256::new();
+        digest.update(admin.role.as_str());
+        digest.update("\n");
+        digest.update(&admin.password_hash);
+        if let Some(app) = &admin.authenticator {
+            digest.update("\n");
+            digest.update(app.secret);
+            digest.update([u8::from(app.required)]);
+        }
+        Self(digest.finalize().into())
     }
 }
 
@@ -48,6 +59,7 @@ pub struct Session {
     fingerprint: Fingerprint,
     from: SocketAddr,
     since: Timestamp,
+    used_at: Timestamp,
     pub expires_at: Timestamp,
 }
 
@@ -56,7 +68,7 @@ impl Session {
     pub fn begin(admin: String, fingerprint: Fingerprint, arrival: Arrival, minutes: u32) -> Self {
         let Arrival { from, at } = arrival;
         let expires_at = at + SignedDuration::from_mins(i64::from(minutes));
-        Self { id: hex(&random::<4>()), admin, fingerprint, from, since: at, expires_at }
+        Self { id: hex(&random::<4>()), admin, fingerprint, from, since: at, used_at: at, expires_at }
     }
 }
 
@@ -91,6 +103,19 @@ impl Sessions {
     fn end(&mut self, id: &str) {
         self.0.retain(|_, session| session.id != id);
     }
+
+    /// Ends every session of an admin; gives their names.
+    pub fn end_all_of(&mut self, admin: &str) -> Vec<String> {
+        let ended = self.0.extract_if(|_, session| session.admin == admin);
+        ended.map(|(_, session)| session.id).collect()
+    }
+
+    /// The session is in use, and not idle.
+    fn touch(&mut self, id: &str, now: Timestamp) {
+        if let Some(session) = self.0.values_mut().find(|session| session.id == id) {
+            session.used_at = session.used_at.max(now);
+        }
+    }
 }
 
 fn digest(token: &str) -> [u8; 32] {
@@ -102,7 +127,7 @@ pub struct Operator {
     pub plane: Arc<Plane>,
     arrival: Arrival,
     session: Session,
-    role: Role,
+    admin: Admin,
 }
 
 impl Operator {
@@ -149,6 +174,46 @@ impl Operator {
     pub fn name(&self) -> &str {
         &self.session.admin
     }
+
+    /// The admin, as the record had it when the request came.
+    pub fn admin(&self) -> &Admin {
+        &self.admin
+    }
+
+    /// From where and when the request came.
+    pub fn arrival(&self) -> Arrival {
+        self.arrival
+    }
+
+    /// Refuses, and enters that, unless both factors were proved just now: for what changes who may come in.
+    pub async fn freshly_signed_in(&self, step: &Step) -> Result<(), Refusal> {
+        if self.arrival.at.duration_since(self.session.since) < FRESH {
+            return Ok(());
+        }
+        let minutes = FRESH.as_mins();
+        let refusal = Kind::SignInAgain
+            .because(format!("This needs a sign-in of the last {minutes} minutes. Sign in again."));
+        Err(self.refuse(step, refusal).await)
+    }
+
+    /// Changes the record and enters that, both or neither. `job` gives what to enter, and what came of it; or it
+    /// changes nothing and gives a refusal, which is entered too.
+    pub async fn record<T: Send + 'static>(
+        &self,
+        step: Step,
+        job: impl FnOnce(&mut dyn Store) -> StoreResult<Result<(String, T), Refusal>> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let written = self.plane.control.database.write(Durability::Record, move |store| {
+            let done = job(store)?;
+            store.append_audit(&match &done {
+                Ok((detail, _)) => step.entry(Outcome::Allowed, detail),
+                Err(refusal) => step.entry(Outcome::Refused, &refusal.detail),
+            })?;
+            Ok(done)
+        });
+        let done = written.await.map_err(|error| audit::unavailable(&error))?;
+        done.map(|(_, value)| value)
+    }
 }
 
 fn bearer_token(parts: &Parts) -> Option<&str> {
@@ -161,7 +226,7 @@ async fn session_of(
     plane: &Plane,
     token: Option<&str>,
     step: &mut Step,
-) -> Result<(Session, Role), (&'static str, Refusal)> {
+) -> Result<(Session, Admin), (&'static str, Refusal)> {
     let refuse =
         |why| (why, Kind::NotSignedIn.because("Sign in with POST /v1/login and POST /v1/login/verify."));
     let token = token.ok_or_else(|| refuse("no token"))?;
@@ -172,34 +237,49 @@ async fn session_of(
     if step.arrival.at >= session.expires_at {
         return Err(refuse("the session has expired"));
     }
+    if step.arrival.at.duration_since(session.used_at) >= plane.idle_limit() {
+        lock(&plane.sessions).end(&session.id);
+        return Err(refuse("the session was idle for too long"));
+    }
     // Admins are managed by another process; the record alone knows whether this one still is one.
     let name = session.admin.clone();
     let admin = plane.read(move |store| store.admin(&name)).await;
     let admin = admin.map_err(|refusal| ("the record cannot be read", refusal))?;
     let Some(admin) = admin.filter(|admin| Fingerprint::of(admin) == session.fingerprint) else {
         lock(&plane.sessions).end(&session.id);
-        return Err(refuse("the admin was removed, or has another password or role"));
+        return Err(refuse("the admin was removed, or has another password, role or factor"));
     };
-    Ok((session, admin.role))
+    lock(&plane.sessions).touch(&session.id, step.arrival.at);
+    Ok((session, admin))
 }
 
 impl Operator {
     /// The admin behind a request; or, entered in the trail, why there is none, or why its role may not do this.
-    pub async fn admit(parts: &mut Parts, plane: &Arc<Plane>, needed: Role) -> Result<Self, Refusal> {
+    pub async fn admit<P: Permission>(parts: &mut Parts, plane: &Arc<Plane>) -> Result<Self, Refusal> {
         let Ok(arrival) = Arrival::from_request_parts(parts, plane).await;
         let mut step = Step::of_stranger(arrival, "request");
         step.target = format!("{} {}", parts.method, parts.uri.path());
-        let (session, role) = match session_of(plane, bearer_token(parts), &mut step).await {
+        let (session, admin) = match session_of(plane, bearer_token(parts), &mut step).await {
             Ok(found) => found,
             Err((why, refusal)) => return Err(plane.trail.refuse_stranger(&step, why, refusal).await),
         };
-        if role < needed {
-            let refusal = Kind::NotAllowed.because(format!(
-                "This is for the role {needed}, and yours is {role}. An owner of this server can do it, or change that."
-            ));
-            return Err(plane.trail.refuse(&step, refusal).await);
+        let refusal = if admin.role < P::ROLE {
+            Some(Kind::NotAllowed.because(format!(
+                "This is for the role {}, and yours is {}. An owner of this server can do it, or change that.",
+                P::ROLE,
+                admin.role
+            )))
+        } else if admin.initial_until.is_some() && !P::BEFORE_OWN_PASSWORD {
+            let detail = "You have an initial password. Choose one of your own with PUT /v1/password \
+                          (`admin-cli passwd`), and sign in again.";
+            Some(Kind::OwnPasswordNeeded.because(detail))
+        } else {
+            None
+        };
+        match refusal {
+            Some(refusal) => Err(plane.trail.refuse(&step, refusal).await),
+            None => Ok(Self { plane: Arc::clone(plane), arrival, session, admin }),
         }
-        Ok(Self { plane: Arc::clone(plane), arrival, session, role })
     }
 }
 
@@ -208,12 +288,103 @@ impl Operator {
     post, path = "/v1/logout", tag = "sign-in", security(("token" = ["auditor"])),
     responses((status = 200, description = "Signed out", body = LogoutReply))
 )]
-pub async fn logout(operator: Signed<Auditor>) -> Result<Json<LogoutReply>, Refusal> {
+pub async fn logout(operator: Signed<Anyone>) -> Result<Json<LogoutReply>, Refusal> {
     let session = &operator.session;
     let detail = format!("signed in at {:.0} from {}", session.since, session.from);
     operator.allow(&operator.step("logout", ""), detail).await?;
     lock(&operator.plane.sessions).end(&session.id);
     Ok(Json(LogoutReply { session: session.id.clone() }))
+}
+
+/// The sign-ins that stand: one's own, and to an owner everyone's
+#[utoipa::path(
+    get, path = "/v1/sessions", tag = "sign-in", security(("token" = ["auditor"])),
+    responses((status = 200, description = "The sessions, oldest first", body = AdminSessionList))
+)]
+pub async fn list(operator: Signed<Auditor>) -> Result<Json<AdminSessionList>, Refusal> {
+    operator.allow(&operator.step("sessions", ""), "").await?;
+    let admins = operator.read(|store| store.admins()).await?;
+    let prints: HashMap<&str, Fingerprint> =
+        admins.iter().map(|admin| (admin.name.as_str(), Fingerprint::of(admin))).collect();
+    let idle_limit = operator.plane.idle_limit();
+    let stands = |session: &&Session| {
+        operator.may_end(session)
+            && operator.now() < session.expires_at
+            && operator.now().duration_since(session.used_at) < idle_limit
+            && prints.get(session.admin.as_str()) == Some(&session.fingerprint)
+    };
+    let mut sessions: Vec<AdminSession> = lock(&operator.plane.sessions)
+        .0
+        .values()
+        .filter(stands)
+        .map(|session| AdminSession {
+            id: session.id.clone(),
+            admin: session.admin.clone(),
+            from: session.from.to_string(),
+            since: session.since,
+            used_at: session.used_at,
+            expires_at: session.expires_at,
+            current: session.id == operator.session.id,
+        })
+        .collect();
+    sessions.sort_by_key(|session| session.since);
+    Ok(Json(AdminSessionList { sessions }))
+}
+
+/// Ends a sign-in: one's own, and an owner anyone's
+#[utoipa::path(
+    delete, path = "/v1/sessions/{id}", tag = "sign-in", security(("token" = ["auditor"])),
+    params(("id" = String, Path, description = "The session's name")),
+    responses(
+        (status = 200, description = "Its token is good no more", body = SessionsEnded),
+        (status = 404, description = "There is no such session, or it is another's", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub async fn end_one(
+    operator: Signed<Auditor>,
+    id: Result<Segment<String>, Refusal>,
+) -> Result<Json<SessionsEnded>, Refusal> {
+    let mut step = operator.step("session end", "");
+    let found = id.and_then(|Segment(id)| {
+        step.target.clone_from(&id);
+        let sessions = lock(&operator.plane.sessions);
+        let found = sessions.0.values().find(|session| session.id == id && operator.may_end(session));
+        found
+            .cloned()
+            .ok_or_else(|| Kind::NoSuchSession.because(format!("There is no session {id} of yours.")))
+    });
+    let session = match found {
+        Ok(session) => session,
+        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
+    };
+    operator.allow(&step, format!("of {}, from {}", session.admin, session.from)).await?;
+    lock(&operator.plane.sessions).end(&session.id);
+    Ok(Json(SessionsEnded { sessions: vec![session.id] }))
+}
+
+/// Ends all of one's own sign-ins, this one too
+#[utoipa::path(
+    delete, path = "/v1/sessions", tag = "sign-in", security(("token" = ["auditor"])),
+    responses((status = 200, description = "Their tokens are good no more", body = SessionsEnded))
+)]
+pub async fn end_all(operator: Signed<Auditor>) -> Result<Json<SessionsEnded>, Refusal> {
+    operator.allow(&operator.step("session end", "all"), "").await?;
+    let sessions = lock(&operator.plane.sessions).end_all_of(operator.name());
+    Ok(Json(SessionsEnded { sessions }))
+}
+
+impl Operator {
+    fn may_end(&self, session: &Session) -> bool {
+        session.admin == self.session.admin || self.admin.role == Role::Owner
+    }
+}
+
+impl Plane {
+    /// How long a session holds without being used.
+    fn idle_limit(&self) -> SignedDuration {
+        SignedDuration::from_mins(i64::from(self.control.config.get().admin.idle_minutes))
+    }
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use lettre::Message;
 
 use super::Fault;
 
-/// Writes `message` into `folder`, or finds out whether one could be written.
-pub async fn deliver(folder: &Path, message: Option<Message>) -> Result<(), Fault> {
+/// Writes `message` into `folder`, or finds out whether one could be written. Gives the file, if there is one.
+pub async fn deliver(folder: &Path, message: Option<Message>) -> Result<Option<PathBuf>, Fault> {
     let folder = folder.to_owned();
     tokio::task::spawn_blocking(move || {
         write(&folder, message.as_ref())
@@ -29,18 +29,18 @@ pub fn unique_name() -> String {
     format!("{time}-{:016x}", u64::from_ne_bytes(random))
 }
 
-fn write(folder: &Path, message: Option<&Message>) -> io::Result<()> {
+fn write(folder: &Path, message: Option<&Message>) -> io::Result<Option<PathBuf>> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let name = unique_name();
     // Hidden and of another ending: whoever looks for mails never meets half of one.
     let unfinished = Unfinished(folder.join(format!(".{name}.part")));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished.0)?;
-    if let Some(message) = message {
-        file.write_all(&with_local_line_ends(message.formatted()))?;
-        file.sync_all()?;
-        fs::rename(&unfinished.0, folder.join(format!("{name}.eml")))?;
-    }
-    Ok(())
+    let Some(message) = message else { return Ok(None) };
+    file.write_all(&with_local_line_ends(message.formatted()))?;
+    file.sync_all()?;
+    let whole = folder.join(format!("{name}.eml"));
+    fs::rename(&unfinished.0, &whole)?;
+    Ok(Some(whole))
 }
 
 /// On disk, lines end as in any text file here.

@@ -6,6 +6,7 @@ mod smtp;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -161,10 +162,15 @@ impl Office {
                 })
             };
             let reason = match outcome {
-                Ok(()) => {
+                Ok(file) => {
                     self.set_trouble(None);
                     errand.count(&METRICS.mails_sent);
-                    tracing::info!(%to, "mail sent");
+                    if let Some(file) = file {
+                        // Whoever tries the server out looks for the code there.
+                        tracing::info!(%to, file = %file.display(), "mail written");
+                    } else {
+                        tracing::info!(%to, "mail sent");
+                    }
                     state.send_replace(MailState::Sent);
                     return;
                 }
@@ -189,7 +195,8 @@ impl Office {
         }
     }
 
-    async fn attempt(&self, errand: &Errand) -> Result<(), Fault> {
+    /// Gives the file, where the mail became one.
+    async fn attempt(&self, errand: &Errand) -> Result<Option<PathBuf>, Fault> {
         let config = &self.config.get().mail;
         let message = match errand {
             Errand::Deliver(mail) => Some(compose::message(mail, &config.from)?),
@@ -197,7 +204,7 @@ impl Office {
         };
         match config.transport {
             MailTransport::Directory => directory::deliver(&config.directory, message).await,
-            MailTransport::Smtp => smtp::deliver(&config.smtp, message).await,
+            MailTransport::Smtp => smtp::deliver(&config.smtp, message).await.map(|()| None),
         }
     }
 

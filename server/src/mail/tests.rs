@@ -51,7 +51,7 @@ fn is_over(state: &MailState) -> bool {
     matches!(state, MailState::Sent | MailState::Failed(_))
 }
 
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+fn files(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 

@@ -3,13 +3,15 @@
 mod admin;
 mod audit;
 mod ban;
+mod history;
 
 use jiff::Timestamp;
-use rookery_protocol::{AccountName, ChannelName, Email, Nick};
+use rookery_protocol::{AccountName, Email};
 
 pub use admin::{Admin, Authenticator, NewAdmin};
 pub use audit::{AuditEntry, AuditPage, AuditQuery, NewAudit, Outcome};
 pub use ban::{Ban, BanId, BanTarget, NewBan};
+pub use history::{HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Selection, TargetsQuery};
 
 /// An account's number in the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,33 +70,4 @@ pub struct Credential {
     pub hash: [u8; 32],
     pub created_at: Timestamp,
     pub used_at: Option<Timestamp>,
-}
-
-/// A message as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HistoryEntry {
-    /// Unlike any other, also over restarts.
-    pub msgid: String,
-    pub at: Timestamp,
-    pub place: Place,
-    /// `nick!user@host` at the time.
-    pub source: String,
-    pub account: Option<AccountName>,
-    /// `PRIVMSG` or `NOTICE`.
-    pub command: String,
-    pub text: String,
-    /// Client-only tags, escaped as on the wire; empty when there are none. `statusmsg=@` or `statusmsg=+` before them
-    /// says that a channel's message was for those with that status only.
-    pub tags: String,
-}
-
-/// Where a message was said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    Channel(ChannelName),
-    /// Between two users.
-    Direct {
-        from: Nick,
-        to: Nick,
-    },
 }

@@ -14,34 +14,41 @@ pub use database::{Database, Durability};
 pub use sqlite::Sqlite;
 
 use crate::record::{
-    Account, AccountId, Admin, AuditEntry, AuditQuery, Ban, BanId, Credential, CredentialId, CredentialKind,
-    HistoryEntry, NewAccount, NewAdmin, NewAudit, NewBan, Taken,
+    Account, AccountId, Admin, AuditEntry, AuditQuery, Authenticator, Ban, BanId, Credential, CredentialId,
+    CredentialKind, HistoryEntry, HistoryTarget, NewAccount, NewAdmin, NewAudit, NewBan, PageQuery, Taken,
+    TargetsQuery,
 };
 
 /// The name of the database file in the data folder.
 pub const DATABASE_FILE: &str = "rookery.db";
 
-/// Why the record could not be read or written.
+/// Why the record could not be read or written. Each text holds its cause, so none is chained to it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("the data folder {path} cannot be made: {source}", path = path.display())]
-    Folder { path: PathBuf, source: io::Error },
+    #[error("the data folder {path} cannot be made: {error}", path = path.display())]
+    Folder { path: PathBuf, error: io::Error },
     #[error("the database file {path} cannot be opened: {reason}", path = path.display())]
     File { path: PathBuf, reason: String },
     #[error("the database says: {0}")]
-    Database(#[from] rusqlite::Error),
+    Database(rusqlite::Error),
     #[error("the database is of version {found}, made by a newer rookeryd; this one knows up to {known}")]
     TooNew { found: i64, known: i64 },
     #[error("the record holds something unreadable: {0}")]
     Corrupt(String),
-    #[error("the file {path} cannot be read or written: {source}", path = path.display())]
-    Window { path: PathBuf, source: io::Error },
+    #[error("the file {path} cannot be read or written: {error}", path = path.display())]
+    Window { path: PathBuf, error: io::Error },
     #[error("a thread for the store cannot be started: {0}")]
     Thread(io::Error),
     #[error("the store broke off in the middle of this; nothing of it was kept")]
     BrokenOff,
     #[error("the store has stopped")]
     Stopped,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
 }
 
 /// A `Result` of the store.
@@ -103,6 +110,11 @@ pub trait HistoryStore {
     fn append_history(&mut self, entries: &[HistoryEntry]) -> Result<()>;
     /// Takes away what is older; at most `limit` messages at once. Gives how many went.
     fn expire_history(&mut self, before: Timestamp, limit: usize) -> Result<usize>;
+    /// A page in the order it was said; what was for those with a status only is left out. None if there is no message
+    /// of an id that is asked by.
+    fn history_page(&self, query: &PageQuery) -> Result<Option<Vec<HistoryEntry>>>;
+    /// By the time of the latest message.
+    fn history_targets(&self, query: &TargetsQuery) -> Result<Vec<HistoryTarget>>;
 }
 
 /// The operators of the control plane, whose names are compared without letter case.
@@ -118,6 +130,19 @@ pub trait AdminStore {
     fn set_admin_password(&mut self, name: &str, password_hash: &str) -> Result<bool>;
     /// False if there is none of that name.
     fn set_admin_role(&mut self, name: &str, role: Role) -> Result<bool>;
+    /// Puts an authenticator app, and hashes of recovery codes, in the place of those before. False if there is no
+    /// admin of that name.
+    fn set_authenticator(&mut self, name: &str, app: &Authenticator, recovery: &[[u8; 32]]) -> Result<bool>;
+    /// Takes the app and the recovery codes away. False if there is no app.
+    fn remove_authenticator(&mut self, name: &str) -> Result<bool>;
+    /// Whether mail alone no longer suffices. False if there is no app.
+    fn require_authenticator(&mut self, name: &str, required: bool) -> Result<bool>;
+    /// Uses up a time step of the app. False if a code of it, or of a later one, was taken before.
+    fn use_authenticator_step(&mut self, name: &str, step: u64) -> Result<bool>;
+    /// Uses up a recovery code. False if there is none of that hash.
+    fn use_recovery_code(&mut self, name: &str, hash: &[u8; 32]) -> Result<bool>;
+    /// Remembers where an admin signs in from. True if others are remembered, and this one was not.
+    fn remember_admin_network(&mut self, name: &str, network: &str, at: Timestamp) -> Result<bool>;
 }
 
 /// What was done on the control plane.

@@ -169,8 +169,8 @@ impl Keeper {
                 return if content == written { Ok(()) } else { self.note(file, content).await };
             }
         }
-        let source = io::Error::other("somebody else keeps changing it");
-        Err(StoreError::Window { path: self.path(file.name()), source })
+        let error = io::Error::other("somebody else keeps changing it");
+        Err(StoreError::Window { path: self.path(file.name()), error })
     }
 
     async fn note(&self, file: File, content: String) -> Result<()> {
@@ -186,7 +186,7 @@ impl Keeper {
         path: PathBuf,
         job: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
-        tokio::task::spawn_blocking(move || job(&path).map_err(|source| StoreError::Window { path, source }))
+        tokio::task::spawn_blocking(move || job(&path).map_err(|error| StoreError::Window { path, error }))
             .await
             .map_err(|_| StoreError::BrokenOff)?
     }

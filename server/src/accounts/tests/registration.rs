@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::accounts::codes::{LIFETIME_SECONDS, TRIES};
+use crate::accounts::registration::tries;
 
 const ASK: &str = "REGISTER alice alice@example.org :correct horse";
 
@@ -23,6 +24,19 @@ async fn a_newcomer_registers_with_the_mailed_code_and_is_admitted_as_new() {
     let mut again = house.client();
     again.plain("alice", PASSWORD).await.expect(" 903 ");
     assert!(!again.enter("alice").await.admitted().identity.clone().unwrap().new);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_know_the_answer_shows_its_person_a_notice() {
+    let house = House::new();
+    let mut plain = house.client();
+    plain.enter("alice").await;
+    plain.send(ASK).await.expect("NOTICE alice :A code was mailed to alice@example.org");
+    let mut knows = house.client();
+    knows.send("CAP REQ draft/account-registration").await;
+    knows.enter("bob").await;
+    let heard = knows.send("REGISTER bob bob@example.org :correct horse").await;
+    assert!(!heard.expect("VERIFICATION_REQUIRED").has("NOTICE"), "{heard:?}");
 }
 
 #[tokio::test]
@@ -73,7 +87,7 @@ async fn five_wrong_codes_end_the_registration() {
     let code = house.code(1).await;
     for left in (1..TRIES).rev() {
         let heard = client.send(&format!("VERIFY alice {}", another(&code))).await;
-        heard.expect("FAIL VERIFY INVALID_CODE alice :").expect(&format!("{left} tries"));
+        heard.expect("FAIL VERIFY INVALID_CODE alice :").expect(&tries(left));
     }
     client.send(&format!("VERIFY alice {}", another(&code))).await.expect("REGISTER again");
     client.send(&format!("VERIFY alice {code}")).await.expect("FAIL VERIFY INVALID_CODE");
@@ -132,7 +146,7 @@ async fn a_known_email_gets_the_same_answer_and_a_mail_of_its_own() {
     };
     assert_eq!(masked(&known), masked(&unknown));
     for left in (1..TRIES).rev() {
-        client.send("VERIFY newname 123456").await.expect(&format!("{left} tries"));
+        client.send("VERIFY newname 123456").await.expect(&tries(left));
     }
 }
 

@@ -96,15 +96,13 @@ fn keeps_out(
     if channel.invited.contains(&user.id) {
         return None;
     }
-    if channel.flags.has(Flag::InviteOnly) && !channel.is_invite_exception(&user.source) {
+    if channel.flags.has(Flag::InviteOnly) && !channel.is_invite_exception(user) {
         return Some((ERR_INVITEONLYCHAN, "Cannot join channel (+i: one must be invited)"));
     }
     if channel.limit.is_some_and(|limit| channel.members().len() >= limit as usize) {
         return Some((ERR_CHANNELISFULL, "Cannot join channel (+l: it is full)"));
     }
-    channel
-        .bans(&user.source)
-        .then_some((ERR_BANNEDFROMCHAN, "Cannot join channel (+b: you are banned from it)"))
+    channel.bans(user).then_some((ERR_BANNEDFROMCHAN, "Cannot join channel (+b: you are banned from it)"))
 }
 
 /// `PART <channels> [<reason>]`.

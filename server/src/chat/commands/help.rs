@@ -54,6 +54,10 @@ const TOPICS: &[(&str, &str)] = &[
         "CAP",
         "CAP LS 302, CAP LIST, CAP REQ :names, CAP END\nWhat your client asks the server to do differently.",
     ),
+    (
+        "CHATHISTORY",
+        "CHATHISTORY LATEST target *|point limit, BEFORE, AFTER or AROUND target point limit, BETWEEN target point point limit,\nTARGETS timestamp=... timestamp=... limit. A point is msgid=... or timestamp=YYYY-MM-DDThh:mm:ss.sssZ.\nReads back what was said in a channel you are in or between you and somebody.",
+    ),
     ("HELP", "HELP [name]\nThis."),
     ("INFO", "INFO\nAbout this server."),
     (
@@ -73,10 +77,11 @@ const TOPICS: &[(&str, &str)] = &[
         "LIST",
         "LIST [conditions]\nLists the channels. Conditions: a name or mask, !mask, <users, >users, C<minutes, C>minutes, T<minutes, T>minutes.",
     ),
+    ("LINKS", "LINKS\nThis server is linked to no other."),
     ("LUSERS", "LUSERS\nHow many are here."),
     (
         "MODE",
-        "MODE #channel [changes], MODE nick [changes]\nChannels: b ban, e exception, I invite exception, i invite only, k key, l limit,\nm moderated, n no messages from outside, o operator, s secret, t topic locked, v voice.\nUsers: i invisible.",
+        "MODE #channel [changes], MODE nick [changes]\nChannels: C no CTCP, b ban, e exception, I invite exception, i invite only, k key, l limit,\nm moderated, n no messages from outside, o operator, s secret, t topic locked, v voice.\nMasks: nick!user@host, ~a:account, and ~m: before either to silence only.\nUsers: B bot, i invisible.",
     ),
     (
         "MONITOR",
@@ -100,13 +105,17 @@ const TOPICS: &[(&str, &str)] = &[
         "REGISTER",
         "REGISTER account email password\nMakes an account; a code is mailed to you. VERIFY account code completes it.",
     ),
+    ("RENAME", "RENAME #channel #new [:reason]\nGives a channel that you are an operator of another name."),
     ("SETNAME", "SETNAME :real name\nChanges your real name."),
     ("TAGMSG", "TAGMSG target[,target]\nSends tags without a text."),
     ("TIME", "TIME\nThe server's time."),
     ("TOPIC", "TOPIC #channel [:topic]\nShows or sets what a channel is about."),
     ("USERHOST", "USERHOST nick nick ...\nWho they are, shortly."),
     ("VERSION", "VERSION\nThe server's version and what it supports."),
-    ("WHO", "WHO #channel, WHO nick, WHO mask\nWho is there."),
+    (
+        "WHO",
+        "WHO #channel, WHO nick, WHO mask [%fields[,token]]\nWho is there. Fields: t token, c channel, u user name, h host, s server, n nick, f flags,\nl seconds idle, a account, r real name.",
+    ),
     ("WHOIS", "WHOIS nick\nWho that is."),
     ("WHOWAS", "WHOWAS nick [count]\nWho that was."),
 ];

@@ -11,7 +11,7 @@ use crate::chat::channel::{Channel, Flag, Member};
 use crate::chat::event::{Delivery, Output};
 use crate::chat::lengths;
 use crate::chat::line::{Line, MAX_BODY, Tags, address, truncate};
-use crate::chat::state::{Session, UserId};
+use crate::chat::state::{Session, User, UserId};
 use crate::chat::turn::{Caller, Turn};
 use crate::record::{HistoryEntry, Place};
 
@@ -52,6 +52,14 @@ struct Said<'a> {
     client_tags: String,
     /// Whether errors are kept from the sender.
     quiet: bool,
+}
+
+impl Said<'_> {
+    /// Whether it asks the receiver's program for something, as `VERSION`; `ACTION` is talk.
+    fn is_ctcp(&self) -> bool {
+        let command = self.text.and_then(|text| text.strip_prefix('\u{1}'));
+        command.is_some_and(|command| command.split([' ', '\u{1}']).next() != Some("ACTION"))
+    }
 }
 
 fn client_tags(caller: Caller, message: &Message) -> String {
@@ -103,7 +111,9 @@ fn to_channel(
     let channel = ChannelName::parse(name).ok().and_then(|name| turn.state.channel(&name));
     let channel = channel.ok_or_else(|| (ERR_NOSUCHCHANNEL, "No such channel".to_owned()))?;
     let sender = turn.state.user(caller.user);
-    if let Some(why) = kept_silent(channel, caller.user, &sender.source) {
+    let ctcp = channel.flags.has(Flag::NoCtcp) && said.is_ctcp();
+    let why = ctcp.then_some("+C: no CTCP but ACTION");
+    if let Some(why) = why.or_else(|| kept_silent(channel, sender)) {
         return Err((ERR_CANNOTSENDTOCHAN, format!("Cannot send to channel ({why})")));
     }
     let shown = match status {
@@ -139,7 +149,7 @@ fn to_user(
     let target = turn.state.named(name).ok_or_else(|| (ERR_NOSUCHNICK, "No such nick".to_owned()))?;
     let addressed = Addressed {
         target: target.nick.as_str(),
-        place: Place::Direct { from: turn.state.user(caller.user).nick.clone(), to: target.nick.clone() },
+        place: Place::Direct { from: turn.state.user(caller.user).party(), to: target.party() },
         mark: None,
         to_self: target.id == caller.user,
     };
@@ -154,8 +164,8 @@ fn to_user(
 }
 
 /// Why the user cannot be heard in the channel, if so.
-fn kept_silent(channel: &Channel, user: UserId, source: &str) -> Option<&'static str> {
-    let member = channel.member(user);
+fn kept_silent(channel: &Channel, user: &User) -> Option<&'static str> {
+    let member = channel.member(user.id);
     if member.is_some_and(|member| member.operator || member.voice) {
         return None;
     }
@@ -165,7 +175,7 @@ fn kept_silent(channel: &Channel, user: UserId, source: &str) -> Option<&'static
     if channel.flags.has(Flag::Moderated) {
         return Some("+m: only those with a voice can");
     }
-    channel.bans(source).then_some("+b: you are banned from it")
+    channel.mutes(user).then_some("+b: you are banned from it")
 }
 
 /// To whom it goes.
@@ -206,7 +216,8 @@ fn compose(
         Some(text) => head.text(text),
         None => head,
     };
-    let tags = Tags { msgid: Some(&msgid), client: &said.client_tags, ..turn.tags_of(sender) };
+    let tags =
+        Tags { msgid: Some(&msgid), client: &said.client_tags, bot: sender.is_bot, ..turn.tags_of(sender) };
     // Tags alone mean nothing to whoever cannot read them.
     let can_read = |session: &&Session| text.is_some() || session.capabilities.has(Capability::MessageTags);
 
@@ -223,7 +234,8 @@ fn compose(
     let has_echo = deliveries.len() > before;
 
     let entry = text.filter(|_| turn.settings.history).map(|text| {
-        let marks = [addressed.mark.unwrap_or_default(), said.client_tags.clone()];
+        let bot = if sender.is_bot { "bot" } else { "" };
+        let marks = [addressed.mark.unwrap_or_default(), bot.to_owned(), said.client_tags.clone()];
         Box::new(HistoryEntry {
             msgid,
             at: turn.now(),

@@ -2,14 +2,17 @@
 
 pub mod channels;
 mod help;
+mod history;
 mod lists;
 mod messages;
 mod modes;
 pub mod monitor;
 pub mod names;
 mod presence;
+mod rename;
 pub mod server;
 mod who;
+mod whox;
 
 use rookery_protocol::Message;
 use rookery_protocol::numeric::{ERR_NEEDMOREPARAMS, ERR_UNKNOWNCOMMAND};
@@ -29,11 +32,14 @@ fn find(command: &str) -> Option<(usize, Handler)> {
         "JOIN" => (1, channels::join),
         "KICK" => (2, channels::kick),
         "PART" => (1, channels::part),
+        "RENAME" => (2, rename::rename),
         "TOPIC" => (1, channels::topic),
 
         "MODE" => (1, modes::mode),
         "LIST" => (0, lists::list),
         "NAMES" => (0, names::names),
+
+        "CHATHISTORY" => (1, history::chathistory),
 
         "AWAY" => (0, presence::away),
         "NICK" => (0, presence::nick),
@@ -50,6 +56,7 @@ fn find(command: &str) -> Option<(usize, Handler)> {
         "CAP" => (0, server::cap),
         "HELP" | "HELPOP" => (0, help::help),
         "INFO" => (0, server::info),
+        "LINKS" => (0, server::links),
         "LUSERS" => (0, server::lusers),
         "MOTD" => (0, server::motd),
         "PASS" | "USER" => (0, server::already_registered),

@@ -39,17 +39,20 @@ fn user_mode(turn: &mut Turn<'_>, caller: Caller, target: &str, changes: Option<
         return turn.reply(caller, ERR_USERSDONTMATCH, &[], "You can see and change your own modes only");
     }
     let own = user.nick.to_string();
+    let before = [('B', user.is_bot), ('i', user.is_invisible())];
     let Some(changes) = changes else {
-        let modes = if user.is_invisible() { "+i" } else { "+" };
-        return turn.reply_words(caller, RPL_UMODEIS, &[modes]);
+        let modes: String = before.iter().filter(|(_, on)| *on).map(|(letter, _)| letter).collect();
+        return turn.reply_words(caller, RPL_UMODEIS, &[&format!("+{modes}")]);
     };
-    let (mut on, mut invisible, mut unknown) = (true, user.is_invisible(), false);
+    let (mut on, mut after, mut unknown) = (true, before, false);
     for letter in changes.chars() {
         match letter {
             '+' => on = true,
             '-' => on = false,
-            'i' => invisible = on,
-            _ => unknown = true,
+            _ => match after.iter_mut().find(|(mode, _)| *mode == letter) {
+                Some((_, mode)) => *mode = on,
+                None => unknown = true,
+            },
         }
     }
     if unknown {
@@ -57,13 +60,24 @@ fn user_mode(turn: &mut Turn<'_>, caller: Caller, target: &str, changes: Option<
             caller,
             ERR_UMODEUNKNOWNFLAG,
             &[],
-            "There is no such user mode; the only one is i (invisible)",
+            "There is no such user mode; there are B (bot) and i (invisible)",
         );
     }
-    if turn.state.user(caller.user).is_invisible() != invisible {
-        turn.state.set_invisible(caller.user, invisible);
-        let modes = if invisible { "+i" } else { "-i" };
-        let line = turn.user_line(caller.user, "MODE").word(&own).word(modes);
+    let [(_, is_bot), (_, invisible)] = after;
+    turn.state.user_mut(caller.user).is_bot = is_bot;
+    turn.state.set_invisible(caller.user, invisible);
+    let mut modes = String::new();
+    for sign in ['+', '-'] {
+        let pairs = before.iter().zip(&after).filter(|(before, after)| before != after);
+        let letters: String =
+            pairs.filter(|(_, (_, on))| *on == (sign == '+')).map(|((letter, _), _)| letter).collect();
+        if !letters.is_empty() {
+            modes.push(sign);
+            modes.push_str(&letters);
+        }
+    }
+    if !modes.is_empty() {
+        let line = turn.user_line(caller.user, "MODE").word(&own).word(&modes);
         turn.show_users(caller.user, &[caller.user], &line, |_| true);
     }
 }
@@ -306,7 +320,9 @@ impl<'t, 'a> Changing<'t, 'a> {
         if given.is_empty() || given.contains(' ') {
             return self.invalid(list.letter(), given, "That is not a mask");
         }
-        let mask = Mask::new(given);
+        let Some(mask) = Mask::new(given) else {
+            return self.invalid(list.letter(), given, "There is no mask of that kind");
+        };
         let limit = self.turn.settings.channel_list_entries;
         let by = self.turn.state.user(self.caller.user).source.to_string().into();
         let at = self.turn.now();

@@ -45,10 +45,7 @@ pub fn away(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
         None => line,
     };
     if before.as_deref() != away {
-        let peers = turn.state.peers(caller.user);
-        turn.show_users(caller.user, &peers, &line, |session| {
-            session.id != caller.session && session.capabilities.has(Capability::AwayNotify)
-        });
+        turn.show_followers(caller.user, &line, Capability::AwayNotify, Some(caller.session));
     }
     match away {
         Some(_) => turn.reply(caller, RPL_NOWAWAY, &[], "You have been marked as being away"),
@@ -65,8 +62,7 @@ pub fn setname(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     }
     turn.state.user_mut(caller.user).realname = name.into();
     let line = turn.user_line(caller.user, "SETNAME").text(name);
-    let peers = turn.state.peers(caller.user);
-    turn.show_users(caller.user, &peers, &line, |session| session.capabilities.has(Capability::Setname));
+    turn.show_followers(caller.user, &line, Capability::Setname, None);
 }
 
 /// `QUIT [<reason>]`: ends this session; the user stays as long as it has another.

@@ -3,22 +3,24 @@
 
 use rookery_protocol::Message;
 use rookery_protocol::numeric::{
-    ERR_ALREADYREGISTERED, ERR_NOMOTD, ERR_NOPRIVILEGES, RPL_CREATED, RPL_ENDOFINFO, RPL_ENDOFMOTD,
-    RPL_GLOBALUSERS, RPL_INFO, RPL_ISUPPORT, RPL_LOCALUSERS, RPL_LUSERCHANNELS, RPL_LUSERCLIENT, RPL_LUSERME,
-    RPL_MOTD, RPL_MOTDSTART, RPL_MYINFO, RPL_TIME, RPL_VERSION, RPL_WELCOME, RPL_YOURHOST,
+    ERR_ALREADYREGISTERED, ERR_NOMOTD, ERR_NOPRIVILEGES, RPL_CREATED, RPL_ENDOFINFO, RPL_ENDOFLINKS,
+    RPL_ENDOFMOTD, RPL_GLOBALUSERS, RPL_INFO, RPL_ISUPPORT, RPL_LOCALUSERS, RPL_LUSERCHANNELS,
+    RPL_LUSERCLIENT, RPL_LUSERME, RPL_MOTD, RPL_MOTDSTART, RPL_MYINFO, RPL_TIME, RPL_VERSION, RPL_WELCOME,
+    RPL_YOURHOST,
 };
 
 use crate::chat::capabilities;
 use crate::chat::event::{Delivery, Output};
 use crate::chat::lengths;
 use crate::chat::line::Line;
+use crate::chat::mask;
 use crate::chat::turn::{Caller, Turn};
 
 /// The server's name and version.
 const VERSION: &str = concat!("rookeryd-", env!("CARGO_PKG_VERSION"));
 /// The modes of users and of channels, and those of channels that take a parameter.
-const USER_MODES: &str = "i";
-const CHANNEL_MODES: &str = "beIiklmnostv";
+const USER_MODES: &str = "Bi";
+const CHANNEL_MODES: &str = "CbeIiklmnostv";
 const PARAMETER_MODES: &str = "beIklov";
 /// The tokens that one line of `ISUPPORT` holds.
 const TOKENS: usize = 12;
@@ -52,8 +54,10 @@ fn isupport(turn: &Turn<'_>) -> Vec<String> {
         "CHANTYPES=#".to_owned(),
         "PREFIX=(ov)@+".to_owned(),
         "STATUSMSG=@+".to_owned(),
-        "CHANMODES=beI,k,l,imnst".to_owned(),
+        "CHANMODES=beI,k,l,Cimnst".to_owned(),
         format!("MODES={}", lengths::MODES),
+        format!("EXTBAN={},{}{}", mask::EXTENDED, mask::ACCOUNT, mask::MUTE),
+        format!("ACCOUNTEXTBAN={}", mask::ACCOUNT),
         "EXCEPTS=e".to_owned(),
         "INVEX=I".to_owned(),
         format!("CHANLIMIT=#:{}", bound(settings.channels_per_user)),
@@ -74,7 +78,13 @@ fn isupport(turn: &Turn<'_>) -> Vec<String> {
             limit => format!("MONITOR={limit}"),
         },
         "ELIST=CMNTU".to_owned(),
+        "WHOX".to_owned(),
+        "BOT=B".to_owned(),
     ];
+    if settings.history {
+        tokens.push(format!("CHATHISTORY={}", settings.history_page));
+        tokens.push("MSGREFTYPES=msgid,timestamp".to_owned());
+    }
     if settings.channel_list_entries > 0 {
         tokens
             .push(["b", "e", "I"].map(|list| format!("{list}:{}", settings.channel_list_entries)).join(","));
@@ -121,6 +131,11 @@ fn message_of_the_day(turn: &mut Turn<'_>, caller: Caller) {
         turn.reply(caller, RPL_MOTD, &[], &format!("- {line}"));
     }
     turn.reply(caller, RPL_ENDOFMOTD, &[], "End of the message of the day");
+}
+
+/// `LINKS`: a server of this kind stands alone.
+pub fn links(turn: &mut Turn<'_>, caller: Caller, _: &Message) {
+    turn.reply(caller, RPL_ENDOFLINKS, &["*"], "This server is linked to no other");
 }
 
 /// `PING <token>`.

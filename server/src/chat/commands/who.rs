@@ -2,21 +2,28 @@
 
 use rookery_protocol::numeric::{
     ERR_NONICKNAMEGIVEN, ERR_NOSUCHNICK, ERR_WASNOSUCHNICK, RPL_AWAY, RPL_ENDOFWHO, RPL_ENDOFWHOIS,
-    RPL_ENDOFWHOWAS, RPL_ISON, RPL_USERHOST, RPL_WHOISACCOUNT, RPL_WHOISACTUALLY, RPL_WHOISCHANNELS,
-    RPL_WHOISIDLE, RPL_WHOISSECURE, RPL_WHOISSERVER, RPL_WHOISUSER, RPL_WHOREPLY, RPL_WHOWASUSER,
+    RPL_ENDOFWHOWAS, RPL_ISON, RPL_USERHOST, RPL_WHOISACCOUNT, RPL_WHOISACTUALLY, RPL_WHOISBOT,
+    RPL_WHOISCHANNELS, RPL_WHOISIDLE, RPL_WHOISSECURE, RPL_WHOISSERVER, RPL_WHOISUSER, RPL_WHOREPLY,
+    RPL_WHOWASUSER,
 };
 use rookery_protocol::{Capability, ChannelName, Message, Nick};
 
+use super::whox::Fields;
 use crate::chat::channel::Member;
 use crate::chat::lengths;
+use crate::chat::line::Line;
 use crate::chat::mask;
 use crate::chat::state::{User, UserId};
 use crate::chat::turn::{Caller, Turn};
 
-/// `WHO [<channel, nick or mask> [o]]`.
+/// `WHO [<channel, nick or mask> [[o][%<fields>[,<token>]]]]`.
 pub fn who(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     let asked = message.param(0).filter(|asked| !asked.is_empty()).unwrap_or("*");
-    let found = if message.param(1) == Some("o") {
+    let (flags, fields) = message.param(1).unwrap_or_default().split_once('%').map_or_else(
+        || (message.param(1).unwrap_or_default(), None),
+        |(flags, fields)| (flags, Some(Fields::new(fields))),
+    );
+    let found = if flags.contains('o') {
         // No operator of the server is ever on the chat port.
         Vec::new()
     } else if let Ok(name) = ChannelName::parse(asked) {
@@ -24,19 +31,41 @@ pub fn who(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     } else {
         by_mask(turn, caller, asked)
     };
-    for Reply { words, realname } in found {
-        turn.reply(caller, RPL_WHOREPLY, &words.each_ref().map(String::as_str), &realname);
+    let lines: Vec<Line> = found
+        .iter()
+        .map(|found| match &fields {
+            Some(fields) => fields.line(turn, caller, found),
+            None => line(turn, caller, found),
+        })
+        .collect();
+    for line in lines {
+        turn.send(caller, &line);
     }
     turn.reply(caller, RPL_ENDOFWHO, &[asked], "End of WHO");
 }
 
-/// The parameters of one `RPL_WHOREPLY`, but for the text.
-struct Reply {
-    words: [String; 6],
-    realname: String,
+/// A user that `WHO` has found, and in which channel.
+pub struct Found<'s> {
+    pub user: &'s User,
+    place: Option<(&'s ChannelName, Member)>,
 }
 
-fn in_channel(turn: &Turn<'_>, caller: Caller, name: &ChannelName) -> Vec<Reply> {
+impl Found<'_> {
+    /// The channel, if one was asked for.
+    pub fn channel(&self) -> &str {
+        self.place.map_or("*", |(channel, _)| channel.as_str())
+    }
+
+    /// Here or gone, a bot or not, and the part in the channel.
+    pub fn flags(&self, caller: Caller) -> String {
+        let here = if self.user.away.is_some() { "G" } else { "H" };
+        let bot = if self.user.is_bot { "B" } else { "" };
+        let prefix = self.place.map_or("", |(_, member)| member.prefix(caller.has(Capability::MultiPrefix)));
+        format!("{here}{bot}{prefix}")
+    }
+}
+
+fn in_channel<'t>(turn: &'t Turn<'_>, caller: Caller, name: &ChannelName) -> Vec<Found<'t>> {
     let Some(channel) = turn.state.channel(name).filter(|channel| channel.is_visible_to(caller.user)) else {
         return Vec::new();
     };
@@ -44,15 +73,14 @@ fn in_channel(turn: &Turn<'_>, caller: Caller, name: &ChannelName) -> Vec<Reply>
     let members = channel.members().iter().map(|member| (member, turn.state.user(member.user)));
     members
         .filter(|(_, user)| inside || !user.is_invisible())
-        .map(|(member, user)| reply(turn, caller, user, channel.name.as_str(), Some(*member)))
+        .map(|(member, user)| Found { user, place: Some((&channel.name, *member)) })
         .collect()
 }
 
 /// A nick finds its user; a mask finds those whom the caller may see.
-fn by_mask(turn: &Turn<'_>, caller: Caller, asked: &str) -> Vec<Reply> {
+fn by_mask<'t>(turn: &'t Turn<'_>, caller: Caller, asked: &str) -> Vec<Found<'t>> {
     if !mask::is_mask(asked) {
-        let found = turn.state.named(asked);
-        return found.map(|user| reply(turn, caller, user, "*", None)).into_iter().collect();
+        return turn.state.named(asked).map(|user| Found { user, place: None }).into_iter().collect();
     }
     let pattern = asked.to_lowercase();
     let fits = |user: &&User| {
@@ -65,19 +93,22 @@ fn by_mask(turn: &Turn<'_>, caller: Caller, asked: &str) -> Vec<Reply> {
         .filter(|user| !user.is_invisible() || turn.state.share_channel(caller.user, user.id))
         .filter(fits)
         .take(lengths::WHO)
-        .map(|user| reply(turn, caller, user, "*", None))
+        .map(|user| Found { user, place: None })
         .collect()
 }
 
-fn reply(turn: &Turn<'_>, caller: Caller, user: &User, channel: &str, member: Option<Member>) -> Reply {
-    let here = if user.away.is_some() { "G" } else { "H" };
-    let prefix = member.map_or("", |member| member.prefix(caller.has(Capability::MultiPrefix)));
-    let server = turn.settings.server_name.as_str();
-    Reply {
-        words: [channel, &user.username, &user.host, server, user.nick.as_str(), &format!("{here}{prefix}")]
-            .map(str::to_owned),
-        realname: format!("0 {}", user.realname),
-    }
+fn line(turn: &Turn<'_>, caller: Caller, found: &Found<'_>) -> Line {
+    let user = found.user;
+    let words = [
+        found.channel(),
+        &user.username,
+        &user.host,
+        &turn.settings.server_name,
+        user.nick.as_str(),
+        &found.flags(caller),
+    ];
+    let line = words.iter().fold(turn.numeric(caller, RPL_WHOREPLY), |line, word| line.word(word));
+    line.text(&format!("0 {}", user.realname))
 }
 
 /// `WHOIS [<server>] <nick>`.
@@ -99,6 +130,7 @@ fn describe(turn: &mut Turn<'_>, caller: Caller, id: UserId) {
     let (username, host, realname) = (user.username.clone(), user.host.clone(), user.realname.clone());
     let account = user.account().map(str::to_owned);
     let away = user.away.clone();
+    let is_bot = user.is_bot;
     let idle = (turn.now().as_second() - user.active_at.as_second()).max(0).to_string();
     let since = user.since.as_second().to_string();
     let addresses: Vec<String> = if id == caller.user {
@@ -117,6 +149,9 @@ fn describe(turn: &mut Turn<'_>, caller: Caller, id: UserId) {
     }
     if let Some(account) = account {
         turn.reply(caller, RPL_WHOISACCOUNT, &[&nick, &account], "is logged in as");
+    }
+    if is_bot {
+        turn.reply(caller, RPL_WHOISBOT, &[&nick], "is a bot");
     }
     turn.reply(caller, RPL_WHOISSECURE, &[&nick], "is using a secure connection");
     for address in addresses {

@@ -52,7 +52,7 @@ fn isupport_tells_what_is_true() {
         "CHANTYPES=#",
         "PREFIX=(ov)@+",
         "STATUSMSG=@+",
-        "CHANMODES=beI,k,l,imnst",
+        "CHANMODES=beI,k,l,Cimnst",
         "EXCEPTS=e",
         "INVEX=I",
         "CHANLIMIT=#:10",

@@ -1,7 +1,9 @@
 //! JOIN, PART, TOPIC, KICK, INVITE.
 
+use rookery_protocol::ChannelName;
+
 use super::play::*;
-use crate::chat::event::{Act, Answer};
+use crate::chat::event::{Act, Answer, Settings};
 
 #[test]
 fn joining_shows_everyone_and_tells_who_is_there() {
@@ -217,4 +219,46 @@ fn bad_names_are_answered() {
     assert_eq!(commands(&play.ask(a, "JOIN #a:b")), ["476"]);
     assert_eq!(commands(&play.ask(a, &format!("JOIN #{}", "x".repeat(64)))), ["476"]);
     assert_eq!(commands(&play.ask(a, "JOIN")), ["461"]);
+}
+
+#[test]
+fn a_channel_takes_another_name_and_keeps_all_else() {
+    let mut play = Play::new();
+    let (op, old) = (play.user("op", "draft/channel-rename"), play.user("old", "draft/channel-rename"));
+    let plain = play.user("plain", "");
+    play.channel("#bar", &[op, old, plain]);
+    play.send(op, "MODE #bar +k key");
+    play.send(op, "TOPIC #bar :What for");
+    play.forget();
+    play.send(op, "RENAME #BAR #qux :better");
+    let told = [":op!~op@users.irc.test RENAME #bar #qux :better"];
+    assert_eq!(play.heard(op), told);
+    assert_eq!(play.heard(old), told);
+    let heard = play.heard(plain);
+    assert_eq!(heard[0], ":plain!~plain@users.irc.test PART #bar :better");
+    assert_eq!(heard[1], ":plain!~plain@users.irc.test JOIN #qux");
+    assert_eq!(commands(&heard[2..]), ["332", "333", "353", "366"]);
+    assert!(heard.iter().any(|line| line.contains("@op")), "the operator stays one: {heard:?}");
+    assert!(play.ask(op, "MODE #qux")[0].contains("key"));
+    assert_eq!(commands(&play.ask(plain, "MODE #bar")), ["403"]);
+    assert_eq!(commands(&play.ask(plain, "PART #qux")), ["PART"]);
+    assert_eq!(commands(&play.ask(plain, "JOIN #bar"))[0], "JOIN", "the old name is free");
+}
+
+#[test]
+fn a_channel_gets_no_name_that_it_may_not_have() {
+    let mut play = Play::with(Settings { lobby: vec![ChannelName::parse("#hall").unwrap()], ..settings() });
+    let (op, b) = (play.user("op", ""), play.user("bob", ""));
+    play.channel("#a,#b", &[op]);
+    play.channel("#a", &[b]);
+    assert_eq!(commands(&play.ask(b, "RENAME #a #c")), ["482"]);
+    assert_eq!(commands(&play.ask(b, "RENAME #b #c")), ["442"]);
+    assert_eq!(commands(&play.ask(b, "RENAME #none #c")), ["403"]);
+    assert_eq!(commands(&play.ask(op, "RENAME #a")), ["461"]);
+    let fail = |heard: Vec<String>| heard[0].split(' ').skip(3).take(3).collect::<Vec<_>>().join(" ");
+    assert_eq!(fail(play.ask(op, "RENAME #a #B")), "CHANNEL_NAME_IN_USE #a #B");
+    assert_eq!(fail(play.ask(op, "RENAME #a #hall")), "CHANNEL_NAME_IN_USE #a #hall");
+    assert_eq!(fail(play.ask(op, "RENAME #a b")), "CANNOT_RENAME #a b");
+    assert!(play.ask(b, "RENAME #a #A").len() == 1 && play.ask(op, "RENAME #a #A").is_empty(), "case only");
+    assert!(play.ask(b, "NAMES #a")[0].contains(" #A "));
 }

@@ -5,7 +5,7 @@ use rookery_protocol::Nick;
 
 use super::play::*;
 use crate::chat::event::{Event, Output};
-use crate::record::Place;
+use crate::record::{Party, Place};
 
 #[test]
 fn all_others_in_the_channel_hear_a_message_once() {
@@ -57,7 +57,10 @@ fn what_is_stored_is_what_was_said() {
     assert_eq!((first.tags.as_str(), first.at), ("+draft/reply=a\\sb", START));
     assert_eq!(
         second.place,
-        Place::Direct { from: Nick::parse("bob").unwrap(), to: Nick::parse("Alice").unwrap() }
+        Place::Direct {
+            from: Party::Guest(Nick::parse("bob").unwrap()),
+            to: Party::Account(Nick::parse("Alice").unwrap()),
+        }
     );
     assert!(second.account.is_none());
     assert_ne!(first.msgid, second.msgid);
@@ -210,4 +213,20 @@ fn silenced_users_are_not_heard() {
     play.forget();
     assert!(play.ask(out, "PRIVMSG #x :hi").is_empty());
     assert_eq!(play.heard(pat).len(), 1);
+}
+
+#[test]
+fn a_channel_may_be_closed_to_ctcp_but_not_to_actions() {
+    let mut play = Play::new();
+    let (op, b) = (play.user("op", ""), play.user("bob", ""));
+    play.channel("#x", &[op, b]);
+    play.send(b, "PRIVMSG #x :\u{1}PING 1\u{1}");
+    assert_eq!(commands(&play.heard(op)), ["PRIVMSG"]);
+    play.send(op, "MODE #x +C");
+    play.forget();
+    assert_eq!(commands(&play.ask(b, "PRIVMSG #x :\u{1}PING 1\u{1}")), ["404"]);
+    assert_eq!(commands(&play.ask(b, "PRIVMSG #x :\u{1}VERSION\u{1}")), ["404"]);
+    assert!(play.heard(op).is_empty());
+    play.send(b, "PRIVMSG #x :\u{1}ACTION waves\u{1}");
+    assert_eq!(commands(&play.heard(op)), ["PRIVMSG"]);
 }

@@ -6,6 +6,7 @@ mod admission;
 mod capabilities;
 mod channels;
 mod control;
+mod history;
 mod labels;
 mod messages;
 mod modes;

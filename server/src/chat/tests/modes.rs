@@ -127,3 +127,47 @@ fn users_have_one_mode_and_see_their_own_only() {
     assert_eq!(commands(&play.ask(a, "MODE bob +i")), ["502"]);
     assert_eq!(commands(&play.ask(a, "MODE nobody +i")), ["401"]);
 }
+
+#[test]
+fn a_ban_may_name_an_account_and_hits_no_guest_of_that_nick() {
+    let mut play = Play::new();
+    let (op, bob) = (play.user("op", ""), play.user("bob", ""));
+    play.channel("#x", &[op]);
+    assert_eq!(play.ask(op, "MODE #x +b ~a:BOB"), [":op!~op@users.irc.test MODE #x +b ~a:BOB"]);
+    assert_eq!(commands(&play.ask(bob, "JOIN #x")), ["474"]);
+    assert_eq!(play.ask(op, "MODE #x -b ~a:bob"), [":op!~op@users.irc.test MODE #x -b ~a:bob"]);
+    play.send(op, "MODE #x +be *!*@* ~a:bob");
+    assert_eq!(commands(&play.ask(bob, "JOIN #x"))[0], "JOIN");
+    let guest = play.guest("rob", "");
+    assert_eq!(commands(&play.ask(guest, "JOIN #x")), ["474"]);
+    play.send(op, "MODE #x -b+i *!*@*");
+    play.send(bob, "PART #x");
+    assert_eq!(commands(&play.ask(bob, "JOIN #x")), ["473"]);
+    play.send(op, "MODE #x +I ~a:bob");
+    assert_eq!(commands(&play.ask(bob, "JOIN #x"))[0], "JOIN");
+    assert_eq!(commands(&play.ask(op, "MODE #x +b ~q:bob")), ["696"], "no kind of mask");
+}
+
+#[test]
+fn a_mute_lets_in_and_keeps_silent() {
+    let mut play = Play::new();
+    let (op, bob) = (play.user("op", ""), play.user("bob", ""));
+    play.channel("#x", &[op]);
+    play.send(op, "MODE #x +b ~m:BOB!*@*");
+    play.channel("#x", &[bob]);
+    assert_eq!(commands(&play.ask(bob, "PRIVMSG #x :hi")), ["404"]);
+    play.send(op, "MODE #x +e ~m:*!~bob@*");
+    play.forget();
+    assert!(play.ask(bob, "PRIVMSG #x :hi").is_empty());
+    play.send(op, "MODE #x -e+b ~m:*!~bob@* bob");
+    assert_eq!(commands(&play.ask(bob, "PRIVMSG #x :hi")), ["404"]);
+    play.send(op, "MODE #x +e ~m:bob");
+    assert_eq!(
+        commands(&play.ask(bob, "PRIVMSG #x :hi")),
+        ["404"],
+        "an exception from silence is none from a ban"
+    );
+    play.send(op, "MODE #x +v bob");
+    play.forget();
+    assert!(play.ask(bob, "PRIVMSG #x :hi").is_empty(), "a voice is heard");
+}

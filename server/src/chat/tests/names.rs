@@ -92,3 +92,11 @@ fn list_keeps_to_its_conditions() {
         assert_eq!(listed(&play.ask(b, &format!("LIST {conditions}"))), found, "{conditions}");
     }
 }
+
+#[test]
+fn no_names_follow_a_join_for_whoever_wants_none() {
+    let mut play = Play::new();
+    let a = play.user("ann", "no-implicit-names");
+    assert_eq!(commands(&play.ask(a, "JOIN #x")), ["JOIN"]);
+    assert_eq!(commands(&play.ask(a, "NAMES #x")), ["353", "366"]);
+}

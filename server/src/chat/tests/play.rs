@@ -8,7 +8,8 @@ use rookery_protocol::{AccountName, Capabilities, Capability, Email, Message, Ni
 
 use crate::chat::Chat;
 use crate::chat::event::{
-    Act, Answer, Candidate, Delivery, Event, Identity, LineFault, Output, SessionId, Settings, Ticket,
+    Act, Answer, Candidate, Delivery, Event, Fetch, Found, Identity, LineFault, Output, SessionId, Settings,
+    Ticket,
 };
 use crate::record::{AccountId, Ban, BanId, BanTarget, HistoryEntry};
 
@@ -31,6 +32,8 @@ pub fn settings() -> Settings {
         lobby: Vec::new(),
         motd: String::new(),
         history: true,
+        history_page: 50,
+        history_before_join: true,
         channels_per_user: 10,
         channel_list_entries: 5,
         monitor_entries: 5,
@@ -68,6 +71,8 @@ pub struct Play {
     heard: BTreeMap<SessionId, Vec<String>>,
     pub ended: Vec<(SessionId, String)>,
     pub answers: Vec<(Ticket, Answer)>,
+    /// What waits to be read.
+    pub fetches: Vec<Fetch>,
     last_session: u64,
     last_ticket: u64,
 }
@@ -90,6 +95,7 @@ impl Play {
             heard: BTreeMap::new(),
             ended: Vec::new(),
             answers: Vec::new(),
+            fetches: Vec::new(),
             last_session: 0,
             last_ticket: 0,
         }
@@ -115,6 +121,7 @@ impl Play {
                 }
                 Output::End { session, line } => self.ended.push((session, text(&line))),
                 Output::Answer { ticket, answer } => self.answers.push((ticket, answer)),
+                Output::Fetch(fetch) => self.fetches.push(*fetch),
             }
         }
     }
@@ -191,6 +198,13 @@ impl Play {
         self.heard(session);
         self.send(session, line);
         self.heard(session)
+    }
+
+    /// What was read for the one fetch that waits.
+    pub fn found(&mut self, found: Found) {
+        let fetch = self.fetches.pop().unwrap();
+        assert!(self.fetches.is_empty());
+        self.event(Event::Fetched { fetch: Box::new(fetch), found });
     }
 
     pub fn fault(&mut self, session: SessionId, fault: LineFault) -> Vec<String> {

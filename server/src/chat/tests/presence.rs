@@ -136,3 +136,33 @@ fn a_quit_says_why() {
     play.gone(c);
     assert_eq!(play.heard(b), [":ann!~ann@guests.irc.test QUIT :Connection closed"]);
 }
+
+#[test]
+fn extended_monitor_tells_more_to_whoever_asked_for_both() {
+    let mut play = Play::new();
+    let all = "extended-monitor away-notify setname account-notify chghost";
+    let (watcher, plain) = (play.user("watcher", all), play.user("plain", "away-notify setname"));
+    let fellow = play.user("fellow", all);
+    let few = play.user("few", "extended-monitor");
+    let bob = play.user("bob", "");
+    for session in [watcher, plain, fellow, few] {
+        play.send(session, "MONITOR + bob");
+    }
+    play.channel("#x", &[bob, fellow]);
+    play.send(bob, "AWAY :afk");
+    play.send(bob, "SETNAME :New Bob");
+    let told = [":bob!~bob@users.irc.test AWAY :afk", ":bob!~bob@users.irc.test SETNAME :New Bob"];
+    assert_eq!(play.heard(watcher), told);
+    assert_eq!(play.heard(fellow), told, "once, though there are two reasons");
+    assert!(play.heard(plain).is_empty() && play.heard(few).is_empty());
+}
+
+#[test]
+fn a_guest_who_signs_in_gets_another_host_before_all_eyes() {
+    let mut play = Play::new();
+    let (guest, new, old) = (play.guest("eve", ""), play.user("new", "chghost"), play.user("old", ""));
+    play.channel("#x", &[guest, new, old]);
+    play.sign_in(guest, identity("eve"));
+    assert_eq!(play.heard(new), [":eve!~eve@guests.irc.test CHGHOST ~eve users.irc.test"]);
+    assert!(play.heard(old).is_empty());
+}

@@ -112,3 +112,10 @@ fn nothing_a_client_sends_breaks_a_line_or_the_core() {
     play.heard(a);
     assert_eq!(play.ask(a, "PING x").len(), 1);
 }
+
+#[test]
+fn links_tells_that_there_are_none() {
+    let mut play = Play::new();
+    let a = play.user("ann", "");
+    assert_eq!(play.ask(a, "LINKS"), [":irc.test 365 ann * :This server is linked to no other"]);
+}

@@ -105,3 +105,43 @@ fn ison_and_userhost_tell_of_those_who_are_here() {
         [":irc.test 302 Alice :Alice=-~alice@users.irc.test bob=+~bob@guests.irc.test"]
     );
 }
+
+#[test]
+fn whox_answers_what_was_asked_in_its_own_order() {
+    let mut play = Play::new();
+    let (a, b) = (play.user("alice", ""), play.guest("bob", ""));
+    play.channel("#chan", &[a]);
+    play.wait(30);
+    assert_eq!(
+        play.ask(b, "WHO alice %raodlfnshiuct,123"),
+        [
+            ":irc.test 354 bob 123 * ~alice 255.255.255.255 users.irc.test irc.test alice H 0 30 alice n/a :Real alice",
+            ":irc.test 315 bob alice :End of WHO",
+        ]
+    );
+    assert_eq!(play.ask(b, "WHO #chan %cfn")[0], ":irc.test 354 bob #chan alice H@");
+    assert_eq!(play.ask(b, "WHO bob %na")[0], ":irc.test 354 bob bob 0", "a guest has no account");
+    assert_eq!(play.ask(b, "WHO bob %tn,12345")[0], ":irc.test 354 bob 0 bob", "a token has three digits");
+    assert_eq!(commands(&play.ask(b, "WHO * o%n")), ["315"], "no operator is on this port");
+}
+
+#[test]
+fn a_bot_says_so_and_is_known_by_it() {
+    let mut play = Play::new();
+    let (bot, a) = (play.user("robot", "echo-message message-tags"), play.user("alice", "message-tags"));
+    let plain = play.user("paul", "");
+    play.channel("#x", &[bot, a, plain]);
+    assert_eq!(play.ask(bot, "MODE robot +B"), [":robot!~robot@users.irc.test MODE robot +B"]);
+    assert_eq!(play.ask(bot, "MODE robot"), [":irc.test 221 robot +B"]);
+    let echo = play.ask(bot, "PRIVMSG #x :beep");
+    assert!(echo[0].contains(";bot :robot!"), "{echo:?}");
+    assert!(play.heard(a)[0].contains(";bot :robot!"));
+    assert_eq!(play.heard(plain), [":robot!~robot@users.irc.test PRIVMSG #x :beep"]);
+    assert!(play.entries.last().unwrap().tags.contains("bot"), "the history knows it too");
+    find(&play.ask(plain, "WHOIS robot"), "335");
+    assert!(play.ask(plain, "WHO robot")[0].contains(" robot HB :"));
+    play.send(bot, "MODE robot -B+i");
+    assert_eq!(play.heard(bot), [":robot!~robot@users.irc.test MODE robot +i-B"]);
+    play.send(bot, "PRIVMSG #x :I am a person now");
+    assert!(!play.heard(a)[0].contains("bot :"));
+}

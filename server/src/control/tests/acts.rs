@@ -58,6 +58,22 @@ async fn a_kick_of_nobody_is_refused_and_entered() {
 }
 
 #[tokio::test]
+async fn what_an_admin_sends_cannot_spoil_the_trail_either() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    let name = format!("a%0D%0Ab%1B[2J{}", "x".repeat(10_000));
+    house.post(&token, &format!("/v1/users/{name}/kick"), &json!({})).await;
+    house.post(&token, "/v1/bans", &json!({ "target": "a", "a\u{1b}\nb": 1 })).await;
+    for entry in house.trail().await {
+        assert!(!entry.detail.contains(char::is_control), "{entry:?}");
+        assert!(entry.detail.len() < 2000, "{entry:?}");
+    }
+    let email = format!("{}@{}.example.org", "a".repeat(64), "b".repeat(60));
+    house.post(&token, "/v1/bans", &json!({ "target": email })).await;
+    assert!(house.last_entry().await.starts_with(&format!("ban {email} allowed: ")), "whom it is about");
+}
+
+#[tokio::test]
 async fn a_ban_is_on_disk_and_its_sessions_are_gone_when_the_answer_says_so() {
     let house = House::new().await;
     let token = house.sign_in("root").await;

@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod acts;
+mod admins;
 mod audit_reading;
 mod door;
+mod factors;
 mod idempotency;
+mod own_sessions;
 mod problems;
 mod roles;
 mod signing_in;
@@ -110,6 +113,8 @@ impl House {
             lobby: vec!["#lobby".parse().unwrap()],
             motd: String::new(),
             history: true,
+            history_page: 0,
+            history_before_join: true,
             channels_per_user: 0,
             channel_list_entries: 0,
             monitor_entries: 0,
@@ -128,7 +133,7 @@ impl House {
             mailer: mailer.clone(),
             certificates: Arc::clone(&certificates),
         };
-        tokio::spawn(inlet::drive(core, events, to_journal));
+        tokio::spawn(inlet::drive(core, events, to_journal, database.clone()));
         tokio::spawn(journal::run(database.clone(), batches));
 
         let plane = Arc::new(Plane::new(Control {
@@ -198,6 +203,13 @@ impl House {
         self.send(Request::delete(path).header("Authorization", format!("Bearer {token}")), "").await
     }
 
+    async fn put(&self, token: &str, path: &str, body: &Value) -> Reply {
+        let request = Request::put(path)
+            .header("Authorization", format!("Bearer {token}"))
+            .header("Content-Type", "application/json");
+        self.send(request, body.to_string()).await
+    }
+
     async fn post(&self, token: &str, path: &str, body: &Value) -> Reply {
         let request = Request::post(path)
             .header("Authorization", format!("Bearer {token}"))
@@ -219,7 +231,7 @@ impl House {
 
     /// The first factor; gives the challenge and the mailed code.
     async fn challenge(&self, name: &str) -> (String, String) {
-        let before = self.mails().len();
+        let before = self.code_mails().len();
         let reply = self.login(name, PASSWORD).await;
         assert_eq!(reply.status, StatusCode::ACCEPTED, "{reply:?}");
         let code = self.code_of_mail(before).await;
@@ -228,7 +240,7 @@ impl House {
 
     /// The code in the mail of that number, once it is there.
     async fn code_of_mail(&self, number: usize) -> String {
-        let mail = eventually("a mail with the code", || self.mails().get(number).cloned()).await;
+        let mail = eventually("a mail with the code", || self.code_mails().get(number).cloned()).await;
         let is_code = |line: &&str| line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_digit());
         mail.lines().find(is_code).expect("a code alone on its line").to_owned()
     }
@@ -248,6 +260,18 @@ impl House {
         let arrival = Arrival { from: self.from.get(), at: self.now.get() };
         let session = Session::begin(admin.name.clone(), Fingerprint::of(&admin), arrival, 60);
         lock(&self.plane.sessions).add(session)
+    }
+
+    /// The mails with codes among them.
+    fn code_mails(&self) -> Vec<String> {
+        let mut mails = self.mails();
+        mails.retain(|mail| mail.contains("Subject: Your code for the control plane"));
+        mails
+    }
+
+    /// Waits for a mail that says this.
+    async fn mail_with(&self, text: &str) -> String {
+        eventually(text, || self.mails().into_iter().find(|mail| mail.contains(text))).await
     }
 
     /// The mails sent so far, oldest first.

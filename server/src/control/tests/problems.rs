@@ -78,19 +78,32 @@ async fn the_description_covers_every_operation_and_its_problems() {
     }
     operations.sort();
     let expected = [
+        "delete /v1/admins/{name}: 200 400 401 403 404 408 409 413 422 500 503 504",
         "delete /v1/bans/{id}: 200 400 401 403 404 408 409 413 422 500 503 504",
+        "delete /v1/sessions/{id}: 200 400 401 403 404 408 409 413 422 500 503 504",
+        "delete /v1/sessions: 200 400 401 403 408 409 413 422 500 503 504",
         "get /healthz: 200 500 503 504",
+        "get /v1/admins: 200 401 403 500 503 504",
         "get /v1/audit/verify: 200 400 401 403 500 503 504",
         "get /v1/audit: 200 400 401 403 500 503 504",
         "get /v1/bans: 200 401 403 500 503 504",
         "get /v1/openapi.json: 200 500 503 504",
+        "get /v1/sessions: 200 401 403 500 503 504",
         "get /v1/status: 200 401 403 500 503 504",
+        "get /v1/totp: 200 401 403 500 503 504",
         "get /v1/users: 200 401 403 500 503 504",
+        "post /v1/admins: 201 400 401 403 408 409 413 415 422 500 503 504",
         "post /v1/bans: 201 400 401 403 408 409 413 415 422 500 503 504",
         "post /v1/login/verify: 200 400 401 408 413 415 422 500 503 504",
         "post /v1/login: 202 400 401 408 413 415 422 429 500 503 504",
         "post /v1/logout: 200 400 401 403 408 409 413 422 500 503 504",
+        "post /v1/totp/confirm: 200 400 401 403 408 409 413 415 422 500 503 504",
+        "post /v1/totp/disable: 200 400 401 403 408 409 413 415 422 429 500 503 504",
+        "post /v1/totp: 200 400 401 403 408 409 413 422 500 503 504",
         "post /v1/users/{name}/kick: 200 400 401 403 404 408 409 413 415 422 500 503 504",
+        "put /v1/admins/{name}/role: 200 400 401 403 404 408 409 413 415 422 500 503 504",
+        "put /v1/password: 200 400 401 403 408 409 413 415 422 429 500 503 504",
+        "put /v1/totp/required: 200 400 401 403 408 409 413 415 422 500 503 504",
     ];
     assert_eq!(operations, expected);
     assert!(document["components"]["schemas"]["Problem"].is_object());

@@ -62,5 +62,5 @@ async fn a_session_ends_when_its_admin_has_another_role() {
     let change = |store: &mut dyn crate::store::Store| store.set_admin_role("ROOT", Role::Auditor);
     assert!(house.database.write(Durability::Record, change).await.unwrap());
     assert_eq!(house.get(&token, "/v1/users").await.problem(), "/problems/not-signed-in");
-    assert!(house.last_entry().await.ends_with("another password or role"));
+    assert!(house.last_entry().await.ends_with("another password, role or factor"));
 }

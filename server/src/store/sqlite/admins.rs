@@ -1,5 +1,6 @@
 //! The admins table, and those of their factors.
 
+use jiff::Timestamp;
 use rookery_protocol::AccountName;
 use rookery_protocol::control::Role;
 use rusqlite::{Row, params};
@@ -34,6 +35,16 @@ fn read(row: &Row<'_>) -> Result<Admin> {
     })
 }
 
+/// The rows of one admin in a table of factors.
+const OF_ADMIN: &str = "WHERE admin = (SELECT id FROM admins WHERE name_folded = ?1)";
+/// Networks that are remembered of each admin; the one not seen for longest gives way.
+const NETWORKS: u32 = 50;
+
+/// Time steps are half-minutes since 1970: there is room.
+fn signed(step: u64) -> i64 {
+    i64::try_from(step).unwrap_or(i64::MAX)
+}
+
 fn unsigned(value: i64) -> Result<u64> {
     u64::try_from(value).map_err(|_| StoreError::Corrupt(format!("{value} as a time step")))
 }
@@ -66,7 +77,7 @@ impl AdminStore for Sqlite {
                 password_hash,
                 role.as_str(),
                 created_at.as_millisecond(),
-                initial_until.map(jiff::Timestamp::as_millisecond),
+                initial_until.map(Timestamp::as_millisecond),
             ],
         )?;
         Ok(added > 0)
@@ -84,5 +95,70 @@ impl AdminStore for Sqlite {
     fn set_admin_role(&mut self, name: &str, role: Role) -> Result<bool> {
         let sql = "UPDATE admins SET role = ?2 WHERE name_folded = ?1";
         Ok(execute(&self.connection, sql, params![folded(name), role.as_str()])? > 0)
+    }
+
+    fn set_authenticator(&mut self, name: &str, app: &Authenticator, recovery: &[[u8; 32]]) -> Result<bool> {
+        self.remove_authenticator(name)?;
+        let Authenticator { secret, enrolled_at, last_step, required } = app;
+        let added = execute(
+            &self.connection,
+            "INSERT INTO authenticators (admin, secret, enrolled_at, last_step, required)
+             SELECT id, ?2, ?3, ?4, ?5 FROM admins WHERE name_folded = ?1",
+            params![folded(name), secret, enrolled_at.as_millisecond(), signed(*last_step), required],
+        )?;
+        for hash in recovery {
+            execute(
+                &self.connection,
+                "INSERT INTO recovery_codes (admin, hash) SELECT id, ?2 FROM admins WHERE name_folded = ?1",
+                params![folded(name), hash],
+            )?;
+        }
+        Ok(added > 0)
+    }
+
+    fn remove_authenticator(&mut self, name: &str) -> Result<bool> {
+        execute(&self.connection, &format!("DELETE FROM recovery_codes {OF_ADMIN}"), [folded(name)])?;
+        let removed =
+            execute(&self.connection, &format!("DELETE FROM authenticators {OF_ADMIN}"), [folded(name)])?;
+        Ok(removed > 0)
+    }
+
+    fn require_authenticator(&mut self, name: &str, required: bool) -> Result<bool> {
+        let sql = format!("UPDATE authenticators SET required = ?2 {OF_ADMIN}");
+        Ok(execute(&self.connection, &sql, params![folded(name), required])? > 0)
+    }
+
+    fn use_authenticator_step(&mut self, name: &str, step: u64) -> Result<bool> {
+        let sql = format!("UPDATE authenticators SET last_step = ?2 {OF_ADMIN} AND last_step < ?2");
+        Ok(execute(&self.connection, &sql, params![folded(name), signed(step)])? > 0)
+    }
+
+    fn use_recovery_code(&mut self, name: &str, hash: &[u8; 32]) -> Result<bool> {
+        let sql = format!("DELETE FROM recovery_codes {OF_ADMIN} AND hash = ?2");
+        Ok(execute(&self.connection, &sql, params![folded(name), hash])? > 0)
+    }
+
+    fn remember_admin_network(&mut self, name: &str, network: &str, at: Timestamp) -> Result<bool> {
+        let connection = &self.connection;
+        let count = |sql: &str, params: &[&dyn rusqlite::ToSql]| -> Result<i64> {
+            Ok(connection.prepare_cached(sql)?.query_row(params, |row| row.get(0))?)
+        };
+        let folded = folded(name);
+        let all = format!("SELECT count(*) FROM admin_networks {OF_ADMIN}");
+        let known = count(&all, &[&folded])?;
+        let this = count(&format!("{all} AND network = ?2"), &[&folded, &network])?;
+        execute(
+            connection,
+            "INSERT INTO admin_networks (admin, network, seen_at)
+             SELECT id, ?2, ?3 FROM admins WHERE name_folded = ?1
+             ON CONFLICT (admin, network) DO UPDATE SET seen_at = excluded.seen_at",
+            params![folded, network, at.as_millisecond()],
+        )?;
+        let sql = format!(
+            "DELETE FROM admin_networks {OF_ADMIN} AND network NOT IN
+             (SELECT network FROM admin_networks {OF_ADMIN} ORDER BY seen_at DESC LIMIT {NETWORKS})"
+        );
+        execute(connection, &sql, [&folded])?;
+        Ok(known > 0 && this == 0)
     }
 }

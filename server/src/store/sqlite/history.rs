@@ -1,13 +1,14 @@
 //! The history tables. Storing a message is on every message's way.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{Sqlite, execute, find};
-use crate::record::{HistoryEntry, Place};
+use super::{Sqlite, execute, find, pages};
+use crate::record::{HistoryEntry, HistoryTarget, PageQuery, Party, Place, TargetsQuery};
 use crate::store::{HistoryStore, Result};
 
 /// Places and authors whose numbers are kept at hand; past it they are looked up again.
@@ -31,27 +32,16 @@ impl Interned {
     }
 
     fn place(&mut self, connection: &Connection, place: &Place) -> Result<i64> {
-        let ((first, first_folded), (second, second_folded)) = match place {
-            Place::Channel(name) => ((name.as_str(), name.folded()), ("", "")),
-            Place::Direct { from, to } => {
-                let (first, second) = if from <= to { (from, to) } else { (to, from) };
-                ((first.as_str(), first.folded()), (second.as_str(), second.folded()))
-            }
-        };
-        number(&mut self.places, &mut self.key, [first_folded, second_folded], || {
-            let known = find(
-                connection,
-                "SELECT id FROM places WHERE first_folded = ?1 AND second_folded = ?2",
-                [first_folded, second_folded],
-                |row| Ok(row.get(0)?),
-            )?;
-            if let Some(id) = known {
+        let [(first, first_folded), (second, second_folded)] = sides(place);
+        let folded = [&*first_folded, &*second_folded];
+        number(&mut self.places, &mut self.key, folded, || {
+            if let Some(id) = place_number(connection, folded)? {
                 return Ok(id);
             }
             let mut statement = connection.prepare_cached(
                 "INSERT INTO places (first, second, first_folded, second_folded) VALUES (?1, ?2, ?3, ?4)",
             )?;
-            Ok(statement.insert([first, second, first_folded, second_folded])?)
+            Ok(statement.insert([first, second, &*first_folded, &*second_folded])?)
         })
     }
 
@@ -71,6 +61,34 @@ impl Interned {
             Ok(statement.insert([account, source])?)
         })
     }
+}
+
+/// Before the folded nick of a guest; no nick holds it.
+pub(super) const GUEST: char = '*';
+
+/// The two names of a place as they are written, and as they are compared, the smaller first. The second is empty for a
+/// channel.
+pub(super) fn sides(place: &Place) -> [(&str, Cow<'_, str>); 2] {
+    match place {
+        Place::Channel(name) => [(name.as_str(), name.folded().into()), ("", "".into())],
+        Place::Direct { from, to } => {
+            let [from, to] = [from, to].map(|party| (party.nick().as_str(), party_folded(party)));
+            if from.1 <= to.1 { [from, to] } else { [to, from] }
+        }
+    }
+}
+
+fn party_folded(party: &Party) -> Cow<'_, str> {
+    match party {
+        Party::Account(nick) => nick.folded().into(),
+        Party::Guest(nick) => format!("{GUEST}{}", nick.folded()).into(),
+    }
+}
+
+/// The number of the place with those folded names.
+pub(super) fn place_number(connection: &Connection, folded: [&str; 2]) -> Result<Option<i64>> {
+    let sql = "SELECT id FROM places WHERE first_folded = ?1 AND second_folded = ?2";
+    find(connection, sql, folded, |row| Ok(row.get(0)?))
 }
 
 /// The number at hand for that pair, or the one that `look_up` gives. `one` holds no space: the key means one pair only.
@@ -127,5 +145,13 @@ impl HistoryStore for Sqlite {
                 WHERE history.place = places.id AND history.at < ?1 LIMIT ?2)",
             [before.as_millisecond(), i64::try_from(limit).unwrap_or(i64::MAX)],
         )
+    }
+
+    fn history_page(&self, query: &PageQuery) -> Result<Option<Vec<HistoryEntry>>> {
+        pages::page(&self.connection, query)
+    }
+
+    fn history_targets(&self, query: &TargetsQuery) -> Result<Vec<HistoryTarget>> {
+        pages::targets(&self.connection, query)
     }
 }

@@ -7,6 +7,7 @@ mod audit;
 mod bans;
 mod credentials;
 mod history;
+mod pages;
 mod schema;
 mod windows;
 
@@ -123,7 +124,7 @@ fn make_file(file: &Path) -> Result<()> {
             .recursive(true)
             .mode(0o700)
             .create(folder)
-            .map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
+            .map_err(|error| StoreError::Folder { path: folder.to_owned(), error })?;
     }
     // A file that is there is not touched: to open and close it would take away the locks that this process has on it.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {

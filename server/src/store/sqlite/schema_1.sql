@@ -37,7 +37,8 @@ CREATE TABLE bans (
 -- History. Every message pays for each column and index, so what repeats is written once, in places and authors, and
 -- rows of those are never deleted. For the same reason no foreign keys point to them.
 
--- A channel, or two users: the one with the smaller folded nick first. The second is empty for a channel.
+-- A channel, or two users: the one with the smaller folded nick first. The second is empty for a channel. The folded
+-- nick of a guest begins with *, which no nick holds: whoever registers it later is somebody else.
 CREATE TABLE places (
     id            INTEGER PRIMARY KEY,
     first         TEXT NOT NULL,

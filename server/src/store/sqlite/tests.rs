@@ -13,21 +13,21 @@ use tempfile::TempDir;
 use super::*;
 use crate::record::{
     AccountId, AuditEntry, BanTarget, CredentialId, CredentialKind, HistoryEntry, NewAccount, NewAdmin,
-    NewAudit, NewBan, Outcome, Place, Taken,
+    NewAudit, NewBan, Outcome, Party, Place, Taken,
 };
 use crate::store::*;
 
-fn fresh() -> (TempDir, Sqlite) {
+pub(super) fn fresh() -> (TempDir, Sqlite) {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = Sqlite::open(&folder.path().join(DATABASE_FILE)).unwrap();
     (folder, sqlite)
 }
 
-fn at(text: &str) -> Timestamp {
+pub(super) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn noon() -> Timestamp {
+pub(super) fn noon() -> Timestamp {
     at("2026-11-02T12:00:00.123Z")
 }
 
@@ -72,7 +72,7 @@ fn act(actor: &str, detail: &str) -> NewAudit {
     }
 }
 
-fn message(msgid: &str, at: Timestamp, place: Place) -> HistoryEntry {
+pub(super) fn message(msgid: &str, at: Timestamp, place: Place) -> HistoryEntry {
     HistoryEntry {
         msgid: msgid.to_owned(),
         at,
@@ -85,12 +85,13 @@ fn message(msgid: &str, at: Timestamp, place: Place) -> HistoryEntry {
     }
 }
 
-fn lobby() -> Place {
+pub(super) fn lobby() -> Place {
     Place::Channel(ChannelName::parse("#lobby").unwrap())
 }
 
-fn direct(from: &str, to: &str) -> Place {
-    Place::Direct { from: Nick::parse(from).unwrap(), to: Nick::parse(to).unwrap() }
+pub(super) fn direct(from: &str, to: &str) -> Place {
+    let party = |nick| Party::Account(Nick::parse(nick).unwrap());
+    Place::Direct { from: party(from), to: party(to) }
 }
 
 fn count(sqlite: &Sqlite, table: &str) -> i64 {

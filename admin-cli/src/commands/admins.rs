@@ -1,0 +1,32 @@
+//! `admins`: who operates the server.
+
+use rookery_protocol::control::{AdminAdded, AdminEntry, AdminList, AdminRequest, RoleRequest};
+
+use super::Show;
+use crate::cli::AdminsCommand;
+use crate::client::{Client, Reply, segment};
+use crate::failure::Failure;
+use crate::output::{self, Reader};
+
+/// Lists, adds and removes admins, and gives them roles.
+pub fn run(client: &Client, command: AdminsCommand, show: &Show) -> Result<(), Failure> {
+    match command {
+        AdminsCommand::List => {
+            let reply: Reply<AdminList> = client.get("/v1/admins")?;
+            show.result(&reply, |list| Reader::here().admins(list))
+        }
+        AdminsCommand::Add { name, email, role } => {
+            let reply: Reply<AdminAdded> = client.post("/v1/admins", &AdminRequest { name, email, role })?;
+            show.result(&reply, |added| Reader::here().admin_added(added))
+        }
+        AdminsCommand::Remove { name } => {
+            let reply: Reply<AdminEntry> = client.delete(&format!("/v1/admins/{}", segment(&name)))?;
+            show.result(&reply, |admin| output::plain(&format!("{} is no admin any more.", admin.name)))
+        }
+        AdminsCommand::Role { name, role } => {
+            let path = format!("/v1/admins/{}/role", segment(&name));
+            let reply: Reply<AdminEntry> = client.put(&path, &RoleRequest { role })?;
+            show.result(&reply, |admin| output::plain(&format!("{} is {} now.", admin.name, admin.role)))
+        }
+    }
+}
