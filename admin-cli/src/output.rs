@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rookery_protocol::control::{
     AccountList, AccountReply, AdminAdded, AdminEntry, AdminList, AdminSessionList, AnnouncementReply,
-    AuditList, AuditOutcome, BanEntry, BanList, BanPreview, BanReply, ChannelList, ChannelReply, CloseReply,
+    AuditList, AuditVerdict, BanEntry, BanList, BanPreview, BanReply, ChannelList, ChannelReply, CloseReply,
     KickReply, OnlineUser, Status, TotpStatus, UserList,
 };
 
@@ -243,10 +243,6 @@ impl Reader {
     /// The audit trail, oldest first.
     pub fn audit(&self, list: &AuditList) -> String {
         let rows = list.entries.iter().map(|entry| {
-            let outcome = match entry.outcome {
-                AuditOutcome::Allowed => "allowed",
-                AuditOutcome::Refused => "refused",
-            };
             [
                 entry.id.to_string(),
                 self.time(entry.at),
@@ -255,12 +251,16 @@ impl Reader {
                 entry.session.clone(),
                 entry.act.clone(),
                 entry.target.clone(),
-                outcome.to_owned(),
+                entry.outcome.name().to_owned(),
                 entry.detail.clone(),
             ]
         });
         let header = ["ID", "TIME", "ADMIN", "FROM", "SESSION", "ACT", "TARGET", "OUTCOME", "DETAIL"];
-        with_count(&table(header, rows), list.entries.len(), "entry", "entries")
+        let text = with_count(&table(header, rows), list.entries.len(), "entry", "entries");
+        match list.next {
+            Some(id) => format!("{text}; there are more before them: --before {id}"),
+            None => text,
+        }
     }
 
     /// How the server fares.
@@ -271,12 +271,21 @@ impl Reader {
         let certificate = status
             .certificate_expires_at
             .map_or_else(|| "end unknown".to_owned(), |end| format!("ends {}", self.time(end)));
+        let queues = format!(
+            "{} at the inlet, {} at the journal, largest sendq {}",
+            status.inlet_waiting,
+            status.journal_waiting,
+            bytes(status.largest_sendq_bytes as u64)
+        );
         let lines = [
             ("Server", format!("{}, version {}", status.server_name, status.version)),
             ("Started", self.time(status.started_at)),
             ("Online", format!("{users}, {sessions}, {connections}")),
             ("Channels", status.channels.to_string()),
             ("Bans", status.bans.to_string()),
+            ("Messages", format!("{} stored since the start", status.messages_stored)),
+            ("Queues", queues),
+            ("Store", format!("{} on disk", bytes(status.store_bytes))),
             ("Mail", status.mail.clone()),
             ("Certificate", certificate),
         ];
@@ -309,6 +318,14 @@ pub fn closed(reply: &CloseReply) -> String {
     plain(&format!("{} is closed; {members} in it: {}.", reply.channel, reply.members.join(", ")))
 }
 
+/// An audit trail that is in order.
+pub fn verdict(verdict: &AuditVerdict) -> String {
+    match &verdict.head {
+        Some(head) => format!("All {} entries are in order. The newest is\n{head}", verdict.entries),
+        None => "The audit trail is empty.".to_owned(),
+    }
+}
+
 /// A kick that was done.
 pub fn kick(name: &str, reply: &KickReply) -> String {
     plain(&format!("{name} is kicked; {}.", ended(reply)))
@@ -323,6 +340,20 @@ fn ended(reply: &KickReply) -> String {
 
 fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// A size in the largest unit that fits.
+fn bytes(bytes: u64) -> String {
+    let in_unit = |shift: u32, unit: &str| {
+        let tenths = (u128::from(bytes) * 10) >> shift;
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    };
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..0x10_0000 => in_unit(10, "KiB"),
+        0x10_0000..0x4000_0000 => in_unit(20, "MiB"),
+        _ => in_unit(30, "GiB"),
+    }
 }
 
 /// The table, if there is anything in it, and a line that says how much.

@@ -1,11 +1,15 @@
 //! The control plane's requests and replies, as JSON under `/v1` on the admin port.
 
+mod audit;
+
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use audit::{AuditFault, AuditList, AuditOutcome, AuditRecord, AuditVerdict, BadHead, ChainHead};
 
 /// The media type of an error (RFC 9457).
 pub const PROBLEM_TYPE: &str = "application/problem+json";
@@ -645,51 +649,6 @@ pub struct UnbanReply {
     pub ban: BanEntry,
 }
 
-/// `GET /v1/audit`.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct AuditList {
-    /// The newest, oldest first.
-    pub entries: Vec<AuditRecord>,
-}
-
-/// Whether an act was let through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum AuditOutcome {
-    /// It was done.
-    Allowed,
-    /// It was not.
-    Refused,
-}
-
-/// One entry of the audit trail.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct AuditRecord {
-    /// Counted up from 1.
-    pub id: i64,
-    /// When the act was asked for.
-    #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
-    /// The admin's name as given; empty where nobody was signed in.
-    pub actor: String,
-    /// IP address and port, or `local` for `rookeryd admin`.
-    pub origin: String,
-    /// The control-plane session, by its public name; empty where nobody was signed in.
-    pub session: String,
-    /// `login`, `verify`, `kick`, `ban`, …
-    pub act: String,
-    /// Whom or what it was about; empty where there is nothing to name.
-    pub target: String,
-    /// Whether it was let through.
-    pub outcome: AuditOutcome,
-    /// The reason of the act, or why it was refused.
-    pub detail: String,
-    /// The hash of the entry before, in hexadecimal; zeros for the first.
-    pub previous: String,
-    /// SHA-256 over `previous` and this entry, in hexadecimal.
-    pub hash: String,
-}
-
 /// `GET /v1/status`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Status {
@@ -710,6 +669,16 @@ pub struct Status {
     pub channels: usize,
     /// Bans in force.
     pub bans: usize,
+    /// Messages put into the history since the start.
+    pub messages_stored: u64,
+    /// Events that wait for the core.
+    pub inlet_waiting: usize,
+    /// Batches that wait to be committed.
+    pub journal_waiting: usize,
+    /// The bytes that wait for the session with the most to be sent.
+    pub largest_sendq_bytes: usize,
+    /// What the database takes on disk.
+    pub store_bytes: u64,
     /// How the mail fares: `ok`, or what went wrong last.
     pub mail: String,
     /// When the server's certificate ends.

@@ -58,6 +58,11 @@ pub fn channel() -> (Inlet, Events) {
 }
 
 impl Inlet {
+    /// How many events wait for the core.
+    pub fn waiting(&self) -> usize {
+        self.events.max_capacity() - self.events.capacity()
+    }
+
     /// Gives an event that has no answer; waits while the core is behind.
     pub async fn send(&self, event: Event) -> Result<(), Stopped> {
         self.events.send(Envelope { event, sendq: None, reply: None }).await.map_err(|_| Stopped)

@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::chat::bans::Bans;
 use crate::chat::event::{Answer, Delivery, SessionId};
+use crate::inlet::Stopped;
+use crate::metrics::METRICS;
 use crate::record::HistoryEntry;
 use crate::sendq::Sendq;
 use crate::store::{Database, Durability};
@@ -33,11 +36,43 @@ pub enum Release {
     /// These bans are in force.
     Bans(Arc<Bans>),
     Answer(oneshot::Sender<Answer>, Answer),
+    /// Tell how much waits for the session with the most to be sent.
+    Measure(oneshot::Sender<usize>),
 }
 
 /// Where the core's batches go.
 pub fn channel() -> (mpsc::Sender<Vec<Release>>, mpsc::Receiver<Vec<Release>>) {
     mpsc::channel(WAITING_BATCHES)
+}
+
+/// A look at the journal from outside; it ends with the core all the same.
+#[derive(Clone)]
+pub struct Gauge(mpsc::WeakSender<Vec<Release>>);
+
+/// How much the journal has to do.
+#[derive(Debug)]
+pub struct Depth {
+    pub waiting_batches: usize,
+    /// In bytes.
+    pub largest_sendq: usize,
+}
+
+impl Gauge {
+    /// Of the journal that these batches go to.
+    pub fn of(batches: &mpsc::Sender<Vec<Release>>) -> Self {
+        Self(batches.downgrade())
+    }
+
+    /// Asks the journal, behind all that waits for it.
+    pub async fn read(&self) -> Result<Depth, Stopped> {
+        let batches = self.0.upgrade().ok_or(Stopped)?;
+        let waiting_batches = batches.max_capacity() - batches.capacity();
+        let (reply, answer) = oneshot::channel();
+        batches.send(vec![Release::Measure(reply)]).await.map_err(|_| Stopped)?;
+        drop(batches);
+        let largest_sendq = answer.await.map_err(|_| Stopped)?;
+        Ok(Depth { waiting_batches, largest_sendq })
+    }
 }
 
 /// Commits and lets out until the core is gone. While one group is being committed, the next gathers.
@@ -71,7 +106,11 @@ async fn commit(database: &Database, releases: &mut [Release]) -> bool {
         return true;
     }
     let count = entries.len();
+    let begun = Instant::now();
     let result = database.write(Durability::Message, move |store| store.append_history(&entries)).await;
+    METRICS.commits.observe(begun.elapsed());
+    let outcome = if result.is_ok() { &METRICS.messages_stored } else { &METRICS.messages_not_stored };
+    outcome.add(count);
     if let Err(error) = &result {
         tracing::error!(%error, messages = count, "messages could not be stored, and so were not sent");
     }
@@ -113,6 +152,11 @@ impl Outlet {
                 }
             }
             Release::Bans(bans) => drop(self.bans.send_replace(bans)),
+            Release::Measure(reply) => {
+                let largest = self.sessions.values().map(|sendq| sendq.bytes()).max();
+                // Whoever asked may have gone.
+                let _ = reply.send(largest.unwrap_or_default());
+            }
             Release::Answer(reply, answer) => {
                 // What is sent before an answer is on its way before it.
                 self.wake();
@@ -123,6 +167,7 @@ impl Outlet {
     }
 
     fn deliver(&mut self, delivery: &Delivery) {
+        METRICS.deliveries.add(delivery.to.len());
         for session in &delivery.to {
             if let Some(sendq) = self.sessions.get(session)
                 && sendq.push(delivery.line.clone())

@@ -3,14 +3,20 @@
 mod accounts;
 mod admin_command;
 mod admin_password;
+mod audit_chain;
+mod audit_command;
 mod certificates;
 mod chat;
 mod config;
 mod connection;
 mod control;
+mod hex;
 mod inlet;
+mod instruments;
 mod journal;
 mod mail;
+mod metrics;
+mod metrics_port;
 mod record;
 mod retention;
 mod sendq;
@@ -45,6 +51,9 @@ enum Command {
     /// Manages the admins of the control plane, on this machine; the server may run meanwhile.
     #[command(subcommand)]
     Admin(admin_command::AdminCommand),
+    /// Verifies the audit trail on this machine, or an export of it; the server may run meanwhile.
+    #[command(subcommand)]
+    Audit(audit_command::AuditCommand),
 }
 
 fn main() -> ExitCode {
@@ -68,6 +77,7 @@ fn run(arguments: Arguments) -> Result<()> {
             Ok(())
         }
         Some(Command::Admin(command)) => admin_command::run(&loaded.config, command),
+        Some(Command::Audit(command)) => audit_command::run(&loaded.config, command),
         None => {
             start_log(&loaded.config)?;
             rustls::crypto::aws_lc_rs::default_provider()

@@ -92,6 +92,11 @@ impl Sendq {
         (inside.state, lines)
     }
 
+    /// How much waits to be sent.
+    pub fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     /// The connection has sent `bytes` of what it took.
     pub fn sent(&self, bytes: usize) {
         self.lock().bytes -= bytes;

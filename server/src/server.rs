@@ -20,10 +20,11 @@ use crate::config::{Config, LiveConfig, Loaded, MailTransport};
 use crate::connection::{ChatPort, Connections};
 use crate::control::{self, Control};
 use crate::inlet::{self, Inlet};
+use crate::instruments::Instruments;
 use crate::mail::Mailer;
 use crate::store::{DATABASE_FILE, Database};
 use crate::windows::Windows;
-use crate::{journal, retention};
+use crate::{journal, metrics_port, retention};
 
 /// Between two looks at whether the certificate was, or has to be, renewed.
 const RENEWAL: Duration = Duration::from_hours(12);
@@ -52,6 +53,10 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let certificates = Arc::new(Certificates::open(&config)?);
     let chat_listener = listen(config.chat.listen, "chat.listen").await?;
     let admin_listener = listen(config.admin.listen, "admin.listen").await?;
+    let metrics_listener = match config.metrics.listen {
+        Some(address) => Some(listen(address, "metrics.listen").await?),
+        None => None,
+    };
     let (chat_address, admin_address) = (chat_listener.local_addr()?, admin_listener.local_addr()?);
 
     let (config_sender, live) = LiveConfig::new(config);
@@ -68,6 +73,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let (bans_sender, bans) = watch::channel(bans);
     let (inlet, events) = inlet::channel();
     let (to_journal, batches) = journal::channel();
+    let journal = journal::Gauge::of(&to_journal);
     tokio::spawn(inlet::drive(core, events, to_journal, database.clone()));
     tokio::spawn(journal::run(database.clone(), batches, bans_sender));
     tokio::spawn(retention::keep(live.clone(), database.clone()));
@@ -84,6 +90,19 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         bans,
     );
     let (reloads, mut reload_requests) = mpsc::channel(1);
+    let instruments = Instruments {
+        started_at,
+        inlet: inlet.clone(),
+        journal,
+        database: database.clone(),
+        connections,
+        mailer: mailer.clone(),
+        certificates: Arc::clone(&certificates),
+    };
+    if let Some(listener) = metrics_listener {
+        tracing::info!(metrics = %listener.local_addr()?, "metrics are open to whoever reaches that address");
+        tokio::spawn(metrics_port::serve(instruments.clone(), listener));
+    }
     let control = Control {
         config: live.clone(),
         database,
@@ -91,8 +110,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         inlet: inlet.clone(),
         mailer,
         certificates: Arc::clone(&certificates),
-        connections,
-        started_at,
+        instruments,
         reloads,
     };
     let mut signals = Signals::new()?;

@@ -3,14 +3,17 @@
 
 mod accounts;
 mod admin;
+mod audit;
 mod bad_input;
 mod bans;
 mod chat;
 mod doors;
 mod durability;
+mod full_disk;
 mod history;
 mod mail;
 mod operation;
 mod rook;
+mod seeing;
 mod sign_in;
 mod windows;

@@ -8,6 +8,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rookery_tests::irc::{Client, starts};
 use rookery_tests::mailbox::{Mailbox, code_in};
 use rookery_tests::process::Process;
+use rookery_tests::programs;
 use rookery_tests::server::{Server, Site};
 
 const USERNAME: &str = "rookery";
@@ -46,8 +47,7 @@ impl MailServer {
 
     /// Starts again on the same port.
     async fn resume(&mut self) {
-        let python = std::env::var_os("ROOKERY_PYTHON").unwrap_or_else(|| "python3".into());
-        let mut command = Command::new(python);
+        let mut command = Command::new(programs::python());
         command
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/external/smtp_server.py"))
             .arg(self.port.to_string())

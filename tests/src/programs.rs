@@ -15,6 +15,11 @@ pub fn path(name: &str) -> PathBuf {
     program
 }
 
+/// The Python that has what tests need; `tests/run` makes it.
+pub fn python() -> PathBuf {
+    std::env::var_os("ROOKERY_PYTHON").map_or_else(|| "python3".into(), PathBuf::from)
+}
+
 fn build() -> PathBuf {
     let test = std::env::current_exe().expect("a running program has a path");
     // Tests lie in `deps`, the binaries in the folder above.

@@ -169,6 +169,24 @@ impl Server {
         wait_for("the reload", || (answers() > before).then_some(())).await;
     }
 
+    /// From now on no byte goes into any file, as on a disk without room: its database, its log, its mails.
+    pub fn fill_disk(&self) {
+        self.limit_files("0");
+    }
+
+    /// There is room again.
+    pub fn free_disk(&self) {
+        self.limit_files("unlimited");
+    }
+
+    /// A limit of the process, as anyone may set for their own; a real disk is full for the whole machine.
+    fn limit_files(&self, bytes: &str) {
+        let limited = Command::new("prlimit")
+            .args(["--pid", &self.child.id().to_string(), &format!("--fsize={bytes}:unlimited")])
+            .status();
+        assert!(limited.expect("prlimit (util-linux) is there").success());
+    }
+
     /// Starts it again, after it has ended, on the same ports and data.
     pub async fn restart(&mut self) {
         assert!(self.child.try_wait().unwrap().is_some(), "it still runs");
@@ -229,7 +247,10 @@ fn write_config(folder: &Path, chat: SocketAddr, admin: SocketAddr, settings: &[
 
 fn spawn(folder: &Path) -> Child {
     let log = File::create(folder.join("log")).unwrap();
-    Command::new(programs::path("rookeryd"))
+    // What a file cannot take is to be an error as on a full disk (see `fill_disk`), not a signal.
+    Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(programs::path("rookeryd"))
         .args(["--config", "config.toml"])
         .current_dir(folder)
         .stdin(Stdio::null())

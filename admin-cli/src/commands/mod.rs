@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admins;
+mod audit;
 mod channels;
 mod own;
 mod sign_in;
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 use clap::CommandFactory as _;
 use rookery_protocol::BanTarget;
 use rookery_protocol::control::{
-    AnnouncementReply, AnnouncementRequest, AuditList, BanList, BanPreview, BanReply, BanRequest, KickReply,
+    AnnouncementReply, AnnouncementRequest, BanList, BanPreview, BanReply, BanRequest, KickReply,
     KickRequest, ReloadReply, Status, UnbanReply, UserList,
 };
 
@@ -76,7 +77,10 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             announce(&signed_in(server, ca)?, &request, &show)
         }
         Command::Reload => reload(&signed_in(server, ca)?, &show),
-        Command::Audit { limit } => audit(&signed_in(server, ca)?, limit, &show),
+        Command::Audit { command: None, filters, limit } => {
+            audit::list(&signed_in(server, ca)?, &filters, limit, &show)
+        }
+        Command::Audit { command: Some(command), .. } => audit::run(&signed_in(server, ca)?, command, &show),
         Command::Status => status(&signed_in(server, ca)?, &show),
     }
 }
@@ -157,11 +161,6 @@ fn announce(client: &Client, request: &AnnouncementRequest, show: &Show) -> Resu
 fn reload(client: &Client, show: &Show) -> Result<(), Failure> {
     let reply: Reply<ReloadReply> = client.post_nothing("/v1/reload")?;
     show.result(&reply, |_| "The config, certificates and CSV files are read anew.".to_owned())
-}
-
-fn audit(client: &Client, limit: u16, show: &Show) -> Result<(), Failure> {
-    let reply: Reply<AuditList> = client.get(&format!("/v1/audit?limit={limit}"))?;
-    show.result(&reply, |list| Reader::here().audit(list))
 }
 
 fn status(client: &Client, show: &Show) -> Result<(), Failure> {

@@ -11,6 +11,7 @@ use super::sasl::Claim;
 use super::throttle::{Key, Wait, network};
 use super::{Accounts, Peer, device_hash, identity, password};
 use crate::chat::event::Identity;
+use crate::metrics::METRICS;
 use crate::record::{Account, Credential, CredentialId, CredentialKind};
 use crate::store::{Durability, StoreError};
 
@@ -126,6 +127,7 @@ impl Accounts {
             // Names are public, but whose email is known is not: the same time is taken for all.
             if device.is_none() && !password::verify(secret, stored).await {
                 self.throttle.add(now, &keys);
+                METRICS.chat_sign_ins_refused.increment();
                 let account = account.as_ref().map(|account| account.name.as_str());
                 tracing::info!(address = %peer.address, account, "a sign-in failed");
                 return Err(Refused::Wrong);
@@ -176,6 +178,7 @@ impl Accounts {
 
     /// A code from the address was wrong.
     pub fn add_failure(&self, now: Timestamp, peer: &Peer) {
+        METRICS.chat_sign_ins_refused.increment();
         self.throttle.add(now, &[Key::FailuresFrom(network(peer.address.ip()))]);
     }
 

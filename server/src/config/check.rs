@@ -36,7 +36,8 @@ pub(super) fn first_fault(config: &Config) -> Option<Fault> {
         .and_then(|()| mail(config))
         .and_then(|()| data(config))
         .and_then(|()| limits(&config.limits))
-        .and_then(|()| log_level(&config.log.level));
+        .and_then(|()| log_level(&config.log.level))
+        .and_then(|()| metrics(config));
     result.err()
 }
 
@@ -193,6 +194,16 @@ fn log_level(level: &str) -> Checked {
         Ok(_) => Ok(()),
         Err(error) => Err(Fault { key: "log.level", message: error.to_string() }),
     }
+}
+
+fn metrics(config: &Config) -> Checked {
+    let others = [config.chat.listen, config.admin.listen];
+    let taken = config.metrics.listen.filter(|listen| listen.port() != 0 && others.contains(listen));
+    ensure(
+        taken.is_none(),
+        "metrics.listen",
+        "is another listener's address; metrics need a port of their own",
+    )
 }
 
 fn is_named(path: Option<&Path>, key: &'static str) -> Checked {

@@ -29,6 +29,7 @@ pub struct Config {
     pub history: History,
     pub limits: Limits,
     pub log: Log,
+    pub metrics: Metrics,
 }
 
 impl Config {
@@ -71,6 +72,8 @@ pub struct Admin {
     pub idle_minutes: u32,
     /// PEM file: only clients with a certificate of this authority may connect.
     pub client_ca: Option<PathBuf>,
+    /// Whether the audit trail's newest entry, by number and hash, is mailed to all admins every day.
+    pub mail_chain_head: bool,
 }
 
 /// `[tls]`: the server's certificate.
@@ -241,6 +244,14 @@ pub struct Log {
     pub format: LogFormat,
 }
 
+/// `[metrics]`: numbers for Prometheus, over plain HTTP.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Off when left out.
+    pub listen: Option<SocketAddr>,
+}
+
 impl Default for Chat {
     fn default() -> Self {
         Self {
@@ -260,6 +271,7 @@ impl Default for Admin {
             session_minutes: 60,
             idle_minutes: 15,
             client_ca: None,
+            mail_chain_head: false,
         }
     }
 }

@@ -35,7 +35,7 @@ fn the_shipped_file_is_the_defaults_exactly() {
 #[test]
 fn the_shipped_file_documents_every_key_once() {
     let mut sections = known_keys("");
-    assert_eq!(sections.len(), 9);
+    assert_eq!(sections.len(), 10);
     sections.push("mail.smtp".to_owned());
     let mut expected: Vec<String> = Vec::new();
     for section in &sections {
@@ -114,8 +114,8 @@ fn an_unknown_key_is_named_with_those_that_are_known() {
     );
     assert_refused("mail = { smtp = { hots = 1 } }", "config.toml:1: mail.smtp.hots: unknown key");
     assert_refused(
-        "# a\n[metrics]\nx = 1",
-        "config.toml:2: metrics: unknown section; known sections here: chat,",
+        "# a\n[metric]\nx = 1",
+        "config.toml:2: metric: unknown section; known sections here: chat,",
     );
 }
 
@@ -145,6 +145,7 @@ fn values_that_cannot_be_are_refused() {
         ("[chat]\nnetwork = \"My Net\"", "chat.network: must be one word"),
         ("[chat]\nmotd = \"a\\rb\"", "chat.motd: holds a control character"),
         ("[admin]\nlisten = \"0.0.0.0:6697\"", "admin.listen: is the same as chat.listen"),
+        ("[metrics]\nlisten = \"127.0.0.1:6698\"", "metrics.listen: is another listener's address"),
         ("[admin]\nsession_minutes = 0", "admin.session_minutes: must be between 1 and 1440"),
         ("[admin]\nidle_minutes = 0", "admin.idle_minutes: must be between 1 and 1440"),
         ("[admin]\nsession_minutes = 1441", "admin.session_minutes: must be between 1 and 1440"),

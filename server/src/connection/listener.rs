@@ -24,6 +24,7 @@ use crate::chat::bans::Bans;
 use crate::chat::event::SessionId;
 use crate::config::LiveConfig;
 use crate::inlet::Inlet;
+use crate::metrics::METRICS;
 use crate::record::Ban;
 
 /// Those of banned addresses who are told so in words at one time.
@@ -91,6 +92,7 @@ impl ChatPort {
             limits.connections_per_address,
         );
         let Some(place) = place else {
+            METRICS.connections_refused.increment();
             tracing::info!(%address, "refused: too many connections");
             return;
         };
@@ -100,6 +102,7 @@ impl ChatPort {
             Box::pin(self.refuse(stream, address, &ban)).await;
             return;
         }
+        METRICS.connections_accepted.increment();
         let begin = Box::pin(self.begin(stream, address));
         let handshake = match limits.tls_handshake_seconds {
             0 => begin.await,
@@ -117,7 +120,10 @@ impl ChatPort {
                 tokio::spawn(session.run());
             }
             Ok(None) => {}
-            Err(error) => tracing::debug!(%address, %error, "no TLS handshake"),
+            Err(error) => {
+                METRICS.tls_handshakes_failed.increment();
+                tracing::debug!(%address, %error, "no TLS handshake");
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use super::wire::{Input, Wake};
 use crate::accounts::sign_in::{self, SignIn};
 use crate::chat::event::{Answer, Event, Identity};
 use crate::inlet::Stopped;
+use crate::metrics::METRICS;
 
 /// How long a client may be silent.
 struct Silence {
@@ -74,6 +75,7 @@ impl Session {
                 Wake::Ended => return Ok("Connection closed".to_owned()),
                 Wake::Broken(reason) => return Ok(reason),
             };
+            METRICS.messages_received.increment();
             self.services.inlet.send(event).await?;
         }
     }

@@ -19,6 +19,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::flood::Flood;
 use crate::chat::event::LineFault;
+use crate::metrics::METRICS;
 use crate::sendq::{Sendq, State};
 
 /// Bytes read at once.
@@ -142,7 +143,10 @@ impl Wire {
         };
         let now = Instant::now();
         match state {
-            State::Overflowed => Err(Poll::Ready(Wake::Broken("SendQ exceeded".to_owned()))),
+            State::Overflowed => {
+                METRICS.sendqs_exceeded.increment();
+                Err(Poll::Ready(Wake::Broken("SendQ exceeded".to_owned())))
+            }
             State::Ending => {
                 if self.writing.is_empty() && self.flushed {
                     return Err(Poll::Ready(Wake::Ended));

@@ -2,26 +2,19 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use axum::Json;
 use jiff::Timestamp;
-use rookery_protocol::control::{AuditList, AuditOutcome, AuditRecord};
-use serde::Deserialize;
 
-use super::extract::{Arrival, Options};
+use super::extract::Arrival;
 use super::meter::{Counted, Measure, Meter};
-use super::permission::{Auditor, Signed};
 use super::problem::{Kind, Refusal};
-use crate::record::{AuditEntry, NewAudit, Outcome};
+use crate::metrics::METRICS;
+use crate::record::{NewAudit, Outcome};
 use crate::store::{Database, Durability, StoreError};
 
 /// The most characters of something a stranger sent that are entered: an email fits.
 const LONGEST_WORD: usize = 254;
 /// The most characters of a detail: the reason of an act fits, and what a refusal says around a word.
 const LONGEST_DETAIL: usize = 500;
-/// Entries that `GET /v1/audit` gives when it is not told how many.
-const DEFAULT_LIMIT: u16 = 50;
-/// The most it gives.
-const MAX_LIMIT: u16 = 1000;
 
 /// An act or a sign-in step on its way into the trail: who wants what, from where.
 #[derive(Clone, Debug)]
@@ -87,6 +80,9 @@ impl Trail {
 
     /// Enters that a stranger is refused, and why, unless too many were; gives the refusal to answer.
     pub async fn refuse_stranger(&self, step: &Step, why: &str, refusal: Refusal) -> Refusal {
+        if matches!(step.act, "login" | "verify") {
+            METRICS.control_sign_ins_refused.increment();
+        }
         let Arrival { at, .. } = step.arrival;
         let measure = self.strangers().take(at, step.arrival.network());
         let detail = match measure {
@@ -131,60 +127,9 @@ impl Trail {
 
 /// The trail cannot be written, so nothing is done.
 pub fn unavailable(error: &StoreError) -> Refusal {
+    METRICS.audit_failures.increment();
     tracing::error!(%error, "the audit trail cannot be written; the act was refused");
     Kind::AuditUnavailable.because(
         "Nothing was done, because it could not be entered in the audit trail. The server's log says why.",
     )
-}
-
-/// What `GET /v1/audit` may be told.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct AuditOptions {
-    /// How many entries at most; 50 when left out.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u16>,
-}
-
-/// The newest entries of the audit trail, oldest first
-#[utoipa::path(
-    get, path = "/v1/audit", tag = "audit", params(AuditOptions), security(("token" = ["auditor"])),
-    responses((status = 200, description = "The newest entries", body = AuditList))
-)]
-pub async fn list(
-    operator: Signed<Auditor>,
-    options: Result<Options<AuditOptions>, Refusal>,
-) -> Result<Json<AuditList>, Refusal> {
-    let step = operator.step("audit", "");
-    let limit = match options {
-        Ok(Options(options)) => options.limit.unwrap_or(DEFAULT_LIMIT),
-        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
-    };
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        let refusal = Kind::BadRequest.because(format!("`limit` is between 1 and {MAX_LIMIT}."));
-        return Err(operator.refuse(&step, refusal).await);
-    }
-    operator.allow(&step, "").await?;
-    let entries = operator.read(move |store| store.audit(usize::from(limit))).await?;
-    Ok(Json(AuditList { entries: entries.into_iter().map(to_record).collect() }))
-}
-
-fn to_record(AuditEntry { id, entry, previous, hash }: AuditEntry) -> AuditRecord {
-    AuditRecord {
-        id,
-        at: entry.at,
-        actor: entry.actor,
-        origin: entry.origin,
-        session: entry.session,
-        act: entry.act,
-        target: entry.target,
-        outcome: match entry.outcome {
-            Outcome::Allowed => AuditOutcome::Allowed,
-            Outcome::Refused => AuditOutcome::Refused,
-        },
-        detail: entry.detail,
-        previous: super::hex(&previous),
-        hash: super::hex(&hash),
-    }
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
@@ -50,15 +51,33 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         match tokio::time::timeout(BODY_TIMEOUT, Json::from_request(request, state)).await {
             Ok(Ok(Json(value))) => Ok(Self(value)),
             Ok(Err(rejection)) => Err(from_json(&rejection)),
-            Err(_) => Err(Kind::RequestTimeout.because("The request's body did not come within 10 seconds.")),
+            Err(_) => Err(too_slow()),
         }
     }
+}
+
+/// A request's body, whatever is in it.
+pub async fn whole_body(request: Request) -> Result<Bytes, Refusal> {
+    match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
+        Ok(Err(_)) => Err(Kind::BadRequest.because("The request's body ended early.")),
+        Err(_) => Err(too_slow()),
+    }
+}
+
+fn too_large() -> Refusal {
+    Kind::TooLarge.because("A request's body may have up to 64 KiB.")
+}
+
+fn too_slow() -> Refusal {
+    Kind::RequestTimeout.because("The request's body did not come within 10 seconds.")
 }
 
 fn from_json(rejection: &JsonRejection) -> Refusal {
     let text = rejection.body_text();
     match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Kind::TooLarge.because("A request's body may have up to 64 KiB."),
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
             Kind::NotJson.because("Send JSON, with `Content-Type: application/json`.")
         }

@@ -4,10 +4,13 @@ mod accounts;
 mod admins;
 mod announcements;
 mod audit;
+mod audit_reading;
 mod authenticator;
 mod bans;
+mod chain_mail;
 mod channels;
 mod extract;
+mod idempotency;
 mod listener;
 mod meter;
 mod notices;
@@ -36,13 +39,15 @@ use tokio::sync::mpsc;
 use crate::certificates::Certificates;
 use crate::chat::event::{Act, Answer};
 use crate::config::LiveConfig;
-use crate::connection::Connections;
-use crate::inlet::Inlet;
+use crate::hex::encode as hex;
+use crate::inlet::{Inlet, Stopped};
+use crate::instruments::Instruments;
 use crate::mail::Mailer;
 use crate::store::{Database, Result as StoreResult, Store};
 use crate::windows::Windows;
 use audit::Trail;
 use extract::Arrival;
+use idempotency::Answers;
 use notices::Failures;
 use problem::{Kind, Refusal};
 pub use reload::Request as ReloadRequest;
@@ -62,9 +67,8 @@ pub struct Control {
     pub inlet: Inlet,
     pub mailer: Mailer,
     pub certificates: Arc<Certificates>,
-    /// Who is connected to the chat port, for the status.
-    pub connections: Arc<Connections>,
-    pub started_at: Timestamp,
+    /// For the status.
+    pub instruments: Instruments,
     /// To whoever runs the server.
     pub reloads: mpsc::Sender<ReloadRequest>,
 }
@@ -79,7 +83,7 @@ pub async fn serve(control: Control, listener: TcpListener) {
             plane.trail.settle(Timestamp::now()).await;
         }
     };
-    tokio::join!(listener::run(Arc::clone(&plane), listener), settle);
+    tokio::join!(listener::run(Arc::clone(&plane), listener), settle, chain_mail::run(&plane));
 }
 
 /// The control plane at work: what it works with, and what it keeps in memory.
@@ -89,6 +93,7 @@ struct Plane {
     challenges: Mutex<Challenges>,
     sessions: Mutex<Sessions>,
     throttle: Mutex<Throttle>,
+    answers: Mutex<Answers>,
     enrolments: Mutex<Enrolments>,
     failures: Mutex<Failures>,
 }
@@ -101,6 +106,7 @@ impl Plane {
             challenges: Mutex::default(),
             sessions: Mutex::default(),
             throttle: Mutex::default(),
+            answers: Mutex::default(),
             enrolments: Mutex::default(),
             failures: Mutex::default(),
         }
@@ -130,9 +136,13 @@ impl Plane {
 
     /// Has the core act; its answer comes when all that it does is done.
     async fn act(&self, act: Act) -> Result<Answer, Refusal> {
-        let stopped = |_| Kind::Stopping.because("The server is stopping; its sessions end with it.");
         self.control.inlet.act(act).await.map_err(stopped)
     }
+}
+
+/// The core is gone.
+fn stopped(_: Stopped) -> Refusal {
+    Kind::Stopping.because("The server is stopping; its sessions end with it.")
 }
 
 /// The core gave an answer of another sort than the act has.
@@ -151,14 +161,4 @@ fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system has random bytes to give");
     bytes
-}
-
-/// Small hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

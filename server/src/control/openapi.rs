@@ -7,15 +7,16 @@ use axum::body::Bytes;
 use axum::http::header;
 use axum::response::IntoResponse;
 use rookery_protocol::control::{PROBLEM_TYPE, Problem};
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Kind;
 use super::{
-    accounts, admins, announcements, audit, bans, channels, password, reload, sessions, sign_in, status,
-    totp, users,
+    accounts, admins, announcements, audit_reading, bans, channels, idempotency, password, reload, sessions,
+    sign_in, status, totp, users,
 };
 
 /// The whole description; rendered once.
@@ -31,8 +32,8 @@ static DOCUMENT: LazyLock<Bytes> =
         totp::require, admins::list, admins::add, admins::remove, admins::set_role, users::list,
         users::kick, bans::list, bans::add, bans::remove, accounts::list, accounts::disable,
         accounts::enable, accounts::delete, accounts::revoke, channels::list, channels::show,
-        channels::close, announcements::announce, reload::reload, audit::list, status::status,
-        status::healthz, openapi,
+        channels::close, announcements::announce, reload::reload, audit_reading::list, audit_reading::verify,
+        status::status, status::healthz, openapi,
     ),
     components(schemas(Problem)),
     modifiers(&Tokens, &Problems)
@@ -56,14 +57,40 @@ struct Problems;
 impl Modify for Problems {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for item in document.paths.paths.values_mut() {
-            for operation in
-                [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
-            {
-                let kinds = problems_of(operation);
+            let changing = [&mut item.post, &mut item.put, &mut item.delete];
+            let operations = changing.into_iter().map(|it| (it, true)).chain([(&mut item.get, false)]);
+            for (operation, changes) in operations {
+                let Some(operation) = operation else { continue };
+                let mut kinds = problems_of(operation);
+                if changes && operation.security.is_some() {
+                    operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
+                    kinds.extend([
+                        Kind::BadRequest,
+                        Kind::UnderWay,
+                        Kind::KeyReused,
+                        Kind::TooLarge,
+                        Kind::RequestTimeout,
+                    ]);
+                }
+                kinds.dedup();
                 add_problems(operation, &kinds);
             }
         }
     }
+}
+
+/// What [`idempotency`] takes.
+fn idempotency_key() -> Parameter {
+    let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
+    ParameterBuilder::new()
+        .name(idempotency::HEADER)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "A name of your choice for this request; sent again with it, it is not done again.",
+        ))
+        .schema(Some(text.pattern(Some("^[!-~]+$"))))
+        .build()
 }
 
 fn problems_of(operation: &Operation) -> Vec<Kind> {

@@ -59,6 +59,10 @@ pub enum Kind {
     NotJson,
     /// Well-formed, but not something that can be done.
     Invalid,
+    /// The request with that key is not done yet.
+    UnderWay,
+    /// The key came with another request.
+    KeyReused,
     /// Too many attempts; there is a pause to wait for.
     TooManyAttempts,
     /// The audit trail cannot be written, so nothing was done.
@@ -110,6 +114,10 @@ impl Kind {
             Self::TooLarge => ("too-large", "The request is too big", StatusCode::PAYLOAD_TOO_LARGE),
             Self::NotJson => ("not-json", "The request is not JSON", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::Invalid => ("invalid", "That cannot be done", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::UnderWay => ("under-way", "Still under way", StatusCode::CONFLICT),
+            Self::KeyReused => {
+                ("key-reused", "The key came with another request", StatusCode::UNPROCESSABLE_ENTITY)
+            }
             Self::TooManyAttempts => {
                 ("too-many-attempts", "Too many attempts", StatusCode::TOO_MANY_REQUESTS)
             }
@@ -181,5 +189,29 @@ impl IntoResponse for Refusal {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// Every kind stands in `parts` as `("its-name", …`.
+    #[test]
+    fn every_kind_is_documented_with_its_status() {
+        let manual = include_str!("../../../docs/control-plane.md");
+        let source = include_str!("problem.rs");
+        let parts = source.split("fn parts").nth(1).and_then(|rest| rest.split("/// The HTTP status").next());
+        let slugs: Vec<&str> = parts
+            .unwrap_or_default()
+            .split("(\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .collect();
+        assert!(slugs.len() > 20, "{slugs:?}");
+        for slug in slugs {
+            assert!(
+                manual.contains(&format!("| `/problems/{slug}` | ")),
+                "{slug} is not in docs/control-plane.md"
+            );
+        }
     }
 }

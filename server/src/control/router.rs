@@ -12,8 +12,8 @@ use axum::routing::{delete, get, post, put};
 
 use super::problem::{Kind, Refusal};
 use super::{
-    Plane, accounts, admins, announcements, audit, bans, channels, openapi, password, reload, sessions,
-    sign_in, status, totp, users,
+    Plane, accounts, admins, announcements, audit_reading, bans, channels, idempotency, openapi, password,
+    reload, sessions, sign_in, status, totp, users,
 };
 
 /// The most bytes a request's body may have.
@@ -51,10 +51,12 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/channels/{name}/close", post(channels::close))
         .route("/v1/announcements", post(announcements::announce))
         .route("/v1/reload", post(reload::reload))
-        .route("/v1/audit", get(audit::list))
+        .route("/v1/audit", get(audit_reading::list))
+        .route("/v1/audit/verify", get(audit_reading::verify))
         .route("/v1/status", get(status::status))
         .route("/healthz", get(status::healthz))
         .route("/v1/openapi.json", get(openapi::openapi))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&plane), idempotency::once))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

@@ -165,6 +165,11 @@ impl Operator {
         self.plane.read(job).await
     }
 
+    /// The public name of the sign-in.
+    pub fn session_id(&self) -> &str {
+        &self.session.id
+    }
+
     /// When the request came.
     pub fn now(&self) -> Timestamp {
         self.arrival.at

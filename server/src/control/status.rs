@@ -8,8 +8,9 @@ use rookery_protocol::control::{Health, Status};
 
 use super::permission::{Auditor, Signed};
 use super::problem::Refusal;
-use super::{Plane, unexpected};
-use crate::chat::event::{Act, Answer};
+use super::{Plane, stopped};
+use crate::chat::event::Act;
+use crate::metrics::METRICS;
 
 /// How the server fares
 #[utoipa::path(
@@ -19,21 +20,24 @@ use crate::chat::event::{Act, Answer};
 pub async fn status(operator: Signed<Auditor>) -> Result<Json<Status>, Refusal> {
     operator.allow(&operator.step("status", ""), "").await?;
     let control = &operator.plane.control;
-    match operator.plane.act(Act::Count).await? {
-        Answer::Counts { users, sessions, channels, bans } => Ok(Json(Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            server_name: control.config.get().chat.server_name.clone(),
-            started_at: control.started_at,
-            users,
-            sessions,
-            connections: control.connections.count(),
-            channels,
-            bans,
-            mail: control.mailer.health().err().unwrap_or_else(|| "ok".to_owned()),
-            certificate_expires_at: control.certificates.expires_at(),
-        })),
-        other => Err(unexpected(&other)),
-    }
+    let now = control.instruments.read().await.map_err(stopped)?;
+    Ok(Json(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        server_name: control.config.get().chat.server_name.clone(),
+        started_at: now.started_at,
+        users: now.users,
+        sessions: now.sessions,
+        connections: now.connections,
+        channels: now.channels,
+        bans: now.bans,
+        messages_stored: METRICS.messages_stored.get(),
+        inlet_waiting: now.inlet_waiting,
+        journal_waiting: now.journal_waiting,
+        largest_sendq_bytes: now.largest_sendq,
+        store_bytes: now.store_bytes,
+        mail: now.mail.err().unwrap_or_else(|| "ok".to_owned()),
+        certificate_expires_at: now.certificate_expires_at,
+    }))
 }
 
 /// Whether the server is well: the core answers, and the record can be read

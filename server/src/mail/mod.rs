@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::config::{LiveConfig, MailTransport};
+use crate::metrics::{Counter, METRICS};
 
 /// Mails that may be on their way at once; the next is refused.
 const QUEUE: usize = 1000;
@@ -163,6 +164,7 @@ impl Office {
             let reason = match outcome {
                 Ok(file) => {
                     self.set_trouble(None);
+                    errand.count(&METRICS.mails_sent);
                     if let Some(file) = file {
                         // Whoever tries the server out looks for the code there.
                         tracing::info!(%to, file = %file.display(), "mail written");
@@ -173,6 +175,7 @@ impl Office {
                     return;
                 }
                 Err(Fault::Refused(reason)) => {
+                    errand.count(&METRICS.mails_failed);
                     tracing::warn!(%to, reason = without_addresses(&reason), "mail refused");
                     state.send_replace(MailState::Failed(reason));
                     return;
@@ -183,6 +186,7 @@ impl Office {
             self.set_trouble(Some(without_addresses(&reason)));
             let pause = pauses.next().unwrap_or(PATIENCE);
             if Instant::now() + pause >= deadline {
+                errand.count(&METRICS.mails_failed);
                 state.send_replace(MailState::Failed(TROUBLE.to_owned()));
                 return;
             }
@@ -210,6 +214,13 @@ impl Office {
 }
 
 impl Errand {
+    /// A rehearsal is no mail.
+    fn count(&self, counter: &Counter) {
+        if matches!(self, Self::Deliver(_)) {
+            counter.increment();
+        }
+    }
+
     /// For the log.
     fn receiver(&self) -> String {
         match self {

@@ -59,3 +59,30 @@ pub struct AuditEntry {
     /// [`NewAudit::hash`] of `previous` and `entry`.
     pub hash: [u8; 32],
 }
+
+/// Which entries of the trail are wanted. Texts are compared as a whole, letter case aside.
+#[derive(Clone, Debug, Default)]
+pub struct AuditQuery {
+    pub actor: Option<String>,
+    pub act: Option<String>,
+    pub target: Option<String>,
+    pub outcome: Option<Outcome>,
+    /// From then on.
+    pub since: Option<Timestamp>,
+    /// Before then.
+    pub until: Option<Timestamp>,
+    pub page: AuditPage,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Which of the entries that fit come first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuditPage {
+    #[default]
+    Newest,
+    /// The newest of those before that one.
+    Before(i64),
+    /// The oldest of those after that one; 0 for the first of all.
+    After(i64),
+}

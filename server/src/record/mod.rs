@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email};
 
 pub use admin::{Admin, Authenticator, NewAdmin};
-pub use audit::{AuditEntry, NewAudit, Outcome};
+pub use audit::{AuditEntry, AuditPage, AuditQuery, NewAudit, Outcome};
 pub use ban::{Ban, BanId, NewBan, covers_account};
 pub use history::{HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Selection, TargetsQuery};
 pub use mailbox::EmailAliases;

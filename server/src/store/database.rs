@@ -33,6 +33,7 @@ pub struct Database {
     writer: mpsc::Sender<WriteJob>,
     readers: mpsc::Sender<ReadJob>,
     sync: HistorySync,
+    file: Arc<Path>,
 }
 
 impl Database {
@@ -60,7 +61,7 @@ impl Database {
                 }
             })?;
         }
-        Ok(Self { writer, readers, sync })
+        Ok(Self { writer, readers, sync, file: file.into() })
     }
 
     /// Reads on a thread of its own. Everything that `job` reads is of one moment.
@@ -75,6 +76,18 @@ impl Database {
         });
         self.readers.send(job).map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::BrokenOff)?
+    }
+
+    /// The bytes it takes on disk: the file, and the one in which what is new waits for its place in there.
+    pub async fn size(&self) -> u64 {
+        let mut waiting = self.file.as_os_str().to_owned();
+        waiting.push("-wal");
+        let mut bytes = 0;
+        for file in [self.file.as_ref(), Path::new(&waiting)] {
+            // One that is not there takes no room.
+            bytes += tokio::fs::metadata(file).await.map_or(0, |metadata| metadata.len());
+        }
+        bytes
     }
 
     /// Runs `job` in one transaction: all of it is on disk when this returns, or nothing of it if it fails.

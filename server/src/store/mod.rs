@@ -14,7 +14,7 @@ pub use database::{Database, Durability};
 pub use sqlite::Sqlite;
 
 use crate::record::{
-    Account, AccountId, Admin, AuditEntry, Authenticator, Ban, BanId, Credential, CredentialId,
+    Account, AccountId, Admin, AuditEntry, AuditQuery, Authenticator, Ban, BanId, Credential, CredentialId,
     CredentialKind, HistoryEntry, HistoryTarget, NewAccount, NewAdmin, NewAudit, NewBan, PageQuery, Taken,
     TargetsQuery,
 };
@@ -160,8 +160,13 @@ pub trait AdminStore {
 pub trait AuditStore {
     /// Chains the entry to the one before.
     fn append_audit(&mut self, entry: &NewAudit) -> Result<AuditEntry>;
+    /// The entries that fit, oldest first.
+    fn find_audit(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>>;
     /// The newest `limit` entries, oldest first.
-    fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>>;
+    #[cfg(test)]
+    fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>> {
+        self.find_audit(&AuditQuery { limit, ..AuditQuery::default() })
+    }
 }
 
 /// What stands in the CSV windows.

@@ -5,10 +5,12 @@ mod accounts;
 mod acts;
 mod admins;
 mod announcements;
+mod audit_reading;
 mod bans;
 mod channels;
 mod door;
 mod factors;
+mod idempotency;
 mod own_sessions;
 mod problems;
 mod roles;
@@ -45,6 +47,7 @@ use crate::chat::event::{Act, Answer as CoreAnswer, Candidate, Event, Identity, 
 use crate::config::{Config, HistorySync, LiveConfig};
 use crate::connection::Connections;
 use crate::inlet::{self, Inlet};
+use crate::instruments::Instruments;
 use crate::journal;
 use crate::mail::Mailer;
 use crate::record::{AccountId, Ban, NewAccount, NewAdmin, NewAudit, Outcome};
@@ -129,6 +132,16 @@ impl House {
         let core = Chat::new(settings, "run".to_owned(), bans, now);
         let (inlet, events) = inlet::channel();
         let (to_journal, batches) = journal::channel();
+        let mailer = Mailer::start(live.clone());
+        let instruments = Instruments {
+            started_at: now,
+            inlet: inlet.clone(),
+            journal: journal::Gauge::of(&to_journal),
+            database: database.clone(),
+            connections: Arc::new(Connections::default()),
+            mailer: mailer.clone(),
+            certificates: Arc::clone(&certificates),
+        };
         tokio::spawn(inlet::drive(core, events, to_journal, database.clone()));
         let (bans, _) = tokio::sync::watch::channel(Arc::default());
         tokio::spawn(journal::run(database.clone(), batches, bans));
@@ -139,10 +152,9 @@ impl House {
             database: database.clone(),
             windows,
             inlet: inlet.clone(),
-            mailer: Mailer::start(live),
+            mailer,
             certificates,
-            connections: Arc::new(Connections::default()),
-            started_at: now,
+            instruments,
             reloads,
         }));
         let house = Self {

@@ -62,12 +62,15 @@ async fn the_description_covers_every_operation_and_its_problems() {
     assert_eq!(reply.status, StatusCode::OK);
     assert_eq!(reply.headers[header::CONTENT_TYPE], "application/json");
     let document = reply.json();
+    let manual = include_str!("../../../../docs/control-plane.md");
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let statuses: Vec<_> = operation["responses"].as_object().unwrap().keys().cloned().collect();
             operations.push(format!("{method} {path}: {}", statuses.join(" ")));
             assert!(operation["summary"].is_string(), "{method} {path}");
+            let route = format!("`{} {path}`", method.to_uppercase());
+            assert!(manual.contains(&route), "{route} is not in docs/control-plane.md");
             let open =
                 ["/v1/login", "/v1/login/verify", "/healthz", "/v1/openapi.json"].contains(&path.as_str());
             assert_eq!(operation["security"].is_null(), open, "{method} {path}");
@@ -75,14 +78,15 @@ async fn the_description_covers_every_operation_and_its_problems() {
     }
     operations.sort();
     let expected = [
-        "delete /v1/accounts/{name}: 200 400 401 403 404 500 503 504",
-        "delete /v1/admins/{name}: 200 400 401 403 404 409 500 503 504",
-        "delete /v1/bans/{id}: 200 400 401 403 404 500 503 504",
-        "delete /v1/sessions/{id}: 200 400 401 403 404 500 503 504",
-        "delete /v1/sessions: 200 401 403 500 503 504",
+        "delete /v1/accounts/{name}: 200 400 401 403 404 408 409 413 422 500 503 504",
+        "delete /v1/admins/{name}: 200 400 401 403 404 408 409 413 422 500 503 504",
+        "delete /v1/bans/{id}: 200 400 401 403 404 408 409 413 422 500 503 504",
+        "delete /v1/sessions/{id}: 200 400 401 403 404 408 409 413 422 500 503 504",
+        "delete /v1/sessions: 200 400 401 403 408 409 413 422 500 503 504",
         "get /healthz: 200 500 503 504",
         "get /v1/accounts: 200 400 401 403 500 503 504",
         "get /v1/admins: 200 401 403 500 503 504",
+        "get /v1/audit/verify: 200 400 401 403 500 503 504",
         "get /v1/audit: 200 400 401 403 500 503 504",
         "get /v1/bans: 200 401 403 500 503 504",
         "get /v1/channels/{name}: 200 400 401 403 404 500 503 504",
@@ -92,23 +96,23 @@ async fn the_description_covers_every_operation_and_its_problems() {
         "get /v1/status: 200 401 403 500 503 504",
         "get /v1/totp: 200 401 403 500 503 504",
         "get /v1/users: 200 401 403 500 503 504",
-        "post /v1/accounts/{name}/credentials/revoke: 200 400 401 403 404 408 413 415 422 500 503 504",
-        "post /v1/accounts/{name}/disable: 200 400 401 403 404 408 413 415 422 500 503 504",
-        "post /v1/accounts/{name}/enable: 200 400 401 403 404 500 503 504",
+        "post /v1/accounts/{name}/credentials/revoke: 200 400 401 403 404 408 409 413 415 422 500 503 504",
+        "post /v1/accounts/{name}/disable: 200 400 401 403 404 408 409 413 415 422 500 503 504",
+        "post /v1/accounts/{name}/enable: 200 400 401 403 404 408 409 413 422 500 503 504",
         "post /v1/admins: 201 400 401 403 408 409 413 415 422 500 503 504",
-        "post /v1/announcements: 200 400 401 403 404 408 413 415 422 500 503 504",
+        "post /v1/announcements: 200 400 401 403 404 408 409 413 415 422 500 503 504",
         "post /v1/bans: 200 201 400 401 403 408 409 413 415 422 500 503 504",
-        "post /v1/channels/{name}/close: 200 400 401 403 404 408 413 415 422 500 503 504",
+        "post /v1/channels/{name}/close: 200 400 401 403 404 408 409 413 415 422 500 503 504",
         "post /v1/login/verify: 200 400 401 408 413 415 422 500 503 504",
         "post /v1/login: 202 400 401 408 413 415 422 429 500 503 504",
-        "post /v1/logout: 200 401 403 500 503 504",
-        "post /v1/reload: 200 401 403 422 500 503 504",
+        "post /v1/logout: 200 400 401 403 408 409 413 422 500 503 504",
+        "post /v1/reload: 200 400 401 403 408 409 413 422 500 503 504",
         "post /v1/totp/confirm: 200 400 401 403 408 409 413 415 422 500 503 504",
         "post /v1/totp/disable: 200 400 401 403 408 409 413 415 422 429 500 503 504",
-        "post /v1/totp: 200 401 403 500 503 504",
-        "post /v1/users/{name}/kick: 200 400 401 403 404 408 413 415 422 500 503 504",
+        "post /v1/totp: 200 400 401 403 408 409 413 422 500 503 504",
+        "post /v1/users/{name}/kick: 200 400 401 403 404 408 409 413 415 422 500 503 504",
         "put /v1/admins/{name}/role: 200 400 401 403 404 408 409 413 415 422 500 503 504",
-        "put /v1/password: 200 400 401 403 408 413 415 422 429 500 503 504",
+        "put /v1/password: 200 400 401 403 408 409 413 415 422 429 500 503 504",
         "put /v1/totp/required: 200 400 401 403 408 409 413 415 422 500 503 504",
     ];
     assert_eq!(operations, expected);

@@ -1,10 +1,10 @@
 //! The audit table: a chain, each entry holding the hash of the one before.
 
 use jiff::Timestamp;
-use rusqlite::{Row, params};
+use rusqlite::{Error, Row, params};
 
 use super::{Sqlite, find, list, timestamp};
-use crate::record::{AuditEntry, NewAudit, Outcome};
+use crate::record::{AuditEntry, AuditPage, AuditQuery, NewAudit, Outcome};
 use crate::store::{AuditStore, Result, StoreError};
 
 fn outcome_name(outcome: Outcome) -> &'static str {
@@ -14,7 +14,21 @@ fn outcome_name(outcome: Outcome) -> &'static str {
     }
 }
 
+/// An entry that cannot be what was written is named: it may have been put there by anyone.
 fn read(row: &Row<'_>) -> Result<AuditEntry> {
+    let id: i64 = row.get(0)?;
+    columns(row).map_err(|error| match error {
+        StoreError::Corrupt(what) => StoreError::Corrupt(format!("{what}, in entry {id} of the audit trail")),
+        StoreError::Database(
+            error @ (Error::FromSqlConversionFailure(..)
+            | Error::InvalidColumnType(..)
+            | Error::Utf8Error(..)),
+        ) => StoreError::Corrupt(format!("entry {id} of the audit trail: {error}")),
+        other => other,
+    })
+}
+
+fn columns(row: &Row<'_>) -> Result<AuditEntry> {
     let outcome: String = row.get(7)?;
     Ok(AuditEntry {
         id: row.get(0)?,
@@ -68,15 +82,42 @@ impl AuditStore for Sqlite {
         Ok(AuditEntry { id, entry, previous, hash })
     }
 
-    fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>> {
+    fn find_audit(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>> {
+        let AuditQuery { actor, act, target, outcome, since, until, page, limit } = query;
+        let (after, before, order) = match *page {
+            AuditPage::Newest => (i64::MIN, i64::MAX, "DESC"),
+            AuditPage::Before(id) => (i64::MIN, id, "DESC"),
+            AuditPage::After(id) => (id, i64::MAX, "ASC"),
+        };
         let mut entries = list(
             &self.connection,
-            "SELECT id, at, actor, origin, session, act, target, outcome, detail, previous, hash FROM audit
-             ORDER BY id DESC LIMIT ?1",
-            [i64::try_from(limit).unwrap_or(i64::MAX)],
+            &format!(
+                "SELECT id, at, actor, origin, session, act, target, outcome, detail, previous, hash FROM audit
+                 WHERE id > ?1 AND id < ?2
+                   AND (?3 IS NULL OR actor = ?3 COLLATE NOCASE)
+                   AND (?4 IS NULL OR act = ?4 COLLATE NOCASE)
+                   AND (?5 IS NULL OR target = ?5 COLLATE NOCASE)
+                   AND (?6 IS NULL OR outcome = ?6)
+                   AND (?7 IS NULL OR at >= ?7)
+                   AND (?8 IS NULL OR at < ?8)
+                 ORDER BY id {order} LIMIT ?9"
+            ),
+            params![
+                after,
+                before,
+                actor,
+                act,
+                target,
+                outcome.map(outcome_name),
+                since.map(Timestamp::as_millisecond),
+                until.map(Timestamp::as_millisecond),
+                i64::try_from(*limit).unwrap_or(i64::MAX),
+            ],
             read,
         )?;
-        entries.reverse();
+        if order == "DESC" {
+            entries.reverse();
+        }
         Ok(entries)
     }
 }

@@ -1,0 +1,70 @@
+//! How the server stands at this moment: what the status and the metrics show.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::certificates::Certificates;
+use crate::chat::event::{Act, Answer};
+use crate::connection::Connections;
+use crate::inlet::{Inlet, Stopped};
+use crate::journal;
+use crate::mail::Mailer;
+use crate::store::Database;
+
+/// Where to look.
+#[derive(Clone)]
+pub struct Instruments {
+    pub started_at: Timestamp,
+    pub inlet: Inlet,
+    pub journal: journal::Gauge,
+    pub database: Database,
+    pub connections: Arc<Connections>,
+    pub mailer: Mailer,
+    pub certificates: Arc<Certificates>,
+}
+
+/// What was seen.
+#[derive(Debug)]
+pub struct Readings {
+    pub started_at: Timestamp,
+    pub users: usize,
+    pub sessions: usize,
+    pub channels: usize,
+    pub bans: usize,
+    pub connections: usize,
+    /// Events that wait for the core.
+    pub inlet_waiting: usize,
+    /// Batches that wait for the journal.
+    pub journal_waiting: usize,
+    /// In bytes.
+    pub largest_sendq: usize,
+    pub store_bytes: u64,
+    pub certificate_expires_at: Option<Timestamp>,
+    pub mail: Result<(), String>,
+}
+
+impl Instruments {
+    /// Looks at all of them.
+    pub async fn read(&self) -> Result<Readings, Stopped> {
+        let inlet_waiting = self.inlet.waiting();
+        let Answer::Counts { users, sessions, channels, bans } = self.inlet.act(Act::Count).await? else {
+            unreachable!("the core answers this act with counts");
+        };
+        let journal = self.journal.read().await?;
+        Ok(Readings {
+            started_at: self.started_at,
+            users,
+            sessions,
+            channels,
+            bans,
+            connections: self.connections.count(),
+            inlet_waiting,
+            journal_waiting: journal.waiting_batches,
+            largest_sendq: journal.largest_sendq,
+            store_bytes: self.database.size().await,
+            certificate_expires_at: self.certificates.expires_at(),
+            mail: self.mailer.health(),
+        })
+    }
+}

@@ -1,0 +1,176 @@
+//! The audit trail: found, exported, verified; and what happens when it cannot be written.
+
+use std::fs;
+
+use rookery_tests::admin::{Operator, admin_email};
+use rookery_tests::server::Server;
+use serde_json::Value;
+
+/// A server with an operator who has done a few things.
+async fn busy_server() -> (Server, Operator) {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    operator.done(&["ban", "mallory", "--reason", "spam"]).await;
+    operator.run(&["kick", "nobody"]).await;
+    operator.done(&["unban", "mallory"]).await;
+    (server, operator)
+}
+
+/// Changes the record behind the server's back.
+fn tamper(server: &Server, sql: &str) {
+    let connection = rusqlite::Connection::open(server.path("data/rookery.db")).unwrap();
+    connection.busy_timeout(rookery_tests::DEADLINE).unwrap();
+    connection.execute_batch(sql).unwrap();
+}
+
+/// `rookeryd audit` with these arguments: its exit code, and all it wrote.
+fn rookeryd_audit(server: &Server, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = server.rookeryd(&[&["audit"], arguments].concat());
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+#[tokio::test]
+async fn entries_are_found_by_admin_act_target_outcome_and_time() {
+    let (server, root) = busy_server().await;
+    let carla = Operator::sign_in(&server, "carla").await;
+    carla.done(&["ban", "eve"]).await;
+    let find = async |filters: &[&str]| -> Vec<String> {
+        let json = root.done(&[&["--json", "audit"], filters].concat()).await;
+        let list: Value = serde_json::from_str(&json).unwrap();
+        let text = |entry: &Value, key: &str| entry[key].as_str().unwrap().to_owned();
+        let line = |entry| ["actor", "act", "target", "outcome"].map(|key| text(entry, key)).join(" ");
+        list["entries"].as_array().unwrap().iter().map(line).collect()
+    };
+    assert_eq!(find(&["--actor", "CARLA", "--act", "ban"]).await, ["carla ban eve allowed"]);
+    assert_eq!(find(&["--act", "ban"]).await, ["root ban mallory allowed", "carla ban eve allowed"]);
+    let about_mallory = ["root ban mallory allowed", "root unban mallory allowed"];
+    assert_eq!(find(&["--target", "Mallory", "--since", "1h"]).await, about_mallory);
+    assert_eq!(find(&["--outcome", "refused"]).await, ["root kick nobody refused"]);
+    assert!(find(&["--until", "1h"]).await.is_empty());
+    assert!(find(&["--since", "2100-01-01T00:00:00Z"]).await.is_empty());
+    assert_eq!(root.run(&["audit", "--since", "yesterday"]).await.code, Some(2));
+
+    let table = root.done(&["audit", "--act", "ban", "--limit", "1"]).await;
+    assert!(table.contains("eve") && !table.contains("mallory"), "{table}");
+    let before = table.split("--before ").nth(1).expect("there is more").trim();
+    let table = root.done(&["audit", "--act", "ban", "--limit", "1", "--before", before]).await;
+    assert!(table.contains("mallory") && table.contains("1 entry") && !table.contains("--before"), "{table}");
+}
+
+#[tokio::test]
+async fn an_export_holds_every_entry_and_is_verified_without_the_server() {
+    let (mut server, operator) = busy_server().await;
+    let file = server.path("trail.jsonl");
+    let told = operator.done(&["audit", "export", file.to_str().unwrap()]).await;
+    let export = fs::read_to_string(&file).unwrap();
+    let exported = export.lines().count();
+    assert!(told.contains(&format!("Wrote {exported} entries")), "{told}");
+    assert_eq!(exported, server.record().audit().len());
+    assert_eq!(
+        operator.run(&["audit", "export", file.to_str().unwrap()]).await.code,
+        Some(1),
+        "not over another"
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), export);
+    assert!(operator.done(&["audit", "export"]).await.starts_with(&export), "the same on standard output");
+
+    server.kill9();
+    let (code, said) = rookeryd_audit(&server, &["verify", "trail.jsonl"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&format!("All {exported} entries are in order")), "{said}");
+    let lines: Vec<&str> = export.lines().collect();
+    let without = |number: usize| [&lines[..number - 1], &lines[number..]].concat();
+    let mut swapped = lines.clone();
+    swapped.swap(3, 4);
+    let changed = export.replacen("mallory", "malory", 1);
+    for (name, content, entry) in [
+        ("changed", changed, 4),
+        ("removed", without(3).join("\n"), 4),
+        ("reordered", swapped.join("\n"), 5),
+        ("cut off in a line", export[..export.len() - 20].to_owned(), exported),
+    ] {
+        fs::write(server.path("other.jsonl"), content).unwrap();
+        let (code, said) = rookeryd_audit(&server, &["verify", "other.jsonl"]);
+        assert_eq!(code, Some(1), "{name}: {said}");
+        assert!(
+            said.contains(&format!("entry {entry} of the audit trail is not in order")),
+            "{name}: {said}"
+        );
+    }
+    let (code, said) = rookeryd_audit(&server, &["verify", "nowhere.jsonl"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("nowhere.jsonl cannot be read"), "{said}");
+}
+
+#[tokio::test]
+async fn whoever_changes_the_record_is_found_out_over_the_server_and_beside_it() {
+    let (server, operator) = busy_server().await;
+    assert!(operator.done(&["audit", "verify"]).await.contains("entries are in order"));
+    assert_eq!(rookeryd_audit(&server, &["verify"]).0, Some(0));
+    let (_, head) = rookeryd_audit(&server, &["head"]);
+    let head = head.trim();
+    assert_eq!(rookeryd_audit(&server, &["verify", "--head", head]).0, Some(0));
+    operator.done(&["audit", "verify", "--head", head]).await;
+    tamper(&server, "CREATE TABLE whole AS SELECT * FROM audit");
+
+    for (change, entry) in [
+        ("UPDATE audit SET target = 'alice' WHERE id = 4", 4),
+        ("DELETE FROM audit WHERE id = 3", 4),
+        ("DELETE FROM audit WHERE id = 3; UPDATE audit SET id = id - 1 WHERE id > 3", 3),
+        (
+            "UPDATE audit SET id = -1 WHERE id = 3; UPDATE audit SET id = 3 WHERE id = 4; UPDATE audit SET id = 4 WHERE id = -1",
+            3,
+        ),
+    ] {
+        tamper(&server, change);
+        let expected = format!("entry {entry} of the audit trail is not in order");
+        let ended = operator.run(&["audit", "verify"]).await;
+        assert_eq!(ended.code, Some(1), "{}", ended.transcript);
+        assert!(ended.transcript.contains(&expected), "{change}: {}", ended.transcript);
+        let (code, said) = rookeryd_audit(&server, &["verify"]);
+        assert_eq!(code, Some(1));
+        assert!(said.contains(&expected), "{change}: {said}");
+        tamper(&server, "DELETE FROM audit; INSERT INTO audit SELECT * FROM whole");
+    }
+
+    // The chain alone cannot tell that its end is gone, if the counter was turned back as well; the head can.
+    tamper(
+        &server,
+        "DELETE FROM audit WHERE id > 3; UPDATE sqlite_sequence SET seq = 3 WHERE name = 'audit'",
+    );
+    operator.done(&["audit", "verify"]).await;
+    let id: i64 = head.split(':').next().unwrap().parse().unwrap();
+    let ended = operator.run(&["audit", "verify", "--head", head]).await;
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.transcript.contains(&format!("entry {id} of the audit trail is not in order")),
+        "{}",
+        ended.transcript
+    );
+    assert!(ended.transcript.contains("the trail ends at entry"), "{}", ended.transcript);
+    assert_eq!(operator.run(&["audit", "verify", "--head", "nonsense"]).await.code, Some(2));
+}
+
+#[tokio::test]
+async fn the_head_of_the_chain_is_mailed_to_every_admin_once_a_day() {
+    let mut server = Server::start().await;
+    let root = Operator::add(&server, "root");
+    Operator::add(&server, "carla");
+    server.set("admin.mail_chain_head = true");
+    server.sigterm().await;
+    server.restart().await;
+    let mail = server.mailbox().next_to(&admin_email("carla")).await;
+    let head = mail.lines().find(|line| line.split(':').nth(1).is_some_and(|hash| hash.len() == 64));
+    let head = head.unwrap_or_else(|| panic!("no head in this mail:\n{mail}")).to_owned();
+    assert!(server.mailbox().next_to(&admin_email("root")).await.contains(&head), "the same to all");
+    assert_eq!(server.record().count_audit("mail head", "allowed"), 1);
+
+    server.sigterm().await;
+    server.restart().await;
+    root.login(&server).await;
+    root.done(&["audit", "verify", "--head", &head]).await;
+    assert_eq!(server.record().count_audit("mail head", "allowed"), 1, "not again on the same day");
+    tamper(&server, "DELETE FROM audit WHERE id >= 3");
+    assert_eq!(root.run(&["audit", "verify", "--head", &head]).await.code, Some(1));
+}
