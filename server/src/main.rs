@@ -10,6 +10,8 @@ mod chat;
 mod config;
 mod connection;
 mod control;
+#[cfg(test)]
+mod heard_log;
 mod hex;
 mod inlet;
 mod instruments;

@@ -2,16 +2,16 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::sync::Mutex;
 
 use rookery_protocol::{AccountName, Email};
 use tempfile::TempDir;
 
 use super::*;
 use crate::config::{Config, HistorySync};
+use crate::heard_log::HeardLog;
 use crate::record::{Account, BanId, BanTarget, NewAccount, NewBan};
 use crate::store::{DATABASE_FILE, Durability};
 
@@ -109,32 +109,6 @@ impl House {
         let mut bans = self.database.read(|store| store.bans(now())).await.unwrap();
         bans.reverse();
         bans
-    }
-}
-
-/// The log of this test's thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn listen(&self) -> tracing::subscriber::DefaultGuard {
-        let log = self.clone();
-        tracing::subscriber::set_default(
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish(),
-        )
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
@@ -239,7 +213,7 @@ async fn rows_added_by_hand_are_taken_in_with_what_they_leave_open_filled_in() {
 
 #[tokio::test]
 async fn a_bad_row_is_named_and_put_away_and_costs_nothing_else() {
-    let (log, house) = (Log::default(), House::new());
+    let house = House::new();
     house.take_in().await;
     house.register("alice").await;
     house.put(
@@ -248,15 +222,14 @@ async fn a_bad_row_is_named_and_put_away_and_costs_nothing_else() {
          someone,ALICE@example.org\nerin,erin@example.org,yesterday\na1ice,look@example.org\n\"oh,oh@example.org,\n\
          frank,frank@example.org,,,\ngrace,grace@example.org,,,more\n,,\nheidi,heidi@example.org",
     );
-    let listening = log.listen();
+    let log = HeardLog::listen();
     house.take_in().await;
-    drop(listening);
+    let log = log.text();
     assert_eq!(house.names().await, ["alice", "bob", "frank", "heidi"]);
     let rejected = "not an email,x\nalice,other@example.org,\nsomeone,ALICE@example.org\n\
                     erin,erin@example.org,yesterday\na1ice,look@example.org\n\"oh,oh@example.org,\n\
                     grace,grace@example.org,,,more\n";
     assert_eq!(house.text("users.rejected.csv"), format!("{USERS}{rejected}"));
-    let log = log.text();
     for (line, reason) in [
         (4, "not allowed"),
         (5, "has the name alice"),
@@ -385,20 +358,20 @@ async fn rows_changed_or_deleted_by_hand_come_back_as_they_are_in_the_record() {
 
 #[tokio::test]
 async fn the_originals_files_are_taken_in_once_and_never_written() {
-    let (log, house) = (Log::default(), House::new());
+    let house = House::new();
     house.register("alice").await;
     let info =
         "Name,Email\r\n\r\nalice,alice@example.org\r\nBob,bob@example.org\r\n\r\ntwo words,w@example.org\r\n";
     let banned = "two words,w@example.org\nBob,bob@example.org\n";
     house.put("info.csv", info);
     house.put("list_of_bans.csv", banned);
-    let listening = log.listen();
+    let log = HeardLog::listen();
     assert_eq!(house.take_in().await, ["w@example.org", "bob@example.org"]);
-    drop(listening);
+    let log = log.text();
     assert_eq!(house.names().await, ["alice", "Bob"]);
     assert!(house.accounts().await[1].greeted);
     assert_eq!(house.bans().await[0].reason, "taken over from list_of_bans.csv");
-    assert!(log.text().contains("info.csv, line 6, is not taken in"), "{}", log.text());
+    assert!(log.contains("info.csv, line 6, is not taken in"), "{log}");
 
     let (bans, accounts) = (house.bans().await, house.names().await);
     assert_eq!(house.take_in().await, [""; 0]);
@@ -429,17 +402,17 @@ async fn without_windows_nothing_is_written_and_the_originals_are_still_taken_in
 
 #[tokio::test]
 async fn a_file_that_cannot_be_written_is_told_of_and_harms_nothing_else() {
-    let (log, house) = (Log::default(), House::new());
+    let house = House::new();
     fs::create_dir(house.path("bans.csv")).unwrap();
     house.put("users.csv", "bob,bob@example.org\n");
     house.put("list_of_bans.csv", "carol,carol@example.org\n");
-    let listening = log.listen();
+    let log = HeardLog::listen();
     assert_eq!(house.take_in().await, ["carol@example.org"]);
     let refused = house.windows.write_bans(now()).await.unwrap_err();
-    drop(listening);
+    let log = log.text();
     let path = house.path("bans.csv");
     assert!(refused.to_string().contains(path.to_str().unwrap()), "{refused}");
-    assert_eq!(log.text().matches("ERROR").count(), 2, "{}", log.text());
+    assert_eq!(log.matches("ERROR").count(), 2, "{log}");
     assert_eq!(house.names().await, ["bob"]);
     fs::remove_dir(path).unwrap();
     house.windows.write_bans(now()).await.unwrap();

@@ -3,6 +3,7 @@
 use super::*;
 use crate::accounts::codes::{LIFETIME_SECONDS, TRIES};
 use crate::accounts::registration::tries;
+use crate::heard_log::HeardLog;
 
 const ASK: &str = "REGISTER alice alice@example.org :correct horse";
 
@@ -292,30 +293,9 @@ async fn without_mails_there_are_never_news() {
     assert!(tokio::time::timeout(Duration::from_millis(50), client.machine.news()).await.is_err());
 }
 
-/// Keeps what is logged on this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn the_log_tells_who_came_and_holds_no_secret_nor_whole_address() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .without_time()
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = HeardLog::listen();
     let house = House::new();
     let mut client = house.client();
     client.send(ASK).await;
@@ -330,7 +310,7 @@ async fn the_log_tells_who_came_and_holds_no_secret_nor_whole_address() {
     let device_code = house.code(2).await;
     device_client.give_code(&device_code, &device(1)).await.expect(" 903 ");
     house.client().plain("alice", &device(1)).await.expect(" 903 ");
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     assert!(text.contains("account made") && text.contains("signed in on a new device"), "{text}");
     for secret in [&code, &device_code, PASSWORD, "wrong horse", &device(1), "alice@example.org"] {
         assert!(!text.contains(secret), "{secret} in {text}");
