@@ -11,8 +11,14 @@ use serde_json::Value;
 
 /// For each operation; more find more, and take longer.
 const EXAMPLES: &str = "40";
-/// They end the sign-in that all others need, when they do what they are there for.
-const ENDINGS: [&str; 3] = ["POST /v1/logout", "DELETE /v1/sessions", "DELETE /v1/sessions/{id}"];
+/// They end the sign-in that all others need, when they do what they are there for; the last two when they name its admin.
+const ENDINGS: [&str; 5] = [
+    "POST /v1/logout",
+    "DELETE /v1/sessions",
+    "DELETE /v1/sessions/{id}",
+    "DELETE /v1/admins/{name}",
+    "PUT /v1/admins/{name}/role",
+];
 
 #[tokio::test]
 async fn every_operation_keeps_to_the_description() {
