@@ -1,0 +1,61 @@
+//! Accounts.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::users::KickReply;
+
+/// `GET /v1/accounts`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct AccountList {
+    /// By name.
+    pub accounts: Vec<AccountEntry>,
+    /// Where the next page begins, for `after`; none when this was the last.
+    pub next: Option<String>,
+}
+
+/// One account.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AccountEntry {
+    /// Its name.
+    pub name: String,
+    /// Its verified email.
+    pub email: String,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// Whether a password opens it.
+    pub has_password: bool,
+    /// How many devices and client certificates open it.
+    pub credentials: usize,
+    /// Why an admin has disabled it; none for one that is open.
+    pub disabled: Option<String>,
+}
+
+/// `POST /v1/accounts/{name}/disable`.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DisableRequest {
+    /// Told to the owner; a general one when left out.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// `POST /v1/accounts/{name}/credentials/revoke`.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeRequest {
+    /// Whether the password stays good.
+    #[serde(default)]
+    pub keep_password: bool,
+}
+
+/// What was done to an account is done.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct AccountReply {
+    /// The account as it stands; for one that was deleted or whose credentials were revoked, as it was before.
+    pub account: AccountEntry,
+    /// Who was online and is gone.
+    pub ended: KickReply,
+}
