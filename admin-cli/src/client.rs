@@ -31,6 +31,7 @@ pub struct Reply<T> {
 }
 
 /// A connection to one control plane.
+#[derive(Clone)]
 pub struct Client {
     agent: Agent,
     server: ServerAddress,
@@ -39,6 +40,7 @@ pub struct Client {
 }
 
 /// Whom the server's certificate has to come from.
+#[derive(Clone)]
 enum Trusted {
     File(PathBuf),
     System,
@@ -46,7 +48,7 @@ enum Trusted {
 
 impl Client {
     /// Reads the authorities to trust; connects with the first request.
-    pub fn new(server: ServerAddress, ca: Option<PathBuf>, token: Option<String>) -> Result<Self, Failure> {
+    pub fn new(server: ServerAddress, ca: Option<PathBuf>) -> Result<Self, Failure> {
         let local = || Path::new(LOCAL_AUTHORITY).exists().then(|| LOCAL_AUTHORITY.into());
         let trusted = ca.or_else(local).map_or(Trusted::System, Trusted::File);
         let tls = TlsConfig::builder()
@@ -65,7 +67,12 @@ impl Client {
             .user_agent(concat!("admin-cli/", env!("CARGO_PKG_VERSION")))
             .build()
             .new_agent();
-        Ok(Self { agent, server, token, trusted })
+        Ok(Self { agent, server, token: None, trusted })
+    }
+
+    /// The same, for whoever holds that token.
+    pub fn with_token(&self, token: String) -> Self {
+        Self { token: Some(token), ..self.clone() }
     }
 
     /// The server this goes to.
@@ -278,7 +285,7 @@ mod tests {
         let empty = folder.path().join("empty.pem");
         std::fs::write(&empty, "nothing").unwrap();
         for file in [folder.path().join("missing.pem"), empty] {
-            let Err(failure) = Client::new("h:1".parse().unwrap(), Some(file.clone()), None) else {
+            let Err(failure) = Client::new("h:1".parse().unwrap(), Some(file.clone())) else {
                 panic!("{file:?} is no authority");
             };
             assert!(failure.to_string().contains(&*file.to_string_lossy()), "{failure}");
@@ -290,7 +297,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let server = listener.local_addr().unwrap().to_string();
         drop(listener);
-        let client = Client::new(server.parse().unwrap(), None, None).unwrap();
+        let client = Client::new(server.parse().unwrap(), None).unwrap();
         let Err(failure) = client.get::<Problem>("/healthz") else { panic!("there is no server") };
         assert!(failure.to_string().contains("cannot be reached"), "{failure}");
         assert!(failure.to_string().contains(&server), "{failure}");

@@ -3,21 +3,16 @@
 use rookery_protocol::control::{AccountList, AccountReply, DisableRequest, RevokeRequest};
 
 use super::{Show, ask};
-use crate::cli::AccountCommand;
+use crate::cli::{AccountCommand, AccountsOptions};
 use crate::client::{Client, Reply, segment};
 use crate::failure::Failure;
 use crate::output::{self, Reader};
 
 /// One page of the accounts.
-pub fn list(
-    client: &Client,
-    search: Option<&str>,
-    after: Option<&str>,
-    limit: u16,
-    show: &Show,
-) -> Result<(), Failure> {
-    let option = |name: &str, value: Option<&str>| {
-        value.map(|value| format!("&{name}={}", segment(value))).unwrap_or_default()
+pub fn list(client: &Client, options: &AccountsOptions, show: &Show) -> Result<(), Failure> {
+    let AccountsOptions { search, after, limit } = options;
+    let option = |name: &str, value: &Option<String>| {
+        value.as_deref().map(|value| format!("&{name}={}", segment(value))).unwrap_or_default()
     };
     let (search, after) = (option("search", search), option("after", after));
     let reply: Reply<AccountList> = client.get(&format!("/v1/accounts?limit={limit}{search}{after}"))?;

@@ -9,7 +9,7 @@ use rookery_protocol::control::{AuditFault, AuditList, AuditVerdict, ChainHead};
 use serde_json::json;
 
 use super::Show;
-use crate::cli::{AuditCommand, AuditFilters};
+use crate::cli::{AuditCommand, AuditFilters, AuditOptions};
 use crate::client::{Client, Reply, segment};
 use crate::failure::{Failure, while_doing};
 use crate::output::{self, Reader};
@@ -18,7 +18,7 @@ use crate::output::{self, Reader};
 const PAGE: u16 = 1000;
 
 /// One page.
-pub fn list(client: &Client, filters: &AuditFilters, limit: u16, show: &Show) -> Result<(), Failure> {
+fn list(client: &Client, filters: &AuditFilters, limit: u16, show: &Show) -> Result<(), Failure> {
     let AuditFilters { actor, act, target, outcome, since, until, before } = filters;
     let options = [
         ("actor", actor.clone()),
@@ -37,11 +37,12 @@ pub fn list(client: &Client, filters: &AuditFilters, limit: u16, show: &Show) ->
     show.result(&reply, |list| Reader::here().audit(list))
 }
 
-/// The whole of it.
-pub fn run(client: &Client, command: AuditCommand, show: &Show) -> Result<(), Failure> {
-    match command {
-        AuditCommand::Export { file } => export(client, file.as_deref(), show),
-        AuditCommand::Verify { head } => verify(client, head.as_ref(), show),
+/// A page of it, or what else is asked for.
+pub fn run(client: &Client, options: AuditOptions, show: &Show) -> Result<(), Failure> {
+    match options.command {
+        None => list(client, &options.filters, options.limit, show),
+        Some(AuditCommand::Export { file }) => export(client, file.as_deref(), show),
+        Some(AuditCommand::Verify { head }) => verify(client, head.as_ref(), show),
     }
 }
 

@@ -1,7 +1,6 @@
 //! What admins do about their own sign-in: `passwd`, `sessions`, `totp`.
 
 use std::io::{self, IsTerminal as _};
-use std::path::Path;
 
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
@@ -12,7 +11,7 @@ use rookery_protocol::control::{
 
 use super::Show;
 use super::sign_in::{ask_code, ask_password, may_try_again, read_password};
-use crate::cli::{SessionsCommand, Switch, TotpCommand};
+use crate::cli::{PasswdOptions, SessionsCommand, Switch, TotpCommand};
 use crate::client::{Client, Reply, segment};
 use crate::failure::Failure;
 use crate::output::{self, Reader};
@@ -24,10 +23,10 @@ const AGAIN: &str = "All your sessions have ended; sign in again with `admin-cli
 pub fn passwd(
     client: &Client,
     store: &TokenStore,
-    old: Option<&Path>,
-    new: Option<&Path>,
+    options: &PasswdOptions,
     show: &Show,
 ) -> Result<(), Failure> {
+    let (old, new) = (options.password_file.as_deref(), options.new_password_file.as_deref());
     let old = old.map_or_else(|| ask_password("Present password: ", "--password-file"), read_password)?;
     let new = new.map_or_else(ask_new_password, read_password)?;
     let reply: Reply<SessionsEnded> = client.put("/v1/password", &PasswordRequest { old, new })?;

@@ -8,22 +8,18 @@ use rookery_protocol::control::{Factor, LoginReply, LoginRequest, LogoutReply, V
 use serde_json::json;
 
 use super::Show;
+use crate::cli::LoginOptions;
 use crate::client::{Client, Reply, problem_kind};
 use crate::failure::{Failure, while_doing};
 use crate::output::{self, Reader};
 use crate::token_store::{SavedToken, TokenStore};
 
 /// Name and password, then a code; keeps the token.
-pub fn login(
-    client: &Client,
-    store: &TokenStore,
-    name: Option<String>,
-    password_file: Option<&Path>,
-    show: &Show,
-) -> Result<(), Failure> {
+pub fn login(client: &Client, store: &TokenStore, options: LoginOptions, show: &Show) -> Result<(), Failure> {
+    let LoginOptions { name, password_file } = options;
     let name = name.map_or_else(ask_name, Ok)?;
-    let password =
-        password_file.map_or_else(|| ask_password("Password: ", "--password-file"), read_password)?;
+    let password = password_file
+        .map_or_else(|| ask_password("Password: ", "--password-file"), |file| read_password(&file))?;
     let LoginReply { challenge, factors, sent_to, expires_at, warning } =
         client.post("/v1/login", &LoginRequest { name, password })?.value;
     let until = Reader::here().time(expires_at);

@@ -1,0 +1,84 @@
+//! Where the control plane is.
+
+use std::fmt;
+use std::str::FromStr;
+
+const DEFAULT_PORT: u16 = 6698;
+
+/// A host and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerAddress {
+    /// A name or an IP address, in small letters; without brackets.
+    host: String,
+    port: u16,
+}
+
+impl FromStr for ServerAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        let (host, port) = match bracketed {
+            Some((host, "")) => (host, None),
+            Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or("write HOST:PORT")?)),
+            // An IPv6 address has many colons, and none of them begins a port.
+            None if text.matches(':').count() > 1 => (text, None),
+            None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+        };
+        let host_ok = |char: char| char.is_alphanumeric() || ".-_".contains(char);
+        let is_host = if bracketed.is_some() || host.contains(':') {
+            host.parse::<std::net::Ipv6Addr>().is_ok()
+        } else {
+            !host.is_empty() && host.chars().all(host_ok)
+        };
+        if !is_host {
+            return Err("write HOST:PORT, without https:// before it or a path behind it");
+        }
+        let port = match port.map(str::parse) {
+            None => DEFAULT_PORT,
+            Some(Ok(port)) if port > 0 => port,
+            Some(_) => return Err("the port is a number between 1 and 65535"),
+        };
+        Ok(Self { host: host.to_lowercase(), port })
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(out, "[{host}]:{port}") } else { write!(out, "{host}:{port}") }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_a_host_and_maybe_a_port() {
+        let read = |text: &str| text.parse::<ServerAddress>().unwrap().to_string();
+        assert_eq!(read("localhost:7000"), "localhost:7000");
+        assert_eq!(read("Chat.Example.org"), "chat.example.org:6698");
+        assert_eq!(read("192.0.2.1:1"), "192.0.2.1:1");
+        assert_eq!(read("[::1]:7000"), "[::1]:7000");
+        assert_eq!(read("[::1]"), "[::1]:6698");
+        assert_eq!(read("::1"), "[::1]:6698");
+        for bad in [
+            "",
+            ":1",
+            "h:",
+            "h:0",
+            "h:65536",
+            "https://h:1",
+            "h:1/v1",
+            "a b",
+            "[::1",
+            "[h]:1",
+            "[::1]x",
+            "u@h",
+        ] {
+            assert!(bad.parse::<ServerAddress>().is_err(), "{bad:?}");
+        }
+    }
+}

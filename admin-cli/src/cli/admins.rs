@@ -1,0 +1,29 @@
+//! `admins`.
+
+use clap::Subcommand;
+use rookery_protocol::control::Role;
+
+/// What to do with the admins.
+#[derive(Debug, Subcommand)]
+pub enum AdminsCommand {
+    /// Show who they are
+    List,
+    /// Add one, who signs in with the password that this prints, and chooses another at once
+    Add {
+        name: String,
+        /// Where codes and notices go
+        #[arg(long, value_name = "E")]
+        email: String,
+        /// owner (everything), moderator (kick, ban, announce, read) or auditor (read only)
+        #[arg(long)]
+        role: Role,
+    },
+    /// Remove one, whose sessions end
+    Remove { name: String },
+    /// Give one another role, which ends the admin's sessions
+    Role {
+        name: String,
+        /// owner, moderator or auditor
+        role: Role,
+    },
+}

@@ -1,0 +1,127 @@
+//! The command line; the options of each family of commands in a file of its own.
+
+mod accounts;
+mod address;
+mod admins;
+mod announcements;
+mod audit;
+mod bans;
+mod channels;
+mod own;
+mod users;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+pub use accounts::{AccountCommand, AccountsOptions};
+pub use address::ServerAddress;
+pub use admins::AdminsCommand;
+pub use announcements::AnnounceOptions;
+pub use audit::{AuditCommand, AuditFilters, AuditOptions};
+pub use bans::BanOptions;
+pub use channels::ChannelCommand;
+pub use own::{LoginOptions, PasswdOptions, SessionsCommand, Switch, TotpCommand};
+pub use users::KickOptions;
+
+const AFTER_HELP: &str = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 not signed in.";
+
+/// Operate a Rookery server: see who is online, kick, ban, unban, read the audit trail.
+#[derive(Debug, Parser)]
+#[command(name = "admin-cli", version, after_help = AFTER_HELP)]
+pub struct Arguments {
+    /// The server's control plane
+    #[arg(long, global = true, value_name = "HOST:PORT", default_value = "localhost:6698")]
+    pub server: ServerAddress,
+
+    /// PEM file with the authority to trust [default: certs/ca.pem if there is one, else the system's]
+    #[arg(long, global = true, value_name = "FILE", env = "ROOKERY_CA")]
+    pub ca: Option<PathBuf>,
+
+    /// Print what the server answers, as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    #[command(flatten)]
+    Act(Act),
+    /// Print the completions for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// What is done at the server.
+#[derive(Debug, Subcommand)]
+pub enum Act {
+    /// Sign in with a password and a code: mailed, of an authenticator app, or a recovery code
+    ///
+    /// The code is asked for, or read from standard input.
+    Login(LoginOptions),
+    /// End this sign-in
+    Logout,
+    /// Change your password, which ends all your sessions
+    Passwd(PasswdOptions),
+    /// Show your sign-ins that stand (an owner sees everyone's), or end them
+    Sessions {
+        #[command(subcommand)]
+        command: Option<SessionsCommand>,
+    },
+    /// Your authenticator app
+    #[command(subcommand)]
+    Totp(TotpCommand),
+    /// Manage the admins (for owners)
+    #[command(subcommand)]
+    Admins(AdminsCommand),
+    /// Show who is online
+    List,
+    /// End every session of a user, who may come back
+    Kick(KickOptions),
+    /// Refuse an account, an email, an address or a network, and end its sessions
+    Ban(BanOptions),
+    /// Take a ban back
+    Unban {
+        /// As it was banned
+        target: String,
+    },
+    /// Show who is banned
+    Bans,
+    /// Show who has an account
+    Accounts(AccountsOptions),
+    /// Disable, enable or delete an account, or revoke what opens it
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Show which channels there are
+    Channels,
+    /// Show who is in a channel, or close it
+    #[command(subcommand)]
+    Channel(ChannelCommand),
+    /// Tell everyone something, or all in a channel, or one account
+    Announce(AnnounceOptions),
+    /// Let the server read its config, certificates and CSV files anew
+    Reload,
+    /// Show the newest entries of the audit trail, or export or verify it
+    Audit(AuditOptions),
+    /// Show how the server fares
+    Status,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,63 @@
+//! The admins, their sign-ins and their factors.
+
+use rookery_protocol::control::{AdminAdded, AdminEntry, AdminList, AdminSessionList, TotpStatus};
+
+use super::{Reader, count, plain, table, with_count};
+
+impl Reader {
+    /// Who operates the server.
+    pub fn admins(&self, list: &AdminList) -> String {
+        let rows = list.admins.iter().map(|admin| {
+            let factors = if admin.totp { "mail, totp" } else { "mail" };
+            [
+                admin.name.clone(),
+                admin.role.to_string(),
+                admin.email.clone(),
+                factors.to_owned(),
+                self.time(admin.created_at),
+            ]
+        });
+        let table = table(["NAME", "ROLE", "EMAIL", "FACTORS", "SINCE"], rows);
+        with_count(&table, list.admins.len(), "admin", "admins")
+    }
+
+    /// An admin who was added.
+    pub fn admin_added(&self, added: &AdminAdded) -> String {
+        let AdminEntry { name, role, .. } = &added.admin;
+        let until = self.time(added.initial_until);
+        format!(
+            "{} is {role} now. The initial password, good until {until}, is\n\n{}\n\n\
+             Give it to them, but not by mail: the codes go there. They sign in with it, and choose another with \
+             `admin-cli passwd`.",
+            plain(name),
+            plain(&added.initial_password)
+        )
+    }
+
+    /// The sign-ins that stand.
+    pub fn sessions(&self, list: &AdminSessionList) -> String {
+        let rows = list.sessions.iter().map(|session| {
+            let this = if session.current { " (this one)" } else { "" };
+            [
+                format!("{}{this}", session.id),
+                session.admin.clone(),
+                session.from.clone(),
+                self.time(session.since),
+                self.distance(session.used_at),
+                self.distance(session.expires_at),
+            ]
+        });
+        let table = table(["ID", "ADMIN", "FROM", "SINCE", "USED", "ENDS"], rows);
+        with_count(&table, list.sessions.len(), "session", "sessions")
+    }
+
+    /// One's own factors.
+    pub fn totp(&self, status: &TotpStatus) -> String {
+        let Some(enrolled_at) = status.enrolled_at else {
+            return "No authenticator app is enrolled: codes come by mail.".to_owned();
+        };
+        let mail = if status.required { "no longer suffices" } else { "suffices as well" };
+        let codes = count(status.recovery_codes as usize, "recovery code", "recovery codes");
+        format!("Enrolled {}; a mailed code {mail}; {codes} left.", self.time(enrolled_at))
+    }
+}

@@ -1,0 +1,38 @@
+//! The audit trail.
+
+use rookery_protocol::control::{AuditList, AuditVerdict};
+
+use super::{Reader, table, with_count};
+
+impl Reader {
+    /// The audit trail, oldest first.
+    pub fn audit(&self, list: &AuditList) -> String {
+        let rows = list.entries.iter().map(|entry| {
+            [
+                entry.id.to_string(),
+                self.time(entry.at),
+                entry.actor.clone(),
+                entry.origin.clone(),
+                entry.session.clone(),
+                entry.act.clone(),
+                entry.target.clone(),
+                entry.outcome.name().to_owned(),
+                entry.detail.clone(),
+            ]
+        });
+        let header = ["ID", "TIME", "ADMIN", "FROM", "SESSION", "ACT", "TARGET", "OUTCOME", "DETAIL"];
+        let text = with_count(&table(header, rows), list.entries.len(), "entry", "entries");
+        match list.next {
+            Some(id) => format!("{text}; there are more before them: --before {id}"),
+            None => text,
+        }
+    }
+}
+
+/// An audit trail that is in order.
+pub fn verdict(verdict: &AuditVerdict) -> String {
+    match &verdict.head {
+        Some(head) => format!("All {} entries are in order. The newest is\n{head}", verdict.entries),
+        None => "The audit trail is empty.".to_owned(),
+    }
+}

@@ -1,0 +1,86 @@
+//! Which channels there are, and who is in them.
+
+use rookery_protocol::control::{ChannelList, ChannelReply, CloseReply};
+
+use super::{Reader, count, facts, plain, table, with_count};
+
+impl Reader {
+    /// Which channels there are.
+    pub fn channels(&self, list: &ChannelList) -> String {
+        let rows = list.channels.iter().map(|channel| {
+            [
+                channel.name.clone(),
+                channel.members.to_string(),
+                channel.modes.clone(),
+                self.distance(channel.created_at),
+                channel.topic.clone().unwrap_or_default(),
+            ]
+        });
+        let table = table(["CHANNEL", "MEMBERS", "MODES", "MADE", "TOPIC"], rows);
+        with_count(&table, list.channels.len(), "channel", "channels")
+    }
+
+    /// One channel and who is in it.
+    pub fn channel(&self, reply: &ChannelReply) -> String {
+        let ChannelReply { channel, members } = reply;
+        let members: Vec<String> = members
+            .iter()
+            .map(|member| {
+                let mark = match (member.operator, member.voice) {
+                    (true, _) => "@",
+                    (false, true) => "+",
+                    (false, false) => "",
+                };
+                format!("{mark}{}", member.nick)
+            })
+            .collect();
+        let lines = [
+            ("Channel", channel.name.clone()),
+            ("Topic", channel.topic.clone().unwrap_or_else(|| "none".to_owned())),
+            ("Modes", channel.modes.clone()),
+            ("Made", self.time(channel.created_at)),
+            ("Members", format!("{}: {}", members.len(), members.join(" "))),
+        ];
+        facts(lines)
+    }
+}
+
+/// A channel that is gone.
+pub fn closed(reply: &CloseReply) -> String {
+    let members = count(reply.members.len(), "user was", "users were");
+    plain(&format!("{} is closed; {members} in it: {}.", reply.channel, reply.members.join(", ")))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rookery_protocol::control::{ChannelEntry, ChannelMember};
+
+    use super::*;
+    use crate::output::tests::{ago, reader};
+
+    #[test]
+    fn a_channel_is_shown_with_its_members() {
+        let channel = ChannelEntry {
+            name: "#lobby".to_owned(),
+            members: 2,
+            topic: Some("Hello".to_owned()),
+            modes: "nt".to_owned(),
+            created_at: ago(3_600),
+        };
+        let list = ChannelList { channels: vec![channel.clone()] };
+        let expected = "\
+CHANNEL  MEMBERS  MODES  MADE    TOPIC
+#lobby   2        nt     1h ago  Hello
+
+1 channel";
+        assert_eq!(reader().channels(&list), expected);
+        let member = |nick: &str, operator, voice| ChannelMember { nick: nick.to_owned(), operator, voice };
+        let members =
+            vec![member("alice", true, true), member("bo", false, true), member("cy", false, false)];
+        let text = reader().channel(&ChannelReply { channel, members });
+        assert!(text.ends_with("Members      3: @alice +bo cy"), "{text}");
+        let reply = CloseReply { channel: "#lobby".to_owned(), members: vec!["alice".to_owned()] };
+        assert_eq!(closed(&reply), "#lobby is closed; 1 user was in it: alice.");
+    }
+}

@@ -1,0 +1,169 @@
+//! What the operator sees: tables and lines as text. Whatever came over the wire is made harmless for a terminal.
+
+mod accounts;
+mod admins;
+mod audit;
+mod bans;
+mod channels;
+mod status;
+mod users;
+
+pub use accounts::account;
+pub use audit::verdict;
+pub use channels::closed;
+pub use status::announced;
+pub use users::kick;
+
+use std::io::{self, Write as _};
+
+use comfy_table::Table;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use rookery_protocol::control::KickReply;
+
+use crate::failure::{Failure, while_doing};
+
+/// Writes to standard output, and ends the line. Whoever stops reading early has seen enough.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(while_doing("standard output cannot be written")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `text` without what a terminal would obey instead of showing it.
+pub fn plain(text: &str) -> String {
+    // Besides control characters, those that turn the reading direction around.
+    let obeyed = |char: char| {
+        char.is_control()
+            || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|char| if obeyed(char) { char::REPLACEMENT_CHARACTER } else { char }).collect()
+}
+
+/// The moment and place of the reader, by which times are told.
+pub struct Reader {
+    pub now: Timestamp,
+    pub zone: TimeZone,
+}
+
+impl Reader {
+    /// Here and now.
+    pub fn here() -> Self {
+        Self { now: Timestamp::now(), zone: TimeZone::system() }
+    }
+
+    /// Local time, and how far away that is: `2026-11-22 10:08:15 (5m ago)`.
+    pub fn time(&self, at: Timestamp) -> String {
+        let local = at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
+        format!("{local} ({})", self.distance(at))
+    }
+
+    /// `5m ago`, or `in 5m`, in the largest unit that fits. What is to come is rounded: a ban for seven days ends in
+    /// 7d, also a second after it was made.
+    pub fn distance(&self, at: Timestamp) -> String {
+        let seconds = self.now.duration_since(at).as_secs();
+        let whole = |unit: u64| {
+            if seconds < 0 {
+                (seconds.unsigned_abs() + unit / 2) / unit
+            } else {
+                seconds.unsigned_abs() / unit
+            }
+        };
+        let length = match seconds.unsigned_abs() {
+            0..60 => format!("{}s", whole(1)),
+            60..3_600 => format!("{}m", whole(60)),
+            3_600..86_400 => format!("{}h", whole(3_600)),
+            _ => format!("{}d", whole(86_400)),
+        };
+        if seconds < 0 { format!("in {length}") } else { format!("{length} ago") }
+    }
+}
+
+/// Whose sessions ended with it.
+fn ended(reply: &KickReply) -> String {
+    match reply.sessions {
+        0 => "no session was online".to_owned(),
+        sessions => format!("{} of {} ended", count(sessions, "session", "sessions"), reply.users.join(", ")),
+    }
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// The table, if there is anything in it, and a line that says how much.
+fn with_count(table: &Table, number: usize, one: &str, many: &str) -> String {
+    let line = count(number, one, many);
+    if number == 0 { line } else { format!("{}\n\n{line}", table.trim_fmt()) }
+}
+
+/// Columns without lines, two spaces apart.
+fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header(header);
+    for row in rows {
+        table.add_row(row.map(|cell| plain(&cell)));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+/// Names and values, one a line.
+fn facts<const N: usize>(facts: [(&str, String); N]) -> String {
+    facts.map(|(name, value)| format!("{name:<13}{}", plain(&value))).join("\n")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use jiff::SignedDuration;
+    use rookery_protocol::control::{OnlineSession, OnlineUser};
+
+    use super::*;
+
+    pub(super) fn reader() -> Reader {
+        Reader { now: "2026-11-22T10:00:00Z".parse().unwrap(), zone: TimeZone::UTC }
+    }
+
+    pub(super) fn ago(seconds: i64) -> Timestamp {
+        reader().now - SignedDuration::from_secs(seconds)
+    }
+
+    pub(super) fn user(nick: &str, email: Option<&str>, sessions: u64) -> OnlineUser {
+        let session = |id| OnlineSession {
+            id,
+            address: format!("192.0.2.1:100{id}"),
+            tls: "TLSv1.3 X25519MLKEM768".to_owned(),
+            since: ago(300),
+        };
+        OnlineUser {
+            nick: nick.to_owned(),
+            account: email.map(|_| nick.to_owned()),
+            email: email.map(str::to_owned),
+            since: ago(300),
+            active_at: ago(4),
+            channels: vec!["#lobby".to_owned()],
+            sessions: (1..=sessions).map(session).collect(),
+        }
+    }
+
+    #[test]
+    fn distances_are_told_in_one_unit() {
+        let told: Vec<String> = [0, 59, 60, 3_599, 3_600, 86_399, 86_400, 8_640_000, -30, -119, -604_799]
+            .map(|s| reader().distance(ago(s)))
+            .into();
+        assert_eq!(
+            told,
+            [
+                "0s ago", "59s ago", "1m ago", "59m ago", "1h ago", "23h ago", "1d ago", "100d ago",
+                "in 30s", "in 2m", "in 7d"
+            ]
+        );
+    }
+}
