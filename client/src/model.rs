@@ -1,75 +1,35 @@
-//! What the client knows of the chat: messages from the server go in, changes to show come out. It knows nothing of
-//! the connection nor of the screen.
+//! What the client knows of the chat: messages from the server go in, changes to show come out, and buffers keep what
+//! was said in each place. It knows nothing of the connection nor of the screen.
+
+mod buffer;
+mod buffers;
+mod change;
+mod channel;
+mod line;
+mod numerics;
+mod place;
+mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rookery_protocol::framing::MAX_LINE;
-use rookery_protocol::{ChannelName, Message, Nick, numeric};
+use rookery_protocol::{ChannelName, Message, Nick};
 
-use crate::receipts::refusal;
+pub use buffer::Buffer;
+pub use buffers::Buffers;
+pub use change::{Change, Manner, What};
+pub use channel::Rank;
+pub use line::{Body, Line, LineId, Move};
+pub use place::Place;
+pub use telling::Call;
 
-/// What precedes a nick in `NAMES`.
-const MEMBER_PREFIXES: [char; 5] = ['~', '&', '@', '%', '+'];
+use channel::Channel;
+
 /// Correspondents remembered; they only serve the form `text /alice`.
 const MAX_CORRESPONDENTS: usize = 500;
 /// Room for the user and host in our own source, until the server has shown it to us.
 const ASSUMED_USER_AND_HOST: usize = 80;
-
-/// Something to show.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// When it happened, by the server's clock where it tells.
-    pub at: Timestamp,
-    /// What happened.
-    pub what: What,
-}
-
-/// How something was said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
-    /// As a message.
-    Message,
-    /// `/me`.
-    Action,
-    /// As a notice.
-    Notice,
-}
-
-/// What happened. Names and texts are as the server sent them: whoever shows them makes them harmless first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
-    /// Someone, perhaps we, said something in a channel.
-    Said { channel: String, nick: String, manner: Manner, text: String },
-    /// Someone said something to us alone.
-    Heard { from: String, manner: Manner, text: String },
-    /// We said something to someone alone.
-    Whispered { to: String, manner: Manner, text: String },
-    /// The server itself said something.
-    Notice { from: String, text: String },
-    /// Someone came into a channel.
-    Joined { channel: String, nick: String },
-    /// Someone left a channel.
-    Parted { channel: String, nick: String, reason: Option<String> },
-    /// Someone was put out of a channel by one of its operators.
-    Removed { channel: String, nick: String, by: String, reason: Option<String> },
-    /// Someone left the server, and these of our channels with it.
-    Left { nick: String, reason: Option<String>, channels: Vec<ChannelName> },
-    /// Someone has another name, in these of our channels.
-    Renamed { old: String, new: String, channels: Vec<ChannelName> },
-    /// Someone changed what may be done in a channel, or who may do it.
-    Mode { channel: String, by: String, modes: String },
-    /// Someone asks someone, perhaps us, into a channel.
-    Invited { channel: String, by: String, nick: String },
-    /// A channel has another topic (`by` someone), or this is the one it has.
-    Topic { channel: String, by: Option<String>, text: String },
-    /// Who is in a channel.
-    Members { channel: String, nicks: Vec<String> },
-    /// Anything else, in words.
-    Info(String),
-    /// The server refused something, in its words.
-    Refused(String),
-}
 
 /// The chat as this client sees it.
 #[derive(Debug, Default)]
@@ -88,44 +48,6 @@ pub struct Model {
     found: bool,
     /// The lines of `NAMES` that have come, by channel, until the last.
     listing: BTreeMap<ChannelName, Vec<String>>,
-}
-
-#[derive(Debug, Default)]
-struct Channel {
-    members: BTreeMap<Nick, Rank>,
-    topic: String,
-}
-
-/// What someone may do in a channel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rank {
-    /// Run it.
-    Operator,
-    /// Speak where not everyone may.
-    Voiced,
-    /// What everyone may.
-    #[default]
-    Ordinary,
-}
-
-impl Rank {
-    /// From what precedes a nick in `NAMES`. Other servers know ranks above operator; all of them run the channel.
-    fn of(name: &str) -> Self {
-        match name.chars().next() {
-            Some('~' | '&' | '@' | '%') => Self::Operator,
-            Some('+') => Self::Voiced,
-            _ => Self::Ordinary,
-        }
-    }
-
-    /// As it is shown before a nick.
-    pub fn sign(self) -> &'static str {
-        match self {
-            Self::Operator => "@",
-            Self::Voiced => "+",
-            Self::Ordinary => "",
-        }
-    }
 }
 
 impl Model {
@@ -261,7 +183,9 @@ impl Model {
             }
             "MODE" => {
                 let modes = message.params.get(1..).unwrap_or_default();
-                self.set_ranks(&param(0), modes);
+                if let Some(channel) = self.channel_mut(&param(0)) {
+                    channel.set_ranks(modes);
+                }
                 Some(What::Mode { channel: param(0), by: nick, modes: modes.join(" ") })
             }
             "INVITE" => Some(What::Invited { channel: param(1), by: nick, nick: param(0) }),
@@ -365,120 +289,13 @@ impl Model {
     }
 
     fn set_topic(&mut self, channel: &str, topic: String) {
-        if let Some(channel) = ChannelName::parse(channel).ok().and_then(|name| self.channels.get_mut(&name))
-        {
+        if let Some(channel) = self.channel_mut(channel) {
             channel.topic = topic;
         }
     }
 
-    /// Follows who becomes an operator or is voiced, among all that a `MODE` changes.
-    fn set_ranks(&mut self, channel: &str, modes: &[String]) {
-        let Some(channel) = ChannelName::parse(channel).ok().and_then(|name| self.channels.get_mut(&name))
-        else {
-            return;
-        };
-        let [letters, parameters @ ..] = modes else { return };
-        let mut parameters = parameters.iter();
-        let mut given = true;
-        for letter in letters.chars() {
-            let rank = match letter {
-                '+' | '-' => {
-                    given = letter == '+';
-                    continue;
-                }
-                'o' => Rank::Operator,
-                'v' => Rank::Voiced,
-                'b' | 'e' | 'I' | 'k' => {
-                    parameters.next();
-                    continue;
-                }
-                'l' if given => {
-                    parameters.next();
-                    continue;
-                }
-                _ => continue,
-            };
-            let nick = parameters.next().and_then(|nick| Nick::parse(nick).ok());
-            if let Some(held) = nick.and_then(|nick| channel.members.get_mut(&nick)) {
-                match (given, *held == rank) {
-                    (true, _) => *held = rank.min(*held),
-                    (false, true) => *held = Rank::Ordinary,
-                    (false, false) => {}
-                }
-            }
-        }
-    }
-
-    fn numeric(&mut self, message: &Message) -> Option<What> {
-        let last = || message.params.last().cloned().unwrap_or_default();
-        let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
-        match message.command.as_str() {
-            numeric::RPL_WELCOME => {
-                // Its words are the same for all; who is signed in is welcomed by a notice.
-                self.nick = param(0);
-                None
-            }
-            numeric::RPL_TOPIC => {
-                self.set_topic(&param(1), param(2));
-                Some(What::Topic { channel: param(1), by: None, text: param(2) })
-            }
-            numeric::RPL_NAMREPLY => {
-                let names: Vec<(&str, Rank)> = message
-                    .params
-                    .last()?
-                    .split(' ')
-                    .map(|name| (name.trim_start_matches(MEMBER_PREFIXES), Rank::of(name)))
-                    .filter(|(nick, _)| !nick.is_empty())
-                    .collect();
-                let name = ChannelName::parse(message.param(2)?).ok()?;
-                if let Some(channel) = self.channels.get_mut(&name) {
-                    let members =
-                        names.iter().filter_map(|(nick, rank)| Some((Nick::parse(nick).ok()?, *rank)));
-                    channel.members.extend(members);
-                }
-                let nicks = names.into_iter().map(|(nick, _)| nick.to_owned());
-                self.listing.entry(name).or_default().extend(nicks);
-                None
-            }
-            numeric::RPL_ENDOFNAMES => {
-                let nicks = self.listing.remove(&ChannelName::parse(message.param(1)?).ok()?)?;
-                Some(What::Members { channel: param(1), nicks })
-            }
-            numeric::RPL_WHOREPLY => {
-                let state = if param(6).starts_with('G') { " (away)" } else { "" };
-                // The last parameter is the distance, a space, and the real name.
-                let real_name = last().split_once(' ').map(|(_, name)| name.to_owned()).unwrap_or_default();
-                self.found = true;
-                let nick = param(5);
-                Some(What::Info(if real_name.is_empty() || real_name == nick {
-                    format!("{nick}{state}")
-                } else {
-                    format!("{nick}{state}: {real_name}")
-                }))
-            }
-            numeric::RPL_ENDOFWHO => {
-                let found = std::mem::take(&mut self.found);
-                (!found).then(|| What::Info(format!("nobody found: {}", param(1))))
-            }
-            numeric::RPL_AWAY => Some(What::Info(format!("{} is away: {}", param(1), last()))),
-            numeric::RPL_MOTD
-            | numeric::RPL_UNAWAY
-            | numeric::RPL_NOWAWAY
-            | numeric::RPL_NOTOPIC
-            | numeric::RPL_HELPSTART
-            | numeric::RPL_HELPTXT => Some(What::Info(last())),
-            numeric::RPL_INVITING => Some(What::Info(format!("{} is invited to {}", param(1), param(2)))),
-            // The end of the session will tell of a ban, once.
-            numeric::ERR_NOMOTD | numeric::ERR_YOUREBANNEDCREEP => None,
-            _ => {
-                if message.command == numeric::ERR_NOSUCHNICK
-                    && let Ok(nick) = Nick::parse(&param(1))
-                {
-                    self.correspondents.remove(&nick);
-                }
-                refusal(message).map(What::Refused)
-            }
-        }
+    fn channel_mut(&mut self, name: &str) -> Option<&mut Channel> {
+        self.channels.get_mut(&ChannelName::parse(name).ok()?)
     }
 }
 

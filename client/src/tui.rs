@@ -2,7 +2,6 @@
 
 mod app;
 mod areas;
-mod buffers;
 mod completion;
 mod conversation;
 mod draw;

@@ -1,6 +1,6 @@
 //! The chat as it stands on the screen: keys and messages go in, effects come out. No terminal, no connection.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,14 +10,13 @@ use rookery_protocol::{ChannelName, Message, Nick};
 use tokio::time::Instant;
 
 use super::areas::Areas;
-use super::buffers::{Buffers, Call, Place};
 use super::completion::{Completion, Words};
-use super::conversation::Setting;
+use super::conversation::{Scroll, Setting};
 use super::editor::Editor;
 use super::theme::Theme;
 use crate::chat::messages;
 use crate::commands::{self, Typed};
-use crate::model::{Manner, Model, Rank};
+use crate::model::{Buffers, Call, Manner, Model, Place, Rank};
 use crate::receipts::{Outcome, Receipts, Sent};
 
 /// Lines that may wait to be sent.
@@ -67,6 +66,8 @@ pub struct App {
     pub model: Model,
     /// What was said.
     pub buffers: Buffers,
+    /// Where someone has scrolled to.
+    scrolls: BTreeMap<Place, Scroll>,
     /// What is being typed.
     pub editor: Editor,
     /// What lies over the conversation.
@@ -106,6 +107,7 @@ impl App {
             server,
             model: Model::default(),
             buffers: Buffers::default(),
+            scrolls: BTreeMap::new(),
             editor: Editor::default(),
             overlay: None,
             connection: Connection::Connecting,
@@ -252,10 +254,27 @@ impl App {
     /// Scrolls by so many rows.
     pub fn scroll(&mut self, up: bool, rows: usize) {
         let height = usize::from(self.areas().talk.height);
-        let buffer = self.buffers.current();
-        let scroll =
-            if up { self.setting().up(buffer, height, rows) } else { self.setting().down(buffer, rows) };
-        self.buffers.current_mut().scroll = scroll;
+        let (buffer, setting) = (self.buffers.current(), self.setting());
+        let scroll = if up {
+            setting.up(buffer, self.scrolled(), height, rows)
+        } else {
+            setting.down(buffer, self.scrolled(), rows)
+        };
+        let place = buffer.place.clone();
+        match scroll {
+            Some(scroll) => self.scrolls.insert(place, scroll),
+            None => self.scrolls.remove(&place),
+        };
+    }
+
+    /// Where one has scrolled to in the current place; none at the end.
+    pub fn scrolled(&self) -> Option<Scroll> {
+        self.scrolls.get(&self.buffers.current().place).copied()
+    }
+
+    /// Goes back to the end of the current place.
+    pub fn scroll_to_end(&mut self) {
+        self.scrolls.remove(&self.buffers.current().place);
     }
 
     /// What Tab knows.
@@ -302,7 +321,7 @@ impl App {
             return;
         }
         let text = self.editor.submit();
-        self.buffers.current_mut().scroll = None;
+        self.scroll_to_end();
         // Several lines are several messages; a command stands alone.
         if text.starts_with('/') && !text.starts_with("//") && !text.contains('\n') {
             self.obey(commands::read(&text));

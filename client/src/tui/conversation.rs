@@ -7,9 +7,8 @@ use ratatui::text::{Line as Row, Span};
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::buffers::{Body, Buffer, Line, Move, Scroll};
 use super::theme::Theme;
-use crate::model::Manner;
+use crate::model::{Body, Buffer, Line, LineId, Manner, Move};
 use crate::text;
 
 /// The width of a nick, where there is room for a column of nicks.
@@ -20,6 +19,15 @@ const NARROW: usize = 56;
 const TIME: usize = 6;
 /// Names told of one kind of move.
 const MAX_NAMES: usize = 5;
+
+/// The lowest row that is shown, when that is not the last one there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scroll {
+    /// Its line.
+    pub line: LineId,
+    /// How many rows of that line are shown.
+    pub rows: usize,
+}
 
 /// How lines become rows.
 #[derive(Debug)]
@@ -32,29 +40,33 @@ pub struct Setting<'a> {
     pub theme: Theme,
 }
 
+/// The same as [`Scroll`], while the lines stand still.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Spot {
+    index: usize,
+    rows: usize,
+}
+
 impl Setting<'_> {
-    /// The rows that fill `height`, at the buffer's scroll position.
-    pub fn visible(&self, buffer: &Buffer, height: usize) -> Vec<Row<'static>> {
-        let numbers = buffer.numbers();
+    /// The rows that fill `height`, at a scroll position.
+    pub fn visible(&self, buffer: &Buffer, scroll: Option<Scroll>, height: usize) -> Vec<Row<'static>> {
+        let end = buffer.lines().len();
         let mut rows = Vec::new();
-        let (mut below, mut number) = match buffer.scroll {
-            None => (numbers.end, numbers.end),
-            Some(scroll) => {
-                let mut shown = self.block(buffer, scroll.line);
-                shown.truncate(scroll.rows);
-                rows = shown;
-                (scroll.line + 1, scroll.line)
-            }
-        };
-        while rows.len() < height && number > numbers.start {
-            number -= 1;
-            let mut above = self.block(buffer, number);
+        let (mut below, mut index) = (end, end);
+        if let Some(spot) = scroll.map(|scroll| spot(buffer, scroll)) {
+            rows = self.block(buffer, spot.index);
+            rows.truncate(spot.rows);
+            (below, index) = (spot.index + 1, spot.index);
+        }
+        while rows.len() < height && index > 0 {
+            index -= 1;
+            let mut above = self.block(buffer, index);
             above.append(&mut rows);
             rows = above;
         }
         rows.drain(..rows.len().saturating_sub(height));
         // The window has grown since someone scrolled.
-        while rows.len() < height && below < numbers.end {
+        while rows.len() < height && below < end {
             rows.extend(self.block(buffer, below));
             below += 1;
         }
@@ -63,16 +75,13 @@ impl Setting<'_> {
     }
 
     /// The scroll position so many rows further up.
-    pub fn up(&self, buffer: &Buffer, height: usize, by: usize) -> Option<Scroll> {
-        let numbers = buffer.numbers();
-        if numbers.is_empty() {
-            return None;
-        }
-        let last = numbers.end - 1;
-        let from = buffer.scroll.unwrap_or_else(|| Scroll { line: last, rows: self.height(buffer, last) });
+    pub fn up(&self, buffer: &Buffer, scroll: Option<Scroll>, height: usize, by: usize) -> Option<Scroll> {
+        let last = buffer.lines().len().checked_sub(1)?;
+        let end = || Spot { index: last, rows: self.height(buffer, last) };
+        let from = scroll.map_or_else(end, |scroll| spot(buffer, scroll));
         let mut at = self.climb(buffer, from, by);
         // The first row there is does not go further down than the top.
-        let top = Scroll { line: numbers.start, rows: 1 };
+        let top = Spot { index: 0, rows: 1 };
         if self.climb(buffer, at, height.saturating_sub(1)) == top {
             at = self.descend(buffer, top, height.saturating_sub(1));
         }
@@ -80,55 +89,56 @@ impl Setting<'_> {
     }
 
     /// The scroll position so many rows further down.
-    pub fn down(&self, buffer: &Buffer, by: usize) -> Option<Scroll> {
-        self.unless_last(buffer, self.descend(buffer, buffer.scroll?, by))
+    pub fn down(&self, buffer: &Buffer, scroll: Option<Scroll>, by: usize) -> Option<Scroll> {
+        self.unless_last(buffer, self.descend(buffer, spot(buffer, scroll?), by))
     }
 
-    fn climb(&self, buffer: &Buffer, from: Scroll, mut by: usize) -> Scroll {
+    fn climb(&self, buffer: &Buffer, from: Spot, mut by: usize) -> Spot {
         let mut at = from;
         while by >= at.rows {
-            if at.line == buffer.numbers().start {
-                return Scroll { rows: 1, ..at };
+            if at.index == 0 {
+                return Spot { index: 0, rows: 1 };
             }
             by -= at.rows;
-            at.line -= 1;
-            at.rows = self.height(buffer, at.line);
+            at.index -= 1;
+            at.rows = self.height(buffer, at.index);
         }
-        Scroll { rows: at.rows - by, ..at }
+        Spot { rows: at.rows - by, ..at }
     }
 
-    fn descend(&self, buffer: &Buffer, from: Scroll, by: usize) -> Scroll {
-        let mut at = Scroll { rows: from.rows + by, ..from };
+    fn descend(&self, buffer: &Buffer, from: Spot, by: usize) -> Spot {
+        let mut at = Spot { rows: from.rows + by, ..from };
         loop {
-            let height = self.height(buffer, at.line);
-            if at.rows <= height || at.line + 1 >= buffer.numbers().end {
-                return Scroll { rows: at.rows.min(height), ..at };
+            let height = self.height(buffer, at.index);
+            if at.rows <= height || at.index + 1 >= buffer.lines().len() {
+                return Spot { rows: at.rows.min(height), ..at };
             }
             at.rows -= height;
-            at.line += 1;
+            at.index += 1;
         }
     }
 
     /// At the end, what comes next is followed.
-    fn unless_last(&self, buffer: &Buffer, at: Scroll) -> Option<Scroll> {
-        let at_end = at.line + 1 >= buffer.numbers().end && at.rows >= self.height(buffer, at.line);
-        (!at_end).then_some(at)
+    fn unless_last(&self, buffer: &Buffer, at: Spot) -> Option<Scroll> {
+        let line = buffer.lines().get(at.index)?;
+        let at_end = at.index + 1 == buffer.lines().len() && at.rows >= self.height(buffer, at.index);
+        (!at_end).then_some(Scroll { line: line.id, rows: at.rows })
     }
 
-    fn height(&self, buffer: &Buffer, number: u64) -> usize {
-        self.block(buffer, number).len()
+    fn height(&self, buffer: &Buffer, index: usize) -> usize {
+        self.block(buffer, index).len()
     }
 
     /// The rows of one line, with what stands above it: a new day, or the beginning of what is new.
-    fn block(&self, buffer: &Buffer, number: u64) -> Vec<Row<'static>> {
-        let Some(line) = buffer.line(number) else { return Vec::new() };
+    fn block(&self, buffer: &Buffer, index: usize) -> Vec<Row<'static>> {
+        let Some(line) = buffer.lines().get(index) else { return Vec::new() };
         let mut rows = Vec::new();
         let day = self.day(line);
-        let before = number.checked_sub(1).and_then(|before| buffer.line(before));
+        let before = index.checked_sub(1).and_then(|before| buffer.lines().get(before));
         if before.is_none_or(|before| self.day(before) != day) {
             rows.push(self.rule(&day.strftime("%A, %-d %B %Y").to_string(), self.theme.faint()));
         }
-        if buffer.new_from == Some(number) && before.is_some() {
+        if buffer.new_from == Some(line.id) && before.is_some() {
             rows.push(self.rule("new since you left", self.theme.accent()));
         }
         self.line(line, &mut rows);
@@ -194,6 +204,14 @@ impl Setting<'_> {
             spans.extend(row);
             rows.push(Row::from(spans));
         }
+    }
+}
+
+/// Whoever looked at what is gone sees what is oldest now.
+fn spot(buffer: &Buffer, scroll: Scroll) -> Spot {
+    match buffer.index_of(scroll.line) {
+        Some(index) => Spot { index, rows: scroll.rows },
+        None => Spot { index: 0, rows: 1 },
     }
 }
 

@@ -10,19 +10,18 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::app::{App, Connection, Overlay};
 use super::areas::input_rows;
-use super::buffers::{Buffer, Place};
 use super::conversation::cut;
 use super::editor::Editor;
 use super::keys::KEYS;
 use crate::commands::{COMMANDS, SCREEN_COMMANDS};
-use crate::model::Rank;
+use crate::model::{Buffer, Place, Rank};
 use crate::text;
 
 /// Draws the whole screen.
 pub fn draw(frame: &mut Frame<'_>, app: &App) {
     let areas = app.areas();
     let buffer = app.buffers.current();
-    let rows = app.setting().visible(buffer, usize::from(areas.talk.height));
+    let rows = app.setting().visible(buffer, app.scrolled(), usize::from(areas.talk.height));
     // Talk stands at the bottom, next to where one types.
     let empty = areas.talk.height.saturating_sub(u16::try_from(rows.len()).unwrap_or(u16::MAX));
     let talk = Rect { y: areas.talk.y + empty, height: areas.talk.height - empty, ..areas.talk };
@@ -157,7 +156,7 @@ fn status(app: &App, width: usize) -> Row<'static> {
         let muted = if app.buffers.is_muted(&buffer.place) { " (muted)" } else { "" };
         format!(" {}@{} {}{muted}", app.model.nick(), app.server, buffer.place.name())
     };
-    if buffer.scroll.is_some() {
+    if app.scrolled().is_some() {
         words.push_str(" · more below: Esc");
     }
     let elsewhere: Vec<String> = app

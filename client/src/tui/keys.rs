@@ -174,7 +174,7 @@ impl App {
             KeyCode::Down => self.editor.down(),
             KeyCode::PageUp => self.scroll(true, self.page()),
             KeyCode::PageDown => self.scroll(false, self.page()),
-            KeyCode::Esc => self.buffers.current_mut().scroll = None,
+            KeyCode::Esc => self.scroll_to_end(),
             KeyCode::F(1) => self.overlay = Some(Overlay::Help(0)),
             _ => {}
         }

@@ -306,7 +306,7 @@ fn one_scrolls_through_all_there_is_and_back() {
         desk.press(KeyCode::PageDown, KeyModifiers::NONE);
     }
     assert_eq!(seen.len(), 200);
-    assert!(desk.app.buffers.current().scroll.is_none(), "the end is followed again");
+    assert!(desk.app.scrolled().is_none(), "the end is followed again");
     desk.press(KeyCode::PageUp, KeyModifiers::NONE);
     assert!(desk.screen().contains("more below"));
     desk.press(KeyCode::Esc, KeyModifiers::NONE);

@@ -1,5 +1,6 @@
 use rookery_protocol::Message;
 
+use super::super::{Call, LineId, Model};
 use super::*;
 
 /// Buffers and the model they follow.
@@ -73,9 +74,9 @@ fn what_came_while_away_is_marked_until_one_leaves_again() {
     chat.hear(":bob!b@h PRIVMSG #lobby :unseen");
     assert_eq!(chat.at("#lobby").unread, 2);
     chat.buffers.watch(true);
-    assert_eq!((chat.at("#lobby").unread, chat.at("#lobby").new_from), (0, Some(2)));
+    assert_eq!((chat.at("#lobby").unread, chat.at("#lobby").new_from), (0, Some(LineId(2))));
     chat.hear(":bob!b@h PRIVMSG #lobby :seen");
-    assert_eq!(chat.at("#lobby").new_from, Some(2));
+    assert_eq!(chat.at("#lobby").new_from, Some(LineId(2)));
     chat.buffers.step(true);
     assert_eq!(chat.at("#lobby").new_from, None);
 }
@@ -87,13 +88,13 @@ fn comings_and_goings_fold_into_one_line() {
     chat.hear(":b!b@h JOIN #lobby");
     chat.hear(":a!a@h QUIT :gone");
     chat.hear(":c!c@h PART #lobby");
-    let Body::Moves(moves) = &chat.at("#lobby").lines.back().unwrap().body else { panic!() };
+    let Body::Moves(moves) = &chat.at("#lobby").lines().back().unwrap().body else { panic!() };
     let told: Vec<_> = moves.iter().map(|one| (&*one.nick, one.came)).collect();
     assert_eq!(told, [("b", true), ("a", false), ("c", false)]);
-    assert_eq!(chat.at("#lobby").lines.len(), 2, "with our own joining");
+    assert_eq!(chat.at("#lobby").lines().len(), 2, "with our own joining");
     chat.hear(":b!b@h PRIVMSG #lobby :hi");
     chat.hear(":d!d@h JOIN #lobby");
-    assert_eq!(chat.at("#lobby").lines.len(), 4, "talk ends the fold");
+    assert_eq!(chat.at("#lobby").lines().len(), 4, "talk ends the fold");
 }
 
 #[test]
@@ -102,7 +103,7 @@ fn muted_places_count_and_call_nothing() {
     chat.buffers.mute(Place::named("#ops").unwrap());
     assert_eq!(chat.hear(":bob!b@h PRIVMSG #ops :me: hi"), None);
     assert_eq!(chat.at("#ops").unread, 0);
-    assert_eq!(chat.at("#ops").numbers().count(), 2, "but it is written down");
+    assert_eq!(chat.at("#ops").lines().len(), 2, "but it is written down");
     chat.buffers.unmute(&Place::named("#ops").unwrap());
     assert!(chat.hear(":bob!b@h PRIVMSG #ops :me: hi").is_some());
 }
@@ -112,7 +113,7 @@ fn an_announcement_is_seen_wherever_one_looks() {
     let mut chat = Chat::new();
     chat.hear(":s.example NOTICE me :restart in five minutes");
     for place in ["server", "#lobby"] {
-        let last = &chat.at(place).lines.back().unwrap().body;
+        let last = &chat.at(place).lines().back().unwrap().body;
         assert!(matches!(last, Body::Said { text, .. } if &**text == "restart in five minutes"), "{place}");
     }
 }
@@ -122,7 +123,7 @@ fn a_part_closes_the_place_and_a_kick_leaves_it_with_its_words() {
     let mut chat = Chat::new();
     chat.hear(":boss!b@h KICK #ops me :too loud");
     let words = "boss removed you from #ops (too loud)";
-    assert_eq!(chat.at("#ops").lines.back().unwrap().body, Body::Refused(words.into()));
+    assert_eq!(chat.at("#ops").lines().back().unwrap().body, Body::Refused(words.into()));
     chat.hear(":me!m@h PART #lobby");
     assert_eq!(chat.names(), ["server", "#ops"]);
     chat.buffers.close(&Place::Server);
@@ -149,12 +150,12 @@ fn the_longest_buffer_pays_for_all() {
         chat.hear(&format!(":bob!b@h PRIVMSG #lobby :{number}"));
     }
     let lobby = chat.at("#lobby");
-    assert_eq!(lobby.lines.len(), MAX_LINES);
-    assert!(lobby.line(0).is_none() && lobby.line(lobby.numbers().start).is_some());
+    assert_eq!(lobby.lines().len(), MAX_LINES);
+    assert_eq!(lobby.index_of(LineId(0)), None, "the oldest is gone");
     chat.buffers.together = MAX_LINES_TOGETHER;
     chat.hear(":bob!b@h PRIVMSG #ops :hi");
-    assert_eq!(chat.at("#lobby").lines.len(), MAX_LINES - 1);
-    assert_eq!(chat.at("#ops").lines.len(), 2);
+    assert_eq!(chat.at("#lobby").lines().len(), MAX_LINES - 1);
+    assert_eq!(chat.at("#ops").lines().len(), 2);
 }
 
 #[test]

@@ -1,0 +1,44 @@
+//! A line of a conversation.
+
+use jiff::Timestamp;
+
+use super::Manner;
+
+/// Which line of its buffer: a name that stays, wherever the line moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineId(pub(super) u64);
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its name in its buffer.
+    pub id: LineId,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub body: Body,
+}
+
+/// What a line holds. Names and texts are as the server sent them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Someone said something; `called` when it calls us.
+    Said { nick: Box<str>, manner: Manner, text: Box<str>, called: bool },
+    /// People came and went.
+    Moves(Vec<Move>),
+    /// Something else happened, in words.
+    Info(Box<str>),
+    /// Something was not done, in words.
+    Refused(Box<str>),
+}
+
+/// Someone's coming or going.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// Who.
+    pub nick: Box<str>,
+    /// Came, or went.
+    pub came: bool,
+    /// Why.
+    pub reason: Option<Box<str>>,
+}

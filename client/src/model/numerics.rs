@@ -1,0 +1,83 @@
+//! What the server's numbered replies tell.
+
+use rookery_protocol::{ChannelName, Message, Nick, numeric};
+
+use super::{Model, Rank, What};
+use crate::receipts::refusal;
+
+/// What precedes a nick in `NAMES`.
+const MEMBER_PREFIXES: [char; 5] = ['~', '&', '@', '%', '+'];
+
+impl Model {
+    pub(super) fn numeric(&mut self, message: &Message) -> Option<What> {
+        let last = || message.params.last().cloned().unwrap_or_default();
+        let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
+        match message.command.as_str() {
+            numeric::RPL_WELCOME => {
+                // Its words are the same for all; who is signed in is welcomed by a notice.
+                self.nick = param(0);
+                None
+            }
+            numeric::RPL_TOPIC => {
+                self.set_topic(&param(1), param(2));
+                Some(What::Topic { channel: param(1), by: None, text: param(2) })
+            }
+            numeric::RPL_NAMREPLY => {
+                let names: Vec<(&str, Rank)> = message
+                    .params
+                    .last()?
+                    .split(' ')
+                    .map(|name| (name.trim_start_matches(MEMBER_PREFIXES), Rank::of(name)))
+                    .filter(|(nick, _)| !nick.is_empty())
+                    .collect();
+                let name = ChannelName::parse(message.param(2)?).ok()?;
+                if let Some(channel) = self.channels.get_mut(&name) {
+                    let members =
+                        names.iter().filter_map(|(nick, rank)| Some((Nick::parse(nick).ok()?, *rank)));
+                    channel.members.extend(members);
+                }
+                let nicks = names.into_iter().map(|(nick, _)| nick.to_owned());
+                self.listing.entry(name).or_default().extend(nicks);
+                None
+            }
+            numeric::RPL_ENDOFNAMES => {
+                let nicks = self.listing.remove(&ChannelName::parse(message.param(1)?).ok()?)?;
+                Some(What::Members { channel: param(1), nicks })
+            }
+            numeric::RPL_WHOREPLY => {
+                let state = if param(6).starts_with('G') { " (away)" } else { "" };
+                // The last parameter is the distance, a space, and the real name.
+                let real_name = last().split_once(' ').map(|(_, name)| name.to_owned()).unwrap_or_default();
+                self.found = true;
+                let nick = param(5);
+                Some(What::Info(if real_name.is_empty() || real_name == nick {
+                    format!("{nick}{state}")
+                } else {
+                    format!("{nick}{state}: {real_name}")
+                }))
+            }
+            numeric::RPL_ENDOFWHO => {
+                let found = std::mem::take(&mut self.found);
+                (!found).then(|| What::Info(format!("nobody found: {}", param(1))))
+            }
+            numeric::RPL_AWAY => Some(What::Info(format!("{} is away: {}", param(1), last()))),
+            numeric::RPL_MOTD
+            | numeric::RPL_UNAWAY
+            | numeric::RPL_NOWAWAY
+            | numeric::RPL_NOTOPIC
+            | numeric::RPL_HELPSTART
+            | numeric::RPL_HELPTXT => Some(What::Info(last())),
+            numeric::RPL_INVITING => Some(What::Info(format!("{} is invited to {}", param(1), param(2)))),
+            // The end of the session will tell of a ban, once.
+            numeric::ERR_NOMOTD | numeric::ERR_YOUREBANNEDCREEP => None,
+            _ => {
+                if message.command == numeric::ERR_NOSUCHNICK
+                    && let Ok(nick) = Nick::parse(&param(1))
+                {
+                    self.correspondents.remove(&nick);
+                }
+                refusal(message).map(What::Refused)
+            }
+        }
+    }
+}
