@@ -4,12 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use rustls::pki_types::ServerName;
+use serde::Deserialize;
 
 /// The port of the chat, when none is written.
 pub const DEFAULT_PORT: u16 = 6697;
 
 /// A server's host and port. Two ways to write the same one are equal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct ServerAddress {
     /// A name in small letters, or an IP address without brackets.
     host: String,
@@ -70,6 +72,14 @@ impl FromStr for ServerAddress {
         let host = host.to_ascii_lowercase();
         let name = ServerName::try_from(host.clone()).map_err(|_| AddressError::BadHost)?;
         Ok(Self { host, port, name })
+    }
+}
+
+impl TryFrom<String> for ServerAddress {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        text.parse()
     }
 }
 

@@ -69,13 +69,15 @@ pub async fn run<W: Write>(options: Options, printer: Printer<W>) -> anyhow::Res
         return Ok(Ending::NotSignedIn("who you are was asked, and standard input has ended".to_owned()));
     };
     // What a script pipes in is not the answer to a question it does not expect.
+    let mut model = Model::default();
+    model.be_in(&options.join);
     let link = Link::new(options, state, kept, account, keyboard.is_terminal());
     let mut chat = Chat {
         link,
         keyboard,
         interrupt,
         printer,
-        model: Model::default(),
+        model,
         receipts: Receipts::default(),
         phase: Phase::SigningIn,
         leaving: None,

@@ -6,18 +6,18 @@ use std::str::FromStr;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use rookery_protocol::{AccountName, ChannelName, Email, NameError, Nick};
 
-use crate::address::ServerAddress;
+use crate::config::Choice;
 
 /// Chats on a Rookery server.
 #[derive(Debug, Parser)]
 #[command(name = "rook", version, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// The server: HOST or HOST:PORT [default: localhost:6697]
+    /// The server: its name in the config, HOST or HOST:PORT [default: the one of the config, or localhost:6697]
     #[arg(value_name = "SERVER", conflicts_with = "server_option")]
-    server: Option<ServerAddress>,
+    server: Option<Choice>,
     /// The server, as an option
     #[arg(long = "server", id = "server_option", value_name = "HOST:PORT", global = true)]
-    server_option: Option<ServerAddress>,
+    server_option: Option<Choice>,
     /// Trust only certificates of the authority in this PEM file
     #[arg(long, value_name = "FILE", global = true)]
     pub ca: Option<PathBuf>,
@@ -79,8 +79,8 @@ impl FromStr for Target {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 failed or could not connect, 2 wrong usage, 3 not signed in (run `rook` in a terminal first), \
-4 kicked or banned.";
+Exit codes: 0 done, 1 failed or could not connect, 2 wrong usage or a mistake in the config, 3 not signed in (run \
+`rook` in a terminal first), 4 kicked or banned.";
 
 impl Cli {
     /// Reads the command line; ends the program when it is wrong or asks for help.
@@ -88,12 +88,9 @@ impl Cli {
         Self::parse()
     }
 
-    /// The server that is meant.
-    pub fn server(&self) -> ServerAddress {
-        self.server
-            .clone()
-            .or_else(|| self.server_option.clone())
-            .unwrap_or_else(|| "localhost".parse().expect("a plain name is an address"))
+    /// The server that is named, if one is.
+    pub fn server(&self) -> Option<&Choice> {
+        self.server.as_ref().or(self.server_option.as_ref())
     }
 
     /// Ends the program as for any other wrong usage.
@@ -106,6 +103,7 @@ impl Cli {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     fn read(line: &[&str]) -> Result<Cli, clap::Error> {
         Cli::try_parse_from([&["rook"], line].concat())
@@ -116,11 +114,15 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    fn server(cli: &Cli) -> String {
+        Config::default().choose(cli.server()).address.to_string()
+    }
+
     #[test]
     fn the_server_may_be_a_word_or_an_option_but_not_both() {
-        assert_eq!(read(&[]).unwrap().server().to_string(), "localhost:6697");
-        assert_eq!(read(&["chat.example"]).unwrap().server().to_string(), "chat.example:6697");
-        assert_eq!(read(&["--server", "chat.example:1"]).unwrap().server().to_string(), "chat.example:1");
+        assert_eq!(server(&read(&[]).unwrap()), "localhost:6697");
+        assert_eq!(server(&read(&["chat.example"]).unwrap()), "chat.example:6697");
+        assert_eq!(server(&read(&["--server", "chat.example:1"]).unwrap()), "chat.example:1");
         assert!(read(&["a.example", "--server", "b.example"]).is_err());
         assert!(read(&["localhost:0"]).is_err());
     }
@@ -132,7 +134,7 @@ mod tests {
             ["send", "#ops", "backup done", "--server", "chat.example"],
         ] {
             let cli = read(&line).unwrap();
-            assert_eq!(cli.server().to_string(), "chat.example:6697");
+            assert_eq!(server(&cli), "chat.example:6697");
             let Some(Command::Send { target, text }) = cli.command else { panic!("{cli:?}") };
             assert_eq!(target, Target::Channel(ChannelName::parse("#ops").unwrap()));
             assert_eq!(text.unwrap(), "backup done");

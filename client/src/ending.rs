@@ -13,6 +13,8 @@ pub enum Ending {
     Finished,
     /// Something went wrong that trying again will not mend.
     Failed(String),
+    /// The config cannot be used.
+    Misconfigured(String),
     /// The server does not know us, and there is nobody to ask.
     NotSignedIn(String),
     /// An operator ended the session.
@@ -35,7 +37,7 @@ impl Ending {
     pub fn words(&self) -> Option<String> {
         let said = match self {
             Self::Finished => return None,
-            Self::Failed(why) | Self::NotSignedIn(why) => why.clone(),
+            Self::Failed(why) | Self::Misconfigured(why) | Self::NotSignedIn(why) => why.clone(),
             Self::Kicked(why) => format!("Kicked: {}", text::plain(why)),
             Self::Banned(why) => format!("Banned: {}", text::plain(why)),
         };
@@ -47,6 +49,7 @@ impl Ending {
         ExitCode::from(match self {
             Self::Finished => 0,
             Self::Failed(_) => 1,
+            Self::Misconfigured(_) => 2,
             Self::NotSignedIn(_) => 3,
             Self::Kicked(_) | Self::Banned(_) => 4,
         })

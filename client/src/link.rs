@@ -10,6 +10,7 @@ use rookery_protocol::{AccountName, DeviceCredential, Email, Message, Nick};
 use tokio::time::Instant;
 
 use crate::address::ServerAddress;
+use crate::config::ToJoin;
 use crate::ending::{Ending, Over};
 use crate::fingerprint::Pinned;
 use crate::session::{self, Connected, Session};
@@ -23,7 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// A connection that held so long was a good one: the next pause is short again.
 const GOOD_WHILE: Duration = Duration::from_mins(1);
 
-/// Which server, and what the command line says about it.
+/// Which server, and what the command line and the config say about it.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The server.
@@ -34,6 +35,8 @@ pub struct Options {
     pub name: Option<AccountName>,
     /// Where the code is mailed.
     pub email: Option<Email>,
+    /// The channels to be in, beside the lobby.
+    pub join: Vec<ToJoin>,
 }
 
 impl Options {
@@ -211,13 +214,22 @@ impl Link {
         self.began = Instant::now();
         let (server, state) = (self.options.server.clone(), self.state.clone());
         let trust = session::trust(self.options.ca.as_deref(), &self.kept);
-        let connecting = async move { session::connect(&server, &trust, &state).await };
+        let connecting = async move { session::connect(&server, trust, &state).await };
         self.stage = Stage::Connecting(Box::pin(connecting));
     }
 
     fn start(&mut self, connected: Connected) {
         if let Some(pinned) = connected.pin {
             self.pin(pinned);
+        }
+        if let Some(authority) = connected.authority
+            && self.kept.remember(authority)
+        {
+            self.events.push_back(Event::Tell(format!(
+                "{}: only certificates of this authority will do from now on, also without --ca.",
+                self.options.server
+            )));
+            self.save();
         }
         match self.plan() {
             Ok(plan) => {

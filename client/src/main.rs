@@ -1,9 +1,11 @@
 //! `rook`, the Rookery chat client.
 
 mod address;
+mod authority;
 mod chat;
 mod cli;
 mod commands;
+mod config;
 mod connection;
 mod ending;
 mod fingerprint;
@@ -26,6 +28,7 @@ use std::process::ExitCode;
 use jiff::tz::TimeZone;
 
 use cli::{Cli, Command};
+use config::Config;
 use ending::Ending;
 
 fn main() -> ExitCode {
@@ -39,8 +42,18 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<Ending> {
-    let server = cli.server();
-    let options = link::Options { server, ca: cli.ca, name: cli.name, email: cli.email };
+    let config = match Config::load() {
+        Ok(config) => config,
+        Err(error) => return Ok(Ending::Misconfigured(error.to_string())),
+    };
+    let server = config.choose(cli.server());
+    let options = link::Options {
+        server: server.address,
+        ca: cli.ca.or(server.ca),
+        name: cli.name.or(server.name),
+        email: cli.email.or(server.email),
+        join: server.join,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = match cli.command {
         Some(Command::Send { target, text }) => {
@@ -50,7 +63,7 @@ fn run(cli: Cli) -> anyhow::Result<Ending> {
             runtime.block_on(send::run(options, target, text))
         }
         None if !cli.plain && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => {
-            runtime.block_on(tui::run(options))
+            runtime.block_on(tui::run(options, config.colours, config.notify))
         }
         None => {
             let printer = plain::Printer::new(std::io::stdout().lock(), TimeZone::system());

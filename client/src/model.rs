@@ -24,6 +24,7 @@ pub use line::{Body, Line, LineId, Move};
 pub use place::Place;
 pub use telling::Call;
 
+use crate::config::ToJoin;
 use channel::Channel;
 
 /// Correspondents remembered; they only serve the form `text /alice`.
@@ -135,6 +136,11 @@ impl Model {
         self.correspondents.clear();
         self.asked = None;
         self.source = None;
+    }
+
+    /// Channels to be in, whenever there is a connection.
+    pub fn be_in(&mut self, channels: &[ToJoin]) {
+        self.home.extend(channels.iter().map(|one| (one.channel.clone(), one.key.clone())));
     }
 
     /// The channels to join again, with their keys.

@@ -50,7 +50,7 @@ impl Source {
 /// Sends `text`, or what comes from standard input, to `target`.
 pub async fn run(options: Options, target: Target, text: Option<String>) -> anyhow::Result<Ending> {
     let state = StateFile::of(&options.server)?;
-    let kept = state.load()?;
+    let mut kept = state.load()?;
     let trust = session::trust(options.ca.as_deref(), &kept);
     let Some(account) = options.known(&kept).cloned() else {
         let (whom, option) = match &options.name {
@@ -65,11 +65,16 @@ pub async fn run(options: Options, target: Target, text: Option<String>) -> anyh
     let mut interrupt = Interrupt::catch()?;
     let give_up_at = Instant::now() + PATIENCE;
     let connected = tokio::select! {
-        connected = session::connect(&options.server, &trust, &state) => connected,
+        connected = session::connect(&options.server, trust, &state) => connected,
         () = interrupt.wait() => return Ok(Ending::Failed("interrupted: nothing was sent".to_owned())),
     };
     let connection = match connected {
-        Ok(connected) => connected.connection,
+        Ok(connected) => {
+            if connected.authority.is_some_and(|authority| kept.remember(authority)) {
+                state.save(&kept)?;
+            }
+            connected.connection
+        }
         Err(over) => return Ok(end(over, None)),
     };
     let mut sender = Sender {

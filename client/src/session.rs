@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
 use crate::address::ServerAddress;
+use crate::authority::Authority;
 use crate::connection::{Connection, Patience};
 use crate::ending::{Ending, LastWords, Over};
 use crate::fingerprint::Pinned;
@@ -72,14 +73,25 @@ pub struct Connected {
     pub connection: Connection<TlsStream<TcpStream>>,
     /// The certificate to pin from now on, where that is not pinned already.
     pub pin: Option<Pinned>,
+    /// The authority that has vouched for the server, where one was named.
+    pub authority: Option<Authority>,
 }
 
-/// Connects to `server`.
-pub async fn connect(server: &ServerAddress, trust: &Trust, state: &StateFile) -> Result<Connected, Over> {
-    match tls::connect(server, trust).await {
+/// Connects to `server`, if `trust` says whom to believe.
+pub async fn connect(
+    server: &ServerAddress,
+    trust: Result<Trust, Ending>,
+    state: &StateFile,
+) -> Result<Connected, Over> {
+    let trust = trust.map_err(Over::Ended)?;
+    match tls::connect(server, &trust).await {
         Ok(secured) => Ok(Connected {
             connection: Connection::new(secured.stream, Patience::default()),
             pin: secured.pin,
+            authority: match trust {
+                Trust::Authority(authority) => Some(authority),
+                Trust::SystemOr(_) => None,
+            },
         }),
         Err(error @ ConnectError::Unreachable { .. }) => Err(Over::Lost(error.to_string())),
         Err(error) => Err(Over::Ended(Ending::Failed(explain(&error, state)))),
@@ -107,21 +119,28 @@ fn explain(error: &ConnectError, state: &StateFile) -> String {
              fingerprint; if it is this one, write it as the first line of {file}:\n\
              fingerprint = \"{shown}\""
         ),
-        ConnectError::Untrusted { .. } => {
-            format!("{error}. With --ca, only certificates of that authority will do.")
-        }
-        _ => error.to_string(),
+        ConnectError::Untrusted { .. } => format!(
+            "{error}. Once an authority is named with --ca, only its certificates will do. It is remembered in {file}; \
+             if the server has another one now, name that with --ca FILE."
+        ),
+        ConnectError::Unreachable { .. } => error.to_string(),
     }
 }
 
-/// Whom to believe, given what is kept.
-pub fn trust(ca: Option<&Path>, kept: &Kept) -> Trust {
-    match (ca, kept.pinned(), &kept.account) {
-        (Some(file), ..) => Trust::Authority(file.to_owned()),
+/// Whom to believe: the authority in the file `ca`, or what is kept.
+pub fn trust(ca: Option<&Path>, kept: &Kept) -> Result<Trust, Ending> {
+    if let Some(file) = ca {
+        let authority = Authority::read(file).map_err(|cause| {
+            Ending::Failed(format!("cannot use the authority in {}: {cause}", file.display()))
+        })?;
+        return Ok(Trust::Authority(authority));
+    }
+    Ok(match (&kept.authority, kept.pinned(), &kept.account) {
+        (Some(authority), ..) => Trust::Authority(authority.clone()),
         (None, Some(pinned), _) => Trust::SystemOr(Pin::Known(pinned)),
         (None, None, None) => Trust::SystemOr(Pin::Open),
         (None, None, Some(_)) => Trust::SystemOr(Pin::Forbidden),
-    }
+    })
 }
 
 impl Session {

@@ -11,6 +11,7 @@ use rookery_protocol::{AccountName, DeviceCredential, Email, Nick};
 use serde::{Deserialize, Serialize};
 
 use crate::address::ServerAddress;
+use crate::authority::Authority;
 use crate::fingerprint::{Fingerprint, Pinned};
 
 /// What is kept for one server.
@@ -22,6 +23,9 @@ pub struct Kept {
     /// Its public key: a new certificate for the same key is the same server. None when an older version pinned it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Fingerprint>,
+    /// The authority that alone vouches for the server, since it was named with `--ca`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authority: Option<Authority>,
     /// Of whom nothing is to be heard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<Nick>,
@@ -43,6 +47,15 @@ impl Kept {
     pub fn pin(&mut self, pinned: Pinned) {
         self.fingerprint = Some(pinned.certificate);
         self.key = pinned.key;
+    }
+
+    /// Remembers the authority in place of any pin; false when there is nothing new in it.
+    pub fn remember(&mut self, authority: Authority) -> bool {
+        if self.authority.as_ref() == Some(&authority) {
+            return false;
+        }
+        (self.fingerprint, self.key, self.authority) = (None, None, Some(authority));
+        true
     }
 }
 
@@ -163,6 +176,7 @@ mod tests {
         Kept {
             fingerprint: Some(Fingerprint::of(b"a certificate")),
             key: Some(Fingerprint::of(b"its key")),
+            authority: None,
             ignored: vec![Nick::parse("eve").unwrap()],
             muted: vec!["#noise".to_owned()],
             account: Some(KeptAccount {

@@ -3,14 +3,12 @@
 //! With an authority given, only its certificates will do. Otherwise the system's roots are asked; a certificate
 //! they do not vouch for is pinned the first time, and has to be the same one from then on, or one for the same key.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
@@ -20,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::address::ServerAddress;
+use crate::authority::Authority;
 use crate::fingerprint::{Fingerprint, Pinned};
 
 /// How long a connection and its TLS handshake may take together.
@@ -28,8 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Whom to believe that the server is the right one.
 #[derive(Clone, Debug)]
 pub enum Trust {
-    /// The authority in this PEM file, and nobody else.
-    Authority(PathBuf),
+    /// This authority, and nobody else.
+    Authority(Authority),
     /// The system's roots, or the certificate pinned before.
     SystemOr(Pin),
 }
@@ -90,20 +89,12 @@ pub enum ConnectError {
         /// What it shows.
         shown: Fingerprint,
     },
-    /// The authority's file is of no use.
-    #[error("cannot use the authority in {file}: {cause}")]
-    BadAuthority {
-        /// Which file.
-        file: String,
-        /// What is wrong with it.
-        cause: String,
-    },
 }
 
 /// Connects to `server`.
 pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<Secured, ConnectError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Arc::new(Verifier::new(trust, &provider)?);
+    let verifier = Arc::new(Verifier::new(trust, &provider));
     let unreachable = |cause: String| ConnectError::Unreachable { server: server.to_string(), cause };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -162,9 +153,9 @@ struct Verifier {
 }
 
 impl Verifier {
-    fn new(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Self, ConnectError> {
+    fn new(trust: &Trust, provider: &Arc<CryptoProvider>) -> Self {
         let (roots, pin) = match trust {
-            Trust::Authority(file) => (authority(file)?, None),
+            Trust::Authority(authority) => (authority.roots(), None),
             Trust::SystemOr(pin) => {
                 let mut roots = RootCertStore::empty();
                 // A root that cannot be read vouches for nobody; the rest still do.
@@ -174,7 +165,7 @@ impl Verifier {
         };
         let authorities =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build().ok();
-        Ok(Self { authorities, pin, provider: Arc::clone(provider), judgement: OnceLock::new() })
+        Self { authorities, pin, provider: Arc::clone(provider), judgement: OnceLock::new() }
     }
 
     fn judge(&self, shown: Pinned, refusal: &TlsError) -> Judgement {
@@ -194,19 +185,6 @@ impl Verifier {
             Some(Pin::Forbidden) => Judgement::Stranger(shown.certificate),
         }
     }
-}
-
-fn authority(file: &Path) -> Result<RootCertStore, ConnectError> {
-    let bad = |cause: String| ConnectError::BadAuthority { file: file.display().to_string(), cause };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| bad(error.to_string()))? {
-        let certificate = certificate.map_err(|error| bad(error.to_string()))?;
-        roots.add(certificate).map_err(|error| bad(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(bad("it holds no certificate".to_owned()));
-    }
-    Ok(roots)
 }
 
 impl ServerCertVerifier for Verifier {

@@ -21,6 +21,7 @@ use rookery_protocol::{AccountName, Email};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::config::{Colours, Notify};
 use crate::ending::Ending;
 use crate::link::{Event, Link, Options, new_credential};
 use crate::person::Interrupt;
@@ -28,7 +29,7 @@ use crate::state::{Kept, KeptAccount, StateFile};
 use app::{App, Connection, Effect};
 use entry::{Answer, Entry};
 use terminal::Screen;
-use theme::{Colours, Theme};
+use theme::Theme;
 
 /// At most sixty pictures a second: what comes in between is drawn together.
 const FRAME: Duration = Duration::from_millis(16);
@@ -48,6 +49,7 @@ struct Chat {
     entry: Option<Entry>,
     app: App,
     theme: Theme,
+    notify: Notify,
     /// The screen differs from what is drawn.
     stale: bool,
     /// We have said goodbye.
@@ -55,14 +57,25 @@ struct Chat {
 }
 
 /// Chats until it is over. The terminal is given back by then.
-pub async fn run(options: Options) -> anyhow::Result<Ending> {
+pub async fn run(options: Options, colours: Option<Colours>, notify: Notify) -> anyhow::Result<Ending> {
     let state = StateFile::of(&options.server)?;
     let kept = state.load()?;
     let mut interrupt = Interrupt::catch()?;
-    let theme = Theme::new(Colours::here());
-    let app = App::new(options.server.to_string(), theme, TimeZone::system(), Timestamp::now());
-    let mut chat =
-        Chat { options, state, kept, link: None, entry: None, app, theme, stale: true, leaving: false };
+    let theme = Theme::new(colours.unwrap_or_else(theme::colours_here));
+    let mut app = App::new(options.server.to_string(), theme, TimeZone::system(), Timestamp::now());
+    app.model.be_in(&options.join);
+    let mut chat = Chat {
+        options,
+        state,
+        kept,
+        link: None,
+        entry: None,
+        app,
+        theme,
+        notify,
+        stale: true,
+        leaving: false,
+    };
     chat.app.keep_quiet(&chat.kept.ignored, &chat.kept.muted);
     chat.begin()?;
     let mut screen = Screen::take()?;
@@ -242,7 +255,7 @@ impl Chat {
             let Some(link) = &mut self.link else { return Ok(()) };
             match effect {
                 Effect::Send(message) => link.send(&message),
-                Effect::Notify(nick, words) => terminal::notify(&nick, &words)?,
+                Effect::Notify(nick, words) => terminal::notify(self.notify, &nick, &words)?,
                 Effect::KeepQuiet(ignored, muted) => link.keep_quiet(ignored, muted),
                 Effect::Quit(reason) => {
                     self.leaving = true;

@@ -202,6 +202,81 @@ fn with_an_authority_only_its_certificates_will_do() {
 }
 
 #[test]
+fn an_authority_named_once_is_remembered_with_what_it_is_and_not_with_its_file() {
+    let (server, other) = (Server::start(), Server::start());
+    let home = server.home_with_pin(None);
+    let file = home.join("named.pem");
+    std::fs::copy(server.certificate(), &file).unwrap();
+    let visit = |arguments: &[&str]| {
+        let rook = Rook::start(&home, &[&[server.address().as_str()] as &[_], arguments].concat());
+        let mut session = server.accept();
+        session.sign_in();
+        rook.leaves(&mut session)
+    };
+    let told = visit(&["--ca", file.to_str().unwrap()]).stderr;
+    assert!(told.contains("only certificates of this authority") && told.lines().count() == 1, "{told}");
+    std::fs::copy(other.certificate(), &file).unwrap();
+    assert_eq!(visit(&[]).stderr, "", "what has been written into the file since decides nothing");
+
+    // Whoever has the name of the server, but not its authority, is refused.
+    let kept = home.join("rookery/rook").join(server.address().replace(':', "%3A") + ".toml");
+    std::fs::rename(&kept, kept.with_file_name(other.address().replace(':', "%3A") + ".toml")).unwrap();
+    for arguments in
+        [&[other.address().as_str()] as &[_], &["--server", &other.address(), "send", "bob", "x"]]
+    {
+        let rook = Rook::start(&home, arguments);
+        assert!(other.refused_handshake());
+        let ended = rook.ends();
+        assert_eq!(ended.code, 1);
+        assert!(ended.stderr.contains("is not trusted") && ended.stderr.contains("--ca FILE"), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_server_of_the_config_is_called_by_its_name_and_its_channels_are_joined() {
+    let server = Server::start();
+    let home = server.known_home();
+    let config = format!(
+        "[servers.home]\naddress = \"{}\"\njoin = [\"#ops\", \"#nest sesame\"]\n[servers.b]\naddress = \"b\"\n",
+        server.address()
+    );
+    Server::configure(&home, &config);
+    let mut rook = Rook::start(&home, &["home"]);
+    let mut session = server.accept();
+    session.sign_in();
+    for join in ["JOIN #nest sesame", "JOIN #ops"] {
+        let label = session.expect_labelled(join);
+        let channel = join.split(' ').nth(1).unwrap();
+        session.sends(&format!("@label={label} :alice!a@h JOIN {channel}"));
+    }
+    rook.prints("you joined #ops");
+    rook.types("still in the lobby");
+    session.expect_labelled("PRIVMSG #lobby still in the lobby");
+    drop(rook);
+
+    let rook = Rook::start(&home, &["send", "bob", "hi", "--server", "home"]);
+    let mut session = server.accept();
+    session.sign_in();
+    let label = session.expect_labelled("PRIVMSG bob hi");
+    session.sends(&format!("@label={label} :alice!a@h PRIVMSG bob :hi"));
+    session.expect("QUIT");
+    drop(session);
+    assert_eq!(rook.ends().code, 0);
+}
+
+#[test]
+fn a_mistake_in_the_config_is_named_by_file_line_and_key() {
+    let home = tempfile::tempdir().unwrap();
+    Server::configure(&home, "[servers.home]\naddress = \"a.example\"\nnickname = \"alice\"\n");
+    let ended = Rook::start(&home, &["home"]).ends();
+    assert_eq!(ended.code, 2, "{ended:?}");
+    let file = home.path().join("config/rookery/rook.toml");
+    let place = format!("rook: {}:3: unknown key `nickname`, ", file.display());
+    assert!(ended.stderr.starts_with(&place), "{ended:?}");
+    assert!(!std::fs::exists(home.path().join("rookery")).unwrap(), "nothing was begun");
+}
+
+#[test]
 fn at_the_end_of_its_input_it_waits_for_the_receipts() {
     let server = Server::start();
     let mut rook = Rook::start(&server.known_home(), &[&server.address(), "--plain"]);

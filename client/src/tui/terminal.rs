@@ -14,10 +14,12 @@ use ratatui::crossterm::terminal::{
 };
 use tokio::sync::mpsc;
 
+use crate::config::Notify;
 use crate::text;
 
 /// The longest text of a notification.
 const MAX_NOTIFICATION: usize = 200;
+const BELL: &str = "\u{7}";
 
 /// The terminal, as long as this lives.
 pub struct Screen {
@@ -85,10 +87,14 @@ pub fn events() -> mpsc::UnboundedReceiver<Event> {
     receiver
 }
 
-/// Rings the bell, and asks the terminal for a notification.
-pub fn notify(nick: &str, words: &str) -> io::Result<()> {
+/// Rings the bell, and asks the terminal for a notification; or less, where less is wished.
+pub fn notify(how: Notify, nick: &str, words: &str) -> io::Result<()> {
     let var = |name: &str| std::env::var(name).unwrap_or_default();
-    let sequence = notification(nick, words, &var("TERM"), !var("VTE_VERSION").is_empty());
+    let sequence = match how {
+        Notify::Terminal => notification(nick, words, &var("TERM"), !var("VTE_VERSION").is_empty()),
+        Notify::Bell => BELL.to_owned(),
+        Notify::Nothing => return Ok(()),
+    };
     stdout().write_all(sequence.as_bytes())?;
     stdout().flush()
 }
@@ -106,7 +112,7 @@ fn notification(nick: &str, words: &str, term: &str, vte: bool) -> String {
     } else {
         format!("\u{1b}]9;{nick}: {words}\u{1b}\\")
     };
-    format!("\u{7}{asks}")
+    format!("{BELL}{asks}")
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
+use crate::config::Colours;
 use crate::text::{Colour, Format};
 
 /// The relative luminance (WCAG) that contrasts as well with black as with white: 4.5 to 1 and a little more.
@@ -11,37 +12,23 @@ const HUES: u32 = 24;
 /// Of the terminal's own colours, those that most people can read on their background, be it light or dark.
 const SIXTEEN: [Color; 5] = [Color::Red, Color::Green, Color::Magenta, Color::Cyan, Color::Blue];
 
-/// How many colours there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Colours {
-    /// None; bold and the like only.
-    None,
-    /// The terminal's own sixteen.
-    Sixteen,
-    /// All.
-    True,
-}
-
 /// The look of things. Asked for everything, also for what looks the same in all themes today.
 #[derive(Clone, Copy, Debug)]
 pub struct Theme {
     colours: Colours,
 }
 
-impl Colours {
-    /// What the environment says of the terminal and the person's wishes (`NO_COLOR`, `COLORTERM`).
-    pub fn of(no_color: Option<&str>, colorterm: Option<&str>) -> Self {
-        match (no_color, colorterm) {
-            (Some(wish), _) if !wish.is_empty() => Self::None,
-            (_, Some("truecolor" | "24bit")) => Self::True,
-            _ => Self::Sixteen,
-        }
-    }
+/// What this process's environment says of the terminal and the person's wishes.
+pub fn colours_here() -> Colours {
+    let var = |name| std::env::var(name).ok();
+    colours(var("NO_COLOR").as_deref(), var("COLORTERM").as_deref())
+}
 
-    /// What this process's environment says.
-    pub fn here() -> Self {
-        let var = |name| std::env::var(name).ok();
-        Self::of(var("NO_COLOR").as_deref(), var("COLORTERM").as_deref())
+fn colours(no_color: Option<&str>, colorterm: Option<&str>) -> Colours {
+    match (no_color, colorterm) {
+        (Some(wish), _) if !wish.is_empty() => Colours::None,
+        (_, Some("truecolor" | "24bit")) => Colours::True,
+        _ => Colours::Sixteen,
     }
 }
 
@@ -211,12 +198,12 @@ mod tests {
 
     #[test]
     fn without_colour_there_is_none() {
-        let theme = Theme::new(Colours::of(Some("1"), Some("truecolor")));
+        let theme = Theme::new(colours(Some("1"), Some("truecolor")));
         let red = Format { foreground: Some(Colour::Numbered(4)), bold: true, ..Format::default() };
         for style in [theme.nick("alice"), theme.alert(), theme.accent(), theme.bar(), theme.formatted(red)] {
             assert_eq!((style.fg, style.bg), (None, None));
         }
-        assert_eq!(Colours::of(Some(""), Some("truecolor")), Colours::True);
-        assert_eq!(Colours::of(None, None), Colours::Sixteen);
+        assert_eq!(colours(Some(""), Some("truecolor")), Colours::True);
+        assert_eq!(colours(None, None), Colours::Sixteen);
     }
 }

@@ -115,6 +115,13 @@ impl Server {
         session
     }
 
+    /// Writes the config for whoever lives in that folder.
+    pub fn configure(home: &impl AsRef<Path>, config: &str) {
+        let folder = home.as_ref().join("config/rookery");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("rook.toml"), config).unwrap();
+    }
+
     /// Waits for a connection whose client ends the TLS handshake, and says whether it did so without a word.
     pub fn refused_handshake(&self) -> bool {
         let mut stream = self.connection();
@@ -259,6 +266,7 @@ impl Rook {
         let mut child = Command::new(env!("CARGO_BIN_EXE_rook"))
             .args(arguments)
             .env("XDG_STATE_HOME", home.as_ref())
+            .env("XDG_CONFIG_HOME", home.as_ref().join("config"))
             .env("TZ", "UTC")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

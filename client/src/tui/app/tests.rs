@@ -5,8 +5,8 @@ use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::*;
+use crate::config::Colours;
 use crate::tui::draw::draw;
-use crate::tui::theme::Colours;
 
 /// Someone called `alice` at the keyboard.
 struct Desk {

@@ -1,0 +1,59 @@
+//! An authority that vouches for a server: named by a file once, and remembered from then on by what stood in it, so
+//! that whoever can write to that file later decides nothing.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde::{Deserialize, Serialize};
+
+/// The certificates of an authority; at least one, and all of them good for that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+pub struct Authority(Vec<CertificateDer<'static>>);
+
+impl Authority {
+    /// Reads the certificates in a PEM file, and nothing else that may be in it.
+    pub fn read(file: &Path) -> Result<Self, String> {
+        let certificates = CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())?;
+        let certificates: Result<Vec<_>, _> = certificates.collect();
+        Self::of(certificates.map_err(|error| error.to_string())?)
+    }
+
+    /// For whoever asks who is to be believed.
+    pub fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(self.0.iter().cloned());
+        roots
+    }
+
+    fn of(certificates: Vec<CertificateDer<'static>>) -> Result<Self, String> {
+        let mut roots = RootCertStore::empty();
+        for certificate in &certificates {
+            roots.add(certificate.clone()).map_err(|error| error.to_string())?;
+        }
+        if roots.is_empty() {
+            return Err("it holds no certificate".to_owned());
+        }
+        Ok(Self(certificates))
+    }
+}
+
+impl TryFrom<Vec<String>> for Authority {
+    type Error = String;
+
+    fn try_from(texts: Vec<String>) -> Result<Self, String> {
+        let decode = |text: String| BASE64.decode(text).map(CertificateDer::from);
+        let certificates: Result<Vec<_>, _> = texts.into_iter().map(decode).collect();
+        Self::of(certificates.map_err(|_| "not a certificate in Base64".to_owned())?)
+    }
+}
+
+impl From<Authority> for Vec<String> {
+    fn from(authority: Authority) -> Self {
+        authority.0.iter().map(|certificate| BASE64.encode(certificate)).collect()
+    }
+}

@@ -1,0 +1,309 @@
+//! What a person has written down for `rook`: the servers by name, and how things look and sound. Read, never written.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use etcetera::BaseStrategy as _;
+use rookery_protocol::{AccountName, ChannelName, Email};
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::address::{AddressError, ServerAddress};
+
+/// Words of the command line that a server cannot be named.
+const TAKEN: [&str; 3] = ["help", "send", "tail"];
+
+/// The config file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The server that `rook` alone means.
+    default: Option<Spanned<String>>,
+    /// How many colours the screen uses.
+    pub colours: Option<Colours>,
+    /// How the person is called when someone calls them, and they look elsewhere.
+    pub notify: Notify,
+    servers: BTreeMap<ServerName, Server>,
+}
+
+/// One server.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Where it is.
+    pub address: ServerAddress,
+    /// Who to be.
+    pub name: Option<AccountName>,
+    /// Where codes are mailed.
+    pub email: Option<Email>,
+    /// The authority to trust, and no other: a PEM file.
+    pub ca: Option<PathBuf>,
+    /// The channels to be in, beside the lobby.
+    #[serde(default)]
+    pub join: Vec<ToJoin>,
+}
+
+/// How many colours the screen uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Colours {
+    /// None; bold and the like only.
+    #[serde(rename = "none")]
+    None,
+    /// The terminal's own sixteen.
+    #[serde(rename = "16")]
+    Sixteen,
+    /// All.
+    #[serde(rename = "true")]
+    True,
+}
+
+/// What a notification is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Notify {
+    /// The bell, and a notification where the terminal has them.
+    #[default]
+    Terminal,
+    /// The bell alone.
+    Bell,
+    /// Nothing.
+    Nothing,
+}
+
+/// A channel, with its key: `#ops` or `#ops sesame`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ToJoin {
+    /// The channel.
+    pub channel: ChannelName,
+    /// Its key.
+    pub key: Option<String>,
+}
+
+impl TryFrom<String> for ToJoin {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let (channel, key) =
+            text.split_once(' ').map_or((&*text, None), |(channel, key)| (channel, Some(key)));
+        let channel = ChannelName::parse(channel).map_err(|error| error.to_string())?;
+        Ok(Self { channel, key: key.map(str::to_owned) })
+    }
+}
+
+/// The name of a server: letters, digits, `-` and `_`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+struct ServerName(String);
+
+impl TryFrom<String> for ServerName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
+        if name.is_empty() || !name.chars().all(fits) {
+            return Err(format!("{name:?} cannot be a server's name: letters, digits, - and _ make one"));
+        }
+        if TAKEN.contains(&name.as_str()) {
+            return Err(format!("a server cannot be named {name}: `rook {name}` is a command"));
+        }
+        Ok(Self(name))
+    }
+}
+
+/// The server that the command line names: by its name in the config, or by its address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    text: String,
+    address: ServerAddress,
+}
+
+impl FromStr for Choice {
+    type Err = AddressError;
+
+    /// Whatever could name a server in the config could be a host as well.
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        Ok(Self { text: text.to_owned(), address: text.parse()? })
+    }
+}
+
+/// Why there is no config.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It is there, and cannot be read.
+    #[error("cannot read {}: {error}", file.display())]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// Something is wrong in it.
+    #[error("{}:{line}: {message}", file.display())]
+    Wrong {
+        /// Which file.
+        file: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What, and at which key.
+        message: String,
+    },
+}
+
+impl Config {
+    /// Reads the file in the user's config folder; it need not be there.
+    pub fn load() -> Result<Self, ConfigError> {
+        // Without a home there is no config.
+        let Ok(base) = etcetera::choose_base_strategy() else { return Ok(Self::default()) };
+        let file = base.config_dir().join("rookery").join("rook.toml");
+        match std::fs::read_to_string(&file) {
+            Ok(text) => Self::parse(&text, &file, base.home_dir()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(ConfigError::Unreadable { file, error }),
+        }
+    }
+
+    fn parse(text: &str, file: &Path, home: &Path) -> Result<Self, ConfigError> {
+        let wrong = |at: usize, message: String| {
+            let line = 1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count();
+            ConfigError::Wrong { file: file.to_owned(), line, message }
+        };
+        let mut config: Self = toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            // The key stands before its value, on the same line.
+            let line = text[..at].rsplit('\n').next().unwrap_or_default();
+            let key = line.split_once('=').map_or(String::new(), |(key, _)| format!("{}: ", key.trim()));
+            wrong(at, format!("{key}{}", error.message().replace("unknown field", "unknown key")))
+        })?;
+        if let Some(default) = &config.default
+            && config.named(default.get_ref()).is_none()
+        {
+            let message = format!("default: there is no [servers.{}]", default.get_ref());
+            return Err(wrong(default.span().start, message));
+        }
+        let folder = file.parent().unwrap_or(Path::new("."));
+        for server in config.servers.values_mut() {
+            server.ca = server.ca.take().map(|ca| match ca.strip_prefix("~") {
+                Ok(rest) => home.join(rest),
+                Err(_) => folder.join(ca),
+            });
+        }
+        Ok(config)
+    }
+
+    /// The server that is meant, with what is written down about it.
+    pub fn choose(&self, choice: Option<&Choice>) -> Server {
+        let by_default = || match &self.default {
+            Some(default) => self.named(default.get_ref()),
+            // Where there is only one, it is that.
+            None => self.servers.values().next().filter(|_| self.servers.len() == 1),
+        };
+        let address = match choice {
+            None => match by_default() {
+                Some(server) => return server.clone(),
+                None => "localhost".parse().expect("a plain name is an address"),
+            },
+            Some(choice) => match self.named(&choice.text) {
+                Some(server) => return server.clone(),
+                None => choice.address.clone(),
+            },
+        };
+        let known = self.servers.values().find(|server| server.address == address).cloned();
+        known.unwrap_or(Server { address, name: None, email: None, ca: None, join: Vec::new() })
+    }
+
+    fn named(&self, name: &str) -> Option<&Server> {
+        self.servers.iter().find(|(known, _)| known.0 == name).map(|(_, server)| server)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        let (file, home) = (Path::new("/etc/xdg/rook.toml"), Path::new("/home/alice"));
+        Config::parse(text, file, home).map_err(|error| error.to_string())
+    }
+
+    fn chosen(config: &Config, choice: Option<&str>) -> String {
+        let choice: Option<Choice> = choice.map(|text| text.parse().unwrap());
+        config.choose(choice.as_ref()).address.to_string()
+    }
+
+    const TWO: &str = r##"
+        notify = "bell"
+        colours = "16"
+        [servers.home]
+        address = "chat.example.org"
+        name = "alice"
+        email = "alice@example.org"
+        ca = "~/home.pem"
+        join = ["#ops", "#nest sesame"]
+        [servers.work]
+        address = "chat.work.example:7000"
+        ca = "work.pem"
+    "##;
+
+    #[test]
+    fn a_server_is_known_by_its_name_and_by_its_address() {
+        let config = parse(TWO).unwrap();
+        let home = config.choose(Some(&"home".parse().unwrap()));
+        assert_eq!(home.address.to_string(), "chat.example.org:6697");
+        assert_eq!(home.ca.as_deref(), Some(Path::new("/home/alice/home.pem")));
+        assert_eq!(home.join[1].key.as_deref(), Some("sesame"));
+        assert_eq!(config.choose(Some(&"chat.example.org:6697".parse().unwrap())), home);
+        let work = config.choose(Some(&"work".parse().unwrap()));
+        assert_eq!(work.ca.as_deref(), Some(Path::new("/etc/xdg/work.pem")));
+        let other = config.choose(Some(&"chat.example.org:7000".parse().unwrap()));
+        assert_eq!((other.name, other.ca), (None, None), "another port is another server");
+        assert_eq!(chosen(&config, Some("home:6697")), "home:6697", "a port makes it a host");
+        assert_eq!((config.notify, config.colours), (Notify::Bell, Some(Colours::Sixteen)));
+    }
+
+    #[test]
+    fn without_a_word_it_is_the_default_or_the_only_one_or_this_machine() {
+        assert_eq!(chosen(&Config::default(), None), "localhost:6697");
+        assert_eq!(chosen(&parse(TWO).unwrap(), None), "localhost:6697");
+        let with_default = format!("default = \"work\"\n{TWO}");
+        assert_eq!(chosen(&parse(&with_default).unwrap(), None), "chat.work.example:7000");
+        let one = parse("[servers.home]\naddress = \"a.example\"").unwrap();
+        assert_eq!(chosen(&one, None), "a.example:6697");
+    }
+
+    #[test]
+    fn the_documented_example_is_valid_and_says_what_it_shows() {
+        let page = include_str!("../../docs/rook.md");
+        let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        let config = parse(example).unwrap();
+        assert_eq!(config.servers.len(), 2);
+        assert_eq!(config.choose(None), config.choose(Some(&"home".parse().unwrap())));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_file_line_and_key() {
+        for (text, line, parts) in [
+            ("\nthem = 1", 2, &["them", "unknown key"] as &[_]),
+            ("[servers.a]\naddress = \"a\"\nnick = \"b\"", 3, &["nick", "email"]),
+            ("[servers.a]\naddress = \"a b\"", 2, &["address: ", "no host"]),
+            ("[servers.a]\naddress = \"a\"\nname = \"a!\"", 3, &["name: "]),
+            ("[servers.a]\naddress = \"a\"\njoin = [\"#a\", \"ops\"]", 3, &["join: "]),
+            ("[servers.a]\nname = \"a\"", 1, &["address"]),
+            ("notify = \"loud\"", 1, &["notify: ", "terminal"]),
+            ("colours = 16", 1, &["colours: "]),
+            ("default = \"x\"", 1, &["default: ", "servers.x"]),
+            ("[servers.send]\naddress = \"a\"", 1, &["send"]),
+            ("[servers.\"a b\"]\naddress = \"a\"", 1, &["a b"]),
+            ("x", 1, &[]),
+        ] {
+            let error = parse(text).unwrap_err();
+            let rest = error.strip_prefix(&format!("/etc/xdg/rook.toml:{line}: "));
+            let rest = rest.unwrap_or_else(|| panic!("{text:?}: {error}"));
+            assert!(parts.iter().all(|part| rest.contains(part)), "{text:?}: {error}");
+            assert_eq!(rest.lines().count(), 1, "{error}");
+        }
+    }
+}
