@@ -138,6 +138,7 @@ pub async fn drive(
             releases.extend(outputs.drain(..).filter_map(|output| match output {
                 Output::Deliver(delivery) => Some(Release::Deliver(delivery)),
                 Output::Store { entry, then, otherwise } => Some(Release::Store { entry, then, otherwise }),
+                Output::Keep(change) => Some(Release::Keep(change)),
                 Output::End { session, line } => Some(Release::End(session, line)),
                 Output::Bans(bans) => Some(Release::Bans(bans)),
                 Output::Answer { ticket, answer } => {

@@ -1,4 +1,4 @@
-//! The journal: takes what the core decided, commits its messages in groups, and only then lets it out.
+//! The journal: takes what the core decided, commits its messages and changes in groups, and only then lets it out.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use crate::chat::bans::Bans;
 use crate::chat::event::{Answer, Delivery, SessionId};
 use crate::inlet::Stopped;
 use crate::metrics::METRICS;
-use crate::record::HistoryEntry;
+use crate::record::{Change, HistoryEntry};
 use crate::sendq::Sendq;
-use crate::store::{Database, Durability};
+use crate::store::{Database, Durability, Store};
 
 /// Batches that may wait before the core has to.
 const WAITING_BATCHES: usize = 16;
@@ -31,6 +31,8 @@ pub enum Release {
         then: Vec<Delivery>,
         otherwise: Option<Delivery>,
     },
+    /// To be on disk before what follows is let out; see [`Output::Keep`](crate::chat::event::Output::Keep).
+    Keep(Box<Change>),
     /// Close the session's connection after this last line.
     End(SessionId, Bytes),
     /// These bans are in force.
@@ -84,8 +86,8 @@ pub async fn run(
     let mut outlet = Outlet { sessions: HashMap::default(), touched: Vec::new(), bans };
     let mut gathered = Vec::new();
     while batches.recv_many(&mut gathered, WAITING_BATCHES).await > 0 {
-        let mut releases: Vec<Release> = gathered.drain(..).flatten().collect();
-        let stored = commit(&database, &mut releases).await;
+        let releases: Vec<Release> = gathered.drain(..).flatten().collect();
+        let stored = commit(&database, &releases).await;
         for release in releases {
             outlet.release(release, stored);
         }
@@ -93,26 +95,43 @@ pub async fn run(
     }
 }
 
-/// Whether the messages of a group are on disk.
-async fn commit(database: &Database, releases: &mut [Release]) -> bool {
-    let entries: Vec<HistoryEntry> = releases
-        .iter()
-        .filter_map(|release| match release {
-            Release::Store { entry, .. } => Some((**entry).clone()),
-            _ => None,
-        })
-        .collect();
-    if entries.is_empty() {
+/// Whether the messages and the changes of a group are on disk: all of them, or none.
+async fn commit(database: &Database, releases: &[Release]) -> bool {
+    let (mut entries, mut changes): (Vec<HistoryEntry>, Vec<Change>) = (Vec::new(), Vec::new());
+    for release in releases {
+        match release {
+            Release::Store { entry, .. } => entries.push((**entry).clone()),
+            Release::Keep(change) => changes.push((**change).clone()),
+            _ => {}
+        }
+    }
+    if entries.is_empty() && changes.is_empty() {
         return true;
     }
-    let count = entries.len();
+    let (messages, kept) = (entries.len(), changes.len());
     let begun = Instant::now();
-    let result = database.write(Durability::Message, move |store| store.append_history(&entries)).await;
+    let write = move |store: &mut dyn Store| {
+        store.append_history(&entries)?;
+        changes.iter().try_for_each(|change| store.keep(change))
+    };
+    let result = database.write(Durability::Message, write).await;
     METRICS.commits.observe(begun.elapsed());
-    let outcome = if result.is_ok() { &METRICS.messages_stored } else { &METRICS.messages_not_stored };
-    outcome.add(count);
-    if let Err(error) = &result {
-        tracing::error!(%error, messages = count, "messages could not be stored, and so were not sent");
+    match &result {
+        Ok(()) => METRICS.messages_stored.add(messages),
+        Err(error) => {
+            METRICS.messages_not_stored.add(messages);
+            METRICS.changes_not_kept.add(kept);
+            if messages > 0 {
+                tracing::error!(%error, messages, "messages could not be stored, and so were not sent");
+            }
+            if kept > 0 {
+                tracing::error!(
+                    %error,
+                    changes = kept,
+                    "changes (channels and the like) could not be stored: they hold until the server stops"
+                );
+            }
+        }
     }
     result.is_ok()
 }
@@ -151,6 +170,8 @@ impl Outlet {
                     self.touched.push(Arc::clone(sendq));
                 }
             }
+            // Committed with its group.
+            Release::Keep(_) => {}
             Release::Bans(bans) => drop(self.bans.send_replace(bans)),
             Release::Measure(reply) => {
                 let largest = self.sessions.values().map(|sendq| sendq.bytes()).max();
@@ -191,12 +212,12 @@ mod tests {
     use std::time::Duration;
 
     use jiff::Timestamp;
-    use rookery_protocol::ChannelName;
+    use rookery_protocol::{AccountName, ChannelName};
     use tokio::time::timeout;
 
     use super::*;
     use crate::config::HistorySync;
-    use crate::record::Place;
+    use crate::record::{LastingChannel, LastingTopic, Place};
 
     const ALICE: SessionId = SessionId(1);
     const BOB: SessionId = SessionId(2);
@@ -284,6 +305,58 @@ mod tests {
         record.execute_batch("ALTER TABLE away RENAME TO history").unwrap();
         release(&running, vec![message(3)]).await;
         assert_eq!(drain(&running.bob), ["heard 3"], "the journal goes on when the record is well again");
+    }
+
+    fn channel_of_alice(topic: &str) -> Release {
+        let at = Timestamp::UNIX_EPOCH;
+        Release::Keep(Box::new(Change::Channel(LastingChannel {
+            name: ChannelName::parse("#hers").unwrap(),
+            founder: AccountName::parse("alice").unwrap(),
+            created_at: at,
+            named_at: at,
+            topic: Some(LastingTopic { text: topic.to_owned(), by: "alice!a@host".to_owned(), at }),
+            modes: "nt".to_owned(),
+            key: None,
+            limit: None,
+            lists: Vec::new(),
+        })))
+    }
+
+    #[tokio::test]
+    async fn a_change_is_in_the_record_before_what_follows_it_is_heard() {
+        let running = start().await;
+        let record = rusqlite::Connection::open(file(running.folder.path())).unwrap();
+        record
+            .execute_batch(
+                "INSERT INTO accounts (name, name_folded, name_skeleton, email, email_folded, created_at, greeted)
+                 VALUES ('alice', 'alice', 'alice', 'a@b.c', 'a@b.c', 0, 1)",
+            )
+            .unwrap();
+        for number in 0..50 {
+            let topic = format!("topic {number}");
+            let line = Delivery { to: vec![BOB], line: Bytes::from(topic.clone()) };
+            running.batches.send(vec![channel_of_alice(&topic), Release::Deliver(line)]).await.unwrap();
+            while drain(&running.bob).is_empty() {
+                tokio::task::yield_now().await;
+            }
+            let kept: String = record.query_row("SELECT topic FROM channels", [], |row| row.get(0)).unwrap();
+            assert_eq!(kept, topic);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_that_cannot_be_kept_is_counted_and_the_chat_goes_on() {
+        let running = start().await;
+        let record = rusqlite::Connection::open(file(running.folder.path())).unwrap();
+        record.execute_batch("ALTER TABLE channels RENAME TO away").unwrap();
+        let before = METRICS.changes_not_kept.get();
+        let line = |text: &'static str| {
+            Release::Deliver(Delivery { to: vec![BOB], line: Bytes::from_static(text.as_bytes()) })
+        };
+        release(&running, vec![channel_of_alice("lost"), line("one")]).await;
+        assert!(METRICS.changes_not_kept.get() > before);
+        release(&running, vec![message(2), line("three")]).await;
+        assert_eq!(drain(&running.bob), ["one", "heard 2", "three"]);
     }
 
     #[tokio::test]

@@ -22,6 +22,8 @@ pub struct Metrics {
     pub messages_stored: Counter,
     /// Messages that could not be stored, and so were not sent.
     pub messages_not_stored: Counter,
+    /// Changes of channels and the like that hold only until the server stops, since they could not be stored.
+    pub changes_not_kept: Counter,
     /// Lines put into sendqs.
     pub deliveries: Counter,
     /// Sessions closed because they read too slowly.
@@ -46,6 +48,7 @@ impl Metrics {
             messages_received: Counter::new(),
             messages_stored: Counter::new(),
             messages_not_stored: Counter::new(),
+            changes_not_kept: Counter::new(),
             deliveries: Counter::new(),
             sendqs_exceeded: Counter::new(),
             chat_sign_ins_refused: Counter::new(),
@@ -95,7 +98,12 @@ impl Metrics {
         );
         page.gauge("rookery_sessions", "Admitted sessions.", "", now.sessions);
         page.gauge("rookery_users", "Users online.", "", now.users);
-        page.gauge("rookery_channels", "Channels with someone in them.", "", now.channels);
+        page.gauge(
+            "rookery_channels",
+            "Channels, those included that last with nobody in them.",
+            "",
+            now.channels,
+        );
         page.gauge("rookery_bans", "Bans in force.", "", now.bans);
         page.counter(
             "rookery_messages_received_total",
@@ -111,6 +119,11 @@ impl Metrics {
             "rookery_messages_not_stored_total",
             "Messages that could not be stored, and so were not sent.",
             &[("", &self.messages_not_stored)],
+        );
+        page.counter(
+            "rookery_changes_not_kept_total",
+            "Changes of channels and the like that could not be stored, and hold until the server stops.",
+            &[("", &self.changes_not_kept)],
         );
         page.counter(
             "rookery_deliveries_total",

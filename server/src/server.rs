@@ -63,13 +63,13 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let config = live.get();
     let windows = Windows::new(live.clone(), database.clone());
     windows.take_in(started_at).await.context("the CSV files could not be taken in")?;
-    let (bans, admins) = database
-        .read(move |store| Ok((store.bans(started_at)?, store.admins()?)))
+    let (bans, admins, restored) = database
+        .read(move |store| Ok((store.bans(started_at)?, store.admins()?, store.restored()?)))
         .await
-        .context("the bans cannot be read")?;
+        .context("the record cannot be read")?;
 
     let bans = Arc::new(Bans::new(bans, config.accounts.email_aliases()));
-    let core = Chat::new(settings(&config), run_name(), Arc::clone(&bans), started_at);
+    let core = Chat::new(settings(&config), run_name(), Arc::clone(&bans), restored, started_at);
     let (bans_sender, bans) = watch::channel(bans);
     let (inlet, events) = inlet::channel();
     let (to_journal, batches) = journal::channel();

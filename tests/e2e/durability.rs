@@ -78,3 +78,32 @@ async fn without_history_nothing_is_stored_and_all_is_heard() {
     bob.expect_said("alice", "#lobby", "off the record").await;
     assert!(server.record().messages().is_empty());
 }
+
+#[tokio::test]
+async fn after_kill_9_a_channel_that_lasts_is_as_it_was_last_seen() {
+    let mut server = Server::start().await;
+    let mut alice = Client::register(&server, "alice").await;
+    alice.send("JOIN #hers").await;
+    alice.expect_numeric("366").await;
+    let mut bob = Client::register(&server, "bob").await;
+    bob.send("JOIN #hers").await;
+    for line in ["TOPIC #hers :what it is about", "MODE #hers +smb evil!*@*", "PRIVMSG #hers :remember this"]
+    {
+        alice.send(line).await;
+    }
+    bob.expect("the last of it", |message| message.command == "PRIVMSG").await;
+    server.kill9();
+
+    server.restart().await;
+    let mut alice = Client::sign_in(&server, "alice").await;
+    alice.send("JOIN #hers").await;
+    assert_eq!(alice.expect_numeric("332").await.params[1..], ["#hers", "what it is about"]);
+    assert_eq!(alice.expect_numeric("353").await.params[3], "@alice");
+    alice.send("MODE #hers").await;
+    assert_eq!(alice.expect_numeric("324").await.params[1..], ["#hers", "+mnst"]);
+    alice.send("MODE #hers b").await;
+    assert_eq!(alice.expect_numeric("367").await.params[2], "evil!*@*");
+    alice.send("CAP REQ :draft/chathistory").await;
+    alice.send("CHATHISTORY LATEST #hers * 10").await;
+    alice.expect_text("remember this").await;
+}

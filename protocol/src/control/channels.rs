@@ -11,12 +11,12 @@ pub struct ChannelList {
     pub channels: Vec<ChannelEntry>,
 }
 
-/// A channel with at least one member.
+/// A channel.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ChannelEntry {
     /// Its name, with its `#`.
     pub name: String,
-    /// How many users are in it.
+    /// How many users are in it; one that lasts may have none.
     pub members: usize,
     /// What it is about.
     pub topic: Option<String>,

@@ -28,7 +28,7 @@ pub struct Status {
     pub sessions: usize,
     /// Connections, in whatever state.
     pub connections: usize,
-    /// Channels with someone in them.
+    /// Channels, those included that last with nobody in them.
     pub channels: usize,
     /// Bans in force.
     pub bans: usize,

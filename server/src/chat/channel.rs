@@ -1,14 +1,16 @@
 //! A channel: its members, its modes, its lists.
 
 use jiff::Timestamp;
-use rookery_protocol::ChannelName;
+use rookery_protocol::{AccountName, ChannelName};
 
 use super::mask::{Mask, Subject};
 use super::state::{User, UserId};
 
-/// One channel with at least one member.
+/// One channel: it has a member, or an account that owns it.
 pub struct Channel {
     pub name: ChannelName,
+    /// The account that owns it, if one does: then it lasts, with nobody in it and over restarts.
+    pub founder: Option<AccountName>,
     pub created_at: Timestamp,
     /// Since when it goes by its name. What was said under that name before was said in another channel.
     pub named_at: Timestamp,
@@ -97,6 +99,46 @@ pub struct Entry {
     pub at: Timestamp,
 }
 
+/// The lists of a channel.
+#[derive(Clone, Copy)]
+pub enum List {
+    Bans,
+    Exceptions,
+    InviteExceptions,
+}
+
+impl List {
+    pub const ALL: [Self; 3] = [Self::Bans, Self::Exceptions, Self::InviteExceptions];
+
+    pub fn from_letter(letter: char) -> Option<Self> {
+        Self::ALL.into_iter().find(|list| list.letter() == letter)
+    }
+
+    pub fn letter(self) -> char {
+        match self {
+            Self::Bans => 'b',
+            Self::Exceptions => 'e',
+            Self::InviteExceptions => 'I',
+        }
+    }
+
+    pub fn of(self, channel: &Channel) -> &[Entry] {
+        match self {
+            Self::Bans => &channel.bans,
+            Self::Exceptions => &channel.exceptions,
+            Self::InviteExceptions => &channel.invite_exceptions,
+        }
+    }
+
+    pub fn of_mut(self, channel: &mut Channel) -> &mut Vec<Entry> {
+        match self {
+            Self::Bans => &mut channel.bans,
+            Self::Exceptions => &mut channel.exceptions,
+            Self::InviteExceptions => &mut channel.invite_exceptions,
+        }
+    }
+}
+
 /// A user in a channel.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
@@ -125,6 +167,7 @@ impl Channel {
         flags.set(Flag::TopicLocked, true);
         Self {
             name,
+            founder: None,
             created_at: now,
             named_at: now,
             topic: None,
@@ -137,6 +180,12 @@ impl Channel {
             invited: Vec::new(),
             members: Vec::new(),
         }
+    }
+
+    /// Whether it is the user's own.
+    pub fn is_founded_by(&self, user: &User) -> bool {
+        let account = user.identity.as_ref().map(|identity| &identity.name);
+        account.is_some_and(|account| self.founder.as_ref() == Some(account))
     }
 
     /// By user id.

@@ -11,7 +11,7 @@ use super::event::{
     Act, Answer, Audience, ChannelView, Identity, MemberView, Output, SessionId, SessionView, Ticket,
     UserView,
 };
-use super::state::{Due, Leaving, User};
+use super::state::{Due, Leaving, User, UserId};
 use super::turn::{Caller, Turn};
 use crate::record::{AccountId, Ban, BanTarget, covers_account};
 
@@ -145,15 +145,18 @@ impl Turn<'_> {
         self.answer(ticket, answer);
     }
 
+    /// Nothing of the channel is kept, should it have been a lasting one.
+    ///
     /// Each member sees itself kicked, and not the others: for all of them there is nothing left to see.
     fn close_channel(&mut self, ticket: Ticket, name: &ChannelName, reason: &str) {
-        let channel = self.state.channel(name);
-        let (name, members) = match channel {
-            Some(channel) => {
-                (channel.name.clone(), channel.members().iter().map(|member| member.user).collect())
-            }
-            None => (name.clone(), Vec::new()),
+        let Some(channel) = self.state.channel(name) else {
+            return self.answer(ticket, Answer::Emptied { members: Vec::new() });
         };
+        let name = channel.name.clone();
+        let members: Vec<UserId> = channel.members().iter().map(|member| member.user).collect();
+        if channel.founder.is_some() {
+            self.forget_channel(&name);
+        }
         let reason = format!("Closed: {reason}");
         let mut nicks = Vec::new();
         for user in members {
@@ -162,9 +165,9 @@ impl Turn<'_> {
             for caller in self.callers(user) {
                 self.send(caller, &line);
             }
-            self.state.leave(user, &name);
             nicks.push(nick);
         }
+        self.state.remove_channel(&name);
         nicks.sort_unstable();
         self.answer(ticket, Answer::Emptied { members: nicks });
     }

@@ -9,7 +9,8 @@ use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Message, N
 
 use super::bans::Bans;
 use crate::record::{
-    AccountId, Ban, BanId, BanTarget, EmailAliases, HistoryEntry, HistoryTarget, PageQuery, TargetsQuery,
+    AccountId, Ban, BanId, BanTarget, Change, EmailAliases, HistoryEntry, HistoryTarget, PageQuery,
+    TargetsQuery,
 };
 
 /// One TLS connection on the chat port; never used twice while the server runs.
@@ -220,6 +221,10 @@ pub enum Output {
         then: Vec<Delivery>,
         otherwise: Option<Delivery>,
     },
+    /// Something that outlives a restart has changed: it is on disk before what follows it, here or in a later event, is
+    /// let out. Should it not get there, the log says so and the chat goes on as if it had: then the change is lost with
+    /// the next start, unless a later one of the same thing, which carries the whole of it, is kept.
+    Keep(Box<Change>),
     /// The session's connection is to be closed once what waits for it, and this last line, is sent.
     End {
         session: SessionId,

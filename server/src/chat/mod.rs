@@ -10,6 +10,7 @@ mod control;
 pub mod event;
 mod history;
 mod labels;
+mod lasting;
 mod lengths;
 pub mod line;
 mod mask;
@@ -26,10 +27,13 @@ use rookery_protocol::numeric::ERR_INPUTTOOLONG;
 use rookery_protocol::{Capability, Message};
 
 use bans::Bans;
+use channel::Channel;
 use event::{Answer, Event, LineFault, Output, SessionId, Settings};
 use labels::Labelling;
 use state::State;
 use turn::{Stamp, Turn};
+
+use crate::record::Restored;
 
 /// The whole state of the chat.
 pub struct Chat {
@@ -39,9 +43,13 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// An empty chat. `run` is unlike that of any other start of the server: message ids begin with it.
-    pub fn new(settings: Settings, run: String, bans: Arc<Bans>, now: Timestamp) -> Self {
-        Self { state: State::new(run, bans, now), settings, stamp: Stamp::default() }
+    /// A chat with nobody in it. `run` is unlike that of any other start of the server: message ids begin with it.
+    pub fn new(settings: Settings, run: String, bans: Arc<Bans>, restored: Restored, now: Timestamp) -> Self {
+        let mut state = State::new(run, bans, now);
+        // A lobby is everyone's, whatever was kept of a channel of its name.
+        let channels = restored.channels.into_iter().filter(|kept| !settings.lobby.contains(&kept.name));
+        state.restore_channels(channels.map(Channel::restored));
+        Self { state, settings, stamp: Stamp::default() }
     }
 
     /// What follows from `event`.

@@ -423,16 +423,26 @@ impl State {
 
     // Memberships.
 
-    /// The user is in the channel from now on; the channel is made if there is none. Whoever makes it is its operator,
-    /// but a lobby is everyone's: it has none, and its topic is open to all.
+    /// The channels there are from the start.
+    pub fn restore_channels(&mut self, channels: impl Iterator<Item = Channel>) {
+        self.channels.extend(channels.map(|channel| (channel.name.clone(), channel)));
+    }
+
+    /// The user is in the channel from now on; the channel is made if there is none. Whoever makes it is its operator
+    /// and, if it is known, its founder, who is an operator whenever it comes back. But a lobby is everyone's: it has
+    /// none, and its topic is open to all.
     pub fn join(&mut self, user: UserId, name: &ChannelName, is_lobby: bool, now: Timestamp) {
+        let joining = self.users.get(&user).expect("whoever names a user has found it here in the same turn");
         let new = !self.channels.contains_key(name);
         let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(name.clone(), now));
         if new && is_lobby {
             channel.flags.set(Flag::TopicLocked, false);
+        } else if new {
+            channel.founder = joining.identity.as_ref().map(|identity| identity.name.clone());
         }
+        let operator = (new && !is_lobby) || channel.is_founded_by(joining);
         channel.invited.retain(|invited| *invited != user);
-        channel.insert(Member { user, joined_at: now, operator: new && !is_lobby, voice: false });
+        channel.insert(Member { user, joined_at: now, operator, voice: false });
         let name = channel.name.clone();
         let channels = &mut self.user_mut(user).channels;
         if !channels.contains(&name) {
@@ -440,10 +450,18 @@ impl State {
         }
     }
 
-    /// The user is in the channel no more; a channel without members is no more either.
+    /// The user is in the channel no more; a channel without members that nobody owns is no more either.
     pub fn leave(&mut self, user: UserId, name: &ChannelName) {
         self.user_mut(user).channels.retain(|joined| joined != name);
         self.drop_member(user, name);
+    }
+
+    /// The channel is no more, and nobody is in it.
+    pub fn remove_channel(&mut self, name: &ChannelName) {
+        let Some(channel) = self.channels.remove(name) else { return };
+        for member in channel.members() {
+            self.user_mut(member.user).channels.retain(|joined| joined != name);
+        }
     }
 
     /// The channel goes by another name from now on, one that no other channel has.
@@ -464,7 +482,7 @@ impl State {
     fn drop_member(&mut self, user: UserId, name: &ChannelName) {
         if let Some(channel) = self.channels.get_mut(name) {
             channel.remove(user);
-            if channel.members().is_empty() {
+            if channel.members().is_empty() && channel.founder.is_none() {
                 self.channels.remove(name);
             }
         }

@@ -150,6 +150,14 @@ impl<'a> Turn<'a> {
         self.send(caller, &line);
     }
 
+    /// Sends all members of the channel a line of the server.
+    pub fn tell_channel(&mut self, channel: &ChannelName, line: &Line) {
+        let Some(channel) = self.state.channel(channel) else { return };
+        let hearers = self.state.hearers(channel);
+        let deliveries = address(hearers, channel.members().len(), &self.server_tags(), line);
+        self.out.extend(deliveries.into_iter().map(Output::Deliver));
+    }
+
     // From a user to many sessions.
 
     pub fn server_tags(&self) -> Tags<'a> {

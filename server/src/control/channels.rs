@@ -59,7 +59,8 @@ pub async fn show(
 
 /// Closes a channel
 ///
-/// Everyone is kicked out of it with the reason, and its topic and modes are gone. Whoever joins it again makes it anew.
+/// Everyone is kicked out of it with the reason, and its topic and modes are gone, also if it is one that lasts: its
+/// founder owns it no more. Whoever joins it again makes it anew.
 #[utoipa::path(
     post, path = "/v1/channels/{name}/close", tag = "channels", security(("token" = ["moderator"])),
     params(("name" = String, Path, description = "The channel's name, with its #")), request_body = CloseRequest,
@@ -98,7 +99,7 @@ pub async fn close(
 }
 
 async fn existing(operator: &Operator, name: &str) -> Result<ChannelView, Refusal> {
-    let none = || Kind::NoSuchChannel.because(format!("There is no channel {name} with anyone in it."));
+    let none = || Kind::NoSuchChannel.because(format!("There is no channel {name}."));
     let parsed = ChannelName::parse(name).map_err(|_| none())?;
     find(operator, Act::FindChannel(parsed)).await?.pop().ok_or_else(none)
 }

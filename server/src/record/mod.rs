@@ -1,8 +1,11 @@
-//! The things that are kept, as plain data: accounts, credentials, bans, messages, admins, the audit trail.
+//! The things that are kept, as plain data: accounts, credentials, bans, messages, channels, admins, the
+//! audit trail.
 
 mod admin;
 mod audit;
 mod ban;
+mod change;
+mod channel;
 mod history;
 mod mailbox;
 
@@ -12,6 +15,8 @@ use rookery_protocol::{AccountName, Email};
 pub use admin::{Admin, Authenticator, NewAdmin};
 pub use audit::{AuditEntry, AuditPage, AuditQuery, NewAudit, Outcome};
 pub use ban::{Ban, BanId, NewBan, covers_account};
+pub use change::{Change, Restored};
+pub use channel::{LastingChannel, LastingTopic, ListedMask};
 pub use history::{HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Selection, TargetsQuery};
 pub use mailbox::EmailAliases;
 pub use rookery_protocol::BanTarget;

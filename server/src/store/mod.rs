@@ -14,9 +14,9 @@ pub use database::{Database, Durability};
 pub use sqlite::Sqlite;
 
 use crate::record::{
-    Account, AccountId, Admin, AuditEntry, AuditQuery, Authenticator, Ban, BanId, Credential, CredentialId,
-    CredentialKind, HistoryEntry, HistoryTarget, NewAccount, NewAdmin, NewAudit, NewBan, PageQuery, Taken,
-    TargetsQuery,
+    Account, AccountId, Admin, AuditEntry, AuditQuery, Authenticator, Ban, BanId, Change, Credential,
+    CredentialId, CredentialKind, HistoryEntry, HistoryTarget, NewAccount, NewAdmin, NewAudit, NewBan,
+    PageQuery, Restored, Taken, TargetsQuery,
 };
 
 /// The name of the database file in the data folder.
@@ -58,7 +58,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 ///
 /// Times are kept to the millisecond, as the chat language shows them and asks by them.
 pub trait Store:
-    AccountStore + CredentialStore + BanStore + HistoryStore + AdminStore + AuditStore + WindowStore
+    AccountStore + CredentialStore + BanStore + HistoryStore + ChangeStore + AdminStore + AuditStore + WindowStore
 {
 }
 
@@ -126,6 +126,14 @@ pub trait HistoryStore {
     fn history_page(&self, query: &PageQuery) -> Result<Option<Vec<HistoryEntry>>>;
     /// By the time of the latest message.
     fn history_targets(&self, query: &TargetsQuery) -> Result<Vec<HistoryTarget>>;
+}
+
+/// What the chat keeps of itself over a restart.
+pub trait ChangeStore {
+    /// From now on it is as the change says.
+    fn keep(&mut self, change: &Change) -> Result<()>;
+    /// What all changes so far have left.
+    fn restored(&self) -> Result<Restored>;
 }
 
 /// The operators of the control plane, whose names are compared without letter case.

@@ -53,7 +53,11 @@ pub fn enter(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName, key: Optio
         return turn.reply(caller, code, &[name.as_str()], text);
     }
     let is_lobby = turn.settings.lobby.contains(name);
+    let new = turn.state.channel(name).is_none();
     turn.state.join(caller.user, name, is_lobby, turn.stamp.at);
+    if new {
+        turn.keep_channel(name);
+    }
     // As whoever made the channel writes it.
     let name = turn.state.channel(name).map_or_else(|| name.clone(), |channel| channel.name.clone());
 
@@ -74,6 +78,11 @@ pub fn enter(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName, key: Optio
     for own in turn.callers(caller.user) {
         names::describe(turn, own, &name);
     }
+    if !new && turn.state.channel(&name).is_some_and(|channel| channel.is_operator(caller.user)) {
+        let nick = turn.state.user(caller.user).nick.clone();
+        let line = turn.server_line("MODE").word(name.as_str()).word("+o").word(nick.as_str());
+        turn.tell_channel(&name, &line);
+    }
 }
 
 /// The line that says that the user has joined.
@@ -90,6 +99,9 @@ fn keeps_out(
     key: Option<&str>,
 ) -> Option<(&'static str, &'static str)> {
     let channel = turn.state.channel(name)?;
+    if channel.is_founded_by(user) {
+        return None;
+    }
     if channel.key.is_some() && channel.key.as_deref() != key {
         return Some((ERR_BADCHANNELKEY, "Cannot join channel (+k: the key is missing or wrong)"));
     }
@@ -154,6 +166,7 @@ pub fn topic(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     if let Some(channel) = turn.state.channel_mut(&name) {
         channel.topic = (!text.is_empty()).then(|| Topic { text: text.into(), by, at });
     }
+    turn.keep_channel(&name);
     turn.act(caller.user, &name, "TOPIC", |line| line.text(text));
 }
 

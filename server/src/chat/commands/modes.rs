@@ -8,7 +8,7 @@ use rookery_protocol::numeric::{
 use rookery_protocol::{ChannelName, Message, Nick};
 
 use super::channels::{existing, needs_operator, not_on_channel};
-use crate::chat::channel::{Channel, Entry, Flag};
+use crate::chat::channel::{Channel, Entry, Flag, List};
 use crate::chat::lengths;
 use crate::chat::line::{Line, MAX_BODY};
 use crate::chat::mask::Mask;
@@ -106,55 +106,12 @@ fn show(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName) {
     turn.reply_words(caller, RPL_CREATIONTIME, &[name.as_str(), &created]);
 }
 
-/// The lists of a channel.
-#[derive(Clone, Copy)]
-enum List {
-    Bans,
-    Exceptions,
-    InviteExceptions,
-}
-
-impl List {
-    fn from_letter(letter: char) -> Option<Self> {
-        match letter {
-            'b' => Some(Self::Bans),
-            'e' => Some(Self::Exceptions),
-            'I' => Some(Self::InviteExceptions),
-            _ => None,
-        }
-    }
-
-    fn letter(self) -> char {
-        match self {
-            Self::Bans => 'b',
-            Self::Exceptions => 'e',
-            Self::InviteExceptions => 'I',
-        }
-    }
-
-    fn of(self, channel: &Channel) -> &[Entry] {
-        match self {
-            Self::Bans => &channel.bans,
-            Self::Exceptions => &channel.exceptions,
-            Self::InviteExceptions => &channel.invite_exceptions,
-        }
-    }
-
-    fn of_mut(self, channel: &mut Channel) -> &mut Vec<Entry> {
-        match self {
-            Self::Bans => &mut channel.bans,
-            Self::Exceptions => &mut channel.exceptions,
-            Self::InviteExceptions => &mut channel.invite_exceptions,
-        }
-    }
-
-    /// The numerics of an entry and of the end.
-    fn numerics(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Bans => (RPL_BANLIST, RPL_ENDOFBANLIST),
-            Self::Exceptions => (RPL_EXCEPTLIST, RPL_ENDOFEXCEPTLIST),
-            Self::InviteExceptions => (RPL_INVEXLIST, RPL_ENDOFINVEXLIST),
-        }
+/// The numerics of an entry of the list and of its end.
+fn numerics(list: List) -> (&'static str, &'static str) {
+    match list {
+        List::Bans => (RPL_BANLIST, RPL_ENDOFBANLIST),
+        List::Exceptions => (RPL_EXCEPTLIST, RPL_ENDOFEXCEPTLIST),
+        List::InviteExceptions => (RPL_INVEXLIST, RPL_ENDOFINVEXLIST),
     }
 }
 
@@ -360,7 +317,7 @@ impl<'t, 'a> Changing<'t, 'a> {
                 (entry.mask.as_str().to_owned(), entry.by.to_string(), entry.at.as_second().to_string())
             })
             .collect();
-        let (one, end) = list.numerics();
+        let (one, end) = numerics(list);
         for (mask, by, at) in entries {
             self.turn.reply_words(self.caller, one, &[self.name.as_str(), &mask, &by, &at]);
         }
@@ -369,6 +326,9 @@ impl<'t, 'a> Changing<'t, 'a> {
 
     /// Shows all members what has changed, in as few lines as hold it.
     fn announce(self) {
+        if !self.done.is_empty() {
+            self.turn.keep_channel(&self.name);
+        }
         let head = self.turn.user_line(self.caller.user, "MODE").word(self.name.as_str());
         let room = MAX_BODY.saturating_sub(head.len());
         let mut rest = self.done.as_slice();

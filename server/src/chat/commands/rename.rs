@@ -31,12 +31,17 @@ pub fn rename(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     if old != new && (turn.state.channel(&new).is_some() || turn.settings.lobby.contains(&new)) {
         return refuse(turn, caller, "CHANNEL_NAME_IN_USE", &old, asked, "There is such a channel already");
     }
+    let lasts = channel.founder.is_some();
+    turn.state.rename_channel(&old, &new, turn.stamp.at);
+    if lasts && old != new {
+        turn.forget_channel(&old);
+    }
+    turn.keep_channel(&new);
     let reason = truncate(message.param(2).unwrap_or_default(), lengths::PART);
     let line = turn.user_line(caller.user, "RENAME").word(old.as_str()).word(new.as_str()).text(reason);
-    turn.show_channel(caller.user, &old, &line, |session| {
+    turn.show_channel(caller.user, &new, &line, |session| {
         session.capabilities.has(Capability::ChannelRename)
     });
-    turn.state.rename_channel(&old, &new, turn.stamp.at);
     // A client that does not know of new names takes letter case for no difference.
     if old != new {
         show_as_move(turn, &old, &new, reason);

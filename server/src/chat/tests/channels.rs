@@ -38,7 +38,7 @@ fn joining_shows_everyone_and_tells_who_is_there() {
 #[test]
 fn join_zero_leaves_all_and_an_empty_channel_is_gone() {
     let mut play = Play::new();
-    let a = play.user("alice", "");
+    let a = play.guest("gus", "");
     play.send(a, "JOIN #a,#b");
     assert_eq!(commands(&play.ask(a, "JOIN 0")), ["PART", "PART"]);
     let count = play.act(Act::Count);

@@ -132,13 +132,26 @@ fn members_read_from_when_the_channel_was_made_and_guests_from_when_they_came() 
 #[test]
 fn a_channel_that_is_made_anew_does_not_tell_what_was_said_in_the_old_one() {
     let mut play = Play::new();
-    let a = play.user("alice", CAPS);
+    let a = play.guest("gast", CAPS);
     play.channel("#x", &[a]);
     play.send(a, "PART #x");
     play.wait(60);
     let b = play.user("bob", CAPS);
     play.channel("#x", &[b]);
     assert_eq!(asks(&mut play, b, "CHATHISTORY LATEST #x * 9").since, later(60));
+}
+
+#[test]
+fn a_channel_that_lasts_tells_what_was_said_before_a_restart() {
+    let mut play = Play::new();
+    let a = play.user("alice", CAPS);
+    play.channel("#x", &[a]);
+    let restored = super::lasting::restored(&play.kept);
+    let mut play = Play::restored(settings(), Vec::new(), restored);
+    play.wait(60);
+    let a = play.user("alice", CAPS);
+    play.channel("#x", &[a]);
+    assert_eq!(asks(&mut play, a, "CHATHISTORY LATEST #x * 9").since, START);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod channels;
 mod control;
 mod history;
 mod labels;
+mod lasting;
 mod messages;
 mod modes;
 mod names;

@@ -13,7 +13,7 @@ use crate::chat::event::{
     Act, Answer, Candidate, Delivery, Event, Fetch, Found, Identity, LineFault, Output, SessionId, Settings,
     Ticket,
 };
-use crate::record::{AccountId, Ban, BanId, BanTarget, EmailAliases, HistoryEntry};
+use crate::record::{AccountId, Ban, BanId, BanTarget, Change, EmailAliases, HistoryEntry, Restored};
 
 /// The time at which every play begins.
 pub const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -72,6 +72,7 @@ pub struct Play {
     /// Whether the store takes messages.
     pub stores: bool,
     pub entries: Vec<HistoryEntry>,
+    pub kept: Vec<Change>,
     /// As those see them who keep people out before they reach the core.
     pub bans: Arc<Bans>,
     heard: BTreeMap<SessionId, Vec<String>>,
@@ -93,13 +94,19 @@ impl Play {
     }
 
     pub fn with_bans(settings: Settings, bans: Vec<Ban>) -> Self {
+        Self::restored(settings, bans, Restored::default())
+    }
+
+    /// After a restart.
+    pub fn restored(settings: Settings, bans: Vec<Ban>, restored: Restored) -> Self {
         let bans = Arc::new(Bans::new(bans, settings.email_aliases.clone()));
         Self {
-            chat: Chat::new(settings, "run".to_owned(), Arc::clone(&bans), START),
+            chat: Chat::new(settings, "run".to_owned(), Arc::clone(&bans), restored, START),
             now: START,
             bans: Arc::clone(&bans),
             stores: true,
             entries: Vec::new(),
+            kept: Vec::new(),
             heard: BTreeMap::new(),
             ended: Vec::new(),
             answers: Vec::new(),
@@ -127,6 +134,7 @@ impl Play {
                         self.deliver(otherwise.as_slice());
                     }
                 }
+                Output::Keep(change) => self.kept.push(*change),
                 Output::Bans(bans) => self.bans = bans,
                 Output::End { session, line } => self.ended.push((session, text(&line))),
                 Output::Answer { ticket, answer } => self.answers.push((ticket, answer)),

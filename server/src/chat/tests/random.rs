@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use rookery_protocol::{Capability, ChannelName, Message, Nick};
 
+use super::lasting::restored;
 use super::play::*;
+use crate::chat::channel::Channel;
 use crate::chat::event::{Act, Answer, Event, SessionId, Settings};
-use crate::record::BanId;
+use crate::record::{BanId, Restored};
 
 const ACCOUNTS: [&str; 4] = ["alice", "bob", "carl", "dora"];
 /// Some look like one another, some like accounts.
@@ -48,6 +50,8 @@ fn doing() -> impl Strategy<Value = Doing> {
         1 => (channel(), flags).prop_map(|(channel, flags)| format!("MODE {channel} {flags}")),
         1 => (channel(), nick()).prop_map(|(channel, nick)| format!("MODE {channel} +o-v {nick} {nick}")),
         1 => channel().prop_map(|channel| format!("TOPIC {channel} :about")),
+        1 => (channel(), nick()).prop_map(|(channel, nick)| format!("MODE {channel} +b-b+k {nick} alice key")),
+        1 => (channel(), channel()).prop_map(|(old, new)| format!("RENAME {old} {new}")),
         1 => Just("AWAY :out".to_owned()),
         1 => nick().prop_map(|nick| format!("MONITOR + {nick}")),
         1 => Just("QUIT".to_owned()),
@@ -314,13 +318,15 @@ impl World {
         assert_eq!(sessions.len(), state.session_count());
         assert_eq!(sessions, self.here.iter().copied().collect());
         for channel in state.channels() {
-            assert!(!channel.members().is_empty(), "{} is empty", channel.name);
+            assert!(!channel.members().is_empty() || channel.founder.is_some(), "{} is empty", channel.name);
             assert!(channel.members().is_sorted_by(|one, other| one.user < other.user));
             for member in channel.members() {
                 assert!(state.is_here(member.user));
                 assert!(state.user(member.user).channels().contains(&channel.name), "one side only");
             }
         }
+        let lasting = Restored { channels: state.channels().filter_map(Channel::lasting).collect() };
+        assert_eq!(restored(&self.play.kept), lasting, "the record knows all that lasts");
         assert!(state.leaving.is_empty() && state.due.is_empty(), "all who were ended are gone");
     }
 }

@@ -50,7 +50,7 @@ use crate::inlet::{self, Inlet};
 use crate::instruments::Instruments;
 use crate::journal;
 use crate::mail::Mailer;
-use crate::record::{AccountId, Ban, NewAccount, NewAdmin, NewAudit, Outcome};
+use crate::record::{AccountId, Ban, NewAccount, NewAdmin, NewAudit, Outcome, Restored};
 use crate::sendq::{Sendq, State};
 use crate::store::{Database, Durability};
 use crate::windows::Windows;
@@ -129,7 +129,7 @@ impl House {
             capabilities: Capabilities::default(),
         };
         let bans = Arc::new(Bans::new([], settings.email_aliases.clone()));
-        let core = Chat::new(settings, "run".to_owned(), bans, now);
+        let core = Chat::new(settings, "run".to_owned(), bans, Restored::default(), now);
         let (inlet, events) = inlet::channel();
         let (to_journal, batches) = journal::channel();
         let mailer = Mailer::start(live.clone());

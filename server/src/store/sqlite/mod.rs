@@ -5,6 +5,8 @@ mod accounts;
 mod admins;
 mod audit;
 mod bans;
+mod changes;
+mod channels;
 mod credentials;
 mod history;
 mod pages;

@@ -5,8 +5,12 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::store::{Result, StoreError};
 
 /// The step at index n leads from version n to n + 1. A step that was released is never changed.
-const STEPS: &[&str] =
-    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 
 /// An error if a newer rookeryd made the tables. Changes nothing.
 pub(super) fn refuse_newer(connection: &Connection) -> Result<()> {

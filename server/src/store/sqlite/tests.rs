@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::record::{
-    AccountId, AuditEntry, BanTarget, CredentialId, CredentialKind, HistoryEntry, NewAccount, NewAdmin,
-    NewAudit, NewBan, Outcome, Party, Place, Taken,
+    AccountId, AuditEntry, BanTarget, Change, CredentialId, CredentialKind, HistoryEntry, LastingChannel,
+    LastingTopic, ListedMask, NewAccount, NewAdmin, NewAudit, NewBan, Outcome, Party, Place, Taken,
 };
 use crate::store::*;
 
@@ -590,4 +590,52 @@ fn a_window_keeps_its_last_content() {
     sqlite.set_window("bans.csv", "second").unwrap();
     assert_eq!(sqlite.window("bans.csv").unwrap().as_deref(), Some("second"));
     assert_eq!(sqlite.window("users.csv").unwrap(), None);
+}
+
+fn channel(channel: &str, founder: &str) -> LastingChannel {
+    LastingChannel {
+        name: ChannelName::parse(channel).unwrap(),
+        founder: name(founder),
+        created_at: noon(),
+        named_at: noon(),
+        topic: Some(LastingTopic { text: "what: \"it\" is".to_owned(), by: "a!b@c".to_owned(), at: noon() }),
+        modes: "imn".to_owned(),
+        key: Some("sesame".to_owned()),
+        limit: Some(u32::MAX),
+        lists: ["a!*@*", "~a:b"].map(listed).to_vec(),
+    }
+}
+
+fn listed(mask: &str) -> ListedMask {
+    ListedMask { list: 'b', mask: mask.to_owned(), by: "a!b@c".to_owned(), at: noon() }
+}
+
+#[test]
+fn channels_that_last_are_kept_whole_and_go_with_their_founder() {
+    let (folder, mut sqlite) = fresh();
+    let alice = sqlite.create_account(&account("Alice", "a@b.c")).unwrap().unwrap();
+    sqlite.create_account(&account("bob", "b@b.c")).unwrap().unwrap();
+    let bare = LastingChannel { topic: None, key: None, limit: None, lists: vec![], ..channel("#b", "bob") };
+    for change in [channel("#X", "alice"), channel("#a", "bob"), bare.clone()] {
+        sqlite.keep(&Change::Channel(change)).unwrap();
+    }
+    let kept = |sqlite: &Sqlite| sqlite.restored().unwrap().channels;
+    drop(sqlite);
+    let mut sqlite = Sqlite::open(&folder.path().join(DATABASE_FILE)).unwrap();
+    assert_eq!(kept(&sqlite), [channel("#a", "bob"), bare.clone(), channel("#X", "Alice")], "by name");
+
+    let changed = LastingChannel { lists: vec![listed("new")], founder: name("bob"), ..channel("#x", "bob") };
+    sqlite.keep(&Change::Channel(changed.clone())).unwrap();
+    sqlite.keep(&Change::ChannelGone(ChannelName::parse("#A").unwrap())).unwrap();
+    assert_eq!(kept(&sqlite), [bare.clone(), changed], "nothing of what it was is left");
+
+    sqlite.keep(&Change::Channel(channel("#x", "ALICE"))).unwrap();
+    sqlite.delete_account(&alice).unwrap();
+    assert_eq!(kept(&sqlite), std::slice::from_ref(&bare));
+    sqlite.keep(&Change::Channel(channel("#y", "alice"))).unwrap();
+    sqlite.keep(&Change::Channel(LastingChannel { founder: name("alice"), ..bare })).unwrap();
+    assert!(kept(&sqlite).is_empty(), "nobody owns them any more");
+    let lists: i64 =
+        sqlite.connection.query_row("SELECT count(*) FROM channel_lists", [], |row| row.get(0)).unwrap();
+    assert_eq!(lists, 0);
 }
