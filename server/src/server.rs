@@ -212,6 +212,7 @@ fn settings(config: &Config) -> Settings {
         server_name: config.chat.server_name.clone(),
         network: config.chat.network.clone(),
         lobby: config.chat.lobby.clone(),
+        free_nicks: config.accounts.free_nicks,
         motd: config.chat.motd.clone(),
         history: config.history.enabled,
         history_page: config.limits.history_page,

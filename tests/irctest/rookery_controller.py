@@ -23,6 +23,7 @@ lobby = []
 listen = "127.0.0.1:{admin_port}"
 [accounts]
 required = false
+free_nicks = true
 verify_email = {verify_email}
 [limits]
 connections = 0

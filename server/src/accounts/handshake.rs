@@ -143,7 +143,8 @@ impl Handshake {
             return (Vec::new(), Next::Stay);
         };
         let identity = self.sign_in.identity().cloned();
-        let is_guest = identity.is_none();
+        let own = identity.as_ref().map(|identity| identity.name.clone());
+        let config = self.accounts.config.get();
         let candidate = Box::new(Candidate {
             nick: nick.clone(),
             username: user.username.clone(),
@@ -153,17 +154,17 @@ impl Handshake {
             address: self.peer.address,
             tls: self.peer.tls.clone(),
         });
-        if !is_guest {
+        if own.is_some() && !config.accounts.free_nicks {
             return (Vec::new(), Next::Admit(candidate));
         }
-        if self.accounts.config.get().accounts.required {
+        if own.is_none() && config.accounts.required {
             return (self.enter_waiting_room(), Next::Stay);
         }
         let mut replies = self.break_off_sasl();
-        match self.accounts.is_reserved(&candidate.nick).await {
+        match self.accounts.is_reserved(&candidate.nick, own.as_ref()).await {
             Ok(false) => return (replies, Next::Admit(candidate)),
             Ok(true) => replies.extend(self.give_up_nick(
-                "That is the name of an account, or looks like one; sign in if it is yours, or choose another",
+                "That is the name of another's account, or looks like one; sign in if it is yours, or choose another",
             )),
             Err(error) => {
                 tracing::error!(%error, "a nick could not be checked");

@@ -69,9 +69,13 @@ impl Accounts {
         }
     }
 
-    /// Whether the nick is, or looks like, the name of an account: guests may not have it.
-    pub async fn is_reserved(&self, nick: &Nick) -> Result<bool> {
+    /// Whether the nick is, or looks like, the name of another account than `own`: nobody else may have it.
+    pub async fn is_reserved(&self, nick: &Nick, own: Option<&AccountName>) -> Result<bool> {
         let Ok(name) = AccountName::parse(nick.as_str()) else { return Ok(false) };
+        // No two accounts have names that look the same.
+        if own.is_some_and(|own| own.skeleton() == name.skeleton()) {
+            return Ok(false);
+        }
         self.database.read(move |store| store.is_name_taken(&name)).await
     }
 

@@ -22,10 +22,15 @@ impl Turn<'_> {
         if let Some(banned) = self.refusal(identity.as_ref(), address.ip()) {
             return self.answer(ticket, banned);
         }
-        let nick = identity.as_ref().map_or(nick, |identity| identity.name.to_nick());
-        let Ok(here) = self.make_way(&nick, identity.is_some(), None) else {
-            return self.answer(ticket, Answer::NickInUse);
+        let here = identity.as_ref().and_then(|identity| self.state.by_account(&identity.name));
+        let here = here.map(|user| user.id);
+        let nick = match &identity {
+            Some(identity) if !self.settings.free_nicks => identity.name.to_nick(),
+            _ => nick,
         };
+        if here.is_none() && self.make_way(&nick, identity.as_ref(), None).is_err() {
+            return self.answer(ticket, Answer::NickInUse);
+        }
         let new = identity.as_ref().map(|identity| identity.new);
         let user = here.unwrap_or_else(|| {
             let newcomer = Newcomer {
@@ -70,13 +75,18 @@ impl Turn<'_> {
             return self.answer(ticket, Answer::Admitted);
         }
         let new = identity.new;
-        let nick = identity.name.to_nick();
-        let Ok(here) = self.make_way(&nick, true, Some(caller.user)) else {
-            return self.answer(ticket, Answer::NickInUse);
-        };
+        let here = self.state.by_account(&identity.name).map(|user| user.id);
         let caller = if let Some(user) = here {
             self.move_session(caller, user)
         } else {
+            let nick = if self.settings.free_nicks {
+                self.state.user(caller.user).nick.clone()
+            } else {
+                identity.name.to_nick()
+            };
+            if self.make_way(&nick, Some(&identity), Some(caller.user)).is_err() {
+                return self.answer(ticket, Answer::NickInUse);
+            }
             self.become_known(caller, identity, nick);
             caller
         };
@@ -166,34 +176,45 @@ impl Turn<'_> {
         Some(Answer::Banned { reason: ban.reason.clone(), expires_at: ban.expires_at })
     }
 
-    /// Sees to it that nobody but `itself` stands in the way of `nick`. For an account, guests step aside, and its user
-    /// is given if it is here already.
+    /// Sees to it that nobody but `itself` stands in the way of `nick`, nor of the name of the account of `identity`,
+    /// whose owner alone may be shown under it: whoever wears it steps aside.
     fn make_way(
         &mut self,
         nick: &Nick,
-        account: bool,
+        identity: Option<&Identity>,
         itself: Option<UserId>,
-    ) -> Result<Option<UserId>, NickTaken> {
-        let mut aside = Vec::new();
-        for holder in self.state.holders(nick).into_iter().filter(|holder| Some(*holder) != itself) {
-            let user = self.state.user(holder);
-            match (account, user.identity.is_some()) {
-                (true, true) if user.nick == *nick => return Ok(Some(holder)),
-                (true, false) => aside.push(holder),
-                _ => return Err(NickTaken),
+    ) -> Result<(), NickTaken> {
+        let name = identity.map(|identity| identity.name.to_nick());
+        let others = |holders: Vec<UserId>| holders.into_iter().filter(move |holder| Some(*holder) != itself);
+        let aside: Vec<UserId> = name.iter().flat_map(|name| others(self.state.holders(name))).collect();
+        let is_its_own = |user: &User| {
+            let own = user.identity.as_ref().map(|identity| identity.name.skeleton());
+            own.is_some_and(|own| name.as_ref().is_some_and(|name| name.skeleton() == own))
+        };
+        if aside.iter().any(|holder| is_its_own(self.state.user(*holder)))
+            || others(self.state.holders(nick)).any(|holder| !aside.contains(&holder))
+        {
+            return Err(NickTaken);
+        }
+        if let Some(name) = name {
+            for user in aside {
+                self.step_aside(user, &name);
             }
         }
-        for guest in aside {
-            let free = self.state.free_guest_nick();
-            self.rename(guest, free);
-            for caller in self.callers(guest) {
-                self.notice(
-                    caller,
-                    &format!("{nick} is the name of an account whose owner has just signed in."),
-                );
-            }
+        // Where they stepped to may be the very nick that is asked for.
+        let mut holders = self.state.holders(nick).into_iter();
+        if holders.all(|holder| Some(holder) == itself) { Ok(()) } else { Err(NickTaken) }
+    }
+
+    /// The owner of the account of that name has come: whoever is shown under it gets another nick.
+    fn step_aside(&mut self, user: UserId, name: &Nick) {
+        let own = self.state.user(user).identity.as_ref().map(|identity| identity.name.to_nick());
+        let own = own.filter(|own| self.state.holders(own).is_empty());
+        let free = own.unwrap_or_else(|| self.state.free_guest_nick());
+        self.rename(user, free);
+        for caller in self.callers(user) {
+            self.notice(caller, &format!("{name} is the name of an account whose owner has just signed in."));
         }
-        Ok(None)
     }
 
     /// The guest is the owner of the account from now on.

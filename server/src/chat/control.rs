@@ -33,7 +33,7 @@ impl Turn<'_> {
                 self.answer(ticket, Answer::Users(users));
             }
             Act::FindUser(nick) => {
-                let users = self.state.by_nick(&nick).map(view).into_iter().collect();
+                let users = self.state.by_name(&nick).map(view).into_iter().collect();
                 self.answer(ticket, Answer::Users(users));
             }
             Act::ListUsers => {
@@ -65,10 +65,14 @@ impl Turn<'_> {
     }
 
     fn kick(&mut self, ticket: Ticket, nick: &Nick, reason: &str) {
-        let sessions = self.state.by_nick(nick).map(sessions_of).unwrap_or_default();
+        let sessions = self.state.by_name(nick).map(sessions_of).unwrap_or_default();
         let last = format!("Kicked: {reason}");
         let end = Ending { told: None, shown: Some(last.clone()), last };
-        self.end(ticket, &sessions, &end, |leaving| leaving.nick == *nick);
+        let is_meant = |leaving: &Leaving| {
+            let account = leaving.identity.as_ref().map(|identity| identity.name.to_nick());
+            leaving.nick == *nick || account.is_some_and(|account| account == *nick)
+        };
+        self.end(ticket, &sessions, &end, is_meant);
     }
 
     fn ban(&mut self, ticket: Ticket, ban: Ban) {

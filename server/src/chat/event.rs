@@ -36,7 +36,8 @@ pub struct Identity {
 /// A session that wants to be admitted.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// What the client asked for; whoever has an identity is shown under its name instead.
+    /// What the client asked for; without [`Settings::free_nicks`], whoever has an identity is shown under its name
+    /// instead.
     pub nick: Nick,
     pub username: String,
     pub realname: String,
@@ -86,7 +87,7 @@ pub enum LineFault {
 /// An act of the control plane. Its entry in the audit trail is on disk before it comes here.
 #[derive(Debug)]
 pub enum Act {
-    /// Ends every session of the user of that nick. Answered with [`Answer::Ended`], empty if there was none.
+    /// Ends every session of the user of that nick, or of the account of that name. Answered with [`Answer::Ended`], empty if there was none.
     Kick { nick: Nick, reason: String },
     /// The ban is on disk: from now on it is kept, and whoever it covers is ended. Answered with [`Answer::Ended`].
     AddBan(Ban),
@@ -97,7 +98,7 @@ pub enum Act {
     EndAccount { account: AccountId, reason: String },
     /// Whom a ban of that target would end now; answered with [`Answer::Users`], each with the sessions that it covers.
     FindCovered(BanTarget),
-    /// Whether a user of that nick is here; answered with [`Answer::Users`], of one or none.
+    /// Whether a user of that nick, or of the account of that name, is here; answered with [`Answer::Users`], of one or none.
     FindUser(Nick),
     /// Answered with [`Answer::Users`].
     ListUsers,
@@ -279,6 +280,8 @@ pub struct Settings {
     pub server_name: String,
     pub network: String,
     pub lobby: Vec<ChannelName>,
+    /// Whether whoever is signed in may be shown under another nick than the account's name.
+    pub free_nicks: bool,
     pub motd: String,
     pub history: bool,
     /// Whether members of a channel may read what was said before they joined.

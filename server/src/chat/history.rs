@@ -7,6 +7,7 @@ use rookery_protocol::{AccountName, Capability, ChannelName, Message, Nick};
 use super::event::{Answer, Delivery, Fetch, Found, HistoryQuery, Output, SessionId, Ticket};
 use super::labels::mark;
 use super::line::{Line, Tags};
+use super::state::User;
 use super::turn::{Caller, Turn, shown_time};
 use crate::record::{HistoryEntry, HistoryTarget, Party, Place};
 
@@ -56,7 +57,12 @@ impl Turn<'_> {
         user.identity.as_ref()?;
         let nick = Nick::parse(target).ok()?;
         let with = |other: Party| Place::Direct { from: user.party(), to: other };
-        let places = vec![with(Party::Account(nick.clone())), with(Party::Guest(nick))];
+        // A nick stands for the account of whoever has it now.
+        let other = match self.state.by_nick(&nick).map(User::party) {
+            Some(account @ Party::Account(_)) => account,
+            _ => Party::Account(nick.clone()),
+        };
+        let places = vec![with(other), with(Party::Guest(nick))];
         // The other may be gone, or have been written in several ways: the client knows the name that it sent.
         Some(Readable { places, since: Timestamp::MIN, name: target.to_owned() })
     }
@@ -87,7 +93,7 @@ impl Turn<'_> {
                 let floor = since.as_millisecond();
                 let seen = |entry: &HistoryEntry| entry.at.as_millisecond() >= floor;
                 let lines: Vec<_> =
-                    entries.into_iter().filter(seen).map(|entry| entry_line(caller, &entry)).collect();
+                    entries.into_iter().filter(seen).map(|entry| self.entry_line(caller, &entry)).collect();
                 self.show_batch(caller, &["chathistory", &name], lines);
             }
             (Found::Targets(targets), _) => {
@@ -126,26 +132,38 @@ impl Turn<'_> {
     }
 
     fn target_line(&self, caller: Caller, target: &HistoryTarget) -> Bytes {
-        let line = self.server_line("CHATHISTORY").word("TARGETS").word(&target.name);
+        let name = Nick::parse(&target.name).map(|nick| self.present_nick(&Party::Account(nick)));
+        let name = name.as_ref().map_or(target.name.as_str(), Nick::as_str);
+        let line = self.server_line("CHATHISTORY").word("TARGETS").word(name);
         line.word(&shown_time(target.at)).render(&self.server_tags(), caller.capabilities)
     }
-}
 
-/// The message as it was when it was said.
-fn entry_line(caller: Caller, entry: &HistoryEntry) -> Bytes {
-    let target = match &entry.place {
-        Place::Channel(name) => name.as_str(),
-        Place::Direct { to, .. } => to.nick().as_str(),
-    };
-    let line = Line::new(&entry.source, &entry.command).word(target);
-    let line = if entry.is_event() { line.rest(&entry.text) } else { line.text(&entry.text) };
-    let tags = Tags {
-        time: &shown_time(entry.at),
-        account: entry.account.as_ref().map(AccountName::as_str),
-        msgid: Some(&entry.msgid),
-        client: &entry.tags,
-        // The entry's own tags hold it.
-        bot: false,
-    };
-    line.render(&tags, caller.capabilities)
+    /// The message as it was when it was said. Whom it was for, if it was one alone, goes by the present nick.
+    fn entry_line(&self, caller: Caller, entry: &HistoryEntry) -> Bytes {
+        let target = match &entry.place {
+            Place::Channel(name) => name.to_string(),
+            Place::Direct { to, .. } => self.present_nick(to).to_string(),
+        };
+        let line = Line::new(&entry.source, &entry.command).word(&target);
+        let line = if entry.is_event() { line.rest(&entry.text) } else { line.text(&entry.text) };
+        let tags = Tags {
+            time: &shown_time(entry.at),
+            account: entry.account.as_ref().map(AccountName::as_str),
+            msgid: Some(&entry.msgid),
+            client: &entry.tags,
+            // The entry's own tags hold it.
+            bot: false,
+        };
+        line.render(&tags, caller.capabilities)
+    }
+
+    /// The nick that the account has now; its name if it is not here.
+    fn present_nick(&self, party: &Party) -> Nick {
+        let account = match party {
+            Party::Account(name) => AccountName::parse(name.as_str()).ok(),
+            Party::Guest(_) => None,
+        };
+        let user = account.and_then(|account| self.state.by_account(&account));
+        user.map_or_else(|| party.nick().clone(), |user| user.nick.clone())
+    }
 }

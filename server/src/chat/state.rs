@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use jiff::Timestamp;
-use rookery_protocol::{Capabilities, ChannelName, Nick};
+use rookery_protocol::{AccountName, Capabilities, ChannelName, Nick};
 
 use super::bans::Bans;
 use super::channel::{Channel, Flag, Member};
@@ -71,10 +71,9 @@ impl User {
 
     /// Who it is in a conversation.
     pub fn party(&self) -> Party {
-        if self.identity.is_some() {
-            Party::Account(self.nick.clone())
-        } else {
-            Party::Guest(self.nick.clone())
+        match &self.identity {
+            Some(identity) => Party::Account(identity.name.to_nick()),
+            None => Party::Guest(self.nick.clone()),
         }
     }
 
@@ -124,6 +123,8 @@ pub struct State {
     users: HashMap<UserId, User, FixedState>,
     sessions: HashMap<SessionId, UserId, FixedState>,
     nicks: BTreeMap<Nick, UserId>,
+    /// Whose nick may be another than the account's name.
+    accounts: BTreeMap<AccountName, UserId>,
     /// By what the nicks look like.
     skeletons: BTreeMap<Box<str>, UserId>,
     channels: BTreeMap<ChannelName, Channel>,
@@ -155,6 +156,7 @@ impl State {
             users: HashMap::default(),
             sessions: HashMap::default(),
             nicks: BTreeMap::new(),
+            accounts: BTreeMap::new(),
             skeletons: BTreeMap::new(),
             channels: BTreeMap::new(),
             watchers: BTreeMap::new(),
@@ -204,6 +206,17 @@ impl State {
 
     pub fn by_nick(&self, nick: &Nick) -> Option<&User> {
         self.nicks.get(nick).map(|&id| self.user(id))
+    }
+
+    /// The user of the account of that name.
+    pub fn by_account(&self, name: &AccountName) -> Option<&User> {
+        self.accounts.get(name).map(|&id| self.user(id))
+    }
+
+    /// The user of that nick; if there is none, that of the account of that name.
+    pub fn by_name(&self, name: &Nick) -> Option<&User> {
+        let account = || self.by_account(&AccountName::parse(name.as_str()).ok()?);
+        self.by_nick(name).or_else(account)
     }
 
     /// The user that someone typed the nick of.
@@ -290,6 +303,9 @@ impl State {
         let Newcomer { nick, identity, username, host, realname } = newcomer;
         self.nicks.insert(nick.clone(), id);
         self.skeletons.insert(nick.skeleton().into(), id);
+        if let Some(identity) = &identity {
+            self.accounts.insert(identity.name.clone(), id);
+        }
         let source = source(&nick, &username, &host);
         let user = User {
             id,
@@ -340,6 +356,9 @@ impl State {
         }
         let user = self.users.remove(&id).expect("whoever names a user has found it here in the same turn");
         self.forget_nick(&user.nick);
+        if let Some(identity) = &user.identity {
+            self.accounts.remove(&identity.name);
+        }
         self.invisible -= usize::from(user.invisible);
         for session in &user.sessions {
             self.sessions.remove(&session.id);
@@ -369,6 +388,7 @@ impl State {
 
     /// The guest has become the owner of an account, and is shown with another host.
     pub fn identify(&mut self, id: UserId, identity: Identity, host: Arc<str>) {
+        self.accounts.insert(identity.name.clone(), id);
         let user = self.user_mut(id);
         user.identity = Some(identity);
         user.source = source(&user.nick, &user.username, &host);

@@ -89,6 +89,7 @@ pub struct Tls {
 /// `[accounts]`: who may come in.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own, and none depends on another")]
 pub struct Accounts {
     /// Whether one must be signed in; otherwise guests may come too.
     pub required: bool,
@@ -96,6 +97,8 @@ pub struct Accounts {
     pub verify_email: bool,
     /// Whether anyone may register.
     pub open: bool,
+    /// Whether whoever is signed in may be shown under another nick than the account's name.
+    pub free_nicks: bool,
     /// Mail domains that overlook dots before the `@`.
     pub emails_without_dots: Vec<String>,
     /// Mail domains that overlook a `+` before the `@` and what follows it.
@@ -293,6 +296,7 @@ impl Default for Accounts {
             required: true,
             verify_email: true,
             open: true,
+            free_nicks: false,
             emails_without_dots: list(&["gmail.com", "googlemail.com"]),
             emails_without_tags: list(&[
                 "gmail.com",

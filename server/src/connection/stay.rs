@@ -58,8 +58,9 @@ impl Session {
                             None => continue,
                         }
                     }
-                    let guest_renames = identity.is_none() && message.command == "NICK";
-                    if guest_renames && Box::pin(self.is_refused(&message)).await {
+                    let renames = message.command == "NICK"
+                        && (identity.is_none() || self.services.config.get().accounts.free_nicks);
+                    if renames && Box::pin(self.is_refused(&message, identity.as_ref())).await {
                         continue;
                     }
                     Event::Command { session: self.id, message }
@@ -131,18 +132,22 @@ impl Session {
         Ok(None)
     }
 
-    /// Whether an account's name stands against the nick that a guest asks for; the guest is told.
-    async fn is_refused(&self, message: &Message) -> bool {
+    /// Whether the name of an account, other than the session's own, stands against the nick that it asks for; it is
+    /// told.
+    async fn is_refused(&self, message: &Message, identity: Option<&Identity>) -> bool {
         // The core says what is wrong with what is no nick.
         let Some(Ok(nick)) = message.param(0).map(Nick::parse) else { return false };
-        let text = match self.services.accounts.is_reserved(&nick).await {
-            Ok(false) => return false,
-            Ok(true) => "That is the name of an account, or looks like one; sign in if it is yours",
-            Err(error) => {
-                tracing::error!(%error, "a nick could not be checked");
-                "The nick could not be checked just now; try again later"
-            }
-        };
+        let text =
+            match self.services.accounts.is_reserved(&nick, identity.map(|identity| &identity.name)).await {
+                Ok(false) => return false,
+                Ok(true) => {
+                    "That is the name of another's account, or looks like one; sign in if it is yours"
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a nick could not be checked");
+                    "The nick could not be checked just now; try again later"
+                }
+            };
         self.tell(&[self.refuse_nick(&nick, text)]);
         true
     }

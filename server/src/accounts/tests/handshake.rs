@@ -153,3 +153,19 @@ async fn ending_the_handshake_breaks_off_a_sign_in() {
     heard.expect(" 906 alice :");
     assert!(heard.admitted().identity.is_none());
 }
+
+#[tokio::test]
+async fn with_free_nicks_one_keeps_the_nick_asked_for_but_not_the_name_of_another() {
+    let house = House::with(|config| config.accounts.free_nicks = true);
+    house.account("alice", "alice@example.org", Some(PASSWORD)).await;
+    house.account("bob", "bob@example.org", Some(PASSWORD)).await;
+    let mut client = house.client();
+    client.plain("alice", PASSWORD).await.expect(" 903 ");
+    let heard = client.enter("b0b").await;
+    heard.stays().expect(" 433 * b0b :That is the name of another's account");
+    let heard = client.send("NICK rook").await;
+    assert_eq!(heard.admitted().nick.as_str(), "rook");
+    let mut client = house.client();
+    client.plain("alice", PASSWORD).await.expect(" 903 ");
+    assert_eq!(client.enter("a1ice").await.admitted().nick.as_str(), "a1ice", "it looks like one's own");
+}

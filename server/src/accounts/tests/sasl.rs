@@ -354,7 +354,7 @@ async fn the_name_of_a_deleted_account_is_nobodys_and_its_email_is_free() {
         let heard = house.client().send(&format!("REGISTER {name} eve@example.org :correct horse")).await;
         heard.expect("FAIL REGISTER ACCOUNT_EXISTS");
     }
-    assert!(house.accounts.is_reserved(&rookery_protocol::Nick::parse("alice").unwrap()).await.unwrap());
+    assert!(house.accounts.is_reserved(&"alice".parse().unwrap(), None).await.unwrap());
     let mut client = house.client();
     client.send("REGISTER alina alice@example.org :correct horse").await.expect("VERIFICATION_REQUIRED");
     client.send(&format!("VERIFY alina {}", house.code(1).await)).await.expect("VERIFY SUCCESS");

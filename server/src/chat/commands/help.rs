@@ -91,7 +91,7 @@ const TOPICS: &[(&str, &str)] = &[
     ("NAMES", "NAMES #channel[,#channel]\nWho is in a channel."),
     (
         "NICK",
-        "NICK nick\nChanges a guest's nick. Whoever is signed in is shown under the name of the account.",
+        "NICK nick\nChanges your nick. Unless the server leaves nicks free, only a guest's: whoever is signed in is shown under\nthe name of the account.",
     ),
     ("NOTICE", "NOTICE target[,target] :text\nA message that nothing answers by itself."),
     ("PART", "PART #channel[,#channel] [:reason]\nLeaves channels."),

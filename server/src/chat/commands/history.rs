@@ -99,7 +99,7 @@ fn targets<'m>(
     let channels = user.channels().iter();
     let channels =
         channels.filter_map(|name| Some((name.clone(), turn.channel_since(caller, name)?))).collect();
-    let account = user.identity.is_some().then(|| user.nick.clone());
+    let account = user.identity.as_ref().map(|identity| identity.name.to_nick());
     Ok(("*", HistoryQuery::Targets(TargetsQuery { channels, account, from, to, limit })))
 }
 

@@ -18,7 +18,7 @@ pub fn nick(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     if user.nick.as_str() == asked {
         return;
     }
-    if user.identity.is_some() {
+    if user.identity.is_some() && !turn.settings.free_nicks {
         let text = "Your nick is the name of your account; it cannot be another while you are signed in";
         return turn.reply(caller, ERR_UNKNOWNERROR, &["NICK"], text);
     }

@@ -6,6 +6,7 @@ mod admission;
 mod capabilities;
 mod channels;
 mod control;
+mod free_nicks;
 mod history;
 mod labels;
 mod lasting;

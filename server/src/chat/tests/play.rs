@@ -32,6 +32,7 @@ pub fn settings() -> Settings {
         server_name: "irc.test".to_owned(),
         network: "Test".to_owned(),
         lobby: Vec::new(),
+        free_nicks: false,
         motd: String::new(),
         history: true,
         history_page: 50,

@@ -80,9 +80,10 @@ struct World {
 }
 
 impl World {
-    fn new(history: bool) -> Self {
+    fn new(history: bool, free_nicks: bool) -> Self {
         let settings = Settings {
             history,
+            free_nicks,
             lobby: vec![ChannelName::parse("#a").unwrap()],
             channels_per_user: 0,
             monitor_entries: 0,
@@ -299,7 +300,11 @@ impl World {
             assert!(user.identity.is_some() || user.sessions().len() == 1, "a guest has one session");
             assert!(skeletons.insert(user.nick.skeleton()), "two that look like {}", user.nick);
             assert_eq!(state.holders(&user.nick), [user.id]);
-            assert!(user.account().is_none_or(|account| account == user.nick.as_str()));
+            let free = self.play.chat.settings.free_nicks;
+            assert!(user.account().is_none_or(|account| free || account == user.nick.as_str()));
+            if let Some(identity) = &user.identity {
+                assert_eq!(state.by_account(&identity.name).map(|found| found.id), Some(user.id));
+            }
             assert!(user.source.starts_with(&format!("{}!", user.nick)));
             for session in user.sessions() {
                 assert!(sessions.insert(session.id), "a session of two users");
@@ -337,9 +342,10 @@ proptest! {
     #[test]
     fn whatever_users_do_the_chat_holds_together(
         history in any::<bool>(),
+        free_nicks in any::<bool>(),
         doings in prop::collection::vec(doing(), 1..120),
     ) {
-        let mut world = World::new(history);
+        let mut world = World::new(history, free_nicks);
         for doing in doings {
             world.do_one(doing);
         }
@@ -348,7 +354,7 @@ proptest! {
     #[test]
     fn the_same_events_give_the_same_outputs(doings in prop::collection::vec(doing(), 1..60)) {
         let outputs = |doings: &[Doing]| {
-            let mut world = World::new(true);
+            let mut world = World::new(true, false);
             let mut all = Vec::new();
             for doing in doings {
                 world.do_one(doing.clone());

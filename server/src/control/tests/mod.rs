@@ -118,6 +118,7 @@ impl House {
             server_name: "rookery.test".to_owned(),
             network: "Rookery".to_owned(),
             lobby: vec!["#lobby".parse().unwrap()],
+            free_nicks: false,
             motd: String::new(),
             history: true,
             history_page: 0,

@@ -170,7 +170,7 @@ fn entry(row: &Row<'_>) -> Result<(Position, HistoryEntry)> {
     let entry = HistoryEntry {
         msgid: row.get(2)?,
         at: timestamp(row, 0)?,
-        place: place(row, &source)?,
+        place: place(row, &account, &source)?,
         account: if account.is_empty() { None } else { Some(parsed(row, 3)?) },
         source,
         command: row.get(5)?,
@@ -180,16 +180,17 @@ fn entry(row: &Row<'_>) -> Result<(Position, HistoryEntry)> {
     Ok(((row.get(0)?, row.get(1)?), entry))
 }
 
-/// Where it was said; between two, it came from the one that the source names.
-fn place(row: &Row<'_>, source: &str) -> Result<Place> {
+/// Where it was said; between two, it came from the account, or from the guest that the source names.
+fn place(row: &Row<'_>, account: &str, source: &str) -> Result<Place> {
     if row.get_ref(9)?.as_str().is_ok_and(str::is_empty) {
         return Ok(Place::Channel(parsed(row, 8)?));
     }
     let (one, other) = (party(row, 8, 10)?, party(row, 9, 11)?);
-    let by = source.split('!').next().unwrap_or_default();
-    let by =
-        Nick::parse(by).map_err(|_| StoreError::Corrupt(format!("{source:?} as {}", column_name(row, 4))))?;
-    let (from, to) = if *one.nick() == by { (one, other) } else { (other, one) };
+    let nick = if account.is_empty() { source.split('!').next().unwrap_or_default() } else { account };
+    let nick = Nick::parse(nick)
+        .map_err(|_| StoreError::Corrupt(format!("{source:?} as {}", column_name(row, 4))))?;
+    let by = if account.is_empty() { Party::Guest(nick) } else { Party::Account(nick) };
+    let (from, to) = if one == by { (one, other) } else { (other, one) };
     Ok(Place::Direct { from, to })
 }
 

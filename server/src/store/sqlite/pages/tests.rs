@@ -84,8 +84,14 @@ fn a_message_reads_as_it_was_said() {
     let (_folder, mut sqlite) = fresh();
     let between = |from, to| Place::Direct { from, to };
     let (alice, bob) = (Party::Account("Alice".parse().unwrap()), Party::Guest("bob".parse().unwrap()));
+    let carol = Party::Account("Carol".parse().unwrap());
     let entries = [
         message("one", noon(), between(alice.clone(), bob.clone())),
+        HistoryEntry {
+            source: "bob!~c@users".to_owned(),
+            account: Some("carol".parse().unwrap()),
+            ..message("by another nick than the account's name", noon(), between(carol, alice.clone()))
+        },
         HistoryEntry {
             source: "bob!~b@guests".to_owned(),
             account: None,
