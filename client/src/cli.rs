@@ -45,6 +45,17 @@ pub enum Command {
         /// The message; from standard input, one a line, when left out
         text: Option<String>,
     },
+    /// Prints what is said in a channel or by someone, as it comes; connects again when it must, and goes on
+    Tail {
+        /// A channel (#ops) or a nick
+        target: Target,
+        /// How many messages of the history come first
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        lines: usize,
+        /// One JSON object a line: time, msgid, sender, account, target, kind (message, action, notice) and text
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Whom a message is for.
@@ -139,6 +150,17 @@ mod tests {
             assert_eq!(target, Target::Channel(ChannelName::parse("#ops").unwrap()));
             assert_eq!(text.unwrap(), "backup done");
         }
+    }
+
+    #[test]
+    fn tail_shows_ten_lines_unless_told_otherwise() {
+        let tail = |line: &[&str]| match read(line).unwrap().command {
+            Some(Command::Tail { lines, json, .. }) => (lines, json),
+            command => panic!("{command:?}"),
+        };
+        assert_eq!(tail(&["tail", "#ops"]), (10, false));
+        assert_eq!(tail(&["tail", "bob", "--lines", "0", "--json"]), (0, true));
+        assert_eq!(read(&["tail", "#ops", "--lines", "-1"]).unwrap_err().exit_code(), 2);
     }
 
     #[test]

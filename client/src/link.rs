@@ -45,6 +45,20 @@ impl Options {
         let wanted = |account: &&KeptAccount| self.name.as_ref().is_none_or(|name| *name == account.name);
         kept.account.as_ref().filter(wanted)
     }
+
+    /// The same for those who cannot ask.
+    pub fn signed_in<'a>(&self, kept: &'a Kept) -> Result<&'a KeptAccount, Ending> {
+        self.known(kept).ok_or_else(|| {
+            let (whom, option) = match &self.name {
+                None => (String::new(), String::new()),
+                Some(name) => (format!(" as {name}"), format!(" --name {name}")),
+            };
+            Ending::NotSignedIn(format!(
+                "not signed in to {0}{whom}: run `rook {0}{option}` once on this device",
+                self.server
+            ))
+        })
+    }
 }
 
 /// What happens on the way.

@@ -18,9 +18,11 @@ mod send;
 mod session;
 mod sign_in;
 mod state;
+mod tail;
 mod text;
 mod tls;
 mod tui;
+mod utterance;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -61,6 +63,10 @@ fn run(cli: Cli) -> anyhow::Result<Ending> {
                 Cli::refuse("there is nothing to send");
             }
             runtime.block_on(send::run(options, target, text))
+        }
+        Some(Command::Tail { target, lines, json }) => {
+            let form = if json { tail::Form::Json } else { tail::Form::Lines };
+            runtime.block_on(tail::run(options, target, lines, form, std::io::stdout().lock()))
         }
         None if !cli.plain && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => {
             runtime.block_on(tui::run(options, config.colours, config.notify))

@@ -52,15 +52,9 @@ pub async fn run(options: Options, target: Target, text: Option<String>) -> anyh
     let state = StateFile::of(&options.server)?;
     let mut kept = state.load()?;
     let trust = session::trust(options.ca.as_deref(), &kept);
-    let Some(account) = options.known(&kept).cloned() else {
-        let (whom, option) = match &options.name {
-            None => (String::new(), String::new()),
-            Some(name) => (format!(" as {name}"), format!(" --name {name}")),
-        };
-        return Ok(Ending::NotSignedIn(format!(
-            "not signed in to {0}{whom}: run `rook {0}{option}` once on this device",
-            options.server
-        )));
+    let account = match options.signed_in(&kept) {
+        Ok(account) => account.clone(),
+        Err(ending) => return Ok(ending),
     };
     let mut interrupt = Interrupt::catch()?;
     let give_up_at = Instant::now() + PATIENCE;
@@ -85,6 +79,7 @@ pub async fn run(options: Options, target: Target, text: Option<String>) -> anyh
         queue: VecDeque::new(),
         more_to_come: text.is_none(),
         phase: Phase::SigningIn,
+        joined: false,
         failure: None,
     };
     let mut source = match text {
@@ -131,6 +126,8 @@ struct Sender {
     queue: VecDeque<String>,
     more_to_come: bool,
     phase: Phase,
+    /// The channel was not ours, and is left again.
+    joined: bool,
     failure: Option<String>,
 }
 
@@ -161,6 +158,7 @@ impl Sender {
                 if let Target::Channel(channel) = &self.target
                     && !self.model.is_in(channel)
                 {
+                    self.joined = true;
                     let join = Message::new("JOIN", [channel.as_str()]);
                     self.session.send(&self.receipts.expect(join, Sent::Command));
                 }
@@ -183,10 +181,18 @@ impl Sender {
     }
 
     fn leave(&mut self) {
-        if self.phase != Phase::Leaving {
-            self.phase = Phase::Leaving;
-            self.session.quit(None);
+        if self.phase == Phase::Leaving {
+            return;
         }
+        self.phase = Phase::Leaving;
+        // Other devices of the account are where they were.
+        if let Target::Channel(channel) = &self.target
+            && self.joined
+            && self.model.is_in(channel)
+        {
+            self.session.send(&Message::new("PART", [channel.as_str()]));
+        }
+        self.session.quit(None);
     }
 }
 

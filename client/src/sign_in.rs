@@ -24,6 +24,8 @@ const NEEDED: Capabilities = Capabilities::of(&[
 /// Taken where they are offered.
 const WELCOME: Capabilities = Capabilities::of(&[
     Capability::AccountRegistration,
+    Capability::AccountTag,
+    Capability::Chathistory,
     Capability::MultiPrefix,
     Capability::ServerTime,
     Capability::StandardReplies,

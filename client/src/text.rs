@@ -55,8 +55,7 @@ pub fn formatted(text: &str) -> Vec<(Format, String)> {
             // The same with six hexadecimal digits.
             '\u{4}' => set_colours(&mut format, &colours(&mut chars, 6, char::is_ascii_hexdigit), exact),
             '\t' | '\u{2028}' | '\u{2029}' => clean.push(' '),
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
-            _ if char.is_control() => {}
+            _ if is_harmful(char) => {}
             _ => clean.push(char),
         }
         if format != before && !clean.is_empty() {
@@ -67,6 +66,11 @@ pub fn formatted(text: &str) -> Vec<(Format, String)> {
         pieces.push((format, clean));
     }
     pieces
+}
+
+/// Whether a terminal may obey it, or it turns the direction of what follows.
+pub fn is_harmful(char: char) -> bool {
+    char.is_control() || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The digits of a colour code: for the letters, and after a comma for what is behind them.

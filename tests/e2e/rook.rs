@@ -122,6 +122,41 @@ async fn a_script_sends_one_message_and_knows_that_it_arrived() {
 }
 
 #[tokio::test]
+async fn a_script_follows_a_channel_through_a_crash_without_gap_or_double() {
+    let mut server = Server::start().await;
+    let device = Device::new();
+    let mut alice = device.sign_in(&server, "alice").await;
+    alice.type_line("/quit");
+    alice.ended().await;
+    let mut bob = Client::register(&server, "bob").await;
+    for number in 1..=3 {
+        bob.say("#lobby", &format!("number {number}")).await;
+    }
+    bob.heard().await;
+    let arguments = ["tail", "#lobby", "--json", "--lines", "2"];
+    let mut tail = Process::start("rook tail", &mut device.command(&server, &arguments));
+    tail.expect_line("number 3").await;
+    bob.say("#lobby", "number 4").await;
+    tail.expect_line("number 4").await;
+    server.kill9();
+    server.restart().await;
+    let mut bob = Client::sign_in(&server, "bob").await;
+    for number in 5..=7 {
+        bob.say("#lobby", &format!("number {number}")).await;
+    }
+    tail.expect_line("number 7").await;
+    let transcript = tail.transcript();
+    let numbers: Vec<&str> =
+        transcript.lines().filter_map(|line| line.split("number ").nth(1)?.strip_suffix("\"}")).collect();
+    assert_eq!(numbers, ["2", "3", "4", "5", "6", "7"], "{transcript}");
+    let first = transcript.lines().find(|line| line.starts_with('{')).unwrap();
+    let object: serde_json::Value = serde_json::from_str(first).unwrap();
+    for (key, value) in [("sender", "bob"), ("account", "bob"), ("target", "#lobby"), ("kind", "message")] {
+        assert_eq!(object[key], value, "{first}");
+    }
+}
+
+#[tokio::test]
 async fn a_certificate_of_another_authority_is_refused() {
     let server = Server::start().await;
     let other = Server::start().await;

@@ -129,6 +129,11 @@ impl Server {
         stream.read_to_end(&mut heard).is_err() && heard.is_empty()
     }
 
+    /// Waits for a connection and closes it before a word is said.
+    pub fn hangs_up(&self) -> bool {
+        self.connection().sock.shutdown(std::net::Shutdown::Both).is_ok()
+    }
+
     /// Whether someone has connected meanwhile.
     pub fn has_visitor(&self) -> bool {
         self.listener.accept().is_ok()
@@ -233,7 +238,7 @@ impl Session {
         self.settles();
     }
 
-    fn settles(&mut self) {
+    pub fn settles(&mut self) {
         let ping = self.expect("PING ");
         self.sends(&format!(":s PONG s {}", &ping["PING ".len()..]));
     }
