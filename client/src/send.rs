@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
-use rookery_protocol::Message;
+use rookery_protocol::{Message, numeric};
 use tokio::time::Instant;
 
 use crate::chat::messages;
@@ -72,7 +72,7 @@ pub async fn run(options: Options, target: Target, text: Option<String>) -> anyh
         Err(over) => return Ok(end(over, None)),
     };
     let mut sender = Sender {
-        session: Session::start(connection, Plan::Kept { account, otherwise: None }, stand_in()),
+        session: Session::start(connection, Plan::Errand(account), stand_in()),
         target,
         model: Model::default(),
         receipts: Receipts::default(),
@@ -153,25 +153,33 @@ impl Sender {
             Event::Over(over) => return Some(end(over, self.failure.take())),
             Event::Tell(words) => person::tell(&words),
             Event::AskCode { .. } => self.fail("the server asks for a mailed code".to_owned()),
-            Event::Settled if self.phase == Phase::SigningIn => {
-                self.phase = Phase::Sending;
-                if let Target::Channel(channel) = &self.target
-                    && !self.model.is_in(channel)
-                {
-                    self.joined = true;
-                    let join = Message::new("JOIN", [channel.as_str()]);
-                    self.session.send(&self.receipts.expect(join, Sent::Command));
-                }
-            }
+            Event::Settled if self.phase == Phase::SigningIn => self.phase = Phase::Sending,
             Event::Message(message) => {
                 self.model.take(&message, Timestamp::now());
-                if let Some(Outcome::Refused(_, words)) = self.receipts.take(&message) {
-                    self.fail(words);
+                if let Some(Outcome::Refused(sent, words)) = self.receipts.take(&message) {
+                    self.refused(sent, &message.command, words);
                 }
             }
             Event::Keep(_) | Event::SignedIn | Event::Settled | Event::Lag(_) => {}
         }
         None
+    }
+
+    /// Not everyone may speak in a channel who is not in it: then it is joined, once, and all is said again.
+    fn refused(&mut self, sent: Sent, code: &str, words: String) {
+        let outside = matches!(code, numeric::ERR_CANNOTSENDTOCHAN | numeric::ERR_NOSUCHCHANNEL);
+        match (&self.target, sent) {
+            (Target::Channel(channel), Sent::Said { text, .. })
+                if outside && !self.joined && !self.model.is_in(channel) =>
+            {
+                self.joined = true;
+                self.queue.push_front(text);
+                self.receipts.give_up();
+                let join = Message::new("JOIN", [channel.as_str()]);
+                self.session.send(&self.receipts.expect(join, Sent::Command));
+            }
+            _ => self.fail(words),
+        }
     }
 
     /// Notes the first failure; nothing is sent after it.

@@ -47,6 +47,8 @@ pub enum Plan {
         /// What to do when the credential is refused: start anew with this one, or (none) give up.
         otherwise: Option<DeviceCredential>,
     },
+    /// With the credential of this device, for one errand: others are not to see us come and go.
+    Errand(KeptAccount),
     /// With a mailed code, which makes `account` good for the next time.
     Mail(KeptAccount),
 }
@@ -191,7 +193,7 @@ impl SignIn {
 
     fn account(&self) -> &KeptAccount {
         match &self.plan {
-            Plan::Kept { account, .. } | Plan::Mail(account) => account,
+            Plan::Kept { account, .. } | Plan::Errand(account) | Plan::Mail(account) => account,
         }
     }
 
@@ -225,10 +227,11 @@ impl SignIn {
         if !missing.is_empty() {
             return self.fail(format!("rook cannot talk to this server: it lacks {}", missing.join(", ")));
         }
+        let visits = matches!(self.plan, Plan::Errand(_));
         let wanted: Vec<&str> = self
             .offered
             .iter()
-            .filter(|&one| NEEDED.has(one) || WELCOME.has(one))
+            .filter(|&one| NEEDED.has(one) || WELCOME.has(one) || (visits && one == Capability::Visitor))
             .map(Capability::name)
             .collect();
         vec![send("CAP", &["REQ", &wanted.join(" ")])]
@@ -236,7 +239,7 @@ impl SignIn {
 
     fn begin(&mut self) -> Vec<Step> {
         match self.plan {
-            Plan::Kept { .. } => {
+            Plan::Kept { .. } | Plan::Errand(_) => {
                 self.stage = Stage::Plain;
                 vec![send("AUTHENTICATE", &["PLAIN"])]
             }

@@ -370,7 +370,7 @@ impl<W: Write> Tail<W> {
             Phase::Live => return self.print(&said),
             Phase::Leaving => {}
             Phase::Arriving | Phase::CatchingUp if self.waiting.len() < MAX_WAITING => {
-                self.waiting.push(said)
+                self.waiting.push(said);
             }
             Phase::Arriving | Phase::CatchingUp => self.overran = true,
         }

@@ -370,6 +370,8 @@ fn send_joins_the_channel_and_waits_for_each_receipt() {
     let rook = Rook::start(&home, &["send", "#ops", "one\ntwo", "--server", &server.address()]);
     let mut session = server.accept();
     session.sign_in();
+    let label = session.expect_labelled("PRIVMSG #ops one");
+    session.sends(&format!("@label={label} :s 403 alice #ops :No such channel"));
     let label = session.expect_labelled("JOIN #ops");
     session.sends(&format!("@label={label} :alice!a@h JOIN #ops"));
     let label = session.expect_labelled("PRIVMSG #ops one");
@@ -383,6 +385,36 @@ fn send_joins_the_channel_and_waits_for_each_receipt() {
     session.sends("ERROR :Quit");
     let ended = rook.ends();
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (0, "", ""));
+}
+
+#[test]
+fn send_joins_only_where_it_must_and_asks_not_to_be_seen() {
+    let server = Server::start();
+    let rook = Rook::start(&server.known_home(), &["send", "#ops", "hi", "--server", &server.address()]);
+    let mut session = server.accept();
+    session.expect("CAP LS 302");
+    session.sends(
+        ":s CAP * LS :message-tags batch echo-message labeled-response sasl=PLAIN,X-EMAIL-CODE rookery/visitor",
+    );
+    let asked = session.expect("CAP REQ :");
+    assert!(asked.contains("rookery/visitor"), "{asked}");
+    session.sends(&format!(":s CAP * ACK :{}", &asked["CAP REQ :".len()..]));
+    session.proves_itself();
+    session.sends(":s 001 alice :Welcome back, alice.");
+    session.settles();
+    let label = session.expect_labelled("PRIVMSG #ops hi");
+    session.sends(&format!(
+        "@label={label} :s 404 alice #ops :Cannot send to channel (+n: only its members can)"
+    ));
+    let label = session.expect_labelled("JOIN #ops");
+    session.sends(&format!("@label={label} :alice!a@h JOIN #ops"));
+    let label = session.expect_labelled("PRIVMSG #ops hi");
+    session.sends(&format!("@label={label} :alice!a@h PRIVMSG #ops :hi"));
+    session.expect("PART #ops");
+    session.expect("QUIT");
+    drop(session);
+    let ended = rook.ends();
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
 }
 
 #[test]
@@ -417,6 +449,10 @@ fn send_fails_in_the_servers_words() {
         let rook = Rook::start(&home, &["send", target, "hi", "--server", &server.address()]);
         let mut session = server.accept();
         session.sign_in();
+        if command.starts_with("JOIN") {
+            let label = session.expect_labelled("PRIVMSG #ops hi");
+            session.sends(&format!("@label={label} :s 404 alice #ops :Cannot send to channel"));
+        }
         let label = session.expect_labelled(command);
         session.sends(&format!("@label={label} :s {refusal}"));
         session.expect("QUIT");
@@ -536,9 +572,9 @@ fn tail_prints_history_and_then_what_comes_through_a_lost_connection_without_gap
     session.sends("ERROR :Quit");
     let ended = rook.ends();
     assert_eq!(ended.code, 0, "{ended:?}");
-    let wanted: String =
-        (3..=13).map(|number| format!("2026-01-02 00:00:{number:02} <bob> number {number}\n")).collect();
-    assert_eq!(ended.stdout, wanted);
+    let wanted: Vec<String> =
+        (3..=13).map(|number| format!("2026-01-02 00:00:{number:02} <bob> number {number}")).collect();
+    assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), wanted);
     assert_eq!(ended.stderr, "the server closed the connection; trying again in 1 s\n");
 }
 

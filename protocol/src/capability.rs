@@ -45,6 +45,7 @@ capabilities! {
     Setname = "setname", "Changes of the real name.";
     StandardReplies = "standard-replies", "`FAIL`, `WARN` and `NOTE`.";
     UserhostInNames = "userhost-in-names", "Whole masks in `NAMES`.";
+    Visitor = "rookery/visitor", "Comes for one errand: is not put into the lobby, and may speak there all the same.";
 }
 
 impl Capability {

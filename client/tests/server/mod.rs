@@ -210,6 +210,10 @@ impl Session {
     /// Up to the moment before the admission.
     pub fn authenticate(&mut self) {
         self.negotiate();
+        self.proves_itself();
+    }
+
+    pub fn proves_itself(&mut self) {
         self.expect("AUTHENTICATE PLAIN");
         self.sends("AUTHENTICATE +");
         self.expect("AUTHENTICATE ");

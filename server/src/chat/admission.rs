@@ -296,7 +296,16 @@ impl Turn<'_> {
         }
     }
 
+    /// Whether the session has come for one errand, and is not to be seen coming and going. A guest always is: nobody
+    /// vouches for it.
+    pub fn visits(&self, caller: Caller) -> bool {
+        caller.has(Capability::Visitor) && self.state.user(caller.user).identity.is_some()
+    }
+
     fn join_lobby(&mut self, caller: Caller) {
+        if self.visits(caller) {
+            return;
+        }
         let missing: Vec<ChannelName> = {
             let joined = self.state.user(caller.user).channels();
             self.settings.lobby.iter().filter(|name| !joined.contains(name)).cloned().collect()

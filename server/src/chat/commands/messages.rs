@@ -113,7 +113,9 @@ fn to_channel(
     let sender = turn.state.user(caller.user);
     let ctcp = channel.flags.has(Flag::NoCtcp) && said.is_ctcp();
     let why = ctcp.then_some("+C: no CTCP but ACTION");
-    if let Some(why) = why.or_else(|| kept_silent(channel, sender)) {
+    // The lobby is everyone's, also of those who only pass by.
+    let at_home = turn.visits(caller) && turn.settings.lobby.contains(&channel.name);
+    if let Some(why) = why.or_else(|| kept_silent(channel, sender, at_home)) {
         return Err((ERR_CANNOTSENDTOCHAN, format!("Cannot send to channel ({why})")));
     }
     let shown = match status {
@@ -164,12 +166,13 @@ fn to_user(
 }
 
 /// Why the user cannot be heard in the channel, if so.
-fn kept_silent(channel: &Channel, user: &User) -> Option<&'static str> {
+/// Why the user may not speak there. Whoever is `at_home` there counts as a member.
+fn kept_silent(channel: &Channel, user: &User, at_home: bool) -> Option<&'static str> {
     let member = channel.member(user.id);
     if member.is_some_and(|member| member.operator || member.voice) {
         return None;
     }
-    if member.is_none() && channel.flags.has(Flag::NoExternal) {
+    if member.is_none() && !at_home && channel.flags.has(Flag::NoExternal) {
         return Some("+n: only its members can");
     }
     if channel.flags.has(Flag::Moderated) {

@@ -41,6 +41,25 @@ fn an_account_is_welcomed_by_its_name_and_brought_to_the_lobby() {
 }
 
 #[test]
+fn a_visitor_speaks_in_the_lobby_without_being_seen_to_come_and_go() {
+    let mut with_lobby = settings();
+    with_lobby.lobby = vec![ChannelName::parse("#lobby").unwrap()];
+    let mut play = Play::with(with_lobby);
+    let bob = play.user("bob", "");
+    play.channel("#ops", &[bob]);
+    let (alice, _) = play.try_admit(Play::candidate("alice", Some(identity("alice")), "rookery/visitor"));
+    assert!(!commands(&play.heard(alice)).contains(&"JOIN".to_owned()));
+    assert!(play.ask(alice, "PRIVMSG #lobby :backup done").is_empty());
+    assert_eq!(commands(&play.ask(alice, "PRIVMSG #ops :hi")), ["404"], "only the lobby is everyone's");
+    play.send(alice, "QUIT");
+    assert_eq!(play.heard(bob), [":alice!~alice@users.irc.test PRIVMSG #lobby :backup done"]);
+
+    let (guest, _) = play.try_admit(Play::candidate("gus", None, "rookery/visitor"));
+    assert_eq!(commands(&play.heard(bob)), ["JOIN"], "a guest is seen");
+    assert!(commands(&play.heard(guest)).contains(&"JOIN".to_owned()));
+}
+
+#[test]
 fn isupport_tells_what_is_true() {
     let mut play = Play::new();
     let (session, _) = play.try_admit(Play::candidate("Ann", None, ""));
