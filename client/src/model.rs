@@ -5,8 +5,10 @@ mod buffer;
 mod buffers;
 mod change;
 mod channel;
+mod history;
 mod line;
 mod numerics;
+mod pages;
 mod place;
 mod telling;
 
@@ -16,7 +18,7 @@ use jiff::Timestamp;
 use rookery_protocol::framing::MAX_LINE;
 use rookery_protocol::{ChannelName, Message, Nick};
 
-pub use buffer::Buffer;
+pub use buffer::{Buffer, Filling};
 pub use buffers::Buffers;
 pub use change::{Change, Manner, What};
 pub use channel::Rank;
@@ -26,6 +28,7 @@ pub use telling::Call;
 
 use crate::config::ToJoin;
 use channel::Channel;
+use pages::Batches;
 
 /// Correspondents remembered; they only serve the form `text /alice`.
 const MAX_CORRESPONDENTS: usize = 500;
@@ -49,6 +52,9 @@ pub struct Model {
     found: bool,
     /// The lines of `NAMES` that have come, by channel, until the last.
     listing: BTreeMap<ChannelName, Vec<String>>,
+    /// Messages of history that the server gives at once; none where it keeps no history.
+    page: Option<usize>,
+    batches: Batches,
 }
 
 impl Model {
@@ -136,6 +142,8 @@ impl Model {
         self.correspondents.clear();
         self.asked = None;
         self.source = None;
+        self.page = None;
+        self.batches.clear();
     }
 
     /// Channels to be in, whenever there is a connection.
@@ -149,10 +157,19 @@ impl Model {
         missing.map(|(channel, key)| (channel.clone(), key.clone())).collect()
     }
 
+    /// Messages of history that the server gives at once; none where it keeps no history.
+    pub fn page(&self) -> Option<usize> {
+        self.page
+    }
+
     /// What follows from a message.
     pub fn take(&mut self, message: &Message, now: Timestamp) -> Vec<Change> {
         let at = message.tags.get("time").and_then(|time| time.parse().ok()).unwrap_or(now);
-        self.follow(message).into_iter().map(|what| Change { at, what }).collect()
+        if self.take_batched(message, at) {
+            return Vec::new();
+        }
+        let msgid = message.tags.get("msgid").map(str::to_owned);
+        self.follow(message).map(|what| Change { at, msgid, what }).into_iter().collect()
     }
 
     fn follow(&mut self, message: &Message) -> Option<What> {
@@ -160,7 +177,18 @@ impl Model {
         let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
         let reason = |index: usize| message.param(index).filter(|text| !text.is_empty()).map(str::to_owned);
         match message.command.as_str() {
-            "PRIVMSG" | "NOTICE" => Some(self.said(message, nick)),
+            "PRIVMSG" | "NOTICE" => {
+                self.remember(message);
+                Some(self.said(message))
+            }
+            "REDACT" => Some(self.redacted(message)),
+            "BATCH" => self.take_batch(message),
+            "MARKREAD" => {
+                let until = message.param(1).and_then(|until| until.strip_prefix("timestamp="));
+                Some(What::Read { target: param(0), until: until.and_then(|time| time.parse().ok()) })
+            }
+            // What is marked as read is told of its own accord.
+            "FAIL" if message.param(0) == Some("MARKREAD") => None,
             "JOIN" => {
                 self.join(&param(0), &nick, message.source.as_deref());
                 Some(What::Joined { channel: param(0), nick })
@@ -204,7 +232,8 @@ impl Model {
         }
     }
 
-    fn said(&mut self, message: &Message, nick: String) -> What {
+    fn said(&self, message: &Message) -> What {
+        let nick = message.source_nick().unwrap_or_default().to_owned();
         let target = message.param(0).unwrap_or_default().to_owned();
         let text = message.param(1).unwrap_or_default();
         let from_server = !message.source.as_deref().is_some_and(|source| source.contains('!'));
@@ -225,13 +254,29 @@ impl Model {
         if self.is_me(&nick) && !self.is_me(&target) {
             return What::Whispered { to: target, manner, text };
         }
-        if let Ok(nick) = Nick::parse(&nick) {
+        What::Heard { from: nick, manner, text }
+    }
+
+    /// Whoever writes to us is here.
+    fn remember(&mut self, message: &Message) {
+        if message.param(0).is_some_and(|target| self.is_me(target))
+            && let Some(nick) = message.source_nick().and_then(|nick| Nick::parse(nick).ok())
+            && !self.is_me(nick.as_str())
+        {
             if self.correspondents.len() >= MAX_CORRESPONDENTS {
                 self.correspondents.clear();
             }
             self.correspondents.insert(nick);
         }
-        What::Heard { from: nick, manner, text }
+    }
+
+    fn redacted(&self, message: &Message) -> What {
+        let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
+        let by = message.source_nick().unwrap_or_default().to_owned();
+        // Between two people, the place is named after the other one.
+        let target = if self.is_me(&param(0)) { by.clone() } else { param(0) };
+        let reason = message.param(2).filter(|reason| !reason.is_empty()).map(str::to_owned);
+        What::Redacted { target, msgid: param(1), by, reason }
     }
 
     fn join(&mut self, channel: &str, nick: &str, source: Option<&str>) {

@@ -22,7 +22,10 @@ impl<W: Write> Printer<W> {
 
     /// Prints a change.
     pub fn show(&mut self, change: &Change, model: &Model) -> io::Result<()> {
-        self.line(change.at, &describe(&change.what, model))
+        match describe(&change.what, model) {
+            Some(words) => self.line(change.at, &words),
+            None => Ok(()),
+        }
     }
 
     /// Prints something of our own.
@@ -37,10 +40,11 @@ impl<W: Write> Printer<W> {
     }
 }
 
-fn describe(what: &What, model: &Model) -> String {
+/// In words; none for what only a screen shows.
+fn describe(what: &What, model: &Model) -> Option<String> {
     let who = |nick: &str| if model.is_me(nick) { "you".to_owned() } else { nick.to_owned() };
     let because = |reason: &Option<String>| reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
-    match what {
+    Some(match what {
         What::Said { channel, nick, manner, text } => {
             let place = if model.needs_name(channel) { format!("{channel} ") } else { String::new() };
             format!("{place}{}", said(nick, *manner, text))
@@ -71,7 +75,11 @@ fn describe(what: &What, model: &Model) -> String {
         What::Invited { channel, by, nick } => format!("-- {} invites {} to {channel}", who(by), who(nick)),
         What::Members { channel, nicks } => format!("-- in {channel}: {}", nicks.join(", ")),
         What::Info(words) | What::Refused(words) => format!("-- {words}"),
-    }
+        What::Redacted { target, by, reason, .. } => {
+            format!("-- {} took back a message in {target}{}", who(by), because(reason))
+        }
+        What::Page { .. } | What::Conversations(_) | What::Read { .. } => return None,
+    })
 }
 
 fn said(nick: &str, manner: Manner, text: &str) -> String {

@@ -22,8 +22,10 @@ pub enum Sent {
         /// As it was typed, or a piece of it.
         text: String,
     },
-    /// Anything else.
+    /// Anything else that was typed.
     Command,
+    /// A question that nobody typed.
+    Question,
 }
 
 /// What became of something sent.
@@ -105,7 +107,7 @@ impl Receipts {
         let refused = refusal(message);
         let settles = match sent {
             Sent::Said { .. } => matches!(message.command.as_str(), "PRIVMSG" | "NOTICE" | "ACK"),
-            Sent::Command => labelled.is_some(),
+            Sent::Command | Sent::Question => labelled.is_some(),
         };
         if !settles && refused.is_none() {
             return None;
@@ -129,7 +131,7 @@ impl Receipts {
         let label = self.batches.remove(name.strip_prefix('-')?)?;
         Some(match self.pending.remove(&label)?.sent {
             sent @ Sent::Said { .. } => Outcome::Refused(sent, "the server gave no receipt".to_owned()),
-            Sent::Command => Outcome::Done(Sent::Command),
+            sent => Outcome::Done(sent),
         })
     }
 }

@@ -124,6 +124,10 @@ impl Chat {
         loop {
             let now = Instant::now();
             if self.stale && now >= next_frame {
+                if self.entry.is_none() {
+                    self.app.look();
+                    self.perform()?;
+                }
                 screen.terminal.draw(|frame| {
                     self.app.size = frame.area();
                     match &self.entry {
@@ -166,6 +170,7 @@ impl Chat {
                     next_tick = Instant::now() + TICK;
                     // A countdown is all that changes by itself.
                     self.stale |= matches!(self.app.connection, Connection::Lost { .. });
+                    self.app.look();
                 }
                 () = tokio::time::sleep_until(next_measure) => {
                     next_measure = Instant::now() + MEASURE_EVERY;

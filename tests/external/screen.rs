@@ -1,5 +1,6 @@
 //! `rook` on the whole screen of a real terminal (tmux), as a person sees it.
 
+use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,14 @@ impl Screen {
         self.presses("Enter");
     }
 
+    /// The number of the process of `rook`.
+    fn process(&self) -> u32 {
+        let shell = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
+        let shell = shell.trim();
+        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+        children.trim().parse().expect("rook is the only child")
+    }
+
     fn resizes(&self, width: u16, height: u16) {
         self.tmux(&["resize-window", "-x", &width.to_string(), "-y", &height.to_string()]);
     }
@@ -87,6 +96,28 @@ impl Screen {
         panic!("{part:?} is not on the screen:\n{last}");
     }
 
+    /// Scrolls up page by page until `part` is on the screen; gives the numbers of the messages seen on the way.
+    async fn scrolls_up_to(&self, part: &str) -> BTreeSet<u32> {
+        let mut seen = BTreeSet::new();
+        let mut last = String::new();
+        wait_for(part, || {
+            let now = self.now();
+            if now == last {
+                return None;
+            }
+            let numbers = now.split("message ").filter_map(|rest| rest.get(..3)?.parse::<u32>().ok());
+            seen.extend(numbers);
+            if now.contains(part) {
+                return Some(());
+            }
+            self.presses("PPage");
+            last = now;
+            None
+        })
+        .await;
+        seen
+    }
+
     /// Waits for the end, on a terminal that is as it was: gives what stands there.
     async fn ended(&self, code: u8) -> String {
         let screen = self.shows(&format!("rook ended with {code}")).await;
@@ -97,6 +128,22 @@ impl Screen {
         self.types("echoed");
         self.shows("echoed").await
     }
+}
+
+/// As fast as it goes.
+const FAST: &[&str] = &["limits.messages_per_second = 0", "limits.message_burst = 0"];
+
+/// Says `message 000` and so on in the lobby.
+async fn say_many(client: &mut Client, numbers: std::ops::Range<u32>) {
+    let lines: Vec<String> =
+        numbers.map(|number| format!("PRIVMSG #lobby :message {number:03}\r\n")).collect();
+    client.send_bytes(lines.concat().as_bytes()).await;
+    client.heard().await;
+}
+
+fn signal(name: &str, process: u32) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status().unwrap();
+    assert!(sent.success());
 }
 
 impl Drop for Screen {
@@ -121,7 +168,7 @@ async fn a_newcomer_signs_in_talks_whispers_and_leaves() {
     let asked = screen.shows("six digits").await;
     assert!(asked.contains("SHA-256"), "the fingerprint is shown:\n{asked}");
     screen.enters("000000");
-    screen.shows("Code").await;
+    screen.shows("4 tries are left").await;
     screen.enters(&server.mailbox().code_to(&email_of("alice")).await);
     screen.shows("you joined #lobby").await;
 
@@ -166,6 +213,51 @@ async fn a_server_that_comes_back_is_found_again() {
 }
 
 #[tokio::test]
+async fn one_scrolls_back_to_the_first_message_ever_said() {
+    let server = Server::with(FAST).await;
+    let device = Device::new();
+    let mut bob = Client::register(&server, "bob").await;
+    say_many(&mut bob, 0..350).await;
+    let screen = Screen::of_alice(&server, &device).await;
+    screen.shows("message 349").await;
+    let seen = screen.scrolls_up_to("the beginning of #lobby").await;
+    assert_eq!(seen.len(), 350, "every message is seen on the way");
+    screen.presses("Escape");
+    screen.shows("message 349").await;
+}
+
+#[tokio::test]
+async fn what_was_said_while_the_connection_was_lost_is_filled_in() {
+    let mut server = Server::with(FAST).await;
+    let device = Device::new();
+    let mut bob = Client::register(&server, "bob").await;
+    drop(Client::register(&server, "alice").await);
+    let screen = Screen::of_alice(&server, &device).await;
+    bob.say("#lobby", "before it all").await;
+    bob.say("alice", "a word in private").await;
+    screen.shows("before it all").await;
+    let rook = screen.process();
+    signal("STOP", rook);
+    server.kill9();
+    server.restart().await;
+    let mut bob = Client::sign_in(&server, "bob").await;
+    let _on_another_device = Client::sign_in(&server, "alice").await;
+    // More than one page of history holds.
+    say_many(&mut bob, 0..150).await;
+    bob.say("alice", "are you still there?").await;
+    signal("CONT", rook);
+    screen.shows("message 149").await;
+    screen.shows("bob         !2").await;
+    let seen = screen.scrolls_up_to("before it all").await;
+    assert_eq!(seen.len(), 150, "nothing is missing between what was seen and what is said now");
+    let screen_now = screen.now();
+    assert_eq!(screen_now.matches("before it all").count(), 1, "{screen_now}");
+    screen.presses("M-a");
+    let private = screen.shows("are you still there?").await;
+    assert_eq!(private.matches("a word in private").count(), 1, "{private}");
+}
+
+#[tokio::test]
 async fn a_kick_and_a_ban_give_the_terminal_back_with_one_line() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
@@ -189,11 +281,7 @@ async fn signals_give_the_terminal_back() {
     let server = Server::start().await;
     let device = Device::new();
     let screen = Screen::of_alice(&server, &device).await;
-    let shell = screen.tmux(&["display-message", "-p", "#{pane_pid}"]);
-    let shell = shell.trim();
-    let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
-    let killed = Command::new("sh").args(["-c", &format!("kill -TERM {children}")]).status().unwrap();
-    assert!(killed.success());
+    signal("TERM", screen.process());
     screen.ended(0).await;
 }
 
@@ -219,7 +307,7 @@ async fn the_window_may_shrink_and_grow_again() {
 
 #[tokio::test]
 async fn ten_thousand_messages_arrive_while_one_types() {
-    let server = Server::with(&["limits.messages_per_second = 0", "limits.message_burst = 0"]).await;
+    let server = Server::with(FAST).await;
     let device = Device::new();
     let mut bob = Client::register(&server, "bob").await;
     let screen = Screen::of_alice(&server, &device).await;

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Body, Buffer, Place};
+use rookery_protocol::Nick;
 
-/// Lines kept in one buffer.
-const MAX_LINES: usize = 20_000;
-/// Lines kept in all of them.
-const MAX_LINES_TOGETHER: usize = 100_000;
+use super::history::Questions;
+use super::{Body, Buffer, Filling, LineId, Model, Place, What};
+
+/// Lines kept in all buffers together.
+const MAX_LINES: usize = 100_000;
 /// Buffers for direct messages; strangers can open them, so they are bounded as well.
 const MAX_BUFFERS: usize = 500;
 
@@ -21,19 +22,25 @@ pub struct Buffers {
     pub(super) current: usize,
     /// Somebody looks at the current one, as far as we know.
     watched: bool,
-    together: usize,
     /// Places that count nothing and ring no bell.
     muted: BTreeSet<Place>,
+    /// People of whom nothing is heard.
+    ignored: BTreeSet<Nick>,
+    pub(super) questions: Questions,
+    /// Lines kept in all of them together.
+    pub(super) max_lines: usize,
 }
 
 impl Default for Buffers {
     fn default() -> Self {
         Self {
-            list: vec![Buffer::new(Place::Server)],
+            list: vec![Buffer::new(Place::Server, Timestamp::MIN)],
             current: 0,
             watched: true,
-            together: 0,
             muted: BTreeSet::new(),
+            ignored: BTreeSet::new(),
+            questions: Questions::default(),
+            max_lines: MAX_LINES,
         }
     }
 }
@@ -57,11 +64,9 @@ impl Buffers {
     /// Shows the one at `index`, if there is one.
     pub fn show(&mut self, index: usize) {
         if index < self.list.len() && index != self.current {
-            self.leave();
+            self.list[self.current].leave();
             self.current = index;
-            if self.watched {
-                self.look();
-            }
+            self.look_if_seen(self.current);
         }
     }
 
@@ -73,27 +78,29 @@ impl Buffers {
 
     /// Shows one with unread messages, those that call us first.
     pub fn show_unread(&mut self) {
-        let unread = |buffer: &Buffer| (buffer.calls > 0, buffer.unread > 0);
-        let found = (0..self.list.len()).rev().max_by_key(|&index| unread(&self.list[index]));
-        if let Some(index) = found.filter(|&index| self.list[index].unread > 0) {
+        let elsewhere = (0..self.list.len()).rev().filter(|&index| index != self.current);
+        let unread = elsewhere.map(|index| (self.unread(&self.list[index]), index));
+        let found = unread.filter(|((unread, _), _)| *unread > 0).max_by_key(|((_, calls), _)| *calls > 0);
+        if let Some((_, index)) = found {
             self.show(index);
         }
     }
 
     /// Shows a place, which is opened if need be.
-    pub fn open(&mut self, place: Place) {
-        let index = self.at(place);
+    pub fn open(&mut self, place: Place, now: Timestamp, model: &Model) {
+        let index = self.at(place, now, model);
         self.show(index);
     }
 
-    /// Whether someone looks at the terminal.
+    /// Messages in a place that nobody has looked at, and those of them that call us.
+    pub fn unread(&self, buffer: &Buffer) -> (usize, usize) {
+        if self.is_muted(&buffer.place) { (0, 0) } else { (buffer.unread(), buffer.calls()) }
+    }
+
+    /// Whether someone looks at the end of the current place.
     pub fn watch(&mut self, watched: bool) {
-        if watched && !self.watched {
-            self.look();
-        } else if !watched && self.watched {
-            self.leave();
-        }
         self.watched = watched;
+        self.look_if_seen(self.current);
     }
 
     /// Whether a place counts nothing and rings no bell.
@@ -116,19 +123,41 @@ impl Buffers {
         self.muted.iter()
     }
 
+    /// Hears nothing of someone any more.
+    pub fn ignore(&mut self, nick: Nick) {
+        self.ignored.insert(nick);
+    }
+
+    /// Ends that; gives whether it was so.
+    pub fn unignore(&mut self, nick: &Nick) -> bool {
+        self.ignored.remove(nick)
+    }
+
+    /// Of whom nothing is heard.
+    pub fn ignored(&self) -> impl Iterator<Item = &Nick> {
+        self.ignored.iter()
+    }
+
+    /// Whether that comes from someone of whom nothing is heard.
+    pub(super) fn is_ignored(&self, what: &What) -> bool {
+        let (What::Said { nick, .. } | What::Heard { from: nick, .. } | What::Invited { by: nick, .. }) =
+            what
+        else {
+            return false;
+        };
+        !self.ignored.is_empty() && Nick::parse(nick).is_ok_and(|nick| self.ignored.contains(&nick))
+    }
+
     /// Puts the place away.
     pub fn close(&mut self, place: &Place) {
         let Some(index) = self.position(place) else { return };
         if *place == Place::Server {
             return;
         }
-        let buffer = self.list.remove(index);
-        self.together -= buffer.lines().len();
+        self.list.remove(index);
         if self.current == index {
             self.current = index.min(self.list.len() - 1);
-            if self.watched {
-                self.look();
-            }
+            self.look_if_seen(self.current);
         } else if self.current > index {
             self.current -= 1;
         }
@@ -136,12 +165,12 @@ impl Buffers {
 
     /// Writes something of our own where it is seen.
     pub fn tell(&mut self, at: Timestamp, words: &str) {
-        self.push(self.current, at, Body::Info(words.into()));
+        self.push(self.current, at, None, Body::Info(words.into()));
     }
 
     /// The same for what was not done.
     pub fn refuse(&mut self, at: Timestamp, words: &str) {
-        self.push(self.current, at, Body::Refused(words.into()));
+        self.push(self.current, at, None, Body::Refused(words.into()));
     }
 
     /// Where that place is in the list, if it is open.
@@ -154,28 +183,30 @@ impl Buffers {
         index == self.current && self.watched
     }
 
-    pub(super) fn push(&mut self, index: usize, at: Timestamp, body: Body) {
-        let seen = self.is_seen(index);
-        let buffer = &mut self.list[index];
-        let id = buffer.push(at, body);
-        if !seen {
-            buffer.new_from.get_or_insert(id);
-        }
-        self.together += 1;
-        if buffer.lines().len() > MAX_LINES {
-            buffer.drop_first();
-            self.together -= 1;
-        }
-        if self.together > MAX_LINES_TOGETHER
-            && let Some(longest) = self.list.iter_mut().max_by_key(|buffer| buffer.lines().len())
-        {
-            longest.drop_first();
-            self.together -= 1;
+    /// What is seen is read.
+    pub(super) fn look_if_seen(&mut self, index: usize) {
+        if self.is_seen(index) {
+            self.list[index].look();
         }
     }
 
-    /// The index of a place, which is opened if need be.
-    pub(super) fn at(&mut self, place: Place) -> usize {
+    pub(super) fn push(&mut self, index: usize, at: Timestamp, msgid: Option<&str>, body: Body) -> LineId {
+        let id = self.list[index].push(at, msgid.map(Into::into), body);
+        if self.room() == 0
+            && let Some(longest) = self.list.iter_mut().max_by_key(|buffer| buffer.lines().len())
+        {
+            longest.drop_oldest();
+        }
+        id
+    }
+
+    /// Lines that there is still room for.
+    pub(super) fn room(&self) -> usize {
+        self.max_lines.saturating_sub(self.list.iter().map(|buffer| buffer.lines().len()).sum())
+    }
+
+    /// The index of a place, which is opened if need be; what was said there before `since` is not new.
+    pub(super) fn at(&mut self, place: Place, since: Timestamp, model: &Model) -> usize {
         let found = self.list.binary_search_by(|buffer| buffer.place.cmp(&place));
         found.unwrap_or_else(|mut index| {
             if self.list.len() >= MAX_BUFFERS
@@ -184,7 +215,12 @@ impl Buffers {
                 self.close(&oldest);
                 index = self.list.partition_point(|buffer| buffer.place < place);
             }
-            self.list.insert(index, Buffer::new(place));
+            self.ask_marker(&place);
+            let mut buffer = Buffer::new(place, since);
+            if model.page().is_some() {
+                buffer.open_gap(since, Filling::Waiting);
+            }
+            self.list.insert(index, buffer);
             if index <= self.current {
                 self.current += 1;
             }
@@ -223,17 +259,6 @@ impl Buffers {
         } else if self.current >= to {
             self.current += 1;
         }
-    }
-
-    /// What is in view is read from now on.
-    fn look(&mut self) {
-        let buffer = &mut self.list[self.current];
-        (buffer.unread, buffer.calls) = (0, 0);
-    }
-
-    /// What comes from now on is new to whoever returns.
-    fn leave(&mut self) {
-        self.list[self.current].new_from = None;
     }
 }
 

@@ -8,6 +8,8 @@ use rookery_protocol::ChannelName;
 pub struct Change {
     /// When it happened, by the server's clock where it tells.
     pub at: Timestamp,
+    /// The name that the server gave the message.
+    pub msgid: Option<String>,
     /// What happened.
     pub what: What,
 }
@@ -52,6 +54,14 @@ pub enum What {
     Topic { channel: String, by: Option<String>, text: String },
     /// Who is in a channel.
     Members { channel: String, nicks: Vec<String> },
+    /// What was said in a place before, oldest first.
+    Page { target: String, changes: Vec<Change> },
+    /// With whom something was said before, and when last.
+    Conversations(Vec<(String, Timestamp)>),
+    /// What this account has read in a place, on whatever device: all up to then.
+    Read { target: String, until: Option<Timestamp> },
+    /// Someone took a message back.
+    Redacted { target: String, msgid: String, by: String, reason: Option<String> },
     /// Anything else, in words.
     Info(String),
     /// The server refused something, in its words.

@@ -15,6 +15,8 @@ pub struct Line {
     pub id: LineId,
     /// When.
     pub at: Timestamp,
+    /// The name that the server gave the message.
+    pub msgid: Option<Box<str>>,
     /// What.
     pub body: Body,
 }
@@ -22,14 +24,20 @@ pub struct Line {
 /// What a line holds. Names and texts are as the server sent them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// Someone said something; `called` when it calls us.
-    Said { nick: Box<str>, manner: Manner, text: Box<str>, called: bool },
+    /// Someone said something; `mine` when it was us, `called` when it calls us.
+    Said { nick: Box<str>, manner: Manner, text: Box<str>, mine: bool, called: bool },
+    /// Something was said, and taken back by someone.
+    Redacted { nick: Box<str>, by: Box<str>, reason: Option<Box<str>> },
     /// People came and went.
     Moves(Vec<Move>),
     /// Something else happened, in words.
     Info(Box<str>),
     /// Something was not done, in words.
     Refused(Box<str>),
+    /// Messages are missing here.
+    Gap,
+    /// Nothing was said before.
+    Beginning,
 }
 
 /// Someone's coming or going.

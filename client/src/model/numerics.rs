@@ -18,6 +18,11 @@ impl Model {
                 self.nick = param(0);
                 None
             }
+            numeric::RPL_ISUPPORT => {
+                let page = message.params.iter().find_map(|token| token.strip_prefix("CHATHISTORY="));
+                self.page = page.and_then(|page| page.parse().ok()).or(self.page);
+                None
+            }
             numeric::RPL_TOPIC => {
                 self.set_topic(&param(1), param(2));
                 Some(What::Topic { channel: param(1), by: None, text: param(2) })

@@ -1,8 +1,9 @@
 //! What changes are written down where, in which words, and whom they call.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Body, Buffers, Change, Manner, Model, Move, Place, What};
+use super::history::said;
+use super::{Body, Buffers, Change, Filling, LineId, Manner, Model, Move, Place, What};
 
 /// Something that calls for attention.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,19 +26,16 @@ impl Buffers {
         let because =
             |reason: &Option<String>| reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
         let info = |words: String| Body::Info(words.into());
+        if self.is_ignored(&change.what) {
+            return None;
+        }
         match &change.what {
-            What::Said { channel, nick, manner, text } => {
-                let mine = model.is_me(nick);
-                let called = !mine && *manner != Manner::Notice && model.is_called(text);
-                return self.say(Place::channel(channel)?, at, nick, *manner, text, called, mine);
+            What::Said { channel, .. } => return self.say(Place::channel(channel)?, change, model),
+            What::Heard { from, .. } => {
+                return self.say(Place::person(from).unwrap_or(Place::Server), change, model);
             }
-            What::Heard { from, manner, text } => {
-                let place = Place::person(from).unwrap_or(Place::Server);
-                return self.say(place, at, from, *manner, text, *manner != Manner::Notice, false);
-            }
-            What::Whispered { to, manner, text } => {
-                let place = Place::person(to).unwrap_or(Place::Server);
-                return self.say(place, at, model.nick(), *manner, text, false, true);
+            What::Whispered { to, .. } => {
+                return self.say(Place::person(to).unwrap_or(Place::Server), change, model);
             }
             What::Notice { from, text } => {
                 // An announcement is for everyone, wherever they look.
@@ -45,20 +43,25 @@ impl Buffers {
                     nick: from.as_str().into(),
                     manner: Manner::Notice,
                     text: text.as_str().into(),
+                    mine: false,
                     called: true,
                 };
                 if self.current != 0 {
-                    self.push(0, at, body.clone());
+                    self.push(0, at, None, body.clone());
                 }
-                self.push(self.current, at, body);
+                let id = self.push(self.current, at, None, body);
+                self.notice(self.current, id, at, true);
             }
             What::Joined { channel, nick } if model.is_me(nick) => {
                 let place = Place::channel(channel)?;
                 let wanted = model.current().is_some_and(|current| Place::Channel(current.clone()) == place);
                 // After a reconnection the person stays where they were.
                 let is_new = !self.list.iter().any(|buffer| buffer.place == place);
-                let index = self.at(place);
-                self.push(index, at, info(format!("you joined {channel}")));
+                let index = self.at(place, at, model);
+                if model.page().is_some() {
+                    self.list[index].open_gap(at, Filling::Wanted);
+                }
+                self.push(index, at, None, info(format!("you joined {channel}")));
                 if wanted && is_new {
                     self.show(index);
                 }
@@ -78,10 +81,10 @@ impl Buffers {
             }
             What::Removed { channel, nick, by, reason } => {
                 let words = format!("{} removed {} from {channel}{}", who(by), who(nick), because(reason));
-                let index = self.at(Place::channel(channel)?);
+                let index = self.at(Place::channel(channel)?, at, model);
                 let body =
                     if model.is_me(nick) { Body::Refused(words.into()) } else { Body::Info(words.into()) };
-                self.push(index, at, body);
+                self.push(index, at, None, body);
             }
             What::Renamed { old, new, channels } => {
                 let words = if model.is_me(new) {
@@ -110,67 +113,81 @@ impl Buffers {
                 let words = format!("{} set mode {modes}", who(by));
                 match Place::channel(channel) {
                     Some(place) => self.push_if_open(&place, at, info(words)),
-                    None => self.push(0, at, info(words)),
+                    None => {
+                        self.push(0, at, None, info(words));
+                    }
                 }
             }
             What::Invited { channel, by, nick } if model.is_me(nick) => {
-                self.push(self.current, at, info(format!("{by} invites you to {channel}: /join {channel}")));
+                self.push(
+                    self.current,
+                    at,
+                    None,
+                    info(format!("{by} invites you to {channel}: /join {channel}")),
+                );
             }
             What::Invited { channel, by, nick } => {
-                self.push(self.current, at, info(format!("{} invited {nick} to {channel}", who(by))));
+                self.push(self.current, at, None, info(format!("{} invited {nick} to {channel}", who(by))));
             }
             // Who is there is shown beside the conversation; the command /names has its own answer.
             What::Members { .. } => {}
+            What::Page { target, changes } => self.take_page(target, changes, model)?,
+            What::Conversations(found) => self.take_conversations(found, model),
+            What::Read { target, until } => self.take_marker(target, *until, model)?,
+            What::Redacted { target, msgid, by, reason } => {
+                let index = self.position(&Place::named(target)?)?;
+                self.list[index].redact(msgid, by, reason.as_deref());
+            }
             What::Info(words) => self.tell(at, words),
             What::Refused(words) => self.refuse(at, words),
         }
         None
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of one line")]
-    fn say(
-        &mut self,
-        place: Place,
-        at: Timestamp,
-        nick: &str,
-        manner: Manner,
-        text: &str,
-        called: bool,
-        mine: bool,
-    ) -> Option<Call> {
-        let index = self.at(place.clone());
-        let body = Body::Said { nick: nick.into(), manner, text: text.into(), called };
-        self.push(index, at, body);
-        let in_view = index == self.current;
-        if mine {
+    /// Writes down what someone said.
+    fn say(&mut self, place: Place, change: &Change, model: &Model) -> Option<Call> {
+        let at = change.at;
+        let body = said(&change.what, model)?;
+        let Body::Said { nick, text, mine, called, .. } = &body else { return None };
+        let call = (!mine && *called).then(|| (nick.to_string(), text.to_string()));
+        let mine = *mine;
+        // What opens a conversation is new in it.
+        let index = self.at(place.clone(), at - SignedDuration::from_millis(1), model);
+        if change.msgid.as_ref().is_some_and(|msgid| self.list[index].has_lately(msgid)) {
             return None;
         }
-        if self.is_muted(&place) {
-            return None;
+        self.note_time(at);
+        let id = self.push(index, at, change.msgid.as_deref(), body);
+        let read = self.list[index].read() >= at;
+        if !mine {
+            self.notice(index, id, at, call.is_some());
         }
-        if !self.is_seen(index) {
-            let buffer = &mut self.list[index];
-            buffer.unread += 1;
-            buffer.calls += usize::from(called);
+        let (nick, text) = call?;
+        let counts = !read && !self.is_muted(&place);
+        counts.then_some(Call { place, nick, text, elsewhere: index != self.current })
+    }
+
+    /// Counts a line, unless it is seen.
+    fn notice(&mut self, index: usize, id: LineId, at: Timestamp, called: bool) {
+        if self.is_seen(index) {
+            self.list[index].look();
+        } else {
+            self.list[index].miss(id, at, called);
         }
-        called.then(|| Call { place, nick: nick.to_owned(), text: text.to_owned(), elsewhere: !in_view })
     }
 
     /// Adds to the line of comings and goings, or begins one.
     fn fold(&mut self, place: &Place, at: Timestamp, nick: &str, came: bool, reason: Option<&str>) {
         let Some(index) = self.position(place) else { return };
-        // What came while nobody looked is not added to what was seen.
-        let begins_new = !self.is_seen(index) && self.list[index].new_from.is_none();
-        let moved = Move { nick: nick.into(), came, reason: reason.map(Into::into) };
-        let folded = if begins_new { Err(moved) } else { self.list[index].fold(at, moved) };
-        if let Err(moved) = folded {
-            self.push(index, at, Body::Moves(vec![moved]));
+        let one = Move { nick: nick.into(), came, reason: reason.map(Into::into) };
+        if let Err(one) = self.list[index].fold(at, one) {
+            self.push(index, at, None, Body::Moves(vec![one]));
         }
     }
 
     fn push_if_open(&mut self, place: &Place, at: Timestamp, body: Body) {
         if let Some(index) = self.position(place) {
-            self.push(index, at, body);
+            self.push(index, at, None, body);
         }
     }
 }

@@ -1,17 +1,17 @@
 //! The chat as it stands on the screen: keys and messages go in, effects come out. No terminal, no connection.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::Rect;
 use rookery_protocol::{ChannelName, Message, Nick};
 use tokio::time::Instant;
 
 use super::areas::Areas;
 use super::completion::{Completion, Words};
-use super::conversation::{Scroll, Setting};
+use super::conversation::{Scroll, Setting, gaps_near};
 use super::editor::Editor;
 use super::theme::Theme;
 use crate::chat::messages;
@@ -21,6 +21,10 @@ use crate::receipts::{Outcome, Receipts, Sent};
 
 /// Lines that may wait to be sent.
 const MAX_QUEUED: usize = 1000;
+/// What is read is told to the server no more often than that.
+const MARK_EVERY: SignedDuration = SignedDuration::from_secs(2);
+/// Whoever has done nothing for so long is not looking.
+const IDLE: SignedDuration = SignedDuration::from_mins(5);
 
 /// What is to be done outside.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,11 +96,14 @@ pub struct App {
     /// What waits until earlier messages have their receipts.
     queue: VecDeque<(Message, Sent)>,
     pub(super) completion: Option<Completion>,
-    ignored: BTreeSet<Nick>,
     /// Who called last, and where.
     caller: Option<(Place, String)>,
     /// Whether the terminal has the focus; unknown until it tells.
     focused: Option<bool>,
+    /// When the person did something last.
+    pub(super) used_at: Timestamp,
+    /// When the server was told last what is read.
+    marked_at: Timestamp,
     pub(super) effects: Vec<Effect>,
 }
 
@@ -121,16 +128,19 @@ impl App {
             receipts: Receipts::default(),
             queue: VecDeque::new(),
             completion: None,
-            ignored: BTreeSet::new(),
             caller: None,
             focused: None,
+            used_at: now,
+            marked_at: now,
             effects: Vec::new(),
         }
     }
 
     /// Whom not to hear, and what is muted, as kept from an earlier time.
     pub fn keep_quiet(&mut self, ignored: &[Nick], muted: &[String]) {
-        self.ignored = ignored.iter().cloned().collect();
+        for nick in ignored {
+            self.buffers.ignore(nick.clone());
+        }
         muted.iter().filter_map(|name| Place::named(name)).for_each(|place| self.buffers.mute(place));
     }
 
@@ -141,31 +151,31 @@ impl App {
 
     /// Takes a message.
     pub fn hear(&mut self, message: &Message) {
-        if let Some(Outcome::Refused(Sent::Said { target, text }, words)) = self.receipts.take(message)
-            && message.command == "BATCH"
-        {
-            self.buffers.refuse(self.now, &format!("not confirmed ({words}), to {target}: {text}"));
-        }
-        self.flush();
-        let ignored = message
-            .source_nick()
-            .and_then(|nick| Nick::parse(nick).ok())
-            .is_some_and(|nick| self.ignored.contains(&nick) && !self.model.is_me(nick.as_str()));
-        if ignored && matches!(message.command.as_str(), "PRIVMSG" | "NOTICE" | "INVITE") {
-            return;
-        }
-        for change in self.model.take(message, self.now) {
-            if let Some(call) = self.buffers.take(&change, &self.model) {
-                self.called(call);
+        let outcome = self.receipts.take(message);
+        match &outcome {
+            Some(Outcome::Refused(Sent::Said { target, text }, words)) if message.command == "BATCH" => {
+                self.buffers.refuse(self.now, &format!("not confirmed ({words}), to {target}: {text}"));
+            }
+            Some(Outcome::Refused(Sent::Question, words)) => self.buffers.unanswered(words),
+            _ => {
+                for change in self.model.take(message, self.now) {
+                    if let Some(call) = self.buffers.take(&change, &self.model) {
+                        self.called(call);
+                    }
+                }
             }
         }
+        if let Some(Outcome::Done(Sent::Question)) = outcome {
+            self.buffers.answered();
+        }
+        self.flush();
     }
 
     fn called(&mut self, call: Call) {
         let unseen = match self.focused {
             Some(focused) => !focused,
             // The terminal does not tell: whoever looks at the place needs no bell.
-            None => call.elsewhere,
+            None => call.elsewhere || !self.is_present(),
         };
         if unseen {
             self.effects.push(Effect::Notify(call.nick.clone(), call.text));
@@ -190,6 +200,8 @@ impl App {
         for (channel, key) in self.model.missing() {
             self.join(&channel, key.as_deref());
         }
+        self.buffers.catch_up(&self.model);
+        self.flush();
     }
 
     /// The connection is gone, and tried again after a pause.
@@ -199,6 +211,7 @@ impl App {
         let lost: Vec<Sent> =
             self.receipts.give_up().into_iter().chain(self.queue.drain(..).map(|(_, sent)| sent)).collect();
         self.report_lost(lost);
+        self.buffers.forget_questions();
         self.model.disconnect();
         self.refuse(&format!("{why}; trying again in {:.0} s", pause.as_secs_f32().ceil()));
     }
@@ -217,8 +230,12 @@ impl App {
 
     fn report_lost(&mut self, lost: Vec<Sent>) {
         for sent in lost {
-            if let Sent::Said { target, text } = sent {
-                self.refuse(&format!("not confirmed, perhaps not sent, to {target}: {text}"));
+            match sent {
+                Sent::Said { target, text } => {
+                    self.refuse(&format!("not confirmed, perhaps not sent, to {target}: {text}"));
+                }
+                Sent::Question => self.buffers.unanswered("the server does not answer"),
+                Sent::Command => {}
             }
         }
     }
@@ -226,7 +243,35 @@ impl App {
     /// The terminal has, or has lost, the focus.
     pub fn focus(&mut self, focused: bool) {
         self.focused = Some(focused);
-        self.buffers.watch(focused);
+        self.used_at = self.now;
+        self.look();
+    }
+
+    /// Before it is drawn, and as time passes: what is in view is read, and what is missing there is asked for.
+    pub fn look(&mut self) {
+        self.buffers.watch(self.is_present() && self.scrolled().is_none());
+        let height = usize::from(self.areas().talk.height);
+        let near = gaps_near(self.buffers.current(), self.scrolled(), height);
+        for gap in near {
+            self.buffers.want(gap, false);
+        }
+        if self.now.duration_since(self.marked_at).abs() >= MARK_EVERY {
+            self.mark();
+        }
+        self.flush();
+    }
+
+    /// Tells the server what is read, for the other devices.
+    pub(super) fn mark(&mut self) {
+        if self.connection == Connection::Online {
+            self.marked_at = self.now;
+            self.effects.extend(self.buffers.markers().into_iter().map(Effect::Send));
+        }
+    }
+
+    /// Whether someone looks at the screen, as far as can be told.
+    fn is_present(&self) -> bool {
+        self.focused != Some(false) && self.now.duration_since(self.used_at) < IDLE
     }
 
     /// Takes a paste: several lines only after a question.
@@ -260,7 +305,12 @@ impl App {
         } else {
             setting.down(buffer, self.scrolled(), rows)
         };
+        // Whoever goes on looks for what could not be loaded.
+        let near = if up { gaps_near(buffer, scroll, height) } else { Vec::new() };
         let place = buffer.place.clone();
+        for gap in near {
+            self.buffers.want(gap, true);
+        }
         match scroll {
             Some(scroll) => self.scrolls.insert(place, scroll),
             None => self.scrolls.remove(&place),
@@ -371,14 +421,14 @@ impl App {
             Typed::Message(target, text) => self.say(target.as_str(), &text, Manner::Message),
             Typed::Join(channel, key) => {
                 if self.model.is_in(&channel) {
-                    self.buffers.open(Place::Channel(channel));
+                    self.buffers.open(Place::Channel(channel), self.now, &self.model);
                 } else {
                     self.join(&channel, key.as_deref());
                     self.model.ask_for(&channel, key.as_deref());
                 }
             }
             Typed::Query(nick, text) => {
-                self.buffers.open(Place::Person(nick.clone()));
+                self.buffers.open(Place::Person(nick.clone()), self.now, &self.model);
                 if let Some(text) = text {
                     self.say(nick.as_str(), &text, Manner::Message);
                 }
@@ -392,15 +442,15 @@ impl App {
                 None => self.refuse("nobody has called you yet"),
             },
             Typed::Ignore(None) => {
-                let names: Vec<&str> = self.ignored.iter().map(Nick::as_str).collect();
+                let names: Vec<&str> = self.buffers.ignored().map(Nick::as_str).collect();
                 let words = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
                 self.tell(&format!("you ignore: {words}"));
             }
             Typed::Ignore(Some(nick)) => {
-                let words = if self.ignored.remove(&nick) {
+                let words = if self.buffers.unignore(&nick) {
                     format!("you hear {nick} again")
                 } else {
-                    self.ignored.insert(nick.clone());
+                    self.buffers.ignore(nick.clone());
                     format!("you hear nothing of {nick} any more; /ignore {nick} ends it")
                 };
                 self.tell(&words);
@@ -448,7 +498,7 @@ impl App {
 
     fn keep(&mut self) {
         let muted = self.buffers.muted().map(|place| place.name().to_owned()).collect();
-        self.effects.push(Effect::KeepQuiet(self.ignored.iter().cloned().collect(), muted));
+        self.effects.push(Effect::KeepQuiet(self.buffers.ignored().cloned().collect(), muted));
     }
 
     fn say_here(&mut self, place: &Place, text: &str, manner: Manner) {
@@ -491,6 +541,11 @@ impl App {
             && let Some((message, sent)) = self.queue.pop_front()
         {
             self.effects.push(Effect::Send(self.receipts.expect(message, sent)));
+        }
+        if self.connection == Connection::Online
+            && let Some(question) = self.buffers.question(&self.model, self.now)
+        {
+            self.effects.push(Effect::Send(self.receipts.expect(question, Sent::Question)));
         }
     }
 }

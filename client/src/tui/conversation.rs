@@ -8,7 +8,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::theme::Theme;
-use crate::model::{Body, Buffer, Line, LineId, Manner, Move};
+use crate::model::{Body, Buffer, Filling, Line, LineId, Manner, Move};
 use crate::text;
 
 /// The width of a nick, where there is room for a column of nicks.
@@ -133,16 +133,35 @@ impl Setting<'_> {
     fn block(&self, buffer: &Buffer, index: usize) -> Vec<Row<'static>> {
         let Some(line) = buffer.lines().get(index) else { return Vec::new() };
         let mut rows = Vec::new();
+        match line.body {
+            Body::Gap => return vec![self.gap(buffer, index, line.id)],
+            Body::Beginning => {
+                let words = format!("the beginning of {}", text::plain(buffer.place.name()));
+                return vec![self.rule(&words, self.theme.faint())];
+            }
+            _ => {}
+        }
         let day = self.day(line);
-        let before = index.checked_sub(1).and_then(|before| buffer.lines().get(before));
+        let is_dated = |line: &&Line| !matches!(line.body, Body::Gap | Body::Beginning);
+        let before = buffer.lines().range(..index).rev().find(is_dated);
         if before.is_none_or(|before| self.day(before) != day) {
             rows.push(self.rule(&day.strftime("%A, %-d %B %Y").to_string(), self.theme.faint()));
         }
-        if buffer.new_from == Some(line.id) && before.is_some() {
+        if buffer.new_from() == Some(line.id) {
             rows.push(self.rule("new since you left", self.theme.accent()));
         }
         self.line(line, &mut rows);
         rows
+    }
+
+    fn gap(&self, buffer: &Buffer, index: usize, line: LineId) -> Row<'static> {
+        let state = buffer.gaps().iter().find(|gap| gap.line == line).map(|gap| &gap.state);
+        let words = match state {
+            Some(Filling::Failed(why)) => format!("not loaded: {}", text::plain(why)),
+            _ if index == 0 => "older messages are being loaded".to_owned(),
+            _ => "messages are missing here; they are being loaded".to_owned(),
+        };
+        self.rule(&words, self.theme.faint())
     }
 
     fn day(&self, line: &Line) -> Date {
@@ -161,7 +180,7 @@ impl Setting<'_> {
         let mut pieces: Vec<(Style, String)> = Vec::new();
         let column = if self.width < NARROW { 0 } else { NICK };
         match &line.body {
-            Body::Said { nick, manner, text, called } => {
+            Body::Said { nick, manner, text, called, .. } => {
                 let nick = text::plain(nick);
                 let style = self.theme.nick(&nick);
                 let (shown, style) = match manner {
@@ -188,6 +207,16 @@ impl Setting<'_> {
                         .map(|(format, piece)| (self.theme.formatted(format), piece)),
                 );
             }
+            Body::Redacted { nick, by, reason } => {
+                let because = reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+                let words = if by == nick {
+                    format!("{nick} took back a message{because}")
+                } else {
+                    format!("{by} took back a message of {nick}{because}")
+                };
+                aside(&mut head, &mut pieces, column, "·", self.theme.faint(), &words);
+            }
+            Body::Gap | Body::Beginning => {}
             Body::Moves(moves) => {
                 aside(&mut head, &mut pieces, column, "↔", self.theme.faint(), &told(moves));
             }
@@ -205,6 +234,20 @@ impl Setting<'_> {
             rows.push(Row::from(spans));
         }
     }
+}
+
+/// The gaps that are in view, or would be a page further up.
+pub fn gaps_near(buffer: &Buffer, scroll: Option<Scroll>, height: usize) -> Vec<LineId> {
+    let end = buffer.lines().len();
+    let indices = buffer.gaps().iter().filter_map(|gap| Some((buffer.index_of(gap.line)?, gap.line)));
+    let indices: Vec<(usize, LineId)> = indices.collect();
+    if indices.is_empty() {
+        return Vec::new();
+    }
+    let lowest = scroll.map_or(end.saturating_sub(1), |scroll| spot(buffer, scroll).index);
+    let highest = lowest.saturating_sub(height * 2);
+    let near = indices.into_iter().filter(|(index, _)| (highest..=lowest).contains(index));
+    near.map(|(_, line)| line).collect()
 }
 
 /// Whoever looked at what is gone sees what is oldest now.

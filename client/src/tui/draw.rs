@@ -74,7 +74,8 @@ fn list(frame: &mut Frame<'_>, app: &App, area: Rect) {
 fn entry(app: &App, index: usize, buffer: &Buffer, width: usize) -> Row<'static> {
     let current = index == app.buffers.index();
     let muted = app.buffers.is_muted(&buffer.place);
-    let (count, count_style) = match (buffer.calls, buffer.unread) {
+    let (unread, calls) = app.buffers.unread(buffer);
+    let (count, count_style) = match (calls, unread) {
         (0, 0) => (String::new(), Style::new()),
         (0, unread) => (unread.min(999).to_string(), app.theme.accent()),
         (calls, _) => (format!("!{}", calls.min(999)), app.theme.alert()),
@@ -84,7 +85,7 @@ fn entry(app: &App, index: usize, buffer: &Buffer, width: usize) -> Row<'static>
     let room = width.saturating_sub(4 + count.width());
     let name = cut(&text::plain(buffer.place.name()), room);
     let space = " ".repeat(room.saturating_sub(name.width()));
-    let style = match (current, buffer.unread > 0) {
+    let style = match (current, unread > 0) {
         (true, _) => app.theme.accent(),
         (_, true) => Style::new().add_modifier(Modifier::BOLD),
         _ if muted => app.theme.faint(),
@@ -163,10 +164,12 @@ fn status(app: &App, width: usize) -> Row<'static> {
         .buffers
         .list()
         .iter()
-        .filter(|other| other.unread > 0 && app.hint.is_none() && app.areas().list.is_none())
-        .map(|other| {
-            let call = if other.calls > 0 { "!" } else { "" };
-            format!("{}:{call}{}", other.place.name(), other.unread.min(999))
+        .filter(|_| app.hint.is_none() && app.areas().list.is_none())
+        .map(|other| (other, app.buffers.unread(other)))
+        .filter(|(_, (unread, _))| *unread > 0)
+        .map(|(other, (unread, calls))| {
+            let call = if calls > 0 { "!" } else { "" };
+            format!("{}:{call}{}", other.place.name(), unread.min(999))
         })
         .collect();
     if !elsewhere.is_empty() {
@@ -249,7 +252,8 @@ fn switcher(frame: &mut Frame<'_>, app: &App, query: &Editor, chosen: usize) {
     let first = (chosen + 1).saturating_sub(room);
     for (place, &index) in found.iter().enumerate().skip(first).take(room) {
         let Some(buffer) = app.buffers.list().get(index) else { continue };
-        let count = if buffer.unread > 0 { format!("  {}", buffer.unread) } else { String::new() };
+        let (unread, _) = app.buffers.unread(buffer);
+        let count = if unread > 0 { format!("  {unread}") } else { String::new() };
         let sign = if place == chosen { "›" } else { " " };
         let words = cut(&text::plain(&format!("{sign} {}{count}", buffer.place.name())), width);
         rows.push(if place == chosen { Row::styled(words, app.theme.accent()) } else { Row::from(words) });

@@ -45,6 +45,8 @@ impl App {
             Some(overlay) => self.overlay = self.key_over(overlay, key),
             None => self.key_in_chat(key, hinted.as_deref()),
         }
+        self.used_at = self.now;
+        self.look();
     }
 
     /// Takes a key while something lies over the conversation; gives what still does.
@@ -194,6 +196,8 @@ impl App {
             }
             _ => {}
         }
+        self.used_at = self.now;
+        self.look();
     }
 
     /// The first place in the list, when not all have room: the current one is always in view.

@@ -1,3 +1,4 @@
+use jiff::SignedDuration;
 use rookery_protocol::Message;
 
 use super::super::{Call, LineId, Model};
@@ -7,12 +8,14 @@ use super::*;
 struct Chat {
     model: Model,
     buffers: Buffers,
+    now: Timestamp,
 }
 
 impl Chat {
     /// Someone called `me` in `#lobby` and `#ops`, looking at `#lobby`.
     fn new() -> Self {
-        let mut chat = Self { model: Model::default(), buffers: Buffers::default() };
+        let mut chat =
+            Self { model: Model::default(), buffers: Buffers::default(), now: Timestamp::UNIX_EPOCH };
         chat.hear(":s 001 me :Welcome");
         chat.hear(":me!m@h JOIN #lobby");
         chat.hear(":me!m@h JOIN #ops");
@@ -21,12 +24,17 @@ impl Chat {
 
     fn hear(&mut self, line: &str) -> Option<Call> {
         let message = Message::parse(line).unwrap();
-        let changes = self.model.take(&message, Timestamp::UNIX_EPOCH);
+        self.now += SignedDuration::from_secs(1);
+        let changes = self.model.take(&message, self.now);
         changes.iter().filter_map(|change| self.buffers.take(change, &self.model)).last()
     }
 
     fn at(&self, name: &str) -> &Buffer {
         self.buffers.list.iter().find(|buffer| buffer.place.name() == name).expect("the place is open")
+    }
+
+    fn unread(&self, name: &str) -> (usize, usize) {
+        self.buffers.unread(self.at(name))
     }
 
     fn names(&self) -> Vec<&str> {
@@ -52,14 +60,14 @@ fn what_nobody_looks_at_is_counted_until_it_is_looked_at() {
     let call = chat.hear(":bob!b@h PRIVMSG #ops :me: two").unwrap();
     assert!(call.elsewhere && call.nick == "bob");
     assert_eq!(chat.hear(":me!m@h PRIVMSG #ops :my own, from another device"), None);
-    assert_eq!((chat.at("#lobby").unread, chat.at("#ops").unread, chat.at("#ops").calls), (0, 2, 1));
+    assert_eq!((chat.unread("#lobby").0, chat.unread("#ops").0, chat.unread("#ops").1), (0, 2, 1));
     chat.hear(":bob!b@h PRIVMSG me :for you alone");
-    assert_eq!((chat.at("bob").unread, chat.at("bob").calls), (1, 1));
+    assert_eq!((chat.unread("bob").0, chat.unread("bob").1), (1, 1));
     chat.buffers.show_unread();
     assert_eq!(chat.buffers.current().place.name(), "#ops", "the first that calls");
     chat.buffers.show_unread();
     assert_eq!(chat.buffers.current().place.name(), "bob");
-    assert_eq!((chat.at("#ops").unread, chat.at("bob").calls), (0, 0));
+    assert_eq!((chat.unread("#ops").0, chat.unread("bob").1), (0, 0));
 }
 
 #[test]
@@ -68,17 +76,17 @@ fn what_came_while_away_is_marked_until_one_leaves_again() {
     chat.hear(":bob!b@h PRIVMSG #lobby :seen");
     chat.buffers.step(true);
     chat.buffers.step(false);
-    assert_eq!(chat.at("#lobby").new_from, None);
+    assert_eq!(chat.at("#lobby").new_from(), None);
     chat.buffers.watch(false);
     chat.hear(":bob!b@h PRIVMSG #lobby :unseen");
     chat.hear(":bob!b@h PRIVMSG #lobby :unseen");
-    assert_eq!(chat.at("#lobby").unread, 2);
+    assert_eq!(chat.unread("#lobby").0, 2);
     chat.buffers.watch(true);
-    assert_eq!((chat.at("#lobby").unread, chat.at("#lobby").new_from), (0, Some(LineId(2))));
+    assert_eq!((chat.unread("#lobby").0, chat.at("#lobby").new_from()), (0, Some(LineId(3))));
     chat.hear(":bob!b@h PRIVMSG #lobby :seen");
-    assert_eq!(chat.at("#lobby").new_from, Some(LineId(2)));
+    assert_eq!(chat.at("#lobby").new_from(), Some(LineId(3)));
     chat.buffers.step(true);
-    assert_eq!(chat.at("#lobby").new_from, None);
+    assert_eq!(chat.at("#lobby").new_from(), None);
 }
 
 #[test]
@@ -102,7 +110,7 @@ fn muted_places_count_and_call_nothing() {
     let mut chat = Chat::new();
     chat.buffers.mute(Place::named("#ops").unwrap());
     assert_eq!(chat.hear(":bob!b@h PRIVMSG #ops :me: hi"), None);
-    assert_eq!(chat.at("#ops").unread, 0);
+    assert_eq!(chat.unread("#ops").0, 0);
     assert_eq!(chat.at("#ops").lines().len(), 2, "but it is written down");
     chat.buffers.unmute(&Place::named("#ops").unwrap());
     assert!(chat.hear(":bob!b@h PRIVMSG #ops :me: hi").is_some());
@@ -146,16 +154,15 @@ fn a_conversation_follows_a_new_nick() {
 #[test]
 fn the_longest_buffer_pays_for_all() {
     let mut chat = Chat::new();
-    for number in 0..MAX_LINES + 10 {
+    chat.buffers.max_lines = 100;
+    for number in 0..110 {
         chat.hear(&format!(":bob!b@h PRIVMSG #lobby :{number}"));
     }
     let lobby = chat.at("#lobby");
-    assert_eq!(lobby.lines().len(), MAX_LINES);
     assert_eq!(lobby.index_of(LineId(0)), None, "the oldest is gone");
-    chat.buffers.together = MAX_LINES_TOGETHER;
     chat.hear(":bob!b@h PRIVMSG #ops :hi");
-    assert_eq!(chat.at("#lobby").lines().len(), MAX_LINES - 1);
     assert_eq!(chat.at("#ops").lines().len(), 2);
+    assert_eq!(chat.buffers.list().iter().map(|buffer| buffer.lines().len()).sum::<usize>(), 99);
 }
 
 #[test]

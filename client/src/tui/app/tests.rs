@@ -1,5 +1,7 @@
 //! The chat as a person sees it: keys and messages in, whole screens out.
 
+use std::collections::BTreeSet;
+
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
@@ -11,6 +13,8 @@ use crate::tui::draw::draw;
 /// Someone called `alice` at the keyboard.
 struct Desk {
     app: App,
+    /// Of what was sent last.
+    label: String,
 }
 
 impl Desk {
@@ -18,7 +22,8 @@ impl Desk {
     fn new() -> Self {
         let start = "2026-01-02T13:59:00Z".parse().unwrap();
         let theme = Theme::new(Colours::None);
-        let mut desk = Self { app: App::new("chat.example.org".to_owned(), theme, TimeZone::UTC, start) };
+        let app = App::new("chat.example.org".to_owned(), theme, TimeZone::UTC, start);
+        let mut desk = Self { app, label: String::new() };
         desk.hear(":s 001 alice :Welcome back, alice.");
         desk.hear(":alice!a@h JOIN #lobby");
         desk.hear(":s 332 alice #lobby :Plans for the week: eggs, twigs, moss");
@@ -88,13 +93,24 @@ impl Desk {
     /// What is sent, without labels.
     fn sent(&mut self) -> Vec<String> {
         let effects = self.app.effects();
-        effects
-            .into_iter()
-            .filter_map(|effect| match effect {
-                Effect::Send(message) => Some(Message::new(&message.command, message.params).to_string()),
-                _ => None,
-            })
-            .collect()
+        let messages = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Send(message) => Some(message),
+            _ => None,
+        });
+        let messages: Vec<Message> = messages.collect();
+        if let Some(label) = messages.last().and_then(|message| message.tags.get("label")) {
+            self.label = label.to_owned();
+        }
+        messages.into_iter().map(|one| Message::new(&one.command, one.params).to_string()).collect()
+    }
+
+    /// The server answers what was sent last.
+    fn answers(&mut self, kind: &str, lines: &[&str]) {
+        self.hear(&format!("@label={} :s BATCH +x {kind}", self.label));
+        for line in lines {
+            self.hear(&line.replacen('@', "@batch=x;", 1));
+        }
+        self.hear(":s BATCH -x");
     }
 
     fn place(&self) -> &str {
@@ -132,6 +148,52 @@ fn what_is_new_has_a_line_above_it() {
     desk.hear(":bob!b@h PRIVMSG #lobby :not seen");
     desk.app.focus(true);
     insta::assert_snapshot!(desk.screen());
+}
+
+#[test]
+fn the_past_is_loaded_when_one_looks_at_it() {
+    let mut desk = Desk::new();
+    desk.hear(":s 005 alice CHATHISTORY=50 :are supported");
+    desk.hear(":alice!a@h JOIN #den");
+    desk.hear(":s MARKREAD #den timestamp=2026-01-02T12:00:00.000Z");
+    desk.alt('2');
+    assert_eq!(desk.sent(), ["CHATHISTORY LATEST #den * 50"]);
+    desk.answers(
+        "chathistory #den",
+        &[
+            "@time=2026-01-01T09:00:00.000Z;msgid=a :bob!b@h PRIVMSG #den :happy new year",
+            "@time=2026-01-02T11:00:00.000Z;msgid=b :carol!c@h PRIVMSG #den :the last that was read",
+            "@time=2026-01-02T13:00:00.000Z;msgid=c :bob!b@h PRIVMSG #den :alice: are you there?",
+        ],
+    );
+    desk.app.look();
+    let marked = "MARKREAD #den timestamp=2026-01-02T13:00:00.000Z";
+    assert_eq!(
+        desk.sent(),
+        [marked, "CHATHISTORY BEFORE #den msgid=a 50"],
+        "it is read, and there is room for more"
+    );
+    insta::assert_snapshot!(desk.screen());
+    desk.answers("chathistory #den", &[]);
+    assert!(desk.screen().contains("the beginning of #den"), "{}", desk.screen());
+}
+
+#[test]
+fn what_cannot_be_loaded_says_so_and_is_tried_again_on_the_way_up() {
+    let mut desk = Desk::new();
+    desk.hear(":s 005 alice CHATHISTORY=50 :are supported");
+    desk.hear(":alice!a@h JOIN #den");
+    desk.alt('2');
+    desk.sent();
+    let label = desk.label.clone();
+    desk.hear(&format!(
+        "@label={label} :s FAIL CHATHISTORY MESSAGE_ERROR LATEST #den :please try again later"
+    ));
+    assert!(desk.screen().contains("not loaded: please try again later"), "{}", desk.screen());
+    desk.app.look();
+    assert_eq!(desk.sent(), [""; 0]);
+    desk.press(KeyCode::PageUp, KeyModifiers::NONE);
+    assert_eq!(desk.sent(), ["CHATHISTORY LATEST #den * 50"]);
 }
 
 #[test]

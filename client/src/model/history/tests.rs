@@ -1,0 +1,456 @@
+//! A client and a server with a past, without a connection between them.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+/// Messages in one page of this server.
+const LIMIT: usize = 10;
+
+/// A message that the server keeps, by its number: said so many seconds after the beginning of time.
+type Kept = (i64, &'static str);
+
+struct Chat {
+    model: Model,
+    buffers: Buffers,
+    /// What was said in each place: who said it, and when.
+    kept: BTreeMap<String, Vec<Kept>>,
+    /// What is read of each place.
+    markers: BTreeMap<String, i64>,
+    now: i64,
+    asked: Vec<String>,
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+impl Chat {
+    /// Someone called `me` who signs in at a server on which `count` messages were said in `#lobby`, one a second.
+    fn with(count: i64) -> Self {
+        let mut chat = Self {
+            model: Model::default(),
+            buffers: Buffers::default(),
+            kept: BTreeMap::new(),
+            markers: BTreeMap::new(),
+            now: 10_000,
+            asked: Vec::new(),
+        };
+        chat.kept.insert("#lobby".to_owned(), (1..=count).map(|number| (number, "bob")).collect());
+        chat
+    }
+
+    fn signs_in(&mut self) {
+        self.hear(":s 001 me :Welcome");
+        self.hear(&format!(":s 005 me CHATHISTORY={LIMIT} MSGREFTYPES=msgid,timestamp :are supported"));
+        self.joins("#lobby");
+        self.buffers.catch_up(&self.model);
+    }
+
+    fn joins(&mut self, channel: &str) {
+        self.hear(&format!(":me!m@h JOIN {channel}"));
+        if let Some(marker) = self.markers.get(channel).copied() {
+            self.hear(&format!(":s MARKREAD {channel} timestamp={:.3}", at(marker)));
+        }
+    }
+
+    fn loses_the_connection(&mut self) {
+        self.buffers.forget_questions();
+        self.model.disconnect();
+    }
+
+    fn hear(&mut self, line: &str) {
+        self.now += 1;
+        let message = Message::parse(line).unwrap();
+        for change in self.model.take(&message, at(self.now)) {
+            self.buffers.take(&change, &self.model);
+        }
+    }
+
+    fn hears(&mut self, lines: &[String]) {
+        for line in lines {
+            self.hear(line);
+        }
+    }
+
+    /// Something is said now, while we are there to hear it.
+    fn says(&mut self, nick: &'static str, target: &str) {
+        let line = self.happens(nick, target);
+        self.hear(&line);
+    }
+
+    /// Something is said now.
+    fn happens(&mut self, nick: &'static str, target: &str) -> String {
+        self.now += 1;
+        let place = if target == "me" { nick } else { target };
+        self.kept.entry(place.to_owned()).or_default().push((self.now, nick));
+        line(self.now, nick, target)
+    }
+
+    /// Asks and answers until there is no question left.
+    fn catches_up(&mut self) {
+        while self.asks_once() {}
+    }
+
+    fn asks_once(&mut self) -> bool {
+        let Some(question) = self.buffers.question(&self.model, at(self.now)) else { return false };
+        assert_eq!(self.buffers.question(&self.model, at(self.now)), None, "one at a time");
+        self.asked.push(question.to_string());
+        let answer = self.answer(&question);
+        self.hears(&answer);
+        self.buffers.answered();
+        true
+    }
+
+    fn answer(&self, question: &Message) -> Vec<String> {
+        let params: Vec<&str> = question.params.iter().map(String::as_str).collect();
+        match (question.command.as_str(), &params[..]) {
+            ("MARKREAD", [target]) => {
+                let marker = self
+                    .markers
+                    .get(*target)
+                    .map_or("*".to_owned(), |&at_| format!("timestamp={:.3}", at(at_)));
+                vec![format!(":s MARKREAD {target} {marker}")]
+            }
+            ("CHATHISTORY", ["TARGETS", _, since, _]) => {
+                let since: Timestamp = since.strip_prefix("timestamp=").unwrap().parse().unwrap();
+                let latest = self.kept.iter().filter_map(|(name, kept)| Some((name, at(kept.last()?.0))));
+                let targets = latest.filter(|(_, latest)| *latest > since);
+                let lines = targets
+                    .map(|(name, latest)| format!("@batch=t :s CHATHISTORY TARGETS {name} {latest:.3}"));
+                batch("t", "draft/chathistory-targets", lines.collect())
+            }
+            ("CHATHISTORY", [subcommand, target, point, limit]) => {
+                let limit: usize = limit.parse().unwrap();
+                assert!(limit <= LIMIT);
+                let none = Vec::new();
+                let kept = self.kept.get(*target).unwrap_or(&none);
+                let before: i64 = match *subcommand {
+                    "LATEST" => i64::MAX,
+                    "BEFORE" => point.strip_prefix("msgid=m").unwrap().parse().unwrap(),
+                    other => panic!("{other}"),
+                };
+                let fitting: Vec<&Kept> = kept.iter().filter(|(second, _)| *second < before).collect();
+                let page = &fitting[fitting.len().saturating_sub(limit)..];
+                let to = if target.starts_with('#') { target } else { "me" };
+                let lines =
+                    page.iter().map(|(second, nick)| line(*second, nick, to).replacen('@', "@batch=p;", 1));
+                batch("p", &format!("chathistory {target}"), lines.collect())
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn index(&self, name: &str) -> usize {
+        self.buffers.position(&Place::named(name).unwrap()).expect("the place is open")
+    }
+
+    /// What is shown of a place: the seconds of messages, and signs for what is missing.
+    fn shown(&self, name: &str) -> Vec<String> {
+        let sign = |line: &super::super::Line| match &line.body {
+            Body::Said { .. } => Some(line.at.as_second().to_string()),
+            Body::Gap => Some("?".to_owned()),
+            Body::Beginning => Some("|".to_owned()),
+            _ => None,
+        };
+        self.buffers.list()[self.index(name)].lines().iter().filter_map(sign).collect()
+    }
+
+    fn wants_all(&mut self) {
+        while !self.buffers.current().gaps().is_empty() {
+            self.wants(0);
+            self.catches_up();
+        }
+    }
+
+    fn wants(&mut self, which: usize) {
+        let gap = self.buffers.current().gaps()[which].line;
+        self.buffers.want(gap, false);
+    }
+}
+
+fn line(second: i64, nick: &str, target: &str) -> String {
+    let source = if nick == "me" { "me!m@h" } else { &format!("{nick}!u@h") };
+    format!("@time={:.3};msgid=m{second} :{source} PRIVMSG {target} :said at {second}", at(second))
+}
+
+fn batch(name: &str, kind: &str, lines: Vec<String>) -> Vec<String> {
+    [format!(":s BATCH +{name} {kind}")]
+        .into_iter()
+        .chain(lines)
+        .chain([format!(":s BATCH -{name}")])
+        .collect()
+}
+
+fn numbers(range: std::ops::RangeInclusive<i64>) -> Vec<String> {
+    range.map(|number| number.to_string()).collect()
+}
+
+#[test]
+fn the_latest_page_is_there_on_joining_and_older_ones_when_someone_looks() {
+    let mut chat = Chat::with(25);
+    chat.signs_in();
+    chat.catches_up();
+    assert_eq!(chat.asked[0], "CHATHISTORY LATEST #lobby * 10");
+    assert_eq!(chat.shown("#lobby"), [vec!["?".to_owned()], numbers(16..=25)].concat());
+    assert!(!chat.asks_once(), "nothing is loaded that nobody looks at");
+    chat.wants(0);
+    chat.catches_up();
+    assert_eq!(chat.asked.last().unwrap(), "CHATHISTORY BEFORE #lobby msgid=m16 10");
+    for _ in 0..2 {
+        chat.wants(0);
+        chat.catches_up();
+    }
+    assert_eq!(chat.shown("#lobby"), [vec!["|".to_owned()], numbers(1..=25)].concat(), "up to the beginning");
+    assert!(chat.buffers.current().gaps().is_empty());
+}
+
+#[test]
+fn what_was_said_before_stands_before_what_is_said_now() {
+    let mut chat = Chat::with(3);
+    chat.signs_in();
+    // The page is asked for; before it comes, something is said, and the page holds it as well.
+    let question = chat.buffers.question(&chat.model, at(chat.now)).unwrap();
+    chat.says("bob", "#lobby");
+    let page = chat.answer(&question);
+    chat.hears(&page);
+    let now = chat.kept["#lobby"][3].0.to_string();
+    assert_eq!(chat.shown("#lobby"), ["?", "1", "2", "3", &now]);
+    // A message that overtook its own delivery is shown once.
+    let again = line(chat.kept["#lobby"][3].0, "bob", "#lobby");
+    chat.hear(&again);
+    assert_eq!(chat.shown("#lobby").len(), 5);
+}
+
+#[test]
+fn what_was_missed_is_filled_in_without_doubles() {
+    let mut chat = Chat::with(4);
+    chat.signs_in();
+    chat.catches_up();
+    chat.says("bob", "#lobby");
+    chat.loses_the_connection();
+    for _ in 0..3 {
+        chat.happens("bob", "#lobby");
+    }
+    chat.signs_in();
+    chat.says("bob", "#lobby");
+    chat.catches_up();
+    let all: Vec<String> = chat.kept["#lobby"].iter().map(|(second, _)| second.to_string()).collect();
+    assert_eq!(chat.shown("#lobby"), [vec!["?".to_owned()], all].concat(), "in order, and no gap is left");
+}
+
+#[test]
+fn more_than_a_page_missed_leaves_a_gap_that_is_loaded_when_looked_at() {
+    let mut chat = Chat::with(4);
+    chat.signs_in();
+    chat.catches_up();
+    chat.wants(0);
+    chat.catches_up();
+    chat.loses_the_connection();
+    for _ in 0..25 {
+        chat.happens("bob", "#lobby");
+    }
+    chat.signs_in();
+    chat.catches_up();
+    let all: Vec<String> = chat.kept["#lobby"].iter().map(|(second, _)| second.to_string()).collect();
+    let beginning = ["|", "1", "2", "3", "4", "?"].map(str::to_owned).to_vec();
+    assert_eq!(chat.shown("#lobby"), [beginning.clone(), all[19..].to_vec()].concat());
+    chat.wants(0);
+    chat.catches_up();
+    assert_eq!(chat.shown("#lobby"), [beginning, all[9..].to_vec()].concat());
+    chat.wants(0);
+    chat.catches_up();
+    assert_eq!(chat.shown("#lobby"), [vec!["|".to_owned()], all].concat(), "whole again");
+}
+
+#[test]
+fn a_connection_lost_while_a_page_is_under_way_does_no_harm() {
+    let mut chat = Chat::with(4);
+    chat.signs_in();
+    chat.buffers.question(&chat.model, at(chat.now)).unwrap();
+    chat.loses_the_connection();
+    assert_eq!(chat.buffers.question(&chat.model, at(chat.now)), None);
+    chat.signs_in();
+    chat.catches_up();
+    assert_eq!(chat.shown("#lobby"), ["?", "1", "2", "3", "4"]);
+}
+
+#[test]
+fn a_refused_page_says_why_and_is_asked_for_again_only_on_demand() {
+    let mut chat = Chat::with(4);
+    chat.signs_in();
+    chat.buffers.question(&chat.model, at(chat.now)).unwrap();
+    chat.buffers.unanswered("please try again later");
+    chat.catches_up();
+    let gap = chat.buffers.current().gaps()[0].clone();
+    assert_eq!(gap.state, Filling::Failed("please try again later".into()));
+    chat.buffers.want(gap.line, false);
+    assert!(!chat.asks_once(), "no loop");
+    chat.buffers.want(gap.line, true);
+    chat.catches_up();
+    assert_eq!(chat.shown("#lobby"), ["?", "1", "2", "3", "4"]);
+}
+
+#[test]
+fn a_server_without_history_is_asked_nothing() {
+    let mut chat = Chat::with(4);
+    chat.hear(":s 001 me :Welcome");
+    chat.joins("#lobby");
+    chat.buffers.catch_up(&chat.model);
+    assert!(!chat.asks_once());
+    assert_eq!(chat.shown("#lobby"), [""; 0]);
+}
+
+#[test]
+fn a_page_that_does_not_move_on_ends_the_loading() {
+    let mut chat = Chat::with(4);
+    chat.signs_in();
+    chat.catches_up();
+    chat.wants(0);
+    chat.buffers.question(&chat.model, at(chat.now)).unwrap();
+    // The same again, from a server that did not understand.
+    let lines = (1..=4).map(|second| line(second, "bob", "#lobby").replacen('@', "@batch=p;", 1));
+    chat.hears(&batch("p", "chathistory #lobby", lines.collect()));
+    assert_eq!(chat.shown("#lobby"), ["|", "1", "2", "3", "4"]);
+}
+
+#[test]
+fn conversations_are_found_again_and_those_with_news_are_loaded() {
+    let mut chat = Chat::with(0);
+    chat.markers.insert("#lobby".to_owned(), 5);
+    chat.markers.insert("carol".to_owned(), 8000);
+    chat.kept.insert("carol".to_owned(), vec![(7000, "carol"), (8000, "carol")]);
+    chat.kept.insert("dave".to_owned(), vec![(9000, "dave")]);
+    chat.kept.insert("me".to_owned(), vec![(9000, "me")]);
+    chat.signs_in();
+    chat.catches_up();
+    let names: Vec<&str> = chat.buffers.list().iter().map(|buffer| buffer.place.name()).collect();
+    assert_eq!(names, ["server", "#lobby", "carol", "dave"]);
+    assert_eq!(chat.shown("carol"), ["?"], "all of it is read: it is loaded when someone looks");
+    assert_eq!(chat.shown("dave"), ["?", "9000"]);
+    let unread = |chat: &Chat, name: &str| chat.buffers.unread(&chat.buffers.list()[chat.index(name)]);
+    assert_eq!(unread(&chat, "dave"), (1, 1));
+    assert_eq!(unread(&chat, "carol"), (0, 0));
+    // Later, one of them has said more while we were away, and someone else wrote for the first time.
+    chat.loses_the_connection();
+    chat.happens("dave", "me");
+    chat.happens("erin", "me");
+    chat.asked.clear();
+    chat.signs_in();
+    chat.catches_up();
+    assert_eq!(unread(&chat, "dave"), (2, 2));
+    assert_eq!(unread(&chat, "erin"), (1, 1));
+    let about_carol: Vec<&String> = chat.asked.iter().filter(|asked| asked.contains("carol")).collect();
+    assert!(about_carol.is_empty(), "nothing is new there: {about_carol:?}");
+}
+
+#[test]
+fn unread_counts_and_the_line_of_what_is_new_follow_the_marker() {
+    let mut chat = Chat::with(8);
+    chat.markers.insert("#lobby".to_owned(), 5);
+    chat.buffers.watch(false);
+    chat.signs_in();
+    chat.catches_up();
+    let lobby = |chat: &Chat| chat.buffers.unread(&chat.buffers.list()[chat.index("#lobby")]).0;
+    assert_eq!(lobby(&chat), 3);
+    let new_from = chat.buffers.current().new_from().unwrap();
+    let first = chat.buffers.current().index_of(new_from).unwrap();
+    assert_eq!(chat.buffers.current().lines()[first].at, at(6));
+    assert!(chat.buffers.markers().is_empty(), "nobody has read anything");
+    // Another device reads two of them.
+    chat.hear(&format!(":s MARKREAD #lobby timestamp={:.3}", at(7)));
+    assert_eq!(lobby(&chat), 1);
+    chat.hear(&format!(":s MARKREAD #lobby timestamp={:.3}", at(2)));
+    assert_eq!(lobby(&chat), 1, "a marker only goes forward");
+    chat.buffers.watch(true);
+    assert_eq!(lobby(&chat), 0);
+    assert_eq!(chat.buffers.current().new_from(), Some(new_from), "the line stays until one leaves");
+    let told: Vec<String> = chat.buffers.markers().iter().map(Message::to_string).collect();
+    assert_eq!(told, ["MARKREAD #lobby timestamp=1970-01-01T00:00:08.000Z"]);
+    assert!(chat.buffers.markers().is_empty(), "once");
+}
+
+#[test]
+fn a_server_without_markers_is_told_none() {
+    let mut chat = Chat::with(8);
+    chat.signs_in();
+    chat.catches_up();
+    chat.says("bob", "#lobby");
+    assert!(chat.buffers.markers().is_empty());
+    assert!(!chat.asked.iter().any(|asked| asked.starts_with("MARKREAD")));
+}
+
+#[test]
+fn after_a_reconnection_the_line_of_what_is_new_is_where_the_connection_was_lost() {
+    let mut chat = Chat::with(4);
+    chat.signs_in();
+    chat.catches_up();
+    chat.says("bob", "#lobby");
+    chat.loses_the_connection();
+    chat.happens("bob", "#lobby");
+    let missed = chat.now;
+    chat.happens("bob", "#lobby");
+    chat.signs_in();
+    chat.catches_up();
+    let new_from = chat.buffers.current().new_from().expect("there is something new");
+    let first = chat.buffers.current().index_of(new_from).unwrap();
+    assert_eq!(chat.buffers.current().lines()[first].at, at(missed));
+}
+
+#[test]
+fn whoever_is_ignored_is_not_heard_in_the_past_either() {
+    let mut chat = Chat::with(0);
+    chat.kept.insert(
+        "#lobby".to_owned(),
+        (1..=30).map(|second| (second, if second < 25 { "bob" } else { "eve" })).collect(),
+    );
+    chat.buffers.ignore(rookery_protocol::Nick::parse("bob").unwrap());
+    chat.signs_in();
+    chat.catches_up();
+    for _ in 0..5 {
+        if !chat.buffers.current().gaps().is_empty() {
+            chat.wants(0);
+            chat.catches_up();
+        }
+    }
+    assert_eq!(
+        chat.shown("#lobby"),
+        [vec!["|".to_owned()], numbers(25..=30)].concat(),
+        "and the end is found"
+    );
+}
+
+#[test]
+fn a_message_taken_back_is_shown_as_such_now_and_in_the_past() {
+    let mut chat = Chat::with(3);
+    chat.signs_in();
+    chat.catches_up();
+    chat.hear(":boss!b@h REDACT #lobby m2 :off topic");
+    chat.hear(":boss!b@h REDACT #lobby m99 :not here");
+    assert_eq!(chat.shown("#lobby"), ["?", "1", "3"]);
+    let lines = chat.buffers.current().lines();
+    let body = Body::Redacted { nick: "bob".into(), by: "boss".into(), reason: Some("off topic".into()) };
+    assert_eq!(lines[2].body, body);
+}
+
+#[test]
+fn what_is_dropped_for_want_of_room_can_be_loaded_again() {
+    let mut chat = Chat::with(0);
+    chat.signs_in();
+    chat.catches_up();
+    chat.wants_all();
+    chat.buffers.max_lines = 100;
+    for _ in 0..100 {
+        chat.says("bob", "#lobby");
+    }
+    let shown = chat.shown("#lobby");
+    assert_eq!(shown[0], "?", "the beginning is out of sight");
+    let all = &chat.kept["#lobby"];
+    let first = all[all.len() - (shown.len() - 1)].0.to_string();
+    assert_eq!(shown[1], first);
+    chat.wants(0);
+    assert!(!chat.asks_once(), "there is no room");
+    let gap = &chat.buffers.current().gaps()[0];
+    assert!(matches!(gap.state, Filling::Failed(_)));
+    assert_eq!(gap.before.as_deref(), Some(format!("msgid=m{first}").as_str()));
+}
