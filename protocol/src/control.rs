@@ -27,4 +27,7 @@ pub use sign_in::{
 };
 pub use status::{Health, ReloadReply, Status};
 pub use totp::{TotpCode, TotpConfirmed, TotpEnrolment, TotpRequirement, TotpStatus};
-pub use users::{KickReply, KickRequest, MAX_REASON, OnlineSession, OnlineUser, UserList};
+pub use users::{
+    KickPreview, KickReply, KickRequest, MAX_REASON, MassKickReply, MassKickRequest, OnlineSession,
+    OnlineUser, UserList,
+};

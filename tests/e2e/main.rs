@@ -11,6 +11,7 @@ mod doors;
 mod durability;
 mod full_disk;
 mod history;
+mod kicks;
 mod mail;
 mod operation;
 mod rook;

@@ -83,7 +83,7 @@ pub enum Act {
     Admins(AdminsCommand),
     /// Show who is online
     List,
-    /// End every session of a user, who may come back
+    /// End every session of a user, one of them, or all that match; whoever is kicked may come back
     Kick(KickOptions),
     /// Refuse an account, an email, an address or a network, and end its sessions
     Ban(BanOptions),

@@ -3,9 +3,9 @@
 use rookery_protocol::BanTarget;
 use rookery_protocol::control::{BanList, BanPreview, BanReply, BanRequest, UnbanReply};
 
-use super::{Show, ask};
+use super::{Show, ask_twice};
 use crate::cli::BanOptions;
-use crate::client::{Client, Reply, problem_kind};
+use crate::client::{Client, Reply};
 use crate::failure::Failure;
 use crate::output::{self, Reader};
 
@@ -18,20 +18,13 @@ pub fn list(client: &Client, show: &Show) -> Result<(), Failure> {
 /// Bans someone; what would hit the world or oneself is asked about.
 pub fn ban(client: &Client, options: BanOptions, show: &Show) -> Result<(), Failure> {
     let BanOptions { target, reason, duration, dry_run, yes } = options;
-    let mut request = BanRequest { target, reason, expires_at: None, duration, dry_run, confirm: yes };
+    let request = BanRequest { target, reason, expires_at: None, duration, dry_run, confirm: yes };
     if request.dry_run {
         let reply: Reply<BanPreview> = client.post("/v1/bans", &request)?;
         return show.result(&reply, |preview| Reader::here().ban_preview(preview));
     }
-    let mut reply: Result<Reply<BanReply>, Failure> = client.post("/v1/bans", &request);
-    if let Err(failure) = &reply
-        && problem_kind(failure).as_deref() == Some("/problems/needs-confirmation")
-        && ask(&failure.to_string())?
-    {
-        request.confirm = true;
-        reply = client.post("/v1/bans", &request);
-    }
-    let reply = reply?;
+    let send = |confirm| client.post("/v1/bans", &BanRequest { confirm, ..request.clone() });
+    let reply: Reply<BanReply> = ask_twice(send, yes)?;
     show.result(&reply, |reply| Reader::here().ban(reply))
 }
 

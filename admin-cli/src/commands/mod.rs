@@ -15,7 +15,7 @@ use std::io::{self, IsTerminal as _};
 use clap::CommandFactory as _;
 
 use crate::cli::{Act, Arguments, Command};
-use crate::client::{Client, Reply};
+use crate::client::{Client, Reply, problem_kind};
 use crate::failure::Failure;
 use crate::output;
 use crate::token_store::TokenStore;
@@ -71,6 +71,22 @@ struct Show {
 impl Show {
     fn result<T>(&self, reply: &Reply<T>, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
         if self.json { output::print(reply.raw.trim_end()) } else { output::print(&text(&reply.value)) }
+    }
+}
+
+/// Sends something that the server may want to be confirmed; then the operator is asked.
+fn ask_twice<T>(
+    send: impl Fn(bool) -> Result<Reply<T>, Failure>,
+    confirmed: bool,
+) -> Result<Reply<T>, Failure> {
+    match send(confirmed) {
+        Err(failure)
+            if problem_kind(&failure).as_deref() == Some("/problems/needs-confirmation")
+                && ask(&failure.to_string())? =>
+        {
+            send(true)
+        }
+        answer => answer,
     }
 }
 

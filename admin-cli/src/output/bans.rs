@@ -39,10 +39,7 @@ impl Reader {
             count(preview.users.len(), "user", "users"),
             count(preview.accounts, "account", "accounts"),
         ));
-        if preview.users.is_empty() {
-            return summary;
-        }
-        format!("{}\n\n{summary}", self.user_table(&preview.users).trim_fmt())
+        self.preview(&preview.users, &summary)
     }
 }
 

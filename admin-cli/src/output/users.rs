@@ -1,9 +1,9 @@
 //! Who is online, and the end of their sessions.
 
 use comfy_table::Table;
-use rookery_protocol::control::{KickReply, OnlineUser, UserList};
+use rookery_protocol::control::{KickPreview, KickReply, OnlineUser, UserList};
 
-use super::{Reader, ended, plain, table, with_count};
+use super::{Reader, count, ended, plain, table, with_count};
 
 impl Reader {
     /// Who is online.
@@ -11,7 +11,27 @@ impl Reader {
         with_count(&self.user_table(&list.users), list.users.len(), "user online", "users online")
     }
 
-    pub(super) fn user_table(&self, users: &[OnlineUser]) -> Table {
+    /// Whom a kick would hit.
+    pub fn kick_preview(&self, preview: &KickPreview) -> String {
+        let sessions = preview.users.iter().map(|user| user.sessions.len()).sum();
+        let summary = plain(&format!(
+            "A kick of {} would now end {} of {}. Nothing was done.",
+            preview.target,
+            count(sessions, "session", "sessions"),
+            count(preview.users.len(), "user", "users"),
+        ));
+        self.preview(&preview.users, &summary)
+    }
+
+    /// Those who would be hit, if any, and what that would be.
+    pub(super) fn preview(&self, users: &[OnlineUser], summary: &str) -> String {
+        if users.is_empty() {
+            return summary.to_owned();
+        }
+        format!("{}\n\n{summary}", self.user_table(users).trim_fmt())
+    }
+
+    fn user_table(&self, users: &[OnlineUser]) -> Table {
         let rows = users.iter().map(|user| {
             let addresses: Vec<&str> = user.sessions.iter().map(|session| session.address.as_str()).collect();
             [

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::users::{KickReply, OnlineUser};
 
 /// `POST /v1/bans`. At most one of `expires_at` and `duration`; neither is for ever.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BanRequest {
     /// An account's name, an email, a pattern of emails (`*@spam.example`), an IP address, or a network

@@ -56,6 +56,48 @@ pub struct KickRequest {
     /// Shown to the user; a general one when left out.
     #[serde(default)]
     pub reason: Option<String>,
+    /// Only this session of the user; all of them when left out.
+    #[serde(default)]
+    pub session: Option<u64>,
+}
+
+/// `POST /v1/kick`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MassKickRequest {
+    /// Whom: an account's name, an email, a pattern of emails (`*@spam.example`), an IP address, or a network
+    /// (`192.0.2.0/24`), as in a ban.
+    #[serde(rename = "match")]
+    pub target: String,
+    /// Shown to the users; a general one when left out.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Only tells who would be hit now.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Kicks though it covers the world, or the admin who kicks.
+    #[serde(default)]
+    pub confirm: bool,
+}
+
+/// `POST /v1/kick`: who is gone, or would be.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum MassKickReply {
+    /// They are gone.
+    Done(KickReply),
+    /// It was a dry run.
+    Preview(KickPreview),
+}
+
+/// `POST /v1/kick` with `dry_run`: nothing was done.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct KickPreview {
+    /// Whom, as it is understood.
+    #[serde(rename = "match")]
+    pub target: String,
+    /// Who would be gone, with those of their sessions that would end; by nick.
+    pub users: Vec<OnlineUser>,
 }
 
 /// What a kick or ban did to those online.

@@ -8,18 +8,18 @@ use rookery_protocol::{ChannelName, Nick};
 
 use super::channel::{Channel, Flag};
 use super::event::{
-    Act, Answer, Audience, ChannelView, Identity, MemberView, Output, SessionId, SessionView, Ticket,
+    Act, Answer, Audience, ChannelView, Identity, Kicked, MemberView, Output, SessionId, SessionView, Ticket,
     UserView,
 };
 use super::state::{Due, Leaving, User, UserId};
 use super::turn::{Caller, Turn};
-use crate::record::{AccountId, Ban, BanTarget, covers_account};
+use crate::record::{AccountId, Ban, BanTarget, EmailAliases, covers_account};
 
 impl Turn<'_> {
     /// Does what an operator asked for.
     pub fn control(&mut self, ticket: Ticket, act: Act) {
         match act {
-            Act::Kick { nick, reason } => self.kick(ticket, &nick, &reason),
+            Act::Kick { whom, reason } => self.kick(ticket, &whom, &reason),
             Act::AddBan(ban) => self.ban(ticket, ban),
             Act::RemoveBan(id) => {
                 Arc::make_mut(&mut self.state.bans).remove(id);
@@ -64,15 +64,26 @@ impl Turn<'_> {
         }
     }
 
-    fn kick(&mut self, ticket: Ticket, nick: &Nick, reason: &str) {
-        let sessions = self.state.by_name(nick).map(sessions_of).unwrap_or_default();
+    fn kick(&mut self, ticket: Ticket, whom: &Kicked, reason: &str) {
         let last = format!("Kicked: {reason}");
         let end = Ending { told: None, shown: Some(last.clone()), last };
-        let is_meant = |leaving: &Leaving| {
-            let account = leaving.identity.as_ref().map(|identity| identity.name.to_nick());
-            leaving.nick == *nick || account.is_some_and(|account| account == *nick)
-        };
-        self.end(ticket, &sessions, &end, is_meant);
+        let of = |nick: &Nick| self.state.by_name(nick).map(sessions_of).unwrap_or_default();
+        match whom {
+            Kicked::User(nick) => {
+                let sessions = of(nick);
+                self.end(ticket, &sessions, &end, |_, leaving| leaving.is_named(nick));
+            }
+            Kicked::Session(nick, session) => {
+                let mut sessions = of(nick);
+                sessions.retain(|its| its == session);
+                self.end(ticket, &sessions, &end, |id, leaving| id == *session && leaving.is_named(nick));
+            }
+            Kicked::Covered(target) => {
+                let bans = Arc::clone(&self.state.bans);
+                let sessions = self.covered(target);
+                self.end(ticket, &sessions, &end, |_, leaving| leaving.is_covered(target, bans.aliases()));
+            }
+        }
     }
 
     fn ban(&mut self, ticket: Ticket, ban: Ban) {
@@ -87,20 +98,13 @@ impl Turn<'_> {
         let sessions = if holds { self.covered(&target) } else { Vec::new() };
         let told = Some(format!("You are banned from this server: {reason}"));
         let end = Ending { told, shown: Some("Banned".to_owned()), last: format!("Banned: {reason}") };
-        self.end(ticket, &sessions, &end, |leaving| {
-            let who = leaving.identity.as_ref();
-            holds
-                && (target.covers_address(leaving.address)
-                    || who.is_some_and(|who| covers_account(&target, bans.aliases(), &who.name, &who.email)))
-        });
+        self.end(ticket, &sessions, &end, |_, leaving| holds && leaving.is_covered(&target, bans.aliases()));
     }
 
     /// The sessions that a ban of that target covers.
     fn covered(&self, target: &BanTarget) -> Vec<SessionId> {
         let aliases = self.state.bans.aliases();
-        let covers = |user: &User| {
-            user.identity.as_ref().is_some_and(|who| covers_account(target, aliases, &who.name, &who.email))
-        };
+        let covers = |user: &User| covers_identity(target, aliases, user.identity.as_ref());
         self.state
             .users()
             .flat_map(|user| {
@@ -118,7 +122,7 @@ impl Turn<'_> {
         let sessions: Vec<SessionId> = users.flat_map(sessions_of).collect();
         self.state.ended_accounts.insert(account, (self.now(), reason.clone()));
         let end = Ending { told: None, shown: Some(reason.clone()), last: reason };
-        self.end(ticket, &sessions, &end, |leaving| is_its(&leaving.identity));
+        self.end(ticket, &sessions, &end, |_, leaving| is_its(&leaving.identity));
     }
 
     fn announce(&mut self, ticket: Ticket, to: &Audience, text: &str) {
@@ -202,7 +206,7 @@ impl Turn<'_> {
     fn end_all(&mut self, ticket: Ticket, reason: String) {
         let sessions: Vec<SessionId> = self.state.users().flat_map(sessions_of).collect();
         let end = Ending { told: None, shown: None, last: reason };
-        self.end(ticket, &sessions, &end, |_| true);
+        self.end(ticket, &sessions, &end, |_, _| true);
     }
 
     /// Ends those sessions, which stand user by user; a user that keeps none is gone. The answer waits for their
@@ -212,10 +216,10 @@ impl Turn<'_> {
         ticket: Ticket,
         sessions: &[SessionId],
         end: &Ending,
-        also_meant: impl Fn(&Leaving) -> bool,
+        also_meant: impl Fn(SessionId, &Leaving) -> bool,
     ) {
         let mut due = Due { users: Vec::new(), sessions: 0, waiting: 0 };
-        for leaving in self.state.leaving.values_mut().filter(|leaving| also_meant(leaving)) {
+        for (_, leaving) in self.state.leaving.iter_mut().filter(|(id, leaving)| also_meant(**id, leaving)) {
             leaving.tickets.push(ticket);
             due.waiting += 1;
         }
@@ -256,6 +260,23 @@ impl Turn<'_> {
             self.end_session(caller.session, leaving, &end.last);
         }
     }
+}
+
+impl Leaving {
+    /// Whether that was its nick, or is the name of its account.
+    fn is_named(&self, nick: &Nick) -> bool {
+        let account = self.identity.as_ref().map(|identity| identity.name.to_nick());
+        self.nick == *nick || account.is_some_and(|account| account == *nick)
+    }
+
+    fn is_covered(&self, target: &BanTarget, aliases: &EmailAliases) -> bool {
+        target.covers_address(self.address) || covers_identity(target, aliases, self.identity.as_ref())
+    }
+}
+
+/// Whether a ban of that target covers whoever that is; never a guest.
+fn covers_identity(target: &BanTarget, aliases: &EmailAliases, who: Option<&Identity>) -> bool {
+    who.is_some_and(|who| covers_account(target, aliases, &who.name, &who.email))
 }
 
 /// How users are ended.

@@ -87,8 +87,8 @@ pub enum LineFault {
 /// An act of the control plane. Its entry in the audit trail is on disk before it comes here.
 #[derive(Debug)]
 pub enum Act {
-    /// Ends every session of the user of that nick, or of the account of that name. Answered with [`Answer::Ended`], empty if there was none.
-    Kick { nick: Nick, reason: String },
+    /// Ends sessions, whose users may come back. Answered with [`Answer::Ended`], empty if there were none.
+    Kick { whom: Kicked, reason: String },
     /// The ban is on disk: from now on it is kept, and whoever it covers is ended. Answered with [`Answer::Ended`].
     AddBan(Ban),
     /// Answered with [`Answer::Done`].
@@ -116,6 +116,17 @@ pub enum Act {
     Count,
     /// The server stops: every session is told so (`ERROR :<reason>`) and ended. Answered with [`Answer::Ended`].
     EndAll { reason: String },
+}
+
+/// Whose sessions a kick ends.
+#[derive(Clone, Debug)]
+pub enum Kicked {
+    /// All sessions of the user of that nick, or of the account of that name.
+    User(Nick),
+    /// That one, if it is of that user.
+    Session(Nick, SessionId),
+    /// All that a ban of that target would end.
+    Covered(BanTarget),
 }
 
 /// Who hears an announcement.

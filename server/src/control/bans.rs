@@ -13,7 +13,7 @@ use super::extract::{self, Body, Segment};
 use super::permission::{Auditor, Moderator, Signed};
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
-use super::{Plane, unexpected, users};
+use super::{Plane, targets, unexpected, users};
 use crate::chat::event::{Act, Answer};
 use crate::record::{Account, Ban, BanId, BanTarget, NewBan, Outcome, covers_account};
 use crate::store::Durability;
@@ -53,7 +53,7 @@ pub async fn add(
         step.target.clone_from(&request.target);
         let ban = read_ban(&operator, &request)?;
         if !request.dry_run && !request.confirm {
-            ask_twice(&operator, &ban.target).await?;
+            targets::ask_twice(&operator, &ban.target, "ban").await?;
         }
         Ok((ban, request.dry_run))
     };
@@ -85,8 +85,7 @@ pub async fn add(
 
 /// Whom a ban of that target would hit now.
 async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, Refusal> {
-    let mut users = users::find(operator, Act::FindCovered(target.clone())).await?;
-    users.sort_by(|one, other| one.nick.cmp(&other.nick));
+    let users = targets::covered(operator, &target).await?;
     let aliases = operator.plane.control.config.get().accounts.email_aliases();
     let text = target.to_string();
     let accounts = operator.read(move |store| {
@@ -94,42 +93,7 @@ async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, R
         Ok(store.accounts()?.iter().filter(|account| covered(account)).count())
     });
     let accounts = accounts.await?;
-    Ok(BanPreview { target: text, users: users.into_iter().map(users::to_online_user).collect(), accounts })
-}
-
-/// A refusal if the ban is of a kind that is made by a slip of the hand.
-async fn ask_twice(operator: &Operator, target: &BanTarget) -> Result<(), Refusal> {
-    let why = if target.is_sweeping() {
-        format!("{target} is the world, or a good part of it.")
-    } else if target.covers_address(operator.address()) {
-        format!("{target} covers the address you come from, {}.", operator.address())
-    } else if covers_admin(operator, target).await? {
-        format!("{target} covers your own account.")
-    } else {
-        return Ok(());
-    };
-    Err(Kind::NeedsConfirmation
-        .because(format!("{why} To ban it all the same, send `confirm` along (`admin-cli ban --yes`).")))
-}
-
-/// Whether a ban of that target would hit the account that has the admin's mailbox.
-async fn covers_admin(operator: &Operator, target: &BanTarget) -> Result<bool, Refusal> {
-    let aliases = operator.plane.control.config.get().accounts.email_aliases();
-    let (target, admin) = (target.clone(), operator.name().to_owned());
-    let covers = operator.read(move |store| {
-        let Some(admin) = store.admin(&admin)? else { return Ok(false) };
-        Ok(match &target {
-            BanTarget::Account(name) => store
-                .account_by_name(name)?
-                .is_some_and(|account| aliases.mailbox(&account.email) == aliases.mailbox(&admin.email)),
-            BanTarget::Email(email) => aliases.mailbox(email) == aliases.mailbox(&admin.email),
-            BanTarget::EmailPattern(pattern) => {
-                pattern.covers(admin.email.folded()) || pattern.covers(&aliases.mailbox(&admin.email))
-            }
-            BanTarget::Address(_) | BanTarget::Network(_) => false,
-        })
-    });
-    covers.await
+    Ok(BanPreview { target: text, users, accounts })
 }
 
 /// Takes a ban back
@@ -181,8 +145,7 @@ pub async fn remove(
 
 fn read_ban(operator: &Operator, request: &BanRequest) -> Result<NewBan, Refusal> {
     let now = operator.now();
-    let target = BanTarget::parse(&request.target)
-        .map_err(|error| Kind::Invalid.because(format!("The target is {error}.")))?;
+    let target = targets::parse(&request.target)?;
     let expires_at = match (request.expires_at, request.duration.as_deref()) {
         (Some(_), Some(_)) => {
             return Err(Kind::Invalid.because("Give `expires_at` or `duration`, not both."));

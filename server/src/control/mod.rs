@@ -23,6 +23,7 @@ mod router;
 mod sessions;
 mod sign_in;
 mod status;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod throttle;

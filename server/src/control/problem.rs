@@ -31,7 +31,7 @@ pub enum Kind {
     AdminExists,
     /// Without this owner there would be none.
     LastOwner,
-    /// No session of that name, or none of the admin's own.
+    /// No session of that name, none of the admin's own, or none of the user to be kicked.
     NoSuchSession,
     /// There is no authenticator app, or none waiting to be confirmed.
     NoAuthenticator,

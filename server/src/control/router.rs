@@ -39,6 +39,7 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/admins/{name}/role", put(admins::set_role))
         .route("/v1/users", get(users::list))
         .route("/v1/users/{name}/kick", post(users::kick))
+        .route("/v1/kick", post(users::kick_all))
         .route("/v1/bans", get(bans::list).post(bans::add))
         .route("/v1/bans/{id}", delete(bans::remove))
         .route("/v1/accounts", get(accounts::list))

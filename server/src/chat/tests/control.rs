@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use rookery_protocol::Nick;
 
 use super::play::*;
-use crate::chat::event::{Act, Answer, Audience, Event};
+use crate::chat::event::{Act, Answer, Audience, Event, Kicked};
 use crate::record::{BanId, BanTarget, EmailAliases};
 
 fn nick(nick: &str) -> Nick {
@@ -12,7 +12,7 @@ fn nick(nick: &str) -> Nick {
 }
 
 fn kick(name: &str, reason: &str) -> Act {
-    Act::Kick { nick: nick(name), reason: reason.to_owned() }
+    Act::Kick { whom: Kicked::User(nick(name)), reason: reason.to_owned() }
 }
 
 #[test]
@@ -55,6 +55,59 @@ fn a_second_kick_waits_for_the_sessions_of_the_first() {
     play.gone(alice);
     assert!(matches!(play.answer(first), Some(Answer::Ended { sessions: 1, .. })));
     assert!(matches!(play.answer(second), Some(Answer::Ended { sessions: 0, .. })));
+}
+
+#[test]
+fn a_kick_of_one_session_leaves_the_user_its_others() {
+    let mut play = Play::new();
+    let (phone, desk) = (play.user("alice", ""), play.user("alice", ""));
+    let bob = play.user("bob", "");
+    play.channel("#x", &[phone, bob]);
+    let kick = |name: &str, session| Act::Kick {
+        whom: Kicked::Session(nick(name), session),
+        reason: "lost".to_owned(),
+    };
+    let ticket = play.act(kick("bob", phone));
+    assert!(matches!(play.answer(ticket), Some(Answer::Ended { sessions: 0, .. })), "it is not of bob");
+    assert!(play.ended.is_empty());
+
+    let ticket = play.act(kick("Alice", phone));
+    assert_eq!(play.ended, [(phone, "ERROR :Kicked: lost".to_owned())]);
+    assert!(play.heard(bob).is_empty(), "alice is still here");
+    let second = play.act(kick("alice", phone));
+    assert!(play.answer(ticket).is_none() && play.answer(second).is_none());
+    play.gone(phone);
+    assert!(matches!(play.answer(ticket), Some(Answer::Ended { sessions: 1, .. })));
+    assert!(matches!(play.answer(second), Some(Answer::Ended { sessions: 0, .. })));
+
+    let ticket = play.act(kick("alice", desk));
+    play.gone(desk);
+    assert!(matches!(play.answer(ticket), Some(Answer::Ended { sessions: 1, .. })));
+    assert_eq!(play.heard(bob), [":alice!~alice@users.irc.test QUIT :Kicked: lost"]);
+}
+
+#[test]
+fn a_kick_of_all_that_match_ends_what_a_ban_would_and_keeps_nobody_out() {
+    let mut play = Play::new();
+    let here = play.user("alice", "");
+    let alice = Play::candidate("alice", Some(identity("alice")), "");
+    let (there, _) = play.try_admit(from("198.51.100.9", alice.clone()));
+    let bob = play.user("bob", "");
+    let (gast, _) = play.try_admit(from("198.51.100.9", Play::candidate("gast", None, "")));
+    let kick = |target: &str| Act::Kick {
+        whom: Kicked::Covered(BanTarget::parse(target).unwrap()),
+        reason: "out".to_owned(),
+    };
+    play.act(kick("198.51.100.0/28"));
+    assert_eq!(play.ended.iter().map(|(session, _)| *session).collect::<Vec<_>>(), [there, gast]);
+    let ticket = play.act(kick("A*@example.org"));
+    assert_eq!(play.ended.last().unwrap(), &(here, "ERROR :Kicked: out".to_owned()));
+    play.gone(here);
+    assert!(play.answer(ticket).is_none(), "the other session of alice is on its way out");
+    play.gone(there);
+    assert!(matches!(play.answer(ticket), Some(Answer::Ended { sessions: 1, .. })));
+    assert!(!play.ask(bob, "PING x").is_empty(), "bob is not touched");
+    assert!(matches!(play.try_admit(alice).1, Answer::Admitted), "a kick is no ban");
 }
 
 #[test]

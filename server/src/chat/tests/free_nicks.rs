@@ -3,7 +3,7 @@
 use rookery_protocol::{AccountName, Nick};
 
 use super::play::*;
-use crate::chat::event::{Act, Answer, Found, HistoryQuery, SessionId, Settings};
+use crate::chat::event::{Act, Answer, Found, HistoryQuery, Kicked, SessionId, Settings};
 use crate::record::{HistoryTarget, Party, Place};
 
 fn free() -> Play {
@@ -135,7 +135,8 @@ fn operators_reach_a_user_by_nick_and_by_account() {
     for name in ["rook", "alice"] {
         let mut play = free();
         let alice = user(&mut play, "alice", "rook", "");
-        let act = Act::Kick { nick: Nick::parse(name).unwrap(), reason: "enough".to_owned() };
+        let whom = Kicked::User(Nick::parse(name).unwrap());
+        let act = Act::Kick { whom, reason: "enough".to_owned() };
         let ticket = play.act(act);
         play.gone(alice);
         assert!(matches!(play.answer(ticket), Some(Answer::Ended { sessions: 1, .. })), "{name}");

@@ -8,7 +8,7 @@ use rookery_protocol::{Capability, ChannelName, Message, Nick};
 use super::lasting::restored;
 use super::play::*;
 use crate::chat::channel::Channel;
-use crate::chat::event::{Act, Answer, Event, SessionId, Settings};
+use crate::chat::event::{Act, Answer, Event, Kicked, SessionId, Settings};
 use crate::record::{BanId, Restored};
 
 const ACCOUNTS: [&str; 4] = ["alice", "bob", "carl", "dora"];
@@ -147,7 +147,8 @@ impl World {
                 if let Some(session) = self.pick(session) {
                     let nick = self.nick(session);
                     let family = self.family(session);
-                    let ticket = self.play.act(Act::Kick { nick, reason: "enough".to_owned() });
+                    let ticket =
+                        self.play.act(Act::Kick { whom: Kicked::User(nick), reason: "enough".to_owned() });
                     self.end(&family);
                     let answer = self.play.answer(ticket);
                     assert!(

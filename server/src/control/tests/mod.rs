@@ -11,6 +11,7 @@ mod channels;
 mod door;
 mod factors;
 mod idempotency;
+mod kicks;
 mod own_sessions;
 mod problems;
 mod roles;

@@ -103,6 +103,7 @@ async fn the_description_covers_every_operation_and_its_problems() {
         "post /v1/announcements: 200 400 401 403 404 408 409 413 415 422 500 503 504",
         "post /v1/bans: 200 201 400 401 403 408 409 413 415 422 500 503 504",
         "post /v1/channels/{name}/close: 200 400 401 403 404 408 409 413 415 422 500 503 504",
+        "post /v1/kick: 200 400 401 403 408 409 413 415 422 500 503 504",
         "post /v1/login/verify: 200 400 401 408 413 415 422 500 503 504",
         "post /v1/login: 202 400 401 408 413 415 422 429 500 503 504",
         "post /v1/logout: 200 400 401 403 408 409 413 422 500 503 504",
