@@ -28,6 +28,6 @@ pub use sign_in::{
 pub use status::{Health, ReloadReply, Status};
 pub use totp::{TotpCode, TotpConfirmed, TotpEnrolment, TotpRequirement, TotpStatus};
 pub use users::{
-    KickPreview, KickReply, KickRequest, MAX_REASON, MassKickReply, MassKickRequest, OnlineSession,
-    OnlineUser, UserList,
+    BadUserOrder, KickPreview, KickReply, KickRequest, MAX_REASON, MassKickReply, MassKickRequest,
+    OnlineSession, OnlineUser, UserList, UserOrder, UserReply,
 };

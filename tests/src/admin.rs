@@ -67,7 +67,19 @@ impl Operator {
 
     /// Starts `admin-cli` with these arguments.
     pub fn start(&self, arguments: &[&str]) -> Process {
-        let mut command = Command::new(programs::path("admin-cli"));
+        self.spawn(Command::new(programs::path("admin-cli")), arguments)
+    }
+
+    /// The same in a terminal of its own, where ctrl-c can be typed.
+    pub fn start_in_terminal(&self, arguments: &[&str]) -> Process {
+        let mut command = Command::new("sh");
+        // `script` (util-linux) takes one line; what follows it is made into that line, each word quoted.
+        let line = "line=; for word in \"$@\"; do line=\"$line '$word'\"; done; exec script -qec \"$line\" /dev/null";
+        command.args(["-c", line, "sh"]).arg(programs::path("admin-cli"));
+        self.spawn(command, arguments)
+    }
+
+    fn spawn(&self, mut command: Command, arguments: &[&str]) -> Process {
         command.arg("--server").arg(self.server.to_string()).arg("--ca").arg(&self.ca).args(arguments);
         command.env("HOME", self.home.path()).env("XDG_STATE_HOME", self.home.path().join("state"));
         Process::start(&format!("admin-cli {}", arguments.join(" ")), &mut command)

@@ -23,7 +23,7 @@ pub use audit::{AuditCommand, AuditFilters, AuditOptions};
 pub use bans::BanOptions;
 pub use channels::ChannelCommand;
 pub use own::{LoginOptions, PasswdOptions, SessionsCommand, Switch, TotpCommand};
-pub use users::KickOptions;
+pub use users::{KickOptions, ListOptions};
 
 const AFTER_HELP: &str = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 not signed in.";
 
@@ -82,7 +82,12 @@ pub enum Act {
     #[command(subcommand)]
     Admins(AdminsCommand),
     /// Show who is online
-    List,
+    List(ListOptions),
+    /// Show all about one user who is online
+    Whois {
+        /// The user's nick
+        name: String,
+    },
     /// End every session of a user, one of them, or all that match; whoever is kicked may come back
     Kick(KickOptions),
     /// Refuse an account, an email, an address or a network, and end its sessions

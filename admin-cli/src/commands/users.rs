@@ -1,17 +1,56 @@
-//! `list` and `kick`.
+//! `list`, `whois` and `kick`.
 
-use rookery_protocol::control::{KickReply, KickRequest, MassKickReply, MassKickRequest, UserList};
+use std::io::{self, IsTerminal as _};
+use std::thread;
+use std::time::Duration;
 
-use super::{Show, ask_twice};
-use crate::cli::KickOptions;
+use rookery_protocol::control::{
+    KickReply, KickRequest, MassKickReply, MassKickRequest, UserList, UserReply,
+};
+
+use super::{Show, ask_twice, channels};
+use crate::cli::{KickOptions, ListOptions};
 use crate::client::{Client, Reply, segment};
 use crate::failure::Failure;
 use crate::output::{self, Reader};
 
-/// Who is online.
-pub fn list(client: &Client, show: &Show) -> Result<(), Failure> {
-    let reply: Reply<UserList> = client.get("/v1/users")?;
-    show.result(&reply, |list| Reader::here().users(list))
+/// How often a list that is watched is shown anew.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+
+/// Who is online, once or anew every few seconds.
+pub fn list(client: &Client, options: &ListOptions, show: &Show) -> Result<(), Failure> {
+    let path = list_path(options);
+    let fetch = || -> Result<Reply<UserList>, Failure> { client.get(&path) };
+    if !options.watch {
+        return show.result(&fetch()?, |list| Reader::here().users(list));
+    }
+    if show.json || !io::stdout().is_terminal() {
+        return Err(Failure::Usage("--watch is for a terminal, without --json".to_owned()));
+    }
+    loop {
+        output::redraw(&Reader::here().users(&fetch()?.value))?;
+        thread::sleep(WATCH_EVERY);
+    }
+}
+
+fn list_path(options: &ListOptions) -> String {
+    let ListOptions { channel, target, search, guests, sort, reverse, after, limit, watch: _ } = options;
+    let channel = channel.as_deref().map(channels::with_mark);
+    let given = [("channel", &channel), ("match", target), ("search", search), ("after", after)];
+    let mut path = format!("/v1/users?limit={limit}&sort={}", sort.as_str());
+    for (name, value) in given {
+        path.extend(value.as_ref().map(|value| format!("&{name}={}", segment(value))));
+    }
+    for (name, is_given) in [("guests", guests), ("reverse", reverse)] {
+        path.extend(is_given.then(|| format!("&{name}=true")));
+    }
+    path
+}
+
+/// One user in full.
+pub fn whois(client: &Client, name: &str, show: &Show) -> Result<(), Failure> {
+    let reply: Reply<UserReply> = client.get(&format!("/v1/users/{}", segment(name)))?;
+    show.result(&reply, |reply| Reader::here().user(&reply.user))
 }
 
 /// Ends the sessions of a user, one of them, or all that match.

@@ -34,6 +34,13 @@ pub fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Shows `text` in the place of all that the terminal shows. What it shows already is written over, so that nothing
+/// flickers.
+pub fn redraw(text: &str) -> Result<(), Failure> {
+    // To the first place; after each line, the rest of it is wiped; after the last, the rest of the screen.
+    print(&format!("\u{1b}[H{}\u{1b}[K\n\u{1b}[J", text.replace('\n', "\u{1b}[K\n")))
+}
+
 /// `text` without what a terminal would obey instead of showing it.
 pub fn plain(text: &str) -> String {
     // Besides control characters, those that turn the reading direction around.
@@ -80,6 +87,11 @@ impl Reader {
             _ => format!("{}d", whole(86_400)),
         };
         if seconds < 0 { format!("in {length}") } else { format!("{length} ago") }
+    }
+
+    /// How long ago that was, without the word: `5m`.
+    pub fn length(&self, since: Timestamp) -> String {
+        self.distance(since).trim_end_matches(" ago").to_owned()
     }
 }
 
@@ -141,6 +153,8 @@ mod tests {
             address: format!("192.0.2.1:100{id}"),
             tls: "TLSv1.3 X25519MLKEM768".to_owned(),
             since: ago(300),
+            username: nick.to_owned(),
+            realname: "Rook 1.0".to_owned(),
         };
         OnlineUser {
             nick: nick.to_owned(),

@@ -1,5 +1,7 @@
 //! Who is online, and kicks.
 
+use std::str::FromStr;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -10,11 +12,68 @@ pub const MAX_REASON: usize = 300;
 /// `GET /v1/users`: who is online.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct UserList {
-    /// By nick.
+    /// In the order that was asked for.
     pub users: Vec<OnlineUser>,
+    /// How many there are on all pages.
+    pub total: usize,
+    /// Where the next page begins, for `after`; none when this was the last.
+    pub next: Option<String>,
 }
 
-/// A user with at least one session.
+/// `GET /v1/users/{name}`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct UserReply {
+    /// Who it is.
+    pub user: OnlineUser,
+}
+
+/// In which order users stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UserOrder {
+    /// By nick.
+    #[default]
+    Name,
+    /// Who came first stands first.
+    Since,
+    /// Who has said and done nothing for longest stands first.
+    Idle,
+    /// Who has the most sessions stands first.
+    Sessions,
+    /// By IP address, the lowest of each user.
+    Address,
+}
+
+impl UserOrder {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Name, Self::Since, Self::Idle, Self::Sessions, Self::Address];
+
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Since => "since",
+            Self::Idle => "idle",
+            Self::Sessions => "sessions",
+            Self::Address => "address",
+        }
+    }
+}
+
+/// A text that names no order of users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("users are sorted by name, since, idle, sessions or address")]
+pub struct BadUserOrder;
+
+impl FromStr for UserOrder {
+    type Err = BadUserOrder;
+
+    fn from_str(text: &str) -> Result<Self, BadUserOrder> {
+        Self::ALL.into_iter().find(|order| order.as_str() == text).ok_or(BadUserOrder)
+    }
+}
+
+/// A user who is online.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct OnlineUser {
     /// The name shown.
@@ -47,6 +106,10 @@ pub struct OnlineSession {
     /// When it was admitted.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
+    /// The user name that its client gave; nobody has checked it.
+    pub username: String,
+    /// The real name that its client gave, often what the client is; nobody has checked it.
+    pub realname: String,
 }
 
 /// `POST /v1/users/{name}/kick`.

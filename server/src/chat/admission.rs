@@ -44,6 +44,8 @@ impl Turn<'_> {
         });
         let session = Session {
             id: session,
+            username: username.into(),
+            realname: realname.into(),
             capabilities,
             address,
             tls: tls.into(),

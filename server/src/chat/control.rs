@@ -305,6 +305,8 @@ fn view(user: &User) -> UserView {
             .iter()
             .map(|session| SessionView {
                 id: session.id,
+                username: session.username.to_string(),
+                realname: session.realname.to_string(),
                 address: session.address,
                 tls: session.tls.to_string(),
                 since: session.since,

@@ -191,6 +191,9 @@ pub struct UserView {
 #[derive(Clone, Debug)]
 pub struct SessionView {
     pub id: SessionId,
+    /// What its client said of itself.
+    pub username: String,
+    pub realname: String,
     pub address: SocketAddr,
     pub tls: String,
     pub since: Timestamp,

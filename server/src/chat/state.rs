@@ -47,6 +47,9 @@ pub struct User {
 /// One connection of a user.
 pub struct Session {
     pub id: SessionId,
+    /// What its client said of itself, for operators.
+    pub username: Box<str>,
+    pub realname: Box<str>,
     pub capabilities: Capabilities,
     pub address: SocketAddr,
     pub tls: Arc<str>,

@@ -12,7 +12,7 @@ use super::extract::{self, Body, Options, Segment};
 use super::permission::{Auditor, Moderator, Owner, Signed};
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
-use super::{unexpected, users};
+use super::{kicks, unexpected};
 use crate::chat::event::{Act, Answer};
 use crate::record::{Account, Outcome};
 use crate::store::{Durability, Result as StoreResult, Store};
@@ -246,7 +246,7 @@ impl Change {
         let ended = match last {
             None => KickReply { users: Vec::new(), sessions: 0 },
             Some(reason) => match operator.plane.act(Act::EndAccount { account: id, reason }).await? {
-                Answer::Ended { users, sessions } => users::ended(&users, sessions),
+                Answer::Ended { users, sessions } => kicks::ended(&users, sessions),
                 other => return Err(unexpected(&other)),
             },
         };

@@ -1,8 +1,9 @@
 //! The audit trail: every act and every sign-in step, allowed or refused, is entered before it takes effect.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::extract::Arrival;
 use super::meter::{Counted, Measure, Meter};
@@ -55,21 +56,43 @@ fn clip(text: &str, longest: usize) -> String {
     text.chars().take(longest).map(clean).collect()
 }
 
+/// For how long a look that is repeated is not entered again.
+const LOOK_HOLDS: SignedDuration = SignedDuration::from_mins(1);
+
 /// The way into the trail.
 pub struct Trail {
     database: Database,
     strangers: Mutex<Meter>,
+    looks: Mutex<Looks>,
 }
+
+/// The looks of the last minute, by session, act and target.
+type Looks = BTreeMap<(String, &'static str, String), Timestamp>;
 
 impl Trail {
     /// The trail of that record.
     pub fn new(database: Database) -> Self {
-        Self { database, strangers: Mutex::default() }
+        Self { database, strangers: Mutex::default(), looks: Mutex::default() }
     }
 
     /// Enters that a step is let through. If it cannot be entered, the step must not be taken.
     pub async fn allow(&self, step: &Step, detail: impl Into<String>) -> Result<(), Refusal> {
         self.enter(step.entry(Outcome::Allowed, detail)).await
+    }
+
+    /// As [`Self::allow`], for a look that a screen repeats every few seconds: it is entered once a minute, so that
+    /// what was done is not lost among looks.
+    pub async fn look(&self, step: &Step) -> Result<(), Refusal> {
+        let (key, at) = ((step.session.clone(), step.act, step.target.clone()), step.arrival.at);
+        let holds = |entered: Timestamp| at.duration_since(entered) < LOOK_HOLDS;
+        if self.looks().get(&key).copied().is_some_and(holds) {
+            return Ok(());
+        }
+        self.allow(step, "").await?;
+        let mut looks = self.looks();
+        looks.retain(|_, entered| holds(*entered));
+        looks.insert(key, at);
+        Ok(())
     }
 
     /// Enters that a signed-in admin is refused; gives the refusal to answer.
@@ -117,6 +140,11 @@ impl Trail {
     async fn enter(&self, entry: NewAudit) -> Result<(), Refusal> {
         let written = self.database.write(Durability::Record, move |store| store.append_audit(&entry)).await;
         written.map(|_| ()).map_err(|error| unavailable(&error))
+    }
+
+    fn looks(&self) -> std::sync::MutexGuard<'_, Looks> {
+        // No code inside can panic half-way.
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn strangers(&self) -> std::sync::MutexGuard<'_, Meter> {

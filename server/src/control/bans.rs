@@ -13,7 +13,7 @@ use super::extract::{self, Body, Segment};
 use super::permission::{Auditor, Moderator, Signed};
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
-use super::{Plane, targets, unexpected, users};
+use super::{Plane, kicks, targets, unexpected};
 use crate::chat::event::{Act, Answer};
 use crate::record::{Account, Ban, BanId, BanTarget, NewBan, Outcome, covers_account};
 use crate::store::Durability;
@@ -76,7 +76,7 @@ pub async fn add(
     let ban = written.await.map_err(|error| audit::unavailable(&error))?;
 
     let ended = match operator.plane.act(Act::AddBan(ban.clone())).await? {
-        Answer::Ended { users, sessions } => users::ended(&users, sessions),
+        Answer::Ended { users, sessions } => kicks::ended(&users, sessions),
         other => return Err(unexpected(&other)),
     };
     write_window(&operator.plane, operator.now()).await;

@@ -11,6 +11,7 @@ mod chain_mail;
 mod channels;
 mod extract;
 mod idempotency;
+mod kicks;
 mod listener;
 mod meter;
 mod notices;

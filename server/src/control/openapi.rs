@@ -15,8 +15,8 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Kind;
 use super::{
-    accounts, admins, announcements, audit_reading, bans, channels, idempotency, password, reload, sessions,
-    sign_in, status, totp, users,
+    accounts, admins, announcements, audit_reading, bans, channels, idempotency, kicks, password, reload,
+    sessions, sign_in, status, totp, users,
 };
 
 /// The whole description; rendered once.
@@ -30,7 +30,7 @@ static DOCUMENT: LazyLock<Bytes> =
         sign_in::login, sign_in::verify, sessions::logout, sessions::list, sessions::end_one,
         sessions::end_all, password::change, totp::status, totp::enrol, totp::confirm, totp::disable,
         totp::require, admins::list, admins::add, admins::remove, admins::set_role, users::list,
-        users::kick, users::kick_all, bans::list, bans::add, bans::remove, accounts::list, accounts::disable,
+        users::show, kicks::kick, kicks::kick_all, bans::list, bans::add, bans::remove, accounts::list, accounts::disable,
         accounts::enable, accounts::delete, accounts::revoke, channels::list, channels::show,
         channels::close, announcements::announce, reload::reload, audit_reading::list, audit_reading::verify,
         status::status, status::healthz, openapi,

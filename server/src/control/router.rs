@@ -12,8 +12,8 @@ use axum::routing::{delete, get, post, put};
 
 use super::problem::{Kind, Refusal};
 use super::{
-    Plane, accounts, admins, announcements, audit_reading, bans, channels, idempotency, openapi, password,
-    reload, sessions, sign_in, status, totp, users,
+    Plane, accounts, admins, announcements, audit_reading, bans, channels, idempotency, kicks, openapi,
+    password, reload, sessions, sign_in, status, totp, users,
 };
 
 /// The most bytes a request's body may have.
@@ -38,8 +38,9 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/admins/{name}", delete(admins::remove))
         .route("/v1/admins/{name}/role", put(admins::set_role))
         .route("/v1/users", get(users::list))
-        .route("/v1/users/{name}/kick", post(users::kick))
-        .route("/v1/kick", post(users::kick_all))
+        .route("/v1/users/{name}", get(users::show))
+        .route("/v1/users/{name}/kick", post(kicks::kick))
+        .route("/v1/kick", post(kicks::kick_all))
         .route("/v1/bans", get(bans::list).post(bans::add))
         .route("/v1/bans/{id}", delete(bans::remove))
         .route("/v1/accounts", get(accounts::list))

@@ -152,6 +152,11 @@ impl Operator {
         self.plane.trail.allow(step, detail).await
     }
 
+    /// Enters that the admin looks at something that a screen shows anew every few seconds: once a minute.
+    pub async fn look(&self, step: &Step) -> Result<(), Refusal> {
+        self.plane.trail.look(step).await
+    }
+
     /// Enters that the act is refused; gives the refusal to answer.
     pub async fn refuse(&self, step: &Step, refusal: Refusal) -> Refusal {
         self.plane.trail.refuse(step, refusal).await

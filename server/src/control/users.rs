@@ -1,130 +1,113 @@
-//! Who is online, and how to end their sessions.
+//! Who is online: the list, and one user in full.
 
 use axum::Json;
-use rookery_protocol::Nick;
-use rookery_protocol::control::{
-    KickPreview, KickReply, KickRequest, MassKickReply, MassKickRequest, OnlineSession, OnlineUser, Problem,
-    UserList,
-};
+use rookery_protocol::control::{OnlineSession, OnlineUser, Problem, UserList, UserOrder, UserReply};
+use rookery_protocol::{ChannelName, Nick};
+use serde::Deserialize;
 
-use super::extract::{self, Body, Segment};
-use super::permission::{Auditor, Moderator, Signed};
+use super::extract::{Options, Segment};
+use super::permission::{Auditor, Signed};
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
-use super::{targets, unexpected};
-use crate::chat::event::{Act, Answer, Kicked, SessionId, UserView};
+use super::unexpected;
+use crate::chat::event::{Act, Answer, UserView};
+use crate::record::BanTarget;
+
+/// Users on a page when it is not told how many.
+const DEFAULT_LIMIT: u16 = 100;
+/// The most on a page.
+const MAX_LIMIT: u16 = 1000;
+/// The most characters that are searched for: an email fits.
+const LONGEST_SEARCH: usize = 254;
+
+/// What `GET /v1/users` may be told.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UserOptions {
+    /// Only those in this channel.
+    channel: Option<String>,
+    /// Only those whom a ban of this target would end, with the sessions that would end: an account's name, an email, a
+    /// pattern of emails, an IP address, or a network.
+    #[serde(rename = "match")]
+    target: Option<String>,
+    /// Only those with this in their nick, their email, an address, or what a client says of itself; letter case is of
+    /// no matter.
+    #[param(max_length = 254)]
+    search: Option<String>,
+    /// Only guests, or only those who are none.
+    guests: Option<bool>,
+    /// In which order; by name when left out.
+    #[param(inline)]
+    sort: Option<UserOrder>,
+    /// The other way round.
+    reverse: Option<bool>,
+    /// Begins after this user: the `next` of the page before, in the same order.
+    after: Option<String>,
+    /// How many users at most; 100 when left out.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u16>,
+}
 
 /// Who is online
 #[utoipa::path(
-    get, path = "/v1/users", tag = "users", security(("token" = ["auditor"])),
-    responses((status = 200, description = "The users, by nick", body = UserList))
+    get, path = "/v1/users", tag = "users", params(UserOptions), security(("token" = ["auditor"])),
+    responses((status = 200, description = "One page of the users", body = UserList))
 )]
-pub async fn list(operator: Signed<Auditor>) -> Result<Json<UserList>, Refusal> {
-    operator.allow(&operator.step("users", ""), "").await?;
-    let mut users = find(&operator, Act::ListUsers).await?;
-    users.sort_by(|one, other| one.nick.cmp(&other.nick));
-    Ok(Json(UserList { users: users.into_iter().map(to_online_user).collect() }))
+pub async fn list(
+    operator: Signed<Auditor>,
+    options: Result<Options<UserOptions>, Refusal>,
+) -> Result<Json<UserList>, Refusal> {
+    let mut step = operator.step("users", "");
+    let asked = options.and_then(|Options(options)| {
+        let given = [&options.target, &options.channel, &options.search];
+        step.target = given.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
+        Query::read(options)
+    });
+    let query = match asked {
+        Ok(query) => query,
+        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
+    };
+    operator.look(&step).await?;
+    let act = query.target.clone().map_or(Act::ListUsers, Act::FindCovered);
+    let users = find(&operator, act).await?;
+    Ok(Json(query.page(users)))
 }
 
-/// Ends every session of a user, or one of them; the user may come back
-///
-/// The sessions are gone when the answer comes.
+/// One user who is online
 #[utoipa::path(
-    post, path = "/v1/users/{name}/kick", tag = "users", security(("token" = ["moderator"])),
-    params(("name" = String, Path, description = "The user's nick")), request_body = KickRequest,
+    get, path = "/v1/users/{name}", tag = "users", security(("token" = ["auditor"])),
+    params(("name" = String, Path, description = "The user's nick")),
     responses(
-        (status = 200, description = "The sessions are gone", body = KickReply),
-        (status = 404, description = "Nobody of that name is online, or has such a session", body = Problem,
+        (status = 200, description = "The user, with all sessions", body = UserReply),
+        (status = 404, description = "Nobody of that name is online", body = Problem,
             content_type = "application/problem+json"),
     )
 )]
-pub async fn kick(
-    operator: Signed<Moderator>,
+pub async fn show(
+    operator: Signed<Auditor>,
     name: Result<Segment<String>, Refusal>,
-    body: Result<Body<KickRequest>, Refusal>,
-) -> Result<Json<KickReply>, Refusal> {
-    let mut step = operator.step("kick", "");
-    if let Ok(Segment(name)) = &name {
-        step.target.clone_from(name);
-    }
+) -> Result<Json<UserReply>, Refusal> {
+    let mut step = operator.step("user", "");
     let asked = async {
-        let (Segment(name), Body(request)) = (name?, body?);
-        let reason = extract::reason(request.reason.as_deref())?;
-        let nobody = || Kind::NotOnline.because(format!("Nobody is online as {name}."));
-        let nick = Nick::parse(&name).map_err(|_| nobody())?;
-        let user = find(&operator, Act::FindUser(nick)).await?.pop().ok_or_else(nobody)?;
-        user.nick.as_str().clone_into(&mut step.target);
-        let Some(id) = request.session else { return Ok((Kicked::User(user.nick), reason)) };
-        if !user.sessions.iter().any(|session| session.id.0 == id) {
-            let detail = format!("{name} has no session {id}; GET /v1/users has those there are.");
-            return Err(Kind::NoSuchSession.because(detail));
+        let Segment(name) = name?;
+        step.target.clone_from(&name);
+        existing(&operator, &name).await
+    };
+    match asked.await {
+        Ok(user) => {
+            operator.allow(&step, "").await?;
+            Ok(Json(UserReply { user: to_online_user(user) }))
         }
-        Ok((Kicked::Session(user.nick, SessionId(id)), reason))
-    };
-    let (whom, reason) = match asked.await {
-        Ok(asked) => asked,
-        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
-    };
-    let detail = match &whom {
-        Kicked::Session(_, id) => format!("session {}: {reason}", id.0),
-        Kicked::User(_) | Kicked::Covered(_) => reason.clone(),
-    };
-    operator.allow(&step, detail).await?;
-    Ok(Json(end(&operator, Act::Kick { whom, reason }).await?))
-}
-
-/// Ends every session that a ban of that target would end; the users may come back
-///
-/// The sessions are gone when the answer comes. With `dry_run`, nothing is done: the answer tells who would be hit now.
-#[utoipa::path(
-    post, path = "/v1/kick", tag = "users", security(("token" = ["moderator"])), request_body = MassKickRequest,
-    responses(
-        (status = 200, description = "The sessions are gone; or, of a dry run, who would be hit now",
-            body = MassKickReply),
-        (status = 409, description = "It covers the world, or the admin who asks: send it again with `confirm`",
-            body = Problem, content_type = "application/problem+json"),
-    )
-)]
-pub async fn kick_all(
-    operator: Signed<Moderator>,
-    body: Result<Body<MassKickRequest>, Refusal>,
-) -> Result<Json<MassKickReply>, Refusal> {
-    let mut step = operator.step("kick", "");
-    let asked = async {
-        let Body(request) = body?;
-        step.target.clone_from(&request.target);
-        let target = targets::parse(&request.target)?;
-        let reason = extract::reason(request.reason.as_deref())?;
-        if !request.dry_run && !request.confirm {
-            targets::ask_twice(&operator, &target, "kick").await?;
-        }
-        Ok((target, reason, request.dry_run))
-    };
-    let (target, reason, dry_run) = match asked.await {
-        Ok(asked) => asked,
-        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
-    };
-    if dry_run {
-        operator.allow(&step, "all that match; dry run").await?;
-        let users = targets::covered(&operator, &target).await?;
-        return Ok(Json(MassKickReply::Preview(KickPreview { target: target.to_string(), users })));
-    }
-    operator.allow(&step, format!("all that match: {reason}")).await?;
-    let act = Act::Kick { whom: Kicked::Covered(target), reason };
-    Ok(Json(MassKickReply::Done(end(&operator, act).await?)))
-}
-
-/// Has the core end sessions.
-async fn end(operator: &Operator, act: Act) -> Result<KickReply, Refusal> {
-    match operator.plane.act(act).await? {
-        Answer::Ended { users, sessions } => Ok(ended(&users, sessions)),
-        other => Err(unexpected(&other)),
+        Err(refusal) => Err(operator.refuse(&step, refusal).await),
     }
 }
 
-/// What a kick or ban did.
-pub fn ended(users: &[Nick], sessions: usize) -> KickReply {
-    KickReply { users: users.iter().map(ToString::to_string).collect(), sessions }
+/// The user of that nick.
+pub async fn existing(operator: &Operator, name: &str) -> Result<UserView, Refusal> {
+    let nobody = || Kind::NotOnline.because(format!("Nobody is online as {name}."));
+    let nick = Nick::parse(name).map_err(|_| nobody())?;
+    find(operator, Act::FindUser(nick)).await?.pop().ok_or_else(nobody)
 }
 
 /// The users that an act gives.
@@ -132,6 +115,131 @@ pub async fn find(operator: &Operator, act: Act) -> Result<Vec<UserView>, Refusa
     match operator.plane.act(act).await? {
         Answer::Users(users) => Ok(users),
         other => Err(unexpected(&other)),
+    }
+}
+
+/// Which users are asked for, and in which order.
+struct Query {
+    channel: Option<ChannelName>,
+    target: Option<BanTarget>,
+    /// In small letters.
+    search: String,
+    guests: Option<bool>,
+    order: UserOrder,
+    reverse: bool,
+    after: Option<Position>,
+    limit: usize,
+}
+
+/// Where a user stands in an order. Those whose key is the same stand by nick.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Position {
+    /// Hexadecimal digits, always as many for one order; none in the order by name.
+    key: String,
+    nick: Nick,
+}
+
+impl Query {
+    fn read(options: UserOptions) -> Result<Self, Refusal> {
+        let UserOptions { channel, target, search, guests, sort, reverse, after, limit } = options;
+        let limit = limit.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(Kind::BadRequest.because(format!("`limit` is between 1 and {MAX_LIMIT}.")));
+        }
+        let channel = channel.as_deref().map(ChannelName::parse).transpose();
+        let channel = channel.map_err(|error| Kind::BadRequest.because(format!("`channel`: {error}.")))?;
+        let target = target.as_deref().map(BanTarget::parse).transpose();
+        let target = target.map_err(|error| Kind::BadRequest.because(format!("`match` is {error}.")))?;
+        let search = search.unwrap_or_default().to_lowercase();
+        if search.chars().count() > LONGEST_SEARCH {
+            return Err(
+                Kind::BadRequest.because(format!("`search` may have up to {LONGEST_SEARCH} characters."))
+            );
+        }
+        let order = sort.unwrap_or_default();
+        let after = after.map(|after| {
+            Position::read(order, &after).ok_or_else(|| {
+                Kind::BadRequest.because("`after` is the `next` of another page in the same order.")
+            })
+        });
+        Ok(Self {
+            channel,
+            target,
+            search,
+            guests,
+            order,
+            reverse: reverse.unwrap_or_default(),
+            after: after.transpose()?,
+            limit: limit.into(),
+        })
+    }
+
+    fn page(&self, users: Vec<UserView>) -> UserList {
+        let mut found: Vec<(Position, UserView)> = users
+            .into_iter()
+            .filter(|user| self.fits(user))
+            .map(|user| (Position::of(self.order, &user), user))
+            .collect();
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        if self.reverse {
+            found.reverse();
+        }
+        let total = found.len();
+        let is_before = |position: &Position| {
+            self.after
+                .as_ref()
+                .is_some_and(|after| if self.reverse { position >= after } else { position <= after })
+        };
+        let mut rest = found.into_iter().skip_while(|(position, _)| is_before(position)).peekable();
+        let page: Vec<(Position, UserView)> = rest.by_ref().take(self.limit).collect();
+        let next = page.last().filter(|_| rest.peek().is_some()).map(|(position, _)| position.to_text());
+        UserList { users: page.into_iter().map(|(_, user)| to_online_user(user)).collect(), total, next }
+    }
+
+    fn fits(&self, user: &UserView) -> bool {
+        let has = |text: &str| text.to_lowercase().contains(&self.search);
+        let found = self.search.is_empty()
+            || has(user.nick.as_str())
+            || user.identity.as_ref().is_some_and(|who| has(who.email.as_str()))
+            || user.sessions.iter().any(|session| {
+                has(&session.address.to_string()) || has(&session.username) || has(&session.realname)
+            });
+        found
+            && self.channel.as_ref().is_none_or(|channel| user.channels.contains(channel))
+            && self.guests.is_none_or(|guests| user.identity.is_none() == guests)
+    }
+}
+
+impl Position {
+    fn of(order: UserOrder, user: &UserView) -> Self {
+        let moment = |at: jiff::Timestamp| format!("{:016x}", at.as_microsecond().max(0));
+        let key = match order {
+            UserOrder::Name => String::new(),
+            UserOrder::Since => moment(user.since),
+            UserOrder::Idle => moment(user.active_at),
+            UserOrder::Sessions => format!("{:016x}", u64::MAX - user.sessions.len() as u64),
+            // As numbers; whoever has no session stands first.
+            UserOrder::Address => {
+                let addresses = user.sessions.iter().map(|session| session.address.ip().to_canonical());
+                let first = addresses.min().map_or(0, |address| match address {
+                    std::net::IpAddr::V4(address) => u128::from(address.to_bits()),
+                    std::net::IpAddr::V6(address) => address.to_bits(),
+                });
+                format!("{first:032x}")
+            }
+        };
+        Self { key, nick: user.nick.clone() }
+    }
+
+    /// For the `next` of a page.
+    fn to_text(&self) -> String {
+        let Self { key, nick } = self;
+        if key.is_empty() { nick.to_string() } else { format!("{key}~{nick}") }
+    }
+
+    fn read(order: UserOrder, text: &str) -> Option<Self> {
+        let (key, nick) = if order == UserOrder::Name { ("", text) } else { text.split_once('~')? };
+        Some(Self { key: key.to_owned(), nick: Nick::parse(nick).ok()? })
     }
 }
 
@@ -144,6 +252,8 @@ pub fn to_online_user(user: UserView) -> OnlineUser {
         address: session.address.to_string(),
         tls: session.tls,
         since: session.since,
+        username: session.username,
+        realname: session.realname,
     });
     OnlineUser {
         nick: user.nick.to_string(),

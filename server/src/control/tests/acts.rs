@@ -6,7 +6,8 @@ use super::*;
 async fn who_is_online_is_listed_with_all_an_operator_wants_to_know() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
-    assert_eq!(house.get(&token, "/v1/users").await.json(), json!({ "users": [] }));
+    let nobody = json!({ "users": [], "total": 0, "next": null });
+    assert_eq!(house.get(&token, "/v1/users").await.json(), nobody);
     let _bob = house.come_online("bob").await;
     let _alice = house.come_online("alice").await;
     let users = house.get(&token, "/v1/users").await.json()["users"].clone();
@@ -17,6 +18,7 @@ async fn who_is_online_is_listed_with_all_an_operator_wants_to_know() {
     assert_eq!(users[0]["channels"], json!(["#lobby"]));
     assert_eq!(users[0]["sessions"][0]["address"], "198.51.100.7:6000");
     assert_eq!(users[0]["sessions"][0]["tls"], "TLSv1.3 X25519MLKEM768");
+    assert_eq!(users[0]["sessions"][0]["realname"], "alice");
     assert_eq!(house.last_entry().await, "users  allowed: ");
 
     let status = house.get(&token, "/v1/status").await.json();

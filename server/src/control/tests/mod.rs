@@ -16,6 +16,7 @@ mod own_sessions;
 mod problems;
 mod roles;
 mod signing_in;
+mod users;
 
 use std::cell::{Cell, RefCell};
 use std::fs;
