@@ -165,9 +165,8 @@ fn to_user(
     Ok(())
 }
 
-/// Why the user cannot be heard in the channel, if so.
 /// Why the user may not speak there. Whoever is `at_home` there counts as a member.
-fn kept_silent(channel: &Channel, user: &User, at_home: bool) -> Option<&'static str> {
+pub fn kept_silent(channel: &Channel, user: &User, at_home: bool) -> Option<&'static str> {
     let member = channel.member(user.id);
     if member.is_some_and(|member| member.operator || member.voice) {
         return None;

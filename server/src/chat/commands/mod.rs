@@ -4,7 +4,7 @@ pub mod channels;
 mod help;
 mod history;
 mod lists;
-mod messages;
+pub mod messages;
 mod modes;
 pub mod monitor;
 pub mod names;

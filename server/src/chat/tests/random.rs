@@ -8,6 +8,7 @@ use rookery_protocol::{Capability, ChannelName, Message, Nick};
 use super::lasting::restored;
 use super::play::*;
 use crate::chat::channel::Channel;
+use crate::chat::commands::messages::kept_silent;
 use crate::chat::event::{Act, Answer, Event, Kicked, SessionId, Settings};
 use crate::record::{BanId, Restored};
 
@@ -214,10 +215,8 @@ impl World {
         let audience = self.audiences().remove(channel);
         let state = &self.play.chat.state;
         let found = state.channel(&ChannelName::parse(channel).unwrap());
-        let may = found.is_some_and(|found| {
-            found.has(state.user_of(session).unwrap())
-                || !found.flags.has(crate::chat::channel::Flag::NoExternal)
-        });
+        let user = state.user(state.user_of(session).unwrap());
+        let may = found.is_some_and(|found| kept_silent(found, user, found.has(user.id)).is_none());
         let mut expected = audience.filter(|_| may).unwrap_or_default();
         if may {
             expected.extend(self.family(session));
