@@ -306,7 +306,13 @@ impl<W: Write> Chat<W> {
                 }
             }
             Typed::Hint(hint) => self.hint(&hint)?,
-            Typed::Query(..) | Typed::Close | Typed::Reply(_) | Typed::Ignore(_) | Typed::Mute => {
+            Typed::Query(..)
+            | Typed::Close
+            | Typed::Reply(_)
+            | Typed::Ignore(_)
+            | Typed::Mute
+            | Typed::Search(_)
+            | Typed::Redact(_) => {
                 self.hint("that needs the full screen: run rook in a terminal, without --plain")?;
             }
             // Nothing, or a request: that is sent by now.
@@ -327,6 +333,9 @@ impl<W: Write> Chat<W> {
     }
 
     fn ask(&mut self, request: Message) {
+        if !commands::is_answered(&request) {
+            return self.link.send(&request);
+        }
         self.link.send(&self.receipts.expect(request, Sent::Command));
     }
 

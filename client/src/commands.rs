@@ -47,8 +47,14 @@ pub enum Typed {
     Invite(Nick, Option<ChannelName>),
     /// `/mode`, of the current channel: its words.
     Mode(Vec<String>),
+    /// `/devices`: lists what opens this account, or takes away the one of that number.
+    Devices(Option<u64>),
+    /// `/redact`: the last message of one's own, for a reason.
+    Redact(Option<String>),
     /// `/quit`.
     Quit(Option<String>),
+    /// `/search`.
+    Search(String),
     /// `/help`.
     Help,
     /// Not understood; the hint says what to do about it.
@@ -74,6 +80,8 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("/kick NICK [REASON]", "out of the channel (operators)"),
     ("/ban NICK, /unban NICK", "kept out of the channel, or let in again (operators)"),
     ("/mode MODES", "see or set what the channel allows (operators)"),
+    ("/devices", "the devices and certificates that open your account"),
+    ("/devices revoke NUMBER", "one of them opens it no more"),
     ("/quit [REASON]", "leave rook"),
     ("//TEXT", "a line that begins with a slash"),
 ];
@@ -84,6 +92,8 @@ pub const SCREEN_COMMANDS: &[(&str, &str)] = &[
     ("/close", "leave this channel, or put this conversation away"),
     ("/reply TEXT", "to whoever last called your name or wrote to you alone"),
     ("/ignore [NICK]", "hear nothing of someone, or hear them again; or see whom"),
+    ("/search TEXT", "find it in what was said here: in what is loaded, and further back on the server"),
+    ("/redact [REASON]", "take back the last thing you said here"),
     ("/mute", "no counts and no bell for this place, or again"),
     ("/help", "this page"),
 ];
@@ -173,9 +183,17 @@ pub fn read(line: &str) -> Typed {
             }
         }
         ("mode", _) => Typed::Mode(rest.split_whitespace().map(str::to_owned).collect()),
+        ("redact", _) => Typed::Redact(rest_or_none),
+        ("devices", "") => Typed::Devices(None),
+        ("devices", _) => match rest.strip_prefix("revoke ").map(|number| number.trim().parse()) {
+            Some(Ok(number)) => Typed::Devices(Some(number)),
+            _ => usage("/devices revoke NUMBER"),
+        },
         ("topic", _) => Typed::Topic(rest_or_none),
         ("away", _) => Typed::Away(rest_or_none),
         ("quit", _) => Typed::Quit(rest_or_none),
+        ("search", "") => usage("/search TEXT"),
+        ("search", _) => Typed::Search(rest.to_owned()),
         ("help", _) => Typed::Help,
         _ => Typed::Hint(format!(
             "there is no command /{word}; /help lists them, //{word} says it, and `TEXT /{word}` is for {word} alone"
@@ -193,6 +211,8 @@ impl Typed {
         let here_alone = here.map(ChannelName::as_str);
         let request = match self {
             Self::Nick(nick) => Some(Message::new("NICK", [nick.as_str()])),
+            Self::Devices(None) => Some(Message::new("CREDENTIAL", ["LIST"])),
+            Self::Devices(Some(number)) => Some(Message::new("CREDENTIAL", ["REVOKE", &number.to_string()])),
             Self::Away(text) => Some(Message::new("AWAY", text.as_deref())),
             Self::Part(named, reason) => or_here(named.as_ref(), here)
                 .map(|channel| Message::new("PART", std::iter::once(channel).chain(reason.as_deref()))),
@@ -221,6 +241,11 @@ impl Typed {
         };
         Some(request.ok_or(NOWHERE))
     }
+}
+
+/// Whether the answer to a request carries its label.
+pub fn is_answered(request: &Message) -> bool {
+    request.command != "CREDENTIAL"
 }
 
 /// The original's form: a line that ends in `/alice` is for alice alone. Gives the text and her nick, if `is_here`.
@@ -298,6 +323,8 @@ mod tests {
             ("/mode +o bob", "MODE #lobby +o bob"),
             ("/mode", "MODE #lobby"),
             ("/names", "NAMES #lobby"),
+            ("/devices", "CREDENTIAL LIST"),
+            ("/devices revoke 7", "CREDENTIAL REVOKE 7"),
             ("/part #x", "PART #x"),
             ("/topic new plans", "TOPIC #lobby :new plans"),
         ] {
@@ -329,6 +356,10 @@ mod tests {
             "/kick",
             "/ban a b",
             "/invite bob ops",
+            "/search",
+            "/devices revoke",
+            "/devices revoke x",
+            "/devices x",
         ] {
             assert!(matches!(read(line), Typed::Hint(_)), "{line} gave {:?}", read(line));
         }

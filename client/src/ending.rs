@@ -38,8 +38,12 @@ impl Ending {
         let said = match self {
             Self::Finished => return None,
             Self::Failed(why) | Self::Misconfigured(why) | Self::NotSignedIn(why) => why.clone(),
-            Self::Kicked(why) => format!("Kicked: {}", text::plain(why)),
-            Self::Banned(why) => format!("Banned: {}", text::plain(why)),
+            Self::Kicked(why) => {
+                format!("Kicked: {}. You may come back: start rook again.", text::plain(why))
+            }
+            Self::Banned(why) => {
+                format!("Banned: {}. Only whoever runs the server can lift it.", text::plain(why))
+            }
         };
         Some(format!("rook: {}", said.lines().map(text::plain).collect::<Vec<_>>().join("\n")))
     }
@@ -153,7 +157,7 @@ mod tests {
     #[test]
     fn the_words_of_an_operator_are_one_harmless_line() {
         let words = Ending::Kicked("a\u{1b}[2J\nb\r\nc".to_owned()).words().unwrap();
-        assert_eq!(words, "rook: Kicked: a[2Jbc");
+        assert_eq!(words, "rook: Kicked: a[2Jbc. You may come back: start rook again.");
         assert_eq!(Ending::Finished.words(), None);
     }
 }

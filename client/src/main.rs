@@ -14,6 +14,7 @@ mod model;
 mod person;
 mod plain;
 mod receipts;
+mod refusals;
 mod send;
 mod session;
 mod sign_in;

@@ -182,6 +182,7 @@ impl Model {
                 Some(self.said(message))
             }
             "REDACT" => Some(self.redacted(message)),
+            "CREDENTIAL" => credential(message).map(What::Info),
             "BATCH" => self.take_batch(message),
             "MARKREAD" => {
                 let until = message.param(1).and_then(|until| until.strip_prefix("timestamp="));
@@ -348,6 +349,27 @@ impl Model {
     fn channel_mut(&mut self, name: &str) -> Option<&mut Channel> {
         self.channels.get_mut(&ChannelName::parse(name).ok()?)
     }
+}
+
+/// What opens this account, and what became of it.
+fn credential(message: &Message) -> Option<String> {
+    let param = |index: usize| message.param(index).unwrap_or_default();
+    let day = |index: usize| param(index).split('T').next().unwrap_or_default();
+    Some(match param(0) {
+        "LIST" => {
+            let used =
+                if param(4) == "*" { "never used".to_owned() } else { format!("last used {}", day(4)) };
+            format!("{} {}: since {}, {used}", param(2), param(1), day(3))
+        }
+        "END" if param(1) == "0" => {
+            "no device or certificate opens this account; its password does".to_owned()
+        }
+        "END" => {
+            "/devices revoke NUMBER takes one away: it has to prove itself anew by a mailed code".to_owned()
+        }
+        "REVOKED" => format!("{} is revoked: {}", param(1), param(2)),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -167,7 +167,7 @@ mod tests {
             "-- rob removed carol from #lobby (loud)",
             "-- rob left #lobby",
             "-- rob left (Gone fishing)",
-            "-- #lobby: Cannot send to channel",
+            "-- #lobby: Cannot send to channel; its operators say who may speak",
             "-- Not stored",
         ];
         assert_eq!(lines, wanted);

@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use rookery_protocol::{Message, numeric};
+use rookery_protocol::Message;
 use tokio::time::Instant;
+
+use crate::refusals::refusal;
 
 /// How long an answer may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -133,26 +135,6 @@ impl Receipts {
             sent @ Sent::Said { .. } => Outcome::Refused(sent, "the server gave no receipt".to_owned()),
             sent => Outcome::Done(sent),
         })
-    }
-}
-
-/// The words of an error; `None` for what is none.
-pub fn refusal(message: &Message) -> Option<String> {
-    let error_numeric = message.command.len() == 3 && message.command.starts_with(['4', '5']);
-    match message.command.as_str() {
-        "FAIL" => message.params.last().cloned(),
-        _ if error_numeric => {
-            // The first parameter is our own nick; what stands between says what it is about.
-            let about = message.params.get(1..).unwrap_or_default();
-            Some(match about {
-                // What it is about is the command just typed.
-                [_, words] if message.command == numeric::ERR_UNKNOWNERROR => words.clone(),
-                [nick, _] if message.command == numeric::ERR_NOSUCHNICK => format!("{nick} is not here"),
-                [context @ .., words] if !context.is_empty() => format!("{}: {words}", context.join(" ")),
-                _ => message.params.last().cloned().unwrap_or_default(),
-            })
-        }
-        _ => None,
     }
 }
 

@@ -25,7 +25,7 @@ fn kicked_right_after_a_direct_message_it_ends_once_with_one_line() {
     drop(session);
     let ended = rook.ends();
     assert_eq!(ended.code, 4, "{ended:?}");
-    assert_eq!(ended.stderr, "rook: Kicked: enough for today\n");
+    assert_eq!(ended.stderr, "rook: Kicked: enough for today. You may come back: start rook again.\n");
     assert!(ended.stdout.contains("[you → bob] hi"), "{ended:?}");
     assert!(!ended.stdout.contains("are you there"), "nothing follows the end: {ended:?}");
     assert!(!server.has_visitor(), "it does not come back by itself");
@@ -41,7 +41,10 @@ fn banned_it_ends_with_the_reason() {
     session.sends("ERROR :Banned: spam");
     drop(session);
     let ended = rook.ends();
-    assert_eq!((ended.code, ended.stderr.as_str()), (4, "rook: Banned: spam\n"));
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (4, "rook: Banned: spam. Only whoever runs the server can lift it.\n")
+    );
     assert!(!ended.stdout.contains("spam"), "it is told once: {ended:?}");
     assert!(!server.has_visitor());
 }
@@ -597,7 +600,10 @@ fn tail_gives_scripts_one_object_a_line_and_hears_one_person() {
     rook.prints("another device");
     session.sends("ERROR :Kicked: enough");
     let ended = rook.ends();
-    assert_eq!((ended.code, ended.stderr.as_str()), (4, "rook: Kicked: enough\n"));
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (4, "rook: Kicked: enough. You may come back: start rook again.\n")
+    );
     let wanted = [
         "{\"time\":\"2026-01-02T14:03:05.678Z\",\"msgid\":\"a\",\"sender\":\"bob\",\"account\":\"Bob\",\
          \"target\":\"alice\",\"kind\":\"action\",\"text\":\"nods\"}",

@@ -162,6 +162,12 @@ impl Buffer {
         speakers
     }
 
+    /// The last message of our own.
+    pub fn last_own(&self) -> Option<&str> {
+        let own = |line: &Line| matches!(line.body, Body::Said { mine: true, .. });
+        self.lines.iter().rev().filter(|line| own(line)).find_map(|line| line.msgid.as_deref())
+    }
+
     /// Adds a line at the end.
     pub fn push(&mut self, at: Timestamp, msgid: Option<Box<str>>, body: Body) -> LineId {
         let line = Line { id: self.new_id(), at, msgid, body };

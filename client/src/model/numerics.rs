@@ -3,7 +3,7 @@
 use rookery_protocol::{ChannelName, Message, Nick, numeric};
 
 use super::{Model, Rank, What};
-use crate::receipts::refusal;
+use crate::refusals::advised;
 
 /// What precedes a nick in `NAMES`.
 const MEMBER_PREFIXES: [char; 5] = ['~', '&', '@', '%', '+'];
@@ -81,7 +81,7 @@ impl Model {
                 {
                     self.correspondents.remove(&nick);
                 }
-                refusal(message).map(What::Refused)
+                advised(message).map(What::Refused)
             }
         }
     }

@@ -80,7 +80,10 @@ impl Buffers {
                 self.fold(&Place::person(nick)?, at, nick, false, reason.as_deref());
             }
             What::Removed { channel, nick, by, reason } => {
-                let words = format!("{} removed {} from {channel}{}", who(by), who(nick), because(reason));
+                let back =
+                    if model.is_me(nick) { format!("; /join {channel} to come back") } else { String::new() };
+                let words =
+                    format!("{} removed {} from {channel}{}{back}", who(by), who(nick), because(reason));
                 let index = self.at(Place::channel(channel)?, at, model);
                 let body =
                     if model.is_me(nick) { Body::Refused(words.into()) } else { Body::Info(words.into()) };

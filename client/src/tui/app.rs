@@ -13,6 +13,7 @@ use super::areas::Areas;
 use super::completion::{Completion, Words};
 use super::conversation::{Scroll, Setting, gaps_near};
 use super::editor::Editor;
+use super::search::{Next, Search};
 use super::theme::Theme;
 use crate::chat::messages;
 use crate::commands::{self, Typed};
@@ -59,6 +60,8 @@ pub enum Overlay {
     Switcher(Editor, usize),
     /// Whether to take a paste of several lines.
     Paste(String),
+    /// A search, whose state stands in the status line.
+    Search(Search),
 }
 
 /// The chat.
@@ -249,6 +252,7 @@ impl App {
 
     /// Before it is drawn, and as time passes: what is in view is read, and what is missing there is asked for.
     pub fn look(&mut self) {
+        self.search_on();
         self.buffers.watch(self.is_present() && self.scrolled().is_none());
         let height = usize::from(self.areas().talk.height);
         let near = gaps_near(self.buffers.current(), self.scrolled(), height);
@@ -261,11 +265,40 @@ impl App {
         self.flush();
     }
 
+    /// Goes on with a search, as far as it goes now.
+    fn search_on(&mut self) {
+        let Some(Overlay::Search(search)) = &mut self.overlay else { return };
+        let buffer = self.buffers.current();
+        if buffer.place != search.place {
+            self.overlay = None;
+            return;
+        }
+        let next = search.look(buffer);
+        self.follow(next);
+    }
+
+    /// Does what a search wants.
+    pub(super) fn follow(&mut self, next: Next) {
+        match next {
+            Next::Rest => {}
+            Next::Load(gap) => self.buffers.want(gap, true),
+            Next::Show(line) => {
+                let height = usize::from(self.areas().talk.height);
+                let buffer = self.buffers.current();
+                let scroll = self.setting().around(buffer, line, height);
+                self.scroll_to(scroll);
+            }
+        }
+    }
+
     /// Tells the server what is read, for the other devices.
-    pub(super) fn mark(&mut self) {
+    fn mark(&mut self) {
         if self.connection == Connection::Online {
-            self.marked_at = self.now;
-            self.effects.extend(self.buffers.markers().into_iter().map(Effect::Send));
+            let markers = self.buffers.markers();
+            if !markers.is_empty() {
+                self.marked_at = self.now;
+            }
+            self.effects.extend(markers.into_iter().map(Effect::Send));
         }
     }
 
@@ -293,7 +326,20 @@ impl App {
 
     /// How the conversation is laid out.
     pub fn setting(&self) -> Setting<'_> {
-        Setting { width: usize::from(self.areas().talk.width), zone: &self.zone, theme: self.theme }
+        Setting {
+            width: usize::from(self.areas().talk.width),
+            zone: &self.zone,
+            theme: self.theme,
+            marked: self.searched().and_then(Search::shown),
+        }
+    }
+
+    /// The search that is under way.
+    pub fn searched(&self) -> Option<&Search> {
+        match &self.overlay {
+            Some(Overlay::Search(search)) => Some(search),
+            _ => None,
+        }
     }
 
     /// Scrolls by so many rows.
@@ -307,10 +353,14 @@ impl App {
         };
         // Whoever goes on looks for what could not be loaded.
         let near = if up { gaps_near(buffer, scroll, height) } else { Vec::new() };
-        let place = buffer.place.clone();
         for gap in near {
             self.buffers.want(gap, true);
         }
+        self.scroll_to(scroll);
+    }
+
+    fn scroll_to(&mut self, scroll: Option<Scroll>) {
+        let place = self.buffers.current().place.clone();
         match scroll {
             Some(scroll) => self.scrolls.insert(place, scroll),
             None => self.scrolls.remove(&place),
@@ -468,7 +518,17 @@ impl App {
                 self.tell(&words);
                 self.keep();
             }
-            Typed::Quit(reason) => self.effects.push(Effect::Quit(reason)),
+            Typed::Quit(reason) => self.quit(reason),
+            Typed::Redact(reason) => match self.buffers.current().last_own() {
+                Some(msgid) => {
+                    let words = [place.name(), msgid].into_iter().chain(reason.as_deref());
+                    self.ask(Message::new("REDACT", words));
+                }
+                None => self.refuse("you have said nothing here that could be taken back"),
+            },
+            Typed::Search(text) => {
+                self.overlay = Some(Overlay::Search(Search::new(place, &text)));
+            }
             Typed::Help => self.overlay = Some(Overlay::Help(0)),
             Typed::Hint(hint) => self.refuse(&hint),
             // Nothing, or a request: that is sent by now.
@@ -519,11 +579,19 @@ impl App {
         }
     }
 
+    pub(super) fn quit(&mut self, reason: Option<String>) {
+        self.mark();
+        self.effects.push(Effect::Quit(reason));
+    }
+
     fn join(&mut self, channel: &ChannelName, key: Option<&str>) {
         self.ask(Message::new("JOIN", std::iter::once(channel.as_str()).chain(key)));
     }
 
     fn ask(&mut self, request: Message) {
+        if !commands::is_answered(&request) {
+            return self.effects.push(Effect::Send(request));
+        }
         self.queue(request, Sent::Command);
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line as Row, Span};
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
@@ -38,6 +38,8 @@ pub struct Setting<'a> {
     pub zone: &'a TimeZone,
     /// For colours.
     pub theme: Theme,
+    /// A line that stands out.
+    pub marked: Option<LineId>,
 }
 
 /// The same as [`Scroll`], while the lines stand still.
@@ -91,6 +93,13 @@ impl Setting<'_> {
     /// The scroll position so many rows further down.
     pub fn down(&self, buffer: &Buffer, scroll: Option<Scroll>, by: usize) -> Option<Scroll> {
         self.unless_last(buffer, self.descend(buffer, spot(buffer, scroll?), by))
+    }
+
+    /// The scroll position at which that line stands in the middle.
+    pub fn around(&self, buffer: &Buffer, line: LineId, height: usize) -> Option<Scroll> {
+        let index = buffer.index_of(line)?;
+        let spot = Spot { index, rows: self.height(buffer, index) };
+        self.unless_last(buffer, self.descend(buffer, spot, height / 2))
     }
 
     fn climb(&self, buffer: &Buffer, from: Spot, mut by: usize) -> Spot {
@@ -176,7 +185,9 @@ impl Setting<'_> {
 
     fn line(&self, line: &Line, rows: &mut Vec<Row<'static>>) {
         let time = line.at.to_zoned(self.zone.clone()).strftime("%H:%M ").to_string();
-        let mut head = vec![Span::styled(time, self.theme.faint())];
+        let is_marked = self.marked == Some(line.id);
+        let marked = self.theme.accent().add_modifier(Modifier::REVERSED);
+        let mut head = vec![Span::styled(time, if is_marked { marked } else { self.theme.faint() })];
         let mut pieces: Vec<(Style, String)> = Vec::new();
         let column = if self.width < NARROW { 0 } else { NICK };
         match &line.body {
@@ -188,7 +199,7 @@ impl Setting<'_> {
                     Manner::Action => ("*".to_owned(), style),
                     Manner::Notice => (format!("-{nick}-"), style),
                 };
-                if *called {
+                if *called && !is_marked {
                     // At the time, where it does not hide whose words they are.
                     head[0].style = self.theme.alert();
                 }

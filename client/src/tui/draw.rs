@@ -14,7 +14,7 @@ use super::conversation::cut;
 use super::editor::Editor;
 use super::keys::KEYS;
 use crate::commands::{COMMANDS, SCREEN_COMMANDS};
-use crate::model::{Buffer, Place, Rank};
+use crate::model::{Buffer, Line, Place, Rank};
 use crate::text;
 
 /// Draws the whole screen.
@@ -38,9 +38,9 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     }
     let width = usize::from(areas.status.width);
     frame.render_widget(Paragraph::new(status(app, width)).style(app.theme.bar()), areas.status);
-    input(frame, &app.editor, areas.input, app.overlay.is_none());
+    input(frame, &app.editor, areas.input, app.overlay.is_none() || app.searched().is_some());
     match &app.overlay {
-        None => {}
+        None | Some(Overlay::Search(_)) => {}
         Some(Overlay::Help(from)) => help(frame, app, *from),
         Some(Overlay::Switcher(query, chosen)) => switcher(frame, app, query, *chosen),
         Some(Overlay::Paste(text)) => paste(frame, app, text),
@@ -151,13 +151,20 @@ fn status(app: &App, width: usize) -> Row<'static> {
         }
     };
     let buffer = app.buffers.current();
-    let mut words = if let Some(hint) = &app.hint {
+    let mut words = if let Some(search) = app.searched() {
+        let time = |line: &Line| {
+            let at = line.at.to_zoned(app.zone.clone());
+            let today = at.date() == app.now.to_zoned(app.zone.clone()).date();
+            at.strftime(if today { "%H:%M" } else { "%-d %b %Y" }).to_string()
+        };
+        format!(" {}", search.words(buffer, time))
+    } else if let Some(hint) = &app.hint {
         format!(" {hint}")
     } else {
         let muted = if app.buffers.is_muted(&buffer.place) { " (muted)" } else { "" };
         format!(" {}@{} {}{muted}", app.model.nick(), app.server, buffer.place.name())
     };
-    if app.scrolled().is_some() {
+    if app.scrolled().is_some() && app.searched().is_none() {
         words.push_str(" · more below: Esc");
     }
     let elsewhere: Vec<String> = app

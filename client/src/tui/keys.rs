@@ -5,9 +5,10 @@ use ratatui::crossterm::event::{
 };
 use ratatui::layout::Position;
 
-use super::app::{App, Effect, Overlay};
+use super::app::{App, Overlay};
 use super::completion::Completion;
 use super::editor::Editor;
+use super::search::Search;
 use super::switcher;
 
 /// Rows that one turn of the wheel scrolls.
@@ -56,6 +57,7 @@ impl App {
             return None;
         }
         match overlay {
+            Overlay::Search(search) => self.key_in_search(search, key),
             Overlay::Help(from) => match key.code {
                 KeyCode::Down | KeyCode::Char('j') => Some(Overlay::Help(from + 1)),
                 KeyCode::Up | KeyCode::Char('k') => Some(Overlay::Help(from.saturating_sub(1))),
@@ -108,6 +110,24 @@ impl App {
         }
     }
 
+    /// Takes a key during a search; gives the search, if it goes on.
+    fn key_in_search(&mut self, mut search: Search, key: KeyEvent) -> Option<Overlay> {
+        let next = match key.code {
+            KeyCode::Up | KeyCode::Enter => search.older(),
+            KeyCode::Down => search.newer(),
+            KeyCode::PageUp | KeyCode::PageDown => {
+                self.scroll(key.code == KeyCode::PageUp, self.page());
+                return Some(Overlay::Search(search));
+            }
+            _ => {
+                self.key_in_chat(key, None);
+                return self.overlay.take();
+            }
+        };
+        self.follow(next);
+        Some(Overlay::Search(search))
+    }
+
     /// The places that the switcher finds, by their indices.
     pub fn found(&self, query: &str) -> Vec<usize> {
         let names: Vec<&str> = self.buffers.list().iter().map(|buffer| buffer.place.name()).collect();
@@ -126,7 +146,7 @@ impl App {
                 'a' => self.editor.home(),
                 'b' => self.editor.left(),
                 'c' if !self.editor.is_empty() => self.editor.set(""),
-                'c' if hinted == Some(LEAVE) => self.effects.push(Effect::Quit(None)),
+                'c' if hinted == Some(LEAVE) => self.quit(None),
                 'c' => self.hint = Some(LEAVE.to_owned()),
                 'd' => self.editor.delete(),
                 'e' => self.editor.end(),

@@ -130,7 +130,7 @@ fn an_announcement_is_seen_wherever_one_looks() {
 fn a_part_closes_the_place_and_a_kick_leaves_it_with_its_words() {
     let mut chat = Chat::new();
     chat.hear(":boss!b@h KICK #ops me :too loud");
-    let words = "boss removed you from #ops (too loud)";
+    let words = "boss removed you from #ops (too loud); /join #ops to come back";
     assert_eq!(chat.at("#ops").lines().back().unwrap().body, Body::Refused(words.into()));
     chat.hear(":me!m@h PART #lobby");
     assert_eq!(chat.names(), ["server", "#ops"]);

@@ -197,6 +197,80 @@ fn what_cannot_be_loaded_says_so_and_is_tried_again_on_the_way_up() {
 }
 
 #[test]
+fn a_search_goes_through_what_is_loaded_and_then_back_through_the_history() {
+    let mut desk = Desk::sized(80, 12);
+    desk.hear(":s 005 alice CHATHISTORY=50 :are supported");
+    desk.hear(":alice!a@h JOIN #den");
+    desk.alt('2');
+    desk.sent();
+    let page = |from: u32| -> Vec<String> {
+        let line = |number: u32| {
+            let time = format!("2026-01-02T{:02}:{:02}:00.000Z", number / 60, number % 60);
+            format!("@time={time};msgid=m{number} :bob!b@h PRIVMSG #den :number {number}")
+        };
+        (from..from + 50).map(line).collect()
+    };
+    let answers = |desk: &mut Desk, lines: &[String]| {
+        desk.answers("chathistory #den", &lines.iter().map(String::as_str).collect::<Vec<_>>());
+        desk.app.look();
+        desk.sent()
+    };
+    assert_eq!(answers(&mut desk, &page(200)), [""; 0], "the screen is full");
+    desk.enters("/search NUMBER 23");
+    assert!(desk.screen().contains("NUMBER 23: 1 of 1"), "{}", desk.screen());
+    assert!(desk.screen().contains("number 239"));
+    for wanted in ["number 238", "number 237"] {
+        desk.press(KeyCode::Up, KeyModifiers::NONE);
+        assert!(desk.screen().contains(wanted), "{wanted} in\n{}", desk.screen());
+    }
+    insta::assert_snapshot!(desk.screen());
+    desk.press(KeyCode::Down, KeyModifiers::NONE);
+    assert!(desk.screen().contains("NUMBER 23: 2 of 3"));
+    desk.press(KeyCode::Esc, KeyModifiers::NONE);
+    assert!(desk.app.overlay.is_none() && desk.app.scrolled().is_some(), "one stays where one is");
+    // What is not loaded is looked for page by page.
+    desk.enters("/search number 11");
+    assert_eq!(desk.sent(), ["CHATHISTORY BEFORE #den msgid=m200 50"]);
+    assert!(desk.screen().contains("looking"));
+    assert_eq!(answers(&mut desk, &page(150)), ["CHATHISTORY BEFORE #den msgid=m150 50"]);
+    assert_eq!(answers(&mut desk, &page(100)), [""; 0], "it is found");
+    assert!(desk.screen().contains("number 119"), "{}", desk.screen());
+    for _ in 0..10 {
+        desk.press(KeyCode::Up, KeyModifiers::NONE);
+    }
+    assert!(desk.screen().contains("number 110"));
+    desk.press(KeyCode::Up, KeyModifiers::NONE);
+    assert_eq!(desk.sent(), ["CHATHISTORY BEFORE #den msgid=m100 50"]);
+    assert_eq!(answers(&mut desk, &[]), [""; 0]);
+    assert!(desk.screen().contains("number 11: 10 of 10"), "{}", desk.screen());
+    assert!(desk.screen().contains("that is all there is"));
+}
+
+#[test]
+fn a_search_that_finds_nothing_asks_before_it_goes_on_for_ever() {
+    let mut desk = Desk::new();
+    desk.hear(":s 005 alice CHATHISTORY=1 :are supported");
+    desk.hear(":alice!a@h JOIN #den");
+    desk.alt('2');
+    desk.enters("/search needle");
+    let mut pages = 0;
+    while let [question] = &desk.sent()[..] {
+        assert!(question.starts_with("CHATHISTORY"), "{question}");
+        pages += 1;
+        let line = format!("@time=2026-01-01T09:00:00.000Z;msgid=m{pages} :bob!b@h PRIVMSG #den :hay");
+        desk.answers("chathistory #den", &[&line]);
+        desk.app.look();
+    }
+    assert!(pages > 10 && pages < 50, "{pages}");
+    assert!(desk.screen().contains("needle: nothing, back to 1 Jan 2026"), "{}", desk.screen());
+    desk.press(KeyCode::Up, KeyModifiers::NONE);
+    assert_eq!(desk.sent().len(), 1, "on demand");
+    desk.types("a");
+    assert!(desk.app.overlay.is_none(), "whoever types is done with it");
+    assert_eq!(desk.app.editor.text(), "a");
+}
+
+#[test]
 fn several_lines_are_typed_in_a_box_that_grows() {
     let mut desk = Desk::sized(60, 14).with_talk();
     desk.types("one");
@@ -475,6 +549,57 @@ fn whoever_is_ignored_is_not_heard_and_that_is_kept() {
     desk.enters("/ignore Bob");
     desk.hear(":bob!b@h PRIVMSG #lobby :and now");
     assert!(desk.screen().contains("and now"));
+}
+
+#[test]
+fn one_takes_back_the_last_thing_one_said() {
+    let mut desk = Desk::new();
+    desk.enters("/redact");
+    assert!(desk.screen().contains("you have said nothing here"));
+    desk.hear("@msgid=m1 :alice!a@h PRIVMSG #lobby :my pasword is walnut");
+    desk.hear("@msgid=m2 :bob!b@h PRIVMSG #lobby :oh");
+    desk.enters("/redact a slip");
+    assert_eq!(desk.sent(), ["REDACT #lobby m1 :a slip"]);
+    desk.hear(":alice!a@h REDACT #lobby m1 :a slip");
+    assert!(!desk.screen().contains("walnut"));
+    assert!(desk.screen().contains("alice took back a message (a slip)"), "{}", desk.screen());
+}
+
+#[test]
+fn the_devices_of_the_account_are_listed_and_one_is_revoked() {
+    let mut desk = Desk::new();
+    desk.enters("/devices");
+    assert_eq!(desk.sent(), ["CREDENTIAL LIST"]);
+    desk.hear(":s CREDENTIAL LIST 3 device 2026-01-01T08:00:00.000Z 2026-01-02T09:00:00.000Z");
+    desk.hear(":s CREDENTIAL LIST 4 certificate 2026-01-02T08:00:00.000Z *");
+    desk.hear(":s CREDENTIAL END 2");
+    let screen = desk.screen();
+    for part in ["device 3: since 2026-01-01, last used", "certificate 4:", "never used"] {
+        assert!(screen.contains(part), "{part} in\n{screen}");
+    }
+    desk.enters("and talk goes on meanwhile");
+    assert_eq!(desk.sent().len(), 1, "the answer carries no label, so none is waited for");
+    desk.enters("/devices revoke 3");
+    assert_eq!(desk.sent(), ["CREDENTIAL REVOKE 3"]);
+}
+
+#[test]
+fn whoever_does_nothing_for_long_is_not_taken_for_a_reader() {
+    let mut desk = Desk::new();
+    desk.hear(":s MARKREAD #lobby timestamp=2026-01-02T12:00:00.000Z");
+    desk.hear(":bob!b@h PRIVMSG #lobby :hi");
+    desk.app.look();
+    assert_eq!(desk.sent().len(), 1, "this is read");
+    desk.app.now += Duration::from_mins(10);
+    desk.app.look();
+    desk.hear(":bob!b@h PRIVMSG #lobby :alice: are you there?");
+    desk.app.look();
+    assert!(desk.app.effects().iter().any(|effect| matches!(effect, Effect::Notify(..))), "the bell rings");
+    assert!(desk.screen().contains("2›#lobby      !1"), "{}", desk.screen());
+    desk.press(KeyCode::Char('y'), KeyModifiers::NONE);
+    let screen = desk.screen();
+    assert!(screen.contains("new since you left") && !screen.contains("!1"), "{screen}");
+    assert_eq!(desk.sent().len(), 1, "now it is read");
 }
 
 #[test]

@@ -1,0 +1,83 @@
+//! What the server refuses: why, in its words; and what can be done about it.
+
+use rookery_protocol::{Message, numeric};
+
+/// The words of an error; `None` for what is none.
+pub fn refusal(message: &Message) -> Option<String> {
+    let error_numeric = message.command.len() == 3 && message.command.starts_with(['4', '5']);
+    match message.command.as_str() {
+        "FAIL" => message.params.last().cloned(),
+        _ if error_numeric => {
+            // The first parameter is our own nick; what stands between says what it is about.
+            let about = message.params.get(1..).unwrap_or_default();
+            Some(match about {
+                // What it is about is the command just typed.
+                [_, words] if message.command == numeric::ERR_UNKNOWNERROR => words.clone(),
+                [nick, _] if message.command == numeric::ERR_NOSUCHNICK => format!("{nick} is not here"),
+                [context @ .., words] if !context.is_empty() => format!("{}: {words}", context.join(" ")),
+                _ => message.params.last().cloned().unwrap_or_default(),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The same for a person, who is told what can be done about it.
+pub fn advised(message: &Message) -> Option<String> {
+    let words = refusal(message)?;
+    Some(match advice(&message.command, message.param(1).unwrap_or_default()) {
+        Some(advice) => format!("{words}; {advice}"),
+        None => words,
+    })
+}
+
+/// What can be done about an error that is about `name`.
+fn advice(command: &str, name: &str) -> Option<String> {
+    Some(match command {
+        numeric::ERR_NOSUCHCHANNEL if name.starts_with('#') => format!("/join {name} opens it"),
+        numeric::ERR_CANNOTSENDTOCHAN => "its operators say who may speak".to_owned(),
+        numeric::ERR_NICKNAMEINUSE => "choose another: /nick NAME".to_owned(),
+        numeric::ERR_NOTONCHANNEL => format!("/join {name} first"),
+        numeric::ERR_CHANNELISFULL => "try again when someone has left".to_owned(),
+        numeric::ERR_INVITEONLYCHAN => "ask someone in it for an /invite".to_owned(),
+        numeric::ERR_BANNEDFROMCHAN => "ask one of its operators to /unban you".to_owned(),
+        numeric::ERR_BADCHANNELKEY => format!("/join {name} KEY"),
+        numeric::ERR_CHANOPRIVSNEEDED => "they have an @ before their name".to_owned(),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Option<String> {
+        advised(&Message::parse(line).unwrap())
+    }
+
+    #[test]
+    fn an_error_says_what_it_is_about_and_what_can_be_done() {
+        for (line, wanted) in [
+            (":s 401 me bob :No such nick", "bob is not here"),
+            (":s 475 me #a :Cannot join channel (+k)", "#a: Cannot join channel (+k); /join #a KEY"),
+            (":s 433 me bob :Nickname is in use", "bob: Nickname is in use; choose another: /nick NAME"),
+            (":s 482 me #a :Not an operator", "#a: Not an operator; they have an @ before their name"),
+            (":s 400 me NICK :One is enough", "One is enough"),
+            (":s 461 me KICK :Not enough parameters", "KICK: Not enough parameters"),
+            (":s FAIL REDACT X :Too late", "Too late"),
+        ] {
+            assert_eq!(words(line).as_deref(), Some(wanted));
+        }
+        for line in [":s 332 me #a :Topic", ":bob!b@h PRIVMSG me :475 #a", ":s NOTE X :y"] {
+            assert_eq!(words(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_error_without_its_parts_does_no_harm() {
+        for numeric in ["401", "404", "442", "475", "433"] {
+            assert!(words(&format!(":s {numeric}")).is_some());
+        }
+    }
+}
