@@ -40,6 +40,7 @@ capabilities! {
     MessageTags = "message-tags", "Tags in both directions, and `TAGMSG`.";
     MultiPrefix = "multi-prefix", "All of a member's prefixes, not only the highest.";
     NoImplicitNames = "no-implicit-names", "No `NAMES` after each `JOIN`.";
+    Playback = "znc.in/playback", "What was missed is asked for, by `PLAY` to `*playback`, and not shown unasked.";
     Sasl = "sasl", "Signing in before the session is admitted.";
     ServerTime = "server-time", "The time on each message.";
     Setname = "setname", "Changes of the real name.";

@@ -6,23 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use rookery_protocol::Message;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::chat::Chat;
-use crate::chat::event::{
-    Act, Answer, Candidate, Event, Fetch, Found, HistoryQuery, Identity, Output, SessionId, Ticket,
-};
+use crate::chat::event::{Act, Answer, Candidate, Event, Identity, Output, SessionId, Ticket};
 use crate::journal::Release;
+use crate::library::Library;
 use crate::sendq::Sendq;
-use crate::store::{Database, Store};
+use crate::store::Database;
 
 /// Events that may wait before a connection has to.
 const WAITING_EVENTS: usize = 4096;
 /// Events the core takes in one go; their outputs make one batch.
 const BATCH: usize = 512;
-
-/// Pages of history that are read at once: fewer than the store has readers, so that a sign-in never waits for them.
-const FETCHES: usize = 2;
 
 /// The core has stopped: the server is going down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +44,20 @@ pub struct Events {
     receiver: mpsc::Receiver<Envelope>,
     /// For what is read for the core; it keeps nobody waiting.
     back: mpsc::WeakSender<Envelope>,
+}
+
+/// The way back into the core of what is read for it.
+#[derive(Clone)]
+pub struct Back(mpsc::WeakSender<Envelope>);
+
+impl Back {
+    /// Gives the core an event, if it is still there.
+    pub async fn send(&self, event: Event) {
+        if let Some(events) = self.0.upgrade() {
+            // It may have stopped.
+            let _ = events.send(Envelope { event, sendq: None, reply: None }).await;
+        }
+    }
 }
 
 /// An inlet and where its events come out.
@@ -118,7 +128,7 @@ pub async fn drive(
     journal: mpsc::Sender<Vec<Release>>,
     database: Database,
 ) {
-    let library = Library { database, back: events.back, places: Arc::new(Semaphore::new(FETCHES)) };
+    let library = Library::new(database, Back(events.back));
     let mut waiting = HashMap::new();
     let mut batch = Vec::new();
     let mut outputs = Vec::new();
@@ -151,44 +161,4 @@ pub async fn drive(
             break;
         }
     }
-}
-
-/// Reads history for the core, beside it.
-struct Library {
-    database: Database,
-    back: mpsc::WeakSender<Envelope>,
-    places: Arc<Semaphore>,
-}
-
-impl Library {
-    /// Reads once it is told to, and gives the core what it found.
-    fn fetch(&self, fetch: Box<Fetch>) -> oneshot::Sender<Answer> {
-        let (go, told) = oneshot::channel();
-        let Self { database, back, places } = self;
-        let (database, back, places) = (database.clone(), back.clone(), Arc::clone(places));
-        tokio::spawn(async move {
-            if told.await.is_err() {
-                return;
-            }
-            let Ok(_place) = places.acquire().await else { return };
-            let query = fetch.query.clone();
-            let found = database.read(move |store| look_up(store, &query)).await.unwrap_or_else(|error| {
-                tracing::error!(%error, "history could not be read");
-                Found::Failed
-            });
-            if let Some(events) = back.upgrade() {
-                let event = Event::Fetched { fetch, found };
-                // The core may have stopped.
-                let _ = events.send(Envelope { event, sendq: None, reply: None }).await;
-            }
-        });
-        go
-    }
-}
-
-fn look_up(store: &dyn Store, query: &HistoryQuery) -> crate::store::Result<Found> {
-    Ok(match query {
-        HistoryQuery::Page(query) => store.history_page(query)?.map_or(Found::NoSuchMessage, Found::Page),
-        HistoryQuery::Targets(query) => Found::Targets(store.history_targets(query)?),
-    })
 }

@@ -16,6 +16,7 @@ mod hex;
 mod inlet;
 mod instruments;
 mod journal;
+mod library;
 mod mail;
 mod metrics;
 mod metrics_port;

@@ -22,7 +22,7 @@ use crate::control::{self, Control};
 use crate::inlet::{self, Inlet};
 use crate::instruments::Instruments;
 use crate::mail::Mailer;
-use crate::store::{DATABASE_FILE, Database};
+use crate::store::{DATABASE_FILE, Database, Durability};
 use crate::windows::Windows;
 use crate::{journal, metrics_port, retention};
 
@@ -63,6 +63,10 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let config = live.get();
     let windows = Windows::new(live.clone(), database.clone());
     windows.take_in(started_at).await.context("the CSV files could not be taken in")?;
+    database
+        .write(Durability::Message, |store| store.all_gone())
+        .await
+        .context("the record cannot be written")?;
     let (bans, admins, restored) = database
         .read(move |store| Ok((store.bans(started_at)?, store.admins()?, store.restored()?)))
         .await
@@ -215,7 +219,9 @@ fn settings(config: &Config) -> Settings {
         free_nicks: config.accounts.free_nicks,
         motd: config.chat.motd.clone(),
         history: config.history.enabled,
+        replay_lines: config.history.replay_lines,
         history_page: config.limits.history_page,
+        sendq_bytes: config.limits.sendq_bytes,
         history_before_join: config.history.before_join,
         channels_per_user: config.limits.channels_per_user,
         channel_list_entries: config.limits.channel_list_entries,

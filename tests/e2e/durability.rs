@@ -87,6 +87,7 @@ async fn after_kill_9_a_channel_that_lasts_is_as_it_was_last_seen() {
     alice.expect_numeric("366").await;
     let mut bob = Client::register(&server, "bob").await;
     bob.send("JOIN #hers").await;
+    bob.expect_numeric("366").await;
     for line in ["TOPIC #hers :what it is about", "MODE #hers +smb evil!*@*", "PRIVMSG #hers :remember this"]
     {
         alice.send(line).await;

@@ -91,20 +91,21 @@ impl Accounts {
         account: AccountId,
         hash: [u8; 32],
     ) -> Result<Identity, Refused> {
-        let account = self
+        let (account, credential) = self
             .database
             .write(Durability::Record, move |store| {
-                let found = store.account(account)?;
-                if found.as_ref().is_some_and(|account| account.disabled.is_none()) {
-                    make_room(store, account)?;
-                    store.add_credential(account, CredentialKind::Device, &hash, now)?;
+                let Some(found) = store.account(account)? else { return Ok(None) };
+                if found.disabled.is_some() {
+                    return Ok(Some((found, None)));
                 }
-                Ok(found)
+                make_room(store, account)?;
+                let credential = store.add_credential(account, CredentialKind::Device, &hash, now)?;
+                Ok(Some((found, Some(credential))))
             })
             .await?
             .ok_or(Refused::NoAccount)?;
         tracing::info!(address = %peer.address, account = %account.name, "signed in on a new device");
-        proved(&account, now)
+        proved(&account, now, credential)
     }
 
     /// Counts a mail to `email`, asked for from `peer`.

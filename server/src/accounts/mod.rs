@@ -97,6 +97,7 @@ fn identity(account: &Account, proved_at: Timestamp) -> Identity {
         email: account.email.clone(),
         new: !account.greeted,
         proved_at,
+        credential: None,
     }
 }
 

@@ -88,10 +88,15 @@ impl From<StoreError> for Refused {
     }
 }
 
-/// The owner of the account, unless it is disabled: only its owner is told so.
-pub fn proved(account: &Account, now: Timestamp) -> Result<Identity, Refused> {
+/// The owner of the account, unless it is disabled: only its owner is told so. It has come with that credential, if one
+/// belongs to its device.
+pub fn proved(
+    account: &Account,
+    now: Timestamp,
+    credential: Option<CredentialId>,
+) -> Result<Identity, Refused> {
     match &account.disabled {
-        None => Ok(identity(account, now)),
+        None => Ok(Identity { credential, ..identity(account, now) }),
         Some(reason) => Err(Refused::Disabled { reason: reason.clone() }),
     }
 }
@@ -138,7 +143,7 @@ impl Accounts {
             self.note_use(device, now).await;
         }
         tracing::info!(address = %peer.address, account = %account.name, "signed in");
-        proved(&account, now)
+        proved(&account, now, device)
     }
 
     /// Checks the client certificate. It cannot be guessed, so nothing is counted.
@@ -163,11 +168,12 @@ impl Accounts {
         let used = credentials.iter().find(|credential| {
             credential.kind == CredentialKind::Certificate && credential.hash == fingerprint
         });
+        let used = used.map(|used| used.id);
         if let Some(used) = used {
-            self.note_use(used.id, now).await;
+            self.note_use(used, now).await;
         }
         tracing::info!(address = %peer.address, account = %account.name, "signed in by certificate");
-        proved(&account, now)
+        proved(&account, now, used)
     }
 
     /// Whether the address may try another code.

@@ -32,6 +32,7 @@ impl Turn<'_> {
             return self.answer(ticket, Answer::NickInUse);
         }
         let new = identity.as_ref().map(|identity| identity.new);
+        let credential = identity.as_ref().and_then(|identity| identity.credential);
         let user = here.unwrap_or_else(|| {
             let newcomer = Newcomer {
                 nick: nick.clone(),
@@ -51,6 +52,9 @@ impl Turn<'_> {
             tls: tls.into(),
             since: self.now(),
             monitors: std::collections::BTreeSet::new(),
+            device: None,
+            heard: self.state.mark(self.stamp.at),
+            catch_up: None,
         };
         let caller = Caller { session: session.id, user, capabilities };
         self.state.attach(user, session);
@@ -62,6 +66,7 @@ impl Turn<'_> {
             self.show_memberships(caller);
         }
         self.join_lobby(caller);
+        self.catch_up(caller, credential);
         self.answer(ticket, Answer::Admitted);
     }
 
@@ -76,7 +81,7 @@ impl Turn<'_> {
         if self.state.user(caller.user).identity.is_some() {
             return self.answer(ticket, Answer::Admitted);
         }
-        let new = identity.new;
+        let (new, credential) = (identity.new, identity.credential);
         let here = self.state.by_account(&identity.name).map(|user| user.id);
         let caller = if let Some(user) = here {
             self.move_session(caller, user)
@@ -94,16 +99,18 @@ impl Turn<'_> {
         };
         self.welcome(caller, Some(new));
         self.join_lobby(caller);
+        self.catch_up(caller, credential);
         self.answer(ticket, Answer::Admitted);
     }
 
     /// The connection is no more.
-    pub fn gone(&mut self, session: SessionId, reason: &str) {
+    pub fn gone(&mut self, session: SessionId, reason: &str, lost: bool) {
         if let Some(leaving) = self.state.leaving.remove(&session) {
             for ticket in leaving.tickets {
                 self.settle(ticket);
             }
         } else {
+            self.leave_device(session, lost);
             self.drop_session(session, reason);
         }
     }
@@ -111,6 +118,7 @@ impl Turn<'_> {
     /// The client wants to go: its session ends, and its user with it if it was the last.
     pub fn close_session(&mut self, caller: Caller, reason: &str) {
         let leaving = self.leaving(caller);
+        self.leave_device(caller.session, false);
         self.drop_session(caller.session, reason);
         self.end_session(caller.session, leaving, reason);
     }

@@ -134,6 +134,7 @@ mod tests {
             email: Email::parse(email).unwrap(),
             new: false,
             proved_at: Timestamp::UNIX_EPOCH,
+            credential: None,
         };
         bans.on_account(&identity, Timestamp::UNIX_EPOCH).map(|ban| ban.id.0)
     }

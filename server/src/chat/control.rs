@@ -247,6 +247,9 @@ impl Turn<'_> {
         due.sessions += callers.len();
         let leaving: Vec<Leaving> =
             callers.iter().map(|&caller| Leaving { tickets: vec![ticket], ..self.leaving(caller) }).collect();
+        for caller in callers {
+            self.leave_device(caller.session, false);
+        }
         if callers.len() < self.state.user(user).sessions().len() {
             for caller in callers {
                 self.drop_session(caller.session, &end.last);

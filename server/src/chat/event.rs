@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Message, Nick};
 
 use super::bans::Bans;
+use super::replay::Mark;
 use crate::record::{
-    AccountId, Ban, BanId, BanTarget, Change, EmailAliases, HistoryEntry, HistoryTarget, PageQuery,
-    TargetsQuery,
+    AccountId, Ban, BanId, BanTarget, Change, CredentialId, EmailAliases, HistoryEntry, HistoryTarget,
+    PageQuery, SeveralQuery, TargetsQuery,
 };
 
 /// One TLS connection on the chat port; never used twice while the server runs.
@@ -31,6 +32,8 @@ pub struct Identity {
     pub new: bool,
     /// Not after the moment at which the record was asked.
     pub proved_at: Timestamp,
+    /// What it was proved with, if that belongs to one device.
+    pub credential: Option<CredentialId>,
 }
 
 /// A session that wants to be admitted.
@@ -67,8 +70,9 @@ pub enum Event {
     Fetched { fetch: Box<Fetch>, found: Found },
     /// An admitted session sent a line that is no message.
     BadLine { session: SessionId, fault: LineFault },
-    /// The connection of an admitted session has ended, by whatever side.
-    Gone { session: SessionId, reason: String },
+    /// The connection of an admitted session has ended, by whatever side. One that was `lost` may not have brought the
+    /// client what was sent last.
+    Gone { session: SessionId, reason: String, lost: bool },
     /// The control plane acts.
     Control { ticket: Ticket, act: Act },
     /// The config was read anew.
@@ -263,11 +267,24 @@ pub struct Fetch {
     pub ticket: Option<Ticket>,
     /// What the reply is marked with, escaped.
     pub label: Option<String>,
-    /// The subcommand, as it was sent.
-    pub subcommand: String,
-    /// The channel or nick it asks about, as it was sent; `*` for none.
-    pub target: String,
+    pub purpose: Purpose,
     pub query: HistoryQuery,
+}
+
+/// What history is read for.
+#[derive(Debug)]
+pub enum Purpose {
+    /// `CHATHISTORY`.
+    Chathistory {
+        /// As it was sent.
+        subcommand: String,
+        /// The channel or nick it asks about, as it was sent; `*` for none.
+        target: String,
+    },
+    /// `PLAY`, of znc.in/playback.
+    Playback,
+    /// What the session's device has missed: what was said after the one mark and up to the other.
+    Missed { after: Mark, until: Mark },
 }
 
 /// What is to be read.
@@ -275,6 +292,7 @@ pub struct Fetch {
 pub enum HistoryQuery {
     Page(PageQuery),
     Targets(TargetsQuery),
+    Several(SeveralQuery),
 }
 
 /// What was read.
@@ -282,6 +300,8 @@ pub enum HistoryQuery {
 pub enum Found {
     Page(Vec<HistoryEntry>),
     Targets(Vec<HistoryTarget>),
+    /// By the name of the channel, or of the other side of the conversation.
+    Several(Vec<(String, Vec<HistoryEntry>)>),
     /// There is no message of an id that was asked by.
     NoSuchMessage,
     /// The record could not be read.
@@ -300,8 +320,12 @@ pub struct Settings {
     pub history: bool,
     /// Whether members of a channel may read what was said before they joined.
     pub history_before_join: bool,
+    /// How many messages of each channel and conversation a session is shown that it missed; 0 for none.
+    pub replay_lines: usize,
     /// 0 is no limit, here and below.
     pub history_page: usize,
+    /// The bytes that may wait to go to one session.
+    pub sendq_bytes: usize,
     pub channels_per_user: usize,
     pub channel_list_entries: usize,
     pub monitor_entries: usize,

@@ -4,21 +4,12 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Capability, ChannelName, Message, Nick};
 
-use super::event::{Answer, Delivery, Fetch, Found, HistoryQuery, Output, SessionId, Ticket};
+use super::event::{Answer, Delivery, Fetch, Found, HistoryQuery, Output, Purpose, SessionId, Ticket};
 use super::labels::mark;
 use super::line::{Line, Tags};
 use super::state::User;
 use super::turn::{Caller, Turn, shown_time};
-use crate::record::{HistoryEntry, HistoryTarget, Party, Place};
-
-/// What one may read back.
-pub struct Readable {
-    pub places: Vec<Place>,
-    /// What was said before is out of sight.
-    pub since: Timestamp,
-    /// The target's name, for the reply.
-    name: String,
-}
+use crate::record::{HistoryEntry, HistoryTarget, Party, Place, Reading};
 
 impl Turn<'_> {
     /// A command whose answer may have to wait for the record.
@@ -31,40 +22,53 @@ impl Turn<'_> {
         }
     }
 
-    /// Shows what was found to the session that asked, if it is still here.
-    pub fn fetched(&mut self, fetch: &Fetch, found: Found) {
-        if let Some(caller) = self.caller(fetch.session) {
-            let start = self.out.len();
-            self.show_found(caller, fetch, found);
-            if let (Some(label), Some(Output::Deliver(first))) = (&fetch.label, self.out.get_mut(start)) {
-                first.line = mark(&first.line, &format!("label={label}"));
+    /// Shows what was found to the session it was read for, if it is still here.
+    pub fn fetched(&mut self, fetch: Fetch, found: Found) {
+        let Fetch { session, ticket, label, purpose, query } = fetch;
+        if let Some(caller) = self.caller(session) {
+            let several = match found {
+                Found::Several(several) => Ok(several),
+                found => Err(found),
+            };
+            match (purpose, several) {
+                (Purpose::Missed { after, until }, several) => {
+                    self.show_missed(caller, [after, until], several.ok());
+                }
+                (Purpose::Playback, several) => self.show_playback(caller, label.as_deref(), several.ok()),
+                (Purpose::Chathistory { subcommand, target }, Err(found)) => {
+                    let start = self.out.len();
+                    self.show_found(caller, &subcommand, &target, &query, found);
+                    if let (Some(label), Some(Output::Deliver(first))) = (&label, self.out.get_mut(start)) {
+                        first.line = mark(&first.line, &format!("label={label}"));
+                    }
+                }
+                (Purpose::Chathistory { .. }, Ok(_)) => {}
             }
         }
-        if let Some(ticket) = fetch.ticket {
+        if let Some(ticket) = ticket {
             self.answer(ticket, Answer::Done);
         }
     }
 
     /// What the caller may read at that channel, or of its conversation with that nick; none if nothing.
-    pub fn readable(&self, caller: Caller, target: &str) -> Option<Readable> {
+    pub fn readable(&self, caller: Caller, target: &str) -> Option<Reading> {
         if let Ok(name) = ChannelName::parse(target) {
             let since = self.channel_since(caller, &name)?;
             let name = self.state.channel(&name)?.name.clone();
-            return Some(Readable { name: name.to_string(), places: vec![Place::Channel(name)], since });
+            return Some(Reading { name: name.to_string(), places: vec![Place::Channel(name)], since });
         }
         let user = self.state.user(caller.user);
         // A guest's nick proves nothing.
         user.identity.as_ref()?;
         let nick = Nick::parse(target).ok()?;
-        let with = |other: Party| Place::Direct { from: user.party(), to: other };
         // A nick stands for the account of whoever has it now.
         let other = match self.state.by_nick(&nick).map(User::party) {
-            Some(account @ Party::Account(_)) => account,
-            _ => Party::Account(nick.clone()),
+            Some(Party::Account(account)) => account,
+            _ => nick.clone(),
         };
-        let places = vec![with(other), with(Party::Guest(nick))];
+        let places = Place::conversation(user.party().nick(), other, nick);
         // The other may be gone, or have been written in several ways: the client knows the name that it sent.
-        Some(Readable { places, since: Timestamp::MIN, name: target.to_owned() })
+        Some(Reading { places, since: Timestamp::MIN, name: target.to_owned() })
     }
 
     /// From when on the caller may read the channel's history; none if it is not in there.
@@ -80,21 +84,24 @@ impl Turn<'_> {
         Some(if only_present { named_at.max(member.joined_at) } else { named_at })
     }
 
-    fn show_found(&mut self, caller: Caller, fetch: &Fetch, found: Found) {
-        let Fetch { subcommand, target, query, .. } = fetch;
+    fn show_found(
+        &mut self,
+        caller: Caller,
+        subcommand: &str,
+        target: &str,
+        query: &HistoryQuery,
+        found: Found,
+    ) {
         // The caller may have lost its place in the channel meanwhile.
         let readable = match query {
             HistoryQuery::Page(_) => self.readable(caller, target),
-            HistoryQuery::Targets(_) => None,
+            HistoryQuery::Targets(_) | HistoryQuery::Several(_) => None,
         };
         match (found, readable) {
-            (Found::Page(entries), Some(Readable { since, name, .. })) => {
-                // Kept to the millisecond.
-                let floor = since.as_millisecond();
-                let seen = |entry: &HistoryEntry| entry.at.as_millisecond() >= floor;
-                let lines: Vec<_> =
-                    entries.into_iter().filter(seen).map(|entry| self.entry_line(caller, &entry)).collect();
-                self.show_batch(caller, &["chathistory", &name], lines);
+            (Found::Page(entries), Some(readable)) => {
+                let seen = entries.iter().filter(|entry| readable.shows(entry));
+                let lines = seen.map(|entry| self.entry_line(caller, entry)).collect();
+                self.show_batch(caller, &["chathistory", &readable.name], lines);
             }
             (Found::Targets(targets), _) => {
                 let lines = targets.iter().map(|target| self.target_line(caller, target)).collect();
@@ -114,7 +121,7 @@ impl Turn<'_> {
     }
 
     /// Lines as one batch, for those who know batches.
-    fn show_batch(&mut self, caller: Caller, kind: &[&str], lines: Vec<Bytes>) {
+    pub fn show_batch(&mut self, caller: Caller, kind: &[&str], lines: Vec<Bytes>) {
         let to = vec![caller.session];
         if !caller.has(Capability::Batch) {
             let deliveries = lines.into_iter().map(|line| Delivery { to: to.clone(), line });
@@ -132,19 +139,13 @@ impl Turn<'_> {
     }
 
     fn target_line(&self, caller: Caller, target: &HistoryTarget) -> Bytes {
-        let name = Nick::parse(&target.name).map(|nick| self.present_nick(&Party::Account(nick)));
-        let name = name.as_ref().map_or(target.name.as_str(), Nick::as_str);
-        let line = self.server_line("CHATHISTORY").word("TARGETS").word(name);
+        let line = self.server_line("CHATHISTORY").word("TARGETS").word(&self.present_name(&target.name));
         line.word(&shown_time(target.at)).render(&self.server_tags(), caller.capabilities)
     }
 
     /// The message as it was when it was said. Whom it was for, if it was one alone, goes by the present nick.
-    fn entry_line(&self, caller: Caller, entry: &HistoryEntry) -> Bytes {
-        let target = match &entry.place {
-            Place::Channel(name) => name.to_string(),
-            Place::Direct { to, .. } => self.present_nick(to).to_string(),
-        };
-        let line = Line::new(&entry.source, &entry.command).word(&target);
+    pub fn entry_line(&self, caller: Caller, entry: &HistoryEntry) -> Bytes {
+        let line = self.entry_head(entry);
         let line = if entry.is_event() { line.rest(&entry.text) } else { line.text(&entry.text) };
         let tags = Tags {
             time: &shown_time(entry.at),
@@ -157,6 +158,15 @@ impl Turn<'_> {
         line.render(&tags, caller.capabilities)
     }
 
+    /// The message without its text.
+    pub fn entry_head(&self, entry: &HistoryEntry) -> Line {
+        let target = match &entry.place {
+            Place::Channel(name) => name.to_string(),
+            Place::Direct { to, .. } => self.present_nick(to).to_string(),
+        };
+        Line::new(&entry.source, &entry.command).word(&target)
+    }
+
     /// The nick that the account has now; its name if it is not here.
     fn present_nick(&self, party: &Party) -> Nick {
         let account = match party {
@@ -165,5 +175,11 @@ impl Turn<'_> {
         };
         let user = account.and_then(|account| self.state.by_account(&account));
         user.map_or_else(|| party.nick().clone(), |user| user.nick.clone())
+    }
+
+    /// The channel, or the present nick of the account of that name.
+    pub fn present_name(&self, name: &str) -> String {
+        let nick = Nick::parse(name).map(|nick| self.present_nick(&Party::Account(nick)).to_string());
+        nick.unwrap_or_else(|_| name.to_owned())
     }
 }

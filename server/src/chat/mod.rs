@@ -15,6 +15,7 @@ mod lengths;
 pub mod line;
 mod mask;
 mod reload;
+mod replay;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -28,8 +29,10 @@ use rookery_protocol::{Capability, Message};
 
 use bans::Bans;
 use channel::Channel;
+pub use commands::playback;
 use event::{Answer, Event, LineFault, Output, SessionId, Settings};
 use labels::Labelling;
+use replay::Mark;
 use state::State;
 use turn::{Stamp, Turn};
 
@@ -49,6 +52,8 @@ impl Chat {
         // A lobby is everyone's, whatever was kept of a channel of its name.
         let channels = restored.channels.into_iter().filter(|kept| !settings.lobby.contains(&kept.name));
         state.restore_channels(channels.map(Channel::restored));
+        let mark = |at| Mark { at, message: 0 };
+        state.devices = restored.devices.into_iter().map(|(device, until)| (device, mark(until))).collect();
         Self { state, settings, stamp: Stamp::default() }
     }
 
@@ -70,11 +75,14 @@ impl Chat {
                 let nick = turn.caller(session).map(|caller| turn.state.user(caller.user).nick.clone());
                 turn.answer(ticket, nick.map_or(Answer::Done, Answer::Nick));
             }
-            Event::Command { session, message } => turn.command(session, &message),
+            Event::Command { session, message } => {
+                turn.command(session, &message);
+                turn.catch_up_further(session);
+            }
             Event::AskHistory { ticket, session, message } => turn.ask_history(ticket, session, &message),
-            Event::Fetched { fetch, found } => turn.fetched(&fetch, found),
+            Event::Fetched { fetch, found } => turn.fetched(*fetch, found),
             Event::BadLine { session, fault } => turn.bad_line(session, fault),
-            Event::Gone { session, reason } => turn.gone(session, &reason),
+            Event::Gone { session, reason, lost } => turn.gone(session, &reason, lost),
             Event::Control { ticket, act } => turn.control(ticket, act),
             Event::Reload(_) => {}
         }
@@ -89,6 +97,7 @@ impl Turn<'_> {
     /// A session that the core has ended may still have commands on their way: they are left alone.
     fn command(&mut self, session: SessionId, message: &Message) {
         let Some(caller) = self.caller(session) else { return };
+        self.hear(session);
         let label = message.tags.get("label").filter(|label| (1..=lengths::LABEL).contains(&label.len()));
         let labels = caller.has(Capability::LabeledResponse) && caller.has(Capability::Batch);
         let Some(label) = label.filter(|_| labels) else { return commands::run(self, caller, message) };

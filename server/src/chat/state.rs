@@ -12,7 +12,8 @@ use rookery_protocol::{AccountName, Capabilities, ChannelName, Nick};
 use super::bans::Bans;
 use super::channel::{Channel, Flag, Member};
 use super::event::{Identity, SessionId, Ticket};
-use crate::record::{AccountId, Party};
+use super::replay::{CatchUp, Mark};
+use crate::record::{AccountId, Device, Party};
 
 /// The users that `WHOWAS` remembers.
 const DEPARTED: usize = 512;
@@ -56,6 +57,12 @@ pub struct Session {
     pub since: Timestamp,
     /// The nicks it watches.
     pub monitors: BTreeSet<Nick>,
+    /// The device that is shown what it missed; none for one that reads back by itself, and for guests.
+    pub device: Option<Device>,
+    /// When it was last heard, and so had heard everything.
+    pub heard: Mark,
+    /// What it has missed and is yet to be shown.
+    pub catch_up: Option<CatchUp>,
 }
 
 impl User {
@@ -139,6 +146,8 @@ pub struct State {
     pub bans: Arc<Bans>,
     /// The accounts whose sessions an operator has ended, and when and why: what was proved before then is stale.
     pub ended_accounts: BTreeMap<AccountId, (Timestamp, String)>,
+    /// Up to where devices had heard everything when they were last here.
+    pub devices: BTreeMap<Device, Mark>,
     pub leaving: BTreeMap<SessionId, Leaving>,
     pub due: BTreeMap<Ticket, Due>,
     pub started_at: Timestamp,
@@ -167,6 +176,7 @@ impl State {
             departed: VecDeque::new(),
             bans,
             ended_accounts: BTreeMap::new(),
+            devices: BTreeMap::new(),
             leaving: BTreeMap::new(),
             due: BTreeMap::new(),
             started_at: now,
@@ -536,6 +546,17 @@ impl State {
     pub fn next_msgid(&mut self) -> String {
         self.last_message += 1;
         format!("{}-{}", self.run, base36(self.last_message))
+    }
+
+    /// Everything that was said by `now`.
+    pub fn mark(&self, now: Timestamp) -> Mark {
+        Mark { at: now, message: self.last_message }
+    }
+
+    /// The number of a message of this run of the server.
+    pub fn message_number(&self, msgid: &str) -> Option<u64> {
+        let digits = msgid.strip_prefix(&*self.run)?.strip_prefix('-')?;
+        u64::from_str_radix(digits, 36).ok()
     }
 
     /// A name for a batch.

@@ -42,6 +42,7 @@ impl Config {
         if !self.history.enabled {
             capabilities.remove(Capability::Chathistory);
             capabilities.remove(Capability::EventPlayback);
+            capabilities.remove(Capability::Playback);
         }
         capabilities
     }
@@ -188,6 +189,8 @@ pub struct History {
     pub sync: HistorySync,
     /// Whether members of a channel may read what was said there before they joined.
     pub before_join: bool,
+    /// How many messages of each channel and conversation a client is shown that it missed; 0 for none.
+    pub replay_lines: usize,
 }
 
 /// `[limits]`: 0 switches a limit off.
@@ -344,7 +347,13 @@ impl Default for Data {
 
 impl Default for History {
     fn default() -> Self {
-        Self { enabled: true, retention_days: 0, sync: HistorySync::Normal, before_join: true }
+        Self {
+            enabled: true,
+            retention_days: 0,
+            sync: HistorySync::Normal,
+            before_join: true,
+            replay_lines: 100,
+        }
     }
 }
 

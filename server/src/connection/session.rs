@@ -129,7 +129,8 @@ impl Drop for Session {
         // None while the whole server goes down.
         let Ok(runtime) = Handle::try_current() else { return };
         let inlet = self.services.inlet.clone();
-        let gone = Event::Gone { session: self.id, reason: std::mem::take(&mut self.reason) };
+        let (reason, lost) = (std::mem::take(&mut self.reason), !self.wire.has_left());
+        let gone = Event::Gone { session: self.id, reason, lost };
         runtime.spawn(async move {
             // The core may have stopped first.
             let _ = inlet.send(gone).await;

@@ -10,6 +10,7 @@ use super::session::Session;
 use super::wire::{Input, Wake};
 use crate::accounts::sign_in::{self, SignIn};
 use crate::chat::event::{Answer, Event, Identity};
+use crate::chat::playback;
 use crate::inlet::Stopped;
 use crate::metrics::METRICS;
 
@@ -41,10 +42,6 @@ impl Session {
             };
             let event = match wake {
                 Wake::Input(Input::Message(message)) => {
-                    // One with a label is to be acknowledged.
-                    if message.command == "PONG" && message.tags.is_empty() {
-                        continue;
-                    }
                     if sign_in::COMMANDS.contains(&message.command.as_str()) {
                         let over = Box::pin(self.prove(&mut sign_in, &mut identity, message)).await?;
                         match over {
@@ -52,7 +49,7 @@ impl Session {
                             None => continue,
                         }
                     }
-                    if message.command == "CHATHISTORY" {
+                    if asks_for_history(&message) {
                         match Box::pin(self.read_history(message)).await? {
                             Some(reason) => return Ok(reason),
                             None => continue,
@@ -169,6 +166,15 @@ impl Session {
         let server = self.services.config.get().chat.server_name.clone();
         self.tell(&[Message::new("PING", [server])]);
         None
+    }
+}
+
+/// Whether the answer may have to be read from the record.
+fn asks_for_history(message: &Message) -> bool {
+    match message.command.as_str() {
+        "CHATHISTORY" => true,
+        "PRIVMSG" => message.param(0).is_some_and(playback::is_meant),
+        _ => false,
     }
 }
 

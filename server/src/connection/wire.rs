@@ -65,6 +65,8 @@ pub struct Wire {
     close_by: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     heard_at: Instant,
+    /// The client has closed: whatever was sent to it before had its chance.
+    left: bool,
 }
 
 impl Wire {
@@ -82,7 +84,13 @@ impl Wire {
             close_by: None,
             timer: Box::pin(tokio::time::sleep_until(now.into())),
             heard_at: now,
+            left: false,
         }
+    }
+
+    /// Whether the client itself ended the connection, in whatever way.
+    pub fn has_left(&self) -> bool {
+        self.left
     }
 
     /// When the client last sent something.
@@ -239,6 +247,7 @@ impl Wire {
                 // Many clients just close; that is no fault worth telling.
                 let plain =
                     matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset);
+                self.left = error.kind() == io::ErrorKind::UnexpectedEof;
                 let words = if plain {
                     "Connection closed".to_owned()
                 } else {
@@ -247,6 +256,7 @@ impl Wire {
                 return Poll::Ready(Err(Wake::Broken(words)));
             }
             if buffer.filled().is_empty() {
+                self.left = true;
                 return Poll::Ready(Err(Wake::Broken("Connection closed".to_owned())));
             }
             self.heard_at = now;

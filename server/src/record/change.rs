@@ -1,18 +1,29 @@
 //! What the chat has kept of itself: the changes it hands over while it runs, and what it begins with.
 
+use jiff::Timestamp;
 use rookery_protocol::ChannelName;
 
-use super::LastingChannel;
+use super::{Device, LastingChannel};
 
 /// Something of the chat that outlives a restart has changed. Each change carries the whole of what it is about, so that
 /// the last one says it all, whatever became of those before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "it goes in a box of its own")]
 pub enum Change {
     /// The channel as it is from now on.
     Channel(LastingChannel),
     /// The channel of that name is kept no more.
     ChannelGone(ChannelName),
+    /// The device has come or gone.
+    Device(DeviceMark),
+}
+
+/// Up to when a device has heard everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceMark {
+    pub device: Device,
+    pub heard_until: Timestamp,
+    /// It hears everything as it is said; should the server die, it has heard all that was said until then.
+    pub is_here: bool,
 }
 
 /// What the chat begins with: all that its changes have left in the record.
@@ -20,4 +31,6 @@ pub enum Change {
 pub struct Restored {
     /// By name.
     pub channels: Vec<LastingChannel>,
+    /// Up to when each device has heard everything.
+    pub devices: Vec<(Device, Timestamp)>,
 }

@@ -40,6 +40,14 @@ pub enum Place {
     },
 }
 
+impl Place {
+    /// Where the owner of an account talks with that of another, and with guests of that nick.
+    pub fn conversation(account: &Nick, other: Nick, guest: Nick) -> Vec<Self> {
+        let with = |to| Self::Direct { from: Party::Account(account.clone()), to };
+        vec![with(Party::Account(other)), with(Party::Guest(guest))]
+    }
+}
+
 /// One side of a conversation between two. A nick without an account proves nothing: whoever registers it later is
 /// somebody else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +101,13 @@ pub struct PageQuery {
     pub limit: usize,
 }
 
+impl Reading {
+    /// Whether the message is in sight. Times are kept to the millisecond.
+    pub fn shows(&self, entry: &HistoryEntry) -> bool {
+        entry.at.as_millisecond() >= self.since.as_millisecond()
+    }
+}
+
 /// Asks for the channels and conversations whose latest message lies between two moments, counted from the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetsQuery {
@@ -103,6 +118,30 @@ pub struct TargetsQuery {
     pub from: Timestamp,
     pub to: Timestamp,
     pub limit: usize,
+}
+
+/// Asks for what was said in several channels and conversations, events left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeveralQuery {
+    pub readings: Vec<Reading>,
+    /// Whose conversations are all read as well.
+    pub account: Option<Nick>,
+    /// Neither of both moments is part of it.
+    pub after: Timestamp,
+    pub before: Timestamp,
+    /// The newest so many are read, of each.
+    pub limit: usize,
+}
+
+/// What one may read back: one channel, or one conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Of the channel or the other side.
+    pub name: String,
+    /// Read as if they were one.
+    pub places: Vec<Place>,
+    /// What was said before is out of sight.
+    pub since: Timestamp,
 }
 
 /// A channel or the other side of a conversation, with the time of the latest message.

@@ -15,9 +15,12 @@ use rookery_protocol::{AccountName, Email};
 pub use admin::{Admin, Authenticator, NewAdmin};
 pub use audit::{AuditEntry, AuditPage, AuditQuery, NewAudit, Outcome};
 pub use ban::{Ban, BanId, NewBan, covers_account};
-pub use change::{Change, Restored};
+pub use change::{Change, DeviceMark, Restored};
 pub use channel::{LastingChannel, LastingTopic, ListedMask};
-pub use history::{HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Selection, TargetsQuery};
+pub use history::{
+    HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Reading, Selection, SeveralQuery,
+    TargetsQuery,
+};
 pub use mailbox::EmailAliases;
 pub use rookery_protocol::BanTarget;
 
@@ -60,8 +63,16 @@ pub enum Taken {
 }
 
 /// A credential's number in the record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CredentialId(pub i64);
+
+/// A client of an account, as far as it can be told from the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Device {
+    pub account: AccountId,
+    /// What it signs in with; none for all those together that sign in with what its owner remembers.
+    pub credential: Option<CredentialId>,
+}
 
 /// What opens an account besides its password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

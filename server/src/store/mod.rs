@@ -132,6 +132,8 @@ pub trait HistoryStore {
 pub trait ChangeStore {
     /// From now on it is as the change says.
     fn keep(&mut self, change: &Change) -> Result<()>;
+    /// The server has just started: nobody is here, whatever the changes say that came before it died.
+    fn all_gone(&mut self) -> Result<()>;
     /// What all changes so far have left.
     fn restored(&self) -> Result<Restored>;
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rookery_protocol::{Capability, Message};
 
 use super::unknown;
-use crate::chat::event::{Fetch, HistoryQuery, Output};
+use crate::chat::event::{Fetch, HistoryQuery, Output, Purpose};
 use crate::chat::turn::{Caller, Turn};
 use crate::record::{PageQuery, Point, Selection, TargetsQuery};
 
@@ -25,8 +25,7 @@ pub fn chathistory(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
             session: caller.session,
             ticket: None,
             label: None,
-            subcommand: subcommand.to_owned(),
-            target: target.to_owned(),
+            purpose: Purpose::Chathistory { subcommand: subcommand.to_owned(), target: target.to_owned() },
             query,
         }))),
         Err(Refusal { code, context, text }) => {

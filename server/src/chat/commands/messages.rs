@@ -6,7 +6,7 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{Capability, ChannelName, Message};
 
-use super::split_list;
+use super::{playback, split_list};
 use crate::chat::channel::{Channel, Flag, Member};
 use crate::chat::event::{Delivery, Output};
 use crate::chat::lengths;
@@ -32,6 +32,9 @@ pub fn say(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
         }
         return;
     };
+    if turn.settings.history && !quiet && playback::is_meant(targets) {
+        return playback::ask(turn, caller, text);
+    }
     let said = Said { command, text: Some(text), client_tags: client_tags(caller, message), quiet };
     to_each(turn, caller, targets, &said);
 }
@@ -54,12 +57,13 @@ struct Said<'a> {
     quiet: bool,
 }
 
-impl Said<'_> {
-    /// Whether it asks the receiver's program for something, as `VERSION`; `ACTION` is talk.
-    fn is_ctcp(&self) -> bool {
-        let command = self.text.and_then(|text| text.strip_prefix('\u{1}'));
-        command.is_some_and(|command| command.split([' ', '\u{1}']).next() != Some("ACTION"))
-    }
+/// What begins the text of what someone does.
+pub const ACTION: &str = "\u{1}ACTION ";
+
+/// Whether it asks the receiver's program for something, as `VERSION`; `ACTION` is talk.
+pub fn is_ctcp(text: &str) -> bool {
+    let command = text.strip_prefix('\u{1}');
+    command.is_some_and(|command| command.split([' ', '\u{1}']).next() != Some("ACTION"))
 }
 
 fn client_tags(caller: Caller, message: &Message) -> String {
@@ -111,7 +115,7 @@ fn to_channel(
     let channel = ChannelName::parse(name).ok().and_then(|name| turn.state.channel(&name));
     let channel = channel.ok_or_else(|| (ERR_NOSUCHCHANNEL, "No such channel".to_owned()))?;
     let sender = turn.state.user(caller.user);
-    let ctcp = channel.flags.has(Flag::NoCtcp) && said.is_ctcp();
+    let ctcp = channel.flags.has(Flag::NoCtcp) && said.text.is_some_and(is_ctcp);
     let why = ctcp.then_some("+C: no CTCP but ACTION");
     // The lobby is everyone's, also of those who only pass by.
     let at_home = turn.visits(caller) && turn.settings.lobby.contains(&channel.name);

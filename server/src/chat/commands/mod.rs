@@ -8,6 +8,7 @@ pub mod messages;
 mod modes;
 pub mod monitor;
 pub mod names;
+pub mod playback;
 mod presence;
 mod rename;
 pub mod server;

@@ -14,7 +14,7 @@ fn asks(play: &mut Play, session: SessionId, line: &str) -> PageQuery {
     assert!(heard.is_empty(), "{line}: {heard:?}");
     match play.fetches.pop().unwrap_or_else(|| panic!("{line}: nothing is read")).query {
         HistoryQuery::Page(query) => query,
-        HistoryQuery::Targets(_) => panic!("{line} asks for targets"),
+        other => panic!("{line} asks for {other:?}"),
     }
 }
 

@@ -1,21 +1,36 @@
 //! Channels that last: what is handed over to be kept, and what comes back.
 
+use std::collections::BTreeMap;
+
+use rookery_protocol::ChannelName;
+
 use super::play::*;
 use crate::chat::event::{Act, Answer, SessionId, Settings};
 use crate::record::{Change, LastingChannel, Restored};
 
 /// What the changes so far leave in the record.
 pub fn restored(kept: &[Change]) -> Restored {
-    let mut channels: Vec<LastingChannel> = Vec::new();
+    let mut channels: BTreeMap<ChannelName, LastingChannel> = BTreeMap::new();
+    let mut devices = BTreeMap::new();
     for change in kept {
-        let (Change::Channel(LastingChannel { name, .. }) | Change::ChannelGone(name)) = change;
-        channels.retain(|channel| channel.name != *name);
-        if let Change::Channel(channel) = change {
-            channels.push(channel.clone());
+        match change {
+            Change::Channel(channel) => drop(channels.insert(channel.name.clone(), channel.clone())),
+            Change::ChannelGone(name) => drop(channels.remove(name)),
+            Change::Device(mark) => drop(devices.insert(mark.device, mark.heard_until)),
         }
     }
-    channels.sort_by(|one, other| one.name.cmp(&other.name));
-    Restored { channels }
+    Restored { channels: channels.into_values().collect(), devices: devices.into_iter().collect() }
+}
+
+/// The channels that what was kept is about.
+fn of_channels(play: &Play) -> Vec<&str> {
+    let name = |change| match change {
+        &Change::Channel(LastingChannel { ref name, .. }) | &Change::ChannelGone(ref name) => {
+            Some(name.as_str())
+        }
+        Change::Device(_) => None,
+    };
+    play.kept.iter().filter_map(name).collect()
 }
 
 /// The chat after a restart, with nobody in it.
@@ -68,7 +83,7 @@ fn all_that_the_founder_made_of_a_channel_is_there_after_a_restart() {
     assert_eq!(find(&heard, "353"), ":irc.test 353 op @ #X :@op");
     let after: Vec<_> = asked.iter().map(|line| next.ask(op, line)).collect();
     assert_eq!(before, after);
-    assert!(next.kept.is_empty(), "nothing has changed");
+    assert_eq!(of_channels(&next), [""; 0], "nothing has changed");
 }
 
 #[test]
@@ -131,7 +146,7 @@ fn nothing_of_guests_and_lobbies_is_kept() {
     for (session, line) in [(a, "TOPIC #lobby :mine"), (guest, "MODE #x +m"), (guest, "RENAME #x #y")] {
         play.send(session, line);
     }
-    assert!(play.kept.is_empty());
+    assert_eq!(of_channels(&play), [""; 0]);
     let kept = furnished().0.kept;
     let mut restored = restored(&kept);
     restored.channels[0].name = "#lobby".parse().unwrap();
@@ -159,14 +174,14 @@ fn a_channel_that_an_operator_of_the_server_closes_is_forgotten() {
     let name = || "#x".parse().unwrap();
     let ticket = play.act(Act::CloseChannel { name: name(), reason: "spam".to_owned() });
     assert!(matches!(play.answer(ticket), Some(Answer::Emptied { members }) if members.len() == 1));
-    assert_eq!(restored(&play.kept), Restored::default());
+    assert_eq!(restored(&play.kept).channels, []);
     assert_eq!(count(&mut play), 0);
     assert!(play.chat.state.user(play.chat.state.user_of(op).unwrap()).channels().is_empty());
     play.send(op, "JOIN #x");
     play.send(op, "PART #x");
     let ticket = play.act(Act::CloseChannel { name: name(), reason: "spam".to_owned() });
     assert!(matches!(play.answer(ticket), Some(Answer::Emptied { members }) if members.is_empty()));
-    assert_eq!(restored(&play.kept), Restored::default(), "nobody need be in it");
+    assert_eq!(restored(&play.kept).channels, [], "nobody need be in it");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod messages;
 mod modes;
 mod names;
 mod play;
+mod playback;
 mod presence;
 mod random;
 mod server;

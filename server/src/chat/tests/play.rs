@@ -10,10 +10,12 @@ use rookery_protocol::{AccountName, Capabilities, Capability, Email, Message, Ni
 use crate::chat::Chat;
 use crate::chat::bans::Bans;
 use crate::chat::event::{
-    Act, Answer, Candidate, Delivery, Event, Fetch, Found, Identity, LineFault, Output, SessionId, Settings,
-    Ticket,
+    Act, Answer, Candidate, Delivery, Event, Fetch, Found, HistoryQuery, Identity, LineFault, Output,
+    SessionId, Settings, Ticket,
 };
-use crate::record::{AccountId, Ban, BanId, BanTarget, Change, EmailAliases, HistoryEntry, Restored};
+use crate::record::{
+    AccountId, Ban, BanId, BanTarget, Change, EmailAliases, HistoryEntry, Place, Reading, Restored,
+};
 
 /// The time at which every play begins.
 pub const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -35,7 +37,9 @@ pub fn settings() -> Settings {
         free_nicks: false,
         motd: String::new(),
         history: true,
+        replay_lines: 5,
         history_page: 50,
+        sendq_bytes: 1 << 20,
         history_before_join: true,
         channels_per_user: 10,
         channel_list_entries: 5,
@@ -53,6 +57,7 @@ pub fn identity(name: &str) -> Identity {
         email: Email::parse(&format!("{}@example.org", name.to_lowercase())).unwrap(),
         new: false,
         proved_at: START,
+        credential: None,
     }
 }
 
@@ -225,13 +230,54 @@ impl Play {
         self.event(Event::Fetched { fetch: Box::new(fetch), found });
     }
 
+    /// Reads for all that waits to be read of several places, in the way of the library.
+    pub fn library(&mut self) {
+        for fetch in std::mem::take(&mut self.fetches) {
+            let HistoryQuery::Several(query) = &fetch.query else { panic!("{fetch:?}") };
+            let mut readings = query.readings.clone();
+            let others = self.entries.iter().filter_map(|entry| match &entry.place {
+                Place::Direct { from, to } if Some(from.nick()) == query.account.as_ref() => Some(to.nick()),
+                Place::Direct { from, to } if Some(to.nick()) == query.account.as_ref() => Some(from.nick()),
+                _ => None,
+            });
+            let others: std::collections::BTreeSet<&Nick> = others.collect();
+            readings.extend(others.into_iter().map(|other| {
+                let mut places =
+                    Place::conversation(query.account.as_ref().unwrap(), other.clone(), other.clone());
+                places.extend(places.clone().into_iter().map(|place| match place {
+                    Place::Direct { from, to } => Place::Direct { from: to, to: from },
+                    place @ Place::Channel(_) => place,
+                }));
+                Reading { name: other.to_string(), places, since: Timestamp::MIN }
+            }));
+            let found = readings.into_iter().filter_map(|reading| {
+                let mut entries: Vec<HistoryEntry> = self
+                    .entries
+                    .iter()
+                    .filter(|entry| reading.places.contains(&entry.place) && query.after < entry.at)
+                    .filter(|entry| entry.at < query.before && !entry.is_event())
+                    .cloned()
+                    .collect();
+                entries.drain(..entries.len().saturating_sub(query.limit));
+                (!entries.is_empty()).then_some((reading.name, entries))
+            });
+            let found = Found::Several(found.collect());
+            self.event(Event::Fetched { fetch: Box::new(fetch), found });
+        }
+    }
+
     pub fn fault(&mut self, session: SessionId, fault: LineFault) -> Vec<String> {
         self.event(Event::BadLine { session, fault });
         self.heard(session)
     }
 
     pub fn gone(&mut self, session: SessionId) {
-        self.event(Event::Gone { session, reason: "Connection closed".to_owned() });
+        self.event(Event::Gone { session, reason: "Connection closed".to_owned(), lost: false });
+    }
+
+    /// Its connection is found dead.
+    pub fn lost(&mut self, session: SessionId) {
+        self.event(Event::Gone { session, reason: "Ping timeout".to_owned(), lost: true });
     }
 
     pub fn act(&mut self, act: Act) -> Ticket {

@@ -10,7 +10,8 @@ use super::play::*;
 use crate::chat::channel::Channel;
 use crate::chat::commands::messages::kept_silent;
 use crate::chat::event::{Act, Answer, Event, Kicked, SessionId, Settings};
-use crate::record::{BanId, Restored};
+use crate::chat::state::User;
+use crate::record::BanId;
 
 const ACCOUNTS: [&str; 4] = ["alice", "bob", "carl", "dora"];
 /// Some look like one another, some like accounts.
@@ -330,8 +331,14 @@ impl World {
                 assert!(state.user(member.user).channels().contains(&channel.name), "one side only");
             }
         }
-        let lasting = Restored { channels: state.channels().filter_map(Channel::lasting).collect() };
-        assert_eq!(restored(&self.play.kept), lasting, "the record knows all that lasts");
+        let lasting: Vec<_> = state.channels().filter_map(Channel::lasting).collect();
+        let restored = restored(&self.play.kept);
+        assert_eq!(restored.channels, lasting, "the record knows all that lasts");
+        for (device, heard_until) in restored.devices {
+            let is_here =
+                state.users().flat_map(User::sessions).any(|session| session.device == Some(device));
+            assert!(is_here || state.devices[&device].at == heard_until, "the record knows who heard what");
+        }
         assert!(state.leaving.is_empty() && state.due.is_empty(), "all who were ended are gone");
     }
 }

@@ -123,6 +123,8 @@ impl House {
             free_nicks: false,
             motd: String::new(),
             history: true,
+            replay_lines: 0,
+            sendq_bytes: 0,
             history_page: 0,
             history_before_join: true,
             channels_per_user: 0,
@@ -360,6 +362,7 @@ impl House {
             email: account.email,
             new: false,
             proved_at: Timestamp::now(),
+            credential: None,
         }
     }
 
@@ -391,7 +394,7 @@ impl House {
                     break;
                 }
             }
-            let _ = inlet.send(Event::Gone { session, reason: String::new() }).await;
+            let _ = inlet.send(Event::Gone { session, reason: String::new(), lost: false }).await;
             heard
         })
     }
@@ -417,6 +420,7 @@ fn identity(name: &str) -> Identity {
         email: Email::parse(&format!("{name}@example.org")).unwrap(),
         new: false,
         proved_at: Timestamp::now(),
+        credential: None,
     }
 }
 

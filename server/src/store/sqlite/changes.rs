@@ -1,6 +1,6 @@
 //! What the chat keeps of itself: which change goes to which tables.
 
-use super::{Sqlite, channels};
+use super::{Sqlite, channels, devices};
 use crate::record::{Change, Restored};
 use crate::store::{ChangeStore, Result};
 
@@ -9,10 +9,15 @@ impl ChangeStore for Sqlite {
         match change {
             Change::Channel(channel) => channels::keep(&self.connection, channel),
             Change::ChannelGone(name) => channels::forget(&self.connection, name),
+            Change::Device(mark) => devices::keep(&self.connection, mark),
         }
     }
 
+    fn all_gone(&mut self) -> Result<()> {
+        devices::all_gone(&self.connection)
+    }
+
     fn restored(&self) -> Result<Restored> {
-        Ok(Restored { channels: channels::all(&self.connection)? })
+        Ok(Restored { channels: channels::all(&self.connection)?, devices: devices::all(&self.connection)? })
     }
 }

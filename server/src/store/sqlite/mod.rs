@@ -8,6 +8,7 @@ mod bans;
 mod changes;
 mod channels;
 mod credentials;
+mod devices;
 mod history;
 mod pages;
 mod schema;

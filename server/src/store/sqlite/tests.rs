@@ -12,8 +12,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::record::{
-    AccountId, AuditEntry, BanTarget, Change, CredentialId, CredentialKind, HistoryEntry, LastingChannel,
-    LastingTopic, ListedMask, NewAccount, NewAdmin, NewAudit, NewBan, Outcome, Party, Place, Taken,
+    AccountId, AuditEntry, BanTarget, Change, CredentialId, CredentialKind, Device, DeviceMark, HistoryEntry,
+    LastingChannel, LastingTopic, ListedMask, NewAccount, NewAdmin, NewAudit, NewBan, Outcome, Party, Place,
+    Taken,
 };
 use crate::store::*;
 
@@ -638,4 +639,41 @@ fn channels_that_last_are_kept_whole_and_go_with_their_founder() {
     let lists: i64 =
         sqlite.connection.query_row("SELECT count(*) FROM channel_lists", [], |row| row.get(0)).unwrap();
     assert_eq!(lists, 0);
+}
+
+#[test]
+fn what_devices_have_heard_is_kept_until_they_are_revoked() {
+    let (_folder, mut sqlite) = fresh();
+    let alice = sqlite.create_account(&account("Alice", "a@b.c")).unwrap().unwrap();
+    let bob = sqlite.create_account(&account("bob", "b@b.c")).unwrap().unwrap();
+    let phone = sqlite.add_credential(alice.id, CredentialKind::Device, &[1; 32], noon()).unwrap();
+    let devices = [
+        Device { account: alice.id, credential: None },
+        Device { account: alice.id, credential: Some(phone) },
+        Device { account: bob.id, credential: None },
+        // Another account's credential is no device of his, and nothing of a stranger is kept.
+        Device { account: bob.id, credential: Some(phone) },
+        Device { account: AccountId(99), credential: None },
+    ];
+    let later = |seconds| noon() + jiff::SignedDuration::from_secs(seconds);
+    for (seconds, device) in (1..).zip(devices) {
+        let is_here = device.account == bob.id;
+        let mark = DeviceMark { device, heard_until: later(seconds), is_here };
+        sqlite.keep(&Change::Device(mark)).unwrap();
+    }
+    let kept = |sqlite: &Sqlite| sqlite.restored().unwrap().devices;
+    let [by_password, on_phone, bobs, ..] = devices;
+    let before = [(by_password, later(1)), (bobs, later(3)), (on_phone, later(2))];
+    assert_eq!(kept(&sqlite), before);
+
+    // The server has died: bob was here, and has heard what was said last.
+    for (msgid, seconds) in [("m1", 60), ("m2", 90)] {
+        let place = Place::Channel(ChannelName::parse("#x").unwrap());
+        sqlite.append_history(&[message(msgid, later(seconds), place)]).unwrap();
+        sqlite.all_gone().unwrap();
+        assert_eq!(kept(&sqlite), [(by_password, later(1)), (bobs, later(60)), (on_phone, later(2))]);
+    }
+    sqlite.remove_credential(alice.id, phone).unwrap();
+    sqlite.delete_account(&bob).unwrap();
+    assert_eq!(kept(&sqlite), [(by_password, later(1))]);
 }

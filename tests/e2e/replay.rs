@@ -1,0 +1,124 @@
+//! What a client missed, shown to it when it comes back.
+
+use rookery_protocol::Message;
+use rookery_tests::irc::{Client, device_credential, starts};
+use rookery_tests::server::Server;
+
+/// Adds a device credential to the account, and gives a session signed in with it.
+async fn on_device(server: &Server, name: &str, seed: u8) -> Client {
+    let mut client = Client::connect(server, name).await;
+    client.negotiate(name).await;
+    let email = format!("{name}@example.org");
+    client.authenticate("X-EMAIL-CODE", format!("{name}\0{email}").as_bytes()).await;
+    client.expect("an empty challenge", |message| starts(message, "AUTHENTICATE", "+")).await;
+    let code = server.mailbox().code_to(&email).await;
+    client.respond(format!("{code}\0{}", device_credential(seed).expose()).as_bytes()).await;
+    client.expect_numeric("903").await;
+    client.send("CAP END").await;
+    client.admitted().await;
+    client
+}
+
+/// The same device again.
+async fn again_on_device(server: &Server, name: &str, seed: u8) -> Client {
+    let mut client = Client::connect(server, name).await;
+    client.negotiate(name).await;
+    client.sign_in_with(name, device_credential(seed).expose()).await;
+    client
+}
+
+/// The next batch of history, all that came before it passed over: its target, and the last words of each message.
+async fn batch(client: &mut Client) -> (String, Vec<String>) {
+    let is_open = |message: &Message| message.command == "BATCH" && message.param(1) == Some("chathistory");
+    let open = client.expect("a batch of history", is_open).await;
+    let name = open.param(0).unwrap().trim_start_matches('+').to_owned();
+    let mut texts = Vec::new();
+    loop {
+        let message = client.expect("the end of the batch", |_| true).await;
+        if starts(&message, "BATCH", &format!("-{name}")) {
+            return (open.param(2).unwrap().to_owned(), texts);
+        }
+        if message.tags.get("batch") == Some(&name) {
+            assert!(message.tags.get("time").is_some(), "{message:?}");
+            texts.push(message.params.last().unwrap().clone());
+        }
+    }
+}
+
+async fn quit(mut client: Client) {
+    client.send("QUIT").await;
+    client.until_closed().await;
+}
+
+#[tokio::test]
+async fn each_device_is_shown_what_it_missed_itself_also_over_a_restart() {
+    let mut server = Server::start().await;
+    let alice = Client::register(&server, "alice").await;
+    let mut bob = Client::register(&server, "bob").await;
+    let phone = on_device(&server, "alice", 1).await;
+    quit(alice).await;
+    bob.say("#lobby", "one").await;
+    bob.say("alice", "between us").await;
+    quit(phone).await;
+    bob.say("#lobby", "two").await;
+
+    let mut phone = again_on_device(&server, "alice", 1).await;
+    assert_eq!(batch(&mut phone).await, ("#lobby".to_owned(), vec!["two".to_owned()]));
+    let mut alice = Client::sign_in(&server, "alice").await;
+    assert_eq!(batch(&mut alice).await, ("bob".to_owned(), vec!["between us".to_owned()]));
+    assert_eq!(batch(&mut alice).await, ("#lobby".to_owned(), vec!["one".to_owned(), "two".to_owned()]));
+
+    quit(phone).await;
+    bob.say("#lobby", "three").await;
+    alice.expect_said("bob", "#lobby", "three").await;
+    alice.heard().await;
+    server.sigterm().await;
+    server.restart().await;
+    let mut bob = Client::sign_in(&server, "bob").await;
+    bob.say("#lobby", "four").await;
+    let mut phone = again_on_device(&server, "alice", 1).await;
+    let missed = vec!["three".to_owned(), "four".to_owned()];
+    assert_eq!(batch(&mut phone).await, ("#lobby".to_owned(), missed));
+    let mut alice = Client::sign_in(&server, "alice").await;
+    assert_eq!(batch(&mut alice).await, ("#lobby".to_owned(), vec!["four".to_owned()]));
+}
+
+#[tokio::test]
+async fn whoever_was_here_when_the_server_died_has_heard_what_was_said_before() {
+    let mut server = Server::with(&["limits.message_burst = 0"]).await;
+    let mut alice = Client::register(&server, "alice").await;
+    let mut bob = Client::register(&server, "bob").await;
+    bob.say("#lobby", "long ago").await;
+    // What was said in the last millisecond may be shown once more.
+    for _ in 0..20 {
+        bob.say("#lobby", "meanwhile").await;
+    }
+    bob.say("#lobby", "heard last").await;
+    alice.expect_said("bob", "#lobby", "heard last").await;
+    server.kill9();
+    server.restart().await;
+    let mut bob = Client::sign_in(&server, "bob").await;
+    bob.say("#lobby", "missed").await;
+    let mut alice = Client::sign_in(&server, "alice").await;
+    let (target, texts) = batch(&mut alice).await;
+    assert_eq!((target.as_str(), texts.last().unwrap().as_str()), ("#lobby", "missed"));
+    assert!(!texts.contains(&"long ago".to_owned()), "{texts:?}");
+}
+
+#[tokio::test]
+async fn playback_is_asked_for_in_the_manner_of_znc() {
+    let server = Server::start().await;
+    let mut alice = Client::register(&server, "alice").await;
+    let mut bob = Client::register(&server, "bob").await;
+    bob.say("#lobby", "one").await;
+    bob.say("alice", "two").await;
+    alice.expect_said("bob", "alice", "two").await;
+    alice.send("@label=p PRIVMSG *playback :play *").await;
+    let open = alice.expect("the answer", |message| message.command == "BATCH").await;
+    assert_eq!((open.param(1), open.tags.get("label")), (Some("labeled-response"), Some("p")));
+    assert_eq!(batch(&mut alice).await, ("bob".to_owned(), vec!["two".to_owned()]));
+    assert_eq!(batch(&mut alice).await, ("#lobby".to_owned(), vec!["one".to_owned()]));
+    alice.send("PRIVMSG *playback :PLAY #lobby 1 2").await;
+    let heard = alice.heard().await;
+    assert!(heard.iter().all(|message| message.command != "PRIVMSG"), "{heard:?}");
+}
