@@ -319,6 +319,7 @@ mod tests {
             key: None,
             limit: None,
             lists: Vec::new(),
+            access: Vec::new(),
         })))
     }
 

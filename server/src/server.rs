@@ -224,6 +224,7 @@ fn settings(config: &Config) -> Settings {
         sendq_bytes: config.limits.sendq_bytes,
         history_before_join: config.history.before_join,
         channels_per_user: config.limits.channels_per_user,
+        owned_channels: config.limits.owned_channels,
         channel_list_entries: config.limits.channel_list_entries,
         monitor_entries: config.limits.monitor_entries,
         email_aliases: config.accounts.email_aliases(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rookery_tests::irc::Client;
+use rookery_tests::irc::{Client, starts};
 use rookery_tests::server::Server;
 
 #[tokio::test]
@@ -88,18 +88,29 @@ async fn after_kill_9_a_channel_that_lasts_is_as_it_was_last_seen() {
     let mut bob = Client::register(&server, "bob").await;
     bob.send("JOIN #hers").await;
     bob.expect_numeric("366").await;
-    for line in ["TOPIC #hers :what it is about", "MODE #hers +smb evil!*@*", "PRIVMSG #hers :remember this"]
-    {
+    for line in [
+        "TOPIC #hers :what it is about",
+        "MODE #hers +smb evil!*@*",
+        "ACCESS #hers ADD bob voice",
+        "PRIVMSG #hers :remember this",
+        "JOIN #given",
+    ] {
         alice.send(line).await;
     }
     bob.expect("the last of it", |message| message.command == "PRIVMSG").await;
+    bob.send("JOIN #given").await;
+    alice
+        .expect("bob", |message| starts(message, "JOIN", "#given") && message.source_nick() == Some("bob"))
+        .await;
+    alice.send("MODE #given +q bob").await;
+    bob.expect("the gift", |message| starts(message, "MODE", "#given")).await;
     server.kill9();
 
     server.restart().await;
     let mut alice = Client::sign_in(&server, "alice").await;
     alice.send("JOIN #hers").await;
     assert_eq!(alice.expect_numeric("332").await.params[1..], ["#hers", "what it is about"]);
-    assert_eq!(alice.expect_numeric("353").await.params[3], "@alice");
+    assert_eq!(alice.expect_numeric("353").await.params[3], "~alice");
     alice.send("MODE #hers").await;
     assert_eq!(alice.expect_numeric("324").await.params[1..], ["#hers", "+mnst"]);
     alice.send("MODE #hers b").await;
@@ -107,4 +118,11 @@ async fn after_kill_9_a_channel_that_lasts_is_as_it_was_last_seen() {
     alice.send("CAP REQ :draft/chathistory").await;
     alice.send("CHATHISTORY LATEST #hers * 10").await;
     alice.expect_text("remember this").await;
+    let mut bob = Client::sign_in(&server, "bob").await;
+    for (channel, names) in [("#hers", "~alice +bob"), ("#given", "~bob")] {
+        bob.send(&format!("JOIN {channel}")).await;
+        let told =
+            bob.expect(channel, |message| message.command == "353" && message.params[2] == channel).await;
+        assert_eq!(told.params[3], names);
+    }
 }

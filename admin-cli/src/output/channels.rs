@@ -38,6 +38,7 @@ impl Reader {
             ("Channel", channel.name.clone()),
             ("Topic", channel.topic.clone().unwrap_or_else(|| "none".to_owned())),
             ("Modes", channel.modes.clone()),
+            ("Founder", channel.founder.clone().unwrap_or_else(|| "nobody".to_owned())),
             ("Made", self.time(channel.created_at)),
             ("Members", format!("{}: {}", members.len(), members.join(" "))),
         ];
@@ -64,6 +65,7 @@ mod tests {
         let channel = ChannelEntry {
             name: "#lobby".to_owned(),
             members: 2,
+            founder: Some("alice".to_owned()),
             topic: Some("Hello".to_owned()),
             modes: "nt".to_owned(),
             created_at: ago(3_600),
@@ -79,6 +81,7 @@ CHANNEL  MEMBERS  MODES  MADE    TOPIC
         let members =
             vec![member("alice", true, true), member("bo", false, true), member("cy", false, false)];
         let text = reader().channel(&ChannelReply { channel, members });
+        assert!(text.contains("\nFounder      alice\n"), "{text}");
         assert!(text.ends_with("Members      3: @alice +bo cy"), "{text}");
         let reply = CloseReply { channel: "#lobby".to_owned(), members: vec!["alice".to_owned()] };
         assert_eq!(closed(&reply), "#lobby is closed; 1 user was in it: alice.");

@@ -57,7 +57,12 @@ impl Channel {
                     given = letter == '+';
                     continue;
                 }
-                'o' => Rank::Operator,
+                // A founder runs the channel as operators do, and is one of them still when it has handed it on.
+                'q' if !given => {
+                    parameters.next();
+                    continue;
+                }
+                'q' | 'o' => Rank::Operator,
                 'v' => Rank::Voiced,
                 'b' | 'e' | 'I' | 'k' => {
                     parameters.next();

@@ -18,6 +18,8 @@ pub struct ChannelEntry {
     pub name: String,
     /// How many users are in it; one that lasts may have none.
     pub members: usize,
+    /// The account that owns it; then it lasts, with nobody in it and over restarts.
+    pub founder: Option<String>,
     /// What it is about.
     pub topic: Option<String>,
     /// The letters of the modes that are on.

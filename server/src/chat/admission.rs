@@ -239,6 +239,9 @@ impl Turn<'_> {
         let line = self.user_line(caller.user, "CHGHOST").word(&username).word(&host);
         self.show_followers(caller.user, &line, Capability::Chghost, None);
         self.state.identify(caller.user, identity, host);
+        for name in self.state.user(caller.user).channels().to_vec() {
+            self.recognize(caller.user, &name);
+        }
     }
 
     /// The guest's session goes to the user of its account; for all others the guest is gone.

@@ -5,12 +5,15 @@ use rookery_protocol::{AccountName, ChannelName};
 
 use super::mask::{Mask, Subject};
 use super::state::{User, UserId};
+use crate::record::Access;
 
 /// One channel: it has a member, or an account that owns it.
 pub struct Channel {
     pub name: ChannelName,
     /// The account that owns it, if one does: then it lasts, with nobody in it and over restarts.
     pub founder: Option<AccountName>,
+    /// The accounts that are somebody in it whenever they come; only in one that is owned.
+    pub access: Vec<Access>,
     pub created_at: Timestamp,
     /// Since when it goes by its name. What was said under that name before was said in another channel.
     pub named_at: Timestamp,
@@ -144,19 +147,62 @@ impl List {
 pub struct Member {
     pub user: UserId,
     pub joined_at: Timestamp,
+    pub standing: Standing,
+}
+
+/// What a member is in a channel, as everyone there was told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// `q`.
+    pub founder: bool,
+    /// `o`.
     pub operator: bool,
+    /// `v`.
     pub voice: bool,
 }
 
-impl Member {
-    /// `@`, `+` or both; only the highest without `all`.
-    pub fn prefix(self, all: bool) -> &'static str {
-        match (self.operator, self.voice) {
-            (true, true) if all => "@+",
-            (true, _) => "@",
-            (false, true) => "+",
-            (false, false) => "",
+impl Standing {
+    /// The letters of what it is, the highest first, each with its prefix.
+    pub const MODES: [(char, char); 3] = [('q', '~'), ('o', '@'), ('v', '+')];
+
+    /// Whether it may do what operators may.
+    pub fn runs(self) -> bool {
+        self.founder || self.operator
+    }
+
+    /// Whether it is heard where not everyone is.
+    pub fn is_heard(self) -> bool {
+        self.runs() || self.voice
+    }
+
+    /// Both at once.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            founder: self.founder || other.founder,
+            operator: self.operator || other.operator,
+            voice: self.voice || other.voice,
         }
+    }
+
+    pub fn letters(self) -> impl Iterator<Item = char> {
+        let held = [self.founder, self.operator, self.voice];
+        Self::MODES.into_iter().zip(held).filter(|(_, held)| *held).map(|((letter, _), _)| letter)
+    }
+
+    /// What stands before the nick; only the highest without `all`.
+    pub fn prefix(self, all: bool) -> &'static str {
+        let prefixes = match (self.founder, self.operator, self.voice) {
+            (true, true, true) => "~@+",
+            (true, true, false) => "~@",
+            (true, false, true) => "~+",
+            (true, false, false) => "~",
+            (false, true, true) => "@+",
+            (false, true, false) => "@",
+            (false, false, true) => "+",
+            (false, false, false) => "",
+        };
+        if all { prefixes } else { prefixes.get(..1).unwrap_or_default() }
     }
 }
 
@@ -168,6 +214,7 @@ impl Channel {
         Self {
             name,
             founder: None,
+            access: Vec::new(),
             created_at: now,
             named_at: now,
             topic: None,
@@ -180,12 +227,6 @@ impl Channel {
             invited: Vec::new(),
             members: Vec::new(),
         }
-    }
-
-    /// Whether it is the user's own.
-    pub fn is_founded_by(&self, user: &User) -> bool {
-        let account = user.identity.as_ref().map(|identity| &identity.name);
-        account.is_some_and(|account| self.founder.as_ref() == Some(account))
     }
 
     /// By user id.
@@ -206,7 +247,7 @@ impl Channel {
     }
 
     pub fn is_operator(&self, user: UserId) -> bool {
-        self.member(user).is_some_and(|member| member.operator)
+        self.member(user).is_some_and(|member| member.standing.runs())
     }
 
     /// Only for the state, which keeps the other side of it.

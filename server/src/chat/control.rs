@@ -27,6 +27,10 @@ impl Turn<'_> {
                 self.answer(ticket, Answer::Done);
             }
             Act::EndAccount { account, reason } => self.end_account(ticket, account, reason),
+            Act::ForgetAccount(name) => {
+                self.forget_account(&name);
+                self.answer(ticket, Answer::Done);
+            }
             Act::FindCovered(target) => {
                 let sessions = self.covered(&target).into_iter().collect();
                 let users = self.state.users().filter_map(|user| view_of(user, &sessions)).collect();
@@ -186,8 +190,8 @@ impl Turn<'_> {
             .iter()
             .map(|member| MemberView {
                 nick: self.state.user(member.user).nick.clone(),
-                operator: member.operator,
-                voice: member.voice,
+                operator: member.standing.runs(),
+                voice: member.standing.voice,
             })
             .collect();
         members.sort_unstable_by(|one, other| one.nick.cmp(&other.nick));
@@ -197,6 +201,7 @@ impl Turn<'_> {
         ChannelView {
             name: channel.name.clone(),
             created_at: channel.created_at,
+            founder: channel.founder.clone(),
             topic: channel.topic.as_ref().map(|topic| topic.text.to_string()),
             modes: flags.chain(key).chain(limit).collect(),
             members,

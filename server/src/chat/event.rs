@@ -100,6 +100,9 @@ pub enum Act {
     /// Ends every session of the account, and lets none in that has proved to be of it before now. Answered with
     /// [`Answer::Ended`].
     EndAccount { account: AccountId, reason: String },
+    /// The account is no more, in the record: the channels it owned are nobody's from now on. Answered with
+    /// [`Answer::Done`].
+    ForgetAccount(AccountName),
     /// Whom a ban of that target would end now; answered with [`Answer::Users`], each with the sessions that it covers.
     FindCovered(BanTarget),
     /// Whether a user of that nick, or of the account of that name, is here; answered with [`Answer::Users`], of one or none.
@@ -208,6 +211,8 @@ pub struct SessionView {
 pub struct ChannelView {
     pub name: ChannelName,
     pub created_at: Timestamp,
+    /// The account that owns it, if one does.
+    pub founder: Option<AccountName>,
     pub topic: Option<String>,
     /// The letters of the modes that are on.
     pub modes: String,
@@ -327,6 +332,8 @@ pub struct Settings {
     /// The bytes that may wait to go to one session.
     pub sendq_bytes: usize,
     pub channels_per_user: usize,
+    /// The channels that one account may own.
+    pub owned_channels: usize,
     pub channel_list_entries: usize,
     pub monitor_entries: usize,
     /// By which bans compare emails.

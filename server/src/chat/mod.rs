@@ -14,6 +14,7 @@ mod lasting;
 mod lengths;
 pub mod line;
 mod mask;
+mod ownership;
 mod reload;
 mod replay;
 mod state;

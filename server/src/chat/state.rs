@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, Capabilities, ChannelName, Nick};
 
 use super::bans::Bans;
-use super::channel::{Channel, Flag, Member};
+use super::channel::{Channel, Flag, Member, Standing};
 use super::event::{Identity, SessionId, Ticket};
 use super::replay::{CatchUp, Mark};
 use crate::record::{AccountId, Device, Party};
@@ -126,6 +126,17 @@ pub struct Newcomer {
     pub username: Box<str>,
     pub host: Arc<str>,
     pub realname: Box<str>,
+}
+
+/// How a channel is made when there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Making {
+    /// It is everyone's: nobody is its operator, and its topic is open to all.
+    Lobby,
+    /// Whoever makes it is its operator and, if it has an account, its founder.
+    Owned,
+    /// Whoever makes it is its operator.
+    Unowned,
 }
 
 /// The whole state.
@@ -461,21 +472,22 @@ impl State {
         self.channels.extend(channels.map(|channel| (channel.name.clone(), channel)));
     }
 
-    /// The user is in the channel from now on; the channel is made if there is none. Whoever makes it is its operator
-    /// and, if it is known, its founder, who is an operator whenever it comes back. But a lobby is everyone's: it has
-    /// none, and its topic is open to all.
-    pub fn join(&mut self, user: UserId, name: &ChannelName, is_lobby: bool, now: Timestamp) {
+    /// The user is in the channel from now on, as what its account makes it there; the channel is made if there is none.
+    pub fn join(&mut self, user: UserId, name: &ChannelName, making: Making, now: Timestamp) {
         let joining = self.users.get(&user).expect("whoever names a user has found it here in the same turn");
         let new = !self.channels.contains_key(name);
         let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(name.clone(), now));
-        if new && is_lobby {
-            channel.flags.set(Flag::TopicLocked, false);
-        } else if new {
-            channel.founder = joining.identity.as_ref().map(|identity| identity.name.clone());
+        match making {
+            Making::Lobby if new => drop(channel.flags.set(Flag::TopicLocked, false)),
+            Making::Owned if new => {
+                channel.founder = joining.identity.as_ref().map(|identity| identity.name.clone());
+            }
+            _ => {}
         }
-        let operator = (new && !is_lobby) || channel.is_founded_by(joining);
+        let made = Standing { operator: new && making != Making::Lobby, ..Standing::default() };
+        let standing = made.with(channel.standing_of(joining));
         channel.invited.retain(|invited| *invited != user);
-        channel.insert(Member { user, joined_at: now, operator, voice: false });
+        channel.insert(Member { user, joined_at: now, standing });
         let name = channel.name.clone();
         let channels = &mut self.user_mut(user).channels;
         if !channels.contains(&name) {
@@ -515,9 +527,18 @@ impl State {
     fn drop_member(&mut self, user: UserId, name: &ChannelName) {
         if let Some(channel) = self.channels.get_mut(name) {
             channel.remove(user);
-            if channel.members().is_empty() && channel.founder.is_none() {
-                self.channels.remove(name);
-            }
+            self.drop_if_deserted(name);
+        }
+    }
+
+    /// A channel without members that nobody owns is no more.
+    pub fn drop_if_deserted(&mut self, name: &ChannelName) {
+        if self
+            .channels
+            .get(name)
+            .is_some_and(|channel| channel.members().is_empty() && channel.founder.is_none())
+        {
+            self.channels.remove(name);
         }
     }
 

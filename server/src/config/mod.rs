@@ -217,6 +217,8 @@ pub struct Limits {
     pub messages_per_second: u32,
     /// Channels one user may be in.
     pub channels_per_user: usize,
+    /// Channels one account may own.
+    pub owned_channels: usize,
     /// Entries in each list of a channel.
     pub channel_list_entries: usize,
     /// Nicks one session may monitor.
@@ -370,6 +372,7 @@ impl Default for Limits {
             message_burst: 20,
             messages_per_second: 4,
             channels_per_user: 100,
+            owned_channels: 20,
             channel_list_entries: 100,
             monitor_entries: 128,
             history_page: 100,

@@ -167,6 +167,11 @@ pub async fn delete(
         })
         .await?;
     operator.plane.control.windows.users_changed();
+    let name = AccountName::parse(&reply.account.name).expect("an account has an account's name");
+    match operator.plane.act(Act::ForgetAccount(name)).await? {
+        Answer::Done => {}
+        other => return Err(unexpected(&other)),
+    }
     Ok(reply)
 }
 

@@ -115,6 +115,7 @@ fn to_entry(channel: &ChannelView) -> ChannelEntry {
     ChannelEntry {
         name: channel.name.to_string(),
         members: channel.members.len(),
+        founder: channel.founder.as_ref().map(ToString::to_string),
         topic: channel.topic.clone(),
         modes: channel.modes.clone(),
         created_at: channel.created_at,

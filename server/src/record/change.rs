@@ -8,6 +8,7 @@ use super::{Device, LastingChannel};
 /// Something of the chat that outlives a restart has changed. Each change carries the whole of what it is about, so that
 /// the last one says it all, whatever became of those before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it goes in a box of its own")]
 pub enum Change {
     /// The channel as it is from now on.
     Channel(LastingChannel),

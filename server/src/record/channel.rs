@@ -18,6 +18,40 @@ pub struct LastingChannel {
     pub limit: Option<u32>,
     /// List by list, in the order they were made.
     pub lists: Vec<ListedMask>,
+    /// In the order they were given.
+    pub access: Vec<Access>,
+}
+
+/// An account that is somebody in a channel whenever it comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// There need not be one of that name.
+    pub account: AccountName,
+    pub level: AccessLevel,
+    /// `nick!user@host`.
+    pub by: String,
+    pub at: Timestamp,
+}
+
+/// What an account is in a channel whenever it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLevel {
+    Operator,
+    Voice,
+}
+
+impl AccessLevel {
+    /// As it is typed and kept.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "op",
+            Self::Voice => "voice",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Operator, Self::Voice].into_iter().find(|level| level.as_str().eq_ignore_ascii_case(text))
+    }
 }
 
 /// What a channel is about.

@@ -16,7 +16,7 @@ pub use admin::{Admin, Authenticator, NewAdmin};
 pub use audit::{AuditEntry, AuditPage, AuditQuery, NewAudit, Outcome};
 pub use ban::{Ban, BanId, NewBan, covers_account};
 pub use change::{Change, DeviceMark, Restored};
-pub use channel::{LastingChannel, LastingTopic, ListedMask};
+pub use channel::{Access, AccessLevel, LastingChannel, LastingTopic, ListedMask};
 pub use history::{
     HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Reading, Selection, SeveralQuery,
     TargetsQuery,

@@ -9,10 +9,10 @@ use rookery_protocol::numeric::{
 use rookery_protocol::{Capability, ChannelName, Message, NameError};
 
 use super::{names, needs_more, split_list};
-use crate::chat::channel::{Flag, Topic};
+use crate::chat::channel::{Flag, Standing, Topic};
 use crate::chat::lengths;
 use crate::chat::line::{Line, truncate};
-use crate::chat::state::User;
+use crate::chat::state::{Making, User};
 use crate::chat::turn::{Caller, Turn};
 
 /// `JOIN <channels> [<keys>]`, `JOIN 0`.
@@ -52,9 +52,15 @@ pub fn enter(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName, key: Optio
     if let Some((code, text)) = refusal {
         return turn.reply(caller, code, &[name.as_str()], text);
     }
-    let is_lobby = turn.settings.lobby.contains(name);
     let new = turn.state.channel(name).is_none();
-    turn.state.join(caller.user, name, is_lobby, turn.stamp.at);
+    let account = user.identity.as_ref().map(|identity| identity.name.clone());
+    let is_full = new && account.is_some_and(|account| turn.channels_left(&account) == Some(0));
+    let making = match turn.settings.lobby.contains(name) {
+        true => Making::Lobby,
+        false if is_full => Making::Unowned,
+        false => Making::Owned,
+    };
+    turn.state.join(caller.user, name, making, turn.stamp.at);
     if new {
         turn.keep_channel(name);
     }
@@ -78,10 +84,13 @@ pub fn enter(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName, key: Optio
     for own in turn.callers(caller.user) {
         names::describe(turn, own, &name);
     }
-    if !new && turn.state.channel(&name).is_some_and(|channel| channel.is_operator(caller.user)) {
-        let nick = turn.state.user(caller.user).nick.clone();
-        let line = turn.server_line("MODE").word(name.as_str()).word("+o").word(nick.as_str());
-        turn.tell_channel(&name, &line);
+    if !new {
+        turn.tell_standing(caller.user, &name, Standing::default());
+    } else if making == Making::Unowned {
+        turn.notice(
+            caller,
+            &format!("You own as many channels as one may: {name} is gone when the last has left."),
+        );
     }
 }
 
@@ -99,7 +108,8 @@ fn keeps_out(
     key: Option<&str>,
 ) -> Option<(&'static str, &'static str)> {
     let channel = turn.state.channel(name)?;
-    if channel.is_founded_by(user) {
+    // Whoever runs the channel is not kept out by its modes.
+    if channel.standing_of(user).runs() {
         return None;
     }
     if channel.key.is_some() && channel.key.as_deref() != key {
@@ -216,6 +226,9 @@ fn kick_one(turn: &mut Turn<'_>, caller: Caller, channel: &str, nick: &str, reas
             "They are not in that channel",
         );
     }
+    if channel.member(target).is_some_and(|member| member.standing.founder) && target != caller.user {
+        return outranked(turn, caller, &name);
+    }
     let reason = truncate(reason, lengths::KICK);
     turn.act(caller.user, &name, "KICK", |line| line.word(nick.as_str()).text(reason));
     turn.state.leave(target, &name);
@@ -265,7 +278,12 @@ pub fn invite(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
         .state
         .channel(&name)
         .map(|channel| {
-            channel.members().iter().filter(|member| member.operator).map(|member| member.user).collect()
+            channel
+                .members()
+                .iter()
+                .filter(|member| member.standing.runs())
+                .map(|member| member.user)
+                .collect()
         })
         .unwrap_or_default();
     turn.show_users(caller.user, &operators, &line, |session| {
@@ -303,6 +321,11 @@ fn no_such_channel(turn: &mut Turn<'_>, caller: Caller, name: &str) {
 /// The caller is not in the channel.
 pub fn not_on_channel(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName) {
     turn.reply(caller, ERR_NOTONCHANNEL, &[name.as_str()], "You are not in that channel");
+}
+
+/// What the caller wants to do to somebody, it may not: they founded the channel.
+pub fn outranked(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName) {
+    turn.reply(caller, ERR_CHANOPRIVSNEEDED, &[name.as_str()], "They founded that channel");
 }
 
 /// The caller is no operator of the channel.

@@ -43,6 +43,10 @@ fn tell<'t>(
 /// By name.
 const TOPICS: &[(&str, &str)] = &[
     (
+        "ACCESS",
+        "ACCESS #channel [LIST]\nTells who is somebody in the channel whenever they come; for those who run it.\nACCESS #channel ADD account op|voice, ACCESS #channel DEL account\nChange that; for the founder, whose MODE #channel +q nick hands the channel on.",
+    ),
+    (
         "ADMIN",
         "Operators use the control plane, with admin-cli, on a port of its own.\nNothing typed here can kick, ban or change the server.",
     ),
@@ -81,7 +85,7 @@ const TOPICS: &[(&str, &str)] = &[
     ("LUSERS", "LUSERS\nHow many are here."),
     (
         "MODE",
-        "MODE #channel [changes], MODE nick [changes]\nChannels: C no CTCP, b ban, e exception, I invite exception, i invite only, k key, l limit,\nm moderated, n no messages from outside, o operator, s secret, t topic locked, v voice.\nMasks: nick!user@host, ~a:account, and ~m: before either to silence only.\nUsers: B bot, i invisible.",
+        "MODE #channel [changes], MODE nick [changes]\nChannels: C no CTCP, b ban, e exception, I invite exception, i invite only, k key, l limit,\nm moderated, n no messages from outside, o operator, q founder (+q hands the channel on,\n-q gives it up), s secret, t topic locked, v voice.\nMasks: nick!user@host, ~a:account, and ~m: before either to silence only.\nUsers: B bot, i invisible.",
     ),
     (
         "MONITOR",

@@ -129,8 +129,8 @@ fn to_channel(
     let meant = |member: &&Member| match status {
         _ if member.user == caller.user => false,
         None => true,
-        Some('@') => member.operator,
-        Some(_) => member.operator || member.voice,
+        Some('@') => member.standing.runs(),
+        Some(_) => member.standing.is_heard(),
     };
     let receivers = channel.members().iter().filter(meant).map(|member| member.user);
     let addressed = Addressed {
@@ -172,7 +172,7 @@ fn to_user(
 /// Why the user may not speak there. Whoever is `at_home` there counts as a member.
 pub fn kept_silent(channel: &Channel, user: &User, at_home: bool) -> Option<&'static str> {
     let member = channel.member(user.id);
-    if member.is_some_and(|member| member.operator || member.voice) {
+    if member.is_some_and(|member| member.standing.is_heard()) {
         return None;
     }
     if member.is_none() && !at_home && channel.flags.has(Flag::NoExternal) {

@@ -1,5 +1,6 @@
 //! The commands of admitted sessions: which file handles which, and what each needs at least.
 
+mod access;
 pub mod channels;
 mod help;
 mod history;
@@ -29,6 +30,7 @@ fn find(command: &str) -> Option<(usize, Handler)> {
         "PRIVMSG" | "NOTICE" => (0, messages::say),
         "TAGMSG" => (1, messages::tag),
 
+        "ACCESS" => (1, access::access),
         "INVITE" => (0, channels::invite),
         "JOIN" => (1, channels::join),
         "KICK" => (2, channels::kick),

@@ -1,17 +1,19 @@
 //! `MODE`: what a channel allows, who has which part in it, and the one mode of users.
 
 use rookery_protocol::numeric::{
-    ERR_BANLISTFULL, ERR_INVALIDMODEPARAM, ERR_NOSUCHNICK, ERR_UMODEUNKNOWNFLAG, ERR_UNKNOWNMODE,
-    ERR_USERNOTINCHANNEL, ERR_USERSDONTMATCH, RPL_BANLIST, RPL_CHANNELMODEIS, RPL_CREATIONTIME,
-    RPL_ENDOFBANLIST, RPL_ENDOFEXCEPTLIST, RPL_ENDOFINVEXLIST, RPL_EXCEPTLIST, RPL_INVEXLIST, RPL_UMODEIS,
+    ERR_BANLISTFULL, ERR_CHANOPRIVSNEEDED, ERR_INVALIDMODEPARAM, ERR_NOSUCHNICK, ERR_UMODEUNKNOWNFLAG,
+    ERR_UNKNOWNMODE, ERR_USERNOTINCHANNEL, ERR_USERSDONTMATCH, RPL_BANLIST, RPL_CHANNELMODEIS,
+    RPL_CREATIONTIME, RPL_ENDOFBANLIST, RPL_ENDOFEXCEPTLIST, RPL_ENDOFINVEXLIST, RPL_EXCEPTLIST,
+    RPL_INVEXLIST, RPL_UMODEIS,
 };
 use rookery_protocol::{ChannelName, Message, Nick};
 
-use super::channels::{existing, needs_operator, not_on_channel};
-use crate::chat::channel::{Channel, Entry, Flag, List};
+use super::channels::{existing, needs_operator, not_on_channel, outranked};
+use crate::chat::channel::{Channel, Entry, Flag, List, Member, Standing};
 use crate::chat::lengths;
-use crate::chat::line::{Line, MAX_BODY};
 use crate::chat::mask::Mask;
+use crate::chat::ownership::ModeChange;
+use crate::chat::state::UserId;
 use crate::chat::turn::{Caller, Turn};
 
 /// `MODE <target> [<changes> [<parameters>]]`.
@@ -120,8 +122,8 @@ struct Changing<'t, 'a> {
     turn: &'t mut Turn<'a>,
     caller: Caller,
     name: ChannelName,
-    /// What has changed: on or off, the letter, the parameter.
-    done: Vec<(bool, char, Option<String>)>,
+    /// What has changed.
+    done: Vec<ModeChange>,
     /// Whether the caller was told that it may not.
     refused: bool,
 }
@@ -144,6 +146,11 @@ impl<'t, 'a> Changing<'t, 'a> {
                             Some(mask) => self.change_list(on, list, mask),
                             None => self.show_list(list),
                         }
+                    }
+                }
+                'q' => {
+                    if let Some(nick) = self.parameter(letter, parameters.next()) {
+                        self.change_founder(on, nick);
                     }
                 }
                 'o' | 'v' => {
@@ -177,7 +184,8 @@ impl<'t, 'a> Changing<'t, 'a> {
                 }
             }
         }
-        self.announce();
+        let Self { turn, caller, name, done, .. } = self;
+        turn.show_modes(caller.user, &name, &done);
     }
 
     /// A parameter that a change cannot do without.
@@ -204,7 +212,7 @@ impl<'t, 'a> Changing<'t, 'a> {
     }
 
     /// Makes a change, if the caller may; `change` gives it back if it was one.
-    fn change(&mut self, change: impl FnOnce(&mut Channel) -> Option<(bool, char, Option<String>)>) {
+    fn change(&mut self, change: impl FnOnce(&mut Channel) -> Option<ModeChange>) {
         if self.may()
             && let Some(channel) = self.turn.state.channel_mut(&self.name)
             && let Some(done) = change(channel)
@@ -250,23 +258,91 @@ impl<'t, 'a> Changing<'t, 'a> {
         if !self.may() {
             return;
         }
+        let Some((id, nick, member)) = self.member(nick) else { return };
+        if member.standing.founder && id != self.caller.user {
+            return outranked(self.turn, self.caller, &self.name);
+        }
+        let mut standing = member.standing;
+        let part = if letter == 'o' { &mut standing.operator } else { &mut standing.voice };
+        if std::mem::replace(part, on) != on {
+            self.turn.set_standing(id, &self.name, standing);
+            self.done.push((on, letter, Some(nick)));
+        }
+    }
+
+    /// The member of that nick; otherwise the caller is told.
+    fn member(&mut self, nick: &str) -> Option<(UserId, String, Member)> {
         let Some(user) = self.turn.state.named(nick) else {
-            return self.turn.reply(self.caller, ERR_NOSUCHNICK, &[nick], "No such nick");
+            self.turn.reply(self.caller, ERR_NOSUCHNICK, &[nick], "No such nick");
+            return None;
         };
         let (id, nick) = (user.id, user.nick.to_string());
-        let Some(member) = self.turn.state.channel_mut(&self.name).and_then(|channel| channel.member_mut(id))
-        else {
+        let member = self.turn.state.channel(&self.name).and_then(|channel| channel.member(id));
+        let Some(member) = member else {
             let words = [nick.as_str(), self.name.as_str()];
-            return self.turn.reply(
-                self.caller,
-                ERR_USERNOTINCHANNEL,
-                &words,
-                "They are not in that channel",
-            );
+            self.turn.reply(self.caller, ERR_USERNOTINCHANNEL, &words, "They are not in that channel");
+            return None;
         };
-        let part = if letter == 'o' { &mut member.operator } else { &mut member.voice };
-        if std::mem::replace(part, on) != on {
-            self.done.push((on, letter, Some(nick)));
+        Some((id, nick, member))
+    }
+
+    /// The founder hands the channel on (`+q` somebody) or gives it up (`-q` itself). One that nobody owns is an
+    /// operator's to give, itself included.
+    fn change_founder(&mut self, on: bool, nick: &str) {
+        if !self.may() {
+            return;
+        }
+        let Some(channel) = self.turn.state.channel(&self.name) else { return };
+        if self.turn.settings.lobby.contains(&self.name) {
+            return self.invalid('q', nick, "A lobby is everyone's");
+        }
+        let caller = self.turn.state.user(self.caller.user);
+        if channel.founder.is_some() && !channel.is_founded_by(caller) {
+            let text = "Only its founder hands a channel on";
+            return self.turn.reply(self.caller, ERR_CHANOPRIVSNEEDED, &[self.name.as_str()], text);
+        }
+        let Some((id, nick, member)) = self.member(nick) else { return };
+        if member.standing.founder == on {
+            return;
+        }
+        let account = self.turn.state.user(id).identity.as_ref().map(|identity| identity.name.clone());
+        let Some(account) = account else {
+            return self.invalid('q', &nick, "Whoever owns a channel must be signed in");
+        };
+        if on && self.turn.channels_left(&account) == Some(0) {
+            return self.invalid('q', &nick, "They own as many channels as one may");
+        }
+        let old: Vec<UserId> = self.turn.state.channel(&self.name).map_or_else(Vec::new, |channel| {
+            channel
+                .members()
+                .iter()
+                .filter(|member| member.standing.founder)
+                .map(|member| member.user)
+                .collect()
+        });
+        for old in old {
+            let nick = self.turn.state.user(old).nick.to_string();
+            self.stand(old, |standing| standing.founder = false);
+            self.done.push((false, 'q', Some(nick)));
+        }
+        let Some(channel) = self.turn.state.channel_mut(&self.name) else { return };
+        if !on {
+            channel.disown();
+            return self.turn.forget_channel(&self.name);
+        }
+        channel.founder = Some(account);
+        self.stand(id, |standing| (standing.founder, standing.operator) = (true, true));
+        self.done.push((true, 'q', Some(nick.clone())));
+        if !member.standing.operator {
+            self.done.push((true, 'o', Some(nick)));
+        }
+    }
+
+    fn stand(&mut self, user: UserId, change: impl FnOnce(&mut Standing)) {
+        if let Some(member) =
+            self.turn.state.channel_mut(&self.name).and_then(|channel| channel.member_mut(user))
+        {
+            change(&mut member.standing);
         }
     }
 
@@ -322,44 +398,5 @@ impl<'t, 'a> Changing<'t, 'a> {
             self.turn.reply_words(self.caller, one, &[self.name.as_str(), &mask, &by, &at]);
         }
         self.turn.reply(self.caller, end, &[self.name.as_str()], "End of the list");
-    }
-
-    /// Shows all members what has changed, in as few lines as hold it.
-    fn announce(self) {
-        if !self.done.is_empty() {
-            self.turn.keep_channel(&self.name);
-        }
-        let head = self.turn.user_line(self.caller.user, "MODE").word(self.name.as_str());
-        let room = MAX_BODY.saturating_sub(head.len());
-        let mut rest = self.done.as_slice();
-        while !rest.is_empty() {
-            let (mut letters, mut parameters) = (String::new(), String::new());
-            let mut sign = None;
-            let mut taken = 0;
-            for (on, letter, parameter) in rest {
-                let more = parameter.as_ref().map_or(0, |parameter| parameter.len() + 1);
-                if taken > 0 && letters.len() + 3 + parameters.len() + more > room {
-                    break;
-                }
-                if sign != Some(*on) {
-                    letters.push(if *on { '+' } else { '-' });
-                    sign = Some(*on);
-                }
-                letters.push(*letter);
-                if let Some(parameter) = parameter {
-                    parameters.push(' ');
-                    parameters.push_str(parameter);
-                }
-                taken += 1;
-            }
-            let change = |line: Line| parameters.split_whitespace().fold(line.word(&letters), Line::word);
-            if letters.contains('k') {
-                // A key is for those who are here, and not to be read back by others.
-                self.turn.show_channel(self.caller.user, &self.name, &change(head.clone()), |_| true);
-            } else {
-                self.turn.act(self.caller.user, &self.name, "MODE", change);
-            }
-            rest = &rest[taken..];
-        }
     }
 }

@@ -54,7 +54,7 @@ fn members(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName) {
         .map(|member| (member, turn.state.user(member.user)))
         .filter(|(_, user)| inside || !user.is_invisible())
         .map(|(member, user)| {
-            [member.prefix(prefixes), if masks { &user.source } else { user.nick.as_str() }]
+            [member.standing.prefix(prefixes), if masks { &user.source } else { user.nick.as_str() }]
         });
     let lists = fill(names, ' ', room);
     turn.send_lists(caller, &head, &lists);

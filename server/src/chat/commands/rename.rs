@@ -1,5 +1,6 @@
 //! A channel's new name: `RENAME`.
 
+use rookery_protocol::numeric::ERR_CHANOPRIVSNEEDED;
 use rookery_protocol::{Capability, ChannelName, Message};
 
 use super::channels::{existing, join_line, needs_operator, not_on_channel};
@@ -17,6 +18,10 @@ pub fn rename(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     }
     if !channel.is_operator(caller.user) {
         return needs_operator(turn, caller, &old);
+    }
+    if channel.founder.is_some() && !channel.is_founded_by(turn.state.user(caller.user)) {
+        let text = "Only its founder renames a channel that somebody owns";
+        return turn.reply(caller, ERR_CHANOPRIVSNEEDED, &[old.as_str()], text);
     }
     let asked = message.param(1).unwrap_or_default();
     let new = match ChannelName::parse(asked) {

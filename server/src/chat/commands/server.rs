@@ -10,6 +10,7 @@ use rookery_protocol::numeric::{
 };
 
 use crate::chat::capabilities;
+use crate::chat::channel::Standing;
 use crate::chat::event::{Delivery, Output};
 use crate::chat::lengths;
 use crate::chat::line::Line;
@@ -20,8 +21,8 @@ use crate::chat::turn::{Caller, Turn};
 const VERSION: &str = concat!("rookeryd-", env!("CARGO_PKG_VERSION"));
 /// The modes of users and of channels, and those of channels that take a parameter.
 const USER_MODES: &str = "Bi";
-const CHANNEL_MODES: &str = "CbeIiklmnostv";
-const PARAMETER_MODES: &str = "beIklov";
+const CHANNEL_MODES: &str = "CbeIiklmnoqstv";
+const PARAMETER_MODES: &str = "beIkloqv";
 /// The tokens that one line of `ISUPPORT` holds.
 const TOKENS: usize = 12;
 
@@ -52,7 +53,10 @@ fn isupport(turn: &Turn<'_>) -> Vec<String> {
         "CASEMAPPING=ascii".to_owned(),
         "UTF8ONLY".to_owned(),
         "CHANTYPES=#".to_owned(),
-        "PREFIX=(ov)@+".to_owned(),
+        {
+            let (letters, prefixes): (String, String) = Standing::MODES.into_iter().unzip();
+            format!("PREFIX=({letters}){prefixes}")
+        },
         "STATUSMSG=@+".to_owned(),
         "CHANMODES=beI,k,l,Cimnst".to_owned(),
         format!("MODES={}", lengths::MODES),

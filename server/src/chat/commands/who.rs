@@ -60,7 +60,8 @@ impl Found<'_> {
     pub fn flags(&self, caller: Caller) -> String {
         let here = if self.user.away.is_some() { "G" } else { "H" };
         let bot = if self.user.is_bot { "B" } else { "" };
-        let prefix = self.place.map_or("", |(_, member)| member.prefix(caller.has(Capability::MultiPrefix)));
+        let prefix =
+            self.place.map_or("", |(_, member)| member.standing.prefix(caller.has(Capability::MultiPrefix)));
         format!("{here}{bot}{prefix}")
     }
 }
@@ -171,7 +172,7 @@ fn shown_channels(turn: &Turn<'_>, caller: Caller, user: &User) -> Vec<String> {
         })
         .map(|channel| {
             let all = caller.has(Capability::MultiPrefix);
-            let prefix = channel.member(user.id).map_or("", |member| member.prefix(all));
+            let prefix = channel.member(user.id).map_or("", |member| member.standing.prefix(all));
             format!("{prefix}{}", channel.name)
         })
         .collect()

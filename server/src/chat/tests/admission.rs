@@ -69,7 +69,7 @@ fn isupport_tells_what_is_true() {
         "CASEMAPPING=ascii",
         "UTF8ONLY",
         "CHANTYPES=#",
-        "PREFIX=(ov)@+",
+        "PREFIX=(qov)~@+",
         "STATUSMSG=@+",
         "CHANMODES=beI,k,l,Cimnst",
         "EXCEPTS=e",

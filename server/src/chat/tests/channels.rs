@@ -14,7 +14,7 @@ fn joining_shows_everyone_and_tells_who_is_there() {
         play.ask(a, "JOIN #Rooks"),
         [
             "@account=Alice :Alice!~alice@users.irc.test JOIN #Rooks Alice :Real Alice",
-            ":irc.test 353 Alice = #Rooks :@Alice",
+            ":irc.test 353 Alice = #Rooks :~Alice",
             ":irc.test 366 Alice #Rooks :End of the names",
         ]
     );
@@ -27,7 +27,7 @@ fn joining_shows_everyone_and_tells_who_is_there() {
             ":bob!~bob@guests.irc.test JOIN #Rooks",
             ":irc.test 332 bob #Rooks :Nests",
             ":irc.test 333 bob #Rooks Alice!~alice@users.irc.test 1800000000",
-            ":irc.test 353 bob = #Rooks :@+Alice!~alice@users.irc.test bob!~bob@guests.irc.test",
+            ":irc.test 353 bob = #Rooks :~@+Alice!~alice@users.irc.test bob!~bob@guests.irc.test",
             ":irc.test 366 bob #Rooks :End of the names",
         ]
     );
@@ -238,7 +238,7 @@ fn a_channel_takes_another_name_and_keeps_all_else() {
     assert_eq!(heard[0], ":plain!~plain@users.irc.test PART #bar :better");
     assert_eq!(heard[1], ":plain!~plain@users.irc.test JOIN #qux");
     assert_eq!(commands(&heard[2..]), ["332", "333", "353", "366"]);
-    assert!(heard.iter().any(|line| line.contains("@op")), "the operator stays one: {heard:?}");
+    assert!(heard.iter().any(|line| line.contains("~op")), "the founder stays it: {heard:?}");
     assert!(play.ask(op, "MODE #qux")[0].contains("key"));
     assert_eq!(commands(&play.ask(plain, "MODE #bar")), ["403"]);
     assert_eq!(commands(&play.ask(plain, "PART #qux")), ["PART"]);

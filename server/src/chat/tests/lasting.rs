@@ -80,7 +80,7 @@ fn all_that_the_founder_made_of_a_channel_is_there_after_a_restart() {
         ["JOIN", "332", "333", "353", "366", "MODE"],
         "no key and no invitation needed"
     );
-    assert_eq!(find(&heard, "353"), ":irc.test 353 op @ #X :@op");
+    assert_eq!(find(&heard, "353"), ":irc.test 353 op @ #X :~op");
     let after: Vec<_> = asked.iter().map(|line| next.ask(op, line)).collect();
     assert_eq!(before, after);
     assert_eq!(of_channels(&next), [""; 0], "nothing has changed");
@@ -116,7 +116,7 @@ fn a_channel_that_is_owned_stays_when_all_have_left_and_one_that_is_not_goes() {
     assert_eq!(commands(&play.ask(other, "LIST")), ["321", "322", "323"]);
     assert_eq!(find(&play.ask(other, "LIST"), "322"), ":irc.test 322 other #owned 0 :still here");
     assert_eq!(find(&play.ask(other, "JOIN #owned"), "353"), ":irc.test 353 other = #owned :other");
-    assert_eq!(find(&play.ask(other, "JOIN #free"), "353"), ":irc.test 353 other = #free :@other");
+    assert_eq!(find(&play.ask(other, "JOIN #free"), "353"), ":irc.test 353 other = #free :~other");
     let names = restored(&play.kept).channels.into_iter().map(|channel| channel.name.to_string());
     assert_eq!(names.collect::<Vec<_>>(), ["#free", "#owned"], "one made anew belongs to who made it");
 }

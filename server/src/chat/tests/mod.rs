@@ -13,6 +13,7 @@ mod lasting;
 mod messages;
 mod modes;
 mod names;
+mod ownership;
 mod play;
 mod playback;
 mod presence;

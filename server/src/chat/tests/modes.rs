@@ -41,8 +41,9 @@ fn only_operators_change_modes() {
     assert_eq!(commands(&play.ask(c, "MODE #x +m")), ["442"]);
     play.send(op, "MODE #x +o bob");
     assert_eq!(play.heard(b), [format!("{OP} MODE #x +o bob")]);
-    assert_eq!(commands(&play.ask(b, "MODE #x -o op")), ["MODE"]);
-    assert_eq!(commands(&play.ask(op, "MODE #x +m")), ["482"]);
+    play.channel("#x", &[c]);
+    assert_eq!(commands(&play.ask(b, "MODE #x +o-o carl bob")), ["MODE"]);
+    assert_eq!(commands(&play.ask(b, "MODE #x +m")), ["482"]);
 }
 
 #[test]

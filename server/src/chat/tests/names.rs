@@ -24,7 +24,7 @@ fn names_lists_the_members_over_as_many_lines_as_it_takes() {
         .flat_map(|names| names.split(' '))
         .collect();
     assert_eq!(all.len(), 61);
-    assert_eq!(all[0], "@op");
+    assert_eq!(all[0], "~op");
 }
 
 #[test]
@@ -35,8 +35,8 @@ fn several_channels_end_once_and_unknown_ones_only_end() {
     assert_eq!(
         play.ask(a, "NAMES #a,#b"),
         [
-            ":irc.test 353 alice = #a :@alice",
-            ":irc.test 353 alice = #b :@alice",
+            ":irc.test 353 alice = #a :~alice",
+            ":irc.test 353 alice = #b :~alice",
             ":irc.test 366 alice #a,#b :End of the names",
         ]
     );
@@ -51,11 +51,11 @@ fn strangers_see_neither_secret_channels_nor_invisible_members() {
     let (a, b, out) = (play.user("alice", ""), play.user("bob", ""), play.user("out", ""));
     play.channel("#x", &[a, b]);
     play.send(b, "MODE bob +i");
-    assert_eq!(play.ask(out, "NAMES #x")[0], ":irc.test 353 out = #x :@alice");
-    assert_eq!(play.ask(a, "NAMES #x")[0], ":irc.test 353 alice = #x :@alice bob");
+    assert_eq!(play.ask(out, "NAMES #x")[0], ":irc.test 353 out = #x :~alice");
+    assert_eq!(play.ask(a, "NAMES #x")[0], ":irc.test 353 alice = #x :~alice bob");
     assert_eq!(listed(&play.ask(out, "LIST")), ["#x"]);
     play.send(a, "MODE #x +s");
-    assert_eq!(play.ask(a, "NAMES #x")[0], ":irc.test 353 alice @ #x :@alice bob");
+    assert_eq!(play.ask(a, "NAMES #x")[0], ":irc.test 353 alice @ #x :~alice bob");
     assert_eq!(commands(&play.ask(out, "NAMES #x")), ["366"]);
     assert!(listed(&play.ask(out, "LIST")).is_empty() && listed(&play.ask(out, "LIST #x")).is_empty());
     assert_eq!(listed(&play.ask(a, "LIST")), ["#x"]);

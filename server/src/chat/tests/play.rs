@@ -42,6 +42,7 @@ pub fn settings() -> Settings {
         sendq_bytes: 1 << 20,
         history_before_join: true,
         channels_per_user: 10,
+        owned_channels: 3,
         channel_list_entries: 5,
         monitor_entries: 5,
         email_aliases: EmailAliases::default(),

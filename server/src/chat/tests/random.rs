@@ -88,6 +88,7 @@ impl World {
             free_nicks,
             lobby: vec![ChannelName::parse("#a").unwrap()],
             channels_per_user: 0,
+            owned_channels: 2,
             monitor_entries: 0,
             ..settings()
         };

@@ -12,12 +12,12 @@ fn who_finds_a_channel_a_nick_or_a_mask() {
     assert_eq!(
         play.ask(a, "WHO #CHAN"),
         [
-            ":irc.test 352 coolNick #chan ~coolnick users.irc.test irc.test coolNick G@ :0 Real coolNick",
+            ":irc.test 352 coolNick #chan ~coolnick users.irc.test irc.test coolNick G~ :0 Real coolNick",
             ":irc.test 352 coolNick #chan ~other users.irc.test irc.test other H :0 Real other",
             ":irc.test 315 coolNick #CHAN :End of WHO",
         ]
     );
-    assert!(play.ask(b, "WHO #chan")[0].contains(" coolNick G@+ "));
+    assert!(play.ask(b, "WHO #chan")[0].contains(" coolNick G~@+ "));
     for mask in ["coolNick", "coolnick", "coolni*"] {
         let heard = play.ask(b, &format!("WHO {mask}"));
         assert_eq!(heard.len(), 2, "{mask}");
@@ -55,7 +55,7 @@ fn whois_tells_what_may_be_known() {
         heard,
         [
             ":irc.test 311 bob Alice ~alice users.irc.test * :Real Alice",
-            ":irc.test 319 bob Alice :@#open @#shared",
+            ":irc.test 319 bob Alice :~#open ~#shared",
             ":irc.test 312 bob Alice irc.test :Test",
             ":irc.test 330 bob Alice Alice :is logged in as",
             ":irc.test 671 bob Alice :is using a secure connection",
@@ -66,7 +66,7 @@ fn whois_tells_what_may_be_known() {
     play.send(a, "MODE alice +i");
     play.send(a, "AWAY :brb");
     let heard = play.ask(b, "WHOIS alice");
-    assert_eq!(find(&heard, "319"), ":irc.test 319 bob Alice :@#shared");
+    assert_eq!(find(&heard, "319"), ":irc.test 319 bob Alice :~#shared");
     assert_eq!(find(&heard, "301"), ":irc.test 301 bob Alice :brb");
     assert!(!commands(&play.ask(a, "WHOIS bob")).contains(&"330".to_owned()));
     assert_eq!(commands(&play.ask(b, "WHOIS nobody")), ["401", "318"]);
@@ -119,7 +119,7 @@ fn whox_answers_what_was_asked_in_its_own_order() {
             ":irc.test 315 bob alice :End of WHO",
         ]
     );
-    assert_eq!(play.ask(b, "WHO #chan %cfn")[0], ":irc.test 354 bob #chan alice H@");
+    assert_eq!(play.ask(b, "WHO #chan %cfn")[0], ":irc.test 354 bob #chan alice H~");
     assert_eq!(play.ask(b, "WHO bob %na")[0], ":irc.test 354 bob bob 0", "a guest has no account");
     assert_eq!(play.ask(b, "WHO bob %tn,12345")[0], ":irc.test 354 bob 0 bob", "a token has three digits");
     assert_eq!(commands(&play.ask(b, "WHO * o%n")), ["315"], "no operator is on this port");

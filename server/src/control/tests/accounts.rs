@@ -58,10 +58,17 @@ async fn a_deleted_account_leaves_its_name_and_nothing_else() {
     let token = house.sign_in("root").await;
     house.add_account("alice").await;
     let alice = house.come_online_as(house.identity("alice").await).await;
+    house.last_sends("JOIN #hers").await;
+    let _bob = house.come_online("bob").await;
+    house.last_sends("JOIN #hers").await;
+    let founder =
+        || async { house.get(&token, "/v1/channels/%23hers").await.json()["channel"]["founder"].clone() };
+    assert_eq!(founder().await, "alice");
     let reply = house.delete(&token, "/v1/accounts/alice").await;
     assert_eq!(reply.json()["account"]["email"], "alice@example.org");
     assert!(alice.await.unwrap().contains("ERROR :Your account was deleted\r\n"));
     assert_eq!(house.last_entry().await, "delete-account alice allowed: ");
+    assert_eq!(founder().await, Value::Null, "her channel is nobody's");
     assert_eq!(house.get(&token, "/v1/accounts").await.json()["accounts"], json!([]));
     assert_eq!(house.delete(&token, "/v1/accounts/alice").await.problem(), "/problems/no-such-account");
 }

@@ -31,6 +31,13 @@ async fn a_closed_channel_is_gone_when_the_answer_says_so() {
     assert_eq!(house.last_entry().await, "close-channel #Lobby allowed: off topic");
     assert_eq!(house.get(&token, "/v1/channels").await.json(), json!({ "channels": [] }));
     assert_eq!(house.get(&token, "/v1/users").await.json()["users"][0]["channels"], json!([]));
+    house.last_sends("JOIN #hers").await;
+    house.last_sends("PART #hers").await;
+    let channel = house.get(&token, "/v1/channels/%23hers").await.json()["channel"].clone();
+    assert_eq!((&channel["founder"], &channel["members"]), (&json!("alice"), &json!(0)), "it lasts");
+    let reply = house.post(&token, "/v1/channels/%23hers/close", &json!({})).await;
+    assert_eq!(reply.json()["members"], json!([]), "{reply:?}");
+    assert_eq!(house.get(&token, "/v1/channels").await.json(), json!({ "channels": [] }), "and is forgotten");
     house.post(&token, "/v1/users/alice/kick", &json!({})).await;
     assert!(alice.await.unwrap().contains("KICK #lobby alice :Closed: off topic\r\n"));
 }

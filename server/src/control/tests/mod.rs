@@ -128,6 +128,7 @@ impl House {
             history_page: 0,
             history_before_join: true,
             channels_per_user: 0,
+            owned_channels: 0,
             channel_list_entries: 0,
             monitor_entries: 0,
             email_aliases: live.get().accounts.email_aliases(),
@@ -397,6 +398,13 @@ impl House {
             let _ = inlet.send(Event::Gone { session, reason: String::new(), lost: false }).await;
             heard
         })
+    }
+
+    /// The session that came last sends a line.
+    async fn last_sends(&self, line: &str) {
+        let session = SessionId(self.next_session.get() - 1);
+        let message = rookery_protocol::Message::parse(line).unwrap();
+        self.inlet.send(Event::Command { session, message }).await.unwrap();
     }
 
     /// What the core says to one more candidate of that name.

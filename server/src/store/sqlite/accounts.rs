@@ -116,6 +116,8 @@ impl AccountStore for Sqlite {
     fn delete_account(&mut self, account: &Account) -> Result<()> {
         let sql = "INSERT OR IGNORE INTO retired_names (folded, skeleton) VALUES (?1, ?2)";
         execute(&self.connection, sql, [account.name.folded(), &account.name.skeleton()])?;
+        let sql = "DELETE FROM channel_access WHERE account_folded = ?1";
+        execute(&self.connection, sql, [account.name.folded()])?;
         execute(&self.connection, "DELETE FROM accounts WHERE id = ?1", [account.id.0]).map(drop)
     }
 

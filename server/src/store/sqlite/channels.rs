@@ -4,7 +4,7 @@ use rookery_protocol::ChannelName;
 use rusqlite::{Connection, Row, params};
 
 use super::{execute, find, list, optional_timestamp, parsed, timestamp};
-use crate::record::{LastingChannel, LastingTopic, ListedMask};
+use crate::record::{Access, AccessLevel, LastingChannel, LastingTopic, ListedMask};
 use crate::store::{Result, StoreError};
 
 /// Writes the channel over what is known of one of its name. One whose founder's account is gone is kept no more.
@@ -46,6 +46,15 @@ pub(super) fn keep(connection: &Connection, channel: &LastingChannel) -> Result<
             params![id, list.to_string(), mask, by, at.as_millisecond()],
         )?;
     }
+    execute(connection, "DELETE FROM channel_access WHERE channel = ?1", [id])?;
+    for Access { account, level, by, at } in &channel.access {
+        execute(
+            connection,
+            "INSERT INTO channel_access (channel, account, account_folded, level, by, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![id, account.as_str(), account.folded(), level.as_str(), by, at.as_millisecond()],
+        )?;
+    }
     Ok(())
 }
 
@@ -65,8 +74,13 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<LastingChannel>> {
         |row| Ok((row.get(10)?, read(row)?)),
     )?;
     let with_lists = channels.into_iter().map(|(id, channel): (i64, LastingChannel)| {
-        let sql = "SELECT list, mask, by, at FROM channel_lists WHERE channel = ?1 ORDER BY id";
-        Ok(LastingChannel { lists: list(connection, sql, [id], read_mask)?, ..channel })
+        let lists = "SELECT list, mask, by, at FROM channel_lists WHERE channel = ?1 ORDER BY id";
+        let access = "SELECT account, level, by, at FROM channel_access WHERE channel = ?1 ORDER BY id";
+        Ok(LastingChannel {
+            lists: list(connection, lists, [id], read_mask)?,
+            access: list(connection, access, [id], read_access)?,
+            ..channel
+        })
     });
     with_lists.collect()
 }
@@ -86,6 +100,7 @@ fn read(row: &Row<'_>) -> Result<LastingChannel> {
         key: row.get(8)?,
         limit: row.get(9)?,
         lists: Vec::new(),
+        access: Vec::new(),
     })
 }
 
@@ -96,4 +111,11 @@ fn read_mask(row: &Row<'_>) -> Result<ListedMask> {
         .next()
         .ok_or_else(|| StoreError::Corrupt("a channel's list without a letter".to_owned()))?;
     Ok(ListedMask { list, mask: row.get(1)?, by: row.get(2)?, at: timestamp(row, 3)? })
+}
+
+fn read_access(row: &Row<'_>) -> Result<Access> {
+    let level: String = row.get(1)?;
+    let level = AccessLevel::parse(&level)
+        .ok_or_else(|| StoreError::Corrupt(format!("{level:?} as what an account is in a channel")))?;
+    Ok(Access { account: parsed(row, 0)?, level, by: row.get(2)?, at: timestamp(row, 3)? })
 }

@@ -12,9 +12,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::record::{
-    AccountId, AuditEntry, BanTarget, Change, CredentialId, CredentialKind, Device, DeviceMark, HistoryEntry,
-    LastingChannel, LastingTopic, ListedMask, NewAccount, NewAdmin, NewAudit, NewBan, Outcome, Party, Place,
-    Taken,
+    Access, AccessLevel, AccountId, AuditEntry, BanTarget, Change, CredentialId, CredentialKind, Device,
+    DeviceMark, HistoryEntry, LastingChannel, LastingTopic, ListedMask, NewAccount, NewAdmin, NewAudit,
+    NewBan, Outcome, Party, Place, Taken,
 };
 use crate::store::*;
 
@@ -604,7 +604,12 @@ fn channel(channel: &str, founder: &str) -> LastingChannel {
         key: Some("sesame".to_owned()),
         limit: Some(u32::MAX),
         lists: ["a!*@*", "~a:b"].map(listed).to_vec(),
+        access: vec![access("Carol", AccessLevel::Operator), access("bob", AccessLevel::Voice)],
     }
+}
+
+fn access(account: &str, level: AccessLevel) -> Access {
+    Access { account: name(account), level, by: "a!b@c".to_owned(), at: noon() }
 }
 
 fn listed(mask: &str) -> ListedMask {
@@ -616,7 +621,14 @@ fn channels_that_last_are_kept_whole_and_go_with_their_founder() {
     let (folder, mut sqlite) = fresh();
     let alice = sqlite.create_account(&account("Alice", "a@b.c")).unwrap().unwrap();
     sqlite.create_account(&account("bob", "b@b.c")).unwrap().unwrap();
-    let bare = LastingChannel { topic: None, key: None, limit: None, lists: vec![], ..channel("#b", "bob") };
+    let bare = LastingChannel {
+        topic: None,
+        key: None,
+        limit: None,
+        lists: vec![],
+        access: vec![],
+        ..channel("#b", "bob")
+    };
     for change in [channel("#X", "alice"), channel("#a", "bob"), bare.clone()] {
         sqlite.keep(&Change::Channel(change)).unwrap();
     }
@@ -625,10 +637,15 @@ fn channels_that_last_are_kept_whole_and_go_with_their_founder() {
     let mut sqlite = Sqlite::open(&folder.path().join(DATABASE_FILE)).unwrap();
     assert_eq!(kept(&sqlite), [channel("#a", "bob"), bare.clone(), channel("#X", "Alice")], "by name");
 
-    let changed = LastingChannel { lists: vec![listed("new")], founder: name("bob"), ..channel("#x", "bob") };
+    let only = access("carol", AccessLevel::Voice);
+    let changed =
+        LastingChannel { lists: vec![listed("new")], access: vec![only.clone()], ..channel("#x", "bob") };
     sqlite.keep(&Change::Channel(changed.clone())).unwrap();
     sqlite.keep(&Change::ChannelGone(ChannelName::parse("#A").unwrap())).unwrap();
-    assert_eq!(kept(&sqlite), [bare.clone(), changed], "nothing of what it was is left");
+    assert_eq!(kept(&sqlite), [bare.clone(), changed.clone()], "nothing of what it was is left");
+    let carol = sqlite.create_account(&account("Carol", "c@b.c")).unwrap().unwrap();
+    sqlite.delete_account(&carol).unwrap();
+    assert_eq!(kept(&sqlite)[1], LastingChannel { access: vec![], ..changed }, "she has no access any more");
 
     sqlite.keep(&Change::Channel(channel("#x", "ALICE"))).unwrap();
     sqlite.delete_account(&alice).unwrap();
