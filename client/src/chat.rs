@@ -308,6 +308,7 @@ impl<W: Write> Chat<W> {
             Typed::Hint(hint) => self.hint(&hint)?,
             Typed::Query(..)
             | Typed::Close
+            | Typed::Links
             | Typed::Reply(_)
             | Typed::Ignore(_)
             | Typed::Mute

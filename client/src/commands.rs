@@ -51,6 +51,8 @@ pub enum Typed {
     Devices(Option<u64>),
     /// `/redact`: the last message of one's own, for a reason.
     Redact(Option<String>),
+    /// `/links`.
+    Links,
     /// `/quit`.
     Quit(Option<String>),
     /// `/search`.
@@ -95,6 +97,7 @@ pub const SCREEN_COMMANDS: &[(&str, &str)] = &[
     ("/search TEXT", "find it in what was said here: in what is loaded, and further back on the server"),
     ("/redact [REASON]", "take back the last thing you said here"),
     ("/mute", "no counts and no bell for this place, or again"),
+    ("/links", "the links that were said here: open or copy"),
     ("/help", "this page"),
 ];
 
@@ -194,6 +197,7 @@ pub fn read(line: &str) -> Typed {
         ("quit", _) => Typed::Quit(rest_or_none),
         ("search", "") => usage("/search TEXT"),
         ("search", _) => Typed::Search(rest.to_owned()),
+        ("links", _) => Typed::Links,
         ("help", _) => Typed::Help,
         _ => Typed::Hint(format!(
             "there is no command /{word}; /help lists them, //{word} says it, and `TEXT /{word}` is for {word} alone"

@@ -23,6 +23,7 @@ mod tail;
 mod text;
 mod tls;
 mod tui;
+mod urls;
 mod utterance;
 
 use std::io::IsTerminal as _;

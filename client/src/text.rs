@@ -12,6 +12,8 @@ pub struct Format {
     pub underline: bool,
     /// Code 0x1E.
     pub strike: bool,
+    /// Code 0x11.
+    pub monospace: bool,
     /// Code 0x16.
     pub reverse: bool,
     /// Of the letters.
@@ -19,6 +21,18 @@ pub struct Format {
     /// Behind them.
     pub background: Option<Colour>,
 }
+
+/// The look of a code that is seen.
+const MARK: Format = Format {
+    bold: false,
+    italic: false,
+    underline: false,
+    strike: false,
+    monospace: false,
+    reverse: true,
+    foreground: None,
+    background: None,
+};
 
 /// A colour that a formatting code asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,33 +51,68 @@ pub fn plain(text: &str) -> String {
 
 /// The same, in pieces with the look that the formatting codes gave them.
 pub fn formatted(text: &str) -> Vec<(Format, String)> {
-    let mut pieces = Vec::new();
-    let mut clean = String::with_capacity(text.len());
-    let mut format = Format::default();
+    pieces(text, &mut Format::default(), false)
+}
+
+/// The same for whoever types it: each code is seen, as a letter that stands out. `format` is what holds at the
+/// beginning, and at the end.
+pub fn marked(text: &str, format: &mut Format) -> Vec<(Format, String)> {
+    pieces(text, format, true)
+}
+
+/// The letter by which a formatting code is seen where it is typed.
+pub fn mark(code: char) -> Option<char> {
+    Some(match code {
+        '\u{2}' => 'B',
+        '\u{1d}' => 'I',
+        '\u{1f}' => 'U',
+        '\u{1e}' => 'S',
+        '\u{11}' => 'M',
+        '\u{16}' => 'R',
+        '\u{f}' => 'O',
+        '\u{3}' => 'C',
+        '\u{4}' => 'X',
+        _ => return None,
+    })
+}
+
+fn pieces(text: &str, format: &mut Format, with_marks: bool) -> Vec<(Format, String)> {
+    let mut pieces: Vec<(Format, String)> = Vec::new();
+    let mut add = |format: Format, text: &str| match pieces.last_mut() {
+        Some((last, piece)) if *last == format => piece.push_str(text),
+        _ => pieces.push((format, text.to_owned())),
+    };
+    let mut letter = [0; 4];
     let mut chars = text.chars().peekable();
     while let Some(char) = chars.next() {
-        let before = format;
+        let mut digits = [String::new(), String::new()];
         match char {
             '\u{2}' => format.bold ^= true,
             '\u{1d}' => format.italic ^= true,
             '\u{1f}' => format.underline ^= true,
             '\u{1e}' => format.strike ^= true,
+            '\u{11}' => format.monospace ^= true,
             '\u{16}' => format.reverse ^= true,
-            '\u{f}' => format = Format::default(),
+            '\u{f}' => *format = Format::default(),
             // mIRC colours: up to two digits, then perhaps a comma and up to two more.
-            '\u{3}' => set_colours(&mut format, &colours(&mut chars, 2, char::is_ascii_digit), numbered),
+            '\u{3}' => {
+                digits = colours(&mut chars, 2, char::is_ascii_digit);
+                set_colours(format, &digits, numbered);
+            }
             // The same with six hexadecimal digits.
-            '\u{4}' => set_colours(&mut format, &colours(&mut chars, 6, char::is_ascii_hexdigit), exact),
-            '\t' | '\u{2028}' | '\u{2029}' => clean.push(' '),
+            '\u{4}' => {
+                digits = colours(&mut chars, 6, char::is_ascii_hexdigit);
+                set_colours(format, &digits, exact);
+            }
+            '\t' | '\u{2028}' | '\u{2029}' => add(*format, " "),
             _ if is_harmful(char) => {}
-            _ => clean.push(char),
+            _ => add(*format, char.encode_utf8(&mut letter)),
         }
-        if format != before && !clean.is_empty() {
-            pieces.push((before, std::mem::take(&mut clean)));
+        if let Some(mark) = mark(char).filter(|_| with_marks) {
+            let [foreground, background] = digits;
+            let comma = if background.is_empty() { "" } else { "," };
+            add(MARK, &format!("{mark}{foreground}{comma}{background}"));
         }
-    }
-    if !clean.is_empty() {
-        pieces.push((format, clean));
     }
     pieces
 }
@@ -172,6 +221,31 @@ mod tests {
         ];
         assert_eq!(formatted(text), wanted);
         assert_eq!(formatted("\u{3}99x"), [piece(plain, "x")]);
+    }
+
+    #[test]
+    fn codes_are_seen_where_they_are_typed_and_hold_on_the_next_row() {
+        let mut format = Format::default();
+        let bold = Format { bold: true, ..Format::default() };
+        let red = Format { foreground: Some(Colour::Numbered(4)), ..bold };
+        let piece = |format, text: &str| (format, text.to_owned());
+        assert_eq!(
+            marked("a\u{2}b\u{3}04,c", &mut format),
+            [
+                piece(Format::default(), "a"),
+                piece(MARK, "B"),
+                piece(bold, "b"),
+                piece(MARK, "C04"),
+                piece(red, ",c")
+            ]
+        );
+        assert_eq!(
+            marked("d\u{f}e", &mut format),
+            [piece(red, "d"), piece(MARK, "O"), piece(Format::default(), "e")]
+        );
+        let all = "\u{2}\u{1d}\u{1f}\u{1e}\u{11}\u{16}\u{f}\u{3}1,2\u{4}aabbcc";
+        assert_eq!(marked(all, &mut format), [piece(MARK, "BIUSMROC1,2Xaabbcc")]);
+        assert_eq!(plain(all), "");
     }
 
     #[test]

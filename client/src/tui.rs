@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use rookery_protocol::{AccountName, Email};
+use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -62,6 +63,7 @@ pub async fn run(options: Options, colours: Option<Colours>, notify: Notify) -> 
     let state = StateFile::of(&options.server)?;
     let kept = state.load()?;
     let mut interrupt = Interrupt::catch()?;
+    let mut continued = signal(SignalKind::from_raw(terminal::CONTINUED))?;
     let theme = Theme::new(colours.unwrap_or_else(theme::colours_here));
     let mut app = App::new(options.server.to_string(), theme, TimeZone::system(), Timestamp::now());
     app.model.be_in(&options.join);
@@ -80,7 +82,7 @@ pub async fn run(options: Options, colours: Option<Colours>, notify: Notify) -> 
     chat.app.keep_quiet(&chat.kept.ignored, &chat.kept.muted);
     chat.begin()?;
     let mut screen = Screen::take()?;
-    chat.run(&mut screen, &mut terminal::events(), &mut interrupt).await
+    chat.run(&mut screen, &mut terminal::events(), &mut interrupt, &mut continued).await
 }
 
 impl Chat {
@@ -117,6 +119,7 @@ impl Chat {
         screen: &mut Screen,
         inputs: &mut mpsc::UnboundedReceiver<Input>,
         interrupt: &mut Interrupt,
+        continued: &mut unix::Signal,
     ) -> anyhow::Result<Ending> {
         self.app.size = screen.terminal.size()?.into();
         let mut next_frame = Instant::now();
@@ -146,14 +149,21 @@ impl Chat {
                 input = inputs.recv() => {
                     let Some(input) = input else { return Ok(Ending::Finished) };
                     self.stale = true;
+                    if is_control(&input, 'z') {
+                        screen.suspend(continued).await?;
+                        continue;
+                    }
                     if redraws(&input) {
-                        // `clear` would ask the terminal where the cursor is, and the answer is among the keys.
-                        let size = screen.terminal.size()?;
-                        screen.terminal.resize(size.into())?;
+                        screen.forget()?;
                     }
                     if let Some(ending) = self.input(input)? {
                         return Ok(ending);
                     }
+                }
+                _ = continued.recv() => {
+                    // Someone else had stopped us, and the terminal may have been theirs meanwhile.
+                    screen.take_again()?;
+                    self.stale = true;
                 }
                 () = interrupt.wait() => return Ok(Ending::Finished),
                 () = tokio::time::sleep_until(next_frame), if self.stale => {}
@@ -262,6 +272,12 @@ impl Chat {
             match effect {
                 Effect::Send(message) => link.send(&message),
                 Effect::Notify(nick, words) => terminal::notify(self.notify, &nick, &words)?,
+                Effect::Open(link) => {
+                    if let Err(error) = link.open() {
+                        self.app.hint = Some(format!("{error}; c copies the link"));
+                    }
+                }
+                Effect::Copy(link) => terminal::copy(link.as_str())?,
                 Effect::KeepQuiet(ignored, muted) => link.keep_quiet(ignored, muted),
                 Effect::Quit(reason) => {
                     self.leaving = true;
@@ -275,13 +291,13 @@ impl Chat {
 
 /// Ctrl-L, or another size: nothing of what is drawn is relied upon.
 fn redraws(input: &Input) -> bool {
-    match input {
-        Input::Resize(..) => true,
-        Input::Key(KeyEvent { code: KeyCode::Char('l'), modifiers, .. }) => {
-            modifiers.contains(KeyModifiers::CONTROL)
-        }
-        _ => false,
-    }
+    matches!(input, Input::Resize(..)) || is_control(input, 'l')
+}
+
+fn is_control(input: &Input, letter: char) -> bool {
+    let wanted = KeyCode::Char(letter);
+    matches!(input, Input::Key(KeyEvent { code, modifiers, kind: KeyEventKind::Press, .. })
+        if *code == wanted && *modifiers == KeyModifiers::CONTROL)
 }
 
 /// The next event; none for ever while nobody is known to sign in.

@@ -1,135 +1,14 @@
 //! `rook` on the whole screen of a real terminal (tmux), as a person sees it.
 
 use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::os::unix::fs::PermissionsExt as _;
 
 use rookery_tests::admin::Operator;
 use rookery_tests::irc::{Client, email_of};
 use rookery_tests::rook::Device;
+use rookery_tests::screen::{Screen, line};
 use rookery_tests::server::Server;
 use rookery_tests::wait_for;
-use tempfile::TempDir;
-
-/// A terminal with `rook` in it; both end when dropped.
-struct Screen {
-    folder: TempDir,
-}
-
-impl Screen {
-    /// Starts the program in a terminal of 80 × 24. When it ends, its exit code is shown.
-    fn start(rook: &Command) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let quoted = |text: &std::ffi::OsStr| format!("'{}'", text.to_str().unwrap().replace('\'', r"'\''"));
-        let variables = rook.get_envs().filter_map(|(name, value)| Some((name.to_str()?, value?)));
-        let variables: Vec<String> =
-            variables.map(|(name, value)| format!("{name}={}", quoted(value))).collect();
-        let words: Vec<String> =
-            [rook.get_program()].into_iter().chain(rook.get_args()).map(quoted).collect();
-        let line =
-            format!("env {} {}; echo \"rook ended with $?\"; cat", variables.join(" "), words.join(" "));
-        let screen = Self { folder };
-        screen.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", &line]);
-        screen
-    }
-
-    /// Straight in, on a device that knows alice.
-    async fn of_alice(server: &Server, device: &Device) -> Self {
-        let mut plain = device.sign_in(server, "alice").await;
-        plain.type_line("/quit");
-        assert_eq!(plain.ended().await.code, Some(0));
-        let screen = Self::start(&device.command(server, &[]));
-        screen.shows("#lobby").await;
-        screen.shows("lag").await;
-        screen
-    }
-
-    fn tmux(&self, arguments: &[&str]) -> String {
-        let socket = self.folder.path().join("tmux");
-        let mut command = Command::new("tmux");
-        command.arg("-S").arg(socket).args(arguments).env("LANG", "C.UTF-8").env_remove("TMUX");
-        let output = command.stdin(Stdio::null()).output().expect("tmux is installed");
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn types(&self, text: &str) {
-        self.tmux(&["send-keys", "-l", text]);
-    }
-
-    fn presses(&self, key: &str) {
-        self.tmux(&["send-keys", key]);
-    }
-
-    fn enters(&self, text: &str) {
-        self.types(text);
-        self.presses("Enter");
-    }
-
-    /// The number of the process of `rook`.
-    fn process(&self) -> u32 {
-        let shell = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
-        let shell = shell.trim();
-        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
-        children.trim().parse().expect("rook is the only child")
-    }
-
-    fn resizes(&self, width: u16, height: u16) {
-        self.tmux(&["resize-window", "-x", &width.to_string(), "-y", &height.to_string()]);
-    }
-
-    fn now(&self) -> String {
-        self.tmux(&["capture-pane", "-p"])
-    }
-
-    /// Waits until `part` is on the screen, and gives the whole.
-    async fn shows(&self, part: &str) -> String {
-        let mut last = String::new();
-        let start = Instant::now();
-        while start.elapsed() < rookery_tests::DEADLINE {
-            last = self.now();
-            if last.contains(part) {
-                return last;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("{part:?} is not on the screen:\n{last}");
-    }
-
-    /// Scrolls up page by page until `part` is on the screen; gives the numbers of the messages seen on the way.
-    async fn scrolls_up_to(&self, part: &str) -> BTreeSet<u32> {
-        let mut seen = BTreeSet::new();
-        let mut last = String::new();
-        wait_for(part, || {
-            let now = self.now();
-            if now == last {
-                return None;
-            }
-            let numbers = now.split("message ").filter_map(|rest| rest.get(..3)?.parse::<u32>().ok());
-            seen.extend(numbers);
-            if now.contains(part) {
-                return Some(());
-            }
-            self.presses("PPage");
-            last = now;
-            None
-        })
-        .await;
-        seen
-    }
-
-    /// Waits for the end, on a terminal that is as it was: gives what stands there.
-    async fn ended(&self, code: u8) -> String {
-        let screen = self.shows(&format!("rook ended with {code}")).await;
-        assert!(!screen.contains("│"), "the chat is gone from the screen:\n{screen}");
-        let state = self.tmux(&["display-message", "-p", "#{alternate_on} #{mouse_any_flag} #{cursor_flag}"]);
-        assert_eq!(state.trim(), "0 0 1", "no second screen, no mouse, a cursor");
-        // Echo, as a shell left it.
-        self.types("echoed");
-        self.shows("echoed").await
-    }
-}
-
 /// As fast as it goes.
 const FAST: &[&str] = &["limits.messages_per_second = 0", "limits.message_burst = 0"];
 
@@ -141,18 +20,26 @@ async fn say_many(client: &mut Client, numbers: std::ops::Range<u32>) {
     client.heard().await;
 }
 
-fn signal(name: &str, process: u32) {
-    let sent = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status().unwrap();
-    assert!(sent.success());
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("--- the screen ---\n{}", self.now());
+/// Scrolls up page by page until `part` is on the screen; gives the numbers of the messages seen on the way.
+async fn scrolls_up_to(screen: &Screen, part: &str) -> BTreeSet<u32> {
+    let mut seen = BTreeSet::new();
+    let mut last = String::new();
+    wait_for(part, || {
+        let now = screen.now();
+        if now == last {
+            return None;
         }
-        self.tmux(&["kill-server"]);
-    }
+        let numbers = now.split("message ").filter_map(|rest| rest.get(..3)?.parse::<u32>().ok());
+        seen.extend(numbers);
+        if now.contains(part) {
+            return Some(());
+        }
+        screen.presses("PPage");
+        last = now;
+        None
+    })
+    .await;
+    seen
 }
 
 #[tokio::test]
@@ -220,7 +107,7 @@ async fn one_scrolls_back_to_the_first_message_ever_said() {
     say_many(&mut bob, 0..350).await;
     let screen = Screen::of_alice(&server, &device).await;
     screen.shows("message 349").await;
-    let seen = screen.scrolls_up_to("the beginning of #lobby").await;
+    let seen = scrolls_up_to(&screen, "the beginning of #lobby").await;
     assert_eq!(seen.len(), 350, "every message is seen on the way");
     screen.presses("Escape");
     screen.shows("message 349").await;
@@ -236,8 +123,7 @@ async fn what_was_said_while_the_connection_was_lost_is_filled_in() {
     bob.say("#lobby", "before it all").await;
     bob.say("alice", "a word in private").await;
     screen.shows("before it all").await;
-    let rook = screen.process();
-    signal("STOP", rook);
+    screen.signals("STOP");
     server.kill9();
     server.restart().await;
     let mut bob = Client::sign_in(&server, "bob").await;
@@ -245,10 +131,10 @@ async fn what_was_said_while_the_connection_was_lost_is_filled_in() {
     // More than one page of history holds.
     say_many(&mut bob, 0..150).await;
     bob.say("alice", "are you still there?").await;
-    signal("CONT", rook);
+    screen.signals("CONT");
     screen.shows("message 149").await;
     screen.shows("bob         !2").await;
-    let seen = screen.scrolls_up_to("before it all").await;
+    let seen = scrolls_up_to(&screen, "before it all").await;
     assert_eq!(seen.len(), 150, "nothing is missing between what was seen and what is said now");
     let screen_now = screen.now();
     assert_eq!(screen_now.matches("before it all").count(), 1, "{screen_now}");
@@ -280,9 +166,128 @@ async fn a_kick_and_a_ban_give_the_terminal_back_with_one_line() {
 async fn signals_give_the_terminal_back() {
     let server = Server::start().await;
     let device = Device::new();
+    device.knows(&server, "alice").await;
+    for signal in ["TERM", "HUP", "INT"] {
+        let screen = Screen::start(&device.command(&server, &[]));
+        screen.shows("lag").await;
+        screen.signals(signal);
+        screen.ended(0).await;
+    }
+}
+
+#[tokio::test]
+async fn it_goes_when_its_terminal_does() {
+    let server = Server::start().await;
+    let mut bob = Client::register(&server, "bob").await;
+    let device = Device::new();
     let screen = Screen::of_alice(&server, &device).await;
-    signal("TERM", screen.process());
-    screen.ended(0).await;
+    drop(screen);
+    bob.expect("alice to leave", |message| {
+        message.command == "QUIT" && message.source_nick() == Some("alice")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn it_is_suspended_and_comes_back_with_what_was_said_meanwhile() {
+    let server = Server::start().await;
+    let mut bob = Client::register(&server, "bob").await;
+    let device = Device::new();
+    device.knows(&server, "alice").await;
+    let screen = Screen::run("env PS1='shell> ' bash --norc --noprofile -i");
+    screen.shows("shell>").await;
+    screen.enters(&line(&device.command(&server, &[])));
+    screen.shows("lag").await;
+    screen.presses("C-z");
+    let shell = screen.shows("Stopped").await;
+    assert!(!shell.contains("│"), "the shell has the screen:\n{shell}");
+    assert_eq!(screen.state(), "0 0 1");
+    bob.say("#lobby", "said meanwhile").await;
+    screen.enters("echo typed to the shell");
+    screen.shows("\ntyped to the shell").await;
+    screen.enters("fg");
+    let chat = screen.shows("bob said meanwhile").await;
+    assert!(chat.contains("1 server") && !chat.contains("Stopped"), "all is drawn anew:\n{chat}");
+    assert_eq!(screen.state(), "1 1 1");
+    screen.enters("back again");
+    bob.expect_said("alice", "#lobby", "back again").await;
+
+    // Stopped and continued by someone else, who used the terminal meanwhile.
+    screen.signals("STOP");
+    screen.shows("Stopped").await;
+    screen.enters("fg");
+    wait_for("the chat, drawn anew", || (!screen.now().contains("Stopped")).then_some(())).await;
+    screen.enters("/quit");
+    screen.shows("shell>").await;
+    assert_eq!(screen.state(), "0 0 1");
+}
+
+#[tokio::test]
+async fn links_are_opened_without_a_shell_and_copied() {
+    let server = Server::start().await;
+    let mut bob = Client::register(&server, "bob").await;
+    let device = Device::new();
+    device.knows(&server, "alice").await;
+    let folder = tempfile::tempdir().unwrap();
+    let opened = folder.path().join("opened");
+    let program = folder.path().join("xdg-open");
+    let script = format!("#!/bin/sh\necho noise; printf '%s|' \"$@\" > '{}'\n", opened.display());
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut rook = device.command(&server, &[]);
+    rook.env("PATH", format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap()));
+    let screen = Screen::start(&rook);
+    screen.tmux(&["set-option", "-s", "set-clipboard", "on"]);
+    screen.shows("lag").await;
+    let link = "https://a.example/$(touch${IFS}x);?q=1&r='2";
+    bob.say("#lobby", &format!("look: {link}")).await;
+    screen.shows("look:").await;
+    screen.presses("C-o");
+    screen.shows("Links: Enter opens").await;
+    screen.presses("Enter");
+    let given = wait_for("the link to be opened", || {
+        std::fs::read_to_string(&opened).ok().filter(|given| given.ends_with('|'))
+    })
+    .await;
+    assert_eq!(given, format!("{link}|"), "one argument, as it was said");
+    assert!(!screen.now().contains("noise"), "{}", screen.now());
+    screen.enters("/links");
+    screen.shows("Links: Enter opens").await;
+    screen.presses("c");
+    screen.shows("copied").await;
+    wait_for("the link in the clipboard", || {
+        let buffers = screen.tmux(&["list-buffers", "-F", "#{buffer_sample}"]);
+        buffers.contains("https://a.example/").then_some(())
+    })
+    .await;
+    assert_eq!(screen.tmux(&["show-buffer"]), link);
+}
+
+#[tokio::test]
+async fn a_paste_of_many_lines_is_asked_about_and_formatting_is_shown() {
+    let server = Server::start().await;
+    let mut bob = Client::register(&server, "bob").await;
+    let device = Device::new();
+    let screen = Screen::of_alice(&server, &device).await;
+    screen.tmux(&["set-buffer", "one\ntwo\u{1b}[2J\n/quit"]);
+    screen.tmux(&["paste-buffer", "-p"]);
+    screen.shows("Take these 3 lines").await;
+    screen.types("y");
+    screen.presses("Enter");
+    for text in ["one", "two[2J", "/quit"] {
+        bob.expect_said("alice", "#lobby", text).await;
+    }
+    bob.say("#lobby", "\u{2}bold\u{2} \u{1d}slanted\u{f} \u{3}4red\u{3} plain").await;
+    screen.shows("bold slanted red plain").await;
+    let styled = screen.tmux(&["capture-pane", "-p", "-e"]);
+    for piece in ["\u{1b}[1mbold", "\u{1b}[3mslanted"] {
+        assert!(styled.contains(piece), "{piece:?} is missing:\n{styled:?}");
+    }
+    screen.presses("C-b");
+    screen.types("strong");
+    screen.shows("Bstrong").await;
+    screen.presses("Enter");
+    bob.expect_said("alice", "#lobby", "\u{2}strong").await;
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ pub mod process;
 pub mod programs;
 pub mod record;
 pub mod rook;
+pub mod screen;
 pub mod server;
 pub mod tls;
 

@@ -35,6 +35,13 @@ impl Device {
         rook
     }
 
+    /// Makes the device known to the server, and leaves.
+    pub async fn knows(&self, server: &Server, name: &str) {
+        let mut rook = self.sign_in(server, name).await;
+        rook.type_line("/quit");
+        assert_eq!(rook.ended().await.code, Some(0));
+    }
+
     /// `rook` with these arguments, trusting the server's own authority; nothing is started.
     pub fn command(&self, server: &Server, arguments: &[&str]) -> Command {
         let mut command = self.command_without_ca(server, arguments);

@@ -4,6 +4,8 @@ use ratatui::layout::Rect;
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::text;
+
 /// From this width on, the channels have a column.
 const WIDE_FOR_LIST: u16 = 64;
 /// From this width on, the members have one as well.
@@ -61,7 +63,8 @@ pub fn input_rows(text: &str, cursor: usize, width: usize) -> (Vec<String>, (usi
     let mut column = 0;
     let mut place = (0, 0);
     for (at, letter) in text.grapheme_indices(true) {
-        let wide = letter.width();
+        // A formatting code is seen as one letter.
+        let wide = if letter.chars().all(|char| text::mark(char).is_some()) { 1 } else { letter.width() };
         // One column stays free for the cursor at the end of a row.
         if letter != "\n" && column + wide >= width && column > 0 {
             rows.push(String::new());
@@ -122,5 +125,6 @@ mod tests {
         assert_eq!(place, (1, 2));
         assert_eq!(input_rows("ab\ncd", 2, 10).1, (2, 0));
         assert_eq!(input_rows("日本", 6, 5).1, (4, 0));
+        assert_eq!(input_rows("\u{2}a\u{2}b", 4, 5).1, (4, 0));
     }
 }

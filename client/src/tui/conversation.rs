@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::theme::Theme;
 use crate::model::{Body, Buffer, Filling, Line, LineId, Manner, Move};
-use crate::text;
+use crate::{text, urls};
 
 /// The width of a nick, where there is room for a column of nicks.
 const NICK: usize = 12;
@@ -74,6 +74,14 @@ impl Setting<'_> {
         }
         rows.truncate(height);
         rows
+    }
+
+    /// The index of the line that stands so many rows above the lowest.
+    pub fn line_at(&self, buffer: &Buffer, scroll: Option<Scroll>, up: usize) -> Option<usize> {
+        let last = buffer.lines().len().checked_sub(1)?;
+        let end = || Spot { index: last, rows: self.height(buffer, last) };
+        let lowest = scroll.map_or_else(end, |scroll| spot(buffer, scroll));
+        Some(self.climb(buffer, lowest, up).index)
     }
 
     /// The scroll position so many rows further up.
@@ -213,7 +221,7 @@ impl Setting<'_> {
                     pieces.push((self.theme.nick(&shown_name(line)), format!("{} ", shown_name(line))));
                 }
                 pieces.extend(
-                    text::formatted(text)
+                    urls::underlined(text::formatted(text))
                         .into_iter()
                         .map(|(format, piece)| (self.theme.formatted(format), piece)),
                 );

@@ -15,7 +15,8 @@ use super::editor::Editor;
 use super::keys::KEYS;
 use crate::commands::{COMMANDS, SCREEN_COMMANDS};
 use crate::model::{Buffer, Line, Place, Rank};
-use crate::text;
+use crate::text::{self, Format};
+use crate::urls::Url;
 
 /// Draws the whole screen.
 pub fn draw(frame: &mut Frame<'_>, app: &App) {
@@ -38,12 +39,13 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     }
     let width = usize::from(areas.status.width);
     frame.render_widget(Paragraph::new(status(app, width)).style(app.theme.bar()), areas.status);
-    input(frame, &app.editor, areas.input, app.overlay.is_none() || app.searched().is_some());
+    input(frame, app, areas.input);
     match &app.overlay {
         None | Some(Overlay::Search(_)) => {}
         Some(Overlay::Help(from)) => help(frame, app, *from),
         Some(Overlay::Switcher(query, chosen)) => switcher(frame, app, query, *chosen),
         Some(Overlay::Paste(text)) => paste(frame, app, text),
+        Some(Overlay::Links(links, chosen)) => links_list(frame, app, links, *chosen),
     }
 }
 
@@ -189,15 +191,19 @@ fn status(app: &App, width: usize) -> Row<'static> {
     Row::from(format!("{words}{space}{connection}"))
 }
 
-fn input(frame: &mut Frame<'_>, editor: &Editor, area: Rect, has_cursor: bool) {
+fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
+    let editor = &app.editor;
     let (rows, (column, row)) = input_rows(editor.text(), editor.cursor(), usize::from(area.width));
     // The row of the cursor is always in view.
     let first = (row + 1).saturating_sub(usize::from(area.height));
-    let shown = rows.into_iter().skip(first).take(usize::from(area.height));
-    // What is typed may have been pasted.
-    let rows: Vec<Row<'_>> = shown.map(|row| Row::from(text::plain(&row))).collect();
-    frame.render_widget(Paragraph::new(rows), area);
-    if has_cursor && area.height > 0 && area.width > 0 {
+    let mut format = Format::default();
+    let rows = rows.iter().map(|row| {
+        let pieces = text::marked(row, &mut format).into_iter();
+        pieces.map(|(format, piece)| Span::styled(piece, app.theme.formatted(format))).collect::<Row<'_>>()
+    });
+    let shown: Vec<Row<'_>> = rows.skip(first).take(usize::from(area.height)).collect();
+    frame.render_widget(Paragraph::new(shown), area);
+    if (app.overlay.is_none() || app.searched().is_some()) && area.height > 0 && area.width > 0 {
         let column = u16::try_from(column).unwrap_or(u16::MAX).min(area.width - 1);
         let row = u16::try_from(row - first).unwrap_or(u16::MAX).min(area.height - 1);
         frame.set_cursor_position(Position::new(area.x + column, area.y + row));
@@ -272,6 +278,20 @@ fn switcher(frame: &mut Frame<'_>, app: &App, query: &Editor, chosen: usize) {
     let column = u16::try_from(query.text()[..query.cursor()].width()).unwrap_or(u16::MAX);
     let column = column.min(inside.width.saturating_sub(1));
     frame.set_cursor_position(Position::new(inside.x + column, inside.y));
+}
+
+fn links_list(frame: &mut Frame<'_>, app: &App, links: &[Url], chosen: usize) {
+    let height = u16::try_from(links.len().min(12) + 2).unwrap_or(14);
+    let inside = window(frame, app, "Links: Enter opens, c copies, Esc closes", 100, height);
+    let width = usize::from(inside.width);
+    let room = usize::from(inside.height);
+    let first = (chosen + 1).saturating_sub(room);
+    let rows = links.iter().enumerate().skip(first).take(room).map(|(index, link)| {
+        let sign = if index == chosen { "›" } else { " " };
+        let words = cut(&format!("{sign} {}", link.as_str()), width);
+        if index == chosen { Row::styled(words, app.theme.accent()) } else { Row::from(words) }
+    });
+    frame.render_widget(Paragraph::new(rows.collect::<Vec<_>>()), inside);
 }
 
 fn paste(frame: &mut Frame<'_>, app: &App, pasted: &str) {

@@ -2,6 +2,8 @@
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
+use crate::text;
+
 /// What was typed before and can be had again.
 const MAX_HISTORY: usize = 500;
 /// More than this is not taken: it would be hundreds of messages.
@@ -56,10 +58,12 @@ impl Editor {
         text
     }
 
-    /// Types or pastes.
+    /// Types or pastes; formatting codes are kept, and nothing else that a terminal would obey.
     pub fn insert(&mut self, text: &str) {
+        let taken = |char: &char| *char == '\n' || text::mark(*char).is_some() || !text::is_harmful(*char);
+        let text: String = text.replace('\t', " ").chars().filter(taken).collect();
         if self.text.len() + text.len() <= MAX_TEXT {
-            self.text.insert_str(self.cursor, text);
+            self.text.insert_str(self.cursor, &text);
             self.cursor += text.len();
         }
     }
@@ -312,6 +316,12 @@ mod tests {
         assert_eq!(editor.text(), "a");
         editor.up();
         assert_eq!(editor.text(), "a");
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_not_taken_but_formatting_is() {
+        let editor = editor("a\tb\u{1b}[2Jc\u{2}d\u{3}4e\u{202e}\nf\u{0}");
+        assert_eq!(editor.text(), "a b[2Jc\u{2}d\u{3}4e\nf");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use ratatui::crossterm::event::{
 };
 use ratatui::layout::Position;
 
-use super::app::{App, Overlay};
+use super::app::{App, Effect, Overlay};
 use super::completion::Completion;
 use super::editor::Editor;
 use super::search::Search;
@@ -30,7 +30,12 @@ pub const KEYS: &[(&str, &str)] = &[
     ("Ctrl-U, Ctrl-K, Ctrl-W, Alt-D", "cut to the beginning, to the end, the word before, the word after"),
     ("Ctrl-Y", "put back what was cut"),
     ("Alt-M", "show or hide the members"),
+    ("Ctrl-O, or a click on one", "the links: open or copy"),
+    ("Ctrl-B, Alt-I, Alt-U, Alt-S", "bold, italic, underlined, struck through: from here to the next"),
+    ("Alt-T, Alt-R, Alt-O", "monospace, reversed, plain again"),
+    ("Alt-C, Alt-X", "a colour: with a number (4,1), or red, green and blue (ff8800)"),
     ("Ctrl-L", "draw the screen anew"),
+    ("Ctrl-Z", "back to the shell; `fg` returns"),
     ("Ctrl-C", "empty the line; when it is empty, twice: leave"),
     ("click", "choose a place; hold Shift to select text"),
 ];
@@ -77,6 +82,24 @@ impl App {
                 KeyCode::Char('n') => None,
                 _ => Some(Overlay::Paste(text)),
             },
+            Overlay::Links(links, chosen) => {
+                let count = links.len();
+                match key.code {
+                    KeyCode::Enter => self.effects.push(Effect::Open(links[chosen].clone())),
+                    KeyCode::Char('c') => {
+                        self.effects.push(Effect::Copy(links[chosen].clone()));
+                        self.hint = Some(format!("copied {}", links[chosen].as_str()));
+                    }
+                    KeyCode::Down | KeyCode::Char('j') => {
+                        return Some(Overlay::Links(links, (chosen + 1) % count));
+                    }
+                    KeyCode::Up | KeyCode::Char('k') => {
+                        return Some(Overlay::Links(links, (chosen + count - 1) % count));
+                    }
+                    _ => return Some(Overlay::Links(links, chosen)),
+                }
+                None
+            }
             Overlay::Switcher(mut query, chosen) => {
                 let found = self.found(query.text());
                 let count = found.len().max(1);
@@ -144,7 +167,7 @@ impl App {
         match key.code {
             KeyCode::Char(letter) if control && !alt => match letter {
                 'a' => self.editor.home(),
-                'b' => self.editor.left(),
+                'b' => self.editor.insert("\u{2}"),
                 'c' if !self.editor.is_empty() => self.editor.set(""),
                 'c' if hinted == Some(LEAVE) => self.quit(None),
                 'c' => self.hint = Some(LEAVE.to_owned()),
@@ -156,6 +179,7 @@ impl App {
                 'k' if self.editor.cut_to_end() => {}
                 'k' => self.open_switcher(),
                 'n' => self.buffers.step(true),
+                'o' => self.open_links(None),
                 'p' => self.buffers.step(false),
                 'u' => self.editor.cut_to_start(),
                 'w' => self.editor.cut_word_left(),
@@ -165,10 +189,18 @@ impl App {
             KeyCode::Char(letter) if alt && !control => match letter {
                 'a' => self.buffers.show_unread(),
                 'b' => self.editor.word_left(),
+                'c' => self.editor.insert("\u{3}"),
                 'd' => self.editor.cut_word_right(),
                 'f' => self.editor.word_right(),
+                'i' => self.editor.insert("\u{1d}"),
                 'k' => self.open_switcher(),
                 'm' => self.members = Some(self.areas().members.is_none()),
+                'o' => self.editor.insert("\u{f}"),
+                'r' => self.editor.insert("\u{16}"),
+                's' => self.editor.insert("\u{1e}"),
+                't' => self.editor.insert("\u{11}"),
+                'u' => self.editor.insert("\u{1f}"),
+                'x' => self.editor.insert("\u{4}"),
                 '1'..='9' => {
                     if let Some(number) = letter.to_digit(10) {
                         self.buffers.show(usize::try_from(number).unwrap_or(1) - 1);
@@ -212,6 +244,8 @@ impl App {
                 if let Some(list) = self.areas().list.filter(|list| list.contains(at)) {
                     let row = usize::from(mouse.row - list.y);
                     self.buffers.show(row + self.first_listed(usize::from(list.height)));
+                } else if let Some(line) = self.line_with_link(at) {
+                    self.open_links(Some(line));
                 }
             }
             _ => {}

@@ -88,6 +88,9 @@ impl Theme {
         for (_, modifier) in modifiers.into_iter().filter(|(wanted, _)| *wanted) {
             style = style.add_modifier(modifier);
         }
+        if format.monospace {
+            style = style.patch(self.coloured(Color::Cyan, (0, 124, 150)));
+        }
         if let Some(colour) = format.foreground.and_then(|colour| self.colour(colour)) {
             style = style.fg(colour);
         }

@@ -654,3 +654,88 @@ fn members_and_topic_are_those_of_the_channel() {
     desk.enters("/names");
     assert!(desk.screen().contains("in #lobby: @alice, @boss, +carol, bob"), "{}", desk.screen());
 }
+
+#[test]
+fn links_are_listed_newest_first_and_opened_or_copied() {
+    let mut desk = Desk::new();
+    desk.enters("/links");
+    assert!(desk.screen().contains("there are no links here"));
+    desk.sent();
+    desk.hear(":bob!b@h PRIVMSG #lobby :read https://a.example/one.");
+    desk.hear(":bob!b@h PRIVMSG #lobby :or (https://b.example/two) and http://c.example");
+    desk.hear(":bob!b@h PRIVMSG #lobby :again https://a.example/one");
+    desk.hear(":bob!b@h PRIVMSG #lobby :file:///etc/passwd");
+    desk.control('o');
+    let screen = desk.screen();
+    let at = |link: &str| screen.find(&format!(" {link} ")).unwrap_or_else(|| panic!("{link}:\n{screen}"));
+    assert!(
+        at("https://a.example/one") < at("http://c.example")
+            && at("http://c.example") < at("https://b.example/two")
+    );
+    desk.press(KeyCode::Down, KeyModifiers::NONE);
+    desk.types("c");
+    assert!(desk.screen().contains("copied http://c.example"));
+    desk.control('o');
+    desk.press(KeyCode::Up, KeyModifiers::NONE);
+    desk.press(KeyCode::Enter, KeyModifiers::NONE);
+    let urls: Vec<String> = desk
+        .app
+        .effects()
+        .into_iter()
+        .map(|effect| match effect {
+            Effect::Open(url) => format!("open {}", url.as_str()),
+            Effect::Copy(url) => format!("copy {}", url.as_str()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(urls, ["copy http://c.example", "open https://b.example/two"]);
+}
+
+#[test]
+fn a_click_on_a_line_with_a_link_lists_that_one_first() {
+    let mut desk = Desk::new();
+    desk.hear(":bob!b@h PRIVMSG #lobby :see https://a.example/one, which is a line of some length, so that it is wrapped");
+    desk.hear(":bob!b@h PRIVMSG #lobby :see https://b.example/two");
+    desk.hear(":bob!b@h PRIVMSG #lobby :no link");
+    let screen = desk.screen();
+    let rows: Vec<&str> = screen.lines().collect();
+    let row = |part: &str| u16::try_from(rows.iter().position(|row| row.contains(part)).unwrap()).unwrap();
+    let click = |desk: &mut Desk, row: u16| {
+        let kind = MouseEventKind::Down(MouseButton::Left);
+        desk.app.mouse(MouseEvent { kind, column: 50, row, modifiers: KeyModifiers::NONE });
+    };
+    for (part, link) in [("wrapped", "https://a.example/one"), ("two", "https://b.example/two")] {
+        click(&mut desk, row(part));
+        desk.press(KeyCode::Enter, KeyModifiers::NONE);
+        let effects = desk.app.effects();
+        assert!(matches!(&effects[..], [Effect::Open(url)] if url.as_str() == link), "{effects:?}");
+    }
+    click(&mut desk, row("no link"));
+    assert!(desk.app.overlay.is_none());
+}
+
+#[test]
+fn formatting_is_typed_and_seen_and_sent() {
+    let mut desk = Desk::new();
+    desk.types("a ");
+    desk.control('b');
+    desk.types("bold");
+    desk.control('b');
+    desk.alt('i');
+    desk.alt('u');
+    desk.alt('s');
+    desk.alt('t');
+    desk.alt('r');
+    desk.alt('o');
+    desk.alt('c');
+    desk.types("4red");
+    desk.alt('x');
+    desk.types("00ff00green");
+    assert!(desk.screen().contains("a BboldBIUSMROC4redX00ff00green"), "{}", desk.screen());
+    desk.press(KeyCode::Enter, KeyModifiers::NONE);
+    let wanted =
+        "PRIVMSG #lobby :a \u{2}bold\u{2}\u{1d}\u{1f}\u{1e}\u{11}\u{16}\u{f}\u{3}4red\u{4}00ff00green";
+    assert_eq!(desk.sent(), [wanted]);
+    desk.hear(&format!(":bob!b@h {wanted}"));
+    assert!(desk.screen().contains("bob a boldredgreen"), "{}", desk.screen());
+}

@@ -1,0 +1,183 @@
+//! Links in what people say: found, opened with the person's own program, never through a shell.
+
+use std::io;
+use std::ops::Range;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+
+use crate::text::{self, Format};
+
+/// What opens a link.
+const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+const SCHEMES: [&str; 2] = ["https://", "http://"];
+
+/// An address on the web: `http` or `https`, with nothing in it that a terminal would obey.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url(String);
+
+impl Url {
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Opens it. What the opener has to say is not for this screen.
+    pub fn open(&self) -> io::Result<()> {
+        let mut opener = Command::new(OPENER);
+        opener.arg(&self.0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // Not to be stopped by a Ctrl-C that is meant for the chat.
+        let mut child = opener
+            .process_group(0)
+            .spawn()
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot run {OPENER}: {error}")))?;
+        std::thread::spawn(move || child.wait());
+        Ok(())
+    }
+}
+
+/// The links in a message, in their order.
+pub fn urls(text: &str) -> Vec<Url> {
+    let text = text::plain(text);
+    find(&text).into_iter().map(|range| Url(text[range].to_owned())).collect()
+}
+
+/// Underlines the links in formatted text.
+pub fn underlined(pieces: Vec<(Format, String)>) -> Vec<(Format, String)> {
+    let whole: String = pieces.iter().map(|(_, piece)| piece.as_str()).collect();
+    let found = find(&whole);
+    if found.is_empty() {
+        return pieces;
+    }
+    let mut cuts: Vec<usize> = found.iter().flat_map(|range| [range.start, range.end]).collect();
+    let mut at = 0;
+    for (_, piece) in &pieces {
+        at += piece.len();
+        cuts.push(at);
+    }
+    cuts.sort_unstable();
+    cuts.dedup();
+    let mut marked = Vec::new();
+    let (mut begin, mut cuts) = (0, cuts.into_iter().filter(|&cut| cut > 0).peekable());
+    let mut end_of_piece = 0;
+    for (format, piece) in &pieces {
+        end_of_piece += piece.len();
+        while let Some(end) = cuts.next_if(|&cut| cut <= end_of_piece) {
+            let in_link = found.iter().any(|range| range.contains(&begin));
+            marked.push((
+                Format { underline: format.underline || in_link, ..*format },
+                whole[begin..end].to_owned(),
+            ));
+            begin = end;
+        }
+    }
+    marked
+}
+
+/// Where the links stand in harmless text.
+fn find(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(colon) = text[from..].find("://").map(|at| from + at) {
+        from = colon + "://".len();
+        let begins = |scheme: &&str| {
+            let name = scheme.len() - "://".len();
+            colon >= name
+                && text.get(colon - name..from).is_some_and(|word| word.eq_ignore_ascii_case(scheme))
+        };
+        let Some(scheme) = SCHEMES.iter().find(|scheme| begins(scheme)) else { continue };
+        let start = from - scheme.len();
+        if text[..start].ends_with(|before: char| before.is_alphanumeric()) {
+            continue;
+        }
+        let ends = |char: char| char.is_whitespace() || matches!(char, '<' | '>' | '"' | '`');
+        let end = text[from..].find(ends).map_or(text.len(), |length| from + length);
+        let end = start + without_punctuation(&text[start..end]).len();
+        if end > from {
+            found.push(start..end);
+            from = end;
+        }
+    }
+    found
+}
+
+/// The sentence around a link ends with it more often than the link ends with a full stop. A closing bracket belongs to it
+/// if it was opened in it.
+fn without_punctuation(link: &str) -> &str {
+    let mut link = link;
+    loop {
+        let Some(last) = link.chars().next_back() else { return link };
+        let count = |bracket: char| link.chars().filter(|&char| char == bracket).count();
+        let goes = match last {
+            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '…' | '”' | '’' | '»' => true,
+            ')' => count('(') < count(')'),
+            ']' => count('[') < count(']'),
+            '}' => count('{') < count('}'),
+            _ => false,
+        };
+        if !goes {
+            return link;
+        }
+        link = &link[..link.len() - last.len_utf8()];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<String> {
+        urls(text).into_iter().map(|url| url.0).collect()
+    }
+
+    #[test]
+    fn links_end_where_the_sentence_goes_on() {
+        for (text, link) in [
+            ("see https://a.example/x.", "https://a.example/x"),
+            ("(http://a.example/x)", "http://a.example/x"),
+            ("https://a.example/x_(y) there", "https://a.example/x_(y)"),
+            ("<https://a.example/?q=1&r=%20#z>!", "https://a.example/?q=1&r=%20#z"),
+            ("HTTPS://A.example/…", "HTTPS://A.example/"),
+            ("https://日本.example/é, and", "https://日本.example/é"),
+            ("\u{2}https://a.\u{2}example\u{f}", "https://a.example"),
+        ] {
+            assert_eq!(found(text), [link], "{text:?}");
+        }
+        assert_eq!(
+            found("http://a.example and https://b.example"),
+            ["http://a.example", "https://b.example"]
+        );
+    }
+
+    #[test]
+    fn only_the_web_is_a_link_and_nothing_harmful_is_in_one() {
+        for text in [
+            "",
+            "://",
+            "https://",
+            "http://.",
+            "file:///etc/passwd",
+            "javascript://x",
+            "xhttp://a",
+            "ahttps://b",
+        ] {
+            assert_eq!(found(text), [""; 0], "{text:?}");
+        }
+        assert_eq!(found("https://a.example/\u{1b}]52;c;x\u{7}\u{202e}z"), ["https://a.example/]52;c;xz"]);
+        // One word for a program, however it looks to a shell.
+        assert_eq!(found("http://a/$(reboot);x -y"), ["http://a/$(reboot);x"]);
+    }
+
+    #[test]
+    fn links_are_underlined_whatever_else_is_marked() {
+        let bold = Format { bold: true, ..Format::default() };
+        let line = Format { underline: true, ..Format::default() };
+        let both = Format { underline: true, ..bold };
+        let pieces = underlined(text::formatted("a http://b.\u{2}c/d e"));
+        let piece = |format, text: &str| (format, text.to_owned());
+        let wanted =
+            [piece(Format::default(), "a "), piece(line, "http://b."), piece(both, "c/d"), piece(bold, " e")];
+        assert_eq!(pieces, wanted);
+        let whole = underlined(text::formatted("http://b.c"));
+        assert_eq!(whole, [piece(line, "http://b.c")]);
+    }
+}
