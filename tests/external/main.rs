@@ -1,8 +1,7 @@
-//! Rookery with programs that others made: a real mail server, a real IRC client, a real terminal, schemathesis.
+//! Rookery with programs that others made: a real mail server, a real terminal, schemathesis.
 //! `tests/run` installs them.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod schemathesis;
 mod screen;
 mod smtp;
-mod weechat;
