@@ -1,5 +1,6 @@
 //! The way to the control plane: HTTPS, JSON, and what to say when either fails.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,8 @@ use crate::failure::Failure;
 /// Longer than the server takes for its slowest answer.
 const TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The server says something at least every 15 seconds in a stream.
+const LONGEST_SILENCE: Duration = Duration::from_secs(45);
 /// What the server makes at its first start, seen from where it was started.
 const LOCAL_AUTHORITY: &str = "certs/ca.pem";
 /// The most an answer may hold.
@@ -103,12 +106,31 @@ impl Client {
         self.send(&Method::PUT, path, &body)
     }
 
+    /// A `GET` whose answer goes on: what comes, as it comes.
+    pub fn stream(&self, path: &str) -> Result<impl BufRead + use<>, Failure> {
+        let request = self.request(&Method::GET, path, &[])?;
+        let config = self.agent.configure_request(request).timeout_global(None);
+        let request = config.timeout_per_read(Some(LONGEST_SILENCE)).build();
+        let mut response = self.agent.run(request).map_err(|error| self.explain(&error))?;
+        if response.status().is_success() {
+            return Ok(BufReader::new(response.into_body().into_reader()));
+        }
+        let raw = self.text(&mut response)?;
+        Err(refusal(response.status(), raw).unwrap_or_else(|| self.no_control_plane()))
+    }
+
     fn send<T: DeserializeOwned>(
         &self,
         method: &Method,
         path: &str,
         body: &[u8],
     ) -> Result<Reply<T>, Failure> {
+        let request = self.request(method, path, body)?;
+        let response = self.agent.run(request).map_err(|error| self.explain(&error))?;
+        self.read(response)
+    }
+
+    fn request<'b>(&self, method: &Method, path: &str, body: &'b [u8]) -> Result<Request<&'b [u8]>, Failure> {
         let mut request = Request::builder().method(method).uri(format!("https://{}{path}", self.server));
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
@@ -116,15 +138,12 @@ impl Client {
         if !body.is_empty() {
             request = request.header("Content-Type", "application/json");
         }
-        let request = request.body(body).map_err(|error| Failure::new(error.to_string()))?;
-        let response = self.agent.run(request).map_err(|error| self.explain(&error))?;
-        self.read(response)
+        request.body(body).map_err(|error| Failure::new(error.to_string()))
     }
 
     fn read<T: DeserializeOwned>(&self, mut response: Response<Body>) -> Result<Reply<T>, Failure> {
         let status = response.status();
-        let raw = response.body_mut().with_config().limit(LONGEST_ANSWER).read_to_string();
-        let raw = raw.map_err(|error| self.explain(&error))?;
+        let raw = self.text(&mut response)?;
         if !status.is_success() {
             return Err(refusal(status, raw).unwrap_or_else(|| self.no_control_plane()));
         }
@@ -132,6 +151,11 @@ impl Client {
             Ok(value) => Ok(Reply { raw, value }),
             Err(_) => Err(self.no_control_plane()),
         }
+    }
+
+    fn text(&self, response: &mut Response<Body>) -> Result<String, Failure> {
+        let raw = response.body_mut().with_config().limit(LONGEST_ANSWER).read_to_string();
+        raw.map_err(|error| self.explain(&error))
     }
 
     fn no_control_plane(&self) -> Failure {

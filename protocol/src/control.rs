@@ -7,6 +7,7 @@ mod audit;
 mod bans;
 mod channels;
 mod duration;
+mod events;
 mod problem;
 mod sign_in;
 mod status;
@@ -20,6 +21,7 @@ pub use audit::{AuditFault, AuditList, AuditOutcome, AuditRecord, AuditVerdict, 
 pub use bans::{BanEntry, BanList, BanPreview, BanReply, BanRequest, UnbanReply};
 pub use channels::{ChannelEntry, ChannelList, ChannelMember, ChannelReply, CloseReply, CloseRequest};
 pub use duration::{BadDuration, parse_duration};
+pub use events::{EventKind, Happening, LiveEvent, NoSuchKind, Part, WhyGone};
 pub use problem::{PROBLEM_TYPE, Problem};
 pub use sign_in::{
     AdminSession, AdminSessionList, Factor, LoginReply, LoginRequest, LogoutReply, PasswordRequest,

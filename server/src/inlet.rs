@@ -154,6 +154,7 @@ pub async fn drive(
                 Output::Answer { ticket, answer } => {
                     waiting.remove(&ticket).map(|reply| Release::Answer(reply, answer))
                 }
+                Output::Happened(event) => Some(Release::Happened(event)),
                 Output::Fetch(fetch) => Some(Release::Answer(library.fetch(fetch), Answer::Done)),
             }));
         }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use rookery_protocol::control::{LiveEvent, Part};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::chat::bans::Bans;
 use crate::chat::event::{Answer, Delivery, SessionId};
 use crate::inlet::Stopped;
 use crate::metrics::METRICS;
+use crate::news::News;
 use crate::record::{Change, HistoryEntry};
 use crate::sendq::Sendq;
 use crate::store::{Database, Durability, Store};
@@ -37,6 +39,8 @@ pub enum Release {
     End(SessionId, Bytes),
     /// These bans are in force.
     Bans(Arc<Bans>),
+    /// Whoever watches the server is told.
+    Happened(LiveEvent),
     Answer(oneshot::Sender<Answer>, Answer),
     /// Tell how much waits for the session with the most to be sent.
     Measure(oneshot::Sender<usize>),
@@ -82,12 +86,13 @@ pub async fn run(
     database: Database,
     mut batches: mpsc::Receiver<Vec<Release>>,
     bans: watch::Sender<Arc<Bans>>,
+    news: News,
 ) {
-    let mut outlet = Outlet { sessions: HashMap::default(), touched: Vec::new(), bans };
+    let mut outlet = Outlet { sessions: HashMap::default(), touched: Vec::new(), bans, news };
     let mut gathered = Vec::new();
     while batches.recv_many(&mut gathered, WAITING_BATCHES).await > 0 {
         let releases: Vec<Release> = gathered.drain(..).flatten().collect();
-        let stored = commit(&database, &releases).await;
+        let stored = commit(&database, &releases, &outlet.news).await;
         for release in releases {
             outlet.release(release, stored);
         }
@@ -96,7 +101,7 @@ pub async fn run(
 }
 
 /// Whether the messages and the changes of a group are on disk: all of them, or none.
-async fn commit(database: &Database, releases: &[Release]) -> bool {
+async fn commit(database: &Database, releases: &[Release], news: &News) -> bool {
     let (mut entries, mut changes): (Vec<HistoryEntry>, Vec<Change>) = (Vec::new(), Vec::new());
     for release in releases {
         match release {
@@ -123,6 +128,9 @@ async fn commit(database: &Database, releases: &[Release]) -> bool {
             METRICS.changes_not_kept.add(kept);
             if messages > 0 {
                 tracing::error!(%error, messages, "messages could not be stored, and so were not sent");
+                let detail =
+                    format!("{messages} messages could not be stored, and so were not sent: {error}");
+                news.trouble(Part::Store, detail);
             }
             if kept > 0 {
                 tracing::error!(
@@ -142,6 +150,7 @@ struct Outlet {
     touched: Vec<Arc<Sendq>>,
     /// Those who keep people out before they reach the core look here.
     bans: watch::Sender<Arc<Bans>>,
+    news: News,
 }
 
 impl Outlet {
@@ -173,6 +182,7 @@ impl Outlet {
             // Committed with its group.
             Release::Keep(_) => {}
             Release::Bans(bans) => drop(self.bans.send_replace(bans)),
+            Release::Happened(event) => self.news.publish(event),
             Release::Measure(reply) => {
                 let largest = self.sessions.values().map(|sendq| sendq.bytes()).max();
                 // Whoever asked may have gone.
@@ -235,7 +245,7 @@ mod tests {
         let database = Database::open(&file(folder.path()), HistorySync::Normal).unwrap();
         let (batches, receiver) = channel();
         let (bans, _) = watch::channel(Arc::default());
-        tokio::spawn(run(database, receiver, bans));
+        tokio::spawn(run(database, receiver, bans, News::default()));
         let [alice, bob] = [(); 2].map(|()| Arc::new(Sendq::new(0)));
         let attach = vec![Release::Attach(ALICE, Arc::clone(&alice)), Release::Attach(BOB, Arc::clone(&bob))];
         batches.send(attach).await.unwrap();

@@ -20,6 +20,7 @@ mod library;
 mod mail;
 mod metrics;
 mod metrics_port;
+mod news;
 mod record;
 mod retention;
 mod sendq;

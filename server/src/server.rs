@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
+use rookery_protocol::control::{Happening, Part};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -22,6 +23,7 @@ use crate::control::{self, Control};
 use crate::inlet::{self, Inlet};
 use crate::instruments::Instruments;
 use crate::mail::Mailer;
+use crate::news::News;
 use crate::store::{DATABASE_FILE, Database, Durability};
 use crate::windows::Windows;
 use crate::{journal, metrics_port, retention};
@@ -38,6 +40,7 @@ struct Server {
     certificates: Arc<Certificates>,
     windows: Windows,
     inlet: Inlet,
+    news: News,
 }
 
 /// Serves until it is told to stop.
@@ -75,23 +78,25 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let bans = Arc::new(Bans::new(bans, config.accounts.email_aliases()));
     let core = Chat::new(settings(&config), run_name(), Arc::clone(&bans), restored, started_at);
     let (bans_sender, bans) = watch::channel(bans);
+    let news = News::default();
     let (inlet, events) = inlet::channel();
     let (to_journal, batches) = journal::channel();
     let journal = journal::Gauge::of(&to_journal);
     tokio::spawn(inlet::drive(core, events, to_journal, database.clone()));
-    tokio::spawn(journal::run(database.clone(), batches, bans_sender));
+    tokio::spawn(journal::run(database.clone(), batches, bans_sender, news.clone()));
     tokio::spawn(retention::keep(live.clone(), database.clone()));
 
-    let mailer = Mailer::start(live.clone());
-    let accounts = Arc::new(Accounts::new(live.clone(), database.clone(), mailer.clone(), windows.clone()));
+    let mailer = Mailer::start(live.clone(), news.clone());
+    let accounts =
+        Accounts::new(live.clone(), database.clone(), mailer.clone(), windows.clone(), news.clone());
     let connections = Arc::new(Connections::default());
     let chat_port = ChatPort::new(
         live.clone(),
-        accounts,
+        Arc::new(accounts),
         inlet.clone(),
         Arc::clone(&certificates),
         Arc::clone(&connections),
-        bans,
+        bans.clone(),
     );
     let (reloads, mut reload_requests) = mpsc::channel(1);
     let instruments = Instruments {
@@ -115,6 +120,8 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         mailer,
         certificates: Arc::clone(&certificates),
         instruments,
+        news: news.clone(),
+        bans,
         reloads,
     };
     let mut signals = Signals::new()?;
@@ -137,7 +144,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         tracing::info!("there is no admin yet: `rookeryd admin add NAME --email EMAIL` makes the first");
     }
 
-    let server = Server { file, config: config_sender, certificates, windows, inlet };
+    let server = Server { file, config: config_sender, certificates, windows, inlet, news };
     let mut renewal = interval_at(Instant::now() + RENEWAL, RENEWAL);
     loop {
         tokio::select! {
@@ -165,11 +172,14 @@ impl Server {
         match self.reload().await {
             Ok(()) => {
                 tracing::info!("config and certificates are loaded anew");
+                self.news.tell(Happening::Reloaded { problem: None });
                 Ok(())
             }
             Err(error) => {
                 tracing::error!("not reloaded, all stays as it was: {error:#}");
-                Err(format!("{error:#}"))
+                let problem = format!("{error:#}");
+                self.news.tell(Happening::Reloaded { problem: Some(problem.clone()) });
+                Err(problem)
             }
         }
     }
@@ -178,6 +188,7 @@ impl Server {
     fn renew_certificate(&self) {
         if let Err(error) = self.certificates.reload(&self.config.borrow()) {
             tracing::error!("the certificate stays the old one: {error:#}");
+            self.news.trouble(Part::Certificate, format!("it stays the old one: {error:#}"));
         }
     }
 

@@ -19,4 +19,5 @@ mod replay;
 mod rook;
 mod seeing;
 mod sign_in;
+mod watch;
 mod windows;

@@ -9,6 +9,7 @@ mod bans;
 mod channels;
 mod own;
 mod users;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -24,6 +25,7 @@ pub use bans::BanOptions;
 pub use channels::ChannelCommand;
 pub use own::{LoginOptions, PasswdOptions, SessionsCommand, Switch, TotpCommand};
 pub use users::{KickOptions, ListOptions};
+pub use watch::WatchOptions;
 
 const AFTER_HELP: &str = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 not signed in.";
 
@@ -117,6 +119,11 @@ pub enum Act {
     Audit(AuditOptions),
     /// Show how the server fares
     Status,
+    /// Show what happens, as it happens, until ctrl-c
+    ///
+    /// Who came and went and why, refused sign-ins, new accounts, channels, bans, what admins do, and what fails; never
+    /// what people say. With --json, one object a line.
+    Watch(WatchOptions),
 }
 
 #[cfg(test)]

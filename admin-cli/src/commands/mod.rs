@@ -9,6 +9,7 @@ mod own;
 mod server;
 mod sign_in;
 mod users;
+mod watch;
 
 use std::io::{self, IsTerminal as _};
 
@@ -55,6 +56,7 @@ fn perform(act: Act, stranger: &Client, store: &TokenStore, show: &Show) -> Resu
         Act::Reload => server::reload(&client()?, show),
         Act::Audit(options) => audit::run(&client()?, options, show),
         Act::Status => server::status(&client()?, show),
+        Act::Watch(options) => watch::run(&client()?, &options, show),
     }
 }
 

@@ -5,6 +5,7 @@ mod admins;
 mod audit;
 mod bans;
 mod channels;
+mod events;
 mod status;
 mod users;
 

@@ -59,7 +59,7 @@ pub struct BanList {
 }
 
 /// One ban.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BanEntry {
     /// For `DELETE /v1/bans/{id}`.
     pub id: i64,

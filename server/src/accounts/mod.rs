@@ -19,6 +19,7 @@ mod throttle;
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
+use rookery_protocol::control::Happening;
 use rookery_protocol::{AccountName, Nick};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
@@ -26,6 +27,7 @@ use tokio::sync::Semaphore;
 use crate::chat::event::Identity;
 use crate::config::LiveConfig;
 use crate::mail::Mailer;
+use crate::news::News;
 use crate::record::{Account, AccountId};
 use crate::store::{Database, Durability, Result};
 use crate::windows::Windows;
@@ -49,6 +51,7 @@ pub struct Accounts {
     database: Database,
     mailer: Mailer,
     windows: Windows,
+    news: News,
     throttle: Throttle,
     /// Passwords looked at in one moment.
     turns: Semaphore,
@@ -57,12 +60,13 @@ pub struct Accounts {
 
 impl Accounts {
     /// Over the record, its windows and the mail.
-    pub fn new(config: LiveConfig, database: Database, mailer: Mailer, windows: Windows) -> Self {
+    pub fn new(config: LiveConfig, database: Database, mailer: Mailer, windows: Windows, news: News) -> Self {
         Self {
             config,
             database,
             mailer,
             windows,
+            news,
             throttle: Throttle::default(),
             turns: Semaphore::new(password::SLOTS),
             pending: PendingRegistrations::default(),
@@ -77,6 +81,12 @@ impl Accounts {
             return Ok(false);
         }
         self.database.read(move |store| store.is_name_taken(&name)).await
+    }
+
+    /// Tells whoever watches that someone was not let in.
+    pub fn tell_refused(&self, name: impl Into<String>, address: SocketAddr, why: impl Into<String>) {
+        let (name, address, why) = (name.into(), address.to_string(), why.into());
+        self.news.tell(Happening::SignInRefused { name, address, why });
     }
 
     /// The account was welcomed; it is not new any more.

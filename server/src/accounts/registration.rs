@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use rookery_protocol::control::Happening;
 use rookery_protocol::{AccountName, DeviceCredential, Email};
 use tokio::sync::watch;
 
@@ -183,6 +184,9 @@ impl Accounts {
         let account = made?;
         self.windows.users_changed();
         tracing::info!(address = %peer.address, account = %account.name, "account made");
+        let (name, email) = (account.name.to_string(), account.email.to_string());
+        let address = peer.address.to_string();
+        self.news.tell(Happening::AccountMade { account: name, email, address });
         Ok(identity(&account, now))
     }
 }

@@ -37,6 +37,8 @@ pub struct SignIn {
 struct Exchange {
     mechanism: Mechanism,
     response: Response,
+    /// Who the client says it is.
+    claimed: String,
     /// The code is mailed, and is what comes next.
     awaits_code: bool,
 }
@@ -155,7 +157,8 @@ impl SignIn {
                     voice.numeric(numeric::ERR_SASLFAIL, &["SASL authentication failed: unknown mechanism"]),
                 ];
             };
-            self.exchange = Some(Exchange { mechanism, response: Response::default(), awaits_code: false });
+            let (response, claimed) = (Response::default(), String::new());
+            self.exchange = Some(Exchange { mechanism, response, claimed, awaits_code: false });
             return vec![voice.say("AUTHENTICATE", &["+"])];
         };
         let payload = match exchange.response.take(param) {
@@ -182,7 +185,10 @@ impl SignIn {
             }
             Ok(None) => vec![voice.say("AUTHENTICATE", &["+"])],
             Err(refused) => {
-                self.exchange = None;
+                let claimed = self.exchange.take().map(|exchange| exchange.claimed).unwrap_or_default();
+                let words = refused.to_string();
+                let why = words.trim_start_matches("SASL authentication failed: ");
+                self.accounts.tell_refused(claimed, self.peer.address, why);
                 vec![voice.numeric(numeric::ERR_SASLFAIL, &[&refused.to_string()])]
             }
         }
@@ -194,14 +200,17 @@ impl SignIn {
         match exchange.mechanism {
             Mechanism::Plain => {
                 let (claim, secret) = sasl::plain(payload).ok_or(Refused::BadForm)?;
+                claim.folded().clone_into(&mut exchange.claimed);
                 self.accounts.prove_by_secret(now, &self.peer, claim, secret).await.map(Some)
             }
             Mechanism::External => {
                 let named = sasl::external(payload).map_err(|_| Refused::BadForm)?;
+                exchange.claimed = named.as_ref().map(ToString::to_string).unwrap_or_default();
                 self.accounts.prove_by_certificate(now, &self.peer, named).await.map(Some)
             }
             Mechanism::EmailCode if !exchange.awaits_code => {
                 let (name, email) = sasl::account_and_email(payload).ok_or(Refused::BadForm)?;
+                exchange.claimed = name.to_string();
                 exchange.awaits_code = true;
                 if self.challenge.as_ref().is_some_and(|challenge| challenge.is_for(&name, &email)) {
                     return Ok(None);

@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use rookery_protocol::control::WhyGone;
 use rookery_protocol::{Capability, ChannelName, Nick};
 
 use super::commands::{channels, monitor, names, server};
-use super::event::{Answer, Candidate, Delivery, Identity, Output, SessionId, Ticket};
+use super::event::{Answer, Candidate, Delivery, Identity, Output, Parting, SessionId, Ticket};
 use super::lengths;
 use super::line::{Line, truncate};
 use super::state::{Leaving, Newcomer, Session, User, UserId};
@@ -104,14 +105,14 @@ impl Turn<'_> {
     }
 
     /// The connection is no more.
-    pub fn gone(&mut self, session: SessionId, reason: &str, lost: bool) {
+    pub fn gone(&mut self, session: SessionId, parting: &Parting, lost: bool) {
         if let Some(leaving) = self.state.leaving.remove(&session) {
             for ticket in leaving.tickets {
                 self.settle(ticket);
             }
         } else {
             self.leave_device(session, lost);
-            self.drop_session(session, reason);
+            self.drop_session(session, &parting.words, parting.why);
         }
     }
 
@@ -119,27 +120,27 @@ impl Turn<'_> {
     pub fn close_session(&mut self, caller: Caller, reason: &str) {
         let leaving = self.leaving(caller);
         self.leave_device(caller.session, false);
-        self.drop_session(caller.session, reason);
+        self.drop_session(caller.session, reason, WhyGone::Quit);
         self.end_session(caller.session, leaving, reason);
     }
 
     /// Takes the session away from its user, and the user from the others if it was the last.
-    pub fn drop_session(&mut self, session: SessionId, reason: &str) {
+    pub fn drop_session(&mut self, session: SessionId, reason: &str, why: WhyGone) {
         let Some(user) = self.state.user_of(session) else { return };
         if self.state.user(user).sessions().len() == 1 {
-            self.quit_user(user, reason);
+            self.quit_user(user, reason, why);
         } else if let Some(mut session) = self.state.detach(session) {
             self.state.forget_monitors(&mut session);
         }
     }
 
     /// Takes the user away; those who shared a channel with it see it quit.
-    pub fn quit_user(&mut self, user: UserId, reason: &str) -> User {
+    pub fn quit_user(&mut self, user: UserId, reason: &str, why: WhyGone) -> User {
         let mut peers = self.state.peers(user);
         peers.retain(|peer| *peer != user);
         let line = self.user_line(user, "QUIT").text(truncate(reason, lengths::QUIT));
         self.show_users(user, &peers, &line, |_| true);
-        let user = self.state.remove_user(user, self.stamp.at);
+        let user = self.state.remove_user(user, self.stamp.at, why);
         monitor::announce_offline(self, &user.nick);
         user
     }
@@ -255,7 +256,7 @@ impl Turn<'_> {
         self.send(caller, &line);
         let Some(mut session) = self.state.detach(caller.session) else { return caller };
         let monitors = std::mem::take(&mut session.monitors);
-        self.quit_user(caller.user, &format!("Signed in as {name}"));
+        self.quit_user(caller.user, &format!("Signed in as {name}"), WhyGone::SignedIn);
         session.monitors = monitors;
         self.state.attach(user, session);
         let caller = Caller { user, ..caller };

@@ -76,6 +76,11 @@ impl Bans {
         &self.aliases
     }
 
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Ban> {
+        self.by_target.values()
+    }
+
     /// How many hold.
     pub fn count(&self, now: Timestamp) -> usize {
         self.by_target.values().filter(|ban| ban.holds(now)).count()

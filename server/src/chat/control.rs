@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use rookery_protocol::control::WhyGone;
 use rookery_protocol::numeric::ERR_YOUREBANNEDCREEP;
 use rookery_protocol::{ChannelName, Nick};
 
@@ -70,7 +71,7 @@ impl Turn<'_> {
 
     fn kick(&mut self, ticket: Ticket, whom: &Kicked, reason: &str) {
         let last = format!("Kicked: {reason}");
-        let end = Ending { told: None, shown: Some(last.clone()), last };
+        let end = Ending { why: WhyGone::Kicked, told: None, shown: Some(last.clone()), last };
         let of = |nick: &Nick| self.state.by_name(nick).map(sessions_of).unwrap_or_default();
         match whom {
             Kicked::User(nick) => {
@@ -101,7 +102,8 @@ impl Turn<'_> {
         self.out.push(Output::Bans(Arc::clone(&bans)));
         let sessions = if holds { self.covered(&target) } else { Vec::new() };
         let told = Some(format!("You are banned from this server: {reason}"));
-        let end = Ending { told, shown: Some("Banned".to_owned()), last: format!("Banned: {reason}") };
+        let shown = Some("Banned".to_owned());
+        let end = Ending { why: WhyGone::Banned, told, shown, last: format!("Banned: {reason}") };
         self.end(ticket, &sessions, &end, |_, leaving| holds && leaving.is_covered(&target, bans.aliases()));
     }
 
@@ -125,7 +127,8 @@ impl Turn<'_> {
         let users = self.state.users().filter(|user| is_its(&user.identity));
         let sessions: Vec<SessionId> = users.flat_map(sessions_of).collect();
         self.state.ended_accounts.insert(account, (self.now(), reason.clone()));
-        let end = Ending { told: None, shown: Some(reason.clone()), last: reason };
+        let shown = Some(reason.clone());
+        let end = Ending { why: WhyGone::AccountEnded, told: None, shown, last: reason };
         self.end(ticket, &sessions, &end, |_, leaving| is_its(&leaving.identity));
     }
 
@@ -210,7 +213,7 @@ impl Turn<'_> {
 
     fn end_all(&mut self, ticket: Ticket, reason: String) {
         let sessions: Vec<SessionId> = self.state.users().flat_map(sessions_of).collect();
-        let end = Ending { told: None, shown: None, last: reason };
+        let end = Ending { why: WhyGone::ServerStopping, told: None, shown: None, last: reason };
         self.end(ticket, &sessions, &end, |_, _| true);
     }
 
@@ -257,12 +260,12 @@ impl Turn<'_> {
         }
         if callers.len() < self.state.user(user).sessions().len() {
             for caller in callers {
-                self.drop_session(caller.session, &end.last);
+                self.drop_session(caller.session, &end.last, end.why);
             }
         } else if let Some(shown) = &end.shown {
-            self.quit_user(user, shown);
+            self.quit_user(user, shown, end.why);
         } else {
-            self.state.remove_user(user, self.stamp.at);
+            self.state.remove_user(user, self.stamp.at, end.why);
         }
         for (caller, leaving) in callers.iter().zip(leaving) {
             self.end_session(caller.session, leaving, &end.last);
@@ -289,6 +292,7 @@ fn covers_identity(target: &BanTarget, aliases: &EmailAliases, who: Option<&Iden
 
 /// How users are ended.
 struct Ending {
+    why: WhyGone,
     /// What numeric 465 says to them before, if anything.
     told: Option<String>,
     /// What the others see; nothing when none of them stays.

@@ -1,10 +1,12 @@
 //! What goes into the core and what comes out.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use rookery_protocol::control::{LiveEvent, WhyGone};
 use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Message, Nick};
 
 use super::bans::Bans;
@@ -72,11 +74,26 @@ pub enum Event {
     BadLine { session: SessionId, fault: LineFault },
     /// The connection of an admitted session has ended, by whatever side. One that was `lost` may not have brought the
     /// client what was sent last.
-    Gone { session: SessionId, reason: String, lost: bool },
+    Gone { session: SessionId, parting: Parting, lost: bool },
     /// The control plane acts.
     Control { ticket: Ticket, act: Act },
     /// The config was read anew.
     Reload(Box<Settings>),
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug)]
+pub struct Parting {
+    pub why: WhyGone,
+    /// For the others.
+    pub words: Cow<'static, str>,
+}
+
+impl Parting {
+    /// It broke, or was closed without a word.
+    pub fn lost(words: impl Into<Cow<'static, str>>) -> Self {
+        Self { why: WhyGone::ConnectionLost, words: words.into() }
+    }
 }
 
 /// Why a line is no message.
@@ -260,6 +277,8 @@ pub enum Output {
         ticket: Ticket,
         answer: Answer,
     },
+    /// For whoever watches the server.
+    Happened(LiveEvent),
     /// History is to be read, once all that came before is let out; it comes back as [`Event::Fetched`].
     Fetch(Box<Fetch>),
 }

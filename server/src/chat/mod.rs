@@ -25,6 +25,7 @@ mod turn;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rookery_protocol::control::LiveEvent;
 use rookery_protocol::numeric::ERR_INPUTTOOLONG;
 use rookery_protocol::{Capability, Message};
 
@@ -61,6 +62,12 @@ impl Chat {
     /// What follows from `event`.
     pub fn handle(&mut self, now: Timestamp, event: Event, out: &mut Vec<Output>) {
         self.stamp.set(now);
+        self.take(event, out);
+        let at = self.stamp.at;
+        out.extend(self.state.news.drain(..).map(|what| Output::Happened(LiveEvent { at, what })));
+    }
+
+    fn take(&mut self, event: Event, out: &mut Vec<Output>) {
         let event = match event {
             Event::Reload(settings) => {
                 let old = std::mem::replace(&mut self.settings, *settings);
@@ -83,7 +90,7 @@ impl Chat {
             Event::AskHistory { ticket, session, message } => turn.ask_history(ticket, session, &message),
             Event::Fetched { fetch, found } => turn.fetched(*fetch, found),
             Event::BadLine { session, fault } => turn.bad_line(session, fault),
-            Event::Gone { session, reason, lost } => turn.gone(session, &reason, lost),
+            Event::Gone { session, parting, lost } => turn.gone(session, &parting, lost),
             Event::Control { ticket, act } => turn.control(ticket, act),
             Event::Reload(_) => {}
         }

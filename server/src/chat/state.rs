@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use jiff::Timestamp;
+use rookery_protocol::control::{Happening, WhyGone};
 use rookery_protocol::{AccountName, Capabilities, ChannelName, Nick};
 
 use super::bans::Bans;
@@ -166,6 +167,8 @@ pub struct State {
     invisible: usize,
     /// The most users there were at once.
     pub most_users: usize,
+    /// What has happened in this turn, for whoever watches the server.
+    pub news: Vec<Happening>,
     run: String,
     last_user: u64,
     last_guest: u64,
@@ -193,6 +196,7 @@ impl State {
             started_at: now,
             invisible: 0,
             most_users: 0,
+            news: Vec::new(),
             run,
             last_user: 0,
             last_guest: 0,
@@ -355,7 +359,13 @@ impl State {
     pub fn attach(&mut self, user: UserId, mut session: Session) {
         session.tls = self.intern(session.tls);
         self.sessions.insert(session.id, user);
-        self.user_mut(user).sessions.push(session);
+        let address = session.address;
+        let shown = self.user_mut(user);
+        shown.sessions.push(session);
+        if shown.sessions.len() == 1 {
+            let (nick, account) = (shown.nick.to_string(), shown.account().map(str::to_owned));
+            self.news.push(Happening::UserCame { nick, account, address: address.to_string() });
+        }
     }
 
     /// Takes the session from its user, who may be left with none: then [`Self::remove_user`] follows at once.
@@ -374,7 +384,7 @@ impl State {
     }
 
     /// Takes a user and its memberships away. Gives it with the sessions it still had.
-    pub fn remove_user(&mut self, id: UserId, now: Timestamp) -> User {
+    pub fn remove_user(&mut self, id: UserId, now: Timestamp, why: WhyGone) -> User {
         for name in std::mem::take(&mut self.user_mut(id).channels) {
             self.drop_member(id, &name);
         }
@@ -391,6 +401,8 @@ impl State {
             }
         }
         self.remember(&user, now);
+        let (nick, account) = (user.nick.to_string(), user.account().map(str::to_owned));
+        self.news.push(Happening::UserWent { nick, account, why });
         user
     }
 
@@ -398,6 +410,10 @@ impl State {
     pub fn rename(&mut self, id: UserId, nick: Nick, now: Timestamp) {
         let user = self.users.get(&id).expect("whoever names a user has found it here in the same turn");
         let old = user.nick.clone();
+        if old.as_str() != nick.as_str() {
+            let (nick, before) = (nick.to_string(), old.to_string());
+            self.news.push(Happening::UserRenamed { nick, before });
+        }
         if old != nick {
             let departed = departed(user, now);
             self.remember_departed(departed);
@@ -477,6 +493,10 @@ impl State {
         let joining = self.users.get(&user).expect("whoever names a user has found it here in the same turn");
         let new = !self.channels.contains_key(name);
         let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(name.clone(), now));
+        if new {
+            self.news
+                .push(Happening::ChannelMade { channel: name.to_string(), by: joining.nick.to_string() });
+        }
         match making {
             Making::Lobby if new => drop(channel.flags.set(Flag::TopicLocked, false)),
             Making::Owned if new => {
@@ -504,6 +524,7 @@ impl State {
     /// The channel is no more, and nobody is in it.
     pub fn remove_channel(&mut self, name: &ChannelName) {
         let Some(channel) = self.channels.remove(name) else { return };
+        self.news.push(Happening::ChannelGone { channel: channel.name.to_string() });
         for member in channel.members() {
             self.user_mut(member.user).channels.retain(|joined| joined != name);
         }
@@ -539,6 +560,7 @@ impl State {
             .is_some_and(|channel| channel.members().is_empty() && channel.founder.is_none())
         {
             self.channels.remove(name);
+            self.news.push(Happening::ChannelGone { channel: name.to_string() });
         }
     }
 

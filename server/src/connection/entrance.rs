@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::session::{Admission, Session};
-use super::wire::{Input, Wake};
+use super::wire::{CLOSED, Input, Wake};
 use crate::accounts::handshake::{Handshake, Next};
-use crate::chat::event::{Answer, Candidate, Identity};
+use crate::chat::event::{Answer, Candidate, Identity, Parting};
 use crate::inlet::Stopped;
 
 impl Session {
@@ -35,8 +35,8 @@ impl Session {
             let input = match wake {
                 Wake::Input(input) => input,
                 Wake::Deadline => return Ok(self.close(late).await),
-                Wake::Ended => return Ok(Admission::Over { reason: "Connection closed".to_owned() }),
-                Wake::Broken(reason) => return Ok(Admission::Over { reason }),
+                Wake::Ended => return Ok(Admission::Over(Parting::lost(CLOSED))),
+                Wake::Broken(parting) => return Ok(Admission::Over(parting)),
             };
             let message = match input {
                 Input::Message(message) => message,

@@ -99,6 +99,8 @@ impl ChatPort {
         let ban = self.bans.borrow().on_address(address.ip(), Timestamp::now()).cloned();
         if let Some(ban) = ban {
             tracing::info!(%address, target = %ban.target, "refused: banned");
+            let why = format!("{} is banned: {}", ban.target, ban.reason);
+            self.services.accounts.tell_refused("", address, why);
             Box::pin(self.refuse(stream, address, &ban)).await;
             return;
         }

@@ -13,9 +13,9 @@ use tokio_rustls::server::TlsStream;
 
 use super::flood::Flood;
 use super::listener::ConnectionPlace;
-use super::wire::{Wake, Wire};
+use super::wire::{CLOSED, Wake, Wire};
 use crate::accounts::{Accounts, Peer};
-use crate::chat::event::{Event, Identity, SessionId};
+use crate::chat::event::{Event, Identity, Parting, SessionId};
 use crate::chat::line::truncate;
 use crate::config::LiveConfig;
 use crate::inlet::Inlet;
@@ -37,14 +37,14 @@ pub struct Session {
     pub(super) wire: Wire,
     /// Counts as a connection until the session is dropped.
     _place: ConnectionPlace,
-    /// Why it ended, for the others.
-    reason: String,
+    /// How it ended.
+    parting: Parting,
 }
 
 /// How a session came through the handshake.
 pub(super) enum Admission {
     Admitted { identity: Option<Identity> },
-    Over { reason: String },
+    Over(Parting),
 }
 
 impl Session {
@@ -61,18 +61,18 @@ impl Session {
         let sendq = Arc::new(Sendq::new(limits.sendq_bytes));
         let flood = Flood::new(limits.message_burst, limits.messages_per_second, now);
         let wire = Wire::new(tls, Arc::clone(&sendq), flood, now);
-        let reason = "Connection closed".to_owned();
-        Box::new(Self { id, peer, services, sendq, wire, _place: place, reason })
+        let parting = Parting::lost(CLOSED);
+        Box::new(Self { id, peer, services, sendq, wire, _place: place, parting })
     }
 
     /// Serves it to its end. What is rare is boxed, so that an idle session does not keep room for it.
     pub async fn run(mut self: Box<Self>) {
-        let reason = match Box::pin(self.enter()).await {
+        let parting = match Box::pin(self.enter()).await {
             Ok(Admission::Admitted { identity }) => self.stay(identity).await,
-            Ok(Admission::Over { reason }) => Ok(reason),
+            Ok(Admission::Over(parting)) => Ok(parting),
             Err(stopped) => Err(stopped),
         };
-        self.reason = reason.unwrap_or_else(|stopped| stopped.to_string());
+        self.parting = parting.unwrap_or_else(|stopped| Parting::lost(stopped.to_string()));
         Box::pin(self.wire.close()).await;
     }
 
@@ -97,6 +97,8 @@ impl Session {
         reason: &str,
         expires_at: Option<Timestamp>,
     ) -> Admission {
+        let why = format!("banned: {reason}");
+        self.services.accounts.tell_refused(nick.as_str(), self.peer.address, why);
         let server = self.services.config.get().chat.server_name.clone();
         self.tell(&[banned(server, nick.as_str(), reason, expires_at)]);
         self.close(&format!("Banned: {reason}")).await
@@ -107,7 +109,7 @@ impl Session {
         self.tell(&[Message::new("ERROR", [reason])]);
         self.sendq.end();
         while !matches!(self.wire.next(None).await, Wake::Ended | Wake::Broken(_)) {}
-        Admission::Over { reason: reason.to_owned() }
+        Admission::Over(Parting::lost(reason.to_owned()))
     }
 
     /// Sends lines that do not come from the core.
@@ -129,8 +131,8 @@ impl Drop for Session {
         // None while the whole server goes down.
         let Ok(runtime) = Handle::try_current() else { return };
         let inlet = self.services.inlet.clone();
-        let (reason, lost) = (std::mem::take(&mut self.reason), !self.wire.has_left());
-        let gone = Event::Gone { session: self.id, reason, lost };
+        let (parting, lost) = (self.parting.clone(), !self.wire.has_left());
+        let gone = Event::Gone { session: self.id, parting, lost };
         runtime.spawn(async move {
             // The core may have stopped first.
             let _ = inlet.send(gone).await;

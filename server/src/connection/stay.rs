@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use rookery_protocol::control::WhyGone;
 use rookery_protocol::{Message, Nick};
 
 use super::session::Session;
-use super::wire::{Input, Wake};
+use super::wire::{CLOSED, Input, Wake};
 use crate::accounts::sign_in::{self, SignIn};
-use crate::chat::event::{Answer, Event, Identity};
+use crate::chat::event::{Answer, Event, Identity, Parting};
 use crate::chat::playback;
 use crate::inlet::Stopped;
 use crate::metrics::METRICS;
@@ -24,8 +25,8 @@ struct Silence {
 }
 
 impl Session {
-    /// Serves an admitted session; gives the reason why it ended.
-    pub(super) async fn stay(&mut self, mut identity: Option<Identity>) -> Result<String, Stopped> {
+    /// Serves an admitted session; gives how it ended.
+    pub(super) async fn stay(&mut self, mut identity: Option<Identity>) -> Result<Parting, Stopped> {
         let mut silence = Silence::new(self.services.config.get().limits.ping_seconds);
         let mut sign_in: Option<Box<SignIn>> = None;
         loop {
@@ -45,13 +46,13 @@ impl Session {
                     if sign_in::COMMANDS.contains(&message.command.as_str()) {
                         let over = Box::pin(self.prove(&mut sign_in, &mut identity, message)).await?;
                         match over {
-                            Some(reason) => return Ok(reason),
+                            Some(parting) => return Ok(parting),
                             None => continue,
                         }
                     }
                     if asks_for_history(&message) {
                         match Box::pin(self.read_history(message)).await? {
-                            Some(reason) => return Ok(reason),
+                            Some(parting) => return Ok(parting),
                             None => continue,
                         }
                     }
@@ -65,13 +66,13 @@ impl Session {
                 Wake::Input(Input::Fault(fault)) => Event::BadLine { session: self.id, fault },
                 Wake::Deadline => match self.hear_silence(&mut silence) {
                     None => continue,
-                    Some(reason) => {
-                        Box::pin(self.close(&reason)).await;
-                        return Ok(reason);
+                    Some(parting) => {
+                        Box::pin(self.close(&parting.words)).await;
+                        return Ok(parting);
                     }
                 },
-                Wake::Ended => return Ok("Connection closed".to_owned()),
-                Wake::Broken(reason) => return Ok(reason),
+                Wake::Ended => return Ok(Parting::lost(CLOSED)),
+                Wake::Broken(parting) => return Ok(parting),
             };
             METRICS.messages_received.increment();
             self.services.inlet.send(event).await?;
@@ -79,24 +80,24 @@ impl Session {
     }
 
     /// Asks for history. Nothing more is read until the reply is on its way, so that one session has one page read at a
-    /// time, and has its answers in order. Gives a reason if the session ends meanwhile.
-    async fn read_history(&mut self, message: Message) -> Result<Option<String>, Stopped> {
+    /// time, and has its answers in order. Gives how the session ends, if it does meanwhile.
+    async fn read_history(&mut self, message: Message) -> Result<Option<Parting>, Stopped> {
         tokio::select! {
             answer = self.services.inlet.ask_history(self.id, message) => answer.map(|_| None),
             over = self.wire.send_on() => Ok(Some(match over {
-                Wake::Broken(reason) => reason,
-                _ => "Connection closed".to_owned(),
+                Wake::Broken(parting) => parting,
+                _ => Parting::lost(CLOSED),
             })),
         }
     }
 
-    /// Takes a command that proves or changes an identity. Gives a reason if the session is over with it.
+    /// Takes a command that proves or changes an identity. Gives how the session ends, if it does with that.
     async fn prove(
         &mut self,
         sign_in: &mut Option<Box<SignIn>>,
         identity: &mut Option<Identity>,
         message: Message,
-    ) -> Result<Option<String>, Stopped> {
+    ) -> Result<Option<Parting>, Stopped> {
         let machine = sign_in.get_or_insert_with(|| {
             let accounts = Arc::clone(&self.services.accounts);
             Box::new(SignIn::new(accounts, self.peer.clone(), identity.clone()))
@@ -115,11 +116,11 @@ impl Session {
             }
             Answer::Banned { reason, expires_at } => {
                 self.refuse_banned(&nick, &reason, expires_at).await;
-                return Ok(Some("Banned".to_owned()));
+                return Ok(Some(Parting { why: WhyGone::Banned, words: "Banned".into() }));
             }
             Answer::Stale { reason } => {
                 self.close(&reason).await;
-                return Ok(Some(reason));
+                return Ok(Some(Parting { why: WhyGone::AccountEnded, words: reason.into() }));
             }
             _ => {
                 self.note_welcome(Some(&proved)).await;
@@ -149,8 +150,8 @@ impl Session {
         true
     }
 
-    /// The time to check has come. Gives a reason if the client is taken for lost.
-    fn hear_silence(&self, silence: &mut Silence) -> Option<String> {
+    /// The time to check has come. Gives how the session ends, if the client is taken for lost.
+    fn hear_silence(&self, silence: &mut Silence) -> Option<Parting> {
         let heard_at = self.wire.heard_at();
         let silent = heard_at.elapsed();
         if silent < silence.limit {
@@ -159,7 +160,8 @@ impl Session {
             return None;
         }
         if silence.asked {
-            return Some(format!("Ping timeout: {} seconds", silent.as_secs()));
+            let words = format!("Ping timeout: {} seconds", silent.as_secs());
+            return Some(Parting { why: WhyGone::PingTimeout, words: words.into() });
         }
         silence.asked = true;
         silence.check_at = Some(Instant::now() + silence.limit);

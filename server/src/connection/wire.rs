@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
+use rookery_protocol::control::WhyGone;
 use rookery_protocol::framing::MAX_CLIENT_TAGS;
 use rookery_protocol::{Line, LineFramer, Message};
 use tokio::io::{AsyncRead as _, AsyncWrite, ReadBuf};
@@ -18,7 +19,7 @@ use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
 use super::flood::Flood;
-use crate::chat::event::LineFault;
+use crate::chat::event::{LineFault, Parting};
 use crate::metrics::METRICS;
 use crate::sendq::{Sendq, State};
 
@@ -26,6 +27,8 @@ use crate::sendq::{Sendq, State};
 const READ: usize = 4096;
 /// Lines that go into one TLS record, if they fit.
 const GATHER: usize = 64;
+/// What the others read of a connection that just ended.
+pub const CLOSED: &str = "Connection closed";
 /// How long a connection may take to hear its last lines.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -44,8 +47,8 @@ pub enum Wake {
     Deadline,
     /// All that was to be sent is sent, and nothing follows.
     Ended,
-    /// The connection is over; the words are for the others.
-    Broken(String),
+    /// The connection is over.
+    Broken(Parting),
 }
 
 /// The two directions of one connection.
@@ -147,13 +150,19 @@ impl Wire {
     fn poll_alive(&mut self, context: &mut Context<'_>) -> Result<Instant, Poll<Wake>> {
         let state = match self.poll_send(context) {
             Ok(state) => state,
-            Err(error) => return Err(Poll::Ready(Wake::Broken(format!("Write error: {}", error.kind())))),
+            Err(error) => {
+                return Err(Poll::Ready(Wake::Broken(Parting::lost(format!(
+                    "Write error: {}",
+                    error.kind()
+                )))));
+            }
         };
         let now = Instant::now();
         match state {
             State::Overflowed => {
                 METRICS.sendqs_exceeded.increment();
-                Err(Poll::Ready(Wake::Broken("SendQ exceeded".to_owned())))
+                let parting = Parting { why: WhyGone::SendqExceeded, words: "SendQ exceeded".into() };
+                Err(Poll::Ready(Wake::Broken(parting)))
             }
             State::Ending => {
                 if self.writing.is_empty() && self.flushed {
@@ -161,7 +170,7 @@ impl Wire {
                 }
                 let close_by = *self.close_by.get_or_insert(now + LAST_WORDS);
                 Err(match self.poll_timer(context, Some(close_by), now) {
-                    Poll::Ready(()) => Poll::Ready(Wake::Broken("Connection closed".to_owned())),
+                    Poll::Ready(()) => Poll::Ready(Wake::Broken(Parting::lost(CLOSED))),
                     Poll::Pending => Poll::Pending,
                 })
             }
@@ -248,16 +257,16 @@ impl Wire {
                 let plain =
                     matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset);
                 self.left = error.kind() == io::ErrorKind::UnexpectedEof;
-                let words = if plain {
-                    "Connection closed".to_owned()
+                let parting = if plain {
+                    Parting::lost(CLOSED)
                 } else {
-                    format!("Read error: {}", error.kind())
+                    Parting::lost(format!("Read error: {}", error.kind()))
                 };
-                return Poll::Ready(Err(Wake::Broken(words)));
+                return Poll::Ready(Err(Wake::Broken(parting)));
             }
             if buffer.filled().is_empty() {
                 self.left = true;
-                return Poll::Ready(Err(Wake::Broken("Connection closed".to_owned())));
+                return Poll::Ready(Err(Wake::Broken(Parting::lost(CLOSED))));
             }
             self.heard_at = now;
             let (input, rest) = first_input(&mut self.framer, buffer.filled());

@@ -1,7 +1,9 @@
 //! Notices of the server to everyone, to a channel, to an account.
 
 use axum::Json;
-use rookery_protocol::control::{AnnouncementReply, AnnouncementRequest, MAX_ANNOUNCEMENT, Problem};
+use rookery_protocol::control::{
+    AnnouncementReply, AnnouncementRequest, Happening, MAX_ANNOUNCEMENT, Problem,
+};
 use rookery_protocol::{AccountName, ChannelName};
 
 use super::extract::Body;
@@ -37,7 +39,12 @@ pub async fn announce(
     };
     operator.allow(&step, text.as_str()).await?;
     match operator.plane.act(Act::Announce { to: to.clone(), text }).await? {
-        Answer::Announced { sessions } => Ok(Json(AnnouncementReply { sessions })),
+        Answer::Announced { sessions } => {
+            let to = Some(step.target).filter(|to| !to.is_empty());
+            let by = operator.name().to_owned();
+            operator.plane.control.news.tell(Happening::Announced { by, to, sessions });
+            Ok(Json(AnnouncementReply { sessions }))
+        }
         Answer::Done => Err(operator.refuse(&step, nobody(&to)).await),
         other => Err(unexpected(&other)),
     }

@@ -141,7 +141,8 @@ pub async fn verify(
     }
 }
 
-fn to_record(AuditEntry { id, entry, previous, hash }: AuditEntry) -> AuditRecord {
+/// As the control plane shows it.
+pub fn to_record(AuditEntry { id, entry, previous, hash }: AuditEntry) -> AuditRecord {
     AuditRecord {
         id,
         at: entry.at,

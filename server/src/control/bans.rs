@@ -172,7 +172,8 @@ async fn write_window(plane: &Plane, now: Timestamp) {
     }
 }
 
-fn to_entry(ban: Ban) -> BanEntry {
+/// As the control plane shows it.
+pub fn to_entry(ban: Ban) -> BanEntry {
     BanEntry {
         id: ban.id.0,
         target: ban.target.to_string(),

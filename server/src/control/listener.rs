@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use super::Plane;
 use super::extract::Arrival;
 use super::router::router;
+use super::stream::Lease;
 use crate::connection::{Connections, close_with, is_tls};
 
 /// Connections at once; others wait to be accepted.
@@ -94,9 +95,11 @@ async fn connection(
     });
     let Some(stream) = accepted.await?? else { return Ok(()) };
 
+    let (lease, mut streaming) = Lease::new();
     let service = TowerToHyperService::new(router);
     let stamped = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Arrival { from, at: Timestamp::now() });
+        request.extensions_mut().insert(lease.clone());
         service.call(request)
     });
     let served = http1::Builder::new()
@@ -108,5 +111,10 @@ async fn connection(
         return Ok(ended?);
     }
     served.as_mut().graceful_shutdown();
+    // A stream goes on for as long as its sign-in.
+    tokio::select! {
+        ended = served.as_mut() => return Ok(ended?),
+        _ = streaming.wait_for(|under_way| !under_way) => {}
+    }
     Ok(tokio::time::timeout(LAST_ANSWER_TIMEOUT, served).await??)
 }

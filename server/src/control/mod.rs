@@ -9,6 +9,7 @@ mod authenticator;
 mod bans;
 mod chain_mail;
 mod channels;
+mod events;
 mod extract;
 mod idempotency;
 mod kicks;
@@ -24,6 +25,7 @@ mod router;
 mod sessions;
 mod sign_in;
 mod status;
+mod stream;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -36,15 +38,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::certificates::Certificates;
+use crate::chat::bans::Bans;
 use crate::chat::event::{Act, Answer};
 use crate::config::LiveConfig;
 use crate::hex::encode as hex;
 use crate::inlet::{Inlet, Stopped};
 use crate::instruments::Instruments;
 use crate::mail::Mailer;
+use crate::news::News;
 use crate::store::{Database, Result as StoreResult, Store};
 use crate::windows::Windows;
 use audit::Trail;
@@ -71,6 +75,9 @@ pub struct Control {
     pub certificates: Arc<Certificates>,
     /// For the status.
     pub instruments: Instruments,
+    pub news: News,
+    /// In force.
+    pub bans: watch::Receiver<Arc<Bans>>,
     /// To whoever runs the server.
     pub reloads: mpsc::Sender<ReloadRequest>,
 }
@@ -98,6 +105,8 @@ struct Plane {
     answers: Mutex<Answers>,
     enrolments: Mutex<Enrolments>,
     failures: Mutex<Failures>,
+    /// For answers that go on.
+    streams: Arc<Semaphore>,
 }
 
 impl Plane {
@@ -111,6 +120,7 @@ impl Plane {
             answers: Mutex::default(),
             enrolments: Mutex::default(),
             failures: Mutex::default(),
+            streams: stream::places(),
         }
     }
 

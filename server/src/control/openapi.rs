@@ -15,8 +15,8 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Kind;
 use super::{
-    accounts, admins, announcements, audit_reading, bans, channels, idempotency, kicks, password, reload,
-    sessions, sign_in, status, totp, users,
+    accounts, admins, announcements, audit_reading, bans, channels, events, idempotency, kicks, password,
+    reload, sessions, sign_in, status, totp, users,
 };
 
 /// The whole description; rendered once.
@@ -33,7 +33,7 @@ static DOCUMENT: LazyLock<Bytes> =
         users::show, kicks::kick, kicks::kick_all, bans::list, bans::add, bans::remove, accounts::list, accounts::disable,
         accounts::enable, accounts::delete, accounts::revoke, channels::list, channels::show,
         channels::close, announcements::announce, reload::reload, audit_reading::list, audit_reading::verify,
-        status::status, status::healthz, openapi,
+        events::events, status::status, status::healthz, openapi,
     ),
     components(schemas(Problem)),
     modifiers(&Tokens, &Problems)

@@ -35,6 +35,8 @@ pub enum Kind {
     NoSuchSession,
     /// There is no authenticator app, or none waiting to be confirmed.
     NoAuthenticator,
+    /// As many streams as there may be are under way.
+    TooManyStreams,
     /// There is nothing under that path.
     NotFound,
     /// Nobody of that name is online.
@@ -121,6 +123,7 @@ impl Kind {
             Self::TooManyAttempts => {
                 ("too-many-attempts", "Too many attempts", StatusCode::TOO_MANY_REQUESTS)
             }
+            Self::TooManyStreams => ("too-many-streams", "Too many streams", StatusCode::TOO_MANY_REQUESTS),
             Self::AuditUnavailable => {
                 ("audit-unavailable", "The audit trail cannot be written", StatusCode::SERVICE_UNAVAILABLE)
             }

@@ -12,8 +12,8 @@ use axum::routing::{delete, get, post, put};
 
 use super::problem::{Kind, Refusal};
 use super::{
-    Plane, accounts, admins, announcements, audit_reading, bans, channels, idempotency, kicks, openapi,
-    password, reload, sessions, sign_in, status, totp, users,
+    Plane, accounts, admins, announcements, audit_reading, bans, channels, events, idempotency, kicks,
+    openapi, password, reload, sessions, sign_in, status, totp, users,
 };
 
 /// The most bytes a request's body may have.
@@ -55,6 +55,7 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/reload", post(reload::reload))
         .route("/v1/audit", get(audit_reading::list))
         .route("/v1/audit/verify", get(audit_reading::verify))
+        .route("/v1/events", get(events::events))
         .route("/v1/status", get(status::status))
         .route("/healthz", get(status::healthz))
         .route("/v1/openapi.json", get(openapi::openapi))

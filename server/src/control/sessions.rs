@@ -30,6 +30,9 @@ const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 /// How long after a sign-in its admin may change who comes in, and how.
 const FRESH: SignedDuration = SignedDuration::from_mins(10);
 
+/// Why a session has ended that nobody has.
+const CHANGED: &str = "the admin was removed, or has another password, role or factor";
+
 /// A hash over an admin's password, role and authenticator app. A session dies when its admin's changes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
@@ -98,6 +101,10 @@ impl Sessions {
 
     fn find(&self, token: &str) -> Option<Session> {
         self.0.get(&digest(token)).cloned()
+    }
+
+    fn by_id(&self, id: &str) -> Option<&Session> {
+        self.0.values().find(|session| session.id == id)
     }
 
     fn end(&mut self, id: &str) {
@@ -195,6 +202,22 @@ impl Operator {
         self.arrival
     }
 
+    /// Whether the sign-in still stands; if so, that is a use of it. If not, how it ended.
+    pub async fn stands(&self, now: Timestamp) -> Result<(), &'static str> {
+        let expires_at = lock(&self.plane.sessions).by_id(&self.session.id).map(|session| session.expires_at);
+        if now >= expires_at.ok_or("the session was ended")? {
+            return Err("the session has expired");
+        }
+        let name = self.session.admin.clone();
+        let admin = self.plane.read(move |store| store.admin(&name)).await;
+        let admin = admin.map_err(|_| "the record cannot be read")?;
+        if admin.is_none_or(|admin| Fingerprint::of(&admin) != self.session.fingerprint) {
+            return Err(CHANGED);
+        }
+        lock(&self.plane.sessions).touch(&self.session.id, now);
+        Ok(())
+    }
+
     /// Refuses, and enters that, unless both factors were proved just now: for what changes who may come in.
     pub async fn freshly_signed_in(&self, step: &Step) -> Result<(), Refusal> {
         if self.arrival.at.duration_since(self.session.since) < FRESH {
@@ -257,7 +280,7 @@ async fn session_of(
     let admin = admin.map_err(|refusal| ("the record cannot be read", refusal))?;
     let Some(admin) = admin.filter(|admin| Fingerprint::of(admin) == session.fingerprint) else {
         lock(&plane.sessions).end(&session.id);
-        return Err(refuse("the admin was removed, or has another password, role or factor"));
+        return Err(refuse(CHANGED));
     };
     lock(&plane.sessions).touch(&session.id, step.arrival.at);
     Ok((session, admin))

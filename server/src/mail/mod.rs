@@ -11,12 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rookery_protocol::Email;
+use rookery_protocol::control::Part;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::config::{LiveConfig, MailTransport};
 use crate::metrics::{Counter, METRICS};
+use crate::news::News;
 
 /// Mails that may be on their way at once; the next is refused.
 const QUEUE: usize = 1000;
@@ -73,6 +75,7 @@ struct Office {
     queue: Arc<Semaphore>,
     workers: Semaphore,
     pauses: &'static [Duration],
+    news: News,
     /// What went wrong at the last try; none if it went well.
     trouble: Mutex<Option<String>>,
 }
@@ -97,17 +100,18 @@ enum Fault {
 
 impl Mailer {
     /// Mail as the config says at the moment of each try. Needs a tokio runtime.
-    pub fn start(config: LiveConfig) -> Self {
-        Self::start_with(config, QUEUE, &PAUSES)
+    pub fn start(config: LiveConfig, news: News) -> Self {
+        Self::start_with(config, news, QUEUE, &PAUSES)
     }
 
-    fn start_with(config: LiveConfig, queue: usize, pauses: &'static [Duration]) -> Self {
+    fn start_with(config: LiveConfig, news: News, queue: usize, pauses: &'static [Duration]) -> Self {
         Self(Arc::new(Office {
             config,
             runtime: Handle::current(),
             queue: Arc::new(Semaphore::new(queue)),
             workers: Semaphore::new(WORKERS),
             pauses,
+            news,
             trouble: Mutex::default(),
         }))
     }
@@ -176,14 +180,18 @@ impl Office {
                 }
                 Err(Fault::Refused(reason)) => {
                     errand.count(&METRICS.mails_failed);
-                    tracing::warn!(%to, reason = without_addresses(&reason), "mail refused");
+                    let why = without_addresses(&reason);
+                    tracing::warn!(%to, reason = why, "mail refused");
+                    self.news.trouble(Part::Mail, format!("mail to {to} was refused: {why}"));
                     state.send_replace(MailState::Failed(reason));
                     return;
                 }
                 Err(Fault::Way(reason)) => reason,
             };
-            tracing::warn!(%to, reason = without_addresses(&reason), "mail could not be sent");
-            self.set_trouble(Some(without_addresses(&reason)));
+            let why = without_addresses(&reason);
+            tracing::warn!(%to, reason = why, "mail could not be sent");
+            self.news.trouble(Part::Mail, format!("mail to {to} could not be sent: {why}"));
+            self.set_trouble(Some(why));
             let pause = pauses.next().unwrap_or(PATIENCE);
             if Instant::now() + pause >= deadline {
                 errand.count(&METRICS.mails_failed);

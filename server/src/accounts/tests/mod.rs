@@ -22,6 +22,7 @@ use super::{Accounts, Peer};
 use crate::chat::event::Candidate;
 use crate::config::{Config, HistorySync, LiveConfig};
 use crate::mail::Mailer;
+use crate::news::News;
 use crate::record::{Account, BanTarget, NewAccount, NewBan};
 use crate::store::{Database, Durability, Store};
 use crate::windows::Windows;
@@ -61,8 +62,8 @@ impl House {
         let (sender, live) = LiveConfig::new(config);
         let database = Database::open(&folder.path().join("rookery.db"), HistorySync::Normal).unwrap();
         let windows = Windows::new(live.clone(), database.clone());
-        let mailer = Mailer::start(live.clone());
-        let accounts = Arc::new(Accounts::new(live, database.clone(), mailer, windows));
+        let mailer = Mailer::start(live.clone(), News::default());
+        let accounts = Arc::new(Accounts::new(live, database.clone(), mailer, windows, News::default()));
         Self { folder, accounts, database, config: sender }
     }
 

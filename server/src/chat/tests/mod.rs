@@ -13,6 +13,7 @@ mod lasting;
 mod messages;
 mod modes;
 mod names;
+mod news;
 mod ownership;
 mod play;
 mod playback;

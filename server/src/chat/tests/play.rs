@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use rookery_protocol::control::Happening;
 use rookery_protocol::{AccountName, Capabilities, Capability, Email, Message, Nick};
 
 use crate::chat::Chat;
 use crate::chat::bans::Bans;
 use crate::chat::event::{
     Act, Answer, Candidate, Delivery, Event, Fetch, Found, HistoryQuery, Identity, LineFault, Output,
-    SessionId, Settings, Ticket,
+    Parting, SessionId, Settings, Ticket,
 };
 use crate::record::{
     AccountId, Ban, BanId, BanTarget, Change, EmailAliases, HistoryEntry, Place, Reading, Restored,
@@ -85,6 +86,7 @@ pub struct Play {
     heard: BTreeMap<SessionId, Vec<String>>,
     pub ended: Vec<(SessionId, String)>,
     pub answers: Vec<(Ticket, Answer)>,
+    pub news: Vec<Happening>,
     /// What waits to be read.
     pub fetches: Vec<Fetch>,
     last_session: u64,
@@ -117,6 +119,7 @@ impl Play {
             heard: BTreeMap::new(),
             ended: Vec::new(),
             answers: Vec::new(),
+            news: Vec::new(),
             fetches: Vec::new(),
             last_session: 0,
             last_ticket: 0,
@@ -145,6 +148,7 @@ impl Play {
                 Output::Bans(bans) => self.bans = bans,
                 Output::End { session, line } => self.ended.push((session, text(&line))),
                 Output::Answer { ticket, answer } => self.answers.push((ticket, answer)),
+                Output::Happened(event) => self.news.push(event.what),
                 Output::Fetch(fetch) => self.fetches.push(*fetch),
             }
         }
@@ -273,12 +277,12 @@ impl Play {
     }
 
     pub fn gone(&mut self, session: SessionId) {
-        self.event(Event::Gone { session, reason: "Connection closed".to_owned(), lost: false });
+        self.event(Event::Gone { session, parting: Parting::lost("Connection closed"), lost: false });
     }
 
     /// Its connection is found dead.
     pub fn lost(&mut self, session: SessionId) {
-        self.event(Event::Gone { session, reason: "Ping timeout".to_owned(), lost: true });
+        self.event(Event::Gone { session, parting: Parting::lost("Ping timeout"), lost: true });
     }
 
     pub fn act(&mut self, act: Act) -> Ticket {

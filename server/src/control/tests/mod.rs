@@ -9,6 +9,7 @@ mod audit_reading;
 mod bans;
 mod channels;
 mod door;
+mod events;
 mod factors;
 mod idempotency;
 mod kicks;
@@ -45,13 +46,16 @@ use crate::accounts::password;
 use crate::certificates::Certificates;
 use crate::chat::Chat;
 use crate::chat::bans::Bans;
-use crate::chat::event::{Act, Answer as CoreAnswer, Candidate, Event, Identity, SessionId, Settings};
+use crate::chat::event::{
+    Act, Answer as CoreAnswer, Candidate, Event, Identity, Parting, SessionId, Settings,
+};
 use crate::config::{Config, HistorySync, LiveConfig};
 use crate::connection::Connections;
 use crate::inlet::{self, Inlet};
 use crate::instruments::Instruments;
 use crate::journal;
 use crate::mail::Mailer;
+use crate::news::News;
 use crate::record::{AccountId, Ban, NewAccount, NewAdmin, NewAudit, Outcome, Restored};
 use crate::sendq::{Sendq, State};
 use crate::store::{Database, Durability};
@@ -136,9 +140,10 @@ impl House {
         };
         let bans = Arc::new(Bans::new([], settings.email_aliases.clone()));
         let core = Chat::new(settings, "run".to_owned(), bans, Restored::default(), now);
+        let news = News::default();
         let (inlet, events) = inlet::channel();
         let (to_journal, batches) = journal::channel();
-        let mailer = Mailer::start(live.clone());
+        let mailer = Mailer::start(live.clone(), news.clone());
         let instruments = Instruments {
             started_at: now,
             inlet: inlet.clone(),
@@ -149,8 +154,8 @@ impl House {
             certificates: Arc::clone(&certificates),
         };
         tokio::spawn(inlet::drive(core, events, to_journal, database.clone()));
-        let (bans, _) = tokio::sync::watch::channel(Arc::default());
-        tokio::spawn(journal::run(database.clone(), batches, bans));
+        let (bans_sender, bans) = tokio::sync::watch::channel(Arc::default());
+        tokio::spawn(journal::run(database.clone(), batches, bans_sender, news.clone()));
 
         let (reloads, reload_requests) = tokio::sync::mpsc::channel(1);
         let plane = Arc::new(Plane::new(Control {
@@ -161,6 +166,8 @@ impl House {
             mailer,
             certificates,
             instruments,
+            news,
+            bans,
             reloads,
         }));
         let house = Self {
@@ -223,7 +230,10 @@ impl House {
         let request = request.extension(arrival).body(body.into()).unwrap();
         let service = TowerToHyperService::new(self.router.clone());
         let (parts, body) = service.call(request).await.unwrap().into_parts();
-        let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
+        // A stream of events has no end to wait for.
+        let is_stream = parts.headers.get(header::CONTENT_TYPE).is_some_and(|it| it == "text/event-stream");
+        let bytes = if is_stream { Vec::new() } else { to_bytes(body, usize::MAX).await.unwrap().to_vec() };
+        let text = String::from_utf8(bytes).unwrap();
         Reply { status: parts.status, headers: parts.headers, text }
     }
 
@@ -287,10 +297,15 @@ impl House {
 
     /// A session without the sign-in before it; gives the token.
     async fn session_of(&self, name: &str) -> String {
+        self.session_for(name, 60).await
+    }
+
+    /// The same, for so many minutes.
+    async fn session_for(&self, name: &str, minutes: u32) -> String {
         let name = name.to_owned();
         let admin = self.database.read(move |store| store.admin(&name)).await.unwrap().unwrap();
         let arrival = Arrival { from: self.from.get(), at: self.now.get() };
-        let session = Session::begin(admin.name.clone(), Fingerprint::of(&admin), arrival, 60);
+        let session = Session::begin(admin.name.clone(), Fingerprint::of(&admin), arrival, minutes);
         lock(&self.plane.sessions).add(session)
     }
 
@@ -395,7 +410,7 @@ impl House {
                     break;
                 }
             }
-            let _ = inlet.send(Event::Gone { session, reason: String::new(), lost: false }).await;
+            let _ = inlet.send(Event::Gone { session, parting: Parting::lost(""), lost: false }).await;
             heard
         })
     }

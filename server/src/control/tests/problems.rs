@@ -91,6 +91,7 @@ async fn the_description_covers_every_operation_and_its_problems() {
         "get /v1/bans: 200 401 403 500 503 504",
         "get /v1/channels/{name}: 200 400 401 403 404 500 503 504",
         "get /v1/channels: 200 401 403 500 503 504",
+        "get /v1/events: 200 400 401 403 429 500 503 504",
         "get /v1/openapi.json: 200 500 503 504",
         "get /v1/sessions: 200 401 403 500 503 504",
         "get /v1/status: 200 401 403 500 503 504",

@@ -1,0 +1,332 @@
+//! What happens at the server, as it happens: the events of `GET /v1/events`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{AuditRecord, BanEntry};
+
+/// The data of one server-sent event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LiveEvent {
+    /// When it happened.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: Happening,
+}
+
+/// What happened. The words of people in the chat are never part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Happening {
+    /// The first session of a user was admitted.
+    UserCame {
+        /// The name shown.
+        nick: String,
+        /// None for a guest.
+        account: Option<String>,
+        /// IP address and port.
+        address: String,
+    },
+    /// A user is shown under another nick.
+    UserRenamed {
+        /// From now on.
+        nick: String,
+        /// Up to now.
+        before: String,
+    },
+    /// The last session of a user has ended.
+    UserWent {
+        /// The name shown.
+        nick: String,
+        /// None for a guest.
+        account: Option<String>,
+        /// How that came.
+        why: WhyGone,
+    },
+    /// Someone did not get into the chat.
+    SignInRefused {
+        /// The account's name or the email that was claimed; empty where it did not come to that.
+        name: String,
+        /// IP address and port.
+        address: String,
+        /// For what reason.
+        why: String,
+    },
+    /// There is a new account.
+    AccountMade {
+        /// Its name.
+        account: String,
+        /// Its email.
+        email: String,
+        /// From where it was registered.
+        address: String,
+    },
+    /// Someone joined a channel that was not there.
+    ChannelMade {
+        /// Its name.
+        channel: String,
+        /// Whoever joined it.
+        by: String,
+    },
+    /// A channel is no more.
+    ChannelGone {
+        /// Its name.
+        channel: String,
+    },
+    /// A ban is in force.
+    BanMade {
+        /// That one.
+        ban: BanEntry,
+    },
+    /// A ban was taken back, or another took its place.
+    BanLifted {
+        /// That one.
+        ban: BanEntry,
+    },
+    /// A ban has come to its end.
+    BanExpired {
+        /// That one.
+        ban: BanEntry,
+    },
+    /// An entry was made in the audit trail.
+    Audit {
+        /// That one.
+        entry: Box<AuditRecord>,
+    },
+    /// The server has said something to everyone, or to some.
+    Announced {
+        /// The admin.
+        by: String,
+        /// A channel or an account; none for everyone.
+        to: Option<String>,
+        /// How many sessions hear it.
+        sessions: usize,
+    },
+    /// Config, certificates and CSV files were read anew.
+    Reloaded {
+        /// Why all stays as it was, if it does.
+        problem: Option<String>,
+    },
+    /// Something that the server needs fails.
+    Trouble {
+        /// What that is.
+        with: Part,
+        /// What went wrong.
+        detail: String,
+    },
+    /// Whoever reads these reads too slowly: that many were left out here.
+    LeftOut {
+        /// How many.
+        events: u64,
+    },
+    /// The last event: the sign-in it was sent to has ended.
+    Ended {
+        /// How that came.
+        reason: String,
+    },
+}
+
+/// How a user's last session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhyGone {
+    /// By `QUIT`.
+    Quit,
+    /// The connection broke, or was closed without a word.
+    ConnectionLost,
+    /// The client was silent for too long.
+    PingTimeout,
+    /// The client read too slowly.
+    SendqExceeded,
+    /// By an operator.
+    Kicked,
+    /// By a ban.
+    Banned,
+    /// The account was disabled, deleted or its credentials revoked.
+    AccountEnded,
+    /// The guest signed in, and goes on as a session of its account's user.
+    SignedIn,
+    /// With the server.
+    ServerStopping,
+}
+
+/// A part of the server that can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// The certificate of the server.
+    Certificate,
+    /// Mail on its way out.
+    Mail,
+    /// The record: messages or the audit trail cannot be written.
+    Store,
+}
+
+impl WhyGone {
+    /// In words that follow a dash.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Quit => "quit",
+            Self::ConnectionLost => "connection lost",
+            Self::PingTimeout => "ping timeout",
+            Self::SendqExceeded => "read too slowly",
+            Self::Kicked => "kicked",
+            Self::Banned => "banned",
+            Self::AccountEnded => "the account was disabled, deleted or revoked",
+            Self::SignedIn => "signed in",
+            Self::ServerStopping => "the server stops",
+        }
+    }
+}
+
+impl Part {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::Mail => "mail",
+            Self::Store => "store",
+        }
+    }
+}
+
+macro_rules! kinds {
+    ($($kind:ident = $name:literal),* $(,)?) => {
+        /// A kind of event, by which `?kinds=` filters.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[allow(missing_docs)] // They are documented as events.
+        pub enum EventKind { $($kind),* }
+
+        impl EventKind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// As it is written everywhere.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name),* }
+            }
+        }
+
+        impl Happening {
+            /// Of which kind it is.
+            pub fn kind(&self) -> EventKind {
+                match self { $(Self::$kind { .. } => EventKind::$kind),* }
+            }
+        }
+    };
+}
+
+kinds! {
+    UserCame = "user-came",
+    UserRenamed = "user-renamed",
+    UserWent = "user-went",
+    SignInRefused = "sign-in-refused",
+    AccountMade = "account-made",
+    ChannelMade = "channel-made",
+    ChannelGone = "channel-gone",
+    BanMade = "ban-made",
+    BanLifted = "ban-lifted",
+    BanExpired = "ban-expired",
+    Audit = "audit",
+    Announced = "announced",
+    Reloaded = "reloaded",
+    Trouble = "trouble",
+    LeftOut = "left-out",
+    Ended = "ended",
+}
+
+/// Why a text names no kind of event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there are no events of the kind {0:?}; the kinds are {all}", all = all_kinds())]
+pub struct NoSuchKind(String);
+
+fn all_kinds() -> String {
+    EventKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
+}
+
+impl FromStr for EventKind {
+    type Err = NoSuchKind;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchKind> {
+        let found = Self::ALL.iter().find(|kind| kind.name() == text);
+        found.copied().ok_or_else(|| NoSuchKind(text.chars().take(40).collect()))
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+impl Happening {
+    /// Whether it is about the user, account, ban target or admin of that name, letter case aside.
+    pub fn is_about(&self, name: &str) -> bool {
+        let names: [Option<&str>; 2] = match self {
+            Self::UserCame { nick, account, .. } | Self::UserWent { nick, account, .. } => {
+                [Some(nick), account.as_deref()]
+            }
+            Self::UserRenamed { nick, before } => [Some(nick), Some(before)],
+            Self::SignInRefused { name, .. } => [Some(name), None],
+            Self::AccountMade { account, email, .. } => [Some(account), Some(email)],
+            Self::ChannelMade { by, .. } => [Some(by), None],
+            Self::BanMade { ban } | Self::BanLifted { ban } | Self::BanExpired { ban } => {
+                [Some(&ban.target), Some(&ban.by)]
+            }
+            Self::Audit { entry } => [Some(&entry.actor), Some(&entry.target)],
+            Self::Announced { by, to, .. } => [Some(by), to.as_deref()],
+            Self::ChannelGone { .. }
+            | Self::Reloaded { .. }
+            | Self::Trouble { .. }
+            | Self::LeftOut { .. }
+            | Self::Ended { .. } => [None, None],
+        };
+        let name = name.to_lowercase();
+        names.into_iter().flatten().any(|known| known.to_lowercase() == name)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_flat_object_that_names_its_kind() {
+        let what = Happening::UserWent { nick: "alice".to_owned(), account: None, why: WhyGone::PingTimeout };
+        let event = LiveEvent { at: Timestamp::UNIX_EPOCH, what };
+        let text = serde_json::to_string(&event).unwrap();
+        let expected = r#"{"at":"1970-01-01T00:00:00Z","kind":"user-went","nick":"alice","account":null,"why":"ping-timeout"}"#;
+        assert_eq!(text, expected);
+        assert_eq!(serde_json::from_str::<LiveEvent>(&text).unwrap(), event);
+    }
+
+    #[test]
+    fn the_names_of_kinds_are_those_in_the_events() {
+        for event in [
+            Happening::ChannelGone { channel: String::new() },
+            Happening::SignInRefused { name: String::new(), address: String::new(), why: String::new() },
+            Happening::Trouble { with: Part::Mail, detail: String::new() },
+        ] {
+            assert_eq!(serde_json::to_value(&event).unwrap()["kind"], event.kind().name());
+        }
+        for kind in EventKind::ALL {
+            assert_eq!(kind.name().parse(), Ok(*kind));
+        }
+        let error = "kick".parse::<EventKind>().unwrap_err().to_string();
+        assert!(error.contains("\"kick\"") && error.contains("user-went"), "{error}");
+    }
+
+    #[test]
+    fn an_event_is_about_whoever_it_names() {
+        let renamed = Happening::UserRenamed { nick: "Ann".to_owned(), before: "Änne".to_owned() };
+        assert!(renamed.is_about("ann") && renamed.is_about("ÄNNE") && !renamed.is_about("an"));
+        assert!(!Happening::Reloaded { problem: None }.is_about(""));
+    }
+}

@@ -1,0 +1,98 @@
+//! Watching what happens, as it happens: `admin-cli watch`.
+
+use rookery_tests::admin::Operator;
+use rookery_tests::irc::{Client, email_of};
+use rookery_tests::process::Process;
+use rookery_tests::server::Server;
+use serde_json::Value;
+
+/// Watches from now on.
+async fn watch(operator: &Operator, options: &[&str]) -> Process {
+    let mut watch = operator.start(&[&["watch"], options].concat());
+    watch.expect_line("watch allowed").await;
+    watch
+}
+
+#[tokio::test]
+async fn everything_but_what_people_say_is_seen_as_it_happens() {
+    let mut server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut watch = watch(&operator, &[]).await;
+    let mut alice = Client::register(&server, "alice").await;
+    watch.expect_line(&format!("account-made     alice ({})", email_of("alice"))).await;
+    watch.expect_line("user-came        alice from 127.0.0.1:").await;
+    let mut bob = Client::register(&server, "bob").await;
+    alice.say("#lobby", "words for the room").await;
+    bob.expect_said("alice", "#lobby", "words for the room").await;
+    alice.send("JOIN #nest").await;
+    watch.expect_line("channel-made     #nest by alice").await;
+    alice.send("PART #nest :words in parting").await;
+    operator.done(&["channel", "close", "nest"]).await;
+    watch.expect_line("channel-gone     #nest").await;
+    alice.send("QUIT :last words").await;
+    watch.expect_line("user-went        alice: quit").await;
+
+    let _guesser = Client::try_sign_in(&server, "guesser", "alice", "not her password").await;
+    watch.expect_line("sign-in-refused  alice from 127.0.0.1:").await;
+    operator.done(&["ban", "bob", "--reason", "spam", "--for", "7d"]).await;
+    watch.expect_line("user-went        bob: banned").await;
+    watch.expect_line("bob by root, ends in 7d: spam").await;
+    operator.done(&["unban", "bob"]).await;
+    watch.expect_line("ban-lifted       bob").await;
+    operator.done(&["announce", "Hear me"]).await;
+    watch.expect_line("announced        by root to everyone, 0 sessions").await;
+
+    // Made beside the server, by another process.
+    Operator::add(&server, "vera");
+    watch.expect_line("from local, admin add vera allowed").await;
+    server.set("chat.motd = 7");
+    server.sighup().await;
+    watch.expect_line("reloaded         not at all: ").await;
+    let seen = watch.transcript();
+    assert!(!seen.contains("words"), "what people say is not seen:\n{seen}");
+    assert!(!seen.contains('\u{1b}'), "no colours in a pipe:\n{seen}");
+}
+
+#[tokio::test]
+async fn a_watcher_chooses_what_it_sees_and_scripts_read_json() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut watch = operator.start(&["--json", "watch", "--kind", "user-came", "--user", "bob"]);
+    let mut trail = operator.start(&["watch", "--kind", "audit"]);
+    trail.expect_line("watch allowed: audit").await;
+    operator.done(&["audit", "--act", "watch"]).await;
+    let _alice = Client::register(&server, "alice").await;
+    let _bob = Client::register(&server, "bob").await;
+    let first: Value = serde_json::from_str(&watch.expect_line("").await).unwrap();
+    assert_eq!((&first["kind"], &first["nick"]), (&"user-came".into(), &"bob".into()), "{first}");
+    let wrong = operator.run(&["watch", "--kind", "kick"]).await;
+    assert_eq!(wrong.code, Some(2), "{}", wrong.transcript);
+    assert!(wrong.transcript.contains("user-went"), "the kinds are named: {}", wrong.transcript);
+}
+
+#[tokio::test]
+async fn watching_ends_with_the_sign_in() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let watch = watch(&operator, &[]).await;
+    operator.done(&["sessions", "revoke", "all"]).await;
+    let ended = watch.ended().await;
+    assert_eq!(ended.code, Some(3), "{}", ended.transcript);
+    assert!(
+        ended.transcript.contains("The sign-in has ended: the session was ended."),
+        "{}",
+        ended.transcript
+    );
+    let again = operator.run(&["watch"]).await;
+    assert_eq!(again.code, Some(3), "{}", again.transcript);
+}
+
+#[tokio::test]
+async fn watching_ends_with_the_server() {
+    let mut server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let watch = watch(&operator, &[]).await;
+    assert!(server.sigterm().await.success());
+    let ended = watch.ended().await;
+    assert_eq!(ended.code, Some(1), "{}", ended.transcript);
+}
