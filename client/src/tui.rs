@@ -8,6 +8,7 @@ mod draw;
 mod editor;
 mod entry;
 mod keys;
+mod links;
 mod search;
 mod switcher;
 mod terminal;

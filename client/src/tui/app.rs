@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 use rookery_protocol::{ChannelName, Message, Nick};
 use tokio::time::Instant;
 
@@ -13,13 +13,14 @@ use super::areas::Areas;
 use super::completion::{Completion, Words};
 use super::conversation::{Scroll, Setting, gaps_near};
 use super::editor::Editor;
+use super::links::LinkList;
 use super::search::{Next, Search};
 use super::theme::Theme;
 use crate::chat::messages;
 use crate::commands::{self, Typed};
-use crate::model::{Body, Buffers, Call, Line, Manner, Model, Place, Rank};
+use crate::model::{Buffers, Call, Manner, Model, Place, Rank};
 use crate::receipts::{Outcome, Receipts, Sent};
-use crate::urls::{Url, urls};
+use crate::urls::Url;
 
 /// Lines that may wait to be sent.
 const MAX_QUEUED: usize = 1000;
@@ -27,8 +28,6 @@ const MAX_QUEUED: usize = 1000;
 const MARK_EVERY: SignedDuration = SignedDuration::from_secs(2);
 /// Whoever has done nothing for so long is not looking.
 const IDLE: SignedDuration = SignedDuration::from_mins(5);
-/// Links that are listed.
-const MAX_LINKS: usize = 100;
 
 /// What is to be done outside.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,8 +68,8 @@ pub enum Overlay {
     Paste(String),
     /// A search, whose state stands in the status line.
     Search(Search),
-    /// Links, the newest first, and which of them is chosen.
-    Links(Vec<Url>, usize),
+    /// The links of a place.
+    Links(LinkList),
 }
 
 /// The chat.
@@ -549,39 +548,6 @@ impl App {
         }
     }
 
-    /// Lists the links of this place, the newest first; those of one line above all others.
-    pub(super) fn open_links(&mut self, line: Option<usize>) {
-        let said = self.buffers.current().lines();
-        let clicked = line.and_then(|line| said.get(line)).map(links_of).unwrap_or_default();
-        let newest = said.iter().rev().flat_map(|line| links_of(line).into_iter().rev());
-        let mut links: Vec<Url> = Vec::new();
-        for link in clicked.into_iter().chain(newest) {
-            if !links.contains(&link) {
-                links.push(link);
-            }
-            if links.len() == MAX_LINKS {
-                break;
-            }
-        }
-        if links.is_empty() {
-            self.hint = Some("there are no links here".to_owned());
-        } else {
-            self.overlay = Some(Overlay::Links(links, 0));
-        }
-    }
-
-    /// Where a click is: the line there, if it has a link.
-    pub(super) fn line_with_link(&self, at: Position) -> Option<usize> {
-        let talk = self.areas().talk;
-        if !talk.contains(at) {
-            return None;
-        }
-        let buffer = self.buffers.current();
-        let up = usize::from(talk.bottom() - 1 - at.y);
-        let line = self.setting().line_at(buffer, self.scrolled(), up)?;
-        (!links_of(buffer.lines().get(line)?).is_empty()).then_some(line)
-    }
-
     fn close(&mut self, place: &Place) {
         match place {
             Place::Server => self.refuse("this one stays"),
@@ -661,13 +627,6 @@ impl App {
         {
             self.effects.push(Effect::Send(self.receipts.expect(question, Sent::Question)));
         }
-    }
-}
-
-fn links_of(line: &Line) -> Vec<Url> {
-    match &line.body {
-        Body::Said { text, .. } | Body::Info(text) => urls(text),
-        _ => Vec::new(),
     }
 }
 

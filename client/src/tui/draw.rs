@@ -16,7 +16,6 @@ use super::keys::KEYS;
 use crate::commands::{COMMANDS, SCREEN_COMMANDS};
 use crate::model::{Buffer, Line, Place, Rank};
 use crate::text::{self, Format};
-use crate::urls::Url;
 
 /// Draws the whole screen.
 pub fn draw(frame: &mut Frame<'_>, app: &App) {
@@ -45,7 +44,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
         Some(Overlay::Help(from)) => help(frame, app, *from),
         Some(Overlay::Switcher(query, chosen)) => switcher(frame, app, query, *chosen),
         Some(Overlay::Paste(text)) => paste(frame, app, text),
-        Some(Overlay::Links(links, chosen)) => links_list(frame, app, links, *chosen),
+        Some(Overlay::Links(links)) => links.draw(frame, app),
     }
 }
 
@@ -211,7 +210,7 @@ fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
 }
 
 /// Clears a place in the middle of the screen, with a frame around it; gives what is inside.
-fn window(frame: &mut Frame<'_>, app: &App, title: &str, width: u16, height: u16) -> Rect {
+pub fn window(frame: &mut Frame<'_>, app: &App, title: &str, width: u16, height: u16) -> Rect {
     let screen = frame.area();
     let (width, height) = (width.min(screen.width), height.min(screen.height));
     let area = Rect { x: (screen.width - width) / 2, y: (screen.height - height) / 3, width, height };
@@ -278,20 +277,6 @@ fn switcher(frame: &mut Frame<'_>, app: &App, query: &Editor, chosen: usize) {
     let column = u16::try_from(query.text()[..query.cursor()].width()).unwrap_or(u16::MAX);
     let column = column.min(inside.width.saturating_sub(1));
     frame.set_cursor_position(Position::new(inside.x + column, inside.y));
-}
-
-fn links_list(frame: &mut Frame<'_>, app: &App, links: &[Url], chosen: usize) {
-    let height = u16::try_from(links.len().min(12) + 2).unwrap_or(14);
-    let inside = window(frame, app, "Links: Enter opens, c copies, Esc closes", 100, height);
-    let width = usize::from(inside.width);
-    let room = usize::from(inside.height);
-    let first = (chosen + 1).saturating_sub(room);
-    let rows = links.iter().enumerate().skip(first).take(room).map(|(index, link)| {
-        let sign = if index == chosen { "›" } else { " " };
-        let words = cut(&format!("{sign} {}", link.as_str()), width);
-        if index == chosen { Row::styled(words, app.theme.accent()) } else { Row::from(words) }
-    });
-    frame.render_widget(Paragraph::new(rows.collect::<Vec<_>>()), inside);
 }
 
 fn paste(frame: &mut Frame<'_>, app: &App, pasted: &str) {

@@ -5,7 +5,7 @@ use ratatui::crossterm::event::{
 };
 use ratatui::layout::Position;
 
-use super::app::{App, Effect, Overlay};
+use super::app::{App, Overlay};
 use super::completion::Completion;
 use super::editor::Editor;
 use super::search::Search;
@@ -82,24 +82,7 @@ impl App {
                 KeyCode::Char('n') => None,
                 _ => Some(Overlay::Paste(text)),
             },
-            Overlay::Links(links, chosen) => {
-                let count = links.len();
-                match key.code {
-                    KeyCode::Enter => self.effects.push(Effect::Open(links[chosen].clone())),
-                    KeyCode::Char('c') => {
-                        self.effects.push(Effect::Copy(links[chosen].clone()));
-                        self.hint = Some(format!("copied {}", links[chosen].as_str()));
-                    }
-                    KeyCode::Down | KeyCode::Char('j') => {
-                        return Some(Overlay::Links(links, (chosen + 1) % count));
-                    }
-                    KeyCode::Up | KeyCode::Char('k') => {
-                        return Some(Overlay::Links(links, (chosen + count - 1) % count));
-                    }
-                    _ => return Some(Overlay::Links(links, chosen)),
-                }
-                None
-            }
+            Overlay::Links(links) => self.key_over_links(links, key.code),
             Overlay::Switcher(mut query, chosen) => {
                 let found = self.found(query.text());
                 let count = found.len().max(1);

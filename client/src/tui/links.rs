@@ -1,0 +1,106 @@
+//! The links that were said in a place: listed over the conversation, opened and copied.
+
+use ratatui::Frame;
+use ratatui::crossterm::event::KeyCode;
+use ratatui::layout::Position;
+use ratatui::text::Line as Row;
+use ratatui::widgets::Paragraph;
+
+use super::app::{App, Effect, Overlay};
+use super::conversation::cut;
+use super::draw::window;
+use crate::model::{Body, Line};
+use crate::urls::{Url, urls};
+
+/// Links that are listed.
+const MAX_LINKS: usize = 100;
+/// Of these, so many have room at once.
+const MAX_ROWS: usize = 12;
+
+/// Links, at least one, the newest first.
+#[derive(Debug)]
+pub struct LinkList {
+    links: Vec<Url>,
+    /// The index of the one that is chosen.
+    chosen: usize,
+}
+
+impl LinkList {
+    /// Draws it.
+    pub fn draw(&self, frame: &mut Frame<'_>, app: &App) {
+        let height = u16::try_from(self.links.len().min(MAX_ROWS) + 2).unwrap_or(u16::MAX);
+        let inside = window(frame, app, "Links: Enter opens, c copies, Esc closes", 100, height);
+        let width = usize::from(inside.width);
+        let room = usize::from(inside.height);
+        let first = (self.chosen + 1).saturating_sub(room);
+        let rows = self.links.iter().enumerate().skip(first).take(room).map(|(index, link)| {
+            let sign = if index == self.chosen { "›" } else { " " };
+            let words = cut(&format!("{sign} {}", link.as_str()), width);
+            if index == self.chosen { Row::styled(words, app.theme.accent()) } else { Row::from(words) }
+        });
+        frame.render_widget(Paragraph::new(rows.collect::<Vec<_>>()), inside);
+    }
+}
+
+impl App {
+    /// Takes a key while links are listed; gives what still lies over the conversation.
+    pub(super) fn key_over_links(&mut self, mut list: LinkList, key: KeyCode) -> Option<Overlay> {
+        let count = list.links.len();
+        match key {
+            KeyCode::Enter => {
+                self.effects.push(Effect::Open(list.links.swap_remove(list.chosen)));
+                return None;
+            }
+            KeyCode::Char('c') => {
+                let link = list.links.swap_remove(list.chosen);
+                self.hint = Some(format!("copied {}", link.as_str()));
+                self.effects.push(Effect::Copy(link));
+                return None;
+            }
+            KeyCode::Down | KeyCode::Char('j') => list.chosen = (list.chosen + 1) % count,
+            KeyCode::Up | KeyCode::Char('k') => list.chosen = (list.chosen + count - 1) % count,
+            _ => {}
+        }
+        Some(Overlay::Links(list))
+    }
+
+    /// Lists the links of this place, the newest first; those of one line above all others.
+    pub(super) fn open_links(&mut self, line: Option<usize>) {
+        let said = self.buffers.current().lines();
+        let clicked = line.and_then(|line| said.get(line)).map(links_of).unwrap_or_default();
+        let newest = said.iter().rev().flat_map(|line| links_of(line).into_iter().rev());
+        let mut links: Vec<Url> = Vec::new();
+        for link in clicked.into_iter().chain(newest) {
+            if !links.contains(&link) {
+                links.push(link);
+            }
+            if links.len() == MAX_LINKS {
+                break;
+            }
+        }
+        if links.is_empty() {
+            self.hint = Some("there are no links here".to_owned());
+        } else {
+            self.overlay = Some(Overlay::Links(LinkList { links, chosen: 0 }));
+        }
+    }
+
+    /// Where a click is: the line there, if it has a link.
+    pub(super) fn line_with_link(&self, at: Position) -> Option<usize> {
+        let talk = self.areas().talk;
+        if !talk.contains(at) {
+            return None;
+        }
+        let buffer = self.buffers.current();
+        let up = usize::from(talk.bottom() - 1 - at.y);
+        let line = self.setting().line_at(buffer, self.scrolled(), up)?;
+        (!links_of(buffer.lines().get(line)?).is_empty()).then_some(line)
+    }
+}
+
+fn links_of(line: &Line) -> Vec<Url> {
+    match &line.body {
+        Body::Said { text, .. } | Body::Info(text) => urls(text),
+        _ => Vec::new(),
+    }
+}
