@@ -38,6 +38,7 @@ capabilities! {
     InviteNotify = "invite-notify", "Tells a channel's operators of invitations.";
     LabeledResponse = "labeled-response", "Ties an answer to the command it answers.";
     MessageTags = "message-tags", "Tags in both directions, and `TAGMSG`.";
+    Metadata = "draft/metadata-3", "What users and channels say of themselves, by keys.";
     MultiPrefix = "multi-prefix", "All of a member's prefixes, not only the highest.";
     NoImplicitNames = "no-implicit-names", "No `NAMES` after each `JOIN`.";
     Playback = "znc.in/playback", "What was missed is asked for, by `PLAY` to `*playback`, and not shown unasked.";

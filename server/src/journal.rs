@@ -330,6 +330,7 @@ mod tests {
             limit: None,
             lists: Vec::new(),
             access: Vec::new(),
+            metadata: crate::record::Metadata::new(),
         })))
     }
 

@@ -10,6 +10,7 @@ use super::commands::{channels, monitor, names, server};
 use super::event::{Answer, Candidate, Delivery, Identity, Output, Parting, SessionId, Ticket};
 use super::lengths;
 use super::line::{Line, truncate};
+use super::metadata::Bearer;
 use super::state::{Leaving, Newcomer, Session, User, UserId};
 use super::turn::{Caller, Turn};
 
@@ -53,6 +54,7 @@ impl Turn<'_> {
             tls: tls.into(),
             since: self.now(),
             monitors: std::collections::BTreeSet::new(),
+            subscriptions: std::collections::BTreeSet::new(),
             device: None,
             heard: self.state.mark(self.stamp.at),
             catch_up: None,
@@ -239,7 +241,9 @@ impl Turn<'_> {
         let username = self.state.user(caller.user).username.clone();
         let line = self.user_line(caller.user, "CHGHOST").word(&username).word(&host);
         self.show_followers(caller.user, &line, Capability::Chghost, None);
+        let said = std::mem::take(&mut self.state.user_mut(caller.user).metadata);
         self.state.identify(caller.user, identity, host);
+        self.tell_metadata(&Bearer::User(caller.user), &said, None);
         for name in self.state.user(caller.user).channels().to_vec() {
             self.recognize(caller.user, &name);
         }

@@ -1,7 +1,11 @@
 //! Capability negotiation (`CAP`, version 302), the same before and after admission.
 
+use std::borrow::Cow;
+
 use rookery_protocol::numeric::{ERR_INVALIDCAPCMD, ERR_NEEDMOREPARAMS};
 use rookery_protocol::{Capabilities, Capability, Message};
+
+use super::lengths;
 
 /// The bytes a list of capabilities takes in one line, so that the line is within its bound whatever the names of
 /// server and client are.
@@ -57,9 +61,14 @@ pub fn negotiate(
 
 /// How a capability is listed to clients of version 302 (`valued`) and to older ones.
 pub fn listed(capability: Capability, valued: bool) -> String {
-    let value = match capability {
-        Capability::Sasl => "PLAIN,EXTERNAL,X-EMAIL-CODE",
-        Capability::AccountRegistration => "before-connect,custom-account-name,email-required",
+    let value: Cow<'_, str> = match capability {
+        Capability::Sasl => "PLAIN,EXTERNAL,X-EMAIL-CODE".into(),
+        Capability::AccountRegistration => "before-connect,custom-account-name,email-required".into(),
+        Capability::Metadata => {
+            let (subs, keys, bytes) =
+                (lengths::METADATA_SUBSCRIPTIONS, lengths::METADATA_KEYS, lengths::METADATA_VALUE);
+            format!("max-subs={subs},max-keys={keys},max-value-bytes={bytes}").into()
+        }
         _ => return capability.name().to_owned(),
     };
     if valued { format!("{}={value}", capability.name()) } else { capability.name().to_owned() }

@@ -5,13 +5,15 @@ use rookery_protocol::{AccountName, ChannelName};
 
 use super::mask::{Mask, Subject};
 use super::state::{User, UserId};
-use crate::record::Access;
+use crate::record::{Access, Metadata};
 
 /// One channel: it has a member, or an account that owns it.
 pub struct Channel {
     pub name: ChannelName,
     /// The account that owns it, if one does: then it lasts, with nobody in it and over restarts.
     pub founder: Option<AccountName>,
+    /// What it says of itself.
+    pub metadata: Metadata,
     /// The accounts that are somebody in it whenever they come; only in one that is owned.
     pub access: Vec<Access>,
     pub created_at: Timestamp,
@@ -215,6 +217,7 @@ impl Channel {
             name,
             founder: None,
             access: Vec::new(),
+            metadata: Metadata::new(),
             created_at: now,
             named_at: now,
             topic: None,

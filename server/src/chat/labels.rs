@@ -55,7 +55,7 @@ impl Labelling<'_> {
         } else {
             let tag = format!("batch={}", self.batch);
             for answer in &mut answers {
-                answer.mark(&tag);
+                answer.mark_unless_in_batch(&tag);
             }
             let open = format!(":{} BATCH +{} labeled-response\r\n", self.server, self.batch);
             let close = format!(":{} BATCH -{}\r\n", self.server, self.batch);
@@ -127,6 +127,13 @@ struct Answer<'o> {
 }
 
 impl Answer<'_> {
+    /// What stands in a batch of its own within the answer is in that one alone.
+    fn mark_unless_in_batch(&mut self, tag: &str) {
+        if !self.line.as_ref().is_some_and(|line| line.starts_with(b"@batch=")) {
+            self.mark(tag);
+        }
+    }
+
     fn mark(&mut self, tag: &str) {
         for line in [&mut self.line, &mut self.refusal].into_iter().flatten() {
             **line = mark(line, tag);

@@ -35,17 +35,30 @@ impl Channel {
             limit: self.limit,
             lists: lists.collect(),
             access: self.access.clone(),
+            metadata: self.metadata.clone(),
         })
     }
 
     /// The channel that was kept, with nobody in it. What an older or newer server knew of modes and masks and this one does
     /// not is left out.
     pub fn restored(kept: LastingChannel) -> Self {
-        let LastingChannel { name, founder, created_at, named_at, topic, modes, key, limit, lists, access } =
-            kept;
+        let LastingChannel {
+            name,
+            founder,
+            created_at,
+            named_at,
+            topic,
+            modes,
+            key,
+            limit,
+            lists,
+            access,
+            metadata,
+        } = kept;
         let mut channel = Self::new(name, created_at);
         channel.founder = Some(founder);
         channel.access = access;
+        channel.metadata = metadata;
         channel.named_at = named_at;
         channel.topic =
             topic.map(|LastingTopic { text, by, at }| Topic { text: text.into(), by: by.into(), at });

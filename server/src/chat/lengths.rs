@@ -17,6 +17,14 @@ pub const QUIT: usize = 255;
 pub const AWAY: usize = 255;
 /// A channel's key (`KEYLEN`).
 pub const KEY: usize = 23;
+/// A key of metadata.
+pub const METADATA_KEY: usize = 32;
+/// A value of metadata (`max-value-bytes` of the capability).
+pub const METADATA_VALUE: usize = 300;
+/// The keys of one user or channel that have a value (`max-keys`). It is a count.
+pub const METADATA_KEYS: usize = 20;
+/// The keys that one session may subscribe to (`max-subs`). It is a count.
+pub const METADATA_SUBSCRIPTIONS: usize = 50;
 /// The value of a `label` tag, as the labeled-response specification has it.
 pub const LABEL: usize = 64;
 /// The targets of one message (`TARGMAX`).

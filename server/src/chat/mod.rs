@@ -14,6 +14,7 @@ mod lasting;
 mod lengths;
 pub mod line;
 mod mask;
+mod metadata;
 mod ownership;
 mod reload;
 mod replay;
@@ -54,6 +55,7 @@ impl Chat {
         // A lobby is everyone's, whatever was kept of a channel of its name.
         let channels = restored.channels.into_iter().filter(|kept| !settings.lobby.contains(&kept.name));
         state.restore_channels(channels.map(Channel::restored));
+        state.account_metadata = restored.metadata.into_iter().collect();
         let mark = |at| Mark { at, message: 0 };
         state.devices = restored.devices.into_iter().map(|(device, until)| (device, mark(until))).collect();
         Self { state, settings, stamp: Stamp::default() }

@@ -82,6 +82,7 @@ impl Turn<'_> {
 
     /// The account is no more: what it owned is nobody's, and no access list names it. Whoever is there stays.
     pub fn forget_account(&mut self, account: &AccountName) {
+        self.state.account_metadata.remove(account);
         let meant = |channel: &&Channel| {
             channel.founder.as_ref() == Some(account) || channel.access_of(account).is_some()
         };

@@ -14,7 +14,7 @@ use super::bans::Bans;
 use super::channel::{Channel, Flag, Member, Standing};
 use super::event::{Identity, SessionId, Ticket};
 use super::replay::{CatchUp, Mark};
-use crate::record::{AccountId, Device, Party};
+use crate::record::{AccountId, Device, Metadata, Party};
 
 /// The users that `WHOWAS` remembers.
 const DEPARTED: usize = 512;
@@ -36,6 +36,8 @@ pub struct User {
     pub source: Arc<str>,
     pub away: Option<Box<str>>,
     invisible: bool,
+    /// What a guest says of itself; an account's is beside all users, in [`State::account_metadata`].
+    pub metadata: Metadata,
     /// A program, and says so (mode `B`).
     pub is_bot: bool,
     pub since: Timestamp,
@@ -58,6 +60,8 @@ pub struct Session {
     pub since: Timestamp,
     /// The nicks it watches.
     pub monitors: BTreeSet<Nick>,
+    /// The keys of metadata it wants to hear of.
+    pub subscriptions: BTreeSet<String>,
     /// The device that is shown what it missed; none for one that reads back by itself, and for guests.
     pub device: Option<Device>,
     /// When it was last heard, and so had heard everything.
@@ -150,6 +154,8 @@ pub struct State {
     /// By what the nicks look like.
     skeletons: BTreeMap<Box<str>, UserId>,
     channels: BTreeMap<ChannelName, Channel>,
+    /// What accounts say of themselves, whether they are here or not.
+    pub account_metadata: BTreeMap<AccountName, Metadata>,
     /// Who watches a nick.
     watchers: BTreeMap<Nick, Vec<SessionId>>,
     tls_names: BTreeSet<Arc<str>>,
@@ -185,6 +191,7 @@ impl State {
             accounts: BTreeMap::new(),
             skeletons: BTreeMap::new(),
             channels: BTreeMap::new(),
+            account_metadata: BTreeMap::new(),
             watchers: BTreeMap::new(),
             tls_names: BTreeSet::new(),
             departed: VecDeque::new(),
@@ -345,6 +352,7 @@ impl State {
             source,
             away: None,
             invisible: false,
+            metadata: Metadata::new(),
             is_bot: false,
             since: now,
             active_at: now,

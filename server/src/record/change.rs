@@ -1,9 +1,9 @@
 //! What the chat has kept of itself: the changes it hands over while it runs, and what it begins with.
 
 use jiff::Timestamp;
-use rookery_protocol::ChannelName;
+use rookery_protocol::{AccountName, ChannelName};
 
-use super::{Device, LastingChannel};
+use super::{Device, LastingChannel, Metadata};
 
 /// Something of the chat that outlives a restart has changed. Each change carries the whole of what it is about, so that
 /// the last one says it all, whatever became of those before it.
@@ -14,6 +14,8 @@ pub enum Change {
     Channel(LastingChannel),
     /// The channel of that name is kept no more.
     ChannelGone(ChannelName),
+    /// What the account says of itself from now on.
+    AccountMetadata { account: AccountName, metadata: Metadata },
     /// The device has come or gone.
     Device(DeviceMark),
 }
@@ -32,6 +34,8 @@ pub struct DeviceMark {
 pub struct Restored {
     /// By name.
     pub channels: Vec<LastingChannel>,
+    /// What accounts say of themselves, by name.
+    pub metadata: Vec<(AccountName, Metadata)>,
     /// Up to when each device has heard everything.
     pub devices: Vec<(Device, Timestamp)>,
 }

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, ChannelName};
 
+use super::Metadata;
+
 /// A channel that an account owns, with all that is known of it when nobody is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastingChannel {
@@ -20,6 +22,7 @@ pub struct LastingChannel {
     pub lists: Vec<ListedMask>,
     /// In the order they were given.
     pub access: Vec<Access>,
+    pub metadata: Metadata,
 }
 
 /// An account that is somebody in a channel whenever it comes.

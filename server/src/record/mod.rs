@@ -24,6 +24,9 @@ pub use history::{
 pub use mailbox::EmailAliases;
 pub use rookery_protocol::BanTarget;
 
+/// What somebody or something says of itself: values by their keys.
+pub type Metadata = std::collections::BTreeMap<String, String>;
+
 /// An account's number in the record; never given again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(pub i64);

@@ -84,6 +84,7 @@ pub fn enter(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName, key: Optio
     for own in turn.callers(caller.user) {
         names::describe(turn, own, &name);
     }
+    turn.sync_joined(caller.user, &name);
     if !new {
         turn.tell_standing(caller.user, &name, Standing::default());
     } else if making == Making::Unowned {

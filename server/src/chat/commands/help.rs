@@ -84,6 +84,10 @@ const TOPICS: &[(&str, &str)] = &[
     ("LINKS", "LINKS\nThis server is linked to no other."),
     ("LUSERS", "LUSERS\nHow many are here."),
     (
+        "METADATA",
+        "METADATA *|nick|#channel GET key ..., LIST, SYNC\nTells what somebody, or a channel, says of itself; * is you.\nMETADATA *|#channel SET key [:value], CLEAR\nSays that of yourself, or of a channel that you are an operator of; without a value, it is taken back.\nMETADATA * SUB key ..., UNSUB key ..., SUBS\nWhich keys you want to hear of when they change.",
+    ),
+    (
         "MODE",
         "MODE #channel [changes], MODE nick [changes]\nChannels: C no CTCP, b ban, e exception, I invite exception, i invite only, k key, l limit,\nm moderated, n no messages from outside, o operator, q founder (+q hands the channel on,\n-q gives it up), s secret, t topic locked, v voice.\nMasks: nick!user@host, ~a:account, and ~m: before either to silence only.\nUsers: B bot, i invisible.",
     ),

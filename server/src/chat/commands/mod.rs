@@ -6,6 +6,7 @@ mod help;
 mod history;
 mod lists;
 pub mod messages;
+mod metadata;
 mod modes;
 pub mod monitor;
 pub mod names;
@@ -38,6 +39,7 @@ fn find(command: &str) -> Option<(usize, Handler)> {
         "RENAME" => (2, rename::rename),
         "TOPIC" => (1, channels::topic),
 
+        "METADATA" => (2, metadata::metadata),
         "MODE" => (1, modes::mode),
         "LIST" => (0, lists::list),
         "NAMES" => (0, names::names),

@@ -6,6 +6,7 @@ use rookery_protocol::numeric::{
 use rookery_protocol::{Message, Nick};
 
 use super::{needs_more, split_list};
+use crate::chat::metadata::Bearer;
 use crate::chat::state::UserId;
 use crate::chat::turn::{Caller, Turn};
 
@@ -44,7 +45,13 @@ pub fn monitor(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
 pub fn announce_online(turn: &mut Turn<'_>, user: UserId) {
     let user = turn.state.user(user);
     let source = user.source.to_string();
-    announce(turn, &user.nick.clone(), RPL_MONONLINE, &source);
+    let (id, nick) = (user.id, user.nick.clone());
+    announce(turn, &nick, RPL_MONONLINE, &source);
+    for session in turn.state.watchers(&nick).to_vec() {
+        if let Some(caller) = turn.caller(session) {
+            turn.sync_metadata(caller, &Bearer::User(id));
+        }
+    }
 }
 
 /// Tells those who watch for the nick that nobody has it.
@@ -83,6 +90,11 @@ fn add(turn: &mut Turn<'_>, caller: Caller, targets: &[&str]) {
         added.push(nick);
     }
     status(turn, caller, &added);
+    for nick in &added {
+        if let Some(user) = turn.state.by_nick(nick).map(|user| user.id) {
+            turn.sync_metadata(caller, &Bearer::User(user));
+        }
+    }
 }
 
 fn status(turn: &mut Turn<'_>, caller: Caller, nicks: &[Nick]) {

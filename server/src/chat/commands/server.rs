@@ -1,20 +1,22 @@
 //! The server about itself: `PING`, `MOTD`, `LUSERS`, `VERSION`, `TIME`, `INFO`, `CAP`, and what every session hears
 //! first.
 
-use rookery_protocol::Message;
 use rookery_protocol::numeric::{
     ERR_ALREADYREGISTERED, ERR_NOMOTD, ERR_NOPRIVILEGES, RPL_CREATED, RPL_ENDOFINFO, RPL_ENDOFLINKS,
     RPL_ENDOFMOTD, RPL_GLOBALUSERS, RPL_INFO, RPL_ISUPPORT, RPL_LOCALUSERS, RPL_LUSERCHANNELS,
     RPL_LUSERCLIENT, RPL_LUSERME, RPL_MOTD, RPL_MOTDSTART, RPL_MYINFO, RPL_TIME, RPL_VERSION, RPL_WELCOME,
     RPL_YOURHOST,
 };
+use rookery_protocol::{Capability, Message};
 
+use super::metadata;
 use crate::chat::capabilities;
 use crate::chat::channel::Standing;
 use crate::chat::event::{Delivery, Output};
 use crate::chat::lengths;
 use crate::chat::line::Line;
 use crate::chat::mask;
+use crate::chat::metadata::Bearer;
 use crate::chat::turn::{Caller, Turn};
 
 /// The server's name and version.
@@ -41,6 +43,9 @@ pub fn burst(turn: &mut Turn<'_>, caller: Caller) {
         turn.reply(caller, RPL_ISUPPORT, &words, "are supported by this server");
     }
     counts(turn, caller);
+    if caller.has(Capability::Metadata) {
+        metadata::list(turn, caller, &Bearer::User(caller.user));
+    }
     message_of_the_day(turn, caller);
 }
 

@@ -3,8 +3,8 @@
 use rookery_protocol::numeric::{
     ERR_NONICKNAMEGIVEN, ERR_NOSUCHNICK, ERR_WASNOSUCHNICK, RPL_AWAY, RPL_ENDOFWHO, RPL_ENDOFWHOIS,
     RPL_ENDOFWHOWAS, RPL_ISON, RPL_USERHOST, RPL_WHOISACCOUNT, RPL_WHOISACTUALLY, RPL_WHOISBOT,
-    RPL_WHOISCHANNELS, RPL_WHOISIDLE, RPL_WHOISSECURE, RPL_WHOISSERVER, RPL_WHOISUSER, RPL_WHOREPLY,
-    RPL_WHOWASUSER,
+    RPL_WHOISCHANNELS, RPL_WHOISIDLE, RPL_WHOISKEYVALUE, RPL_WHOISSECURE, RPL_WHOISSERVER, RPL_WHOISUSER,
+    RPL_WHOREPLY, RPL_WHOWASUSER,
 };
 use rookery_protocol::{Capability, ChannelName, Message, Nick};
 
@@ -13,6 +13,7 @@ use crate::chat::channel::Member;
 use crate::chat::lengths;
 use crate::chat::line::Line;
 use crate::chat::mask;
+use crate::chat::metadata::Bearer;
 use crate::chat::state::{User, UserId};
 use crate::chat::turn::{Caller, Turn};
 
@@ -147,6 +148,11 @@ fn describe(turn: &mut Turn<'_>, caller: Caller, id: UserId) {
     turn.reply(caller, RPL_WHOISSERVER, &[&nick, server], network);
     if let Some(away) = away {
         turn.reply(caller, RPL_AWAY, &[&nick], &away);
+    }
+    if caller.has(Capability::Metadata) {
+        for (key, value) in turn.metadata(&Bearer::User(id)).cloned().unwrap_or_default() {
+            turn.reply(caller, RPL_WHOISKEYVALUE, &[&nick, &key, "*"], &value);
+        }
     }
     if let Some(account) = account {
         turn.reply(caller, RPL_WHOISACCOUNT, &[&nick, &account], "is logged in as");

@@ -12,14 +12,25 @@ use crate::record::{Change, LastingChannel, Restored};
 pub fn restored(kept: &[Change]) -> Restored {
     let mut channels: BTreeMap<ChannelName, LastingChannel> = BTreeMap::new();
     let mut devices = BTreeMap::new();
+    let mut said = BTreeMap::new();
     for change in kept {
         match change {
             Change::Channel(channel) => drop(channels.insert(channel.name.clone(), channel.clone())),
             Change::ChannelGone(name) => drop(channels.remove(name)),
+            Change::AccountMetadata { account, metadata } if metadata.is_empty() => {
+                drop(said.remove(account));
+            }
+            Change::AccountMetadata { account, metadata } => {
+                drop(said.insert(account.clone(), metadata.clone()));
+            }
             Change::Device(mark) => drop(devices.insert(mark.device, mark.heard_until)),
         }
     }
-    Restored { channels: channels.into_values().collect(), devices: devices.into_iter().collect() }
+    Restored {
+        channels: channels.into_values().collect(),
+        metadata: said.into_iter().collect(),
+        devices: devices.into_iter().collect(),
+    }
 }
 
 /// The channels that what was kept is about.
@@ -28,7 +39,7 @@ fn of_channels(play: &Play) -> Vec<&str> {
         &Change::Channel(LastingChannel { ref name, .. }) | &Change::ChannelGone(ref name) => {
             Some(name.as_str())
         }
-        Change::Device(_) => None,
+        Change::AccountMetadata { .. } | Change::Device(_) => None,
     };
     play.kept.iter().filter_map(name).collect()
 }

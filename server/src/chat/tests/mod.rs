@@ -11,6 +11,7 @@ mod history;
 mod labels;
 mod lasting;
 mod messages;
+mod metadata;
 mod modes;
 mod names;
 mod news;

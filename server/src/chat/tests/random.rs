@@ -54,6 +54,12 @@ fn doing() -> impl Strategy<Value = Doing> {
         1 => channel().prop_map(|channel| format!("TOPIC {channel} :about")),
         1 => (channel(), nick()).prop_map(|(channel, nick)| format!("MODE {channel} +b-b+k {nick} alice key")),
         1 => (channel(), channel()).prop_map(|(old, new)| format!("RENAME {old} {new}")),
+        1 => channel().prop_map(|channel| format!("METADATA {channel} SET url :x")),
+        1 => Just("METADATA * SET url :x".to_owned()),
+        1 => Just("METADATA * CLEAR".to_owned()),
+        1 => Just("METADATA * SUB url".to_owned()),
+        1 => (channel(), nick()).prop_map(|(channel, nick)| format!("MODE {channel} +q {nick}")),
+        1 => nick().prop_map(|nick| format!("ACCESS #b ADD {nick} op")),
         1 => Just("AWAY :out".to_owned()),
         1 => nick().prop_map(|nick| format!("MONITOR + {nick}")),
         1 => Just("QUIT".to_owned()),
@@ -335,6 +341,8 @@ impl World {
         let lasting: Vec<_> = state.channels().filter_map(Channel::lasting).collect();
         let restored = restored(&self.play.kept);
         assert_eq!(restored.channels, lasting, "the record knows all that lasts");
+        let said = state.account_metadata.clone().into_iter().collect::<Vec<_>>();
+        assert_eq!(restored.metadata, said, "and what accounts say of themselves");
         for (device, heard_until) in restored.devices {
             let is_here =
                 state.users().flat_map(User::sessions).any(|session| session.device == Some(device));

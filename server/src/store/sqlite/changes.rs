@@ -1,6 +1,6 @@
 //! What the chat keeps of itself: which change goes to which tables.
 
-use super::{Sqlite, channels, devices};
+use super::{Sqlite, channels, devices, metadata};
 use crate::record::{Change, Restored};
 use crate::store::{ChangeStore, Result};
 
@@ -9,6 +9,9 @@ impl ChangeStore for Sqlite {
         match change {
             Change::Channel(channel) => channels::keep(&self.connection, channel),
             Change::ChannelGone(name) => channels::forget(&self.connection, name),
+            Change::AccountMetadata { account, metadata: said } => {
+                metadata::keep_of_account(&self.connection, account, said)
+            }
             Change::Device(mark) => devices::keep(&self.connection, mark),
         }
     }
@@ -18,6 +21,10 @@ impl ChangeStore for Sqlite {
     }
 
     fn restored(&self) -> Result<Restored> {
-        Ok(Restored { channels: channels::all(&self.connection)?, devices: devices::all(&self.connection)? })
+        Ok(Restored {
+            channels: channels::all(&self.connection)?,
+            metadata: metadata::of_accounts(&self.connection)?,
+            devices: devices::all(&self.connection)?,
+        })
     }
 }

@@ -3,8 +3,8 @@
 use rookery_protocol::ChannelName;
 use rusqlite::{Connection, Row, params};
 
-use super::{execute, find, list, optional_timestamp, parsed, timestamp};
-use crate::record::{Access, AccessLevel, LastingChannel, LastingTopic, ListedMask};
+use super::{execute, find, list, metadata, optional_timestamp, parsed, timestamp};
+use crate::record::{Access, AccessLevel, LastingChannel, LastingTopic, ListedMask, Metadata};
 use crate::store::{Result, StoreError};
 
 /// Writes the channel over what is known of one of its name. One whose founder's account is gone is kept no more.
@@ -55,7 +55,7 @@ pub(super) fn keep(connection: &Connection, channel: &LastingChannel) -> Result<
             params![id, account.as_str(), account.folded(), level.as_str(), by, at.as_millisecond()],
         )?;
     }
-    Ok(())
+    metadata::keep_of_channel(connection, id, &channel.metadata)
 }
 
 /// Takes away what is known of the channel of that name.
@@ -79,6 +79,7 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<LastingChannel>> {
         Ok(LastingChannel {
             lists: list(connection, lists, [id], read_mask)?,
             access: list(connection, access, [id], read_access)?,
+            metadata: metadata::of_channel(connection, id)?,
             ..channel
         })
     });
@@ -101,6 +102,7 @@ fn read(row: &Row<'_>) -> Result<LastingChannel> {
         limit: row.get(9)?,
         lists: Vec::new(),
         access: Vec::new(),
+        metadata: Metadata::new(),
     })
 }
 

@@ -10,6 +10,7 @@ mod channels;
 mod credentials;
 mod devices;
 mod history;
+mod metadata;
 mod pages;
 mod schema;
 mod windows;

@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::record::{
     Access, AccessLevel, AccountId, AuditEntry, BanTarget, Change, CredentialId, CredentialKind, Device,
-    DeviceMark, HistoryEntry, LastingChannel, LastingTopic, ListedMask, NewAccount, NewAdmin, NewAudit,
-    NewBan, Outcome, Party, Place, Taken,
+    DeviceMark, HistoryEntry, LastingChannel, LastingTopic, ListedMask, Metadata, NewAccount, NewAdmin,
+    NewAudit, NewBan, Outcome, Party, Place, Taken,
 };
 use crate::store::*;
 
@@ -605,7 +605,12 @@ fn channel(channel: &str, founder: &str) -> LastingChannel {
         limit: Some(u32::MAX),
         lists: ["a!*@*", "~a:b"].map(listed).to_vec(),
         access: vec![access("Carol", AccessLevel::Operator), access("bob", AccessLevel::Voice)],
+        metadata: said(),
     }
+}
+
+fn said() -> Metadata {
+    Metadata::from([("url".to_owned(), "https://a.b".to_owned()), ("x".to_owned(), String::new())])
 }
 
 fn access(account: &str, level: AccessLevel) -> Access {
@@ -627,6 +632,7 @@ fn channels_that_last_are_kept_whole_and_go_with_their_founder() {
         limit: None,
         lists: vec![],
         access: vec![],
+        metadata: Metadata::new(),
         ..channel("#b", "bob")
     };
     for change in [channel("#X", "alice"), channel("#a", "bob"), bare.clone()] {
@@ -693,4 +699,27 @@ fn what_devices_have_heard_is_kept_until_they_are_revoked() {
     sqlite.remove_credential(alice.id, phone).unwrap();
     sqlite.delete_account(&bob).unwrap();
     assert_eq!(kept(&sqlite), [(by_password, later(1))]);
+}
+
+#[test]
+fn what_accounts_say_of_themselves_is_kept_whole_and_goes_with_them() {
+    let (folder, mut sqlite) = fresh();
+    let alice = sqlite.create_account(&account("Alice", "a@b.c")).unwrap().unwrap();
+    sqlite.create_account(&account("bob", "b@b.c")).unwrap().unwrap();
+    let says = |sqlite: &mut Sqlite, who: &str, metadata: Metadata| {
+        sqlite.keep(&Change::AccountMetadata { account: name(who), metadata }).unwrap();
+    };
+    says(&mut sqlite, "bob", said());
+    says(&mut sqlite, "ALICE", said());
+    says(&mut sqlite, "bob", Metadata::from([("url".to_owned(), "new".to_owned())]));
+    says(&mut sqlite, "nobody", said());
+    drop(sqlite);
+    let mut sqlite = Sqlite::open(&folder.path().join(DATABASE_FILE)).unwrap();
+    let kept = sqlite.restored().unwrap().metadata;
+    assert_eq!(kept.len(), 2);
+    assert_eq!(kept[0], (name("Alice"), said()));
+    assert_eq!(kept[1].1.len(), 1, "the last one says it all");
+    sqlite.delete_account(&alice).unwrap();
+    says(&mut sqlite, "bob", Metadata::new());
+    assert!(sqlite.restored().unwrap().metadata.is_empty());
 }

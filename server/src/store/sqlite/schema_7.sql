@@ -1,0 +1,14 @@
+-- What accounts, and channels that last, say of themselves.
+CREATE TABLE account_metadata (
+    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    key     TEXT NOT NULL,
+    value   TEXT NOT NULL,
+    PRIMARY KEY (account, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE channel_metadata (
+    channel INTEGER NOT NULL REFERENCES channels (id) ON DELETE CASCADE,
+    key     TEXT NOT NULL,
+    value   TEXT NOT NULL,
+    PRIMARY KEY (channel, key)
+) STRICT, WITHOUT ROWID;
