@@ -37,6 +37,7 @@ capabilities! {
     ExtendedMonitor = "extended-monitor", "More about monitored nicks than that they come and go.";
     InviteNotify = "invite-notify", "Tells a channel's operators of invitations.";
     LabeledResponse = "labeled-response", "Ties an answer to the command it answers.";
+    MessageRedaction = "draft/message-redaction", "`REDACT` takes a message back.";
     MessageTags = "message-tags", "Tags in both directions, and `TAGMSG`.";
     Metadata = "draft/metadata-3", "What users and channels say of themselves, by keys.";
     MultiPrefix = "multi-prefix", "All of a member's prefixes, not only the highest.";

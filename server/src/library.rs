@@ -54,6 +54,7 @@ fn look_up(store: &dyn Store, query: &HistoryQuery) -> Result<Found> {
     Ok(match query {
         HistoryQuery::Page(query) => store.history_page(query)?.map_or(Found::NoSuchMessage, Found::Page),
         HistoryQuery::Targets(query) => Found::Targets(store.history_targets(query)?),
+        HistoryQuery::Message(msgid) => Found::Message(store.history_entry(msgid)?.map(Box::new)),
         HistoryQuery::Several(query) => Found::Several(several(store, query)?),
     })
 }
@@ -71,6 +72,7 @@ fn several(store: &dyn Store, query: &SeveralQuery) -> Result<Vec<(String, Vec<H
             // Counted from the newest on.
             selection: Selection::Between(Point::At(query.before), Point::At(query.after)),
             events: false,
+            redactions: false,
             since: *since,
             limit: query.limit,
         };

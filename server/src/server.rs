@@ -234,6 +234,7 @@ fn settings(config: &Config) -> Settings {
         history_page: config.limits.history_page,
         sendq_bytes: config.limits.sendq_bytes,
         history_before_join: config.history.before_join,
+        redaction_minutes: config.history.redaction_minutes,
         channels_per_user: config.limits.channels_per_user,
         owned_channels: config.limits.owned_channels,
         channel_list_entries: config.limits.channel_list_entries,

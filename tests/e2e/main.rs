@@ -15,6 +15,7 @@ mod kicks;
 mod mail;
 mod online;
 mod operation;
+mod redaction;
 mod replay;
 mod rook;
 mod seeing;

@@ -305,6 +305,13 @@ pub enum Purpose {
         /// The channel or nick it asks about, as it was sent; `*` for none.
         target: String,
     },
+    /// `REDACT`.
+    Redaction {
+        /// As it was sent.
+        target: String,
+        msgid: String,
+        reason: Option<String>,
+    },
     /// `PLAY`, of znc.in/playback.
     Playback,
     /// What the session's device has missed: what was said after the one mark and up to the other.
@@ -317,6 +324,8 @@ pub enum HistoryQuery {
     Page(PageQuery),
     Targets(TargetsQuery),
     Several(SeveralQuery),
+    /// The message of that id.
+    Message(String),
 }
 
 /// What was read.
@@ -326,6 +335,8 @@ pub enum Found {
     Targets(Vec<HistoryTarget>),
     /// By the name of the channel, or of the other side of the conversation.
     Several(Vec<(String, Vec<HistoryEntry>)>),
+    /// The message of that id; none if there is none any more.
+    Message(Option<Box<HistoryEntry>>),
     /// There is no message of an id that was asked by.
     NoSuchMessage,
     /// The record could not be read.
@@ -350,6 +361,8 @@ pub struct Settings {
     pub history_page: usize,
     /// The bytes that may wait to go to one session.
     pub sendq_bytes: usize,
+    /// For how long one may redact a message of one's own.
+    pub redaction_minutes: u32,
     pub channels_per_user: usize,
     /// The channels that one account may own.
     pub owned_channels: usize,

@@ -7,6 +7,7 @@ use rookery_protocol::{AccountName, Capability, ChannelName, Message, Nick};
 use super::event::{Answer, Delivery, Fetch, Found, HistoryQuery, Output, Purpose, SessionId, Ticket};
 use super::labels::mark;
 use super::line::{Line, Tags};
+use super::redaction::Redaction;
 use super::state::User;
 use super::turn::{Caller, Turn, shown_time};
 use crate::record::{HistoryEntry, HistoryTarget, Party, Place, Reading};
@@ -42,7 +43,11 @@ impl Turn<'_> {
                         first.line = mark(&first.line, &format!("label={label}"));
                     }
                 }
-                (Purpose::Chathistory { .. }, Ok(_)) => {}
+                (Purpose::Redaction { target, msgid, reason }, Err(found)) => {
+                    let (reason, label) = (reason.as_deref(), label.as_deref());
+                    self.redact(caller, &Redaction { target: &target, msgid: &msgid, reason, label }, found);
+                }
+                (Purpose::Chathistory { .. } | Purpose::Redaction { .. }, Ok(_)) => {}
             }
         }
         if let Some(ticket) = ticket {
@@ -95,7 +100,7 @@ impl Turn<'_> {
         // The caller may have lost its place in the channel meanwhile.
         let readable = match query {
             HistoryQuery::Page(_) => self.readable(caller, target),
-            HistoryQuery::Targets(_) | HistoryQuery::Several(_) => None,
+            HistoryQuery::Targets(_) | HistoryQuery::Several(_) | HistoryQuery::Message(_) => None,
         };
         match (found, readable) {
             (Found::Page(entries), Some(readable)) => {
@@ -145,7 +150,7 @@ impl Turn<'_> {
 
     /// The message as it was when it was said. Whom it was for, if it was one alone, goes by the present nick.
     pub fn entry_line(&self, caller: Caller, entry: &HistoryEntry) -> Bytes {
-        let line = self.entry_head(entry);
+        let line = self.entry_head(caller, entry);
         let line = if entry.is_event() { line.rest(&entry.text) } else { line.text(&entry.text) };
         let tags = Tags {
             time: &shown_time(entry.at),
@@ -158,17 +163,21 @@ impl Turn<'_> {
         line.render(&tags, caller.capabilities)
     }
 
-    /// The message without its text.
-    pub fn entry_head(&self, entry: &HistoryEntry) -> Line {
+    /// The message without its text. What the server did in a conversation goes by the other's nick.
+    pub fn entry_head(&self, caller: Caller, entry: &HistoryEntry) -> Line {
         let target = match &entry.place {
             Place::Channel(name) => name.to_string(),
+            Place::Direct { from, to } if !entry.source.contains('!') => {
+                let other = if *from == self.state.user(caller.user).party() { to } else { from };
+                self.present_nick(other).to_string()
+            }
             Place::Direct { to, .. } => self.present_nick(to).to_string(),
         };
         Line::new(&entry.source, &entry.command).word(&target)
     }
 
     /// The nick that the account has now; its name if it is not here.
-    fn present_nick(&self, party: &Party) -> Nick {
+    pub fn present_nick(&self, party: &Party) -> Nick {
         let account = match party {
             Party::Account(name) => AccountName::parse(name.as_str()).ok(),
             Party::Guest(_) => None,

@@ -9,6 +9,8 @@ pub const REALNAME: usize = 128;
 pub const TOPIC: usize = 307;
 /// The reason of a kick from a channel (`KICKLEN`).
 pub const KICK: usize = 255;
+/// The reason of a redaction.
+pub const REDACT: usize = 255;
 /// The reason of leaving a channel.
 pub const PART: usize = 255;
 /// The reason of leaving for good.

@@ -16,6 +16,7 @@ pub mod line;
 mod mask;
 mod metadata;
 mod ownership;
+mod redaction;
 mod reload;
 mod replay;
 mod state;

@@ -291,7 +291,7 @@ impl Turn<'_> {
             Some(deed) => format!("{ACTION}[{time}] {deed}"),
             None => format!("[{time}] {}", entry.text),
         };
-        let head = self.entry_head(entry);
+        let head = self.entry_head(caller, entry);
         let (first, rest) = text.split_at(truncate(&text, MAX_BODY.saturating_sub(head.len() + 2)).len());
         let parts = [first, rest].into_iter().filter(|part| !part.is_empty());
         parts

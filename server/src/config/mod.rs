@@ -43,6 +43,7 @@ impl Config {
             capabilities.remove(Capability::Chathistory);
             capabilities.remove(Capability::EventPlayback);
             capabilities.remove(Capability::Playback);
+            capabilities.remove(Capability::MessageRedaction);
         }
         capabilities
     }
@@ -191,6 +192,8 @@ pub struct History {
     pub before_join: bool,
     /// How many messages of each channel and conversation a client is shown that it missed; 0 for none.
     pub replay_lines: usize,
+    /// For how long one may redact a message of one's own; 0 for ever.
+    pub redaction_minutes: u32,
 }
 
 /// `[limits]`: 0 switches a limit off.
@@ -355,6 +358,7 @@ impl Default for History {
             sync: HistorySync::Normal,
             before_join: true,
             replay_lines: 100,
+            redaction_minutes: 0,
         }
     }
 }

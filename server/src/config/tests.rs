@@ -106,7 +106,7 @@ fn a_bad_value_is_named_with_file_line_and_key() {
 fn an_unknown_key_is_named_with_those_that_are_known() {
     assert_refused(
         "[history]\nenabled = true\nretention = 3",
-        "config.toml:3: history.retention: unknown key; known keys here: enabled, retention_days, sync, before_join, replay_lines",
+        "config.toml:3: history.retention: unknown key; known keys here: enabled, retention_days, sync, before_join, replay_lines, redaction_minutes",
     );
     assert_refused(
         "[mail.smtp]\nhots = \"a\"",

@@ -79,8 +79,8 @@ impl Session {
         }
     }
 
-    /// Asks for history. Nothing more is read until the reply is on its way, so that one session has one page read at a
-    /// time, and has its answers in order. Gives how the session ends, if it does meanwhile.
+    /// Sends a command that has history read. Nothing more is read until the reply is on its way, so that one session has
+    /// one page read at a time, and has its answers in order. Gives how the session ends, if it does meanwhile.
     async fn read_history(&mut self, message: Message) -> Result<Option<Parting>, Stopped> {
         tokio::select! {
             answer = self.services.inlet.ask_history(self.id, message) => answer.map(|_| None),
@@ -174,7 +174,7 @@ impl Session {
 /// Whether the answer may have to be read from the record.
 fn asks_for_history(message: &Message) -> bool {
     match message.command.as_str() {
-        "CHATHISTORY" => true,
+        "CHATHISTORY" | "REDACT" => true,
         "PRIVMSG" => message.param(0).is_some_and(playback::is_meant),
         _ => false,
     }

@@ -22,11 +22,47 @@ pub struct HistoryEntry {
     pub tags: String,
 }
 
+/// The command of the event that takes a message back.
+const REDACT: &str = "REDACT";
+
 impl HistoryEntry {
     /// Whether it is something that happened, rather than something said.
     pub fn is_event(&self) -> bool {
         !matches!(self.command.as_str(), "PRIVMSG" | "NOTICE")
     }
+
+    /// The status that a channel's message was for; none if it was for all.
+    pub fn status(&self) -> Option<char> {
+        self.tags.strip_prefix("statusmsg=")?.chars().next()
+    }
+
+    /// The id of the message that this event takes back. To store the event is to do so.
+    pub fn redacts(&self) -> Option<&str> {
+        if self.command == REDACT { self.text.split_whitespace().next() } else { None }
+    }
+
+    /// The mark that stays of this message when it is redacted.
+    pub fn redaction(&self, by: Redactor, msgid: String, at: Timestamp, reason: Option<&str>) -> Self {
+        let reason = reason.map(|reason| format!(" :{reason}")).unwrap_or_default();
+        Self {
+            msgid,
+            at,
+            place: self.place.clone(),
+            source: by.source,
+            account: by.account,
+            command: REDACT.to_owned(),
+            text: format!(" {}{reason}", self.msgid),
+            tags: self.status().map(|status| format!("statusmsg={status}")).unwrap_or_default(),
+        }
+    }
+}
+
+/// Who takes a message back.
+#[derive(Clone, Debug)]
+pub struct Redactor {
+    /// `nick!user@host`, or the server's name where an operator of the control plane does it.
+    pub source: String,
+    pub account: Option<AccountName>,
 }
 
 /// Where a message was said.
@@ -45,6 +81,16 @@ impl Place {
     pub fn conversation(account: &Nick, other: Nick, guest: Nick) -> Vec<Self> {
         let with = |to| Self::Direct { from: Party::Account(account.clone()), to };
         vec![with(Party::Account(other)), with(Party::Guest(guest))]
+    }
+
+    /// Whether both are the same channel, or the same two.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Direct { from, to }, Self::Direct { from: one, to: two }) => {
+                (from, to) == (one, two) || (from, to) == (two, one)
+            }
+            _ => self == other,
+        }
     }
 }
 
@@ -96,6 +142,8 @@ pub struct PageQuery {
     pub selection: Selection,
     /// Whether events are read as well.
     pub events: bool,
+    /// Whether, among the events, is told which messages were redacted.
+    pub redactions: bool,
     /// What was said before is out of sight.
     pub since: Timestamp,
     pub limit: usize,

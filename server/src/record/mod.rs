@@ -18,7 +18,7 @@ pub use ban::{Ban, BanId, NewBan, covers_account};
 pub use change::{Change, DeviceMark, Restored};
 pub use channel::{Access, AccessLevel, LastingChannel, LastingTopic, ListedMask};
 pub use history::{
-    HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Reading, Selection, SeveralQuery,
+    HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Reading, Redactor, Selection, SeveralQuery,
     TargetsQuery,
 };
 pub use mailbox::EmailAliases;

@@ -2,9 +2,10 @@
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -14,6 +15,11 @@ use crate::config::HistorySync;
 
 /// Pages of history are long reads; two of them do not hold up a sign-in.
 const READERS: usize = 3;
+
+/// How long what was taken away may stand in the write-ahead log: many redactions cost one sweep.
+const SWEEP_AFTER: Duration = Duration::from_secs(1);
+/// After a sweep that failed.
+const SWEEP_AGAIN: Duration = Duration::from_mins(1);
 
 /// What a write has to survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +45,9 @@ pub struct Database {
 impl Database {
     /// Opens the database file, making it and its tables where there are none.
     pub fn open(file: &Path, sync: HistorySync) -> Result<Self> {
-        let mut connection = Sqlite::open(file)?;
+        let connection = Sqlite::open(file)?;
         let (writer, jobs) = mpsc::channel::<WriteJob>();
-        spawn("store-writer", move || {
-            for job in jobs {
-                survive(|| job(&mut connection));
-            }
-        })?;
+        spawn("store-writer", move || write(connection, &jobs))?;
         let (readers, jobs) = mpsc::channel::<ReadJob>();
         let jobs = Arc::new(Mutex::new(jobs));
         for _ in 0..READERS {
@@ -106,6 +108,34 @@ impl Database {
     }
 }
 
+/// Does one job after the other. Soon after something was taken away, what is left of it is swept up.
+fn write(mut store: Sqlite, jobs: &mpsc::Receiver<WriteJob>) {
+    let mut sweep_at = None;
+    loop {
+        if store.has_leftovers() && sweep_at.is_none() {
+            sweep_at = Some(Instant::now() + SWEEP_AFTER);
+        }
+        let job = match sweep_at {
+            None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(at) => jobs.recv_timeout(at.saturating_duration_since(Instant::now())),
+        };
+        match job {
+            Ok(job) => survive(|| job(&mut store)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        if sweep_at.is_some_and(|at| at <= Instant::now()) {
+            sweep_at = match store.sweep() {
+                Ok(()) => None,
+                Err(error) => {
+                    tracing::warn!(%error, "what was taken away could not be swept from the disk yet");
+                    Some(Instant::now() + SWEEP_AGAIN)
+                }
+            };
+        }
+    }
+}
+
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
     thread::Builder::new().name(name.to_owned()).spawn(body).map(drop).map_err(StoreError::Thread)
 }
@@ -143,6 +173,35 @@ mod tests {
                 assert_eq!(read.await.unwrap().unwrap(), Some(expected.clone()));
             }
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_away_is_swept_without_being_asked() {
+        use crate::record::{Place, Redactor};
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(DATABASE_FILE);
+        let database = Database::open(&file, HistorySync::Normal).unwrap();
+        let said = crate::record::HistoryEntry {
+            msgid: "m1".to_owned(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            place: Place::Channel("#lobby".parse().unwrap()),
+            source: "alice!a@host".to_owned(),
+            account: None,
+            command: "PRIVMSG".to_owned(),
+            text: "words to be forgotten".to_owned(),
+            tags: String::new(),
+        };
+        let by = Redactor { source: "alice!a@host".to_owned(), account: None };
+        let mark = said.redaction(by, "m2".to_owned(), said.at, None);
+        database.write(Durability::Message, move |store| store.append_history(&[said, mark])).await.unwrap();
+        let log = folder.path().join(format!("{DATABASE_FILE}-wal"));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while std::fs::metadata(&log).unwrap().len() > 0 {
+            assert!(Instant::now() < deadline, "the log is not emptied");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let bytes = std::fs::read(file).unwrap();
+        assert!(!bytes.windows(9).any(|window| window == b"forgotten"));
     }
 
     #[tokio::test]

@@ -116,9 +116,13 @@ pub trait BanStore {
     fn remove_ban(&mut self, id: BanId) -> Result<Option<Ban>>;
 }
 
-/// What was said.
+/// What was said. A redacted message keeps its id and its position, so that others can be found by it; what it said is
+/// gone, and no page has it.
 pub trait HistoryStore {
+    /// Appending the event of a redaction redacts the message that it names.
     fn append_history(&mut self, entries: &[HistoryEntry]) -> Result<()>;
+    /// The message of that id; none if it was redacted.
+    fn history_entry(&self, msgid: &str) -> Result<Option<HistoryEntry>>;
     /// Takes away what is older; at most `limit` messages at once. Gives how many went.
     fn expire_history(&mut self, before: Timestamp, limit: usize) -> Result<usize>;
     /// A page in the order it was said; what was for those with a status only is left out. None if there is no message

@@ -110,6 +110,10 @@ const TOPICS: &[(&str, &str)] = &[
     ),
     ("QUIT", "QUIT [:reason]\nEnds this session."),
     (
+        "REDACT",
+        "REDACT target msgid [:reason]\nTakes a message of your own back, or anyone's in a channel that you are an operator of.",
+    ),
+    (
         "REGISTER",
         "REGISTER account email password\nMakes an account; a code is mailed to you. VERIFY account code completes it.",
     ),

@@ -78,6 +78,7 @@ fn page<'m>(
         places: readable.places,
         selection,
         events: caller.has(Capability::EventPlayback),
+        redactions: caller.has(Capability::MessageRedaction),
         since: readable.since,
         limit,
     };

@@ -12,6 +12,7 @@ pub mod monitor;
 pub mod names;
 pub mod playback;
 mod presence;
+mod redact;
 mod rename;
 pub mod server;
 mod who;
@@ -30,6 +31,7 @@ fn find(command: &str) -> Option<(usize, Handler)> {
     Some(match command {
         "PRIVMSG" | "NOTICE" => (0, messages::say),
         "TAGMSG" => (1, messages::tag),
+        "REDACT" => (2, redact::redact),
 
         "ACCESS" => (1, access::access),
         "INVITE" => (0, channels::invite),

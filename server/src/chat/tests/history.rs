@@ -231,6 +231,7 @@ fn what_happened_is_shown_as_it_was_to_those_who_want_it() {
     assert_eq!(commands(&seen), ["TOPIC", "MODE", "KICK", "TAGMSG", "TOPIC"]);
     assert!(!asks(&mut play, a, "CHATHISTORY LATEST #x * 9").events);
     assert!(asks(&mut play, b, "CHATHISTORY LATEST #x * 9").events);
+    assert!(!asks(&mut play, b, "CHATHISTORY LATEST #x * 9").redactions);
     play.send(b, "CHATHISTORY LATEST #x * 9");
     let entries = play.entries.clone();
     play.found(Found::Page(entries));

@@ -20,6 +20,7 @@ mod play;
 mod playback;
 mod presence;
 mod random;
+mod redaction;
 mod server;
 mod sessions;
 mod who;

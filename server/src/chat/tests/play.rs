@@ -42,6 +42,7 @@ pub fn settings() -> Settings {
         history_page: 50,
         sendq_bytes: 1 << 20,
         history_before_join: true,
+        redaction_minutes: 0,
         channels_per_user: 10,
         owned_channels: 3,
         channel_list_entries: 5,

@@ -131,6 +131,7 @@ impl House {
             sendq_bytes: 0,
             history_page: 0,
             history_before_join: true,
+            redaction_minutes: 0,
             channels_per_user: 0,
             owned_channels: 0,
             channel_list_entries: 0,

@@ -96,6 +96,13 @@ fn party_folded(party: &Party) -> Cow<'_, str> {
     }
 }
 
+/// Takes a message back. It stays where it is among the others, but its place has the negative number: no page ever
+/// meets it there, however many there are.
+fn redact(connection: &Connection, msgid: &str) -> Result<()> {
+    let sql = "UPDATE history SET place = -place, text = '', tags = '' WHERE msgid = ?1 AND place > 0";
+    execute(connection, sql, [msgid]).map(drop)
+}
+
 /// The number of the place with those folded names.
 pub(super) fn place_number(connection: &Connection, folded: [&str; 2]) -> Result<Option<i64>> {
     let sql = "SELECT id FROM places WHERE first_folded = ?1 AND second_folded = ?2";
@@ -125,12 +132,16 @@ fn number(
 
 impl HistoryStore for Sqlite {
     fn append_history(&mut self, entries: &[HistoryEntry]) -> Result<()> {
-        let Self { connection, interned, .. } = self;
+        let Self { connection, interned, has_leftovers, .. } = self;
         let mut insert = connection.prepare_cached(
             "INSERT INTO history (place, author, at, msgid, command, text, tags)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         for entry in entries {
+            if let Some(msgid) = entry.redacts() {
+                redact(connection, msgid)?;
+                *has_leftovers = true;
+            }
             let place = interned.place(connection, &entry.place, entry.is_event())?;
             let account = entry.account.as_ref().map_or("", |name| name.as_str());
             let author = interned.author(connection, account, &entry.source)?;
@@ -147,15 +158,21 @@ impl HistoryStore for Sqlite {
         Ok(())
     }
 
+    fn history_entry(&self, msgid: &str) -> Result<Option<HistoryEntry>> {
+        pages::entry_of(&self.connection, msgid)
+    }
+
     fn expire_history(&mut self, before: Timestamp, limit: usize) -> Result<usize> {
         // Place by place, so that the index finds what is old, and a clock that once stood wrong hides nothing.
-        execute(
+        let gone = execute(
             &self.connection,
             "DELETE FROM history WHERE id IN (
                 SELECT history.id FROM places CROSS JOIN history
-                WHERE history.place = places.id AND history.at < ?1 LIMIT ?2)",
+                WHERE history.place IN (places.id, -places.id) AND history.at < ?1 LIMIT ?2)",
             [before.as_millisecond(), i64::try_from(limit).unwrap_or(i64::MAX)],
-        )
+        )?;
+        self.has_leftovers |= gone > 0;
+        Ok(gone)
     }
 
     fn history_page(&self, query: &PageQuery) -> Result<Option<Vec<HistoryEntry>>> {

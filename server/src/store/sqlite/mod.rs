@@ -43,6 +43,8 @@ pub struct Sqlite {
     /// What `PRAGMA synchronous` stands at: FULL, or else NORMAL.
     full: bool,
     interned: Interned,
+    /// Whether what was taken away may still stand in the write-ahead log.
+    has_leftovers: bool,
 }
 
 impl Store for Sqlite {}
@@ -59,18 +61,35 @@ impl Sqlite {
         write_ahead(&connection)?;
         connection.execute_batch(
             "PRAGMA synchronous = NORMAL;
+             PRAGMA secure_delete = ON;
              PRAGMA cache_size = -16384;
              PRAGMA journal_size_limit = 67108864;",
         )?;
         schema::migrate(&mut connection)?;
-        Ok(Self { connection, full: false, interned: Interned::default() })
+        // The process before may have died before it emptied the log.
+        Ok(Self { connection, full: false, interned: Interned::default(), has_leftovers: true })
     }
 
     /// Opens the file for reading only.
     pub fn open_reader(file: &Path) -> Result<Self> {
         let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         schema::refuse_newer(&connection)?;
-        Ok(Self { connection, full: false, interned: Interned::default() })
+        Ok(Self { connection, full: false, interned: Interned::default(), has_leftovers: false })
+    }
+
+    /// Whether [`Self::sweep`] has something to do.
+    pub fn has_leftovers(&self) -> bool {
+        self.has_leftovers
+    }
+
+    /// Empties the write-ahead log, so that what was taken away is gone from the disk: the database file itself holds
+    /// zeros in its place. While somebody reads, some of it may have to stay until another time.
+    pub fn sweep(&mut self) -> Result<()> {
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        self.connection.busy_timeout(BUSY_TIMEOUT)?;
+        self.has_leftovers = busy?;
+        Ok(())
     }
 
     /// Runs `job` in one transaction; with `full`, it is on the disk itself when this returns.

@@ -46,7 +46,7 @@ pub(super) fn page(connection: &Connection, query: &PageQuery) -> Result<Option<
         }
     }
     let floor = (query.since.as_millisecond(), i64::MIN);
-    let reader = Reader { connection, places, known, floor };
+    let reader = Reader { connection, places, known, floor, redactions: query.redactions };
     reader.page(&query.selection, query.limit)
 }
 
@@ -58,6 +58,8 @@ struct Reader<'a> {
     known: Vec<i64>,
     /// Nothing before it is in sight.
     floor: Position,
+    /// Whether events may be redactions.
+    redactions: bool,
 }
 
 impl Reader<'_> {
@@ -109,7 +111,8 @@ impl Reader<'_> {
                 let sql = "SELECT at, id, place FROM history WHERE msgid = ?1";
                 let read = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?), row.get(2)?));
                 let found: Option<(Position, i64)> = find(self.connection, sql, [msgid], read)?;
-                let found = found.filter(|(_, place)| self.known.contains(place));
+                // A redacted message keeps its position.
+                let found = found.filter(|(_, place)| self.known.contains(&place.abs()));
                 Ok(found.map(|(position, _)| Found { first: position, last: position }))
             }
         }
@@ -128,6 +131,7 @@ impl Reader<'_> {
                 ":after_id": after.1,
                 ":before_at": span.before.0,
                 ":before_id": span.before.1,
+                ":redactions": self.redactions,
                 ":limit": limit_of_place,
             };
             entries.extend(list(self.connection, &sql, params, entry)?);
@@ -148,20 +152,29 @@ struct Found {
     last: Position,
 }
 
-/// What lies in a span and is for all, in the columns that [`entry`] reads.
+/// What lies in a span and is for all.
 fn span_sql(direction: Direction) -> String {
     let order = match direction {
         Direction::Forward => "history.at, history.id",
         Direction::Backward => "history.at DESC, history.id DESC",
     };
     format!(
-        "SELECT history.at, history.id, msgid, account, source, command, text, tags,
-             first, second, first_folded, second_folded
-         FROM history CROSS JOIN places ON places.id = place CROSS JOIN authors ON authors.id = author
-         WHERE place = :place AND (history.at, history.id) > (:after_at, :after_id)
+        "{ENTRIES} WHERE place = :place AND (history.at, history.id) > (:after_at, :after_id)
              AND (history.at, history.id) < (:before_at, :before_id) AND substr(tags, 1, 10) <> 'statusmsg='
+             AND (:redactions OR command <> 'REDACT')
          ORDER BY {order} LIMIT :limit"
     )
+}
+
+/// The columns that [`entry`] reads.
+const ENTRIES: &str = "SELECT history.at, history.id, msgid, account, source, command, text, tags,
+        first, second, first_folded, second_folded
+    FROM history CROSS JOIN places ON places.id = place CROSS JOIN authors ON authors.id = author";
+
+/// The message of that id. One that was redacted is in no place.
+pub(super) fn entry_of(connection: &Connection, msgid: &str) -> Result<Option<HistoryEntry>> {
+    let found = find(connection, &format!("{ENTRIES} WHERE msgid = ?1"), [msgid], entry)?;
+    Ok(found.map(|(_, entry)| entry))
 }
 
 fn entry(row: &Row<'_>) -> Result<(Position, HistoryEntry)> {
@@ -180,12 +193,16 @@ fn entry(row: &Row<'_>) -> Result<(Position, HistoryEntry)> {
     Ok(((row.get(0)?, row.get(1)?), entry))
 }
 
-/// Where it was said; between two, it came from the account, or from the guest that the source names.
+/// Where it was said; between two, it came from the account, or from the guest that the source names, or from
+/// the server.
 fn place(row: &Row<'_>, account: &str, source: &str) -> Result<Place> {
     if row.get_ref(9)?.as_str().is_ok_and(str::is_empty) {
         return Ok(Place::Channel(parsed(row, 8)?));
     }
     let (one, other) = (party(row, 8, 10)?, party(row, 9, 11)?);
+    if account.is_empty() && !source.contains('!') {
+        return Ok(Place::Direct { from: one, to: other });
+    }
     let nick = if account.is_empty() { source.split('!').next().unwrap_or_default() } else { account };
     let nick = Nick::parse(nick)
         .map_err(|_| StoreError::Corrupt(format!("{source:?} as {}", column_name(row, 4))))?;

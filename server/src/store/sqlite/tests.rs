@@ -277,12 +277,69 @@ fn retention_takes_only_what_is_older_and_never_more_than_asked() {
     assert_eq!((count(&sqlite, "history"), count(&sqlite, left)), (11, 11));
 }
 
+/// Whether any of the files in the folder holds these bytes.
+fn is_on_disk(folder: &TempDir, text: &str) -> bool {
+    let files = fs::read_dir(folder.path()).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+    files.into_iter().any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
+}
+
+#[test]
+fn what_is_redacted_or_too_old_is_gone_from_the_disk_once_it_is_swept() {
+    let (folder, mut sqlite) = fresh();
+    let reader = Sqlite::open_reader(&folder.path().join(DATABASE_FILE)).unwrap();
+    let said = |msgid: &str, at, text: &str| HistoryEntry {
+        text: text.to_owned(),
+        tags: format!("+x=tag-{text}"),
+        ..message(msgid, at, lobby())
+    };
+    let (old, new) = (at("2026-01-01T00:00:00Z"), noon());
+    let mut entries: Vec<HistoryEntry> =
+        (0..50).map(|number| said(&format!("m{number}"), new, &"filling ".repeat(20))).collect();
+    entries.insert(7, said("redacted", new, "the-redacted-words"));
+    entries.insert(0, said("old", old, "the-old-words"));
+    sqlite.transaction(false, |store| store.append_history(&entries)).unwrap();
+    let mark = entries[8].redaction(
+        crate::record::Redactor { source: "bob!b@rookery".to_owned(), account: None },
+        "mark".to_owned(),
+        new,
+        None,
+    );
+    assert_eq!(entries[8].msgid, "redacted");
+    sqlite.transaction(false, |store| store.append_history(&[mark])).unwrap();
+    sqlite.transaction(false, |store| store.expire_history(new, 99).map(drop)).unwrap();
+    assert!(is_on_disk(&folder, "the-redacted-words") && is_on_disk(&folder, "the-old-words"));
+    reader
+        .snapshot(|store| {
+            assert_eq!(store.history_entry("old")?, None);
+            sqlite.transaction(false, |store| store.append_history(&[message("later", new, lobby())]))?;
+            sqlite.sweep()?;
+            assert!(sqlite.has_leftovers(), "somebody still reads");
+            Ok(())
+        })
+        .unwrap();
+    sqlite.sweep().unwrap();
+    assert!(!sqlite.has_leftovers());
+    assert!(!is_on_disk(&folder, "the-redacted-words") && !is_on_disk(&folder, "the-old-words"));
+    assert!(is_on_disk(&folder, "filling filling"));
+}
+
+#[test]
+fn retention_takes_redacted_messages_too() {
+    let (_folder, mut sqlite) = fresh();
+    let said = message("m1", at("2026-01-01T00:00:00Z"), lobby());
+    let by = crate::record::Redactor { source: "irc.test".to_owned(), account: None };
+    let mark = said.redaction(by, "r1".to_owned(), noon(), None);
+    sqlite.append_history(&[said, mark]).unwrap();
+    assert_eq!(sqlite.expire_history(noon(), 9).unwrap(), 1);
+    assert_eq!(count(&sqlite, "history"), 1);
+}
+
 #[test]
 fn retention_and_pages_of_history_are_found_by_the_index() {
     let (_folder, sqlite) = fresh();
     for sql in [
         "SELECT history.id FROM places CROSS JOIN history
-         WHERE history.place = places.id AND history.at < 5 LIMIT 9",
+         WHERE history.place IN (places.id, -places.id) AND history.at < 5 LIMIT 9",
         "SELECT * FROM history WHERE place = 1 AND at < 5 ORDER BY at DESC, id DESC LIMIT 50",
         "SELECT * FROM history WHERE msgid = 'r-1'",
         "SELECT * FROM authors WHERE account = 'alice'",

@@ -6,6 +6,7 @@ use rookery_protocol::{AccountName, ChannelName};
 use super::super::Sqlite;
 use super::super::tests::{at, direct, fresh, lobby, message, noon};
 use super::*;
+use crate::record::Redactor;
 use crate::store::HistoryStore as _;
 
 /// Ten messages in the lobby, `m0` to `m9`: two each second, so that times alone do not tell them apart; and others
@@ -30,7 +31,7 @@ fn msgid(text: &str) -> Point {
 }
 
 fn query(places: Vec<Place>, selection: Selection, limit: usize) -> PageQuery {
-    PageQuery { places, selection, events: false, since: Timestamp::MIN, limit }
+    PageQuery { places, selection, events: false, redactions: false, since: Timestamp::MIN, limit }
 }
 
 #[track_caller]
@@ -252,12 +253,12 @@ fn a_page_is_found_by_the_index_at_both_ends() {
     let (_folder, sqlite) = fresh();
     for direction in [Direction::Forward, Direction::Backward] {
         let sql = format!("EXPLAIN QUERY PLAN {}", span_sql(direction));
-        let sql = ["place", "after_at", "after_id", "before_at", "before_id", "limit"]
+        let sql = ["place", "after_at", "after_id", "before_at", "before_id", "redactions", "limit"]
             .iter()
             .fold(sql, |sql, name| sql.replace(&format!(":{name}"), "?"));
         let mut statement = sqlite.connection.prepare(&sql).unwrap();
         let plan: Vec<String> =
-            statement.query_map([1; 6], |row| row.get(3)).unwrap().map(rusqlite::Result::unwrap).collect();
+            statement.query_map([1; 7], |row| row.get(3)).unwrap().map(rusqlite::Result::unwrap).collect();
         let plan = plan.join("; ");
         assert!(
             plan.starts_with("SEARCH history USING INDEX history_by_place (place=? AND at>? AND at<?)"),
@@ -265,4 +266,42 @@ fn a_page_is_found_by_the_index_at_both_ends() {
         );
         assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{plan}");
     }
+}
+
+#[test]
+fn a_redacted_message_is_on_no_page_and_others_are_found_by_it_all_the_same() {
+    let (_folder, mut sqlite) = lively();
+    let by = Redactor { source: "bob!~b@users".to_owned(), account: None };
+    let message = sqlite.history_entry("m5").unwrap().unwrap();
+    assert_eq!((message.place.clone(), &*message.text), (lobby(), "hello there"));
+    let mark = message.redaction(by, "r1".to_owned(), second(9), Some("too loud"));
+    sqlite.append_history(std::slice::from_ref(&mark)).unwrap();
+    assert_eq!(sqlite.history_entry("m5").unwrap(), None);
+    let all = query(vec![lobby()], Selection::Latest(None), 3);
+    assert_eq!(ids(&sqlite, &all), "m7 m8 m9");
+    for (selection, expected) in [
+        (Selection::Before(msgid("m5")), "m2 m3 m4"),
+        (Selection::After(msgid("m5")), "m6 m7 m8"),
+        (Selection::Around(msgid("m5")), "m4 m6 m7"),
+        (Selection::Between(msgid("m5"), msgid("m9")), "m6 m7 m8"),
+    ] {
+        assert_eq!(ids(&sqlite, &query(vec![lobby()], selection, 3)), expected);
+    }
+    for (events, redactions, expected) in [(true, false, "m7 m8 m9"), (true, true, "m8 m9 r1")] {
+        assert_eq!(ids(&sqlite, &PageQuery { events, redactions, ..all.clone() }), expected);
+    }
+    assert_eq!(sqlite.history_entry("r1").unwrap(), Some(mark));
+    assert_eq!(ids(&sqlite, &query(vec![direct("alice", "bob")], Selection::Latest(None), 2)), "x8 x9");
+}
+
+#[test]
+fn what_the_server_takes_back_between_two_is_read_as_the_servers() {
+    let (_folder, mut sqlite) = lively();
+    let by = Redactor { source: "rookery.local".to_owned(), account: None };
+    let message = sqlite.history_entry("x3").unwrap().unwrap();
+    sqlite.append_history(&[message.redaction(by, "r1".to_owned(), second(9), None)]).unwrap();
+    let asked = query(vec![direct("bob", "alice")], Selection::Latest(None), 1);
+    let page = sqlite.history_page(&PageQuery { events: true, redactions: true, ..asked }).unwrap().unwrap();
+    assert!(page[0].place.is_same(&direct("alice", "bob")) && page[0].source == "rookery.local", "{page:?}");
+    assert_eq!((page[0].redacts(), &*page[0].text), (Some("x3"), " x3"));
 }

@@ -1,0 +1,114 @@
+//! Messages that are taken back: gone from the history and from the disk.
+
+use std::fs;
+use std::path::Path;
+
+use rookery_protocol::Message;
+use rookery_tests::irc::{Client, starts};
+use rookery_tests::server::Server;
+use rookery_tests::wait_for;
+
+/// Asks for more capabilities.
+async fn with(mut client: Client, capabilities: &str) -> Client {
+    client.send(&format!("CAP REQ :{capabilities}")).await;
+    client.expect("CAP ACK", |message| message.command == "CAP" && message.param(1) == Some("ACK")).await;
+    client
+}
+
+/// Says something and gives its id.
+async fn say(client: &mut Client, target: &str, text: &str) -> String {
+    client.send(&format!("PRIVMSG {target} :{text}")).await;
+    let echo = client.expect("the echo", |message| message.params.last().is_some_and(|last| last == text));
+    echo.await.tags.get("msgid").unwrap().to_owned()
+}
+
+/// The texts that `CHATHISTORY` gives.
+async fn history(client: &mut Client, target: &str) -> Vec<String> {
+    client.heard().await;
+    client.send(&format!("CHATHISTORY LATEST {target} * 20")).await;
+    let heard = client.heard().await;
+    let said = heard.iter().filter(|message| message.command != "BATCH");
+    said.map(|message| message.params.last().unwrap().clone()).collect()
+}
+
+fn is_on_disk(folder: &Path, text: &str) -> bool {
+    fs::read_dir(folder).unwrap().any(|file| {
+        let path = file.unwrap().path();
+        path.is_file() && fs::read(path).unwrap().windows(text.len()).any(|part| part == text.as_bytes())
+    })
+}
+
+fn is_redaction(message: &Message) -> bool {
+    message.command == "REDACT"
+}
+
+#[tokio::test]
+async fn what_was_taken_back_is_gone_from_the_history_and_from_the_disk() {
+    let mut server = Server::start().await;
+    let capabilities = "draft/chathistory draft/message-redaction";
+    let mut alice = with(Client::register(&server, "alice").await, capabilities).await;
+    let mut bob = with(Client::register(&server, "bob").await, capabilities).await;
+    let mut plain = Client::register(&server, "carl").await;
+    alice.say("#lobby", "good morning").await;
+    let msgid = say(&mut alice, "#lobby", "my password is hunter22").await;
+    alice.say("#lobby", "have a nice day").await;
+    assert!(is_on_disk(&server.path("data"), "hunter22"));
+
+    bob.send(&format!("REDACT #lobby {msgid}")).await;
+    let refusal = bob.expect("a refusal", |message| starts(message, "FAIL", "REDACT")).await;
+    assert_eq!(refusal.param(1), Some("REDACT_FORBIDDEN"));
+    alice.send(&format!("@label=r1 REDACT #lobby {msgid} :oh no")).await;
+    let receipt = alice.expect("the receipt", is_redaction).await;
+    assert_eq!(receipt.tags.get("label"), Some("r1"));
+    let seen = bob.expect("the redaction", is_redaction).await;
+    assert_eq!(seen.params, ["#lobby", &msgid, "oh no"]);
+    let notice = plain.expect_text("alice redacted a message").await;
+    assert!(starts(&notice, "NOTICE", "#lobby"), "{notice}");
+
+    // Seen means stored.
+    server.kill9();
+    server.restart().await;
+    let mut bob = with(Client::sign_in(&server, "bob").await, capabilities).await;
+    assert_eq!(history(&mut bob, "#lobby").await, ["good morning", "have a nice day"]);
+    wait_for("the text is gone from the disk", || {
+        (!is_on_disk(&server.path("data"), "hunter22")).then_some(())
+    })
+    .await;
+    assert!(is_on_disk(&server.path("data"), "have a nice day"));
+    bob.send("CAP REQ draft/event-playback").await;
+    assert_eq!(history(&mut bob, "#lobby").await, ["good morning", "have a nice day", "oh no"]);
+
+    let mut alice = with(Client::sign_in(&server, "alice").await, capabilities).await;
+    alice.send(&format!("REDACT #lobby {msgid}")).await;
+    let refusal = alice.expect("a refusal", |message| starts(message, "FAIL", "REDACT")).await;
+    assert_eq!(refusal.param(1), Some("UNKNOWN_MSGID"), "once is enough");
+}
+
+#[tokio::test]
+async fn a_direct_message_is_taken_back_on_every_device_of_both() {
+    let server = Server::with(&["history.redaction_minutes = 10"]).await;
+    let mut alice = with(Client::register(&server, "alice").await, "draft/message-redaction").await;
+    let mut bob = with(Client::register(&server, "bob").await, "draft/message-redaction").await;
+    let mut phone = with(Client::sign_in(&server, "bob").await, "draft/message-redaction").await;
+    let msgid = say(&mut alice, "bob", "psst").await;
+    for client in [&mut bob, &mut phone] {
+        client.expect_said("alice", "bob", "psst").await;
+    }
+    alice.send(&format!("REDACT bob {msgid}")).await;
+    for client in [&mut alice, &mut bob, &mut phone] {
+        assert_eq!(client.expect("the redaction", is_redaction).await.params, ["bob", &msgid]);
+    }
+}
+
+#[tokio::test]
+async fn where_no_history_is_kept_nothing_can_be_taken_back() {
+    let server = Server::with(&["history.enabled = false"]).await;
+    let mut alice = Client::register(&server, "alice").await;
+    for line in ["CAP REQ draft/message-redaction", "REDACT #lobby m"] {
+        alice.heard().await;
+        alice.send(line).await;
+        let heard = alice.heard().await;
+        let refused = heard.iter().any(|message| message.command == "421" || message.param(1) == Some("NAK"));
+        assert!(refused, "{line}: {heard:?}");
+    }
+}
