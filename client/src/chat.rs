@@ -313,6 +313,7 @@ impl<W: Write> Chat<W> {
             | Typed::Ignore(_)
             | Typed::Mute
             | Typed::Search(_)
+            | Typed::Password
             | Typed::Redact(_) => {
                 self.hint("that needs the full screen: run rook in a terminal, without --plain")?;
             }

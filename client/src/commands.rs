@@ -49,6 +49,8 @@ pub enum Typed {
     Mode(Vec<String>),
     /// `/devices`: lists what opens this account, or takes away the one of that number.
     Devices(Option<u64>),
+    /// `/password`: sets one for the account.
+    Password,
     /// `/redact`: the last message of one's own, for a reason.
     Redact(Option<String>),
     /// `/links`.
@@ -95,6 +97,7 @@ pub const SCREEN_COMMANDS: &[(&str, &str)] = &[
     ("/reply TEXT", "to whoever last called your name or wrote to you alone"),
     ("/ignore [NICK]", "hear nothing of someone, or hear them again; or see whom"),
     ("/search TEXT", "find it in what was said here: in what is loaded, and further back on the server"),
+    ("/password", "set the password of your account, for other clients; it is asked for unseen"),
     ("/redact [REASON]", "take back the last thing you said here"),
     ("/mute", "no counts and no bell for this place, or again"),
     ("/links", "the links that were said here: open or copy"),
@@ -125,7 +128,9 @@ pub fn read(line: &str) -> Typed {
         ("join", _) => {
             let (channel, key) = split_word(rest);
             let key = Some(key).filter(|key| !key.is_empty()).map(str::to_owned);
-            match ChannelName::parse(channel) {
+            // Whoever leaves the sign out means it.
+            let channel = if channel.starts_with('#') { channel.to_owned() } else { format!("#{channel}") };
+            match ChannelName::parse(&channel) {
                 _ if key.as_ref().is_some_and(|key| key.contains(' ')) => usage("/join #CHANNEL [KEY]"),
                 Ok(channel) => Typed::Join(channel, key),
                 Err(error) => Typed::Hint(format!("{channel}: {error}")),
@@ -186,6 +191,8 @@ pub fn read(line: &str) -> Typed {
             }
         }
         ("mode", _) => Typed::Mode(rest.split_whitespace().map(str::to_owned).collect()),
+        ("password", "") => Typed::Password,
+        ("password", _) => usage("/password alone; it is asked for, unseen"),
         ("redact", _) => Typed::Redact(rest_or_none),
         ("devices", "") => Typed::Devices(None),
         ("devices", _) => match rest.strip_prefix("revoke ").map(|number| number.trim().parse()) {
@@ -302,6 +309,7 @@ mod tests {
         assert_eq!(read("/msg bob hi  you"), Typed::Message(bob.clone(), "hi  you".to_owned()));
         assert_eq!(read("/MSG  bob  hi"), Typed::Message(bob, "hi".to_owned()));
         assert_eq!(read("/join #x"), Typed::Join(channel("#x"), None));
+        assert_eq!(read("/join x"), Typed::Join(channel("#x"), None));
         assert_eq!(read("/join #x key"), Typed::Join(channel("#x"), text("key")));
         assert_eq!(read("/part"), Typed::Part(None, None));
         assert_eq!(read("/part so long"), Typed::Part(None, text("so long")));
@@ -348,7 +356,7 @@ mod tests {
             "/msg bob",
             "/msg a!b hi",
             "/join",
-            "/join x",
+            "/join #",
             "/join #a b c",
             "/nick",
             "/nick a b",
@@ -361,6 +369,7 @@ mod tests {
             "/ban a b",
             "/invite bob ops",
             "/search",
+            "/password hunter2",
             "/devices revoke",
             "/devices revoke x",
             "/devices x",

@@ -52,6 +52,8 @@ pub struct Model {
     found: bool,
     /// The lines of `NAMES` that have come, by channel, until the last.
     listing: BTreeMap<ChannelName, Vec<String>>,
+    /// We have said that we are away.
+    away: bool,
     /// Messages of history that the server gives at once; none where it keeps no history.
     page: Option<usize>,
     batches: Batches,
@@ -69,6 +71,11 @@ impl Model {
     /// Our own nick.
     pub fn nick(&self) -> &str {
         &self.nick
+    }
+
+    /// Whether others are told that we are away.
+    pub fn is_away(&self) -> bool {
+        self.away
     }
 
     /// The channels we are in.
@@ -143,6 +150,7 @@ impl Model {
         self.asked = None;
         self.source = None;
         self.page = None;
+        self.away = false;
         self.batches.clear();
     }
 

@@ -42,7 +42,7 @@ fn advice(command: &str, name: &str) -> Option<String> {
         numeric::ERR_INVITEONLYCHAN => "ask someone in it for an /invite".to_owned(),
         numeric::ERR_BANNEDFROMCHAN => "ask one of its operators to /unban you".to_owned(),
         numeric::ERR_BADCHANNELKEY => format!("/join {name} KEY"),
-        numeric::ERR_CHANOPRIVSNEEDED => "they have an @ before their name".to_owned(),
+        numeric::ERR_CHANOPRIVSNEEDED => "those have an @ before their name".to_owned(),
         _ => return None,
     })
 }
@@ -62,7 +62,7 @@ mod tests {
             (":s 401 me bob :No such nick", "bob is not here"),
             (":s 475 me #a :Cannot join channel (+k)", "#a: Cannot join channel (+k); /join #a KEY"),
             (":s 433 me bob :Nickname is in use", "bob: Nickname is in use; choose another: /nick NAME"),
-            (":s 482 me #a :Not an operator", "#a: Not an operator; they have an @ before their name"),
+            (":s 482 me #a :Not an operator", "#a: Not an operator; those have an @ before their name"),
             (":s 400 me NICK :One is enough", "One is enough"),
             (":s 461 me KICK :Not enough parameters", "KICK: Not enough parameters"),
             (":s FAIL REDACT X :Too late", "Too late"),

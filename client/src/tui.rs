@@ -9,6 +9,10 @@ mod editor;
 mod entry;
 mod keys;
 mod links;
+mod password;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod screens;
 mod search;
 mod switcher;
 mod terminal;
@@ -53,6 +57,8 @@ struct Chat {
     app: App,
     theme: Theme,
     notify: Notify,
+    /// What was told on the way in, before there was a first screen to tell it on.
+    told: Vec<String>,
     /// The screen differs from what is drawn.
     stale: bool,
     /// We have said goodbye.
@@ -77,6 +83,7 @@ pub async fn run(options: Options, colours: Option<Colours>, notify: Notify) -> 
         app,
         theme,
         notify,
+        told: Vec::new(),
         stale: true,
         leaving: false,
     };
@@ -229,17 +236,31 @@ impl Chat {
     /// Takes what happens on the way to the server; gives the end when that is it.
     fn follow(&mut self, event: Event) -> Option<Ending> {
         match event {
-            Event::Tell(words) => match &mut self.entry {
-                Some(entry) => entry.tell(&words),
-                None => self.app.tell(&words),
-            },
+            Event::Tell(words) => {
+                if let Some(entry) = &mut self.entry {
+                    entry.tell(&words);
+                } else {
+                    self.app.tell(&words);
+                    self.told.push(words);
+                }
+            }
             Event::AskCode { mailed } => {
                 // A kept credential may be refused: then there is no first screen yet.
-                let server = self.options.server.to_string();
-                let entry = self.entry.get_or_insert_with(|| Entry::new(server, None, None));
+                let entry = self.entry.get_or_insert_with(|| {
+                    let known = self.kept.account.clone();
+                    let (name, email) = known.map(|account| (account.name, account.email)).unzip();
+                    let mut entry = Entry::new(self.options.server.to_string(), name, email);
+                    for words in self.told.drain(..) {
+                        entry.tell(&words);
+                    }
+                    entry
+                });
                 entry.ask_code(&mailed);
             }
-            Event::SignedIn => self.entry = None,
+            Event::SignedIn => {
+                self.entry = None;
+                self.told.clear();
+            }
             Event::Settled => {
                 self.app.settled();
                 if let Some(link) = &mut self.link {

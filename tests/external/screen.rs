@@ -114,6 +114,77 @@ async fn one_scrolls_back_to_the_first_message_ever_said() {
 }
 
 #[tokio::test]
+async fn one_finds_an_old_message_and_writes_about_it_in_private() {
+    let server = Server::with(FAST).await;
+    let device = Device::new();
+    let mut bob = Client::register(&server, "bob").await;
+    bob.say("#lobby", "the key is under the third twig").await;
+    say_many(&mut bob, 0..250).await;
+    let screen = Screen::of_alice(&server, &device).await;
+    screen.shows("message 249").await;
+    screen.enters("/search third TWIG");
+    let found = screen.shows("1 of 1").await;
+    assert!(found.contains("the key is under the third twig"), "{found}");
+    screen.presses("Up");
+    screen.shows("that is all there is").await;
+    screen.presses("Escape");
+    screen.shows("more below").await;
+    screen.enters("/query bob");
+    screen.shows("between the two of you").await;
+    screen.enters("found it");
+    bob.expect_said("alice", "bob", "found it").await;
+    // Another day, the conversation is still listed.
+    screen.enters("/quit");
+    screen.ended(0).await;
+    let screen = Screen::start(&device.command(&server, &[]));
+    screen.shows("3 bob").await;
+    screen.presses("M-3");
+    let private = screen.shows("the beginning of what bob and you have said").await;
+    assert!(private.contains("alice found it"), "{private}");
+}
+
+#[tokio::test]
+async fn a_lost_device_is_revoked_and_has_to_prove_itself_anew() {
+    let server = Server::start().await;
+    let (lost, kept) = (Device::new(), Device::new());
+    let mut plain = lost.sign_in(&server, "alice").await;
+    plain.type_line("/quit");
+    plain.ended().await;
+    let screen = Screen::of_alice(&server, &kept).await;
+    screen.enters("/devices");
+    let listed = screen.shows("/devices revoke").await;
+    let first = listed.lines().find_map(|line| line.split("device ").nth(1)).expect("a device is listed");
+    let number: String = first.chars().take_while(char::is_ascii_digit).collect();
+    screen.enters(&format!("/devices revoke {number}"));
+    screen.shows("is revoked").await;
+    screen.enters("and talk goes on");
+    screen.shows("alice and talk goes on").await;
+    let screen = Screen::start(&lost.command(&server, &[]));
+    let asked = screen.shows("six digits").await;
+    assert!(asked.contains("no longer takes the credential") && asked.contains("Name   alice"), "{asked}");
+    screen.enters(&server.mailbox().code_to(&email_of("alice")).await);
+    screen.shows("you joined #lobby").await;
+}
+
+#[tokio::test]
+async fn a_screen_of_every_size_keeps_what_is_typed() {
+    let server = Server::start().await;
+    let screen = Screen::of_alice(&server, &Device::new()).await;
+    screen.types("half a sentence");
+    for (width, height) in [(40, 10), (20, 5), (200, 50), (10, 2), (80, 24)] {
+        screen.resizes(width, height);
+        wait_for("what is typed", || {
+            let typed = if width < 20 { "ntence" } else { "half a sentence" };
+            screen.now().contains(typed).then_some(())
+        })
+        .await;
+    }
+    screen.shows("1 server").await;
+    screen.presses("F1");
+    screen.shows("Help").await;
+}
+
+#[tokio::test]
 async fn what_was_said_while_the_connection_was_lost_is_filled_in() {
     let mut server = Server::with(FAST).await;
     let device = Device::new();

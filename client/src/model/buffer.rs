@@ -253,6 +253,13 @@ impl Buffer {
         }
     }
 
+    /// Nothing is asked for any more, nor wanted.
+    pub fn wait(&mut self) {
+        for gap in &mut self.gaps {
+            gap.state = Filling::Waiting;
+        }
+    }
+
     /// Puts a page in its place: after the line of the gap. `before` is what the gap said when the page was asked for.
     /// Gives the number of lines that are new.
     pub fn fill(&mut self, line: LineId, before: Option<&str>, page: Page) -> usize {

@@ -122,10 +122,9 @@ impl Buffers {
     /// The connection is gone, and the answers with it.
     pub fn forget_questions(&mut self) {
         self.questions.waiting.clear();
-        if let Some(Question::Page { place, gap, .. }) = self.questions.asked.take()
-            && let Some(index) = self.position(&place)
-        {
-            self.list[index].set_filling(gap, Filling::Waiting);
+        self.questions.asked = None;
+        for buffer in &mut self.list {
+            buffer.wait();
         }
     }
 

@@ -66,12 +66,13 @@ impl Model {
                 (!found).then(|| What::Info(format!("nobody found: {}", param(1))))
             }
             numeric::RPL_AWAY => Some(What::Info(format!("{} is away: {}", param(1), last()))),
-            numeric::RPL_MOTD
-            | numeric::RPL_UNAWAY
-            | numeric::RPL_NOWAWAY
-            | numeric::RPL_NOTOPIC
-            | numeric::RPL_HELPSTART
-            | numeric::RPL_HELPTXT => Some(What::Info(last())),
+            numeric::RPL_UNAWAY | numeric::RPL_NOWAWAY => {
+                self.away = message.command == numeric::RPL_NOWAWAY;
+                Some(What::Info(last()))
+            }
+            numeric::RPL_MOTD | numeric::RPL_NOTOPIC | numeric::RPL_HELPSTART | numeric::RPL_HELPTXT => {
+                Some(What::Info(last()))
+            }
             numeric::RPL_INVITING => Some(What::Info(format!("{} is invited to {}", param(1), param(2)))),
             // The end of the session will tell of a ban, once.
             numeric::ERR_NOMOTD | numeric::ERR_YOUREBANNEDCREEP => None,

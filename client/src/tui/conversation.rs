@@ -8,7 +8,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::theme::Theme;
-use crate::model::{Body, Buffer, Filling, Line, LineId, Manner, Move};
+use crate::model::{Body, Buffer, Filling, Line, LineId, Manner, Move, Place};
 use crate::{text, urls};
 
 /// The width of a nick, where there is room for a column of nicks.
@@ -153,8 +153,11 @@ impl Setting<'_> {
         match line.body {
             Body::Gap => return vec![self.gap(buffer, index, line.id)],
             Body::Beginning => {
-                let words = format!("the beginning of {}", text::plain(buffer.place.name()));
-                return vec![self.rule(&words, self.theme.faint())];
+                let words = match &buffer.place {
+                    Place::Person(nick) => format!("the beginning of what {nick} and you have said"),
+                    place => format!("the beginning of {}", place.name()),
+                };
+                return vec![self.rule(&text::plain(&words), self.theme.faint())];
             }
             _ => {}
         }
@@ -164,7 +167,7 @@ impl Setting<'_> {
         if before.is_none_or(|before| self.day(before) != day) {
             rows.push(self.rule(&day.strftime("%A, %-d %B %Y").to_string(), self.theme.faint()));
         }
-        if buffer.new_from() == Some(line.id) {
+        if buffer.new_from() == Some(line.id) && before.is_some() {
             rows.push(self.rule("new since you left", self.theme.accent()));
         }
         self.line(line, &mut rows);
@@ -175,8 +178,10 @@ impl Setting<'_> {
         let state = buffer.gaps().iter().find(|gap| gap.line == line).map(|gap| &gap.state);
         let words = match state {
             Some(Filling::Failed(why)) => format!("not loaded: {}", text::plain(why)),
-            _ if index == 0 => "older messages are being loaded".to_owned(),
-            _ => "messages are missing here; they are being loaded".to_owned(),
+            Some(Filling::Asked) if index == 0 => "older messages are being loaded".to_owned(),
+            Some(Filling::Asked) => "messages are missing here; they are being loaded".to_owned(),
+            _ if index == 0 => "older messages".to_owned(),
+            _ => "messages are missing here".to_owned(),
         };
         self.rule(&words, self.theme.faint())
     }

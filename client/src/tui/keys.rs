@@ -5,9 +5,10 @@ use ratatui::crossterm::event::{
 };
 use ratatui::layout::Position;
 
-use super::app::{App, Overlay};
+use super::app::{App, Effect, Overlay};
 use super::completion::Completion;
 use super::editor::Editor;
+use super::password::Step;
 use super::search::Search;
 use super::switcher;
 
@@ -63,6 +64,13 @@ impl App {
         }
         match overlay {
             Overlay::Search(search) => self.key_in_search(search, key),
+            Overlay::Password(mut change) => {
+                if let Step::Send(message) = change.key(key) {
+                    // Its answer carries no label.
+                    self.effects.push(Effect::Send(message));
+                }
+                Some(Overlay::Password(change))
+            }
             Overlay::Help(from) => match key.code {
                 KeyCode::Down | KeyCode::Char('j') => Some(Overlay::Help(from + 1)),
                 KeyCode::Up | KeyCode::Char('k') => Some(Overlay::Help(from.saturating_sub(1))),

@@ -8,7 +8,7 @@ use ratatui::widgets::Paragraph;
 
 use super::app::{App, Effect, Overlay};
 use super::conversation::cut;
-use super::draw::window;
+use super::draw::windows::window;
 use crate::model::{Body, Line};
 use crate::urls::{Url, urls};
 

@@ -10,6 +10,9 @@ use super::*;
 use crate::config::Colours;
 use crate::tui::draw::draw;
 
+mod everyday;
+mod past;
+
 /// Someone called `alice` at the keyboard.
 struct Desk {
     app: App,
@@ -141,136 +144,6 @@ fn a_tiny_screen() {
 }
 
 #[test]
-fn what_is_new_has_a_line_above_it() {
-    let mut desk = Desk::new();
-    desk.hear(":bob!b@h PRIVMSG #lobby :seen");
-    desk.app.focus(false);
-    desk.hear(":bob!b@h PRIVMSG #lobby :not seen");
-    desk.app.focus(true);
-    insta::assert_snapshot!(desk.screen());
-}
-
-#[test]
-fn the_past_is_loaded_when_one_looks_at_it() {
-    let mut desk = Desk::new();
-    desk.hear(":s 005 alice CHATHISTORY=50 :are supported");
-    desk.hear(":alice!a@h JOIN #den");
-    desk.hear(":s MARKREAD #den timestamp=2026-01-02T12:00:00.000Z");
-    desk.alt('2');
-    assert_eq!(desk.sent(), ["CHATHISTORY LATEST #den * 50"]);
-    desk.answers(
-        "chathistory #den",
-        &[
-            "@time=2026-01-01T09:00:00.000Z;msgid=a :bob!b@h PRIVMSG #den :happy new year",
-            "@time=2026-01-02T11:00:00.000Z;msgid=b :carol!c@h PRIVMSG #den :the last that was read",
-            "@time=2026-01-02T13:00:00.000Z;msgid=c :bob!b@h PRIVMSG #den :alice: are you there?",
-        ],
-    );
-    desk.app.look();
-    let marked = "MARKREAD #den timestamp=2026-01-02T13:00:00.000Z";
-    assert_eq!(
-        desk.sent(),
-        [marked, "CHATHISTORY BEFORE #den msgid=a 50"],
-        "it is read, and there is room for more"
-    );
-    insta::assert_snapshot!(desk.screen());
-    desk.answers("chathistory #den", &[]);
-    assert!(desk.screen().contains("the beginning of #den"), "{}", desk.screen());
-}
-
-#[test]
-fn what_cannot_be_loaded_says_so_and_is_tried_again_on_the_way_up() {
-    let mut desk = Desk::new();
-    desk.hear(":s 005 alice CHATHISTORY=50 :are supported");
-    desk.hear(":alice!a@h JOIN #den");
-    desk.alt('2');
-    desk.sent();
-    let label = desk.label.clone();
-    desk.hear(&format!(
-        "@label={label} :s FAIL CHATHISTORY MESSAGE_ERROR LATEST #den :please try again later"
-    ));
-    assert!(desk.screen().contains("not loaded: please try again later"), "{}", desk.screen());
-    desk.app.look();
-    assert_eq!(desk.sent(), [""; 0]);
-    desk.press(KeyCode::PageUp, KeyModifiers::NONE);
-    assert_eq!(desk.sent(), ["CHATHISTORY LATEST #den * 50"]);
-}
-
-#[test]
-fn a_search_goes_through_what_is_loaded_and_then_back_through_the_history() {
-    let mut desk = Desk::sized(80, 12);
-    desk.hear(":s 005 alice CHATHISTORY=50 :are supported");
-    desk.hear(":alice!a@h JOIN #den");
-    desk.alt('2');
-    desk.sent();
-    let page = |from: u32| -> Vec<String> {
-        let line = |number: u32| {
-            let time = format!("2026-01-02T{:02}:{:02}:00.000Z", number / 60, number % 60);
-            format!("@time={time};msgid=m{number} :bob!b@h PRIVMSG #den :number {number}")
-        };
-        (from..from + 50).map(line).collect()
-    };
-    let answers = |desk: &mut Desk, lines: &[String]| {
-        desk.answers("chathistory #den", &lines.iter().map(String::as_str).collect::<Vec<_>>());
-        desk.app.look();
-        desk.sent()
-    };
-    assert_eq!(answers(&mut desk, &page(200)), [""; 0], "the screen is full");
-    desk.enters("/search NUMBER 23");
-    assert!(desk.screen().contains("NUMBER 23: 1 of 1"), "{}", desk.screen());
-    assert!(desk.screen().contains("number 239"));
-    for wanted in ["number 238", "number 237"] {
-        desk.press(KeyCode::Up, KeyModifiers::NONE);
-        assert!(desk.screen().contains(wanted), "{wanted} in\n{}", desk.screen());
-    }
-    insta::assert_snapshot!(desk.screen());
-    desk.press(KeyCode::Down, KeyModifiers::NONE);
-    assert!(desk.screen().contains("NUMBER 23: 2 of 3"));
-    desk.press(KeyCode::Esc, KeyModifiers::NONE);
-    assert!(desk.app.overlay.is_none() && desk.app.scrolled().is_some(), "one stays where one is");
-    // What is not loaded is looked for page by page.
-    desk.enters("/search number 11");
-    assert_eq!(desk.sent(), ["CHATHISTORY BEFORE #den msgid=m200 50"]);
-    assert!(desk.screen().contains("looking"));
-    assert_eq!(answers(&mut desk, &page(150)), ["CHATHISTORY BEFORE #den msgid=m150 50"]);
-    assert_eq!(answers(&mut desk, &page(100)), [""; 0], "it is found");
-    assert!(desk.screen().contains("number 119"), "{}", desk.screen());
-    for _ in 0..10 {
-        desk.press(KeyCode::Up, KeyModifiers::NONE);
-    }
-    assert!(desk.screen().contains("number 110"));
-    desk.press(KeyCode::Up, KeyModifiers::NONE);
-    assert_eq!(desk.sent(), ["CHATHISTORY BEFORE #den msgid=m100 50"]);
-    assert_eq!(answers(&mut desk, &[]), [""; 0]);
-    assert!(desk.screen().contains("number 11: 10 of 10"), "{}", desk.screen());
-    assert!(desk.screen().contains("that is all there is"));
-}
-
-#[test]
-fn a_search_that_finds_nothing_asks_before_it_goes_on_for_ever() {
-    let mut desk = Desk::new();
-    desk.hear(":s 005 alice CHATHISTORY=1 :are supported");
-    desk.hear(":alice!a@h JOIN #den");
-    desk.alt('2');
-    desk.enters("/search needle");
-    let mut pages = 0;
-    while let [question] = &desk.sent()[..] {
-        assert!(question.starts_with("CHATHISTORY"), "{question}");
-        pages += 1;
-        let line = format!("@time=2026-01-01T09:00:00.000Z;msgid=m{pages} :bob!b@h PRIVMSG #den :hay");
-        desk.answers("chathistory #den", &[&line]);
-        desk.app.look();
-    }
-    assert!(pages > 10 && pages < 50, "{pages}");
-    assert!(desk.screen().contains("needle: nothing, back to 1 Jan 2026"), "{}", desk.screen());
-    desk.press(KeyCode::Up, KeyModifiers::NONE);
-    assert_eq!(desk.sent().len(), 1, "on demand");
-    desk.types("a");
-    assert!(desk.app.overlay.is_none(), "whoever types is done with it");
-    assert_eq!(desk.app.editor.text(), "a");
-}
-
-#[test]
 fn several_lines_are_typed_in_a_box_that_grows() {
     let mut desk = Desk::sized(60, 14).with_talk();
     desk.types("one");
@@ -368,41 +241,6 @@ fn what_is_pasted_is_said_and_not_obeyed() {
 }
 
 #[test]
-fn text_goes_where_one_is_and_direct_messages_to_the_person() {
-    let mut desk = Desk::new();
-    desk.enters("hello all");
-    desk.enters("How are you? /bob");
-    desk.enters("/me waves");
-    let sent =
-        ["PRIVMSG #lobby :hello all", "PRIVMSG bob :How are you?", "PRIVMSG #lobby :\u{1}ACTION waves\u{1}"];
-    assert_eq!(desk.sent(), sent);
-    desk.enters("a secret /mallory");
-    assert_eq!(desk.sent(), ["PRIVMSG #lobby :a secret /mallory"]);
-    assert!(desk.screen().contains("mallory is not here"), "whoever types it is told");
-    desk.enters("/query bob");
-    desk.enters("just us");
-    assert_eq!(desk.sent(), ["PRIVMSG bob :just us"]);
-    desk.enters("/close");
-    assert_eq!(desk.place(), "#lobby");
-    desk.hear(":carol!c@h PRIVMSG #lobby :alice: lunch?");
-    desk.enters("/reply yes");
-    assert_eq!(desk.sent(), ["PRIVMSG #lobby :carol: yes"]);
-}
-
-#[test]
-fn the_lobby_is_left_by_close_and_the_server_stays() {
-    let mut desk = Desk::new();
-    desk.enters("/close");
-    assert_eq!(desk.sent(), ["PART #lobby"]);
-    desk.hear(":alice!a@h PART #lobby");
-    assert_eq!(desk.place(), "server");
-    desk.enters("/close");
-    desk.enters("anyone?");
-    assert_eq!(desk.sent(), [""; 0]);
-    assert!(desk.screen().contains("nobody hears you here"));
-}
-
-#[test]
 fn tab_completes_whoever_spoke_last() {
     let mut desk = Desk::new();
     desk.hear(":bob!b@h JOIN #lobby");
@@ -416,37 +254,6 @@ fn tab_completes_whoever_spoke_last() {
     desk.types("x");
     desk.press(KeyCode::Tab, KeyModifiers::NONE);
     assert_eq!(desk.app.editor.text(), "bill: x", "that fits nobody");
-}
-
-#[test]
-fn one_scrolls_through_all_there_is_and_back() {
-    let mut desk = Desk::new();
-    for number in 0..200 {
-        desk.hear(&format!(":bob!b@h PRIVMSG #lobby :message {number:03} {}", "word ".repeat(number % 30)));
-    }
-    assert!(desk.screen().contains("message 199"));
-    for _ in 0..60 {
-        desk.press(KeyCode::PageUp, KeyModifiers::NONE);
-    }
-    assert!(desk.screen().contains("you joined #lobby"), "the top:\n{}", desk.screen());
-    let at_top = desk.screen();
-    desk.press(KeyCode::PageUp, KeyModifiers::NONE);
-    assert_eq!(desk.screen(), at_top);
-    desk.hear(":bob!b@h PRIVMSG #lobby :one more");
-    assert_eq!(desk.screen().lines().nth(5), at_top.lines().nth(5), "what one reads stays where it is");
-    // Every message is seen on the way down, page by page.
-    let mut seen = BTreeSet::new();
-    for _ in 0..120 {
-        let screen = desk.screen();
-        seen.extend((0..200).filter(|number| screen.contains(&format!("message {number:03}"))));
-        desk.press(KeyCode::PageDown, KeyModifiers::NONE);
-    }
-    assert_eq!(seen.len(), 200);
-    assert!(desk.app.scrolled().is_none(), "the end is followed again");
-    desk.press(KeyCode::PageUp, KeyModifiers::NONE);
-    assert!(desk.screen().contains("more below"));
-    desk.press(KeyCode::Esc, KeyModifiers::NONE);
-    assert!(desk.screen().contains("one more"));
 }
 
 #[test]
@@ -535,71 +342,6 @@ fn much_is_sent_no_faster_than_it_is_confirmed() {
     let message = Message::parse("@label=1 :alice!a@h PRIVMSG #lobby 0").unwrap();
     desk.app.hear(&message);
     assert_eq!(desk.sent(), [format!("PRIVMSG #lobby {}", first.len())]);
-}
-
-#[test]
-fn whoever_is_ignored_is_not_heard_and_that_is_kept() {
-    let mut desk = Desk::new();
-    desk.enters("/ignore bob");
-    let kept = desk.app.effects();
-    assert_eq!(kept, [Effect::KeepQuiet(vec![Nick::parse("bob").unwrap()], vec![])]);
-    desk.hear(":bob!b@h PRIVMSG #lobby :can you hear me");
-    desk.hear(":bob!b@h PRIVMSG alice :can you hear me");
-    assert!(!desk.screen().contains("can you hear me"));
-    desk.enters("/ignore Bob");
-    desk.hear(":bob!b@h PRIVMSG #lobby :and now");
-    assert!(desk.screen().contains("and now"));
-}
-
-#[test]
-fn one_takes_back_the_last_thing_one_said() {
-    let mut desk = Desk::new();
-    desk.enters("/redact");
-    assert!(desk.screen().contains("you have said nothing here"));
-    desk.hear("@msgid=m1 :alice!a@h PRIVMSG #lobby :my pasword is walnut");
-    desk.hear("@msgid=m2 :bob!b@h PRIVMSG #lobby :oh");
-    desk.enters("/redact a slip");
-    assert_eq!(desk.sent(), ["REDACT #lobby m1 :a slip"]);
-    desk.hear(":alice!a@h REDACT #lobby m1 :a slip");
-    assert!(!desk.screen().contains("walnut"));
-    assert!(desk.screen().contains("alice took back a message (a slip)"), "{}", desk.screen());
-}
-
-#[test]
-fn the_devices_of_the_account_are_listed_and_one_is_revoked() {
-    let mut desk = Desk::new();
-    desk.enters("/devices");
-    assert_eq!(desk.sent(), ["CREDENTIAL LIST"]);
-    desk.hear(":s CREDENTIAL LIST 3 device 2026-01-01T08:00:00.000Z 2026-01-02T09:00:00.000Z");
-    desk.hear(":s CREDENTIAL LIST 4 certificate 2026-01-02T08:00:00.000Z *");
-    desk.hear(":s CREDENTIAL END 2");
-    let screen = desk.screen();
-    for part in ["device 3: since 2026-01-01, last used", "certificate 4:", "never used"] {
-        assert!(screen.contains(part), "{part} in\n{screen}");
-    }
-    desk.enters("and talk goes on meanwhile");
-    assert_eq!(desk.sent().len(), 1, "the answer carries no label, so none is waited for");
-    desk.enters("/devices revoke 3");
-    assert_eq!(desk.sent(), ["CREDENTIAL REVOKE 3"]);
-}
-
-#[test]
-fn whoever_does_nothing_for_long_is_not_taken_for_a_reader() {
-    let mut desk = Desk::new();
-    desk.hear(":s MARKREAD #lobby timestamp=2026-01-02T12:00:00.000Z");
-    desk.hear(":bob!b@h PRIVMSG #lobby :hi");
-    desk.app.look();
-    assert_eq!(desk.sent().len(), 1, "this is read");
-    desk.app.now += Duration::from_mins(10);
-    desk.app.look();
-    desk.hear(":bob!b@h PRIVMSG #lobby :alice: are you there?");
-    desk.app.look();
-    assert!(desk.app.effects().iter().any(|effect| matches!(effect, Effect::Notify(..))), "the bell rings");
-    assert!(desk.screen().contains("2›#lobby      !1"), "{}", desk.screen());
-    desk.press(KeyCode::Char('y'), KeyModifiers::NONE);
-    let screen = desk.screen();
-    assert!(screen.contains("new since you left") && !screen.contains("!1"), "{screen}");
-    assert_eq!(desk.sent().len(), 1, "now it is read");
 }
 
 #[test]

@@ -1,0 +1,121 @@
+//! Where the person looks: what is in view is read, what is missing there is loaded, and a search goes to its finds.
+
+use jiff::SignedDuration;
+
+use super::{App, Connection, Effect, Overlay};
+use crate::tui::conversation::{Scroll, gaps_near};
+use crate::tui::search::{Next, Search};
+
+/// What is read is told to the server no more often than that.
+const MARK_EVERY: SignedDuration = SignedDuration::from_secs(2);
+/// Whoever has done nothing for so long is not looking.
+const IDLE: SignedDuration = SignedDuration::from_mins(5);
+
+impl App {
+    /// The terminal has, or has lost, the focus.
+    pub fn focus(&mut self, focused: bool) {
+        self.focused = Some(focused);
+        self.used_at = self.now;
+        self.look();
+    }
+
+    /// Before it is drawn, and as time passes: what is in view is read, and what is missing there is asked for.
+    pub fn look(&mut self) {
+        self.search_on();
+        self.buffers.watch(self.is_present() && self.scrolled().is_none());
+        let height = usize::from(self.areas().talk.height);
+        let near = gaps_near(self.buffers.current(), self.scrolled(), height);
+        for gap in near {
+            self.buffers.want(gap, false);
+        }
+        if self.now.duration_since(self.marked_at).abs() >= MARK_EVERY {
+            self.mark();
+        }
+        self.flush();
+    }
+
+    /// Goes on with a search, as far as it goes now.
+    fn search_on(&mut self) {
+        let Some(Overlay::Search(search)) = &mut self.overlay else { return };
+        let buffer = self.buffers.current();
+        if buffer.place != search.place {
+            self.overlay = None;
+            return;
+        }
+        let next = search.look(buffer);
+        self.follow(next);
+    }
+
+    /// Does what a search wants.
+    pub(in crate::tui) fn follow(&mut self, next: Next) {
+        match next {
+            Next::Rest => {}
+            Next::Load(gap) => self.buffers.want(gap, true),
+            Next::Show(line) => {
+                let height = usize::from(self.areas().talk.height);
+                let buffer = self.buffers.current();
+                let scroll = self.setting().around(buffer, line, height);
+                self.scroll_to(scroll);
+            }
+        }
+    }
+
+    /// Tells the server what is read, for the other devices.
+    pub(super) fn mark(&mut self) {
+        if self.connection == Connection::Online {
+            let markers = self.buffers.markers();
+            if !markers.is_empty() {
+                self.marked_at = self.now;
+            }
+            self.effects.extend(markers.into_iter().map(Effect::Send));
+        }
+    }
+
+    /// Whether someone looks at the screen, as far as can be told.
+    pub(super) fn is_present(&self) -> bool {
+        self.focused != Some(false) && self.now.duration_since(self.used_at) < IDLE
+    }
+
+    /// Scrolls by so many rows.
+    pub fn scroll(&mut self, up: bool, rows: usize) {
+        let height = usize::from(self.areas().talk.height);
+        let (buffer, setting) = (self.buffers.current(), self.setting());
+        let scroll = if up {
+            setting.up(buffer, self.scrolled(), height, rows)
+        } else {
+            setting.down(buffer, self.scrolled(), rows)
+        };
+        // Whoever goes on looks for what could not be loaded.
+        let near = if up { gaps_near(buffer, scroll, height) } else { Vec::new() };
+        for gap in near {
+            self.buffers.want(gap, true);
+        }
+        self.scroll_to(scroll);
+    }
+
+    fn scroll_to(&mut self, scroll: Option<Scroll>) {
+        let place = self.buffers.current().place.clone();
+        match scroll {
+            Some(scroll) => self.scrolls.insert(place, scroll),
+            None => self.scrolls.remove(&place),
+        };
+    }
+
+    /// Where one has scrolled to in the current place; none at the end.
+    pub fn scrolled(&self) -> Option<Scroll> {
+        self.scrolls.get(&self.buffers.current().place).copied()
+    }
+
+    /// Goes back to the end of the current place.
+    pub fn scroll_to_end(&mut self) {
+        self.scrolls.remove(&self.buffers.current().place);
+    }
+
+    /// The search that is under way.
+    pub fn searched(&self) -> Option<&Search> {
+        match &self.overlay {
+            Some(Overlay::Search(search)) => Some(search),
+            _ => None,
+        }
+    }
+}

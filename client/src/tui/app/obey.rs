@@ -1,0 +1,207 @@
+//! What is typed, done.
+
+use rookery_protocol::{ChannelName, Message, Nick};
+
+use super::{App, Connection, Effect, Overlay};
+use crate::chat::messages;
+use crate::commands::{self, Typed};
+use crate::model::{Manner, Place, Rank};
+use crate::receipts::Sent;
+use crate::tui::password::PasswordChange;
+use crate::tui::search::Search;
+
+impl App {
+    /// Sends what is typed, or does what it says.
+    pub fn submit(&mut self) {
+        if self.editor.text().trim().is_empty() {
+            return;
+        }
+        let offline = self.connection != Connection::Online;
+        if offline
+            && !matches!(
+                commands::read(self.editor.text()),
+                Typed::Quit(_) | Typed::Help | Typed::Close | Typed::Links
+            )
+        {
+            self.hint = Some("not connected: what you typed is kept here".to_owned());
+            return;
+        }
+        let text = self.editor.submit();
+        self.scroll_to_end();
+        // Several lines are several messages; a command stands alone.
+        if text.starts_with('/') && !text.starts_with("//") && !text.contains('\n') {
+            self.obey(commands::read(&text));
+        } else {
+            for line in text.lines() {
+                self.obey(match line.strip_prefix("//") {
+                    Some(_) => commands::read(line),
+                    None if line.trim().is_empty() => Typed::Nothing,
+                    None => Typed::Say(line.to_owned()),
+                });
+            }
+        }
+    }
+
+    fn obey(&mut self, typed: Typed) {
+        let place = self.buffers.current().place.clone();
+        let here = match &place {
+            Place::Channel(channel) => Some(channel.clone()),
+            _ => None,
+        };
+        match typed {
+            Typed::Names(None) => return self.list_members(here.as_ref()),
+            Typed::Part(None, _) if here.as_ref().is_some_and(|channel| !self.model.is_in(channel)) => {
+                return self.buffers.close(&place);
+            }
+            _ => {}
+        }
+        match typed.request(here.as_ref()) {
+            Some(Ok(request)) => return self.ask(request),
+            Some(Err(hint)) => return self.refuse(hint),
+            None => {}
+        }
+        match typed {
+            Typed::Say(line) => {
+                if let Some((text, nick)) = commands::addressed(&line, |nick| self.model.is_here(nick)) {
+                    return self.say(nick.as_str(), text, Manner::Message);
+                }
+                self.say_here(&place, &line, Manner::Message);
+                // It may have been meant for one person's eyes.
+                if let (Place::Channel(channel), Some((_, nick))) =
+                    (&place, commands::addressed(&line, |_| true))
+                {
+                    self.tell(&format!("{nick} is not here, so that goes to all of {channel}"));
+                }
+            }
+            Typed::Act(text) => self.say_here(&place, &text, Manner::Action),
+            Typed::Message(target, text) => self.say(target.as_str(), &text, Manner::Message),
+            Typed::Join(channel, key) => {
+                if self.model.is_in(&channel) {
+                    self.buffers.open(Place::Channel(channel), self.now, &self.model);
+                } else {
+                    self.join(&channel, key.as_deref());
+                    self.model.ask_for(&channel, key.as_deref());
+                }
+            }
+            Typed::Query(nick, text) => {
+                self.buffers.open(Place::Person(nick.clone()), self.now, &self.model);
+                if let Some(text) = text {
+                    self.say(nick.as_str(), &text, Manner::Message);
+                }
+            }
+            Typed::Close => self.close(&place),
+            Typed::Reply(text) => match self.caller.clone() {
+                Some((Place::Channel(channel), nick)) => {
+                    self.say(channel.as_str(), &format!("{nick}: {text}"), Manner::Message);
+                }
+                Some((_, nick)) => self.say(&nick, &text, Manner::Message),
+                None => self.refuse("nobody has called you yet"),
+            },
+            Typed::Ignore(None) => {
+                let names: Vec<&str> = self.buffers.ignored().map(Nick::as_str).collect();
+                let words = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+                self.tell(&format!("you ignore: {words}"));
+            }
+            Typed::Ignore(Some(nick)) => {
+                let words = if self.buffers.unignore(&nick) {
+                    format!("you hear {nick} again")
+                } else {
+                    self.buffers.ignore(nick.clone());
+                    format!("you hear nothing of {nick} any more; /ignore {nick} ends it")
+                };
+                self.tell(&words);
+                self.keep();
+            }
+            Typed::Mute if place == Place::Server => self.refuse("the server cannot be muted"),
+            Typed::Mute => {
+                let words = if self.buffers.is_muted(&place) {
+                    self.buffers.unmute(&place);
+                    format!("{} is no longer muted", place.name())
+                } else {
+                    self.buffers.mute(place.clone());
+                    format!("{} is muted: no counts and no bell; /mute ends it", place.name())
+                };
+                self.tell(&words);
+                self.keep();
+            }
+            Typed::Quit(reason) => self.quit(reason),
+            Typed::Password => {
+                self.overlay = Some(Overlay::Password(PasswordChange::new(self.model.nick())));
+            }
+            Typed::Redact(reason) => match self.buffers.current().last_own() {
+                Some(msgid) => {
+                    let words = [place.name(), msgid].into_iter().chain(reason.as_deref());
+                    self.ask(Message::new("REDACT", words));
+                }
+                None => self.refuse("you have said nothing here that could be taken back"),
+            },
+            Typed::Search(text) => {
+                self.overlay = Some(Overlay::Search(Search::new(place, &text)));
+            }
+            Typed::Links => self.open_links(None),
+            Typed::Help => self.overlay = Some(Overlay::Help(0)),
+            Typed::Hint(hint) => self.refuse(&hint),
+            // Nothing, or a request: that is sent by now.
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, place: &Place) {
+        match place {
+            Place::Server => self.refuse("this one stays"),
+            Place::Channel(channel) if self.model.is_in(channel) => {
+                self.ask(Message::new("PART", [channel.as_str()]));
+            }
+            _ => self.buffers.close(place),
+        }
+    }
+
+    fn list_members(&mut self, channel: Option<&ChannelName>) {
+        let Some(channel) = channel else { return self.refuse(commands::NOWHERE) };
+        let mut members: Vec<(Rank, &str)> =
+            self.model.members(channel).map(|(nick, rank)| (rank, nick.as_str())).collect();
+        members.sort();
+        let names: Vec<String> =
+            members.iter().map(|(rank, nick)| format!("{}{nick}", rank.sign())).collect();
+        self.tell(&format!("in {channel}: {}", names.join(", ")));
+    }
+
+    fn keep(&mut self) {
+        let muted = self.buffers.muted().map(|place| place.name().to_owned()).collect();
+        self.effects.push(Effect::KeepQuiet(self.buffers.ignored().cloned().collect(), muted));
+    }
+
+    fn say_here(&mut self, place: &Place, text: &str, manner: Manner) {
+        match place {
+            Place::Server => {
+                self.refuse("nobody hears you here: choose a channel or a person (ctrl-k), or /join one");
+            }
+            Place::Channel(channel) if !self.model.is_in(channel) => {
+                self.refuse(&format!("you are not in {channel} any more: /join {channel}"));
+            }
+            place => self.say(place.name(), text, manner),
+        }
+    }
+
+    fn say(&mut self, target: &str, text: &str, manner: Manner) {
+        for message in messages(&self.model, target, text, manner) {
+            self.queue(message, Sent::Said { target: target.to_owned(), text: text.to_owned() });
+        }
+    }
+
+    pub(super) fn join(&mut self, channel: &ChannelName, key: Option<&str>) {
+        self.ask(Message::new("JOIN", std::iter::once(channel.as_str()).chain(key)));
+    }
+
+    fn ask(&mut self, request: Message) {
+        if !commands::is_answered(&request) {
+            return self.effects.push(Effect::Send(request));
+        }
+        self.queue(request, Sent::Command);
+    }
+
+    pub(in crate::tui) fn quit(&mut self, reason: Option<String>) {
+        self.mark();
+        self.effects.push(Effect::Quit(reason));
+    }
+}

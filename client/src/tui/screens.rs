@@ -1,0 +1,68 @@
+//! Whole screens of the way in, as a newcomer sees them.
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::crossterm::event::KeyCode;
+
+use super::entry::Entry;
+use super::theme::Theme;
+use crate::config::Colours;
+
+fn screen(entry: &Entry, width: u16, height: u16) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| entry.draw(frame, Theme::new(Colours::None))).unwrap();
+    terminal.backend().to_string()
+}
+
+fn first_start() -> Entry {
+    Entry::new("chat.example.org".to_owned(), None, None)
+}
+
+fn types(entry: &mut Entry, text: &str) {
+    for letter in text.chars() {
+        entry.key(KeyCode::Char(letter).into());
+    }
+    entry.key(KeyCode::Enter.into());
+}
+
+/// A server that nobody vouches for has mailed a code.
+fn waiting_for_the_code() -> Entry {
+    let mut entry = first_start();
+    types(&mut entry, "alice");
+    types(&mut entry, "alice@example.org");
+    entry.tell(
+        "No authority vouches for the certificate of chat.example.org. Its fingerprint is\n  SHA-256 \
+         46:95:F4:38:C4:25:3C:F5:CA:78:2B:F0:91:9A:56:4A:69:03:1D:B1:49:8D:18:8D:3C:53:2F:DA:73:8E:72:7B\nIt is \
+         trusted from now on, and pinned in /home/alice/.local/state/rookery/rook/chat.example.org.toml",
+    );
+    entry.ask_code("A code was mailed to alice@example.org.");
+    entry
+}
+
+#[test]
+fn the_first_start() {
+    insta::assert_snapshot!(screen(&first_start(), 80, 24));
+}
+
+#[test]
+fn the_first_start_on_a_small_terminal() {
+    insta::assert_snapshot!(screen(&first_start(), 40, 10));
+}
+
+#[test]
+fn a_name_that_will_not_do() {
+    let mut entry = first_start();
+    types(&mut entry, "alice!");
+    insta::assert_snapshot!(screen(&entry, 80, 24));
+}
+
+#[test]
+fn the_code_is_asked_for() {
+    insta::assert_snapshot!(screen(&waiting_for_the_code(), 80, 24));
+}
+
+#[test]
+fn the_code_is_asked_for_on_a_small_terminal() {
+    let screen = screen(&waiting_for_the_code(), 40, 10);
+    assert!(screen.contains("Code"), "what is asked is in view, whatever else is not:\n{screen}");
+}
