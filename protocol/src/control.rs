@@ -8,6 +8,7 @@ mod bans;
 mod channels;
 mod duration;
 mod events;
+mod maintenance;
 mod problem;
 mod sign_in;
 mod status;
@@ -22,6 +23,7 @@ pub use bans::{BanEntry, BanList, BanPreview, BanReply, BanRequest, UnbanReply};
 pub use channels::{ChannelEntry, ChannelList, ChannelMember, ChannelReply, CloseReply, CloseRequest};
 pub use duration::{BadDuration, parse_duration};
 pub use events::{EventKind, Happening, LiveEvent, NoSuchKind, Part, WhyGone};
+pub use maintenance::{MaintenanceRequest, MaintenanceState};
 pub use problem::{PROBLEM_TYPE, Problem};
 pub use sign_in::{
     AdminSession, AdminSessionList, Factor, LoginReply, LoginRequest, LogoutReply, PasswordRequest,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use rookery_protocol::Message;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::chat::Chat;
 use crate::chat::event::{Act, Answer, Candidate, Event, Identity, Output, SessionId, Ticket};
@@ -30,6 +30,8 @@ pub struct Stopped;
 pub struct Inlet {
     events: mpsc::Sender<Envelope>,
     tickets: Arc<AtomicU64>,
+    /// One change at a time is committed and brought to the core; those who wait stand in line.
+    turn: Arc<Semaphore>,
 }
 
 struct Envelope {
@@ -64,7 +66,8 @@ impl Back {
 pub fn channel() -> (Inlet, Events) {
     let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
     let back = sender.downgrade();
-    (Inlet { events: sender, tickets: Arc::default() }, Events { receiver, back })
+    let inlet = Inlet { events: sender, tickets: Arc::default(), turn: Arc::new(Semaphore::new(1)) };
+    (inlet, Events { receiver, back })
 }
 
 impl Inlet {
@@ -108,16 +111,46 @@ impl Inlet {
         self.ask(None, |ticket| Event::Control { ticket, act }).await
     }
 
+    /// Commits a change, and brings the acts that follow from it to the core before those of any later commit: the core
+    /// hears of changes in the order in which they are on disk. Gives what was committed, and the answers.
+    pub async fn commit_and_act<T, E: From<Stopped>>(
+        &self,
+        commit: impl Future<Output = Result<T, E>>,
+        acts: impl FnOnce(&T) -> Vec<Act>,
+    ) -> Result<(T, Vec<Answer>), E> {
+        let turn = self.turn.acquire().await.map_err(|_| Stopped)?;
+        let committed = commit.await?;
+        let mut waiting = Vec::new();
+        for act in acts(&committed) {
+            waiting.push(self.begin(None, |ticket| Event::Control { ticket, act }).await?);
+        }
+        drop(turn);
+        let mut answers = Vec::with_capacity(waiting.len());
+        for answer in waiting {
+            answers.push(answer.await.map_err(|_| Stopped)?);
+        }
+        Ok((committed, answers))
+    }
+
     async fn ask(
         &self,
         sendq: Option<Arc<Sendq>>,
         event: impl FnOnce(Ticket) -> Event,
     ) -> Result<Answer, Stopped> {
+        self.begin(sendq, event).await?.await.map_err(|_| Stopped)
+    }
+
+    /// Gives an event; its answer is still to come.
+    async fn begin(
+        &self,
+        sendq: Option<Arc<Sendq>>,
+        event: impl FnOnce(Ticket) -> Event,
+    ) -> Result<oneshot::Receiver<Answer>, Stopped> {
         let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
         let (reply, answer) = oneshot::channel();
         let envelope = Envelope { event: event(ticket), sendq, reply: Some((ticket, reply)) };
         self.events.send(envelope).await.map_err(|_| Stopped)?;
-        answer.await.map_err(|_| Stopped)
+        Ok(answer)
     }
 }
 
@@ -150,7 +183,7 @@ pub async fn drive(
                 Output::Store { entry, then, otherwise } => Some(Release::Store { entry, then, otherwise }),
                 Output::Keep(change) => Some(Release::Keep(change)),
                 Output::End { session, line } => Some(Release::End(session, line)),
-                Output::Bans(bans) => Some(Release::Bans(bans)),
+                Output::Gate(gate) => Some(Release::Gate(gate)),
                 Output::Answer { ticket, answer } => {
                     waiting.remove(&ticket).map(|reply| Release::Answer(reply, answer))
                 }
@@ -161,5 +194,59 @@ pub async fn drive(
         if !releases.is_empty() && journal.send(releases).await.is_err() {
             break;
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_core_hears_of_changes_in_the_order_of_their_commits() {
+        let (inlet, mut events) = channel();
+        let disk: Arc<Mutex<Vec<String>>> = Arc::default();
+        // What is committed first takes longest to come back from the disk.
+        let changes: Vec<_> = (0..20_u32)
+            .map(|number| {
+                let (inlet, disk) = (inlet.clone(), Arc::clone(&disk));
+                tokio::spawn(async move {
+                    let commit = async {
+                        disk.lock().unwrap().push(number.to_string());
+                        for _ in number..20 {
+                            tokio::task::yield_now().await;
+                        }
+                        Ok::<_, Stopped>(number.to_string())
+                    };
+                    let acts = |reason: &String| vec![Act::EndAll { reason: reason.clone() }];
+                    inlet.commit_and_act(commit, acts).await.unwrap()
+                })
+            })
+            .collect();
+        let mut heard = Vec::new();
+        while heard.len() < 20 {
+            let Envelope { event, reply, .. } = events.receiver.recv().await.unwrap();
+            let Event::Control { act: Act::EndAll { reason }, .. } = event else { panic!("{event:?}") };
+            heard.push(reason);
+            reply.unwrap().1.send(Answer::Done).unwrap();
+        }
+        assert_eq!(heard, *disk.lock().unwrap());
+        for change in changes {
+            let (_, answers) = change.await.unwrap();
+            assert!(matches!(answers[..], [Answer::Done]));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_that_fails_keeps_no_other_from_its_turn() {
+        let (inlet, mut events) = channel();
+        let failed = inlet.commit_and_act(async { Err::<(), _>(Stopped) }, |()| vec![Act::Count]).await;
+        assert_eq!(failed.unwrap_err(), Stopped);
+        let (committed, answers) =
+            inlet.commit_and_act(async { Ok::<_, Stopped>(7) }, |_| Vec::new()).await.unwrap();
+        assert_eq!((committed, answers.len()), (7, 0));
+        assert!(events.receiver.try_recv().is_err(), "nothing was to be done");
     }
 }

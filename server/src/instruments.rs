@@ -32,6 +32,8 @@ pub struct Readings {
     pub sessions: usize,
     pub channels: usize,
     pub bans: usize,
+    /// Whether nobody new is let in.
+    pub maintenance: bool,
     pub connections: usize,
     /// Events that wait for the core.
     pub inlet_waiting: usize,
@@ -48,7 +50,9 @@ impl Instruments {
     /// Looks at all of them.
     pub async fn read(&self) -> Result<Readings, Stopped> {
         let inlet_waiting = self.inlet.waiting();
-        let Answer::Counts { users, sessions, channels, bans } = self.inlet.act(Act::Count).await? else {
+        let Answer::Counts { users, sessions, channels, bans, maintenance } =
+            self.inlet.act(Act::Count).await?
+        else {
             unreachable!("the core answers this act with counts");
         };
         let journal = self.journal.read().await?;
@@ -58,6 +62,7 @@ impl Instruments {
             sessions,
             channels,
             bans,
+            maintenance,
             connections: self.connections.count(),
             inlet_waiting,
             journal_waiting: journal.waiting_batches,

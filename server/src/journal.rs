@@ -8,8 +8,8 @@ use bytes::Bytes;
 use rookery_protocol::control::{LiveEvent, Part};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::chat::bans::Bans;
 use crate::chat::event::{Answer, Delivery, SessionId};
+use crate::chat::gate::Gate;
 use crate::inlet::Stopped;
 use crate::metrics::METRICS;
 use crate::news::News;
@@ -37,8 +37,8 @@ pub enum Release {
     Keep(Box<Change>),
     /// Close the session's connection after this last line.
     End(SessionId, Bytes),
-    /// These bans are in force.
-    Bans(Arc<Bans>),
+    /// From now on people are kept out by this.
+    Gate(Arc<Gate>),
     /// Whoever watches the server is told.
     Happened(LiveEvent),
     Answer(oneshot::Sender<Answer>, Answer),
@@ -85,10 +85,10 @@ impl Gauge {
 pub async fn run(
     database: Database,
     mut batches: mpsc::Receiver<Vec<Release>>,
-    bans: watch::Sender<Arc<Bans>>,
+    gate: watch::Sender<Arc<Gate>>,
     news: News,
 ) {
-    let mut outlet = Outlet { sessions: HashMap::default(), touched: Vec::new(), bans, news };
+    let mut outlet = Outlet { sessions: HashMap::default(), touched: Vec::new(), gate, news };
     let mut gathered = Vec::new();
     while batches.recv_many(&mut gathered, WAITING_BATCHES).await > 0 {
         let releases: Vec<Release> = gathered.drain(..).flatten().collect();
@@ -149,7 +149,7 @@ struct Outlet {
     sessions: HashMap<SessionId, Arc<Sendq>, foldhash::fast::FixedState>,
     touched: Vec<Arc<Sendq>>,
     /// Those who keep people out before they reach the core look here.
-    bans: watch::Sender<Arc<Bans>>,
+    gate: watch::Sender<Arc<Gate>>,
     news: News,
 }
 
@@ -181,7 +181,7 @@ impl Outlet {
             }
             // Committed with its group.
             Release::Keep(_) => {}
-            Release::Bans(bans) => drop(self.bans.send_replace(bans)),
+            Release::Gate(gate) => drop(self.gate.send_replace(gate)),
             Release::Happened(event) => self.news.publish(event),
             Release::Measure(reply) => {
                 let largest = self.sessions.values().map(|sendq| sendq.bytes()).max();

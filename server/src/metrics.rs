@@ -105,6 +105,7 @@ impl Metrics {
             now.channels,
         );
         page.gauge("rookery_bans", "Bans in force.", "", now.bans);
+        page.gauge("rookery_maintenance", "1 while nobody new is let in.", "", usize::from(now.maintenance));
         page.counter(
             "rookery_messages_received_total",
             "IRC messages from admitted sessions, of whatever kind.",
@@ -323,6 +324,7 @@ mod tests {
             sessions: 4,
             channels: 1,
             bans: 0,
+            maintenance: false,
             connections: 5,
             inlet_waiting: 0,
             journal_waiting: 0,

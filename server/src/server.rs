@@ -17,6 +17,7 @@ use crate::certificates::Certificates;
 use crate::chat::Chat;
 use crate::chat::bans::Bans;
 use crate::chat::event::{Act, Event, Settings};
+use crate::chat::gate::Gate;
 use crate::config::{Config, LiveConfig, Loaded, MailTransport};
 use crate::connection::{ChatPort, Connections};
 use crate::control::{self, Control};
@@ -24,6 +25,7 @@ use crate::inlet::{self, Inlet};
 use crate::instruments::Instruments;
 use crate::mail::Mailer;
 use crate::news::News;
+use crate::record::Ban;
 use crate::store::{DATABASE_FILE, Database, Durability};
 use crate::windows::Windows;
 use crate::{journal, metrics_port, retention};
@@ -70,20 +72,28 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         .write(Durability::Message, |store| store.all_gone())
         .await
         .context("the record cannot be written")?;
-    let (bans, admins, restored) = database
-        .read(move |store| Ok((store.bans(started_at)?, store.admins()?, store.restored()?)))
+    let (bans, maintenance, admins, restored) = database
+        .read(move |store| {
+            Ok((store.bans(started_at)?, store.maintenance()?, store.admins()?, store.restored()?))
+        })
         .await
         .context("the record cannot be read")?;
 
-    let bans = Arc::new(Bans::new(bans, config.accounts.email_aliases()));
-    let core = Chat::new(settings(&config), run_name(), Arc::clone(&bans), restored, started_at);
-    let (bans_sender, bans) = watch::channel(bans);
+    if let Some(maintenance) = &maintenance {
+        tracing::warn!(by = %maintenance.by, since = %maintenance.since, "under maintenance: nobody new is let in");
+    }
+    let gate = Arc::new(Gate {
+        bans: Bans::new(bans, config.accounts.email_aliases()),
+        maintenance: maintenance.map(|maintenance| maintenance.told()),
+    });
+    let core = Chat::new(settings(&config), run_name(), Arc::clone(&gate), restored, started_at);
+    let (gate_sender, gate) = watch::channel(gate);
     let news = News::default();
     let (inlet, events) = inlet::channel();
     let (to_journal, batches) = journal::channel();
     let journal = journal::Gauge::of(&to_journal);
     tokio::spawn(inlet::drive(core, events, to_journal, database.clone()));
-    tokio::spawn(journal::run(database.clone(), batches, bans_sender, news.clone()));
+    tokio::spawn(journal::run(database.clone(), batches, gate_sender, news.clone()));
     tokio::spawn(retention::keep(live.clone(), database.clone()));
 
     let mailer = Mailer::start(live.clone(), news.clone());
@@ -96,7 +106,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         inlet.clone(),
         Arc::clone(&certificates),
         Arc::clone(&connections),
-        bans.clone(),
+        gate.clone(),
     );
     let (reloads, mut reload_requests) = mpsc::channel(1);
     let instruments = Instruments {
@@ -121,7 +131,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         certificates: Arc::clone(&certificates),
         instruments,
         news: news.clone(),
-        bans,
+        gate,
         reloads,
     };
     let mut signals = Signals::new()?;
@@ -169,19 +179,22 @@ pub async fn run(loaded: Loaded) -> Result<()> {
 impl Server {
     /// Reloads and says in the log how that went; gives what went wrong.
     async fn reload_and_tell(&self) -> Result<(), String> {
-        match self.reload().await {
-            Ok(()) => {
-                tracing::info!("config and certificates are loaded anew");
-                self.news.tell(Happening::Reloaded { problem: None });
-                Ok(())
-            }
-            Err(error) => {
-                tracing::error!("not reloaded, all stays as it was: {error:#}");
-                let problem = format!("{error:#}");
-                self.news.tell(Happening::Reloaded { problem: Some(problem.clone()) });
-                Err(problem)
-            }
+        let done = self.try_reload().await;
+        match &done {
+            Ok(()) => tracing::info!("config and certificates are loaded anew"),
+            Err(problem) => tracing::error!("{problem}"),
         }
+        self.news.tell(Happening::Reloaded { problem: done.clone().err() });
+        done
+    }
+
+    async fn try_reload(&self) -> Result<(), String> {
+        let nothing = |error: anyhow::Error| format!("not reloaded, all stays as it was: {error:#}");
+        self.reload().await.map_err(nothing)?;
+        let rest = |error: anyhow::Error| {
+            format!("config and certificates are loaded anew, but not all CSV files: {error:#}")
+        };
+        self.take_in_files().await.map_err(rest)
     }
 
     /// Takes the certificate anew: ours is renewed in time, and one that another program renews is taken up.
@@ -192,18 +205,21 @@ impl Server {
         }
     }
 
-    /// Takes the config, the certificates and the CSV files anew. Listeners and the data folder stay what they are.
+    /// Takes the config and the certificates anew; on an error, neither. Listeners and the data folder stay what they
+    /// are.
     async fn reload(&self) -> Result<()> {
         let config = Config::load(self.file.as_deref())?.config;
         self.certificates.reload(&config)?;
         let settings = settings(&config);
         self.config.send_replace(Arc::new(config));
-        self.inlet.send(Event::Reload(Box::new(settings))).await?;
-        let now = Timestamp::now();
-        for ban in self.windows.take_in(now).await.context("the CSV files could not be taken in")? {
-            self.inlet.act(Act::AddBan(ban)).await?;
-        }
-        Ok(())
+        Ok(self.inlet.send(Event::Reload(Box::new(settings))).await?)
+    }
+
+    /// Takes in what people added to the CSV files; bans among it hold when this returns.
+    async fn take_in_files(&self) -> Result<()> {
+        let take_in = async { Ok::<_, anyhow::Error>(self.windows.take_in(Timestamp::now()).await?) };
+        let acts = |bans: &Vec<Ban>| bans.iter().cloned().map(Act::AddBan).collect();
+        self.inlet.commit_and_act(take_in, acts).await.map(drop)
     }
 
     /// Tells everyone that the server stops. What was said before is stored when this returns.

@@ -320,3 +320,21 @@ async fn a_reload_takes_the_config_anew_or_says_what_is_wrong_with_it() {
     let reloads = server.record().audit().into_iter().filter(|entry| entry.act == "reload").count();
     assert_eq!(reloads, 3, "the last is entered as asked for, and as failed");
 }
+
+#[tokio::test]
+async fn a_reload_that_leaves_the_csv_files_out_says_that_the_rest_is_in_force() {
+    let mut server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut alice = Client::register(&server, "alice").await;
+    server.set("chat.motd = \"Mind the step.\"");
+    let database = rusqlite::Connection::open(server.path("data/rookery.db")).unwrap();
+    database.execute_batch("ALTER TABLE windows RENAME TO elsewhere").unwrap();
+    let ended = operator.run(&["reload"]).await;
+    assert_eq!(ended.code, Some(1));
+    let expected = "config and certificates are loaded anew, but not all CSV files: ";
+    assert!(ended.transcript.contains(expected), "{}", ended.transcript);
+    alice.send("MOTD").await;
+    alice.expect_text("Mind the step.").await;
+    database.execute_batch("ALTER TABLE elsewhere RENAME TO windows").unwrap();
+    operator.done(&["reload"]).await;
+}

@@ -13,6 +13,7 @@ mod full_disk;
 mod history;
 mod kicks;
 mod mail;
+mod maintenance;
 mod online;
 mod operation;
 mod redaction;

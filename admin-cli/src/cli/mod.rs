@@ -7,6 +7,7 @@ mod announcements;
 mod audit;
 mod bans;
 mod channels;
+mod maintenance;
 mod own;
 mod users;
 mod watch;
@@ -23,6 +24,7 @@ pub use announcements::AnnounceOptions;
 pub use audit::{AuditCommand, AuditFilters, AuditOptions};
 pub use bans::BanOptions;
 pub use channels::ChannelCommand;
+pub use maintenance::MaintenanceCommand;
 pub use own::{LoginOptions, PasswdOptions, SessionsCommand, Switch, TotpCommand};
 pub use users::{KickOptions, ListOptions};
 pub use watch::WatchOptions;
@@ -113,6 +115,11 @@ pub enum Act {
     Channel(ChannelCommand),
     /// Tell everyone something, or all in a channel, or one account
     Announce(AnnounceOptions),
+    /// Show whether the server is under maintenance, or begin or end that: nobody new is let in while it lasts
+    Maintenance {
+        #[command(subcommand)]
+        command: Option<MaintenanceCommand>,
+    },
     /// Let the server read its config, certificates and CSV files anew
     Reload,
     /// Show the newest entries of the audit trail, or export or verify it

@@ -53,6 +53,7 @@ fn perform(act: Act, stranger: &Client, store: &TokenStore, show: &Show) -> Resu
         Act::Channels => channels::list(&client()?, show),
         Act::Channel(command) => channels::run(&client()?, command, show),
         Act::Announce(options) => server::announce(&client()?, options, show),
+        Act::Maintenance { command } => server::maintenance(&client()?, command, show),
         Act::Reload => server::reload(&client()?, show),
         Act::Audit(options) => audit::run(&client()?, options, show),
         Act::Status => server::status(&client()?, show),

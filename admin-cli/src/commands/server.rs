@@ -1,10 +1,12 @@
-//! `status`, `reload` and `announce`.
+//! `status`, `maintenance`, `reload` and `announce`.
 
-use rookery_protocol::control::{AnnouncementReply, AnnouncementRequest, ReloadReply, Status};
+use rookery_protocol::control::{
+    AnnouncementReply, AnnouncementRequest, MaintenanceRequest, MaintenanceState, ReloadReply, Status,
+};
 
 use super::Show;
 use super::channels::with_mark;
-use crate::cli::AnnounceOptions;
+use crate::cli::{AnnounceOptions, MaintenanceCommand};
 use crate::client::{Client, Reply};
 use crate::failure::Failure;
 use crate::output::{self, Reader};
@@ -13,6 +15,21 @@ use crate::output::{self, Reader};
 pub fn status(client: &Client, show: &Show) -> Result<(), Failure> {
     let reply: Reply<Status> = client.get("/v1/status")?;
     show.result(&reply, |status| Reader::here().status(status))
+}
+
+/// Whether anyone new is let in.
+pub fn maintenance(client: &Client, command: Option<MaintenanceCommand>, show: &Show) -> Result<(), Failure> {
+    let path = "/v1/maintenance";
+    let reply: Reply<MaintenanceState> = match command {
+        None => client.get(path)?,
+        Some(MaintenanceCommand::On { message }) => {
+            client.put(path, &MaintenanceRequest { on: true, message })?
+        }
+        Some(MaintenanceCommand::Off) => {
+            client.put(path, &MaintenanceRequest { on: false, message: None })?
+        }
+    };
+    show.result(&reply, |state| Reader::here().maintenance(state))
 }
 
 /// Lets the server read its files anew.

@@ -1,8 +1,8 @@
 //! How the server fares, and what it was told to say to everyone.
 
-use rookery_protocol::control::{AnnouncementReply, Status};
+use rookery_protocol::control::{AnnouncementReply, MaintenanceState, Status};
 
-use super::{Reader, count, facts};
+use super::{Reader, count, facts, plain};
 
 impl Reader {
     /// How the server fares.
@@ -25,6 +25,7 @@ impl Reader {
             ("Online", format!("{users}, {sessions}, {connections}")),
             ("Channels", status.channels.to_string()),
             ("Bans", status.bans.to_string()),
+            ("Maintenance", status.maintenance.clone().unwrap_or_else(|| "off".to_owned())),
             ("Messages", format!("{} stored since the start", status.messages_stored)),
             ("Queues", queues),
             ("Store", format!("{} on disk", bytes(status.store_bytes))),
@@ -32,6 +33,18 @@ impl Reader {
             ("Certificate", certificate),
         ];
         facts(lines)
+    }
+
+    /// Whether anyone new is let in.
+    pub fn maintenance(&self, state: &MaintenanceState) -> String {
+        let MaintenanceState { on, message, by, since } = state;
+        if !on {
+            return "There is no maintenance: people are let in.".to_owned();
+        }
+        let since = since.map_or_else(String::new, |since| format!(" since {}", self.time(since)));
+        let by = by.as_ref().map_or_else(String::new, |by| format!(", by {by}"));
+        let message = message.as_deref().unwrap_or_default();
+        plain(&format!("Under maintenance{since}{by}: nobody new is let in, and is told: {message}"))
     }
 }
 
@@ -51,5 +64,27 @@ fn bytes(bytes: u64) -> String {
         1024..0x10_0000 => in_unit(10, "KiB"),
         0x10_0000..0x4000_0000 => in_unit(20, "MiB"),
         _ => in_unit(30, "GiB"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::tests::{ago, reader};
+
+    #[test]
+    fn maintenance_is_told_with_its_words() {
+        let off = MaintenanceState { on: false, message: None, by: None, since: None };
+        assert_eq!(reader().maintenance(&off), "There is no maintenance: people are let in.");
+        let on = MaintenanceState {
+            on: true,
+            message: Some("moving house".to_owned()),
+            by: Some("root".to_owned()),
+            since: Some(ago(60)),
+        };
+        assert_eq!(
+            reader().maintenance(&on),
+            "Under maintenance since 2026-11-22 09:59:00 (1m ago), by root: nobody new is let in, and is told: moving house"
+        );
     }
 }

@@ -32,6 +32,8 @@ pub struct Status {
     pub channels: usize,
     /// Bans in force.
     pub bans: usize,
+    /// What whoever connects is told while there is maintenance; none when people are let in.
+    pub maintenance: Option<String>,
     /// Messages put into the history since the start.
     pub messages_stored: u64,
     /// Events that wait for the core.

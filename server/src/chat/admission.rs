@@ -24,6 +24,10 @@ impl Turn<'_> {
         if let Some(banned) = self.refusal(identity.as_ref(), address.ip()) {
             return self.answer(ticket, banned);
         }
+        if let Some(message) = &self.state.gate.maintenance {
+            let reason = message.to_string();
+            return self.answer(ticket, Answer::Closed { reason });
+        }
         let here = identity.as_ref().and_then(|identity| self.state.by_account(&identity.name));
         let here = here.map(|user| user.id);
         let nick = match &identity {
@@ -183,7 +187,7 @@ impl Turn<'_> {
         if let Some((_, (_, reason))) = ended.filter(|(identity, (at, _))| identity.proved_at <= *at) {
             return Some(Answer::Stale { reason: reason.clone() });
         }
-        let (bans, now) = (&self.state.bans, self.now());
+        let (bans, now) = (&self.state.gate.bans, self.now());
         let on_account = identity.and_then(|identity| bans.on_account(identity, now));
         let ban = on_account.or_else(|| bans.on_address(address, now))?;
         Some(Answer::Banned { reason: ban.reason.clone(), expires_at: ban.expires_at })

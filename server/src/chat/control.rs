@@ -23,8 +23,13 @@ impl Turn<'_> {
             Act::Kick { whom, reason } => self.kick(ticket, &whom, &reason),
             Act::AddBan(ban) => self.ban(ticket, ban),
             Act::RemoveBan(id) => {
-                Arc::make_mut(&mut self.state.bans).remove(id);
-                self.out.push(Output::Bans(Arc::clone(&self.state.bans)));
+                Arc::make_mut(&mut self.state.gate).bans.remove(id);
+                self.show_gate();
+                self.answer(ticket, Answer::Done);
+            }
+            Act::SetMaintenance(message) => {
+                Arc::make_mut(&mut self.state.gate).maintenance = message;
+                self.show_gate();
                 self.answer(ticket, Answer::Done);
             }
             Act::EndAccount { account, reason } => self.end_account(ticket, account, reason),
@@ -61,7 +66,8 @@ impl Turn<'_> {
                     users: self.state.user_count(),
                     sessions: self.state.session_count(),
                     channels: self.state.channel_count(),
-                    bans: self.state.bans.count(self.stamp.at),
+                    maintenance: self.state.gate.maintenance.is_some(),
+                    bans: self.state.gate.bans.count(self.stamp.at),
                 };
                 self.answer(ticket, counts);
             }
@@ -84,9 +90,11 @@ impl Turn<'_> {
                 self.end(ticket, &sessions, &end, |id, leaving| id == *session && leaving.is_named(nick));
             }
             Kicked::Covered(target) => {
-                let bans = Arc::clone(&self.state.bans);
+                let gate = Arc::clone(&self.state.gate);
                 let sessions = self.covered(target);
-                self.end(ticket, &sessions, &end, |_, leaving| leaving.is_covered(target, bans.aliases()));
+                self.end(ticket, &sessions, &end, |_, leaving| {
+                    leaving.is_covered(target, gate.bans.aliases())
+                });
             }
         }
     }
@@ -95,21 +103,28 @@ impl Turn<'_> {
         let now = self.now();
         let Ban { target, reason, .. } = ban.clone();
         let holds = ban.holds(now);
-        let bans = Arc::make_mut(&mut self.state.bans);
+        let bans = &mut Arc::make_mut(&mut self.state.gate).bans;
         bans.expire(now);
         bans.add(ban);
-        let bans = Arc::clone(&self.state.bans);
-        self.out.push(Output::Bans(Arc::clone(&bans)));
+        self.show_gate();
+        let gate = Arc::clone(&self.state.gate);
         let sessions = if holds { self.covered(&target) } else { Vec::new() };
         let told = Some(format!("You are banned from this server: {reason}"));
         let shown = Some("Banned".to_owned());
         let end = Ending { why: WhyGone::Banned, told, shown, last: format!("Banned: {reason}") };
-        self.end(ticket, &sessions, &end, |_, leaving| holds && leaving.is_covered(&target, bans.aliases()));
+        self.end(ticket, &sessions, &end, |_, leaving| {
+            holds && leaving.is_covered(&target, gate.bans.aliases())
+        });
+    }
+
+    /// Those who keep people out before they reach the core look at this gate from now on.
+    pub fn show_gate(&mut self) {
+        self.out.push(Output::Gate(Arc::clone(&self.state.gate)));
     }
 
     /// The sessions that a ban of that target covers.
     fn covered(&self, target: &BanTarget) -> Vec<SessionId> {
-        let aliases = self.state.bans.aliases();
+        let aliases = self.state.gate.bans.aliases();
         let covers = |user: &User| covers_identity(target, aliases, user.identity.as_ref());
         self.state
             .users()

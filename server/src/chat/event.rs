@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rookery_protocol::control::{LiveEvent, WhyGone};
 use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Message, Nick};
 
-use super::bans::Bans;
+use super::gate::Gate;
 use super::replay::Mark;
 use crate::record::{
     AccountId, Ban, BanId, BanTarget, Change, CredentialId, EmailAliases, HistoryEntry, HistoryTarget,
@@ -57,7 +57,8 @@ pub struct Candidate {
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
-    /// Answered with [`Answer::Admitted`], [`Answer::NickInUse`], [`Answer::Stale`] or [`Answer::Banned`]. The welcome comes before the answer.
+    /// Answered with [`Answer::Admitted`], [`Answer::NickInUse`], [`Answer::Stale`], [`Answer::Banned`]
+    /// or [`Answer::Closed`]. The welcome comes before the answer.
     Admit { ticket: Ticket, session: SessionId, candidate: Box<Candidate> },
     /// An admitted guest has proved an identity. Answered with [`Answer::Admitted`], [`Answer::Stale`], [`Answer::Banned`] or, should
     /// someone be here whose account's name looks the same, [`Answer::NickInUse`].
@@ -114,6 +115,8 @@ pub enum Act {
     AddBan(Ban),
     /// Answered with [`Answer::Done`].
     RemoveBan(BanId),
+    /// Lets nobody new in, who is told this; or lets people in again. It is on disk. Answered with [`Answer::Done`].
+    SetMaintenance(Option<Arc<str>>),
     /// Ends every session of the account, and lets none in that has proved to be of it before now. Answered with
     /// [`Answer::Ended`].
     EndAccount { account: AccountId, reason: String },
@@ -175,6 +178,10 @@ pub enum Answer {
     Stale {
         reason: String,
     },
+    /// Nobody new is let in just now; the session is to be closed.
+    Closed {
+        reason: String,
+    },
     /// Given when the connections of all these sessions have ended.
     Ended {
         users: Vec<Nick>,
@@ -196,6 +203,7 @@ pub enum Answer {
         sessions: usize,
         channels: usize,
         bans: usize,
+        maintenance: bool,
     },
     Done,
 }
@@ -271,8 +279,8 @@ pub enum Output {
         session: SessionId,
         line: Bytes,
     },
-    /// From now on these bans are in force.
-    Bans(Arc<Bans>),
+    /// From now on people are kept out by this.
+    Gate(Arc<Gate>),
     Answer {
         ticket: Ticket,
         answer: Answer,

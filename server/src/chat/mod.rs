@@ -8,6 +8,7 @@ mod channel;
 mod commands;
 mod control;
 pub mod event;
+pub mod gate;
 mod history;
 mod labels;
 mod lasting;
@@ -31,10 +32,10 @@ use rookery_protocol::control::LiveEvent;
 use rookery_protocol::numeric::ERR_INPUTTOOLONG;
 use rookery_protocol::{Capability, Message};
 
-use bans::Bans;
 use channel::Channel;
 pub use commands::playback;
 use event::{Answer, Event, LineFault, Output, SessionId, Settings};
+use gate::Gate;
 use labels::Labelling;
 use replay::Mark;
 use state::State;
@@ -51,8 +52,8 @@ pub struct Chat {
 
 impl Chat {
     /// A chat with nobody in it. `run` is unlike that of any other start of the server: message ids begin with it.
-    pub fn new(settings: Settings, run: String, bans: Arc<Bans>, restored: Restored, now: Timestamp) -> Self {
-        let mut state = State::new(run, bans, now);
+    pub fn new(settings: Settings, run: String, gate: Arc<Gate>, restored: Restored, now: Timestamp) -> Self {
+        let mut state = State::new(run, gate, now);
         // A lobby is everyone's, whatever was kept of a channel of its name.
         let channels = restored.channels.into_iter().filter(|kept| !settings.lobby.contains(&kept.name));
         state.restore_channels(channels.map(Channel::restored));

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use rookery_protocol::{Capabilities, Capability};
 
 use super::capabilities::listed;
-use super::event::{Output, SessionId, Settings};
+use super::event::{SessionId, Settings};
 use super::turn::Turn;
 
 impl Turn<'_> {
     /// Compares emails anew, and tells of capabilities that are new or withdrawn (`cap-notify`).
     pub fn reload(&mut self, old: &Settings) {
         if old.email_aliases != self.settings.email_aliases {
-            Arc::make_mut(&mut self.state.bans).set_aliases(self.settings.email_aliases.clone());
-            self.out.push(Output::Bans(Arc::clone(&self.state.bans)));
+            let gate = Arc::make_mut(&mut self.state.gate);
+            gate.bans.set_aliases(self.settings.email_aliases.clone());
+            self.show_gate();
         }
         let (before, after) = (old.capabilities, self.settings.capabilities);
         if before == after {

@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use rookery_protocol::control::{Happening, WhyGone};
 use rookery_protocol::{AccountName, Capabilities, ChannelName, Nick};
 
-use super::bans::Bans;
 use super::channel::{Channel, Flag, Member, Standing};
 use super::event::{Identity, SessionId, Ticket};
+use super::gate::Gate;
 use super::replay::{CatchUp, Mark};
 use crate::record::{AccountId, Device, Metadata, Party};
 
@@ -161,7 +161,7 @@ pub struct State {
     tls_names: BTreeSet<Arc<str>>,
     departed: VecDeque<Departed>,
     /// Shared with those who keep people out before they reach the core.
-    pub bans: Arc<Bans>,
+    pub gate: Arc<Gate>,
     /// The accounts whose sessions an operator has ended, and when and why: what was proved before then is stale.
     pub ended_accounts: BTreeMap<AccountId, (Timestamp, String)>,
     /// Up to where devices had heard everything when they were last here.
@@ -183,7 +183,7 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(run: String, bans: Arc<Bans>, now: Timestamp) -> Self {
+    pub fn new(run: String, gate: Arc<Gate>, now: Timestamp) -> Self {
         Self {
             users: HashMap::default(),
             sessions: HashMap::default(),
@@ -195,7 +195,7 @@ impl State {
             watchers: BTreeMap::new(),
             tls_names: BTreeSet::new(),
             departed: VecDeque::new(),
-            bans,
+            gate,
             ended_accounts: BTreeMap::new(),
             devices: BTreeMap::new(),
             leaving: BTreeMap::new(),

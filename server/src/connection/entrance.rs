@@ -79,7 +79,7 @@ impl Session {
             Answer::Banned { reason, expires_at } => {
                 Some(self.refuse_banned(&nick, &reason, expires_at).await)
             }
-            Answer::Stale { reason } => Some(self.close(&reason).await),
+            Answer::Stale { reason } | Answer::Closed { reason } => Some(self.close(&reason).await),
             _ => {
                 self.note_welcome(identity.as_ref()).await;
                 Some(Admission::Admitted { identity })

@@ -20,14 +20,13 @@ use super::plaintext;
 use super::session::{self, Services, Session};
 use crate::accounts::{Accounts, Peer, network};
 use crate::certificates::Certificates;
-use crate::chat::bans::Bans;
 use crate::chat::event::SessionId;
+use crate::chat::gate::Gate;
 use crate::config::LiveConfig;
 use crate::inlet::Inlet;
 use crate::metrics::METRICS;
-use crate::record::Ban;
 
-/// Those of banned addresses who are told so in words at one time.
+/// Those who are told in words at one time that they are kept out.
 const REFUSALS_AT_ONCE: usize = 16;
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(3);
 /// A TLS record: fatal alert, `access_denied` (RFC 8446 §6.2).
@@ -39,8 +38,8 @@ pub struct ChatPort {
     certificates: Arc<Certificates>,
     connections: Arc<Connections>,
     next_session: AtomicU64,
-    bans: watch::Receiver<Arc<Bans>>,
-    /// For those of a banned address who are told so in words.
+    gate: watch::Receiver<Arc<Gate>>,
+    /// For those who are told in words that they are kept out.
     refusals: Semaphore,
 }
 
@@ -52,7 +51,7 @@ impl ChatPort {
         inlet: Inlet,
         certificates: Arc<Certificates>,
         connections: Arc<Connections>,
-        bans: watch::Receiver<Arc<Bans>>,
+        gate: watch::Receiver<Arc<Gate>>,
     ) -> Self {
         let services = Arc::new(Services { config, accounts, inlet });
         Self {
@@ -60,7 +59,7 @@ impl ChatPort {
             certificates,
             connections,
             next_session: AtomicU64::new(1),
-            bans,
+            gate,
             refusals: Semaphore::new(REFUSALS_AT_ONCE),
         }
     }
@@ -96,12 +95,8 @@ impl ChatPort {
             tracing::info!(%address, "refused: too many connections");
             return;
         };
-        let ban = self.bans.borrow().on_address(address.ip(), Timestamp::now()).cloned();
-        if let Some(ban) = ban {
-            tracing::info!(%address, target = %ban.target, "refused: banned");
-            let why = format!("{} is banned: {}", ban.target, ban.reason);
-            self.services.accounts.tell_refused("", address, why);
-            Box::pin(self.refuse(stream, address, &ban)).await;
+        if let Some(last_words) = self.refusal(address) {
+            Box::pin(self.refuse(stream, address, &last_words)).await;
             return;
         }
         METRICS.connections_accepted.increment();
@@ -129,18 +124,34 @@ impl ChatPort {
         }
     }
 
-    /// Tells whoever comes from a banned address so: in words, which take a TLS handshake, as long as few are to be
-    /// told; and else in the seven bytes that TLS has for it.
-    async fn refuse(&self, mut stream: TcpStream, address: SocketAddr, ban: &Ban) {
+    /// What whoever comes from there is told instead of being let in; none if the way is free.
+    fn refusal(&self, address: SocketAddr) -> Option<Vec<Message>> {
+        let gate = Arc::clone(&self.gate.borrow());
+        if let Some(ban) = gate.bans.on_address(address.ip(), Timestamp::now()) {
+            tracing::info!(%address, target = %ban.target, "refused: banned");
+            let why = format!("{} is banned: {}", ban.target, ban.reason);
+            self.services.accounts.tell_refused("", address, why);
+            let server = self.services.config.get().chat.server_name.clone();
+            let told = session::banned(server, "*", &ban.reason, ban.expires_at);
+            return Some(vec![told, Message::new("ERROR", [format!("Banned: {}", ban.reason)])]);
+        }
+        gate.maintenance.as_ref().map(|message| {
+            tracing::info!(%address, "refused: maintenance");
+            self.services.accounts.tell_refused("", address, "maintenance".to_owned());
+            vec![Message::new("ERROR", [&**message])]
+        })
+    }
+
+    /// Tells whoever is kept out why: in words, which take a TLS handshake, as long as few are to be told; and else in
+    /// the seven bytes that TLS has for it.
+    async fn refuse(&self, mut stream: TcpStream, address: SocketAddr, last_words: &[Message]) {
         let Ok(_permit) = self.refusals.try_acquire() else {
             return plaintext::close_with(&mut stream, ACCESS_DENIED).await;
         };
         let in_words = async {
             let Ok(Some(mut tls)) = self.begin(stream, address).await else { return };
-            let server = self.services.config.get().chat.server_name.clone();
-            let told = session::banned(server, "*", &ban.reason, ban.expires_at);
-            let last = Message::new("ERROR", [format!("Banned: {}", ban.reason)]);
-            plaintext::close_with(&mut tls, &[session::line(&told), session::line(&last)].concat()).await;
+            let lines: Vec<u8> = last_words.iter().flat_map(session::line).collect();
+            plaintext::close_with(&mut tls, &lines).await;
         };
         // Whoever is slower than that does without.
         let _ = timeout(REFUSAL_TIMEOUT, in_words).await;

@@ -73,10 +73,11 @@ pub async fn add(
         store.append_audit(&entry)?;
         store.add_ban(&ban)
     });
-    let ban = written.await.map_err(|error| audit::unavailable(&error))?;
-
-    let ended = match operator.plane.act(Act::AddBan(ban.clone())).await? {
-        Answer::Ended { users, sessions } => kicks::ended(&users, sessions),
+    let commit = async { written.await.map_err(|error| audit::unavailable(&error)) };
+    let acts = |ban: &Ban| vec![Act::AddBan(ban.clone())];
+    let (ban, answers) = operator.plane.control.inlet.commit_and_act(commit, acts).await?;
+    let ended = match &answers[..] {
+        [Answer::Ended { users, sessions }] => kicks::ended(users, *sessions),
         other => return Err(unexpected(&other)),
     };
     write_window(&operator.plane, operator.now()).await;
@@ -133,12 +134,9 @@ pub async fn remove(
         store.append_audit(&entry)?;
         Ok(removed)
     });
-    let ban = written.await.map_err(|error| audit::unavailable(&error))?.ok_or(refusal)?;
-
-    match operator.plane.act(Act::RemoveBan(ban.id)).await? {
-        Answer::Done => {}
-        other => return Err(unexpected(&other)),
-    }
+    let commit = async { written.await.map_err(|error| audit::unavailable(&error))?.ok_or(refusal) };
+    let acts = |ban: &Ban| vec![Act::RemoveBan(ban.id)];
+    let (ban, _) = operator.plane.control.inlet.commit_and_act(commit, acts).await?;
     write_window(&operator.plane, operator.now()).await;
     Ok(Json(UnbanReply { ban: to_entry(ban) }))
 }

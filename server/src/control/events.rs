@@ -19,6 +19,7 @@ use super::permission::{Auditor, Signed};
 use super::problem::{Kind, Refusal};
 use super::stream::{self, Lease, Over, Stream};
 use crate::chat::bans::Bans;
+use crate::chat::gate::Gate;
 use crate::metrics::METRICS;
 use crate::record::{AuditPage, AuditQuery, Ban, BanId};
 
@@ -106,8 +107,8 @@ pub async fn events(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     let control = &operator.plane.control;
-    let (news, mut bans) = (control.news.watch(), control.bans.clone());
-    let known_bans = in_force(&bans.borrow_and_update(), operator.now());
+    let (news, mut gate) = (control.news.watch(), control.gate.clone());
+    let known_bans = in_force(&gate.borrow_and_update().bans, operator.now());
     let newest = AuditQuery { limit: 1, ..AuditQuery::default() };
     let newest = operator.read(move |store| store.find_audit(&newest)).await?;
     operator.allow(&step, filter.words()).await?;
@@ -117,7 +118,7 @@ pub async fn events(
         filter,
         news,
         known_bans,
-        bans,
+        gate,
         last_entry: newest.first().map_or(0, |entry| entry.id),
         audit_failures: METRICS.audit_failures.get(),
     };
@@ -130,7 +131,7 @@ struct Watcher {
     stream: Stream,
     filter: Filter,
     news: Receiver<Arc<LiveEvent>>,
-    bans: watch::Receiver<Arc<Bans>>,
+    gate: watch::Receiver<Arc<Gate>>,
     /// Those in force, as they were told.
     known_bans: BTreeMap<BanId, Ban>,
     /// The newest entry of the trail that was told.
@@ -179,11 +180,11 @@ impl Watcher {
     /// Bans come and go by many ways, and by time alone: what is told is how those in force differ from those before.
     async fn look_at_bans(&mut self) -> Result<(), Over> {
         let now = self.stream.now();
-        let changed = self.bans.has_changed().unwrap_or(false);
+        let changed = self.gate.has_changed().unwrap_or(false);
         if !changed && self.known_bans.values().all(|ban| ban.holds(now)) {
             return Ok(());
         }
-        let after = in_force(&self.bans.borrow_and_update(), now);
+        let after = in_force(&self.gate.borrow_and_update().bans, now);
         let before = std::mem::replace(&mut self.known_bans, after.clone());
         for (id, ban) in &before {
             let entry = to_entry(ban.clone());

@@ -116,14 +116,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Options<T> {
 /// The reason of a kick or a ban, as it is shown to whom it hits; a general one when none is given. It becomes part of
 /// one IRC line, so it holds no control characters.
 pub fn reason(given: Option<&str>) -> Result<String, Refusal> {
-    let reason = given.map(str::trim).filter(|reason| !reason.is_empty()).unwrap_or("no reason given");
-    if reason.len() > MAX_REASON {
-        return Err(Kind::Invalid.because(format!("A reason may have up to {MAX_REASON} bytes.")));
+    one_line("reason", given, "no reason given")
+}
+
+/// A text that becomes part of one IRC line, as a reason does.
+pub fn one_line(name: &str, given: Option<&str>, default: &str) -> Result<String, Refusal> {
+    let text = given.map(str::trim).filter(|text| !text.is_empty()).unwrap_or(default);
+    if text.len() > MAX_REASON {
+        return Err(Kind::Invalid.because(format!("A {name} may have up to {MAX_REASON} bytes.")));
     }
-    if reason.contains(char::is_control) {
-        return Err(Kind::Invalid.because("A reason is one line, without control characters."));
+    if text.contains(char::is_control) {
+        return Err(Kind::Invalid.because(format!("A {name} is one line, without control characters.")));
     }
-    Ok(reason.to_owned())
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]

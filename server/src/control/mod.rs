@@ -14,6 +14,7 @@ mod extract;
 mod idempotency;
 mod kicks;
 mod listener;
+mod maintenance;
 mod meter;
 mod notices;
 mod openapi;
@@ -33,6 +34,7 @@ mod throttle;
 mod totp;
 mod users;
 
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,11 +43,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::certificates::Certificates;
-use crate::chat::bans::Bans;
 use crate::chat::event::{Act, Answer};
+use crate::chat::gate::Gate;
 use crate::config::LiveConfig;
 use crate::hex::encode as hex;
-use crate::inlet::{Inlet, Stopped};
+use crate::inlet::Inlet;
 use crate::instruments::Instruments;
 use crate::mail::Mailer;
 use crate::news::News;
@@ -77,7 +79,7 @@ pub struct Control {
     pub instruments: Instruments,
     pub news: News,
     /// In force.
-    pub bans: watch::Receiver<Arc<Bans>>,
+    pub gate: watch::Receiver<Arc<Gate>>,
     /// To whoever runs the server.
     pub reloads: mpsc::Sender<ReloadRequest>,
 }
@@ -148,17 +150,12 @@ impl Plane {
 
     /// Has the core act; its answer comes when all that it does is done.
     async fn act(&self, act: Act) -> Result<Answer, Refusal> {
-        self.control.inlet.act(act).await.map_err(stopped)
+        Ok(self.control.inlet.act(act).await?)
     }
 }
 
-/// The core is gone.
-fn stopped(_: Stopped) -> Refusal {
-    Kind::Stopping.because("The server is stopping; its sessions end with it.")
-}
-
 /// The core gave an answer of another sort than the act has.
-fn unexpected(answer: &Answer) -> Refusal {
+fn unexpected(answer: &impl Debug) -> Refusal {
     tracing::error!(?answer, "the core answered an act with something else");
     Kind::Internal.because("The server could not make sense of itself; its log has more.")
 }

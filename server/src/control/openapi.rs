@@ -15,8 +15,8 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Kind;
 use super::{
-    accounts, admins, announcements, audit_reading, bans, channels, events, idempotency, kicks, password,
-    reload, sessions, sign_in, status, totp, users,
+    accounts, admins, announcements, audit_reading, bans, channels, events, idempotency, kicks, maintenance,
+    password, reload, sessions, sign_in, status, totp, users,
 };
 
 /// The whole description; rendered once.
@@ -32,8 +32,8 @@ static DOCUMENT: LazyLock<Bytes> =
         totp::require, admins::list, admins::add, admins::remove, admins::set_role, users::list,
         users::show, kicks::kick, kicks::kick_all, bans::list, bans::add, bans::remove, accounts::list, accounts::disable,
         accounts::enable, accounts::delete, accounts::revoke, channels::list, channels::show,
-        channels::close, announcements::announce, reload::reload, audit_reading::list, audit_reading::verify,
-        events::events, status::status, status::healthz, openapi,
+        channels::close, announcements::announce, maintenance::show, maintenance::set, reload::reload, audit_reading::list, audit_reading::verify,
+        events::events,        status::status, status::healthz, openapi,
     ),
     components(schemas(Problem)),
     modifiers(&Tokens, &Problems)

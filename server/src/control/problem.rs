@@ -4,6 +4,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rookery_protocol::control::{PROBLEM_TYPE, Problem};
 
+use crate::inlet::Stopped;
+
 /// The kinds of problem: each has a URI reference, a title and a status of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -47,7 +49,7 @@ pub enum Kind {
     NoSuchChannel,
     /// There is no ban of that number.
     NoSuchBan,
-    /// The config, a certificate or a CSV file is wrong, so all stays as it was.
+    /// The config, a certificate or a CSV file is wrong; the detail says what stays as it was.
     NotReloaded,
     /// It hits the world, or whoever asks for it: it is done when asked for twice.
     NeedsConfirmation,
@@ -105,7 +107,7 @@ impl Kind {
             Self::NoSuchAccount => ("no-such-account", "There is no such account", StatusCode::NOT_FOUND),
             Self::NoSuchChannel => ("no-such-channel", "There is no such channel", StatusCode::NOT_FOUND),
             Self::NoSuchBan => ("no-such-ban", "There is no such ban", StatusCode::NOT_FOUND),
-            Self::NotReloaded => ("not-reloaded", "Nothing was reloaded", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::NotReloaded => ("not-reloaded", "The reload failed", StatusCode::UNPROCESSABLE_ENTITY),
             Self::NeedsConfirmation => ("needs-confirmation", "Confirm this first", StatusCode::CONFLICT),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", "Not with that method", StatusCode::METHOD_NOT_ALLOWED)
@@ -170,6 +172,13 @@ impl Refusal {
     /// Tells the caller after how many seconds to try again.
     pub fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
+    }
+}
+
+impl From<Stopped> for Refusal {
+    /// The core is gone.
+    fn from(_: Stopped) -> Self {
+        Kind::Stopping.because("The server is stopping; its sessions end with it.")
     }
 }
 

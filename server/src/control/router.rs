@@ -13,7 +13,7 @@ use axum::routing::{delete, get, post, put};
 use super::problem::{Kind, Refusal};
 use super::{
     Plane, accounts, admins, announcements, audit_reading, bans, channels, events, idempotency, kicks,
-    openapi, password, reload, sessions, sign_in, status, totp, users,
+    maintenance, openapi, password, reload, sessions, sign_in, status, totp, users,
 };
 
 /// The most bytes a request's body may have.
@@ -52,6 +52,7 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/channels/{name}", get(channels::show))
         .route("/v1/channels/{name}/close", post(channels::close))
         .route("/v1/announcements", post(announcements::announce))
+        .route("/v1/maintenance", get(maintenance::show).put(maintenance::set))
         .route("/v1/reload", post(reload::reload))
         .route("/v1/audit", get(audit_reading::list))
         .route("/v1/audit/verify", get(audit_reading::verify))

@@ -6,9 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use rookery_protocol::control::{Health, Status};
 
+use super::Plane;
 use super::permission::{Auditor, Signed};
 use super::problem::Refusal;
-use super::{Plane, stopped};
 use crate::chat::event::Act;
 use crate::metrics::METRICS;
 
@@ -20,7 +20,7 @@ use crate::metrics::METRICS;
 pub async fn status(operator: Signed<Auditor>) -> Result<Json<Status>, Refusal> {
     operator.allow(&operator.step("status", ""), "").await?;
     let control = &operator.plane.control;
-    let now = control.instruments.read().await.map_err(stopped)?;
+    let now = control.instruments.read().await?;
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         server_name: control.config.get().chat.server_name.clone(),
@@ -30,6 +30,7 @@ pub async fn status(operator: Signed<Auditor>) -> Result<Json<Status>, Refusal> 
         connections: now.connections,
         channels: now.channels,
         bans: now.bans,
+        maintenance: operator.read(|store| store.maintenance()).await?.map(|maintenance| maintenance.message),
         messages_stored: METRICS.messages_stored.get(),
         inlet_waiting: now.inlet_waiting,
         journal_waiting: now.journal_waiting,

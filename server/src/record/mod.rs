@@ -8,6 +8,7 @@ mod change;
 mod channel;
 mod history;
 mod mailbox;
+mod maintenance;
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email};
@@ -22,6 +23,7 @@ pub use history::{
     TargetsQuery,
 };
 pub use mailbox::EmailAliases;
+pub use maintenance::Maintenance;
 pub use rookery_protocol::BanTarget;
 
 /// What somebody or something says of itself: values by their keys.

@@ -15,8 +15,8 @@ pub use sqlite::Sqlite;
 
 use crate::record::{
     Account, AccountId, Admin, AuditEntry, AuditQuery, Authenticator, Ban, BanId, Change, Credential,
-    CredentialId, CredentialKind, HistoryEntry, HistoryTarget, NewAccount, NewAdmin, NewAudit, NewBan,
-    PageQuery, Restored, Taken, TargetsQuery,
+    CredentialId, CredentialKind, HistoryEntry, HistoryTarget, Maintenance, NewAccount, NewAdmin, NewAudit,
+    NewBan, PageQuery, Restored, Taken, TargetsQuery,
 };
 
 /// The name of the database file in the data folder.
@@ -58,7 +58,15 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 ///
 /// Times are kept to the millisecond, as the chat language shows them and asks by them.
 pub trait Store:
-    AccountStore + CredentialStore + BanStore + HistoryStore + ChangeStore + AdminStore + AuditStore + WindowStore
+    AccountStore
+    + CredentialStore
+    + BanStore
+    + HistoryStore
+    + ChangeStore
+    + AdminStore
+    + AuditStore
+    + MaintenanceStore
+    + WindowStore
 {
 }
 
@@ -181,6 +189,14 @@ pub trait AuditStore {
     fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>> {
         self.find_audit(&AuditQuery { limit, ..AuditQuery::default() })
     }
+}
+
+/// Whether nobody new is let in.
+pub trait MaintenanceStore {
+    /// None when the server is open as usual.
+    fn maintenance(&self) -> Result<Option<Maintenance>>;
+    /// Turns it on, in the place of what was there, or off.
+    fn set_maintenance(&mut self, maintenance: Option<&Maintenance>) -> Result<()>;
 }
 
 /// What stands in the CSV windows.

@@ -273,11 +273,34 @@ fn a_ban_of_an_email_holds_against_its_other_spellings() {
 #[test]
 fn those_who_keep_people_out_first_see_every_change_of_the_bans() {
     let mut play = Play::new();
-    let is_banned = |play: &Play| play.bans.on_address("198.51.100.10".parse().unwrap(), play.now).is_some();
+    let is_banned =
+        |play: &Play| play.gate.bans.on_address("198.51.100.10".parse().unwrap(), play.now).is_some();
     play.act(Act::AddBan(ban(1, "198.51.100.10", "spam")));
     assert!(is_banned(&play));
     play.act(Act::RemoveBan(BanId(1)));
     assert!(!is_banned(&play));
+}
+
+#[test]
+fn maintenance_lets_nobody_new_in_and_leaves_those_who_are_in_alone() {
+    let mut play = Play::new();
+    let alice = play.user("alice", "");
+    let guest = play.guest("gast", "");
+    play.act(Act::SetMaintenance(Some("moving house".into())));
+    assert_eq!(play.gate.maintenance.as_deref(), Some("moving house"));
+    for identity in [None, Some(identity("bob")), Some(identity("alice"))] {
+        let Answer::Closed { reason } = play.try_admit(Play::candidate("bob", identity, "")).1 else {
+            panic!("let in")
+        };
+        assert_eq!(reason, "moving house");
+    }
+    assert!(!play.ask(alice, "PING x").is_empty());
+    assert!(matches!(play.sign_in(guest, identity("gast")), Answer::Admitted), "it is in already");
+    let count = play.act(Act::Count);
+    assert!(matches!(play.answer(count), Some(Answer::Counts { maintenance: true, users: 2, .. })));
+    play.act(Act::SetMaintenance(None));
+    assert!(play.gate.maintenance.is_none());
+    play.user("bob", "");
 }
 
 #[test]

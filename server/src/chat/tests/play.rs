@@ -14,6 +14,7 @@ use crate::chat::event::{
     Act, Answer, Candidate, Delivery, Event, Fetch, Found, HistoryQuery, Identity, LineFault, Output,
     Parting, SessionId, Settings, Ticket,
 };
+use crate::chat::gate::Gate;
 use crate::record::{
     AccountId, Ban, BanId, BanTarget, Change, EmailAliases, HistoryEntry, Place, Reading, Restored,
 };
@@ -83,7 +84,7 @@ pub struct Play {
     pub entries: Vec<HistoryEntry>,
     pub kept: Vec<Change>,
     /// As those see them who keep people out before they reach the core.
-    pub bans: Arc<Bans>,
+    pub gate: Arc<Gate>,
     heard: BTreeMap<SessionId, Vec<String>>,
     pub ended: Vec<(SessionId, String)>,
     pub answers: Vec<(Ticket, Answer)>,
@@ -109,11 +110,12 @@ impl Play {
 
     /// After a restart.
     pub fn restored(settings: Settings, bans: Vec<Ban>, restored: Restored) -> Self {
-        let bans = Arc::new(Bans::new(bans, settings.email_aliases.clone()));
+        let bans = Bans::new(bans, settings.email_aliases.clone());
+        let gate = Arc::new(Gate { bans, maintenance: None });
         Self {
-            chat: Chat::new(settings, "run".to_owned(), Arc::clone(&bans), restored, START),
+            chat: Chat::new(settings, "run".to_owned(), Arc::clone(&gate), restored, START),
             now: START,
-            bans: Arc::clone(&bans),
+            gate,
             stores: true,
             entries: Vec::new(),
             kept: Vec::new(),
@@ -146,7 +148,7 @@ impl Play {
                     }
                 }
                 Output::Keep(change) => self.kept.push(*change),
-                Output::Bans(bans) => self.bans = bans,
+                Output::Gate(gate) => self.gate = gate,
                 Output::End { session, line } => self.ended.push((session, text(&line))),
                 Output::Answer { ticket, answer } => self.answers.push((ticket, answer)),
                 Output::Happened(event) => self.news.push(event.what),

@@ -1,5 +1,7 @@
 //! Bans of every kind, whom they would hit, and what is asked twice.
 
+use std::pin::Pin;
+
 use super::*;
 
 #[tokio::test]
@@ -40,6 +42,43 @@ async fn a_ban_of_where_someone_is_ends_the_session_and_lets_nobody_in_from_ther
     assert_eq!(reply.json()["ended"], json!({ "users": ["alice"], "sessions": 1 }));
     assert!(alice.await.unwrap().contains(" 465 alice :You are banned from this server"));
     assert!(matches!(house.admission("bob").await, CoreAnswer::Banned { .. }));
+}
+
+#[tokio::test]
+async fn of_many_bans_of_one_target_the_core_keeps_the_one_on_disk() {
+    let house = House::new().await;
+    house.add_admin("rival").await;
+    let tokens = [house.session_of("root").await, house.session_of("rival").await];
+    for round in 0..10 {
+        let requests: Vec<Value> = (0..6)
+            .map(|number| json!({ "target": "alice", "reason": format!("round {round}, number {number}") }))
+            .collect();
+        let bans = requests.iter().zip(tokens.iter().cycle());
+        let bans: Vec<_> =
+            bans.map(|(request, token)| Box::pin(house.post(token, "/v1/bans", request))).collect();
+        for reply in join_all(bans).await {
+            assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
+        }
+        let CoreAnswer::Banned { reason, .. } = house.admission("alice").await else { panic!("not banned") };
+        assert_eq!(reason, house.bans().await[0].reason);
+    }
+}
+
+/// All of them side by side.
+async fn join_all<F: Future<Output = Reply> + Unpin>(mut futures: Vec<F>) -> Vec<Reply> {
+    let mut replies = Vec::new();
+    std::future::poll_fn(|context| {
+        futures.retain_mut(|future| match Pin::new(future).poll(context) {
+            Poll::Ready(reply) => {
+                replies.push(reply);
+                false
+            }
+            Poll::Pending => true,
+        });
+        if futures.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    replies
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod events;
 mod factors;
 mod idempotency;
 mod kicks;
+mod maintenance;
 mod own_sessions;
 mod problems;
 mod roles;
@@ -49,6 +50,7 @@ use crate::chat::bans::Bans;
 use crate::chat::event::{
     Act, Answer as CoreAnswer, Candidate, Event, Identity, Parting, SessionId, Settings,
 };
+use crate::chat::gate::Gate;
 use crate::config::{Config, HistorySync, LiveConfig};
 use crate::connection::Connections;
 use crate::inlet::{self, Inlet};
@@ -139,8 +141,9 @@ impl House {
             email_aliases: live.get().accounts.email_aliases(),
             capabilities: Capabilities::default(),
         };
-        let bans = Arc::new(Bans::new([], settings.email_aliases.clone()));
-        let core = Chat::new(settings, "run".to_owned(), bans, Restored::default(), now);
+        let bans = Bans::new([], settings.email_aliases.clone());
+        let gate = Arc::new(Gate { bans, maintenance: None });
+        let core = Chat::new(settings, "run".to_owned(), gate, Restored::default(), now);
         let news = News::default();
         let (inlet, events) = inlet::channel();
         let (to_journal, batches) = journal::channel();
@@ -155,8 +158,8 @@ impl House {
             certificates: Arc::clone(&certificates),
         };
         tokio::spawn(inlet::drive(core, events, to_journal, database.clone()));
-        let (bans_sender, bans) = tokio::sync::watch::channel(Arc::default());
-        tokio::spawn(journal::run(database.clone(), batches, bans_sender, news.clone()));
+        let (gate_sender, gate) = tokio::sync::watch::channel(Arc::default());
+        tokio::spawn(journal::run(database.clone(), batches, gate_sender, news.clone()));
 
         let (reloads, reload_requests) = tokio::sync::mpsc::channel(1);
         let plane = Arc::new(Plane::new(Control {
@@ -168,7 +171,7 @@ impl House {
             certificates,
             instruments,
             news,
-            bans,
+            gate,
             reloads,
         }));
         let house = Self {

@@ -92,6 +92,7 @@ async fn the_description_covers_every_operation_and_its_problems() {
         "get /v1/channels/{name}: 200 400 401 403 404 500 503 504",
         "get /v1/channels: 200 401 403 500 503 504",
         "get /v1/events: 200 400 401 403 429 500 503 504",
+        "get /v1/maintenance: 200 401 403 500 503 504",
         "get /v1/openapi.json: 200 500 503 504",
         "get /v1/sessions: 200 401 403 500 503 504",
         "get /v1/status: 200 401 403 500 503 504",
@@ -115,6 +116,7 @@ async fn the_description_covers_every_operation_and_its_problems() {
         "post /v1/totp: 200 400 401 403 408 409 413 422 500 503 504",
         "post /v1/users/{name}/kick: 200 400 401 403 404 408 409 413 415 422 500 503 504",
         "put /v1/admins/{name}/role: 200 400 401 403 404 408 409 413 415 422 500 503 504",
+        "put /v1/maintenance: 200 400 401 403 408 409 413 415 422 500 503 504",
         "put /v1/password: 200 400 401 403 408 409 413 415 422 429 500 503 504",
         "put /v1/totp/required: 200 400 401 403 408 409 413 415 422 500 503 504",
     ];

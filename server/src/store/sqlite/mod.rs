@@ -10,6 +10,7 @@ mod channels;
 mod credentials;
 mod devices;
 mod history;
+mod maintenance;
 mod metadata;
 mod pages;
 mod schema;

@@ -1,0 +1,8 @@
+-- Maintenance, for as long as it lasts.
+
+CREATE TABLE maintenance (
+    id      INTEGER PRIMARY KEY CHECK (id = 1),
+    message TEXT NOT NULL,
+    by      TEXT NOT NULL,
+    since   INTEGER NOT NULL
+) STRICT;
