@@ -8,14 +8,19 @@ mod bans;
 mod channels;
 mod duration;
 mod events;
+mod invitations;
 mod maintenance;
 mod problem;
+mod registrations;
 mod sign_in;
 mod status;
 mod totp;
 mod users;
 
-pub use accounts::{AccountEntry, AccountList, AccountReply, DisableRequest, RevokeRequest};
+pub use accounts::{
+    AccountCredential, AccountEntry, AccountList, AccountReply, CredentialEntry, CredentialList,
+    DisableRequest, RevokeRequest,
+};
 pub use admins::{AdminAdded, AdminEntry, AdminList, AdminRequest, BadRole, Role, RoleRequest};
 pub use announcements::{AnnouncementReply, AnnouncementRequest, MAX_ANNOUNCEMENT};
 pub use audit::{AuditFault, AuditList, AuditOutcome, AuditRecord, AuditVerdict, BadHead, ChainHead};
@@ -23,8 +28,12 @@ pub use bans::{BanEntry, BanList, BanPreview, BanReply, BanRequest, UnbanReply};
 pub use channels::{ChannelEntry, ChannelList, ChannelMember, ChannelReply, CloseReply, CloseRequest};
 pub use duration::{BadDuration, parse_duration};
 pub use events::{EventKind, Happening, LiveEvent, NoSuchKind, Part, WhyGone};
+pub use invitations::{
+    InvitationEntry, InvitationList, InvitationReply, InvitationRequest, InvitationRevoked,
+};
 pub use maintenance::{MaintenanceRequest, MaintenanceState};
 pub use problem::{PROBLEM_TYPE, Problem};
+pub use registrations::{RegistrationEntry, RegistrationList, ResendReply};
 pub use sign_in::{
     AdminSession, AdminSessionList, Factor, LoginReply, LoginRequest, LogoutReply, PasswordRequest,
     SessionsEnded, VerifyReply, VerifyRequest,

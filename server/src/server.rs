@@ -99,10 +99,11 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let mailer = Mailer::start(live.clone(), news.clone());
     let accounts =
         Accounts::new(live.clone(), database.clone(), mailer.clone(), windows.clone(), news.clone());
+    let accounts = Arc::new(accounts);
     let connections = Arc::new(Connections::default());
     let chat_port = ChatPort::new(
         live.clone(),
-        Arc::new(accounts),
+        Arc::clone(&accounts),
         inlet.clone(),
         Arc::clone(&certificates),
         Arc::clone(&connections),
@@ -127,6 +128,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         database,
         windows: windows.clone(),
         inlet: inlet.clone(),
+        accounts,
         mailer,
         certificates: Arc::clone(&certificates),
         instruments,

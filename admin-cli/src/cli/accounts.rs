@@ -45,7 +45,15 @@ pub enum AccountCommand {
         /// The account's name
         name: String,
         /// Leave the password good
-        #[arg(long)]
+        #[arg(long, conflicts_with = "credential")]
         keep_password: bool,
+        /// Only this device or certificate, by its id (see `account credentials`)
+        #[arg(long, value_name = "ID")]
+        credential: Option<i64>,
+    },
+    /// Show its devices and client certificates
+    Credentials {
+        /// The account's name
+        name: String,
     },
 }

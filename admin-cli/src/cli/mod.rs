@@ -7,6 +7,7 @@ mod announcements;
 mod audit;
 mod bans;
 mod channels;
+mod invitations;
 mod maintenance;
 mod own;
 mod users;
@@ -24,6 +25,9 @@ pub use announcements::AnnounceOptions;
 pub use audit::{AuditCommand, AuditFilters, AuditOptions};
 pub use bans::BanOptions;
 pub use channels::ChannelCommand;
+pub use invitations::{
+    InvitationsCommand, InvitationsOptions, NumberedPage, RegistrationsCommand, RegistrationsOptions,
+};
 pub use maintenance::MaintenanceCommand;
 pub use own::{LoginOptions, PasswdOptions, SessionsCommand, Switch, TotpCommand};
 pub use users::{KickOptions, ListOptions};
@@ -105,9 +109,18 @@ pub enum Act {
     Bans,
     /// Show who has an account
     Accounts(AccountsOptions),
-    /// Disable, enable or delete an account, or revoke what opens it
+    /// Disable, enable or delete an account, or see and revoke what opens it
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Invite someone by mail, who may make an account though registration is closed
+    Invite {
+        /// Where the invitation goes; the account will have this address
+        email: String,
+    },
+    /// Show who is invited, or take an invitation back
+    Invitations(InvitationsOptions),
+    /// Show the registrations that wait for their mailed codes, or mail another code
+    Registrations(RegistrationsOptions),
     /// Show which channels there are
     Channels,
     /// Show who is in a channel, or close it

@@ -1,6 +1,6 @@
 //! `accounts` and `account`.
 
-use rookery_protocol::control::{AccountList, AccountReply, DisableRequest, RevokeRequest};
+use rookery_protocol::control::{AccountList, AccountReply, CredentialList, DisableRequest, RevokeRequest};
 
 use super::{Show, ask};
 use crate::cli::{AccountCommand, AccountsOptions};
@@ -37,7 +37,12 @@ pub fn run(client: &Client, command: AccountCommand, show: &Show) -> Result<(), 
             }
             (client.delete(&path(&name))?, "is deleted")
         }
-        AccountCommand::Revoke { name, keep_password } => {
+        AccountCommand::Credentials { name } => return credentials(client, &path(&name), show),
+        AccountCommand::Revoke { name, credential: Some(id), .. } => {
+            let path = format!("{}/credentials/{id}", path(&name));
+            (client.delete(&path)?, "has lost a device or certificate")
+        }
+        AccountCommand::Revoke { name, keep_password, credential: None } => {
             let path = format!("{}/credentials/revoke", path(&name));
             let lost = if keep_password {
                 "has lost its devices and certificates"
@@ -48,4 +53,9 @@ pub fn run(client: &Client, command: AccountCommand, show: &Show) -> Result<(), 
         }
     };
     show.result(&reply, |reply| output::account(reply, done))
+}
+
+fn credentials(client: &Client, account: &str, show: &Show) -> Result<(), Failure> {
+    let reply: Reply<CredentialList> = client.get(&format!("{account}/credentials"))?;
+    show.result(&reply, |list| Reader::here().credentials(list))
 }

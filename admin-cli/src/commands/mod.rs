@@ -5,6 +5,7 @@ mod admins;
 mod audit;
 mod bans;
 mod channels;
+mod invitations;
 mod own;
 mod server;
 mod sign_in;
@@ -50,6 +51,9 @@ fn perform(act: Act, stranger: &Client, store: &TokenStore, show: &Show) -> Resu
         Act::Bans => bans::list(&client()?, show),
         Act::Accounts(options) => accounts::list(&client()?, &options, show),
         Act::Account(command) => accounts::run(&client()?, command, show),
+        Act::Invite { email } => invitations::invite(&client()?, email, show),
+        Act::Invitations(options) => invitations::run(&client()?, &options, show),
+        Act::Registrations(options) => invitations::registrations(&client()?, &options, show),
         Act::Channels => channels::list(&client()?, show),
         Act::Channel(command) => channels::run(&client()?, command, show),
         Act::Announce(options) => server::announce(&client()?, options, show),

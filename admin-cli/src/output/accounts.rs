@@ -1,6 +1,6 @@
 //! Who has an account.
 
-use rookery_protocol::control::{AccountList, AccountReply};
+use rookery_protocol::control::{AccountCredential, AccountList, AccountReply, CredentialList};
 
 use super::{Reader, ended, plain, table, with_count};
 
@@ -24,6 +24,26 @@ impl Reader {
             None => page,
             Some(next) => format!("{page}; for more, --after {}", plain(next)),
         }
+    }
+}
+
+impl Reader {
+    /// What opens an account besides its password.
+    pub fn credentials(&self, list: &CredentialList) -> String {
+        let rows = list.credentials.iter().map(|credential| {
+            let kind = match credential.kind {
+                AccountCredential::Device => "device",
+                AccountCredential::Certificate => "certificate",
+            };
+            [
+                credential.id.to_string(),
+                kind.to_owned(),
+                self.time(credential.created_at),
+                credential.used_at.map_or_else(|| "never".to_owned(), |at| self.distance(at)),
+            ]
+        });
+        let table = table(["ID", "KIND", "ADDED", "USED"], rows);
+        with_count(&table, list.credentials.len(), "credential", "credentials")
     }
 }
 

@@ -6,12 +6,14 @@ mod audit;
 mod bans;
 mod channels;
 mod events;
+mod invitations;
 mod status;
 mod users;
 
 pub use accounts::account;
 pub use audit::verdict;
 pub use channels::closed;
+pub use invitations::resent;
 pub use status::announced;
 pub use users::kick;
 

@@ -51,6 +51,38 @@ pub struct RevokeRequest {
     pub keep_password: bool,
 }
 
+/// `GET /v1/accounts/{name}/credentials`.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct CredentialList {
+    /// Oldest first.
+    pub credentials: Vec<CredentialEntry>,
+}
+
+/// Something that opens an account besides its password.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CredentialEntry {
+    /// For `DELETE /v1/accounts/{name}/credentials/{id}`.
+    pub id: i64,
+    /// What it is.
+    pub kind: AccountCredential,
+    /// When it was added.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it last opened the account; never when left out.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub used_at: Option<Timestamp>,
+}
+
+/// The kinds of credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountCredential {
+    /// A random secret that `rook` keeps for one device.
+    Device,
+    /// A client certificate.
+    Certificate,
+}
+
 /// What was done to an account is done.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct AccountReply {

@@ -42,13 +42,7 @@ pub enum Verdict {
 impl PendingCode {
     /// Makes a code: the digits for the mail, and what is kept.
     pub fn issue(now: Timestamp) -> (String, Self) {
-        let totp = Builder::new()
-            .with_algorithm(Algorithm::SHA1)
-            .with_digits(DIGITS)
-            .with_secret(random::<SECRET_BYTES>().to_vec())
-            .build()
-            .expect("six digits from a secret of 20 bytes follow RFC 6238");
-        let digits = totp.generate(now.as_second().unsigned_abs()).to_string();
+        let digits = digits(now);
         let salt = random();
         let pending = Self {
             salt,
@@ -72,6 +66,11 @@ impl PendingCode {
         Verdict::Wrong { tries_left: self.tries_left }
     }
 
+    /// How many more codes will be looked at.
+    pub fn tries_left(&self) -> u8 {
+        self.tries_left
+    }
+
     /// When no code will do any more.
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
@@ -85,6 +84,17 @@ impl fmt::Debug for PendingCode {
             .field("tries_left", &self.tries_left)
             .finish_non_exhaustive()
     }
+}
+
+/// Six digits that nobody can foretell.
+pub fn digits(now: Timestamp) -> String {
+    let totp = Builder::new()
+        .with_algorithm(Algorithm::SHA1)
+        .with_digits(DIGITS)
+        .with_secret(random::<SECRET_BYTES>().to_vec())
+        .build()
+        .expect("six digits from a secret of 20 bytes follow RFC 6238");
+    totp.generate(now.as_second().unsigned_abs()).to_string()
 }
 
 fn hash(salt: &[u8], code: &str) -> [u8; 32] {

@@ -216,14 +216,17 @@ impl Handshake {
         let mut lines = vec![format!("Welcome to {}. You need an account to come in.", config.chat.network)];
         if config.accounts.open {
             lines.push("New here? Choose a name and a password, and give your email address:".to_owned());
-            lines.push(format!("    /quote REGISTER {name} you@example.org PASSWORD"));
-            if config.accounts.verify_email {
-                lines.push("A code is mailed to you. Type it in:".to_owned());
-                lines.push(format!("    /quote VERIFY {name} CODE"));
-            }
         } else {
             lines
-                .push("Registration is closed here; ask whoever runs this server for an account.".to_owned());
+                .push("New here? Registration is closed, but for those who were invited by mail:".to_owned());
+        }
+        lines.push(format!("    /quote REGISTER {name} you@example.org PASSWORD"));
+        if !config.accounts.open {
+            lines.push("Then type in the code of the invitation:".to_owned());
+            lines.push(format!("    /quote VERIFY {name} CODE"));
+        } else if config.accounts.verify_email {
+            lines.push("A code is mailed to you. Type it in:".to_owned());
+            lines.push(format!("    /quote VERIFY {name} CODE"));
         }
         lines.push(
             "You have an account? Let your client sign in by SASL PLAIN, and connect again.".to_owned(),

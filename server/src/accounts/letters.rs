@@ -5,6 +5,7 @@ use std::time::Duration;
 use rookery_protocol::{AccountName, Email};
 
 use super::codes::LIFETIME_SECONDS;
+use super::invitations::LIFETIME;
 use crate::mail::Mail;
 use crate::record::Account;
 
@@ -59,6 +60,34 @@ by SASL PLAIN as {name} with your password. If it was not you, do nothing.
     }
 }
 
+/// The code that makes an account for someone who was invited.
+pub fn invitation(network: &str, email: &Email, code: &str) -> Mail {
+    let days = LIFETIME.as_hours() / 24;
+    let text = format!(
+        "Hello,
+
+you are invited to {network}. Your code is:
+
+{code}
+
+It is good for {days} days, once, and for this address only. Choose a name,
+and start rook with the server that you were told of:
+
+    rook --server HOST --name NAME --email {email}
+
+It asks for the code. In any other client, choose a password too, and type
+
+    /quote REGISTER NAME {email} PASSWORD
+    /quote VERIFY NAME CODE
+
+with the code in place of the last word. If you know of no such place, do
+nothing.
+"
+    );
+    let subject = format!("You are invited to {network}");
+    Mail { to: email.clone(), subject, text, useful_for: LIFETIME.unsigned_abs() }
+}
+
 /// The code that opens an account on a new device.
 pub fn sign_in(network: &str, account: &Account, code: &str) -> Mail {
     let Account { name, email, .. } = account;
@@ -86,8 +115,10 @@ mod tests {
     fn a_network_of_digits_is_not_taken_for_the_code() {
         let name = AccountName::parse("alice").expect("a name");
         let email = Email::parse("alice@example.org").expect("an email");
-        let mail = registration("123456", &name, &email, "654321");
-        let alone = mail.text.lines().filter(|line| line.parse::<u32>().is_ok());
-        assert_eq!(alone.collect::<Vec<_>>(), ["654321"]);
+        for mail in [registration("123456", &name, &email, "654321"), invitation("123456", &email, "654321")]
+        {
+            let alone = mail.text.lines().filter(|line| line.parse::<u32>().is_ok());
+            assert_eq!(alone.collect::<Vec<_>>(), ["654321"]);
+        }
     }
 }

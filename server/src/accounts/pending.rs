@@ -20,6 +20,8 @@ pub struct Registration {
     pub secret: StoredSecret,
     /// The email belongs to an account already: no code makes this one.
     pub is_decoy: bool,
+    /// Registration was closed: only an invitation makes it good.
+    pub needs_invitation: bool,
 }
 
 /// What will open the account, as it is kept.
@@ -59,6 +61,33 @@ struct Attempt {
     skeleton: String,
     registration: Registration,
     code: PendingCode,
+}
+
+/// A registration that waits, as operators see it.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// Of its [`AttemptId`].
+    pub id: u64,
+    pub name: AccountName,
+    pub email: Email,
+    /// The email belongs to an account already: no code makes this one.
+    pub email_taken: bool,
+    pub expires_at: Timestamp,
+    pub tries_left: u8,
+}
+
+impl Waiting {
+    fn of(attempt: &Attempt) -> Self {
+        let Attempt { id, registration, code, .. } = attempt;
+        Self {
+            id: id.0,
+            name: registration.name.clone(),
+            email: registration.email.clone(),
+            email_taken: registration.is_decoy,
+            expires_at: code.expires_at(),
+            tries_left: code.tries_left(),
+        }
+    }
 }
 
 /// All that wait.
@@ -122,6 +151,24 @@ impl PendingRegistrations {
             return Judged::Right(Box::new(registration));
         }
         most_tries.map_or(Judged::Nothing, |tries_left| Judged::Wrong { tries_left })
+    }
+
+    /// All that wait, oldest first.
+    pub fn all(&self, now: Timestamp) -> Vec<Waiting> {
+        let mut inside = self.lock();
+        inside.forget(now);
+        let mut all: Vec<Waiting> = inside.attempts.iter().map(Waiting::of).collect();
+        all.sort_unstable_by_key(|waiting| waiting.id);
+        all
+    }
+
+    /// Lets a registration wait for another code, instead of the one before. None if it does not wait any more.
+    pub fn renew(&self, now: Timestamp, id: u64, code: PendingCode) -> Option<(Waiting, Registration)> {
+        let mut inside = self.lock();
+        inside.forget(now);
+        let attempt = inside.attempts.iter_mut().find(|attempt| attempt.id == AttemptId(id))?;
+        attempt.code = code;
+        Some((Waiting::of(attempt), attempt.registration.clone()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {

@@ -8,14 +8,15 @@ use rookery_protocol::{AccountName, DeviceCredential, Email};
 use tokio::sync::watch;
 
 use super::codes::PendingCode;
+pub use super::pending::Waiting;
 use super::pending::{AttemptId, Judged, NoPlace, Registration, StoredSecret};
 use super::sasl::MAX_SECRET;
 use super::throttle::Wait;
 use super::{Accounts, Peer, device_hash, identity, letters, password};
 use crate::chat::event::Identity;
-use crate::mail::MailState;
+use crate::mail::{Mail, MailState};
 use crate::record::{
-    Account, Ban, BanTarget, CredentialKind, EmailAliases, NewAccount, Taken, covers_account,
+    Account, Ban, BanTarget, CredentialKind, EmailAliases, Invitation, NewAccount, Taken, covers_account,
 };
 use crate::store::{Durability, Result as StoreResult, Store, StoreError};
 
@@ -23,6 +24,8 @@ use crate::store::{Durability, Result as StoreResult, Store, StoreError};
 pub enum Registered {
     /// The account is there.
     Made(Identity),
+    /// The email is invited: the code of the invitation makes the account.
+    Invited(Box<Registration>),
     /// A code is on its way.
     CodeMailed { attempt: AttemptId, follow: watch::Receiver<MailState> },
 }
@@ -34,7 +37,7 @@ pub struct Failure {
     pub text: String,
 }
 
-fn failure(code: &'static str, text: impl Into<String>) -> Failure {
+pub fn failure(code: &'static str, text: impl Into<String>) -> Failure {
     Failure { code, text: text.into() }
 }
 
@@ -49,6 +52,21 @@ enum NewSecret {
     Device(DeviceCredential),
 }
 
+/// As it is kept.
+async fn stored(secret: NewSecret) -> StoredSecret {
+    match secret {
+        NewSecret::Password(text) => StoredSecret::Password(password::hash(text).await),
+        NewSecret::Device(credential) => StoredSecret::Device(device_hash(credential.expose())),
+    }
+}
+
+/// What is known of an email.
+struct Found {
+    /// The account that has it.
+    owner: Option<Account>,
+    invitation: Option<Invitation>,
+}
+
 impl Accounts {
     /// Begins an account, or makes it where emails need no proof.
     pub async fn register(
@@ -60,34 +78,34 @@ impl Accounts {
         secret: &str,
     ) -> Result<Registered, Failure> {
         let config = self.config.get();
-        if !config.accounts.open {
-            let text = "Registration is closed here; ask whoever runs this server for an account";
-            return Err(failure("TEMPORARILY_UNAVAILABLE", text));
-        }
         let secret = new_secret(secret, &name, &email, config.limits.password_length)?;
-        let owner = self.look_up(now, peer, &name, &email).await?;
-        if config.accounts.verify_email {
+        let Found { owner, invitation } = self.look_up(now, peer, &name, &email).await?;
+        let needs_invitation = !config.accounts.open;
+        if needs_invitation && invitation.is_none() {
+            return Err(closed());
+        }
+        if owner.is_none() && invitation.is_some_and(|invitation| invitation.tries_left > 0) {
+            self.count_registration(now, peer)?;
+            let secret = stored(secret).await;
+            let registration = Registration { name, email, secret, is_decoy: false, needs_invitation };
+            return Ok(Registered::Invited(Box::new(registration)));
+        }
+        // Whoever is invited always proves to be meant.
+        let needs_code = config.accounts.verify_email || needs_invitation;
+        if needs_code {
             self.pending.check(now, &name, &email)?;
         } else if owner.is_some() {
             // Without a mail there is no way to tell its owner alone.
             return Err(failure("UNACCEPTABLE_EMAIL", "That email belongs to another account"));
         }
         self.count_mail(now, peer, &email)?;
-        let secret = match secret {
-            NewSecret::Password(text) => StoredSecret::Password(password::hash(text).await),
-            NewSecret::Device(credential) => StoredSecret::Device(device_hash(credential.expose())),
-        };
-        let registration = Registration { name, email, secret, is_decoy: owner.is_some() };
-        if !config.accounts.verify_email {
+        let secret = stored(secret).await;
+        let registration = Registration { name, email, secret, is_decoy: owner.is_some(), needs_invitation };
+        if !needs_code {
             return self.make(now, peer, registration).await.map(Registered::Made);
         }
         let (digits, code) = PendingCode::issue(now);
-        let letter = match &owner {
-            None => {
-                letters::registration(&config.chat.network, &registration.name, &registration.email, &digits)
-            }
-            Some(account) => letters::already_registered(&config.chat.network, account),
-        };
+        let letter = letter(&config.chat.network, &registration, owner.as_ref(), &digits);
         let attempt = self.pending.add(now, registration, code)?;
         Ok(Registered::CodeMailed { attempt, follow: self.mailer.send(letter) })
     }
@@ -110,15 +128,7 @@ impl Accounts {
         }
         match judged {
             Judged::Right(registration) => self.make(now, peer, *registration).await,
-            Judged::Wrong { tries_left: 0 } => {
-                let text =
-                    "The code is not right, and no other will do any more; REGISTER again for a new one";
-                Err(failure("INVALID_CODE", text))
-            }
-            Judged::Wrong { tries_left } => {
-                let text = format!("The code is not right; {}", tries(tries_left));
-                Err(failure("INVALID_CODE", text))
-            }
+            Judged::Wrong { tries_left } => Err(wrong_code(tries_left)),
             Judged::Nothing => {
                 let text =
                     "No registration of that name waits for a code, or its code has expired; REGISTER again";
@@ -127,21 +137,43 @@ impl Accounts {
         }
     }
 
-    /// Refuses names and emails that are not to be had. Gives the account that has the email.
+    /// The registrations that wait for their codes, oldest first.
+    pub fn waiting_registrations(&self, now: Timestamp) -> Vec<Waiting> {
+        self.pending.all(now)
+    }
+
+    /// Mails another code for a registration, in the place of the one before. None if it does not wait any more.
+    pub async fn resend(
+        &self,
+        now: Timestamp,
+        id: u64,
+    ) -> StoreResult<Option<(Waiting, watch::Receiver<MailState>)>> {
+        let (digits, code) = PendingCode::issue(now);
+        let Some((waiting, registration)) = self.pending.renew(now, id, code) else { return Ok(None) };
+        let email = registration.email.clone();
+        let owner = self.database.read(move |store| store.account_by_email(&email)).await?;
+        let letter = letter(&self.config.get().chat.network, &registration, owner.as_ref(), &digits);
+        Ok(Some((waiting, self.mailer.send(letter))))
+    }
+
+    /// Refuses names and emails that are not to be had. Gives the account that has the email, and its
+    /// invitation.
     async fn look_up(
         &self,
         now: Timestamp,
         peer: &Peer,
         name: &AccountName,
         email: &Email,
-    ) -> Result<Option<Account>, Failure> {
+    ) -> Result<Found, Failure> {
         let (wanted, given, address) = (name.clone(), email.clone(), peer.address.ip());
         let aliases = self.config.get().accounts.email_aliases();
-        let (taken, owner, ban) = self
+        let (taken, found, ban) = self
             .database
             .read(move |store| {
                 let ban = ban_against(store, now, &aliases, &wanted, &given, address)?;
-                Ok((store.is_name_taken(&wanted)?, store.account_by_email(&given)?, ban))
+                let invitation = store.invitation_for(&given, now)?;
+                let owner = store.account_by_email(&given)?;
+                Ok((store.is_name_taken(&wanted)?, Found { owner, invitation }, ban))
             })
             .await?;
         if let Some(ban) = ban {
@@ -150,11 +182,12 @@ impl Accounts {
         if taken {
             return Err(name_taken());
         }
-        Ok(owner)
+        Ok(found)
     }
 
-    /// Writes the account and what opens it, both or neither.
-    async fn make(
+    /// Writes the account and what opens it, both or neither. Its invitation, which it needs where registration is
+    /// closed, is used up by that.
+    pub async fn make(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -164,10 +197,14 @@ impl Accounts {
         let made = self
             .database
             .write(Durability::Record, move |store| {
-                let Registration { name, email, secret, .. } = registration;
+                let Registration { name, email, secret, needs_invitation, .. } = registration;
                 // One may have been made while the code was on its way.
                 if let Some(ban) = ban_against(store, now, &aliases, &name, &email, address)? {
                     return Ok(Err(banned(&ban, &name)));
+                }
+                let invitation = store.invitation_for(&email, now)?;
+                if needs_invitation && invitation.is_none() {
+                    return Ok(Err(closed()));
                 }
                 let (password_hash, device) = match secret {
                     StoredSecret::Password(hash) => (Some(hash), None),
@@ -177,6 +214,9 @@ impl Accounts {
                 let made = store.create_account(&account)?.map_err(Failure::from);
                 if let (Ok(account), Some(hash)) = (&made, device) {
                     store.add_credential(account.id, CredentialKind::Device, &hash, now)?;
+                }
+                if let (Ok(_), Some(invitation)) = (&made, invitation) {
+                    store.remove_invitation(invitation.id)?;
                 }
                 Ok(made)
             })
@@ -265,6 +305,30 @@ impl From<Wait> for Failure {
             format!("Too many codes were asked for; try again in {minutes} min"),
         )
     }
+}
+
+/// What is mailed for a registration: the code, or word that the email belongs to `owner`.
+fn letter(network: &str, registration: &Registration, owner: Option<&Account>, digits: &str) -> Mail {
+    match owner {
+        None => letters::registration(network, &registration.name, &registration.email, digits),
+        Some(account) => letters::already_registered(network, account),
+    }
+}
+
+/// What a wrong code is told.
+pub fn wrong_code(tries_left: u8) -> Failure {
+    let text = if tries_left == 0 {
+        "The code is not right, and no other will do any more; REGISTER again for a new one".to_owned()
+    } else {
+        format!("The code is not right; {}", tries(tries_left))
+    };
+    failure("INVALID_CODE", text)
+}
+
+fn closed() -> Failure {
+    let text = "Registration is closed here, and that email is not invited; ask whoever runs this server for an \
+                invitation";
+    failure("TEMPORARILY_UNAVAILABLE", text)
 }
 
 fn name_taken() -> Failure {

@@ -8,7 +8,7 @@ use rookery_protocol::{AccountName, Email, Message, numeric};
 use tokio::sync::watch;
 
 use super::challenge::Challenge;
-use super::pending::AttemptId;
+use super::pending::{AttemptId, Registration};
 use super::proof::Refused;
 use super::registration::{Failure, Registered};
 use super::replies::{Voice, word};
@@ -28,7 +28,9 @@ pub struct SignIn {
     exchange: Option<Exchange>,
     /// Kept after a wrong code, for the next try.
     challenge: Option<Challenge>,
-    /// This session's own registration.
+    /// This session's own registration, which the code of its invitation makes good.
+    invited: Option<Box<Registration>>,
+    /// This session's own registration, for which a code was mailed.
     attempt: Option<(AccountName, AttemptId)>,
     mail: Option<Followed>,
 }
@@ -56,7 +58,16 @@ struct Followed {
 impl SignIn {
     /// Nothing proved yet, or already signed in as `identity`.
     pub fn new(accounts: Arc<Accounts>, peer: Peer, identity: Option<Identity>) -> Self {
-        Self { accounts, peer, identity, exchange: None, challenge: None, attempt: None, mail: None }
+        Self {
+            accounts,
+            peer,
+            identity,
+            exchange: None,
+            challenge: None,
+            invited: None,
+            attempt: None,
+            mail: None,
+        }
     }
 
     /// Who the session has proved to be.
@@ -260,7 +271,15 @@ impl SignIn {
         let account = name.clone();
         match self.accounts.register(now, &self.peer, name.clone(), email.clone(), secret).await {
             Ok(Registered::Made(identity)) => self.made(voice, "REGISTER", identity),
+            Ok(Registered::Invited(registration)) => {
+                self.invited = Some(registration);
+                let text = format!(
+                    "You are invited. Type /quote VERIFY {name} and the code of the invitation that was mailed to {email}"
+                );
+                vec![voice.say("REGISTER", &["VERIFICATION_REQUIRED", name.as_str(), &text])]
+            }
             Ok(Registered::CodeMailed { attempt, follow }) => {
+                self.invited = None;
                 self.attempt = Some((account.clone(), attempt));
                 self.mail = Some(Followed { command: "REGISTER", account, state: follow, told: None });
                 let text = format!(
@@ -285,7 +304,14 @@ impl SignIn {
             return fail("INVALID_CODE", "No registration of that name waits for a code");
         };
         let own = self.attempt.as_ref().filter(|(own, _)| *own == name).map(|&(_, attempt)| attempt);
-        match self.accounts.verify(now, &self.peer, own, &name, code).await {
+        let invited = self.invited.as_ref().filter(|registration| registration.name == name);
+        let verified = match invited {
+            Some(invited) => {
+                self.accounts.accept_invitation(now, &self.peer, (**invited).clone(), code).await
+            }
+            None => self.accounts.verify(now, &self.peer, own, &name, code).await,
+        };
+        match verified {
             Ok(identity) => self.made(voice, "VERIFY", identity),
             Err(Failure { code, text }) => fail(code, &text),
         }

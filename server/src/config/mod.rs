@@ -36,9 +36,6 @@ impl Config {
     /// The capabilities that a session may ask for.
     pub fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::of(Capability::ALL);
-        if !self.accounts.open {
-            capabilities.remove(Capability::AccountRegistration);
-        }
         if !self.history.enabled {
             capabilities.remove(Capability::Chathistory);
             capabilities.remove(Capability::EventPlayback);

@@ -3,7 +3,8 @@
 use axum::Json;
 use rookery_protocol::AccountName;
 use rookery_protocol::control::{
-    AccountEntry, AccountList, AccountReply, DisableRequest, KickReply, Problem, RevokeRequest,
+    AccountCredential, AccountEntry, AccountList, AccountReply, CredentialEntry, CredentialList,
+    DisableRequest, KickReply, Problem, RevokeRequest,
 };
 use serde::Deserialize;
 
@@ -14,7 +15,7 @@ use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
 use super::{kicks, unexpected};
 use crate::chat::event::{Act, Answer};
-use crate::record::{Account, Outcome};
+use crate::record::{Account, Credential, CredentialId, CredentialKind, Outcome};
 use crate::store::{Durability, Result as StoreResult, Store};
 
 /// Accounts on a page when it is not told how many.
@@ -212,6 +213,93 @@ pub async fn revoke(
         .await
 }
 
+/// What opens an account besides its password
+#[utoipa::path(
+    get, path = "/v1/accounts/{name}/credentials", tag = "accounts", security(("token" = ["auditor"])),
+    params(("name" = String, Path, description = "The account's name")),
+    responses(
+        (status = 200, description = "Its devices and client certificates, oldest first", body = CredentialList),
+        (status = 404, description = "There is no account of that name", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub async fn credentials(
+    operator: Signed<Auditor>,
+    name: Result<Segment<String>, Refusal>,
+) -> Result<Json<CredentialList>, Refusal> {
+    let step = begin(&operator, "credentials", &name);
+    let asked = async {
+        let Segment(name) = name?;
+        let none = Kind::NoSuchAccount.because(format!("There is no account {name}."));
+        let Ok(parsed) = AccountName::parse(&name) else { return Err(none) };
+        let found = operator.read(move |store| {
+            let account = store.account_by_name(&parsed)?;
+            account.map(|account| store.credentials(account.id)).transpose()
+        });
+        found.await?.ok_or(none)
+    };
+    let found = match asked.await {
+        Ok(found) => found,
+        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
+    };
+    operator.allow(&step, "").await?;
+    Ok(Json(CredentialList { credentials: found.iter().map(to_credential).collect() }))
+}
+
+/// Revokes one device or client certificate of an account
+///
+/// Its sessions are gone when the answer comes; those with other credentials may come back at once.
+#[utoipa::path(
+    delete, path = "/v1/accounts/{name}/credentials/{id}", tag = "accounts", security(("token" = ["owner"])),
+    params(
+        ("name" = String, Path, description = "The account's name"),
+        ("id" = i64, Path, description = "The credential's number"),
+    ),
+    responses(
+        (status = 200, description = "It opens the account no more; this is what the account had", body = AccountReply),
+        (status = 404, description = "There is no account of that name, or no such credential of it", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub async fn revoke_one(
+    operator: Signed<Owner>,
+    path: Result<Segment<(String, i64)>, Refusal>,
+) -> Result<Json<AccountReply>, Refusal> {
+    let name = path.as_ref().map_or("", |Segment((name, _))| name.as_str());
+    let step = operator.step("revoke-credential", name);
+    let (name, id) = match path {
+        Ok(Segment(path)) => path,
+        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
+    };
+    let last = Some("A device or certificate of your account was revoked; sign in anew".to_owned());
+    let change = Change { name, detail: format!("credential {id}"), last };
+    change
+        .try_make(&operator, step, move |store, account| {
+            let entry = to_entry(store, &account)?;
+            if store.remove_credential(account.id, CredentialId(id))? {
+                return Ok(Ok(entry));
+            }
+            let detail = format!(
+                "{} has no credential {id}; `admin-cli account credentials` has its own.",
+                account.name
+            );
+            Ok(Err(Kind::NoSuchCredential.because(detail)))
+        })
+        .await
+}
+
+fn to_credential(credential: &Credential) -> CredentialEntry {
+    CredentialEntry {
+        id: credential.id.0,
+        kind: match credential.kind {
+            CredentialKind::Device => AccountCredential::Device,
+            CredentialKind::Certificate => AccountCredential::Certificate,
+        },
+        created_at: credential.created_at,
+        used_at: credential.used_at,
+    }
+}
+
 /// Something that is done to one account.
 struct Change {
     name: String,
@@ -226,8 +314,18 @@ impl Change {
     async fn make(
         self,
         operator: &Operator,
-        mut step: Step,
+        step: Step,
         work: impl FnOnce(&mut dyn Store, Account) -> StoreResult<AccountEntry> + Send + 'static,
+    ) -> Result<Json<AccountReply>, Refusal> {
+        self.try_make(operator, step, |store, account| work(store, account).map(Ok)).await
+    }
+
+    /// The same for work that may turn out not to be doable; then it is refused, and changes nothing.
+    async fn try_make(
+        self,
+        operator: &Operator,
+        mut step: Step,
+        work: impl FnOnce(&mut dyn Store, Account) -> StoreResult<Result<AccountEntry, Refusal>> + Send + 'static,
     ) -> Result<Json<AccountReply>, Refusal> {
         let Self { name, detail, last } = self;
         let none = Kind::NoSuchAccount.because(format!("There is no account {name}."));
@@ -240,14 +338,18 @@ impl Change {
             };
             let Some(account) = account else {
                 store.append_audit(&step.entry(Outcome::Refused, why))?;
-                return Ok(None);
+                return Ok(Err(none));
             };
             step.target = account.name.to_string();
-            store.append_audit(&step.entry(Outcome::Allowed, detail))?;
             let id = account.id;
-            Ok(Some((id, work(store, account)?)))
+            let done = work(store, account)?;
+            store.append_audit(&match &done {
+                Ok(_) => step.entry(Outcome::Allowed, detail),
+                Err(refusal) => step.entry(Outcome::Refused, &refusal.detail),
+            })?;
+            Ok(done.map(|entry| (id, entry)))
         });
-        let (id, account) = written.await.map_err(|error| audit::unavailable(&error))?.ok_or(none)?;
+        let (id, account) = written.await.map_err(|error| audit::unavailable(&error))??;
         let ended = match last {
             None => KickReply { users: Vec::new(), sessions: 0 },
             Some(reason) => match operator.plane.act(Act::EndAccount { account: id, reason }).await? {

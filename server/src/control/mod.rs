@@ -12,6 +12,7 @@ mod channels;
 mod events;
 mod extract;
 mod idempotency;
+mod invitations;
 mod kicks;
 mod listener;
 mod maintenance;
@@ -21,6 +22,7 @@ mod openapi;
 mod password;
 mod permission;
 mod problem;
+mod registrations;
 mod reload;
 mod router;
 mod sessions;
@@ -42,6 +44,7 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use crate::accounts::Accounts;
 use crate::certificates::Certificates;
 use crate::chat::event::{Act, Answer};
 use crate::chat::gate::Gate;
@@ -73,6 +76,7 @@ pub struct Control {
     pub database: Database,
     pub windows: Windows,
     pub inlet: Inlet,
+    pub accounts: Arc<Accounts>,
     pub mailer: Mailer,
     pub certificates: Arc<Certificates>,
     /// For the status.

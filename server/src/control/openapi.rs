@@ -15,8 +15,8 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Kind;
 use super::{
-    accounts, admins, announcements, audit_reading, bans, channels, events, idempotency, kicks, maintenance,
-    password, reload, sessions, sign_in, status, totp, users,
+    accounts, admins, announcements, audit_reading, bans, channels, events, idempotency, invitations, kicks,
+    maintenance, password, registrations, reload, sessions, sign_in, status, totp, users,
 };
 
 /// The whole description; rendered once.
@@ -31,9 +31,10 @@ static DOCUMENT: LazyLock<Bytes> =
         sessions::end_all, password::change, totp::status, totp::enrol, totp::confirm, totp::disable,
         totp::require, admins::list, admins::add, admins::remove, admins::set_role, users::list,
         users::show, kicks::kick, kicks::kick_all, bans::list, bans::add, bans::remove, accounts::list, accounts::disable,
-        accounts::enable, accounts::delete, accounts::revoke, channels::list, channels::show,
+        accounts::enable, accounts::delete, accounts::revoke, accounts::credentials, accounts::revoke_one,
+        invitations::list, invitations::add, invitations::revoke, registrations::list, registrations::resend, channels::list, channels::show,
         channels::close, announcements::announce, maintenance::show, maintenance::set, reload::reload, audit_reading::list, audit_reading::verify,
-        events::events,        status::status, status::healthz, openapi,
+        events::events, status::status, status::healthz, openapi,
     ),
     components(schemas(Problem)),
     modifiers(&Tokens, &Problems)

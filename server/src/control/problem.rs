@@ -45,6 +45,14 @@ pub enum Kind {
     NotOnline,
     /// There is no account of that name.
     NoSuchAccount,
+    /// The email to be invited has an account.
+    HasAccount,
+    /// There is no invitation of that number.
+    NoSuchInvitation,
+    /// No registration of that number waits for a code.
+    NoSuchRegistration,
+    /// The account has no credential of that number.
+    NoSuchCredential,
     /// There is no channel of that name.
     NoSuchChannel,
     /// There is no ban of that number.
@@ -105,6 +113,16 @@ impl Kind {
             Self::NotFound => ("not-found", "Nothing there", StatusCode::NOT_FOUND),
             Self::NotOnline => ("not-online", "Nobody of that name is online", StatusCode::NOT_FOUND),
             Self::NoSuchAccount => ("no-such-account", "There is no such account", StatusCode::NOT_FOUND),
+            Self::HasAccount => ("has-account", "The email has an account", StatusCode::CONFLICT),
+            Self::NoSuchInvitation => {
+                ("no-such-invitation", "There is no such invitation", StatusCode::NOT_FOUND)
+            }
+            Self::NoSuchRegistration => {
+                ("no-such-registration", "There is no such registration", StatusCode::NOT_FOUND)
+            }
+            Self::NoSuchCredential => {
+                ("no-such-credential", "There is no such credential", StatusCode::NOT_FOUND)
+            }
             Self::NoSuchChannel => ("no-such-channel", "There is no such channel", StatusCode::NOT_FOUND),
             Self::NoSuchBan => ("no-such-ban", "There is no such ban", StatusCode::NOT_FOUND),
             Self::NotReloaded => ("not-reloaded", "The reload failed", StatusCode::UNPROCESSABLE_ENTITY),

@@ -12,8 +12,8 @@ use axum::routing::{delete, get, post, put};
 
 use super::problem::{Kind, Refusal};
 use super::{
-    Plane, accounts, admins, announcements, audit_reading, bans, channels, events, idempotency, kicks,
-    maintenance, openapi, password, reload, sessions, sign_in, status, totp, users,
+    Plane, accounts, admins, announcements, audit_reading, bans, channels, events, idempotency, invitations,
+    kicks, maintenance, openapi, password, registrations, reload, sessions, sign_in, status, totp, users,
 };
 
 /// The most bytes a request's body may have.
@@ -48,6 +48,12 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/accounts/{name}/disable", post(accounts::disable))
         .route("/v1/accounts/{name}/enable", post(accounts::enable))
         .route("/v1/accounts/{name}/credentials/revoke", post(accounts::revoke))
+        .route("/v1/accounts/{name}/credentials", get(accounts::credentials))
+        .route("/v1/accounts/{name}/credentials/{id}", delete(accounts::revoke_one))
+        .route("/v1/invitations", get(invitations::list).post(invitations::add))
+        .route("/v1/invitations/{id}", delete(invitations::revoke))
+        .route("/v1/registrations", get(registrations::list))
+        .route("/v1/registrations/{id}/resend", post(registrations::resend))
         .route("/v1/channels", get(channels::list))
         .route("/v1/channels/{name}", get(channels::show))
         .route("/v1/channels/{name}/close", post(channels::close))

@@ -7,6 +7,7 @@ mod ban;
 mod change;
 mod channel;
 mod history;
+mod invitation;
 mod mailbox;
 mod maintenance;
 
@@ -22,6 +23,7 @@ pub use history::{
     HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Reading, Redactor, Selection, SeveralQuery,
     TargetsQuery,
 };
+pub use invitation::{Invitation, InvitationId, NewInvitation};
 pub use mailbox::EmailAliases;
 pub use maintenance::Maintenance;
 pub use rookery_protocol::BanTarget;

@@ -15,8 +15,8 @@ pub use sqlite::Sqlite;
 
 use crate::record::{
     Account, AccountId, Admin, AuditEntry, AuditQuery, Authenticator, Ban, BanId, Change, Credential,
-    CredentialId, CredentialKind, HistoryEntry, HistoryTarget, Maintenance, NewAccount, NewAdmin, NewAudit,
-    NewBan, PageQuery, Restored, Taken, TargetsQuery,
+    CredentialId, CredentialKind, HistoryEntry, HistoryTarget, Invitation, InvitationId, Maintenance,
+    NewAccount, NewAdmin, NewAudit, NewBan, NewInvitation, PageQuery, Restored, Taken, TargetsQuery,
 };
 
 /// The name of the database file in the data folder.
@@ -65,6 +65,7 @@ pub trait Store:
     + ChangeStore
     + AdminStore
     + AuditStore
+    + InvitationStore
     + MaintenanceStore
     + WindowStore
 {
@@ -189,6 +190,20 @@ pub trait AuditStore {
     fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>> {
         self.find_audit(&AuditQuery { limit, ..AuditQuery::default() })
     }
+}
+
+/// Who may make an account though registration is closed.
+pub trait InvitationStore {
+    /// At most `limit` of those that have not expired, by number, from the one after `after` on.
+    fn invitations(&self, now: Timestamp, after: InvitationId, limit: usize) -> Result<Vec<Invitation>>;
+    /// The one of that email, unless it has expired.
+    fn invitation_for(&self, email: &Email, now: Timestamp) -> Result<Option<Invitation>>;
+    /// In the place of one with the same email. Those that have expired are forgotten.
+    fn add_invitation(&mut self, invitation: &NewInvitation) -> Result<Invitation>;
+    /// None if there is none of that number.
+    fn remove_invitation(&mut self, id: InvitationId) -> Result<Option<Invitation>>;
+    /// One code will be looked at. False if none will be any more.
+    fn use_invitation_try(&mut self, id: InvitationId) -> Result<bool>;
 }
 
 /// Whether nobody new is let in.

@@ -3,6 +3,7 @@
 
 mod credentials;
 mod handshake;
+mod invitations;
 mod registration;
 mod sasl;
 
@@ -102,6 +103,14 @@ impl House {
             change(store, account)
         });
         changed.await.unwrap();
+    }
+
+    /// Invites an email; gives the code of the invitation, which is not mailed.
+    async fn invite(&self, email: &str) -> String {
+        let email = Email::parse(email).unwrap();
+        let (new, letter) = self.accounts.invitation(start(), email, "root".to_owned()).await;
+        self.database.write(Durability::Record, move |store| store.add_invitation(&new)).await.unwrap();
+        code_in(&letter.text).expect("a code alone on its line")
     }
 
     async fn ban(&self, target: &str) {

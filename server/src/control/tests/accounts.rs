@@ -98,6 +98,47 @@ async fn what_opens_an_account_is_revoked_with_or_without_its_password() {
 }
 
 #[tokio::test]
+async fn one_credential_is_revoked_and_the_others_stay() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    house.add_account("alice").await;
+    house.add_account("bob").await;
+    let (id, now) = (house.identity("alice").await.id, house.now.get());
+    let add = move |store: &mut dyn crate::store::Store| {
+        store.add_credential(id, crate::record::CredentialKind::Device, &[7; 32], now)?;
+        store.add_credential(id, crate::record::CredentialKind::Certificate, &[8; 32], now)
+    };
+    house.database.write(Durability::Record, add).await.unwrap();
+    let alice = house.come_online_as(house.identity("alice").await).await;
+    let list =
+        async || house.get(&token, "/v1/accounts/ALICE/credentials").await.json()["credentials"].clone();
+    let both = list().await;
+    assert_eq!((&both[0]["kind"], &both[1]["kind"]), (&json!("device"), &json!("certificate")));
+    assert_eq!(both[0]["used_at"], Value::Null);
+    assert!(!both.to_string().contains("07070707"), "a hash is nobody's business");
+
+    let path = format!("/v1/accounts/alice/credentials/{}", both[0]["id"]);
+    let of_bob = format!("/v1/accounts/bob/credentials/{}", both[0]["id"]);
+    assert_eq!(house.delete(&token, &of_bob).await.problem(), "/problems/no-such-credential");
+    assert!(house.last_entry().await.starts_with("revoke-credential bob refused: bob has no credential "));
+    let reply = house.delete(&token, &path).await;
+    assert_eq!(
+        (&reply.json()["account"]["credentials"], &reply.json()["ended"]["sessions"]),
+        (&json!(2), &json!(1))
+    );
+    let expected = format!("revoke-credential alice allowed: credential {}", both[0]["id"]);
+    assert_eq!(house.last_entry().await, expected);
+    assert!(alice.await.unwrap().contains("ERROR :A device or certificate of your account was revoked"));
+    assert_eq!(list().await, json!([both[1]]));
+    assert_eq!(house.delete(&token, &path).await.problem(), "/problems/no-such-credential");
+    for nobody in ["nobody", "a%20b"] {
+        let path = format!("/v1/accounts/{nobody}/credentials");
+        assert_eq!(house.get(&token, &path).await.problem(), "/problems/no-such-account");
+        assert_eq!(house.delete(&token, &format!("{path}/1")).await.problem(), "/problems/no-such-account");
+    }
+}
+
+#[tokio::test]
 async fn whoever_was_signing_in_at_that_very_moment_is_kept_out() {
     let house = House::new().await;
     let token = house.sign_in("root").await;

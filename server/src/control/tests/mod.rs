@@ -12,10 +12,12 @@ mod door;
 mod events;
 mod factors;
 mod idempotency;
+mod invitations;
 mod kicks;
 mod maintenance;
 mod own_sessions;
 mod problems;
+mod registrations;
 mod roles;
 mod signing_in;
 mod users;
@@ -43,7 +45,7 @@ use tempfile::TempDir;
 use super::extract::Arrival;
 use super::sessions::{Fingerprint, Session};
 use super::{Control, Plane, lock, router};
-use crate::accounts::password;
+use crate::accounts::{Accounts, password};
 use crate::certificates::Certificates;
 use crate::chat::Chat;
 use crate::chat::bans::Bans;
@@ -71,6 +73,7 @@ struct House {
     plane: Arc<Plane>,
     router: Router,
     database: Database,
+    accounts: Arc<Accounts>,
     inlet: Inlet,
     now: Cell<Timestamp>,
     /// Where requests come from.
@@ -161,12 +164,16 @@ impl House {
         let (gate_sender, gate) = tokio::sync::watch::channel(Arc::default());
         tokio::spawn(journal::run(database.clone(), batches, gate_sender, news.clone()));
 
+        let accounts =
+            Accounts::new(live.clone(), database.clone(), mailer.clone(), windows.clone(), news.clone());
+        let accounts = Arc::new(accounts);
         let (reloads, reload_requests) = tokio::sync::mpsc::channel(1);
         let plane = Arc::new(Plane::new(Control {
             config: live.clone(),
             database: database.clone(),
             windows,
             inlet: inlet.clone(),
+            accounts: Arc::clone(&accounts),
             mailer,
             certificates,
             instruments,
@@ -179,6 +186,7 @@ impl House {
             router: router::router(Arc::clone(&plane)),
             plane,
             database,
+            accounts,
             inlet,
             now: Cell::new(now),
             from: Cell::new("192.0.2.1:50000".parse().unwrap()),

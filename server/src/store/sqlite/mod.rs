@@ -10,6 +10,7 @@ mod channels;
 mod credentials;
 mod devices;
 mod history;
+mod invitations;
 mod maintenance;
 mod metadata;
 mod pages;
