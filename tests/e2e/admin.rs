@@ -240,6 +240,11 @@ async fn an_account_is_found_disabled_enabled_revoked_and_deleted() {
     let table = operator.done(&["accounts", "--search", "BOB@"]).await;
     assert!(table.contains("bob@example.org") && !table.contains("alice"), "{table}");
 
+    let page = operator.done(&["accounts", "--limit", "1"]).await;
+    assert!(page.contains("alice@example.org") && page.contains("for more, --after alice"), "{page}");
+    let rest = operator.done(&["accounts", "--limit", "1", "--after", "alice"]).await;
+    assert!(rest.contains("bob@example.org") && !rest.contains("--after"), "{rest}");
+
     let told = operator.done(&["account", "disable", "bob", "--reason", "on leave"]).await;
     assert!(told.contains("bob (bob@example.org) is disabled; 1 session of bob ended."), "{told}");
     let heard = bob.until_closed().await;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use rookery_tests::admin::Operator;
-use rookery_tests::irc::{Client, PASSWORD, tcp_from};
+use rookery_tests::irc::{Client, PASSWORD, starts, tcp_from};
 use rookery_tests::server::Server;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
@@ -95,4 +95,47 @@ async fn a_banned_mailbox_gets_no_account_in_another_spelling() {
     let acts: Value = serde_json::from_str(&operator.done(&["--json", "audit"]).await).unwrap();
     let bans = acts["entries"].as_array().unwrap().iter().filter(|entry| entry["act"] == "ban");
     assert_eq!(bans.map(|entry| entry["target"].clone()).collect::<Vec<_>>(), [json!("bob")]);
+}
+
+#[tokio::test]
+async fn a_pattern_of_emails_ends_and_refuses_those_it_covers() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut bob = Client::register(&server, "bob").await;
+    let mut alice = Client::register(&server, "alice").await;
+    operator.done(&["ban", "b*@EXAMPLE.org", "--reason", "bots"]).await;
+    assert_eq!(bob.until_closed().await.last().unwrap().to_string(), "ERROR :Banned: bots");
+    alice.say("#lobby", "quiet again").await;
+    let heard = Client::sign_in_refused(&server, "bob", PASSWORD).await;
+    assert!(heard.iter().any(|message| message.command == "465"), "{heard:?}");
+    let mut again = Client::introduce(&server, "ben").await;
+    again.send(&format!("REGISTER ben ben@example.org :{PASSWORD}")).await;
+    let refusal = again.expect("a refusal", |message| starts(message, "FAIL", "REGISTER")).await;
+    assert_eq!(refusal.params[1], "UNACCEPTABLE_EMAIL", "{refusal}");
+}
+
+#[tokio::test]
+async fn a_ban_with_an_end_stops_by_itself_and_stays_in_the_trail() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    drop(Client::register(&server, "bob").await);
+    operator.done(&["ban", "bob", "--for", "4s"]).await;
+    let heard = Client::sign_in_refused(&server, "bob", PASSWORD).await;
+    assert!(heard.iter().any(|message| message.command == "465"), "{heard:?}");
+    let deadline = std::time::Instant::now() + rookery_tests::DEADLINE;
+    loop {
+        let mut bob = Client::try_sign_in(&server, "bob", "bob", PASSWORD).await;
+        bob.send("CAP END").await;
+        let answer =
+            bob.expect("a welcome or the ban", |message| ["001", "465"].contains(&&*message.command));
+        if answer.await.command == "001" {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "the ban does not end");
+    }
+    assert!(operator.done(&["bans"]).await.contains("0 bans"));
+    let entries: Value =
+        serde_json::from_str(&operator.done(&["--json", "audit", "--act", "ban"]).await).unwrap();
+    assert_eq!(entries["entries"][0]["target"], "bob", "{entries}");
+    assert!(entries["entries"][0]["detail"].as_str().unwrap().starts_with("until "), "{entries}");
 }

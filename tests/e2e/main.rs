@@ -11,6 +11,7 @@ mod doors;
 mod durability;
 mod full_disk;
 mod history;
+mod invitations;
 mod kicks;
 mod mail;
 mod maintenance;
