@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// What the talker says, 100 bytes.
-const TEXT: &str = "PRIVMSG #bench :The quick brown rook jumps over the lazy crow, and over it again, and then once more.\r\n";
+pub const TEXT: &str = "PRIVMSG #bench :The quick brown rook jumps over the lazy crow, and over it again, and then once more.\r\n";
 
 /// One admitted guest.
 pub struct Client {

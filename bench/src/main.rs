@@ -1,9 +1,13 @@
-//! The load generator: connects guests to a running server, and tells what they cost it in memory and CPU.
+//! The load generator: connects guests to a running server, and tells what they cost it in memory and CPU. And how fast
+//! `rook` is while they talk.
 
 mod client;
 mod process;
+mod rook;
+mod screen;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -25,9 +29,9 @@ struct Arguments {
     /// The server's chat port; guests must be allowed and limits off.
     #[arg(long)]
     address: SocketAddr,
-    /// The server's process, on this machine.
+    /// The server's process, on this machine; for what the server costs.
     #[arg(long)]
-    pid: u32,
+    pid: Option<u32>,
     #[command(subcommand)]
     load: Load,
 }
@@ -49,17 +53,28 @@ enum Load {
         #[arg(long, default_value_t = 0)]
         rate: u32,
     },
+    /// A person with `rook` in a terminal: start to lobby, key to screen, memory. The lobby is `#bench`, and no email is
+    /// verified.
+    Rook {
+        /// The program.
+        #[arg(long)]
+        rook: PathBuf,
+        /// A folder for what it keeps.
+        #[arg(long)]
+        home: PathBuf,
+    },
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let process = Process::new(arguments.pid);
+    let process = || arguments.pid.map(Process::new).context("say the server's process with --pid");
     match arguments.load {
-        Load::Idle { sessions } => idle(arguments.address, process, sessions).await,
+        Load::Idle { sessions } => idle(arguments.address, process()?, sessions).await,
         Load::Channel { members, messages, rate } => {
-            channel(arguments.address, process, members, messages, rate).await
+            channel(arguments.address, process()?, members, messages, rate).await
         }
+        Load::Rook { rook, home } => rook::Bench { rook, address: arguments.address, home }.run().await,
     }
 }
 

@@ -144,45 +144,44 @@ enum Judgement {
 
 #[derive(Debug)]
 struct Verifier {
-    /// None when there is no root at all.
-    authorities: Option<Arc<WebPkiServerVerifier>>,
-    /// What to do about a certificate that they do not vouch for; with an authority of one's own, nothing.
-    pin: Option<Pin>,
+    trust: Trust,
     provider: Arc<CryptoProvider>,
     judgement: OnceLock<Judgement>,
 }
 
 impl Verifier {
     fn new(trust: &Trust, provider: &Arc<CryptoProvider>) -> Self {
-        let (roots, pin) = match trust {
-            Trust::Authority(authority) => (authority.roots(), None),
-            Trust::SystemOr(pin) => {
+        Self { trust: trust.clone(), provider: Arc::clone(provider), judgement: OnceLock::new() }
+    }
+
+    /// Whoever may vouch for a server; none when there is no root at all.
+    fn authorities(&self) -> Option<Arc<WebPkiServerVerifier>> {
+        let roots = match &self.trust {
+            Trust::Authority(authority) => authority.roots(),
+            Trust::SystemOr(_) => {
                 let mut roots = RootCertStore::empty();
                 // A root that cannot be read vouches for nobody; the rest still do.
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                (roots, Some(*pin))
+                roots
             }
         };
-        let authorities =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build().ok();
-        Self { authorities, pin, provider: Arc::clone(provider), judgement: OnceLock::new() }
+        let provider = Arc::clone(&self.provider);
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().ok()
     }
 
+    /// What to do about a certificate that nobody vouches for.
     fn judge(&self, shown: Pinned, refusal: &TlsError) -> Judgement {
-        match self.pin {
-            None => Judgement::Refused(refusal.to_string()),
-            Some(Pin::Known(pinned)) if pinned == shown => Judgement::Trusted,
-            Some(Pin::Known(pinned))
+        let Trust::SystemOr(pin) = &self.trust else { return Judgement::Refused(refusal.to_string()) };
+        match *pin {
+            Pin::Known(pinned)
                 if pinned.certificate == shown.certificate
                     || (pinned.key.is_some() && pinned.key == shown.key) =>
             {
                 Judgement::ToPin(shown)
             }
-            Some(Pin::Known(pinned)) => {
-                Judgement::Changed { pinned: pinned.certificate, shown: shown.certificate }
-            }
-            Some(Pin::Open) => Judgement::ToPin(shown),
-            Some(Pin::Forbidden) => Judgement::Stranger(shown.certificate),
+            Pin::Known(pinned) => Judgement::Changed { pinned: pinned.certificate, shown: shown.certificate },
+            Pin::Open => Judgement::ToPin(shown),
+            Pin::Forbidden => Judgement::Stranger(shown.certificate),
         }
     }
 }
@@ -196,7 +195,13 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
-        let vouched = match &self.authorities {
+        let shown = Pinned::of(end_entity);
+        // It is known again: nobody has to vouch for it, and reading the system's roots takes its time.
+        if matches!(&self.trust, Trust::SystemOr(Pin::Known(pinned)) if *pinned == shown) {
+            self.judgement.get_or_init(|| Judgement::Trusted);
+            return Ok(ServerCertVerified::assertion());
+        }
+        let vouched = match self.authorities() {
             Some(authorities) => {
                 authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
             }
@@ -204,7 +209,7 @@ impl ServerCertVerifier for Verifier {
         };
         let judgement = match &vouched {
             Ok(_) => Judgement::Trusted,
-            Err(refusal) => self.judge(Pinned::of(end_entity), refusal),
+            Err(refusal) => self.judge(shown, refusal),
         };
         match self.judgement.get_or_init(|| judgement) {
             Judgement::Trusted | Judgement::ToPin(_) => Ok(ServerCertVerified::assertion()),

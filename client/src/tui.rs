@@ -167,6 +167,10 @@ impl Chat {
                     if let Some(ending) = self.input(input)? {
                         return Ok(ending);
                     }
+                    // Whoever types sees it at once, however soon the next picture is due; a burst of keys is one.
+                    if inputs.is_empty() {
+                        next_frame = Instant::now();
+                    }
                 }
                 _ = continued.recv() => {
                     // Someone else had stopped us, and the terminal may have been theirs meanwhile.
