@@ -8,6 +8,7 @@ mod channels;
 mod control;
 mod free_nicks;
 mod history;
+mod isupport;
 mod labels;
 mod lasting;
 mod messages;
