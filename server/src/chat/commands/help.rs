@@ -59,10 +59,23 @@ const TOPICS: &[(&str, &str)] = &[
         "CAP LS 302, CAP LIST, CAP REQ :names, CAP END\nWhat your client asks the server to do differently.",
     ),
     (
+        "CHANNELS",
+        "A channel that you make while signed in is yours, and lasts: topic, modes, lists and history stay when nobody is in it.\nMODE #channel +q nick hands it on, MODE #channel -q and your own nick gives it up.\nACCESS makes accounts operators whenever they come, or gives them a voice.\nA channel that nobody owns is gone when the last has left; until then an operator may give it away with +q.",
+    ),
+    (
         "CHATHISTORY",
         "CHATHISTORY LATEST target *|point limit, BEFORE, AFTER or AROUND target point limit, BETWEEN target point point limit,\nTARGETS timestamp=... timestamp=... limit. A point is msgid=... or timestamp=YYYY-MM-DDThh:mm:ss.sssZ.\nReads back what was said in a channel you are in or between you and somebody.",
     ),
+    (
+        "CREDENTIAL",
+        "CREDENTIAL LIST, CREDENTIAL ADD, CREDENTIAL REVOKE number\nWhat opens your account beside its password: devices, and client certificates.\nADD takes the certificate of this connection.",
+    ),
     ("HELP", "HELP [name]\nThis."),
+    ("HELPOP", "HELPOP [name]\nThe same as HELP."),
+    (
+        "HISTORY",
+        "What is said is kept, and read back with CHATHISTORY: in channels that you are in, from when they were made\nor got their name, and your own conversations when you are signed in.\nClients that cannot ask are shown what they missed when they come back.",
+    ),
     ("INFO", "INFO\nAbout this server."),
     (
         "INVITE",
@@ -103,7 +116,12 @@ const TOPICS: &[(&str, &str)] = &[
     ),
     ("NOTICE", "NOTICE target[,target] :text\nA message that nothing answers by itself."),
     ("PART", "PART #channel[,#channel] [:reason]\nLeaves channels."),
+    (
+        "PASS",
+        "PASS anything\nBelongs before your session is admitted, and is ignored there: sign in with SASL.",
+    ),
     ("PING", "PING token\nThe server answers with PONG and the token."),
+    ("PONG", "PONG token\nYour client's answer to a PING of the server."),
     (
         "PRIVMSG",
         "PRIVMSG target[,target] :text\nSays something in a channel, or to someone alone. @#channel reaches its operators only.",
@@ -122,6 +140,10 @@ const TOPICS: &[(&str, &str)] = &[
     ("TAGMSG", "TAGMSG target[,target]\nSends tags without a text."),
     ("TIME", "TIME\nThe server's time."),
     ("TOPIC", "TOPIC #channel [:topic]\nShows or sets what a channel is about."),
+    (
+        "USER",
+        "USER name 0 * :real name\nBelongs before your session is admitted; SETNAME changes the real name later.",
+    ),
     ("USERHOST", "USERHOST nick nick ...\nWho they are, shortly."),
     ("VERSION", "VERSION\nThe server's version and what it supports."),
     (

@@ -22,6 +22,7 @@ mod playback;
 mod presence;
 mod random;
 mod redaction;
+mod reference;
 mod server;
 mod sessions;
 mod who;
