@@ -1,17 +1,19 @@
 //! The way to the control plane: HTTPS, JSON, and what to say when either fails.
 
-use std::io::{BufRead, BufReader};
+use std::fs;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rookery_protocol::control::Problem;
+use rustls::AlertDescription;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{Method, Request, Response, StatusCode};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
 use crate::cli::ServerAddress;
@@ -40,6 +42,29 @@ pub struct Client {
     server: ServerAddress,
     token: Option<String>,
     trusted: Trusted,
+    /// Whether it has a certificate of its own.
+    shows_certificate: bool,
+}
+
+/// A certificate with its key, for a server that asks operators for one.
+pub struct ClientKey(ClientCert);
+
+impl ClientKey {
+    /// Reads it, if there is one; the key may stand in the certificate's file.
+    pub fn read(certificate: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<Self>, Failure> {
+        let Some(certificate) = certificate else {
+            return match key {
+                None => Ok(None),
+                Some(_) => Err(Failure::Usage("--key is of no use without --certificate".to_owned())),
+            };
+        };
+        let chain = certificates_in(&certificate, "certificate")?;
+        let file = key.unwrap_or(certificate);
+        let broken = |why: &str| Failure::new(format!("the key in {}: {why}", file.display()));
+        let pem = fs::read(&file).map_err(|error| broken(&error.to_string()))?;
+        let key = PrivateKey::from_pem(&pem).map_err(|_| broken("there is none in that file (PEM)"))?;
+        Ok(Some(Self(ClientCert::new_with_certs(&chain, key))))
+    }
 }
 
 /// Whom the server's certificate has to come from.
@@ -51,10 +76,12 @@ enum Trusted {
 
 impl Client {
     /// Reads the authorities to trust; connects with the first request.
-    pub fn new(server: ServerAddress, ca: Option<PathBuf>) -> Result<Self, Failure> {
+    pub fn new(server: ServerAddress, ca: Option<PathBuf>, key: Option<ClientKey>) -> Result<Self, Failure> {
         let local = || Path::new(LOCAL_AUTHORITY).exists().then(|| LOCAL_AUTHORITY.into());
         let trusted = ca.or_else(local).map_or(Trusted::System, Trusted::File);
+        let shows_certificate = key.is_some();
         let tls = TlsConfig::builder()
+            .client_cert(key.map(|ClientKey(key)| key))
             .root_certs(RootCerts::new_with_certs(&trusted.certificates()?))
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .build();
@@ -70,7 +97,7 @@ impl Client {
             .user_agent(concat!("admin-cli/", env!("CARGO_PKG_VERSION")))
             .build()
             .new_agent();
-        Ok(Self { agent, server, token: None, trusted })
+        Ok(Self { agent, server, token: None, trusted, shows_certificate })
     }
 
     /// The same, for whoever holds that token.
@@ -171,6 +198,17 @@ impl Client {
             (Some(rustls::Error::InvalidMessage(_)), _) => Failure::new(format!(
                 "{server} does not speak TLS; is that the control plane's port (`admin.listen` in config.toml)?"
             )),
+            (Some(rustls::Error::AlertReceived(alert)), _) if is_about_certificate(*alert) => {
+                let what = if self.shows_certificate {
+                    "does not accept the certificate in --certificate"
+                } else {
+                    "asks operators for a certificate"
+                };
+                Failure::new(format!(
+                    "{server} {what}: it has to be signed by the authority in `admin.client_ca` of the server's \
+                     config.toml. Pass it with --certificate FILE and --key FILE."
+                ))
+            }
             (Some(fault), _) => Failure::new(format!("no secure connection to {server}: {fault}")),
             (None, ureq::Error::Protocol(_)) => Failure::new(format!(
                 "{server} does not speak HTTP; is that the control plane's port (`admin.listen` in config.toml)?"
@@ -180,6 +218,12 @@ impl Client {
             }
             (None, ureq::Error::Timeout(_)) => Failure::new(format!(
                 "{server} does not answer in time; what was asked for may be done all the same"
+            )),
+            // Whoever lacks a certificate hears of it only when the request is written, if not too late.
+            (None, ureq::Error::Io(error)) if has_hung_up(error) => Failure::new(format!(
+                "{server} ended the connection without an answer. If it asks operators for a certificate \
+                 (`admin.client_ca` in its config.toml), pass yours with --certificate FILE and --key FILE; else try \
+                 again."
             )),
             (None, error) => Failure::new(format!(
                 "{server} cannot be reached: {error}. Is the server running, and is that its control plane's address \
@@ -196,12 +240,53 @@ fn refusal(status: StatusCode, raw: String) -> Option<Failure> {
     if status == StatusCode::UNAUTHORIZED && problem.kind == "/problems/not-signed-in" {
         return Some(Failure::NotSignedIn("The server knows no sign-in for the token here.".to_owned()));
     }
-    Some(Failure::Failed { message: problem.detail, document: Some(raw) })
+    let message = match next_step(&problem.kind) {
+        None => problem.detail,
+        Some(step) => format!("{} {step}", problem.detail),
+    };
+    Some(Failure::Failed { message, document: Some(raw) })
+}
+
+/// What to do about a problem, in this program's commands, where the server's words do not say.
+fn next_step(kind: &str) -> Option<&'static str> {
+    Some(match kind.strip_prefix("/problems/")? {
+        "not-online" => "`admin-cli list` shows who is online.",
+        "no-such-account" => "`admin-cli accounts` shows who there is.",
+        "no-such-admin" => "`admin-cli admins list` shows who there is.",
+        "no-such-channel" => "`admin-cli channels` shows which there are.",
+        "no-such-session" => "`admin-cli sessions` shows yours.",
+        "sign-in-again" => "`admin-cli login` does that.",
+        "no-authenticator" => "`admin-cli totp enrol` makes one known.",
+        "challenge-dead" | "login-failed" => "Begin anew with `admin-cli login`.",
+        _ => return None,
+    })
 }
 
 /// The kind of problem in a failure, as a URI reference.
 pub fn problem_kind(failure: &Failure) -> Option<String> {
     serde_json::from_str(failure.document()?).map(|problem: Problem| problem.kind).ok()
+}
+
+/// What a server says that does not like the client's certificate, or that there is none.
+fn is_about_certificate(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnknownCA
+            | Alert::CertificateUnknown
+            | Alert::CertificateExpired
+            | Alert::DecryptError
+            | Alert::AccessDenied
+    )
+}
+
+/// Whether the other side has ended the connection.
+fn has_hung_up(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    let kinds = [Kind::BrokenPipe, Kind::ConnectionReset, Kind::ConnectionAborted, Kind::UnexpectedEof];
+    kinds.contains(&error.kind())
 }
 
 fn tls_fault(error: &ureq::Error) -> Option<&rustls::Error> {
@@ -214,19 +299,11 @@ fn tls_fault(error: &ureq::Error) -> Option<&rustls::Error> {
 
 impl Trusted {
     fn certificates(&self) -> Result<Vec<Certificate<'static>>, Failure> {
-        let certificates: Vec<CertificateDer<'static>> = match self {
-            Self::File(file) => {
-                let broken = |why: &str| Failure::new(format!("the authority in {}: {why}", file.display()));
-                let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-                let certificates = read.map_err(|error| broken(&error.to_string()))?;
-                if certificates.is_empty() {
-                    return Err(broken("there is no certificate in that file"));
-                }
-                certificates
-            }
-            Self::System => rustls_native_certs::load_native_certs().certs,
-        };
-        Ok(certificates.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect())
+        let system = || rustls_native_certs::load_native_certs().certs;
+        match self {
+            Self::File(file) => certificates_in(file, "authority"),
+            Self::System => Ok(system().iter().map(owned).collect()),
+        }
     }
 
     fn explain(&self, server: &ServerAddress, fault: &rustls::CertificateError) -> String {
@@ -257,6 +334,21 @@ impl Trusted {
         };
         format!("the certificate of {server} is not accepted: {fault_text}. {hint}")
     }
+}
+
+/// All certificates in a PEM file; there is one at least.
+fn certificates_in(file: &Path, what: &str) -> Result<Vec<Certificate<'static>>, Failure> {
+    let broken = |why: &str| Failure::new(format!("the {what} in {}: {why}", file.display()));
+    let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    let certificates = read.map_err(|error| broken(&error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(broken("there is no certificate in that file"));
+    }
+    Ok(certificates.iter().map(owned).collect())
+}
+
+fn owned(certificate: &CertificateDer<'_>) -> Certificate<'static> {
+    Certificate::from_der(certificate).to_owned()
 }
 
 /// One segment of a path, whatever it holds.
@@ -290,7 +382,8 @@ mod tests {
         assert_eq!(answer(401, "code-wrong").exit_code(), 1);
         assert_eq!(answer(404, "not-online").exit_code(), 1);
         assert_eq!(answer(503, "audit-unavailable").exit_code(), 1);
-        assert_eq!(answer(404, "not-online").to_string(), "D");
+        assert_eq!(answer(404, "no-such-ban").to_string(), "D");
+        assert_eq!(answer(404, "not-online").to_string(), "D `admin-cli list` shows who is online.");
         assert!(answer(401, "not-signed-in").to_string().contains("`admin-cli login`"));
         assert_eq!(problem_kind(&answer(401, "code-wrong")).as_deref(), Some("/problems/code-wrong"));
         assert!(refusal(StatusCode::BAD_GATEWAY, "<html>".to_owned()).is_none());
@@ -307,9 +400,9 @@ mod tests {
     fn an_authority_that_cannot_be_read_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let empty = folder.path().join("empty.pem");
-        std::fs::write(&empty, "nothing").unwrap();
+        fs::write(&empty, "nothing").unwrap();
         for file in [folder.path().join("missing.pem"), empty] {
-            let Err(failure) = Client::new("h:1".parse().unwrap(), Some(file.clone())) else {
+            let Err(failure) = Client::new("h:1".parse().unwrap(), Some(file.clone()), None) else {
                 panic!("{file:?} is no authority");
             };
             assert!(failure.to_string().contains(&*file.to_string_lossy()), "{failure}");
@@ -321,7 +414,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let server = listener.local_addr().unwrap().to_string();
         drop(listener);
-        let client = Client::new(server.parse().unwrap(), None).unwrap();
+        let client = Client::new(server.parse().unwrap(), None, None).unwrap();
         let Err(failure) = client.get::<Problem>("/healthz") else { panic!("there is no server") };
         assert!(failure.to_string().contains("cannot be reached"), "{failure}");
         assert!(failure.to_string().contains(&server), "{failure}");

@@ -2,9 +2,11 @@
 
 mod cli;
 mod client;
+mod colour;
 mod commands;
 mod failure;
 mod output;
+mod shell;
 mod token_store;
 
 use std::process::ExitCode;
@@ -13,6 +15,7 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
+    colour::decide();
     let json = arguments.json;
     match commands::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -21,7 +24,8 @@ fn main() -> ExitCode {
                 // Where even that cannot be written, the exit code has to do.
                 let _ = output::print(document);
             }
-            eprintln!("admin-cli: {}", output::plain(&failure.to_string()));
+            let name = colour::red_error("admin-cli:");
+            eprintln!("{name} {}", output::plain(&failure.to_string()));
             ExitCode::from(failure.exit_code())
         }
     }

@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 use jiff::Timestamp;
@@ -67,10 +67,21 @@ impl TokenStore {
         }
     }
 
-    fn write(&self, content: &[u8]) -> io::Result<()> {
+    /// The folder, which only its owner can read.
+    pub fn folder(&self) -> Result<&Path, Failure> {
+        let failed = while_doing(format!("the folder {} cannot be made", self.folder.display()));
+        self.make_folder().map_err(failed)?;
+        Ok(&self.folder)
+    }
+
+    fn make_folder(&self) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         // It may have been there before, with another mode.
-        fs::set_permissions(&self.folder, Permissions::from_mode(0o700))?;
+        fs::set_permissions(&self.folder, Permissions::from_mode(0o700))
+    }
+
+    fn write(&self, content: &[u8]) -> io::Result<()> {
+        self.make_folder()?;
         let unfinished = self.file.with_extension(format!("{}.part", std::process::id()));
         let written = OpenOptions::new()
             .write(true)
@@ -125,7 +136,7 @@ mod tests {
         fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
         let store = TokenStore::inside(folder.clone(), &"one:1".parse().unwrap());
         store.save(&token("secret")).unwrap();
-        let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&folder), 0o700);
         assert_eq!(mode(&store.file), 0o600);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing half-written is left");

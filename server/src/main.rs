@@ -32,7 +32,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use config::{Config, LogFormat};
@@ -58,6 +58,12 @@ enum Command {
     /// Verifies the audit trail on this machine, or an export of it; the server may run meanwhile.
     #[command(subcommand)]
     Audit(audit_command::AuditCommand),
+    /// Writes the man pages, of this and of every command.
+    Man {
+        /// Where to.
+        #[arg(value_name = "DIR", default_value = ".")]
+        folder: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -71,18 +77,22 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<()> {
-    let loaded = Config::load(arguments.config.as_deref())?;
+    let load = || Config::load(arguments.config.as_deref());
     match arguments.command {
         Some(Command::Check) => {
-            match loaded.file {
+            match load()?.file {
                 Some(file) => println!("{} is valid.", file.display()),
                 None => println!("There is no config.toml here; the built-in defaults are valid."),
             }
             Ok(())
         }
-        Some(Command::Admin(command)) => admin_command::run(&loaded.config, command),
-        Some(Command::Audit(command)) => audit_command::run(&loaded.config, command),
+        Some(Command::Admin(command)) => admin_command::run(&load()?.config, command),
+        Some(Command::Audit(command)) => audit_command::run(&load()?.config, command),
+        Some(Command::Man { folder }) => std::fs::create_dir_all(&folder)
+            .and_then(|()| clap_mangen::generate_to(Arguments::command(), &folder))
+            .with_context(|| format!("the man pages cannot be written into {}", folder.display())),
         None => {
+            let loaded = load()?;
             start_log(&loaded.config)?;
             rustls::crypto::aws_lc_rs::default_provider()
                 .install_default()

@@ -22,5 +22,6 @@ mod replay;
 mod rook;
 mod seeing;
 mod sign_in;
+mod tool;
 mod watch;
 mod windows;

@@ -4,4 +4,5 @@
 
 mod schemathesis;
 mod screen;
+mod shell;
 mod smtp;

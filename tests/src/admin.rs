@@ -70,6 +70,11 @@ impl Operator {
         self.spawn(Command::new(programs::path("admin-cli")), arguments)
     }
 
+    /// `admin-cli` with these arguments, to be started elsewhere.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        self.prepared(Command::new(programs::path("admin-cli")), arguments)
+    }
+
     /// The same in a terminal of its own, where ctrl-c can be typed.
     pub fn start_in_terminal(&self, arguments: &[&str]) -> Process {
         let mut command = Command::new("sh");
@@ -79,10 +84,15 @@ impl Operator {
         self.spawn(command, arguments)
     }
 
-    fn spawn(&self, mut command: Command, arguments: &[&str]) -> Process {
+    fn spawn(&self, command: Command, arguments: &[&str]) -> Process {
+        let name = format!("admin-cli {}", arguments.join(" "));
+        Process::start(&name, &mut self.prepared(command, arguments))
+    }
+
+    fn prepared(&self, mut command: Command, arguments: &[&str]) -> Command {
         command.arg("--server").arg(self.server.to_string()).arg("--ca").arg(&self.ca).args(arguments);
         command.env("HOME", self.home.path()).env("XDG_STATE_HOME", self.home.path().join("state"));
-        Process::start(&format!("admin-cli {}", arguments.join(" ")), &mut command)
+        command
     }
 
     /// Runs `admin-cli` to its end, with nothing to read.

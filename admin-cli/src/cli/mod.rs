@@ -10,6 +10,7 @@ mod channels;
 mod invitations;
 mod maintenance;
 mod own;
+mod pages;
 mod users;
 mod watch;
 
@@ -30,6 +31,7 @@ pub use invitations::{
 };
 pub use maintenance::MaintenanceCommand;
 pub use own::{LoginOptions, PasswdOptions, SessionsCommand, Switch, TotpCommand};
+pub use pages::PageOptions;
 pub use users::{KickOptions, ListOptions};
 pub use watch::WatchOptions;
 
@@ -47,6 +49,14 @@ pub struct Arguments {
     #[arg(long, global = true, value_name = "FILE", env = "ROOKERY_CA")]
     pub ca: Option<PathBuf>,
 
+    /// PEM file with the certificate that the server asks operators for (`admin.client_ca`)
+    #[arg(long, global = true, value_name = "FILE", env = "ROOKERY_CERTIFICATE")]
+    pub certificate: Option<PathBuf>,
+
+    /// PEM file with the key to that certificate [default: the certificate's file]
+    #[arg(long, global = true, value_name = "FILE", env = "ROOKERY_KEY")]
+    pub key: Option<PathBuf>,
+
     /// Print what the server answers, as JSON
     #[arg(long, global = true)]
     pub json: bool,
@@ -60,10 +70,20 @@ pub struct Arguments {
 pub enum Command {
     #[command(flatten)]
     Act(Act),
+    /// Type one command after the other: the tab key completes them, and names
+    ///
+    /// Lines come from the terminal or from a pipe. What the tab key looks up is entered in the audit trail too.
+    Shell,
     /// Print the completions for a shell
     Completions {
         /// Which shell
         shell: Shell,
+    },
+    /// Write the man pages, of this and of every command
+    Man {
+        /// Where to
+        #[arg(value_name = "DIR", default_value = ".")]
+        folder: PathBuf,
     },
 }
 
@@ -106,7 +126,7 @@ pub enum Act {
         target: String,
     },
     /// Show who is banned
-    Bans,
+    Bans(PageOptions),
     /// Show who has an account
     Accounts(AccountsOptions),
     /// Disable, enable or delete an account, or see and revoke what opens it
@@ -122,7 +142,7 @@ pub enum Act {
     /// Show the registrations that wait for their mailed codes, or mail another code
     Registrations(RegistrationsOptions),
     /// Show which channels there are
-    Channels,
+    Channels(PageOptions),
     /// Show who is in a channel, or close it
     #[command(subcommand)]
     Channel(ChannelCommand),
@@ -144,6 +164,13 @@ pub enum Act {
     /// Who came and went and why, refused sign-ins, new accounts, channels, bans, what admins do, and what fails; never
     /// what people say. With --json, one object a line.
     Watch(WatchOptions),
+}
+
+impl Act {
+    /// Whether it goes on until ctrl-c.
+    pub fn goes_on(&self) -> bool {
+        matches!(self, Self::Watch(_) | Self::List(ListOptions { watch: true, .. }))
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use rookery_protocol::control::{AdminAdded, AdminEntry, AdminList, AdminRequest, RoleRequest};
 
-use super::Show;
+use super::{Show, pages};
 use crate::cli::AdminsCommand;
 use crate::client::{Client, Reply, segment};
 use crate::failure::Failure;
@@ -12,7 +12,7 @@ use crate::output::{self, Reader};
 pub fn run(client: &Client, command: AdminsCommand, show: &Show) -> Result<(), Failure> {
     match command {
         AdminsCommand::List => {
-            let reply: Reply<AdminList> = client.get("/v1/admins")?;
+            let reply: Reply<AdminList> = pages::get_all(client, "/v1/admins")?;
             show.result(&reply, |list| Reader::here().admins(list))
         }
         AdminsCommand::Add { name, email, role } => {

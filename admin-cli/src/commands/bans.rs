@@ -3,15 +3,15 @@
 use rookery_protocol::BanTarget;
 use rookery_protocol::control::{BanList, BanPreview, BanReply, BanRequest, UnbanReply};
 
-use super::{Show, ask_twice};
-use crate::cli::BanOptions;
+use super::{Show, ask_twice, pages};
+use crate::cli::{BanOptions, PageOptions};
 use crate::client::{Client, Reply};
 use crate::failure::Failure;
 use crate::output::{self, Reader};
 
 /// Who is banned.
-pub fn list(client: &Client, show: &Show) -> Result<(), Failure> {
-    let reply: Reply<BanList> = client.get("/v1/bans")?;
+pub fn list(client: &Client, page: &PageOptions, show: &Show) -> Result<(), Failure> {
+    let reply: Reply<BanList> = pages::get(client, "/v1/bans", page)?;
     show.result(&reply, |list| Reader::here().bans(list))
 }
 
@@ -30,7 +30,7 @@ pub fn ban(client: &Client, options: BanOptions, show: &Show) -> Result<(), Fail
 
 /// Takes a ban back.
 pub fn unban(client: &Client, target: &str, show: &Show) -> Result<(), Failure> {
-    let list: Reply<BanList> = client.get("/v1/bans")?;
+    let list: Reply<BanList> = pages::get_all(client, "/v1/bans")?;
     let ban = list.value.bans.into_iter().find(|ban| is_same_target(&ban.target, target));
     let none = || Failure::new(format!("nobody is banned as {target}; `admin-cli bans` has the list"));
     let reply: Reply<UnbanReply> = client.delete(&format!("/v1/bans/{}", ban.ok_or_else(none)?.id))?;

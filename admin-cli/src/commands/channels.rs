@@ -2,15 +2,15 @@
 
 use rookery_protocol::control::{ChannelList, ChannelReply, CloseReply, CloseRequest};
 
-use super::Show;
-use crate::cli::ChannelCommand;
+use super::{Show, pages};
+use crate::cli::{ChannelCommand, PageOptions};
 use crate::client::{Client, Reply, segment};
 use crate::failure::Failure;
 use crate::output::{self, Reader};
 
 /// Which there are.
-pub fn list(client: &Client, show: &Show) -> Result<(), Failure> {
-    let reply: Reply<ChannelList> = client.get("/v1/channels")?;
+pub fn list(client: &Client, page: &PageOptions, show: &Show) -> Result<(), Failure> {
+    let reply: Reply<ChannelList> = pages::get(client, "/v1/channels", page)?;
     show.result(&reply, |list| Reader::here().channels(list))
 }
 
@@ -18,7 +18,7 @@ pub fn list(client: &Client, show: &Show) -> Result<(), Failure> {
 pub fn run(client: &Client, command: ChannelCommand, show: &Show) -> Result<(), Failure> {
     match command {
         ChannelCommand::Show { name } => {
-            let reply: Reply<ChannelReply> = client.get(&path(&name))?;
+            let reply: Reply<ChannelReply> = pages::get_all(client, &path(&name))?;
             show.result(&reply, |channel| Reader::here().channel(channel))
         }
         ChannelCommand::Close { name, reason } => {

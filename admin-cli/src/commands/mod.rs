@@ -7,34 +7,56 @@ mod bans;
 mod channels;
 mod invitations;
 mod own;
+mod pages;
 mod server;
 mod sign_in;
 mod users;
 mod watch;
 
+use std::ffi::OsString;
+use std::fs;
 use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
+use serde_json::json;
 
-use crate::cli::{Act, Arguments, Command};
-use crate::client::{Client, Reply, problem_kind};
-use crate::failure::Failure;
+use crate::cli::{Act, Arguments, Command, ServerAddress};
+use crate::client::{Client, ClientKey, Reply, problem_kind};
+use crate::failure::{Failure, while_doing};
 use crate::output;
+use crate::shell::Shell;
 use crate::token_store::TokenStore;
 
 /// Runs the command that was given.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { server, ca, json, command } = arguments;
+    let Arguments { server, ca, certificate, key, json, command } = arguments;
     match command {
         Command::Act(act) => {
             let store = TokenStore::of_user(&server)?;
-            perform(act, &Client::new(server, ca)?, &store, &Show { json })
+            let key = ClientKey::read(certificate, key)?;
+            perform(act, &Client::new(server, ca, key)?, &store, &Show { json })
+        }
+        Command::Shell => {
+            let store = TokenStore::of_user(&server)?;
+            let globals = globals(&server, [("--ca", &ca), ("--certificate", &certificate), ("--key", &key)]);
+            let key = ClientKey::read(certificate, key)?;
+            let stranger = Client::new(server, ca, key)?;
+            Shell { stranger: &stranger, store: &store, json, globals }.run()
         }
         Command::Completions { shell } => completions(shell),
+        Command::Man { folder } => man(&folder, &Show { json }),
     }
 }
 
-fn perform(act: Act, stranger: &Client, store: &TokenStore, show: &Show) -> Result<(), Failure> {
+/// The options that reach the same server again.
+fn globals(server: &ServerAddress, files: [(&str, &Option<PathBuf>); 3]) -> Vec<OsString> {
+    let files = files.into_iter().filter_map(|(option, file)| Some([option.into(), file.as_ref()?.into()]));
+    [["--server".into(), server.to_string().into()]].into_iter().chain(files).flatten().collect()
+}
+
+/// Does one thing at the server.
+pub fn perform(act: Act, stranger: &Client, store: &TokenStore, show: &Show) -> Result<(), Failure> {
     let client = || signed_in(stranger, store);
     match act {
         Act::Login(options) => sign_in::login(stranger, store, options, show),
@@ -48,13 +70,13 @@ fn perform(act: Act, stranger: &Client, store: &TokenStore, show: &Show) -> Resu
         Act::Kick(options) => users::kick(&client()?, options, show),
         Act::Ban(options) => bans::ban(&client()?, options, show),
         Act::Unban { target } => bans::unban(&client()?, &target, show),
-        Act::Bans => bans::list(&client()?, show),
+        Act::Bans(page) => bans::list(&client()?, &page, show),
         Act::Accounts(options) => accounts::list(&client()?, &options, show),
         Act::Account(command) => accounts::run(&client()?, command, show),
         Act::Invite { email } => invitations::invite(&client()?, email, show),
         Act::Invitations(options) => invitations::run(&client()?, &options, show),
         Act::Registrations(options) => invitations::registrations(&client()?, &options, show),
-        Act::Channels => channels::list(&client()?, show),
+        Act::Channels(page) => channels::list(&client()?, &page, show),
         Act::Channel(command) => channels::run(&client()?, command, show),
         Act::Announce(options) => server::announce(&client()?, options, show),
         Act::Maintenance { command } => server::maintenance(&client()?, command, show),
@@ -66,14 +88,14 @@ fn perform(act: Act, stranger: &Client, store: &TokenStore, show: &Show) -> Resu
 }
 
 /// The client of whoever is signed in.
-fn signed_in(stranger: &Client, store: &TokenStore) -> Result<Client, Failure> {
+pub fn signed_in(stranger: &Client, store: &TokenStore) -> Result<Client, Failure> {
     let none = || Failure::NotSignedIn(format!("There is no sign-in to {}.", stranger.server()));
     Ok(stranger.with_token(store.load()?.ok_or_else(none)?.token))
 }
 
 /// Shows results as they are asked for: to people, or to scripts.
-struct Show {
-    json: bool,
+pub struct Show {
+    pub json: bool,
 }
 
 impl Show {
@@ -106,6 +128,18 @@ fn ask(warning: &str) -> Result<bool, Failure> {
     eprintln!("{}", output::plain(warning));
     let answer = sign_in::read_line("Do it all the same? [y/N] ")?;
     Ok(["y", "yes"].contains(&answer.to_lowercase().as_str()))
+}
+
+/// A page for this, and one for every command.
+fn man(folder: &Path, show: &Show) -> Result<(), Failure> {
+    let failed = while_doing(format!("the man pages cannot be written into {}", folder.display()));
+    fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(Arguments::command(), folder))
+        .map_err(failed)?;
+    if show.json {
+        return output::print(&json!({ "folder": folder }).to_string());
+    }
+    output::print(&format!("The man pages are in {}.", folder.display()))
 }
 
 fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {

@@ -9,8 +9,8 @@ use rookery_protocol::control::{
     TotpRequirement, TotpStatus,
 };
 
-use super::Show;
 use super::sign_in::{ask_code, ask_password, may_try_again, read_password};
+use super::{Show, pages};
 use crate::cli::{PasswdOptions, SessionsCommand, Switch, TotpCommand};
 use crate::client::{Client, Reply, segment};
 use crate::failure::Failure;
@@ -52,7 +52,7 @@ pub fn sessions(
 ) -> Result<(), Failure> {
     match command {
         None => {
-            let reply: Reply<AdminSessionList> = client.get("/v1/sessions")?;
+            let reply: Reply<AdminSessionList> = pages::get_all(client, "/v1/sessions")?;
             show.result(&reply, |list| Reader::here().sessions(list))
         }
         Some(SessionsCommand::Revoke { id }) if id == "all" => {

@@ -2,7 +2,7 @@
 
 use rookery_protocol::control::{AccountCredential, AccountList, AccountReply, CredentialList};
 
-use super::{Reader, ended, plain, table, with_count};
+use super::{Reader, ended, plain, table, with_count, with_next};
 
 impl Reader {
     /// One page of the accounts.
@@ -20,10 +20,7 @@ impl Reader {
         });
         let table = table(["NAME", "EMAIL", "MADE", "PASSWORD", "CREDENTIALS", ""], rows);
         let page = with_count(&table, list.accounts.len(), "account", "accounts");
-        match &list.next {
-            None => page,
-            Some(next) => format!("{page}; for more, --after {}", plain(next)),
-        }
+        with_next(page, list.next.as_ref())
     }
 }
 

@@ -1,8 +1,8 @@
 //! The audit trail.
 
-use rookery_protocol::control::{AuditList, AuditVerdict};
+use rookery_protocol::control::{AuditList, AuditOutcome, AuditVerdict};
 
-use super::{Reader, table, with_count};
+use super::{Reader, count, shown, table};
 
 impl Reader {
     /// The audit trail, oldest first.
@@ -21,7 +21,14 @@ impl Reader {
             ]
         });
         let header = ["ID", "TIME", "ADMIN", "FROM", "SESSION", "ACT", "TARGET", "OUTCOME", "DETAIL"];
-        let text = with_count(&table(header, rows), list.entries.len(), "entry", "entries");
+        let refused =
+            |row: usize| list.entries.get(row).is_some_and(|entry| entry.outcome == AuditOutcome::Refused);
+        let number = count(list.entries.len(), "entry", "entries");
+        let text = if list.entries.is_empty() {
+            number
+        } else {
+            format!("{}\n\n{number}", shown(&table(header, rows), refused))
+        };
         match list.next {
             Some(id) => format!("{text}; there are more before them: --before {id}"),
             None => text,

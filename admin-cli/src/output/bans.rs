@@ -2,7 +2,7 @@
 
 use rookery_protocol::control::{BanEntry, BanList, BanPreview, BanReply};
 
-use super::{Reader, count, ended, plain, table, with_count};
+use super::{Reader, count, ended, plain, table, with_count, with_next};
 
 impl Reader {
     /// Who is banned.
@@ -18,7 +18,8 @@ impl Reader {
             ]
         });
         let table = table(["ID", "TARGET", "ENDS", "BY", "SINCE", "REASON"], rows);
-        with_count(&table, list.bans.len(), "ban", "bans")
+        let page = with_count(&table, list.bans.len(), "ban", "bans");
+        with_next(page, list.next.as_ref())
     }
 
     /// A ban that was made.
@@ -61,8 +62,10 @@ mod tests {
             created_at: ago(3_600),
             expires_at,
         };
-        let list =
-            BanList { bans: vec![ban(12, "bo", Some(ago(-604_800))), ban(7, "eve@example.org", None)] };
+        let list = BanList {
+            bans: vec![ban(12, "bo", Some(ago(-604_800))), ban(7, "eve@example.org", None)],
+            next: None,
+        };
         let expected = "\
 ID  TARGET           ENDS   BY    SINCE                         REASON
 12  bo               in 7d  root  2026-11-22 09:00:00 (1h ago)  flooding
@@ -70,6 +73,8 @@ ID  TARGET           ENDS   BY    SINCE                         REASON
 
 2 bans";
         assert_eq!(reader().bans(&list), expected);
+        let page = BanList { next: Some(7), ..list };
+        assert!(reader().bans(&page).ends_with("\n2 bans; for more, --after 7"));
         let ended = KickReply { users: vec!["bo".to_owned()], sessions: 2 };
         let reply = BanReply { ban: ban(12, "bo", Some(ago(-604_800))), ended };
         let text = "bo is banned until 2026-11-29 10:00:00 (in 7d); 2 sessions of bo ended.";

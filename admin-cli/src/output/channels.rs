@@ -2,7 +2,7 @@
 
 use rookery_protocol::control::{ChannelList, ChannelReply, CloseReply};
 
-use super::{Reader, count, facts, plain, table, with_count};
+use super::{Reader, count, facts, plain, table, with_count, with_next};
 
 impl Reader {
     /// Which channels there are.
@@ -17,12 +17,12 @@ impl Reader {
             ]
         });
         let table = table(["CHANNEL", "MEMBERS", "MODES", "MADE", "TOPIC"], rows);
-        with_count(&table, list.channels.len(), "channel", "channels")
+        with_next(with_count(&table, list.channels.len(), "channel", "channels"), list.next.as_ref())
     }
 
     /// One channel and who is in it.
     pub fn channel(&self, reply: &ChannelReply) -> String {
-        let ChannelReply { channel, members } = reply;
+        let ChannelReply { channel, members, .. } = reply;
         let members: Vec<String> = members
             .iter()
             .map(|member| {
@@ -70,7 +70,7 @@ mod tests {
             modes: "nt".to_owned(),
             created_at: ago(3_600),
         };
-        let list = ChannelList { channels: vec![channel.clone()] };
+        let list = ChannelList { channels: vec![channel.clone()], next: None };
         let expected = "\
 CHANNEL  MEMBERS  MODES  MADE    TOPIC
 #lobby   2        nt     1h ago  Hello
@@ -80,7 +80,7 @@ CHANNEL  MEMBERS  MODES  MADE    TOPIC
         let member = |nick: &str, operator, voice| ChannelMember { nick: nick.to_owned(), operator, voice };
         let members =
             vec![member("alice", true, true), member("bo", false, true), member("cy", false, false)];
-        let text = reader().channel(&ChannelReply { channel, members });
+        let text = reader().channel(&ChannelReply { channel, members, next: None });
         assert!(text.contains("\nFounder      alice\n"), "{text}");
         assert!(text.ends_with("Members      3: @alice +bo cy"), "{text}");
         let reply = CloseReply { channel: "#lobby".to_owned(), members: vec!["alice".to_owned()] };

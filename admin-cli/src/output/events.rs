@@ -1,14 +1,17 @@
 //! What happens, a line for each event.
 
-use rookery_protocol::control::{AuditRecord, BanEntry, Happening, LiveEvent};
+use rookery_protocol::control::{AuditOutcome, AuditRecord, BanEntry, Happening, LiveEvent};
 
 use super::{Reader, count, plain};
+use crate::colour;
 
 impl Reader {
     /// One event: its time of day, its kind, and what happened.
     pub fn event(&self, event: &LiveEvent) -> String {
         let time = event.at.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string();
-        plain(&format!("{time}  {:<15}  {}", event.what.kind().name(), self.happening(&event.what)))
+        let line =
+            plain(&format!("{time}  {:<15}  {}", event.what.kind().name(), self.happening(&event.what)));
+        if is_alarming(&event.what) { colour::red(&line) } else { line }
     }
 
     fn happening(&self, what: &Happening) -> String {
@@ -57,6 +60,18 @@ impl Reader {
             }
             Happening::Ended { reason } => reason.clone(),
         }
+    }
+}
+
+/// Whether something was refused, or fails.
+fn is_alarming(what: &Happening) -> bool {
+    match what {
+        Happening::SignInRefused { .. }
+        | Happening::Trouble { .. }
+        | Happening::LeftOut { .. }
+        | Happening::Reloaded { problem: Some(_) } => true,
+        Happening::Audit { entry } => entry.outcome == AuditOutcome::Refused,
+        _ => false,
     }
 }
 

@@ -24,6 +24,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rookery_protocol::control::KickReply;
 
+use crate::colour;
 use crate::failure::{Failure, while_doing};
 
 /// Writes to standard output, and ends the line. Whoever stops reading early has seen enough.
@@ -110,10 +111,29 @@ fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// What it says of the page behind this one.
+fn with_next(page: String, next: Option<&impl ToString>) -> String {
+    match next {
+        None => page,
+        Some(next) => format!("{page}; for more, --after {}", plain(&next.to_string())),
+    }
+}
+
 /// The table, if there is anything in it, and a line that says how much.
 fn with_count(table: &Table, number: usize, one: &str, many: &str) -> String {
     let line = count(number, one, many);
-    if number == 0 { line } else { format!("{}\n\n{line}", table.trim_fmt()) }
+    if number == 0 { line } else { format!("{}\n\n{line}", shown(table, |_| false)) }
+}
+
+/// The table as text; rows that are `alarming`, by number, stand out.
+fn shown(table: &Table, alarming: impl Fn(usize) -> bool) -> String {
+    let text = table.trim_fmt();
+    let lines = text.lines().enumerate().map(|(at, line)| match at.checked_sub(1) {
+        None => colour::bold(line),
+        Some(row) if alarming(row) => colour::red(line),
+        Some(_) => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Columns without lines, two spaces apart.
@@ -131,7 +151,7 @@ fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; 
 
 /// Names and values, one a line.
 fn facts<const N: usize>(facts: [(&str, String); N]) -> String {
-    facts.map(|(name, value)| format!("{name:<13}{}", plain(&value))).join("\n")
+    facts.map(|(name, value)| format!("{}{}", colour::bold(&format!("{name:<13}")), plain(&value))).join("\n")
 }
 
 #[cfg(test)]

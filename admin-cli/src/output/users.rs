@@ -3,7 +3,7 @@
 use comfy_table::Table;
 use rookery_protocol::control::{KickPreview, KickReply, OnlineSession, OnlineUser, UserList};
 
-use super::{Reader, count, ended, facts, plain, table, with_count};
+use super::{Reader, count, ended, facts, plain, shown, table, with_count};
 
 impl Reader {
     /// One page of those who are online.
@@ -56,7 +56,7 @@ impl Reader {
         if users.is_empty() {
             return summary.to_owned();
         }
-        format!("{}\n\n{summary}", self.user_table(users).trim_fmt())
+        format!("{}\n\n{summary}", shown(&self.user_table(users), |_| false))
     }
 
     /// A line for each session; what is of the user stands on the first.

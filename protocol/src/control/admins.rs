@@ -57,6 +57,8 @@ impl FromStr for Role {
 pub struct AdminList {
     /// By name.
     pub admins: Vec<AdminEntry>,
+    /// Where the next page begins, for `after`; none when this was the last.
+    pub next: Option<String>,
 }
 
 /// An admin.

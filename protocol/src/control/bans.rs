@@ -56,6 +56,8 @@ pub struct BanReply {
 pub struct BanList {
     /// Newest first; those that have expired are left out.
     pub bans: Vec<BanEntry>,
+    /// Where the next page begins, for `after`; none when this was the last.
+    pub next: Option<i64>,
 }
 
 /// One ban.

@@ -9,6 +9,8 @@ use utoipa::ToSchema;
 pub struct ChannelList {
     /// By name.
     pub channels: Vec<ChannelEntry>,
+    /// Where the next page begins, for `after`; none when this was the last.
+    pub next: Option<String>,
 }
 
 /// A channel.
@@ -36,6 +38,8 @@ pub struct ChannelReply {
     pub channel: ChannelEntry,
     /// Who is in it, by nick.
     pub members: Vec<ChannelMember>,
+    /// Where the next page of members begins, for `after`; none when this was the last.
+    pub next: Option<String>,
 }
 
 /// A user in a channel.

@@ -96,6 +96,8 @@ pub struct LogoutReply {
 pub struct AdminSessionList {
     /// The admin's own, oldest first; an owner sees everyone's.
     pub sessions: Vec<AdminSession>,
+    /// Where the next page begins, for `after`; none when this was the last.
+    pub next: Option<String>,
 }
 
 /// A sign-in of an admin that stands.

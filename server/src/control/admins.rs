@@ -9,8 +9,9 @@ use rookery_protocol::control::{
 use rookery_protocol::{AccountName, Email};
 
 use super::authenticator::grouped_letters;
-use super::extract::{Body, Segment};
+use super::extract::{Body, Options, Segment};
 use super::notices::Notice;
+use super::pages::PageOptions;
 use super::permission::{Owner, Signed};
 use super::problem::{Kind, Refusal};
 use crate::accounts::password;
@@ -22,13 +23,24 @@ const INITIAL_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 
 /// The admins
 #[utoipa::path(
-    get, path = "/v1/admins", tag = "admins", security(("token" = ["owner"])),
-    responses((status = 200, description = "The admins, by name", body = AdminList))
+    get, path = "/v1/admins", tag = "admins", params(PageOptions), security(("token" = ["owner"])),
+    responses((status = 200, description = "One page of the admins, by name", body = AdminList))
 )]
-pub async fn list(operator: Signed<Owner>) -> Result<Json<AdminList>, Refusal> {
-    operator.allow(&operator.step("admins", ""), "").await?;
-    let admins = operator.read(|store| store.admins()).await?;
-    Ok(Json(AdminList { admins: admins.into_iter().map(to_entry).collect() }))
+pub async fn list(
+    operator: Signed<Owner>,
+    options: Result<Options<PageOptions>, Refusal>,
+) -> Result<Json<AdminList>, Refusal> {
+    let step = operator.step("admins", "");
+    let page = match options.and_then(|Options(options)| options.page()) {
+        Ok(page) => page,
+        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
+    };
+    operator.allow(&step, "").await?;
+    let mut admins = operator.read(|store| store.admins()).await?;
+    let place = |admin: &Admin| admin.name.to_lowercase();
+    admins.sort_by_cached_key(place);
+    let (admins, next) = page.cut(admins, place);
+    Ok(Json(AdminList { admins: admins.into_iter().map(to_entry).collect(), next }))
 }
 
 /// Adds an admin, who signs in with the password that this gives and chooses another at once

@@ -1,5 +1,7 @@
 //! Who is refused: the list of bans, and how to add to it and take from it.
 
+use std::cmp::Reverse;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
@@ -9,7 +11,8 @@ use rookery_protocol::control::{
 };
 
 use super::audit;
-use super::extract::{self, Body, Segment};
+use super::extract::{self, Body, Options, Segment};
+use super::pages::PageOptions;
 use super::permission::{Auditor, Moderator, Signed};
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
@@ -20,14 +23,24 @@ use crate::store::Durability;
 
 /// The bans that hold
 #[utoipa::path(
-    get, path = "/v1/bans", tag = "bans", security(("token" = ["auditor"])),
-    responses((status = 200, description = "The bans, newest first", body = BanList))
+    get, path = "/v1/bans", tag = "bans", params(PageOptions), security(("token" = ["auditor"])),
+    responses((status = 200, description = "One page of the bans, newest first", body = BanList))
 )]
-pub async fn list(operator: Signed<Auditor>) -> Result<Json<BanList>, Refusal> {
-    operator.allow(&operator.step("bans", ""), "").await?;
+pub async fn list(
+    operator: Signed<Auditor>,
+    options: Result<Options<PageOptions>, Refusal>,
+) -> Result<Json<BanList>, Refusal> {
+    let step = operator.step("bans", "");
+    let page = match options.and_then(|Options(options)| options.page::<i64>()) {
+        Ok(page) => page.reversed(),
+        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
+    };
+    operator.allow(&step, "").await?;
     let now = operator.now();
-    let bans = operator.read(move |store| store.bans(now)).await?;
-    Ok(Json(BanList { bans: bans.into_iter().map(to_entry).collect() }))
+    let mut bans = operator.read(move |store| store.bans(now)).await?;
+    bans.sort_by_key(|ban| Reverse(ban.id));
+    let (bans, next) = page.cut(bans, |ban| Reverse(ban.id.0));
+    Ok(Json(BanList { bans: bans.into_iter().map(to_entry).collect(), next: next.map(|Reverse(id)| id) }))
 }
 
 /// Bans an account, an email, a pattern of emails, an IP address or a network

@@ -6,7 +6,8 @@ use rookery_protocol::control::{
     ChannelEntry, ChannelList, ChannelMember, ChannelReply, CloseReply, CloseRequest, Problem,
 };
 
-use super::extract::{self, Body, Segment};
+use super::extract::{self, Body, Options, Segment};
+use super::pages::PageOptions;
 use super::permission::{Auditor, Moderator, Signed};
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
@@ -15,21 +16,31 @@ use crate::chat::event::{Act, Answer, ChannelView};
 
 /// Which channels there are
 #[utoipa::path(
-    get, path = "/v1/channels", tag = "channels", security(("token" = ["auditor"])),
-    responses((status = 200, description = "The channels, by name", body = ChannelList))
+    get, path = "/v1/channels", tag = "channels", params(PageOptions), security(("token" = ["auditor"])),
+    responses((status = 200, description = "One page of the channels, by name", body = ChannelList))
 )]
-pub async fn list(operator: Signed<Auditor>) -> Result<Json<ChannelList>, Refusal> {
-    operator.allow(&operator.step("channels", ""), "").await?;
+pub async fn list(
+    operator: Signed<Auditor>,
+    options: Result<Options<PageOptions>, Refusal>,
+) -> Result<Json<ChannelList>, Refusal> {
+    let step = operator.step("channels", "");
+    let page = match options.and_then(|Options(options)| options.page()) {
+        Ok(page) => page,
+        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
+    };
+    operator.allow(&step, "").await?;
     let channels = find(&operator, Act::ListChannels).await?;
-    Ok(Json(ChannelList { channels: channels.iter().map(to_entry).collect() }))
+    let (channels, next) = page.cut(channels, |channel| channel.name.clone());
+    let next = next.map(|name| name.to_string());
+    Ok(Json(ChannelList { channels: channels.iter().map(to_entry).collect(), next }))
 }
 
 /// Who is in a channel
 #[utoipa::path(
     get, path = "/v1/channels/{name}", tag = "channels", security(("token" = ["auditor"])),
-    params(("name" = String, Path, description = "The channel's name, with its #")),
+    params(PageOptions, ("name" = String, Path, description = "The channel's name, with its #")),
     responses(
-        (status = 200, description = "The channel and its members", body = ChannelReply),
+        (status = 200, description = "The channel and one page of its members", body = ChannelReply),
         (status = 404, description = "There is no channel of that name", body = Problem,
             content_type = "application/problem+json"),
     )
@@ -37,24 +48,28 @@ pub async fn list(operator: Signed<Auditor>) -> Result<Json<ChannelList>, Refusa
 pub async fn show(
     operator: Signed<Auditor>,
     name: Result<Segment<String>, Refusal>,
+    options: Result<Options<PageOptions>, Refusal>,
 ) -> Result<Json<ChannelReply>, Refusal> {
     let mut step = operator.step("channel", "");
     let asked = async {
         let Segment(name) = name?;
         step.target.clone_from(&name);
-        existing(&operator, &name).await
+        let Options(options) = options?;
+        Ok((existing(&operator, &name).await?, options.page()?))
     };
-    let channel = match asked.await {
-        Ok(channel) => channel,
+    let (channel, page) = match asked.await {
+        Ok(asked) => asked,
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     operator.allow(&step, "").await?;
-    let members = channel.members.iter().map(|member| ChannelMember {
+    let (members, next) = page.cut(&channel.members, |member| member.nick.clone());
+    let members = members.into_iter().map(|member| ChannelMember {
         nick: member.nick.to_string(),
         operator: member.operator,
         voice: member.voice,
     });
-    Ok(Json(ChannelReply { channel: to_entry(&channel), members: members.collect() }))
+    let (members, next) = (members.collect(), next.map(|nick| nick.to_string()));
+    Ok(Json(ChannelReply { channel: to_entry(&channel), members, next }))
 }
 
 /// Closes a channel

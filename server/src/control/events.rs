@@ -28,6 +28,9 @@ const AUDIT_PAGE: usize = 200;
 /// The most characters of a name to filter by: an email fits.
 const LONGEST_NAME: usize = 254;
 
+/// The most bytes of a list of kinds: all of them fit.
+const LONGEST_KINDS: usize = 400;
+
 /// What `GET /v1/events` may be told.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +54,9 @@ struct Filter {
 
 impl EventOptions {
     fn filter(self) -> Result<Filter, Refusal> {
+        if self.kinds.as_ref().is_some_and(|kinds| kinds.len() > LONGEST_KINDS) {
+            return Err(Kind::BadRequest.because("`kinds` names each kind once."));
+        }
         let kinds = self.kinds.map(|kinds| kinds.split(',').map(str::parse).collect()).transpose();
         let kinds = kinds.map_err(|error| Kind::BadRequest.because(format!("`kinds`: {error}.")))?;
         if self.user.as_ref().is_some_and(|user| user.chars().count() > LONGEST_NAME) {

@@ -19,6 +19,7 @@ mod maintenance;
 mod meter;
 mod notices;
 mod openapi;
+mod pages;
 mod password;
 mod permission;
 mod problem;

@@ -13,7 +13,8 @@ use rookery_protocol::control::{AdminSession, AdminSessionList, LogoutReply, Pro
 use sha2::{Digest as _, Sha256};
 
 use super::audit::{self, Step};
-use super::extract::{Arrival, Segment};
+use super::extract::{Arrival, Options, Segment};
+use super::pages::PageOptions;
 use super::permission::{Anyone, Auditor, Permission, Signed};
 use super::problem::{Kind, Refusal};
 use super::{Plane, hex, lock, random};
@@ -331,11 +332,19 @@ pub async fn logout(operator: Signed<Anyone>) -> Result<Json<LogoutReply>, Refus
 
 /// The sign-ins that stand: one's own, and to an owner everyone's
 #[utoipa::path(
-    get, path = "/v1/sessions", tag = "sign-in", security(("token" = ["auditor"])),
-    responses((status = 200, description = "The sessions, oldest first", body = AdminSessionList))
+    get, path = "/v1/sessions", tag = "sign-in", params(PageOptions), security(("token" = ["auditor"])),
+    responses((status = 200, description = "One page of the sessions, oldest first", body = AdminSessionList))
 )]
-pub async fn list(operator: Signed<Auditor>) -> Result<Json<AdminSessionList>, Refusal> {
-    operator.allow(&operator.step("sessions", ""), "").await?;
+pub async fn list(
+    operator: Signed<Auditor>,
+    options: Result<Options<PageOptions>, Refusal>,
+) -> Result<Json<AdminSessionList>, Refusal> {
+    let step = operator.step("sessions", "");
+    let page = match options.and_then(|Options(options)| options.page()) {
+        Ok(page) => page,
+        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
+    };
+    operator.allow(&step, "").await?;
     let admins = operator.read(|store| store.admins()).await?;
     let prints: HashMap<&str, Fingerprint> =
         admins.iter().map(|admin| (admin.name.as_str(), Fingerprint::of(admin))).collect();
@@ -360,8 +369,11 @@ pub async fn list(operator: Signed<Auditor>) -> Result<Json<AdminSessionList>, R
             current: session.id == operator.session.id,
         })
         .collect();
-    sessions.sort_by_key(|session| session.since);
-    Ok(Json(AdminSessionList { sessions }))
+    // The moment alone may be that of two.
+    let place = |session: &AdminSession| format!("{:016x}-{}", session.since.as_microsecond(), session.id);
+    sessions.sort_by_cached_key(place);
+    let (sessions, next) = page.cut(sessions, place);
+    Ok(Json(AdminSessionList { sessions, next }))
 }
 
 /// Ends a sign-in: one's own, and an owner anyone's

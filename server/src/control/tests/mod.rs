@@ -16,6 +16,7 @@ mod invitations;
 mod kicks;
 mod maintenance;
 mod own_sessions;
+mod pages;
 mod problems;
 mod registrations;
 mod roles;

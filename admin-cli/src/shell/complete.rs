@@ -1,0 +1,127 @@
+//! What could stand where the cursor is: commands and options as clap knows them, names as the server does.
+
+use clap::{Arg, Command};
+
+use super::names::{Named, Source};
+use super::words;
+
+/// Where the word at the end of `line` begins, and what could stand in its place.
+pub fn complete(root: &Command, line: &str, source: &dyn Source) -> (usize, Vec<String>) {
+    let split = words::split(line);
+    let Some((word, before)) = split.words.split_last() else { return (0, Vec::new()) };
+    let slash = if split.last_at == 0 && line.starts_with('/') && !word.starts_with('/') { "/" } else { "" };
+    let mut command = root;
+    let mut positionals = 0;
+    let mut waiting: Option<&Arg> = None;
+    for word in before {
+        if waiting.take().is_some() {
+            continue;
+        }
+        if let Some(option) = word.strip_prefix("--") {
+            waiting = option_of(command, option).filter(|arg| arg.get_action().takes_values());
+        } else if let Some(subcommand) = command.find_subcommand(word) {
+            (command, positionals) = (subcommand, 0);
+        } else {
+            positionals += 1;
+        }
+    }
+    let mut candidates = if let Some(option) = waiting {
+        values(command, option, source)
+    } else if word.starts_with('-') {
+        options(command)
+    } else if command.has_subcommands() && positionals == 0 {
+        let subcommands = command.get_subcommands().filter(|it| !it.is_hide_set());
+        subcommands.map(|it| format!("{slash}{}", it.get_name())).collect()
+    } else {
+        let positional = command.get_positionals().nth(positionals);
+        positional.map(|arg| values(command, arg, source)).unwrap_or_default()
+    };
+    let typed = format!("{slash}{word}").to_lowercase();
+    candidates.retain(|candidate| candidate.to_lowercase().starts_with(&typed));
+    candidates.sort_unstable();
+    candidates.dedup();
+    (split.last_at, candidates)
+}
+
+fn option_of<'c>(command: &'c Command, long: &str) -> Option<&'c Arg> {
+    command.get_arguments().find(|arg| arg.get_long() == Some(long))
+}
+
+fn options(command: &Command) -> Vec<String> {
+    let longs = command.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(Arg::get_long);
+    longs.map(|long| format!("--{long}")).collect()
+}
+
+/// What an argument may be.
+fn values(command: &Command, arg: &Arg, source: &dyn Source) -> Vec<String> {
+    let possible = arg.get_possible_values();
+    if !possible.is_empty() {
+        return possible.iter().map(|value| value.get_name().to_owned()).collect();
+    }
+    let named = match (command.get_name(), arg.get_id().as_str()) {
+        ("kick" | "whois", "name") | ("ban", "target") | (_, "user") => Named::User,
+        ("unban", "target") => Named::Ban,
+        ("disable" | "enable" | "delete" | "revoke", "name") | (_, "account") => Named::Account,
+        ("show" | "close", "name") | (_, "channel") => Named::Channel,
+        _ => return Vec::new(),
+    };
+    source.names(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::shell::Line;
+
+    struct Known;
+
+    impl Source for Known {
+        fn names(&self, kind: Named) -> Vec<String> {
+            let names: &[&str] = match kind {
+                Named::User => &["alice", "Alina", "bob"],
+                Named::Account => &["carol"],
+                Named::Channel => &["#lobby", "#nest"],
+                Named::Ban => &["*@spam.example", "mallory"],
+            };
+            names.iter().map(|&name| name.to_owned()).collect()
+        }
+    }
+
+    fn completed(line: &str) -> Vec<String> {
+        let mut root = Line::command();
+        root.build();
+        complete(&root, line, &Known).1
+    }
+
+    #[test]
+    fn commands_are_completed_with_and_without_a_slash() {
+        assert_eq!(completed("ki"), ["kick"]);
+        assert_eq!(completed("/ki"), ["/kick"]);
+        assert_eq!(completed("channel s"), ["show"]);
+        assert_eq!(completed("qu"), ["quit"]);
+        assert!(completed("").len() > 15, "all of them");
+        assert!(completed("nothing ").is_empty());
+    }
+
+    #[test]
+    fn options_and_their_values_are_completed() {
+        assert_eq!(completed("ban alice --re"), ["--reason"]);
+        assert_eq!(completed("totp require o"), ["off", "on"]);
+        assert_eq!(completed("audit --outcome re"), ["refused"]);
+        assert_eq!(completed("announce hello --channel "), ["#lobby", "#nest"]);
+    }
+
+    #[test]
+    fn names_are_completed_by_what_they_name() {
+        assert_eq!(completed("kick al"), ["Alina", "alice"]);
+        assert_eq!(completed("/kick b"), ["bob"]);
+        assert_eq!(completed("kick --reason 'too loud' b"), ["bob"]);
+        assert_eq!(completed("unban *"), ["*@spam.example"]);
+        assert_eq!(completed("account disable "), ["carol"]);
+        assert_eq!(completed("channel show #n"), ["#nest"]);
+        assert!(completed("kick alice ").is_empty(), "there is one only");
+        assert!(completed("ban bob --reason ").is_empty(), "a reason is no name");
+    }
+}
