@@ -43,6 +43,8 @@ capabilities! {
     MultiPrefix = "multi-prefix", "All of a member's prefixes, not only the highest.";
     NoImplicitNames = "no-implicit-names", "No `NAMES` after each `JOIN`.";
     Playback = "znc.in/playback", "What was missed is asked for, by `PLAY` to `*playback`, and not shown unasked.";
+    PreAway = "draft/pre-away", "`AWAY` before the session is admitted, and `AWAY *` of one that nobody sits at.";
+    ReadMarker = "draft/read-marker", "`MARKREAD`: up to where one has read, told to one's other sessions.";
     Sasl = "sasl", "Signing in before the session is admitted.";
     ServerTime = "server-time", "The time on each message.";
     Setname = "setname", "Changes of the real name.";

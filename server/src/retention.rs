@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::sleep;
 
 use crate::config::LiveConfig;
-use crate::store::{Database, Durability, Result};
+use crate::store::{Database, Durability, ExpiryPoint, Result, Store};
 
 /// Between two looks at what has grown too old.
 const PAUSE: Duration = Duration::from_mins(10);
@@ -33,12 +33,86 @@ async fn expire(database: &Database, now: Timestamp, days: u32) -> Result<()> {
     let age = SignedDuration::from_hours(24 * i64::from(days));
     // Before the first moment there is: nothing is that old.
     let Ok(before) = now.checked_sub(age) else { return Ok(()) };
-    loop {
-        let gone =
-            database.write(Durability::Message, move |store| store.expire_history(before, AT_ONCE)).await?;
-        if gone < AT_ONCE {
-            return Ok(());
-        }
+    let mut point = ExpiryPoint::Beginning;
+    while point != ExpiryPoint::Through {
+        let from = point;
+        let step = move |store: &mut dyn Store| store.expire_history(before, from, AT_ONCE);
+        point = database.write(Durability::Message, step).await?;
         sleep(BREATH).await;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::{Context, Waker};
+
+    use bytes::Bytes;
+    use rookery_protocol::ChannelName;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::chat::event::{Delivery, SessionId};
+    use crate::config::HistorySync;
+    use crate::journal::{self, Release};
+    use crate::news::News;
+    use crate::record::{HistoryEntry, Place};
+    use crate::sendq::Sendq;
+
+    const ALICE: SessionId = SessionId(1);
+    const OLD: i64 = 20_000;
+
+    fn entry(msgid: String, at: Timestamp, number: i64) -> HistoryEntry {
+        HistoryEntry {
+            msgid,
+            at,
+            place: Place::Channel(ChannelName::parse(&format!("#x{}", number % 50)).unwrap()),
+            source: "alice!a@host".to_owned(),
+            account: None,
+            command: "PRIVMSG".to_owned(),
+            text: "hello".to_owned(),
+            tags: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn messages_are_heard_while_a_great_many_old_ones_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rookery.db");
+        let database = Database::open(&file, HistorySync::Normal).unwrap();
+        let old: Vec<_> =
+            (0..OLD).map(|number| entry(format!("old-{number}"), Timestamp::UNIX_EPOCH, number)).collect();
+        database.write(Durability::Message, move |store| store.append_history(&old)).await.unwrap();
+        let (batches, receiver) = journal::channel();
+        let (bans, _) = watch::channel(Arc::default());
+        tokio::spawn(journal::run(database.clone(), receiver, bans, News::default()));
+        let alice = Arc::new(Sendq::new(0));
+        batches.send(vec![Release::Attach(ALICE, Arc::clone(&alice))]).await.unwrap();
+        let record = rusqlite::Connection::open(&file).unwrap();
+        let count = |condition: &str| -> i64 {
+            let sql = format!("SELECT count(*) FROM history WHERE {condition}");
+            record.query_row(&sql, [], |row| row.get(0)).unwrap()
+        };
+
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(48);
+        let expiry = tokio::spawn({
+            let database = database.clone();
+            async move { expire(&database, now, 1).await }
+        });
+        while count("msgid LIKE 'old-%'") == OLD {
+            tokio::task::yield_now().await;
+        }
+        for number in 0..5 {
+            let entry = Box::new(entry(format!("new-{number}"), now, 1));
+            let then = vec![Delivery { to: vec![ALICE], line: Bytes::from_static(b"hello\r\n") }];
+            batches.send(vec![Release::Store { entry, then, otherwise: None }]).await.unwrap();
+            while alice.poll(&mut Context::from_waker(Waker::noop()), true).1.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            assert!(count("msgid LIKE 'old-%'") > 0, "all went before message {number} was heard");
+        }
+        expiry.await.unwrap().unwrap();
+        assert_eq!((count("msgid LIKE 'old-%'"), count("msgid LIKE 'new-%'")), (0, 5));
     }
 }

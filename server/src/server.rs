@@ -248,6 +248,7 @@ fn settings(config: &Config) -> Settings {
         free_nicks: config.accounts.free_nicks,
         motd: config.chat.motd.clone(),
         history: config.history.enabled,
+        always_on: config.accounts.always_on,
         replay_lines: config.history.replay_lines,
         history_page: config.limits.history_page,
         sendq_bytes: config.limits.sendq_bytes,

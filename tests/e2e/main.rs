@@ -7,6 +7,7 @@ mod audit;
 mod bad_input;
 mod bans;
 mod chat;
+mod devices;
 mod doors;
 mod durability;
 mod full_disk;

@@ -25,6 +25,7 @@ listen = "127.0.0.1:{admin_port}"
 required = false
 free_nicks = true
 verify_email = {verify_email}
+always_on = {always_on}
 [limits]
 connections = 0
 connections_per_address = 0
@@ -89,6 +90,14 @@ async def pass_on(reader, writer):
             await writer.drain()
     with contextlib.suppress(OSError, RuntimeError):
         writer.close()
+
+
+def asks_for_always_on(test_config):
+    """Some tests configure that by a key of Ergo's config; its other keys mean nothing here."""
+    config = {section: {"multiclient": {}, "listeners": {}} for section in ("accounts", "server")}
+    if test_config.ergo_config:
+        test_config.ergo_config(config)
+    return config["accounts"]["multiclient"].get("always-on") in ("opt-out", "mandatory")
 
 
 class RookeryController(BaseServerController, DirectoryBasedController):
@@ -169,7 +178,12 @@ class RookeryController(BaseServerController, DirectoryBasedController):
         _, admin_port = self.get_hostname_and_port()
         server_port = port if ssl else inner_port
         verify = "true" if self.test_config.account_registration_requires_email else "false"
-        config = CONFIG.format(port=server_port, admin_port=admin_port, verify_email=verify)
+        config = CONFIG.format(
+            port=server_port,
+            admin_port=admin_port,
+            verify_email=verify,
+            always_on="true" if asks_for_always_on(self.test_config) else "false",
+        )
         (self.directory / "config.toml").write_text(config)
         program = Path(os.environ["ROOKERY_BIN_DIR"]) / "rookeryd"
         clock = []

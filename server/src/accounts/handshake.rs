@@ -8,8 +8,10 @@ use rookery_protocol::{Capabilities, Capability, Message, Nick, numeric};
 use super::replies::{Voice, word};
 use super::sign_in::{self, SignIn};
 use super::{Accounts, Peer};
+use crate::chat::always_on::Attendance;
 use crate::chat::capabilities;
 use crate::chat::event::{Candidate, LineFault};
+use crate::chat::presence;
 
 /// The most bytes of a user name; longer ones are cut.
 const MAX_USERNAME: usize = 20;
@@ -28,6 +30,7 @@ pub struct Handshake {
     nick: Option<Nick>,
     user: Option<User>,
     capabilities: Capabilities,
+    attendance: Attendance,
     /// `CAP LS` or `CAP REQ` was sent, and `CAP END` not yet.
     is_negotiating: bool,
     is_waiting_room: bool,
@@ -69,6 +72,7 @@ impl Handshake {
             nick: None,
             user: None,
             capabilities: Capabilities::NONE,
+            attendance: Attendance::Here,
             is_negotiating: false,
             is_waiting_room: false,
         }
@@ -85,6 +89,7 @@ impl Handshake {
             "NICK" => self.set_nick(&message),
             "USER" => self.set_user(&message),
             "PING" => self.pong(&message),
+            "AWAY" if self.capabilities.has(Capability::PreAway) => self.set_attendance(&message),
             // There is no password for the server; one sent by habit does no harm.
             "PASS" | "PONG" => return stay(Vec::new()),
             "QUIT" => {
@@ -151,6 +156,7 @@ impl Handshake {
             realname: user.realname.clone(),
             identity,
             capabilities: self.capabilities,
+            attendance: self.attendance.clone(),
             address: self.peer.address,
             tls: self.peer.tls.clone(),
         });
@@ -288,6 +294,15 @@ impl Handshake {
             realname: cut(&realname.replace(char::is_control, ""), MAX_REALNAME),
         });
         Vec::new()
+    }
+
+    fn set_attendance(&mut self, message: &Message) -> Vec<Message> {
+        self.attendance = presence::attendance(message, true);
+        let (code, text) = match self.attendance {
+            Attendance::Here => (numeric::RPL_UNAWAY, "You are no longer marked as being away"),
+            _ => (numeric::RPL_NOWAWAY, "You have been marked as being away"),
+        };
+        self.with_voice(|voice| vec![voice.numeric(code, &[text])])
     }
 
     fn pong(&self, message: &Message) -> Vec<Message> {

@@ -7,7 +7,7 @@ use rookery_protocol::control::WhyGone;
 use rookery_protocol::{Capability, ChannelName, Nick};
 
 use super::commands::{channels, monitor, names, server};
-use super::event::{Answer, Candidate, Delivery, Identity, Output, Parting, SessionId, Ticket};
+use super::event::{Answer, Candidate, Delivery, Identity, Output, Parting, SessionId, Settings, Ticket};
 use super::lengths;
 use super::line::{Line, truncate};
 use super::metadata::Bearer;
@@ -20,7 +20,8 @@ impl Turn<'_> {
         if self.state.user_of(session).is_some() {
             return self.answer(ticket, Answer::Admitted);
         }
-        let Candidate { nick, username, realname, identity, capabilities, address, tls } = candidate;
+        let Candidate { nick, username, realname, identity, capabilities, attendance, address, tls } =
+            candidate;
         if let Some(banned) = self.refusal(identity.as_ref(), address.ip()) {
             return self.answer(ticket, banned);
         }
@@ -42,7 +43,7 @@ impl Turn<'_> {
         let user = here.unwrap_or_else(|| {
             let newcomer = Newcomer {
                 nick: nick.clone(),
-                host: self.host(identity.is_some()),
+                host: host(self.settings, identity.is_some()),
                 identity,
                 username: shown_username(&username).into(),
                 realname: truncate(&realname, lengths::REALNAME).into(),
@@ -62,12 +63,14 @@ impl Turn<'_> {
             device: None,
             heard: self.state.mark(self.stamp.at),
             catch_up: None,
+            attendance,
         };
         let caller = Caller { session: session.id, user, capabilities };
         self.state.attach(user, session);
         if here.is_none() {
             monitor::announce_online(self, user);
         }
+        self.update_away(user, Some(caller.session), false);
         self.greet(caller, new);
         if here.is_some() {
             self.show_memberships(caller);
@@ -130,13 +133,16 @@ impl Turn<'_> {
         self.end_session(caller.session, leaving, reason);
     }
 
-    /// Takes the session away from its user, and the user from the others if it was the last.
+    /// Takes the session away from its user, and the user from the others if it was the last; but for one who is always
+    /// on.
     pub fn drop_session(&mut self, session: SessionId, reason: &str, why: WhyGone) {
-        let Some(user) = self.state.user_of(session) else { return };
-        if self.state.user(user).sessions().len() == 1 {
-            self.quit_user(user, reason, why);
+        let Some(id) = self.state.user_of(session) else { return };
+        let user = self.state.user(id);
+        if user.sessions().len() == 1 && !self.is_always_on(user) {
+            self.quit_user(id, reason, why);
         } else if let Some(mut session) = self.state.detach(session) {
             self.state.forget_monitors(&mut session);
+            self.update_away(id, None, false);
         }
     }
 
@@ -147,6 +153,9 @@ impl Turn<'_> {
         let line = self.user_line(user, "QUIT").text(truncate(reason, lengths::QUIT));
         self.show_users(user, &peers, &line, |_| true);
         let user = self.state.remove_user(user, self.stamp.at, why);
+        if let Some(identity) = user.identity.as_ref().filter(|_| user.is_kept) {
+            self.state.presences_gone.push(identity.id);
+        }
         monitor::announce_offline(self, &user.nick);
         user
     }
@@ -241,7 +250,7 @@ impl Turn<'_> {
         }
         let line = self.user_line(caller.user, "ACCOUNT").word(identity.name.as_str());
         self.show_followers(caller.user, &line, Capability::AccountNotify, None);
-        let host = self.host(true);
+        let host = host(self.settings, true);
         let username = self.state.user(caller.user).username.clone();
         let line = self.user_line(caller.user, "CHGHOST").word(&username).word(&host);
         self.show_followers(caller.user, &line, Capability::Chghost, None);
@@ -267,6 +276,7 @@ impl Turn<'_> {
         self.quit_user(caller.user, &format!("Signed in as {name}"), WhyGone::SignedIn);
         session.monitors = monitors;
         self.state.attach(user, session);
+        self.update_away(user, Some(caller.session), false);
         let caller = Caller { user, ..caller };
         self.show_memberships(caller);
         caller
@@ -284,12 +294,6 @@ impl Turn<'_> {
             monitor::announce_offline(self, &old);
             monitor::announce_online(self, user);
         }
-    }
-
-    /// The host that users are shown with. Never where they really are.
-    fn host(&self, known: bool) -> Arc<str> {
-        let kind = if known { "users" } else { "guests" };
-        format!("{kind}.{}", self.settings.server_name).into()
     }
 
     /// What every new session hears first.
@@ -336,6 +340,12 @@ impl Turn<'_> {
             channels::enter(self, caller, &name, None);
         }
     }
+}
+
+/// The host that users are shown with. Never where they really are.
+pub fn host(settings: &Settings, known: bool) -> Arc<str> {
+    let kind = if known { "users" } else { "guests" };
+    format!("{kind}.{}", settings.server_name).into()
 }
 
 /// Another user has the nick, or one that looks the same.

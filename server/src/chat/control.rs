@@ -1,6 +1,5 @@
 //! What the control plane does to the chat: kicks, bans, and looking around.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rookery_protocol::control::WhyGone;
@@ -12,7 +11,7 @@ use super::event::{
     Act, Answer, Audience, ChannelView, Identity, Kicked, MemberView, Output, SessionId, SessionView, Ticket,
     UserView,
 };
-use super::state::{Due, Leaving, User, UserId};
+use super::state::{Due, Leaving, Session, User, UserId};
 use super::turn::{Caller, Turn};
 use crate::record::{AccountId, Ban, BanTarget, EmailAliases, covers_account};
 
@@ -38,8 +37,7 @@ impl Turn<'_> {
                 self.answer(ticket, Answer::Done);
             }
             Act::FindCovered(target) => {
-                let sessions = self.covered(&target).into_iter().collect();
-                let users = self.state.users().filter_map(|user| view_of(user, &sessions)).collect();
+                let users = self.covered(&target).iter().map(|hit| self.view_of(hit)).collect();
                 self.answer(ticket, Answer::Users(users));
             }
             Act::FindUser(nick) => {
@@ -78,23 +76,20 @@ impl Turn<'_> {
     fn kick(&mut self, ticket: Ticket, whom: &Kicked, reason: &str) {
         let last = format!("Kicked: {reason}");
         let end = Ending { why: WhyGone::Kicked, told: None, shown: Some(last.clone()), last };
-        let of = |nick: &Nick| self.state.by_name(nick).map(sessions_of).unwrap_or_default();
         match whom {
             Kicked::User(nick) => {
-                let sessions = of(nick);
-                self.end(ticket, &sessions, &end, |_, leaving| leaving.is_named(nick));
+                let hits: Vec<Hit> = self.state.by_name(nick).map(Hit::all_of).into_iter().collect();
+                self.end(ticket, &hits, &end, |_, leaving| leaving.is_named(nick));
             }
             Kicked::Session(nick, session) => {
-                let mut sessions = of(nick);
-                sessions.retain(|its| its == session);
-                self.end(ticket, &sessions, &end, |id, leaving| id == *session && leaving.is_named(nick));
+                let its = |user| Hit::some_of(user, |its| its.id == *session);
+                let hits: Vec<Hit> = self.state.by_name(nick).and_then(its).into_iter().collect();
+                self.end(ticket, &hits, &end, |id, leaving| id == *session && leaving.is_named(nick));
             }
             Kicked::Covered(target) => {
                 let gate = Arc::clone(&self.state.gate);
-                let sessions = self.covered(target);
-                self.end(ticket, &sessions, &end, |_, leaving| {
-                    leaving.is_covered(target, gate.bans.aliases())
-                });
+                let hits = self.covered(target);
+                self.end(ticket, &hits, &end, |_, leaving| leaving.is_covered(target, gate.bans.aliases()));
             }
         }
     }
@@ -108,13 +103,11 @@ impl Turn<'_> {
         bans.add(ban);
         self.show_gate();
         let gate = Arc::clone(&self.state.gate);
-        let sessions = if holds { self.covered(&target) } else { Vec::new() };
+        let hits = if holds { self.covered(&target) } else { Vec::new() };
         let told = Some(format!("You are banned from this server: {reason}"));
         let shown = Some("Banned".to_owned());
         let end = Ending { why: WhyGone::Banned, told, shown, last: format!("Banned: {reason}") };
-        self.end(ticket, &sessions, &end, |_, leaving| {
-            holds && leaving.is_covered(&target, gate.bans.aliases())
-        });
+        self.end(ticket, &hits, &end, |_, leaving| holds && leaving.is_covered(&target, gate.bans.aliases()));
     }
 
     /// Those who keep people out before they reach the core look at this gate from now on.
@@ -122,29 +115,27 @@ impl Turn<'_> {
         self.out.push(Output::Gate(Arc::clone(&self.state.gate)));
     }
 
-    /// The sessions that a ban of that target covers.
-    fn covered(&self, target: &BanTarget) -> Vec<SessionId> {
+    /// Whom a ban of that target covers: an account with all its sessions, an address with those that come from there.
+    fn covered(&self, target: &BanTarget) -> Vec<Hit> {
         let aliases = self.state.gate.bans.aliases();
-        let covers = |user: &User| covers_identity(target, aliases, user.identity.as_ref());
-        self.state
-            .users()
-            .flat_map(|user| {
-                let all = covers(user);
-                let sessions = user.sessions().iter();
-                sessions.filter(move |session| all || target.covers_address(session.address.ip()))
-            })
-            .map(|session| session.id)
-            .collect()
+        let hit = |user: &User| {
+            if covers_identity(target, aliases, user.identity.as_ref()) {
+                Some(Hit::all_of(user))
+            } else {
+                Hit::some_of(user, |session| target.covers_address(session.address.ip()))
+            }
+        };
+        self.state.users().filter_map(hit).collect()
     }
 
     fn end_account(&mut self, ticket: Ticket, account: AccountId, reason: String) {
         let is_its = |identity: &Option<Identity>| identity.as_ref().is_some_and(|who| who.id == account);
-        let users = self.state.users().filter(|user| is_its(&user.identity));
-        let sessions: Vec<SessionId> = users.flat_map(sessions_of).collect();
+        let hits: Vec<Hit> =
+            self.state.users().filter(|user| is_its(&user.identity)).map(Hit::all_of).collect();
         self.state.ended_accounts.insert(account, (self.now(), reason.clone()));
         let shown = Some(reason.clone());
         let end = Ending { why: WhyGone::AccountEnded, told: None, shown, last: reason };
-        self.end(ticket, &sessions, &end, |_, leaving| is_its(&leaving.identity));
+        self.end(ticket, &hits, &end, |_, leaving| is_its(&leaving.identity));
     }
 
     fn announce(&mut self, ticket: Ticket, to: &Audience, text: &str) {
@@ -226,18 +217,27 @@ impl Turn<'_> {
         }
     }
 
-    fn end_all(&mut self, ticket: Ticket, reason: String) {
-        let sessions: Vec<SessionId> = self.state.users().flat_map(sessions_of).collect();
-        let end = Ending { why: WhyGone::ServerStopping, told: None, shown: None, last: reason };
-        self.end(ticket, &sessions, &end, |_, _| true);
+    /// The user with those of its sessions only that are hit.
+    fn view_of(&self, hit: &Hit) -> UserView {
+        let mut view = view(self.state.user(hit.user));
+        view.sessions.retain(|session| hit.sessions.contains(&session.id));
+        view
     }
 
-    /// Ends those sessions, which stand user by user; a user that keeps none is gone. The answer waits for their
-    /// connections, and for those `also_meant` that are on their way out already.
+    /// Those who are always on stay in the record, to be here again.
+    fn end_all(&mut self, ticket: Ticket, reason: String) {
+        let connected = self.state.users().filter(|user| !user.sessions().is_empty());
+        let hits: Vec<Hit> = connected.map(Hit::all_of).collect();
+        let end = Ending { why: WhyGone::ServerStopping, told: None, shown: None, last: reason };
+        self.end(ticket, &hits, &end, |_, _| true);
+    }
+
+    /// Ends those users and sessions. The answer waits for their connections, and for those `also_meant` that are on
+    /// their way out already.
     fn end(
         &mut self,
         ticket: Ticket,
-        sessions: &[SessionId],
+        hits: &[Hit],
         end: &Ending,
         also_meant: impl Fn(SessionId, &Leaving) -> bool,
     ) {
@@ -246,9 +246,8 @@ impl Turn<'_> {
             leaving.tickets.push(ticket);
             due.waiting += 1;
         }
-        let callers: Vec<Caller> = sessions.iter().filter_map(|&session| self.caller(session)).collect();
-        for callers in callers.chunk_by(|one, other| one.user == other.user) {
-            self.end_callers(ticket, callers, end, &mut due);
+        for hit in hits {
+            self.end_hit(ticket, hit, end, &mut due);
         }
         due.waiting += due.sessions;
         if due.waiting == 0 {
@@ -258,33 +257,53 @@ impl Turn<'_> {
         }
     }
 
-    /// Ends sessions of one user.
-    fn end_callers(&mut self, ticket: Ticket, callers: &[Caller], end: &Ending, due: &mut Due) {
-        let Some(user) = callers.first().map(|caller| caller.user) else { return };
+    fn end_hit(&mut self, ticket: Ticket, hit: &Hit, end: &Ending, due: &mut Due) {
+        let callers: Vec<Caller> = hit.sessions.iter().filter_map(|&session| self.caller(session)).collect();
         if let Some(text) = &end.told {
-            for &caller in callers {
+            for &caller in &callers {
                 self.reply(caller, ERR_YOUREBANNEDCREEP, &[], text);
             }
         }
-        due.users.push(self.state.user(user).nick.clone());
+        due.users.push(self.state.user(hit.user).nick.clone());
         due.sessions += callers.len();
         let leaving: Vec<Leaving> =
             callers.iter().map(|&caller| Leaving { tickets: vec![ticket], ..self.leaving(caller) }).collect();
-        for caller in callers {
+        for caller in &callers {
             self.leave_device(caller.session, false);
         }
-        if callers.len() < self.state.user(user).sessions().len() {
-            for caller in callers {
-                self.drop_session(caller.session, &end.last, end.why);
+        match &end.shown {
+            Some(shown) if hit.is_whole => drop(self.quit_user(hit.user, shown, end.why)),
+            Some(shown) => {
+                for caller in &callers {
+                    self.drop_session(caller.session, shown, end.why);
+                }
             }
-        } else if let Some(shown) = &end.shown {
-            self.quit_user(user, shown, end.why);
-        } else {
-            self.state.remove_user(user, self.stamp.at, end.why);
+            None => drop(self.state.remove_user(hit.user, self.stamp.at, end.why)),
         }
         for (caller, leaving) in callers.iter().zip(leaving) {
             self.end_session(caller.session, leaving, &end.last);
         }
+    }
+}
+
+/// A user who is ended, or of whom some sessions are.
+struct Hit {
+    user: UserId,
+    sessions: Vec<SessionId>,
+    /// Whether the user goes too, however always on. If not, it goes with the last of its sessions, as ever.
+    is_whole: bool,
+}
+
+impl Hit {
+    fn all_of(user: &User) -> Self {
+        Self { user: user.id, sessions: sessions_of(user), is_whole: true }
+    }
+
+    /// None if there are no such sessions.
+    fn some_of(user: &User, meant: impl Fn(&Session) -> bool) -> Option<Self> {
+        let sessions: Vec<SessionId> =
+            user.sessions().iter().filter(|session| meant(session)).map(|session| session.id).collect();
+        (!sessions.is_empty()).then_some(Self { user: user.id, sessions, is_whole: false })
     }
 }
 
@@ -340,11 +359,4 @@ fn view(user: &User) -> UserView {
             })
             .collect(),
     }
-}
-
-/// The user with those of its sessions only that are among `sessions`; none if that is none.
-fn view_of(user: &User, sessions: &BTreeSet<SessionId>) -> Option<UserView> {
-    let mut view = view(user);
-    view.sessions.retain(|session| sessions.contains(&session.id));
-    (!view.sessions.is_empty()).then_some(view)
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use rookery_protocol::control::{LiveEvent, WhyGone};
 use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Message, Nick};
 
+use super::always_on::Attendance;
 use super::gate::Gate;
 use super::replay::Mark;
 use crate::record::{
@@ -49,6 +50,8 @@ pub struct Candidate {
     /// None for a guest.
     pub identity: Option<Identity>,
     pub capabilities: Capabilities,
+    /// What it has said of itself before it came (pre-away).
+    pub attendance: Attendance,
     pub address: SocketAddr,
     /// Version and key exchange, for operators.
     pub tls: String,
@@ -353,6 +356,7 @@ pub enum Found {
 
 /// The part of the config that the core goes by.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the config")]
 pub struct Settings {
     pub server_name: String,
     pub network: String,
@@ -363,6 +367,8 @@ pub struct Settings {
     pub history: bool,
     /// Whether members of a channel may read what was said before they joined.
     pub history_before_join: bool,
+    /// Whether the owners of accounts who have not chosen stay while no session is connected.
+    pub always_on: bool,
     /// How many messages of each channel and conversation a session is shown that it missed; 0 for none.
     pub replay_lines: usize,
     /// 0 is no limit, here and below.

@@ -2,6 +2,7 @@
 //! an event goes in with the time, outputs come out, and the same events always give the same outputs.
 
 mod admission;
+pub mod always_on;
 pub mod bans;
 pub mod capabilities;
 mod channel;
@@ -14,6 +15,7 @@ mod labels;
 mod lasting;
 mod lengths;
 pub mod line;
+mod markers;
 mod mask;
 mod metadata;
 mod ownership;
@@ -33,7 +35,7 @@ use rookery_protocol::numeric::ERR_INPUTTOOLONG;
 use rookery_protocol::{Capability, Message};
 
 use channel::Channel;
-pub use commands::playback;
+pub use commands::{playback, presence};
 use event::{Answer, Event, LineFault, Output, SessionId, Settings};
 use gate::Gate;
 use labels::Labelling;
@@ -59,6 +61,11 @@ impl Chat {
         state.restore_channels(channels.map(Channel::restored));
         state.account_metadata = restored.metadata.into_iter().collect();
         let mark = |at| Mark { at, message: 0 };
+        for (account, target, read_until) in restored.read_markers {
+            state.markers.entry(account).or_default().restore(target, read_until);
+        }
+        state.always_on = restored.always_on.into_iter().collect();
+        state.restore_presences(restored.presences, &settings, now);
         state.devices = restored.devices.into_iter().map(|(device, until)| (device, mark(until))).collect();
         Self { state, settings, stamp: Stamp::default() }
     }
@@ -75,7 +82,9 @@ impl Chat {
         let event = match event {
             Event::Reload(settings) => {
                 let old = std::mem::replace(&mut self.settings, *settings);
-                return self.turn(out).reload(&old);
+                let mut turn = self.turn(out);
+                turn.reload(&old);
+                return turn.keep_presences();
             }
             event => event,
         };
@@ -98,6 +107,7 @@ impl Chat {
             Event::Control { ticket, act } => turn.control(ticket, act),
             Event::Reload(_) => {}
         }
+        turn.keep_presences();
     }
 
     fn turn<'a>(&'a mut self, out: &'a mut Vec<Output>) -> Turn<'a> {

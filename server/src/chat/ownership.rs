@@ -70,6 +70,7 @@ impl Turn<'_> {
     pub fn set_standing(&mut self, user: UserId, name: &ChannelName, standing: Standing) {
         if let Some(member) = self.state.channel_mut(name).and_then(|channel| channel.member_mut(user)) {
             member.standing = standing;
+            self.state.touch(user);
         }
     }
 

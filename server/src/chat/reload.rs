@@ -9,12 +9,15 @@ use super::event::{SessionId, Settings};
 use super::turn::Turn;
 
 impl Turn<'_> {
-    /// Compares emails anew, and tells of capabilities that are new or withdrawn (`cap-notify`).
+    /// Compares emails anew, lets go whoever is not always on any more, and tells of capabilities that are new or withdrawn (`cap-notify`).
     pub fn reload(&mut self, old: &Settings) {
         if old.email_aliases != self.settings.email_aliases {
             let gate = Arc::make_mut(&mut self.state.gate);
             gate.bans.set_aliases(self.settings.email_aliases.clone());
             self.show_gate();
+        }
+        if old.always_on && !self.settings.always_on {
+            self.end_presences();
         }
         let (before, after) = (old.capabilities, self.settings.capabilities);
         if before == after {

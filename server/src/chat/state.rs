@@ -10,9 +10,11 @@ use jiff::Timestamp;
 use rookery_protocol::control::{Happening, WhyGone};
 use rookery_protocol::{AccountName, Capabilities, ChannelName, Nick};
 
+use super::always_on::Attendance;
 use super::channel::{Channel, Flag, Member, Standing};
 use super::event::{Identity, SessionId, Ticket};
 use super::gate::Gate;
+use super::markers::Markers;
 use super::replay::{CatchUp, Mark};
 use crate::record::{AccountId, Device, Metadata, Party};
 
@@ -44,8 +46,12 @@ pub struct User {
     pub active_at: Timestamp,
     /// In the order they were joined.
     channels: Vec<ChannelName>,
-    /// Never empty.
+    /// Empty for whoever is always on, and not connected.
     sessions: Vec<Session>,
+    /// Whether the record knows that it is here.
+    pub is_kept: bool,
+    /// What a guest has read; that of an account is kept with it.
+    pub markers: Markers,
 }
 
 /// One connection of a user.
@@ -68,6 +74,7 @@ pub struct Session {
     pub heard: Mark,
     /// What it has missed and is yet to be shown.
     pub catch_up: Option<CatchUp>,
+    pub attendance: Attendance,
 }
 
 impl User {
@@ -166,6 +173,14 @@ pub struct State {
     pub ended_accounts: BTreeMap<AccountId, (Timestamp, String)>,
     /// Up to where devices had heard everything when they were last here.
     pub devices: BTreeMap<Device, Mark>,
+    /// What the owners of accounts have read.
+    pub markers: BTreeMap<AccountId, Markers>,
+    /// What they have chosen.
+    pub always_on: BTreeMap<AccountId, bool>,
+    /// The users of whom something may have changed that is kept of those who are always on.
+    pub touched: BTreeSet<UserId>,
+    /// Whose users are to be kept no more.
+    pub presences_gone: Vec<AccountId>,
     pub leaving: BTreeMap<SessionId, Leaving>,
     pub due: BTreeMap<Ticket, Due>,
     pub started_at: Timestamp,
@@ -198,6 +213,10 @@ impl State {
             gate,
             ended_accounts: BTreeMap::new(),
             devices: BTreeMap::new(),
+            markers: BTreeMap::new(),
+            always_on: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            presences_gone: Vec::new(),
             leaving: BTreeMap::new(),
             due: BTreeMap::new(),
             started_at: now,
@@ -331,7 +350,12 @@ impl State {
         holders
     }
 
-    /// Adds a user whose nick nobody stands in the way of; its first session follows at once.
+    /// Something of the user has changed that is kept of those who are always on.
+    pub fn touch(&mut self, id: UserId) {
+        self.touched.insert(id);
+    }
+
+    /// Adds a user whose nick nobody stands in the way of; its first session follows at once, unless it is always on.
     pub fn add_user(&mut self, newcomer: Newcomer, now: Timestamp) -> UserId {
         self.last_user += 1;
         let id = UserId(self.last_user);
@@ -358,8 +382,11 @@ impl State {
             active_at: now,
             channels: Vec::new(),
             sessions: Vec::with_capacity(1),
+            is_kept: false,
+            markers: Markers::default(),
         };
         self.users.insert(id, user);
+        self.touch(id);
         self.most_users = self.most_users.max(self.users.len());
         id
     }
@@ -370,13 +397,15 @@ impl State {
         let address = session.address;
         let shown = self.user_mut(user);
         shown.sessions.push(session);
-        if shown.sessions.len() == 1 {
+        // Whoever is always on has been here all the time.
+        if shown.sessions.len() == 1 && !shown.is_kept {
             let (nick, account) = (shown.nick.to_string(), shown.account().map(str::to_owned));
             self.news.push(Happening::UserCame { nick, account, address: address.to_string() });
         }
     }
 
-    /// Takes the session from its user, who may be left with none: then [`Self::remove_user`] follows at once.
+    /// Takes the session from its user, who may be left with none: then [`Self::remove_user`] follows at once, unless it
+    /// is always on.
     pub fn detach(&mut self, id: SessionId) -> Option<Session> {
         let user = self.sessions.remove(&id)?;
         let sessions = &mut self.user_mut(user).sessions;
@@ -432,6 +461,7 @@ impl State {
         let user = self.user_mut(id);
         user.source = source(&nick, &user.username, &user.host);
         user.nick = nick;
+        self.touch(id);
     }
 
     /// The guest has become the owner of an account, and is shown with another host.
@@ -441,9 +471,11 @@ impl State {
         user.identity = Some(identity);
         user.source = source(&user.nick, &user.username, &host);
         user.host = host;
+        self.touch(id);
     }
 
     pub fn set_invisible(&mut self, id: UserId, invisible: bool) {
+        self.touch(id);
         let before = std::mem::replace(&mut self.user_mut(id).invisible, invisible);
         self.invisible = self.invisible - usize::from(before) + usize::from(invisible);
     }
@@ -521,12 +553,35 @@ impl State {
         if !channels.contains(&name) {
             channels.push(name);
         }
+        self.touch(user);
+    }
+
+    /// A user who was always on is in the channel as before; one that nobody owned is there again with it.
+    pub fn restore_member(&mut self, name: &ChannelName, is_lobby: bool, member: Member) {
+        let joined_at = member.joined_at;
+        let channel = self.channels.entry(name.clone()).or_insert_with(|| {
+            let mut channel = Channel::new(name.clone(), joined_at);
+            channel.flags.set(Flag::TopicLocked, !is_lobby);
+            channel
+        });
+        if channel.founder.is_none() {
+            // It is there as long as somebody was in it.
+            channel.created_at = channel.created_at.min(joined_at);
+            channel.named_at = channel.named_at.min(joined_at);
+        }
+        let user =
+            self.users.get(&member.user).expect("whoever names a user has found it here in the same turn");
+        let standing = member.standing.with(channel.standing_of(user));
+        channel.insert(Member { standing, ..member });
+        let name = channel.name.clone();
+        self.user_mut(member.user).channels.push(name);
     }
 
     /// The user is in the channel no more; a channel without members that nobody owns is no more either.
     pub fn leave(&mut self, user: UserId, name: &ChannelName) {
         self.user_mut(user).channels.retain(|joined| joined != name);
         self.drop_member(user, name);
+        self.touch(user);
     }
 
     /// The channel is no more, and nobody is in it.
@@ -535,6 +590,7 @@ impl State {
         self.news.push(Happening::ChannelGone { channel: channel.name.to_string() });
         for member in channel.members() {
             self.user_mut(member.user).channels.retain(|joined| joined != name);
+            self.touch(member.user);
         }
     }
 
@@ -549,6 +605,7 @@ impl State {
             for name in self.user_mut(member.user).channels.iter_mut().filter(|name| *name == old) {
                 *name = new.clone();
             }
+            self.touch(member.user);
         }
         self.channels.insert(new.clone(), channel);
     }

@@ -98,6 +98,8 @@ pub struct Accounts {
     pub open: bool,
     /// Whether whoever is signed in may be shown under another nick than the account's name.
     pub free_nicks: bool,
+    /// Whether whoever has not chosen stays, as a user, while no client is connected.
+    pub always_on: bool,
     /// Mail domains that overlook dots before the `@`.
     pub emails_without_dots: Vec<String>,
     /// Mail domains that overlook a `+` before the `@` and what follows it.
@@ -302,6 +304,7 @@ impl Default for Accounts {
             verify_email: true,
             open: true,
             free_nicks: false,
+            always_on: false,
             emails_without_dots: list(&["gmail.com", "googlemail.com"]),
             emails_without_tags: list(&[
                 "gmail.com",

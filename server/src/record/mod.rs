@@ -17,7 +17,7 @@ use rookery_protocol::{AccountName, Email};
 pub use admin::{Admin, Authenticator, NewAdmin};
 pub use audit::{AuditEntry, AuditPage, AuditQuery, NewAudit, Outcome};
 pub use ban::{Ban, BanId, NewBan, covers_account};
-pub use change::{Change, DeviceMark, Restored};
+pub use change::{Change, DeviceMark, Membership, Presence, Restored};
 pub use channel::{Access, AccessLevel, LastingChannel, LastingTopic, ListedMask};
 pub use history::{
     HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Reading, Redactor, Selection, SeveralQuery,

@@ -125,6 +125,16 @@ pub trait BanStore {
     fn remove_ban(&mut self, id: BanId) -> Result<Option<Ban>>;
 }
 
+/// How far the removal of old messages has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExpiryPoint {
+    #[default]
+    Beginning,
+    /// The places of smaller numbers are done.
+    Place(i64),
+    Through,
+}
+
 /// What was said. A redacted message keeps its id and its position, so that others can be found by it; what it said is
 /// gone, and no page has it.
 pub trait HistoryStore {
@@ -132,8 +142,9 @@ pub trait HistoryStore {
     fn append_history(&mut self, entries: &[HistoryEntry]) -> Result<()>;
     /// The message of that id; none if it was redacted.
     fn history_entry(&self, msgid: &str) -> Result<Option<HistoryEntry>>;
-    /// Takes away what is older; at most `limit` messages at once. Gives how many went.
-    fn expire_history(&mut self, before: Timestamp, limit: usize) -> Result<usize>;
+    /// Takes away what is older: at most `limit` messages, and of so many places only, that the others who write need not
+    /// wait long. Gives where to go on.
+    fn expire_history(&mut self, before: Timestamp, from: ExpiryPoint, limit: usize) -> Result<ExpiryPoint>;
     /// A page in the order it was said; what was for those with a status only is left out. None if there is no message
     /// of an id that is asked by.
     fn history_page(&self, query: &PageQuery) -> Result<Option<Vec<HistoryEntry>>>;

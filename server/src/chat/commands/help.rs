@@ -97,6 +97,10 @@ const TOPICS: &[(&str, &str)] = &[
     ("LINKS", "LINKS\nThis server is linked to no other."),
     ("LUSERS", "LUSERS\nHow many are here."),
     (
+        "MARKREAD",
+        "MARKREAD target [timestamp=YYYY-MM-DDThh:mm:ss.sssZ]\nUp to where you have read a channel or a conversation, told to your other clients.",
+    ),
+    (
         "METADATA",
         "METADATA *|nick|#channel GET key ..., LIST, SYNC\nTells what somebody, or a channel, says of itself; * is you.\nMETADATA *|#channel SET key [:value], CLEAR\nSays that of yourself, or of a channel that you are an operator of; without a value, it is taken back.\nMETADATA * SUB key ..., UNSUB key ..., SUBS\nWhich keys you want to hear of when they change.",
     ),
@@ -136,6 +140,10 @@ const TOPICS: &[(&str, &str)] = &[
         "REGISTER account email password\nMakes an account; a code is mailed to you. VERIFY account code completes it.",
     ),
     ("RENAME", "RENAME #channel #new [:reason]\nGives a channel that you are an operator of another name."),
+    (
+        "SET",
+        "SET, SET always-on on|off|default\nWhether you stay in your channels, marked as away, while no client of yours is connected.",
+    ),
     ("SETNAME", "SETNAME :real name\nChanges your real name."),
     ("TAGMSG", "TAGMSG target[,target]\nSends tags without a text."),
     ("TIME", "TIME\nThe server's time."),

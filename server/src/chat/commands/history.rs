@@ -140,7 +140,7 @@ fn point<'m>(target: &'m str, text: &'m str) -> Result<Point, Refusal<'m>> {
 }
 
 /// As in the `time` tag: `YYYY-MM-DDThh:mm:ss.sssZ`.
-fn timestamp(text: &str) -> Option<Timestamp> {
+pub fn timestamp(text: &str) -> Option<Timestamp> {
     let form = text.ends_with('Z') && text.as_bytes().get(10) == Some(&b'T');
     form.then(|| text.parse().ok()).flatten()
 }

@@ -5,16 +5,18 @@ pub mod channels;
 mod help;
 mod history;
 mod lists;
+mod markread;
 pub mod messages;
 mod metadata;
 mod modes;
 pub mod monitor;
 pub mod names;
 pub mod playback;
-mod presence;
+pub mod presence;
 mod redact;
 mod rename;
 pub mod server;
+mod set;
 mod who;
 mod whox;
 
@@ -47,10 +49,12 @@ fn find(command: &str) -> Option<(usize, Handler)> {
         "NAMES" => (0, names::names),
 
         "CHATHISTORY" => (1, history::chathistory),
+        "MARKREAD" => (0, markread::markread),
 
         "AWAY" => (0, presence::away),
         "NICK" => (0, presence::nick),
         "QUIT" => (0, presence::quit),
+        "SET" => (0, set::set),
         "SETNAME" => (1, presence::setname),
         "MONITOR" => (1, monitor::monitor),
 

@@ -339,6 +339,7 @@ impl<'t, 'a> Changing<'t, 'a> {
     }
 
     fn stand(&mut self, user: UserId, change: impl FnOnce(&mut Standing)) {
+        self.turn.state.touch(user);
         if let Some(member) =
             self.turn.state.channel_mut(&self.name).and_then(|channel| channel.member_mut(user))
         {

@@ -23,6 +23,7 @@ pub fn names(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
 /// What a session hears of a channel that its user has just come into.
 pub fn describe(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName) {
     topic(turn, caller, name);
+    turn.tell_marker(caller, name.as_str());
     if !caller.has(Capability::NoImplicitNames) {
         members(turn, caller, name);
         end(turn, caller, name.as_str());

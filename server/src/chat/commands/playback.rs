@@ -1,6 +1,6 @@
 //! Playback as ZNC has it (znc.in/playback): what was said since a time is asked for by a message to `*playback`.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Unit};
 use rookery_protocol::ChannelName;
 
 use super::split_list;
@@ -58,9 +58,9 @@ fn read(turn: &Turn<'_>, caller: Caller, text: &str) -> Option<SeveralQuery> {
     })
 }
 
-/// Seconds since 1970, with a fraction.
+/// Seconds since 1970, with a fraction; to the millisecond, as the times that clients know.
 fn seconds(text: &str) -> Option<Timestamp> {
     let seconds: f64 = text.parse().ok()?;
     let duration = SignedDuration::try_from_secs_f64(seconds).ok()?;
-    Timestamp::from_duration(duration).ok()
+    Timestamp::from_duration(duration).ok()?.round(Unit::Millisecond).ok()
 }

@@ -5,6 +5,7 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{Capability, Message, Nick};
 
+use crate::chat::always_on::Attendance;
 use crate::chat::lengths;
 use crate::chat::line::truncate;
 use crate::chat::turn::{Caller, Turn};
@@ -35,21 +36,27 @@ pub fn nick(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     turn.rename(caller.user, nick);
 }
 
-/// `AWAY [<message>]`.
+/// `AWAY [<message>]`, `AWAY *`: the user is away when nobody sits at any of its sessions.
 pub fn away(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
-    let away = message.param(0).filter(|away| !away.is_empty()).map(|away| truncate(away, lengths::AWAY));
-    let before = std::mem::replace(&mut turn.state.user_mut(caller.user).away, away.map(Into::into));
-    let line = turn.user_line(caller.user, "AWAY");
-    let line = match away {
-        Some(away) => line.text(away),
-        None => line,
-    };
-    if before.as_deref() != away {
-        turn.show_followers(caller.user, &line, Capability::AwayNotify, Some(caller.session));
+    let attendance = attendance(message, caller.has(Capability::PreAway));
+    let is_here = attendance == Attendance::Here;
+    if let Some(session) = turn.state.session_mut(caller.session) {
+        session.attendance = attendance;
     }
-    match away {
-        Some(_) => turn.reply(caller, RPL_NOWAWAY, &[], "You have been marked as being away"),
-        None => turn.reply(caller, RPL_UNAWAY, &[], "You are no longer marked as being away"),
+    turn.update_away(caller.user, Some(caller.session), true);
+    if is_here {
+        turn.reply(caller, RPL_UNAWAY, &[], "You are no longer marked as being away");
+    } else {
+        turn.reply(caller, RPL_NOWAWAY, &[], "You have been marked as being away");
+    }
+}
+
+/// What `AWAY` says; a lone `*` has its meaning for those who know it.
+pub fn attendance(message: &Message, knows_pre_away: bool) -> Attendance {
+    match message.param(0) {
+        None | Some("") => Attendance::Here,
+        Some("*") if knows_pre_away => Attendance::Unattended,
+        Some(text) => Attendance::Away(truncate(text, lengths::AWAY).into()),
     }
 }
 
@@ -61,6 +68,7 @@ pub fn setname(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
         return turn.fail(caller, "SETNAME", "INVALID_REALNAME", &[], &text);
     }
     turn.state.user_mut(caller.user).realname = name.into();
+    turn.state.touch(caller.user);
     let line = turn.user_line(caller.user, "SETNAME").text(name);
     turn.show_followers(caller.user, &line, Capability::Setname, None);
 }

@@ -133,6 +133,7 @@ fn describe(turn: &mut Turn<'_>, caller: Caller, id: UserId) {
     let account = user.account().map(str::to_owned);
     let away = user.away.clone();
     let is_bot = user.is_bot;
+    let is_connected = !user.sessions().is_empty();
     let idle = (turn.now().as_second() - user.active_at.as_second()).max(0).to_string();
     let since = user.since.as_second().to_string();
     let addresses: Vec<String> = if id == caller.user {
@@ -160,7 +161,9 @@ fn describe(turn: &mut Turn<'_>, caller: Caller, id: UserId) {
     if is_bot {
         turn.reply(caller, RPL_WHOISBOT, &[&nick], "is a bot");
     }
-    turn.reply(caller, RPL_WHOISSECURE, &[&nick], "is using a secure connection");
+    if is_connected {
+        turn.reply(caller, RPL_WHOISSECURE, &[&nick], "is using a secure connection");
+    }
     for address in addresses {
         turn.reply(caller, RPL_WHOISACTUALLY, &[&nick, &address], "Is actually using host");
     }

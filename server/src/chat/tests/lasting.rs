@@ -11,7 +11,8 @@ use crate::record::{Change, LastingChannel, Restored};
 /// What the changes so far leave in the record.
 pub fn restored(kept: &[Change]) -> Restored {
     let mut channels: BTreeMap<ChannelName, LastingChannel> = BTreeMap::new();
-    let mut devices = BTreeMap::new();
+    let (mut devices, mut markers) = (BTreeMap::new(), BTreeMap::new());
+    let (mut always_on, mut presences) = (BTreeMap::new(), BTreeMap::new());
     let mut said = BTreeMap::new();
     for change in kept {
         match change {
@@ -24,12 +25,25 @@ pub fn restored(kept: &[Change]) -> Restored {
                 drop(said.insert(account.clone(), metadata.clone()));
             }
             Change::Device(mark) => drop(devices.insert(mark.device, mark.heard_until)),
+            Change::ReadMarker { account, target, read_until: Some(at) } => {
+                markers.insert((*account, target.clone()), *at);
+            }
+            Change::ReadMarker { account, target, read_until: None } => {
+                markers.remove(&(*account, target.clone()));
+            }
+            Change::AlwaysOn(account, Some(choice)) => drop(always_on.insert(*account, *choice)),
+            Change::AlwaysOn(account, None) => drop(always_on.remove(account)),
+            Change::Presence(presence) => drop(presences.insert(presence.account, presence.clone())),
+            Change::PresenceGone(account) => drop(presences.remove(account)),
         }
     }
     Restored {
         channels: channels.into_values().collect(),
         metadata: said.into_iter().collect(),
         devices: devices.into_iter().collect(),
+        read_markers: markers.into_iter().map(|((account, target), at)| (account, target, at)).collect(),
+        always_on: always_on.into_iter().collect(),
+        presences: presences.into_values().collect(),
     }
 }
 
@@ -39,7 +53,7 @@ fn of_channels(play: &Play) -> Vec<&str> {
         &Change::Channel(LastingChannel { ref name, .. }) | &Change::ChannelGone(ref name) => {
             Some(name.as_str())
         }
-        Change::AccountMetadata { .. } | Change::Device(_) => None,
+        _ => None,
     };
     play.kept.iter().filter_map(name).collect()
 }

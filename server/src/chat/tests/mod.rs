@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod admission;
+mod always_on;
 mod capabilities;
 mod channels;
 mod control;
@@ -11,6 +12,7 @@ mod history;
 mod isupport;
 mod labels;
 mod lasting;
+mod markers;
 mod messages;
 mod metadata;
 mod modes;

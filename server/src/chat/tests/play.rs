@@ -9,6 +9,7 @@ use rookery_protocol::control::Happening;
 use rookery_protocol::{AccountName, Capabilities, Capability, Email, Message, Nick};
 
 use crate::chat::Chat;
+use crate::chat::always_on::Attendance;
 use crate::chat::bans::Bans;
 use crate::chat::event::{
     Act, Answer, Candidate, Delivery, Event, Fetch, Found, HistoryQuery, Identity, LineFault, Output,
@@ -39,6 +40,7 @@ pub fn settings() -> Settings {
         free_nicks: false,
         motd: String::new(),
         history: true,
+        always_on: false,
         replay_lines: 5,
         history_page: 50,
         sendq_bytes: 1 << 20,
@@ -178,6 +180,7 @@ impl Play {
             realname: format!("Real {nick}"),
             identity,
             capabilities: set(capabilities),
+            attendance: Attendance::Here,
             address: SocketAddr::from(([192, 0, 2, 1], 50_000)),
             tls: "TLSv1.3".to_owned(),
         }

@@ -267,6 +267,8 @@ fn play_is_read_as_what_it_means() {
     let some = asks(&mut play, alice, "PLAY bob,#y,#nowhere 1800000000.25 1800000060");
     assert_eq!((names(&some), some.account), ("bob #y".to_owned(), None));
     assert_eq!(some.after, START + SignedDuration::from_millis(249), "the moment itself counts");
+    let exact = asks(&mut play, alice, "PLAY #y 1800000000.535").after;
+    assert_eq!(exact, START + SignedDuration::from_millis(534), "whatever becomes of it as a number");
     assert_eq!(some.before, START + SignedDuration::from_secs(60));
     for text in ["CLEAR *", "PLAY", "PLAY * noon", "PLAY * 1 2 3", "PLAY * 1e300", "PLAY * NaN"] {
         let heard = play.ask(alice, &format!("PRIVMSG *playback :{text}"));

@@ -47,10 +47,12 @@ fn whoever_is_signed_in_keeps_the_name_of_the_account() {
 }
 
 #[test]
-fn away_is_told_to_those_who_share_a_channel() {
+fn away_is_told_to_those_who_share_a_channel_once_all_sessions_are() {
     let mut play = Play::new();
     let a = play.user("alice", "away-notify");
     let sibling = play.user("alice", "away-notify");
+    assert_eq!(commands(&play.ask(sibling, "AWAY :not at this one")), ["306"]);
+    assert!(play.ask(a, "WHOIS alice").iter().all(|line| !line.contains(" 301 ")), "at the other one");
     let (b, c, far) =
         (play.user("bob", "away-notify"), play.user("carl", ""), play.user("far", "away-notify"));
     play.channel("#x", &[a, b, c]);
@@ -165,4 +167,38 @@ fn a_guest_who_signs_in_gets_another_host_before_all_eyes() {
     play.sign_in(guest, identity("eve"));
     assert_eq!(play.heard(new), [":eve!~eve@guests.irc.test CHGHOST ~eve users.irc.test"]);
     assert!(play.heard(old).is_empty());
+}
+
+#[test]
+fn a_session_that_nobody_sits_at_counts_for_nobody() {
+    let mut play = Play::new();
+    let bob = play.user("bob", "away-notify");
+    let mut candidate = Play::candidate("alice", Some(identity("alice")), "draft/pre-away");
+    candidate.attendance = crate::chat::always_on::Attendance::Unattended;
+    let (phone, _) = play.try_admit(candidate.clone());
+    play.channel("#x", &[bob, phone]);
+    let whois = |play: &mut Play| {
+        let heard = play.ask(bob, "WHOIS alice");
+        heard.iter().find_map(|line| line.split_once(" 301 bob alice :").map(|(_, text)| text.to_owned()))
+    };
+    assert_eq!(whois(&mut play).as_deref(), Some("Nobody is at the keyboard just now"));
+    let desk = play.user("alice", "");
+    assert_eq!(play.heard(bob), [":alice!~alice@users.irc.test AWAY"]);
+    assert_eq!(commands(&play.ask(desk, "AWAY :lunch")), ["306"]);
+    let (script, _) = play.try_admit(candidate);
+    assert_eq!(play.heard(bob), [":alice!~alice@users.irc.test AWAY :lunch"], "no news of the other");
+    play.gone(desk);
+    assert_eq!(whois(&mut play).as_deref(), Some("lunch"));
+    play.send(phone, "AWAY");
+    assert_eq!(whois(&mut play), None);
+    play.send(phone, "AWAY :back soon");
+    play.send(phone, "AWAY *");
+    assert_eq!(whois(&mut play).as_deref(), Some("Nobody is at the keyboard just now"));
+    let plain = play.user("carl", "");
+    play.send(plain, "AWAY *");
+    assert!(
+        play.ask(bob, "WHOIS carl").iter().any(|line| line.ends_with(" 301 bob carl :*")),
+        "a word like any"
+    );
+    play.gone(script);
 }

@@ -7,11 +7,12 @@ use rookery_protocol::{Capability, ChannelName, Message, Nick};
 
 use super::lasting::restored;
 use super::play::*;
+use crate::chat::always_on::Attendance;
 use crate::chat::channel::Channel;
 use crate::chat::commands::messages::kept_silent;
 use crate::chat::event::{Act, Answer, Event, Kicked, SessionId, Settings};
 use crate::chat::state::User;
-use crate::record::BanId;
+use crate::record::{BanId, Presence};
 
 const ACCOUNTS: [&str; 4] = ["alice", "bob", "carl", "dora"];
 /// Some look like one another, some like accounts.
@@ -21,7 +22,7 @@ const CAPABILITIES: [&str; 4] = [
     "",
     "echo-message",
     "echo-message message-tags server-time account-tag extended-join away-notify",
-    "labeled-response batch message-tags echo-message multi-prefix account-notify",
+    "labeled-response batch message-tags echo-message multi-prefix account-notify draft/pre-away",
 ];
 
 #[derive(Clone, Debug)]
@@ -60,7 +61,8 @@ fn doing() -> impl Strategy<Value = Doing> {
         1 => Just("METADATA * SUB url".to_owned()),
         1 => (channel(), nick()).prop_map(|(channel, nick)| format!("MODE {channel} +q {nick}")),
         1 => nick().prop_map(|nick| format!("ACCESS #b ADD {nick} op")),
-        1 => Just("AWAY :out".to_owned()),
+        1 => prop::sample::select(&["AWAY :out", "AWAY", "AWAY *"][..]).prop_map(str::to_owned),
+        2 => prop::sample::select(&["SET always-on on", "SET always-on off"][..]).prop_map(str::to_owned),
         1 => nick().prop_map(|nick| format!("MONITOR + {nick}")),
         1 => Just("QUIT".to_owned()),
     ];
@@ -156,9 +158,11 @@ impl World {
                 if let Some(session) = self.pick(session) {
                     let nick = self.nick(session);
                     let family = self.family(session);
-                    let ticket =
-                        self.play.act(Act::Kick { whom: Kicked::User(nick), reason: "enough".to_owned() });
+                    let ticket = self
+                        .play
+                        .act(Act::Kick { whom: Kicked::User(nick.clone()), reason: "enough".to_owned() });
                     self.end(&family);
+                    assert!(self.play.chat.state.by_nick(&nick).is_none(), "however always on it was");
                     let answer = self.play.answer(ticket);
                     assert!(
                         matches!(answer, Some(Answer::Ended { sessions, .. }) if sessions == family.len())
@@ -175,6 +179,8 @@ impl World {
                 let family = family.map(|session| self.family(session)).unwrap_or_default();
                 let ticket = self.play.act(Act::AddBan(ban(id, meant, "enough")));
                 self.end(&family);
+                let gone = self.play.chat.state.by_account(&identity(meant).name).is_none();
+                assert!(gone, "however always on it was");
                 let answer = self.play.answer(ticket);
                 assert!(matches!(answer, Some(Answer::Ended { sessions, .. }) if sessions == family.len()));
             }
@@ -304,7 +310,10 @@ impl World {
         let mut users = 0;
         for user in state.users() {
             users += 1;
-            assert!(!user.sessions().is_empty(), "a user without a session");
+            let always_on = user.identity.as_ref().and_then(|identity| state.always_on.get(&identity.id));
+            assert!(always_on == Some(&true) || !user.sessions().is_empty(), "a user without a session");
+            let attended = user.sessions().iter().any(|session| session.attendance == Attendance::Here);
+            assert_eq!(user.away.is_none(), attended, "away is whoever sits at no session");
             assert!(user.identity.is_some() || user.sessions().len() == 1, "a guest has one session");
             assert!(skeletons.insert(user.nick.skeleton()), "two that look like {}", user.nick);
             assert_eq!(state.holders(&user.nick), [user.id]);
@@ -343,6 +352,27 @@ impl World {
         assert_eq!(restored.channels, lasting, "the record knows all that lasts");
         let said = state.account_metadata.clone().into_iter().collect::<Vec<_>>();
         assert_eq!(restored.metadata, said, "and what accounts say of themselves");
+        let in_channels = |presence: &Presence| {
+            presence
+                .channels
+                .iter()
+                .map(|one| (one.channel.clone(), one.operator, one.voice))
+                .collect::<Vec<_>>()
+        };
+        for presence in &restored.presences {
+            let user = state.by_account(&presence.name).expect("whoever the record says is here");
+            let memberships = user.channels().iter().map(|name| {
+                let channel = state.channel(name).unwrap();
+                let member = channel.member(user.id).unwrap();
+                (channel.name.clone(), member.standing.operator, member.standing.voice)
+            });
+            assert_eq!(in_channels(presence), memberships.collect::<Vec<_>>());
+            assert_eq!((&presence.nick, presence.away.as_deref()), (&user.nick, user.away.as_deref()));
+        }
+        let chosen = |user: &&User| {
+            user.identity.as_ref().is_some_and(|identity| state.always_on.get(&identity.id) == Some(&true))
+        };
+        assert_eq!(restored.presences.len(), state.users().filter(chosen).count(), "all who are always on");
         for (device, heard_until) in restored.devices {
             let is_here =
                 state.users().flat_map(User::sessions).any(|session| session.device == Some(device));

@@ -133,6 +133,7 @@ impl House {
             free_nicks: false,
             motd: String::new(),
             history: true,
+            always_on: false,
             replay_lines: 0,
             sendq_bytes: 0,
             history_page: 0,
@@ -468,6 +469,7 @@ fn candidate(identity: Identity) -> Candidate {
         realname: identity.name.to_string(),
         identity: Some(identity),
         capabilities: Capabilities::default(),
+        attendance: crate::chat::always_on::Attendance::Here,
         address: "198.51.100.7:6000".parse().unwrap(),
         tls: "TLSv1.3 X25519MLKEM768".to_owned(),
     }

@@ -14,6 +14,7 @@ impl House {
             realname: "Rook 1.0".to_owned(),
             identity,
             capabilities: Capabilities::default(),
+            attendance: crate::chat::always_on::Attendance::Here,
             address: address.parse().unwrap(),
             tls: "TLSv1.2 secp256r1".to_owned(),
         };

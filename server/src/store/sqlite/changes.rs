@@ -1,6 +1,6 @@
 //! What the chat keeps of itself: which change goes to which tables.
 
-use super::{Sqlite, channels, devices, metadata};
+use super::{Sqlite, channels, devices, metadata, presence};
 use crate::record::{Change, Restored};
 use crate::store::{ChangeStore, Result};
 
@@ -13,6 +13,12 @@ impl ChangeStore for Sqlite {
                 metadata::keep_of_account(&self.connection, account, said)
             }
             Change::Device(mark) => devices::keep(&self.connection, mark),
+            Change::ReadMarker { account, target, read_until } => {
+                presence::keep_marker(&self.connection, *account, target, *read_until)
+            }
+            Change::AlwaysOn(account, choice) => presence::keep_choice(&self.connection, *account, *choice),
+            Change::Presence(kept) => presence::keep(&self.connection, kept),
+            Change::PresenceGone(account) => presence::forget(&self.connection, *account),
         }
     }
 
@@ -25,6 +31,9 @@ impl ChangeStore for Sqlite {
             channels: channels::all(&self.connection)?,
             metadata: metadata::of_accounts(&self.connection)?,
             devices: devices::all(&self.connection)?,
+            read_markers: presence::markers(&self.connection)?,
+            always_on: presence::choices(&self.connection)?,
+            presences: presence::all(&self.connection)?,
         })
     }
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 
 use super::{Sqlite, execute, find, pages};
 use crate::record::{HistoryEntry, HistoryTarget, PageQuery, Party, Place, TargetsQuery};
-use crate::store::{HistoryStore, Result};
+use crate::store::{ExpiryPoint, HistoryStore, Result};
 
 /// Places and authors whose numbers are kept at hand; past it they are looked up again.
 const INTERNED: usize = 50_000;
@@ -62,6 +62,9 @@ impl Interned {
         })
     }
 }
+
+/// The places in which old messages are looked for in one go.
+const PLACES_AT_ONCE: i64 = 1000;
 
 /// Before the folded nick of a guest; no nick holds it.
 pub(super) const GUEST: char = '*';
@@ -162,17 +165,33 @@ impl HistoryStore for Sqlite {
         pages::entry_of(&self.connection, msgid)
     }
 
-    fn expire_history(&mut self, before: Timestamp, limit: usize) -> Result<usize> {
+    fn expire_history(&mut self, before: Timestamp, from: ExpiryPoint, limit: usize) -> Result<ExpiryPoint> {
+        let first = match from {
+            ExpiryPoint::Beginning => i64::MIN,
+            ExpiryPoint::Place(first) => first,
+            ExpiryPoint::Through => return Ok(ExpiryPoint::Through),
+        };
+        let sql = "SELECT id FROM places WHERE id >= ?1 ORDER BY id LIMIT 1 OFFSET ?2";
+        let next = find(&self.connection, sql, [first, PLACES_AT_ONCE], |row| Ok(row.get(0)?))?;
         // Place by place, so that the index finds what is old, and a clock that once stood wrong hides nothing.
         let gone = execute(
             &self.connection,
             "DELETE FROM history WHERE id IN (
                 SELECT history.id FROM places CROSS JOIN history
-                WHERE history.place IN (places.id, -places.id) AND history.at < ?1 LIMIT ?2)",
-            [before.as_millisecond(), i64::try_from(limit).unwrap_or(i64::MAX)],
+                WHERE places.id >= ?3 AND places.id < ?4 AND history.place IN (places.id, -places.id) AND history.at < ?1 LIMIT ?2)",
+            [
+                before.as_millisecond(),
+                i64::try_from(limit).unwrap_or(i64::MAX),
+                first,
+                next.unwrap_or(i64::MAX),
+            ],
         )?;
         self.has_leftovers |= gone > 0;
-        Ok(gone)
+        Ok(match next {
+            _ if gone == limit => ExpiryPoint::Place(first),
+            Some(next) => ExpiryPoint::Place(next),
+            None => ExpiryPoint::Through,
+        })
     }
 
     fn history_page(&self, query: &PageQuery) -> Result<Option<Vec<HistoryEntry>>> {

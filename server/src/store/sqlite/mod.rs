@@ -14,6 +14,7 @@ mod invitations;
 mod maintenance;
 mod metadata;
 mod pages;
+mod presence;
 mod schema;
 mod windows;
 

@@ -12,9 +12,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::record::{
-    Access, AccessLevel, AccountId, AuditEntry, BanTarget, Change, CredentialId, CredentialKind, Device,
-    DeviceMark, HistoryEntry, LastingChannel, LastingTopic, ListedMask, Metadata, NewAccount, NewAdmin,
-    NewAudit, NewBan, Outcome, Party, Place, Taken,
+    Access, AccessLevel, Account, AccountId, AuditEntry, BanTarget, Change, CredentialId, CredentialKind,
+    Device, DeviceMark, HistoryEntry, LastingChannel, LastingTopic, ListedMask, Membership, Metadata,
+    NewAccount, NewAdmin, NewAudit, NewBan, Outcome, Party, Place, Presence, Taken,
 };
 use crate::store::*;
 
@@ -269,10 +269,13 @@ fn retention_takes_only_what_is_older_and_never_more_than_asked() {
         entries.push(message(&format!("new-{index}"), new, place));
     }
     sqlite.append_history(&entries).unwrap();
-    assert_eq!(sqlite.expire_history(new, 4).unwrap(), 4);
-    assert_eq!(sqlite.expire_history(new, 4).unwrap(), 4);
-    assert_eq!(sqlite.expire_history(new, 4).unwrap(), 2);
-    assert_eq!(sqlite.expire_history(new, 4).unwrap(), 0);
+    let (mut point, mut before) = (ExpiryPoint::Beginning, count(&sqlite, "history"));
+    for gone in [4, 4, 2] {
+        point = sqlite.expire_history(new, point, 4).unwrap();
+        assert_eq!(count(&sqlite, "history"), before - gone);
+        before -= gone;
+    }
+    assert_eq!(point, ExpiryPoint::Through);
     let left = "history WHERE msgid LIKE 'new-%' OR msgid = 'future'";
     assert_eq!((count(&sqlite, "history"), count(&sqlite, left)), (11, 11));
 }
@@ -306,7 +309,9 @@ fn what_is_redacted_or_too_old_is_gone_from_the_disk_once_it_is_swept() {
     );
     assert_eq!(entries[8].msgid, "redacted");
     sqlite.transaction(false, |store| store.append_history(&[mark])).unwrap();
-    sqlite.transaction(false, |store| store.expire_history(new, 99).map(drop)).unwrap();
+    sqlite
+        .transaction(false, |store| store.expire_history(new, ExpiryPoint::Beginning, 99).map(drop))
+        .unwrap();
     assert!(is_on_disk(&folder, "the-redacted-words") && is_on_disk(&folder, "the-old-words"));
     reader
         .snapshot(|store| {
@@ -330,7 +335,9 @@ fn retention_takes_redacted_messages_too() {
     let by = crate::record::Redactor { source: "irc.test".to_owned(), account: None };
     let mark = said.redaction(by, "r1".to_owned(), noon(), None);
     sqlite.append_history(&[said, mark]).unwrap();
-    assert_eq!(sqlite.expire_history(noon(), 9).unwrap(), 1);
+    let before = count(&sqlite, "history");
+    sqlite.expire_history(noon(), ExpiryPoint::Beginning, 9).unwrap();
+    assert_eq!(count(&sqlite, "history"), before - 1);
     assert_eq!(count(&sqlite, "history"), 1);
 }
 
@@ -779,4 +786,84 @@ fn what_accounts_say_of_themselves_is_kept_whole_and_goes_with_them() {
     sqlite.delete_account(&alice).unwrap();
     says(&mut sqlite, "bob", Metadata::new());
     assert!(sqlite.restored().unwrap().metadata.is_empty());
+}
+
+#[test]
+fn what_owners_of_accounts_have_read_and_chosen_is_kept_with_the_account() {
+    let (_folder, mut sqlite) = fresh();
+    let alice = sqlite.create_account(&account("Alice", "a@b.c")).unwrap().unwrap();
+    let bob = sqlite.create_account(&account("bob", "b@b.c")).unwrap().unwrap();
+    let marker = |account, target: &str, read_until| Change::ReadMarker {
+        account,
+        target: target.to_owned(),
+        read_until,
+    };
+    let membership = |channel: &str, operator| Membership {
+        channel: ChannelName::parse(channel).unwrap(),
+        joined_at: noon(),
+        operator,
+        voice: !operator,
+    };
+    let presence = |account: &Account, away: Option<&str>| Presence {
+        account: account.id,
+        name: account.name.clone(),
+        email: account.email.clone(),
+        nick: Nick::parse("rook").unwrap(),
+        username: "~a".to_owned(),
+        realname: "Alice: \"L.\"".to_owned(),
+        modes: "Bi".to_owned(),
+        away: away.map(str::to_owned),
+        since: noon(),
+        channels: vec![membership("#X", true), membership("#a", false)],
+    };
+    let stranger = Account { id: AccountId(99), ..alice.clone() };
+    for change in [
+        marker(alice.id, "#x", Some(noon())),
+        marker(alice.id, "bob", Some(noon())),
+        marker(alice.id, "#x", Some(at("2026-11-22T13:00:00.5Z"))),
+        marker(alice.id, "bob", None),
+        marker(bob.id, "#x", Some(noon())),
+        marker(stranger.id, "#x", Some(noon())),
+        Change::AlwaysOn(alice.id, Some(false)),
+        Change::AlwaysOn(bob.id, Some(true)),
+        Change::AlwaysOn(stranger.id, Some(true)),
+        Change::Presence(presence(&alice, None)),
+        Change::Presence(presence(&alice, Some("lunch"))),
+        Change::Presence(presence(&bob, None)),
+        Change::Presence(presence(&stranger, None)),
+    ] {
+        sqlite.keep(&change).unwrap();
+    }
+    let kept = sqlite.restored().unwrap();
+    let read = |account, at| (account, "#x".to_owned(), at);
+    assert_eq!(kept.read_markers, [read(alice.id, at("2026-11-22T13:00:00.5Z")), read(bob.id, noon())]);
+    assert_eq!(kept.always_on, [(alice.id, false), (bob.id, true)]);
+    assert_eq!(kept.presences, [presence(&alice, Some("lunch")), presence(&bob, None)]);
+
+    sqlite.keep(&Change::AlwaysOn(bob.id, None)).unwrap();
+    sqlite.set_disabled(bob.id, Some("spam")).unwrap();
+    assert_eq!(sqlite.restored().unwrap().presences.len(), 1, "a disabled account's user does not come back");
+    sqlite.keep(&Change::PresenceGone(bob.id)).unwrap();
+    sqlite.delete_account(&alice).unwrap();
+    sqlite.set_disabled(bob.id, None).unwrap();
+    let kept = sqlite.restored().unwrap();
+    assert_eq!((kept.read_markers, kept.always_on), (vec![read(bob.id, noon())], vec![]));
+    assert!(kept.presences.is_empty());
+}
+
+#[test]
+fn old_messages_of_any_number_of_places_go_a_few_places_at_a_time() {
+    let (_folder, mut sqlite) = fresh();
+    let old = |number: usize| {
+        let place = Place::Channel(ChannelName::parse(&format!("#x{number}")).unwrap());
+        message(&format!("m{number}"), noon(), place)
+    };
+    sqlite.append_history(&(0..2500).map(old).collect::<Vec<_>>()).unwrap();
+    let later = noon() + jiff::SignedDuration::from_secs(1);
+    let (mut point, mut left) = (ExpiryPoint::Beginning, Vec::new());
+    while point != ExpiryPoint::Through {
+        point = sqlite.expire_history(later, point, 5000).unwrap();
+        left.push(count(&sqlite, "history"));
+    }
+    assert_eq!(left, [1500, 500, 0]);
 }
