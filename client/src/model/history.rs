@@ -119,12 +119,18 @@ impl Buffers {
         self.unanswered("the server's answer was none");
     }
 
-    /// The connection is gone, and the answers with it.
-    pub fn forget_questions(&mut self) {
+    /// The connection is gone, and the answers with it; what is said in our channels from now on is missed.
+    pub fn disconnect(&mut self, now: Timestamp, model: &Model) {
         self.questions.waiting.clear();
         self.questions.asked = None;
         for buffer in &mut self.list {
             buffer.wait();
+            if model.page().is_some()
+                && let Place::Channel(channel) = &buffer.place
+                && model.is_in(channel)
+            {
+                buffer.open_gap(now, Filling::Waiting);
+            }
         }
     }
 

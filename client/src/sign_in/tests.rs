@@ -4,7 +4,7 @@ use super::*;
 
 const OFFER: &str = ":s CAP * LS :message-tags server-time echo-message batch labeled-response multi-prefix \
                      standard-replies sasl=PLAIN,EXTERNAL,X-EMAIL-CODE draft/account-registration=before-connect \
-                     away-notify";
+                     away-notify draft/read-marker draft/multiline";
 
 fn credential(byte: u8) -> DeviceCredential {
     DeviceCredential::from_random([byte; 32])
@@ -38,7 +38,10 @@ impl Play {
         let request = self.hear(OFFER);
         assert_eq!(request.len(), 1);
         assert!(request[0].starts_with("> CAP REQ :"), "{request:?}");
-        assert!(!request[0].contains("away-notify"), "asks only for what it uses: {request:?}");
+        for unused in ["away-notify", "draft/multiline"] {
+            assert!(!request[0].contains(unused), "asks only for what it uses: {request:?}");
+        }
+        assert!(request[0].contains("draft/read-marker"), "{request:?}");
         self.hear(&format!(":s CAP * ACK :{}", &request[0]["> CAP REQ :".len()..]))
     }
 

@@ -232,10 +232,10 @@ impl App {
         self.lag = None;
         let lost: Vec<Sent> =
             self.receipts.give_up().into_iter().chain(self.queue.drain(..).map(|(_, sent)| sent)).collect();
-        self.buffers.forget_questions();
         self.report_lost(lost);
-        self.model.disconnect();
         self.refuse(&format!("{why}; trying again in {:.0} s", pause.as_secs_f32().ceil()));
+        self.buffers.disconnect(self.now, &self.model);
+        self.model.disconnect();
     }
 
     /// When [`Self::give_up_late`] has something to do.

@@ -55,7 +55,7 @@ impl Chat {
     }
 
     fn loses_the_connection(&mut self) {
-        self.buffers.forget_questions();
+        self.buffers.disconnect(at(self.now), &self.model);
         self.model.disconnect();
     }
 
