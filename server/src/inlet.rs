@@ -91,14 +91,14 @@ impl Inlet {
         self.ask(Some(sendq), |ticket| Event::Admit { ticket, session, candidate }).await
     }
 
-    /// An admitted guest is someone after all.
+    /// An admitted session is someone, or someone else.
     pub async fn sign_in(&self, session: SessionId, identity: Identity) -> Result<Answer, Stopped> {
         self.ask(None, |ticket| Event::SignIn { ticket, session, identity }).await
     }
 
-    /// Under which nick the session is shown.
-    pub async fn ask_nick(&self, session: SessionId) -> Result<Answer, Stopped> {
-        self.ask(None, |ticket| Event::AskNick { ticket, session }).await
+    /// How the session is to be spoken to.
+    pub async fn ask_form(&self, session: SessionId) -> Result<Answer, Stopped> {
+        self.ask(None, |ticket| Event::AskForm { ticket, session }).await
     }
 
     /// Asks for history; answered when the session has its reply.

@@ -260,6 +260,7 @@ fn settings(config: &Config) -> Settings {
         monitor_entries: config.limits.monitor_entries,
         email_aliases: config.accounts.email_aliases(),
         capabilities: config.capabilities(),
+        capability_values: config.capability_values(),
     }
 }
 

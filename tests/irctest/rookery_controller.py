@@ -26,6 +26,9 @@ required = false
 free_nicks = true
 verify_email = {verify_email}
 always_on = {always_on}
+register_before_connect = {before_connect}
+[history]
+enabled = {history}
 [limits]
 connections = 0
 connections_per_address = 0
@@ -83,6 +86,10 @@ class Relay(threading.Thread):
         self.join(5)
 
 
+def toml(value):
+    return "true" if value else "false"
+
+
 async def pass_on(reader, writer):
     with contextlib.suppress(OSError):
         while data := await reader.read(65536):
@@ -102,7 +109,7 @@ def asks_for_always_on(test_config):
 
 class RookeryController(BaseServerController, DirectoryBasedController):
     software_name = "Rookery"
-    supported_sasl_mechanisms = {"PLAIN"}
+    supported_sasl_mechanisms = {"PLAIN", "SCRAM-SHA-256"}
     supports_sts = False
     extban_mute_char = "m"
     capabilities = frozenset(
@@ -139,6 +146,7 @@ class RookeryController(BaseServerController, DirectoryBasedController):
             OptionalBehaviors.MULTI_PRIVMSG,
             OptionalBehaviors.NO_CTCP,
             OptionalBehaviors.SASL_AFTER_REGISTRATION,
+            OptionalBehaviors.SASL_REAUTHENTICATION,
         }
     )
     isupport = {
@@ -177,12 +185,14 @@ class RookeryController(BaseServerController, DirectoryBasedController):
         _, inner_port = self.get_hostname_and_port()
         _, admin_port = self.get_hostname_and_port()
         server_port = port if ssl else inner_port
-        verify = "true" if self.test_config.account_registration_requires_email else "false"
+        wanted = self.test_config
         config = CONFIG.format(
             port=server_port,
             admin_port=admin_port,
-            verify_email=verify,
-            always_on="true" if asks_for_always_on(self.test_config) else "false",
+            verify_email=toml(wanted.account_registration_requires_email),
+            always_on=toml(asks_for_always_on(wanted)),
+            before_connect=toml(wanted.account_registration_before_connect),
+            history=toml(wanted.chathistory),
         )
         (self.directory / "config.toml").write_text(config)
         program = Path(os.environ["ROOKERY_BIN_DIR"]) / "rookeryd"
@@ -205,7 +215,7 @@ class RookeryController(BaseServerController, DirectoryBasedController):
         pass
 
     def registerUser(self, case, username, password=None):
-        if len(f"REGISTER * {username}@example.org {password}\r\n".encode()) > 512:
+        if len(f"REGISTER * * {password}\r\n".encode()) > 512:
             raise NotImplementedByController("a password longer than a line")
         client = case.addClient(show_io=False)
         case.sendLine(client, "NICK " + username)
@@ -213,7 +223,7 @@ class RookeryController(BaseServerController, DirectoryBasedController):
         while case.getRegistrationMessage(client).command != "001":
             pass
         case.getMessages(client)
-        case.sendLine(client, f"REGISTER * {username}@example.org {password}")
+        case.sendLine(client, f"REGISTER * * {password}")
         while True:
             message = case.getMessage(client)
             if message.command == "REGISTER":

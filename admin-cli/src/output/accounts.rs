@@ -11,7 +11,7 @@ impl Reader {
             let password = if account.has_password { "yes" } else { "no" };
             [
                 account.name.clone(),
-                account.email.clone(),
+                account.email.clone().unwrap_or_else(|| "(none)".to_owned()),
                 self.time(account.created_at),
                 password.to_owned(),
                 account.credentials.to_string(),
@@ -47,7 +47,8 @@ impl Reader {
 /// Something that was done to an account.
 pub fn account(reply: &AccountReply, done: &str) -> String {
     let account = &reply.account;
-    plain(&format!("{} ({}) {done}; {}.", account.name, account.email, ended(&reply.ended)))
+    let email = account.email.as_deref().unwrap_or("no email");
+    plain(&format!("{} ({email}) {done}; {}.", account.name, ended(&reply.ended)))
 }
 
 #[cfg(test)]
@@ -62,7 +63,7 @@ mod tests {
     fn a_page_of_accounts_says_how_to_see_the_next() {
         let account = |name: &str, disabled: Option<&str>| AccountEntry {
             name: name.to_owned(),
-            email: format!("{name}@example.org"),
+            email: Some(format!("{name}@example.org")),
             created_at: ago(3_600),
             has_password: disabled.is_none(),
             credentials: 2,

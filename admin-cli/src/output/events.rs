@@ -29,7 +29,7 @@ impl Reader {
                 format!("{name} from {address}: {why}")
             }
             Happening::AccountMade { account, email, address } => {
-                format!("{account} ({email}) from {address}")
+                format!("{account} ({}) from {address}", email.as_deref().unwrap_or("no email"))
             }
             Happening::ChannelMade { channel, by } => format!("{channel} by {by}"),
             Happening::ChannelGone { channel } => channel.clone(),

@@ -64,7 +64,11 @@ impl Reader {
         let rows = users.iter().flat_map(|user| {
             let mut of_user = [
                 user.nick.clone(),
-                user.email.clone().unwrap_or_else(|| "(guest)".to_owned()),
+                match (&user.account, &user.email) {
+                    (_, Some(email)) => email.clone(),
+                    (Some(_), None) => "(none)".to_owned(),
+                    (None, None) => "(guest)".to_owned(),
+                },
                 user.channels.join(" "),
                 self.distance(user.since),
                 self.length(user.active_at),

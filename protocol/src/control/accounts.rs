@@ -20,8 +20,8 @@ pub struct AccountList {
 pub struct AccountEntry {
     /// Its name.
     pub name: String,
-    /// Its verified email.
-    pub email: String,
+    /// Its email; none for an account that was made without one.
+    pub email: Option<String>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,

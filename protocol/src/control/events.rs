@@ -62,8 +62,8 @@ pub enum Happening {
     AccountMade {
         /// Its name.
         account: String,
-        /// Its email.
-        email: String,
+        /// Its email, if it has one.
+        email: Option<String>,
         /// From where it was registered.
         address: String,
     },
@@ -274,7 +274,7 @@ impl Happening {
             }
             Self::UserRenamed { nick, before } => [Some(nick), Some(before)],
             Self::SignInRefused { name, .. } => [Some(name), None],
-            Self::AccountMade { account, email, .. } => [Some(account), Some(email)],
+            Self::AccountMade { account, email, .. } => [Some(account), email.as_deref()],
             Self::ChannelMade { by, .. } => [Some(by), None],
             Self::BanMade { ban } | Self::BanLifted { ban } | Self::BanExpired { ban } => {
                 [Some(&ban.target), Some(&ban.by)]

@@ -80,7 +80,7 @@ pub struct OnlineUser {
     pub nick: String,
     /// The account; none for a guest.
     pub account: Option<String>,
-    /// The account's email; none for a guest.
+    /// The account's email; none for a guest, or an account without one.
     pub email: Option<String>,
     /// When the first of its sessions was admitted.
     #[schema(value_type = String, format = DateTime)]

@@ -52,10 +52,11 @@ impl Accounts {
             .read(move |store| store.account_by_name(&asked))
             .await?
             .ok_or(Refused::NoAccount)?;
-        self.count_mail(now, peer, &email).map_err(Refused::TooManyMails)?;
+        let known = account.email.as_ref().ok_or(Refused::NoEmail)?;
+        self.count_mail(now, peer, Some(&email)).map_err(Refused::TooManyMails)?;
         let (digits, code) = PendingCode::issue(now);
-        let matches = account.email == email;
-        let letter = letters::sign_in(&self.config.get().chat.network, &account, &digits);
+        let matches = *known == email;
+        let letter = letters::sign_in(&self.config.get().chat.network, &account, known, &digits);
         let useful_for = letter.useful_for;
         let follow = if matches { self.mailer.send(letter) } else { self.mailer.rehearse(useful_for) };
         Ok((Challenge { account: matches.then_some(account.id), name, email, code }, follow))
@@ -108,9 +109,10 @@ impl Accounts {
         proved(&account, now, credential)
     }
 
-    /// Counts a mail to `email`, asked for from `peer`.
-    pub fn count_mail(&self, now: Timestamp, peer: &Peer, email: &Email) -> Result<(), Wait> {
-        let keys = [Key::MailsFrom(network(peer.address.ip())), Key::MailsTo(email.folded().to_owned())];
+    /// Counts a mail to `email`, or an account without one, asked for from `peer`.
+    pub fn count_mail(&self, now: Timestamp, peer: &Peer, email: Option<&Email>) -> Result<(), Wait> {
+        let mut keys = vec![Key::MailsFrom(network(peer.address.ip()))];
+        keys.extend(email.map(|email| Key::MailsTo(email.folded().to_owned())));
         self.throttle.count(now, &keys, self.config.get().limits.mails_per_hour)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rookery_protocol::{Capabilities, Capability, Message, Nick, numeric};
 
-use super::replies::{Voice, word};
+use super::replies::{Voice, label_of, labelled, word};
 use super::sign_in::{self, SignIn};
 use super::{Accounts, Peer};
 use crate::chat::always_on::Attendance;
@@ -63,7 +63,7 @@ pub enum Next {
 impl Handshake {
     /// A session that has just finished its TLS handshake.
     pub fn new(accounts: Arc<Accounts>, peer: Peer) -> Self {
-        let sign_in = SignIn::new(Arc::clone(&accounts), peer.clone(), None);
+        let sign_in = SignIn::new(Arc::clone(&accounts), peer.clone(), false, None);
         Self {
             accounts,
             peer,
@@ -84,6 +84,7 @@ impl Handshake {
         if is_first && HTTP_METHODS.contains(&message.command.as_str()) {
             return close("This port speaks IRC, and no HTTP: there are no web pages here");
         }
+        let label = label_of(&message, self.capabilities);
         let mut replies = match message.command.as_str() {
             "CAP" => self.cap(&message),
             "NICK" => self.set_nick(&message),
@@ -104,6 +105,7 @@ impl Handshake {
             }
             command => return stay(self.refuse(command)),
         };
+        replies = labelled(replies, label, &self.accounts.server_name());
         let (more, next) = Box::pin(self.proceed()).await;
         replies.extend(more);
         Step { replies, next }
@@ -247,10 +249,12 @@ impl Handshake {
             Some("END") => self.is_negotiating = false,
             _ => {}
         }
+        let config = self.accounts.config.get();
         let (replies, capabilities) = capabilities::negotiate(
-            &self.accounts.server_name(),
+            &config.chat.server_name,
             &self.address(),
-            self.accounts.config.get().capabilities(),
+            config.capabilities(),
+            config.capability_values(),
             self.capabilities,
             message,
         );

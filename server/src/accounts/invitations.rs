@@ -49,7 +49,8 @@ impl Accounts {
         let invitation = self
             .database
             .write(Durability::Record, move |store| {
-                let Some(invitation) = store.invitation_for(&email, now)? else { return Ok(None) };
+                let Some(email) = &email else { return Ok(None) };
+                let Some(invitation) = store.invitation_for(email, now)? else { return Ok(None) };
                 Ok(store.use_invitation_try(invitation.id)?.then_some(invitation))
             })
             .await?;

@@ -9,6 +9,8 @@ use super::invitations::LIFETIME;
 use crate::mail::Mail;
 use crate::record::Account;
 
+/// A notice is worth reading a day later too.
+const NOTICE_USEFUL_FOR: Duration = Duration::from_hours(24);
 const USEFUL_FOR: Duration = Duration::from_secs(LIFETIME_SECONDS.unsigned_abs());
 
 /// The code that makes an account.
@@ -35,8 +37,8 @@ without the code there will be no account.
 }
 
 /// Someone registers with the email of an account that exists.
-pub fn already_registered(network: &str, account: &Account) -> Mail {
-    let Account { name, email, .. } = account;
+pub fn already_registered(network: &str, account: &Account, email: &Email) -> Mail {
+    let name = &account.name;
     let text = format!(
         "Hello,
 
@@ -89,8 +91,8 @@ nothing.
 }
 
 /// The code that opens an account on a new device.
-pub fn sign_in(network: &str, account: &Account, code: &str) -> Mail {
-    let Account { name, email, .. } = account;
+pub fn sign_in(network: &str, account: &Account, email: &Email, code: &str) -> Mail {
+    let name = &account.name;
     let minutes = LIFETIME_SECONDS / 60;
     let text = format!(
         "Hello {name},
@@ -105,6 +107,86 @@ nothing, and give the code to nobody: whoever has it has your account.
 "
     );
     Mail { to: email.clone(), subject: format!("Your code for {network}"), text, useful_for: USEFUL_FOR }
+}
+
+/// The code that puts the email in the place of the account's old one.
+pub fn new_email(network: &str, name: &AccountName, email: &Email, code: &str) -> Mail {
+    let minutes = LIFETIME_SECONDS / 60;
+    let text = format!(
+        "Hello,
+
+someone, most likely you, wants this to be the address of the account
+{name} on {network}. The code for it is:
+
+{code}
+
+It is good for {minutes} minutes and can be used once. In the client that you
+are signed in with, type
+
+    /quote VERIFY {name} CODE
+
+with the code in place of the last word. If it was not you, do nothing.
+"
+    );
+    Mail { to: email.clone(), subject: format!("Your code for {network}"), text, useful_for: USEFUL_FOR }
+}
+
+/// The code that sets another password.
+pub fn new_password(network: &str, name: &AccountName, email: &Email, code: &str) -> Mail {
+    let minutes = LIFETIME_SECONDS / 60;
+    let text = format!(
+        "Hello {name},
+
+someone, most likely you, is setting another password for your account
+on {network}. The code for it is:
+
+{code}
+
+It is good for {minutes} minutes and can be used once. In the client that you
+are signed in with, type
+
+    /quote VERIFY {name} CODE
+
+with the code in place of the last word. If it was not you, somebody is
+signed in to your account: give the code to nobody, and tell whoever runs
+the server.
+"
+    );
+    Mail { to: email.clone(), subject: format!("Your code for {network}"), text, useful_for: USEFUL_FOR }
+}
+
+/// To the account's email: its password is another.
+pub fn password_changed(network: &str, name: &AccountName, email: &Email) -> Mail {
+    let text = format!(
+        "Hello {name},
+
+the password of your account on {network} was changed just now.
+If it was not you, tell whoever runs the server.
+"
+    );
+    Mail {
+        to: email.clone(),
+        subject: format!("Your password for {network} was changed"),
+        text,
+        useful_for: NOTICE_USEFUL_FOR,
+    }
+}
+
+/// To the old email: the account has another, or none, from now on.
+pub fn email_changed(network: &str, name: &AccountName, old: &Email) -> Mail {
+    let text = format!(
+        "Hello {name},
+
+this is not the address of your account on {network} any more:
+it was changed just now. If it was not you, tell whoever runs the server.
+"
+    );
+    Mail {
+        to: old.clone(),
+        subject: format!("Your address for {network} was changed"),
+        text,
+        useful_for: NOTICE_USEFUL_FOR,
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Signing in: the handshake and the waiting room, SASL, registration, mailed codes, credentials.
 
 mod challenge;
+mod changes;
 pub mod codes;
 mod credentials;
 pub mod handshake;
@@ -10,8 +11,9 @@ pub mod password;
 mod pending;
 mod proof;
 pub mod registration;
-mod replies;
+pub mod replies;
 mod sasl;
+mod scram;
 pub mod sign_in;
 #[cfg(test)]
 mod tests;
@@ -23,7 +25,7 @@ use jiff::Timestamp;
 use rookery_protocol::control::Happening;
 use rookery_protocol::{AccountName, Nick};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::chat::event::Identity;
 use crate::config::LiveConfig;
@@ -57,6 +59,8 @@ pub struct Accounts {
     /// Passwords looked at in one moment.
     turns: Semaphore,
     pending: PendingRegistrations,
+    /// Behind what SCRAM tells of accounts that are not there; read when it is first needed.
+    nobodys_secret: OnceCell<[u8; 32]>,
 }
 
 impl Accounts {
@@ -71,6 +75,7 @@ impl Accounts {
             throttle: Throttle::default(),
             turns: Semaphore::new(password::SLOTS),
             pending: PendingRegistrations::default(),
+            nobodys_secret: OnceCell::new(),
         }
     }
 
@@ -110,6 +115,12 @@ fn identity(account: &Account, proved_at: Timestamp) -> Identity {
         proved_at,
         credential: None,
     }
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
 }
 
 /// As a device credential is kept. It needs no slow hash: it is random, not chosen.

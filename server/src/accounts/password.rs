@@ -7,6 +7,9 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
 
+use super::scram;
+use crate::record::ScramKeys;
+
 /// 19 MiB, two passes, one lane: OWASP's recommendation for argon2id.
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
@@ -23,6 +26,24 @@ static NOBODYS: LazyLock<String> = LazyLock::new(|| hash_blocking(""));
 /// The hash of `password` in PHC form.
 pub async fn hash(password: String) -> String {
     at_work(move || hash_blocking(&password)).await
+}
+
+/// A password as it is kept: what PLAIN and what SCRAM check it against.
+#[derive(Clone)]
+pub struct Kept {
+    /// In PHC form.
+    pub hash: String,
+    pub scram: ScramKeys,
+}
+
+/// How `password` is to be kept.
+pub async fn keep(password: String) -> Kept {
+    at_work(move || Kept { hash: hash_blocking(&password), scram: scram::keys_of(&password) }).await
+}
+
+/// What SCRAM checks `password` against.
+pub async fn scram_keys(password: String) -> ScramKeys {
+    at_work(move || scram::keys_of(&password)).await
 }
 
 /// Whether `password` is the one behind `hash`; without a hash, takes the same time and says no.
@@ -79,11 +100,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_opens_its_own_hash_only() {
-        let stored = hash("correct horse".to_owned()).await;
+        let stored = keep("correct horse".to_owned()).await.hash;
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
         assert!(verify("correct horse".to_owned(), Some(stored.clone())).await);
         assert!(!verify("correct horsf".to_owned(), Some(stored.clone())).await);
-        assert_ne!(stored, hash("correct horse".to_owned()).await, "each hash has a salt of its own");
+        assert_ne!(stored, hash_blocking("correct horse"), "each hash has a salt of its own");
     }
 
     #[tokio::test]

@@ -8,12 +8,13 @@ use subtle::ConstantTimeEq as _;
 
 use super::registration::tries;
 use super::sasl::Claim;
+use super::scram::{self, ClientFirst, NoProof};
 use super::throttle::{Key, Wait, network};
 use super::{Accounts, Peer, device_hash, identity, password};
 use crate::chat::event::Identity;
 use crate::metrics::METRICS;
 use crate::record::{Account, Credential, CredentialId, CredentialKind};
-use crate::store::{Durability, StoreError};
+use crate::store::{Durability, Store, StoreError};
 
 /// Why a proof is not taken. The texts are for the person who signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +31,14 @@ pub enum Refused {
     NoCertificate,
     /// The client certificate belongs to no account, or to another than the one named.
     UnknownCertificate,
+    /// Name or password are wrong, or the password's SCRAM keys are not known yet.
+    WrongScram,
+    /// The session is signed in to another account, and cannot go over.
+    SignedIn { name: AccountName },
     /// There is no account of that name.
     NoAccount,
+    /// The account has no email that a code could go to.
+    NoEmail,
     /// The code is wrong; so many tries are left.
     WrongCode { tries_left: u8 },
     /// No code will do for this challenge any more.
@@ -64,6 +71,16 @@ impl fmt::Display for Refused {
             Self::UnknownCertificate => {
                 out.write_str("SASL authentication failed: the client certificate is not that of an account")
             }
+            Self::WrongScram => out.write_str(
+                "SASL authentication failed: no account and password like these; if yours is from before SCRAM came \
+                 here, sign in by PLAIN once",
+            ),
+            Self::SignedIn { name } => {
+                write!(out, "You are signed in as {name}; connect anew to be someone else")
+            }
+            Self::NoEmail => out.write_str(
+                "SASL authentication failed: the account has no email that a code could be sent to",
+            ),
             Self::NoAccount => out.write_str("SASL authentication failed: no account has exactly that name"),
             Self::WrongCode { tries_left: 0 } | Self::DeadCode => {
                 out.write_str("SASL authentication failed: the code will not do any more; ask for a new one")
@@ -101,6 +118,21 @@ pub fn proved(
     }
 }
 
+/// A SCRAM exchange that waits for the client's proof.
+pub struct Scram {
+    /// None where there is none, or none with such keys.
+    account: Option<Account>,
+    challenge: scram::Challenge,
+    keys: [Key; 2],
+}
+
+fn account_of(store: &dyn Store, claim: &Claim) -> Result<Option<Account>, StoreError> {
+    match claim {
+        Claim::Name(name) => store.account_by_name(name),
+        Claim::Email(email) => store.account_by_email(email),
+    }
+}
+
 impl Accounts {
     /// Checks a password or device credential.
     ///
@@ -130,7 +162,7 @@ impl Accounts {
             self.throttle.check(now, &keys, limit).map_err(Refused::Throttled)?;
             let stored = account.as_ref().and_then(|account| account.password_hash.clone());
             // Names are public, but whose email is known is not: the same time is taken for all.
-            if device.is_none() && !password::verify(secret, stored).await {
+            if device.is_none() && !password::verify(secret.clone(), stored).await {
                 self.throttle.add(now, &keys);
                 METRICS.chat_sign_ins_refused.increment();
                 let account = account.as_ref().map(|account| account.name.as_str());
@@ -139,8 +171,9 @@ impl Accounts {
             }
         }
         let account = account.ok_or(Refused::Wrong)?;
-        if let Some(device) = device {
-            self.note_use(device, now).await;
+        match device {
+            Some(device) => self.note_use(device, now).await,
+            None => self.learn_scram_keys(&account, secret).await,
         }
         tracing::info!(address = %peer.address, account = %account.name, "signed in");
         proved(&account, now, device)
@@ -188,14 +221,91 @@ impl Accounts {
         self.throttle.add(now, &[Key::FailuresFrom(network(peer.address.ip()))]);
     }
 
+    /// Begins to check a password by SCRAM: what the client is answered, and what its proof is judged by. An account
+    /// that is not there, or has no such keys, looks like any other.
+    pub async fn begin_scram(
+        &self,
+        now: Timestamp,
+        peer: &Peer,
+        first: ClientFirst,
+    ) -> Result<(String, Scram), Refused> {
+        let keys = [
+            Key::FailuresFrom(network(peer.address.ip())),
+            Key::FailuresFor(first.claim.folded().to_owned()),
+        ];
+        self.throttle
+            .check(now, &keys, self.config.get().limits.failed_sign_ins)
+            .map_err(Refused::Throttled)?;
+        let secret = self
+            .nobodys_secret
+            .get_or_try_init(|| self.database.write(Durability::Record, |store| store.secret("scram")))
+            .await?;
+        let claim = first.claim.clone();
+        let found = self
+            .database
+            .read(move |store| {
+                let Some(account) = account_of(store, &claim)? else { return Ok(None) };
+                let keys = store.scram_keys(account.id)?;
+                Ok(keys.map(|keys| (account, keys)))
+            })
+            .await?;
+        let (account, real) = found.unzip();
+        let is_real = real.is_some();
+        let scram_keys = real.unwrap_or_else(|| scram::keys_of_nobody(secret, &first.claim));
+        let (answer, challenge) = first.challenge(scram_keys, is_real);
+        Ok((answer, Scram { account, challenge, keys }))
+    }
+
+    /// Judges the proof of the password. Gives the server's own proof, and who it was.
+    pub fn finish_scram(
+        &self,
+        now: Timestamp,
+        peer: &Peer,
+        scram: &Scram,
+        payload: &[u8],
+    ) -> Result<(String, Identity), Refused> {
+        let limit = self.config.get().limits.failed_sign_ins;
+        self.throttle.check(now, &scram.keys, limit).map_err(Refused::Throttled)?;
+        let name = scram.account.as_ref().map(|account| account.name.as_str());
+        match (scram.challenge.judge(payload), &scram.account) {
+            (Ok(answer), Some(account)) => {
+                tracing::info!(address = %peer.address, account = %account.name, "signed in");
+                Ok((answer, proved(account, now, None)?))
+            }
+            (Err(NoProof::BadForm), _) => Err(Refused::BadForm),
+            (Err(NoProof::Wrong) | Ok(_), _) => {
+                self.throttle.add(now, &scram.keys);
+                METRICS.chat_sign_ins_refused.increment();
+                tracing::info!(address = %peer.address, account = name, "a sign-in failed");
+                Err(Refused::WrongScram)
+            }
+        }
+    }
+
+    /// Keeps the password for SCRAM too, if that was not done when it was set.
+    async fn learn_scram_keys(&self, account: &Account, password: String) {
+        let (id, hash) = (account.id, account.password_hash.clone());
+        let known = self.database.read(move |store| Ok(store.scram_keys(id)?.is_some())).await;
+        if known.unwrap_or(true) {
+            return;
+        }
+        let keys = password::scram_keys(password).await;
+        let learnt = self.database.write(Durability::Record, move |store| {
+            // It may have been changed meanwhile.
+            match store.account(id)? {
+                Some(account) if account.password_hash == hash => store.set_scram_keys(id, &keys),
+                _ => Ok(()),
+            }
+        });
+        if let Err(error) = learnt.await {
+            tracing::warn!(%error, account = %account.name, "the SCRAM keys of a password could not be kept");
+        }
+    }
+
     async fn find(&self, claim: Claim) -> Result<Option<(Account, Vec<Credential>)>, StoreError> {
         self.database
             .read(move |store| {
-                let account = match &claim {
-                    Claim::Name(name) => store.account_by_name(name)?,
-                    Claim::Email(email) => store.account_by_email(email)?,
-                };
-                let Some(account) = account else { return Ok(None) };
+                let Some(account) = account_of(store, &claim)? else { return Ok(None) };
                 let credentials = store.credentials(account.id)?;
                 Ok(Some((account, credentials)))
             })

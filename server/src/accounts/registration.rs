@@ -37,6 +37,7 @@ pub struct Failure {
     pub text: String,
 }
 
+/// A failure of that code, in those words.
 pub fn failure(code: &'static str, text: impl Into<String>) -> Failure {
     Failure { code, text: text.into() }
 }
@@ -47,7 +48,7 @@ pub fn tries(left: u8) -> String {
 }
 
 /// What the client wants to open its account with.
-enum NewSecret {
+pub enum NewSecret {
     Password(String),
     Device(DeviceCredential),
 }
@@ -55,7 +56,7 @@ enum NewSecret {
 /// As it is kept.
 async fn stored(secret: NewSecret) -> StoredSecret {
     match secret {
-        NewSecret::Password(text) => StoredSecret::Password(password::hash(text).await),
+        NewSecret::Password(text) => StoredSecret::Password(password::keep(text).await),
         NewSecret::Device(credential) => StoredSecret::Device(device_hash(credential.expose())),
     }
 }
@@ -68,18 +69,23 @@ struct Found {
 }
 
 impl Accounts {
-    /// Begins an account, or makes it where emails need no proof.
+    /// Begins an account, or makes it where emails need no proof. `own` is an attempt at that name that the session made
+    /// before: this one takes its place, and its code no longer does.
     pub async fn register(
         &self,
         now: Timestamp,
         peer: &Peer,
         name: AccountName,
-        email: Email,
+        email: Option<Email>,
         secret: &str,
+        own: Option<AttemptId>,
     ) -> Result<Registered, Failure> {
         let config = self.config.get();
-        let secret = new_secret(secret, &name, &email, config.limits.password_length)?;
-        let Found { owner, invitation } = self.look_up(now, peer, &name, &email).await?;
+        if email.is_none() && (config.accounts.verify_email || !config.accounts.open) {
+            return Err(failure("INVALID_EMAIL", "An account needs an email address here"));
+        }
+        let secret = new_secret(secret, &name, email.as_ref(), config.limits.password_length)?;
+        let Found { owner, invitation } = self.look_up(now, peer, &name, email.as_ref()).await?;
         let needs_invitation = !config.accounts.open;
         if needs_invitation && invitation.is_none() {
             return Err(closed());
@@ -93,20 +99,21 @@ impl Accounts {
         // Whoever is invited always proves to be meant.
         let needs_code = config.accounts.verify_email || needs_invitation;
         if needs_code {
-            self.pending.check(now, &name, &email)?;
+            self.pending.check(now, &name, email.as_ref(), own)?;
         } else if owner.is_some() {
             // Without a mail there is no way to tell its owner alone.
             return Err(failure("UNACCEPTABLE_EMAIL", "That email belongs to another account"));
         }
-        self.count_mail(now, peer, &email)?;
+        self.count_mail(now, peer, email.as_ref())?;
         let secret = stored(secret).await;
-        let registration = Registration { name, email, secret, is_decoy: owner.is_some(), needs_invitation };
-        if !needs_code {
+        let registration =
+            Registration { name, email: email.clone(), secret, is_decoy: owner.is_some(), needs_invitation };
+        let Some(email) = email.filter(|_| needs_code) else {
             return self.make(now, peer, registration).await.map(Registered::Made);
-        }
+        };
         let (digits, code) = PendingCode::issue(now);
-        let letter = letter(&config.chat.network, &registration, owner.as_ref(), &digits);
-        let attempt = self.pending.add(now, registration, code)?;
+        let letter = letter(&config.chat.network, &registration, &email, owner.as_ref(), &digits);
+        let attempt = self.pending.add(now, registration, code, own)?;
         Ok(Registered::CodeMailed { attempt, follow: self.mailer.send(letter) })
     }
 
@@ -122,7 +129,7 @@ impl Accounts {
         self.check_tries(now, peer).map_err(|Wait { minutes }| {
             failure("TEMPORARILY_UNAVAILABLE", format!("Too many tries; try again in {minutes} min"))
         })?;
-        let judged = self.pending.judge(now, name, own, code);
+        let judged = self.pending.judge(now, peer.address.ip(), name, own, code);
         if !matches!(judged, Judged::Right(_)) {
             self.add_failure(now, peer);
         }
@@ -150,9 +157,10 @@ impl Accounts {
     ) -> StoreResult<Option<(Waiting, watch::Receiver<MailState>)>> {
         let (digits, code) = PendingCode::issue(now);
         let Some((waiting, registration)) = self.pending.renew(now, id, code) else { return Ok(None) };
-        let email = registration.email.clone();
+        let email = waiting.email.clone();
         let owner = self.database.read(move |store| store.account_by_email(&email)).await?;
-        let letter = letter(&self.config.get().chat.network, &registration, owner.as_ref(), &digits);
+        let network = &self.config.get().chat.network;
+        let letter = letter(network, &registration, &waiting.email, owner.as_ref(), &digits);
         Ok(Some((waiting, self.mailer.send(letter))))
     }
 
@@ -163,16 +171,18 @@ impl Accounts {
         now: Timestamp,
         peer: &Peer,
         name: &AccountName,
-        email: &Email,
+        email: Option<&Email>,
     ) -> Result<Found, Failure> {
-        let (wanted, given, address) = (name.clone(), email.clone(), peer.address.ip());
+        let (wanted, given, address) = (name.clone(), email.cloned(), peer.address.ip());
         let aliases = self.config.get().accounts.email_aliases();
         let (taken, found, ban) = self
             .database
             .read(move |store| {
-                let ban = ban_against(store, now, &aliases, &wanted, &given, address)?;
-                let invitation = store.invitation_for(&given, now)?;
-                let owner = store.account_by_email(&given)?;
+                let ban = ban_against(store, now, &aliases, &wanted, given.as_ref(), address)?;
+                let (owner, invitation) = match &given {
+                    Some(email) => (store.account_by_email(email)?, store.invitation_for(email, now)?),
+                    None => (None, None),
+                };
                 Ok((store.is_name_taken(&wanted)?, Found { owner, invitation }, ban))
             })
             .await?;
@@ -199,21 +209,27 @@ impl Accounts {
             .write(Durability::Record, move |store| {
                 let Registration { name, email, secret, needs_invitation, .. } = registration;
                 // One may have been made while the code was on its way.
-                if let Some(ban) = ban_against(store, now, &aliases, &name, &email, address)? {
+                if let Some(ban) = ban_against(store, now, &aliases, &name, email.as_ref(), address)? {
                     return Ok(Err(banned(&ban, &name)));
                 }
-                let invitation = store.invitation_for(&email, now)?;
+                let invitation = match &email {
+                    Some(email) => store.invitation_for(email, now)?,
+                    None => None,
+                };
                 if needs_invitation && invitation.is_none() {
                     return Ok(Err(closed()));
                 }
-                let (password_hash, device) = match secret {
-                    StoredSecret::Password(hash) => (Some(hash), None),
-                    StoredSecret::Device(hash) => (None, Some(hash)),
-                };
-                let account = NewAccount { name, email, password_hash, created_at: now, greeted: false };
+                let account =
+                    NewAccount { name, email, password_hash: None, created_at: now, greeted: false };
                 let made = store.create_account(&account)?.map_err(Failure::from);
-                if let (Ok(account), Some(hash)) = (&made, device) {
-                    store.add_credential(account.id, CredentialKind::Device, &hash, now)?;
+                match (&made, secret) {
+                    (Ok(account), StoredSecret::Password(kept)) => {
+                        store.set_password(account.id, &kept.hash, &kept.scram)?;
+                    }
+                    (Ok(account), StoredSecret::Device(hash)) => {
+                        store.add_credential(account.id, CredentialKind::Device, &hash, now)?;
+                    }
+                    (Err(_), _) => {}
                 }
                 if let (Ok(_), Some(invitation)) = (&made, invitation) {
                     store.remove_invitation(invitation.id)?;
@@ -224,7 +240,7 @@ impl Accounts {
         let account = made?;
         self.windows.users_changed();
         tracing::info!(address = %peer.address, account = %account.name, "account made");
-        let (name, email) = (account.name.to_string(), account.email.to_string());
+        let (name, email) = (account.name.to_string(), account.email.as_ref().map(ToString::to_string));
         let address = peer.address.to_string();
         self.news.tell(Happening::AccountMade { account: name, email, address });
         Ok(identity(&account, now))
@@ -233,19 +249,21 @@ impl Accounts {
 
 /// The ban that stands against an account of that name and email, made from that address. A ban of an account stands
 /// against whoever has its mailbox.
-fn ban_against(
+pub fn ban_against(
     store: &dyn Store,
     now: Timestamp,
     aliases: &EmailAliases,
     name: &AccountName,
-    email: &Email,
+    email: Option<&Email>,
     address: IpAddr,
 ) -> StoreResult<Option<Ban>> {
+    let mailbox = email.map(|email| aliases.mailbox(email));
     for ban in store.bans(now)? {
         let of_banned_account = match &ban.target {
             BanTarget::Account(banned) => store
                 .account_by_name(banned)?
-                .is_some_and(|account| aliases.mailbox(&account.email) == aliases.mailbox(email)),
+                .and_then(|account| account.email)
+                .is_some_and(|email| mailbox.as_ref() == Some(&aliases.mailbox(&email))),
             _ => false,
         };
         if of_banned_account
@@ -258,7 +276,8 @@ fn ban_against(
     Ok(None)
 }
 
-fn banned(ban: &Ban, name: &AccountName) -> Failure {
+/// What is said to whom the ban stands against.
+pub fn banned(ban: &Ban, name: &AccountName) -> Failure {
     let code = match &ban.target {
         BanTarget::Account(banned) if banned == name => "BAD_ACCOUNT_NAME",
         BanTarget::Account(_) | BanTarget::Email(_) | BanTarget::EmailPattern(_) => "UNACCEPTABLE_EMAIL",
@@ -278,8 +297,8 @@ impl From<Taken> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "an account could not be made");
-        failure("TEMPORARILY_UNAVAILABLE", "Registration is out of order just now; REGISTER again later")
+        tracing::error!(%error, "an account could not be made or changed");
+        failure("TEMPORARILY_UNAVAILABLE", "Accounts are out of order just now; try again later")
     }
 }
 
@@ -308,10 +327,19 @@ impl From<Wait> for Failure {
 }
 
 /// What is mailed for a registration: the code, or word that the email belongs to `owner`.
-fn letter(network: &str, registration: &Registration, owner: Option<&Account>, digits: &str) -> Mail {
+fn letter(
+    network: &str,
+    registration: &Registration,
+    email: &Email,
+    owner: Option<&Account>,
+    digits: &str,
+) -> Mail {
     match owner {
-        None => letters::registration(network, &registration.name, &registration.email, digits),
-        Some(account) => letters::already_registered(network, account),
+        None => letters::registration(network, &registration.name, email, digits),
+        Some(account) => {
+            let known = account.email.as_ref().unwrap_or(email);
+            letters::already_registered(network, account, known)
+        }
     }
 }
 
@@ -336,7 +364,12 @@ fn name_taken() -> Failure {
 }
 
 /// A password has at least `length` characters.
-fn new_secret(text: &str, name: &AccountName, email: &Email, length: usize) -> Result<NewSecret, Failure> {
+pub fn new_secret(
+    text: &str,
+    name: &AccountName,
+    email: Option<&Email>,
+    length: usize,
+) -> Result<NewSecret, Failure> {
     if let Some(credential) = DeviceCredential::parse(text) {
         return Ok(NewSecret::Device(credential));
     }
@@ -348,8 +381,8 @@ fn new_secret(text: &str, name: &AccountName, email: &Email, length: usize) -> R
         let reason = format!("A password has at least {} characters", length.max(1));
         return Err(failure("WEAK_PASSWORD", reason));
     }
-    let own = [name.as_str(), email.as_str()];
-    if own.iter().any(|known| known.eq_ignore_ascii_case(text)) {
+    let mut own = [name.as_str()].into_iter().chain(email.map(Email::as_str));
+    if own.any(|known| known.eq_ignore_ascii_case(text)) {
         return Err(failure("WEAK_PASSWORD", "The name or email is no password"));
     }
     Ok(NewSecret::Password(text.to_owned()))

@@ -1,8 +1,16 @@
 //! The forms in which a sign-in answers.
 
-use rookery_protocol::{Message, numeric};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rookery_protocol::{Capabilities, Capability, Message, numeric};
+
+use super::sasl;
 
 use crate::chat::event::Identity;
+use crate::chat::lengths;
+
+/// The name of a batch that is closed as soon as it is open; the core's own have none like it.
+const BATCH: &str = "answer-0";
 
 /// What the client is addressed by, and who speaks.
 pub struct Voice<'a> {
@@ -40,6 +48,15 @@ impl Voice<'_> {
         self.numeric(numeric::RPL_LOGGEDIN, &[&mask, name, &format!("You are now logged in as {name}")])
     }
 
+    /// What the mechanism has the server say, in as many chunks as it takes.
+    pub fn challenge(&self, payload: &[u8]) -> Vec<Message> {
+        let text = STANDARD.encode(payload);
+        let chunks = text.as_bytes().chunks(sasl::CHUNK).filter_map(|chunk| std::str::from_utf8(chunk).ok());
+        // A chunk of full length is followed by another.
+        let end = text.len().is_multiple_of(sasl::CHUNK).then_some("+");
+        chunks.chain(end).map(|chunk| self.say("AUTHENTICATE", &[chunk])).collect()
+    }
+
     /// Too few parameters.
     pub fn need_more_params(&self, command: &str) -> Message {
         self.numeric(numeric::ERR_NEEDMOREPARAMS, &[command, "Not enough parameters"])
@@ -49,4 +66,31 @@ impl Voice<'_> {
 /// `text` as a parameter that is not the last: one word, and not mistaken for the last one.
 pub fn word(text: &str) -> &str {
     if text.is_empty() || text.starts_with(':') || text.contains(' ') { "*" } else { text }
+}
+
+/// The label that the replies to `message` are to have (IRCv3 labeled-response).
+pub fn label_of(message: &Message, capabilities: Capabilities) -> Option<String> {
+    let labels = capabilities.has(Capability::LabeledResponse) && capabilities.has(Capability::Batch);
+    let label = message.tags.get("label").filter(|label| (1..=lengths::LABEL).contains(&label.len()));
+    label.filter(|_| labels).map(str::to_owned)
+}
+
+/// The replies as one answer to a command with that label: an acknowledgement, the one reply there is, or a batch.
+pub fn labelled(mut replies: Vec<Message>, label: Option<String>, server: &str) -> Vec<Message> {
+    let Some(label) = label else { return replies };
+    let set = |message: &mut Message, key: &str, value: &str| message.tags.set(key, value);
+    match replies.as_mut_slice() {
+        [] => replies.push(Message::new("ACK", [""; 0]).from_source(server)),
+        [_] => {}
+        several => {
+            for reply in several {
+                set(reply, "batch", BATCH);
+            }
+            let open = Message::new("BATCH", [&format!("+{BATCH}"), "labeled-response"]);
+            replies.insert(0, open.from_source(server));
+            replies.push(Message::new("BATCH", [format!("-{BATCH}")]).from_source(server));
+        }
+    }
+    set(&mut replies[0], "label", &label);
+    replies
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use rookery_protocol::{AccountName, Email, NameError};
 
 /// A chunk of this length is followed by another.
-const CHUNK: usize = 400;
+pub const CHUNK: usize = 400;
 /// The most base64 of one response: two names and a secret of the greatest lengths fit well.
 const MAX_RESPONSE: usize = 2000;
 /// The least a secret must hold to be kept as a device credential.
@@ -18,6 +18,8 @@ pub const MAX_SECRET: usize = 300;
 pub enum Mechanism {
     /// RFC 4616: a name or email, and a password or device credential.
     Plain,
+    /// RFC 7677: a password, proved without being told.
+    ScramSha256,
     /// RFC 4422 appendix A: the client certificate of the connection.
     External,
     /// Ours: a mailed code for a new device. The client sends `account NUL email`; the server mails a code and
@@ -29,12 +31,13 @@ pub enum Mechanism {
 
 impl Mechanism {
     /// In the order of preference.
-    pub const ALL: [Self; 3] = [Self::Plain, Self::External, Self::EmailCode];
+    pub const ALL: [Self; 4] = [Self::Plain, Self::ScramSha256, Self::External, Self::EmailCode];
 
     /// The registered name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
             Self::External => "EXTERNAL",
             Self::EmailCode => "X-EMAIL-CODE",
         }

@@ -1,5 +1,5 @@
 //! The commands that prove or change an identity, in whatever state the session is: `AUTHENTICATE`, `REGISTER`,
-//! `VERIFY`, `CREDENTIAL`.
+//! `VERIFY`, `CREDENTIAL`, `SETPASS`, `SETEMAIL`.
 
 use std::sync::Arc;
 
@@ -8,41 +8,64 @@ use rookery_protocol::{AccountName, Email, Message, numeric};
 use tokio::sync::watch;
 
 use super::challenge::Challenge;
+use super::changes::{Changed, PendingChange};
 use super::pending::{AttemptId, Registration};
-use super::proof::Refused;
+use super::proof::{Refused, Scram};
 use super::registration::{Failure, Registered};
 use super::replies::{Voice, word};
 use super::sasl::{self, Chunk, Mechanism, Response};
+use super::scram::ClientFirst;
 use super::{Accounts, Peer};
 use crate::chat::event::Identity;
 use crate::mail::MailState;
 
 /// The commands that come here, also from admitted sessions.
-pub const COMMANDS: &[&str] = &["AUTHENTICATE", "REGISTER", "VERIFY", "CREDENTIAL"];
+pub const COMMANDS: &[&str] = &["AUTHENTICATE", "REGISTER", "VERIFY", "CREDENTIAL", "SETPASS", "SETEMAIL"];
 
 /// The sign-in of one session.
 pub struct SignIn {
     accounts: Arc<Accounts>,
     peer: Peer,
+    /// Whether the core knows the session, under its present identity.
+    is_admitted: bool,
     identity: Option<Identity>,
     exchange: Option<Exchange>,
+    /// Who the client says it is in the exchange.
+    claimed: String,
     /// Kept after a wrong code, for the next try.
     challenge: Option<Challenge>,
     /// This session's own registration, which the code of its invitation makes good.
     invited: Option<Box<Registration>>,
     /// This session's own registration, for which a code was mailed.
     attempt: Option<(AccountName, AttemptId)>,
+    /// What is to be another once its code comes.
+    change: Option<Box<PendingChange>>,
     mail: Option<Followed>,
 }
 
 /// A SASL exchange under way.
 struct Exchange {
-    mechanism: Mechanism,
     response: Response,
-    /// Who the client says it is.
-    claimed: String,
-    /// The code is mailed, and is what comes next.
-    awaits_code: bool,
+    stage: Stage,
+}
+
+/// What the client's next response is.
+enum Stage {
+    /// The mechanism's first.
+    First(Mechanism),
+    /// The code that was mailed.
+    Code,
+    /// The proof of a password, for SCRAM.
+    Proof(Box<Scram>),
+    /// Nothing: it has seen that the server knows the password too.
+    Assent(Box<Identity>),
+}
+
+/// What a response leads to.
+enum Outcome {
+    Proved(Identity),
+    /// The mechanism has the server say that, and goes on.
+    GoOn(Stage, Vec<u8>),
 }
 
 /// A mail that this session waits for.
@@ -56,16 +79,19 @@ struct Followed {
 }
 
 impl SignIn {
-    /// Nothing proved yet, or already signed in as `identity`.
-    pub fn new(accounts: Arc<Accounts>, peer: Peer, identity: Option<Identity>) -> Self {
+    /// Nothing proved yet, or already signed in as `identity`; in the handshake, or admitted.
+    pub fn new(accounts: Arc<Accounts>, peer: Peer, is_admitted: bool, identity: Option<Identity>) -> Self {
         Self {
             accounts,
             peer,
+            is_admitted,
             identity,
             exchange: None,
+            claimed: String::new(),
             challenge: None,
             invited: None,
             attempt: None,
+            change: None,
             mail: None,
         }
     }
@@ -90,22 +116,27 @@ impl SignIn {
         message: Message,
     ) -> (Vec<Message>, Option<Identity>) {
         let voice = Voice { server: self.accounts.server_name(), nick };
-        let was_signed_in = self.identity.is_some();
+        let before = self.identity.clone();
         let replies = match message.command.as_str() {
             "AUTHENTICATE" => self.authenticate(now, &voice, &message).await,
             "REGISTER" => self.register(now, &voice, &message).await,
             "VERIFY" => self.verify(now, &voice, &message).await,
-            _ => match &self.identity {
-                Some(identity) => {
-                    self.accounts.credential_command(now, &voice, &self.peer, identity, &message).await
-                }
-                None => vec![voice.fail("CREDENTIAL", "ACCOUNT_REQUIRED", "*", "Sign in first")],
+            command => match self.identity.clone() {
+                None => vec![voice.fail(command, "ACCOUNT_REQUIRED", "*", "Sign in first")],
+                Some(owner) => match command {
+                    "SETPASS" => self.set_password(now, &voice, &owner, &message).await,
+                    "SETEMAIL" => self.set_email(now, &voice, &owner, &message).await,
+                    _ => self.accounts.credential_command(now, &voice, &self.peer, &owner, &message).await,
+                },
             },
         };
-        let proved = if was_signed_in { None } else { self.identity.clone() };
+        let same = |one: &Identity, other: &Identity| one.id == other.id && one.email == other.email;
+        let proved =
+            self.identity.clone().filter(|now| !before.as_ref().is_some_and(|before| same(before, now)));
         if proved.is_some() {
             self.exchange = None;
             self.challenge = None;
+            self.change = None;
             self.mail = None;
         }
         (replies, proved)
@@ -152,10 +183,6 @@ impl SignIn {
         let Some(param) = message.param(0).filter(|param| !param.is_empty()) else {
             return vec![voice.need_more_params("AUTHENTICATE")];
         };
-        if self.identity.is_some() {
-            let text = "You have already signed in; connect anew to be someone else";
-            return vec![voice.numeric(numeric::ERR_SASLALREADY, &[text])];
-        }
         if param == "*" {
             self.abort();
             return vec![voice.numeric(numeric::ERR_SASLABORTED, &["SASL authentication aborted"])];
@@ -168,25 +195,30 @@ impl SignIn {
                     voice.numeric(numeric::ERR_SASLFAIL, &["SASL authentication failed: unknown mechanism"]),
                 ];
             };
-            let (response, claimed) = (Response::default(), String::new());
-            self.exchange = Some(Exchange { mechanism, response, claimed, awaits_code: false });
-            return vec![voice.say("AUTHENTICATE", &["+"])];
+            self.claimed.clear();
+            self.exchange = Some(Exchange { response: Response::default(), stage: Stage::First(mechanism) });
+            return voice.challenge(&[]);
         };
-        let payload = match exchange.response.take(param) {
+        let outcome = match exchange.response.take(param) {
             Chunk::More => return Vec::new(),
             Chunk::TooLong => {
                 self.abort();
                 return vec![voice.numeric(numeric::ERR_SASLTOOLONG, &["SASL message too long"])];
             }
             Chunk::Malformed => Err(Refused::BadForm),
-            Chunk::Whole(payload) => Ok(payload),
+            Chunk::Whole(payload) => self.respond(now, &payload).await,
         };
-        let outcome = match payload {
-            Ok(payload) => self.respond(now, &payload).await,
+        let proved = match outcome {
+            Ok(Outcome::GoOn(stage, payload)) => {
+                self.exchange = Some(Exchange { response: Response::default(), stage });
+                return voice.challenge(&payload);
+            }
+            Ok(Outcome::Proved(identity)) => self.may_be(identity),
             Err(refused) => Err(refused),
         };
-        match outcome {
-            Ok(Some(identity)) => {
+        self.exchange = None;
+        match proved {
+            Ok(identity) => {
                 let replies = vec![
                     voice.logged_in(&identity),
                     voice.numeric(numeric::RPL_SASLSUCCESS, &["SASL authentication successful"]),
@@ -194,45 +226,74 @@ impl SignIn {
                 self.identity = Some(identity);
                 replies
             }
-            Ok(None) => vec![voice.say("AUTHENTICATE", &["+"])],
             Err(refused) => {
-                let claimed = self.exchange.take().map(|exchange| exchange.claimed).unwrap_or_default();
                 let words = refused.to_string();
                 let why = words.trim_start_matches("SASL authentication failed: ");
-                self.accounts.tell_refused(claimed, self.peer.address, why);
-                vec![voice.numeric(numeric::ERR_SASLFAIL, &[&refused.to_string()])]
+                self.accounts.tell_refused(std::mem::take(&mut self.claimed), self.peer.address, why);
+                let code = match refused {
+                    Refused::SignedIn { .. } => numeric::ERR_SASLALREADY,
+                    _ => numeric::ERR_SASLFAIL,
+                };
+                vec![voice.numeric(code, &[&refused.to_string()])]
             }
         }
     }
 
-    /// Takes a whole response. `Ok(None)`: the exchange goes on.
-    async fn respond(&mut self, now: Timestamp, payload: &[u8]) -> Result<Option<Identity>, Refused> {
-        let Some(exchange) = &mut self.exchange else { return Err(Refused::BadForm) };
-        match exchange.mechanism {
-            Mechanism::Plain => {
+    /// One may prove again who one is. Another one can become after admission only where nicks are free: elsewhere the
+    /// user that others see would be somebody else of a sudden.
+    fn may_be(&self, identity: Identity) -> Result<Identity, Refused> {
+        match &self.identity {
+            Some(present)
+                if self.is_admitted
+                    && present.id != identity.id
+                    && !self.accounts.config.get().accounts.free_nicks =>
+            {
+                Err(Refused::SignedIn { name: present.name.clone() })
+            }
+            _ => Ok(identity),
+        }
+    }
+
+    /// Takes a whole response.
+    async fn respond(&mut self, now: Timestamp, payload: &[u8]) -> Result<Outcome, Refused> {
+        let Some(Exchange { stage, .. }) = self.exchange.take() else { return Err(Refused::BadForm) };
+        match stage {
+            Stage::First(Mechanism::Plain) => {
                 let (claim, secret) = sasl::plain(payload).ok_or(Refused::BadForm)?;
-                claim.folded().clone_into(&mut exchange.claimed);
-                self.accounts.prove_by_secret(now, &self.peer, claim, secret).await.map(Some)
+                claim.folded().clone_into(&mut self.claimed);
+                self.accounts.prove_by_secret(now, &self.peer, claim, secret).await.map(Outcome::Proved)
             }
-            Mechanism::External => {
+            Stage::First(Mechanism::ScramSha256) => {
+                let first = ClientFirst::parse(payload).ok_or(Refused::BadForm)?;
+                first.claim.folded().clone_into(&mut self.claimed);
+                let (answer, scram) = self.accounts.begin_scram(now, &self.peer, first).await?;
+                Ok(Outcome::GoOn(Stage::Proof(Box::new(scram)), answer.into()))
+            }
+            Stage::Proof(scram) => {
+                let (answer, identity) = self.accounts.finish_scram(now, &self.peer, &scram, payload)?;
+                Ok(Outcome::GoOn(Stage::Assent(Box::new(identity)), answer.into()))
+            }
+            Stage::Assent(identity) if payload.is_empty() => Ok(Outcome::Proved(*identity)),
+            Stage::Assent(_) => Err(Refused::BadForm),
+            Stage::First(Mechanism::External) => {
                 let named = sasl::external(payload).map_err(|_| Refused::BadForm)?;
-                exchange.claimed = named.as_ref().map(ToString::to_string).unwrap_or_default();
-                self.accounts.prove_by_certificate(now, &self.peer, named).await.map(Some)
+                self.claimed = named.as_ref().map(ToString::to_string).unwrap_or_default();
+                self.accounts.prove_by_certificate(now, &self.peer, named).await.map(Outcome::Proved)
             }
-            Mechanism::EmailCode if !exchange.awaits_code => {
+            Stage::First(Mechanism::EmailCode) => {
                 let (name, email) = sasl::account_and_email(payload).ok_or(Refused::BadForm)?;
-                exchange.claimed = name.to_string();
-                exchange.awaits_code = true;
+                self.claimed = name.to_string();
+                let code = || Ok(Outcome::GoOn(Stage::Code, Vec::new()));
                 if self.challenge.as_ref().is_some_and(|challenge| challenge.is_for(&name, &email)) {
-                    return Ok(None);
+                    return code();
                 }
                 let (challenge, state) = self.accounts.begin_challenge(now, &self.peer, name, email).await?;
                 let account = challenge.name().clone();
                 self.mail = Some(Followed { command: "AUTHENTICATE", account, state, told: None });
                 self.challenge = Some(challenge);
-                Ok(None)
+                code()
             }
-            Mechanism::EmailCode => {
+            Stage::Code => {
                 let (code, credential) = sasl::code_and_credential(payload).ok_or(Refused::BadForm)?;
                 let challenge = self.challenge.as_mut().ok_or(Refused::DeadCode)?;
                 let judged =
@@ -241,7 +302,7 @@ impl SignIn {
                 if !matches!(judged, Err(Refused::WrongCode { tries_left: 1.. } | Refused::Throttled(_))) {
                     self.challenge = None;
                 }
-                judged.map(Some)
+                judged.map(Outcome::Proved)
             }
         }
     }
@@ -256,6 +317,9 @@ impl SignIn {
         if let Some(identity) = &self.identity {
             return vec![already_signed_in(voice, "REGISTER", identity)];
         }
+        if !self.is_admitted && !self.accounts.config.get().accounts.register_before_connect {
+            return fail("COMPLETE_CONNECTION_REQUIRED", "Come in as a guest first, and register then");
+        }
         if name == "*" {
             return fail("NEED_NICK", "Choose a nick first, or name the account");
         }
@@ -265,11 +329,16 @@ impl SignIn {
                 return fail("BAD_ACCOUNT_NAME", &format!("No account can have that name: {error}"));
             }
         };
-        let Ok(email) = Email::parse(email) else {
-            return fail("INVALID_EMAIL", "That is not an email address; an account needs one");
+        let given = match email {
+            "*" => None,
+            email => match Email::parse(email) {
+                Ok(email) => Some(email),
+                Err(_) => return fail("INVALID_EMAIL", "That is not an email address"),
+            },
         };
         let account = name.clone();
-        match self.accounts.register(now, &self.peer, name.clone(), email.clone(), secret).await {
+        let own = self.own_attempt(&name);
+        match self.accounts.register(now, &self.peer, name.clone(), given, secret, own).await {
             Ok(Registered::Made(identity)) => self.made(voice, "REGISTER", identity),
             Ok(Registered::Invited(registration)) => {
                 self.invited = Some(registration);
@@ -295,15 +364,20 @@ impl SignIn {
         let (Some(asked), Some(code)) = (message.param(0), message.param(1)) else {
             return vec![voice.need_more_params("VERIFY")];
         };
-        if let Some(identity) = &self.identity {
-            return vec![already_signed_in(voice, "VERIFY", identity)];
+        if let Some(owner) = self.identity.clone() {
+            let Some(change) = self.change.take() else {
+                return vec![already_signed_in(voice, "VERIFY", &owner)];
+            };
+            let (left, changed) = self.accounts.confirm_change(now, &self.peer, &owner, change, code).await;
+            self.change = left;
+            return self.changed(voice, "VERIFY", &owner, changed);
         }
         let name = if asked == "*" { voice.nick } else { asked };
         let fail = |code: &str, text: &str| vec![voice.fail("VERIFY", code, word(name), text)];
         let Ok(name) = AccountName::parse(name) else {
             return fail("INVALID_CODE", "No registration of that name waits for a code");
         };
-        let own = self.attempt.as_ref().filter(|(own, _)| *own == name).map(|&(_, attempt)| attempt);
+        let own = self.own_attempt(&name);
         let invited = self.invited.as_ref().filter(|registration| registration.name == name);
         let verified = match invited {
             Some(invited) => {
@@ -315,6 +389,74 @@ impl SignIn {
             Ok(identity) => self.made(voice, "VERIFY", identity),
             Err(Failure { code, text }) => fail(code, &text),
         }
+    }
+
+    fn own_attempt(&self, name: &AccountName) -> Option<AttemptId> {
+        self.attempt.as_ref().filter(|(own, _)| own == name).map(|&(_, attempt)| attempt)
+    }
+
+    async fn set_password(
+        &mut self,
+        now: Timestamp,
+        voice: &Voice<'_>,
+        owner: &Identity,
+        message: &Message,
+    ) -> Vec<Message> {
+        let (Some(current), Some(new)) = (message.param(0), message.param(1)) else {
+            return vec![voice.need_more_params("SETPASS")];
+        };
+        let changed = self.accounts.change_password(now, &self.peer, owner, current, new).await;
+        self.changed(voice, "SETPASS", owner, changed)
+    }
+
+    async fn set_email(
+        &mut self,
+        now: Timestamp,
+        voice: &Voice<'_>,
+        owner: &Identity,
+        message: &Message,
+    ) -> Vec<Message> {
+        let email = match message.param(0) {
+            None => return vec![voice.need_more_params("SETEMAIL")],
+            Some("*") => None,
+            Some(email) => {
+                let Ok(email) = Email::parse(email) else {
+                    let text = "That is not an email address";
+                    return vec![voice.fail("SETEMAIL", "INVALID_EMAIL", owner.name.as_str(), text)];
+                };
+                Some(email)
+            }
+        };
+        let changed = self.accounts.change_email(now, &self.peer, owner, email).await;
+        self.changed(voice, "SETEMAIL", owner, changed)
+    }
+
+    /// Tells what came of a change, and remembers it.
+    fn changed(
+        &mut self,
+        voice: &Voice<'_>,
+        command: &'static str,
+        owner: &Identity,
+        changed: Result<Changed, Failure>,
+    ) -> Vec<Message> {
+        let name = owner.name.as_str();
+        vec![match changed {
+            Ok(Changed::Made(identity, text)) => {
+                self.identity = Some(*identity);
+                self.change = None;
+                voice.say(command, &["SUCCESS", name, text])
+            }
+            Ok(Changed::CodeMailed { change, to, follow }) => {
+                self.change = Some(change);
+                self.mail =
+                    Some(Followed { command, account: owner.name.clone(), state: follow, told: None });
+                let text = format!(
+                    "A code was mailed to {to}; it is good for 5 minutes. Type /quote VERIFY {name} and the code"
+                );
+                voice.say(command, &["VERIFICATION_REQUIRED", name, &text])
+            }
+            Err(Failure { code, text }) => voice.fail(command, code, name, &text),
+        }]
     }
 
     /// The account is there, and the session is signed in to it.

@@ -80,7 +80,7 @@ impl Turn<'_> {
         self.answer(ticket, Answer::Admitted);
     }
 
-    /// The guest has proved to be someone.
+    /// A session has proved to be of that account: that of a guest, or, where nicks are free, of another account.
     pub fn sign_in(&mut self, ticket: Ticket, session: SessionId, identity: Identity) {
         // It may have gone while it proved that.
         let Some(caller) = self.caller(session) else { return self.answer(ticket, Answer::Admitted) };
@@ -88,7 +88,11 @@ impl Turn<'_> {
         if let Some(banned) = address.and_then(|address| self.refusal(Some(&identity), address)) {
             return self.answer(ticket, banned);
         }
-        if self.state.user(caller.user).identity.is_some() {
+        let before = self.state.user(caller.user);
+        if before.identity.as_ref().is_some_and(|present| present.id == identity.id) {
+            // It may have another email.
+            let host = Arc::clone(&before.host);
+            self.state.identify(caller.user, identity, host);
             return self.answer(ticket, Answer::Admitted);
         }
         let (new, credential) = (identity.new, identity.credential);
@@ -96,18 +100,28 @@ impl Turn<'_> {
         let caller = if let Some(user) = here {
             self.move_session(caller, user)
         } else {
-            let nick = if self.settings.free_nicks {
-                self.state.user(caller.user).nick.clone()
-            } else {
-                identity.name.to_nick()
-            };
-            if self.make_way(&nick, Some(&identity), Some(caller.user)).is_err() {
+            let own = identity.name.to_nick();
+            // The name of the account that it was signed in to stays with that.
+            let is_left = |nick: &Nick| before.account().is_some_and(|account| is_alike(nick, account));
+            let keeps = self.settings.free_nicks && !is_left(&before.nick);
+            let nick = if keeps { before.nick.clone() } else { own.clone() };
+            let alone = before.sessions().len() == 1;
+            let (nick, itself) = if alone { (nick, Some(caller.user)) } else { (own, None) };
+            if self.make_way(&nick, Some(&identity), itself).is_err() {
                 return self.answer(ticket, Answer::NickInUse);
             }
-            self.become_known(caller, identity, nick);
-            caller
+            if alone {
+                self.leave_device(session, false);
+                self.become_known(caller, identity, nick);
+                caller
+            } else {
+                self.part_company(caller, identity, nick)
+            }
         };
-        self.welcome(caller, Some(new));
+        // Whoever is inside already needs no other greeting than the first.
+        if new {
+            self.welcome(caller, Some(new));
+        }
         self.join_lobby(caller);
         self.catch_up(caller, credential);
         self.answer(ticket, Answer::Admitted);
@@ -214,8 +228,8 @@ impl Turn<'_> {
         let others = |holders: Vec<UserId>| holders.into_iter().filter(move |holder| Some(*holder) != itself);
         let aside: Vec<UserId> = name.iter().flat_map(|name| others(self.state.holders(name))).collect();
         let is_its_own = |user: &User| {
-            let own = user.identity.as_ref().map(|identity| identity.name.skeleton());
-            own.is_some_and(|own| name.as_ref().is_some_and(|name| name.skeleton() == own))
+            let account = user.account().unwrap_or_default();
+            name.as_ref().is_some_and(|name| is_alike(name, account))
         };
         if aside.iter().any(|holder| is_its_own(self.state.user(*holder)))
             || others(self.state.holders(nick)).any(|holder| !aside.contains(&holder))
@@ -243,7 +257,22 @@ impl Turn<'_> {
         }
     }
 
-    /// The guest is the owner of the account from now on.
+    /// The session leaves the others of its user, and is a user of its own from now on.
+    fn part_company(&mut self, caller: Caller, identity: Identity, nick: Nick) -> Caller {
+        let before = self.state.user(caller.user);
+        let newcomer = Newcomer {
+            nick,
+            identity: Some(identity),
+            username: before.username.clone(),
+            host: host(self.settings, true),
+            realname: before.realname.clone(),
+        };
+        let user = self.state.add_user(newcomer, self.stamp.at);
+        monitor::announce_online(self, user);
+        self.move_session(caller, user)
+    }
+
+    /// The user is the owner of the account from now on.
     fn become_known(&mut self, caller: Caller, identity: Identity, nick: Nick) {
         if self.state.user(caller.user).nick.as_str() != nick.as_str() {
             self.rename(caller.user, nick);
@@ -251,9 +280,11 @@ impl Turn<'_> {
         let line = self.user_line(caller.user, "ACCOUNT").word(identity.name.as_str());
         self.show_followers(caller.user, &line, Capability::AccountNotify, None);
         let host = host(self.settings, true);
-        let username = self.state.user(caller.user).username.clone();
-        let line = self.user_line(caller.user, "CHGHOST").word(&username).word(&host);
-        self.show_followers(caller.user, &line, Capability::Chghost, None);
+        let user = self.state.user(caller.user);
+        if user.host != host {
+            let line = self.user_line(caller.user, "CHGHOST").word(&user.username).word(&host);
+            self.show_followers(caller.user, &line, Capability::Chghost, None);
+        }
         let said = std::mem::take(&mut self.state.user_mut(caller.user).metadata);
         self.state.identify(caller.user, identity, host);
         self.tell_metadata(&Bearer::User(caller.user), &said, None);
@@ -262,8 +293,9 @@ impl Turn<'_> {
         }
     }
 
-    /// The guest's session goes to the user of its account; for all others the guest is gone.
+    /// The session goes to the user of its account; if it was the only one of the user it was of, that one is gone.
     fn move_session(&mut self, caller: Caller, user: UserId) -> Caller {
+        self.leave_device(caller.session, false);
         let name = self.state.user(user).nick.clone();
         for channel in self.state.user(caller.user).channels().to_vec() {
             let line = self.user_line(caller.user, "PART").word(channel.as_str());
@@ -273,7 +305,9 @@ impl Turn<'_> {
         self.send(caller, &line);
         let Some(mut session) = self.state.detach(caller.session) else { return caller };
         let monitors = std::mem::take(&mut session.monitors);
-        self.quit_user(caller.user, &format!("Signed in as {name}"), WhyGone::SignedIn);
+        if self.state.user(caller.user).sessions().is_empty() {
+            self.quit_user(caller.user, &format!("Signed in as {name}"), WhyGone::SignedIn);
+        }
         session.monitors = monitors;
         self.state.attach(user, session);
         self.update_away(user, Some(caller.session), false);
@@ -346,6 +380,11 @@ impl Turn<'_> {
 pub fn host(settings: &Settings, known: bool) -> Arc<str> {
     let kind = if known { "users" } else { "guests" };
     format!("{kind}.{}", settings.server_name).into()
+}
+
+/// Whether the nick is, or looks like, the name of that account.
+fn is_alike(nick: &Nick, account: &str) -> bool {
+    Nick::parse(account).is_ok_and(|account| account.skeleton() == nick.skeleton())
 }
 
 /// Another user has the nick, or one that looks the same.

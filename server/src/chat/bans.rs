@@ -90,8 +90,10 @@ impl Bans {
     pub fn on_account(&self, identity: &Identity, now: Timestamp) -> Option<&Ban> {
         let Identity { name, email, .. } = identity;
         let account = BanTarget::Account(name.clone());
-        let mailbox = self.mailboxes.get(&*self.aliases.mailbox(email)).into_iter().flatten();
-        let wide = self.wide.iter().filter(|target| covers_account(target, &self.aliases, name, email));
+        let mailbox = email.as_ref().and_then(|email| self.mailboxes.get(&*self.aliases.mailbox(email)));
+        let mailbox = mailbox.into_iter().flatten();
+        let wide =
+            self.wide.iter().filter(|target| covers_account(target, &self.aliases, name, email.as_ref()));
         self.first([&account].into_iter().chain(mailbox).chain(wide), now)
     }
 
@@ -136,7 +138,7 @@ mod tests {
         let identity = Identity {
             id: AccountId(1),
             name: AccountName::parse(name).unwrap(),
-            email: Email::parse(email).unwrap(),
+            email: Email::parse(email).ok(),
             new: false,
             proved_at: Timestamp::UNIX_EPOCH,
             credential: None,
@@ -155,6 +157,7 @@ mod tests {
         assert_eq!(found(&bans, "robert", "B.ob+x@DOTS.example"), Some(2));
         assert_eq!(found(&bans, "carol", "carol@Spam.Example"), Some(3));
         assert_eq!(found(&bans, "dave", "dave@example.org"), None);
+        assert_eq!((found(&bans, "alice", ""), found(&bans, "bob", "")), (Some(1), None), "without an email");
         assert_eq!(at(&bans, "::ffff:192.0.2.7"), Some(4));
         assert_eq!(at(&bans, "2001:db8:1::1"), Some(5));
         assert_eq!(at(&bans, "192.0.2.8"), None);

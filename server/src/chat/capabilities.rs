@@ -1,7 +1,5 @@
 //! Capability negotiation (`CAP`, version 302), the same before and after admission.
 
-use std::borrow::Cow;
-
 use rookery_protocol::numeric::{ERR_INVALIDCAPCMD, ERR_NEEDMOREPARAMS};
 use rookery_protocol::{Capabilities, Capability, Message};
 
@@ -11,13 +9,23 @@ use super::lengths;
 /// server and client are.
 const LIST_BYTES: usize = 350;
 
+/// What the values of capabilities say, besides what never changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CapabilityValues {
+    /// Whether one can register only with an email.
+    pub email_required: bool,
+    /// Whether one may register before one is admitted.
+    pub register_before_connect: bool,
+}
+
 /// What follows from a `CAP` message: what the client is told, and the set it has from now on. `offered` is what it may
-/// ask for, `current` what it has; the server calls itself `server` and the client `nick` (`*` when it has none).
+/// ask for, listed with `values`, `current` what it has; the server calls itself `server` and the client `nick` (`*` when it has none).
 /// `CAP END` is answered with nothing.
 pub fn negotiate(
     server: &str,
     nick: &str,
     offered: Capabilities,
+    values: CapabilityValues,
     current: Capabilities,
     message: &Message,
 ) -> (Vec<Message>, Capabilities) {
@@ -35,12 +43,13 @@ pub fn negotiate(
         "LS" => {
             let version: u32 = message.param(1).and_then(|version| version.parse().ok()).unwrap_or(0);
             let mut current = current;
-            let valued = version >= 302;
-            if valued && offered.has(Capability::CapNotify) {
+            let is_new = version >= 302;
+            if is_new && offered.has(Capability::CapNotify) {
                 current.insert(Capability::CapNotify);
             }
-            let items: Vec<String> = offered.iter().map(|capability| listed(capability, valued)).collect();
-            (list(&items, valued, |params| reply(&[&["LS"], params].concat())), current)
+            let values = is_new.then_some(values);
+            let items: Vec<String> = offered.iter().map(|capability| listed(capability, values)).collect();
+            (list(&items, is_new, |params| reply(&[&["LS"], params].concat())), current)
         }
         "LIST" => {
             let items: Vec<String> = current.iter().map(|capability| capability.name().to_owned()).collect();
@@ -59,19 +68,25 @@ pub fn negotiate(
     }
 }
 
-/// How a capability is listed to clients of version 302 (`valued`) and to older ones.
-pub fn listed(capability: Capability, valued: bool) -> String {
-    let value: Cow<'_, str> = match capability {
-        Capability::Sasl => "PLAIN,EXTERNAL,X-EMAIL-CODE".into(),
-        Capability::AccountRegistration => "before-connect,custom-account-name,email-required".into(),
+/// How a capability is listed to clients of version 302 (with `values`) and to older ones.
+pub fn listed(capability: Capability, values: Option<CapabilityValues>) -> String {
+    let Some(values) = values else { return capability.name().to_owned() };
+    let value = match capability {
+        Capability::Sasl => "PLAIN,SCRAM-SHA-256,EXTERNAL,X-EMAIL-CODE".to_owned(),
+        Capability::AccountRegistration => {
+            let before_connect = values.register_before_connect.then_some("before-connect");
+            let email_required = values.email_required.then_some("email-required");
+            let items = [before_connect, Some("custom-account-name"), email_required];
+            items.into_iter().flatten().collect::<Vec<_>>().join(",")
+        }
         Capability::Metadata => {
             let (subs, keys, bytes) =
                 (lengths::METADATA_SUBSCRIPTIONS, lengths::METADATA_KEYS, lengths::METADATA_VALUE);
-            format!("max-subs={subs},max-keys={keys},max-value-bytes={bytes}").into()
+            format!("max-subs={subs},max-keys={keys},max-value-bytes={bytes}")
         }
         _ => return capability.name().to_owned(),
     };
-    if valued { format!("{}={value}", capability.name()) } else { capability.name().to_owned() }
+    format!("{}={value}", capability.name())
 }
 
 /// All of the changes, or none of them.
@@ -119,7 +134,9 @@ mod tests {
     }
 
     fn ask(offered: Capabilities, current: Capabilities, line: &str) -> (Vec<String>, Capabilities) {
-        let (replies, changed) = negotiate("server", "*", offered, current, &Message::parse(line).unwrap());
+        let values = CapabilityValues { email_required: true, register_before_connect: true };
+        let message = Message::parse(line).unwrap();
+        let (replies, changed) = negotiate("server", "*", offered, values, current, &message);
         (replies.iter().map(ToString::to_string).collect(), changed)
     }
 
@@ -127,7 +144,7 @@ mod tests {
     fn version_302_gets_values_and_cap_notify() {
         let (replies, changed) = ask(all(), Capabilities::NONE, "CAP LS 302");
         let text = replies.join("\n");
-        assert!(text.contains("sasl=PLAIN,EXTERNAL,X-EMAIL-CODE"), "{text}");
+        assert!(text.contains("sasl=PLAIN,SCRAM-SHA-256,EXTERNAL,X-EMAIL-CODE"), "{text}");
         assert!(
             text.contains("draft/account-registration=before-connect,custom-account-name,email-required")
         );
@@ -136,6 +153,17 @@ mod tests {
         let (last, others) = replies.split_last().unwrap();
         assert!(last.starts_with(":server CAP * LS ") && !last.contains(" LS * "), "{last}");
         assert!(others.iter().all(|line| line.starts_with(":server CAP * LS * :")), "{text}");
+    }
+
+    #[test]
+    fn the_values_of_registration_are_those_that_hold() {
+        let value = |email_required, register_before_connect| {
+            let values = CapabilityValues { email_required, register_before_connect };
+            listed(Capability::AccountRegistration, Some(values))
+        };
+        assert_eq!(value(false, false), "draft/account-registration=custom-account-name");
+        assert_eq!(value(false, true), "draft/account-registration=before-connect,custom-account-name");
+        assert_eq!(value(true, false), "draft/account-registration=custom-account-name,email-required");
     }
 
     #[test]

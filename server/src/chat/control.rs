@@ -321,7 +321,7 @@ impl Leaving {
 
 /// Whether a ban of that target covers whoever that is; never a guest.
 fn covers_identity(target: &BanTarget, aliases: &EmailAliases, who: Option<&Identity>) -> bool {
-    who.is_some_and(|who| covers_account(target, aliases, &who.name, &who.email))
+    who.is_some_and(|who| covers_account(target, aliases, &who.name, who.email.as_ref()))
 }
 
 /// How users are ended.

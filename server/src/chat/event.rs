@@ -10,6 +10,7 @@ use rookery_protocol::control::{LiveEvent, WhyGone};
 use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Message, Nick};
 
 use super::always_on::Attendance;
+use super::capabilities::CapabilityValues;
 use super::gate::Gate;
 use super::replay::Mark;
 use crate::record::{
@@ -30,7 +31,7 @@ pub struct Ticket(pub u64);
 pub struct Identity {
     pub id: AccountId,
     pub name: AccountName,
-    pub email: Email,
+    pub email: Option<Email>,
     /// Never greeted before.
     pub new: bool,
     /// Not after the moment at which the record was asked.
@@ -63,11 +64,12 @@ pub enum Event {
     /// Answered with [`Answer::Admitted`], [`Answer::NickInUse`], [`Answer::Stale`], [`Answer::Banned`]
     /// or [`Answer::Closed`]. The welcome comes before the answer.
     Admit { ticket: Ticket, session: SessionId, candidate: Box<Candidate> },
-    /// An admitted guest has proved an identity. Answered with [`Answer::Admitted`], [`Answer::Stale`], [`Answer::Banned`] or, should
-    /// someone be here whose account's name looks the same, [`Answer::NickInUse`].
+    /// An admitted session has proved an identity, or has another email. Answered with [`Answer::Admitted`],
+    /// [`Answer::Stale`], [`Answer::Banned`] or, should someone be here whose account's name looks the same,
+    /// [`Answer::NickInUse`].
     SignIn { ticket: Ticket, session: SessionId, identity: Identity },
-    /// Under which nick the session is shown. Answered with [`Answer::Nick`], or [`Answer::Done`] if it is here no more.
-    AskNick { ticket: Ticket, session: SessionId },
+    /// How the session is to be spoken to. Answered with [`Answer::Form`], or [`Answer::Done`] if it is here no more.
+    AskForm { ticket: Ticket, session: SessionId },
     /// An admitted session sent a message.
     Command { session: SessionId, message: Message },
     /// An admitted session asks for history. Answered with [`Answer::Done`] when its reply is on the way.
@@ -200,7 +202,11 @@ pub enum Answer {
     Emptied {
         members: Vec<Nick>,
     },
-    Nick(Nick),
+    /// Its user's nick, and its own capabilities.
+    Form {
+        nick: Nick,
+        capabilities: Capabilities,
+    },
     Counts {
         users: usize,
         sessions: usize,
@@ -386,4 +392,6 @@ pub struct Settings {
     pub email_aliases: EmailAliases,
     /// The capabilities that a session may ask for.
     pub capabilities: Capabilities,
+    /// What they are listed with.
+    pub capability_values: CapabilityValues,
 }

@@ -13,7 +13,7 @@ pub mod gate;
 mod history;
 mod labels;
 mod lasting;
-mod lengths;
+pub mod lengths;
 pub mod line;
 mod markers;
 mod mask;
@@ -92,9 +92,12 @@ impl Chat {
         match event {
             Event::Admit { ticket, session, candidate } => turn.admit(ticket, session, *candidate),
             Event::SignIn { ticket, session, identity } => turn.sign_in(ticket, session, identity),
-            Event::AskNick { ticket, session } => {
-                let nick = turn.caller(session).map(|caller| turn.state.user(caller.user).nick.clone());
-                turn.answer(ticket, nick.map_or(Answer::Done, Answer::Nick));
+            Event::AskForm { ticket, session } => {
+                let form = turn.caller(session).map(|caller| Answer::Form {
+                    nick: turn.state.user(caller.user).nick.clone(),
+                    capabilities: caller.capabilities,
+                });
+                turn.answer(ticket, form.unwrap_or(Answer::Done));
             }
             Event::Command { session, message } => {
                 turn.command(session, &message);

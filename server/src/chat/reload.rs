@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rookery_protocol::{Capabilities, Capability};
+use rookery_protocol::Capability;
 
 use super::capabilities::listed;
 use super::event::{SessionId, Settings};
@@ -20,15 +20,17 @@ impl Turn<'_> {
             self.end_presences();
         }
         let (before, after) = (old.capabilities, self.settings.capabilities);
-        if before == after {
+        let (old, values) = (old.capability_values, self.settings.capability_values);
+        if before == after && old == values {
             return;
         }
-        let missing = |from: Capabilities, other: Capabilities, valued: bool| {
-            let items: Vec<String> =
-                from.iter().filter(|item| !other.has(*item)).map(|item| listed(item, valued)).collect();
-            items.join(" ")
-        };
-        let (withdrawn, new) = (missing(before, after, false), missing(after, before, true));
+        let withdrawn: Vec<String> =
+            before.iter().filter(|item| !after.has(*item)).map(|item| listed(item, None)).collect();
+        // What has another value is new as well.
+        let is_new =
+            |item: &Capability| !before.has(*item) || listed(*item, Some(old)) != listed(*item, Some(values));
+        let new: Vec<String> = after.iter().filter(is_new).map(|item| listed(item, Some(values))).collect();
+        let (withdrawn, new) = (withdrawn.join(" "), new.join(" "));
         let mut sessions: Vec<SessionId> =
             self.state.users().flat_map(super::state::User::sessions).map(|session| session.id).collect();
         sessions.sort_unstable();

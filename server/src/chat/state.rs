@@ -464,8 +464,12 @@ impl State {
         self.touch(id);
     }
 
-    /// The guest has become the owner of an account, and is shown with another host.
+    /// The user is the owner of that account from now on, and is shown with that host.
     pub fn identify(&mut self, id: UserId, identity: Identity, host: Arc<str>) {
+        if let Some(before) = &self.user(id).identity {
+            let before = before.name.clone();
+            self.accounts.remove(&before);
+        }
         self.accounts.insert(identity.name.clone(), id);
         let user = self.user_mut(id);
         user.identity = Some(identity);

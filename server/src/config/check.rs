@@ -109,6 +109,11 @@ fn tls(config: &Config) -> Checked {
 }
 
 fn accounts(config: &Config) -> Checked {
+    ensure(
+        config.accounts.register_before_connect || !config.accounts.required,
+        "accounts.register_before_connect",
+        "must be true where accounts.required is: nobody without an account is let in to register",
+    )?;
     for (key, domains) in [
         ("accounts.emails_without_dots", &config.accounts.emails_without_dots),
         ("accounts.emails_without_tags", &config.accounts.emails_without_tags),

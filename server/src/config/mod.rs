@@ -14,6 +14,7 @@ use rookery_protocol::{Capabilities, Capability, ChannelName, Email};
 
 pub use load::Loaded;
 
+use crate::chat::capabilities::CapabilityValues;
 use crate::record::EmailAliases;
 
 /// The whole config. Paths are relative to the folder the server was started in.
@@ -43,6 +44,16 @@ impl Config {
             capabilities.remove(Capability::MessageRedaction);
         }
         capabilities
+    }
+}
+
+impl Config {
+    /// What capabilities are listed with.
+    pub fn capability_values(&self) -> CapabilityValues {
+        CapabilityValues {
+            email_required: self.accounts.verify_email,
+            register_before_connect: self.accounts.register_before_connect,
+        }
     }
 }
 
@@ -96,6 +107,8 @@ pub struct Accounts {
     pub verify_email: bool,
     /// Whether anyone may register.
     pub open: bool,
+    /// Whether one may register before one is let in.
+    pub register_before_connect: bool,
     /// Whether whoever is signed in may be shown under another nick than the account's name.
     pub free_nicks: bool,
     /// Whether whoever has not chosen stays, as a user, while no client is connected.
@@ -303,6 +316,7 @@ impl Default for Accounts {
             required: true,
             verify_email: true,
             open: true,
+            register_before_connect: true,
             free_nicks: false,
             always_on: false,
             emails_without_dots: list(&["gmail.com", "googlemail.com"]),

@@ -118,10 +118,13 @@ impl Session {
     }
 }
 
-/// The message as one line, its end included. What is too long for a line is cut: a client leaves such a line out.
+/// The message as one line, its end included. What is too long for a line is cut: a client leaves such a line out. Tags
+/// have room of their own.
 pub(super) fn line(message: &Message) -> Bytes {
     let text = message.to_string();
-    format!("{}\r\n", truncate(&text, MAX_LINE - 2)).into()
+    let tags = if message.tags.is_empty() { 0 } else { text.find(' ').map_or(0, |end| end + 1) };
+    let (tags, rest) = text.split_at(tags);
+    format!("{tags}{}\r\n", truncate(rest, MAX_LINE - 2)).into()
 }
 
 /// However it ends, by a panic even, the core hears of it: nobody stays behind as a ghost. Whoever was not admitted is
@@ -155,6 +158,8 @@ mod tests {
     fn a_text_that_is_too_long_is_cut_and_still_arrives() {
         let short = Message::new("ERROR", ["Banned: spam"]);
         assert_eq!(line(&short), "ERROR :Banned: spam\r\n");
+        let labelled = Message::parse("@label=abc ERROR Banned").expect("a message");
+        assert_eq!(line(&labelled), "@label=abc ERROR Banned\r\n");
         let long = line(&Message::new("ERROR", [format!("Banned: {}", "ü".repeat(500))]));
         assert_eq!(long.len(), MAX_LINE - 1, "between two characters");
         assert!(long.ends_with("ü\r\n".as_bytes()));

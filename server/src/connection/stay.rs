@@ -9,6 +9,7 @@ use rookery_protocol::{Message, Nick};
 
 use super::session::Session;
 use super::wire::{CLOSED, Input, Wake};
+use crate::accounts::replies::{label_of, labelled};
 use crate::accounts::sign_in::{self, SignIn};
 use crate::chat::event::{Answer, Event, Identity, Parting};
 use crate::chat::playback;
@@ -100,17 +101,20 @@ impl Session {
     ) -> Result<Option<Parting>, Stopped> {
         let machine = sign_in.get_or_insert_with(|| {
             let accounts = Arc::clone(&self.services.accounts);
-            Box::new(SignIn::new(accounts, self.peer.clone(), identity.clone()))
+            Box::new(SignIn::new(accounts, self.peer.clone(), true, identity.clone()))
         });
-        // The core knows the nick of a guest, who may change it at any time.
-        let Answer::Nick(nick) = self.services.inlet.ask_nick(self.id).await? else { return Ok(None) };
+        // The core knows these, which may change at any time.
+        let Answer::Form { nick, capabilities } = self.services.inlet.ask_form(self.id).await? else {
+            return Ok(None);
+        };
+        let label = label_of(&message, capabilities);
         let (replies, proved) = machine.take(Timestamp::now(), nick.as_str(), message).await;
-        self.tell(&replies);
+        self.tell(&labelled(replies, label, &self.services.config.get().chat.server_name));
         let Some(proved) = proved else { return Ok(None) };
         let nick = proved.name.to_nick();
         match self.services.inlet.sign_in(self.id, proved.clone()).await? {
             Answer::NickInUse => {
-                let text = "Somebody whose name looks like yours is here; you stay a guest for now";
+                let text = "Somebody whose name looks like yours is here; you stay who you are for now";
                 self.tell(&[self.refuse_nick(&nick, text)]);
                 *sign_in = None;
             }

@@ -376,7 +376,7 @@ fn both<T>(
 fn to_entry(store: &dyn Store, account: &Account) -> StoreResult<AccountEntry> {
     Ok(AccountEntry {
         name: account.name.to_string(),
-        email: account.email.to_string(),
+        email: account.email.as_ref().map(ToString::to_string),
         created_at: account.created_at,
         has_password: account.password_hash.is_some(),
         credentials: store.credentials(account.id)?.len(),

@@ -103,7 +103,8 @@ async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, R
     let aliases = operator.plane.control.config.get().accounts.email_aliases();
     let text = target.to_string();
     let accounts = operator.read(move |store| {
-        let covered = |account: &Account| covers_account(&target, &aliases, &account.name, &account.email);
+        let covered =
+            |account: &Account| covers_account(&target, &aliases, &account.name, account.email.as_ref());
         Ok(store.accounts()?.iter().filter(|account| covered(account)).count())
     });
     let accounts = accounts.await?;

@@ -44,7 +44,8 @@ async fn covers_admin(operator: &Operator, target: &BanTarget) -> Result<bool, R
         Ok(match &target {
             BanTarget::Account(name) => store
                 .account_by_name(name)?
-                .is_some_and(|account| aliases.mailbox(&account.email) == aliases.mailbox(&admin.email)),
+                .and_then(|account| account.email)
+                .is_some_and(|email| aliases.mailbox(&email) == aliases.mailbox(&admin.email)),
             BanTarget::Email(email) => aliases.mailbox(email) == aliases.mailbox(&admin.email),
             BanTarget::EmailPattern(pattern) => {
                 pattern.covers(admin.email.folded()) || pattern.covers(&aliases.mailbox(&admin.email))

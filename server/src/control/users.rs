@@ -200,7 +200,11 @@ impl Query {
         let has = |text: &str| text.to_lowercase().contains(&self.search);
         let found = self.search.is_empty()
             || has(user.nick.as_str())
-            || user.identity.as_ref().is_some_and(|who| has(who.email.as_str()))
+            || user
+                .identity
+                .as_ref()
+                .and_then(|who| who.email.as_ref())
+                .is_some_and(|email| has(email.as_str()))
             || user.sessions.iter().any(|session| {
                 has(&session.address.to_string()) || has(&session.username) || has(&session.realname)
             });
@@ -245,8 +249,8 @@ impl Position {
 
 /// As it is answered.
 pub fn to_online_user(user: UserView) -> OnlineUser {
-    let (account, email) =
-        user.identity.map(|identity| (identity.name.to_string(), identity.email.to_string())).unzip();
+    let account = user.identity.as_ref().map(|identity| identity.name.to_string());
+    let email = user.identity.and_then(|identity| identity.email).map(|email| email.to_string());
     let sessions = user.sessions.into_iter().map(|session| OnlineSession {
         id: session.id.0,
         address: session.address.to_string(),

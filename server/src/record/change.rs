@@ -33,7 +33,7 @@ pub struct Presence {
     pub account: AccountId,
     /// Of the account, as are the next.
     pub name: AccountName,
-    pub email: Email,
+    pub email: Option<Email>,
     pub nick: Nick,
     pub username: String,
     pub realname: String,

@@ -35,12 +35,13 @@ pub type Metadata = std::collections::BTreeMap<String, String>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(pub i64);
 
-/// A name and a verified email.
+/// A name and its email.
 #[derive(Clone, Debug)]
 pub struct Account {
     pub id: AccountId,
     pub name: AccountName,
-    pub email: Email,
+    /// None only for one made while no email had to be verified.
+    pub email: Option<Email>,
     /// Argon2id in PHC form; none where only devices, certificates or mailed codes open it.
     pub password_hash: Option<String>,
     pub created_at: Timestamp,
@@ -54,10 +55,25 @@ pub struct Account {
 #[derive(Clone, Debug)]
 pub struct NewAccount {
     pub name: AccountName,
-    pub email: Email,
+    pub email: Option<Email>,
     pub password_hash: Option<String>,
     pub created_at: Timestamp,
     pub greeted: bool,
+}
+
+/// What SCRAM-SHA-256 checks a password against (RFC 5802 §3, RFC 7677).
+#[derive(Clone, PartialEq, Eq)]
+pub struct ScramKeys {
+    pub salt: [u8; 16],
+    pub iterations: u32,
+    pub stored_key: [u8; 32],
+    pub server_key: [u8; 32],
+}
+
+impl std::fmt::Debug for ScramKeys {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("ScramKeys").field("iterations", &self.iterations).finish_non_exhaustive()
+    }
 }
 
 /// Why an account cannot be made.

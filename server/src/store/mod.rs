@@ -16,7 +16,8 @@ pub use sqlite::Sqlite;
 use crate::record::{
     Account, AccountId, Admin, AuditEntry, AuditQuery, Authenticator, Ban, BanId, Change, Credential,
     CredentialId, CredentialKind, HistoryEntry, HistoryTarget, Invitation, InvitationId, Maintenance,
-    NewAccount, NewAdmin, NewAudit, NewBan, NewInvitation, PageQuery, Restored, Taken, TargetsQuery,
+    NewAccount, NewAdmin, NewAudit, NewBan, NewInvitation, PageQuery, Restored, ScramKeys, Taken,
+    TargetsQuery,
 };
 
 /// The name of the database file in the data folder.
@@ -88,6 +89,16 @@ pub trait AccountStore {
     fn find_accounts(&self, search: &str, after: Option<&AccountName>, limit: usize) -> Result<Vec<Account>>;
     /// Disables the account for that reason, or opens it again.
     fn set_disabled(&mut self, id: AccountId, reason: Option<&str>) -> Result<()>;
+    /// Puts a password in the place of the one before.
+    fn set_password(&mut self, id: AccountId, password_hash: &str, scram: &ScramKeys) -> Result<()>;
+    /// Also checks the password that the account has already by SCRAM.
+    fn set_scram_keys(&mut self, id: AccountId, keys: &ScramKeys) -> Result<()>;
+    /// None for an account without a password, or whose password was never told since it could be kept so.
+    fn scram_keys(&self, id: AccountId) -> Result<Option<ScramKeys>>;
+    /// Puts an email in the place of the one before. Refused if another account has it.
+    fn set_email(&mut self, id: AccountId, email: Option<&Email>) -> Result<std::result::Result<(), Taken>>;
+    /// The secret of that name, made at the first call: 32 random bytes that stay the same.
+    fn secret(&mut self, name: &str) -> Result<[u8; 32]>;
     /// From now on no password opens the account.
     fn remove_password(&mut self, id: AccountId) -> Result<()>;
     /// Takes the account away with all that opens it. Its name is not given again.

@@ -233,6 +233,10 @@ fn take_in_row(
 ) -> Result<std::result::Result<Option<Ban>, String>> {
     match row {
         Row::User { name, email, created_at } => {
+            let Some(email) = email else {
+                // Nobody could ever open it.
+                return Ok(Err("it has no email".to_owned()));
+            };
             if let Some(known) = store.account_by_email(&email)? {
                 let same = known.name == name;
                 return Ok(if same {
@@ -243,7 +247,7 @@ fn take_in_row(
             }
             let account = NewAccount {
                 name,
-                email,
+                email: Some(email),
                 password_hash: None,
                 created_at: created_at.unwrap_or(now),
                 greeted: true,

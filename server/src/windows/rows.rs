@@ -1,7 +1,7 @@
 //! The rows of the CSV files: read, told apart from those the server wrote itself, and written. Nothing here touches a
 //! file.
 //!
-//! A row is known by its email or its ban's target. What stands in a file under a name that the server did not write
+//! A row is known by its email (by its name if it has none) or its ban's target. What stands in a file under a name that the server did not write
 //! there was added by a person; a row that the server wrote and a person changed or took out means nothing.
 
 use std::borrow::Cow;
@@ -61,7 +61,7 @@ impl File {
 pub enum Row {
     User {
         name: AccountName,
-        email: Email,
+        email: Option<Email>,
         created_at: Option<Timestamp>,
     },
     Ban {
@@ -77,7 +77,8 @@ impl Row {
     /// What the row is known by.
     fn key(&self) -> Cow<'_, str> {
         match self {
-            Self::User { email, .. } => email.folded().into(),
+            // No name is an email.
+            Self::User { name, email, .. } => email.as_ref().map_or(name.folded(), Email::folded).into(),
             Self::Ban { target, .. } => target.folded(),
         }
     }
@@ -93,7 +94,10 @@ impl Row {
         match file {
             File::Users | File::OriginalUsers => Ok(Self::User {
                 name: AccountName::parse(field(0)).map_err(|error| error.to_string())?,
-                email: Email::parse(field(1)).map_err(|error| error.to_string())?,
+                email: match field(1) {
+                    "" => None,
+                    email => Some(Email::parse(email).map_err(|error| error.to_string())?),
+                },
                 created_at: time("created_at", field(2))?,
             }),
             File::Bans => Ok(Self::Ban {
@@ -199,9 +203,10 @@ fn is_header(file: File, fields: &[String]) -> bool {
 
 /// `users.csv` as the server writes it.
 pub fn of_users(accounts: &[Account]) -> String {
-    let rows = accounts
-        .iter()
-        .map(|account| [account.name.to_string(), account.email.to_string(), account.created_at.to_string()]);
+    let rows = accounts.iter().map(|account| {
+        let email = account.email.as_ref().map(ToString::to_string).unwrap_or_default();
+        [account.name.to_string(), email, account.created_at.to_string()]
+    });
     content(File::Users, rows)
 }
 

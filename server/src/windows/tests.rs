@@ -69,7 +69,7 @@ impl House {
     async fn register(&self, name: &str) -> Account {
         let account = NewAccount {
             name: AccountName::parse(name).unwrap(),
-            email: Email::parse(&format!("{name}@example.org")).unwrap(),
+            email: Some(Email::parse(&format!("{name}@example.org")).unwrap()),
             password_hash: None,
             created_at: now(),
             greeted: false,

@@ -38,7 +38,7 @@ async fn clients_of_standard_replies_get_the_one_of_the_draft() {
 async fn the_handshake_waits_for_the_end_of_the_negotiation() {
     let house = for_guests();
     let mut client = house.client();
-    client.send("CAP LS 302").await.stays().expect("sasl=PLAIN,EXTERNAL,X-EMAIL-CODE");
+    client.send("CAP LS 302").await.stays().expect("sasl=PLAIN,SCRAM-SHA-256,EXTERNAL,X-EMAIL-CODE");
     client.enter("alice").await.stays();
     client.send("CAP REQ :echo-message batch").await.stays().expect("CAP alice ACK :echo-message batch");
     let heard = client.send("CAP END").await;

@@ -30,7 +30,7 @@ async fn whoever_is_invited_registers_with_the_code_of_the_invitation_and_no_oth
     heard.expect("NOTICE alice :You are invited. Type /quote VERIFY alice and the code");
     let heard = client.send(&format!("VERIFY alice {code}")).await;
     let identity = heard.expect("VERIFY SUCCESS alice").admitted().identity.clone().unwrap();
-    assert_eq!(identity.email.as_str(), "alice@example.org");
+    assert_eq!(identity.email.as_ref().unwrap().as_str(), "alice@example.org");
     assert!(house.mail_files().is_empty());
     assert!(house.tries().await.is_empty(), "it is used up");
     house.client().send("REGISTER bob alice@example.org :correct horse").await.expect("closed here");

@@ -1,11 +1,13 @@
 //! The machine of a session that is not admitted, driven message by message over a real record and a real mail folder.
 #![allow(clippy::unwrap_used)]
 
+mod changes;
 mod credentials;
 mod handshake;
 mod invitations;
 mod registration;
 mod sasl;
+mod scram;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -82,7 +84,7 @@ impl House {
     async fn account(&self, name: &str, email: &str, password: Option<&str>) {
         let account = NewAccount {
             name: AccountName::parse(name).unwrap(),
-            email: Email::parse(email).unwrap(),
+            email: Some(Email::parse(email).unwrap()),
             password_hash: password.map(super::password::hash_blocking),
             created_at: start(),
             greeted: true,

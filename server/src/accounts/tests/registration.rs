@@ -18,7 +18,10 @@ async fn a_newcomer_registers_with_the_mailed_code_and_is_admitted_as_new() {
     let heard = client.send(&format!("VERIFY alice {code}")).await;
     heard.expect("VERIFY SUCCESS alice :").expect(" 900 alice alice!*@* alice :");
     let identity = heard.admitted().identity.clone().unwrap();
-    assert_eq!((identity.name.as_str(), identity.email.as_str()), ("alice", "alice@example.org"));
+    assert_eq!(
+        (identity.name.as_str(), identity.email.as_ref().unwrap().as_str()),
+        ("alice", "alice@example.org")
+    );
     assert!(identity.new);
     // Not new once greeted, and the password opens it.
     house.accounts.set_greeted(identity.id).await.unwrap();
@@ -113,6 +116,94 @@ async fn an_expired_code_and_that_of_another_registration_are_refused() {
     alice.send(&format!("VERIFY alice {code}")).await.expect("FAIL VERIFY INVALID_CODE").expect("expired");
     alice.send("VERIFY nobody 123456").await.expect("FAIL VERIFY INVALID_CODE nobody :");
     alice.send("VERIFY alice").await.expect(" 461 ");
+}
+
+#[tokio::test]
+async fn wrong_codes_of_strangers_kill_nobody_elses_registration() {
+    let house = House::with(|config| config.limits.failed_sign_ins = 0);
+    let mut owner = house.client();
+    owner.send(ASK).await.expect("VERIFICATION_REQUIRED");
+    let code = house.code(1).await;
+    let guess = format!("VERIFY alice {}", another(&code));
+    for host in 1..=6 {
+        let mut stranger = house.client_from(&format!("198.51.100.{host}"), None);
+        for left in (0..TRIES).rev() {
+            let expected = if left == 0 || host == 6 { "no other will do" } else { " left" };
+            stranger.send(&guess).await.expect("FAIL VERIFY INVALID_CODE").expect(expected);
+        }
+        stranger.send(&format!("VERIFY alice {code}")).await.expect("FAIL VERIFY INVALID_CODE");
+    }
+    owner.send(&guess).await.expect("4 tries are left");
+    owner.send(&format!("VERIFY alice {code}")).await.expect("VERIFY SUCCESS");
+}
+
+#[tokio::test]
+async fn asking_again_gives_another_code_for_the_same_registration() {
+    let house = House::new();
+    let mut client = house.client();
+    let mut last = String::new();
+    // More often than others could register the same.
+    for count in 1..=7 {
+        client.send(ASK).await.expect("REGISTER VERIFICATION_REQUIRED alice :");
+        let code = house.code(count).await;
+        if count > 1 && code != last {
+            client.send(&format!("VERIFY alice {last}")).await.expect("FAIL VERIFY INVALID_CODE");
+        }
+        last = code;
+    }
+    client.send(&format!("VERIFY alice {last}")).await.expect("VERIFY SUCCESS");
+    house.client().plain("alice", PASSWORD).await.expect(" 903 ");
+}
+
+#[tokio::test]
+async fn without_verification_an_account_may_do_without_an_email() {
+    let house = House::with(|config| config.accounts.verify_email = false);
+    let heard = house.client().send("CAP LS 302").await;
+    assert!(!heard.has("email-required"), "{heard:?}");
+    let mut client = house.client();
+    client.send("REGISTER alice * :correct horse").await.expect("REGISTER SUCCESS alice :");
+    assert!(client.enter("alice").await.admitted().identity.as_ref().unwrap().email.is_none());
+    house.client().send("REGISTER bob * :correct horse").await.expect("REGISTER SUCCESS bob :");
+    house.client().plain("alice", PASSWORD).await.expect(" 903 ");
+    house.client().ask_code("alice", "a@example.org").await.expect(" 904 ").expect("has no email");
+    house.ban("*@example.org").await;
+    house.client().send("REGISTER carol * :correct horse").await.expect("REGISTER SUCCESS carol :");
+
+    let house = House::new();
+    let heard = house.client().send("REGISTER alice * :correct horse").await;
+    heard.expect("FAIL REGISTER INVALID_EMAIL alice :");
+    house.client().send("CAP LS 302").await.expect("custom-account-name,email-required");
+}
+
+#[tokio::test]
+async fn registering_before_coming_in_can_be_switched_off() {
+    let house = House::with(|config| {
+        (config.accounts.required, config.accounts.register_before_connect) = (false, false);
+    });
+    let heard = house.client().send("CAP LS 302").await;
+    assert!(!heard.has("before-connect"), "{heard:?}");
+    house.client().send(ASK).await.expect("FAIL REGISTER COMPLETE_CONNECTION_REQUIRED alice :");
+}
+
+#[tokio::test]
+async fn answers_bear_the_label_of_what_they_answer() {
+    let house = House::new();
+    let mut client = house.client();
+    client.send("CAP REQ :labeled-response batch sasl draft/account-registration").await.expect(" ACK ");
+    let heard = client.send("@label=a REGISTER alice alice@example.org :correct horse").await;
+    assert!(
+        heard.lines[0].starts_with("@label=a :rookery.local REGISTER VERIFICATION_REQUIRED"),
+        "{heard:?}"
+    );
+    let code = house.code(1).await;
+    let heard = client.send(&format!("@label=b VERIFY alice {code}")).await;
+    assert_eq!(heard.lines[0], "@label=b :rookery.local BATCH +answer-0 labeled-response");
+    assert!(heard.lines[1].starts_with("@batch=answer-0 :rookery.local VERIFY SUCCESS alice"), "{heard:?}");
+    assert_eq!(heard.lines.last().unwrap(), ":rookery.local BATCH -answer-0");
+    let heard = client.send("@label=c AUTHENTICATE PLAIN").await;
+    assert_eq!(heard.lines, ["@label=c :rookery.local AUTHENTICATE +"]);
+    let heard = client.send(&format!("@label=d AUTHENTICATE {}", "A".repeat(400))).await;
+    assert_eq!(heard.lines, ["@label=d :rookery.local ACK"]);
 }
 
 #[tokio::test]

@@ -137,14 +137,22 @@ const TOPICS: &[(&str, &str)] = &[
     ),
     (
         "REGISTER",
-        "REGISTER account email password\nMakes an account; a code is mailed to you. VERIFY account code completes it.",
+        "REGISTER account email password\nMakes an account; a code is mailed to you. VERIFY account code completes it, REGISTER again mails another code.",
     ),
     ("RENAME", "RENAME #channel #new [:reason]\nGives a channel that you are an operator of another name."),
     (
         "SET",
         "SET, SET always-on on|off|default\nWhether you stay in your channels, marked as away, while no client of yours is connected.",
     ),
+    (
+        "SETEMAIL",
+        "SETEMAIL email\nChanges your account's email: a code is mailed to the new one, and VERIFY account code completes it.",
+    ),
     ("SETNAME", "SETNAME :real name\nChanges your real name."),
+    (
+        "SETPASS",
+        "SETPASS present new\nChanges your account's password. SETPASS * new: a code is mailed to you, and VERIFY account code completes it.",
+    ),
     ("TAGMSG", "TAGMSG target[,target]\nSends tags without a text."),
     ("TIME", "TIME\nThe server's time."),
     ("TOPIC", "TOPIC #channel [:topic]\nShows or sets what a channel is about."),

@@ -211,6 +211,7 @@ pub fn cap(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
         &settings.server_name,
         nick.as_str(),
         settings.capabilities,
+        settings.capability_values,
         caller.capabilities,
         message,
     );

@@ -151,8 +151,17 @@ fn a_guest_that_signs_in_becomes_its_account() {
     );
     assert_eq!(play.heard(plain), [":visitor!~visitor@guests.irc.test NICK Alice"]);
     let heard = play.heard(guest);
-    assert_eq!(commands(&heard), ["NICK", "ACCOUNT", "NOTICE"]);
-    assert!(heard[2].ends_with(":Welcome back, Alice."));
+    assert_eq!(commands(&heard), ["NICK", "ACCOUNT"], "it was greeted when it came in");
+}
+
+#[test]
+fn a_guest_whose_account_is_new_is_told_so() {
+    let mut play = Play::new();
+    let guest = play.guest("visitor", "");
+    play.sign_in(guest, Identity { new: true, ..identity("Alice") });
+    let heard = play.heard(guest);
+    assert_eq!(commands(&heard), ["NICK", "NOTICE"]);
+    assert!(heard[1].ends_with(":Welcome, Alice. You are new here."));
 }
 
 #[test]
@@ -160,7 +169,11 @@ fn a_guest_with_the_nick_of_its_account_keeps_it() {
     let mut play = Play::new();
     let guest = play.guest("alice", "");
     assert!(matches!(play.sign_in(guest, identity("alice")), Answer::Admitted));
-    assert_eq!(commands(&play.heard(guest)), ["NOTICE"]);
+    assert!(play.heard(guest).is_empty());
+    assert_eq!(
+        find(&play.ask(guest, "WHOIS alice"), "330"),
+        ":irc.test 330 alice alice alice :is logged in as"
+    );
 }
 
 #[test]
@@ -175,7 +188,7 @@ fn a_guest_whose_account_is_here_joins_its_user() {
     assert_eq!(play.heard(other), [":visitor!~visitor@guests.irc.test QUIT :Signed in as alice"]);
     assert!(play.heard(first).is_empty());
     let heard = play.heard(guest);
-    assert_eq!(commands(&heard), ["PART", "NICK", "JOIN", "353", "366", "NOTICE"]);
+    assert_eq!(commands(&heard), ["PART", "NICK", "JOIN", "353", "366"]);
     assert_eq!(heard[2], ":alice!~alice@users.irc.test JOIN #home");
     let users = play.act(Act::ListUsers);
     let Some(Answer::Users(users)) = play.answer(users) else { panic!() };

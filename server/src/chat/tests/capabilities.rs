@@ -58,7 +58,10 @@ fn a_reload_tells_of_new_and_withdrawn_capabilities() {
     play.event(Event::Reload(Box::new(Settings { capabilities, ..few })));
     assert_eq!(
         play.heard(modern),
-        [":irc.test CAP ann DEL :echo-message", ":irc.test CAP ann NEW :sasl=PLAIN,EXTERNAL,X-EMAIL-CODE"]
+        [
+            ":irc.test CAP ann DEL :echo-message",
+            ":irc.test CAP ann NEW :sasl=PLAIN,SCRAM-SHA-256,EXTERNAL,X-EMAIL-CODE"
+        ]
     );
     assert!(play.heard(old).is_empty());
     assert!(play.ask(old, "PRIVMSG ann :hi").is_empty(), "no echo any more");

@@ -146,3 +146,49 @@ fn operators_reach_a_user_by_nick_and_by_account() {
     play.act(Act::AddBan(ban(1, "alice", "spam")));
     assert_eq!(play.ended[0].0, alice, "bans go by the account");
 }
+
+#[test]
+fn a_session_can_go_over_to_another_account() {
+    let mut play = free();
+    let bob = user(&mut play, "bob", "bob", "account-notify");
+    let alice = user(&mut play, "alice", "rook", "");
+    play.channel("#x", &[bob, alice]);
+    assert!(matches!(play.sign_in(alice, identity("carol")), Answer::Admitted));
+    assert_eq!(play.heard(bob), [":rook!~rook@users.irc.test ACCOUNT carol"]);
+    assert!(play.heard(alice).is_empty(), "nothing else is new to it");
+
+    // The name of an account stays with that account.
+    let dave = user(&mut play, "dave", "dave", "");
+    play.channel("#x", &[dave]);
+    play.sign_in(dave, identity("erin"));
+    assert_eq!(find(&play.heard(bob), "NICK"), ":dave!~dave@users.irc.test NICK erin");
+}
+
+#[test]
+fn a_session_that_goes_over_leaves_its_siblings_where_they_are() {
+    let mut play = free();
+    let bob = user(&mut play, "bob", "bob", "");
+    let desk = user(&mut play, "alice", "rook", "");
+    let phone = user(&mut play, "alice", "rook", "");
+    play.channel("#x", &[bob, desk]);
+    assert!(matches!(play.sign_in(phone, identity("carol")), Answer::Admitted));
+    assert_eq!(commands(&play.heard(phone)), ["PART", "NICK"]);
+    assert!(play.heard(desk).is_empty() && play.heard(bob).is_empty());
+    assert_eq!(find(&play.ask(bob, "WHOIS carol"), "330"), ":irc.test 330 bob carol carol :is logged in as");
+    assert_eq!(find(&play.ask(bob, "WHOIS rook"), "330"), ":irc.test 330 bob rook alice :is logged in as");
+    // And to a user who is here.
+    assert!(matches!(play.sign_in(phone, identity("bob")), Answer::Admitted));
+    assert_eq!(commands(&play.ask(bob, "WHOIS carol"))[0], "401");
+}
+
+#[test]
+fn a_new_email_counts_at_once() {
+    let mut play = free();
+    let alice = user(&mut play, "alice", "rook", "");
+    let changed = crate::chat::event::Identity { email: "new@example.org".parse().ok(), ..identity("alice") };
+    assert!(matches!(play.sign_in(alice, changed), Answer::Admitted));
+    play.act(Act::AddBan(ban(1, "alice@example.org", "spam")));
+    assert!(play.ended.is_empty());
+    play.act(Act::AddBan(ban(2, "new@example.org", "spam")));
+    assert_eq!(play.ended[0].0, alice);
+}

@@ -11,6 +11,7 @@ use rookery_protocol::{AccountName, Capabilities, Capability, Email, Message, Ni
 use crate::chat::Chat;
 use crate::chat::always_on::Attendance;
 use crate::chat::bans::Bans;
+use crate::chat::capabilities::CapabilityValues;
 use crate::chat::event::{
     Act, Answer, Candidate, Delivery, Event, Fetch, Found, HistoryQuery, Identity, LineFault, Output,
     Parting, SessionId, Settings, Ticket,
@@ -52,6 +53,7 @@ pub fn settings() -> Settings {
         monitor_entries: 5,
         email_aliases: EmailAliases::default(),
         capabilities: Capabilities::of(Capability::ALL),
+        capability_values: CapabilityValues::default(),
     }
 }
 
@@ -60,7 +62,7 @@ pub fn identity(name: &str) -> Identity {
     Identity {
         id: AccountId(id),
         name: AccountName::parse(name).unwrap(),
-        email: Email::parse(&format!("{}@example.org", name.to_lowercase())).unwrap(),
+        email: Email::parse(&format!("{}@example.org", name.to_lowercase())).ok(),
         new: false,
         proved_at: START,
         credential: None,

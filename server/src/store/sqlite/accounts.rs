@@ -3,8 +3,8 @@
 use rookery_protocol::{AccountName, Email};
 use rusqlite::{Row, params};
 
-use super::{Sqlite, execute, find, list, parsed, timestamp};
-use crate::record::{Account, AccountId, NewAccount, Taken};
+use super::{Sqlite, execute, find, list, optional, parsed, timestamp};
+use crate::record::{Account, AccountId, NewAccount, ScramKeys, Taken};
 use crate::store::{AccountStore, Result};
 
 macro_rules! select {
@@ -20,7 +20,7 @@ fn read(row: &Row<'_>) -> Result<Account> {
     Ok(Account {
         id: AccountId(row.get(0)?),
         name: parsed(row, 1)?,
-        email: parsed(row, 2)?,
+        email: optional(row, 2)?,
         password_hash: row.get(3)?,
         created_at: timestamp(row, 4)?,
         greeted: row.get(5)?,
@@ -68,7 +68,9 @@ impl AccountStore for Sqlite {
         if self.is_name_taken(&account.name)? {
             return Ok(Err(Taken::Name));
         }
-        if self.account_by_email(&account.email)?.is_some() {
+        if let Some(email) = &account.email
+            && self.account_by_email(email)?.is_some()
+        {
             return Ok(Err(Taken::Email));
         }
         let created = find(
@@ -81,8 +83,8 @@ impl AccountStore for Sqlite {
                 account.name.as_str(),
                 account.name.folded(),
                 account.name.skeleton(),
-                account.email.as_str(),
-                account.email.folded(),
+                account.email.as_ref().map(Email::as_str),
+                account.email.as_ref().map(Email::folded),
                 account.password_hash,
                 account.created_at.as_millisecond(),
                 account.greeted,
@@ -109,7 +111,59 @@ impl AccountStore for Sqlite {
         execute(&self.connection, sql, params![id.0, reason]).map(drop)
     }
 
+    fn set_password(&mut self, id: AccountId, password_hash: &str, scram: &ScramKeys) -> Result<()> {
+        let sql = "UPDATE accounts SET password_hash = ?2 WHERE id = ?1";
+        execute(&self.connection, sql, params![id.0, password_hash])?;
+        self.set_scram_keys(id, scram)
+    }
+
+    fn set_scram_keys(&mut self, id: AccountId, keys: &ScramKeys) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO scram_keys (account, salt, iterations, stored_key, server_key)
+             VALUES (?1, ?2, ?3, ?4, ?5)";
+        let ScramKeys { salt, iterations, stored_key, server_key } = keys;
+        execute(&self.connection, sql, params![id.0, salt, iterations, stored_key, server_key]).map(drop)
+    }
+
+    fn scram_keys(&self, id: AccountId) -> Result<Option<ScramKeys>> {
+        let sql = "SELECT salt, iterations, stored_key, server_key FROM scram_keys WHERE account = ?1";
+        find(&self.connection, sql, [id.0], |row| {
+            Ok(ScramKeys {
+                salt: row.get(0)?,
+                iterations: row.get(1)?,
+                stored_key: row.get(2)?,
+                server_key: row.get(3)?,
+            })
+        })
+    }
+
+    fn set_email(&mut self, id: AccountId, email: Option<&Email>) -> Result<std::result::Result<(), Taken>> {
+        if let Some(email) = email
+            && self.account_by_email(email)?.is_some_and(|owner| owner.id != id)
+        {
+            return Ok(Err(Taken::Email));
+        }
+        let sql = "UPDATE accounts SET email = ?2, email_folded = ?3 WHERE id = ?1";
+        execute(&self.connection, sql, params![id.0, email.map(Email::as_str), email.map(Email::folded)])?;
+        Ok(Ok(()))
+    }
+
+    fn secret(&mut self, name: &str) -> Result<[u8; 32]> {
+        let sql = "SELECT value FROM secrets WHERE name = ?1";
+        if let Some(known) = find(&self.connection, sql, [name], |row| Ok(row.get(0)?))? {
+            return Ok(known);
+        }
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).expect("the operating system gives random bytes");
+        execute(
+            &self.connection,
+            "INSERT INTO secrets (name, value) VALUES (?1, ?2)",
+            params![name, secret],
+        )?;
+        Ok(secret)
+    }
+
     fn remove_password(&mut self, id: AccountId) -> Result<()> {
+        execute(&self.connection, "DELETE FROM scram_keys WHERE account = ?1", [id.0])?;
         execute(&self.connection, "UPDATE accounts SET password_hash = NULL WHERE id = ?1", [id.0]).map(drop)
     }
 

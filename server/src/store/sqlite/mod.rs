@@ -222,6 +222,10 @@ fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> Result<T> {
     text.parse().map_err(|_| StoreError::Corrupt(format!("{:?} as {}", text, column_name(row, column))))
 }
 
+fn optional<T: FromStr>(row: &Row<'_>, column: usize) -> Result<Option<T>> {
+    row.get::<_, Option<String>>(column)?.map(|_| parsed(row, column)).transpose()
+}
+
 fn timestamp(row: &Row<'_>, column: usize) -> Result<Timestamp> {
     from_milliseconds(row.get(column)?)
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::{execute, list, parsed, timestamp};
+use super::{execute, list, optional, parsed, timestamp};
 use crate::record::{AccountId, Membership, Presence};
 use crate::store::Result;
 
@@ -97,7 +97,7 @@ fn read(row: &Row<'_>) -> Result<Presence> {
     Ok(Presence {
         account: AccountId(row.get(0)?),
         name: parsed(row, 1)?,
-        email: parsed(row, 2)?,
+        email: optional(row, 2)?,
         nick: parsed(row, 3)?,
         username: row.get(4)?,
         realname: row.get(5)?,

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::store::{Result, StoreError};
 
 /// The step at index n leads from version n to n + 1. A step that was released is never changed.
-const STEPS: &[&str] = &[
+pub(super) const STEPS: &[&str] = &[
     include_str!("schema_1.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("schema_8.sql"),
     include_str!("schema_9.sql"),
     include_str!("schema_10.sql"),
+    include_str!("schema_11.sql"),
 ];
 
 /// An error if a newer rookeryd made the tables. Changes nothing.
@@ -28,10 +29,22 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     if version(connection)? == STEPS.len() {
         return Ok(());
     }
+    // A step may make a table anew that others refer to; that must not take their rows along. SQLite lets this be
+    // switched between transactions only.
+    connection.pragma_update(None, "foreign_keys", false)?;
+    let migrated = take_steps(connection);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    migrated
+}
+
+fn take_steps(connection: &mut Connection) -> Result<()> {
     // Another process may be at the same: whoever comes second finds the work done.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for step in STEPS.iter().skip(version(&transaction)?) {
         transaction.execute_batch(step)?;
+    }
+    if transaction.prepare("PRAGMA foreign_key_check")?.exists([])? {
+        return Err(StoreError::Corrupt("a row refers to another that is not there".to_owned()));
     }
     transaction.pragma_update(None, "user_version", known())?;
     Ok(transaction.commit()?)

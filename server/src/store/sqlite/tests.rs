@@ -14,7 +14,7 @@ use super::*;
 use crate::record::{
     Access, AccessLevel, Account, AccountId, AuditEntry, BanTarget, Change, CredentialId, CredentialKind,
     Device, DeviceMark, HistoryEntry, LastingChannel, LastingTopic, ListedMask, Membership, Metadata,
-    NewAccount, NewAdmin, NewAudit, NewBan, Outcome, Party, Place, Presence, Taken,
+    NewAccount, NewAdmin, NewAudit, NewBan, Outcome, Party, Place, Presence, ScramKeys, Taken,
 };
 use crate::store::*;
 
@@ -43,7 +43,7 @@ fn email(text: &str) -> Email {
 fn account(account: &str, address: &str) -> NewAccount {
     NewAccount {
         name: name(account),
-        email: email(address),
+        email: Some(email(address)),
         password_hash: Some("$argon2id$…".to_owned()),
         created_at: noon(),
         greeted: false,
@@ -125,7 +125,7 @@ fn an_account_is_found_by_number_name_and_email_after_a_restart() {
         let found = found.unwrap();
         assert_eq!(found.id, made.id);
         assert_eq!(found.name.as_str(), "Alice");
-        assert_eq!(found.email.as_str(), "Alice@Example.org");
+        assert_eq!(found.email.unwrap().as_str(), "Alice@Example.org");
         assert_eq!(found.created_at, noon());
         assert!(!found.greeted);
     }
@@ -866,4 +866,63 @@ fn old_messages_of_any_number_of_places_go_a_few_places_at_a_time() {
         left.push(count(&sqlite, "history"));
     }
     assert_eq!(left, [1500, 500, 0]);
+}
+
+#[test]
+fn accounts_keep_all_that_refers_to_them_when_the_email_becomes_optional() {
+    let (folder, sqlite) = fresh();
+    let file = folder.path().join("old.db");
+    drop(sqlite);
+    let old = Connection::open(&file).unwrap();
+    let makes_anew = |step: &str| step.contains("CREATE TABLE new_accounts");
+    let before = schema::STEPS.iter().position(|step| makes_anew(step)).unwrap();
+    for step in &schema::STEPS[..before] {
+        old.execute_batch(step).unwrap();
+    }
+    old.pragma_update(None, "user_version", i64::try_from(before).unwrap()).unwrap();
+    old.execute_batch(
+        "INSERT INTO accounts (name, name_folded, name_skeleton, email, email_folded, created_at, greeted)
+             VALUES ('alice', 'alice', 'allce', 'a@b.example', 'a@b.example', 0, 1), ('bob', 'bob', 'bob', 'b@b.example',
+                 'b@b.example', 0, 1);
+         DELETE FROM accounts WHERE name = 'bob';
+         INSERT INTO credentials (account, kind, hash, created_at) VALUES (1, 'device', zeroblob(32), 0);
+         INSERT INTO channels (name, name_folded, founder, created_at, named_at, modes)
+             VALUES ('#x', '#x', 1, 0, 0, '');",
+    )
+    .unwrap();
+    drop(old);
+    let mut sqlite = Sqlite::open(&file).unwrap();
+    let alice = sqlite.account_by_name(&"alice".parse().unwrap()).unwrap().unwrap();
+    assert_eq!(alice.email.as_ref().unwrap().as_str(), "a@b.example");
+    assert_eq!(sqlite.credentials(alice.id).unwrap().len(), 1);
+    let made = sqlite.create_account(&NewAccount { email: None, ..account("carol", "c@b.example") }).unwrap();
+    assert_eq!(made.unwrap().id, AccountId(3), "the number of one that is gone is not given again");
+    let made = sqlite.create_account(&NewAccount { email: None, ..account("dave", "c@b.example") }).unwrap();
+    assert!(made.unwrap().email.is_none(), "several may be without");
+    sqlite.delete_account(&alice).unwrap();
+    let left = |table: &str| -> i64 {
+        sqlite.connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((left("credentials"), left("channels")), (0, 0), "what refers to it goes with it again");
+}
+
+#[test]
+fn secrets_stay_and_passwords_take_their_scram_keys_along() {
+    let (_folder, mut sqlite) = fresh();
+    let secret = sqlite.secret("one").unwrap();
+    assert_eq!(sqlite.secret("one").unwrap(), secret);
+    assert_ne!(sqlite.secret("other").unwrap(), secret);
+    let alice = sqlite.create_account(&account("alice", "a@b.example")).unwrap().unwrap();
+    assert!(sqlite.scram_keys(alice.id).unwrap().is_none());
+    let keys = ScramKeys { salt: [1; 16], iterations: 2, stored_key: [3; 32], server_key: [4; 32] };
+    sqlite.set_password(alice.id, "hash", &keys).unwrap();
+    assert_eq!(sqlite.scram_keys(alice.id).unwrap(), Some(keys));
+    assert_eq!(sqlite.account(alice.id).unwrap().unwrap().password_hash.as_deref(), Some("hash"));
+    sqlite.remove_password(alice.id).unwrap();
+    assert!(sqlite.scram_keys(alice.id).unwrap().is_none());
+    let bob = sqlite.create_account(&account("bob", "b@b.example")).unwrap().unwrap();
+    let taken = sqlite.set_email(bob.id, Some(&"A@b.example".parse().unwrap())).unwrap();
+    assert_eq!(taken, Err(Taken::Email));
+    sqlite.set_email(bob.id, None).unwrap().unwrap();
+    assert!(sqlite.account(bob.id).unwrap().unwrap().email.is_none());
 }
