@@ -68,8 +68,9 @@ async fn prometheus_reads_what_happens_on_a_port_of_its_own() {
     assert!(head.contains("text/plain; version=0.0.4"), "{head}");
     assert_eq!(value(metrics, "rookery_users"), 2);
     assert_eq!(value(metrics, "rookery_messages_stored_total"), 1);
-    assert_eq!(value(metrics, "rookery_commit_duration_seconds_count"), 1);
-    assert_eq!(value(metrics, "rookery_commit_duration_seconds_bucket{le=\"+Inf\"}"), 1);
+    let commits = value(metrics, "rookery_commit_duration_seconds_count");
+    assert!(commits >= 1, "what is kept besides messages is committed too");
+    assert_eq!(value(metrics, "rookery_commit_duration_seconds_bucket{le=\"+Inf\"}"), commits);
     assert!(value(metrics, "rookery_connections_accepted_total") >= 3);
     assert!(value(metrics, "rookery_deliveries_total") > 2);
     assert_eq!(value(metrics, "rookery_sign_ins_refused_total{port=\"chat\"}"), 1);

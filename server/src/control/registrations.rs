@@ -27,7 +27,8 @@ const MAIL_PATIENCE: Duration = Duration::from_secs(3);
 #[into_params(parameter_in = Query)]
 pub struct RegistrationOptions {
     /// Begins after this number: the `next` of the page before.
-    after: Option<u64>,
+    #[param(minimum = 0)]
+    after: Option<i64>,
     /// How many registrations at most; 100 when left out.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u16>,
@@ -49,7 +50,9 @@ pub async fn list(
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(Kind::BadRequest.because(format!("`limit` is between 1 and {MAX_LIMIT}.")));
         }
-        Ok((after.unwrap_or_default(), usize::from(limit)))
+        let after = u64::try_from(after.unwrap_or_default())
+            .map_err(|_| Kind::BadRequest.because("`after` is the `next` of another page."))?;
+        Ok((after, usize::from(limit)))
     });
     let (after, limit) = match asked {
         Ok(asked) => asked,

@@ -90,7 +90,10 @@ async fn registrations_are_listed_page_by_page_until_their_codes_end() {
     assert_eq!(first["registrations"].as_array().unwrap().len(), 2);
     let rest = house.get(&token, &format!("/v1/registrations?after={}", first["next"])).await.json();
     assert_eq!((&rest["registrations"][0]["name"], &rest["next"]), (&json!("cid"), &Value::Null));
-    assert_eq!(house.get(&token, "/v1/registrations?limit=0").await.problem(), "/problems/bad-request");
+    for bad in ["limit=0", "after=-1", "after=9223372036854775808"] {
+        let reply = house.get(&token, &format!("/v1/registrations?{bad}")).await;
+        assert_eq!(reply.problem(), "/problems/bad-request", "{bad}");
+    }
     house.pass(SignedDuration::from_mins(5));
     assert_eq!(house.get(&token, "/v1/registrations").await.json()["registrations"], json!([]));
 }
