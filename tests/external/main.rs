@@ -2,6 +2,7 @@
 //! `tests/run` installs them.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod operator;
 mod schemathesis;
 mod screen;
 mod shell;
