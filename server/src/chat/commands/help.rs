@@ -51,6 +51,10 @@ const TOPICS: &[(&str, &str)] = &[
         "Operators use the control plane, with admin-cli, on a port of its own.\nNothing typed here can kick, ban or change the server.",
     ),
     (
+        "AUTHENTICATE",
+        "AUTHENTICATE mechanism, AUTHENTICATE base64\nSigns in (SASL). Your client does that for you: give it your account's name and your password.",
+    ),
+    (
         "AWAY",
         "AWAY [:message]\nMarks you as away, with a message for those who write to you; without one, you are back.",
     ),
@@ -161,6 +165,7 @@ const TOPICS: &[(&str, &str)] = &[
         "USER name 0 * :real name\nBelongs before your session is admitted; SETNAME changes the real name later.",
     ),
     ("USERHOST", "USERHOST nick nick ...\nWho they are, shortly."),
+    ("VERIFY", "VERIFY account code\nCompletes what a code was mailed for: REGISTER, most of all."),
     ("VERSION", "VERSION\nThe server's version and what it supports."),
     (
         "WHO",
