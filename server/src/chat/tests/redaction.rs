@@ -29,7 +29,8 @@ fn bare(line: &str) -> &str {
 fn ones_own_message_is_taken_back_for_all_who_heard_it() {
     let mut play = Play::new();
     let (a, b, old) = (play.user("alice", CAPS), play.user("bob", CAPS), play.user("olga", "server-time"));
-    let sibling = play.user("bob", CAPS);
+    // One that reads back by itself: nothing is read for it when it comes.
+    let sibling = play.user("bob", &format!("{CAPS} draft/chathistory"));
     play.channel("#X", &[a, b, old]);
     // What olga's client missed is asked for as well, and is nothing here.
     play.fetches.clear();
