@@ -28,11 +28,10 @@ const WELCOME: Capabilities = Capabilities::of(&[
     Capability::Chathistory,
     Capability::MessageRedaction,
     Capability::MultiPrefix,
+    Capability::ReadMarker,
     Capability::ServerTime,
     Capability::StandardReplies,
 ]);
-/// Taken where they are offered: drafts of IRCv3 that the protocol crate has no name for.
-const WELCOME_DRAFTS: &[&str] = &["draft/read-marker"];
 /// Codes a person may get wrong before we give up; the server's own limit is the same.
 const TRIES: u8 = 5;
 const CODE_DIGITS: usize = 6;
@@ -85,7 +84,6 @@ pub struct SignIn {
     /// Taken when the nick is in use before it is known to be ours.
     stand_in: Nick,
     offered: Capabilities,
-    drafts: Vec<&'static str>,
     mechanisms: Option<String>,
     negotiating: bool,
     stage: Stage,
@@ -124,7 +122,6 @@ impl SignIn {
             plan,
             stand_in,
             offered: Capabilities::NONE,
-            drafts: Vec::new(),
             mechanisms: None,
             negotiating: true,
             stage: Stage::Capabilities,
@@ -211,7 +208,6 @@ impl SignIn {
                     if let Some(capability) = Capability::from_name(name) {
                         self.offered.insert(capability);
                     }
-                    self.drafts.extend(WELCOME_DRAFTS.iter().filter(|draft| **draft == name));
                     if name == Capability::Sasl.name() && !value.is_empty() {
                         self.mechanisms = Some(value.to_owned());
                     }
@@ -239,7 +235,6 @@ impl SignIn {
             .iter()
             .filter(|&one| NEEDED.has(one) || WELCOME.has(one) || (visits && one == Capability::Visitor))
             .map(Capability::name)
-            .chain(self.drafts.iter().copied())
             .collect();
         vec![send("CAP", &["REQ", &wanted.join(" ")])]
     }

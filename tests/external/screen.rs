@@ -205,6 +205,44 @@ async fn what_is_taken_back_is_gone_from_every_screen() {
 }
 
 #[tokio::test]
+async fn two_devices_agree_on_what_is_unread() {
+    let server = Server::start().await;
+    let (desk, couch) = (Device::new(), Device::new());
+    let mut bob = Client::register(&server, "bob").await;
+    let at_the_desk = Screen::of_alice(&server, &desk).await;
+    let on_the_couch = Screen::of_alice(&server, &couch).await;
+    for screen in [&at_the_desk, &on_the_couch] {
+        screen.presses("M-1");
+        screen.shows("1›server").await;
+    }
+    bob.say("#lobby", "breakfast is ready").await;
+    bob.say("alice", "I kept you an egg").await;
+    for screen in [&at_the_desk, &on_the_couch] {
+        screen.shows("2 #lobby       1").await;
+        screen.shows("3 bob         !1").await;
+    }
+    for (place, said) in [("M-2", "breakfast is ready"), ("M-3", "I kept you an egg")] {
+        at_the_desk.presses(place);
+        at_the_desk.shows(said).await;
+    }
+    wait_for("nothing unread on the other device", || {
+        let now = on_the_couch.now();
+        (!now.contains("2 #lobby       1") && !now.contains("!1")).then_some(())
+    })
+    .await;
+    // Also on a device that comes only now, which shows where the unread begins.
+    at_the_desk.presses("M-1");
+    at_the_desk.shows("1›server").await;
+    on_the_couch.enters("/quit");
+    on_the_couch.ended(0).await;
+    bob.say("#lobby", "and now it is cold").await;
+    let on_the_couch = Screen::start(&couch.command(&server, &[]));
+    let lobby = on_the_couch.shows("and now it is cold").await;
+    let new = lobby.split("new since you left").nth(1).expect("a line stands above what is new");
+    assert!(new.contains("cold") && !new.contains("ready"), "{lobby}");
+}
+
+#[tokio::test]
 async fn what_was_said_while_the_connection_was_lost_is_filled_in() {
     let mut server = Server::with(FAST).await;
     let device = Device::new();
