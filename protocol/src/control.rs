@@ -10,6 +10,7 @@ mod duration;
 mod events;
 mod invitations;
 mod maintenance;
+mod messages;
 mod problem;
 mod registrations;
 mod sign_in;
@@ -25,13 +26,19 @@ pub use admins::{AdminAdded, AdminEntry, AdminList, AdminRequest, BadRole, Role,
 pub use announcements::{AnnouncementReply, AnnouncementRequest, MAX_ANNOUNCEMENT};
 pub use audit::{AuditFault, AuditList, AuditOutcome, AuditRecord, AuditVerdict, BadHead, ChainHead};
 pub use bans::{BanEntry, BanList, BanPreview, BanReply, BanRequest, UnbanReply};
-pub use channels::{ChannelEntry, ChannelList, ChannelMember, ChannelReply, CloseReply, CloseRequest};
+pub use channels::{
+    ChannelEntry, ChannelList, ChannelMember, ChannelReply, CloseReply, CloseRequest, PurgeReply,
+    PurgeRequest,
+};
 pub use duration::{BadDuration, parse_duration};
 pub use events::{EventKind, Happening, LiveEvent, NoSuchKind, Part, WhyGone};
 pub use invitations::{
     InvitationEntry, InvitationList, InvitationReply, InvitationRequest, InvitationRevoked,
 };
 pub use maintenance::{MaintenanceRequest, MaintenanceState};
+pub use messages::{
+    MessageEntry, MessageList, RedactAuthorReply, RedactAuthorRequest, RedactReply, RedactRequest,
+};
 pub use problem::{PROBLEM_TYPE, Problem};
 pub use registrations::{RegistrationEntry, RegistrationList, ResendReply};
 pub use sign_in::{

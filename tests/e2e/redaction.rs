@@ -4,9 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use rookery_protocol::Message;
+use rookery_tests::admin::Operator;
 use rookery_tests::irc::{Client, starts};
 use rookery_tests::server::Server;
 use rookery_tests::wait_for;
+use serde_json::Value;
 
 /// Asks for more capabilities.
 async fn with(mut client: Client, capabilities: &str) -> Client {
@@ -111,4 +113,55 @@ async fn where_no_history_is_kept_nothing_can_be_taken_back() {
         let refused = heard.iter().any(|message| message.command == "421" || message.param(1) == Some("NAK"));
         assert!(refused, "{line}: {heard:?}");
     }
+}
+
+#[tokio::test]
+async fn an_operator_finds_what_was_said_and_redacts_it() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut alice =
+        with(Client::register(&server, "alice").await, "draft/message-redaction draft/chathistory").await;
+    let mut bob = Client::register(&server, "bob").await;
+    let first = say(&mut bob, "#lobby", "cheap PILLS here").await;
+    say(&mut bob, "#lobby", "and more of them").await;
+    let direct = say(&mut bob, "alice", "pills, just for you").await;
+    alice.say("#lobby", "hello").await;
+
+    let found: Value =
+        serde_json::from_str(&operator.done(&["--json", "messages", "--text", "pills"]).await).unwrap();
+    let messages = found["messages"].as_array().unwrap();
+    assert_eq!(messages.len(), 1, "what is said in private is found by nobody: {found}");
+    assert_eq!(
+        (&messages[0]["msgid"], &messages[0]["nick"]),
+        (&Value::from(first.clone()), &Value::from("bob"))
+    );
+    operator.done(&["redact", &first, "--reason", "spam"]).await;
+    let seen = alice.expect("the redaction", is_redaction).await;
+    assert_eq!(seen.source.as_deref(), Some("rookery.test"));
+    assert_eq!(seen.params, ["#lobby", &first, "spam"]);
+    bob.expect_text("An operator of the server redacted a message from bob").await;
+    operator.done(&["redact", &direct]).await;
+    assert_eq!(alice.expect("the redaction", is_redaction).await.params[..2], ["bob".to_owned(), direct]);
+
+    let refused = operator.run(&["redact", "--author", "bob"]).await;
+    assert_eq!(refused.code, Some(1), "{}", refused.transcript);
+    assert!(refused.transcript.contains("1 message of bob"), "{}", refused.transcript);
+    assert!(operator.done(&["redact", "--author", "bob", "--dry-run"]).await.contains("would be redacted"));
+    operator.done(&["redact", "--author", "bob", "--yes"]).await;
+    assert_eq!(history(&mut alice, "#lobby").await, ["hello"]);
+    let refused = operator.run(&["channel", "purge", "lobby"]).await;
+    assert_eq!(refused.code, Some(1), "{}", refused.transcript);
+    operator.done(&["channel", "purge", "lobby", "--before", "1h", "--yes"]).await;
+    assert_eq!(history(&mut alice, "#lobby").await, ["hello"]);
+    operator.done(&["channel", "purge", "lobby", "--yes"]).await;
+    assert!(history(&mut alice, "#lobby").await.is_empty());
+    for text in ["PILLS", "more of them", "just for you", "hello"] {
+        wait_for("the text is gone from the disk", || {
+            (!is_on_disk(&server.path("data"), text)).then_some(())
+        })
+        .await;
+    }
+    let trail = server.record().audit();
+    assert_eq!(trail.iter().filter(|entry| entry.act.starts_with("redact")).count(), 5);
+    assert!(trail.iter().all(|entry| !entry.detail.contains("cheap")));
 }

@@ -66,7 +66,7 @@ pub struct AuditFilters {
 }
 
 /// A time, or how long ago that was.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub fn moment(text: &str) -> Result<Timestamp, String> {
     let ago = parse_duration(text).ok().and_then(|duration| Timestamp::now().checked_sub(duration).ok());
     let moment = ago.or_else(|| text.parse().ok());
     moment.ok_or_else(|| "write 90s, 15m, 12h, 7d or 2w, or a time as 2026-11-22T10:00:00Z".to_owned())

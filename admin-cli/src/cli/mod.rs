@@ -9,6 +9,7 @@ mod bans;
 mod channels;
 mod invitations;
 mod maintenance;
+mod messages;
 mod own;
 mod pages;
 mod users;
@@ -30,6 +31,7 @@ pub use invitations::{
     InvitationsCommand, InvitationsOptions, NumberedPage, RegistrationsCommand, RegistrationsOptions,
 };
 pub use maintenance::MaintenanceCommand;
+pub use messages::{MessagesOptions, RedactOptions};
 pub use own::{LoginOptions, PasswdOptions, SessionsCommand, Switch, TotpCommand};
 pub use pages::PageOptions;
 pub use users::{KickOptions, ListOptions};
@@ -143,9 +145,13 @@ pub enum Act {
     Registrations(RegistrationsOptions),
     /// Show which channels there are
     Channels(PageOptions),
-    /// Show who is in a channel, or close it
+    /// Show who is in a channel, close it, or remove its history
     #[command(subcommand)]
     Channel(ChannelCommand),
+    /// Show what was said in the channels, newest first
+    Messages(MessagesOptions),
+    /// Take a message off the record, or all of an author's; those who heard it are told
+    Redact(RedactOptions),
     /// Tell everyone something, or all in a channel, or one account
     Announce(AnnounceOptions),
     /// Show whether the server is under maintenance, or begin or end that: nobody new is let in while it lasts

@@ -6,6 +6,7 @@ mod audit;
 mod bans;
 mod channels;
 mod invitations;
+mod messages;
 mod own;
 mod pages;
 mod server;
@@ -78,6 +79,8 @@ pub fn perform(act: Act, stranger: &Client, store: &TokenStore, show: &Show) -> 
         Act::Registrations(options) => invitations::registrations(&client()?, &options, show),
         Act::Channels(page) => channels::list(&client()?, &page, show),
         Act::Channel(command) => channels::run(&client()?, command, show),
+        Act::Messages(options) => messages::list(&client()?, options, show),
+        Act::Redact(options) => messages::redact(&client()?, options, show),
         Act::Announce(options) => server::announce(&client()?, options, show),
         Act::Maintenance { command } => server::maintenance(&client()?, command, show),
         Act::Reload => server::reload(&client()?, show),

@@ -1,6 +1,6 @@
 //! Which channels there are, and who is in them.
 
-use rookery_protocol::control::{ChannelList, ChannelReply, CloseReply};
+use rookery_protocol::control::{ChannelList, ChannelReply, CloseReply, PurgeReply};
 
 use super::{Reader, count, facts, plain, table, with_count, with_next};
 
@@ -52,6 +52,12 @@ pub fn closed(reply: &CloseReply) -> String {
     plain(&format!("{} is closed; {members} in it: {}.", reply.channel, reply.members.join(", ")))
 }
 
+/// A channel whose history is gone.
+pub fn purged(reply: &PurgeReply) -> String {
+    let entries = count(reply.entries, "message or event is", "messages and events are");
+    plain(&format!("{}: {entries} gone.", reply.channel))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -85,5 +91,7 @@ CHANNEL  MEMBERS  MODES  MADE    TOPIC
         assert!(text.ends_with("Members      3: @alice +bo cy"), "{text}");
         let reply = CloseReply { channel: "#lobby".to_owned(), members: vec!["alice".to_owned()] };
         assert_eq!(closed(&reply), "#lobby is closed; 1 user was in it: alice.");
+        let reply = PurgeReply { channel: "#lobby".to_owned(), entries: 2 };
+        assert_eq!(purged(&reply), "#lobby: 2 messages and events are gone.");
     }
 }

@@ -7,13 +7,15 @@ mod bans;
 mod channels;
 mod events;
 mod invitations;
+mod messages;
 mod status;
 mod users;
 
 pub use accounts::account;
 pub use audit::verdict;
-pub use channels::closed;
+pub use channels::{closed, purged};
 pub use invitations::resent;
+pub use messages::{redacted, redacted_author};
 pub use status::announced;
 pub use users::kick;
 

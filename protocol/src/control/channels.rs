@@ -70,3 +70,25 @@ pub struct CloseReply {
     /// Who was in it.
     pub members: Vec<String>,
 }
+
+/// `POST /v1/channels/{name}/purge`.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PurgeRequest {
+    /// Only what was said before then; all that was said until now when left out.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub before: Option<Timestamp>,
+    /// Shown to everyone in the channel; a general one when left out.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// The channel's history is gone.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct PurgeReply {
+    /// Its name.
+    pub channel: String,
+    /// How many messages and events there were.
+    pub entries: usize,
+}

@@ -59,6 +59,7 @@ impl Turn<'_> {
             }
             Act::CloseChannel { name, reason } => self.close_channel(ticket, &name, &reason),
             Act::Announce { to, text } => self.announce(ticket, &to, &text),
+            Act::ShowRedacted { messages, reason } => self.show_redacted(ticket, &messages, &reason),
             Act::Count => {
                 let counts = Answer::Counts {
                     users: self.state.user_count(),

@@ -144,6 +144,9 @@ pub enum Act {
     /// A notice of the server to so many. Answered with [`Answer::Announced`], or [`Answer::Done`] if there is no such
     /// channel or nobody of that account is here.
     Announce { to: Audience, text: String },
+    /// These messages of one author are redacted on disk; beside each, the mark that stays of it. Answered with
+    /// [`Answer::Done`].
+    ShowRedacted { messages: Vec<(HistoryEntry, HistoryEntry)>, reason: String },
     /// Answered with [`Answer::Counts`].
     Count,
     /// The server stops: every session is told so (`ERROR :<reason>`) and ended. Answered with [`Answer::Ended`].

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{AccountName, Capability};
 
 use super::channel::Standing;
-use super::event::{Delivery, Found, Output};
+use super::event::{Answer, Delivery, Found, Output, Ticket};
 use super::labels::mark;
 use super::line::{Line, Tags, address};
 use super::state::{Session, User};
@@ -98,7 +98,7 @@ impl Turn<'_> {
                 ("REDACT_FORBIDDEN", None, "You are not authorised to delete this message")
             });
         }
-        if !matches!(message.command.as_str(), "PRIVMSG" | "NOTICE" | "TAGMSG") {
+        if !message.is_message() {
             return Err(("REDACT_FORBIDDEN", None, "Only messages can be deleted, not what was done"));
         }
         let minutes = self.settings.redaction_minutes;
@@ -142,6 +142,37 @@ impl Turn<'_> {
             }
         }
         self.out.push(Output::Store { entry: Box::new(entry), then, otherwise: Some(otherwise) });
+    }
+
+    /// Messages that an operator of the control plane has redacted, each with the mark that stays of it, are shown as
+    /// such to those who are here. They are of one author.
+    pub fn show_redacted(&mut self, ticket: Ticket, messages: &[(HistoryEntry, HistoryEntry)], reason: &str) {
+        let mut told: Vec<(&HistoryEntry, usize)> = Vec::new();
+        let mut deliveries = Vec::new();
+        for (message, entry) in messages {
+            let tags = Tags { msgid: Some(&entry.msgid), ..self.server_tags() };
+            deliveries.extend(self.show_redaction(message, entry, &tags, |_| true));
+            let together = |(other, _): &&mut (&HistoryEntry, usize)| {
+                other.place.is_same(&message.place) && other.status() == message.status()
+            };
+            match told.iter_mut().find(together) {
+                Some((_, count)) => *count += 1,
+                None => told.push((message, 1)),
+            }
+        }
+        for (message, count) in told {
+            let nick = nick_of(&message.source);
+            let text = match count {
+                1 => format!(
+                    "An operator of the server redacted a message from {nick} from {}",
+                    ago(self.now(), message.at)
+                ),
+                _ => format!("An operator of the server redacted {count} messages from {nick}"),
+            };
+            deliveries.extend(self.tell_of_redaction(message, &with_reason(text, Some(reason))));
+        }
+        self.out.extend(deliveries.into_iter().map(Output::Deliver));
+        self.answer(ticket, Answer::Done);
     }
 
     /// The users who heard the message, or would have.

@@ -1,9 +1,11 @@
 //! The channels: which there are, who is in them, and how to close one.
 
 use axum::Json;
+use jiff::Timestamp;
 use rookery_protocol::ChannelName;
 use rookery_protocol::control::{
-    ChannelEntry, ChannelList, ChannelMember, ChannelReply, CloseReply, CloseRequest, Problem,
+    ChannelEntry, ChannelList, ChannelMember, ChannelReply, CloseReply, CloseRequest, Problem, PurgeReply,
+    PurgeRequest,
 };
 
 use super::extract::{self, Body, Options, Segment};
@@ -12,7 +14,11 @@ use super::permission::{Auditor, Moderator, Signed};
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
 use super::unexpected;
-use crate::chat::event::{Act, Answer, ChannelView};
+use crate::chat::event::{Act, Answer, Audience, ChannelView};
+use crate::store::Durability;
+
+/// The entries that go in one transaction.
+const PURGED_AT_ONCE: usize = 500;
 
 /// Which channels there are
 #[utoipa::path(
@@ -110,6 +116,76 @@ pub async fn close(
             members: members.iter().map(ToString::to_string).collect(),
         })),
         other => Err(unexpected(&other)),
+    }
+}
+
+/// Removes what was said and done in a channel
+///
+/// From the history and from the disk; nothing of it can be read back. The channel and its members stay as they are.
+#[utoipa::path(
+    post, path = "/v1/channels/{name}/purge", tag = "channels", security(("token" = ["moderator"])),
+    params(("name" = String, Path, description = "The channel's name, with its #")), request_body = PurgeRequest,
+    responses(
+        (status = 200, description = "It is gone", body = PurgeReply),
+        (status = 404, description = "There is no channel of that name, and there was none", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub async fn purge(
+    operator: Signed<Moderator>,
+    name: Result<Segment<String>, Refusal>,
+    body: Result<Body<PurgeRequest>, Refusal>,
+) -> Result<Json<PurgeReply>, Refusal> {
+    let mut step = operator.step("purge-channel", "");
+    if let Ok(Segment(name)) = &name {
+        step.target.clone_from(name);
+    }
+    let asked = async {
+        let (Segment(name), Body(request)) = (name?, body?);
+        let reason = extract::reason(request.reason.as_deref())?;
+        let none = || Kind::NoSuchChannel.because(format!("Nothing was ever said in a channel {name}."));
+        let channel = ChannelName::parse(&name).map_err(|_| none())?;
+        let looked_for = channel.clone();
+        if !operator.read(move |store| store.has_history(&looked_for)).await? {
+            return Err(none());
+        }
+        Ok((channel, request.before, reason))
+    };
+    let (channel, before, reason) = match asked.await {
+        Ok(asked) => asked,
+        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
+    };
+    let what = before.map_or_else(|| "all".to_owned(), |before| format!("before {before:.0}"));
+    let before = before.map_or(operator.now(), |before| before.min(operator.now()));
+    operator.allow(&step, format!("{what}: {reason}")).await?;
+    let entries = remove_history(&operator, &channel, before).await?;
+    let text = format!("An operator of the server has removed this channel's history: {reason}");
+    operator.plane.act(Act::Announce { to: Audience::Channel(channel.clone()), text }).await?;
+    Ok(Json(PurgeReply { channel: channel.to_string(), entries }))
+}
+
+/// A few at a time, for the chat to go on between two.
+async fn remove_history(
+    operator: &Operator,
+    channel: &ChannelName,
+    before: Timestamp,
+) -> Result<usize, Refusal> {
+    let mut entries = 0;
+    loop {
+        let channel = channel.clone();
+        let database = &operator.plane.control.database;
+        let gone = database
+            .write(Durability::Record, move |store| store.purge_history(&channel, before, PURGED_AT_ONCE));
+        let gone = gone.await.map_err(|error| {
+            tracing::error!(%error, "a channel's history could not be removed");
+            Kind::RecordUnavailable.because(format!(
+                "{entries} entries are gone, and then the record could not be written. The server's log says why."
+            ))
+        })?;
+        entries += gone;
+        if gone < PURGED_AT_ONCE {
+            return Ok(entries);
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod invitations;
 mod kicks;
 mod listener;
 mod maintenance;
+mod messages;
 mod meter;
 mod notices;
 mod openapi;
@@ -114,6 +115,8 @@ struct Plane {
     failures: Mutex<Failures>,
     /// For answers that go on.
     streams: Arc<Semaphore>,
+    /// Held by the one search that reads.
+    searching: tokio::sync::Mutex<()>,
 }
 
 impl Plane {
@@ -128,6 +131,7 @@ impl Plane {
             enrolments: Mutex::default(),
             failures: Mutex::default(),
             streams: stream::places(),
+            searching: tokio::sync::Mutex::default(),
         }
     }
 

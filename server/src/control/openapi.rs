@@ -16,7 +16,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 use super::problem::Kind;
 use super::{
     accounts, admins, announcements, audit_reading, bans, channels, events, idempotency, invitations, kicks,
-    maintenance, password, registrations, reload, sessions, sign_in, status, totp, users,
+    maintenance, messages, password, registrations, reload, sessions, sign_in, status, totp, users,
 };
 
 /// The whole description; rendered once.
@@ -29,12 +29,13 @@ static DOCUMENT: LazyLock<Bytes> =
     paths(
         sign_in::login, sign_in::verify, sessions::logout, sessions::list, sessions::end_one,
         sessions::end_all, password::change, totp::status, totp::enrol, totp::confirm, totp::disable,
-        totp::require, admins::list, admins::add, admins::remove, admins::set_role, users::list,
-        users::show, kicks::kick, kicks::kick_all, bans::list, bans::add, bans::remove, accounts::list, accounts::disable,
+        totp::require, admins::list, admins::add, admins::remove, admins::set_role, users::list, users::show,
+        kicks::kick, kicks::kick_all, bans::list, bans::add, bans::remove, accounts::list, accounts::disable,
         accounts::enable, accounts::delete, accounts::revoke, accounts::credentials, accounts::revoke_one,
-        invitations::list, invitations::add, invitations::revoke, registrations::list, registrations::resend, channels::list, channels::show,
-        channels::close, announcements::announce, maintenance::show, maintenance::set, reload::reload, audit_reading::list, audit_reading::verify,
-        events::events, status::status, status::healthz, openapi,
+        invitations::list, invitations::add, invitations::revoke, registrations::list, registrations::resend,
+        channels::list, channels::show, channels::close, channels::purge, messages::list, messages::redact,
+        messages::redact_author, announcements::announce, maintenance::show, maintenance::set, reload::reload,
+        audit_reading::list, audit_reading::verify, events::events, status::status, status::healthz, openapi,
     ),
     components(schemas(Problem)),
     modifiers(&Tokens, &Problems)

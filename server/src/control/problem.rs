@@ -57,6 +57,8 @@ pub enum Kind {
     NoSuchChannel,
     /// There is no ban of that number.
     NoSuchBan,
+    /// There is no message of that id.
+    NoSuchMessage,
     /// The config, a certificate or a CSV file is wrong; the detail says what stays as it was.
     NotReloaded,
     /// It hits the world, or whoever asks for it: it is done when asked for twice.
@@ -125,6 +127,7 @@ impl Kind {
             }
             Self::NoSuchChannel => ("no-such-channel", "There is no such channel", StatusCode::NOT_FOUND),
             Self::NoSuchBan => ("no-such-ban", "There is no such ban", StatusCode::NOT_FOUND),
+            Self::NoSuchMessage => ("no-such-message", "There is no such message", StatusCode::NOT_FOUND),
             Self::NotReloaded => ("not-reloaded", "The reload failed", StatusCode::UNPROCESSABLE_ENTITY),
             Self::NeedsConfirmation => ("needs-confirmation", "Confirm this first", StatusCode::CONFLICT),
             Self::MethodNotAllowed => {

@@ -13,7 +13,8 @@ use axum::routing::{delete, get, post, put};
 use super::problem::{Kind, Refusal};
 use super::{
     Plane, accounts, admins, announcements, audit_reading, bans, channels, events, idempotency, invitations,
-    kicks, maintenance, openapi, password, registrations, reload, sessions, sign_in, status, totp, users,
+    kicks, maintenance, messages, openapi, password, registrations, reload, sessions, sign_in, status, totp,
+    users,
 };
 
 /// The most bytes a request's body may have.
@@ -57,6 +58,10 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/channels", get(channels::list))
         .route("/v1/channels/{name}", get(channels::show))
         .route("/v1/channels/{name}/close", post(channels::close))
+        .route("/v1/channels/{name}/purge", post(channels::purge))
+        .route("/v1/messages", get(messages::list))
+        .route("/v1/messages/redact", post(messages::redact_author))
+        .route("/v1/messages/{msgid}/redact", post(messages::redact))
         .route("/v1/announcements", post(announcements::announce))
         .route("/v1/maintenance", get(maintenance::show).put(maintenance::set))
         .route("/v1/reload", post(reload::reload))

@@ -31,6 +31,11 @@ impl HistoryEntry {
         !matches!(self.command.as_str(), "PRIVMSG" | "NOTICE")
     }
 
+    /// Whether it was said, if only by tags: such an entry can be redacted.
+    pub fn is_message(&self) -> bool {
+        matches!(self.command.as_str(), "PRIVMSG" | "NOTICE" | "TAGMSG")
+    }
+
     /// The status that a channel's message was for; none if it was for all.
     pub fn status(&self) -> Option<char> {
         self.tags.strip_prefix("statusmsg=")?.chars().next()

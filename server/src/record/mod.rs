@@ -10,6 +10,7 @@ mod history;
 mod invitation;
 mod mailbox;
 mod maintenance;
+mod search;
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email};
@@ -27,6 +28,7 @@ pub use invitation::{Invitation, InvitationId, NewInvitation};
 pub use mailbox::EmailAliases;
 pub use maintenance::Maintenance;
 pub use rookery_protocol::BanTarget;
+pub use search::{Cursor, FoundMessages, MessageQuery};
 
 /// What somebody or something says of itself: values by their keys.
 pub type Metadata = std::collections::BTreeMap<String, String>;

@@ -13,8 +13,9 @@ use super::sqlite::Sqlite;
 use super::{Result, Store, StoreError};
 use crate::config::HistorySync;
 
-/// Pages of history are long reads; two of them do not hold up a sign-in.
-const READERS: usize = 3;
+/// Pages of history are long reads, and so are operators' searches; two of those and one of these do not hold up a
+/// sign-in.
+const READERS: usize = 4;
 
 /// How long what was taken away may stand in the write-ahead log: many redactions cost one sweep.
 const SWEEP_AFTER: Duration = Duration::from_secs(1);

@@ -8,16 +8,16 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use rookery_protocol::control::Role;
-use rookery_protocol::{AccountName, Email};
+use rookery_protocol::{AccountName, ChannelName, Email};
 
 pub use database::{Database, Durability};
 pub use sqlite::Sqlite;
 
 use crate::record::{
     Account, AccountId, Admin, AuditEntry, AuditQuery, Authenticator, Ban, BanId, Change, Credential,
-    CredentialId, CredentialKind, HistoryEntry, HistoryTarget, Invitation, InvitationId, Maintenance,
-    NewAccount, NewAdmin, NewAudit, NewBan, NewInvitation, PageQuery, Restored, ScramKeys, Taken,
-    TargetsQuery,
+    CredentialId, CredentialKind, FoundMessages, HistoryEntry, HistoryTarget, Invitation, InvitationId,
+    Maintenance, MessageQuery, NewAccount, NewAdmin, NewAudit, NewBan, NewInvitation, PageQuery, Restored,
+    ScramKeys, Taken, TargetsQuery,
 };
 
 /// The name of the database file in the data folder.
@@ -159,6 +159,12 @@ pub trait HistoryStore {
     /// A page in the order it was said; what was for those with a status only is left out. None if there is no message
     /// of an id that is asked by.
     fn history_page(&self, query: &PageQuery) -> Result<Option<Vec<HistoryEntry>>>;
+    /// What fits among the messages of all channels, newest first.
+    fn find_messages(&self, query: &MessageQuery) -> Result<FoundMessages>;
+    /// Whether anything was ever said in a channel of that name.
+    fn has_history(&self, channel: &ChannelName) -> Result<bool>;
+    /// Takes away what was said and done in the channel before then; at most `limit` entries at once. Gives how many went.
+    fn purge_history(&mut self, channel: &ChannelName, before: Timestamp, limit: usize) -> Result<usize>;
     /// By the time of the latest message.
     fn history_targets(&self, query: &TargetsQuery) -> Result<Vec<HistoryTarget>>;
 }

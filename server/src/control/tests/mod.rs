@@ -15,6 +15,7 @@ mod idempotency;
 mod invitations;
 mod kicks;
 mod maintenance;
+mod messages;
 mod own_sessions;
 mod pages;
 mod problems;

@@ -5,10 +5,13 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use rookery_protocol::ChannelName;
 use rusqlite::{Connection, params};
 
-use super::{Sqlite, execute, find, pages};
-use crate::record::{HistoryEntry, HistoryTarget, PageQuery, Party, Place, TargetsQuery};
+use super::{Sqlite, execute, find, pages, search};
+use crate::record::{
+    FoundMessages, HistoryEntry, HistoryTarget, MessageQuery, PageQuery, Party, Place, TargetsQuery,
+};
 use crate::store::{ExpiryPoint, HistoryStore, Result};
 
 /// Places and authors whose numbers are kept at hand; past it they are looked up again.
@@ -112,6 +115,16 @@ pub(super) fn place_number(connection: &Connection, folded: [&str; 2]) -> Result
     find(connection, sql, folded, |row| Ok(row.get(0)?))
 }
 
+/// The numbers of the channel's places: for what was said there, and for what was done.
+fn channel_places(connection: &Connection, channel: &ChannelName) -> Result<[Option<i64>; 2]> {
+    let number = |events| {
+        let place = Place::Channel(channel.clone());
+        let [(_, first), (_, second)] = sides(&place, events);
+        place_number(connection, [&*first, &*second])
+    };
+    Ok([number(false)?, number(true)?])
+}
+
 /// The number at hand for that pair, or the one that `look_up` gives. `one` holds no space: the key means one pair only.
 fn number(
     known: &mut HashMap<String, i64, foldhash::fast::RandomState>,
@@ -192,6 +205,26 @@ impl HistoryStore for Sqlite {
             Some(next) => ExpiryPoint::Place(next),
             None => ExpiryPoint::Through,
         })
+    }
+
+    fn find_messages(&self, query: &MessageQuery) -> Result<FoundMessages> {
+        search::messages(&self.connection, query)
+    }
+
+    fn has_history(&self, channel: &ChannelName) -> Result<bool> {
+        Ok(channel_places(&self.connection, channel)?.iter().any(Option::is_some))
+    }
+
+    fn purge_history(&mut self, channel: &ChannelName, before: Timestamp, limit: usize) -> Result<usize> {
+        let [said, done] = channel_places(&self.connection, channel)?;
+        let gone = execute(
+            &self.connection,
+            "DELETE FROM history WHERE id IN (
+                SELECT id FROM history WHERE place IN (?1, -?1, ?2, -?2) AND at < ?3 LIMIT ?4)",
+            params![said, done, before.as_millisecond(), i64::try_from(limit).unwrap_or(i64::MAX)],
+        )?;
+        self.has_leftovers |= gone > 0;
+        Ok(gone)
     }
 
     fn history_page(&self, query: &PageQuery) -> Result<Option<Vec<HistoryEntry>>> {

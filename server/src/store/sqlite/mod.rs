@@ -16,6 +16,7 @@ mod metadata;
 mod pages;
 mod presence;
 mod schema;
+mod search;
 mod windows;
 
 #[cfg(test)]

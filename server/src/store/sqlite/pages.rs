@@ -167,7 +167,7 @@ fn span_sql(direction: Direction) -> String {
 }
 
 /// The columns that [`entry`] reads.
-const ENTRIES: &str = "SELECT history.at, history.id, msgid, account, source, command, text, tags,
+pub(super) const ENTRIES: &str = "SELECT history.at, history.id, msgid, account, source, command, text, tags,
         first, second, first_folded, second_folded
     FROM history CROSS JOIN places ON places.id = place CROSS JOIN authors ON authors.id = author";
 
@@ -177,7 +177,7 @@ pub(super) fn entry_of(connection: &Connection, msgid: &str) -> Result<Option<Hi
     Ok(found.map(|(_, entry)| entry))
 }
 
-fn entry(row: &Row<'_>) -> Result<(Position, HistoryEntry)> {
+pub(super) fn entry(row: &Row<'_>) -> Result<(Position, HistoryEntry)> {
     let account: String = row.get(3)?;
     let source: String = row.get(4)?;
     let entry = HistoryEntry {
