@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rookery_protocol::control::Problem;
+use rookery_protocol::control::{CSV_TYPE, Problem};
 use rustls::AlertDescription;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -26,6 +26,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const LONGEST_SILENCE: Duration = Duration::from_secs(45);
 /// What the server makes at its first start, seen from where it was started.
 const LOCAL_AUTHORITY: &str = "certs/ca.pem";
+const JSON_TYPE: &str = "application/json";
 /// The most an answer may hold.
 const LONGEST_ANSWER: u64 = 16 << 20;
 
@@ -111,31 +112,31 @@ impl Client {
     }
 
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Reply<T>, Failure> {
-        self.send(&Method::GET, path, &[])
+        self.send(&Method::GET, path, None)
     }
 
     pub fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<Reply<T>, Failure> {
-        self.send(&Method::DELETE, path, &[])
+        self.send(&Method::DELETE, path, None)
     }
 
     /// A `POST` without a body.
     pub fn post_nothing<T: DeserializeOwned>(&self, path: &str) -> Result<Reply<T>, Failure> {
-        self.send(&Method::POST, path, &[])
+        self.send(&Method::POST, path, None)
     }
 
     pub fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<Reply<T>, Failure> {
         let body = serde_json::to_vec(body).map_err(|error| Failure::new(error.to_string()))?;
-        self.send(&Method::POST, path, &body)
+        self.send(&Method::POST, path, Some((JSON_TYPE, &body)))
     }
 
     pub fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<Reply<T>, Failure> {
         let body = serde_json::to_vec(body).map_err(|error| Failure::new(error.to_string()))?;
-        self.send(&Method::PUT, path, &body)
+        self.send(&Method::PUT, path, Some((JSON_TYPE, &body)))
     }
 
     /// A `GET` whose answer goes on: what comes, as it comes.
     pub fn stream(&self, path: &str) -> Result<impl BufRead + use<>, Failure> {
-        let request = self.request(&Method::GET, path, &[])?;
+        let request = self.request(&Method::GET, path, None)?;
         let config = self.agent.configure_request(request).timeout_global(None);
         let request = config.timeout_per_read(Some(LONGEST_SILENCE)).build();
         let mut response = self.agent.run(request).map_err(|error| self.explain(&error))?;
@@ -146,38 +147,55 @@ impl Client {
         Err(refusal(response.status(), raw).unwrap_or_else(|| self.no_control_plane()))
     }
 
+    /// A `POST` of a CSV file.
+    pub fn post_csv<T: DeserializeOwned>(&self, path: &str, file: &[u8]) -> Result<Reply<T>, Failure> {
+        self.send(&Method::POST, path, Some((CSV_TYPE, file)))
+    }
+
+    /// A `GET` of something that is not JSON.
+    pub fn get_text(&self, path: &str) -> Result<String, Failure> {
+        self.answer_to(&Method::GET, path, None)
+    }
+
     fn send<T: DeserializeOwned>(
         &self,
         method: &Method,
         path: &str,
-        body: &[u8],
+        body: Option<(&str, &[u8])>,
     ) -> Result<Reply<T>, Failure> {
-        let request = self.request(method, path, body)?;
-        let response = self.agent.run(request).map_err(|error| self.explain(&error))?;
-        self.read(response)
-    }
-
-    fn request<'b>(&self, method: &Method, path: &str, body: &'b [u8]) -> Result<Request<&'b [u8]>, Failure> {
-        let mut request = Request::builder().method(method).uri(format!("https://{}{path}", self.server));
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
-        }
-        if !body.is_empty() {
-            request = request.header("Content-Type", "application/json");
-        }
-        request.body(body).map_err(|error| Failure::new(error.to_string()))
-    }
-
-    fn read<T: DeserializeOwned>(&self, mut response: Response<Body>) -> Result<Reply<T>, Failure> {
-        let status = response.status();
-        let raw = self.text(&mut response)?;
-        if !status.is_success() {
-            return Err(refusal(status, raw).unwrap_or_else(|| self.no_control_plane()));
-        }
+        let raw = self.answer_to(method, path, body)?;
         match serde_json::from_str(&raw) {
             Ok(value) => Ok(Reply { raw, value }),
             Err(_) => Err(self.no_control_plane()),
         }
+    }
+
+    /// What is answered with success; the body comes with its media type.
+    fn answer_to(&self, method: &Method, path: &str, body: Option<(&str, &[u8])>) -> Result<String, Failure> {
+        let request = self.request(method, path, body)?;
+        let mut response = self.agent.run(request).map_err(|error| self.explain(&error))?;
+        let status = response.status();
+        let raw = self.text(&mut response)?;
+        if status.is_success() {
+            return Ok(raw);
+        }
+        Err(refusal(status, raw).unwrap_or_else(|| self.no_control_plane()))
+    }
+
+    fn request<'b>(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<(&str, &'b [u8])>,
+    ) -> Result<Request<&'b [u8]>, Failure> {
+        let mut request = Request::builder().method(method).uri(format!("https://{}{path}", self.server));
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        if let Some((kind, _)) = body {
+            request = request.header("Content-Type", kind);
+        }
+        request.body(body.map_or(&[][..], |(_, body)| body)).map_err(|error| Failure::new(error.to_string()))
     }
 
     fn text(&self, response: &mut Response<Body>) -> Result<String, Failure> {

@@ -6,6 +6,7 @@ mod announcements;
 mod audit;
 mod bans;
 mod channels;
+mod csv;
 mod duration;
 mod events;
 mod invitations;
@@ -30,6 +31,7 @@ pub use channels::{
     ChannelEntry, ChannelList, ChannelMember, ChannelReply, CloseReply, CloseRequest, PurgeReply,
     PurgeRequest,
 };
+pub use csv::{CSV_TYPE, ImportReply, RejectedRow};
 pub use duration::{BadDuration, parse_duration};
 pub use events::{EventKind, Happening, LiveEvent, NoSuchKind, Part, WhyGone};
 pub use invitations::{

@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
 
+use rookery_tests::admin::Operator;
 use rookery_tests::irc::{Client, device_credential, starts};
 use rookery_tests::server::{Server, Site};
 use rookery_tests::wait_for;
@@ -70,4 +71,34 @@ async fn rows_added_by_hand_are_taken_in_and_bad_ones_are_named() {
 
 fn append(file: &Path, rows: &str) {
     OpenOptions::new().append(true).open(file).unwrap().write_all(rows.as_bytes()).unwrap();
+}
+
+#[tokio::test]
+async fn users_and_bans_move_from_one_server_to_another_by_hand() {
+    let (one, other) = (Server::start().await, Server::start().await);
+    let (here, there) = (Operator::sign_in(&one, "root").await, Operator::sign_in(&other, "root").await);
+    drop(Client::register(&one, "alice").await);
+    here.done(&["ban", "mallory", "--reason", "a \"joke\", he said"]).await;
+    let mut mallory = Client::register(&other, "mallory").await;
+    for what in ["users", "bans"] {
+        let file = one.path(&format!("{what}-out.csv"));
+        let file = file.to_str().unwrap();
+        here.done(&["export", what, file]).await;
+        assert_eq!(here.run(&["export", what, file]).await.code, Some(1), "it is not written over");
+        assert!(there.done(&["import", what, file, "--dry-run"]).await.contains("Nothing was done."));
+        there.done(&["import", what, file]).await;
+        let out = fs::read_to_string(file).unwrap();
+        let row = out.lines().nth(1).unwrap();
+        assert!(there.done(&["export", what]).await.contains(row), "{row}");
+    }
+    let heard = mallory.until_closed().await;
+    assert_eq!(heard.last().unwrap().to_string(), "ERROR :Banned: a \"joke\", he said");
+    assert_eq!(other.record().accounts().len(), 2);
+
+    let file = one.path("bad.csv");
+    fs::write(&file, "name,email\nbob,bob@example.org\n,nobody\n").unwrap();
+    let ended = there.run(&["import", "users", file.to_str().unwrap()]).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.transcript);
+    assert!(ended.transcript.contains("Line 3: "), "{}", ended.transcript);
+    assert_eq!(other.record().accounts().len(), 3, "the good row is in");
 }

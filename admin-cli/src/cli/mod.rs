@@ -7,6 +7,7 @@ mod announcements;
 mod audit;
 mod bans;
 mod channels;
+mod csv;
 mod invitations;
 mod maintenance;
 mod messages;
@@ -27,6 +28,7 @@ pub use announcements::AnnounceOptions;
 pub use audit::{AuditCommand, AuditFilters, AuditOptions};
 pub use bans::BanOptions;
 pub use channels::ChannelCommand;
+pub use csv::{ExportOptions, ImportOptions, Table};
 pub use invitations::{
     InvitationsCommand, InvitationsOptions, NumberedPage, RegistrationsCommand, RegistrationsOptions,
 };
@@ -159,6 +161,12 @@ pub enum Act {
         #[command(subcommand)]
         command: Option<MaintenanceCommand>,
     },
+    /// Write the accounts or the bans as CSV
+    Export(ExportOptions),
+    /// Take accounts or bans in from a CSV file
+    ///
+    /// Every good row is taken in; every bad one is named by its line, and makes the exit code 1.
+    Import(ImportOptions),
     /// Let the server read its config, certificates and CSV files anew
     Reload,
     /// Show the newest entries of the audit trail, or export or verify it

@@ -5,6 +5,7 @@ mod admins;
 mod audit;
 mod bans;
 mod channels;
+mod csv;
 mod invitations;
 mod messages;
 mod own;
@@ -83,6 +84,8 @@ pub fn perform(act: Act, stranger: &Client, store: &TokenStore, show: &Show) -> 
         Act::Redact(options) => messages::redact(&client()?, options, show),
         Act::Announce(options) => server::announce(&client()?, options, show),
         Act::Maintenance { command } => server::maintenance(&client()?, command, show),
+        Act::Export(options) => csv::export(&client()?, &options, show),
+        Act::Import(options) => csv::import(&client()?, &options, show),
         Act::Reload => server::reload(&client()?, show),
         Act::Audit(options) => audit::run(&client()?, options, show),
         Act::Status => server::status(&client()?, show),

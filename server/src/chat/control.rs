@@ -21,6 +21,14 @@ impl Turn<'_> {
         match act {
             Act::Kick { whom, reason } => self.kick(ticket, &whom, &reason),
             Act::AddBan(ban) => self.ban(ticket, ban),
+            Act::KeepBans(bans) => {
+                let kept = &mut Arc::make_mut(&mut self.state.gate).bans;
+                for ban in bans {
+                    kept.add(ban);
+                }
+                self.show_gate();
+                self.answer(ticket, Answer::Done);
+            }
             Act::RemoveBan(id) => {
                 Arc::make_mut(&mut self.state.gate).bans.remove(id);
                 self.show_gate();

@@ -118,6 +118,9 @@ pub enum Act {
     Kick { whom: Kicked, reason: String },
     /// The ban is on disk: from now on it is kept, and whoever it covers is ended. Answered with [`Answer::Ended`].
     AddBan(Ban),
+    /// The bans are on disk: from now on they keep people out. Whoever is here and covered stays until [`Self::AddBan`].
+    /// Answered with [`Answer::Done`].
+    KeepBans(Vec<Ban>),
     /// Answered with [`Answer::Done`].
     RemoveBan(BanId),
     /// Lets nobody new in, who is told this; or lets people in again. It is on disk. Answered with [`Answer::Done`].

@@ -178,7 +178,7 @@ fn read_ban(operator: &Operator, request: &BanRequest) -> Result<NewBan, Refusal
 }
 
 /// The record has the ban; a window that cannot be written is for the log.
-async fn write_window(plane: &Plane, now: Timestamp) {
+pub async fn write_window(plane: &Plane, now: Timestamp) {
     if let Err(error) = plane.control.windows.write_bans(now).await {
         tracing::error!(%error, "bans.csv could not be written; the bans themselves stand");
     }

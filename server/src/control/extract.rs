@@ -67,7 +67,7 @@ pub async fn whole_body(request: Request) -> Result<Bytes, Refusal> {
 }
 
 fn too_large() -> Refusal {
-    Kind::TooLarge.because("A request's body may have up to 64 KiB.")
+    Kind::TooLarge.because("A request's body may have up to 64 KiB, a file to import 1 MiB.")
 }
 
 fn too_slow() -> Refusal {

@@ -26,8 +26,11 @@ pub const HEADER: &str = "Idempotency-Key";
 const REMEMBERED: SignedDuration = SignedDuration::from_mins(10);
 /// Answers remembered at once; the oldest gives way.
 const ANSWERS: usize = 1000;
-/// The most bytes of an answer that are remembered; no unsafe request has a longer one.
-const LONGEST_ANSWER: usize = 64 * 1024;
+/// The most bytes of an answer that are remembered. Only an import with many bad rows has a longer one, and what that has
+/// done is not done a second time.
+const REMEMBERED_ANSWER: usize = 64 * 1024;
+/// The most bytes of an answer.
+const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 /// The most characters of a key.
 const LONGEST_KEY: usize = 255;
 
@@ -184,6 +187,9 @@ async fn keep(response: Response) -> (Response, Option<Answer>) {
             Kind::Internal.because("The answer is longer than it may be; what was asked for is done.");
         return (refusal.into_response(), None);
     };
+    if body.len() > REMEMBERED_ANSWER {
+        return (Response::from_parts(parts, Body::from(body)), None);
+    }
     let content_type = parts.headers.get(header::CONTENT_TYPE).cloned();
     let answer = Answer { status: parts.status, content_type, body: body.clone() };
     (Response::from_parts(parts, Body::from(body)), Some(answer))

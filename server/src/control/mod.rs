@@ -9,6 +9,7 @@ mod authenticator;
 mod bans;
 mod chain_mail;
 mod channels;
+mod csv;
 mod events;
 mod extract;
 mod idempotency;

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use axum::body::Bytes;
 use axum::http::header;
 use axum::response::IntoResponse;
-use rookery_protocol::control::{PROBLEM_TYPE, Problem};
+use rookery_protocol::control::{CSV_TYPE, PROBLEM_TYPE, Problem};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -15,8 +15,8 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Kind;
 use super::{
-    accounts, admins, announcements, audit_reading, bans, channels, events, idempotency, invitations, kicks,
-    maintenance, messages, password, registrations, reload, sessions, sign_in, status, totp, users,
+    accounts, admins, announcements, audit_reading, bans, channels, csv, events, idempotency, invitations,
+    kicks, maintenance, messages, password, registrations, reload, sessions, sign_in, status, totp, users,
 };
 
 /// The whole description; rendered once.
@@ -34,8 +34,9 @@ static DOCUMENT: LazyLock<Bytes> =
         accounts::enable, accounts::delete, accounts::revoke, accounts::credentials, accounts::revoke_one,
         invitations::list, invitations::add, invitations::revoke, registrations::list, registrations::resend,
         channels::list, channels::show, channels::close, channels::purge, messages::list, messages::redact,
-        messages::redact_author, announcements::announce, maintenance::show, maintenance::set, reload::reload,
-        audit_reading::list, audit_reading::verify, events::events, status::status, status::healthz, openapi,
+        messages::redact_author, csv::export_users, csv::export_bans, csv::import_users, csv::import_bans,
+        announcements::announce, maintenance::show, maintenance::set, reload::reload, audit_reading::list,
+        audit_reading::verify, events::events, status::status, status::healthz, openapi,
     ),
     components(schemas(Problem)),
     modifiers(&Tokens, &Problems)
@@ -98,15 +99,15 @@ fn idempotency_key() -> Parameter {
 fn problems_of(operation: &Operation) -> Vec<Kind> {
     let mut kinds = vec![Kind::Internal, Kind::NotFinished];
     let signed_in = operation.security.is_some();
-    let body = operation.request_body.is_some();
     if signed_in {
         kinds.extend([Kind::NotSignedIn, Kind::NotAllowed, Kind::OwnPasswordNeeded, Kind::SignInAgain]);
     }
     if operation.parameters.is_some() {
         kinds.push(Kind::BadRequest);
     }
-    if body {
-        kinds.extend([Kind::BadRequest, Kind::RequestTimeout, Kind::TooLarge, Kind::NotJson, Kind::Invalid]);
+    if let Some(RefOr::T(body)) = &operation.request_body {
+        let unfit = if body.content.contains_key(CSV_TYPE) { Kind::NotCsv } else { Kind::NotJson };
+        kinds.extend([Kind::BadRequest, Kind::RequestTimeout, Kind::TooLarge, unfit, Kind::Invalid]);
     }
     kinds.extend([Kind::AuditUnavailable, Kind::RecordUnavailable, Kind::Stopping]);
     kinds

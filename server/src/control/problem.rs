@@ -71,6 +71,8 @@ pub enum Kind {
     TooLarge,
     /// The body is not JSON.
     NotJson,
+    /// The body is not CSV.
+    NotCsv,
     /// Well-formed, but not something that can be done.
     Invalid,
     /// The request with that key is not done yet.
@@ -138,6 +140,7 @@ impl Kind {
             }
             Self::TooLarge => ("too-large", "The request is too big", StatusCode::PAYLOAD_TOO_LARGE),
             Self::NotJson => ("not-json", "The request is not JSON", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::NotCsv => ("not-csv", "The request is not CSV", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::Invalid => ("invalid", "That cannot be done", StatusCode::UNPROCESSABLE_ENTITY),
             Self::UnderWay => ("under-way", "Still under way", StatusCode::CONFLICT),
             Self::KeyReused => {

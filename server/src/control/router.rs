@@ -12,9 +12,9 @@ use axum::routing::{delete, get, post, put};
 
 use super::problem::{Kind, Refusal};
 use super::{
-    Plane, accounts, admins, announcements, audit_reading, bans, channels, events, idempotency, invitations,
-    kicks, maintenance, messages, openapi, password, registrations, reload, sessions, sign_in, status, totp,
-    users,
+    Plane, accounts, admins, announcements, audit_reading, bans, channels, csv, events, idempotency,
+    invitations, kicks, maintenance, messages, openapi, password, registrations, reload, sessions, sign_in,
+    status, totp, users,
 };
 
 /// The most bytes a request's body may have.
@@ -24,7 +24,15 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// All routes of the control plane.
 pub fn router(plane: Arc<Plane>) -> Router {
+    // Files are larger than what else is sent.
+    let imports = Router::new()
+        .route("/v1/import/users", post(csv::import_users))
+        .route("/v1/import/bans", post(csv::import_bans))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&plane), idempotency::once))
+        .layer(DefaultBodyLimit::max(csv::IMPORT_LIMIT));
     Router::new()
+        .route("/v1/export/users", get(csv::export_users))
+        .route("/v1/export/bans", get(csv::export_bans))
         .route("/v1/login", post(sign_in::login))
         .route("/v1/login/verify", post(sign_in::verify))
         .route("/v1/logout", post(sessions::logout))
@@ -72,6 +80,7 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/healthz", get(status::healthz))
         .route("/v1/openapi.json", get(openapi::openapi))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&plane), idempotency::once))
+        .merge(imports)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

@@ -93,6 +93,19 @@ impl Database {
         bytes
     }
 
+    /// Runs `job` and takes back all that it has done.
+    pub async fn rehearse<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut dyn Store) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(move |store: &mut Sqlite| {
+            let _ = reply.send(store.rehearsal(job));
+        });
+        self.writer.send(job).map_err(|_| StoreError::Stopped)?;
+        answer.await.map_err(|_| StoreError::BrokenOff)?
+    }
+
     /// Runs `job` in one transaction: all of it is on disk when this returns, or nothing of it if it fails.
     pub async fn write<T: Send + 'static>(
         &self,

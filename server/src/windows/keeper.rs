@@ -16,6 +16,8 @@ use crate::config::LiveConfig;
 use crate::record::{Ban, NewAccount, NewBan};
 use crate::store::{Database, Durability, Result, Store, StoreError};
 
+/// Who made a ban that a person added to a file without saying so.
+const BY_HAND: &str = "file";
 /// How often a file is written in vain because somebody changes it meanwhile.
 const ATTEMPTS: u32 = 5;
 
@@ -53,10 +55,20 @@ impl Window {
 
 /// What came of the rows that people added to a file.
 #[derive(Default)]
-struct TakenIn {
-    bans: Vec<Ban>,
-    accepted: Vec<Vec<u8>>,
-    rejected: Vec<(u64, Vec<u8>, String)>,
+pub(super) struct TakenIn {
+    /// How many rows made an account or a ban.
+    pub added: usize,
+    pub bans: Vec<Ban>,
+    pub accepted: Vec<Vec<u8>>,
+    pub rejected: Vec<(u64, Vec<u8>, String)>,
+}
+
+/// What a good row is.
+enum Taken {
+    /// In the record already.
+    Known,
+    Account,
+    Ban(Ban),
 }
 
 impl Keeper {
@@ -126,8 +138,10 @@ impl Keeper {
         if added.is_empty() {
             return Ok(TakenIn::default());
         }
-        let taken =
-            self.database.write(Durability::Record, move |store| take_in_rows(store, added, now)).await?;
+        let taken = self
+            .database
+            .write(Durability::Record, move |store| take_in_rows(store, added, now, BY_HAND))
+            .await?;
         let path = self.path(file.name());
         let path = path.display();
         for (line, _, reason) in &taken.rejected {
@@ -204,18 +218,27 @@ fn tell<T>(result: Result<T>) -> Result<Option<T>> {
     }
 }
 
-fn take_in_rows(store: &mut dyn Store, added: Vec<Added>, now: Timestamp) -> Result<TakenIn> {
+/// Takes every good row in. Bans that do not say who made them are `by`'s.
+pub(super) fn take_in_rows(
+    store: &mut dyn Store,
+    added: Vec<Added>,
+    now: Timestamp,
+    by: &str,
+) -> Result<TakenIn> {
     let mut taken = TakenIn::default();
     let mut banned: HashSet<String> =
         store.bans(now)?.iter().map(|ban| ban.target.folded().into_owned()).collect();
     for Added { line, raw, row } in added {
         let outcome = match row {
             Err(reason) => Err(reason),
-            Ok(row) => take_in_row(store, row, now, &mut banned)?,
+            Ok(row) => take_in_row(store, row, now, by, &mut banned)?,
         };
         match outcome {
-            Ok(ban) => {
-                taken.bans.extend(ban);
+            Ok(row) => {
+                taken.added += usize::from(!matches!(row, Taken::Known));
+                if let Taken::Ban(ban) = row {
+                    taken.bans.push(ban);
+                }
                 taken.accepted.push(raw);
             }
             Err(reason) => taken.rejected.push((line, raw, reason)),
@@ -224,13 +247,14 @@ fn take_in_rows(store: &mut dyn Store, added: Vec<Added>, now: Timestamp) -> Res
     Ok(taken)
 }
 
-/// The new ban, if it is one; or why the row cannot be taken in.
+/// What became of the row; or why it cannot be taken in.
 fn take_in_row(
     store: &mut dyn Store,
     row: Row,
     now: Timestamp,
+    by: &str,
     banned: &mut HashSet<String>,
-) -> Result<std::result::Result<Option<Ban>, String>> {
+) -> Result<std::result::Result<Taken, String>> {
     match row {
         Row::User { name, email, created_at } => {
             let Some(email) = email else {
@@ -240,7 +264,7 @@ fn take_in_row(
             if let Some(known) = store.account_by_email(&email)? {
                 let same = known.name == name;
                 return Ok(if same {
-                    Ok(None)
+                    Ok(Taken::Known)
                 } else {
                     Err(format!("{email} is the email of {}", known.name))
                 });
@@ -253,23 +277,25 @@ fn take_in_row(
                 greeted: true,
             };
             let created = store.create_account(&account)?;
-            Ok(created.map(|_| None).map_err(|_| {
+            Ok(created.map(|_| Taken::Account).map_err(|_| {
                 format!(
                     "an account with another email has the name {}, or one that looks the same",
                     account.name
                 )
             }))
         }
-        Row::Ban { target, reason, by, created_at, expires_at } => {
+        Row::Ban { target, reason, by: made_by, created_at, expires_at } => {
             if expires_at.is_some_and(|end| end <= now) {
                 return Ok(Err("the ban has ended already".to_owned()));
             }
             if !banned.insert(target.folded().into_owned()) {
-                return Ok(Ok(None));
+                return Ok(Ok(Taken::Known));
             }
-            let by = by.unwrap_or_else(|| "file".to_owned());
+            let by = made_by.unwrap_or_else(|| by.to_owned());
             let created_at = created_at.unwrap_or(now);
-            store.add_ban(&NewBan { target, reason, by, created_at, expires_at }).map(|ban| Ok(Some(ban)))
+            store
+                .add_ban(&NewBan { target, reason, by, created_at, expires_at })
+                .map(|ban| Ok(Taken::Ban(ban)))
         }
     }
 }

@@ -6,6 +6,7 @@
 //! both come back as they are in the record. A bad row is put away in `users.rejected.csv` or `bans.rejected.csv`.
 
 mod disk;
+mod import;
 mod keeper;
 mod rows;
 
@@ -22,6 +23,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::config::LiveConfig;
 use crate::record::Ban;
 use crate::store::{Database, Result, StoreError};
+pub use import::{Import, Imported, Kind, bans, users};
 use keeper::{Keeper, Window};
 
 /// How long changes of the accounts gather before `users.csv` is written.

@@ -139,6 +139,13 @@ pub struct Added {
     pub row: Result<Row, String>,
 }
 
+/// Whether the content begins with the header of such a file.
+pub fn has_header(file: File, content: &[u8]) -> bool {
+    let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
+    let first = lines(content).next().and_then(|(_, raw)| fields(raw).ok());
+    first.is_some_and(|fields| is_header(file, &fields))
+}
+
 /// The rows of `content` that are not among those of `written`.
 pub fn added(file: File, content: &[u8], written: &str) -> Vec<Added> {
     let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);

@@ -8,6 +8,7 @@ mod announcements;
 mod audit_reading;
 mod bans;
 mod channels;
+mod csv;
 mod door;
 mod events;
 mod factors;

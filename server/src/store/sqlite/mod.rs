@@ -111,6 +111,13 @@ impl Sqlite {
         Ok(value)
     }
 
+    /// Runs `job` in one transaction, of which nothing is kept.
+    pub fn rehearsal<T>(&mut self, job: impl FnOnce(&mut dyn Store) -> Result<T>) -> Result<T> {
+        self.execute("BEGIN IMMEDIATE")?;
+        let open = OpenTransaction { sqlite: self, committed: false };
+        job(open.sqlite)
+    }
+
     /// Runs `job` on the record as it stands now, whatever is written meanwhile.
     pub fn snapshot<T>(&self, job: impl FnOnce(&dyn Store) -> Result<T>) -> Result<T> {
         // Ends the transaction when dropped, also by a panic.
