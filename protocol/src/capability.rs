@@ -41,6 +41,7 @@ capabilities! {
     MessageTags = "message-tags", "Tags in both directions, and `TAGMSG`.";
     Metadata = "draft/metadata-3", "What users and channels say of themselves, by keys.";
     MultiPrefix = "multi-prefix", "All of a member's prefixes, not only the highest.";
+    Multiline = "draft/multiline", "Messages of several lines.";
     NoImplicitNames = "no-implicit-names", "No `NAMES` after each `JOIN`.";
     Playback = "znc.in/playback", "What was missed is asked for, by `PLAY` to `*playback`, and not shown unasked.";
     PreAway = "draft/pre-away", "`AWAY` before the session is admitted, and `AWAY *` of one that nobody sits at.";

@@ -156,3 +156,34 @@ async fn where_no_history_is_kept_none_is_offered() {
         assert!(refused, "{line}: {heard:?}");
     }
 }
+
+#[tokio::test]
+async fn a_message_of_several_lines_is_one_message_after_the_server_died() {
+    let mut server = Server::start().await;
+    let mut alice = Client::register(&server, "alice").await;
+    let mut plain = Client::register(&server, "bob").await;
+    alice.send("CAP REQ draft/multiline").await;
+    alice.send("@label=m BATCH +1 draft/multiline #lobby").await;
+    for line in
+        ["@batch=1 PRIVMSG #lobby :a poem", "@batch=1 PRIVMSG #lobby :", "@batch=1 PRIVMSG #lobby :in two "]
+    {
+        alice.send(line).await;
+    }
+    alice.send("@batch=1;draft/multiline-concat PRIVMSG #lobby :verses").await;
+    alice.send("BATCH -1").await;
+    let receipt = alice.expect("the receipt", |message| message.tags.get("label") == Some("m")).await;
+    assert_eq!((&*receipt.command, receipt.param(1)), ("BATCH", Some("draft/multiline")));
+    for text in ["a poem", "in two ", "verses"] {
+        plain.expect_said("alice", "#lobby", text).await;
+    }
+    server.kill9();
+    server.restart().await;
+
+    let mut bob = with_history(Client::sign_in(&server, "bob").await).await;
+    assert_eq!(texts(&ask(&mut bob, "CHATHISTORY LATEST #lobby * 1").await), ["a poem", "in two ", "verses"]);
+    bob.send("CAP REQ draft/multiline").await;
+    let heard = ask(&mut bob, "CHATHISTORY LATEST #lobby * 1").await;
+    let inner: Vec<&Message> = heard.iter().filter(|message| message.command == "PRIVMSG").collect();
+    assert_eq!(inner.len(), 4, "{heard:?}");
+    assert!(inner[3].tags.get("draft/multiline-concat").is_some(), "{heard:?}");
+}

@@ -15,7 +15,7 @@ impl Reader {
                 format!("{}{channel}", status.as_deref().unwrap_or_default()),
                 format!("{nick}{guest}"),
                 msgid.clone(),
-                text.clone(),
+                text.replace('\n', " / "),
             ]
         });
         let table = table(["TIME", "CHANNEL", "AUTHOR", "ID", "TEXT"], rows);
@@ -72,12 +72,12 @@ mod tests {
             nick: "bob".to_owned(),
             account: None,
             command: "PRIVMSG".to_owned(),
-            text: "buy\u{1b}[2J now".to_owned(),
+            text: "buy\u{1b}[2J\nnow".to_owned(),
         };
         let mut list = MessageList { messages: vec![message], next: None, stopped: false };
         let expected = "\
 TIME                          CHANNEL  AUTHOR       ID     TEXT
-2026-11-22 09:59:00 (1m ago)  @#lobby  bob (guest)  run-1  buy\u{fffd}[2J now
+2026-11-22 09:59:00 (1m ago)  @#lobby  bob (guest)  run-1  buy\u{fffd}[2J / now
 
 1 message";
         assert_eq!(reader().messages(&list), expected);

@@ -33,7 +33,7 @@ pub struct MessageEntry {
     pub account: Option<String>,
     /// `PRIVMSG` or `NOTICE`.
     pub command: String,
-    /// What was said.
+    /// What was said; it may have several lines.
     pub text: String,
 }
 

@@ -64,6 +64,7 @@ impl Turn<'_> {
             heard: self.state.mark(self.stamp.at),
             catch_up: None,
             attendance,
+            batch: None,
         };
         let caller = Caller { session: session.id, user, capabilities };
         self.state.attach(user, session);

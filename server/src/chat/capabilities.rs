@@ -79,6 +79,10 @@ pub fn listed(capability: Capability, values: Option<CapabilityValues>) -> Strin
             let items = [before_connect, Some("custom-account-name"), email_required];
             items.into_iter().flatten().collect::<Vec<_>>().join(",")
         }
+        Capability::Multiline => {
+            let (bytes, lines) = (lengths::MULTILINE_BYTES, lengths::MULTILINE_LINES);
+            format!("max-bytes={bytes},max-lines={lines}")
+        }
         Capability::Metadata => {
             let (subs, keys, bytes) =
                 (lengths::METADATA_SUBSCRIPTIONS, lengths::METADATA_KEYS, lengths::METADATA_VALUE);
@@ -148,6 +152,7 @@ mod tests {
         assert!(
             text.contains("draft/account-registration=before-connect,custom-account-name,email-required")
         );
+        assert!(text.contains("draft/multiline=max-bytes=4096,max-lines=32"), "{text}");
         assert_eq!(changed, Capabilities::of(&[Capability::CapNotify]));
         assert!(replies.iter().all(|line| line.len() <= 510));
         let (last, others) = replies.split_last().unwrap();

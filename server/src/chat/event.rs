@@ -268,7 +268,7 @@ pub struct MemberView {
     pub voice: bool,
 }
 
-/// One line (its end included) for some sessions.
+/// One line (its end included) for some sessions; or several that nothing may come between.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     pub to: Vec<SessionId>,

@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, Capability, ChannelName, Message, Nick};
 
 use super::event::{Answer, Delivery, Fetch, Found, HistoryQuery, Output, Purpose, SessionId, Ticket};
-use super::labels::mark;
+use super::labels::{mark, within};
 use super::line::{Line, Tags};
+use super::multiline::{Several, Wording, is_multiline};
 use super::redaction::Redaction;
 use super::state::User;
 use super::turn::{Caller, Turn, shown_time};
@@ -135,9 +136,8 @@ impl Turn<'_> {
         let batch = self.state.next_batch();
         let open = self.server_line("BATCH").word(&format!("+{batch}"));
         self.send(caller, &kind.iter().fold(open, |line, word| line.word(word)));
-        let tag = format!("batch={batch}");
         for line in lines {
-            self.out.push(Output::Deliver(Delivery { to: to.clone(), line: mark(&line, &tag) }));
+            self.out.push(Output::Deliver(Delivery { to: to.clone(), line: within(&batch, &line) }));
         }
         let close = self.server_line("BATCH").word(&format!("-{batch}"));
         self.send(caller, &close);
@@ -150,8 +150,16 @@ impl Turn<'_> {
 
     /// The message as it was when it was said. Whom it was for, if it was one alone, goes by the present nick.
     pub fn entry_line(&self, caller: Caller, entry: &HistoryEntry) -> Bytes {
-        let line = self.entry_head(caller, entry);
-        let line = if entry.is_event() { line.rest(&entry.text) } else { line.text(&entry.text) };
+        let target = self.entry_target(caller, entry);
+        let head = Line::new(&entry.source, &entry.command).word(&target);
+        let wording = match &entry.text {
+            text if entry.is_event() => Wording::One(head.rest(text)),
+            text if is_multiline(text) => {
+                let (source, target, batch) = (&entry.source, &target, &entry.msgid);
+                Wording::Several(Several { source, target, head, text, batch })
+            }
+            text => Wording::One(head.text(text)),
+        };
         let tags = Tags {
             time: &shown_time(entry.at),
             account: entry.account.as_ref().map(AccountName::as_str),
@@ -160,20 +168,24 @@ impl Turn<'_> {
             // The entry's own tags hold it.
             bot: false,
         };
-        line.render(&tags, caller.capabilities)
+        wording.render(&tags, caller.capabilities)
     }
 
-    /// The message without its text. What the server did in a conversation goes by the other's nick.
+    /// The message without its text.
     pub fn entry_head(&self, caller: Caller, entry: &HistoryEntry) -> Line {
-        let target = match &entry.place {
+        Line::new(&entry.source, &entry.command).word(&self.entry_target(caller, entry))
+    }
+
+    /// To whom it was said. What the server did in a conversation goes by the other's nick.
+    fn entry_target(&self, caller: Caller, entry: &HistoryEntry) -> String {
+        match &entry.place {
             Place::Channel(name) => name.to_string(),
             Place::Direct { from, to } if !entry.source.contains('!') => {
                 let other = if *from == self.state.user(caller.user).party() { to } else { from };
                 self.present_nick(other).to_string()
             }
             Place::Direct { to, .. } => self.present_nick(to).to_string(),
-        };
-        Line::new(&entry.source, &entry.command).word(&target)
+        }
     }
 
     /// The nick that the account has now; its name if it is not here.

@@ -45,7 +45,7 @@ impl Labelling<'_> {
             let tag = format!("label={}", self.label);
             let silent = answers.iter().all(|answer| answer.line.is_none());
             for answer in &mut answers {
-                answer.mark(&tag);
+                answer.change(|line| mark(line, &tag));
             }
             if silent {
                 let line = mark(format!(":{} ACK\r\n", self.server).as_bytes(), &tag);
@@ -53,9 +53,8 @@ impl Labelling<'_> {
             }
             out.append(&mut outputs);
         } else {
-            let tag = format!("batch={}", self.batch);
             for answer in &mut answers {
-                answer.mark_unless_in_batch(&tag);
+                answer.change(|line| within(self.batch, line));
             }
             let open = format!(":{} BATCH +{} labeled-response\r\n", self.server, self.batch);
             let close = format!(":{} BATCH -{}\r\n", self.server, self.batch);
@@ -127,21 +126,28 @@ struct Answer<'o> {
 }
 
 impl Answer<'_> {
-    /// What stands in a batch of its own within the answer is in that one alone.
-    fn mark_unless_in_batch(&mut self, tag: &str) {
-        if !self.line.as_ref().is_some_and(|line| line.starts_with(b"@batch=")) {
-            self.mark(tag);
-        }
-    }
-
-    fn mark(&mut self, tag: &str) {
+    fn change(&mut self, change: impl Fn(&[u8]) -> Bytes) {
         for line in [&mut self.line, &mut self.refusal].into_iter().flatten() {
-            **line = mark(line, tag);
+            **line = change(line);
         }
     }
 }
 
-/// The line with one more tag.
+/// The lines as part of that batch; those that are part of another stay there.
+pub fn within(batch: &str, lines: &[u8]) -> Bytes {
+    let tag = format!("batch={batch}");
+    let mut marked = Vec::with_capacity(lines.len() + tag.len() + 2);
+    for line in lines.split_inclusive(|&byte| byte == b'\n') {
+        if line.starts_with(b"@batch=") {
+            marked.extend_from_slice(line);
+        } else {
+            marked.extend_from_slice(&mark(line, &tag));
+        }
+    }
+    marked.into()
+}
+
+/// The line with one more tag; of several lines, the first.
 pub fn mark(line: &[u8], tag: &str) -> Bytes {
     let mut marked = Vec::with_capacity(line.len() + tag.len() + 2);
     marked.push(b'@');

@@ -29,6 +29,9 @@ pub const METADATA_KEYS: usize = 20;
 pub const METADATA_SUBSCRIPTIONS: usize = 50;
 /// The value of a `label` tag, as the labeled-response specification has it.
 pub const LABEL: usize = 64;
+/// The bytes of a message of several lines, and how many lines those may be (`draft/multiline`).
+pub const MULTILINE_BYTES: usize = 4096;
+pub const MULTILINE_LINES: usize = 32;
 /// The targets of one message (`TARGMAX`).
 pub const TARGETS: usize = 4;
 /// The changes with a parameter in one `MODE` (`MODES`): as many as a message has room for.

@@ -135,7 +135,7 @@ pub struct Tags<'a> {
 
 impl Tags<'_> {
     /// The capabilities that change how the line looks.
-    fn relevant(&self) -> Capabilities {
+    pub fn relevant(&self) -> Capabilities {
         let mut relevant = Capabilities::of(&[Capability::ServerTime]);
         if self.account.is_some() {
             relevant.insert(Capability::AccountTag);
@@ -193,7 +193,16 @@ pub fn address<'s>(
     tags: &Tags<'_>,
     line: &Line,
 ) -> Vec<Delivery> {
-    let relevant = tags.relevant();
+    address_each(receivers, expected, tags.relevant(), |capabilities| line.render(tags, capabilities))
+}
+
+/// The same of what is written by `render`, and looks different by the capabilities that are `relevant`.
+pub fn address_each<'s>(
+    receivers: impl Iterator<Item = &'s Session>,
+    expected: usize,
+    relevant: Capabilities,
+    render: impl Fn(Capabilities) -> Bytes,
+) -> Vec<Delivery> {
     let mut groups: Vec<(Capabilities, Vec<SessionId>)> = Vec::new();
     for session in receivers {
         let capabilities = session.capabilities.and(relevant);
@@ -205,10 +214,7 @@ pub fn address<'s>(
             groups.push((capabilities, to));
         }
     }
-    groups
-        .into_iter()
-        .map(|(capabilities, to)| Delivery { to, line: line.render(tags, capabilities) })
-        .collect()
+    groups.into_iter().map(|(capabilities, to)| Delivery { to, line: render(capabilities) }).collect()
 }
 
 #[cfg(test)]

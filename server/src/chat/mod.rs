@@ -18,6 +18,8 @@ pub mod line;
 mod markers;
 mod mask;
 mod metadata;
+mod multiline;
+mod open_batch;
 mod ownership;
 mod redaction;
 mod reload;
@@ -41,7 +43,7 @@ use gate::Gate;
 use labels::Labelling;
 use replay::Mark;
 use state::State;
-use turn::{Stamp, Turn};
+use turn::{Caller, Stamp, Turn};
 
 use crate::record::Restored;
 
@@ -125,25 +127,37 @@ impl Turn<'_> {
         self.hear(session);
         let label = message.tags.get("label").filter(|label| (1..=lengths::LABEL).contains(&label.len()));
         let labels = caller.has(Capability::LabeledResponse) && caller.has(Capability::Batch);
-        let Some(label) = label.filter(|_| labels) else { return commands::run(self, caller, message) };
+        let label = label.filter(|_| labels).map(|label| {
+            let mut escaped = String::new();
+            // Writing to a String cannot fail.
+            let _ = rookery_protocol::message::write_escaped(&mut escaped, label);
+            escaped
+        });
+        if commands::batch::is_part(caller, message) {
+            // What follows is an answer to all of the batch.
+            return commands::batch::take(self, caller, message, label);
+        }
+        self.labelled(caller, label, |turn| commands::run(turn, caller, message));
+    }
+
+    /// Marks what `run` answers the caller with its label, escaped.
+    fn labelled(&mut self, caller: Caller, label: Option<String>, run: impl FnOnce(&mut Self)) {
         let start = self.out.len();
-        commands::run(self, caller, message);
-        if self.state.user_of(session).is_none() {
+        run(self);
+        let Some(label) = label else { return };
+        if self.state.user_of(caller.session).is_none() {
             // It has quit: nothing is said to it any more.
             return;
         }
-        let mut escaped = String::new();
-        // Writing to a String cannot fail.
-        let _ = rookery_protocol::message::write_escaped(&mut escaped, label);
         if let Some(Output::Fetch(fetch)) = self.out[start..].last_mut() {
             // The reply is still to come.
-            fetch.label = Some(escaped);
+            fetch.label = Some(label);
             return;
         }
         Labelling {
             server: &self.settings.server_name,
-            session,
-            label: &escaped,
+            session: caller.session,
+            label: &label,
             batch: &self.state.next_batch(),
             copies: &self.copies,
             echo: caller.has(Capability::EchoMessage),

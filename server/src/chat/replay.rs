@@ -12,6 +12,7 @@ use super::commands::messages::{ACTION, is_ctcp};
 use super::event::{Delivery, Fetch, HistoryQuery, Output, Purpose, SessionId};
 use super::labels::mark;
 use super::line::{MAX_BODY, truncate};
+use super::multiline::is_multiline;
 use super::state::Session;
 use super::turn::{Caller, Turn};
 use crate::record::{Change, CredentialId, Device, DeviceMark, HistoryEntry, SeveralQuery};
@@ -287,6 +288,10 @@ impl Turn<'_> {
         }
         let format = if on_same_day(entry.at, self.now()) { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M:%S UTC" };
         let time = entry.at.strftime(format);
+        if is_multiline(&entry.text) {
+            let text = format!("[{time}]\n{}", entry.text);
+            return vec![self.entry_line(caller, &HistoryEntry { text, ..entry.clone() })];
+        }
         let text = match entry.text.strip_prefix(ACTION) {
             Some(deed) => format!("{ACTION}[{time}] {deed}"),
             None => format!("[{time}] {}", entry.text),

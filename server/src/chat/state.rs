@@ -15,6 +15,7 @@ use super::channel::{Channel, Flag, Member, Standing};
 use super::event::{Identity, SessionId, Ticket};
 use super::gate::Gate;
 use super::markers::Markers;
+use super::open_batch::OpenBatch;
 use super::replay::{CatchUp, Mark};
 use crate::record::{AccountId, Device, Metadata, Party};
 
@@ -68,6 +69,8 @@ pub struct Session {
     pub monitors: BTreeSet<Nick>,
     /// The keys of metadata it wants to hear of.
     pub subscriptions: BTreeSet<String>,
+    /// A message of several lines that it is about to send.
+    pub batch: Option<Box<OpenBatch>>,
     /// The device that is shown what it missed; none for one that reads back by itself, and for guests.
     pub device: Option<Device>,
     /// When it was last heard, and so had heard everything.

@@ -406,6 +406,7 @@ fn to_entry(message: HistoryEntry) -> MessageEntry {
         msgid: message.msgid,
         at: message.at,
         command: message.command,
-        text: message.text,
+        // Lines that one was too long for are one again.
+        text: message.text.replace('\r', ""),
     }
 }

@@ -15,6 +15,7 @@ pub struct HistoryEntry {
     pub account: Option<AccountName>,
     /// `PRIVMSG` or `NOTICE`; anything else is an event, which is read back only by whoever asks for events.
     pub command: String,
+    /// Of several lines: each after a line feed, or after a carriage return if it goes on the one before.
     /// Of an event: its parameters after the target, as on the wire.
     pub text: String,
     /// Client-only tags and `bot`, escaped as on the wire; empty when there are none. `statusmsg=@` or `statusmsg=+` before them

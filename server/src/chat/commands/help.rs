@@ -59,6 +59,10 @@ const TOPICS: &[(&str, &str)] = &[
         "AWAY [:message]\nMarks you as away, with a message for those who write to you; without one, you are back.",
     ),
     (
+        "BATCH",
+        "BATCH +name draft/multiline target, lines with the tag batch=name, BATCH -name\nSays something in several lines that are one message. Clients do this by themselves.",
+    ),
+    (
         "CAP",
         "CAP LS 302, CAP LIST, CAP REQ :names, CAP END\nWhat your client asks the server to do differently.",
     ),

@@ -1,5 +1,7 @@
 //! What people say: `PRIVMSG`, `NOTICE`, `TAGMSG`.
 
+use std::borrow::Cow;
+
 use rookery_protocol::numeric::{
     ERR_CANNOTSENDTOCHAN, ERR_NORECIPIENT, ERR_NOSUCHCHANNEL, ERR_NOSUCHNICK, ERR_NOTEXTTOSEND,
     ERR_TOOMANYTARGETS, RPL_AWAY,
@@ -10,7 +12,8 @@ use super::{playback, split_list};
 use crate::chat::channel::{Channel, Flag, Member};
 use crate::chat::event::{Delivery, Output};
 use crate::chat::lengths;
-use crate::chat::line::{Line, MAX_BODY, Tags, address, truncate};
+use crate::chat::line::{Line, MAX_BODY, Tags, address_each, truncate};
+use crate::chat::multiline::{self, Several, Wording, cut_lines};
 use crate::chat::state::{Session, User, UserId};
 use crate::chat::turn::{Caller, Turn};
 use crate::record::{HistoryEntry, Place};
@@ -46,10 +49,28 @@ pub fn tag(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     to_each(turn, caller, message.param(0).unwrap_or_default(), &said);
 }
 
+/// A message of several lines to one target, as [`multiline::lines`] takes its text apart.
+pub fn say_lines(
+    turn: &mut Turn<'_>,
+    caller: Caller,
+    command: &str,
+    target: &str,
+    text: &str,
+    client_tags: String,
+) {
+    turn.state.user_mut(caller.user).active_at = turn.stamp.at;
+    let said = Said { command, text: Some(text), client_tags, quiet: command == "NOTICE" };
+    if let Err((code, text)) = to_target(turn, caller, target, &said)
+        && !said.quiet
+    {
+        turn.reply(caller, code, &[target], &text);
+    }
+}
+
 /// What is said, before it is known to whom.
 struct Said<'a> {
     command: &'a str,
-    /// None for tags alone.
+    /// None for tags alone. It may have several lines.
     text: Option<&'a str>,
     /// Escaped, as on the wire.
     client_tags: String,
@@ -66,7 +87,8 @@ pub fn is_ctcp(text: &str) -> bool {
     command.is_some_and(|command| command.split([' ', '\u{1}']).next() != Some("ACTION"))
 }
 
-fn client_tags(caller: Caller, message: &Message) -> String {
+/// The client-only tags, escaped, of whoever may send any.
+pub fn client_tags(caller: Caller, message: &Message) -> String {
     if message.tags.is_empty() || !caller.has(Capability::MessageTags) {
         return String::new();
     }
@@ -92,7 +114,7 @@ fn to_each(turn: &mut Turn<'_>, caller: Caller, targets: &str, said: &Said<'_>) 
 type Refusal = (&'static str, String);
 
 fn to_target(turn: &mut Turn<'_>, caller: Caller, target: &str, said: &Said<'_>) -> Result<(), Refusal> {
-    let msgid = turn.state.next_msgid();
+    let msgid = &turn.state.next_msgid();
     let (status, name) = match target.strip_prefix(['@', '+']) {
         Some(name) if name.starts_with('#') => (target.chars().next(), name),
         _ => (None, target),
@@ -110,12 +132,13 @@ fn to_channel(
     status: Option<char>,
     name: &str,
     said: &Said<'_>,
-    msgid: String,
+    msgid: &str,
 ) -> Result<(), Refusal> {
     let channel = ChannelName::parse(name).ok().and_then(|name| turn.state.channel(&name));
     let channel = channel.ok_or_else(|| (ERR_NOSUCHCHANNEL, "No such channel".to_owned()))?;
     let sender = turn.state.user(caller.user);
-    let ctcp = channel.flags.has(Flag::NoCtcp) && said.text.is_some_and(is_ctcp);
+    let asks = |text| multiline::lines(text).any(|line| is_ctcp(line.text));
+    let ctcp = channel.flags.has(Flag::NoCtcp) && said.text.is_some_and(asks);
     let why = ctcp.then_some("+C: no CTCP but ACTION");
     // The lobby is everyone's, also of those who only pass by.
     let at_home = turn.visits(caller) && turn.settings.lobby.contains(&channel.name);
@@ -150,7 +173,7 @@ fn to_user(
     caller: Caller,
     name: &str,
     said: &Said<'_>,
-    msgid: String,
+    msgid: &str,
 ) -> Result<(), Refusal> {
     let target = turn.state.named(name).ok_or_else(|| (ERR_NOSUCHNICK, "No such nick".to_owned()))?;
     let addressed = Addressed {
@@ -209,7 +232,7 @@ fn compose(
     turn: &Turn<'_>,
     caller: Caller,
     said: &Said<'_>,
-    msgid: String,
+    msgid: &str,
     addressed: Addressed<'_>,
     receivers: impl Iterator<Item = UserId>,
     expected: usize,
@@ -217,13 +240,22 @@ fn compose(
     let sender = turn.state.user(caller.user);
     let head = Line::new(&sender.source, said.command).word(addressed.target);
     let room = MAX_BODY.saturating_sub(head.len() + 2);
-    let text = said.text.map(|text| truncate(text, room));
-    let line = match text {
-        Some(text) => head.text(text),
-        None => head,
+    let text: Option<Cow<'_, str>> = said.text.map(|text| {
+        if multiline::is_multiline(text) { cut_lines(text, room).into() } else { truncate(text, room).into() }
+    });
+    let wording = match &text {
+        Some(text) if multiline::is_multiline(text) => Wording::Several(Several {
+            source: &sender.source,
+            target: addressed.target,
+            head,
+            text,
+            batch: msgid,
+        }),
+        Some(text) => Wording::One(head.text(text)),
+        None => Wording::One(head),
     };
     let tags =
-        Tags { msgid: Some(&msgid), client: &said.client_tags, bot: sender.is_bot, ..turn.tags_of(sender) };
+        Tags { msgid: Some(msgid), client: &said.client_tags, bot: sender.is_bot, ..turn.tags_of(sender) };
     // Tags alone mean nothing to whoever cannot read them.
     let can_read = |session: &&Session| text.is_some() || session.capabilities.has(Capability::MessageTags);
 
@@ -231,12 +263,14 @@ fn compose(
     let siblings = siblings.iter().filter(|session| session.id != caller.session);
     let hearers =
         receivers.flat_map(|user| turn.state.user(user).sessions()).chain(siblings).filter(can_read);
-    let mut deliveries = address(hearers, expected, &tags, &line);
+    let relevant = wording.relevant(&tags);
+    let render = |capabilities| wording.render(&tags, capabilities);
+    let mut deliveries = address_each(hearers, expected, relevant, render);
     let echo = sender.sessions().iter().filter(|session| {
         session.id == caller.session && session.capabilities.has(Capability::EchoMessage) && can_read(session)
     });
     let before = deliveries.len();
-    deliveries.extend(address(echo, 1, &tags, &line));
+    deliveries.extend(address_each(echo, 1, relevant, render));
     let has_echo = deliveries.len() > before;
 
     let kept = turn.settings.history && (text.is_some() || lasts(&said.client_tags));
@@ -244,13 +278,13 @@ fn compose(
         let bot = if sender.is_bot { "bot" } else { "" };
         let marks = [addressed.mark.unwrap_or_default(), bot.to_owned(), said.client_tags.clone()];
         Box::new(HistoryEntry {
-            msgid,
+            msgid: msgid.to_owned(),
             at: turn.now(),
             place: addressed.place,
             source: sender.source.to_string(),
             account: sender.identity.as_ref().map(|identity| identity.name.clone()),
             command: said.command.to_owned(),
-            text: text.unwrap_or_default().to_owned(),
+            text: text.as_deref().unwrap_or_default().to_owned(),
             tags: marks
                 .iter()
                 .filter(|mark| !mark.is_empty())

@@ -1,6 +1,7 @@
 //! The commands of admitted sessions: which file handles which, and what each needs at least.
 
 mod access;
+pub mod batch;
 pub mod channels;
 mod help;
 mod history;

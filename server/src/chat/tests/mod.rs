@@ -16,6 +16,7 @@ mod markers;
 mod messages;
 mod metadata;
 mod modes;
+mod multiline;
 mod names;
 mod news;
 mod ownership;

@@ -165,7 +165,8 @@ impl Play {
         for delivery in deliveries {
             assert!(!delivery.to.is_empty(), "a delivery to nobody");
             for &to in &delivery.to {
-                self.heard.entry(to).or_default().push(text(&delivery.line));
+                let lines = delivery.line.split_inclusive(|&byte| byte == b'\n').map(text);
+                self.heard.entry(to).or_default().extend(lines);
             }
         }
     }

@@ -90,7 +90,8 @@ impl Filter<'_> {
         }
         let Some(wanted) = self.text else { return Ok(true) };
         let text = row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?;
-        Ok(text.to_lowercase().contains(wanted))
+        // A line that goes on the one before is one with it.
+        Ok(text.replace('\r', "").to_lowercase().contains(wanted))
     }
 }
 

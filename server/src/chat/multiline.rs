@@ -1,0 +1,144 @@
+//! Messages of several lines (`draft/multiline`): how they are kept in one text, and how they look on the wire. To a
+//! session that knows them they are a batch, to others one message after the other.
+
+use bytes::Bytes;
+use rookery_protocol::{Capabilities, Capability};
+
+use super::labels::mark;
+use super::line::{Line, Tags};
+
+/// The capability's name, which is the batch's type as well.
+pub const BATCH_TYPE: &str = "draft/multiline";
+/// The tag of a line that goes on the one before.
+pub const CONCAT: &str = "draft/multiline-concat";
+/// What changes how such a message looks, besides its tags.
+const RELEVANT: Capabilities = Capabilities::of(&[Capability::Multiline, Capability::Batch]);
+
+/// Whether a session with those capabilities gets a batch.
+pub fn knows(capabilities: Capabilities) -> bool {
+    capabilities.and(RELEVANT) == RELEVANT
+}
+
+/// Whether a message of that text has several lines. Within a line, neither byte can be.
+pub fn is_multiline(text: &str) -> bool {
+    text.contains(['\n', '\r'])
+}
+
+/// The lines of a text: each after a line feed, or after a carriage return if it goes on the one before.
+pub fn lines(text: &str) -> impl Iterator<Item = MultilineLine<'_>> {
+    let mut rest = Some((false, text));
+    std::iter::from_fn(move || {
+        let (goes_on, text) = rest?;
+        let end = text.find(['\n', '\r']);
+        rest = end.map(|end| (text.as_bytes()[end] == b'\r', &text[end + 1..]));
+        Some(MultilineLine { goes_on, text: &text[..end.unwrap_or(text.len())] })
+    })
+}
+
+/// The lines of a text that goes out with `room` bytes for each.
+pub fn cut_lines(text: &str, room: usize) -> String {
+    let mut cut = String::with_capacity(text.len());
+    for (number, line) in lines(text).enumerate() {
+        if number > 0 {
+            cut.push(line.separator());
+        }
+        cut.push_str(super::line::truncate(line.text, room));
+    }
+    cut
+}
+
+/// One line.
+pub struct MultilineLine<'t> {
+    /// Whether it is one with the line before, which was too long for one.
+    pub goes_on: bool,
+    pub text: &'t str,
+}
+
+impl MultilineLine<'_> {
+    /// What stands before it in the text.
+    pub fn separator(&self) -> char {
+        if self.goes_on { '\r' } else { '\n' }
+    }
+}
+
+/// A message on its way out: of one line, or of several.
+pub enum Wording<'a> {
+    One(Line),
+    Several(Several<'a>),
+}
+
+impl Wording<'_> {
+    /// The capabilities that change how it looks.
+    pub fn relevant(&self, tags: &Tags<'_>) -> Capabilities {
+        match self {
+            Self::One(_) => tags.relevant(),
+            Self::Several(_) => {
+                let mut relevant = tags.relevant();
+                for capability in RELEVANT.iter() {
+                    relevant.insert(capability);
+                }
+                relevant
+            }
+        }
+    }
+
+    /// As it goes to a session with those capabilities.
+    pub fn render(&self, tags: &Tags<'_>, capabilities: Capabilities) -> Bytes {
+        match self {
+            Self::One(line) => line.render(tags, capabilities),
+            Self::Several(several) => several.render(tags, capabilities),
+        }
+    }
+}
+
+/// A message of several lines.
+pub struct Several<'a> {
+    pub source: &'a str,
+    pub target: &'a str,
+    /// What each line begins with: source, command and target.
+    pub head: Line,
+    pub text: &'a str,
+    /// A name for the batch.
+    pub batch: &'a str,
+}
+
+impl Several<'_> {
+    fn render(&self, tags: &Tags<'_>, capabilities: Capabilities) -> Bytes {
+        let Self { source, target, head, text, batch } = self;
+        let mut out = Vec::new();
+        if knows(capabilities) {
+            let open = Line::new(source, "BATCH").word(&format!("+{batch}")).word(BATCH_TYPE).word(target);
+            out.extend(open.render(tags, capabilities));
+            for line in lines(text) {
+                let concat = if line.goes_on { format!(";{CONCAT}") } else { String::new() };
+                let tag = format!("batch={batch}{concat}");
+                out.extend(mark(&head.clone().text(line.text).plain(), &tag));
+            }
+            out.extend(Line::new(source, "BATCH").word(&format!("-{batch}")).plain());
+        } else {
+            let mut tags = *tags;
+            for line in lines(text).filter(|line| !line.text.is_empty()) {
+                out.extend(head.clone().text(line.text).render(&tags, capabilities));
+                // The id stands for the whole.
+                tags.msgid = None;
+            }
+        }
+        out.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_comes_apart_as_it_was_put_together() {
+        let apart =
+            |text: &str| lines(text).map(|line| (line.goes_on, line.text.to_owned())).collect::<Vec<_>>();
+        let line = |goes_on, text: &str| (goes_on, text.to_owned());
+        assert_eq!(apart("one"), [line(false, "one")]);
+        assert_eq!(apart("\na\rb\n"), [line(false, ""), line(false, "a"), line(true, "b"), line(false, "")]);
+        assert_eq!(cut_lines("äää\rbb\n", 3), "ä\rbb\n");
+        assert!(is_multiline("a\rb") && !is_multiline("a b"));
+    }
+}

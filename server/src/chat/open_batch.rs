@@ -1,0 +1,99 @@
+//! A message of several lines while its client sends it (`draft/multiline`).
+
+use rookery_protocol::Message;
+
+use super::lengths;
+use super::multiline::{BATCH_TYPE, CONCAT};
+
+/// A batch that a client has opened.
+#[derive(Debug, Default)]
+pub struct OpenBatch {
+    pub name: String,
+    pub target: String,
+    /// What the answer is marked with, escaped.
+    pub label: Option<String>,
+    /// Of the whole message, escaped.
+    pub client_tags: String,
+    /// `PRIVMSG` or `NOTICE`; empty before the first line.
+    pub command: String,
+    /// The lines so far, as [`lines`](super::multiline::lines) takes them apart.
+    pub text: String,
+    pub lines: usize,
+    /// The bytes of the message that they are together.
+    pub bytes: usize,
+    /// What is wrong was told; what else belongs to it is passed over.
+    pub failed: bool,
+}
+
+/// A code of the specification, what stands behind it, and a text.
+pub type Fault = (&'static str, Vec<String>, &'static str);
+
+/// Something that has no code of its own.
+pub fn invalid(text: &'static str) -> Fault {
+    ("MULTILINE_INVALID", Vec::new(), text)
+}
+
+impl OpenBatch {
+    /// What is wrong with how the batch was opened, while that one was open.
+    pub fn fault(&self, open: Option<&Self>, message: &Message) -> Option<Fault> {
+        let kind = message.param(1).unwrap_or_default();
+        let is_name = |char: char| char.is_ascii_alphanumeric() || char == '-';
+        if !(1..=lengths::LABEL).contains(&self.name.len()) || !self.name.chars().all(is_name) {
+            Some((
+                "INVALID_REFTAG",
+                vec![self.name.clone()],
+                "A batch's name is of letters, digits and hyphens",
+            ))
+        } else if open.is_some_and(|open| !open.failed) || message.tags.get("batch").is_some() {
+            Some(invalid("Another batch is open; both are left out"))
+        } else if kind != BATCH_TYPE {
+            Some((
+                "UNKNOWN_TYPE",
+                vec![self.name.clone(), kind.to_owned()],
+                "There are no batches of that type",
+            ))
+        } else if self.target.is_empty() {
+            Some(invalid("A batch of lines has a target"))
+        } else {
+            None
+        }
+    }
+
+    /// Adds a line.
+    pub fn push(&mut self, message: &Message) -> Result<(), Fault> {
+        let (target, text) = (message.param(0).unwrap_or_default(), message.param(1).unwrap_or_default());
+        let goes_on = self.lines > 0 && message.tags.get(CONCAT).is_some();
+        if message.tags.get("batch") != Some(&self.name) {
+            return Err(invalid("That is not the batch that is open; it is left out"));
+        }
+        if !matches!(message.command.as_str(), "PRIVMSG" | "NOTICE")
+            || !self.command.is_empty() && self.command != message.command
+        {
+            return Err(invalid("All lines of a batch are PRIVMSG, or all are NOTICE"));
+        }
+        if !target.eq_ignore_ascii_case(&self.target) {
+            let context = vec![self.target.clone(), target.to_owned()];
+            return Err(("MULTILINE_INVALID_TARGET", context, "A line has another target than its batch"));
+        }
+        if text.is_empty() && message.tags.get(CONCAT).is_some() {
+            return Err(invalid("A line that goes on the one before is not blank"));
+        }
+        if self.lines == lengths::MULTILINE_LINES {
+            let limit = lengths::MULTILINE_LINES.to_string();
+            return Err(("MULTILINE_MAX_LINES", vec![limit], "These are too many lines for one message"));
+        }
+        let separated = self.lines > 0 && !goes_on;
+        if self.bytes + text.len() + usize::from(separated) > lengths::MULTILINE_BYTES {
+            let limit = lengths::MULTILINE_BYTES.to_string();
+            return Err(("MULTILINE_MAX_BYTES", vec![limit], "This is too long for one message"));
+        }
+        self.bytes += text.len() + usize::from(separated);
+        if self.lines > 0 {
+            self.text.push(if goes_on { '\r' } else { '\n' });
+        }
+        self.text.push_str(text);
+        self.lines += 1;
+        self.command.clone_from(&message.command);
+        Ok(())
+    }
+}
