@@ -106,7 +106,8 @@ impl Turn<'_> {
             let is_left = |nick: &Nick| before.account().is_some_and(|account| is_alike(nick, account));
             let keeps = self.settings.free_nicks && !is_left(&before.nick);
             let nick = if keeps { before.nick.clone() } else { own.clone() };
-            let alone = before.sessions().len() == 1;
+            // Whoever is always on stays behind.
+            let alone = before.sessions().len() == 1 && !self.is_always_on(before);
             let (nick, itself) = if alone { (nick, Some(caller.user)) } else { (own, None) };
             if self.make_way(&nick, Some(&identity), itself).is_err() {
                 return self.answer(ticket, Answer::NickInUse);
@@ -294,7 +295,8 @@ impl Turn<'_> {
         }
     }
 
-    /// The session goes to the user of its account; if it was the only one of the user it was of, that one is gone.
+    /// The session goes to the user of its account; if it was the only one of the user it was of, that one is gone, unless
+    /// it is always on.
     fn move_session(&mut self, caller: Caller, user: UserId) -> Caller {
         self.leave_device(caller.session, false);
         let name = self.state.user(user).nick.clone();
@@ -306,8 +308,11 @@ impl Turn<'_> {
         self.send(caller, &line);
         let Some(mut session) = self.state.detach(caller.session) else { return caller };
         let monitors = std::mem::take(&mut session.monitors);
-        if self.state.user(caller.user).sessions().is_empty() {
+        let left = self.state.user(caller.user);
+        if left.sessions().is_empty() && !self.is_always_on(left) {
             self.quit_user(caller.user, &format!("Signed in as {name}"), WhyGone::SignedIn);
+        } else {
+            self.update_away(caller.user, None, false);
         }
         session.monitors = monitors;
         self.state.attach(user, session);
