@@ -13,6 +13,8 @@ use serde_json::Value;
 const EXAMPLES: &str = "40";
 /// Their answers go on without end; tests of their own are about them.
 const STREAMS: [&str; 1] = ["GET /v1/events"];
+/// They take CSV, which schemathesis does not know how to write; tests of their own are about them.
+const TABLES: [&str; 2] = ["POST /v1/import/users", "POST /v1/import/bans"];
 /// They end the sign-in that all others need, when they do what they are there for; the last two when they name its admin.
 const ENDINGS: [&str; 5] = [
     "POST /v1/logout",
@@ -42,7 +44,7 @@ async fn every_operation_keeps_to_the_description() {
         .args(["--tls-verify", server.ca().to_str().unwrap()])
         .args(["--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES])
         .arg("--generation-deterministic")
-        .args(ENDINGS.iter().chain(&STREAMS).flat_map(|name| ["--exclude-name", name]))
+        .args(ENDINGS.iter().chain(&STREAMS).chain(&TABLES).flat_map(|name| ["--exclude-name", name]))
         // Names that nobody has, or a ban that is not there, are refused however well they are written.
         .args(["--checks", "all", "--exclude-checks", "positive_data_acceptance"])
         .args(["--suppress-health-check", "all", "--request-timeout", "20", "--no-color"])
