@@ -5,5 +5,4 @@
 mod operator;
 mod schemathesis;
 mod screen;
-mod shell;
 mod smtp;
