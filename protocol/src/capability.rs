@@ -33,6 +33,7 @@ capabilities! {
     Chathistory = "draft/chathistory", "Reading back what was said.";
     EchoMessage = "echo-message", "One's own messages come back: the receipt that they are stored.";
     EventPlayback = "draft/event-playback", "What happened, among what was said.";
+    ExtendedIsupport = "draft/extended-isupport", "`ISUPPORT` before admission, and as a batch.";
     ExtendedJoin = "extended-join", "Account and real name on each `JOIN`.";
     ExtendedMonitor = "extended-monitor", "More about monitored nicks than that they come and go.";
     InviteNotify = "invite-notify", "Tells a channel's operators of invitations.";
@@ -64,6 +65,24 @@ impl Capability {
 impl fmt::Display for Capability {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.name())
+    }
+}
+
+/// What the values of capabilities say, besides what never changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CapabilityValues {
+    /// Whether one can register only with an email.
+    pub email_required: bool,
+    /// Whether one may register before one is admitted.
+    pub register_before_connect: bool,
+    /// For how long clients are to remember that this server is reached over TLS only; 0 says nothing of it.
+    pub sts_seconds: u64,
+}
+
+impl CapabilityValues {
+    /// `sts=…` (IRCv3 sts), which is told and cannot be asked for.
+    pub fn sts(&self) -> Option<String> {
+        (self.sts_seconds > 0).then(|| format!("sts=duration={}", self.sts_seconds))
     }
 }
 

@@ -12,7 +12,7 @@ pub mod names;
 pub mod numeric;
 
 pub use ban::{BanTarget, EmailPattern, Network};
-pub use capability::{Capabilities, Capability};
+pub use capability::{Capabilities, Capability, CapabilityValues};
 pub use credential::DeviceCredential;
 pub use framing::{Line, LineFramer};
 pub use message::{Message, Tags};

@@ -25,6 +25,7 @@ mod record;
 mod retention;
 mod sendq;
 mod server;
+mod settings;
 mod store;
 mod windows;
 

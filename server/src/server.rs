@@ -10,16 +10,17 @@ use rookery_protocol::control::{Happening, Part};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, timeout};
 
 use crate::accounts::Accounts;
 use crate::certificates::Certificates;
 use crate::chat::Chat;
 use crate::chat::bans::Bans;
-use crate::chat::event::{Act, Event, Settings};
+use crate::chat::event::{Act, Event};
 use crate::chat::gate::Gate;
 use crate::config::{Config, LiveConfig, Loaded, MailTransport};
-use crate::connection::{ChatPort, Connections};
+use crate::connection::{ChatPort, Connections, Door};
 use crate::control::{self, Control};
 use crate::inlet::{self, Inlet};
 use crate::instruments::Instruments;
@@ -28,7 +29,7 @@ use crate::news::News;
 use crate::record::Ban;
 use crate::store::{DATABASE_FILE, Database, Durability};
 use crate::windows::Windows;
-use crate::{journal, metrics_port, retention};
+use crate::{journal, metrics_port, retention, settings};
 
 /// Between two looks at whether the certificate was, or has to be, renewed.
 const RENEWAL: Duration = Duration::from_hours(12);
@@ -62,6 +63,10 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         Some(address) => Some(listen(address, "metrics.listen").await?),
         None => None,
     };
+    let web_listener = match config.websocket.listen {
+        Some(address) => Some(listen(address, "websocket.listen").await?),
+        None => None,
+    };
     let (chat_address, admin_address) = (chat_listener.local_addr()?, admin_listener.local_addr()?);
 
     let (config_sender, live) = LiveConfig::new(config);
@@ -86,7 +91,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         bans: Bans::new(bans, config.accounts.email_aliases()),
         maintenance: maintenance.map(|maintenance| maintenance.told()),
     });
-    let core = Chat::new(settings(&config), run_name(), Arc::clone(&gate), restored, started_at);
+    let core = Chat::new(settings::of(&config), run_name(), Arc::clone(&gate), restored, started_at);
     let (gate_sender, gate) = watch::channel(gate);
     let news = News::default();
     let (inlet, events) = inlet::channel();
@@ -101,14 +106,14 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         Accounts::new(live.clone(), database.clone(), mailer.clone(), windows.clone(), news.clone());
     let accounts = Arc::new(accounts);
     let connections = Arc::new(Connections::default());
-    let chat_port = ChatPort::new(
+    let chat_port = Arc::new(ChatPort::new(
         live.clone(),
         Arc::clone(&accounts),
         inlet.clone(),
         Arc::clone(&certificates),
         Arc::clone(&connections),
         gate.clone(),
-    );
+    ));
     let (reloads, mut reload_requests) = mpsc::channel(1);
     let instruments = Instruments {
         started_at,
@@ -137,7 +142,12 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         reloads,
     };
     let mut signals = Signals::new()?;
-    let chat = tokio::spawn(chat_port.serve(chat_listener));
+    let mut doors = JoinSet::new();
+    doors.spawn(Arc::clone(&chat_port).serve(Door::Irc, chat_listener));
+    if let Some(listener) = web_listener {
+        tracing::info!(websocket = %listener.local_addr()?, "web clients may connect");
+        doors.spawn(chat_port.serve(Door::Web, listener));
+    }
     let admin = tokio::spawn(control::serve(control, admin_listener));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -172,7 +182,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         }
     }
     tracing::info!("stopping");
-    chat.abort();
+    doors.abort_all();
     admin.abort();
     server.farewell().await;
     Ok(())
@@ -212,7 +222,7 @@ impl Server {
     async fn reload(&self) -> Result<()> {
         let config = Config::load(self.file.as_deref())?.config;
         self.certificates.reload(&config)?;
-        let settings = settings(&config);
+        let settings = settings::of(&config);
         self.config.send_replace(Arc::new(config));
         Ok(self.inlet.send(Event::Reload(Box::new(settings))).await?)
     }
@@ -237,31 +247,6 @@ async fn listen(address: std::net::SocketAddr, key: &str) -> Result<TcpListener>
     TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address} ({key}); is another server running there?"))
-}
-
-/// The part of the config that the core goes by.
-fn settings(config: &Config) -> Settings {
-    Settings {
-        server_name: config.chat.server_name.clone(),
-        network: config.chat.network.clone(),
-        lobby: config.chat.lobby.clone(),
-        free_nicks: config.accounts.free_nicks,
-        motd: config.chat.motd.clone(),
-        history: config.history.enabled,
-        always_on: config.accounts.always_on,
-        replay_lines: config.history.replay_lines,
-        history_page: config.limits.history_page,
-        sendq_bytes: config.limits.sendq_bytes,
-        history_before_join: config.history.before_join,
-        redaction_minutes: config.history.redaction_minutes,
-        channels_per_user: config.limits.channels_per_user,
-        owned_channels: config.limits.owned_channels,
-        channel_list_entries: config.limits.channel_list_entries,
-        monitor_entries: config.limits.monitor_entries,
-        email_aliases: config.accounts.email_aliases(),
-        capabilities: config.capabilities(),
-        capability_values: config.capability_values(),
-    }
 }
 
 /// A name for this run of the server that no other run has: 50 random bits.

@@ -25,4 +25,5 @@ mod seeing;
 mod sign_in;
 mod tool;
 mod watch;
+mod websocket;
 mod windows;

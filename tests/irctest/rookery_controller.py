@@ -156,13 +156,13 @@ class RookeryController(BaseServerController, DirectoryBasedController):
         "EXCEPTS": "e",
         "INVEX": "I",
         "MONITOR": patma.ANYSTR,
-        "PREFIX": "(ov)@+",
+        "PREFIX": "(qov)~@+",
         "STATUSMSG": "@+",
         "TARGMAX": patma.ANYSTR,
         "UTF8ONLY": None,
         "WHOX": None,
     }
-    relay = None
+    relays = ()
 
     def run(
         self,
@@ -178,8 +178,6 @@ class RookeryController(BaseServerController, DirectoryBasedController):
     ):
         if password:
             raise NotImplementedByController("a password for the whole server")
-        if websocket_hostname is not None or websocket_port is not None:
-            raise NotImplementedByController("Websocket")
         self.create_config()
         self.hostname, self.port = hostname, port
         _, inner_port = self.get_hostname_and_port()
@@ -194,6 +192,9 @@ class RookeryController(BaseServerController, DirectoryBasedController):
             before_connect=toml(wanted.account_registration_before_connect),
             history=toml(wanted.chathistory),
         )
+        if websocket_port is not None:
+            _, web_port = self.get_hostname_and_port()
+            config += f'[websocket]\nlisten = "127.0.0.1:{web_port}"\n'
         (self.directory / "config.toml").write_text(config)
         program = Path(os.environ["ROOKERY_BIN_DIR"]) / "rookeryd"
         clock = []
@@ -201,14 +202,18 @@ class RookeryController(BaseServerController, DirectoryBasedController):
             clock = ["faketime", "-f", faketime]
             self.faketime_enabled = True
         self.proc = self.execute([*clock, str(program)], cwd=self.directory)
+        self.relays = []
+        if websocket_port is not None:
+            self.relays.append(Relay(websocket_hostname, websocket_port, web_port))
         if not ssl:
-            self.relay = Relay(hostname, port, server_port)
-            self.relay.start()
+            self.relays.append(Relay(hostname, port, server_port))
+        for relay in self.relays:
+            relay.start()
 
     def kill(self):
-        if self.relay:
-            self.relay.stop()
-            self.relay = None
+        for relay in self.relays:
+            relay.stop()
+        self.relays = []
         super().kill()
 
     def wait_for_services(self):

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rookery_protocol::{Capabilities, Capability, Message, Nick, numeric};
 
-use super::replies::{Voice, label_of, labelled, word};
+use super::replies::{self, Voice, label_of, labelled, word};
 use super::sign_in::{self, SignIn};
 use super::{Accounts, Peer};
 use crate::chat::always_on::Attendance;
-use crate::chat::capabilities;
 use crate::chat::event::{Candidate, LineFault};
-use crate::chat::presence;
+use crate::chat::{capabilities, isupport, presence};
+use crate::settings;
 
 /// The most bytes of a user name; longer ones are cut.
 const MAX_USERNAME: usize = 20;
@@ -91,6 +91,7 @@ impl Handshake {
             "USER" => self.set_user(&message),
             "PING" => self.pong(&message),
             "AWAY" if self.capabilities.has(Capability::PreAway) => self.set_attendance(&message),
+            "ISUPPORT" if self.capabilities.has(Capability::ExtendedIsupport) => self.isupport(),
             // There is no password for the server; one sent by habit does no harm.
             "PASS" | "PONG" => return stay(Vec::new()),
             "QUIT" => {
@@ -307,6 +308,21 @@ impl Handshake {
             _ => (numeric::RPL_NOWAWAY, "You have been marked as being away"),
         };
         self.with_voice(|voice| vec![voice.numeric(code, &[text])])
+    }
+
+    fn isupport(&self) -> Vec<Message> {
+        let settings = settings::of(&self.accounts.config.get());
+        let lines = isupport::lines(&settings).map(|mut tokens| {
+            tokens.push(isupport::END.to_owned());
+            let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
+            self.with_voice(|voice| voice.numeric(numeric::RPL_ISUPPORT, &tokens))
+        });
+        let lines = lines.collect();
+        if self.capabilities.has(Capability::Batch) {
+            replies::batch(lines, "draft/isupport", &settings.server_name)
+        } else {
+            lines
+        }
     }
 
     fn pong(&self, message: &Message) -> Vec<Message> {

@@ -78,19 +78,24 @@ pub fn label_of(message: &Message, capabilities: Capabilities) -> Option<String>
 /// The replies as one answer to a command with that label: an acknowledgement, the one reply there is, or a batch.
 pub fn labelled(mut replies: Vec<Message>, label: Option<String>, server: &str) -> Vec<Message> {
     let Some(label) = label else { return replies };
-    let set = |message: &mut Message, key: &str, value: &str| message.tags.set(key, value);
-    match replies.as_mut_slice() {
+    match replies.as_slice() {
         [] => replies.push(Message::new("ACK", [""; 0]).from_source(server)),
-        [_] => {}
-        several => {
-            for reply in several {
-                set(reply, "batch", BATCH);
-            }
-            let open = Message::new("BATCH", [&format!("+{BATCH}"), "labeled-response"]);
-            replies.insert(0, open.from_source(server));
-            replies.push(Message::new("BATCH", [format!("-{BATCH}")]).from_source(server));
-        }
+        // One reply, or several that are a batch already.
+        [first, ..] if replies.len() == 1 || first.command == "BATCH" => {}
+        _ => replies = batch(replies, "labeled-response", server),
     }
-    set(&mut replies[0], "label", &label);
+    replies[0].tags.set("label", label);
     replies
+}
+
+/// The messages as one batch of that kind.
+pub fn batch(messages: Vec<Message>, kind: &str, server: &str) -> Vec<Message> {
+    let edge = |params: &[&str]| Message::new("BATCH", params.iter().copied()).from_source(server);
+    let mut whole = vec![edge(&[&format!("+{BATCH}"), kind])];
+    whole.extend(messages.into_iter().map(|mut message| {
+        message.tags.set("batch", BATCH);
+        message
+    }));
+    whole.push(edge(&[&format!("-{BATCH}")]));
+    whole
 }

@@ -29,6 +29,7 @@ pub struct Certificates {
     in_force: Arc<InForce>,
     provider: Arc<CryptoProvider>,
     chat_tls: Arc<ServerConfig>,
+    web_tls: Arc<ServerConfig>,
 }
 
 impl Certificates {
@@ -43,7 +44,9 @@ impl Certificates {
         let in_force = Arc::new(InForce(RwLock::new(load(&config.tls, &provider, now)?)));
         let verifier = Arc::new(client::TakesAny::new(&provider));
         let chat_tls = Arc::new(server_config(&provider, verifier, &in_force)?);
-        let certificates = Self { in_force, provider, chat_tls };
+        let nobody = WebPkiClientVerifier::no_client_auth();
+        let web_tls = Arc::new(server_config(&provider, nobody, &in_force)?);
+        let certificates = Self { in_force, provider, chat_tls, web_tls };
         // What is wrong there is said now, and not to nobody at each connection.
         certificates.admin_tls(config)?;
         Ok(certificates)
@@ -65,6 +68,11 @@ impl Certificates {
     /// No protocol is negotiated (ALPN): a list of ours would turn away the clients that offer something else.
     pub fn chat_tls(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.chat_tls)
+    }
+
+    /// For web clients. No client certificate is asked for: a browser would ask its user for one.
+    pub fn web_tls(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.web_tls)
     }
 
     /// For the admin port; with `admin.client_ca`, only for clients that it has signed.
@@ -95,7 +103,7 @@ impl Certificates {
     }
 }
 
-/// The certificate that new handshakes get. Both ports hold the same one, so that a reload changes both.
+/// The certificate that new handshakes get. All ports hold the same one, so that a reload changes it for all.
 #[derive(Debug)]
 struct InForce(RwLock<Arc<CertifiedKey>>);
 

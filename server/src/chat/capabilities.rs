@@ -1,22 +1,13 @@
 //! Capability negotiation (`CAP`, version 302), the same before and after admission.
 
 use rookery_protocol::numeric::{ERR_INVALIDCAPCMD, ERR_NEEDMOREPARAMS};
-use rookery_protocol::{Capabilities, Capability, Message};
+use rookery_protocol::{Capabilities, Capability, CapabilityValues, Message};
 
 use super::lengths;
 
 /// The bytes a list of capabilities takes in one line, so that the line is within its bound whatever the names of
 /// server and client are.
 const LIST_BYTES: usize = 350;
-
-/// What the values of capabilities say, besides what never changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CapabilityValues {
-    /// Whether one can register only with an email.
-    pub email_required: bool,
-    /// Whether one may register before one is admitted.
-    pub register_before_connect: bool,
-}
 
 /// What follows from a `CAP` message: what the client is told, and the set it has from now on. `offered` is what it may
 /// ask for, listed with `values`, `current` what it has; the server calls itself `server` and the client `nick` (`*` when it has none).
@@ -48,7 +39,9 @@ pub fn negotiate(
                 current.insert(Capability::CapNotify);
             }
             let values = is_new.then_some(values);
-            let items: Vec<String> = offered.iter().map(|capability| listed(capability, values)).collect();
+            let mut items: Vec<String> =
+                offered.iter().map(|capability| listed(capability, values)).collect();
+            items.extend(values.and_then(|values| values.sts()));
             (list(&items, is_new, |params| reply(&[&["LS"], params].concat())), current)
         }
         "LIST" => {
@@ -138,7 +131,8 @@ mod tests {
     }
 
     fn ask(offered: Capabilities, current: Capabilities, line: &str) -> (Vec<String>, Capabilities) {
-        let values = CapabilityValues { email_required: true, register_before_connect: true };
+        let values =
+            CapabilityValues { email_required: true, register_before_connect: true, sts_seconds: 3600 };
         let message = Message::parse(line).unwrap();
         let (replies, changed) = negotiate("server", "*", offered, values, current, &message);
         (replies.iter().map(ToString::to_string).collect(), changed)
@@ -163,7 +157,7 @@ mod tests {
     #[test]
     fn the_values_of_registration_are_those_that_hold() {
         let value = |email_required, register_before_connect| {
-            let values = CapabilityValues { email_required, register_before_connect };
+            let values = CapabilityValues { email_required, register_before_connect, sts_seconds: 0 };
             listed(Capability::AccountRegistration, Some(values))
         };
         assert_eq!(value(false, false), "draft/account-registration=custom-account-name");
@@ -194,6 +188,20 @@ mod tests {
         assert_eq!(changed, Capabilities::of(&[Capability::EchoMessage]));
         let (_, changed) = ask(Capabilities::NONE, Capabilities::NONE, "CAP REQ batch");
         assert_eq!(changed, Capabilities::NONE, "not offered");
+    }
+
+    #[test]
+    fn sts_is_told_to_version_302_and_cannot_be_asked_for() {
+        let (replies, _) = ask(all(), Capabilities::NONE, "CAP LS 302");
+        assert!(replies.join(" ").contains(" sts=duration=3600"), "{replies:?}");
+        let (replies, _) = ask(all(), Capabilities::NONE, "CAP LS");
+        assert!(!replies.join(" ").contains("sts"), "{replies:?}");
+        let (replies, _) = ask(all(), Capabilities::NONE, "CAP REQ sts");
+        assert_eq!(replies, [":server CAP * NAK sts"]);
+        let silent = CapabilityValues::default();
+        let message = Message::parse("CAP LS 302").unwrap();
+        let (replies, _) = negotiate("server", "*", all(), silent, Capabilities::NONE, &message);
+        assert!(replies.iter().all(|reply| !reply.to_string().contains("sts=")), "switched off");
     }
 
     #[test]

@@ -7,10 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rookery_protocol::control::{LiveEvent, WhyGone};
-use rookery_protocol::{AccountName, Capabilities, ChannelName, Email, Message, Nick};
+use rookery_protocol::{AccountName, Capabilities, CapabilityValues, ChannelName, Email, Message, Nick};
 
 use super::always_on::Attendance;
-use super::capabilities::CapabilityValues;
 use super::gate::Gate;
 use super::replay::Mark;
 use crate::record::{

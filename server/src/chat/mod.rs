@@ -11,6 +11,7 @@ mod control;
 pub mod event;
 pub mod gate;
 mod history;
+pub mod isupport;
 mod labels;
 mod lasting;
 pub mod lengths;

@@ -30,7 +30,14 @@ impl Turn<'_> {
         let is_new =
             |item: &Capability| !before.has(*item) || listed(*item, Some(old)) != listed(*item, Some(values));
         let new: Vec<String> = after.iter().filter(is_new).map(|item| listed(item, Some(values))).collect();
-        let (withdrawn, new) = (withdrawn.join(" "), new.join(" "));
+        // A duration of none ends what clients remember.
+        let sts = if old.sts_seconds == values.sts_seconds {
+            None
+        } else {
+            Some(format!("sts=duration={}", values.sts_seconds))
+        };
+        let (withdrawn, new) =
+            (withdrawn.join(" "), new.into_iter().chain(sts).collect::<Vec<_>>().join(" "));
         let mut sessions: Vec<SessionId> =
             self.state.users().flat_map(super::state::User::sessions).map(|session| session.id).collect();
         sessions.sort_unstable();

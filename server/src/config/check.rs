@@ -12,6 +12,8 @@ const MINUTES_A_DAY: u32 = 24 * 60;
 const SECONDS_A_DAY: u32 = 24 * 60 * 60;
 /// A hundred years: beyond it, dates of the past would leave the calendar.
 const MAX_RETENTION_DAYS: u32 = 36_500;
+/// Ten years.
+const MAX_STS_DAYS: u32 = 3650;
 /// What greets a session has to fit.
 const MIN_SENDQ: usize = 16 * 1024;
 /// What one may be asked to remember.
@@ -37,7 +39,8 @@ pub(super) fn first_fault(config: &Config) -> Option<Fault> {
         .and_then(|()| data(config))
         .and_then(|()| limits(&config.limits))
         .and_then(|()| log_level(&config.log.level))
-        .and_then(|()| metrics(config));
+        .and_then(|()| metrics(config))
+        .and_then(|()| websocket(config));
     result.err()
 }
 
@@ -98,6 +101,11 @@ fn tls(config: &Config) -> Checked {
         tls.certificate != tls.private_key,
         "tls.private_key",
         "is the same file as tls.certificate; the key needs a file of its own",
+    )?;
+    ensure(
+        tls.sts_days <= MAX_STS_DAYS,
+        "tls.sts_days",
+        format!("must be at most {MAX_STS_DAYS}; 0 switches it off"),
     )?;
     match tls.names.iter().find(|name| ServerName::try_from(name.as_str()).is_err()) {
         None => Ok(()),
@@ -209,6 +217,27 @@ fn metrics(config: &Config) -> Checked {
         "metrics.listen",
         "is another listener's address; metrics need a port of their own",
     )
+}
+
+fn websocket(config: &Config) -> Checked {
+    let others = [Some(config.chat.listen), Some(config.admin.listen), config.metrics.listen];
+    let listen = config.websocket.listen.filter(|listen| listen.port() != 0);
+    ensure(
+        listen.is_none_or(|listen| !others.contains(&Some(listen))),
+        "websocket.listen",
+        "is another listener's address; web clients need a port of their own",
+    )?;
+    let is_origin = |origin: &&String| {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        host.is_some_and(|host| !host.is_empty() && !host.contains(['/', ' ']))
+    };
+    match config.websocket.origins.iter().find(|origin| !is_origin(origin)) {
+        None => Ok(()),
+        Some(origin) => {
+            let message = format!("{origin:?} is no origin, as https://chat.example.org");
+            Err(Fault { key: "websocket.origins", message })
+        }
+    }
 }
 
 fn is_named(path: Option<&Path>, key: &'static str) -> Checked {

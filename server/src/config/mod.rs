@@ -10,11 +10,10 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use rookery_protocol::{Capabilities, Capability, ChannelName, Email};
+use rookery_protocol::{Capabilities, Capability, CapabilityValues, ChannelName, Email};
 
 pub use load::Loaded;
 
-use crate::chat::capabilities::CapabilityValues;
 use crate::record::EmailAliases;
 
 /// The whole config. Paths are relative to the folder the server was started in.
@@ -31,6 +30,7 @@ pub struct Config {
     pub limits: Limits,
     pub log: Log,
     pub metrics: Metrics,
+    pub websocket: WebSocket,
 }
 
 impl Config {
@@ -53,6 +53,7 @@ impl Config {
         CapabilityValues {
             email_required: self.accounts.verify_email,
             register_before_connect: self.accounts.register_before_connect,
+            sts_seconds: u64::from(self.tls.sts_days) * 24 * 60 * 60,
         }
     }
 }
@@ -94,6 +95,8 @@ pub struct Tls {
     pub private_key: PathBuf,
     /// More names and addresses for a certificate of our own making.
     pub names: Vec<String>,
+    /// For how many days clients are to remember never to try without TLS.
+    pub sts_days: u32,
 }
 
 /// `[accounts]`: who may come in.
@@ -275,6 +278,16 @@ pub struct Metrics {
     pub listen: Option<SocketAddr>,
 }
 
+/// `[websocket]`: the chat for web clients, over WebSocket and TLS.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebSocket {
+    /// Off when left out.
+    pub listen: Option<SocketAddr>,
+    /// The sites whose pages may connect, as `https://chat.example.org`; all when empty.
+    pub origins: Vec<String>,
+}
+
 impl Default for Chat {
     fn default() -> Self {
         Self {
@@ -305,6 +318,7 @@ impl Default for Tls {
             certificate: "certs/server.pem".into(),
             private_key: "certs/server.key".into(),
             names: Vec::new(),
+            sts_days: 30,
         }
     }
 }

@@ -35,7 +35,7 @@ fn the_shipped_file_is_the_defaults_exactly() {
 #[test]
 fn the_shipped_file_documents_every_key_once() {
     let mut sections = known_keys("");
-    assert_eq!(sections.len(), 10);
+    assert_eq!(sections.len(), 11);
     sections.push("mail.smtp".to_owned());
     let mut expected: Vec<String> = Vec::new();
     for section in &sections {

@@ -1,4 +1,4 @@
-//! Accepts connections on the chat port, within limits, and brings each through its TLS handshake.
+//! Accepts connections to the chat, within limits, and brings each through its TLS and WebSocket handshakes.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,6 +18,8 @@ use tokio_rustls::server::TlsStream;
 
 use super::plaintext;
 use super::session::{self, Services, Session};
+use super::socket::Socket;
+use super::web;
 use crate::accounts::{Accounts, Peer, network};
 use crate::certificates::Certificates;
 use crate::chat::event::SessionId;
@@ -32,7 +34,16 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(3);
 /// A TLS record: fatal alert, `access_denied` (RFC 8446 §6.2).
 const ACCESS_DENIED: &[u8] = &[21, 3, 3, 0, 2, 2, 49];
 
-/// The chat port.
+/// The ways into the chat. All lead to the same sessions, under the same limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// IRC over TLS.
+    Irc,
+    /// WebSocket over TLS.
+    Web,
+}
+
+/// The chat's door to the outside.
 pub struct ChatPort {
     services: Arc<Services>,
     certificates: Arc<Certificates>,
@@ -64,13 +75,12 @@ impl ChatPort {
         }
     }
 
-    /// Serves until the task is dropped.
-    pub async fn serve(self, listener: TcpListener) {
-        let port = Arc::new(self);
+    /// Serves those who come by that door until the task is dropped.
+    pub async fn serve(self: Arc<Self>, door: Door, listener: TcpListener) {
         loop {
             match listener.accept().await {
                 Ok((stream, address)) => {
-                    tokio::spawn(Arc::clone(&port).welcome(stream, address));
+                    tokio::spawn(Arc::clone(&self).welcome(door, stream, address));
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: it passes when others leave.
@@ -81,7 +91,7 @@ impl ChatPort {
         }
     }
 
-    async fn welcome(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
+    async fn welcome(self: Arc<Self>, door: Door, stream: TcpStream, address: SocketAddr) {
         let limits = self.services.config.get().limits.clone();
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let place = Connections::enter(
@@ -96,11 +106,11 @@ impl ChatPort {
             return;
         };
         if let Some(last_words) = self.refusal(address) {
-            Box::pin(self.refuse(stream, address, &last_words)).await;
+            Box::pin(self.refuse(door, stream, address, &last_words)).await;
             return;
         }
         METRICS.connections_accepted.increment();
-        let begin = Box::pin(self.begin(stream, address));
+        let begin = Box::pin(self.begin(door, stream, address));
         let handshake = match limits.tls_handshake_seconds {
             0 => begin.await,
             seconds => match timeout(Duration::from_secs(seconds.into()), begin).await {
@@ -109,17 +119,16 @@ impl ChatPort {
             },
         };
         match handshake {
-            Ok(Some(tls)) => {
+            Ok(Some((peer, socket))) => {
                 let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
-                let peer = peer(address, &tls);
-                let session = Session::new(Arc::clone(&self.services), id, peer, tls, place);
+                let session = Session::new(Arc::clone(&self.services), id, peer, socket, place);
                 // A task of its own: nothing that the TLS handshake needed stays with the session.
                 tokio::spawn(session.run());
             }
             Ok(None) => {}
             Err(error) => {
                 METRICS.tls_handshakes_failed.increment();
-                tracing::debug!(%address, %error, "no TLS handshake");
+                tracing::debug!(%address, %error, "no TLS or WebSocket handshake");
             }
         }
     }
@@ -144,32 +153,46 @@ impl ChatPort {
 
     /// Tells whoever is kept out why: in words, which take a TLS handshake, as long as few are to be told; and else in
     /// the seven bytes that TLS has for it.
-    async fn refuse(&self, mut stream: TcpStream, address: SocketAddr, last_words: &[Message]) {
+    async fn refuse(&self, door: Door, mut stream: TcpStream, address: SocketAddr, last_words: &[Message]) {
         let Ok(_permit) = self.refusals.try_acquire() else {
             return plaintext::close_with(&mut stream, ACCESS_DENIED).await;
         };
         let in_words = async {
-            let Ok(Some(mut tls)) = self.begin(stream, address).await else { return };
+            let Ok(Some((_, mut socket))) = self.begin(door, stream, address).await else { return };
             let lines: Vec<u8> = last_words.iter().flat_map(session::line).collect();
-            plaintext::close_with(&mut tls, &lines).await;
+            plaintext::close_with(&mut socket, &lines).await;
         };
         // Whoever is slower than that does without.
         let _ = timeout(REFUSAL_TIMEOUT, in_words).await;
     }
 
-    /// The TLS handshake; none for someone who does not speak TLS and was told so.
+    /// All handshakes that come before IRC; none for someone who does not speak TLS and was told so.
     async fn begin(
         &self,
+        door: Door,
         stream: TcpStream,
         address: SocketAddr,
-    ) -> io::Result<Option<TlsStream<TcpStream>>> {
+    ) -> io::Result<Option<(Peer, Socket)>> {
         stream.set_nodelay(true)?;
         if !plaintext::is_tls(&stream).await? {
-            tracing::debug!(%address, "spoke plainly to the TLS port");
-            plaintext::answer(stream).await;
+            tracing::debug!(%address, "spoke plainly to a TLS port");
+            plaintext::answer(stream, door).await;
             return Ok(None);
         }
-        TlsAcceptor::from(self.certificates.chat_tls()).accept(stream).await.map(Some)
+        let tls = match door {
+            Door::Irc => self.certificates.chat_tls(),
+            Door::Web => self.certificates.web_tls(),
+        };
+        let tls = TlsAcceptor::from(tls).accept(stream).await?;
+        let peer = peer(address, &tls);
+        let socket = match door {
+            Door::Irc => Socket::Tls(tls),
+            Door::Web => {
+                let origins = self.services.config.get().websocket.origins.clone();
+                Socket::Web(Box::new(web::accept(tls, &origins).await.map_err(io::Error::other)?))
+            }
+        };
+        Ok(Some((peer, socket)))
     }
 }
 

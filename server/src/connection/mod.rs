@@ -5,8 +5,10 @@ mod flood;
 mod listener;
 mod plaintext;
 mod session;
+mod socket;
 mod stay;
+mod web;
 mod wire;
 
-pub use listener::{ChatPort, Connections};
+pub use listener::{ChatPort, Connections, Door};
 pub use plaintext::{close_with, is_tls};

@@ -7,6 +7,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::Door;
+
 /// The first byte of every TLS connection (RFC 8446 §5.1, `handshake`).
 const TLS_HANDSHAKE: u8 = 22;
 const HTTP_METHODS: [&[u8]; 8] =
@@ -21,17 +23,24 @@ pub async fn is_tls(stream: &TcpStream) -> io::Result<bool> {
     }
 }
 
-/// Says that the chat port is for IRC over TLS, and closes.
-pub async fn answer(mut stream: TcpStream) {
+/// Says that the port is for TLS, and closes.
+pub async fn answer(mut stream: TcpStream, door: Door) {
     let mut head = [0; 16];
     let Ok(length) = stream.peek(&mut head).await else { return };
-    let text: &[u8] = if HTTP_METHODS.iter().any(|method| head[..length].starts_with(method)) {
-        b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: 62\r\n\r\n\
-          This port speaks IRC over TLS. There are no web pages on it.\r\n"
+    let text = if HTTP_METHODS.iter().any(|method| head[..length].starts_with(method)) {
+        let text = match door {
+            Door::Irc => "This port speaks IRC over TLS. There are no web pages on it.\r\n",
+            Door::Web => "This port speaks WebSocket over TLS (wss). There are no web pages on it.\r\n",
+        };
+        let length = text.len();
+        format!(
+            "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
+             Content-Length: {length}\r\n\r\n{text}"
+        )
     } else {
-        b"ERROR :This port speaks TLS only: switch TLS on in your client.\r\n"
+        "ERROR :This port speaks TLS only: switch TLS on in your client.\r\n".to_owned()
     };
-    close_with(&mut stream, text).await;
+    close_with(&mut stream, text.as_bytes()).await;
 }
 
 /// Sends a last word and closes so that it arrives: what the client still sends is read, for a moment, since

@@ -7,12 +7,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rookery_protocol::framing::MAX_LINE;
 use rookery_protocol::{Message, Nick, numeric};
-use tokio::net::TcpStream;
 use tokio::runtime::Handle;
-use tokio_rustls::server::TlsStream;
 
 use super::flood::Flood;
 use super::listener::ConnectionPlace;
+use super::socket::Socket;
 use super::wire::{CLOSED, Wake, Wire};
 use crate::accounts::{Accounts, Peer};
 use crate::chat::event::{Event, Identity, Parting, SessionId};
@@ -53,14 +52,14 @@ impl Session {
         services: Arc<Services>,
         id: SessionId,
         peer: Peer,
-        tls: TlsStream<TcpStream>,
+        socket: Socket,
         place: ConnectionPlace,
     ) -> Box<Self> {
         let limits = services.config.get().limits.clone();
         let now = Instant::now();
         let sendq = Arc::new(Sendq::new(limits.sendq_bytes));
         let flood = Flood::new(limits.message_burst, limits.messages_per_second, now);
-        let wire = Wire::new(tls, Arc::clone(&sendq), flood, now);
+        let wire = Wire::new(socket, Arc::clone(&sendq), flood, now);
         let parting = Parting::lost(CLOSED);
         Box::new(Self { id, peer, services, sendq, wire, _place: place, parting })
     }

@@ -1,4 +1,4 @@
-//! One TLS connection as the session sees it: messages in, lines out, all limits kept.
+//! One connection as the session sees it: messages in, lines out, all limits kept.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -14,11 +14,10 @@ use rookery_protocol::control::WhyGone;
 use rookery_protocol::framing::MAX_CLIENT_TAGS;
 use rookery_protocol::{Line, LineFramer, Message};
 use tokio::io::{AsyncRead as _, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
-use tokio_rustls::server::TlsStream;
 
 use super::flood::Flood;
+use super::socket::Socket;
 use crate::chat::event::{LineFault, Parting};
 use crate::metrics::METRICS;
 use crate::sendq::{Sendq, State};
@@ -53,7 +52,7 @@ pub enum Wake {
 
 /// The two directions of one connection.
 pub struct Wire {
-    tls: TlsStream<TcpStream>,
+    socket: Socket,
     framer: LineFramer,
     /// Read, and not yet taken apart: as messages, four kilobytes of short lines would take seventy times the memory.
     unread: Bytes,
@@ -73,10 +72,10 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Over a connection whose TLS handshake is done.
-    pub fn new(tls: TlsStream<TcpStream>, sendq: Arc<Sendq>, flood: Flood, now: Instant) -> Self {
+    /// Over a connection whose handshakes are done, but for that of IRC.
+    pub fn new(socket: Socket, sendq: Arc<Sendq>, flood: Flood, now: Instant) -> Self {
         Self {
-            tls,
+            socket,
             framer: LineFramer::new(MAX_CLIENT_TAGS),
             unread: Bytes::new(),
             sendq,
@@ -207,7 +206,7 @@ impl Wire {
             if self.flushed {
                 return Ok(state);
             }
-            match Pin::new(&mut self.tls).poll_flush(context) {
+            match Pin::new(&mut self.socket).poll_flush(context) {
                 Poll::Ready(result) => {
                     result?;
                     self.flushed = true;
@@ -217,7 +216,7 @@ impl Wire {
         }
     }
 
-    /// Writes what stands first as one TLS record.
+    /// Writes what stands first, over TLS alone as one record.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut slices = [IoSlice::new(&[]); GATHER];
         let mut count = 0;
@@ -225,7 +224,7 @@ impl Wire {
             *slice = IoSlice::new(line);
             count += 1;
         }
-        let written = ready!(Pin::new(&mut self.tls).poll_write_vectored(context, &slices[..count]))?;
+        let written = ready!(Pin::new(&mut self.socket).poll_write_vectored(context, &slices[..count]))?;
         self.flushed = false;
         self.sendq.sent(written);
         let mut left = written;
@@ -252,7 +251,7 @@ impl Wire {
         let mut space = [MaybeUninit::<u8>::uninit(); READ];
         loop {
             let mut buffer = ReadBuf::uninit(&mut space);
-            if let Err(error) = ready!(Pin::new(&mut self.tls).poll_read(context, &mut buffer)) {
+            if let Err(error) = ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer)) {
                 // Many clients just close; that is no fault worth telling.
                 let plain =
                     matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset);
@@ -277,9 +276,9 @@ impl Wire {
         }
     }
 
-    /// Says goodbye in TLS (`close_notify`), for as long as that may take.
+    /// Says goodbye as the connection has it (TLS by `close_notify`), for as long as that may take.
     pub async fn close(&mut self) {
-        let goodbye = tokio::io::AsyncWriteExt::shutdown(&mut self.tls);
+        let goodbye = tokio::io::AsyncWriteExt::shutdown(&mut self.socket);
         // Whether it arrives or not, the connection is over.
         let _ = tokio::time::timeout(LAST_WORDS, goodbye).await;
     }

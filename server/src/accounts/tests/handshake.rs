@@ -170,3 +170,19 @@ async fn with_free_nicks_one_keeps_the_nick_asked_for_but_not_the_name_of_anothe
     client.plain("alice", PASSWORD).await.expect(" 903 ");
     assert_eq!(client.enter("a1ice").await.admitted().nick.as_str(), "a1ice", "it looks like one's own");
 }
+
+#[tokio::test]
+async fn what_the_server_supports_is_told_before_admission_to_whoever_may_ask() {
+    let house = House::new();
+    let mut client = house.client();
+    client.send("ISUPPORT").await.expect(" 451 * :");
+    client.send("CAP REQ draft/extended-isupport").await.expect(" ACK ");
+    let heard = client.send("ISUPPORT").await;
+    assert!(heard.lines.iter().all(|line| line.starts_with(":rookery.local 005 * ")), "{heard:?}");
+    heard.expect(" NETWORK=Rookery ").expect(" SAFELIST ").expect(" :are supported by this server");
+    client.send("CAP REQ :batch labeled-response").await.expect(" ACK ");
+    let heard = client.send("@label=x ISUPPORT").await;
+    assert_eq!(heard.lines[0], "@label=x :rookery.local BATCH +answer-0 draft/isupport");
+    assert!(heard.lines[1].starts_with("@batch=answer-0 :rookery.local 005 * "), "{heard:?}");
+    assert_eq!(heard.lines.last().unwrap(), ":rookery.local BATCH -answer-0");
+}

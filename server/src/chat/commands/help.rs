@@ -90,6 +90,7 @@ const TOPICS: &[(&str, &str)] = &[
         "INVITE nick #channel\nInvites someone to a channel you are in. Alone, it lists your own invitations.",
     ),
     ("ISON", "ISON nick nick ...\nTells which of them are here."),
+    ("ISUPPORT", "ISUPPORT\nWhat this server supports, for your client."),
     (
         "JOIN",
         "JOIN #channel[,#channel] [key[,key]]\nBrings you into channels; whoever makes one is its operator. JOIN 0 leaves all.",

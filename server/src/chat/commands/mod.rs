@@ -68,6 +68,7 @@ fn find(command: &str) -> Option<(usize, Handler)> {
         "CAP" => (0, server::cap),
         "HELP" | "HELPOP" => (0, help::help),
         "INFO" => (0, server::info),
+        "ISUPPORT" => (0, server::isupport),
         "LINKS" => (0, server::links),
         "LUSERS" => (0, server::lusers),
         "MOTD" => (0, server::motd),

@@ -1,6 +1,7 @@
 //! The server about itself: `PING`, `MOTD`, `LUSERS`, `VERSION`, `TIME`, `INFO`, `CAP`, and what every session hears
 //! first.
 
+use bytes::Bytes;
 use rookery_protocol::numeric::{
     ERR_ALREADYREGISTERED, ERR_NOMOTD, ERR_NOPRIVILEGES, RPL_CREATED, RPL_ENDOFINFO, RPL_ENDOFLINKS,
     RPL_ENDOFMOTD, RPL_GLOBALUSERS, RPL_INFO, RPL_ISUPPORT, RPL_LOCALUSERS, RPL_LUSERCHANNELS,
@@ -11,11 +12,9 @@ use rookery_protocol::{Capability, Message};
 
 use super::metadata;
 use crate::chat::capabilities;
-use crate::chat::channel::Standing;
 use crate::chat::event::{Delivery, Output};
-use crate::chat::lengths;
+use crate::chat::isupport;
 use crate::chat::line::Line;
-use crate::chat::mask;
 use crate::chat::metadata::Bearer;
 use crate::chat::turn::{Caller, Turn};
 
@@ -25,8 +24,6 @@ const VERSION: &str = concat!("rookeryd-", env!("CARGO_PKG_VERSION"));
 const USER_MODES: &str = "Bi";
 const CHANNEL_MODES: &str = "CbeIiklmnoqstv";
 const PARAMETER_MODES: &str = "beIkloqv";
-/// The tokens that one line of `ISUPPORT` holds.
-const TOKENS: usize = 12;
 
 /// What every new session hears first: 001 to 005, the counts, the message of the day.
 pub fn burst(turn: &mut Turn<'_>, caller: Caller) {
@@ -38,10 +35,7 @@ pub fn burst(turn: &mut Turn<'_>, caller: Caller) {
     turn.reply(caller, RPL_YOURHOST, &[], &format!("Your host is {server}, running {VERSION}"));
     turn.reply(caller, RPL_CREATED, &[], &format!("This server was started on {started}"));
     turn.reply_words(caller, RPL_MYINFO, &[&server, VERSION, USER_MODES, CHANNEL_MODES, PARAMETER_MODES]);
-    for tokens in isupport(turn).chunks(TOKENS) {
-        let words: Vec<&str> = tokens.iter().map(String::as_str).collect();
-        turn.reply(caller, RPL_ISUPPORT, &words, "are supported by this server");
-    }
+    show_isupport(turn, caller);
     counts(turn, caller);
     if caller.has(Capability::Metadata) {
         metadata::list(turn, caller, &Bearer::User(caller.user));
@@ -49,59 +43,25 @@ pub fn burst(turn: &mut Turn<'_>, caller: Caller) {
     message_of_the_day(turn, caller);
 }
 
-fn isupport(turn: &Turn<'_>) -> Vec<String> {
-    let settings = turn.settings;
-    let bound = |limit: usize| if limit == 0 { String::new() } else { limit.to_string() };
-    let targets = lengths::TARGETS;
-    let mut tokens = vec![
-        format!("NETWORK={}", settings.network.replace(' ', "\\x20")),
-        "CASEMAPPING=ascii".to_owned(),
-        "UTF8ONLY".to_owned(),
-        "CHANTYPES=#".to_owned(),
-        {
-            let (letters, prefixes): (String, String) = Standing::MODES.into_iter().unzip();
-            format!("PREFIX=({letters}){prefixes}")
-        },
-        "STATUSMSG=@+".to_owned(),
-        "CHANMODES=beI,k,l,Cimnst".to_owned(),
-        format!("MODES={}", lengths::MODES),
-        format!("EXTBAN={},{}{}", mask::EXTENDED, mask::ACCOUNT, mask::MUTE),
-        format!("ACCOUNTEXTBAN={}", mask::ACCOUNT),
-        "EXCEPTS=e".to_owned(),
-        "INVEX=I".to_owned(),
-        format!("CHANLIMIT=#:{}", bound(settings.channels_per_user)),
-        format!("NICKLEN={}", rookery_protocol::names::MAX_NICK),
-        format!("CHANNELLEN={}", rookery_protocol::names::MAX_CHANNEL),
-        format!("TOPICLEN={}", lengths::TOPIC),
-        format!("KICKLEN={}", lengths::KICK),
-        format!("AWAYLEN={}", lengths::AWAY),
-        format!("NAMELEN={}", lengths::REALNAME),
-        format!("KEYLEN={}", lengths::KEY),
-        format!("MAXTARGETS={targets}"),
-        format!(
-            "TARGMAX=PRIVMSG:{targets},NOTICE:{targets},TAGMSG:{targets},KICK:{targets},NAMES:{targets},JOIN:,PART:,\
-             WHOIS:1,MONITOR:"
-        ),
-        match settings.monitor_entries {
-            0 => "MONITOR".to_owned(),
-            limit => format!("MONITOR={limit}"),
-        },
-        "ELIST=CMNTU".to_owned(),
-        "WHOX".to_owned(),
-        "BOT=B".to_owned(),
-    ];
-    if settings.history {
-        tokens.push(format!("CHATHISTORY={}", settings.history_page));
-        tokens.push("MSGREFTYPES=msgid,timestamp".to_owned());
+/// `ISUPPORT`.
+pub fn isupport(turn: &mut Turn<'_>, caller: Caller, _: &Message) {
+    show_isupport(turn, caller);
+}
+
+/// What the server supports; as one batch for those who know `draft/extended-isupport`.
+fn show_isupport(turn: &mut Turn<'_>, caller: Caller) {
+    let lines: Vec<Bytes> = isupport::lines(turn.settings)
+        .map(|tokens| {
+            let line = tokens.iter().fold(turn.numeric(caller, RPL_ISUPPORT), |line, token| line.word(token));
+            line.text(isupport::END).render(&turn.server_tags(), caller.capabilities)
+        })
+        .collect();
+    if caller.has(Capability::ExtendedIsupport) {
+        return turn.show_batch(caller, &["draft/isupport"], lines);
     }
-    if settings.channel_list_entries > 0 {
-        tokens
-            .push(["b", "e", "I"].map(|list| format!("{list}:{}", settings.channel_list_entries)).join(","));
-        if let Some(token) = tokens.last_mut() {
-            token.insert_str(0, "MAXLIST=");
-        }
+    for line in lines {
+        turn.out.push(Output::Deliver(Delivery { to: vec![caller.session], line }));
     }
-    tokens
 }
 
 /// `LUSERS`.
@@ -161,10 +121,7 @@ pub fn pong(_: &mut Turn<'_>, _: Caller, _: &Message) {}
 pub fn version(turn: &mut Turn<'_>, caller: Caller, _: &Message) {
     let server = turn.settings.server_name.clone();
     turn.reply(caller, RPL_VERSION, &[VERSION, &server], "Encrypted from the first byte");
-    for tokens in isupport(turn).chunks(TOKENS) {
-        let words: Vec<&str> = tokens.iter().map(String::as_str).collect();
-        turn.reply(caller, RPL_ISUPPORT, &words, "are supported by this server");
-    }
+    show_isupport(turn, caller);
 }
 
 /// `TIME`.

@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::control::Happening;
-use rookery_protocol::{AccountName, Capabilities, Capability, Email, Message, Nick};
+use rookery_protocol::{AccountName, Capabilities, Capability, CapabilityValues, Email, Message, Nick};
 
 use crate::chat::Chat;
 use crate::chat::always_on::Attendance;
 use crate::chat::bans::Bans;
-use crate::chat::capabilities::CapabilityValues;
 use crate::chat::event::{
     Act, Answer, Candidate, Delivery, Event, Fetch, Found, HistoryQuery, Identity, LineFault, Output,
     Parting, SessionId, Settings, Ticket,

@@ -119,3 +119,25 @@ fn links_tells_that_there_are_none() {
     let a = play.user("ann", "");
     assert_eq!(play.ask(a, "LINKS"), [":irc.test 365 ann * :This server is linked to no other"]);
 }
+
+#[test]
+fn isupport_is_a_batch_for_those_who_know_it_so() {
+    let mut play = Play::new();
+    let plain = play.guest("ann", "batch");
+    assert!(commands(&play.ask(plain, "ISUPPORT")).iter().all(|command| command == "005"));
+    let capabilities = "batch labeled-response draft/extended-isupport";
+    let (session, _) = play.try_admit(Play::candidate("bob", None, capabilities));
+    let heard = play.heard(session);
+    let first = heard.iter().position(|line| line.contains(" BATCH +")).unwrap();
+    assert!(heard[first].ends_with(" draft/isupport"), "{heard:?}");
+    assert!(heard.iter().filter(|line| line.contains(" 005 ")).all(|line| line.starts_with("@batch=")));
+    for command in ["ISUPPORT", "VERSION"] {
+        let heard = play.ask(session, &format!("@label=x {command}"));
+        assert!(heard[0].starts_with("@label=x ") && heard[0].ends_with(" labeled-response"), "{heard:?}");
+        let inner = heard.iter().find(|line| line.ends_with(" draft/isupport")).unwrap();
+        let name = inner.rsplit_once('+').unwrap().1.split(' ').next().unwrap();
+        let tokens: Vec<&String> = heard.iter().filter(|line| line.contains(" 005 ")).collect();
+        assert!(!tokens.is_empty());
+        assert!(tokens.iter().all(|line| line.starts_with(&format!("@batch={name} "))), "{heard:?}");
+    }
+}

@@ -1,0 +1,69 @@
+//! What a session's bytes go over: TLS alone, or WebSocket messages inside of it. The session sees lines either way.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::web::WebStream;
+
+/// One connection whose handshakes are done, but for that of IRC.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are TLS alone, and a box would cost each of them an allocation"
+)]
+pub enum Socket {
+    Tls(TlsStream<TcpStream>),
+    Web(Box<WebStream<TlsStream<TcpStream>>>),
+}
+
+macro_rules! each {
+    ($socket:expr, $method:ident ( $($argument:expr),* )) => {
+        match $socket.get_mut() {
+            Self::Tls(stream) => Pin::new(stream).$method($($argument),*),
+            Self::Web(stream) => Pin::new(stream).$method($($argument),*),
+        }
+    };
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        each!(self, poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        each!(self, poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(self, poll_write_vectored(context, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Web(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, poll_shutdown(context))
+    }
+}

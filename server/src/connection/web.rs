@@ -1,0 +1,401 @@
+//! WebSocket (RFC 6455; IRCv3 websocket): a stream of lines for the session, a message for each line on the wire.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use futures_util::{Sink as _, Stream as _};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, StatusCode, header};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// The most bytes of a message: more than any line may have, which is told to whoever sends that; what is longer yet ends
+/// the connection.
+const MAX_MESSAGE: usize = 16 * 1024;
+/// What is read at once, and gathered before it is written.
+const BUFFER: usize = 4096;
+const TEXT: &str = "text.ircv3.net";
+const BINARY: &str = "binary.ircv3.net";
+
+/// A WebSocket over `S`.
+pub struct WebStream<S> {
+    socket: WebSocketStream<S>,
+    is_binary: bool,
+    /// What came in the last message, as a line, and was not read yet.
+    unread: Bytes,
+    /// What the other side is told at the end.
+    code: CloseCode,
+    ending: Ending,
+}
+
+/// How far the end of the connection has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Open,
+    /// Our farewell is on its way.
+    Told,
+    /// What the client still sends is read, up to its own farewell: otherwise ours could be lost.
+    Heard,
+}
+
+/// Answers a client's handshake. With `origins`, pages from elsewhere are turned away.
+#[expect(clippy::result_large_err, reason = "it is what the library asks for")]
+pub async fn accept<S>(stream: S, origins: &[String]) -> Result<WebStream<S>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut is_binary = false;
+    let answer = |request: &Request, response| answer(request, response, origins, &mut is_binary);
+    let limits = WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE));
+    let socket = tokio_tungstenite::accept_hdr_async_with_config(stream, answer, Some(limits)).await?;
+    Ok(WebStream { socket, is_binary, unread: Bytes::new(), code: CloseCode::Normal, ending: Ending::Open })
+}
+
+#[expect(clippy::result_large_err, reason = "it is what the library asks for")]
+fn answer(
+    request: &Request,
+    mut response: Response,
+    origins: &[String],
+    is_binary: &mut bool,
+) -> Result<Response, ErrorResponse> {
+    if !is_welcome(request.headers(), origins) {
+        let mut refusal = ErrorResponse::new(Some("Pages from there may not connect.\n".to_owned()));
+        *refusal.status_mut() = StatusCode::FORBIDDEN;
+        return Err(refusal);
+    }
+    // The first that is known: the client lists what it likes best first. One that lists nothing known gets text.
+    let listed = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut listed = listed.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
+    if let Some(chosen) =
+        listed.find_map(|name| [TEXT, BINARY].into_iter().find(|known| *known == name.trim()))
+    {
+        *is_binary = chosen == BINARY;
+        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(chosen));
+    }
+    Ok(response)
+}
+
+/// A browser tells which page connects; other programs do not, and could say anything.
+fn is_welcome(headers: &HeaderMap, origins: &[String]) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN).filter(|_| !origins.is_empty()) else { return true };
+    origins.iter().any(|known| origin.as_bytes().eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// The message as a line. One that holds line ends is more than one line, which it may not be: what stands in their place
+/// makes it no line at all.
+fn to_line(message: &[u8]) -> Bytes {
+    let message = message.strip_suffix(b"\n").unwrap_or(message);
+    let message = message.strip_suffix(b"\r").unwrap_or(message);
+    let mut line = BytesMut::with_capacity(message.len() + 2);
+    line.extend(message.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { 0 } else { byte }));
+    line.put_slice(b"\r\n");
+    line.freeze()
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WebStream<S> {
+    fn to_message(&self, line: &[u8]) -> Message {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if self.is_binary {
+            Message::Binary(Bytes::copy_from_slice(line))
+        } else {
+            Message::text(String::from_utf8_lossy(line).into_owned())
+        }
+    }
+
+    /// Takes whole lines, as many as there is room for now.
+    fn poll_send(&mut self, context: &mut Context<'_>, lines: &[u8]) -> Poll<io::Result<usize>> {
+        let mut sent = 0;
+        for line in lines.split_inclusive(|&byte| byte == b'\n') {
+            match Pin::new(&mut self.socket).poll_ready(context) {
+                Poll::Ready(ready) => ready.map_err(to_io)?,
+                Poll::Pending if sent > 0 => break,
+                Poll::Pending => return Poll::Pending,
+            }
+            let message = self.to_message(line);
+            Pin::new(&mut self.socket).start_send(message).map_err(to_io)?;
+            sent += line.len();
+        }
+        Poll::Ready(Ok(sent))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.unread.is_empty() {
+            match ready!(Pin::new(&mut self.socket).poll_next(context)) {
+                Some(Ok(Message::Text(text))) => self.unread = to_line(text.as_bytes()),
+                Some(Ok(Message::Binary(bytes))) => self.unread = to_line(&bytes),
+                // Pings are answered, and farewells returned, by the library.
+                Some(Ok(_)) => {}
+                Some(Err(Error::Io(error))) => return Poll::Ready(Err(error)),
+                Some(Err(error)) => {
+                    self.code = code_of(&error);
+                    return Poll::Ready(Ok(()));
+                }
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        let count = self.unread.len().min(buffer.remaining());
+        buffer.put_slice(&self.unread[..count]);
+        self.unread.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        lines: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_send(context, lines)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut sent = 0;
+        for slice in slices {
+            match self.poll_send(context, slice) {
+                Poll::Ready(taken) => {
+                    let taken = taken?;
+                    sent += taken;
+                    if taken < slice.len() {
+                        break;
+                    }
+                }
+                Poll::Pending if sent > 0 => break,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(sent))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context).map_err(to_io)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ending == Ending::Open {
+            let farewell = CloseFrame { code: self.code, reason: "".into() };
+            // The client may have said it first.
+            let _ = Pin::new(&mut self.socket).start_send(Message::Close(Some(farewell)));
+            self.ending = Ending::Told;
+        }
+        if self.ending == Ending::Told {
+            let _ = ready!(Pin::new(&mut self.socket).poll_flush(context));
+            self.ending = Ending::Heard;
+        }
+        while let Some(Ok(_)) = ready!(Pin::new(&mut self.socket).poll_next(context)) {}
+        Pin::new(self.socket.get_mut()).poll_shutdown(context)
+    }
+}
+
+fn code_of(error: &Error) -> CloseCode {
+    match error {
+        Error::Capacity(_) => CloseCode::Size,
+        Error::Utf8(_) => CloseCode::Invalid,
+        _ => CloseCode::Protocol,
+    }
+}
+
+fn to_io(error: Error) -> io::Error {
+    match error {
+        Error::Io(error) => error,
+        Error::ConnectionClosed | Error::AlreadyClosed => io::ErrorKind::BrokenPipe.into(),
+        other => io::Error::other(other),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use futures_util::{SinkExt as _, StreamExt as _};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio_tungstenite::client_async;
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+    use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+    use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+
+    use super::*;
+
+    type Client = WebSocketStream<DuplexStream>;
+
+    /// Both ends, and the subprotocol that was agreed on; the client sends these headers along.
+    async fn pair(
+        origins: &[&str],
+        headers: &[(header::HeaderName, &'static str)],
+    ) -> Result<(Client, WebStream<DuplexStream>, Option<String>), Error> {
+        let (near, far) = duplex(64 * 1024);
+        let mut request = "ws://irc.test/".into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().append(name, HeaderValue::from_static(value));
+        }
+        let origins: Vec<String> = origins.iter().map(ToString::to_string).collect();
+        let (client, server) = tokio::join!(client_async(request, near), accept(far, &origins));
+        let (client, response) = client?;
+        let agreed = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
+        Ok((client, server?, agreed.map(|name| name.to_str().unwrap().to_owned())))
+    }
+
+    async fn plain_pair() -> (Client, WebStream<DuplexStream>) {
+        let (client, server, _) = pair(&[], &[]).await.unwrap();
+        (client, server)
+    }
+
+    async fn read_line(server: &mut WebStream<DuplexStream>) -> Vec<u8> {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\n") {
+            line.push(server.read_u8().await.unwrap());
+        }
+        line
+    }
+
+    async fn close_code(client: &mut Client) -> CloseCode {
+        loop {
+            match client.next().await {
+                Some(Ok(Message::Close(Some(frame)))) => return frame.code,
+                Some(Ok(_)) => {}
+                other => panic!("no farewell: {other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_clients_first_choice_counts() {
+        const PROTOCOL: header::HeaderName = header::SEC_WEBSOCKET_PROTOCOL;
+        for (listed, agreed, is_binary) in [
+            ("text.ircv3.net", Some("text.ircv3.net"), false),
+            ("binary.ircv3.net, text.ircv3.net", Some("binary.ircv3.net"), true),
+            ("chat, text.ircv3.net,binary.ircv3.net", Some("text.ircv3.net"), false),
+        ] {
+            let (mut client, mut server, got) = pair(&[], &[(PROTOCOL, listed)]).await.unwrap();
+            assert_eq!(got.as_deref(), agreed, "{listed}");
+            server.write_all(b":s NOTICE a :h\xc3\xa9\r\nPING x\r\n").await.unwrap();
+            server.flush().await.unwrap();
+            let (first, second) =
+                (client.next().await.unwrap().unwrap(), client.next().await.unwrap().unwrap());
+            assert_eq!(
+                (first.is_binary(), first.into_text().unwrap().as_str()),
+                (is_binary, ":s NOTICE a :hé")
+            );
+            assert_eq!(second.into_text().unwrap().as_str(), "PING x");
+        }
+        let (_, server, got) = pair(&[], &[]).await.unwrap();
+        assert!(got.is_none() && !server.is_binary);
+    }
+
+    #[tokio::test]
+    async fn pages_from_elsewhere_are_turned_away_where_origins_are_named() {
+        let origins = ["https://chat.example.org"];
+        for (origin, welcome) in
+            [("https://CHAT.example.org", true), ("https://evil.example", false), ("null", false)]
+        {
+            let result = pair(&origins, &[(header::ORIGIN, origin)]).await;
+            match result {
+                Ok(_) => assert!(welcome, "{origin}"),
+                Err(Error::Http(response)) => assert!(!welcome && response.status() == 403, "{origin}"),
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert!(pair(&origins, &[]).await.is_ok(), "no page, no origin");
+        assert!(pair(&[], &[(header::ORIGIN, "https://evil.example")]).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_message_is_one_line_also_in_fragments_and_pings_are_answered() {
+        let (mut client, mut server) = plain_pair().await;
+        client.send(Message::Ping("x".into())).await.unwrap();
+        client.send(Message::text("PING a")).await.unwrap();
+        client.send(Message::binary(b"PING \xff\r\n".as_slice())).await.unwrap();
+        client.send(Message::text("PING a\r\nQUIT")).await.unwrap();
+        for (opcode, text, last) in [(Data::Text, "PING ", false), (Data::Continue, "b", true)] {
+            let frame = Frame::message(text.as_bytes().to_vec(), OpCode::Data(opcode), last);
+            client.send(Message::Frame(frame)).await.unwrap();
+        }
+        assert_eq!(read_line(&mut server).await, b"PING a\r\n");
+        assert_eq!(
+            read_line(&mut server).await,
+            b"PING \xff\r\n",
+            "whether that is UTF-8 is looked at later"
+        );
+        assert_eq!(read_line(&mut server).await, b"PING a\0\0QUIT\r\n", "nobody smuggles in a second line");
+        assert_eq!(read_line(&mut server).await, b"PING b\r\n");
+        assert!(matches!(client.next().await, Some(Ok(Message::Pong(text))) if text == "x"));
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_or_no_websocket_ends_with_a_code() {
+        let frame =
+            |opcode, bytes: &[u8]| Message::Frame(Frame::message(bytes.to_vec(), OpCode::Data(opcode), true));
+        for (message, code) in [
+            (Message::text("x".repeat(MAX_MESSAGE + 1)), CloseCode::Size),
+            (frame(Data::Text, b"\xff"), CloseCode::Invalid),
+            (frame(Data::Continue, b"x"), CloseCode::Protocol),
+        ] {
+            let (mut client, mut server) = plain_pair().await;
+            client.send(message).await.unwrap();
+            let mut rest = Vec::new();
+            server.read_to_end(&mut rest).await.unwrap();
+            assert!(rest.is_empty());
+            let (_, got) = tokio::join!(server.shutdown(), close_code(&mut client));
+            assert_eq!(got, code);
+        }
+    }
+
+    #[tokio::test]
+    async fn either_side_may_say_farewell_first() {
+        let (mut client, mut server) = plain_pair().await;
+        server.write_all(b"ERROR :bye\r\n").await.unwrap();
+        let farewell = async {
+            assert_eq!(client.next().await.unwrap().unwrap().into_text().unwrap().as_str(), "ERROR :bye");
+            let code = close_code(&mut client).await;
+            // Its own farewell goes out with the next look.
+            let _ = client.next().await;
+            code
+        };
+        let (shut, code) = tokio::join!(server.shutdown(), farewell);
+        assert_eq!((shut.is_ok(), code), (true, CloseCode::Normal));
+
+        let (mut client, mut server) = plain_pair().await;
+        client.close(None).await.unwrap();
+        let mut rest = Vec::new();
+        server.read_to_end(&mut rest).await.unwrap();
+        let _ = server.shutdown().await;
+        assert!(matches!(client.next().await, Some(Ok(Message::Close(_))) | None));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_nothing_holds_up_the_writer() {
+        let (_client, mut server) = plain_pair().await;
+        let line = format!("NOTICE a :{}\r\n", "x".repeat(400));
+        let mut taken = 0;
+        loop {
+            let write =
+                tokio::time::timeout(std::time::Duration::from_millis(200), server.write(line.as_bytes()));
+            let Ok(written) = write.await else { break };
+            taken += written.unwrap();
+            assert!(taken < 256 * 1024, "it takes no end of lines");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Web clients: the chat over WebSocket.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::{SinkExt as _, StreamExt as _};
+use rookery_tests::irc::{Client, PASSWORD};
+use rookery_tests::server::Server;
+use rookery_tests::{DEADLINE, tls, wait_for};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+/// A web client's connection.
+struct Page(WebSocketStream<TlsStream<TcpStream>>);
+
+async fn server(settings: &[&str]) -> Server {
+    Server::with(&[&["websocket.listen = \"127.0.0.1:0\""], settings].concat()).await
+}
+
+/// The log says where it listens.
+async fn address(server: &Server) -> SocketAddr {
+    wait_for("the WebSocket listener", || {
+        let log = server.log();
+        let (_, after) = log.split_once("websocket=")?;
+        after.split_whitespace().next()?.parse().ok()
+    })
+    .await
+}
+
+async fn connect(server: &Server, protocol: &str, origin: Option<&str>) -> Result<Page, Error> {
+    // A small buffer, so that whoever does not read is soon noticed.
+    let tcp = TcpSocket::new_v4().unwrap();
+    tcp.set_recv_buffer_size(8192).unwrap();
+    let tcp = tcp.connect(address(server).await).await.unwrap();
+    let connector = TlsConnector::from(tls::client_config(&server.ca(), None));
+    let stream = connector.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap();
+    let mut request = "wss://localhost/".into_client_request().unwrap();
+    request.headers_mut().insert("Sec-WebSocket-Protocol", protocol.parse().unwrap());
+    if let Some(origin) = origin {
+        request.headers_mut().insert("Origin", origin.parse().unwrap());
+    }
+    client_async(request, stream).await.map(|(socket, _)| Page(socket))
+}
+
+impl Page {
+    async fn open(server: &Server) -> Self {
+        connect(server, "text.ircv3.net", None).await.unwrap()
+    }
+
+    async fn send(&mut self, line: &str) {
+        self.0.send(Message::text(line)).await.unwrap();
+    }
+
+    async fn next(&mut self) -> Option<Message> {
+        timeout(DEADLINE, self.0.next()).await.expect("it does not wait for ever").map(Result::unwrap)
+    }
+
+    async fn expect(&mut self, part: &str) -> String {
+        let mut heard = Vec::new();
+        loop {
+            match self.next().await {
+                Some(message) if message.is_text() || message.is_binary() => {
+                    let line = message.into_text().unwrap().to_string();
+                    assert!(!line.contains(['\r', '\n']), "{line:?}");
+                    if line.contains(part) {
+                        return line;
+                    }
+                    heard.push(line);
+                }
+                Some(Message::Ping(_) | Message::Pong(_)) => {}
+                other => panic!("{part:?} never came, but {other:?} after {heard:#?}"),
+            }
+        }
+    }
+
+    async fn close_code(&mut self) -> CloseCode {
+        loop {
+            match self.next().await {
+                Some(Message::Close(Some(frame))) => return frame.code,
+                Some(_) => {}
+                None => panic!("no farewell"),
+            }
+        }
+    }
+
+    async fn enter(&mut self, nick: &str) {
+        self.send(&format!("NICK {nick}")).await;
+        self.send(&format!("USER {nick} 0 * :{nick}")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_web_client_signs_in_and_talks_with_others() {
+    let server = server(&[]).await;
+    let mut alice = Client::register(&server, "alice").await;
+    let mut bob = Client::register(&server, "bob").await;
+    bob.send("QUIT").await;
+    bob.until_closed().await;
+    for protocol in ["text.ircv3.net", "binary.ircv3.net"] {
+        let mut page = connect(&server, protocol, Some("https://chat.example.org")).await.unwrap();
+        page.send("CAP REQ sasl").await;
+        page.send("AUTHENTICATE PLAIN").await;
+        page.expect("AUTHENTICATE +").await;
+        let secret = STANDARD.encode(format!("\0bob\0{PASSWORD}"));
+        page.send(&format!("AUTHENTICATE {secret}")).await;
+        page.enter("bob").await;
+        page.send("CAP END").await;
+        page.expect(" 001 bob ").await;
+        page.expect(" JOIN #lobby").await;
+        page.send("PRIVMSG #lobby :from the web, é").await;
+        alice.expect_said("bob", "#lobby", "from the web, é").await;
+        alice.say("#lobby", "and back").await;
+        page.expect("PRIVMSG #lobby :and back").await;
+        page.send("QUIT :done").await;
+        page.expect("ERROR :").await;
+        assert_eq!(page.close_code().await, CloseCode::Normal);
+        alice.expect("bob quits", |message| message.command == "QUIT").await;
+    }
+}
+
+#[tokio::test]
+async fn pages_from_other_sites_are_turned_away() {
+    let server = server(&["websocket.origins = [\"https://chat.example.org\"]"]).await;
+    assert!(connect(&server, "text.ircv3.net", Some("https://chat.example.org")).await.is_ok());
+    match connect(&server, "text.ircv3.net", Some("https://evil.example")).await {
+        Err(Error::Http(response)) => assert_eq!(response.status(), 403),
+        other => panic!("{:?}", other.map(|_| "it came in")),
+    }
+}
+
+#[tokio::test]
+async fn bad_input_gets_the_same_answers_as_over_tls_alone() {
+    let server = server(&["accounts.required = false"]).await;
+    let mut page = Page::open(&server).await;
+    page.enter("ann").await;
+    page.expect(" 001 ann ").await;
+    page.0.send(Message::binary(b"PRIVMSG ann :\xff\xfe".as_slice())).await.unwrap();
+    page.expect("FAIL * INVALID_UTF8 ").await;
+    page.send(&format!("PRIVMSG ann :{}", "x".repeat(600))).await;
+    page.expect(" 417 ann ").await;
+    page.send("PRIVMSG ann :one\r\nQUIT").await;
+    page.expect(" 421 ann ").await;
+    page.send("PRIVMSG ann :still here").await;
+    page.expect("PRIVMSG ann :still here").await;
+    page.send(&"x".repeat(20_000)).await;
+    assert_eq!(page.close_code().await, CloseCode::Size);
+}
+
+#[tokio::test]
+async fn a_web_client_that_sends_too_fast_is_read_more_slowly() {
+    let server =
+        server(&["accounts.required = false", "limits.message_burst = 5", "limits.messages_per_second = 4"])
+            .await;
+    let mut page = Page::open(&server).await;
+    page.enter("ann").await;
+    page.expect(" 001 ann ").await;
+    let start = std::time::Instant::now();
+    for count in 0..8 {
+        page.send(&format!("PING {count}")).await;
+    }
+    page.expect("PONG rookery.test :7").await;
+    assert!(start.elapsed() >= Duration::from_secs(1), "eight at five and four a second take a while");
+}
+
+#[tokio::test]
+async fn a_web_client_that_reads_nothing_is_closed_and_harms_nobody() {
+    let server = server(&[
+        "accounts.required = false",
+        "limits.sendq_bytes = 65536",
+        "limits.message_burst = 0",
+        "limits.messages_per_second = 0",
+    ])
+    .await;
+    let mut page = Page::open(&server).await;
+    page.enter("slow").await;
+    page.expect(" 001 slow ").await;
+    page.send("JOIN #lobby").await;
+    page.expect(" 366 ").await;
+    let mut ann = Client::introduce(&server, "ann").await;
+    ann.admitted().await;
+    let text = "x".repeat(400);
+    let flood = async {
+        loop {
+            // Few enough that her own echoes have room.
+            for _ in 0..50 {
+                ann.send(&format!("NOTICE #lobby :{text}")).await;
+            }
+            ann.send("PING here").await;
+            ann.expect_text("here").await;
+            if ann.so_far().iter().any(|message| message.command == "QUIT") || server.log().contains("SendQ")
+            {
+                return;
+            }
+            ann.send("WHOIS slow").await;
+            if ann.expect("WHOIS", |message| ["401", "318"].contains(&message.command.as_str())).await.command
+                == "401"
+            {
+                return;
+            }
+        }
+    };
+    timeout(DEADLINE, flood).await.expect("the slow reader is closed");
+}
+
+#[tokio::test]
+async fn whoever_is_banned_or_speaks_plainly_is_told_so() {
+    let server = server(&["accounts.required = false"]).await;
+    let address = address(&server).await;
+    let mut plain = TcpStream::connect(address).await.unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    timeout(DEADLINE, plain.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("WebSocket over TLS"), "{answer}");
+}
