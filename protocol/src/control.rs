@@ -16,6 +16,7 @@ mod problem;
 mod registrations;
 mod sign_in;
 mod status;
+mod top;
 mod totp;
 mod users;
 
@@ -48,6 +49,7 @@ pub use sign_in::{
     SessionsEnded, VerifyReply, VerifyRequest,
 };
 pub use status::{Health, ReloadReply, Status};
+pub use top::{BusyChannel, BusyUser, Counters, Port, Rates, RefusedSignIn, Top, WaitingSendq};
 pub use totp::{TotpCode, TotpConfirmed, TotpEnrolment, TotpRequirement, TotpStatus};
 pub use users::{
     BadUserOrder, KickPreview, KickReply, KickRequest, MAX_REASON, MassKickReply, MassKickRequest,

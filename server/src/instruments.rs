@@ -5,11 +5,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::certificates::Certificates;
+use crate::chat::busy::Busy;
 use crate::chat::event::{Act, Answer};
 use crate::connection::Connections;
 use crate::inlet::{Inlet, Stopped};
 use crate::journal;
 use crate::mail::Mailer;
+use crate::rates::Rates;
 use crate::store::Database;
 
 /// Where to look.
@@ -22,6 +24,17 @@ pub struct Instruments {
     pub connections: Arc<Connections>,
     pub mailer: Mailer,
     pub certificates: Arc<Certificates>,
+    pub rates: Arc<Rates>,
+}
+
+/// How busy the server is at this moment.
+#[derive(Debug)]
+pub struct Activity {
+    pub connections: usize,
+    /// Events that wait for the core.
+    pub inlet_waiting: usize,
+    pub journal: journal::Depth,
+    pub busy: Busy,
 }
 
 /// What was seen.
@@ -47,6 +60,17 @@ pub struct Readings {
 }
 
 impl Instruments {
+    /// Looks who and what is busy; up to `most` of each kind.
+    pub async fn activity(&self, most: usize) -> Result<Activity, Stopped> {
+        let inlet_waiting = self.inlet.waiting();
+        let journal = self.journal.read().await?;
+        let sessions = journal.largest_sendqs.iter().take(most).map(|(session, _)| *session).collect();
+        let Answer::Busy(busy) = self.inlet.act(Act::FindBusy { most, sessions }).await? else {
+            unreachable!("the core answers this act with who is busy");
+        };
+        Ok(Activity { connections: self.connections.count(), inlet_waiting, journal, busy: *busy })
+    }
+
     /// Looks at all of them.
     pub async fn read(&self) -> Result<Readings, Stopped> {
         let inlet_waiting = self.inlet.waiting();
@@ -66,7 +90,7 @@ impl Instruments {
             connections: self.connections.count(),
             inlet_waiting,
             journal_waiting: journal.waiting_batches,
-            largest_sendq: journal.largest_sendq,
+            largest_sendq: journal.largest_sendq(),
             store_bytes: self.database.size().await,
             certificate_expires_at: self.certificates.expires_at(),
             mail: self.mailer.health(),

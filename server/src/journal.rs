@@ -1,5 +1,6 @@
 //! The journal: takes what the core decided, commits its messages and changes in groups, and only then lets it out.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,6 +20,8 @@ use crate::store::{Database, Durability, Store};
 
 /// Batches that may wait before the core has to.
 const WAITING_BATCHES: usize = 16;
+/// The sessions that are told for which most waits.
+const LARGEST_SENDQS: usize = 20;
 
 /// What is to be let out, in order.
 #[derive(Debug)]
@@ -42,8 +45,8 @@ pub enum Release {
     /// Whoever watches the server is told.
     Happened(LiveEvent),
     Answer(oneshot::Sender<Answer>, Answer),
-    /// Tell how much waits for the session with the most to be sent.
-    Measure(oneshot::Sender<usize>),
+    /// Tell for which sessions most waits to be sent, and how many bytes; the most first.
+    Measure(oneshot::Sender<Vec<(SessionId, usize)>>),
 }
 
 /// Where the core's batches go.
@@ -59,8 +62,15 @@ pub struct Gauge(mpsc::WeakSender<Vec<Release>>);
 #[derive(Debug)]
 pub struct Depth {
     pub waiting_batches: usize,
-    /// In bytes.
-    pub largest_sendq: usize,
+    /// For which sessions most waits to be sent, and how many bytes; the most first.
+    pub largest_sendqs: Vec<(SessionId, usize)>,
+}
+
+impl Depth {
+    /// What waits for the session with the most to be sent.
+    pub fn largest_sendq(&self) -> usize {
+        self.largest_sendqs.first().map_or(0, |(_, bytes)| *bytes)
+    }
 }
 
 impl Gauge {
@@ -76,8 +86,8 @@ impl Gauge {
         let (reply, answer) = oneshot::channel();
         batches.send(vec![Release::Measure(reply)]).await.map_err(|_| Stopped)?;
         drop(batches);
-        let largest_sendq = answer.await.map_err(|_| Stopped)?;
-        Ok(Depth { waiting_batches, largest_sendq })
+        let largest_sendqs = answer.await.map_err(|_| Stopped)?;
+        Ok(Depth { waiting_batches, largest_sendqs })
     }
 }
 
@@ -184,9 +194,8 @@ impl Outlet {
             Release::Gate(gate) => drop(self.gate.send_replace(gate)),
             Release::Happened(event) => self.news.publish(event),
             Release::Measure(reply) => {
-                let largest = self.sessions.values().map(|sendq| sendq.bytes()).max();
                 // Whoever asked may have gone.
-                let _ = reply.send(largest.unwrap_or_default());
+                let _ = reply.send(self.largest_sendqs());
             }
             Release::Answer(reply, answer) => {
                 // What is sent before an answer is on its way before it.
@@ -197,8 +206,17 @@ impl Outlet {
         }
     }
 
+    fn largest_sendqs(&self) -> Vec<(SessionId, usize)> {
+        let sizes = self.sessions.iter().map(|(session, sendq)| (*session, sendq.bytes()));
+        let mut waiting: Vec<_> = sizes.filter(|(_, bytes)| *bytes > 0).collect();
+        waiting.sort_unstable_by_key(|(session, bytes)| (Reverse(*bytes), *session));
+        waiting.truncate(LARGEST_SENDQS);
+        waiting
+    }
+
     fn deliver(&mut self, delivery: &Delivery) {
         METRICS.deliveries.add(delivery.to.len());
+        METRICS.delivered_bytes.add(delivery.to.len() * delivery.line.len());
         for session in &delivery.to {
             if let Some(sendq) = self.sessions.get(session)
                 && sendq.push(delivery.line.clone())
@@ -369,6 +387,25 @@ mod tests {
         assert!(METRICS.changes_not_kept.get() > before);
         release(&running, vec![message(2), line("three")]).await;
         assert_eq!(drain(&running.bob), ["one", "heard 2", "three"]);
+    }
+
+    #[tokio::test]
+    async fn the_sessions_are_told_for_which_most_waits() {
+        let running = start().await;
+        let gauge = Gauge::of(&running.batches);
+        let depth = gauge.read().await.unwrap();
+        assert_eq!((depth.largest_sendq(), depth.largest_sendqs), (0, vec![]));
+        let line = |to, bytes| Release::Deliver(Delivery { to, line: Bytes::from(vec![b'x'; bytes]) });
+        release(&running, vec![line(vec![ALICE, BOB], 10), line(vec![BOB], 7)]).await;
+        let depth = gauge.read().await.unwrap();
+        assert_eq!((depth.largest_sendq(), &depth.largest_sendqs[..]), (17, &[(BOB, 17), (ALICE, 10)][..]));
+        let taken = drain(&running.bob).concat().len();
+        running.bob.sent(taken);
+        assert_eq!(gauge.read().await.unwrap().largest_sendqs, [(ALICE, 10)], "what was sent waits no more");
+
+        let crowd = (100..200).map(|id| Release::Attach(SessionId(id), Arc::new(Sendq::new(0))));
+        release(&running, crowd.chain([line((100..200).map(SessionId).collect(), 3)]).collect()).await;
+        assert_eq!(gauge.read().await.unwrap().largest_sendqs.len(), LARGEST_SENDQS, "and no more than fit");
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rookery_protocol::control::Counters;
 
 use crate::instruments::Readings;
 
@@ -26,8 +27,12 @@ pub struct Metrics {
     pub changes_not_kept: Counter,
     /// Lines put into sendqs.
     pub deliveries: Counter,
+    /// What those lines take.
+    pub delivered_bytes: Counter,
     /// Sessions closed because they read too slowly.
     pub sendqs_exceeded: Counter,
+    pub chat_sign_ins: Counter,
+    pub control_sign_ins: Counter,
     pub chat_sign_ins_refused: Counter,
     pub control_sign_ins_refused: Counter,
     /// Acts refused because they could not be entered in the audit trail.
@@ -50,13 +55,29 @@ impl Metrics {
             messages_not_stored: Counter::new(),
             changes_not_kept: Counter::new(),
             deliveries: Counter::new(),
+            delivered_bytes: Counter::new(),
             sendqs_exceeded: Counter::new(),
+            chat_sign_ins: Counter::new(),
+            control_sign_ins: Counter::new(),
             chat_sign_ins_refused: Counter::new(),
             control_sign_ins_refused: Counter::new(),
             audit_failures: Counter::new(),
             mails_sent: Counter::new(),
             mails_failed: Counter::new(),
             commits: Histogram::new(),
+        }
+    }
+
+    /// What operators see change from moment to moment.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            messages_received: self.messages_received.get(),
+            messages_stored: self.messages_stored.get(),
+            deliveries: self.deliveries.get(),
+            delivered_bytes: self.delivered_bytes.get(),
+            connections_accepted: self.connections_accepted.get(),
+            sign_ins: self.chat_sign_ins.get() + self.control_sign_ins.get(),
+            sign_ins_refused: self.chat_sign_ins_refused.get() + self.control_sign_ins_refused.get(),
         }
     }
 
@@ -132,6 +153,11 @@ impl Metrics {
             &[("", &self.deliveries)],
         );
         page.counter(
+            "rookery_delivered_bytes_total",
+            "Bytes put into the sendqs of sessions.",
+            &[("", &self.delivered_bytes)],
+        );
+        page.counter(
             "rookery_sendqs_exceeded_total",
             "Sessions closed because they read too slowly.",
             &[("", &self.sendqs_exceeded)],
@@ -153,6 +179,11 @@ impl Metrics {
             "What waits for the session with the most to be sent.",
             "",
             now.largest_sendq,
+        );
+        page.counter(
+            "rookery_sign_ins_total",
+            "Sign-ins, at either door.",
+            &[("{port=\"chat\"}", &self.chat_sign_ins), ("{port=\"control\"}", &self.control_sign_ins)],
         );
         page.counter(
             "rookery_sign_ins_refused_total",

@@ -25,7 +25,9 @@ use crate::control::{self, Control};
 use crate::inlet::{self, Inlet};
 use crate::instruments::Instruments;
 use crate::mail::Mailer;
+use crate::metrics::METRICS;
 use crate::news::News;
+use crate::rates::Rates;
 use crate::record::Ban;
 use crate::store::{DATABASE_FILE, Database, Durability};
 use crate::windows::Windows;
@@ -115,6 +117,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         gate.clone(),
     ));
     let (reloads, mut reload_requests) = mpsc::channel(1);
+    let rates = Arc::new(Rates::new(started_at, METRICS.counters()));
     let instruments = Instruments {
         started_at,
         inlet: inlet.clone(),
@@ -123,7 +126,9 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         connections,
         mailer: mailer.clone(),
         certificates: Arc::clone(&certificates),
+        rates: Arc::clone(&rates),
     };
+    tokio::spawn(async move { rates.keep().await });
     if let Some(listener) = metrics_listener {
         tracing::info!(metrics = %listener.local_addr()?, "metrics are open to whoever reaches that address");
         tokio::spawn(metrics_port::serve(instruments.clone(), listener));

@@ -37,6 +37,12 @@ async fn the_status_tells_how_the_server_fares() {
         assert_eq!(status[key], expected, "{key} in {status}");
     }
     assert!(status["store_bytes"].as_u64().unwrap() > 10_000, "{status}");
+    for rate in ["messages_received", "deliveries", "delivered_bytes", "connections_accepted", "sign_ins"] {
+        assert!(
+            status["rates"][rate].as_f64().unwrap() > 0.0,
+            "{rate} since the start, a moment ago: {status}"
+        );
+    }
     let text = operator.done(&["status"]).await;
     for part in
         ["1 user, 1 session, 1 connection", "2 stored since the start", "KiB on disk", "0 at the inlet"]
@@ -73,6 +79,9 @@ async fn prometheus_reads_what_happens_on_a_port_of_its_own() {
     assert_eq!(value(metrics, "rookery_commit_duration_seconds_bucket{le=\"+Inf\"}"), commits);
     assert!(value(metrics, "rookery_connections_accepted_total") >= 3);
     assert!(value(metrics, "rookery_deliveries_total") > 2);
+    assert!(value(metrics, "rookery_delivered_bytes_total") > 100);
+    assert_eq!(value(metrics, "rookery_sign_ins_total{port=\"chat\"}"), 0, "to register is no sign-in");
+    assert_eq!(value(metrics, "rookery_sign_ins_total{port=\"control\"}"), 0);
     assert_eq!(value(metrics, "rookery_sign_ins_refused_total{port=\"chat\"}"), 1);
     assert_eq!(value(metrics, "rookery_sign_ins_refused_total{port=\"control\"}"), 1);
     assert_eq!(value(metrics, "rookery_mails_sent_total"), 2);

@@ -1,6 +1,6 @@
 //! How the server fares, and what it was told to say to everyone.
 
-use rookery_protocol::control::{AnnouncementReply, MaintenanceState, Status};
+use rookery_protocol::control::{AnnouncementReply, MaintenanceState, Rates, Status};
 
 use super::{Reader, count, facts, plain};
 
@@ -27,6 +27,7 @@ impl Reader {
             ("Bans", status.bans.to_string()),
             ("Maintenance", status.maintenance.clone().unwrap_or_else(|| "off".to_owned())),
             ("Messages", format!("{} stored since the start", status.messages_stored)),
+            ("Rates", rates(&status.rates)),
             ("Queues", queues),
             ("Store", format!("{} on disk", bytes(status.store_bytes))),
             ("Mail", status.mail.clone()),
@@ -46,6 +47,18 @@ impl Reader {
         let message = message.as_deref().unwrap_or_default();
         plain(&format!("Under maintenance{since}{by}: nobody new is let in, and is told: {message}"))
     }
+}
+
+/// What there was in a second, on average.
+fn rates(rates: &Rates) -> String {
+    let Rates { messages_received, deliveries, delivered_bytes, connections_accepted, .. } = rates;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shown in whole bytes")]
+    let size = bytes(*delivered_bytes as u64);
+    format!(
+        "{messages_received} messages, {deliveries} deliveries ({size}), {connections_accepted} connections a second; {} \
+         sign-ins, {} refused",
+        rates.sign_ins, rates.sign_ins_refused
+    )
 }
 
 /// An announcement that is on its way.
@@ -71,6 +84,20 @@ fn bytes(bytes: u64) -> String {
 mod tests {
     use super::*;
     use crate::output::tests::{ago, reader};
+
+    #[test]
+    fn rates_are_told_in_one_line() {
+        let of = Rates {
+            messages_received: 1.5,
+            deliveries: 200.0,
+            delivered_bytes: 20_480.4,
+            connections_accepted: 0.25,
+            ..Rates::default()
+        };
+        let expected =
+            "1.5 messages, 200 deliveries (20.0 KiB), 0.25 connections a second; 0 sign-ins, 0 refused";
+        assert_eq!(rates(&of), expected);
+    }
 
     #[test]
     fn maintenance_is_told_with_its_words() {

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Rates;
+
 /// `POST /v1/reload`: the config, the certificates and the CSV files are read anew.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ReloadReply {
@@ -36,6 +38,8 @@ pub struct Status {
     pub maintenance: Option<String>,
     /// Messages put into the history since the start.
     pub messages_stored: u64,
+    /// What there was in a second, on average over the last minute; or since the start, if that is less.
+    pub rates: Rates,
     /// Events that wait for the core.
     pub inlet_waiting: usize,
     /// Batches that wait to be committed.

@@ -22,7 +22,7 @@ mod throttle;
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
-use rookery_protocol::control::Happening;
+use rookery_protocol::control::{Happening, Port};
 use rookery_protocol::{AccountName, Nick};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OnceCell, Semaphore};
@@ -32,6 +32,7 @@ use crate::config::LiveConfig;
 use crate::mail::Mailer;
 use crate::news::News;
 use crate::record::{Account, AccountId};
+use crate::refusals::Refusals;
 use crate::store::{Database, Durability, Result};
 use crate::windows::Windows;
 use pending::PendingRegistrations;
@@ -59,6 +60,8 @@ pub struct Accounts {
     /// Passwords looked at in one moment.
     turns: Semaphore,
     pending: PendingRegistrations,
+    /// Sign-ins.
+    pub refused: Refusals,
     /// Behind what SCRAM tells of accounts that are not there; read when it is first needed.
     nobodys_secret: OnceCell<[u8; 32]>,
 }
@@ -75,6 +78,7 @@ impl Accounts {
             throttle: Throttle::default(),
             turns: Semaphore::new(password::SLOTS),
             pending: PendingRegistrations::default(),
+            refused: Refusals::at(Port::Chat),
             nobodys_secret: OnceCell::new(),
         }
     }
@@ -91,7 +95,9 @@ impl Accounts {
 
     /// Tells whoever watches that someone was not let in.
     pub fn tell_refused(&self, name: impl Into<String>, address: SocketAddr, why: impl Into<String>) {
-        let (name, address, why) = (name.into(), address.to_string(), why.into());
+        let (name, why) = (name.into(), why.into());
+        self.refused.add(Timestamp::now(), &name, address, &why);
+        let address = address.to_string();
         self.news.tell(Happening::SignInRefused { name, address, why });
     }
 

@@ -18,6 +18,7 @@ use super::scram::ClientFirst;
 use super::{Accounts, Peer};
 use crate::chat::event::Identity;
 use crate::mail::MailState;
+use crate::metrics::METRICS;
 
 /// The commands that come here, also from admitted sessions.
 pub const COMMANDS: &[&str] = &["AUTHENTICATE", "REGISTER", "VERIFY", "CREDENTIAL", "SETPASS", "SETEMAIL"];
@@ -219,6 +220,7 @@ impl SignIn {
         self.exchange = None;
         match proved {
             Ok(identity) => {
+                METRICS.chat_sign_ins.increment();
                 let replies = vec![
                     voice.logged_in(&identity),
                     voice.numeric(numeric::RPL_SASLSUCCESS, &["SASL authentication successful"]),

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, ChannelName};
 
+use super::busy::Recent;
 use super::mask::{Mask, Subject};
 use super::state::{User, UserId};
 use crate::record::{Access, Metadata};
@@ -31,6 +32,8 @@ pub struct Channel {
     pub invite_exceptions: Vec<Entry>,
     /// Whom an operator has invited. May hold users that have left since: their ids do not come back.
     pub invited: Vec<UserId>,
+    /// How much was said in it of late.
+    pub said: Recent,
     /// By user id, so that one is found quickly and all are walked in order.
     members: Vec<Member>,
 }
@@ -228,6 +231,7 @@ impl Channel {
             exceptions: Vec::new(),
             invite_exceptions: Vec::new(),
             invited: Vec::new(),
+            said: Recent::default(),
             members: Vec::new(),
         }
     }

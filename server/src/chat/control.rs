@@ -78,6 +78,7 @@ impl Turn<'_> {
                 };
                 self.answer(ticket, counts);
             }
+            Act::FindBusy { most, sessions } => self.tell_busy(ticket, most, &sessions),
             Act::EndAll { reason } => self.end_all(ticket, reason),
         }
     }

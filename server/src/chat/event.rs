@@ -10,6 +10,7 @@ use rookery_protocol::control::{LiveEvent, WhyGone};
 use rookery_protocol::{AccountName, Capabilities, CapabilityValues, ChannelName, Email, Message, Nick};
 
 use super::always_on::Attendance;
+use super::busy::Busy;
 use super::gate::Gate;
 use super::replay::Mark;
 use crate::record::{
@@ -151,6 +152,8 @@ pub enum Act {
     ShowRedacted { messages: Vec<(HistoryEntry, HistoryEntry)>, reason: String },
     /// Answered with [`Answer::Counts`].
     Count,
+    /// Up to `most` of those who are busy, and whose these sessions are. Answered with [`Answer::Busy`].
+    FindBusy { most: usize, sessions: Vec<SessionId> },
     /// The server stops: every session is told so (`ERROR :<reason>`) and ended. Answered with [`Answer::Ended`].
     EndAll { reason: String },
 }
@@ -219,6 +222,7 @@ pub enum Answer {
         bans: usize,
         maintenance: bool,
     },
+    Busy(Box<Busy>),
     Done,
 }
 

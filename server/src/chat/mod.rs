@@ -4,6 +4,7 @@
 mod admission;
 pub mod always_on;
 pub mod bans;
+pub mod busy;
 pub mod capabilities;
 mod channel;
 mod commands;

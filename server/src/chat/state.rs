@@ -11,6 +11,7 @@ use rookery_protocol::control::{Happening, WhyGone};
 use rookery_protocol::{AccountName, Capabilities, ChannelName, Nick};
 
 use super::always_on::Attendance;
+use super::busy::Recent;
 use super::channel::{Channel, Flag, Member, Standing};
 use super::event::{Identity, SessionId, Ticket};
 use super::gate::Gate;
@@ -53,6 +54,8 @@ pub struct User {
     pub is_kept: bool,
     /// What a guest has read; that of an account is kept with it.
     pub markers: Markers,
+    /// How much it said of late.
+    pub said: Recent,
 }
 
 /// One connection of a user.
@@ -387,6 +390,7 @@ impl State {
             sessions: Vec::with_capacity(1),
             is_kept: false,
             markers: Markers::default(),
+            said: Recent::default(),
         };
         self.users.insert(id, user);
         self.touch(id);

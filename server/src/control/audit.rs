@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use rookery_protocol::control::Port;
 
 use super::extract::Arrival;
 use super::meter::{Counted, Measure, Meter};
 use super::problem::{Kind, Refusal};
 use crate::metrics::METRICS;
 use crate::record::{NewAudit, Outcome};
+use crate::refusals::Refusals;
 use crate::store::{Database, Durability, StoreError};
 
 /// The most characters of something a stranger sent that are entered: an email fits.
@@ -64,6 +66,8 @@ pub struct Trail {
     database: Database,
     strangers: Mutex<Meter>,
     looks: Mutex<Looks>,
+    /// Sign-ins.
+    pub refused: Refusals,
 }
 
 /// The looks of the last minute, by session, act and target.
@@ -72,7 +76,8 @@ type Looks = BTreeMap<(String, &'static str, String), Timestamp>;
 impl Trail {
     /// The trail of that record.
     pub fn new(database: Database) -> Self {
-        Self { database, strangers: Mutex::default(), looks: Mutex::default() }
+        let refused = Refusals::at(Port::Control);
+        Self { database, strangers: Mutex::default(), looks: Mutex::default(), refused }
     }
 
     /// Enters that a step is let through. If it cannot be entered, the step must not be taken.
@@ -105,6 +110,7 @@ impl Trail {
     pub async fn refuse_stranger(&self, step: &Step, why: &str, refusal: Refusal) -> Refusal {
         if matches!(step.act, "login" | "verify") {
             METRICS.control_sign_ins_refused.increment();
+            self.refused.add(step.arrival.at, &step.actor, step.arrival.from, why);
         }
         let Arrival { at, .. } = step.arrival;
         let measure = self.strangers().take(at, step.arrival.network());

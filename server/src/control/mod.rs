@@ -36,6 +36,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod top;
 mod totp;
 mod users;
 

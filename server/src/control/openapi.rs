@@ -16,7 +16,8 @@ use utoipa::{Modify, OpenApi, ToSchema};
 use super::problem::Kind;
 use super::{
     accounts, admins, announcements, audit_reading, bans, channels, csv, events, idempotency, invitations,
-    kicks, maintenance, messages, password, registrations, reload, sessions, sign_in, status, totp, users,
+    kicks, maintenance, messages, password, registrations, reload, sessions, sign_in, status, top, totp,
+    users,
 };
 
 /// The whole description; rendered once.
@@ -36,7 +37,7 @@ static DOCUMENT: LazyLock<Bytes> =
         channels::list, channels::show, channels::close, channels::purge, messages::list, messages::redact,
         messages::redact_author, csv::export_users, csv::export_bans, csv::import_users, csv::import_bans,
         announcements::announce, maintenance::show, maintenance::set, reload::reload, audit_reading::list,
-        audit_reading::verify, events::events, status::status, status::healthz, openapi,
+        audit_reading::verify, events::events, status::status, status::healthz, top::top, openapi,
     ),
     components(schemas(Problem)),
     modifiers(&Tokens, &Problems)

@@ -14,7 +14,7 @@ use super::problem::{Kind, Refusal};
 use super::{
     Plane, accounts, admins, announcements, audit_reading, bans, channels, csv, events, idempotency,
     invitations, kicks, maintenance, messages, openapi, password, registrations, reload, sessions, sign_in,
-    status, totp, users,
+    status, top, totp, users,
 };
 
 /// The most bytes a request's body may have.
@@ -77,6 +77,7 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/audit/verify", get(audit_reading::verify))
         .route("/v1/events", get(events::events))
         .route("/v1/status", get(status::status))
+        .route("/v1/top", get(top::top))
         .route("/healthz", get(status::healthz))
         .route("/v1/openapi.json", get(openapi::openapi))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&plane), idempotency::once))

@@ -21,6 +21,7 @@ use super::{Plane, hex, lock, random};
 use crate::accounts::codes::{self, PendingCode, Verdict};
 use crate::accounts::password;
 use crate::mail::{self, Mail};
+use crate::metrics::METRICS;
 use crate::record::{Admin, Outcome};
 use crate::store::Durability;
 
@@ -353,6 +354,7 @@ async fn open_session(
         plane.notify(&admin, arrival, &Notice::RecoveryCodeUsed { left });
     }
     lock(&plane.throttle).succeeded(arrival.at, &admin.name, arrival.network());
+    METRICS.control_sign_ins.increment();
     let token = lock(&plane.sessions).add(session);
     Ok(Json(VerifyReply { token, expires_at }))
 }

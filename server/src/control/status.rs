@@ -32,6 +32,7 @@ pub async fn status(operator: Signed<Auditor>) -> Result<Json<Status>, Refusal> 
         bans: now.bans,
         maintenance: operator.read(|store| store.maintenance()).await?.map(|maintenance| maintenance.message),
         messages_stored: METRICS.messages_stored.get(),
+        rates: control.instruments.rates.per_second(operator.now(), &METRICS.counters()),
         inlet_waiting: now.inlet_waiting,
         journal_waiting: now.journal_waiting,
         largest_sendq_bytes: now.largest_sendq,

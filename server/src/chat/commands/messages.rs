@@ -134,8 +134,9 @@ fn to_channel(
     said: &Said<'_>,
     msgid: &str,
 ) -> Result<(), Refusal> {
-    let channel = ChannelName::parse(name).ok().and_then(|name| turn.state.channel(&name));
-    let channel = channel.ok_or_else(|| (ERR_NOSUCHCHANNEL, "No such channel".to_owned()))?;
+    let none = || (ERR_NOSUCHCHANNEL, "No such channel".to_owned());
+    let name = ChannelName::parse(name).map_err(|_| none())?;
+    let channel = turn.state.channel(&name).ok_or_else(none)?;
     let sender = turn.state.user(caller.user);
     let asks = |text| multiline::lines(text).any(|line| is_ctcp(line.text));
     let ctcp = channel.flags.has(Flag::NoCtcp) && said.text.is_some_and(asks);
@@ -165,6 +166,7 @@ fn to_channel(
     };
     let outgoing = compose(turn, caller, said, msgid, addressed, receivers, channel.members().len());
     send(turn, outgoing);
+    count(turn, caller, said, Some(&name));
     Ok(())
 }
 
@@ -186,10 +188,23 @@ fn to_user(
     let away = away.map(|away| (target.nick.clone(), away.to_owned()));
     let outgoing = compose(turn, caller, said, msgid, addressed, std::iter::once(target.id), 1);
     send(turn, outgoing);
+    count(turn, caller, said, None);
     if let Some((nick, away)) = away {
         turn.reply(caller, RPL_AWAY, &[nick.as_str()], &away);
     }
     Ok(())
+}
+
+/// For those who look how busy the server is. Tags alone are nothing said.
+fn count(turn: &mut Turn<'_>, caller: Caller, said: &Said<'_>, channel: Option<&ChannelName>) {
+    if said.text.is_none() {
+        return;
+    }
+    let now = turn.now();
+    turn.state.user_mut(caller.user).said.add(now);
+    if let Some(channel) = channel.and_then(|name| turn.state.channel_mut(name)) {
+        channel.said.add(now);
+    }
 }
 
 /// Why the user may not speak there. Whoever is `at_home` there counts as a member.

@@ -4,6 +4,7 @@
 
 mod admission;
 mod always_on;
+mod busy;
 mod capabilities;
 mod channels;
 mod control;

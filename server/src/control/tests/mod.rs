@@ -23,6 +23,7 @@ mod problems;
 mod registrations;
 mod roles;
 mod signing_in;
+mod top;
 mod users;
 
 use std::cell::{Cell, RefCell};
@@ -62,7 +63,9 @@ use crate::inlet::{self, Inlet};
 use crate::instruments::Instruments;
 use crate::journal;
 use crate::mail::Mailer;
+use crate::metrics::METRICS;
 use crate::news::News;
+use crate::rates::Rates;
 use crate::record::{AccountId, Ban, NewAccount, NewAdmin, NewAudit, Outcome, Restored};
 use crate::sendq::{Sendq, State};
 use crate::store::{Database, Durability};
@@ -164,6 +167,7 @@ impl House {
             connections: Arc::new(Connections::default()),
             mailer: mailer.clone(),
             certificates: Arc::clone(&certificates),
+            rates: Arc::new(Rates::new(now, METRICS.counters())),
         };
         tokio::spawn(inlet::drive(core, events, to_journal, database.clone()));
         let (gate_sender, gate) = tokio::sync::watch::channel(Arc::default());

@@ -104,6 +104,7 @@ async fn the_description_covers_every_operation_and_its_problems() {
         "get /v1/registrations: 200 400 401 403 500 503 504",
         "get /v1/sessions: 200 400 401 403 500 503 504",
         "get /v1/status: 200 401 403 500 503 504",
+        "get /v1/top: 200 401 403 500 503 504",
         "get /v1/totp: 200 401 403 500 503 504",
         "get /v1/users/{name}: 200 400 401 403 404 500 503 504",
         "get /v1/users: 200 400 401 403 500 503 504",
