@@ -3,15 +3,11 @@
 use std::path::Path;
 
 use rookery_tests::admin::{Operator, admin_email};
-use rookery_tests::control::Control;
+use rookery_tests::control::{Control, Wire};
 use rookery_tests::irc::{Client, PASSWORD, device_credential, email_of};
 use rookery_tests::server::Server;
-use rookery_tests::tls::{self, Identity};
-use rustls::pki_types::ServerName;
+use rookery_tests::tls::Identity;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 #[tokio::test]
 async fn what_opens_the_chat_does_not_open_the_control_plane() {
@@ -221,24 +217,13 @@ async fn no_credential_of_the_chat_opens_the_control_plane() {
             assert!([401, 405].contains(&reply.status), "as a token for {path}: {reply:?}");
         }
     }
-    for request in ["GET /v1/users", "GET /v1/status", "GET /v1/audit"] {
-        let answer = ask_with_certificate(&server, &certificate, request).await;
-        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    let mut wire = Wire::open_from(&server, [127, 0, 0, 1].into(), Some(&certificate)).await;
+    for path in ["/v1/users", "/v1/status", "/v1/audit"] {
+        let answer = wire.ask("GET", path, "", &Value::Null).await;
+        assert_eq!(answer.status, 401, "with a certificate and no token: {answer:?}");
     }
     assert_eq!(server.record().count_audit("verify", "allowed"), 0);
     assert_eq!(server.record().count_audit("kick", "allowed"), 0);
-}
-
-/// What the admin port answers to a request that shows a client certificate and no token.
-async fn ask_with_certificate(server: &Server, identity: &Identity, request: &str) -> String {
-    let tcp = TcpStream::connect(server.admin()).await.unwrap();
-    let connector = TlsConnector::from(tls::client_config(&server.ca(), Some(identity)));
-    let mut tls = connector.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap();
-    let request = format!("{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    tls.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    tls.read_to_end(&mut answer).await.unwrap();
-    String::from_utf8(answer).unwrap()
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ mod online;
 mod operation;
 mod redaction;
 mod replay;
+mod roles;
 mod rook;
 mod seeing;
 mod sign_in;

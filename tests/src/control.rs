@@ -1,11 +1,20 @@
 //! The control plane without `admin-cli`: requests as anyone could send them.
 
+use std::net::{IpAddr, Ipv4Addr};
+
+use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Body, http};
 
 use crate::admin::{PASSWORD, admin_email};
 use crate::server::Server;
+use crate::tls::Identity;
 use crate::{DEADLINE, tls};
 
 /// An HTTPS client that trusts the server's own authority.
@@ -79,6 +88,97 @@ impl Control {
         assert_eq!(reply.status, 200, "{:?}", reply.body);
         reply.body["token"].as_str().unwrap().to_owned()
     }
+}
+
+/// One connection to the admin port, and what is written on it: from an address of one's choice, with a certificate of
+/// one's own, several requests at once, or half of one.
+#[derive(Debug)]
+pub struct Wire(TlsStream<TcpStream>);
+
+/// What came back over a [`Wire`].
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// Its status line and headers.
+    pub head: String,
+    /// Null if it is no JSON.
+    pub body: Value,
+}
+
+impl Wire {
+    /// From this machine's usual address.
+    pub async fn open(server: &Server) -> Self {
+        Self::open_from(server, Ipv4Addr::LOCALHOST.into(), None).await
+    }
+
+    /// From that address of this machine, with a client certificate for a server that asks for one.
+    pub async fn open_from(server: &Server, address: IpAddr, identity: Option<&Identity>) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((address, 0).into()).unwrap();
+        let tcp = socket.connect(server.admin()).await.unwrap();
+        tcp.set_nodelay(true).unwrap();
+        let connector = TlsConnector::from(tls::client_config(&server.ca(), identity));
+        let name = ServerName::try_from("localhost").unwrap();
+        Self(timeout(DEADLINE, connector.connect(name, tcp)).await.unwrap().unwrap())
+    }
+
+    /// A request as it stands on the wire. `headers` are whole lines, each with its line end.
+    pub fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
+        let length = body.len();
+        format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        )
+    }
+
+    /// Sends bytes as they are. Whether they arrive shows in the answer.
+    pub async fn send(&mut self, bytes: &[u8]) {
+        let _ = self.0.write_all(bytes).await;
+        let _ = self.0.flush().await;
+    }
+
+    /// Reads one answer; none if the server closes instead.
+    pub async fn answer(&mut self) -> Option<Answer> {
+        timeout(DEADLINE, self.read()).await.expect("an answer, or the end of the connection")
+    }
+
+    async fn read(&mut self) -> Option<Answer> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.0.read_u8().await.ok()?);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+        self.0.read_exact(&mut body).await.ok()?;
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Some(Answer { status, head, body: serde_json::from_slice(&body).unwrap_or_default() })
+    }
+
+    /// Asks for something, and reads the answer.
+    pub async fn ask(&mut self, method: &str, path: &str, headers: &str, body: &Value) -> Answer {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send(Self::request(method, path, headers, &body).as_bytes()).await;
+        let answer = self.answer().await;
+        answer.unwrap_or_else(|| panic!("the connection was closed instead of an answer to {method} {path}"))
+    }
+}
+
+impl Answer {
+    /// The value of a header, by its name in small letters.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    /// Which problem it tells of, without the path before.
+    pub fn problem(&self) -> &str {
+        self.body["type"].as_str().and_then(|kind| kind.strip_prefix("/problems/")).unwrap_or_default()
+    }
+}
+
+/// The header that shows a token.
+pub fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
 }
 
 /// Requests block; a test's own clients must not wait for them.

@@ -30,7 +30,8 @@ impl Mailbox {
                 .filter_map(|file| fs::read_to_string(&file).ok().map(|mail| (file, mail)))
                 .find(|(_, mail)| is_to(mail, address))?;
             read.insert(file);
-            Some(mail)
+            // A line that was too long for a mail is put together again.
+            Some(mail.replace("\r\n", "\n").replace("=\n", ""))
         })
         .await
     }

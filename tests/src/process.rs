@@ -28,6 +28,8 @@ pub struct Ended {
     pub code: Option<i32>,
     /// Both outputs, in the order their lines came.
     pub transcript: String,
+    /// The lines of standard output that were not waited for.
+    pub output: Vec<String>,
 }
 
 impl Process {
@@ -102,7 +104,8 @@ impl Process {
         for reader in self.readers.drain(..) {
             tokio::task::spawn_blocking(|| reader.join().unwrap()).await.unwrap();
         }
-        Ended { code: status.code(), transcript: self.transcript() }
+        let output = std::iter::from_fn(|| self.lines.try_recv().ok()).collect();
+        Ended { code: status.code(), transcript: self.transcript(), output }
     }
 }
 

@@ -23,6 +23,11 @@ impl Identity {
         let certificate = CertificateParams::default().self_signed(&key).unwrap();
         Self { certificate: certificate.der().clone(), key: key.into() }
     }
+
+    /// One that someone has signed.
+    pub fn new(certificate: CertificateDer<'static>, key: KeyPair) -> Self {
+        Self { certificate, key: key.into() }
+    }
 }
 
 /// Trusts the authority in `ca`, and shows `identity` to servers that ask.
