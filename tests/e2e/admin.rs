@@ -278,9 +278,12 @@ async fn a_channel_is_listed_shown_and_closed() {
     let mut bob = Client::register(&server, "bob").await;
     bob.send("JOIN #plots").await;
     bob.expect("the join", |message| message.command == "366" && message.param(1) == Some("#plots")).await;
+    bob.send("TOPIC #plots :gunpowder").await;
+    bob.expect("the topic", |message| message.command == "TOPIC").await;
     let table = operator.done(&["channels"]).await;
-    assert!(table.contains("#lobby") && table.contains("#plots"), "{table}");
-    assert!(operator.done(&["channel", "show", "plots"]).await.contains("1: @bob"));
+    assert!(table.contains("#lobby") && table.contains("#plots") && table.contains("gunpowder"), "{table}");
+    let shown = operator.done(&["channel", "show", "plots"]).await;
+    assert!(shown.contains("1: @bob") && shown.contains("gunpowder"), "{shown}");
     operator.done(&["channel", "close", "#plots", "--reason", "against the rules"]).await;
     assert!(!operator.done(&["channels"]).await.contains("#plots"), "done means done");
     let kick = bob.expect("the end of #plots", |message| message.command == "KICK").await;

@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use futures_util::future::join_all;
 use rookery_tests::admin::Operator;
-use rookery_tests::irc::{Client, PASSWORD, starts, tcp_from};
+use rookery_tests::irc::{Client, PASSWORD, device_credential, starts, tcp_from};
 use rookery_tests::server::Server;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
@@ -95,6 +96,56 @@ async fn a_banned_mailbox_gets_no_account_in_another_spelling() {
     let acts: Value = serde_json::from_str(&operator.done(&["--json", "audit"]).await).unwrap();
     let bans = acts["entries"].as_array().unwrap().iter().filter(|entry| entry["act"] == "ban");
     assert_eq!(bans.map(|entry| entry["target"].clone()).collect::<Vec<_>>(), [json!("bob")]);
+}
+
+#[tokio::test]
+async fn whoever_was_signing_in_when_the_ban_came_is_not_let_in_under_any_nick() {
+    let server = Server::with(&["accounts.free_nicks = true"]).await;
+    let operator = Operator::sign_in(&server, "root").await;
+    drop(Client::register(&server, "bob").await);
+    let credential = device_credential(6);
+    // One has shown its password and has only to end its handshake; one waits for its mailed code.
+    let mut desk = Client::try_sign_in(&server, "robert", "bob", PASSWORD).await;
+    desk.expect_numeric("903").await;
+    let mut phone = Client::connect(&server, "bobby").await;
+    phone.negotiate("bobby").await;
+    phone.authenticate("X-EMAIL-CODE", b"bob\0bob@example.org").await;
+    let code = server.mailbox().code_to("bob@example.org").await;
+    // Others come in while the ban is made.
+    let mut crowd = Vec::new();
+    for number in 0..6 {
+        let mut client = Client::connect(&server, "bob").await;
+        client.negotiate(&format!("bob{number}")).await;
+        crowd.push(client);
+    }
+    let rush = crowd.into_iter().map(async |mut client| {
+        client.authenticate("PLAIN", format!("\0bob\0{PASSWORD}").as_bytes()).await;
+        client.send("CAP END").await;
+        client.until_closed().await
+    });
+    let (told, rushed) = tokio::join!(
+        async {
+            let told = operator.done(&["ban", "bob", "--reason", "spam"]).await;
+            (told, operator.done(&["list"]).await)
+        },
+        join_all(rush)
+    );
+    assert!(
+        told.0.contains("bob is banned") && told.1.contains("0 users online"),
+        "done means done: {told:?}"
+    );
+    for heard in rushed {
+        let farewell = heard.last().unwrap().to_string();
+        assert_eq!(farewell, "ERROR :Banned: spam", "in and out again, or never in: {heard:?}");
+    }
+    desk.send("CAP END").await;
+    phone.respond(format!("{code}\0{}", credential.expose()).as_bytes()).await;
+    phone.send("CAP END").await;
+    for mut late in [desk, phone] {
+        let heard = late.until_closed().await;
+        assert!(heard.iter().all(|message| message.command != "001"), "{heard:?}");
+        assert!(heard.iter().any(|message| message.command == "465"), "{heard:?}");
+    }
 }
 
 #[tokio::test]

@@ -135,6 +135,23 @@ async fn an_operator_finds_what_was_said_and_redacts_it() {
         (&messages[0]["msgid"], &messages[0]["nick"]),
         (&Value::from(first.clone()), &Value::from("bob"))
     );
+    bob.send("JOIN #nest").await;
+    say(&mut bob, "#nest", "a nest of PILLS").await;
+    let texts = async |filters: &[&str]| -> Vec<String> {
+        let found = operator.done(&[&["--json", "messages"], filters].concat()).await;
+        let found: Value = serde_json::from_str(&found).unwrap();
+        let texts = found["messages"].as_array().unwrap().iter();
+        texts.map(|message| message["text"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(texts(&["--author", "ALICE"]).await, ["hello"]);
+    assert_eq!(texts(&["--text", "pills", "--channel", "nest"]).await, ["a nest of PILLS"]);
+    assert_eq!(texts(&["--since", "1h", "--limit", "2"]).await, ["a nest of PILLS", "hello"]);
+    assert!(texts(&["--until", "1h"]).await.is_empty());
+    assert!(texts(&["--since", "2100-01-01T00:00:00Z"]).await.is_empty());
+    operator.done(&["redact", "--author", "bob", "--channel", "nest", "--yes"]).await;
+    assert_eq!(texts(&["--author", "bob"]).await.len(), 2, "only there");
+    assert_eq!(operator.run(&["redact", "no-such-id"]).await.code, Some(1));
+
     operator.done(&["redact", &first, "--reason", "spam"]).await;
     let seen = alice.expect("the redaction", is_redaction).await;
     assert_eq!(seen.source.as_deref(), Some("rookery.test"));
@@ -162,6 +179,6 @@ async fn an_operator_finds_what_was_said_and_redacts_it() {
         .await;
     }
     let trail = server.record().audit();
-    assert_eq!(trail.iter().filter(|entry| entry.act.starts_with("redact")).count(), 5);
+    assert_eq!(trail.iter().filter(|entry| entry.act.starts_with("redact")).count(), 7);
     assert!(trail.iter().all(|entry| !entry.detail.contains("cheap")));
 }

@@ -44,9 +44,16 @@ async fn the_status_tells_how_the_server_fares() {
         );
     }
     let text = operator.done(&["status"]).await;
-    for part in
-        ["1 user, 1 session, 1 connection", "2 stored since the start", "KiB on disk", "0 at the inlet"]
-    {
+    for part in [
+        "rookery.test, version 0.",
+        "s ago)",
+        "1 user, 1 session, 1 connection",
+        "2 stored since the start",
+        "largest sendq 0 B",
+        "KiB on disk",
+        "0 at the inlet",
+        "Certificate  ends ",
+    ] {
         assert!(text.contains(part), "{part:?} in\n{text}");
     }
 }

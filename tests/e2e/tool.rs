@@ -5,9 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use rcgen::{CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use rookery_tests::admin::Operator;
+use rookery_tests::control::Wire;
 use rookery_tests::irc::Client;
 use rookery_tests::process::Ended;
 use rookery_tests::server::{Server, Site};
+use rookery_tests::tls::Identity;
 use serde_json::Value;
 
 /// Types lines into `admin-cli shell`, to its end.
@@ -87,6 +89,20 @@ async fn a_server_that_asks_for_a_certificate_is_reached_with_one() {
     for part in ["asks operators for a certificate", "`admin.client_ca`", "--certificate FILE"] {
         assert!(without.transcript.contains(part), "it says what to do: {}", without.transcript);
     }
+
+    // Neither without a certificate nor with one of another authority is a byte of a request looked at.
+    let entries = server.record().audit().len();
+    for identity in [None, Some(Identity::generate())] {
+        let mut wire = Wire::open_from(&server, [127, 0, 0, 1].into(), identity.as_ref()).await;
+        for path in ["/healthz", "/v1/status"] {
+            wire.send(Wire::request("GET", path, "", "").as_bytes()).await;
+        }
+        assert!(wire.answer().await.is_none(), "not even an error is answered");
+    }
+    assert_eq!(server.record().audit().len(), entries, "the control plane has heard nothing");
+    let identity = Identity::new(certificate.der().clone(), key);
+    let mut wire = Wire::open_from(&server, [127, 0, 0, 1].into(), Some(&identity)).await;
+    assert_eq!(wire.ask("GET", "/v1/status", "", &Value::Null).await.status, 401, "it replaces no sign-in");
 
     let files = ["--certificate", own.to_str().unwrap(), "--key", secret.to_str().unwrap()];
     let mut with = operator.start(&[&files[..], &login].concat());

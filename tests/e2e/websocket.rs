@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt as _, StreamExt as _};
+use rookery_tests::admin::Operator;
 use rookery_tests::irc::{Client, PASSWORD};
 use rookery_tests::server::Server;
 use rookery_tests::{DEADLINE, tls, wait_for};
@@ -93,6 +94,22 @@ impl Page {
         }
     }
 
+    /// By password, up to where the server says what it thinks of it.
+    async fn try_sign_in(&mut self, account: &str) {
+        self.send("CAP REQ sasl").await;
+        self.send("AUTHENTICATE PLAIN").await;
+        self.expect("AUTHENTICATE +").await;
+        self.send(&format!("AUTHENTICATE {}", STANDARD.encode(format!("\0{account}\0{PASSWORD}")))).await;
+        self.enter(account).await;
+        self.send("CAP END").await;
+    }
+
+    async fn sign_in(&mut self, account: &str) {
+        self.try_sign_in(account).await;
+        self.expect(&format!(" 001 {account} ")).await;
+        self.expect(" JOIN #lobby").await;
+    }
+
     async fn enter(&mut self, nick: &str) {
         self.send(&format!("NICK {nick}")).await;
         self.send(&format!("USER {nick} 0 * :{nick}")).await;
@@ -108,15 +125,7 @@ async fn a_web_client_signs_in_and_talks_with_others() {
     bob.until_closed().await;
     for protocol in ["text.ircv3.net", "binary.ircv3.net"] {
         let mut page = connect(&server, protocol, Some("https://chat.example.org")).await.unwrap();
-        page.send("CAP REQ sasl").await;
-        page.send("AUTHENTICATE PLAIN").await;
-        page.expect("AUTHENTICATE +").await;
-        let secret = STANDARD.encode(format!("\0bob\0{PASSWORD}"));
-        page.send(&format!("AUTHENTICATE {secret}")).await;
-        page.enter("bob").await;
-        page.send("CAP END").await;
-        page.expect(" 001 bob ").await;
-        page.expect(" JOIN #lobby").await;
+        page.sign_in("bob").await;
         page.send("PRIVMSG #lobby :from the web, é").await;
         alice.expect_said("bob", "#lobby", "from the web, é").await;
         alice.say("#lobby", "and back").await;
@@ -126,6 +135,32 @@ async fn a_web_client_signs_in_and_talks_with_others() {
         assert_eq!(page.close_code().await, CloseCode::Normal);
         alice.expect("bob quits", |message| message.command == "QUIT").await;
     }
+}
+
+#[tokio::test]
+async fn a_ban_takes_effect_on_both_chat_ports_at_once() {
+    let server = server(&["accounts.required = false"]).await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut alice = Client::register_admitted(&server, "alice").await;
+    let mut page = Page::open(&server).await;
+    page.sign_in("alice").await;
+    let mut guest = Page::open(&server).await;
+    guest.enter("guest").await;
+    guest.expect(" 001 guest ").await;
+
+    let told = operator.done(&["ban", "alice", "--reason", "spam"]).await;
+    assert!(told.contains("2 sessions of alice ended"), "{told}");
+    assert_eq!(alice.until_closed().await.last().unwrap().to_string(), "ERROR :Banned: spam");
+    page.expect("ERROR :Banned: spam").await;
+    let mut again = Page::open(&server).await;
+    again.try_sign_in("alice").await;
+    again.expect(" 465 ").await;
+    // An address is refused on both ports, too.
+    operator.done(&["ban", "127.0.0.0/8", "--reason", "storm", "--yes"]).await;
+    guest.expect("ERROR :Banned: storm").await;
+    let mut late = Client::connect(&server, "late").await;
+    assert_eq!(late.until_closed().await.last().unwrap().to_string(), "ERROR :Banned: storm");
+    Page::open(&server).await.expect("ERROR :Banned: storm").await;
 }
 
 #[tokio::test]
