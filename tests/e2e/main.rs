@@ -13,6 +13,7 @@ mod durability;
 mod full_disk;
 mod history;
 mod invitations;
+mod json;
 mod kicks;
 mod mail;
 mod maintenance;

@@ -1,32 +1,13 @@
 //! Operators' factors and sessions, and what those meet who guess.
 
 use futures_util::future::join_all;
-use jiff::Timestamp;
 use rookery_tests::admin::{Operator, PASSWORD, admin_email};
+use rookery_tests::authenticator::App;
 use rookery_tests::control::{Answer, Control, Wire, bearer};
 use rookery_tests::server::Server;
 use serde_json::{Value, json};
-use totp_rs::{Builder, Secret, Totp};
 
 const NEW_PASSWORD: &str = "lantern kettle marble ox";
-
-/// An authenticator app, as a phone has it.
-struct App(Totp);
-
-impl App {
-    /// Reads the key out of what `totp enrol` shows, or out of its link.
-    fn scan(transcript: &str) -> Self {
-        let (_, rest) = transcript.split_once("secret=").unwrap_or_else(|| panic!("{transcript}"));
-        let secret = Secret::try_from_base32(&rest[..32]).unwrap();
-        Self(Builder::new().with_secret(secret).build().unwrap())
-    }
-
-    /// The code that the app will show so many half-minutes later.
-    fn code(&self, later: i64) -> String {
-        let second = Timestamp::now().as_second() + 30 * later;
-        self.0.generate(second.unsigned_abs()).to_string()
-    }
-}
 
 /// Enrols an app; gives it and its recovery codes. The sign-in has ended then.
 async fn enrol(server: &Server, operator: &Operator) -> (App, Vec<String>) {

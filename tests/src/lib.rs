@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 pub mod admin;
+pub mod authenticator;
 pub mod control;
 pub mod irc;
 pub mod mailbox;

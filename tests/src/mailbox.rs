@@ -22,35 +22,41 @@ impl Mailbox {
 
     /// Waits for a mail to that address that was not read before, and gives its text.
     pub async fn next_to(&self, address: &str) -> String {
-        wait_for(&format!("a mail to {address}"), || {
+        self.next(&format!("a mail to {address}"), |mail| is_to(mail, address)).await
+    }
+
+    /// Waits for a mail with a code to that address, passing over others, and gives the code.
+    pub async fn code_to(&self, address: &str) -> String {
+        let is_it = |mail: &str| is_to(mail, address) && mail.lines().any(is_code);
+        code_in(&self.next(&format!("a mail with a code to {address}"), is_it).await)
+    }
+
+    async fn next(&self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
+        wait_for(what, || {
             let mut read = self.read.lock().unwrap();
             let files = fs::read_dir(&self.folder).ok()?.filter_map(Result::ok).map(|entry| entry.path());
             let (file, mail) = files
                 .filter(|file| file.extension().is_some_and(|ending| ending == "eml") && !read.contains(file))
                 .filter_map(|file| fs::read_to_string(&file).ok().map(|mail| (file, mail)))
-                .find(|(_, mail)| is_to(mail, address))?;
+                .find(|(_, mail)| is_it(mail))?;
             read.insert(file);
             // A line that was too long for a mail is put together again.
             Some(mail.replace("\r\n", "\n").replace("=\n", ""))
         })
         .await
     }
-
-    /// Waits for a mail to that address, and gives the code in it.
-    pub async fn code_to(&self, address: &str) -> String {
-        code_in(&self.next_to(address).await)
-    }
 }
 
 /// The code of a mail: six digits alone on a line.
 pub fn code_in(mail: &str) -> String {
-    let mut codes = mail.lines().map(str::trim).filter(|line| is_code(line));
+    let mut codes = mail.lines().filter(|line| is_code(line)).map(str::trim);
     let code = codes.next().unwrap_or_else(|| panic!("no code in this mail:\n{mail}"));
     assert_eq!(codes.next(), None, "two codes in this mail:\n{mail}");
     code.to_owned()
 }
 
 fn is_code(line: &str) -> bool {
+    let line = line.trim();
     line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_digit())
 }
 

@@ -16,7 +16,13 @@ use crate::output;
 /// Writes all accounts, or all bans that hold.
 pub fn export(client: &Client, options: &ExportOptions, show: &Show) -> Result<(), Failure> {
     let content = client.get_text(&format!("/v1/export/{}", name(options.what)))?;
-    let Some(file) = &options.file else { return output::print(content.trim_end()) };
+    let rows = content.lines().count().saturating_sub(1);
+    let Some(file) = &options.file else {
+        if show.json {
+            return output::print(&json!({ "rows": rows, "csv": content }).to_string());
+        }
+        return output::print(content.trim_end());
+    };
     let fault = format!("{} cannot be written", file.display());
     // What stands in a file may be worth more than what comes: it is not written over.
     let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
@@ -26,7 +32,6 @@ pub fn export(client: &Client, options: &ExportOptions, show: &Show) -> Result<(
         let _ = fs::remove_file(file);
     }
     written.map_err(while_doing(&fault))?;
-    let rows = content.lines().count().saturating_sub(1);
     if show.json {
         return output::print(&json!({ "rows": rows }).to_string());
     }

@@ -46,7 +46,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             let stranger = Client::new(server, ca, key)?;
             Shell { stranger: &stranger, store: &store, json, globals }.run()
         }
-        Command::Completions { shell } => completions(shell),
+        Command::Completions { shell } => completions(shell, &Show { json }),
         Command::Man { folder } => man(&folder, &Show { json }),
     }
 }
@@ -148,8 +148,12 @@ fn man(folder: &Path, show: &Show) -> Result<(), Failure> {
     output::print(&format!("The man pages are in {}.", folder.display()))
 }
 
-fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+fn completions(shell: clap_complete::Shell, show: &Show) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "admin-cli", &mut script);
-    output::print(String::from_utf8_lossy(&script).trim_end())
+    let script = String::from_utf8_lossy(&script);
+    if show.json {
+        return output::print(&json!({ "shell": shell.to_string(), "script": script }).to_string());
+    }
+    output::print(script.trim_end())
 }
