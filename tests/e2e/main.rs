@@ -21,6 +21,7 @@ mod online;
 mod operation;
 mod redaction;
 mod replay;
+mod requests;
 mod roles;
 mod rook;
 mod seeing;
