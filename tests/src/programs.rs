@@ -20,6 +20,13 @@ pub fn python() -> PathBuf {
     std::env::var_os("ROOKERY_PYTHON").map_or_else(|| "python3".into(), PathBuf::from)
 }
 
+/// The library that sets a program's clock (Debian's `libfaketime`); `tests/run` installs it.
+pub fn faketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").expect("libraries are in /usr/lib");
+    let libraries = folders.map(|folder| folder.unwrap().path().join("faketime/libfaketimeMT.so.1"));
+    libraries.into_iter().find(|file| file.is_file()).expect("libfaketime is installed")
+}
+
 fn build() -> PathBuf {
     let test = std::env::current_exe().expect("a running program has a path");
     // Tests lie in `deps`, the binaries in the folder above.

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -18,6 +19,9 @@ const BASE: &[&str] = &[
     "limits.failed_sign_ins = 0",
     "log.level = \"info,rookeryd=debug\"",
 ];
+
+/// What the server's clock is ahead of the true one by, in the words of libfaketime; in its folder.
+const CLOCK: &str = "clock";
 
 /// A running server; killed when dropped, its folder removed.
 #[derive(Debug)]
@@ -55,6 +59,13 @@ impl Site {
     #[must_use]
     pub fn with(mut self, settings: &[&str]) -> Self {
         self.settings.extend(settings.iter().map(|&line| line.to_owned()));
+        self
+    }
+
+    /// The same with a clock that can be set (libfaketime), so that no test waits for days.
+    #[must_use]
+    pub fn with_clock(self) -> Self {
+        fs::write(self.path(CLOCK), "+0s\n").unwrap();
         self
     }
 
@@ -149,6 +160,14 @@ impl Server {
     pub fn kill9(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Sets its clock so far ahead of the true one; it has to be a [`Site::with_clock`]'s.
+    pub fn set_clock(&self, ahead: Duration) {
+        let (clock, next) = (self.path(CLOCK), self.path("next-clock"));
+        assert!(clock.exists(), "its clock cannot be set");
+        fs::write(&next, format!("+{}s\n", ahead.as_secs())).unwrap();
+        fs::rename(next, clock).unwrap();
     }
 
     /// Asks it to stop, and waits until it has.
@@ -247,8 +266,19 @@ fn write_config(folder: &Path, chat: SocketAddr, admin: SocketAddr, settings: &[
 
 fn spawn(folder: &Path) -> Child {
     let log = File::create(folder.join("log")).unwrap();
+    let clock = folder.join(CLOCK);
     // What a file cannot take is to be an error as on a full disk (see `fill_disk`), not a signal.
-    Command::new("sh")
+    let mut command = Command::new("sh");
+    if clock.exists() {
+        // What waits for a length of time waits for it truly; the dates of files stay true as well.
+        command
+            .env("LD_PRELOAD", programs::faketime())
+            .env("FAKETIME_TIMESTAMP_FILE", clock)
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            .env("NO_FAKE_STAT", "1");
+    }
+    command
         .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
         .arg(programs::path("rookeryd"))
         .args(["--config", "config.toml"])
