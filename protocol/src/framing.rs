@@ -14,8 +14,8 @@ pub enum Line<'a> {
     Text(&'a str),
     /// A line past its bound, left out as a whole.
     TooLong,
-    /// A line that is not UTF-8, left out.
-    NotUtf8,
+    /// A line that is not UTF-8, left out. This is what of it can be read, the rest replaced.
+    NotUtf8(String),
 }
 
 /// Collects bytes until they make lines. Holds no memory between lines.
@@ -73,7 +73,7 @@ fn emit(line: &[u8], max_tags: usize, each: &mut impl FnMut(Line<'_>)) {
     }
     match std::str::from_utf8(line) {
         Ok(text) => each(Line::Text(text)),
-        Err(_) => each(Line::NotUtf8),
+        Err(_) => each(Line::NotUtf8(String::from_utf8_lossy(line).into_owned())),
     }
 }
 
@@ -132,6 +132,9 @@ mod tests {
     #[test]
     fn bytes_that_are_not_utf8_are_told() {
         let mut framer = LineFramer::new(MAX_CLIENT_TAGS);
-        assert_eq!(lines(&mut framer, b"PRIVMSG #a :\xff\xfe\r\nPING a\r\n"), ["NotUtf8", "PING a"]);
+        assert_eq!(
+            lines(&mut framer, b"PRIVMSG #a :\xff\xfe\r\nPING a\r\n"),
+            ["NotUtf8(\"PRIVMSG #a :\u{fffd}\u{fffd}\")", "PING a"]
+        );
     }
 }

@@ -180,7 +180,7 @@ async fn bad_input_gets_the_same_answers_as_over_tls_alone() {
     page.enter("ann").await;
     page.expect(" 001 ann ").await;
     page.0.send(Message::binary(b"PRIVMSG ann :\xff\xfe".as_slice())).await.unwrap();
-    page.expect("FAIL * INVALID_UTF8 ").await;
+    page.expect("FAIL PRIVMSG INVALID_UTF8 ").await;
     page.send(&format!("PRIVMSG ann :{}", "x".repeat(600))).await;
     page.expect(" 417 ann ").await;
     page.send("PRIVMSG ann :one\r\nQUIT").await;

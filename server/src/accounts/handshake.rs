@@ -5,12 +5,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rookery_protocol::{Capabilities, Capability, Message, Nick, numeric};
 
-use super::replies::{self, Voice, label_of, labelled, word};
+use super::replies::{self, Voice, labelled, word};
 use super::sign_in::{self, SignIn};
 use super::{Accounts, Peer};
 use crate::chat::always_on::Attendance;
 use crate::chat::event::{Candidate, LineFault};
-use crate::chat::{capabilities, isupport, presence};
+use crate::chat::{capabilities, isupport, labels, presence};
 use crate::settings;
 
 /// The most bytes of a user name; longer ones are cut.
@@ -84,7 +84,7 @@ impl Handshake {
         if is_first && HTTP_METHODS.contains(&message.command.as_str()) {
             return close("This port speaks IRC, and no HTTP: there are no web pages here");
         }
-        let label = label_of(&message, self.capabilities);
+        let label = labels::of(&message, self.capabilities).map(str::to_owned);
         let mut replies = match message.command.as_str() {
             "CAP" => self.cap(&message),
             "NICK" => self.set_nick(&message),
@@ -93,7 +93,7 @@ impl Handshake {
             "AWAY" if self.capabilities.has(Capability::PreAway) => self.set_attendance(&message),
             "ISUPPORT" if self.capabilities.has(Capability::ExtendedIsupport) => self.isupport(),
             // There is no password for the server; one sent by habit does no harm.
-            "PASS" | "PONG" => return stay(Vec::new()),
+            "PASS" | "PONG" => Vec::new(),
             "QUIT" => {
                 let words = message.param(0).unwrap_or_default();
                 return close(&if words.is_empty() { "Quit".to_owned() } else { format!("Quit: {words}") });
@@ -104,7 +104,7 @@ impl Handshake {
                 replies.extend(self.what_comes_next(&replies));
                 replies
             }
-            command => return stay(self.refuse(command)),
+            command => self.refuse(command),
         };
         replies = labelled(replies, label, &self.accounts.server_name());
         let (more, next) = Box::pin(self.proceed()).await;
@@ -113,21 +113,26 @@ impl Handshake {
     }
 
     /// A line that is no message.
-    pub fn take_fault(&mut self, fault: LineFault) -> Vec<Message> {
+    pub fn take_fault(&mut self, fault: &LineFault) -> Vec<Message> {
         self.has_spoken = true;
-        self.with_voice(|voice| {
-            vec![match fault {
-                LineFault::TooLong => {
-                    voice.numeric(numeric::ERR_INPUTTOOLONG, &["The line was too long, and is ignored"])
-                }
-                LineFault::NotUtf8 => {
-                    voice.fail("*", "INVALID_UTF8", "*", "The line was not UTF-8, and is ignored")
-                }
-                LineFault::Malformed => {
-                    voice.numeric(numeric::ERR_UNKNOWNCOMMAND, &["*", "The line holds no command"])
-                }
-            }]
-        })
+        let message = match fault {
+            LineFault::NotUtf8(message) => message.as_deref(),
+            LineFault::TooLong | LineFault::Malformed => None,
+        };
+        let reply = self.with_voice(|voice| match fault {
+            LineFault::TooLong => {
+                voice.numeric(numeric::ERR_INPUTTOOLONG, &["The line was too long, and is ignored"])
+            }
+            LineFault::NotUtf8(_) => {
+                let command = message.map_or("*", |message| message.command.as_str());
+                voice.say("FAIL", &[command, "INVALID_UTF8", "The line was not UTF-8, and is ignored"])
+            }
+            LineFault::Malformed => {
+                voice.numeric(numeric::ERR_UNKNOWNCOMMAND, &["*", "The line holds no command"])
+            }
+        });
+        let label = message.and_then(|message| labels::of(message, self.capabilities));
+        labelled(vec![reply], label.map(str::to_owned), &self.accounts.server_name())
     }
 
     /// The core found another user under the nick: the client is told, and may choose another.
@@ -360,10 +365,6 @@ impl Handshake {
         let nick = self.address();
         speak(&Voice { server: self.accounts.server_name(), nick: &nick })
     }
-}
-
-fn stay(replies: Vec<Message>) -> Step {
-    Step { replies, next: Next::Stay }
 }
 
 fn close(reason: &str) -> Step {

@@ -2,12 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rookery_protocol::{Capabilities, Capability, Message, numeric};
+use rookery_protocol::{Message, numeric};
 
 use super::sasl;
 
 use crate::chat::event::Identity;
-use crate::chat::lengths;
 
 /// The name of a batch that is closed as soon as it is open; the core's own have none like it.
 const BATCH: &str = "answer-0";
@@ -66,13 +65,6 @@ impl Voice<'_> {
 /// `text` as a parameter that is not the last: one word, and not mistaken for the last one.
 pub fn word(text: &str) -> &str {
     if text.is_empty() || text.starts_with(':') || text.contains(' ') { "*" } else { text }
-}
-
-/// The label that the replies to `message` are to have (IRCv3 labeled-response).
-pub fn label_of(message: &Message, capabilities: Capabilities) -> Option<String> {
-    let labels = capabilities.has(Capability::LabeledResponse) && capabilities.has(Capability::Batch);
-    let label = message.tags.get("label").filter(|label| (1..=lengths::LABEL).contains(&label.len()));
-    label.filter(|_| labels).map(str::to_owned)
 }
 
 /// The replies as one answer to a command with that label: an acknowledgement, the one reply there is, or a batch.

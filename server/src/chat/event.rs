@@ -103,10 +103,11 @@ impl Parting {
 }
 
 /// Why a line is no message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LineFault {
     TooLong,
-    NotUtf8,
+    /// What of it can be read as a message, if that is possible.
+    NotUtf8(Option<Box<Message>>),
     /// No command could be read from it.
     Malformed,
 }

@@ -2,8 +2,17 @@
 //! none.
 
 use bytes::Bytes;
+use rookery_protocol::{Capabilities, Capability, Message};
 
 use super::event::{Delivery, Output, SessionId};
+use super::lengths;
+
+/// The label that the client of those capabilities wants on the answer to `message`.
+pub fn of(message: &Message, capabilities: Capabilities) -> Option<&str> {
+    // Several answers make a batch.
+    let labels = capabilities.has(Capability::LabeledResponse) && capabilities.has(Capability::Batch);
+    message.tags.get("label").filter(|label| labels && (1..=lengths::LABEL).contains(&label.len()))
+}
 
 /// What an answer is marked with.
 pub struct Labelling<'a> {

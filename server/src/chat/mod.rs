@@ -13,7 +13,7 @@ pub mod event;
 pub mod gate;
 mod history;
 pub mod isupport;
-mod labels;
+pub mod labels;
 mod lasting;
 pub mod lengths;
 pub mod line;
@@ -127,14 +127,7 @@ impl Turn<'_> {
     fn command(&mut self, session: SessionId, message: &Message) {
         let Some(caller) = self.caller(session) else { return };
         self.hear(session);
-        let label = message.tags.get("label").filter(|label| (1..=lengths::LABEL).contains(&label.len()));
-        let labels = caller.has(Capability::LabeledResponse) && caller.has(Capability::Batch);
-        let label = label.filter(|_| labels).map(|label| {
-            let mut escaped = String::new();
-            // Writing to a String cannot fail.
-            let _ = rookery_protocol::message::write_escaped(&mut escaped, label);
-            escaped
-        });
+        let label = label_of(caller, message);
         if commands::batch::is_part(caller, message) {
             // What follows is an answer to all of the batch.
             return commands::batch::take(self, caller, message, label);
@@ -167,21 +160,36 @@ impl Turn<'_> {
         .apply(self.out, start);
     }
 
+    /// A line that could not be taken. If it was to be part of a message of several lines, that is left out too.
     fn bad_line(&mut self, session: SessionId, fault: LineFault) {
         let Some(caller) = self.caller(session) else { return };
-        match fault {
+        let label = match &fault {
+            LineFault::NotUtf8(Some(message)) => label_of(caller, message),
+            _ => None,
+        };
+        let label = commands::batch::fail(self, caller, label);
+        self.labelled(caller, label, |turn| match fault {
             LineFault::TooLong => {
-                self.reply(caller, ERR_INPUTTOOLONG, &[], "Input line was too long, and was left out");
+                turn.reply(caller, ERR_INPUTTOOLONG, &[], "Input line was too long, and was left out");
             }
             // The utf8-only specification gives this code to clients of any capability.
-            LineFault::NotUtf8 => self.fail(
+            LineFault::NotUtf8(message) => turn.fail(
                 caller,
-                "*",
+                message.as_ref().map_or("*", |message| message.command.as_str()),
                 "INVALID_UTF8",
                 &[],
                 "That line was not UTF-8, and was left out; please set your client to UTF-8",
             ),
-            LineFault::Malformed => commands::unknown(self, caller, "*", "That line is not a command"),
-        }
+            LineFault::Malformed => commands::unknown(turn, caller, "*", "That line is not a command"),
+        });
     }
+}
+
+/// What the answer to the message is to be marked with, escaped.
+fn label_of(caller: Caller, message: &Message) -> Option<String> {
+    let label = labels::of(message, caller.capabilities)?;
+    let mut escaped = String::new();
+    // Writing to a String cannot fail.
+    let _ = rookery_protocol::message::write_escaped(&mut escaped, label);
+    Some(escaped)
 }

@@ -41,7 +41,7 @@ impl Session {
             let message = match input {
                 Input::Message(message) => message,
                 Input::Fault(fault) => {
-                    let replies = handshake.take_fault(fault);
+                    let replies = handshake.take_fault(&fault);
                     self.tell(&replies);
                     continue;
                 }

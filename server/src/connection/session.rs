@@ -75,9 +75,10 @@ impl Session {
         Box::pin(self.wire.close()).await;
     }
 
-    pub(super) fn refuse_nick(&self, nick: &Nick, text: &str) -> Message {
+    /// Tells a session that is `own` that it cannot be `nick`.
+    pub(super) fn refuse_nick(&self, own: &Nick, nick: &Nick, text: &str) -> Message {
         let server = self.services.config.get().chat.server_name.clone();
-        Message::new(numeric::ERR_NICKNAMEINUSE, ["*", nick.as_str(), text]).from_source(server)
+        Message::new(numeric::ERR_NICKNAMEINUSE, [own.as_str(), nick.as_str(), text]).from_source(server)
     }
 
     /// Notes that the account was welcomed, if it was the first time.

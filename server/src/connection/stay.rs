@@ -9,10 +9,10 @@ use rookery_protocol::{Message, Nick};
 
 use super::session::Session;
 use super::wire::{CLOSED, Input, Wake};
-use crate::accounts::replies::{label_of, labelled};
+use crate::accounts::replies::labelled;
 use crate::accounts::sign_in::{self, SignIn};
 use crate::chat::event::{Answer, Event, Identity, Parting};
-use crate::chat::playback;
+use crate::chat::{labels, playback};
 use crate::inlet::Stopped;
 use crate::metrics::METRICS;
 
@@ -59,7 +59,7 @@ impl Session {
                     }
                     let renames = message.command == "NICK"
                         && (identity.is_none() || self.services.config.get().accounts.free_nicks);
-                    if renames && Box::pin(self.is_refused(&message, identity.as_ref())).await {
+                    if renames && Box::pin(self.is_refused(&message, identity.as_ref())).await? {
                         continue;
                     }
                     Event::Command { session: self.id, message }
@@ -107,19 +107,19 @@ impl Session {
         let Answer::Form { nick, capabilities } = self.services.inlet.ask_form(self.id).await? else {
             return Ok(None);
         };
-        let label = label_of(&message, capabilities);
+        let label = labels::of(&message, capabilities).map(str::to_owned);
         let (replies, proved) = machine.take(Timestamp::now(), nick.as_str(), message).await;
         self.tell(&labelled(replies, label, &self.services.config.get().chat.server_name));
         let Some(proved) = proved else { return Ok(None) };
-        let nick = proved.name.to_nick();
+        let name = proved.name.to_nick();
         match self.services.inlet.sign_in(self.id, proved.clone()).await? {
             Answer::NickInUse => {
                 let text = "Somebody whose name looks like yours is here; you stay who you are for now";
-                self.tell(&[self.refuse_nick(&nick, text)]);
+                self.tell(&[self.refuse_nick(&nick, &name, text)]);
                 *sign_in = None;
             }
             Answer::Banned { reason, expires_at } => {
-                self.refuse_banned(&nick, &reason, expires_at).await;
+                self.refuse_banned(&name, &reason, expires_at).await;
                 return Ok(Some(Parting { why: WhyGone::Banned, words: "Banned".into() }));
             }
             Answer::Stale { reason } => {
@@ -136,12 +136,12 @@ impl Session {
 
     /// Whether the name of an account, other than the session's own, stands against the nick that it asks for; it is
     /// told.
-    async fn is_refused(&self, message: &Message, identity: Option<&Identity>) -> bool {
+    async fn is_refused(&self, message: &Message, identity: Option<&Identity>) -> Result<bool, Stopped> {
         // The core says what is wrong with what is no nick.
-        let Some(Ok(nick)) = message.param(0).map(Nick::parse) else { return false };
+        let Some(Ok(nick)) = message.param(0).map(Nick::parse) else { return Ok(false) };
         let text =
             match self.services.accounts.is_reserved(&nick, identity.map(|identity| &identity.name)).await {
-                Ok(false) => return false,
+                Ok(false) => return Ok(false),
                 Ok(true) => {
                     "That is the name of another's account, or looks like one; sign in if it is yours"
                 }
@@ -150,8 +150,13 @@ impl Session {
                     "The nick could not be checked just now; try again later"
                 }
             };
-        self.tell(&[self.refuse_nick(&nick, text)]);
-        true
+        let Answer::Form { nick: own, capabilities } = self.services.inlet.ask_form(self.id).await? else {
+            return Ok(true);
+        };
+        let label = labels::of(message, capabilities).map(str::to_owned);
+        let refusal = vec![self.refuse_nick(&own, &nick, text)];
+        self.tell(&labelled(refusal, label, &self.services.config.get().chat.server_name));
+        Ok(true)
     }
 
     /// The time to check has come. Gives how the session ends, if the client is taken for lost.

@@ -303,7 +303,7 @@ fn read(line: &Line<'_>) -> Input {
             Message::parse(text).map_or_else(|_| Input::Fault(LineFault::Malformed), Input::Message)
         }
         Line::TooLong => Input::Fault(LineFault::TooLong),
-        Line::NotUtf8 => Input::Fault(LineFault::NotUtf8),
+        Line::NotUtf8(text) => Input::Fault(LineFault::NotUtf8(Message::parse(text).ok().map(Box::new))),
     }
 }
 
@@ -323,7 +323,7 @@ mod tests {
             (text, rest)
         };
         assert_eq!(take(b"\r\nPING a\r\n\xff\nPI"), ("PING a".to_owned(), b"\xff\nPI".as_slice()));
-        assert_eq!(take(b"\xff\nPI"), ("Some(Fault(NotUtf8))".to_owned(), b"PI".as_slice()));
+        assert_eq!(take(b"\xff\nPI"), ("Some(Fault(NotUtf8(None)))".to_owned(), b"PI".as_slice()));
         assert_eq!(take(b"PI"), ("None".to_owned(), b"".as_slice()), "the rest of the line is to come");
         assert_eq!(take(b"NG b\r\n"), ("PING b".to_owned(), b"".as_slice()));
         let long = [b'x'; 8000].as_slice();

@@ -112,11 +112,30 @@ async fn a_web_browser_is_turned_away_at_its_first_word() {
 async fn lines_that_are_no_messages_get_clear_answers() {
     let house = for_guests();
     let mut client = house.client();
-    let mut fault = |fault| client.machine.take_fault(fault)[0].to_string();
+    let mut fault = |fault| client.machine.take_fault(&fault)[0].to_string();
     assert!(fault(LineFault::TooLong).contains(" 417 * :"));
-    assert!(fault(LineFault::NotUtf8).contains("FAIL * INVALID_UTF8"));
+    assert!(fault(LineFault::NotUtf8(None)).contains("FAIL * INVALID_UTF8 :"));
+    let user = Message::parse("USER a 0 * :\u{fffd}").unwrap();
+    assert!(fault(LineFault::NotUtf8(Some(user.into()))).contains("FAIL USER INVALID_UTF8 :"));
     assert!(fault(LineFault::Malformed).contains(" 421 * "));
     assert!(client.enter("alice").await.admitted().identity.is_none(), "and nothing is lost");
+}
+
+#[tokio::test]
+async fn every_answer_bears_its_label() {
+    let house = for_guests();
+    let mut client = house.client();
+    client.send("CAP REQ :batch labeled-response message-tags").await.expect(" ACK ");
+    for line in ["PING x", "PASS x", "PONG x", "NICK", "JOIN #x", "MOTD", "USER x", "CAP LIST"] {
+        let heard = client.send(&format!("@label=1 {line}")).await;
+        assert!(
+            heard.stays().lines.len() == 1 && heard.lines[0].starts_with("@label=1 "),
+            "{line}: {heard:?}"
+        );
+    }
+    let message = Message::parse("@label=1 NICK \u{fffd}").unwrap();
+    let told = client.machine.take_fault(&LineFault::NotUtf8(Some(message.into())));
+    assert!(told[0].to_string().starts_with("@label=1 ") && told.len() == 1, "{told:?}");
 }
 
 #[tokio::test]

@@ -49,6 +49,15 @@ pub fn take(turn: &mut Turn<'_>, caller: Caller, message: &Message, label: Optio
     }
 }
 
+/// A line could not be read: if a batch is open, what is left of it is passed over. Gives the label of the answer: that of
+/// the batch, or otherwise `label`.
+pub fn fail(turn: &mut Turn<'_>, caller: Caller, label: Option<String>) -> Option<String> {
+    let session = turn.state.session_mut(caller.session)?;
+    let Some(batch) = session.batch.as_mut().filter(|batch| !batch.failed) else { return label };
+    batch.failed = true;
+    batch.label.clone()
+}
+
 fn add(open: Option<Box<OpenBatch>>, message: &Message) -> (Option<Box<OpenBatch>>, Option<Fault>) {
     let Some(mut batch) = open else {
         return (None, Some(invalid("There is no batch that this is a line of")));

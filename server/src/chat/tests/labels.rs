@@ -100,3 +100,15 @@ fn whoever_quits_hears_nothing_more() {
     assert!(play.ask(a, "@label=1 QUIT").is_empty());
     assert_eq!(play.ended.len(), 1);
 }
+
+#[test]
+fn a_line_that_is_not_utf8_is_refused_under_its_label() {
+    let mut play = Play::new();
+    let a = play.guest("ann", CAPS);
+    let message = rookery_protocol::Message::parse("@label=1 TOPIC #x :\u{fffd}").unwrap();
+    let heard = play.fault(a, crate::chat::event::LineFault::NotUtf8(Some(message.into())));
+    assert!(
+        heard.len() == 1 && heard[0].starts_with("@label=1 :irc.test FAIL TOPIC INVALID_UTF8 :"),
+        "{heard:?}"
+    );
+}

@@ -1,7 +1,7 @@
 //! Messages of several lines: collected, shown as a batch or line by line, kept and read back.
 
 use super::play::*;
-use crate::chat::event::{Found, SessionId, Settings};
+use crate::chat::event::{Found, LineFault, SessionId, Settings};
 
 const CAPS: &str = "draft/multiline batch message-tags echo-message labeled-response";
 
@@ -186,4 +186,21 @@ fn what_holds_for_a_message_holds_for_one_of_several_lines() {
     play.channel("#x", &[plain]);
     let heard = batch(&mut play, plain, "@label=L BATCH +1 draft/multiline #x", &POEM);
     assert_eq!(heard, ["@label=L :irc.test ACK"]);
+}
+
+#[test]
+fn a_message_that_a_line_of_is_lost_is_not_said() {
+    let mut play = Play::new();
+    let (a, b) = (play.user("alice", CAPS), play.user("bob", ""));
+    play.channel("#x", &[a, b]);
+    for fault in [LineFault::TooLong, LineFault::NotUtf8(None)] {
+        play.send(a, "@label=L BATCH +1 draft/multiline #x");
+        play.send(a, "@batch=1 PRIVMSG #x :one");
+        let heard = play.fault(a, fault);
+        assert!(heard.len() == 1 && heard[0].starts_with("@label=L :irc.test "), "{heard:?}");
+        assert!(play.ask(a, "@batch=1 PRIVMSG #x :three").is_empty() && play.ask(a, "BATCH -1").is_empty());
+    }
+    assert!(play.heard(b).is_empty());
+    let heard = batch(&mut play, a, "BATCH +1 draft/multiline #x", &POEM);
+    assert_eq!(commands(&heard)[0], "BATCH", "and the next one is");
 }

@@ -77,7 +77,10 @@ fn bad_lines_get_a_clear_answer() {
     let mut play = Play::new();
     let a = play.guest("ann", "standard-replies");
     assert!(play.fault(a, LineFault::TooLong)[0].starts_with(":irc.test 417 ann :"));
-    assert!(play.fault(a, LineFault::NotUtf8)[0].starts_with(":irc.test FAIL * INVALID_UTF8 :"));
+    assert!(play.fault(a, LineFault::NotUtf8(None))[0].starts_with(":irc.test FAIL * INVALID_UTF8 :"));
+    let said = rookery_protocol::Message::parse("PRIVMSG #x :\u{fffd}").unwrap();
+    let heard = play.fault(a, LineFault::NotUtf8(Some(said.into())));
+    assert!(heard.len() == 1 && heard[0].starts_with(":irc.test FAIL PRIVMSG INVALID_UTF8 :"), "{heard:?}");
     assert!(play.fault(a, LineFault::Malformed)[0].starts_with(":irc.test 421 ann * :"));
     assert!(play.ask(a, "NONSENSE x")[0].starts_with(":irc.test 421 ann NONSENSE :"));
     assert_eq!(play.ask(a, "TOPIC"), [":irc.test 461 ann TOPIC :Not enough parameters"]);
