@@ -367,7 +367,8 @@ fn credential(message: &Message) -> Option<String> {
         "LIST" => {
             let used =
                 if param(4) == "*" { "never used".to_owned() } else { format!("last used {}", day(4)) };
-            format!("{} {}: since {}, {used}", param(2), param(1), day(3))
+            let here = if param(5) == "here" { "; this device" } else { "" };
+            format!("{} {}: since {}, {used}{here}", param(2), param(1), day(3))
         }
         "END" if param(1) == "0" => {
             "no device or certificate opens this account; its password does".to_owned()

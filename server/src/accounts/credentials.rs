@@ -1,7 +1,7 @@
 //! `CREDENTIAL`, our own command: what opens an account besides its password, for the account's owner.
 //!
-//! - `CREDENTIAL LIST` → one `CREDENTIAL LIST <id> <device|certificate> <created_at> <used_at|*>` each, then
-//!   `CREDENTIAL END <count>`.
+//! - `CREDENTIAL LIST` → one `CREDENTIAL LIST <id> <device|certificate> <created_at> <used_at|*> [here]` each (`here`: it
+//!   opened the account to this session), then `CREDENTIAL END <count>`.
 //! - `CREDENTIAL ADD`: from now on the client certificate of this connection opens the account by SASL EXTERNAL →
 //!   `CREDENTIAL ADDED <id> :text`.
 //! - `CREDENTIAL REVOKE <id>` → `CREDENTIAL REVOKED <id> :text`. Sessions that are open stay open.
@@ -14,7 +14,7 @@ use rookery_protocol::Message;
 use super::replies::{Voice, word};
 use super::{Accounts, Peer};
 use crate::chat::event::Identity;
-use crate::record::{AccountId, CredentialId, CredentialKind};
+use crate::record::{CredentialId, CredentialKind};
 use crate::store::{Durability, Result};
 
 /// What came of an `ADD`.
@@ -41,7 +41,7 @@ impl Accounts {
             |code: &str, context: &str, text: &str| vec![voice.fail("CREDENTIAL", code, context, text)];
         let Some(subcommand) = message.param(0) else { return vec![voice.need_more_params("CREDENTIAL")] };
         let done = match subcommand.to_ascii_uppercase().as_str() {
-            "LIST" => self.list_credentials(voice, owner.id).await,
+            "LIST" => self.list_credentials(voice, owner).await,
             "ADD" => match peer.certificate {
                 Some(fingerprint) => self.add_certificate(now, voice, owner, fingerprint).await,
                 None => return fail("NO_CERTIFICATE", "ADD", "Connect with a client certificate first"),
@@ -61,8 +61,9 @@ impl Accounts {
         })
     }
 
-    async fn list_credentials(&self, voice: &Voice<'_>, owner: AccountId) -> Result<Vec<Message>> {
-        let credentials = self.database.read(move |store| store.credentials(owner)).await?;
+    async fn list_credentials(&self, voice: &Voice<'_>, owner: &Identity) -> Result<Vec<Message>> {
+        let id = owner.id;
+        let credentials = self.database.read(move |store| store.credentials(id)).await?;
         let mut lines: Vec<Message> = credentials
             .iter()
             .map(|credential| {
@@ -72,7 +73,12 @@ impl Accounts {
                 };
                 let used = credential.used_at.map_or_else(|| "*".to_owned(), |at| format!("{at:.3}"));
                 let made = format!("{:.3}", credential.created_at);
-                voice.say("CREDENTIAL", &["LIST", &credential.id.0.to_string(), kind, &made, &used])
+                let id = credential.id.0.to_string();
+                let mut params = vec!["LIST", &id, kind, &made, &used];
+                if owner.credential == Some(credential.id) {
+                    params.push("here");
+                }
+                voice.say("CREDENTIAL", &params)
             })
             .collect();
         lines.push(voice.say("CREDENTIAL", &["END", &credentials.len().to_string()]));

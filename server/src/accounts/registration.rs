@@ -221,29 +221,32 @@ impl Accounts {
                 }
                 let account =
                     NewAccount { name, email, password_hash: None, created_at: now, greeted: false };
-                let made = store.create_account(&account)?.map_err(Failure::from);
-                match (&made, secret) {
-                    (Ok(account), StoredSecret::Password(kept)) => {
+                let account = match store.create_account(&account)? {
+                    Ok(account) => account,
+                    Err(taken) => return Ok(Err(Failure::from(taken))),
+                };
+                let credential = match secret {
+                    StoredSecret::Password(kept) => {
                         store.set_password(account.id, &kept.hash, &kept.scram)?;
+                        None
                     }
-                    (Ok(account), StoredSecret::Device(hash)) => {
-                        store.add_credential(account.id, CredentialKind::Device, &hash, now)?;
+                    StoredSecret::Device(hash) => {
+                        Some(store.add_credential(account.id, CredentialKind::Device, &hash, now)?)
                     }
-                    (Err(_), _) => {}
-                }
-                if let (Ok(_), Some(invitation)) = (&made, invitation) {
+                };
+                if let Some(invitation) = invitation {
                     store.remove_invitation(invitation.id)?;
                 }
-                Ok(made)
+                Ok(Ok((account, credential)))
             })
             .await?;
-        let account = made?;
+        let (account, credential) = made?;
         self.windows.users_changed();
         tracing::info!(address = %peer.address, account = %account.name, "account made");
         let (name, email) = (account.name.to_string(), account.email.as_ref().map(ToString::to_string));
         let address = peer.address.to_string();
         self.news.tell(Happening::AccountMade { account: name, email, address });
-        Ok(identity(&account, now))
+        Ok(Identity { credential, ..identity(&account, now) })
     }
 }
 

@@ -45,14 +45,28 @@ async fn a_revoked_device_is_shut_out() {
     client.ask_code("alice", "alice@example.org").await;
     let code = house.code(1).await;
     client.give_code(&code, &device(1)).await.expect(" 903 ");
-    client.send("CREDENTIAL LIST").await.expect("CREDENTIAL LIST 1 device 2027-01-15T08:00:00.000Z *");
+    client.send("CREDENTIAL LIST").await.expect("CREDENTIAL LIST 1 device 2027-01-15T08:00:00.000Z * here");
     house.client().plain("alice", &device(1)).await.expect(" 903 ");
     let heard = client.send("CREDENTIAL LIST").await;
-    heard.expect("CREDENTIAL LIST 1 device 2027-01-15T08:00:00.000Z 2027-01-15T08:00:00.000Z");
+    heard.expect("CREDENTIAL LIST 1 device 2027-01-15T08:00:00.000Z 2027-01-15T08:00:00.000Z here");
     heard.expect("CREDENTIAL END 1");
     client.send("CREDENTIAL REVOKE 1").await.expect("REVOKED");
     client.send("CREDENTIAL LIST").await.expect("CREDENTIAL END 0");
     house.client().plain("alice", &device(1)).await.expect(" 904 ");
+}
+
+#[tokio::test]
+async fn the_list_says_by_which_device_one_has_come() {
+    let house = house_of_two().await;
+    let mut new = house.client();
+    new.ask_code("alice", "alice@example.org").await;
+    let code = house.code(1).await;
+    new.give_code(&code, &device(1)).await.expect(" 903 ");
+    let listed = new.send("CREDENTIAL LIST").await;
+    listed.expect("CREDENTIAL LIST 1 device 2027-01-15T08:00:00.000Z * here");
+    let mut by_password = signed_in(&house, "alice", None).await;
+    let listed = by_password.send("CREDENTIAL LIST").await;
+    assert!(!format!("{listed:?}").contains("here"), "{listed:?}");
 }
 
 #[tokio::test]

@@ -295,6 +295,7 @@ async fn a_device_credential_serves_instead_of_a_password() {
     client.send(&format!("REGISTER alice alice@example.org {secret}")).await.expect("VERIFICATION_REQUIRED");
     let code = house.code(1).await;
     client.send(&format!("VERIFY alice {code}")).await.expect("SUCCESS");
+    client.send("CREDENTIAL LIST").await.expect(" 1 device ").expect(" * here");
     house.client().plain("alice", &secret).await.expect(" 903 ");
     house.client().plain("alice", &device(2)).await.expect(" 904 ");
     let name = AccountName::parse("alice").unwrap();

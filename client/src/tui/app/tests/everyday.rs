@@ -33,11 +33,11 @@ fn the_devices_of_the_account_are_listed_and_one_is_revoked() {
     let mut desk = Desk::new();
     desk.enters("/devices");
     assert_eq!(desk.sent(), ["CREDENTIAL LIST"]);
-    desk.hear(":s CREDENTIAL LIST 3 device 2026-01-01T08:00:00.000Z 2026-01-02T09:00:00.000Z");
+    desk.hear(":s CREDENTIAL LIST 3 device 2026-01-01T08:00:00.000Z 2026-01-02T09:00:00.000Z here");
     desk.hear(":s CREDENTIAL LIST 4 certificate 2026-01-02T08:00:00.000Z *");
     desk.hear(":s CREDENTIAL END 2");
     let screen = desk.screen();
-    for part in ["device 3: since 2026-01-01, last used", "certificate 4:", "never used"] {
+    for part in ["device 3: since 2026-01-01, last used", "this device", "certificate 4:", "never used"] {
         assert!(screen.contains(part), "{part} in\n{screen}");
     }
     desk.enters("and talk goes on meanwhile");
