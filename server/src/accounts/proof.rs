@@ -122,6 +122,8 @@ pub fn proved(
 pub struct Scram {
     /// None where there is none, or none with such keys.
     account: Option<Account>,
+    /// When the record was asked for it: whatever became of the account since then, this proof is older.
+    asked_at: Timestamp,
     challenge: scram::Challenge,
     keys: [Key; 2],
 }
@@ -253,7 +255,7 @@ impl Accounts {
         let is_real = real.is_some();
         let scram_keys = real.unwrap_or_else(|| scram::keys_of_nobody(secret, &first.claim));
         let (answer, challenge) = first.challenge(scram_keys, is_real);
-        Ok((answer, Scram { account, challenge, keys }))
+        Ok((answer, Scram { account, asked_at: now, challenge, keys }))
     }
 
     /// Judges the proof of the password. Gives the server's own proof, and who it was.
@@ -270,7 +272,7 @@ impl Accounts {
         match (scram.challenge.judge(payload), &scram.account) {
             (Ok(answer), Some(account)) => {
                 tracing::info!(address = %peer.address, account = %account.name, "signed in");
-                Ok((answer, proved(account, now, None)?))
+                Ok((answer, proved(account, scram.asked_at, None)?))
             }
             (Err(NoProof::BadForm), _) => Err(Refused::BadForm),
             (Err(NoProof::Wrong) | Ok(_), _) => {

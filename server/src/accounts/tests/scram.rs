@@ -130,3 +130,17 @@ async fn nothing_is_taken_for_a_proof_that_is_none() {
     client.respond(b"more").await.expect(" 904 ");
     client.respond(last.as_bytes()).await.expect(" 904 ");
 }
+
+/// Until it is admitted, the core tells by that whether the account's sessions were ended meanwhile.
+#[tokio::test]
+async fn a_proof_is_no_younger_than_the_servers_look_at_the_record() {
+    let house = registered().await;
+    let mut client = house.client();
+    let (last, _) = proof(&begin(&mut client).await, PASSWORD);
+    client.later(20);
+    client.respond(last.as_bytes()).await.expect("AUTHENTICATE ");
+    client.later(20);
+    client.send("AUTHENTICATE +").await.expect(" 903 * :");
+    let entered = client.enter("alice").await;
+    assert_eq!(entered.admitted().identity.as_ref().unwrap().proved_at, start());
+}
