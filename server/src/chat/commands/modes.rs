@@ -126,11 +126,13 @@ struct Changing<'t, 'a> {
     done: Vec<ModeChange>,
     /// Whether the caller was told that it may not.
     refused: bool,
+    /// The lists that were shown, and the letters that are none of a mode: one line asks for each once.
+    answered: Vec<char>,
 }
 
 impl<'t, 'a> Changing<'t, 'a> {
     fn new(turn: &'t mut Turn<'a>, caller: Caller, name: ChannelName) -> Self {
-        Self { turn, caller, name, done: Vec::new(), refused: false }
+        Self { turn, caller, name, done: Vec::new(), refused: false, answered: Vec::new() }
     }
 
     fn run(mut self, changes: &str, parameters: &[String]) {
@@ -144,7 +146,8 @@ impl<'t, 'a> Changing<'t, 'a> {
                     if let Some(list) = List::from_letter(letter) {
                         match parameters.next() {
                             Some(mask) => self.change_list(on, list, mask),
-                            None => self.show_list(list),
+                            None if self.is_first(letter) => self.show_list(list),
+                            None => {}
                         }
                     }
                 }
@@ -177,7 +180,7 @@ impl<'t, 'a> Changing<'t, 'a> {
                 _ => {
                     if let Some(flag) = Flag::from_letter(letter) {
                         self.change(|channel| channel.flags.set(flag, on).then_some((on, letter, None)));
-                    } else {
+                    } else if self.is_first(letter) {
                         let text = "There is no such channel mode";
                         self.turn.reply(self.caller, ERR_UNKNOWNMODE, &[&letter.to_string()], text);
                     }
@@ -186,6 +189,15 @@ impl<'t, 'a> Changing<'t, 'a> {
         }
         let Self { turn, caller, name, done, .. } = self;
         turn.show_modes(caller.user, &name, &done);
+    }
+
+    /// Whether the letter was not answered before.
+    fn is_first(&mut self, letter: char) -> bool {
+        let is_first = !self.answered.contains(&letter);
+        if is_first {
+            self.answered.push(letter);
+        }
+        is_first
     }
 
     /// A parameter that a change cannot do without.

@@ -172,3 +172,16 @@ fn a_mute_lets_in_and_keeps_silent() {
     play.forget();
     assert!(play.ask(bob, "PRIVMSG #x :hi").is_empty(), "a voice is heard");
 }
+
+/// One line could otherwise ask for a list five hundred times.
+#[test]
+fn a_list_is_shown_once_and_so_is_what_is_wrong_with_a_letter() {
+    let mut play = Play::new();
+    let op = play.user("op", "");
+    play.channel("#x", &[op]);
+    play.send(op, "MODE #x +bb one two");
+    assert_eq!(commands(&play.ask(op, "MODE #x bb")), ["367", "367", "368"]);
+    let many = format!("MODE #x {}", "be+b".repeat(100));
+    assert_eq!(commands(&play.ask(op, &many)), ["367", "367", "368", "349"]);
+    assert_eq!(commands(&play.ask(op, "MODE #x XYXX")), ["472", "472"]);
+}
