@@ -19,6 +19,9 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 const MAX_MESSAGE: usize = 16 * 1024;
 /// What is read at once, and gathered before it is written.
 const BUFFER: usize = 4096;
+/// The most bytes that wait to be written: answers to pings gather while a client reads nothing, and go beyond what the
+/// sendq counts.
+const MAX_WRITE: usize = 64 * 1024;
 const TEXT: &str = "text.ircv3.net";
 const BINARY: &str = "binary.ircv3.net";
 
@@ -54,6 +57,7 @@ where
     let limits = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER)
+        .max_write_buffer_size(MAX_WRITE)
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
     let socket = tokio_tungstenite::accept_hdr_async_with_config(stream, answer, Some(limits)).await?;
@@ -397,5 +401,31 @@ mod tests {
             taken += written.unwrap();
             assert!(taken < 256 * 1024, "it takes no end of lines");
         }
+    }
+
+    #[tokio::test]
+    async fn pings_of_a_client_that_reads_nothing_take_no_memory() {
+        const PINGS: usize = 10_000;
+        let (mut client, mut server) = plain_pair().await;
+        let flood = async {
+            for _ in 0..PINGS {
+                client.feed(Message::Ping(vec![0; 125].into())).await.unwrap();
+            }
+            client.send(Message::text("PING last")).await.unwrap();
+        };
+        let (line, ()) = tokio::join!(read_line(&mut server), flood);
+        assert_eq!(line, b"PING last\r\n");
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(50), server.flush()).await;
+        let mut pongs = 0;
+        let answers = async {
+            while let Some(Ok(Message::Pong(_))) = client.next().await {
+                pongs += 1;
+            }
+        };
+        let answers = tokio::time::timeout(std::time::Duration::from_millis(500), answers);
+        let (_, ()) = tokio::join!(answers, async {
+            let _ = server.flush().await;
+        });
+        assert!(pongs > 0 && pongs < PINGS / 4, "{pongs} answers were kept");
     }
 }
