@@ -109,6 +109,7 @@ impl Turn<'_> {
         // Once is enough: a session may be ended before its connection is.
         let Some(device) = session.device.take() else { return };
         let heard = if lost || !session.is_caught_up() { session.heard } else { now };
+        session.catch_up = None;
         let mark = self.state.devices.entry(device).or_insert(heard);
         *mark = heard.max(*mark);
         let heard_until = mark.at;
@@ -120,7 +121,7 @@ impl Turn<'_> {
     /// Has the channels read that were not read yet, and the conversations when it is time for them.
     fn read_missed(&mut self, caller: Caller, conversations: bool) {
         let Some(session) = self.state.session(caller.session) else { return };
-        let Some(catch_up) = &session.catch_up else { return };
+        let (Some(device), Some(catch_up)) = (session.device, &session.catch_up) else { return };
         let after = catch_up.after;
         let user = self.state.user(caller.user);
         let channels: Vec<ChannelName> =
@@ -148,18 +149,22 @@ impl Turn<'_> {
             session: caller.session,
             ticket: None,
             label: None,
-            purpose: Purpose::Missed { after, until },
+            purpose: Purpose::Missed { device, after, until },
             query: HistoryQuery::Several(query),
         })));
     }
 
-    /// Shows what the session's device missed.
+    /// Shows what the device missed, if the session is still of it: it may have gone over to another account.
     pub fn show_missed(
         &mut self,
         caller: Caller,
+        device: Device,
         [after, until]: [Mark; 2],
         found: Option<Vec<(String, Vec<HistoryEntry>)>>,
     ) {
+        if self.state.session(caller.session).is_none_or(|session| session.device != Some(device)) {
+            return;
+        }
         let Some(found) = found else {
             // It stays to be shown, at the next coming.
             return self.notice(caller, "What you missed could not be read; connect again to see it");

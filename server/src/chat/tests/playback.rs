@@ -328,3 +328,27 @@ fn a_labelled_play_is_answered_in_one() {
     play.library();
     assert!(matches!(play.answer(ticket), Some(Answer::Done)));
 }
+
+#[test]
+fn what_one_account_missed_is_not_shown_to_a_session_that_goes_over_to_another() {
+    let mut play = lobby(Settings { free_nicks: true, ..settings() });
+    let bob = play.user("bob", "");
+    for name in ["alice", "carl"] {
+        let (session, _) = come(&mut play, identity(name), CAPS);
+        play.send(bob, &format!("PRIVMSG {name} :here"));
+        play.gone(session);
+    }
+    play.wait(60);
+    let (keeper, _) = come(&mut play, device("alice", 1), CAPS);
+    play.send(bob, "PRIVMSG alice :for alice");
+    play.gone(keeper);
+    play.send(bob, "PRIVMSG #x :for all");
+    let (session, _) = play.try_admit(Play::candidate("alice", Some(identity("alice")), CAPS));
+    assert!(matches!(play.sign_in(session, identity("carl")), Answer::Admitted));
+    play.heard(session);
+    play.library();
+    assert_eq!(texts(&play.heard(session)), ["for all"]);
+    play.gone(session);
+    let (_, missed) = come(&mut play, identity("carl"), CAPS);
+    assert!(missed.is_empty(), "{missed:?}");
+}
