@@ -1,8 +1,8 @@
 //! Users who are always on: they stay, marked as away, while no session is connected, also over a restart.
 
 use jiff::Timestamp;
-use rookery_protocol::Capability;
 use rookery_protocol::control::WhyGone;
+use rookery_protocol::{Capability, Nick};
 
 use super::channel::{Member, Standing};
 use super::event::{Identity, Output, SessionId, Settings};
@@ -45,19 +45,20 @@ impl State {
                 proved_at: now,
                 credential: None,
             };
+            let nick = if settings.free_nicks { presence.nick.clone() } else { identity.name.to_nick() };
             let stays = self.wants_always_on(&identity, settings)
                 && self.gate.bans.on_account(&identity, now).is_none()
-                && self.holders(&presence.nick).is_empty();
+                && self.holders(&nick).is_empty();
             if stays {
-                self.restore_presence(presence, identity, settings);
+                self.restore_presence(presence, identity, nick, settings);
             } else {
                 self.presences_gone.push(presence.account);
             }
         }
     }
 
-    fn restore_presence(&mut self, presence: Presence, identity: Identity, settings: &Settings) {
-        let Presence { nick, username, realname, modes, away, since, channels, .. } = presence;
+    fn restore_presence(&mut self, presence: Presence, identity: Identity, nick: Nick, settings: &Settings) {
+        let Presence { username, realname, modes, away, since, channels, .. } = presence;
         let newcomer = Newcomer {
             nick,
             identity: Some(identity),
@@ -135,8 +136,9 @@ impl Turn<'_> {
         }
     }
 
-    /// The config has changed: whoever was here only for being always on, and is not so any more, goes.
-    pub fn end_presences(&mut self) {
+    /// The config has changed: whoever is always on from now on is kept, and whoever was here only for being so, and is
+    /// not any more, goes.
+    pub fn review_presences(&mut self) {
         let users: Vec<UserId> = self.state.users().map(|user| user.id).collect();
         for id in users {
             self.state.touch(id);

@@ -16,8 +16,8 @@ impl Turn<'_> {
             gate.bans.set_aliases(self.settings.email_aliases.clone());
             self.show_gate();
         }
-        if old.always_on && !self.settings.always_on {
-            self.end_presences();
+        if old.always_on != self.settings.always_on {
+            self.review_presences();
         }
         let (before, after) = (old.capabilities, self.settings.capabilities);
         let (old, values) = (old.capability_values, self.settings.capability_values);

@@ -226,3 +226,29 @@ fn a_guest_that_signs_in_comes_to_the_user_that_stayed() {
     assert!(play.heard(bob).is_empty());
     assert!(play.ask(other, "NAMES #x")[0].contains("alice"));
 }
+
+#[test]
+fn whoever_is_here_is_kept_from_the_reload_on_that_makes_them_always_on() {
+    let mut play = Play::new();
+    let alice = play.user("alice", "");
+    play.channel("#x", &[alice]);
+    let always_on = Settings { always_on: true, ..settings() };
+    play.event(Event::Reload(Box::new(always_on.clone())));
+    let mut next = restart(&play, always_on);
+    let bob = next.user("bob", "");
+    assert!(is_here(&mut next, bob));
+}
+
+#[test]
+fn where_nicks_are_free_no_more_a_user_is_back_under_its_accounts_name() {
+    let free = Settings { free_nicks: true, always_on: true, ..settings() };
+    let mut play = Play::with(free.clone());
+    let alice = play.user("alice", "");
+    play.channel("#x", &[alice]);
+    play.send(alice, "NICK ally");
+    for (settings, nick) in [(free.clone(), "ally"), (Settings { free_nicks: false, ..free }, "alice")] {
+        let mut next = restart(&play, settings);
+        let bob = next.user("bob", "");
+        assert!(find(&next.ask(bob, &format!("WHOIS {nick}")), "311").contains(nick));
+    }
+}
