@@ -14,6 +14,7 @@ use rookery_protocol::Email;
 use tokio::sync::watch;
 
 use super::codes::{PendingCode, Verdict};
+use super::proof::still_opened;
 use super::registration::{Failure, NewSecret, ban_against, banned, failure, new_secret, tries};
 use super::throttle::{Key, Wait, network};
 use super::{Accounts, Peer, letters, password};
@@ -78,7 +79,7 @@ impl Accounts {
         }
         let kept = password::keep(new).await;
         let Some(to) = account.email.filter(|_| current == "*") else {
-            return self.set_password(now, peer, owner, kept).await;
+            return self.set_password(peer, owner, kept).await;
         };
         let (digits, code) = PendingCode::issue(now);
         let letter = letters::new_password(&config.chat.network, &owner.name, &to, &digits);
@@ -99,7 +100,7 @@ impl Accounts {
             if config.accounts.verify_email {
                 return Err(failure("INVALID_EMAIL", "An account needs an email address here"));
             }
-            return self.set_email(now, peer, owner, None).await;
+            return self.set_email(peer, owner, None).await;
         };
         let (name, given, address) = (owner.name.clone(), email.clone(), peer.address.ip());
         let aliases = config.accounts.email_aliases();
@@ -117,7 +118,7 @@ impl Accounts {
             return Err(failure("UNACCEPTABLE_EMAIL", "That is the account's email already"));
         }
         if !config.accounts.verify_email {
-            return self.set_email(now, peer, owner, Some(email)).await;
+            return self.set_email(peer, owner, Some(email)).await;
         }
         self.count_mail(now, peer, Some(&email))?;
         let (digits, code) = PendingCode::issue(now);
@@ -150,8 +151,8 @@ impl Accounts {
         match change.code.judge(now, code) {
             Verdict::Right if !is_decoy => {
                 let made = match change.what {
-                    What::Email { email, .. } => self.set_email(now, peer, owner, Some(email)).await,
-                    What::Password(kept) => self.set_password(now, peer, owner, kept).await,
+                    What::Email { email, .. } => self.set_email(peer, owner, Some(email)).await,
+                    What::Password(kept) => self.set_password(peer, owner, kept).await,
                 };
                 (None, made)
             }
@@ -196,17 +197,16 @@ impl Accounts {
     /// An email that is free: the change is made, and the old email told.
     async fn set_email(
         &self,
-        now: Timestamp,
         peer: &Peer,
         owner: &Identity,
         email: Option<Email>,
     ) -> Result<Changed, Failure> {
-        let (id, new) = (owner.id, email.clone());
+        let (present, new) = (owner.clone(), email.clone());
         let old = self
             .database
             .write(Durability::Record, move |store| {
-                let Some(account) = store.account(id)? else { return Ok(Err(gone())) };
-                Ok(store.set_email(id, new.as_ref())?.map(|()| account.email).map_err(Failure::from))
+                let Some(account) = still_opened(store, &present)? else { return Ok(Err(shut_out())) };
+                Ok(store.set_email(account.id, new.as_ref())?.map(|()| account.email).map_err(Failure::from))
             })
             .await??;
         self.windows.users_changed();
@@ -214,39 +214,44 @@ impl Accounts {
         if let Some(old) = old {
             self.mailer.send(letters::email_changed(&self.config.get().chat.network, &owner.name, &old));
         }
-        Ok(made(now, Identity { email, ..owner.clone() }, EMAIL_SET))
+        Ok(made(Identity { email, ..owner.clone() }, EMAIL_SET))
     }
 
     /// The password is another from now on, and the account's email told.
     async fn set_password(
         &self,
-        now: Timestamp,
         peer: &Peer,
         owner: &Identity,
         kept: password::Kept,
     ) -> Result<Changed, Failure> {
-        let account = self.account_of(owner).await?;
-        let id = account.id;
-        self.database
-            .write(Durability::Record, move |store| store.set_password(id, &kept.hash, &kept.scram))
-            .await?;
+        let present = owner.clone();
+        let account = self
+            .database
+            .write(Durability::Record, move |store| {
+                let Some(account) = still_opened(store, &present)? else { return Ok(None) };
+                store.set_password(account.id, &kept.hash, &kept.scram)?;
+                Ok(Some(account))
+            })
+            .await?
+            .ok_or_else(shut_out)?;
         tracing::info!(address = %peer.address, account = %owner.name, "password changed");
         if let Some(email) = &account.email {
             self.mailer.send(letters::password_changed(&self.config.get().chat.network, &owner.name, email));
         }
-        Ok(made(now, owner.clone(), PASSWORD_SET))
+        Ok(made(owner.clone(), PASSWORD_SET))
     }
 
     async fn account_of(&self, owner: &Identity) -> Result<Account, Failure> {
-        let id = owner.id;
-        self.database.read(move |store| store.account(id)).await?.ok_or_else(gone)
+        let owner = owner.clone();
+        self.database.read(move |store| still_opened(store, &owner)).await?.ok_or_else(shut_out)
     }
 }
 
-fn made(now: Timestamp, owner: Identity, text: &'static str) -> Changed {
-    Changed::Made(Box::new(Identity { proved_at: now, new: false, ..owner }), text)
+/// Nothing is proved anew by a change.
+fn made(owner: Identity, text: &'static str) -> Changed {
+    Changed::Made(Box::new(Identity { new: false, ..owner }), text)
 }
 
-fn gone() -> Failure {
-    failure("ACCOUNT_REQUIRED", "The account is no more")
+fn shut_out() -> Failure {
+    failure("ACCOUNT_REQUIRED", "What you came with opens the account no more; sign in anew")
 }

@@ -11,6 +11,7 @@
 use jiff::Timestamp;
 use rookery_protocol::Message;
 
+use super::proof::still_opened;
 use super::replies::{Voice, word};
 use super::{Accounts, Peer};
 use crate::chat::event::Identity;
@@ -22,6 +23,7 @@ enum Added {
     As(CredentialId),
     Full,
     OfAnother,
+    ShutOut,
 }
 
 /// The most client certificates of one account.
@@ -92,10 +94,12 @@ impl Accounts {
         owner: &Identity,
         fingerprint: [u8; 32],
     ) -> Result<Vec<Message>> {
-        let id = owner.id;
+        let present = owner.clone();
         let added = self
             .database
             .write(Durability::Record, move |store| {
+                let Some(account) = still_opened(store, &present)? else { return Ok(Added::ShutOut) };
+                let id = account.id;
                 match store.account_by_certificate(&fingerprint)? {
                     Some(account) if account.id != id => return Ok(Added::OfAnother),
                     Some(_) => {}
@@ -120,6 +124,10 @@ impl Accounts {
             Added::Full => voice.fail("CREDENTIAL", "TOO_MANY", "ADD", "Revoke a certificate of yours first"),
             Added::OfAnother => {
                 voice.fail("CREDENTIAL", "CERTIFICATE_IN_USE", "ADD", "The certificate opens another account")
+            }
+            Added::ShutOut => {
+                let text = "What you came with opens the account no more; sign in anew";
+                voice.fail("CREDENTIAL", "ACCOUNT_REQUIRED", "ADD", text)
             }
         }])
     }

@@ -14,7 +14,7 @@ use super::{Accounts, Peer, device_hash, identity, password};
 use crate::chat::event::Identity;
 use crate::metrics::METRICS;
 use crate::record::{Account, Credential, CredentialId, CredentialKind};
-use crate::store::{Durability, Store, StoreError};
+use crate::store::{Durability, Result as StoreResult, Store, StoreError};
 
 /// Why a proof is not taken. The texts are for the person who signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +116,19 @@ pub fn proved(
         None => Ok(Identity { credential, ..identity(account, now) }),
         Some(reason) => Err(Refused::Disabled { reason: reason.clone() }),
     }
+}
+
+/// The account of someone who has signed in, unless it is disabled, or what they came with opens it no more: whoever is
+/// shut out changes nothing from then on, admitted or not. To be asked in the transaction of the change.
+pub fn still_opened(store: &dyn Store, owner: &Identity) -> StoreResult<Option<Account>> {
+    let Some(account) = store.account(owner.id)?.filter(|account| account.disabled.is_none()) else {
+        return Ok(None);
+    };
+    let opens = match owner.credential {
+        Some(device) => store.credentials(account.id)?.iter().any(|credential| credential.id == device),
+        None => account.password_hash.is_some(),
+    };
+    Ok(opens.then_some(account))
 }
 
 /// A SCRAM exchange that waits for the client's proof.

@@ -133,3 +133,53 @@ async fn mails_about_changes_are_limited() {
     client.send("SETEMAIL other@example.org").await.expect("FAIL SETEMAIL TEMPORARILY_UNAVAILABLE alice :");
     client.send("SETPASS * :battery staple").await.expect("FAIL SETPASS TEMPORARILY_UNAVAILABLE alice :");
 }
+
+/// Between the sign-in and the admission there is nobody yet whose sessions could be ended.
+#[tokio::test]
+async fn whoever_is_shut_out_before_admission_changes_nothing() {
+    for revoked in [false, true] {
+        let house = House::with(|config| config.accounts.verify_email = false);
+        house.account("alice", "alice@example.org", Some(PASSWORD)).await;
+        let mut client = house.client_from("192.0.2.1", Some([9; 32]));
+        client.plain("alice", PASSWORD).await.expect(" 903 ");
+        house
+            .change_account("alice", move |store, account| {
+                if revoked {
+                    store.remove_password(account.id)
+                } else {
+                    store.set_disabled(account.id, Some("moved away"))
+                }
+            })
+            .await;
+        for line in
+            ["SETPASS * :battery staple", "SETPASS correct :battery staple", "SETEMAIL new@example.org"]
+        {
+            let command = line.split(' ').next().unwrap();
+            client.send(line).await.expect(&format!("FAIL {command} ACCOUNT_REQUIRED alice :"));
+        }
+        client.send("CREDENTIAL ADD").await.expect("FAIL CREDENTIAL ACCOUNT_REQUIRED ADD :");
+        house.client().plain("alice", "battery staple").await.expect(" 904 ");
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_was_revoked_before_admission_changes_nothing() {
+    let house = House::with(|config| config.accounts.verify_email = false);
+    let mut client = house.client();
+    client.send(&format!("REGISTER alice alice@example.org {}", device(1))).await.expect("SUCCESS");
+    client.send("SETEMAIL new@example.org").await.expect("SETEMAIL SUCCESS alice :");
+    house.change_account("alice", |store, account| store.remove_credentials(account.id).map(drop)).await;
+    client.send("SETPASS * :battery staple").await.expect("FAIL SETPASS ACCOUNT_REQUIRED alice :");
+}
+
+/// The core tells by that whether the account's sessions were ended since.
+#[tokio::test]
+async fn a_change_proves_nothing_anew() {
+    let house = House::with(|config| config.accounts.verify_email = false);
+    house.account("alice", "alice@example.org", Some(PASSWORD)).await;
+    let mut client = signed_in(&house).await;
+    client.later(20);
+    client.send("SETEMAIL new@example.org").await.expect("SETEMAIL SUCCESS alice :");
+    let entered = client.enter("alice").await;
+    assert_eq!(entered.admitted().identity.as_ref().unwrap().proved_at, start());
+}
