@@ -118,6 +118,8 @@ impl Accounts {
             return Err(failure("UNACCEPTABLE_EMAIL", "That is the account's email already"));
         }
         if !config.accounts.verify_email {
+            // The answer tells whether another account has it.
+            self.count_registration(now, peer)?;
             return self.set_email(peer, owner, Some(email)).await;
         }
         self.count_mail(now, peer, Some(&email))?;

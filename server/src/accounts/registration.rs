@@ -88,6 +88,8 @@ impl Accounts {
         let Found { owner, invitation } = self.look_up(now, peer, &name, email.as_ref()).await?;
         let needs_invitation = !config.accounts.open;
         if needs_invitation && invitation.is_none() {
+            // The answer tells whether the email is invited.
+            self.count_registration(now, peer)?;
             return Err(closed());
         }
         if owner.is_none() && invitation.is_some_and(|invitation| invitation.tries_left > 0) {
@@ -100,11 +102,14 @@ impl Accounts {
         let needs_code = config.accounts.verify_email || needs_invitation;
         if needs_code {
             self.pending.check(now, &name, email.as_ref(), own)?;
-        } else if owner.is_some() {
-            // Without a mail there is no way to tell its owner alone.
-            return Err(failure("UNACCEPTABLE_EMAIL", "That email belongs to another account"));
+            self.count_mail(now, peer, email.as_ref())?;
+        } else {
+            self.count_registration(now, peer)?;
+            if owner.is_some() {
+                // Without a mail there is no way to tell its owner alone.
+                return Err(failure("UNACCEPTABLE_EMAIL", "That email belongs to another account"));
+            }
         }
-        self.count_mail(now, peer, email.as_ref())?;
         let secret = stored(secret).await;
         let registration =
             Registration { name, email: email.clone(), secret, is_decoy: owner.is_some(), needs_invitation };

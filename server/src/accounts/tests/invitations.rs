@@ -220,3 +220,15 @@ async fn the_code_is_kept_as_a_hash_only() {
     let kept = house.database.read(read).await.unwrap().remove(0).code_hash;
     assert!(kept.starts_with("$argon2id$") && !kept.contains(&code), "{kept}");
 }
+
+#[tokio::test]
+async fn whether_an_email_is_invited_is_told_a_few_times_only() {
+    let house = closed();
+    house.config.send_modify(|config| Arc::make_mut(config).limits.mails_per_hour = 2);
+    for email in ["bob@example.org", "carol@example.org"] {
+        let heard = house.client().send(&format!("REGISTER bob {email} :correct horse")).await;
+        heard.expect("that email is not invited");
+    }
+    let heard = house.client().send("REGISTER bob dave@example.org :correct horse").await;
+    heard.expect("FAIL REGISTER TEMPORARILY_UNAVAILABLE bob :Too many");
+}

@@ -441,3 +441,22 @@ async fn a_ban_that_comes_while_the_code_is_on_its_way_stands() {
         .await
         .expect("FAIL VERIFY UNACCEPTABLE_EMAIL eve :You are banned");
 }
+
+#[tokio::test]
+async fn whether_an_email_has_an_account_is_told_a_few_times_only() {
+    let house = House::with(|config| config.accounts.verify_email = false);
+    house.config.send_modify(|config| Arc::make_mut(config).limits.mails_per_hour = 2);
+    house.account("bob", "bob@example.org", None).await;
+    for _ in 0..2 {
+        let heard = house.client().send("REGISTER alice bob@example.org :correct horse").await;
+        heard.expect("FAIL REGISTER UNACCEPTABLE_EMAIL alice :");
+    }
+    let heard = house.client().send("REGISTER alice bob@example.org :correct horse").await;
+    heard.expect("FAIL REGISTER TEMPORARILY_UNAVAILABLE alice :Too many");
+    let mut other = house.client_from("198.51.100.9", None);
+    other.send("REGISTER alice alice@example.org :correct horse").await.expect("SUCCESS");
+    for address in ["carol@example.org", "dave@example.org"] {
+        other.send(&format!("SETEMAIL {address}")).await;
+    }
+    other.send("SETEMAIL bob@example.org").await.expect("FAIL SETEMAIL TEMPORARILY_UNAVAILABLE alice :");
+}
