@@ -4,10 +4,8 @@ use rookery_protocol::numeric::{ERR_INVALIDCAPCMD, ERR_NEEDMOREPARAMS};
 use rookery_protocol::{Capabilities, Capability, CapabilityValues, Message};
 
 use super::lengths;
-
-/// The bytes a list of capabilities takes in one line, so that the line is within its bound whatever the names of
-/// server and client are.
-const LIST_BYTES: usize = 350;
+use super::line::MAX_BODY;
+use super::turn::fill;
 
 /// What follows from a `CAP` message: what the client is told, and the set it has from now on. `offered` is what it may
 /// ask for, listed with `values`, `current` what it has; the server calls itself `server` and the client `nick` (`*` when it has none).
@@ -24,6 +22,7 @@ pub fn negotiate(
         |params: &[&str]| Message::new("CAP", [nick].iter().chain(params).copied()).from_source(server);
     let numeric =
         |code: &str, param: &str, text: &str| Message::new(code, [nick, param, text]).from_source(server);
+    let room = MAX_BODY.saturating_sub(format!(":{server} CAP {nick} LIST * :").len());
     let Some(subcommand) = message.param(0) else {
         return (
             vec![numeric(ERR_NEEDMOREPARAMS, "CAP", "CAP needs a subcommand: LS, LIST, REQ or END")],
@@ -42,19 +41,24 @@ pub fn negotiate(
             let mut items: Vec<String> =
                 offered.iter().map(|capability| listed(capability, values)).collect();
             items.extend(values.and_then(|values| values.sts()));
-            (list(&items, is_new, |params| reply(&[&["LS"], params].concat())), current)
+            (list(&items, is_new, room, |params| reply(&[&["LS"], params].concat())), current)
         }
         "LIST" => {
             let items: Vec<String> = current.iter().map(|capability| capability.name().to_owned()).collect();
             let lines = current.has(Capability::CapNotify);
-            (list(&items, lines, |params| reply(&[&["LIST"], params].concat())), current)
+            (list(&items, lines, room, |params| reply(&[&["LIST"], params].concat())), current)
         }
         "REQ" => {
             let asked = message.param(1).unwrap_or_default();
-            match apply(offered, current, asked) {
-                Some(changed) => (vec![reply(&["ACK", asked])], changed),
-                None => (vec![reply(&["NAK", asked])], current),
+            let (answer, current) = match apply(offered, current, asked) {
+                Some(changed) => ("ACK", changed),
+                None => ("NAK", current),
+            };
+            let mut parts = vec![asked.to_owned()];
+            if asked.len() > room {
+                parts = fill(asked.split_whitespace().map(|name| ["", name]), ' ', room);
             }
+            (parts.iter().map(|part| reply(&[answer, part])).collect(), current)
         }
         "END" => (Vec::new(), current),
         _ => (vec![numeric(ERR_INVALIDCAPCMD, subcommand, "That is no CAP subcommand")], current),
@@ -103,21 +107,20 @@ fn apply(offered: Capabilities, current: Capabilities, asked: &str) -> Option<Ca
     Some(changed)
 }
 
-/// The items in one message, or in several where the client can take that.
-fn list(items: &[String], several: bool, reply: impl Fn(&[&str]) -> Message) -> Vec<Message> {
-    let mut messages = Vec::new();
-    let mut line = String::new();
-    for item in items {
-        if several && !line.is_empty() && line.len() + 1 + item.len() > LIST_BYTES {
-            messages.push(reply(&["*", &line]));
-            line.clear();
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(item);
+/// The items in one message, or in several where the client can take that. What one has no room for is left out: of all,
+/// first what is no standard yet.
+fn list(items: &[String], several: bool, room: usize, reply: impl Fn(&[&str]) -> Message) -> Vec<Message> {
+    let mut items: Vec<&str> = items.iter().map(String::as_str).collect();
+    if !several {
+        items.sort_by_key(|item| item.contains('/'));
     }
-    messages.push(reply(&[&line]));
+    let mut lists = fill(items.into_iter().map(|item| ["", item]), ' ', room);
+    if !several {
+        lists.truncate(1);
+    }
+    let last = lists.pop().unwrap_or_default();
+    let mut messages: Vec<Message> = lists.iter().map(|list| reply(&["*", list])).collect();
+    messages.push(reply(&[&last]));
     messages
 }
 
@@ -202,6 +205,36 @@ mod tests {
         let message = Message::parse("CAP LS 302").unwrap();
         let (replies, _) = negotiate("server", "*", all(), silent, Capabilities::NONE, &message);
         assert!(replies.iter().all(|reply| !reply.to_string().contains("sts=")), "switched off");
+    }
+
+    #[test]
+    fn no_name_is_ever_cut() {
+        let (server, nick) = ("irc.".repeat(15), "n".repeat(30));
+        let told = |line: &str| {
+            let message = Message::parse(line).unwrap();
+            let (replies, changed) =
+                negotiate(&server, &nick, all(), CapabilityValues::default(), all(), &message);
+            let names: Vec<String> = replies
+                .iter()
+                .flat_map(|reply| {
+                    reply.params.last().unwrap().split(' ').map(str::to_owned).collect::<Vec<_>>()
+                })
+                .collect();
+            assert!(replies.iter().all(|reply| reply.to_string().len() <= 510), "{replies:?}");
+            (replies, names, changed)
+        };
+        let every: Vec<&str> = Capability::ALL.iter().map(|capability| capability.name()).collect();
+        let (replies, names, _) = told("CAP LS 301");
+        assert!(replies.len() == 1 && names.len() < every.len(), "there is no room for all of them");
+        assert!(names.iter().all(|name| every.contains(&name.as_str())), "{names:?}");
+        let standards = every.iter().filter(|name| !name.contains('/'));
+        assert!(standards.clone().all(|name| names.iter().any(|listed| listed == name)), "{names:?}");
+        let (replies, names, changed) = told(&format!("CAP REQ :{}", every.join(" ")));
+        assert!(replies.len() == 2 && replies.iter().all(|reply| reply.params[1] == "ACK"), "{replies:?}");
+        assert!(names == every && changed == all());
+        let (replies, names, _) = told(&format!("CAP REQ :{} x", every.join(" ")));
+        assert!(replies.iter().all(|reply| reply.params[1] == "NAK") && names.last().unwrap() == "x");
+        assert_eq!(told("CAP LIST").1.len(), every.len());
     }
 
     #[test]
