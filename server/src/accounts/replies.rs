@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use rookery_protocol::{Message, numeric};
 
 use super::sasl;
+pub use crate::chat::line::word;
 
 use crate::chat::event::Identity;
 
@@ -60,11 +61,6 @@ impl Voice<'_> {
     pub fn need_more_params(&self, command: &str) -> Message {
         self.numeric(numeric::ERR_NEEDMOREPARAMS, &[command, "Not enough parameters"])
     }
-}
-
-/// `text` as a parameter that is not the last: one word, and not mistaken for the last one.
-pub fn word(text: &str) -> &str {
-    if text.is_empty() || text.starts_with(':') || text.contains(' ') { "*" } else { text }
 }
 
 /// The replies as one answer to a command with that label: an acknowledgement, the one reply there is, or a batch.

@@ -4,7 +4,7 @@ use rookery_protocol::numeric::{ERR_INVALIDCAPCMD, ERR_NEEDMOREPARAMS};
 use rookery_protocol::{Capabilities, Capability, CapabilityValues, Message};
 
 use super::lengths;
-use super::line::MAX_BODY;
+use super::line::{MAX_BODY, word};
 use super::turn::fill;
 
 /// What follows from a `CAP` message: what the client is told, and the set it has from now on. `offered` is what it may
@@ -61,7 +61,7 @@ pub fn negotiate(
             (parts.iter().map(|part| reply(&[answer, part])).collect(), current)
         }
         "END" => (Vec::new(), current),
-        _ => (vec![numeric(ERR_INVALIDCAPCMD, subcommand, "That is no CAP subcommand")], current),
+        _ => (vec![numeric(ERR_INVALIDCAPCMD, word(subcommand), "That is no CAP subcommand")], current),
     }
 }
 
@@ -254,6 +254,7 @@ mod tests {
         );
         assert!(ask(all(), Capabilities::NONE, "CAP END").0.is_empty());
         assert!(ask(all(), Capabilities::NONE, "CAP FLY").0[0].starts_with(":server 410 * FLY :"));
+        assert!(ask(all(), Capabilities::NONE, "CAP :a b").0[0].starts_with(":server 410 * * :"));
         assert!(ask(all(), Capabilities::NONE, "CAP").0[0].starts_with(":server 461 * CAP :"));
     }
 }

@@ -133,6 +133,14 @@ async fn every_answer_bears_its_label() {
             "{line}: {heard:?}"
         );
     }
+    for command in crate::accounts::sign_in::COMMANDS {
+        for rest in ["", ":", "*", "x", "x y", "x y z", "a b c d e f", &"x".repeat(400)] {
+            let heard = client.send(&format!("@label=1 {command} {rest}")).await.lines;
+            let labelled = heard.iter().filter(|line| line.starts_with("@label=1 ")).count();
+            let whole = heard.len() == 1 || heard[0].contains(" BATCH +");
+            assert!(labelled == 1 && whole, "{command} {rest}: {heard:#?}");
+        }
+    }
     let message = Message::parse("@label=1 NICK \u{fffd}").unwrap();
     let told = client.machine.take_fault(&LineFault::NotUtf8(Some(message.into())));
     assert!(told[0].to_string().starts_with("@label=1 ") && told.len() == 1, "{told:?}");

@@ -8,7 +8,7 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{Capability, ChannelName, Message, NameError};
 
-use super::{names, needs_more, split_list};
+use super::{is_empty_list, names, needs_more, split_list};
 use crate::chat::channel::{Flag, Standing, Topic};
 use crate::chat::lengths;
 use crate::chat::line::{Line, truncate};
@@ -23,6 +23,9 @@ pub fn join(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
             leave(turn, caller, &name, None);
         }
         return;
+    }
+    if is_empty_list(targets) {
+        return needs_more(turn, caller, &message.command);
     }
     let mut keys = message.param(1).unwrap_or_default().split(',');
     for target in targets.split(',').filter(|target| !target.is_empty()) {
@@ -130,8 +133,12 @@ fn keeps_out(
 
 /// `PART <channels> [<reason>]`.
 pub fn part(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
+    let targets = message.param(0).unwrap_or_default();
+    if is_empty_list(targets) {
+        return needs_more(turn, caller, &message.command);
+    }
     let reason = message.param(1).filter(|reason| !reason.is_empty());
-    for target in split_list(message.param(0).unwrap_or_default()) {
+    for target in split_list(targets) {
         if let Some(name) = existing(turn, caller, target) {
             if turn.state.user(caller.user).channels().contains(&name) {
                 leave(turn, caller, &name, reason);

@@ -148,7 +148,10 @@ const TOPICS: &[(&str, &str)] = &[
         "REGISTER",
         "REGISTER account email password\nMakes an account; a code is mailed to you. VERIFY account code completes it, REGISTER again mails another code.",
     ),
-    ("RENAME", "RENAME #channel #new [:reason]\nGives a channel that you are an operator of another name."),
+    (
+        "RENAME",
+        "RENAME #channel #new [:reason]\nGives a channel that you are an operator of another name. One that somebody owns, only its founder renames.",
+    ),
     (
         "SET",
         "SET, SET always-on on|off|default\nWhether you stay in your channels, marked as away, while no client of yours is connected.",

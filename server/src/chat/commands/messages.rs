@@ -8,7 +8,7 @@ use rookery_protocol::numeric::{
 };
 use rookery_protocol::{Capability, ChannelName, Message};
 
-use super::{playback, split_list};
+use super::{is_empty_list, needs_more, playback, split_list};
 use crate::chat::channel::{Channel, Flag, Member};
 use crate::chat::event::{Delivery, Output};
 use crate::chat::lengths;
@@ -23,7 +23,7 @@ pub fn say(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     let command = message.command.as_str();
     // An answer to a notice could go to and fro for ever.
     let quiet = command == "NOTICE";
-    let Some(targets) = message.param(0).filter(|targets| !targets.is_empty()) else {
+    let Some(targets) = message.param(0).filter(|targets| !is_empty_list(targets)) else {
         if !quiet {
             turn.reply(caller, ERR_NORECIPIENT, &[], &format!("No recipient given ({command})"));
         }
@@ -44,9 +44,13 @@ pub fn say(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
 
 /// `TAGMSG <targets>`: tags without a text.
 pub fn tag(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
+    let targets = message.param(0).unwrap_or_default();
+    if is_empty_list(targets) {
+        return needs_more(turn, caller, &message.command);
+    }
     let client_tags = client_tags(caller, message);
     let said = Said { command: &message.command, text: None, client_tags, quiet: false };
-    to_each(turn, caller, message.param(0).unwrap_or_default(), &said);
+    to_each(turn, caller, targets, &said);
 }
 
 /// A message of several lines to one target, as [`multiline::lines`] takes its text apart.

@@ -109,6 +109,11 @@ pub fn unknown(turn: &mut Turn<'_>, caller: Caller, command: &str, text: &str) {
     turn.reply(caller, ERR_UNKNOWNCOMMAND, &[command], text);
 }
 
+/// Whether a list with commas has no items.
+fn is_empty_list(list: &str) -> bool {
+    list.bytes().all(|byte| byte == b',')
+}
+
 /// The items of a list with commas, each once.
 fn split_list(list: &str) -> Vec<&str> {
     let mut items: Vec<&str> = Vec::new();

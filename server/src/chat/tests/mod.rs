@@ -8,6 +8,7 @@ mod busy;
 mod capabilities;
 mod channels;
 mod control;
+mod every_command;
 mod free_nicks;
 mod history;
 mod isupport;

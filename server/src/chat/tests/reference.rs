@@ -22,7 +22,7 @@ fn rows(heading: &str) -> BTreeSet<&'static str> {
 }
 
 /// The commands of admitted sessions; those that are for operators elsewhere.
-fn commands_by_name() -> (Vec<&'static str>, Vec<&'static str>) {
+pub fn commands_by_name() -> (Vec<&'static str>, Vec<&'static str>) {
     let (_, table) = COMMANDS.split_once("fn find(").unwrap();
     let (table, _) = table.split_once("\n}\n").unwrap();
     let (own, elsewhere) = table.split_at(table.find("\"CONNECT\"").unwrap());

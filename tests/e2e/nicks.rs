@@ -1,0 +1,142 @@
+//! Nicks that are not the account's name (`accounts.free_nicks`), and signing in anew.
+
+use rookery_tests::irc::{Client, PASSWORD, starts};
+use rookery_tests::server::Server;
+
+/// Signs in to `account` under another nick.
+async fn enter(server: &Server, nick: &str, account: &str) -> Client {
+    let mut client = Client::connect(server, nick).await;
+    client.negotiate(nick).await;
+    client.sign_in_with(account, PASSWORD).await;
+    client
+}
+
+#[tokio::test]
+async fn with_free_nicks_one_is_who_one_likes_but_nobody_elses_name() {
+    let server = Server::with(&["accounts.free_nicks = true"]).await;
+    drop(Client::register(&server, "alice").await);
+    let mut bob = Client::register(&server, "bob").await;
+    let mut wren = enter(&server, "wren", "alice").await;
+    bob.expect("wren", |message| message.command == "JOIN" && message.source_nick() == Some("wren")).await;
+    let said = {
+        wren.send("PRIVMSG #lobby :hello").await;
+        bob.expect_said("wren", "#lobby", "hello").await
+    };
+    assert_eq!(said.tags.get("account"), Some("alice"), "the account is the same");
+    wren.send("NICK robin").await;
+    bob.expect("robin", |message| starts(message, "NICK", "robin")).await;
+    for taken in ["bob", "B0B"] {
+        wren.send(&format!("@label=n NICK {taken}")).await;
+        let refused = wren.expect_numeric("433").await;
+        assert_eq!(refused.tags.get("label"), Some("n"), "{refused}");
+        assert_eq!(refused.params[..2], ["robin", taken]);
+    }
+    wren.send("NICK alice").await;
+    bob.expect("her own name", |message| starts(message, "NICK", "alice")).await;
+}
+
+#[tokio::test]
+async fn without_free_nicks_one_is_ones_account() {
+    let server = Server::start().await;
+    drop(Client::register(&server, "alice").await);
+    let mut alice = enter(&server, "wren", "alice").await;
+    alice.send("NICK robin").await;
+    let refused = alice.expect_numeric("400").await;
+    assert_eq!(refused.params[..2], ["alice", "NICK"], "{refused}");
+    alice.send("PRIVMSG #lobby :hello").await;
+    alice.expect_said("alice", "#lobby", "hello").await;
+}
+
+#[tokio::test]
+async fn whoever_is_in_may_sign_in_anew_but_not_become_another() {
+    let server = Server::start().await;
+    let mut alice = Client::register(&server, "alice").await;
+    drop(Client::register(&server, "bob").await);
+    alice.authenticate("PLAIN", format!("\0alice\0{PASSWORD}").as_bytes()).await;
+    alice.expect_numeric("903").await;
+    alice.authenticate("PLAIN", b"\0alice\0wrong").await;
+    alice.expect_numeric("904").await;
+    alice.authenticate("PLAIN", format!("\0bob\0{PASSWORD}").as_bytes()).await;
+    alice.expect_numeric("907").await;
+    alice.say("#lobby", "who I was").await;
+}
+
+#[tokio::test]
+async fn with_free_nicks_one_may_become_another_account_and_keeps_the_nick() {
+    let server = Server::with(&["accounts.free_nicks = true"]).await;
+    let mut watcher = Client::register(&server, "watcher").await;
+    watcher.send("CAP REQ :account-notify").await;
+    drop(Client::register(&server, "alice").await);
+    drop(Client::register(&server, "bob").await);
+    let mut wren = enter(&server, "wren", "alice").await;
+    wren.authenticate("PLAIN", format!("\0bob\0{PASSWORD}").as_bytes()).await;
+    wren.expect_numeric("903").await;
+    watcher
+        .expect("ACCOUNT bob", |message| {
+            starts(message, "ACCOUNT", "bob") && message.source_nick() == Some("wren")
+        })
+        .await;
+    wren.say("#lobby", "as bob now").await;
+    let said = watcher.expect_said("wren", "#lobby", "as bob now").await;
+    assert_eq!(said.tags.get("account"), Some("bob"));
+}
+
+#[tokio::test]
+async fn a_guest_that_signs_in_is_seen_as_its_account() {
+    let server = Server::with(&["accounts.required = false"]).await;
+    drop(Client::register_admitted(&server, "alice").await);
+    let mut watcher = Client::introduce(&server, "watcher").await;
+    watcher.admitted().await;
+    watcher.send("CAP REQ :account-notify chghost").await;
+    let mut guest = Client::introduce(&server, "gust").await;
+    guest.admitted().await;
+    watcher
+        .expect("gust", |message| message.command == "JOIN" && message.source_nick() == Some("gust"))
+        .await;
+    guest.authenticate("PLAIN", format!("\0alice\0{PASSWORD}").as_bytes()).await;
+    guest.expect_numeric("903").await;
+    let (mut account, mut host, mut nick) = (false, false, false);
+    while !(account && host && nick) {
+        let heard = watcher
+            .expect("what has become of gust", |message| {
+                ["ACCOUNT", "CHGHOST", "NICK"].contains(&message.command.as_str())
+            })
+            .await;
+        account |= starts(&heard, "ACCOUNT", "alice");
+        nick |= starts(&heard, "NICK", "alice");
+        host |= heard.command == "CHGHOST";
+    }
+}
+
+#[tokio::test]
+async fn who_says_before_admission_to_be_away_comes_in_as_away() {
+    let server = Server::start().await;
+    drop(Client::register(&server, "alice").await);
+    let mut bob = Client::register(&server, "bob").await;
+    bob.send("CAP REQ :away-notify").await;
+    bob.heard().await;
+    let mut alice = Client::connect(&server, "alice").await;
+    alice.negotiate("alice").await;
+    alice.send("AWAY :too early").await;
+    alice.expect_numeric("451").await;
+    alice.send("CAP REQ :draft/pre-away").await;
+    alice.send("AWAY :in the nest").await;
+    alice.expect_numeric("306").await;
+    alice.sign_in_with("alice", PASSWORD).await;
+    let away = bob.expect("AWAY", |message| message.command == "AWAY").await;
+    assert_eq!(away.params, ["in the nest"]);
+    bob.send("PRIVMSG alice :are you there?").await;
+    assert_eq!(bob.expect_numeric("301").await.params.last().unwrap(), "in the nest");
+    alice.send("AWAY").await;
+    let back = bob.expect("AWAY", |message| message.command == "AWAY").await;
+    assert!(back.params.is_empty());
+
+    // A client that came by itself, while somebody sits at another.
+    let mut phone = Client::connect(&server, "phone").await;
+    phone.negotiate("phone").await;
+    phone.send("CAP REQ :draft/pre-away").await;
+    phone.send("AWAY *").await;
+    phone.expect_numeric("306").await;
+    phone.sign_in_with("alice", PASSWORD).await;
+    assert!(bob.heard().await.iter().all(|message| message.command != "AWAY"), "she is here");
+}
