@@ -43,6 +43,10 @@ impl Program for Catgirl {
         self.screen.shows(words).await;
     }
 
+    async fn shows_refusal(&self, _channel: &str, part: &str) {
+        self.shows(None, part).await;
+    }
+
     async fn shows_in_view(&self, _window: &str, part: &str) {
         self.screen.shows(part).await;
     }

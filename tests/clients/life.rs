@@ -21,6 +21,10 @@ pub trait Program {
     async fn shows(&self, window: Option<&str>, part: &str);
     /// The same without turning to the window: it is in view, and may be gone when one leaves it.
     async fn shows_in_view(&self, window: &str, part: &str);
+    /// Waits until it shows that it may not come into the channel.
+    async fn shows_refusal(&self, channel: &str, part: &str) {
+        self.shows_in_view(channel, part).await;
+    }
     /// Waits until it shows with which words the server has ended the session.
     async fn tells_the_end(&self, words: &str) {
         self.shows(None, words).await;
@@ -62,6 +66,11 @@ pub async fn lives_through_everything<P: Program>() {
     alice.shows(Some("#nest"), "Eggs and twigs").await;
     bob.send("KICK #nest alice :too crowded").await;
     alice.shows_in_view("#nest", "too crowded").await;
+    bob.send("MODE #nest +b alice!*@*").await;
+    bob.heard().await;
+    alice.types("/join #nest").await;
+    // In whichever words the client has for it.
+    alice.shows_refusal("#nest", "ou are banned").await;
 
     server.kill9();
     server.restart().await;
