@@ -37,7 +37,7 @@ const MARK: Format = Format {
 /// A colour that a formatting code asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
-    /// One of the sixteen of mIRC.
+    /// One of the first sixteen of mIRC.
     Numbered(u8),
     /// Red, green and blue.
     Exact(u8, u8, u8),
@@ -60,20 +60,27 @@ pub fn marked(text: &str, format: &mut Format) -> Vec<(Format, String)> {
     pieces(text, format, true)
 }
 
+/// The formatting codes: the letter by which each is seen where it is typed, and what it does.
+pub const CODES: [(char, char, &str); 9] = [
+    ('\u{2}', 'B', "bold"),
+    ('\u{1d}', 'I', "italic"),
+    ('\u{1f}', 'U', "underlined"),
+    ('\u{1e}', 'S', "struck"),
+    ('\u{11}', 'M', "monospace"),
+    ('\u{16}', 'R', "reversed"),
+    ('\u{3}', 'C', "colour 4,1"),
+    ('\u{4}', 'X', "ff8800"),
+    ('\u{f}', 'O', "off"),
+];
+
 /// The letter by which a formatting code is seen where it is typed.
 pub fn mark(code: char) -> Option<char> {
-    Some(match code {
-        '\u{2}' => 'B',
-        '\u{1d}' => 'I',
-        '\u{1f}' => 'U',
-        '\u{1e}' => 'S',
-        '\u{11}' => 'M',
-        '\u{16}' => 'R',
-        '\u{f}' => 'O',
-        '\u{3}' => 'C',
-        '\u{4}' => 'X',
-        _ => return None,
-    })
+    CODES.iter().find(|(one, ..)| *one == code).map(|(_, letter, _)| *letter)
+}
+
+/// The formatting code of a letter, large or small.
+pub fn code(letter: char) -> Option<char> {
+    CODES.iter().find(|(_, one, _)| one.eq_ignore_ascii_case(&letter)).map(|(code, ..)| *code)
 }
 
 fn pieces(text: &str, format: &mut Format, with_marks: bool) -> Vec<(Format, String)> {
@@ -153,16 +160,42 @@ fn set_colours(format: &mut Format, digits: &[String; 2], read: impl Fn(&str) ->
     }
 }
 
-/// 99 is the terminal's own colour; what lies between is drawn like it.
+/// 99 is the terminal's own colour.
 fn numbered(digits: &str) -> Option<Colour> {
-    digits.parse().ok().filter(|number| *number < 16).map(Colour::Numbered)
+    let number: u8 = digits.parse().ok()?;
+    match number {
+        0..16 => Some(Colour::Numbered(number)),
+        _ => MORE_COLOURS.get(usize::from(number) - 16).copied().map(of_hexadecimal),
+    }
 }
 
 fn exact(digits: &str) -> Option<Colour> {
-    let number = u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 6)?;
-    let [_, red, green, blue] = number.to_be_bytes();
-    Some(Colour::Exact(red, green, blue))
+    u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 6).map(of_hexadecimal)
 }
+
+fn of_hexadecimal(number: u32) -> Colour {
+    let [_, red, green, blue] = number.to_be_bytes();
+    Colour::Exact(red, green, blue)
+}
+
+/// The colours 16 to 98: six shades of twelve hues, from dark to light, and eleven greys.
+#[rustfmt::skip]
+const MORE_COLOURS: [u32; 83] = [
+    0x47_00_00, 0x47_21_00, 0x47_47_00, 0x32_47_00, 0x00_47_00, 0x00_47_2c,
+    0x00_47_47, 0x00_27_47, 0x00_00_47, 0x2e_00_47, 0x47_00_47, 0x47_00_2a,
+    0x74_00_00, 0x74_3a_00, 0x74_74_00, 0x51_74_00, 0x00_74_00, 0x00_74_49,
+    0x00_74_74, 0x00_40_74, 0x00_00_74, 0x4b_00_74, 0x74_00_74, 0x74_00_45,
+    0xb5_00_00, 0xb5_63_00, 0xb5_b5_00, 0x7d_b5_00, 0x00_b5_00, 0x00_b5_71,
+    0x00_b5_b5, 0x00_63_b5, 0x00_00_b5, 0x75_00_b5, 0xb5_00_b5, 0xb5_00_6b,
+    0xff_00_00, 0xff_8c_00, 0xff_ff_00, 0xb2_ff_00, 0x00_ff_00, 0x00_ff_a0,
+    0x00_ff_ff, 0x00_8c_ff, 0x00_00_ff, 0xa5_00_ff, 0xff_00_ff, 0xff_00_98,
+    0xff_59_59, 0xff_b4_59, 0xff_ff_71, 0xcf_ff_60, 0x6f_ff_6f, 0x65_ff_c9,
+    0x6d_ff_ff, 0x59_b4_ff, 0x59_59_ff, 0xc4_59_ff, 0xff_66_ff, 0xff_59_bc,
+    0xff_9c_9c, 0xff_d3_9c, 0xff_ff_9c, 0xe2_ff_9c, 0x9c_ff_9c, 0x9c_ff_db,
+    0x9c_ff_ff, 0x9c_d3_ff, 0x9c_9c_ff, 0xdc_9c_ff, 0xff_9c_ff, 0xff_94_d3,
+    0x00_00_00, 0x13_13_13, 0x28_28_28, 0x36_36_36, 0x4d_4d_4d, 0x65_65_65,
+    0x81_81_81, 0x9f_9f_9f, 0xbc_bc_bc, 0xe2_e2_e2, 0xff_ff_ff,
+];
 
 /// Cuts `text` into pieces of up to `limit` bytes, between words where it can be.
 pub fn split(text: &str, limit: usize) -> Vec<&str> {
@@ -221,6 +254,14 @@ mod tests {
         ];
         assert_eq!(formatted(text), wanted);
         assert_eq!(formatted("\u{3}99x"), [piece(plain, "x")]);
+        let coloured = |colour| Format { foreground: Some(colour), ..Format::default() };
+        for (number, colour) in
+            [(16, (71, 0, 0)), (53, (255, 140, 0)), (87, (255, 148, 211)), (98, (255, 255, 255))]
+        {
+            let (red, green, blue) = colour;
+            let wanted = [piece(coloured(Colour::Exact(red, green, blue)), "x")];
+            assert_eq!(formatted(&format!("\u{3}{number}x")), wanted, "{number}");
+        }
     }
 
     #[test]

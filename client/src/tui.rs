@@ -17,6 +17,7 @@ mod search;
 mod switcher;
 mod terminal;
 mod theme;
+mod wrap;
 
 use std::time::Duration;
 

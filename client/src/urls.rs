@@ -41,12 +41,12 @@ pub fn urls(text: &str) -> Vec<Url> {
     find(&text).into_iter().map(|range| Url(text[range].to_owned())).collect()
 }
 
-/// Underlines the links in formatted text.
-pub fn underlined(pieces: Vec<(Format, String)>) -> Vec<(Format, String)> {
+/// Cuts formatted text where links begin and end: each piece says which link it belongs to, as [`urls`] counts them.
+pub fn linked(pieces: Vec<(Format, String)>) -> Vec<(Format, Option<usize>, String)> {
     let whole: String = pieces.iter().map(|(_, piece)| piece.as_str()).collect();
     let found = find(&whole);
     if found.is_empty() {
-        return pieces;
+        return pieces.into_iter().map(|(format, piece)| (format, None, piece)).collect();
     }
     let mut cuts: Vec<usize> = found.iter().flat_map(|range| [range.start, range.end]).collect();
     let mut at = 0;
@@ -62,11 +62,8 @@ pub fn underlined(pieces: Vec<(Format, String)>) -> Vec<(Format, String)> {
     for (format, piece) in &pieces {
         end_of_piece += piece.len();
         while let Some(end) = cuts.next_if(|&cut| cut <= end_of_piece) {
-            let in_link = found.iter().any(|range| range.contains(&begin));
-            marked.push((
-                Format { underline: format.underline || in_link, ..*format },
-                whole[begin..end].to_owned(),
-            ));
+            let link = found.iter().position(|range| range.contains(&begin));
+            marked.push((*format, link, whole[begin..end].to_owned()));
             begin = end;
         }
     }
@@ -168,16 +165,20 @@ mod tests {
     }
 
     #[test]
-    fn links_are_underlined_whatever_else_is_marked() {
-        let bold = Format { bold: true, ..Format::default() };
-        let line = Format { underline: true, ..Format::default() };
-        let both = Format { underline: true, ..bold };
-        let pieces = underlined(text::formatted("a http://b.\u{2}c/d e"));
-        let piece = |format, text: &str| (format, text.to_owned());
-        let wanted =
-            [piece(Format::default(), "a "), piece(line, "http://b."), piece(both, "c/d"), piece(bold, " e")];
+    fn the_pieces_of_a_link_know_it_whatever_else_is_marked() {
+        let plain = Format::default();
+        let bold = Format { bold: true, ..plain };
+        let pieces = linked(text::formatted("a http://b.\u{2}c/d e http://f.g"));
+        let piece = |format, link, text: &str| (format, link, text.to_owned());
+        let wanted = [
+            piece(plain, None, "a "),
+            piece(plain, Some(0), "http://b."),
+            piece(bold, Some(0), "c/d"),
+            piece(bold, None, " e "),
+            piece(bold, Some(1), "http://f.g"),
+        ];
         assert_eq!(pieces, wanted);
-        let whole = underlined(text::formatted("http://b.c"));
-        assert_eq!(whole, [piece(line, "http://b.c")]);
+        let whole = linked(text::formatted("http://b.c"));
+        assert_eq!(whole, [piece(plain, Some(0), "http://b.c")]);
     }
 }

@@ -371,7 +371,7 @@ async fn links_are_opened_without_a_shell_and_copied() {
     let link = "https://a.example/$(touch${IFS}x);?q=1&r='2";
     bob.say("#lobby", &format!("look: {link}")).await;
     screen.shows("look:").await;
-    screen.presses("C-o");
+    screen.presses("M-o");
     screen.shows("Links: Enter opens").await;
     screen.presses("Enter");
     let given = wait_for("the link to be opened", || {
@@ -412,8 +412,9 @@ async fn a_paste_of_many_lines_is_asked_about_and_formatting_is_shown() {
     for piece in ["\u{1b}[1mbold", "\u{1b}[3mslanted"] {
         assert!(styled.contains(piece), "{piece:?} is missing:\n{styled:?}");
     }
-    screen.presses("C-b");
-    screen.types("strong");
+    screen.presses("C-o");
+    screen.shows("b bold").await;
+    screen.types("bstrong");
     screen.shows("Bstrong").await;
     screen.presses("Enter");
     bob.expect_said("alice", "#lobby", "\u{2}strong").await;

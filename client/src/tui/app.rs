@@ -71,6 +71,8 @@ pub enum Overlay {
     Search(Search),
     /// The links of a place.
     Links(LinkList),
+    /// Which formatting begins or ends here: the next key says. The status line lists them.
+    Format,
 }
 
 /// The chat.

@@ -4,12 +4,13 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line as Row, Span};
-use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::theme::Theme;
+use super::wrap::{Ink, Wrapped, cut, link_at, right, spans, wrap};
 use crate::model::{Body, Buffer, Filling, Line, LineId, Manner, Move, Place};
-use crate::{text, urls};
+use crate::text::{self, Format};
+use crate::urls;
 
 /// The width of a nick, where there is room for a column of nicks.
 const NICK: usize = 12;
@@ -49,6 +50,16 @@ struct Spot {
     rows: usize,
 }
 
+/// A line, laid out.
+struct Laid {
+    /// The time and the nick, on the first row.
+    head: Vec<Span<'static>>,
+    /// The columns left of what is said.
+    indent: usize,
+    /// What is said.
+    rows: Vec<Wrapped>,
+}
+
 impl Setting<'_> {
     /// The rows that fill `height`, at a scroll position.
     pub fn visible(&self, buffer: &Buffer, scroll: Option<Scroll>, height: usize) -> Vec<Row<'static>> {
@@ -76,20 +87,25 @@ impl Setting<'_> {
         rows
     }
 
-    /// The index of the line that stands so many rows above the lowest.
-    pub fn line_at(&self, buffer: &Buffer, scroll: Option<Scroll>, up: usize) -> Option<usize> {
-        let last = buffer.lines().len().checked_sub(1)?;
-        let end = || Spot { index: last, rows: self.height(buffer, last) };
-        let lowest = scroll.map_or_else(end, |scroll| spot(buffer, scroll));
-        Some(self.climb(buffer, lowest, up).index)
+    /// The link that stands so many rows above the lowest, in that column: the index of its line, and which of the
+    /// line's links it is.
+    pub fn link_at(
+        &self,
+        buffer: &Buffer,
+        scroll: Option<Scroll>,
+        up: usize,
+        column: usize,
+    ) -> Option<(usize, usize)> {
+        let at = self.climb(buffer, self.lowest(buffer, scroll)?, up);
+        let laid = self.lay(buffer.lines().get(at.index)?);
+        let above = self.height(buffer, at.index).checked_sub(laid.rows.len())?;
+        let row = laid.rows.get((at.rows - 1).checked_sub(above)?)?;
+        Some((at.index, link_at(row, column.checked_sub(laid.indent)?)?))
     }
 
     /// The scroll position so many rows further up.
     pub fn up(&self, buffer: &Buffer, scroll: Option<Scroll>, height: usize, by: usize) -> Option<Scroll> {
-        let last = buffer.lines().len().checked_sub(1)?;
-        let end = || Spot { index: last, rows: self.height(buffer, last) };
-        let from = scroll.map_or_else(end, |scroll| spot(buffer, scroll));
-        let mut at = self.climb(buffer, from, by);
+        let mut at = self.climb(buffer, self.lowest(buffer, scroll)?, by);
         // The first row there is does not go further down than the top.
         let top = Spot { index: 0, rows: 1 };
         if self.climb(buffer, at, height.saturating_sub(1)) == top {
@@ -108,6 +124,13 @@ impl Setting<'_> {
         let index = buffer.index_of(line)?;
         let spot = Spot { index, rows: self.height(buffer, index) };
         self.unless_last(buffer, self.descend(buffer, spot, height / 2))
+    }
+
+    /// The lowest row that is shown; none where there are no rows.
+    fn lowest(&self, buffer: &Buffer, scroll: Option<Scroll>) -> Option<Spot> {
+        let last = buffer.lines().len().checked_sub(1)?;
+        let end = || Spot { index: last, rows: self.height(buffer, last) };
+        Some(scroll.map_or_else(end, |scroll| spot(buffer, scroll)))
     }
 
     fn climb(&self, buffer: &Buffer, from: Spot, mut by: usize) -> Spot {
@@ -170,7 +193,12 @@ impl Setting<'_> {
         if buffer.new_from() == Some(line.id) && before.is_some() {
             rows.push(self.rule("new since you left", self.theme.accent()));
         }
-        self.line(line, &mut rows);
+        let Laid { head, indent, rows: said } = self.lay(line);
+        let mut head = Some(head);
+        rows.extend(said.into_iter().map(|row| {
+            let head = head.take().unwrap_or_else(|| vec![Span::raw(" ".repeat(indent))]);
+            head.into_iter().chain(spans(row)).collect::<Row<'_>>()
+        }));
         rows
     }
 
@@ -191,17 +219,18 @@ impl Setting<'_> {
     }
 
     fn rule(&self, words: &str, style: Style) -> Row<'static> {
+        let words = cut(words, self.width.saturating_sub(2));
         let left = self.width.saturating_sub(words.width() + 2);
         let dashes = |count: usize| "─".repeat(count);
         Row::styled(format!("{} {words} {}", dashes(left / 2), dashes(left - left / 2)), style)
     }
 
-    fn line(&self, line: &Line, rows: &mut Vec<Row<'static>>) {
+    fn lay(&self, line: &Line) -> Laid {
         let time = line.at.to_zoned(self.zone.clone()).strftime("%H:%M ").to_string();
         let is_marked = self.marked == Some(line.id);
         let marked = self.theme.accent().add_modifier(Modifier::REVERSED);
         let mut head = vec![Span::styled(time, if is_marked { marked } else { self.theme.faint() })];
-        let mut pieces: Vec<(Style, String)> = Vec::new();
+        let mut pieces: Wrapped = Vec::new();
         let column = if self.width < NARROW { 0 } else { NICK };
         match &line.body {
             Body::Said { nick, manner, text, called, .. } => {
@@ -217,19 +246,16 @@ impl Setting<'_> {
                     head[0].style = self.theme.alert();
                 }
                 if column == 0 {
-                    pieces.push((style, format!("{shown} ")));
+                    pieces.push((style.into(), format!("{shown} ")));
                 } else {
                     head.push(Span::styled(right(&shown, column), style));
                     head.push(Span::raw(" "));
                 }
                 if *manner == Manner::Action {
-                    pieces.push((self.theme.nick(&shown_name(line)), format!("{} ", shown_name(line))));
+                    pieces
+                        .push((self.theme.nick(&shown_name(line)).into(), format!("{} ", shown_name(line))));
                 }
-                pieces.extend(
-                    urls::underlined(text::formatted(text))
-                        .into_iter()
-                        .map(|(format, piece)| (self.theme.formatted(format), piece)),
-                );
+                pieces.extend(self.linked(text::formatted(text)));
             }
             Body::Redacted { nick, by, reason } => {
                 let because = reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
@@ -238,25 +264,47 @@ impl Setting<'_> {
                 } else {
                     format!("{by} took back a message of {nick}{because}")
                 };
-                aside(&mut head, &mut pieces, column, "·", self.theme.faint(), &words);
+                self.aside(&mut head, &mut pieces, column, "·", self.theme.faint(), &words);
             }
             Body::Gap | Body::Beginning => {}
             Body::Moves(moves) => {
-                aside(&mut head, &mut pieces, column, "↔", self.theme.faint(), &told(moves));
+                self.aside(&mut head, &mut pieces, column, "↔", self.theme.faint(), &told(moves));
             }
-            Body::Info(words) => aside(&mut head, &mut pieces, column, "·", self.theme.faint(), words),
+            Body::Info(words) => self.aside(&mut head, &mut pieces, column, "·", self.theme.faint(), words),
             Body::Refused(words) => {
-                aside(&mut head, &mut pieces, column, "!", self.theme.alert(), words);
+                self.aside(&mut head, &mut pieces, column, "!", self.theme.alert(), words);
             }
         }
         let indent = if column == 0 { TIME } else { TIME + column + 1 };
         let room = self.width.saturating_sub(indent).max(1);
-        let mut head = Some(head);
-        for row in wrap(&pieces, room) {
-            let mut spans = head.take().unwrap_or_else(|| vec![Span::raw(" ".repeat(indent))]);
-            spans.extend(row);
-            rows.push(Row::from(spans));
+        Laid { head, indent, rows: wrap(&pieces, room) }
+    }
+
+    /// Links are underlined, and known again when they are clicked on.
+    fn linked(&self, pieces: Vec<(Format, String)>) -> impl Iterator<Item = (Ink, String)> {
+        urls::linked(pieces).into_iter().map(|(format, link, piece)| {
+            let format = Format { underline: format.underline || link.is_some(), ..format };
+            (Ink { style: self.theme.formatted(format), link }, piece)
+        })
+    }
+
+    /// What nobody said stands behind a sign in place of a nick.
+    fn aside(
+        &self,
+        head: &mut Vec<Span<'static>>,
+        pieces: &mut Wrapped,
+        column: usize,
+        sign: &str,
+        style: Style,
+        words: &str,
+    ) {
+        if column == 0 {
+            pieces.push((style.into(), format!("{sign} ")));
+        } else {
+            head.push(Span::styled(right(sign, column), style));
+            head.push(Span::raw(" "));
         }
+        pieces.extend(self.linked(vec![(Format::default(), text::plain(words))]));
     }
 }
 
@@ -280,24 +328,6 @@ fn spot(buffer: &Buffer, scroll: Scroll) -> Spot {
         Some(index) => Spot { index, rows: scroll.rows },
         None => Spot { index: 0, rows: 1 },
     }
-}
-
-/// What nobody said stands behind a sign in place of a nick.
-fn aside(
-    head: &mut Vec<Span<'static>>,
-    pieces: &mut Vec<(Style, String)>,
-    column: usize,
-    sign: &str,
-    style: Style,
-    words: &str,
-) {
-    if column == 0 {
-        pieces.push((style, format!("{sign} ")));
-    } else {
-        head.push(Span::styled(right(sign, column), style));
-        head.push(Span::raw(" "));
-    }
-    pieces.push((style, text::plain(words)));
 }
 
 fn shown_name(line: &Line) -> String {
@@ -331,100 +361,9 @@ fn told(moves: &[Move]) -> String {
     [names(true), names(false)].into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
-/// `text` at the right end of `width` columns, cut if it is longer.
-fn right(text: &str, width: usize) -> String {
-    let cut = cut(text, width);
-    " ".repeat(width.saturating_sub(cut.width())) + &cut
-}
-
-/// As much of `text` as fits `width` columns; an ellipsis tells that there is more.
-pub fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut cut = String::new();
-    let mut taken = 1;
-    for grapheme in text.graphemes(true) {
-        taken += grapheme.width();
-        if taken > width {
-            break;
-        }
-        cut.push_str(grapheme);
-    }
-    if width > 0 {
-        cut.push('…');
-    }
-    cut
-}
-
-/// Cuts styled text into rows of up to `width` columns, between words where it can be. Always at least one row.
-fn wrap(pieces: &[(Style, String)], width: usize) -> Vec<Vec<Span<'static>>> {
-    let letters: Vec<(&str, Style, usize)> = pieces
-        .iter()
-        .flat_map(|(style, text)| text.graphemes(true).map(|letter| (letter, *style, letter.width())))
-        .collect();
-    let mut rows = Vec::new();
-    let mut start = 0;
-    while start < letters.len() {
-        let mut end = start;
-        let mut taken = 0;
-        while end < letters.len() && taken + letters[end].2 <= width {
-            taken += letters[end].2;
-            end += 1;
-        }
-        // A letter that is wider than the row is still shown as far as it goes.
-        end = end.max(start + 1);
-        let mut next = end;
-        if end < letters.len() {
-            let space = (start + 1..=end).rev().find(|&at| letters[at].0 == " ");
-            if let Some(space) = space {
-                end = space;
-                next = space + 1;
-            }
-        }
-        rows.push(join(&letters[start..end]));
-        start = next;
-    }
-    if rows.is_empty() {
-        rows.push(Vec::new());
-    }
-    rows
-}
-
-fn join(letters: &[(&str, Style, usize)]) -> Vec<Span<'static>> {
-    let runs = letters.chunk_by(|one, other| one.1 == other.1);
-    runs.map(|run| Span::styled(run.iter().map(|(letter, ..)| *letter).collect::<String>(), run[0].1))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn rows(text: &str, width: usize) -> Vec<String> {
-        let wrapped = wrap(&[(Style::new(), text.to_owned())], width);
-        wrapped
-            .into_iter()
-            .map(|row| row.into_iter().map(|span| span.content.into_owned()).collect())
-            .collect()
-    }
-
-    #[test]
-    fn text_is_wrapped_between_words_and_a_long_word_where_it_must() {
-        assert_eq!(rows("one two three", 7), ["one two", "three"]);
-        assert_eq!(rows("one twothree four", 8), ["one", "twothree", "four"]);
-        assert_eq!(rows("abcdefghij", 4), ["abcd", "efgh", "ij"]);
-        assert_eq!(rows("", 4), [""]);
-    }
-
-    #[test]
-    fn wide_letters_take_their_room() {
-        assert_eq!(rows("日本語です", 4), ["日本", "語で", "す"]);
-        assert_eq!(rows("日", 1), ["日"]);
-        assert_eq!(cut("日本語", 5), "日本…");
-        assert_eq!(cut("abc", 3), "abc");
-        assert_eq!(cut("abc", 0), "");
-    }
 
     #[test]
     fn moves_are_told_in_one_sentence() {

@@ -1,5 +1,6 @@
 //! Draws the chat.
 
+mod status;
 pub mod windows;
 
 use ratatui::Frame;
@@ -7,13 +8,12 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line as Row, Span};
 use ratatui::widgets::Paragraph;
-use tokio::time::Instant;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::app::{App, Connection, Overlay};
 use super::areas::input_rows;
-use super::conversation::cut;
-use crate::model::{Buffer, Line, Place, Rank};
+use super::wrap::cut;
+use crate::model::{Buffer, Place, Rank};
 use crate::text::{self, Format};
 
 /// Draws the whole screen.
@@ -36,10 +36,10 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
         members(frame, app, area);
     }
     let width = usize::from(areas.status.width);
-    frame.render_widget(Paragraph::new(status(app, width)).style(app.theme.bar()), areas.status);
+    frame.render_widget(Paragraph::new(status::row(app, width)).style(app.theme.bar()), areas.status);
     input(frame, app, areas.input);
     match &app.overlay {
-        None | Some(Overlay::Search(_)) => {}
+        None | Some(Overlay::Search(_) | Overlay::Format) => {}
         Some(Overlay::Help(from)) => windows::help(frame, app, *from),
         Some(Overlay::Switcher(query, chosen)) => windows::switcher(frame, app, query, *chosen),
         Some(Overlay::Paste(text)) => windows::paste(frame, app, text),
@@ -140,58 +140,6 @@ fn column_line(frame: &mut Frame<'_>, app: &App, x: u16, area: Rect) {
     frame.render_widget(Paragraph::new(rows), Rect { x, width: 1, ..area });
 }
 
-fn status(app: &App, width: usize) -> Row<'static> {
-    let connection = match app.connection {
-        Connection::Connecting => "connecting…".to_owned(),
-        Connection::Online => match app.lag {
-            Some(lag) => format!("lag {} ms", lag.as_millis()),
-            None => "connected".to_owned(),
-        },
-        Connection::Lost { again_at } => {
-            let left = again_at.saturating_duration_since(Instant::now());
-            format!("NOT CONNECTED, again in {} s", left.as_secs())
-        }
-    };
-    let buffer = app.buffers.current();
-    let mut words = if let Some(search) = app.searched() {
-        let time = |line: &Line| {
-            let at = line.at.to_zoned(app.zone.clone());
-            let today = at.date() == app.now.to_zoned(app.zone.clone()).date();
-            at.strftime(if today { "%H:%M" } else { "%-d %b %Y" }).to_string()
-        };
-        format!(" {}", search.words(buffer, time))
-    } else if let Some(hint) = &app.hint {
-        format!(" {hint}")
-    } else {
-        let muted = if app.buffers.is_muted(&buffer.place) { " (muted)" } else { "" };
-        let away = if app.model.is_away() { " (away)" } else { "" };
-        format!(" {}@{}{away} {}{muted}", app.model.nick(), app.server, buffer.place.name())
-    };
-    if app.scrolled().is_some() && app.searched().is_none() {
-        words.push_str(" · more below: Esc");
-    }
-    let elsewhere: Vec<String> = app
-        .buffers
-        .list()
-        .iter()
-        .filter(|_| app.hint.is_none() && app.areas().list.is_none())
-        .map(|other| (other, app.buffers.unread(other)))
-        .filter(|(_, (unread, _))| *unread > 0)
-        .map(|(other, (unread, calls))| {
-            let call = if calls > 0 { "!" } else { "" };
-            format!("{}:{call}{}", other.place.name(), unread.min(999))
-        })
-        .collect();
-    if !elsewhere.is_empty() {
-        words = format!("{words} · {}", elsewhere.join(" "));
-    }
-    let connection = cut(&format!("{connection} "), width);
-    let room = width.saturating_sub(connection.width() + 1);
-    let words = cut(&text::plain(&words), room);
-    let space = " ".repeat((room + 1).saturating_sub(words.width()));
-    Row::from(format!("{words}{space}{connection}"))
-}
-
 fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
     let editor = &app.editor;
     let (rows, (column, row)) = input_rows(editor.text(), editor.cursor(), usize::from(area.width));
@@ -204,7 +152,7 @@ fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
     });
     let shown: Vec<Row<'_>> = rows.skip(first).take(usize::from(area.height)).collect();
     frame.render_widget(Paragraph::new(shown), area);
-    if (app.overlay.is_none() || app.searched().is_some()) && area.height > 0 && area.width > 0 {
+    if app.types() && area.height > 0 && area.width > 0 {
         let column = u16::try_from(column).unwrap_or(u16::MAX).min(area.width - 1);
         let row = u16::try_from(row - first).unwrap_or(u16::MAX).min(area.height - 1);
         frame.set_cursor_position(Position::new(area.x + column, area.y + row));

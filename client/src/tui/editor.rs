@@ -116,6 +116,21 @@ impl Editor {
         self.text.replace_range(self.cursor..end, "");
     }
 
+    /// Swaps the characters before and after the cursor, which goes on; at the end of a line, the last two.
+    pub fn swap(&mut self) {
+        let at_end = self.cursor == self.line_end();
+        let middle = if at_end { self.before() } else { self.cursor };
+        let line = &self.text[self.line_start()..self.line_end()];
+        let middle_in_line = middle.saturating_sub(self.line_start());
+        let before = line[..middle_in_line].graphemes(true).next_back().unwrap_or_default().to_owned();
+        let after = line[middle_in_line..].graphemes(true).next().unwrap_or_default().to_owned();
+        if !before.is_empty() {
+            let (start, end) = (middle - before.len(), middle + after.len());
+            self.text.replace_range(start..end, &(after + &before));
+            self.cursor = end;
+        }
+    }
+
     /// Cuts to the beginning of the line.
     pub fn cut_to_start(&mut self) {
         self.cut_between(self.line_start(), self.cursor);
@@ -261,6 +276,24 @@ mod tests {
         assert_eq!(editor.text(), "");
         editor.yank();
         assert_eq!(editor.text(), " two");
+    }
+
+    #[test]
+    fn letters_are_swapped_within_their_line() {
+        let mut editor = editor("one\nab");
+        editor.swap();
+        assert_eq!((editor.text(), editor.cursor()), ("one\nba", 6));
+        editor.left();
+        editor.swap();
+        assert_eq!((editor.text(), editor.cursor()), ("one\nab", 6));
+        editor.home();
+        editor.swap();
+        assert_eq!((editor.text(), editor.cursor()), ("one\nab", 4), "nothing is before it in its line");
+        let mut editor = Editor::default();
+        editor.swap();
+        editor.insert("x");
+        editor.swap();
+        assert_eq!(editor.text(), "x");
     }
 
     #[test]

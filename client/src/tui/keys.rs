@@ -11,6 +11,7 @@ use super::editor::Editor;
 use super::password::Step;
 use super::search::Search;
 use super::switcher;
+use crate::text;
 
 /// Rows that one turn of the wheel scrolls.
 const WHEEL: usize = 3;
@@ -27,18 +28,20 @@ pub const KEYS: &[(&str, &str)] = &[
     ("PgUp, PgDn, wheel", "scroll; Esc returns to the end"),
     ("Up, Down", "what you typed before"),
     ("Ctrl-A, Ctrl-E", "to the beginning or end of the line"),
-    ("Alt-B, Alt-F", "a word back or forward"),
+    ("Ctrl-B, Ctrl-F, Alt-B, Alt-F", "a letter, or a word, back or forward"),
     ("Ctrl-U, Ctrl-K, Ctrl-W, Alt-D", "cut to the beginning, to the end, the word before, the word after"),
     ("Ctrl-Y", "put back what was cut"),
+    ("Ctrl-T", "swap the two letters around the cursor"),
     ("Alt-M", "show or hide the members"),
-    ("Ctrl-O, or a click on one", "the links: open or copy"),
-    ("Ctrl-B, Alt-I, Alt-U, Alt-S", "bold, italic, underlined, struck through: from here to the next"),
-    ("Alt-T, Alt-R, Alt-O", "monospace, reversed, plain again"),
-    ("Alt-C, Alt-X", "a colour: with a number (4,1), or red, green and blue (ff8800)"),
+    ("Alt-O, /links", "the links that were said here: open or copy"),
+    (
+        "Ctrl-O, then a letter",
+        "formatting, from here to the next: bold, italic, underlined, struck through …",
+    ),
     ("Ctrl-L", "draw the screen anew"),
     ("Ctrl-Z", "back to the shell; `fg` returns"),
     ("Ctrl-C", "empty the line; when it is empty, twice: leave"),
-    ("click", "choose a place; hold Shift to select text"),
+    ("click", "go to a place, open a link; hold Shift to select text"),
 ];
 
 impl App {
@@ -64,6 +67,14 @@ impl App {
         }
         match overlay {
             Overlay::Search(search) => self.key_in_search(search, key),
+            Overlay::Format => {
+                if let KeyCode::Char(letter) = key.code
+                    && let Some(code) = text::code(letter)
+                {
+                    self.editor.insert(code.encode_utf8(&mut [0; 4]));
+                }
+                None
+            }
             Overlay::Password(mut change) => {
                 if let Step::Send(message) = change.key(key) {
                     // Its answer carries no label.
@@ -158,7 +169,7 @@ impl App {
         match key.code {
             KeyCode::Char(letter) if control && !alt => match letter {
                 'a' => self.editor.home(),
-                'b' => self.editor.insert("\u{2}"),
+                'b' => self.editor.left(),
                 'c' if !self.editor.is_empty() => self.editor.set(""),
                 'c' if hinted == Some(LEAVE) => self.quit(None),
                 'c' => self.hint = Some(LEAVE.to_owned()),
@@ -170,8 +181,9 @@ impl App {
                 'k' if self.editor.cut_to_end() => {}
                 'k' => self.open_switcher(),
                 'n' => self.buffers.step(true),
-                'o' => self.open_links(None),
+                'o' => self.overlay = Some(Overlay::Format),
                 'p' => self.buffers.step(false),
+                't' => self.editor.swap(),
                 'u' => self.editor.cut_to_start(),
                 'w' => self.editor.cut_word_left(),
                 'y' => self.editor.yank(),
@@ -180,18 +192,11 @@ impl App {
             KeyCode::Char(letter) if alt && !control => match letter {
                 'a' => self.buffers.show_unread(),
                 'b' => self.editor.word_left(),
-                'c' => self.editor.insert("\u{3}"),
                 'd' => self.editor.cut_word_right(),
                 'f' => self.editor.word_right(),
-                'i' => self.editor.insert("\u{1d}"),
                 'k' => self.open_switcher(),
                 'm' => self.members = Some(self.areas().members.is_none()),
-                'o' => self.editor.insert("\u{f}"),
-                'r' => self.editor.insert("\u{16}"),
-                's' => self.editor.insert("\u{1e}"),
-                't' => self.editor.insert("\u{11}"),
-                'u' => self.editor.insert("\u{1f}"),
-                'x' => self.editor.insert("\u{4}"),
+                'o' => self.open_links(),
                 '1'..='9' => {
                     if let Some(number) = letter.to_digit(10) {
                         self.buffers.show(usize::try_from(number).unwrap_or(1) - 1);
@@ -235,8 +240,9 @@ impl App {
                 if let Some(list) = self.areas().list.filter(|list| list.contains(at)) {
                     let row = usize::from(mouse.row - list.y);
                     self.buffers.show(row + self.first_listed(usize::from(list.height)));
-                } else if let Some(line) = self.line_with_link(at) {
-                    self.open_links(Some(line));
+                } else if let Some(link) = self.link_at(at) {
+                    self.hint = Some(format!("opening {}", link.as_str()));
+                    self.effects.push(Effect::Open(link));
                 }
             }
             _ => {}

@@ -7,8 +7,8 @@ use ratatui::text::Line as Row;
 use ratatui::widgets::Paragraph;
 
 use super::app::{App, Effect, Overlay};
-use super::conversation::cut;
 use super::draw::windows::window;
+use super::wrap::cut;
 use crate::model::{Body, Line};
 use crate::urls::{Url, urls};
 
@@ -64,13 +64,11 @@ impl App {
         Some(Overlay::Links(list))
     }
 
-    /// Lists the links of this place, the newest first; those of one line above all others.
-    pub(super) fn open_links(&mut self, line: Option<usize>) {
+    /// Lists the links of this place, the newest first.
+    pub(super) fn open_links(&mut self) {
         let said = self.buffers.current().lines();
-        let clicked = line.and_then(|line| said.get(line)).map(links_of).unwrap_or_default();
-        let newest = said.iter().rev().flat_map(|line| links_of(line).into_iter().rev());
         let mut links: Vec<Url> = Vec::new();
-        for link in clicked.into_iter().chain(newest) {
+        for link in said.iter().rev().flat_map(|line| links_of(line).into_iter().rev()) {
             if !links.contains(&link) {
                 links.push(link);
             }
@@ -85,16 +83,17 @@ impl App {
         }
     }
 
-    /// Where a click is: the line there, if it has a link.
-    pub(super) fn line_with_link(&self, at: Position) -> Option<usize> {
+    /// The link that stands there on the screen.
+    pub(super) fn link_at(&self, at: Position) -> Option<Url> {
         let talk = self.areas().talk;
-        if !talk.contains(at) {
+        let (buffer, setting) = (self.buffers.current(), self.setting());
+        let up = usize::from(talk.bottom().checked_sub(at.y + 1)?);
+        let column = usize::from(at.x.checked_sub(talk.x)?);
+        if !talk.contains(at) || up >= setting.visible(buffer, self.scrolled(), talk.height.into()).len() {
             return None;
         }
-        let buffer = self.buffers.current();
-        let up = usize::from(talk.bottom() - 1 - at.y);
-        let line = self.setting().line_at(buffer, self.scrolled(), up)?;
-        (!links_of(buffer.lines().get(line)?).is_empty()).then_some(line)
+        let (line, which) = setting.link_at(buffer, self.scrolled(), up, column)?;
+        links_of(buffer.lines().get(line)?).into_iter().nth(which)
     }
 }
 

@@ -111,6 +111,11 @@ impl App {
         self.scrolls.remove(&self.buffers.current().place);
     }
 
+    /// Whether what is typed goes into the line below the conversation.
+    pub fn types(&self) -> bool {
+        matches!(self.overlay, None | Some(Overlay::Search(_) | Overlay::Format))
+    }
+
     /// The search that is under way.
     pub fn searched(&self) -> Option<&Search> {
         match &self.overlay {

@@ -138,7 +138,7 @@ impl App {
             Typed::Search(text) => {
                 self.overlay = Some(Overlay::Search(Search::new(place, &text)));
             }
-            Typed::Links => self.open_links(None),
+            Typed::Links => self.open_links(),
             Typed::Help => self.overlay = Some(Overlay::Help(0)),
             Typed::Hint(hint) => self.refuse(&hint),
             // Nothing, or a request: that is sent by now.

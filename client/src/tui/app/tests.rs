@@ -407,7 +407,7 @@ fn links_are_listed_newest_first_and_opened_or_copied() {
     desk.hear(":bob!b@h PRIVMSG #lobby :or (https://b.example/two) and http://c.example");
     desk.hear(":bob!b@h PRIVMSG #lobby :again https://a.example/one");
     desk.hear(":bob!b@h PRIVMSG #lobby :file:///etc/passwd");
-    desk.control('o');
+    desk.alt('o');
     let screen = desk.screen();
     let at = |link: &str| screen.find(&format!(" {link} ")).unwrap_or_else(|| panic!("{link}:\n{screen}"));
     assert!(
@@ -417,7 +417,7 @@ fn links_are_listed_newest_first_and_opened_or_copied() {
     desk.press(KeyCode::Down, KeyModifiers::NONE);
     desk.types("c");
     assert!(desk.screen().contains("copied http://c.example"));
-    desk.control('o');
+    desk.alt('o');
     desk.press(KeyCode::Up, KeyModifiers::NONE);
     desk.press(KeyCode::Enter, KeyModifiers::NONE);
     let urls: Vec<String> = desk
@@ -434,45 +434,68 @@ fn links_are_listed_newest_first_and_opened_or_copied() {
 }
 
 #[test]
-fn a_click_on_a_line_with_a_link_lists_that_one_first() {
+fn a_click_on_a_link_opens_it_and_beside_it_nothing_happens() {
     let mut desk = Desk::new();
-    desk.hear(":bob!b@h PRIVMSG #lobby :see https://a.example/one, which is a line of some length, so that it is wrapped");
-    desk.hear(":bob!b@h PRIVMSG #lobby :see https://b.example/two");
-    desk.hear(":bob!b@h PRIVMSG #lobby :no link");
+    desk.hear(
+        ":bob!b@h PRIVMSG #lobby :see https://a.example/one or https://b.example/a/path/that/is/so/long/that/it/is/wrapped now",
+    );
+    desk.hear(":boss!o@h TOPIC #lobby :about http://c.example");
     let screen = desk.screen();
-    let rows: Vec<&str> = screen.lines().collect();
-    let row = |part: &str| u16::try_from(rows.iter().position(|row| row.contains(part)).unwrap()).unwrap();
-    let click = |desk: &mut Desk, row: u16| {
-        let kind = MouseEventKind::Down(MouseButton::Left);
-        desk.app.mouse(MouseEvent { kind, column: 50, row, modifiers: KeyModifiers::NONE });
+    let find = |part: &str| {
+        let (row, text) = screen.lines().enumerate().skip(1).find(|(_, row)| row.contains(part)).unwrap();
+        // A row of the test screen begins with a quotation mark.
+        let column = text[..text.find(part).unwrap()].chars().count() - 1;
+        (u16::try_from(row).unwrap(), u16::try_from(column).unwrap())
     };
-    for (part, link) in [("wrapped", "https://a.example/one"), ("two", "https://b.example/two")] {
-        click(&mut desk, row(part));
-        desk.press(KeyCode::Enter, KeyModifiers::NONE);
-        let effects = desk.app.effects();
-        assert!(matches!(&effects[..], [Effect::Open(url)] if url.as_str() == link), "{effects:?}");
+    let click = |desk: &mut Desk, (row, column): (u16, u16)| -> Vec<String> {
+        let kind = MouseEventKind::Down(MouseButton::Left);
+        desk.app.mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE });
+        let effects = desk.app.effects().into_iter();
+        effects
+            .map(|effect| match effect {
+                Effect::Open(url) => url.as_str().to_owned(),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    };
+    let long = "https://b.example/a/path/that/is/so/long/that/it/is/wrapped";
+    for (part, link) in [
+        ("https://a.example", "https://a.example/one"),
+        ("/one", "https://a.example/one"),
+        ("https://b", long),
+        ("wrapped", long),
+        ("http://c", "http://c.example"),
+    ] {
+        assert_eq!(click(&mut desk, find(part)), [link], "{part}");
     }
-    click(&mut desk, row("no link"));
-    assert!(desk.app.overlay.is_none());
+    assert!(desk.screen().contains("opening http://c.example"));
+    for part in ["bob", "see", "now", "about", "lag"] {
+        assert_eq!(click(&mut desk, find(part)), [""; 0], "{part}");
+    }
+    assert_eq!(click(&mut desk, (3, 40)), [""; 0], "nothing is there");
 }
 
 #[test]
 fn formatting_is_typed_and_seen_and_sent() {
     let mut desk = Desk::new();
+    let format = |desk: &mut Desk, letter: char| {
+        desk.control('o');
+        desk.press(KeyCode::Char(letter), KeyModifiers::NONE);
+    };
     desk.types("a ");
-    desk.control('b');
+    desk.control('o');
+    assert!(desk.screen().contains("b bold · i italic"), "{}", desk.screen());
+    desk.types("b");
     desk.types("bold");
-    desk.control('b');
-    desk.alt('i');
-    desk.alt('u');
-    desk.alt('s');
-    desk.alt('t');
-    desk.alt('r');
-    desk.alt('o');
-    desk.alt('c');
+    for letter in ['b', 'i', 'u', 's', 'm', 'r', 'o', 'c'] {
+        format(&mut desk, letter);
+    }
     desk.types("4red");
-    desk.alt('x');
+    format(&mut desk, 'X');
     desk.types("00ff00green");
+    format(&mut desk, 'z');
+    desk.control('o');
+    desk.press(KeyCode::Esc, KeyModifiers::NONE);
     assert!(desk.screen().contains("a BboldBIUSMROC4redX00ff00green"), "{}", desk.screen());
     desk.press(KeyCode::Enter, KeyModifiers::NONE);
     let wanted =

@@ -10,10 +10,10 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::commands::{COMMANDS, SCREEN_COMMANDS};
 use crate::text;
 use crate::tui::app::App;
-use crate::tui::conversation::cut;
 use crate::tui::editor::Editor;
 use crate::tui::keys::KEYS;
 use crate::tui::password::PasswordChange;
+use crate::tui::wrap::cut;
 
 /// Clears a place in the middle of the screen, with a frame around it; gives what is inside.
 pub fn window(frame: &mut Frame<'_>, app: &App, title: &str, width: u16, height: u16) -> Rect {

@@ -1,0 +1,78 @@
+//! Draws the status line: what the keys do just now, else where one is and what is new elsewhere; and the connection.
+
+use jiff::tz::TimeZone;
+use ratatui::text::Line as Row;
+use tokio::time::Instant;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::model::Line;
+use crate::text::{self, CODES};
+use crate::tui::app::{App, Connection, Overlay};
+use crate::tui::wrap::cut;
+
+/// The whole line.
+pub fn row(app: &App, width: usize) -> Row<'static> {
+    let connection = cut(&format!("{} ", connection(app)), width);
+    let room = width.saturating_sub(connection.width() + 1);
+    let words = cut(&text::plain(&format!(" {}", words(app))), room);
+    let space = " ".repeat((room + 1).saturating_sub(words.width()));
+    Row::from(format!("{words}{space}{connection}"))
+}
+
+fn connection(app: &App) -> String {
+    match app.connection {
+        Connection::Connecting => "connecting…".to_owned(),
+        Connection::Online => match app.lag {
+            Some(lag) => format!("lag {} ms", lag.as_millis()),
+            None => "connected".to_owned(),
+        },
+        Connection::Lost { again_at } => {
+            let left = again_at.saturating_duration_since(Instant::now());
+            format!("NOT CONNECTED, again in {} s", left.as_secs())
+        }
+    }
+}
+
+/// What matters most just now.
+fn words(app: &App) -> String {
+    match &app.overlay {
+        Some(Overlay::Search(search)) => search.words(app.buffers.current(), |line| time(app, line)),
+        Some(Overlay::Format) => {
+            let codes = CODES.map(|(_, letter, what)| format!("{} {what}", letter.to_ascii_lowercase()));
+            codes.join(" · ")
+        }
+        _ => app.hint.clone().unwrap_or_else(|| place(app)),
+    }
+}
+
+fn time(app: &App, line: &Line) -> String {
+    let zoned = |at: jiff::Timestamp, zone: &TimeZone| at.to_zoned(zone.clone());
+    let at = zoned(line.at, &app.zone);
+    let today = at.date() == zoned(app.now, &app.zone).date();
+    at.strftime(if today { "%H:%M" } else { "%-d %b %Y" }).to_string()
+}
+
+/// Where one is; before that, where the list of places has no room, what is new elsewhere.
+fn place(app: &App) -> String {
+    let buffer = app.buffers.current();
+    let muted = if app.buffers.is_muted(&buffer.place) { " (muted)" } else { "" };
+    let away = if app.model.is_away() { " (away)" } else { "" };
+    let mut parts: Vec<String> = Vec::new();
+    if app.areas().list.is_none() {
+        let elsewhere = app.buffers.list().iter().map(|other| (other, app.buffers.unread(other)));
+        let mut unread: Vec<_> = elsewhere.filter(|(_, (unread, _))| *unread > 0).collect();
+        // Whoever calls comes first.
+        unread.sort_by_key(|(_, (_, calls))| *calls == 0);
+        let told = unread.into_iter().map(|(other, (unread, calls))| {
+            let call = if calls > 0 { "!" } else { "" };
+            format!("{}:{call}{}", other.place.name(), unread.min(999))
+        });
+        parts.push(told.collect::<Vec<_>>().join(" "));
+    }
+    if app.scrolled().is_some() {
+        parts.push("more below: Esc".to_owned());
+    }
+    parts.push(format!("{}@{}{away} {}{muted}", app.model.nick(), app.server, buffer.place.name()));
+    parts.retain(|part| !part.is_empty());
+    parts.join(" · ")
+}
