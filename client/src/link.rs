@@ -201,6 +201,16 @@ impl Link {
         }
     }
 
+    /// Signs in as `account` instead; false when there is no sign-in under way.
+    pub fn start_over(&mut self, account: &KeptAccount) -> bool {
+        let Stage::Online(session) = &mut self.stage else { return false };
+        let started = session.start_over(account);
+        if started {
+            self.account = account.clone();
+        }
+        started
+    }
+
     /// Keeps for the next time whom not to hear, and what not to ring a bell for.
     pub fn keep_quiet(&mut self, ignored: Vec<Nick>, muted: Vec<String>) {
         (self.kept.ignored, self.kept.muted) = (ignored, muted);

@@ -205,6 +205,16 @@ impl Session {
         }
     }
 
+    /// Signs in as `account` instead, on the same connection; false when the sign-in is over.
+    pub fn start_over(&mut self, account: &KeptAccount) -> bool {
+        let Some(sign_in) = &mut self.sign_in else { return false };
+        let steps = sign_in.start_over(account.clone());
+        // What was asked before is not asked any more.
+        self.events.clear();
+        self.perform(steps);
+        true
+    }
+
     /// Says goodbye; what is left is [`Event::Over`], after what is still to come.
     pub fn quit(&mut self, reason: Option<&str>) {
         self.last_words.leave();

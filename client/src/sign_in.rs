@@ -91,6 +91,8 @@ pub struct SignIn {
     signed_in: bool,
     /// Admitted, if only as a guest.
     welcomed: bool,
+    /// The name belongs to someone, in the server's words; until it is known whether they are us.
+    taken: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +130,7 @@ impl SignIn {
             tries: 0,
             signed_in: false,
             welcomed: false,
+            taken: None,
         };
         let name = sign_in.account().name.as_str();
         let steps =
@@ -152,12 +155,15 @@ impl SignIn {
                 let waiting = matches!(self.stage, Stage::Verify | Stage::MailCode | Stage::MailVerdict);
                 if waiting { vec![Step::Tell(words(message))] } else { Vec::new() }
             }
-            numeric::RPL_LOGGEDIN | numeric::RPL_LOGGEDOUT | numeric::RPL_SASLMECHS => Vec::new(),
+            // The last one is our own doing, when we start over.
+            numeric::RPL_LOGGEDIN
+            | numeric::RPL_LOGGEDOUT
+            | numeric::RPL_SASLMECHS
+            | numeric::ERR_SASLABORTED => Vec::new(),
             numeric::RPL_SASLSUCCESS => self.prove(),
-            numeric::ERR_SASLFAIL
-            | numeric::ERR_NICKLOCKED
-            | numeric::ERR_SASLTOOLONG
-            | numeric::ERR_SASLABORTED => self.take_refusal(message),
+            numeric::ERR_SASLFAIL | numeric::ERR_NICKLOCKED | numeric::ERR_SASLTOOLONG => {
+                self.take_refusal(message)
+            }
             numeric::ERR_NICKNAMEINUSE if !self.welcomed && !self.signed_in => {
                 vec![send("NICK", &[self.stand_in.as_str()])]
             }
@@ -191,6 +197,20 @@ impl SignIn {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Starts over as `account`: the person has mended their name or email, or wants another mail.
+    pub fn start_over(&mut self, account: KeptAccount) -> Vec<Step> {
+        let mut steps = Vec::new();
+        if matches!(self.stage, Stage::MailStart | Stage::MailCode | Stage::MailVerdict) {
+            steps.push(send("AUTHENTICATE", &["*"]));
+        }
+        if self.account().name != account.name && !self.welcomed {
+            steps.push(send("NICK", &[account.name.as_str()]));
+        }
+        (self.plan, self.tries, self.taken) = (Plan::Mail(account), 0, None);
+        steps.extend(self.register());
+        steps
     }
 
     fn account(&self) -> &KeptAccount {
@@ -288,8 +308,12 @@ impl SignIn {
                 vec![send("AUTHENTICATE", &[&response])]
             }
             Stage::MailCode => {
+                let name = name.clone();
                 self.stage = Stage::MailVerdict;
-                vec![self.ask()]
+                let told = self.taken.take().map(|_| {
+                    Step::Tell(format!("{name} is taken. If the account is yours, this device is new to it."))
+                });
+                told.into_iter().chain([self.ask()]).collect()
             }
             _ => Vec::new(),
         }
@@ -311,12 +335,8 @@ impl SignIn {
         let command = message.param(0)?;
         Some(match (command, message.param(1)?, self.stage) {
             ("REGISTER", "ACCOUNT_EXISTS", Stage::Register) => {
-                let mut steps = vec![Step::Tell(format!(
-                    "{} is taken. If the account is yours, this device is new to it.",
-                    self.account().name
-                ))];
-                steps.extend(self.start_mail());
-                steps
+                self.taken = Some(words(message));
+                self.start_mail()
             }
             ("VERIFY", "INVALID_CODE", Stage::Verify) => self.wrong_code(words(message)),
             ("REGISTER", _, Stage::Register) | ("VERIFY", _, Stage::Verify) => self.fail(words(message)),
@@ -355,7 +375,10 @@ impl SignIn {
                 steps.extend(self.start_mail());
                 steps
             }
-            (Stage::MailStart | Stage::MailCode, _) => self.fail(words(message)),
+            (Stage::MailStart | Stage::MailCode, _) => match self.taken.take() {
+                Some(taken) => self.fail(format!("{taken} ({})", words(message))),
+                None => self.fail(words(message)),
+            },
             _ => Vec::new(),
         }
     }

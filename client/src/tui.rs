@@ -115,7 +115,10 @@ impl Chat {
         // What was pinned at an earlier try is known by now.
         self.kept = self.state.load()?;
         let account = KeptAccount { name, email, credential: new_credential()? };
-        self.link = Some(self.link_for(account));
+        // A code may have been asked for already, with something mistyped.
+        if !self.link.as_mut().is_some_and(|link| link.start_over(&account)) {
+            self.link = Some(self.link_for(account));
+        }
         Ok(())
     }
 

@@ -86,6 +86,30 @@ async fn a_newcomer_signs_in_talks_whispers_and_leaves() {
 }
 
 #[tokio::test]
+async fn a_mistyped_email_is_mended_when_the_code_does_not_come() {
+    let server = Server::start().await;
+    let device = Device::new();
+    let screen = Screen::start(&device.command(&server, &[]));
+    screen.shows("Name").await;
+    screen.enters("alice");
+    screen.shows("prove that it is yours").await;
+    screen.enters("alice@exmaple.org");
+    screen.shows("Up goes back").await;
+    screen.presses("Up");
+    screen.shows("prove that it is yours").await;
+    screen.presses("C-u");
+    screen.enters(&email_of("alice"));
+    screen.shows(&format!("A code was mailed to {}", email_of("alice"))).await;
+    screen.enters(&server.mailbox().code_to(&email_of("alice")).await);
+    screen.shows("you joined #lobby").await;
+    screen.enters("/quit");
+    screen.ended(0).await;
+    // The credential that was kept is the one that the server knows.
+    let screen = Screen::start(&device.command(&server, &[]));
+    screen.shows("you joined #lobby").await;
+}
+
+#[tokio::test]
 async fn a_server_that_comes_back_is_found_again() {
     let mut server = Server::start().await;
     let device = Device::new();

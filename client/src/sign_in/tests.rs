@@ -127,15 +127,47 @@ fn a_wrong_code_is_asked_for_again_and_what_is_none_is_not_sent() {
 fn an_existing_account_gets_a_new_device_by_mail() {
     let mut play = Play::first_time();
     let steps = play.hear(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
-    assert_eq!(steps.last().unwrap(), "> AUTHENTICATE X-EMAIL-CODE");
-    assert!(steps[0].contains("alice is taken"), "{steps:?}");
+    assert_eq!(steps, ["> AUTHENTICATE X-EMAIL-CODE"]);
     let who = base64("alice\0alice@example.org");
     assert_eq!(play.hear("AUTHENTICATE +"), [format!("> AUTHENTICATE {who}")]);
-    assert_eq!(play.hear("AUTHENTICATE +"), ["? alice@example.org if of alice"]);
+    let taken = "- alice is taken. If the account is yours, this device is new to it.";
+    assert_eq!(play.hear("AUTHENTICATE +"), [taken, "? alice@example.org if of alice"]);
     let proof = base64(&format!("123456\0{}", credential(1).expose()));
     assert_eq!(play.answer("123456"), [format!("> AUTHENTICATE {proof}")]);
     assert_eq!(play.hear(":s 903 * :ok"), ["keep alice rkd1_01"]);
     assert_eq!(play.hear(":s 001 alice :Welcome back, alice."), ["done"]);
+}
+
+#[test]
+fn a_name_that_is_being_registered_by_someone_else_is_told_as_such() {
+    let mut play = Play::first_time();
+    play.hear(":s FAIL REGISTER ACCOUNT_EXISTS alice :Someone is registering that name; choose another");
+    play.hear("AUTHENTICATE +");
+    let refused = play.hear(":s 904 * :SASL authentication failed: no account has exactly that name");
+    let words = "fail Someone is registering that name; choose another (no account has exactly that name)";
+    assert_eq!(refused, [words]);
+}
+
+#[test]
+fn whoever_has_mistyped_their_email_starts_over_on_the_same_connection() {
+    let registered = |email: &str| format!("> REGISTER alice {email} {}", credential(1).expose());
+    let mended = KeptAccount { email: Email::parse("alice@right.example").unwrap(), ..alice() };
+    let mut play = Play::first_time();
+    play.hear(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
+    assert_eq!(show(play.0.start_over(mended.clone())), [registered("alice@right.example")]);
+    assert_eq!(play.hear(":s REGISTER VERIFICATION_REQUIRED alice :Mailed"), ["? alice@right.example"]);
+    // In the middle of the exchange for a new device, that one is broken off.
+    let mut play = Play::first_time();
+    play.hear(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
+    play.hear("AUTHENTICATE +");
+    play.hear("AUTHENTICATE +");
+    let other = KeptAccount { name: AccountName::parse("alicia").unwrap(), ..alice() };
+    let steps = show(play.0.start_over(other));
+    assert_eq!(steps[..2], ["> AUTHENTICATE *", "> NICK alicia"], "{steps:?}");
+    assert!(steps[2].starts_with("> REGISTER alicia alice@example.org "), "{steps:?}");
+    assert!(play.hear(":s 906 alice :SASL authentication aborted").is_empty());
+    assert_eq!(play.hear(":s REGISTER VERIFICATION_REQUIRED alicia :Mailed"), ["? alice@example.org"]);
+    assert_eq!(play.answer("123456"), ["> VERIFY alicia 123456"]);
 }
 
 #[test]
@@ -144,7 +176,9 @@ fn a_wrong_code_for_a_new_device_starts_the_exchange_again() {
     play.hear(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
     for attempt in 1..=TRIES {
         play.hear("AUTHENTICATE +");
-        assert_eq!(play.hear("AUTHENTICATE +"), ["? alice@example.org if of alice"]);
+        let asked = play.hear("AUTHENTICATE +");
+        assert_eq!(asked.last().unwrap(), "? alice@example.org if of alice");
+        assert_eq!(asked.len() == 2, attempt == 1, "that the name is taken is told once: {asked:?}");
         play.answer("000000");
         let steps = play.hear(":s 904 * :Wrong code");
         if attempt < TRIES {
@@ -180,7 +214,7 @@ fn other_refusals_end_it_in_the_servers_words() {
     let mut play = Play::first_time();
     play.hear(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
     play.hear("AUTHENTICATE +");
-    assert_eq!(play.hear(":s 904 * :Too many mails"), ["fail Too many mails"]);
+    assert_eq!(play.hear(":s 904 * :Too many mails"), ["fail Taken (Too many mails)"]);
 }
 
 #[test]

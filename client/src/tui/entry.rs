@@ -23,7 +23,10 @@ enum Question {
     Email,
     /// Nothing: the server has the word.
     Patience,
-    Code,
+    /// The code; while one is being checked, the next may be typed.
+    Code {
+        checking: bool,
+    },
 }
 
 /// What the person has answered.
@@ -46,8 +49,14 @@ pub struct Entry {
     email: Option<Email>,
     editor: Editor,
     told: Vec<String>,
+    /// Where the code was mailed.
+    mailed: Option<String>,
+    /// How much had been told when the code was asked for; what comes then is about the last answer.
+    told_before: usize,
     /// What was wrong with the last answer.
     wrong: Option<String>,
+    /// A name or an email that is known is asked for all the same, to be mended.
+    mending: bool,
 }
 
 impl Entry {
@@ -60,9 +69,16 @@ impl Entry {
             email,
             editor: Editor::default(),
             told: Vec::new(),
+            mailed: None,
+            told_before: 0,
             wrong: None,
+            mending: false,
         };
-        entry.ask_what_is_missing();
+        entry.ask(match (&entry.name, &entry.email) {
+            (None, _) => Question::Name,
+            (_, None) => Question::Email,
+            _ => Question::Patience,
+        });
         entry
     }
 
@@ -74,8 +90,8 @@ impl Entry {
     /// Begins again, after the server did not let us in.
     pub fn refused(&mut self, why: &str) {
         self.wrong = Some(why.to_owned());
-        self.editor.set(self.name.take().as_ref().map_or("", AccountName::as_str));
-        self.question = Question::Name;
+        self.mending = true;
+        self.ask(Question::Name);
     }
 
     /// Says something.
@@ -83,15 +99,19 @@ impl Entry {
         self.told.extend(words.lines().map(str::to_owned));
         let over = self.told.len().saturating_sub(MAX_TOLD);
         self.told.drain(..over);
+        self.told_before = self.told_before.saturating_sub(over);
     }
 
     /// Asks for the code; `mailed` says where to look for it.
     pub fn ask_code(&mut self, mailed: &str) {
-        if !self.told.iter().any(|told| told == mailed) {
-            self.tell(mailed);
+        self.mailed = Some(mailed.to_owned());
+        if let Question::Code { checking } = &mut self.question {
+            // What is being typed stays.
+            *checking = false;
+        } else {
+            self.told_before = self.told.len();
+            self.ask(Question::Code { checking: false });
         }
-        self.question = Question::Code;
-        self.editor.set("");
     }
 
     /// Takes a paste.
@@ -120,10 +140,7 @@ impl Entry {
             KeyCode::Right => self.editor.right(),
             KeyCode::Home => self.editor.home(),
             KeyCode::End => self.editor.end(),
-            KeyCode::Up | KeyCode::BackTab if self.question == Question::Email => {
-                self.editor.set(self.name.take().as_ref().map_or("", AccountName::as_str));
-                self.question = Question::Name;
-            }
+            KeyCode::Up | KeyCode::BackTab => self.go_back(),
             KeyCode::Enter | KeyCode::Tab | KeyCode::Down => return self.submit(),
             _ => {}
         }
@@ -135,30 +152,47 @@ impl Entry {
         let taken = match self.question {
             Question::Name => AccountName::parse(&typed).map(|name| self.name = Some(name)),
             Question::Email => Email::parse(&typed).map(|email| self.email = Some(email)),
-            Question::Code if typed.is_empty() => return None,
-            Question::Code => {
-                self.question = Question::Patience;
-                self.editor.set("");
+            Question::Code { checking: false } if !typed.is_empty() => {
+                self.ask(Question::Code { checking: true });
+                self.told.truncate(self.told_before);
                 return Some(Answer::Code(typed));
             }
-            Question::Patience => return None,
+            Question::Code { .. } | Question::Patience => return None,
         };
         if let Err(error) = taken {
             self.wrong = Some(format!("That will not do: {error}."));
             return None;
         }
         self.wrong = None;
-        self.ask_what_is_missing();
+        if self.question == Question::Name && (self.mending || self.email.is_none()) {
+            self.ask(Question::Email);
+            return None;
+        }
+        self.mending = false;
+        self.ask(Question::Patience);
         self.introduced().map(|(name, email)| Answer::Introduced(name, email))
     }
 
-    fn ask_what_is_missing(&mut self) {
-        self.question = match (&self.name, &self.email) {
-            (None, _) => Question::Name,
-            (_, None) => Question::Email,
-            _ => Question::Patience,
-        };
-        self.editor.set("");
+    /// To the question before, to mend its answer.
+    fn go_back(&mut self) {
+        match self.question {
+            Question::Code { .. } => self.ask(Question::Email),
+            Question::Email => self.ask(Question::Name),
+            Question::Name | Question::Patience => return,
+        }
+        self.mending = true;
+        self.mailed = None;
+        self.told.truncate(self.told_before);
+    }
+
+    /// What was answered before is there to be changed.
+    fn ask(&mut self, question: Question) {
+        self.question = question;
+        self.editor.set(match question {
+            Question::Name => self.name.as_ref().map_or("", AccountName::as_str),
+            Question::Email => self.email.as_ref().map_or("", Email::as_str),
+            Question::Code { .. } | Question::Patience => "",
+        });
     }
 
     /// Draws it.
@@ -177,14 +211,15 @@ impl Entry {
         let questions = [
             (Question::Name, "Name", self.name.as_ref().map(AccountName::as_str)),
             (Question::Email, "Email", self.email.as_ref().map(Email::as_str)),
-            (Question::Code, "Code", None),
+            (Question::Code { checking: false }, "Code", None),
         ];
         for (question, label, value) in questions {
-            let asked = self.question == question;
+            let is_code = |question| matches!(question, Question::Code { .. });
+            let asked = self.question == question || (is_code(self.question) && is_code(question));
             if asked {
                 cursor_row = Some(asked_row(&rows));
             }
-            if question != Question::Code || asked {
+            if !is_code(question) || asked {
                 rows.push(field(
                     label,
                     if asked { self.editor.text() } else { value.unwrap_or_default() },
@@ -196,14 +231,19 @@ impl Entry {
         if let Some(wrong) = &self.wrong {
             rows.push(Row::styled(text::plain(wrong), theme.alert()));
         }
-        rows.extend(self.told.iter().map(|words| Row::styled(text::plain(words), Style::new())));
+        let told = self.told.iter().chain(&self.mailed);
+        rows.extend(told.map(|words| Row::styled(text::plain(words), Style::new())));
         let hint = match self.question {
-            Question::Name => "The name others will see. Enter goes on, Esc leaves.",
+            Question::Name => {
+                "The name others will see: a new one, or the one you have here already. Enter goes on, Esc leaves."
+            }
             Question::Email => {
                 "A code is mailed there, to prove that it is yours. Enter goes on, Up goes back."
             }
-            Question::Patience => "One moment…",
-            Question::Code => "Type the six digits from the mail, then Enter.",
+            Question::Patience | Question::Code { checking: true } => "One moment…",
+            Question::Code { checking: false } => {
+                "Type the six digits from the mail, then Enter. Is the email wrong, or did no mail come? Up goes back."
+            }
         };
         rows.push(Row::styled(hint, theme.faint()));
         let height = u16::try_from(rows.len()).unwrap_or(u16::MAX).min(area.height);
@@ -255,6 +295,40 @@ mod tests {
         entry.ask_code("A code was mailed to alice@example.org.");
         entry.paste("123456\nand more");
         assert_eq!(entry.key(KeyCode::Enter.into()), Some(Answer::Code("123456".to_owned())));
+    }
+
+    #[test]
+    fn a_verdict_leaves_what_is_being_typed_and_the_next_one_takes_its_place() {
+        let mut entry = Entry::new("x".to_owned(), Some(name("alice")), Some(email("a@b.example")));
+        entry.tell("about the certificate");
+        entry.ask_code("mailed");
+        assert!(type_line(&mut entry, "000000").is_some());
+        for letter in "12345".chars() {
+            entry.key(KeyCode::Char(letter).into());
+        }
+        entry.tell("The code is not right; 4 tries are left");
+        entry.ask_code("mailed");
+        assert_eq!(type_line(&mut entry, "6"), Some(Answer::Code("123456".to_owned())));
+        entry.tell("The code is not right; 3 tries are left");
+        assert_eq!(entry.told, ["about the certificate", "The code is not right; 3 tries are left"]);
+        assert_eq!(type_line(&mut entry, "111111"), None, "one is being checked");
+    }
+
+    #[test]
+    fn a_wrong_email_is_mended_after_the_code_was_mailed_there() {
+        let mut entry = Entry::new("x".to_owned(), None, None);
+        type_line(&mut entry, "alice");
+        assert!(type_line(&mut entry, "alice@exmple.org").is_some());
+        entry.ask_code("A code was mailed to alice@exmple.org.");
+        entry.key(KeyCode::Up.into());
+        entry.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+        let answer = type_line(&mut entry, "alice@example.org");
+        assert_eq!(answer, Some(Answer::Introduced(name("alice"), email("alice@example.org"))));
+        assert_eq!(entry.mailed, None, "nothing is said of the other mail any more");
+        entry.refused("that name is taken");
+        assert_eq!(type_line(&mut entry, "2"), None, "the email can be mended as well");
+        let answer = entry.key(KeyCode::Enter.into());
+        assert_eq!(answer, Some(Answer::Introduced(name("alice2"), email("alice@example.org"))));
     }
 
     #[test]
