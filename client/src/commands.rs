@@ -23,6 +23,10 @@ pub enum Typed {
     Nick(Nick),
     /// `/who`; of the current channel when none is named.
     Who(Option<String>),
+    /// `/whois`.
+    Whois(Nick),
+    /// `/list`.
+    List,
     /// `/topic`; asks for it when there is none.
     Topic(Option<String>),
     /// `/away`; back again without a text.
@@ -77,12 +81,15 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("/me TEXT", "* you wave"),
     ("/who [#CHANNEL]", "who is there, and who is away"),
     ("/names [#CHANNEL]", "the members"),
+    ("/whois NICK", "more about someone"),
+    ("/list", "the channels there are"),
     ("/topic [TEXT]", "see or set the topic"),
     ("/away [TEXT]", "you are away; without a text, back"),
     ("/nick NAME", "another name"),
     ("/invite NICK [#CHANNEL]", "ask someone in"),
     ("/kick NICK [REASON]", "out of the channel (operators)"),
-    ("/ban NICK, /unban NICK", "kept out of the channel, or let in again (operators)"),
+    ("/ban [NICK]", "kept out of the channel; or see who is (operators)"),
+    ("/unban NICK", "let in again (operators)"),
     ("/mode MODES", "see or set what the channel allows (operators)"),
     ("/devices", "the devices and certificates that open your account"),
     ("/devices revoke NUMBER", "one of them opens it no more"),
@@ -103,6 +110,23 @@ pub const SCREEN_COMMANDS: &[(&str, &str)] = &[
     ("/links", "the links that were said here: open or copy"),
     ("/help", "this page"),
 ];
+
+/// The commands whose first word begins like what is typed, or is the one that is typed, with what they do.
+pub fn beginning(typed: &str) -> Vec<(&'static str, &'static str)> {
+    let (word, is_whole) = typed.split_once(' ').map_or((typed, false), |(word, _)| (word, true));
+    let word = word.to_ascii_lowercase();
+    let fits = |(form, _): &&(&str, &str)| {
+        let first = form.split(' ').next().unwrap_or_default();
+        if is_whole { first == word } else { first.starts_with(&word) }
+    };
+    let all = COMMANDS.iter().chain(SCREEN_COMMANDS);
+    all.filter(|(form, _)| form.starts_with('/') && !form.starts_with("//")).filter(fits).copied().collect()
+}
+
+/// Whether a message box holds a command: it stands alone, while several lines are several messages.
+pub fn is_command(text: &str) -> bool {
+    text.starts_with('/') && !text.starts_with("//") && !text.contains('\n')
+}
 
 /// Reads a typed line.
 pub fn read(line: &str) -> Typed {
@@ -155,6 +179,9 @@ pub fn read(line: &str) -> Typed {
         ("who", _) => Typed::Who(rest_or_none),
         ("me", "") => usage("/me TEXT"),
         ("me", _) => Typed::Act(rest.to_owned()),
+        ("whois", "") => usage("/whois NICK"),
+        ("whois", _) => with_nick(rest, |nick, _| Typed::Whois(nick)),
+        ("list", _) => Typed::List,
         ("names", "") => Typed::Names(None),
         ("names", _) => match ChannelName::parse(rest) {
             Ok(channel) => Typed::Names(Some(channel)),
@@ -170,7 +197,8 @@ pub fn read(line: &str) -> Typed {
         ("mute", _) => Typed::Mute,
         ("kick", "") => usage("/kick NICK [REASON]"),
         ("kick", _) => with_nick(rest, Typed::Kick),
-        ("ban" | "unban", "") => usage("/ban NICK"),
+        ("ban", "") => Typed::Mode(vec!["+b".to_owned()]),
+        ("unban", "") => usage("/unban NICK"),
         ("ban" | "unban", _) if rest.contains(' ') => usage("/ban NICK"),
         ("ban" | "unban", _) => {
             let mask = if rest.contains(['!', '@', '*', '?', ':']) {
@@ -234,6 +262,8 @@ impl Typed {
             Self::Names(named) => {
                 or_here(named.as_ref(), here).map(|channel| Message::new("NAMES", [channel]))
             }
+            Self::Whois(nick) => Some(Message::new("WHOIS", [nick.as_str()])),
+            Self::List => Some(Message::new("LIST", None::<&str>)),
             Self::Topic(text) => here_alone
                 .map(|channel| Message::new("TOPIC", std::iter::once(channel).chain(text.as_deref()))),
             Self::Kick(nick, reason) => here_alone.map(|channel| {

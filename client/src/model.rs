@@ -48,7 +48,7 @@ pub struct Model {
     /// A channel that becomes the current one when it is joined.
     asked: Option<(ChannelName, Option<String>)>,
     correspondents: BTreeSet<Nick>,
-    /// The answer to a `WHO` that is coming in has named someone.
+    /// The list that is coming in, of people or of masks, is not empty.
     found: bool,
     /// The lines of `NAMES` that have come, by channel, until the last.
     listing: BTreeMap<ChannelName, Vec<String>>,

@@ -266,7 +266,7 @@ impl Chat {
                 entry.ask_code(&mailed);
             }
             Event::SignedIn => {
-                self.entry = None;
+                self.app.newcomer = self.entry.take().is_some();
                 self.told.clear();
             }
             Event::Settled => {

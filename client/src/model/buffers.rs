@@ -22,6 +22,10 @@ pub struct Buffers {
     pub(super) current: usize,
     /// Somebody looks at the current one, as far as we know.
     watched: bool,
+    /// Those that were shown, the last one last.
+    shown: Vec<Place>,
+    /// The server has told a newcomer all it had to.
+    pub(super) settled: bool,
     /// Places that count nothing and ring no bell.
     muted: BTreeSet<Place>,
     /// People of whom nothing is heard.
@@ -37,6 +41,8 @@ impl Default for Buffers {
             list: vec![Buffer::new(Place::Server, Timestamp::MIN)],
             current: 0,
             watched: true,
+            shown: Vec::new(),
+            settled: false,
             muted: BTreeSet::new(),
             ignored: BTreeSet::new(),
             questions: Questions::default(),
@@ -65,6 +71,9 @@ impl Buffers {
     pub fn show(&mut self, index: usize) {
         if index < self.list.len() && index != self.current {
             self.list[self.current].leave();
+            let left = self.list[self.current].place.clone();
+            self.shown.retain(|place| *place != left);
+            self.shown.push(left);
             self.current = index;
             self.look_if_seen(self.current);
         }
@@ -74,6 +83,19 @@ impl Buffers {
     pub fn step(&mut self, forward: bool) {
         let count = self.list.len();
         self.show(if forward { self.current + 1 } else { self.current + count - 1 } % count);
+    }
+
+    /// All that can be gone to, the likeliest first: what calls, what is unread, then what was shown last; in the end
+    /// the current one.
+    pub fn likeliest(&self) -> Vec<usize> {
+        let mut all: Vec<usize> = (0..self.list.len()).collect();
+        all.sort_by_cached_key(|&index| {
+            let buffer = &self.list[index];
+            let (unread, calls) = self.unread(buffer);
+            let shown = self.shown.iter().rev().position(|place| *place == buffer.place);
+            (index == self.current, calls == 0, unread == 0, shown.unwrap_or(usize::MAX))
+        });
+        all
     }
 
     /// Shows one with unread messages, those that call us first.
@@ -155,6 +177,7 @@ impl Buffers {
             return;
         }
         self.list.remove(index);
+        self.shown.retain(|shown| shown != place);
         if self.current == index {
             self.current = index.min(self.list.len() - 1);
             self.look_if_seen(self.current);

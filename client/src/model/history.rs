@@ -43,6 +43,7 @@ pub struct Questions {
 impl Buffers {
     /// The server has let us in: what was said meanwhile is asked for.
     pub fn catch_up(&mut self, model: &Model) {
+        self.settled = true;
         if model.page().is_some() {
             self.questions.waiting.push_back(Question::Conversations);
         }
@@ -121,6 +122,7 @@ impl Buffers {
 
     /// The connection is gone, and the answers with it; what is said in our channels from now on is missed.
     pub fn disconnect(&mut self, now: Timestamp, model: &Model) {
+        self.settled = false;
         self.questions.waiting.clear();
         self.questions.asked = None;
         for buffer in &mut self.list {

@@ -70,9 +70,48 @@ impl Model {
                 self.away = message.command == numeric::RPL_NOWAWAY;
                 Some(What::Info(last()))
             }
-            numeric::RPL_MOTD | numeric::RPL_NOTOPIC | numeric::RPL_HELPSTART | numeric::RPL_HELPTXT => {
-                Some(What::Info(last()))
+            numeric::RPL_WHOISUSER => {
+                let (nick, name) = (param(1), last());
+                let named = if name == nick { String::new() } else { format!(": {name}") };
+                Some(What::Info(format!("{nick} ({}@{}){named}", param(2), param(3))))
             }
+            numeric::RPL_WHOISCHANNELS => Some(What::Info(format!("{} is in {}", param(1), last().trim()))),
+            numeric::RPL_WHOISACCOUNT => {
+                Some(What::Info(format!("{} is signed in as {}", param(1), param(2))))
+            }
+            numeric::RPL_WHOISBOT => Some(What::Info(format!("{} {}", param(1), last()))),
+            numeric::RPL_WHOISIDLE => {
+                let seconds: i64 = param(2).parse().ok()?;
+                Some(What::Info(format!("{} {}", param(1), silence(seconds))))
+            }
+            numeric::RPL_LIST => {
+                let topic = if last().is_empty() { String::new() } else { format!(": {}", last()) };
+                Some(What::Info(format!("{} ({}){topic}", param(1), param(2))))
+            }
+            numeric::RPL_LISTEND => Some(What::Info("/join #CHANNEL goes to one".to_owned())),
+            numeric::RPL_CHANNELMODEIS => {
+                let modes = message.params.get(2..).unwrap_or_default().join(" ");
+                Some(What::Info(format!("the modes of {} are {modes}", param(1))))
+            }
+            numeric::RPL_BANLIST | numeric::RPL_EXCEPTLIST | numeric::RPL_INVEXLIST => {
+                self.found = true;
+                let what = match message.command.as_str() {
+                    numeric::RPL_BANLIST => "kept out",
+                    numeric::RPL_EXCEPTLIST => "let in all the same",
+                    _ => "let in without an invitation",
+                };
+                let by = message.param(3).map(|by| format!(" (by {})", by.split('!').next().unwrap_or(by)));
+                Some(What::Info(format!("{what}: {}{}", param(2), by.unwrap_or_default())))
+            }
+            numeric::RPL_ENDOFBANLIST | numeric::RPL_ENDOFEXCEPTLIST | numeric::RPL_ENDOFINVEXLIST => {
+                let found = std::mem::take(&mut self.found);
+                (!found).then(|| What::Info("that list is empty".to_owned()))
+            }
+            numeric::RPL_MOTD => {
+                let words = last();
+                Some(What::Info(words.strip_prefix("- ").unwrap_or(&words).to_owned()))
+            }
+            numeric::RPL_NOTOPIC | numeric::RPL_HELPSTART | numeric::RPL_HELPTXT => Some(What::Info(last())),
             numeric::RPL_INVITING => Some(What::Info(format!("{} is invited to {}", param(1), param(2)))),
             // The end of the session will tell of a ban, once.
             numeric::ERR_NOMOTD | numeric::ERR_YOUREBANNEDCREEP => None,
@@ -85,5 +124,15 @@ impl Model {
                 advised(message).map(What::Refused)
             }
         }
+    }
+}
+
+/// For how long someone has said nothing.
+fn silence(seconds: i64) -> String {
+    match seconds {
+        ..60 => "spoke just now".to_owned(),
+        60..3600 => format!("has said nothing for {} min", seconds / 60),
+        3600..86400 => format!("has said nothing for {} h", seconds / 3600),
+        _ => format!("has said nothing for {} days", seconds / 86400),
     }
 }

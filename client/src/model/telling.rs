@@ -37,6 +37,15 @@ impl Buffers {
             What::Whispered { to, .. } => {
                 return self.say(Place::person(to).unwrap_or(Place::Server), change, model);
             }
+            // What a server says to each newcomer stays in the server's place.
+            What::Notice { from, text } if !self.settled => {
+                let manner = Manner::Notice;
+                let (nick, text) = (from.as_str().into(), text.as_str().into());
+                self.push(0, at, None, Body::Said { nick, manner, text, mine: false, called: false });
+            }
+            What::Info(words) if !self.settled => {
+                self.push(0, at, None, info(words.clone()));
+            }
             What::Notice { from, text } => {
                 // An announcement is for everyone, wherever they look.
                 let body = Body::Said {

@@ -196,7 +196,7 @@ fn errors_are_told_and_chatter_of_the_protocol_is_not() {
 fn messages_without_their_parts_do_no_harm() {
     for command in [
         "PRIVMSG", "NOTICE", "JOIN", "PART", "KICK", "QUIT", "NICK", "TOPIC", "MODE", "INVITE", "FAIL",
-        "001", "332", "353", "366", "352", "301", "404", "433", "BATCH",
+        "001", "332", "353", "366", "352", "301", "404", "433", "311", "317", "322", "324", "367", "BATCH",
     ] {
         for line in [command.to_owned(), format!(":me {command}"), format!(":me!m@h {command} #x")] {
             take(&mut model(&[]), &line);
@@ -212,4 +212,32 @@ fn who_names_people_once_and_says_when_there_is_nobody() {
     assert_eq!(take(&mut model, ":s 352 me #lobby u h s eve G :0 Eve Adams"), info("eve (away): Eve Adams"));
     assert_eq!(take(&mut model, ":s 315 me #lobby :End"), []);
     assert_eq!(take(&mut model, ":s 315 me mallory :End"), info("nobody found: mallory"));
+}
+
+#[test]
+fn questions_about_people_and_channels_are_answered_in_words() {
+    let mut model = model(&[]);
+    for (line, words) in [
+        ("311 me bob u h * :Bob Roberts", "bob (u@h): Bob Roberts"),
+        ("311 me bob u h * bob", "bob (u@h)"),
+        ("319 me bob :@#lobby #ops ", "bob is in @#lobby #ops"),
+        ("330 me bob bobby :is logged in as", "bob is signed in as bobby"),
+        ("317 me bob 59 1 :seconds idle, signon time", "bob spoke just now"),
+        ("317 me bob 7300 1 :seconds idle, signon time", "bob has said nothing for 2 h"),
+        ("322 me #ops 3 :Plans", "#ops (3): Plans"),
+        ("322 me #ops 3 :", "#ops (3)"),
+        ("324 me #lobby +kn sesame", "the modes of #lobby are +kn sesame"),
+        ("367 me #lobby eve!*@* boss!b@h 1", "kept out: eve!*@* (by boss)"),
+        ("372 me :- Be kind.", "Be kind."),
+    ] {
+        assert_eq!(take(&mut model, &format!(":s {line}")), [What::Info(words.to_owned())], "{line}");
+    }
+    assert_eq!(take(&mut model, ":s 368 me #lobby :End"), []);
+    let empty = [What::Info("that list is empty".to_owned())];
+    assert_eq!(take(&mut model, ":s 368 me #lobby :End"), empty);
+    for silent in
+        ["312 me bob s :net", "318 me bob :End", "329 me #lobby 1", "671 me bob :is secure", "321 me"]
+    {
+        assert_eq!(take(&mut model, &format!(":s {silent}")), [], "{silent}");
+    }
 }

@@ -28,6 +28,12 @@ use crate::urls::Url;
 /// Lines that may wait to be sent.
 const MAX_QUEUED: usize = 1000;
 
+/// What is said to whoever is here for the first time.
+const FIRST_STEPS: &str = "type and press Enter: everyone reads it\n\
+                           a line that ends in /bob goes to bob alone\n\
+                           Ctrl-K goes to a channel or a person\n\
+                           F1: all keys and commands; /quit leaves";
+
 /// What is to be done outside.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -114,6 +120,10 @@ pub struct App {
     caller: Option<(Place, String)>,
     /// Whether the terminal has the focus; unknown until it tells.
     focused: Option<bool>,
+    /// Someone is here for the first time, and told the first things to know.
+    pub newcomer: bool,
+    /// Why there is no connection, as was told.
+    lost_because: Option<String>,
     /// When the person did something last.
     pub(super) used_at: Timestamp,
     /// When the server was told last what is read.
@@ -144,6 +154,8 @@ impl App {
             completion: None,
             caller: None,
             focused: None,
+            newcomer: false,
+            lost_because: None,
             used_at: now,
             marked_at: now,
             effects: Vec::new(),
@@ -221,6 +233,13 @@ impl App {
     /// The server has told a newcomer all it had to.
     pub fn settled(&mut self) {
         self.connection = Connection::Online;
+        self.hint = None;
+        if self.lost_because.take().is_some() {
+            self.tell("connected again");
+        }
+        if std::mem::take(&mut self.newcomer) {
+            self.tell(FIRST_STEPS);
+        }
         for (channel, key) in self.model.missing() {
             self.join(&channel, key.as_deref());
         }
@@ -235,7 +254,11 @@ impl App {
         let lost: Vec<Sent> =
             self.receipts.give_up().into_iter().chain(self.queue.drain(..).map(|(_, sent)| sent)).collect();
         self.report_lost(lost);
-        self.refuse(&format!("{why}; trying again in {:.0} s", pause.as_secs_f32().ceil()));
+        // The status line tells when it is tried again; the same reason is not told each time.
+        if self.lost_because.as_deref() != Some(why) {
+            self.refuse(&format!("{why}; trying again"));
+            self.lost_because = Some(why.to_owned());
+        }
         self.buffers.disconnect(self.now, &self.model);
         self.model.disconnect();
     }
@@ -272,6 +295,9 @@ impl App {
             Some(Overlay::Switcher(query, _)) => query.insert(text.lines().next().unwrap_or_default()),
             Some(Overlay::Password(change)) => change.paste(text),
             Some(_) => {}
+            None if !self.editor.has_room(text) => {
+                self.hint = Some("that is too long to be pasted here".to_owned());
+            }
             None if text.contains('\n') => self.overlay = Some(Overlay::Paste(text.to_owned())),
             None => self.editor.insert(text),
         }
@@ -308,14 +334,10 @@ impl App {
             Place::Person(nick) => add(nick.as_str()),
             Place::Server => {}
         }
-        let command = |(form, _): &(&str, &str)| {
-            let word =
-                form.split(' ').next().filter(|word| word.starts_with('/') && !word.starts_with("//"))?;
-            Some(word.to_owned())
-        };
-        let commands = commands::COMMANDS.iter().chain(commands::SCREEN_COMMANDS).filter_map(command);
-        let mut commands: Vec<String> = commands.chain(["/unban".to_owned()]).collect();
+        let command = |(form, _): (&str, &str)| form.split(' ').next().map(str::to_owned);
+        let mut commands: Vec<String> = commands::beginning("/").into_iter().filter_map(command).collect();
         commands.sort();
+        commands.dedup();
         Words {
             nicks,
             channels: self.model.channels().map(|channel| channel.as_str().to_owned()).collect(),

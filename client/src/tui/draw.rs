@@ -13,7 +13,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::app::{App, Connection, Overlay};
 use super::areas::input_rows;
 use super::wrap::cut;
-use crate::model::{Buffer, Place, Rank};
+use crate::model::{Buffer, Place};
 use crate::text::{self, Format};
 
 /// Draws the whole screen.
@@ -54,10 +54,14 @@ fn topic(app: &App, width: usize) -> String {
         Place::Server => format!("{} · what the server says to you alone", app.server),
         Place::Channel(channel) if app.connection != Connection::Online => channel.to_string(),
         Place::Channel(channel) if !app.model.is_in(channel) => format!("{channel} · you are not in it"),
-        Place::Channel(channel) => match app.model.topic(channel) {
-            "" => channel.to_string(),
-            topic => format!("{channel} · {topic}"),
-        },
+        Place::Channel(channel) => {
+            let count = app.model.members(channel).count();
+            let people = if count == 1 { "you alone".to_owned() } else { format!("{count} people") };
+            match app.model.topic(channel) {
+                "" => format!("{channel} · {people}"),
+                topic => format!("{channel} · {people} · {topic}"),
+            }
+        }
         Place::Person(nick) => format!("{nick} · between the two of you"),
     };
     cut(&format!(" {}", text::plain(&words)), width)
@@ -70,7 +74,22 @@ fn list(frame: &mut Frame<'_>, app: &App, area: Rect) {
     let entries = app.buffers.list().iter().enumerate().skip(first).take(height);
     let rows: Vec<Row<'_>> = entries.map(|(index, buffer)| entry(app, index, buffer, width)).collect();
     frame.render_widget(Paragraph::new(rows), area);
-    column_line(frame, app, area.right().saturating_sub(1), area);
+    let line = area.right().saturating_sub(1);
+    column_line(frame, app, line, area);
+    // What has no room may be what one would like to see.
+    let mut point = |sign: &'static str, hidden: &[Buffer], y: u16| {
+        let (unread, calls) = hidden
+            .iter()
+            .map(|buffer| app.buffers.unread(buffer))
+            .fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
+        if unread > 0 {
+            let style = if calls > 0 { app.theme.alert() } else { app.theme.accent() };
+            frame.render_widget(Span::styled(sign, style), Rect { x: line, y, width: 1, height: 1 });
+        }
+    };
+    let all = app.buffers.list();
+    point("▲", &all[..first], area.y);
+    point("▼", all.get(first + height..).unwrap_or_default(), area.bottom().saturating_sub(1));
 }
 
 fn entry(app: &App, index: usize, buffer: &Buffer, width: usize) -> Row<'static> {
@@ -103,20 +122,10 @@ fn entry(app: &App, index: usize, buffer: &Buffer, width: usize) -> Row<'static>
 
 fn members(frame: &mut Frame<'_>, app: &App, area: Rect) {
     column_line(frame, app, area.x, area);
-    let Place::Channel(channel) = &app.buffers.current().place else { return };
-    let mut members: Vec<(Rank, &str)> =
-        app.model.members(channel).map(|(nick, rank)| (rank, nick.as_str())).collect();
-    let height = usize::from(area.height);
-    // Of a large channel only those are sorted that are shown.
-    if members.len() > height {
-        members.select_nth_unstable(height);
-    }
-    let count = members.len();
-    members.truncate(height);
-    members.sort_unstable();
+    let (members, more) = app.listed_members(usize::from(area.height));
     let width = usize::from(area.width).saturating_sub(2);
     let mut rows: Vec<Row<'_>> = members
-        .iter()
+        .into_iter()
         .map(|(rank, nick)| {
             let nick = text::plain(nick);
             let name = cut(&nick, width.saturating_sub(1));
@@ -126,10 +135,8 @@ fn members(frame: &mut Frame<'_>, app: &App, area: Rect) {
             ])
         })
         .collect();
-    if count > height
-        && let Some(last) = rows.last_mut()
-    {
-        *last = Row::styled(format!(" and {} more", count - height + 1), app.theme.faint());
+    if more > 0 {
+        rows.push(Row::styled(format!(" and {more} more"), app.theme.faint()));
     }
     let inner = Rect { x: area.x + 2, width: area.width.saturating_sub(2), ..area };
     frame.render_widget(Paragraph::new(rows), inner);
@@ -151,10 +158,27 @@ fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
         pieces.map(|(format, piece)| Span::styled(piece, app.theme.formatted(format))).collect::<Row<'_>>()
     });
     let shown: Vec<Row<'_>> = rows.skip(first).take(usize::from(area.height)).collect();
-    frame.render_widget(Paragraph::new(shown), area);
+    if editor.is_empty() {
+        let words = cut(&placeholder(app), usize::from(area.width));
+        frame.render_widget(Span::styled(words, app.theme.faint()), area);
+    } else {
+        frame.render_widget(Paragraph::new(shown), area);
+    }
     if app.types() && area.height > 0 && area.width > 0 {
         let column = u16::try_from(column).unwrap_or(u16::MAX).min(area.width - 1);
         let row = u16::try_from(row - first).unwrap_or(u16::MAX).min(area.height - 1);
         frame.set_cursor_position(Position::new(area.x + column, area.y + row));
     }
+}
+
+/// What could be typed.
+fn placeholder(app: &App) -> String {
+    let what = match &app.buffers.current().place {
+        _ if app.connection != Connection::Online => "Not connected yet".to_owned(),
+        Place::Server => "/join #CHANNEL, or Ctrl-K to go to one".to_owned(),
+        Place::Channel(channel) if !app.model.is_in(channel) => format!("/join {channel} to go back to it"),
+        Place::Channel(channel) => format!("Message to {channel}"),
+        Place::Person(nick) => format!("Message to {nick} alone"),
+    };
+    text::plain(&format!("{what} · F1 help"))
 }

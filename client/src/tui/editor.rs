@@ -58,11 +58,16 @@ impl Editor {
         text
     }
 
+    /// Whether so much more can be typed.
+    pub fn has_room(&self, text: &str) -> bool {
+        self.text.len() + text.len() <= MAX_TEXT
+    }
+
     /// Types or pastes; formatting codes are kept, and nothing else that a terminal would obey.
     pub fn insert(&mut self, text: &str) {
         let taken = |char: &char| *char == '\n' || text::mark(*char).is_some() || !text::is_harmful(*char);
         let text: String = text.replace('\t', " ").chars().filter(taken).collect();
-        if self.text.len() + text.len() <= MAX_TEXT {
+        if self.has_room(&text) {
             self.text.insert_str(self.cursor, &text);
             self.cursor += text.len();
         }

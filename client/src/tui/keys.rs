@@ -11,6 +11,7 @@ use super::editor::Editor;
 use super::password::Step;
 use super::search::Search;
 use super::switcher;
+use crate::model::{Place, Rank};
 use crate::text;
 
 /// Rows that one turn of the wheel scrolls.
@@ -41,7 +42,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("Ctrl-L", "draw the screen anew"),
     ("Ctrl-Z", "back to the shell; `fg` returns"),
     ("Ctrl-C", "empty the line; when it is empty, twice: leave"),
-    ("click", "go to a place, open a link; hold Shift to select text"),
+    ("click", "go to a place or a member, open a link; hold Shift to select text"),
 ];
 
 impl App {
@@ -155,8 +156,10 @@ impl App {
 
     /// The places that the switcher finds, by their indices.
     pub fn found(&self, query: &str) -> Vec<usize> {
-        let names: Vec<&str> = self.buffers.list().iter().map(|buffer| buffer.place.name()).collect();
-        switcher::matches(query, &names)
+        let likeliest = self.buffers.likeliest();
+        let names: Vec<&str> =
+            likeliest.iter().map(|&index| self.buffers.list()[index].place.name()).collect();
+        switcher::matches(query, &names).into_iter().map(|found| likeliest[found]).collect()
     }
 
     fn key_in_chat(&mut self, key: KeyEvent, hinted: Option<&str>) {
@@ -240,6 +243,14 @@ impl App {
                 if let Some(list) = self.areas().list.filter(|list| list.contains(at)) {
                     let row = usize::from(mouse.row - list.y);
                     self.buffers.show(row + self.first_listed(usize::from(list.height)));
+                } else if let Some(area) = self.areas().members.filter(|area| area.contains(at)) {
+                    let (members, _) = self.listed_members(usize::from(area.height));
+                    let nick = members.get(usize::from(mouse.row - area.y)).map(|(_, nick)| nick.to_string());
+                    if let Some(place) =
+                        nick.filter(|nick| !self.model.is_me(nick)).and_then(|nick| Place::person(&nick))
+                    {
+                        self.buffers.open(place, self.now, &self.model);
+                    }
                 } else if let Some(link) = self.link_at(at) {
                     self.hint = Some(format!("opening {}", link.as_str()));
                     self.effects.push(Effect::Open(link));
@@ -249,6 +260,23 @@ impl App {
         }
         self.used_at = self.now;
         self.look();
+    }
+
+    /// The members that are shown where so many have room, and how many more there are.
+    pub fn listed_members(&self, height: usize) -> (Vec<(Rank, &str)>, usize) {
+        let Place::Channel(channel) = &self.buffers.current().place else { return (Vec::new(), 0) };
+        let mut members: Vec<(Rank, &str)> =
+            self.model.members(channel).map(|(nick, rank)| (rank, nick.as_str())).collect();
+        let count = members.len();
+        if count > height {
+            // Of a large channel only those are sorted that are shown; the last row says how many more there are.
+            let room = height.saturating_sub(1);
+            members.select_nth_unstable(room);
+            members.truncate(room);
+        }
+        members.sort_unstable();
+        let more = count - members.len();
+        (members, more)
     }
 
     /// The first place in the list, when not all have room: the current one is always in view.

@@ -119,6 +119,10 @@ fn muted_places_count_and_call_nothing() {
 #[test]
 fn an_announcement_is_seen_wherever_one_looks() {
     let mut chat = Chat::new();
+    chat.hear(":s.example NOTICE me :Welcome back, me.");
+    let last = |chat: &Chat| chat.at("#lobby").lines().back().unwrap().body.clone();
+    assert!(!matches!(last(&chat), Body::Said { .. }), "what each newcomer hears is none");
+    chat.buffers.catch_up(&chat.model);
     chat.hear(":s.example NOTICE me :restart in five minutes");
     for place in ["server", "#lobby"] {
         let last = &chat.at(place).lines().back().unwrap().body;

@@ -26,10 +26,13 @@ impl App {
             self.hint = Some("not connected: what you typed is kept here".to_owned());
             return;
         }
+        if let Some(why) = self.nobody_hears(self.editor.text()) {
+            self.hint = Some(why);
+            return;
+        }
         let text = self.editor.submit();
         self.scroll_to_end();
-        // Several lines are several messages; a command stands alone.
-        if text.starts_with('/') && !text.starts_with("//") && !text.contains('\n') {
+        if commands::is_command(&text) {
             self.obey(commands::read(&text));
         } else {
             for line in text.lines() {
@@ -39,6 +42,26 @@ impl App {
                     None => Typed::Say(line.to_owned()),
                 });
             }
+        }
+    }
+
+    /// Why nobody would hear what is typed; it stays where it is then.
+    fn nobody_hears(&self, text: &str) -> Option<String> {
+        let is_said = if commands::is_command(text) {
+            matches!(commands::read(text), Typed::Act(_))
+        } else {
+            let is_for_one =
+                |line: &str| commands::addressed(line, |nick| self.model.is_here(nick)).is_some();
+            text.lines().any(|line| !line.trim().is_empty() && !is_for_one(line))
+        };
+        match &self.buffers.current().place {
+            Place::Server if is_said => {
+                Some("nobody hears you here: choose a channel or a person (Ctrl-K), or /join one".to_owned())
+            }
+            Place::Channel(channel) if is_said && !self.model.is_in(channel) => {
+                Some(format!("you are not in {channel}; /join {channel} first: what you typed is kept here"))
+            }
+            _ => None,
         }
     }
 
@@ -65,7 +88,7 @@ impl App {
                 if let Some((text, nick)) = commands::addressed(&line, |nick| self.model.is_here(nick)) {
                     return self.say(nick.as_str(), text, Manner::Message);
                 }
-                self.say_here(&place, &line, Manner::Message);
+                self.say(place.name(), &line, Manner::Message);
                 // It may have been meant for one person's eyes.
                 if let (Place::Channel(channel), Some((_, nick))) =
                     (&place, commands::addressed(&line, |_| true))
@@ -73,7 +96,7 @@ impl App {
                     self.tell(&format!("{nick} is not here, so that goes to all of {channel}"));
                 }
             }
-            Typed::Act(text) => self.say_here(&place, &text, Manner::Action),
+            Typed::Act(text) => self.say(place.name(), &text, Manner::Action),
             Typed::Message(target, text) => self.say(target.as_str(), &text, Manner::Message),
             Typed::Join(channel, key) => {
                 if self.model.is_in(&channel) {
@@ -169,18 +192,6 @@ impl App {
     fn keep(&mut self) {
         let muted = self.buffers.muted().map(|place| place.name().to_owned()).collect();
         self.effects.push(Effect::KeepQuiet(self.buffers.ignored().cloned().collect(), muted));
-    }
-
-    fn say_here(&mut self, place: &Place, text: &str, manner: Manner) {
-        match place {
-            Place::Server => {
-                self.refuse("nobody hears you here: choose a channel or a person (ctrl-k), or /join one");
-            }
-            Place::Channel(channel) if !self.model.is_in(channel) => {
-                self.refuse(&format!("you are not in {channel} any more: /join {channel}"));
-            }
-            place => self.say(place.name(), text, manner),
-        }
     }
 
     fn say(&mut self, target: &str, text: &str, manner: Manner) {

@@ -11,6 +11,7 @@ use crate::config::Colours;
 use crate::tui::draw::draw;
 
 mod everyday;
+mod guidance;
 mod past;
 
 /// Someone called `alice` at the keyboard.
@@ -390,7 +391,7 @@ fn members_and_topic_are_those_of_the_channel() {
     }
     desk.hear(":boss!o@h MODE #lobby +o alice");
     desk.hear(":boss!o@h TOPIC #lobby :Something else");
-    assert!(desk.screen().contains("@alice") && desk.screen().contains("#lobby · Something else"));
+    assert!(desk.screen().contains("@alice") && desk.screen().contains("#lobby · 4 people · Something else"));
     desk.alt('m');
     assert!(!desk.screen().contains("+carol"));
     desk.enters("/names");

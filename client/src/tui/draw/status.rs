@@ -5,6 +5,7 @@ use ratatui::text::Line as Row;
 use tokio::time::Instant;
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::commands;
 use crate::model::Line;
 use crate::text::{self, CODES};
 use crate::tui::app::{App, Connection, Overlay};
@@ -41,8 +42,33 @@ fn words(app: &App) -> String {
             let codes = CODES.map(|(_, letter, what)| format!("{} {what}", letter.to_ascii_lowercase()));
             codes.join(" · ")
         }
-        _ => app.hint.clone().unwrap_or_else(|| place(app)),
+        _ => app.hint.clone().or_else(|| command(app.editor.text())).unwrap_or_else(|| place(app)),
     }
+}
+
+/// How the command is written that is being typed, or which there are that begin so.
+fn command(typed: &str) -> Option<String> {
+    if !commands::is_command(typed) {
+        return None;
+    }
+    let found = commands::beginning(typed);
+    Some(match &found[..] {
+        [] => "no command begins like that: F1 lists them all".to_owned(),
+        [(form, what)] => format!("{form}: {what}"),
+        // One command in several forms.
+        [(first, _), .., (last, _)] if word(first) == word(last) => {
+            found.iter().map(|(form, _)| *form).collect::<Vec<_>>().join(" · ")
+        }
+        _ => {
+            let mut words: Vec<&str> = found.iter().map(|(form, _)| word(form)).collect();
+            words.dedup();
+            format!("{} · Tab completes", words.join(" "))
+        }
+    })
+}
+
+fn word(form: &str) -> &str {
+    form.split(' ').next().unwrap_or_default()
 }
 
 fn time(app: &App, line: &Line) -> String {
