@@ -19,6 +19,9 @@ use crate::store::Database;
 const WAITING_EVENTS: usize = 4096;
 /// Events the core takes in one go; their outputs make one batch.
 const BATCH: usize = 512;
+/// What they let out that is handed on before the rest of them is looked at: a few long answers to many who ask at once
+/// would otherwise all be in memory.
+const RELEASES: usize = 4096;
 
 /// The core has stopped: the server is going down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -190,6 +193,9 @@ pub async fn drive(
                 Output::Happened(event) => Some(Release::Happened(event)),
                 Output::Fetch(fetch) => Some(Release::Answer(library.fetch(fetch), Answer::Done)),
             }));
+            if releases.len() >= RELEASES && journal.send(std::mem::take(&mut releases)).await.is_err() {
+                return;
+            }
         }
         if !releases.is_empty() && journal.send(releases).await.is_err() {
             break;
@@ -203,6 +209,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::record::Restored;
 
     #[tokio::test]
     async fn the_core_hears_of_changes_in_the_order_of_their_commits() {
@@ -237,6 +244,43 @@ mod tests {
             let (_, answers) = change.await.unwrap();
             assert!(matches!(answers[..], [Answer::Done]));
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_let_out_by_many_long_answers_goes_on_in_parts() {
+        let folder = tempfile::tempdir().unwrap();
+        let database =
+            Database::open(&folder.path().join("rookery.db"), crate::config::HistorySync::Normal).unwrap();
+        let mut config = crate::config::Config::default();
+        config.chat.motd = "a line\n".repeat(50);
+        let settings = crate::settings::of(&config);
+        let core = Chat::new(settings, String::new(), Arc::default(), Restored::default(), Timestamp::now());
+        let (inlet, events) = channel();
+        let session = SessionId(1);
+        let candidate = Box::new(Candidate {
+            nick: rookery_protocol::Nick::parse("alice").unwrap(),
+            username: String::new(),
+            realname: String::new(),
+            identity: None,
+            capabilities: rookery_protocol::Capabilities::NONE,
+            attendance: crate::chat::always_on::Attendance::Here,
+            address: ([192, 0, 2, 1], 5000).into(),
+            tls: String::new(),
+        });
+        inlet.send(Event::Admit { ticket: Ticket(0), session, candidate }).await.unwrap();
+        for _ in 0..BATCH - 1 {
+            let message = Message::parse("MOTD").unwrap();
+            inlet.send(Event::Command { session, message }).await.unwrap();
+        }
+        drop(inlet);
+        let (journal, mut batches) = crate::journal::channel();
+        tokio::spawn(drive(core, events, journal, database));
+        let mut all = 0;
+        while let Some(releases) = batches.recv().await {
+            assert!(releases.len() < RELEASES + 100, "{} at once", releases.len());
+            all += releases.len();
+        }
+        assert!(all > 50 * (BATCH - 1), "{all} in all");
     }
 
     #[tokio::test]
