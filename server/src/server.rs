@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 use rookery_protocol::control::{Happening, Part};
 use tokio::net::TcpListener;
@@ -99,8 +99,9 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let (inlet, events) = inlet::channel();
     let (to_journal, batches) = journal::channel();
     let journal = journal::Gauge::of(&to_journal);
-    tokio::spawn(inlet::drive(core, events, to_journal, database.clone()));
-    tokio::spawn(journal::run(database.clone(), batches, gate_sender, news.clone()));
+    let mut floors = JoinSet::new();
+    floors.spawn(inlet::drive(core, events, to_journal, database.clone()));
+    floors.spawn(journal::run(database.clone(), batches, gate_sender, news.clone()));
     tokio::spawn(retention::keep(live.clone(), database.clone()));
 
     let mailer = Mailer::start(live.clone(), news.clone());
@@ -184,6 +185,8 @@ pub async fn run(loaded: Loaded) -> Result<()> {
                 let _ = request.send(server.reload_and_tell().await);
             }
             _ = renewal.tick() => server.renew_certificate(),
+            // Nothing goes on without the core and the journal: whoever supervises the server starts it again.
+            _ = floors.join_next() => bail!("the core or the journal broke down; what it says above is why"),
         }
     }
     tracing::info!("stopping");
