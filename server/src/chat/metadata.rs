@@ -154,30 +154,23 @@ impl Turn<'_> {
     }
 
     /// What the bearer says under the keys that the caller has subscribed to.
-    fn subscribed_lines(&self, caller: Caller, bearer: &Bearer) -> Vec<Line> {
-        let target = self.bearer_name(bearer);
-        let values = self.metadata(bearer).into_iter().flatten();
+    fn subscribed_lines(&self, caller: Caller, bearer: Bearer) -> impl Iterator<Item = Line> {
+        let values = self.metadata(&bearer).into_iter().flatten();
+        let values = values.filter(move |(key, _)| self.subscribes(caller, key));
         values
-            .filter(|(key, _)| self.subscribes(caller, key))
-            .map(|(key, value)| self.metadata_line(caller, &target, key, Some(value)))
-            .collect()
+            .map(move |(key, value)| self.metadata_line(caller, &self.bearer_name(&bearer), key, Some(value)))
     }
 
     /// All that the caller has subscribed to of the bearer and, if it is a channel, of everyone in it.
-    pub fn synced_lines(&self, caller: Caller, bearer: &Bearer) -> Vec<Line> {
-        let mut lines = self.subscribed_lines(caller, bearer);
-        if let Bearer::Channel(name) = bearer
-            && let Some(channel) = self.state.channel(name)
-        {
-            for member in channel.members() {
-                if lines.len() >= SYNCED {
-                    break;
-                }
-                lines.extend(self.subscribed_lines(caller, &Bearer::User(member.user)));
-            }
-        }
-        lines.truncate(SYNCED);
-        lines
+    pub fn synced_lines(&self, caller: Caller, bearer: &Bearer) -> impl Iterator<Item = Line> {
+        let channel = match bearer {
+            Bearer::Channel(name) => self.state.channel(name),
+            Bearer::User(_) => None,
+        };
+        let members = channel.into_iter().flat_map(Channel::members);
+        let of_members =
+            members.flat_map(move |member| self.subscribed_lines(caller, Bearer::User(member.user)));
+        self.subscribed_lines(caller, bearer.clone()).chain(of_members).take(SYNCED)
     }
 
     /// Tells the caller what it has subscribed to of the bearer, where it wants to know.
@@ -193,7 +186,8 @@ impl Turn<'_> {
             let target = self.bearer_name(bearer);
             return self.reply_words(caller, RPL_METADATASYNCLATER, &[&target, "5"]);
         }
-        for line in self.synced_lines(caller, bearer) {
+        let lines: Vec<Line> = self.synced_lines(caller, bearer).collect();
+        for line in lines {
             self.send(caller, &line);
         }
     }

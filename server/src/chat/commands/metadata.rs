@@ -51,7 +51,7 @@ pub fn metadata(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
             show(turn, caller, &["metadata-subs"], &lines);
         }
         "SYNC" => {
-            let lines = turn.synced_lines(caller, &bearer);
+            let lines: Vec<Line> = turn.synced_lines(caller, &bearer).collect();
             show(turn, caller, &["metadata", &name], &lines);
         }
         "GET" | "SET" | "SUB" | "UNSUB" => needs_more(turn, caller, "METADATA"),
@@ -181,7 +181,8 @@ fn subscribe(turn: &mut Turn<'_>, caller: Caller, keys: &[String]) {
         return;
     }
     for channel in turn.state.user(caller.user).channels().to_vec() {
-        if !turn.synced_lines(caller, &Bearer::Channel(channel.clone())).is_empty() {
+        let is_said = turn.synced_lines(caller, &Bearer::Channel(channel.clone())).next().is_some();
+        if is_said {
             turn.reply_words(caller, RPL_METADATASYNCLATER, &[channel.as_str(), "1"]);
         }
     }
