@@ -1,6 +1,8 @@
 //! What was said: looked through, and redacted. Only channels are looked through; a direct message is redacted by its
 //! id, which one of the two has to tell, and shown to no operator.
 
+use std::time::Duration;
+
 use axum::Json;
 use jiff::Timestamp;
 use rookery_protocol::control::{
@@ -8,6 +10,7 @@ use rookery_protocol::control::{
 };
 use rookery_protocol::{ChannelName, Nick};
 use serde::Deserialize;
+use tokio::time::sleep;
 
 use super::audit;
 use super::extract::{self, Body, Options, Segment};
@@ -31,6 +34,9 @@ const MOST_READ: usize = 100_000;
 const MOST_REDACTED: usize = 10_000;
 /// The messages that are redacted in one transaction, for the chat to go on between two.
 const AT_ONCE: usize = 200;
+/// Between two transactions: all that is redacted is told to everyone there, and more than a slow reader takes meanwhile
+/// would fill its sendq.
+const BREATH: Duration = Duration::from_millis(100);
 
 /// What `GET /v1/messages` may be told.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -334,6 +340,9 @@ async fn redact_all(
         })?;
         count += redacted.len();
         show(operator, redacted, reason.clone()).await?;
+        if batches.len() > 0 {
+            sleep(BREATH).await;
+        }
     }
 }
 
