@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use rookery_protocol::Message;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::chat::Chat;
@@ -77,6 +78,15 @@ impl Inlet {
     /// How many events wait for the core.
     pub fn waiting(&self) -> usize {
         self.events.max_capacity() - self.events.capacity()
+    }
+
+    /// Gives an event that has no answer; gives it back while the core is behind.
+    pub fn try_send(&self, event: Event) -> Result<Option<Box<Event>>, Stopped> {
+        match self.events.try_send(Envelope { event, sendq: None, reply: None }) {
+            Ok(()) => Ok(None),
+            Err(TrySendError::Full(Envelope { event, .. })) => Ok(Some(Box::new(event))),
+            Err(TrySendError::Closed(_)) => Err(Stopped),
+        }
     }
 
     /// Gives an event that has no answer; waits while the core is behind.

@@ -163,7 +163,7 @@ impl Turn<'_> {
     }
 
     /// Takes the user away; those who shared a channel with it see it quit.
-    pub fn quit_user(&mut self, user: UserId, reason: &str, why: WhyGone) -> User {
+    pub fn quit_user(&mut self, user: UserId, reason: &str, why: WhyGone) {
         let mut peers = self.state.peers(user);
         peers.retain(|peer| *peer != user);
         let line = self.user_line(user, "QUIT").text(truncate(reason, lengths::QUIT));
@@ -173,7 +173,6 @@ impl Turn<'_> {
             self.state.presences_gone.push(identity.id);
         }
         monitor::announce_offline(self, &user.nick);
-        user
     }
 
     /// Has the session's connection closed after a last line. It is remembered until it is gone.

@@ -282,7 +282,7 @@ impl Turn<'_> {
             self.leave_device(caller.session, false);
         }
         match &end.shown {
-            Some(shown) if hit.is_whole => drop(self.quit_user(hit.user, shown, end.why)),
+            Some(shown) if hit.is_whole => self.quit_user(hit.user, shown, end.why),
             Some(shown) => {
                 for caller in &callers {
                     self.drop_session(caller.session, shown, end.why);

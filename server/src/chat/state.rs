@@ -159,7 +159,8 @@ pub enum Making {
 
 /// The whole state.
 pub struct State {
-    users: HashMap<UserId, User, FixedState>,
+    /// Boxed: most of a table that has just grown is empty.
+    users: HashMap<UserId, Box<User>, FixedState>,
     sessions: HashMap<SessionId, UserId, FixedState>,
     nicks: BTreeMap<Nick, UserId>,
     /// Whose nick may be another than the account's name.
@@ -171,7 +172,8 @@ pub struct State {
     pub account_metadata: BTreeMap<AccountName, Metadata>,
     /// Who watches a nick.
     watchers: BTreeMap<Nick, Vec<SessionId>>,
-    tls_names: BTreeSet<Arc<str>>,
+    /// Those that many sessions and users have in common.
+    texts: BTreeSet<Arc<str>>,
     departed: VecDeque<Departed>,
     /// Shared with those who keep people out before they reach the core.
     pub gate: Arc<Gate>,
@@ -214,7 +216,7 @@ impl State {
             channels: BTreeMap::new(),
             account_metadata: BTreeMap::new(),
             watchers: BTreeMap::new(),
-            tls_names: BTreeSet::new(),
+            texts: BTreeSet::new(),
             departed: VecDeque::new(),
             gate,
             ended_accounts: BTreeMap::new(),
@@ -371,6 +373,7 @@ impl State {
         if let Some(identity) = &identity {
             self.accounts.insert(identity.name.clone(), id);
         }
+        let host = self.intern(host);
         let source = source(&nick, &username, &host);
         let user = User {
             id,
@@ -392,7 +395,7 @@ impl State {
             markers: Markers::default(),
             said: Recent::default(),
         };
-        self.users.insert(id, user);
+        self.users.insert(id, Box::new(user));
         self.touch(id);
         self.most_users = self.most_users.max(self.users.len());
         id
@@ -428,7 +431,7 @@ impl State {
     }
 
     /// Takes a user and its memberships away. Gives it with the sessions it still had.
-    pub fn remove_user(&mut self, id: UserId, now: Timestamp, why: WhyGone) -> User {
+    pub fn remove_user(&mut self, id: UserId, now: Timestamp, why: WhyGone) -> Box<User> {
         for name in std::mem::take(&mut self.user_mut(id).channels) {
             self.drop_member(id, &name);
         }
@@ -478,6 +481,7 @@ impl State {
             self.accounts.remove(&before);
         }
         self.accounts.insert(identity.name.clone(), id);
+        let host = self.intern(host);
         let user = self.user_mut(id);
         user.identity = Some(identity);
         user.source = source(&user.nick, &user.username, &host);
@@ -523,13 +527,13 @@ impl State {
         self.departed.iter().rev().filter(move |departed| departed.nick == *nick)
     }
 
-    /// One copy of each text serves all sessions.
-    fn intern(&mut self, tls: Arc<str>) -> Arc<str> {
-        if let Some(known) = self.tls_names.get(&tls) {
+    /// One copy of each text serves all.
+    fn intern(&mut self, text: Arc<str>) -> Arc<str> {
+        if let Some(known) = self.texts.get(&text) {
             return Arc::clone(known);
         }
-        self.tls_names.insert(Arc::clone(&tls));
-        tls
+        self.texts.insert(Arc::clone(&text));
+        text
     }
 
     // Memberships.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::session::{Admission, Session};
 use super::wire::{CLOSED, Input, Wake};
 use crate::accounts::handshake::{Handshake, Next};
-use crate::chat::event::{Answer, Candidate, Identity, Parting};
+use crate::chat::event::{Answer, Candidate, Parting};
 use crate::inlet::Stopped;
 
 impl Session {
@@ -52,8 +52,7 @@ impl Session {
                 Next::Stay => {}
                 Next::Close(reason) => return Ok(self.close(&reason).await),
                 Next::Admit(candidate) => {
-                    let identity = candidate.identity.clone();
-                    if let Some(admission) = self.admit(&mut handshake, candidate, identity).await? {
+                    if let Some(admission) = self.admit(&mut handshake, candidate).await? {
                         return Ok(admission);
                     }
                 }
@@ -66,9 +65,8 @@ impl Session {
         &mut self,
         handshake: &mut Handshake,
         candidate: Box<Candidate>,
-        identity: Option<Identity>,
     ) -> Result<Option<Admission>, Stopped> {
-        let nick = candidate.nick.clone();
+        let (nick, identity) = (candidate.nick.clone(), candidate.identity.clone());
         let answer = self.services.inlet.admit(self.id, Arc::clone(&self.sendq), candidate).await?;
         Ok(match answer {
             Answer::NickInUse => {
@@ -81,8 +79,8 @@ impl Session {
             }
             Answer::Stale { reason } | Answer::Closed { reason } => Some(self.close(&reason).await),
             _ => {
-                self.note_welcome(identity.as_ref()).await;
-                Some(Admission::Admitted { identity })
+                self.is_welcome(identity).await;
+                Some(Admission::Admitted)
             }
         })
     }

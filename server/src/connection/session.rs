@@ -34,6 +34,8 @@ pub struct Session {
     pub(super) services: Arc<Services>,
     pub(super) sendq: Arc<Sendq>,
     pub(super) wire: Wire,
+    /// Who it has been admitted as, or has proved to be since.
+    pub(super) identity: Option<Box<Identity>>,
     /// Counts as a connection until the session is dropped.
     _place: ConnectionPlace,
     /// How it ended.
@@ -42,7 +44,7 @@ pub struct Session {
 
 /// How a session came through the handshake.
 pub(super) enum Admission {
-    Admitted { identity: Option<Identity> },
+    Admitted,
     Over(Parting),
 }
 
@@ -61,13 +63,13 @@ impl Session {
         let flood = Flood::new(limits.message_burst, limits.messages_per_second, now);
         let wire = Wire::new(socket, Arc::clone(&sendq), flood, now);
         let parting = Parting::lost(CLOSED);
-        Box::new(Self { id, peer, services, sendq, wire, _place: place, parting })
+        Box::new(Self { id, peer, services, sendq, wire, identity: None, _place: place, parting })
     }
 
     /// Serves it to its end. What is rare is boxed, so that an idle session does not keep room for it.
     pub async fn run(mut self: Box<Self>) {
         let parting = match Box::pin(self.enter()).await {
-            Ok(Admission::Admitted { identity }) => self.stay(identity).await,
+            Ok(Admission::Admitted) => self.stay().await,
             Ok(Admission::Over(parting)) => Ok(parting),
             Err(stopped) => Err(stopped),
         };
@@ -81,13 +83,14 @@ impl Session {
         Message::new(numeric::ERR_NICKNAMEINUSE, [own.as_str(), nick.as_str(), text]).from_source(server)
     }
 
-    /// Notes that the account was welcomed, if it was the first time.
-    pub(super) async fn note_welcome(&self, identity: Option<&Identity>) {
-        if let Some(identity) = identity.filter(|identity| identity.new)
+    /// The core knows it as that from now on. Notes that the account was welcomed, if it was the first time.
+    pub(super) async fn is_welcome(&mut self, identity: Option<Identity>) {
+        if let Some(identity) = identity.as_ref().filter(|identity| identity.new)
             && let Err(error) = self.services.accounts.set_greeted(identity.id).await
         {
             tracing::error!(%error, account = %identity.name, "a welcome could not be noted");
         }
+        self.identity = identity.map(Box::new);
     }
 
     /// Tells a banned account why it may not come in, and closes.
@@ -163,5 +166,17 @@ mod tests {
         let long = line(&Message::new("ERROR", [format!("Banned: {}", "ü".repeat(500))]));
         assert_eq!(long.len(), MAX_LINE - 1, "between two characters");
         assert!(long.ends_with("ü\r\n".as_bytes()));
+    }
+
+    /// Most sessions wait most of the time, and each keeps this beside its TLS.
+    #[test]
+    fn what_an_idle_session_keeps_is_small() {
+        fn future_size<F: Future>(_: fn(Box<Session>) -> F) -> usize {
+            size_of::<F>()
+        }
+        let ours = size_of::<Session>() - size_of::<Socket>();
+        assert!(ours <= 448, "{ours} bytes of the session");
+        let task = future_size(Session::run);
+        assert!(task <= 320, "{task} bytes of its task");
     }
 }

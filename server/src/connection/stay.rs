@@ -11,7 +11,7 @@ use super::session::Session;
 use super::wire::{CLOSED, Input, Wake};
 use crate::accounts::replies::labelled;
 use crate::accounts::sign_in::{self, SignIn};
-use crate::chat::event::{Answer, Event, Identity, Parting};
+use crate::chat::event::{Answer, Event, Parting};
 use crate::chat::{labels, playback};
 use crate::inlet::Stopped;
 use crate::metrics::METRICS;
@@ -26,43 +26,24 @@ struct Silence {
 }
 
 impl Session {
-    /// Serves an admitted session; gives how it ended.
-    pub(super) async fn stay(&mut self, mut identity: Option<Identity>) -> Result<Parting, Stopped> {
+    /// Serves an admitted session; gives how it ended. What is rare is boxed, so that an idle session keeps no room for it.
+    pub(super) async fn stay(&mut self) -> Result<Parting, Stopped> {
         let mut silence = Silence::new(self.services.config.get().limits.ping_seconds);
         let mut sign_in: Option<Box<SignIn>> = None;
         loop {
             let wake = match &mut sign_in {
                 None => self.wire.next(silence.check_at).await,
-                Some(sign_in) => tokio::select! {
-                    biased;
-                    wake = self.wire.next(silence.check_at) => wake,
-                    news = sign_in.news() => {
-                        self.tell(&news);
-                        continue;
-                    }
-                },
+                Some(sign_in) => Box::pin(self.next_but_for_news(sign_in, silence.check_at)).await,
             };
             let event = match wake {
-                Wake::Input(Input::Message(message)) => {
-                    if sign_in::COMMANDS.contains(&message.command.as_str()) {
-                        let over = Box::pin(self.prove(&mut sign_in, &mut identity, message)).await?;
-                        match over {
-                            Some(parting) => return Ok(parting),
-                            None => continue,
-                        }
-                    }
-                    if asks_for_history(&message) {
-                        match Box::pin(self.read_history(message)).await? {
-                            Some(parting) => return Ok(parting),
-                            None => continue,
-                        }
-                    }
-                    let renames = message.command == "NICK"
-                        && (identity.is_none() || self.services.config.get().accounts.free_nicks);
-                    if renames && Box::pin(self.is_refused(&message, identity.as_ref())).await? {
-                        continue;
-                    }
+                Wake::Input(Input::Message(message)) if self.is_for_the_core(&message) => {
                     Event::Command { session: self.id, message }
+                }
+                Wake::Input(Input::Message(message)) => {
+                    match Box::pin(self.take(&mut sign_in, message)).await? {
+                        Some(parting) => return Ok(parting),
+                        None => continue,
+                    }
                 }
                 Wake::Input(Input::Fault(fault)) => Event::BadLine { session: self.id, fault },
                 Wake::Deadline => match self.hear_silence(&mut silence) {
@@ -75,9 +56,53 @@ impl Session {
                 Wake::Ended => return Ok(Parting::lost(CLOSED)),
                 Wake::Broken(parting) => return Ok(parting),
             };
+            if let Some(event) = self.services.inlet.try_send(event)? {
+                Box::pin(self.services.inlet.send(*event)).await?;
+            }
             METRICS.messages_received.increment();
-            self.services.inlet.send(event).await?;
         }
+    }
+
+    /// Waits for the next thing to do, and tells the client of the mails that it waits for meanwhile.
+    async fn next_but_for_news(&mut self, sign_in: &mut SignIn, deadline: Option<Instant>) -> Wake {
+        loop {
+            tokio::select! {
+                biased;
+                wake = self.wire.next(deadline) => return wake,
+                news = sign_in.news() => self.tell(&news),
+            }
+        }
+    }
+
+    /// Whether nothing has to be asked or waited for before the core may have it.
+    fn is_for_the_core(&self, message: &Message) -> bool {
+        !sign_in::COMMANDS.contains(&message.command.as_str())
+            && !asks_for_history(message)
+            && !self.may_rename(message)
+    }
+
+    fn may_rename(&self, message: &Message) -> bool {
+        let nick_is_free = self.identity.is_none() || self.services.config.get().accounts.free_nicks;
+        message.command == "NICK" && nick_is_free
+    }
+
+    /// Takes a message that something has to be asked or waited for. Gives how the session ends, if it does with that.
+    async fn take(
+        &mut self,
+        sign_in: &mut Option<Box<SignIn>>,
+        message: Message,
+    ) -> Result<Option<Parting>, Stopped> {
+        if sign_in::COMMANDS.contains(&message.command.as_str()) {
+            return self.prove(sign_in, message).await;
+        }
+        if asks_for_history(&message) {
+            return self.read_history(message).await;
+        }
+        if !self.is_refused(&message).await? {
+            METRICS.messages_received.increment();
+            self.services.inlet.send(Event::Command { session: self.id, message }).await?;
+        }
+        Ok(None)
     }
 
     /// Sends a command that has history read. Nothing more is read until the reply is on its way, so that one session has
@@ -96,12 +121,11 @@ impl Session {
     async fn prove(
         &mut self,
         sign_in: &mut Option<Box<SignIn>>,
-        identity: &mut Option<Identity>,
         message: Message,
     ) -> Result<Option<Parting>, Stopped> {
         let machine = sign_in.get_or_insert_with(|| {
             let accounts = Arc::clone(&self.services.accounts);
-            Box::new(SignIn::new(accounts, self.peer.clone(), true, identity.clone()))
+            Box::new(SignIn::new(accounts, self.peer.clone(), true, self.identity.as_deref().cloned()))
         });
         // The core knows these, which may change at any time.
         let Answer::Form { nick, capabilities } = self.services.inlet.ask_form(self.id).await? else {
@@ -126,30 +150,25 @@ impl Session {
                 self.close(&reason).await;
                 return Ok(Some(Parting { why: WhyGone::AccountEnded, words: reason.into() }));
             }
-            _ => {
-                self.note_welcome(Some(&proved)).await;
-                *identity = Some(proved);
-            }
+            _ => self.is_welcome(Some(proved)).await,
         }
         Ok(None)
     }
 
     /// Whether the name of an account, other than the session's own, stands against the nick that it asks for; it is
     /// told.
-    async fn is_refused(&self, message: &Message, identity: Option<&Identity>) -> Result<bool, Stopped> {
+    async fn is_refused(&self, message: &Message) -> Result<bool, Stopped> {
         // The core says what is wrong with what is no nick.
         let Some(Ok(nick)) = message.param(0).map(Nick::parse) else { return Ok(false) };
-        let text =
-            match self.services.accounts.is_reserved(&nick, identity.map(|identity| &identity.name)).await {
-                Ok(false) => return Ok(false),
-                Ok(true) => {
-                    "That is the name of another's account, or looks like one; sign in if it is yours"
-                }
-                Err(error) => {
-                    tracing::error!(%error, "a nick could not be checked");
-                    "The nick could not be checked just now; try again later"
-                }
-            };
+        let own = self.identity.as_ref().map(|own| &own.name);
+        let text = match self.services.accounts.is_reserved(&nick, own).await {
+            Ok(false) => return Ok(false),
+            Ok(true) => "That is the name of another's account, or looks like one; sign in if it is yours",
+            Err(error) => {
+                tracing::error!(%error, "a nick could not be checked");
+                "The nick could not be checked just now; try again later"
+            }
+        };
         let Answer::Form { nick: own, capabilities } = self.services.inlet.ask_form(self.id).await? else {
             return Ok(true);
         };
