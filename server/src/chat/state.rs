@@ -1,161 +1,31 @@
-//! Who is here and where: users with their sessions, channels with their members. Every membership is changed through
-//! this file, so that both sides of it always agree.
+//! Who is here and where: users with their sessions, channels with their members.
+
+mod departed;
+mod leaving;
+mod memberships;
+mod monitors;
+mod numbers;
+mod user;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use jiff::Timestamp;
 use rookery_protocol::control::{Happening, WhyGone};
-use rookery_protocol::{AccountName, Capabilities, ChannelName, Nick};
+use rookery_protocol::{AccountName, ChannelName, Nick};
 
-use super::always_on::Attendance;
 use super::busy::Recent;
-use super::channel::{Channel, Flag, Member, Standing};
+use super::channel::Channel;
 use super::event::{Identity, SessionId, Ticket};
 use super::gate::Gate;
 use super::markers::Markers;
-use super::open_batch::OpenBatch;
-use super::replay::{CatchUp, Mark};
-use crate::record::{AccountId, Device, Metadata, Party};
-
-/// The users that `WHOWAS` remembers.
-const DEPARTED: usize = 512;
-
-/// One user for as long as it is here; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UserId(u64);
-
-/// What others see: one account, or one guest, with all its sessions.
-pub struct User {
-    pub id: UserId,
-    pub nick: Nick,
-    /// None for a guest.
-    pub identity: Option<Identity>,
-    pub username: Box<str>,
-    pub host: Arc<str>,
-    pub realname: Box<str>,
-    /// `nick!user@host`, as it begins every line that comes from the user.
-    pub source: Arc<str>,
-    pub away: Option<Box<str>>,
-    invisible: bool,
-    /// What a guest says of itself; an account's is beside all users, in [`State::account_metadata`].
-    pub metadata: Metadata,
-    /// A program, and says so (mode `B`).
-    pub is_bot: bool,
-    pub since: Timestamp,
-    pub active_at: Timestamp,
-    /// In the order they were joined.
-    channels: Vec<ChannelName>,
-    /// Empty for whoever is always on, and not connected.
-    sessions: Vec<Session>,
-    /// Whether the record knows that it is here.
-    pub is_kept: bool,
-    /// What a guest has read; that of an account is kept with it.
-    pub markers: Markers,
-    /// How much it said of late.
-    pub said: Recent,
-}
-
-/// One connection of a user.
-pub struct Session {
-    pub id: SessionId,
-    /// What its client said of itself, for operators.
-    pub username: Box<str>,
-    pub realname: Box<str>,
-    pub capabilities: Capabilities,
-    pub address: SocketAddr,
-    pub tls: Arc<str>,
-    pub since: Timestamp,
-    /// The nicks it watches.
-    pub monitors: BTreeSet<Nick>,
-    /// The keys of metadata it wants to hear of.
-    pub subscriptions: BTreeSet<String>,
-    /// A message of several lines that it is about to send.
-    pub batch: Option<Box<OpenBatch>>,
-    /// The device that is shown what it missed; none for one that reads back by itself, and for guests.
-    pub device: Option<Device>,
-    /// When it was last heard, and so had heard everything.
-    pub heard: Mark,
-    /// What it has missed and is yet to be shown.
-    pub catch_up: Option<CatchUp>,
-    pub attendance: Attendance,
-}
-
-impl User {
-    pub fn channels(&self) -> &[ChannelName] {
-        &self.channels
-    }
-
-    pub fn sessions(&self) -> &[Session] {
-        &self.sessions
-    }
-
-    /// Whether only those who share a channel with it find it (mode `i`).
-    pub fn is_invisible(&self) -> bool {
-        self.invisible
-    }
-
-    /// Who it is in a conversation.
-    pub fn party(&self) -> Party {
-        match &self.identity {
-            Some(identity) => Party::Account(identity.name.to_nick()),
-            None => Party::Guest(self.nick.clone()),
-        }
-    }
-
-    /// The account's name, for the tag.
-    pub fn account(&self) -> Option<&str> {
-        self.identity.as_ref().map(|identity| identity.name.as_str())
-    }
-}
-
-/// A session that the core has ended and whose connection is still there.
-pub struct Leaving {
-    pub nick: Nick,
-    pub identity: Option<Identity>,
-    pub address: IpAddr,
-    /// Who waits for its end.
-    pub tickets: Vec<Ticket>,
-}
-
-/// An answer that is due when sessions have ended.
-pub struct Due {
-    pub users: Vec<Nick>,
-    pub sessions: usize,
-    /// The connections that are still there.
-    pub waiting: usize,
-}
-
-/// A user that has been here.
-pub struct Departed {
-    pub nick: Nick,
-    pub username: Box<str>,
-    pub host: Arc<str>,
-    pub realname: Box<str>,
-    pub at: Timestamp,
-}
-
-/// A user to be.
-pub struct Newcomer {
-    pub nick: Nick,
-    pub identity: Option<Identity>,
-    pub username: Box<str>,
-    pub host: Arc<str>,
-    pub realname: Box<str>,
-}
-
-/// How a channel is made when there is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Making {
-    /// It is everyone's: nobody is its operator, and its topic is open to all.
-    Lobby,
-    /// Whoever makes it is its operator and, if it has an account, its founder.
-    Owned,
-    /// Whoever makes it is its operator.
-    Unowned,
-}
+use super::replay::Mark;
+use crate::record::{AccountId, Device, Metadata};
+pub use departed::Departed;
+pub use leaving::{Due, Leaving};
+pub use memberships::Making;
+pub use user::{Newcomer, Session, User, UserId};
 
 /// The whole state.
 pub struct State {
@@ -320,33 +190,6 @@ impl State {
         self.channels.len()
     }
 
-    /// The sessions of all members.
-    pub fn hearers<'s>(&'s self, channel: &'s Channel) -> impl Iterator<Item = &'s Session> {
-        channel.members().iter().flat_map(|member| self.user(member.user).sessions())
-    }
-
-    /// Everyone who shares a channel with the user, the user included; each once.
-    pub fn peers(&self, user: UserId) -> Vec<UserId> {
-        let mut peers = vec![user];
-        for name in self.user(user).channels() {
-            if let Some(channel) = self.channel(name) {
-                peers.extend(channel.members().iter().map(|member| member.user));
-            }
-        }
-        peers.sort_unstable();
-        peers.dedup();
-        peers
-    }
-
-    pub fn share_channel(&self, one: UserId, other: UserId) -> bool {
-        one == other
-            || self
-                .user(one)
-                .channels()
-                .iter()
-                .any(|name| self.channel(name).is_some_and(|channel| channel.has(other)))
-    }
-
     // Users and their sessions.
 
     /// Who stands in the way of a nick: whoever has it and whoever has one that looks the same.
@@ -374,7 +217,7 @@ impl State {
             self.accounts.insert(identity.name.clone(), id);
         }
         let host = self.intern(host);
-        let source = source(&nick, &username, &host);
+        let source = user::source(&nick, &username, &host);
         let user = User {
             id,
             nick,
@@ -423,13 +266,6 @@ impl State {
         Some(sessions.remove(at))
     }
 
-    /// The session watches nothing any more.
-    pub fn forget_monitors(&mut self, session: &mut Session) {
-        for nick in std::mem::take(&mut session.monitors) {
-            self.unwatch(&nick, session.id);
-        }
-    }
-
     /// Takes a user and its memberships away. Gives it with the sessions it still had.
     pub fn remove_user(&mut self, id: UserId, now: Timestamp, why: WhyGone) -> Box<User> {
         for name in std::mem::take(&mut self.user_mut(id).channels) {
@@ -447,7 +283,7 @@ impl State {
                 self.unwatch(nick, session.id);
             }
         }
-        self.remember(&user, now);
+        self.remember(Departed::of(&user, now));
         let (nick, account) = (user.nick.to_string(), user.account().map(str::to_owned));
         self.news.push(Happening::UserWent { nick, account, why });
         user
@@ -462,14 +298,14 @@ impl State {
             self.news.push(Happening::UserRenamed { nick, before });
         }
         if old != nick {
-            let departed = departed(user, now);
-            self.remember_departed(departed);
+            let departed = Departed::of(user, now);
+            self.remember(departed);
         }
         self.forget_nick(&old);
         self.nicks.insert(nick.clone(), id);
         self.skeletons.insert(nick.skeleton().into(), id);
         let user = self.user_mut(id);
-        user.source = source(&nick, &user.username, &user.host);
+        user.source = user::source(&nick, &user.username, &user.host);
         user.nick = nick;
         self.touch(id);
     }
@@ -484,7 +320,7 @@ impl State {
         let host = self.intern(host);
         let user = self.user_mut(id);
         user.identity = Some(identity);
-        user.source = source(&user.nick, &user.username, &host);
+        user.source = user::source(&user.nick, &user.username, &host);
         user.host = host;
         self.touch(id);
     }
@@ -511,22 +347,6 @@ impl State {
         self.skeletons.remove(&*nick.skeleton());
     }
 
-    fn remember(&mut self, user: &User, now: Timestamp) {
-        self.remember_departed(departed(user, now));
-    }
-
-    fn remember_departed(&mut self, departed: Departed) {
-        if self.departed.len() == DEPARTED {
-            self.departed.pop_front();
-        }
-        self.departed.push_back(departed);
-    }
-
-    /// Who had the nick, the last one first.
-    pub fn departed(&self, nick: &Nick) -> impl Iterator<Item = &Departed> {
-        self.departed.iter().rev().filter(move |departed| departed.nick == *nick)
-    }
-
     /// One copy of each text serves all.
     fn intern(&mut self, text: Arc<str>) -> Arc<str> {
         if let Some(known) = self.texts.get(&text) {
@@ -535,182 +355,4 @@ impl State {
         self.texts.insert(Arc::clone(&text));
         text
     }
-
-    // Memberships.
-
-    /// The channels there are from the start.
-    pub fn restore_channels(&mut self, channels: impl Iterator<Item = Channel>) {
-        self.channels.extend(channels.map(|channel| (channel.name.clone(), channel)));
-    }
-
-    /// The user is in the channel from now on, as what its account makes it there; the channel is made if there is none.
-    pub fn join(&mut self, user: UserId, name: &ChannelName, making: Making, now: Timestamp) {
-        let joining = self.users.get(&user).expect("whoever names a user has found it here in the same turn");
-        let new = !self.channels.contains_key(name);
-        let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(name.clone(), now));
-        if new {
-            self.news
-                .push(Happening::ChannelMade { channel: name.to_string(), by: joining.nick.to_string() });
-        }
-        match making {
-            Making::Lobby if new => drop(channel.flags.set(Flag::TopicLocked, false)),
-            Making::Owned if new => {
-                channel.founder = joining.identity.as_ref().map(|identity| identity.name.clone());
-            }
-            _ => {}
-        }
-        let made = Standing { operator: new && making != Making::Lobby, ..Standing::default() };
-        let standing = made.with(channel.standing_of(joining));
-        channel.invited.retain(|invited| *invited != user);
-        channel.insert(Member { user, joined_at: now, standing });
-        let name = channel.name.clone();
-        let channels = &mut self.user_mut(user).channels;
-        if !channels.contains(&name) {
-            channels.push(name);
-        }
-        self.touch(user);
-    }
-
-    /// A user who was always on is in the channel as before; one that nobody owned is there again with it.
-    pub fn restore_member(&mut self, name: &ChannelName, is_lobby: bool, member: Member) {
-        let joined_at = member.joined_at;
-        let channel = self.channels.entry(name.clone()).or_insert_with(|| {
-            let mut channel = Channel::new(name.clone(), joined_at);
-            channel.flags.set(Flag::TopicLocked, !is_lobby);
-            channel
-        });
-        if channel.founder.is_none() {
-            // It is there as long as somebody was in it.
-            channel.created_at = channel.created_at.min(joined_at);
-            channel.named_at = channel.named_at.min(joined_at);
-        }
-        let user =
-            self.users.get(&member.user).expect("whoever names a user has found it here in the same turn");
-        let standing = member.standing.with(channel.standing_of(user));
-        channel.insert(Member { standing, ..member });
-        let name = channel.name.clone();
-        self.user_mut(member.user).channels.push(name);
-    }
-
-    /// The user is in the channel no more; a channel without members that nobody owns is no more either.
-    pub fn leave(&mut self, user: UserId, name: &ChannelName) {
-        self.user_mut(user).channels.retain(|joined| joined != name);
-        self.drop_member(user, name);
-        self.touch(user);
-    }
-
-    /// The channel is no more, and nobody is in it.
-    pub fn remove_channel(&mut self, name: &ChannelName) {
-        let Some(channel) = self.channels.remove(name) else { return };
-        self.news.push(Happening::ChannelGone { channel: channel.name.to_string() });
-        for member in channel.members() {
-            self.user_mut(member.user).channels.retain(|joined| joined != name);
-            self.touch(member.user);
-        }
-    }
-
-    /// The channel goes by another name from now on, one that no other channel has.
-    pub fn rename_channel(&mut self, old: &ChannelName, new: &ChannelName, now: Timestamp) {
-        let Some(mut channel) = self.channels.remove(old) else { return };
-        channel.name = new.clone();
-        if old != new {
-            channel.named_at = now;
-        }
-        for member in channel.members() {
-            for name in self.user_mut(member.user).channels.iter_mut().filter(|name| *name == old) {
-                *name = new.clone();
-            }
-            self.touch(member.user);
-        }
-        self.channels.insert(new.clone(), channel);
-    }
-
-    fn drop_member(&mut self, user: UserId, name: &ChannelName) {
-        if let Some(channel) = self.channels.get_mut(name) {
-            channel.remove(user);
-            self.drop_if_deserted(name);
-        }
-    }
-
-    /// A channel without members that nobody owns is no more.
-    pub fn drop_if_deserted(&mut self, name: &ChannelName) {
-        if self
-            .channels
-            .get(name)
-            .is_some_and(|channel| channel.members().is_empty() && channel.founder.is_none())
-        {
-            self.channels.remove(name);
-            self.news.push(Happening::ChannelGone { channel: name.to_string() });
-        }
-    }
-
-    // Monitors.
-
-    pub fn watch(&mut self, nick: &Nick, session: SessionId) {
-        self.watchers.entry(nick.clone()).or_default().push(session);
-    }
-
-    pub fn unwatch(&mut self, nick: &Nick, session: SessionId) {
-        if let Some(watchers) = self.watchers.get_mut(nick) {
-            watchers.retain(|watcher| *watcher != session);
-            if watchers.is_empty() {
-                self.watchers.remove(nick);
-            }
-        }
-    }
-
-    pub fn watchers(&self, nick: &Nick) -> &[SessionId] {
-        self.watchers.get(nick).map_or(&[], Vec::as_slice)
-    }
-
-    // Names for things.
-
-    /// An id for a message, unlike any other.
-    pub fn next_msgid(&mut self) -> String {
-        self.last_message += 1;
-        format!("{}-{}", self.run, base36(self.last_message))
-    }
-
-    /// Everything that was said by `now`.
-    pub fn mark(&self, now: Timestamp) -> Mark {
-        Mark { at: now, message: self.last_message }
-    }
-
-    /// The number of a message of this run of the server.
-    pub fn message_number(&self, msgid: &str) -> Option<u64> {
-        let digits = msgid.strip_prefix(&*self.run)?.strip_prefix('-')?;
-        u64::from_str_radix(digits, 36).ok()
-    }
-
-    /// A name for a batch.
-    pub fn next_batch(&mut self) -> String {
-        self.last_batch += 1;
-        base36(self.last_batch)
-    }
-}
-
-fn source(nick: &Nick, username: &str, host: &str) -> Arc<str> {
-    format!("{nick}!{username}@{host}").into()
-}
-
-fn departed(user: &User, now: Timestamp) -> Departed {
-    Departed {
-        nick: user.nick.clone(),
-        username: user.username.clone(),
-        host: Arc::clone(&user.host),
-        realname: user.realname.clone(),
-        at: now,
-    }
-}
-
-fn base36(mut number: u64) -> String {
-    let mut digits = Vec::with_capacity(13);
-    loop {
-        digits.push(b"0123456789abcdefghijklmnopqrstuvwxyz"[(number % 36) as usize]);
-        number /= 36;
-        if number == 0 {
-            break;
-        }
-    }
-    digits.iter().rev().map(|&digit| char::from(digit)).collect()
 }
