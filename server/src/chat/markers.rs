@@ -41,7 +41,35 @@ impl Markers {
     }
 }
 
+impl Markers {
+    /// Moves a marker under another name. Gives where it stands.
+    fn rename(&mut self, old: &str, new: &str) -> Option<Timestamp> {
+        let read_until = self.0.remove(old)?;
+        self.0.insert(new.into(), read_until);
+        Some(read_until)
+    }
+}
+
 impl Turn<'_> {
+    /// The channel has another name: whatever was read of it stays read.
+    pub fn rename_markers(&mut self, old: &ChannelName, new: &ChannelName) {
+        let (old, folded) = (old.folded(), new.folded());
+        if old == folded {
+            return;
+        }
+        for (&account, markers) in &mut self.state.markers {
+            let Some(read_until) = markers.rename(old, folded) else { continue };
+            for (target, read_until) in [(old, None), (folded, Some(read_until))] {
+                let change = Change::ReadMarker { account, target: target.to_owned(), read_until };
+                self.out.push(Output::Keep(Box::new(change)));
+            }
+        }
+        let members = self.state.channel(new).map(|channel| channel.members().to_vec()).unwrap_or_default();
+        for member in members {
+            self.state.user_mut(member.user).markers.rename(old, folded);
+        }
+    }
+
     /// By which name the marker of that channel or nick is kept; none if it is neither.
     fn marker_name(&self, target: &str) -> Option<Box<str>> {
         if let Ok(channel) = ChannelName::parse(target) {

@@ -42,6 +42,7 @@ pub fn rename(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
         turn.forget_channel(&old);
     }
     turn.keep_channel(&new);
+    turn.rename_markers(&old, &new);
     let reason = truncate(message.param(2).unwrap_or_default(), lengths::PART);
     let line = turn.user_line(caller.user, "RENAME").word(old.as_str()).word(new.as_str()).text(reason);
     turn.show_channel(caller.user, &new, &line, |session| {

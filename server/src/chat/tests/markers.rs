@@ -94,3 +94,33 @@ fn of_too_many_the_one_that_lies_furthest_back_is_forgotten() {
     let forgotten = |change: &&Change| matches!(change, Change::ReadMarker { read_until: None, .. });
     assert_eq!(play.kept.iter().filter(forgotten).count(), 1);
 }
+
+#[test]
+fn what_was_read_of_a_channel_stays_read_under_its_new_name() {
+    let mut play = Play::new();
+    let (alice, guest) = (play.user("alice", CAPS), play.guest("gus", CAPS));
+    play.channel("#x", &[alice, guest]);
+    for session in [alice, guest] {
+        play.send(session, &format!("MARKREAD #x {EARLIER}"));
+    }
+    play.kept.clear();
+    play.send(alice, "RENAME #x #Y");
+    for session in [alice, guest] {
+        assert_eq!(play.ask(session, "MARKREAD #y"), [format!(":irc.test MARKREAD #Y {EARLIER}")]);
+        assert_eq!(play.ask(session, "MARKREAD #x"), [":irc.test MARKREAD #x *"]);
+    }
+    let kept: Vec<_> = play.kept.iter().filter(|kept| matches!(kept, Change::ReadMarker { .. })).collect();
+    assert!(
+        matches!(
+            *kept,
+            [
+                Change::ReadMarker { target: old, read_until: None, .. },
+                Change::ReadMarker { target: new, read_until: Some(_), .. },
+            ] if old == "#x" && new == "#y"
+        ),
+        "{kept:?}"
+    );
+    play.kept.clear();
+    play.send(alice, "RENAME #y #Y");
+    assert!(!play.kept.iter().any(|kept| matches!(kept, Change::ReadMarker { .. })), "only the letter case");
+}
