@@ -18,6 +18,7 @@ mod kicks;
 mod mail;
 mod maintenance;
 mod nicks;
+mod manual;
 mod online;
 mod operation;
 mod passwords;

@@ -54,6 +54,15 @@ async fn a_sign_in_ends_when_it_is_idle_and_with_its_time_and_a_code_before_that
 }
 
 #[tokio::test]
+async fn a_password_stays_good_for_years() {
+    let server = server(&[]).await;
+    let operator = Operator::sign_in(&server, "root").await;
+    server.set_clock(3 * 365 * DAY);
+    operator.login(&server).await;
+    operator.done(&["list"]).await;
+}
+
+#[tokio::test]
 async fn pauses_between_guesses_grow_and_end() {
     let server = server(&["limits.failed_sign_ins = 3"]).await;
     Operator::add(&server, "root");

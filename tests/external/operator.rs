@@ -62,6 +62,21 @@ async fn the_shell_completes_keeps_its_history_and_signs_in_anew() {
 }
 
 #[tokio::test]
+async fn a_password_is_typed_unseen_and_may_be_pasted() {
+    let server = Server::start().await;
+    let operator = Operator::add(&server, "root");
+    let screen = Screen::start(&operator.command(&["login", "--name", "root"]));
+    screen.shows("Password:").await;
+    screen.tmux(&["set-buffer", PASSWORD]);
+    screen.tmux(&["paste-buffer"]);
+    screen.presses("Enter");
+    screen.shows("Code:").await;
+    screen.enters(&server.mailbox().code_to("root@operators.example.org").await);
+    let screen = screen.shows("ended with 0").await;
+    assert!(screen.contains("Signed in") && !screen.contains(PASSWORD), "{screen}");
+}
+
+#[tokio::test]
 async fn colours_are_for_terminals_and_can_be_refused() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
