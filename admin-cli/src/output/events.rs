@@ -51,6 +51,10 @@ impl Reader {
                 let to = to.as_deref().unwrap_or("everyone");
                 format!("by {by} to {to}, {}", count(*sessions, "session", "sessions"))
             }
+            Happening::Maintenance { by, message: Some(message) } => {
+                format!("begun by {by}; whoever connects is told: {message}")
+            }
+            Happening::Maintenance { by, message: None } => format!("over, by {by}: people are let in"),
             Happening::Reloaded { problem: None } => "config, certificates and CSV files".to_owned(),
             Happening::Reloaded { problem: Some(problem) } => format!("not at all: {problem}"),
             Happening::Trouble { with, detail } => format!("{}: {detail}", with.name()),

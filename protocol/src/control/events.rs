@@ -108,6 +108,13 @@ pub enum Happening {
         /// How many sessions hear it.
         sessions: usize,
     },
+    /// Maintenance has begun, or is over: whether anyone new is let in.
+    Maintenance {
+        /// The admin.
+        by: String,
+        /// What whoever connects is told from now on; none when people are let in again.
+        message: Option<String>,
+    },
     /// Config, certificates and CSV files were read anew.
     Reloaded {
         /// Why all stays as it was, if it does.
@@ -235,6 +242,7 @@ kinds! {
     BanExpired = "ban-expired",
     Audit = "audit",
     Announced = "announced",
+    Maintenance = "maintenance",
     Reloaded = "reloaded",
     Trouble = "trouble",
     LeftOut = "left-out",
@@ -275,7 +283,7 @@ impl Happening {
             Self::UserRenamed { nick, before } => [Some(nick), Some(before)],
             Self::SignInRefused { name, .. } => [Some(name), None],
             Self::AccountMade { account, email, .. } => [Some(account), email.as_deref()],
-            Self::ChannelMade { by, .. } => [Some(by), None],
+            Self::ChannelMade { by, .. } | Self::Maintenance { by, .. } => [Some(by), None],
             Self::BanMade { ban } | Self::BanLifted { ban } | Self::BanExpired { ban } => {
                 [Some(&ban.target), Some(&ban.by)]
             }

@@ -1,7 +1,7 @@
 //! Maintenance: nobody new is let in until it is over, also over a restart.
 
 use axum::Json;
-use rookery_protocol::control::{MaintenanceRequest, MaintenanceState};
+use rookery_protocol::control::{Happening, MaintenanceRequest, MaintenanceState};
 
 use super::extract::{self, Body};
 use super::permission::{Auditor, Owner, Signed};
@@ -51,7 +51,7 @@ pub async fn set(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     let by = operator.name().to_owned();
-    let next = message.map(|message| Maintenance { message, by, since: operator.now() });
+    let next = message.map(|message| Maintenance { message, by: by.clone(), since: operator.now() });
     let commit = operator.record(step, move |store| {
         store.set_maintenance(next.as_ref())?;
         let detail = next.map(|next| next.message).unwrap_or_default();
@@ -59,6 +59,8 @@ pub async fn set(
     });
     let acts = |next: &Option<Maintenance>| vec![Act::SetMaintenance(next.as_ref().map(Maintenance::told))];
     let (next, _) = operator.plane.control.inlet.commit_and_act(commit, acts).await?;
+    let message = next.as_ref().map(|next| next.message.clone());
+    operator.plane.control.news.tell(Happening::Maintenance { by, message });
     Ok(Json(to_state(next)))
 }
 

@@ -81,6 +81,11 @@ async fn what_happens_is_told_in_order() {
     house.post(&token, "/v1/announcements", &json!({ "text": "Hear me" })).await;
     let announced = Happening::Announced { by: "root".to_owned(), to: None, sessions: 1 };
     assert_eq!(watching.next_of(EventKind::Announced).await, announced);
+    for message in [Some("moving house"), None] {
+        house.put(&token, "/v1/maintenance", &json!({ "on": message.is_some(), "message": message })).await;
+        let expected = Happening::Maintenance { by: "root".to_owned(), message: message.map(str::to_owned) };
+        assert_eq!(watching.next_of(EventKind::Maintenance).await, expected);
+    }
     house.post(&token, "/v1/users/alice/kick", &json!({ "reason": "loud" })).await;
     let went = watching.next_of(EventKind::UserWent).await;
     assert!(matches!(went, Happening::UserWent { why: WhyGone::Kicked, .. }), "{went:?}");
