@@ -135,14 +135,15 @@ impl Walk {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub mod tests {
     use jiff::Timestamp;
 
     use super::*;
     use crate::record::{NewAudit, Outcome};
     use crate::store::{DATABASE_FILE, Sqlite};
 
-    fn entry(number: usize) -> NewAudit {
+    /// The kick of a user of that number.
+    pub fn entry(number: usize) -> NewAudit {
         NewAudit {
             at: Timestamp::UNIX_EPOCH,
             actor: "root".to_owned(),

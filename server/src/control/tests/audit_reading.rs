@@ -1,20 +1,10 @@
 //! Reading the audit trail: pages, filters, and what a filter may not be.
 
 use super::*;
+use crate::audit_chain::tests::entry;
 
 /// Puts so many kicks into the trail, of `user1`, `user2`, …
 async fn enter_kicks(house: &House, count: usize) {
-    let at = house.now.get();
-    let entry = move |number| NewAudit {
-        at,
-        actor: "root".to_owned(),
-        origin: "local".to_owned(),
-        session: String::new(),
-        act: "kick".to_owned(),
-        target: format!("user{number}"),
-        outcome: Outcome::Allowed,
-        detail: String::new(),
-    };
     let enter = move |store: &mut dyn crate::store::Store| {
         (1..=count).try_for_each(|number| store.append_audit(&entry(number)).map(drop))
     };
