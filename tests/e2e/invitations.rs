@@ -58,9 +58,13 @@ async fn who_is_not_invited_or_not_any_more_is_told_so() {
     let table = operator.done(&["invitations"]).await;
     assert!(table.contains("bob@example.org") && table.contains("1 invitation"), "{table}");
     let id = listed(&operator, &["invitations"], "invitations").await[0]["id"].to_string();
-    let told = operator.done(&["invitations", "revoke", &id]).await;
+    let told = operator.done(&["invitations", "revoke", "BOB@example.org"]).await;
     assert!(told.contains("bob@example.org is not invited any more"), "{told}");
-    assert_eq!(operator.run(&["invitations", "revoke", &id]).await.code, Some(1));
+    for gone in [&id, "bob@example.org"] {
+        let refused = operator.run(&["invitations", "revoke", gone]).await;
+        assert_eq!(refused.code, Some(1));
+        assert!(refused.transcript.contains("`admin-cli invitations`"), "{}", refused.transcript);
+    }
     bob.send(&format!("VERIFY bob {code}")).await;
     bob.expect("FAIL VERIFY", |message| message.command == "FAIL").await;
     bob.send(&ask).await;
@@ -98,7 +102,7 @@ async fn a_code_that_did_not_arrive_is_mailed_again() {
     let lost = server.mailbox().code_to(&email_of("dora")).await;
     let id = listed(&operator, &["registrations"], "registrations").await[0]["id"].to_string();
     assert!(operator.done(&["registrations"]).await.contains("dora@example.org"));
-    let told = operator.done(&["registrations", "resend", &id]).await;
+    let told = operator.done(&["registrations", "resend", "Dora"]).await;
     assert!(told.contains("Another code for dora to dora@example.org: sent"), "{told}");
     let code = server.mailbox().code_to(&email_of("dora")).await;
     if lost != code {
@@ -107,7 +111,10 @@ async fn a_code_that_did_not_arrive_is_mailed_again() {
     }
     dora.send(&format!("VERIFY dora {code}")).await;
     dora.admitted().await;
-    assert_eq!(operator.run(&["registrations", "resend", &id]).await.code, Some(1), "it is made");
+    for made in [&id, "dora"] {
+        let refused = operator.run(&["registrations", "resend", made]).await;
+        assert_eq!(refused.code, Some(1), "it is made: {}", refused.transcript);
+    }
 }
 
 #[tokio::test]

@@ -126,6 +126,18 @@ async fn what_fails_says_what_to_do_next() {
         (&["channel", "show", "nowhere"], "`admin-cli channels`"),
         (&["unban", "nobody"], "`admin-cli bans`"),
         (&["sessions", "revoke", "x"], "`admin-cli sessions`"),
+        (&["kick", "nobody", "--session", "1"], "`admin-cli list`"),
+        (&["whois", "nobody"], "`admin-cli list`"),
+        (&["announce", "x", "--channel", "nowhere"], "`admin-cli channels`"),
+        (&["account", "delete", "nobody", "--yes"], "`admin-cli accounts`"),
+        (&["admins", "remove", "nobody"], "`admin-cli admins list`"),
+        (&["invitations", "revoke", "9"], "`admin-cli invitations`"),
+        (&["registrations", "resend", "nobody"], "`admin-cli registrations`"),
+        (&["redact", "no-such-id"], "`admin-cli messages`"),
+        (&["channel", "purge", "nowhere", "--yes"], "`admin-cli channels`"),
+        (&["totp", "require", "on"], "`admin-cli totp enrol`"),
+        (&["ban", "*@*"], "--yes"),
+        (&["import", "bans", "/nowhere/bans.csv"], "/nowhere/bans.csv cannot be read"),
     ] {
         let ended = operator.run(arguments).await;
         assert!(
@@ -135,6 +147,9 @@ async fn what_fails_says_what_to_do_next() {
         );
         assert!(!ended.transcript.contains('\u{1b}'), "no colours in a pipe: {}", ended.transcript);
     }
+    operator.done(&["logout"]).await;
+    let ended = operator.run(&["list"]).await;
+    assert!(ended.code == Some(3) && ended.transcript.contains("`admin-cli login`"), "{}", ended.transcript);
 }
 
 #[tokio::test]

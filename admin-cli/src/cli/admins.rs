@@ -3,6 +3,8 @@
 use clap::Subcommand;
 use rookery_protocol::control::Role;
 
+use super::one_of;
+
 /// What to do with the admins.
 #[derive(Debug, Subcommand)]
 pub enum AdminsCommand {
@@ -15,7 +17,7 @@ pub enum AdminsCommand {
         #[arg(long, value_name = "E")]
         email: String,
         /// owner (everything), moderator (kick, ban, announce, read) or auditor (read only)
-        #[arg(long)]
+        #[arg(long, value_parser = one_of::<Role>(Role::ALL.map(Role::as_str)))]
         role: Role,
     },
     /// Remove one, whose sessions end
@@ -23,7 +25,8 @@ pub enum AdminsCommand {
     /// Give one another role, which ends the admin's sessions
     Role {
         name: String,
-        /// owner, moderator or auditor
+        /// What the admin may do from now on
+        #[arg(value_parser = one_of::<Role>(Role::ALL.map(Role::as_str)))]
         role: Role,
     },
 }

@@ -17,8 +17,9 @@ pub struct InvitationsOptions {
 pub enum InvitationsCommand {
     /// Take an invitation back
     Revoke {
-        /// As the list numbers it
-        id: i64,
+        /// Who was invited, or the invitation's number
+        #[arg(value_name = "EMAIL|ID")]
+        invitation: String,
     },
 }
 
@@ -37,8 +38,9 @@ pub struct RegistrationsOptions {
 pub enum RegistrationsCommand {
     /// Mail another code, in the place of the one before
     Resend {
-        /// As the list numbers it
-        id: u64,
+        /// The name that is to be registered, or the number in the list
+        #[arg(value_name = "NAME|ID")]
+        registration: String,
     },
 }
 

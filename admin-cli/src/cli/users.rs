@@ -3,6 +3,8 @@
 use clap::Args;
 use rookery_protocol::control::UserOrder;
 
+use super::one_of;
+
 /// Whose sessions end.
 #[derive(Debug, Args)]
 pub struct KickOptions {
@@ -43,7 +45,8 @@ pub struct ListOptions {
     #[arg(long)]
     pub guests: bool,
     /// By name, since (who came first), idle (the longest first), sessions (the most first) or address
-    #[arg(long, value_name = "BY", default_value = "name")]
+    #[arg(long, value_name = "BY", default_value = "name",
+        value_parser = one_of::<UserOrder>(UserOrder::ALL.map(UserOrder::as_str)))]
     pub sort: UserOrder,
     /// The other way round
     #[arg(long)]

@@ -1,6 +1,8 @@
 //! Lists that come in pages: one of them, or all, one after the other.
 
-use rookery_protocol::control::{AdminList, AdminSessionList, BanList, ChannelList, ChannelReply};
+use rookery_protocol::control::{
+    AdminList, AdminSessionList, BanList, ChannelList, ChannelReply, InvitationList, RegistrationList,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -35,7 +37,15 @@ macro_rules! paged {
     };
 }
 
-paged!(BanList.bans, ChannelList.channels, ChannelReply.members, AdminList.admins, AdminSessionList.sessions);
+paged!(
+    BanList.bans,
+    ChannelList.channels,
+    ChannelReply.members,
+    AdminList.admins,
+    AdminSessionList.sessions,
+    InvitationList.invitations,
+    RegistrationList.registrations
+);
 
 /// The page that was asked for; without a limit, that and all behind it.
 pub fn get<T: Paged>(client: &Client, path: &str, page: &PageOptions) -> Result<Reply<T>, Failure> {

@@ -61,8 +61,15 @@ fn values(command: &Command, arg: &Arg, source: &dyn Source) -> Vec<String> {
     let named = match (command.get_name(), arg.get_id().as_str()) {
         ("kick" | "whois", "name") | ("ban", "target") | (_, "user") => Named::User,
         ("unban", "target") => Named::Ban,
-        ("disable" | "enable" | "delete" | "revoke", "name") | (_, "account") => Named::Account,
-        ("show" | "close", "name") | (_, "channel") => Named::Channel,
+        ("disable" | "enable" | "delete" | "revoke" | "credentials", "name") | (_, "account" | "author") => {
+            Named::Account
+        }
+        ("show" | "close" | "purge", "name") | (_, "channel") => Named::Channel,
+        ("remove" | "role" | "login", "name") | (_, "actor") => Named::Admin,
+        // Of the three that are called `revoke`, only that of sessions takes an id.
+        ("revoke", "id") => Named::Session,
+        (_, "invitation") => Named::Invitation,
+        (_, "registration") => Named::Registration,
         _ => return Vec::new(),
     };
     source.names(named)
@@ -84,6 +91,10 @@ mod tests {
                 Named::Account => &["carol"],
                 Named::Channel => &["#lobby", "#nest"],
                 Named::Ban => &["*@spam.example", "mallory"],
+                Named::Admin => &["root", "vera"],
+                Named::Session => &["all", "s-1"],
+                Named::Invitation => &["dora@example.org"],
+                Named::Registration => &["erin"],
             };
             names.iter().map(|&name| name.to_owned()).collect()
         }
@@ -109,6 +120,11 @@ mod tests {
     fn options_and_their_values_are_completed() {
         assert_eq!(completed("ban alice --re"), ["--reason"]);
         assert_eq!(completed("totp require o"), ["off", "on"]);
+        assert_eq!(completed("watch --kind user-w"), ["user-went"]);
+        assert_eq!(completed("list --sort s"), ["sessions", "since"]);
+        assert_eq!(completed("admins role vera mod"), ["moderator"]);
+        assert_eq!(completed("audit --actor v"), ["vera"]);
+        assert_eq!(completed("redact --author "), ["carol"]);
         assert_eq!(completed("audit --outcome re"), ["refused"]);
         assert_eq!(completed("announce hello --channel "), ["#lobby", "#nest"]);
     }
@@ -121,6 +137,13 @@ mod tests {
         assert_eq!(completed("unban *"), ["*@spam.example"]);
         assert_eq!(completed("account disable "), ["carol"]);
         assert_eq!(completed("channel show #n"), ["#nest"]);
+        assert_eq!(completed("channel purge #n"), ["#nest"]);
+        assert_eq!(completed("account credentials "), ["carol"]);
+        assert_eq!(completed("account revoke "), ["carol"]);
+        assert_eq!(completed("sessions revoke "), ["all", "s-1"]);
+        assert_eq!(completed("invitations revoke d"), ["dora@example.org"]);
+        assert_eq!(completed("registrations resend "), ["erin"]);
+        assert_eq!(completed("admins remove "), ["root", "vera"]);
         assert!(completed("kick alice ").is_empty(), "there is one only");
         assert!(completed("ban bob --reason ").is_empty(), "a reason is no name");
     }

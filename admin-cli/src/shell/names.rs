@@ -4,7 +4,10 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use rookery_protocol::control::{AccountList, BanList, ChannelList, UserList};
+use rookery_protocol::control::{
+    AccountList, AdminList, AdminSessionList, BanList, ChannelList, InvitationList, RegistrationList,
+    UserList,
+};
 use serde::de::DeserializeOwned;
 
 use crate::client::Client;
@@ -23,6 +26,13 @@ pub enum Named {
     Account,
     Channel,
     Ban,
+    Admin,
+    /// An operator's sign-in.
+    Session,
+    /// By its email.
+    Invitation,
+    /// By its name.
+    Registration,
 }
 
 /// Where names come from.
@@ -51,6 +61,21 @@ impl Server<'_> {
                 get::<ChannelList>(&client, "channels")?.channels.into_iter().map(|it| it.name).collect()
             }
             Named::Ban => get::<BanList>(&client, "bans")?.bans.into_iter().map(|it| it.target).collect(),
+            Named::Admin => {
+                get::<AdminList>(&client, "admins")?.admins.into_iter().map(|it| it.name).collect()
+            }
+            Named::Session => {
+                let sessions = get::<AdminSessionList>(&client, "sessions")?.sessions;
+                sessions.into_iter().map(|it| it.id).chain(["all".to_owned()]).collect()
+            }
+            Named::Invitation => {
+                let invitations = get::<InvitationList>(&client, "invitations")?.invitations;
+                invitations.into_iter().map(|it| it.email).collect()
+            }
+            Named::Registration => {
+                let registrations = get::<RegistrationList>(&client, "registrations")?.registrations;
+                registrations.into_iter().map(|it| it.name).collect()
+            }
         })
     }
 }

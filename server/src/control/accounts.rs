@@ -280,7 +280,7 @@ pub async fn revoke_one(
                 return Ok(Ok(entry));
             }
             let detail = format!(
-                "{} has no credential {id}; `admin-cli account credentials` has its own.",
+                "{0} has no credential {id}; `admin-cli account credentials {0}` has those there are.",
                 account.name
             );
             Ok(Err(Kind::NoSuchCredential.because(detail)))

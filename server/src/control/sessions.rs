@@ -395,9 +395,11 @@ pub async fn end_one(
         step.target.clone_from(&id);
         let sessions = lock(&operator.plane.sessions);
         let found = sessions.0.values().find(|session| session.id == id && operator.may_end(session));
-        found
-            .cloned()
-            .ok_or_else(|| Kind::NoSuchSession.because(format!("There is no session {id} of yours.")))
+        found.cloned().ok_or_else(|| {
+            let detail =
+                format!("There is no session {id} of yours; `admin-cli sessions` has those there are.");
+            Kind::NoSuchSession.because(detail)
+        })
     });
     let session = match found {
         Ok(session) => session,
