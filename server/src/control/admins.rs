@@ -188,8 +188,16 @@ fn other_owner_left(
         return Ok(Err(Kind::NoSuchAdmin.because(format!("There is no admin named {name}."))));
     };
     let stops = admin.role == Role::Owner && role != Some(Role::Owner);
-    if stops && store.admins()?.iter().filter(|admin| admin.role == Role::Owner).count() == 1 {
-        let detail = format!("{} is the only owner. Make another admin an owner first.", admin.name);
+    // An initial password ends by itself, and whoever has one may never come.
+    let stays = |other: &Admin| {
+        other.name != admin.name && other.role == Role::Owner && other.initial_until.is_none()
+    };
+    if stops && !store.admins()?.iter().any(stays) {
+        let detail = format!(
+            "{} is the only owner with a password of their own. Make another admin an owner first, who has chosen \
+             one.",
+            admin.name
+        );
         return Ok(Err(Kind::LastOwner.because(detail)));
     }
     Ok(Ok(admin))

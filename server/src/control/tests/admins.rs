@@ -97,6 +97,9 @@ async fn the_last_owner_stays() {
     let reply = house.delete(&token, "/v1/admins/Root").await;
     assert_eq!((reply.status, reply.problem().as_str()), (StatusCode::CONFLICT, "/problems/last-owner"));
     assert!(house.last_entry().await.contains("admin remove Root refused: root is the only owner"));
+    let dora = json!({ "name": "dora", "email": "dora@example.org", "role": "owner" });
+    assert_eq!(house.post(&token, "/v1/admins", &dora).await.status, StatusCode::CREATED);
+    assert_eq!(demote().await.problem(), "/problems/last-owner", "an initial password may end unused");
     house.put(&token, "/v1/admins/vera/role", &json!({ "role": "owner" })).await;
     assert_eq!(demote().await.status, StatusCode::OK);
     assert_eq!(house.get(&token, "/v1/admins").await.problem(), "/problems/not-signed-in");
