@@ -299,7 +299,7 @@ async fn an_announcement_is_heard_by_its_audience() {
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
     operator.done(&["announce", "only alice", "--account", "alice"]).await;
-    operator.done(&["announce", "tea time"]).await;
+    operator.done(&["announce", "tea", "time"]).await;
     operator.done(&["announce", "in the lobby", "--channel", "lobby"]).await;
     alice.expect_text("in the lobby").await;
     let heard = bob.heard().await;

@@ -39,7 +39,7 @@ async fn everything_but_what_people_say_is_seen_as_it_happens() {
     watch.expect_line("bob by root, ends in 7d: spam").await;
     operator.done(&["unban", "bob"]).await;
     watch.expect_line("ban-lifted       bob").await;
-    operator.done(&["maintenance", "on", "back at noon"]).await;
+    operator.done(&["maintenance", "on", "back", "at", "noon"]).await;
     watch.expect_line("maintenance      begun by root; whoever connects is told: back at noon").await;
     operator.done(&["maintenance", "off"]).await;
     watch.expect_line("maintenance      over, by root: people are let in").await;

@@ -7,8 +7,8 @@ use clap::Subcommand;
 pub enum MaintenanceCommand {
     /// Let nobody new in
     On {
-        /// What whoever connects is told, in one line
-        message: Option<String>,
+        /// What whoever connects is told, in one line; quotation marks around it may be left out
+        message: Vec<String>,
     },
     /// Let people in again
     Off,

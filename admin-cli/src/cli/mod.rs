@@ -49,7 +49,13 @@ const AFTER_HELP: &str = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage
 #[command(name = "admin-cli", version, after_help = AFTER_HELP)]
 pub struct Arguments {
     /// The server's control plane
-    #[arg(long, global = true, value_name = "HOST:PORT", default_value = "localhost:6698")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOST:PORT",
+        default_value = "localhost:6698",
+        env = "ROOKERY_SERVER"
+    )]
     pub server: ServerAddress,
 
     /// PEM file with the authority to trust [default: certs/ca.pem if there is one, else the system's]

@@ -23,6 +23,7 @@ pub fn maintenance(client: &Client, command: Option<MaintenanceCommand>, show: &
     let reply: Reply<MaintenanceState> = match command {
         None => client.get(path)?,
         Some(MaintenanceCommand::On { message }) => {
+            let message = (!message.is_empty()).then(|| message.join(" "));
             client.put(path, &MaintenanceRequest { on: true, message })?
         }
         Some(MaintenanceCommand::Off) => {
@@ -42,7 +43,7 @@ pub fn reload(client: &Client, show: &Show) -> Result<(), Failure> {
 pub fn announce(client: &Client, options: AnnounceOptions, show: &Show) -> Result<(), Failure> {
     let AnnounceOptions { text, channel, account } = options;
     let channel = channel.map(|name| with_mark(&name));
-    let request = AnnouncementRequest { text, channel, account };
+    let request = AnnouncementRequest { text: text.join(" "), channel, account };
     let reply: Reply<AnnouncementReply> = client.post("/v1/announcements", &request)?;
     show.result(&reply, output::announced)
 }
