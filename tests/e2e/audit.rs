@@ -42,6 +42,16 @@ async fn entries_are_found_by_admin_act_target_outcome_and_time() {
         let line = |entry| ["actor", "act", "target", "outcome"].map(|key| text(entry, key)).join(" ");
         list["entries"].as_array().unwrap().iter().map(line).collect()
     };
+    // Who, from where, with which session, and when.
+    let sessions: Value = serde_json::from_str(&carla.done(&["--json", "sessions"]).await).unwrap();
+    let own = sessions["sessions"].as_array().unwrap().iter().find(|session| session["admin"] == "carla");
+    let list = root.done(&["--json", "audit", "--actor", "carla", "--act", "ban"]).await;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let entry = &list["entries"][0];
+    assert_eq!(entry["session"], own.unwrap()["id"], "{entry}");
+    assert!(entry["origin"].as_str().unwrap().starts_with("127.0.0.1:"), "{entry}");
+    let at: jiff::Timestamp = entry["at"].as_str().unwrap().parse().unwrap();
+    assert!(jiff::Timestamp::now().duration_since(at).as_secs() < 60, "{entry}");
     assert_eq!(find(&["--actor", "CARLA", "--act", "ban"]).await, ["carla ban eve allowed"]);
     assert_eq!(find(&["--act", "ban"]).await, ["root ban mallory allowed", "carla ban eve allowed"]);
     let about_mallory = ["root ban mallory allowed", "root unban mallory allowed"];

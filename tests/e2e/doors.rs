@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rookery_tests::admin::{Operator, admin_email};
-use rookery_tests::control::{Control, Wire};
+use rookery_tests::control::{Control, Wire, bearer};
 use rookery_tests::irc::{Client, PASSWORD, device_credential, email_of};
 use rookery_tests::server::Server;
 use rookery_tests::tls::Identity;
@@ -108,7 +108,8 @@ async fn operations(control: &Control) -> Vec<(String, String, Value)> {
 
 #[tokio::test]
 async fn nothing_that_is_sent_to_the_chat_port_reaches_the_control_plane() {
-    let server = Server::with(&["limits.messages_per_second = 0"]).await;
+    let server =
+        Server::with(&["limits.messages_per_second = 0", "websocket.listen = \"127.0.0.1:0\""]).await;
     Operator::add(&server, "root");
     let control = Control::new(&server);
     let token = control.sign_in(&server, "root").await;
@@ -160,6 +161,15 @@ async fn nothing_that_is_sent_to_the_chat_port_reaches_the_control_plane() {
         let heard: Vec<String> = heard.iter().map(ToString::to_string).collect();
         assert!(heard.concat().contains("no HTTP"), "{method} {path}: {heard:?}");
         assert!(!heard.concat().contains("HTTP/1.1 "), "{method} {path}: {heard:?}");
+    }
+    // On the port for web clients, which does speak HTTP.
+    let web = server.websocket();
+    for (method, path, body) in &operations {
+        let mut page = Wire::open_at(&server, web).await;
+        page.send(Wire::request(method, path, &bearer(&token), &body.to_string()).as_bytes()).await;
+        let answer = page.answer().await;
+        assert!(answer.as_ref().is_none_or(|answer| answer.status >= 400), "{method} {path}: {answer:?}");
+        assert!(answer.is_none_or(|answer| answer.body.is_null()), "{method} {path} speaks no JSON");
     }
     alice.heard().await;
     bob.heard().await;

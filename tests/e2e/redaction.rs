@@ -1,8 +1,5 @@
 //! Messages that are taken back: gone from the history and from the disk.
 
-use std::fs;
-use std::path::Path;
-
 use rookery_protocol::Message;
 use rookery_tests::admin::Operator;
 use rookery_tests::irc::{Client, starts};
@@ -33,13 +30,6 @@ async fn history(client: &mut Client, target: &str) -> Vec<String> {
     said.map(|message| message.params.last().unwrap().clone()).collect()
 }
 
-fn is_on_disk(folder: &Path, text: &str) -> bool {
-    fs::read_dir(folder).unwrap().any(|file| {
-        let path = file.unwrap().path();
-        path.is_file() && fs::read(path).unwrap().windows(text.len()).any(|part| part == text.as_bytes())
-    })
-}
-
 fn is_redaction(message: &Message) -> bool {
     message.command == "REDACT"
 }
@@ -54,7 +44,7 @@ async fn what_was_taken_back_is_gone_from_the_history_and_from_the_disk() {
     alice.say("#lobby", "good morning").await;
     let msgid = say(&mut alice, "#lobby", "my password is hunter22").await;
     alice.say("#lobby", "have a nice day").await;
-    assert!(is_on_disk(&server.path("data"), "hunter22"));
+    assert!(server.holds("hunter22"));
 
     bob.send(&format!("REDACT #lobby {msgid}")).await;
     let refusal = bob.expect("a refusal", |message| starts(message, "FAIL", "REDACT")).await;
@@ -72,11 +62,8 @@ async fn what_was_taken_back_is_gone_from_the_history_and_from_the_disk() {
     server.restart().await;
     let mut bob = with(Client::sign_in(&server, "bob").await, capabilities).await;
     assert_eq!(history(&mut bob, "#lobby").await, ["good morning", "have a nice day"]);
-    wait_for("the text is gone from the disk", || {
-        (!is_on_disk(&server.path("data"), "hunter22")).then_some(())
-    })
-    .await;
-    assert!(is_on_disk(&server.path("data"), "have a nice day"));
+    wait_for("the text is gone from the disk", || (!server.holds("hunter22")).then_some(())).await;
+    assert!(server.holds("have a nice day"));
     bob.send("CAP REQ draft/event-playback").await;
     assert_eq!(history(&mut bob, "#lobby").await, ["good morning", "have a nice day", "oh no"]);
 
@@ -173,10 +160,7 @@ async fn an_operator_finds_what_was_said_and_redacts_it() {
     operator.done(&["channel", "purge", "lobby", "--yes"]).await;
     assert!(history(&mut alice, "#lobby").await.is_empty());
     for text in ["PILLS", "more of them", "just for you", "hello"] {
-        wait_for("the text is gone from the disk", || {
-            (!is_on_disk(&server.path("data"), text)).then_some(())
-        })
-        .await;
+        wait_for("the text is gone from the disk", || (!server.holds(text)).then_some(())).await;
     }
     let trail = server.record().audit();
     assert_eq!(trail.iter().filter(|entry| entry.act.starts_with("redact")).count(), 7);

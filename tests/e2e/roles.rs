@@ -46,6 +46,13 @@ async fn every_operation_beyond_a_role_is_refused_and_entered() {
             200,
             "reading is for all"
         );
+        if *role == "moderator" {
+            assert_eq!(wire.ask("POST", "/v1/bans", &token, &json!({"target": "eve"})).await.status, 201);
+            let nobody = wire.ask("POST", "/v1/users/eve/kick", &token, &json!({})).await;
+            assert_eq!(nobody.problem(), "not-online");
+            let text = json!({"text": "tea time"});
+            assert_eq!(wire.ask("POST", "/v1/announcements", &token, &text).await.status, 200);
+        }
     }
 }
 

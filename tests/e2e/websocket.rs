@@ -1,6 +1,5 @@
 //! Web clients: the chat over WebSocket.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,7 +8,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use rookery_tests::admin::Operator;
 use rookery_tests::irc::{Client, PASSWORD};
 use rookery_tests::server::Server;
-use rookery_tests::{DEADLINE, tls, wait_for};
+use rookery_tests::{DEADLINE, tls};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -28,21 +27,11 @@ async fn server(settings: &[&str]) -> Server {
     Server::with(&[&["websocket.listen = \"127.0.0.1:0\""], settings].concat()).await
 }
 
-/// The log says where it listens.
-async fn address(server: &Server) -> SocketAddr {
-    wait_for("the WebSocket listener", || {
-        let log = server.log();
-        let (_, after) = log.split_once("websocket=")?;
-        after.split_whitespace().next()?.parse().ok()
-    })
-    .await
-}
-
 async fn connect(server: &Server, protocol: &str, origin: Option<&str>) -> Result<Page, Error> {
     // A small buffer, so that whoever does not read is soon noticed.
     let tcp = TcpSocket::new_v4().unwrap();
     tcp.set_recv_buffer_size(8192).unwrap();
-    let tcp = tcp.connect(address(server).await).await.unwrap();
+    let tcp = tcp.connect(server.websocket()).await.unwrap();
     let connector = TlsConnector::from(tls::client_config(&server.ca(), None));
     let stream = connector.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap();
     let mut request = "wss://localhost/".into_client_request().unwrap();
@@ -250,7 +239,7 @@ async fn a_web_client_that_reads_nothing_is_closed_and_harms_nobody() {
 #[tokio::test]
 async fn whoever_is_banned_or_speaks_plainly_is_told_so() {
     let server = server(&["accounts.required = false"]).await;
-    let address = address(&server).await;
+    let address = server.websocket();
     let mut plain = TcpStream::connect(address).await.unwrap();
     plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     let mut answer = String::new();

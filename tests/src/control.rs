@@ -1,6 +1,6 @@
 //! The control plane without `admin-cli`: requests as anyone could send them.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
@@ -111,11 +111,19 @@ impl Wire {
         Self::open_from(server, Ipv4Addr::LOCALHOST.into(), None).await
     }
 
+    /// To another port of the server.
+    pub async fn open_at(server: &Server, port: SocketAddr) -> Self {
+        Self::over(TcpStream::connect(port).await.unwrap(), server, None).await
+    }
+
     /// From that address of this machine, with a client certificate for a server that asks for one.
     pub async fn open_from(server: &Server, address: IpAddr, identity: Option<&Identity>) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((address, 0).into()).unwrap();
-        let tcp = socket.connect(server.admin()).await.unwrap();
+        Self::over(socket.connect(server.admin()).await.unwrap(), server, identity).await
+    }
+
+    async fn over(tcp: TcpStream, server: &Server, identity: Option<&Identity>) -> Self {
         tcp.set_nodelay(true).unwrap();
         let connector = TlsConnector::from(tls::client_config(&server.ca(), identity));
         let name = ServerName::try_from("localhost").unwrap();

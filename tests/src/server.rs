@@ -123,6 +123,13 @@ impl Server {
         self.admin
     }
 
+    /// Where web clients connect, if `websocket.listen` is set: the log says it.
+    pub fn websocket(&self) -> SocketAddr {
+        let log = self.log();
+        let (_, after) = log.split_once(" websocket=").expect("there is a port for web clients");
+        after.split_whitespace().next().and_then(|address| address.parse().ok()).expect("an address")
+    }
+
     /// A path in its folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -141,6 +148,14 @@ impl Server {
     /// What it keeps.
     pub fn record(&self) -> Record {
         Record::open(&self.path("data/rookery.db"))
+    }
+
+    /// Whether a text stands anywhere in its data folder, as far as that is files beside one another.
+    pub fn holds(&self, text: &str) -> bool {
+        let files = fs::read_dir(self.path("data")).unwrap().map(|file| file.unwrap().path());
+        files
+            .filter(|path| path.is_file())
+            .any(|path| fs::read(path).unwrap().windows(text.len()).any(|part| part == text.as_bytes()))
     }
 
     /// What it logged.
