@@ -71,3 +71,31 @@ async fn a_watched_list_shows_who_comes_until_ctrl_c() {
     let ended = watch.ended().await;
     assert_eq!(ended.code, Some(130), "{}", ended.transcript);
 }
+
+#[tokio::test]
+async fn whoever_is_always_on_is_listed_without_a_session_and_gone_once_kicked() {
+    let server = Server::with(&["accounts.always_on = true"]).await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut bob = Client::register(&server, "bob").await;
+    let mut alice = Client::register(&server, "alice").await;
+    alice.send("QUIT").await;
+    alice.until_closed().await;
+    assert_eq!(nicks(&operator, &[]).await, ["alice", "bob"]);
+    let shown = operator.done(&["whois", "alice"]).await;
+    assert!(shown.contains("Sessions     0") && shown.contains("#lobby"), "{shown}");
+    let told = operator.done(&["kick", "--match", "127.0.0.64/26"]).await;
+    assert!(told.contains("no session was online"), "{told}");
+    assert_eq!(nicks(&operator, &[]).await, ["alice", "bob"], "it is at no address");
+
+    let told = operator.done(&["kick", "alice", "--reason", "too quiet"]).await;
+    assert!(told.contains("alice is kicked; no session was online"), "{told}");
+    assert_eq!(nicks(&operator, &[]).await, ["bob"]);
+    let quit = bob.expect("alice's QUIT", |message| message.command == "QUIT").await;
+    assert_eq!(quit.params.last().unwrap(), "Kicked: too quiet");
+    Client::sign_in(&server, "alice").await;
+
+    bob.send("QUIT").await;
+    bob.until_closed().await;
+    operator.done(&["ban", "bob"]).await;
+    assert_eq!(nicks(&operator, &[]).await, ["alice"], "a ban ends it too");
+}
