@@ -1,8 +1,11 @@
 //! Watching what happens, as it happens: `admin-cli watch`.
 
+use std::process::Command;
+
 use rookery_tests::admin::Operator;
 use rookery_tests::irc::{Client, email_of};
 use rookery_tests::process::Process;
+use rookery_tests::screen::line;
 use rookery_tests::server::Server;
 use serde_json::Value;
 
@@ -99,4 +102,24 @@ async fn watching_ends_with_the_server() {
     assert!(server.sigterm().await.success());
     let ended = watch.ended().await;
     assert_eq!(ended.code, Some(1), "{}", ended.transcript);
+}
+
+#[tokio::test]
+async fn watching_ends_with_its_reader() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let watch = line(&operator.command(&["watch"]));
+    let mut piped = Command::new("sh");
+    piped.args(["-c", &format!("{{ {watch}; echo \"ended with $?\" >&2; }} | head -n 1")]);
+    let mut piped = Process::start("watch | head", &mut piped);
+    piped.expect_line("watch allowed").await;
+    // It learns with the next event that nobody reads.
+    for _ in 0..20 {
+        operator.done(&["bans"]).await;
+        if piped.transcript().contains("ended with") {
+            break;
+        }
+    }
+    let ended = piped.ended().await;
+    assert!(ended.transcript.contains("ended with 0"), "{}", ended.transcript);
 }

@@ -23,10 +23,9 @@ pub fn run(client: &Client, options: &WatchOptions, show: &Show) -> Result<(), F
         let Some(data) = line.strip_prefix("data: ") else { continue };
         // A kind that this version does not know is left out.
         let Ok(event) = serde_json::from_str::<LiveEvent>(data) else { continue };
-        if show.json {
-            output::print(data)?;
-        } else {
-            output::print(&Reader::here().event(&event))?;
+        let text = if show.json { data.to_owned() } else { Reader::here().event(&event) };
+        if !output::print_on(&text)? {
+            return Ok(());
         }
         if let Happening::Ended { reason } = event.what {
             return Err(Failure::NotSignedIn(format!("The sign-in has ended: {reason}.")));

@@ -33,12 +33,16 @@ use crate::failure::{Failure, while_doing};
 
 /// Writes to standard output, and ends the line. Whoever stops reading early has seen enough.
 pub fn print(text: &str) -> Result<(), Failure> {
+    print_on(text).map(drop)
+}
+
+/// The same, for what goes on without end: gives whether anyone still reads.
+pub fn print_on(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(while_doing("standard output cannot be written")(error))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(while_doing("standard output cannot be written")(error)),
     }
 }
 
