@@ -18,14 +18,19 @@ fn is_wanted() -> bool {
     !says_no && env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
+/// Whether there is colour on standard output.
+pub fn is_on() -> bool {
+    OUTPUT.load(Relaxed)
+}
+
 /// A heading on standard output.
 pub fn bold(text: &str) -> String {
-    painted(text, "1", OUTPUT.load(Relaxed))
+    painted(text, "1", is_on())
 }
 
 /// What should be noticed on standard output: a refusal, something that fails.
 pub fn red(text: &str) -> String {
-    painted(text, "31", OUTPUT.load(Relaxed))
+    painted(text, "31", is_on())
 }
 
 /// What should be noticed on standard error.

@@ -8,6 +8,7 @@ mod failure;
 mod output;
 mod shell;
 mod token_store;
+mod top;
 
 use std::process::ExitCode;
 

@@ -31,6 +31,7 @@ mod scram;
 mod seeing;
 mod sign_in;
 mod tool;
+mod top;
 mod watch;
 mod websocket;
 mod windows;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use rookery_tests::admin::{Operator, PASSWORD};
+use rookery_tests::admin::{Operator, PASSWORD, admin_email};
 use rookery_tests::irc::Client;
 use rookery_tests::screen::Screen;
 use rookery_tests::server::Server;
@@ -92,4 +92,136 @@ async fn colours_are_for_terminals_and_can_be_refused() {
     screen.shows("ended with 0").await;
     let plain = screen.tmux(&["capture-pane", "-p", "-e"]);
     assert!(!plain.contains('\u{1b}'), "{plain:?}");
+}
+
+/// The server, an operator of that role with `top` on the screen, and alice, who talks.
+async fn top_sees_alice(server: &Server, operator: &Operator) -> (Screen, Client) {
+    let mut alice = Client::register(server, "alice").await;
+    alice.say("#lobby", "hear me").await;
+    let screen = Screen::start(&operator.command(&["top"]));
+    screen.shows("busiest users").await;
+    let now = screen.shows("alice           alice").await;
+    assert!(now.contains("#lobby") && now.contains("1 user "), "{now}");
+    (screen, alice)
+}
+
+#[tokio::test]
+async fn top_shows_who_talks_and_kicks_and_bans_them() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let (screen, mut alice) = top_sees_alice(&server, &operator).await;
+    screen.presses("k");
+    screen.shows("Choose somebody first").await;
+    screen.presses("Down");
+    screen.shows("alice, alice, from 127.0.0.1").await;
+    screen.presses("k");
+    screen.shows("Kick alice:").await;
+    screen.presses("Escape");
+    screen.shows("Nothing was done.").await;
+    alice.say("#lobby", "still here").await;
+    screen.presses("k");
+    screen.types("too loud");
+    screen.shows("Reason: too loud").await;
+    screen.presses("Enter");
+    screen.shows("alice is kicked; 1 session of alice ended.").await;
+    assert_eq!(alice.until_closed().await.last().unwrap().to_string(), "ERROR :Kicked: too loud");
+    screen.shows("0 users").await;
+    assert!(!screen.now().contains("alice           alice"), "{}", screen.now());
+
+    let mut alice = Client::sign_in(&server, "alice").await;
+    alice.say("#lobby", "again").await;
+    screen.shows("alice           alice").await;
+    screen.presses("Down");
+    screen.presses("b");
+    screen.shows("Ban alice for ever").await;
+    screen.enters("spam");
+    screen.shows("alice is banned for ever; 1 session of alice ended.").await;
+    alice.until_closed().await;
+    assert!(operator.done(&["bans"]).await.contains("spam"));
+    let mut guesser = Client::try_sign_in(&server, "guesser", "alice", "not her password").await;
+    guesser.expect_numeric("904").await;
+    screen.resizes(40, 10);
+    screen.presses("Tab");
+    screen.presses("Tab");
+    screen.shows("▸refused sign-ins").await;
+    screen.shows("alice").await;
+    screen.resizes(80, 24);
+    screen.shows("largest sendqs").await;
+    screen.presses("q");
+    screen.ended(0).await;
+}
+
+#[tokio::test]
+async fn top_gives_the_terminal_back_however_it_ends() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    for signal in ["TERM", "HUP", "INT"] {
+        let screen = Screen::start(&operator.command(&["top"]));
+        screen.shows("busiest users").await;
+        screen.signals(signal);
+        screen.ended(0).await;
+    }
+    let screen = Screen::start(&operator.command(&["top"]));
+    screen.shows("busiest users").await;
+    screen.presses("C-c");
+    screen.ended(0).await;
+
+    let screen = Screen::start(&operator.command(&["top"]));
+    screen.shows("busiest users").await;
+    operator.done(&["sessions", "revoke", "all"]).await;
+    let end = screen.ended(3).await;
+    assert_eq!(end.matches("Sign in with").count(), 1, "{end}");
+}
+
+#[tokio::test]
+async fn top_waits_for_a_server_that_does_not_answer_and_keeps_what_it_saw() {
+    let mut server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let (screen, _alice) = top_sees_alice(&server, &operator).await;
+    server.kill9();
+    let now = screen.shows("no answer since").await;
+    assert!(now.contains("alice           alice"), "{now}");
+    screen.shows("cannot be reached").await;
+    // Its sign-ins are gone with it.
+    server.restart().await;
+    screen.ended(3).await;
+}
+
+#[tokio::test]
+async fn an_auditor_sees_all_of_top_and_is_told_that_it_may_only_read() {
+    let server = Server::start().await;
+    let owner = Operator::sign_in(&server, "root").await;
+    let auditor = Operator::add(&server, "vera");
+    owner.done(&["admins", "role", "vera", "auditor"]).await;
+    // The notice of that; what comes next is the code.
+    server.mailbox().next_to(&admin_email("vera")).await;
+    auditor.login(&server).await;
+    let (screen, mut alice) = top_sees_alice(&server, &auditor).await;
+    screen.presses("Down");
+    for key in ["k", "b"] {
+        screen.presses(key);
+        screen.shows("You are an auditor, who may only read").await;
+        screen.presses("Down");
+        screen.shows("choose").await;
+    }
+    alice.say("#lobby", "still here").await;
+    assert!(!server.log().contains("panicked"), "{}", server.log());
+    screen.presses("q");
+    screen.ended(0).await;
+}
+
+#[tokio::test]
+async fn the_shell_has_top_on_the_whole_screen_and_is_back_after_it() {
+    let server = Server::start().await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let screen = Screen::start(&operator.command(&["shell"]));
+    screen.shows("admin-cli>").await;
+    screen.enters("top");
+    screen.shows("busiest users").await;
+    screen.presses("C-c");
+    screen.shows("admin-cli> top\nadmin-cli>").await;
+    screen.enters("bans");
+    screen.shows("0 bans").await;
+    screen.enters("/quit");
+    screen.shows("ended with 0").await;
 }

@@ -13,6 +13,7 @@ mod maintenance;
 mod messages;
 mod own;
 mod pages;
+mod top;
 mod users;
 mod watch;
 
@@ -39,6 +40,7 @@ pub use maintenance::MaintenanceCommand;
 pub use messages::{MessagesOptions, RedactOptions};
 pub use own::{LoginOptions, PasswdOptions, SessionsCommand, Switch, TotpCommand};
 pub use pages::PageOptions;
+pub use top::TopOptions;
 pub use users::{KickOptions, ListOptions};
 pub use watch::WatchOptions;
 
@@ -190,6 +192,12 @@ pub enum Act {
     Audit(AuditOptions),
     /// Show how the server fares
     Status,
+    /// Show on the whole screen how busy the server is, moment by moment; kick and ban from there
+    ///
+    /// Rates, the busiest channels and users, the largest sendqs, refused sign-ins. Tab goes from list to list and the
+    /// arrow keys choose; k kicks and b bans the user who is chosen, when a reason was given; q leaves. With --json, one
+    /// object a line, until ctrl-c.
+    Top(TopOptions),
     /// Show what happens, as it happens, until ctrl-c
     ///
     /// Who came and went and why, refused sign-ins, new accounts, channels, bans, what admins do, and what fails; never
@@ -200,7 +208,7 @@ pub enum Act {
 impl Act {
     /// Whether it goes on until ctrl-c.
     pub fn goes_on(&self) -> bool {
-        matches!(self, Self::Watch(_) | Self::List(ListOptions { watch: true, .. }))
+        matches!(self, Self::Watch(_) | Self::Top(_) | Self::List(ListOptions { watch: true, .. }))
     }
 }
 

@@ -29,6 +29,7 @@ use crate::failure::{Failure, while_doing};
 use crate::output;
 use crate::shell::Shell;
 use crate::token_store::TokenStore;
+use crate::top;
 
 /// Runs the command that was given.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -89,6 +90,7 @@ pub fn perform(act: Act, stranger: &Client, store: &TokenStore, show: &Show) -> 
         Act::Reload => server::reload(&client()?, show),
         Act::Audit(options) => audit::run(&client()?, options, show),
         Act::Status => server::status(&client()?, show),
+        Act::Top(options) => top::run(&client()?, &options, show),
         Act::Watch(options) => watch::run(&client()?, &options, show),
     }
 }

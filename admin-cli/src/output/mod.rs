@@ -18,7 +18,7 @@ pub use channels::{closed, purged};
 pub use csv::imported;
 pub use invitations::resent;
 pub use messages::{redacted, redacted_author};
-pub use status::announced;
+pub use status::{announced, bytes};
 pub use users::kick;
 
 use std::io::{self, Write as _};
@@ -115,7 +115,7 @@ fn ended(reply: &KickReply) -> String {
     }
 }
 
-fn count(number: usize, one: &str, many: &str) -> String {
+pub fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 

@@ -67,7 +67,7 @@ pub fn announced(reply: &AnnouncementReply) -> String {
 }
 
 /// A size in the largest unit that fits.
-fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     let in_unit = |shift: u32, unit: &str| {
         let tenths = (u128::from(bytes) * 10) >> shift;
         format!("{}.{} {unit}", tenths / 10, tenths % 10)

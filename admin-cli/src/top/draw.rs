@@ -1,0 +1,277 @@
+//! What it looks like, on a screen of any size.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Margin, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{
+    Block, Borders, Clear, Paragraph, RenderDirection, Row as TableRow, Sparkline, Table, TableState, Wrap,
+};
+
+use super::asking::Asking;
+use super::model::{Model, Told};
+use super::pace::Measure;
+use super::panes::{Pane, Width};
+use crate::output::{Reader, bytes, count};
+
+/// From here on, all four lists fit.
+const WIDE: u16 = 70;
+const HIGH: u16 = 16;
+/// The room for a measure's name and its rate.
+const LABEL: usize = 14;
+const RATE: usize = 9;
+/// The widest that a question gets.
+const QUESTION: u16 = 64;
+/// As long as most words are.
+const LONG_WORD: u16 = 10;
+
+/// Whether there is colour. Without it, things differ by weight alone.
+#[derive(Clone, Copy)]
+pub struct Look {
+    pub colour: bool,
+}
+
+impl Look {
+    fn accent(self) -> Style {
+        if self.colour { Style::new().fg(Color::Cyan) } else { Style::new() }
+    }
+
+    fn alarm(self) -> Style {
+        let bold = Style::new().add_modifier(Modifier::BOLD);
+        if self.colour { bold.fg(Color::Red) } else { bold }
+    }
+
+    fn heading(self) -> Style {
+        self.accent().add_modifier(Modifier::BOLD)
+    }
+}
+
+const FAINT: Style = Style::new().add_modifier(Modifier::DIM);
+const CHOSEN: Style = Style::new().add_modifier(Modifier::REVERSED);
+
+/// Draws all of it.
+pub fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) {
+    let area = frame.area();
+    let is_high = area.height >= HIGH;
+    let in_all = is_high && area.width >= WIDE;
+    let columns = match area.width {
+        0..WIDE => 1,
+        WIDE..120 => 2,
+        _ => 3,
+    };
+    let shown = if is_high { Measure::ALL.len() } else { 2 };
+    let rates = u16::try_from(shown.div_ceil(columns)).unwrap_or_default();
+    let (queues, detail) = (u16::from(is_high), u16::from(area.height >= 12));
+    let [head, measures, waiting, lists, about, foot] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(rates),
+        Constraint::Length(queues),
+        Constraint::Min(2),
+        Constraint::Length(detail),
+        Constraint::Length(1),
+    ])
+    .areas(area);
+
+    draw_head(frame, head, model, look);
+    draw_measures(frame, measures, model, look, &Measure::ALL[..shown], columns);
+    frame.render_widget(Line::styled(queues_of(model), FAINT), waiting);
+    if in_all {
+        let [above, below] = Layout::vertical([Constraint::Fill(1); 2]).areas(lists);
+        let across = Layout::horizontal([Constraint::Fill(1); 2]).spacing(1);
+        let areas = [above, below].map(|row| across.areas::<2>(row)).concat();
+        for (pane, area) in Pane::ALL.into_iter().zip(areas) {
+            draw_pane(frame, area, model, look, pane);
+        }
+    } else {
+        draw_pane(frame, lists, model, look, model.focus);
+    }
+    if let Some(row) = model.chosen_row() {
+        frame.render_widget(Line::raw(row.detail), about);
+    }
+    draw_foot(frame, foot, model, look);
+    if let Some(asking) = &model.asking {
+        draw_question(frame, area, asking, look);
+    }
+}
+
+/// Who is here, as far as it fits; and the time, or since when it stands still.
+fn draw_head(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
+    let top = &model.top;
+    let (time, style) = match &model.trouble {
+        None => (clock(top.at, &model.zone), FAINT),
+        Some((since, _)) => (format!("no answer since {}", clock(*since, &model.zone)), look.alarm()),
+    };
+    let up = Reader { now: top.at, zone: model.zone.clone() }.length(top.started_at);
+    let server = Some(model.server.clone());
+    let (first, last) = if area.width < WIDE { (None, server) } else { (server, None) };
+    let here = [
+        count(top.users, "user", "users"),
+        count(top.sessions, "session", "sessions"),
+        count(top.guests, "guest", "guests"),
+        count(top.channels, "channel", "channels"),
+        count(top.connections, "connection", "connections"),
+        format!("up {up}"),
+    ];
+    let parts = first.into_iter().chain(here).chain(last);
+    let width = |text: &str| Line::raw(text).width();
+    let room = usize::from(area.width).saturating_sub(width(&time) + 1);
+    let mut shown = String::new();
+    for part in parts {
+        let between = if shown.is_empty() { "" } else { " · " };
+        if width(&shown) + width(between) + width(&part) <= room {
+            shown += between;
+            shown += &part;
+        }
+    }
+    frame.render_widget(Line::styled(shown, look.heading()), area);
+    frame.render_widget(Line::styled(time, style).right_aligned(), area);
+}
+
+fn clock(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string()
+}
+
+fn queues_of(model: &Model) -> String {
+    let top = &model.top;
+    let largest = top.largest_sendqs.first().map_or(0, |sendq| sendq.bytes);
+    format!(
+        "waiting: {} for the core, {} for the disk; largest sendq {}",
+        count(top.inlet_waiting, "event", "events"),
+        count(top.journal_waiting, "batch", "batches"),
+        bytes(largest as u64)
+    )
+}
+
+/// Each measure with its rate, and what that was before.
+fn draw_measures(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    model: &Model,
+    look: Look,
+    measures: &[Measure],
+    columns: usize,
+) {
+    let rows = measures.len().div_ceil(columns);
+    let across = Layout::horizontal(vec![Constraint::Fill(1); columns]).spacing(2);
+    for (column, area) in measures.chunks(rows).zip(across.split(area).iter()) {
+        for (measure, line) in column.iter().zip(area.rows()) {
+            let rate = match (model.pace.now(*measure), measure) {
+                (None, _) => "…".to_owned(),
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "shown in whole bytes"
+                )]
+                (Some(rate), Measure::Bytes) => bytes(rate as u64),
+                (Some(rate), _) => format!("{rate:.1}"),
+            };
+            let label = format!("{:<LABEL$}{rate:>RATE$} ", measure.label());
+            let room = u16::try_from(label.chars().count()).unwrap_or(u16::MAX);
+            let [text, past] = Layout::horizontal([Constraint::Length(room), Constraint::Min(0)]).areas(line);
+            frame.render_widget(Line::raw(label), text);
+            let style = if *measure == Measure::Refused { look.alarm() } else { look.accent() };
+            let past_rates: Vec<u64> = model.pace.past(*measure).take(usize::from(past.width)).collect();
+            // The newest at the right, where the next one comes.
+            let sparkline =
+                Sparkline::default().data(past_rates).direction(RenderDirection::RightToLeft).style(style);
+            frame.render_widget(sparkline, past);
+        }
+    }
+}
+
+fn draw_pane(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look, pane: Pane) {
+    let has_keys = pane == model.focus;
+    let title = if has_keys {
+        Span::styled(format!("▸{} ", pane.title()), look.heading())
+    } else {
+        Span::styled(format!(" {} ", pane.title()), FAINT)
+    };
+    let block = Block::new().borders(Borders::TOP).border_style(FAINT).title(title);
+    let rows = model.rows(pane);
+    if rows.is_empty() {
+        frame.render_widget(Paragraph::new(pane.nothing()).style(FAINT).block(block), area);
+        return;
+    }
+    let mut state = TableState::new().with_selected(model.chosen(pane, &rows));
+    let is_number = |at: usize| matches!(pane.columns()[at].1, Width::Number(_));
+    let cell = |at: usize, text: String| {
+        let line = Line::raw(text);
+        if is_number(at) { line.right_aligned() } else { line }
+    };
+    let rows = rows.into_iter().map(|row| {
+        TableRow::new(row.cells.into_iter().enumerate().map(|(at, text)| cell(at, text)).collect::<Vec<_>>())
+    });
+    let header = pane.columns().iter().enumerate().map(|(at, (name, _))| cell(at, (*name).to_owned()));
+    let widths = pane.columns().iter().map(|(_, width)| match *width {
+        Width::Number(width) | Width::Fixed(width) => Constraint::Length(width),
+        Width::Part(part) => Constraint::Fill(part),
+    });
+    let table = Table::new(rows, widths)
+        .header(TableRow::new(header.collect::<Vec<_>>()).style(FAINT))
+        .row_highlight_style(CHOSEN)
+        .block(block);
+    frame.render_stateful_widget(table, area, &mut state);
+}
+
+/// What the operator is told; else what the keys do.
+fn draw_foot(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
+    let line = match (model.told(), &model.trouble) {
+        (Some(Told { text, is_alarming }), _) => {
+            Line::styled(text, if is_alarming { look.alarm() } else { look.accent() })
+        }
+        (None, Some((_, why))) => Line::styled(why.clone(), look.alarm()),
+        (None, None) => {
+            let keys = [("↑↓", "choose"), ("tab", "next"), ("k", "kick"), ("b", "ban"), ("q", "leave")];
+            let between = if area.width < WIDE { " " } else { "   " };
+            let spans = keys.into_iter().flat_map(|(key, does)| {
+                [Span::styled(key, look.heading()), Span::styled(format!(" {does}{between}"), FAINT)]
+            });
+            spans.collect()
+        }
+    };
+    frame.render_widget(line, area);
+}
+
+/// A window in the middle.
+fn draw_question(frame: &mut Frame<'_>, area: Rect, asking: &Asking, look: Look) {
+    let width = area.width.min(QUESTION);
+    let inside = width.saturating_sub(4);
+    let text = asking.warning.clone().unwrap_or_else(|| asking.deed.question());
+    // A word that does not fit leaves some room at the end of its line.
+    let lines =
+        Line::raw(text.as_str()).width().div_ceil(usize::from(inside.saturating_sub(LONG_WORD).max(1)));
+    let lines = u16::try_from(lines).unwrap_or(u16::MAX);
+    let paragraph = Paragraph::new(text).wrap(Wrap { trim: true });
+    let height = area.height.min(lines.saturating_add(5));
+    let window = area.centered(Constraint::Length(width), Constraint::Length(height));
+    frame.render_widget(Clear, window);
+    frame.render_widget(Block::bordered().border_style(look.alarm()), window);
+    let window = window.inner(Margin::new(2, 1));
+    let [above, _, field, keys] = Layout::vertical([
+        Constraint::Fill(1),
+        Constraint::Max(1),
+        Constraint::Length(1),
+        Constraint::Length(1),
+    ])
+    .areas(window);
+    frame.render_widget(paragraph, above);
+    if asking.warning.is_some() {
+        frame.render_widget(Line::styled("y does it all the same, any other key does not", FAINT), keys);
+        return;
+    }
+    let label = "Reason: ";
+    let room = usize::from(field.width).saturating_sub(label.len() + 1);
+    let reason = end_of(&asking.deed.reason, room);
+    let at = label.len() + Line::raw(reason).width();
+    frame.render_widget(Line::raw(format!("{label}{reason}")), field);
+    frame.set_cursor_position((field.x + u16::try_from(at).unwrap_or_default(), field.y));
+    frame.render_widget(Line::styled("enter does it, esc does not", FAINT), keys);
+}
+
+/// As much of the end of a text as fits.
+fn end_of(text: &str, room: usize) -> &str {
+    let starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    starts.map(|at| &text[at..]).find(|rest| Line::raw(*rest).width() <= room).unwrap_or_default()
+}
