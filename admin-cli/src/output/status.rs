@@ -20,7 +20,8 @@ impl Reader {
             bytes(status.largest_sendq_bytes as u64)
         );
         let lines = [
-            ("Server", format!("{}, version {}", status.server_name, status.version)),
+            ("Server", status.server_name.clone()),
+            ("Versions", format!("rookeryd {}, admin-cli {}", status.version, env!("CARGO_PKG_VERSION"))),
             ("Started", self.time(status.started_at)),
             ("Online", format!("{users}, {sessions}, {connections}")),
             ("Channels", status.channels.to_string()),

@@ -27,7 +27,7 @@ impl Deed {
     /// What the operator is asked.
     pub fn question(&self) -> String {
         match &self.kind {
-            Kind::Kick { nick } => format!("Kick {}: every session ends, and may come back.", plain(nick)),
+            Kind::Kick { nick } => format!("Kick {0}: all sessions end, and {0} may come back.", plain(nick)),
             Kind::Ban { target } => {
                 format!("Ban {} for ever: whoever it covers is out, and stays out.", plain(target))
             }

@@ -116,7 +116,10 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
     ];
     let parts = first.into_iter().chain(here).chain(last);
     let width = |text: &str| Line::raw(text).width();
-    let room = usize::from(area.width).saturating_sub(width(&time) + 1);
+    let length = u16::try_from(width(&time)).unwrap_or(u16::MAX);
+    let [who, when] =
+        Layout::horizontal([Constraint::Min(0), Constraint::Length(length)]).spacing(1).areas(area);
+    let room = usize::from(who.width);
     let mut shown = String::new();
     for part in parts {
         let between = if shown.is_empty() { "" } else { " · " };
@@ -125,8 +128,8 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
             shown += &part;
         }
     }
-    frame.render_widget(Line::styled(shown, look.heading()), area);
-    frame.render_widget(Line::styled(time, style).right_aligned(), area);
+    frame.render_widget(Line::styled(shown, look.heading()), who);
+    frame.render_widget(Line::styled(time, style), when);
 }
 
 fn clock(at: Timestamp, zone: &TimeZone) -> String {
@@ -184,7 +187,8 @@ fn draw_measures(
 fn draw_pane(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look, pane: Pane) {
     let has_keys = pane == model.focus;
     let title = if has_keys {
-        Span::styled(format!("▸{} ", pane.title()), look.heading())
+        // The line it stands on is faint, and it is not.
+        Span::styled(format!("▸{} ", pane.title()), look.heading().remove_modifier(Modifier::DIM))
     } else {
         Span::styled(format!(" {} ", pane.title()), FAINT)
     };
@@ -239,9 +243,11 @@ fn draw_question(frame: &mut Frame<'_>, area: Rect, asking: &Asking, look: Look)
     let width = area.width.min(QUESTION);
     let inside = width.saturating_sub(4);
     let text = asking.warning.clone().unwrap_or_else(|| asking.deed.question());
-    // A word that does not fit leaves some room at the end of its line.
-    let lines =
-        Line::raw(text.as_str()).width().div_ceil(usize::from(inside.saturating_sub(LONG_WORD).max(1)));
+    let lines = match Line::raw(text.as_str()).width() {
+        width if width <= usize::from(inside) => 1,
+        // A word that does not fit leaves some room at the end of its line.
+        width => width.div_ceil(usize::from(inside.saturating_sub(LONG_WORD).max(1))),
+    };
     let lines = u16::try_from(lines).unwrap_or(u16::MAX);
     let paragraph = Paragraph::new(text).wrap(Wrap { trim: true });
     let height = area.height.min(lines.saturating_add(5));

@@ -126,25 +126,29 @@ fn channel(channel: &rookery_protocol::control::BusyChannel) -> Row {
 }
 
 fn user(user: &rookery_protocol::control::BusyUser) -> Row {
-    let (nick, account) = (plain(&user.nick), shown_account(user.account.as_deref()));
+    let account = user.account.as_deref().map_or_else(|| "(guest)".to_owned(), plain);
     let from = user.address.as_deref().map_or_else(|| "not connected".to_owned(), plain);
     let sessions = match user.sessions {
         1 => String::new(),
         sessions => format!(", {sessions} sessions"),
     };
     Row {
-        detail: format!("{nick}, {account}, from {from}{sessions}"),
-        cells: vec![nick, account, user.messages.to_string()],
+        detail: format!("{}, from {from}{sessions}", known_as(&user.nick, user.account.as_deref())),
+        cells: vec![plain(&user.nick), account, user.messages.to_string()],
         key: user.nick.clone(),
         whom: whom(&user.nick, user.account.as_deref(), user.address.as_deref()),
     }
 }
 
 fn sendq(sendq: &rookery_protocol::control::WaitingSendq) -> Row {
-    let (nick, account) = (plain(&sendq.nick), shown_account(sendq.account.as_deref()));
     Row {
-        detail: format!("{nick}, {account}, session {} from {}", sendq.session, plain(&sendq.address)),
-        cells: vec![nick, sendq.session.to_string(), bytes(sendq.bytes as u64)],
+        detail: format!(
+            "{}, session {} from {}",
+            known_as(&sendq.nick, sendq.account.as_deref()),
+            sendq.session,
+            plain(&sendq.address)
+        ),
+        cells: vec![plain(&sendq.nick), sendq.session.to_string(), bytes(sendq.bytes as u64)],
         key: sendq.session.to_string(),
         whom: whom(&sendq.nick, sendq.account.as_deref(), Some(&sendq.address)),
     }
@@ -169,8 +173,13 @@ fn refused(refused: &rookery_protocol::control::RefusedSignIn, zone: &TimeZone) 
     }
 }
 
-fn shown_account(account: Option<&str>) -> String {
-    account.map_or_else(|| "(guest)".to_owned(), plain)
+/// The nick, and the account if it has another name.
+fn known_as(nick: &str, account: Option<&str>) -> String {
+    match account {
+        None => format!("{}, a guest", plain(nick)),
+        Some(account) if account == nick => plain(nick),
+        Some(account) => plain(&format!("{nick}, account {account}")),
+    }
 }
 
 fn whom(nick: &str, account: Option<&str>, address: Option<&str>) -> Whom {
