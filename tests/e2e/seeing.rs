@@ -45,7 +45,10 @@ async fn the_status_tells_how_the_server_fares() {
     }
     let text = operator.done(&["status"]).await;
     for part in [
-        "rookery.test, version 0.",
+        "Server       rookery.test\n",
+        "Versions     rookeryd 0.",
+        ", admin-cli 0.",
+        "Rates        ",
         "s ago)",
         "1 user, 1 session, 1 connection",
         "2 stored since the start",
