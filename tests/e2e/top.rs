@@ -4,7 +4,7 @@ use std::process::Command;
 
 use rookery_tests::admin::Operator;
 use rookery_tests::control::Control;
-use rookery_tests::irc::Client;
+use rookery_tests::irc::{Client, PASSWORD};
 use rookery_tests::process::Process;
 use rookery_tests::screen::line;
 use rookery_tests::server::Server;
@@ -109,4 +109,43 @@ async fn where_there_is_no_screen_it_says_what_to_do() {
         let wrong = operator.run(&["top", "--interval", interval]).await;
         assert_eq!(wrong.code, Some(2), "{interval}: {}", wrong.transcript);
     }
+}
+
+#[tokio::test]
+async fn a_slow_reader_is_told_with_what_waits_for_it() {
+    let fast = ["limits.messages_per_second = 0", "limits.message_burst = 0", "limits.sendq_bytes = 0"];
+    let server = Server::with(&fast).await;
+    let operator = Operator::sign_in(&server, "root").await;
+    let mut alice = Client::register(&server, "alice").await;
+    drop(Client::register(&server, "slow").await);
+    let mut slow = Client::connect_narrow(&server, "slow").await;
+    slow.negotiate("slow").await;
+    slow.sign_in_with("slow", PASSWORD).await;
+    let mut top = operator.start(&["--json", "top"]);
+    moment(&mut top, |now| now["users"] == 2).await;
+
+    let filler = "x".repeat(380);
+    let mut number = 0;
+    // As many as the system has no more room for.
+    let now = loop {
+        for _ in 0..500 {
+            alice.send(&format!("PRIVMSG #lobby :m{number} {filler}")).await;
+            number += 1;
+        }
+        alice.expect_said("alice", "#lobby", &format!("m{} {filler}", number - 1)).await;
+        let now: Value = serde_json::from_str(&operator.done(&["--json", "status"]).await).unwrap();
+        if now["largest_sendq_bytes"].as_u64().unwrap() > 50_000 {
+            // Moments before this one were seen while alice was sending, and not reading either.
+            break moment(&mut top, |now| {
+                let first = &now["largest_sendqs"][0];
+                first["nick"] == "slow" && first["bytes"].as_u64() > Some(50_000)
+            })
+            .await;
+        }
+        assert!(number < 50_000, "it is not slow: {now}");
+    };
+    assert!(now["largest_sendqs"][0]["address"].as_str().unwrap().starts_with("127.0.0.1:"), "{now}");
+    operator.done(&["kick", "slow"]).await;
+    moment(&mut top, |now| now["largest_sendqs"].as_array().is_some_and(Vec::is_empty)).await;
+    drop(slow);
 }
