@@ -164,10 +164,11 @@ impl Turn<'_> {
     fn bad_line(&mut self, session: SessionId, fault: LineFault) {
         let Some(caller) = self.caller(session) else { return };
         let label = match &fault {
-            LineFault::NotUtf8(Some(message)) => label_of(caller, message),
-            _ => None,
+            LineFault::NotUtf8(Some(message)) if !commands::batch::is_part(caller, message) => {
+                label_of(caller, message)
+            }
+            _ => commands::batch::fail(self, caller),
         };
-        let label = commands::batch::fail(self, caller, label);
         self.labelled(caller, label, |turn| match fault {
             LineFault::TooLong => {
                 turn.reply(caller, ERR_INPUTTOOLONG, &[], "Input line was too long, and was left out");

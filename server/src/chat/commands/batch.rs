@@ -49,11 +49,11 @@ pub fn take(turn: &mut Turn<'_>, caller: Caller, message: &Message, label: Optio
     }
 }
 
-/// A line could not be read: if a batch is open, what is left of it is passed over. Gives the label of the answer: that of
-/// the batch, or otherwise `label`.
-pub fn fail(turn: &mut Turn<'_>, caller: Caller, label: Option<String>) -> Option<String> {
+/// A line that may have been part of a batch could not be read: if one is open, what is left of it is passed over. Gives
+/// its label, if it has one and the answer to it is still due.
+pub fn fail(turn: &mut Turn<'_>, caller: Caller) -> Option<String> {
     let session = turn.state.session_mut(caller.session)?;
-    let Some(batch) = session.batch.as_mut().filter(|batch| !batch.failed) else { return label };
+    let batch = session.batch.as_mut().filter(|batch| !batch.failed)?;
     batch.failed = true;
     batch.label.clone()
 }

@@ -201,6 +201,10 @@ fn a_message_that_a_line_of_is_lost_is_not_said() {
         assert!(play.ask(a, "@batch=1 PRIVMSG #x :three").is_empty() && play.ask(a, "BATCH -1").is_empty());
     }
     assert!(play.heard(b).is_empty());
-    let heard = batch(&mut play, a, "BATCH +1 draft/multiline #x", &POEM);
-    assert_eq!(commands(&heard)[0], "BATCH", "and the next one is");
+    play.send(a, "@label=L BATCH +1 draft/multiline #x");
+    play.send(a, "@batch=1 PRIVMSG #x :one");
+    let other = rookery_protocol::Message::parse("@label=M TOPIC #x :\u{fffd}").unwrap();
+    let heard = play.fault(a, LineFault::NotUtf8(Some(other.into())));
+    assert!(heard[0].starts_with("@label=M :irc.test FAIL TOPIC "), "{heard:?}");
+    assert_eq!(commands(&play.ask(a, "BATCH -1")), ["PRIVMSG"], "that was no line of it");
 }
