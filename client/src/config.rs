@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use etcetera::BaseStrategy as _;
 use rookery_protocol::{AccountName, ChannelName, Email};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::address::{AddressError, ServerAddress};
@@ -73,8 +73,8 @@ pub enum Notify {
 }
 
 /// A channel, with its key: `#ops` or `#ops sesame`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ToJoin {
     /// The channel.
     pub channel: ChannelName,
@@ -90,6 +90,15 @@ impl TryFrom<String> for ToJoin {
             text.split_once(' ').map_or((&*text, None), |(channel, key)| (channel, Some(key)));
         let channel = ChannelName::parse(channel).map_err(|error| error.to_string())?;
         Ok(Self { channel, key: key.map(str::to_owned) })
+    }
+}
+
+impl From<ToJoin> for String {
+    fn from(ToJoin { channel, key }: ToJoin) -> Self {
+        match key {
+            Some(key) => format!("{channel} {key}"),
+            None => channel.to_string(),
+        }
     }
 }
 

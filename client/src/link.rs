@@ -15,7 +15,7 @@ use crate::ending::{Ending, Over};
 use crate::fingerprint::Pinned;
 use crate::session::{self, Connected, Session};
 use crate::sign_in::Plan;
-use crate::state::{Kept, KeptAccount, StateFile};
+use crate::state::{Habits, Kept, KeptAccount, StateFile};
 
 /// The shortest pause between two attempts to connect.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -211,9 +211,9 @@ impl Link {
         started
     }
 
-    /// Keeps for the next time whom not to hear, and what not to ring a bell for.
-    pub fn keep_quiet(&mut self, ignored: Vec<Nick>, muted: Vec<String>) {
-        (self.kept.ignored, self.kept.muted) = (ignored, muted);
+    /// Keeps for the next time how the person has arranged things.
+    pub fn keep(&mut self, habits: Habits) {
+        self.kept.habits = habits;
         self.save();
     }
 

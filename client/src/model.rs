@@ -159,6 +159,12 @@ impl Model {
         self.home.extend(channels.iter().map(|one| (one.channel.clone(), one.key.clone())));
     }
 
+    /// The channels to be in, whenever there is a connection.
+    pub fn home(&self) -> Vec<ToJoin> {
+        let home = self.home.iter();
+        home.map(|(channel, key)| ToJoin { channel: channel.clone(), key: key.clone() }).collect()
+    }
+
     /// The channels to join again, with their keys.
     pub fn missing(&self) -> Vec<(ChannelName, Option<String>)> {
         let missing = self.home.iter().filter(|(channel, _)| !self.is_in(channel));

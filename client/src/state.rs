@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::ServerAddress;
 use crate::authority::Authority;
+use crate::config::ToJoin;
 use crate::fingerprint::{Fingerprint, Pinned};
 
 /// What is kept for one server.
@@ -26,12 +27,9 @@ pub struct Kept {
     /// The authority that alone vouches for the server, since it was named with `--ca`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authority: Option<Authority>,
-    /// Of whom nothing is to be heard.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ignored: Vec<Nick>,
-    /// The channels and people that are not to ring a bell.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub muted: Vec<String>,
+    /// How the person has arranged things.
+    #[serde(flatten)]
+    pub habits: Habits,
     /// Who signs in from this device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<KeptAccount>,
@@ -57,6 +55,20 @@ impl Kept {
         (self.fingerprint, self.key, self.authority) = (None, None, Some(authority));
         true
     }
+}
+
+/// How a person has arranged things on the screen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Habits {
+    /// The channels to be in again the next time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<ToJoin>,
+    /// Of whom nothing is to be heard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<Nick>,
+    /// The channels and people that are not to ring a bell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub muted: Vec<String>,
 }
 
 /// An account that signs in without questions.
@@ -177,8 +189,11 @@ mod tests {
             fingerprint: Some(Fingerprint::of(b"a certificate")),
             key: Some(Fingerprint::of(b"its key")),
             authority: None,
-            ignored: vec![Nick::parse("eve").unwrap()],
-            muted: vec!["#noise".to_owned()],
+            habits: Habits {
+                channels: vec!["#ops sesame".to_owned().try_into().unwrap()],
+                ignored: vec![Nick::parse("eve").unwrap()],
+                muted: vec!["#noise".to_owned()],
+            },
             account: Some(KeptAccount {
                 name: AccountName::parse("alice").unwrap(),
                 email: Email::parse("alice@example.org").unwrap(),

@@ -88,7 +88,7 @@ pub async fn run(options: Options, colours: Option<Colours>, notify: Notify) -> 
         stale: true,
         leaving: false,
     };
-    chat.app.keep_quiet(&chat.kept.ignored, &chat.kept.muted);
+    chat.app.settle_in(&chat.kept.habits);
     chat.begin()?;
     let mut screen = Screen::take()?;
     chat.run(&mut screen, &mut terminal::events(), &mut interrupt, &mut continued).await
@@ -308,7 +308,7 @@ impl Chat {
                     }
                 }
                 Effect::Copy(link) => terminal::copy(link.as_str())?,
-                Effect::KeepQuiet(ignored, muted) => link.keep_quiet(ignored, muted),
+                Effect::Keep(habits) => link.keep(habits),
                 Effect::Quit(reason) => {
                     self.leaving = true;
                     link.quit(reason.as_deref());

@@ -63,6 +63,7 @@ async fn a_newcomer_signs_in_talks_whispers_and_leaves() {
     screen.shows("4 tries are left").await;
     screen.enters(&server.mailbox().code_to(&email_of("alice")).await);
     screen.shows("you joined #lobby").await;
+    screen.shows("/quit leaves").await;
 
     screen.enters("hello everyone");
     bob.expect_said("alice", "#lobby", "hello everyone").await;
@@ -77,12 +78,15 @@ async fn a_newcomer_signs_in_talks_whispers_and_leaves() {
     screen.shows("just between us").await;
     screen.enters("indeed");
     bob.expect_said("alice", "bob", "indeed").await;
+    screen.enters("/join #nest");
+    screen.shows("you joined #nest").await;
     screen.enters("/quit");
     screen.ended(0).await;
 
-    // The next time, straight in.
+    // The next time, straight in, and where one was.
     let screen = Screen::start(&device.command_without_ca(&server, &[]));
     screen.shows("you joined #lobby").await;
+    screen.shows("3 #nest").await;
 }
 
 #[tokio::test]

@@ -115,6 +115,18 @@ impl Model {
             numeric::RPL_INVITING => Some(What::Info(format!("{} is invited to {}", param(1), param(2)))),
             // The end of the session will tell of a ban, once.
             numeric::ERR_NOMOTD | numeric::ERR_YOUREBANNEDCREEP => None,
+            numeric::ERR_INVITEONLYCHAN
+            | numeric::ERR_BANNEDFROMCHAN
+            | numeric::ERR_BADCHANNELKEY
+            | numeric::ERR_BADCHANMASK => {
+                // It is not tried again by itself.
+                if let Ok(channel) = ChannelName::parse(&param(1))
+                    && !self.is_in(&channel)
+                {
+                    self.home.remove(&channel);
+                }
+                advised(message).map(What::Refused)
+            }
             _ => {
                 if message.command == numeric::ERR_NOSUCHNICK
                     && let Ok(nick) = Nick::parse(&param(1))

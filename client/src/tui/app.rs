@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
-use rookery_protocol::{Message, Nick};
+use rookery_protocol::Message;
 use tokio::time::Instant;
 
 use super::areas::Areas;
@@ -23,6 +23,7 @@ use super::theme::Theme;
 use crate::commands;
 use crate::model::{Buffers, Call, Model, Place};
 use crate::receipts::{Outcome, Receipts, Sent};
+use crate::state::Habits;
 use crate::urls::Url;
 
 /// Lines that may wait to be sent.
@@ -41,8 +42,8 @@ pub enum Effect {
     Send(Message),
     /// Call the person, who looks elsewhere: who, and what they said.
     Notify(String, String),
-    /// Keep for the next time whom not to hear, and which places are muted.
-    KeepQuiet(Vec<Nick>, Vec<String>),
+    /// Keep for the next time how the person has arranged things.
+    Keep(Habits),
     /// Open a link.
     Open(Url),
     /// Put it where a paste takes it from.
@@ -112,6 +113,8 @@ pub struct App {
     pub size: Rect,
     /// The time, as whoever runs this has told last.
     pub now: Timestamp,
+    /// How things are arranged, as far as it is kept.
+    kept: Habits,
     receipts: Receipts,
     /// What waits until earlier messages have their receipts.
     queue: VecDeque<(Message, Sent)>,
@@ -149,6 +152,7 @@ impl App {
             zone,
             size: Rect::new(0, 0, 80, 24),
             now,
+            kept: Habits::default(),
             receipts: Receipts::default(),
             queue: VecDeque::new(),
             completion: None,
@@ -162,12 +166,31 @@ impl App {
         }
     }
 
-    /// Whom not to hear, and what is muted, as kept from an earlier time.
-    pub fn keep_quiet(&mut self, ignored: &[Nick], muted: &[String]) {
-        for nick in ignored {
+    /// Arranges things as they were left an earlier time.
+    pub fn settle_in(&mut self, habits: &Habits) {
+        self.model.be_in(&habits.channels);
+        for nick in &habits.ignored {
             self.buffers.ignore(nick.clone());
         }
-        muted.iter().filter_map(|name| Place::named(name)).for_each(|place| self.buffers.mute(place));
+        habits.muted.iter().filter_map(|name| Place::named(name)).for_each(|place| self.buffers.mute(place));
+        self.kept = self.habits();
+    }
+
+    fn habits(&self) -> Habits {
+        Habits {
+            channels: self.model.home(),
+            ignored: self.buffers.ignored().cloned().collect(),
+            muted: self.buffers.muted().map(|place| place.name().to_owned()).collect(),
+        }
+    }
+
+    /// Keeps how things are arranged, if that has changed.
+    fn keep(&mut self) {
+        let habits = self.habits();
+        if habits != self.kept {
+            self.kept = habits.clone();
+            self.effects.push(Effect::Keep(habits));
+        }
     }
 
     /// What is to be done outside, once.
@@ -203,6 +226,11 @@ impl App {
         }
         if let Some(Outcome::Done(Sent::Question)) = outcome {
             self.buffers.answered();
+        }
+        // Only these change in which channels one is at home.
+        let is_refusal = message.command.starts_with('4');
+        if is_refusal || matches!(message.command.as_str(), "JOIN" | "PART" | "KICK") {
+            self.keep();
         }
         self.flush();
     }

@@ -189,11 +189,6 @@ impl App {
         self.tell(&format!("in {channel}: {}", names.join(", ")));
     }
 
-    fn keep(&mut self) {
-        let muted = self.buffers.muted().map(|place| place.name().to_owned()).collect();
-        self.effects.push(Effect::KeepQuiet(self.buffers.ignored().cloned().collect(), muted));
-    }
-
     fn say(&mut self, target: &str, text: &str, manner: Manner) {
         for message in messages(&self.model, target, text, manner) {
             self.queue(message, Sent::Said { target: target.to_owned(), text: text.to_owned() });

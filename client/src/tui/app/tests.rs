@@ -22,12 +22,17 @@ struct Desk {
 }
 
 impl Desk {
-    /// Signed in, in `#lobby`, with some people there.
-    fn new() -> Self {
+    /// Before there is a connection.
+    fn before() -> Self {
         let start = "2026-01-02T13:59:00Z".parse().unwrap();
         let theme = Theme::new(Colours::None);
         let app = App::new("chat.example.org".to_owned(), theme, TimeZone::UTC, start);
-        let mut desk = Self { app, label: String::new() };
+        Self { app, label: String::new() }
+    }
+
+    /// Signed in, in `#lobby`, with some people there.
+    fn new() -> Self {
+        let mut desk = Self::before();
         desk.hear(":s 001 alice :Welcome back, alice.");
         desk.hear(":alice!a@h JOIN #lobby");
         desk.hear(":s 332 alice #lobby :Plans for the week: eggs, twigs, moss");
@@ -106,6 +111,15 @@ impl Desk {
             self.label = label.to_owned();
         }
         messages.into_iter().map(|one| Message::new(&one.command, one.params).to_string()).collect()
+    }
+
+    /// What is kept for the next time, as it was kept last.
+    fn kept(&mut self) -> Habits {
+        let kept = self.app.effects().into_iter().filter_map(|effect| match effect {
+            Effect::Keep(habits) => Some(habits),
+            _ => None,
+        });
+        kept.last().expect("something is kept")
     }
 
     /// The server answers what was sent last.

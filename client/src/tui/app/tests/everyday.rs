@@ -85,8 +85,8 @@ fn the_lobby_is_left_by_close_and_the_server_stays() {
 fn whoever_is_ignored_is_not_heard_and_that_is_kept() {
     let mut desk = Desk::new();
     desk.enters("/ignore bob");
-    let kept = desk.app.effects();
-    assert_eq!(kept, [Effect::KeepQuiet(vec![Nick::parse("bob").unwrap()], vec![])]);
+    let habits = desk.kept();
+    assert_eq!(habits.ignored, [rookery_protocol::Nick::parse("bob").unwrap()]);
     desk.hear(":bob!b@h PRIVMSG #lobby :can you hear me");
     desk.hear(":bob!b@h PRIVMSG alice :can you hear me");
     assert!(!desk.screen().contains("can you hear me"));
@@ -117,4 +117,27 @@ fn a_password_is_set_in_a_window_that_shows_nothing_of_it() {
         assert!(!desk.app.editor.text().contains("hunter"), "it is not among what was typed before");
     }
     assert!(!desk.screen().contains("hunter"));
+}
+
+#[test]
+fn one_is_in_the_same_channels_the_next_time() {
+    let mut desk = Desk::new();
+    desk.enters("/join #ops sesame");
+    desk.hear("@label=1 :alice!a@h JOIN #ops");
+    let habits = desk.kept();
+    let names: Vec<String> = habits.channels.iter().cloned().map(String::from).collect();
+    assert_eq!(names, ["#lobby", "#ops sesame"]);
+
+    let mut next = Desk::before();
+    next.app.settle_in(&habits);
+    next.hear(":s 001 alice :Welcome back, alice.");
+    next.hear(":alice!a@h JOIN #lobby");
+    next.app.settled();
+    assert_eq!(next.sent(), ["JOIN #ops sesame"]);
+    next.hear("@label=1 :s 475 alice #ops :Cannot join channel (+k)");
+    assert_eq!(next.kept().channels.len(), 1, "where one is not let in, one is not at home");
+    next.hear(":alice!a@h PART #lobby");
+    assert_eq!(next.kept().channels, []);
+    next.hear(":bob!b@h JOIN #den");
+    assert!(next.app.effects().is_empty(), "others' comings are no news to keep");
 }
