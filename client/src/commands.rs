@@ -101,11 +101,11 @@ pub const COMMANDS: &[(&str, &str)] = &[
 pub const SCREEN_COMMANDS: &[(&str, &str)] = &[
     ("/query NICK [TEXT]", "talk to one person, in a place of its own"),
     ("/close", "leave this channel, or put this conversation away"),
-    ("/reply TEXT", "to whoever last called your name or wrote to you alone"),
+    ("/reply TEXT", "to the message chosen (Alt-Up), or to whoever last called you"),
     ("/ignore [NICK]", "hear nothing of someone, or hear them again; or see whom"),
     ("/search TEXT", "find it in what was said here: in what is loaded, and further back on the server"),
     ("/password", "set the password of your account, for other clients; it is asked for unseen"),
-    ("/redact [REASON]", "take back the last thing you said here"),
+    ("/redact [REASON]", "take back the message chosen (Alt-Up), or the last thing you said here"),
     ("/mute", "no counts and no bell for this place, or again"),
     ("/links", "the links that were said here: open or copy"),
     ("/help", "this page"),

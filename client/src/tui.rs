@@ -2,6 +2,7 @@
 
 mod app;
 mod areas;
+mod chosen;
 mod completion;
 mod conversation;
 mod draw;
@@ -307,7 +308,7 @@ impl Chat {
                         self.app.hint = Some(format!("{error}; c copies the link"));
                     }
                 }
-                Effect::Copy(link) => terminal::copy(link.as_str())?,
+                Effect::Copy(text) => terminal::copy(&text)?,
                 Effect::Keep(habits) => link.keep(habits),
                 Effect::Quit(reason) => {
                     self.leaving = true;

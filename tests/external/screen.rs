@@ -227,6 +227,19 @@ async fn what_is_taken_back_is_gone_from_every_screen() {
     screen.enters("/redact a slip");
     let now = screen.shows("alice took back a message (a slip)").await;
     assert!(!now.contains("4711"), "{now}");
+    // Not only the last one: it is chosen, and goes at the second key.
+    screen.enters("and the window's 4712");
+    screen.shows("alice and the window").await;
+    screen.enters("what a day");
+    screen.shows("alice what a day").await;
+    screen.presses("M-Up");
+    screen.shows("d take back").await;
+    screen.presses("Up");
+    screen.types("d");
+    screen.shows("d again takes back: alice: “and the window's 4712”").await;
+    screen.types("d");
+    wait_for("the window's code to go", || (!screen.now().contains("4712")).then_some(())).await;
+    assert!(screen.now().contains("alice what a day"), "{}", screen.now());
     let screen = Screen::of_alice(&server, &second).await;
     let now = screen.shows("the beginning of #lobby").await;
     assert!(!now.contains("4711"), "{now}");

@@ -162,10 +162,10 @@ impl Buffer {
         speakers
     }
 
-    /// The last message of our own.
-    pub fn last_own(&self) -> Option<&str> {
-        let own = |line: &Line| matches!(line.body, Body::Said { mine: true, .. });
-        self.lines.iter().rev().filter(|line| own(line)).find_map(|line| line.msgid.as_deref())
+    /// The last message of our own that has a name.
+    pub fn last_own(&self) -> Option<LineId> {
+        let own = |line: &&Line| matches!(line.body, Body::Said { mine: true, .. }) && line.msgid.is_some();
+        self.lines.iter().rev().find(own).map(|line| line.id)
     }
 
     /// Adds a line at the end.

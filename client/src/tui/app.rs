@@ -13,6 +13,7 @@ use rookery_protocol::Message;
 use tokio::time::Instant;
 
 use super::areas::Areas;
+use super::chosen::{Aim, Chosen};
 use super::completion::{Completion, Words};
 use super::conversation::{Scroll, Setting};
 use super::editor::Editor;
@@ -47,7 +48,7 @@ pub enum Effect {
     /// Open a link.
     Open(Url),
     /// Put it where a paste takes it from.
-    Copy(Url),
+    Copy(String),
     /// Leave.
     Quit(Option<String>),
 }
@@ -78,6 +79,8 @@ pub enum Overlay {
     Search(Search),
     /// The links of a place.
     Links(LinkList),
+    /// A message that is chosen; the status line says what can be done with it.
+    Chosen(Chosen),
     /// Which formatting begins or ends here: the next key says. The status line lists them.
     Format,
 }
@@ -119,6 +122,8 @@ pub struct App {
     /// What waits until earlier messages have their receipts.
     queue: VecDeque<(Message, Sent)>,
     pub(super) completion: Option<Completion>,
+    /// The message that what is typed is about.
+    pub(super) aim: Option<Aim>,
     /// Who called last, and where.
     caller: Option<(Place, String)>,
     /// Whether the terminal has the focus; unknown until it tells.
@@ -156,6 +161,7 @@ impl App {
             receipts: Receipts::default(),
             queue: VecDeque::new(),
             completion: None,
+            aim: None,
             caller: None,
             focused: None,
             newcomer: false,
@@ -254,7 +260,7 @@ impl App {
         }
     }
 
-    fn refuse(&mut self, words: &str) {
+    pub(super) fn refuse(&mut self, words: &str) {
         self.buffers.refuse(self.now, words);
     }
 
@@ -342,7 +348,11 @@ impl App {
             width: usize::from(self.areas().talk.width),
             zone: &self.zone,
             theme: self.theme,
-            marked: self.searched().and_then(Search::shown),
+            marked: match &self.overlay {
+                Some(Overlay::Search(search)) => search.shown(),
+                Some(Overlay::Chosen(chosen)) => self.line_at(&chosen.aim).map(|line| line.id),
+                _ => self.aimed().map(|line| line.id),
+            },
         }
     }
 

@@ -87,6 +87,23 @@ impl Setting<'_> {
         rows
     }
 
+    /// The index of the lowest line that is shown.
+    pub fn lowest_index(&self, buffer: &Buffer, scroll: Option<Scroll>) -> Option<usize> {
+        Some(self.lowest(buffer, scroll)?.index)
+    }
+
+    /// Whether all of a line is shown.
+    pub fn shows(&self, buffer: &Buffer, scroll: Option<Scroll>, height: usize, line: LineId) -> bool {
+        let (Some(lowest), Some(index)) = (self.lowest(buffer, scroll), buffer.index_of(line)) else {
+            return false;
+        };
+        let top = self.climb(buffer, lowest, height.saturating_sub(1));
+        let begins = index > top.index || (index == top.index && top.rows == 1);
+        let ends = index < lowest.index
+            || (index == lowest.index && lowest.rows == self.height(buffer, lowest.index));
+        begins && ends
+    }
+
     /// The link that stands so many rows above the lowest, in that column: the index of its line, and which of the
     /// line's links it is.
     pub fn link_at(

@@ -39,7 +39,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     frame.render_widget(Paragraph::new(status::row(app, width)).style(app.theme.bar()), areas.status);
     input(frame, app, areas.input);
     match &app.overlay {
-        None | Some(Overlay::Search(_) | Overlay::Format) => {}
+        None | Some(Overlay::Search(_) | Overlay::Format | Overlay::Chosen(_)) => {}
         Some(Overlay::Help(from)) => windows::help(frame, app, *from),
         Some(Overlay::Switcher(query, chosen)) => windows::switcher(frame, app, query, *chosen),
         Some(Overlay::Paste(text)) => windows::paste(frame, app, text),

@@ -22,11 +22,12 @@ pub const KEYS: &[(&str, &str)] = &[
     ("Enter", "send"),
     ("Alt-Enter, Ctrl-J", "a new line in the same message box"),
     ("Tab, Shift-Tab", "complete a nick, a #channel or a /command"),
-    ("Ctrl-N, Ctrl-P, Alt-Down, Alt-Up", "the next place, the one before"),
+    ("Ctrl-N, Ctrl-P", "the next place, the one before"),
     ("Alt-1 … Alt-9", "the place of that number"),
     ("Alt-A", "the next place with something unread"),
     ("Ctrl-K, Alt-K", "find a place by a few letters (Ctrl-K: when nothing is right of the cursor)"),
     ("PgUp, PgDn, wheel", "scroll; Esc returns to the end"),
+    ("Alt-Up", "choose a message: to answer it, copy it, take it back …"),
     ("Up, Down", "what you typed before"),
     ("Ctrl-A, Ctrl-E", "to the beginning or end of the line"),
     ("Ctrl-B, Ctrl-F, Alt-B, Alt-F", "a letter, or a word, back or forward"),
@@ -68,6 +69,7 @@ impl App {
         }
         match overlay {
             Overlay::Search(search) => self.key_in_search(search, key),
+            Overlay::Chosen(chosen) => self.key_over_chosen(chosen, key),
             Overlay::Format => {
                 if let KeyCode::Char(letter) = key.code
                     && let Some(code) = text::code(letter)
@@ -221,12 +223,12 @@ impl App {
             KeyCode::Right => self.editor.right(),
             KeyCode::Home => self.editor.home(),
             KeyCode::End => self.editor.end(),
-            KeyCode::Up if alt => self.buffers.step(false),
-            KeyCode::Down if alt => self.buffers.step(true),
+            KeyCode::Up | KeyCode::Down if alt => self.choose(),
             KeyCode::Up => self.editor.up(),
             KeyCode::Down => self.editor.down(),
             KeyCode::PageUp => self.scroll(true, self.page()),
             KeyCode::PageDown => self.scroll(false, self.page()),
+            KeyCode::Esc if self.aim.is_some() => self.aim = None,
             KeyCode::Esc => self.scroll_to_end(),
             KeyCode::F(1) => self.overlay = Some(Overlay::Help(0)),
             _ => {}
@@ -298,7 +300,7 @@ impl App {
     }
 
     /// A page, less two rows to find one's place by.
-    fn page(&self) -> usize {
+    pub(super) fn page(&self) -> usize {
         usize::from(self.areas().talk.height).saturating_sub(2).max(1)
     }
 }

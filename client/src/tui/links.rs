@@ -54,7 +54,7 @@ impl App {
             KeyCode::Char('c') => {
                 let link = list.links.swap_remove(list.chosen);
                 self.hint = Some(format!("copied {}", link.as_str()));
-                self.effects.push(Effect::Copy(link));
+                self.effects.push(Effect::Copy(link.as_str().to_owned()));
                 return None;
             }
             KeyCode::Down | KeyCode::Char('j') => list.chosen = (list.chosen + 1) % count,
@@ -76,11 +76,16 @@ impl App {
                 break;
             }
         }
+        self.overlay = self.list_links(links);
+    }
+
+    /// Lists some links, if there are any.
+    pub(super) fn list_links(&mut self, links: Vec<Url>) -> Option<Overlay> {
         if links.is_empty() {
             self.hint = Some("there are no links here".to_owned());
-        } else {
-            self.overlay = Some(Overlay::Links(LinkList { links, chosen: 0 }));
+            return None;
         }
+        Some(Overlay::Links(LinkList { links, chosen: 0 }))
     }
 
     /// The link that stands there on the screen.
@@ -97,7 +102,8 @@ impl App {
     }
 }
 
-fn links_of(line: &Line) -> Vec<Url> {
+/// The links in a line, in their order.
+pub fn links_of(line: &Line) -> Vec<Url> {
     match &line.body {
         Body::Said { text, .. } | Body::Info(text) => urls(text),
         _ => Vec::new(),

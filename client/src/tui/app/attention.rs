@@ -3,8 +3,9 @@
 use jiff::SignedDuration;
 
 use super::{App, Connection, Effect, Overlay};
+use crate::model::LineId;
 use crate::tui::conversation::{Scroll, gaps_near};
-use crate::tui::search::{Next, Search};
+use crate::tui::search::Next;
 
 /// What is read is told to the server no more often than that.
 const MARK_EVERY: SignedDuration = SignedDuration::from_secs(2);
@@ -51,12 +52,21 @@ impl App {
         match next {
             Next::Rest => {}
             Next::Load(gap) => self.buffers.want(gap, true),
-            Next::Show(line) => {
-                let height = usize::from(self.areas().talk.height);
-                let buffer = self.buffers.current();
-                let scroll = self.setting().around(buffer, line, height);
-                self.scroll_to(scroll);
-            }
+            Next::Show(line) => self.show_in_the_middle(line),
+        }
+    }
+
+    fn show_in_the_middle(&mut self, line: LineId) {
+        let height = usize::from(self.areas().talk.height);
+        let scroll = self.setting().around(self.buffers.current(), line, height);
+        self.scroll_to(scroll);
+    }
+
+    /// Scrolls to a line, unless it is in view.
+    pub(in crate::tui) fn show_line(&mut self, line: LineId) {
+        let height = usize::from(self.areas().talk.height);
+        if !self.setting().shows(self.buffers.current(), self.scrolled(), height, line) {
+            self.show_in_the_middle(line);
         }
     }
 
@@ -114,13 +124,5 @@ impl App {
     /// Whether what is typed goes into the line below the conversation.
     pub fn types(&self) -> bool {
         matches!(self.overlay, None | Some(Overlay::Search(_) | Overlay::Format))
-    }
-
-    /// The search that is under way.
-    pub fn searched(&self) -> Option<&Search> {
-        match &self.overlay {
-            Some(Overlay::Search(search)) => Some(search),
-            _ => None,
-        }
     }
 }

@@ -5,7 +5,7 @@ use rookery_protocol::{ChannelName, Message, Nick};
 use super::{App, Connection, Effect, Overlay};
 use crate::chat::messages;
 use crate::commands::{self, Typed};
-use crate::model::{Manner, Place, Rank};
+use crate::model::{Body, Manner, Place, Rank};
 use crate::receipts::Sent;
 use crate::tui::password::PasswordChange;
 use crate::tui::search::Search;
@@ -32,8 +32,13 @@ impl App {
         }
         let text = self.editor.submit();
         self.scroll_to_end();
-        if commands::is_command(&text) {
-            self.obey(commands::read(&text));
+        self.obey_text(&text);
+        self.aim = None;
+    }
+
+    fn obey_text(&mut self, text: &str) {
+        if commands::is_command(text) {
+            self.obey(commands::read(text));
         } else {
             for line in text.lines() {
                 self.obey(match line.strip_prefix("//") {
@@ -113,13 +118,7 @@ impl App {
                 }
             }
             Typed::Close => self.close(&place),
-            Typed::Reply(text) => match self.caller.clone() {
-                Some((Place::Channel(channel), nick)) => {
-                    self.say(channel.as_str(), &format!("{nick}: {text}"), Manner::Message);
-                }
-                Some((_, nick)) => self.say(&nick, &text, Manner::Message),
-                None => self.refuse("nobody has called you yet"),
-            },
+            Typed::Reply(text) => self.reply(&place, &text),
             Typed::Ignore(None) => {
                 let names: Vec<&str> = self.buffers.ignored().map(Nick::as_str).collect();
                 let words = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
@@ -151,13 +150,7 @@ impl App {
             Typed::Password => {
                 self.overlay = Some(Overlay::Password(PasswordChange::new(self.model.nick())));
             }
-            Typed::Redact(reason) => match self.buffers.current().last_own() {
-                Some(msgid) => {
-                    let words = [place.name(), msgid].into_iter().chain(reason.as_deref());
-                    self.ask(Message::new("REDACT", words));
-                }
-                None => self.refuse("you have said nothing here that could be taken back"),
-            },
+            Typed::Redact(reason) => self.take_back_aimed(reason.as_deref()),
             Typed::Search(text) => {
                 self.overlay = Some(Overlay::Search(Search::new(place, &text)));
             }
@@ -166,6 +159,22 @@ impl App {
             Typed::Hint(hint) => self.refuse(&hint),
             // Nothing, or a request: that is sent by now.
             _ => {}
+        }
+    }
+
+    /// Answers the message that was aimed at, else whoever called last.
+    fn reply(&mut self, place: &Place, text: &str) {
+        let aimed = self.aimed().and_then(|line| match &line.body {
+            Body::Said { nick, .. } => Some((place.clone(), nick.to_string())),
+            _ => None,
+        });
+        match aimed.or_else(|| self.caller.clone()) {
+            Some((Place::Channel(channel), nick)) => {
+                self.say(channel.as_str(), &format!("{nick}: {text}"), Manner::Message);
+            }
+            // Between two people, the place is named after the other one.
+            Some((Place::Person(nick), _)) => self.say(nick.as_str(), text, Manner::Message),
+            Some((Place::Server, _)) | None => self.refuse("nobody has called you yet"),
         }
     }
 
@@ -190,7 +199,13 @@ impl App {
     }
 
     fn say(&mut self, target: &str, text: &str, manner: Manner) {
-        for message in messages(&self.model, target, text, manner) {
+        let answered = self.aimed().and_then(|line| line.msgid.clone());
+        let is_here = target == self.buffers.current().place.name();
+        let mut answered = answered.filter(|_| is_here && manner != Manner::Notice);
+        for mut message in messages(&self.model, target, text, manner) {
+            if let Some(msgid) = answered.take() {
+                message.tags.set("+draft/reply", msgid);
+            }
             self.queue(message, Sent::Said { target: target.to_owned(), text: text.to_owned() });
         }
     }
@@ -199,7 +214,7 @@ impl App {
         self.ask(Message::new("JOIN", std::iter::once(channel.as_str()).chain(key)));
     }
 
-    fn ask(&mut self, request: Message) {
+    pub(in crate::tui) fn ask(&mut self, request: Message) {
         if !commands::is_answered(&request) {
             return self.effects.push(Effect::Send(request));
         }

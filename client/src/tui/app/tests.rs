@@ -10,6 +10,7 @@ use super::*;
 use crate::config::Colours;
 use crate::tui::draw::draw;
 
+mod chosen;
 mod everyday;
 mod guidance;
 mod past;
@@ -216,7 +217,7 @@ fn places_are_switched_by_number_by_step_and_by_mouse() {
     assert_eq!(desk.place(), "server");
     desk.control('p');
     assert_eq!(desk.place(), "bob");
-    desk.press(KeyCode::Up, KeyModifiers::ALT);
+    desk.control('p');
     assert_eq!(desk.place(), "#ops");
     let click = |column, row| MouseEvent {
         kind: MouseEventKind::Down(MouseButton::Left),

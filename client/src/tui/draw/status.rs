@@ -42,7 +42,11 @@ fn words(app: &App) -> String {
             let codes = CODES.map(|(_, letter, what)| format!("{} {what}", letter.to_ascii_lowercase()));
             codes.join(" · ")
         }
-        _ => app.hint.clone().or_else(|| command(app.editor.text())).unwrap_or_else(|| place(app)),
+        Some(Overlay::Chosen(chosen)) => app.choices(chosen),
+        _ => {
+            let hint = app.hint.clone().or_else(|| command(app.editor.text()));
+            hint.or_else(|| app.answered()).unwrap_or_else(|| place(app))
+        }
     }
 }
 
