@@ -1,9 +1,11 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use rookery_protocol::{AccountName, ChannelName, Email, NameError, Nick};
 
 use crate::config::Choice;
@@ -38,6 +40,24 @@ pub struct Cli {
 /// What `rook` does besides chatting.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    #[command(flatten)]
+    Errand(Errand),
+    /// Prints the completions for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Writes the man pages, of this and of every command
+    Man {
+        /// Where to
+        #[arg(value_name = "DIR", default_value = ".")]
+        folder: PathBuf,
+    },
+}
+
+/// What a script does on the server.
+#[derive(Debug, Subcommand)]
+pub enum Errand {
     /// Sends a message with the credential kept from an earlier sign-in, and waits for its receipt
     Send {
         /// A channel (#ops) or a nick
@@ -104,6 +124,19 @@ impl Cli {
         self.server.as_ref().or(self.server_option.as_ref())
     }
 
+    /// Writes the man pages into a folder, which is made if need be.
+    pub fn write_man_pages(folder: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        clap_mangen::generate_to(Self::command(), folder)
+    }
+
+    /// What a shell needs to complete the command line.
+    pub fn completions(shell: Shell) -> Vec<u8> {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Self::command(), "rook", &mut script);
+        script
+    }
+
     /// Ends the program as for any other wrong usage.
     pub fn refuse(message: &str) -> ! {
         Self::command().error(clap::error::ErrorKind::InvalidValue, message).exit()
@@ -123,6 +156,15 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_server_of_the_config_is_named_like_a_command() {
+        for command in Cli::command().get_subcommands() {
+            let config = format!("[servers.{}]\naddress = \"chat.example\"", command.get_name());
+            let error = toml::from_str::<Config>(&config).unwrap_err().to_string();
+            assert!(error.contains("is a command"), "{error}");
+        }
     }
 
     fn server(cli: &Cli) -> String {
@@ -146,7 +188,7 @@ mod tests {
         ] {
             let cli = read(&line).unwrap();
             assert_eq!(server(&cli), "chat.example:6697");
-            let Some(Command::Send { target, text }) = cli.command else { panic!("{cli:?}") };
+            let Some(Command::Errand(Errand::Send { target, text })) = cli.command else { panic!("{cli:?}") };
             assert_eq!(target, Target::Channel(ChannelName::parse("#ops").unwrap()));
             assert_eq!(text.unwrap(), "backup done");
         }
@@ -155,7 +197,7 @@ mod tests {
     #[test]
     fn tail_shows_ten_lines_unless_told_otherwise() {
         let tail = |line: &[&str]| match read(line).unwrap().command {
-            Some(Command::Tail { lines, json, .. }) => (lines, json),
+            Some(Command::Errand(Errand::Tail { lines, json, .. })) => (lines, json),
             command => panic!("{command:?}"),
         };
         assert_eq!(tail(&["tail", "#ops"]), (10, false));

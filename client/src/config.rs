@@ -13,7 +13,7 @@ use toml::Spanned;
 use crate::address::{AddressError, ServerAddress};
 
 /// Words of the command line that a server cannot be named.
-const TAKEN: [&str; 3] = ["help", "send", "tail"];
+const TAKEN: [&str; 5] = ["completions", "help", "man", "send", "tail"];
 
 /// The config file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -26,12 +26,13 @@ mod tui;
 mod urls;
 mod utterance;
 
-use std::io::IsTerminal as _;
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use jiff::tz::TimeZone;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, Errand};
 use config::Config;
 use ending::Ending;
 
@@ -45,7 +46,22 @@ fn main() -> ExitCode {
     ending.exit_code()
 }
 
-fn run(cli: Cli) -> anyhow::Result<Ending> {
+fn run(mut cli: Cli) -> anyhow::Result<Ending> {
+    let errand = match cli.command.take() {
+        Some(Command::Completions { shell }) => {
+            return match std::io::stdout().write_all(&Cli::completions(shell)) {
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+                _ => Ok(Ending::Finished),
+            };
+        }
+        Some(Command::Man { folder }) => {
+            Cli::write_man_pages(&folder)
+                .with_context(|| format!("the man pages cannot be written into {}", folder.display()))?;
+            return Ok(Ending::Finished);
+        }
+        Some(Command::Errand(errand)) => Some(errand),
+        None => None,
+    };
     let config = match Config::load() {
         Ok(config) => config,
         Err(error) => return Ok(Ending::Misconfigured(error.to_string())),
@@ -59,14 +75,14 @@ fn run(cli: Cli) -> anyhow::Result<Ending> {
         join: server.join,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = match cli.command {
-        Some(Command::Send { target, text }) => {
+    let ended = match errand {
+        Some(Errand::Send { target, text }) => {
             if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
                 Cli::refuse("there is nothing to send");
             }
             runtime.block_on(send::run(options, target, text))
         }
-        Some(Command::Tail { target, lines, json }) => {
+        Some(Errand::Tail { target, lines, json }) => {
             let form = if json { tail::Form::Json } else { tail::Form::Lines };
             runtime.block_on(tail::run(options, target, lines, form, std::io::stdout().lock()))
         }

@@ -1,0 +1,105 @@
+//! How a session ends: kicked, banned, lost, left.
+
+use crate::server::{Rook, Server};
+
+#[test]
+fn kicked_right_after_a_direct_message_it_ends_once_with_one_line() {
+    let server = Server::start();
+    let home = server.known_home();
+    let mut rook = Rook::start(&home, &[&server.address()]);
+    let mut session = server.accept();
+    session.sign_in();
+    rook.types("/msg bob hi");
+    let label = session.expect_labelled("PRIVMSG bob hi");
+    session.sends(&format!("@label={label} :alice!a@h PRIVMSG bob :hi"));
+    session.sends("ERROR :Kicked: enough for today");
+    // What a server might still have on its way changes nothing.
+    session.sends_if_it_can(&":bob!b@h PRIVMSG alice :are you there?\r\n".repeat(100));
+    drop(session);
+    let ended = rook.ends();
+    assert_eq!(ended.code, 4, "{ended:?}");
+    assert_eq!(ended.stderr, "rook: Kicked: enough for today. You may come back: start rook again.\n");
+    assert!(ended.stdout.contains("[you → bob] hi"), "{ended:?}");
+    assert!(!ended.stdout.contains("are you there"), "nothing follows the end: {ended:?}");
+    assert!(!server.has_visitor(), "it does not come back by itself");
+}
+
+#[test]
+fn banned_it_ends_with_the_reason() {
+    let server = Server::start();
+    let rook = Rook::start(&server.known_home(), &[&server.address()]);
+    let mut session = server.accept();
+    session.authenticate();
+    session.sends(":s 465 alice :You are banned from this server: spam");
+    session.sends("ERROR :Banned: spam");
+    drop(session);
+    let ended = rook.ends();
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (4, "rook: Banned: spam. Only whoever runs the server can lift it.\n")
+    );
+    assert!(!ended.stdout.contains("spam"), "it is told once: {ended:?}");
+    assert!(!server.has_visitor());
+}
+
+#[test]
+fn a_lost_connection_is_replaced_and_its_channels_are_joined_again() {
+    let server = Server::start();
+    let home = server.known_home();
+    let mut rook = Rook::start(&home, &[&server.address()]);
+    let mut session = server.accept();
+    session.sign_in();
+    rook.types("/join #ops sesame");
+    let label = session.expect_labelled("JOIN #ops sesame");
+    session.sends(&format!("@label={label} :alice!a@h JOIN #ops"));
+    rook.prints("you joined #ops");
+    rook.types("lost");
+    session.expect_labelled("PRIVMSG #ops lost");
+    drop(session);
+    rook.prints("not confirmed, perhaps not sent, to #ops: lost");
+    rook.prints("the server closed the connection; trying again in 1 s");
+    let mut session = server.accept();
+    session.sign_in();
+    let label = session.expect_labelled("JOIN #ops sesame");
+    session.sends(&format!("@label={label} :alice!a@h JOIN #ops"));
+    rook.types("back");
+    let label = session.expect_labelled("PRIVMSG #ops back");
+    session.sends(&format!("@label={label} :alice!a@h PRIVMSG #ops :back"));
+    rook.prints("#ops <alice> back");
+    rook.types("/quit so long");
+    session.expect("QUIT :so long");
+    session.sends("ERROR :Quit: so long");
+    assert_eq!(rook.ends().code, 0);
+}
+
+#[test]
+fn who_never_got_in_is_told_why_and_nothing_is_tried_again() {
+    let server = Server::start();
+    let rook = Rook::start(&server.known_home(), &[&server.address()]);
+    let mut session = server.accept();
+    session.expect("CAP LS");
+    session.sends("ERROR :Too many connections from your address");
+    drop(session);
+    let ended = rook.ends();
+    assert_eq!(ended.code, 1);
+    assert!(ended.stderr.contains("Too many connections from your address"), "{ended:?}");
+    assert!(!server.has_visitor());
+    let nobody = Rook::start(&server.known_home(), &["localhost:1"]);
+    let ended = nobody.types_and_ends(&["alice", "alice@example.org"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.stderr.contains("cannot connect to localhost:1"), "{ended:?}");
+}
+
+#[test]
+fn ctrl_c_says_goodbye() {
+    let server = Server::start();
+    let mut rook = Rook::start(&server.known_home(), &[&server.address()]);
+    let mut session = server.accept();
+    session.sign_in();
+    rook.prints("you joined #lobby");
+    rook.interrupt();
+    session.expect("QUIT");
+    session.sends("ERROR :Quit");
+    let ended = rook.ends();
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+}

@@ -1,0 +1,143 @@
+//! `rook tail`.
+
+use crate::server::{Rook, Server, Session};
+
+/// The way of `rook tail #ops` to where it asks for history.
+fn tail_arrives(session: &mut Session) {
+    session.authenticate();
+    session.sends(":s 001 alice :Welcome back, alice.");
+    session.sends(":s 005 alice CHATHISTORY=3 NETWORK=x :are supported by this server");
+    session.sends(":alice!a@h JOIN #lobby");
+    session.settles();
+    let label = session.expect_labelled("JOIN #ops");
+    session.sends(&format!("@label={label} :alice!a@h JOIN #ops"));
+}
+
+/// `bob` says a number to `#ops`, at a second of that number.
+fn numbered(number: u32) -> String {
+    format!("msgid=m{number};time=2026-01-02T00:00:{number:02}.000Z :bob!b@h PRIVMSG #ops :number {number}")
+}
+
+fn page(session: &mut Session, numbers: &[u32]) {
+    session.sends(":s BATCH +h chathistory #ops");
+    for &number in numbers {
+        session.sends(&format!("@batch=h;{}", numbered(number)));
+    }
+    session.sends(":s BATCH -h");
+}
+
+#[test]
+fn tail_prints_history_and_then_what_comes_through_a_lost_connection_without_gap_or_double() {
+    let server = Server::start();
+    let mut rook =
+        Rook::start(&server.known_home(), &["tail", "#ops", "--lines", "4", "--server", &server.address()]);
+    let mut session = server.accept();
+    tail_arrives(&mut session);
+    session.expect("CHATHISTORY LATEST #ops * 3");
+    // What is said meanwhile waits its turn, though the page has it too.
+    session.sends(&format!("@{}", numbered(6)));
+    session.sends(&format!("@{}", numbered(7)));
+    page(&mut session, &[4, 5, 6]);
+    session.expect("CHATHISTORY BEFORE #ops msgid=m4 3");
+    page(&mut session, &[1, 2, 3]);
+    session.sends(":bob!b@h PRIVMSG #lobby :elsewhere");
+    session.sends(":bob!b@h PRIVMSG #ops :\u{1}VERSION\u{1}");
+    session.sends(&format!("@{}", numbered(8)));
+    rook.prints("number 8");
+    drop(session);
+
+    let mut session = server.accept();
+    tail_arrives(&mut session);
+    session.expect("CHATHISTORY AFTER #ops timestamp=2026-01-02T00:00:07.999Z 3");
+    page(&mut session, &[8, 9, 10]);
+    session.expect("CHATHISTORY AFTER #ops msgid=m10 3");
+    session.sends(&format!("@{}", numbered(12)));
+    page(&mut session, &[11, 12]);
+    session.sends(&format!("@{}", numbered(13)));
+    rook.prints("number 13");
+    rook.interrupt();
+    session.expect("PART #ops");
+    session.expect("QUIT");
+    session.sends("ERROR :Quit");
+    let ended = rook.ends();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let wanted: Vec<String> =
+        (3..=13).map(|number| format!("2026-01-02 00:00:{number:02} <bob> number {number}")).collect();
+    assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), wanted);
+    assert_eq!(ended.stderr, "the server closed the connection; trying again in 1 s\n");
+}
+
+#[test]
+fn tail_gives_scripts_one_object_a_line_and_hears_one_person() {
+    let server = Server::start();
+    let mut rook = Rook::start(
+        &server.known_home(),
+        &["tail", "bob", "--json", "--lines", "0", "--server", &server.address()],
+    );
+    let mut session = server.accept();
+    session.sign_in();
+    // Without history there is only what comes.
+    session.sends(
+        "@time=2026-01-02T14:03:05.678Z;msgid=a;account=Bob :bob!b@h PRIVMSG alice :\u{1}ACTION nods\u{1}",
+    );
+    session.sends(":bob!b@h PRIVMSG #lobby :to all");
+    session.sends(":carol!b@h PRIVMSG alice :from another");
+    session.sends("@time=2026-01-02T14:03:06Z :alice!a@h PRIVMSG bob :said on another device");
+    rook.prints("another device");
+    session.sends("ERROR :Kicked: enough");
+    let ended = rook.ends();
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (4, "rook: Kicked: enough. You may come back: start rook again.\n")
+    );
+    let wanted = [
+        "{\"time\":\"2026-01-02T14:03:05.678Z\",\"msgid\":\"a\",\"sender\":\"bob\",\"account\":\"Bob\",\
+         \"target\":\"alice\",\"kind\":\"action\",\"text\":\"nods\"}",
+        "{\"time\":\"2026-01-02T14:03:06Z\",\"msgid\":null,\"sender\":\"alice\",\"account\":null,\
+         \"target\":\"bob\",\"kind\":\"message\",\"text\":\"said on another device\"}",
+    ];
+    assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), wanted);
+}
+
+#[test]
+fn tail_ends_quietly_when_nobody_reads_it() {
+    let server = Server::start();
+    let mut rook = Rook::start(&server.known_home(), &["tail", "bob", "--server", &server.address()]);
+    let mut session = server.accept();
+    session.sign_in();
+    session.sends(":bob!b@h PRIVMSG alice :hi");
+    rook.prints("hi");
+    rook.closes_output();
+    rook.ends_while(|| session.sends_if_it_can(":bob!b@h PRIVMSG alice :hi\r\n"));
+    let ended = rook.ends();
+    assert_eq!(ended.code, 0);
+    assert_eq!(ended.stderr, "the server keeps no history: only what is said from now on is shown\n");
+}
+
+#[test]
+fn tail_fails_where_it_may_not_listen() {
+    let server = Server::start();
+    let home = server.known_home();
+    let start = || Rook::start(&home, &["tail", "#ops", "--server", &server.address()]);
+    let rook = start();
+    let mut session = server.accept();
+    session.sign_in();
+    let label = session.expect_labelled("JOIN #ops");
+    session.sends(&format!("@label={label} :s 473 alice #ops :Cannot join channel (+i)"));
+    session.expect("QUIT");
+    session.sends("ERROR :Quit");
+    let ended = rook.ends();
+    assert_eq!((ended.code, ended.stderr.as_str()), (1, "rook: #ops: Cannot join channel (+i)\n"));
+
+    let rook = start();
+    let mut session = server.accept();
+    tail_arrives(&mut session);
+    session.expect("CHATHISTORY");
+    session.sends(":s FAIL CHATHISTORY MESSAGE_ERROR LATEST #ops :Please try again later");
+    session.sends(":bob!b@h KICK #ops alice :not here");
+    session.expect("QUIT");
+    drop(session);
+    let ended = rook.ends();
+    assert_eq!(ended.code, 1);
+    assert_eq!(ended.stderr, "Please try again later\nrook: removed from #ops (not here)\n");
+}

@@ -1,0 +1,110 @@
+//! The config, the command line, and the exit codes.
+
+use crate::server::{Rook, Server};
+
+#[test]
+fn a_server_of_the_config_is_called_by_its_name_and_its_channels_are_joined() {
+    let server = Server::start();
+    let home = server.known_home();
+    let config = format!(
+        "[servers.home]\naddress = \"{}\"\njoin = [\"#ops\", \"#nest sesame\"]\n[servers.b]\naddress = \"b\"\n",
+        server.address()
+    );
+    Server::configure(&home, &config);
+    let mut rook = Rook::start(&home, &["home"]);
+    let mut session = server.accept();
+    session.sign_in();
+    for join in ["JOIN #nest sesame", "JOIN #ops"] {
+        let label = session.expect_labelled(join);
+        let channel = join.split(' ').nth(1).unwrap();
+        session.sends(&format!("@label={label} :alice!a@h JOIN {channel}"));
+    }
+    rook.prints("you joined #ops");
+    rook.types("still in the lobby");
+    session.expect_labelled("PRIVMSG #lobby still in the lobby");
+    drop(rook);
+
+    let rook = Rook::start(&home, &["send", "bob", "hi", "--server", "home"]);
+    let mut session = server.accept();
+    session.sign_in();
+    let label = session.expect_labelled("PRIVMSG bob hi");
+    session.sends(&format!("@label={label} :alice!a@h PRIVMSG bob :hi"));
+    session.expect("QUIT");
+    drop(session);
+    assert_eq!(rook.ends().code, 0);
+}
+
+#[test]
+fn a_mistake_in_the_config_is_named_by_file_line_and_key() {
+    let home = tempfile::tempdir().unwrap();
+    Server::configure(&home, "[servers.home]\naddress = \"a.example\"\nnickname = \"alice\"\n");
+    let ended = Rook::start(&home, &["home"]).ends();
+    assert_eq!(ended.code, 2, "{ended:?}");
+    let file = home.path().join("config/rookery/rook.toml");
+    let place = format!("rook: {}:3: unknown key `nickname`, ", file.display());
+    assert!(ended.stderr.starts_with(&place), "{ended:?}");
+    assert!(!std::fs::exists(home.path().join("rookery")).unwrap(), "nothing was begun");
+}
+
+/// Every exit code that the documentation names, for every way in which a script runs `rook`.
+#[test]
+fn exit_codes_are_as_documented() {
+    let server = Server::start();
+    let stranger = tempfile::tempdir().unwrap();
+    let address = server.address();
+    for command in [&["send", "bob", "hi"] as &[_], &["tail", "bob"]] {
+        let start = |home: &std::path::Path, server: &str| {
+            Rook::start(&home, &[command, &["--server", server]].concat())
+        };
+        assert_eq!(start(&server.known_home(), "localhost:1").ends().code, 3, "nobody is known there");
+        assert_eq!(start(stranger.path(), &address).ends().code, 3, "{command:?}");
+        assert_eq!(start(stranger.path(), "a b").ends().code, 2, "{command:?}");
+        for (words, code) in [("Kicked: x", 4), ("Banned: x", 4), ("Server is full", 1)] {
+            let rook = start(&server.known_home(), &address);
+            let mut session = server.accept();
+            session.expect("CAP LS");
+            session.sends(&format!("ERROR :{words}"));
+            drop(session);
+            assert_eq!(rook.ends().code, code, "{command:?}: {words}");
+        }
+        let rook = start(&server.known_home(), &address);
+        assert!(server.hangs_up(), "{command:?}");
+        assert_eq!(rook.ends().code, 1, "{command:?}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_told_apart() {
+    let home = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["--server", "a b"] as &[_],
+        &["send"],
+        &["send", "bob", "  "],
+        &["tail"],
+        &["tail", "#"],
+        &["tail", "#ops", "--lines", "many"],
+        &["--bogus"],
+    ] {
+        assert_eq!(Rook::start(&home, arguments).ends().code, 2, "{arguments:?}");
+    }
+}
+
+#[test]
+fn completions_and_man_pages_need_neither_config_nor_server() {
+    let home = tempfile::tempdir().unwrap();
+    Server::configure(&home, "nonsense");
+    let ended = Rook::start(&home, &["completions", "bash"]).ends();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    for word in ["send", "tail", "--server"] {
+        assert!(ended.stdout.contains(word), "{word} in {}", ended.stdout);
+    }
+    let folder = home.path().join("share/man");
+    let ended = Rook::start(&home, &["man", folder.to_str().unwrap()]).ends();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let page = std::fs::read_to_string(folder.join("rook.1")).unwrap();
+    assert!(page.contains("not signed in"), "the exit codes are told: {page}");
+    assert!(folder.join("rook-tail.1").exists());
+    let ended = Rook::start(&home, &["man", "/dev/null/here"]).ends();
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stderr.contains("cannot be written into /dev/null/here"), "{ended:?}");
+}
