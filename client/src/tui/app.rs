@@ -1,6 +1,7 @@
 //! The chat as it stands on the screen: keys and messages go in, effects come out. No terminal, no connection.
 
 mod attention;
+mod exchange;
 mod obey;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,27 +15,17 @@ use tokio::time::Instant;
 
 use super::areas::Areas;
 use super::chosen::{Aim, Chosen};
-use super::completion::{Completion, Words};
+use super::completion::Completion;
 use super::conversation::{Scroll, Setting};
 use super::editor::Editor;
 use super::links::LinkList;
-use super::password::{Heard, PasswordChange};
+use super::password::PasswordChange;
 use super::search::Search;
 use super::theme::Theme;
-use crate::commands;
-use crate::model::{Buffers, Call, Model, Place};
-use crate::receipts::{Outcome, Receipts, Sent};
+use crate::model::{Buffers, Model, Place};
+use crate::receipts::{Receipts, Sent};
 use crate::state::Habits;
 use crate::urls::Url;
-
-/// Lines that may wait to be sent.
-const MAX_QUEUED: usize = 1000;
-
-/// What is said to whoever is here for the first time.
-const FIRST_STEPS: &str = "type and press Enter: everyone reads it\n\
-                           a line that ends in /bob goes to bob alone\n\
-                           Ctrl-K goes to a channel or a person\n\
-                           F1: all keys and commands; /quit leaves";
 
 /// What is to be done outside.
 #[derive(Debug, PartialEq, Eq)]
@@ -204,55 +195,6 @@ impl App {
         std::mem::take(&mut self.effects)
     }
 
-    /// Takes a message.
-    pub fn hear(&mut self, message: &Message) {
-        if let Some(Overlay::Password(change)) = &mut self.overlay {
-            match change.hear(message) {
-                Heard::NotOurs => {}
-                Heard::Taken => return,
-                Heard::Done(words) => {
-                    self.overlay = None;
-                    return self.tell(&words);
-                }
-            }
-        }
-        let outcome = self.receipts.take(message);
-        match &outcome {
-            Some(Outcome::Refused(Sent::Said { target, text }, words)) if message.command == "BATCH" => {
-                self.buffers.refuse(self.now, &format!("not confirmed ({words}), to {target}: {text}"));
-            }
-            Some(Outcome::Refused(Sent::Question, words)) => self.buffers.unanswered(words),
-            _ => {
-                for change in self.model.take(message, self.now) {
-                    if let Some(call) = self.buffers.take(&change, &self.model) {
-                        self.called(call);
-                    }
-                }
-            }
-        }
-        if let Some(Outcome::Done(Sent::Question)) = outcome {
-            self.buffers.answered();
-        }
-        // Only these change in which channels one is at home.
-        let is_refusal = message.command.starts_with('4');
-        if is_refusal || matches!(message.command.as_str(), "JOIN" | "PART" | "KICK") {
-            self.keep();
-        }
-        self.flush();
-    }
-
-    fn called(&mut self, call: Call) {
-        let unseen = match self.focused {
-            Some(focused) => !focused,
-            // The terminal does not tell: whoever looks at the place needs no bell.
-            None => call.elsewhere || !self.is_present(),
-        };
-        if unseen {
-            self.effects.push(Effect::Notify(call.nick.clone(), call.text));
-        }
-        self.caller = Some((call.place, call.nick));
-    }
-
     /// Says something of our own.
     pub fn tell(&mut self, words: &str) {
         for line in words.lines() {
@@ -262,79 +204,6 @@ impl App {
 
     pub(super) fn refuse(&mut self, words: &str) {
         self.buffers.refuse(self.now, words);
-    }
-
-    /// The server has told a newcomer all it had to.
-    pub fn settled(&mut self) {
-        self.connection = Connection::Online;
-        self.hint = None;
-        if self.lost_because.take().is_some() {
-            self.tell("connected again");
-        }
-        if std::mem::take(&mut self.newcomer) {
-            self.tell(FIRST_STEPS);
-        }
-        for (channel, key) in self.model.missing() {
-            self.join(&channel, key.as_deref());
-        }
-        self.buffers.catch_up(&self.model);
-        self.flush();
-    }
-
-    /// The connection is gone, and tried again after a pause.
-    pub fn lost(&mut self, why: &str, pause: Duration) {
-        self.connection = Connection::Lost { again_at: Instant::now() + pause };
-        self.lag = None;
-        let lost: Vec<Sent> =
-            self.receipts.give_up().into_iter().chain(self.queue.drain(..).map(|(_, sent)| sent)).collect();
-        self.report_lost(lost);
-        // The status line tells when it is tried again; the same reason is not told each time.
-        if self.lost_because.as_deref() != Some(why) {
-            self.refuse(&format!("{why}; trying again"));
-            self.lost_because = Some(why.to_owned());
-        }
-        self.buffers.disconnect(self.now, &self.model);
-        self.model.disconnect();
-    }
-
-    /// When [`Self::give_up_late`] has something to do.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.receipts.deadline()
-    }
-
-    /// Tells of what has had no receipt for too long.
-    pub fn give_up_late(&mut self, now: Instant) {
-        let late = self.receipts.give_up_late(now);
-        self.report_lost(late);
-        self.flush();
-    }
-
-    fn report_lost(&mut self, lost: Vec<Sent>) {
-        for sent in lost {
-            match sent {
-                Sent::Said { target, text } => {
-                    self.refuse(&format!("not confirmed, perhaps not sent, to {target}: {text}"));
-                }
-                Sent::Question => self.buffers.unanswered("the server does not answer"),
-                Sent::Command => {}
-            }
-        }
-    }
-
-    /// Takes a paste: several lines only after a question.
-    pub fn paste(&mut self, text: &str) {
-        let text = text.replace("\r\n", "\n").replace('\r', "\n");
-        let text = text.trim_end_matches('\n');
-        match &mut self.overlay {
-            Some(Overlay::Switcher(query, _)) => query.insert(text.lines().next().unwrap_or_default()),
-            Some(Overlay::Password(change)) => change.paste(text),
-            Some(_) => {}
-            None if !self.editor.has_room(text) => {
-                self.hint = Some("that is too long to be pasted here".to_owned());
-            }
-            None if text.contains('\n') => self.overlay = Some(Overlay::Paste(text.to_owned())),
-            None => self.editor.insert(text),
-        }
     }
 
     /// Where everything stands.
@@ -353,55 +222,6 @@ impl App {
                 Some(Overlay::Chosen(chosen)) => self.line_at(&chosen.aim).map(|line| line.id),
                 _ => self.aimed().map(|line| line.id),
             },
-        }
-    }
-
-    /// What Tab knows.
-    pub fn words(&self) -> Words {
-        let buffer = self.buffers.current();
-        // Whoever spoke last is meant most often.
-        let mut nicks: Vec<String> = Vec::new();
-        let mut add = |nick: &str| {
-            if !self.model.is_me(nick) && !nicks.iter().any(|other| other == nick) {
-                nicks.push(nick.to_owned());
-            }
-        };
-        buffer.speakers().into_iter().for_each(&mut add);
-        match &buffer.place {
-            Place::Channel(channel) => self.model.members(channel).for_each(|(nick, _)| add(nick.as_str())),
-            Place::Person(nick) => add(nick.as_str()),
-            Place::Server => {}
-        }
-        let command = |(form, _): (&str, &str)| form.split(' ').next().map(str::to_owned);
-        let mut commands: Vec<String> = commands::beginning("/").into_iter().filter_map(command).collect();
-        commands.sort();
-        commands.dedup();
-        Words {
-            nicks,
-            channels: self.model.channels().map(|channel| channel.as_str().to_owned()).collect(),
-            commands,
-        }
-    }
-
-    fn queue(&mut self, message: Message, sent: Sent) {
-        if self.queue.len() >= MAX_QUEUED {
-            self.report_lost(vec![sent]);
-            return;
-        }
-        self.queue.push_back((message, sent));
-        self.flush();
-    }
-
-    fn flush(&mut self) {
-        while self.receipts.has_room()
-            && let Some((message, sent)) = self.queue.pop_front()
-        {
-            self.effects.push(Effect::Send(self.receipts.expect(message, sent)));
-        }
-        if self.connection == Connection::Online
-            && let Some(question) = self.buffers.question(&self.model, self.now)
-        {
-            self.effects.push(Effect::Send(self.receipts.expect(question, Sent::Question)));
         }
     }
 }

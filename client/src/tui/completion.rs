@@ -1,6 +1,9 @@
 //! What Tab makes of the word before the cursor: a nick, a channel or a command; again and again, the next that fits.
 
+use super::app::App;
 use super::editor::Editor;
+use crate::commands;
+use crate::model::Place;
 
 /// What can be completed, best first.
 #[derive(Debug, Default)]
@@ -54,6 +57,35 @@ fn choices(word: &str, at_start: bool, words: &Words) -> Vec<String> {
         None if word.starts_with('#') => fitting(&words.channels, word, " "),
         None if word.is_empty() => Vec::new(),
         None => fitting(&words.nicks, word, if at_start { ": " } else { " " }),
+    }
+}
+
+impl App {
+    /// What Tab knows.
+    pub fn words(&self) -> Words {
+        let buffer = self.buffers.current();
+        // Whoever spoke last is meant most often.
+        let mut nicks: Vec<String> = Vec::new();
+        let mut add = |nick: &str| {
+            if !self.model.is_me(nick) && !nicks.iter().any(|other| other == nick) {
+                nicks.push(nick.to_owned());
+            }
+        };
+        buffer.speakers().into_iter().for_each(&mut add);
+        match &buffer.place {
+            Place::Channel(channel) => self.model.members(channel).for_each(|(nick, _)| add(nick.as_str())),
+            Place::Person(nick) => add(nick.as_str()),
+            Place::Server => {}
+        }
+        let command = |(form, _): (&str, &str)| form.split(' ').next().map(str::to_owned);
+        let mut commands: Vec<String> = commands::beginning("/").into_iter().filter_map(command).collect();
+        commands.sort();
+        commands.dedup();
+        Words {
+            nicks,
+            channels: self.model.channels().map(|channel| channel.as_str().to_owned()).collect(),
+            commands,
+        }
     }
 }
 

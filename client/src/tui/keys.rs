@@ -235,6 +235,22 @@ impl App {
         }
     }
 
+    /// Takes a paste: several lines only after a question.
+    pub fn paste(&mut self, text: &str) {
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        let text = text.trim_end_matches('\n');
+        match &mut self.overlay {
+            Some(Overlay::Switcher(query, _)) => query.insert(text.lines().next().unwrap_or_default()),
+            Some(Overlay::Password(change)) => change.paste(text),
+            Some(_) => {}
+            None if !self.editor.has_room(text) => {
+                self.hint = Some("that is too long to be pasted here".to_owned());
+            }
+            None if text.contains('\n') => self.overlay = Some(Overlay::Paste(text.to_owned())),
+            None => self.editor.insert(text),
+        }
+    }
+
     /// Takes what the mouse did.
     pub fn mouse(&mut self, mouse: MouseEvent) {
         match mouse.kind {

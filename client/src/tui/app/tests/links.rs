@@ -1,0 +1,81 @@
+//! Links that were said.
+
+use super::*;
+
+#[test]
+fn links_are_listed_newest_first_and_opened_or_copied() {
+    let mut desk = Desk::new();
+    desk.enters("/links");
+    assert!(desk.screen().contains("there are no links here"));
+    desk.sent();
+    desk.hear(":bob!b@h PRIVMSG #lobby :read https://a.example/one.");
+    desk.hear(":bob!b@h PRIVMSG #lobby :or (https://b.example/two) and http://c.example");
+    desk.hear(":bob!b@h PRIVMSG #lobby :again https://a.example/one");
+    desk.hear(":bob!b@h PRIVMSG #lobby :file:///etc/passwd");
+    desk.alt('o');
+    let screen = desk.screen();
+    let at = |link: &str| screen.find(&format!(" {link} ")).unwrap_or_else(|| panic!("{link}:\n{screen}"));
+    assert!(
+        at("https://a.example/one") < at("http://c.example")
+            && at("http://c.example") < at("https://b.example/two")
+    );
+    desk.press(KeyCode::Down, KeyModifiers::NONE);
+    desk.types("c");
+    assert!(desk.screen().contains("copied http://c.example"));
+    desk.alt('o');
+    desk.press(KeyCode::Up, KeyModifiers::NONE);
+    desk.press(KeyCode::Enter, KeyModifiers::NONE);
+    let urls: Vec<String> = desk
+        .app
+        .effects()
+        .into_iter()
+        .map(|effect| match effect {
+            Effect::Open(url) => format!("open {}", url.as_str()),
+            Effect::Copy(url) => format!("copy {}", url.as_str()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(urls, ["copy http://c.example", "open https://b.example/two"]);
+}
+
+#[test]
+fn a_click_on_a_link_opens_it_and_beside_it_nothing_happens() {
+    let mut desk = Desk::new();
+    desk.hear(
+        ":bob!b@h PRIVMSG #lobby :see https://a.example/one or https://b.example/a/path/that/is/so/long/that/it/is/wrapped now",
+    );
+    desk.hear(":boss!o@h TOPIC #lobby :about http://c.example");
+    let screen = desk.screen();
+    let find = |part: &str| {
+        let (row, text) = screen.lines().enumerate().skip(1).find(|(_, row)| row.contains(part)).unwrap();
+        // A row of the test screen begins with a quotation mark.
+        let column = text[..text.find(part).unwrap()].chars().count() - 1;
+        (u16::try_from(row).unwrap(), u16::try_from(column).unwrap())
+    };
+    let click = |desk: &mut Desk, (row, column): (u16, u16)| -> Vec<String> {
+        let kind = MouseEventKind::Down(MouseButton::Left);
+        desk.app.mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE });
+        let effects = desk.app.effects().into_iter();
+        effects
+            .map(|effect| match effect {
+                Effect::Open(url) => url.as_str().to_owned(),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    };
+    let long = "https://b.example/a/path/that/is/so/long/that/it/is/wrapped";
+    for (part, link) in [
+        ("https://a.example", "https://a.example/one"),
+        ("/one", "https://a.example/one"),
+        ("https://b", long),
+        ("wrapped", long),
+        ("http://c", "http://c.example"),
+    ] {
+        assert_eq!(click(&mut desk, find(part)), [link], "{part}");
+    }
+    assert!(desk.screen().contains("opening http://c.example"));
+    for part in ["bob", "see", "now", "about", "lag"] {
+        assert_eq!(click(&mut desk, find(part)), [""; 0], "{part}");
+    }
+    assert_eq!(click(&mut desk, (3, 40)), [""; 0], "nothing is there");
+}
