@@ -11,7 +11,7 @@ use super::challenge::Challenge;
 use super::changes::{Changed, PendingChange};
 use super::pending::{AttemptId, Registration};
 use super::proof::{Refused, Scram};
-use super::registration::{Failure, Registered};
+use super::registration::{Failure, Registered, failure};
 use super::replies::{Voice, word};
 use super::sasl::{self, Chunk, Mechanism, Response};
 use super::scram::ClientFirst;
@@ -125,8 +125,7 @@ impl SignIn {
             command => match self.identity.clone() {
                 None => vec![voice.fail(command, "ACCOUNT_REQUIRED", "*", "Sign in first")],
                 Some(owner) => match command {
-                    "SETPASS" => self.set_password(now, &voice, &owner, &message).await,
-                    "SETEMAIL" => self.set_email(now, &voice, &owner, &message).await,
+                    "SETPASS" | "SETEMAIL" => self.change(now, &voice, &owner, &message).await,
                     _ => self.accounts.credential_command(now, &voice, &self.peer, &owner, &message).await,
                 },
             },
@@ -331,12 +330,9 @@ impl SignIn {
                 return fail("BAD_ACCOUNT_NAME", &format!("No account can have that name: {error}"));
             }
         };
-        let given = match email {
-            "*" => None,
-            email => match Email::parse(email) {
-                Ok(email) => Some(email),
-                Err(_) => return fail("INVALID_EMAIL", "That is not an email address"),
-            },
+        let given = match given_email(email) {
+            Ok(given) => given,
+            Err(Failure { code, text }) => return fail(code, &text),
         };
         let account = name.clone();
         let own = self.own_attempt(&name);
@@ -397,40 +393,28 @@ impl SignIn {
         self.attempt.as_ref().filter(|(own, _)| own == name).map(|&(_, attempt)| attempt)
     }
 
-    async fn set_password(
+    async fn change(
         &mut self,
         now: Timestamp,
         voice: &Voice<'_>,
         owner: &Identity,
         message: &Message,
     ) -> Vec<Message> {
-        let (Some(current), Some(new)) = (message.param(0), message.param(1)) else {
-            return vec![voice.need_more_params("SETPASS")];
-        };
-        let changed = self.accounts.change_password(now, &self.peer, owner, current, new).await;
-        self.changed(voice, "SETPASS", owner, changed)
-    }
-
-    async fn set_email(
-        &mut self,
-        now: Timestamp,
-        voice: &Voice<'_>,
-        owner: &Identity,
-        message: &Message,
-    ) -> Vec<Message> {
-        let email = match message.param(0) {
-            None => return vec![voice.need_more_params("SETEMAIL")],
-            Some("*") => None,
-            Some(email) => {
-                let Ok(email) = Email::parse(email) else {
-                    let text = "That is not an email address";
-                    return vec![voice.fail("SETEMAIL", "INVALID_EMAIL", owner.name.as_str(), text)];
-                };
-                Some(email)
+        let Self { accounts, peer, .. } = self;
+        let (command, changed) = match (message.command.as_str(), message.param(0), message.param(1)) {
+            ("SETPASS", Some(current), Some(new)) => {
+                ("SETPASS", accounts.change_password(now, peer, owner, current, new).await)
             }
+            ("SETEMAIL", Some(email), _) => {
+                let changed = match given_email(email) {
+                    Ok(email) => accounts.change_email(now, peer, owner, email).await,
+                    Err(failure) => Err(failure),
+                };
+                ("SETEMAIL", changed)
+            }
+            (command, ..) => return vec![voice.need_more_params(command)],
         };
-        let changed = self.accounts.change_email(now, &self.peer, owner, email).await;
-        self.changed(voice, "SETEMAIL", owner, changed)
+        self.changed(voice, command, owner, changed)
     }
 
     /// Tells what came of a change, and remembers it.
@@ -471,6 +455,14 @@ impl SignIn {
         self.identity = Some(identity);
         replies
     }
+}
+
+/// As it is typed; `*` is for none.
+fn given_email(text: &str) -> Result<Option<Email>, Failure> {
+    if text == "*" {
+        return Ok(None);
+    }
+    Email::parse(text).map(Some).map_err(|_| failure("INVALID_EMAIL", "That is not an email address"))
 }
 
 fn already_signed_in(voice: &Voice<'_>, command: &str, identity: &Identity) -> Message {
