@@ -119,6 +119,9 @@ impl Turn<'_> {
         let channels = channels.filter_map(|channel| {
             let Member { joined_at, standing, .. } = channel.member(user.id)?;
             let Standing { operator, voice, .. } = standing;
+            // Whatever was said under the channel's name before it had it was said among others: should nothing else be
+            // kept of the channel, this tells.
+            let joined_at = joined_at.max(channel.named_at);
             Some(Membership { channel: channel.name.clone(), joined_at, operator, voice })
         });
         let modes = [('B', user.is_bot), ('i', user.is_invisible())];

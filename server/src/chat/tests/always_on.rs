@@ -4,7 +4,7 @@ use rookery_protocol::{ChannelName, Nick};
 
 use super::lasting::restored;
 use super::play::*;
-use crate::chat::event::{Act, Answer, Event, Kicked, SessionId, Settings, UserView};
+use crate::chat::event::{Act, Answer, Event, HistoryQuery, Kicked, SessionId, Settings, UserView};
 
 const AWAY: &str = "Nobody is at the keyboard just now";
 
@@ -129,7 +129,7 @@ fn after_a_restart_the_user_is_where_it_was() {
     let (alice, _) = next.try_admit(Play::candidate("alice", Some(identity("alice")), "draft/chathistory"));
     assert_eq!(find(&next.ask(alice, "MODE alice"), "221"), ":irc.test 221 alice +i");
     next.send(alice, "CHATHISTORY LATEST #y * 5");
-    let crate::chat::event::HistoryQuery::Page(page) = &next.fetches.last().unwrap().query else { panic!() };
+    let HistoryQuery::Page(page) = &next.fetches.last().unwrap().query else { panic!() };
     assert_eq!(page.since, at_work, "what was said before the restart is in sight");
 }
 
@@ -251,4 +251,25 @@ fn where_nicks_are_free_no_more_a_user_is_back_under_its_accounts_name() {
         let bob = next.user("bob", "");
         assert!(find(&next.ask(bob, &format!("WHOIS {nick}")), "311").contains(nick));
     }
+}
+
+#[test]
+fn after_a_restart_nobody_reads_what_others_said_under_a_channels_name_before_it_had_it() {
+    let mut play = Play::new();
+    let (alice, others, maker) = (play.user("alice", ""), play.guest("gus", ""), play.guest("mia", ""));
+    play.send(alice, "SET always-on on");
+    play.channel("#ours", &[maker, alice]);
+    play.wait(60);
+    play.channel("#theirs", &[others]);
+    play.send(others, "PRIVMSG #theirs :among us");
+    play.send(others, "PART #theirs");
+    play.wait(60);
+    play.send(maker, "RENAME #ours #theirs");
+    let renamed_at = play.now;
+    let mut next = restart(&play, settings());
+    let candidate = Play::candidate("alice", Some(identity("alice")), "draft/chathistory");
+    let (alice, _) = next.try_admit(candidate);
+    next.send(alice, "CHATHISTORY LATEST #theirs * 10");
+    let HistoryQuery::Page(page) = &next.fetches.last().unwrap().query else { panic!("no page") };
+    assert_eq!(page.since, renamed_at);
 }
