@@ -24,7 +24,7 @@ pub use accounts::{
     AccountCredential, AccountEntry, AccountList, AccountReply, CredentialEntry, CredentialList,
     DisableRequest, RevokeRequest,
 };
-pub use admins::{AdminAdded, AdminEntry, AdminList, AdminRequest, BadRole, Role, RoleRequest};
+pub use admins::{AdminEntry, AdminList, AdminRequest, BadRole, InitialPassword, Role, RoleRequest};
 pub use announcements::{AnnouncementReply, AnnouncementRequest, MAX_ANNOUNCEMENT};
 pub use audit::{AuditFault, AuditList, AuditOutcome, AuditRecord, AuditVerdict, BadHead, ChainHead};
 pub use bans::{BanEntry, BanList, BanPreview, BanReply, BanRequest, UnbanReply};

@@ -195,7 +195,7 @@ impl Desk<'_> {
     fn passwd(&mut self, name: &AccountName, password_file: Option<&Path>) -> Result<()> {
         let hash = hash_blocking(&password(password_file, &[name.as_str(), &self.network])?);
         let changed = self.act("admin passwd", name.as_str(), "", Admins::HaveOne, |store| {
-            store.set_admin_password(name.as_str(), &hash).map(drop)
+            store.set_admin_password(name.as_str(), &hash, None).map(drop)
         })?;
         known(changed, name)?;
         writeln!(self.out, "Changed the password of the admin {name}.")?;

@@ -128,6 +128,7 @@ async fn every_command_prints_json_when_asked_to() {
     done("admins list", &[]).await;
     done("admins add", &["vera", "--email", &admin_email("vera"), "--role", "auditor"]).await;
     done("admins role", &["vera", "moderator"]).await;
+    done("admins reset", &["vera"]).await;
     done("admins remove", &["vera"]).await;
     done("totp status", &[]).await;
     done("sessions", &[]).await;

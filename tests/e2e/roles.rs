@@ -108,6 +108,14 @@ async fn an_owner_adds_an_auditor_who_reads_and_does_nothing_else() {
     assert_eq!(again.code, Some(1), "{}", again.transcript);
     owner.done(&["admins", "role", "vera", "moderator"]).await;
     assert_eq!(vera.run(&["list"]).await.code, Some(3), "another role ends the session");
+    let reset = owner.done(&["admins", "reset", "vera"]).await;
+    assert!(reset.contains("opens nothing any more"), "{reset}");
+    let forgotten = vera.run(&["login", "--name", "vera", "--password-file", new]).await;
+    assert_eq!(forgotten.code, Some(1), "{}", forgotten.transcript);
+    std::fs::write(old, reset.lines().find(|line| line.len() == 29).unwrap()).unwrap();
+    vera.login(&server).await;
+    let refused = vera.run(&["list"]).await;
+    assert!(refused.transcript.contains("admin-cli passwd"), "{}", refused.transcript);
     owner.done(&["admins", "remove", "vera"]).await;
     assert_eq!(owner.run(&["admins", "remove", "vera"]).await.code, Some(1), "once");
     let late = vera.run(&["login", "--name", "vera", "--password-file", new]).await;

@@ -1,6 +1,6 @@
 //! `admins`: who operates the server.
 
-use rookery_protocol::control::{AdminAdded, AdminEntry, AdminList, AdminRequest, RoleRequest};
+use rookery_protocol::control::{AdminEntry, AdminList, AdminRequest, InitialPassword, RoleRequest};
 
 use super::{Show, pages};
 use crate::cli::AdminsCommand;
@@ -8,7 +8,7 @@ use crate::client::{Client, Reply, segment};
 use crate::failure::Failure;
 use crate::output::{self, Reader};
 
-/// Lists, adds and removes admins, and gives them roles.
+/// Lists, adds and removes admins, gives them roles, and resets their passwords.
 pub fn run(client: &Client, command: AdminsCommand, show: &Show) -> Result<(), Failure> {
     match command {
         AdminsCommand::List => {
@@ -16,12 +16,18 @@ pub fn run(client: &Client, command: AdminsCommand, show: &Show) -> Result<(), F
             show.result(&reply, |list| Reader::here().admins(list))
         }
         AdminsCommand::Add { name, email, role } => {
-            let reply: Reply<AdminAdded> = client.post("/v1/admins", &AdminRequest { name, email, role })?;
+            let reply: Reply<InitialPassword> =
+                client.post("/v1/admins", &AdminRequest { name, email, role })?;
             show.result(&reply, |added| Reader::here().admin_added(added))
         }
         AdminsCommand::Remove { name } => {
             let reply: Reply<AdminEntry> = client.delete(&format!("/v1/admins/{}", segment(&name)))?;
             show.result(&reply, |admin| output::plain(&format!("{} is no admin any more.", admin.name)))
+        }
+        AdminsCommand::Reset { name } => {
+            let path = format!("/v1/admins/{}/password/reset", segment(&name));
+            let reply: Reply<InitialPassword> = client.post_nothing(&path)?;
+            show.result(&reply, |reset| Reader::here().password_reset(reset))
         }
         AdminsCommand::Role { name, role } => {
             let path = format!("/v1/admins/{}/role", segment(&name));

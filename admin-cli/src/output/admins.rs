@@ -1,6 +1,6 @@
 //! The admins, their sign-ins and their factors.
 
-use rookery_protocol::control::{AdminAdded, AdminEntry, AdminList, AdminSessionList, TotpStatus};
+use rookery_protocol::control::{AdminEntry, AdminList, AdminSessionList, InitialPassword, TotpStatus};
 
 use super::{Reader, count, plain, table, with_count};
 
@@ -22,15 +22,24 @@ impl Reader {
     }
 
     /// An admin who was added.
-    pub fn admin_added(&self, added: &AdminAdded) -> String {
+    pub fn admin_added(&self, added: &InitialPassword) -> String {
         let AdminEntry { name, role, .. } = &added.admin;
-        let until = self.time(added.initial_until);
+        format!("{} is {role} now. {}", plain(name), self.initial_password(added))
+    }
+
+    /// An admin whose password was reset.
+    pub fn password_reset(&self, reset: &InitialPassword) -> String {
+        let name = plain(&reset.admin.name);
+        format!("The password of {name} opens nothing any more. {}", self.initial_password(reset))
+    }
+
+    fn initial_password(&self, given: &InitialPassword) -> String {
         format!(
-            "{} is {role} now. The initial password, good until {until}, is\n\n{}\n\n\
+            "The initial password, good until {}, is\n\n{}\n\n\
              Give it to them, but not by mail: the codes go there. They sign in with it, and choose another with \
              `admin-cli passwd`.",
-            plain(name),
-            plain(&added.initial_password)
+            self.time(given.initial_until),
+            plain(&given.initial_password)
         )
     }
 

@@ -65,7 +65,7 @@ fn values(command: &Command, arg: &Arg, source: &dyn Source) -> Vec<String> {
             Named::Account
         }
         ("show" | "close" | "purge", "name") | (_, "channel") => Named::Channel,
-        ("remove" | "role" | "login", "name") | (_, "actor") => Named::Admin,
+        ("remove" | "role" | "reset" | "login", "name") | (_, "actor") => Named::Admin,
         // Of the three that are called `revoke`, only that of sessions takes an id.
         ("revoke", "id") => Named::Session,
         (_, "invitation") => Named::Invitation,
@@ -143,7 +143,9 @@ mod tests {
         assert_eq!(completed("sessions revoke "), ["all", "s-1"]);
         assert_eq!(completed("invitations revoke d"), ["dora@example.org"]);
         assert_eq!(completed("registrations resend "), ["erin"]);
-        assert_eq!(completed("admins remove "), ["root", "vera"]);
+        for command in ["remove", "role", "reset"] {
+            assert_eq!(completed(&format!("admins {command} ")), ["root", "vera"]);
+        }
         assert!(completed("kick alice ").is_empty(), "there is one only");
         assert!(completed("ban bob --reason ").is_empty(), "a reason is no name");
     }

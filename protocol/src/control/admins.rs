@@ -89,10 +89,10 @@ pub struct AdminRequest {
     pub role: Role,
 }
 
-/// `POST /v1/admins` is done.
+/// `POST /v1/admins` or `POST /v1/admins/{name}/password/reset` is done.
 #[derive(Serialize, Deserialize, ToSchema)]
-pub struct AdminAdded {
-    /// The new admin.
+pub struct InitialPassword {
+    /// Whose it is.
     pub admin: AdminEntry,
     /// To be given to the admin by a way other than mail. It is not shown again, and opens nothing but the choice of
     /// another one.
@@ -102,9 +102,9 @@ pub struct AdminAdded {
     pub initial_until: Timestamp,
 }
 
-impl fmt::Debug for AdminAdded {
+impl fmt::Debug for InitialPassword {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("AdminAdded").field("admin", &self.admin).finish_non_exhaustive()
+        out.debug_struct("InitialPassword").field("admin", &self.admin).finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use jiff::SignedDuration;
 use rookery_protocol::control::{
-    AdminAdded, AdminEntry, AdminList, AdminRequest, Problem, Role, RoleRequest,
+    AdminEntry, AdminList, AdminRequest, InitialPassword, Problem, Role, RoleRequest,
 };
 use rookery_protocol::{AccountName, Email};
 
@@ -47,7 +47,7 @@ pub async fn list(
 #[utoipa::path(
     post, path = "/v1/admins", tag = "admins", security(("token" = ["owner"])), request_body = AdminRequest,
     responses(
-        (status = 201, description = "The admin can sign in", body = AdminAdded),
+        (status = 201, description = "The admin can sign in", body = InitialPassword),
         (status = 409, description = "There is an admin of that name", body = Problem,
             content_type = "application/problem+json"),
     )
@@ -55,7 +55,7 @@ pub async fn list(
 pub async fn add(
     operator: Signed<Owner>,
     body: Result<Body<AdminRequest>, Refusal>,
-) -> Result<(StatusCode, Json<AdminAdded>), Refusal> {
+) -> Result<(StatusCode, Json<InitialPassword>), Refusal> {
     let mut step = operator.step("admin add", "");
     let asked = body.and_then(|Body(request)| {
         step.target.clone_from(&request.name);
@@ -99,7 +99,7 @@ pub async fn add(
             }
         })
         .await?;
-    Ok((StatusCode::CREATED, Json(AdminAdded { admin: entry, initial_password, initial_until })))
+    Ok((StatusCode::CREATED, Json(InitialPassword { admin: entry, initial_password, initial_until })))
 }
 
 /// Removes an admin, whose sessions end
@@ -176,6 +176,54 @@ pub async fn set_role(
     let admin = changed.await?;
     operator.plane.notify(&admin, operator.arrival(), &Notice::Changed("your role was changed"));
     Ok(Json(to_entry(admin)))
+}
+
+/// Resets an admin's password: this gives an initial one, with which the admin signs in and chooses another
+///
+/// The password before opens nothing any more, and the admin's sessions end. Other factors stay as they are.
+#[utoipa::path(
+    post, path = "/v1/admins/{name}/password/reset", tag = "admins", security(("token" = ["owner"])),
+    params(("name" = String, Path, description = "The admin's name, not one's own")),
+    responses(
+        (status = 200, description = "The admin can sign in with that", body = InitialPassword),
+        (status = 404, description = "There is no admin of that name", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 409, description = "The last owner keeps the password", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 422, description = "It is one's own", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn reset_password(
+    operator: Signed<Owner>,
+    name: Result<Segment<String>, Refusal>,
+) -> Result<Json<InitialPassword>, Refusal> {
+    let mut step = operator.step("admin reset", "");
+    let name = match name {
+        Ok(Segment(name)) => name,
+        Err(refusal) => return Err(operator.refuse(&step, refusal).await),
+    };
+    step.target.clone_from(&name);
+    operator.freshly_signed_in(&step).await?;
+    let own = operator.name().to_owned();
+    let initial_password = grouped_letters();
+    let initial_until = operator.now() + INITIAL_LIFETIME;
+    let hash = password::hash(initial_password.clone()).await;
+    let reset = operator.record(step, move |store| {
+        let admin = match other_owner_left(store, &name, None)? {
+            Ok(admin) if admin.name == own => {
+                let detail = "Your own password is changed with PUT /v1/password (`admin-cli passwd`).";
+                return Ok(Err(Kind::Invalid.because(detail)));
+            }
+            Ok(admin) => admin,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        store.set_admin_password(&name, &hash, Some(initial_until))?;
+        Ok(Ok(("all sessions of the admin end".to_owned(), admin)))
+    });
+    let admin = reset.await?;
+    let notice = Notice::Changed("your password was reset; an owner has another for you");
+    operator.plane.notify(&admin, operator.arrival(), &notice);
+    Ok(Json(InitialPassword { admin: to_entry(admin), initial_password, initial_until }))
 }
 
 /// The admin of that name; refused where there is none, or where no owner would be left without it as one.

@@ -30,7 +30,7 @@ static DOCUMENT: LazyLock<Bytes> =
     paths(
         sign_in::login, sign_in::verify, sessions::logout, sessions::list, sessions::end_one,
         sessions::end_all, password::change, totp::status, totp::enrol, totp::confirm, totp::disable,
-        totp::require, admins::list, admins::add, admins::remove, admins::set_role, users::list, users::show,
+        totp::require, admins::list, admins::add, admins::remove, admins::set_role, admins::reset_password, users::list, users::show,
         kicks::kick, kicks::kick_all, bans::list, bans::add, bans::remove, accounts::list, accounts::disable,
         accounts::enable, accounts::delete, accounts::revoke, accounts::credentials, accounts::revoke_one,
         invitations::list, invitations::add, invitations::revoke, registrations::list, registrations::resend,

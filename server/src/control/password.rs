@@ -35,7 +35,7 @@ pub async fn change(
     let name = operator.name().to_owned();
     operator
         .record(step, move |store| {
-            store.set_admin_password(&name, &hash)?;
+            store.set_admin_password(&name, &hash, None)?;
             Ok(Ok(("all sessions of the admin end".to_owned(), ())))
         })
         .await?;

@@ -46,6 +46,7 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/v1/admins", get(admins::list).post(admins::add))
         .route("/v1/admins/{name}", delete(admins::remove))
         .route("/v1/admins/{name}/role", put(admins::set_role))
+        .route("/v1/admins/{name}/password/reset", post(admins::reset_password))
         .route("/v1/users", get(users::list))
         .route("/v1/users/{name}", get(users::show))
         .route("/v1/users/{name}/kick", post(kicks::kick))

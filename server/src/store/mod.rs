@@ -188,8 +188,13 @@ pub trait AdminStore {
     fn add_admin(&mut self, admin: &NewAdmin) -> Result<bool>;
     /// False if there is none of that name.
     fn remove_admin(&mut self, name: &str) -> Result<bool>;
-    /// One that the admin chose. False if there is none of that name.
-    fn set_admin_password(&mut self, name: &str, password_hash: &str) -> Result<bool>;
+    /// One that the admin chose; or an initial one, and until when it is good. False if there is none of that name.
+    fn set_admin_password(
+        &mut self,
+        name: &str,
+        password_hash: &str,
+        initial_until: Option<Timestamp>,
+    ) -> Result<bool>;
     /// False if there is none of that name.
     fn set_admin_role(&mut self, name: &str, role: Role) -> Result<bool>;
     /// Puts an authenticator app, and hashes of recovery codes, in the place of those before. False if there is no

@@ -88,6 +88,38 @@ async fn another_role_holds_at_once_and_ends_the_sessions() {
 }
 
 #[tokio::test]
+async fn an_owner_resets_a_password_without_choosing_it() {
+    let house = House::new().await;
+    house.add_admin_as("vera", Role::Moderator).await;
+    let vera = house.sign_in("vera").await;
+    let token = house.sign_in("root").await;
+    let reset =
+        async |name: &str| house.post(&token, &format!("/v1/admins/{name}/password/reset"), &json!({})).await;
+    for (name, problem) in [("nobody", "no-such-admin"), ("root", "last-owner")] {
+        assert_eq!(reset(name).await.problem(), format!("/problems/{problem}"));
+    }
+    let reply = reset("Vera").await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+    assert_eq!(house.last_entry().await, "admin reset Vera allowed: all sessions of the admin end");
+    assert_eq!(house.get(&vera, "/v1/users").await.problem(), "/problems/not-signed-in");
+    house.mail_with("your password was reset").await;
+    assert_eq!(house.login("vera", PASSWORD).await.problem(), "/problems/login-failed");
+    let initial = reply.field("initial_password");
+    assert!(!format!("{:?}", house.trail().await).contains(&initial));
+    assert_eq!(house.login("vera", &initial).await.status, StatusCode::ACCEPTED);
+    let vera = house.session_of("vera").await;
+    assert_eq!(house.get(&vera, "/v1/users").await.problem(), "/problems/own-password-needed");
+    house.pass(SignedDuration::from_hours(24));
+    assert_eq!(house.login("vera", &initial).await.problem(), "/problems/login-failed");
+
+    let token = house.sign_in("root").await;
+    house.add_admin_as("olga", Role::Owner).await;
+    let own = house.post(&token, "/v1/admins/root/password/reset", &json!({})).await;
+    assert_eq!(own.problem(), "/problems/invalid");
+    assert!(own.field("detail").contains("`admin-cli passwd`"), "{own:?}");
+}
+
+#[tokio::test]
 async fn the_last_owner_stays() {
     let house = House::new().await;
     house.add_admin_as("vera", Role::Moderator).await;

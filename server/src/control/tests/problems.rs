@@ -76,6 +76,16 @@ async fn the_description_covers_every_operation_and_its_problems() {
             assert_eq!(operation["security"].is_null(), open, "{method} {path}");
         }
     }
+    // What answers is described, too.
+    for route in include_str!("../router.rs").split(".route(\"").skip(1) {
+        let (path, handlers) = route.split_once('"').unwrap();
+        let handlers = handlers.lines().next().unwrap();
+        for method in
+            ["get", "post", "put", "delete"].iter().filter(|it| handlers.contains(&format!("{it}(")))
+        {
+            assert!(document["paths"][path][method].is_object(), "{method} {path} is not described");
+        }
+    }
     operations.sort();
     let expected = [
         "delete /v1/accounts/{name}/credentials/{id}: 200 400 401 403 404 408 409 413 422 500 503 504",
@@ -111,6 +121,7 @@ async fn the_description_covers_every_operation_and_its_problems() {
         "post /v1/accounts/{name}/credentials/revoke: 200 400 401 403 404 408 409 413 415 422 500 503 504",
         "post /v1/accounts/{name}/disable: 200 400 401 403 404 408 409 413 415 422 500 503 504",
         "post /v1/accounts/{name}/enable: 200 400 401 403 404 408 409 413 422 500 503 504",
+        "post /v1/admins/{name}/password/reset: 200 400 401 403 404 408 409 413 422 500 503 504",
         "post /v1/admins: 201 400 401 403 408 409 413 415 422 500 503 504",
         "post /v1/announcements: 200 400 401 403 404 408 409 413 415 422 500 503 504",
         "post /v1/bans: 200 201 400 401 403 408 409 413 415 422 500 503 504",

@@ -245,7 +245,7 @@ async fn a_session_ends_with_its_admin_or_the_admins_password() {
     let (root, other) = (house.sign_in("root").await, house.sign_in("other").await);
     let hash = password::hash("another".to_owned()).await;
     let change = move |store: &mut dyn crate::store::Store| {
-        store.set_admin_password("root", &hash)?;
+        store.set_admin_password("root", &hash, None)?;
         store.remove_admin("other")
     };
     assert!(house.database.write(Durability::Record, change).await.unwrap());

@@ -87,9 +87,15 @@ impl AdminStore for Sqlite {
         Ok(execute(&self.connection, "DELETE FROM admins WHERE name_folded = ?1", [folded(name)])? > 0)
     }
 
-    fn set_admin_password(&mut self, name: &str, password_hash: &str) -> Result<bool> {
-        let sql = "UPDATE admins SET password_hash = ?2, initial_until = NULL WHERE name_folded = ?1";
-        Ok(execute(&self.connection, sql, params![folded(name), password_hash])? > 0)
+    fn set_admin_password(
+        &mut self,
+        name: &str,
+        password_hash: &str,
+        initial_until: Option<Timestamp>,
+    ) -> Result<bool> {
+        let sql = "UPDATE admins SET password_hash = ?2, initial_until = ?3 WHERE name_folded = ?1";
+        let initial_until = initial_until.map(Timestamp::as_millisecond);
+        Ok(execute(&self.connection, sql, params![folded(name), password_hash, initial_until])? > 0)
     }
 
     fn set_admin_role(&mut self, name: &str, role: Role) -> Result<bool> {

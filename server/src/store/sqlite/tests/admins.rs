@@ -8,16 +8,19 @@ fn admins_are_known_without_letter_case() {
     assert!(sqlite.add_admin(&admin("Root", "root@example.org")).unwrap());
     assert!(!sqlite.add_admin(&admin("rOOT", "other@example.org")).unwrap());
     assert!(sqlite.add_admin(&admin("anna", "anna@example.org")).unwrap());
-    assert!(sqlite.set_admin_password("ROOT", "another").unwrap());
+    assert!(sqlite.set_admin_password("ROOT", "another", Some(noon())).unwrap());
     let root = sqlite.admin("root").unwrap().unwrap();
     assert_eq!((root.name.as_str(), root.password_hash.as_str()), ("Root", "another"));
     assert_eq!((root.email.as_str(), root.created_at), ("root@example.org", noon()));
+    assert_eq!(root.initial_until, Some(noon()));
+    assert!(sqlite.set_admin_password("root", "own", None).unwrap());
+    assert_eq!(sqlite.admin("root").unwrap().unwrap().initial_until, None);
     let names: Vec<String> = sqlite.admins().unwrap().into_iter().map(|admin| admin.name).collect();
     assert_eq!(names, ["anna", "Root"]);
     for nobody in ["", "nobody", "' OR 1=1 --"] {
         assert!(sqlite.admin(nobody).unwrap().is_none());
         assert!(!sqlite.remove_admin(nobody).unwrap());
-        assert!(!sqlite.set_admin_password(nobody, "hash").unwrap());
+        assert!(!sqlite.set_admin_password(nobody, "hash", None).unwrap());
     }
     assert!(sqlite.remove_admin("root").unwrap());
     assert!(sqlite.admin("Root").unwrap().is_none());
