@@ -21,9 +21,8 @@ fn main() -> ExitCode {
     match commands::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if let (true, Some(document)) = (json, failure.document()) {
-                // Where even that cannot be written, the exit code has to do.
-                let _ = output::print(document);
+            if json {
+                output::document(&failure);
             }
             let name = colour::red_error("admin-cli:");
             eprintln!("{name} {}", output::plain(&failure.to_string()));

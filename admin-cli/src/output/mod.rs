@@ -46,6 +46,14 @@ pub fn print_on(text: &str) -> Result<bool, Failure> {
     }
 }
 
+/// Writes what the server answered to standard output, for scripts, where it was a refusal.
+pub fn document(failure: &Failure) {
+    if let Some(document) = failure.document() {
+        // Where even that cannot be written, the exit code has to do.
+        let _ = print(document);
+    }
+}
+
 /// Shows `text` in the place of all that the terminal shows. What it shows already is written over, so that nothing
 /// flickers.
 pub fn redraw(text: &str) -> Result<(), Failure> {

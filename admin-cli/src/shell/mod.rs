@@ -189,7 +189,14 @@ impl Shell<'_> {
             Command::Quit => return Ok(After::Leave),
             // These end by ctrl-c, which is not to end the shell.
             Command::Act(act) if act.goes_on() => self.run_alone(&split.words, show.json)?,
-            Command::Act(act) => commands::perform(act, self.stranger, self.store, &show)?,
+            Command::Act(act) => {
+                let done = commands::perform(act, self.stranger, self.store, &show);
+                done.inspect_err(|failure| {
+                    if show.json {
+                        output::document(failure);
+                    }
+                })?;
+            }
         }
         Ok(After::Next)
     }
