@@ -79,6 +79,15 @@ async fn a_ban_of_the_world_or_of_oneself_takes_a_yes() {
     assert!(server.record().bans().is_empty());
     operator.done(&["ban", "*@*", "--yes"]).await;
     assert_eq!(server.record().bans(), ["*@*"]);
+    operator.done(&["unban", "*@*"]).await;
+    // At a terminal, it is asked.
+    for (answer, code, bans) in [("n", 1, 0), ("", 1, 0), ("y", 0, 1)] {
+        let mut ban = operator.start_in_terminal(&["ban", "127.0.0.0/8"]);
+        ban.expect_text("Do it all the same? [y/N]").await;
+        ban.type_line(answer);
+        let ended = ban.ended().await;
+        assert_eq!((ended.code, server.record().bans().len()), (Some(code), bans), "{}", ended.transcript);
+    }
 }
 
 #[tokio::test]
