@@ -14,7 +14,8 @@ async fn the_shell_completes_keeps_its_history_and_signs_in_anew() {
     let operator = Operator::sign_in(&server, "root").await;
     let mut alice = Client::register(&server, "alice").await;
     let screen = Screen::start(&operator.command(&["shell"]));
-    screen.shows("admin-cli>").await;
+    let screen_at_first = screen.shows("admin-cli>").await;
+    assert!(screen_at_first.contains("`help` shows the commands"), "{screen_at_first}");
     screen.types("/ki");
     screen.presses("Tab");
     screen.shows("/kick").await;

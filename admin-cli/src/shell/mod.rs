@@ -33,12 +33,13 @@ use names::Server;
 use words::Split;
 
 const PROMPT: &str = "admin-cli> ";
+const GREETING: &str = "`help` shows the commands; the tab key completes them, and names; ctrl-d leaves.";
 /// Lines that are remembered.
 const HISTORY: usize = 1000;
 
 /// A line of the shell.
 #[derive(Debug, Parser)]
-#[command(name = "", no_binary_name = true, after_help = AFTER_HELP)]
+#[command(name = "", no_binary_name = true, about = ABOUT, after_help = AFTER_HELP)]
 pub struct Line {
     /// Print what the server answers, as JSON
     #[arg(long, global = true)]
@@ -47,6 +48,7 @@ pub struct Line {
     command: Command,
 }
 
+const ABOUT: &str = "Commands, one a line, as they stand behind admin-cli";
 const AFTER_HELP: &str =
     "A slash before a command is left out: /kick alice. The tab key completes, ctrl-d leaves.";
 
@@ -126,6 +128,7 @@ impl Shell<'_> {
         if self.store.load()?.is_none() {
             self.sign_in()?;
         }
+        eprintln!("{GREETING}");
         loop {
             let line = match editor.readline(PROMPT) {
                 Ok(line) => line,
