@@ -10,6 +10,7 @@ mod chat;
 mod devices;
 mod doors;
 mod durability;
+mod extensions;
 mod full_disk;
 mod history;
 mod invitations;
