@@ -275,7 +275,12 @@ pub async fn verify(
     };
     step.actor.clone_from(&name);
     // Nothing that has changed since the password was right lets anyone in.
-    let admin = plane.read(move |store| store.admin(&name)).await?;
+    let admin = match plane.read(move |store| store.admin(&name)).await {
+        Ok(admin) => admin,
+        Err(refusal) => {
+            return Err(plane.trail.refuse_stranger(&step, "the record cannot be read", refusal).await);
+        }
+    };
     let Some(admin) = admin.filter(|admin| Fingerprint::of(admin) == fingerprint) else {
         let why = "the admin was removed, or has another password, role or factor";
         return Err(plane.trail.refuse_stranger(&step, why, dead()).await);

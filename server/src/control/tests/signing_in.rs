@@ -305,3 +305,18 @@ async fn mail_that_does_not_get_through_is_told() {
     assert_eq!(reply.status, StatusCode::ACCEPTED);
     assert!(reply.field("warning").starts_with("Mail is late"), "{reply:?}");
 }
+
+#[tokio::test]
+async fn a_code_that_cannot_be_judged_is_in_the_trail_too() {
+    let house = House::new().await;
+    let (challenge, code) = house.challenge("root").await;
+    let record = rusqlite::Connection::open(house.data().join("rookery.db")).unwrap();
+    record.execute_batch("ALTER TABLE admins RENAME TO away").unwrap();
+    let reply = house.verify(&challenge, &code).await;
+    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+    record.execute_batch("ALTER TABLE away RENAME TO admins").unwrap();
+    let trail = house.trail().await;
+    let last = trail.last().unwrap();
+    assert_eq!((last.act.as_str(), last.outcome), ("verify", Outcome::Refused));
+    assert_eq!(last.detail, "the record cannot be read");
+}
