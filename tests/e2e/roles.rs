@@ -103,7 +103,7 @@ async fn an_owner_adds_an_auditor_who_reads_and_does_nothing_else() {
     vera.login(&server).await;
 
     let list = owner.done(&["admins", "list"]).await;
-    assert!(list.contains("vera") && list.contains("auditor"), "{list}");
+    assert!(list.contains("vera") && list.contains("auditor") && list.contains("own"), "{list}");
     let again = owner.run(&["admins", "add", "VERA", "--email", &email, "--role", "owner"]).await;
     assert_eq!(again.code, Some(1), "{}", again.transcript);
     owner.done(&["admins", "role", "vera", "moderator"]).await;
@@ -116,6 +116,8 @@ async fn an_owner_adds_an_auditor_who_reads_and_does_nothing_else() {
     vera.login(&server).await;
     let refused = vera.run(&["list"]).await;
     assert!(refused.transcript.contains("admin-cli passwd"), "{}", refused.transcript);
+    let list = owner.done(&["admins", "list"]).await;
+    assert!(list.contains("initial, ends in 24h"), "{list}");
     owner.done(&["admins", "remove", "vera"]).await;
     assert_eq!(owner.run(&["admins", "remove", "vera"]).await.code, Some(1), "once");
     let late = vera.run(&["login", "--name", "vera", "--password-file", new]).await;

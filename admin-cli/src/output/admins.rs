@@ -9,15 +9,21 @@ impl Reader {
     pub fn admins(&self, list: &AdminList) -> String {
         let rows = list.admins.iter().map(|admin| {
             let factors = if admin.totp { "mail, totp" } else { "mail" };
+            let password = match admin.initial_until {
+                None => "own".to_owned(),
+                Some(end) if end > self.now => format!("initial, ends {}", self.distance(end)),
+                Some(_) => "initial, has ended".to_owned(),
+            };
             [
                 admin.name.clone(),
                 admin.role.to_string(),
                 admin.email.clone(),
                 factors.to_owned(),
+                password,
                 self.time(admin.created_at),
             ]
         });
-        let table = table(["NAME", "ROLE", "EMAIL", "FACTORS", "SINCE"], rows);
+        let table = table(["NAME", "ROLE", "EMAIL", "FACTORS", "PASSWORD", "SINCE"], rows);
         with_count(&table, list.admins.len(), "admin", "admins")
     }
 
@@ -68,5 +74,35 @@ impl Reader {
         let mail = if status.required { "no longer suffices" } else { "suffices as well" };
         let codes = count(status.recovery_codes as usize, "recovery code", "recovery codes");
         format!("Enrolled {}; a mailed code {mail}; {codes} left.", self.time(enrolled_at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rookery_protocol::control::Role;
+
+    use super::*;
+    use crate::output::tests::{ago, reader};
+
+    #[test]
+    fn admins_are_a_table_that_tells_who_has_chosen_a_password() {
+        let admin = |name: &str, initial_until| AdminEntry {
+            name: name.to_owned(),
+            email: format!("{name}@example.org"),
+            role: Role::Owner,
+            totp: name == "root",
+            created_at: ago(3_600),
+            initial_until,
+        };
+        let admins =
+            vec![admin("root", None), admin("olga", Some(ago(-82_800))), admin("vera", Some(ago(60)))];
+        let expected = "\
+NAME  ROLE   EMAIL             FACTORS     PASSWORD              SINCE
+root  owner  root@example.org  mail, totp  own                   2026-11-22 09:00:00 (1h ago)
+olga  owner  olga@example.org  mail        initial, ends in 23h  2026-11-22 09:00:00 (1h ago)
+vera  owner  vera@example.org  mail        initial, has ended    2026-11-22 09:00:00 (1h ago)
+
+3 admins";
+        assert_eq!(reader().admins(&AdminList { admins, next: None }), expected);
     }
 }

@@ -75,6 +75,9 @@ pub struct AdminEntry {
     /// When the admin was added.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// Until when the initial password is good; none for whoever has chosen one.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub initial_until: Option<Timestamp>,
 }
 
 /// `POST /v1/admins`.

@@ -88,6 +88,7 @@ pub async fn add(
         role,
         totp: false,
         created_at,
+        initial_until: admin.initial_until,
     };
     operator
         .record(step, move |store| {
@@ -218,6 +219,7 @@ pub async fn reset_password(
             Err(refusal) => return Ok(Err(refusal)),
         };
         store.set_admin_password(&name, &hash, Some(initial_until))?;
+        let admin = Admin { initial_until: Some(initial_until), ..admin };
         Ok(Ok(("all sessions of the admin end".to_owned(), admin)))
     });
     let admin = reset.await?;
@@ -258,5 +260,6 @@ fn to_entry(admin: Admin) -> AdminEntry {
         role: admin.role,
         totp: admin.authenticator.is_some(),
         created_at: admin.created_at,
+        initial_until: admin.initial_until,
     }
 }
