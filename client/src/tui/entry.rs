@@ -3,7 +3,6 @@
 use ratatui::Frame;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::{Position, Rect};
-use ratatui::style::Style;
 use ratatui::text::{Line as Row, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 use rookery_protocol::{AccountName, Email};
@@ -15,6 +14,9 @@ use crate::text;
 
 /// Things said on the way in that are kept in view.
 const MAX_TOLD: usize = 8;
+
+/// From this height on there is room for empty rows.
+const ROOMY: u16 = 14;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,8 +202,11 @@ impl Entry {
         let area = frame.area();
         let width = area.width.min(72);
         let left = (area.width - width) / 2;
-        let mut rows: Vec<Row<'_>> =
-            vec![Row::styled(format!("Rookery · {}", self.server), theme.accent()), Row::default()];
+        // Where there is little room, none of it is left empty.
+        let gap = usize::from(area.height >= ROOMY);
+        let space = || std::iter::repeat_n(Row::default(), gap);
+        let mut rows: Vec<Row<'_>> = vec![Row::styled(format!("Rookery · {}", self.server), theme.accent())];
+        rows.extend(space());
         let field = |label: &str, value: &str, asked: bool| {
             let style = if asked { theme.accent() } else { theme.faint() };
             Row::from(vec![Span::styled(format!("{label:<7}"), style), Span::raw(value.to_owned())])
@@ -227,12 +232,15 @@ impl Entry {
                 ));
             }
         }
-        rows.push(Row::default());
+        rows.extend(space());
         if let Some(wrong) = &self.wrong {
             rows.push(Row::styled(text::plain(wrong), theme.alert()));
         }
-        let told = self.told.iter().chain(&self.mailed);
-        rows.extend(told.map(|words| Row::styled(text::plain(words), Style::new())));
+        let is_code = matches!(self.question, Question::Code { .. });
+        let split = if is_code { self.told_before.min(self.told.len()) } else { self.told.len() };
+        let (before, about_the_answer) = self.told.split_at(split);
+        rows.extend(about_the_answer.iter().map(|words| Row::styled(text::plain(words), theme.alert())));
+        rows.extend(self.mailed.iter().map(|words| Row::from(text::plain(words))));
         let hint = match self.question {
             Question::Name => {
                 "The name others will see: a new one, or the one you have here already. Enter goes on, Esc leaves."
@@ -242,10 +250,14 @@ impl Entry {
             }
             Question::Patience | Question::Code { checking: true } => "One moment…",
             Question::Code { checking: false } => {
-                "Type the six digits from the mail, then Enter. Is the email wrong, or did no mail come? Up goes back."
+                "Type the six digits from the mail, then Enter. Wrong email, or no mail? Up goes back."
             }
         };
         rows.push(Row::styled(hint, theme.faint()));
+        if !before.is_empty() {
+            rows.extend(space());
+            rows.extend(before.iter().map(|words| Row::from(text::plain(words))));
+        }
         let height = u16::try_from(rows.len()).unwrap_or(u16::MAX).min(area.height);
         let top = (area.height - height) / 3;
         let body = Rect { x: left, y: top, width, height: area.height - top };
