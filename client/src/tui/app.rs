@@ -17,7 +17,7 @@ use super::areas::Areas;
 use super::chosen::{Aim, Chosen};
 use super::completion::Completion;
 use super::conversation::{Scroll, Setting};
-use super::editor::Editor;
+use super::editor::{Draft, Editor};
 use super::links::LinkList;
 use super::password::PasswordChange;
 use super::search::Search;
@@ -89,6 +89,10 @@ pub struct App {
     scrolls: BTreeMap<Place, Scroll>,
     /// What is being typed.
     pub editor: Editor,
+    /// Where.
+    typed_in: Place,
+    /// What was being typed elsewhere.
+    drafts: BTreeMap<Place, Draft>,
     /// What lies over the conversation.
     pub overlay: Option<Overlay>,
     /// How the connection is.
@@ -139,6 +143,8 @@ impl App {
             buffers: Buffers::default(),
             scrolls: BTreeMap::new(),
             editor: Editor::default(),
+            typed_in: Place::Server,
+            drafts: BTreeMap::new(),
             overlay: None,
             connection: Connection::Connecting,
             lag: None,
@@ -221,6 +227,10 @@ impl App {
                 Some(Overlay::Search(search)) => search.shown(),
                 Some(Overlay::Chosen(chosen)) => self.line_at(&chosen.aim).map(|line| line.id),
                 _ => self.aimed().map(|line| line.id),
+            },
+            wanted: match &self.overlay {
+                Some(Overlay::Search(search)) => search.wanted(),
+                _ => "",
             },
         }
     }

@@ -41,6 +41,8 @@ pub struct Setting<'a> {
     pub theme: Theme,
     /// A line that stands out.
     pub marked: Option<LineId>,
+    /// What is looked for, in small letters: it stands out wherever it was said.
+    pub wanted: &'a str,
 }
 
 /// The same as [`Scroll`], while the lines stand still.
@@ -272,7 +274,8 @@ impl Setting<'_> {
                     pieces
                         .push((self.theme.nick(&shown_name(line)).into(), format!("{} ", shown_name(line))));
                 }
-                pieces.extend(self.linked(text::formatted(text)));
+                let said = self.linked(text::formatted(text));
+                pieces.extend(said.flat_map(|(ink, piece)| self.found(ink, piece)));
             }
             Body::Redacted { nick, by, reason } => {
                 let because = reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
@@ -303,6 +306,27 @@ impl Setting<'_> {
             let format = Format { underline: format.underline || link.is_some(), ..format };
             (Ink { style: self.theme.formatted(format), link }, piece)
         })
+    }
+
+    /// A piece, cut where what is looked for stands.
+    fn found(&self, ink: Ink, piece: String) -> Wrapped {
+        let small = piece.to_lowercase();
+        // Letters that change their length with their size are rare; then nothing stands out.
+        if self.wanted.is_empty() || small.len() != piece.len() || !small.contains(self.wanted) {
+            return vec![(ink, piece)];
+        }
+        let marked = Ink { style: ink.style.add_modifier(Modifier::REVERSED), ..ink };
+        let mut pieces = Vec::new();
+        let mut from = 0;
+        for (at, _) in small.match_indices(self.wanted) {
+            let end = at + self.wanted.len();
+            let parts = piece.get(from..at).zip(piece.get(at..end));
+            let Some((before, found)) = parts else { return vec![(ink, piece)] };
+            pieces.extend([(ink, before.to_owned()), (marked, found.to_owned())]);
+            from = end;
+        }
+        pieces.push((ink, piece[from..].to_owned()));
+        pieces
     }
 
     /// What nobody said stands behind a sign in place of a nick.
@@ -381,6 +405,23 @@ fn told(moves: &[Move]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Colours;
+
+    #[test]
+    fn what_is_looked_for_stands_out_wherever_it_stands() {
+        let zone = TimeZone::UTC;
+        let (theme, marked) = (Theme::new(Colours::None), None);
+        let shown = |text: &str| -> String {
+            let setting = Setting { width: 80, zone: &zone, theme, marked, wanted: "twig" };
+            let pieces = setting.found(Ink::default(), text.to_owned()).into_iter();
+            let written =
+                pieces.map(|(ink, piece)| if ink == Ink::default() { piece } else { format!("<{piece}>") });
+            written.collect()
+        };
+        assert_eq!(shown("Twigs, no TWIG"), "<Twig>s, no <TWIG>");
+        assert_eq!(shown("eggs"), "eggs");
+        assert_eq!(shown("İ twig"), "İ twig", "small, that letter is longer");
+    }
 
     #[test]
     fn moves_are_told_in_one_sentence() {

@@ -9,6 +9,20 @@ const MAX_HISTORY: usize = 500;
 /// More than this is not taken: it would be hundreds of messages.
 const MAX_TEXT: usize = 64 * 1024;
 
+/// What was being typed in one place, while one is in another.
+#[derive(Debug, Default)]
+pub struct Draft {
+    text: String,
+    cursor: usize,
+}
+
+impl Draft {
+    /// Nothing was.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+}
+
 /// Text being typed.
 #[derive(Debug, Default)]
 pub struct Editor {
@@ -42,6 +56,13 @@ impl Editor {
     pub fn set(&mut self, text: &str) {
         text.clone_into(&mut self.text);
         self.cursor = self.text.len();
+    }
+
+    /// Puts a draft in place of what is typed, and gives that.
+    pub fn exchange(&mut self, draft: Draft) -> Draft {
+        self.recalled = None;
+        let text = std::mem::replace(&mut self.text, draft.text);
+        Draft { text, cursor: std::mem::replace(&mut self.cursor, draft.cursor) }
     }
 
     /// Takes all that is typed, and remembers it.

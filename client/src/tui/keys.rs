@@ -27,6 +27,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("Alt-A", "the next place with something unread"),
     ("Ctrl-K, Alt-K", "find a place by a few letters (Ctrl-K: when nothing is right of the cursor)"),
     ("PgUp, PgDn, wheel", "scroll; Esc returns to the end"),
+    ("Ctrl-R", "search what was said here"),
     ("Alt-Up", "choose a message: to answer it, copy it, take it back …"),
     ("Up, Down", "what you typed before"),
     ("Ctrl-A, Ctrl-E", "to the beginning or end of the line"),
@@ -52,6 +53,7 @@ impl App {
         if key.kind == KeyEventKind::Release {
             return;
         }
+        self.change_drafts();
         let hinted = self.hint.take();
         match self.overlay.take() {
             Some(overlay) => self.overlay = self.key_over(overlay, key),
@@ -188,6 +190,7 @@ impl App {
                 'n' => self.buffers.step(true),
                 'o' => self.overlay = Some(Overlay::Format),
                 'p' => self.buffers.step(false),
+                'r' if self.editor.is_empty() => self.editor.insert("/search "),
                 't' => self.editor.swap(),
                 'u' => self.editor.cut_to_start(),
                 'w' => self.editor.cut_word_left(),
@@ -237,6 +240,7 @@ impl App {
 
     /// Takes a paste: several lines only after a question.
     pub fn paste(&mut self, text: &str) {
+        self.change_drafts();
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let text = text.trim_end_matches('\n');
         match &mut self.overlay {

@@ -68,6 +68,11 @@ impl Search {
         }
     }
 
+    /// What is looked for, in small letters.
+    pub fn wanted(&self) -> &str {
+        &self.wanted
+    }
+
     /// The line that is shown.
     pub fn shown(&self) -> Option<LineId> {
         self.found.get(self.chosen?).copied()

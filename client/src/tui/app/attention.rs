@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{App, Connection, Effect, Overlay};
-use crate::model::LineId;
+use crate::model::{LineId, Place};
 use crate::tui::conversation::{Scroll, gaps_near};
 use crate::tui::search::Next;
 
@@ -22,6 +22,7 @@ impl App {
 
     /// Before it is drawn, and as time passes: what is in view is read, and what is missing there is asked for.
     pub fn look(&mut self) {
+        self.change_drafts();
         self.search_on();
         self.buffers.watch(self.is_present() && self.scrolled().is_none());
         let height = usize::from(self.areas().talk.height);
@@ -33,6 +34,25 @@ impl App {
             self.mark();
         }
         self.flush();
+    }
+
+    /// Each place has its own line to type in: nothing is said in another place than it was typed for.
+    pub(in crate::tui) fn change_drafts(&mut self) {
+        let here = &self.buffers.current().place;
+        if self.typed_in == *here {
+            return;
+        }
+        let (left, here) = (std::mem::replace(&mut self.typed_in, here.clone()), here.clone());
+        let is_gone = self.buffers.list().iter().all(|buffer| buffer.place != left);
+        let is_renamed = is_gone && matches!((&left, &here), (Place::Person(_), Place::Person(_)));
+        // In the server's place nothing is said, but typed while the connection is made.
+        if is_renamed || (left == Place::Server && !self.drafts.contains_key(&here)) {
+            return;
+        }
+        let draft = self.editor.exchange(self.drafts.remove(&here).unwrap_or_default());
+        if !draft.is_empty() {
+            self.drafts.insert(left, draft);
+        }
     }
 
     /// Goes on with a search, as far as it goes now.

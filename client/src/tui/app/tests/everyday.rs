@@ -141,3 +141,27 @@ fn one_is_in_the_same_channels_the_next_time() {
     next.hear(":bob!b@h JOIN #den");
     assert!(next.app.effects().is_empty(), "others' comings are no news to keep");
 }
+
+#[test]
+fn what_is_typed_for_one_place_is_not_said_in_another() {
+    let mut desk = Desk::new().with_talk();
+    desk.alt('4');
+    desk.types("only for bob");
+    desk.press(KeyCode::Left, KeyModifiers::NONE);
+    desk.alt('2');
+    assert!(desk.app.editor.is_empty(), "{}", desk.app.editor.text());
+    desk.enters("for all");
+    desk.hear("@label=1 :alice!a@h PRIVMSG #lobby :for all");
+    desk.hear(":bob!b@h PRIVMSG alice :well?");
+    desk.alt('4');
+    desk.types("!");
+    assert_eq!(desk.app.editor.text(), "only for bo!b", "with the cursor where it was");
+    desk.hear(":bob!b@h NICK rob");
+    desk.app.look();
+    assert_eq!((desk.place(), desk.app.editor.text()), ("rob", "only for bo!b"), "it is for the same person");
+    desk.alt('k');
+    desk.types("lobby");
+    desk.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert!(desk.app.editor.is_empty());
+    assert_eq!(desk.sent(), ["PRIVMSG #lobby :for all"]);
+}
