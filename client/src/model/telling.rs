@@ -122,7 +122,8 @@ impl Buffers {
                 self.push_if_open(&Place::channel(channel)?, at, info(words));
             }
             What::Mode { channel, by, modes } => {
-                let words = format!("{} set mode {modes}", who(by));
+                let words = mode_words(modes, &who).unwrap_or_else(|| format!("set mode {modes}"));
+                let words = format!("{} {words}", who(by));
                 match Place::channel(channel) {
                     Some(place) => self.push_if_open(&place, at, info(words)),
                     None => {
@@ -202,4 +203,30 @@ impl Buffers {
             self.push(index, at, None, body);
         }
     }
+}
+
+/// What someone did who changed one mode that people meet every day.
+fn mode_words(modes: &str, who: &impl Fn(&str) -> String) -> Option<String> {
+    let (mode, parameter) = modes.split_once(' ').unwrap_or((modes, ""));
+    let (nick, mask) = (who(parameter), parameter.strip_suffix("!*@*").unwrap_or(parameter));
+    if parameter.contains(' ')
+        || parameter.is_empty() != matches!(mode, "+i" | "-i" | "+m" | "-m" | "+t" | "-t")
+    {
+        return None;
+    }
+    Some(match mode {
+        "+o" => format!("made {nick} an operator"),
+        "-o" => format!("made {nick} an operator no more"),
+        "+v" => format!("gave {nick} a voice"),
+        "-v" => format!("took back the voice of {nick}"),
+        "+b" => format!("shut {mask} out"),
+        "-b" => format!("let {mask} in again"),
+        "+i" => "lets in only who is invited".to_owned(),
+        "-i" => "lets everyone in".to_owned(),
+        "+m" => "lets only those speak who have a voice".to_owned(),
+        "-m" => "lets everyone speak".to_owned(),
+        "+t" => "lets only operators set the topic".to_owned(),
+        "-t" => "lets everyone set the topic".to_owned(),
+        _ => return None,
+    })
 }

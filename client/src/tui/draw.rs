@@ -180,5 +180,5 @@ fn placeholder(app: &App) -> String {
         Place::Channel(channel) => format!("Message to {channel}"),
         Place::Person(nick) => format!("Message to {nick} alone"),
     };
-    text::plain(&format!("{what} · F1 help"))
+    text::plain(&format!("{what} · /help"))
 }

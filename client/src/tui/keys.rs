@@ -19,6 +19,7 @@ const WHEEL: usize = 3;
 
 /// The keys, and what they do, for `/help`.
 pub const KEYS: &[(&str, &str)] = &[
+    ("F1", "this page"),
     ("Enter", "send"),
     ("Alt-Enter, Ctrl-J", "a new line in the same message box"),
     ("Tab, Shift-Tab", "complete a nick, a #channel or a /command"),

@@ -180,3 +180,23 @@ fn strangers_cannot_open_places_without_end() {
     let last = format!("n{}", MAX_BUFFERS + 9);
     assert!(chat.names().contains(&last.as_str()), "the newest is there");
 }
+
+#[test]
+fn modes_of_every_day_are_told_in_words_and_others_as_they_are() {
+    let mut chat = Chat::new();
+    for (modes, words) in [
+        ("+o bob", "boss made bob an operator"),
+        ("+o me", "boss made you an operator"),
+        ("-v bob", "boss took back the voice of bob"),
+        ("+b eve!*@*", "boss shut eve out"),
+        ("-b *!*@1.2.3.4", "boss let *!*@1.2.3.4 in again"),
+        ("+i", "boss lets in only who is invited"),
+        ("+im", "boss set mode +im"),
+        ("+ov bob eve", "boss set mode +ov bob eve"),
+        ("+o", "boss set mode +o"),
+        ("+k sesame", "boss set mode +k sesame"),
+    ] {
+        chat.hear(&format!(":boss!b@h MODE #lobby {modes}"));
+        assert_eq!(chat.at("#lobby").lines().back().unwrap().body, Body::Info(words.into()), "{modes}");
+    }
+}

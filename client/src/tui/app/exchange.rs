@@ -18,7 +18,7 @@ const MAX_QUEUED: usize = 1000;
 const FIRST_STEPS: &str = "type and press Enter: everyone reads it\n\
                            a line that ends in /bob goes to bob alone\n\
                            Ctrl-K goes to a channel or a person\n\
-                           F1: all keys and commands; /quit leaves";
+                           /help: all keys and commands; /quit leaves";
 
 impl App {
     /// Takes a message.

@@ -57,7 +57,7 @@ fn command(typed: &str) -> Option<String> {
     }
     let found = commands::beginning(typed);
     Some(match &found[..] {
-        [] => "no command begins like that: F1 lists them all".to_owned(),
+        [] => "no command begins like that: /help lists them all".to_owned(),
         [(form, what)] => format!("{form}: {what}"),
         // One command in several forms.
         [(first, _), .., (last, _)] if word(first) == word(last) => {

@@ -8,18 +8,20 @@ fn whoever_is_here_for_the_first_time_is_told_the_first_steps() {
     desk.app.newcomer = true;
     desk.app.settled();
     let screen = desk.screen();
-    for part in ["type and press Enter", "goes to bob alone", "Ctrl-K goes", "F1: all keys", "/quit leaves"] {
+    for part in
+        ["type and press Enter", "goes to bob alone", "Ctrl-K goes", "/help: all keys", "/quit leaves"]
+    {
         assert!(screen.contains(part), "{part} in\n{screen}");
     }
     desk.app.settled();
-    assert_eq!(desk.screen().matches("F1: all keys").count(), 1, "once");
+    assert_eq!(desk.screen().matches("/help: all keys").count(), 1, "once");
 }
 
 #[test]
 fn an_empty_line_says_what_could_be_typed_there() {
     let mut desk = Desk::new().with_talk();
     let last = |desk: &Desk| desk.screen().lines().last().unwrap().to_owned();
-    assert!(last(&desk).contains("Message to #lobby · F1 help"), "{}", desk.screen());
+    assert!(last(&desk).contains("Message to #lobby · /help"), "{}", desk.screen());
     desk.types("x");
     assert!(!last(&desk).contains("Message"), "{}", desk.screen());
     desk.control('u');
@@ -40,7 +42,7 @@ fn a_command_is_explained_while_it_is_typed() {
         ("/kick bob too lou", "/kick NICK [REASON]: out of the channel (operators)"),
         ("/m", "/msg /me /mode /mute · Tab completes"),
         ("/dev", "/devices · /devices revoke NUMBER"),
-        ("/zz", "no command begins like that: F1"),
+        ("/zz", "no command begins like that: /help"),
         ("//zz", "alice@chat.example.org #lobby"),
     ] {
         desk.types(typed);
