@@ -100,7 +100,7 @@ impl Accounts {
             if config.accounts.verify_email {
                 return Err(failure("INVALID_EMAIL", "An account needs an email address here"));
             }
-            return self.set_email(peer, owner, None).await;
+            return self.set_email(now, peer, owner, None).await;
         };
         let (name, given, address) = (owner.name.clone(), email.clone(), peer.address.ip());
         let aliases = config.accounts.email_aliases();
@@ -120,7 +120,7 @@ impl Accounts {
         if !config.accounts.verify_email {
             // The answer tells whether another account has it.
             self.count_registration(now, peer)?;
-            return self.set_email(peer, owner, Some(email)).await;
+            return self.set_email(now, peer, owner, Some(email)).await;
         }
         self.count_mail(now, peer, Some(&email))?;
         let (digits, code) = PendingCode::issue(now);
@@ -153,7 +153,7 @@ impl Accounts {
         match change.code.judge(now, code) {
             Verdict::Right if !is_decoy => {
                 let made = match change.what {
-                    What::Email { email, .. } => self.set_email(peer, owner, Some(email)).await,
+                    What::Email { email, .. } => self.set_email(now, peer, owner, Some(email)).await,
                     What::Password(kept) => self.set_password(peer, owner, kept).await,
                 };
                 (None, made)
@@ -199,15 +199,21 @@ impl Accounts {
     /// An email that is free: the change is made, and the old email told.
     async fn set_email(
         &self,
+        now: Timestamp,
         peer: &Peer,
         owner: &Identity,
         email: Option<Email>,
     ) -> Result<Changed, Failure> {
-        let (present, new) = (owner.clone(), email.clone());
+        let (present, new, address) = (owner.clone(), email.clone(), peer.address.ip());
+        let aliases = self.config.get().accounts.email_aliases();
         let old = self
             .database
             .write(Durability::Record, move |store| {
                 let Some(account) = still_opened(store, &present)? else { return Ok(Err(shut_out())) };
+                // One may have been made while the code was on its way.
+                if let Some(ban) = ban_against(store, now, &aliases, &present.name, new.as_ref(), address)? {
+                    return Ok(Err(banned(&ban, &present.name)));
+                }
                 Ok(store.set_email(account.id, new.as_ref())?.map(|()| account.email).map_err(Failure::from))
             })
             .await??;

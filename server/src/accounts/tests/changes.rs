@@ -183,3 +183,15 @@ async fn a_change_proves_nothing_anew() {
     let entered = client.enter("alice").await;
     assert_eq!(entered.admitted().identity.as_ref().unwrap().proved_at, start());
 }
+
+#[tokio::test]
+async fn an_email_that_is_banned_while_its_code_is_on_the_way_is_not_taken() {
+    let house = house_of_alice().await;
+    let mut client = signed_in(&house).await;
+    client.send("SETEMAIL new@example.org").await.expect("VERIFICATION_REQUIRED");
+    let code = house.code(1).await;
+    house.ban("new@example.org").await;
+    let heard = client.send(&format!("VERIFY alice {code}")).await;
+    heard.expect("FAIL VERIFY UNACCEPTABLE_EMAIL alice :You are banned");
+    house.client().plain("alice@example.org", PASSWORD).await.expect(" 903 ");
+}
