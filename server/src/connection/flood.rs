@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rookery_protocol::{Message, glob};
+
 /// A leaky bucket kept as one point in time (GCRA).
 #[derive(Debug)]
 pub struct Flood {
@@ -27,12 +29,23 @@ impl Flood {
         Self { pace, full_until: now }
     }
 
-    /// Counts a message. Gives the time from which the next one may be taken, if that is not at once.
-    pub fn count(&mut self, now: Instant) -> Option<Instant> {
+    /// Counts a message of that [`weight`]. Gives the time from which the next one may be taken, if that is not at once.
+    pub fn count(&mut self, now: Instant, weight: u32) -> Option<Instant> {
         let pace = self.pace.as_ref()?;
-        self.full_until = self.full_until.max(now) + pace.each;
+        self.full_until = self.full_until.max(now) + pace.each * weight;
         let next = (self.full_until + pace.each).checked_sub(pace.burst)?;
         (next > now).then_some(next)
+    }
+}
+
+/// For how many messages one counts: what has the core go through all channels or users there are keeps everyone waiting
+/// for longer than what one says.
+pub fn weight(message: &Message) -> u32 {
+    let is_mask = |asked: &str| asked.is_empty() || !asked.starts_with('#') && glob::is_pattern(asked);
+    match message.command.as_str() {
+        "LIST" => 10,
+        "WHO" if is_mask(message.param(0).unwrap_or_default()) => 10,
+        _ => 1,
     }
 }
 
@@ -44,18 +57,41 @@ mod tests {
     fn a_burst_passes_and_then_one_at_a_time() {
         let start = Instant::now();
         let mut flood = Flood::new(3, 2, start);
-        assert_eq!(flood.count(start), None);
-        assert_eq!(flood.count(start), None);
-        let next = flood.count(start).expect("the burst is used up");
+        assert_eq!(flood.count(start, 1), None);
+        assert_eq!(flood.count(start, 1), None);
+        let next = flood.count(start, 1).expect("the burst is used up");
         assert_eq!(next - start, Duration::from_millis(500));
-        assert_eq!(flood.count(next), Some(next + Duration::from_millis(500)));
-        assert_eq!(flood.count(start + Duration::from_mins(1)), None, "a pause fills it again");
+        assert_eq!(flood.count(next, 1), Some(next + Duration::from_millis(500)));
+        assert_eq!(flood.count(start + Duration::from_mins(1), 1), None, "a pause fills it again");
+    }
+
+    #[test]
+    fn what_goes_through_everything_counts_for_more() {
+        for (line, weight) in [
+            ("LIST", 10),
+            ("LIST >5", 10),
+            ("WHO", 10),
+            ("WHO *.org %n", 10),
+            ("WHO #channel", 1),
+            ("WHO alice", 1),
+            ("PRIVMSG #channel :LIST", 1),
+        ] {
+            assert_eq!(super::weight(&Message::parse(line).expect("a message")), weight, "{line}");
+        }
+        let start = Instant::now();
+        let mut flood = Flood::new(20, 4, start);
+        assert_eq!(flood.count(start, 10), None);
+        assert_eq!(flood.count(start, 10), Some(start + Duration::from_millis(250)));
+        assert_eq!(
+            flood.count(start + Duration::from_millis(250), 10),
+            Some(start + Duration::from_millis(2750))
+        );
     }
 
     #[test]
     fn zero_is_no_limit() {
         let start = Instant::now();
         let mut flood = Flood::new(0, 4, start);
-        assert!((0..1000).all(|_| flood.count(start).is_none()));
+        assert!((0..1000).all(|_| flood.count(start, 1).is_none()));
     }
 }

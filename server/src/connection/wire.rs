@@ -16,7 +16,7 @@ use rookery_protocol::{Line, LineFramer, Message};
 use tokio::io::{AsyncRead as _, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::flood::Flood;
+use super::flood::{self, Flood};
 use super::socket::Socket;
 use crate::chat::event::{LineFault, Parting};
 use crate::metrics::METRICS;
@@ -128,7 +128,11 @@ impl Wire {
         {
             return Poll::Ready(match received {
                 Ok(input) => {
-                    self.held_until = self.flood.count(now);
+                    let weight = match &input {
+                        Input::Message(message) => flood::weight(message),
+                        Input::Fault(_) => 1,
+                    };
+                    self.held_until = self.flood.count(now, weight);
                     Wake::Input(input)
                 }
                 Err(wake) => wake,
