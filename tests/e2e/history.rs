@@ -1,7 +1,7 @@
 //! Reading back what was said.
 
 use rookery_protocol::Message;
-use rookery_tests::irc::{Client, starts};
+use rookery_tests::irc::{Client, PASSWORD, starts};
 use rookery_tests::server::Server;
 
 const UNHURRIED: &[&str] = &["limits.message_burst = 0", "limits.messages_per_second = 0"];
@@ -10,6 +10,15 @@ const UNHURRIED: &[&str] = &["limits.message_burst = 0", "limits.messages_per_se
 async fn with_history(mut client: Client) -> Client {
     client.send("CAP REQ draft/chathistory").await;
     client.expect("CAP ACK", |message| message.command == "CAP" && message.param(1) == Some("ACK")).await;
+    client
+}
+
+/// Someone with an account who asks for the capability before admission, so that nothing is replayed after it.
+async fn back_with_history(server: &Server, name: &str) -> Client {
+    let mut client = Client::connect(server, name).await;
+    client.negotiate(name).await;
+    let mut client = with_history(client).await;
+    client.sign_in_with(name, PASSWORD).await;
     client
 }
 
@@ -43,7 +52,7 @@ async fn what_was_seen_before_the_server_died_is_read_back_as_it_was() {
     server.kill9();
     server.restart().await;
 
-    let mut bob = with_history(Client::sign_in(&server, "bob").await).await;
+    let mut bob = back_with_history(&server, "bob").await;
     bob.say("#lobby", "two").await;
     let heard = ask(&mut bob, "CHATHISTORY LATEST #lobby * 10").await;
     assert_eq!(texts(&heard), ["one", "two"]);
@@ -99,7 +108,7 @@ async fn whoever_leaves_without_waiting_for_its_pages_harms_nobody() {
     let mut alice = with_history(Client::register(&server, "alice").await).await;
     alice.say("#lobby", "hello").await;
     for _ in 0..10 {
-        let mut again = with_history(Client::sign_in(&server, "alice").await).await;
+        let mut again = back_with_history(&server, "alice").await;
         again.send_bytes("CHATHISTORY LATEST #lobby * 10\r\n".repeat(20).as_bytes()).await;
     }
     assert_eq!(texts(&ask(&mut alice, "CHATHISTORY LATEST #lobby * 10").await), ["hello"]);
@@ -179,7 +188,7 @@ async fn a_message_of_several_lines_is_one_message_after_the_server_died() {
     server.kill9();
     server.restart().await;
 
-    let mut bob = with_history(Client::sign_in(&server, "bob").await).await;
+    let mut bob = back_with_history(&server, "bob").await;
     assert_eq!(texts(&ask(&mut bob, "CHATHISTORY LATEST #lobby * 1").await), ["a poem", "in two ", "verses"]);
     bob.send("CAP REQ draft/multiline").await;
     let heard = ask(&mut bob, "CHATHISTORY LATEST #lobby * 1").await;
