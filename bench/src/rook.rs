@@ -14,6 +14,8 @@ use crate::screen::Screen;
 
 const COLUMNS: u16 = 120;
 const ROWS: u16 = 40;
+/// In the topmost row, where no letter of it stood before: so it is drawn as a whole.
+const IN_THE_LOBBY: &str = "#bench · ";
 /// What is typed: letters that nobody says, so that each is found in what is drawn.
 const LETTERS: [&str; 8] = ["Ж", "Щ", "Ю", "Д", "Ф", "Ц", "Ы", "Э"];
 const BACKSPACE: &str = "\u{7f}";
@@ -67,7 +69,7 @@ impl Bench {
         for _ in 0..times {
             let begun = Instant::now();
             let mut screen = self.screen()?;
-            taken.push(screen.shows("you joined #bench")?.duration_since(begun));
+            taken.push(screen.shows(IN_THE_LOBBY)?.duration_since(begun));
             cpu += Process::new(screen.pid()).cpu()?;
         }
         let cpu = cpu.as_secs_f64() * 1e3 / as_f64(times as u64);
@@ -77,7 +79,7 @@ impl Bench {
 
     async fn key_to_screen(&self, rate: u32, keys: usize) -> Result<()> {
         let mut screen = self.screen()?;
-        screen.shows("you joined #bench")?;
+        screen.shows(IN_THE_LOBBY)?;
         let talker = Client::connect(self.address, "talker".to_owned()).await?;
         // For longer than the keys take.
         let talking = tokio::spawn(talker.talk(u64::from(rate) * 600, rate));
@@ -111,7 +113,7 @@ impl Bench {
 
     async fn memory(&self, messages: u64) -> Result<()> {
         let mut screen = self.screen()?;
-        screen.shows("you joined #bench")?;
+        screen.shows(IN_THE_LOBBY)?;
         let process = Process::new(screen.pid());
         let (empty, cpu) = (process.resident_bytes()?, process.cpu()?);
         let mut talker = Client::connect(self.address, "talker".to_owned()).await?;
