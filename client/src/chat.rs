@@ -213,8 +213,8 @@ impl<W: Write> Chat<W> {
             }
             Event::Tell(words) => person::tell(&words),
             Event::Settled => {
-                for (channel, key) in self.model.missing() {
-                    self.join(&channel, key.as_deref());
+                for join in self.model.joins() {
+                    self.ask(join);
                 }
                 if self.phase != Phase::Goodbye {
                     self.phase = Phase::Chatting;

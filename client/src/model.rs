@@ -32,6 +32,8 @@ use pages::Batches;
 
 /// Correspondents remembered; they only serve the form `text /alice`.
 const MAX_CORRESPONDENTS: usize = 500;
+/// The bytes of channels and keys that one `JOIN` names; far less than a message may have.
+const MAX_JOIN: usize = 400;
 /// Room for the user and host in our own source, until the server has shown it to us.
 const ASSUMED_USER_AND_HOST: usize = 80;
 
@@ -165,10 +167,32 @@ impl Model {
         home.map(|(channel, key)| ToJoin { channel: channel.clone(), key: key.clone() }).collect()
     }
 
-    /// The channels to join again, with their keys.
-    pub fn missing(&self) -> Vec<(ChannelName, Option<String>)> {
-        let missing = self.home.iter().filter(|(channel, _)| !self.is_in(channel));
-        missing.map(|(channel, key)| (channel.clone(), key.clone())).collect()
+    /// What is sent to be in all these channels again: as few messages as hold them.
+    pub fn joins(&self) -> Vec<Message> {
+        let mut missing: Vec<_> = self.home.iter().filter(|(channel, _)| !self.is_in(channel)).collect();
+        // Keys are told in the order of the channels, so those that have one come first.
+        missing.sort_by_key(|(_, key)| key.is_none());
+        let mut joins: Vec<[String; 2]> = Vec::new();
+        for (channel, key) in missing {
+            let key = key.as_deref().unwrap_or_default();
+            let fits = |[channels, keys]: &&mut [String; 2]| {
+                channels.len() + channel.as_str().len() + keys.len() + key.len() < MAX_JOIN
+            };
+            let Some([channels, keys]) = joins.last_mut().filter(fits) else {
+                joins.push([channel.to_string(), key.to_owned()]);
+                continue;
+            };
+            channels.push(',');
+            channels.push_str(channel.as_str());
+            if !key.is_empty() {
+                keys.push(',');
+                keys.push_str(key);
+            }
+        }
+        let message = |[channels, keys]: [String; 2]| {
+            Message::new("JOIN", [channels, keys].into_iter().filter(|param| !param.is_empty()))
+        };
+        joins.into_iter().map(message).collect()
     }
 
     /// Messages of history that the server gives at once; none where it keeps no history.

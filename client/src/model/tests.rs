@@ -137,6 +137,32 @@ fn the_name_of_a_channel_is_needed_unless_there_is_only_the_current_one() {
     assert!(model.needs_name("#lobby"));
 }
 
+fn joins(model: &Model) -> Vec<String> {
+    model.joins().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn many_channels_are_joined_by_few_messages_each_with_its_own_key() {
+    let mut model = model(&[]);
+    model.be_in(&["#b", "#a sesame", "#d", "#c walnut"].map(|one| one.to_owned().try_into().unwrap()));
+    assert_eq!(joins(&model), ["JOIN #a,#c,#b,#d sesame,walnut"]);
+    let many = (100..200).map(|number| format!("#channel{number} key{number}").try_into().unwrap());
+    model.be_in(&many.collect::<Vec<_>>());
+    let lines = joins(&model);
+    assert!(lines.len() < 10 && lines.iter().all(|line| line.len() < 480), "{lines:?}");
+    for line in &lines[..lines.len() - 1] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let pairs = words[1].split(',').zip(words[2].split(','));
+        assert!(
+            pairs
+                .filter(|(name, _)| name.len() > 3)
+                .all(|(name, key)| name["#channel".len()..] == key["key".len()..]),
+            "{line}"
+        );
+    }
+    assert_eq!(lines.concat().matches("#channel").count(), 100);
+}
+
 #[test]
 fn after_a_reconnection_it_returns_to_its_channels_with_their_keys() {
     let mut model = model(&[":me!m@h JOIN #gone", ":me!m@h PART #gone", ":me!m@h JOIN #out"]);
@@ -147,7 +173,7 @@ fn after_a_reconnection_it_returns_to_its_channels_with_their_keys() {
     assert!(!model.is_in(&channel("#lobby")));
     take(&mut model, ":s 001 me :Welcome back");
     take(&mut model, ":me!m@h JOIN #lobby");
-    assert_eq!(model.missing(), [(channel("#ops"), Some("key".to_owned()))]);
+    assert_eq!(joins(&model), ["JOIN #ops key"]);
     assert_eq!(model.current(), Some(&channel("#ops")), "and what is typed goes where it went before");
 }
 

@@ -14,11 +14,11 @@ fn a_server_of_the_config_is_called_by_its_name_and_its_channels_are_joined() {
     let mut rook = Rook::start(&home, &["home"]);
     let mut session = server.accept();
     session.sign_in();
-    for join in ["JOIN #nest sesame", "JOIN #ops"] {
-        let label = session.expect_labelled(join);
-        let channel = join.split(' ').nth(1).unwrap();
-        session.sends(&format!("@label={label} :alice!a@h JOIN {channel}"));
-    }
+    let label = session.expect_labelled("JOIN #nest,#ops sesame");
+    session.sends(&format!("@label={label} :s BATCH +j labeled-response"));
+    session.sends("@batch=j :alice!a@h JOIN #nest");
+    session.sends("@batch=j :alice!a@h JOIN #ops");
+    session.sends(":s BATCH -j");
     rook.prints("you joined #ops");
     rook.types("still in the lobby");
     session.expect_labelled("PRIVMSG #lobby still in the lobby");

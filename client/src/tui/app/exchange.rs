@@ -80,8 +80,8 @@ impl App {
         if std::mem::take(&mut self.newcomer) {
             self.tell(FIRST_STEPS);
         }
-        for (channel, key) in self.model.missing() {
-            self.join(&channel, key.as_deref());
+        for join in self.model.joins() {
+            self.ask(join);
         }
         self.buffers.catch_up(&self.model);
         self.flush();
