@@ -153,9 +153,7 @@ impl Buffer {
     pub fn speakers(&self) -> Vec<&str> {
         let mut speakers: Vec<&str> = Vec::new();
         for line in self.lines.iter().rev().take(RECENT) {
-            if let Body::Said { nick, .. } = &line.body
-                && !speakers.contains(&&**nick)
-            {
+            if let Some(nick) = line.speaker().filter(|nick| !speakers.contains(nick)) {
                 speakers.push(nick);
             }
         }

@@ -21,6 +21,17 @@ pub struct Line {
     pub body: Body,
 }
 
+impl Line {
+    /// Whoever has said it: a person or a bot. What the server says to us alone has neither a name nor anyone to answer.
+    pub fn speaker(&self) -> Option<&str> {
+        match &self.body {
+            Body::Said { manner: Manner::Notice, .. } if self.msgid.is_none() => None,
+            Body::Said { nick, .. } => Some(nick),
+            _ => None,
+        }
+    }
+}
+
 /// What a line holds. Names and texts are as the server sent them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {

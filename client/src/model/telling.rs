@@ -38,23 +38,15 @@ impl Buffers {
                 return self.say(Place::person(to).unwrap_or(Place::Server), change, model);
             }
             // What a server says to each newcomer stays in the server's place.
-            What::Notice { from, text } if !self.settled => {
-                let manner = Manner::Notice;
-                let (nick, text) = (from.as_str().into(), text.as_str().into());
-                self.push(0, at, None, Body::Said { nick, manner, text, mine: false, called: false });
+            What::Notice { text, .. } if !self.settled => {
+                self.push(0, at, None, notice_of_server(text, false));
             }
             What::Info(words) if !self.settled => {
                 self.push(0, at, None, info(words.clone()));
             }
-            What::Notice { from, text } => {
+            What::Notice { text, .. } => {
                 // An announcement is for everyone, wherever they look.
-                let body = Body::Said {
-                    nick: from.as_str().into(),
-                    manner: Manner::Notice,
-                    text: text.as_str().into(),
-                    mine: false,
-                    called: true,
-                };
+                let body = notice_of_server(text, true);
                 if self.current != 0 {
                     self.push(0, at, None, body.clone());
                 }
@@ -203,6 +195,12 @@ impl Buffers {
             self.push(index, at, None, body);
         }
     }
+}
+
+/// The server is called so here as it is in the list of places: its own name has no room beside what it says.
+fn notice_of_server(text: &str, called: bool) -> Body {
+    let nick = Place::Server.name().into();
+    Body::Said { nick, manner: Manner::Notice, text: text.into(), mine: false, called }
 }
 
 /// What someone did who changed one mode that people meet every day.

@@ -31,7 +31,8 @@ impl App {
     pub(super) fn choose(&mut self) {
         let buffer = self.buffers.current();
         let newest = self.setting().lowest_index(buffer, self.scrolled());
-        let line = newest.and_then(|end| buffer.lines().range(..=end).rev().find(|line| is_said(line)));
+        let line =
+            newest.and_then(|end| buffer.lines().range(..=end).rev().find(|line| line.speaker().is_some()));
         match line.map(|line| line.id) {
             Some(line) => self.overlay = Some(self.chosen(line)),
             None => self.hint = Some("nothing was said here yet".to_owned()),
@@ -151,9 +152,9 @@ impl App {
         let buffer = self.buffers.current();
         let index = buffer.index_of(from)?;
         let next = if older {
-            buffer.lines().range(..index).rev().find(|line| is_said(line))
+            buffer.lines().range(..index).rev().find(|line| line.speaker().is_some())
         } else {
-            buffer.lines().range(index + 1..).find(|line| is_said(line))
+            buffer.lines().range(index + 1..).find(|line| line.speaker().is_some())
         };
         let Some(line) = next.map(|line| line.id) else {
             if older {
@@ -184,10 +185,6 @@ impl App {
         };
         matches!(line.body, Body::Said { mine: true, .. }) || is_operator()
     }
-}
-
-fn is_said(line: &Line) -> bool {
-    matches!(line.body, Body::Said { .. })
 }
 
 /// Who said it, and how it begins.

@@ -126,7 +126,10 @@ fn an_announcement_is_seen_wherever_one_looks() {
     chat.hear(":s.example NOTICE me :restart in five minutes");
     for place in ["server", "#lobby"] {
         let last = &chat.at(place).lines().back().unwrap().body;
-        assert!(matches!(last, Body::Said { text, .. } if &**text == "restart in five minutes"), "{place}");
+        assert!(
+            matches!(last, Body::Said { nick, text, .. } if &**nick == "server" && &**text == "restart in five minutes"),
+            "{place}"
+        );
     }
 }
 

@@ -5,6 +5,7 @@ use super::*;
 /// Three messages, the second one's own.
 fn desk() -> Desk {
     let mut desk = Desk::new();
+    desk.hear(":s.example NOTICE alice :an announcement that nobody can answer");
     desk.hear("@msgid=m1 :bob!b@h PRIVMSG #lobby :shall we? see http://a.example");
     desk.hear("@msgid=m2 :alice!a@h PRIVMSG #lobby :of course");
     desk.hear("@msgid=m3 :carol!c@h PRIVMSG #lobby :\u{2}well\u{2}, when");
