@@ -8,6 +8,7 @@ from pathlib import Path
 import shutil
 import ssl as tls
 import threading
+import time
 
 from irctest import patma
 from irctest.basecontrollers import BaseServerController, DirectoryBasedController
@@ -98,6 +99,14 @@ async def pass_on(reader, writer):
             await writer.drain()
     with contextlib.suppress(OSError, RuntimeError):
         writer.close()
+
+
+def is_alive(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def asks_for_always_on(test_config):
@@ -212,6 +221,14 @@ class RookeryController(BaseServerController, DirectoryBasedController):
             self.relays.append(Relay(hostname, port, server_port))
         for relay in self.relays:
             relay.start()
+
+    def kill_proc(self):
+        group = self.proc.pid
+        super().kill_proc()
+        # `faketime` ends before the server that it has started, whose folder goes next.
+        deadline = time.monotonic() + 5
+        while self.faketime_enabled and is_alive(group) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def kill(self):
         for relay in self.relays:
