@@ -14,8 +14,8 @@ use super::busy::Busy;
 use super::gate::Gate;
 use super::replay::Mark;
 use crate::record::{
-    AccountId, Ban, BanId, BanTarget, Change, CredentialId, Device, EmailAliases, HistoryEntry,
-    HistoryTarget, PageQuery, SeveralQuery, TargetsQuery,
+    AccountId, Ban, BanId, BanTarget, Change, CredentialId, EmailAliases, HistoryEntry, HistoryTarget,
+    PageQuery, SeveralQuery, TargetsQuery,
 };
 
 /// One TLS connection on the chat port; never used twice while the server runs.
@@ -341,8 +341,9 @@ pub enum Purpose {
     },
     /// `PLAY`, of znc.in/playback.
     Playback,
-    /// What the device has missed that the session is of: what was said after the one mark and up to the other.
-    Missed { device: Device, after: Mark, until: Mark },
+    /// What the session's device has missed: what was said after the one mark and up to the other. The number is that of
+    /// the coming for which it is read.
+    Missed { coming: u64, after: Mark, until: Mark },
 }
 
 /// What is to be read.

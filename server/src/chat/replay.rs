@@ -30,6 +30,8 @@ pub struct Mark {
 
 /// What a session is yet to be shown.
 pub struct CatchUp {
+    /// No other coming has that number: a session may go over to another account, and back, while what it missed is read.
+    coming: u64,
     /// What its device had heard before.
     after: Mark,
     /// The channels joined until then count.
@@ -68,12 +70,13 @@ impl Turn<'_> {
             heard_until,
             is_here: true,
         }))));
+        let coming = self.state.next_coming();
         let Some(session) = self.state.session_mut(caller.session) else { return };
         session.device = Some(device);
         // A device that was never here has missed nothing.
         let Some(after) = before else { return };
         session.heard = after;
-        session.catch_up = Some(CatchUp { after, until, channels: Vec::new(), reading: 0 });
+        session.catch_up = Some(CatchUp { coming, after, until, channels: Vec::new(), reading: 0 });
         self.read_missed(caller, true);
     }
 
@@ -121,8 +124,8 @@ impl Turn<'_> {
     /// Has the channels read that were not read yet, and the conversations when it is time for them.
     fn read_missed(&mut self, caller: Caller, conversations: bool) {
         let Some(session) = self.state.session(caller.session) else { return };
-        let (Some(device), Some(catch_up)) = (session.device, &session.catch_up) else { return };
-        let after = catch_up.after;
+        let Some(catch_up) = &session.catch_up else { return };
+        let (coming, after) = (catch_up.coming, catch_up.after);
         let user = self.state.user(caller.user);
         let channels: Vec<ChannelName> =
             user.channels().iter().filter(|name| !catch_up.channels.contains(name)).cloned().collect();
@@ -149,31 +152,26 @@ impl Turn<'_> {
             session: caller.session,
             ticket: None,
             label: None,
-            purpose: Purpose::Missed { device, after, until },
+            purpose: Purpose::Missed { coming, after, until },
             query: HistoryQuery::Several(query),
         })));
     }
 
-    /// Shows what the device missed, if the session is still of it: it may have gone over to another account.
+    /// Shows what the session's device missed, if that is still what it came for.
     pub fn show_missed(
         &mut self,
         caller: Caller,
-        device: Device,
+        coming: u64,
         [after, until]: [Mark; 2],
         found: Option<Vec<(String, Vec<HistoryEntry>)>>,
     ) {
-        if self.state.session(caller.session).is_none_or(|session| session.device != Some(device)) {
-            return;
-        }
+        let catch_up = self.state.session_mut(caller.session).and_then(|session| session.catch_up.as_mut());
+        let Some(catch_up) = catch_up.filter(|catch_up| catch_up.coming == coming) else { return };
         let Some(found) = found else {
             // It stays to be shown, at the next coming.
             return self.notice(caller, "What you missed could not be read; connect again to see it");
         };
-        if let Some(catch_up) =
-            self.state.session_mut(caller.session).and_then(|session| session.catch_up.as_mut())
-        {
-            catch_up.reading -= 1;
-        }
+        catch_up.reading -= 1;
         let missed = found
             .into_iter()
             .map(|(name, mut entries)| {

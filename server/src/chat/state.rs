@@ -73,6 +73,7 @@ pub struct State {
     last_guest: u64,
     last_message: u64,
     last_batch: u64,
+    last_coming: u64,
 }
 
 impl State {
@@ -106,6 +107,7 @@ impl State {
             last_guest: 0,
             last_message: 0,
             last_batch: 0,
+            last_coming: 0,
         }
     }
 

@@ -23,6 +23,12 @@ impl State {
         u64::from_str_radix(digits, 36).ok()
     }
 
+    /// A number for what a session that has come is to be shown.
+    pub fn next_coming(&mut self) -> u64 {
+        self.last_coming += 1;
+        self.last_coming
+    }
+
     /// A name for a batch.
     pub fn next_batch(&mut self) -> String {
         self.last_batch += 1;

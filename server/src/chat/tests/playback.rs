@@ -352,3 +352,22 @@ fn what_one_account_missed_is_not_shown_to_a_session_that_goes_over_to_another()
     let (_, missed) = come(&mut play, identity("carl"), CAPS);
     assert!(missed.is_empty(), "{missed:?}");
 }
+
+#[test]
+fn a_session_that_goes_over_to_another_account_and_back_is_shown_what_it_missed_once() {
+    let mut play = lobby(Settings { free_nicks: true, ..settings() });
+    let bob = play.user("bob", "");
+    for name in ["alice", "carl"] {
+        let (session, _) = come(&mut play, identity(name), CAPS);
+        play.gone(session);
+    }
+    play.wait(60);
+    play.send(bob, "PRIVMSG #x :for all");
+    let (session, _) = play.try_admit(Play::candidate("alice", Some(identity("alice")), CAPS));
+    for name in ["carl", "alice"] {
+        assert!(matches!(play.sign_in(session, identity(name)), Answer::Admitted));
+    }
+    play.heard(session);
+    play.library();
+    assert!(texts(&play.heard(session)).len() <= 1);
+}
