@@ -12,7 +12,7 @@ use crate::chat::channel::Channel;
 use crate::chat::commands::messages::kept_silent;
 use crate::chat::event::{Act, Answer, Event, Kicked, SessionId, Settings};
 use crate::chat::state::User;
-use crate::record::{BanId, Presence};
+use crate::record::{BanId, Change, Metadata, Presence};
 
 const ACCOUNTS: [&str; 4] = ["alice", "bob", "carl", "dora"];
 /// Some look like one another, some like accounts.
@@ -27,14 +27,39 @@ const CAPABILITIES: [&str; 4] = [
 
 #[derive(Clone, Debug)]
 enum Doing {
-    Come { account: Option<usize>, guest: usize, capabilities: usize },
-    SignIn { session: usize, account: usize },
+    Come {
+        account: Option<usize>,
+        guest: usize,
+        capabilities: usize,
+    },
+    SignIn {
+        session: usize,
+        account: usize,
+    },
     Go(usize),
     Kick(usize),
-    Ban { account: usize, on: bool },
-    Say { session: usize, channel: usize, labelled: bool },
-    Tell { session: usize, other: usize },
-    Command { session: usize, line: String },
+    Ban {
+        account: usize,
+        on: bool,
+    },
+    /// The account is deleted.
+    Forget(usize),
+    Close(usize),
+    /// What waits to be read is read.
+    Read,
+    Say {
+        session: usize,
+        channel: usize,
+        labelled: bool,
+    },
+    Tell {
+        session: usize,
+        other: usize,
+    },
+    Command {
+        session: usize,
+        line: String,
+    },
 }
 
 fn doing() -> impl Strategy<Value = Doing> {
@@ -73,6 +98,10 @@ fn doing() -> impl Strategy<Value = Doing> {
         2 => session.clone().prop_map(Doing::Go),
         1 => session.clone().prop_map(Doing::Kick),
         1 => (0..ACCOUNTS.len(), any::<bool>()).prop_map(|(account, on)| Doing::Ban { account, on }),
+        1 => prop::option::weighted(0.2, 0..ACCOUNTS.len())
+            .prop_map(|account| account.map_or(Doing::Read, Doing::Forget)),
+        1 => (0..CHANNELS.len()).prop_map(Doing::Close),
+        3 => Just(Doing::Read),
         8 => (session.clone(), 0..CHANNELS.len(), any::<bool>())
             .prop_map(|(session, channel, labelled)| Doing::Say { session, channel, labelled }),
         3 => (session.clone(), session.clone()).prop_map(|(session, other)| Doing::Tell { session, other }),
@@ -110,6 +139,12 @@ impl World {
     fn nick(&self, session: SessionId) -> Nick {
         let state = &self.play.chat.state;
         state.user(state.user_of(session).unwrap()).nick.clone()
+    }
+
+    /// The sessions of the account's user.
+    fn sessions_of(&self, account: &str) -> BTreeSet<SessionId> {
+        let user = self.play.chat.state.by_account(&identity(account).name);
+        user.into_iter().flat_map(User::sessions).map(|session| session.id).collect()
     }
 
     /// The sessions of whoever has the session.
@@ -172,11 +207,7 @@ impl World {
             Doing::Ban { account, on: true } => {
                 let id = i64::try_from(account).unwrap();
                 let meant = ACCOUNTS[account];
-                let family = self.here.iter().copied().find(|session| {
-                    let state = &self.play.chat.state;
-                    state.user(state.user_of(*session).unwrap()).account() == Some(meant)
-                });
-                let family = family.map(|session| self.family(session)).unwrap_or_default();
+                let family = self.sessions_of(meant);
                 let ticket = self.play.act(Act::AddBan(ban(id, meant, "enough")));
                 self.end(&family);
                 let gone = self.play.chat.state.by_account(&identity(meant).name).is_none();
@@ -187,6 +218,32 @@ impl World {
             Doing::Ban { account, on: false } => {
                 self.play.act(Act::RemoveBan(BanId(i64::try_from(account).unwrap())));
             }
+            Doing::Forget(account) => {
+                let meant = ACCOUNTS[account];
+                let (family, identity) = (self.sessions_of(meant), identity(meant));
+                let (account, reason) = (identity.id, "deleted".to_owned());
+                let ticket = self.play.act(Act::EndAccount { account, reason });
+                self.play.act(Act::ForgetAccount(identity.name.clone()));
+                self.end(&family);
+                let answer = self.play.answer(ticket);
+                assert!(matches!(answer, Some(Answer::Ended { sessions, .. }) if sessions == family.len()));
+                // What the record has of the account goes with it.
+                self.play.kept.push(Change::AccountMetadata {
+                    account: identity.name.clone(),
+                    metadata: Metadata::new(),
+                });
+                let owns = |channel: &Channel| {
+                    channel.founder.as_ref() == Some(&identity.name)
+                        || channel.access_of(&identity.name).is_some()
+                };
+                assert!(!self.play.chat.state.channels().any(owns), "nothing is left to {meant}");
+            }
+            Doing::Close(channel) => {
+                let name = ChannelName::parse(CHANNELS[channel]).unwrap();
+                self.play.act(Act::CloseChannel { name: name.clone(), reason: "enough".to_owned() });
+                assert!(self.play.chat.state.channel(&name).is_none());
+            }
+            Doing::Read => self.play.library(),
             Doing::Say { session, channel, labelled } => {
                 if let Some(session) = self.pick(session) {
                     self.say(session, CHANNELS[channel], labelled);
