@@ -7,7 +7,7 @@ use rookery_protocol::{Capability, ChannelName, Message, Nick};
 
 use super::lasting::restored;
 use super::play::*;
-use crate::chat::always_on::Attendance;
+use crate::chat::always_on::{Attendance, NOT_HERE};
 use crate::chat::channel::Channel;
 use crate::chat::commands::messages::kept_silent;
 use crate::chat::event::{Act, Answer, Event, Kicked, SessionId, Settings};
@@ -47,6 +47,8 @@ enum Doing {
     Close(usize),
     /// What waits to be read is read.
     Read,
+    /// The server is killed, and started again.
+    Restart,
     Say {
         session: usize,
         channel: usize,
@@ -99,7 +101,7 @@ fn doing() -> impl Strategy<Value = Doing> {
         1 => session.clone().prop_map(Doing::Kick),
         1 => (0..ACCOUNTS.len(), any::<bool>()).prop_map(|(account, on)| Doing::Ban { account, on }),
         1 => prop::option::weighted(0.2, 0..ACCOUNTS.len())
-            .prop_map(|account| account.map_or(Doing::Read, Doing::Forget)),
+            .prop_map(|account| account.map_or(Doing::Restart, Doing::Forget)),
         1 => (0..CHANNELS.len()).prop_map(Doing::Close),
         3 => Just(Doing::Read),
         8 => (session.clone(), 0..CHANNELS.len(), any::<bool>())
@@ -114,6 +116,8 @@ struct World {
     play: Play,
     here: Vec<SessionId>,
     said: u64,
+    /// The accounts that were deleted.
+    forgotten: BTreeSet<usize>,
     /// By receiver and sender: the last number heard.
     last: BTreeMap<(SessionId, SessionId), u64>,
 }
@@ -129,7 +133,13 @@ impl World {
             monitor_entries: 0,
             ..settings()
         };
-        Self { play: Play::with(settings), here: Vec::new(), said: 0, last: BTreeMap::new() }
+        Self {
+            play: Play::with(settings),
+            here: Vec::new(),
+            said: 0,
+            forgotten: BTreeSet::new(),
+            last: BTreeMap::new(),
+        }
     }
 
     fn pick(&self, index: usize) -> Option<SessionId> {
@@ -166,10 +176,24 @@ impl World {
             .collect()
     }
 
+    /// Nobody is connected, and nothing is known but what the record has.
+    fn restart(&mut self) {
+        let kept = std::mem::take(&mut self.play.kept);
+        let bans = self.play.gate.bans.iter().cloned().collect();
+        let now = self.play.now;
+        self.play = Play::restored(self.play.chat.settings.clone(), bans, restored(&kept));
+        (self.play.kept, self.play.now) = (kept, now);
+        self.here.clear();
+        self.last.clear();
+        self.play.act(Act::Count);
+    }
+
     fn do_one(&mut self, doing: Doing) {
         let before = self.audiences();
         self.play.forget();
         match doing {
+            Doing::Come { account: Some(account), .. } | Doing::SignIn { account, .. }
+                if self.forgotten.contains(&account) => {}
             Doing::Come { account, guest, capabilities } => {
                 let identity = account.map(|account| identity(ACCOUNTS[account]));
                 let candidate = Play::candidate(GUESTS[guest], identity, CAPABILITIES[capabilities]);
@@ -219,6 +243,7 @@ impl World {
                 self.play.act(Act::RemoveBan(BanId(i64::try_from(account).unwrap())));
             }
             Doing::Forget(account) => {
+                self.forgotten.insert(account);
                 let meant = ACCOUNTS[account];
                 let (family, identity) = (self.sessions_of(meant), identity(meant));
                 let (account, reason) = (identity.id, "deleted".to_owned());
@@ -244,6 +269,7 @@ impl World {
                 assert!(self.play.chat.state.channel(&name).is_none());
             }
             Doing::Read => self.play.library(),
+            Doing::Restart => self.restart(),
             Doing::Say { session, channel, labelled } => {
                 if let Some(session) = self.pick(session) {
                     self.say(session, CHANNELS[channel], labelled);
@@ -424,7 +450,9 @@ impl World {
                 (channel.name.clone(), member.standing.operator, member.standing.voice)
             });
             assert_eq!(in_channels(presence), memberships.collect::<Vec<_>>());
-            assert_eq!((&presence.nick, presence.away.as_deref()), (&user.nick, user.away.as_deref()));
+            // Whoever was here when the server was killed is not here after it.
+            let away = presence.away.as_deref().or(user.sessions().is_empty().then_some(NOT_HERE));
+            assert_eq!((&presence.nick, away), (&user.nick, user.away.as_deref()));
         }
         let chosen = |user: &&User| {
             user.identity.as_ref().is_some_and(|identity| state.always_on.get(&identity.id) == Some(&true))
