@@ -15,7 +15,7 @@ use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
 use super::{kicks, unexpected};
 use crate::chat::event::{Act, Answer};
-use crate::record::{Account, Credential, CredentialId, CredentialKind, Outcome};
+use crate::record::{Account, AccountId, Credential, CredentialId, CredentialKind, Outcome};
 use crate::store::{Durability, Result as StoreResult, Store};
 
 /// Accounts on a page when it is not told how many.
@@ -349,13 +349,15 @@ impl Change {
             })?;
             Ok(done.map(|entry| (id, entry)))
         });
-        let (id, account) = written.await.map_err(|error| audit::unavailable(&error))??;
-        let ended = match last {
-            None => KickReply { users: Vec::new(), sessions: 0 },
-            Some(reason) => match operator.plane.act(Act::EndAccount { account: id, reason }).await? {
-                Answer::Ended { users, sessions } => kicks::ended(&users, sessions),
-                other => return Err(unexpected(&other)),
-            },
+        let commit = async { written.await.map_err(|error| audit::unavailable(&error))? };
+        let acts = |(id, _): &(AccountId, AccountEntry)| {
+            last.map(|reason| Act::EndAccount { account: *id, reason }).into_iter().collect()
+        };
+        let ((_, account), answers) = operator.plane.control.inlet.commit_and_act(commit, acts).await?;
+        let ended = match answers.as_slice() {
+            [] => KickReply { users: Vec::new(), sessions: 0 },
+            [Answer::Ended { users, sessions }] => kicks::ended(users, *sessions),
+            other => return Err(unexpected(&other)),
         };
         Ok(Json(AccountReply { account, ended }))
     }
