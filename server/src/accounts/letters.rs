@@ -36,15 +36,15 @@ without the code there will be no account.
     Mail { to: email.clone(), subject: format!("Your code for {network}"), text, useful_for: USEFUL_FOR }
 }
 
-/// Someone registers with the email of an account that exists.
+/// Someone gives the email of an account that exists for another, new or old.
 pub fn already_registered(network: &str, account: &Account, email: &Email) -> Mail {
     let name = &account.name;
     let text = format!(
         "Hello,
 
-someone, most likely you, tried to make a new account on {network}
-with this address. It belongs to the account {name} already,
-and one address has one account.
+someone, most likely you, gave this address for another account on
+{network}. It belongs to the account {name} already, and one
+address has one account.
 
 To sign in, start rook with
 
