@@ -32,7 +32,7 @@ pub struct User {
     pub source: Arc<str>,
     pub away: Option<Box<str>>,
     pub(super) invisible: bool,
-    /// What a guest says of itself; an account's is beside all users, in [`State::account_metadata`].
+    /// What a guest says of itself; an account's is beside all users, in [`super::State::account_metadata`].
     pub metadata: Metadata,
     /// A program, and says so (mode `B`).
     pub is_bot: bool,
