@@ -77,7 +77,9 @@ impl Operator {
 
     /// The same in a terminal of its own, where ctrl-c can be typed.
     pub fn start_in_terminal(&self, arguments: &[&str]) -> Process {
-        let mut command = Command::new("sh");
+        let mut command = Command::new("env");
+        // Who runs the tests in the background may ignore ctrl-c, and would hand that on.
+        command.args(["--default-signal=INT", "sh"]);
         // `script` (util-linux) takes one line; what follows it is made into that line, each word quoted.
         let line = "line=; for word in \"$@\"; do line=\"$line '$word'\"; done; exec script -qec \"$line\" /dev/null";
         command.args(["-c", line, "sh"]).arg(programs::path("admin-cli"));
