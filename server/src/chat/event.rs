@@ -342,8 +342,8 @@ pub enum Purpose {
     /// `PLAY`, of znc.in/playback.
     Playback,
     /// What the session's device has missed: what was said after the one mark and up to the other. The number is that of
-    /// the coming for which it is read.
-    Missed { coming: u64, after: Mark, until: Mark },
+    /// the catch-up that it is read for.
+    Missed { number: u64, after: Mark, until: Mark },
 }
 
 /// What is to be read.

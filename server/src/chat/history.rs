@@ -33,8 +33,8 @@ impl Turn<'_> {
                 found => Err(found),
             };
             match (purpose, several) {
-                (Purpose::Missed { coming, after, until }, several) => {
-                    self.show_missed(caller, coming, [after, until], several.ok());
+                (Purpose::Missed { number, after, until }, several) => {
+                    self.show_missed(caller, number, [after, until], several.ok());
                 }
                 (Purpose::Playback, several) => self.show_playback(caller, label.as_deref(), several.ok()),
                 (Purpose::Chathistory { subcommand, target }, Err(found)) => {

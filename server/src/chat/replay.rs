@@ -30,8 +30,8 @@ pub struct Mark {
 
 /// What a session is yet to be shown.
 pub struct CatchUp {
-    /// No other coming has that number: a session may go over to another account, and back, while what it missed is read.
-    coming: u64,
+    /// No other catch-up has it: a session may go over to another account, and back, while what it missed is read.
+    number: u64,
     /// What its device had heard before.
     after: Mark,
     /// The channels joined until then count.
@@ -70,13 +70,13 @@ impl Turn<'_> {
             heard_until,
             is_here: true,
         }))));
-        let coming = self.state.next_coming();
+        let number = self.state.next_catch_up();
         let Some(session) = self.state.session_mut(caller.session) else { return };
         session.device = Some(device);
         // A device that was never here has missed nothing.
         let Some(after) = before else { return };
         session.heard = after;
-        session.catch_up = Some(CatchUp { coming, after, until, channels: Vec::new(), reading: 0 });
+        session.catch_up = Some(CatchUp { number, after, until, channels: Vec::new(), reading: 0 });
         self.read_missed(caller, true);
     }
 
@@ -125,7 +125,7 @@ impl Turn<'_> {
     fn read_missed(&mut self, caller: Caller, conversations: bool) {
         let Some(session) = self.state.session(caller.session) else { return };
         let Some(catch_up) = &session.catch_up else { return };
-        let (coming, after) = (catch_up.coming, catch_up.after);
+        let (number, after) = (catch_up.number, catch_up.after);
         let user = self.state.user(caller.user);
         let channels: Vec<ChannelName> =
             user.channels().iter().filter(|name| !catch_up.channels.contains(name)).cloned().collect();
@@ -152,7 +152,7 @@ impl Turn<'_> {
             session: caller.session,
             ticket: None,
             label: None,
-            purpose: Purpose::Missed { coming, after, until },
+            purpose: Purpose::Missed { number, after, until },
             query: HistoryQuery::Several(query),
         })));
     }
@@ -161,14 +161,14 @@ impl Turn<'_> {
     pub fn show_missed(
         &mut self,
         caller: Caller,
-        coming: u64,
+        number: u64,
         [after, until]: [Mark; 2],
         found: Option<Vec<(String, Vec<HistoryEntry>)>>,
     ) {
         let catch_up = self.state.session_mut(caller.session).and_then(|session| session.catch_up.as_mut());
-        let Some(catch_up) = catch_up.filter(|catch_up| catch_up.coming == coming) else { return };
+        let Some(catch_up) = catch_up.filter(|catch_up| catch_up.number == number) else { return };
         let Some(found) = found else {
-            // It stays to be shown, at the next coming.
+            // It stays to be shown, when the device comes next.
             return self.notice(caller, "What you missed could not be read; connect again to see it");
         };
         catch_up.reading -= 1;

@@ -73,7 +73,7 @@ pub struct State {
     last_guest: u64,
     last_message: u64,
     last_batch: u64,
-    last_coming: u64,
+    last_catch_up: u64,
 }
 
 impl State {
@@ -107,7 +107,7 @@ impl State {
             last_guest: 0,
             last_message: 0,
             last_batch: 0,
-            last_coming: 0,
+            last_catch_up: 0,
         }
     }
 

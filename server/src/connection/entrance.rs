@@ -79,7 +79,7 @@ impl Session {
             }
             Answer::Stale { reason } | Answer::Closed { reason } => Some(self.close(&reason).await),
             _ => {
-                self.is_welcome(identity).await;
+                self.welcome(identity).await;
                 Some(Admission::Admitted)
             }
         })

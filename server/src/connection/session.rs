@@ -84,7 +84,7 @@ impl Session {
     }
 
     /// The core knows it as that from now on. Notes that the account was welcomed, if it was the first time.
-    pub(super) async fn is_welcome(&mut self, identity: Option<Identity>) {
+    pub(super) async fn welcome(&mut self, identity: Option<Identity>) {
         if let Some(identity) = identity.as_ref().filter(|identity| identity.new)
             && let Err(error) = self.services.accounts.set_greeted(identity.id).await
         {

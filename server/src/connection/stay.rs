@@ -150,7 +150,7 @@ impl Session {
                 self.close(&reason).await;
                 return Ok(Some(Parting { why: WhyGone::AccountEnded, words: reason.into() }));
             }
-            _ => self.is_welcome(Some(proved)).await,
+            _ => self.welcome(Some(proved)).await,
         }
         Ok(None)
     }

@@ -23,10 +23,10 @@ impl State {
         u64::from_str_radix(digits, 36).ok()
     }
 
-    /// A number for what a session that has come is to be shown.
-    pub fn next_coming(&mut self) -> u64 {
-        self.last_coming += 1;
-        self.last_coming
+    /// A number for what a session is yet to be shown.
+    pub fn next_catch_up(&mut self) -> u64 {
+        self.last_catch_up += 1;
+        self.last_catch_up
     }
 
     /// A name for a batch.
