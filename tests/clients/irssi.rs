@@ -36,7 +36,10 @@ settings = {{ core = {{ nick = "alice"; user_name = "alice"; real_name = "Alice"
         fs::write(home.path().join("config"), config).unwrap();
         let mut command = Command::new("irssi");
         command.arg("--home").arg(home.path()).env("HOME", home.path()).env("LANG", "C.UTF-8");
-        Self { screen: Screen::start(&command), _home: home }
+        let screen = Screen::start(&command);
+        // Its status window has room for the end of one connection above all that the next one begins with.
+        screen.resizes(80, 60);
+        Self { screen, _home: home }
     }
 
     async fn types(&self, line: &str) {
