@@ -45,6 +45,44 @@ struct Envelope {
     reply: Option<(Ticket, oneshot::Sender<Answer>)>,
 }
 
+/// The core's decision about a session that asks to be admitted or to sign in.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// The only decision that lets the session in.
+    Admitted,
+    /// Another user has the nick, or one that looks the same.
+    NickInUse,
+    /// The session is sent numeric 465 and closed.
+    Banned { reason: String, expires_at: Option<Timestamp> },
+    /// The session is sent the reason and closed.
+    Refused { reason: String },
+}
+
+impl Admission {
+    /// Returns the decision that `answer` stands for. An answer to anything else admits nobody: it is reported as a
+    /// core that can no longer be relied on.
+    fn of(answer: Answer) -> Result<Self, Stopped> {
+        match answer {
+            Answer::Admitted => Ok(Self::Admitted),
+            Answer::NickInUse => Ok(Self::NickInUse),
+            Answer::Banned { reason, expires_at } => Ok(Self::Banned { reason, expires_at }),
+            Answer::Stale { reason } | Answer::Closed { reason } => Ok(Self::Refused { reason }),
+            Answer::Ended { .. }
+            | Answer::Users(_)
+            | Answer::Channels(_)
+            | Answer::Announced { .. }
+            | Answer::Emptied { .. }
+            | Answer::Form { .. }
+            | Answer::Counts { .. }
+            | Answer::Busy(_)
+            | Answer::Done => {
+                tracing::error!(?answer, "the core answered an admission with something else");
+                Err(Stopped)
+            }
+        }
+    }
+}
+
 /// The other end of an [`Inlet`].
 pub struct Events {
     receiver: mpsc::Receiver<Envelope>,
@@ -100,13 +138,15 @@ impl Inlet {
         session: SessionId,
         sendq: Arc<Sendq>,
         candidate: Box<Candidate>,
-    ) -> Result<Answer, Stopped> {
-        self.ask(Some(sendq), |ticket| Event::Admit { ticket, session, candidate }).await
+    ) -> Result<Admission, Stopped> {
+        let answer = self.ask(Some(sendq), |ticket| Event::Admit { ticket, session, candidate }).await?;
+        Admission::of(answer)
     }
 
     /// An admitted session is someone, or someone else.
-    pub async fn sign_in(&self, session: SessionId, identity: Identity) -> Result<Answer, Stopped> {
-        self.ask(None, |ticket| Event::SignIn { ticket, session, identity }).await
+    pub async fn sign_in(&self, session: SessionId, identity: Identity) -> Result<Admission, Stopped> {
+        let answer = self.ask(None, |ticket| Event::SignIn { ticket, session, identity }).await?;
+        Admission::of(answer)
     }
 
     /// How the session is to be spoken to.
@@ -221,6 +261,19 @@ mod tests {
     use super::*;
     use crate::record::Restored;
 
+    fn alice() -> Candidate {
+        Candidate {
+            nick: rookery_protocol::Nick::parse("alice").unwrap(),
+            username: String::new(),
+            realname: String::new(),
+            identity: None,
+            capabilities: rookery_protocol::Capabilities::NONE,
+            attendance: crate::chat::always_on::Attendance::Here,
+            address: ([192, 0, 2, 1], 5000).into(),
+            tls: String::new(),
+        }
+    }
+
     #[tokio::test]
     async fn the_core_hears_of_changes_in_the_order_of_their_commits() {
         let (inlet, mut events) = channel();
@@ -257,6 +310,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_to_something_else_admits_nobody() {
+        let (inlet, mut events) = channel();
+        let asked = tokio::spawn(async move {
+            let (sendq, session) = (Arc::new(Sendq::new(0)), SessionId(1));
+            let admitted = inlet.admit(session, sendq, Box::new(alice())).await;
+            let identity = Identity {
+                id: crate::record::AccountId(1),
+                name: rookery_protocol::AccountName::parse("alice").unwrap(),
+                email: None,
+                new: false,
+                proved_at: Timestamp::UNIX_EPOCH,
+                credential: None,
+            };
+            [admitted, inlet.sign_in(session, identity).await]
+        });
+        for _ in 0..2 {
+            let Envelope { reply, .. } = events.receiver.recv().await.unwrap();
+            reply.unwrap().1.send(Answer::Done).unwrap();
+        }
+        assert_eq!(asked.await.unwrap(), [Err(Stopped), Err(Stopped)]);
+    }
+
+    #[tokio::test]
     async fn what_is_let_out_by_many_long_answers_goes_on_in_parts() {
         let folder = tempfile::tempdir().unwrap();
         let database =
@@ -267,16 +343,7 @@ mod tests {
         let core = Chat::new(settings, String::new(), Arc::default(), Restored::default(), Timestamp::now());
         let (inlet, events) = channel();
         let session = SessionId(1);
-        let candidate = Box::new(Candidate {
-            nick: rookery_protocol::Nick::parse("alice").unwrap(),
-            username: String::new(),
-            realname: String::new(),
-            identity: None,
-            capabilities: rookery_protocol::Capabilities::NONE,
-            attendance: crate::chat::always_on::Attendance::Here,
-            address: ([192, 0, 2, 1], 5000).into(),
-            tls: String::new(),
-        });
+        let candidate = Box::new(alice());
         inlet.send(Event::Admit { ticket: Ticket(0), session, candidate }).await.unwrap();
         for _ in 0..BATCH - 1 {
             let message = Message::parse("MOTD").unwrap();

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::session::{Admission, Session};
 use super::wire::{CLOSED, Input, Wake};
 use crate::accounts::handshake::{Handshake, Next};
-use crate::chat::event::{Answer, Candidate, Parting};
-use crate::inlet::Stopped;
+use crate::chat::event::{Candidate, Parting};
+use crate::inlet::{self, Stopped};
 
 impl Session {
     /// Brings the session through its handshake, or to its end.
@@ -67,18 +67,18 @@ impl Session {
         candidate: Box<Candidate>,
     ) -> Result<Option<Admission>, Stopped> {
         let (nick, identity) = (candidate.nick.clone(), candidate.identity.clone());
-        let answer = self.services.inlet.admit(self.id, Arc::clone(&self.sendq), candidate).await?;
-        Ok(match answer {
-            Answer::NickInUse => {
+        let admission = self.services.inlet.admit(self.id, Arc::clone(&self.sendq), candidate).await?;
+        Ok(match admission {
+            inlet::Admission::NickInUse => {
                 let replies = handshake.nick_in_use();
                 self.tell(&replies);
                 None
             }
-            Answer::Banned { reason, expires_at } => {
+            inlet::Admission::Banned { reason, expires_at } => {
                 Some(self.refuse_banned(&nick, &reason, expires_at).await)
             }
-            Answer::Stale { reason } | Answer::Closed { reason } => Some(self.close(&reason).await),
-            _ => {
+            inlet::Admission::Refused { reason } => Some(self.close(&reason).await),
+            inlet::Admission::Admitted => {
                 self.welcome(identity).await;
                 Some(Admission::Admitted)
             }

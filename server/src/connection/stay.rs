@@ -13,7 +13,7 @@ use crate::accounts::replies::labelled;
 use crate::accounts::sign_in::{self, SignIn};
 use crate::chat::event::{Answer, Event, Parting};
 use crate::chat::{labels, playback};
-use crate::inlet::Stopped;
+use crate::inlet::{Admission, Stopped};
 use crate::metrics::METRICS;
 
 /// How long a client may be silent.
@@ -137,20 +137,20 @@ impl Session {
         let Some(proved) = proved else { return Ok(None) };
         let name = proved.name.to_nick();
         match self.services.inlet.sign_in(self.id, proved.clone()).await? {
-            Answer::NickInUse => {
+            Admission::NickInUse => {
                 let text = "Somebody whose name looks like yours is here; you stay who you are for now";
                 self.tell(&[self.refuse_nick(&nick, &name, text)]);
                 *sign_in = None;
             }
-            Answer::Banned { reason, expires_at } => {
+            Admission::Banned { reason, expires_at } => {
                 self.refuse_banned(&name, &reason, expires_at).await;
                 return Ok(Some(Parting { why: WhyGone::Banned, words: "Banned".into() }));
             }
-            Answer::Stale { reason } => {
+            Admission::Refused { reason } => {
                 self.close(&reason).await;
                 return Ok(Some(Parting { why: WhyGone::AccountEnded, words: reason.into() }));
             }
-            _ => self.welcome(Some(proved)).await,
+            Admission::Admitted => self.welcome(Some(proved)).await,
         }
         Ok(None)
     }
