@@ -52,18 +52,24 @@ pub struct ClientKey(ClientCert);
 
 impl ClientKey {
     /// Reads it, if there is one; the key may stand in the certificate's file.
-    pub fn read(certificate: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<Self>, Failure> {
+    pub fn read(
+        certificate: Option<PathBuf>,
+        key: Option<PathBuf>,
+    ) -> Result<Option<Self>, Failure> {
         let Some(certificate) = certificate else {
             return match key {
                 None => Ok(None),
-                Some(_) => Err(Failure::Usage("--key is of no use without --certificate".to_owned())),
+                Some(_) => Err(Failure::Usage(
+                    "--key is of no use without --certificate".to_owned(),
+                )),
             };
         };
         let chain = certificates_in(&certificate, "certificate")?;
         let file = key.unwrap_or(certificate);
         let broken = |why: &str| Failure::new(format!("the key in {}: {why}", file.display()));
         let pem = fs::read(&file).map_err(|error| broken(&error.to_string()))?;
-        let key = PrivateKey::from_pem(&pem).map_err(|_| broken("there is none in that file (PEM)"))?;
+        let key =
+            PrivateKey::from_pem(&pem).map_err(|_| broken("there is none in that file (PEM)"))?;
         Ok(Some(Self(ClientCert::new_with_certs(&chain, key))))
     }
 }
@@ -77,14 +83,24 @@ enum Trusted {
 
 impl Client {
     /// Reads the authorities to trust; connects with the first request.
-    pub fn new(server: ServerAddress, ca: Option<PathBuf>, key: Option<ClientKey>) -> Result<Self, Failure> {
-        let local = || Path::new(LOCAL_AUTHORITY).exists().then(|| LOCAL_AUTHORITY.into());
+    pub fn new(
+        server: ServerAddress,
+        ca: Option<PathBuf>,
+        key: Option<ClientKey>,
+    ) -> Result<Self, Failure> {
+        let local = || {
+            Path::new(LOCAL_AUTHORITY)
+                .exists()
+                .then(|| LOCAL_AUTHORITY.into())
+        };
         let trusted = ca.or_else(local).map_or(Trusted::System, Trusted::File);
         let shows_certificate = key.is_some();
         let tls = TlsConfig::builder()
             .client_cert(key.map(|ClientKey(key)| key))
             .root_certs(RootCerts::new_with_certs(&trusted.certificates()?))
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .unversioned_rustls_crypto_provider(Arc::new(
+                rustls::crypto::aws_lc_rs::default_provider(),
+            ))
             .build();
         let agent = Agent::config_builder()
             .tls_config(tls)
@@ -98,12 +114,21 @@ impl Client {
             .user_agent(concat!("admin-cli/", env!("CARGO_PKG_VERSION")))
             .build()
             .new_agent();
-        Ok(Self { agent, server, token: None, trusted, shows_certificate })
+        Ok(Self {
+            agent,
+            server,
+            token: None,
+            trusted,
+            shows_certificate,
+        })
     }
 
     /// The same, for whoever holds that token.
     pub fn with_token(&self, token: String) -> Self {
-        Self { token: Some(token), ..self.clone() }
+        Self {
+            token: Some(token),
+            ..self.clone()
+        }
     }
 
     /// The server this goes to.
@@ -124,12 +149,20 @@ impl Client {
         self.send(&Method::POST, path, None)
     }
 
-    pub fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<Reply<T>, Failure> {
+    pub fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Reply<T>, Failure> {
         let body = serde_json::to_vec(body).map_err(|error| Failure::new(error.to_string()))?;
         self.send(&Method::POST, path, Some((JSON_TYPE, &body)))
     }
 
-    pub fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<Reply<T>, Failure> {
+    pub fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Reply<T>, Failure> {
         let body = serde_json::to_vec(body).map_err(|error| Failure::new(error.to_string()))?;
         self.send(&Method::PUT, path, Some((JSON_TYPE, &body)))
     }
@@ -139,7 +172,10 @@ impl Client {
         let request = self.request(&Method::GET, path, None)?;
         let config = self.agent.configure_request(request).timeout_global(None);
         let request = config.timeout_per_read(Some(LONGEST_SILENCE)).build();
-        let mut response = self.agent.run(request).map_err(|error| self.explain(&error))?;
+        let mut response = self
+            .agent
+            .run(request)
+            .map_err(|error| self.explain(&error))?;
         if response.status().is_success() {
             return Ok(BufReader::new(response.into_body().into_reader()));
         }
@@ -148,7 +184,11 @@ impl Client {
     }
 
     /// A `POST` of a CSV file.
-    pub fn post_csv<T: DeserializeOwned>(&self, path: &str, file: &[u8]) -> Result<Reply<T>, Failure> {
+    pub fn post_csv<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        file: &[u8],
+    ) -> Result<Reply<T>, Failure> {
         self.send(&Method::POST, path, Some((CSV_TYPE, file)))
     }
 
@@ -171,9 +211,17 @@ impl Client {
     }
 
     /// What is answered with success; the body comes with its media type.
-    fn answer_to(&self, method: &Method, path: &str, body: Option<(&str, &[u8])>) -> Result<String, Failure> {
+    fn answer_to(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<(&str, &[u8])>,
+    ) -> Result<String, Failure> {
         let request = self.request(method, path, body)?;
-        let mut response = self.agent.run(request).map_err(|error| self.explain(&error))?;
+        let mut response = self
+            .agent
+            .run(request)
+            .map_err(|error| self.explain(&error))?;
         let status = response.status();
         let raw = self.text(&mut response)?;
         if status.is_success() {
@@ -188,23 +236,34 @@ impl Client {
         path: &str,
         body: Option<(&str, &'b [u8])>,
     ) -> Result<Request<&'b [u8]>, Failure> {
-        let mut request = Request::builder().method(method).uri(format!("https://{}{path}", self.server));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("https://{}{path}", self.server));
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
         if let Some((kind, _)) = body {
             request = request.header("Content-Type", kind);
         }
-        request.body(body.map_or(&[][..], |(_, body)| body)).map_err(|error| Failure::new(error.to_string()))
+        request
+            .body(body.map_or(&[][..], |(_, body)| body))
+            .map_err(|error| Failure::new(error.to_string()))
     }
 
     fn text(&self, response: &mut Response<Body>) -> Result<String, Failure> {
-        let raw = response.body_mut().with_config().limit(LONGEST_ANSWER).read_to_string();
+        let raw = response
+            .body_mut()
+            .with_config()
+            .limit(LONGEST_ANSWER)
+            .read_to_string();
         raw.map_err(|error| self.explain(&error))
     }
 
     fn no_control_plane(&self) -> Failure {
-        Failure::new(format!("{} answers, but not like a Rookery control plane of this version", self.server))
+        Failure::new(format!(
+            "{} answers, but not like a Rookery control plane of this version",
+            self.server
+        ))
     }
 
     fn explain(&self, error: &ureq::Error) -> Failure {
@@ -237,7 +296,8 @@ impl Client {
             (None, ureq::Error::Timeout(_)) => Failure::new(format!(
                 "{server} does not answer in time; what was asked for may be done all the same"
             )),
-            // Whoever lacks a certificate hears of it only when the request is written, if not too late.
+            // Whoever lacks a certificate hears of it only when the request is written, if not too
+            // late.
             (None, ureq::Error::Io(error)) if has_hung_up(error) => Failure::new(format!(
                 "{server} ended the connection without an answer. If it asks operators for a certificate \
                  (`admin.client_ca` in its config.toml), pass yours with --certificate FILE and --key FILE; else try \
@@ -256,13 +316,18 @@ fn refusal(status: StatusCode, raw: String) -> Option<Failure> {
     let problem: Problem = serde_json::from_str(&raw).ok()?;
     // Other refusals of that status are about a password or a code.
     if status == StatusCode::UNAUTHORIZED && problem.kind == "/problems/not-signed-in" {
-        return Some(Failure::NotSignedIn("The server knows no sign-in for the token here.".to_owned()));
+        return Some(Failure::NotSignedIn(
+            "The server knows no sign-in for the token here.".to_owned(),
+        ));
     }
     let message = match next_step(&problem.kind) {
         None => problem.detail,
         Some(step) => format!("{} {step}", problem.detail),
     };
-    Some(Failure::Failed { message, document: Some(raw) })
+    Some(Failure::Failed {
+        message,
+        document: Some(raw),
+    })
 }
 
 /// What to do about a problem, in this program's commands, where the server's words do not say.
@@ -285,7 +350,9 @@ fn next_step(kind: &str) -> Option<&'static str> {
 
 /// The kind of problem in a failure, as a URI reference.
 pub fn problem_kind(failure: &Failure) -> Option<String> {
-    serde_json::from_str(failure.document()?).map(|problem: Problem| problem.kind).ok()
+    serde_json::from_str(failure.document()?)
+        .map(|problem: Problem| problem.kind)
+        .ok()
 }
 
 /// What a server says that does not like the client's certificate, or that there is none.
@@ -306,7 +373,12 @@ fn is_about_certificate(alert: AlertDescription) -> bool {
 /// Whether the other side has ended the connection.
 fn has_hung_up(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
-    let kinds = [Kind::BrokenPipe, Kind::ConnectionReset, Kind::ConnectionAborted, Kind::UnexpectedEof];
+    let kinds = [
+        Kind::BrokenPipe,
+        Kind::ConnectionReset,
+        Kind::ConnectionAborted,
+        Kind::UnexpectedEof,
+    ];
     kinds.contains(&error.kind())
 }
 
@@ -330,7 +402,9 @@ impl Trusted {
     fn explain(&self, server: &ServerAddress, fault: &rustls::CertificateError) -> String {
         use rustls::CertificateError as Fault;
         let fault_text = match fault {
-            Fault::UnknownIssuer => "it is signed by an authority that is not trusted here".to_owned(),
+            Fault::UnknownIssuer => {
+                "it is signed by an authority that is not trusted here".to_owned()
+            }
             Fault::NotValidForName | Fault::NotValidForNameContext { .. } => {
                 return format!(
                     "the certificate of {server} is for other names. Use one of its names with --server, or have \
@@ -392,7 +466,8 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, kind: &str) -> Failure {
-        let raw = format!(r#"{{"type":"/problems/{kind}","title":"T","status":{status},"detail":"D"}}"#);
+        let raw =
+            format!(r#"{{"type":"/problems/{kind}","title":"T","status":{status},"detail":"D"}}"#);
         refusal(StatusCode::from_u16(status).unwrap(), raw).unwrap()
     }
 
@@ -404,9 +479,19 @@ mod tests {
         assert_eq!(answer(404, "not-online").exit_code(), 1);
         assert_eq!(answer(503, "audit-unavailable").exit_code(), 1);
         assert_eq!(answer(404, "no-such-ban").to_string(), "D");
-        assert_eq!(answer(404, "not-online").to_string(), "D `admin-cli list` shows who is online.");
-        assert!(answer(401, "not-signed-in").to_string().contains("`admin-cli login`"));
-        assert_eq!(problem_kind(&answer(401, "code-wrong")).as_deref(), Some("/problems/code-wrong"));
+        assert_eq!(
+            answer(404, "not-online").to_string(),
+            "D `admin-cli list` shows who is online."
+        );
+        assert!(
+            answer(401, "not-signed-in")
+                .to_string()
+                .contains("`admin-cli login`")
+        );
+        assert_eq!(
+            problem_kind(&answer(401, "code-wrong")).as_deref(),
+            Some("/problems/code-wrong")
+        );
         assert!(refusal(StatusCode::BAD_GATEWAY, "<html>".to_owned()).is_none());
     }
 
@@ -426,7 +511,10 @@ mod tests {
             let Err(failure) = Client::new("h:1".parse().unwrap(), Some(file.clone()), None) else {
                 panic!("{file:?} is no authority");
             };
-            assert!(failure.to_string().contains(&*file.to_string_lossy()), "{failure}");
+            assert!(
+                failure.to_string().contains(&*file.to_string_lossy()),
+                "{failure}"
+            );
         }
     }
 
@@ -436,8 +524,13 @@ mod tests {
         let server = listener.local_addr().unwrap().to_string();
         drop(listener);
         let client = Client::new(server.parse().unwrap(), None, None).unwrap();
-        let Err(failure) = client.get::<Problem>("/healthz") else { panic!("there is no server") };
-        assert!(failure.to_string().contains("cannot be reached"), "{failure}");
+        let Err(failure) = client.get::<Problem>("/healthz") else {
+            panic!("there is no server")
+        };
+        assert!(
+            failure.to_string().contains("cannot be reached"),
+            "{failure}"
+        );
         assert!(failure.to_string().contains(&server), "{failure}");
         assert_eq!(failure.exit_code(), 1);
     }

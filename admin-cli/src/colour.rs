@@ -39,7 +39,11 @@ pub fn red_error(text: &str) -> String {
 }
 
 fn painted(text: &str, code: &str, on: bool) -> String {
-    if on { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    if on {
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,10 @@ pub enum Failure {
 impl Failure {
     /// Something failed on this side.
     pub fn new(message: impl Into<String>) -> Self {
-        Self::Failed { message: message.into(), document: None }
+        Self::Failed {
+            message: message.into(),
+            document: None,
+        }
     }
 
     /// For the shell.

@@ -29,14 +29,25 @@ impl TokenStore {
     /// The user's own store (`$XDG_STATE_HOME/rookery/admin-cli`).
     pub fn of_user(server: &ServerAddress) -> Result<Self, Failure> {
         let places = etcetera::choose_base_strategy().map_err(|error| {
-            Failure::new(format!("there is no home folder to keep the token in: {error}"))
+            Failure::new(format!(
+                "there is no home folder to keep the token in: {error}"
+            ))
         })?;
         let state = places.state_dir().unwrap_or_else(|| places.data_dir());
-        Ok(Self::inside(state.join("rookery").join("admin-cli"), server))
+        Ok(Self::inside(
+            state.join("rookery").join("admin-cli"),
+            server,
+        ))
     }
 
     fn inside(folder: PathBuf, server: &ServerAddress) -> Self {
-        let plain = |char: char| if char.is_alphanumeric() || ".-".contains(char) { char } else { '_' };
+        let plain = |char: char| {
+            if char.is_alphanumeric() || ".-".contains(char) {
+                char
+            } else {
+                '_'
+            }
+        };
         let name: String = server.to_string().chars().map(plain).collect();
         let file = folder.join(format!("{name}.json"));
         Self { folder, file }
@@ -54,7 +65,8 @@ impl TokenStore {
     /// Keeps the token, whole or not at all.
     pub fn save(&self, token: &SavedToken) -> Result<(), Failure> {
         let content = serde_json::to_vec(token).map_err(|error| Failure::new(error.to_string()))?;
-        self.write(&content).map_err(self.while_doing("cannot be written"))
+        self.write(&content)
+            .map_err(self.while_doing("cannot be written"))
     }
 
     /// Forgets the token.
@@ -69,20 +81,28 @@ impl TokenStore {
 
     /// The folder, which only its owner can read.
     pub fn folder(&self) -> Result<&Path, Failure> {
-        let failed = while_doing(format!("the folder {} cannot be made", self.folder.display()));
+        let failed = while_doing(format!(
+            "the folder {} cannot be made",
+            self.folder.display()
+        ));
         self.make_folder().map_err(failed)?;
         Ok(&self.folder)
     }
 
     fn make_folder(&self) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)?;
         // It may have been there before, with another mode.
         fs::set_permissions(&self.folder, Permissions::from_mode(0o700))
     }
 
     fn write(&self, content: &[u8]) -> io::Result<()> {
         self.make_folder()?;
-        let unfinished = self.file.with_extension(format!("{}.part", std::process::id()));
+        let unfinished = self
+            .file
+            .with_extension(format!("{}.part", std::process::id()));
         let written = OpenOptions::new()
             .write(true)
             .create(true)
@@ -109,13 +129,17 @@ mod tests {
     use super::*;
 
     fn token(text: &str) -> SavedToken {
-        SavedToken { token: text.to_owned(), expires_at: Timestamp::UNIX_EPOCH }
+        SavedToken {
+            token: text.to_owned(),
+            expires_at: Timestamp::UNIX_EPOCH,
+        }
     }
 
     #[test]
     fn each_server_has_a_token_of_its_own() {
         let home = tempfile::tempdir().unwrap();
-        let store = |server: &str| TokenStore::inside(home.path().join("a/b"), &server.parse().unwrap());
+        let store =
+            |server: &str| TokenStore::inside(home.path().join("a/b"), &server.parse().unwrap());
         assert!(store("one:1").load().unwrap().is_none());
         store("one:1").save(&token("first")).unwrap();
         store("[::1]:1").save(&token("second")).unwrap();
@@ -139,7 +163,11 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&folder), 0o700);
         assert_eq!(mode(&store.file), 0o600);
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing half-written is left");
+        assert_eq!(
+            fs::read_dir(&folder).unwrap().count(),
+            1,
+            "nothing half-written is left"
+        );
     }
 
     #[test]

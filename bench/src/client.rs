@@ -35,8 +35,14 @@ impl Client {
         socket.set_nodelay(true)?;
         let name = ServerName::try_from("localhost")?;
         let stream = TlsConnector::from(tls()).connect(name, socket).await?;
-        let mut client = Self { stream, framer: LineFramer::new(MAX_TAGS), buffer: vec![0; 16384] };
-        client.send(&format!("NICK {nick}\r\nUSER {nick} 0 * :bench\r\n")).await?;
+        let mut client = Self {
+            stream,
+            framer: LineFramer::new(MAX_TAGS),
+            buffer: vec![0; 16384],
+        };
+        client
+            .send(&format!("NICK {nick}\r\nUSER {nick} 0 * :bench\r\n"))
+            .await?;
         client.wait_for(" 422 ").await?;
         Ok(client)
     }

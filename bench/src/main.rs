@@ -1,5 +1,5 @@
-//! The load generator: connects guests to a running server, and tells what they cost it in memory and CPU. And how fast
-//! `rook` is while they talk.
+//! The load generator: connects guests to a running server, and tells what they cost it in memory
+//! and CPU. And how fast `rook` is while they talk.
 
 mod client;
 mod process;
@@ -53,8 +53,8 @@ enum Load {
         #[arg(long, default_value_t = 0)]
         rate: u32,
     },
-    /// A person with `rook` in a terminal: start to lobby, key to screen, memory. The lobby is `#bench`, and no email is
-    /// verified.
+    /// A person with `rook` in a terminal: start to lobby, key to screen, memory. The lobby is
+    /// `#bench`, and no email is verified.
     Rook {
         /// The program.
         #[arg(long)]
@@ -68,13 +68,28 @@ enum Load {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let process = || arguments.pid.map(Process::new).context("say the server's process with --pid");
+    let process = || {
+        arguments
+            .pid
+            .map(Process::new)
+            .context("say the server's process with --pid")
+    };
     match arguments.load {
         Load::Idle { sessions } => idle(arguments.address, process()?, sessions).await,
-        Load::Channel { members, messages, rate } => {
-            channel(arguments.address, process()?, members, messages, rate).await
+        Load::Channel {
+            members,
+            messages,
+            rate,
+        } => channel(arguments.address, process()?, members, messages, rate).await,
+        Load::Rook { rook, home } => {
+            rook::Bench {
+                rook,
+                address: arguments.address,
+                home,
+            }
+            .run()
+            .await
         }
-        Load::Rook { rook, home } => rook::Bench { rook, address: arguments.address, home }.run().await,
     }
 }
 
@@ -83,7 +98,12 @@ async fn connect_all(address: SocketAddr, count: usize) -> Result<Vec<Client>> {
     let mut clients = Vec::with_capacity(count);
     for index in 0..count {
         if connecting.len() == CONNECTING {
-            clients.push(connecting.join_next().await.context("someone is connecting")???);
+            clients.push(
+                connecting
+                    .join_next()
+                    .await
+                    .context("someone is connecting")???,
+            );
         }
         connecting.spawn(Client::connect(address, format!("bench{index}")));
     }
@@ -151,12 +171,19 @@ async fn channel(
         if count > last.0 {
             last = (count, Instant::now());
         }
-        ensure!(last.1.elapsed() < Duration::from_secs(10), "only {count} of {wanted} deliveries came");
+        ensure!(
+            last.1.elapsed() < Duration::from_secs(10),
+            "only {count} of {wanted} deliveries came"
+        );
     }
     let (took, used) = (started.elapsed(), process.cpu()?.saturating_sub(cpu));
     println!(
         "channel: {members} members, {messages} messages at {}: {:.2} µs of CPU per delivery, {:.0} deliveries a second, {} KiB resident",
-        if rate == 0 { "full speed".to_owned() } else { format!("{rate} a second") },
+        if rate == 0 {
+            "full speed".to_owned()
+        } else {
+            format!("{rate} a second")
+        },
         used.as_secs_f64() * 1e6 / as_f64(wanted),
         as_f64(wanted) / took.as_secs_f64(),
         process.resident_bytes()? / 1024,
@@ -165,7 +192,10 @@ async fn channel(
 }
 
 /// Exact up to 2^53; the counts here are far below.
-#[expect(clippy::cast_precision_loss, reason = "counts of messages and bytes are below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of messages and bytes are below 2^53"
+)]
 fn as_f64(count: u64) -> f64 {
     count as f64
 }

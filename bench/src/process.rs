@@ -19,10 +19,12 @@ impl Process {
 
     /// Its memory that is in RAM, in bytes.
     pub fn resident_bytes(self) -> Result<u64> {
-        let status =
-            fs::read_to_string(format!("/proc/{}/status", self.pid)).context("the server is not running")?;
-        let line =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS in /proc")?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))
+            .context("the server is not running")?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .context("no VmRSS in /proc")?;
         let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kib * 1024)
     }
@@ -30,10 +32,18 @@ impl Process {
     /// The CPU time that its living threads have used.
     pub fn cpu(self) -> Result<Duration> {
         let mut total = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.pid)).context("the server is not running")? {
+        for task in
+            fs::read_dir(format!("/proc/{}/task", self.pid)).context("the server is not running")?
+        {
             // A thread may have ended between the two reads.
-            let Ok(stat) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
-            let nanoseconds: u64 = stat.split(' ').next().context("an empty schedstat")?.parse()?;
+            let Ok(stat) = fs::read_to_string(task?.path().join("schedstat")) else {
+                continue;
+            };
+            let nanoseconds: u64 = stat
+                .split(' ')
+                .next()
+                .context("an empty schedstat")?
+                .parse()?;
             total += nanoseconds;
         }
         Ok(Duration::from_nanos(total))

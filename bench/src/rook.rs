@@ -1,4 +1,5 @@
-//! `rook` itself, as fast as a person finds it: start to lobby, key to screen, memory after much talk.
+//! `rook` itself, as fast as a person finds it: start to lobby, key to screen, memory after much
+//! talk.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -43,7 +44,9 @@ impl Bench {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.rook);
-        command.args(["--server", &self.address.to_string()]).env("HOME", &self.home);
+        command
+            .args(["--server", &self.address.to_string()])
+            .env("HOME", &self.home);
         for variable in ["XDG_STATE_HOME", "XDG_CONFIG_HOME"] {
             command.env(variable, &self.home);
         }
@@ -55,7 +58,11 @@ impl Bench {
         let mut command = self.command();
         command.args(["--plain", "--name", "bench", "--email", "bench@example.org"]);
         let output = command.stdin(Stdio::null()).output()?;
-        ensure!(output.status.success(), "not registered: {}", String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "not registered: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(())
     }
 
@@ -73,7 +80,10 @@ impl Bench {
             cpu += Process::new(screen.pid()).cpu()?;
         }
         let cpu = cpu.as_secs_f64() * 1e3 / as_f64(times as u64);
-        println!("start to lobby, {times} times: {}; {cpu:.1} ms of CPU each", spread(&mut taken));
+        println!(
+            "start to lobby, {times} times: {}; {cpu:.1} ms of CPU each",
+            spread(&mut taken)
+        );
         Ok(())
     }
 
@@ -98,12 +108,16 @@ impl Bench {
             let pause = Duration::from_micros(30_000 + (key as u64 * 7_919) % 20_000);
             let until = Instant::now() + pause;
             while Instant::now() < until {
-                screen.settles(Duration::from_millis(1).min(until.saturating_duration_since(Instant::now())));
+                screen.settles(
+                    Duration::from_millis(1).min(until.saturating_duration_since(Instant::now())),
+                );
             }
         }
         ensure!(!talking.is_finished(), "the talk ended before the keys did");
         talking.abort();
-        let used = (process.cpu()?.saturating_sub(cpu)).as_secs_f64() / begun.elapsed().as_secs_f64() * 100.0;
+        let used = (process.cpu()?.saturating_sub(cpu)).as_secs_f64()
+            / begun.elapsed().as_secs_f64()
+            * 100.0;
         println!(
             "key to screen, {keys} keys while {rate} messages a second come: {}; {used:.0} % of one CPU",
             spread(&mut taken)

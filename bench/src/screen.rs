@@ -29,10 +29,24 @@ impl Screen {
         let ours = openpt(flags)?;
         grantpt(&ours)?;
         unlockpt(&ours)?;
-        tcsetwinsize(&ours, Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 })?;
+        tcsetwinsize(
+            &ours,
+            Winsize {
+                ws_col: columns,
+                ws_row: rows,
+                ws_xpixel: 0,
+                ws_ypixel: 0,
+            },
+        )?;
         let theirs = ioctl_tiocgptpeer(&ours, flags)?;
-        command.env("TERM", "xterm-256color").env("COLORTERM", "truecolor").env_remove("NO_COLOR");
-        command.stdin(theirs.try_clone()?).stdout(theirs.try_clone()?).stderr(theirs);
+        command
+            .env("TERM", "xterm-256color")
+            .env("COLORTERM", "truecolor")
+            .env_remove("NO_COLOR");
+        command
+            .stdin(theirs.try_clone()?)
+            .stdout(theirs.try_clone()?)
+            .stderr(theirs);
         let child = command.spawn()?;
         let keys = File::from(ours);
         let mut output = keys.try_clone()?;
@@ -41,12 +55,20 @@ impl Screen {
         std::thread::spawn(move || {
             let mut buffer = vec![0; 65536];
             while let Ok(length @ 1..) = output.read(&mut buffer) {
-                if sender.send((Instant::now(), buffer[..length].to_vec())).is_err() {
+                if sender
+                    .send((Instant::now(), buffer[..length].to_vec()))
+                    .is_err()
+                {
                     return;
                 }
             }
         });
-        Ok(Self { child, keys, drawn, last: Vec::new() })
+        Ok(Self {
+            child,
+            keys,
+            drawn,
+            last: Vec::new(),
+        })
     }
 
     /// The program's process.
@@ -64,7 +86,9 @@ impl Screen {
         let until = Instant::now() + PATIENCE;
         let part = part.as_bytes();
         loop {
-            let Ok((at, bytes)) = self.drawn.recv_timeout(until.saturating_duration_since(Instant::now()))
+            let Ok((at, bytes)) = self
+                .drawn
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
             else {
                 bail!(
                     "{:?} was not drawn, but {:?}",

@@ -56,7 +56,10 @@ impl FromStr for ServerAddress {
                 let (host, rest) = bracketed.split_once(']').ok_or(AddressError::BadHost)?;
                 match rest {
                     "" => (host, None),
-                    _ => (host, Some(rest.strip_prefix(':').ok_or(AddressError::BadHost)?)),
+                    _ => (
+                        host,
+                        Some(rest.strip_prefix(':').ok_or(AddressError::BadHost)?),
+                    ),
                 }
             }
             // An IPv6 address without brackets has more than one colon, and no port.
@@ -67,7 +70,11 @@ impl FromStr for ServerAddress {
         };
         let port = match port {
             None => DEFAULT_PORT,
-            Some(port) => port.parse().ok().filter(|&port| port != 0).ok_or(AddressError::BadPort)?,
+            Some(port) => port
+                .parse()
+                .ok()
+                .filter(|&port| port != 0)
+                .ok_or(AddressError::BadPort)?,
         };
         let host = host.to_ascii_lowercase();
         let name = ServerName::try_from(host.clone()).map_err(|_| AddressError::BadHost)?;
@@ -99,13 +106,17 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<String, AddressError> {
-        text.parse().map(|address: ServerAddress| address.to_string())
+        text.parse()
+            .map(|address: ServerAddress| address.to_string())
     }
 
     #[test]
     fn the_port_may_be_left_out() {
         assert_eq!(read("chat.example.org").unwrap(), "chat.example.org:6697");
-        assert_eq!(read("Chat.Example.org:7000").unwrap(), "chat.example.org:7000");
+        assert_eq!(
+            read("Chat.Example.org:7000").unwrap(),
+            "chat.example.org:7000"
+        );
         assert_eq!(read("127.0.0.1").unwrap(), "127.0.0.1:6697");
         assert_eq!(read("::1").unwrap(), "[::1]:6697");
         assert_eq!(read("[::1]:7000").unwrap(), "[::1]:7000");
@@ -116,7 +127,12 @@ mod tests {
         for bad in ["", ":6697", "a b", "[::1", "[::1]7000", "a/b", "host\u{1b}"] {
             assert_eq!(read(bad), Err(AddressError::BadHost), "{bad:?}");
         }
-        for bad in ["localhost:", "localhost:0", "localhost:65536", "localhost:irc"] {
+        for bad in [
+            "localhost:",
+            "localhost:0",
+            "localhost:65536",
+            "localhost:irc",
+        ] {
             assert_eq!(read(bad), Err(AddressError::BadPort), "{bad:?}");
         }
     }

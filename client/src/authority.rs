@@ -1,5 +1,5 @@
-//! An authority that vouches for a server: named by a file once, and remembered from then on by what stood in it, so
-//! that whoever can write to that file later decides nothing.
+//! An authority that vouches for a server: named by a file once, and remembered from then on by
+//! what stood in it, so that whoever can write to that file later decides nothing.
 
 use std::path::Path;
 
@@ -18,7 +18,8 @@ pub struct Authority(Vec<CertificateDer<'static>>);
 impl Authority {
     /// Reads the certificates in a PEM file, and nothing else that may be in it.
     pub fn read(file: &Path) -> Result<Self, String> {
-        let certificates = CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())?;
+        let certificates =
+            CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())?;
         let certificates: Result<Vec<_>, _> = certificates.collect();
         Self::of(certificates.map_err(|error| error.to_string())?)
     }
@@ -33,7 +34,9 @@ impl Authority {
     fn of(certificates: Vec<CertificateDer<'static>>) -> Result<Self, String> {
         let mut roots = RootCertStore::empty();
         for certificate in &certificates {
-            roots.add(certificate.clone()).map_err(|error| error.to_string())?;
+            roots
+                .add(certificate.clone())
+                .map_err(|error| error.to_string())?;
         }
         if roots.is_empty() {
             return Err("it holds no certificate".to_owned());
@@ -54,6 +57,10 @@ impl TryFrom<Vec<String>> for Authority {
 
 impl From<Authority> for Vec<String> {
     fn from(authority: Authority) -> Self {
-        authority.0.iter().map(|certificate| BASE64.encode(certificate)).collect()
+        authority
+            .0
+            .iter()
+            .map(|certificate| BASE64.encode(certificate))
+            .collect()
     }
 }

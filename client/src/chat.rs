@@ -66,7 +66,9 @@ pub async fn run<W: Write>(options: Options, printer: Printer<W>) -> anyhow::Res
         () = interrupt.wait() => return Ok(Ending::Finished),
     };
     let Some(account) = introduced else {
-        return Ok(Ending::NotSignedIn("who you are was asked, and standard input has ended".to_owned()));
+        return Ok(Ending::NotSignedIn(
+            "who you are was asked, and standard input has ended".to_owned(),
+        ));
     };
     // What a script pipes in is not the answer to a question it does not expect.
     let mut model = Model::default();
@@ -99,9 +101,17 @@ async fn introduce(
         return Ok(known);
     }
     let question = format!("Your name on {}:", options.server);
-    let Some(name) = ask(keyboard, &question, options.name.clone()).await else { return Ok(None) };
-    let Some(email) = ask(keyboard, "Your email:", options.email.clone()).await else { return Ok(None) };
-    Ok(Some(KeptAccount { name, email, credential: new_credential()? }))
+    let Some(name) = ask(keyboard, &question, options.name.clone()).await else {
+        return Ok(None);
+    };
+    let Some(email) = ask(keyboard, "Your email:", options.email.clone()).await else {
+        return Ok(None);
+    };
+    Ok(Some(KeptAccount {
+        name,
+        email,
+        credential: new_credential()?,
+    }))
 }
 
 async fn ask<T: std::str::FromStr<Err: std::fmt::Display>>(
@@ -200,7 +210,10 @@ impl<W: Write> Chat<W> {
                 self.model.disconnect();
                 self.phase = Phase::Lost;
                 let pause = self.link.retry();
-                self.info(&format!("{why}; trying again in {:.0} s", pause.as_secs_f32().ceil()))?;
+                self.info(&format!(
+                    "{why}; trying again in {:.0} s",
+                    pause.as_secs_f32().ceil()
+                ))?;
             }
             Event::AskCode { mailed } => {
                 person::prompt(&format!("{mailed} Code:"));
@@ -275,13 +288,18 @@ impl<W: Write> Chat<W> {
             None => {}
         }
         match typed {
-            Typed::Say(line) => match (commands::addressed(&line, |nick| self.model.is_here(nick)), here) {
+            Typed::Say(line) => match (
+                commands::addressed(&line, |nick| self.model.is_here(nick)),
+                here,
+            ) {
                 (Some((text, nick)), _) => self.say(nick.as_str(), text, Manner::Message),
                 (None, Some(channel)) => {
                     self.say(channel.as_str(), &line, Manner::Message);
                     // It may have been meant for one person's eyes.
                     if let Some((_, nick)) = commands::addressed(&line, |_| true) {
-                        self.info(&format!("{nick} is not here, so that goes to all of {channel}"))?;
+                        self.info(&format!(
+                            "{nick} is not here, so that goes to all of {channel}"
+                        ))?;
                     }
                 }
                 (None, None) => self.hint(commands::NOWHERE)?,
@@ -325,20 +343,27 @@ impl<W: Write> Chat<W> {
 
     fn say(&mut self, target: &str, text: &str, manner: Manner) {
         for message in messages(&self.model, target, text, manner) {
-            let sent = Sent::Said { target: target.to_owned(), text: text.to_owned() };
+            let sent = Sent::Said {
+                target: target.to_owned(),
+                text: text.to_owned(),
+            };
             self.link.send(&self.receipts.expect(message, sent));
         }
     }
 
     fn join(&mut self, channel: &ChannelName, key: Option<&str>) {
-        self.ask(Message::new("JOIN", std::iter::once(channel.as_str()).chain(key)));
+        self.ask(Message::new(
+            "JOIN",
+            std::iter::once(channel.as_str()).chain(key),
+        ));
     }
 
     fn ask(&mut self, request: Message) {
         if !commands::is_answered(&request) {
             return self.link.send(&request);
         }
-        self.link.send(&self.receipts.expect(request, Sent::Command));
+        self.link
+            .send(&self.receipts.expect(request, Sent::Command));
     }
 
     fn info(&mut self, words: &str) -> io::Result<()> {
@@ -355,7 +380,9 @@ impl<W: Write> Chat<W> {
         for sent in lost {
             if let Sent::Said { target, text } = sent {
                 self.undelivered += 1;
-                self.info(&format!("not confirmed, perhaps not sent, to {target}: {text}"))?;
+                self.info(&format!(
+                    "not confirmed, perhaps not sent, to {target}: {text}"
+                ))?;
             }
         }
         Ok(())
@@ -374,9 +401,20 @@ impl<W: Write> Chat<W> {
 
 /// The messages that carry `text`, as many as it takes.
 pub fn messages(model: &Model, target: &str, text: &str, manner: Manner) -> Vec<Message> {
-    let (before, after) = if manner == Manner::Action { ("\u{1}ACTION ", "\u{1}") } else { ("", "") };
-    let room = model.room("PRIVMSG", target).saturating_sub(before.len() + after.len());
-    let piece = |piece: &str| Message::new("PRIVMSG", [target.to_owned(), format!("{before}{piece}{after}")]);
+    let (before, after) = if manner == Manner::Action {
+        ("\u{1}ACTION ", "\u{1}")
+    } else {
+        ("", "")
+    };
+    let room = model
+        .room("PRIVMSG", target)
+        .saturating_sub(before.len() + after.len());
+    let piece = |piece: &str| {
+        Message::new(
+            "PRIVMSG",
+            [target.to_owned(), format!("{before}{piece}{after}")],
+        )
+    };
     text::split(text, room).into_iter().map(piece).collect()
 }
 
@@ -389,17 +427,31 @@ mod tests {
     fn long_text_takes_several_messages_that_fit_the_wire_with_our_source() {
         let mut model = Model::default();
         let source = "me!user@some.host.example";
-        model.take(&Message::parse(":s 001 me :Hi").unwrap(), Timestamp::UNIX_EPOCH);
-        model.take(&Message::parse(&format!(":{source} JOIN #lobby")).unwrap(), Timestamp::UNIX_EPOCH);
+        model.take(
+            &Message::parse(":s 001 me :Hi").unwrap(),
+            Timestamp::UNIX_EPOCH,
+        );
+        model.take(
+            &Message::parse(&format!(":{source} JOIN #lobby")).unwrap(),
+            Timestamp::UNIX_EPOCH,
+        );
         let text = "word ".repeat(300);
         for manner in [Manner::Message, Manner::Action] {
             let sent = messages(&model, "#lobby", &text, manner);
             assert!(sent.len() > 2);
-            let heard: Vec<String> =
-                sent.into_iter().map(|message| format!("{}\r\n", message.from_source(source))).collect();
+            let heard: Vec<String> = sent
+                .into_iter()
+                .map(|message| format!("{}\r\n", message.from_source(source)))
+                .collect();
             assert!(heard.iter().all(|line| line.len() <= 512), "{heard:?}");
             assert!(heard[0].len() > 500, "the room is used");
-            assert_eq!(heard.iter().map(|line| line.matches("word").count()).sum::<usize>(), 300);
+            assert_eq!(
+                heard
+                    .iter()
+                    .map(|line| line.matches("word").count())
+                    .sum::<usize>(),
+                300
+            );
         }
     }
 }

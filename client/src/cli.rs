@@ -14,11 +14,17 @@ use crate::config::Choice;
 #[derive(Debug, Parser)]
 #[command(name = "rook", version, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// The server: its name in the config, HOST or HOST:PORT [default: the one of the config, or localhost:6697]
+    /// The server: its name in the config, HOST or HOST:PORT [default: the one of the config, or
+    /// localhost:6697]
     #[arg(value_name = "SERVER", conflicts_with = "server_option")]
     server: Option<Choice>,
     /// The server, as an option
-    #[arg(long = "server", id = "server_option", value_name = "HOST:PORT", global = true)]
+    #[arg(
+        long = "server",
+        id = "server_option",
+        value_name = "HOST:PORT",
+        global = true
+    )]
     server_option: Option<Choice>,
     /// Trust only certificates of the authority in this PEM file
     #[arg(long, value_name = "FILE", global = true)]
@@ -65,14 +71,16 @@ pub enum Errand {
         /// The message; from standard input, one a line, when left out
         text: Option<String>,
     },
-    /// Prints what is said in a channel or by someone, as it comes; connects again when it must, and goes on
+    /// Prints what is said in a channel or by someone, as it comes; connects again when it must,
+    /// and goes on
     Tail {
         /// A channel (#ops) or a nick
         target: Target,
         /// How many messages of the history come first
         #[arg(long, value_name = "N", default_value_t = 10)]
         lines: usize,
-        /// One JSON object a line: time, msgid, sender, account, target, kind (message, action, notice) and text
+        /// One JSON object a line: time, msgid, sender, account, target, kind (message, action,
+        /// notice) and text
         #[arg(long)]
         json: bool,
     },
@@ -139,7 +147,9 @@ impl Cli {
 
     /// Ends the program as for any other wrong usage.
     pub fn refuse(message: &str) -> ! {
-        Self::command().error(clap::error::ErrorKind::InvalidValue, message).exit()
+        Self::command()
+            .error(clap::error::ErrorKind::InvalidValue, message)
+            .exit()
     }
 }
 
@@ -161,7 +171,10 @@ mod tests {
     #[test]
     fn no_server_of_the_config_is_named_like_a_command() {
         for command in Cli::command().get_subcommands() {
-            let config = format!("[servers.{}]\naddress = \"chat.example\"", command.get_name());
+            let config = format!(
+                "[servers.{}]\naddress = \"chat.example\"",
+                command.get_name()
+            );
             let error = toml::from_str::<Config>(&config).unwrap_err().to_string();
             assert!(error.contains("is a command"), "{error}");
         }
@@ -174,8 +187,14 @@ mod tests {
     #[test]
     fn the_server_may_be_a_word_or_an_option_but_not_both() {
         assert_eq!(server(&read(&[]).unwrap()), "localhost:6697");
-        assert_eq!(server(&read(&["chat.example"]).unwrap()), "chat.example:6697");
-        assert_eq!(server(&read(&["--server", "chat.example:1"]).unwrap()), "chat.example:1");
+        assert_eq!(
+            server(&read(&["chat.example"]).unwrap()),
+            "chat.example:6697"
+        );
+        assert_eq!(
+            server(&read(&["--server", "chat.example:1"]).unwrap()),
+            "chat.example:1"
+        );
         assert!(read(&["a.example", "--server", "b.example"]).is_err());
         assert!(read(&["localhost:0"]).is_err());
     }
@@ -188,7 +207,9 @@ mod tests {
         ] {
             let cli = read(&line).unwrap();
             assert_eq!(server(&cli), "chat.example:6697");
-            let Some(Command::Errand(Errand::Send { target, text })) = cli.command else { panic!("{cli:?}") };
+            let Some(Command::Errand(Errand::Send { target, text })) = cli.command else {
+                panic!("{cli:?}")
+            };
             assert_eq!(target, Target::Channel(ChannelName::parse("#ops").unwrap()));
             assert_eq!(text.unwrap(), "backup done");
         }
@@ -202,12 +223,22 @@ mod tests {
         };
         assert_eq!(tail(&["tail", "#ops"]), (10, false));
         assert_eq!(tail(&["tail", "bob", "--lines", "0", "--json"]), (0, true));
-        assert_eq!(read(&["tail", "#ops", "--lines", "-1"]).unwrap_err().exit_code(), 2);
+        assert_eq!(
+            read(&["tail", "#ops", "--lines", "-1"])
+                .unwrap_err()
+                .exit_code(),
+            2
+        );
     }
 
     #[test]
     fn bad_names_are_wrong_usage() {
-        for line in [&["send", "#"] as &[_], &["send", "a b", "x"], &["--name", "a!b"], &["--email", "x"]] {
+        for line in [
+            &["send", "#"] as &[_],
+            &["send", "a b", "x"],
+            &["--name", "a!b"],
+            &["--email", "x"],
+        ] {
             assert_eq!(read(line).unwrap_err().exit_code(), 2, "{line:?}");
         }
     }

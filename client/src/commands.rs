@@ -74,7 +74,10 @@ pub const NOWHERE: &str = "you are in no channel: /join #CHANNEL";
 
 /// The commands: how each is written, and what it does.
 pub const COMMANDS: &[(&str, &str)] = &[
-    ("TEXT /NICK", "a line that ends in /alice goes to alice alone"),
+    (
+        "TEXT /NICK",
+        "a line that ends in /alice goes to alice alone",
+    ),
     ("/msg NICK TEXT", "to one person (or #channel)"),
     ("/join #CHANNEL [KEY]", "join it, or go back to it"),
     ("/part [#CHANNEL] [REASON]", "leave it"),
@@ -88,10 +91,19 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("/nick NAME", "another name"),
     ("/invite NICK [#CHANNEL]", "ask someone in"),
     ("/kick NICK [REASON]", "out of the channel (operators)"),
-    ("/ban [NICK]", "kept out of the channel; or see who is (operators)"),
+    (
+        "/ban [NICK]",
+        "kept out of the channel; or see who is (operators)",
+    ),
     ("/unban NICK", "let in again (operators)"),
-    ("/mode MODES", "see or set what the channel allows (operators)"),
-    ("/devices", "the devices and certificates that open your account"),
+    (
+        "/mode MODES",
+        "see or set what the channel allows (operators)",
+    ),
+    (
+        "/devices",
+        "the devices and certificates that open your account",
+    ),
     ("/devices revoke NUMBER", "one of them opens it no more"),
     ("/quit [REASON]", "leave rook"),
     ("//TEXT", "a line that begins with a slash"),
@@ -99,31 +111,63 @@ pub const COMMANDS: &[(&str, &str)] = &[
 
 /// The commands that only make sense with a screen.
 pub const SCREEN_COMMANDS: &[(&str, &str)] = &[
-    ("/query NICK [TEXT]", "talk to one person, in a place of its own"),
-    ("/close", "leave this channel, or put this conversation away"),
-    ("/reply TEXT", "to the message chosen (Alt-Up), or to whoever last called you"),
-    ("/ignore [NICK]", "hear nothing of someone, or hear them again; or see whom"),
-    ("/search TEXT", "find it in what was said here: in what is loaded, and further back on the server"),
-    ("/password", "set the password of your account, for other clients; it is asked for unseen"),
-    ("/redact [REASON]", "take back the message chosen (Alt-Up), or the last thing you said here"),
+    (
+        "/query NICK [TEXT]",
+        "talk to one person, in a place of its own",
+    ),
+    (
+        "/close",
+        "leave this channel, or put this conversation away",
+    ),
+    (
+        "/reply TEXT",
+        "to the message chosen (Alt-Up), or to whoever last called you",
+    ),
+    (
+        "/ignore [NICK]",
+        "hear nothing of someone, or hear them again; or see whom",
+    ),
+    (
+        "/search TEXT",
+        "find it in what was said here: in what is loaded, and further back on the server",
+    ),
+    (
+        "/password",
+        "set the password of your account, for other clients; it is asked for unseen",
+    ),
+    (
+        "/redact [REASON]",
+        "take back the message chosen (Alt-Up), or the last thing you said here",
+    ),
     ("/mute", "no counts and no bell for this place, or again"),
     ("/links", "the links that were said here: open or copy"),
     ("/help", "this page"),
 ];
 
-/// The commands whose first word begins like what is typed, or is the one that is typed, with what they do.
+/// The commands whose first word begins like what is typed, or is the one that is typed, with what
+/// they do.
 pub fn beginning(typed: &str) -> Vec<(&'static str, &'static str)> {
-    let (word, is_whole) = typed.split_once(' ').map_or((typed, false), |(word, _)| (word, true));
+    let (word, is_whole) = typed
+        .split_once(' ')
+        .map_or((typed, false), |(word, _)| (word, true));
     let word = word.to_ascii_lowercase();
     let fits = |(form, _): &&(&str, &str)| {
         let first = form.split(' ').next().unwrap_or_default();
-        if is_whole { first == word } else { first.starts_with(&word) }
+        if is_whole {
+            first == word
+        } else {
+            first.starts_with(&word)
+        }
     };
     let all = COMMANDS.iter().chain(SCREEN_COMMANDS);
-    all.filter(|(form, _)| form.starts_with('/') && !form.starts_with("//")).filter(fits).copied().collect()
+    all.filter(|(form, _)| form.starts_with('/') && !form.starts_with("//"))
+        .filter(fits)
+        .copied()
+        .collect()
 }
 
-/// Whether a message box holds a command: it stands alone, while several lines are several messages.
+/// Whether a message box holds a command: it stands alone, while several lines are several
+/// messages.
 pub fn is_command(text: &str) -> bool {
     text.starts_with('/') && !text.starts_with("//") && !text.contains('\n')
 }
@@ -133,12 +177,16 @@ pub fn read(line: &str) -> Typed {
     if line.trim().is_empty() {
         return Typed::Nothing;
     }
-    let Some(command) = line.strip_prefix('/') else { return Typed::Say(line.to_owned()) };
+    let Some(command) = line.strip_prefix('/') else {
+        return Typed::Say(line.to_owned());
+    };
     if command.starts_with('/') {
         return Typed::Say(command.to_owned());
     }
     let (word, rest) = split_word(command);
-    let rest_or_none = Some(rest).filter(|rest| !rest.is_empty()).map(str::to_owned);
+    let rest_or_none = Some(rest)
+        .filter(|rest| !rest.is_empty())
+        .map(str::to_owned);
     match (word.to_ascii_lowercase().as_str(), rest) {
         ("msg", _) => {
             let (target, text) = split_word(rest);
@@ -153,9 +201,15 @@ pub fn read(line: &str) -> Typed {
             let (channel, key) = split_word(rest);
             let key = Some(key).filter(|key| !key.is_empty()).map(str::to_owned);
             // Whoever leaves the sign out means it.
-            let channel = if channel.starts_with('#') { channel.to_owned() } else { format!("#{channel}") };
+            let channel = if channel.starts_with('#') {
+                channel.to_owned()
+            } else {
+                format!("#{channel}")
+            };
             match ChannelName::parse(&channel) {
-                _ if key.as_ref().is_some_and(|key| key.contains(' ')) => usage("/join #CHANNEL [KEY]"),
+                _ if key.as_ref().is_some_and(|key| key.contains(' ')) => {
+                    usage("/join #CHANNEL [KEY]")
+                }
                 Ok(channel) => Typed::Join(channel, key),
                 Err(error) => Typed::Hint(format!("{channel}: {error}")),
             }
@@ -163,9 +217,10 @@ pub fn read(line: &str) -> Typed {
         ("part", _) if rest.starts_with('#') => {
             let (channel, reason) = split_word(rest);
             match ChannelName::parse(channel) {
-                Ok(channel) => {
-                    Typed::Part(Some(channel), Some(reason.to_owned()).filter(|reason| !reason.is_empty()))
-                }
+                Ok(channel) => Typed::Part(
+                    Some(channel),
+                    Some(reason.to_owned()).filter(|reason| !reason.is_empty()),
+                ),
                 Err(error) => Typed::Hint(format!("{channel}: {error}")),
             }
         }
@@ -206,13 +261,18 @@ pub fn read(line: &str) -> Typed {
             } else {
                 format!("{rest}!*@*")
             };
-            Typed::Ban { mask, lift: word.eq_ignore_ascii_case("unban") }
+            Typed::Ban {
+                mask,
+                lift: word.eq_ignore_ascii_case("unban"),
+            }
         }
         ("invite", "") => usage("/invite NICK [#CHANNEL]"),
         ("invite", _) => {
             let (nick, channel) = split_word(rest);
-            let channel =
-                Some(channel).filter(|channel| !channel.is_empty()).map(ChannelName::parse).transpose();
+            let channel = Some(channel)
+                .filter(|channel| !channel.is_empty())
+                .map(ChannelName::parse)
+                .transpose();
             match (Nick::parse(nick), channel) {
                 (Ok(nick), Ok(channel)) => Typed::Invite(nick, channel),
                 (Err(error), _) | (_, Err(error)) => Typed::Hint(format!("{rest}: {error}")),
@@ -223,7 +283,10 @@ pub fn read(line: &str) -> Typed {
         ("password", _) => usage("/password alone; it is asked for, unseen"),
         ("redact", _) => Typed::Redact(rest_or_none),
         ("devices", "") => Typed::Devices(None),
-        ("devices", _) => match rest.strip_prefix("revoke ").map(|number| number.trim().parse()) {
+        ("devices", _) => match rest
+            .strip_prefix("revoke ")
+            .map(|number| number.trim().parse())
+        {
             Some(Ok(number)) => Typed::Devices(Some(number)),
             _ => usage("/devices revoke NUMBER"),
         },
@@ -241,20 +304,26 @@ pub fn read(line: &str) -> Typed {
 }
 
 impl Typed {
-    /// The message to the server, for the commands that are one; said in `here`, the channel where we are. `None`:
-    /// there is more to it than that.
+    /// The message to the server, for the commands that are one; said in `here`, the channel where
+    /// we are. `None`: there is more to it than that.
     pub fn request(&self, here: Option<&ChannelName>) -> Option<Result<Message, &'static str>> {
-        fn or_here<'a>(named: Option<&'a ChannelName>, here: Option<&'a ChannelName>) -> Option<&'a str> {
+        fn or_here<'a>(
+            named: Option<&'a ChannelName>,
+            here: Option<&'a ChannelName>,
+        ) -> Option<&'a str> {
             named.or(here).map(ChannelName::as_str)
         }
         let here_alone = here.map(ChannelName::as_str);
         let request = match self {
             Self::Nick(nick) => Some(Message::new("NICK", [nick.as_str()])),
             Self::Devices(None) => Some(Message::new("CREDENTIAL", ["LIST"])),
-            Self::Devices(Some(number)) => Some(Message::new("CREDENTIAL", ["REVOKE", &number.to_string()])),
+            Self::Devices(Some(number)) => {
+                Some(Message::new("CREDENTIAL", ["REVOKE", &number.to_string()]))
+            }
             Self::Away(text) => Some(Message::new("AWAY", text.as_deref())),
-            Self::Part(named, reason) => or_here(named.as_ref(), here)
-                .map(|channel| Message::new("PART", std::iter::once(channel).chain(reason.as_deref()))),
+            Self::Part(named, reason) => or_here(named.as_ref(), here).map(|channel| {
+                Message::new("PART", std::iter::once(channel).chain(reason.as_deref()))
+            }),
             Self::Who(mask) => {
                 let mask = mask.as_deref().or(here_alone);
                 mask.map(|mask| Message::new("WHO", [mask]))
@@ -264,19 +333,30 @@ impl Typed {
             }
             Self::Whois(nick) => Some(Message::new("WHOIS", [nick.as_str()])),
             Self::List => Some(Message::new("LIST", None::<&str>)),
-            Self::Topic(text) => here_alone
-                .map(|channel| Message::new("TOPIC", std::iter::once(channel).chain(text.as_deref()))),
+            Self::Topic(text) => here_alone.map(|channel| {
+                Message::new("TOPIC", std::iter::once(channel).chain(text.as_deref()))
+            }),
             Self::Kick(nick, reason) => here_alone.map(|channel| {
-                Message::new("KICK", [channel, nick.as_str()].into_iter().chain(reason.as_deref()))
+                Message::new(
+                    "KICK",
+                    [channel, nick.as_str()]
+                        .into_iter()
+                        .chain(reason.as_deref()),
+                )
             }),
             Self::Ban { mask, lift } => here_alone.map(|channel| {
-                Message::new("MODE", [channel, if *lift { "-b" } else { "+b" }, mask.as_str()])
+                Message::new(
+                    "MODE",
+                    [channel, if *lift { "-b" } else { "+b" }, mask.as_str()],
+                )
             }),
-            Self::Invite(nick, named) => {
-                or_here(named.as_ref(), here).map(|channel| Message::new("INVITE", [nick.as_str(), channel]))
-            }
+            Self::Invite(nick, named) => or_here(named.as_ref(), here)
+                .map(|channel| Message::new("INVITE", [nick.as_str(), channel])),
             Self::Mode(words) => here_alone.map(|channel| {
-                Message::new("MODE", std::iter::once(channel).chain(words.iter().map(String::as_str)))
+                Message::new(
+                    "MODE",
+                    std::iter::once(channel).chain(words.iter().map(String::as_str)),
+                )
             }),
             _ => return None,
         };
@@ -289,7 +369,8 @@ pub fn is_answered(request: &Message) -> bool {
     request.command != "CREDENTIAL"
 }
 
-/// The original's form: a line that ends in `/alice` is for alice alone. Gives the text and her nick, if `is_here`.
+/// The original's form: a line that ends in `/alice` is for alice alone. Gives the text and her
+/// nick, if `is_here`.
 pub fn addressed(line: &str, is_here: impl Fn(&Nick) -> bool) -> Option<(&str, Nick)> {
     let (text, last) = line.trim_end().rsplit_once(char::is_whitespace)?;
     let nick = Nick::parse(last.strip_prefix('/')?).ok()?;
@@ -299,14 +380,20 @@ pub fn addressed(line: &str, is_here: impl Fn(&Nick) -> bool) -> Option<(&str, N
 
 fn split_word(text: &str) -> (&str, &str) {
     let text = text.trim();
-    text.split_once(' ').map_or((text, ""), |(word, rest)| (word, rest.trim_start()))
+    text.split_once(' ')
+        .map_or((text, ""), |(word, rest)| (word, rest.trim_start()))
 }
 
 /// The rest of a command that begins with a nick.
 fn with_nick(rest: &str, typed: impl FnOnce(Nick, Option<String>) -> Typed) -> Typed {
     let (nick, more) = split_word(rest);
     match Nick::parse(nick) {
-        Ok(nick) => typed(nick, Some(more).filter(|more| !more.is_empty()).map(str::to_owned)),
+        Ok(nick) => typed(
+            nick,
+            Some(more)
+                .filter(|more| !more.is_empty())
+                .map(str::to_owned),
+        ),
         Err(error) => Typed::Hint(format!("{nick}: {error}")),
     }
 }
@@ -336,14 +423,23 @@ mod tests {
     fn commands_are_read_with_their_words() {
         let text = |text: &str| Some(text.to_owned());
         let bob = Target::User(Nick::parse("bob").unwrap());
-        assert_eq!(read("/msg bob hi  you"), Typed::Message(bob.clone(), "hi  you".to_owned()));
+        assert_eq!(
+            read("/msg bob hi  you"),
+            Typed::Message(bob.clone(), "hi  you".to_owned())
+        );
         assert_eq!(read("/MSG  bob  hi"), Typed::Message(bob, "hi".to_owned()));
         assert_eq!(read("/join #x"), Typed::Join(channel("#x"), None));
         assert_eq!(read("/join x"), Typed::Join(channel("#x"), None));
-        assert_eq!(read("/join #x key"), Typed::Join(channel("#x"), text("key")));
+        assert_eq!(
+            read("/join #x key"),
+            Typed::Join(channel("#x"), text("key"))
+        );
         assert_eq!(read("/part"), Typed::Part(None, None));
         assert_eq!(read("/part so long"), Typed::Part(None, text("so long")));
-        assert_eq!(read("/part #x so long"), Typed::Part(Some(channel("#x")), text("so long")));
+        assert_eq!(
+            read("/part #x so long"),
+            Typed::Part(Some(channel("#x")), text("so long"))
+        );
         assert_eq!(read("/me waves"), Typed::Act("waves".to_owned()));
         assert_eq!(read("/topic"), Typed::Topic(None));
         assert_eq!(read("/away lunch"), Typed::Away(text("lunch")));
@@ -404,9 +500,15 @@ mod tests {
             "/devices revoke x",
             "/devices x",
         ] {
-            assert!(matches!(read(line), Typed::Hint(_)), "{line} gave {:?}", read(line));
+            assert!(
+                matches!(read(line), Typed::Hint(_)),
+                "{line} gave {:?}",
+                read(line)
+            );
         }
-        let Typed::Hint(hint) = read("/alice") else { panic!() };
+        let Typed::Hint(hint) = read("/alice") else {
+            panic!()
+        };
         assert!(hint.contains("TEXT /alice"), "{hint}");
     }
 
@@ -414,7 +516,10 @@ mod tests {
     fn a_line_that_ends_in_a_name_is_for_whoever_has_it_and_is_here() {
         let alice = Nick::parse("alice").unwrap();
         let here = |nick: &Nick| *nick == alice;
-        assert_eq!(addressed("How are you? /alice", here), Some(("How are you?", alice.clone())));
+        assert_eq!(
+            addressed("How are you? /alice", here),
+            Some(("How are you?", alice.clone()))
+        );
         assert_eq!(addressed("hi /Alice  ", here), Some(("hi", alice.clone())));
         for line in [
             "How are you? /bob",

@@ -1,4 +1,5 @@
-//! What a person has written down for `rook`: the servers by name, and how things look and sound. Read, never written.
+//! What a person has written down for `rook`: the servers by name, and how things look and sound.
+//! Read, never written.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -86,10 +87,14 @@ impl TryFrom<String> for ToJoin {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let (channel, key) =
-            text.split_once(' ').map_or((&*text, None), |(channel, key)| (channel, Some(key)));
+        let (channel, key) = text
+            .split_once(' ')
+            .map_or((&*text, None), |(channel, key)| (channel, Some(key)));
         let channel = ChannelName::parse(channel).map_err(|error| error.to_string())?;
-        Ok(Self { channel, key: key.map(str::to_owned) })
+        Ok(Self {
+            channel,
+            key: key.map(str::to_owned),
+        })
     }
 }
 
@@ -113,10 +118,14 @@ impl TryFrom<String> for ServerName {
     fn try_from(name: String) -> Result<Self, String> {
         let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
         if name.is_empty() || !name.chars().all(fits) {
-            return Err(format!("{name:?} cannot be a server's name: letters, digits, - and _ make one"));
+            return Err(format!(
+                "{name:?} cannot be a server's name: letters, digits, - and _ make one"
+            ));
         }
         if TAKEN.contains(&name.as_str()) {
-            return Err(format!("a server cannot be named {name}: `rook {name}` is a command"));
+            return Err(format!(
+                "a server cannot be named {name}: `rook {name}` is a command"
+            ));
         }
         Ok(Self(name))
     }
@@ -134,7 +143,10 @@ impl FromStr for Choice {
 
     /// Whatever could name a server in the config could be a host as well.
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        Ok(Self { text: text.to_owned(), address: text.parse()? })
+        Ok(Self {
+            text: text.to_owned(),
+            address: text.parse()?,
+        })
     }
 }
 
@@ -165,7 +177,9 @@ impl Config {
     /// Reads the file in the user's config folder; it need not be there.
     pub fn load() -> Result<Self, ConfigError> {
         // Without a home there is no config.
-        let Ok(base) = etcetera::choose_base_strategy() else { return Ok(Self::default()) };
+        let Ok(base) = etcetera::choose_base_strategy() else {
+            return Ok(Self::default());
+        };
         let file = base.config_dir().join("rookery").join("rook.toml");
         match std::fs::read_to_string(&file) {
             Ok(text) => Self::parse(&text, &file, base.home_dir()),
@@ -177,14 +191,26 @@ impl Config {
     fn parse(text: &str, file: &Path, home: &Path) -> Result<Self, ConfigError> {
         let wrong = |at: usize, message: String| {
             let line = 1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count();
-            ConfigError::Wrong { file: file.to_owned(), line, message }
+            ConfigError::Wrong {
+                file: file.to_owned(),
+                line,
+                message,
+            }
         };
         let mut config: Self = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             // The key stands before its value, on the same line.
             let line = text[..at].rsplit('\n').next().unwrap_or_default();
-            let key = line.split_once('=').map_or(String::new(), |(key, _)| format!("{}: ", key.trim()));
-            wrong(at, format!("{key}{}", error.message().replace("unknown field", "unknown key")))
+            let key = line
+                .split_once('=')
+                .map_or(String::new(), |(key, _)| format!("{}: ", key.trim()));
+            wrong(
+                at,
+                format!(
+                    "{key}{}",
+                    error.message().replace("unknown field", "unknown key")
+                ),
+            )
         })?;
         if let Some(default) = &config.default
             && config.named(default.get_ref()).is_none()
@@ -207,7 +233,11 @@ impl Config {
         let by_default = || match &self.default {
             Some(default) => self.named(default.get_ref()),
             // Where there is only one, it is that.
-            None => self.servers.values().next().filter(|_| self.servers.len() == 1),
+            None => self
+                .servers
+                .values()
+                .next()
+                .filter(|_| self.servers.len() == 1),
         };
         let address = match choice {
             None => match by_default() {
@@ -219,12 +249,25 @@ impl Config {
                 None => choice.address.clone(),
             },
         };
-        let known = self.servers.values().find(|server| server.address == address).cloned();
-        known.unwrap_or(Server { address, name: None, email: None, ca: None, join: Vec::new() })
+        let known = self
+            .servers
+            .values()
+            .find(|server| server.address == address)
+            .cloned();
+        known.unwrap_or(Server {
+            address,
+            name: None,
+            email: None,
+            ca: None,
+            join: Vec::new(),
+        })
     }
 
     fn named(&self, name: &str) -> Option<&Server> {
-        self.servers.iter().find(|(known, _)| known.0 == name).map(|(_, server)| server)
+        self.servers
+            .iter()
+            .find(|(known, _)| known.0 == name)
+            .map(|(_, server)| server)
     }
 }
 
@@ -264,13 +307,27 @@ mod tests {
         assert_eq!(home.address.to_string(), "chat.example.org:6697");
         assert_eq!(home.ca.as_deref(), Some(Path::new("/home/alice/home.pem")));
         assert_eq!(home.join[1].key.as_deref(), Some("sesame"));
-        assert_eq!(config.choose(Some(&"chat.example.org:6697".parse().unwrap())), home);
+        assert_eq!(
+            config.choose(Some(&"chat.example.org:6697".parse().unwrap())),
+            home
+        );
         let work = config.choose(Some(&"work".parse().unwrap()));
         assert_eq!(work.ca.as_deref(), Some(Path::new("/etc/xdg/work.pem")));
         let other = config.choose(Some(&"chat.example.org:7000".parse().unwrap()));
-        assert_eq!((other.name, other.ca), (None, None), "another port is another server");
-        assert_eq!(chosen(&config, Some("home:6697")), "home:6697", "a port makes it a host");
-        assert_eq!((config.notify, config.colours), (Notify::Bell, Some(Colours::Sixteen)));
+        assert_eq!(
+            (other.name, other.ca),
+            (None, None),
+            "another port is another server"
+        );
+        assert_eq!(
+            chosen(&config, Some("home:6697")),
+            "home:6697",
+            "a port makes it a host"
+        );
+        assert_eq!(
+            (config.notify, config.colours),
+            (Notify::Bell, Some(Colours::Sixteen))
+        );
     }
 
     #[test]
@@ -278,7 +335,10 @@ mod tests {
         assert_eq!(chosen(&Config::default(), None), "localhost:6697");
         assert_eq!(chosen(&parse(TWO).unwrap(), None), "localhost:6697");
         let with_default = format!("default = \"work\"\n{TWO}");
-        assert_eq!(chosen(&parse(&with_default).unwrap(), None), "chat.work.example:7000");
+        assert_eq!(
+            chosen(&parse(&with_default).unwrap(), None),
+            "chat.work.example:7000"
+        );
         let one = parse("[servers.home]\naddress = \"a.example\"").unwrap();
         assert_eq!(chosen(&one, None), "a.example:6697");
     }
@@ -286,20 +346,45 @@ mod tests {
     #[test]
     fn the_documented_example_is_valid_and_says_what_it_shows() {
         let page = include_str!("../../docs/rook.md");
-        let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        let example = page
+            .split("```toml\n")
+            .nth(1)
+            .unwrap()
+            .split("```")
+            .next()
+            .unwrap();
         let config = parse(example).unwrap();
         assert_eq!(config.servers.len(), 2);
-        assert_eq!(config.choose(None), config.choose(Some(&"home".parse().unwrap())));
+        assert_eq!(
+            config.choose(None),
+            config.choose(Some(&"home".parse().unwrap()))
+        );
     }
 
     #[test]
     fn what_is_wrong_is_named_by_file_line_and_key() {
         for (text, line, parts) in [
             ("\nthem = 1", 2, &["them", "unknown key"] as &[_]),
-            ("[servers.a]\naddress = \"a\"\nnick = \"b\"", 3, &["nick", "email"]),
-            ("[servers.a]\naddress = \"a b\"", 2, &["address: ", "no host"]),
-            ("[servers.a]\naddress = \"a\"\nname = \"a!\"", 3, &["name: "]),
-            ("[servers.a]\naddress = \"a\"\njoin = [\"#a\", \"ops\"]", 3, &["join: "]),
+            (
+                "[servers.a]\naddress = \"a\"\nnick = \"b\"",
+                3,
+                &["nick", "email"],
+            ),
+            (
+                "[servers.a]\naddress = \"a b\"",
+                2,
+                &["address: ", "no host"],
+            ),
+            (
+                "[servers.a]\naddress = \"a\"\nname = \"a!\"",
+                3,
+                &["name: "],
+            ),
+            (
+                "[servers.a]\naddress = \"a\"\njoin = [\"#a\", \"ops\"]",
+                3,
+                &["join: "],
+            ),
             ("[servers.a]\nname = \"a\"", 1, &["address"]),
             ("notify = \"loud\"", 1, &["notify: ", "terminal"]),
             ("colours = 16", 1, &["colours: "]),
@@ -311,7 +396,10 @@ mod tests {
             let error = parse(text).unwrap_err();
             let rest = error.strip_prefix(&format!("/etc/xdg/rook.toml:{line}: "));
             let rest = rest.unwrap_or_else(|| panic!("{text:?}: {error}"));
-            assert!(parts.iter().all(|part| rest.contains(part)), "{text:?}: {error}");
+            assert!(
+                parts.iter().all(|part| rest.contains(part)),
+                "{text:?}: {error}"
+            );
             assert_eq!(rest.lines().count(), 1, "{error}");
         }
     }

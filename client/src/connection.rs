@@ -1,4 +1,5 @@
-//! Bytes to messages and back. Answers `PING`, and asks for a sign of life itself when the server is silent.
+//! Bytes to messages and back. Answers `PING`, and asks for a sign of life itself when the server
+//! is silent.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -6,7 +7,9 @@ use std::time::Duration;
 
 use rookery_protocol::framing::MAX_TAGS;
 use rookery_protocol::{Line, LineFramer, Message};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf,
+};
 use tokio::time::Instant;
 
 /// How long the server may be silent.
@@ -20,7 +23,10 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { silence: Duration::from_secs(90), answer: Duration::from_secs(30) }
+        Self {
+            silence: Duration::from_secs(90),
+            answer: Duration::from_secs(30),
+        }
     }
 }
 
@@ -97,8 +103,11 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
 
     /// Reads something, writes something, or runs out of patience.
     async fn step(&mut self) -> Result<(), Lost> {
-        let wait =
-            if self.asked { self.patience.silence + self.patience.answer } else { self.patience.silence };
+        let wait = if self.asked {
+            self.patience.silence + self.patience.answer
+        } else {
+            self.patience.silence
+        };
         let has_work = !self.mute && (self.unflushed || !self.unsent.is_empty());
         tokio::select! {
             read = self.reader.read(&mut self.buffer) => {
@@ -176,7 +185,11 @@ mod tests {
     #[tokio::test]
     async fn a_ping_is_answered_and_not_passed_on() {
         let (mut connection, mut server) = pair(Patience::default());
-        server.get_mut().write_all(b"PING :a b\r\nNOTICE * hi\r\n").await.unwrap();
+        server
+            .get_mut()
+            .write_all(b"PING :a b\r\nNOTICE * hi\r\n")
+            .await
+            .unwrap();
         assert_eq!(connection.next().await.unwrap().command, "NOTICE");
         let (answer, _) = tokio::join!(line(&mut server), async {
             tokio::time::timeout(Duration::from_secs(1), connection.next()).await
@@ -187,13 +200,20 @@ mod tests {
     #[tokio::test]
     async fn bad_lines_are_passed_over() {
         let (mut connection, mut server) = pair(Patience::default());
-        server.get_mut().write_all(b"\xff\xfe\r\n:only-a-source\r\n\r\nNOTICE * hi\r\n").await.unwrap();
+        server
+            .get_mut()
+            .write_all(b"\xff\xfe\r\n:only-a-source\r\n\r\nNOTICE * hi\r\n")
+            .await
+            .unwrap();
         assert_eq!(connection.next().await.unwrap().params, ["*", "hi"]);
     }
 
     #[tokio::test]
     async fn a_silent_server_is_asked_once_and_then_given_up() {
-        let patience = Patience { silence: Duration::from_millis(40), answer: Duration::from_millis(40) };
+        let patience = Patience {
+            silence: Duration::from_millis(40),
+            answer: Duration::from_millis(40),
+        };
         let (mut connection, mut server) = pair(patience);
         let lost = connection.next().await.unwrap_err();
         assert!(matches!(lost, Lost::Silent(_)), "{lost}");
@@ -220,13 +240,23 @@ mod tests {
         }
         let talk = async {
             for number in 0..500 {
-                server.get_mut().write_all(format!("NOTICE * {number}\r\n").as_bytes()).await.unwrap();
-                assert_eq!(line(&mut server).await, format!("PRIVMSG #a :line {number}\r\n"));
+                server
+                    .get_mut()
+                    .write_all(format!("NOTICE * {number}\r\n").as_bytes())
+                    .await
+                    .unwrap();
+                assert_eq!(
+                    line(&mut server).await,
+                    format!("PRIVMSG #a :line {number}\r\n")
+                );
             }
         };
         let hear = async {
             for number in 0..500 {
-                assert_eq!(connection.next().await.unwrap().params[1], number.to_string());
+                assert_eq!(
+                    connection.next().await.unwrap().params[1],
+                    number.to_string()
+                );
             }
             // The last of what was sent has to be moved as well.
             let _ = tokio::time::timeout(Duration::from_millis(200), connection.next()).await;
@@ -237,7 +267,11 @@ mod tests {
     #[tokio::test]
     async fn last_words_are_heard_though_writing_fails() {
         let (mut connection, mut server) = pair(Patience::default());
-        server.get_mut().write_all(b"ERROR :Kicked: no\r\n").await.unwrap();
+        server
+            .get_mut()
+            .write_all(b"ERROR :Kicked: no\r\n")
+            .await
+            .unwrap();
         drop(server);
         connection.send(&Message::new("PRIVMSG", ["#a", "hi"]));
         assert_eq!(connection.next().await.unwrap().command, "ERROR");

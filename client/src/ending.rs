@@ -1,4 +1,5 @@
-//! How a session ends. This is the one place that decides it: whoever runs a session only passes on what it says.
+//! How a session ends. This is the one place that decides it: whoever runs a session only passes on
+//! what it says.
 
 use std::process::ExitCode;
 
@@ -39,13 +40,22 @@ impl Ending {
             Self::Finished => return None,
             Self::Failed(why) | Self::Misconfigured(why) | Self::NotSignedIn(why) => why.clone(),
             Self::Kicked(why) => {
-                format!("Kicked: {}. You may come back: start rook again.", text::plain(why))
+                format!(
+                    "Kicked: {}. You may come back: start rook again.",
+                    text::plain(why)
+                )
             }
             Self::Banned(why) => {
-                format!("Banned: {}. Only whoever runs the server can lift it.", text::plain(why))
+                format!(
+                    "Banned: {}. Only whoever runs the server can lift it.",
+                    text::plain(why)
+                )
             }
         };
-        Some(format!("rook: {}", said.lines().map(text::plain).collect::<Vec<_>>().join("\n")))
+        Some(format!(
+            "rook: {}",
+            said.lines().map(text::plain).collect::<Vec<_>>().join("\n")
+        ))
     }
 
     /// What scripts are told.
@@ -122,42 +132,64 @@ mod tests {
 
     fn hear(lines: &[&str]) -> Option<Over> {
         let mut words = LastWords::default();
-        lines.iter().find_map(|line| words.hear(&Message::parse(line).unwrap()))
+        lines
+            .iter()
+            .find_map(|line| words.hear(&Message::parse(line).unwrap()))
     }
 
     #[test]
     fn a_kick_and_a_ban_end_everything() {
         let kicked = hear(&["ERROR :Kicked: too loud"]);
-        assert_eq!(kicked, Some(Over::Ended(Ending::Kicked("too loud".to_owned()))));
+        assert_eq!(
+            kicked,
+            Some(Over::Ended(Ending::Kicked("too loud".to_owned())))
+        );
         let banned = hear(&[":s 465 * :You are banned", "ERROR :Banned: spam"]);
         assert_eq!(banned, Some(Over::Ended(Ending::Banned("spam".to_owned()))));
-        assert_eq!(hear(&["ERROR Kicked"]), Some(Over::Ended(Ending::Kicked("no reason given".to_owned()))));
+        assert_eq!(
+            hear(&["ERROR Kicked"]),
+            Some(Over::Ended(Ending::Kicked("no reason given".to_owned())))
+        );
     }
 
     #[test]
     fn a_ban_is_known_even_when_the_connection_just_closes() {
         let mut words = LastWords::default();
         assert_eq!(words.hear(&Message::parse(":s 465 * :Out").unwrap()), None);
-        assert_eq!(words.close("end of file"), Over::Ended(Ending::Banned("Out".to_owned())));
+        assert_eq!(
+            words.close("end of file"),
+            Over::Ended(Ending::Banned("Out".to_owned()))
+        );
     }
 
     #[test]
     fn other_ends_are_accidents_unless_we_left() {
         let lost = "the server ended the connection: Server is stopping";
-        assert_eq!(hear(&["ERROR :Server is stopping"]), Some(Over::Lost(lost.to_owned())));
+        assert_eq!(
+            hear(&["ERROR :Server is stopping"]),
+            Some(Over::Lost(lost.to_owned()))
+        );
         assert_eq!(hear(&["PRIVMSG bob :ERROR Kicked: no"]), None);
         let mut words = LastWords::default();
         words.leave();
         let error = Message::parse("ERROR :Quit: bye").unwrap();
         assert_eq!(words.hear(&error), Some(Over::Ended(Ending::Finished)));
         let kicked = Message::parse("ERROR :Kicked: no").unwrap();
-        assert_eq!(words.hear(&kicked), Some(Over::Ended(Ending::Kicked("no".to_owned()))));
+        assert_eq!(
+            words.hear(&kicked),
+            Some(Over::Ended(Ending::Kicked("no".to_owned())))
+        );
     }
 
     #[test]
     fn the_words_of_an_operator_are_one_harmless_line() {
-        let words = Ending::Kicked("a\u{1b}[2J\nb\r\nc".to_owned()).words().unwrap();
-        assert_eq!(words, "rook: Kicked: a[2Jbc. You may come back: start rook again.");
+        let words = Ending::Kicked("a\u{1b}[2J\nb\r\nc".to_owned())
+            .words()
+            .unwrap();
+        assert_eq!(
+            words,
+            "rook: Kicked: a[2Jbc. You may come back: start rook again."
+        );
         assert_eq!(Ending::Finished.words(), None);
     }
 }

@@ -39,7 +39,10 @@ impl Pinned {
     pub fn of(certificate: &CertificateDer<'_>) -> Self {
         let key = ParsedCertificate::try_from(certificate).ok();
         let key = key.map(|parsed| Fingerprint::of(&parsed.subject_public_key_info()));
-        Self { certificate: Fingerprint::of(certificate), key }
+        Self {
+            certificate: Fingerprint::of(certificate),
+            key,
+        }
     }
 }
 
@@ -71,7 +74,10 @@ impl FromStr for Fingerprint {
         }
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
             let [high, low] = [pair[0], pair[1]].map(|digit| char::from(digit).to_digit(16));
-            let value = high.zip(low).map(|(high, low)| high * 16 + low).ok_or(NotAFingerprint)?;
+            let value = high
+                .zip(low)
+                .map(|(high, low)| high * 16 + low)
+                .ok_or(NotAFingerprint)?;
             *byte = u8::try_from(value).map_err(|_| NotAFingerprint)?;
         }
         Ok(Self(bytes))
@@ -102,8 +108,16 @@ mod tests {
         let text = fingerprint.to_string();
         assert!(text.starts_with("BA:78:16:BF:8F:01"), "{text}");
         assert_eq!(text.parse(), Ok(fingerprint));
-        assert_eq!(text.replace(':', "").to_lowercase().parse(), Ok(fingerprint));
-        for bad in ["", "BA:78", &text.replace("BA", "XY"), &format!("{text}:00")] {
+        assert_eq!(
+            text.replace(':', "").to_lowercase().parse(),
+            Ok(fingerprint)
+        );
+        for bad in [
+            "",
+            "BA:78",
+            &text.replace("BA", "XY"),
+            &format!("{text}:00"),
+        ] {
             assert_eq!(bad.parse::<Fingerprint>(), Err(NotAFingerprint), "{bad}");
         }
     }

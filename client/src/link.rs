@@ -1,5 +1,6 @@
-//! The way to one server, over as many connections as it takes: connects, signs in, keeps what the next time needs, and
-//! says how each connection ended. Whoever talks over it decides whether it is tried again.
+//! The way to one server, over as many connections as it takes: connects, signs in, keeps what the
+//! next time needs, and says how each connection ended. Whoever talks over it decides whether it is
+//! tried again.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -42,7 +43,8 @@ pub struct Options {
 impl Options {
     /// The account kept from an earlier sign-in, unless another one is wanted.
     pub fn known<'a>(&self, kept: &'a Kept) -> Option<&'a KeptAccount> {
-        let wanted = |account: &&KeptAccount| self.name.as_ref().is_none_or(|name| *name == account.name);
+        let wanted =
+            |account: &&KeptAccount| self.name.as_ref().is_none_or(|name| *name == account.name);
         kept.account.as_ref().filter(wanted)
     }
 
@@ -114,8 +116,15 @@ pub struct Link {
 }
 
 impl Link {
-    /// For `account`, whose credential is either the kept one or a new one. [`Self::next`] does the work.
-    pub fn new(options: Options, state: StateFile, kept: Kept, account: KeptAccount, may_ask: bool) -> Self {
+    /// For `account`, whose credential is either the kept one or a new one. [`Self::next`] does the
+    /// work.
+    pub fn new(
+        options: Options,
+        state: StateFile,
+        kept: Kept,
+        account: KeptAccount,
+        may_ask: bool,
+    ) -> Self {
         Self {
             options,
             state,
@@ -150,7 +159,9 @@ impl Link {
                         let mailed = match known_to {
                             None => format!("A code was mailed to {email}."),
                             Some(name) => {
-                                format!("If {email} is the email of {name}, a code was mailed to it.")
+                                format!(
+                                    "If {email} is the email of {name}, a code was mailed to it."
+                                )
                             }
                         };
                         return Event::AskCode { mailed };
@@ -176,7 +187,8 @@ impl Link {
         }
     }
 
-    /// After [`Event::Lost`]: connects again after a pause, which grows with every failure. Gives the pause.
+    /// After [`Event::Lost`]: connects again after a pause, which grows with every failure. Gives
+    /// the pause.
     pub fn retry(&mut self) -> Duration {
         if self.began.elapsed() >= GOOD_WHILE {
             self.next_pause = SHORTEST_PAUSE;
@@ -203,7 +215,9 @@ impl Link {
 
     /// Signs in as `account` instead; false when there is no sign-in under way.
     pub fn start_over(&mut self, account: &KeptAccount) -> bool {
-        let Stage::Online(session) = &mut self.stage else { return false };
+        let Stage::Online(session) = &mut self.stage else {
+            return false;
+        };
         let started = session.start_over(account);
         if started {
             self.account = account.clone();
@@ -257,11 +271,16 @@ impl Link {
         }
         match self.plan() {
             Ok(plan) => {
-                self.stage = Stage::Online(Box::new(Session::start(connected.connection, plan, stand_in())));
+                self.stage = Stage::Online(Box::new(Session::start(
+                    connected.connection,
+                    plan,
+                    stand_in(),
+                )));
             }
             Err(error) => {
                 self.stage = Stage::Gone;
-                self.events.push_back(Event::Over(Ending::Failed(format!("{error:#}"))));
+                self.events
+                    .push_back(Event::Over(Ending::Failed(format!("{error:#}"))));
             }
         }
     }
@@ -289,13 +308,25 @@ impl Link {
         if self.kept.account.as_ref() != Some(&self.account) {
             return Ok(Plan::Mail(self.account.clone()));
         }
-        let otherwise = if self.may_ask { Some(new_credential()?) } else { None };
-        Ok(Plan::Kept { account: self.account.clone(), otherwise })
+        let otherwise = if self.may_ask {
+            Some(new_credential()?)
+        } else {
+            None
+        };
+        Ok(Plan::Kept {
+            account: self.account.clone(),
+            otherwise,
+        })
     }
 
     /// A device keeps one account for each server.
     fn tell_who_makes_room(&mut self, account: &KeptAccount) {
-        if let Some(before) = self.kept.account.as_ref().filter(|before| before.name != account.name) {
+        if let Some(before) = self
+            .kept
+            .account
+            .as_ref()
+            .filter(|before| before.name != account.name)
+        {
             self.events.push_back(Event::Tell(format!(
                 "This device signs in to {} as {} from now on; for {}, a code will be mailed again.",
                 self.options.server, account.name, before.name
@@ -305,7 +336,9 @@ impl Link {
 
     fn save(&mut self) {
         if let Err(error) = self.state.save(&self.kept) {
-            self.events.push_back(Event::Tell(format!("{error:#}: you will be asked again the next time")));
+            self.events.push_back(Event::Tell(format!(
+                "{error:#}: you will be asked again the next time"
+            )));
         }
     }
 

@@ -55,8 +55,9 @@ fn run(mut cli: Cli) -> anyhow::Result<Ending> {
             };
         }
         Some(Command::Man { folder }) => {
-            Cli::write_man_pages(&folder)
-                .with_context(|| format!("the man pages cannot be written into {}", folder.display()))?;
+            Cli::write_man_pages(&folder).with_context(|| {
+                format!("the man pages cannot be written into {}", folder.display())
+            })?;
             return Ok(Ending::Finished);
         }
         Some(Command::Errand(errand)) => Some(errand),
@@ -74,7 +75,9 @@ fn run(mut cli: Cli) -> anyhow::Result<Ending> {
         email: cli.email.or(server.email),
         join: server.join,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let ended = match errand {
         Some(Errand::Send { target, text }) => {
             if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
@@ -82,9 +85,23 @@ fn run(mut cli: Cli) -> anyhow::Result<Ending> {
             }
             runtime.block_on(send::run(options, target, text))
         }
-        Some(Errand::Tail { target, lines, json }) => {
-            let form = if json { tail::Form::Json } else { tail::Form::Lines };
-            runtime.block_on(tail::run(options, target, lines, form, std::io::stdout().lock()))
+        Some(Errand::Tail {
+            target,
+            lines,
+            json,
+        }) => {
+            let form = if json {
+                tail::Form::Json
+            } else {
+                tail::Form::Lines
+            };
+            runtime.block_on(tail::run(
+                options,
+                target,
+                lines,
+                form,
+                std::io::stdout().lock(),
+            ))
         }
         None if !cli.plain && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => {
             runtime.block_on(tui::run(options, config.colours, config.notify))

@@ -1,5 +1,5 @@
-//! What the client knows of the chat: messages from the server go in, changes to show come out, and buffers keep what
-//! was said in each place. It knows nothing of the connection nor of the screen.
+//! What the client knows of the chat: messages from the server go in, changes to show come out, and
+//! buffers keep what was said in each place. It knows nothing of the connection nor of the screen.
 
 mod buffer;
 mod buffers;
@@ -88,19 +88,28 @@ impl Model {
     /// Who is in `channel`.
     pub fn members(&self, channel: &ChannelName) -> impl Iterator<Item = (&Nick, Rank)> {
         let members = self.channels.get(channel).map(|channel| &channel.members);
-        members.into_iter().flatten().map(|(nick, rank)| (nick, *rank))
+        members
+            .into_iter()
+            .flatten()
+            .map(|(nick, rank)| (nick, *rank))
     }
 
     /// What `channel` is about; empty when nobody said.
     pub fn topic(&self, channel: &ChannelName) -> &str {
-        self.channels.get(channel).map_or("", |channel| &channel.topic)
+        self.channels
+            .get(channel)
+            .map_or("", |channel| &channel.topic)
     }
 
     /// Whether `text` calls us by our nick.
     pub fn is_called(&self, text: &str) -> bool {
         let me = self.nick.to_lowercase();
         let name_like = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-');
-        !me.is_empty() && text.to_lowercase().split(|char| !name_like(char)).any(|word| word == me)
+        !me.is_empty()
+            && text
+                .to_lowercase()
+                .split(|char| !name_like(char))
+                .any(|word| word == me)
     }
 
     /// Where what is typed goes.
@@ -123,7 +132,10 @@ impl Model {
     /// Whether `nick` is in a channel with us, or has written to us.
     pub fn is_here(&self, nick: &Nick) -> bool {
         self.correspondents.contains(nick)
-            || self.channels.values().any(|channel| channel.members.contains_key(nick))
+            || self
+                .channels
+                .values()
+                .any(|channel| channel.members.contains_key(nick))
     }
 
     /// The person asks for a channel: it becomes the current one, now or when it is joined.
@@ -137,7 +149,10 @@ impl Model {
 
     /// The bytes of text that fit one message of `command` to `target`, as others will receive it.
     pub fn room(&self, command: &str, target: &str) -> usize {
-        let source = self.source.as_ref().map_or(self.nick.len() + ASSUMED_USER_AND_HOST, String::len);
+        let source = self
+            .source
+            .as_ref()
+            .map_or(self.nick.len() + ASSUMED_USER_AND_HOST, String::len);
         // `:source COMMAND target :text\r\n`
         let taken = 1 + source + 1 + command.len() + 1 + target.len() + 2 + 2;
         MAX_LINE.saturating_sub(taken)
@@ -158,18 +173,30 @@ impl Model {
 
     /// Channels to be in, whenever there is a connection.
     pub fn be_in(&mut self, channels: &[ToJoin]) {
-        self.home.extend(channels.iter().map(|one| (one.channel.clone(), one.key.clone())));
+        self.home.extend(
+            channels
+                .iter()
+                .map(|one| (one.channel.clone(), one.key.clone())),
+        );
     }
 
     /// The channels to be in, whenever there is a connection.
     pub fn home(&self) -> Vec<ToJoin> {
         let home = self.home.iter();
-        home.map(|(channel, key)| ToJoin { channel: channel.clone(), key: key.clone() }).collect()
+        home.map(|(channel, key)| ToJoin {
+            channel: channel.clone(),
+            key: key.clone(),
+        })
+        .collect()
     }
 
     /// What is sent to be in all these channels again: as few messages as hold them.
     pub fn joins(&self) -> Vec<Message> {
-        let mut missing: Vec<_> = self.home.iter().filter(|(channel, _)| !self.is_in(channel)).collect();
+        let mut missing: Vec<_> = self
+            .home
+            .iter()
+            .filter(|(channel, _)| !self.is_in(channel))
+            .collect();
         // Keys are told in the order of the channels, so those that have one come first.
         missing.sort_by_key(|(_, key)| key.is_none());
         let mut joins: Vec<[String; 2]> = Vec::new();
@@ -190,7 +217,12 @@ impl Model {
             }
         }
         let message = |[channels, keys]: [String; 2]| {
-            Message::new("JOIN", [channels, keys].into_iter().filter(|param| !param.is_empty()))
+            Message::new(
+                "JOIN",
+                [channels, keys]
+                    .into_iter()
+                    .filter(|param| !param.is_empty()),
+            )
         };
         joins.into_iter().map(message).collect()
     }
@@ -202,18 +234,30 @@ impl Model {
 
     /// What follows from a message.
     pub fn take(&mut self, message: &Message, now: Timestamp) -> Vec<Change> {
-        let at = message.tags.get("time").and_then(|time| time.parse().ok()).unwrap_or(now);
+        let at = message
+            .tags
+            .get("time")
+            .and_then(|time| time.parse().ok())
+            .unwrap_or(now);
         if self.take_batched(message, at) {
             return Vec::new();
         }
         let msgid = message.tags.get("msgid").map(str::to_owned);
-        self.follow(message).map(|what| Change { at, msgid, what }).into_iter().collect()
+        self.follow(message)
+            .map(|what| Change { at, msgid, what })
+            .into_iter()
+            .collect()
     }
 
     fn follow(&mut self, message: &Message) -> Option<What> {
         let nick = message.source_nick().unwrap_or_default().to_owned();
         let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
-        let reason = |index: usize| message.param(index).filter(|text| !text.is_empty()).map(str::to_owned);
+        let reason = |index: usize| {
+            message
+                .param(index)
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+        };
         match message.command.as_str() {
             "PRIVMSG" | "NOTICE" => {
                 self.remember(message);
@@ -223,47 +267,88 @@ impl Model {
             "CREDENTIAL" => credential(message).map(What::Info),
             "BATCH" => self.take_batch(message),
             "MARKREAD" => {
-                let until = message.param(1).and_then(|until| until.strip_prefix("timestamp="));
-                Some(What::Read { target: param(0), until: until.and_then(|time| time.parse().ok()) })
+                let until = message
+                    .param(1)
+                    .and_then(|until| until.strip_prefix("timestamp="));
+                Some(What::Read {
+                    target: param(0),
+                    until: until.and_then(|time| time.parse().ok()),
+                })
             }
             // What is marked as read is told of its own accord.
             "FAIL" if message.param(0) == Some("MARKREAD") => None,
             "JOIN" => {
                 self.join(&param(0), &nick, message.source.as_deref());
-                Some(What::Joined { channel: param(0), nick })
+                Some(What::Joined {
+                    channel: param(0),
+                    nick,
+                })
             }
             "PART" => {
                 self.leave(&param(0), &nick);
-                Some(What::Parted { channel: param(0), nick, reason: reason(1) })
+                Some(What::Parted {
+                    channel: param(0),
+                    nick,
+                    reason: reason(1),
+                })
             }
             "KICK" => {
                 self.leave(&param(0), &param(1));
-                Some(What::Removed { channel: param(0), nick: param(1), by: nick, reason: reason(2) })
+                Some(What::Removed {
+                    channel: param(0),
+                    nick: param(1),
+                    by: nick,
+                    reason: reason(2),
+                })
             }
             "QUIT" => {
                 let channels = self.channels_of(&nick);
                 self.forget(&nick);
-                Some(What::Left { nick, reason: reason(0), channels })
+                Some(What::Left {
+                    nick,
+                    reason: reason(0),
+                    channels,
+                })
             }
             "NICK" => {
                 let channels = self.channels_of(&nick);
                 self.rename(&nick, &param(0));
-                Some(What::Renamed { old: nick, new: param(0), channels })
+                Some(What::Renamed {
+                    old: nick,
+                    new: param(0),
+                    channels,
+                })
             }
             "TOPIC" => {
                 self.set_topic(&param(0), param(1));
-                Some(What::Topic { channel: param(0), by: Some(nick), text: param(1) })
+                Some(What::Topic {
+                    channel: param(0),
+                    by: Some(nick),
+                    text: param(1),
+                })
             }
             "MODE" => {
                 let modes = message.params.get(1..).unwrap_or_default();
                 if let Some(channel) = self.channel_mut(&param(0)) {
                     channel.set_ranks(modes);
                 }
-                Some(What::Mode { channel: param(0), by: nick, modes: modes.join(" ") })
+                Some(What::Mode {
+                    channel: param(0),
+                    by: nick,
+                    modes: modes.join(" "),
+                })
             }
-            "INVITE" => Some(What::Invited { channel: param(1), by: nick, nick: param(0) }),
-            "FAIL" | "WARN" => Some(What::Refused(message.params.last().cloned().unwrap_or_default())),
-            "NOTE" => Some(What::Info(message.params.last().cloned().unwrap_or_default())),
+            "INVITE" => Some(What::Invited {
+                channel: param(1),
+                by: nick,
+                nick: param(0),
+            }),
+            "FAIL" | "WARN" => Some(What::Refused(
+                message.params.last().cloned().unwrap_or_default(),
+            )),
+            "NOTE" => Some(What::Info(
+                message.params.last().cloned().unwrap_or_default(),
+            )),
             numeric if numeric.len() == 3 && numeric.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.numeric(message)
             }
@@ -275,31 +360,63 @@ impl Model {
         let nick = message.source_nick().unwrap_or_default().to_owned();
         let target = message.param(0).unwrap_or_default().to_owned();
         let text = message.param(1).unwrap_or_default();
-        let from_server = !message.source.as_deref().is_some_and(|source| source.contains('!'));
-        let (manner, text) = match text.strip_prefix('\u{1}').map(|ctcp| ctcp.trim_end_matches('\u{1}')) {
+        let from_server = !message
+            .source
+            .as_deref()
+            .is_some_and(|source| source.contains('!'));
+        let (manner, text) = match text
+            .strip_prefix('\u{1}')
+            .map(|ctcp| ctcp.trim_end_matches('\u{1}'))
+        {
             _ if message.command == "NOTICE" => (Manner::Notice, text.to_owned()),
             None => (Manner::Message, text.to_owned()),
             Some(ctcp) => match ctcp.strip_prefix("ACTION") {
                 Some(action) => (Manner::Action, action.trim_start().to_owned()),
-                None => return What::Info(format!("{nick} asks for {ctcp} (CTCP); rook does not answer")),
+                None => {
+                    return What::Info(format!(
+                        "{nick} asks for {ctcp} (CTCP); rook does not answer"
+                    ));
+                }
             },
         };
         if target.starts_with('#') {
-            return What::Said { channel: target, nick, manner, text };
+            return What::Said {
+                channel: target,
+                nick,
+                manner,
+                text,
+            };
         }
         if from_server {
-            return What::Notice { from: if nick.is_empty() { "server".to_owned() } else { nick }, text };
+            return What::Notice {
+                from: if nick.is_empty() {
+                    "server".to_owned()
+                } else {
+                    nick
+                },
+                text,
+            };
         }
         if self.is_me(&nick) && !self.is_me(&target) {
-            return What::Whispered { to: target, manner, text };
+            return What::Whispered {
+                to: target,
+                manner,
+                text,
+            };
         }
-        What::Heard { from: nick, manner, text }
+        What::Heard {
+            from: nick,
+            manner,
+            text,
+        }
     }
 
     /// Whoever writes to us is here.
     fn remember(&mut self, message: &Message) {
         if message.param(0).is_some_and(|target| self.is_me(target))
-            && let Some(nick) = message.source_nick().and_then(|nick| Nick::parse(nick).ok())
+            && let Some(nick) = message
+                .source_nick()
+                .and_then(|nick| Nick::parse(nick).ok())
             && !self.is_me(nick.as_str())
         {
             if self.correspondents.len() >= MAX_CORRESPONDENTS {
@@ -313,13 +430,27 @@ impl Model {
         let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
         let by = message.source_nick().unwrap_or_default().to_owned();
         // Between two people, the place is named after the other one.
-        let target = if self.is_me(&param(0)) { by.clone() } else { param(0) };
-        let reason = message.param(2).filter(|reason| !reason.is_empty()).map(str::to_owned);
-        What::Redacted { target, msgid: param(1), by, reason }
+        let target = if self.is_me(&param(0)) {
+            by.clone()
+        } else {
+            param(0)
+        };
+        let reason = message
+            .param(2)
+            .filter(|reason| !reason.is_empty())
+            .map(str::to_owned);
+        What::Redacted {
+            target,
+            msgid: param(1),
+            by,
+            reason,
+        }
     }
 
     fn join(&mut self, channel: &str, nick: &str, source: Option<&str>) {
-        let (Ok(name), Ok(member)) = (ChannelName::parse(channel), Nick::parse(nick)) else { return };
+        let (Ok(name), Ok(member)) = (ChannelName::parse(channel), Nick::parse(nick)) else {
+            return;
+        };
         if self.is_me(nick) {
             self.source = source.map(str::to_owned);
             let asked = self.asked.take_if(|(asked, _)| *asked == name);
@@ -329,11 +460,17 @@ impl Model {
             let key = asked.and_then(|(_, key)| key);
             self.home.entry(name.clone()).or_insert(key);
         }
-        self.channels.entry(name).or_default().members.insert(member, Rank::Ordinary);
+        self.channels
+            .entry(name)
+            .or_default()
+            .members
+            .insert(member, Rank::Ordinary);
     }
 
     fn leave(&mut self, channel: &str, nick: &str) {
-        let (Ok(name), Ok(member)) = (ChannelName::parse(channel), Nick::parse(nick)) else { return };
+        let (Ok(name), Ok(member)) = (ChannelName::parse(channel), Nick::parse(nick)) else {
+            return;
+        };
         if !self.is_me(nick) {
             if let Some(channel) = self.channels.get_mut(&name) {
                 channel.members.remove(&member);
@@ -361,7 +498,9 @@ impl Model {
             // The user and host stay, and are shown again at the next join.
             self.source = None;
         }
-        let (Ok(old), Ok(new)) = (Nick::parse(old), Nick::parse(new)) else { return };
+        let (Ok(old), Ok(new)) = (Nick::parse(old), Nick::parse(new)) else {
+            return;
+        };
         for channel in self.channels.values_mut() {
             if let Some(rank) = channel.members.remove(&old) {
                 channel.members.insert(new.clone(), rank);
@@ -373,8 +512,13 @@ impl Model {
     }
 
     fn channels_of(&self, nick: &str) -> Vec<ChannelName> {
-        let Ok(nick) = Nick::parse(nick) else { return Vec::new() };
-        let with_nick = self.channels.iter().filter(|(_, channel)| channel.members.contains_key(&nick));
+        let Ok(nick) = Nick::parse(nick) else {
+            return Vec::new();
+        };
+        let with_nick = self
+            .channels
+            .iter()
+            .filter(|(_, channel)| channel.members.contains_key(&nick));
         with_nick.map(|(name, _)| name.clone()).collect()
     }
 
@@ -395,16 +539,24 @@ fn credential(message: &Message) -> Option<String> {
     let day = |index: usize| param(index).split('T').next().unwrap_or_default();
     Some(match param(0) {
         "LIST" => {
-            let used =
-                if param(4) == "*" { "never used".to_owned() } else { format!("last used {}", day(4)) };
-            let here = if param(5) == "here" { "; this device" } else { "" };
+            let used = if param(4) == "*" {
+                "never used".to_owned()
+            } else {
+                format!("last used {}", day(4))
+            };
+            let here = if param(5) == "here" {
+                "; this device"
+            } else {
+                ""
+            };
             format!("{} {}: since {}, {used}{here}", param(2), param(1), day(3))
         }
         "END" if param(1) == "0" => {
             "no device or certificate opens this account; its password does".to_owned()
         }
         "END" => {
-            "/devices revoke NUMBER takes one away: it has to prove itself anew by a mailed code".to_owned()
+            "/devices revoke NUMBER takes one away: it has to prove itself anew by a mailed code"
+                .to_owned()
         }
         "REVOKED" => format!("{} is revoked: {}", param(1), param(2)),
         _ => return None,

@@ -29,7 +29,8 @@ pub struct Keyboard {
 }
 
 impl Keyboard {
-    /// Starts to read. A thread of its own does it: nothing else can wait for standard input and still be interrupted.
+    /// Starts to read. A thread of its own does it: nothing else can wait for standard input and
+    /// still be interrupted.
     pub fn open() -> Self {
         let (sender, lines) = mpsc::channel(1);
         std::thread::spawn(move || {
@@ -41,7 +42,10 @@ impl Keyboard {
                 }
             }
         });
-        Self { lines, terminal: std::io::stdin().is_terminal() }
+        Self {
+            lines,
+            terminal: std::io::stdin().is_terminal(),
+        }
     }
 
     /// Whether a person is likely to sit there.
@@ -102,10 +106,14 @@ pub fn tell(words: &str) {
     }
 }
 
-/// Asks something on standard error; the answer is the next line of standard input. A person ends the line by
-/// answering it.
+/// Asks something on standard error; the answer is the next line of standard input. A person ends
+/// the line by answering it.
 pub fn prompt(question: &str) {
-    let end = if std::io::stdin().is_terminal() { ' ' } else { '\n' };
+    let end = if std::io::stdin().is_terminal() {
+        ' '
+    } else {
+        '\n'
+    };
     write_to_stderr(&format!("{}{end}", text::plain(question)));
 }
 

@@ -1,4 +1,5 @@
-//! Prints changes as plain lines. All that reaches the terminal passes through here, and is harmless by then.
+//! Prints changes as plain lines. All that reaches the terminal passes through here, and is
+//! harmless by then.
 
 use std::io::{self, Write};
 
@@ -42,41 +43,106 @@ impl<W: Write> Printer<W> {
 
 /// In words; none for what only a screen shows.
 fn describe(what: &What, model: &Model) -> Option<String> {
-    let who = |nick: &str| if model.is_me(nick) { "you".to_owned() } else { nick.to_owned() };
-    let because = |reason: &Option<String>| reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+    let who = |nick: &str| {
+        if model.is_me(nick) {
+            "you".to_owned()
+        } else {
+            nick.to_owned()
+        }
+    };
+    let because = |reason: &Option<String>| {
+        reason
+            .as_ref()
+            .map_or(String::new(), |why| format!(" ({why})"))
+    };
     Some(match what {
-        What::Said { channel, nick, manner, text } => {
-            let place = if model.needs_name(channel) { format!("{channel} ") } else { String::new() };
+        What::Said {
+            channel,
+            nick,
+            manner,
+            text,
+        } => {
+            let place = if model.needs_name(channel) {
+                format!("{channel} ")
+            } else {
+                String::new()
+            };
             format!("{place}{}", said(nick, *manner, text))
         }
-        What::Heard { from, manner: Manner::Action, text } => format!("[{from} → you] * {from} {text}"),
+        What::Heard {
+            from,
+            manner: Manner::Action,
+            text,
+        } => format!("[{from} → you] * {from} {text}"),
         What::Heard { from, text, .. } => format!("[{from} → you] {text}"),
-        What::Whispered { to, manner: Manner::Action, text } => format!("[you → {to}] * you {text}"),
+        What::Whispered {
+            to,
+            manner: Manner::Action,
+            text,
+        } => format!("[you → {to}] * you {text}"),
         What::Whispered { to, text, .. } => format!("[you → {to}] {text}"),
         What::Notice { from, text } => format!("-{from}- {text}"),
         What::Joined { channel, nick } => format!("-- {} joined {channel}", who(nick)),
-        What::Parted { channel, nick, reason } => {
+        What::Parted {
+            channel,
+            nick,
+            reason,
+        } => {
             format!("-- {} left {channel}{}", who(nick), because(reason))
         }
-        What::Removed { channel, nick, by, reason } => {
-            format!("-- {} removed {} from {channel}{}", who(by), who(nick), because(reason))
+        What::Removed {
+            channel,
+            nick,
+            by,
+            reason,
+        } => {
+            format!(
+                "-- {} removed {} from {channel}{}",
+                who(by),
+                who(nick),
+                because(reason)
+            )
         }
         What::Left { nick, reason, .. } => format!("-- {} left{}", who(nick), because(reason)),
-        What::Renamed { old, new, .. } if model.is_me(new) => format!("-- you are now {new} (were {old})"),
+        What::Renamed { old, new, .. } if model.is_me(new) => {
+            format!("-- you are now {new} (were {old})")
+        }
         What::Renamed { old, new, .. } => format!("-- {old} is now {new}"),
-        What::Topic { channel, by: None, text } => format!("-- the topic of {channel} is: {text}"),
-        What::Topic { channel, by: Some(nick), text } if text.is_empty() => {
+        What::Topic {
+            channel,
+            by: None,
+            text,
+        } => format!("-- the topic of {channel} is: {text}"),
+        What::Topic {
+            channel,
+            by: Some(nick),
+            text,
+        } if text.is_empty() => {
             format!("-- {} took away the topic of {channel}", who(nick))
         }
-        What::Topic { channel, by: Some(nick), text } => {
+        What::Topic {
+            channel,
+            by: Some(nick),
+            text,
+        } => {
             format!("-- {} set the topic of {channel}: {text}", who(nick))
         }
-        What::Mode { channel, by, modes } => format!("-- {} sets mode {modes} on {channel}", who(by)),
-        What::Invited { channel, by, nick } => format!("-- {} invites {} to {channel}", who(by), who(nick)),
+        What::Mode { channel, by, modes } => {
+            format!("-- {} sets mode {modes} on {channel}", who(by))
+        }
+        What::Invited { channel, by, nick } => {
+            format!("-- {} invites {} to {channel}", who(by), who(nick))
+        }
         What::Members { channel, nicks } => format!("-- in {channel}: {}", nicks.join(", ")),
         What::Info(words) | What::Refused(words) => format!("-- {words}"),
-        What::Redacted { target, by, reason, .. } => {
-            format!("-- {} took back a message in {target}{}", who(by), because(reason))
+        What::Redacted {
+            target, by, reason, ..
+        } => {
+            format!(
+                "-- {} took back a message in {target}{}",
+                who(by),
+                because(reason)
+            )
         }
         What::Page { .. } | What::Conversations(_) | What::Read { .. } => return None,
     })
@@ -97,20 +163,28 @@ mod tests {
 
     use super::*;
 
-    /// What is printed for `lines` from the server, without the time, by someone called `me` who is in `#lobby`.
+    /// What is printed for `lines` from the server, without the time, by someone called `me` who is
+    /// in `#lobby`.
     fn printed(lines: &[&str]) -> Vec<String> {
         let mut model = Model::default();
         let mut printer = Printer::new(Vec::new(), TimeZone::UTC);
         let start = [":s 001 me :Welcome", ":me!m@h JOIN #lobby"];
         for line in start.iter().chain(lines) {
-            let message = Message::parse(&format!("@time=2026-01-02T14:03:05.678Z {line}")).unwrap();
+            let message =
+                Message::parse(&format!("@time=2026-01-02T14:03:05.678Z {line}")).unwrap();
             for change in model.take(&message, Timestamp::UNIX_EPOCH) {
                 printer.show(&change, &model).unwrap();
             }
         }
         let text = String::from_utf8(printer.out).unwrap();
         let lines = text.split_terminator('\n').skip(1);
-        lines.map(|line| line.strip_prefix("14:03 ").expect("every line has its time").to_owned()).collect()
+        lines
+            .map(|line| {
+                line.strip_prefix("14:03 ")
+                    .expect("every line has its time")
+                    .to_owned()
+            })
+            .collect()
     }
 
     #[test]
@@ -144,7 +218,12 @@ mod tests {
             ":bob!b@h PRIVMSG #ops :hi",
             ":bob!b@h PRIVMSG #lobby :hi",
         ]);
-        let wanted = ["#ops <bob> from elsewhere", "-- you joined #ops", "#ops <bob> hi", "#lobby <bob> hi"];
+        let wanted = [
+            "#ops <bob> from elsewhere",
+            "-- you joined #ops",
+            "#ops <bob> hi",
+            "#lobby <bob> hi",
+        ];
         assert_eq!(lines, wanted);
     }
 
@@ -198,7 +277,12 @@ mod tests {
         .map(|line| format!(":{}", line.replace('%', evil)))
         .into();
         for line in printed(&lines.iter().map(String::as_str).collect::<Vec<_>>()) {
-            assert!(!line.chars().any(|char| char.is_control() || char == '\u{202e}'), "{line:?}");
+            assert!(
+                !line
+                    .chars()
+                    .any(|char| char.is_control() || char == '\u{202e}'),
+                "{line:?}"
+            );
         }
     }
 }

@@ -1,5 +1,6 @@
-//! What was sent and not answered yet. Each command carries a label (the capability `labeled-response`), so that its answer is
-//! known from all else; the answer to a message is its echo: the receipt that it is stored.
+//! What was sent and not answered yet. Each command carries a label (the capability
+//! `labeled-response`), so that its answer is known from all else; the answer to a message is its
+//! echo: the receipt that it is stored.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -60,7 +61,13 @@ impl Receipts {
     pub fn expect(&mut self, mut message: Message, sent: Sent) -> Message {
         self.last_label += 1;
         message.tags.set("label", self.last_label.to_string());
-        self.pending.insert(self.last_label, Pending { sent, deadline: Instant::now() + PATIENCE });
+        self.pending.insert(
+            self.last_label,
+            Pending {
+                sent,
+                deadline: Instant::now() + PATIENCE,
+            },
+        );
         message
     }
 
@@ -69,9 +76,14 @@ impl Receipts {
         self.pending.is_empty()
     }
 
-    /// Whether there is room to send more. A command may change what the next line means, so it is waited for.
+    /// Whether there is room to send more. A command may change what the next line means, so it is
+    /// waited for.
     pub fn has_room(&self) -> bool {
-        self.pending.len() < WINDOW && !self.pending.values().any(|pending| pending.sent == Sent::Command)
+        self.pending.len() < WINDOW
+            && !self
+                .pending
+                .values()
+                .any(|pending| pending.sent == Sent::Command)
     }
 
     /// When the oldest has waited long enough.
@@ -94,7 +106,10 @@ impl Receipts {
     /// The connection is gone, and with it all answers.
     pub fn give_up(&mut self) -> Vec<Sent> {
         self.batches.clear();
-        std::mem::take(&mut self.pending).into_values().map(|pending| pending.sent).collect()
+        std::mem::take(&mut self.pending)
+            .into_values()
+            .map(|pending| pending.sent)
+            .collect()
     }
 
     /// What a message settles, if it is an answer.
@@ -102,8 +117,15 @@ impl Receipts {
         if message.command == "BATCH" {
             return self.take_batch(message);
         }
-        let labelled = message.tags.get("label").and_then(|label| label.parse().ok());
-        let batched = message.tags.get("batch").and_then(|batch| self.batches.get(batch)).copied();
+        let labelled = message
+            .tags
+            .get("label")
+            .and_then(|label| label.parse().ok());
+        let batched = message
+            .tags
+            .get("batch")
+            .and_then(|batch| self.batches.get(batch))
+            .copied();
         let label = labelled.or(batched)?;
         let sent = &self.pending.get(&label)?.sent;
         let refused = refusal(message);
@@ -132,7 +154,9 @@ impl Receipts {
         }
         let label = self.batches.remove(name.strip_prefix('-')?)?;
         Some(match self.pending.remove(&label)?.sent {
-            sent @ Sent::Said { .. } => Outcome::Refused(sent, "the server gave no receipt".to_owned()),
+            sent @ Sent::Said { .. } => {
+                Outcome::Refused(sent, "the server gave no receipt".to_owned())
+            }
             sent => Outcome::Done(sent),
         })
     }
@@ -144,14 +168,20 @@ mod tests {
     use super::*;
 
     fn said(text: &str) -> Sent {
-        Sent::Said { target: "#a".to_owned(), text: text.to_owned() }
+        Sent::Said {
+            target: "#a".to_owned(),
+            text: text.to_owned(),
+        }
     }
 
     fn waiting(sent: &[Sent]) -> Receipts {
         let mut receipts = Receipts::default();
         for (index, sent) in sent.iter().enumerate() {
             let message = receipts.expect(Message::new("PRIVMSG", ["#a", "x"]), sent.clone());
-            assert_eq!(message.tags.get("label"), Some((index + 1).to_string().as_str()));
+            assert_eq!(
+                message.tags.get("label"),
+                Some((index + 1).to_string().as_str())
+            );
         }
         receipts
     }
@@ -164,21 +194,49 @@ mod tests {
     fn the_echo_with_the_label_is_the_receipt_and_no_other_message_is() {
         let mut receipts = waiting(&[said("one"), said("two")]);
         assert_eq!(take(&mut receipts, ":me!m@h PRIVMSG #a :two"), None);
-        assert_eq!(take(&mut receipts, "@label=9 :me!m@h PRIVMSG #a :two"), None);
-        assert_eq!(take(&mut receipts, "@label=2 :me!m@h PRIVMSG #a :two"), Some(Outcome::Done(said("two"))));
-        assert_eq!(take(&mut receipts, "@label=2 :me!m@h PRIVMSG #a :two"), None, "once");
+        assert_eq!(
+            take(&mut receipts, "@label=9 :me!m@h PRIVMSG #a :two"),
+            None
+        );
+        assert_eq!(
+            take(&mut receipts, "@label=2 :me!m@h PRIVMSG #a :two"),
+            Some(Outcome::Done(said("two")))
+        );
+        assert_eq!(
+            take(&mut receipts, "@label=2 :me!m@h PRIVMSG #a :two"),
+            None,
+            "once"
+        );
         assert!(!receipts.is_empty());
     }
 
     #[test]
     fn an_error_with_the_label_refuses() {
         let mut receipts = waiting(&[said("one"), said("two"), Sent::Command]);
-        let refused = take(&mut receipts, "@label=1 :s 404 me #a :Cannot send to channel");
-        assert_eq!(refused, Some(Outcome::Refused(said("one"), "#a: Cannot send to channel".to_owned())));
-        let refused = take(&mut receipts, "@label=2 :s FAIL PRIVMSG STORE_FAILED :Not stored");
-        assert_eq!(refused, Some(Outcome::Refused(said("two"), "Not stored".to_owned())));
+        let refused = take(
+            &mut receipts,
+            "@label=1 :s 404 me #a :Cannot send to channel",
+        );
+        assert_eq!(
+            refused,
+            Some(Outcome::Refused(
+                said("one"),
+                "#a: Cannot send to channel".to_owned()
+            ))
+        );
+        let refused = take(
+            &mut receipts,
+            "@label=2 :s FAIL PRIVMSG STORE_FAILED :Not stored",
+        );
+        assert_eq!(
+            refused,
+            Some(Outcome::Refused(said("two"), "Not stored".to_owned()))
+        );
         let refused = take(&mut receipts, "@label=3 :s 475 me #a :Wrong key");
-        assert_eq!(refused, Some(Outcome::Refused(Sent::Command, "#a: Wrong key".to_owned())));
+        assert_eq!(
+            refused,
+            Some(Outcome::Refused(Sent::Command, "#a: Wrong key".to_owned()))
+        );
     }
 
     #[test]
@@ -193,7 +251,10 @@ mod tests {
         assert_eq!(take(&mut receipts, ":s BATCH -x"), None);
         take(&mut receipts, "@label=2 :s BATCH +y labeled-response");
         assert_eq!(take(&mut receipts, "@batch=y :me!m@h JOIN #a"), None);
-        assert_eq!(take(&mut receipts, ":s BATCH -y"), Some(Outcome::Done(Sent::Command)));
+        assert_eq!(
+            take(&mut receipts, ":s BATCH -y"),
+            Some(Outcome::Done(Sent::Command))
+        );
         assert!(receipts.is_empty());
     }
 
@@ -201,7 +262,10 @@ mod tests {
     fn a_batch_without_an_echo_is_no_receipt() {
         let mut receipts = waiting(&[said("one")]);
         take(&mut receipts, "@label=1 :s BATCH +x labeled-response");
-        assert!(matches!(take(&mut receipts, ":s BATCH -x"), Some(Outcome::Refused(..))));
+        assert!(matches!(
+            take(&mut receipts, ":s BATCH -x"),
+            Some(Outcome::Refused(..))
+        ));
     }
 
     #[test]
@@ -215,7 +279,11 @@ mod tests {
     fn what_waits_too_long_is_given_up() {
         let mut receipts = waiting(&[said("one")]);
         let deadline = receipts.deadline().unwrap();
-        assert!(receipts.give_up_late(deadline - Duration::from_secs(1)).is_empty());
+        assert!(
+            receipts
+                .give_up_late(deadline - Duration::from_secs(1))
+                .is_empty()
+        );
         assert_eq!(receipts.give_up_late(deadline), [said("one")]);
         let mut receipts = waiting(&[said("two")]);
         assert_eq!(receipts.give_up(), [said("two")]);

@@ -13,8 +13,12 @@ pub fn refusal(message: &Message) -> Option<String> {
             Some(match about {
                 // What it is about is the command just typed.
                 [_, words] if message.command == numeric::ERR_UNKNOWNERROR => words.clone(),
-                [nick, _] if message.command == numeric::ERR_NOSUCHNICK => format!("{nick} is not here"),
-                [context @ .., words] if !context.is_empty() => format!("{}: {words}", context.join(" ")),
+                [nick, _] if message.command == numeric::ERR_NOSUCHNICK => {
+                    format!("{nick} is not here")
+                }
+                [context @ .., words] if !context.is_empty() => {
+                    format!("{}: {words}", context.join(" "))
+                }
                 _ => message.params.last().cloned().unwrap_or_default(),
             })
         }
@@ -25,10 +29,12 @@ pub fn refusal(message: &Message) -> Option<String> {
 /// The same for a person, who is told what can be done about it.
 pub fn advised(message: &Message) -> Option<String> {
     let words = refusal(message)?;
-    Some(match advice(&message.command, message.param(1).unwrap_or_default()) {
-        Some(advice) => format!("{words}; {advice}"),
-        None => words,
-    })
+    Some(
+        match advice(&message.command, message.param(1).unwrap_or_default()) {
+            Some(advice) => format!("{words}; {advice}"),
+            None => words,
+        },
+    )
 }
 
 /// What can be done about an error that is about `name`.
@@ -60,16 +66,32 @@ mod tests {
     fn an_error_says_what_it_is_about_and_what_can_be_done() {
         for (line, wanted) in [
             (":s 401 me bob :No such nick", "bob is not here"),
-            (":s 475 me #a :Cannot join channel (+k)", "#a: Cannot join channel (+k); /join #a KEY"),
-            (":s 433 me bob :Nickname is in use", "bob: Nickname is in use; choose another: /nick NAME"),
-            (":s 482 me #a :Not an operator", "#a: Not an operator; those have an @ before their name"),
+            (
+                ":s 475 me #a :Cannot join channel (+k)",
+                "#a: Cannot join channel (+k); /join #a KEY",
+            ),
+            (
+                ":s 433 me bob :Nickname is in use",
+                "bob: Nickname is in use; choose another: /nick NAME",
+            ),
+            (
+                ":s 482 me #a :Not an operator",
+                "#a: Not an operator; those have an @ before their name",
+            ),
             (":s 400 me NICK :One is enough", "One is enough"),
-            (":s 461 me KICK :Not enough parameters", "KICK: Not enough parameters"),
+            (
+                ":s 461 me KICK :Not enough parameters",
+                "KICK: Not enough parameters",
+            ),
             (":s FAIL REDACT X :Too late", "Too late"),
         ] {
             assert_eq!(words(line).as_deref(), Some(wanted));
         }
-        for line in [":s 332 me #a :Topic", ":bob!b@h PRIVMSG me :475 #a", ":s NOTE X :y"] {
+        for line in [
+            ":s 332 me #a :Topic",
+            ":bob!b@h PRIVMSG me :475 #a",
+            ":s NOTE X :y",
+        ] {
             assert_eq!(words(line), None, "{line}");
         }
     }

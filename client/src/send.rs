@@ -1,5 +1,5 @@
-//! `rook send`: signs in with the kept credential, sends, waits for the receipt, and says with its exit code whether
-//! all has arrived.
+//! `rook send`: signs in with the kept credential, sends, waits for the receipt, and says with its
+//! exit code whether all has arrived.
 
 use std::collections::VecDeque;
 
@@ -64,7 +64,10 @@ pub async fn run(options: Options, target: Target, text: Option<String>) -> anyh
     };
     let connection = match connected {
         Ok(connected) => {
-            if connected.authority.is_some_and(|authority| kept.remember(authority)) {
+            if connected
+                .authority
+                .is_some_and(|authority| kept.remember(authority))
+            {
                 state.save(&kept)?;
             }
             connected.connection
@@ -91,7 +94,8 @@ pub async fn run(options: Options, target: Target, text: Option<String>) -> anyh
     };
     loop {
         sender.proceed();
-        let wants_text = sender.phase == Phase::Sending && sender.receipts.is_empty() && sender.more_to_come;
+        let wants_text =
+            sender.phase == Phase::Sending && sender.receipts.is_empty() && sender.more_to_come;
         let deadline = match sender.phase {
             Phase::SigningIn => Some(give_up_at),
             Phase::Sending => sender.receipts.deadline(),
@@ -137,8 +141,13 @@ impl Sender {
         while self.phase == Phase::Sending && self.receipts.is_empty() {
             match self.queue.pop_front() {
                 Some(text) => {
-                    for message in messages(&self.model, self.target.as_str(), &text, Manner::Message) {
-                        let sent = Sent::Said { target: self.target.as_str().to_owned(), text: text.clone() };
+                    for message in
+                        messages(&self.model, self.target.as_str(), &text, Manner::Message)
+                    {
+                        let sent = Sent::Said {
+                            target: self.target.as_str().to_owned(),
+                            text: text.clone(),
+                        };
                         self.session.send(&self.receipts.expect(message, sent));
                     }
                 }
@@ -165,9 +174,13 @@ impl Sender {
         None
     }
 
-    /// Not everyone may speak in a channel who is not in it: then it is joined, once, and all is said again.
+    /// Not everyone may speak in a channel who is not in it: then it is joined, once, and all is
+    /// said again.
     fn refused(&mut self, sent: Sent, code: &str, words: String) {
-        let outside = matches!(code, numeric::ERR_CANNOTSENDTOCHAN | numeric::ERR_NOSUCHCHANNEL);
+        let outside = matches!(
+            code,
+            numeric::ERR_CANNOTSENDTOCHAN | numeric::ERR_NOSUCHCHANNEL
+        );
         match (&self.target, sent) {
             (Target::Channel(channel), Sent::Said { text, .. })
                 if outside && !self.joined && !self.model.is_in(channel) =>
@@ -176,7 +189,8 @@ impl Sender {
                 self.queue.push_front(text);
                 self.receipts.give_up();
                 let join = Message::new("JOIN", [channel.as_str()]);
-                self.session.send(&self.receipts.expect(join, Sent::Command));
+                self.session
+                    .send(&self.receipts.expect(join, Sent::Command));
             }
             _ => self.fail(words),
         }
@@ -204,7 +218,8 @@ impl Sender {
     }
 }
 
-/// An accident is a failure here: whether a message has arrived before it is not known, so nothing is tried again.
+/// An accident is a failure here: whether a message has arrived before it is not known, so nothing
+/// is tried again.
 fn end(over: Over, failure: Option<String>) -> Ending {
     match (over, failure) {
         (Over::Ended(Ending::Finished), Some(why)) | (Over::Lost(why), None) => Ending::Failed(why),

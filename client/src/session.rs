@@ -1,5 +1,5 @@
-//! One session: a connection that signs in and then chats, until it is over. Whoever runs it asks for the next event
-//! and need know nothing of sockets, certificates or sign-in.
+//! One session: a connection that signs in and then chats, until it is over. Whoever runs it asks
+//! for the next event and need know nothing of sockets, certificates or sign-in.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -102,7 +102,11 @@ pub async fn connect(
 fn explain(error: &ConnectError, state: &StateFile) -> String {
     let file = state.path().display();
     match error {
-        ConnectError::Changed { server, pinned, shown } => format!(
+        ConnectError::Changed {
+            server,
+            pinned,
+            shown,
+        } => format!(
             "THE CERTIFICATE OF {server} HAS CHANGED. Nothing was sent to it.\n\
              \x20 pinned here:  SHA-256 {pinned}\n\
              \x20 shown now:    SHA-256 {shown}\n\
@@ -131,7 +135,10 @@ fn explain(error: &ConnectError, state: &StateFile) -> String {
 pub fn trust(ca: Option<&Path>, kept: &Kept) -> Result<Trust, Ending> {
     if let Some(file) = ca {
         let authority = Authority::read(file).map_err(|cause| {
-            Ending::Failed(format!("cannot use the authority in {}: {cause}", file.display()))
+            Ending::Failed(format!(
+                "cannot use the authority in {}: {cause}",
+                file.display()
+            ))
         })?;
         return Ok(Trust::Authority(authority));
     }
@@ -167,12 +174,17 @@ impl Session {
             }
             let message = match self.deadline {
                 None => self.connection.next().await,
-                Some(deadline) => match tokio::time::timeout_at(deadline, self.connection.next()).await {
-                    Ok(message) => message,
-                    Err(_) => {
-                        return Event::Over(self.last_words.close("the server does not finish the sign-in"));
+                Some(deadline) => {
+                    match tokio::time::timeout_at(deadline, self.connection.next()).await {
+                        Ok(message) => message,
+                        Err(_) => {
+                            return Event::Over(
+                                self.last_words
+                                    .close("the server does not finish the sign-in"),
+                            );
+                        }
                     }
-                },
+                }
             };
             match message {
                 Err(lost) => return Event::Over(self.last_words.close(&lost.to_string())),
@@ -207,7 +219,9 @@ impl Session {
 
     /// Signs in as `account` instead, on the same connection; false when the sign-in is over.
     pub fn start_over(&mut self, account: &KeptAccount) -> bool {
-        let Some(sign_in) = &mut self.sign_in else { return false };
+        let Some(sign_in) = &mut self.sign_in else {
+            return false;
+        };
         let steps = sign_in.start_over(account.clone());
         // What was asked before is not asked any more.
         self.events.clear();
@@ -224,7 +238,11 @@ impl Session {
 
     fn take(&mut self, message: Message) {
         let welcome = message.command == numeric::RPL_WELCOME;
-        match self.sign_in.as_mut().and_then(|sign_in| sign_in.take(&message)) {
+        match self
+            .sign_in
+            .as_mut()
+            .and_then(|sign_in| sign_in.take(&message))
+        {
             Some(steps) => {
                 self.perform(steps);
                 if welcome {

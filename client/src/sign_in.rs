@@ -1,9 +1,11 @@
-//! Signing in, as a machine without I/O: the server's messages and the person's answers go in, steps come out.
+//! Signing in, as a machine without I/O: the server's messages and the person's answers go in,
+//! steps come out.
 //!
-//! With a credential kept on this device there are no questions (SASL `PLAIN`). Without one, or when it is refused,
-//! the account is registered; if it exists already, this is a new device of it (SASL `X-EMAIL-CODE`). Both prove the
-//! email with a mailed code. A person may take minutes over their mail, so capability negotiation, for which servers
-//! have little patience, is ended before the code is asked for.
+//! With a credential kept on this device there are no questions (SASL `PLAIN`). Without one, or
+//! when it is refused, the account is registered; if it exists already, this is a new device of it
+//! (SASL `X-EMAIL-CODE`). Both prove the email with a mailed code. A person may take minutes over
+//! their mail, so capability negotiation, for which servers have little patience, is ended before
+//! the code is asked for.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -133,8 +135,11 @@ impl SignIn {
             taken: None,
         };
         let name = sign_in.account().name.as_str();
-        let steps =
-            vec![send("CAP", &["LS", "302"]), send("NICK", &[name]), send("USER", &["rook", "0", "*", name])];
+        let steps = vec![
+            send("CAP", &["LS", "302"]),
+            send("NICK", &[name]),
+            send("USER", &["rook", "0", "*", name]),
+        ];
         (sign_in, steps)
     }
 
@@ -149,11 +154,18 @@ impl SignIn {
                 _ => Vec::new(),
             },
             "FAIL" => self.take_failure(message)?,
-            // What the server says to strangers in general, on their way in, is said to people who have to type
-            // their commands themselves. Once a mail is on its way it is about that.
+            // What the server says to strangers in general, on their way in, is said to people who
+            // have to type their commands themselves. Once a mail is on its way it is about that.
             "NOTE" | "WARN" | "NOTICE" => {
-                let waiting = matches!(self.stage, Stage::Verify | Stage::MailCode | Stage::MailVerdict);
-                if waiting { vec![Step::Tell(words(message))] } else { Vec::new() }
+                let waiting = matches!(
+                    self.stage,
+                    Stage::Verify | Stage::MailCode | Stage::MailVerdict
+                );
+                if waiting {
+                    vec![Step::Tell(words(message))]
+                } else {
+                    Vec::new()
+                }
             }
             // The last one is our own doing, when we start over.
             numeric::RPL_LOGGEDIN
@@ -202,7 +214,10 @@ impl SignIn {
     /// Starts over as `account`: the person has mended their name or email, or wants another mail.
     pub fn start_over(&mut self, account: KeptAccount) -> Vec<Step> {
         let mut steps = Vec::new();
-        if matches!(self.stage, Stage::MailStart | Stage::MailCode | Stage::MailVerdict) {
+        if matches!(
+            self.stage,
+            Stage::MailStart | Stage::MailCode | Stage::MailVerdict
+        ) {
             steps.push(send("AUTHENTICATE", &["*"]));
         }
         if self.account().name != account.name && !self.welcomed {
@@ -220,7 +235,11 @@ impl SignIn {
     }
 
     fn take_capability(&mut self, message: &Message) -> Vec<Step> {
-        let list = message.params.last().map(String::as_str).unwrap_or_default();
+        let list = message
+            .params
+            .last()
+            .map(String::as_str)
+            .unwrap_or_default();
         match message.param(1) {
             Some("LS") if self.stage == Stage::Capabilities => {
                 for item in list.split_ascii_whitespace() {
@@ -233,7 +252,11 @@ impl SignIn {
                     }
                 }
                 // A star before the last parameter: the list goes on in the next message.
-                if message.params.len() > 3 { Vec::new() } else { self.request() }
+                if message.params.len() > 3 {
+                    Vec::new()
+                } else {
+                    self.request()
+                }
             }
             Some("ACK") if self.stage == Stage::Capabilities => self.begin(),
             Some("NAK") if self.stage == Stage::Capabilities => {
@@ -244,16 +267,24 @@ impl SignIn {
     }
 
     fn request(&mut self) -> Vec<Step> {
-        let missing: Vec<&str> =
-            NEEDED.iter().filter(|needed| !self.offered.has(*needed)).map(Capability::name).collect();
+        let missing: Vec<&str> = NEEDED
+            .iter()
+            .filter(|needed| !self.offered.has(*needed))
+            .map(Capability::name)
+            .collect();
         if !missing.is_empty() {
-            return self.fail(format!("rook cannot talk to this server: it lacks {}", missing.join(", ")));
+            return self.fail(format!(
+                "rook cannot talk to this server: it lacks {}",
+                missing.join(", ")
+            ));
         }
         let visits = matches!(self.plan, Plan::Errand(_));
         let wanted: Vec<&str> = self
             .offered
             .iter()
-            .filter(|&one| NEEDED.has(one) || WELCOME.has(one) || (visits && one == Capability::Visitor))
+            .filter(|&one| {
+                NEEDED.has(one) || WELCOME.has(one) || (visits && one == Capability::Visitor)
+            })
             .map(Capability::name)
             .collect();
         vec![send("CAP", &["REQ", &wanted.join(" ")])]
@@ -276,8 +307,15 @@ impl SignIn {
             return steps;
         }
         self.stage = Stage::Register;
-        let KeptAccount { name, email, credential } = self.account();
-        steps.push(send("REGISTER", &[name.as_str(), email.as_str(), credential.expose()]));
+        let KeptAccount {
+            name,
+            email,
+            credential,
+        } = self.account();
+        steps.push(send(
+            "REGISTER",
+            &[name.as_str(), email.as_str(), credential.expose()],
+        ));
         steps
     }
 
@@ -294,9 +332,13 @@ impl SignIn {
         if message.param(0) != Some("+") {
             return Vec::new();
         }
-        let KeptAccount { name, email, credential } = self.account();
-        // Name (32), email (254) or credential (69) with what stands between make less than the 400 characters
-        // after which SASL would want another message.
+        let KeptAccount {
+            name,
+            email,
+            credential,
+        } = self.account();
+        // Name (32), email (254) or credential (69) with what stands between make less than the 400
+        // characters after which SASL would want another message.
         match self.stage {
             Stage::Plain => {
                 let response = BASE64.encode(format!("\0{name}\0{}", credential.expose()));
@@ -311,7 +353,9 @@ impl SignIn {
                 let name = name.clone();
                 self.stage = Stage::MailVerdict;
                 let told = self.taken.take().map(|_| {
-                    Step::Tell(format!("{name} is taken. If the account is yours, this device is new to it."))
+                    Step::Tell(format!(
+                        "{name} is taken. If the account is yours, this device is new to it."
+                    ))
                 });
                 told.into_iter().chain([self.ask()]).collect()
             }
@@ -339,7 +383,9 @@ impl SignIn {
                 self.start_mail()
             }
             ("VERIFY", "INVALID_CODE", Stage::Verify) => self.wrong_code(words(message)),
-            ("REGISTER", _, Stage::Register) | ("VERIFY", _, Stage::Verify) => self.fail(words(message)),
+            ("REGISTER", _, Stage::Register) | ("VERIFY", _, Stage::Verify) => {
+                self.fail(words(message))
+            }
             // The numeric that follows says what it means for the exchange.
             ("AUTHENTICATE", ..) => vec![Step::Tell(words(message))],
             // That is why we are here.
@@ -394,7 +440,10 @@ impl SignIn {
     fn ask(&self) -> Step {
         let KeptAccount { name, email, .. } = self.account();
         let known_to = (self.stage == Stage::MailVerdict).then(|| name.clone());
-        Step::AskCode { email: email.clone(), known_to }
+        Step::AskCode {
+            email: email.clone(),
+            known_to,
+        }
     }
 
     /// The server knows who we are.
@@ -438,7 +487,11 @@ fn send(command: &str, params: &[&str]) -> Step {
 
 /// What a message says to people: its last parameter.
 fn words(message: &Message) -> String {
-    let words = message.params.last().map(String::as_str).unwrap_or_default();
+    let words = message
+        .params
+        .last()
+        .map(String::as_str)
+        .unwrap_or_default();
     words.strip_prefix(SASL_FAILED).unwrap_or(words).to_owned()
 }
 

@@ -1,4 +1,5 @@
-//! What `rook` keeps for each server: the account it signs in with on this device, and the certificate it trusts.
+//! What `rook` keeps for each server: the account it signs in with on this device, and the
+//! certificate it trusts.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -21,7 +22,8 @@ pub struct Kept {
     /// The certificate pinned on first use; none for a server that an authority vouches for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
-    /// Its public key: a new certificate for the same key is the same server. None when an older version pinned it.
+    /// Its public key: a new certificate for the same key is the same server. None when an older
+    /// version pinned it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Fingerprint>,
     /// The authority that alone vouches for the server, since it was named with `--ca`.
@@ -38,7 +40,10 @@ pub struct Kept {
 impl Kept {
     /// The certificate that is pinned, if one is.
     pub fn pinned(&self) -> Option<Pinned> {
-        self.fingerprint.map(|certificate| Pinned { certificate, key: self.key })
+        self.fingerprint.map(|certificate| Pinned {
+            certificate,
+            key: self.key,
+        })
     }
 
     /// Pins a certificate in place of the one before.
@@ -92,7 +97,8 @@ pub struct StateFile {
 impl StateFile {
     /// The file for `server` in the user's state folder.
     pub fn of(server: &ServerAddress) -> anyhow::Result<Self> {
-        let base = etcetera::choose_base_strategy().context("cannot tell where your home folder is")?;
+        let base =
+            etcetera::choose_base_strategy().context("cannot tell where your home folder is")?;
         let state = base.state_dir().unwrap_or_else(|| base.data_dir());
         Ok(Self::within(&state.join("rookery").join("rook"), server))
     }
@@ -108,7 +114,9 @@ impl StateFile {
                 let _ = write!(name, "%{byte:02X}");
             }
         }
-        Self { path: folder.join(name + ".toml") }
+        Self {
+            path: folder.join(name + ".toml"),
+        }
     }
 
     /// Where it is, to be told to a person.
@@ -121,9 +129,12 @@ impl StateFile {
         let text = match std::fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Kept::default()),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.path.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", self.path.display()));
+            }
         };
-        // The error of toml shows the line it stumbles over, which may be the credential: tell only where it is.
+        // The error of toml shows the line it stumbles over, which may be the credential: tell only
+        // where it is.
         toml::from_str(&text).map_err(|error: toml::de::Error| {
             anyhow::anyhow!(
                 "{} is damaged ({}): mend or remove it, and sign in anew",
@@ -135,19 +146,29 @@ impl StateFile {
 
     /// Writes it whole or not at all, for its owner's eyes only.
     pub fn save(&self, kept: &Kept) -> anyhow::Result<()> {
-        self.write(kept).with_context(|| format!("cannot write {}", self.path.display()))
+        self.write(kept)
+            .with_context(|| format!("cannot write {}", self.path.display()))
     }
 
     fn write(&self, kept: &Kept) -> anyhow::Result<()> {
         let folder = self.path.parent().context("the state file has no folder")?;
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let new = self.path.with_extension(format!("{}.new", std::process::id()));
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+        let new = self
+            .path
+            .with_extension(format!("{}.new", std::process::id()));
         // Left behind by a process of the same number that died half-way.
         match std::fs::remove_file(&new) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&new)?;
         let written = file
             .write_all(toml::to_string(kept)?.as_bytes())
             .and_then(|()| file.sync_all())
@@ -167,13 +188,17 @@ mod credential_text {
     use rookery_protocol::DeviceCredential;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    pub fn serialize<S: Serializer>(credential: &DeviceCredential, out: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(
+        credential: &DeviceCredential,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
         out.serialize_str(credential.expose())
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<DeviceCredential, D::Error> {
         let text = String::deserialize(input)?;
-        DeviceCredential::parse(&text).ok_or_else(|| serde::de::Error::custom("not a device credential"))
+        DeviceCredential::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom("not a device credential"))
     }
 }
 
@@ -214,8 +239,13 @@ mod tests {
         here.save(&Kept::default()).unwrap();
         here.save(&kept()).unwrap();
         assert_eq!(here.load().unwrap(), kept());
-        assert_eq!(file(folder.path(), "[::1]:6697").load().unwrap(), Kept::default());
-        let files = std::fs::read_dir(here.path().parent().unwrap()).unwrap().count();
+        assert_eq!(
+            file(folder.path(), "[::1]:6697").load().unwrap(),
+            Kept::default()
+        );
+        let files = std::fs::read_dir(here.path().parent().unwrap())
+            .unwrap()
+            .count();
         assert_eq!(files, 1, "no half-written file is left");
     }
 
@@ -237,7 +267,10 @@ mod tests {
         let text = std::fs::read_to_string(here.path()).unwrap();
         std::fs::write(here.path(), text.replace("rkd1_07", "rkd1_0X")).unwrap();
         let error = format!("{:#}", here.load().unwrap_err());
-        assert!(error.contains(&here.path().display().to_string()), "{error}");
+        assert!(
+            error.contains(&here.path().display().to_string()),
+            "{error}"
+        );
         assert!(!error.contains("0707"), "{error}");
         assert!(!format!("{:?}", kept()).contains("0707"));
     }
@@ -246,7 +279,10 @@ mod tests {
     fn a_folder_that_cannot_be_written_is_an_error_that_names_the_file() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("rookery"), "in the way").unwrap();
-        let error = format!("{:#}", file(folder.path(), "localhost").save(&kept()).unwrap_err());
+        let error = format!(
+            "{:#}",
+            file(folder.path(), "localhost").save(&kept()).unwrap_err()
+        );
         assert!(error.contains("localhost%3A6697.toml"), "{error}");
     }
 }

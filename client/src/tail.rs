@@ -1,5 +1,5 @@
-//! `rook tail`: prints what is said in one place, from the history on and then as it comes, over as many connections as
-//! it takes, without a gap and nothing twice.
+//! `rook tail`: prints what is said in one place, from the history on and then as it comes, over as
+//! many connections as it takes, without a gap and nothing twice.
 
 use std::collections::{HashSet, VecDeque};
 use std::io::{self, Write};
@@ -69,7 +69,10 @@ pub async fn run(
                 Effect::Send(message) => link.send(&message),
                 Effect::Retry(why) => {
                     let pause = link.retry();
-                    person::tell(&format!("{why}; trying again in {:.0} s", pause.as_secs_f32().ceil()));
+                    person::tell(&format!(
+                        "{why}; trying again in {:.0} s",
+                        pause.as_secs_f32().ceil()
+                    ));
                 }
                 Effect::Quit => link.quit(None),
             }
@@ -141,7 +144,8 @@ struct Tail<W> {
     /// Messages on one page of history; none while the server has not offered any.
     page_size: Option<usize>,
     page: Page,
-    /// What was said before the first connection has been read; what is missing later is what came after it.
+    /// What was said before the first connection has been read; what is missing later is what came
+    /// after it.
     begun: bool,
     /// That, the oldest first, until there is enough of it.
     before: VecDeque<Utterance>,
@@ -220,7 +224,8 @@ impl<W: Write> Tail<W> {
             && self.joined
             && self.model.is_in(channel)
         {
-            self.effects.push(Effect::Send(Message::new("PART", [channel.as_str()])));
+            self.effects
+                .push(Effect::Send(Message::new("PART", [channel.as_str()])));
         }
         self.phase = Phase::Leaving;
         self.effects.push(Effect::Quit);
@@ -239,7 +244,9 @@ impl<W: Write> Tail<W> {
         match &self.target {
             Target::Channel(channel) if !self.model.is_in(channel) => {
                 self.joined = true;
-                let join = self.receipts.expect(Message::new("JOIN", [channel.as_str()]), Sent::Command);
+                let join = self
+                    .receipts
+                    .expect(Message::new("JOIN", [channel.as_str()]), Sent::Command);
                 self.effects.push(Effect::Send(join));
                 Ok(())
             }
@@ -269,8 +276,14 @@ impl<W: Write> Tail<W> {
 
     fn ask(&mut self, what: &str, from: &str, limit: usize) {
         self.phase = Phase::CatchingUp;
-        self.page = Page { limit, ..Page::default() };
-        let asked = Message::new("CHATHISTORY", [what, self.target.as_str(), from, &limit.to_string()]);
+        self.page = Page {
+            limit,
+            ..Page::default()
+        };
+        let asked = Message::new(
+            "CHATHISTORY",
+            [what, self.target.as_str(), from, &limit.to_string()],
+        );
         self.effects.push(Effect::Send(asked));
     }
 
@@ -316,7 +329,9 @@ impl<W: Write> Tail<W> {
         self.model.take(message, Timestamp::now());
         if was_in && !self.is_in() && self.phase != Phase::Leaving {
             let why = match (message.command.as_str(), message.param(2)) {
-                ("KICK", Some(reason)) => format!("removed from {} ({reason})", self.target.as_str()),
+                ("KICK", Some(reason)) => {
+                    format!("removed from {} ({reason})", self.target.as_str())
+                }
                 _ => format!("no longer in {}", self.target.as_str()),
             };
             self.fail(why);
@@ -330,7 +345,10 @@ impl<W: Write> Tail<W> {
 
     /// How much history the server gives at once.
     fn learn(&mut self, message: &Message) {
-        let limit = message.params.iter().find_map(|token| token.strip_prefix("CHATHISTORY="));
+        let limit = message
+            .params
+            .iter()
+            .find_map(|token| token.strip_prefix("CHATHISTORY="));
         if let Some(limit) = limit.and_then(|limit| limit.parse().ok()) {
             // No limit is told by zero.
             self.page_size = Some(if limit == 0 { 1000 } else { limit });
@@ -343,7 +361,8 @@ impl<W: Write> Tail<W> {
             if message.param(1) == Some("chathistory") {
                 self.page.batch = Some(opened.to_owned());
             }
-        } else if self.page.batch.is_some() && name.strip_prefix('-') == self.page.batch.as_deref() {
+        } else if self.page.batch.is_some() && name.strip_prefix('-') == self.page.batch.as_deref()
+        {
             return self.page_ends();
         }
         Ok(())
@@ -394,7 +413,10 @@ impl<W: Write> Tail<W> {
             }
             return Ok(());
         }
-        page.said.into_iter().rev().for_each(|said| self.before.push_front(said));
+        page.said
+            .into_iter()
+            .rev()
+            .for_each(|said| self.before.push_front(said));
         if self.before.len() < self.lines
             && let Some(first) = page.first.filter(|_| full)
         {
@@ -416,11 +438,19 @@ impl<W: Write> Tail<W> {
         for said in std::mem::take(&mut self.waiting) {
             self.print(&said)?;
         }
-        if std::mem::take(&mut self.overran) { self.catch_up() } else { Ok(()) }
+        if std::mem::take(&mut self.overran) {
+            self.catch_up()
+        } else {
+            Ok(())
+        }
     }
 
     fn print(&mut self, said: &Utterance) -> io::Result<()> {
-        if said.msgid.as_ref().is_some_and(|msgid| self.known.contains(msgid)) {
+        if said
+            .msgid
+            .as_ref()
+            .is_some_and(|msgid| self.known.contains(msgid))
+        {
             return Ok(());
         }
         self.know(said);

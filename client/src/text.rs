@@ -1,4 +1,5 @@
-//! Text on its way to a terminal and on its way to the wire: what may not be shown, and what does not fit one line.
+//! Text on its way to a terminal and on its way to the wire: what may not be shown, and what does
+//! not fit one line.
 
 /// How a piece of text is to look, as IRC's formatting codes say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,10 +44,14 @@ pub enum Colour {
     Exact(u8, u8, u8),
 }
 
-/// The text with nothing in it that a terminal would obey: no formatting codes, no control characters (escape
-/// sequences begin with one), and nothing that turns the direction of what follows.
+/// The text with nothing in it that a terminal would obey: no formatting codes, no control
+/// characters (escape sequences begin with one), and nothing that turns the direction of what
+/// follows.
 pub fn plain(text: &str) -> String {
-    formatted(text).into_iter().map(|(_, piece)| piece).collect()
+    formatted(text)
+        .into_iter()
+        .map(|(_, piece)| piece)
+        .collect()
 }
 
 /// The same, in pieces with the look that the formatting codes gave them.
@@ -54,8 +59,8 @@ pub fn formatted(text: &str) -> Vec<(Format, String)> {
     pieces(text, &mut Format::default(), false)
 }
 
-/// The same for whoever types it: each code is seen, as a letter that stands out. `format` is what holds at the
-/// beginning, and at the end.
+/// The same for whoever types it: each code is seen, as a letter that stands out. `format` is what
+/// holds at the beginning, and at the end.
 pub fn marked(text: &str, format: &mut Format) -> Vec<(Format, String)> {
     pieces(text, format, true)
 }
@@ -75,12 +80,18 @@ pub const CODES: [(char, char, &str); 9] = [
 
 /// The letter by which a formatting code is seen where it is typed.
 pub fn mark(code: char) -> Option<char> {
-    CODES.iter().find(|(one, ..)| *one == code).map(|(_, letter, _)| *letter)
+    CODES
+        .iter()
+        .find(|(one, ..)| *one == code)
+        .map(|(_, letter, _)| *letter)
 }
 
 /// The formatting code of a letter, large or small.
 pub fn code(letter: char) -> Option<char> {
-    CODES.iter().find(|(_, one, _)| one.eq_ignore_ascii_case(&letter)).map(|(code, ..)| *code)
+    CODES
+        .iter()
+        .find(|(_, one, _)| one.eq_ignore_ascii_case(&letter))
+        .map(|(code, ..)| *code)
 }
 
 fn pieces(text: &str, format: &mut Format, with_marks: bool) -> Vec<(Format, String)> {
@@ -136,7 +147,9 @@ fn colours(
     is_digit: impl Fn(&char) -> bool,
 ) -> [String; 2] {
     let take = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| -> String {
-        (0..digits).map_while(|_| chars.next_if(&is_digit)).collect()
+        (0..digits)
+            .map_while(|_| chars.next_if(&is_digit))
+            .collect()
     };
     let foreground = take(chars);
     let mut ahead = chars.clone();
@@ -165,12 +178,18 @@ fn numbered(digits: &str) -> Option<Colour> {
     let number: u8 = digits.parse().ok()?;
     match number {
         0..16 => Some(Colour::Numbered(number)),
-        _ => MORE_COLOURS.get(usize::from(number) - 16).copied().map(of_hexadecimal),
+        _ => MORE_COLOURS
+            .get(usize::from(number) - 16)
+            .copied()
+            .map(of_hexadecimal),
     }
 }
 
 fn exact(digits: &str) -> Option<Colour> {
-    u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 6).map(of_hexadecimal)
+    u32::from_str_radix(digits, 16)
+        .ok()
+        .filter(|_| digits.len() == 6)
+        .map(of_hexadecimal)
 }
 
 fn of_hexadecimal(number: u32) -> Colour {
@@ -205,8 +224,14 @@ pub fn split(text: &str, limit: usize) -> Vec<&str> {
         let end = (1..=limit).rev().find(|&end| rest.is_char_boundary(end));
         // A limit smaller than a character still has to make progress.
         let end = end.unwrap_or_else(|| rest.chars().next().map_or(rest.len(), char::len_utf8));
-        let space = if rest[end..].starts_with(' ') { Some(end) } else { rest[..end].rfind(' ') };
-        let cut = space.filter(|&cut| !rest[..cut].trim().is_empty()).unwrap_or(end);
+        let space = if rest[end..].starts_with(' ') {
+            Some(end)
+        } else {
+            rest[..end].rfind(' ')
+        };
+        let cut = space
+            .filter(|&cut| !rest[..cut].trim().is_empty())
+            .unwrap_or(end);
         pieces.extend(Some(rest[..cut].trim_end()).filter(|piece| !piece.is_empty()));
         rest = rest[cut..].trim_start_matches(' ');
     }
@@ -232,7 +257,10 @@ mod tests {
 
     #[test]
     fn formatting_is_known_piece_by_piece() {
-        let bold = Format { bold: true, ..Format::default() };
+        let bold = Format {
+            bold: true,
+            ..Format::default()
+        };
         let red = Format {
             foreground: Some(Colour::Numbered(4)),
             background: Some(Colour::Exact(0, 17, 34)),
@@ -241,8 +269,14 @@ mod tests {
         let plain = Format::default();
         let text = "a\u{2}b\u{1d}c\u{f}d\u{3}04\u{4}ff0000,001122x\u{3}4y\u{3}z";
         let piece = |format, text: &str| (format, text.to_owned());
-        let hex = Format { foreground: Some(Colour::Exact(255, 0, 0)), ..red };
-        let bold_italic = Format { italic: true, ..bold };
+        let hex = Format {
+            foreground: Some(Colour::Exact(255, 0, 0)),
+            ..red
+        };
+        let bold_italic = Format {
+            italic: true,
+            ..bold
+        };
         let wanted = [
             piece(plain, "a"),
             piece(bold, "b"),
@@ -254,10 +288,16 @@ mod tests {
         ];
         assert_eq!(formatted(text), wanted);
         assert_eq!(formatted("\u{3}99x"), [piece(plain, "x")]);
-        let coloured = |colour| Format { foreground: Some(colour), ..Format::default() };
-        for (number, colour) in
-            [(16, (71, 0, 0)), (53, (255, 140, 0)), (87, (255, 148, 211)), (98, (255, 255, 255))]
-        {
+        let coloured = |colour| Format {
+            foreground: Some(colour),
+            ..Format::default()
+        };
+        for (number, colour) in [
+            (16, (71, 0, 0)),
+            (53, (255, 140, 0)),
+            (87, (255, 148, 211)),
+            (98, (255, 255, 255)),
+        ] {
             let (red, green, blue) = colour;
             let wanted = [piece(coloured(Colour::Exact(red, green, blue)), "x")];
             assert_eq!(formatted(&format!("\u{3}{number}x")), wanted, "{number}");
@@ -267,8 +307,14 @@ mod tests {
     #[test]
     fn codes_are_seen_where_they_are_typed_and_hold_on_the_next_row() {
         let mut format = Format::default();
-        let bold = Format { bold: true, ..Format::default() };
-        let red = Format { foreground: Some(Colour::Numbered(4)), ..bold };
+        let bold = Format {
+            bold: true,
+            ..Format::default()
+        };
+        let red = Format {
+            foreground: Some(Colour::Numbered(4)),
+            ..bold
+        };
         let piece = |format, text: &str| (format, text.to_owned());
         assert_eq!(
             marked("a\u{2}b\u{3}04,c", &mut format),
@@ -282,10 +328,17 @@ mod tests {
         );
         assert_eq!(
             marked("d\u{f}e", &mut format),
-            [piece(red, "d"), piece(MARK, "O"), piece(Format::default(), "e")]
+            [
+                piece(red, "d"),
+                piece(MARK, "O"),
+                piece(Format::default(), "e")
+            ]
         );
         let all = "\u{2}\u{1d}\u{1f}\u{1e}\u{11}\u{16}\u{f}\u{3}1,2\u{4}aabbcc";
-        assert_eq!(marked(all, &mut format), [piece(MARK, "BIUSMROC1,2Xaabbcc")]);
+        assert_eq!(
+            marked(all, &mut format),
+            [piece(MARK, "BIUSMROC1,2Xaabbcc")]
+        );
         assert_eq!(plain(all), "");
     }
 
@@ -301,7 +354,8 @@ mod tests {
         ];
         for attack in attacks {
             let clean = plain(attack);
-            let turned = |char: char| matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            let turned =
+                |char: char| matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
             assert!(
                 !clean.chars().any(|char| char.is_control() || turned(char)),
                 "{attack:?} gave {clean:?}"
@@ -331,7 +385,9 @@ mod tests {
     #[test]
     fn leading_spaces_make_no_empty_piece() {
         assert!(
-            split("          word and word", 6).iter().all(|piece| !piece.is_empty() && piece.len() <= 6)
+            split("          word and word", 6)
+                .iter()
+                .all(|piece| !piece.is_empty() && piece.len() <= 6)
         );
     }
 }

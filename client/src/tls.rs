@@ -1,7 +1,9 @@
-//! The way to the server: a TCP connection, TLS over it, and the decision whether the certificate is to be trusted.
+//! The way to the server: a TCP connection, TLS over it, and the decision whether the certificate
+//! is to be trusted.
 //!
-//! With an authority given, only its certificates will do. Otherwise the system's roots are asked; a certificate
-//! they do not vouch for is pinned the first time, and has to be the same one from then on, or one for the same key.
+//! With an authority given, only its certificates will do. Otherwise the system's roots are asked;
+//! a certificate they do not vouch for is pinned the first time, and has to be the same one from
+//! then on, or one for the same key.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -11,7 +13,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore,
+    SignatureScheme,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -40,7 +43,8 @@ pub enum Pin {
     Known(Pinned),
     /// Nothing; the first one is pinned.
     Open,
-    /// Nothing, but there is a credential, won when an authority vouched for the server: it is not shown to strangers.
+    /// Nothing, but there is a credential, won when an authority vouched for the server: it is not
+    /// shown to strangers.
     Forbidden,
 }
 
@@ -95,7 +99,10 @@ pub enum ConnectError {
 pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<Secured, ConnectError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Arc::new(Verifier::new(trust, &provider));
-    let unreachable = |cause: String| ConnectError::Unreachable { server: server.to_string(), cause };
+    let unreachable = |cause: String| ConnectError::Unreachable {
+        server: server.to_string(),
+        cause,
+    };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| unreachable(error.to_string()))?
@@ -105,12 +112,19 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<Secured, C
     let connecting = async {
         let stream = TcpStream::connect((server.host(), server.port())).await?;
         stream.set_nodelay(true)?;
-        TlsConnector::from(Arc::new(config)).connect(server.name(), stream).await
+        TlsConnector::from(Arc::new(config))
+            .connect(server.name(), stream)
+            .await
     };
     let connected = tokio::time::timeout(PATIENCE, connecting).await;
     let server = server.to_string();
     let error = match connected {
-        Err(_) => return Err(unreachable(format!("no answer within {} seconds", PATIENCE.as_secs()))),
+        Err(_) => {
+            return Err(unreachable(format!(
+                "no answer within {} seconds",
+                PATIENCE.as_secs()
+            )));
+        }
         Ok(Err(error)) => error,
         Ok(Ok(stream)) => {
             let pin = match verifier.judgement.get() {
@@ -121,9 +135,16 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<Secured, C
         }
     };
     Err(match verifier.judgement.get() {
-        Some(&Judgement::Changed { pinned, shown }) => ConnectError::Changed { server, pinned, shown },
+        Some(&Judgement::Changed { pinned, shown }) => ConnectError::Changed {
+            server,
+            pinned,
+            shown,
+        },
         Some(&Judgement::Stranger(shown)) => ConnectError::NoLongerVouched { server, shown },
-        Some(Judgement::Refused(cause)) => ConnectError::Untrusted { server, cause: cause.clone() },
+        Some(Judgement::Refused(cause)) => ConnectError::Untrusted {
+            server,
+            cause: cause.clone(),
+        },
         _ => unreachable(error.to_string()),
     })
 }
@@ -151,7 +172,11 @@ struct Verifier {
 
 impl Verifier {
     fn new(trust: &Trust, provider: &Arc<CryptoProvider>) -> Self {
-        Self { trust: trust.clone(), provider: Arc::clone(provider), judgement: OnceLock::new() }
+        Self {
+            trust: trust.clone(),
+            provider: Arc::clone(provider),
+            judgement: OnceLock::new(),
+        }
     }
 
     /// Whoever may vouch for a server; none when there is no root at all.
@@ -166,12 +191,16 @@ impl Verifier {
             }
         };
         let provider = Arc::clone(&self.provider);
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().ok()
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .ok()
     }
 
     /// What to do about a certificate that nobody vouches for.
     fn judge(&self, shown: Pinned, refusal: &TlsError) -> Judgement {
-        let Trust::SystemOr(pin) = &self.trust else { return Judgement::Refused(refusal.to_string()) };
+        let Trust::SystemOr(pin) = &self.trust else {
+            return Judgement::Refused(refusal.to_string());
+        };
         match *pin {
             Pin::Known(pinned)
                 if pinned.certificate == shown.certificate
@@ -179,7 +208,10 @@ impl Verifier {
             {
                 Judgement::ToPin(shown)
             }
-            Pin::Known(pinned) => Judgement::Changed { pinned: pinned.certificate, shown: shown.certificate },
+            Pin::Known(pinned) => Judgement::Changed {
+                pinned: pinned.certificate,
+                shown: shown.certificate,
+            },
             Pin::Open => Judgement::ToPin(shown),
             Pin::Forbidden => Judgement::Stranger(shown.certificate),
         }
@@ -196,15 +228,20 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
         let shown = Pinned::of(end_entity);
-        // It is known again: nobody has to vouch for it, and reading the system's roots takes its time.
+        // It is known again: nobody has to vouch for it, and reading the system's roots takes its
+        // time.
         if matches!(&self.trust, Trust::SystemOr(Pin::Known(pinned)) if *pinned == shown) {
             self.judgement.get_or_init(|| Judgement::Trusted);
             return Ok(ServerCertVerified::assertion());
         }
         let vouched = match self.authorities() {
-            Some(authorities) => {
-                authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-            }
+            Some(authorities) => authorities.verify_server_cert(
+                end_entity,
+                intermediates,
+                server_name,
+                ocsp_response,
+                now,
+            ),
             None => Err(CertificateError::UnknownIssuer.into()),
         };
         let judgement = match &vouched {
@@ -213,9 +250,9 @@ impl ServerCertVerifier for Verifier {
         };
         match self.judgement.get_or_init(|| judgement) {
             Judgement::Trusted | Judgement::ToPin(_) => Ok(ServerCertVerified::assertion()),
-            _ => {
-                Err(vouched.err().unwrap_or_else(|| CertificateError::ApplicationVerificationFailure.into()))
-            }
+            _ => Err(vouched
+                .err()
+                .unwrap_or_else(|| CertificateError::ApplicationVerificationFailure.into())),
         }
     }
 
@@ -240,6 +277,8 @@ impl ServerCertVerifier for Verifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -68,13 +68,22 @@ struct Chat {
 }
 
 /// Chats until it is over. The terminal is given back by then.
-pub async fn run(options: Options, colours: Option<Colours>, notify: Notify) -> anyhow::Result<Ending> {
+pub async fn run(
+    options: Options,
+    colours: Option<Colours>,
+    notify: Notify,
+) -> anyhow::Result<Ending> {
     let state = StateFile::of(&options.server)?;
     let kept = state.load()?;
     let mut interrupt = Interrupt::catch()?;
     let mut continued = signal(SignalKind::from_raw(terminal::CONTINUED))?;
     let theme = Theme::new(colours.unwrap_or_else(theme::colours_here));
-    let mut app = App::new(options.server.to_string(), theme, TimeZone::system(), Timestamp::now());
+    let mut app = App::new(
+        options.server.to_string(),
+        theme,
+        TimeZone::system(),
+        Timestamp::now(),
+    );
     app.model.be_in(&options.join);
     let mut chat = Chat {
         options,
@@ -92,7 +101,13 @@ pub async fn run(options: Options, colours: Option<Colours>, notify: Notify) -> 
     chat.app.settle_in(&chat.kept.habits);
     chat.begin()?;
     let mut screen = Screen::take()?;
-    chat.run(&mut screen, &mut terminal::events(), &mut interrupt, &mut continued).await
+    chat.run(
+        &mut screen,
+        &mut terminal::events(),
+        &mut interrupt,
+        &mut continued,
+    )
+    .await
 }
 
 impl Chat {
@@ -102,7 +117,12 @@ impl Chat {
             self.link = Some(self.link_for(account));
             return Ok(());
         }
-        let Options { server, name, email, .. } = &self.options;
+        let Options {
+            server,
+            name,
+            email,
+            ..
+        } = &self.options;
         let entry = Entry::new(server.to_string(), name.clone(), email.clone());
         let introduced = entry.introduced();
         self.entry = Some(entry);
@@ -115,16 +135,30 @@ impl Chat {
     fn introduce(&mut self, name: AccountName, email: Email) -> anyhow::Result<()> {
         // What was pinned at an earlier try is known by now.
         self.kept = self.state.load()?;
-        let account = KeptAccount { name, email, credential: new_credential()? };
+        let account = KeptAccount {
+            name,
+            email,
+            credential: new_credential()?,
+        };
         // A code may have been asked for already, with something mistyped.
-        if !self.link.as_mut().is_some_and(|link| link.start_over(&account)) {
+        if !self
+            .link
+            .as_mut()
+            .is_some_and(|link| link.start_over(&account))
+        {
             self.link = Some(self.link_for(account));
         }
         Ok(())
     }
 
     fn link_for(&self, account: KeptAccount) -> Link {
-        Link::new(self.options.clone(), self.state.clone(), self.kept.clone(), account, true)
+        Link::new(
+            self.options.clone(),
+            self.state.clone(),
+            self.kept.clone(),
+            account,
+            true,
+        )
     }
 
     async fn run(
@@ -172,7 +206,8 @@ impl Chat {
                     if let Some(ending) = self.input(input)? {
                         return Ok(ending);
                     }
-                    // Whoever types sees it at once, however soon the next picture is due; a burst of keys is one.
+                    // Whoever types sees it at once, however soon the next picture is due; a burst
+                    // of keys is one.
                     if inputs.is_empty() {
                         next_frame = Instant::now();
                     }
@@ -299,7 +334,9 @@ impl Chat {
     /// Does what the chat has decided.
     fn perform(&mut self) -> anyhow::Result<()> {
         for effect in self.app.effects() {
-            let Some(link) = &mut self.link else { return Ok(()) };
+            let Some(link) = &mut self.link else {
+                return Ok(());
+            };
             match effect {
                 Effect::Send(message) => link.send(&message),
                 Effect::Notify(nick, words) => terminal::notify(self.notify, &nick, &words)?,

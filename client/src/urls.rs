@@ -8,7 +8,11 @@ use std::process::{Command, Stdio};
 use crate::text::{self, Format};
 
 /// What opens a link.
-const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+const OPENER: &str = if cfg!(target_os = "macos") {
+    "open"
+} else {
+    "xdg-open"
+};
 const SCHEMES: [&str; 2] = ["https://", "http://"];
 
 /// An address on the web: `http` or `https`, with nothing in it that a terminal would obey.
@@ -24,12 +28,15 @@ impl Url {
     /// Opens it. What the opener has to say is not for this screen.
     pub fn open(&self) -> io::Result<()> {
         let mut opener = Command::new(OPENER);
-        opener.arg(&self.0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        opener
+            .arg(&self.0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         // Not to be stopped by a Ctrl-C that is meant for the chat.
-        let mut child = opener
-            .process_group(0)
-            .spawn()
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot run {OPENER}: {error}")))?;
+        let mut child = opener.process_group(0).spawn().map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot run {OPENER}: {error}"))
+        })?;
         std::thread::spawn(move || child.wait());
         Ok(())
     }
@@ -38,17 +45,27 @@ impl Url {
 /// The links in a message, in their order.
 pub fn urls(text: &str) -> Vec<Url> {
     let text = text::plain(text);
-    find(&text).into_iter().map(|range| Url(text[range].to_owned())).collect()
+    find(&text)
+        .into_iter()
+        .map(|range| Url(text[range].to_owned()))
+        .collect()
 }
 
-/// Cuts formatted text where links begin and end: each piece says which link it belongs to, as [`urls`] counts them.
+/// Cuts formatted text where links begin and end: each piece says which link it belongs to, as
+/// [`urls`] counts them.
 pub fn linked(pieces: Vec<(Format, String)>) -> Vec<(Format, Option<usize>, String)> {
     let whole: String = pieces.iter().map(|(_, piece)| piece.as_str()).collect();
     let found = find(&whole);
     if found.is_empty() {
-        return pieces.into_iter().map(|(format, piece)| (format, None, piece)).collect();
+        return pieces
+            .into_iter()
+            .map(|(format, piece)| (format, None, piece))
+            .collect();
     }
-    let mut cuts: Vec<usize> = found.iter().flat_map(|range| [range.start, range.end]).collect();
+    let mut cuts: Vec<usize> = found
+        .iter()
+        .flat_map(|range| [range.start, range.end])
+        .collect();
     let mut at = 0;
     for (_, piece) in &pieces {
         at += piece.len();
@@ -79,15 +96,21 @@ fn find(text: &str) -> Vec<Range<usize>> {
         let begins = |scheme: &&str| {
             let name = scheme.len() - "://".len();
             colon >= name
-                && text.get(colon - name..from).is_some_and(|word| word.eq_ignore_ascii_case(scheme))
+                && text
+                    .get(colon - name..from)
+                    .is_some_and(|word| word.eq_ignore_ascii_case(scheme))
         };
-        let Some(scheme) = SCHEMES.iter().find(|scheme| begins(scheme)) else { continue };
+        let Some(scheme) = SCHEMES.iter().find(|scheme| begins(scheme)) else {
+            continue;
+        };
         let start = from - scheme.len();
         if text[..start].ends_with(|before: char| before.is_alphanumeric()) {
             continue;
         }
         let ends = |char: char| char.is_whitespace() || matches!(char, '<' | '>' | '"' | '`');
-        let end = text[from..].find(ends).map_or(text.len(), |length| from + length);
+        let end = text[from..]
+            .find(ends)
+            .map_or(text.len(), |length| from + length);
         let end = start + without_punctuation(&text[start..end]).len();
         if end > from {
             found.push(start..end);
@@ -97,12 +120,14 @@ fn find(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The sentence around a link ends with it more often than the link ends with a full stop. A closing bracket belongs to it
-/// if it was opened in it.
+/// The sentence around a link ends with it more often than the link ends with a full stop. A
+/// closing bracket belongs to it if it was opened in it.
 fn without_punctuation(link: &str) -> &str {
     let mut link = link;
     loop {
-        let Some(last) = link.chars().next_back() else { return link };
+        let Some(last) = link.chars().next_back() else {
+            return link;
+        };
         let count = |bracket: char| link.chars().filter(|&char| char == bracket).count();
         let goes = match last {
             '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '…' | '”' | '’' | '»' => true,
@@ -132,7 +157,10 @@ mod tests {
             ("see https://a.example/x.", "https://a.example/x"),
             ("(http://a.example/x)", "http://a.example/x"),
             ("https://a.example/x_(y) there", "https://a.example/x_(y)"),
-            ("<https://a.example/?q=1&r=%20#z>!", "https://a.example/?q=1&r=%20#z"),
+            (
+                "<https://a.example/?q=1&r=%20#z>!",
+                "https://a.example/?q=1&r=%20#z",
+            ),
             ("HTTPS://A.example/…", "HTTPS://A.example/"),
             ("https://日本.example/é, and", "https://日本.example/é"),
             ("\u{2}https://a.\u{2}example\u{f}", "https://a.example"),
@@ -159,7 +187,10 @@ mod tests {
         ] {
             assert_eq!(found(text), [""; 0], "{text:?}");
         }
-        assert_eq!(found("https://a.example/\u{1b}]52;c;x\u{7}\u{202e}z"), ["https://a.example/]52;c;xz"]);
+        assert_eq!(
+            found("https://a.example/\u{1b}]52;c;x\u{7}\u{202e}z"),
+            ["https://a.example/]52;c;xz"]
+        );
         // One word for a program, however it looks to a shell.
         assert_eq!(found("http://a/$(reboot);x -y"), ["http://a/$(reboot);x"]);
     }
@@ -167,7 +198,10 @@ mod tests {
     #[test]
     fn the_pieces_of_a_link_know_it_whatever_else_is_marked() {
         let plain = Format::default();
-        let bold = Format { bold: true, ..plain };
+        let bold = Format {
+            bold: true,
+            ..plain
+        };
         let pieces = linked(text::formatted("a http://b.\u{2}c/d e http://f.g"));
         let piece = |format, link, text: &str| (format, link, text.to_owned());
         let wanted = [

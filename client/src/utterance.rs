@@ -43,13 +43,18 @@ impl Utterance {
     pub fn of(message: &Message) -> Option<Self> {
         let tag = |name| message.tags.get(name).map(str::to_owned);
         let text = message.param(1)?;
-        let (kind, text) = match text.strip_prefix('\u{1}').map(|text| text.trim_end_matches('\u{1}')) {
+        let (kind, text) = match text
+            .strip_prefix('\u{1}')
+            .map(|text| text.trim_end_matches('\u{1}'))
+        {
             _ if message.command == "NOTICE" => (Kind::Notice, text),
             None => (Kind::Message, text),
             Some(action) => (Kind::Action, action.strip_prefix("ACTION")?.trim_start()),
         };
         Some(Self {
-            time: tag("time").and_then(|time| time.parse().ok()).unwrap_or_else(Timestamp::now),
+            time: tag("time")
+                .and_then(|time| time.parse().ok())
+                .unwrap_or_else(Timestamp::now),
             msgid: tag("msgid"),
             sender: message.source_nick().unwrap_or_default().to_owned(),
             account: tag("account").filter(|account| account != "*"),
@@ -61,7 +66,10 @@ impl Utterance {
 
     /// For people, and harmless to their terminal.
     pub fn line(&self, zone: &TimeZone) -> String {
-        let time = self.time.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S");
+        let time = self
+            .time
+            .to_zoned(zone.clone())
+            .strftime("%Y-%m-%d %H:%M:%S");
         let Self { sender, text, .. } = self;
         let said = match self.kind {
             Kind::Message => format!("<{sender}> {text}"),
@@ -71,7 +79,8 @@ impl Utterance {
         format!("{time} {}", text::plain(&said))
     }
 
-    /// One JSON object on one line: the text as it was sent, with all escaped that a terminal could obey.
+    /// One JSON object on one line: the text as it was sent, with all escaped that a terminal could
+    /// obey.
     pub fn json(&self) -> String {
         use std::fmt::Write as _;
         let json = serde_json::to_string(self).expect("texts and numbers are always JSON");
@@ -101,10 +110,22 @@ mod tests {
     #[test]
     fn a_line_says_when_who_and_what() {
         let line = |text: &str| said(text).line(&TimeZone::UTC);
-        assert_eq!(line("PRIVMSG #ops :a \u{2}b"), "2026-01-02 14:03:05 <alice> a b");
-        assert_eq!(line("PRIVMSG #ops :\u{1}ACTION waves\u{1}"), "2026-01-02 14:03:05 * alice waves");
-        assert_eq!(line("NOTICE #ops :built"), "2026-01-02 14:03:05 -alice- built");
-        assert_eq!(line("PRIVMSG #ops :a\u{1b}[2J\u{9b}1m"), "2026-01-02 14:03:05 <alice> a[2J1m");
+        assert_eq!(
+            line("PRIVMSG #ops :a \u{2}b"),
+            "2026-01-02 14:03:05 <alice> a b"
+        );
+        assert_eq!(
+            line("PRIVMSG #ops :\u{1}ACTION waves\u{1}"),
+            "2026-01-02 14:03:05 * alice waves"
+        );
+        assert_eq!(
+            line("NOTICE #ops :built"),
+            "2026-01-02 14:03:05 -alice- built"
+        );
+        assert_eq!(
+            line("PRIVMSG #ops :a\u{1b}[2J\u{9b}1m"),
+            "2026-01-02 14:03:05 <alice> a[2J1m"
+        );
         let version = Message::parse(":a!a@h PRIVMSG #ops :\u{1}VERSION\u{1}").unwrap();
         assert_eq!(Utterance::of(&version), None);
     }
@@ -121,7 +142,9 @@ mod tests {
         assert_eq!(read["text"], "say \"x\" \u{1b}\u{9b}\u{202e}\u{7f}日");
         let guest = Utterance::of(&Message::parse(":g!g@h PRIVMSG #ops :x").unwrap()).unwrap();
         assert!(
-            guest.json().contains("\"msgid\":null,\"sender\":\"g\",\"account\":null"),
+            guest
+                .json()
+                .contains("\"msgid\":null,\"sender\":\"g\",\"account\":null"),
             "{}",
             guest.json()
         );

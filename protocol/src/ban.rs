@@ -37,8 +37,8 @@ pub enum BanTarget {
 pub struct BadTarget;
 
 impl BanTarget {
-    /// Reads whatever a ban can be about. No two of the forms have a text in common: only emails and their patterns
-    /// have an `@`, only networks a `/`, and no account's name is an IP address.
+    /// Reads whatever a ban can be about. No two of the forms have a text in common: only emails
+    /// and their patterns have an `@`, only networks a `/`, and no account's name is an IP address.
     pub fn parse(text: &str) -> Result<Self, BadTarget> {
         if text.contains('@') {
             if glob::is_pattern(text) {
@@ -47,13 +47,18 @@ impl BanTarget {
             return Email::parse(text).map(Self::Email).map_err(|_| BadTarget);
         }
         if text.contains('/') {
-            return Network::parse(text)
-                .map(|network| network.alone().map_or(Self::Network(network), Self::Address));
+            return Network::parse(text).map(|network| {
+                network
+                    .alone()
+                    .map_or(Self::Network(network), Self::Address)
+            });
         }
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(Self::Address(address.to_canonical()));
         }
-        AccountName::parse(text).map(Self::Account).map_err(|_| BadTarget)
+        AccountName::parse(text)
+            .map(Self::Account)
+            .map_err(|_| BadTarget)
     }
 
     /// As it is compared; one form never means two targets.
@@ -117,13 +122,18 @@ impl EmailPattern {
     pub fn parse(text: &str) -> Result<Self, BadTarget> {
         let (local, domain) = text.rsplit_once('@').ok_or(BadTarget)?;
         let local_ok = !local.is_empty()
-            && local.chars().all(|char| char.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(char));
+            && local
+                .chars()
+                .all(|char| char.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(char));
         if text.len() > MAX_EMAIL || !local_ok {
             return Err(BadTarget);
         }
         let labels: Result<Vec<String>, BadTarget> = domain.split('.').map(fold_label).collect();
         let folded = format!("{}@{}", local.to_lowercase(), labels?.join("."));
-        Ok(Self { text: text.into(), folded: folded.into() })
+        Ok(Self {
+            text: text.into(),
+            folded: folded.into(),
+        })
     }
 
     /// As it is compared.
@@ -138,19 +148,32 @@ impl EmailPattern {
 
     /// Whether it leaves nothing open but the last label of the domain, as `*@*` and `*@*.com` do.
     fn is_sweeping(&self) -> bool {
-        let is_open = |part: &str| part.contains('*') && part.chars().all(|char| "*?.".contains(char));
+        let is_open =
+            |part: &str| part.contains('*') && part.chars().all(|char| "*?.".contains(char));
         let (local, domain) = self.folded.rsplit_once('@').unwrap_or_default();
-        is_open(local) && (is_open(domain) || domain.rsplit_once('.').is_some_and(|(rest, _)| is_open(rest)))
+        is_open(local)
+            && (is_open(domain)
+                || domain
+                    .rsplit_once('.')
+                    .is_some_and(|(rest, _)| is_open(rest)))
     }
 }
 
 fn fold_label(label: &str) -> Result<String, BadTarget> {
     if !glob::is_pattern(label) {
         let ascii = idna::domain_to_ascii_strict(label).map_err(|_| BadTarget)?;
-        return if ascii.is_empty() { Err(BadTarget) } else { Ok(ascii) };
+        return if ascii.is_empty() {
+            Err(BadTarget)
+        } else {
+            Ok(ascii)
+        };
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-*?".contains(&byte);
-    if label.bytes().all(plain) { Ok(label.to_ascii_lowercase()) } else { Err(BadTarget) }
+    if label.bytes().all(plain) {
+        Ok(label.to_ascii_lowercase())
+    } else {
+        Err(BadTarget)
+    }
 }
 
 impl PartialEq for EmailPattern {
@@ -228,7 +251,12 @@ impl Network {
     }
 
     fn is_sweeping(&self) -> bool {
-        self.bits < if self.first.is_ipv4() { SWEEPING_BITS.0 } else { SWEEPING_BITS.1 }
+        self.bits
+            < if self.first.is_ipv4() {
+                SWEEPING_BITS.0
+            } else {
+                SWEEPING_BITS.1
+            }
     }
 }
 
@@ -255,7 +283,10 @@ mod tests {
     fn each_form_is_told_from_the_others_and_reads_back_as_itself() {
         assert!(matches!(target("alice"), BanTarget::Account(_)));
         assert!(matches!(target("alice@example.org"), BanTarget::Email(_)));
-        assert!(matches!(target("*@spam.example"), BanTarget::EmailPattern(_)));
+        assert!(matches!(
+            target("*@spam.example"),
+            BanTarget::EmailPattern(_)
+        ));
         assert!(matches!(target("192.0.2.7"), BanTarget::Address(_)));
         assert!(matches!(target("2001:db8::7"), BanTarget::Address(_)));
         assert!(matches!(target("192.0.2.0/24"), BanTarget::Network(_)));
@@ -324,7 +355,9 @@ mod tests {
     #[test]
     fn a_pattern_covers_emails_in_their_folded_form() {
         let covers = |pattern: &str, email: &str| {
-            let BanTarget::EmailPattern(pattern) = target(pattern) else { panic!("{pattern}") };
+            let BanTarget::EmailPattern(pattern) = target(pattern) else {
+                panic!("{pattern}")
+            };
             pattern.covers(Email::parse(email).unwrap().folded())
         };
         assert!(covers("*@Spam.Example", "Bob@SPAM.example"));
@@ -339,8 +372,16 @@ mod tests {
 
     #[test]
     fn a_ban_of_the_world_is_known_for_one() {
-        for sweeping in ["*@*", "?*@*.*", "*@*.com", "**@**", "0.0.0.0/0", "128.0.0.0/1", "::/0", "2000::/3"]
-        {
+        for sweeping in [
+            "*@*",
+            "?*@*.*",
+            "*@*.com",
+            "**@**",
+            "0.0.0.0/0",
+            "128.0.0.0/1",
+            "::/0",
+            "2000::/3",
+        ] {
             assert!(target(sweeping).is_sweeping(), "{sweeping}");
         }
         for narrow in [

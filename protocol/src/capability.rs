@@ -58,7 +58,10 @@ capabilities! {
 impl Capability {
     /// The capability of that name. Names are case-sensitive.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|capability| capability.name() == name)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|capability| capability.name() == name)
     }
 }
 
@@ -75,7 +78,8 @@ pub struct CapabilityValues {
     pub email_required: bool,
     /// Whether one may register before one is admitted.
     pub register_before_connect: bool,
-    /// For how long clients are to remember that this server is reached over TLS only; 0 says nothing of it.
+    /// For how long clients are to remember that this server is reached over TLS only; 0 says
+    /// nothing of it.
     pub sts_seconds: u64,
 }
 
@@ -128,7 +132,10 @@ impl Capabilities {
 
     /// The members, in listing order.
     pub fn iter(self) -> impl Iterator<Item = Capability> {
-        Capability::ALL.iter().copied().filter(move |capability| self.has(*capability))
+        Capability::ALL
+            .iter()
+            .copied()
+            .filter(move |capability| self.has(*capability))
     }
 }
 

@@ -24,9 +24,13 @@ pub use accounts::{
     AccountCredential, AccountEntry, AccountList, AccountReply, CredentialEntry, CredentialList,
     DisableRequest, RevokeRequest,
 };
-pub use admins::{AdminEntry, AdminList, AdminRequest, BadRole, InitialPassword, Role, RoleRequest};
+pub use admins::{
+    AdminEntry, AdminList, AdminRequest, BadRole, InitialPassword, Role, RoleRequest,
+};
 pub use announcements::{AnnouncementReply, AnnouncementRequest, MAX_ANNOUNCEMENT};
-pub use audit::{AuditFault, AuditList, AuditOutcome, AuditRecord, AuditVerdict, BadHead, ChainHead};
+pub use audit::{
+    AuditFault, AuditList, AuditOutcome, AuditRecord, AuditVerdict, BadHead, ChainHead,
+};
 pub use bans::{BanEntry, BanList, BanPreview, BanReply, BanRequest, UnbanReply};
 pub use channels::{
     ChannelEntry, ChannelList, ChannelMember, ChannelReply, CloseReply, CloseRequest, PurgeReply,

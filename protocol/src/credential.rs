@@ -5,8 +5,8 @@ use std::fmt;
 const PREFIX: &str = "rkd1_";
 const LENGTH: usize = PREFIX.len() + 64;
 
-/// 256 random bits in a form of its own (`rkd1_` and 64 hexadecimal digits), so that the server can tell it from a
-/// password a person chose: it is stored as a plain hash and needs no slow one.
+/// 256 random bits in a form of its own (`rkd1_` and 64 hexadecimal digits), so that the server can
+/// tell it from a password a person chose: it is stored as a plain hash and needs no slow one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DeviceCredential(String);
 
@@ -27,7 +27,9 @@ impl DeviceCredential {
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix(PREFIX)?;
         let well_formed = text.len() == LENGTH
-            && digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+            && digits
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
         well_formed.then(|| Self(text.to_owned()))
     }
 
@@ -50,10 +52,16 @@ mod tests {
     #[test]
     fn reads_its_own_form_and_no_other() {
         let credential = DeviceCredential::from_random([0xab; 32]);
-        assert_eq!(DeviceCredential::parse(credential.expose()), Some(credential.clone()));
+        assert_eq!(
+            DeviceCredential::parse(credential.expose()),
+            Some(credential.clone())
+        );
         assert_eq!(DeviceCredential::parse("hunter2"), None);
         assert_eq!(DeviceCredential::parse(&credential.expose()[..20]), None);
-        assert_eq!(DeviceCredential::parse(&credential.expose().to_uppercase()), None);
+        assert_eq!(
+            DeviceCredential::parse(&credential.expose().to_uppercase()),
+            None
+        );
         assert!(!format!("{credential:?}").contains("abab"));
     }
 }

@@ -29,7 +29,11 @@ pub struct LineFramer {
 impl LineFramer {
     /// For lines whose tags take up to `max_tags` bytes.
     pub fn new(max_tags: usize) -> Self {
-        Self { partial: Vec::new(), skipping: false, max_tags }
+        Self {
+            partial: Vec::new(),
+            skipping: false,
+            max_tags,
+        }
     }
 
     /// Takes what was read and gives each line that is complete with it, in order, to `each`.
@@ -65,7 +69,10 @@ fn emit(line: &[u8], max_tags: usize, each: &mut impl FnMut(Line<'_>)) {
         return;
     }
     let tags = match line {
-        [b'@', ..] => line.iter().position(|&byte| byte == b' ').map_or(line.len(), |space| space + 1),
+        [b'@', ..] => line
+            .iter()
+            .position(|&byte| byte == b' ')
+            .map_or(line.len(), |space| space + 1),
         _ => 0,
     };
     if tags > max_tags || line.len() - tags > MAX_LINE - 2 {
@@ -96,7 +103,10 @@ mod tests {
     fn joins_what_arrives_in_pieces() {
         let mut framer = LineFramer::new(MAX_CLIENT_TAGS);
         assert!(lines(&mut framer, b"PI").is_empty());
-        assert_eq!(lines(&mut framer, b"NG a\r\n\r\nPING b\nPING"), ["PING a", "PING b"]);
+        assert_eq!(
+            lines(&mut framer, b"NG a\r\n\r\nPING b\nPING"),
+            ["PING a", "PING b"]
+        );
         assert_eq!(lines(&mut framer, b" c\r\n"), ["PING c"]);
     }
 
@@ -110,7 +120,10 @@ mod tests {
             let told = lines(&mut framer, &[b'y'; 4000]);
             assert!(told.len() <= 1, "{told:?}");
         }
-        assert_eq!(lines(&mut framer, b"still the same line\r\nPING b\r\n"), ["PING b"]);
+        assert_eq!(
+            lines(&mut framer, b"still the same line\r\nPING b\r\n"),
+            ["PING b"]
+        );
     }
 
     #[test]
@@ -118,15 +131,24 @@ mod tests {
         let mut framer = LineFramer::new(MAX_CLIENT_TAGS);
         let mut input = vec![b'x'; 510];
         input.extend_from_slice(b"\r\n");
-        assert_eq!(lines(&mut framer, &input).first().map(String::len), Some(510));
+        assert_eq!(
+            lines(&mut framer, &input).first().map(String::len),
+            Some(510)
+        );
     }
 
     #[test]
     fn tags_and_message_have_bounds_of_their_own() {
         let mut framer = LineFramer::new(MAX_CLIENT_TAGS);
         let tags = "a".repeat(MAX_CLIENT_TAGS - 2);
-        assert_eq!(lines(&mut framer, format!("@{tags} PING a\r\n").as_bytes()).len(), 1);
-        assert_eq!(lines(&mut framer, format!("@{tags}a PING a\r\n").as_bytes()), ["TooLong"]);
+        assert_eq!(
+            lines(&mut framer, format!("@{tags} PING a\r\n").as_bytes()).len(),
+            1
+        );
+        assert_eq!(
+            lines(&mut framer, format!("@{tags}a PING a\r\n").as_bytes()),
+            ["TooLong"]
+        );
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Patterns in which `*` stands for anything and `?` for one character.
 
-/// Whether `text` fits `pattern`, in which `*` stands for anything and `?` for one character. Takes time in proportion
-/// to the product of both lengths at worst.
+/// Whether `text` fits `pattern`, in which `*` stands for anything and `?` for one character. Takes
+/// time in proportion to the product of both lengths at worst.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let (mut pattern_rest, mut text_rest) = (pattern.chars(), text.chars());
-    // Where to go on from if the characters differ: after the last star, and one further in the text.
+    // Where to go on from if the characters differ: after the last star, and one further in the
+    // text.
     let mut retry: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
     loop {
         let (pattern_before, text_before) = (pattern_rest.clone(), text_rest.clone());
@@ -19,7 +20,9 @@ pub fn matches(pattern: &str, text: &str) -> bool {
             (Some(wanted), Some(found)) if wanted == found => continue,
             _ => drop(pattern_before),
         }
-        let Some((after_star, mut tried)) = retry.take() else { return false };
+        let Some((after_star, mut tried)) = retry.take() else {
+            return false;
+        };
         if tried.next().is_none() {
             return false;
         }
@@ -51,7 +54,13 @@ mod tests {
         ] {
             assert!(matches(pattern, text), "{pattern} {text}");
         }
-        for (pattern, text) in [("", "a"), ("a?", "a"), ("a*c", "abcd"), ("*an3", "#chan1"), ("?", "")] {
+        for (pattern, text) in [
+            ("", "a"),
+            ("a?", "a"),
+            ("a*c", "abcd"),
+            ("*an3", "#chan1"),
+            ("?", ""),
+        ] {
             assert!(!matches(pattern, text), "{pattern} {text}");
         }
     }

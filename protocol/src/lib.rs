@@ -1,5 +1,5 @@
-//! The language Rookery speaks: IRC messages, names, numerics and capabilities on the chat port, and the
-//! control plane's requests and replies. Nothing here reads or writes anything.
+//! The language Rookery speaks: IRC messages, names, numerics and capabilities on the chat port,
+//! and the control plane's requests and replies. Nothing here reads or writes anything.
 
 pub mod ban;
 pub mod capability;

@@ -1,4 +1,5 @@
-//! One IRC message: parsed from a line, written to a line (Modern IRC Client Protocol; IRCv3 message-tags).
+//! One IRC message: parsed from a line, written to a line (Modern IRC Client Protocol; IRCv3
+//! message-tags).
 
 use std::fmt::{self, Write as _};
 
@@ -18,7 +19,8 @@ pub struct Message {
     pub params: Vec<String>,
 }
 
-/// Message tags with unescaped values, in the order they came; of a repeated key the last one counts.
+/// Message tags with unescaped values, in the order they came; of a repeated key the last one
+/// counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tags(Vec<(String, String)>);
 
@@ -74,7 +76,9 @@ impl Message {
         if command.is_empty() {
             return Err(ParseError::NoCommand);
         }
-        let word = command.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+        let word = command
+            .bytes()
+            .all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
         let numeric = command.len() == 3 && command.bytes().all(|byte| byte.is_ascii_digit());
         if !word && !numeric {
             return Err(ParseError::BadCommand);
@@ -103,7 +107,9 @@ impl Message {
 
     /// The nick part of the source: all before `!` and `@`.
     pub fn source_nick(&self) -> Option<&str> {
-        self.source.as_deref().map(|source| source.split(['!', '@']).next().unwrap_or(source))
+        self.source
+            .as_deref()
+            .map(|source| source.split(['!', '@']).next().unwrap_or(source))
     }
 }
 
@@ -130,7 +136,8 @@ impl fmt::Display for Message {
 }
 
 impl Tags {
-    /// Reads the tags of a message, without the leading `@`. Bad ones are left out, as the specification asks.
+    /// Reads the tags of a message, without the leading `@`. Bad ones are left out, as the
+    /// specification asks.
     pub fn parse(text: &str) -> Self {
         let mut tags = Self::default();
         for item in text.split(';').filter(|item| !item.is_empty()) {
@@ -144,7 +151,10 @@ impl Tags {
 
     /// The value of `key`; a tag without a value has the empty one.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Sets `key`, replacing an earlier value.
@@ -157,13 +167,21 @@ impl Tags {
 
     /// Key and value of each tag, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// The client-only tags (`+typing`, …): the ones that clients pass to one another.
     #[must_use]
     pub fn client_only(&self) -> Self {
-        Self(self.0.iter().filter(|(key, _)| key.starts_with('+')).cloned().collect())
+        Self(
+            self.0
+                .iter()
+                .filter(|(key, _)| key.starts_with('+'))
+                .cloned()
+                .collect(),
+        )
     }
 
     /// No tags at all.
@@ -199,7 +217,9 @@ fn split_word(text: &str) -> (&str, &str) {
 fn is_key(key: &str) -> bool {
     let name = key.strip_prefix('+').unwrap_or(key);
     !name.is_empty()
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'/' | b'.' | b'_'))
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'/' | b'.' | b'_'))
 }
 
 fn unescape(value: &str) -> String {
@@ -243,11 +263,15 @@ mod tests {
 
     #[test]
     fn reads_tags_source_and_a_trailing_parameter() {
-        let message =
-            Message::parse("@+typing=active;time=now\\s\\:\\\\ :alice!a@host  privmsg   #lobby :hi  there ")
-                .unwrap();
+        let message = Message::parse(
+            "@+typing=active;time=now\\s\\:\\\\ :alice!a@host  privmsg   #lobby :hi  there ",
+        )
+        .unwrap();
         assert_eq!(message.tags.get("time"), Some("now ;\\"));
-        assert_eq!(message.tags.client_only().iter().collect::<Vec<_>>(), [("+typing", "active")]);
+        assert_eq!(
+            message.tags.client_only().iter().collect::<Vec<_>>(),
+            [("+typing", "active")]
+        );
         assert_eq!(message.source_nick(), Some("alice"));
         assert_eq!(message.command, "PRIVMSG");
         assert_eq!(message.params, ["#lobby", "hi  there "]);
@@ -272,7 +296,8 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back_the_same() {
-        let mut message = Message::new("PRIVMSG", ["#lobby", ":) two words"]).from_source("bob!b@host");
+        let mut message =
+            Message::new("PRIVMSG", ["#lobby", ":) two words"]).from_source("bob!b@host");
         message.tags.set("msgid", "a;b c\\d");
         assert_eq!(Message::parse(&message.to_string()).unwrap(), message);
         let empty = Message::new("TOPIC", ["#lobby", ""]);

@@ -1,4 +1,5 @@
-//! The names people choose (nicks, accounts, channels, emails), checked once and compared by their folded form.
+//! The names people choose (nicks, accounts, channels, emails), checked once and compared by their
+//! folded form.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -48,7 +49,11 @@ struct Name {
 impl Name {
     fn new(text: &str, folded: String) -> Self {
         let text: Arc<str> = text.into();
-        let folded = if *text == *folded { Arc::clone(&text) } else { folded.into() };
+        let folded = if *text == *folded {
+            Arc::clone(&text)
+        } else {
+            folded.into()
+        };
         Self { text, folded }
     }
 }
@@ -131,19 +136,33 @@ macro_rules! name_type {
 }
 
 name_type!(Nick, "The name a user is shown under.", parse_nick);
-name_type!(AccountName, "The name of an account; a valid nick as well.", parse_nick);
-name_type!(ChannelName, "A channel's name, with its `#`.", parse_channel);
-name_type!(Email, "An email address; folded, its domain is in ASCII and all letters are small.", parse_email);
+name_type!(
+    AccountName,
+    "The name of an account; a valid nick as well.",
+    parse_nick
+);
+name_type!(
+    ChannelName,
+    "A channel's name, with its `#`.",
+    parse_channel
+);
+name_type!(
+    Email,
+    "An email address; folded, its domain is in ASCII and all letters are small.",
+    parse_email
+);
 
 impl Nick {
-    /// What the name looks like: two names of the same skeleton could pose as one another (UTS #39 §4).
+    /// What the name looks like: two names of the same skeleton could pose as one another (UTS #39
+    /// §4).
     pub fn skeleton(&self) -> String {
         skeleton(self.as_str())
     }
 }
 
 impl AccountName {
-    /// What the name looks like: two names of the same skeleton could pose as one another (UTS #39 §4).
+    /// What the name looks like: two names of the same skeleton could pose as one another (UTS #39
+    /// §4).
     pub fn skeleton(&self) -> String {
         skeleton(self.as_str())
     }
@@ -170,7 +189,9 @@ fn check_nick(text: &str) -> Result<(), NameError> {
     if first.is_ascii_digit() || "$:#&~@%+-".contains(first) {
         return Err(NameError::BadStart);
     }
-    if text.contains([' ', ',', '*', '?', '!', '@', '.', ':', '/', '#', '"', '<', '>']) {
+    if text.contains([
+        ' ', ',', '*', '?', '!', '@', '.', ':', '/', '#', '"', '<', '>',
+    ]) {
         return Err(NameError::BadCharacter);
     }
     Ok(())
@@ -186,7 +207,10 @@ fn parse_channel(text: &str) -> Result<Name, NameError> {
     }
     let folded = fold(rest)?;
     // Full-width forms become plain ones: `，` a comma.
-    if [rest, &folded].iter().any(|form| form.contains([' ', ',', ':', '*', '?'])) {
+    if [rest, &folded]
+        .iter()
+        .any(|form| form.contains([' ', ',', ':', '*', '?']))
+    {
         return Err(NameError::BadCharacter);
     }
     Ok(Name::new(text, format!("#{folded}")))
@@ -202,12 +226,17 @@ fn parse_email(text: &str) -> Result<Name, NameError> {
         && !local.starts_with('.')
         && !local.ends_with('.')
         && !local.contains("..")
-        && local.chars().all(|char| char.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(char));
+        && local
+            .chars()
+            .all(|char| char.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(char));
     let domain = idna::domain_to_ascii_strict(domain).map_err(|_| NameError::NotAnEmail)?;
     if !local_ok || domain.is_empty() || domain.split('.').any(str::is_empty) {
         return Err(NameError::NotAnEmail);
     }
-    Ok(Name::new(text, format!("{}@{domain}", local.to_lowercase())))
+    Ok(Name::new(
+        text,
+        format!("{}@{domain}", local.to_lowercase()),
+    ))
 }
 
 /// PRECIS `UsernameCaseMapped` (RFC 8265 §3.3), with the short way for ASCII.
@@ -221,13 +250,15 @@ fn fold(text: &str) -> Result<String, NameError> {
         .map_err(|_| NameError::BadCharacter)
 }
 
-/// `m` is left alone: the table takes it for `rn`, and no one mistakes `modern` for `modem`. `i` goes with `l`: a capital
-/// `I` looks like `l`, and letter case makes no other name.
+/// `m` is left alone: the table takes it for `rn`, and no one mistakes `modern` for `modem`. `i`
+/// goes with `l`: a capital `I` looks like `l`, and letter case makes no other name.
 fn skeleton(text: &str) -> String {
     let looks: String = text
         .split_inclusive('m')
         .flat_map(|part| {
-            let (body, end) = part.strip_suffix('m').map_or((part, ""), |body| (body, "m"));
+            let (body, end) = part
+                .strip_suffix('m')
+                .map_or((part, ""), |body| (body, "m"));
             unicode_security::confusable_detection::skeleton(body).chain(end.chars())
         })
         .collect();
@@ -260,16 +291,34 @@ mod tests {
 
     #[test]
     fn refuses_names_that_break_the_protocol() {
-        for bad in
-            ["", "a b", "a,b", "#a", "@a", "a!b", "a@b", "1a", "-a", "a.b", ":a", "a\u{7}", "a\u{200b}b"]
-        {
+        for bad in [
+            "",
+            "a b",
+            "a,b",
+            "#a",
+            "@a",
+            "a!b",
+            "a@b",
+            "1a",
+            "-a",
+            "a.b",
+            ":a",
+            "a\u{7}",
+            "a\u{200b}b",
+        ] {
             assert!(Nick::parse(bad).is_err(), "{bad:?}");
         }
         for wide in ["bob＠example．org", "a！b＠c", "＃a", "１a", "a，b", "a＊"] {
-            assert!(Nick::parse(wide).is_err(), "{wide:?} is compared in its plain form");
+            assert!(
+                Nick::parse(wide).is_err(),
+                "{wide:?} is compared in its plain form"
+            );
         }
         assert!(ChannelName::parse("#a，b").is_err());
-        assert_eq!(Nick::parse(&"a".repeat(33)), Err(NameError::TooLong(MAX_NICK)));
+        assert_eq!(
+            Nick::parse(&"a".repeat(33)),
+            Err(NameError::TooLong(MAX_NICK))
+        );
         for bad in ["", "lobby", "#", "#a b", "#a,b", "#a\u{7}b"] {
             assert!(ChannelName::parse(bad).is_err(), "{bad:?}");
         }
@@ -279,8 +328,21 @@ mod tests {
     fn emails_are_compared_without_letter_case() {
         let email = Email::parse("Bob.Smith@Example.ORG").unwrap();
         assert_eq!(email, Email::parse("bob.smith@example.org").unwrap());
-        assert_eq!(Email::parse("a@bücher.example").unwrap().folded(), "a@xn--bcher-kva.example");
-        for bad in ["", "a", "@b.c", "a@", "a b@c.d", "a@b..c", "a@b c", "a\r\n@b.c", "<a@b.c>"] {
+        assert_eq!(
+            Email::parse("a@bücher.example").unwrap().folded(),
+            "a@xn--bcher-kva.example"
+        );
+        for bad in [
+            "",
+            "a",
+            "@b.c",
+            "a@",
+            "a b@c.d",
+            "a@b..c",
+            "a@b c",
+            "a\r\n@b.c",
+            "<a@b.c>",
+        ] {
             assert!(Email::parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -1,4 +1,5 @@
-//! `rookeryd admin`: the admins, managed where the data folder can be read and written, whether the server runs or not.
+//! `rookeryd admin`: the admins, managed where the data folder can be read and written, whether the
+//! server runs or not.
 
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,8 @@ pub enum AdminCommand {
         /// Where the codes are mailed
         #[arg(long)]
         email: Email,
-        /// What the admin may do: owner (everything), moderator (kick, ban, announce, read) or auditor (read only)
+        /// What the admin may do: owner (everything), moderator (kick, ban, announce, read) or
+        /// auditor (read only)
         #[arg(long, default_value_t = Role::Owner)]
         role: Role,
         /// Read the password from the first line of a file instead of asking for it
@@ -73,7 +75,8 @@ pub enum AdminCommand {
 pub fn run(config: &Config, command: AdminCommand) -> Result<()> {
     let file = config.data.directory.join(DATABASE_FILE);
     let is_new = !file.exists();
-    // Only the first admin may come before the server's first start. Anything else is asked in the wrong folder.
+    // Only the first admin may come before the server's first start. Anything else is asked in the
+    // wrong folder.
     if is_new && !matches!(command, AdminCommand::Add { .. }) {
         bail!("{NO_RECORD} {}. {WHERE_TO_RUN}", file.display());
     }
@@ -81,10 +84,19 @@ pub fn run(config: &Config, command: AdminCommand) -> Result<()> {
         "The record cannot be opened; run this in the server's folder, as the user that runs the server",
     )?;
     let network = config.chat.network.clone();
-    Desk { sqlite, actor: operator(), network, now: Timestamp::now(), out: &mut io::stdout().lock() }
-        .serve(command)?;
+    Desk {
+        sqlite,
+        actor: operator(),
+        network,
+        now: Timestamp::now(),
+        out: &mut io::stdout().lock(),
+    }
+    .serve(command)?;
     if is_new {
-        eprintln!("{NO_RECORD} {}: a new one is made. {WHERE_TO_RUN}", file.display());
+        eprintln!(
+            "{NO_RECORD} {}: a new one is made. {WHERE_TO_RUN}",
+            file.display()
+        );
     }
     Ok(())
 }
@@ -109,14 +121,20 @@ struct Desk<'a> {
 impl Desk<'_> {
     fn serve(mut self, command: AdminCommand) -> Result<()> {
         match command {
-            AdminCommand::Add { name, email, role, password_file } => {
-                self.add(&name, &email, role, password_file.as_deref())
-            }
+            AdminCommand::Add {
+                name,
+                email,
+                role,
+                password_file,
+            } => self.add(&name, &email, role, password_file.as_deref()),
             AdminCommand::Role { name, role } => self.role(&name, role),
             AdminCommand::List => self.list(),
             AdminCommand::Remove { name } => self.remove(&name),
             AdminCommand::ForgetTotp { name } => self.forget_totp(&name),
-            AdminCommand::Passwd { name, password_file } => self.passwd(&name, password_file.as_deref()),
+            AdminCommand::Passwd {
+                name,
+                password_file,
+            } => self.passwd(&name, password_file.as_deref()),
         }
     }
 
@@ -139,15 +157,22 @@ impl Desk<'_> {
             initial_until: None,
         };
         let detail = format!("{role}, {email}");
-        let added = self.act("admin add", name.as_str(), &detail, Admins::HaveNone, |store| {
-            store.add_admin(&admin).map(drop)
-        })?;
+        let added = self.act(
+            "admin add",
+            name.as_str(),
+            &detail,
+            Admins::HaveNone,
+            |store| store.add_admin(&admin).map(drop),
+        )?;
         if !added {
             bail!(
                 "There is an admin named {name} already. `rookeryd admin passwd {name}` gives them another password."
             );
         }
-        writeln!(self.out, "Added the admin {name}, {role}. Sign-in codes go to {email}.")?;
+        writeln!(
+            self.out,
+            "Added the admin {name}, {role}. Sign-in codes go to {email}."
+        )?;
         Ok(())
     }
 
@@ -158,7 +183,10 @@ impl Desk<'_> {
             store.admins()
         })?;
         if admins.is_empty() {
-            writeln!(self.out, "There are no admins. `rookeryd admin add NAME --email E` adds one.")?;
+            writeln!(
+                self.out,
+                "There are no admins. `rookeryd admin add NAME --email E` adds one."
+            )?;
         } else {
             writeln!(self.out, "{}", table(&admins))?;
         }
@@ -166,27 +194,39 @@ impl Desk<'_> {
     }
 
     fn remove(&mut self, name: &AccountName) -> Result<()> {
-        let removed = self.act("admin remove", name.as_str(), "", Admins::HaveOne, |store| {
-            store.remove_admin(name.as_str()).map(drop)
-        })?;
+        let removed = self.act(
+            "admin remove",
+            name.as_str(),
+            "",
+            Admins::HaveOne,
+            |store| store.remove_admin(name.as_str()).map(drop),
+        )?;
         known(removed, name)?;
         writeln!(self.out, "Removed the admin {name}.")?;
         Ok(())
     }
 
     fn role(&mut self, name: &AccountName, role: Role) -> Result<()> {
-        let changed = self.act("admin role", name.as_str(), role.as_str(), Admins::HaveOne, |store| {
-            store.set_admin_role(name.as_str(), role).map(drop)
-        })?;
+        let changed = self.act(
+            "admin role",
+            name.as_str(),
+            role.as_str(),
+            Admins::HaveOne,
+            |store| store.set_admin_role(name.as_str(), role).map(drop),
+        )?;
         known(changed, name)?;
         writeln!(self.out, "The admin {name} is {role} now.")?;
         Ok(())
     }
 
     fn forget_totp(&mut self, name: &AccountName) -> Result<()> {
-        let done = self.act("admin forget-totp", name.as_str(), "", Admins::HaveOne, |store| {
-            store.remove_authenticator(name.as_str()).map(drop)
-        })?;
+        let done = self.act(
+            "admin forget-totp",
+            name.as_str(),
+            "",
+            Admins::HaveOne,
+            |store| store.remove_authenticator(name.as_str()).map(drop),
+        )?;
         known(done, name)?;
         writeln!(self.out, "The admin {name} signs in with mailed codes.")?;
         Ok(())
@@ -194,15 +234,24 @@ impl Desk<'_> {
 
     fn passwd(&mut self, name: &AccountName, password_file: Option<&Path>) -> Result<()> {
         let hash = hash_blocking(&password(password_file, &[name.as_str(), &self.network])?);
-        let changed = self.act("admin passwd", name.as_str(), "", Admins::HaveOne, |store| {
-            store.set_admin_password(name.as_str(), &hash, None).map(drop)
-        })?;
+        let changed = self.act(
+            "admin passwd",
+            name.as_str(),
+            "",
+            Admins::HaveOne,
+            |store| {
+                store
+                    .set_admin_password(name.as_str(), &hash, None)
+                    .map(drop)
+            },
+        )?;
         known(changed, name)?;
         writeln!(self.out, "Changed the password of the admin {name}.")?;
         Ok(())
     }
 
-    /// Puts the act into the audit trail and does it, both or neither; false if it was refused, which is in the trail too.
+    /// Puts the act into the audit trail and does it, both or neither; false if it was refused,
+    /// which is in the trail too.
     fn act(
         &mut self,
         act: &str,
@@ -239,7 +288,10 @@ impl Desk<'_> {
 
 /// An error if there was no such admin.
 fn known(found: bool, name: &AccountName) -> Result<()> {
-    ensure!(found, "There is no admin named {name}. `rookeryd admin list` shows who there is.");
+    ensure!(
+        found,
+        "There is no admin named {name}. `rookeryd admin list` shows who there is."
+    );
     Ok(())
 }
 
@@ -291,9 +343,19 @@ fn table(admins: &[Admin]) -> String {
     let mut rows = vec![["NAME", "ROLE", "EMAIL", "CREATED"].map(str::to_owned)];
     rows.extend(admins.iter().map(|admin| {
         let created = admin.created_at.strftime("%Y-%m-%d %H:%M UTC").to_string();
-        [admin.name.clone(), admin.role.to_string(), admin.email.to_string(), created]
+        [
+            admin.name.clone(),
+            admin.role.to_string(),
+            admin.email.to_string(),
+            created,
+        ]
     }));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or_default()
+    };
     let (first, second, third) = (width(0), width(1), width(2));
     let line = |[name, role, email, created]: &[String; 4]| {
         format!("{name:first$}  {role:second$}  {email:third$}  {created}")

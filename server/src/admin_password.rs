@@ -26,7 +26,8 @@ pub enum BadPassword {
     Common,
 }
 
-/// Whether it will do. `context` is what suggests itself: the admin's name and email, the network's name.
+/// Whether it will do. `context` is what suggests itself: the admin's name and email, the network's
+/// name.
 pub fn check(password: &str, context: &[&str]) -> Result<(), BadPassword> {
     if password.chars().count() < MIN_CHARACTERS {
         return Err(BadPassword::Short);
@@ -34,13 +35,18 @@ pub fn check(password: &str, context: &[&str]) -> Result<(), BadPassword> {
     if password.len() > MAX_BYTES {
         return Err(BadPassword::Long);
     }
-    let words = context.iter().flat_map(|text| text.split(|char: char| !char.is_alphanumeric()));
+    let words = context
+        .iter()
+        .flat_map(|text| text.split(|char: char| !char.is_alphanumeric()));
     // What is too short to suggest anything would count against every password that holds it.
     let words = words.filter(|word| word.chars().count() >= 3).chain(OURS);
     let words: Vec<String> = words.map(str::to_lowercase).collect();
-    let rest = words.iter().fold(password.to_lowercase(), |rest, word| rest.replace(word, ""));
+    let rest = words
+        .iter()
+        .fold(password.to_lowercase(), |rest, word| rest.replace(word, ""));
     let inputs: Vec<&str> = words.iter().map(String::as_str).collect();
-    if rest.chars().count() < MIN_BESIDE_CONTEXT || zxcvbn(password, &inputs).score() < Score::Four {
+    if rest.chars().count() < MIN_BESIDE_CONTEXT || zxcvbn(password, &inputs).score() < Score::Four
+    {
         return Err(BadPassword::Common);
     }
     Ok(())
@@ -55,7 +61,11 @@ mod tests {
     #[test]
     fn a_password_is_long_and_not_endless() {
         assert_eq!(check("eleven char", &CONTEXT), Err(BadPassword::Short));
-        assert_eq!(check("ööööööööööö", &CONTEXT), Err(BadPassword::Short), "characters count, not bytes");
+        assert_eq!(
+            check("ööööööööööö", &CONTEXT),
+            Err(BadPassword::Short),
+            "characters count, not bytes"
+        );
         assert_eq!(check(&"x7!k".repeat(257), &CONTEXT), Err(BadPassword::Long));
     }
 
@@ -80,15 +90,22 @@ mod tests {
             "rookeryadmin",
             "rookery-admin-1",
         ] {
-            assert_eq!(check(common, &CONTEXT), Err(BadPassword::Common), "{common}");
+            assert_eq!(
+                check(common, &CONTEXT),
+                Err(BadPassword::Common),
+                "{common}"
+            );
         }
     }
 
     #[test]
     fn a_few_words_that_do_not_belong_together_will_do_and_no_sort_of_character_is_asked_for() {
-        for good in
-            ["correct horse battery", "lantern kettle marble ox", "wdkqzhfmbtxvyw", "Übermut tut selten gut!"]
-        {
+        for good in [
+            "correct horse battery",
+            "lantern kettle marble ox",
+            "wdkqzhfmbtxvyw",
+            "Übermut tut selten gut!",
+        ] {
             assert_eq!(check(good, &CONTEXT), Ok(()), "{good}");
         }
     }

@@ -1,4 +1,5 @@
-//! Walks along the audit trail's chain of hashes, and says which entry was changed, removed or put elsewhere.
+//! Walks along the audit trail's chain of hashes, and says which entry was changed, removed or put
+//! elsewhere.
 
 use rookery_protocol::control::{AuditFault, AuditVerdict, ChainHead};
 
@@ -54,7 +55,13 @@ pub struct Walk {
 impl Walk {
     /// Before the first entry. `expected` is an entry known from elsewhere.
     pub fn new(expected: Option<ChainHead>) -> Self {
-        Self { newest: None, entries: 0, expected, fault: None, page: PAGE }
+        Self {
+            newest: None,
+            entries: 0,
+            expected,
+            fault: None,
+            page: PAGE,
+        }
     }
 
     /// Looks at the next entry; false if it, or one before it, does not fit.
@@ -70,13 +77,24 @@ impl Walk {
         self.fault.is_none()
     }
 
-    fn look_at(&self, AuditEntry { id, entry, previous, hash }: &AuditEntry) -> Option<Break> {
+    fn look_at(
+        &self,
+        AuditEntry {
+            id,
+            entry,
+            previous,
+            hash,
+        }: &AuditEntry,
+    ) -> Option<Break> {
         let (newest, last_hash) = self.newest.unwrap_or_default();
         if *id <= newest {
             return Some(Break::OutOfOrder { after: newest });
         }
         if *id > newest + 1 {
-            return Some(Break::Missing { first: newest + 1, last: id - 1 });
+            return Some(Break::Missing {
+                first: newest + 1,
+                last: id - 1,
+            });
         }
         if entry.hash(previous) != *hash {
             return Some(Break::Changed);
@@ -89,7 +107,10 @@ impl Walk {
             });
         }
         let is_rewritten = |head: &ChainHead| head.id == *id && head.hash != hex::encode(hash);
-        self.expected.as_ref().filter(|head| is_rewritten(head)).map(|_| Break::Rewritten)
+        self.expected
+            .as_ref()
+            .filter(|head| is_rewritten(head))
+            .map(|_| Break::Rewritten)
     }
 
     /// The next entry cannot even be read.
@@ -102,9 +123,15 @@ impl Walk {
     pub fn page(&mut self, store: &(impl AuditStore + ?Sized)) -> Result<bool> {
         // Entries numbered below 1 are none of ours; they show in the first page.
         let after = self.newest.map_or(i64::MIN, |(id, _)| id);
-        let query = AuditQuery { page: AuditPage::After(after), limit: self.page, ..AuditQuery::default() };
+        let query = AuditQuery {
+            page: AuditPage::After(after),
+            limit: self.page,
+            ..AuditQuery::default()
+        };
         match store.find_audit(&query) {
-            Ok(entries) => Ok(entries.iter().all(|entry| self.take(entry)) && entries.len() == self.page),
+            Ok(entries) => {
+                Ok(entries.iter().all(|entry| self.take(entry)) && entries.len() == self.page)
+            }
             // One by one, to find out which it is.
             Err(StoreError::Corrupt(_)) if self.page > 1 => {
                 self.page = 1;
@@ -121,14 +148,22 @@ impl Walk {
     /// What was found, after the last entry.
     pub fn verdict(self) -> AuditVerdict {
         let newest = self.newest.map_or(0, |(id, _)| id);
-        let cut_off =
-            self.expected.filter(|head| head.id > newest).map(|head| (head.id, Break::CutOff { newest }));
+        let cut_off = self
+            .expected
+            .filter(|head| head.id > newest)
+            .map(|head| (head.id, Break::CutOff { newest }));
         let fault = self.fault.or(cut_off);
         AuditVerdict {
             whole: fault.is_none(),
             entries: self.entries,
-            head: self.newest.map(|(id, hash)| ChainHead { id, hash: hex::encode(&hash) }),
-            fault: fault.map(|(id, fault)| AuditFault { id, what: fault.to_string() }),
+            head: self.newest.map(|(id, hash)| ChainHead {
+                id,
+                hash: hex::encode(&hash),
+            }),
+            fault: fault.map(|(id, fault)| AuditFault {
+                id,
+                what: fault.to_string(),
+            }),
         }
     }
 }
@@ -164,13 +199,21 @@ pub mod tests {
                 let entry = entry(number);
                 let hash = entry.hash(&previous);
                 let before = std::mem::replace(&mut previous, hash);
-                AuditEntry { id: number.try_into().unwrap(), entry, previous: before, hash }
+                AuditEntry {
+                    id: number.try_into().unwrap(),
+                    entry,
+                    previous: before,
+                    hash,
+                }
             })
             .collect()
     }
 
     fn head(entry: &AuditEntry) -> ChainHead {
-        ChainHead { id: entry.id, hash: hex::encode(&entry.hash) }
+        ChainHead {
+            id: entry.id,
+            hash: hex::encode(&entry.hash),
+        }
     }
 
     fn walk(trail: &[AuditEntry], expected: Option<ChainHead>) -> AuditVerdict {
@@ -193,7 +236,10 @@ pub mod tests {
     fn a_trail_as_it_was_written_is_whole() {
         let trail = trail(5);
         let verdict = walk(&trail, Some(head(&trail[2])));
-        assert_eq!((verdict.whole, verdict.entries, verdict.fault), (true, 5, None));
+        assert_eq!(
+            (verdict.whole, verdict.entries, verdict.fault),
+            (true, 5, None)
+        );
         assert_eq!(verdict.head, Some(head(&trail[4])));
         assert!(walk(&[], None).whole, "there is nothing wrong with nothing");
     }
@@ -223,21 +269,33 @@ pub mod tests {
         let mut trail = trail(5);
         trail[2].entry.target = "someone else".to_owned();
         trail[2].hash = trail[2].entry.hash(&trail[2].previous);
-        assert_eq!(fault(&trail, None), (4, Break::Discontinued { after: 3 }.to_string()));
+        assert_eq!(
+            fault(&trail, None),
+            (4, Break::Discontinued { after: 3 }.to_string())
+        );
     }
 
     #[test]
     fn removed_entries_are_named() {
         let mut one = trail(5);
         one.remove(2);
-        assert_eq!(fault(&one, None), (4, "entry 3 is missing before it".to_owned()));
+        assert_eq!(
+            fault(&one, None),
+            (4, "entry 3 is missing before it".to_owned())
+        );
         let mut first = trail(5);
         first.drain(..2);
-        assert_eq!(fault(&first, None), (3, "entries 1 to 2 are missing before it".to_owned()));
+        assert_eq!(
+            fault(&first, None),
+            (3, "entries 1 to 2 are missing before it".to_owned())
+        );
         let mut renumbered = trail(5);
         renumbered.remove(2);
         renumbered[2].id = 3;
-        assert_eq!(fault(&renumbered, None), (3, Break::Discontinued { after: 2 }.to_string()));
+        assert_eq!(
+            fault(&renumbered, None),
+            (3, Break::Discontinued { after: 2 }.to_string())
+        );
         let mut beheaded = trail(5);
         beheaded.remove(0);
         beheaded[0].id = 1;
@@ -251,19 +309,28 @@ pub mod tests {
         assert_eq!(fault(&swapped, None).0, 4);
         let mut twice = trail(3);
         twice.push(twice[1].clone());
-        assert_eq!(fault(&twice, None), (2, Break::OutOfOrder { after: 3 }.to_string()));
+        assert_eq!(
+            fault(&twice, None),
+            (2, Break::OutOfOrder { after: 3 }.to_string())
+        );
         // In the database the numbers make the order.
         let mut renumbered = trail(5);
         renumbered.swap(2, 3);
         (renumbered[2].id, renumbered[3].id) = (3, 4);
-        assert_eq!(fault(&renumbered, None), (3, Break::Discontinued { after: 2 }.to_string()));
+        assert_eq!(
+            fault(&renumbered, None),
+            (3, Break::Discontinued { after: 2 }.to_string())
+        );
     }
 
     #[test]
     fn only_a_head_from_elsewhere_shows_that_the_newest_are_gone_or_that_all_was_written_anew() {
         let whole = trail(5);
         assert!(walk(&whole[..3], None).whole);
-        assert_eq!(fault(&whole[..3], Some(head(&whole[4]))), (5, Break::CutOff { newest: 3 }.to_string()));
+        assert_eq!(
+            fault(&whole[..3], Some(head(&whole[4]))),
+            (5, Break::CutOff { newest: 3 }.to_string())
+        );
         let mut forged = trail(5);
         let mut previous = [0; 32];
         for entry in &mut forged {
@@ -273,7 +340,10 @@ pub mod tests {
             previous = entry.hash;
         }
         assert!(walk(&forged, None).whole);
-        assert_eq!(fault(&forged, Some(head(&whole[3]))), (4, Break::Rewritten.to_string()));
+        assert_eq!(
+            fault(&forged, Some(head(&whole[3]))),
+            (4, Break::Rewritten.to_string())
+        );
     }
 
     #[test]
@@ -294,7 +364,9 @@ pub mod tests {
         assert_eq!((verdict().whole, verdict().entries), (true, 2001));
 
         let other = rusqlite::Connection::open(&file).unwrap();
-        other.execute_batch("PRAGMA ignore_check_constraints = 1").unwrap();
+        other
+            .execute_batch("PRAGMA ignore_check_constraints = 1")
+            .unwrap();
         for (change, undo, id) in [
             (
                 "INSERT INTO audit SELECT -5, at, actor, origin, session, act, target, outcome, detail, previous, hash FROM audit WHERE id = 1",
@@ -317,7 +389,10 @@ pub mod tests {
             let found = verdict().fault.unwrap();
             assert_eq!(found.id, id, "{found:?}");
             if change.contains("maybe") {
-                assert!(found.what.contains("in entry 7 of the audit trail"), "{found:?}");
+                assert!(
+                    found.what.contains("in entry 7 of the audit trail"),
+                    "{found:?}"
+                );
             }
             other.execute_batch(undo).unwrap();
         }

@@ -1,4 +1,5 @@
-//! `rookeryd audit`: verifies the audit trail where its file, or an export of it, can be read. Changes nothing.
+//! `rookeryd audit`: verifies the audit trail where its file, or an export of it, can be read.
+//! Changes nothing.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write};
@@ -26,9 +27,11 @@ pub enum AuditCommand {
     ///
     /// Ends with exit code 1 and the first entry that is not in order.
     Verify {
-        /// A database file, or what `admin-cli audit export` wrote [default: the database in the data folder]
+        /// A database file, or what `admin-cli audit export` wrote [default: the database in the
+        /// data folder]
         file: Option<PathBuf>,
-        /// An entry that was noted before, from a mail or `rookeryd audit head`: it has to be there still
+        /// An entry that was noted before, from a mail or `rookeryd audit head`: it has to be there
+        /// still
         #[arg(long, value_name = "ID:HASH")]
         head: Option<ChainHead>,
     },
@@ -48,13 +51,22 @@ pub fn run(config: &Config, command: AuditCommand) -> Result<()> {
             report(&verdict, &mut out)
         }
         AuditCommand::Head => {
-            let newest = AuditQuery { limit: 1, ..AuditQuery::default() };
-            let newest = Sqlite::open_reader(&database).and_then(|sqlite| sqlite.find_audit(&newest));
+            let newest = AuditQuery {
+                limit: 1,
+                ..AuditQuery::default()
+            };
+            let newest =
+                Sqlite::open_reader(&database).and_then(|sqlite| sqlite.find_audit(&newest));
             match newest.context("The record cannot be read")?.pop() {
                 None => bail!("The audit trail is empty."),
-                Some(AuditEntry { id, hash, .. }) => {
-                    Ok(writeln!(out, "{}", ChainHead { id, hash: hex::encode(&hash) })?)
-                }
+                Some(AuditEntry { id, hash, .. }) => Ok(writeln!(
+                    out,
+                    "{}",
+                    ChainHead {
+                        id,
+                        hash: hex::encode(&hash)
+                    }
+                )?),
             }
         }
     }
@@ -62,7 +74,9 @@ pub fn run(config: &Config, command: AuditCommand) -> Result<()> {
 
 fn verify(file: &Path, head: Option<ChainHead>) -> Result<AuditVerdict> {
     let mut start = Vec::new();
-    File::open(file)?.take(SQLITE.len() as u64).read_to_end(&mut start)?;
+    File::open(file)?
+        .take(SQLITE.len() as u64)
+        .read_to_end(&mut start)?;
     if start != SQLITE {
         return verify_export(BufReader::new(File::open(file)?), head);
     }
@@ -79,7 +93,11 @@ fn verify_export(mut export: impl io::BufRead, head: Option<ChainHead>) -> Resul
     let mut walk = Walk::new(head);
     for number in 1_u64.. {
         let mut line = Vec::new();
-        if (&mut export).take(LONGEST_LINE).read_until(b'\n', &mut line)? == 0 {
+        if (&mut export)
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut line)?
+            == 0
+        {
             break;
         }
         let fits = match entry(&line) {
@@ -131,7 +149,11 @@ fn report(verdict: &AuditVerdict, out: &mut dyn Write) -> Result<()> {
         }
         (None, None) => writeln!(out, "The audit trail is empty.")?,
         (None, Some(head)) => {
-            writeln!(out, "All {} entries are in order. The newest is\n{head}", verdict.entries)?;
+            writeln!(
+                out,
+                "All {} entries are in order. The newest is\n{head}",
+                verdict.entries
+            )?;
         }
     }
     Ok(())
@@ -158,7 +180,10 @@ mod tests {
             (line("12"), "\"12\" is no hash"),
             (line(&zeros), "it was changed"),
         ] {
-            let fault = verify_export(export.as_bytes(), None).unwrap().fault.unwrap();
+            let fault = verify_export(export.as_bytes(), None)
+                .unwrap()
+                .fault
+                .unwrap();
             assert_eq!(fault.id, 1);
             assert!(fault.what.contains(what), "{fault:?}");
         }

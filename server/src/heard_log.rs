@@ -1,7 +1,8 @@
 //! What a test logs on its own thread.
 //!
-//! One subscriber serves the whole process: `tracing` decides once for each place in the code whether anyone listens there,
-//! and a subscriber of one thread would not be asked when another thread comes by first.
+//! One subscriber serves the whole process: `tracing` decides once for each place in the code
+//! whether anyone listens there, and a subscriber of one thread would not be asked when another
+//! thread comes by first.
 
 use std::cell::RefCell;
 use std::io::{self, Write};

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 
 /// Two digits for each byte.
 pub fn encode(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// The bytes of a hash; none if it is not written as [`encode`] does.
@@ -37,9 +39,15 @@ mod tests {
         let hash: [u8; 32] = std::array::from_fn(|at| u8::try_from(at * 8 + 7).unwrap_or(255));
         assert_eq!(decode_hash(&encode(&hash)), Some(hash));
         assert_eq!(encode(&[0, 10, 255]), "000aff");
-        for bad in
-            ["", "00", &"0".repeat(63), &"0".repeat(66), &"g".repeat(64), &"A".repeat(64), &"ä".repeat(32)]
-        {
+        for bad in [
+            "",
+            "00",
+            &"0".repeat(63),
+            &"0".repeat(66),
+            &"g".repeat(64),
+            &"A".repeat(64),
+            &"ä".repeat(32),
+        ] {
             assert_eq!(decode_hash(bad), None, "{bad:?}");
         }
     }

@@ -1,4 +1,5 @@
-//! The core's inlet, and the one task that drives the core: events in, in batches, outputs on to the journal.
+//! The core's inlet, and the one task that drives the core: events in, in batches, outputs on to
+//! the journal.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,8 +21,8 @@ use crate::store::Database;
 const WAITING_EVENTS: usize = 4096;
 /// Events the core takes in one go; their outputs make one batch.
 const BATCH: usize = 512;
-/// What they let out that is handed on before the rest of them is looked at: a few long answers to many who ask at once
-/// would otherwise all be in memory.
+/// What they let out that is handed on before the rest of them is looked at: a few long answers to
+/// many who ask at once would otherwise all be in memory.
 const RELEASES: usize = 4096;
 
 /// The core has stopped: the server is going down.
@@ -53,14 +54,17 @@ pub enum Admission {
     /// Another user has the nick, or one that looks the same.
     NickInUse,
     /// The session is sent numeric 465 and closed.
-    Banned { reason: String, expires_at: Option<Timestamp> },
+    Banned {
+        reason: String,
+        expires_at: Option<Timestamp>,
+    },
     /// The session is sent the reason and closed.
     Refused { reason: String },
 }
 
 impl Admission {
-    /// Returns the decision that `answer` stands for. An answer to anything else admits nobody: it is reported as a
-    /// core that can no longer be relied on.
+    /// Returns the decision that `answer` stands for. An answer to anything else admits nobody: it
+    /// is reported as a core that can no longer be relied on.
     fn of(answer: Answer) -> Result<Self, Stopped> {
         match answer {
             Answer::Admitted => Ok(Self::Admitted),
@@ -76,7 +80,10 @@ impl Admission {
             | Answer::Counts { .. }
             | Answer::Busy(_)
             | Answer::Done => {
-                tracing::error!(?answer, "the core answered an admission with something else");
+                tracing::error!(
+                    ?answer,
+                    "the core answered an admission with something else"
+                );
                 Err(Stopped)
             }
         }
@@ -99,7 +106,13 @@ impl Back {
     pub async fn send(&self, event: Event) {
         if let Some(events) = self.0.upgrade() {
             // It may have stopped.
-            let _ = events.send(Envelope { event, sendq: None, reply: None }).await;
+            let _ = events
+                .send(Envelope {
+                    event,
+                    sendq: None,
+                    reply: None,
+                })
+                .await;
         }
     }
 }
@@ -108,7 +121,11 @@ impl Back {
 pub fn channel() -> (Inlet, Events) {
     let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
     let back = sender.downgrade();
-    let inlet = Inlet { events: sender, tickets: Arc::default(), turn: Arc::new(Semaphore::new(1)) };
+    let inlet = Inlet {
+        events: sender,
+        tickets: Arc::default(),
+        turn: Arc::new(Semaphore::new(1)),
+    };
     (inlet, Events { receiver, back })
 }
 
@@ -120,7 +137,11 @@ impl Inlet {
 
     /// Gives an event that has no answer; gives it back while the core is behind.
     pub fn try_send(&self, event: Event) -> Result<Option<Box<Event>>, Stopped> {
-        match self.events.try_send(Envelope { event, sendq: None, reply: None }) {
+        match self.events.try_send(Envelope {
+            event,
+            sendq: None,
+            reply: None,
+        }) {
             Ok(()) => Ok(None),
             Err(TrySendError::Full(Envelope { event, .. })) => Ok(Some(Box::new(event))),
             Err(TrySendError::Closed(_)) => Err(Stopped),
@@ -129,43 +150,79 @@ impl Inlet {
 
     /// Gives an event that has no answer; waits while the core is behind.
     pub async fn send(&self, event: Event) -> Result<(), Stopped> {
-        self.events.send(Envelope { event, sendq: None, reply: None }).await.map_err(|_| Stopped)
+        self.events
+            .send(Envelope {
+                event,
+                sendq: None,
+                reply: None,
+            })
+            .await
+            .map_err(|_| Stopped)
     }
 
-    /// Asks for admission. When admitted, `sendq` gets what the session is to hear, the welcome first.
+    /// Asks for admission. When admitted, `sendq` gets what the session is to hear, the welcome
+    /// first.
     pub async fn admit(
         &self,
         session: SessionId,
         sendq: Arc<Sendq>,
         candidate: Box<Candidate>,
     ) -> Result<Admission, Stopped> {
-        let answer = self.ask(Some(sendq), |ticket| Event::Admit { ticket, session, candidate }).await?;
+        let answer = self
+            .ask(Some(sendq), |ticket| Event::Admit {
+                ticket,
+                session,
+                candidate,
+            })
+            .await?;
         Admission::of(answer)
     }
 
     /// An admitted session is someone, or someone else.
-    pub async fn sign_in(&self, session: SessionId, identity: Identity) -> Result<Admission, Stopped> {
-        let answer = self.ask(None, |ticket| Event::SignIn { ticket, session, identity }).await?;
+    pub async fn sign_in(
+        &self,
+        session: SessionId,
+        identity: Identity,
+    ) -> Result<Admission, Stopped> {
+        let answer = self
+            .ask(None, |ticket| Event::SignIn {
+                ticket,
+                session,
+                identity,
+            })
+            .await?;
         Admission::of(answer)
     }
 
     /// How the session is to be spoken to.
     pub async fn ask_form(&self, session: SessionId) -> Result<Answer, Stopped> {
-        self.ask(None, |ticket| Event::AskForm { ticket, session }).await
+        self.ask(None, |ticket| Event::AskForm { ticket, session })
+            .await
     }
 
     /// Asks for history; answered when the session has its reply.
-    pub async fn ask_history(&self, session: SessionId, message: Message) -> Result<Answer, Stopped> {
-        self.ask(None, |ticket| Event::AskHistory { ticket, session, message }).await
+    pub async fn ask_history(
+        &self,
+        session: SessionId,
+        message: Message,
+    ) -> Result<Answer, Stopped> {
+        self.ask(None, |ticket| Event::AskHistory {
+            ticket,
+            session,
+            message,
+        })
+        .await
     }
 
     /// An act of the control plane; its answer comes when all that it does is done.
     pub async fn act(&self, act: Act) -> Result<Answer, Stopped> {
-        self.ask(None, |ticket| Event::Control { ticket, act }).await
+        self.ask(None, |ticket| Event::Control { ticket, act })
+            .await
     }
 
-    /// Commits a change, and brings the acts that follow from it to the core before those of any later commit: the core
-    /// hears of changes in the order in which they are on disk. Gives what was committed, and the answers.
+    /// Commits a change, and brings the acts that follow from it to the core before those of any
+    /// later commit: the core hears of changes in the order in which they are on disk. Gives what
+    /// was committed, and the answers.
     pub async fn commit_and_act<T, E: From<Stopped>>(
         &self,
         commit: impl Future<Output = Result<T, E>>,
@@ -175,7 +232,10 @@ impl Inlet {
         let committed = commit.await?;
         let mut waiting = Vec::new();
         for act in acts(&committed) {
-            waiting.push(self.begin(None, |ticket| Event::Control { ticket, act }).await?);
+            waiting.push(
+                self.begin(None, |ticket| Event::Control { ticket, act })
+                    .await?,
+            );
         }
         drop(turn);
         let mut answers = Vec::with_capacity(waiting.len());
@@ -201,7 +261,11 @@ impl Inlet {
     ) -> Result<oneshot::Receiver<Answer>, Stopped> {
         let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
         let (reply, answer) = oneshot::channel();
-        let envelope = Envelope { event: event(ticket), sendq, reply: Some((ticket, reply)) };
+        let envelope = Envelope {
+            event: event(ticket),
+            sendq,
+            reply: Some((ticket, reply)),
+        };
         self.events.send(envelope).await.map_err(|_| Stopped)?;
         Ok(answer)
     }
@@ -221,7 +285,12 @@ pub async fn drive(
     while events.receiver.recv_many(&mut batch, BATCH).await > 0 {
         let now = Timestamp::now();
         let mut releases = Vec::with_capacity(batch.len());
-        for Envelope { event, sendq, reply } in batch.drain(..) {
+        for Envelope {
+            event,
+            sendq,
+            reply,
+        } in batch.drain(..)
+        {
             waiting.extend(reply);
             match (&event, sendq) {
                 (Event::Admit { session, .. }, Some(sendq)) => {
@@ -231,19 +300,33 @@ pub async fn drive(
                 _ => {}
             }
             core.handle(now, event, &mut outputs);
-            releases.extend(outputs.drain(..).filter_map(|output| match output {
-                Output::Deliver(delivery) => Some(Release::Deliver(delivery)),
-                Output::Store { entry, then, otherwise } => Some(Release::Store { entry, then, otherwise }),
-                Output::Keep(change) => Some(Release::Keep(change)),
-                Output::End { session, line } => Some(Release::End(session, line)),
-                Output::Gate(gate) => Some(Release::Gate(gate)),
-                Output::Answer { ticket, answer } => {
-                    waiting.remove(&ticket).map(|reply| Release::Answer(reply, answer))
+            releases.extend(outputs.drain(..).filter_map(|output| {
+                match output {
+                    Output::Deliver(delivery) => Some(Release::Deliver(delivery)),
+                    Output::Store {
+                        entry,
+                        then,
+                        otherwise,
+                    } => Some(Release::Store {
+                        entry,
+                        then,
+                        otherwise,
+                    }),
+                    Output::Keep(change) => Some(Release::Keep(change)),
+                    Output::End { session, line } => Some(Release::End(session, line)),
+                    Output::Gate(gate) => Some(Release::Gate(gate)),
+                    Output::Answer { ticket, answer } => waiting
+                        .remove(&ticket)
+                        .map(|reply| Release::Answer(reply, answer)),
+                    Output::Happened(event) => Some(Release::Happened(event)),
+                    Output::Fetch(fetch) => {
+                        Some(Release::Answer(library.fetch(fetch), Answer::Done))
+                    }
                 }
-                Output::Happened(event) => Some(Release::Happened(event)),
-                Output::Fetch(fetch) => Some(Release::Answer(library.fetch(fetch), Answer::Done)),
             }));
-            if releases.len() >= RELEASES && journal.send(std::mem::take(&mut releases)).await.is_err() {
+            if releases.len() >= RELEASES
+                && journal.send(std::mem::take(&mut releases)).await.is_err()
+            {
                 return;
             }
         }
@@ -290,7 +373,11 @@ mod tests {
                         }
                         Ok::<_, Stopped>(number.to_string())
                     };
-                    let acts = |reason: &String| vec![Act::EndAll { reason: reason.clone() }];
+                    let acts = |reason: &String| {
+                        vec![Act::EndAll {
+                            reason: reason.clone(),
+                        }]
+                    };
                     inlet.commit_and_act(commit, acts).await.unwrap()
                 })
             })
@@ -298,7 +385,13 @@ mod tests {
         let mut heard = Vec::new();
         while heard.len() < 20 {
             let Envelope { event, reply, .. } = events.receiver.recv().await.unwrap();
-            let Event::Control { act: Act::EndAll { reason }, .. } = event else { panic!("{event:?}") };
+            let Event::Control {
+                act: Act::EndAll { reason },
+                ..
+            } = event
+            else {
+                panic!("{event:?}")
+            };
             heard.push(reason);
             reply.unwrap().1.send(Answer::Done).unwrap();
         }
@@ -335,26 +428,49 @@ mod tests {
     #[tokio::test]
     async fn what_is_let_out_by_many_long_answers_goes_on_in_parts() {
         let folder = tempfile::tempdir().unwrap();
-        let database =
-            Database::open(&folder.path().join("rookery.db"), crate::config::HistorySync::Normal).unwrap();
+        let database = Database::open(
+            &folder.path().join("rookery.db"),
+            crate::config::HistorySync::Normal,
+        )
+        .unwrap();
         let mut config = crate::config::Config::default();
         config.chat.motd = "a line\n".repeat(50);
         let settings = crate::settings::of(&config);
-        let core = Chat::new(settings, String::new(), Arc::default(), Restored::default(), Timestamp::now());
+        let core = Chat::new(
+            settings,
+            String::new(),
+            Arc::default(),
+            Restored::default(),
+            Timestamp::now(),
+        );
         let (inlet, events) = channel();
         let session = SessionId(1);
         let candidate = Box::new(alice());
-        inlet.send(Event::Admit { ticket: Ticket(0), session, candidate }).await.unwrap();
+        inlet
+            .send(Event::Admit {
+                ticket: Ticket(0),
+                session,
+                candidate,
+            })
+            .await
+            .unwrap();
         for _ in 0..BATCH - 1 {
             let message = Message::parse("MOTD").unwrap();
-            inlet.send(Event::Command { session, message }).await.unwrap();
+            inlet
+                .send(Event::Command { session, message })
+                .await
+                .unwrap();
         }
         drop(inlet);
         let (journal, mut batches) = crate::journal::channel();
         tokio::spawn(drive(core, events, journal, database));
         let mut all = 0;
         while let Some(releases) = batches.recv().await {
-            assert!(releases.len() < RELEASES + 100, "{} at once", releases.len());
+            assert!(
+                releases.len() < RELEASES + 100,
+                "{} at once",
+                releases.len()
+            );
             all += releases.len();
         }
         assert!(all > 50 * (BATCH - 1), "{all} in all");
@@ -363,11 +479,18 @@ mod tests {
     #[tokio::test]
     async fn a_change_that_fails_keeps_no_other_from_its_turn() {
         let (inlet, mut events) = channel();
-        let failed = inlet.commit_and_act(async { Err::<(), _>(Stopped) }, |()| vec![Act::Count]).await;
+        let failed = inlet
+            .commit_and_act(async { Err::<(), _>(Stopped) }, |()| vec![Act::Count])
+            .await;
         assert_eq!(failed.unwrap_err(), Stopped);
-        let (committed, answers) =
-            inlet.commit_and_act(async { Ok::<_, Stopped>(7) }, |_| Vec::new()).await.unwrap();
+        let (committed, answers) = inlet
+            .commit_and_act(async { Ok::<_, Stopped>(7) }, |_| Vec::new())
+            .await
+            .unwrap();
         assert_eq!((committed, answers.len()), (7, 0));
-        assert!(events.receiver.try_recv().is_err(), "nothing was to be done");
+        assert!(
+            events.receiver.try_recv().is_err(),
+            "nothing was to be done"
+        );
     }
 }

@@ -64,18 +64,33 @@ impl Instruments {
     pub async fn activity(&self, most: usize) -> Result<Activity, Stopped> {
         let inlet_waiting = self.inlet.waiting();
         let journal = self.journal.read().await?;
-        let sessions = journal.largest_sendqs.iter().take(most).map(|(session, _)| *session).collect();
+        let sessions = journal
+            .largest_sendqs
+            .iter()
+            .take(most)
+            .map(|(session, _)| *session)
+            .collect();
         let Answer::Busy(busy) = self.inlet.act(Act::FindBusy { most, sessions }).await? else {
             unreachable!("the core answers this act with who is busy");
         };
-        Ok(Activity { connections: self.connections.count(), inlet_waiting, journal, busy: *busy })
+        Ok(Activity {
+            connections: self.connections.count(),
+            inlet_waiting,
+            journal,
+            busy: *busy,
+        })
     }
 
     /// Looks at all of them.
     pub async fn read(&self) -> Result<Readings, Stopped> {
         let inlet_waiting = self.inlet.waiting();
-        let Answer::Counts { users, sessions, channels, bans, maintenance } =
-            self.inlet.act(Act::Count).await?
+        let Answer::Counts {
+            users,
+            sessions,
+            channels,
+            bans,
+            maintenance,
+        } = self.inlet.act(Act::Count).await?
         else {
             unreachable!("the core answers this act with counts");
         };

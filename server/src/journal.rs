@@ -1,4 +1,5 @@
-//! The journal: takes what the core decided, commits its messages and changes in groups, and only then lets it out.
+//! The journal: takes what the core decided, commits its messages and changes in groups, and only
+//! then lets it out.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -36,7 +37,8 @@ pub enum Release {
         then: Vec<Delivery>,
         otherwise: Option<Delivery>,
     },
-    /// To be on disk before what follows is let out; see [`Output::Keep`](crate::chat::event::Output::Keep).
+    /// To be on disk before what follows is let out; see
+    /// [`Output::Keep`](crate::chat::event::Output::Keep).
     Keep(Box<Change>),
     /// Close the session's connection after this last line.
     End(SessionId, Bytes),
@@ -84,21 +86,33 @@ impl Gauge {
         let batches = self.0.upgrade().ok_or(Stopped)?;
         let waiting_batches = batches.max_capacity() - batches.capacity();
         let (reply, answer) = oneshot::channel();
-        batches.send(vec![Release::Measure(reply)]).await.map_err(|_| Stopped)?;
+        batches
+            .send(vec![Release::Measure(reply)])
+            .await
+            .map_err(|_| Stopped)?;
         drop(batches);
         let largest_sendqs = answer.await.map_err(|_| Stopped)?;
-        Ok(Depth { waiting_batches, largest_sendqs })
+        Ok(Depth {
+            waiting_batches,
+            largest_sendqs,
+        })
     }
 }
 
-/// Commits and lets out until the core is gone. While one group is being committed, the next gathers.
+/// Commits and lets out until the core is gone. While one group is being committed, the next
+/// gathers.
 pub async fn run(
     database: Database,
     mut batches: mpsc::Receiver<Vec<Release>>,
     gate: watch::Sender<Arc<Gate>>,
     news: News,
 ) {
-    let mut outlet = Outlet { sessions: HashMap::default(), touched: Vec::new(), gate, news };
+    let mut outlet = Outlet {
+        sessions: HashMap::default(),
+        touched: Vec::new(),
+        gate,
+        news,
+    };
     let mut gathered = Vec::new();
     while batches.recv_many(&mut gathered, WAITING_BATCHES).await > 0 {
         let releases: Vec<Release> = gathered.drain(..).flatten().collect();
@@ -138,8 +152,9 @@ async fn commit(database: &Database, releases: &[Release], news: &News) -> bool 
             METRICS.changes_not_kept.add(kept);
             if messages > 0 {
                 tracing::error!(%error, messages, "messages could not be stored, and so were not sent");
-                let detail =
-                    format!("{messages} messages could not be stored, and so were not sent: {error}");
+                let detail = format!(
+                    "{messages} messages could not be stored, and so were not sent: {error}"
+                );
                 news.trouble(Part::Store, detail);
             }
             if kept > 0 {
@@ -173,7 +188,9 @@ impl Outlet {
                 self.sessions.remove(&session);
             }
             Release::Deliver(delivery) => self.deliver(&delivery),
-            Release::Store { then, otherwise, .. } => {
+            Release::Store {
+                then, otherwise, ..
+            } => {
                 if stored {
                     for delivery in &then {
                         self.deliver(delivery);
@@ -207,7 +224,10 @@ impl Outlet {
     }
 
     fn largest_sendqs(&self) -> Vec<(SessionId, usize)> {
-        let sizes = self.sessions.iter().map(|(session, sendq)| (*session, sendq.bytes()));
+        let sizes = self
+            .sessions
+            .iter()
+            .map(|(session, sendq)| (*session, sendq.bytes()));
         let mut waiting: Vec<_> = sizes.filter(|(_, bytes)| *bytes > 0).collect();
         waiting.sort_unstable_by_key(|(session, bytes)| (Reverse(*bytes), *session));
         waiting.truncate(LARGEST_SENDQS);
@@ -216,7 +236,9 @@ impl Outlet {
 
     fn deliver(&mut self, delivery: &Delivery) {
         METRICS.deliveries.add(delivery.to.len());
-        METRICS.delivered_bytes.add(delivery.to.len() * delivery.line.len());
+        METRICS
+            .delivered_bytes
+            .add(delivery.to.len() * delivery.line.len());
         for session in &delivery.to {
             if let Some(sendq) = self.sessions.get(session)
                 && sendq.push(delivery.line.clone())
@@ -265,9 +287,17 @@ mod tests {
         let (bans, _) = watch::channel(Arc::default());
         tokio::spawn(run(database, receiver, bans, News::default()));
         let [alice, bob] = [(); 2].map(|()| Arc::new(Sendq::new(0)));
-        let attach = vec![Release::Attach(ALICE, Arc::clone(&alice)), Release::Attach(BOB, Arc::clone(&bob))];
+        let attach = vec![
+            Release::Attach(ALICE, Arc::clone(&alice)),
+            Release::Attach(BOB, Arc::clone(&bob)),
+        ];
         batches.send(attach).await.unwrap();
-        Running { folder, batches, alice, bob }
+        Running {
+            folder,
+            batches,
+            alice,
+            bob,
+        }
     }
 
     fn file(folder: &Path) -> std::path::PathBuf {
@@ -285,7 +315,10 @@ mod tests {
             text: format!("text {number}"),
             tags: String::new(),
         };
-        let line = |to, text: String| Delivery { to: vec![to], line: Bytes::from(text) };
+        let line = |to, text: String| Delivery {
+            to: vec![to],
+            line: Bytes::from(text),
+        };
         Release::Store {
             entry: Box::new(entry),
             then: vec![line(BOB, format!("heard {number}"))],
@@ -295,7 +328,10 @@ mod tests {
 
     fn drain(sendq: &Sendq) -> Vec<String> {
         let (_, lines) = sendq.poll(&mut Context::from_waker(Waker::noop()), true);
-        lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+        lines
+            .iter()
+            .map(|line| String::from_utf8_lossy(line).into_owned())
+            .collect()
     }
 
     /// Sends a batch and waits until all of it is let out.
@@ -303,7 +339,10 @@ mod tests {
         let (reply, answer) = oneshot::channel();
         batch.push(Release::Answer(reply, Answer::Done));
         running.batches.send(batch).await.unwrap();
-        timeout(Duration::from_secs(10), answer).await.expect("the journal lets everything out").unwrap();
+        timeout(Duration::from_secs(10), answer)
+            .await
+            .expect("the journal lets everything out")
+            .unwrap();
     }
 
     #[tokio::test]
@@ -311,11 +350,17 @@ mod tests {
         let running = start().await;
         let record = rusqlite::Connection::open(file(running.folder.path())).unwrap();
         for number in 0..50_i64 {
-            running.batches.send(vec![message(number), message(number + 1000)]).await.unwrap();
+            running
+                .batches
+                .send(vec![message(number), message(number + 1000)])
+                .await
+                .unwrap();
             while drain(&running.bob).is_empty() {
                 tokio::task::yield_now().await;
             }
-            let stored: i64 = record.query_row("SELECT count(*) FROM history", [], |row| row.get(0)).unwrap();
+            let stored: i64 = record
+                .query_row("SELECT count(*) FROM history", [], |row| row.get(0))
+                .unwrap();
             assert_eq!(stored, 2 * (number + 1));
         }
     }
@@ -326,13 +371,21 @@ mod tests {
         let record = rusqlite::Connection::open(file(running.folder.path())).unwrap();
         release(&running, vec![message(1)]).await;
         assert_eq!(drain(&running.bob), ["heard 1"]);
-        record.execute_batch("ALTER TABLE history RENAME TO away").unwrap();
+        record
+            .execute_batch("ALTER TABLE history RENAME TO away")
+            .unwrap();
         release(&running, vec![message(2)]).await;
         assert_eq!(drain(&running.bob), [""; 0]);
         assert_eq!(drain(&running.alice), ["failed 2"]);
-        record.execute_batch("ALTER TABLE away RENAME TO history").unwrap();
+        record
+            .execute_batch("ALTER TABLE away RENAME TO history")
+            .unwrap();
         release(&running, vec![message(3)]).await;
-        assert_eq!(drain(&running.bob), ["heard 3"], "the journal goes on when the record is well again");
+        assert_eq!(
+            drain(&running.bob),
+            ["heard 3"],
+            "the journal goes on when the record is well again"
+        );
     }
 
     fn channel_of_alice(topic: &str) -> Release {
@@ -342,7 +395,11 @@ mod tests {
             founder: AccountName::parse("alice").unwrap(),
             created_at: at,
             named_at: at,
-            topic: Some(LastingTopic { text: topic.to_owned(), by: "alice!a@host".to_owned(), at }),
+            topic: Some(LastingTopic {
+                text: topic.to_owned(),
+                by: "alice!a@host".to_owned(),
+                at,
+            }),
             modes: "nt".to_owned(),
             key: None,
             limit: None,
@@ -364,12 +421,21 @@ mod tests {
             .unwrap();
         for number in 0..50 {
             let topic = format!("topic {number}");
-            let line = Delivery { to: vec![BOB], line: Bytes::from(topic.clone()) };
-            running.batches.send(vec![channel_of_alice(&topic), Release::Deliver(line)]).await.unwrap();
+            let line = Delivery {
+                to: vec![BOB],
+                line: Bytes::from(topic.clone()),
+            };
+            running
+                .batches
+                .send(vec![channel_of_alice(&topic), Release::Deliver(line)])
+                .await
+                .unwrap();
             while drain(&running.bob).is_empty() {
                 tokio::task::yield_now().await;
             }
-            let kept: String = record.query_row("SELECT topic FROM channels", [], |row| row.get(0)).unwrap();
+            let kept: String = record
+                .query_row("SELECT topic FROM channels", [], |row| row.get(0))
+                .unwrap();
             assert_eq!(kept, topic);
         }
     }
@@ -378,10 +444,15 @@ mod tests {
     async fn a_change_that_cannot_be_kept_is_counted_and_the_chat_goes_on() {
         let running = start().await;
         let record = rusqlite::Connection::open(file(running.folder.path())).unwrap();
-        record.execute_batch("ALTER TABLE channels RENAME TO away").unwrap();
+        record
+            .execute_batch("ALTER TABLE channels RENAME TO away")
+            .unwrap();
         let before = METRICS.changes_not_kept.get();
         let line = |text: &'static str| {
-            Release::Deliver(Delivery { to: vec![BOB], line: Bytes::from_static(text.as_bytes()) })
+            Release::Deliver(Delivery {
+                to: vec![BOB],
+                line: Bytes::from_static(text.as_bytes()),
+            })
         };
         release(&running, vec![channel_of_alice("lost"), line("one")]).await;
         assert!(METRICS.changes_not_kept.get() > before);
@@ -395,24 +466,53 @@ mod tests {
         let gauge = Gauge::of(&running.batches);
         let depth = gauge.read().await.unwrap();
         assert_eq!((depth.largest_sendq(), depth.largest_sendqs), (0, vec![]));
-        let line = |to, bytes| Release::Deliver(Delivery { to, line: Bytes::from(vec![b'x'; bytes]) });
-        release(&running, vec![line(vec![ALICE, BOB], 10), line(vec![BOB], 7)]).await;
+        let line = |to, bytes| {
+            Release::Deliver(Delivery {
+                to,
+                line: Bytes::from(vec![b'x'; bytes]),
+            })
+        };
+        release(
+            &running,
+            vec![line(vec![ALICE, BOB], 10), line(vec![BOB], 7)],
+        )
+        .await;
         let depth = gauge.read().await.unwrap();
-        assert_eq!((depth.largest_sendq(), &depth.largest_sendqs[..]), (17, &[(BOB, 17), (ALICE, 10)][..]));
+        assert_eq!(
+            (depth.largest_sendq(), &depth.largest_sendqs[..]),
+            (17, &[(BOB, 17), (ALICE, 10)][..])
+        );
         let taken = drain(&running.bob).concat().len();
         running.bob.sent(taken);
-        assert_eq!(gauge.read().await.unwrap().largest_sendqs, [(ALICE, 10)], "what was sent waits no more");
+        assert_eq!(
+            gauge.read().await.unwrap().largest_sendqs,
+            [(ALICE, 10)],
+            "what was sent waits no more"
+        );
 
         let crowd = (100..200).map(|id| Release::Attach(SessionId(id), Arc::new(Sendq::new(0))));
-        release(&running, crowd.chain([line((100..200).map(SessionId).collect(), 3)]).collect()).await;
-        assert_eq!(gauge.read().await.unwrap().largest_sendqs.len(), LARGEST_SENDQS, "and no more than fit");
+        release(
+            &running,
+            crowd
+                .chain([line((100..200).map(SessionId).collect(), 3)])
+                .collect(),
+        )
+        .await;
+        assert_eq!(
+            gauge.read().await.unwrap().largest_sendqs.len(),
+            LARGEST_SENDQS,
+            "and no more than fit"
+        );
     }
 
     #[tokio::test]
     async fn the_order_is_kept_and_nothing_reaches_a_session_that_is_gone() {
         let running = start().await;
         let line = |text: &'static str| {
-            Release::Deliver(Delivery { to: vec![ALICE, BOB], line: Bytes::from_static(text.as_bytes()) })
+            Release::Deliver(Delivery {
+                to: vec![ALICE, BOB],
+                line: Bytes::from_static(text.as_bytes()),
+            })
         };
         release(&running, vec![line("one"), message(2), line("three")]).await;
         assert_eq!(drain(&running.bob), ["one", "heard 2", "three"]);

@@ -8,7 +8,9 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::chat::event::{Answer, Event, Fetch, Found, HistoryQuery};
 use crate::inlet::Back;
-use crate::record::{HistoryEntry, PageQuery, Place, Point, Reading, Selection, SeveralQuery, TargetsQuery};
+use crate::record::{
+    HistoryEntry, PageQuery, Place, Point, Reading, Selection, SeveralQuery, TargetsQuery,
+};
 use crate::store::{Database, Result, Store};
 
 /// What is read at once: less than the store has readers, so that a sign-in never waits for it.
@@ -26,24 +28,37 @@ pub struct Library {
 impl Library {
     /// Over the record; what is found goes back there.
     pub fn new(database: Database, back: Back) -> Self {
-        Self { database, back, places: Arc::new(Semaphore::new(FETCHES)) }
+        Self {
+            database,
+            back,
+            places: Arc::new(Semaphore::new(FETCHES)),
+        }
     }
 
     /// Reads once it is told to, and gives the core what it found.
     pub fn fetch(&self, fetch: Box<Fetch>) -> oneshot::Sender<Answer> {
         let (go, told) = oneshot::channel();
-        let Self { database, back, places } = self;
+        let Self {
+            database,
+            back,
+            places,
+        } = self;
         let (database, back, places) = (database.clone(), back.clone(), Arc::clone(places));
         tokio::spawn(async move {
             if told.await.is_err() {
                 return;
             }
-            let Ok(_place) = places.acquire().await else { return };
+            let Ok(_place) = places.acquire().await else {
+                return;
+            };
             let query = fetch.query.clone();
-            let found = database.read(move |store| look_up(store, &query)).await.unwrap_or_else(|error| {
-                tracing::error!(%error, "history could not be read");
-                Found::Failed
-            });
+            let found = database
+                .read(move |store| look_up(store, &query))
+                .await
+                .unwrap_or_else(|error| {
+                    tracing::error!(%error, "history could not be read");
+                    Found::Failed
+                });
             back.send(Event::Fetched { fetch, found }).await;
         });
         go
@@ -52,7 +67,9 @@ impl Library {
 
 fn look_up(store: &dyn Store, query: &HistoryQuery) -> Result<Found> {
     Ok(match query {
-        HistoryQuery::Page(query) => store.history_page(query)?.map_or(Found::NoSuchMessage, Found::Page),
+        HistoryQuery::Page(query) => store
+            .history_page(query)?
+            .map_or(Found::NoSuchMessage, Found::Page),
         HistoryQuery::Targets(query) => Found::Targets(store.history_targets(query)?),
         HistoryQuery::Message(msgid) => Found::Message(store.history_entry(msgid)?.map(Box::new)),
         HistoryQuery::Several(query) => Found::Several(several(store, query)?),
@@ -66,7 +83,12 @@ fn several(store: &dyn Store, query: &SeveralQuery) -> Result<Vec<(String, Vec<H
         None => Vec::new(),
     };
     let mut found = Vec::new();
-    for Reading { name, places, since } in conversations.iter().chain(&query.readings) {
+    for Reading {
+        name,
+        places,
+        since,
+    } in conversations.iter().chain(&query.readings)
+    {
         let page = PageQuery {
             places: places.clone(),
             // Counted from the newest on.
@@ -100,7 +122,11 @@ fn conversations(store: &dyn Store, account: &Nick, after: Timestamp) -> Result<
         .filter_map(|target| {
             let other = Nick::parse(&target.name).ok()?;
             let places = Place::conversation(account, other.clone(), other);
-            Some(Reading { name: target.name, places, since: Timestamp::MIN })
+            Some(Reading {
+                name: target.name,
+                places,
+                since: Timestamp::MIN,
+            })
         })
         .collect())
 }

@@ -111,14 +111,16 @@ fn run(arguments: Arguments) -> Result<()> {
 
 fn start_log(config: &Config) -> Result<()> {
     let filter = EnvFilter::try_new(&config.log.level).context("log.level is not a filter")?;
-    // Where the log cannot be written (its reader is gone, the disk is full), complaining on standard error would end
-    // the task that wrote.
+    // Where the log cannot be written (its reader is gone, the disk is full), complaining on
+    // standard error would end the task that wrote.
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .log_internal_errors(false);
     match config.log.format {
-        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Text => log
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .init(),
         LogFormat::Json => log.json().init(),
     }
     Ok(())

@@ -23,7 +23,8 @@ pub struct Metrics {
     pub messages_stored: Counter,
     /// Messages that could not be stored, and so were not sent.
     pub messages_not_stored: Counter,
-    /// Changes of channels and the like that hold only until the server stops, since they could not be stored.
+    /// Changes of channels and the like that hold only until the server stops, since they could not
+    /// be stored.
     pub changes_not_kept: Counter,
     /// Lines put into sendqs.
     pub deliveries: Counter,
@@ -77,7 +78,8 @@ impl Metrics {
             delivered_bytes: self.delivered_bytes.get(),
             connections_accepted: self.connections_accepted.get(),
             sign_ins: self.chat_sign_ins.get() + self.control_sign_ins.get(),
-            sign_ins_refused: self.chat_sign_ins_refused.get() + self.control_sign_ins_refused.get(),
+            sign_ins_refused: self.chat_sign_ins_refused.get()
+                + self.control_sign_ins_refused.get(),
         }
     }
 
@@ -126,7 +128,12 @@ impl Metrics {
             now.channels,
         );
         page.gauge("rookery_bans", "Bans in force.", "", now.bans);
-        page.gauge("rookery_maintenance", "1 while nobody new is let in.", "", usize::from(now.maintenance));
+        page.gauge(
+            "rookery_maintenance",
+            "1 while nobody new is let in.",
+            "",
+            usize::from(now.maintenance),
+        );
         page.counter(
             "rookery_messages_received_total",
             "IRC messages from admitted sessions, of whatever kind.",
@@ -167,7 +174,12 @@ impl Metrics {
             "How long the journal's commits take.",
             &self.commits,
         );
-        page.gauge("rookery_inlet_waiting_events", "Events that wait for the core.", "", now.inlet_waiting);
+        page.gauge(
+            "rookery_inlet_waiting_events",
+            "Events that wait for the core.",
+            "",
+            now.inlet_waiting,
+        );
         page.gauge(
             "rookery_journal_waiting_batches",
             "Batches that wait for the journal.",
@@ -183,7 +195,10 @@ impl Metrics {
         page.counter(
             "rookery_sign_ins_total",
             "Sign-ins, at either door.",
-            &[("{port=\"chat\"}", &self.chat_sign_ins), ("{port=\"control\"}", &self.control_sign_ins)],
+            &[
+                ("{port=\"chat\"}", &self.chat_sign_ins),
+                ("{port=\"control\"}", &self.control_sign_ins),
+            ],
         );
         page.counter(
             "rookery_sign_ins_refused_total",
@@ -198,15 +213,28 @@ impl Metrics {
             "Acts refused because they could not be entered in the audit trail.",
             &[("", &self.audit_failures)],
         );
-        page.counter("rookery_mails_sent_total", "Mails that left.", &[("", &self.mails_sent)]);
-        page.counter("rookery_mails_failed_total", "Mails given up.", &[("", &self.mails_failed)]);
+        page.counter(
+            "rookery_mails_sent_total",
+            "Mails that left.",
+            &[("", &self.mails_sent)],
+        );
+        page.counter(
+            "rookery_mails_failed_total",
+            "Mails given up.",
+            &[("", &self.mails_failed)],
+        );
         page.gauge(
             "rookery_mail_healthy",
             "Whether the last mail went well.",
             "",
             u8::from(now.mail.is_ok()),
         );
-        page.gauge("rookery_store_size_bytes", "What the database takes on disk.", "", now.store_bytes);
+        page.gauge(
+            "rookery_store_size_bytes",
+            "What the database takes on disk.",
+            "",
+            now.store_bytes,
+        );
         if let Some(end) = now.certificate_expires_at {
             page.gauge(
                 "rookery_certificate_expiry_timestamp_seconds",
@@ -221,7 +249,11 @@ impl Metrics {
 
 fn seconds(at: Timestamp) -> String {
     let milliseconds = at.as_millisecond();
-    format!("{}.{:03}", milliseconds.div_euclid(1000), milliseconds.rem_euclid(1000))
+    format!(
+        "{}.{:03}",
+        milliseconds.div_euclid(1000),
+        milliseconds.rem_euclid(1000)
+    )
 }
 
 /// Goes up only.
@@ -250,8 +282,8 @@ impl Counter {
 
 /// The upper ends of the buckets, in microseconds.
 const BOUNDS: [u64; 14] = [
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
-    2_500_000,
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000,
 ];
 
 /// How long something took, how often.
@@ -263,7 +295,10 @@ pub struct Histogram {
 
 impl Histogram {
     const fn new() -> Self {
-        Self { buckets: [const { AtomicU64::new(0) }; BOUNDS.len() + 1], microseconds: AtomicU64::new(0) }
+        Self {
+            buckets: [const { AtomicU64::new(0) }; BOUNDS.len() + 1],
+            microseconds: AtomicU64::new(0),
+        }
     }
 
     /// It took so long once.
@@ -303,20 +338,35 @@ impl Page {
 
     fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
         self.head(name, help, "histogram");
-        let bounds = BOUNDS.iter().map(|bound| decimal(*bound)).chain(["+Inf".to_owned()]);
+        let bounds = BOUNDS
+            .iter()
+            .map(|bound| decimal(*bound))
+            .chain(["+Inf".to_owned()]);
         let mut count = 0;
         for (bound, bucket) in bounds.zip(&histogram.buckets) {
             count += bucket.load(Relaxed);
-            self.line(&format!("{name}_bucket"), &format!("{{le=\"{bound}\"}}"), count);
+            self.line(
+                &format!("{name}_bucket"),
+                &format!("{{le=\"{bound}\"}}"),
+                count,
+            );
         }
-        self.line(&format!("{name}_sum"), "", decimal(histogram.microseconds.load(Relaxed)));
+        self.line(
+            &format!("{name}_sum"),
+            "",
+            decimal(histogram.microseconds.load(Relaxed)),
+        );
         self.line(&format!("{name}_count"), "", count);
     }
 }
 
 /// Microseconds as seconds, without zeros at the end.
 fn decimal(microseconds: u64) -> String {
-    let text = format!("{}.{:06}", microseconds / 1_000_000, microseconds % 1_000_000);
+    let text = format!(
+        "{}.{:06}",
+        microseconds / 1_000_000,
+        microseconds % 1_000_000
+    );
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
@@ -342,7 +392,11 @@ mod tests {
             "time_seconds_sum 11.500201",
             "time_seconds_count 4",
         ] {
-            assert!(page.0.lines().any(|found| found == line), "{line} in\n{}", page.0);
+            assert!(
+                page.0.lines().any(|found| found == line),
+                "{line} in\n{}",
+                page.0
+            );
         }
     }
 
@@ -393,9 +447,13 @@ mod tests {
         let (text, mut found) = (page(), 0);
         for (at, _) in dashboard.match_indices("rookery_") {
             let rest = &dashboard[at..];
-            let end = rest.find(|char: char| !char.is_ascii_lowercase() && char != '_').unwrap_or(rest.len());
-            let is_there =
-                |line: &str| line.strip_prefix(&rest[..end]).is_some_and(|line| line.starts_with([' ', '{']));
+            let end = rest
+                .find(|char: char| !char.is_ascii_lowercase() && char != '_')
+                .unwrap_or(rest.len());
+            let is_there = |line: &str| {
+                line.strip_prefix(&rest[..end])
+                    .is_some_and(|line| line.starts_with([' ', '{']))
+            };
             assert!(text.lines().any(is_there), "{}", &rest[..end]);
             found += 1;
         }

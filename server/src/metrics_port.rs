@@ -31,11 +31,16 @@ const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Serves until the task is dropped.
 pub async fn serve(instruments: Instruments, listener: TcpListener) {
-    let router = Router::new().route("/metrics", get(metrics)).with_state(instruments);
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .with_state(instruments);
     let free = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
-        let place = Arc::clone(&free).acquire_owned().await.expect("the semaphore is never closed");
+        let place = Arc::clone(&free)
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -61,7 +66,11 @@ pub async fn serve(instruments: Instruments, listener: TcpListener) {
 
 async fn metrics(State(instruments): State<Instruments>) -> Response {
     match instruments.read().await {
-        Ok(readings) => ([(header::CONTENT_TYPE, TEXT_FORMAT)], METRICS.text(&readings)).into_response(),
+        Ok(readings) => (
+            [(header::CONTENT_TYPE, TEXT_FORMAT)],
+            METRICS.text(&readings),
+        )
+            .into_response(),
         Err(stopped) => (StatusCode::SERVICE_UNAVAILABLE, stopped.to_string()).into_response(),
     }
 }

@@ -1,4 +1,5 @@
-//! What happens, told to whoever watches the server. Nobody waits for a watcher, and while nobody watches, nothing is kept.
+//! What happens, told to whoever watches the server. Nobody waits for a watcher, and while nobody
+//! watches, nothing is kept.
 
 use std::sync::Arc;
 
@@ -30,12 +31,18 @@ impl News {
 
     /// Something has happened just now.
     pub fn tell(&self, what: Happening) {
-        self.publish(LiveEvent { at: Timestamp::now(), what });
+        self.publish(LiveEvent {
+            at: Timestamp::now(),
+            what,
+        });
     }
 
     /// Something that the server needs has just failed.
     pub fn trouble(&self, with: Part, detail: impl Into<String>) {
-        self.tell(Happening::Trouble { with, detail: detail.into() });
+        self.tell(Happening::Trouble {
+            with,
+            detail: detail.into(),
+        });
     }
 
     /// Hears all that is told from now on.

@@ -65,20 +65,31 @@ mod tests {
     }
 
     fn received(messages_received: u64) -> Counters {
-        Counters { messages_received, ..Counters::default() }
+        Counters {
+            messages_received,
+            ..Counters::default()
+        }
     }
 
     #[test]
     fn rates_are_those_of_the_last_minute() {
         let rates = Rates::new(at(0), received(100));
-        let of = |second, messages| rates.per_second(at(second), &received(messages)).messages_received;
+        let of = |second, messages| {
+            rates
+                .per_second(at(second), &received(messages))
+                .messages_received
+        };
         assert!(of(0, 100).abs() < 1e-9, "no time has passed");
         assert!((of(2, 120) - 10.0).abs() < 1e-9, "since the start");
         for second in (5..=300).step_by(5) {
             rates.note(at(second), received(120));
         }
         assert!(of(300, 120).abs() < 1e-9, "what was before is over");
-        assert!((of(305, 240) - 2.0).abs() < 1e-9, "over a minute: {}", of(305, 240));
+        assert!(
+            (of(305, 240) - 2.0).abs() < 1e-9,
+            "over a minute: {}",
+            of(305, 240)
+        );
         assert!(of(0, 500).abs() < 1e-9, "a clock that was set back");
     }
 }

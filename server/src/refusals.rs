@@ -22,7 +22,10 @@ pub struct Refusals {
 impl Refusals {
     /// None so far.
     pub fn at(port: Port) -> Self {
-        Self { port, last: Mutex::default() }
+        Self {
+            port,
+            last: Mutex::default(),
+        }
     }
 
     /// Someone who claimed that name was not let in.
@@ -31,7 +34,13 @@ impl Refusals {
         let (port, name, address, why) = (self.port, clip(name), address.to_string(), clip(why));
         let mut last = self.lock();
         last.truncate(KEPT - 1);
-        last.push_front(RefusedSignIn { at, port, name, address, why });
+        last.push_front(RefusedSignIn {
+            at,
+            port,
+            name,
+            address,
+            why,
+        });
     }
 
     /// All that are kept, the newest first.
@@ -54,11 +63,19 @@ mod tests {
         let refusals = Refusals::at(Port::Chat);
         let address = SocketAddr::from(([192, 0, 2, 1], 1000));
         for number in 0..100 {
-            refusals.add(Timestamp::UNIX_EPOCH, &format!("{number} {}", "ü".repeat(5000)), address, "wrong");
+            refusals.add(
+                Timestamp::UNIX_EPOCH,
+                &format!("{number} {}", "ü".repeat(5000)),
+                address,
+                "wrong",
+            );
         }
         let last = refusals.last();
         assert_eq!(last.len(), KEPT);
         assert!(last[0].name.starts_with("99 ü") && last[KEPT - 1].name.starts_with("80 ü"));
-        assert!(last.iter().all(|refused| refused.name.chars().count() == LONGEST));
+        assert!(
+            last.iter()
+                .all(|refused| refused.name.chars().count() == LONGEST)
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Keeps `history.retention_days`: old messages go, a few at a time, so that the chat never waits for it.
+//! Keeps `history.retention_days`: old messages go, a few at a time, so that the chat never waits
+//! for it.
 
 use std::time::Duration;
 
@@ -32,7 +33,9 @@ pub async fn keep(config: LiveConfig, database: Database) {
 async fn expire(database: &Database, now: Timestamp, days: u32) -> Result<()> {
     let age = SignedDuration::from_hours(24 * i64::from(days));
     // Before the first moment there is: nothing is that old.
-    let Ok(before) = now.checked_sub(age) else { return Ok(()) };
+    let Ok(before) = now.checked_sub(age) else {
+        return Ok(());
+    };
     let mut point = ExpiryPoint::Beginning;
     while point != ExpiryPoint::Through {
         let from = point;
@@ -81,14 +84,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("rookery.db");
         let database = Database::open(&file, HistorySync::Normal).unwrap();
-        let old: Vec<_> =
-            (0..OLD).map(|number| entry(format!("old-{number}"), Timestamp::UNIX_EPOCH, number)).collect();
-        database.write(Durability::Message, move |store| store.append_history(&old)).await.unwrap();
+        let old: Vec<_> = (0..OLD)
+            .map(|number| entry(format!("old-{number}"), Timestamp::UNIX_EPOCH, number))
+            .collect();
+        database
+            .write(Durability::Message, move |store| store.append_history(&old))
+            .await
+            .unwrap();
         let (batches, receiver) = journal::channel();
         let (bans, _) = watch::channel(Arc::default());
-        tokio::spawn(journal::run(database.clone(), receiver, bans, News::default()));
+        tokio::spawn(journal::run(
+            database.clone(),
+            receiver,
+            bans,
+            News::default(),
+        ));
         let alice = Arc::new(Sendq::new(0));
-        batches.send(vec![Release::Attach(ALICE, Arc::clone(&alice))]).await.unwrap();
+        batches
+            .send(vec![Release::Attach(ALICE, Arc::clone(&alice))])
+            .await
+            .unwrap();
         let record = rusqlite::Connection::open(&file).unwrap();
         let count = |condition: &str| -> i64 {
             let sql = format!("SELECT count(*) FROM history WHERE {condition}");
@@ -105,14 +120,34 @@ mod tests {
         }
         for number in 0..5 {
             let entry = Box::new(entry(format!("new-{number}"), now, 1));
-            let then = vec![Delivery { to: vec![ALICE], line: Bytes::from_static(b"hello\r\n") }];
-            batches.send(vec![Release::Store { entry, then, otherwise: None }]).await.unwrap();
-            while alice.poll(&mut Context::from_waker(Waker::noop()), true).1.is_empty() {
+            let then = vec![Delivery {
+                to: vec![ALICE],
+                line: Bytes::from_static(b"hello\r\n"),
+            }];
+            batches
+                .send(vec![Release::Store {
+                    entry,
+                    then,
+                    otherwise: None,
+                }])
+                .await
+                .unwrap();
+            while alice
+                .poll(&mut Context::from_waker(Waker::noop()), true)
+                .1
+                .is_empty()
+            {
                 tokio::task::yield_now().await;
             }
-            assert!(count("msgid LIKE 'old-%'") > 0, "all went before message {number} was heard");
+            assert!(
+                count("msgid LIKE 'old-%'") > 0,
+                "all went before message {number} was heard"
+            );
         }
         expiry.await.unwrap().unwrap();
-        assert_eq!((count("msgid LIKE 'old-%'"), count("msgid LIKE 'new-%'")), (0, 5));
+        assert_eq!(
+            (count("msgid LIKE 'old-%'"), count("msgid LIKE 'new-%'")),
+            (0, 5)
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The bytes waiting to go to one session: bounded, filled by the journal, drained by the connection.
+//! The bytes waiting to go to one session: bounded, filled by the journal, drained by the
+//! connection.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,8 +7,8 @@ use std::task::{Context, Waker};
 
 use bytes::Bytes;
 
-/// Shared by the journal, which fills it, and one connection, which drains it. Lines are shared, not copied: a
-/// message to two hundred sessions is one piece of memory.
+/// Shared by the journal, which fills it, and one connection, which drains it. Lines are shared,
+/// not copied: a message to two hundred sessions is one piece of memory.
 #[derive(Debug)]
 pub struct Sendq {
     /// In bytes; 0 is no bound.
@@ -38,10 +39,14 @@ pub enum State {
 impl Sendq {
     /// An empty one that holds up to `bound` bytes; 0 is no bound.
     pub fn new(bound: usize) -> Self {
-        Self { bound, inside: Mutex::default() }
+        Self {
+            bound,
+            inside: Mutex::default(),
+        }
     }
 
-    /// Adds a line. Gives true when the reader has to be woken for it, with [`Self::wake`], once all is pushed.
+    /// Adds a line. Gives true when the reader has to be woken for it, with [`Self::wake`], once
+    /// all is pushed.
     pub fn push(&self, line: Bytes) -> bool {
         let mut inside = self.lock();
         if inside.state != State::Open {
@@ -88,7 +93,11 @@ impl Sendq {
             Some(waker) => waker.clone_from(context.waker()),
             none => *none = Some(context.waker().clone()),
         }
-        let lines = if room { std::mem::take(&mut inside.lines) } else { VecDeque::new() };
+        let lines = if room {
+            std::mem::take(&mut inside.lines)
+        } else {
+            VecDeque::new()
+        };
         (inside.state, lines)
     }
 
@@ -120,11 +129,23 @@ mod tests {
     #[test]
     fn lines_come_out_in_order_and_once() {
         let sendq = Sendq::new(100);
-        assert!(sendq.push(Bytes::from_static(b"a")), "the first has to wake the reader");
+        assert!(
+            sendq.push(Bytes::from_static(b"a")),
+            "the first has to wake the reader"
+        );
         assert!(!sendq.push(Bytes::from_static(b"b")), "the next need not");
-        assert_eq!(poll(&sendq), (State::Open, vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")]));
+        assert_eq!(
+            poll(&sendq),
+            (
+                State::Open,
+                vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")]
+            )
+        );
         assert_eq!(poll(&sendq), (State::Open, vec![]));
-        assert!(sendq.push(Bytes::from_static(b"c")), "the reader may wait again");
+        assert!(
+            sendq.push(Bytes::from_static(b"c")),
+            "the reader may wait again"
+        );
     }
 
     #[test]
@@ -152,7 +173,10 @@ mod tests {
         sendq.push(Bytes::from_static(b"last"));
         sendq.end();
         assert!(!sendq.push(Bytes::from_static(b"too late")));
-        assert_eq!(poll(&sendq), (State::Ending, vec![Bytes::from_static(b"last")]));
+        assert_eq!(
+            poll(&sendq),
+            (State::Ending, vec![Bytes::from_static(b"last")])
+        );
         assert_eq!(poll(&sendq), (State::Ending, vec![]));
     }
 

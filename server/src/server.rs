@@ -56,8 +56,13 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     }
     let started_at = Timestamp::now();
     let folder = &config.data.directory;
-    let database = Database::open(&folder.join(DATABASE_FILE), config.history.sync)
-        .with_context(|| format!("the data folder {} cannot be used (data.directory)", folder.display()))?;
+    let database =
+        Database::open(&folder.join(DATABASE_FILE), config.history.sync).with_context(|| {
+            format!(
+                "the data folder {} cannot be used (data.directory)",
+                folder.display()
+            )
+        })?;
     let certificates = Arc::new(Certificates::open(&config)?);
     let chat_listener = listen(config.chat.listen, "chat.listen").await?;
     let admin_listener = listen(config.admin.listen, "admin.listen").await?;
@@ -74,14 +79,22 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let (config_sender, live) = LiveConfig::new(config);
     let config = live.get();
     let windows = Windows::new(live.clone(), database.clone());
-    windows.take_in(started_at).await.context("the CSV files could not be taken in")?;
+    windows
+        .take_in(started_at)
+        .await
+        .context("the CSV files could not be taken in")?;
     database
         .write(Durability::Message, |store| store.all_gone())
         .await
         .context("the record cannot be written")?;
     let (bans, maintenance, admins, restored) = database
         .read(move |store| {
-            Ok((store.bans(started_at)?, store.maintenance()?, store.admins()?, store.restored()?))
+            Ok((
+                store.bans(started_at)?,
+                store.maintenance()?,
+                store.admins()?,
+                store.restored()?,
+            ))
         })
         .await
         .context("the record cannot be read")?;
@@ -93,7 +106,13 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         bans: Bans::new(bans, config.accounts.email_aliases()),
         maintenance: maintenance.map(|maintenance| maintenance.told()),
     });
-    let core = Chat::new(settings::of(&config), run_name(), Arc::clone(&gate), restored, started_at);
+    let core = Chat::new(
+        settings::of(&config),
+        run_name(),
+        Arc::clone(&gate),
+        restored,
+        started_at,
+    );
     let (gate_sender, gate) = watch::channel(gate);
     let news = News::default();
     let (inlet, events) = inlet::channel();
@@ -101,12 +120,22 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let journal = journal::Gauge::of(&to_journal);
     let mut floors = JoinSet::new();
     floors.spawn(inlet::drive(core, events, to_journal, database.clone()));
-    floors.spawn(journal::run(database.clone(), batches, gate_sender, news.clone()));
+    floors.spawn(journal::run(
+        database.clone(),
+        batches,
+        gate_sender,
+        news.clone(),
+    ));
     tokio::spawn(retention::keep(live.clone(), database.clone()));
 
     let mailer = Mailer::start(live.clone(), news.clone());
-    let accounts =
-        Accounts::new(live.clone(), database.clone(), mailer.clone(), windows.clone(), news.clone());
+    let accounts = Accounts::new(
+        live.clone(),
+        database.clone(),
+        mailer.clone(),
+        windows.clone(),
+        news.clone(),
+    );
     let accounts = Arc::new(accounts);
     let connections = Arc::new(Connections::default());
     let chat_port = Arc::new(ChatPort::new(
@@ -169,10 +198,19 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         );
     }
     if admins.is_empty() {
-        tracing::info!("there is no admin yet: `rookeryd admin add NAME --email EMAIL` makes the first");
+        tracing::info!(
+            "there is no admin yet: `rookeryd admin add NAME --email EMAIL` makes the first"
+        );
     }
 
-    let server = Server { file, config: config_sender, certificates, windows, inlet, news };
+    let server = Server {
+        file,
+        config: config_sender,
+        certificates,
+        windows,
+        inlet,
+        news,
+    };
     let mut renewal = interval_at(Instant::now() + RENEWAL, RENEWAL);
     loop {
         tokio::select! {
@@ -185,7 +223,8 @@ pub async fn run(loaded: Loaded) -> Result<()> {
                 let _ = request.send(server.reload_and_tell().await);
             }
             _ = renewal.tick() => server.renew_certificate(),
-            // Nothing goes on without the core and the journal: whoever supervises the server starts it again.
+            // Nothing goes on without the core and the journal: whoever supervises the server
+            // starts it again.
             _ = floors.join_next() => bail!("the core or the journal broke down; what it says above is why"),
         }
     }
@@ -204,12 +243,15 @@ impl Server {
             Ok(()) => tracing::info!("config and certificates are loaded anew"),
             Err(problem) => tracing::error!("{problem}"),
         }
-        self.news.tell(Happening::Reloaded { problem: done.clone().err() });
+        self.news.tell(Happening::Reloaded {
+            problem: done.clone().err(),
+        });
         done
     }
 
     async fn try_reload(&self) -> Result<(), String> {
-        let nothing = |error: anyhow::Error| format!("not reloaded, all stays as it was: {error:#}");
+        let nothing =
+            |error: anyhow::Error| format!("not reloaded, all stays as it was: {error:#}");
         self.reload().await.map_err(nothing)?;
         let rest = |error: anyhow::Error| {
             format!("config and certificates are loaded anew, but not all CSV files: {error:#}")
@@ -217,16 +259,20 @@ impl Server {
         self.take_in_files().await.map_err(rest)
     }
 
-    /// Takes the certificate anew: ours is renewed in time, and one that another program renews is taken up.
+    /// Takes the certificate anew: ours is renewed in time, and one that another program renews is
+    /// taken up.
     fn renew_certificate(&self) {
         if let Err(error) = self.certificates.reload(&self.config.borrow()) {
             tracing::error!("the certificate stays the old one: {error:#}");
-            self.news.trouble(Part::Certificate, format!("it stays the old one: {error:#}"));
+            self.news.trouble(
+                Part::Certificate,
+                format!("it stays the old one: {error:#}"),
+            );
         }
     }
 
-    /// Takes the config and the certificates anew; on an error, neither. Listeners and the data folder stay what they
-    /// are.
+    /// Takes the config and the certificates anew; on an error, neither. Listeners and the data
+    /// folder stay what they are.
     async fn reload(&self) -> Result<()> {
         let config = Config::load(self.file.as_deref())?.config;
         self.certificates.reload(&config)?;
@@ -237,14 +283,17 @@ impl Server {
 
     /// Takes in what people added to the CSV files; bans among it hold when this returns.
     async fn take_in_files(&self) -> Result<()> {
-        let take_in = async { Ok::<_, anyhow::Error>(self.windows.take_in(Timestamp::now()).await?) };
+        let take_in =
+            async { Ok::<_, anyhow::Error>(self.windows.take_in(Timestamp::now()).await?) };
         let acts = |bans: &Vec<Ban>| bans.iter().cloned().map(Act::AddBan).collect();
         self.inlet.commit_and_act(take_in, acts).await.map(drop)
     }
 
     /// Tells everyone that the server stops. What was said before is stored when this returns.
     async fn farewell(&self) {
-        let goodbye = self.inlet.act(Act::EndAll { reason: "The server is stopping".to_owned() });
+        let goodbye = self.inlet.act(Act::EndAll {
+            reason: "The server is stopping".to_owned(),
+        });
         if timeout(FAREWELL, goodbye).await.is_err() {
             tracing::warn!("some sessions did not end in time");
         }
@@ -252,9 +301,9 @@ impl Server {
 }
 
 async fn listen(address: std::net::SocketAddr, key: &str) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address} ({key}); is another server running there?"))
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address} ({key}); is another server running there?")
+    })
 }
 
 /// A name for this run of the server that no other run has: 50 random bits.
@@ -262,7 +311,10 @@ fn run_name() -> String {
     const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let mut random = [0; 10];
     getrandom::fill(&mut random).expect("the system gives random bytes");
-    random.iter().map(|byte| char::from(DIGITS[usize::from(byte % 32)])).collect()
+    random
+        .iter()
+        .map(|byte| char::from(DIGITS[usize::from(byte % 32)]))
+        .collect()
 }
 
 /// What a signal asks for.

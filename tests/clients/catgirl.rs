@@ -1,4 +1,5 @@
-//! catgirl, in a terminal. It ends with its connection, so that a shell starts it anew, as its users do.
+//! catgirl, in a terminal. It ends with its connection, so that a shell starts it anew, as its
+//! users do.
 
 use rookery_tests::irc::PASSWORD;
 use rookery_tests::screen::Screen;
@@ -24,7 +25,10 @@ impl Program for Catgirl {
             certificate.display(),
             home.path().join("windows").display(),
         );
-        let catgirl = Self { screen: Screen::run(&line), _home: home };
+        let catgirl = Self {
+            screen: Screen::run(&line),
+            _home: home,
+        };
         catgirl.connects().await;
         catgirl
     }
@@ -34,7 +38,8 @@ impl Program for Catgirl {
     }
 
     async fn shows(&self, window: Option<&str>, part: &str) {
-        self.screen.enters(&format!("/window {}", window.unwrap_or("0")));
+        self.screen
+            .enters(&format!("/window {}", window.unwrap_or("0")));
         self.screen.shows(part).await;
     }
 

@@ -35,11 +35,19 @@ settings = {{ core = {{ nick = "alice"; user_name = "alice"; real_name = "Alice"
         );
         fs::write(home.path().join("config"), config).unwrap();
         let mut command = Command::new("irssi");
-        command.arg("--home").arg(home.path()).env("HOME", home.path()).env("LANG", "C.UTF-8");
+        command
+            .arg("--home")
+            .arg(home.path())
+            .env("HOME", home.path())
+            .env("LANG", "C.UTF-8");
         let screen = Screen::start(&command);
-        // Its status window has room for the end of one connection above all that the next one begins with.
+        // Its status window has room for the end of one connection above all that the next one
+        // begins with.
         screen.resizes(80, 60);
-        Self { screen, _home: home }
+        Self {
+            screen,
+            _home: home,
+        }
     }
 
     async fn types(&self, line: &str) {
@@ -47,7 +55,8 @@ settings = {{ core = {{ nick = "alice"; user_name = "alice"; real_name = "Alice"
     }
 
     async fn shows(&self, window: Option<&str>, part: &str) {
-        self.screen.enters(&format!("/window goto {}", window.unwrap_or("1")));
+        self.screen
+            .enters(&format!("/window goto {}", window.unwrap_or("1")));
         self.screen.shows(part).await;
     }
 

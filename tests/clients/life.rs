@@ -17,7 +17,8 @@ pub trait Program {
     async fn start(server: &Server) -> Self;
     /// Types a line, anywhere.
     async fn types(&self, line: &str);
-    /// Waits until it shows `part` in a channel's or person's window; without one, in that of the server.
+    /// Waits until it shows `part` in a channel's or person's window; without one, in that of the
+    /// server.
     async fn shows(&self, window: Option<&str>, part: &str);
     /// The same without turning to the window: it is in view, and may be gone when one leaves it.
     async fn shows_in_view(&self, window: &str, part: &str);
@@ -81,11 +82,15 @@ pub async fn lives_through_everything<P: Program>() {
     alice.shows(Some("#lobby"), "after the storm").await;
 
     let operator = Operator::sign_in(&server, "root").await;
-    operator.done(&["kick", "alice", "--reason", "too loud"]).await;
+    operator
+        .done(&["kick", "alice", "--reason", "too loud"])
+        .await;
     alice.tells_the_end("Kicked: too loud").await;
     alice.recovers().await;
     is_back(&mut bob).await;
-    operator.done(&["ban", "alice", "--reason", "spam and more spam"]).await;
+    operator
+        .done(&["ban", "alice", "--reason", "spam and more spam"])
+        .await;
     alice.tells_the_end("spam and more spam").await;
 }
 
@@ -102,7 +107,9 @@ pub async fn is_told_what_it_missed<P: Program>() {
     bob.heard().await;
     alice.connects().await;
     comes(&mut bob, "#lobby").await;
-    alice.shows(Some("#lobby"), "said while alice was away").await;
+    alice
+        .shows(Some("#lobby"), "said while alice was away")
+        .await;
 }
 
 async fn comes(bob: &mut Client, channel: &str) {
@@ -121,17 +128,26 @@ async fn is_back(bob: &mut Client) {
         bob.send("NAMES #lobby").await;
         let names = bob.heard().await;
         let listed = |message: &Message| {
-            message.command == "353" && message.params.last().is_some_and(|names| names.contains("alice"))
+            message.command == "353"
+                && message
+                    .params
+                    .last()
+                    .is_some_and(|names| names.contains("alice"))
         };
         if names.iter().any(listed) {
             return;
         }
-        assert!(start.elapsed() < DEADLINE, "alice does not come back: {names:?}");
+        assert!(
+            start.elapsed() < DEADLINE,
+            "alice does not come back: {names:?}"
+        );
         tokio::time::sleep(GLANCE).await;
     }
 }
 
 async fn goes(bob: &mut Client) {
-    bob.expect("alice's QUIT", |message| message.command == "QUIT" && message.source_nick() == Some("alice"))
-        .await;
+    bob.expect("alice's QUIT", |message| {
+        message.command == "QUIT" && message.source_nick() == Some("alice")
+    })
+    .await;
 }

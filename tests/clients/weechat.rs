@@ -25,7 +25,10 @@ impl Program for WeeChat {
         let settings = [
             format!("/set fifo.file.path {}", home.path().join("fifo").display()),
             "/set logger.file.flush_delay 0".to_owned(),
-            format!("/set weechat.network.gnutls_ca_user {}", server.ca().display()),
+            format!(
+                "/set weechat.network.gnutls_ca_user {}",
+                server.ca().display()
+            ),
             format!("/server add rookery {}/{}", chat.ip(), chat.port()),
             // The name of the option until 3.8, and from 4.0 on.
             "/set irc.server.rookery.ssl on".to_owned(),
@@ -46,7 +49,10 @@ impl Program for WeeChat {
         for setting in &settings {
             command.args(["--run-command", setting]);
         }
-        let weechat = Self { _process: Process::start("WeeChat", &mut command), home };
+        let weechat = Self {
+            _process: Process::start("WeeChat", &mut command),
+            home,
+        };
         wait_for("WeeChat's fifo", || weechat.fifo().exists().then_some(())).await;
         weechat
     }
@@ -57,11 +63,22 @@ impl Program for WeeChat {
     }
 
     async fn shows(&self, window: Option<&str>, part: &str) {
-        let buffer = window.map_or("irc.server.rookery".to_owned(), |name| format!("irc.rookery.{name}"));
+        let buffer = window.map_or("irc.server.rookery".to_owned(), |name| {
+            format!("irc.rookery.{name}")
+        });
         let log = self.logs().join(format!("{buffer}.weechatlog"));
-        wait_for(&format!("{part:?} in {}; it has:\n{}", log.display(), self.all_logs()), || {
-            fs::read_to_string(&log).ok().filter(|content| content.contains(part))
-        })
+        wait_for(
+            &format!(
+                "{part:?} in {}; it has:\n{}",
+                log.display(),
+                self.all_logs()
+            ),
+            || {
+                fs::read_to_string(&log)
+                    .ok()
+                    .filter(|content| content.contains(part))
+            },
+        )
         .await;
     }
 
@@ -89,8 +106,13 @@ impl WeeChat {
     }
 
     fn all_logs(&self) -> String {
-        let files = fs::read_dir(self.logs()).into_iter().flatten().filter_map(Result::ok);
-        files.filter_map(|file| fs::read_to_string(file.path()).ok()).collect()
+        let files = fs::read_dir(self.logs())
+            .into_iter()
+            .flatten()
+            .filter_map(Result::ok);
+        files
+            .filter_map(|file| fs::read_to_string(file.path()).ok())
+            .collect()
     }
 }
 

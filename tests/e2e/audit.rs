@@ -39,56 +39,121 @@ async fn entries_are_found_by_admin_act_target_outcome_and_time() {
         let json = root.done(&[&["--json", "audit"], filters].concat()).await;
         let list: Value = serde_json::from_str(&json).unwrap();
         let text = |entry: &Value, key: &str| entry[key].as_str().unwrap().to_owned();
-        let line = |entry| ["actor", "act", "target", "outcome"].map(|key| text(entry, key)).join(" ");
-        list["entries"].as_array().unwrap().iter().map(line).collect()
+        let line = |entry| {
+            ["actor", "act", "target", "outcome"]
+                .map(|key| text(entry, key))
+                .join(" ")
+        };
+        list["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(line)
+            .collect()
     };
     // Who, from where, with which session, and when.
     let sessions: Value = serde_json::from_str(&carla.done(&["--json", "sessions"]).await).unwrap();
-    let own = sessions["sessions"].as_array().unwrap().iter().find(|session| session["admin"] == "carla");
-    let list = root.done(&["--json", "audit", "--actor", "carla", "--act", "ban"]).await;
+    let own = sessions["sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|session| session["admin"] == "carla");
+    let list = root
+        .done(&["--json", "audit", "--actor", "carla", "--act", "ban"])
+        .await;
     let list: Value = serde_json::from_str(&list).unwrap();
     let entry = &list["entries"][0];
     assert_eq!(entry["session"], own.unwrap()["id"], "{entry}");
-    assert!(entry["origin"].as_str().unwrap().starts_with("127.0.0.1:"), "{entry}");
+    assert!(
+        entry["origin"].as_str().unwrap().starts_with("127.0.0.1:"),
+        "{entry}"
+    );
     let at: jiff::Timestamp = entry["at"].as_str().unwrap().parse().unwrap();
-    assert!(jiff::Timestamp::now().duration_since(at).as_secs() < 60, "{entry}");
-    assert_eq!(find(&["--actor", "CARLA", "--act", "ban"]).await, ["carla ban eve allowed"]);
-    assert_eq!(find(&["--act", "ban"]).await, ["root ban mallory allowed", "carla ban eve allowed"]);
+    assert!(
+        jiff::Timestamp::now().duration_since(at).as_secs() < 60,
+        "{entry}"
+    );
+    assert_eq!(
+        find(&["--actor", "CARLA", "--act", "ban"]).await,
+        ["carla ban eve allowed"]
+    );
+    assert_eq!(
+        find(&["--act", "ban"]).await,
+        ["root ban mallory allowed", "carla ban eve allowed"]
+    );
     let about_mallory = ["root ban mallory allowed", "root unban mallory allowed"];
-    assert_eq!(find(&["--target", "Mallory", "--since", "1h"]).await, about_mallory);
-    assert_eq!(find(&["--outcome", "refused"]).await, ["root kick nobody refused"]);
+    assert_eq!(
+        find(&["--target", "Mallory", "--since", "1h"]).await,
+        about_mallory
+    );
+    assert_eq!(
+        find(&["--outcome", "refused"]).await,
+        ["root kick nobody refused"]
+    );
     assert!(find(&["--until", "1h"]).await.is_empty());
     assert!(find(&["--since", "2100-01-01T00:00:00Z"]).await.is_empty());
-    assert_eq!(root.run(&["audit", "--since", "yesterday"]).await.code, Some(2));
+    assert_eq!(
+        root.run(&["audit", "--since", "yesterday"]).await.code,
+        Some(2)
+    );
 
     let table = root.done(&["audit", "--act", "ban", "--limit", "1"]).await;
-    assert!(table.contains("eve") && !table.contains("mallory"), "{table}");
-    let before = table.split("--before ").nth(1).expect("there is more").trim();
-    let table = root.done(&["audit", "--act", "ban", "--limit", "1", "--before", before]).await;
-    assert!(table.contains("mallory") && table.contains("1 entry") && !table.contains("--before"), "{table}");
+    assert!(
+        table.contains("eve") && !table.contains("mallory"),
+        "{table}"
+    );
+    let before = table
+        .split("--before ")
+        .nth(1)
+        .expect("there is more")
+        .trim();
+    let table = root
+        .done(&["audit", "--act", "ban", "--limit", "1", "--before", before])
+        .await;
+    assert!(
+        table.contains("mallory") && table.contains("1 entry") && !table.contains("--before"),
+        "{table}"
+    );
 }
 
 #[tokio::test]
 async fn an_export_holds_every_entry_and_is_verified_without_the_server() {
     let (mut server, operator) = busy_server().await;
     let file = server.path("trail.jsonl");
-    let told = operator.done(&["audit", "export", file.to_str().unwrap()]).await;
+    let told = operator
+        .done(&["audit", "export", file.to_str().unwrap()])
+        .await;
     let export = fs::read_to_string(&file).unwrap();
     let exported = export.lines().count();
-    assert!(told.contains(&format!("Wrote {exported} entries")), "{told}");
+    assert!(
+        told.contains(&format!("Wrote {exported} entries")),
+        "{told}"
+    );
     assert_eq!(exported, server.record().audit().len());
     assert_eq!(
-        operator.run(&["audit", "export", file.to_str().unwrap()]).await.code,
+        operator
+            .run(&["audit", "export", file.to_str().unwrap()])
+            .await
+            .code,
         Some(1),
         "not over another"
     );
     assert_eq!(fs::read_to_string(&file).unwrap(), export);
-    assert!(operator.done(&["audit", "export"]).await.starts_with(&export), "the same on standard output");
+    assert!(
+        operator
+            .done(&["audit", "export"])
+            .await
+            .starts_with(&export),
+        "the same on standard output"
+    );
 
     server.kill9();
     let (code, said) = rookeryd_audit(&server, &["verify", "trail.jsonl"]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains(&format!("All {exported} entries are in order")), "{said}");
+    assert!(
+        said.contains(&format!("All {exported} entries are in order")),
+        "{said}"
+    );
     let lines: Vec<&str> = export.lines().collect();
     let without = |number: usize| [&lines[..number - 1], &lines[number..]].concat();
     let mut swapped = lines.clone();
@@ -98,7 +163,11 @@ async fn an_export_holds_every_entry_and_is_verified_without_the_server() {
         ("changed", changed, 4),
         ("removed", without(3).join("\n"), 4),
         ("reordered", swapped.join("\n"), 5),
-        ("cut off in a line", export[..export.len() - 20].to_owned(), exported),
+        (
+            "cut off in a line",
+            export[..export.len() - 20].to_owned(),
+            exported,
+        ),
     ] {
         fs::write(server.path("other.jsonl"), content).unwrap();
         let (code, said) = rookeryd_audit(&server, &["verify", "other.jsonl"]);
@@ -116,18 +185,29 @@ async fn an_export_holds_every_entry_and_is_verified_without_the_server() {
 #[tokio::test]
 async fn whoever_changes_the_record_is_found_out_over_the_server_and_beside_it() {
     let (server, operator) = busy_server().await;
-    assert!(operator.done(&["audit", "verify"]).await.contains("entries are in order"));
+    assert!(
+        operator
+            .done(&["audit", "verify"])
+            .await
+            .contains("entries are in order")
+    );
     assert_eq!(rookeryd_audit(&server, &["verify"]).0, Some(0));
     let (_, head) = rookeryd_audit(&server, &["head"]);
     let head = head.trim();
-    assert_eq!(rookeryd_audit(&server, &["verify", "--head", head]).0, Some(0));
+    assert_eq!(
+        rookeryd_audit(&server, &["verify", "--head", head]).0,
+        Some(0)
+    );
     operator.done(&["audit", "verify", "--head", head]).await;
     tamper(&server, "CREATE TABLE whole AS SELECT * FROM audit");
 
     for (change, entry) in [
         ("UPDATE audit SET target = 'alice' WHERE id = 4", 4),
         ("DELETE FROM audit WHERE id = 3", 4),
-        ("DELETE FROM audit WHERE id = 3; UPDATE audit SET id = id - 1 WHERE id > 3", 3),
+        (
+            "DELETE FROM audit WHERE id = 3; UPDATE audit SET id = id - 1 WHERE id > 3",
+            3,
+        ),
         (
             "UPDATE audit SET id = -1 WHERE id = 3; UPDATE audit SET id = 3 WHERE id = 4; UPDATE audit SET id = 4 WHERE id = -1",
             3,
@@ -137,14 +217,22 @@ async fn whoever_changes_the_record_is_found_out_over_the_server_and_beside_it()
         let expected = format!("entry {entry} of the audit trail is not in order");
         let ended = operator.run(&["audit", "verify"]).await;
         assert_eq!(ended.code, Some(1), "{}", ended.transcript);
-        assert!(ended.transcript.contains(&expected), "{change}: {}", ended.transcript);
+        assert!(
+            ended.transcript.contains(&expected),
+            "{change}: {}",
+            ended.transcript
+        );
         let (code, said) = rookeryd_audit(&server, &["verify"]);
         assert_eq!(code, Some(1));
         assert!(said.contains(&expected), "{change}: {said}");
-        tamper(&server, "DELETE FROM audit; INSERT INTO audit SELECT * FROM whole");
+        tamper(
+            &server,
+            "DELETE FROM audit; INSERT INTO audit SELECT * FROM whole",
+        );
     }
 
-    // The chain alone cannot tell that its end is gone, if the counter was turned back as well; the head can.
+    // The chain alone cannot tell that its end is gone, if the counter was turned back as well; the
+    // head can.
     tamper(
         &server,
         "DELETE FROM audit WHERE id > 3; UPDATE sqlite_sequence SET seq = 3 WHERE name = 'audit'",
@@ -154,12 +242,24 @@ async fn whoever_changes_the_record_is_found_out_over_the_server_and_beside_it()
     let ended = operator.run(&["audit", "verify", "--head", head]).await;
     assert_eq!(ended.code, Some(1));
     assert!(
-        ended.transcript.contains(&format!("entry {id} of the audit trail is not in order")),
+        ended
+            .transcript
+            .contains(&format!("entry {id} of the audit trail is not in order")),
         "{}",
         ended.transcript
     );
-    assert!(ended.transcript.contains("the trail ends at entry"), "{}", ended.transcript);
-    assert_eq!(operator.run(&["audit", "verify", "--head", "nonsense"]).await.code, Some(2));
+    assert!(
+        ended.transcript.contains("the trail ends at entry"),
+        "{}",
+        ended.transcript
+    );
+    assert_eq!(
+        operator
+            .run(&["audit", "verify", "--head", "nonsense"])
+            .await
+            .code,
+        Some(2)
+    );
 }
 
 #[tokio::test]
@@ -171,16 +271,34 @@ async fn the_head_of_the_chain_is_mailed_to_every_admin_once_a_day() {
     server.sigterm().await;
     server.restart().await;
     let mail = server.mailbox().next_to(&admin_email("carla")).await;
-    let head = mail.lines().find(|line| line.split(':').nth(1).is_some_and(|hash| hash.len() == 64));
-    let head = head.unwrap_or_else(|| panic!("no head in this mail:\n{mail}")).to_owned();
-    assert!(server.mailbox().next_to(&admin_email("root")).await.contains(&head), "the same to all");
+    let head = mail
+        .lines()
+        .find(|line| line.split(':').nth(1).is_some_and(|hash| hash.len() == 64));
+    let head = head
+        .unwrap_or_else(|| panic!("no head in this mail:\n{mail}"))
+        .to_owned();
+    assert!(
+        server
+            .mailbox()
+            .next_to(&admin_email("root"))
+            .await
+            .contains(&head),
+        "the same to all"
+    );
     assert_eq!(server.record().count_audit("mail head", "allowed"), 1);
 
     server.sigterm().await;
     server.restart().await;
     root.login(&server).await;
     root.done(&["audit", "verify", "--head", &head]).await;
-    assert_eq!(server.record().count_audit("mail head", "allowed"), 1, "not again on the same day");
+    assert_eq!(
+        server.record().count_audit("mail head", "allowed"),
+        1,
+        "not again on the same day"
+    );
     tamper(&server, "DELETE FROM audit WHERE id >= 3");
-    assert_eq!(root.run(&["audit", "verify", "--head", &head]).await.code, Some(1));
+    assert_eq!(
+        root.run(&["audit", "verify", "--head", &head]).await.code,
+        Some(1)
+    );
 }

@@ -20,12 +20,23 @@ async fn a_banned_network_hears_why_before_it_can_say_anything_and_is_let_in_aga
     let mut guest = come_in(&server, "guest", ELSEWHERE).await;
     let mut alice = come_in(&server, "alice", IpAddr::V4(Ipv4Addr::LOCALHOST)).await;
 
-    let preview = operator.done(&["--json", "ban", "--dry-run", "127.0.0.64/26"]).await;
+    let preview = operator
+        .done(&["--json", "ban", "--dry-run", "127.0.0.64/26"])
+        .await;
     let preview: Value = serde_json::from_str(&preview).unwrap();
     assert_eq!(preview["users"][0]["nick"], "guest", "{preview}");
     assert!(server.record().bans().is_empty());
 
-    operator.done(&["ban", "127.0.0.64/26", "--reason", "flooding", "--for", "7d"]).await;
+    operator
+        .done(&[
+            "ban",
+            "127.0.0.64/26",
+            "--reason",
+            "flooding",
+            "--for",
+            "7d",
+        ])
+        .await;
     let heard = guest.until_closed().await;
     assert_eq!(heard.last().unwrap().to_string(), "ERROR :Banned: flooding");
     assert!(operator.done(&["bans"]).await.contains("127.0.0.64/26"));
@@ -86,7 +97,12 @@ async fn a_ban_of_the_world_or_of_oneself_takes_a_yes() {
         ban.expect_text("Do it all the same? [y/N]").await;
         ban.type_line(answer);
         let ended = ban.ended().await;
-        assert_eq!((ended.code, server.record().bans().len()), (Some(code), bans), "{}", ended.transcript);
+        assert_eq!(
+            (ended.code, server.record().bans().len()),
+            (Some(code), bans),
+            "{}",
+            ended.transcript
+        );
     }
 }
 
@@ -102,15 +118,31 @@ async fn a_banned_mailbox_gets_no_account_in_another_spelling() {
     operator.done(&["ban", "bob", "--reason", "spam"]).await;
     let mut again = Client::connect(&server, "robert").await;
     again.negotiate("robert").await;
-    for spelling in ["BOB@Example.org", "bob+again@example.org", "b.o.b@example.org"] {
-        again.send(&format!("REGISTER robert {spelling} :{PASSWORD}")).await;
-        let refusal = again.expect("a refusal", |message| message.command == "FAIL").await;
+    for spelling in [
+        "BOB@Example.org",
+        "bob+again@example.org",
+        "b.o.b@example.org",
+    ] {
+        again
+            .send(&format!("REGISTER robert {spelling} :{PASSWORD}"))
+            .await;
+        let refusal = again
+            .expect("a refusal", |message| message.command == "FAIL")
+            .await;
         assert_eq!(refusal.params[1], "UNACCEPTABLE_EMAIL", "{refusal}");
         assert!(refusal.params.last().unwrap().contains("spam"), "{refusal}");
     }
     let acts: Value = serde_json::from_str(&operator.done(&["--json", "audit"]).await).unwrap();
-    let bans = acts["entries"].as_array().unwrap().iter().filter(|entry| entry["act"] == "ban");
-    assert_eq!(bans.map(|entry| entry["target"].clone()).collect::<Vec<_>>(), [json!("bob")]);
+    let bans = acts["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["act"] == "ban");
+    assert_eq!(
+        bans.map(|entry| entry["target"].clone())
+            .collect::<Vec<_>>(),
+        [json!("bob")]
+    );
 }
 
 #[tokio::test]
@@ -124,7 +156,9 @@ async fn whoever_was_signing_in_when_the_ban_came_is_not_let_in_under_any_nick()
     desk.expect_numeric("903").await;
     let mut phone = Client::connect(&server, "bobby").await;
     phone.negotiate("bobby").await;
-    phone.authenticate("X-EMAIL-CODE", b"bob\0bob@example.org").await;
+    phone
+        .authenticate("X-EMAIL-CODE", b"bob\0bob@example.org")
+        .await;
     let code = server.mailbox().code_to("bob@example.org").await;
     // Others come in while the ban is made.
     let mut crowd = Vec::new();
@@ -134,7 +168,9 @@ async fn whoever_was_signing_in_when_the_ban_came_is_not_let_in_under_any_nick()
         crowd.push(client);
     }
     let rush = crowd.into_iter().map(async |mut client| {
-        client.authenticate("PLAIN", format!("\0bob\0{PASSWORD}").as_bytes()).await;
+        client
+            .authenticate("PLAIN", format!("\0bob\0{PASSWORD}").as_bytes())
+            .await;
         client.send("CAP END").await;
         client.until_closed().await
     });
@@ -151,15 +187,26 @@ async fn whoever_was_signing_in_when_the_ban_came_is_not_let_in_under_any_nick()
     );
     for heard in rushed {
         let farewell = heard.last().unwrap().to_string();
-        assert_eq!(farewell, "ERROR :Banned: spam", "in and out again, or never in: {heard:?}");
+        assert_eq!(
+            farewell, "ERROR :Banned: spam",
+            "in and out again, or never in: {heard:?}"
+        );
     }
     desk.send("CAP END").await;
-    phone.respond(format!("{code}\0{}", credential.expose()).as_bytes()).await;
+    phone
+        .respond(format!("{code}\0{}", credential.expose()).as_bytes())
+        .await;
     phone.send("CAP END").await;
     for mut late in [desk, phone] {
         let heard = late.until_closed().await;
-        assert!(heard.iter().all(|message| message.command != "001"), "{heard:?}");
-        assert!(heard.iter().any(|message| message.command == "465"), "{heard:?}");
+        assert!(
+            heard.iter().all(|message| message.command != "001"),
+            "{heard:?}"
+        );
+        assert!(
+            heard.iter().any(|message| message.command == "465"),
+            "{heard:?}"
+        );
     }
 }
 
@@ -169,14 +216,26 @@ async fn a_pattern_of_emails_ends_and_refuses_those_it_covers() {
     let operator = Operator::sign_in(&server, "root").await;
     let mut bob = Client::register(&server, "bob").await;
     let mut alice = Client::register(&server, "alice").await;
-    operator.done(&["ban", "b*@EXAMPLE.org", "--reason", "bots"]).await;
-    assert_eq!(bob.until_closed().await.last().unwrap().to_string(), "ERROR :Banned: bots");
+    operator
+        .done(&["ban", "b*@EXAMPLE.org", "--reason", "bots"])
+        .await;
+    assert_eq!(
+        bob.until_closed().await.last().unwrap().to_string(),
+        "ERROR :Banned: bots"
+    );
     alice.say("#lobby", "quiet again").await;
     let heard = Client::sign_in_refused(&server, "bob", PASSWORD).await;
-    assert!(heard.iter().any(|message| message.command == "465"), "{heard:?}");
+    assert!(
+        heard.iter().any(|message| message.command == "465"),
+        "{heard:?}"
+    );
     let mut again = Client::introduce(&server, "ben").await;
-    again.send(&format!("REGISTER ben ben@example.org :{PASSWORD}")).await;
-    let refusal = again.expect("a refusal", |message| starts(message, "FAIL", "REGISTER")).await;
+    again
+        .send(&format!("REGISTER ben ben@example.org :{PASSWORD}"))
+        .await;
+    let refusal = again
+        .expect("a refusal", |message| starts(message, "FAIL", "REGISTER"))
+        .await;
     assert_eq!(refusal.params[1], "UNACCEPTABLE_EMAIL", "{refusal}");
 }
 
@@ -187,13 +246,17 @@ async fn a_ban_with_an_end_stops_by_itself_and_stays_in_the_trail() {
     drop(Client::register(&server, "bob").await);
     operator.done(&["ban", "bob", "--for", "4s"]).await;
     let heard = Client::sign_in_refused(&server, "bob", PASSWORD).await;
-    assert!(heard.iter().any(|message| message.command == "465"), "{heard:?}");
+    assert!(
+        heard.iter().any(|message| message.command == "465"),
+        "{heard:?}"
+    );
     let deadline = std::time::Instant::now() + rookery_tests::DEADLINE;
     loop {
         let mut bob = Client::try_sign_in(&server, "bob", "bob", PASSWORD).await;
         bob.send("CAP END").await;
-        let answer =
-            bob.expect("a welcome or the ban", |message| ["001", "465"].contains(&&*message.command));
+        let answer = bob.expect("a welcome or the ban", |message| {
+            ["001", "465"].contains(&&*message.command)
+        });
         if answer.await.command == "001" {
             break;
         }
@@ -203,5 +266,11 @@ async fn a_ban_with_an_end_stops_by_itself_and_stays_in_the_trail() {
     let entries: Value =
         serde_json::from_str(&operator.done(&["--json", "audit", "--act", "ban"]).await).unwrap();
     assert_eq!(entries["entries"][0]["target"], "bob", "{entries}");
-    assert!(entries["entries"][0]["detail"].as_str().unwrap().starts_with("until "), "{entries}");
+    assert!(
+        entries["entries"][0]["detail"]
+            .as_str()
+            .unwrap()
+            .starts_with("until "),
+        "{entries}"
+    );
 }

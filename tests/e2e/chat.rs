@@ -12,14 +12,22 @@ async fn a_channel_hears_what_is_said_in_it_and_a_direct_message_reaches_one() {
 
     alice.say("#lobby", "good morning").await;
     let heard = bob.expect_said("alice", "#lobby", "good morning").await;
-    assert!(heard.tags.get("msgid").is_some() && heard.tags.get("time").is_some(), "{heard:?}");
+    assert!(
+        heard.tags.get("msgid").is_some() && heard.tags.get("time").is_some(),
+        "{heard:?}"
+    );
     assert_eq!(heard.tags.get("account"), Some("alice"));
     carol.expect_said("alice", "#lobby", "good morning").await;
 
     bob.say("alice", "between you and me").await;
-    alice.expect_said("bob", "alice", "between you and me").await;
+    alice
+        .expect_said("bob", "alice", "between you and me")
+        .await;
     let heard = carol.heard().await;
-    assert!(heard.iter().all(|message| message.command != "PRIVMSG"), "{heard:?}");
+    assert!(
+        heard.iter().all(|message| message.command != "PRIVMSG"),
+        "{heard:?}"
+    );
 }
 
 #[tokio::test]
@@ -29,11 +37,16 @@ async fn whoever_left_a_channel_hears_it_no_more() {
     let mut bob = Client::register(&server, "bob").await;
     bob.send("PART #lobby").await;
     alice
-        .expect("bob's PART", |message| message.command == "PART" && message.source_nick() == Some("bob"))
+        .expect("bob's PART", |message| {
+            message.command == "PART" && message.source_nick() == Some("bob")
+        })
         .await;
     alice.say("#lobby", "now that he is gone").await;
     let heard = bob.heard().await;
-    assert!(heard.iter().all(|message| message.command != "PRIVMSG"), "{heard:?}");
+    assert!(
+        heard.iter().all(|message| message.command != "PRIVMSG"),
+        "{heard:?}"
+    );
 }
 
 #[tokio::test]
@@ -52,20 +65,35 @@ async fn a_reader_that_stops_reading_is_closed_and_others_miss_nothing() {
     drop(Client::register(&server, "slow").await);
     let mut slow = Client::connect_narrow(&server, "slow").await;
     slow.negotiate("slow").await;
-    slow.sign_in_with("slow", rookery_tests::irc::PASSWORD).await;
+    slow.sign_in_with("slow", rookery_tests::irc::PASSWORD)
+        .await;
 
     let listening = tokio::spawn(async move {
         for number in 0..MESSAGES {
-            let message = bob.expect("a message", |message| message.command == "PRIVMSG").await;
-            let text = message.param(1).unwrap().split(' ').next().unwrap().to_owned();
-            assert_eq!(text, format!("m{number}"), "none missing, none twice, in order");
+            let message = bob
+                .expect("a message", |message| message.command == "PRIVMSG")
+                .await;
+            let text = message
+                .param(1)
+                .unwrap()
+                .split(' ')
+                .next()
+                .unwrap()
+                .to_owned();
+            assert_eq!(
+                text,
+                format!("m{number}"),
+                "none missing, none twice, in order"
+            );
         }
         bob
     });
     let filler = "x".repeat(380);
     for batch in 0..MESSAGES / 50 {
         for number in batch * 50..(batch + 1) * 50 {
-            alice.send(&format!("PRIVMSG #lobby :m{number} {filler}")).await;
+            alice
+                .send(&format!("PRIVMSG #lobby :m{number} {filler}"))
+                .await;
         }
         let last = format!("m{} {filler}", batch * 50 + 49);
         alice.expect_said("alice", "#lobby", &last).await;
@@ -79,7 +107,11 @@ async fn a_reader_that_stops_reading_is_closed_and_others_miss_nothing() {
 
 #[tokio::test]
 async fn who_sends_too_fast_is_slowed_and_loses_nothing() {
-    let server = Server::with(&["limits.message_burst = 10", "limits.messages_per_second = 20"]).await;
+    let server = Server::with(&[
+        "limits.message_burst = 10",
+        "limits.messages_per_second = 20",
+    ])
+    .await;
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
     for number in 0..40 {
@@ -87,7 +119,12 @@ async fn who_sends_too_fast_is_slowed_and_loses_nothing() {
     }
     let start = std::time::Instant::now();
     for number in 0..40 {
-        bob.expect_said("alice", "#lobby", &number.to_string()).await;
+        bob.expect_said("alice", "#lobby", &number.to_string())
+            .await;
     }
-    assert!(start.elapsed().as_millis() > 800, "40 messages at 20 a second after 10: {:?}", start.elapsed());
+    assert!(
+        start.elapsed().as_millis() > 800,
+        "40 messages at 20 a second after 10: {:?}",
+        start.elapsed()
+    );
 }

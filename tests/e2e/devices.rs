@@ -10,19 +10,29 @@ async fn device(server: &Server, name: &str, capabilities: &str) -> Client {
     let mut client = Client::connect(server, name).await;
     client.negotiate(name).await;
     client.send(&format!("CAP REQ :{capabilities}")).await;
-    client.expect("CAP ACK", |message| message.param(1) == Some("ACK")).await;
-    client.sign_in_with(name, rookery_tests::irc::PASSWORD).await;
+    client
+        .expect("CAP ACK", |message| message.param(1) == Some("ACK"))
+        .await;
+    client
+        .sign_in_with(name, rookery_tests::irc::PASSWORD)
+        .await;
     client
 }
 
 /// What of it was heard that tells of people and of what they said, in short.
 fn shortly(heard: &[Message]) -> Vec<String> {
-    let told = ["PRIVMSG", "JOIN", "PART", "QUIT", "AWAY", "MARKREAD", "NICK"];
-    let of_note = heard.iter().filter(|message| told.contains(&message.command.as_str()));
+    let told = [
+        "PRIVMSG", "JOIN", "PART", "QUIT", "AWAY", "MARKREAD", "NICK",
+    ];
+    let of_note = heard
+        .iter()
+        .filter(|message| told.contains(&message.command.as_str()));
     of_note
         .map(|message| {
             let who = message.source_nick().unwrap_or_default();
-            format!("{who} {} {}", message.command, message.params.join(" ")).trim_end().to_owned()
+            format!("{who} {} {}", message.command, message.params.join(" "))
+                .trim_end()
+                .to_owned()
         })
         .collect()
 }
@@ -47,7 +57,12 @@ async fn three_devices_are_one_user_and_each_sees_what_the_others_do() {
     script.send("CAP REQ :sasl draft/pre-away").await;
     script.send("NICK alice").await;
     script.send("USER script 0 * :A script").await;
-    script.authenticate("PLAIN", format!("\0alice\0{}", rookery_tests::irc::PASSWORD).as_bytes()).await;
+    script
+        .authenticate(
+            "PLAIN",
+            format!("\0alice\0{}", rookery_tests::irc::PASSWORD).as_bytes(),
+        )
+        .await;
     script.expect_numeric("903").await;
     script.send("AWAY *").await;
     script.expect_numeric("306").await;
@@ -59,14 +74,19 @@ async fn three_devices_are_one_user_and_each_sees_what_the_others_do() {
 
     // Joins are shared: each hears of it, with the names, and bob once.
     desktop.send("JOIN #work").await;
-    desktop.expect("the names", |message| starts(message, "366", "alice")).await;
+    desktop
+        .expect("the names", |message| starts(message, "366", "alice"))
+        .await;
     let joined = ["alice JOIN #work", "rookery.test MARKREAD #work *"];
     assert_eq!(hear(&mut phone).await, joined);
     assert_eq!(hear(&mut script).await, joined[..1]);
     bob.send("JOIN #work").await;
-    bob.expect("the names", |message| starts(message, "366", "bob")).await;
+    bob.expect("the names", |message| starts(message, "366", "bob"))
+        .await;
     for client in [&mut phone, &mut desktop, &mut script] {
-        client.expect("bob", |message| starts(message, "JOIN", "#work")).await;
+        client
+            .expect("bob", |message| starts(message, "JOIN", "#work"))
+            .await;
     }
 
     // What one says, the others see, and the speaker as it has asked for.
@@ -74,10 +94,19 @@ async fn three_devices_are_one_user_and_each_sees_what_the_others_do() {
     script.send("PRIVMSG bob :from the script").await;
     bob.expect_said("alice", "bob", "from the script").await;
     bob.say("alice", "an answer").await;
-    let talk = ["alice PRIVMSG bob from the script", "bob PRIVMSG alice an answer"];
+    let talk = [
+        "alice PRIVMSG bob from the script",
+        "bob PRIVMSG alice an answer",
+    ];
     assert_eq!(hear(&mut phone).await, talk);
-    assert_eq!(hear(&mut desktop).await, [&["alice PRIVMSG #work from the phone"][..], &talk].concat());
-    assert_eq!(hear(&mut script).await, ["alice PRIVMSG #work from the phone", talk[1]]);
+    assert_eq!(
+        hear(&mut desktop).await,
+        [&["alice PRIVMSG #work from the phone"][..], &talk].concat()
+    );
+    assert_eq!(
+        hear(&mut script).await,
+        ["alice PRIVMSG #work from the phone", talk[1]]
+    );
 
     // Away is who is away everywhere; the script counts for nobody.
     bob.heard().await;
@@ -93,7 +122,9 @@ async fn three_devices_are_one_user_and_each_sees_what_the_others_do() {
     assert_eq!(hear(&mut bob).await, ["alice AWAY"]);
 
     // What was read here is read there.
-    phone.send("MARKREAD #work timestamp=2026-01-02T03:04:05.678Z").await;
+    phone
+        .send("MARKREAD #work timestamp=2026-01-02T03:04:05.678Z")
+        .await;
     let read = "rookery.test MARKREAD #work timestamp=2026-01-02T03:04:05.678Z";
     assert_eq!(hear(&mut phone).await, [read]);
     let heard = hear(&mut desktop).await;
@@ -103,7 +134,11 @@ async fn three_devices_are_one_user_and_each_sees_what_the_others_do() {
     // Leaving one device leaves no channel, and nobody sees it.
     phone.send("QUIT :out of battery").await;
     phone.until_closed().await;
-    assert_eq!(hear(&mut bob).await, ["alice AWAY at lunch"], "nobody sits at the others");
+    assert_eq!(
+        hear(&mut bob).await,
+        ["alice AWAY at lunch"],
+        "nobody sits at the others"
+    );
     bob.say("#work", "still there?").await;
     let mut phone = device(&server, "alice", more).await;
     assert_eq!(hear(&mut bob).await, ["alice AWAY"], "no JOIN");
@@ -122,7 +157,9 @@ async fn three_devices_are_one_user_and_each_sees_what_the_others_do() {
     phone.send("NICK other").await;
     phone.expect_numeric("400").await;
     phone.send("PART #work :done").await;
-    phone.expect("the PART", |message| starts(message, "PART", "#work")).await;
+    phone
+        .expect("the PART", |message| starts(message, "PART", "#work"))
+        .await;
     for client in [&mut desktop, &mut script, &mut bob] {
         assert_eq!(hear(client).await, ["alice PART #work done"]);
     }
@@ -131,7 +168,14 @@ async fn three_devices_are_one_user_and_each_sees_what_the_others_do() {
         client.until_closed().await;
     }
     let heard = hear(&mut bob).await;
-    assert_eq!(heard.iter().filter(|line| line.starts_with("alice QUIT")).count(), 1, "{heard:?}");
+    assert_eq!(
+        heard
+            .iter()
+            .filter(|line| line.starts_with("alice QUIT"))
+            .count(),
+        1,
+        "{heard:?}"
+    );
 }
 
 #[tokio::test]
@@ -142,9 +186,16 @@ async fn whoever_is_always_on_is_there_after_a_restart_and_finds_what_was_missed
     for line in ["SET always-on on", "JOIN #work"] {
         alice.send(line).await;
     }
-    alice.expect("the names", |message| message.command == "366" && message.param(1) == Some("#work")).await;
+    alice
+        .expect("the names", |message| {
+            message.command == "366" && message.param(1) == Some("#work")
+        })
+        .await;
     bob.send("JOIN #work").await;
-    bob.expect("the names", |message| message.command == "366" && message.param(1) == Some("#work")).await;
+    bob.expect("the names", |message| {
+        message.command == "366" && message.param(1) == Some("#work")
+    })
+    .await;
     alice.send("QUIT").await;
     alice.until_closed().await;
     bob.say("#work", "one").await;
@@ -160,7 +211,10 @@ async fn whoever_is_always_on_is_there_after_a_restart_and_finds_what_was_missed
     assert!(bob.expect_numeric("301").await.params[2].starts_with("Nobody is at the keyboard"));
     let operator = Operator::sign_in(&server, "root").await;
     let list = operator.done(&["list"]).await;
-    assert!(list.contains("alice@example.org") && list.contains("2 users online"), "{list}");
+    assert!(
+        list.contains("alice@example.org") && list.contains("2 users online"),
+        "{list}"
+    );
 
     let mut alice = Client::sign_in(&server, "alice").await;
     for text in ["between us", "and again", "one"] {

@@ -11,10 +11,14 @@ const LEFT_OUT: [Capability; 2] = [Capability::Visitor, Capability::NoImplicitNa
 async fn enter(server: &Server, name: &str) -> Client {
     let mut client = Client::connect(server, name).await;
     client.negotiate(name).await;
-    let asked = Capability::ALL.iter().filter(|capability| !LEFT_OUT.contains(capability));
+    let asked = Capability::ALL
+        .iter()
+        .filter(|capability| !LEFT_OUT.contains(capability));
     let names: Vec<&str> = asked.map(|capability| capability.name()).collect();
     client.send(&format!("CAP REQ :{}", names.join(" "))).await;
-    client.expect("CAP ACK", |message| message.param(1) == Some("ACK")).await;
+    client
+        .expect("CAP ACK", |message| message.param(1) == Some("ACK"))
+        .await;
     client.sign_in_with(name, PASSWORD).await;
     client
 }
@@ -28,7 +32,9 @@ async fn scene() -> (Server, Client, Client) {
     let (mut alice, mut bob) = (enter(&server, "alice").await, enter(&server, "bob").await);
     for client in [&mut alice, &mut bob] {
         client.send("JOIN #nest").await;
-        client.expect("JOIN", |message| starts(message, "JOIN", "#nest")).await;
+        client
+            .expect("JOIN", |message| starts(message, "JOIN", "#nest"))
+            .await;
     }
     for client in [&mut alice, &mut bob] {
         client.heard().await;
@@ -53,25 +59,45 @@ async fn a_message_of_several_lines_is_one_answer_and_is_taken_back_as_one() {
     ] {
         alice.send(line).await;
     }
-    let echo = alice.expect("the echo", |message| message.command == "BATCH").await;
+    let echo = alice
+        .expect("the echo", |message| message.command == "BATCH")
+        .await;
     assert_eq!(echo.tags.get("label"), Some("poem"), "{echo}");
     let id = echo.tags.get("msgid").expect("it has an id").to_owned();
-    let open = bob.expect("BATCH", |message| message.command == "BATCH").await;
+    let open = bob
+        .expect("BATCH", |message| message.command == "BATCH")
+        .await;
     assert_eq!(open.tags.get("msgid"), Some(&*id), "{open}");
     let name = open.param(0).unwrap().trim_start_matches('+').to_owned();
-    let lines: Vec<Message> =
-        bob.heard().await.into_iter().filter(|message| batch_of(message) == Some(&name)).collect();
+    let lines: Vec<Message> = bob
+        .heard()
+        .await
+        .into_iter()
+        .filter(|message| batch_of(message) == Some(&name))
+        .collect();
     let texts: Vec<&str> = lines.iter().map(|line| line.param(1).unwrap()).collect();
     assert_eq!(texts, ["one", "", "three, and", " more of it"]);
     assert!(lines[3].tags.get("draft/multiline-concat").is_some());
 
-    alice.send(&format!("@label=back REDACT #nest {id} :never mind")).await;
-    let redacted = alice.expect("REDACT", |message| message.command == "REDACT").await;
+    alice
+        .send(&format!("@label=back REDACT #nest {id} :never mind"))
+        .await;
+    let redacted = alice
+        .expect("REDACT", |message| message.command == "REDACT")
+        .await;
     assert_eq!(redacted.tags.get("label"), Some("back"));
-    bob.expect("REDACT", |message| message.params == ["#nest", &*id, "never mind"]).await;
+    bob.expect("REDACT", |message| {
+        message.params == ["#nest", &*id, "never mind"]
+    })
+    .await;
     bob.send("CHATHISTORY LATEST #nest * 10").await;
     let page = bob.heard().await;
-    assert!(!page.iter().any(|message| message.params.contains(&"one".to_owned())), "{page:?}");
+    assert!(
+        !page
+            .iter()
+            .any(|message| message.params.contains(&"one".to_owned())),
+        "{page:?}"
+    );
 }
 
 #[tokio::test]
@@ -80,24 +106,42 @@ async fn what_somebody_says_of_itself_is_followed_and_outlives_a_crash() {
     bob.send("METADATA * SUB homepage").await;
     bob.expect_numeric("770").await;
     for target in ["*", "#nest"] {
-        alice.send(&format!("@label=s METADATA {target} SET homepage :https://example.org/{target}")).await;
+        alice
+            .send(&format!(
+                "@label=s METADATA {target} SET homepage :https://example.org/{target}"
+            ))
+            .await;
         let set = alice.expect_numeric("761").await;
         assert_eq!(set.tags.get("label"), Some("s"));
         let told = bob.expect_numeric("761").await;
-        assert_eq!(told.params.last().unwrap(), &format!("https://example.org/{target}"));
+        assert_eq!(
+            told.params.last().unwrap(),
+            &format!("https://example.org/{target}")
+        );
     }
-    alice.send("METADATA * SET other :nobody follows this").await;
+    alice
+        .send("METADATA * SET other :nobody follows this")
+        .await;
     alice.expect_numeric("761").await;
     assert!(bob.heard().await.is_empty());
     server.kill9();
     server.restart().await;
     let mut bob = enter(&server, "bob").await;
     bob.send("METADATA #nest GET homepage").await;
-    assert_eq!(bob.expect_numeric("761").await.params.last().unwrap(), "https://example.org/#nest");
+    assert_eq!(
+        bob.expect_numeric("761").await.params.last().unwrap(),
+        "https://example.org/#nest"
+    );
     let mut alice = enter(&server, "alice").await;
     alice.send("METADATA * LIST").await;
     let list = alice.heard().await;
-    assert_eq!(list.iter().filter(|message| message.command == "761").count(), 2, "{list:?}");
+    assert_eq!(
+        list.iter()
+            .filter(|message| message.command == "761")
+            .count(),
+        2,
+        "{list:?}"
+    );
 }
 
 #[tokio::test]
@@ -108,29 +152,47 @@ async fn a_channel_under_another_name_is_the_same_channel_also_after_a_crash() {
     alice.say("#nest", "before").await;
     alice.send("TOPIC #nest :Eggs").await;
     bob.heard().await;
-    bob.send("MARKREAD #nest timestamp=2020-01-01T00:00:00.000Z").await;
+    bob.send("MARKREAD #nest timestamp=2020-01-01T00:00:00.000Z")
+        .await;
     bob.heard().await;
     alice.send("@label=r RENAME #nest #tower :higher up").await;
-    let renamed = alice.expect("RENAME", |message| message.command == "RENAME").await;
+    let renamed = alice
+        .expect("RENAME", |message| message.command == "RENAME")
+        .await;
     assert_eq!(renamed.tags.get("label"), Some("r"));
-    bob.expect("RENAME", |message| message.params == ["#nest", "#tower", "higher up"]).await;
-    old.expect("PART", |message| starts(message, "PART", "#nest")).await;
-    old.expect("JOIN", |message| starts(message, "JOIN", "#tower")).await;
+    bob.expect("RENAME", |message| {
+        message.params == ["#nest", "#tower", "higher up"]
+    })
+    .await;
+    old.expect("PART", |message| starts(message, "PART", "#nest"))
+        .await;
+    old.expect("JOIN", |message| starts(message, "JOIN", "#tower"))
+        .await;
     alice.say("#tower", "after").await;
     server.kill9();
     server.restart().await;
     let mut bob = enter(&server, "bob").await;
     bob.send("JOIN #tower").await;
-    assert_eq!(bob.expect_numeric("332").await.params.last().unwrap(), "Eggs");
+    assert_eq!(
+        bob.expect_numeric("332").await.params.last().unwrap(),
+        "Eggs"
+    );
     bob.expect("its marker", |message| {
-        message.command == "MARKREAD" && message.params == ["#tower", "timestamp=2020-01-01T00:00:00.000Z"]
+        message.command == "MARKREAD"
+            && message.params == ["#tower", "timestamp=2020-01-01T00:00:00.000Z"]
     })
     .await;
     bob.heard().await;
     bob.send("CHATHISTORY LATEST #tower * 10").await;
     let page = bob.heard().await;
-    let said = |text: &str| page.iter().any(|message| message.params.last().is_some_and(|last| last == text));
-    assert!(said("after") && !said("before"), "its history begins anew: {page:?}");
+    let said = |text: &str| {
+        page.iter()
+            .any(|message| message.params.last().is_some_and(|last| last == text))
+    };
+    assert!(
+        said("after") && !said("before"),
+        "its history begins anew: {page:?}"
+    );
     bob.send("JOIN #nest").await;
     bob.heard().await;
     bob.say("#nest", "mine now").await;
@@ -149,9 +211,15 @@ async fn who_monitors_a_nick_sees_all_that_becomes_of_it() {
     let mut alice = enter(&server, "alice").await;
     bob.expect_numeric("730").await;
     alice.send("AWAY :for tea").await;
-    bob.expect("AWAY", |message| message.command == "AWAY" && message.params == ["for tea"]).await;
+    bob.expect("AWAY", |message| {
+        message.command == "AWAY" && message.params == ["for tea"]
+    })
+    .await;
     alice.send("SETNAME :Alice of the tower").await;
-    bob.expect("SETNAME", |message| starts(message, "SETNAME", "Alice of the tower")).await;
+    bob.expect("SETNAME", |message| {
+        starts(message, "SETNAME", "Alice of the tower")
+    })
+    .await;
     alice.send("QUIT").await;
     bob.expect_numeric("731").await;
 }
@@ -164,11 +232,18 @@ async fn a_stranger_may_ask_what_is_supported_and_is_told_the_same_later() {
     alice.negotiate("alice").await;
     alice.send("CAP REQ :draft/extended-isupport").await;
     alice.send("@label=i ISUPPORT").await;
-    let open = alice.expect("BATCH", |message| message.command == "BATCH").await;
-    assert_eq!((open.tags.get("label"), open.param(1)), (Some("i"), Some("draft/isupport")));
+    let open = alice
+        .expect("BATCH", |message| message.command == "BATCH")
+        .await;
+    assert_eq!(
+        (open.tags.get("label"), open.param(1)),
+        (Some("i"), Some("draft/isupport"))
+    );
     let tokens = |heard: &[Message]| -> Vec<String> {
         let lines = heard.iter().filter(|message| message.command == "005");
-        lines.flat_map(|line| line.params[1..line.params.len() - 1].to_vec()).collect()
+        lines
+            .flat_map(|line| line.params[1..line.params.len() - 1].to_vec())
+            .collect()
     };
     let early = tokens(&alice.heard().await);
     assert!(early.iter().any(|token| token == "UTF8ONLY"), "{early:?}");

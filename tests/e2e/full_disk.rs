@@ -1,4 +1,5 @@
-//! A disk without room: what cannot be put on record is not done, is said so, and works again when there is room.
+//! A disk without room: what cannot be put on record is not done, is said so, and works again when
+//! there is room.
 
 use rookery_tests::admin::{Operator, admin_email};
 use rookery_tests::control::{Control, Reply};
@@ -8,8 +9,17 @@ use serde_json::json;
 
 fn assert_unavailable(reply: &Reply) {
     assert_eq!(reply.status, 503, "{reply:?}");
-    assert_eq!(reply.body["type"], "/problems/audit-unavailable", "{reply:?}");
-    assert!(reply.body["detail"].as_str().unwrap().contains("Nothing was done"), "{reply:?}");
+    assert_eq!(
+        reply.body["type"], "/problems/audit-unavailable",
+        "{reply:?}"
+    );
+    assert!(
+        reply.body["detail"]
+            .as_str()
+            .unwrap()
+            .contains("Nothing was done"),
+        "{reply:?}"
+    );
 }
 
 #[tokio::test]
@@ -26,8 +36,16 @@ async fn an_act_that_cannot_be_entered_in_the_trail_is_refused_and_nothing_happe
     let mails_before = mails();
 
     server.fill_disk();
-    assert_unavailable(&control.post("/v1/users/bob/kick", Some(&token), json!({})).await);
-    assert_unavailable(&control.post("/v1/bans", Some(&token), json!({"target": "bob"})).await);
+    assert_unavailable(
+        &control
+            .post("/v1/users/bob/kick", Some(&token), json!({}))
+            .await,
+    );
+    assert_unavailable(
+        &control
+            .post("/v1/bans", Some(&token), json!({"target": "bob"}))
+            .await,
+    );
     assert_unavailable(&control.get("/v1/users", Some(&token)).await);
     assert_unavailable(&control.get("/v1/users", Some("no token of ours")).await);
     assert_unavailable(&control.verify(&challenge, &code).await);
@@ -37,17 +55,38 @@ async fn an_act_that_cannot_be_entered_in_the_trail_is_refused_and_nothing_happe
     }
     let ended = operator.run(&["kick", "bob"]).await;
     assert_eq!(ended.code, Some(1));
-    assert!(ended.transcript.contains("Nothing was done"), "{}", ended.transcript);
+    assert!(
+        ended.transcript.contains("Nothing was done"),
+        "{}",
+        ended.transcript
+    );
     bob.send("PING :still here").await;
-    bob.expect("a PONG", |message| message.command == "PONG").await;
+    bob.expect("a PONG", |message| message.command == "PONG")
+        .await;
     assert!(server.record().bans().is_empty());
     assert_eq!(server.record().audit().len(), entries);
-    assert_eq!(mails(), mails_before, "no code is sent for a sign-in that cannot be entered");
+    assert_eq!(
+        mails(),
+        mails_before,
+        "no code is sent for a sign-in that cannot be entered"
+    );
 
     server.free_disk();
-    assert_eq!(control.post("/v1/users/bob/kick", Some(&token), json!({})).await.status, 200);
+    assert_eq!(
+        control
+            .post("/v1/users/bob/kick", Some(&token), json!({}))
+            .await
+            .status,
+        200
+    );
     bob.until_closed().await;
-    assert_eq!(control.post("/v1/bans", Some(&token), json!({"target": "bob"})).await.status, 201);
+    assert_eq!(
+        control
+            .post("/v1/bans", Some(&token), json!({"target": "bob"}))
+            .await
+            .status,
+        201
+    );
     control.sign_in(&server, "root").await;
     operator.done(&["audit", "verify"]).await;
     assert_eq!(server.record().count_audit("kick", "allowed"), 1);
@@ -67,7 +106,12 @@ async fn a_message_that_cannot_be_stored_is_heard_by_nobody_and_its_sender_is_to
     alice.send("PRIVMSG bob :into the void").await;
     alice.expect_text("could not store your message").await;
     let heard = bob.heard().await;
-    assert!(!heard.iter().any(|message| message.to_string().contains("into the void")), "{heard:?}");
+    assert!(
+        !heard
+            .iter()
+            .any(|message| message.to_string().contains("into the void")),
+        "{heard:?}"
+    );
     let newcomer = Client::introduce(&server, "carol").await;
     drop(newcomer);
 

@@ -1,5 +1,5 @@
-//! Invitations where registration is closed, registrations that wait, and credentials one by one: from the operator's
-//! command to what people hear.
+//! Invitations where registration is closed, registrations that wait, and credentials one by one:
+//! from the operator's command to what people hear.
 
 use rookery_tests::admin::Operator;
 use rookery_tests::irc::{Client, PASSWORD, device_credential, email_of};
@@ -10,7 +10,10 @@ use serde_json::Value;
 /// The list that a command gives, under that name.
 async fn listed(operator: &Operator, command: &[&str], name: &str) -> Vec<Value> {
     let list = operator.done(&[&["--json"], command].concat()).await;
-    serde_json::from_str::<Value>(&list).unwrap()[name].as_array().unwrap().clone()
+    serde_json::from_str::<Value>(&list).unwrap()[name]
+        .as_array()
+        .unwrap()
+        .clone()
 }
 
 #[tokio::test]
@@ -34,9 +37,17 @@ async fn rook_comes_in_with_the_code_of_an_invitation_also_after_a_restart() {
     let again = device.start(&server, "dora");
     drop((rook, again));
     operator.login(&server).await;
-    assert!(listed(&operator, &["invitations"], "invitations").await.is_empty(), "it is used up");
+    assert!(
+        listed(&operator, &["invitations"], "invitations")
+            .await
+            .is_empty(),
+        "it is used up"
+    );
     let trail = format!("{:?}", server.record().audit());
-    assert!(!trail.contains(&code) && !server.log().contains(&code), "a code is a secret");
+    assert!(
+        !trail.contains(&code) && !server.log().contains(&code),
+        "a code is a secret"
+    );
 }
 
 #[tokio::test]
@@ -56,17 +67,30 @@ async fn who_is_not_invited_or_not_any_more_is_told_so() {
     let again = operator.run(&["invite", &email_of("bob")]).await;
     assert_eq!(again.code, Some(1), "a moment ago: {}", again.transcript);
     let table = operator.done(&["invitations"]).await;
-    assert!(table.contains("bob@example.org") && table.contains("1 invitation"), "{table}");
+    assert!(
+        table.contains("bob@example.org") && table.contains("1 invitation"),
+        "{table}"
+    );
     let id = listed(&operator, &["invitations"], "invitations").await[0]["id"].to_string();
-    let told = operator.done(&["invitations", "revoke", "BOB@example.org"]).await;
-    assert!(told.contains("bob@example.org is not invited any more"), "{told}");
+    let told = operator
+        .done(&["invitations", "revoke", "BOB@example.org"])
+        .await;
+    assert!(
+        told.contains("bob@example.org is not invited any more"),
+        "{told}"
+    );
     for gone in [&id, "bob@example.org"] {
         let refused = operator.run(&["invitations", "revoke", gone]).await;
         assert_eq!(refused.code, Some(1));
-        assert!(refused.transcript.contains("`admin-cli invitations`"), "{}", refused.transcript);
+        assert!(
+            refused.transcript.contains("`admin-cli invitations`"),
+            "{}",
+            refused.transcript
+        );
     }
     bob.send(&format!("VERIFY bob {code}")).await;
-    bob.expect("FAIL VERIFY", |message| message.command == "FAIL").await;
+    bob.expect("FAIL VERIFY", |message| message.command == "FAIL")
+        .await;
     bob.send(&ask).await;
     bob.expect_text("that email is not invited").await;
     assert!(server.record().accounts().is_empty());
@@ -79,13 +103,23 @@ async fn a_code_that_a_stranger_used_up_is_followed_by_another() {
     operator.done(&["invite", &email_of("dora")]).await;
     let code = server.mailbox().code_to(&email_of("dora")).await;
     let mut stranger = Client::introduce(&server, "mallory").await;
-    stranger.send(&format!("REGISTER mallory {} :{PASSWORD}", email_of("dora"))).await;
+    stranger
+        .send(&format!(
+            "REGISTER mallory {} :{PASSWORD}",
+            email_of("dora")
+        ))
+        .await;
     let wrong = rookery_tests::control::other_than(&code);
     for _ in 0..5 {
         stranger.send(&format!("VERIFY mallory {wrong}")).await;
-        stranger.expect("FAIL VERIFY", |message| message.command == "FAIL").await;
+        stranger
+            .expect("FAIL VERIFY", |message| message.command == "FAIL")
+            .await;
     }
-    assert_eq!(listed(&operator, &["invitations"], "invitations").await[0]["tries_left"], 0);
+    assert_eq!(
+        listed(&operator, &["invitations"], "invitations").await[0]["tries_left"],
+        0
+    );
     let mut dora = Client::introduce(&server, "dora").await;
     dora.ask_to_register("dora", &email_of("dora")).await;
     let code = server.mailbox().code_to(&email_of("dora")).await;
@@ -101,13 +135,22 @@ async fn a_code_that_did_not_arrive_is_mailed_again() {
     dora.ask_to_register("dora", &email_of("dora")).await;
     let lost = server.mailbox().code_to(&email_of("dora")).await;
     let id = listed(&operator, &["registrations"], "registrations").await[0]["id"].to_string();
-    assert!(operator.done(&["registrations"]).await.contains("dora@example.org"));
+    assert!(
+        operator
+            .done(&["registrations"])
+            .await
+            .contains("dora@example.org")
+    );
     let told = operator.done(&["registrations", "resend", "Dora"]).await;
-    assert!(told.contains("Another code for dora to dora@example.org: sent"), "{told}");
+    assert!(
+        told.contains("Another code for dora to dora@example.org: sent"),
+        "{told}"
+    );
     let code = server.mailbox().code_to(&email_of("dora")).await;
     if lost != code {
         dora.send(&format!("VERIFY dora {lost}")).await;
-        dora.expect("FAIL VERIFY", |message| message.command == "FAIL").await;
+        dora.expect("FAIL VERIFY", |message| message.command == "FAIL")
+            .await;
     }
     dora.send(&format!("VERIFY dora {code}")).await;
     dora.admitted().await;
@@ -125,22 +168,50 @@ async fn one_device_is_revoked_and_the_password_stays_good() {
     let credential = device_credential(9);
     let mut phone = Client::connect(&server, "alice").await;
     phone.negotiate("alice").await;
-    phone.authenticate("X-EMAIL-CODE", b"alice\0alice@example.org").await;
+    phone
+        .authenticate("X-EMAIL-CODE", b"alice\0alice@example.org")
+        .await;
     let code = server.mailbox().code_to(&email_of("alice")).await;
-    phone.respond(format!("{code}\0{}", credential.expose()).as_bytes()).await;
+    phone
+        .respond(format!("{code}\0{}", credential.expose()).as_bytes())
+        .await;
     phone.expect_numeric("903").await;
     phone.send("CAP END").await;
     phone.admitted().await;
 
-    let credentials = listed(&operator, &["account", "credentials", "alice"], "credentials").await;
-    assert_eq!((credentials.len(), &credentials[0]["kind"]), (1, &Value::from("device")));
+    let credentials = listed(
+        &operator,
+        &["account", "credentials", "alice"],
+        "credentials",
+    )
+    .await;
+    assert_eq!(
+        (credentials.len(), &credentials[0]["kind"]),
+        (1, &Value::from("device"))
+    );
     let id = credentials[0]["id"].to_string();
-    let told = operator.done(&["account", "revoke", "alice", "--credential", &id]).await;
-    assert!(told.contains("has lost a device or certificate; 1 session of alice ended"), "{told}");
+    let told = operator
+        .done(&["account", "revoke", "alice", "--credential", &id])
+        .await;
+    assert!(
+        told.contains("has lost a device or certificate; 1 session of alice ended"),
+        "{told}"
+    );
     phone.until_closed().await;
     let mut refused = Client::try_sign_in(&server, "alice", "alice", credential.expose()).await;
     refused.expect_numeric("904").await;
     Client::sign_in(&server, "alice").await;
-    assert_eq!(operator.run(&["account", "revoke", "alice", "--credential", &id]).await.code, Some(1));
-    assert!(operator.done(&["account", "credentials", "alice"]).await.contains("0 credentials"));
+    assert_eq!(
+        operator
+            .run(&["account", "revoke", "alice", "--credential", &id])
+            .await
+            .code,
+        Some(1)
+    );
+    assert!(
+        operator
+            .done(&["account", "credentials", "alice"])
+            .await
+            .contains("0 credentials")
+    );
 }

@@ -18,10 +18,20 @@ async fn one_session_ends_and_its_user_stays_with_the_other() {
     let id = list["users"][0]["sessions"][0]["id"].to_string();
 
     let ended = operator.run(&["kick", "bob", "--session", &id]).await;
-    assert_eq!(ended.code, Some(1), "it is not of bob: {}", ended.transcript);
-    let told = operator.done(&["kick", "alice", "--session", &id, "--reason", "left open"]).await;
+    assert_eq!(
+        ended.code,
+        Some(1),
+        "it is not of bob: {}",
+        ended.transcript
+    );
+    let told = operator
+        .done(&["kick", "alice", "--session", &id, "--reason", "left open"])
+        .await;
     assert!(told.contains("1 session of alice ended"), "{told}");
-    assert_eq!(phone.until_closed().await.last().unwrap().to_string(), "ERROR :Kicked: left open");
+    assert_eq!(
+        phone.until_closed().await.last().unwrap().to_string(),
+        "ERROR :Kicked: left open"
+    );
     desk.say("#lobby", "still here").await;
     bob.expect_said("alice", "#lobby", "still here").await;
     assert_eq!(server.record().count_audit("kick", "refused"), 1);
@@ -39,13 +49,26 @@ async fn all_that_match_are_gone_when_it_says_so_and_may_come_back() {
     guest.send("CAP END").await;
     guest.admitted().await;
 
-    let preview = operator.done(&["kick", "--match", "127.0.0.64/26", "--dry-run"]).await;
-    assert!(preview.contains("guest") && preview.contains("Nothing was done"), "{preview}");
+    let preview = operator
+        .done(&["kick", "--match", "127.0.0.64/26", "--dry-run"])
+        .await;
+    assert!(
+        preview.contains("guest") && preview.contains("Nothing was done"),
+        "{preview}"
+    );
     assert!(!preview.contains("alice"), "{preview}");
-    let told = operator.done(&["kick", "--match", "127.0.0.64/26", "--reason", "storm"]).await;
+    let told = operator
+        .done(&["kick", "--match", "127.0.0.64/26", "--reason", "storm"])
+        .await;
     assert!(told.contains("1 session of guest ended"), "{told}");
-    assert!(!operator.done(&["list"]).await.contains("guest"), "done means done");
-    assert_eq!(guest.until_closed().await.last().unwrap().to_string(), "ERROR :Kicked: storm");
+    assert!(
+        !operator.done(&["list"]).await.contains("guest"),
+        "done means done"
+    );
+    assert_eq!(
+        guest.until_closed().await.last().unwrap().to_string(),
+        "ERROR :Kicked: storm"
+    );
     alice.say("#lobby", "quiet again").await;
     let mut guest = Client::connect_from(&server, "guest", elsewhere).await;
     guest.negotiate("guest").await;
@@ -60,9 +83,11 @@ async fn all_that_match_are_gone_when_it_says_so_and_may_come_back() {
     alice.say("#lobby", "still here").await;
     operator.done(&["kick", "--match", "*@*", "--yes"]).await;
     alice.until_closed().await;
-    for wrong in
-        [&["kick"][..], &["kick", "bob", "--match", "bob"], &["kick", "--match", "bob", "--session", "1"]]
-    {
+    for wrong in [
+        &["kick"][..],
+        &["kick", "bob", "--match", "bob"],
+        &["kick", "--match", "bob", "--session", "1"],
+    ] {
         assert_eq!(operator.run(wrong).await.code, Some(2), "{wrong:?}");
     }
 }

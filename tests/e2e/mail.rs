@@ -23,7 +23,12 @@ async fn a_mail_server_that_takes_connections_and_says_nothing_delays_nobody_els
     let mut waiting = Vec::new();
     for number in 0..STUCK {
         let mut client = Client::introduce(&server, &format!("waiting{number}")).await;
-        client.ask_to_register(&format!("someone{number}"), &format!("someone{number}@example.org")).await;
+        client
+            .ask_to_register(
+                &format!("someone{number}"),
+                &format!("someone{number}@example.org"),
+            )
+            .await;
         waiting.push(client);
     }
     let start = Instant::now();
@@ -33,12 +38,19 @@ async fn a_mail_server_that_takes_connections_and_says_nothing_delays_nobody_els
     for client in &mut waiting {
         client.expect_said("gerd", "#lobby", "anyone?").await;
     }
-    assert!(start.elapsed() < Duration::from_secs(5), "others wait: {:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "others wait: {:?}",
+        start.elapsed()
+    );
 }
 
 #[tokio::test]
 async fn whoever_waits_for_a_mail_that_does_not_leave_is_told() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let server = Server::with(&[
         "mail.transport = \"smtp\"",
         "mail.smtp.host = \"127.0.0.1\"",
@@ -47,5 +59,9 @@ async fn whoever_waits_for_a_mail_that_does_not_leave_is_told() {
     .await;
     let mut alice = Client::introduce(&server, "alice").await;
     alice.ask_to_register("alice", "alice@example.org").await;
-    alice.expect("a NOTE on the delay", |message| starts(message, "NOTE", "REGISTER")).await;
+    alice
+        .expect("a NOTE on the delay", |message| {
+            starts(message, "NOTE", "REGISTER")
+        })
+        .await;
 }

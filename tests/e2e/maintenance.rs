@@ -15,28 +15,59 @@ async fn nobody_new_is_let_in_until_it_is_over_also_over_a_restart() {
     let code = server.mailbox().code_to("bob@example.org").await;
 
     let told = operator.done(&["maintenance", "on", "back at noon"]).await;
-    assert!(told.contains("nobody new is let in, and is told: back at noon"), "{told}");
+    assert!(
+        told.contains("nobody new is let in, and is told: back at noon"),
+        "{told}"
+    );
     assert!(operator.done(&["status"]).await.contains("back at noon"));
     alice.say("#lobby", "still here").await;
     let closed = "ERROR :Closed for maintenance, nobody new is let in just now: back at noon";
     early.send(&format!("VERIFY bob {code}")).await;
     let heard = early.until_closed().await;
-    assert_eq!(heard.last().unwrap().to_string(), closed, "whoever was on the way in, too");
+    assert_eq!(
+        heard.last().unwrap().to_string(),
+        closed,
+        "whoever was on the way in, too"
+    );
     let mut late = Client::connect(&server, "carol").await;
-    assert_eq!(late.until_closed().await.last().unwrap().to_string(), closed);
+    assert_eq!(
+        late.until_closed().await.last().unwrap().to_string(),
+        closed
+    );
 
     server.sigterm().await;
     server.restart().await;
     let mut alice = Client::connect(&server, "alice").await;
-    assert_eq!(alice.until_closed().await.last().unwrap().to_string(), closed);
+    assert_eq!(
+        alice.until_closed().await.last().unwrap().to_string(),
+        closed
+    );
     operator.login(&server).await;
-    assert!(operator.done(&["maintenance"]).await.contains("back at noon"));
+    assert!(
+        operator
+            .done(&["maintenance"])
+            .await
+            .contains("back at noon")
+    );
     operator.done(&["maintenance", "off"]).await;
-    Client::sign_in(&server, "alice").await.say("#lobby", "back").await;
+    Client::sign_in(&server, "alice")
+        .await
+        .say("#lobby", "back")
+        .await;
     Client::sign_in(&server, "bob").await;
-    let acts = server.record().audit().into_iter().filter(|entry| entry.act == "set-maintenance");
+    let acts = server
+        .record()
+        .audit()
+        .into_iter()
+        .filter(|entry| entry.act == "set-maintenance");
     let acts: Vec<(String, String)> = acts.map(|entry| (entry.target, entry.detail)).collect();
-    assert_eq!(acts, [("on".to_owned(), "back at noon".to_owned()), ("off".to_owned(), String::new())]);
+    assert_eq!(
+        acts,
+        [
+            ("on".to_owned(), "back at noon".to_owned()),
+            ("off".to_owned(), String::new())
+        ]
+    );
 }
 
 #[tokio::test]

@@ -17,14 +17,22 @@ async fn with_free_nicks_one_is_who_one_likes_but_nobody_elses_name() {
     drop(Client::register(&server, "alice").await);
     let mut bob = Client::register(&server, "bob").await;
     let mut wren = enter(&server, "wren", "alice").await;
-    bob.expect("wren", |message| message.command == "JOIN" && message.source_nick() == Some("wren")).await;
+    bob.expect("wren", |message| {
+        message.command == "JOIN" && message.source_nick() == Some("wren")
+    })
+    .await;
     let said = {
         wren.send("PRIVMSG #lobby :hello").await;
         bob.expect_said("wren", "#lobby", "hello").await
     };
-    assert_eq!(said.tags.get("account"), Some("alice"), "the account is the same");
+    assert_eq!(
+        said.tags.get("account"),
+        Some("alice"),
+        "the account is the same"
+    );
     wren.send("NICK robin").await;
-    bob.expect("robin", |message| starts(message, "NICK", "robin")).await;
+    bob.expect("robin", |message| starts(message, "NICK", "robin"))
+        .await;
     for taken in ["bob", "B0B"] {
         wren.send(&format!("@label=n NICK {taken}")).await;
         let refused = wren.expect_numeric("433").await;
@@ -32,7 +40,8 @@ async fn with_free_nicks_one_is_who_one_likes_but_nobody_elses_name() {
         assert_eq!(refused.params[..2], ["robin", taken]);
     }
     wren.send("NICK alice").await;
-    bob.expect("her own name", |message| starts(message, "NICK", "alice")).await;
+    bob.expect("her own name", |message| starts(message, "NICK", "alice"))
+        .await;
 }
 
 #[tokio::test]
@@ -52,11 +61,15 @@ async fn whoever_is_in_may_sign_in_anew_but_not_become_another() {
     let server = Server::start().await;
     let mut alice = Client::register(&server, "alice").await;
     drop(Client::register(&server, "bob").await);
-    alice.authenticate("PLAIN", format!("\0alice\0{PASSWORD}").as_bytes()).await;
+    alice
+        .authenticate("PLAIN", format!("\0alice\0{PASSWORD}").as_bytes())
+        .await;
     alice.expect_numeric("903").await;
     alice.authenticate("PLAIN", b"\0alice\0wrong").await;
     alice.expect_numeric("904").await;
-    alice.authenticate("PLAIN", format!("\0bob\0{PASSWORD}").as_bytes()).await;
+    alice
+        .authenticate("PLAIN", format!("\0bob\0{PASSWORD}").as_bytes())
+        .await;
     alice.expect_numeric("907").await;
     alice.say("#lobby", "who I was").await;
 }
@@ -69,7 +82,8 @@ async fn with_free_nicks_one_may_become_another_account_and_keeps_the_nick() {
     drop(Client::register(&server, "alice").await);
     drop(Client::register(&server, "bob").await);
     let mut wren = enter(&server, "wren", "alice").await;
-    wren.authenticate("PLAIN", format!("\0bob\0{PASSWORD}").as_bytes()).await;
+    wren.authenticate("PLAIN", format!("\0bob\0{PASSWORD}").as_bytes())
+        .await;
     wren.expect_numeric("903").await;
     watcher
         .expect("ACCOUNT bob", |message| {
@@ -91,9 +105,13 @@ async fn a_guest_that_signs_in_is_seen_as_its_account() {
     let mut guest = Client::introduce(&server, "gust").await;
     guest.admitted().await;
     watcher
-        .expect("gust", |message| message.command == "JOIN" && message.source_nick() == Some("gust"))
+        .expect("gust", |message| {
+            message.command == "JOIN" && message.source_nick() == Some("gust")
+        })
         .await;
-    guest.authenticate("PLAIN", format!("\0alice\0{PASSWORD}").as_bytes()).await;
+    guest
+        .authenticate("PLAIN", format!("\0alice\0{PASSWORD}").as_bytes())
+        .await;
     guest.expect_numeric("903").await;
     let (mut account, mut host, mut nick) = (false, false, false);
     while !(account && host && nick) {
@@ -123,12 +141,19 @@ async fn who_says_before_admission_to_be_away_comes_in_as_away() {
     alice.send("AWAY :in the nest").await;
     alice.expect_numeric("306").await;
     alice.sign_in_with("alice", PASSWORD).await;
-    let away = bob.expect("AWAY", |message| message.command == "AWAY").await;
+    let away = bob
+        .expect("AWAY", |message| message.command == "AWAY")
+        .await;
     assert_eq!(away.params, ["in the nest"]);
     bob.send("PRIVMSG alice :are you there?").await;
-    assert_eq!(bob.expect_numeric("301").await.params.last().unwrap(), "in the nest");
+    assert_eq!(
+        bob.expect_numeric("301").await.params.last().unwrap(),
+        "in the nest"
+    );
     alice.send("AWAY").await;
-    let back = bob.expect("AWAY", |message| message.command == "AWAY").await;
+    let back = bob
+        .expect("AWAY", |message| message.command == "AWAY")
+        .await;
     assert!(back.params.is_empty());
 
     // A client that came by itself, while somebody sits at another.
@@ -138,5 +163,11 @@ async fn who_says_before_admission_to_be_away_comes_in_as_away() {
     phone.send("AWAY *").await;
     phone.expect_numeric("306").await;
     phone.sign_in_with("alice", PASSWORD).await;
-    assert!(bob.heard().await.iter().all(|message| message.command != "AWAY"), "she is here");
+    assert!(
+        bob.heard()
+            .await
+            .iter()
+            .all(|message| message.command != "AWAY"),
+        "she is here"
+    );
 }

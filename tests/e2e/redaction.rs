@@ -10,24 +10,33 @@ use serde_json::Value;
 /// Asks for more capabilities.
 async fn with(mut client: Client, capabilities: &str) -> Client {
     client.send(&format!("CAP REQ :{capabilities}")).await;
-    client.expect("CAP ACK", |message| message.command == "CAP" && message.param(1) == Some("ACK")).await;
+    client
+        .expect("CAP ACK", |message| {
+            message.command == "CAP" && message.param(1) == Some("ACK")
+        })
+        .await;
     client
 }
 
 /// Says something and gives its id.
 async fn say(client: &mut Client, target: &str, text: &str) -> String {
     client.send(&format!("PRIVMSG {target} :{text}")).await;
-    let echo = client.expect("the echo", |message| message.params.last().is_some_and(|last| last == text));
+    let echo = client.expect("the echo", |message| {
+        message.params.last().is_some_and(|last| last == text)
+    });
     echo.await.tags.get("msgid").unwrap().to_owned()
 }
 
 /// The texts that `CHATHISTORY` gives.
 async fn history(client: &mut Client, target: &str) -> Vec<String> {
     client.heard().await;
-    client.send(&format!("CHATHISTORY LATEST {target} * 20")).await;
+    client
+        .send(&format!("CHATHISTORY LATEST {target} * 20"))
+        .await;
     let heard = client.heard().await;
     let said = heard.iter().filter(|message| message.command != "BATCH");
-    said.map(|message| message.params.last().unwrap().clone()).collect()
+    said.map(|message| message.params.last().unwrap().clone())
+        .collect()
 }
 
 fn is_redaction(message: &Message) -> bool {
@@ -47,9 +56,13 @@ async fn what_was_taken_back_is_gone_from_the_history_and_from_the_disk() {
     assert!(server.holds("hunter22"));
 
     bob.send(&format!("REDACT #lobby {msgid}")).await;
-    let refusal = bob.expect("a refusal", |message| starts(message, "FAIL", "REDACT")).await;
+    let refusal = bob
+        .expect("a refusal", |message| starts(message, "FAIL", "REDACT"))
+        .await;
     assert_eq!(refusal.param(1), Some("REDACT_FORBIDDEN"));
-    alice.send(&format!("@label=r1 REDACT #lobby {msgid} :oh no")).await;
+    alice
+        .send(&format!("@label=r1 REDACT #lobby {msgid} :oh no"))
+        .await;
     let receipt = alice.expect("the receipt", is_redaction).await;
     assert_eq!(receipt.tags.get("label"), Some("r1"));
     let seen = bob.expect("the redaction", is_redaction).await;
@@ -61,31 +74,57 @@ async fn what_was_taken_back_is_gone_from_the_history_and_from_the_disk() {
     server.kill9();
     server.restart().await;
     let mut bob = with(Client::sign_in(&server, "bob").await, capabilities).await;
-    assert_eq!(history(&mut bob, "#lobby").await, ["good morning", "have a nice day"]);
-    wait_for("the text is gone from the disk", || (!server.holds("hunter22")).then_some(())).await;
+    assert_eq!(
+        history(&mut bob, "#lobby").await,
+        ["good morning", "have a nice day"]
+    );
+    wait_for("the text is gone from the disk", || {
+        (!server.holds("hunter22")).then_some(())
+    })
+    .await;
     assert!(server.holds("have a nice day"));
     bob.send("CAP REQ draft/event-playback").await;
-    assert_eq!(history(&mut bob, "#lobby").await, ["good morning", "have a nice day", "oh no"]);
+    assert_eq!(
+        history(&mut bob, "#lobby").await,
+        ["good morning", "have a nice day", "oh no"]
+    );
 
     let mut alice = with(Client::sign_in(&server, "alice").await, capabilities).await;
     alice.send(&format!("REDACT #lobby {msgid}")).await;
-    let refusal = alice.expect("a refusal", |message| starts(message, "FAIL", "REDACT")).await;
+    let refusal = alice
+        .expect("a refusal", |message| starts(message, "FAIL", "REDACT"))
+        .await;
     assert_eq!(refusal.param(1), Some("UNKNOWN_MSGID"), "once is enough");
 }
 
 #[tokio::test]
 async fn a_direct_message_is_taken_back_on_every_device_of_both() {
     let server = Server::with(&["history.redaction_minutes = 10"]).await;
-    let mut alice = with(Client::register(&server, "alice").await, "draft/message-redaction").await;
-    let mut bob = with(Client::register(&server, "bob").await, "draft/message-redaction").await;
-    let mut phone = with(Client::sign_in(&server, "bob").await, "draft/message-redaction").await;
+    let mut alice = with(
+        Client::register(&server, "alice").await,
+        "draft/message-redaction",
+    )
+    .await;
+    let mut bob = with(
+        Client::register(&server, "bob").await,
+        "draft/message-redaction",
+    )
+    .await;
+    let mut phone = with(
+        Client::sign_in(&server, "bob").await,
+        "draft/message-redaction",
+    )
+    .await;
     let msgid = say(&mut alice, "bob", "psst").await;
     for client in [&mut bob, &mut phone] {
         client.expect_said("alice", "bob", "psst").await;
     }
     alice.send(&format!("REDACT bob {msgid}")).await;
     for client in [&mut alice, &mut bob, &mut phone] {
-        assert_eq!(client.expect("the redaction", is_redaction).await.params, ["bob", &msgid]);
+        assert_eq!(
+            client.expect("the redaction", is_redaction).await.params,
+            ["bob", &msgid]
+        );
     }
 }
 
@@ -97,7 +136,9 @@ async fn where_no_history_is_kept_nothing_can_be_taken_back() {
         alice.heard().await;
         alice.send(line).await;
         let heard = alice.heard().await;
-        let refused = heard.iter().any(|message| message.command == "421" || message.param(1) == Some("NAK"));
+        let refused = heard
+            .iter()
+            .any(|message| message.command == "421" || message.param(1) == Some("NAK"));
         assert!(refused, "{line}: {heard:?}");
     }
 }
@@ -106,18 +147,29 @@ async fn where_no_history_is_kept_nothing_can_be_taken_back() {
 async fn an_operator_finds_what_was_said_and_redacts_it() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
-    let mut alice =
-        with(Client::register(&server, "alice").await, "draft/message-redaction draft/chathistory").await;
+    let mut alice = with(
+        Client::register(&server, "alice").await,
+        "draft/message-redaction draft/chathistory",
+    )
+    .await;
     let mut bob = Client::register(&server, "bob").await;
     let first = say(&mut bob, "#lobby", "cheap PILLS here").await;
     say(&mut bob, "#lobby", "and more of them").await;
     let direct = say(&mut bob, "alice", "pills, just for you").await;
     alice.say("#lobby", "hello").await;
 
-    let found: Value =
-        serde_json::from_str(&operator.done(&["--json", "messages", "--text", "pills"]).await).unwrap();
+    let found: Value = serde_json::from_str(
+        &operator
+            .done(&["--json", "messages", "--text", "pills"])
+            .await,
+    )
+    .unwrap();
     let messages = found["messages"].as_array().unwrap();
-    assert_eq!(messages.len(), 1, "what is said in private is found by nobody: {found}");
+    assert_eq!(
+        messages.len(),
+        1,
+        "what is said in private is found by nobody: {found}"
+    );
     assert_eq!(
         (&messages[0]["msgid"], &messages[0]["nick"]),
         (&Value::from(first.clone()), &Value::from("bob"))
@@ -125,17 +177,29 @@ async fn an_operator_finds_what_was_said_and_redacts_it() {
     bob.send("JOIN #nest").await;
     say(&mut bob, "#nest", "a nest of PILLS").await;
     let texts = async |filters: &[&str]| -> Vec<String> {
-        let found = operator.done(&[&["--json", "messages"], filters].concat()).await;
+        let found = operator
+            .done(&[&["--json", "messages"], filters].concat())
+            .await;
         let found: Value = serde_json::from_str(&found).unwrap();
         let texts = found["messages"].as_array().unwrap().iter();
-        texts.map(|message| message["text"].as_str().unwrap().to_owned()).collect()
+        texts
+            .map(|message| message["text"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(texts(&["--author", "ALICE"]).await, ["hello"]);
-    assert_eq!(texts(&["--text", "pills", "--channel", "nest"]).await, ["a nest of PILLS"]);
-    assert_eq!(texts(&["--since", "1h", "--limit", "2"]).await, ["a nest of PILLS", "hello"]);
+    assert_eq!(
+        texts(&["--text", "pills", "--channel", "nest"]).await,
+        ["a nest of PILLS"]
+    );
+    assert_eq!(
+        texts(&["--since", "1h", "--limit", "2"]).await,
+        ["a nest of PILLS", "hello"]
+    );
     assert!(texts(&["--until", "1h"]).await.is_empty());
     assert!(texts(&["--since", "2100-01-01T00:00:00Z"]).await.is_empty());
-    operator.done(&["redact", "--author", "bob", "--channel", "nest", "--yes"]).await;
+    operator
+        .done(&["redact", "--author", "bob", "--channel", "nest", "--yes"])
+        .await;
     assert_eq!(texts(&["--author", "bob"]).await.len(), 2, "only there");
     assert_eq!(operator.run(&["redact", "no-such-id"]).await.code, Some(1));
 
@@ -143,26 +207,50 @@ async fn an_operator_finds_what_was_said_and_redacts_it() {
     let seen = alice.expect("the redaction", is_redaction).await;
     assert_eq!(seen.source.as_deref(), Some("rookery.test"));
     assert_eq!(seen.params, ["#lobby", &first, "spam"]);
-    bob.expect_text("An operator of the server redacted a message from bob").await;
+    bob.expect_text("An operator of the server redacted a message from bob")
+        .await;
     operator.done(&["redact", &direct]).await;
-    assert_eq!(alice.expect("the redaction", is_redaction).await.params[..2], ["bob".to_owned(), direct]);
+    assert_eq!(
+        alice.expect("the redaction", is_redaction).await.params[..2],
+        ["bob".to_owned(), direct]
+    );
 
     let refused = operator.run(&["redact", "--author", "bob"]).await;
     assert_eq!(refused.code, Some(1), "{}", refused.transcript);
-    assert!(refused.transcript.contains("1 message of bob"), "{}", refused.transcript);
-    assert!(operator.done(&["redact", "--author", "bob", "--dry-run"]).await.contains("would be redacted"));
+    assert!(
+        refused.transcript.contains("1 message of bob"),
+        "{}",
+        refused.transcript
+    );
+    assert!(
+        operator
+            .done(&["redact", "--author", "bob", "--dry-run"])
+            .await
+            .contains("would be redacted")
+    );
     operator.done(&["redact", "--author", "bob", "--yes"]).await;
     assert_eq!(history(&mut alice, "#lobby").await, ["hello"]);
     let refused = operator.run(&["channel", "purge", "lobby"]).await;
     assert_eq!(refused.code, Some(1), "{}", refused.transcript);
-    operator.done(&["channel", "purge", "lobby", "--before", "1h", "--yes"]).await;
+    operator
+        .done(&["channel", "purge", "lobby", "--before", "1h", "--yes"])
+        .await;
     assert_eq!(history(&mut alice, "#lobby").await, ["hello"]);
     operator.done(&["channel", "purge", "lobby", "--yes"]).await;
     assert!(history(&mut alice, "#lobby").await.is_empty());
     for text in ["PILLS", "more of them", "just for you", "hello"] {
-        wait_for("the text is gone from the disk", || (!server.holds(text)).then_some(())).await;
+        wait_for("the text is gone from the disk", || {
+            (!server.holds(text)).then_some(())
+        })
+        .await;
     }
     let trail = server.record().audit();
-    assert_eq!(trail.iter().filter(|entry| entry.act.starts_with("redact")).count(), 7);
+    assert_eq!(
+        trail
+            .iter()
+            .filter(|entry| entry.act.starts_with("redact"))
+            .count(),
+        7
+    );
     assert!(trail.iter().all(|entry| !entry.detail.contains("cheap")));
 }

@@ -9,10 +9,18 @@ async fn on_device(server: &Server, name: &str, seed: u8) -> Client {
     let mut client = Client::connect(server, name).await;
     client.negotiate(name).await;
     let email = format!("{name}@example.org");
-    client.authenticate("X-EMAIL-CODE", format!("{name}\0{email}").as_bytes()).await;
-    client.expect("an empty challenge", |message| starts(message, "AUTHENTICATE", "+")).await;
+    client
+        .authenticate("X-EMAIL-CODE", format!("{name}\0{email}").as_bytes())
+        .await;
+    client
+        .expect("an empty challenge", |message| {
+            starts(message, "AUTHENTICATE", "+")
+        })
+        .await;
     let code = server.mailbox().code_to(&email).await;
-    client.respond(format!("{code}\0{}", device_credential(seed).expose()).as_bytes()).await;
+    client
+        .respond(format!("{code}\0{}", device_credential(seed).expose()).as_bytes())
+        .await;
     client.expect_numeric("903").await;
     client.send("CAP END").await;
     client.admitted().await;
@@ -23,13 +31,17 @@ async fn on_device(server: &Server, name: &str, seed: u8) -> Client {
 async fn again_on_device(server: &Server, name: &str, seed: u8) -> Client {
     let mut client = Client::connect(server, name).await;
     client.negotiate(name).await;
-    client.sign_in_with(name, device_credential(seed).expose()).await;
+    client
+        .sign_in_with(name, device_credential(seed).expose())
+        .await;
     client
 }
 
-/// The next batch of history, all that came before it passed over: its target, and the last words of each message.
+/// The next batch of history, all that came before it passed over: its target, and the last words
+/// of each message.
 async fn batch(client: &mut Client) -> (String, Vec<String>) {
-    let is_open = |message: &Message| message.command == "BATCH" && message.param(1) == Some("chathistory");
+    let is_open =
+        |message: &Message| message.command == "BATCH" && message.param(1) == Some("chathistory");
     let open = client.expect("a batch of history", is_open).await;
     let name = open.param(0).unwrap().trim_start_matches('+').to_owned();
     let mut texts = Vec::new();
@@ -63,10 +75,22 @@ async fn each_device_is_shown_what_it_missed_itself_also_over_a_restart() {
     bob.say("#lobby", "two").await;
 
     let mut phone = again_on_device(&server, "alice", 1).await;
-    assert_eq!(batch(&mut phone).await, ("#lobby".to_owned(), vec!["two".to_owned()]));
+    assert_eq!(
+        batch(&mut phone).await,
+        ("#lobby".to_owned(), vec!["two".to_owned()])
+    );
     let mut alice = Client::sign_in(&server, "alice").await;
-    assert_eq!(batch(&mut alice).await, ("bob".to_owned(), vec!["between us".to_owned()]));
-    assert_eq!(batch(&mut alice).await, ("#lobby".to_owned(), vec!["one".to_owned(), "two".to_owned()]));
+    assert_eq!(
+        batch(&mut alice).await,
+        ("bob".to_owned(), vec!["between us".to_owned()])
+    );
+    assert_eq!(
+        batch(&mut alice).await,
+        (
+            "#lobby".to_owned(),
+            vec!["one".to_owned(), "two".to_owned()]
+        )
+    );
 
     quit(phone).await;
     bob.say("#lobby", "three").await;
@@ -80,7 +104,10 @@ async fn each_device_is_shown_what_it_missed_itself_also_over_a_restart() {
     let missed = vec!["three".to_owned(), "four".to_owned()];
     assert_eq!(batch(&mut phone).await, ("#lobby".to_owned(), missed));
     let mut alice = Client::sign_in(&server, "alice").await;
-    assert_eq!(batch(&mut alice).await, ("#lobby".to_owned(), vec!["four".to_owned()]));
+    assert_eq!(
+        batch(&mut alice).await,
+        ("#lobby".to_owned(), vec!["four".to_owned()])
+    );
 }
 
 #[tokio::test]
@@ -101,7 +128,10 @@ async fn whoever_was_here_when_the_server_died_has_heard_what_was_said_before() 
     bob.say("#lobby", "missed").await;
     let mut alice = Client::sign_in(&server, "alice").await;
     let (target, texts) = batch(&mut alice).await;
-    assert_eq!((target.as_str(), texts.last().unwrap().as_str()), ("#lobby", "missed"));
+    assert_eq!(
+        (target.as_str(), texts.last().unwrap().as_str()),
+        ("#lobby", "missed")
+    );
     assert!(!texts.contains(&"long ago".to_owned()), "{texts:?}");
 }
 
@@ -114,11 +144,25 @@ async fn playback_is_asked_for_in_the_manner_of_znc() {
     bob.say("alice", "two").await;
     alice.expect_said("bob", "alice", "two").await;
     alice.send("@label=p PRIVMSG *playback :play *").await;
-    let open = alice.expect("the answer", |message| message.command == "BATCH").await;
-    assert_eq!((open.param(1), open.tags.get("label")), (Some("labeled-response"), Some("p")));
-    assert_eq!(batch(&mut alice).await, ("bob".to_owned(), vec!["two".to_owned()]));
-    assert_eq!(batch(&mut alice).await, ("#lobby".to_owned(), vec!["one".to_owned()]));
+    let open = alice
+        .expect("the answer", |message| message.command == "BATCH")
+        .await;
+    assert_eq!(
+        (open.param(1), open.tags.get("label")),
+        (Some("labeled-response"), Some("p"))
+    );
+    assert_eq!(
+        batch(&mut alice).await,
+        ("bob".to_owned(), vec!["two".to_owned()])
+    );
+    assert_eq!(
+        batch(&mut alice).await,
+        ("#lobby".to_owned(), vec!["one".to_owned()])
+    );
     alice.send("PRIVMSG *playback :PLAY #lobby 1 2").await;
     let heard = alice.heard().await;
-    assert!(heard.iter().all(|message| message.command != "PRIVMSG"), "{heard:?}");
+    assert!(
+        heard.iter().all(|message| message.command != "PRIVMSG"),
+        "{heard:?}"
+    );
 }

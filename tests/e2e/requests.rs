@@ -23,26 +23,54 @@ async fn a_request_that_is_sent_again_with_its_key_is_done_once() {
     let mut bob = Client::register(&server, "bob").await;
     let mut wire = Wire::open(&server).await;
     let mut keyed = async |key: &str, path: &str, body: Value| {
-        wire.ask("POST", path, &format!("{token}Idempotency-Key: {key}\r\n"), &body).await
+        wire.ask(
+            "POST",
+            path,
+            &format!("{token}Idempotency-Key: {key}\r\n"),
+            &body,
+        )
+        .await
     };
     let kick = "/v1/users/bob/kick";
     let first = keyed("one", kick, json!({"reason": "too loud"})).await;
-    assert_eq!((first.status, &first.body["sessions"]), (200, &json!(1)), "{first:?}");
+    assert_eq!(
+        (first.status, &first.body["sessions"]),
+        (200, &json!(1)),
+        "{first:?}"
+    );
     bob.until_closed().await;
     let mut bob = Client::sign_in(&server, "bob").await;
     let again = keyed("one", kick, json!({"reason": "too loud"})).await;
-    assert_eq!((again.status, again.body), (200, first.body), "the same answer");
+    assert_eq!(
+        (again.status, again.body),
+        (200, first.body),
+        "the same answer"
+    );
     bob.say("#lobby", "still here").await;
-    for (path, body) in [(kick, json!({"reason": "another"})), ("/v1/bans", json!({"target": "bob"}))] {
+    for (path, body) in [
+        (kick, json!({"reason": "another"})),
+        ("/v1/bans", json!({"target": "bob"})),
+    ] {
         let other = keyed("one", path, body).await;
-        assert_eq!((other.status, other.problem()), (422, "key-reused"), "{other:?}");
+        assert_eq!(
+            (other.status, other.problem()),
+            (422, "key-reused"),
+            "{other:?}"
+        );
     }
     bob.say("#lobby", "and still").await;
     assert!(server.record().bans().is_empty());
-    assert_eq!(server.record().count_audit("kick", "allowed"), 1, "done once");
+    assert_eq!(
+        server.record().count_audit("kick", "allowed"),
+        1,
+        "done once"
+    );
 
     let ban = json!({"target": "mallory"});
-    let bans = [keyed("two", "/v1/bans", ban.clone()).await, keyed("two", "/v1/bans", ban).await];
+    let bans = [
+        keyed("two", "/v1/bans", ban.clone()).await,
+        keyed("two", "/v1/bans", ban).await,
+    ];
     assert!(bans.iter().all(|answer| answer.status == 201), "{bans:?}");
     assert_eq!(bans[0].body, bans[1].body);
     assert_eq!(server.record().count_audit("ban", "allowed"), 1);
@@ -61,30 +89,54 @@ async fn what_is_too_big_or_comes_too_slowly_is_refused_and_others_are_served() 
         wire.send(&vec![b'x'; bytes]).await;
         wire.answer().await.expect("an answer")
     };
-    for (path, kind, bytes) in
-        [("/v1/bans", "application/json", 65_537), ("/v1/import/bans", "text/csv", 1_048_577)]
-    {
+    for (path, kind, bytes) in [
+        ("/v1/bans", "application/json", 65_537),
+        ("/v1/import/bans", "text/csv", 1_048_577),
+    ] {
         let answer = refused(path, kind, bytes).await;
-        assert_eq!((answer.status, answer.problem()), (413, "too-large"), "{answer:?}");
+        assert_eq!(
+            (answer.status, answer.problem()),
+            (413, "too-large"),
+            "{answer:?}"
+        );
     }
 
     // Side by side: nothing at all, half a TLS handshake, half a head, half a body.
     let mut silent = TcpStream::connect(server.admin()).await.unwrap();
     let (mut half_head, mut half_body) = (Wire::open(&server).await, Wire::open(&server).await);
-    half_head.send(b"GET /v1/status HTTP/1.1\r\nHost: local").await;
+    half_head
+        .send(b"GET /v1/status HTTP/1.1\r\nHost: local")
+        .await;
     let request = Wire::request("POST", "/v1/bans", &token, r#"{"target": "mallory"}"#);
-    half_body.send(&request.as_bytes()[..request.len() - 5]).await;
+    half_body
+        .send(&request.as_bytes()[..request.len() - 5])
+        .await;
     // Whoever speaks meanwhile is served.
-    assert_eq!(Wire::open(&server).await.ask("GET", "/healthz", "", &Value::Null).await.status, 200);
+    assert_eq!(
+        Wire::open(&server)
+            .await
+            .ask("GET", "/healthz", "", &Value::Null)
+            .await
+            .status,
+        200
+    );
     let mut rest = Vec::new();
     let (slow_head, slow_body, _) = timeout(PATIENCE, async {
-        tokio::join!(half_head.answer_at_last(), half_body.answer_at_last(), silent.read_to_end(&mut rest))
+        tokio::join!(
+            half_head.answer_at_last(),
+            half_body.answer_at_last(),
+            silent.read_to_end(&mut rest)
+        )
     })
     .await
     .expect("nobody keeps a place by saying nothing");
     assert!(slow_head.is_none(), "closed without a word: {slow_head:?}");
     let slow_body: Answer = slow_body.expect("an answer");
-    assert_eq!((slow_body.status, slow_body.problem()), (408, "request-timeout"), "{slow_body:?}");
+    assert_eq!(
+        (slow_body.status, slow_body.problem()),
+        (408, "request-timeout"),
+        "{slow_body:?}"
+    );
     assert!(server.record().bans().is_empty());
 }
 
@@ -96,9 +148,15 @@ async fn one_address_takes_a_share_of_the_places_and_leaves_the_rest() {
         held.push(Wire::open(&server).await);
     }
     let mut beyond = TcpStream::connect(server.admin()).await.unwrap();
-    let closed = timeout(DEADLINE, beyond.read_u8()).await.expect("it is closed at once");
+    let closed = timeout(DEADLINE, beyond.read_u8())
+        .await
+        .expect("it is closed at once");
     assert!(closed.is_err(), "without a word");
     let mut other = Wire::open_from(&server, [127, 0, 0, 77].into(), None).await;
-    assert_eq!(other.ask("GET", "/healthz", "", &Value::Null).await.status, 200, "from elsewhere");
+    assert_eq!(
+        other.ask("GET", "/healthz", "", &Value::Null).await.status,
+        200,
+        "from elsewhere"
+    );
     held[15].ask("GET", "/healthz", "", &Value::Null).await;
 }

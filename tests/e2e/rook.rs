@@ -27,8 +27,12 @@ async fn two_people_talk_in_the_lobby_and_in_private() {
     alice.type_line("How are you? /bob");
     let line = bob.expect_line("How are you?").await;
     assert!(line.contains("alice") && !line.contains("/bob"), "{line}");
-    let heard: Vec<_> =
-        carol.heard().await.into_iter().filter(|message| message.command == "PRIVMSG").collect();
+    let heard: Vec<_> = carol
+        .heard()
+        .await
+        .into_iter()
+        .filter(|message| message.command == "PRIVMSG")
+        .collect();
     assert_eq!(heard.len(), 1, "only what was said in the lobby: {heard:?}");
 
     alice.type_line("/quit");
@@ -55,7 +59,9 @@ async fn kicked_right_after_a_direct_message_it_ends_once_with_one_line() {
     let mut bob = bobs.sign_in(&server, "bob").await;
     bob.type_line("/msg alice one last thing");
     alice.expect_said("bob", "alice", "one last thing").await;
-    operator.done(&["kick", "bob", "--reason", "too loud"]).await;
+    operator
+        .done(&["kick", "bob", "--reason", "too loud"])
+        .await;
     assert_ended_once(bob, "Kicked: too loud").await;
 
     let mut bob = bobs.start(&server, "bob");
@@ -76,9 +82,28 @@ async fn banned_it_ends_once_with_one_line_and_does_not_come_back() {
 async fn assert_ended_once(rook: Process, reason: &str) {
     let ended = rook.ended().await;
     assert_eq!(ended.code, Some(4), "{}", ended.transcript);
-    assert_eq!(ended.transcript.matches(reason).count(), 1, "{}", ended.transcript);
-    assert!(ended.transcript.trim_end().lines().last().unwrap().contains(reason), "{}", ended.transcript);
-    assert!(ended.transcript.lines().count() < 40, "no loop, no repeat: {}", ended.transcript);
+    assert_eq!(
+        ended.transcript.matches(reason).count(),
+        1,
+        "{}",
+        ended.transcript
+    );
+    assert!(
+        ended
+            .transcript
+            .trim_end()
+            .lines()
+            .last()
+            .unwrap()
+            .contains(reason),
+        "{}",
+        ended.transcript
+    );
+    assert!(
+        ended.transcript.lines().count() < 40,
+        "no loop, no repeat: {}",
+        ended.transcript
+    );
 }
 
 #[tokio::test]
@@ -104,13 +129,24 @@ async fn a_script_sends_one_message_and_knows_that_it_arrived() {
     alice.ended().await;
     let mut bob = Client::register(&server, "bob").await;
 
-    let send = Process::start("rook send", &mut device.command(&server, &["send", "#lobby", "backup done"]));
+    let send = Process::start(
+        "rook send",
+        &mut device.command(&server, &["send", "#lobby", "backup done"]),
+    );
     let ended = send.ended().await;
     assert_eq!(ended.code, Some(0), "{}", ended.transcript);
     let heard = bob.heard().await;
-    let of_alice = heard.iter().filter(|message| message.source_nick() == Some("alice"));
-    let of_alice: Vec<_> = of_alice.map(|message| (message.command.as_str(), message.param(1))).collect();
-    assert_eq!(of_alice, [("PRIVMSG", Some("backup done"))], "nobody sees the script come and go: {heard:?}");
+    let of_alice = heard
+        .iter()
+        .filter(|message| message.source_nick() == Some("alice"));
+    let of_alice: Vec<_> = of_alice
+        .map(|message| (message.command.as_str(), message.param(1)))
+        .collect();
+    assert_eq!(
+        of_alice,
+        [("PRIVMSG", Some("backup done"))],
+        "nobody sees the script come and go: {heard:?}"
+    );
 
     let mut send = Process::start("rook send", &mut device.command(&server, &["send", "bob"]));
     send.type_line("from a pipe");
@@ -120,8 +156,15 @@ async fn a_script_sends_one_message_and_knows_that_it_arrived() {
     bob.expect_said("alice", "bob", "from a pipe").await;
 
     let stranger = Device::new();
-    let send = Process::start("rook send", &mut stranger.command(&server, &["send", "#lobby", "x"]));
-    assert_eq!(send.ended().await.code, Some(3), "nobody is signed in on that device");
+    let send = Process::start(
+        "rook send",
+        &mut stranger.command(&server, &["send", "#lobby", "x"]),
+    );
+    assert_eq!(
+        send.ended().await.code,
+        Some(3),
+        "nobody is signed in on that device"
+    );
 }
 
 #[tokio::test]
@@ -149,12 +192,22 @@ async fn a_script_follows_a_channel_through_a_crash_without_gap_or_double() {
     }
     tail.expect_line("number 7").await;
     let transcript = tail.transcript();
-    let numbers: Vec<&str> =
-        transcript.lines().filter_map(|line| line.split("number ").nth(1)?.strip_suffix("\"}")).collect();
+    let numbers: Vec<&str> = transcript
+        .lines()
+        .filter_map(|line| line.split("number ").nth(1)?.strip_suffix("\"}"))
+        .collect();
     assert_eq!(numbers, ["2", "3", "4", "5", "6", "7"], "{transcript}");
-    let first = transcript.lines().find(|line| line.starts_with('{')).unwrap();
+    let first = transcript
+        .lines()
+        .find(|line| line.starts_with('{'))
+        .unwrap();
     let object: serde_json::Value = serde_json::from_str(first).unwrap();
-    for (key, value) in [("sender", "bob"), ("account", "bob"), ("target", "#lobby"), ("kind", "message")] {
+    for (key, value) in [
+        ("sender", "bob"),
+        ("account", "bob"),
+        ("target", "#lobby"),
+        ("kind", "message"),
+    ] {
         assert_eq!(object[key], value, "{first}");
     }
 }
@@ -167,14 +220,19 @@ async fn a_certificate_of_another_authority_is_refused() {
     command.arg("--ca").arg(other.ca());
     let ended = Process::start("rook", &mut command).ended().await;
     assert_eq!(ended.code, Some(1), "{}", ended.transcript);
-    assert!(ended.transcript.contains("certificate"), "{}", ended.transcript);
+    assert!(
+        ended.transcript.contains("certificate"),
+        "{}",
+        ended.transcript
+    );
 }
 
 #[tokio::test]
 async fn a_certificate_trusted_on_first_use_is_pinned_and_a_changed_one_refused_loudly() {
     let mut server = Server::start().await;
     let device = Device::new();
-    let start = |server: &Server| Process::start("rook", &mut device.command_without_ca(server, &ALICE));
+    let start =
+        |server: &Server| Process::start("rook", &mut device.command_without_ca(server, &ALICE));
     let mut alice = start(&server);
     alice.expect_text("SHA-256").await;
     alice.type_line(&server.mailbox().code_to("alice@example.org").await);
@@ -184,7 +242,11 @@ async fn a_certificate_trusted_on_first_use_is_pinned_and_a_changed_one_refused_
 
     let mut alice = start(&server);
     alice.expect_line("Welcome back, alice.").await;
-    assert!(!alice.transcript().contains("SHA-256"), "known: {}", alice.transcript());
+    assert!(
+        !alice.transcript().contains("SHA-256"),
+        "known: {}",
+        alice.transcript()
+    );
     drop(alice);
 
     server.sigterm().await;
@@ -192,6 +254,14 @@ async fn a_certificate_trusted_on_first_use_is_pinned_and_a_changed_one_refused_
     server.restart().await;
     let ended = start(&server).ended().await;
     assert_eq!(ended.code, Some(1), "{}", ended.transcript);
-    assert!(ended.transcript.contains("HAS CHANGED"), "{}", ended.transcript);
-    assert!(!server.log().contains("alice"), "nothing was sent: {}", server.log());
+    assert!(
+        ended.transcript.contains("HAS CHANGED"),
+        "{}",
+        ended.transcript
+    );
+    assert!(
+        !server.log().contains("alice"),
+        "nothing was sent: {}",
+        server.log()
+    );
 }

@@ -14,26 +14,47 @@ fn sign(key: &[u8], text: &str) -> [u8; 32] {
     tag.as_ref().try_into().unwrap()
 }
 
-/// What the client answers a challenge with, and what a server that knows the password says to that (RFC 5802).
+/// What the client answers a challenge with, and what a server that knows the password says to that
+/// (RFC 5802).
 fn proof(challenge: &str, password: &str) -> (String, String) {
-    let field = |name: &str| challenge.split(',').find_map(|field| field.strip_prefix(name)).unwrap();
+    let field = |name: &str| {
+        challenge
+            .split(',')
+            .find_map(|field| field.strip_prefix(name))
+            .unwrap()
+    };
     let salt = STANDARD.decode(field("s=")).unwrap();
     let rounds: u32 = field("i=").parse().unwrap();
     let mut salted = [0; 32];
     let password = password.as_bytes();
-    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds.try_into().unwrap(), &salt, password, &mut salted);
+    pbkdf2::derive(
+        pbkdf2::PBKDF2_HMAC_SHA256,
+        rounds.try_into().unwrap(),
+        &salt,
+        password,
+        &mut salted,
+    );
     let client_key = sign(&salted, "Client Key");
     let unproved = format!("c=biws,r={}", field("r="));
     let whole = format!("{FIRST},{challenge},{unproved}");
     let signature = sign(&Sha256::digest(client_key), &whole);
-    let proof: Vec<u8> = client_key.iter().zip(signature).map(|(key, signed)| key ^ signed).collect();
+    let proof: Vec<u8> = client_key
+        .iter()
+        .zip(signature)
+        .map(|(key, signed)| key ^ signed)
+        .collect();
     let answer = STANDARD.encode(sign(&sign(&salted, "Server Key"), &whole));
-    (format!("{unproved},p={}", STANDARD.encode(proof)), format!("v={answer}"))
+    (
+        format!("{unproved},p={}", STANDARD.encode(proof)),
+        format!("v={answer}"),
+    )
 }
 
 /// Goes through the exchange up to the proof; gives what the server is to say to it.
 async fn prove(client: &mut Client, password: &str) -> String {
-    client.authenticate("SCRAM-SHA-256", format!("n,,{FIRST}").as_bytes()).await;
+    client
+        .authenticate("SCRAM-SHA-256", format!("n,,{FIRST}").as_bytes())
+        .await;
     let challenge = challenged(client).await;
     let (proof, expected) = proof(&challenge, password);
     client.respond(proof.as_bytes()).await;
@@ -41,7 +62,9 @@ async fn prove(client: &mut Client, password: &str) -> String {
 }
 
 async fn challenged(client: &mut Client) -> String {
-    let message = client.expect("a challenge", |message| message.command == "AUTHENTICATE").await;
+    let message = client
+        .expect("a challenge", |message| message.command == "AUTHENTICATE")
+        .await;
     String::from_utf8(STANDARD.decode(message.param(0).unwrap()).unwrap()).unwrap()
 }
 
@@ -54,7 +77,11 @@ async fn a_password_is_proved_over_the_wire_also_after_a_restart() {
     let mut alice = Client::connect(&server, "alice").await;
     alice.negotiate("alice").await;
     let expected = prove(&mut alice, PASSWORD).await;
-    assert_eq!(challenged(&mut alice).await, expected, "the server knows the password too");
+    assert_eq!(
+        challenged(&mut alice).await,
+        expected,
+        "the server knows the password too"
+    );
     alice.respond(b"").await;
     alice.expect_numeric("903").await;
     alice.send("CAP END").await;

@@ -19,8 +19,12 @@ async fn ask(address: &str, request: &str) -> String {
 }
 
 fn value(metrics: &str, name: &str) -> u64 {
-    let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
-    line.unwrap_or_else(|| panic!("no {name} in\n{metrics}")).parse().unwrap()
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("{name} ")));
+    line.unwrap_or_else(|| panic!("no {name} in\n{metrics}"))
+        .parse()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -31,13 +35,23 @@ async fn the_status_tells_how_the_server_fares() {
     alice.say("#lobby", "one").await;
     alice.say("#lobby", "two").await;
     let status: Value = serde_json::from_str(&operator.done(&["--json", "status"]).await).unwrap();
-    for (key, expected) in
-        [("users", 1), ("sessions", 1), ("connections", 1), ("messages_stored", 2), ("inlet_waiting", 0)]
-    {
+    for (key, expected) in [
+        ("users", 1),
+        ("sessions", 1),
+        ("connections", 1),
+        ("messages_stored", 2),
+        ("inlet_waiting", 0),
+    ] {
         assert_eq!(status[key], expected, "{key} in {status}");
     }
     assert!(status["store_bytes"].as_u64().unwrap() > 10_000, "{status}");
-    for rate in ["messages_received", "deliveries", "delivered_bytes", "connections_accepted", "sign_ins"] {
+    for rate in [
+        "messages_received",
+        "deliveries",
+        "delivered_bytes",
+        "connections_accepted",
+        "sign_ins",
+    ] {
         assert!(
             status["rates"][rate].as_f64().unwrap() > 0.0,
             "{rate} since the start, a moment ago: {status}"
@@ -65,8 +79,13 @@ async fn the_status_tells_how_the_server_fares() {
 async fn prometheus_reads_what_happens_on_a_port_of_its_own() {
     let server = Server::with(&["metrics.listen = \"127.0.0.1:0\""]).await;
     let log = server.log();
-    let address =
-        log.split(" metrics=").nth(1).expect("the log has its address").split_whitespace().next().unwrap();
+    let address = log
+        .split(" metrics=")
+        .nth(1)
+        .expect("the log has its address")
+        .split_whitespace()
+        .next()
+        .unwrap();
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
     alice.say("#lobby", "one").await;
@@ -85,19 +104,50 @@ async fn prometheus_reads_what_happens_on_a_port_of_its_own() {
     assert_eq!(value(metrics, "rookery_users"), 2);
     assert_eq!(value(metrics, "rookery_messages_stored_total"), 1);
     let commits = value(metrics, "rookery_commit_duration_seconds_count");
-    assert!(commits >= 1, "what is kept besides messages is committed too");
-    assert_eq!(value(metrics, "rookery_commit_duration_seconds_bucket{le=\"+Inf\"}"), commits);
+    assert!(
+        commits >= 1,
+        "what is kept besides messages is committed too"
+    );
+    assert_eq!(
+        value(
+            metrics,
+            "rookery_commit_duration_seconds_bucket{le=\"+Inf\"}"
+        ),
+        commits
+    );
     assert!(value(metrics, "rookery_connections_accepted_total") >= 3);
     assert!(value(metrics, "rookery_deliveries_total") > 2);
     assert!(value(metrics, "rookery_delivered_bytes_total") > 100);
-    assert_eq!(value(metrics, "rookery_sign_ins_total{port=\"chat\"}"), 0, "to register is no sign-in");
-    assert_eq!(value(metrics, "rookery_sign_ins_total{port=\"control\"}"), 0);
-    assert_eq!(value(metrics, "rookery_sign_ins_refused_total{port=\"chat\"}"), 1);
-    assert_eq!(value(metrics, "rookery_sign_ins_refused_total{port=\"control\"}"), 1);
+    assert_eq!(
+        value(metrics, "rookery_sign_ins_total{port=\"chat\"}"),
+        0,
+        "to register is no sign-in"
+    );
+    assert_eq!(
+        value(metrics, "rookery_sign_ins_total{port=\"control\"}"),
+        0
+    );
+    assert_eq!(
+        value(metrics, "rookery_sign_ins_refused_total{port=\"chat\"}"),
+        1
+    );
+    assert_eq!(
+        value(metrics, "rookery_sign_ins_refused_total{port=\"control\"}"),
+        1
+    );
     assert_eq!(value(metrics, "rookery_mails_sent_total"), 2);
     assert!(value(metrics, "rookery_store_size_bytes") > 10_000);
-    assert!(ask(address, "GET /v1/users").await.starts_with("HTTP/1.1 404"), "nothing else is there");
-    assert!(ask(address, "POST /metrics").await.starts_with("HTTP/1.1 405"));
+    assert!(
+        ask(address, "GET /v1/users")
+            .await
+            .starts_with("HTTP/1.1 404"),
+        "nothing else is there"
+    );
+    assert!(
+        ask(address, "POST /metrics")
+            .await
+            .starts_with("HTTP/1.1 405")
+    );
 }
 
 #[tokio::test]

@@ -22,11 +22,16 @@ async fn everything_but_what_people_say_is_seen_as_it_happens() {
     let operator = Operator::sign_in(&server, "root").await;
     let mut watch = watch(&operator, &[]).await;
     let mut alice = Client::register(&server, "alice").await;
-    watch.expect_line(&format!("account-made     alice ({})", email_of("alice"))).await;
-    watch.expect_line("user-came        alice from 127.0.0.1:").await;
+    watch
+        .expect_line(&format!("account-made     alice ({})", email_of("alice")))
+        .await;
+    watch
+        .expect_line("user-came        alice from 127.0.0.1:")
+        .await;
     let mut bob = Client::register(&server, "bob").await;
     alice.say("#lobby", "words for the room").await;
-    bob.expect_said("alice", "#lobby", "words for the room").await;
+    bob.expect_said("alice", "#lobby", "words for the room")
+        .await;
     alice.send("JOIN #nest").await;
     watch.expect_line("channel-made     #nest by alice").await;
     alice.send("PART #nest :words in parting").await;
@@ -36,27 +41,44 @@ async fn everything_but_what_people_say_is_seen_as_it_happens() {
     watch.expect_line("user-went        alice: quit").await;
 
     let _guesser = Client::try_sign_in(&server, "guesser", "alice", "not her password").await;
-    watch.expect_line("sign-in-refused  alice from 127.0.0.1:").await;
-    operator.done(&["ban", "bob", "--reason", "spam", "--for", "7d"]).await;
+    watch
+        .expect_line("sign-in-refused  alice from 127.0.0.1:")
+        .await;
+    operator
+        .done(&["ban", "bob", "--reason", "spam", "--for", "7d"])
+        .await;
     watch.expect_line("user-went        bob: banned").await;
     watch.expect_line("bob by root, ends in 7d: spam").await;
     operator.done(&["unban", "bob"]).await;
     watch.expect_line("ban-lifted       bob").await;
-    operator.done(&["maintenance", "on", "back", "at", "noon"]).await;
-    watch.expect_line("maintenance      begun by root; whoever connects is told: back at noon").await;
+    operator
+        .done(&["maintenance", "on", "back", "at", "noon"])
+        .await;
+    watch
+        .expect_line("maintenance      begun by root; whoever connects is told: back at noon")
+        .await;
     operator.done(&["maintenance", "off"]).await;
-    watch.expect_line("maintenance      over, by root: people are let in").await;
+    watch
+        .expect_line("maintenance      over, by root: people are let in")
+        .await;
     operator.done(&["announce", "Hear me"]).await;
-    watch.expect_line("announced        by root to everyone, 0 sessions").await;
+    watch
+        .expect_line("announced        by root to everyone, 0 sessions")
+        .await;
 
     // Made beside the server, by another process.
     Operator::add(&server, "vera");
-    watch.expect_line("from local, admin add vera allowed").await;
+    watch
+        .expect_line("from local, admin add vera allowed")
+        .await;
     server.set("chat.motd = 7");
     server.sighup().await;
     watch.expect_line("reloaded         not at all: ").await;
     let seen = watch.transcript();
-    assert!(!seen.contains("words"), "what people say is not seen:\n{seen}");
+    assert!(
+        !seen.contains("words"),
+        "what people say is not seen:\n{seen}"
+    );
     assert!(!seen.contains('\u{1b}'), "no colours in a pipe:\n{seen}");
 }
 
@@ -71,10 +93,18 @@ async fn a_watcher_chooses_what_it_sees_and_scripts_read_json() {
     let _alice = Client::register(&server, "alice").await;
     let _bob = Client::register(&server, "bob").await;
     let first: Value = serde_json::from_str(&watch.expect_line("").await).unwrap();
-    assert_eq!((&first["kind"], &first["nick"]), (&"user-came".into(), &"bob".into()), "{first}");
+    assert_eq!(
+        (&first["kind"], &first["nick"]),
+        (&"user-came".into(), &"bob".into()),
+        "{first}"
+    );
     let wrong = operator.run(&["watch", "--kind", "kick"]).await;
     assert_eq!(wrong.code, Some(2), "{}", wrong.transcript);
-    assert!(wrong.transcript.contains("user-went"), "the kinds are named: {}", wrong.transcript);
+    assert!(
+        wrong.transcript.contains("user-went"),
+        "the kinds are named: {}",
+        wrong.transcript
+    );
 }
 
 #[tokio::test]
@@ -86,7 +116,9 @@ async fn watching_ends_with_the_sign_in() {
     let ended = watch.ended().await;
     assert_eq!(ended.code, Some(3), "{}", ended.transcript);
     assert!(
-        ended.transcript.contains("The sign-in has ended: the session was ended."),
+        ended
+            .transcript
+            .contains("The sign-in has ended: the session was ended."),
         "{}",
         ended.transcript
     );
@@ -110,7 +142,10 @@ async fn watching_ends_with_its_reader() {
     let operator = Operator::sign_in(&server, "root").await;
     let watch = line(&operator.command(&["watch"]));
     let mut piped = Command::new("sh");
-    piped.args(["-c", &format!("{{ {watch}; echo \"ended with $?\" >&2; }} | head -n 1")]);
+    piped.args([
+        "-c",
+        &format!("{{ {watch}; echo \"ended with $?\" >&2; }} | head -n 1"),
+    ]);
     let mut piped = Process::start("watch | head", &mut piped);
     piped.expect_line("watch allowed").await;
     // It learns with the next event that nobody reads.
@@ -121,5 +156,9 @@ async fn watching_ends_with_its_reader() {
         }
     }
     let ended = piped.ended().await;
-    assert!(ended.transcript.contains("ended with 0"), "{}", ended.transcript);
+    assert!(
+        ended.transcript.contains("ended with 0"),
+        "{}",
+        ended.transcript
+    );
 }

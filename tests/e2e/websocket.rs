@@ -33,13 +33,22 @@ async fn connect(server: &Server, protocol: &str, origin: Option<&str>) -> Resul
     tcp.set_recv_buffer_size(8192).unwrap();
     let tcp = tcp.connect(server.websocket()).await.unwrap();
     let connector = TlsConnector::from(tls::client_config(&server.ca(), None));
-    let stream = connector.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap();
+    let stream = connector
+        .connect(ServerName::try_from("localhost").unwrap(), tcp)
+        .await
+        .unwrap();
     let mut request = "wss://localhost/".into_client_request().unwrap();
-    request.headers_mut().insert("Sec-WebSocket-Protocol", protocol.parse().unwrap());
+    request
+        .headers_mut()
+        .insert("Sec-WebSocket-Protocol", protocol.parse().unwrap());
     if let Some(origin) = origin {
-        request.headers_mut().insert("Origin", origin.parse().unwrap());
+        request
+            .headers_mut()
+            .insert("Origin", origin.parse().unwrap());
     }
-    client_async(request, stream).await.map(|(socket, _)| Page(socket))
+    client_async(request, stream)
+        .await
+        .map(|(socket, _)| Page(socket))
 }
 
 impl Page {
@@ -52,7 +61,10 @@ impl Page {
     }
 
     async fn next(&mut self) -> Option<Message> {
-        timeout(DEADLINE, self.0.next()).await.expect("it does not wait for ever").map(Result::unwrap)
+        timeout(DEADLINE, self.0.next())
+            .await
+            .expect("it does not wait for ever")
+            .map(Result::unwrap)
     }
 
     async fn expect(&mut self, part: &str) -> String {
@@ -88,7 +100,11 @@ impl Page {
         self.send("CAP REQ sasl").await;
         self.send("AUTHENTICATE PLAIN").await;
         self.expect("AUTHENTICATE +").await;
-        self.send(&format!("AUTHENTICATE {}", STANDARD.encode(format!("\0{account}\0{PASSWORD}")))).await;
+        self.send(&format!(
+            "AUTHENTICATE {}",
+            STANDARD.encode(format!("\0{account}\0{PASSWORD}"))
+        ))
+        .await;
         self.enter(account).await;
         self.send("CAP END").await;
     }
@@ -113,7 +129,9 @@ async fn a_web_client_signs_in_and_talks_with_others() {
     bob.send("QUIT").await;
     bob.until_closed().await;
     for protocol in ["text.ircv3.net", "binary.ircv3.net"] {
-        let mut page = connect(&server, protocol, Some("https://chat.example.org")).await.unwrap();
+        let mut page = connect(&server, protocol, Some("https://chat.example.org"))
+            .await
+            .unwrap();
         page.sign_in("bob").await;
         page.send("PRIVMSG #lobby :from the web, é").await;
         alice.expect_said("bob", "#lobby", "from the web, é").await;
@@ -122,7 +140,9 @@ async fn a_web_client_signs_in_and_talks_with_others() {
         page.send("QUIT :done").await;
         page.expect("ERROR :").await;
         assert_eq!(page.close_code().await, CloseCode::Normal);
-        alice.expect("bob quits", |message| message.command == "QUIT").await;
+        alice
+            .expect("bob quits", |message| message.command == "QUIT")
+            .await;
     }
 }
 
@@ -139,23 +159,38 @@ async fn a_ban_takes_effect_on_both_chat_ports_at_once() {
 
     let told = operator.done(&["ban", "alice", "--reason", "spam"]).await;
     assert!(told.contains("2 sessions of alice ended"), "{told}");
-    assert_eq!(alice.until_closed().await.last().unwrap().to_string(), "ERROR :Banned: spam");
+    assert_eq!(
+        alice.until_closed().await.last().unwrap().to_string(),
+        "ERROR :Banned: spam"
+    );
     page.expect("ERROR :Banned: spam").await;
     let mut again = Page::open(&server).await;
     again.try_sign_in("alice").await;
     again.expect(" 465 ").await;
     // An address is refused on both ports, too.
-    operator.done(&["ban", "127.0.0.0/8", "--reason", "storm", "--yes"]).await;
+    operator
+        .done(&["ban", "127.0.0.0/8", "--reason", "storm", "--yes"])
+        .await;
     guest.expect("ERROR :Banned: storm").await;
     let mut late = Client::connect(&server, "late").await;
-    assert_eq!(late.until_closed().await.last().unwrap().to_string(), "ERROR :Banned: storm");
-    Page::open(&server).await.expect("ERROR :Banned: storm").await;
+    assert_eq!(
+        late.until_closed().await.last().unwrap().to_string(),
+        "ERROR :Banned: storm"
+    );
+    Page::open(&server)
+        .await
+        .expect("ERROR :Banned: storm")
+        .await;
 }
 
 #[tokio::test]
 async fn pages_from_other_sites_are_turned_away() {
     let server = server(&["websocket.origins = [\"https://chat.example.org\"]"]).await;
-    assert!(connect(&server, "text.ircv3.net", Some("https://chat.example.org")).await.is_ok());
+    assert!(
+        connect(&server, "text.ircv3.net", Some("https://chat.example.org"))
+            .await
+            .is_ok()
+    );
     match connect(&server, "text.ircv3.net", Some("https://evil.example")).await {
         Err(Error::Http(response)) => assert_eq!(response.status(), 403),
         other => panic!("{:?}", other.map(|_| "it came in")),
@@ -168,9 +203,13 @@ async fn bad_input_gets_the_same_answers_as_over_tls_alone() {
     let mut page = Page::open(&server).await;
     page.enter("ann").await;
     page.expect(" 001 ann ").await;
-    page.0.send(Message::binary(b"PRIVMSG ann :\xff\xfe".as_slice())).await.unwrap();
+    page.0
+        .send(Message::binary(b"PRIVMSG ann :\xff\xfe".as_slice()))
+        .await
+        .unwrap();
     page.expect("FAIL PRIVMSG INVALID_UTF8 ").await;
-    page.send(&format!("PRIVMSG ann :{}", "x".repeat(600))).await;
+    page.send(&format!("PRIVMSG ann :{}", "x".repeat(600)))
+        .await;
     page.expect(" 417 ann ").await;
     page.send("PRIVMSG ann :one\r\nQUIT").await;
     page.expect(" 421 ann ").await;
@@ -182,9 +221,12 @@ async fn bad_input_gets_the_same_answers_as_over_tls_alone() {
 
 #[tokio::test]
 async fn a_web_client_that_sends_too_fast_is_read_more_slowly() {
-    let server =
-        server(&["accounts.required = false", "limits.message_burst = 5", "limits.messages_per_second = 4"])
-            .await;
+    let server = server(&[
+        "accounts.required = false",
+        "limits.message_burst = 5",
+        "limits.messages_per_second = 4",
+    ])
+    .await;
     let mut page = Page::open(&server).await;
     page.enter("ann").await;
     page.expect(" 001 ann ").await;
@@ -193,7 +235,10 @@ async fn a_web_client_that_sends_too_fast_is_read_more_slowly() {
         page.send(&format!("PING {count}")).await;
     }
     page.expect("PONG rookery.test :7").await;
-    assert!(start.elapsed() >= Duration::from_secs(1), "eight at five and four a second take a while");
+    assert!(
+        start.elapsed() >= Duration::from_secs(1),
+        "eight at five and four a second take a while"
+    );
 }
 
 #[tokio::test]
@@ -221,19 +266,27 @@ async fn a_web_client_that_reads_nothing_is_closed_and_harms_nobody() {
             }
             ann.send("PING here").await;
             ann.expect_text("here").await;
-            if ann.so_far().iter().any(|message| message.command == "QUIT") || server.log().contains("SendQ")
+            if ann.so_far().iter().any(|message| message.command == "QUIT")
+                || server.log().contains("SendQ")
             {
                 return;
             }
             ann.send("WHOIS slow").await;
-            if ann.expect("WHOIS", |message| ["401", "318"].contains(&message.command.as_str())).await.command
+            if ann
+                .expect("WHOIS", |message| {
+                    ["401", "318"].contains(&message.command.as_str())
+                })
+                .await
+                .command
                 == "401"
             {
                 return;
             }
         }
     };
-    timeout(DEADLINE, flood).await.expect("the slow reader is closed");
+    timeout(DEADLINE, flood)
+        .await
+        .expect("the slow reader is closed");
 }
 
 #[tokio::test]
@@ -243,6 +296,12 @@ async fn whoever_is_banned_or_speaks_plainly_is_told_so() {
     let mut plain = TcpStream::connect(address).await.unwrap();
     plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     let mut answer = String::new();
-    timeout(DEADLINE, plain.read_to_string(&mut answer)).await.unwrap().unwrap();
-    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("WebSocket over TLS"), "{answer}");
+    timeout(DEADLINE, plain.read_to_string(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 400 ") && answer.contains("WebSocket over TLS"),
+        "{answer}"
+    );
 }

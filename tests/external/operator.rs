@@ -15,7 +15,10 @@ async fn the_shell_completes_keeps_its_history_and_signs_in_anew() {
     let mut alice = Client::register(&server, "alice").await;
     let screen = Screen::start(&operator.command(&["shell"]));
     let screen_at_first = screen.shows("admin-cli>").await;
-    assert!(screen_at_first.contains("`help` shows the commands"), "{screen_at_first}");
+    assert!(
+        screen_at_first.contains("`help` shows the commands"),
+        "{screen_at_first}"
+    );
     screen.types("/ki");
     screen.presses("Tab");
     screen.shows("/kick").await;
@@ -23,7 +26,9 @@ async fn the_shell_completes_keeps_its_history_and_signs_in_anew() {
     screen.presses("Tab");
     screen.shows("/kick alice").await;
     screen.enters(" --reason loud");
-    screen.shows("alice is kicked; 1 session of alice ended.").await;
+    screen
+        .shows("alice is kicked; 1 session of alice ended.")
+        .await;
     alice.until_closed().await;
 
     // A password in the wrong place.
@@ -50,9 +55,18 @@ async fn the_shell_completes_keeps_its_history_and_signs_in_anew() {
 
     let file = operator.state().join("rookery/admin-cli/history");
     let history = fs::read_to_string(&file).unwrap();
-    assert!(history.contains("/kick alice --reason loud") && history.contains("bans"), "{history}");
-    assert!(!history.contains(PASSWORD) && !history.contains(&code), "no secret is kept: {history}");
-    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(
+        history.contains("/kick alice --reason loud") && history.contains("bans"),
+        "{history}"
+    );
+    assert!(
+        !history.contains(PASSWORD) && !history.contains(&code),
+        "no secret is kept: {history}"
+    );
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
 
     // The next shell remembers.
     let screen = Screen::start(&operator.command(&["shell"]));
@@ -74,7 +88,10 @@ async fn a_password_is_typed_unseen_and_may_be_pasted() {
     screen.shows("Code:").await;
     screen.enters(&server.mailbox().code_to("root@operators.example.org").await);
     let screen = screen.shows("ended with 0").await;
-    assert!(screen.contains("Signed in") && !screen.contains(PASSWORD), "{screen}");
+    assert!(
+        screen.contains("Signed in") && !screen.contains(PASSWORD),
+        "{screen}"
+    );
 }
 
 #[tokio::test]
@@ -87,7 +104,10 @@ async fn colours_are_for_terminals_and_can_be_refused() {
     let screen = Screen::start(&audit);
     screen.shows("ended with 0").await;
     let coloured = screen.tmux(&["capture-pane", "-p", "-e"]);
-    assert!(coloured.contains("\u{1b}[1mID") && coloured.contains("\u{1b}[31m"), "{coloured:?}");
+    assert!(
+        coloured.contains("\u{1b}[1mID") && coloured.contains("\u{1b}[31m"),
+        "{coloured:?}"
+    );
     audit.env("NO_COLOR", "1");
     let screen = Screen::start(&audit);
     screen.shows("ended with 0").await;
@@ -124,10 +144,19 @@ async fn top_shows_who_talks_and_kicks_and_bans_them() {
     screen.types("too loud");
     screen.shows("Reason: too loud").await;
     screen.presses("Enter");
-    screen.shows("alice is kicked; 1 session of alice ended.").await;
-    assert_eq!(alice.until_closed().await.last().unwrap().to_string(), "ERROR :Kicked: too loud");
+    screen
+        .shows("alice is kicked; 1 session of alice ended.")
+        .await;
+    assert_eq!(
+        alice.until_closed().await.last().unwrap().to_string(),
+        "ERROR :Kicked: too loud"
+    );
     screen.shows("0 users").await;
-    assert!(!screen.now().contains("alice           alice"), "{}", screen.now());
+    assert!(
+        !screen.now().contains("alice           alice"),
+        "{}",
+        screen.now()
+    );
 
     let mut alice = Client::sign_in(&server, "alice").await;
     alice.say("#lobby", "again").await;
@@ -136,7 +165,9 @@ async fn top_shows_who_talks_and_kicks_and_bans_them() {
     screen.presses("b");
     screen.shows("Ban alice for ever").await;
     screen.enters("spam");
-    screen.shows("alice is banned for ever; 1 session of alice ended.").await;
+    screen
+        .shows("alice is banned for ever; 1 session of alice ended.")
+        .await;
     alice.until_closed().await;
     assert!(operator.done(&["bans"]).await.contains("spam"));
     let mut guesser = Client::try_sign_in(&server, "guesser", "alice", "not her password").await;

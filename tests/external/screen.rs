@@ -14,25 +14,32 @@ const FAST: &[&str] = &["limits.messages_per_second = 0", "limits.message_burst 
 
 /// Says `message 000` and so on in the lobby.
 async fn say_many(client: &mut Client, numbers: std::ops::Range<u32>) {
-    let lines: Vec<String> =
-        numbers.map(|number| format!("PRIVMSG #lobby :message {number:03}\r\n")).collect();
+    let lines: Vec<String> = numbers
+        .map(|number| format!("PRIVMSG #lobby :message {number:03}\r\n"))
+        .collect();
     client.send_bytes(lines.concat().as_bytes()).await;
     client.heard().await;
 }
 
-/// Scrolls up page by page until `part` is on the screen; gives the numbers of the messages seen on the way.
+/// Scrolls up page by page until `part` is on the screen; gives the numbers of the messages seen on
+/// the way.
 async fn scrolls_up_to(screen: &Screen, part: &str) -> BTreeSet<u32> {
     let mut seen = BTreeSet::new();
     let mut last = Vec::new();
     wait_for(part, || {
         let now = screen.now();
         // Only what is said tells that the last key was obeyed.
-        let said: Vec<String> =
-            now.lines().filter(|row| row.contains("message ")).map(str::to_owned).collect();
+        let said: Vec<String> = now
+            .lines()
+            .filter(|row| row.contains("message "))
+            .map(str::to_owned)
+            .collect();
         if said == last && !now.contains(part) {
             return None;
         }
-        let numbers = now.split("message ").filter_map(|rest| rest.get(..3)?.parse::<u32>().ok());
+        let numbers = now
+            .split("message ")
+            .filter_map(|rest| rest.get(..3)?.parse::<u32>().ok());
         seen.extend(numbers);
         if now.contains(part) && !now.contains("messages are missing") {
             return Some(());
@@ -58,7 +65,10 @@ async fn a_newcomer_signs_in_talks_whispers_and_leaves() {
     screen.shows("prove that it is yours").await;
     screen.enters(&email_of("alice"));
     let asked = screen.shows("six digits").await;
-    assert!(asked.contains("SHA-256"), "the fingerprint is shown:\n{asked}");
+    assert!(
+        asked.contains("SHA-256"),
+        "the fingerprint is shown:\n{asked}"
+    );
     screen.enters("000000");
     screen.shows("4 tries are left").await;
     screen.enters(&server.mailbox().code_to(&email_of("alice")).await);
@@ -71,7 +81,8 @@ async fn a_newcomer_signs_in_talks_whispers_and_leaves() {
     screen.types("bo");
     screen.presses("Tab");
     screen.enters("there you are");
-    bob.expect_said("alice", "#lobby", "bob: there you are").await;
+    bob.expect_said("alice", "#lobby", "bob: there you are")
+        .await;
     bob.say("alice", "just between us").await;
     screen.shows("bob         !1").await;
     screen.presses("M-a");
@@ -103,7 +114,9 @@ async fn a_mistyped_email_is_mended_when_the_code_does_not_come() {
     screen.shows("prove that it is yours").await;
     screen.presses("C-u");
     screen.enters(&email_of("alice"));
-    screen.shows(&format!("A code was mailed to {}", email_of("alice"))).await;
+    screen
+        .shows(&format!("A code was mailed to {}", email_of("alice")))
+        .await;
     screen.enters(&server.mailbox().code_to(&email_of("alice")).await);
     screen.shows("you joined #lobby").await;
     screen.enters("/quit");
@@ -129,7 +142,10 @@ async fn a_server_that_comes_back_is_found_again() {
     screen.presses("Enter");
     screen.shows("alice typed meanwhile").await;
     let kept = screen.now();
-    assert!(kept.contains("2 #lobby") && kept.contains("3›#nest"), "where it was:\n{kept}");
+    assert!(
+        kept.contains("2 #lobby") && kept.contains("3›#nest"),
+        "where it was:\n{kept}"
+    );
 }
 
 #[tokio::test]
@@ -172,7 +188,9 @@ async fn one_finds_an_old_message_and_writes_about_it_in_private() {
     let screen = Screen::start(&device.command(&server, &[]));
     screen.shows("3 bob").await;
     screen.presses("M-3");
-    let private = screen.shows("the beginning of what bob and you have said").await;
+    let private = screen
+        .shows("the beginning of what bob and you have said")
+        .await;
     assert!(private.contains("alice found it"), "{private}");
 }
 
@@ -186,7 +204,10 @@ async fn a_lost_device_is_revoked_and_has_to_prove_itself_anew() {
     let screen = Screen::of_alice(&server, &kept).await;
     screen.enters("/devices");
     let listed = screen.shows("/devices revoke").await;
-    let first = listed.lines().find_map(|line| line.split("device ").nth(1)).expect("a device is listed");
+    let first = listed
+        .lines()
+        .find_map(|line| line.split("device ").nth(1))
+        .expect("a device is listed");
     let number: String = first.chars().take_while(char::is_ascii_digit).collect();
     screen.enters(&format!("/devices revoke {number}"));
     screen.shows("is revoked").await;
@@ -194,7 +215,10 @@ async fn a_lost_device_is_revoked_and_has_to_prove_itself_anew() {
     screen.shows("alice and talk goes on").await;
     let screen = Screen::start(&lost.command(&server, &[]));
     let asked = screen.shows("six digits").await;
-    assert!(asked.contains("no longer takes the credential") && asked.contains("Name   alice"), "{asked}");
+    assert!(
+        asked.contains("no longer takes the credential") && asked.contains("Name   alice"),
+        "{asked}"
+    );
     screen.enters(&server.mailbox().code_to(&email_of("alice")).await);
     screen.shows("you joined #lobby").await;
 }
@@ -207,7 +231,11 @@ async fn a_screen_of_every_size_keeps_what_is_typed() {
     for (width, height) in [(40, 10), (20, 5), (200, 50), (10, 2), (80, 24)] {
         screen.resizes(width, height);
         wait_for("what is typed", || {
-            let typed = if width < 20 { "ntence" } else { "half a sentence" };
+            let typed = if width < 20 {
+                "ntence"
+            } else {
+                "half a sentence"
+            };
             screen.now().contains(typed).then_some(())
         })
         .await;
@@ -236,10 +264,19 @@ async fn what_is_taken_back_is_gone_from_every_screen() {
     screen.shows("d take back").await;
     screen.presses("Up");
     screen.types("d");
-    screen.shows("d again takes back: alice: “and the window's 4712”").await;
+    screen
+        .shows("d again takes back: alice: “and the window's 4712”")
+        .await;
     screen.types("d");
-    wait_for("the window's code to go", || (!screen.now().contains("4712")).then_some(())).await;
-    assert!(screen.now().contains("alice what a day"), "{}", screen.now());
+    wait_for("the window's code to go", || {
+        (!screen.now().contains("4712")).then_some(())
+    })
+    .await;
+    assert!(
+        screen.now().contains("alice what a day"),
+        "{}",
+        screen.now()
+    );
     let screen = Screen::of_alice(&server, &second).await;
     let now = screen.shows("the beginning of #lobby").await;
     assert!(!now.contains("4711"), "{now}");
@@ -279,7 +316,10 @@ async fn two_devices_agree_on_what_is_unread() {
     bob.say("#lobby", "and now it is cold").await;
     let on_the_couch = Screen::start(&couch.command(&server, &[]));
     let lobby = on_the_couch.shows("and now it is cold").await;
-    let new = lobby.split("new since you left").nth(1).expect("a line stands above what is new");
+    let new = lobby
+        .split("new since you left")
+        .nth(1)
+        .expect("a line stands above what is new");
     assert!(new.contains("cold") && !new.contains("ready"), "{lobby}");
 }
 
@@ -305,9 +345,17 @@ async fn what_was_said_while_the_connection_was_lost_is_filled_in() {
     screen.shows("message 149").await;
     screen.shows("bob         !2").await;
     let seen = scrolls_up_to(&screen, "before it all").await;
-    assert_eq!(seen.len(), 150, "nothing is missing between what was seen and what is said now");
+    assert_eq!(
+        seen.len(),
+        150,
+        "nothing is missing between what was seen and what is said now"
+    );
     let screen_now = screen.now();
-    assert_eq!(screen_now.matches("before it all").count(), 1, "{screen_now}");
+    assert_eq!(
+        screen_now.matches("before it all").count(),
+        1,
+        "{screen_now}"
+    );
     screen.presses("M-a");
     let private = screen.shows("are you still there?").await;
     assert_eq!(private.matches("a word in private").count(), 1, "{private}");
@@ -319,7 +367,9 @@ async fn a_kick_and_a_ban_give_the_terminal_back_with_one_line() {
     let operator = Operator::sign_in(&server, "root").await;
     let device = Device::new();
     let screen = Screen::of_alice(&server, &device).await;
-    operator.done(&["kick", "alice", "--reason", "too loud"]).await;
+    operator
+        .done(&["kick", "alice", "--reason", "too loud"])
+        .await;
     let end = screen.ended(4).await;
     assert_eq!(end.matches("rook: Kicked: too loud").count(), 1, "{end}");
 
@@ -377,7 +427,10 @@ async fn it_is_suspended_and_comes_back_with_what_was_said_meanwhile() {
     screen.shows("\ntyped to the shell").await;
     screen.enters("fg");
     let chat = screen.shows("bob said meanwhile").await;
-    assert!(chat.contains("1 server") && !chat.contains("Stopped"), "all is drawn anew:\n{chat}");
+    assert!(
+        chat.contains("1 server") && !chat.contains("Stopped"),
+        "all is drawn anew:\n{chat}"
+    );
     assert_eq!(screen.state(), "1 1 1");
     screen.enters("back again");
     bob.expect_said("alice", "#lobby", "back again").await;
@@ -386,7 +439,10 @@ async fn it_is_suspended_and_comes_back_with_what_was_said_meanwhile() {
     screen.signals("STOP");
     screen.shows("Stopped").await;
     screen.enters("fg");
-    wait_for("the chat, drawn anew", || (!screen.now().contains("Stopped")).then_some(())).await;
+    wait_for("the chat, drawn anew", || {
+        (!screen.now().contains("Stopped")).then_some(())
+    })
+    .await;
     screen.enters("/quit");
     screen.shows("shell>").await;
     assert_eq!(screen.state(), "0 0 1");
@@ -401,11 +457,21 @@ async fn links_are_opened_without_a_shell_and_copied() {
     let folder = tempfile::tempdir().unwrap();
     let opened = folder.path().join("opened");
     let program = folder.path().join("xdg-open");
-    let script = format!("#!/bin/sh\necho noise; printf '%s|' \"$@\" > '{}'\n", opened.display());
+    let script = format!(
+        "#!/bin/sh\necho noise; printf '%s|' \"$@\" > '{}'\n",
+        opened.display()
+    );
     std::fs::write(&program, script).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut rook = device.command(&server, &[]);
-    rook.env("PATH", format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap()));
+    rook.env(
+        "PATH",
+        format!(
+            "{}:{}",
+            folder.path().display(),
+            std::env::var("PATH").unwrap()
+        ),
+    );
     let screen = Screen::start(&rook);
     screen.tmux(&["set-option", "-s", "set-clipboard", "on"]);
     screen.shows("lag").await;
@@ -416,7 +482,9 @@ async fn links_are_opened_without_a_shell_and_copied() {
     screen.shows("Links: Enter opens").await;
     screen.presses("Enter");
     let given = wait_for("the link to be opened", || {
-        std::fs::read_to_string(&opened).ok().filter(|given| given.ends_with('|'))
+        std::fs::read_to_string(&opened)
+            .ok()
+            .filter(|given| given.ends_with('|'))
     })
     .await;
     assert_eq!(given, format!("{link}|"), "one argument, as it was said");
@@ -447,7 +515,11 @@ async fn a_paste_of_many_lines_is_asked_about_and_formatting_is_shown() {
     for text in ["one", "two[2J", "/quit"] {
         bob.expect_said("alice", "#lobby", text).await;
     }
-    bob.say("#lobby", "\u{2}bold\u{2} \u{1d}slanted\u{f} \u{3}4red\u{3} plain").await;
+    bob.say(
+        "#lobby",
+        "\u{2}bold\u{2} \u{1d}slanted\u{f} \u{3}4red\u{3} plain",
+    )
+    .await;
     screen.shows("bold slanted red plain").await;
     let styled = screen.tmux(&["capture-pane", "-p", "-e"]);
     for piece in ["\u{1b}[1mbold", "\u{1b}[3mslanted"] {
@@ -467,12 +539,17 @@ async fn the_window_may_shrink_and_grow_again() {
     let device = Device::new();
     let mut bob = Client::register(&server, "bob").await;
     let screen = Screen::of_alice(&server, &device).await;
-    bob.say("#lobby", "a sentence that is long enough to need another row when it gets narrow").await;
+    bob.say(
+        "#lobby",
+        "a sentence that is long enough to need another row when it gets narrow",
+    )
+    .await;
     screen.shows("long enough").await;
     screen.resizes(40, 10);
     wait_for("the narrow screen", || {
         let now = screen.now();
-        let narrow = now.contains("\n      narrow") && now.contains("alice@") && !now.contains("1 server");
+        let narrow =
+            now.contains("\n      narrow") && now.contains("alice@") && !now.contains("1 server");
         narrow.then_some(())
     })
     .await;
@@ -488,8 +565,9 @@ async fn ten_thousand_messages_arrive_while_one_types() {
     let mut bob = Client::register(&server, "bob").await;
     let screen = Screen::of_alice(&server, &device).await;
     for hundred in 0..100 {
-        let lines: Vec<String> =
-            (0..100).map(|one| format!("PRIVMSG #lobby :message {}\r\n", hundred * 100 + one)).collect();
+        let lines: Vec<String> = (0..100)
+            .map(|one| format!("PRIVMSG #lobby :message {}\r\n", hundred * 100 + one))
+            .collect();
         let lines = lines.concat();
         bob.send_bytes(lines.as_bytes()).await;
         if hundred == 50 {

@@ -36,7 +36,12 @@ impl MailServer {
         std::fs::write(folder.join("server.pem"), certificate.pem()).unwrap();
         std::fs::write(folder.join("server.key"), key.serialize_pem()).unwrap();
         let mailbox = Mailbox::new(folder.join("mails"));
-        let mut server = Self { folder: folder.to_owned(), port: 0, process: None, mailbox };
+        let mut server = Self {
+            folder: folder.to_owned(),
+            port: 0,
+            process: None,
+            mailbox,
+        };
         server.resume().await;
         server
     }
@@ -49,9 +54,16 @@ impl MailServer {
     async fn resume(&mut self) {
         let mut command = Command::new(programs::python());
         command
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/external/smtp_server.py"))
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/external/smtp_server.py"
+            ))
             .arg(self.port.to_string())
-            .args([self.folder.join("server.pem"), self.folder.join("server.key"), self.folder.join("mails")])
+            .args([
+                self.folder.join("server.pem"),
+                self.folder.join("server.key"),
+                self.folder.join("mails"),
+            ])
             .args([USERNAME, PASSWORD]);
         let mut process = Process::start("the mail server", &mut command);
         let line = process.expect_line("listening on ").await;
@@ -60,7 +72,8 @@ impl MailServer {
     }
 }
 
-/// A chat server that sends its mail through that mail server, whose files are in a folder of the chat server's.
+/// A chat server that sends its mail through that mail server, whose files are in a folder of the
+/// chat server's.
 async fn both() -> (Server, MailServer) {
     let site = Site::new(&[]);
     let mail = MailServer::start(&site.path("mail-server")).await;
@@ -80,7 +93,9 @@ async fn both() -> (Server, MailServer) {
 
 async fn register(server: &Server, mail: &MailServer, name: &str) -> Client {
     let mut client = Client::introduce(server, name).await;
-    client.ask_to_register(name, &format!("{name}@example.org")).await;
+    client
+        .ask_to_register(name, &format!("{name}@example.org"))
+        .await;
     let code = mail.mailbox.code_to(&format!("{name}@example.org")).await;
     client.send(&format!("VERIFY {name} {code}")).await;
     client.admitted().await;
@@ -94,9 +109,14 @@ async fn an_account_is_registered_over_starttls_with_a_login() {
     alice.ask_to_register("alice", "alice@example.org").await;
     let letter = mail.mailbox.next_to("alice@example.org").await;
     assert!(letter.contains("X-Test-Tls: True"), "{letter}");
-    assert!(letter.contains(&format!("X-Test-Login: {USERNAME}")), "{letter}");
+    assert!(
+        letter.contains(&format!("X-Test-Login: {USERNAME}")),
+        "{letter}"
+    );
     assert!(letter.contains("rookery@example.org"), "{letter}");
-    alice.send(&format!("VERIFY alice {}", code_in(&letter))).await;
+    alice
+        .send(&format!("VERIFY alice {}", code_in(&letter)))
+        .await;
     alice.expect_text("Welcome, alice. You are new here.").await;
     assert!(!server.log().contains(PASSWORD), "a password is a secret");
 }
@@ -115,8 +135,16 @@ async fn a_mail_server_that_is_down_delays_its_own_mail_only_and_is_tried_again(
     dora.expect_said("bob", "#lobby", "business as usual").await;
     let mut erna = Client::connect(&server, "erna").await;
     erna.negotiate("erna").await;
-    assert!(start.elapsed() < Duration::from_secs(3), "others wait: {:?}", start.elapsed());
-    alice.expect("a NOTE on the delay", |message| starts(message, "NOTE", "REGISTER")).await;
+    assert!(
+        start.elapsed() < Duration::from_secs(3),
+        "others wait: {:?}",
+        start.elapsed()
+    );
+    alice
+        .expect("a NOTE on the delay", |message| {
+            starts(message, "NOTE", "REGISTER")
+        })
+        .await;
 
     mail.resume().await;
     let code = mail.mailbox.code_to("alice@example.org").await;

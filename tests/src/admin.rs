@@ -28,13 +28,25 @@ impl Operator {
         let password = server.path(&format!("{name}.password"));
         std::fs::write(&password, format!("{PASSWORD}\n")).unwrap();
         let file = password.to_str().unwrap();
-        let output =
-            server.rookeryd(&["admin", "add", name, "--email", &admin_email(name), "--password-file", file]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let output = server.rookeryd(&[
+            "admin",
+            "add",
+            name,
+            "--email",
+            &admin_email(name),
+            "--password-file",
+            file,
+        ]);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Self::known(server, name)
     }
 
-    /// Someone who is an admin already, whose password is in `NAME.password`; nobody is signed in yet.
+    /// Someone who is an admin already, whose password is in `NAME.password`; nobody is signed in
+    /// yet.
     pub fn known(server: &Server, name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -62,7 +74,13 @@ impl Operator {
     /// Begins to sign in; the code is to be typed.
     pub fn start_login(&self, server: &Server) -> Process {
         let password = server.path(&format!("{}.password", self.name));
-        self.start(&["login", "--name", &self.name, "--password-file", password.to_str().unwrap()])
+        self.start(&[
+            "login",
+            "--name",
+            &self.name,
+            "--password-file",
+            password.to_str().unwrap(),
+        ])
     }
 
     /// Starts `admin-cli` with these arguments.
@@ -80,9 +98,12 @@ impl Operator {
         let mut command = Command::new("env");
         // Who runs the tests in the background may ignore ctrl-c, and would hand that on.
         command.args(["--default-signal=INT", "sh"]);
-        // `script` (util-linux) takes one line; what follows it is made into that line, each word quoted.
+        // `script` (util-linux) takes one line; what follows it is made into that line, each word
+        // quoted.
         let line = "line=; for word in \"$@\"; do line=\"$line '$word'\"; done; exec script -qec \"$line\" /dev/null";
-        command.args(["-c", line, "sh"]).arg(programs::path("admin-cli"));
+        command
+            .args(["-c", line, "sh"])
+            .arg(programs::path("admin-cli"));
         self.spawn(command, arguments)
     }
 
@@ -92,8 +113,15 @@ impl Operator {
     }
 
     fn prepared(&self, mut command: Command, arguments: &[&str]) -> Command {
-        command.arg("--server").arg(self.server.to_string()).arg("--ca").arg(&self.ca).args(arguments);
-        command.env("HOME", self.home.path()).env("XDG_STATE_HOME", self.home.path().join("state"));
+        command
+            .arg("--server")
+            .arg(self.server.to_string())
+            .arg("--ca")
+            .arg(&self.ca)
+            .args(arguments);
+        command
+            .env("HOME", self.home.path())
+            .env("XDG_STATE_HOME", self.home.path().join("state"));
         command
     }
 
@@ -107,7 +135,13 @@ impl Operator {
     /// Runs `admin-cli`, which must succeed; gives what it wrote.
     pub async fn done(&self, arguments: &[&str]) -> String {
         let ended = self.run(arguments).await;
-        assert_eq!(ended.code, Some(0), "admin-cli {}:\n{}", arguments.join(" "), ended.transcript);
+        assert_eq!(
+            ended.code,
+            Some(0),
+            "admin-cli {}:\n{}",
+            arguments.join(" "),
+            ended.transcript
+        );
         ended.transcript
     }
 

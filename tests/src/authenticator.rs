@@ -10,7 +10,9 @@ pub struct App(Totp);
 impl App {
     /// Reads the key out of what `totp enrol` shows, or out of its link.
     pub fn scan(transcript: &str) -> Self {
-        let (_, rest) = transcript.split_once("secret=").unwrap_or_else(|| panic!("{transcript}"));
+        let (_, rest) = transcript
+            .split_once("secret=")
+            .unwrap_or_else(|| panic!("{transcript}"));
         let secret = Secret::try_from_base32(&rest[..32]).unwrap();
         Self(Builder::new().with_secret(secret).build().unwrap())
     }

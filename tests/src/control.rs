@@ -47,7 +47,10 @@ impl Control {
             .timeout_global(Some(DEADLINE))
             .http_status_as_error(false)
             .build();
-        Self { agent: config.into(), base: format!("https://localhost:{}", server.admin().port()) }
+        Self {
+            agent: config.into(),
+            base: format!("https://localhost:{}", server.admin().port()),
+        }
     }
 
     /// `GET`.
@@ -70,14 +73,25 @@ impl Control {
 
     /// The first factor; gives the challenge.
     pub async fn login(&self, name: &str) -> String {
-        let reply = self.post("/v1/login", None, json!({"name": name, "password": PASSWORD})).await;
+        let reply = self
+            .post(
+                "/v1/login",
+                None,
+                json!({"name": name, "password": PASSWORD}),
+            )
+            .await;
         assert_eq!(reply.status, 202, "{:?}", reply.body);
         reply.body["challenge"].as_str().unwrap().to_owned()
     }
 
     /// The second factor.
     pub async fn verify(&self, challenge: &str, code: &str) -> Reply {
-        self.post("/v1/login/verify", None, json!({"challenge": challenge, "code": code})).await
+        self.post(
+            "/v1/login/verify",
+            None,
+            json!({"challenge": challenge, "code": code}),
+        )
+        .await
     }
 
     /// Both factors; gives the token.
@@ -90,8 +104,8 @@ impl Control {
     }
 }
 
-/// One connection to the admin port, and what is written on it: from an address of one's choice, with a certificate of
-/// one's own, several requests at once, or half of one.
+/// One connection to the admin port, and what is written on it: from an address of one's choice,
+/// with a certificate of one's own, several requests at once, or half of one.
 #[derive(Debug)]
 pub struct Wire(TlsStream<TcpStream>);
 
@@ -120,14 +134,24 @@ impl Wire {
     pub async fn open_from(server: &Server, address: IpAddr, identity: Option<&Identity>) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((address, 0).into()).unwrap();
-        Self::over(socket.connect(server.admin()).await.unwrap(), server, identity).await
+        Self::over(
+            socket.connect(server.admin()).await.unwrap(),
+            server,
+            identity,
+        )
+        .await
     }
 
     async fn over(tcp: TcpStream, server: &Server, identity: Option<&Identity>) -> Self {
         tcp.set_nodelay(true).unwrap();
         let connector = TlsConnector::from(tls::client_config(&server.ca(), identity));
         let name = ServerName::try_from("localhost").unwrap();
-        Self(timeout(DEADLINE, connector.connect(name, tcp)).await.unwrap().unwrap())
+        Self(
+            timeout(DEADLINE, connector.connect(name, tcp))
+                .await
+                .unwrap()
+                .unwrap(),
+        )
     }
 
     /// A request as it stands on the wire. `headers` are whole lines, each with its line end.
@@ -147,7 +171,9 @@ impl Wire {
 
     /// Reads one answer; none if the server closes instead.
     pub async fn answer(&mut self) -> Option<Answer> {
-        timeout(DEADLINE, self.answer_at_last()).await.expect("an answer, or the end of the connection")
+        timeout(DEADLINE, self.answer_at_last())
+            .await
+            .expect("an answer, or the end of the connection")
     }
 
     /// The same, for as long as the test likes to wait.
@@ -157,31 +183,49 @@ impl Wire {
             head.push(self.0.read_u8().await.ok()?);
         }
         let head = String::from_utf8(head).unwrap();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
         let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
         self.0.read_exact(&mut body).await.ok()?;
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Some(Answer { status, head, body: serde_json::from_slice(&body).unwrap_or_default() })
+        Some(Answer {
+            status,
+            head,
+            body: serde_json::from_slice(&body).unwrap_or_default(),
+        })
     }
 
     /// Asks for something, and reads the answer.
     pub async fn ask(&mut self, method: &str, path: &str, headers: &str, body: &Value) -> Answer {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        self.send(Self::request(method, path, headers, &body).as_bytes()).await;
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        self.send(Self::request(method, path, headers, &body).as_bytes())
+            .await;
         let answer = self.answer().await;
-        answer.unwrap_or_else(|| panic!("the connection was closed instead of an answer to {method} {path}"))
+        answer.unwrap_or_else(|| {
+            panic!("the connection was closed instead of an answer to {method} {path}")
+        })
     }
 }
 
 impl Answer {
     /// The value of a header, by its name in small letters.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        self.head
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
     /// Which problem it tells of, without the path before.
     pub fn problem(&self) -> &str {
-        self.body["type"].as_str().and_then(|kind| kind.strip_prefix("/problems/")).unwrap_or_default()
+        self.body["type"]
+            .as_str()
+            .and_then(|kind| kind.strip_prefix("/problems/"))
+            .unwrap_or_default()
     }
 }
 
@@ -191,11 +235,15 @@ pub fn bearer(token: &str) -> String {
 }
 
 /// Requests block; a test's own clients must not wait for them.
-async fn run(call: impl FnOnce() -> Result<http::Response<Body>, ureq::Error> + Send + 'static) -> Reply {
+async fn run(
+    call: impl FnOnce() -> Result<http::Response<Body>, ureq::Error> + Send + 'static,
+) -> Reply {
     tokio::task::spawn_blocking(move || {
         let mut response = call().unwrap();
-        let content_type =
-            response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
+        let content_type = response
+            .headers()
+            .get("content-type")
+            .map(|value| value.to_str().unwrap().to_owned());
         let text = response.body_mut().read_to_string().unwrap();
         Reply {
             status: response.status().as_u16(),

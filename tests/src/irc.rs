@@ -1,4 +1,5 @@
-//! An IRC client for tests: a line out, a message in, and a transcript when what is expected does not come.
+//! An IRC client for tests: a line out, a message in, and a transcript when what is expected does
+//! not come.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -68,13 +69,21 @@ impl Client {
         Self::over(tcp, server, name, None).await
     }
 
-    async fn over(tcp: TcpStream, server: &Server, name: &str, identity: Option<&Identity>) -> Self {
+    async fn over(
+        tcp: TcpStream,
+        server: &Server,
+        name: &str,
+        identity: Option<&Identity>,
+    ) -> Self {
         tcp.set_nodelay(true).unwrap();
         let connector = TlsConnector::from(tls::client_config(&server.ca(), identity));
-        let stream = timeout(DEADLINE, connector.connect(ServerName::try_from("localhost").unwrap(), tcp))
-            .await
-            .expect("the TLS handshake ends")
-            .expect("the TLS handshake succeeds");
+        let stream = timeout(
+            DEADLINE,
+            connector.connect(ServerName::try_from("localhost").unwrap(), tcp),
+        )
+        .await
+        .expect("the TLS handshake ends")
+        .expect("the TLS handshake succeeds");
         Self {
             name: name.to_owned(),
             stream,
@@ -85,7 +94,8 @@ impl Client {
         }
     }
 
-    /// Connects and goes through the handshake without signing in: as far as the waiting room, or in as a guest.
+    /// Connects and goes through the handshake without signing in: as far as the waiting room, or
+    /// in as a guest.
     pub async fn introduce(server: &Server, nick: &str) -> Self {
         let mut client = Self::connect(server, nick).await;
         client.negotiate(nick).await;
@@ -93,31 +103,42 @@ impl Client {
         client
     }
 
-    /// Makes an account of that name, proved with the code from the mail folder; comes back admitted.
+    /// Makes an account of that name, proved with the code from the mail folder; comes back
+    /// admitted.
     pub async fn register(server: &Server, name: &str) -> Self {
         let mut client = Self::introduce(server, name).await;
         client.ask_to_register(name, &email_of(name)).await;
         let code = server.mailbox().code_to(&email_of(name)).await;
         client.send(&format!("VERIFY {name} {code}")).await;
-        client.expect("VERIFY SUCCESS", |message| starts(message, "VERIFY", "SUCCESS")).await;
+        client
+            .expect("VERIFY SUCCESS", |message| {
+                starts(message, "VERIFY", "SUCCESS")
+            })
+            .await;
         client.admitted().await;
         client
     }
 
-    /// The same where no account is required: it is in as a guest first, and signed in when this returns.
+    /// The same where no account is required: it is in as a guest first, and signed in when this
+    /// returns.
     pub async fn register_admitted(server: &Server, name: &str) -> Self {
         let mut client = Self::introduce(server, name).await;
         client.admitted().await;
         client.ask_to_register(name, &email_of(name)).await;
         let code = server.mailbox().code_to(&email_of(name)).await;
         client.send(&format!("VERIFY {name} {code}")).await;
-        client.expect("VERIFY SUCCESS", |message| starts(message, "VERIFY", "SUCCESS")).await;
+        client
+            .expect("VERIFY SUCCESS", |message| {
+                starts(message, "VERIFY", "SUCCESS")
+            })
+            .await;
         client
     }
 
     /// Sends `REGISTER` and waits until the server wants the code.
     pub async fn ask_to_register(&mut self, name: &str, email: &str) {
-        self.send(&format!("REGISTER {name} {email} :{PASSWORD}")).await;
+        self.send(&format!("REGISTER {name} {email} :{PASSWORD}"))
+            .await;
         self.expect("REGISTER VERIFICATION_REQUIRED", |message| {
             starts(message, "REGISTER", "VERIFICATION_REQUIRED")
         })
@@ -134,7 +155,8 @@ impl Client {
 
     /// Signs in by SASL PLAIN, after [`Self::negotiate`]; comes back admitted.
     pub async fn sign_in_with(&mut self, account: &str, secret: &str) {
-        self.authenticate("PLAIN", format!("\0{account}\0{secret}").as_bytes()).await;
+        self.authenticate("PLAIN", format!("\0{account}\0{secret}").as_bytes())
+            .await;
         self.expect_numeric("903").await;
         self.send("CAP END").await;
         self.admitted().await;
@@ -147,11 +169,14 @@ impl Client {
         client.until_closed().await
     }
 
-    /// Gives a name (or email) and a secret by SASL PLAIN; whatever the server says to it is still to come.
+    /// Gives a name (or email) and a secret by SASL PLAIN; whatever the server says to it is still
+    /// to come.
     pub async fn try_sign_in(server: &Server, nick: &str, account: &str, secret: &str) -> Self {
         let mut client = Self::connect(server, nick).await;
         client.negotiate(nick).await;
-        client.authenticate("PLAIN", format!("\0{account}\0{secret}").as_bytes()).await;
+        client
+            .authenticate("PLAIN", format!("\0{account}\0{secret}").as_bytes())
+            .await;
         client
     }
 
@@ -159,35 +184,53 @@ impl Client {
     pub async fn negotiate(&mut self, nick: &str) {
         self.send("CAP LS 302").await;
         self.send(&format!("NICK {nick}")).await;
-        self.send(&format!("USER {nick} 0 * :{nick} the tester")).await;
-        self.expect("CAP LS", |message| starts(message, "CAP", "*") || message.param(1) == Some("LS")).await;
+        self.send(&format!("USER {nick} 0 * :{nick} the tester"))
+            .await;
+        self.expect("CAP LS", |message| {
+            starts(message, "CAP", "*") || message.param(1) == Some("LS")
+        })
+        .await;
         self.send(&format!("CAP REQ :{CAPABILITIES}")).await;
-        self.expect("CAP ACK", |message| message.command == "CAP" && message.param(1) == Some("ACK")).await;
+        self.expect("CAP ACK", |message| {
+            message.command == "CAP" && message.param(1) == Some("ACK")
+        })
+        .await;
     }
 
     /// Begins a SASL exchange and gives its first response.
     pub async fn authenticate(&mut self, mechanism: &str, response: &[u8]) {
         self.send(&format!("AUTHENTICATE {mechanism}")).await;
-        self.expect("AUTHENTICATE +", |message| starts(message, "AUTHENTICATE", "+")).await;
+        self.expect("AUTHENTICATE +", |message| {
+            starts(message, "AUTHENTICATE", "+")
+        })
+        .await;
         self.respond(response).await;
     }
 
     /// Gives a response of a SASL exchange.
     pub async fn respond(&mut self, response: &[u8]) {
-        let text = if response.is_empty() { "+".to_owned() } else { STANDARD.encode(response) };
+        let text = if response.is_empty() {
+            "+".to_owned()
+        } else {
+            STANDARD.encode(response)
+        };
         self.send(&format!("AUTHENTICATE {text}")).await;
     }
 
     /// Waits for the welcome and for having been joined to the lobby.
     pub async fn admitted(&mut self) {
         self.expect_numeric("001").await;
-        self.expect("the lobby", |message| message.command == "366" && message.param(1) == Some("#lobby"))
-            .await;
+        self.expect("the lobby", |message| {
+            message.command == "366" && message.param(1) == Some("#lobby")
+        })
+        .await;
     }
 
     /// What the server showed in the handshake.
     pub fn server_certificate(&self) -> CertificateDer<'static> {
-        self.stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+        self.stream.get_ref().1.peer_certificates().unwrap()[0]
+            .clone()
+            .into_owned()
     }
 
     /// Sends a line; its end is added.
@@ -217,7 +260,8 @@ impl Client {
         loop {
             if let Some(message) = self.waiting.pop_front() {
                 if message.command == "PING" {
-                    self.send(&format!("PONG :{}", message.param(0).unwrap_or_default())).await;
+                    self.send(&format!("PONG :{}", message.param(0).unwrap_or_default()))
+                        .await;
                     continue;
                 }
                 return Some(message);
@@ -236,11 +280,18 @@ impl Client {
     }
 
     fn take(&mut self, bytes: &[u8]) {
-        let Self { framer, waiting, transcript, .. } = self;
+        let Self {
+            framer,
+            waiting,
+            transcript,
+            ..
+        } = self;
         framer.push(bytes, |line| match line {
             Line::Text(text) => {
                 let _ = writeln!(transcript, "< {text}");
-                waiting.push_back(Message::parse(text).unwrap_or_else(|error| panic!("{text:?}: {error}")));
+                waiting.push_back(
+                    Message::parse(text).unwrap_or_else(|error| panic!("{text:?}: {error}")),
+                );
             }
             bad => panic!("the server sent a bad line: {bad:?}"),
         });
@@ -271,7 +322,13 @@ impl Client {
 
     /// Waits for a message whose last parameter holds `text`.
     pub async fn expect_text(&mut self, text: &str) -> Message {
-        self.expect(text, |message| message.params.last().is_some_and(|last| last.contains(text))).await
+        self.expect(text, |message| {
+            message
+                .params
+                .last()
+                .is_some_and(|last| last.contains(text))
+        })
+        .await
     }
 
     /// Waits until someone says `text` to `target`.
@@ -301,7 +358,8 @@ impl Client {
         self.waiting.drain(..).collect()
     }
 
-    /// What has come until the server has answered a `PING`: all that was on its way when this was called.
+    /// What has come until the server has answered a `PING`: all that was on its way when this was
+    /// called.
     pub async fn heard(&mut self) -> Vec<Message> {
         self.syncs += 1;
         let token = format!("sync-{}", self.syncs);
@@ -345,7 +403,11 @@ impl Client {
     fn fail(&self, why: &str) -> ! {
         let lines: Vec<&str> = self.transcript.lines().collect();
         let last = &lines[lines.len().saturating_sub(SHOWN)..];
-        panic!("{}: {why}\n--- the end of the transcript ---\n{}", self.name, last.join("\n"))
+        panic!(
+            "{}: {why}\n--- the end of the transcript ---\n{}",
+            self.name,
+            last.join("\n")
+        )
     }
 }
 

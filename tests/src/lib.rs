@@ -1,4 +1,5 @@
-//! What the end-to-end tests stand on: the real binaries in temporary folders, and clients to talk to them.
+//! What the end-to-end tests stand on: the real binaries in temporary folders, and clients to talk
+//! to them.
 //!
 //! Everything here panics when what it waits for does not come: a test has no better answer.
 #![allow(clippy::unwrap_used, missing_docs)]
@@ -23,7 +24,8 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 /// How often a state is looked at that nobody can be told of (a file, a database).
 pub const GLANCE: Duration = Duration::from_millis(10);
 
-/// Looks again and again until there is something; panics at the deadline, with what was waited for.
+/// Looks again and again until there is something; panics at the deadline, with what was waited
+/// for.
 pub async fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = std::time::Instant::now();
     loop {

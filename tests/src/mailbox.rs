@@ -7,7 +7,8 @@ use std::sync::Mutex;
 
 use crate::wait_for;
 
-/// A folder of `.eml` files. Each mail is read once, so that an old code is never taken for a new one.
+/// A folder of `.eml` files. Each mail is read once, so that an old code is never taken for a new
+/// one.
 #[derive(Debug)]
 pub struct Mailbox {
     folder: PathBuf,
@@ -17,26 +18,39 @@ pub struct Mailbox {
 impl Mailbox {
     /// The folder need not be there yet.
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, read: Mutex::default() }
+        Self {
+            folder,
+            read: Mutex::default(),
+        }
     }
 
     /// Waits for a mail to that address that was not read before, and gives its text.
     pub async fn next_to(&self, address: &str) -> String {
-        self.next(&format!("a mail to {address}"), |mail| is_to(mail, address)).await
+        self.next(&format!("a mail to {address}"), |mail| is_to(mail, address))
+            .await
     }
 
     /// Waits for a mail with a code to that address, passing over others, and gives the code.
     pub async fn code_to(&self, address: &str) -> String {
         let is_it = |mail: &str| is_to(mail, address) && mail.lines().any(is_code);
-        code_in(&self.next(&format!("a mail with a code to {address}"), is_it).await)
+        code_in(
+            &self
+                .next(&format!("a mail with a code to {address}"), is_it)
+                .await,
+        )
     }
 
     async fn next(&self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
         wait_for(what, || {
             let mut read = self.read.lock().unwrap();
-            let files = fs::read_dir(&self.folder).ok()?.filter_map(Result::ok).map(|entry| entry.path());
+            let files = fs::read_dir(&self.folder)
+                .ok()?
+                .filter_map(Result::ok)
+                .map(|entry| entry.path());
             let (file, mail) = files
-                .filter(|file| file.extension().is_some_and(|ending| ending == "eml") && !read.contains(file))
+                .filter(|file| {
+                    file.extension().is_some_and(|ending| ending == "eml") && !read.contains(file)
+                })
                 .filter_map(|file| fs::read_to_string(&file).ok().map(|mail| (file, mail)))
                 .find(|(_, mail)| is_it(mail))?;
             read.insert(file);
@@ -50,7 +64,9 @@ impl Mailbox {
 /// The code of a mail: six digits alone on a line.
 pub fn code_in(mail: &str) -> String {
     let mut codes = mail.lines().filter(|line| is_code(line)).map(str::trim);
-    let code = codes.next().unwrap_or_else(|| panic!("no code in this mail:\n{mail}"));
+    let code = codes
+        .next()
+        .unwrap_or_else(|| panic!("no code in this mail:\n{mail}"));
     assert_eq!(codes.next(), None, "two codes in this mail:\n{mail}");
     code.to_owned()
 }

@@ -44,10 +44,21 @@ impl Process {
         let transcript = Arc::new(Mutex::new(String::new()));
         let (sender, lines) = mpsc::unbounded_channel();
         let readers = vec![
-            follow(child.stdout.take().unwrap(), Arc::clone(&transcript), Some(sender)),
+            follow(
+                child.stdout.take().unwrap(),
+                Arc::clone(&transcript),
+                Some(sender),
+            ),
             follow(child.stderr.take().unwrap(), Arc::clone(&transcript), None),
         ];
-        Self { name: name.to_owned(), input: child.stdin.take(), child, lines, readers, transcript }
+        Self {
+            name: name.to_owned(),
+            input: child.stdin.take(),
+            child,
+            lines,
+            readers,
+            transcript,
+        }
     }
 
     /// Types a line.
@@ -74,14 +85,20 @@ impl Process {
             }
         };
         let found = tokio::time::timeout(DEADLINE, find).await.ok().flatten();
-        found.unwrap_or_else(|| panic!("{} did not say {part:?}:\n{}", self.name, self.transcript()))
+        found
+            .unwrap_or_else(|| panic!("{} did not say {part:?}:\n{}", self.name, self.transcript()))
     }
 
     /// Waits for something in either output, also in a line that has not ended (a question).
     pub async fn expect_text(&mut self, part: &str) {
         let start = Instant::now();
         while !self.transcript().contains(part) {
-            assert!(start.elapsed() < DEADLINE, "{} did not say {part:?}:\n{}", self.name, self.transcript());
+            assert!(
+                start.elapsed() < DEADLINE,
+                "{} did not say {part:?}:\n{}",
+                self.name,
+                self.transcript()
+            );
             tokio::time::sleep(GLANCE).await;
         }
     }
@@ -98,14 +115,25 @@ impl Process {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(start.elapsed() < DEADLINE, "{} does not end:\n{}", self.name, self.transcript());
+            assert!(
+                start.elapsed() < DEADLINE,
+                "{} does not end:\n{}",
+                self.name,
+                self.transcript()
+            );
             tokio::time::sleep(GLANCE).await;
         };
         for reader in self.readers.drain(..) {
-            tokio::task::spawn_blocking(|| reader.join().unwrap()).await.unwrap();
+            tokio::task::spawn_blocking(|| reader.join().unwrap())
+                .await
+                .unwrap();
         }
         let output = std::iter::from_fn(|| self.lines.try_recv().ok()).collect();
-        Ended { code: status.code(), transcript: self.transcript(), output }
+        Ended {
+            code: status.code(),
+            transcript: self.transcript(),
+            output,
+        }
     }
 }
 
@@ -128,10 +156,17 @@ fn follow(
         loop {
             let part = match output.fill_buf() {
                 Ok([]) | Err(_) => break,
-                Ok(part) => part.split_inclusive(|&byte| byte == b'\n').next().unwrap_or_default().to_vec(),
+                Ok(part) => part
+                    .split_inclusive(|&byte| byte == b'\n')
+                    .next()
+                    .unwrap_or_default()
+                    .to_vec(),
             };
             output.consume(part.len());
-            transcript.lock().unwrap().push_str(&String::from_utf8_lossy(&part));
+            transcript
+                .lock()
+                .unwrap()
+                .push_str(&String::from_utf8_lossy(&part));
             line.extend_from_slice(&part);
             if line.ends_with(b"\n") {
                 let text = String::from_utf8_lossy(&line).trim_end().to_owned();

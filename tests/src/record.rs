@@ -25,7 +25,8 @@ pub struct Audit {
 impl Record {
     /// The database may be in use.
     pub fn open(file: &Path) -> Self {
-        let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let connection =
+            Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         connection.busy_timeout(crate::DEADLINE).unwrap();
         Self { connection }
     }
@@ -42,7 +43,9 @@ impl Record {
 
     /// The names and emails of all accounts.
     pub fn accounts(&self) -> Vec<(String, String)> {
-        self.query("SELECT name, email FROM accounts ORDER BY id", |row| Ok((row.get(0)?, row.get(1)?)))
+        self.query("SELECT name, email FROM accounts ORDER BY id", |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
     }
 
     /// The audit trail, oldest first.
@@ -65,11 +68,18 @@ impl Record {
 
     /// How many entries of the trail are of that act and outcome.
     pub fn count_audit(&self, act: &str, outcome: &str) -> usize {
-        self.audit().iter().filter(|entry| entry.act == act && entry.outcome == outcome).count()
+        self.audit()
+            .iter()
+            .filter(|entry| entry.act == act && entry.outcome == outcome)
+            .count()
     }
 
     fn query<T>(&self, sql: &str, read: impl Fn(&Row<'_>) -> rusqlite::Result<T>) -> Vec<T> {
         let mut statement = self.connection.prepare(sql).unwrap();
-        statement.query_map([], |row| read(row)).unwrap().map(Result::unwrap).collect()
+        statement
+            .query_map([], |row| read(row))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect()
     }
 }

@@ -18,12 +18,17 @@ pub struct Device {
 impl Device {
     /// Nothing is known on it yet.
     pub fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap() }
+        Self {
+            home: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// Starts `rook --plain` for that name, and does not wait.
     pub fn start(&self, server: &Server, name: &str) -> Process {
-        let mut command = self.command(server, &["--plain", "--name", name, "--email", &email_of(name)]);
+        let mut command = self.command(
+            server,
+            &["--plain", "--name", name, "--email", &email_of(name)],
+        );
         Process::start(&format!("rook of {name}"), &mut command)
     }
 
@@ -52,7 +57,9 @@ impl Device {
     /// The same without being told whom to trust.
     pub fn command_without_ca(&self, server: &Server, arguments: &[&str]) -> Command {
         let mut command = Command::new(programs::path("rook"));
-        command.args(["--server", &server.chat().to_string()]).args(arguments);
+        command
+            .args(["--server", &server.chat().to_string()])
+            .args(arguments);
         command.env("HOME", self.home.path()).env("TZ", "UTC");
         for (variable, folder) in [
             ("XDG_STATE_HOME", "state"),

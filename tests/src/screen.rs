@@ -23,8 +23,20 @@ impl Screen {
 
     /// The same with a line for a shell.
     pub fn run(line: &str) -> Self {
-        let screen = Self { folder: tempfile::tempdir().unwrap() };
-        screen.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", line]);
+        let screen = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        screen.tmux(&[
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-x",
+            "80",
+            "-y",
+            "24",
+            line,
+        ]);
         screen
     }
 
@@ -40,9 +52,21 @@ impl Screen {
     pub fn tmux(&self, arguments: &[&str]) -> String {
         let socket = self.folder.path().join("tmux");
         let mut command = Command::new("tmux");
-        command.arg("-S").arg(socket).args(arguments).env("LANG", "C.UTF-8").env_remove("TMUX");
-        let output = command.stdin(Stdio::null()).output().expect("tmux is installed");
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        command
+            .arg("-S")
+            .arg(socket)
+            .args(arguments)
+            .env("LANG", "C.UTF-8")
+            .env_remove("TMUX");
+        let output = command
+            .stdin(Stdio::null())
+            .output()
+            .expect("tmux is installed");
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -63,7 +87,13 @@ impl Screen {
     }
 
     pub fn resizes(&self, width: u16, height: u16) {
-        self.tmux(&["resize-window", "-x", &width.to_string(), "-y", &height.to_string()]);
+        self.tmux(&[
+            "resize-window",
+            "-x",
+            &width.to_string(),
+            "-y",
+            &height.to_string(),
+        ]);
     }
 
     pub fn now(&self) -> String {
@@ -86,7 +116,11 @@ impl Screen {
 
     /// Whether there is a second screen, the mouse is taken, and there is a cursor.
     pub fn state(&self) -> String {
-        let state = self.tmux(&["display-message", "-p", "#{alternate_on} #{mouse_any_flag} #{cursor_flag}"]);
+        let state = self.tmux(&[
+            "display-message",
+            "-p",
+            "#{alternate_on} #{mouse_any_flag} #{cursor_flag}",
+        ]);
         state.trim().to_owned()
     }
 
@@ -94,16 +128,27 @@ impl Screen {
     pub fn signals(&self, name: &str) {
         let shell = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
         let shell = shell.trim();
-        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
-        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {children}")]).status().unwrap();
+        let children =
+            std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+        let sent = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {children}")])
+            .status()
+            .unwrap();
         assert!(sent.success());
     }
 
     /// Waits for the end, on a terminal that is as it was: gives what stands there.
     pub async fn ended(&self, code: u8) -> String {
         let screen = self.shows(&format!("rook ended with {code}")).await;
-        assert!(!screen.contains("│"), "the chat is gone from the screen:\n{screen}");
-        assert_eq!(self.state(), "0 0 1", "no second screen, no mouse, a cursor");
+        assert!(
+            !screen.contains("│"),
+            "the chat is gone from the screen:\n{screen}"
+        );
+        assert_eq!(
+            self.state(),
+            "0 0 1",
+            "no second screen, no mouse, a cursor"
+        );
         // Echo, as a shell left it.
         self.types("echoed");
         self.shows("echoed").await
@@ -112,11 +157,19 @@ impl Screen {
 
 /// A command as one types it.
 pub fn line(command: &Command) -> String {
-    let quoted = |text: &std::ffi::OsStr| format!("'{}'", text.to_str().unwrap().replace('\'', r"'\''"));
-    let variables = command.get_envs().filter_map(|(name, value)| Some((name.to_str()?, value?)));
-    let variables: Vec<String> = variables.map(|(name, value)| format!("{name}={}", quoted(value))).collect();
-    let words: Vec<String> =
-        [command.get_program()].into_iter().chain(command.get_args()).map(quoted).collect();
+    let quoted =
+        |text: &std::ffi::OsStr| format!("'{}'", text.to_str().unwrap().replace('\'', r"'\''"));
+    let variables = command
+        .get_envs()
+        .filter_map(|(name, value)| Some((name.to_str()?, value?)));
+    let variables: Vec<String> = variables
+        .map(|(name, value)| format!("{name}={}", quoted(value)))
+        .collect();
+    let words: Vec<String> = [command.get_program()]
+        .into_iter()
+        .chain(command.get_args())
+        .map(quoted)
+        .collect();
     format!("env {} {}", variables.join(" "), words.join(" "))
 }
 

@@ -47,7 +47,10 @@ impl Site {
         let keys: Vec<&str> = settings.iter().map(|line| key(line)).collect();
         let base = BASE.iter().filter(|line| !keys.contains(&key(line)));
         let settings = base.chain(settings).map(|&line| line.to_owned()).collect();
-        Self { folder: tempfile::tempdir().unwrap(), settings }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            settings,
+        }
     }
 
     /// A path in its folder.
@@ -58,7 +61,8 @@ impl Site {
     /// The same folder with more settings.
     #[must_use]
     pub fn with(mut self, settings: &[&str]) -> Self {
-        self.settings.extend(settings.iter().map(|&line| line.to_owned()));
+        self.settings
+            .extend(settings.iter().map(|&line| line.to_owned()));
         self
     }
 
@@ -74,13 +78,25 @@ impl Site {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         write_config(self.folder.path(), any, any, &self.settings);
         let mut child = spawn(self.folder.path());
-        let [chat, admin] = opened(self.folder.path(), &mut child).await.unwrap_or_else(|status| {
-            panic!("rookeryd ended at its start ({status}):\n{}", read_log(self.folder.path()))
-        });
+        let [chat, admin] = opened(self.folder.path(), &mut child)
+            .await
+            .unwrap_or_else(|status| {
+                panic!(
+                    "rookeryd ended at its start ({status}):\n{}",
+                    read_log(self.folder.path())
+                )
+            });
         // A reload or restart finds the same ports.
         write_config(self.folder.path(), chat, admin, &self.settings);
         let mailbox = Mailbox::new(self.path("data/mail"));
-        Server { folder: self.folder, child, chat, admin, settings: self.settings, mailbox }
+        Server {
+            folder: self.folder,
+            child,
+            chat,
+            admin,
+            settings: self.settings,
+            mailbox,
+        }
     }
 
     /// Starts a server that is expected not to open; gives its exit code and what it wrote.
@@ -90,15 +106,22 @@ impl Site {
             let line = self.settings.iter().find(|line| key(line) == name);
             line.map_or(any, |line| line.split('"').nth(1).unwrap().parse().unwrap())
         });
-        let others: Vec<String> =
-            self.settings.iter().filter(|line| !key(line).ends_with(".listen")).cloned().collect();
+        let others: Vec<String> = self
+            .settings
+            .iter()
+            .filter(|line| !key(line).ends_with(".listen"))
+            .cloned()
+            .collect();
         write_config(self.folder.path(), chat, admin, &others);
         let mut child = spawn(self.folder.path());
         let Err(status) = opened(self.folder.path(), &mut child).await else {
             child.kill().unwrap();
             panic!("it opened:\n{}", read_log(self.folder.path()))
         };
-        (status.code().expect("it ended by itself"), read_log(self.folder.path()))
+        (
+            status.code().expect("it ended by itself"),
+            read_log(self.folder.path()),
+        )
     }
 }
 
@@ -126,8 +149,14 @@ impl Server {
     /// Where web clients connect, if `websocket.listen` is set: the log says it.
     pub fn websocket(&self) -> SocketAddr {
         let log = self.log();
-        let (_, after) = log.split_once(" websocket=").expect("there is a port for web clients");
-        after.split_whitespace().next().and_then(|address| address.parse().ok()).expect("an address")
+        let (_, after) = log
+            .split_once(" websocket=")
+            .expect("there is a port for web clients");
+        after
+            .split_whitespace()
+            .next()
+            .and_then(|address| address.parse().ok())
+            .expect("an address")
     }
 
     /// A path in its folder.
@@ -150,12 +179,18 @@ impl Server {
         Record::open(&self.path("data/rookery.db"))
     }
 
-    /// Whether a text stands anywhere in its data folder, as far as that is files beside one another.
+    /// Whether a text stands anywhere in its data folder, as far as that is files beside one
+    /// another.
     pub fn holds(&self, text: &str) -> bool {
-        let files = fs::read_dir(self.path("data")).unwrap().map(|file| file.unwrap().path());
-        files
-            .filter(|path| path.is_file())
-            .any(|path| fs::read(path).unwrap().windows(text.len()).any(|part| part == text.as_bytes()))
+        let files = fs::read_dir(self.path("data"))
+            .unwrap()
+            .map(|file| file.unwrap().path());
+        files.filter(|path| path.is_file()).any(|path| {
+            fs::read(path)
+                .unwrap()
+                .windows(text.len())
+                .any(|part| part == text.as_bytes())
+        })
     }
 
     /// What it logged.
@@ -203,7 +238,8 @@ impl Server {
         wait_for("the reload", || (answers() > before).then_some(())).await;
     }
 
-    /// From now on no byte goes into any file, as on a disk without room: its database, its log, its mails.
+    /// From now on no byte goes into any file, as on a disk without room: its database, its log,
+    /// its mails.
     pub fn fill_disk(&self) {
         self.limit_files("0");
     }
@@ -213,10 +249,15 @@ impl Server {
         self.limit_files("unlimited");
     }
 
-    /// A limit of the process, as anyone may set for their own; a real disk is full for the whole machine.
+    /// A limit of the process, as anyone may set for their own; a real disk is full for the whole
+    /// machine.
     fn limit_files(&self, bytes: &str) {
         let limited = Command::new("prlimit")
-            .args(["--pid", &self.child.id().to_string(), &format!("--fsize={bytes}:unlimited")])
+            .args([
+                "--pid",
+                &self.child.id().to_string(),
+                &format!("--fsize={bytes}:unlimited"),
+            ])
             .status();
         assert!(limited.expect("prlimit (util-linux) is there").success());
     }
@@ -248,12 +289,18 @@ impl Server {
     pub fn rookeryd(&self, arguments: &[&str]) -> std::process::Output {
         let mut command = Command::new(programs::path("rookeryd"));
         command.args(["--config", "config.toml"]).args(arguments);
-        command.current_dir(self.folder.path()).stdin(Stdio::null()).output().unwrap()
+        command
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
     }
 
     fn signal(&self, name: &str) {
-        let status =
-            Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status().unwrap();
+        let status = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {}", self.child.id())])
+            .status()
+            .unwrap();
         assert!(status.success(), "the server is gone");
     }
 }
@@ -276,7 +323,11 @@ fn key(setting: &str) -> &str {
 
 fn write_config(folder: &Path, chat: SocketAddr, admin: SocketAddr, settings: &[String]) {
     let listen = format!("chat.listen = \"{chat}\"\nadmin.listen = \"{admin}\"\n");
-    fs::write(folder.join("config.toml"), listen + &settings.join("\n") + "\n").unwrap();
+    fs::write(
+        folder.join("config.toml"),
+        listen + &settings.join("\n") + "\n",
+    )
+    .unwrap();
 }
 
 fn spawn(folder: &Path) -> Child {
@@ -317,7 +368,14 @@ async fn opened(folder: &Path, child: &mut Child) -> Result<[SocketAddr; 2], Exi
         }
         let log = read_log(folder);
         let line = log.lines().find(|line| line.contains("Rookery is open"))?;
-        let address = |name: &str| line.split_once(name)?.1.split_whitespace().next()?.parse().ok();
+        let address = |name: &str| {
+            line.split_once(name)?
+                .1
+                .split_whitespace()
+                .next()?
+                .parse()
+                .ok()
+        };
         Some(Ok([address(" chat=")?, address(" control_plane=")?]))
     })
     .await

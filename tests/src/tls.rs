@@ -21,19 +21,27 @@ impl Identity {
     pub fn generate() -> Self {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::default().self_signed(&key).unwrap();
-        Self { certificate: certificate.der().clone(), key: key.into() }
+        Self {
+            certificate: certificate.der().clone(),
+            key: key.into(),
+        }
     }
 
     /// One that someone has signed.
     pub fn new(certificate: CertificateDer<'static>, key: KeyPair) -> Self {
-        Self { certificate, key: key.into() }
+        Self {
+            certificate,
+            key: key.into(),
+        }
     }
 }
 
 /// Trusts the authority in `ca`, and shows `identity` to servers that ask.
 pub fn client_config(ca: &Path, identity: Option<&Identity>) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
+    roots
+        .add(CertificateDer::from_pem_file(ca).unwrap())
+        .unwrap();
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .unwrap()

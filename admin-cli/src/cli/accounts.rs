@@ -40,7 +40,8 @@ pub enum AccountCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// Revoke its devices, certificates and password, and end its sessions; a mailed code opens it then
+    /// Revoke its devices, certificates and password, and end its sessions; a mailed code opens it
+    /// then
     Revoke {
         /// The account's name
         name: String,

@@ -23,7 +23,9 @@ impl FromStr for ServerAddress {
             Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or("write HOST:PORT")?)),
             // An IPv6 address has many colons, and none of them begins a port.
             None if text.matches(':').count() > 1 => (text, None),
-            None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+            None => text
+                .split_once(':')
+                .map_or((text, None), |(host, port)| (host, Some(port))),
         };
         let host_ok = |char: char| char.is_alphanumeric() || ".-_".contains(char);
         let is_host = if bracketed.is_some() || host.contains(':') {
@@ -39,14 +41,21 @@ impl FromStr for ServerAddress {
             Some(Ok(port)) if port > 0 => port,
             Some(_) => return Err("the port is a number between 1 and 65535"),
         };
-        Ok(Self { host: host.to_lowercase(), port })
+        Ok(Self {
+            host: host.to_lowercase(),
+            port,
+        })
     }
 }
 
 impl fmt::Display for ServerAddress {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port } = self;
-        if host.contains(':') { write!(out, "[{host}]:{port}") } else { write!(out, "{host}:{port}") }
+        if host.contains(':') {
+            write!(out, "[{host}]:{port}")
+        } else {
+            write!(out, "{host}:{port}")
+        }
     }
 }
 

@@ -22,7 +22,8 @@ pub enum AdminsCommand {
     },
     /// Remove one, whose sessions end
     Remove { name: String },
-    /// Reset the password of one who has forgotten it; prints an initial one, to be replaced at once
+    /// Reset the password of one who has forgotten it; prints an initial one, to be replaced at
+    /// once
     Reset {
         /// The admin's name
         name: String,

@@ -33,6 +33,11 @@ mod tests {
         };
         assert_eq!(options.text, ["tea", "is", "ready"]);
         assert_eq!(options.channel.as_deref(), Some("lobby"));
-        assert_eq!(Arguments::try_parse_from(["admin-cli", "announce"]).unwrap_err().exit_code(), 2);
+        assert_eq!(
+            Arguments::try_parse_from(["admin-cli", "announce"])
+                .unwrap_err()
+                .exit_code(),
+            2
+        );
     }
 }

@@ -33,7 +33,8 @@ pub enum AuditCommand {
     ///
     /// Ends with exit code 1 and the first entry that is not in order.
     Verify {
-        /// An entry that was noted before, from a mail or an earlier `audit verify`: it has to be there still
+        /// An entry that was noted before, from a mail or an earlier `audit verify`: it has to be
+        /// there still
         #[arg(long, value_name = "ID:HASH")]
         head: Option<ChainHead>,
     },
@@ -67,9 +68,13 @@ pub struct AuditFilters {
 
 /// A time, or how long ago that was.
 pub fn moment(text: &str) -> Result<Timestamp, String> {
-    let ago = parse_duration(text).ok().and_then(|duration| Timestamp::now().checked_sub(duration).ok());
+    let ago = parse_duration(text)
+        .ok()
+        .and_then(|duration| Timestamp::now().checked_sub(duration).ok());
     let moment = ago.or_else(|| text.parse().ok());
-    moment.ok_or_else(|| "write 90s, 15m, 12h, 7d or 2w, or a time as 2026-11-22T10:00:00Z".to_owned())
+    moment.ok_or_else(|| {
+        "write 90s, 15m, 12h, 7d or 2w, or a time as 2026-11-22T10:00:00Z".to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -83,7 +88,10 @@ mod tests {
         let expected = Timestamp::now() - hour;
         let read = moment("1h").unwrap();
         assert!(read >= expected && read < expected + hour, "{read}");
-        assert_eq!(moment("1970-01-01T00:00:00Z").unwrap(), Timestamp::UNIX_EPOCH);
+        assert_eq!(
+            moment("1970-01-01T00:00:00Z").unwrap(),
+            Timestamp::UNIX_EPOCH
+        );
         assert!(moment("yesterday").unwrap_err().contains("7d"));
     }
 }

@@ -6,7 +6,8 @@ use rookery_protocol::control::parse_duration;
 /// Who is banned, why and for how long.
 #[derive(Debug, Args)]
 pub struct BanOptions {
-    /// An account's name, an email, a pattern of emails (*@spam.example), an IP address, a network (192.0.2.0/24)
+    /// An account's name, an email, a pattern of emails (*@spam.example), an IP address, a network
+    /// (192.0.2.0/24)
     pub target: String,
     /// Shown to whoever is refused
     #[arg(long, value_name = "R")]
@@ -24,7 +25,9 @@ pub struct BanOptions {
 
 /// The server has the last word; a slip is caught before it is asked.
 fn duration(text: &str) -> Result<String, String> {
-    parse_duration(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+    parse_duration(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -36,10 +39,14 @@ mod tests {
 
     #[test]
     fn a_bad_duration_is_wrong_usage() {
-        let parse = |text: &str| Arguments::try_parse_from(["admin-cli", "ban", "mallory", "--for", text]);
+        let parse =
+            |text: &str| Arguments::try_parse_from(["admin-cli", "ban", "mallory", "--for", text]);
         assert!(parse("7d").is_ok());
         let error = parse("7 days").unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains("90s, 15m, 12h, 7d or 2w"), "{error}");
+        assert!(
+            error.to_string().contains("90s, 15m, 12h, 7d or 2w"),
+            "{error}"
+        );
     }
 }

@@ -25,7 +25,8 @@ pub enum ChannelCommand {
     Purge {
         /// The channel's name, with or without its #
         name: String,
-        /// Only what was before then: 7d for all but the last seven days, or a time as 2026-11-22T10:00:00Z
+        /// Only what was before then: 7d for all but the last seven days, or a time as
+        /// 2026-11-22T10:00:00Z
         #[arg(long, value_name = "WHEN", value_parser = moment)]
         before: Option<Timestamp>,
         /// Shown to everyone in it

@@ -2,7 +2,8 @@
 
 use clap::Subcommand;
 
-/// Whether anyone new is let in. It holds until it is turned off, also over a restart; those who are in stay.
+/// Whether anyone new is let in. It holds until it is turned off, also over a restart; those who
+/// are in stay.
 #[derive(Debug, Subcommand)]
 pub enum MaintenanceCommand {
     /// Let nobody new in

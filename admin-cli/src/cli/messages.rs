@@ -69,10 +69,17 @@ mod tests {
         let parse = |words: &str| Arguments::try_parse_from(words.split(' '));
         assert!(parse("admin-cli redact run-1").is_ok());
         assert!(parse("admin-cli redact --author bob --channel lobby --since 7d --yes").is_ok());
-        for bad in
-            ["redact", "redact run-1 --author bob", "redact run-1 --since 7d", "redact --channel lobby"]
-        {
-            assert_eq!(parse(&format!("admin-cli {bad}")).unwrap_err().exit_code(), 2, "{bad}");
+        for bad in [
+            "redact",
+            "redact run-1 --author bob",
+            "redact run-1 --since 7d",
+            "redact --channel lobby",
+        ] {
+            assert_eq!(
+                parse(&format!("admin-cli {bad}")).unwrap_err().exit_code(),
+                2,
+                "{bad}"
+            );
         }
     }
 }

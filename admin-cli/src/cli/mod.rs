@@ -34,7 +34,8 @@ pub use bans::BanOptions;
 pub use channels::ChannelCommand;
 pub use csv::{ExportOptions, ImportOptions, Table};
 pub use invitations::{
-    InvitationsCommand, InvitationsOptions, NumberedPage, RegistrationsCommand, RegistrationsOptions,
+    InvitationsCommand, InvitationsOptions, NumberedPage, RegistrationsCommand,
+    RegistrationsOptions,
 };
 pub use maintenance::MaintenanceCommand;
 pub use messages::{MessagesOptions, RedactOptions};
@@ -60,7 +61,8 @@ pub struct Arguments {
     )]
     pub server: ServerAddress,
 
-    /// PEM file with the authority to trust [default: certs/ca.pem if there is one, else the system's]
+    /// PEM file with the authority to trust [default: certs/ca.pem if there is one, else the
+    /// system's]
     #[arg(long, global = true, value_name = "FILE", env = "ROOKERY_CA")]
     pub ca: Option<PathBuf>,
 
@@ -87,7 +89,8 @@ pub enum Command {
     Act(Act),
     /// Type one command after the other: the tab key completes them, and names
     ///
-    /// Lines come from the terminal or from a pipe. What the tab key looks up is entered in the audit trail too.
+    /// Lines come from the terminal or from a pipe. What the tab key looks up is entered in the
+    /// audit trail too.
     Shell,
     /// Print the completions for a shell
     Completions {
@@ -175,7 +178,8 @@ pub enum Act {
     Redact(RedactOptions),
     /// Tell everyone something, or all in a channel, or one account
     Announce(AnnounceOptions),
-    /// Show whether the server is under maintenance, or begin or end that: nobody new is let in while it lasts
+    /// Show whether the server is under maintenance, or begin or end that: nobody new is let in
+    /// while it lasts
     Maintenance {
         #[command(subcommand)]
         command: Option<MaintenanceCommand>,
@@ -194,21 +198,24 @@ pub enum Act {
     Status,
     /// Show on the whole screen how busy the server is, moment by moment; kick and ban from there
     ///
-    /// Rates, the busiest channels and users, the largest sendqs, refused sign-ins. Tab goes from list to list and the
-    /// arrow keys choose; k kicks and b bans the user who is chosen, when a reason was given; q leaves. With --json, one
-    /// object a line, until ctrl-c.
+    /// Rates, the busiest channels and users, the largest sendqs, refused sign-ins. Tab goes from
+    /// list to list and the arrow keys choose; k kicks and b bans the user who is chosen, when a
+    /// reason was given; q leaves. With --json, one object a line, until ctrl-c.
     Top(TopOptions),
     /// Show what happens, as it happens, until ctrl-c
     ///
-    /// Who came and went and why, refused sign-ins, new accounts, channels, bans, what admins do, and what fails; never
-    /// what people say. With --json, one object a line.
+    /// Who came and went and why, refused sign-ins, new accounts, channels, bans, what admins do,
+    /// and what fails; never what people say. With --json, one object a line.
     Watch(WatchOptions),
 }
 
 impl Act {
     /// Whether it goes on until ctrl-c.
     pub fn goes_on(&self) -> bool {
-        matches!(self, Self::Watch(_) | Self::Top(_) | Self::List(ListOptions { watch: true, .. }))
+        matches!(
+            self,
+            Self::Watch(_) | Self::Top(_) | Self::List(ListOptions { watch: true, .. })
+        )
     }
 }
 

@@ -14,8 +14,8 @@ pub struct KickOptions {
     /// Only this session of the user, by its id (see `whois`)
     #[arg(long, value_name = "ID", conflicts_with = "target")]
     pub session: Option<u64>,
-    /// Everyone whom a ban of this target would end: an account's name, an email, a pattern of emails, an IP address, a
-    /// network
+    /// Everyone whom a ban of this target would end: an account's name, an email, a pattern of
+    /// emails, an IP address, a network
     #[arg(long = "match", value_name = "TARGET")]
     pub target: Option<String>,
     /// Shown to whoever is kicked
@@ -44,7 +44,8 @@ pub struct ListOptions {
     /// Only guests
     #[arg(long)]
     pub guests: bool,
-    /// By name, since (who came first), idle (the longest first), sessions (the most first) or address
+    /// By name, since (who came first), idle (the longest first), sessions (the most first) or
+    /// address
     #[arg(long, value_name = "BY", default_value = "name",
         value_parser = one_of::<UserOrder>(UserOrder::ALL.map(UserOrder::as_str)))]
     pub sort: UserOrder,

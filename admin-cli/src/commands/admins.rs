@@ -1,6 +1,8 @@
 //! `admins`: who operates the server.
 
-use rookery_protocol::control::{AdminEntry, AdminList, AdminRequest, InitialPassword, RoleRequest};
+use rookery_protocol::control::{
+    AdminEntry, AdminList, AdminRequest, InitialPassword, RoleRequest,
+};
 
 use super::{Show, pages};
 use crate::cli::AdminsCommand;
@@ -21,8 +23,11 @@ pub fn run(client: &Client, command: AdminsCommand, show: &Show) -> Result<(), F
             show.result(&reply, |added| Reader::here().admin_added(added))
         }
         AdminsCommand::Remove { name } => {
-            let reply: Reply<AdminEntry> = client.delete(&format!("/v1/admins/{}", segment(&name)))?;
-            show.result(&reply, |admin| output::plain(&format!("{} is no admin any more.", admin.name)))
+            let reply: Reply<AdminEntry> =
+                client.delete(&format!("/v1/admins/{}", segment(&name)))?;
+            show.result(&reply, |admin| {
+                output::plain(&format!("{} is no admin any more.", admin.name))
+            })
         }
         AdminsCommand::Reset { name } => {
             let path = format!("/v1/admins/{}/password/reset", segment(&name));
@@ -32,7 +37,9 @@ pub fn run(client: &Client, command: AdminsCommand, show: &Show) -> Result<(), F
         AdminsCommand::Role { name, role } => {
             let path = format!("/v1/admins/{}/role", segment(&name));
             let reply: Reply<AdminEntry> = client.put(&path, &RoleRequest { role })?;
-            show.result(&reply, |admin| output::plain(&format!("{} is {} now.", admin.name, admin.role)))
+            show.result(&reply, |admin| {
+                output::plain(&format!("{} is {} now.", admin.name, admin.role))
+            })
         }
     }
 }

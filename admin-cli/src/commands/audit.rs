@@ -19,7 +19,15 @@ const PAGE: u16 = 1000;
 
 /// One page.
 fn list(client: &Client, filters: &AuditFilters, limit: u16, show: &Show) -> Result<(), Failure> {
-    let AuditFilters { actor, act, target, outcome, since, until, before } = filters;
+    let AuditFilters {
+        actor,
+        act,
+        target,
+        outcome,
+        since,
+        until,
+        before,
+    } = filters;
     let options = [
         ("actor", actor.clone()),
         ("act", act.clone()),
@@ -48,12 +56,25 @@ pub fn run(client: &Client, options: AuditOptions, show: &Show) -> Result<(), Fa
 
 fn export(client: &Client, file: Option<&Path>, show: &Show) -> Result<(), Failure> {
     let Some(file) = file else {
-        return write_all(client, &mut io::stdout().lock(), "standard output cannot be written").map(drop);
+        return write_all(
+            client,
+            &mut io::stdout().lock(),
+            "standard output cannot be written",
+        )
+        .map(drop);
     };
     let fault = format!("{} cannot be written", file.display());
     // An older export is evidence: it is not written over.
-    let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
-    let written = write_all(client, &mut BufWriter::new(out.map_err(while_doing(&fault))?), &fault);
+    let out = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file);
+    let written = write_all(
+        client,
+        &mut BufWriter::new(out.map_err(while_doing(&fault))?),
+        &fault,
+    );
     if written.is_err() {
         // Half an export is none; what went wrong before is what counts.
         let _ = fs::remove_file(file);
@@ -62,8 +83,13 @@ fn export(client: &Client, file: Option<&Path>, show: &Show) -> Result<(), Failu
     if show.json {
         return output::print(&json!({ "entries": entries, "head": head }).to_string());
     }
-    let newest = head.map(|head| format!("; the newest is\n{head}")).unwrap_or_default();
-    output::print(&format!("Wrote {entries} entries to {}{newest}", file.display()))
+    let newest = head
+        .map(|head| format!("; the newest is\n{head}"))
+        .unwrap_or_default();
+    output::print(&format!(
+        "Wrote {entries} entries to {}{newest}",
+        file.display()
+    ))
 }
 
 /// Page by page, so that a trail of any size fits; gives how many entries, and the newest.
@@ -74,12 +100,18 @@ fn write_all(
 ) -> Result<(u64, Option<ChainHead>), Failure> {
     let (mut entries, mut head, mut after) = (0, None, 0);
     loop {
-        let list: AuditList = client.get(&format!("/v1/audit?limit={PAGE}&after={after}"))?.value;
+        let list: AuditList = client
+            .get(&format!("/v1/audit?limit={PAGE}&after={after}"))?
+            .value;
         for entry in list.entries {
-            let line = serde_json::to_string(&entry).map_err(|error| Failure::new(error.to_string()))?;
+            let line =
+                serde_json::to_string(&entry).map_err(|error| Failure::new(error.to_string()))?;
             writeln!(out, "{line}").map_err(while_doing(fault))?;
             entries += 1;
-            head = Some(ChainHead { id: entry.id, hash: entry.hash });
+            head = Some(ChainHead {
+                id: entry.id,
+                hash: entry.hash,
+            });
         }
         match list.next {
             Some(next) => after = next,

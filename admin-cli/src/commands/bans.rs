@@ -17,13 +17,34 @@ pub fn list(client: &Client, page: &PageOptions, show: &Show) -> Result<(), Fail
 
 /// Bans someone; what would hit the world or oneself is asked about.
 pub fn ban(client: &Client, options: BanOptions, show: &Show) -> Result<(), Failure> {
-    let BanOptions { target, reason, duration, dry_run, yes } = options;
-    let request = BanRequest { target, reason, expires_at: None, duration, dry_run, confirm: yes };
+    let BanOptions {
+        target,
+        reason,
+        duration,
+        dry_run,
+        yes,
+    } = options;
+    let request = BanRequest {
+        target,
+        reason,
+        expires_at: None,
+        duration,
+        dry_run,
+        confirm: yes,
+    };
     if request.dry_run {
         let reply: Reply<BanPreview> = client.post("/v1/bans", &request)?;
         return show.result(&reply, |preview| Reader::here().ban_preview(preview));
     }
-    let send = |confirm| client.post("/v1/bans", &BanRequest { confirm, ..request.clone() });
+    let send = |confirm| {
+        client.post(
+            "/v1/bans",
+            &BanRequest {
+                confirm,
+                ..request.clone()
+            },
+        )
+    };
     let reply: Reply<BanReply> = ask_twice(send, yes)?;
     show.result(&reply, |reply| Reader::here().ban(reply))
 }
@@ -31,10 +52,21 @@ pub fn ban(client: &Client, options: BanOptions, show: &Show) -> Result<(), Fail
 /// Takes a ban back.
 pub fn unban(client: &Client, target: &str, show: &Show) -> Result<(), Failure> {
     let list: Reply<BanList> = pages::get_all(client, "/v1/bans")?;
-    let ban = list.value.bans.into_iter().find(|ban| is_same_target(&ban.target, target));
-    let none = || Failure::new(format!("nobody is banned as {target}; `admin-cli bans` has the list"));
-    let reply: Reply<UnbanReply> = client.delete(&format!("/v1/bans/{}", ban.ok_or_else(none)?.id))?;
-    show.result(&reply, |reply| output::plain(&format!("{} is not banned any more.", reply.ban.target)))
+    let ban = list
+        .value
+        .bans
+        .into_iter()
+        .find(|ban| is_same_target(&ban.target, target));
+    let none = || {
+        Failure::new(format!(
+            "nobody is banned as {target}; `admin-cli bans` has the list"
+        ))
+    };
+    let reply: Reply<UnbanReply> =
+        client.delete(&format!("/v1/bans/{}", ban.ok_or_else(none)?.id))?;
+    show.result(&reply, |reply| {
+        output::plain(&format!("{} is not banned any more.", reply.ban.target))
+    })
 }
 
 /// Letter case and the like make no other target; the server compares in the same way.

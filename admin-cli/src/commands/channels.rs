@@ -28,12 +28,23 @@ pub fn run(client: &Client, command: ChannelCommand, show: &Show) -> Result<(), 
             let reply: Reply<CloseReply> = client.post(&path, &CloseRequest { reason })?;
             show.result(&reply, output::closed)
         }
-        ChannelCommand::Purge { name, before, reason, yes } => {
-            let what =
-                before.map_or_else(String::new, |before| format!(" before {}", Reader::here().time(before)));
-            let warning = format!("What was said in {}{what} will be gone for good.", with_mark(&name));
+        ChannelCommand::Purge {
+            name,
+            before,
+            reason,
+            yes,
+        } => {
+            let what = before.map_or_else(String::new, |before| {
+                format!(" before {}", Reader::here().time(before))
+            });
+            let warning = format!(
+                "What was said in {}{what} will be gone for good.",
+                with_mark(&name)
+            );
             if !yes && !ask(&warning)? {
-                return Err(Failure::new("not purged: that takes a yes at the terminal, or --yes"));
+                return Err(Failure::new(
+                    "not purged: that takes a yes at the terminal, or --yes",
+                ));
             }
             let path = format!("{}/purge", path(&name));
             let reply: Reply<PurgeReply> = client.post(&path, &PurgeRequest { before, reason })?;

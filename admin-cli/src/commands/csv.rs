@@ -25,8 +25,14 @@ pub fn export(client: &Client, options: &ExportOptions, show: &Show) -> Result<(
     };
     let fault = format!("{} cannot be written", file.display());
     // What stands in a file may be worth more than what comes: it is not written over.
-    let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
-    let written = out.map_err(while_doing(&fault))?.write_all(content.as_bytes());
+    let out = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file);
+    let written = out
+        .map_err(while_doing(&fault))?
+        .write_all(content.as_bytes());
     if written.is_err() {
         // Half a file is none; what went wrong before is what counts.
         let _ = fs::remove_file(file);
@@ -35,14 +41,29 @@ pub fn export(client: &Client, options: &ExportOptions, show: &Show) -> Result<(
     if show.json {
         return output::print(&json!({ "rows": rows }).to_string());
     }
-    output::print(&output::plain(&format!("Wrote {rows} {} to {}", name(options.what), file.display())))
+    output::print(&output::plain(&format!(
+        "Wrote {rows} {} to {}",
+        name(options.what),
+        file.display()
+    )))
 }
 
 /// Takes rows in. Ends with exit code 1 if any of them was bad; the others are in all the same.
 pub fn import(client: &Client, options: &ImportOptions, show: &Show) -> Result<(), Failure> {
-    let ImportOptions { what, file, dry_run, yes } = options;
-    let content = fs::read(file).map_err(while_doing(&format!("{} cannot be read", file.display())))?;
-    let path = |confirm: bool| format!("/v1/import/{}?dry_run={dry_run}&confirm={confirm}", name(*what));
+    let ImportOptions {
+        what,
+        file,
+        dry_run,
+        yes,
+    } = options;
+    let content =
+        fs::read(file).map_err(while_doing(&format!("{} cannot be read", file.display())))?;
+    let path = |confirm: bool| {
+        format!(
+            "/v1/import/{}?dry_run={dry_run}&confirm={confirm}",
+            name(*what)
+        )
+    };
     let mut reply: Result<Reply<ImportReply>, Failure> = client.post_csv(&path(*yes), &content);
     if let Err(failure) = &reply
         && problem_kind(failure).as_deref() == Some("/problems/needs-confirmation")

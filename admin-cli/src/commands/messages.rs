@@ -13,7 +13,15 @@ use crate::output::{self, Reader};
 
 /// What was said in the channels.
 pub fn list(client: &Client, options: MessagesOptions, show: &Show) -> Result<(), Failure> {
-    let MessagesOptions { text, author, channel, since, until, before, limit } = options;
+    let MessagesOptions {
+        text,
+        author,
+        channel,
+        since,
+        until,
+        before,
+        limit,
+    } = options;
     let filters = [
         ("text", text),
         ("author", author),
@@ -32,14 +40,32 @@ pub fn list(client: &Client, options: MessagesOptions, show: &Show) -> Result<()
 
 /// Redacts a message, or all of an author's.
 pub fn redact(client: &Client, options: RedactOptions, show: &Show) -> Result<(), Failure> {
-    let RedactOptions { msgid, author, channel, since, reason, dry_run, yes } = options;
+    let RedactOptions {
+        msgid,
+        author,
+        channel,
+        since,
+        reason,
+        dry_run,
+        yes,
+    } = options;
     let Some(author) = author else {
-        let path = format!("/v1/messages/{}/redact", segment(&msgid.unwrap_or_default()));
+        let path = format!(
+            "/v1/messages/{}/redact",
+            segment(&msgid.unwrap_or_default())
+        );
         let reply: Reply<RedactReply> = client.post(&path, &RedactRequest { reason })?;
         return show.result(&reply, output::redacted);
     };
     let channel = channel.map(|channel| with_mark(&channel));
-    let mut request = RedactAuthorRequest { author, channel, since, reason, dry_run, confirm: yes };
+    let mut request = RedactAuthorRequest {
+        author,
+        channel,
+        since,
+        reason,
+        dry_run,
+        confirm: yes,
+    };
     let path = "/v1/messages/redact";
     let mut reply: Result<Reply<RedactAuthorReply>, Failure> = client.post(path, &request);
     if let Err(failure) = &reply

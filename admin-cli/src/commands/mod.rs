@@ -33,7 +33,14 @@ use crate::top;
 
 /// Runs the command that was given.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { server, ca, certificate, key, json, command } = arguments;
+    let Arguments {
+        server,
+        ca,
+        certificate,
+        key,
+        json,
+        command,
+    } = arguments;
     match command {
         Command::Act(act) => {
             let store = TokenStore::of_user(&server)?;
@@ -42,10 +49,23 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Shell => {
             let store = TokenStore::of_user(&server)?;
-            let globals = globals(&server, [("--ca", &ca), ("--certificate", &certificate), ("--key", &key)]);
+            let globals = globals(
+                &server,
+                [
+                    ("--ca", &ca),
+                    ("--certificate", &certificate),
+                    ("--key", &key),
+                ],
+            );
             let key = ClientKey::read(certificate, key)?;
             let stranger = Client::new(server, ca, key)?;
-            Shell { stranger: &stranger, store: &store, json, globals }.run()
+            Shell {
+                stranger: &stranger,
+                store: &store,
+                json,
+                globals,
+            }
+            .run()
         }
         Command::Completions { shell } => completions(shell, &Show { json }),
         Command::Man { folder } => man(&folder, &Show { json }),
@@ -54,12 +74,23 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// The options that reach the same server again.
 fn globals(server: &ServerAddress, files: [(&str, &Option<PathBuf>); 3]) -> Vec<OsString> {
-    let files = files.into_iter().filter_map(|(option, file)| Some([option.into(), file.as_ref()?.into()]));
-    [["--server".into(), server.to_string().into()]].into_iter().chain(files).flatten().collect()
+    let files = files
+        .into_iter()
+        .filter_map(|(option, file)| Some([option.into(), file.as_ref()?.into()]));
+    [["--server".into(), server.to_string().into()]]
+        .into_iter()
+        .chain(files)
+        .flatten()
+        .collect()
 }
 
 /// Does one thing at the server.
-pub fn perform(act: Act, stranger: &Client, store: &TokenStore, show: &Show) -> Result<(), Failure> {
+pub fn perform(
+    act: Act,
+    stranger: &Client,
+    store: &TokenStore,
+    show: &Show,
+) -> Result<(), Failure> {
     let client = || signed_in(stranger, store);
     match act {
         Act::Login(options) => sign_in::login(stranger, store, options, show),
@@ -108,7 +139,11 @@ pub struct Show {
 
 impl Show {
     fn result<T>(&self, reply: &Reply<T>, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
-        if self.json { output::print(reply.raw.trim_end()) } else { output::print(&text(&reply.value)) }
+        if self.json {
+            output::print(reply.raw.trim_end())
+        } else {
+            output::print(&text(&reply.value))
+        }
     }
 }
 
@@ -140,7 +175,10 @@ fn ask(warning: &str) -> Result<bool, Failure> {
 
 /// A page for this, and one for every command.
 fn man(folder: &Path, show: &Show) -> Result<(), Failure> {
-    let failed = while_doing(format!("the man pages cannot be written into {}", folder.display()));
+    let failed = while_doing(format!(
+        "the man pages cannot be written into {}",
+        folder.display()
+    ));
     fs::create_dir_all(folder)
         .and_then(|()| clap_mangen::generate_to(Arguments::command(), folder))
         .map_err(failed)?;

@@ -26,8 +26,14 @@ pub fn passwd(
     options: &PasswdOptions,
     show: &Show,
 ) -> Result<(), Failure> {
-    let (old, new) = (options.password_file.as_deref(), options.new_password_file.as_deref());
-    let old = old.map_or_else(|| ask_password("Present password: ", "--password-file"), read_password)?;
+    let (old, new) = (
+        options.password_file.as_deref(),
+        options.new_password_file.as_deref(),
+    );
+    let old = old.map_or_else(
+        || ask_password("Present password: ", "--password-file"),
+        read_password,
+    )?;
     let new = new.map_or_else(ask_new_password, read_password)?;
     let reply: Reply<SessionsEnded> = client.put("/v1/password", &PasswordRequest { old, new })?;
     store.remove()?;
@@ -61,14 +67,22 @@ pub fn sessions(
             show.result(&reply, |_| AGAIN.to_owned())
         }
         Some(SessionsCommand::Revoke { id }) => {
-            let reply: Reply<SessionsEnded> = client.delete(&format!("/v1/sessions/{}", segment(&id)))?;
-            show.result(&reply, |_| output::plain(&format!("The session {id} has ended.")))
+            let reply: Reply<SessionsEnded> =
+                client.delete(&format!("/v1/sessions/{}", segment(&id)))?;
+            show.result(&reply, |_| {
+                output::plain(&format!("The session {id} has ended."))
+            })
         }
     }
 }
 
 /// One's own authenticator app.
-pub fn totp(client: &Client, store: &TokenStore, command: &TotpCommand, show: &Show) -> Result<(), Failure> {
+pub fn totp(
+    client: &Client,
+    store: &TokenStore,
+    command: &TotpCommand,
+    show: &Show,
+) -> Result<(), Failure> {
     match command {
         TotpCommand::Status => {
             let reply: Reply<TotpStatus> = client.get("/v1/totp")?;
@@ -79,14 +93,21 @@ pub fn totp(client: &Client, store: &TokenStore, command: &TotpCommand, show: &S
             let reply: Reply<TotpStatus> =
                 client.post("/v1/totp/disable", &TotpCode { code: ask_code()? })?;
             store.remove()?;
-            show.result(&reply, |_| format!("No authenticator app is enrolled any more. {AGAIN}"))
+            show.result(&reply, |_| {
+                format!("No authenticator app is enrolled any more. {AGAIN}")
+            })
         }
         TotpCommand::Require { switch } => {
             let required = *switch == Switch::On;
-            let reply: Reply<TotpStatus> = client.put("/v1/totp/required", &TotpRequirement { required })?;
+            let reply: Reply<TotpStatus> =
+                client.put("/v1/totp/required", &TotpRequirement { required })?;
             store.remove()?;
             show.result(&reply, |_| {
-                let what = if required { "no longer suffices" } else { "suffices again" };
+                let what = if required {
+                    "no longer suffices"
+                } else {
+                    "suffices again"
+                };
                 format!("A mailed code {what}. {AGAIN}")
             })
         }
@@ -94,7 +115,11 @@ pub fn totp(client: &Client, store: &TokenStore, command: &TotpCommand, show: &S
 }
 
 fn enrol(client: &Client, store: &TokenStore, show: &Show) -> Result<(), Failure> {
-    let TotpEnrolment { uri, secret, expires_at } = client.post_nothing::<TotpEnrolment>("/v1/totp")?.value;
+    let TotpEnrolment {
+        uri,
+        secret,
+        expires_at,
+    } = client.post_nothing::<TotpEnrolment>("/v1/totp")?.value;
     // Beside the result: that is the recovery codes.
     if let Some(code) = qr_code(&uri) {
         eprintln!("{code}");
@@ -129,7 +154,12 @@ fn enrol(client: &Client, store: &TokenStore, show: &Show) -> Result<(), Failure
 /// The link as a picture: light on dark, as most terminals are. None for a link that is too long.
 fn qr_code(uri: &str) -> Option<String> {
     let code = QrCode::new(uri).ok()?;
-    Some(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
+    Some(
+        code.render::<Dense1x2>()
+            .dark_color(Dense1x2::Light)
+            .light_color(Dense1x2::Dark)
+            .build(),
+    )
 }
 
 #[cfg(test)]
@@ -139,11 +169,15 @@ mod tests {
 
     #[test]
     fn the_link_is_a_square_of_blocks_with_a_light_border() {
-        let uri = "otpauth://totp/Rookery:root?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Rookery";
+        let uri =
+            "otpauth://totp/Rookery:root?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Rookery";
         let picture = qr_code(uri).unwrap();
         let lines: Vec<&str> = picture.lines().collect();
         let width = lines[0].chars().count();
-        assert!(lines.iter().all(|line| line.chars().count() == width), "{picture}");
+        assert!(
+            lines.iter().all(|line| line.chars().count() == width),
+            "{picture}"
+        );
         assert_eq!(width.div_ceil(2), lines.len(), "two rows a line");
         assert!(lines[0].chars().all(|block| block == '█'), "{picture}");
         assert!(width < 80, "it fits a terminal");

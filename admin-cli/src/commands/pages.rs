@@ -1,7 +1,8 @@
 //! Lists that come in pages: one of them, or all, one after the other.
 
 use rookery_protocol::control::{
-    AdminList, AdminSessionList, BanList, ChannelList, ChannelReply, InvitationList, RegistrationList,
+    AdminList, AdminSessionList, BanList, ChannelList, ChannelReply, InvitationList,
+    RegistrationList,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -50,8 +51,13 @@ paged!(
 /// The page that was asked for; without a limit, that and all behind it.
 pub fn get<T: Paged>(client: &Client, path: &str, page: &PageOptions) -> Result<Reply<T>, Failure> {
     let fetch = |after: Option<&str>| -> Result<Reply<T>, Failure> {
-        let after = after.map(|after| format!("&after={}", segment(after))).unwrap_or_default();
-        client.get(&format!("{path}?limit={}{after}", page.limit.unwrap_or(WHOLE_PAGE)))
+        let after = after
+            .map(|after| format!("&after={}", segment(after)))
+            .unwrap_or_default();
+        client.get(&format!(
+            "{path}?limit={}{after}",
+            page.limit.unwrap_or(WHOLE_PAGE)
+        ))
     };
     let mut reply = fetch(page.after.as_deref())?;
     if page.limit.is_some() || reply.value.next().is_none() {
@@ -60,7 +66,8 @@ pub fn get<T: Paged>(client: &Client, path: &str, page: &PageOptions) -> Result<
     while let Some(next) = reply.value.next() {
         reply.value.append(fetch(Some(&next))?.value);
     }
-    reply.raw = serde_json::to_string(&reply.value).map_err(|error| Failure::new(error.to_string()))?;
+    reply.raw =
+        serde_json::to_string(&reply.value).map_err(|error| Failure::new(error.to_string()))?;
     Ok(reply)
 }
 

@@ -1,7 +1,8 @@
 //! `status`, `maintenance`, `reload` and `announce`.
 
 use rookery_protocol::control::{
-    AnnouncementReply, AnnouncementRequest, MaintenanceRequest, MaintenanceState, ReloadReply, Status,
+    AnnouncementReply, AnnouncementRequest, MaintenanceRequest, MaintenanceState, ReloadReply,
+    Status,
 };
 
 use super::Show;
@@ -18,7 +19,11 @@ pub fn status(client: &Client, show: &Show) -> Result<(), Failure> {
 }
 
 /// Whether anyone new is let in.
-pub fn maintenance(client: &Client, command: Option<MaintenanceCommand>, show: &Show) -> Result<(), Failure> {
+pub fn maintenance(
+    client: &Client,
+    command: Option<MaintenanceCommand>,
+    show: &Show,
+) -> Result<(), Failure> {
     let path = "/v1/maintenance";
     let reply: Reply<MaintenanceState> = match command {
         None => client.get(path)?,
@@ -26,9 +31,13 @@ pub fn maintenance(client: &Client, command: Option<MaintenanceCommand>, show: &
             let message = (!message.is_empty()).then(|| message.join(" "));
             client.put(path, &MaintenanceRequest { on: true, message })?
         }
-        Some(MaintenanceCommand::Off) => {
-            client.put(path, &MaintenanceRequest { on: false, message: None })?
-        }
+        Some(MaintenanceCommand::Off) => client.put(
+            path,
+            &MaintenanceRequest {
+                on: false,
+                message: None,
+            },
+        )?,
     };
     show.result(&reply, |state| Reader::here().maintenance(state))
 }
@@ -36,14 +45,24 @@ pub fn maintenance(client: &Client, command: Option<MaintenanceCommand>, show: &
 /// Lets the server read its files anew.
 pub fn reload(client: &Client, show: &Show) -> Result<(), Failure> {
     let reply: Reply<ReloadReply> = client.post_nothing("/v1/reload")?;
-    show.result(&reply, |_| "The config, certificates and CSV files are read anew.".to_owned())
+    show.result(&reply, |_| {
+        "The config, certificates and CSV files are read anew.".to_owned()
+    })
 }
 
 /// Says something to everyone, or to some.
 pub fn announce(client: &Client, options: AnnounceOptions, show: &Show) -> Result<(), Failure> {
-    let AnnounceOptions { text, channel, account } = options;
+    let AnnounceOptions {
+        text,
+        channel,
+        account,
+    } = options;
     let channel = channel.map(|name| with_mark(&name));
-    let request = AnnouncementRequest { text: text.join(" "), channel, account };
+    let request = AnnouncementRequest {
+        text: text.join(" "),
+        channel,
+        account,
+    };
     let reply: Reply<AnnouncementReply> = client.post("/v1/announcements", &request)?;
     show.result(&reply, output::announced)
 }

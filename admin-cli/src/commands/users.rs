@@ -25,7 +25,9 @@ pub fn list(client: &Client, options: &ListOptions, show: &Show) -> Result<(), F
         return show.result(&fetch()?, |list| Reader::here().users(list));
     }
     if show.json || !io::stdout().is_terminal() {
-        return Err(Failure::Usage("--watch is for a terminal, without --json".to_owned()));
+        return Err(Failure::Usage(
+            "--watch is for a terminal, without --json".to_owned(),
+        ));
     }
     loop {
         output::redraw(&Reader::here().users(&fetch()?.value))?;
@@ -34,12 +36,31 @@ pub fn list(client: &Client, options: &ListOptions, show: &Show) -> Result<(), F
 }
 
 fn list_path(options: &ListOptions) -> String {
-    let ListOptions { channel, target, search, guests, sort, reverse, after, limit, watch: _ } = options;
+    let ListOptions {
+        channel,
+        target,
+        search,
+        guests,
+        sort,
+        reverse,
+        after,
+        limit,
+        watch: _,
+    } = options;
     let channel = channel.as_deref().map(channels::with_mark);
-    let given = [("channel", &channel), ("match", target), ("search", search), ("after", after)];
+    let given = [
+        ("channel", &channel),
+        ("match", target),
+        ("search", search),
+        ("after", after),
+    ];
     let mut path = format!("/v1/users?limit={limit}&sort={}", sort.as_str());
     for (name, value) in given {
-        path.extend(value.as_ref().map(|value| format!("&{name}={}", segment(value))));
+        path.extend(
+            value
+                .as_ref()
+                .map(|value| format!("&{name}={}", segment(value))),
+        );
     }
     for (name, is_given) in [("guests", guests), ("reverse", reverse)] {
         path.extend(is_given.then(|| format!("&{name}=true")));
@@ -55,10 +76,22 @@ pub fn whois(client: &Client, name: &str, show: &Show) -> Result<(), Failure> {
 
 /// Ends the sessions of a user, one of them, or all that match.
 pub fn kick(client: &Client, options: KickOptions, show: &Show) -> Result<(), Failure> {
-    let KickOptions { name, session, target, reason, dry_run, yes } = options;
+    let KickOptions {
+        name,
+        session,
+        target,
+        reason,
+        dry_run,
+        yes,
+    } = options;
     let Some(name) = name else {
         let target = target.unwrap_or_default();
-        let request = MassKickRequest { target, reason, dry_run, confirm: yes };
+        let request = MassKickRequest {
+            target,
+            reason,
+            dry_run,
+            confirm: yes,
+        };
         return kick_all(client, &request, show);
     };
     let path = format!("/v1/users/{}/kick", segment(&name));
@@ -68,7 +101,15 @@ pub fn kick(client: &Client, options: KickOptions, show: &Show) -> Result<(), Fa
 }
 
 fn kick_all(client: &Client, request: &MassKickRequest, show: &Show) -> Result<(), Failure> {
-    let send = |confirm| client.post("/v1/kick", &MassKickRequest { confirm, ..request.clone() });
+    let send = |confirm| {
+        client.post(
+            "/v1/kick",
+            &MassKickRequest {
+                confirm,
+                ..request.clone()
+            },
+        )
+    };
     let reply: Reply<MassKickReply> = ask_twice(send, request.confirm)?;
     show.result(&reply, |reply| match reply {
         MassKickReply::Done(ended) => output::kick(&request.target, ended),

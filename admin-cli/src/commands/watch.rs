@@ -14,22 +14,41 @@ use crate::output::{self, Reader};
 pub fn run(client: &Client, options: &WatchOptions, show: &Show) -> Result<(), Failure> {
     let kinds: Vec<&str> = options.kinds.iter().map(|kind| kind.name()).collect();
     let kinds = (!kinds.is_empty()).then(|| format!("kinds={}", kinds.join(",")));
-    let user = options.user.as_deref().map(|user| format!("user={}", segment(user)));
+    let user = options
+        .user
+        .as_deref()
+        .map(|user| format!("user={}", segment(user)));
     let options: Vec<String> = [kinds, user].into_iter().flatten().collect();
     let stream = client.stream(&format!("/v1/events?{}", options.join("&")))?;
     for line in stream.lines() {
-        let line = line.map_err(while_doing(format!("{} says nothing more", client.server())))?;
+        let line = line.map_err(while_doing(format!(
+            "{} says nothing more",
+            client.server()
+        )))?;
         // What is no data is the name of the event, which stands in the data too, or a comment.
-        let Some(data) = line.strip_prefix("data: ") else { continue };
+        let Some(data) = line.strip_prefix("data: ") else {
+            continue;
+        };
         // A kind that this version does not know is left out.
-        let Ok(event) = serde_json::from_str::<LiveEvent>(data) else { continue };
-        let text = if show.json { data.to_owned() } else { Reader::here().event(&event) };
+        let Ok(event) = serde_json::from_str::<LiveEvent>(data) else {
+            continue;
+        };
+        let text = if show.json {
+            data.to_owned()
+        } else {
+            Reader::here().event(&event)
+        };
         if !output::print_on(&text)? {
             return Ok(());
         }
         if let Happening::Ended { reason } = event.what {
-            return Err(Failure::NotSignedIn(format!("The sign-in has ended: {reason}.")));
+            return Err(Failure::NotSignedIn(format!(
+                "The sign-in has ended: {reason}."
+            )));
         }
     }
-    Err(Failure::new(format!("{} has ended the stream of events; it may be stopping", client.server())))
+    Err(Failure::new(format!(
+        "{} has ended the stream of events; it may be stopping",
+        client.server()
+    )))
 }

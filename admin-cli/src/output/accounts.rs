@@ -15,10 +15,16 @@ impl Reader {
                 self.time(account.created_at),
                 password.to_owned(),
                 account.credentials.to_string(),
-                account.disabled.as_ref().map_or_else(String::new, |reason| format!("disabled: {reason}")),
+                account
+                    .disabled
+                    .as_ref()
+                    .map_or_else(String::new, |reason| format!("disabled: {reason}")),
             ]
         });
-        let table = table(["NAME", "EMAIL", "MADE", "PASSWORD", "CREDENTIALS", ""], rows);
+        let table = table(
+            ["NAME", "EMAIL", "MADE", "PASSWORD", "CREDENTIALS", ""],
+            rows,
+        );
         let page = with_count(&table, list.accounts.len(), "account", "accounts");
         with_next(page, list.next.as_ref())
     }
@@ -36,7 +42,9 @@ impl Reader {
                 credential.id.to_string(),
                 kind.to_owned(),
                 self.time(credential.created_at),
-                credential.used_at.map_or_else(|| "never".to_owned(), |at| self.distance(at)),
+                credential
+                    .used_at
+                    .map_or_else(|| "never".to_owned(), |at| self.distance(at)),
             ]
         });
         let table = table(["ID", "KIND", "ADDED", "USED"], rows);
@@ -48,7 +56,11 @@ impl Reader {
 pub fn account(reply: &AccountReply, done: &str) -> String {
     let account = &reply.account;
     let email = account.email.as_deref().unwrap_or("no email");
-    plain(&format!("{} ({email}) {done}; {}.", account.name, ended(&reply.ended)))
+    plain(&format!(
+        "{} ({email}) {done}; {}.",
+        account.name,
+        ended(&reply.ended)
+    ))
 }
 
 #[cfg(test)]
@@ -82,8 +94,14 @@ bo     bo@example.org     2026-11-22 09:00:00 (1h ago)  no        2            d
         assert_eq!(reader().accounts(&list), expected);
         list.next = None;
         assert!(reader().accounts(&list).ends_with("\n2 accounts"));
-        let ended = KickReply { users: vec!["bo".to_owned()], sessions: 1 };
-        let reply = AccountReply { account: account("bo", None), ended };
+        let ended = KickReply {
+            users: vec!["bo".to_owned()],
+            sessions: 1,
+        };
+        let reply = AccountReply {
+            account: account("bo", None),
+            ended,
+        };
         assert_eq!(
             super::account(&reply, "is deleted"),
             "bo (bo@example.org) is deleted; 1 session of bo ended."

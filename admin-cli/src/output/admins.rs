@@ -1,6 +1,8 @@
 //! The admins, their sign-ins and their factors.
 
-use rookery_protocol::control::{AdminEntry, AdminList, AdminSessionList, InitialPassword, TotpStatus};
+use rookery_protocol::control::{
+    AdminEntry, AdminList, AdminSessionList, InitialPassword, TotpStatus,
+};
 
 use super::{Reader, count, plain, table, with_count};
 
@@ -23,20 +25,30 @@ impl Reader {
                 self.time(admin.created_at),
             ]
         });
-        let table = table(["NAME", "ROLE", "EMAIL", "FACTORS", "PASSWORD", "SINCE"], rows);
+        let table = table(
+            ["NAME", "ROLE", "EMAIL", "FACTORS", "PASSWORD", "SINCE"],
+            rows,
+        );
         with_count(&table, list.admins.len(), "admin", "admins")
     }
 
     /// An admin who was added.
     pub fn admin_added(&self, added: &InitialPassword) -> String {
         let AdminEntry { name, role, .. } = &added.admin;
-        format!("{} is {role} now. {}", plain(name), self.initial_password(added))
+        format!(
+            "{} is {role} now. {}",
+            plain(name),
+            self.initial_password(added)
+        )
     }
 
     /// An admin whose password was reset.
     pub fn password_reset(&self, reset: &InitialPassword) -> String {
         let name = plain(&reset.admin.name);
-        format!("The password of {name} opens nothing any more. {}", self.initial_password(reset))
+        format!(
+            "The password of {name} opens nothing any more. {}",
+            self.initial_password(reset)
+        )
     }
 
     fn initial_password(&self, given: &InitialPassword) -> String {
@@ -71,9 +83,20 @@ impl Reader {
         let Some(enrolled_at) = status.enrolled_at else {
             return "No authenticator app is enrolled: codes come by mail.".to_owned();
         };
-        let mail = if status.required { "no longer suffices" } else { "suffices as well" };
-        let codes = count(status.recovery_codes as usize, "recovery code", "recovery codes");
-        format!("Enrolled {}; a mailed code {mail}; {codes} left.", self.time(enrolled_at))
+        let mail = if status.required {
+            "no longer suffices"
+        } else {
+            "suffices as well"
+        };
+        let codes = count(
+            status.recovery_codes as usize,
+            "recovery code",
+            "recovery codes",
+        );
+        format!(
+            "Enrolled {}; a mailed code {mail}; {codes} left.",
+            self.time(enrolled_at)
+        )
     }
 }
 
@@ -94,8 +117,11 @@ mod tests {
             created_at: ago(3_600),
             initial_until,
         };
-        let admins =
-            vec![admin("root", None), admin("olga", Some(ago(-82_800))), admin("vera", Some(ago(60)))];
+        let admins = vec![
+            admin("root", None),
+            admin("olga", Some(ago(-82_800))),
+            admin("vera", Some(ago(60))),
+        ];
         let expected = "\
 NAME  ROLE   EMAIL             FACTORS     PASSWORD              SINCE
 root  owner  root@example.org  mail, totp  own                   2026-11-22 09:00:00 (1h ago)

@@ -20,9 +20,14 @@ impl Reader {
                 entry.detail.clone(),
             ]
         });
-        let header = ["ID", "TIME", "ADMIN", "FROM", "SESSION", "ACT", "TARGET", "OUTCOME", "DETAIL"];
-        let refused =
-            |row: usize| list.entries.get(row).is_some_and(|entry| entry.outcome == AuditOutcome::Refused);
+        let header = [
+            "ID", "TIME", "ADMIN", "FROM", "SESSION", "ACT", "TARGET", "OUTCOME", "DETAIL",
+        ];
+        let refused = |row: usize| {
+            list.entries
+                .get(row)
+                .is_some_and(|entry| entry.outcome == AuditOutcome::Refused)
+        };
         let number = count(list.entries.len(), "entry", "entries");
         let text = if list.entries.is_empty() {
             number
@@ -39,7 +44,10 @@ impl Reader {
 /// An audit trail that is in order.
 pub fn verdict(verdict: &AuditVerdict) -> String {
     match &verdict.head {
-        Some(head) => format!("All {} entries are in order. The newest is\n{head}", verdict.entries),
+        Some(head) => format!(
+            "All {} entries are in order. The newest is\n{head}",
+            verdict.entries
+        ),
         None => "The audit trail is empty.".to_owned(),
     }
 }

@@ -11,7 +11,8 @@ impl Reader {
             [
                 ban.id.to_string(),
                 ban.target.clone(),
-                ban.expires_at.map_or_else(|| "never".to_owned(), |end| self.distance(end)),
+                ban.expires_at
+                    .map_or_else(|| "never".to_owned(), |end| self.distance(end)),
                 ban.by.clone(),
                 self.time(ban.created_at),
                 ban.reason.clone(),
@@ -24,10 +25,17 @@ impl Reader {
 
     /// A ban that was made.
     pub fn ban(&self, reply: &BanReply) -> String {
-        let BanEntry { target, expires_at, .. } = &reply.ban;
-        let until =
-            expires_at.map_or_else(|| "for ever".to_owned(), |end| format!("until {}", self.time(end)));
-        plain(&format!("{target} is banned {until}; {}.", ended(&reply.ended)))
+        let BanEntry {
+            target, expires_at, ..
+        } = &reply.ban;
+        let until = expires_at.map_or_else(
+            || "for ever".to_owned(),
+            |end| format!("until {}", self.time(end)),
+        );
+        plain(&format!(
+            "{target} is banned {until}; {}.",
+            ended(&reply.ended)
+        ))
     }
 
     /// Whom a ban would hit.
@@ -63,7 +71,10 @@ mod tests {
             expires_at,
         };
         let list = BanList {
-            bans: vec![ban(12, "bo", Some(ago(-604_800))), ban(7, "eve@example.org", None)],
+            bans: vec![
+                ban(12, "bo", Some(ago(-604_800))),
+                ban(7, "eve@example.org", None),
+            ],
             next: None,
         };
         let expected = "\
@@ -73,17 +84,36 @@ ID  TARGET           ENDS   BY    SINCE                         REASON
 
 2 bans";
         assert_eq!(reader().bans(&list), expected);
-        let page = BanList { next: Some(7), ..list };
-        assert!(reader().bans(&page).ends_with("\n2 bans; for more, --after 7"));
-        let ended = KickReply { users: vec!["bo".to_owned()], sessions: 2 };
-        let reply = BanReply { ban: ban(12, "bo", Some(ago(-604_800))), ended };
+        let page = BanList {
+            next: Some(7),
+            ..list
+        };
+        assert!(
+            reader()
+                .bans(&page)
+                .ends_with("\n2 bans; for more, --after 7")
+        );
+        let ended = KickReply {
+            users: vec!["bo".to_owned()],
+            sessions: 2,
+        };
+        let reply = BanReply {
+            ban: ban(12, "bo", Some(ago(-604_800))),
+            ended,
+        };
         let text = "bo is banned until 2026-11-29 10:00:00 (in 7d); 2 sessions of bo ended.";
         assert_eq!(reader().ban(&reply), text);
         let reply = BanReply {
             ban: ban(7, "eve@example.org", None),
-            ended: KickReply { users: vec![], sessions: 0 },
+            ended: KickReply {
+                users: vec![],
+                sessions: 0,
+            },
         };
-        assert_eq!(reader().ban(&reply), "eve@example.org is banned for ever; no session was online.");
+        assert_eq!(
+            reader().ban(&reply),
+            "eve@example.org is banned for ever; no session was online."
+        );
     }
 
     #[test]
@@ -97,7 +127,15 @@ ID  TARGET           ENDS   BY    SINCE                         REASON
         assert!(text.starts_with("NICK   EMAIL"), "{text}");
         let summary = "A ban of *@example.org would now end 2 sessions of 1 user, and refuse 5 accounts. Nothing was done.";
         assert!(text.ends_with(summary), "{text}");
-        let nobody = BanPreview { users: Vec::new(), accounts: 0, ..preview };
-        assert!(reader().ban_preview(&nobody).starts_with("A ban of *@example.org would now end 0 sessions"));
+        let nobody = BanPreview {
+            users: Vec::new(),
+            accounts: 0,
+            ..preview
+        };
+        assert!(
+            reader()
+                .ban_preview(&nobody)
+                .starts_with("A ban of *@example.org would now end 0 sessions")
+        );
     }
 }

@@ -17,12 +17,17 @@ impl Reader {
             ]
         });
         let table = table(["CHANNEL", "MEMBERS", "MODES", "MADE", "TOPIC"], rows);
-        with_next(with_count(&table, list.channels.len(), "channel", "channels"), list.next.as_ref())
+        with_next(
+            with_count(&table, list.channels.len(), "channel", "channels"),
+            list.next.as_ref(),
+        )
     }
 
     /// One channel and who is in it.
     pub fn channel(&self, reply: &ChannelReply) -> String {
-        let ChannelReply { channel, members, .. } = reply;
+        let ChannelReply {
+            channel, members, ..
+        } = reply;
         let members: Vec<String> = members
             .iter()
             .map(|member| {
@@ -36,11 +41,23 @@ impl Reader {
             .collect();
         let lines = [
             ("Channel", channel.name.clone()),
-            ("Topic", channel.topic.clone().unwrap_or_else(|| "none".to_owned())),
+            (
+                "Topic",
+                channel.topic.clone().unwrap_or_else(|| "none".to_owned()),
+            ),
             ("Modes", channel.modes.clone()),
-            ("Founder", channel.founder.clone().unwrap_or_else(|| "nobody".to_owned())),
+            (
+                "Founder",
+                channel
+                    .founder
+                    .clone()
+                    .unwrap_or_else(|| "nobody".to_owned()),
+            ),
             ("Made", self.time(channel.created_at)),
-            ("Members", format!("{}: {}", members.len(), members.join(" "))),
+            (
+                "Members",
+                format!("{}: {}", members.len(), members.join(" ")),
+            ),
         ];
         facts(lines)
     }
@@ -49,12 +66,20 @@ impl Reader {
 /// A channel that is gone.
 pub fn closed(reply: &CloseReply) -> String {
     let members = count(reply.members.len(), "user was", "users were");
-    plain(&format!("{} is closed; {members} in it: {}.", reply.channel, reply.members.join(", ")))
+    plain(&format!(
+        "{} is closed; {members} in it: {}.",
+        reply.channel,
+        reply.members.join(", ")
+    ))
 }
 
 /// A channel whose history is gone.
 pub fn purged(reply: &PurgeReply) -> String {
-    let entries = count(reply.entries, "message or event is", "messages and events are");
+    let entries = count(
+        reply.entries,
+        "message or event is",
+        "messages and events are",
+    );
     plain(&format!("{}: {entries} gone.", reply.channel))
 }
 
@@ -76,22 +101,42 @@ mod tests {
             modes: "nt".to_owned(),
             created_at: ago(3_600),
         };
-        let list = ChannelList { channels: vec![channel.clone()], next: None };
+        let list = ChannelList {
+            channels: vec![channel.clone()],
+            next: None,
+        };
         let expected = "\
 CHANNEL  MEMBERS  MODES  MADE    TOPIC
 #lobby   2        nt     1h ago  Hello
 
 1 channel";
         assert_eq!(reader().channels(&list), expected);
-        let member = |nick: &str, operator, voice| ChannelMember { nick: nick.to_owned(), operator, voice };
-        let members =
-            vec![member("alice", true, true), member("bo", false, true), member("cy", false, false)];
-        let text = reader().channel(&ChannelReply { channel, members, next: None });
+        let member = |nick: &str, operator, voice| ChannelMember {
+            nick: nick.to_owned(),
+            operator,
+            voice,
+        };
+        let members = vec![
+            member("alice", true, true),
+            member("bo", false, true),
+            member("cy", false, false),
+        ];
+        let text = reader().channel(&ChannelReply {
+            channel,
+            members,
+            next: None,
+        });
         assert!(text.contains("\nFounder      alice\n"), "{text}");
         assert!(text.ends_with("Members      3: @alice +bo cy"), "{text}");
-        let reply = CloseReply { channel: "#lobby".to_owned(), members: vec!["alice".to_owned()] };
+        let reply = CloseReply {
+            channel: "#lobby".to_owned(),
+            members: vec!["alice".to_owned()],
+        };
         assert_eq!(closed(&reply), "#lobby is closed; 1 user was in it: alice.");
-        let reply = PurgeReply { channel: "#lobby".to_owned(), entries: 2 };
+        let reply = PurgeReply {
+            channel: "#lobby".to_owned(),
+            entries: 2,
+        };
         assert_eq!(purged(&reply), "#lobby: 2 messages and events are gone.");
     }
 }

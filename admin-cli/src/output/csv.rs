@@ -6,11 +6,23 @@ use super::{count, plain};
 
 /// What came of the rows; `what` they are, in the plural.
 pub fn imported(reply: &ImportReply, what: &str) -> String {
-    let ImportReply { rows, added, known, rejected, sessions, done } = reply;
-    let mut lines: Vec<String> =
-        rejected.iter().map(|row| plain(&format!("Line {}: {}", row.line, row.reason))).collect();
+    let ImportReply {
+        rows,
+        added,
+        known,
+        rejected,
+        sessions,
+        done,
+    } = reply;
+    let mut lines: Vec<String> = rejected
+        .iter()
+        .map(|row| plain(&format!("Line {}: {}", row.line, row.reason)))
+        .collect();
     let (new, ended) = if *done {
-        (format!("{added} {what} are new"), format!("; {} ended", count(*sessions, "session", "sessions")))
+        (
+            format!("{added} {what} are new"),
+            format!("; {} ended", count(*sessions, "session", "sessions")),
+        )
     } else {
         (format!("{added} {what} would be new"), String::new())
     };
@@ -32,7 +44,10 @@ mod tests {
 
     #[test]
     fn bad_rows_are_named_by_line() {
-        let row = |line, reason: &str| RejectedRow { line, reason: reason.to_owned() };
+        let row = |line, reason: &str| RejectedRow {
+            line,
+            reason: reason.to_owned(),
+        };
         let mut reply = ImportReply {
             rows: 5,
             added: 2,

@@ -9,7 +9,10 @@ impl Reader {
     pub fn invited(&self, reply: &InvitationReply) -> String {
         let InvitationReply { invitation, mail } = reply;
         let until = self.time(invitation.expires_at);
-        plain(&format!("{} is invited until {until}; the mail is {mail}.", invitation.email))
+        plain(&format!(
+            "{} is invited until {until}; the mail is {mail}.",
+            invitation.email
+        ))
     }
 
     /// One page of the invitations.
@@ -30,13 +33,19 @@ impl Reader {
         });
         let table = table(["ID", "EMAIL", "ENDS", "CODE", "BY", "SINCE"], rows);
         let page = with_count(&table, list.invitations.len(), "invitation", "invitations");
-        list.next.map_or(page.clone(), |next| format!("{page}; for more, --after {next}"))
+        list.next.map_or(page.clone(), |next| {
+            format!("{page}; for more, --after {next}")
+        })
     }
 
     /// One page of the registrations that wait for their codes.
     pub fn registrations(&self, list: &RegistrationList) -> String {
         let rows = list.registrations.iter().map(|waiting| {
-            let note = if waiting.email_taken { "the email has an account" } else { "" };
+            let note = if waiting.email_taken {
+                "the email has an account"
+            } else {
+                ""
+            };
             [
                 waiting.id.to_string(),
                 waiting.name.clone(),
@@ -47,15 +56,25 @@ impl Reader {
             ]
         });
         let table = table(["ID", "NAME", "EMAIL", "ENDS", "TRIES", ""], rows);
-        let page = with_count(&table, list.registrations.len(), "registration", "registrations");
-        list.next.map_or(page.clone(), |next| format!("{page}; for more, --after {next}"))
+        let page = with_count(
+            &table,
+            list.registrations.len(),
+            "registration",
+            "registrations",
+        );
+        list.next.map_or(page.clone(), |next| {
+            format!("{page}; for more, --after {next}")
+        })
     }
 }
 
 /// A code that was mailed again.
 pub fn resent(reply: &ResendReply) -> String {
     let ResendReply { registration, mail } = reply;
-    plain(&format!("Another code for {} to {}: {mail}.", registration.name, registration.email))
+    plain(&format!(
+        "Another code for {} to {}: {mail}.",
+        registration.name, registration.email
+    ))
 }
 
 #[cfg(test)]
@@ -75,7 +94,10 @@ mod tests {
             expires_at: ago(-604_800),
             tries_left,
         };
-        let list = InvitationList { invitations: vec![entry(3, 5), entry(4, 0)], next: Some(4) };
+        let list = InvitationList {
+            invitations: vec![entry(3, 5), entry(4, 0)],
+            next: Some(4),
+        };
         let expected = "\
 ID  EMAIL             ENDS   CODE     BY    SINCE
 3   dora@example.org  in 7d  5 tries  root  2026-11-22 09:00:00 (1h ago)
@@ -83,8 +105,12 @@ ID  EMAIL             ENDS   CODE     BY    SINCE
 
 2 invitations; for more, --after 4";
         assert_eq!(reader().invitations(&list), expected);
-        let reply = InvitationReply { invitation: entry(3, 5), mail: "sent".to_owned() };
-        let text = "dora@example.org is invited until 2026-11-29 10:00:00 (in 7d); the mail is sent.";
+        let reply = InvitationReply {
+            invitation: entry(3, 5),
+            mail: "sent".to_owned(),
+        };
+        let text =
+            "dora@example.org is invited until 2026-11-29 10:00:00 (in 7d); the mail is sent.";
         assert_eq!(reader().invited(&reply), text);
     }
 
@@ -98,14 +124,23 @@ ID  EMAIL             ENDS   CODE     BY    SINCE
             expires_at: ago(-120),
             tries_left: 5,
         };
-        let list = RegistrationList { registrations: vec![registration.clone()], next: None };
+        let list = RegistrationList {
+            registrations: vec![registration.clone()],
+            next: None,
+        };
         let expected = "\
 ID  NAME  EMAIL           ENDS   TRIES
 9   bo    bo@example.org  in 2m  5      the email has an account
 
 1 registration";
         assert_eq!(reader().registrations(&list), expected);
-        let reply = ResendReply { registration, mail: "waiting".to_owned() };
-        assert_eq!(resent(&reply), "Another code for bo to bo@example.org: waiting.");
+        let reply = ResendReply {
+            registration,
+            mail: "waiting".to_owned(),
+        };
+        assert_eq!(
+            resent(&reply),
+            "Another code for bo to bo@example.org: waiting."
+        );
     }
 }

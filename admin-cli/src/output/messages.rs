@@ -8,7 +8,16 @@ impl Reader {
     /// One page of messages.
     pub fn messages(&self, list: &MessageList) -> String {
         let rows = list.messages.iter().map(|message| {
-            let MessageEntry { msgid, at, channel, status, nick, account, text, .. } = message;
+            let MessageEntry {
+                msgid,
+                at,
+                channel,
+                status,
+                nick,
+                account,
+                text,
+                ..
+            } = message;
             let guest = if account.is_none() { " (guest)" } else { "" };
             [
                 self.time(*at),
@@ -45,9 +54,22 @@ pub fn redacted(reply: &RedactReply) -> String {
 
 /// What was redacted of an author, or would be.
 pub fn redacted_author(reply: &RedactAuthorReply) -> String {
-    let RedactAuthorReply { author, messages, channels, more, done } = reply;
-    let places = if channels.is_empty() { String::new() } else { format!(" in {}", channels.join(", ")) };
-    let what = format!("{} of {author}{places}", count(*messages, "message", "messages"));
+    let RedactAuthorReply {
+        author,
+        messages,
+        channels,
+        more,
+        done,
+    } = reply;
+    let places = if channels.is_empty() {
+        String::new()
+    } else {
+        format!(" in {}", channels.join(", "))
+    };
+    let what = format!(
+        "{} of {author}{places}",
+        count(*messages, "message", "messages")
+    );
     let text = match (done, more) {
         (true, false) => format!("{what}: redacted."),
         (true, true) => format!("{what}: redacted. There are more: run it again."),
@@ -74,7 +96,11 @@ mod tests {
             command: "PRIVMSG".to_owned(),
             text: "buy\u{1b}[2J\nnow".to_owned(),
         };
-        let mut list = MessageList { messages: vec![message], next: None, stopped: false };
+        let mut list = MessageList {
+            messages: vec![message],
+            next: None,
+            stopped: false,
+        };
         let expected = "\
 TIME                          CHANNEL  AUTHOR       ID     TEXT
 2026-11-22 09:59:00 (1m ago)  @#lobby  bob (guest)  run-1  buy\u{fffd}[2J / now
@@ -82,9 +108,17 @@ TIME                          CHANNEL  AUTHOR       ID     TEXT
 1 message";
         assert_eq!(reader().messages(&list), expected);
         list.next = Some("5.7".to_owned());
-        assert!(reader().messages(&list).ends_with("\n1 message; for more, --before 5.7"));
+        assert!(
+            reader()
+                .messages(&list)
+                .ends_with("\n1 message; for more, --before 5.7")
+        );
         list.stopped = true;
-        assert!(reader().messages(&list).ends_with("it goes on with --before 5.7"));
+        assert!(
+            reader()
+                .messages(&list)
+                .ends_with("it goes on with --before 5.7")
+        );
     }
 
     #[test]
@@ -96,7 +130,10 @@ TIME                          CHANNEL  AUTHOR       ID     TEXT
             more: false,
             done: true,
         };
-        assert_eq!(redacted_author(&reply), "2 messages of bob in #a, #b: redacted.");
+        assert_eq!(
+            redacted_author(&reply),
+            "2 messages of bob in #a, #b: redacted."
+        );
         reply.done = false;
         assert!(redacted_author(&reply).ends_with("would be redacted. Nothing was done."));
         let direct = RedactReply {

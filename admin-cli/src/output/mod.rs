@@ -1,4 +1,5 @@
-//! What the operator sees: tables and lines as text. Whatever came over the wire is made harmless for a terminal.
+//! What the operator sees: tables and lines as text. Whatever came over the wire is made harmless
+//! for a terminal.
 
 mod accounts;
 mod admins;
@@ -39,7 +40,11 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// The same, for what goes on without end: gives whether anyone still reads.
 pub fn print_on(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
+    match out
+        .write_all(text.as_bytes())
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush())
+    {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(while_doing("standard output cannot be written")(error)),
@@ -54,11 +59,15 @@ pub fn document(failure: &Failure) {
     }
 }
 
-/// Shows `text` in the place of all that the terminal shows. What it shows already is written over, so that nothing
-/// flickers.
+/// Shows `text` in the place of all that the terminal shows. What it shows already is written over,
+/// so that nothing flickers.
 pub fn redraw(text: &str) -> Result<(), Failure> {
-    // To the first place; after each line, the rest of it is wiped; after the last, the rest of the screen.
-    print(&format!("\u{1b}[H{}\u{1b}[K\n\u{1b}[J", text.replace('\n', "\u{1b}[K\n")))
+    // To the first place; after each line, the rest of it is wiped; after the last, the rest of the
+    // screen.
+    print(&format!(
+        "\u{1b}[H{}\u{1b}[K\n\u{1b}[J",
+        text.replace('\n', "\u{1b}[K\n")
+    ))
 }
 
 /// `text` without what a terminal would obey instead of showing it.
@@ -68,7 +77,15 @@ pub fn plain(text: &str) -> String {
         char.is_control()
             || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    text.chars().map(|char| if obeyed(char) { char::REPLACEMENT_CHARACTER } else { char }).collect()
+    text.chars()
+        .map(|char| {
+            if obeyed(char) {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                char
+            }
+        })
+        .collect()
 }
 
 /// The moment and place of the reader, by which times are told.
@@ -80,17 +97,23 @@ pub struct Reader {
 impl Reader {
     /// Here and now.
     pub fn here() -> Self {
-        Self { now: Timestamp::now(), zone: TimeZone::system() }
+        Self {
+            now: Timestamp::now(),
+            zone: TimeZone::system(),
+        }
     }
 
     /// Local time, and how far away that is: `2026-11-22 10:08:15 (5m ago)`.
     pub fn time(&self, at: Timestamp) -> String {
-        let local = at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
+        let local = at
+            .to_zoned(self.zone.clone())
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .to_string();
         format!("{local} ({})", self.distance(at))
     }
 
-    /// `5m ago`, or `in 5m`, in the largest unit that fits. What is to come is rounded: a ban for seven days ends in
-    /// 7d, also a second after it was made.
+    /// `5m ago`, or `in 5m`, in the largest unit that fits. What is to come is rounded: a ban for
+    /// seven days ends in 7d, also a second after it was made.
     pub fn distance(&self, at: Timestamp) -> String {
         let seconds = self.now.duration_since(at).as_secs();
         let whole = |unit: u64| {
@@ -106,7 +129,11 @@ impl Reader {
             3_600..86_400 => format!("{}h", whole(3_600)),
             _ => format!("{}d", whole(86_400)),
         };
-        if seconds < 0 { format!("in {length}") } else { format!("{length} ago") }
+        if seconds < 0 {
+            format!("in {length}")
+        } else {
+            format!("{length} ago")
+        }
     }
 
     /// How long ago that was, without the word: `5m`.
@@ -119,7 +146,11 @@ impl Reader {
 fn ended(reply: &KickReply) -> String {
     match reply.sessions {
         0 => "no session was online".to_owned(),
-        sessions => format!("{} of {} ended", count(sessions, "session", "sessions"), reply.users.join(", ")),
+        sessions => format!(
+            "{} of {} ended",
+            count(sessions, "session", "sessions"),
+            reply.users.join(", ")
+        ),
     }
 }
 
@@ -138,24 +169,33 @@ fn with_next(page: String, next: Option<&impl ToString>) -> String {
 /// The table, if there is anything in it, and a line that says how much.
 fn with_count(table: &Table, number: usize, one: &str, many: &str) -> String {
     let line = count(number, one, many);
-    if number == 0 { line } else { format!("{}\n\n{line}", shown(table, |_| false)) }
+    if number == 0 {
+        line
+    } else {
+        format!("{}\n\n{line}", shown(table, |_| false))
+    }
 }
 
 /// The table as text; rows that are `alarming`, by number, stand out.
 fn shown(table: &Table, alarming: impl Fn(usize) -> bool) -> String {
     let text = table.trim_fmt();
-    let lines = text.lines().enumerate().map(|(at, line)| match at.checked_sub(1) {
-        None => colour::bold(line),
-        Some(row) if alarming(row) => colour::red(line),
-        Some(_) => line.to_owned(),
-    });
+    let lines = text
+        .lines()
+        .enumerate()
+        .map(|(at, line)| match at.checked_sub(1) {
+            None => colour::bold(line),
+            Some(row) if alarming(row) => colour::red(line),
+            Some(_) => line.to_owned(),
+        });
     lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Columns without lines, two spaces apart.
 fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Table {
     let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING).set_header(header);
+    table
+        .load_style(comfy_table::presets::NOTHING)
+        .set_header(header);
     for row in rows {
         table.add_row(row.map(|cell| plain(&cell)));
     }
@@ -167,7 +207,9 @@ fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; 
 
 /// Names and values, one a line.
 fn facts<const N: usize>(facts: [(&str, String); N]) -> String {
-    facts.map(|(name, value)| format!("{}{}", colour::bold(&format!("{name:<13}")), plain(&value))).join("\n")
+    facts
+        .map(|(name, value)| format!("{}{}", colour::bold(&format!("{name:<13}")), plain(&value)))
+        .join("\n")
 }
 
 #[cfg(test)]
@@ -179,7 +221,10 @@ mod tests {
     use super::*;
 
     pub(super) fn reader() -> Reader {
-        Reader { now: "2026-11-22T10:00:00Z".parse().unwrap(), zone: TimeZone::UTC }
+        Reader {
+            now: "2026-11-22T10:00:00Z".parse().unwrap(),
+            zone: TimeZone::UTC,
+        }
     }
 
     pub(super) fn ago(seconds: i64) -> Timestamp {
@@ -208,14 +253,16 @@ mod tests {
 
     #[test]
     fn distances_are_told_in_one_unit() {
-        let told: Vec<String> = [0, 59, 60, 3_599, 3_600, 86_399, 86_400, 8_640_000, -30, -119, -604_799]
-            .map(|s| reader().distance(ago(s)))
-            .into();
+        let told: Vec<String> = [
+            0, 59, 60, 3_599, 3_600, 86_399, 86_400, 8_640_000, -30, -119, -604_799,
+        ]
+        .map(|s| reader().distance(ago(s)))
+        .into();
         assert_eq!(
             told,
             [
-                "0s ago", "59s ago", "1m ago", "59m ago", "1h ago", "23h ago", "1d ago", "100d ago",
-                "in 30s", "in 2m", "in 7d"
+                "0s ago", "59s ago", "1m ago", "59m ago", "1h ago", "23h ago", "1d ago",
+                "100d ago", "in 30s", "in 2m", "in 7d"
             ]
         );
     }

@@ -10,9 +10,10 @@ impl Reader {
         let users = count(status.users, "user", "users");
         let sessions = count(status.sessions, "session", "sessions");
         let connections = count(status.connections, "connection", "connections");
-        let certificate = status
-            .certificate_expires_at
-            .map_or_else(|| "end unknown".to_owned(), |end| format!("ends {}", self.time(end)));
+        let certificate = status.certificate_expires_at.map_or_else(
+            || "end unknown".to_owned(),
+            |end| format!("ends {}", self.time(end)),
+        );
         let queues = format!(
             "{} at the inlet, {} at the journal, largest sendq {}",
             status.inlet_waiting,
@@ -21,13 +22,29 @@ impl Reader {
         );
         let lines = [
             ("Server", status.server_name.clone()),
-            ("Versions", format!("rookeryd {}, admin-cli {}", status.version, env!("CARGO_PKG_VERSION"))),
+            (
+                "Versions",
+                format!(
+                    "rookeryd {}, admin-cli {}",
+                    status.version,
+                    env!("CARGO_PKG_VERSION")
+                ),
+            ),
             ("Started", self.time(status.started_at)),
             ("Online", format!("{users}, {sessions}, {connections}")),
             ("Channels", status.channels.to_string()),
             ("Bans", status.bans.to_string()),
-            ("Maintenance", status.maintenance.clone().unwrap_or_else(|| "off".to_owned())),
-            ("Messages", format!("{} stored since the start", status.messages_stored)),
+            (
+                "Maintenance",
+                status
+                    .maintenance
+                    .clone()
+                    .unwrap_or_else(|| "off".to_owned()),
+            ),
+            (
+                "Messages",
+                format!("{} stored since the start", status.messages_stored),
+            ),
             ("Rates", rates(&status.rates)),
             ("Queues", queues),
             ("Store", format!("{} on disk", bytes(status.store_bytes))),
@@ -39,21 +56,40 @@ impl Reader {
 
     /// Whether anyone new is let in.
     pub fn maintenance(&self, state: &MaintenanceState) -> String {
-        let MaintenanceState { on, message, by, since } = state;
+        let MaintenanceState {
+            on,
+            message,
+            by,
+            since,
+        } = state;
         if !on {
             return "There is no maintenance: people are let in.".to_owned();
         }
         let since = since.map_or_else(String::new, |since| format!(" since {}", self.time(since)));
-        let by = by.as_ref().map_or_else(String::new, |by| format!(", by {by}"));
+        let by = by
+            .as_ref()
+            .map_or_else(String::new, |by| format!(", by {by}"));
         let message = message.as_deref().unwrap_or_default();
-        plain(&format!("Under maintenance{since}{by}: nobody new is let in, and is told: {message}"))
+        plain(&format!(
+            "Under maintenance{since}{by}: nobody new is let in, and is told: {message}"
+        ))
     }
 }
 
 /// What there was in a second, on average.
 fn rates(rates: &Rates) -> String {
-    let Rates { messages_received, deliveries, delivered_bytes, connections_accepted, .. } = rates;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shown in whole bytes")]
+    let Rates {
+        messages_received,
+        deliveries,
+        delivered_bytes,
+        connections_accepted,
+        ..
+    } = rates;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "shown in whole bytes"
+    )]
     let size = bytes(*delivered_bytes as u64);
     format!(
         "{messages_received} messages, {deliveries} deliveries ({size}), {connections_accepted} connections a second; {} \
@@ -64,7 +100,10 @@ fn rates(rates: &Rates) -> String {
 
 /// An announcement that is on its way.
 pub fn announced(reply: &AnnouncementReply) -> String {
-    format!("Announced to {}.", count(reply.sessions, "session", "sessions"))
+    format!(
+        "Announced to {}.",
+        count(reply.sessions, "session", "sessions")
+    )
 }
 
 /// A size in the largest unit that fits.
@@ -95,15 +134,22 @@ mod tests {
             connections_accepted: 0.25,
             ..Rates::default()
         };
-        let expected =
-            "1.5 messages, 200 deliveries (20.0 KiB), 0.25 connections a second; 0 sign-ins, 0 refused";
+        let expected = "1.5 messages, 200 deliveries (20.0 KiB), 0.25 connections a second; 0 sign-ins, 0 refused";
         assert_eq!(rates(&of), expected);
     }
 
     #[test]
     fn maintenance_is_told_with_its_words() {
-        let off = MaintenanceState { on: false, message: None, by: None, since: None };
-        assert_eq!(reader().maintenance(&off), "There is no maintenance: people are let in.");
+        let off = MaintenanceState {
+            on: false,
+            message: None,
+            by: None,
+            since: None,
+        };
+        assert_eq!(
+            reader().maintenance(&off),
+            "There is no maintenance: people are let in."
+        );
         let on = MaintenanceState {
             on: true,
             message: Some("moving house".to_owned()),

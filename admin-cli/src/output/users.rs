@@ -9,20 +9,37 @@ impl Reader {
     /// One page of those who are online.
     pub fn users(&self, list: &UserList) -> String {
         let UserList { users, total, next } = list;
-        let page = with_count(&self.user_table(users), *total, "user online", "users online");
+        let page = with_count(
+            &self.user_table(users),
+            *total,
+            "user online",
+            "users online",
+        );
         match next {
             None => page,
-            Some(next) => format!("{page}, {} of them here; for more, --after {}", users.len(), plain(next)),
+            Some(next) => format!(
+                "{page}, {} of them here; for more, --after {}",
+                users.len(),
+                plain(next)
+            ),
         }
     }
 
     /// One user in full.
     pub fn user(&self, user: &OnlineUser) -> String {
-        let OnlineUser { nick, account, email, since, active_at, channels, sessions } = user;
-        let account = account
-            .as_ref()
-            .zip(email.as_ref())
-            .map_or_else(|| "none: a guest".to_owned(), |(account, email)| format!("{account} ({email})"));
+        let OnlineUser {
+            nick,
+            account,
+            email,
+            since,
+            active_at,
+            channels,
+            sessions,
+        } = user;
+        let account = account.as_ref().zip(email.as_ref()).map_or_else(
+            || "none: a guest".to_owned(),
+            |(account, email)| format!("{account} ({email})"),
+        );
         let head = facts([
             ("Nick", nick.clone()),
             ("Account", account),
@@ -32,8 +49,18 @@ impl Reader {
             ("Sessions", sessions.len().to_string()),
         ]);
         let sessions = sessions.iter().map(|session| {
-            let OnlineSession { id, address, tls, since, .. } = session;
-            let text = format!("{id}: {address}, {tls}, since {}, {}", self.time(*since), client(session));
+            let OnlineSession {
+                id,
+                address,
+                tls,
+                since,
+                ..
+            } = session;
+            let text = format!(
+                "{id}: {address}, {tls}, since {}, {}",
+                self.time(*since),
+                client(session)
+            );
             format!("\n  {}", plain(&text))
         });
         head + &sessions.collect::<String>()
@@ -75,17 +102,25 @@ impl Reader {
             ];
             (0..user.sessions.len().max(1)).map(move |at| {
                 let [nick, email, channels, came, idle] = std::mem::take(&mut of_user);
-                let [id, address, tls, client] = user.sessions.get(at).map(session_cells).unwrap_or_default();
+                let [id, address, tls, client] =
+                    user.sessions.get(at).map(session_cells).unwrap_or_default();
                 [nick, email, channels, address, came, idle, id, tls, client]
             })
         });
-        let header = ["NICK", "EMAIL", "CHANNELS", "ADDRESS", "CAME", "IDLE", "SESSION", "TLS", "CLIENT"];
+        let header = [
+            "NICK", "EMAIL", "CHANNELS", "ADDRESS", "CAME", "IDLE", "SESSION", "TLS", "CLIENT",
+        ];
         table(header, rows)
     }
 }
 
 fn session_cells(session: &OnlineSession) -> [String; 4] {
-    [session.id.to_string(), session.address.clone(), session.tls.clone(), client(session)]
+    [
+        session.id.to_string(),
+        session.address.clone(),
+        session.tls.clone(),
+        client(session),
+    ]
 }
 
 /// What a client says of itself.
@@ -105,12 +140,19 @@ mod tests {
     use crate::output::tests::{reader, user};
 
     fn list(users: Vec<OnlineUser>) -> UserList {
-        UserList { total: users.len(), users, next: None }
+        UserList {
+            total: users.len(),
+            users,
+            next: None,
+        }
     }
 
     #[test]
     fn users_are_a_table_with_a_count() {
-        let list = list(vec![user("alice", Some("alice@example.org"), 1), user("bo", None, 2)]);
+        let list = list(vec![
+            user("alice", Some("alice@example.org"), 1),
+            user("bo", None, 2),
+        ]);
         let expected = "\
 NICK   EMAIL              CHANNELS  ADDRESS         CAME    IDLE  SESSION  TLS                     CLIENT
 alice  alice@example.org  #lobby    192.0.2.1:1001  5m ago  4s    1        TLSv1.3 X25519MLKEM768  alice (Rook 1.0)
@@ -122,14 +164,25 @@ bo     (guest)            #lobby    192.0.2.1:1001  5m ago  4s    1        TLSv1
         assert_eq!(reader().users(&self::list(vec![])), "0 users online");
         let alone = self::list(vec![user("bo", None, 1)]);
         assert!(reader().users(&alone).ends_with("\n1 user online"));
-        let page = UserList { total: 734, next: Some("bo".to_owned()), ..alone };
-        assert!(reader().users(&page).ends_with("\n734 users online, 1 of them here; for more, --after bo"));
+        let page = UserList {
+            total: 734,
+            next: Some("bo".to_owned()),
+            ..alone
+        };
+        assert!(
+            reader()
+                .users(&page)
+                .ends_with("\n734 users online, 1 of them here; for more, --after bo")
+        );
     }
 
     #[test]
     fn a_user_without_a_session_is_a_line_too() {
         let text = reader().users(&list(vec![user("alice", Some("alice@example.org"), 0)]));
-        assert!(text.contains("\nalice  alice@example.org  #lobby"), "{text}");
+        assert!(
+            text.contains("\nalice  alice@example.org  #lobby"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -143,19 +196,37 @@ Channels     #lobby
 Sessions     2
   1: 192.0.2.1:1001, TLSv1.3 X25519MLKEM768, since 2026-11-22 09:55:00 (5m ago), alice (Rook 1.0)
   2: 192.0.2.1:1002, TLSv1.3 X25519MLKEM768, since 2026-11-22 09:55:00 (5m ago), alice (Rook 1.0)";
-        assert_eq!(reader().user(&user("alice", Some("alice@example.org"), 2)), expected);
-        assert!(reader().user(&user("gast", None, 1)).contains("\nAccount      none: a guest\n"));
+        assert_eq!(
+            reader().user(&user("alice", Some("alice@example.org"), 2)),
+            expected
+        );
+        assert!(
+            reader()
+                .user(&user("gast", None, 1))
+                .contains("\nAccount      none: a guest\n")
+        );
     }
 
     #[test]
     fn a_kick_of_many_is_shown_before_it_is_done() {
         let users = vec![user("bo", None, 2)];
-        let text = reader().kick_preview(&KickPreview { target: "192.0.2.0/24".to_owned(), users });
+        let text = reader().kick_preview(&KickPreview {
+            target: "192.0.2.0/24".to_owned(),
+            users,
+        });
         assert!(text.starts_with("NICK  EMAIL"), "{text}");
-        let summary = "A kick of 192.0.2.0/24 would now end 2 sessions of 1 user. Nothing was done.";
+        let summary =
+            "A kick of 192.0.2.0/24 would now end 2 sessions of 1 user. Nothing was done.";
         assert!(text.ends_with(summary), "{text}");
-        let nobody = KickPreview { target: "x".to_owned(), users: Vec::new() };
-        assert!(reader().kick_preview(&nobody).starts_with("A kick of x would now end 0 sessions"));
+        let nobody = KickPreview {
+            target: "x".to_owned(),
+            users: Vec::new(),
+        };
+        assert!(
+            reader()
+                .kick_preview(&nobody)
+                .starts_with("A kick of x would now end 0 sessions")
+        );
     }
 
     #[test]

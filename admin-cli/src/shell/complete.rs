@@ -1,4 +1,5 @@
-//! What could stand where the cursor is: commands and options as clap knows them, names as the server does.
+//! What could stand where the cursor is: commands and options as clap knows them, names as the
+//! server does.
 
 use clap::{Arg, Command};
 
@@ -8,8 +9,14 @@ use super::words;
 /// Where the word at the end of `line` begins, and what could stand in its place.
 pub fn complete(root: &Command, line: &str, source: &dyn Source) -> (usize, Vec<String>) {
     let split = words::split(line);
-    let Some((word, before)) = split.words.split_last() else { return (0, Vec::new()) };
-    let slash = if split.last_at == 0 && line.starts_with('/') && !word.starts_with('/') { "/" } else { "" };
+    let Some((word, before)) = split.words.split_last() else {
+        return (0, Vec::new());
+    };
+    let slash = if split.last_at == 0 && line.starts_with('/') && !word.starts_with('/') {
+        "/"
+    } else {
+        ""
+    };
     let mut command = root;
     let mut positionals = 0;
     let mut waiting: Option<&Arg> = None;
@@ -31,10 +38,14 @@ pub fn complete(root: &Command, line: &str, source: &dyn Source) -> (usize, Vec<
         options(command)
     } else if command.has_subcommands() && positionals == 0 {
         let subcommands = command.get_subcommands().filter(|it| !it.is_hide_set());
-        subcommands.map(|it| format!("{slash}{}", it.get_name())).collect()
+        subcommands
+            .map(|it| format!("{slash}{}", it.get_name()))
+            .collect()
     } else {
         let positional = command.get_positionals().nth(positionals);
-        positional.map(|arg| values(command, arg, source)).unwrap_or_default()
+        positional
+            .map(|arg| values(command, arg, source))
+            .unwrap_or_default()
     };
     let typed = format!("{slash}{word}").to_lowercase();
     candidates.retain(|candidate| candidate.to_lowercase().starts_with(&typed));
@@ -44,11 +55,16 @@ pub fn complete(root: &Command, line: &str, source: &dyn Source) -> (usize, Vec<
 }
 
 fn option_of<'c>(command: &'c Command, long: &str) -> Option<&'c Arg> {
-    command.get_arguments().find(|arg| arg.get_long() == Some(long))
+    command
+        .get_arguments()
+        .find(|arg| arg.get_long() == Some(long))
 }
 
 fn options(command: &Command) -> Vec<String> {
-    let longs = command.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(Arg::get_long);
+    let longs = command
+        .get_arguments()
+        .filter(|arg| !arg.is_hide_set())
+        .filter_map(Arg::get_long);
     longs.map(|long| format!("--{long}")).collect()
 }
 
@@ -56,14 +72,16 @@ fn options(command: &Command) -> Vec<String> {
 fn values(command: &Command, arg: &Arg, source: &dyn Source) -> Vec<String> {
     let possible = arg.get_possible_values();
     if !possible.is_empty() {
-        return possible.iter().map(|value| value.get_name().to_owned()).collect();
+        return possible
+            .iter()
+            .map(|value| value.get_name().to_owned())
+            .collect();
     }
     let named = match (command.get_name(), arg.get_id().as_str()) {
         ("kick" | "whois", "name") | ("ban", "target") | (_, "user") => Named::User,
         ("unban", "target") => Named::Ban,
-        ("disable" | "enable" | "delete" | "revoke" | "credentials", "name") | (_, "account" | "author") => {
-            Named::Account
-        }
+        ("disable" | "enable" | "delete" | "revoke" | "credentials", "name")
+        | (_, "account" | "author") => Named::Account,
         ("show" | "close" | "purge", "name") | (_, "channel") => Named::Channel,
         ("remove" | "role" | "reset" | "login", "name") | (_, "actor") => Named::Admin,
         // Of the three that are called `revoke`, only that of sessions takes an id.
@@ -147,6 +165,9 @@ mod tests {
             assert_eq!(completed(&format!("admins {command} ")), ["root", "vera"]);
         }
         assert!(completed("kick alice ").is_empty(), "there is one only");
-        assert!(completed("ban bob --reason ").is_empty(), "a reason is no name");
+        assert!(
+            completed("ban bob --reason ").is_empty(),
+            "a reason is no name"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! `shell`: one command after the other, with the sign-in kept, completion, and history without secrets.
+//! `shell`: one command after the other, with the sign-in kept, completion, and history without
+//! secrets.
 
 mod complete;
 mod names;
@@ -33,7 +34,8 @@ use names::Server;
 use words::Split;
 
 const PROMPT: &str = "admin-cli> ";
-const GREETING: &str = "`help` shows the commands; the tab key completes them, and names; ctrl-d leaves.";
+const GREETING: &str =
+    "`help` shows the commands; the tab key completes them, and names; ctrl-d leaves.";
 /// Lines that are remembered.
 const HISTORY: usize = 1000;
 
@@ -72,7 +74,8 @@ pub struct Shell<'a> {
     pub stranger: &'a Client,
     pub store: &'a TokenStore,
     pub json: bool,
-    /// The options that say which server, and how it is reached: for what runs as a program of its own.
+    /// The options that say which server, and how it is reached: for what runs as a program of its
+    /// own.
     pub globals: Vec<OsString>,
 }
 
@@ -85,10 +88,15 @@ enum After {
 impl Shell<'_> {
     /// Takes lines from whoever types them, or from a pipe, until there are no more.
     pub fn run(&self) -> Result<(), Failure> {
-        if io::stdin().is_terminal() && io::stdout().is_terminal() { self.talk() } else { self.read() }
+        if io::stdin().is_terminal() && io::stdout().is_terminal() {
+            self.talk()
+        } else {
+            self.read()
+        }
     }
 
-    /// A pipe: each line is done, whatever came of the one before; the first failure is that of the whole.
+    /// A pipe: each line is done, whatever came of the one before; the first failure is that of the
+    /// whole.
     fn read(&self) -> Result<(), Failure> {
         let mut first = None;
         loop {
@@ -108,19 +116,23 @@ impl Shell<'_> {
                 }
             }
         }
-        first.map_or(Ok(()), |failure| Err(Failure::new(format!("not all was done; first: {failure}"))))
+        first.map_or(Ok(()), |failure| {
+            Err(Failure::new(format!("not all was done; first: {failure}")))
+        })
     }
 
     /// A person at a terminal.
     fn talk(&self) -> Result<(), Failure> {
-        let broken = |error: ReadlineError| Failure::new(format!("the terminal cannot be used: {error}"));
+        let broken =
+            |error: ReadlineError| Failure::new(format!("the terminal cannot be used: {error}"));
         let config = Config::builder()
             .completion_type(CompletionType::List)
             .max_history_size(HISTORY)
             .and_then(|config| config.history_ignore_dups(true))
             .map_err(broken)?
             .build();
-        let mut editor: Editor<Tab<'_>, FileHistory> = Editor::with_config(config).map_err(broken)?;
+        let mut editor: Editor<Tab<'_>, FileHistory> =
+            Editor::with_config(config).map_err(broken)?;
         editor.set_helper(Some(Tab::new(self)));
         let file = self.history_file()?;
         // There is none at first.
@@ -139,7 +151,9 @@ impl Shell<'_> {
             let line = line.trim();
             // What is no command may be a password, typed in the wrong place.
             if Line::read(&words::split(line)).is_ok() {
-                let kept = editor.add_history_entry(line).and_then(|_| editor.append_history(&file));
+                let kept = editor
+                    .add_history_entry(line)
+                    .and_then(|_| editor.append_history(&file));
                 if let Err(error) = kept {
                     eprintln!("The history cannot be kept in {}: {error}", file.display());
                 }
@@ -165,14 +179,19 @@ impl Shell<'_> {
     }
 
     fn sign_in(&self) -> Result<(), Failure> {
-        let login = Act::Login(LoginOptions { name: None, password_file: None });
+        let login = Act::Login(LoginOptions {
+            name: None,
+            password_file: None,
+        });
         commands::perform(login, self.stranger, self.store, &Show { json: self.json })
     }
 
     fn line(&self, line: &str) -> Result<After, Failure> {
         let split = words::split(line);
         if split.is_open {
-            return Err(Failure::Usage("a quote or a backslash is left open".to_owned()));
+            return Err(Failure::Usage(
+                "a quote or a backslash is left open".to_owned(),
+            ));
         }
         if line.is_empty() {
             return Ok(After::Next);
@@ -180,14 +199,18 @@ impl Shell<'_> {
         let Line { json, command } = match Line::read(&split) {
             Ok(line) => line,
             Err(error) if error.use_stderr() => {
-                return Err(Failure::Usage(error.to_string().trim_end().replace("error: ", "")));
+                return Err(Failure::Usage(
+                    error.to_string().trim_end().replace("error: ", ""),
+                ));
             }
             Err(help) => {
                 output::print(help.to_string().trim_end())?;
                 return Ok(After::Next);
             }
         };
-        let show = Show { json: json || self.json };
+        let show = Show {
+            json: json || self.json,
+        };
         match command {
             Command::Quit => return Ok(After::Leave),
             // These end by ctrl-c, which is not to end the shell.
@@ -208,10 +231,13 @@ impl Shell<'_> {
     fn run_alone(&self, words: &[String], json: bool) -> Result<(), Failure> {
         let failed = |error| while_doing("the command cannot be run")(error);
         let interrupted = Arc::new(AtomicBool::new(false));
-        let registered =
-            signal_hook::flag::register(signal_hook::consts::SIGINT, interrupted).map_err(failed)?;
+        let registered = signal_hook::flag::register(signal_hook::consts::SIGINT, interrupted)
+            .map_err(failed)?;
         let mut command = process::Command::new(env::current_exe().map_err(failed)?);
-        command.args(&self.globals).args(json.then_some("--json")).args(words);
+        command
+            .args(&self.globals)
+            .args(json.then_some("--json"))
+            .args(words);
         let ended = command.status();
         signal_hook::low_level::unregister(registered);
         ended.map(drop).map_err(failed)
@@ -223,12 +249,19 @@ impl Shell<'_> {
 }
 
 fn tell(failure: &Failure) {
-    eprintln!("{} {}", colour::red_error("admin-cli:"), lines(&failure.to_string()));
+    eprintln!(
+        "{} {}",
+        colour::red_error("admin-cli:"),
+        lines(&failure.to_string())
+    );
 }
 
 /// Made harmless, line by line: what clap says has several.
 fn lines(text: &str) -> String {
-    text.lines().map(output::plain).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(output::plain)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// What the tab key does.
@@ -242,7 +275,14 @@ impl<'a> Tab<'a> {
         let mut root = Line::command();
         root.build();
         let known = RefCell::new(HashMap::new());
-        Self { root, server: Server { stranger: shell.stranger, store: shell.store, known } }
+        Self {
+            root,
+            server: Server {
+                stranger: shell.stranger,
+                store: shell.store,
+                known,
+            },
+        }
     }
 }
 
@@ -257,7 +297,12 @@ impl Hinter for Tab<'_> {
 impl Completer for Tab<'_> {
     type Candidate = String;
 
-    fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+    fn complete(
+        &self,
+        line: &str,
+        at: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
         Ok(complete::complete(&self.root, &line[..at], &self.server))
     }
 }
@@ -269,14 +314,57 @@ mod tests {
     #[test]
     fn a_line_is_read_as_the_command_line_is() {
         let read = |line: &str| Line::read(&words::split(line));
-        assert!(matches!(read("/kick alice"), Ok(Line { command: Command::Act(Act::Kick(_)), .. })));
-        assert!(matches!(read("/ban charlie"), Ok(Line { command: Command::Act(Act::Ban(_)), .. })));
-        assert!(matches!(read("/list"), Ok(Line { command: Command::Act(Act::List(_)), .. })));
-        assert!(matches!(read("/unban charlie"), Ok(Line { command: Command::Act(Act::Unban { .. }), .. })));
-        assert!(matches!(read("/quit"), Ok(Line { command: Command::Quit, .. })));
-        assert!(matches!(read("exit"), Ok(Line { command: Command::Quit, .. })));
+        assert!(matches!(
+            read("/kick alice"),
+            Ok(Line {
+                command: Command::Act(Act::Kick(_)),
+                ..
+            })
+        ));
+        assert!(matches!(
+            read("/ban charlie"),
+            Ok(Line {
+                command: Command::Act(Act::Ban(_)),
+                ..
+            })
+        ));
+        assert!(matches!(
+            read("/list"),
+            Ok(Line {
+                command: Command::Act(Act::List(_)),
+                ..
+            })
+        ));
+        assert!(matches!(
+            read("/unban charlie"),
+            Ok(Line {
+                command: Command::Act(Act::Unban { .. }),
+                ..
+            })
+        ));
+        assert!(matches!(
+            read("/quit"),
+            Ok(Line {
+                command: Command::Quit,
+                ..
+            })
+        ));
+        assert!(matches!(
+            read("exit"),
+            Ok(Line {
+                command: Command::Quit,
+                ..
+            })
+        ));
         assert!(read("bans --json").is_ok_and(|line| line.json));
-        for bad in ["", "123456", "correct horse battery staple", "kick", "shell", "completions bash"] {
+        for bad in [
+            "",
+            "123456",
+            "correct horse battery staple",
+            "kick",
+            "shell",
+            "completions bash",
+        ] {
             assert!(read(bad).is_err(), "{bad:?}");
         }
     }

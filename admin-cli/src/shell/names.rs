@@ -1,12 +1,13 @@
-//! The names there are, asked from the server and kept for a few seconds, for whoever completes them.
+//! The names there are, asked from the server and kept for a few seconds, for whoever completes
+//! them.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use rookery_protocol::control::{
-    AccountList, AdminList, AdminSessionList, BanList, ChannelList, InvitationList, RegistrationList,
-    UserList,
+    AccountList, AdminList, AdminSessionList, BanList, ChannelList, InvitationList,
+    RegistrationList, UserList,
 };
 use serde::de::DeserializeOwned;
 
@@ -53,27 +54,46 @@ impl Server<'_> {
     fn ask(&self, kind: Named) -> Option<Vec<String>> {
         let client = signed_in(self.stranger, self.store).ok()?;
         Some(match kind {
-            Named::User => get::<UserList>(&client, "users")?.users.into_iter().map(|it| it.nick).collect(),
-            Named::Account => {
-                get::<AccountList>(&client, "accounts")?.accounts.into_iter().map(|it| it.name).collect()
-            }
-            Named::Channel => {
-                get::<ChannelList>(&client, "channels")?.channels.into_iter().map(|it| it.name).collect()
-            }
-            Named::Ban => get::<BanList>(&client, "bans")?.bans.into_iter().map(|it| it.target).collect(),
-            Named::Admin => {
-                get::<AdminList>(&client, "admins")?.admins.into_iter().map(|it| it.name).collect()
-            }
+            Named::User => get::<UserList>(&client, "users")?
+                .users
+                .into_iter()
+                .map(|it| it.nick)
+                .collect(),
+            Named::Account => get::<AccountList>(&client, "accounts")?
+                .accounts
+                .into_iter()
+                .map(|it| it.name)
+                .collect(),
+            Named::Channel => get::<ChannelList>(&client, "channels")?
+                .channels
+                .into_iter()
+                .map(|it| it.name)
+                .collect(),
+            Named::Ban => get::<BanList>(&client, "bans")?
+                .bans
+                .into_iter()
+                .map(|it| it.target)
+                .collect(),
+            Named::Admin => get::<AdminList>(&client, "admins")?
+                .admins
+                .into_iter()
+                .map(|it| it.name)
+                .collect(),
             Named::Session => {
                 let sessions = get::<AdminSessionList>(&client, "sessions")?.sessions;
-                sessions.into_iter().map(|it| it.id).chain(["all".to_owned()]).collect()
+                sessions
+                    .into_iter()
+                    .map(|it| it.id)
+                    .chain(["all".to_owned()])
+                    .collect()
             }
             Named::Invitation => {
                 let invitations = get::<InvitationList>(&client, "invitations")?.invitations;
                 invitations.into_iter().map(|it| it.email).collect()
             }
             Named::Registration => {
-                let registrations = get::<RegistrationList>(&client, "registrations")?.registrations;
+                let registrations =
+                    get::<RegistrationList>(&client, "registrations")?.registrations;
                 registrations.into_iter().map(|it| it.name).collect()
             }
         })
@@ -81,7 +101,10 @@ impl Server<'_> {
 }
 
 fn get<T: DeserializeOwned>(client: &Client, list: &str) -> Option<T> {
-    client.get(&format!("/v1/{list}?{PAGE}")).ok().map(|reply| reply.value)
+    client
+        .get(&format!("/v1/{list}?{PAGE}"))
+        .ok()
+        .map(|reply| reply.value)
 }
 
 impl Source for Server<'_> {

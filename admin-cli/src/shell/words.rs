@@ -1,6 +1,7 @@
 //! A typed line as words: blanks part them, quotes and backslashes keep them together.
 
-/// The words of a line, and where the last one begins in it: an empty one, if a blank stands before the end.
+/// The words of a line, and where the last one begins in it: an empty one, if a blank stands before
+/// the end.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Split {
     pub words: Vec<String>,
@@ -9,7 +10,8 @@ pub struct Split {
     pub is_open: bool,
 }
 
-/// Takes a line apart. A slash before the first word may be there or not: the first Rookery's admins typed `/kick alice`.
+/// Takes a line apart. A slash before the first word may be there or not: the first Rookery's
+/// admins typed `/kick alice`.
 pub fn split(line: &str) -> Split {
     let mut words = Vec::new();
     let mut word = String::new();
@@ -39,7 +41,11 @@ pub fn split(line: &str) -> Split {
     if words[0].len() > 1 && words[0].starts_with('/') {
         words[0].remove(0);
     }
-    Split { words, last_at, is_open: quote.is_some() || escaped }
+    Split {
+        words,
+        last_at,
+        is_open: quote.is_some() || escaped,
+    }
 }
 
 #[cfg(test)]
@@ -55,9 +61,15 @@ mod tests {
             words("ban bob --reason 'too loud'  --for\t7d"),
             ["ban", "bob", "--reason", "too loud", "--for", "7d"]
         );
-        assert_eq!(words(r#"announce "it's \"late\"""#), ["announce", "it's \"late\""]);
+        assert_eq!(
+            words(r#"announce "it's \"late\"""#),
+            ["announce", "it's \"late\""]
+        );
         assert_eq!(words(r"announce two\ words"), ["announce", "two words"]);
-        assert_eq!(words("channel close #lobby"), ["channel", "close", "#lobby"]);
+        assert_eq!(
+            words("channel close #lobby"),
+            ["channel", "close", "#lobby"]
+        );
         assert_eq!(words("announce ''x"), ["announce", "x"]);
         assert_eq!(words("list "), ["list", ""], "the next word has begun");
         assert_eq!(words(""), [""]);

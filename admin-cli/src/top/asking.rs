@@ -27,9 +27,15 @@ impl Deed {
     /// What the operator is asked.
     pub fn question(&self) -> String {
         match &self.kind {
-            Kind::Kick { nick } => format!("Kick {0}: all sessions end, and {0} may come back.", plain(nick)),
+            Kind::Kick { nick } => format!(
+                "Kick {0}: all sessions end, and {0} may come back.",
+                plain(nick)
+            ),
             Kind::Ban { target } => {
-                format!("Ban {} for ever: whoever it covers is out, and stays out.", plain(target))
+                format!(
+                    "Ban {} for ever: whoever it covers is out, and stays out.",
+                    plain(target)
+                )
             }
         }
     }
@@ -61,17 +67,34 @@ pub enum Answered {
 
 impl Asking {
     pub fn whether(kind: Kind) -> Self {
-        Self { deed: Deed { kind, reason: String::new(), confirmed: false }, warning: None }
+        Self {
+            deed: Deed {
+                kind,
+                reason: String::new(),
+                confirmed: false,
+            },
+            warning: None,
+        }
     }
 
     /// The server has doubts.
     pub fn again(deed: Deed, warning: String) -> Self {
-        Self { deed: Deed { confirmed: true, ..deed }, warning: Some(warning) }
+        Self {
+            deed: Deed {
+                confirmed: true,
+                ..deed
+            },
+            warning: Some(warning),
+        }
     }
 
     pub fn key(&mut self, key: KeyEvent) -> Answered {
         if self.warning.is_some() {
-            return if key.code == KeyCode::Char('y') { Answered::Yes } else { Answered::No };
+            return if key.code == KeyCode::Char('y') {
+                Answered::Yes
+            } else {
+                Answered::No
+            };
         }
         let reason = &mut self.deed.reason;
         match key.code {
@@ -80,7 +103,9 @@ impl Asking {
             KeyCode::Backspace => drop(reason.pop()),
             KeyCode::Char('u') if key.modifiers.contains(KeyModifiers::CONTROL) => reason.clear(),
             KeyCode::Char(letter)
-                if !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
+                if !key
+                    .modifiers
+                    .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
                     && !letter.is_control()
                     && reason.len() + letter.len_utf8() <= MAX_REASON =>
             {

@@ -7,7 +7,8 @@ use ratatui::layout::{Constraint, Layout, Margin, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{
-    Block, Borders, Clear, Paragraph, RenderDirection, Row as TableRow, Sparkline, Table, TableState, Wrap,
+    Block, Borders, Clear, Paragraph, RenderDirection, Row as TableRow, Sparkline, Table,
+    TableState, Wrap,
 };
 
 use super::asking::Asking;
@@ -35,12 +36,20 @@ pub struct Look {
 
 impl Look {
     fn accent(self) -> Style {
-        if self.colour { Style::new().fg(Color::Cyan) } else { Style::new() }
+        if self.colour {
+            Style::new().fg(Color::Cyan)
+        } else {
+            Style::new()
+        }
     }
 
     fn alarm(self) -> Style {
         let bold = Style::new().add_modifier(Modifier::BOLD);
-        if self.colour { bold.fg(Color::Red) } else { bold }
+        if self.colour {
+            bold.fg(Color::Red)
+        } else {
+            bold
+        }
     }
 
     fn heading(self) -> Style {
@@ -75,7 +84,14 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) {
     .areas(area);
 
     draw_head(frame, head, model, look);
-    draw_measures(frame, measures, model, look, &Measure::ALL[..shown], columns);
+    draw_measures(
+        frame,
+        measures,
+        model,
+        look,
+        &Measure::ALL[..shown],
+        columns,
+    );
     frame.render_widget(Line::styled(queues_of(model), FAINT), waiting);
     if in_all {
         let [above, below] = Layout::vertical([Constraint::Fill(1); 2]).areas(lists);
@@ -101,11 +117,22 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
     let top = &model.top;
     let (time, style) = match &model.trouble {
         None => (clock(top.at, &model.zone), FAINT),
-        Some((since, _)) => (format!("no answer since {}", clock(*since, &model.zone)), look.alarm()),
+        Some((since, _)) => (
+            format!("no answer since {}", clock(*since, &model.zone)),
+            look.alarm(),
+        ),
     };
-    let up = Reader { now: top.at, zone: model.zone.clone() }.length(top.started_at);
+    let up = Reader {
+        now: top.at,
+        zone: model.zone.clone(),
+    }
+    .length(top.started_at);
     let server = Some(model.server.clone());
-    let (first, last) = if area.width < WIDE { (None, server) } else { (server, None) };
+    let (first, last) = if area.width < WIDE {
+        (None, server)
+    } else {
+        (server, None)
+    };
     let here = [
         count(top.users, "user", "users"),
         count(top.sessions, "session", "sessions"),
@@ -117,8 +144,9 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
     let parts = first.into_iter().chain(here).chain(last);
     let width = |text: &str| Line::raw(text).width();
     let length = u16::try_from(width(&time)).unwrap_or(u16::MAX);
-    let [who, when] =
-        Layout::horizontal([Constraint::Min(0), Constraint::Length(length)]).spacing(1).areas(area);
+    let [who, when] = Layout::horizontal([Constraint::Min(0), Constraint::Length(length)])
+        .spacing(1)
+        .areas(area);
     let room = usize::from(who.width);
     let mut shown = String::new();
     for part in parts {
@@ -172,13 +200,24 @@ fn draw_measures(
             };
             let label = format!("{:<LABEL$}{rate:>RATE$} ", measure.label());
             let room = u16::try_from(label.chars().count()).unwrap_or(u16::MAX);
-            let [text, past] = Layout::horizontal([Constraint::Length(room), Constraint::Min(0)]).areas(line);
+            let [text, past] =
+                Layout::horizontal([Constraint::Length(room), Constraint::Min(0)]).areas(line);
             frame.render_widget(Line::raw(label), text);
-            let style = if *measure == Measure::Refused { look.alarm() } else { look.accent() };
-            let past_rates: Vec<u64> = model.pace.past(*measure).take(usize::from(past.width)).collect();
+            let style = if *measure == Measure::Refused {
+                look.alarm()
+            } else {
+                look.accent()
+            };
+            let past_rates: Vec<u64> = model
+                .pace
+                .past(*measure)
+                .take(usize::from(past.width))
+                .collect();
             // The newest at the right, where the next one comes.
-            let sparkline =
-                Sparkline::default().data(past_rates).direction(RenderDirection::RightToLeft).style(style);
+            let sparkline = Sparkline::default()
+                .data(past_rates)
+                .direction(RenderDirection::RightToLeft)
+                .style(style);
             frame.render_widget(sparkline, past);
         }
     }
@@ -188,26 +227,49 @@ fn draw_pane(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look, pane:
     let has_keys = pane == model.focus;
     let title = if has_keys {
         // The line it stands on is faint, and it is not.
-        Span::styled(format!("▸{} ", pane.title()), look.heading().remove_modifier(Modifier::DIM))
+        Span::styled(
+            format!("▸{} ", pane.title()),
+            look.heading().remove_modifier(Modifier::DIM),
+        )
     } else {
         Span::styled(format!(" {} ", pane.title()), FAINT)
     };
-    let block = Block::new().borders(Borders::TOP).border_style(FAINT).title(title);
+    let block = Block::new()
+        .borders(Borders::TOP)
+        .border_style(FAINT)
+        .title(title);
     let rows = model.rows(pane);
     if rows.is_empty() {
-        frame.render_widget(Paragraph::new(pane.nothing()).style(FAINT).block(block), area);
+        frame.render_widget(
+            Paragraph::new(pane.nothing()).style(FAINT).block(block),
+            area,
+        );
         return;
     }
     let mut state = TableState::new().with_selected(model.chosen(pane, &rows));
     let is_number = |at: usize| matches!(pane.columns()[at].1, Width::Number(_));
     let cell = |at: usize, text: String| {
         let line = Line::raw(text);
-        if is_number(at) { line.right_aligned() } else { line }
+        if is_number(at) {
+            line.right_aligned()
+        } else {
+            line
+        }
     };
     let rows = rows.into_iter().map(|row| {
-        TableRow::new(row.cells.into_iter().enumerate().map(|(at, text)| cell(at, text)).collect::<Vec<_>>())
+        TableRow::new(
+            row.cells
+                .into_iter()
+                .enumerate()
+                .map(|(at, text)| cell(at, text))
+                .collect::<Vec<_>>(),
+        )
     });
-    let header = pane.columns().iter().enumerate().map(|(at, (name, _))| cell(at, (*name).to_owned()));
+    let header = pane
+        .columns()
+        .iter()
+        .enumerate()
+        .map(|(at, (name, _))| cell(at, (*name).to_owned()));
     let widths = pane.columns().iter().map(|(_, width)| match *width {
         Width::Number(width) | Width::Fixed(width) => Constraint::Length(width),
         Width::Part(part) => Constraint::Fill(part),
@@ -222,15 +284,29 @@ fn draw_pane(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look, pane:
 /// What the operator is told; else what the keys do.
 fn draw_foot(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
     let line = match (model.told(), &model.trouble) {
-        (Some(Told { text, is_alarming }), _) => {
-            Line::styled(text, if is_alarming { look.alarm() } else { look.accent() })
-        }
+        (Some(Told { text, is_alarming }), _) => Line::styled(
+            text,
+            if is_alarming {
+                look.alarm()
+            } else {
+                look.accent()
+            },
+        ),
         (None, Some((_, why))) => Line::styled(why.clone(), look.alarm()),
         (None, None) => {
-            let keys = [("↑↓", "choose"), ("tab", "next"), ("k", "kick"), ("b", "ban"), ("q", "leave")];
+            let keys = [
+                ("↑↓", "choose"),
+                ("tab", "next"),
+                ("k", "kick"),
+                ("b", "ban"),
+                ("q", "leave"),
+            ];
             let between = if area.width < WIDE { " " } else { "   " };
             let spans = keys.into_iter().flat_map(|(key, does)| {
-                [Span::styled(key, look.heading()), Span::styled(format!(" {does}{between}"), FAINT)]
+                [
+                    Span::styled(key, look.heading()),
+                    Span::styled(format!(" {does}{between}"), FAINT),
+                ]
             });
             spans.collect()
         }
@@ -242,7 +318,10 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
 fn draw_question(frame: &mut Frame<'_>, area: Rect, asking: &Asking, look: Look) {
     let width = area.width.min(QUESTION);
     let inside = width.saturating_sub(4);
-    let text = asking.warning.clone().unwrap_or_else(|| asking.deed.question());
+    let text = asking
+        .warning
+        .clone()
+        .unwrap_or_else(|| asking.deed.question());
     let lines = match Line::raw(text.as_str()).width() {
         width if width <= usize::from(inside) => 1,
         // A word that does not fit leaves some room at the end of its line.
@@ -264,7 +343,10 @@ fn draw_question(frame: &mut Frame<'_>, area: Rect, asking: &Asking, look: Look)
     .areas(window);
     frame.render_widget(paragraph, above);
     if asking.warning.is_some() {
-        frame.render_widget(Line::styled("y does it all the same, any other key does not", FAINT), keys);
+        frame.render_widget(
+            Line::styled("y does it all the same, any other key does not", FAINT),
+            keys,
+        );
         return;
     }
     let label = "Reason: ";
@@ -279,5 +361,8 @@ fn draw_question(frame: &mut Frame<'_>, area: Rect, asking: &Asking, look: Look)
 /// As much of the end of a text as fits.
 fn end_of(text: &str, room: usize) -> &str {
     let starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
-    starts.map(|at| &text[at..]).find(|rest| Line::raw(*rest).width() <= room).unwrap_or_default()
+    starts
+        .map(|at| &text[at..])
+        .find(|rest| Line::raw(*rest).width() <= room)
+        .unwrap_or_default()
 }

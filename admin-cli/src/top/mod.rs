@@ -1,7 +1,9 @@
-//! `top`: how busy the server is, moment by moment, on the whole screen; or a line of JSON for each moment.
+//! `top`: how busy the server is, moment by moment, on the whole screen; or a line of JSON for each
+//! moment.
 //!
-//! The model knows what is shown and what a key means, `draw` what that looks like; neither needs a terminal. The screen
-//! has the terminal, and the threads that wait for keys, for the server, and for signals.
+//! The model knows what is shown and what a key means, `draw` what that looks like; neither needs a
+//! terminal. The screen has the terminal, and the threads that wait for keys, for the server, and
+//! for signals.
 
 mod asking;
 mod draw;
@@ -42,7 +44,11 @@ pub fn run(client: &Client, options: &TopOptions, show: &Show) -> Result<(), Fai
         ));
     }
     let first: Reply<Top> = client.get(PATH)?;
-    screen::run(client, every, Model::new(client.server().to_string(), TimeZone::system(), first.value))
+    screen::run(
+        client,
+        every,
+        Model::new(client.server().to_string(), TimeZone::system(), first.value),
+    )
 }
 
 /// What the server answers, a line each, for as long as somebody reads it.

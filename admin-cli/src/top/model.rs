@@ -22,7 +22,8 @@ pub struct Model {
     pub top: Top,
     pub pace: Pace,
     pub focus: Pane,
-    /// The row that is chosen in each pane, by its key: rows change their places, and the choice goes with them.
+    /// The row that is chosen in each pane, by its key: rows change their places, and the choice
+    /// goes with them.
     chosen: [Option<String>; Pane::ALL.len()],
     /// The question that is put to the operator.
     pub asking: Option<Asking>,
@@ -81,12 +82,18 @@ impl Model {
     pub fn done(&mut self, result: Result<String, Failure>) {
         let deed = self.under_way.take();
         self.told = Some(match (result, deed) {
-            (Ok(text), _) => Told { text, is_alarming: false },
+            (Ok(text), _) => Told {
+                text,
+                is_alarming: false,
+            },
             (Err(failure), Some(deed)) if asks_twice(&failure) && !deed.confirmed => {
                 self.asking = Some(Asking::again(deed, plain(&failure.to_string())));
                 return;
             }
-            (Err(failure), _) => Told { text: plain(&failure.to_string()), is_alarming: true },
+            (Err(failure), _) => Told {
+                text: plain(&failure.to_string()),
+                is_alarming: true,
+            },
         });
     }
 
@@ -111,7 +118,10 @@ impl Model {
     pub fn told(&self) -> Option<Told> {
         let under_way = self.under_way.as_ref();
         under_way
-            .map(|deed| Told { text: deed.under_way(), is_alarming: false })
+            .map(|deed| Told {
+                text: deed.under_way(),
+                is_alarming: false,
+            })
             .or_else(|| self.told.clone())
     }
 
@@ -139,15 +149,23 @@ impl Model {
             KeyCode::Char('k') => self.ask(|whom| match whom {
                 Whom::User { nick, .. } => Ok(Kind::Kick { nick }),
                 Whom::Nobody => Err("That is a channel. Choose a user: tab goes to the next list."),
-                Whom::Address(_) | Whom::Stranger => Err("Whoever was refused is not here to be kicked."),
+                Whom::Address(_) | Whom::Stranger => {
+                    Err("Whoever was refused is not here to be kicked.")
+                }
             }),
             KeyCode::Char('b') => self.ask(|whom| match whom {
-                Whom::User { target: Some(target), .. } | Whom::Address(target) => Ok(Kind::Ban { target }),
+                Whom::User {
+                    target: Some(target),
+                    ..
+                }
+                | Whom::Address(target) => Ok(Kind::Ban { target }),
                 Whom::User { target: None, .. } => {
                     Err("Nothing is known by which this guest could be banned.")
                 }
                 Whom::Nobody => Err("That is a channel. Choose a user: tab goes to the next list."),
-                Whom::Stranger => Err("A ban keeps nobody from the control plane; that is for a firewall."),
+                Whom::Stranger => {
+                    Err("A ban keeps nobody from the control plane; that is for a firewall.")
+                }
             }),
             KeyCode::Tab | KeyCode::Right => self.go(1),
             KeyCode::BackTab | KeyCode::Left => self.go(Pane::ALL.len() - 1),
@@ -171,7 +189,9 @@ impl Model {
     /// Chooses another row, by the one chosen and the last.
     fn choose(&mut self, which: impl Fn(Option<usize>, usize) -> usize) {
         let mut rows = self.rows(self.focus);
-        let Some(last) = rows.len().checked_sub(1) else { return };
+        let Some(last) = rows.len().checked_sub(1) else {
+            return;
+        };
         let at = which(self.chosen(self.focus, &rows), last).min(last);
         self.chosen[self.focus.index()] = Some(rows.swap_remove(at).key);
     }
@@ -179,13 +199,16 @@ impl Model {
     /// Asks whether that is to be done with whom is chosen; or tells why it cannot be.
     fn ask(&mut self, what: impl Fn(Whom) -> Result<Kind, &'static str>) {
         if self.top.role < Role::Moderator {
-            return self.tell("You are an auditor, who may only read. An owner can give you another role.");
+            return self.tell(
+                "You are an auditor, who may only read. An owner can give you another role.",
+            );
         }
         if self.under_way.is_some() {
             return;
         }
         let Some(row) = self.chosen_row() else {
-            return self.tell("Choose somebody first, with the arrow keys; tab goes to the next list.");
+            return self
+                .tell("Choose somebody first, with the arrow keys; tab goes to the next list.");
         };
         match what(row.whom) {
             Ok(kind) => self.asking = Some(Asking::whether(kind)),
@@ -194,7 +217,10 @@ impl Model {
     }
 
     fn tell(&mut self, text: &str) {
-        self.told = Some(Told { text: text.to_owned(), is_alarming: false });
+        self.told = Some(Told {
+            text: text.to_owned(),
+            is_alarming: false,
+        });
     }
 }
 

@@ -1,4 +1,5 @@
-//! How fast things go: what the counters gain from one moment to the next, and what that was before.
+//! How fast things go: what the counters gain from one moment to the next, and what that was
+//! before.
 
 use std::collections::VecDeque;
 
@@ -21,8 +22,14 @@ pub enum Measure {
 
 impl Measure {
     /// The most telling first.
-    pub const ALL: [Self; 6] =
-        [Self::Messages, Self::Deliveries, Self::Bytes, Self::Connections, Self::SignIns, Self::Refused];
+    pub const ALL: [Self; 6] = [
+        Self::Messages,
+        Self::Deliveries,
+        Self::Bytes,
+        Self::Connections,
+        Self::SignIns,
+        Self::Refused,
+    ];
 
     /// What stands beside it.
     pub fn label(self) -> &'static str {
@@ -61,11 +68,22 @@ pub struct Pace {
 impl Pace {
     /// Nothing is known before the second moment.
     pub fn new(first: &Top) -> Self {
-        let Top { at, started_at, counters, .. } = *first;
-        Self { at, started_at, counters, past: VecDeque::new() }
+        let Top {
+            at,
+            started_at,
+            counters,
+            ..
+        } = *first;
+        Self {
+            at,
+            started_at,
+            counters,
+            past: VecDeque::new(),
+        }
     }
 
-    /// Takes the next moment. Where the server has started anew meanwhile, its counters tell nothing yet.
+    /// Takes the next moment. Where the server has started anew meanwhile, its counters tell
+    /// nothing yet.
     pub fn take(&mut self, next: &Top) {
         let before = std::mem::replace(self, Self::new(next));
         self.past = before.past;
@@ -74,7 +92,8 @@ impl Pace {
             return;
         }
         self.past.truncate(KEPT - 1);
-        self.past.push_front(next.counters.rates_since(&before.counters, seconds));
+        self.past
+            .push_front(next.counters.rates_since(&before.counters, seconds));
     }
 
     /// How fast it goes now.
@@ -84,7 +103,13 @@ impl Pace {
 
     /// How fast it went, in hundredths, the newest first.
     pub fn past(&self, measure: Measure) -> impl Iterator<Item = u64> {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates are not negative")]
-        self.past.iter().map(move |rates| (measure.of(rates) * 100.0) as u64)
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "rates are not negative"
+        )]
+        self.past
+            .iter()
+            .map(move |rates| (measure.of(rates) * 100.0) as u64)
     }
 }

@@ -52,15 +52,21 @@ impl Pane {
     /// The names and widths of its columns.
     pub fn columns(self) -> &'static [(&'static str, Width)] {
         match self {
-            Self::Channels => {
-                &[("CHANNEL", Width::Part(1)), ("MEMBERS", Width::Number(7)), ("MESSAGES", Width::Number(8))]
-            }
-            Self::Users => {
-                &[("NICK", Width::Part(1)), ("ACCOUNT", Width::Part(1)), ("MESSAGES", Width::Number(8))]
-            }
-            Self::Sendqs => {
-                &[("NICK", Width::Part(1)), ("SESSION", Width::Number(7)), ("WAITING", Width::Number(9))]
-            }
+            Self::Channels => &[
+                ("CHANNEL", Width::Part(1)),
+                ("MEMBERS", Width::Number(7)),
+                ("MESSAGES", Width::Number(8)),
+            ],
+            Self::Users => &[
+                ("NICK", Width::Part(1)),
+                ("ACCOUNT", Width::Part(1)),
+                ("MESSAGES", Width::Number(8)),
+            ],
+            Self::Sendqs => &[
+                ("NICK", Width::Part(1)),
+                ("SESSION", Width::Number(7)),
+                ("WAITING", Width::Number(9)),
+            ],
             Self::Refused => &[
                 ("TIME", Width::Fixed(8)),
                 ("NAME", Width::Part(2)),
@@ -76,15 +82,20 @@ impl Pane {
             Self::Channels => top.busiest_channels.iter().map(channel).collect(),
             Self::Users => top.busiest_users.iter().map(user).collect(),
             Self::Sendqs => top.largest_sendqs.iter().map(sendq).collect(),
-            Self::Refused => {
-                top.refused_sign_ins.iter().map(|refused| self::refused(refused, zone)).collect()
-            }
+            Self::Refused => top
+                .refused_sign_ins
+                .iter()
+                .map(|refused| self::refused(refused, zone))
+                .collect(),
         }
     }
 
     /// Which of all it is.
     pub fn index(self) -> usize {
-        Self::ALL.iter().position(|pane| *pane == self).expect("all are in the list of all")
+        Self::ALL
+            .iter()
+            .position(|pane| *pane == self)
+            .expect("all are in the list of all")
     }
 }
 
@@ -118,7 +129,11 @@ pub enum Whom {
 fn channel(channel: &rookery_protocol::control::BusyChannel) -> Row {
     let name = plain(&channel.name);
     Row {
-        cells: vec![name.clone(), channel.members.to_string(), channel.messages.to_string()],
+        cells: vec![
+            name.clone(),
+            channel.members.to_string(),
+            channel.messages.to_string(),
+        ],
         detail: name,
         key: channel.name.clone(),
         whom: Whom::Nobody,
@@ -126,14 +141,23 @@ fn channel(channel: &rookery_protocol::control::BusyChannel) -> Row {
 }
 
 fn user(user: &rookery_protocol::control::BusyUser) -> Row {
-    let account = user.account.as_deref().map_or_else(|| "(guest)".to_owned(), plain);
-    let from = user.address.as_deref().map_or_else(|| "not connected".to_owned(), plain);
+    let account = user
+        .account
+        .as_deref()
+        .map_or_else(|| "(guest)".to_owned(), plain);
+    let from = user
+        .address
+        .as_deref()
+        .map_or_else(|| "not connected".to_owned(), plain);
     let sessions = match user.sessions {
         1 => String::new(),
         sessions => format!(", {sessions} sessions"),
     };
     Row {
-        detail: format!("{}, from {from}{sessions}", known_as(&user.nick, user.account.as_deref())),
+        detail: format!(
+            "{}, from {from}{sessions}",
+            known_as(&user.nick, user.account.as_deref())
+        ),
         cells: vec![plain(&user.nick), account, user.messages.to_string()],
         key: user.nick.clone(),
         whom: whom(&user.nick, user.account.as_deref(), user.address.as_deref()),
@@ -148,23 +172,41 @@ fn sendq(sendq: &rookery_protocol::control::WaitingSendq) -> Row {
             sendq.session,
             plain(&sendq.address)
         ),
-        cells: vec![plain(&sendq.nick), sendq.session.to_string(), bytes(sendq.bytes as u64)],
+        cells: vec![
+            plain(&sendq.nick),
+            sendq.session.to_string(),
+            bytes(sendq.bytes as u64),
+        ],
         key: sendq.session.to_string(),
         whom: whom(&sendq.nick, sendq.account.as_deref(), Some(&sendq.address)),
     }
 }
 
 fn refused(refused: &rookery_protocol::control::RefusedSignIn, zone: &TimeZone) -> Row {
-    let time = refused.at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string();
-    let name = if refused.name.is_empty() { "(no name)".to_owned() } else { plain(&refused.name) };
-    let (from, why) = (ip(&refused.address).unwrap_or_else(|| plain(&refused.address)), plain(&refused.why));
+    let time = refused
+        .at
+        .to_zoned(zone.clone())
+        .strftime("%H:%M:%S")
+        .to_string();
+    let name = if refused.name.is_empty() {
+        "(no name)".to_owned()
+    } else {
+        plain(&refused.name)
+    };
+    let (from, why) = (
+        ip(&refused.address).unwrap_or_else(|| plain(&refused.address)),
+        plain(&refused.why),
+    );
     let port = match refused.port {
         Port::Chat => "chat",
         Port::Control => "control plane",
     };
     Row {
         detail: format!("{port}: {name} from {from}: {why}"),
-        key: format!("{} {} {} {}", refused.at, refused.address, refused.name, refused.why),
+        key: format!(
+            "{} {} {} {}",
+            refused.at, refused.address, refused.name, refused.why
+        ),
         whom: match (refused.port, ip(&refused.address)) {
             (Port::Chat, Some(address)) => Whom::Address(address),
             _ => Whom::Stranger,
@@ -184,10 +226,16 @@ fn known_as(nick: &str, account: Option<&str>) -> String {
 
 fn whom(nick: &str, account: Option<&str>, address: Option<&str>) -> Whom {
     let target = account.map(str::to_owned).or_else(|| ip(address?));
-    Whom::User { nick: nick.to_owned(), target }
+    Whom::User {
+        nick: nick.to_owned(),
+        target,
+    }
 }
 
 /// The address without its port, as bans name it.
 fn ip(address: &str) -> Option<String> {
-    address.parse().ok().map(|address: SocketAddr| address.ip().to_canonical().to_string())
+    address
+        .parse()
+        .ok()
+        .map(|address: SocketAddr| address.ip().to_canonical().to_string())
 }

@@ -1,4 +1,5 @@
-//! The terminal: taken whole, and given back as it was; and those who wait for keys, for the server, and for signals.
+//! The terminal: taken whole, and given back as it was; and those who wait for keys, for the
+//! server, and for signals.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -62,15 +63,21 @@ fn give_back() {
 pub fn run(client: &Client, every: Duration, mut model: Model) -> Result<(), Failure> {
     let (inputs, came) = mpsc::channel();
     // Before the terminal is taken: a signal may come at any time from here on.
-    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(while_doing("signals cannot be heard"))?;
+    let signals =
+        Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(while_doing("signals cannot be heard"))?;
     let mut screen = Screen::take()?;
     wait_for_signals(signals, inputs.clone());
     wait_for_keys(inputs.clone());
     let look_again = look_every(client.clone(), every, inputs.clone());
-    let look = Look { colour: colour::is_on() };
+    let look = Look {
+        colour: colour::is_on(),
+    };
     let failed = |error| while_doing("the terminal cannot be written")(error);
     loop {
-        screen.0.draw(|frame| draw(frame, &model, look)).map_err(failed)?;
+        screen
+            .0
+            .draw(|frame| draw(frame, &model, look))
+            .map_err(failed)?;
         match came.recv() {
             Err(_) | Ok(Input::Stop) => return Ok(()),
             Ok(Input::Resized) => {}
@@ -148,7 +155,13 @@ fn carry_out(client: &Client, deed: &Deed) -> Result<String, Failure> {
     match &deed.kind {
         Kind::Kick { nick } => {
             let path = format!("/v1/users/{}/kick", segment(nick));
-            let reply: Reply<KickReply> = client.post(&path, &KickRequest { reason, session: None })?;
+            let reply: Reply<KickReply> = client.post(
+                &path,
+                &KickRequest {
+                    reason,
+                    session: None,
+                },
+            )?;
             Ok(output::kick(nick, &reply.value))
         }
         Kind::Ban { target } => {
@@ -193,7 +206,11 @@ mod tests {
         let theirs = ioctl_tiocgptpeer(&ours, flags).unwrap();
         let end = || theirs.try_clone().unwrap();
         let status = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--nocapture", "top::screen::tests::a_panic_gives_the_terminal_back"])
+            .args([
+                "--exact",
+                "--nocapture",
+                "top::screen::tests::a_panic_gives_the_terminal_back",
+            ])
             .env(ON_A_TERMINAL, "yes")
             .stdin(end())
             .stdout(end())
@@ -202,14 +219,27 @@ mod tests {
             .unwrap();
         assert!(!status.success());
         let modes = tcgetattr(&theirs).unwrap().local_modes;
-        assert!(modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG), "{modes:?}");
+        assert!(
+            modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG),
+            "{modes:?}"
+        );
         drop(theirs);
         let mut written = Vec::new();
         // A terminal that nobody holds any more ends with an error.
         let _ = std::fs::File::from(ours).read_to_end(&mut written);
         let written = String::from_utf8_lossy(&written);
-        let at = |part: &str| written.find(part).unwrap_or_else(|| panic!("no {part:?} in {written:?}"));
-        assert!(at("\u{1b}[?1049h") < at("\u{1b}[?1049l"), "the second screen is left");
-        assert!(at("\u{1b}[?1049l") < at("as it may happen"), "and the panic is told on the first");
+        let at = |part: &str| {
+            written
+                .find(part)
+                .unwrap_or_else(|| panic!("no {part:?} in {written:?}"))
+        };
+        assert!(
+            at("\u{1b}[?1049h") < at("\u{1b}[?1049l"),
+            "the second screen is left"
+        );
+        assert!(
+            at("\u{1b}[?1049l") < at("as it may happen"),
+            "and the panic is told on the first"
+        );
     }
 }

@@ -33,7 +33,13 @@ fn user(nick: &str, account: Option<&str>, messages: u32) -> BusyUser {
 
 fn refused(port: Port, name: &str, address: &str, why: &str) -> RefusedSignIn {
     let (name, address, why) = (name.to_owned(), address.to_owned(), why.to_owned());
-    RefusedSignIn { at: START, port, name, address, why }
+    RefusedSignIn {
+        at: START,
+        port,
+        name,
+        address,
+        why,
+    }
 }
 
 /// A server on which something of everything happens.
@@ -60,7 +66,11 @@ fn moment(second: i64) -> Top {
         inlet_waiting: 1,
         journal_waiting: 0,
         busiest_channels: [("#lobby", 12, 80), ("#ops", 3, 7)]
-            .map(|(name, members, messages)| BusyChannel { name: name.to_owned(), members, messages })
+            .map(|(name, members, messages)| BusyChannel {
+                name: name.to_owned(),
+                members,
+                messages,
+            })
             .into(),
         busiest_users: vec![
             user("alice", Some("alice"), 60),
@@ -77,7 +87,12 @@ fn moment(second: i64) -> Top {
         refused_sign_ins: vec![
             refused(Port::Control, "root", "203.0.113.9:700", "wrong password"),
             refused(Port::Chat, "alice", "192.0.2.66:700", "wrong password"),
-            refused(Port::Chat, "", "[2001:db8::66]:700", "203.0.113.0/24 is banned: spam"),
+            refused(
+                Port::Chat,
+                "",
+                "[2001:db8::66]:700",
+                "203.0.113.0/24 is banned: spam",
+            ),
         ],
     }
 }
@@ -101,13 +116,19 @@ fn press(model: &mut Model, code: KeyCode) -> Option<Wish> {
 
 fn types(model: &mut Model, text: &str) {
     for letter in text.chars() {
-        assert_eq!(press(model, KeyCode::Char(letter)), None, "{letter:?} of {text:?}");
+        assert_eq!(
+            press(model, KeyCode::Char(letter)),
+            None,
+            "{letter:?} of {text:?}"
+        );
     }
 }
 
 fn drawn(model: &Model, width: u16, height: u16, colour: bool) -> Terminal<TestBackend> {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal.draw(|frame| draw(frame, model, Look { colour })).unwrap();
+    terminal
+        .draw(|frame| draw(frame, model, Look { colour }))
+        .unwrap();
     terminal
 }
 
@@ -120,8 +141,12 @@ fn told(model: &Model) -> String {
 }
 
 fn refusal(kind: &str, detail: &str) -> Failure {
-    let document = format!(r#"{{"type":"/problems/{kind}","title":"T","status":409,"detail":"{detail}"}}"#);
-    Failure::Failed { message: detail.to_owned(), document: Some(document) }
+    let document =
+        format!(r#"{{"type":"/problems/{kind}","title":"T","status":409,"detail":"{detail}"}}"#);
+    Failure::Failed {
+        message: detail.to_owned(),
+        document: Some(document),
+    }
 }
 
 #[test]
@@ -175,7 +200,16 @@ fn a_ban_is_asked_about_with_its_reason() {
 fn any_size_will_do() {
     let mut model = model_after(3);
     for asking in [false, true] {
-        for (width, height) in [(1, 1), (2, 3), (5, 40), (200, 2), (39, 9), (70, 16), (69, 15), (300, 100)] {
+        for (width, height) in [
+            (1, 1),
+            (2, 3),
+            (5, 40),
+            (200, 2),
+            (39, 9),
+            (70, 16),
+            (69, 15),
+            (300, 100),
+        ] {
             screen(&model, width, height);
         }
         if !asking {
@@ -215,13 +249,20 @@ fn nothing_from_the_wire_steers_the_terminal() {
     press(&mut model, KeyCode::Char('k'));
     let text = screen(&model, 120, 30);
     assert!(text.contains("a\u{fffd}[2J\u{fffd}b"), "{text}");
-    assert!(!text.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']), "{text:?}");
+    assert!(
+        !text.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']),
+        "{text:?}"
+    );
 }
 
 #[test]
 fn rates_are_what_was_gained_by_the_time_it_took() {
     let mut model = model();
-    assert_eq!(model.pace.now(Measure::Messages), None, "one moment tells no rate");
+    assert_eq!(
+        model.pace.now(Measure::Messages),
+        None,
+        "one moment tells no rate"
+    );
     let mut next = moment(0);
     next.at += SignedDuration::from_secs(4);
     next.counters.messages_received += 10;
@@ -233,9 +274,17 @@ fn rates_are_what_was_gained_by_the_time_it_took() {
     next.started_at = next.at;
     next.counters = Counters::default();
     model.take(next.clone());
-    assert_eq!(model.pace.past(Measure::Messages).collect::<Vec<_>>(), [250], "that tells nothing");
+    assert_eq!(
+        model.pace.past(Measure::Messages).collect::<Vec<_>>(),
+        [250],
+        "that tells nothing"
+    );
     model.take(next);
-    assert_eq!(model.pace.past(Measure::Messages).count(), 1, "and neither does the same moment again");
+    assert_eq!(
+        model.pace.past(Measure::Messages).count(),
+        1,
+        "and neither does the same moment again"
+    );
 }
 
 #[test]
@@ -248,12 +297,24 @@ fn the_choice_goes_with_its_row_and_is_gone_when_that_is() {
     next.busiest_users.reverse();
     next.busiest_users.push(user("dora", Some("dora"), 1));
     model.take(next.clone());
-    assert_eq!(model.chosen_row().unwrap().key, "bobby", "wherever it stands now");
+    assert_eq!(
+        model.chosen_row().unwrap().key,
+        "bobby",
+        "wherever it stands now"
+    );
     next.busiest_users.retain(|user| user.nick != "bobby");
     model.take(next);
-    assert_eq!(model.chosen_row(), None, "and never somebody else in its place");
+    assert_eq!(
+        model.chosen_row(),
+        None,
+        "and never somebody else in its place"
+    );
     press(&mut model, KeyCode::Char('k'));
-    assert!(told(&model).starts_with("Choose somebody first"), "{}", told(&model));
+    assert!(
+        told(&model).starts_with("Choose somebody first"),
+        "{}",
+        told(&model)
+    );
     assert!(model.asking.is_none());
 }
 
@@ -300,7 +361,9 @@ fn a_kick_is_done_when_its_question_is_answered() {
     next.busiest_users.clear();
     model.take(next);
     let kick = Deed {
-        kind: Kind::Kick { nick: "alice".to_owned() },
+        kind: Kind::Kick {
+            nick: "alice".to_owned(),
+        },
         reason: "too loud".to_owned(),
         confirmed: false,
     };
@@ -325,7 +388,11 @@ fn escape_does_nothing_and_says_so() {
     }
     press(&mut model, KeyCode::Char('k'));
     let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-    assert_eq!(model.key(interrupt), Some(Wish::Leave), "from wherever one is");
+    assert_eq!(
+        model.key(interrupt),
+        Some(Wish::Leave),
+        "from wherever one is"
+    );
 }
 
 #[test]
@@ -339,12 +406,19 @@ fn a_ban_is_of_the_account_or_of_where_someone_comes_from() {
         press(&mut model, KeyCode::Char('b'));
         let told = told(&model);
         match press(&mut model, KeyCode::Enter) {
-            Some(Wish::Do(Deed { kind: Kind::Ban { target }, .. })) => target,
+            Some(Wish::Do(Deed {
+                kind: Kind::Ban { target },
+                ..
+            })) => target,
             _ => told,
         }
     };
     assert_eq!(target(Pane::Users, 1), "bob", "the account, not the nick");
-    assert_eq!(target(Pane::Users, 2), "198.51.100.7", "a guest has no account");
+    assert_eq!(
+        target(Pane::Users, 2),
+        "198.51.100.7",
+        "a guest has no account"
+    );
     assert_eq!(target(Pane::Sendqs, 0), "carol");
     assert_eq!(target(Pane::Refused, 1), "192.0.2.66");
     assert_eq!(target(Pane::Refused, 2), "2001:db8::66");
@@ -358,7 +432,11 @@ fn whoever_was_refused_cannot_be_kicked() {
     model.focus = Pane::Refused;
     press(&mut model, KeyCode::Down);
     press(&mut model, KeyCode::Char('k'));
-    assert!(told(&model).contains("not here to be kicked"), "{}", told(&model));
+    assert!(
+        told(&model).contains("not here to be kicked"),
+        "{}",
+        told(&model)
+    );
 }
 
 #[test]
@@ -369,11 +447,16 @@ fn what_the_server_doubts_is_asked_once_more() {
         press(&mut model, KeyCode::Char('b'));
         types(&mut model, "spam");
         press(&mut model, KeyCode::Enter);
-        model.done(Err(refusal("needs-confirmation", "alice covers your own account.")));
+        model.done(Err(refusal(
+            "needs-confirmation",
+            "alice covers your own account.",
+        )));
         assert!(screen(&model, 80, 24).contains("alice covers your own account."));
         let wish = press(&mut model, KeyCode::Char(answer));
         let ban = Deed {
-            kind: Kind::Ban { target: "alice".to_owned() },
+            kind: Kind::Ban {
+                target: "alice".to_owned(),
+            },
             reason: "spam".to_owned(),
             confirmed: true,
         };
@@ -386,7 +469,10 @@ fn what_the_server_doubts_is_asked_once_more() {
 
 #[test]
 fn an_auditor_is_told_that_it_may_only_read() {
-    let top = Top { role: Role::Auditor, ..moment(0) };
+    let top = Top {
+        role: Role::Auditor,
+        ..moment(0)
+    };
     let mut model = Model::new("localhost:6698".to_owned(), TimeZone::UTC, top);
     press(&mut model, KeyCode::Down);
     for key in ['k', 'b'] {
@@ -402,7 +488,9 @@ fn a_reason_is_no_longer_than_the_server_takes() {
     press(&mut model, KeyCode::Down);
     press(&mut model, KeyCode::Char('k'));
     types(&mut model, &"ä".repeat(200));
-    let Some(Wish::Do(deed)) = press(&mut model, KeyCode::Enter) else { panic!("it is done") };
+    let Some(Wish::Do(deed)) = press(&mut model, KeyCode::Enter) else {
+        panic!("it is done")
+    };
     assert_eq!(deed.reason.len(), 300);
 }
 
@@ -412,7 +500,11 @@ fn a_server_that_does_not_answer_is_told_and_what_was_seen_stays() {
     model.no_answer(&Failure::new("localhost:6698 cannot be reached"));
     model.no_answer(&Failure::new("localhost:6698 cannot be reached"));
     let text = screen(&model, 80, 24);
-    for part in ["no answer since 08:00:05", "localhost:6698 cannot be reached", "bobby"] {
+    for part in [
+        "no answer since 08:00:05",
+        "localhost:6698 cannot be reached",
+        "bobby",
+    ] {
         assert!(text.contains(part), "{part:?} in\n{text}");
     }
     model.take(moment(9));

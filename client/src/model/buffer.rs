@@ -1,4 +1,5 @@
-//! What was said in one place, line by line, in the order in which it was said; and where something is missing.
+//! What was said in one place, line by line, in the order in which it was said; and where something
+//! is missing.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -51,7 +52,8 @@ struct Marker {
 pub struct Gap {
     /// The line that stands for it.
     pub line: LineId,
-    /// What is missing was said before this (`msgid=…` or `timestamp=…`); none when nothing is known after it.
+    /// What is missing was said before this (`msgid=…` or `timestamp=…`); none when nothing is
+    /// known after it.
     pub before: Option<Box<str>>,
     /// What is done about it.
     pub state: Filling,
@@ -162,13 +164,20 @@ impl Buffer {
 
     /// The last message of our own that has a name.
     pub fn last_own(&self) -> Option<LineId> {
-        let own = |line: &&Line| matches!(line.body, Body::Said { mine: true, .. }) && line.msgid.is_some();
+        let own = |line: &&Line| {
+            matches!(line.body, Body::Said { mine: true, .. }) && line.msgid.is_some()
+        };
         self.lines.iter().rev().find(own).map(|line| line.id)
     }
 
     /// Adds a line at the end.
     pub fn push(&mut self, at: Timestamp, msgid: Option<Box<str>>, body: Body) -> LineId {
-        let line = Line { id: self.new_id(), at, msgid, body };
+        let line = Line {
+            id: self.new_id(),
+            at,
+            msgid,
+            body,
+        };
         let id = line.id;
         self.lines.push_back(line);
         id
@@ -176,13 +185,21 @@ impl Buffer {
 
     /// Whether that message is among the last ones already.
     pub fn has_lately(&self, msgid: &str) -> bool {
-        self.lines.iter().rev().take(MAX_OVERTAKEN).any(|line| line.msgid.as_deref() == Some(msgid))
+        self.lines
+            .iter()
+            .rev()
+            .take(MAX_OVERTAKEN)
+            .any(|line| line.msgid.as_deref() == Some(msgid))
     }
 
     /// Adds to the last line, if that tells of comings and goings and has room.
     pub fn fold(&mut self, at: Timestamp, one: Move) -> Result<(), Move> {
         match self.lines.back_mut() {
-            Some(Line { at: last, body: Body::Moves(moves), .. }) if moves.len() < MAX_FOLDED => {
+            Some(Line {
+                at: last,
+                body: Body::Moves(moves),
+                ..
+            }) if moves.len() < MAX_FOLDED => {
                 moves.retain(|earlier| earlier.nick != one.nick);
                 moves.push(one);
                 *last = at;
@@ -194,12 +211,21 @@ impl Buffer {
 
     /// Shows a message as taken back, if it is here.
     pub fn redact(&mut self, msgid: &str, by: &str, reason: Option<&str>) -> bool {
-        let Some(line) = self.lines.iter_mut().rev().find(|line| line.msgid.as_deref() == Some(msgid)) else {
+        let Some(line) = self
+            .lines
+            .iter_mut()
+            .rev()
+            .find(|line| line.msgid.as_deref() == Some(msgid))
+        else {
             return false;
         };
         if let Body::Said { nick, .. } = &mut line.body {
             let nick = std::mem::take(nick);
-            line.body = Body::Redacted { nick, by: by.into(), reason: reason.map(Into::into) };
+            line.body = Body::Redacted {
+                nick,
+                by: by.into(),
+                reason: reason.map(Into::into),
+            };
             self.count();
         }
         true
@@ -223,10 +249,19 @@ impl Buffer {
     /// What was dropped can be asked for again.
     fn reopen(&mut self) {
         let before = self.lines.iter().find_map(point);
-        let Some(first) = self.lines.front_mut() else { return };
+        let Some(first) = self.lines.front_mut() else {
+            return;
+        };
         if first.body == Body::Beginning {
             first.body = Body::Gap;
-            self.gaps.insert(0, Gap { line: first.id, before, state: Filling::Waiting });
+            self.gaps.insert(
+                0,
+                Gap {
+                    line: first.id,
+                    before,
+                    state: Filling::Waiting,
+                },
+            );
         } else if let Some(gap) = self.gaps.first_mut() {
             gap.before = before;
         }
@@ -235,13 +270,18 @@ impl Buffer {
     /// Messages may be missing from here on, up to what comes next.
     pub fn open_gap(&mut self, at: Timestamp, state: Filling) {
         let last = self.gaps.last().and_then(|gap| self.index_of(gap.line));
-        let unbroken = last.is_some_and(|index| self.lines.range(index..).all(|line| line.msgid.is_none()));
+        let unbroken =
+            last.is_some_and(|index| self.lines.range(index..).all(|line| line.msgid.is_none()));
         if unbroken && let Some(gap) = self.gaps.last_mut() {
             (gap.before, gap.state) = (None, state);
             return;
         }
         let line = self.push(at, None, Body::Gap);
-        self.gaps.push(Gap { line, before: None, state });
+        self.gaps.push(Gap {
+            line,
+            before: None,
+            state,
+        });
     }
 
     /// Changes what is done about a gap.
@@ -258,11 +298,15 @@ impl Buffer {
         }
     }
 
-    /// Puts a page in its place: after the line of the gap. `before` is what the gap said when the page was asked for.
-    /// Gives the number of lines that are new.
+    /// Puts a page in its place: after the line of the gap. `before` is what the gap said when the
+    /// page was asked for. Gives the number of lines that are new.
     pub fn fill(&mut self, line: LineId, before: Option<&str>, page: Page) -> usize {
-        let Some(which) = self.gaps.iter().position(|gap| gap.line == line) else { return 0 };
-        let Some(index) = self.index_of(line) else { return 0 };
+        let Some(which) = self.gaps.iter().position(|gap| gap.line == line) else {
+            return 0;
+        };
+        let Some(index) = self.index_of(line) else {
+            return 0;
+        };
         if self.gaps[which].before.as_deref() != before {
             // What follows the gap was dropped meanwhile: the page is not its neighbour any more.
             self.gaps[which].state = Filling::Waiting;
@@ -276,11 +320,23 @@ impl Buffer {
             .collect();
         let position = |line: &PastLine| known.get(line.msgid.as_deref()?).copied();
         // From the last message that stands before the gap on, nothing is missing any more.
-        let overlap = page.lines.iter().rposition(|line| position(line).is_some_and(|at| at < index));
+        let overlap = page
+            .lines
+            .iter()
+            .rposition(|line| position(line).is_some_and(|at| at < index));
         let end = page.oldest.is_none() || page.oldest.as_deref() == before;
         let skipped = overlap.map_or(0, |last| last + 1);
-        let is_new: Vec<bool> = page.lines.iter().map(|line| position(line).is_none()).collect();
-        let new = page.lines.into_iter().zip(is_new).skip(skipped).filter(|(_, is_new)| *is_new);
+        let is_new: Vec<bool> = page
+            .lines
+            .iter()
+            .map(|line| position(line).is_none())
+            .collect();
+        let new = page
+            .lines
+            .into_iter()
+            .zip(is_new)
+            .skip(skipped)
+            .filter(|(_, is_new)| *is_new);
         let new: Vec<PastLine> = new.map(|(line, _)| line).collect();
         let added = new.len();
         let after = self.lines.split_off(index + 1);
@@ -289,8 +345,12 @@ impl Buffer {
         }
         self.lines.extend(after);
         if index > 0 && added > 0 && self.unread == 0 {
-            self.left_at =
-                self.lines.range(..index).rev().find(|line| line.msgid.is_some()).map(|line| line.at);
+            self.left_at = self
+                .lines
+                .range(..index)
+                .rev()
+                .find(|line| line.msgid.is_some())
+                .map(|line| line.at);
         }
         if !end && overlap.is_none() {
             (self.gaps[which].before, self.gaps[which].state) = (page.oldest, Filling::Waiting);
@@ -317,7 +377,14 @@ impl Buffer {
 
     /// Up to when all is read, if the server is to be told.
     pub fn owed_marker(&mut self) -> Option<Timestamp> {
-        let Marker { told: true, until, owed: true } = self.marker else { return None };
+        let Marker {
+            told: true,
+            until,
+            owed: true,
+        } = self.marker
+        else {
+            return None;
+        };
         self.marker.owed = false;
         if until >= Some(self.read) {
             return None;
@@ -364,7 +431,9 @@ impl Buffer {
         (self.unread, self.calls, self.new_from) = (0, 0, None);
         let floor = self.left_at.map_or(self.read, |left| left.min(self.read));
         for line in self.lines.iter().rev() {
-            let Body::Said { mine, called, .. } = line.body else { continue };
+            let Body::Said { mine, called, .. } = line.body else {
+                continue;
+            };
             if line.at <= floor {
                 break;
             }
@@ -389,5 +458,7 @@ impl Buffer {
 
 /// A message, as a question about what was said before it names it.
 pub fn point(line: &Line) -> Option<Box<str>> {
-    line.msgid.as_ref().map(|msgid| format!("msgid={msgid}").into())
+    line.msgid
+        .as_ref()
+        .map(|msgid| format!("msgid={msgid}").into())
 }

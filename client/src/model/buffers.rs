@@ -1,5 +1,5 @@
-//! The buffers of all places, which of them is the current one, and how much is unread. Bounded: the oldest lines of
-//! the longest buffer go first.
+//! The buffers of all places, which of them is the current one, and how much is unread. Bounded:
+//! the oldest lines of the longest buffer go first.
 
 use std::collections::BTreeSet;
 
@@ -82,27 +82,46 @@ impl Buffers {
     /// Shows the next one, or the one before.
     pub fn step(&mut self, forward: bool) {
         let count = self.list.len();
-        self.show(if forward { self.current + 1 } else { self.current + count - 1 } % count);
+        self.show(
+            if forward {
+                self.current + 1
+            } else {
+                self.current + count - 1
+            } % count,
+        );
     }
 
-    /// All that can be gone to, the likeliest first: what calls, what is unread, then what was shown last; in the end
-    /// the current one.
+    /// All that can be gone to, the likeliest first: what calls, what is unread, then what was
+    /// shown last; in the end the current one.
     pub fn likeliest(&self) -> Vec<usize> {
         let mut all: Vec<usize> = (0..self.list.len()).collect();
         all.sort_by_cached_key(|&index| {
             let buffer = &self.list[index];
             let (unread, calls) = self.unread(buffer);
-            let shown = self.shown.iter().rev().position(|place| *place == buffer.place);
-            (index == self.current, calls == 0, unread == 0, shown.unwrap_or(usize::MAX))
+            let shown = self
+                .shown
+                .iter()
+                .rev()
+                .position(|place| *place == buffer.place);
+            (
+                index == self.current,
+                calls == 0,
+                unread == 0,
+                shown.unwrap_or(usize::MAX),
+            )
         });
         all
     }
 
     /// Shows one with unread messages, those that call us first.
     pub fn show_unread(&mut self) {
-        let elsewhere = (0..self.list.len()).rev().filter(|&index| index != self.current);
+        let elsewhere = (0..self.list.len())
+            .rev()
+            .filter(|&index| index != self.current);
         let unread = elsewhere.map(|index| (self.unread(&self.list[index]), index));
-        let found = unread.filter(|((unread, _), _)| *unread > 0).max_by_key(|((_, calls), _)| *calls > 0);
+        let found = unread
+            .filter(|((unread, _), _)| *unread > 0)
+            .max_by_key(|((_, calls), _)| *calls > 0);
         if let Some((_, index)) = found {
             self.show(index);
         }
@@ -116,7 +135,11 @@ impl Buffers {
 
     /// Messages in a place that nobody has looked at, and those of them that call us.
     pub fn unread(&self, buffer: &Buffer) -> (usize, usize) {
-        if self.is_muted(&buffer.place) { (0, 0) } else { (buffer.unread(), buffer.calls()) }
+        if self.is_muted(&buffer.place) {
+            (0, 0)
+        } else {
+            (buffer.unread(), buffer.calls())
+        }
     }
 
     /// Whether someone looks at the end of the current place.
@@ -162,8 +185,9 @@ impl Buffers {
 
     /// Whether that comes from someone of whom nothing is heard.
     pub(super) fn is_ignored(&self, what: &What) -> bool {
-        let (What::Said { nick, .. } | What::Heard { from: nick, .. } | What::Invited { by: nick, .. }) =
-            what
+        let (What::Said { nick, .. }
+        | What::Heard { from: nick, .. }
+        | What::Invited { by: nick, .. }) = what
         else {
             return false;
         };
@@ -172,7 +196,9 @@ impl Buffers {
 
     /// Puts the place away.
     pub fn close(&mut self, place: &Place) {
-        let Some(index) = self.position(place) else { return };
+        let Some(index) = self.position(place) else {
+            return;
+        };
         if *place == Place::Server {
             return;
         }
@@ -213,10 +239,19 @@ impl Buffers {
         }
     }
 
-    pub(super) fn push(&mut self, index: usize, at: Timestamp, msgid: Option<&str>, body: Body) -> LineId {
+    pub(super) fn push(
+        &mut self,
+        index: usize,
+        at: Timestamp,
+        msgid: Option<&str>,
+        body: Body,
+    ) -> LineId {
         let id = self.list[index].push(at, msgid.map(Into::into), body);
         if self.room() == 0
-            && let Some(longest) = self.list.iter_mut().max_by_key(|buffer| buffer.lines().len())
+            && let Some(longest) = self
+                .list
+                .iter_mut()
+                .max_by_key(|buffer| buffer.lines().len())
         {
             longest.drop_oldest();
         }
@@ -225,12 +260,16 @@ impl Buffers {
 
     /// Lines that there is still room for.
     pub(super) fn room(&self) -> usize {
-        self.max_lines.saturating_sub(self.list.iter().map(|buffer| buffer.lines().len()).sum())
+        self.max_lines
+            .saturating_sub(self.list.iter().map(|buffer| buffer.lines().len()).sum())
     }
 
-    /// The index of a place, which is opened if need be; what was said there before `since` is not new.
+    /// The index of a place, which is opened if need be; what was said there before `since` is not
+    /// new.
     pub(super) fn at(&mut self, place: Place, since: Timestamp, model: &Model) -> usize {
-        let found = self.list.binary_search_by(|buffer| buffer.place.cmp(&place));
+        let found = self
+            .list
+            .binary_search_by(|buffer| buffer.place.cmp(&place));
         found.unwrap_or_else(|mut index| {
             if self.list.len() >= MAX_BUFFERS
                 && let Some(oldest) = self.least_wanted()
@@ -253,19 +292,22 @@ impl Buffers {
 
     /// The conversation with one person that has been silent longest, unless someone looks at it.
     fn least_wanted(&self) -> Option<Place> {
-        let people = self
-            .list
-            .iter()
-            .enumerate()
-            .filter(|(index, buffer)| *index != self.current && matches!(buffer.place, Place::Person(_)));
-        let (_, oldest) = people.min_by_key(|(_, buffer)| buffer.lines().back().map(|line| line.at))?;
+        let people = self.list.iter().enumerate().filter(|(index, buffer)| {
+            *index != self.current && matches!(buffer.place, Place::Person(_))
+        });
+        let (_, oldest) =
+            people.min_by_key(|(_, buffer)| buffer.lines().back().map(|line| line.at))?;
         Some(oldest.place.clone())
     }
 
     /// A conversation with one person goes on under their new name.
     pub(super) fn follow_nick(&mut self, old: &str, new: &str) {
-        let (Some(old), Some(new)) = (Place::person(old), Place::person(new)) else { return };
-        let Some(from) = self.position(&old) else { return };
+        let (Some(old), Some(new)) = (Place::person(old), Place::person(new)) else {
+            return;
+        };
+        let Some(from) = self.position(&old) else {
+            return;
+        };
         if self.position(&new).is_some() {
             return;
         }

@@ -25,43 +25,97 @@ pub enum Manner {
     Notice,
 }
 
-/// What happened. Names and texts are as the server sent them: whoever shows them makes them harmless first.
+/// What happened. Names and texts are as the server sent them: whoever shows them makes them
+/// harmless first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// Someone, perhaps we, said something in a channel.
-    Said { channel: String, nick: String, manner: Manner, text: String },
+    Said {
+        channel: String,
+        nick: String,
+        manner: Manner,
+        text: String,
+    },
     /// Someone said something to us alone.
-    Heard { from: String, manner: Manner, text: String },
+    Heard {
+        from: String,
+        manner: Manner,
+        text: String,
+    },
     /// We said something to someone alone.
-    Whispered { to: String, manner: Manner, text: String },
+    Whispered {
+        to: String,
+        manner: Manner,
+        text: String,
+    },
     /// The server itself said something.
     Notice { from: String, text: String },
     /// Someone came into a channel.
     Joined { channel: String, nick: String },
     /// Someone left a channel.
-    Parted { channel: String, nick: String, reason: Option<String> },
+    Parted {
+        channel: String,
+        nick: String,
+        reason: Option<String>,
+    },
     /// Someone was put out of a channel by one of its operators.
-    Removed { channel: String, nick: String, by: String, reason: Option<String> },
+    Removed {
+        channel: String,
+        nick: String,
+        by: String,
+        reason: Option<String>,
+    },
     /// Someone left the server, and these of our channels with it.
-    Left { nick: String, reason: Option<String>, channels: Vec<ChannelName> },
+    Left {
+        nick: String,
+        reason: Option<String>,
+        channels: Vec<ChannelName>,
+    },
     /// Someone has another name, in these of our channels.
-    Renamed { old: String, new: String, channels: Vec<ChannelName> },
+    Renamed {
+        old: String,
+        new: String,
+        channels: Vec<ChannelName>,
+    },
     /// Someone changed what may be done in a channel, or who may do it.
-    Mode { channel: String, by: String, modes: String },
+    Mode {
+        channel: String,
+        by: String,
+        modes: String,
+    },
     /// Someone asks someone, perhaps us, into a channel.
-    Invited { channel: String, by: String, nick: String },
+    Invited {
+        channel: String,
+        by: String,
+        nick: String,
+    },
     /// A channel has another topic (`by` someone), or this is the one it has.
-    Topic { channel: String, by: Option<String>, text: String },
+    Topic {
+        channel: String,
+        by: Option<String>,
+        text: String,
+    },
     /// Who is in a channel.
     Members { channel: String, nicks: Vec<String> },
     /// What was said in a place before, oldest first.
-    Page { target: String, changes: Vec<Change> },
+    Page {
+        target: String,
+        changes: Vec<Change>,
+    },
     /// With whom something was said before, and when last.
     Conversations(Vec<(String, Timestamp)>),
     /// What this account has read in a place, on whatever device: all up to then.
-    Read { target: String, until: Option<Timestamp> },
+    Read {
+        target: String,
+        until: Option<Timestamp>,
+    },
     /// Someone took a message back.
-    Redacted { target: String, msgid: String, by: String, reason: Option<String> },
+    Redacted {
+        target: String,
+        msgid: String,
+        by: String,
+        reason: Option<String>,
+    },
     /// Anything else, in words.
     Info(String),
     /// The server refused something, in its words.

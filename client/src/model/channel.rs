@@ -26,7 +26,8 @@ pub enum Rank {
 }
 
 impl Rank {
-    /// From what precedes a nick in `NAMES`. Other servers know ranks above operator; all of them run the channel.
+    /// From what precedes a nick in `NAMES`. Other servers know ranks above operator; all of them
+    /// run the channel.
     pub fn of(name: &str) -> Self {
         match name.chars().next() {
             Some('~' | '&' | '@' | '%') => Self::Operator,
@@ -48,7 +49,9 @@ impl Rank {
 impl Channel {
     /// Follows who becomes an operator or is voiced, among all that a `MODE` changes.
     pub fn set_ranks(&mut self, modes: &[String]) {
-        let [letters, parameters @ ..] = modes else { return };
+        let [letters, parameters @ ..] = modes else {
+            return;
+        };
         let mut parameters = parameters.iter();
         let mut given = true;
         for letter in letters.chars() {
@@ -57,7 +60,8 @@ impl Channel {
                     given = letter == '+';
                     continue;
                 }
-                // A founder runs the channel as operators do, and is one of them still when it has handed it on.
+                // A founder runs the channel as operators do, and is one of them still when it has
+                // handed it on.
                 'q' if !given => {
                     parameters.next();
                     continue;

@@ -26,7 +26,11 @@ enum Question {
     /// What is read of a conversation.
     Marker(Place),
     /// What was said in a place, in a gap.
-    Page { place: Place, gap: LineId, before: Option<Box<str>> },
+    Page {
+        place: Place,
+        gap: LineId,
+        before: Option<Box<str>>,
+    },
 }
 
 /// The questions that are not answered yet.
@@ -61,17 +65,30 @@ impl Buffers {
         let question = self.next_question(limit)?;
         let message = match &question {
             Question::Conversations => {
-                let since = self.questions.heard_at.map_or(now - RECENT, |heard_at| heard_at - FUZZ);
+                let since = self
+                    .questions
+                    .heard_at
+                    .map_or(now - RECENT, |heard_at| heard_at - FUZZ);
                 let [from, to] = [now + ONE_DAY, since].map(|time| format!("timestamp={time:.3}"));
                 Message::new("CHATHISTORY", ["TARGETS", &from, &to, &limit.to_string()])
             }
             Question::Marker(place) => Message::new("MARKREAD", [place.name()]),
-            Question::Page { place, before: Some(before), .. } => {
-                Message::new("CHATHISTORY", ["BEFORE", place.name(), before, &limit.to_string()])
-            }
-            Question::Page { place, before: None, .. } => {
-                Message::new("CHATHISTORY", ["LATEST", place.name(), "*", &limit.to_string()])
-            }
+            Question::Page {
+                place,
+                before: Some(before),
+                ..
+            } => Message::new(
+                "CHATHISTORY",
+                ["BEFORE", place.name(), before, &limit.to_string()],
+            ),
+            Question::Page {
+                place,
+                before: None,
+                ..
+            } => Message::new(
+                "CHATHISTORY",
+                ["LATEST", place.name(), "*", &limit.to_string()],
+            ),
         };
         self.questions.asked = Some(question);
         Some(message)
@@ -83,7 +100,12 @@ impl Buffers {
         let places = std::iter::once(self.current).chain(0..self.list.len());
         for index in places {
             let buffer = &mut self.list[index];
-            let wanted = buffer.gaps().iter().rev().find(|gap| gap.state == Filling::Wanted).cloned();
+            let wanted = buffer
+                .gaps()
+                .iter()
+                .rev()
+                .find(|gap| gap.state == Filling::Wanted)
+                .cloned();
             if let Some(gap) = wanted {
                 if room < limit {
                     buffer.set_filling(gap.line, Filling::Failed(FULL.into()));
@@ -120,7 +142,8 @@ impl Buffers {
         self.unanswered("the server's answer was none");
     }
 
-    /// The connection is gone, and the answers with it; what is said in our channels from now on is missed.
+    /// The connection is gone, and the answers with it; what is said in our channels from now on is
+    /// missed.
     pub fn disconnect(&mut self, now: Timestamp, model: &Model) {
         self.settled = false;
         self.questions.waiting.clear();
@@ -144,7 +167,11 @@ impl Buffers {
             Filling::Failed(_) => again,
             Filling::Wanted | Filling::Asked => false,
         };
-        if buffer.gaps().iter().any(|one| one.line == gap && wants(&one.state)) {
+        if buffer
+            .gaps()
+            .iter()
+            .any(|one| one.line == gap && wants(&one.state))
+        {
             buffer.set_filling(gap, Filling::Wanted);
         }
     }
@@ -153,7 +180,10 @@ impl Buffers {
     pub fn markers(&mut self) -> Vec<Message> {
         let owed = self.list.iter_mut().filter_map(|buffer| {
             let read = buffer.owed_marker()?;
-            Some(Message::new("MARKREAD", [buffer.place.name(), &format!("timestamp={read:.3}")]))
+            Some(Message::new(
+                "MARKREAD",
+                [buffer.place.name(), &format!("timestamp={read:.3}")],
+            ))
         });
         owed.collect()
     }
@@ -163,28 +193,50 @@ impl Buffers {
         self.questions.heard_at = self.questions.heard_at.max(Some(at));
     }
 
-    /// What was read of a conversation that is just opened has to be asked for: for channels, the server tells.
+    /// What was read of a conversation that is just opened has to be asked for: for channels, the
+    /// server tells.
     pub(super) fn ask_marker(&mut self, place: &Place) {
         if self.questions.keeps_markers && matches!(place, Place::Person(_)) {
-            self.questions.waiting.push_back(Question::Marker(place.clone()));
+            self.questions
+                .waiting
+                .push_back(Question::Marker(place.clone()));
         }
     }
 
-    pub(super) fn take_page(&mut self, target: &str, changes: &[Change], model: &Model) -> Option<()> {
+    pub(super) fn take_page(
+        &mut self,
+        target: &str,
+        changes: &[Change],
+        model: &Model,
+    ) -> Option<()> {
         let asked = self.questions.asked.take_if(
             |asked| matches!(asked, Question::Page { place, .. } if Place::named(target).as_ref() == Some(place)),
         );
-        let Some(Question::Page { place, gap, before }) = asked else { return None };
+        let Some(Question::Page { place, gap, before }) = asked else {
+            return None;
+        };
         let index = self.position(&place)?;
-        let lines = changes.iter().filter(|change| !self.is_ignored(&change.what));
+        let lines = changes
+            .iter()
+            .filter(|change| !self.is_ignored(&change.what));
         let lines = lines.filter_map(|change| {
             let msgid = change.msgid.as_deref().map(Into::into);
-            Some(PastLine { at: change.at, msgid, body: said(&change.what, model)? })
+            Some(PastLine {
+                at: change.at,
+                msgid,
+                body: said(&change.what, model)?,
+            })
         });
-        let page = Page { oldest: changes.first().map(name), lines: lines.collect() };
+        let page = Page {
+            oldest: changes.first().map(name),
+            lines: lines.collect(),
+        };
         self.list[index].fill(gap, before.as_deref(), page);
         for change in changes {
-            if let What::Redacted { msgid, by, reason, .. } = &change.what {
+            if let What::Redacted {
+                msgid, by, reason, ..
+            } = &change.what
+            {
                 self.list[index].redact(msgid, by, reason.as_deref());
             }
         }
@@ -199,9 +251,11 @@ impl Buffers {
         if self.questions.asked == Some(Question::Conversations) {
             self.questions.asked = None;
         }
-        let people = found.iter().filter_map(|(name, latest)| Some((Place::person(name)?, *latest)));
-        let people =
-            people.filter(|(place, _)| matches!(place, Place::Person(_)) && !model.is_me(place.name()));
+        let people = found
+            .iter()
+            .filter_map(|(name, latest)| Some((Place::person(name)?, *latest)));
+        let people = people
+            .filter(|(place, _)| matches!(place, Place::Person(_)) && !model.is_me(place.name()));
         for (place, latest) in people.take(MAX_CONVERSATIONS) {
             if self.position(&place).is_none() {
                 // Whether it is read, the marker will tell.
@@ -230,7 +284,10 @@ impl Buffers {
         let index = self.position(&place)?;
         let buffer = &mut self.list[index];
         buffer.mark(until);
-        let behind = buffer.latest.take().is_some_and(|latest| latest > buffer.read());
+        let behind = buffer
+            .latest
+            .take()
+            .is_some_and(|latest| latest > buffer.read());
         if behind && model.page().is_some() {
             buffer.open_gap(buffer.read(), Filling::Wanted);
         }
@@ -253,20 +310,34 @@ fn name(change: &Change) -> Box<str> {
 /// What someone said, as it is written down.
 pub fn said(what: &What, model: &Model) -> Option<Body> {
     let (nick, manner, text, mine, called) = match what {
-        What::Said { nick, manner, text, .. } => {
+        What::Said {
+            nick, manner, text, ..
+        } => {
             let mine = model.is_me(nick);
             let called = !mine && *manner != Manner::Notice && model.is_called(text);
             (nick.as_str(), manner, text, mine, called)
         }
         What::Heard { from, manner, text } => {
             let mine = model.is_me(from);
-            (from.as_str(), manner, text, mine, !mine && *manner != Manner::Notice)
+            (
+                from.as_str(),
+                manner,
+                text,
+                mine,
+                !mine && *manner != Manner::Notice,
+            )
         }
         What::Whispered { manner, text, .. } => (model.nick(), manner, text, true, false),
         What::Info(words) => return Some(Body::Info(words.as_str().into())),
         _ => return None,
     };
-    Some(Body::Said { nick: nick.into(), manner: *manner, text: text.as_str().into(), mine, called })
+    Some(Body::Said {
+        nick: nick.into(),
+        manner: *manner,
+        text: text.as_str().into(),
+        mine,
+        called,
+    })
 }
 
 #[cfg(test)]

@@ -22,10 +22,14 @@ pub struct Line {
 }
 
 impl Line {
-    /// Whoever has said it: a person or a bot. What the server says to us alone has neither a name nor anyone to answer.
+    /// Whoever has said it: a person or a bot. What the server says to us alone has neither a name
+    /// nor anyone to answer.
     pub fn speaker(&self) -> Option<&str> {
         match &self.body {
-            Body::Said { manner: Manner::Notice, .. } if self.msgid.is_none() => None,
+            Body::Said {
+                manner: Manner::Notice,
+                ..
+            } if self.msgid.is_none() => None,
             Body::Said { nick, .. } => Some(nick),
             _ => None,
         }
@@ -36,9 +40,19 @@ impl Line {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// Someone said something; `mine` when it was us, `called` when it calls us.
-    Said { nick: Box<str>, manner: Manner, text: Box<str>, mine: bool, called: bool },
+    Said {
+        nick: Box<str>,
+        manner: Manner,
+        text: Box<str>,
+        mine: bool,
+        called: bool,
+    },
     /// Something was said, and taken back by someone.
-    Redacted { nick: Box<str>, by: Box<str>, reason: Option<Box<str>> },
+    Redacted {
+        nick: Box<str>,
+        by: Box<str>,
+        reason: Option<Box<str>>,
+    },
     /// People came and went.
     Moves(Vec<Move>),
     /// Something else happened, in words.

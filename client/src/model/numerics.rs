@@ -19,13 +19,20 @@ impl Model {
                 None
             }
             numeric::RPL_ISUPPORT => {
-                let page = message.params.iter().find_map(|token| token.strip_prefix("CHATHISTORY="));
+                let page = message
+                    .params
+                    .iter()
+                    .find_map(|token| token.strip_prefix("CHATHISTORY="));
                 self.page = page.and_then(|page| page.parse().ok()).or(self.page);
                 None
             }
             numeric::RPL_TOPIC => {
                 self.set_topic(&param(1), param(2));
-                Some(What::Topic { channel: param(1), by: None, text: param(2) })
+                Some(What::Topic {
+                    channel: param(1),
+                    by: None,
+                    text: param(2),
+                })
             }
             numeric::RPL_NAMREPLY => {
                 let names: Vec<(&str, Rank)> = message
@@ -37,8 +44,9 @@ impl Model {
                     .collect();
                 let name = ChannelName::parse(message.param(2)?).ok()?;
                 if let Some(channel) = self.channels.get_mut(&name) {
-                    let members =
-                        names.iter().filter_map(|(nick, rank)| Some((Nick::parse(nick).ok()?, *rank)));
+                    let members = names
+                        .iter()
+                        .filter_map(|(nick, rank)| Some((Nick::parse(nick).ok()?, *rank)));
                     channel.members.extend(members);
                 }
                 let nicks = names.into_iter().map(|(nick, _)| nick.to_owned());
@@ -46,13 +54,25 @@ impl Model {
                 None
             }
             numeric::RPL_ENDOFNAMES => {
-                let nicks = self.listing.remove(&ChannelName::parse(message.param(1)?).ok()?)?;
-                Some(What::Members { channel: param(1), nicks })
+                let nicks = self
+                    .listing
+                    .remove(&ChannelName::parse(message.param(1)?).ok()?)?;
+                Some(What::Members {
+                    channel: param(1),
+                    nicks,
+                })
             }
             numeric::RPL_WHOREPLY => {
-                let state = if param(6).starts_with('G') { " (away)" } else { "" };
+                let state = if param(6).starts_with('G') {
+                    " (away)"
+                } else {
+                    ""
+                };
                 // The last parameter is the distance, a space, and the real name.
-                let real_name = last().split_once(' ').map(|(_, name)| name.to_owned()).unwrap_or_default();
+                let real_name = last()
+                    .split_once(' ')
+                    .map(|(_, name)| name.to_owned())
+                    .unwrap_or_default();
                 self.found = true;
                 let nick = param(5);
                 Some(What::Info(if real_name.is_empty() || real_name == nick {
@@ -72,20 +92,36 @@ impl Model {
             }
             numeric::RPL_WHOISUSER => {
                 let (nick, name) = (param(1), last());
-                let named = if name == nick { String::new() } else { format!(": {name}") };
-                Some(What::Info(format!("{nick} ({}@{}){named}", param(2), param(3))))
+                let named = if name == nick {
+                    String::new()
+                } else {
+                    format!(": {name}")
+                };
+                Some(What::Info(format!(
+                    "{nick} ({}@{}){named}",
+                    param(2),
+                    param(3)
+                )))
             }
-            numeric::RPL_WHOISCHANNELS => Some(What::Info(format!("{} is in {}", param(1), last().trim()))),
-            numeric::RPL_WHOISACCOUNT => {
-                Some(What::Info(format!("{} is signed in as {}", param(1), param(2))))
+            numeric::RPL_WHOISCHANNELS => {
+                Some(What::Info(format!("{} is in {}", param(1), last().trim())))
             }
+            numeric::RPL_WHOISACCOUNT => Some(What::Info(format!(
+                "{} is signed in as {}",
+                param(1),
+                param(2)
+            ))),
             numeric::RPL_WHOISBOT => Some(What::Info(format!("{} {}", param(1), last()))),
             numeric::RPL_WHOISIDLE => {
                 let seconds: i64 = param(2).parse().ok()?;
                 Some(What::Info(format!("{} {}", param(1), silence(seconds))))
             }
             numeric::RPL_LIST => {
-                let topic = if last().is_empty() { String::new() } else { format!(": {}", last()) };
+                let topic = if last().is_empty() {
+                    String::new()
+                } else {
+                    format!(": {}", last())
+                };
                 Some(What::Info(format!("{} ({}){topic}", param(1), param(2))))
             }
             numeric::RPL_LISTEND => Some(What::Info("/join #CHANNEL goes to one".to_owned())),
@@ -100,19 +136,35 @@ impl Model {
                     numeric::RPL_EXCEPTLIST => "let in all the same",
                     _ => "let in without an invitation",
                 };
-                let by = message.param(3).map(|by| format!(" (by {})", by.split('!').next().unwrap_or(by)));
-                Some(What::Info(format!("{what}: {}{}", param(2), by.unwrap_or_default())))
+                let by = message
+                    .param(3)
+                    .map(|by| format!(" (by {})", by.split('!').next().unwrap_or(by)));
+                Some(What::Info(format!(
+                    "{what}: {}{}",
+                    param(2),
+                    by.unwrap_or_default()
+                )))
             }
-            numeric::RPL_ENDOFBANLIST | numeric::RPL_ENDOFEXCEPTLIST | numeric::RPL_ENDOFINVEXLIST => {
+            numeric::RPL_ENDOFBANLIST
+            | numeric::RPL_ENDOFEXCEPTLIST
+            | numeric::RPL_ENDOFINVEXLIST => {
                 let found = std::mem::take(&mut self.found);
                 (!found).then(|| What::Info("that list is empty".to_owned()))
             }
             numeric::RPL_MOTD => {
                 let words = last();
-                Some(What::Info(words.strip_prefix("- ").unwrap_or(&words).to_owned()))
+                Some(What::Info(
+                    words.strip_prefix("- ").unwrap_or(&words).to_owned(),
+                ))
             }
-            numeric::RPL_NOTOPIC | numeric::RPL_HELPSTART | numeric::RPL_HELPTXT => Some(What::Info(last())),
-            numeric::RPL_INVITING => Some(What::Info(format!("{} is invited to {}", param(1), param(2)))),
+            numeric::RPL_NOTOPIC | numeric::RPL_HELPSTART | numeric::RPL_HELPTXT => {
+                Some(What::Info(last()))
+            }
+            numeric::RPL_INVITING => Some(What::Info(format!(
+                "{} is invited to {}",
+                param(1),
+                param(2)
+            ))),
             // The end of the session will tell of a ban, once.
             numeric::ERR_NOMOTD | numeric::ERR_YOUREBANNEDCREEP => None,
             numeric::ERR_INVITEONLYCHAN

@@ -40,24 +40,34 @@ impl Model {
             });
         }
         let batch = match message.param(1)? {
-            "chathistory" => Batch::Page { target: message.param(2)?.to_owned(), changes: Vec::new() },
+            "chathistory" => Batch::Page {
+                target: message.param(2)?.to_owned(),
+                changes: Vec::new(),
+            },
             "draft/chathistory-targets" => Batch::Conversations(Vec::new()),
             _ => return None,
         };
         if self.batches.len() < MAX_BATCHES {
-            self.batches.insert(name.strip_prefix('+')?.to_owned(), batch);
+            self.batches
+                .insert(name.strip_prefix('+')?.to_owned(), batch);
         }
         None
     }
 
     /// Takes a message that belongs to a batch; whatever it is, it is not new.
     pub(super) fn take_batched(&mut self, message: &Message, at: Timestamp) -> bool {
-        let Some(name) = message.tags.get("batch").filter(|name| self.batches.contains_key(*name)) else {
+        let Some(name) = message
+            .tags
+            .get("batch")
+            .filter(|name| self.batches.contains_key(*name))
+        else {
             return false;
         };
         let change = self.past(message, at);
         match self.batches.get_mut(name) {
-            Some(Batch::Page { changes, .. }) if changes.len() < MAX_MESSAGES => changes.extend(change),
+            Some(Batch::Page { changes, .. }) if changes.len() < MAX_MESSAGES => {
+                changes.extend(change)
+            }
             Some(Batch::Conversations(found)) if found.len() < MAX_MESSAGES => {
                 let latest = message.param(2).and_then(|time| time.parse().ok());
                 if let (Some("TARGETS"), Some(name), Some(latest)) =
@@ -78,6 +88,10 @@ impl Model {
             "REDACT" => self.redacted(message),
             _ => return None,
         };
-        Some(Change { at, msgid: message.tags.get("msgid").map(str::to_owned), what })
+        Some(Change {
+            at,
+            msgid: message.tags.get("msgid").map(str::to_owned),
+            what,
+        })
     }
 }

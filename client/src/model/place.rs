@@ -16,7 +16,11 @@ pub enum Place {
 impl Place {
     /// From the name of a channel or a nick.
     pub fn named(name: &str) -> Option<Self> {
-        if name.starts_with('#') { Self::channel(name) } else { Self::person(name) }
+        if name.starts_with('#') {
+            Self::channel(name)
+        } else {
+            Self::person(name)
+        }
     }
 
     /// From the name of a channel.

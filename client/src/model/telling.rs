@@ -22,9 +22,18 @@ impl Buffers {
     /// Writes a change where it belongs. `model` has taken it already.
     pub fn take(&mut self, change: &Change, model: &Model) -> Option<Call> {
         let at = change.at;
-        let who = |nick: &str| if model.is_me(nick) { "you".to_owned() } else { nick.to_owned() };
-        let because =
-            |reason: &Option<String>| reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+        let who = |nick: &str| {
+            if model.is_me(nick) {
+                "you".to_owned()
+            } else {
+                nick.to_owned()
+            }
+        };
+        let because = |reason: &Option<String>| {
+            reason
+                .as_ref()
+                .map_or(String::new(), |why| format!(" ({why})"))
+        };
         let info = |words: String| Body::Info(words.into());
         if self.is_ignored(&change.what) {
             return None;
@@ -55,7 +64,9 @@ impl Buffers {
             }
             What::Joined { channel, nick } if model.is_me(nick) => {
                 let place = Place::channel(channel)?;
-                let wanted = model.current().is_some_and(|current| Place::Channel(current.clone()) == place);
+                let wanted = model
+                    .current()
+                    .is_some_and(|current| Place::Channel(current.clone()) == place);
                 // After a reconnection the person stays where they were.
                 let is_new = !self.list.iter().any(|buffer| buffer.place == place);
                 let index = self.at(place, at, model);
@@ -67,27 +78,64 @@ impl Buffers {
                     self.show(index);
                 }
             }
-            What::Joined { channel, nick } => self.fold(&Place::channel(channel)?, at, nick, true, None),
+            What::Joined { channel, nick } => {
+                self.fold(&Place::channel(channel)?, at, nick, true, None)
+            }
             What::Parted { channel, nick, .. } if model.is_me(nick) => {
                 self.close(&Place::channel(channel)?);
             }
-            What::Parted { channel, nick, reason } => {
-                self.fold(&Place::channel(channel)?, at, nick, false, reason.as_deref());
+            What::Parted {
+                channel,
+                nick,
+                reason,
+            } => {
+                self.fold(
+                    &Place::channel(channel)?,
+                    at,
+                    nick,
+                    false,
+                    reason.as_deref(),
+                );
             }
-            What::Left { nick, reason, channels } => {
+            What::Left {
+                nick,
+                reason,
+                channels,
+            } => {
                 for channel in channels {
-                    self.fold(&Place::Channel(channel.clone()), at, nick, false, reason.as_deref());
+                    self.fold(
+                        &Place::Channel(channel.clone()),
+                        at,
+                        nick,
+                        false,
+                        reason.as_deref(),
+                    );
                 }
                 self.fold(&Place::person(nick)?, at, nick, false, reason.as_deref());
             }
-            What::Removed { channel, nick, by, reason } => {
-                let back =
-                    if model.is_me(nick) { format!("; /join {channel} to come back") } else { String::new() };
-                let words =
-                    format!("{} removed {} from {channel}{}{back}", who(by), who(nick), because(reason));
+            What::Removed {
+                channel,
+                nick,
+                by,
+                reason,
+            } => {
+                let back = if model.is_me(nick) {
+                    format!("; /join {channel} to come back")
+                } else {
+                    String::new()
+                };
+                let words = format!(
+                    "{} removed {} from {channel}{}{back}",
+                    who(by),
+                    who(nick),
+                    because(reason)
+                );
                 let index = self.at(Place::channel(channel)?, at, model);
-                let body =
-                    if model.is_me(nick) { Body::Refused(words.into()) } else { Body::Info(words.into()) };
+                let body = if model.is_me(nick) {
+                    Body::Refused(words.into())
+                } else {
+                    Body::Info(words.into())
+                };
                 self.push(index, at, None, body);
             }
             What::Renamed { old, new, channels } => {
@@ -102,10 +150,22 @@ impl Buffers {
                 self.follow_nick(old, new);
                 self.push_if_open(&Place::person(new)?, at, info(words));
             }
-            What::Topic { channel, by: None, text } => {
-                self.push_if_open(&Place::channel(channel)?, at, info(format!("the topic is: {text}")));
+            What::Topic {
+                channel,
+                by: None,
+                text,
+            } => {
+                self.push_if_open(
+                    &Place::channel(channel)?,
+                    at,
+                    info(format!("the topic is: {text}")),
+                );
             }
-            What::Topic { channel, by: Some(nick), text } => {
+            What::Topic {
+                channel,
+                by: Some(nick),
+                text,
+            } => {
                 let words = if text.is_empty() {
                     format!("{} took away the topic", who(nick))
                 } else {
@@ -132,14 +192,24 @@ impl Buffers {
                 );
             }
             What::Invited { channel, by, nick } => {
-                self.push(self.current, at, None, info(format!("{} invited {nick} to {channel}", who(by))));
+                self.push(
+                    self.current,
+                    at,
+                    None,
+                    info(format!("{} invited {nick} to {channel}", who(by))),
+                );
             }
             // Who is there is shown beside the conversation; the command /names has its own answer.
             What::Members { .. } => {}
             What::Page { target, changes } => self.take_page(target, changes, model)?,
             What::Conversations(found) => self.take_conversations(found, model),
             What::Read { target, until } => self.take_marker(target, *until, model)?,
-            What::Redacted { target, msgid, by, reason } => {
+            What::Redacted {
+                target,
+                msgid,
+                by,
+                reason,
+            } => {
                 let index = self.position(&Place::named(target)?)?;
                 self.list[index].redact(msgid, by, reason.as_deref());
             }
@@ -153,12 +223,25 @@ impl Buffers {
     fn say(&mut self, place: Place, change: &Change, model: &Model) -> Option<Call> {
         let at = change.at;
         let body = said(&change.what, model)?;
-        let Body::Said { nick, text, mine, called, .. } = &body else { return None };
+        let Body::Said {
+            nick,
+            text,
+            mine,
+            called,
+            ..
+        } = &body
+        else {
+            return None;
+        };
         let call = (!mine && *called).then(|| (nick.to_string(), text.to_string()));
         let mine = *mine;
         // What opens a conversation is new in it.
         let index = self.at(place.clone(), at - SignedDuration::from_millis(1), model);
-        if change.msgid.as_ref().is_some_and(|msgid| self.list[index].has_lately(msgid)) {
+        if change
+            .msgid
+            .as_ref()
+            .is_some_and(|msgid| self.list[index].has_lately(msgid))
+        {
             return None;
         }
         self.note_time(at);
@@ -169,7 +252,12 @@ impl Buffers {
         }
         let (nick, text) = call?;
         let counts = !read && !self.is_muted(&place);
-        counts.then_some(Call { place, nick, text, elsewhere: index != self.current })
+        counts.then_some(Call {
+            place,
+            nick,
+            text,
+            elsewhere: index != self.current,
+        })
     }
 
     /// Counts a line, unless it is seen.
@@ -183,8 +271,14 @@ impl Buffers {
 
     /// Adds to the line of comings and goings, or begins one.
     fn fold(&mut self, place: &Place, at: Timestamp, nick: &str, came: bool, reason: Option<&str>) {
-        let Some(index) = self.position(place) else { return };
-        let one = Move { nick: nick.into(), came, reason: reason.map(Into::into) };
+        let Some(index) = self.position(place) else {
+            return;
+        };
+        let one = Move {
+            nick: nick.into(),
+            came,
+            reason: reason.map(Into::into),
+        };
         if let Err(one) = self.list[index].fold(at, one) {
             self.push(index, at, None, Body::Moves(vec![one]));
         }
@@ -197,16 +291,26 @@ impl Buffers {
     }
 }
 
-/// The server is called so here as it is in the list of places: its own name has no room beside what it says.
+/// The server is called so here as it is in the list of places: its own name has no room beside
+/// what it says.
 fn notice_of_server(text: &str, called: bool) -> Body {
     let nick = Place::Server.name().into();
-    Body::Said { nick, manner: Manner::Notice, text: text.into(), mine: false, called }
+    Body::Said {
+        nick,
+        manner: Manner::Notice,
+        text: text.into(),
+        mine: false,
+        called,
+    }
 }
 
 /// What someone did who changed one mode that people meet every day.
 fn mode_words(modes: &str, who: &impl Fn(&str) -> String) -> Option<String> {
     let (mode, parameter) = modes.split_once(' ').unwrap_or((modes, ""));
-    let (nick, mask) = (who(parameter), parameter.strip_suffix("!*@*").unwrap_or(parameter));
+    let (nick, mask) = (
+        who(parameter),
+        parameter.strip_suffix("!*@*").unwrap_or(parameter),
+    );
     if parameter.contains(' ')
         || parameter.is_empty() != matches!(mode, "+i" | "-i" | "+m" | "-m" | "+t" | "-t")
     {

@@ -16,7 +16,11 @@ fn model(lines: &[&str]) -> Model {
 }
 
 fn take(model: &mut Model, line: &str) -> Vec<What> {
-    model.take(&Message::parse(line).unwrap(), now()).into_iter().map(|change| change.what).collect()
+    model
+        .take(&Message::parse(line).unwrap(), now())
+        .into_iter()
+        .map(|change| change.what)
+        .collect()
 }
 
 fn nick(name: &str) -> Nick {
@@ -31,15 +35,21 @@ fn channel(name: &str) -> ChannelName {
 fn the_time_is_the_servers_where_it_tells() {
     let mut model = model(&[]);
     let told = Message::parse("@time=2025-05-06T07:08:09.123Z :a!a@h PRIVMSG #lobby :x").unwrap();
-    assert_eq!(model.take(&told, now())[0].at, "2025-05-06T07:08:09.123Z".parse().unwrap());
+    assert_eq!(
+        model.take(&told, now())[0].at,
+        "2025-05-06T07:08:09.123Z".parse().unwrap()
+    );
     let untold = Message::parse("@time=nonsense :a!a@h PRIVMSG #lobby :x").unwrap();
     assert_eq!(model.take(&untold, now())[0].at, now());
 }
 
 #[test]
 fn who_is_here_follows_names_joins_parts_kicks_quits_and_nicks() {
-    let mut model =
-        model(&[":s 353 me = #lobby :@alice +bob ~@carol", ":s 366 me #lobby :End", ":dave!d@h JOIN #lobby"]);
+    let mut model = model(&[
+        ":s 353 me = #lobby :@alice +bob ~@carol",
+        ":s 366 me #lobby :End",
+        ":dave!d@h JOIN #lobby",
+    ]);
     for name in ["alice", "Bob", "carol", "dave", "me"] {
         assert!(model.is_here(&nick(name)), "{name}");
     }
@@ -55,13 +65,22 @@ fn who_is_here_follows_names_joins_parts_kicks_quits_and_nicks() {
 
 #[test]
 fn ranks_follow_names_and_modes_and_keep_to_the_person() {
-    let mut model = model(&[":s 353 me = #lobby :@alice bob +carol @+dave", ":s 366 me #lobby :End"]);
+    let mut model = model(&[
+        ":s 353 me = #lobby :@alice bob +carol @+dave",
+        ":s 366 me #lobby :End",
+    ]);
     let ranks = |model: &Model| -> Vec<String> {
         let lobby = channel("#lobby");
-        model.members(&lobby).map(|(nick, rank)| format!("{}{nick}", rank.sign())).collect()
+        model
+            .members(&lobby)
+            .map(|(nick, rank)| format!("{}{nick}", rank.sign()))
+            .collect()
     };
     assert_eq!(ranks(&model), ["@alice", "bob", "+carol", "@dave", "me"]);
-    take(&mut model, ":alice!a@h MODE #lobby +lbo-v 5 *!*@x bob carol");
+    take(
+        &mut model,
+        ":alice!a@h MODE #lobby +lbo-v 5 *!*@x bob carol",
+    );
     take(&mut model, ":alice!a@h MODE #lobby -o+o dave nobody");
     take(&mut model, ":bob!b@h NICK rob");
     assert_eq!(ranks(&model), ["@alice", "carol", "dave", "me", "@rob"]);
@@ -90,7 +109,9 @@ fn we_are_called_by_our_nick_as_a_word_of_its_own() {
 fn whoever_leaves_or_is_renamed_does_so_in_the_channels_we_share() {
     let mut model = model(&[":me!m@h JOIN #ops", ":bob!b@h JOIN #ops"]);
     let told = take(&mut model, ":bob!b@h NICK rob");
-    assert!(matches!(&told[..], [What::Renamed { channels, .. }] if *channels == [channel("#ops")]));
+    assert!(
+        matches!(&told[..], [What::Renamed { channels, .. }] if *channels == [channel("#ops")])
+    );
     let told = take(&mut model, ":rob!b@h QUIT :bye");
     assert!(matches!(&told[..], [What::Left { channels, .. }] if *channels == [channel("#ops")]));
 }
@@ -102,7 +123,13 @@ fn names_are_told_once_as_a_whole() {
     assert!(take(&mut model, ":s 353 me = #lobby :carol").is_empty());
     let nicks = ["alice", "bob", "carol"].map(str::to_owned).into();
     let told = take(&mut model, ":s 366 me #lobby :End of /NAMES list");
-    assert_eq!(told, [What::Members { channel: "#lobby".to_owned(), nicks }]);
+    assert_eq!(
+        told,
+        [What::Members {
+            channel: "#lobby".to_owned(),
+            nicks
+        }]
+    );
 }
 
 #[test]
@@ -116,7 +143,11 @@ fn whoever_wrote_to_us_is_here_until_they_are_gone() {
 #[test]
 fn the_current_channel_is_the_first_joined_then_the_one_asked_for() {
     let mut model = model(&[":me!m@h JOIN #other"]);
-    assert_eq!(model.current(), Some(&channel("#lobby")), "a join we did not ask for changes nothing");
+    assert_eq!(
+        model.current(),
+        Some(&channel("#lobby")),
+        "a join we did not ask for changes nothing"
+    );
     model.ask_for(&channel("#ops"), Some("key"));
     take(&mut model, ":bob!b@h JOIN #ops");
     assert_eq!(model.current(), Some(&channel("#lobby")));
@@ -125,7 +156,11 @@ fn the_current_channel_is_the_first_joined_then_the_one_asked_for() {
     model.ask_for(&channel("#Lobby"), None);
     assert_eq!(model.current(), Some(&channel("#lobby")));
     take(&mut model, ":me!m@h PART #lobby");
-    assert!(model.current().is_some_and(|current| *current != channel("#lobby")));
+    assert!(
+        model
+            .current()
+            .is_some_and(|current| *current != channel("#lobby"))
+    );
 }
 
 #[test]
@@ -144,12 +179,17 @@ fn joins(model: &Model) -> Vec<String> {
 #[test]
 fn many_channels_are_joined_by_few_messages_each_with_its_own_key() {
     let mut model = model(&[]);
-    model.be_in(&["#b", "#a sesame", "#d", "#c walnut"].map(|one| one.to_owned().try_into().unwrap()));
+    model.be_in(
+        &["#b", "#a sesame", "#d", "#c walnut"].map(|one| one.to_owned().try_into().unwrap()),
+    );
     assert_eq!(joins(&model), ["JOIN #a,#c,#b,#d sesame,walnut"]);
     let many = (100..200).map(|number| format!("#channel{number} key{number}").try_into().unwrap());
     model.be_in(&many.collect::<Vec<_>>());
     let lines = joins(&model);
-    assert!(lines.len() < 10 && lines.iter().all(|line| line.len() < 480), "{lines:?}");
+    assert!(
+        lines.len() < 10 && lines.iter().all(|line| line.len() < 480),
+        "{lines:?}"
+    );
     for line in &lines[..lines.len() - 1] {
         let words: Vec<&str> = line.split(' ').collect();
         let pairs = words[1].split(',').zip(words[2].split(','));
@@ -165,7 +205,11 @@ fn many_channels_are_joined_by_few_messages_each_with_its_own_key() {
 
 #[test]
 fn after_a_reconnection_it_returns_to_its_channels_with_their_keys() {
-    let mut model = model(&[":me!m@h JOIN #gone", ":me!m@h PART #gone", ":me!m@h JOIN #out"]);
+    let mut model = model(&[
+        ":me!m@h JOIN #gone",
+        ":me!m@h PART #gone",
+        ":me!m@h JOIN #out",
+    ]);
     model.ask_for(&channel("#ops"), Some("key"));
     take(&mut model, ":me!m@h JOIN #ops");
     take(&mut model, ":boss!b@h KICK #out me :no");
@@ -174,7 +218,11 @@ fn after_a_reconnection_it_returns_to_its_channels_with_their_keys() {
     take(&mut model, ":s 001 me :Welcome back");
     take(&mut model, ":me!m@h JOIN #lobby");
     assert_eq!(joins(&model), ["JOIN #ops key"]);
-    assert_eq!(model.current(), Some(&channel("#ops")), "and what is typed goes where it went before");
+    assert_eq!(
+        model.current(),
+        Some(&channel("#ops")),
+        "and what is typed goes where it went before"
+    );
 }
 
 #[test]
@@ -193,7 +241,10 @@ fn our_own_new_nick_is_known() {
     let mut model = model(&[":me!m@h NICK myself"]);
     assert!(model.is_me("MySelf"));
     assert!(!model.is_me("me"));
-    assert!(matches!(&take(&mut model, ":myself!m@h PRIVMSG bob :x")[..], [What::Whispered { .. }]));
+    assert!(matches!(
+        &take(&mut model, ":myself!m@h PRIVMSG bob :x")[..],
+        [What::Whispered { .. }]
+    ));
 }
 
 #[test]
@@ -221,10 +272,15 @@ fn errors_are_told_and_chatter_of_the_protocol_is_not() {
 #[test]
 fn messages_without_their_parts_do_no_harm() {
     for command in [
-        "PRIVMSG", "NOTICE", "JOIN", "PART", "KICK", "QUIT", "NICK", "TOPIC", "MODE", "INVITE", "FAIL",
-        "001", "332", "353", "366", "352", "301", "404", "433", "311", "317", "322", "324", "367", "BATCH",
+        "PRIVMSG", "NOTICE", "JOIN", "PART", "KICK", "QUIT", "NICK", "TOPIC", "MODE", "INVITE",
+        "FAIL", "001", "332", "353", "366", "352", "301", "404", "433", "311", "317", "322", "324",
+        "367", "BATCH",
     ] {
-        for line in [command.to_owned(), format!(":me {command}"), format!(":me!m@h {command} #x")] {
+        for line in [
+            command.to_owned(),
+            format!(":me {command}"),
+            format!(":me!m@h {command} #x"),
+        ] {
             take(&mut model(&[]), &line);
         }
     }
@@ -234,10 +290,19 @@ fn messages_without_their_parts_do_no_harm() {
 fn who_names_people_once_and_says_when_there_is_nobody() {
     let mut model = model(&[]);
     let info = |words: &str| [What::Info(words.to_owned())];
-    assert_eq!(take(&mut model, ":s 352 me #lobby u h s bob H :0 bob"), info("bob"));
-    assert_eq!(take(&mut model, ":s 352 me #lobby u h s eve G :0 Eve Adams"), info("eve (away): Eve Adams"));
+    assert_eq!(
+        take(&mut model, ":s 352 me #lobby u h s bob H :0 bob"),
+        info("bob")
+    );
+    assert_eq!(
+        take(&mut model, ":s 352 me #lobby u h s eve G :0 Eve Adams"),
+        info("eve (away): Eve Adams")
+    );
     assert_eq!(take(&mut model, ":s 315 me #lobby :End"), []);
-    assert_eq!(take(&mut model, ":s 315 me mallory :End"), info("nobody found: mallory"));
+    assert_eq!(
+        take(&mut model, ":s 315 me mallory :End"),
+        info("nobody found: mallory")
+    );
 }
 
 #[test]
@@ -247,23 +312,46 @@ fn questions_about_people_and_channels_are_answered_in_words() {
         ("311 me bob u h * :Bob Roberts", "bob (u@h): Bob Roberts"),
         ("311 me bob u h * bob", "bob (u@h)"),
         ("319 me bob :@#lobby #ops ", "bob is in @#lobby #ops"),
-        ("330 me bob bobby :is logged in as", "bob is signed in as bobby"),
-        ("317 me bob 59 1 :seconds idle, signon time", "bob spoke just now"),
-        ("317 me bob 7300 1 :seconds idle, signon time", "bob has said nothing for 2 h"),
+        (
+            "330 me bob bobby :is logged in as",
+            "bob is signed in as bobby",
+        ),
+        (
+            "317 me bob 59 1 :seconds idle, signon time",
+            "bob spoke just now",
+        ),
+        (
+            "317 me bob 7300 1 :seconds idle, signon time",
+            "bob has said nothing for 2 h",
+        ),
         ("322 me #ops 3 :Plans", "#ops (3): Plans"),
         ("322 me #ops 3 :", "#ops (3)"),
-        ("324 me #lobby +kn sesame", "the modes of #lobby are +kn sesame"),
-        ("367 me #lobby eve!*@* boss!b@h 1", "kept out: eve!*@* (by boss)"),
+        (
+            "324 me #lobby +kn sesame",
+            "the modes of #lobby are +kn sesame",
+        ),
+        (
+            "367 me #lobby eve!*@* boss!b@h 1",
+            "kept out: eve!*@* (by boss)",
+        ),
         ("372 me :- Be kind.", "Be kind."),
     ] {
-        assert_eq!(take(&mut model, &format!(":s {line}")), [What::Info(words.to_owned())], "{line}");
+        assert_eq!(
+            take(&mut model, &format!(":s {line}")),
+            [What::Info(words.to_owned())],
+            "{line}"
+        );
     }
     assert_eq!(take(&mut model, ":s 368 me #lobby :End"), []);
     let empty = [What::Info("that list is empty".to_owned())];
     assert_eq!(take(&mut model, ":s 368 me #lobby :End"), empty);
-    for silent in
-        ["312 me bob s :net", "318 me bob :End", "329 me #lobby 1", "671 me bob :is secure", "321 me"]
-    {
+    for silent in [
+        "312 me bob s :net",
+        "318 me bob :End",
+        "329 me #lobby 1",
+        "671 me bob :is secure",
+        "321 me",
+    ] {
         assert_eq!(take(&mut model, &format!(":s {silent}")), [], "{silent}");
     }
 }

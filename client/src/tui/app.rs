@@ -1,4 +1,5 @@
-//! The chat as it stands on the screen: keys and messages go in, effects come out. No terminal, no connection.
+//! The chat as it stands on the screen: keys and messages go in, effects come out. No terminal, no
+//! connection.
 
 mod attention;
 mod exchange;
@@ -175,7 +176,11 @@ impl App {
         for nick in &habits.ignored {
             self.buffers.ignore(nick.clone());
         }
-        habits.muted.iter().filter_map(|name| Place::named(name)).for_each(|place| self.buffers.mute(place));
+        habits
+            .muted
+            .iter()
+            .filter_map(|name| Place::named(name))
+            .for_each(|place| self.buffers.mute(place));
         self.kept = self.habits();
     }
 
@@ -183,7 +188,11 @@ impl App {
         Habits {
             channels: self.model.home(),
             ignored: self.buffers.ignored().cloned().collect(),
-            muted: self.buffers.muted().map(|place| place.name().to_owned()).collect(),
+            muted: self
+                .buffers
+                .muted()
+                .map(|place| place.name().to_owned())
+                .collect(),
         }
     }
 

@@ -33,26 +33,48 @@ pub struct Areas {
 }
 
 impl Areas {
-    /// For a screen of that size, while `typed` is being typed. `members` says whether they are shown, if anyone said.
+    /// For a screen of that size, while `typed` is being typed. `members` says whether they are
+    /// shown, if anyone said.
     pub fn of(size: Rect, typed: &str, members: Option<bool>) -> Self {
         let Rect { width, height, .. } = size;
         let has_list = width >= WIDE_FOR_LIST;
         let has_members = has_list && members.unwrap_or(width >= WIDE_FOR_MEMBERS);
         let left = if has_list { LIST } else { 0 };
         let right = if has_members { MEMBERS } else { 0 };
-        let wanted = u16::try_from(input_rows(typed, 0, usize::from(width)).0.len()).unwrap_or(MAX_INPUT);
+        let wanted =
+            u16::try_from(input_rows(typed, 0, usize::from(width)).0.len()).unwrap_or(MAX_INPUT);
         let input = wanted.clamp(1, MAX_INPUT.min((height / 3).max(1)));
         let topic = u16::from(height >= 6);
         let status = u16::from(height >= 3);
         let middle = height.saturating_sub(input + topic + status);
-        let column = |x, width| Rect { x, y: topic, width, height: middle };
+        let column = |x, width| Rect {
+            x,
+            y: topic,
+            width,
+            height: middle,
+        };
         Self {
             list: has_list.then(|| column(0, left)),
             members: has_members.then(|| column(width - right, right)),
-            topic: Rect { x: 0, y: 0, width, height: topic },
+            topic: Rect {
+                x: 0,
+                y: 0,
+                width,
+                height: topic,
+            },
             talk: column(left, width - left - right),
-            status: Rect { x: 0, y: topic + middle, width, height: status },
-            input: Rect { x: 0, y: height.saturating_sub(input), width, height: input.min(height) },
+            status: Rect {
+                x: 0,
+                y: topic + middle,
+                width,
+                height: status,
+            },
+            input: Rect {
+                x: 0,
+                y: height.saturating_sub(input),
+                width,
+                height: input.min(height),
+            },
         }
     }
 }
@@ -64,7 +86,11 @@ pub fn input_rows(text: &str, cursor: usize, width: usize) -> (Vec<String>, (usi
     let mut place = (0, 0);
     for (at, letter) in text.grapheme_indices(true) {
         // A formatting code is seen as one letter.
-        let wide = if letter.chars().all(|char| text::mark(char).is_some()) { 1 } else { letter.width() };
+        let wide = if letter.chars().all(|char| text::mark(char).is_some()) {
+            1
+        } else {
+            letter.width()
+        };
         // One column stays free for the cursor at the end of a row.
         if letter != "\n" && column + wide >= width && column > 0 {
             rows.push(String::new());
@@ -99,10 +125,20 @@ mod tests {
                     let areas = Areas::of(Rect::new(0, 0, width, height), typed, None);
                     let parts = [areas.topic, areas.talk, areas.status, areas.input];
                     let rows: u16 = parts.iter().map(|part| part.height).sum();
-                    assert_eq!(rows, height.max(areas.input.height), "{width}x{height}: {areas:?}");
-                    let sides = [areas.list, areas.members].into_iter().flatten().map(|side| side.width);
+                    assert_eq!(
+                        rows,
+                        height.max(areas.input.height),
+                        "{width}x{height}: {areas:?}"
+                    );
+                    let sides = [areas.list, areas.members]
+                        .into_iter()
+                        .flatten()
+                        .map(|side| side.width);
                     assert_eq!(areas.talk.width + sides.sum::<u16>(), width);
-                    assert!(parts.iter().all(|part| part.bottom() <= height.max(1)), "{areas:?}");
+                    assert!(
+                        parts.iter().all(|part| part.bottom() <= height.max(1)),
+                        "{areas:?}"
+                    );
                 }
             }
         }
@@ -114,7 +150,11 @@ mod tests {
         assert!(of(40).list.is_none() && of(40).members.is_none());
         assert!(of(80).list.is_some() && of(80).members.is_none());
         assert!(of(120).list.is_some() && of(120).members.is_some());
-        assert!(Areas::of(Rect::new(0, 0, 80, 24), "", Some(true)).members.is_some());
+        assert!(
+            Areas::of(Rect::new(0, 0, 80, 24), "", Some(true))
+                .members
+                .is_some()
+        );
     }
 
     #[test]

@@ -31,8 +31,13 @@ impl App {
     pub(super) fn choose(&mut self) {
         let buffer = self.buffers.current();
         let newest = self.setting().lowest_index(buffer, self.scrolled());
-        let line =
-            newest.and_then(|end| buffer.lines().range(..=end).rev().find(|line| line.speaker().is_some()));
+        let line = newest.and_then(|end| {
+            buffer
+                .lines()
+                .range(..=end)
+                .rev()
+                .find(|line| line.speaker().is_some())
+        });
         match line.map(|line| line.id) {
             Some(line) => self.overlay = Some(self.chosen(line)),
             None => self.hint = Some("nothing was said here yet".to_owned()),
@@ -42,7 +47,9 @@ impl App {
     /// Takes a key while a message is chosen; gives what is chosen then.
     pub(super) fn key_over_chosen(&mut self, chosen: Chosen, key: KeyEvent) -> Option<Overlay> {
         let line = self.line_at(&chosen.aim)?.clone();
-        let Body::Said { nick, text, .. } = &line.body else { return None };
+        let Body::Said { nick, text, .. } = &line.body else {
+            return None;
+        };
         let stays = Some(self.chosen(line.id));
         match key.code {
             KeyCode::Up | KeyCode::Down | KeyCode::Char('k' | 'j') => {
@@ -76,7 +83,12 @@ impl App {
             },
             KeyCode::Char('d') if !self.may_take_back(&line) => return stays,
             KeyCode::Char('d') if chosen.is_going => self.take_back(line.id, None),
-            KeyCode::Char('d') => return Some(Overlay::Chosen(Chosen { is_going: true, ..chosen })),
+            KeyCode::Char('d') => {
+                return Some(Overlay::Chosen(Chosen {
+                    is_going: true,
+                    ..chosen
+                }));
+            }
             KeyCode::Char('/') => {
                 self.aim = Some(chosen.aim);
                 self.editor.insert("/");
@@ -88,7 +100,9 @@ impl App {
 
     /// What the keys do with the message, for the status line.
     pub fn choices(&self, chosen: &Chosen) -> String {
-        let Some(line) = self.line_at(&chosen.aim) else { return String::new() };
+        let Some(line) = self.line_at(&chosen.aim) else {
+            return String::new();
+        };
         if chosen.is_going {
             return format!("d again takes back: {}", excerpt(line));
         }
@@ -102,7 +116,9 @@ impl App {
             (true, "Up, Down: others"),
             (true, "Esc"),
         ];
-        let fitting = all.into_iter().filter_map(|(fits, words)| fits.then_some(words));
+        let fitting = all
+            .into_iter()
+            .filter_map(|(fits, words)| fits.then_some(words));
         fitting.collect::<Vec<_>>().join(" · ")
     }
 
@@ -113,7 +129,11 @@ impl App {
 
     /// That message, if its place is the current one.
     pub fn line_at(&self, aim: &Aim) -> Option<&Line> {
-        if aim.place == self.buffers.current().place { self.line(aim.line) } else { None }
+        if aim.place == self.buffers.current().place {
+            self.line(aim.line)
+        } else {
+            None
+        }
     }
 
     /// What is typed answers it: in words, for the status line.
@@ -139,22 +159,37 @@ impl App {
                 let words = [place, &*msgid].into_iter().chain(reason);
                 self.ask(Message::new("REDACT", words));
             }
-            None => self.refuse("the server has given that message no name by which it could be taken back"),
+            None => self.refuse(
+                "the server has given that message no name by which it could be taken back",
+            ),
         }
     }
 
     fn chosen(&self, line: LineId) -> Overlay {
-        let aim = Aim { place: self.buffers.current().place.clone(), line };
-        Overlay::Chosen(Chosen { aim, is_going: false })
+        let aim = Aim {
+            place: self.buffers.current().place.clone(),
+            line,
+        };
+        Overlay::Chosen(Chosen {
+            aim,
+            is_going: false,
+        })
     }
 
     fn choose_next(&mut self, from: LineId, older: bool) -> Option<Overlay> {
         let buffer = self.buffers.current();
         let index = buffer.index_of(from)?;
         let next = if older {
-            buffer.lines().range(..index).rev().find(|line| line.speaker().is_some())
+            buffer
+                .lines()
+                .range(..index)
+                .rev()
+                .find(|line| line.speaker().is_some())
         } else {
-            buffer.lines().range(index + 1..).find(|line| line.speaker().is_some())
+            buffer
+                .lines()
+                .range(index + 1..)
+                .find(|line| line.speaker().is_some())
         };
         let Some(line) = next.map(|line| line.id) else {
             if older {
@@ -193,7 +228,11 @@ fn excerpt(line: &Line) -> String {
     match &line.body {
         Body::Said { nick, text, .. } => {
             let text = text::plain(text);
-            let more = if text.chars().count() > LETTERS { "…" } else { "" };
+            let more = if text.chars().count() > LETTERS {
+                "…"
+            } else {
+                ""
+            };
             let begin: String = text.chars().take(LETTERS).collect();
             format!("{nick}: “{begin}{more}”")
         }

@@ -1,4 +1,5 @@
-//! What Tab makes of the word before the cursor: a nick, a channel or a command; again and again, the next that fits.
+//! What Tab makes of the word before the cursor: a nick, a channel or a command; again and again,
+//! the next that fits.
 
 use super::app::App;
 use super::editor::Editor;
@@ -29,18 +30,32 @@ impl Completion {
     /// Completes the word before the cursor; `None` when nothing fits.
     pub fn begin(editor: &mut Editor, words: &Words, forward: bool) -> Option<Self> {
         let before = &editor.text()[..editor.cursor()];
-        let start = before.rfind(char::is_whitespace).map_or(0, |space| space + 1);
+        let start = before
+            .rfind(char::is_whitespace)
+            .map_or(0, |space| space + 1);
         let word = before[start..].to_lowercase();
         let choices = choices(&word, start == 0, words);
-        let chosen = if forward { 0 } else { choices.len().checked_sub(1)? };
+        let chosen = if forward {
+            0
+        } else {
+            choices.len().checked_sub(1)?
+        };
         editor.replace_from(start, choices.get(chosen)?);
-        Some(Self { start, choices, chosen })
+        Some(Self {
+            start,
+            choices,
+            chosen,
+        })
     }
 
     /// The next choice in place of this one, or the one before.
     pub fn step(&mut self, editor: &mut Editor, forward: bool) {
         let count = self.choices.len();
-        self.chosen = if forward { self.chosen + 1 } else { self.chosen + count - 1 } % count;
+        self.chosen = if forward {
+            self.chosen + 1
+        } else {
+            self.chosen + count - 1
+        } % count;
         editor.replace_from(self.start, &self.choices[self.chosen]);
     }
 }
@@ -48,12 +63,18 @@ impl Completion {
 fn choices(word: &str, at_start: bool, words: &Words) -> Vec<String> {
     let fitting = |list: &[String], word: &str, after: &str| -> Vec<String> {
         let fits = |name: &&String| name.to_lowercase().starts_with(word);
-        list.iter().filter(fits).map(|name| format!("{name}{after}")).collect()
+        list.iter()
+            .filter(fits)
+            .map(|name| format!("{name}{after}"))
+            .collect()
     };
     match word.strip_prefix('/') {
         Some(_) if at_start => fitting(&words.commands, word, " "),
         // The form `TEXT /NICK`.
-        Some(nick) => fitting(&words.nicks, nick, "").into_iter().map(|name| format!("/{name}")).collect(),
+        Some(nick) => fitting(&words.nicks, nick, "")
+            .into_iter()
+            .map(|name| format!("/{name}"))
+            .collect(),
         None if word.starts_with('#') => fitting(&words.channels, word, " "),
         None if word.is_empty() => Vec::new(),
         None => fitting(&words.nicks, word, if at_start { ": " } else { " " }),
@@ -73,17 +94,27 @@ impl App {
         };
         buffer.speakers().into_iter().for_each(&mut add);
         match &buffer.place {
-            Place::Channel(channel) => self.model.members(channel).for_each(|(nick, _)| add(nick.as_str())),
+            Place::Channel(channel) => self
+                .model
+                .members(channel)
+                .for_each(|(nick, _)| add(nick.as_str())),
             Place::Person(nick) => add(nick.as_str()),
             Place::Server => {}
         }
         let command = |(form, _): (&str, &str)| form.split(' ').next().map(str::to_owned);
-        let mut commands: Vec<String> = commands::beginning("/").into_iter().filter_map(command).collect();
+        let mut commands: Vec<String> = commands::beginning("/")
+            .into_iter()
+            .filter_map(command)
+            .collect();
         commands.sort();
         commands.dedup();
         Words {
             nicks,
-            channels: self.model.channels().map(|channel| channel.as_str().to_owned()).collect(),
+            channels: self
+                .model
+                .channels()
+                .map(|channel| channel.as_str().to_owned())
+                .collect(),
             commands,
         }
     }
@@ -124,7 +155,10 @@ mod tests {
         assert_eq!(completed("hi AL", 1, true), "hi alice ");
         assert_eq!(completed("/join #o", 1, true), "/join #ops ");
         assert_eq!(completed("/ms", 1, true), "/msg ");
-        assert_eq!(completed("How are you? /al", 1, true), "How are you? /alice");
+        assert_eq!(
+            completed("How are you? /al", 1, true),
+            "How are you? /alice"
+        );
     }
 
     #[test]

@@ -64,7 +64,12 @@ struct Laid {
 
 impl Setting<'_> {
     /// The rows that fill `height`, at a scroll position.
-    pub fn visible(&self, buffer: &Buffer, scroll: Option<Scroll>, height: usize) -> Vec<Row<'static>> {
+    pub fn visible(
+        &self,
+        buffer: &Buffer,
+        scroll: Option<Scroll>,
+        height: usize,
+    ) -> Vec<Row<'static>> {
         let end = buffer.lines().len();
         let mut rows = Vec::new();
         let (mut below, mut index) = (end, end);
@@ -95,8 +100,15 @@ impl Setting<'_> {
     }
 
     /// Whether all of a line is shown.
-    pub fn shows(&self, buffer: &Buffer, scroll: Option<Scroll>, height: usize, line: LineId) -> bool {
-        let (Some(lowest), Some(index)) = (self.lowest(buffer, scroll), buffer.index_of(line)) else {
+    pub fn shows(
+        &self,
+        buffer: &Buffer,
+        scroll: Option<Scroll>,
+        height: usize,
+        line: LineId,
+    ) -> bool {
+        let (Some(lowest), Some(index)) = (self.lowest(buffer, scroll), buffer.index_of(line))
+        else {
             return false;
         };
         let top = self.climb(buffer, lowest, height.saturating_sub(1));
@@ -106,8 +118,8 @@ impl Setting<'_> {
         begins && ends
     }
 
-    /// The link that stands so many rows above the lowest, in that column: the index of its line, and which of the
-    /// line's links it is.
+    /// The link that stands so many rows above the lowest, in that column: the index of its line,
+    /// and which of the line's links it is.
     pub fn link_at(
         &self,
         buffer: &Buffer,
@@ -123,7 +135,13 @@ impl Setting<'_> {
     }
 
     /// The scroll position so many rows further up.
-    pub fn up(&self, buffer: &Buffer, scroll: Option<Scroll>, height: usize, by: usize) -> Option<Scroll> {
+    pub fn up(
+        &self,
+        buffer: &Buffer,
+        scroll: Option<Scroll>,
+        height: usize,
+        by: usize,
+    ) -> Option<Scroll> {
         let mut at = self.climb(buffer, self.lowest(buffer, scroll)?, by);
         // The first row there is does not go further down than the top.
         let top = Spot { index: 0, rows: 1 };
@@ -141,14 +159,20 @@ impl Setting<'_> {
     /// The scroll position at which that line stands in the middle.
     pub fn around(&self, buffer: &Buffer, line: LineId, height: usize) -> Option<Scroll> {
         let index = buffer.index_of(line)?;
-        let spot = Spot { index, rows: self.height(buffer, index) };
+        let spot = Spot {
+            index,
+            rows: self.height(buffer, index),
+        };
         self.unless_last(buffer, self.descend(buffer, spot, height / 2))
     }
 
     /// The lowest row that is shown; none where there are no rows.
     fn lowest(&self, buffer: &Buffer, scroll: Option<Scroll>) -> Option<Spot> {
         let last = buffer.lines().len().checked_sub(1)?;
-        let end = || Spot { index: last, rows: self.height(buffer, last) };
+        let end = || Spot {
+            index: last,
+            rows: self.height(buffer, last),
+        };
         Some(scroll.map_or_else(end, |scroll| spot(buffer, scroll)))
     }
 
@@ -162,15 +186,24 @@ impl Setting<'_> {
             at.index -= 1;
             at.rows = self.height(buffer, at.index);
         }
-        Spot { rows: at.rows - by, ..at }
+        Spot {
+            rows: at.rows - by,
+            ..at
+        }
     }
 
     fn descend(&self, buffer: &Buffer, from: Spot, by: usize) -> Spot {
-        let mut at = Spot { rows: from.rows + by, ..from };
+        let mut at = Spot {
+            rows: from.rows + by,
+            ..from
+        };
         loop {
             let height = self.height(buffer, at.index);
             if at.rows <= height || at.index + 1 >= buffer.lines().len() {
-                return Spot { rows: at.rows.min(height), ..at };
+                return Spot {
+                    rows: at.rows.min(height),
+                    ..at
+                };
             }
             at.rows -= height;
             at.index += 1;
@@ -180,8 +213,12 @@ impl Setting<'_> {
     /// At the end, what comes next is followed.
     fn unless_last(&self, buffer: &Buffer, at: Spot) -> Option<Scroll> {
         let line = buffer.lines().get(at.index)?;
-        let at_end = at.index + 1 == buffer.lines().len() && at.rows >= self.height(buffer, at.index);
-        (!at_end).then_some(Scroll { line: line.id, rows: at.rows })
+        let at_end =
+            at.index + 1 == buffer.lines().len() && at.rows >= self.height(buffer, at.index);
+        (!at_end).then_some(Scroll {
+            line: line.id,
+            rows: at.rows,
+        })
     }
 
     fn height(&self, buffer: &Buffer, index: usize) -> usize {
@@ -190,13 +227,17 @@ impl Setting<'_> {
 
     /// The rows of one line, with what stands above it: a new day, or the beginning of what is new.
     fn block(&self, buffer: &Buffer, index: usize) -> Vec<Row<'static>> {
-        let Some(line) = buffer.lines().get(index) else { return Vec::new() };
+        let Some(line) = buffer.lines().get(index) else {
+            return Vec::new();
+        };
         let mut rows = Vec::new();
         match line.body {
             Body::Gap => return vec![self.gap(buffer, index, line.id)],
             Body::Beginning => {
                 let words = match &buffer.place {
-                    Place::Person(nick) => format!("the beginning of what {nick} and you have said"),
+                    Place::Person(nick) => {
+                        format!("the beginning of what {nick} and you have said")
+                    }
                     place => format!("the beginning of {}", place.name()),
                 };
                 return vec![self.rule(&text::plain(&words), self.theme.faint())];
@@ -207,22 +248,35 @@ impl Setting<'_> {
         let is_dated = |line: &&Line| !matches!(line.body, Body::Gap | Body::Beginning);
         let before = buffer.lines().range(..index).rev().find(is_dated);
         if before.is_none_or(|before| self.day(before) != day) {
-            rows.push(self.rule(&day.strftime("%A, %-d %B %Y").to_string(), self.theme.faint()));
+            rows.push(self.rule(
+                &day.strftime("%A, %-d %B %Y").to_string(),
+                self.theme.faint(),
+            ));
         }
         if buffer.new_from() == Some(line.id) && before.is_some() {
             rows.push(self.rule("new since you left", self.theme.accent()));
         }
-        let Laid { head, indent, rows: said } = self.lay(line);
+        let Laid {
+            head,
+            indent,
+            rows: said,
+        } = self.lay(line);
         let mut head = Some(head);
         rows.extend(said.into_iter().map(|row| {
-            let head = head.take().unwrap_or_else(|| vec![Span::raw(" ".repeat(indent))]);
+            let head = head
+                .take()
+                .unwrap_or_else(|| vec![Span::raw(" ".repeat(indent))]);
             head.into_iter().chain(spans(row)).collect::<Row<'_>>()
         }));
         rows
     }
 
     fn gap(&self, buffer: &Buffer, index: usize, line: LineId) -> Row<'static> {
-        let state = buffer.gaps().iter().find(|gap| gap.line == line).map(|gap| &gap.state);
+        let state = buffer
+            .gaps()
+            .iter()
+            .find(|gap| gap.line == line)
+            .map(|gap| &gap.state);
         let words = match state {
             Some(Filling::Failed(why)) => format!("not loaded: {}", text::plain(why)),
             Some(Filling::Asked) if index == 0 => "older messages are being loaded".to_owned(),
@@ -241,18 +295,38 @@ impl Setting<'_> {
         let words = cut(words, self.width.saturating_sub(2));
         let left = self.width.saturating_sub(words.width() + 2);
         let dashes = |count: usize| "─".repeat(count);
-        Row::styled(format!("{} {words} {}", dashes(left / 2), dashes(left - left / 2)), style)
+        Row::styled(
+            format!("{} {words} {}", dashes(left / 2), dashes(left - left / 2)),
+            style,
+        )
     }
 
     fn lay(&self, line: &Line) -> Laid {
-        let time = line.at.to_zoned(self.zone.clone()).strftime("%H:%M ").to_string();
+        let time = line
+            .at
+            .to_zoned(self.zone.clone())
+            .strftime("%H:%M ")
+            .to_string();
         let is_marked = self.marked == Some(line.id);
         let marked = self.theme.accent().add_modifier(Modifier::REVERSED);
-        let mut head = vec![Span::styled(time, if is_marked { marked } else { self.theme.faint() })];
+        let mut head = vec![Span::styled(
+            time,
+            if is_marked {
+                marked
+            } else {
+                self.theme.faint()
+            },
+        )];
         let mut pieces: Wrapped = Vec::new();
         let column = if self.width < NARROW { 0 } else { NICK };
         match &line.body {
-            Body::Said { nick, manner, text, called, .. } => {
+            Body::Said {
+                nick,
+                manner,
+                text,
+                called,
+                ..
+            } => {
                 let nick = text::plain(nick);
                 let style = self.theme.nick(&nick);
                 let (shown, style) = match manner {
@@ -271,41 +345,88 @@ impl Setting<'_> {
                     head.push(Span::raw(" "));
                 }
                 if *manner == Manner::Action {
-                    pieces
-                        .push((self.theme.nick(&shown_name(line)).into(), format!("{} ", shown_name(line))));
+                    pieces.push((
+                        self.theme.nick(&shown_name(line)).into(),
+                        format!("{} ", shown_name(line)),
+                    ));
                 }
                 let said = self.linked(text::formatted(text));
                 pieces.extend(said.flat_map(|(ink, piece)| self.found(ink, piece)));
             }
             Body::Redacted { nick, by, reason } => {
-                let because = reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+                let because = reason
+                    .as_ref()
+                    .map_or(String::new(), |why| format!(" ({why})"));
                 let words = if by == nick {
                     format!("{nick} took back a message{because}")
                 } else {
                     format!("{by} took back a message of {nick}{because}")
                 };
-                self.aside(&mut head, &mut pieces, column, "·", self.theme.faint(), &words);
+                self.aside(
+                    &mut head,
+                    &mut pieces,
+                    column,
+                    "·",
+                    self.theme.faint(),
+                    &words,
+                );
             }
             Body::Gap | Body::Beginning => {}
             Body::Moves(moves) => {
-                self.aside(&mut head, &mut pieces, column, "↔", self.theme.faint(), &told(moves));
+                self.aside(
+                    &mut head,
+                    &mut pieces,
+                    column,
+                    "↔",
+                    self.theme.faint(),
+                    &told(moves),
+                );
             }
-            Body::Info(words) => self.aside(&mut head, &mut pieces, column, "·", self.theme.faint(), words),
+            Body::Info(words) => self.aside(
+                &mut head,
+                &mut pieces,
+                column,
+                "·",
+                self.theme.faint(),
+                words,
+            ),
             Body::Refused(words) => {
-                self.aside(&mut head, &mut pieces, column, "!", self.theme.alert(), words);
+                self.aside(
+                    &mut head,
+                    &mut pieces,
+                    column,
+                    "!",
+                    self.theme.alert(),
+                    words,
+                );
             }
         }
         let indent = if column == 0 { TIME } else { TIME + column + 1 };
         let room = self.width.saturating_sub(indent).max(1);
-        Laid { head, indent, rows: wrap(&pieces, room) }
+        Laid {
+            head,
+            indent,
+            rows: wrap(&pieces, room),
+        }
     }
 
     /// Links are underlined, and known again when they are clicked on.
     fn linked(&self, pieces: Vec<(Format, String)>) -> impl Iterator<Item = (Ink, String)> {
-        urls::linked(pieces).into_iter().map(|(format, link, piece)| {
-            let format = Format { underline: format.underline || link.is_some(), ..format };
-            (Ink { style: self.theme.formatted(format), link }, piece)
-        })
+        urls::linked(pieces)
+            .into_iter()
+            .map(|(format, link, piece)| {
+                let format = Format {
+                    underline: format.underline || link.is_some(),
+                    ..format
+                };
+                (
+                    Ink {
+                        style: self.theme.formatted(format),
+                        link,
+                    },
+                    piece,
+                )
+            })
     }
 
     /// A piece, cut where what is looked for stands.
@@ -315,13 +436,18 @@ impl Setting<'_> {
         if self.wanted.is_empty() || small.len() != piece.len() || !small.contains(self.wanted) {
             return vec![(ink, piece)];
         }
-        let marked = Ink { style: ink.style.add_modifier(Modifier::REVERSED), ..ink };
+        let marked = Ink {
+            style: ink.style.add_modifier(Modifier::REVERSED),
+            ..ink
+        };
         let mut pieces = Vec::new();
         let mut from = 0;
         for (at, _) in small.match_indices(self.wanted) {
             let end = at + self.wanted.len();
             let parts = piece.get(from..at).zip(piece.get(at..end));
-            let Some((before, found)) = parts else { return vec![(ink, piece)] };
+            let Some((before, found)) = parts else {
+                return vec![(ink, piece)];
+            };
             pieces.extend([(ink, before.to_owned()), (marked, found.to_owned())]);
             from = end;
         }
@@ -352,21 +478,29 @@ impl Setting<'_> {
 /// The gaps that are in view, or would be a page further up.
 pub fn gaps_near(buffer: &Buffer, scroll: Option<Scroll>, height: usize) -> Vec<LineId> {
     let end = buffer.lines().len();
-    let indices = buffer.gaps().iter().filter_map(|gap| Some((buffer.index_of(gap.line)?, gap.line)));
+    let indices = buffer
+        .gaps()
+        .iter()
+        .filter_map(|gap| Some((buffer.index_of(gap.line)?, gap.line)));
     let indices: Vec<(usize, LineId)> = indices.collect();
     if indices.is_empty() {
         return Vec::new();
     }
     let lowest = scroll.map_or(end.saturating_sub(1), |scroll| spot(buffer, scroll).index);
     let highest = lowest.saturating_sub(height * 2);
-    let near = indices.into_iter().filter(|(index, _)| (highest..=lowest).contains(index));
+    let near = indices
+        .into_iter()
+        .filter(|(index, _)| (highest..=lowest).contains(index));
     near.map(|(_, line)| line).collect()
 }
 
 /// Whoever looked at what is gone sees what is oldest now.
 fn spot(buffer: &Buffer, scroll: Scroll) -> Spot {
     match buffer.index_of(scroll.line) {
-        Some(index) => Spot { index, rows: scroll.rows },
+        Some(index) => Spot {
+            index,
+            rows: scroll.rows,
+        },
         None => Spot { index: 0, rows: 1 },
     }
 }
@@ -386,12 +520,23 @@ fn told(moves: &[Move]) -> String {
         match these[..] {
             [] => None,
             [one] => {
-                let reason = one.reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+                let reason = one
+                    .reason
+                    .as_ref()
+                    .map_or(String::new(), |why| format!(" ({why})"));
                 Some(format!("{} {verb}{reason}", one.nick))
             }
             _ if these.len() > MAX_NAMES => {
-                let some: Vec<&str> = these.iter().take(MAX_NAMES - 1).map(|one| &*one.nick).collect();
-                Some(format!("{} and {} more {verb}", some.join(", "), these.len() - some.len()))
+                let some: Vec<&str> = these
+                    .iter()
+                    .take(MAX_NAMES - 1)
+                    .map(|one| &*one.nick)
+                    .collect();
+                Some(format!(
+                    "{} and {} more {verb}",
+                    some.join(", "),
+                    these.len() - some.len()
+                ))
             }
             _ => {
                 let all: Vec<&str> = these.iter().map(|one| &*one.nick).collect();
@@ -399,7 +544,11 @@ fn told(moves: &[Move]) -> String {
             }
         }
     };
-    [names(true), names(false)].into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    [names(true), names(false)]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(" · ")
 }
 
 #[cfg(test)]
@@ -412,10 +561,21 @@ mod tests {
         let zone = TimeZone::UTC;
         let (theme, marked) = (Theme::new(Colours::None), None);
         let shown = |text: &str| -> String {
-            let setting = Setting { width: 80, zone: &zone, theme, marked, wanted: "twig" };
+            let setting = Setting {
+                width: 80,
+                zone: &zone,
+                theme,
+                marked,
+                wanted: "twig",
+            };
             let pieces = setting.found(Ink::default(), text.to_owned()).into_iter();
-            let written =
-                pieces.map(|(ink, piece)| if ink == Ink::default() { piece } else { format!("<{piece}>") });
+            let written = pieces.map(|(ink, piece)| {
+                if ink == Ink::default() {
+                    piece
+                } else {
+                    format!("<{piece}>")
+                }
+            });
             written.collect()
         };
         assert_eq!(shown("Twigs, no TWIG"), "<Twig>s, no <TWIG>");
@@ -431,9 +591,15 @@ mod tests {
             reason: reason.map(Into::into),
         };
         assert_eq!(told(&[one("a", false, Some("bye"))]), "a left (bye)");
-        let some = [one("a", true, None), one("b", false, None), one("c", true, None)];
+        let some = [
+            one("a", true, None),
+            one("b", false, None),
+            one("c", true, None),
+        ];
         assert_eq!(told(&some), "a, c joined · b left");
-        let many: Vec<Move> = ["a", "b", "c", "d", "e", "f"].map(|nick| one(nick, true, None)).into();
+        let many: Vec<Move> = ["a", "b", "c", "d", "e", "f"]
+            .map(|nick| one(nick, true, None))
+            .into();
         assert_eq!(told(&many), "a, b, c, d and 2 more joined");
     }
 }

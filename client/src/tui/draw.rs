@@ -20,10 +20,19 @@ use crate::text::{self, Format};
 pub fn draw(frame: &mut Frame<'_>, app: &App) {
     let areas = app.areas();
     let buffer = app.buffers.current();
-    let rows = app.setting().visible(buffer, app.scrolled(), usize::from(areas.talk.height));
+    let rows = app
+        .setting()
+        .visible(buffer, app.scrolled(), usize::from(areas.talk.height));
     // Talk stands at the bottom, next to where one types.
-    let empty = areas.talk.height.saturating_sub(u16::try_from(rows.len()).unwrap_or(u16::MAX));
-    let talk = Rect { y: areas.talk.y + empty, height: areas.talk.height - empty, ..areas.talk };
+    let empty = areas
+        .talk
+        .height
+        .saturating_sub(u16::try_from(rows.len()).unwrap_or(u16::MAX));
+    let talk = Rect {
+        y: areas.talk.y + empty,
+        height: areas.talk.height - empty,
+        ..areas.talk
+    };
     frame.render_widget(Paragraph::new(rows), talk);
     frame.render_widget(
         Paragraph::new(topic(app, usize::from(areas.topic.width))).style(app.theme.bar()),
@@ -36,7 +45,10 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
         members(frame, app, area);
     }
     let width = usize::from(areas.status.width);
-    frame.render_widget(Paragraph::new(status::row(app, width)).style(app.theme.bar()), areas.status);
+    frame.render_widget(
+        Paragraph::new(status::row(app, width)).style(app.theme.bar()),
+        areas.status,
+    );
     input(frame, app, areas.input);
     match &app.overlay {
         None | Some(Overlay::Search(_) | Overlay::Format | Overlay::Chosen(_)) => {}
@@ -53,10 +65,16 @@ fn topic(app: &App, width: usize) -> String {
     let words = match &buffer.place {
         Place::Server => format!("{} · what the server says to you alone", app.server),
         Place::Channel(channel) if app.connection != Connection::Online => channel.to_string(),
-        Place::Channel(channel) if !app.model.is_in(channel) => format!("{channel} · you are not in it"),
+        Place::Channel(channel) if !app.model.is_in(channel) => {
+            format!("{channel} · you are not in it")
+        }
         Place::Channel(channel) => {
             let count = app.model.members(channel).count();
-            let people = if count == 1 { "you alone".to_owned() } else { format!("{count} people") };
+            let people = if count == 1 {
+                "you alone".to_owned()
+            } else {
+                format!("{count} people")
+            };
             match app.model.topic(channel) {
                 "" => format!("{channel} · {people}"),
                 topic => format!("{channel} · {people} · {topic}"),
@@ -71,8 +89,16 @@ fn list(frame: &mut Frame<'_>, app: &App, area: Rect) {
     let height = usize::from(area.height);
     let width = usize::from(area.width).saturating_sub(1);
     let first = app.first_listed(height);
-    let entries = app.buffers.list().iter().enumerate().skip(first).take(height);
-    let rows: Vec<Row<'_>> = entries.map(|(index, buffer)| entry(app, index, buffer, width)).collect();
+    let entries = app
+        .buffers
+        .list()
+        .iter()
+        .enumerate()
+        .skip(first)
+        .take(height);
+    let rows: Vec<Row<'_>> = entries
+        .map(|(index, buffer)| entry(app, index, buffer, width))
+        .collect();
     frame.render_widget(Paragraph::new(rows), area);
     let line = area.right().saturating_sub(1);
     column_line(frame, app, line, area);
@@ -83,13 +109,29 @@ fn list(frame: &mut Frame<'_>, app: &App, area: Rect) {
             .map(|buffer| app.buffers.unread(buffer))
             .fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
         if unread > 0 {
-            let style = if calls > 0 { app.theme.alert() } else { app.theme.accent() };
-            frame.render_widget(Span::styled(sign, style), Rect { x: line, y, width: 1, height: 1 });
+            let style = if calls > 0 {
+                app.theme.alert()
+            } else {
+                app.theme.accent()
+            };
+            frame.render_widget(
+                Span::styled(sign, style),
+                Rect {
+                    x: line,
+                    y,
+                    width: 1,
+                    height: 1,
+                },
+            );
         }
     };
     let all = app.buffers.list();
     point("▲", &all[..first], area.y);
-    point("▼", all.get(first + height..).unwrap_or_default(), area.bottom().saturating_sub(1));
+    point(
+        "▼",
+        all.get(first + height..).unwrap_or_default(),
+        area.bottom().saturating_sub(1),
+    );
 }
 
 fn entry(app: &App, index: usize, buffer: &Buffer, width: usize) -> Row<'static> {
@@ -101,7 +143,11 @@ fn entry(app: &App, index: usize, buffer: &Buffer, width: usize) -> Row<'static>
         (0, unread) => (unread.min(999).to_string(), app.theme.accent()),
         (calls, _) => (format!("!{}", calls.min(999)), app.theme.alert()),
     };
-    let number = if index < 9 { (index + 1).to_string() } else { " ".to_owned() };
+    let number = if index < 9 {
+        (index + 1).to_string()
+    } else {
+        " ".to_owned()
+    };
     let sign = if current { "›" } else { " " };
     let room = width.saturating_sub(4 + count.width());
     let name = cut(&text::plain(buffer.place.name()), room);
@@ -113,7 +159,10 @@ fn entry(app: &App, index: usize, buffer: &Buffer, width: usize) -> Row<'static>
         _ => Style::new(),
     };
     Row::from(vec![
-        Span::styled(format!("{number}{sign}"), if current { style } else { app.theme.faint() }),
+        Span::styled(
+            format!("{number}{sign}"),
+            if current { style } else { app.theme.faint() },
+        ),
         Span::styled(name, style),
         Span::raw(format!("{space} ")),
         Span::styled(count, count_style),
@@ -138,13 +187,26 @@ fn members(frame: &mut Frame<'_>, app: &App, area: Rect) {
     if more > 0 {
         rows.push(Row::styled(format!(" and {more} more"), app.theme.faint()));
     }
-    let inner = Rect { x: area.x + 2, width: area.width.saturating_sub(2), ..area };
+    let inner = Rect {
+        x: area.x + 2,
+        width: area.width.saturating_sub(2),
+        ..area
+    };
     frame.render_widget(Paragraph::new(rows), inner);
 }
 
 fn column_line(frame: &mut Frame<'_>, app: &App, x: u16, area: Rect) {
-    let rows: Vec<Row<'_>> = (0..area.height).map(|_| Row::styled("│", app.theme.faint())).collect();
-    frame.render_widget(Paragraph::new(rows), Rect { x, width: 1, ..area });
+    let rows: Vec<Row<'_>> = (0..area.height)
+        .map(|_| Row::styled("│", app.theme.faint()))
+        .collect();
+    frame.render_widget(
+        Paragraph::new(rows),
+        Rect {
+            x,
+            width: 1,
+            ..area
+        },
+    );
 }
 
 fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
@@ -155,7 +217,9 @@ fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
     let mut format = Format::default();
     let rows = rows.iter().map(|row| {
         let pieces = text::marked(row, &mut format).into_iter();
-        pieces.map(|(format, piece)| Span::styled(piece, app.theme.formatted(format))).collect::<Row<'_>>()
+        pieces
+            .map(|(format, piece)| Span::styled(piece, app.theme.formatted(format)))
+            .collect::<Row<'_>>()
     });
     let shown: Vec<Row<'_>> = rows.skip(first).take(usize::from(area.height)).collect();
     if editor.is_empty() {
@@ -165,8 +229,12 @@ fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
         frame.render_widget(Paragraph::new(shown), area);
     }
     if app.types() && area.height > 0 && area.width > 0 {
-        let column = u16::try_from(column).unwrap_or(u16::MAX).min(area.width - 1);
-        let row = u16::try_from(row - first).unwrap_or(u16::MAX).min(area.height - 1);
+        let column = u16::try_from(column)
+            .unwrap_or(u16::MAX)
+            .min(area.width - 1);
+        let row = u16::try_from(row - first)
+            .unwrap_or(u16::MAX)
+            .min(area.height - 1);
         frame.set_cursor_position(Position::new(area.x + column, area.y + row));
     }
 }
@@ -176,7 +244,9 @@ fn placeholder(app: &App) -> String {
     let what = match &app.buffers.current().place {
         _ if app.connection != Connection::Online => "Not connected yet".to_owned(),
         Place::Server => "/join #CHANNEL, or Ctrl-K to go to one".to_owned(),
-        Place::Channel(channel) if !app.model.is_in(channel) => format!("/join {channel} to go back to it"),
+        Place::Channel(channel) if !app.model.is_in(channel) => {
+            format!("/join {channel} to go back to it")
+        }
         Place::Channel(channel) => format!("Message to {channel}"),
         Place::Person(nick) => format!("Message to {nick} alone"),
     };

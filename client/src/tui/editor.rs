@@ -1,4 +1,5 @@
-//! The line one types in: one or more lines of text, a cursor, what was cut, and what was typed before.
+//! The line one types in: one or more lines of text, a cursor, what was cut, and what was typed
+//! before.
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -62,7 +63,10 @@ impl Editor {
     pub fn exchange(&mut self, draft: Draft) -> Draft {
         self.recalled = None;
         let text = std::mem::replace(&mut self.text, draft.text);
-        Draft { text, cursor: std::mem::replace(&mut self.cursor, draft.cursor) }
+        Draft {
+            text,
+            cursor: std::mem::replace(&mut self.cursor, draft.cursor),
+        }
     }
 
     /// Takes all that is typed, and remembers it.
@@ -86,7 +90,8 @@ impl Editor {
 
     /// Types or pastes; formatting codes are kept, and nothing else that a terminal would obey.
     pub fn insert(&mut self, text: &str) {
-        let taken = |char: &char| *char == '\n' || text::mark(*char).is_some() || !text::is_harmful(*char);
+        let taken =
+            |char: &char| *char == '\n' || text::mark(*char).is_some() || !text::is_harmful(*char);
         let text: String = text.replace('\t', " ").chars().filter(taken).collect();
         if self.has_room(&text) {
             self.text.insert_str(self.cursor, &text);
@@ -142,14 +147,23 @@ impl Editor {
         self.text.replace_range(self.cursor..end, "");
     }
 
-    /// Swaps the characters before and after the cursor, which goes on; at the end of a line, the last two.
+    /// Swaps the characters before and after the cursor, which goes on; at the end of a line, the
+    /// last two.
     pub fn swap(&mut self) {
         let at_end = self.cursor == self.line_end();
         let middle = if at_end { self.before() } else { self.cursor };
         let line = &self.text[self.line_start()..self.line_end()];
         let middle_in_line = middle.saturating_sub(self.line_start());
-        let before = line[..middle_in_line].graphemes(true).next_back().unwrap_or_default().to_owned();
-        let after = line[middle_in_line..].graphemes(true).next().unwrap_or_default().to_owned();
+        let before = line[..middle_in_line]
+            .graphemes(true)
+            .next_back()
+            .unwrap_or_default()
+            .to_owned();
+        let after = line[middle_in_line..]
+            .graphemes(true)
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         if !before.is_empty() {
             let (start, end) = (middle - before.len(), middle + after.len());
             self.text.replace_range(start..end, &(after + &before));
@@ -175,7 +189,9 @@ impl Editor {
     /// Cuts what stands between the last space and the cursor.
     pub fn cut_word_left(&mut self) {
         let before = self.text[..self.cursor].trim_end();
-        let start = before.rfind(char::is_whitespace).map_or(0, |space| space + 1);
+        let start = before
+            .rfind(char::is_whitespace)
+            .map_or(0, |space| space + 1);
         self.cut_between(start.min(self.cursor), self.cursor);
     }
 
@@ -197,9 +213,15 @@ impl Editor {
             self.cursor = self.place_in(above, self.text[start..self.cursor].chars().count());
             return;
         }
-        let at = self.recalled.as_ref().map_or(self.history.len(), |(at, _)| *at);
+        let at = self
+            .recalled
+            .as_ref()
+            .map_or(self.history.len(), |(at, _)| *at);
         if at > 0 {
-            let draft = self.recalled.take().map_or_else(|| self.text.clone(), |(_, draft)| draft);
+            let draft = self
+                .recalled
+                .take()
+                .map_or_else(|| self.text.clone(), |(_, draft)| draft);
             self.set(&self.history[at - 1].clone());
             self.recalled = Some((at - 1, draft));
         }
@@ -213,7 +235,9 @@ impl Editor {
             self.cursor = self.place_in(end + 1, column);
             return;
         }
-        let Some((at, draft)) = self.recalled.take() else { return };
+        let Some((at, draft)) = self.recalled.take() else {
+            return;
+        };
         match self.history.get(at + 1).cloned() {
             Some(later) => {
                 self.set(&later);
@@ -232,25 +256,41 @@ impl Editor {
     }
 
     fn line_start(&self) -> usize {
-        self.text[..self.cursor].rfind('\n').map_or(0, |end| end + 1)
+        self.text[..self.cursor]
+            .rfind('\n')
+            .map_or(0, |end| end + 1)
     }
 
     fn line_end(&self) -> usize {
-        self.text[self.cursor..].find('\n').map_or(self.text.len(), |end| self.cursor + end)
+        self.text[self.cursor..]
+            .find('\n')
+            .map_or(self.text.len(), |end| self.cursor + end)
     }
 
     /// So many characters into the line that begins at `start`, or at its end.
     fn place_in(&self, start: usize, column: usize) -> usize {
         let line = self.text[start..].split('\n').next().unwrap_or_default();
-        start + line.char_indices().nth(column).map_or(line.len(), |(at, _)| at)
+        start
+            + line
+                .char_indices()
+                .nth(column)
+                .map_or(line.len(), |(at, _)| at)
     }
 
     fn before(&self) -> usize {
-        self.cursor - self.text[..self.cursor].graphemes(true).next_back().map_or(0, str::len)
+        self.cursor
+            - self.text[..self.cursor]
+                .graphemes(true)
+                .next_back()
+                .map_or(0, str::len)
     }
 
     fn after(&self) -> usize {
-        self.cursor + self.text[self.cursor..].graphemes(true).next().map_or(0, str::len)
+        self.cursor
+            + self.text[self.cursor..]
+                .graphemes(true)
+                .next()
+                .map_or(0, str::len)
     }
 
     fn word_before(&self) -> usize {
@@ -314,7 +354,11 @@ mod tests {
         assert_eq!((editor.text(), editor.cursor()), ("one\nab", 6));
         editor.home();
         editor.swap();
-        assert_eq!((editor.text(), editor.cursor()), ("one\nab", 4), "nothing is before it in its line");
+        assert_eq!(
+            (editor.text(), editor.cursor()),
+            ("one\nab", 4),
+            "nothing is before it in its line"
+        );
         let mut editor = Editor::default();
         editor.swap();
         editor.insert("x");

@@ -53,7 +53,8 @@ pub struct Entry {
     told: Vec<String>,
     /// Where the code was mailed.
     mailed: Option<String>,
-    /// How much had been told when the code was asked for; what comes then is about the last answer.
+    /// How much had been told when the code was asked for; what comes then is about the last
+    /// answer.
     told_before: usize,
     /// What was wrong with the last answer.
     wrong: Option<String>,
@@ -119,7 +120,8 @@ impl Entry {
     /// Takes a paste.
     pub fn paste(&mut self, text: &str) {
         if self.question != Question::Patience {
-            self.editor.insert(text.lines().next().unwrap_or_default().trim());
+            self.editor
+                .insert(text.lines().next().unwrap_or_default().trim());
         }
     }
 
@@ -172,7 +174,8 @@ impl Entry {
         }
         self.mending = false;
         self.ask(Question::Patience);
-        self.introduced().map(|(name, email)| Answer::Introduced(name, email))
+        self.introduced()
+            .map(|(name, email)| Answer::Introduced(name, email))
     }
 
     /// To the question before, to mend its answer.
@@ -205,17 +208,31 @@ impl Entry {
         // Where there is little room, none of it is left empty.
         let gap = usize::from(area.height >= ROOMY);
         let space = || std::iter::repeat_n(Row::default(), gap);
-        let mut rows: Vec<Row<'_>> = vec![Row::styled(format!("Rookery · {}", self.server), theme.accent())];
+        let mut rows: Vec<Row<'_>> = vec![Row::styled(
+            format!("Rookery · {}", self.server),
+            theme.accent(),
+        )];
         rows.extend(space());
         let field = |label: &str, value: &str, asked: bool| {
             let style = if asked { theme.accent() } else { theme.faint() };
-            Row::from(vec![Span::styled(format!("{label:<7}"), style), Span::raw(value.to_owned())])
+            Row::from(vec![
+                Span::styled(format!("{label:<7}"), style),
+                Span::raw(value.to_owned()),
+            ])
         };
         let asked_row = |rows: &Vec<Row<'_>>| u16::try_from(rows.len()).unwrap_or(u16::MAX);
         let mut cursor_row = None;
         let questions = [
-            (Question::Name, "Name", self.name.as_ref().map(AccountName::as_str)),
-            (Question::Email, "Email", self.email.as_ref().map(Email::as_str)),
+            (
+                Question::Name,
+                "Name",
+                self.name.as_ref().map(AccountName::as_str),
+            ),
+            (
+                Question::Email,
+                "Email",
+                self.email.as_ref().map(Email::as_str),
+            ),
             (Question::Code { checking: false }, "Code", None),
         ];
         for (question, label, value) in questions {
@@ -227,7 +244,11 @@ impl Entry {
             if !is_code(question) || asked {
                 rows.push(field(
                     label,
-                    if asked { self.editor.text() } else { value.unwrap_or_default() },
+                    if asked {
+                        self.editor.text()
+                    } else {
+                        value.unwrap_or_default()
+                    },
                     asked,
                 ));
             }
@@ -237,10 +258,22 @@ impl Entry {
             rows.push(Row::styled(text::plain(wrong), theme.alert()));
         }
         let is_code = matches!(self.question, Question::Code { .. });
-        let split = if is_code { self.told_before.min(self.told.len()) } else { self.told.len() };
+        let split = if is_code {
+            self.told_before.min(self.told.len())
+        } else {
+            self.told.len()
+        };
         let (before, about_the_answer) = self.told.split_at(split);
-        rows.extend(about_the_answer.iter().map(|words| Row::styled(text::plain(words), theme.alert())));
-        rows.extend(self.mailed.iter().map(|words| Row::from(text::plain(words))));
+        rows.extend(
+            about_the_answer
+                .iter()
+                .map(|words| Row::styled(text::plain(words), theme.alert())),
+        );
+        rows.extend(
+            self.mailed
+                .iter()
+                .map(|words| Row::from(text::plain(words))),
+        );
         let hint = match self.question {
             Question::Name => {
                 "The name others will see: a new one, or the one you have here already. Enter goes on, Esc leaves."
@@ -258,14 +291,23 @@ impl Entry {
             rows.extend(space());
             rows.extend(before.iter().map(|words| Row::from(text::plain(words))));
         }
-        let height = u16::try_from(rows.len()).unwrap_or(u16::MAX).min(area.height);
+        let height = u16::try_from(rows.len())
+            .unwrap_or(u16::MAX)
+            .min(area.height);
         let top = (area.height - height) / 3;
-        let body = Rect { x: left, y: top, width, height: area.height - top };
+        let body = Rect {
+            x: left,
+            y: top,
+            width,
+            height: area.height - top,
+        };
         frame.render_widget(Paragraph::new(rows).wrap(Wrap { trim: false }), body);
         if let Some(row) = cursor_row {
             let typed = self.editor.text()[..self.editor.cursor()].width();
-            let column =
-                u16::try_from(typed).unwrap_or(u16::MAX).saturating_add(7).min(width.saturating_sub(1));
+            let column = u16::try_from(typed)
+                .unwrap_or(u16::MAX)
+                .saturating_add(7)
+                .min(width.saturating_sub(1));
             frame.set_cursor_position(Position::new(
                 left + column,
                 (top + row).min(area.height.saturating_sub(1)),
@@ -302,16 +344,29 @@ mod tests {
         entry.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
         assert_eq!(type_line(&mut entry, "alice"), None);
         let answer = type_line(&mut entry, "alice@example.org");
-        assert_eq!(answer, Some(Answer::Introduced(name("alice"), email("alice@example.org"))));
+        assert_eq!(
+            answer,
+            Some(Answer::Introduced(
+                name("alice"),
+                email("alice@example.org")
+            ))
+        );
         assert_eq!(type_line(&mut entry, "typed too early"), None);
         entry.ask_code("A code was mailed to alice@example.org.");
         entry.paste("123456\nand more");
-        assert_eq!(entry.key(KeyCode::Enter.into()), Some(Answer::Code("123456".to_owned())));
+        assert_eq!(
+            entry.key(KeyCode::Enter.into()),
+            Some(Answer::Code("123456".to_owned()))
+        );
     }
 
     #[test]
     fn a_verdict_leaves_what_is_being_typed_and_the_next_one_takes_its_place() {
-        let mut entry = Entry::new("x".to_owned(), Some(name("alice")), Some(email("a@b.example")));
+        let mut entry = Entry::new(
+            "x".to_owned(),
+            Some(name("alice")),
+            Some(email("a@b.example")),
+        );
         entry.tell("about the certificate");
         entry.ask_code("mailed");
         assert!(type_line(&mut entry, "000000").is_some());
@@ -320,10 +375,23 @@ mod tests {
         }
         entry.tell("The code is not right; 4 tries are left");
         entry.ask_code("mailed");
-        assert_eq!(type_line(&mut entry, "6"), Some(Answer::Code("123456".to_owned())));
+        assert_eq!(
+            type_line(&mut entry, "6"),
+            Some(Answer::Code("123456".to_owned()))
+        );
         entry.tell("The code is not right; 3 tries are left");
-        assert_eq!(entry.told, ["about the certificate", "The code is not right; 3 tries are left"]);
-        assert_eq!(type_line(&mut entry, "111111"), None, "one is being checked");
+        assert_eq!(
+            entry.told,
+            [
+                "about the certificate",
+                "The code is not right; 3 tries are left"
+            ]
+        );
+        assert_eq!(
+            type_line(&mut entry, "111111"),
+            None,
+            "one is being checked"
+        );
     }
 
     #[test]
@@ -335,12 +403,31 @@ mod tests {
         entry.key(KeyCode::Up.into());
         entry.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
         let answer = type_line(&mut entry, "alice@example.org");
-        assert_eq!(answer, Some(Answer::Introduced(name("alice"), email("alice@example.org"))));
-        assert_eq!(entry.mailed, None, "nothing is said of the other mail any more");
+        assert_eq!(
+            answer,
+            Some(Answer::Introduced(
+                name("alice"),
+                email("alice@example.org")
+            ))
+        );
+        assert_eq!(
+            entry.mailed, None,
+            "nothing is said of the other mail any more"
+        );
         entry.refused("that name is taken");
-        assert_eq!(type_line(&mut entry, "2"), None, "the email can be mended as well");
+        assert_eq!(
+            type_line(&mut entry, "2"),
+            None,
+            "the email can be mended as well"
+        );
         let answer = entry.key(KeyCode::Enter.into());
-        assert_eq!(answer, Some(Answer::Introduced(name("alice2"), email("alice@example.org"))));
+        assert_eq!(
+            answer,
+            Some(Answer::Introduced(
+                name("alice2"),
+                email("alice@example.org")
+            ))
+        );
     }
 
     #[test]
@@ -349,7 +436,11 @@ mod tests {
         assert_eq!(entry.introduced(), None);
         let answer = type_line(&mut entry, "a@b.example");
         assert!(matches!(answer, Some(Answer::Introduced(..))));
-        assert!(Entry::new("x".to_owned(), Some(name("a")), Some(email("a@b.c"))).introduced().is_some());
+        assert!(
+            Entry::new("x".to_owned(), Some(name("a")), Some(email("a@b.c")))
+                .introduced()
+                .is_some()
+        );
     }
 
     #[test]
@@ -357,7 +448,11 @@ mod tests {
         let mut entry = Entry::new("x".to_owned(), None, None);
         type_line(&mut entry, "alice");
         entry.key(KeyCode::Up.into());
-        assert_eq!(type_line(&mut entry, "a"), None, "the name is there to be changed");
+        assert_eq!(
+            type_line(&mut entry, "a"),
+            None,
+            "the name is there to be changed"
+        );
         assert_eq!(entry.name, Some(name("alicea")));
         assert_eq!(entry.key(KeyCode::Esc.into()), Some(Answer::Leave));
     }

@@ -22,22 +22,40 @@ pub const KEYS: &[(&str, &str)] = &[
     ("F1", "this page"),
     ("Enter", "send"),
     ("Alt-Enter, Ctrl-J", "a new line in the same message box"),
-    ("Tab, Shift-Tab", "complete a nick, a #channel or a /command"),
+    (
+        "Tab, Shift-Tab",
+        "complete a nick, a #channel or a /command",
+    ),
     ("Ctrl-N, Ctrl-P", "the next place, the one before"),
     ("Alt-1 … Alt-9", "the place of that number"),
     ("Alt-A", "the next place with something unread"),
-    ("Ctrl-K, Alt-K", "find a place by a few letters (Ctrl-K: when nothing is right of the cursor)"),
+    (
+        "Ctrl-K, Alt-K",
+        "find a place by a few letters (Ctrl-K: when nothing is right of the cursor)",
+    ),
     ("PgUp, PgDn, wheel", "scroll; Esc returns to the end"),
     ("Ctrl-R", "search what was said here"),
-    ("Alt-Up", "choose a message: to answer it, copy it, take it back …"),
+    (
+        "Alt-Up",
+        "choose a message: to answer it, copy it, take it back …",
+    ),
     ("Up, Down", "what you typed before"),
     ("Ctrl-A, Ctrl-E", "to the beginning or end of the line"),
-    ("Ctrl-B, Ctrl-F, Alt-B, Alt-F", "a letter, or a word, back or forward"),
-    ("Ctrl-U, Ctrl-K, Ctrl-W, Alt-D", "cut to the beginning, to the end, the word before, the word after"),
+    (
+        "Ctrl-B, Ctrl-F, Alt-B, Alt-F",
+        "a letter, or a word, back or forward",
+    ),
+    (
+        "Ctrl-U, Ctrl-K, Ctrl-W, Alt-D",
+        "cut to the beginning, to the end, the word before, the word after",
+    ),
     ("Ctrl-Y", "put back what was cut"),
     ("Ctrl-T", "swap the two letters around the cursor"),
     ("Alt-M", "show or hide the members"),
-    ("Alt-O, /links", "the links that were said here: open or copy"),
+    (
+        "Alt-O, /links",
+        "the links that were said here: open or copy",
+    ),
     (
         "Ctrl-O, then a letter",
         "formatting, from here to the next: bold, italic, underlined, struck through …",
@@ -45,7 +63,10 @@ pub const KEYS: &[(&str, &str)] = &[
     ("Ctrl-L", "draw the screen anew"),
     ("Ctrl-Z", "back to the shell; `fg` returns"),
     ("Ctrl-C", "empty the line; when it is empty, twice: leave"),
-    ("click", "go to a place or a member, open a link; hold Shift to select text"),
+    (
+        "click",
+        "go to a place or a member, open a link; hold Shift to select text",
+    ),
 ];
 
 impl App {
@@ -94,9 +115,9 @@ impl App {
                 KeyCode::PageDown | KeyCode::Char(' ') => {
                     Some(Overlay::Help(from + usize::from(self.size.height / 2)))
                 }
-                KeyCode::PageUp => {
-                    Some(Overlay::Help(from.saturating_sub(usize::from(self.size.height / 2))))
-                }
+                KeyCode::PageUp => Some(Overlay::Help(
+                    from.saturating_sub(usize::from(self.size.height / 2)),
+                )),
                 _ => None,
             },
             Overlay::Paste(text) => match key.code {
@@ -162,9 +183,14 @@ impl App {
     /// The places that the switcher finds, by their indices.
     pub fn found(&self, query: &str) -> Vec<usize> {
         let likeliest = self.buffers.likeliest();
-        let names: Vec<&str> =
-            likeliest.iter().map(|&index| self.buffers.list()[index].place.name()).collect();
-        switcher::matches(query, &names).into_iter().map(|found| likeliest[found]).collect()
+        let names: Vec<&str> = likeliest
+            .iter()
+            .map(|&index| self.buffers.list()[index].place.name())
+            .collect();
+        switcher::matches(query, &names)
+            .into_iter()
+            .map(|found| likeliest[found])
+            .collect()
     }
 
     fn key_in_chat(&mut self, key: KeyEvent, hinted: Option<&str>) {
@@ -214,7 +240,9 @@ impl App {
                 _ => {}
             },
             KeyCode::Char(letter) => self.editor.insert(&letter.to_string()),
-            KeyCode::Enter if alt || key.modifiers.contains(KeyModifiers::SHIFT) => self.editor.insert("\n"),
+            KeyCode::Enter if alt || key.modifiers.contains(KeyModifiers::SHIFT) => {
+                self.editor.insert("\n")
+            }
             KeyCode::Enter => self.submit(),
             KeyCode::Tab => self.complete(true),
             KeyCode::BackTab => self.complete(false),
@@ -245,7 +273,9 @@ impl App {
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let text = text.trim_end_matches('\n');
         match &mut self.overlay {
-            Some(Overlay::Switcher(query, _)) => query.insert(text.lines().next().unwrap_or_default()),
+            Some(Overlay::Switcher(query, _)) => {
+                query.insert(text.lines().next().unwrap_or_default())
+            }
             Some(Overlay::Password(change)) => change.paste(text),
             Some(_) => {}
             None if !self.editor.has_room(text) => {
@@ -265,12 +295,16 @@ impl App {
                 let at = Position::new(mouse.column, mouse.row);
                 if let Some(list) = self.areas().list.filter(|list| list.contains(at)) {
                     let row = usize::from(mouse.row - list.y);
-                    self.buffers.show(row + self.first_listed(usize::from(list.height)));
+                    self.buffers
+                        .show(row + self.first_listed(usize::from(list.height)));
                 } else if let Some(area) = self.areas().members.filter(|area| area.contains(at)) {
                     let (members, _) = self.listed_members(usize::from(area.height));
-                    let nick = members.get(usize::from(mouse.row - area.y)).map(|(_, nick)| nick.to_string());
-                    if let Some(place) =
-                        nick.filter(|nick| !self.model.is_me(nick)).and_then(|nick| Place::person(&nick))
+                    let nick = members
+                        .get(usize::from(mouse.row - area.y))
+                        .map(|(_, nick)| nick.to_string());
+                    if let Some(place) = nick
+                        .filter(|nick| !self.model.is_me(nick))
+                        .and_then(|nick| Place::person(&nick))
                     {
                         self.buffers.open(place, self.now, &self.model);
                     }
@@ -287,12 +321,18 @@ impl App {
 
     /// The members that are shown where so many have room, and how many more there are.
     pub fn listed_members(&self, height: usize) -> (Vec<(Rank, &str)>, usize) {
-        let Place::Channel(channel) = &self.buffers.current().place else { return (Vec::new(), 0) };
-        let mut members: Vec<(Rank, &str)> =
-            self.model.members(channel).map(|(nick, rank)| (rank, nick.as_str())).collect();
+        let Place::Channel(channel) = &self.buffers.current().place else {
+            return (Vec::new(), 0);
+        };
+        let mut members: Vec<(Rank, &str)> = self
+            .model
+            .members(channel)
+            .map(|(nick, rank)| (rank, nick.as_str()))
+            .collect();
         let count = members.len();
         if count > height {
-            // Of a large channel only those are sorted that are shown; the last row says how many more there are.
+            // Of a large channel only those are sorted that are shown; the last row says how many
+            // more there are.
             let room = height.saturating_sub(1);
             members.select_nth_unstable(room);
             members.truncate(room);
@@ -322,6 +362,8 @@ impl App {
 
     /// A page, less two rows to find one's place by.
     pub(super) fn page(&self) -> usize {
-        usize::from(self.areas().talk.height).saturating_sub(2).max(1)
+        usize::from(self.areas().talk.height)
+            .saturating_sub(2)
+            .max(1)
     }
 }

@@ -29,15 +29,31 @@ impl LinkList {
     /// Draws it.
     pub fn draw(&self, frame: &mut Frame<'_>, app: &App) {
         let height = u16::try_from(self.links.len().min(MAX_ROWS) + 2).unwrap_or(u16::MAX);
-        let inside = window(frame, app, "Links: Enter opens, c copies, Esc closes", 100, height);
+        let inside = window(
+            frame,
+            app,
+            "Links: Enter opens, c copies, Esc closes",
+            100,
+            height,
+        );
         let width = usize::from(inside.width);
         let room = usize::from(inside.height);
         let first = (self.chosen + 1).saturating_sub(room);
-        let rows = self.links.iter().enumerate().skip(first).take(room).map(|(index, link)| {
-            let sign = if index == self.chosen { "›" } else { " " };
-            let words = cut(&format!("{sign} {}", link.as_str()), width);
-            if index == self.chosen { Row::styled(words, app.theme.accent()) } else { Row::from(words) }
-        });
+        let rows = self
+            .links
+            .iter()
+            .enumerate()
+            .skip(first)
+            .take(room)
+            .map(|(index, link)| {
+                let sign = if index == self.chosen { "›" } else { " " };
+                let words = cut(&format!("{sign} {}", link.as_str()), width);
+                if index == self.chosen {
+                    Row::styled(words, app.theme.accent())
+                } else {
+                    Row::from(words)
+                }
+            });
         frame.render_widget(Paragraph::new(rows.collect::<Vec<_>>()), inside);
     }
 }
@@ -48,7 +64,8 @@ impl App {
         let count = list.links.len();
         match key {
             KeyCode::Enter => {
-                self.effects.push(Effect::Open(list.links.swap_remove(list.chosen)));
+                self.effects
+                    .push(Effect::Open(list.links.swap_remove(list.chosen)));
                 return None;
             }
             KeyCode::Char('c') => {
@@ -68,7 +85,11 @@ impl App {
     pub(super) fn open_links(&mut self) {
         let said = self.buffers.current().lines();
         let mut links: Vec<Url> = Vec::new();
-        for link in said.iter().rev().flat_map(|line| links_of(line).into_iter().rev()) {
+        for link in said
+            .iter()
+            .rev()
+            .flat_map(|line| links_of(line).into_iter().rev())
+        {
             if !links.contains(&link) {
                 links.push(link);
             }
@@ -94,7 +115,12 @@ impl App {
         let (buffer, setting) = (self.buffers.current(), self.setting());
         let up = usize::from(talk.bottom().checked_sub(at.y + 1)?);
         let column = usize::from(at.x.checked_sub(talk.x)?);
-        if !talk.contains(at) || up >= setting.visible(buffer, self.scrolled(), talk.height.into()).len() {
+        if !talk.contains(at)
+            || up
+                >= setting
+                    .visible(buffer, self.scrolled(), talk.height.into())
+                    .len()
+        {
             return None;
         }
         let (line, which) = setting.link_at(buffer, self.scrolled(), up, column)?;

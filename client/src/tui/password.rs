@@ -1,4 +1,5 @@
-//! Setting the account's password: asked for in a window where nothing of it can be read, and which forgets it.
+//! Setting the account's password: asked for in a window where nothing of it can be read, and which
+//! forgets it.
 
 use std::fmt;
 
@@ -56,7 +57,9 @@ pub enum Heard {
 /// Nothing that was typed is shown, also not here.
 impl fmt::Debug for PasswordChange {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("PasswordChange").field("stage", &self.stage).finish_non_exhaustive()
+        out.debug_struct("PasswordChange")
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
     }
 }
 
@@ -131,11 +134,16 @@ impl PasswordChange {
             // It stands between spaces on its way.
             Stage::Present if typed.contains(' ') || typed.starts_with(':') => {
                 self.told = Some(
-                    "That form cannot be sent here: press Enter alone, and a code is mailed.".to_owned(),
+                    "That form cannot be sent here: press Enter alone, and a code is mailed."
+                        .to_owned(),
                 );
             }
             Stage::Present => {
-                self.present = if typed.is_empty() { "*".to_owned() } else { typed };
+                self.present = if typed.is_empty() {
+                    "*".to_owned()
+                } else {
+                    typed
+                };
                 self.stage = Stage::New;
             }
             Stage::New if typed.is_empty() => {}
@@ -149,13 +157,19 @@ impl PasswordChange {
             }
             Stage::Again => {
                 self.stage = Stage::Patience;
-                let (present, new) = (std::mem::take(&mut self.present), std::mem::take(&mut self.new));
+                let (present, new) = (
+                    std::mem::take(&mut self.present),
+                    std::mem::take(&mut self.new),
+                );
                 return Step::Send(Message::new("SETPASS", [present, new]));
             }
             Stage::Code if typed.trim().is_empty() => {}
             Stage::Code => {
                 self.stage = Stage::Patience;
-                return Step::Send(Message::new("VERIFY", [self.account.as_str(), typed.trim()]));
+                return Step::Send(Message::new(
+                    "VERIFY",
+                    [self.account.as_str(), typed.trim()],
+                ));
             }
             Stage::Patience => {}
         }
@@ -170,9 +184,10 @@ impl PasswordChange {
                 (Stage::Code, words(message))
             }
             ("FAIL", Some("SETPASS"), _) => (Stage::Present, words(message)),
-            (numeric::ERR_UNKNOWNCOMMAND, _, Some("SETPASS")) => {
-                (Stage::Patience, "This server has no command that sets a password.".to_owned())
-            }
+            (numeric::ERR_UNKNOWNCOMMAND, _, Some("SETPASS")) => (
+                Stage::Patience,
+                "This server has no command that sets a password.".to_owned(),
+            ),
             _ => return Heard::NotOurs,
         };
         (self.stage, self.told) = (stage, Some(told));
@@ -207,7 +222,10 @@ mod tests {
         enters(&mut change, "old");
         enters(&mut change, "new and long");
         let sent = enters(&mut change, "new and long");
-        assert_eq!(sent, Step::Send(Message::new("SETPASS", ["old", "new and long"])));
+        assert_eq!(
+            sent,
+            Step::Send(Message::new("SETPASS", ["old", "new and long"]))
+        );
         let end = hears(&mut change, ":s SETPASS SUCCESS alice :The password is set");
         assert_eq!(end, Heard::Done("The password is set".to_owned()));
     }
@@ -217,16 +235,34 @@ mod tests {
         let mut change = PasswordChange::new("alice");
         enters(&mut change, "");
         enters(&mut change, "new");
-        assert_eq!(enters(&mut change, "new"), Step::Send(Message::new("SETPASS", ["*", "new"])));
         assert_eq!(
-            hears(&mut change, ":s SETPASS VERIFICATION_REQUIRED alice :A code was mailed"),
+            enters(&mut change, "new"),
+            Step::Send(Message::new("SETPASS", ["*", "new"]))
+        );
+        assert_eq!(
+            hears(
+                &mut change,
+                ":s SETPASS VERIFICATION_REQUIRED alice :A code was mailed"
+            ),
             Heard::Taken
         );
-        assert_eq!(enters(&mut change, "111111"), Step::Send(Message::new("VERIFY", ["alice", "111111"])));
-        assert_eq!(hears(&mut change, ":s FAIL VERIFY INVALID_CODE alice :Not right"), Heard::Taken);
+        assert_eq!(
+            enters(&mut change, "111111"),
+            Step::Send(Message::new("VERIFY", ["alice", "111111"]))
+        );
+        assert_eq!(
+            hears(&mut change, ":s FAIL VERIFY INVALID_CODE alice :Not right"),
+            Heard::Taken
+        );
         assert_eq!(change.told.as_deref(), Some("Not right"));
-        assert_eq!(enters(&mut change, "222222"), Step::Send(Message::new("VERIFY", ["alice", "222222"])));
-        assert!(matches!(hears(&mut change, ":s VERIFY SUCCESS alice :Set"), Heard::Done(_)));
+        assert_eq!(
+            enters(&mut change, "222222"),
+            Step::Send(Message::new("VERIFY", ["alice", "222222"]))
+        );
+        assert!(matches!(
+            hears(&mut change, ":s VERIFY SUCCESS alice :Set"),
+            Heard::Done(_)
+        ));
     }
 
     #[test]
@@ -249,7 +285,10 @@ mod tests {
             (change.question(), change.told.as_deref()),
             ("Present password, if you know it", Some("Too short"))
         );
-        assert_eq!(hears(&mut change, ":bob!b@h PRIVMSG alice :hi"), Heard::NotOurs);
+        assert_eq!(
+            hears(&mut change, ":bob!b@h PRIVMSG alice :hi"),
+            Heard::NotOurs
+        );
     }
 
     #[test]

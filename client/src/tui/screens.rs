@@ -10,7 +10,9 @@ use crate::config::Colours;
 
 fn screen(entry: &Entry, width: u16, height: u16) -> String {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal.draw(|frame| entry.draw(frame, Theme::new(Colours::None))).unwrap();
+    terminal
+        .draw(|frame| entry.draw(frame, Theme::new(Colours::None)))
+        .unwrap();
     terminal.backend().to_string()
 }
 
@@ -65,6 +67,9 @@ fn the_code_is_asked_for() {
 fn the_code_is_asked_for_on_a_small_terminal() {
     let screen = screen(&waiting_for_the_code(), 40, 10);
     for part in ["Code", "A code was mailed", "six digits", "Up goes"] {
-        assert!(screen.contains(part), "what is asked is in view, whatever else is not:\n{screen}");
+        assert!(
+            screen.contains(part),
+            "what is asked is in view, whatever else is not:\n{screen}"
+        );
     }
 }

@@ -103,7 +103,10 @@ impl Search {
             return Next::Rest;
         }
         let lines = buffer.lines();
-        let end = self.from.and_then(|from| buffer.index_of(from)).unwrap_or(lines.len());
+        let end = self
+            .from
+            .and_then(|from| buffer.index_of(from))
+            .unwrap_or(lines.len());
         for line in lines.range(..end).rev() {
             if line.body == Body::Gap {
                 return self.look_behind(buffer, line.id);
@@ -125,7 +128,12 @@ impl Search {
 
     /// What is behind a gap has to be loaded first.
     fn look_behind(&mut self, buffer: &Buffer, gap: LineId) -> Next {
-        match buffer.gaps().iter().find(|one| one.line == gap).map(|gap| &gap.state) {
+        match buffer
+            .gaps()
+            .iter()
+            .find(|one| one.line == gap)
+            .map(|gap| &gap.state)
+        {
             Some(Filling::Wanted | Filling::Asked) => Next::Rest,
             Some(Filling::Failed(why)) if self.awaited == Some(gap) => {
                 self.state = State::Stuck(why.to_string());
@@ -147,7 +155,8 @@ impl Search {
     fn fits(&self, line: &Line) -> bool {
         match &line.body {
             Body::Said { nick, text, .. } => {
-                text::plain(text).to_lowercase().contains(&self.wanted) || nick.to_lowercase() == self.wanted
+                text::plain(text).to_lowercase().contains(&self.wanted)
+                    || nick.to_lowercase() == self.wanted
             }
             _ => false,
         }
@@ -159,16 +168,25 @@ impl Search {
             Some(chosen) => format!("{} of {}", chosen + 1, self.found.len()),
             None => "nothing".to_owned(),
         };
-        let at_newest = self.chosen.is_none_or(|chosen| chosen + 1 == self.found.len());
-        let oldest =
-            self.from.and_then(|from| buffer.index_of(from)).and_then(|index| buffer.lines().get(index));
+        let at_newest = self
+            .chosen
+            .is_none_or(|chosen| chosen + 1 == self.found.len());
+        let oldest = self
+            .from
+            .and_then(|from| buffer.index_of(from))
+            .and_then(|index| buffer.lines().get(index));
         let back = oldest.map_or(String::new(), |line| format!(", back to {}", time(line)));
         let next = match &self.state {
             State::Looking => "looking…".to_owned(),
             State::Exhausted if at_newest => "that is all there is".to_owned(),
             State::Stuck(why) if at_newest => why.clone(),
-            State::Paused | State::Exhausted | State::Stuck(_) => "Up: older, Down: newer".to_owned(),
+            State::Paused | State::Exhausted | State::Stuck(_) => {
+                "Up: older, Down: newer".to_owned()
+            }
         };
-        format!("{}: {found}{back} · {next} · Esc ends", text::plain(&self.query))
+        format!(
+            "{}: {found}{back} · {next} · Esc ends",
+            text::plain(&self.query)
+        )
     }
 }

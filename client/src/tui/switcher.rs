@@ -1,11 +1,16 @@
 //! The quick switcher: a few letters find a place.
 
-/// How well the letters of `query` stand in `name`, in their order: more is better. `None` when they do not.
+/// How well the letters of `query` stand in `name`, in their order: more is better. `None` when
+/// they do not.
 fn score(query: &str, name: &str) -> Option<i32> {
     let name: Vec<char> = name.to_lowercase().chars().collect();
     let mut score = 0;
     let mut from = 0;
-    for letter in query.to_lowercase().chars().filter(|letter| !letter.is_whitespace()) {
+    for letter in query
+        .to_lowercase()
+        .chars()
+        .filter(|letter| !letter.is_whitespace())
+    {
         let at = from + name[from..].iter().position(|&other| other == letter)?;
         let begins_word = at == 0 || !name[at - 1].is_alphanumeric();
         let follows = at == from && from > 0;
@@ -21,7 +26,10 @@ pub fn matches(query: &str, names: &[&str]) -> Vec<usize> {
     if query.trim().is_empty() {
         return (0..names.len()).collect();
     }
-    let scored = names.iter().enumerate().filter_map(|(index, name)| Some((score(query, name)?, index)));
+    let scored = names
+        .iter()
+        .enumerate()
+        .filter_map(|(index, name)| Some((score(query, name)?, index)));
     let mut found: Vec<(i32, usize)> = scored.collect();
     found.sort_by_key(|&(score, index)| (-score, index));
     found.into_iter().map(|(_, index)| index).collect()
@@ -35,7 +43,10 @@ mod tests {
     fn letters_in_order_find_names_and_beginnings_come_first() {
         let names = ["server", "#lobby", "#ops", "#ops-night", "bob"];
         let found = |query: &str| -> Vec<&str> {
-            matches(query, &names).into_iter().map(|index| names[index]).collect()
+            matches(query, &names)
+                .into_iter()
+                .map(|index| names[index])
+                .collect()
         };
         assert_eq!(found("ops"), ["#ops", "#ops-night"]);
         assert_eq!(found("on"), ["#ops-night"]);

@@ -55,8 +55,8 @@ impl Screen {
         }
     }
 
-    /// Gives the terminal back and has the shell stop us, as it does with any program on Ctrl-Z; goes on when it lets
-    /// us.
+    /// Gives the terminal back and has the shell stop us, as it does with any program on Ctrl-Z;
+    /// goes on when it lets us.
     pub async fn suspend(&mut self, continued: &mut Signal) -> io::Result<()> {
         give_back();
         // All of the job, as the terminal would.
@@ -90,7 +90,13 @@ impl Drop for Screen {
 
 fn take() -> io::Result<()> {
     enable_raw_mode()?;
-    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange, EnableMouseCapture)
+    execute!(
+        stdout(),
+        EnterAlternateScreen,
+        EnableBracketedPaste,
+        EnableFocusChange,
+        EnableMouseCapture
+    )
 }
 
 /// Also what was never taken: it does no harm. A terminal that is gone cannot be given back.
@@ -140,10 +146,17 @@ pub fn notify(how: Notify, nick: &str, words: &str) -> io::Result<()> {
 /// OSC 777 where that is understood, else OSC 9; nothing but the bell where neither is.
 fn notification(nick: &str, words: &str, term: &str, vte: bool) -> String {
     let clean = |text: &str| -> String {
-        text::plain(text).replace(';', ",").chars().take(MAX_NOTIFICATION).collect()
+        text::plain(text)
+            .replace(';', ",")
+            .chars()
+            .take(MAX_NOTIFICATION)
+            .collect()
     };
     let (nick, words) = (clean(nick), clean(words));
-    let asks = if ["linux", "screen", "tmux", "dumb"].iter().any(|other| term.starts_with(other)) {
+    let asks = if ["linux", "screen", "tmux", "dumb"]
+        .iter()
+        .any(|other| term.starts_with(other))
+    {
         String::new()
     } else if vte || term.starts_with("foot") || term.starts_with("rxvt") {
         format!("\u{1b}]777;notify;{nick};{words}\u{1b}\\")
@@ -161,9 +174,15 @@ mod tests {
     #[test]
     fn a_notification_holds_nothing_else_to_obey() {
         let evil = "a\u{1b}\\\u{7}\u{9c}b;c\n";
-        assert_eq!(notification(evil, evil, "xterm-256color", false), "\u{7}\u{1b}]9;a\\b,c: a\\b,c\u{1b}\\");
+        assert_eq!(
+            notification(evil, evil, "xterm-256color", false),
+            "\u{7}\u{1b}]9;a\\b,c: a\\b,c\u{1b}\\"
+        );
         let told = notification("bob", &"x".repeat(1000), "foot", false);
-        assert!(told.starts_with("\u{7}\u{1b}]777;notify;bob;xxx") && told.len() < 300, "{told:?}");
+        assert!(
+            told.starts_with("\u{7}\u{1b}]777;notify;bob;xxx") && told.len() < 300,
+            "{told:?}"
+        );
         assert_eq!(notification("bob", "hi", "tmux-256color", false), "\u{7}");
     }
 
@@ -189,7 +208,11 @@ mod tests {
         let theirs = ioctl_tiocgptpeer(&ours, flags).unwrap();
         let end = || theirs.try_clone().unwrap();
         let status = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--nocapture", "tui::terminal::tests::a_panic_gives_the_terminal_back"])
+            .args([
+                "--exact",
+                "--nocapture",
+                "tui::terminal::tests::a_panic_gives_the_terminal_back",
+            ])
             .env(ON_A_TERMINAL, "yes")
             .stdin(end())
             .stdout(end())
@@ -198,16 +221,34 @@ mod tests {
             .unwrap();
         assert!(!status.success());
         let modes = tcgetattr(&theirs).unwrap().local_modes;
-        assert!(modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG), "{modes:?}");
+        assert!(
+            modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG),
+            "{modes:?}"
+        );
         drop(theirs);
         let mut written = Vec::new();
         // A terminal that nobody holds any more ends with an error.
         let _ = std::fs::File::from(ours).read_to_end(&mut written);
         let written = String::from_utf8_lossy(&written);
-        let at = |part: &str| written.find(part).unwrap_or_else(|| panic!("no {part:?} in {written:?}"));
-        assert!(at("\u{1b}[?1049h") < at("\u{1b}[?1049l"), "the second screen is left");
-        for off in ["\u{1b}[?2004l", "\u{1b}[?1004l", "\u{1b}[?1000l", "\u{1b}[?25h"] {
-            assert!(at(off) < at("as it may happen"), "the panic is told on a terminal that is as it was");
+        let at = |part: &str| {
+            written
+                .find(part)
+                .unwrap_or_else(|| panic!("no {part:?} in {written:?}"))
+        };
+        assert!(
+            at("\u{1b}[?1049h") < at("\u{1b}[?1049l"),
+            "the second screen is left"
+        );
+        for off in [
+            "\u{1b}[?2004l",
+            "\u{1b}[?1004l",
+            "\u{1b}[?1000l",
+            "\u{1b}[?25h",
+        ] {
+            assert!(
+                at(off) < at("as it may happen"),
+                "the panic is told on a terminal that is as it was"
+            );
         }
     }
 }

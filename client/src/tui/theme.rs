@@ -5,12 +5,20 @@ use ratatui::style::{Color, Modifier, Style};
 use crate::config::Colours;
 use crate::text::{Colour, Format};
 
-/// The relative luminance (WCAG) that contrasts as well with black as with white: 4.5 to 1 and a little more.
+/// The relative luminance (WCAG) that contrasts as well with black as with white: 4.5 to 1 and a
+/// little more.
 const BETWEEN_BLACK_AND_WHITE: f64 = 0.179;
 /// Hues that nicks are told apart by.
 const HUES: u32 = 24;
-/// Of the terminal's own colours, those that most people can read on their background, be it light or dark.
-const SIXTEEN: [Color; 5] = [Color::Red, Color::Green, Color::Magenta, Color::Cyan, Color::Blue];
+/// Of the terminal's own colours, those that most people can read on their background, be it light
+/// or dark.
+const SIXTEEN: [Color; 5] = [
+    Color::Red,
+    Color::Green,
+    Color::Magenta,
+    Color::Cyan,
+    Color::Blue,
+];
 
 /// The look of things. Asked for everything, also for what looks the same in all themes today.
 #[derive(Clone, Copy, Debug)]
@@ -45,9 +53,9 @@ impl Theme {
         let hash = hash(&nick.to_lowercase());
         match self.colours {
             Colours::None => bold,
-            Colours::Sixteen => {
-                bold.fg(usize::try_from(hash).map_or(Color::Reset, |hash| SIXTEEN[hash % SIXTEEN.len()]))
-            }
+            Colours::Sixteen => bold
+                .fg(usize::try_from(hash)
+                    .map_or(Color::Reset, |hash| SIXTEEN[hash % SIXTEEN.len()])),
             Colours::True => {
                 let (red, green, blue) = legible(f64::from(hash % HUES) / f64::from(HUES));
                 bold.fg(Color::Rgb(red, green, blue))
@@ -62,12 +70,14 @@ impl Theme {
 
     /// What was not done, and what calls for attention.
     pub fn alert(self) -> Style {
-        self.coloured(Color::Red, (214, 45, 45)).add_modifier(Modifier::BOLD)
+        self.coloured(Color::Red, (214, 45, 45))
+            .add_modifier(Modifier::BOLD)
     }
 
     /// What is new, and where we are.
     pub fn accent(self) -> Style {
-        self.coloured(Color::Cyan, (0, 124, 150)).add_modifier(Modifier::BOLD)
+        self.coloured(Color::Cyan, (0, 124, 150))
+            .add_modifier(Modifier::BOLD)
     }
 
     /// The topic and status lines.
@@ -139,7 +149,9 @@ const MIRC: [Color; 16] = [
 
 /// FNV-1a: short, and the same everywhere and always.
 fn hash(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    text.bytes().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 /// The colour of a hue (0 to 1) that is as legible on black as on white.
@@ -157,7 +169,11 @@ fn legible(hue: f64) -> (u8, u8, u8) {
 }
 
 /// With a saturation that is strong without being shrill.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255 by construction")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "0 to 255 by construction"
+)]
 fn from_hsl(hue: f64, lightness: f64) -> (u8, u8, u8) {
     let amplitude = 0.7 * lightness.min(1.0 - lightness);
     let channel = |offset: f64| {
@@ -171,7 +187,11 @@ fn from_hsl(hue: f64, lightness: f64) -> (u8, u8, u8) {
 fn luminance((red, green, blue): (u8, u8, u8)) -> f64 {
     let linear = |channel: u8| {
         let value = f64::from(channel) / 255.0;
-        if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        if value <= 0.04045 {
+            value / 12.92
+        } else {
+            ((value + 0.055) / 1.055).powf(2.4)
+        }
     };
     0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
 }
@@ -186,7 +206,10 @@ mod tests {
             let colour = legible(f64::from(hue) / f64::from(HUES));
             let light = luminance(colour);
             let (on_black, on_white) = ((light + 0.05) / 0.05, 1.05 / (light + 0.05));
-            assert!(on_black > 4.3 && on_white > 4.3, "{colour:?}: {on_black} and {on_white}");
+            assert!(
+                on_black > 4.3 && on_white > 4.3,
+                "{colour:?}: {on_black} and {on_white}"
+            );
         }
     }
 
@@ -194,16 +217,29 @@ mod tests {
     fn a_nick_keeps_its_colour_and_others_have_others() {
         let theme = Theme::new(Colours::True);
         assert_eq!(theme.nick("Alice"), theme.nick("alice"));
-        let names = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"];
-        let colours: std::collections::HashSet<_> = names.iter().map(|name| theme.nick(name)).collect();
+        let names = [
+            "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi",
+        ];
+        let colours: std::collections::HashSet<_> =
+            names.iter().map(|name| theme.nick(name)).collect();
         assert!(colours.len() >= 6, "{colours:?}");
     }
 
     #[test]
     fn without_colour_there_is_none() {
         let theme = Theme::new(colours(Some("1"), Some("truecolor")));
-        let red = Format { foreground: Some(Colour::Numbered(4)), bold: true, ..Format::default() };
-        for style in [theme.nick("alice"), theme.alert(), theme.accent(), theme.bar(), theme.formatted(red)] {
+        let red = Format {
+            foreground: Some(Colour::Numbered(4)),
+            bold: true,
+            ..Format::default()
+        };
+        for style in [
+            theme.nick("alice"),
+            theme.alert(),
+            theme.accent(),
+            theme.bar(),
+            theme.formatted(red),
+        ] {
             assert_eq!((style.fg, style.bg), (None, None));
         }
         assert_eq!(colours(Some(""), Some("truecolor")), Colours::True);

@@ -25,7 +25,8 @@ pub type Wrapped = Vec<(Ink, String)>;
 
 /// As it is drawn.
 pub fn spans(row: Wrapped) -> impl Iterator<Item = Span<'static>> {
-    row.into_iter().map(|(ink, text)| Span::styled(text, ink.style))
+    row.into_iter()
+        .map(|(ink, text)| Span::styled(text, ink.style))
 }
 
 /// The link that stands in that column.
@@ -64,11 +65,15 @@ pub fn cut(text: &str, width: usize) -> String {
     cut
 }
 
-/// Cuts styled text into rows of up to `width` columns, between words where it can be. Always at least one row.
+/// Cuts styled text into rows of up to `width` columns, between words where it can be. Always at
+/// least one row.
 pub fn wrap(pieces: &[(Ink, String)], width: usize) -> Vec<Wrapped> {
     let letters: Vec<(&str, Ink, usize)> = pieces
         .iter()
-        .flat_map(|(ink, text)| text.graphemes(true).map(|letter| (letter, *ink, letter.width())))
+        .flat_map(|(ink, text)| {
+            text.graphemes(true)
+                .map(|letter| (letter, *ink, letter.width()))
+        })
         .collect();
     let mut rows = Vec::new();
     let mut start = 0;
@@ -100,7 +105,8 @@ pub fn wrap(pieces: &[(Ink, String)], width: usize) -> Vec<Wrapped> {
 
 fn join(letters: &[(&str, Ink, usize)]) -> Wrapped {
     let runs = letters.chunk_by(|one, other| one.1 == other.1);
-    runs.map(|run| (run[0].1, run.iter().map(|(letter, ..)| *letter).collect())).collect()
+    runs.map(|run| (run[0].1, run.iter().map(|(letter, ..)| *letter).collect()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -109,7 +115,10 @@ mod tests {
 
     fn rows(text: &str, width: usize) -> Vec<String> {
         let wrapped = wrap(&[(Ink::default(), text.to_owned())], width);
-        wrapped.into_iter().map(|row| row.into_iter().map(|(_, text)| text).collect()).collect()
+        wrapped
+            .into_iter()
+            .map(|row| row.into_iter().map(|(_, text)| text).collect())
+            .collect()
     }
 
     #[test]
@@ -131,7 +140,10 @@ mod tests {
 
     #[test]
     fn a_link_is_found_on_every_row_that_it_takes() {
-        let link = Ink { style: Style::new(), link: Some(0) };
+        let link = Ink {
+            style: Style::new(),
+            link: Some(0),
+        };
         let pieces = [
             (Ink::default(), "日 ".to_owned()),
             (link, "http://a.b".to_owned()),
@@ -140,7 +152,11 @@ mod tests {
         let rows = wrap(&pieces, 7);
         let hits: Vec<Vec<usize>> = rows
             .iter()
-            .map(|row| (0..9).filter(|&column| link_at(row, column) == Some(0)).collect())
+            .map(|row| {
+                (0..9)
+                    .filter(|&column| link_at(row, column) == Some(0))
+                    .collect()
+            })
             .collect();
         assert_eq!(hits, [vec![], (0..7).collect(), vec![0, 1, 2]]);
     }

@@ -18,9 +18,15 @@ fn kicked_right_after_a_direct_message_it_ends_once_with_one_line() {
     drop(session);
     let ended = rook.ends();
     assert_eq!(ended.code, 4, "{ended:?}");
-    assert_eq!(ended.stderr, "rook: Kicked: enough for today. You may come back: start rook again.\n");
+    assert_eq!(
+        ended.stderr,
+        "rook: Kicked: enough for today. You may come back: start rook again.\n"
+    );
     assert!(ended.stdout.contains("[you → bob] hi"), "{ended:?}");
-    assert!(!ended.stdout.contains("are you there"), "nothing follows the end: {ended:?}");
+    assert!(
+        !ended.stdout.contains("are you there"),
+        "nothing follows the end: {ended:?}"
+    );
     assert!(!server.has_visitor(), "it does not come back by itself");
 }
 
@@ -36,7 +42,10 @@ fn banned_it_ends_with_the_reason() {
     let ended = rook.ends();
     assert_eq!(
         (ended.code, ended.stderr.as_str()),
-        (4, "rook: Banned: spam. Only whoever runs the server can lift it.\n")
+        (
+            4,
+            "rook: Banned: spam. Only whoever runs the server can lift it.\n"
+        )
     );
     assert!(!ended.stdout.contains("spam"), "it is told once: {ended:?}");
     assert!(!server.has_visitor());
@@ -82,12 +91,20 @@ fn who_never_got_in_is_told_why_and_nothing_is_tried_again() {
     drop(session);
     let ended = rook.ends();
     assert_eq!(ended.code, 1);
-    assert!(ended.stderr.contains("Too many connections from your address"), "{ended:?}");
+    assert!(
+        ended
+            .stderr
+            .contains("Too many connections from your address"),
+        "{ended:?}"
+    );
     assert!(!server.has_visitor());
     let nobody = Rook::start(&server.known_home(), &["localhost:1"]);
     let ended = nobody.types_and_ends(&["alice", "alice@example.org"]);
     assert_eq!(ended.code, 1);
-    assert!(ended.stderr.contains("cannot connect to localhost:1"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("cannot connect to localhost:1"),
+        "{ended:?}"
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! `rook` itself against a server that does as each test says: what people and scripts see of a session's ways to
-//! begin and to end.
+//! `rook` itself against a server that does as each test says: what people and scripts see of a
+//! session's ways to begin and to end.
 
 #![allow(clippy::unwrap_used)]
 

@@ -21,7 +21,10 @@ fn at_the_end_of_its_input_it_waits_for_the_receipts() {
     session.sends("ERROR :Quit");
     let ended = rook.ends();
     assert_eq!(ended.code, 0, "{ended:?}");
-    assert!(ended.stdout.contains("<alice> one") && ended.stdout.contains("[you → bob] two"), "{ended:?}");
+    assert!(
+        ended.stdout.contains("<alice> one") && ended.stdout.contains("[you → bob] two"),
+        "{ended:?}"
+    );
     assert_eq!(ended.stderr, "");
 }
 
@@ -35,13 +38,21 @@ fn piped_lines_that_did_not_arrive_make_it_fail() {
     let mut session = server.accept();
     session.sign_in();
     let label = session.expect_labelled("PRIVMSG #lobby refused");
-    session.sends(&format!("@label={label} :s 404 alice #lobby :Cannot send to channel"));
+    session.sends(&format!(
+        "@label={label} :s 404 alice #lobby :Cannot send to channel"
+    ));
     session.expect("QUIT");
     session.sends("ERROR :Quit");
     let ended = rook.ends();
     assert_eq!(ended.code, 1, "{ended:?}");
-    assert!(ended.stdout.contains("-- #lobby: Cannot send to channel"), "{ended:?}");
-    assert!(ended.stderr.contains("lines that did not arrive: 2"), "{ended:?}");
+    assert!(
+        ended.stdout.contains("-- #lobby: Cannot send to channel"),
+        "{ended:?}"
+    );
+    assert!(
+        ended.stderr.contains("lines that did not arrive: 2"),
+        "{ended:?}"
+    );
 }
 
 #[test]

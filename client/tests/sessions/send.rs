@@ -6,11 +6,16 @@ use crate::server::{Rook, Server};
 fn send_joins_the_channel_and_waits_for_each_receipt() {
     let server = Server::start();
     let home = server.known_home();
-    let rook = Rook::start(&home, &["send", "#ops", "one\ntwo", "--server", &server.address()]);
+    let rook = Rook::start(
+        &home,
+        &["send", "#ops", "one\ntwo", "--server", &server.address()],
+    );
     let mut session = server.accept();
     session.sign_in();
     let label = session.expect_labelled("PRIVMSG #ops one");
-    session.sends(&format!("@label={label} :s 403 alice #ops :No such channel"));
+    session.sends(&format!(
+        "@label={label} :s 403 alice #ops :No such channel"
+    ));
     let label = session.expect_labelled("JOIN #ops");
     session.sends(&format!("@label={label} :alice!a@h JOIN #ops"));
     let label = session.expect_labelled("PRIVMSG #ops one");
@@ -23,13 +28,19 @@ fn send_joins_the_channel_and_waits_for_each_receipt() {
     session.expect("QUIT");
     session.sends("ERROR :Quit");
     let ended = rook.ends();
-    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (0, "", ""));
+    assert_eq!(
+        (ended.code, ended.stdout.as_str(), ended.stderr.as_str()),
+        (0, "", "")
+    );
 }
 
 #[test]
 fn send_joins_only_where_it_must_and_asks_not_to_be_seen() {
     let server = Server::start();
-    let rook = Rook::start(&server.known_home(), &["send", "#ops", "hi", "--server", &server.address()]);
+    let rook = Rook::start(
+        &server.known_home(),
+        &["send", "#ops", "hi", "--server", &server.address()],
+    );
     let mut session = server.accept();
     session.expect("CAP LS 302");
     session.sends(
@@ -81,16 +92,36 @@ fn send_fails_in_the_servers_words() {
     let server = Server::start();
     let home = server.known_home();
     for (target, command, refusal, words) in [
-        ("bob", "PRIVMSG bob hi", "401 alice bob :No such nick", "rook: bob is not here\n"),
-        ("#ops", "JOIN #ops", "475 alice #ops :Wrong key", "rook: #ops: Wrong key\n"),
-        ("bob", "PRIVMSG bob hi", "FAIL PRIVMSG STORE_FAILED :Not stored", "rook: Not stored\n"),
+        (
+            "bob",
+            "PRIVMSG bob hi",
+            "401 alice bob :No such nick",
+            "rook: bob is not here\n",
+        ),
+        (
+            "#ops",
+            "JOIN #ops",
+            "475 alice #ops :Wrong key",
+            "rook: #ops: Wrong key\n",
+        ),
+        (
+            "bob",
+            "PRIVMSG bob hi",
+            "FAIL PRIVMSG STORE_FAILED :Not stored",
+            "rook: Not stored\n",
+        ),
     ] {
-        let rook = Rook::start(&home, &["send", target, "hi", "--server", &server.address()]);
+        let rook = Rook::start(
+            &home,
+            &["send", target, "hi", "--server", &server.address()],
+        );
         let mut session = server.accept();
         session.sign_in();
         if command.starts_with("JOIN") {
             let label = session.expect_labelled("PRIVMSG #ops hi");
-            session.sends(&format!("@label={label} :s 404 alice #ops :Cannot send to channel"));
+            session.sends(&format!(
+                "@label={label} :s 404 alice #ops :Cannot send to channel"
+            ));
         }
         let label = session.expect_labelled(command);
         session.sends(&format!("@label={label} :s {refusal}"));
@@ -105,7 +136,10 @@ fn send_fails_in_the_servers_words() {
     session.expect_labelled("PRIVMSG bob hi");
     drop(session);
     let ended = rook.ends();
-    assert_eq!(ended.code, 1, "a message without receipt is not said to have arrived: {ended:?}");
+    assert_eq!(
+        ended.code, 1,
+        "a message without receipt is not said to have arrived: {ended:?}"
+    );
     assert!(!server.has_visitor());
 }
 
@@ -115,9 +149,17 @@ fn send_needs_a_sign_in_and_asks_nothing() {
     let home = tempfile::tempdir().unwrap();
     let ended = Rook::start(&home, &["send", "bob", "hi", "--server", &server.address()]).ends();
     assert_eq!(ended.code, 3);
-    assert!(ended.stderr.contains(&format!("run `rook {}`", server.address())), "{ended:?}");
+    assert!(
+        ended
+            .stderr
+            .contains(&format!("run `rook {}`", server.address())),
+        "{ended:?}"
+    );
 
-    let rook = Rook::start(&server.known_home(), &["send", "bob", "hi", "--server", &server.address()]);
+    let rook = Rook::start(
+        &server.known_home(),
+        &["send", "bob", "hi", "--server", &server.address()],
+    );
     let mut session = server.accept();
     session.negotiate();
     session.expect("AUTHENTICATE PLAIN");

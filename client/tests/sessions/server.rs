@@ -1,5 +1,5 @@
-//! A server of one certificate that says what a test tells it to, and `rook` as a person or a script runs it. Every
-//! wait has a deadline.
+//! A server of one certificate that says what a test tells it to, and `rook` as a person or a
+//! script runs it. Every wait has a deadline.
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -31,7 +31,10 @@ pub struct Server {
 
 /// A certificate for `key`, with a number of its own, and the settings to show it.
 fn certify(key: &KeyPair) -> (Arc<ServerConfig>, Certificate) {
-    let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(key).unwrap();
+    let certificate = CertificateParams::new(["localhost".to_owned()])
+        .unwrap()
+        .self_signed(key)
+        .unwrap();
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = ServerConfig::builder_with_provider(provider)
@@ -45,7 +48,11 @@ fn certify(key: &KeyPair) -> (Arc<ServerConfig>, Certificate) {
 
 fn fingerprint(certificate: &Certificate) -> String {
     let bytes = Sha256::digest(certificate.der());
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+    bytes
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect::<Vec<_>>()
+        .join(":")
 }
 
 pub struct Session {
@@ -60,7 +67,13 @@ impl Server {
         std::fs::write(folder.path().join("ca.pem"), certificate.pem()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
-        Self { listener, tls, key, fingerprint: fingerprint(&certificate), folder }
+        Self {
+            listener,
+            tls,
+            key,
+            fingerprint: fingerprint(&certificate),
+            folder,
+        }
     }
 
     /// From now on it shows a new certificate for the same key.
@@ -103,15 +116,24 @@ impl Server {
             "[account]\nname = \"alice\"\nemail = \"alice@example.org\"\ncredential = \"rkd1_{}\"\n",
             "ab".repeat(32)
         );
-        std::fs::write(folder.join(self.address().replace(':', "%3A") + ".toml"), pin + &account).unwrap();
+        std::fs::write(
+            folder.join(self.address().replace(':', "%3A") + ".toml"),
+            pin + &account,
+        )
+        .unwrap();
         home
     }
 
     /// The next connection, its TLS handshake done.
     pub fn accept(&self) -> Session {
-        let mut session = Session { stream: BufReader::new(self.connection()) };
+        let mut session = Session {
+            stream: BufReader::new(self.connection()),
+        };
         let stream = session.stream.get_mut();
-        stream.conn.complete_io(&mut stream.sock).expect("a TLS handshake");
+        stream
+            .conn
+            .complete_io(&mut stream.sock)
+            .expect("a TLS handshake");
         session
     }
 
@@ -122,7 +144,8 @@ impl Server {
         std::fs::write(folder.join("rook.toml"), config).unwrap();
     }
 
-    /// Waits for a connection whose client ends the TLS handshake, and says whether it did so without a word.
+    /// Waits for a connection whose client ends the TLS handshake, and says whether it did so
+    /// without a word.
     pub fn refused_handshake(&self) -> bool {
         let mut stream = self.connection();
         let mut heard = Vec::new();
@@ -131,7 +154,10 @@ impl Server {
 
     /// Waits for a connection and closes it before a word is said.
     pub fn hangs_up(&self) -> bool {
-        self.connection().sock.shutdown(std::net::Shutdown::Both).is_ok()
+        self.connection()
+            .sock
+            .shutdown(std::net::Shutdown::Both)
+            .is_ok()
     }
 
     /// Whether someone has connected meanwhile.
@@ -146,7 +172,10 @@ impl Server {
                 Ok((socket, _)) => {
                     socket.set_nonblocking(false).unwrap();
                     socket.set_read_timeout(Some(DEADLINE)).unwrap();
-                    return StreamOwned::new(ServerConnection::new(Arc::clone(&self.tls)).unwrap(), socket);
+                    return StreamOwned::new(
+                        ServerConnection::new(Arc::clone(&self.tls)).unwrap(),
+                        socket,
+                    );
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     assert!(Instant::now() < until, "nobody connects");
@@ -160,7 +189,10 @@ impl Server {
 
 impl Session {
     pub fn sends(&mut self, line: &str) {
-        self.stream.get_mut().write_all(format!("{line}\r\n").as_bytes()).unwrap();
+        self.stream
+            .get_mut()
+            .write_all(format!("{line}\r\n").as_bytes())
+            .unwrap();
     }
 
     /// Whether or not someone still listens.
@@ -178,12 +210,16 @@ impl Session {
         }
     }
 
-    /// The label of the next message of chat, which must be `command`: its words with single spaces between.
+    /// The label of the next message of chat, which must be `command`: its words with single spaces
+    /// between.
     pub fn expect_labelled(&mut self, command: &str) -> String {
         loop {
             let message = Message::parse(&self.line()).unwrap();
             if let Some(label) = message.tags.get("label") {
-                assert_eq!(format!("{} {}", message.command, message.params.join(" ")), command);
+                assert_eq!(
+                    format!("{} {}", message.command, message.params.join(" ")),
+                    command
+                );
                 return label.to_owned();
             }
         }
@@ -191,9 +227,17 @@ impl Session {
 
     /// Whether another line comes within a while.
     pub fn says_more(&mut self) -> bool {
-        self.stream.get_ref().sock.set_read_timeout(Some(A_WHILE)).unwrap();
+        self.stream
+            .get_ref()
+            .sock
+            .set_read_timeout(Some(A_WHILE))
+            .unwrap();
         let more = self.stream.fill_buf().is_ok_and(|bytes| !bytes.is_empty());
-        self.stream.get_ref().sock.set_read_timeout(Some(DEADLINE)).unwrap();
+        self.stream
+            .get_ref()
+            .sock
+            .set_read_timeout(Some(DEADLINE))
+            .unwrap();
         more
     }
 
@@ -249,7 +293,10 @@ impl Session {
 
     fn line(&mut self) -> String {
         let mut line = String::new();
-        let read = self.stream.read_line(&mut line).expect("a line within the deadline");
+        let read = self
+            .stream
+            .read_line(&mut line)
+            .expect("a line within the deadline");
         assert_ne!(read, 0, "the connection was closed");
         line.trim_end().to_owned()
     }
@@ -293,7 +340,12 @@ impl Rook {
                 }
             }
         });
-        Self { child, input, output, printed: String::new() }
+        Self {
+            child,
+            input,
+            output,
+            printed: String::new(),
+        }
     }
 
     pub fn types(&mut self, line: &str) {
@@ -309,7 +361,10 @@ impl Rook {
     }
 
     pub fn interrupt(&self) {
-        let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+        let sent = Command::new("kill")
+            .args(["-INT", &self.child.id().to_string()])
+            .status()
+            .unwrap();
         assert!(sent.success());
     }
 
@@ -350,7 +405,11 @@ impl Rook {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < until, "rook does not end; it printed:\n{}", self.printed);
+            assert!(
+                Instant::now() < until,
+                "rook does not end; it printed:\n{}",
+                self.printed
+            );
             something();
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -360,12 +419,21 @@ impl Rook {
     pub fn ends(mut self) -> Ended {
         let status = self.ends_while(|| {});
         let mut stderr = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut stderr)
+            .unwrap();
         while let Ok(line) = self.output.recv_timeout(DEADLINE) {
             self.printed += &(line + "\n");
         }
         let stdout = std::mem::take(&mut self.printed);
-        Ended { code: status.code().expect("no signal ended it"), stdout, stderr }
+        Ended {
+            code: status.code().expect("no signal ended it"),
+            stdout,
+            stderr,
+        }
     }
 }
 

@@ -9,15 +9,26 @@ fn the_first_time_it_asks_registers_and_pins_and_the_second_time_it_asks_nothing
     let server = Server::start();
     let home = tempfile::tempdir().unwrap();
     let mut rook = Rook::start(&home, &[&server.address()]);
-    for line in ["not a name", "alice", "nonsense", "alice@example.org", "000000", "123456"] {
+    for line in [
+        "not a name",
+        "alice",
+        "nonsense",
+        "alice@example.org",
+        "000000",
+        "123456",
+    ] {
         rook.types(line);
     }
     let mut session = server.accept();
     session.negotiate();
     session.expect("CAP END");
     session.sends(":s NOTICE alice :Type /quote REGISTER");
-    let credential =
-        session.expect("REGISTER alice alice@example.org ").rsplit(' ').next().unwrap().to_owned();
+    let credential = session
+        .expect("REGISTER alice alice@example.org ")
+        .rsplit(' ')
+        .next()
+        .unwrap()
+        .to_owned();
     session.sends(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
     session.expect("VERIFY alice 000000");
     session.sends(":s FAIL VERIFY INVALID_CODE alice :The code is not right");
@@ -26,9 +37,15 @@ fn the_first_time_it_asks_registers_and_pins_and_the_second_time_it_asks_nothing
     session.sends(":s 900 alice alice!a@h alice :Signed in");
     session.admits();
     rook.prints("you joined #lobby");
-    let file = home.path().join(format!("rookery/rook/{}.toml", server.address().replace(':', "%3A")));
+    let file = home.path().join(format!(
+        "rookery/rook/{}.toml",
+        server.address().replace(':', "%3A")
+    ));
     let kept = std::fs::read_to_string(&file).unwrap();
-    assert!(kept.contains(&credential) && kept.contains(&server.fingerprint()), "{kept}");
+    assert!(
+        kept.contains(&credential) && kept.contains(&server.fingerprint()),
+        "{kept}"
+    );
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let ended = rook.leaves(&mut session);
     assert!(ended.stderr.contains(&server.fingerprint()), "{ended:?}");
@@ -50,12 +67,20 @@ fn a_question_that_nobody_answers_ends_it() {
     let ended = Rook::start(&home, &[&server.address()]).types_and_ends(&["alice"]);
     assert_eq!(ended.code, 3, "{ended:?}");
     let who = ["--name", "alice", "--email", "alice@example.org"];
-    let rook = Rook::start(&home, &[&[server.address().as_str()] as &[_], &who].concat());
+    let rook = Rook::start(
+        &home,
+        &[&[server.address().as_str()] as &[_], &who].concat(),
+    );
     let mut session = server.accept();
     session.negotiate();
     session.expect("REGISTER");
     session.sends(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
     let ended = rook.types_and_ends(&[]);
     assert_eq!(ended.code, 3, "{ended:?}");
-    assert!(ended.stderr.contains("A code was mailed to alice@example.org"), "{ended:?}");
+    assert!(
+        ended
+            .stderr
+            .contains("A code was mailed to alice@example.org"),
+        "{ended:?}"
+    );
 }

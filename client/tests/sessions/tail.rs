@@ -15,7 +15,9 @@ fn tail_arrives(session: &mut Session) {
 
 /// `bob` says a number to `#ops`, at a second of that number.
 fn numbered(number: u32) -> String {
-    format!("msgid=m{number};time=2026-01-02T00:00:{number:02}.000Z :bob!b@h PRIVMSG #ops :number {number}")
+    format!(
+        "msgid=m{number};time=2026-01-02T00:00:{number:02}.000Z :bob!b@h PRIVMSG #ops :number {number}"
+    )
 }
 
 fn page(session: &mut Session, numbers: &[u32]) {
@@ -29,8 +31,17 @@ fn page(session: &mut Session, numbers: &[u32]) {
 #[test]
 fn tail_prints_history_and_then_what_comes_through_a_lost_connection_without_gap_or_double() {
     let server = Server::start();
-    let mut rook =
-        Rook::start(&server.known_home(), &["tail", "#ops", "--lines", "4", "--server", &server.address()]);
+    let mut rook = Rook::start(
+        &server.known_home(),
+        &[
+            "tail",
+            "#ops",
+            "--lines",
+            "4",
+            "--server",
+            &server.address(),
+        ],
+    );
     let mut session = server.accept();
     tail_arrives(&mut session);
     session.expect("CHATHISTORY LATEST #ops * 3");
@@ -61,10 +72,14 @@ fn tail_prints_history_and_then_what_comes_through_a_lost_connection_without_gap
     session.sends("ERROR :Quit");
     let ended = rook.ends();
     assert_eq!(ended.code, 0, "{ended:?}");
-    let wanted: Vec<String> =
-        (3..=13).map(|number| format!("2026-01-02 00:00:{number:02} <bob> number {number}")).collect();
+    let wanted: Vec<String> = (3..=13)
+        .map(|number| format!("2026-01-02 00:00:{number:02} <bob> number {number}"))
+        .collect();
     assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), wanted);
-    assert_eq!(ended.stderr, "the server closed the connection; trying again in 1 s\n");
+    assert_eq!(
+        ended.stderr,
+        "the server closed the connection; trying again in 1 s\n"
+    );
 }
 
 #[test]
@@ -72,7 +87,15 @@ fn tail_gives_scripts_one_object_a_line_and_hears_one_person() {
     let server = Server::start();
     let mut rook = Rook::start(
         &server.known_home(),
-        &["tail", "bob", "--json", "--lines", "0", "--server", &server.address()],
+        &[
+            "tail",
+            "bob",
+            "--json",
+            "--lines",
+            "0",
+            "--server",
+            &server.address(),
+        ],
     );
     let mut session = server.accept();
     session.sign_in();
@@ -88,7 +111,10 @@ fn tail_gives_scripts_one_object_a_line_and_hears_one_person() {
     let ended = rook.ends();
     assert_eq!(
         (ended.code, ended.stderr.as_str()),
-        (4, "rook: Kicked: enough. You may come back: start rook again.\n")
+        (
+            4,
+            "rook: Kicked: enough. You may come back: start rook again.\n"
+        )
     );
     let wanted = [
         "{\"time\":\"2026-01-02T14:03:05.678Z\",\"msgid\":\"a\",\"sender\":\"bob\",\"account\":\"Bob\",\
@@ -102,7 +128,10 @@ fn tail_gives_scripts_one_object_a_line_and_hears_one_person() {
 #[test]
 fn tail_ends_quietly_when_nobody_reads_it() {
     let server = Server::start();
-    let mut rook = Rook::start(&server.known_home(), &["tail", "bob", "--server", &server.address()]);
+    let mut rook = Rook::start(
+        &server.known_home(),
+        &["tail", "bob", "--server", &server.address()],
+    );
     let mut session = server.accept();
     session.sign_in();
     session.sends(":bob!b@h PRIVMSG alice :hi");
@@ -111,7 +140,10 @@ fn tail_ends_quietly_when_nobody_reads_it() {
     rook.ends_while(|| session.sends_if_it_can(":bob!b@h PRIVMSG alice :hi\r\n"));
     let ended = rook.ends();
     assert_eq!(ended.code, 0);
-    assert_eq!(ended.stderr, "the server keeps no history: only what is said from now on is shown\n");
+    assert_eq!(
+        ended.stderr,
+        "the server keeps no history: only what is said from now on is shown\n"
+    );
 }
 
 #[test]
@@ -123,11 +155,16 @@ fn tail_fails_where_it_may_not_listen() {
     let mut session = server.accept();
     session.sign_in();
     let label = session.expect_labelled("JOIN #ops");
-    session.sends(&format!("@label={label} :s 473 alice #ops :Cannot join channel (+i)"));
+    session.sends(&format!(
+        "@label={label} :s 473 alice #ops :Cannot join channel (+i)"
+    ));
     session.expect("QUIT");
     session.sends("ERROR :Quit");
     let ended = rook.ends();
-    assert_eq!((ended.code, ended.stderr.as_str()), (1, "rook: #ops: Cannot join channel (+i)\n"));
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (1, "rook: #ops: Cannot join channel (+i)\n")
+    );
 
     let rook = start();
     let mut session = server.accept();
@@ -139,5 +176,8 @@ fn tail_fails_where_it_may_not_listen() {
     drop(session);
     let ended = rook.ends();
     assert_eq!(ended.code, 1);
-    assert_eq!(ended.stderr, "Please try again later\nrook: removed from #ops (not here)\n");
+    assert_eq!(
+        ended.stderr,
+        "Please try again later\nrook: removed from #ops (not here)\n"
+    );
 }

@@ -11,9 +11,13 @@ fn a_changed_certificate_is_refused_loudly_before_a_word_is_said() {
     let ended = rook.ends();
     assert_eq!(ended.code, 1);
     let file = home.join("rookery/rook");
-    for part in
-        ["HAS CHANGED", &pinned.fingerprint(), &server.fingerprint(), file.to_str().unwrap(), "fingerprint"]
-    {
+    for part in [
+        "HAS CHANGED",
+        &pinned.fingerprint(),
+        &server.fingerprint(),
+        file.to_str().unwrap(),
+        "fingerprint",
+    ] {
         assert!(ended.stderr.contains(part), "{part} is missing: {ended:?}");
     }
 }
@@ -23,7 +27,10 @@ fn a_credential_won_from_a_vouched_server_is_not_shown_to_an_unknown_one() {
     let server = Server::start();
     let home = server.home_with_pin(None);
     let address = server.address();
-    for arguments in [&["--server", &address] as &[_], &["--server", &address, "send", "bob", "hi"]] {
+    for arguments in [
+        &["--server", &address] as &[_],
+        &["--server", &address, "send", "bob", "hi"],
+    ] {
         let rook = Rook::start(&home, arguments);
         assert!(server.refused_handshake());
         let ended = rook.ends();
@@ -36,13 +43,27 @@ fn a_credential_won_from_a_vouched_server_is_not_shown_to_an_unknown_one() {
 fn with_an_authority_only_its_certificates_will_do() {
     let (server, other) = (Server::start(), Server::start());
     let home = server.home_with_pin(None);
-    let rook = Rook::start(&home, &[&server.address(), "--ca", other.certificate().to_str().unwrap()]);
+    let rook = Rook::start(
+        &home,
+        &[
+            &server.address(),
+            "--ca",
+            other.certificate().to_str().unwrap(),
+        ],
+    );
     assert!(server.refused_handshake());
     let ended = rook.ends();
     assert_eq!(ended.code, 1);
     assert!(ended.stderr.contains("is not trusted"), "{ended:?}");
 
-    let rook = Rook::start(&home, &[&server.address(), "--ca", server.certificate().to_str().unwrap()]);
+    let rook = Rook::start(
+        &home,
+        &[
+            &server.address(),
+            "--ca",
+            server.certificate().to_str().unwrap(),
+        ],
+    );
     let mut session = server.accept();
     session.sign_in();
     assert_eq!(rook.leaves(&mut session).code, 0);
@@ -60,27 +81,47 @@ fn an_authority_named_once_is_remembered_with_what_it_is_and_not_with_its_file()
     let file = home.join("named.pem");
     std::fs::copy(server.certificate(), &file).unwrap();
     let visit = |arguments: &[&str]| {
-        let rook = Rook::start(&home, &[&[server.address().as_str()] as &[_], arguments].concat());
+        let rook = Rook::start(
+            &home,
+            &[&[server.address().as_str()] as &[_], arguments].concat(),
+        );
         let mut session = server.accept();
         session.sign_in();
         rook.leaves(&mut session)
     };
     let told = visit(&["--ca", file.to_str().unwrap()]).stderr;
-    assert!(told.contains("only certificates of this authority") && told.lines().count() == 1, "{told}");
+    assert!(
+        told.contains("only certificates of this authority") && told.lines().count() == 1,
+        "{told}"
+    );
     std::fs::copy(other.certificate(), &file).unwrap();
-    assert_eq!(visit(&[]).stderr, "", "what has been written into the file since decides nothing");
+    assert_eq!(
+        visit(&[]).stderr,
+        "",
+        "what has been written into the file since decides nothing"
+    );
 
     // Whoever has the name of the server, but not its authority, is refused.
-    let kept = home.join("rookery/rook").join(server.address().replace(':', "%3A") + ".toml");
-    std::fs::rename(&kept, kept.with_file_name(other.address().replace(':', "%3A") + ".toml")).unwrap();
-    for arguments in
-        [&[other.address().as_str()] as &[_], &["--server", &other.address(), "send", "bob", "x"]]
-    {
+    let kept = home
+        .join("rookery/rook")
+        .join(server.address().replace(':', "%3A") + ".toml");
+    std::fs::rename(
+        &kept,
+        kept.with_file_name(other.address().replace(':', "%3A") + ".toml"),
+    )
+    .unwrap();
+    for arguments in [
+        &[other.address().as_str()] as &[_],
+        &["--server", &other.address(), "send", "bob", "x"],
+    ] {
         let rook = Rook::start(&home, arguments);
         assert!(other.refused_handshake());
         let ended = rook.ends();
         assert_eq!(ended.code, 1);
-        assert!(ended.stderr.contains("is not trusted") && ended.stderr.contains("--ca FILE"), "{ended:?}");
+        assert!(
+            ended.stderr.contains("is not trusted") && ended.stderr.contains("--ca FILE"),
+            "{ended:?}"
+        );
     }
 }
 
@@ -98,7 +139,9 @@ fn a_new_certificate_for_the_same_key_is_taken_with_one_line_and_for_another_key
     assert_eq!(visit(&server), "");
     server.renew_certificate();
     let told = visit(&server);
-    assert!(told.contains("a new certificate for the same key") && told.contains(&server.fingerprint()));
+    assert!(
+        told.contains("a new certificate for the same key") && told.contains(&server.fingerprint())
+    );
     assert_eq!(told.lines().count(), 1, "{told}");
     assert_eq!(visit(&server), "", "it is said once");
     server.renew_key();

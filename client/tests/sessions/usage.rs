@@ -37,13 +37,19 @@ fn a_server_of_the_config_is_called_by_its_name_and_its_channels_are_joined() {
 #[test]
 fn a_mistake_in_the_config_is_named_by_file_line_and_key() {
     let home = tempfile::tempdir().unwrap();
-    Server::configure(&home, "[servers.home]\naddress = \"a.example\"\nnickname = \"alice\"\n");
+    Server::configure(
+        &home,
+        "[servers.home]\naddress = \"a.example\"\nnickname = \"alice\"\n",
+    );
     let ended = Rook::start(&home, &["home"]).ends();
     assert_eq!(ended.code, 2, "{ended:?}");
     let file = home.path().join("config/rookery/rook.toml");
     let place = format!("rook: {}:3: unknown key `nickname`, ", file.display());
     assert!(ended.stderr.starts_with(&place), "{ended:?}");
-    assert!(!std::fs::exists(home.path().join("rookery")).unwrap(), "nothing was begun");
+    assert!(
+        !std::fs::exists(home.path().join("rookery")).unwrap(),
+        "nothing was begun"
+    );
 }
 
 /// Every exit code that the documentation names, for every way in which a script runs `rook`.
@@ -56,8 +62,16 @@ fn exit_codes_are_as_documented() {
         let start = |home: &std::path::Path, server: &str| {
             Rook::start(&home, &[command, &["--server", server]].concat())
         };
-        assert_eq!(start(&server.known_home(), "localhost:1").ends().code, 3, "nobody is known there");
-        assert_eq!(start(stranger.path(), &address).ends().code, 3, "{command:?}");
+        assert_eq!(
+            start(&server.known_home(), "localhost:1").ends().code,
+            3,
+            "nobody is known there"
+        );
+        assert_eq!(
+            start(stranger.path(), &address).ends().code,
+            3,
+            "{command:?}"
+        );
         assert_eq!(start(stranger.path(), "a b").ends().code, 2, "{command:?}");
         for (words, code) in [("Kicked: x", 4), ("Banned: x", 4), ("Server is full", 1)] {
             let rook = start(&server.known_home(), &address);
@@ -85,7 +99,11 @@ fn wrong_usage_is_told_apart() {
         &["tail", "#ops", "--lines", "many"],
         &["--bogus"],
     ] {
-        assert_eq!(Rook::start(&home, arguments).ends().code, 2, "{arguments:?}");
+        assert_eq!(
+            Rook::start(&home, arguments).ends().code,
+            2,
+            "{arguments:?}"
+        );
     }
 }
 
@@ -102,9 +120,17 @@ fn completions_and_man_pages_need_neither_config_nor_server() {
     let ended = Rook::start(&home, &["man", folder.to_str().unwrap()]).ends();
     assert_eq!(ended.code, 0, "{ended:?}");
     let page = std::fs::read_to_string(folder.join("rook.1")).unwrap();
-    assert!(page.contains("not signed in"), "the exit codes are told: {page}");
+    assert!(
+        page.contains("not signed in"),
+        "the exit codes are told: {page}"
+    );
     assert!(folder.join("rook-tail.1").exists());
     let ended = Rook::start(&home, &["man", "/dev/null/here"]).ends();
     assert_eq!(ended.code, 1, "{ended:?}");
-    assert!(ended.stderr.contains("cannot be written into /dev/null/here"), "{ended:?}");
+    assert!(
+        ended
+            .stderr
+            .contains("cannot be written into /dev/null/here"),
+        "{ended:?}"
+    );
 }

@@ -86,7 +86,8 @@ pub enum AccountCredential {
 /// What was done to an account is done.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct AccountReply {
-    /// The account as it stands; for one that was deleted or whose credentials were revoked, as it was before.
+    /// The account as it stands; for one that was deleted or whose credentials were revoked, as it
+    /// was before.
     pub account: AccountEntry,
     /// Who was online and is gone.
     pub ended: KickReply,

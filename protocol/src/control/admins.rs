@@ -48,7 +48,10 @@ impl FromStr for Role {
     type Err = BadRole;
 
     fn from_str(text: &str) -> Result<Self, BadRole> {
-        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(BadRole)
+        Self::ALL
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or(BadRole)
     }
 }
 
@@ -97,8 +100,8 @@ pub struct AdminRequest {
 pub struct InitialPassword {
     /// Whose it is.
     pub admin: AdminEntry,
-    /// To be given to the admin by a way other than mail. It is not shown again, and opens nothing but the choice of
-    /// another one.
+    /// To be given to the admin by a way other than mail. It is not shown again, and opens nothing
+    /// but the choice of another one.
     pub initial_password: String,
     /// Until when it is good.
     #[schema(value_type = String, format = DateTime)]
@@ -107,7 +110,9 @@ pub struct InitialPassword {
 
 impl fmt::Debug for InitialPassword {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("InitialPassword").field("admin", &self.admin).finish_non_exhaustive()
+        out.debug_struct("InitialPassword")
+            .field("admin", &self.admin)
+            .finish_non_exhaustive()
     }
 }
 

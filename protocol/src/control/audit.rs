@@ -1,4 +1,5 @@
-//! The audit trail as the control plane shows it: its entries, and what was found when it was verified.
+//! The audit trail as the control plane shows it: its entries, and what was found when it was
+//! verified.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +13,8 @@ use utoipa::ToSchema;
 pub struct AuditList {
     /// Oldest first.
     pub entries: Vec<AuditRecord>,
-    /// Where the next page begins, if there is one: the value for `after` if that was given, else for `before`.
+    /// Where the next page begins, if there is one: the value for `after` if that was given, else
+    /// for `before`.
     pub next: Option<i64>,
 }
 
@@ -68,8 +70,8 @@ pub struct AuditRecord {
 /// `GET /v1/audit/verify`: what a walk along the whole chain found.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct AuditVerdict {
-    /// Whether every entry is as it was written, and none is missing. The newest entries alone can be taken away
-    /// without a trace; `head` shows that.
+    /// Whether every entry is as it was written, and none is missing. The newest entries alone can
+    /// be taken away without a trace; `head` shows that.
     pub whole: bool,
     /// How many entries are in order, counted from the first.
     pub entries: u64,
@@ -88,8 +90,8 @@ pub struct AuditFault {
     pub what: String,
 }
 
-/// An entry by number and hash: whoever kept this once can tell later whether the trail up to there is still the same.
-/// Written `ID:HASH`.
+/// An entry by number and hash: whoever kept this once can tell later whether the trail up to there
+/// is still the same. Written `ID:HASH`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChainHead {
     /// The entry's number.
@@ -112,7 +114,10 @@ impl FromStr for ChainHead {
         if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(BadHead);
         }
-        Ok(Self { id, hash: hash.to_ascii_lowercase() })
+        Ok(Self {
+            id,
+            hash: hash.to_ascii_lowercase(),
+        })
     }
 }
 
@@ -130,7 +135,13 @@ mod tests {
     fn a_chain_head_is_a_number_and_a_hash() {
         let hash = "0aB1".repeat(16);
         let head: ChainHead = format!(" 12:{hash}\n").parse().expect("a head");
-        assert_eq!(head, ChainHead { id: 12, hash: hash.to_lowercase() });
+        assert_eq!(
+            head,
+            ChainHead {
+                id: 12,
+                hash: hash.to_lowercase()
+            }
+        );
         assert_eq!(head.to_string().parse(), Ok(head));
         let dashes = "-".repeat(64);
         for bad in [

@@ -10,8 +10,8 @@ use super::users::{KickReply, OnlineUser};
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BanRequest {
-    /// An account's name, an email, a pattern of emails (`*@spam.example`), an IP address, or a network
-    /// (`192.0.2.0/24`).
+    /// An account's name, an email, a pattern of emails (`*@spam.example`), an IP address, or a
+    /// network (`192.0.2.0/24`).
     pub target: String,
     /// Shown to whoever is refused.
     #[serde(default)]
@@ -65,7 +65,8 @@ pub struct BanList {
 pub struct BanEntry {
     /// For `DELETE /v1/bans/{id}`.
     pub id: i64,
-    /// Who is refused: an account's name, an email, a pattern of emails, an IP address, or a network.
+    /// Who is refused: an account's name, an email, a pattern of emails, an IP address, or a
+    /// network.
     pub target: String,
     /// Shown to whoever is refused.
     pub reason: String,

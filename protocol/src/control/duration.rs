@@ -45,19 +45,35 @@ mod tests {
 
     #[test]
     fn reads_durations_in_every_unit() {
-        for (text, seconds) in
-            [("90s", 90), ("15m", 900), ("12h", 43_200), ("7d", 604_800), ("2w", 1_209_600)]
-        {
-            assert_eq!(parse_duration(text), Ok(SignedDuration::from_secs(seconds)), "{text}");
+        for (text, seconds) in [
+            ("90s", 90),
+            ("15m", 900),
+            ("12h", 43_200),
+            ("7d", 604_800),
+            ("2w", 1_209_600),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                Ok(SignedDuration::from_secs(seconds)),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn refuses_what_is_no_duration() {
-        for text in ["", "7", "d", "7 d", "-7d", "+7d", "1.5h", "7D", "7días", "٧d", "1d12h", "7d "] {
+        for text in [
+            "", "7", "d", "7 d", "-7d", "+7d", "1.5h", "7D", "7días", "٧d", "1d12h", "7d ",
+        ] {
             assert_eq!(parse_duration(text), Err(BadDuration::Form), "{text:?}");
         }
-        for text in ["0s", "0w", "36601d", "9223372036854775807w", "99999999999999999999s"] {
+        for text in [
+            "0s",
+            "0w",
+            "36601d",
+            "9223372036854775807w",
+            "99999999999999999999s",
+        ] {
             assert_eq!(parse_duration(text), Err(BadDuration::Range), "{text:?}");
         }
     }

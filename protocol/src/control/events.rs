@@ -255,7 +255,11 @@ kinds! {
 pub struct NoSuchKind(String);
 
 fn all_kinds() -> String {
-    EventKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
+    EventKind::ALL
+        .iter()
+        .map(|kind| kind.name())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 impl FromStr for EventKind {
@@ -263,7 +267,9 @@ impl FromStr for EventKind {
 
     fn from_str(text: &str) -> Result<Self, NoSuchKind> {
         let found = Self::ALL.iter().find(|kind| kind.name() == text);
-        found.copied().ok_or_else(|| NoSuchKind(text.chars().take(40).collect()))
+        found
+            .copied()
+            .ok_or_else(|| NoSuchKind(text.chars().take(40).collect()))
     }
 }
 
@@ -296,7 +302,10 @@ impl Happening {
             | Self::Ended { .. } => [None, None],
         };
         let name = name.to_lowercase();
-        names.into_iter().flatten().any(|known| known.to_lowercase() == name)
+        names
+            .into_iter()
+            .flatten()
+            .any(|known| known.to_lowercase() == name)
     }
 }
 
@@ -307,8 +316,15 @@ mod tests {
 
     #[test]
     fn an_event_is_one_flat_object_that_names_its_kind() {
-        let what = Happening::UserWent { nick: "alice".to_owned(), account: None, why: WhyGone::PingTimeout };
-        let event = LiveEvent { at: Timestamp::UNIX_EPOCH, what };
+        let what = Happening::UserWent {
+            nick: "alice".to_owned(),
+            account: None,
+            why: WhyGone::PingTimeout,
+        };
+        let event = LiveEvent {
+            at: Timestamp::UNIX_EPOCH,
+            what,
+        };
         let text = serde_json::to_string(&event).unwrap();
         let expected = r#"{"at":"1970-01-01T00:00:00Z","kind":"user-went","nick":"alice","account":null,"why":"ping-timeout"}"#;
         assert_eq!(text, expected);
@@ -318,22 +334,40 @@ mod tests {
     #[test]
     fn the_names_of_kinds_are_those_in_the_events() {
         for event in [
-            Happening::ChannelGone { channel: String::new() },
-            Happening::SignInRefused { name: String::new(), address: String::new(), why: String::new() },
-            Happening::Trouble { with: Part::Mail, detail: String::new() },
+            Happening::ChannelGone {
+                channel: String::new(),
+            },
+            Happening::SignInRefused {
+                name: String::new(),
+                address: String::new(),
+                why: String::new(),
+            },
+            Happening::Trouble {
+                with: Part::Mail,
+                detail: String::new(),
+            },
         ] {
-            assert_eq!(serde_json::to_value(&event).unwrap()["kind"], event.kind().name());
+            assert_eq!(
+                serde_json::to_value(&event).unwrap()["kind"],
+                event.kind().name()
+            );
         }
         for kind in EventKind::ALL {
             assert_eq!(kind.name().parse(), Ok(*kind));
         }
         let error = "kick".parse::<EventKind>().unwrap_err().to_string();
-        assert!(error.contains("\"kick\"") && error.contains("user-went"), "{error}");
+        assert!(
+            error.contains("\"kick\"") && error.contains("user-went"),
+            "{error}"
+        );
     }
 
     #[test]
     fn an_event_is_about_whoever_it_names() {
-        let renamed = Happening::UserRenamed { nick: "Ann".to_owned(), before: "Änne".to_owned() };
+        let renamed = Happening::UserRenamed {
+            nick: "Ann".to_owned(),
+            before: "Änne".to_owned(),
+        };
         assert!(renamed.is_about("ann") && renamed.is_about("ÄNNE") && !renamed.is_about("an"));
         assert!(!Happening::Reloaded { problem: None }.is_about(""));
     }

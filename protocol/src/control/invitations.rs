@@ -27,8 +27,8 @@ pub struct InvitationEntry {
     /// When it ends.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
-    /// How often its code may still be tried. With 0, the invitation stands, and another code is mailed to whoever
-    /// registers with the email.
+    /// How often its code may still be tried. With 0, the invitation stands, and another code is
+    /// mailed to whoever registers with the email.
     pub tries_left: u8,
 }
 

@@ -11,7 +11,8 @@ pub struct MessageList {
     pub messages: Vec<MessageEntry>,
     /// Where there may be more, for `before`; none when all was looked at.
     pub next: Option<String>,
-    /// Whether the search stopped before the page was full, so as not to take too long: `next` goes on with it.
+    /// Whether the search stopped before the page was full, so as not to take too long: `next` goes
+    /// on with it.
     pub stopped: bool,
 }
 

@@ -22,7 +22,8 @@ pub struct RegistrationEntry {
     pub name: String,
     /// Where the code was mailed.
     pub email: String,
-    /// Whether an account has that email already: its owner was told so, and no code makes this account.
+    /// Whether an account has that email already: its owner was told so, and no code makes this
+    /// account.
     pub email_taken: bool,
     /// When its code ends.
     #[schema(value_type = String, format = DateTime)]

@@ -18,7 +18,9 @@ pub struct LoginRequest {
 
 impl fmt::Debug for LoginRequest {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("LoginRequest").field("name", &self.name).finish_non_exhaustive()
+        out.debug_struct("LoginRequest")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -41,7 +43,8 @@ pub struct LoginReply {
     pub challenge: String,
     /// What the code may come from.
     pub factors: Vec<Factor>,
-    /// Where the code went, shortened so that it tells little (`a…@e….org`); left out where none is mailed.
+    /// Where the code went, shortened so that it tells little (`a…@e….org`); left out where none is
+    /// mailed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_to: Option<String>,
     /// When the challenge dies.
@@ -80,7 +83,9 @@ pub struct VerifyReply {
 
 impl fmt::Debug for VerifyReply {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("VerifyReply").field("expires_at", &self.expires_at).finish_non_exhaustive()
+        out.debug_struct("VerifyReply")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
     }
 }
 
@@ -151,11 +156,20 @@ mod tests {
 
     #[test]
     fn secrets_stay_out_of_debug_output() {
-        let login = LoginRequest { name: "root".to_owned(), password: "hunter2".to_owned() };
+        let login = LoginRequest {
+            name: "root".to_owned(),
+            password: "hunter2".to_owned(),
+        };
         assert_eq!(format!("{login:?}"), r#"LoginRequest { name: "root", .. }"#);
-        let verify = VerifyRequest { challenge: "c0ffee".to_owned(), code: "123456".to_owned() };
+        let verify = VerifyRequest {
+            challenge: "c0ffee".to_owned(),
+            code: "123456".to_owned(),
+        };
         assert_eq!(format!("{verify:?}"), "VerifyRequest(…)");
-        let reply = VerifyReply { token: "sesame".to_owned(), expires_at: Timestamp::UNIX_EPOCH };
+        let reply = VerifyReply {
+            token: "sesame".to_owned(),
+            expires_at: Timestamp::UNIX_EPOCH,
+        };
         assert!(!format!("{reply:?}").contains("sesame"));
     }
 }

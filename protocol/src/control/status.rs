@@ -38,7 +38,8 @@ pub struct Status {
     pub maintenance: Option<String>,
     /// Messages put into the history since the start.
     pub messages_stored: u64,
-    /// What there was in a second, on average over the last minute; or since the start, if that is less.
+    /// What there was in a second, on average over the last minute; or since the start, if that is
+    /// less.
     pub rates: Rates,
     /// Events that wait for the core.
     pub inlet_waiting: usize,

@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use super::Role;
 
-/// `GET /v1/top`: the server at one moment. Ask again for the next; what the counters have gained between two is how fast
-/// things go.
+/// `GET /v1/top`: the server at one moment. Ask again for the next; what the counters have gained
+/// between two is how fast things go.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Top {
     /// The moment, by the server's clock.
@@ -34,7 +34,8 @@ pub struct Top {
     pub inlet_waiting: usize,
     /// Batches that wait to be committed.
     pub journal_waiting: usize,
-    /// The channels in which most was said in the last minute, the busiest first; none in which nothing was.
+    /// The channels in which most was said in the last minute, the busiest first; none in which
+    /// nothing was.
     #[schema(max_items = 20)]
     pub busiest_channels: Vec<BusyChannel>,
     /// The users who said most in the last minute, the busiest first; none who said nothing.
@@ -68,13 +69,17 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// How much each gained a second, if so much time has passed since `before`. Counters that began anew meanwhile have
-    /// gained nothing.
+    /// How much each gained a second, if so much time has passed since `before`. Counters that
+    /// began anew meanwhile have gained nothing.
     pub fn rates_since(&self, before: &Self, seconds: f64) -> Rates {
         #[expect(clippy::cast_precision_loss, reason = "a rate is rounded anyway")]
         let rate = |now: u64, before: u64| {
             let rate = now.saturating_sub(before) as f64 / seconds;
-            if rate.is_finite() && rate >= 0.0 { (rate * 100.0).round() / 100.0 } else { 0.0 }
+            if rate.is_finite() && rate >= 0.0 {
+                (rate * 100.0).round() / 100.0
+            } else {
+                0.0
+            }
         };
         Rates {
             messages_received: rate(self.messages_received, before.messages_received),
@@ -180,10 +185,24 @@ mod tests {
 
     #[test]
     fn a_rate_is_what_was_gained_by_the_time_it_took() {
-        let before = Counters { messages_received: 10, deliveries: 7, sign_ins: 9, ..Counters::default() };
-        let now = Counters { messages_received: 40, deliveries: 8, sign_ins: 2, ..before };
+        let before = Counters {
+            messages_received: 10,
+            deliveries: 7,
+            sign_ins: 9,
+            ..Counters::default()
+        };
+        let now = Counters {
+            messages_received: 40,
+            deliveries: 8,
+            sign_ins: 2,
+            ..before
+        };
         let rates = now.rates_since(&before, 3.0);
-        let expected = Rates { messages_received: 10.0, deliveries: 0.33, ..Rates::default() };
+        let expected = Rates {
+            messages_received: 10.0,
+            deliveries: 0.33,
+            ..Rates::default()
+        };
         assert_eq!(rates, expected, "and what began anew has gained nothing");
         for no_time in [0.0, -1.0] {
             assert_eq!(now.rates_since(&before, no_time), Rates::default());

@@ -19,7 +19,8 @@ pub struct TotpStatus {
     pub recovery_codes: u32,
 }
 
-/// `POST /v1/totp`: an authenticator app is to be enrolled. It counts once a code of it is confirmed.
+/// `POST /v1/totp`: an authenticator app is to be enrolled. It counts once a code of it is
+/// confirmed.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub struct TotpEnrolment {
     /// For the app, as a link or a QR code.
@@ -33,7 +34,9 @@ pub struct TotpEnrolment {
 
 impl fmt::Debug for TotpEnrolment {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("TotpEnrolment").field("expires_at", &self.expires_at).finish_non_exhaustive()
+        out.debug_struct("TotpEnrolment")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
     }
 }
 

@@ -46,7 +46,13 @@ pub enum UserOrder {
 
 impl UserOrder {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Name, Self::Since, Self::Idle, Self::Sessions, Self::Address];
+    pub const ALL: [Self; 5] = [
+        Self::Name,
+        Self::Since,
+        Self::Idle,
+        Self::Sessions,
+        Self::Address,
+    ];
 
     /// As it is written.
     pub const fn as_str(self) -> &'static str {
@@ -69,7 +75,10 @@ impl FromStr for UserOrder {
     type Err = BadUserOrder;
 
     fn from_str(text: &str) -> Result<Self, BadUserOrder> {
-        Self::ALL.into_iter().find(|order| order.as_str() == text).ok_or(BadUserOrder)
+        Self::ALL
+            .into_iter()
+            .find(|order| order.as_str() == text)
+            .ok_or(BadUserOrder)
     }
 }
 
@@ -128,8 +137,8 @@ pub struct KickRequest {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MassKickRequest {
-    /// Whom: an account's name, an email, a pattern of emails (`*@spam.example`), an IP address, or a network
-    /// (`192.0.2.0/24`), as in a ban.
+    /// Whom: an account's name, an email, a pattern of emails (`*@spam.example`), an IP address, or
+    /// a network (`192.0.2.0/24`), as in a ban.
     #[serde(rename = "match")]
     pub target: String,
     /// Shown to the users; a general one when left out.

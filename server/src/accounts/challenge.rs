@@ -13,12 +13,14 @@ use crate::mail::MailState;
 use crate::record::{AccountId, CredentialKind};
 use crate::store::{Durability, Store};
 
-/// The most credentials an account has; for one more, the device that was not seen for longest has to go.
+/// The most credentials an account has; for one more, the device that was not seen for longest has
+/// to go.
 const MAX_CREDENTIALS: usize = 50;
 
 /// One sign-in that waits for its code.
 pub struct Challenge {
-    /// None if the email is not the account's. No code opens it then, and nothing tells that from the outside.
+    /// None if the email is not the account's. No code opens it then, and nothing tells that from
+    /// the outside.
     account: Option<AccountId>,
     name: AccountName,
     email: Email,
@@ -38,7 +40,8 @@ impl Challenge {
 }
 
 impl Accounts {
-    /// Mails a code to the account's email, if that is `email`. If it is not, all that can be seen is the same.
+    /// Mails a code to the account's email, if that is `email`. If it is not, all that can be seen
+    /// is the same.
     pub async fn begin_challenge(
         &self,
         now: Timestamp,
@@ -53,13 +56,26 @@ impl Accounts {
             .await?
             .ok_or(Refused::NoAccount)?;
         let known = account.email.as_ref().ok_or(Refused::NoEmail)?;
-        self.count_mail(now, peer, Some(&email)).map_err(Refused::TooManyMails)?;
+        self.count_mail(now, peer, Some(&email))
+            .map_err(Refused::TooManyMails)?;
         let (digits, code) = PendingCode::issue(now);
         let matches = *known == email;
         let letter = letters::sign_in(&self.config.get().chat.network, &account, known, &digits);
         let useful_for = letter.useful_for;
-        let follow = if matches { self.mailer.send(letter) } else { self.mailer.rehearse(useful_for) };
-        Ok((Challenge { account: matches.then_some(account.id), name, email, code }, follow))
+        let follow = if matches {
+            self.mailer.send(letter)
+        } else {
+            self.mailer.rehearse(useful_for)
+        };
+        Ok((
+            Challenge {
+                account: matches.then_some(account.id),
+                name,
+                email,
+                code,
+            },
+            follow,
+        ))
     }
 
     /// Judges the code; if it is right, `credential` opens the account from now on.
@@ -74,7 +90,9 @@ impl Accounts {
         self.check_tries(now, peer).map_err(Refused::Throttled)?;
         let refused = match (challenge.code.judge(now, code), challenge.account) {
             (Verdict::Right, Some(account)) => {
-                return self.open_for_device(now, peer, account, device_hash(credential)).await;
+                return self
+                    .open_for_device(now, peer, account, device_hash(credential))
+                    .await;
             }
             (Verdict::Right, None) => Refused::WrongCode { tries_left: 0 },
             (Verdict::Wrong { tries_left }, _) => Refused::WrongCode { tries_left },
@@ -95,12 +113,15 @@ impl Accounts {
         let (account, credential) = self
             .database
             .write(Durability::Record, move |store| {
-                let Some(found) = store.account(account)? else { return Ok(None) };
+                let Some(found) = store.account(account)? else {
+                    return Ok(None);
+                };
                 if found.disabled.is_some() {
                     return Ok(Some((found, None)));
                 }
                 make_room(store, account)?;
-                let credential = store.add_credential(account, CredentialKind::Device, &hash, now)?;
+                let credential =
+                    store.add_credential(account, CredentialKind::Device, &hash, now)?;
                 Ok(Some((found, Some(credential))))
             })
             .await?
@@ -110,10 +131,16 @@ impl Accounts {
     }
 
     /// Counts a mail to `email`, or an account without one, asked for from `peer`.
-    pub fn count_mail(&self, now: Timestamp, peer: &Peer, email: Option<&Email>) -> Result<(), Wait> {
+    pub fn count_mail(
+        &self,
+        now: Timestamp,
+        peer: &Peer,
+        email: Option<&Email>,
+    ) -> Result<(), Wait> {
         let mut keys = vec![Key::MailsFrom(network(peer.address.ip()))];
         keys.extend(email.map(|email| Key::MailsTo(email.folded().to_owned())));
-        self.throttle.count(now, &keys, self.config.get().limits.mails_per_hour)
+        self.throttle
+            .count(now, &keys, self.config.get().limits.mails_per_hour)
     }
 }
 

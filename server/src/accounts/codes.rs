@@ -1,4 +1,5 @@
-//! Mailed codes: six digits from a secret made for that one challenge (RFC 6238), kept as a hash, good once.
+//! Mailed codes: six digits from a secret made for that one challenge (RFC 6238), kept as a hash,
+//! good once.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -49,7 +50,9 @@ impl PendingCode {
         let pending = Self {
             salt,
             hash: hash(&salt, &digits),
-            expires_at: now.saturating_add(SignedDuration::from_secs(LIFETIME_SECONDS)).unwrap_or(now),
+            expires_at: now
+                .saturating_add(SignedDuration::from_secs(LIFETIME_SECONDS))
+                .unwrap_or(now),
             tries_left: TRIES,
         };
         (digits, pending)
@@ -65,7 +68,9 @@ impl PendingCode {
             self.tries_left = 0;
             return Verdict::Right;
         }
-        Verdict::Wrong { tries_left: self.tries_left }
+        Verdict::Wrong {
+            tries_left: self.tries_left,
+        }
     }
 
     /// How many more codes will be looked at.
@@ -73,8 +78,8 @@ impl PendingCode {
         self.tries_left
     }
 
-    /// Whether it is the code, in constant time. Counts nothing: for those who have tries of their own. A code whose
-    /// tries are used up may still come from elsewhere.
+    /// Whether it is the code, in constant time. Counts nothing: for those who have tries of their
+    /// own. A code whose tries are used up may still come from elsewhere.
     pub fn is(&self, now: Timestamp, code: &str) -> bool {
         now < self.expires_at && self.matches(code)
     }
@@ -110,7 +115,12 @@ pub fn digits(now: Timestamp) -> String {
 }
 
 fn hash(salt: &[u8], code: &str) -> [u8; 32] {
-    Sha256::new().chain_update(*PEPPER).chain_update(salt).chain_update(code).finalize().into()
+    Sha256::new()
+        .chain_update(*PEPPER)
+        .chain_update(salt)
+        .chain_update(code)
+        .finalize()
+        .into()
 }
 
 #[cfg(test)]
@@ -131,15 +141,24 @@ mod tests {
         let (code, mut pending) = PendingCode::issue(at(0));
         assert_eq!(code.len(), 6);
         assert!(code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
-        assert_eq!(pending.judge(at(LIFETIME_SECONDS - 1), &format!(" {code} ")), Verdict::Right);
-        assert_eq!(pending.judge(at(LIFETIME_SECONDS - 1), &code), Verdict::Dead);
+        assert_eq!(
+            pending.judge(at(LIFETIME_SECONDS - 1), &format!(" {code} ")),
+            Verdict::Right
+        );
+        assert_eq!(
+            pending.judge(at(LIFETIME_SECONDS - 1), &code),
+            Verdict::Dead
+        );
     }
 
     #[test]
     fn five_wrong_codes_kill_the_challenge_for_the_right_one_too() {
         let (code, mut pending) = PendingCode::issue(at(0));
         for tries_left in (0..TRIES).rev() {
-            assert_eq!(pending.judge(at(1), another(&code)), Verdict::Wrong { tries_left });
+            assert_eq!(
+                pending.judge(at(1), another(&code)),
+                Verdict::Wrong { tries_left }
+            );
         }
         assert_eq!(pending.judge(at(1), &code), Verdict::Dead);
     }
@@ -163,11 +182,17 @@ mod tests {
     #[test]
     fn codes_of_one_moment_do_not_open_one_another() {
         let issued: Vec<_> = (0..20).map(|_| PendingCode::issue(at(0)).0).collect();
-        assert!(issued.iter().any(|code| *code != issued[0]), "each challenge has a secret of its own");
+        assert!(
+            issued.iter().any(|code| *code != issued[0]),
+            "each challenge has a secret of its own"
+        );
         let (_, mut pending) = PendingCode::issue(at(0));
         for odd in ["", "12345", "1234567", "abcdef", "１２３４５６"] {
             if pending.tries_left > 0 {
-                assert!(matches!(pending.judge(at(1), odd), Verdict::Wrong { .. }), "{odd:?}");
+                assert!(
+                    matches!(pending.judge(at(1), odd), Verdict::Wrong { .. }),
+                    "{odd:?}"
+                );
             }
         }
     }
@@ -176,6 +201,9 @@ mod tests {
     fn debug_shows_neither_salt_nor_hash() {
         let (code, pending) = PendingCode::issue(at(0));
         let text = format!("{pending:?}");
-        assert!(!text.contains("hash") && !text.contains("salt") && !text.contains(&code), "{text}");
+        assert!(
+            !text.contains("hash") && !text.contains("salt") && !text.contains(&code),
+            "{text}"
+        );
     }
 }

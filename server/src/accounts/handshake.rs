@@ -1,4 +1,5 @@
-//! A session before it is admitted: the IRC handshake, and the waiting room where an account is required.
+//! A session before it is admitted: the IRC handshake, and the waiting room where an account is
+//! required.
 
 use std::sync::Arc;
 
@@ -17,9 +18,11 @@ use crate::settings;
 const MAX_USERNAME: usize = 20;
 /// The most bytes of a real name; longer ones are cut.
 const MAX_REALNAME: usize = 200;
-/// First words of someone who takes this for a web server: a browser that was tricked into talking to us.
-const HTTP_METHODS: [&str; 9] =
-    ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE"];
+/// First words of someone who takes this for a web server: a browser that was tricked into talking
+/// to us.
+const HTTP_METHODS: [&str; 9] = [
+    "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE",
+];
 
 /// One session that is not admitted yet.
 pub struct Handshake {
@@ -96,7 +99,11 @@ impl Handshake {
             "PASS" | "PONG" => Vec::new(),
             "QUIT" => {
                 let words = message.param(0).unwrap_or_default();
-                return close(&if words.is_empty() { "Quit".to_owned() } else { format!("Quit: {words}") });
+                return close(&if words.is_empty() {
+                    "Quit".to_owned()
+                } else {
+                    format!("Quit: {words}")
+                });
             }
             command if sign_in::COMMANDS.contains(&command) => {
                 let nick = self.address();
@@ -120,19 +127,32 @@ impl Handshake {
             LineFault::TooLong | LineFault::Malformed => None,
         };
         let reply = self.with_voice(|voice| match fault {
-            LineFault::TooLong => {
-                voice.numeric(numeric::ERR_INPUTTOOLONG, &["The line was too long, and is ignored"])
-            }
+            LineFault::TooLong => voice.numeric(
+                numeric::ERR_INPUTTOOLONG,
+                &["The line was too long, and is ignored"],
+            ),
             LineFault::NotUtf8(_) => {
                 let command = message.map_or("*", |message| message.command.as_str());
-                voice.say("FAIL", &[command, "INVALID_UTF8", "The line was not UTF-8, and is ignored"])
+                voice.say(
+                    "FAIL",
+                    &[
+                        command,
+                        "INVALID_UTF8",
+                        "The line was not UTF-8, and is ignored",
+                    ],
+                )
             }
-            LineFault::Malformed => {
-                voice.numeric(numeric::ERR_UNKNOWNCOMMAND, &["*", "The line holds no command"])
-            }
+            LineFault::Malformed => voice.numeric(
+                numeric::ERR_UNKNOWNCOMMAND,
+                &["*", "The line holds no command"],
+            ),
         });
         let label = message.and_then(|message| labels::of(message, self.capabilities));
-        labelled(vec![reply], label.map(str::to_owned), &self.accounts.server_name())
+        labelled(
+            vec![reply],
+            label.map(str::to_owned),
+            &self.accounts.server_name(),
+        )
     }
 
     /// The core found another user under the nick: the client is told, and may choose another.
@@ -140,7 +160,8 @@ impl Handshake {
         self.give_up_nick("Someone has that nick already; choose another")
     }
 
-    /// Waits for news of mails on their way; for ever if there are none. Nothing is lost when it is dropped half-way.
+    /// Waits for news of mails on their way; for ever if there are none. Nothing is lost when it is
+    /// dropped half-way.
     pub async fn news(&mut self) -> Vec<Message> {
         self.sign_in.news().await
     }
@@ -198,19 +219,26 @@ impl Handshake {
             || self.capabilities.has(Capability::AccountRegistration)
         {
             replies.push(self.with_voice(|voice| {
-                voice.say("FAIL", &["*", "ACCOUNT_REQUIRED", "You need an account to come in"])
+                voice.say(
+                    "FAIL",
+                    &["*", "ACCOUNT_REQUIRED", "You need an account to come in"],
+                )
             }));
         }
         replies.extend(self.hints());
         replies
     }
 
-    /// A client that does not know the answer to `REGISTER` calls it an error, so its person is told by a notice too.
+    /// A client that does not know the answer to `REGISTER` calls it an error, so its person is
+    /// told by a notice too.
     fn what_comes_next(&self, replies: &[Message]) -> Option<Message> {
-        let asked = replies.iter().find(|reply| reply.param(0) == Some("VERIFICATION_REQUIRED"))?;
+        let asked = replies
+            .iter()
+            .find(|reply| reply.param(0) == Some("VERIFICATION_REQUIRED"))?;
         let knows = self.capabilities.has(Capability::AccountRegistration);
-        (!knows)
-            .then(|| self.with_voice(|voice| voice.notice(asked.params.last().map_or("", String::as_str))))
+        (!knows).then(|| {
+            self.with_voice(|voice| voice.notice(asked.params.last().map_or("", String::as_str)))
+        })
     }
 
     /// The handshake was ended in the middle of an exchange.
@@ -227,14 +255,23 @@ impl Handshake {
         let config = self.accounts.config.get();
         let nick = self.address();
         let name = if nick == "*" { "NAME" } else { &nick };
-        let mut lines = vec![format!("Welcome to {}. You need an account to come in.", config.chat.network)];
+        let mut lines = vec![format!(
+            "Welcome to {}. You need an account to come in.",
+            config.chat.network
+        )];
         if config.accounts.open {
-            lines.push("New here? Choose a name and a password, and give your email address:".to_owned());
+            lines.push(
+                "New here? Choose a name and a password, and give your email address:".to_owned(),
+            );
         } else {
-            lines
-                .push("New here? Registration is closed, but for those who were invited by mail:".to_owned());
+            lines.push(
+                "New here? Registration is closed, but for those who were invited by mail:"
+                    .to_owned(),
+            );
         }
-        lines.push(format!("    /quote REGISTER {name} you@example.org PASSWORD"));
+        lines.push(format!(
+            "    /quote REGISTER {name} you@example.org PASSWORD"
+        ));
         if !config.accounts.open {
             lines.push("Then type in the code of the invitation:".to_owned());
             lines.push(format!("    /quote VERIFY {name} CODE"));
@@ -243,9 +280,12 @@ impl Handshake {
             lines.push(format!("    /quote VERIFY {name} CODE"));
         }
         lines.push(
-            "You have an account? Let your client sign in by SASL PLAIN, and connect again.".to_owned(),
+            "You have an account? Let your client sign in by SASL PLAIN, and connect again."
+                .to_owned(),
         );
-        lines.push("The client rook does all of this by itself. HELP shows these lines again.".to_owned());
+        lines.push(
+            "The client rook does all of this by itself. HELP shows these lines again.".to_owned(),
+        );
         self.with_voice(|voice| lines.iter().map(|line| voice.notice(line)).collect())
     }
 
@@ -309,7 +349,10 @@ impl Handshake {
     fn set_attendance(&mut self, message: &Message) -> Vec<Message> {
         self.attendance = presence::attendance(message, true);
         let (code, text) = match self.attendance {
-            Attendance::Here => (numeric::RPL_UNAWAY, "You are no longer marked as being away"),
+            Attendance::Here => (
+                numeric::RPL_UNAWAY,
+                "You are no longer marked as being away",
+            ),
             _ => (numeric::RPL_NOWAWAY, "You have been marked as being away"),
         };
         self.with_voice(|voice| vec![voice.numeric(code, &[text])])
@@ -352,23 +395,35 @@ impl Handshake {
     }
 
     fn give_up_nick(&mut self, text: &str) -> Vec<Message> {
-        let Some(nick) = self.nick.take() else { return Vec::new() };
-        self.with_voice(|voice| vec![voice.numeric(numeric::ERR_NICKNAMEINUSE, &[nick.as_str(), text])])
+        let Some(nick) = self.nick.take() else {
+            return Vec::new();
+        };
+        self.with_voice(|voice| {
+            vec![voice.numeric(numeric::ERR_NICKNAMEINUSE, &[nick.as_str(), text])]
+        })
     }
 
     /// How the client is addressed.
     fn address(&self) -> String {
-        self.nick.as_ref().map_or_else(|| "*".to_owned(), ToString::to_string)
+        self.nick
+            .as_ref()
+            .map_or_else(|| "*".to_owned(), ToString::to_string)
     }
 
     fn with_voice<T>(&self, speak: impl FnOnce(&Voice<'_>) -> T) -> T {
         let nick = self.address();
-        speak(&Voice { server: self.accounts.server_name(), nick: &nick })
+        speak(&Voice {
+            server: self.accounts.server_name(),
+            nick: &nick,
+        })
     }
 }
 
 fn close(reason: &str) -> Step {
-    Step { replies: Vec::new(), next: Next::Close(reason.to_owned()) }
+    Step {
+        replies: Vec::new(),
+        next: Next::Close(reason.to_owned()),
+    }
 }
 
 /// What may stand before the `@` of a mask; `user` if nothing of it may.
@@ -378,11 +433,18 @@ fn clean_username(text: &str) -> String {
         .filter(|char| !char.is_control() && !char.is_whitespace() && !"!@*?:".contains(*char))
         .collect();
     let clean = cut(&clean, MAX_USERNAME);
-    if clean.is_empty() { "user".to_owned() } else { clean }
+    if clean.is_empty() {
+        "user".to_owned()
+    } else {
+        clean
+    }
 }
 
 /// The longest beginning of `text` within `bytes`, whole characters only.
 fn cut(text: &str, bytes: usize) -> String {
-    let end = (0..=bytes.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    let end = (0..=bytes.min(text.len()))
+        .rev()
+        .find(|&end| text.is_char_boundary(end))
+        .unwrap_or(0);
     text[..end].to_owned()
 }

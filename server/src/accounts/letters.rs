@@ -33,7 +33,12 @@ with the code in place of the last word. If it was not you, do nothing:
 without the code there will be no account.
 "
     );
-    Mail { to: email.clone(), subject: format!("Your code for {network}"), text, useful_for: USEFUL_FOR }
+    Mail {
+        to: email.clone(),
+        subject: format!("Your code for {network}"),
+        text,
+        useful_for: USEFUL_FOR,
+    }
 }
 
 /// Someone gives the email of an account that exists for another, new or old.
@@ -87,7 +92,12 @@ nothing.
 "
     );
     let subject = format!("You are invited to {network}");
-    Mail { to: email.clone(), subject, text, useful_for: LIFETIME.unsigned_abs() }
+    Mail {
+        to: email.clone(),
+        subject,
+        text,
+        useful_for: LIFETIME.unsigned_abs(),
+    }
 }
 
 /// The code that opens an account on a new device.
@@ -106,7 +116,12 @@ It is good for {minutes} minutes and can be used once. If it was not you, do
 nothing, and give the code to nobody: whoever has it has your account.
 "
     );
-    Mail { to: email.clone(), subject: format!("Your code for {network}"), text, useful_for: USEFUL_FOR }
+    Mail {
+        to: email.clone(),
+        subject: format!("Your code for {network}"),
+        text,
+        useful_for: USEFUL_FOR,
+    }
 }
 
 /// The code that puts the email in the place of the account's old one.
@@ -128,7 +143,12 @@ are signed in with, type
 with the code in place of the last word. If it was not you, do nothing.
 "
     );
-    Mail { to: email.clone(), subject: format!("Your code for {network}"), text, useful_for: USEFUL_FOR }
+    Mail {
+        to: email.clone(),
+        subject: format!("Your code for {network}"),
+        text,
+        useful_for: USEFUL_FOR,
+    }
 }
 
 /// The code that sets another password.
@@ -152,7 +172,12 @@ signed in to your account: give the code to nobody, and tell whoever runs
 the server.
 "
     );
-    Mail { to: email.clone(), subject: format!("Your code for {network}"), text, useful_for: USEFUL_FOR }
+    Mail {
+        to: email.clone(),
+        subject: format!("Your code for {network}"),
+        text,
+        useful_for: USEFUL_FOR,
+    }
 }
 
 /// To the account's email: its password is another.
@@ -197,8 +222,10 @@ mod tests {
     fn a_network_of_digits_is_not_taken_for_the_code() {
         let name = AccountName::parse("alice").expect("a name");
         let email = Email::parse("alice@example.org").expect("an email");
-        for mail in [registration("123456", &name, &email, "654321"), invitation("123456", &email, "654321")]
-        {
+        for mail in [
+            registration("123456", &name, &email, "654321"),
+            invitation("123456", &email, "654321"),
+        ] {
             let alone = mail.text.lines().filter(|line| line.parse::<u32>().is_ok());
             assert_eq!(alone.collect::<Vec<_>>(), ["654321"]);
         }

@@ -68,7 +68,13 @@ pub struct Accounts {
 
 impl Accounts {
     /// Over the record, its windows and the mail.
-    pub fn new(config: LiveConfig, database: Database, mailer: Mailer, windows: Windows, news: News) -> Self {
+    pub fn new(
+        config: LiveConfig,
+        database: Database,
+        mailer: Mailer,
+        windows: Windows,
+        news: News,
+    ) -> Self {
         Self {
             config,
             database,
@@ -83,27 +89,40 @@ impl Accounts {
         }
     }
 
-    /// Whether the nick is, or looks like, the name of another account than `own`: nobody else may have it.
+    /// Whether the nick is, or looks like, the name of another account than `own`: nobody else may
+    /// have it.
     pub async fn is_reserved(&self, nick: &Nick, own: Option<&AccountName>) -> Result<bool> {
-        let Ok(name) = AccountName::parse(nick.as_str()) else { return Ok(false) };
+        let Ok(name) = AccountName::parse(nick.as_str()) else {
+            return Ok(false);
+        };
         // No two accounts have names that look the same.
         if own.is_some_and(|own| own.skeleton() == name.skeleton()) {
             return Ok(false);
         }
-        self.database.read(move |store| store.is_name_taken(&name)).await
+        self.database
+            .read(move |store| store.is_name_taken(&name))
+            .await
     }
 
     /// Tells whoever watches that someone was not let in.
-    pub fn tell_refused(&self, name: impl Into<String>, address: SocketAddr, why: impl Into<String>) {
+    pub fn tell_refused(
+        &self,
+        name: impl Into<String>,
+        address: SocketAddr,
+        why: impl Into<String>,
+    ) {
         let (name, why) = (name.into(), why.into());
         self.refused.add(Timestamp::now(), &name, address, &why);
         let address = address.to_string();
-        self.news.tell(Happening::SignInRefused { name, address, why });
+        self.news
+            .tell(Happening::SignInRefused { name, address, why });
     }
 
     /// The account was welcomed; it is not new any more.
     pub async fn set_greeted(&self, account: AccountId) -> Result<()> {
-        self.database.write(Durability::Message, move |store| store.set_greeted(account)).await
+        self.database
+            .write(Durability::Message, move |store| store.set_greeted(account))
+            .await
     }
 
     /// The source of what the server says.

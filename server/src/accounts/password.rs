@@ -38,7 +38,11 @@ pub struct Kept {
 
 /// How `password` is to be kept.
 pub async fn keep(password: String) -> Kept {
-    at_work(move || Kept { hash: hash_blocking(&password), scram: scram::keys_of(&password) }).await
+    at_work(move || Kept {
+        hash: hash_blocking(&password),
+        scram: scram::keys_of(&password),
+    })
+    .await
 }
 
 /// What SCRAM checks `password` against.
@@ -63,7 +67,12 @@ fn verify_blocking(password: &str, hash: Option<&str>) -> bool {
     let known = hash.is_some();
     match PasswordHash::new(hash.unwrap_or(&NOBODYS)) {
         // The hash's own parameters count, so that older hashes stay good when ours are raised.
-        Ok(parsed) => argon2id().verify_password(password.as_bytes(), &parsed).is_ok() && known,
+        Ok(parsed) => {
+            argon2id()
+                .verify_password(password.as_bytes(), &parsed)
+                .is_ok()
+                && known
+        }
         Err(error) => {
             tracing::error!(%error, "a password hash in the record cannot be read, so it opens nothing");
             false
@@ -80,13 +89,20 @@ fn argon2id() -> Argon2<'static> {
 #[cfg(test)]
 pub async fn hold_up() -> tokio::sync::SemaphorePermit<'static> {
     let all = u32::try_from(SLOTS).expect("the slots are few");
-    FREE_SLOTS.acquire_many(all).await.expect("the slots are never closed")
+    FREE_SLOTS
+        .acquire_many(all)
+        .await
+        .expect("the slots are never closed")
 }
 
 async fn at_work<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
-    let slot = FREE_SLOTS.acquire().await.expect("the slots are never closed");
+    let slot = FREE_SLOTS
+        .acquire()
+        .await
+        .expect("the slots are never closed");
     tokio::task::spawn_blocking(move || {
-        // Held by the work, not by whoever waits for it: a client that goes away frees no slot early.
+        // Held by the work, not by whoever waits for it: a client that goes away frees no slot
+        // early.
         let _slot = slot;
         job()
     })
@@ -101,15 +117,25 @@ mod tests {
     #[tokio::test]
     async fn a_password_opens_its_own_hash_only() {
         let stored = keep("correct horse".to_owned()).await.hash;
-        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        assert!(
+            stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{stored}"
+        );
         assert!(verify("correct horse".to_owned(), Some(stored.clone())).await);
         assert!(!verify("correct horsf".to_owned(), Some(stored.clone())).await);
-        assert_ne!(stored, hash_blocking("correct horse"), "each hash has a salt of its own");
+        assert_ne!(
+            stored,
+            hash_blocking("correct horse"),
+            "each hash has a salt of its own"
+        );
     }
 
     #[tokio::test]
     async fn nothing_opens_an_account_without_a_hash() {
-        assert!(!verify(String::new(), None).await, "not even the password behind the stand-in");
+        assert!(
+            !verify(String::new(), None).await,
+            "not even the password behind the stand-in"
+        );
         assert!(!verify("anything".to_owned(), None).await);
         assert!(!verify("anything".to_owned(), Some("not a hash".to_owned())).await);
     }

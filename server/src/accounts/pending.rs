@@ -1,4 +1,5 @@
-//! The registrations that wait for their codes. They are kept in memory, bounded, and die with their codes.
+//! The registrations that wait for their codes. They are kept in memory, bounded, and die with
+//! their codes.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,8 @@ const MAX_ATTEMPTS: usize = 5000;
 /// Of these, for one name: each mail has a code of its own, and all stay good.
 const MAX_FOR_ONE_NAME: usize = 5;
 
-/// Wrong codes of other sessions for one attempt, wherever they come from; then only its own session may go on.
+/// Wrong codes of other sessions for one attempt, wherever they come from; then only its own
+/// session may go on.
 const MAX_TRIES_OF_STRANGERS: usize = 25;
 
 /// An account that is to be made.
@@ -71,15 +73,23 @@ struct Attempt {
 }
 
 impl Attempt {
-    /// Judges the code of another session. Whoever guesses uses up tries of their own, and not those of the session
-    /// that has asked for the code.
+    /// Judges the code of another session. Whoever guesses uses up tries of their own, and not
+    /// those of the session that has asked for the code.
     fn judge_stranger(&mut self, now: Timestamp, from: IpAddr, code: &str) -> Verdict {
         let from = network(from);
-        let all: usize = self.strangers.iter().map(|(_, wrong)| usize::from(*wrong)).sum();
-        let at = self.strangers.iter().position(|(known, _)| *known == from).unwrap_or_else(|| {
-            self.strangers.push((from, 0));
-            self.strangers.len() - 1
-        });
+        let all: usize = self
+            .strangers
+            .iter()
+            .map(|(_, wrong)| usize::from(*wrong))
+            .sum();
+        let at = self
+            .strangers
+            .iter()
+            .position(|(known, _)| *known == from)
+            .unwrap_or_else(|| {
+                self.strangers.push((from, 0));
+                self.strangers.len() - 1
+            });
         let wrong = &mut self.strangers[at].1;
         if *wrong >= TRIES || all >= MAX_TRIES_OF_STRANGERS {
             return Verdict::Dead;
@@ -88,7 +98,9 @@ impl Attempt {
             return Verdict::Right;
         }
         *wrong += 1;
-        Verdict::Wrong { tries_left: TRIES - *wrong }
+        Verdict::Wrong {
+            tries_left: TRIES - *wrong,
+        }
     }
 }
 
@@ -108,7 +120,12 @@ pub struct Waiting {
 impl Waiting {
     /// None for one without an email, which waits for no code.
     fn of(attempt: &Attempt) -> Option<Self> {
-        let Attempt { id, registration, code, .. } = attempt;
+        let Attempt {
+            id,
+            registration,
+            code,
+            ..
+        } = attempt;
         Some(Self {
             id: id.0,
             name: registration.name.clone(),
@@ -146,7 +163,8 @@ impl PendingRegistrations {
         inside.check(name, &name.skeleton(), email, own)
     }
 
-    /// Lets a registration wait for its code, in the place of the session's `own` attempt if there is one.
+    /// Lets a registration wait for its code, in the place of the session's `own` attempt if there
+    /// is one.
     pub fn add(
         &self,
         now: Timestamp,
@@ -157,17 +175,28 @@ impl PendingRegistrations {
         let mut inside = self.lock();
         inside.forget(now);
         let skeleton = registration.name.skeleton();
-        inside.check(&registration.name, &skeleton, registration.email.as_ref(), own)?;
+        inside.check(
+            &registration.name,
+            &skeleton,
+            registration.email.as_ref(),
+            own,
+        )?;
         inside.attempts.retain(|attempt| Some(attempt.id) != own);
         inside.last_id += 1;
         let id = AttemptId(inside.last_id);
-        inside.attempts.push(Attempt { id, skeleton, registration, code, strangers: Vec::new() });
+        inside.attempts.push(Attempt {
+            id,
+            skeleton,
+            registration,
+            code,
+            strangers: Vec::new(),
+        });
         Ok(id)
     }
 
-    /// Judges a code for `name`. Where the session itself has asked for one, only that code will do: otherwise a
-    /// stranger could register the same name and email with a password of their own, and have the owner of the email
-    /// confirm it.
+    /// Judges a code for `name`. Where the session itself has asked for one, only that code will
+    /// do: otherwise a stranger could register the same name and email with a password of their
+    /// own, and have the owner of the email confirm it.
     pub fn judge(
         &self,
         now: Timestamp,
@@ -179,9 +208,13 @@ impl PendingRegistrations {
         let mut inside = self.lock();
         inside.forget(now);
         let mut most_tries = None;
-        let meant = inside.attempts.iter_mut().enumerate().filter(|(_, attempt)| {
-            own.is_none_or(|own| attempt.id == own) && attempt.registration.name == *name
-        });
+        let meant = inside
+            .attempts
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, attempt)| {
+                own.is_none_or(|own| attempt.id == own) && attempt.registration.name == *name
+            });
         let mut right = None;
         for (index, attempt) in meant {
             let verdict = match own {
@@ -195,8 +228,14 @@ impl PendingRegistrations {
             }
         }
         if let Some(index) = right {
-            let Attempt { registration, skeleton, .. } = inside.attempts.swap_remove(index);
-            inside.attempts.retain(|attempt| attempt.skeleton != skeleton);
+            let Attempt {
+                registration,
+                skeleton,
+                ..
+            } = inside.attempts.swap_remove(index);
+            inside
+                .attempts
+                .retain(|attempt| attempt.skeleton != skeleton);
             return Judged::Right(Box::new(registration));
         }
         most_tries.map_or(Judged::Nothing, |tries_left| Judged::Wrong { tries_left })
@@ -211,11 +250,20 @@ impl PendingRegistrations {
         all
     }
 
-    /// Lets a registration wait for another code, instead of the one before. None if it does not wait any more.
-    pub fn renew(&self, now: Timestamp, id: u64, code: PendingCode) -> Option<(Waiting, Registration)> {
+    /// Lets a registration wait for another code, instead of the one before. None if it does not
+    /// wait any more.
+    pub fn renew(
+        &self,
+        now: Timestamp,
+        id: u64,
+        code: PendingCode,
+    ) -> Option<(Waiting, Registration)> {
         let mut inside = self.lock();
         inside.forget(now);
-        let attempt = inside.attempts.iter_mut().find(|attempt| attempt.id == AttemptId(id))?;
+        let attempt = inside
+            .attempts
+            .iter_mut()
+            .find(|attempt| attempt.id == AttemptId(id))?;
         attempt.code = code;
         Some((Waiting::of(attempt)?, attempt.registration.clone()))
     }
@@ -228,7 +276,8 @@ impl PendingRegistrations {
 
 impl Inside {
     fn forget(&mut self, now: Timestamp) {
-        self.attempts.retain(|attempt| now < attempt.code.expires_at());
+        self.attempts
+            .retain(|attempt| now < attempt.code.expires_at());
     }
 
     fn check(
@@ -238,9 +287,17 @@ impl Inside {
         email: Option<&Email>,
         own: Option<AttemptId>,
     ) -> Result<(), NoPlace> {
-        let others = || self.attempts.iter().filter(|attempt| Some(attempt.id) != own);
-        let same = |attempt: &&Attempt| attempt.registration.name == *name || attempt.skeleton == skeleton;
-        if others().filter(same).any(|attempt| attempt.registration.email.as_ref() != email) {
+        let others = || {
+            self.attempts
+                .iter()
+                .filter(|attempt| Some(attempt.id) != own)
+        };
+        let same =
+            |attempt: &&Attempt| attempt.registration.name == *name || attempt.skeleton == skeleton;
+        if others()
+            .filter(same)
+            .any(|attempt| attempt.registration.email.as_ref() != email)
+        {
             return Err(NoPlace::Held);
         }
         if others().filter(same).count() >= MAX_FOR_ONE_NAME || others().count() >= MAX_ATTEMPTS {

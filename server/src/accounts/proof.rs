@@ -105,27 +105,39 @@ impl From<StoreError> for Refused {
     }
 }
 
-/// The owner of the account, unless it is disabled: only its owner is told so. It has come with that credential, if one
-/// belongs to its device.
+/// The owner of the account, unless it is disabled: only its owner is told so. It has come with
+/// that credential, if one belongs to its device.
 pub fn proved(
     account: &Account,
     now: Timestamp,
     credential: Option<CredentialId>,
 ) -> Result<Identity, Refused> {
     match &account.disabled {
-        None => Ok(Identity { credential, ..identity(account, now) }),
-        Some(reason) => Err(Refused::Disabled { reason: reason.clone() }),
+        None => Ok(Identity {
+            credential,
+            ..identity(account, now)
+        }),
+        Some(reason) => Err(Refused::Disabled {
+            reason: reason.clone(),
+        }),
     }
 }
 
-/// The account of someone who has signed in, unless it is disabled, or what they came with opens it no more: whoever is
-/// shut out changes nothing from then on, admitted or not. To be asked in the transaction of the change.
+/// The account of someone who has signed in, unless it is disabled, or what they came with opens it
+/// no more: whoever is shut out changes nothing from then on, admitted or not. To be asked in the
+/// transaction of the change.
 pub fn still_opened(store: &dyn Store, owner: &Identity) -> StoreResult<Option<Account>> {
-    let Some(account) = store.account(owner.id)?.filter(|account| account.disabled.is_none()) else {
+    let Some(account) = store
+        .account(owner.id)?
+        .filter(|account| account.disabled.is_none())
+    else {
         return Ok(None);
     };
     let opens = match owner.credential {
-        Some(device) => store.credentials(account.id)?.iter().any(|credential| credential.id == device),
+        Some(device) => store
+            .credentials(account.id)?
+            .iter()
+            .any(|credential| credential.id == device),
         None => account.password_hash.is_some(),
     };
     Ok(opens.then_some(account))
@@ -135,7 +147,8 @@ pub fn still_opened(store: &dyn Store, owner: &Identity) -> StoreResult<Option<A
 pub struct Scram {
     /// None where there is none, or none with such keys.
     account: Option<Account>,
-    /// When the record was asked for it: whatever became of the account since then, this proof is older.
+    /// When the record was asked for it: whatever became of the account since then, this proof is
+    /// older.
     asked_at: Timestamp,
     challenge: scram::Challenge,
     keys: [Key; 2],
@@ -151,9 +164,10 @@ fn account_of(store: &dyn Store, claim: &Claim) -> Result<Option<Account>, Store
 impl Accounts {
     /// Checks a password or device credential.
     ///
-    /// Failures are counted by address and by name. A device credential of ours holds 256 random bits, so guessing
-    /// is no danger, and it is checked before the counts: however many strangers fail at an account's name, its
-    /// owner's devices still open it. Only passwords have to wait then.
+    /// Failures are counted by address and by name. A device credential of ours holds 256 random
+    /// bits, so guessing is no danger, and it is checked before the counts: however many strangers
+    /// fail at an account's name, its owner's devices still open it. Only passwords have to wait
+    /// then.
     pub async fn prove_by_secret(
         &self,
         now: Timestamp,
@@ -163,19 +177,34 @@ impl Accounts {
     ) -> Result<Identity, Refused> {
         let (account, credentials) = self.find(claim.clone()).await?.unzip();
         let hash = device_hash(&secret);
-        let device = credentials.iter().flatten().fold(None, |found, credential| {
-            let same = bool::from(credential.hash.ct_eq(&hash)) && credential.kind == CredentialKind::Device;
-            if same { Some(credential.id) } else { found }
-        });
-        let keys =
-            [Key::FailuresFrom(network(peer.address.ip())), Key::FailuresFor(claim.folded().to_owned())];
+        let device = credentials
+            .iter()
+            .flatten()
+            .fold(None, |found, credential| {
+                let same = bool::from(credential.hash.ct_eq(&hash))
+                    && credential.kind == CredentialKind::Device;
+                if same { Some(credential.id) } else { found }
+            });
+        let keys = [
+            Key::FailuresFrom(network(peer.address.ip())),
+            Key::FailuresFor(claim.folded().to_owned()),
+        ];
         let beyond_guessing = device.is_some() && DeviceCredential::parse(&secret).is_some();
         if !beyond_guessing {
-            // As many as are hashed at once: between the check and the count no more than these can slip through.
-            let _turn = self.turns.acquire().await.expect("the turns are never closed");
+            // As many as are hashed at once: between the check and the count no more than these can
+            // slip through.
+            let _turn = self
+                .turns
+                .acquire()
+                .await
+                .expect("the turns are never closed");
             let limit = self.config.get().limits.failed_sign_ins;
-            self.throttle.check(now, &keys, limit).map_err(Refused::Throttled)?;
-            let stored = account.as_ref().and_then(|account| account.password_hash.clone());
+            self.throttle
+                .check(now, &keys, limit)
+                .map_err(Refused::Throttled)?;
+            let stored = account
+                .as_ref()
+                .and_then(|account| account.password_hash.clone());
             // Names are public, but whose email is known is not: the same time is taken for all.
             if device.is_none() && !password::verify(secret.clone(), stored).await {
                 self.throttle.add(now, &keys);
@@ -205,7 +234,9 @@ impl Accounts {
         let found = self
             .database
             .read(move |store| {
-                let Some(account) = store.account_by_certificate(&fingerprint)? else { return Ok(None) };
+                let Some(account) = store.account_by_certificate(&fingerprint)? else {
+                    return Ok(None);
+                };
                 let credentials = store.credentials(account.id)?;
                 Ok(Some((account, credentials)))
             })
@@ -227,17 +258,19 @@ impl Accounts {
     /// Whether the address may try another code.
     pub fn check_tries(&self, now: Timestamp, peer: &Peer) -> Result<(), Wait> {
         let limit = self.config.get().limits.failed_sign_ins;
-        self.throttle.check(now, &[Key::FailuresFrom(network(peer.address.ip()))], limit)
+        self.throttle
+            .check(now, &[Key::FailuresFrom(network(peer.address.ip()))], limit)
     }
 
     /// A code from the address was wrong.
     pub fn add_failure(&self, now: Timestamp, peer: &Peer) {
         METRICS.chat_sign_ins_refused.increment();
-        self.throttle.add(now, &[Key::FailuresFrom(network(peer.address.ip()))]);
+        self.throttle
+            .add(now, &[Key::FailuresFrom(network(peer.address.ip()))]);
     }
 
-    /// Begins to check a password by SCRAM: what the client is answered, and what its proof is judged by. An account
-    /// that is not there, or has no such keys, looks like any other.
+    /// Begins to check a password by SCRAM: what the client is answered, and what its proof is
+    /// judged by. An account that is not there, or has no such keys, looks like any other.
     pub async fn begin_scram(
         &self,
         now: Timestamp,
@@ -253,13 +286,18 @@ impl Accounts {
             .map_err(Refused::Throttled)?;
         let secret = self
             .nobodys_secret
-            .get_or_try_init(|| self.database.write(Durability::Record, |store| store.secret("scram")))
+            .get_or_try_init(|| {
+                self.database
+                    .write(Durability::Record, |store| store.secret("scram"))
+            })
             .await?;
         let claim = first.claim.clone();
         let found = self
             .database
             .read(move |store| {
-                let Some(account) = account_of(store, &claim)? else { return Ok(None) };
+                let Some(account) = account_of(store, &claim)? else {
+                    return Ok(None);
+                };
                 let keys = store.scram_keys(account.id)?;
                 Ok(keys.map(|keys| (account, keys)))
             })
@@ -268,7 +306,15 @@ impl Accounts {
         let is_real = real.is_some();
         let scram_keys = real.unwrap_or_else(|| scram::keys_of_nobody(secret, &first.claim));
         let (answer, challenge) = first.challenge(scram_keys, is_real);
-        Ok((answer, Scram { account, asked_at: now, challenge, keys }))
+        Ok((
+            answer,
+            Scram {
+                account,
+                asked_at: now,
+                challenge,
+                keys,
+            },
+        ))
     }
 
     /// Judges the proof of the password. Gives the server's own proof, and who it was.
@@ -280,7 +326,9 @@ impl Accounts {
         payload: &[u8],
     ) -> Result<(String, Identity), Refused> {
         let limit = self.config.get().limits.failed_sign_ins;
-        self.throttle.check(now, &scram.keys, limit).map_err(Refused::Throttled)?;
+        self.throttle
+            .check(now, &scram.keys, limit)
+            .map_err(Refused::Throttled)?;
         let name = scram.account.as_ref().map(|account| account.name.as_str());
         match (scram.challenge.judge(payload), &scram.account) {
             (Ok(answer), Some(account)) => {
@@ -300,7 +348,10 @@ impl Accounts {
     /// Keeps the password for SCRAM too, if that was not done when it was set.
     async fn learn_scram_keys(&self, account: &Account, password: String) {
         let (id, hash) = (account.id, account.password_hash.clone());
-        let known = self.database.read(move |store| Ok(store.scram_keys(id)?.is_some())).await;
+        let known = self
+            .database
+            .read(move |store| Ok(store.scram_keys(id)?.is_some()))
+            .await;
         if known.unwrap_or(true) {
             return;
         }
@@ -320,7 +371,9 @@ impl Accounts {
     async fn find(&self, claim: Claim) -> Result<Option<(Account, Vec<Credential>)>, StoreError> {
         self.database
             .read(move |store| {
-                let Some(account) = account_of(store, &claim)? else { return Ok(None) };
+                let Some(account) = account_of(store, &claim)? else {
+                    return Ok(None);
+                };
                 let credentials = store.credentials(account.id)?;
                 Ok(Some((account, credentials)))
             })
@@ -328,8 +381,9 @@ impl Accounts {
     }
 
     async fn note_use(&self, credential: CredentialId, now: Timestamp) {
-        let noted =
-            self.database.write(Durability::Message, move |store| store.set_credential_used(credential, now));
+        let noted = self.database.write(Durability::Message, move |store| {
+            store.set_credential_used(credential, now)
+        });
         if let Err(error) = noted.await {
             tracing::warn!(%error, "the use of a credential could not be noted");
         }

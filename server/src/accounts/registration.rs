@@ -16,7 +16,8 @@ use super::{Accounts, Peer, device_hash, identity, letters, password};
 use crate::chat::event::Identity;
 use crate::mail::{Mail, MailState};
 use crate::record::{
-    Account, Ban, BanTarget, CredentialKind, EmailAliases, Invitation, NewAccount, Taken, covers_account,
+    Account, Ban, BanTarget, CredentialKind, EmailAliases, Invitation, NewAccount, Taken,
+    covers_account,
 };
 use crate::store::{Durability, Result as StoreResult, Store, StoreError};
 
@@ -27,7 +28,10 @@ pub enum Registered {
     /// The email is invited: the code of the invitation makes the account.
     Invited(Box<Registration>),
     /// A code is on its way.
-    CodeMailed { attempt: AttemptId, follow: watch::Receiver<MailState> },
+    CodeMailed {
+        attempt: AttemptId,
+        follow: watch::Receiver<MailState>,
+    },
 }
 
 /// Why it failed: the code of the standard reply, and words for the person.
@@ -39,12 +43,19 @@ pub struct Failure {
 
 /// A failure of that code, in those words.
 pub fn failure(code: &'static str, text: impl Into<String>) -> Failure {
-    Failure { code, text: text.into() }
+    Failure {
+        code,
+        text: text.into(),
+    }
 }
 
 /// How many more codes will be looked at.
 pub fn tries(left: u8) -> String {
-    if left == 1 { "one try is left".to_owned() } else { format!("{left} tries are left") }
+    if left == 1 {
+        "one try is left".to_owned()
+    } else {
+        format!("{left} tries are left")
+    }
 }
 
 /// What the client wants to open its account with.
@@ -69,8 +80,8 @@ struct Found {
 }
 
 impl Accounts {
-    /// Begins an account, or makes it where emails need no proof. `own` is an attempt at that name that the session made
-    /// before: this one takes its place, and its code no longer does.
+    /// Begins an account, or makes it where emails need no proof. `own` is an attempt at that name
+    /// that the session made before: this one takes its place, and its code no longer does.
     pub async fn register(
         &self,
         now: Timestamp,
@@ -82,7 +93,10 @@ impl Accounts {
     ) -> Result<Registered, Failure> {
         let config = self.config.get();
         if email.is_none() && (config.accounts.verify_email || !config.accounts.open) {
-            return Err(failure("INVALID_EMAIL", "An account needs an email address here"));
+            return Err(failure(
+                "INVALID_EMAIL",
+                "An account needs an email address here",
+            ));
         }
         let secret = new_secret(secret, &name, email.as_ref(), config.limits.password_length)?;
         let Found { owner, invitation } = self.look_up(now, peer, &name, email.as_ref()).await?;
@@ -95,7 +109,13 @@ impl Accounts {
         if owner.is_none() && invitation.is_some_and(|invitation| invitation.tries_left > 0) {
             self.count_registration(now, peer)?;
             let secret = stored(secret).await;
-            let registration = Registration { name, email, secret, is_decoy: false, needs_invitation };
+            let registration = Registration {
+                name,
+                email,
+                secret,
+                is_decoy: false,
+                needs_invitation,
+            };
             return Ok(Registered::Invited(Box::new(registration)));
         }
         // Whoever is invited always proves to be meant.
@@ -107,19 +127,39 @@ impl Accounts {
             self.count_registration(now, peer)?;
             if owner.is_some() {
                 // Without a mail there is no way to tell its owner alone.
-                return Err(failure("UNACCEPTABLE_EMAIL", "That email belongs to another account"));
+                return Err(failure(
+                    "UNACCEPTABLE_EMAIL",
+                    "That email belongs to another account",
+                ));
             }
         }
         let secret = stored(secret).await;
-        let registration =
-            Registration { name, email: email.clone(), secret, is_decoy: owner.is_some(), needs_invitation };
+        let registration = Registration {
+            name,
+            email: email.clone(),
+            secret,
+            is_decoy: owner.is_some(),
+            needs_invitation,
+        };
         let Some(email) = email.filter(|_| needs_code) else {
-            return self.make(now, peer, registration).await.map(Registered::Made);
+            return self
+                .make(now, peer, registration)
+                .await
+                .map(Registered::Made);
         };
         let (digits, code) = PendingCode::issue(now);
-        let letter = letter(&config.chat.network, &registration, &email, owner.as_ref(), &digits);
+        let letter = letter(
+            &config.chat.network,
+            &registration,
+            &email,
+            owner.as_ref(),
+            &digits,
+        );
         let attempt = self.pending.add(now, registration, code, own)?;
-        Ok(Registered::CodeMailed { attempt, follow: self.mailer.send(letter) })
+        Ok(Registered::CodeMailed {
+            attempt,
+            follow: self.mailer.send(letter),
+        })
     }
 
     /// Makes the account that waits for `code`. `own` is the session's own attempt, if it made one.
@@ -132,7 +172,10 @@ impl Accounts {
         code: &str,
     ) -> Result<Identity, Failure> {
         self.check_tries(now, peer).map_err(|Wait { minutes }| {
-            failure("TEMPORARILY_UNAVAILABLE", format!("Too many tries; try again in {minutes} min"))
+            failure(
+                "TEMPORARILY_UNAVAILABLE",
+                format!("Too many tries; try again in {minutes} min"),
+            )
         })?;
         let judged = self.pending.judge(now, peer.address.ip(), name, own, code);
         if !matches!(judged, Judged::Right(_)) {
@@ -142,8 +185,7 @@ impl Accounts {
             Judged::Right(registration) => self.make(now, peer, *registration).await,
             Judged::Wrong { tries_left } => Err(wrong_code(tries_left)),
             Judged::Nothing => {
-                let text =
-                    "No registration of that name waits for a code, or its code has expired; REGISTER again";
+                let text = "No registration of that name waits for a code, or its code has expired; REGISTER again";
                 Err(failure("INVALID_CODE", text))
             }
         }
@@ -154,23 +196,35 @@ impl Accounts {
         self.pending.all(now)
     }
 
-    /// Mails another code for a registration, in the place of the one before. None if it does not wait any more.
+    /// Mails another code for a registration, in the place of the one before. None if it does not
+    /// wait any more.
     pub async fn resend(
         &self,
         now: Timestamp,
         id: u64,
     ) -> StoreResult<Option<(Waiting, watch::Receiver<MailState>)>> {
         let (digits, code) = PendingCode::issue(now);
-        let Some((waiting, registration)) = self.pending.renew(now, id, code) else { return Ok(None) };
+        let Some((waiting, registration)) = self.pending.renew(now, id, code) else {
+            return Ok(None);
+        };
         let email = waiting.email.clone();
-        let owner = self.database.read(move |store| store.account_by_email(&email)).await?;
+        let owner = self
+            .database
+            .read(move |store| store.account_by_email(&email))
+            .await?;
         let network = &self.config.get().chat.network;
-        let letter = letter(network, &registration, &waiting.email, owner.as_ref(), &digits);
+        let letter = letter(
+            network,
+            &registration,
+            &waiting.email,
+            owner.as_ref(),
+            &digits,
+        );
         Ok(Some((waiting, self.mailer.send(letter))))
     }
 
-    /// Refuses names and emails that are not to be had. Gives the account that has the email, and its
-    /// invitation.
+    /// Refuses names and emails that are not to be had. Gives the account that has the email, and
+    /// its invitation.
     async fn look_up(
         &self,
         now: Timestamp,
@@ -185,10 +239,17 @@ impl Accounts {
             .read(move |store| {
                 let ban = ban_against(store, now, &aliases, &wanted, given.as_ref(), address)?;
                 let (owner, invitation) = match &given {
-                    Some(email) => (store.account_by_email(email)?, store.invitation_for(email, now)?),
+                    Some(email) => (
+                        store.account_by_email(email)?,
+                        store.invitation_for(email, now)?,
+                    ),
                     None => (None, None),
                 };
-                Ok((store.is_name_taken(&wanted)?, Found { owner, invitation }, ban))
+                Ok((
+                    store.is_name_taken(&wanted)?,
+                    Found { owner, invitation },
+                    ban,
+                ))
             })
             .await?;
         if let Some(ban) = ban {
@@ -200,21 +261,32 @@ impl Accounts {
         Ok(found)
     }
 
-    /// Writes the account and what opens it, both or neither. Its invitation, which it needs where registration is
-    /// closed, is used up by that.
+    /// Writes the account and what opens it, both or neither. Its invitation, which it needs where
+    /// registration is closed, is used up by that.
     pub async fn make(
         &self,
         now: Timestamp,
         peer: &Peer,
         registration: Registration,
     ) -> Result<Identity, Failure> {
-        let (address, aliases) = (peer.address.ip(), self.config.get().accounts.email_aliases());
+        let (address, aliases) = (
+            peer.address.ip(),
+            self.config.get().accounts.email_aliases(),
+        );
         let made = self
             .database
             .write(Durability::Record, move |store| {
-                let Registration { name, email, secret, needs_invitation, .. } = registration;
+                let Registration {
+                    name,
+                    email,
+                    secret,
+                    needs_invitation,
+                    ..
+                } = registration;
                 // One may have been made while the code was on its way.
-                if let Some(ban) = ban_against(store, now, &aliases, &name, email.as_ref(), address)? {
+                if let Some(ban) =
+                    ban_against(store, now, &aliases, &name, email.as_ref(), address)?
+                {
                     return Ok(Err(banned(&ban, &name)));
                 }
                 let invitation = match &email {
@@ -224,8 +296,13 @@ impl Accounts {
                 if needs_invitation && invitation.is_none() {
                     return Ok(Err(closed()));
                 }
-                let account =
-                    NewAccount { name, email, password_hash: None, created_at: now, greeted: false };
+                let account = NewAccount {
+                    name,
+                    email,
+                    password_hash: None,
+                    created_at: now,
+                    greeted: false,
+                };
                 let account = match store.create_account(&account)? {
                     Ok(account) => account,
                     Err(taken) => return Ok(Err(Failure::from(taken))),
@@ -235,9 +312,12 @@ impl Accounts {
                         store.set_password(account.id, &kept.hash, &kept.scram)?;
                         None
                     }
-                    StoredSecret::Device(hash) => {
-                        Some(store.add_credential(account.id, CredentialKind::Device, &hash, now)?)
-                    }
+                    StoredSecret::Device(hash) => Some(store.add_credential(
+                        account.id,
+                        CredentialKind::Device,
+                        &hash,
+                        now,
+                    )?),
                 };
                 if let Some(invitation) = invitation {
                     store.remove_invitation(invitation.id)?;
@@ -248,15 +328,25 @@ impl Accounts {
         let (account, credential) = made?;
         self.windows.users_changed();
         tracing::info!(address = %peer.address, account = %account.name, "account made");
-        let (name, email) = (account.name.to_string(), account.email.as_ref().map(ToString::to_string));
+        let (name, email) = (
+            account.name.to_string(),
+            account.email.as_ref().map(ToString::to_string),
+        );
         let address = peer.address.to_string();
-        self.news.tell(Happening::AccountMade { account: name, email, address });
-        Ok(Identity { credential, ..identity(&account, now) })
+        self.news.tell(Happening::AccountMade {
+            account: name,
+            email,
+            address,
+        });
+        Ok(Identity {
+            credential,
+            ..identity(&account, now)
+        })
     }
 }
 
-/// The ban that stands against an account of that name and email, made from that address. A ban of an account stands
-/// against whoever has its mailbox.
+/// The ban that stands against an account of that name and email, made from that address. A ban of
+/// an account stands against whoever has its mailbox.
 pub fn ban_against(
     store: &dyn Store,
     now: Timestamp,
@@ -288,17 +378,25 @@ pub fn ban_against(
 pub fn banned(ban: &Ban, name: &AccountName) -> Failure {
     let code = match &ban.target {
         BanTarget::Account(banned) if banned == name => "BAD_ACCOUNT_NAME",
-        BanTarget::Account(_) | BanTarget::Email(_) | BanTarget::EmailPattern(_) => "UNACCEPTABLE_EMAIL",
+        BanTarget::Account(_) | BanTarget::Email(_) | BanTarget::EmailPattern(_) => {
+            "UNACCEPTABLE_EMAIL"
+        }
         BanTarget::Address(_) | BanTarget::Network(_) => "TEMPORARILY_UNAVAILABLE",
     };
-    failure(code, format!("You are banned from this server: {}", ban.reason))
+    failure(
+        code,
+        format!("You are banned from this server: {}", ban.reason),
+    )
 }
 
 impl From<Taken> for Failure {
     fn from(taken: Taken) -> Self {
         match taken {
             Taken::Name => name_taken(),
-            Taken::Email => failure("UNACCEPTABLE_EMAIL", "That email belongs to another account by now"),
+            Taken::Email => failure(
+                "UNACCEPTABLE_EMAIL",
+                "That email belongs to another account by now",
+            ),
         }
     }
 }
@@ -306,7 +404,10 @@ impl From<Taken> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "an account could not be made or changed");
-        failure("TEMPORARILY_UNAVAILABLE", "Accounts are out of order just now; try again later")
+        failure(
+            "TEMPORARILY_UNAVAILABLE",
+            "Accounts are out of order just now; try again later",
+        )
     }
 }
 
@@ -354,7 +455,8 @@ fn letter(
 /// What a wrong code is told.
 pub fn wrong_code(tries_left: u8) -> Failure {
     let text = if tries_left == 0 {
-        "The code is not right, and no other will do any more; REGISTER again for a new one".to_owned()
+        "The code is not right, and no other will do any more; REGISTER again for a new one"
+            .to_owned()
     } else {
         format!("The code is not right; {}", tries(tries_left))
     };
@@ -368,7 +470,10 @@ fn closed() -> Failure {
 }
 
 fn name_taken() -> Failure {
-    failure("ACCOUNT_EXISTS", "An account has that name, or one that looks the same; choose another")
+    failure(
+        "ACCOUNT_EXISTS",
+        "An account has that name, or one that looks the same; choose another",
+    )
 }
 
 /// A password has at least `length` characters.

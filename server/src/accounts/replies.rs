@@ -43,27 +43,44 @@ impl Voice<'_> {
 
     /// From now on the session is `identity`.
     pub fn logged_in(&self, identity: &Identity) -> Message {
-        let mask = if self.nick == "*" { "*".to_owned() } else { format!("{}!*@*", self.nick) };
+        let mask = if self.nick == "*" {
+            "*".to_owned()
+        } else {
+            format!("{}!*@*", self.nick)
+        };
         let name = identity.name.as_str();
-        self.numeric(numeric::RPL_LOGGEDIN, &[&mask, name, &format!("You are now logged in as {name}")])
+        self.numeric(
+            numeric::RPL_LOGGEDIN,
+            &[&mask, name, &format!("You are now logged in as {name}")],
+        )
     }
 
     /// What the mechanism has the server say, in as many chunks as it takes.
     pub fn challenge(&self, payload: &[u8]) -> Vec<Message> {
         let text = STANDARD.encode(payload);
-        let chunks = text.as_bytes().chunks(sasl::CHUNK).filter_map(|chunk| std::str::from_utf8(chunk).ok());
+        let chunks = text
+            .as_bytes()
+            .chunks(sasl::CHUNK)
+            .filter_map(|chunk| std::str::from_utf8(chunk).ok());
         // A chunk of full length is followed by another.
         let end = text.len().is_multiple_of(sasl::CHUNK).then_some("+");
-        chunks.chain(end).map(|chunk| self.say("AUTHENTICATE", &[chunk])).collect()
+        chunks
+            .chain(end)
+            .map(|chunk| self.say("AUTHENTICATE", &[chunk]))
+            .collect()
     }
 
     /// Too few parameters.
     pub fn need_more_params(&self, command: &str) -> Message {
-        self.numeric(numeric::ERR_NEEDMOREPARAMS, &[command, "Not enough parameters"])
+        self.numeric(
+            numeric::ERR_NEEDMOREPARAMS,
+            &[command, "Not enough parameters"],
+        )
     }
 }
 
-/// The replies as one answer to a command with that label: an acknowledgement, the one reply there is, or a batch.
+/// The replies as one answer to a command with that label: an acknowledgement, the one reply there
+/// is, or a batch.
 pub fn labelled(mut replies: Vec<Message>, label: Option<String>, server: &str) -> Vec<Message> {
     let Some(label) = label else { return replies };
     match replies.as_slice() {

@@ -1,4 +1,5 @@
-//! The outer form of SASL on IRC (IRCv3 sasl 3.2): mechanisms, base64 in chunks, and what the payloads hold.
+//! The outer form of SASL on IRC (IRCv3 sasl 3.2): mechanisms, base64 in chunks, and what the
+//! payloads hold.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,16 +23,21 @@ pub enum Mechanism {
     ScramSha256,
     /// RFC 4422 appendix A: the client certificate of the connection.
     External,
-    /// Ours: a mailed code for a new device. The client sends `account NUL email`; the server mails a code and
-    /// answers `AUTHENTICATE +`; the client sends `code NUL device-credential`. After a wrong code (904) the client
-    /// begins anew with the same account and email, and is asked for the same code again; after aborting with `*`
-    /// it gets a new one.
+    /// Ours: a mailed code for a new device. The client sends `account NUL email`; the server mails
+    /// a code and answers `AUTHENTICATE +`; the client sends `code NUL device-credential`. After a
+    /// wrong code (904) the client begins anew with the same account and email, and is asked for
+    /// the same code again; after aborting with `*` it gets a new one.
     EmailCode,
 }
 
 impl Mechanism {
     /// In the order of preference.
-    pub const ALL: [Self; 4] = [Self::Plain, Self::ScramSha256, Self::External, Self::EmailCode];
+    pub const ALL: [Self; 4] = [
+        Self::Plain,
+        Self::ScramSha256,
+        Self::External,
+        Self::EmailCode,
+    ];
 
     /// The registered name.
     pub fn name(self) -> &'static str {
@@ -45,7 +51,9 @@ impl Mechanism {
 
     /// By its name, in whatever letter case.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|mechanism| mechanism.name().eq_ignore_ascii_case(name))
+        Self::ALL
+            .into_iter()
+            .find(|mechanism| mechanism.name().eq_ignore_ascii_case(name))
     }
 }
 
@@ -88,7 +96,9 @@ impl Response {
             }
         }
         let whole = std::mem::take(&mut self.base64);
-        STANDARD.decode(whole).map_or(Chunk::Malformed, Chunk::Whole)
+        STANDARD
+            .decode(whole)
+            .map_or(Chunk::Malformed, Chunk::Whole)
     }
 }
 
@@ -118,7 +128,8 @@ impl Claim {
     }
 }
 
-/// `authzid NUL authcid NUL secret`. One may act for oneself only, so a first part must equal the second.
+/// `authzid NUL authcid NUL secret`. One may act for oneself only, so a first part must equal the
+/// second.
 pub fn plain(payload: &[u8]) -> Option<(Claim, String)> {
     let [acts_for, claim, secret] = parts(payload)?;
     let claim = Claim::parse(claim)?;
@@ -163,7 +174,11 @@ mod tests {
     fn whole(chunks: &[&str]) -> Option<Vec<u8>> {
         let mut response = Response::default();
         let (last, before) = chunks.split_last()?;
-        assert!(before.iter().all(|chunk| matches!(response.take(chunk), Chunk::More)));
+        assert!(
+            before
+                .iter()
+                .all(|chunk| matches!(response.take(chunk), Chunk::More))
+        );
         match response.take(last) {
             Chunk::Whole(bytes) => Some(bytes),
             _ => None,
@@ -174,15 +189,24 @@ mod tests {
     fn chunks_of_400_go_on_and_any_other_ends() {
         let bytes = [7; 600];
         let text = STANDARD.encode(bytes);
-        assert_eq!(whole(&[&text[..400], &text[400..], "+"]), Some(bytes.to_vec()));
+        assert_eq!(
+            whole(&[&text[..400], &text[400..], "+"]),
+            Some(bytes.to_vec())
+        );
         let text = STANDARD.encode(&bytes[..500]);
-        assert_eq!(whole(&[&text[..400], &text[400..]]), Some(bytes[..500].to_vec()));
+        assert_eq!(
+            whole(&[&text[..400], &text[400..]]),
+            Some(bytes[..500].to_vec())
+        );
         assert_eq!(whole(&["+"]), Some(Vec::new()));
     }
 
     #[test]
     fn a_response_is_bounded_and_checked() {
-        assert!(matches!(Response::default().take(&"A".repeat(401)), Chunk::TooLong));
+        assert!(matches!(
+            Response::default().take(&"A".repeat(401)),
+            Chunk::TooLong
+        ));
         let mut endless = Response::default();
         let mut taken = 0;
         while matches!(endless.take(&"A".repeat(400)), Chunk::More) {
@@ -190,7 +214,10 @@ mod tests {
             assert!(taken < 10, "somewhere is an end");
         }
         for bad in ["%%%%", "QQ", "QQ==QQ==", "a b"] {
-            assert!(matches!(Response::default().take(bad), Chunk::Malformed), "{bad:?}");
+            assert!(
+                matches!(Response::default().take(bad), Chunk::Malformed),
+                "{bad:?}"
+            );
         }
     }
 
@@ -198,9 +225,18 @@ mod tests {
     fn plain_takes_a_name_or_an_email_for_oneself_only() {
         let name = Claim::parse("alice");
         let email = Claim::parse("a@b.example");
-        assert_eq!(plain(b"\0alice\0secret"), name.clone().map(|name| (name, "secret".to_owned())));
-        assert_eq!(plain(b"Alice\0alice\0secret"), name.map(|name| (name, "secret".to_owned())));
-        assert_eq!(plain(b"\0A@B.Example\0secret"), email.map(|email| (email, "secret".to_owned())));
+        assert_eq!(
+            plain(b"\0alice\0secret"),
+            name.clone().map(|name| (name, "secret".to_owned()))
+        );
+        assert_eq!(
+            plain(b"Alice\0alice\0secret"),
+            name.map(|name| (name, "secret".to_owned()))
+        );
+        assert_eq!(
+            plain(b"\0A@B.Example\0secret"),
+            email.map(|email| (email, "secret".to_owned()))
+        );
         let bad: [&[u8]; 8] = [
             b"bob\0alice\0secret",
             b"\0alice\0",
@@ -214,7 +250,11 @@ mod tests {
         for bad in bad {
             assert_eq!(plain(bad), None, "{bad:?}");
         }
-        assert_eq!(plain(&[b"\0alice\0".as_slice(), &[b'x'; 301]].concat()), None, "secrets are bounded");
+        assert_eq!(
+            plain(&[b"\0alice\0".as_slice(), &[b'x'; 301]].concat()),
+            None,
+            "secrets are bounded"
+        );
     }
 
     #[test]

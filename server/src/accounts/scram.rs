@@ -1,5 +1,5 @@
-//! SCRAM-SHA-256 (RFC 5802, RFC 7677), the server's side: a password is proved without being told. Channels are not
-//! bound to it: `SCRAM-SHA-256-PLUS` is not offered.
+//! SCRAM-SHA-256 (RFC 5802, RFC 7677), the server's side: a password is proved without being told.
+//! Channels are not bound to it: `SCRAM-SHA-256-PLUS` is not offered.
 
 use std::num::NonZeroU32;
 
@@ -24,19 +24,31 @@ pub fn keys_of(password: &str) -> ScramKeys {
     keys(password, random(), ITERATIONS)
 }
 
-/// Keys that no password has, for an account that is not there: the same for the same name, as real ones are.
+/// Keys that no password has, for an account that is not there: the same for the same name, as real
+/// ones are.
 pub fn keys_of_nobody(secret: &[u8; 32], claim: &Claim) -> ScramKeys {
     let sum = sign(secret, claim.folded().as_bytes());
     let mut salt = [0; 16];
     salt.copy_from_slice(&sum[..16]);
-    ScramKeys { salt, iterations: ITERATIONS.get(), stored_key: random(), server_key: random() }
+    ScramKeys {
+        salt,
+        iterations: ITERATIONS.get(),
+        stored_key: random(),
+        server_key: random(),
+    }
 }
 
 fn keys(password: &str, salt: [u8; 16], iterations: NonZeroU32) -> ScramKeys {
     // What SASLprep forbids is taken as it is.
     let prepared = stringprep::saslprep(password).unwrap_or(password.into());
     let mut salted = [0; 32];
-    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, &salt, prepared.as_bytes(), &mut salted);
+    pbkdf2::derive(
+        pbkdf2::PBKDF2_HMAC_SHA256,
+        iterations,
+        &salt,
+        prepared.as_bytes(),
+        &mut salted,
+    );
     ScramKeys {
         salt,
         iterations: iterations.get(),
@@ -60,7 +72,8 @@ pub struct ClientFirst {
 }
 
 impl ClientFirst {
-    /// None for what has not the form, asks for an extension or a channel binding, or to act for another.
+    /// None for what has not the form, asks for an extension or a channel binding, or to act for
+    /// another.
     pub fn parse(payload: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(payload).ok()?;
         let mut parts = text.splitn(3, ',');
@@ -72,8 +85,8 @@ impl ClientFirst {
         let mut fields = bare.split(',');
         let claim = Claim::parse(&unescape(fields.next()?.strip_prefix("n=")?)?)?;
         let nonce = fields.next()?.strip_prefix("r=")?;
-        let is_nonce =
-            (1..=MAX_NONCE).contains(&nonce.len()) && nonce.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_nonce = (1..=MAX_NONCE).contains(&nonce.len())
+            && nonce.bytes().all(|byte| byte.is_ascii_graphic());
         let acts_for = match acts_for {
             "" => None,
             other => Some(Claim::parse(&unescape(other.strip_prefix("a=")?)?)?),
@@ -82,10 +95,16 @@ impl ClientFirst {
             return None;
         }
         let header = text[..text.len() - bare.len()].to_owned();
-        Some(Self { claim, header, bare: bare.to_owned(), nonce: nonce.to_owned() })
+        Some(Self {
+            claim,
+            header,
+            bare: bare.to_owned(),
+            nonce: nonce.to_owned(),
+        })
     }
 
-    /// What the client is answered, and what its proof is then judged by. Without keys no proof will do.
+    /// What the client is answered, and what its proof is then judged by. Without keys no proof
+    /// will do.
     pub fn challenge(self, keys: ScramKeys, is_real: bool) -> (String, Challenge) {
         let own: [u8; SERVER_NONCE_BYTES] = random();
         self.challenge_with(&STANDARD.encode(own), keys, is_real)
@@ -93,10 +112,23 @@ impl ClientFirst {
 
     fn challenge_with(self, own: &str, keys: ScramKeys, is_real: bool) -> (String, Challenge) {
         let nonce = format!("{}{own}", self.nonce);
-        let answer = format!("r={nonce},s={},i={}", STANDARD.encode(keys.salt), keys.iterations);
+        let answer = format!(
+            "r={nonce},s={},i={}",
+            STANDARD.encode(keys.salt),
+            keys.iterations
+        );
         let binding = STANDARD.encode(self.header);
         let said = format!("{},{answer}", self.bare);
-        (answer, Challenge { nonce, binding, said, keys, is_real })
+        (
+            answer,
+            Challenge {
+                nonce,
+                binding,
+                said,
+                keys,
+                is_real,
+            },
+        )
     }
 }
 
@@ -119,12 +151,16 @@ pub enum NoProof {
 }
 
 impl Challenge {
-    /// Judges the proof in constant time. Gives the server's own proof: that it knows the password's keys.
+    /// Judges the proof in constant time. Gives the server's own proof: that it knows the
+    /// password's keys.
     pub fn judge(&self, payload: &[u8]) -> Result<String, NoProof> {
         let text = std::str::from_utf8(payload).map_err(|_| NoProof::BadForm)?;
         let (signed, proof) = text.rsplit_once(",p=").ok_or(NoProof::BadForm)?;
-        let proof: [u8; 32] =
-            STANDARD.decode(proof).ok().and_then(|proof| proof.try_into().ok()).ok_or(NoProof::BadForm)?;
+        let proof: [u8; 32] = STANDARD
+            .decode(proof)
+            .ok()
+            .and_then(|proof| proof.try_into().ok())
+            .ok_or(NoProof::BadForm)?;
         let mut fields = signed.split(',');
         let mut field = |name: &str| fields.next().and_then(|field| field.strip_prefix(name));
         if field("c=") != Some(&self.binding) || field("r=") != Some(&self.nonce) {
@@ -135,11 +171,18 @@ impl Challenge {
         for (byte, proof) in client_key.iter_mut().zip(proof) {
             *byte ^= proof;
         }
-        let right = bool::from(Sha256::digest(client_key).as_slice().ct_eq(&self.keys.stored_key));
+        let right = bool::from(
+            Sha256::digest(client_key)
+                .as_slice()
+                .ct_eq(&self.keys.stored_key),
+        );
         if !(right && self.is_real) {
             return Err(NoProof::Wrong);
         }
-        Ok(format!("v={}", STANDARD.encode(sign(&self.keys.server_key, whole.as_bytes()))))
+        Ok(format!(
+            "v={}",
+            STANDARD.encode(sign(&self.keys.server_key, whole.as_bytes()))
+        ))
     }
 }
 
@@ -156,7 +199,11 @@ mod tests {
 
     /// The example of RFC 7677 §3.
     fn example() -> (String, Challenge) {
-        let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap().try_into().unwrap();
+        let salt = STANDARD
+            .decode("W22ZaJ0SNY7soEsUEjb6gQ==")
+            .unwrap()
+            .try_into()
+            .unwrap();
         let keys = keys("pencil", salt, NonZeroU32::new(4096).unwrap());
         let first = ClientFirst::parse(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO").unwrap();
         assert_eq!(first.claim.folded(), "user");
@@ -172,8 +219,14 @@ mod tests {
             answer,
             "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
         );
-        assert_eq!(challenge.judge(PROOF).unwrap(), "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
-        let nobodys = Challenge { is_real: false, ..challenge };
+        assert_eq!(
+            challenge.judge(PROOF).unwrap(),
+            "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
+        );
+        let nobodys = Challenge {
+            is_real: false,
+            ..challenge
+        };
         assert_eq!(nobodys.judge(PROOF), Err(NoProof::Wrong));
     }
 
@@ -183,8 +236,17 @@ mod tests {
         let proof = String::from_utf8(PROOF.to_vec()).unwrap();
         let wrong = proof.replace("p=dHzb", "p=eHzb");
         assert_eq!(challenge.judge(wrong.as_bytes()), Err(NoProof::Wrong));
-        for (from, to) in [("c=biws", "c=eSws"), ("r=rOpr", "r=xOpr"), (",p=", ",q="), ("VQ=", "V")] {
-            assert_eq!(challenge.judge(proof.replace(from, to).as_bytes()), Err(NoProof::BadForm), "{to}");
+        for (from, to) in [
+            ("c=biws", "c=eSws"),
+            ("r=rOpr", "r=xOpr"),
+            (",p=", ",q="),
+            ("VQ=", "V"),
+        ] {
+            assert_eq!(
+                challenge.judge(proof.replace(from, to).as_bytes()),
+                Err(NoProof::BadForm),
+                "{to}"
+            );
         }
         assert_eq!(challenge.judge(b""), Err(NoProof::BadForm));
         let extended = proof.replace(",p=", ",x=more,p=");
@@ -197,7 +259,12 @@ mod tests {
 
     #[test]
     fn first_messages_are_read_strictly() {
-        for good in ["n,,n=user,r=x", "y,,n=user,r=x", "n,a=USER,n=user,r=x", "n,,n=a@b.example,r=x,ext=1"] {
+        for good in [
+            "n,,n=user,r=x",
+            "y,,n=user,r=x",
+            "n,a=USER,n=user,r=x",
+            "n,,n=a@b.example,r=x,ext=1",
+        ] {
             assert!(ClientFirst::parse(good.as_bytes()).is_some(), "{good}");
         }
         for bad in [
@@ -214,14 +281,18 @@ mod tests {
         ] {
             assert!(ClientFirst::parse(bad.as_bytes()).is_none(), "{bad}");
         }
-        assert!(ClientFirst::parse(format!("n,,n=user,r={}", "x".repeat(257)).as_bytes()).is_none());
+        assert!(
+            ClientFirst::parse(format!("n,,n=user,r={}", "x".repeat(257)).as_bytes()).is_none()
+        );
         assert_eq!(unescape("a=2Cb=3Dc").as_deref(), Some("a,b=c"));
         assert_eq!((unescape("a=2"), unescape("=3d")), (None, None));
     }
 
     #[test]
     fn nobody_has_one_salt_for_ever_and_others_have_others() {
-        let salt = |secret: u8, name: &str| keys_of_nobody(&[secret; 32], &Claim::parse(name).unwrap()).salt;
+        let salt = |secret: u8, name: &str| {
+            keys_of_nobody(&[secret; 32], &Claim::parse(name).unwrap()).salt
+        };
         assert_eq!(salt(1, "alice"), salt(1, "ALICE"));
         assert_ne!(salt(1, "alice"), salt(1, "bob"));
         assert_ne!(salt(1, "alice"), salt(2, "alice"));

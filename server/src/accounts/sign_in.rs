@@ -1,5 +1,5 @@
-//! The commands that prove or change an identity, in whatever state the session is: `AUTHENTICATE`, `REGISTER`,
-//! `VERIFY`, `CREDENTIAL`, `SETPASS`, `SETEMAIL`.
+//! The commands that prove or change an identity, in whatever state the session is: `AUTHENTICATE`,
+//! `REGISTER`, `VERIFY`, `CREDENTIAL`, `SETPASS`, `SETEMAIL`.
 
 use std::sync::Arc;
 
@@ -21,7 +21,14 @@ use crate::mail::MailState;
 use crate::metrics::METRICS;
 
 /// The commands that come here, also from admitted sessions.
-pub const COMMANDS: &[&str] = &["AUTHENTICATE", "REGISTER", "VERIFY", "CREDENTIAL", "SETPASS", "SETEMAIL"];
+pub const COMMANDS: &[&str] = &[
+    "AUTHENTICATE",
+    "REGISTER",
+    "VERIFY",
+    "CREDENTIAL",
+    "SETPASS",
+    "SETEMAIL",
+];
 
 /// The sign-in of one session.
 pub struct SignIn {
@@ -81,7 +88,12 @@ struct Followed {
 
 impl SignIn {
     /// Nothing proved yet, or already signed in as `identity`; in the handshake, or admitted.
-    pub fn new(accounts: Arc<Accounts>, peer: Peer, is_admitted: bool, identity: Option<Identity>) -> Self {
+    pub fn new(
+        accounts: Arc<Accounts>,
+        peer: Peer,
+        is_admitted: bool,
+        identity: Option<Identity>,
+    ) -> Self {
         Self {
             accounts,
             peer,
@@ -108,15 +120,18 @@ impl SignIn {
         self.exchange.take().is_some()
     }
 
-    /// Takes one of [`COMMANDS`]. `nick` is how the client is addressed (`*` when it has none). Gives what to tell
-    /// it, and who it has just proved to be.
+    /// Takes one of [`COMMANDS`]. `nick` is how the client is addressed (`*` when it has none).
+    /// Gives what to tell it, and who it has just proved to be.
     pub async fn take(
         &mut self,
         now: Timestamp,
         nick: &str,
         message: Message,
     ) -> (Vec<Message>, Option<Identity>) {
-        let voice = Voice { server: self.accounts.server_name(), nick };
+        let voice = Voice {
+            server: self.accounts.server_name(),
+            nick,
+        };
         let before = self.identity.clone();
         let replies = match message.command.as_str() {
             "AUTHENTICATE" => self.authenticate(now, &voice, &message).await,
@@ -126,13 +141,20 @@ impl SignIn {
                 None => vec![voice.fail(command, "ACCOUNT_REQUIRED", "*", "Sign in first")],
                 Some(owner) => match command {
                     "SETPASS" | "SETEMAIL" => self.change(now, &voice, &owner, &message).await,
-                    _ => self.accounts.credential_command(now, &voice, &self.peer, &owner, &message).await,
+                    _ => {
+                        self.accounts
+                            .credential_command(now, &voice, &self.peer, &owner, &message)
+                            .await
+                    }
                 },
             },
         };
-        let same = |one: &Identity, other: &Identity| one.id == other.id && one.email == other.email;
-        let proved =
-            self.identity.clone().filter(|now| !before.as_ref().is_some_and(|before| same(before, now)));
+        let same =
+            |one: &Identity, other: &Identity| one.id == other.id && one.email == other.email;
+        let proved = self
+            .identity
+            .clone()
+            .filter(|now| !before.as_ref().is_some_and(|before| same(before, now)));
         if proved.is_some() {
             self.exchange = None;
             self.challenge = None;
@@ -142,10 +164,13 @@ impl SignIn {
         (replies, proved)
     }
 
-    /// Waits for news of mails on their way; for ever if there are none. Nothing is lost when it is dropped half-way.
+    /// Waits for news of mails on their way; for ever if there are none. Nothing is lost when it is
+    /// dropped half-way.
     pub async fn news(&mut self) -> Vec<Message> {
         loop {
-            let Some(mail) = &mut self.mail else { return std::future::pending().await };
+            let Some(mail) = &mut self.mail else {
+                return std::future::pending().await;
+            };
             if mail.state.changed().await.is_err() {
                 self.mail = None;
                 continue;
@@ -157,9 +182,10 @@ impl SignIn {
                     self.mail = None;
                     continue;
                 }
-                MailState::Delayed(reason) => {
-                    ("MAIL_DELAYED", format!("Your code is late: {reason}. It will be tried again."))
-                }
+                MailState::Delayed(reason) => (
+                    "MAIL_DELAYED",
+                    format!("Your code is late: {reason}. It will be tried again."),
+                ),
                 MailState::Failed(reason) => (
                     "MAIL_FAILED",
                     format!("Your code could not be mailed: {reason}. Ask for another one later."),
@@ -179,7 +205,12 @@ impl SignIn {
         }
     }
 
-    async fn authenticate(&mut self, now: Timestamp, voice: &Voice<'_>, message: &Message) -> Vec<Message> {
+    async fn authenticate(
+        &mut self,
+        now: Timestamp,
+        voice: &Voice<'_>,
+        message: &Message,
+    ) -> Vec<Message> {
         let Some(param) = message.param(0).filter(|param| !param.is_empty()) else {
             return vec![voice.need_more_params("AUTHENTICATE")];
         };
@@ -191,12 +222,21 @@ impl SignIn {
             let Some(mechanism) = Mechanism::from_name(param) else {
                 let list = sasl::mechanism_list();
                 return vec![
-                    voice.numeric(numeric::RPL_SASLMECHS, &[&list, "are available SASL mechanisms"]),
-                    voice.numeric(numeric::ERR_SASLFAIL, &["SASL authentication failed: unknown mechanism"]),
+                    voice.numeric(
+                        numeric::RPL_SASLMECHS,
+                        &[&list, "are available SASL mechanisms"],
+                    ),
+                    voice.numeric(
+                        numeric::ERR_SASLFAIL,
+                        &["SASL authentication failed: unknown mechanism"],
+                    ),
                 ];
             };
             self.claimed.clear();
-            self.exchange = Some(Exchange { response: Response::default(), stage: Stage::First(mechanism) });
+            self.exchange = Some(Exchange {
+                response: Response::default(),
+                stage: Stage::First(mechanism),
+            });
             return voice.challenge(&[]);
         };
         let outcome = match exchange.response.take(param) {
@@ -210,7 +250,10 @@ impl SignIn {
         };
         let proved = match outcome {
             Ok(Outcome::GoOn(stage, payload)) => {
-                self.exchange = Some(Exchange { response: Response::default(), stage });
+                self.exchange = Some(Exchange {
+                    response: Response::default(),
+                    stage,
+                });
                 return voice.challenge(&payload);
             }
             Ok(Outcome::Proved(identity)) => self.may_be(identity),
@@ -222,7 +265,10 @@ impl SignIn {
                 METRICS.chat_sign_ins.increment();
                 let replies = vec![
                     voice.logged_in(&identity),
-                    voice.numeric(numeric::RPL_SASLSUCCESS, &["SASL authentication successful"]),
+                    voice.numeric(
+                        numeric::RPL_SASLSUCCESS,
+                        &["SASL authentication successful"],
+                    ),
                 ];
                 self.identity = Some(identity);
                 replies
@@ -230,7 +276,11 @@ impl SignIn {
             Err(refused) => {
                 let words = refused.to_string();
                 let why = words.trim_start_matches("SASL authentication failed: ");
-                self.accounts.tell_refused(std::mem::take(&mut self.claimed), self.peer.address, why);
+                self.accounts.tell_refused(
+                    std::mem::take(&mut self.claimed),
+                    self.peer.address,
+                    why,
+                );
                 let code = match refused {
                     Refused::SignedIn { .. } => numeric::ERR_SASLALREADY,
                     _ => numeric::ERR_SASLFAIL,
@@ -240,8 +290,8 @@ impl SignIn {
         }
     }
 
-    /// One may prove again who one is. Another one can become after admission only where nicks are free: elsewhere the
-    /// user that others see would be somebody else of a sudden.
+    /// One may prove again who one is. Another one can become after admission only where nicks are
+    /// free: elsewhere the user that others see would be somebody else of a sudden.
     fn may_be(&self, identity: Identity) -> Result<Identity, Refused> {
         match &self.identity {
             Some(present)
@@ -249,7 +299,9 @@ impl SignIn {
                     && present.id != identity.id
                     && !self.accounts.config.get().accounts.free_nicks =>
             {
-                Err(Refused::SignedIn { name: present.name.clone() })
+                Err(Refused::SignedIn {
+                    name: present.name.clone(),
+                })
             }
             _ => Ok(identity),
         }
@@ -257,12 +309,17 @@ impl SignIn {
 
     /// Takes a whole response.
     async fn respond(&mut self, now: Timestamp, payload: &[u8]) -> Result<Outcome, Refused> {
-        let Some(Exchange { stage, .. }) = self.exchange.take() else { return Err(Refused::BadForm) };
+        let Some(Exchange { stage, .. }) = self.exchange.take() else {
+            return Err(Refused::BadForm);
+        };
         match stage {
             Stage::First(Mechanism::Plain) => {
                 let (claim, secret) = sasl::plain(payload).ok_or(Refused::BadForm)?;
                 claim.folded().clone_into(&mut self.claimed);
-                self.accounts.prove_by_secret(now, &self.peer, claim, secret).await.map(Outcome::Proved)
+                self.accounts
+                    .prove_by_secret(now, &self.peer, claim, secret)
+                    .await
+                    .map(Outcome::Proved)
             }
             Stage::First(Mechanism::ScramSha256) => {
                 let first = ClientFirst::parse(payload).ok_or(Refused::BadForm)?;
@@ -271,36 +328,62 @@ impl SignIn {
                 Ok(Outcome::GoOn(Stage::Proof(Box::new(scram)), answer.into()))
             }
             Stage::Proof(scram) => {
-                let (answer, identity) = self.accounts.finish_scram(now, &self.peer, &scram, payload)?;
-                Ok(Outcome::GoOn(Stage::Assent(Box::new(identity)), answer.into()))
+                let (answer, identity) = self
+                    .accounts
+                    .finish_scram(now, &self.peer, &scram, payload)?;
+                Ok(Outcome::GoOn(
+                    Stage::Assent(Box::new(identity)),
+                    answer.into(),
+                ))
             }
             Stage::Assent(identity) if payload.is_empty() => Ok(Outcome::Proved(*identity)),
             Stage::Assent(_) => Err(Refused::BadForm),
             Stage::First(Mechanism::External) => {
                 let named = sasl::external(payload).map_err(|_| Refused::BadForm)?;
                 self.claimed = named.as_ref().map(ToString::to_string).unwrap_or_default();
-                self.accounts.prove_by_certificate(now, &self.peer, named).await.map(Outcome::Proved)
+                self.accounts
+                    .prove_by_certificate(now, &self.peer, named)
+                    .await
+                    .map(Outcome::Proved)
             }
             Stage::First(Mechanism::EmailCode) => {
                 let (name, email) = sasl::account_and_email(payload).ok_or(Refused::BadForm)?;
                 self.claimed = name.to_string();
                 let code = || Ok(Outcome::GoOn(Stage::Code, Vec::new()));
-                if self.challenge.as_ref().is_some_and(|challenge| challenge.is_for(&name, &email)) {
+                if self
+                    .challenge
+                    .as_ref()
+                    .is_some_and(|challenge| challenge.is_for(&name, &email))
+                {
                     return code();
                 }
-                let (challenge, state) = self.accounts.begin_challenge(now, &self.peer, name, email).await?;
+                let (challenge, state) = self
+                    .accounts
+                    .begin_challenge(now, &self.peer, name, email)
+                    .await?;
                 let account = challenge.name().clone();
-                self.mail = Some(Followed { command: "AUTHENTICATE", account, state, told: None });
+                self.mail = Some(Followed {
+                    command: "AUTHENTICATE",
+                    account,
+                    state,
+                    told: None,
+                });
                 self.challenge = Some(challenge);
                 code()
             }
             Stage::Code => {
-                let (code, credential) = sasl::code_and_credential(payload).ok_or(Refused::BadForm)?;
+                let (code, credential) =
+                    sasl::code_and_credential(payload).ok_or(Refused::BadForm)?;
                 let challenge = self.challenge.as_mut().ok_or(Refused::DeadCode)?;
-                let judged =
-                    self.accounts.answer_challenge(now, &self.peer, challenge, &code, &credential).await;
+                let judged = self
+                    .accounts
+                    .answer_challenge(now, &self.peer, challenge, &code, &credential)
+                    .await;
                 // A wrong code may be mended, and what has only to wait may come again.
-                if !matches!(judged, Err(Refused::WrongCode { tries_left: 1.. } | Refused::Throttled(_))) {
+                if !matches!(
+                    judged,
+                    Err(Refused::WrongCode { tries_left: 1.. } | Refused::Throttled(_))
+                ) {
                     self.challenge = None;
                 }
                 judged.map(Outcome::Proved)
@@ -308,8 +391,14 @@ impl SignIn {
         }
     }
 
-    async fn register(&mut self, now: Timestamp, voice: &Voice<'_>, message: &Message) -> Vec<Message> {
-        let (Some(asked), Some(email), Some(secret)) = (message.param(0), message.param(1), message.param(2))
+    async fn register(
+        &mut self,
+        now: Timestamp,
+        voice: &Voice<'_>,
+        message: &Message,
+    ) -> Vec<Message> {
+        let (Some(asked), Some(email), Some(secret)) =
+            (message.param(0), message.param(1), message.param(2))
         else {
             return vec![voice.need_more_params("REGISTER")];
         };
@@ -319,7 +408,10 @@ impl SignIn {
             return vec![already_signed_in(voice, "REGISTER", identity)];
         }
         if !self.is_admitted && !self.accounts.config.get().accounts.register_before_connect {
-            return fail("COMPLETE_CONNECTION_REQUIRED", "Come in as a guest first, and register then");
+            return fail(
+                "COMPLETE_CONNECTION_REQUIRED",
+                "Come in as a guest first, and register then",
+            );
         }
         if name == "*" {
             return fail("NEED_NICK", "Choose a nick first, or name the account");
@@ -327,7 +419,10 @@ impl SignIn {
         let name = match AccountName::parse(name) {
             Ok(name) => name,
             Err(error) => {
-                return fail("BAD_ACCOUNT_NAME", &format!("No account can have that name: {error}"));
+                return fail(
+                    "BAD_ACCOUNT_NAME",
+                    &format!("No account can have that name: {error}"),
+                );
             }
         };
         let given = match given_email(email) {
@@ -336,7 +431,11 @@ impl SignIn {
         };
         let account = name.clone();
         let own = self.own_attempt(&name);
-        match self.accounts.register(now, &self.peer, name.clone(), given, secret, own).await {
+        match self
+            .accounts
+            .register(now, &self.peer, name.clone(), given, secret, own)
+            .await
+        {
             Ok(Registered::Made(identity)) => self.made(voice, "REGISTER", identity),
             Ok(Registered::Invited(registration)) => {
                 self.invited = Some(registration);
@@ -348,7 +447,12 @@ impl SignIn {
             Ok(Registered::CodeMailed { attempt, follow }) => {
                 self.invited = None;
                 self.attempt = Some((account.clone(), attempt));
-                self.mail = Some(Followed { command: "REGISTER", account, state: follow, told: None });
+                self.mail = Some(Followed {
+                    command: "REGISTER",
+                    account,
+                    state: follow,
+                    told: None,
+                });
                 let text = format!(
                     "A code was mailed to {email}; it is good for 5 minutes. Type /quote VERIFY {name} and the code"
                 );
@@ -358,7 +462,12 @@ impl SignIn {
         }
     }
 
-    async fn verify(&mut self, now: Timestamp, voice: &Voice<'_>, message: &Message) -> Vec<Message> {
+    async fn verify(
+        &mut self,
+        now: Timestamp,
+        voice: &Voice<'_>,
+        message: &Message,
+    ) -> Vec<Message> {
         let (Some(asked), Some(code)) = (message.param(0), message.param(1)) else {
             return vec![voice.need_more_params("VERIFY")];
         };
@@ -366,22 +475,37 @@ impl SignIn {
             let Some(change) = self.change.take() else {
                 return vec![already_signed_in(voice, "VERIFY", &owner)];
             };
-            let (left, changed) = self.accounts.confirm_change(now, &self.peer, &owner, change, code).await;
+            let (left, changed) = self
+                .accounts
+                .confirm_change(now, &self.peer, &owner, change, code)
+                .await;
             self.change = left;
             return self.changed(voice, "VERIFY", &owner, changed);
         }
         let name = if asked == "*" { voice.nick } else { asked };
         let fail = |code: &str, text: &str| vec![voice.fail("VERIFY", code, word(name), text)];
         let Ok(name) = AccountName::parse(name) else {
-            return fail("INVALID_CODE", "No registration of that name waits for a code");
+            return fail(
+                "INVALID_CODE",
+                "No registration of that name waits for a code",
+            );
         };
         let own = self.own_attempt(&name);
-        let invited = self.invited.as_ref().filter(|registration| registration.name == name);
+        let invited = self
+            .invited
+            .as_ref()
+            .filter(|registration| registration.name == name);
         let verified = match invited {
             Some(invited) => {
-                self.accounts.accept_invitation(now, &self.peer, (**invited).clone(), code).await
+                self.accounts
+                    .accept_invitation(now, &self.peer, (**invited).clone(), code)
+                    .await
             }
-            None => self.accounts.verify(now, &self.peer, own, &name, code).await,
+            None => {
+                self.accounts
+                    .verify(now, &self.peer, own, &name, code)
+                    .await
+            }
         };
         match verified {
             Ok(identity) => self.made(voice, "VERIFY", identity),
@@ -390,7 +514,10 @@ impl SignIn {
     }
 
     fn own_attempt(&self, name: &AccountName) -> Option<AttemptId> {
-        self.attempt.as_ref().filter(|(own, _)| own == name).map(|&(_, attempt)| attempt)
+        self.attempt
+            .as_ref()
+            .filter(|(own, _)| own == name)
+            .map(|&(_, attempt)| attempt)
     }
 
     async fn change(
@@ -401,19 +528,23 @@ impl SignIn {
         message: &Message,
     ) -> Vec<Message> {
         let Self { accounts, peer, .. } = self;
-        let (command, changed) = match (message.command.as_str(), message.param(0), message.param(1)) {
-            ("SETPASS", Some(current), Some(new)) => {
-                ("SETPASS", accounts.change_password(now, peer, owner, current, new).await)
-            }
-            ("SETEMAIL", Some(email), _) => {
-                let changed = match given_email(email) {
-                    Ok(email) => accounts.change_email(now, peer, owner, email).await,
-                    Err(failure) => Err(failure),
-                };
-                ("SETEMAIL", changed)
-            }
-            (command, ..) => return vec![voice.need_more_params(command)],
-        };
+        let (command, changed) =
+            match (message.command.as_str(), message.param(0), message.param(1)) {
+                ("SETPASS", Some(current), Some(new)) => (
+                    "SETPASS",
+                    accounts
+                        .change_password(now, peer, owner, current, new)
+                        .await,
+                ),
+                ("SETEMAIL", Some(email), _) => {
+                    let changed = match given_email(email) {
+                        Ok(email) => accounts.change_email(now, peer, owner, email).await,
+                        Err(failure) => Err(failure),
+                    };
+                    ("SETEMAIL", changed)
+                }
+                (command, ..) => return vec![voice.need_more_params(command)],
+            };
         self.changed(voice, command, owner, changed)
     }
 
@@ -434,8 +565,12 @@ impl SignIn {
             }
             Ok(Changed::CodeMailed { change, to, follow }) => {
                 self.change = Some(change);
-                self.mail =
-                    Some(Followed { command, account: owner.name.clone(), state: follow, told: None });
+                self.mail = Some(Followed {
+                    command,
+                    account: owner.name.clone(),
+                    state: follow,
+                    told: None,
+                });
                 let text = format!(
                     "A code was mailed to {to}; it is good for 5 minutes. Type /quote VERIFY {name} and the code"
                 );
@@ -449,7 +584,14 @@ impl SignIn {
     fn made(&mut self, voice: &Voice<'_>, command: &str, identity: Identity) -> Vec<Message> {
         let name = identity.name.as_str();
         let replies = vec![
-            voice.say(command, &["SUCCESS", name, "The account is yours, and you are signed in"]),
+            voice.say(
+                command,
+                &[
+                    "SUCCESS",
+                    name,
+                    "The account is yours, and you are signed in",
+                ],
+            ),
             voice.logged_in(&identity),
         ];
         self.identity = Some(identity);
@@ -462,10 +604,17 @@ fn given_email(text: &str) -> Result<Option<Email>, Failure> {
     if text == "*" {
         return Ok(None);
     }
-    Email::parse(text).map(Some).map_err(|_| failure("INVALID_EMAIL", "That is not an email address"))
+    Email::parse(text)
+        .map(Some)
+        .map_err(|_| failure("INVALID_EMAIL", "That is not an email address"))
 }
 
 fn already_signed_in(voice: &Voice<'_>, command: &str, identity: &Identity) -> Message {
     let name = identity.name.as_str();
-    voice.fail(command, "ALREADY_AUTHENTICATED", name, &format!("You are signed in as {name} already"))
+    voice.fail(
+        command,
+        "ALREADY_AUTHENTICATED",
+        name,
+        &format!("You are signed in as {name} already"),
+    )
 }

@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Keys remembered at once. Past it the oldest thoughts go, so that memory stays bounded under attack.
+/// Keys remembered at once. Past it the oldest thoughts go, so that memory stays bounded under
+/// attack.
 const MAX_KEYS: usize = 100_000;
 /// Times remembered of one key, whatever the limit.
 const MAX_TIMES: usize = 1000;
@@ -18,8 +19,8 @@ type Times = HashMap<Key, VecDeque<Timestamp>>;
 pub enum Key {
     /// Failed sign-ins from an address.
     FailuresFrom(IpAddr),
-    /// Failed sign-ins for a name or email as typed (folded). One account counts apart by its name and by its email:
-    /// if they counted together, it could be found out that they belong together.
+    /// Failed sign-ins for a name or email as typed (folded). One account counts apart by its name
+    /// and by its email: if they counted together, it could be found out that they belong together.
     FailuresFor(String),
     /// Mails and registrations asked for from an address.
     MailsFrom(IpAddr),
@@ -73,8 +74,8 @@ impl Throttle {
     }
 }
 
-/// The address as one who can change it cheaply has it: an IPv4 address, or the first 64 bits of an IPv6 one, which are
-/// the network of one customer.
+/// The address as one who can change it cheaply has it: an IPv4 address, or the first 64 bits of an
+/// IPv6 one, which are the network of one customer.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -88,12 +89,16 @@ pub fn network(address: IpAddr) -> IpAddr {
 fn check(times: &mut Times, now: Timestamp, keys: &[Key], limit: u32) -> Result<(), Wait> {
     let limit = limit as usize;
     for key in keys {
-        let Some(earlier) = times.get_mut(key) else { continue };
+        let Some(earlier) = times.get_mut(key) else {
+            continue;
+        };
         forget(earlier, key, now);
         if limit > 0 && earlier.len() >= limit {
             let free_at = earlier[earlier.len() - limit] + key.window();
             let minutes = (free_at.duration_since(now).as_secs() + 59) / 60;
-            return Err(Wait { minutes: minutes.max(1) });
+            return Err(Wait {
+                minutes: minutes.max(1),
+            });
         }
     }
     Ok(())
@@ -111,7 +116,10 @@ fn add(times: &mut Times, now: Timestamp, keys: &[Key]) {
 }
 
 fn forget(times: &mut VecDeque<Timestamp>, key: &Key, now: Timestamp) {
-    while times.front().is_some_and(|&time| time + key.window() <= now) {
+    while times
+        .front()
+        .is_some_and(|&time| time + key.window() <= now)
+    {
         times.pop_front();
     }
 }
@@ -125,7 +133,10 @@ fn make_room(times: &mut Times, now: Timestamp) {
         !times.is_empty()
     });
     if times.len() >= MAX_KEYS {
-        let mut newest: Vec<Timestamp> = times.values().filter_map(|times| times.back().copied()).collect();
+        let mut newest: Vec<Timestamp> = times
+            .values()
+            .filter_map(|times| times.back().copied())
+            .collect();
         let (_, &mut middle, _) = newest.select_nth_unstable(MAX_KEYS / 2);
         times.retain(|_, times| times.back().is_some_and(|&time| time > middle));
     }
@@ -150,8 +161,14 @@ mod tests {
         for second in 0..3 {
             throttle.count(at(second), &[name("a")], 3).unwrap();
         }
-        assert_eq!(throttle.count(at(3), &[name("a")], 3), Err(Wait { minutes: 10 }));
-        assert_eq!(throttle.count(at(590), &[name("a")], 3), Err(Wait { minutes: 1 }));
+        assert_eq!(
+            throttle.count(at(3), &[name("a")], 3),
+            Err(Wait { minutes: 10 })
+        );
+        assert_eq!(
+            throttle.count(at(590), &[name("a")], 3),
+            Err(Wait { minutes: 1 })
+        );
         throttle.count(at(3), &[name("b")], 3).unwrap();
         throttle.count(at(600), &[name("a")], 3).unwrap();
         throttle.count(at(600), &[name("a")], 0).unwrap();
@@ -161,7 +178,11 @@ mod tests {
     fn one_full_key_keeps_the_others_uncounted() {
         let throttle = Throttle::default();
         throttle.count(at(0), &[name("full")], 1).unwrap();
-        assert!(throttle.count(at(0), &[name("free"), name("full")], 1).is_err());
+        assert!(
+            throttle
+                .count(at(0), &[name("free"), name("full")], 1)
+                .is_err()
+        );
         throttle.count(at(0), &[name("free")], 1).unwrap();
     }
 
@@ -181,11 +202,19 @@ mod tests {
         let count = i64::try_from(MAX_KEYS).unwrap() + 10;
         for index in 0..count {
             throttle
-                .count(at(0) + SignedDuration::from_micros(index), &[Key::MailsTo(index.to_string())], 1)
+                .count(
+                    at(0) + SignedDuration::from_micros(index),
+                    &[Key::MailsTo(index.to_string())],
+                    1,
+                )
                 .unwrap();
         }
         assert!(throttle.lock().len() <= MAX_KEYS);
-        assert!(throttle.count(at(1), &[Key::MailsTo((count - 1).to_string())], 1).is_err());
+        assert!(
+            throttle
+                .count(at(1), &[Key::MailsTo((count - 1).to_string())], 1)
+                .is_err()
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A local authority and the server's certificate signed by it: made where there are none, renewed in time.
+//! A local authority and the server's certificate signed by it: made where there are none, renewed
+//! in time.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write as _;
@@ -12,8 +13,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::RootCertStore;
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -40,11 +41,19 @@ struct Authority {
 impl Authority {
     fn beside(tls: &Tls) -> Self {
         let folder = tls.certificate.parent().unwrap_or(Path::new(""));
-        Self { certificate: folder.join("ca.pem"), key: folder.join("ca.key") }
+        Self {
+            certificate: folder.join("ca.pem"),
+            key: folder.join("ca.key"),
+        }
     }
 
     fn is_there(&self) -> anyhow::Result<bool> {
-        both_or_none("the authority's certificate", &self.certificate, "its key", &self.key)
+        both_or_none(
+            "the authority's certificate",
+            &self.certificate,
+            "its key",
+            &self.key,
+        )
     }
 
     fn issuer(&self) -> anyhow::Result<Issuer<'static, KeyPair>> {
@@ -52,21 +61,27 @@ impl Authority {
     }
 
     fn read_certificate(&self) -> anyhow::Result<CertificateDer<'static>> {
-        let mut chain =
-            pem::certificates(&self.certificate).with_context(|| self.certificate.display().to_string())?;
+        let mut chain = pem::certificates(&self.certificate)
+            .with_context(|| self.certificate.display().to_string())?;
         Ok(chain.swap_remove(0))
     }
 }
 
-/// Makes the server's certificate and key where both are missing, and the authority if that is missing too. Nothing
-/// that is there is ever written over.
+/// Makes the server's certificate and key where both are missing, and the authority if that is
+/// missing too. Nothing that is there is ever written over.
 pub(super) fn make_missing(tls: &Tls, now: Timestamp) -> anyhow::Result<()> {
-    if both_or_none("tls.certificate", &tls.certificate, "tls.private_key", &tls.private_key)? {
+    if both_or_none(
+        "tls.certificate",
+        &tls.certificate,
+        "tls.private_key",
+        &tls.private_key,
+    )? {
         return Ok(());
     }
     for file in [&tls.certificate, &tls.private_key] {
         if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+            fs::create_dir_all(folder)
+                .with_context(|| format!("{}: cannot be made", folder.display()))?;
         }
     }
     let authority = Authority::beside(tls);
@@ -86,27 +101,40 @@ pub(super) fn make_missing(tls: &Tls, now: Timestamp) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Renews the certificate, if it is one of our own making that ends soon or lacks a name that the config holds. Its
-/// key stays, so whoever has pinned that key is not alarmed. Says whether it was renewed.
-pub(super) fn renew(tls: &Tls, current: &CertificateDer<'_>, now: Timestamp) -> anyhow::Result<bool> {
+/// Renews the certificate, if it is one of our own making that ends soon or lacks a name that the
+/// config holds. Its key stays, so whoever has pinned that key is not alarmed. Says whether it was
+/// renewed.
+pub(super) fn renew(
+    tls: &Tls,
+    current: &CertificateDer<'_>,
+    now: Timestamp,
+) -> anyhow::Result<bool> {
     let authority = Authority::beside(tls);
     if !(authority.certificate.exists() && authority.key.exists()) {
         return Ok(false);
     }
-    let (Some(validity), Ok(parsed)) = (validity::of(current), ParsedCertificate::try_from(current)) else {
+    let (Some(validity), Ok(parsed)) =
+        (validity::of(current), ParsedCertificate::try_from(current))
+    else {
         return Ok(false);
     };
     let lacks_a_name = tls.names.iter().any(|name| {
-        ServerName::try_from(name.as_str()).is_ok_and(|name| verify_server_name(&parsed, &name).is_err())
+        ServerName::try_from(name.as_str())
+            .is_ok_and(|name| verify_server_name(&parsed, &name).is_err())
     });
     let ends_soon = validity.end < now + CLOSE_TO_THE_END;
-    if !(ends_soon || lacks_a_name) || !is_signed_by(&authority.read_certificate()?, current, validity.start)
+    if !(ends_soon || lacks_a_name)
+        || !is_signed_by(&authority.read_certificate()?, current, validity.start)
     {
         return Ok(false);
     }
     let chain = sign(tls, &authority, &read_key(&tls.private_key)?, now)?;
     write(&tls.certificate, &chain, READABLE)?;
-    tracing::info!("renewed the certificate in {} for {}", tls.certificate.display(), names(tls).join(", "));
+    tracing::info!(
+        "renewed the certificate in {} for {}",
+        tls.certificate.display(),
+        names(tls).join(", ")
+    );
     Ok(true)
 }
 
@@ -114,7 +142,11 @@ fn make_authority(authority: &Authority, now: Timestamp) -> anyhow::Result<()> {
     let key = KeyPair::generate()?;
     let mut params = authority_params();
     let today = date(now);
-    set_dates(&mut params, today, today.saturating_add(AUTHORITY_YEARS.years()));
+    set_dates(
+        &mut params,
+        today,
+        today.saturating_add(AUTHORITY_YEARS.years()),
+    );
     let certificate = params.self_signed(&key)?;
     write(&authority.key, &key.serialize_pem(), SECRET)?;
     write(&authority.certificate, &certificate.pem(), READABLE)?;
@@ -139,7 +171,12 @@ fn authority_params() -> CertificateParams {
 fn sign(tls: &Tls, authority: &Authority, key: &KeyPair, now: Timestamp) -> anyhow::Result<String> {
     let authority_certificate = authority.read_certificate()?;
     let authority_end = validity::of(&authority_certificate)
-        .with_context(|| format!("{}: cannot tell when it ends", authority.certificate.display()))?
+        .with_context(|| {
+            format!(
+                "{}: cannot tell when it ends",
+                authority.certificate.display()
+            )
+        })?
         .end;
     ensure!(
         authority_end > now + CLOSE_TO_THE_END,
@@ -153,7 +190,9 @@ fn sign(tls: &Tls, authority: &Authority, key: &KeyPair, now: Timestamp) -> anyh
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
     let today = date(now);
-    let end = today.saturating_add(CERTIFICATE_DAYS.days()).min(date(authority_end));
+    let end = today
+        .saturating_add(CERTIFICATE_DAYS.days())
+        .min(date(authority_end));
     set_dates(&mut params, today, end);
     let certificate = params.signed_by(key, &authority.issuer()?)?;
     ensure!(
@@ -166,21 +205,31 @@ fn sign(tls: &Tls, authority: &Authority, key: &KeyPair, now: Timestamp) -> anyh
     Ok(format!("{}{authority_pem}", certificate.pem()))
 }
 
-fn is_signed_by(authority: &CertificateDer<'_>, certificate: &CertificateDer<'_>, at: Timestamp) -> bool {
+fn is_signed_by(
+    authority: &CertificateDer<'_>,
+    certificate: &CertificateDer<'_>,
+    at: Timestamp,
+) -> bool {
     let mut roots = RootCertStore::empty();
-    let (Ok(()), Ok(parsed)) = (roots.add(authority.clone()), ParsedCertificate::try_from(certificate))
-    else {
+    let (Ok(()), Ok(parsed)) = (
+        roots.add(authority.clone()),
+        ParsedCertificate::try_from(certificate),
+    ) else {
         return false;
     };
-    let at = UnixTime::since_unix_epoch(Duration::from_secs(at.as_second().try_into().unwrap_or(0)));
+    let at =
+        UnixTime::since_unix_epoch(Duration::from_secs(at.as_second().try_into().unwrap_or(0)));
     let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
     verify_server_cert_signed_by_trust_anchor(&parsed, &roots, &[], at, algorithms.all).is_ok()
 }
 
 /// What clients on this machine and elsewhere may call the server.
 fn names(tls: &Tls) -> Vec<String> {
-    let mut names =
-        vec!["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string(), Ipv6Addr::LOCALHOST.to_string()];
+    let mut names = vec![
+        "localhost".to_owned(),
+        Ipv4Addr::LOCALHOST.to_string(),
+        Ipv6Addr::LOCALHOST.to_string(),
+    ];
     let machine = gethostname::gethostname().to_str().map(str::to_lowercase);
     for name in machine.iter().chain(&tls.names) {
         if ServerName::try_from(name.as_str()).is_ok() && !names.contains(name) {
@@ -204,7 +253,11 @@ fn date(at: Timestamp) -> Date {
 /// From the day before `today`, for clients whose clock is a little behind.
 fn set_dates(params: &mut CertificateParams, today: Date, end: Date) {
     let midnight = |date: Date| {
-        date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
+        date_time_ymd(
+            date.year().into(),
+            date.month().unsigned_abs(),
+            date.day().unsigned_abs(),
+        )
     };
     params.not_before = midnight(today.saturating_sub(1.day()));
     params.not_after = midnight(end);
@@ -212,12 +265,22 @@ fn set_dates(params: &mut CertificateParams, today: Date, end: Date) {
 
 fn read_key(file: &Path) -> anyhow::Result<KeyPair> {
     let pem = fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    KeyPair::from_pem(&pem).with_context(|| format!("{}: no private key can be read from it", file.display()))
+    KeyPair::from_pem(&pem)
+        .with_context(|| format!("{}: no private key can be read from it", file.display()))
 }
 
-/// Whether both files are there; an error if only one is, as nothing is written over and nothing is guessed.
-fn both_or_none(first_is: &str, first: &Path, second_is: &str, second: &Path) -> anyhow::Result<bool> {
-    let there = |file: &Path| file.try_exists().with_context(|| file.display().to_string());
+/// Whether both files are there; an error if only one is, as nothing is written over and nothing is
+/// guessed.
+fn both_or_none(
+    first_is: &str,
+    first: &Path,
+    second_is: &str,
+    second: &Path,
+) -> anyhow::Result<bool> {
+    let there = |file: &Path| {
+        file.try_exists()
+            .with_context(|| file.display().to_string())
+    };
     let (missing_is, missing, other) = match (there(first)?, there(second)?) {
         (true, true) => return Ok(true),
         (false, false) => return Ok(false),
@@ -237,8 +300,12 @@ fn write(file: &Path, content: &str, mode: u32) -> anyhow::Result<()> {
     name.push(".new");
     let new = PathBuf::from(name);
     let try_write = || {
-        let mut open: File =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(SECRET).open(&new)?;
+        let mut open: File = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(SECRET)
+            .open(&new)?;
         open.set_permissions(Permissions::from_mode(mode))?;
         open.write_all(content.as_bytes())?;
         open.sync_all()?;

@@ -1,5 +1,5 @@
-//! Client certificates on the chat port: optional, and any is taken. Who it belongs to is a matter of accounts, which
-//! know its fingerprint; TLS proves that the client has its key.
+//! Client certificates on the chat port: optional, and any is taken. Who it belongs to is a matter
+//! of accounts, which know its fingerprint; TLS proves that the client has its key.
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{
@@ -17,7 +17,9 @@ pub(super) struct TakesAny {
 
 impl TakesAny {
     pub(super) fn new(provider: &CryptoProvider) -> Self {
-        Self { algorithms: provider.signature_verification_algorithms }
+        Self {
+            algorithms: provider.signature_verification_algorithms,
+        }
     }
 }
 

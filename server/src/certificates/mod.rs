@@ -1,4 +1,5 @@
-//! The server's certificate: made at the first start, loaded, and loaded anew without dropping a session.
+//! The server's certificate: made at the first start, loaded, and loaded anew without dropping a
+//! session.
 
 mod authority;
 mod client;
@@ -15,13 +16,16 @@ use jiff::{SignedDuration, Timestamp};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 
 use crate::config::{Config, Tls};
 
-/// From here on an end that comes closer is spoken of, and a certificate of our own making is renewed.
+/// From here on an end that comes closer is spoken of, and a certificate of our own making is
+/// renewed.
 const CLOSE_TO_THE_END: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The certificate in force on both ports.
@@ -46,7 +50,12 @@ impl Certificates {
         let chat_tls = Arc::new(server_config(&provider, verifier, &in_force)?);
         let nobody = WebPkiClientVerifier::no_client_auth();
         let web_tls = Arc::new(server_config(&provider, nobody, &in_force)?);
-        let certificates = Self { in_force, provider, chat_tls, web_tls };
+        let certificates = Self {
+            in_force,
+            provider,
+            chat_tls,
+            web_tls,
+        };
         // What is wrong there is said now, and not to nobody at each connection.
         certificates.admin_tls(config)?;
         Ok(certificates)
@@ -63,9 +72,11 @@ impl Certificates {
         Ok(())
     }
 
-    /// For the chat port. A client certificate is asked for, and any is taken: SASL EXTERNAL goes by its fingerprint.
+    /// For the chat port. A client certificate is asked for, and any is taken: SASL EXTERNAL goes
+    /// by its fingerprint.
     ///
-    /// No protocol is negotiated (ALPN): a list of ours would turn away the clients that offer something else.
+    /// No protocol is negotiated (ALPN): a list of ours would turn away the clients that offer
+    /// something else.
     pub fn chat_tls(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.chat_tls)
     }
@@ -79,9 +90,9 @@ impl Certificates {
     pub fn admin_tls(&self, config: &Config) -> anyhow::Result<Arc<ServerConfig>> {
         let verifier = match &config.admin.client_ca {
             None => WebPkiClientVerifier::no_client_auth(),
-            Some(file) => {
-                self.signed_by(file).with_context(|| format!("admin.client_ca: {}", file.display()))?
-            }
+            Some(file) => self
+                .signed_by(file)
+                .with_context(|| format!("admin.client_ca: {}", file.display()))?,
         };
         let mut tls = server_config(&self.provider, verifier, &self.in_force)?;
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -93,8 +104,13 @@ impl Certificates {
         for certificate in pem::certificates(file)? {
             roots.add(certificate)?;
         }
-        Ok(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
-            .build()?)
+        Ok(
+            WebPkiClientVerifier::builder_with_provider(
+                Arc::new(roots),
+                Arc::clone(&self.provider),
+            )
+            .build()?,
+        )
     }
 
     /// When the certificate in force ends.
@@ -103,7 +119,8 @@ impl Certificates {
     }
 }
 
-/// The certificate that new handshakes get. All ports hold the same one, so that a reload changes it for all.
+/// The certificate that new handshakes get. All ports hold the same one, so that a reload changes
+/// it for all.
 #[derive(Debug)]
 struct InForce(RwLock<Arc<CertifiedKey>>);
 
@@ -123,8 +140,8 @@ impl ResolvesServerCert for InForce {
     }
 }
 
-/// TLS 1.3 and 1.2, no resumption: sessions last for hours, and what a ticket would save once is not worth keeping
-/// for every one of them.
+/// TLS 1.3 and 1.2, no resumption: sessions last for hours, and what a ticket would save once is
+/// not worth keeping for every one of them.
 fn server_config(
     provider: &Arc<CryptoProvider>,
     verifier: Arc<dyn ClientCertVerifier>,
@@ -156,8 +173,8 @@ fn load(tls: &Tls, provider: &CryptoProvider, now: Timestamp) -> anyhow::Result<
 
 fn read_pair(tls: &Tls, provider: &CryptoProvider) -> anyhow::Result<CertifiedKey> {
     let (certificate, private_key) = (tls.certificate.display(), tls.private_key.display());
-    let chain =
-        pem::certificates(&tls.certificate).with_context(|| format!("tls.certificate: {certificate}"))?;
+    let chain = pem::certificates(&tls.certificate)
+        .with_context(|| format!("tls.certificate: {certificate}"))?;
     let key = pem::private_key(&tls.private_key)
         .and_then(|key| Ok(provider.key_provider.load_private_key(key)?))
         .with_context(|| format!("tls.private_key: {private_key}"))?;
@@ -178,7 +195,10 @@ fn tell_of_the_end(tls: &Tls, certificate: &CertificateDer<'_>, now: Timestamp) 
     match validity::of(certificate) {
         None => tracing::warn!("{file}: cannot tell when the certificate ends"),
         Some(validity) if validity.end <= now => {
-            tracing::warn!("{file}: the certificate ended on {}; clients will refuse it", validity.end);
+            tracing::warn!(
+                "{file}: the certificate ended on {}; clients will refuse it",
+                validity.end
+            );
         }
         Some(validity) if validity.start > now => {
             tracing::warn!(

@@ -11,7 +11,10 @@ pub(super) fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'st
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&content)
         .collect::<Result<_, _>>()
         .map_err(|error| in_words(&error))?;
-    anyhow::ensure!(!chain.is_empty(), "there is no certificate in it (PEM, BEGIN CERTIFICATE)");
+    anyhow::ensure!(
+        !chain.is_empty(),
+        "there is no certificate in it (PEM, BEGIN CERTIFICATE)"
+    );
     Ok(chain)
 }
 
@@ -19,7 +22,9 @@ pub(super) fn certificates(file: &Path) -> anyhow::Result<Vec<CertificateDer<'st
 pub(super) fn private_key(file: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_slice(&std::fs::read(file)?).map_err(|error| match error {
         Error::NoItemsFound => {
-            anyhow::anyhow!("there is no private key in it (PEM, BEGIN PRIVATE KEY, without a passphrase)")
+            anyhow::anyhow!(
+                "there is no private key in it (PEM, BEGIN PRIVATE KEY, without a passphrase)"
+            )
         }
         other => in_words(&other),
     })
@@ -27,8 +32,12 @@ pub(super) fn private_key(file: &Path) -> anyhow::Result<PrivateKeyDer<'static>>
 
 fn in_words(error: &Error) -> anyhow::Error {
     match error {
-        Error::MissingSectionEnd { .. } => anyhow::anyhow!("broken PEM: a BEGIN line has no END line"),
-        Error::IllegalSectionStart { .. } => anyhow::anyhow!("broken PEM: a BEGIN line is cut short"),
+        Error::MissingSectionEnd { .. } => {
+            anyhow::anyhow!("broken PEM: a BEGIN line has no END line")
+        }
+        Error::IllegalSectionStart { .. } => {
+            anyhow::anyhow!("broken PEM: a BEGIN line is cut short")
+        }
         Error::Base64Decode(_) => {
             anyhow::anyhow!("broken PEM: what stands between BEGIN and END is not base64")
         }

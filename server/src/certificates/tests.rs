@@ -10,8 +10,8 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{
-    ClientConfig, ClientConnection, NamedGroup, ProtocolVersion, ServerConnection, SupportedProtocolVersion,
-    version,
+    ClientConfig, ClientConnection, NamedGroup, ProtocolVersion, ServerConnection,
+    SupportedProtocolVersion, version,
 };
 use tempfile::TempDir;
 
@@ -46,9 +46,14 @@ impl House {
 
     #[track_caller]
     fn assert_refused(&self, expected: &str) {
-        let Err(error) = Certificates::open(&self.config) else { panic!("must be refused") };
+        let Err(error) = Certificates::open(&self.config) else {
+            panic!("must be refused")
+        };
         let error = format!("{error:#}");
-        assert!(error.contains(expected), "said: {error}\nexpected: {expected}");
+        assert!(
+            error.contains(expected),
+            "said: {error}\nexpected: {expected}"
+        );
     }
 }
 
@@ -75,26 +80,32 @@ impl Visit {
     fn client(&self) -> ClientConnection {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(&self.authority).unwrap()).unwrap();
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .build()
+        roots
+            .add(CertificateDer::from_pem_file(&self.authority).unwrap())
             .unwrap();
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                .build()
+                .unwrap();
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(self.versions)
             .unwrap()
             .with_webpki_verifier(verifier);
         let mut config = match &self.certificate {
             None => builder.with_no_client_auth(),
-            Some((certificate, key)) => {
-                builder.with_client_auth_cert(vec![certificate.clone()], key.clone_key()).unwrap()
-            }
+            Some((certificate, key)) => builder
+                .with_client_auth_cert(vec![certificate.clone()], key.clone_key())
+                .unwrap(),
         };
         config.alpn_protocols.clone_from(&self.protocols);
         ClientConnection::new(Arc::new(config), ServerName::try_from(self.name).unwrap()).unwrap()
     }
 
     /// Shakes hands, and says one word each way.
-    fn shake(&self, tls: Arc<ServerConfig>) -> Result<(ClientConnection, ServerConnection), rustls::Error> {
+    fn shake(
+        &self,
+        tls: Arc<ServerConfig>,
+    ) -> Result<(ClientConnection, ServerConnection), rustls::Error> {
         let mut client = self.client();
         let mut server = ServerConnection::new(tls).unwrap();
         exchange(&mut client, &mut server)?;
@@ -105,7 +116,10 @@ impl Visit {
 }
 
 /// Carries bytes back and forth until both are silent.
-fn exchange(client: &mut ClientConnection, server: &mut ServerConnection) -> Result<(), rustls::Error> {
+fn exchange(
+    client: &mut ClientConnection,
+    server: &mut ServerConnection,
+) -> Result<(), rustls::Error> {
     while client.wants_write() || server.wants_write() {
         let mut bytes = Vec::new();
         while client.wants_write() {
@@ -164,12 +178,26 @@ fn the_first_start_makes_an_authority_and_a_certificate_for_every_name() {
     assert_eq!(mode(&house.file("ca.key")), 0o600);
     assert_eq!(mode(&house.file("server.pem")), 0o644);
     assert_eq!(std::fs::read_dir(house.file("")).unwrap().count(), 4);
-    for name in ["localhost", "127.0.0.1", "::1", "chat.example.org", "192.0.2.7"] {
-        let visit = Visit { name, ..Visit::to(&house) };
+    for name in [
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        "chat.example.org",
+        "192.0.2.7",
+    ] {
+        let visit = Visit {
+            name,
+            ..Visit::to(&house)
+        };
         visit.shake(certificates.chat_tls()).unwrap();
-        visit.shake(certificates.admin_tls(&house.config).unwrap()).unwrap();
+        visit
+            .shake(certificates.admin_tls(&house.config).unwrap())
+            .unwrap();
     }
-    let visit = Visit { name: "elsewhere.example.org", ..Visit::to(&house) };
+    let visit = Visit {
+        name: "elsewhere.example.org",
+        ..Visit::to(&house)
+    };
     assert!(visit.shake(certificates.chat_tls()).is_err());
 }
 
@@ -193,7 +221,10 @@ fn key_exchange_is_post_quantum_and_tls_1_2_still_works() {
     let group = client.negotiated_key_exchange_group().unwrap().name();
     assert_eq!(group, NamedGroup::X25519MLKEM768);
 
-    let old = Visit { versions: ONLY_1_2, ..Visit::to(&house) };
+    let old = Visit {
+        versions: ONLY_1_2,
+        ..Visit::to(&house)
+    };
     let (client, _) = old.shake(certificates.chat_tls()).unwrap();
     assert_eq!(client.protocol_version(), Some(ProtocolVersion::TLSv1_2));
 }
@@ -206,7 +237,11 @@ fn the_chat_port_takes_any_client_certificate_and_none() {
     assert!(server.peer_certificates().is_none());
     for versions in [ONLY_1_3, ONLY_1_2] {
         let own = self_signed();
-        let visit = Visit { certificate: Some((own.0.clone(), own.1)), versions, ..Visit::to(&house) };
+        let visit = Visit {
+            certificate: Some((own.0.clone(), own.1)),
+            versions,
+            ..Visit::to(&house)
+        };
         let (_, server) = visit.shake(certificates.chat_tls()).unwrap();
         assert_eq!(server.peer_certificates().unwrap()[0], own.0);
     }
@@ -220,17 +255,23 @@ fn a_client_certificate_needs_its_key() {
     let (stolen, _) = self_signed();
     let (_, other_key) = self_signed();
     for versions in [ONLY_1_3, ONLY_1_2] {
-        let signing = provider.key_provider.load_private_key(other_key.clone_key()).unwrap();
+        let signing = provider
+            .key_provider
+            .load_private_key(other_key.clone_key())
+            .unwrap();
         let pair = Arc::new(CertifiedKey::new(vec![stolen.clone()], signing));
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(house.file("ca.pem")).unwrap()).unwrap();
+        roots
+            .add(CertificateDer::from_pem_file(house.file("ca.pem")).unwrap())
+            .unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(provider.clone()))
             .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots)
             .with_client_cert_resolver(Arc::new(Presents(pair)));
         let mut client =
-            ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+            ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap())
+                .unwrap();
         let mut server = ServerConnection::new(certificates.chat_tls()).unwrap();
         assert!(exchange(&mut client, &mut server).is_err());
     }
@@ -255,11 +296,19 @@ fn the_chat_port_turns_nobody_away_for_the_protocols_they_offer() {
     let house = House::new();
     let certificates = house.open(Timestamp::now());
     for protocol in [b"irc".to_vec(), b"h2".to_vec()] {
-        let visit = Visit { protocols: vec![protocol], ..Visit::to(&house) };
+        let visit = Visit {
+            protocols: vec![protocol],
+            ..Visit::to(&house)
+        };
         visit.shake(certificates.chat_tls()).unwrap();
     }
-    let visit = Visit { protocols: vec![b"http/1.1".to_vec()], ..Visit::to(&house) };
-    let (client, _) = visit.shake(certificates.admin_tls(&house.config).unwrap()).unwrap();
+    let visit = Visit {
+        protocols: vec![b"http/1.1".to_vec()],
+        ..Visit::to(&house)
+    };
+    let (client, _) = visit
+        .shake(certificates.admin_tls(&house.config).unwrap())
+        .unwrap();
     assert_eq!(client.alpn_protocol(), Some(b"http/1.1".as_slice()));
 }
 
@@ -278,10 +327,16 @@ fn with_client_ca_the_admin_port_takes_only_whom_it_signed() {
     let mut params = CertificateParams::default();
     params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
     let signed = params.signed_by(&key, &authority).unwrap().der().clone();
-    let admin = Visit { certificate: Some((signed, key.into())), ..Visit::to(&house) };
+    let admin = Visit {
+        certificate: Some((signed, key.into())),
+        ..Visit::to(&house)
+    };
     admin.shake(Arc::clone(&tls)).unwrap();
 
-    let stranger = Visit { certificate: Some(self_signed()), ..Visit::to(&house) };
+    let stranger = Visit {
+        certificate: Some(self_signed()),
+        ..Visit::to(&house)
+    };
     assert!(stranger.shake(Arc::clone(&tls)).is_err());
     assert!(Visit::to(&house).shake(tls).is_err());
 }
@@ -291,7 +346,10 @@ fn a_reload_changes_both_ports_and_drops_no_session() {
     let house = House::new();
     let certificates = house.open(Timestamp::now());
     let visit = Visit::to(&house);
-    let (chat, admin) = (certificates.chat_tls(), certificates.admin_tls(&house.config).unwrap());
+    let (chat, admin) = (
+        certificates.chat_tls(),
+        certificates.admin_tls(&house.config).unwrap(),
+    );
     let (mut client, mut server) = visit.shake(Arc::clone(&chat)).unwrap();
     let before = leaf(&client);
 
@@ -314,7 +372,10 @@ fn a_reload_that_fails_leaves_the_certificate_in_force() {
     let certificates = house.open(Timestamp::now());
     std::fs::write(house.file("server.pem"), "gone").unwrap();
     let error = format!("{:#}", certificates.reload(&house.config).unwrap_err());
-    assert!(error.contains("server.pem: there is no certificate in it"), "{error}");
+    assert!(
+        error.contains("server.pem: there is no certificate in it"),
+        "{error}"
+    );
     Visit::to(&house).shake(certificates.chat_tls()).unwrap();
 }
 
@@ -328,7 +389,9 @@ fn our_own_certificate_is_renewed_when_its_end_is_close() {
     let day = 24.hours();
     assert_eq!(end.duration_since(long_ago).as_hours() / 24, 396);
 
-    certificates.reload_at(&house.config, end - CLOSE_TO_THE_END - day).unwrap();
+    certificates
+        .reload_at(&house.config, end - CLOSE_TO_THE_END - day)
+        .unwrap();
     assert_eq!(certificates.expires_at(), Some(end), "not yet");
     let now = end - CLOSE_TO_THE_END + day;
     certificates.reload_at(&house.config, now).unwrap();
@@ -347,7 +410,12 @@ fn our_own_certificate_is_renewed_for_a_name_that_is_added() {
     let certificates = house.open(Timestamp::now());
     house.config.tls.names.push("new.example.org".to_owned());
     certificates.reload(&house.config).unwrap();
-    Visit { name: "new.example.org", ..Visit::to(&house) }.shake(certificates.chat_tls()).unwrap();
+    Visit {
+        name: "new.example.org",
+        ..Visit::to(&house)
+    }
+    .shake(certificates.chat_tls())
+    .unwrap();
 }
 
 #[test]
@@ -356,17 +424,29 @@ fn the_certificate_of_another_authority_is_never_written_over() {
     house.open(Timestamp::now());
     let (certificate, key) = {
         let key = KeyPair::generate().unwrap();
-        (CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap(), key)
+        (
+            CertificateParams::new(["localhost".to_owned()])
+                .unwrap()
+                .self_signed(&key)
+                .unwrap(),
+            key,
+        )
     };
     std::fs::write(house.file("server.pem"), certificate.pem()).unwrap();
     std::fs::write(house.file("server.key"), key.serialize_pem()).unwrap();
     house.open(Timestamp::now());
-    assert_eq!(std::fs::read_to_string(house.file("server.pem")).unwrap(), certificate.pem());
+    assert_eq!(
+        std::fs::read_to_string(house.file("server.pem")).unwrap(),
+        certificate.pem()
+    );
 }
 
 #[test]
 fn one_of_a_pair_alone_is_an_error_and_nothing_is_written() {
-    for (gone, message) in [("server.key", "tls.private_key: "), ("server.pem", "tls.certificate: ")] {
+    for (gone, message) in [
+        ("server.key", "tls.private_key: "),
+        ("server.pem", "tls.certificate: "),
+    ] {
         let house = House::new();
         house.open(Timestamp::now());
         std::fs::remove_file(house.file(gone)).unwrap();

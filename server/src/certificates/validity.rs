@@ -1,5 +1,5 @@
-//! From when to when a certificate holds. rustls checks these dates of others but shows them to nobody, so the few
-//! elements before them (RFC 5280 §4.1) are stepped over here.
+//! From when to when a certificate holds. rustls checks these dates of others but shows them to
+//! nobody, so the few elements before them (RFC 5280 §4.1) are stepped over here.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -29,7 +29,10 @@ pub(super) fn of(certificate: &[u8]) -> Option<Validity> {
     let (_, dates, _) = element(fields)?;
     let (start_tag, start, dates) = element(dates)?;
     let (end_tag, end, _) = element(dates)?;
-    Some(Validity { start: time(start_tag, start)?, end: time(end_tag, end)? })
+    Some(Validity {
+        start: time(start_tag, start)?,
+        end: time(end_tag, end)?,
+    })
 }
 
 /// Cuts the first DER element off: its tag, its content, and what follows.
@@ -39,7 +42,12 @@ fn element(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         0..=0x7f => (usize::from(first), rest),
         0x81..=0x83 => {
             let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            (bytes.iter().fold(0, |length, &byte| length << 8 | usize::from(byte)), rest)
+            (
+                bytes
+                    .iter()
+                    .fold(0, |length, &byte| length << 8 | usize::from(byte)),
+                rest,
+            )
         }
         _ => return None,
     };
@@ -57,7 +65,10 @@ fn time(tag: u8, text: &[u8]) -> Option<Timestamp> {
     };
     let time = DateTime::strptime("%Y%m%d%H%M%SZ", format!("{century}{text}")).ok()?;
     // "99991231235959Z" says that there is no end, and lies past the last timestamp.
-    Some(time.to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |zoned| zoned.timestamp()))
+    Some(
+        time.to_zoned(TimeZone::UTC)
+            .map_or(Timestamp::MAX, |zoned| zoned.timestamp()),
+    )
 }
 
 #[cfg(test)]
@@ -70,8 +81,14 @@ mod tests {
         let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
         assert_eq!(time(UTC_TIME, b"260102030405Z"), at("2026-01-02T03:04:05Z"));
         assert_eq!(time(UTC_TIME, b"500102030405Z"), at("1950-01-02T03:04:05Z"));
-        assert_eq!(time(GENERALIZED_TIME, b"20510102030405Z"), at("2051-01-02T03:04:05Z"));
-        assert_eq!(time(GENERALIZED_TIME, b"99991231235959Z"), Some(Timestamp::MAX));
+        assert_eq!(
+            time(GENERALIZED_TIME, b"20510102030405Z"),
+            at("2051-01-02T03:04:05Z")
+        );
+        assert_eq!(
+            time(GENERALIZED_TIME, b"99991231235959Z"),
+            Some(Timestamp::MAX)
+        );
         assert_eq!(time(UTC_TIME, b"yesterday"), None);
         assert_eq!(time(0x0c, b"260102030405Z"), None);
     }

@@ -7,7 +7,9 @@ use rookery_protocol::control::WhyGone;
 use rookery_protocol::{Capability, ChannelName, Nick};
 
 use super::commands::{channels, monitor, names, server};
-use super::event::{Answer, Candidate, Delivery, Identity, Output, Parting, SessionId, Settings, Ticket};
+use super::event::{
+    Answer, Candidate, Delivery, Identity, Output, Parting, SessionId, Settings, Ticket,
+};
 use super::lengths;
 use super::line::{Line, truncate};
 use super::metadata::Bearer;
@@ -20,8 +22,16 @@ impl Turn<'_> {
         if self.state.user_of(session).is_some() {
             return self.answer(ticket, Answer::Admitted);
         }
-        let Candidate { nick, username, realname, identity, capabilities, attendance, address, tls } =
-            candidate;
+        let Candidate {
+            nick,
+            username,
+            realname,
+            identity,
+            capabilities,
+            attendance,
+            address,
+            tls,
+        } = candidate;
         if let Some(banned) = self.refusal(identity.as_ref(), address.ip()) {
             return self.answer(ticket, banned);
         }
@@ -29,7 +39,9 @@ impl Turn<'_> {
             let reason = message.to_string();
             return self.answer(ticket, Answer::Closed { reason });
         }
-        let here = identity.as_ref().and_then(|identity| self.state.by_account(&identity.name));
+        let here = identity
+            .as_ref()
+            .and_then(|identity| self.state.by_account(&identity.name));
         let here = here.map(|user| user.id);
         let nick = match &identity {
             Some(identity) if !self.settings.free_nicks => identity.name.to_nick(),
@@ -66,7 +78,11 @@ impl Turn<'_> {
             attendance,
             batch: None,
         };
-        let caller = Caller { session: session.id, user, capabilities };
+        let caller = Caller {
+            session: session.id,
+            user,
+            capabilities,
+        };
         self.state.attach(user, session);
         if here.is_none() {
             monitor::announce_online(self, user);
@@ -81,16 +97,26 @@ impl Turn<'_> {
         self.answer(ticket, Answer::Admitted);
     }
 
-    /// A session has proved to be of that account: that of a guest, or, where nicks are free, of another account.
+    /// A session has proved to be of that account: that of a guest, or, where nicks are free, of
+    /// another account.
     pub fn sign_in(&mut self, ticket: Ticket, session: SessionId, identity: Identity) {
         // It may have gone while it proved that.
-        let Some(caller) = self.caller(session) else { return self.answer(ticket, Answer::Admitted) };
-        let address = self.state.session(session).map(|session| session.address.ip());
+        let Some(caller) = self.caller(session) else {
+            return self.answer(ticket, Answer::Admitted);
+        };
+        let address = self
+            .state
+            .session(session)
+            .map(|session| session.address.ip());
         if let Some(banned) = address.and_then(|address| self.refusal(Some(&identity), address)) {
             return self.answer(ticket, banned);
         }
         let before = self.state.user(caller.user);
-        if before.identity.as_ref().is_some_and(|present| present.id == identity.id) {
+        if before
+            .identity
+            .as_ref()
+            .is_some_and(|present| present.id == identity.id)
+        {
             // It may have another email.
             let host = Arc::clone(&before.host);
             self.state.identify(caller.user, identity, host);
@@ -103,12 +129,24 @@ impl Turn<'_> {
         } else {
             let own = identity.name.to_nick();
             // The name of the account that it was signed in to stays with that.
-            let is_left = |nick: &Nick| before.account().is_some_and(|account| is_alike(nick, account));
+            let is_left = |nick: &Nick| {
+                before
+                    .account()
+                    .is_some_and(|account| is_alike(nick, account))
+            };
             let keeps = self.settings.free_nicks && !is_left(&before.nick);
-            let nick = if keeps { before.nick.clone() } else { own.clone() };
+            let nick = if keeps {
+                before.nick.clone()
+            } else {
+                own.clone()
+            };
             // Whoever is always on stays behind.
             let alone = before.sessions().len() == 1 && !self.is_always_on(before);
-            let (nick, itself) = if alone { (nick, Some(caller.user)) } else { (own, None) };
+            let (nick, itself) = if alone {
+                (nick, Some(caller.user))
+            } else {
+                (own, None)
+            };
             if self.make_way(&nick, Some(&identity), itself).is_err() {
                 return self.answer(ticket, Answer::NickInUse);
             }
@@ -149,10 +187,12 @@ impl Turn<'_> {
         self.end_session(caller.session, leaving, reason);
     }
 
-    /// Takes the session away from its user, and the user from the others if it was the last; but for one who is always
-    /// on.
+    /// Takes the session away from its user, and the user from the others if it was the last; but
+    /// for one who is always on.
     pub fn drop_session(&mut self, session: SessionId, reason: &str, why: WhyGone) {
-        let Some(id) = self.state.user_of(session) else { return };
+        let Some(id) = self.state.user_of(session) else {
+            return;
+        };
         let user = self.state.user(id);
         if user.sessions().len() == 1 && !self.is_always_on(user) {
             self.quit_user(id, reason, why);
@@ -166,7 +206,9 @@ impl Turn<'_> {
     pub fn quit_user(&mut self, user: UserId, reason: &str, why: WhyGone) {
         let mut peers = self.state.peers(user);
         peers.retain(|peer| *peer != user);
-        let line = self.user_line(user, "QUIT").text(truncate(reason, lengths::QUIT));
+        let line = self
+            .user_line(user, "QUIT")
+            .text(truncate(reason, lengths::QUIT));
         self.show_users(user, &peers, &line, |_| true);
         let user = self.state.remove_user(user, self.stamp.at, why);
         if let Some(identity) = user.identity.as_ref().filter(|_| user.is_kept) {
@@ -177,14 +219,20 @@ impl Turn<'_> {
 
     /// Has the session's connection closed after a last line. It is remembered until it is gone.
     pub fn end_session(&mut self, session: SessionId, leaving: Leaving, last: &str) {
-        self.out.push(Output::End { session, line: Line::error(last).plain() });
+        self.out.push(Output::End {
+            session,
+            line: Line::error(last).plain(),
+        });
         self.state.leaving.insert(session, leaving);
     }
 
     /// What is remembered of a session that is about to be ended.
     pub fn leaving(&self, caller: Caller) -> Leaving {
         let user = self.state.user(caller.user);
-        let session = self.state.session(caller.session).expect("a caller has a session");
+        let session = self
+            .state
+            .session(caller.session)
+            .expect("a caller has a session");
         Leaving {
             nick: user.nick.clone(),
             identity: user.identity.clone(),
@@ -195,30 +243,46 @@ impl Turn<'_> {
 
     /// One of the sessions that the ticket waits for is gone.
     fn settle(&mut self, ticket: Ticket) {
-        let Some(due) = self.state.due.get_mut(&ticket) else { return };
+        let Some(due) = self.state.due.get_mut(&ticket) else {
+            return;
+        };
         due.waiting -= 1;
         if due.waiting == 0
             && let Some(due) = self.state.due.remove(&ticket)
         {
-            self.answer(ticket, Answer::Ended { users: due.users, sessions: due.sessions });
+            self.answer(
+                ticket,
+                Answer::Ended {
+                    users: due.users,
+                    sessions: due.sessions,
+                },
+            );
         }
     }
 
     /// The answer for an account, or an address, that is kept out.
     fn refusal(&self, identity: Option<&Identity>, address: IpAddr) -> Option<Answer> {
-        let ended =
-            identity.and_then(|identity| Some((identity, self.state.ended_accounts.get(&identity.id)?)));
-        if let Some((_, (_, reason))) = ended.filter(|(identity, (at, _))| identity.proved_at <= *at) {
-            return Some(Answer::Stale { reason: reason.clone() });
+        let ended = identity
+            .and_then(|identity| Some((identity, self.state.ended_accounts.get(&identity.id)?)));
+        if let Some((_, (_, reason))) =
+            ended.filter(|(identity, (at, _))| identity.proved_at <= *at)
+        {
+            return Some(Answer::Stale {
+                reason: reason.clone(),
+            });
         }
         let (bans, now) = (&self.state.gate.bans, self.now());
         let on_account = identity.and_then(|identity| bans.on_account(identity, now));
         let ban = on_account.or_else(|| bans.on_address(address, now))?;
-        Some(Answer::Banned { reason: ban.reason.clone(), expires_at: ban.expires_at })
+        Some(Answer::Banned {
+            reason: ban.reason.clone(),
+            expires_at: ban.expires_at,
+        })
     }
 
-    /// Sees to it that nobody but `itself` stands in the way of `nick`, nor of the name of the account of `identity`,
-    /// whose owner alone may be shown under it: whoever wears it steps aside.
+    /// Sees to it that nobody but `itself` stands in the way of `nick`, nor of the name of the
+    /// account of `identity`, whose owner alone may be shown under it: whoever wears it steps
+    /// aside.
     fn make_way(
         &mut self,
         nick: &Nick,
@@ -226,13 +290,22 @@ impl Turn<'_> {
         itself: Option<UserId>,
     ) -> Result<(), NickTaken> {
         let name = identity.map(|identity| identity.name.to_nick());
-        let others = |holders: Vec<UserId>| holders.into_iter().filter(move |holder| Some(*holder) != itself);
-        let aside: Vec<UserId> = name.iter().flat_map(|name| others(self.state.holders(name))).collect();
+        let others = |holders: Vec<UserId>| {
+            holders
+                .into_iter()
+                .filter(move |holder| Some(*holder) != itself)
+        };
+        let aside: Vec<UserId> = name
+            .iter()
+            .flat_map(|name| others(self.state.holders(name)))
+            .collect();
         let is_its_own = |user: &User| {
             let account = user.account().unwrap_or_default();
             name.as_ref().is_some_and(|name| is_alike(name, account))
         };
-        if aside.iter().any(|holder| is_its_own(self.state.user(*holder)))
+        if aside
+            .iter()
+            .any(|holder| is_its_own(self.state.user(*holder)))
             || others(self.state.holders(nick)).any(|holder| !aside.contains(&holder))
         {
             return Err(NickTaken);
@@ -244,17 +317,29 @@ impl Turn<'_> {
         }
         // Where they stepped to may be the very nick that is asked for.
         let mut holders = self.state.holders(nick).into_iter();
-        if holders.all(|holder| Some(holder) == itself) { Ok(()) } else { Err(NickTaken) }
+        if holders.all(|holder| Some(holder) == itself) {
+            Ok(())
+        } else {
+            Err(NickTaken)
+        }
     }
 
     /// The owner of the account of that name has come: whoever is shown under it gets another nick.
     fn step_aside(&mut self, user: UserId, name: &Nick) {
-        let own = self.state.user(user).identity.as_ref().map(|identity| identity.name.to_nick());
+        let own = self
+            .state
+            .user(user)
+            .identity
+            .as_ref()
+            .map(|identity| identity.name.to_nick());
         let own = own.filter(|own| self.state.holders(own).is_empty());
         let free = own.unwrap_or_else(|| self.state.free_guest_nick());
         self.rename(user, free);
         for caller in self.callers(user) {
-            self.notice(caller, &format!("{name} is the name of an account whose owner has just signed in."));
+            self.notice(
+                caller,
+                &format!("{name} is the name of an account whose owner has just signed in."),
+            );
         }
     }
 
@@ -278,12 +363,17 @@ impl Turn<'_> {
         if self.state.user(caller.user).nick.as_str() != nick.as_str() {
             self.rename(caller.user, nick);
         }
-        let line = self.user_line(caller.user, "ACCOUNT").word(identity.name.as_str());
+        let line = self
+            .user_line(caller.user, "ACCOUNT")
+            .word(identity.name.as_str());
         self.show_followers(caller.user, &line, Capability::AccountNotify, None);
         let host = host(self.settings, true);
         let user = self.state.user(caller.user);
         if user.host != host {
-            let line = self.user_line(caller.user, "CHGHOST").word(&user.username).word(&host);
+            let line = self
+                .user_line(caller.user, "CHGHOST")
+                .word(&user.username)
+                .word(&host);
             self.show_followers(caller.user, &line, Capability::Chghost, None);
         }
         let said = std::mem::take(&mut self.state.user_mut(caller.user).metadata);
@@ -294,8 +384,8 @@ impl Turn<'_> {
         }
     }
 
-    /// The session goes to the user of its account; if it was the only one of the user it was of, that one is gone, unless
-    /// it is always on.
+    /// The session goes to the user of its account; if it was the only one of the user it was of,
+    /// that one is gone, unless it is always on.
     fn move_session(&mut self, caller: Caller, user: UserId) -> Caller {
         self.leave_device(caller.session, false);
         let name = self.state.user(user).nick.clone();
@@ -305,11 +395,17 @@ impl Turn<'_> {
         }
         let line = self.user_line(caller.user, "NICK").word(name.as_str());
         self.send(caller, &line);
-        let Some(mut session) = self.state.detach(caller.session) else { return caller };
+        let Some(mut session) = self.state.detach(caller.session) else {
+            return caller;
+        };
         let monitors = std::mem::take(&mut session.monitors);
         let left = self.state.user(caller.user);
         if left.sessions().is_empty() && !self.is_always_on(left) {
-            self.quit_user(caller.user, &format!("Signed in as {name}"), WhyGone::SignedIn);
+            self.quit_user(
+                caller.user,
+                &format!("Signed in as {name}"),
+                WhyGone::SignedIn,
+            );
         } else {
             self.update_away(caller.user, None, false);
         }
@@ -356,13 +452,16 @@ impl Turn<'_> {
             let user = self.state.user(caller.user);
             let line = channels::join_line(user, &name, caller.has(Capability::ExtendedJoin));
             let line = line.render(&self.tags_of(user), caller.capabilities);
-            self.out.push(Output::Deliver(Delivery { to: vec![caller.session], line }));
+            self.out.push(Output::Deliver(Delivery {
+                to: vec![caller.session],
+                line,
+            }));
             names::describe(self, caller, &name);
         }
     }
 
-    /// Whether the session has come for one errand, and is not to be seen coming and going. A guest always is: nobody
-    /// vouches for it.
+    /// Whether the session has come for one errand, and is not to be seen coming and going. A guest
+    /// always is: nobody vouches for it.
     pub fn visits(&self, caller: Caller) -> bool {
         caller.has(Capability::Visitor) && self.state.user(caller.user).identity.is_some()
     }
@@ -373,7 +472,12 @@ impl Turn<'_> {
         }
         let missing: Vec<ChannelName> = {
             let joined = self.state.user(caller.user).channels();
-            self.settings.lobby.iter().filter(|name| !joined.contains(name)).cloned().collect()
+            self.settings
+                .lobby
+                .iter()
+                .filter(|name| !joined.contains(name))
+                .cloned()
+                .collect()
         };
         for name in missing {
             channels::enter(self, caller, &name, None);

@@ -1,4 +1,5 @@
-//! Users who are always on: they stay, marked as away, while no session is connected, also over a restart.
+//! Users who are always on: they stay, marked as away, while no session is connected, also over a
+//! restart.
 
 use jiff::Timestamp;
 use rookery_protocol::control::WhyGone;
@@ -35,7 +36,12 @@ impl Attendance {
 
 impl State {
     /// Lets the users be here who were always on when the server stopped, where that still holds.
-    pub fn restore_presences(&mut self, presences: Vec<Presence>, settings: &Settings, now: Timestamp) {
+    pub fn restore_presences(
+        &mut self,
+        presences: Vec<Presence>,
+        settings: &Settings,
+        now: Timestamp,
+    ) {
         for presence in presences {
             let identity = Identity {
                 id: presence.account,
@@ -45,7 +51,11 @@ impl State {
                 proved_at: now,
                 credential: None,
             };
-            let nick = if settings.free_nicks { presence.nick.clone() } else { identity.name.to_nick() };
+            let nick = if settings.free_nicks {
+                presence.nick.clone()
+            } else {
+                identity.name.to_nick()
+            };
             let stays = self.wants_always_on(&identity, settings)
                 && self.gate.bans.on_account(&identity, now).is_none()
                 && self.holders(&nick).is_empty();
@@ -57,8 +67,22 @@ impl State {
         }
     }
 
-    fn restore_presence(&mut self, presence: Presence, identity: Identity, nick: Nick, settings: &Settings) {
-        let Presence { username, realname, modes, away, since, channels, .. } = presence;
+    fn restore_presence(
+        &mut self,
+        presence: Presence,
+        identity: Identity,
+        nick: Nick,
+        settings: &Settings,
+    ) {
+        let Presence {
+            username,
+            realname,
+            modes,
+            away,
+            since,
+            channels,
+            ..
+        } = presence;
         let newcomer = Newcomer {
             nick,
             identity: Some(identity),
@@ -72,31 +96,55 @@ impl State {
         user.is_bot = modes.contains('B');
         user.away = Some(away.map_or_else(|| NOT_HERE.into(), Into::into));
         user.is_kept = true;
-        for Membership { channel, joined_at, operator, voice } in channels {
+        for Membership {
+            channel,
+            joined_at,
+            operator,
+            voice,
+        } in channels
+        {
             let is_lobby = settings.lobby.contains(&channel);
             // Who owns a channel is kept with that.
-            let standing = Standing { founder: false, operator, voice };
-            self.restore_member(&channel, is_lobby, Member { user: id, joined_at, standing });
+            let standing = Standing {
+                founder: false,
+                operator,
+                voice,
+            };
+            self.restore_member(
+                &channel,
+                is_lobby,
+                Member {
+                    user: id,
+                    joined_at,
+                    standing,
+                },
+            );
         }
         self.touched.clear();
     }
 
     /// Whether the account's user stays while no session is connected.
     fn wants_always_on(&self, identity: &Identity, settings: &Settings) -> bool {
-        self.always_on.get(&identity.id).copied().unwrap_or(settings.always_on)
+        self.always_on
+            .get(&identity.id)
+            .copied()
+            .unwrap_or(settings.always_on)
     }
 }
 
 impl Turn<'_> {
     /// Whether the user stays while no session is connected.
     pub fn is_always_on(&self, user: &User) -> bool {
-        user.identity.as_ref().is_some_and(|identity| self.state.wants_always_on(identity, self.settings))
+        user.identity
+            .as_ref()
+            .is_some_and(|identity| self.state.wants_always_on(identity, self.settings))
     }
 
     /// Has kept what has changed of those who are always on.
     pub fn keep_presences(&mut self) {
         for account in std::mem::take(&mut self.state.presences_gone) {
-            self.out.push(Output::Keep(Box::new(Change::PresenceGone(account))));
+            self.out
+                .push(Output::Keep(Box::new(Change::PresenceGone(account))));
         }
         for id in std::mem::take(&mut self.state.touched) {
             if !self.state.is_here(id) {
@@ -115,14 +163,28 @@ impl Turn<'_> {
     }
 
     fn presence(&self, user: &User, identity: &Identity) -> Presence {
-        let channels = user.channels().iter().filter_map(|name| self.state.channel(name));
+        let channels = user
+            .channels()
+            .iter()
+            .filter_map(|name| self.state.channel(name));
         let channels = channels.filter_map(|channel| {
-            let Member { joined_at, standing, .. } = channel.member(user.id)?;
-            let Standing { operator, voice, .. } = standing;
-            // Whatever was said under the channel's name before it had it was said among others: should nothing else be
-            // kept of the channel, this tells.
+            let Member {
+                joined_at,
+                standing,
+                ..
+            } = channel.member(user.id)?;
+            let Standing {
+                operator, voice, ..
+            } = standing;
+            // Whatever was said under the channel's name before it had it was said among others:
+            // should nothing else be kept of the channel, this tells.
             let joined_at = joined_at.max(channel.named_at);
-            Some(Membership { channel: channel.name.clone(), joined_at, operator, voice })
+            Some(Membership {
+                channel: channel.name.clone(),
+                joined_at,
+                operator,
+                voice,
+            })
         });
         let modes = [('B', user.is_bot), ('i', user.is_invisible())];
         Presence {
@@ -132,15 +194,19 @@ impl Turn<'_> {
             nick: user.nick.clone(),
             username: user.username.to_string(),
             realname: user.realname.to_string(),
-            modes: modes.into_iter().filter(|(_, on)| *on).map(|(letter, _)| letter).collect(),
+            modes: modes
+                .into_iter()
+                .filter(|(_, on)| *on)
+                .map(|(letter, _)| letter)
+                .collect(),
             away: user.away.as_deref().map(str::to_owned),
             since: user.since,
             channels: channels.collect(),
         }
     }
 
-    /// The config has changed: whoever is always on from now on is kept, and whoever was here only for being so, and is
-    /// not any more, goes.
+    /// The config has changed: whoever is always on from now on is kept, and whoever was here only
+    /// for being so, and is not any more, goes.
     pub fn review_presences(&mut self) {
         let users: Vec<UserId> = self.state.users().map(|user| user.id).collect();
         for id in users {
@@ -152,13 +218,16 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether the user is away is made up of what its sessions say: it is if nobody sits at any of them. `by` is the
-    /// session that has just said something new of itself, and needs not be told. Whoever went away with a word has said
-    /// it still when its session is gone, but not when it has `taken_back` that.
+    /// Whether the user is away is made up of what its sessions say: it is if nobody sits at any of
+    /// them. `by` is the session that has just said something new of itself, and needs not be told.
+    /// Whoever went away with a word has said it still when its session is gone, but not when it
+    /// has `taken_back` that.
     pub fn update_away(&mut self, id: UserId, by: Option<SessionId>, taken_back: bool) {
         let user = self.state.user(id);
         let sessions = || user.sessions().iter();
-        let away: Option<Box<str>> = if sessions().any(|session| session.attendance == Attendance::Here) {
+        let away: Option<Box<str>> = if sessions()
+            .any(|session| session.attendance == Attendance::Here)
+        {
             None
         } else {
             let own = sessions().find(|session| Some(session.id) == by);
@@ -167,7 +236,11 @@ impl Turn<'_> {
             let text = own
                 .and_then(|own| own.attendance.text())
                 .or(before.filter(|text| of(text)))
-                .or_else(|| sessions().rev().find_map(|session| session.attendance.text()))
+                .or_else(|| {
+                    sessions()
+                        .rev()
+                        .find_map(|session| session.attendance.text())
+                })
                 .or(before.filter(|_| !taken_back));
             Some(text.unwrap_or(NOT_HERE).into())
         };

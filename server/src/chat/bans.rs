@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use super::event::Identity;
 use crate::record::{Ban, BanId, BanTarget, EmailAliases, covers_account};
 
-/// The bans in force. Accounts, emails and single addresses are looked up; patterns and networks, which are few, are
-/// gone through.
+/// The bans in force. Accounts, emails and single addresses are looked up; patterns and networks,
+/// which are few, are gone through.
 #[derive(Clone, Debug, Default)]
 pub struct Bans {
     by_target: HashMap<BanTarget, Ban, FixedState>,
@@ -23,7 +23,10 @@ pub struct Bans {
 impl Bans {
     /// Those bans; emails are compared by `aliases`.
     pub fn new(bans: impl IntoIterator<Item = Ban>, aliases: EmailAliases) -> Self {
-        let mut all = Self { aliases, ..Self::default() };
+        let mut all = Self {
+            aliases,
+            ..Self::default()
+        };
         for ban in bans {
             all.add(ban);
         }
@@ -51,7 +54,9 @@ impl Bans {
         if !self.by_target.values().any(&go) {
             return false;
         }
-        let staying = std::mem::take(&mut self.by_target).into_values().filter(|ban| !go(ban));
+        let staying = std::mem::take(&mut self.by_target)
+            .into_values()
+            .filter(|ban| !go(ban));
         *self = Self::new(staying, std::mem::take(&mut self.aliases));
         true
     }
@@ -90,22 +95,35 @@ impl Bans {
     pub fn on_account(&self, identity: &Identity, now: Timestamp) -> Option<&Ban> {
         let Identity { name, email, .. } = identity;
         let account = BanTarget::Account(name.clone());
-        let mailbox = email.as_ref().and_then(|email| self.mailboxes.get(&*self.aliases.mailbox(email)));
+        let mailbox = email
+            .as_ref()
+            .and_then(|email| self.mailboxes.get(&*self.aliases.mailbox(email)));
         let mailbox = mailbox.into_iter().flatten();
-        let wide =
-            self.wide.iter().filter(|target| covers_account(target, &self.aliases, name, email.as_ref()));
+        let wide = self
+            .wide
+            .iter()
+            .filter(|target| covers_account(target, &self.aliases, name, email.as_ref()));
         self.first([&account].into_iter().chain(mailbox).chain(wide), now)
     }
 
     /// The ban that keeps out whoever comes from there.
     pub fn on_address(&self, address: IpAddr, now: Timestamp) -> Option<&Ban> {
         let alone = BanTarget::Address(address.to_canonical());
-        let wide = self.wide.iter().filter(|target| target.covers_address(address));
+        let wide = self
+            .wide
+            .iter()
+            .filter(|target| target.covers_address(address));
         self.first([&alone].into_iter().chain(wide), now)
     }
 
-    fn first<'t>(&self, targets: impl Iterator<Item = &'t BanTarget>, now: Timestamp) -> Option<&Ban> {
-        targets.filter_map(|target| self.by_target.get(target)).find(|ban| ban.holds(now))
+    fn first<'t>(
+        &self,
+        targets: impl Iterator<Item = &'t BanTarget>,
+        now: Timestamp,
+    ) -> Option<&Ban> {
+        targets
+            .filter_map(|target| self.by_target.get(target))
+            .find(|ban| ban.holds(now))
     }
 }
 
@@ -131,7 +149,10 @@ mod tests {
 
     fn bans(targets: &[&str]) -> Bans {
         let aliases = EmailAliases::new(&["dots.example".to_owned()], &["dots.example".to_owned()]);
-        Bans::new((1..).zip(targets).map(|(id, target)| ban(id, target)), aliases)
+        Bans::new(
+            (1..).zip(targets).map(|(id, target)| ban(id, target)),
+            aliases,
+        )
     }
 
     fn found(bans: &Bans, name: &str, email: &str) -> Option<i64> {
@@ -143,21 +164,33 @@ mod tests {
             proved_at: Timestamp::UNIX_EPOCH,
             credential: None,
         };
-        bans.on_account(&identity, Timestamp::UNIX_EPOCH).map(|ban| ban.id.0)
+        bans.on_account(&identity, Timestamp::UNIX_EPOCH)
+            .map(|ban| ban.id.0)
     }
 
     fn at(bans: &Bans, address: &str) -> Option<i64> {
-        bans.on_address(address.parse().unwrap(), Timestamp::UNIX_EPOCH).map(|ban| ban.id.0)
+        bans.on_address(address.parse().unwrap(), Timestamp::UNIX_EPOCH)
+            .map(|ban| ban.id.0)
     }
 
     #[test]
     fn each_kind_of_ban_finds_whom_it_covers() {
-        let bans = bans(&["Alice", "bob@dots.example", "*@spam.example", "192.0.2.7", "2001:db8::/32"]);
+        let bans = bans(&[
+            "Alice",
+            "bob@dots.example",
+            "*@spam.example",
+            "192.0.2.7",
+            "2001:db8::/32",
+        ]);
         assert_eq!(found(&bans, "alice", "a@example.org"), Some(1));
         assert_eq!(found(&bans, "robert", "B.ob+x@DOTS.example"), Some(2));
         assert_eq!(found(&bans, "carol", "carol@Spam.Example"), Some(3));
         assert_eq!(found(&bans, "dave", "dave@example.org"), None);
-        assert_eq!((found(&bans, "alice", ""), found(&bans, "bob", "")), (Some(1), None), "without an email");
+        assert_eq!(
+            (found(&bans, "alice", ""), found(&bans, "bob", "")),
+            (Some(1), None),
+            "without an email"
+        );
         assert_eq!(at(&bans, "::ffff:192.0.2.7"), Some(4));
         assert_eq!(at(&bans, "2001:db8:1::1"), Some(5));
         assert_eq!(at(&bans, "192.0.2.8"), None);
@@ -185,7 +218,10 @@ mod tests {
     fn what_has_ended_is_forgotten() {
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(10);
         let mut bans = bans(&["192.0.2.0/24", "alice"]);
-        bans.add(Ban { expires_at: Some(now), ..ban(3, "192.0.2.0/24") });
+        bans.add(Ban {
+            expires_at: Some(now),
+            ..ban(3, "192.0.2.0/24")
+        });
         assert_eq!(at(&bans, "192.0.2.1"), Some(3));
         assert!(bans.on_address("192.0.2.1".parse().unwrap(), now).is_none());
         assert!(bans.expire(now) && !bans.expire(now));

@@ -1,4 +1,5 @@
-//! Who and what is busy: how much was said of late, by whom and where, and whose sessions are behind.
+//! Who and what is busy: how much was said of late, by whom and where, and whose sessions are
+//! behind.
 
 use std::cmp::Reverse;
 use std::net::SocketAddr;
@@ -33,11 +34,13 @@ impl Recent {
     /// How many.
     pub fn count(mut self, now: Timestamp) -> u32 {
         self.turn_to(now);
-        self.slots.iter().fold(0, |sum, slot| sum.saturating_add(*slot))
+        self.slots
+            .iter()
+            .fold(0, |sum, slot| sum.saturating_add(*slot))
     }
 
-    /// Empties the slots whose time is over. A clock that was set back empties them all: they were counted in times to
-    /// come.
+    /// Empties the slots whose time is over. A clock that was set back empties them all: they were
+    /// counted in times to come.
     fn turn_to(&mut self, now: Timestamp) {
         let now = now.as_second().div_euclid(SLOT_SECONDS);
         let passed = now - std::mem::replace(&mut self.now, now);
@@ -105,9 +108,13 @@ impl Turn<'_> {
     /// Up to `most` channels and users that were busy, and whose these sessions are.
     pub fn tell_busy(&mut self, ticket: Ticket, most: usize, sessions: &[SessionId]) {
         let now = self.now();
-        let account =
-            |identity: &Option<super::event::Identity>| identity.as_ref().map(|who| who.name.clone());
-        let channels = self.state.channels().map(|channel| (channel.said.count(now), channel));
+        let account = |identity: &Option<super::event::Identity>| {
+            identity.as_ref().map(|who| who.name.clone())
+        };
+        let channels = self
+            .state
+            .channels()
+            .map(|channel| (channel.said.count(now), channel));
         let busiest_channels = busiest(most, channels).map(|(messages, channel)| BusyChannel {
             name: channel.name.clone(),
             members: channel.members().len(),
@@ -125,11 +132,20 @@ impl Turn<'_> {
             let user = self.state.user(self.state.user_of(id)?);
             let session = self.state.session(id)?;
             let (nick, account) = (user.nick.clone(), account(&user.identity));
-            Some(Owner { session: id, nick, account, address: session.address })
+            Some(Owner {
+                session: id,
+                nick,
+                account,
+                address: session.address,
+            })
         });
         let busy = Busy {
             users: self.state.user_count(),
-            guests: self.state.users().filter(|user| user.identity.is_none()).count(),
+            guests: self
+                .state
+                .users()
+                .filter(|user| user.identity.is_none())
+                .count(),
             sessions: self.state.session_count(),
             channels: self.state.channel_count(),
             busiest_channels: busiest_channels.collect(),
@@ -140,7 +156,8 @@ impl Turn<'_> {
     }
 }
 
-/// Those with the most messages, and none without any. Of the same number, those that came first stay first.
+/// Those with the most messages, and none without any. Of the same number, those that came first
+/// stay first.
 fn busiest<T>(most: usize, all: impl Iterator<Item = (u32, T)>) -> impl Iterator<Item = (u32, T)> {
     let mut busy: Vec<(u32, T)> = all.filter(|(messages, _)| *messages > 0).collect();
     busy.sort_by_key(|(messages, _)| Reverse(*messages));

@@ -7,9 +7,10 @@ use super::lengths;
 use super::line::{MAX_BODY, word};
 use super::turn::fill;
 
-/// What follows from a `CAP` message: what the client is told, and the set it has from now on. `offered` is what it may
-/// ask for, listed with `values`, `current` what it has; the server calls itself `server` and the client `nick` (`*` when it has none).
-/// `CAP END` is answered with nothing.
+/// What follows from a `CAP` message: what the client is told, and the set it has from now on.
+/// `offered` is what it may ask for, listed with `values`, `current` what it has; the server calls
+/// itself `server` and the client `nick` (`*` when it has none). `CAP END` is answered with
+/// nothing.
 pub fn negotiate(
     server: &str,
     nick: &str,
@@ -18,35 +19,59 @@ pub fn negotiate(
     current: Capabilities,
     message: &Message,
 ) -> (Vec<Message>, Capabilities) {
-    let reply =
-        |params: &[&str]| Message::new("CAP", [nick].iter().chain(params).copied()).from_source(server);
-    let numeric =
-        |code: &str, param: &str, text: &str| Message::new(code, [nick, param, text]).from_source(server);
+    let reply = |params: &[&str]| {
+        Message::new("CAP", [nick].iter().chain(params).copied()).from_source(server)
+    };
+    let numeric = |code: &str, param: &str, text: &str| {
+        Message::new(code, [nick, param, text]).from_source(server)
+    };
     let room = MAX_BODY.saturating_sub(format!(":{server} CAP {nick} LIST * :").len());
     let Some(subcommand) = message.param(0) else {
         return (
-            vec![numeric(ERR_NEEDMOREPARAMS, "CAP", "CAP needs a subcommand: LS, LIST, REQ or END")],
+            vec![numeric(
+                ERR_NEEDMOREPARAMS,
+                "CAP",
+                "CAP needs a subcommand: LS, LIST, REQ or END",
+            )],
             current,
         );
     };
     match subcommand.to_ascii_uppercase().as_str() {
         "LS" => {
-            let version: u32 = message.param(1).and_then(|version| version.parse().ok()).unwrap_or(0);
+            let version: u32 = message
+                .param(1)
+                .and_then(|version| version.parse().ok())
+                .unwrap_or(0);
             let mut current = current;
             let is_new = version >= 302;
             if is_new && offered.has(Capability::CapNotify) {
                 current.insert(Capability::CapNotify);
             }
             let values = is_new.then_some(values);
-            let mut items: Vec<String> =
-                offered.iter().map(|capability| listed(capability, values)).collect();
+            let mut items: Vec<String> = offered
+                .iter()
+                .map(|capability| listed(capability, values))
+                .collect();
             items.extend(values.and_then(|values| values.sts()));
-            (list(&items, is_new, room, |params| reply(&[&["LS"], params].concat())), current)
+            (
+                list(&items, is_new, room, |params| {
+                    reply(&[&["LS"], params].concat())
+                }),
+                current,
+            )
         }
         "LIST" => {
-            let items: Vec<String> = current.iter().map(|capability| capability.name().to_owned()).collect();
+            let items: Vec<String> = current
+                .iter()
+                .map(|capability| capability.name().to_owned())
+                .collect();
             let lines = current.has(Capability::CapNotify);
-            (list(&items, lines, room, |params| reply(&[&["LIST"], params].concat())), current)
+            (
+                list(&items, lines, room, |params| {
+                    reply(&[&["LIST"], params].concat())
+                }),
+                current,
+            )
         }
         "REQ" => {
             let asked = message.param(1).unwrap_or_default();
@@ -58,16 +83,28 @@ pub fn negotiate(
             if asked.len() > room {
                 parts = fill(asked.split_whitespace().map(|name| ["", name]), ' ', room);
             }
-            (parts.iter().map(|part| reply(&[answer, part])).collect(), current)
+            (
+                parts.iter().map(|part| reply(&[answer, part])).collect(),
+                current,
+            )
         }
         "END" => (Vec::new(), current),
-        _ => (vec![numeric(ERR_INVALIDCAPCMD, word(subcommand), "That is no CAP subcommand")], current),
+        _ => (
+            vec![numeric(
+                ERR_INVALIDCAPCMD,
+                word(subcommand),
+                "That is no CAP subcommand",
+            )],
+            current,
+        ),
     }
 }
 
 /// How a capability is listed to clients of version 302 (with `values`) and to older ones.
 pub fn listed(capability: Capability, values: Option<CapabilityValues>) -> String {
-    let Some(values) = values else { return capability.name().to_owned() };
+    let Some(values) = values else {
+        return capability.name().to_owned();
+    };
     let value = match capability {
         Capability::Sasl => "PLAIN,SCRAM-SHA-256,EXTERNAL,X-EMAIL-CODE".to_owned(),
         Capability::AccountRegistration => {
@@ -81,8 +118,11 @@ pub fn listed(capability: Capability, values: Option<CapabilityValues>) -> Strin
             format!("max-bytes={bytes},max-lines={lines}")
         }
         Capability::Metadata => {
-            let (subs, keys, bytes) =
-                (lengths::METADATA_SUBSCRIPTIONS, lengths::METADATA_KEYS, lengths::METADATA_VALUE);
+            let (subs, keys, bytes) = (
+                lengths::METADATA_SUBSCRIPTIONS,
+                lengths::METADATA_KEYS,
+                lengths::METADATA_VALUE,
+            );
             format!("max-subs={subs},max-keys={keys},max-value-bytes={bytes}")
         }
         _ => return capability.name().to_owned(),
@@ -99,7 +139,8 @@ fn apply(offered: Capabilities, current: Capabilities, asked: &str) -> Option<Ca
             Some("cap-notify") if current.has(Capability::CapNotify) => return None,
             Some(name) => changed.remove(Capability::from_name(name)?),
             None => {
-                let capability = Capability::from_name(name).filter(|&capability| offered.has(capability))?;
+                let capability =
+                    Capability::from_name(name).filter(|&capability| offered.has(capability))?;
                 changed.insert(capability);
             }
         }
@@ -107,9 +148,14 @@ fn apply(offered: Capabilities, current: Capabilities, asked: &str) -> Option<Ca
     Some(changed)
 }
 
-/// The items in one message, or in several where the client can take that. What one has no room for is left out: of all,
-/// first what is no standard yet.
-fn list(items: &[String], several: bool, room: usize, reply: impl Fn(&[&str]) -> Message) -> Vec<Message> {
+/// The items in one message, or in several where the client can take that. What one has no room for
+/// is left out: of all, first what is no standard yet.
+fn list(
+    items: &[String],
+    several: bool,
+    room: usize,
+    reply: impl Fn(&[&str]) -> Message,
+) -> Vec<Message> {
     let mut items: Vec<&str> = items.iter().map(String::as_str).collect();
     if !several {
         items.sort_by_key(|item| item.contains('/'));
@@ -133,9 +179,16 @@ mod tests {
         Capabilities::of(Capability::ALL)
     }
 
-    fn ask(offered: Capabilities, current: Capabilities, line: &str) -> (Vec<String>, Capabilities) {
-        let values =
-            CapabilityValues { email_required: true, register_before_connect: true, sts_seconds: 3600 };
+    fn ask(
+        offered: Capabilities,
+        current: Capabilities,
+        line: &str,
+    ) -> (Vec<String>, Capabilities) {
+        let values = CapabilityValues {
+            email_required: true,
+            register_before_connect: true,
+            sts_seconds: 3600,
+        };
         let message = Message::parse(line).unwrap();
         let (replies, changed) = negotiate("server", "*", offered, values, current, &message);
         (replies.iter().map(ToString::to_string).collect(), changed)
@@ -145,27 +198,54 @@ mod tests {
     fn version_302_gets_values_and_cap_notify() {
         let (replies, changed) = ask(all(), Capabilities::NONE, "CAP LS 302");
         let text = replies.join("\n");
-        assert!(text.contains("sasl=PLAIN,SCRAM-SHA-256,EXTERNAL,X-EMAIL-CODE"), "{text}");
         assert!(
-            text.contains("draft/account-registration=before-connect,custom-account-name,email-required")
+            text.contains("sasl=PLAIN,SCRAM-SHA-256,EXTERNAL,X-EMAIL-CODE"),
+            "{text}"
         );
-        assert!(text.contains("draft/multiline=max-bytes=4096,max-lines=32"), "{text}");
+        assert!(text.contains(
+            "draft/account-registration=before-connect,custom-account-name,email-required"
+        ));
+        assert!(
+            text.contains("draft/multiline=max-bytes=4096,max-lines=32"),
+            "{text}"
+        );
         assert_eq!(changed, Capabilities::of(&[Capability::CapNotify]));
         assert!(replies.iter().all(|line| line.len() <= 510));
         let (last, others) = replies.split_last().unwrap();
-        assert!(last.starts_with(":server CAP * LS ") && !last.contains(" LS * "), "{last}");
-        assert!(others.iter().all(|line| line.starts_with(":server CAP * LS * :")), "{text}");
+        assert!(
+            last.starts_with(":server CAP * LS ") && !last.contains(" LS * "),
+            "{last}"
+        );
+        assert!(
+            others
+                .iter()
+                .all(|line| line.starts_with(":server CAP * LS * :")),
+            "{text}"
+        );
     }
 
     #[test]
     fn the_values_of_registration_are_those_that_hold() {
         let value = |email_required, register_before_connect| {
-            let values = CapabilityValues { email_required, register_before_connect, sts_seconds: 0 };
+            let values = CapabilityValues {
+                email_required,
+                register_before_connect,
+                sts_seconds: 0,
+            };
             listed(Capability::AccountRegistration, Some(values))
         };
-        assert_eq!(value(false, false), "draft/account-registration=custom-account-name");
-        assert_eq!(value(false, true), "draft/account-registration=before-connect,custom-account-name");
-        assert_eq!(value(true, false), "draft/account-registration=custom-account-name,email-required");
+        assert_eq!(
+            value(false, false),
+            "draft/account-registration=custom-account-name"
+        );
+        assert_eq!(
+            value(false, true),
+            "draft/account-registration=before-connect,custom-account-name"
+        );
+        assert_eq!(
+            value(true, false),
+            "draft/account-registration=custom-account-name,email-required"
+        );
     }
 
     #[test]
@@ -173,7 +253,11 @@ mod tests {
         for line in ["CAP LS", "CAP LS 301", "CAP LS x"] {
             let (replies, changed) = ask(all(), Capabilities::NONE, line);
             assert_eq!(replies.len(), 1);
-            assert!(!replies[0].contains('=') && replies[0].len() <= 510, "{}", replies[0]);
+            assert!(
+                !replies[0].contains('=') && replies[0].len() <= 510,
+                "{}",
+                replies[0]
+            );
             assert_eq!(changed, Capabilities::NONE);
         }
     }
@@ -185,7 +269,10 @@ mod tests {
         assert_eq!(changed, Capabilities::NONE);
         let (replies, changed) = ask(all(), Capabilities::NONE, "CAP REQ :batch echo-message");
         assert_eq!(replies, [":server CAP * ACK :batch echo-message"]);
-        assert_eq!(changed, Capabilities::of(&[Capability::Batch, Capability::EchoMessage]));
+        assert_eq!(
+            changed,
+            Capabilities::of(&[Capability::Batch, Capability::EchoMessage])
+        );
         let (replies, changed) = ask(all(), changed, "CAP REQ -batch");
         assert_eq!(replies, [":server CAP * ACK -batch"]);
         assert_eq!(changed, Capabilities::of(&[Capability::EchoMessage]));
@@ -196,7 +283,10 @@ mod tests {
     #[test]
     fn sts_is_told_to_version_302_and_cannot_be_asked_for() {
         let (replies, _) = ask(all(), Capabilities::NONE, "CAP LS 302");
-        assert!(replies.join(" ").contains(" sts=duration=3600"), "{replies:?}");
+        assert!(
+            replies.join(" ").contains(" sts=duration=3600"),
+            "{replies:?}"
+        );
         let (replies, _) = ask(all(), Capabilities::NONE, "CAP LS");
         assert!(!replies.join(" ").contains("sts"), "{replies:?}");
         let (replies, _) = ask(all(), Capabilities::NONE, "CAP REQ sts");
@@ -204,7 +294,12 @@ mod tests {
         let silent = CapabilityValues::default();
         let message = Message::parse("CAP LS 302").unwrap();
         let (replies, _) = negotiate("server", "*", all(), silent, Capabilities::NONE, &message);
-        assert!(replies.iter().all(|reply| !reply.to_string().contains("sts=")), "switched off");
+        assert!(
+            replies
+                .iter()
+                .all(|reply| !reply.to_string().contains("sts=")),
+            "switched off"
+        );
     }
 
     #[test]
@@ -212,28 +307,62 @@ mod tests {
         let (server, nick) = ("irc.".repeat(15), "n".repeat(30));
         let told = |line: &str| {
             let message = Message::parse(line).unwrap();
-            let (replies, changed) =
-                negotiate(&server, &nick, all(), CapabilityValues::default(), all(), &message);
+            let (replies, changed) = negotiate(
+                &server,
+                &nick,
+                all(),
+                CapabilityValues::default(),
+                all(),
+                &message,
+            );
             let names: Vec<String> = replies
                 .iter()
                 .flat_map(|reply| {
-                    reply.params.last().unwrap().split(' ').map(str::to_owned).collect::<Vec<_>>()
+                    reply
+                        .params
+                        .last()
+                        .unwrap()
+                        .split(' ')
+                        .map(str::to_owned)
+                        .collect::<Vec<_>>()
                 })
                 .collect();
-            assert!(replies.iter().all(|reply| reply.to_string().len() <= 510), "{replies:?}");
+            assert!(
+                replies.iter().all(|reply| reply.to_string().len() <= 510),
+                "{replies:?}"
+            );
             (replies, names, changed)
         };
-        let every: Vec<&str> = Capability::ALL.iter().map(|capability| capability.name()).collect();
+        let every: Vec<&str> = Capability::ALL
+            .iter()
+            .map(|capability| capability.name())
+            .collect();
         let (replies, names, _) = told("CAP LS 301");
-        assert!(replies.len() == 1 && names.len() < every.len(), "there is no room for all of them");
-        assert!(names.iter().all(|name| every.contains(&name.as_str())), "{names:?}");
+        assert!(
+            replies.len() == 1 && names.len() < every.len(),
+            "there is no room for all of them"
+        );
+        assert!(
+            names.iter().all(|name| every.contains(&name.as_str())),
+            "{names:?}"
+        );
         let standards = every.iter().filter(|name| !name.contains('/'));
-        assert!(standards.clone().all(|name| names.iter().any(|listed| listed == name)), "{names:?}");
+        assert!(
+            standards
+                .clone()
+                .all(|name| names.iter().any(|listed| listed == name)),
+            "{names:?}"
+        );
         let (replies, names, changed) = told(&format!("CAP REQ :{}", every.join(" ")));
-        assert!(replies.len() == 2 && replies.iter().all(|reply| reply.params[1] == "ACK"), "{replies:?}");
+        assert!(
+            replies.len() == 2 && replies.iter().all(|reply| reply.params[1] == "ACK"),
+            "{replies:?}"
+        );
         assert!(names == every && changed == all());
         let (replies, names, _) = told(&format!("CAP REQ :{} x", every.join(" ")));
-        assert!(replies.iter().all(|reply| reply.params[1] == "NAK") && names.last().unwrap() == "x");
+        assert!(
+            replies.iter().all(|reply| reply.params[1] == "NAK") && names.last().unwrap() == "x"
+        );
         assert_eq!(told("CAP LIST").1.len(), every.len());
     }
 
@@ -247,7 +376,10 @@ mod tests {
 
     #[test]
     fn lists_what_is_on_and_refuses_what_it_does_not_know() {
-        assert_eq!(ask(all(), Capabilities::NONE, "CAP LIST").0, [":server CAP * LIST :"]);
+        assert_eq!(
+            ask(all(), Capabilities::NONE, "CAP LIST").0,
+            [":server CAP * LIST :"]
+        );
         assert_eq!(
             ask(all(), Capabilities::of(&[Capability::Batch]), "CAP LIST").0,
             [":server CAP * LIST batch"]

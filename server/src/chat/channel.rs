@@ -18,7 +18,8 @@ pub struct Channel {
     /// The accounts that are somebody in it whenever they come; only in one that is owned.
     pub access: Vec<Access>,
     pub created_at: Timestamp,
-    /// Since when it goes by its name. What was said under that name before was said in another channel.
+    /// Since when it goes by its name. What was said under that name before was said in another
+    /// channel.
     pub named_at: Timestamp,
     pub topic: Option<Topic>,
     pub flags: Flags,
@@ -30,7 +31,8 @@ pub struct Channel {
     pub exceptions: Vec<Entry>,
     /// `I`: who needs no invitation.
     pub invite_exceptions: Vec<Entry>,
-    /// Whom an operator has invited. May hold users that have left since: their ids do not come back.
+    /// Whom an operator has invited. May hold users that have left since: their ids do not come
+    /// back.
     pub invited: Vec<UserId>,
     /// How much was said in it of late.
     pub said: Recent,
@@ -63,8 +65,14 @@ pub enum Flag {
 }
 
 impl Flag {
-    pub const ALL: [Self; 6] =
-        [Self::NoCtcp, Self::InviteOnly, Self::Moderated, Self::NoExternal, Self::Secret, Self::TopicLocked];
+    pub const ALL: [Self; 6] = [
+        Self::NoCtcp,
+        Self::InviteOnly,
+        Self::Moderated,
+        Self::NoExternal,
+        Self::Secret,
+        Self::TopicLocked,
+    ];
 
     pub fn letter(self) -> char {
         match self {
@@ -192,7 +200,11 @@ impl Standing {
 
     pub fn letters(self) -> impl Iterator<Item = char> {
         let held = [self.founder, self.operator, self.voice];
-        Self::MODES.into_iter().zip(held).filter(|(_, held)| *held).map(|((letter, _), _)| letter)
+        Self::MODES
+            .into_iter()
+            .zip(held)
+            .filter(|(_, held)| *held)
+            .map(|((letter, _), _)| letter)
     }
 
     /// What stands before the nick; only the highest without `all`.
@@ -207,7 +219,11 @@ impl Standing {
             (false, false, true) => "+",
             (false, false, false) => "",
         };
-        if all { prefixes } else { prefixes.get(..1).unwrap_or_default() }
+        if all {
+            prefixes
+        } else {
+            prefixes.get(..1).unwrap_or_default()
+        }
     }
 }
 
@@ -254,7 +270,8 @@ impl Channel {
     }
 
     pub fn is_operator(&self, user: UserId) -> bool {
-        self.member(user).is_some_and(|member| member.standing.runs())
+        self.member(user)
+            .is_some_and(|member| member.standing.runs())
     }
 
     /// Only for the state, which keeps the other side of it.
@@ -287,15 +304,19 @@ impl Channel {
             return false;
         }
         let subject = Subject::new(user);
-        let covered =
-            |list: &[Entry]| list.iter().any(|entry| counts(&entry.mask) && entry.mask.covers(&subject));
+        let covered = |list: &[Entry]| {
+            list.iter()
+                .any(|entry| counts(&entry.mask) && entry.mask.covers(&subject))
+        };
         covered(&self.bans) && !covered(&self.exceptions)
     }
 
     /// Whether the user may come in without an invitation.
     pub fn is_invite_exception(&self, user: &User) -> bool {
         let subject = Subject::new(user);
-        self.invite_exceptions.iter().any(|entry| entry.mask.covers(&subject))
+        self.invite_exceptions
+            .iter()
+            .any(|entry| entry.mask.covers(&subject))
     }
 
     /// Whether others than its members may know of it.
@@ -304,6 +325,7 @@ impl Channel {
     }
 
     fn position(&self, user: UserId) -> Result<usize, usize> {
-        self.members.binary_search_by_key(&user, |member| member.user)
+        self.members
+            .binary_search_by_key(&user, |member| member.user)
     }
 }

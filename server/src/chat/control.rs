@@ -8,8 +8,8 @@ use rookery_protocol::{ChannelName, Nick};
 
 use super::channel::{Channel, Flag};
 use super::event::{
-    Act, Answer, Audience, ChannelView, Identity, Kicked, MemberView, Output, SessionId, SessionView, Ticket,
-    UserView,
+    Act, Answer, Audience, ChannelView, Identity, Kicked, MemberView, Output, SessionId,
+    SessionView, Ticket, UserView,
 };
 use super::state::{Due, Leaving, Session, User, UserId};
 use super::turn::{Caller, Turn};
@@ -45,7 +45,11 @@ impl Turn<'_> {
                 self.answer(ticket, Answer::Done);
             }
             Act::FindCovered(target) => {
-                let users = self.covered(&target).iter().map(|hit| self.view_of(hit)).collect();
+                let users = self
+                    .covered(&target)
+                    .iter()
+                    .map(|hit| self.view_of(hit))
+                    .collect();
                 self.answer(ticket, Answer::Users(users));
             }
             Act::FindUser(nick) => {
@@ -57,17 +61,26 @@ impl Turn<'_> {
                 self.answer(ticket, Answer::Users(users));
             }
             Act::ListChannels => {
-                let channels = self.state.channels().map(|channel| self.channel_view(channel)).collect();
+                let channels = self
+                    .state
+                    .channels()
+                    .map(|channel| self.channel_view(channel))
+                    .collect();
                 self.answer(ticket, Answer::Channels(channels));
             }
             Act::FindChannel(name) => {
-                let channels = self.state.channel(&name).map(|channel| self.channel_view(channel));
+                let channels = self
+                    .state
+                    .channel(&name)
+                    .map(|channel| self.channel_view(channel));
                 let channels = channels.into_iter().collect();
                 self.answer(ticket, Answer::Channels(channels));
             }
             Act::CloseChannel { name, reason } => self.close_channel(ticket, &name, &reason),
             Act::Announce { to, text } => self.announce(ticket, &to, &text),
-            Act::ShowRedacted { messages, reason } => self.show_redacted(ticket, &messages, &reason),
+            Act::ShowRedacted { messages, reason } => {
+                self.show_redacted(ticket, &messages, &reason)
+            }
             Act::Count => {
                 let counts = Answer::Counts {
                     users: self.state.user_count(),
@@ -85,21 +98,35 @@ impl Turn<'_> {
 
     fn kick(&mut self, ticket: Ticket, whom: &Kicked, reason: &str) {
         let last = format!("Kicked: {reason}");
-        let end = Ending { why: WhyGone::Kicked, told: None, shown: Some(last.clone()), last };
+        let end = Ending {
+            why: WhyGone::Kicked,
+            told: None,
+            shown: Some(last.clone()),
+            last,
+        };
         match whom {
             Kicked::User(nick) => {
-                let hits: Vec<Hit> = self.state.by_name(nick).map(Hit::all_of).into_iter().collect();
+                let hits: Vec<Hit> = self
+                    .state
+                    .by_name(nick)
+                    .map(Hit::all_of)
+                    .into_iter()
+                    .collect();
                 self.end(ticket, &hits, &end, |_, leaving| leaving.is_named(nick));
             }
             Kicked::Session(nick, session) => {
                 let its = |user| Hit::some_of(user, |its| its.id == *session);
                 let hits: Vec<Hit> = self.state.by_name(nick).and_then(its).into_iter().collect();
-                self.end(ticket, &hits, &end, |id, leaving| id == *session && leaving.is_named(nick));
+                self.end(ticket, &hits, &end, |id, leaving| {
+                    id == *session && leaving.is_named(nick)
+                });
             }
             Kicked::Covered(target) => {
                 let gate = Arc::clone(&self.state.gate);
                 let hits = self.covered(target);
-                self.end(ticket, &hits, &end, |_, leaving| leaving.is_covered(target, gate.bans.aliases()));
+                self.end(ticket, &hits, &end, |_, leaving| {
+                    leaving.is_covered(target, gate.bans.aliases())
+                });
             }
         }
     }
@@ -113,11 +140,22 @@ impl Turn<'_> {
         bans.add(ban);
         self.show_gate();
         let gate = Arc::clone(&self.state.gate);
-        let hits = if holds { self.covered(&target) } else { Vec::new() };
+        let hits = if holds {
+            self.covered(&target)
+        } else {
+            Vec::new()
+        };
         let told = Some(format!("You are banned from this server: {reason}"));
         let shown = Some("Banned".to_owned());
-        let end = Ending { why: WhyGone::Banned, told, shown, last: format!("Banned: {reason}") };
-        self.end(ticket, &hits, &end, |_, leaving| holds && leaving.is_covered(&target, gate.bans.aliases()));
+        let end = Ending {
+            why: WhyGone::Banned,
+            told,
+            shown,
+            last: format!("Banned: {reason}"),
+        };
+        self.end(ticket, &hits, &end, |_, leaving| {
+            holds && leaving.is_covered(&target, gate.bans.aliases())
+        });
     }
 
     /// Those who keep people out before they reach the core look at this gate from now on.
@@ -125,7 +163,8 @@ impl Turn<'_> {
         self.out.push(Output::Gate(Arc::clone(&self.state.gate)));
     }
 
-    /// Whom a ban of that target covers: an account with all its sessions, an address with those that come from there.
+    /// Whom a ban of that target covers: an account with all its sessions, an address with those
+    /// that come from there.
     fn covered(&self, target: &BanTarget) -> Vec<Hit> {
         let aliases = self.state.gate.bans.aliases();
         let hit = |user: &User| {
@@ -139,12 +178,24 @@ impl Turn<'_> {
     }
 
     fn end_account(&mut self, ticket: Ticket, account: AccountId, reason: String) {
-        let is_its = |identity: &Option<Identity>| identity.as_ref().is_some_and(|who| who.id == account);
-        let hits: Vec<Hit> =
-            self.state.users().filter(|user| is_its(&user.identity)).map(Hit::all_of).collect();
-        self.state.ended_accounts.insert(account, (self.now(), reason.clone()));
+        let is_its =
+            |identity: &Option<Identity>| identity.as_ref().is_some_and(|who| who.id == account);
+        let hits: Vec<Hit> = self
+            .state
+            .users()
+            .filter(|user| is_its(&user.identity))
+            .map(Hit::all_of)
+            .collect();
+        self.state
+            .ended_accounts
+            .insert(account, (self.now(), reason.clone()));
         let shown = Some(reason.clone());
-        let end = Ending { why: WhyGone::AccountEnded, told: None, shown, last: reason };
+        let end = Ending {
+            why: WhyGone::AccountEnded,
+            told: None,
+            shown,
+            last: reason,
+        };
         self.end(ticket, &hits, &end, |_, leaving| is_its(&leaving.identity));
     }
 
@@ -152,19 +203,35 @@ impl Turn<'_> {
         let sessions = match to {
             Audience::All => self.state.users().flat_map(sessions_of).collect(),
             Audience::Channel(name) => match self.state.channel(name) {
-                Some(channel) => self.state.hearers(channel).map(|session| session.id).collect(),
+                Some(channel) => self
+                    .state
+                    .hearers(channel)
+                    .map(|session| session.id)
+                    .collect(),
                 None => Vec::new(),
             },
             Audience::Account(name) => {
-                let is_its = |user: &&User| user.identity.as_ref().is_some_and(|who| who.name == *name);
-                self.state.users().filter(is_its).flat_map(sessions_of).collect()
+                let is_its =
+                    |user: &&User| user.identity.as_ref().is_some_and(|who| who.name == *name);
+                self.state
+                    .users()
+                    .filter(is_its)
+                    .flat_map(sessions_of)
+                    .collect()
             }
         };
-        let callers: Vec<Caller> = sessions.iter().filter_map(|&session| self.caller(session)).collect();
+        let callers: Vec<Caller> = sessions
+            .iter()
+            .filter_map(|&session| self.caller(session))
+            .collect();
         for &caller in &callers {
             match to {
                 Audience::Channel(name) => {
-                    let name = self.state.channel(name).map_or(name, |channel| &channel.name).clone();
+                    let name = self
+                        .state
+                        .channel(name)
+                        .map_or(name, |channel| &channel.name)
+                        .clone();
                     let line = self.server_line("NOTICE").word(name.as_str()).text(text);
                     self.send(caller, &line);
                 }
@@ -172,16 +239,28 @@ impl Turn<'_> {
             }
         }
         let nobody = callers.is_empty() && !matches!(to, Audience::All);
-        let answer = if nobody { Answer::Done } else { Answer::Announced { sessions: callers.len() } };
+        let answer = if nobody {
+            Answer::Done
+        } else {
+            Answer::Announced {
+                sessions: callers.len(),
+            }
+        };
         self.answer(ticket, answer);
     }
 
     /// Nothing of the channel is kept, should it have been a lasting one.
     ///
-    /// Each member sees itself kicked, and not the others: for all of them there is nothing left to see.
+    /// Each member sees itself kicked, and not the others: for all of them there is nothing left to
+    /// see.
     fn close_channel(&mut self, ticket: Ticket, name: &ChannelName, reason: &str) {
         let Some(channel) = self.state.channel(name) else {
-            return self.answer(ticket, Answer::Emptied { members: Vec::new() });
+            return self.answer(
+                ticket,
+                Answer::Emptied {
+                    members: Vec::new(),
+                },
+            );
         };
         let name = channel.name.clone();
         let members: Vec<UserId> = channel.members().iter().map(|member| member.user).collect();
@@ -192,7 +271,11 @@ impl Turn<'_> {
         let mut nicks = Vec::new();
         for user in members {
             let nick = self.state.user(user).nick.clone();
-            let line = self.server_line("KICK").word(name.as_str()).word(nick.as_str()).text(&reason);
+            let line = self
+                .server_line("KICK")
+                .word(name.as_str())
+                .word(nick.as_str())
+                .text(&reason);
             for caller in self.callers(user) {
                 self.send(caller, &line);
             }
@@ -214,7 +297,10 @@ impl Turn<'_> {
             })
             .collect();
         members.sort_unstable_by(|one, other| one.nick.cmp(&other.nick));
-        let flags = Flag::ALL.into_iter().filter(|flag| channel.flags.has(*flag)).map(Flag::letter);
+        let flags = Flag::ALL
+            .into_iter()
+            .filter(|flag| channel.flags.has(*flag))
+            .map(Flag::letter);
         let key = channel.key.as_ref().map(|_| 'k');
         let limit = channel.limit.map(|_| 'l');
         ChannelView {
@@ -230,20 +316,29 @@ impl Turn<'_> {
     /// The user with those of its sessions only that are hit.
     fn view_of(&self, hit: &Hit) -> UserView {
         let mut view = view(self.state.user(hit.user));
-        view.sessions.retain(|session| hit.sessions.contains(&session.id));
+        view.sessions
+            .retain(|session| hit.sessions.contains(&session.id));
         view
     }
 
     /// Those who are always on stay in the record, to be here again.
     fn end_all(&mut self, ticket: Ticket, reason: String) {
-        let connected = self.state.users().filter(|user| !user.sessions().is_empty());
+        let connected = self
+            .state
+            .users()
+            .filter(|user| !user.sessions().is_empty());
         let hits: Vec<Hit> = connected.map(Hit::all_of).collect();
-        let end = Ending { why: WhyGone::ServerStopping, told: None, shown: None, last: reason };
+        let end = Ending {
+            why: WhyGone::ServerStopping,
+            told: None,
+            shown: None,
+            last: reason,
+        };
         self.end(ticket, &hits, &end, |_, _| true);
     }
 
-    /// Ends those users and sessions. The answer waits for their connections, and for those `also_meant` that are on
-    /// their way out already.
+    /// Ends those users and sessions. The answer waits for their connections, and for those
+    /// `also_meant` that are on their way out already.
     fn end(
         &mut self,
         ticket: Ticket,
@@ -251,8 +346,17 @@ impl Turn<'_> {
         end: &Ending,
         also_meant: impl Fn(SessionId, &Leaving) -> bool,
     ) {
-        let mut due = Due { users: Vec::new(), sessions: 0, waiting: 0 };
-        for (_, leaving) in self.state.leaving.iter_mut().filter(|(id, leaving)| also_meant(**id, leaving)) {
+        let mut due = Due {
+            users: Vec::new(),
+            sessions: 0,
+            waiting: 0,
+        };
+        for (_, leaving) in self
+            .state
+            .leaving
+            .iter_mut()
+            .filter(|(id, leaving)| also_meant(**id, leaving))
+        {
             leaving.tickets.push(ticket);
             due.waiting += 1;
         }
@@ -261,14 +365,24 @@ impl Turn<'_> {
         }
         due.waiting += due.sessions;
         if due.waiting == 0 {
-            self.answer(ticket, Answer::Ended { users: due.users, sessions: due.sessions });
+            self.answer(
+                ticket,
+                Answer::Ended {
+                    users: due.users,
+                    sessions: due.sessions,
+                },
+            );
         } else {
             self.state.due.insert(ticket, due);
         }
     }
 
     fn end_hit(&mut self, ticket: Ticket, hit: &Hit, end: &Ending, due: &mut Due) {
-        let callers: Vec<Caller> = hit.sessions.iter().filter_map(|&session| self.caller(session)).collect();
+        let callers: Vec<Caller> = hit
+            .sessions
+            .iter()
+            .filter_map(|&session| self.caller(session))
+            .collect();
         if let Some(text) = &end.told {
             for &caller in &callers {
                 self.reply(caller, ERR_YOUREBANNEDCREEP, &[], text);
@@ -276,8 +390,13 @@ impl Turn<'_> {
         }
         due.users.push(self.state.user(hit.user).nick.clone());
         due.sessions += callers.len();
-        let leaving: Vec<Leaving> =
-            callers.iter().map(|&caller| Leaving { tickets: vec![ticket], ..self.leaving(caller) }).collect();
+        let leaving: Vec<Leaving> = callers
+            .iter()
+            .map(|&caller| Leaving {
+                tickets: vec![ticket],
+                ..self.leaving(caller)
+            })
+            .collect();
         for caller in &callers {
             self.leave_device(caller.session, false);
         }
@@ -300,32 +419,49 @@ impl Turn<'_> {
 struct Hit {
     user: UserId,
     sessions: Vec<SessionId>,
-    /// Whether the user goes too, however always on. If not, it goes with the last of its sessions, as ever.
+    /// Whether the user goes too, however always on. If not, it goes with the last of its sessions,
+    /// as ever.
     is_whole: bool,
 }
 
 impl Hit {
     fn all_of(user: &User) -> Self {
-        Self { user: user.id, sessions: sessions_of(user), is_whole: true }
+        Self {
+            user: user.id,
+            sessions: sessions_of(user),
+            is_whole: true,
+        }
     }
 
     /// None if there are no such sessions.
     fn some_of(user: &User, meant: impl Fn(&Session) -> bool) -> Option<Self> {
-        let sessions: Vec<SessionId> =
-            user.sessions().iter().filter(|session| meant(session)).map(|session| session.id).collect();
-        (!sessions.is_empty()).then_some(Self { user: user.id, sessions, is_whole: false })
+        let sessions: Vec<SessionId> = user
+            .sessions()
+            .iter()
+            .filter(|session| meant(session))
+            .map(|session| session.id)
+            .collect();
+        (!sessions.is_empty()).then_some(Self {
+            user: user.id,
+            sessions,
+            is_whole: false,
+        })
     }
 }
 
 impl Leaving {
     /// Whether that was its nick, or is the name of its account.
     fn is_named(&self, nick: &Nick) -> bool {
-        let account = self.identity.as_ref().map(|identity| identity.name.to_nick());
+        let account = self
+            .identity
+            .as_ref()
+            .map(|identity| identity.name.to_nick());
         self.nick == *nick || account.is_some_and(|account| account == *nick)
     }
 
     fn is_covered(&self, target: &BanTarget, aliases: &EmailAliases) -> bool {
-        target.covers_address(self.address) || covers_identity(target, aliases, self.identity.as_ref())
+        target.covers_address(self.address)
+            || covers_identity(target, aliases, self.identity.as_ref())
     }
 }
 

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rookery_protocol::control::{LiveEvent, WhyGone};
-use rookery_protocol::{AccountName, Capabilities, CapabilityValues, ChannelName, Email, Message, Nick};
+use rookery_protocol::{
+    AccountName, Capabilities, CapabilityValues, ChannelName, Email, Message, Nick,
+};
 
 use super::always_on::Attendance;
 use super::busy::Busy;
 use super::gate::Gate;
 use super::replay::Mark;
 use crate::record::{
-    AccountId, Ban, BanId, BanTarget, Change, CredentialId, EmailAliases, HistoryEntry, HistoryTarget,
-    PageQuery, SeveralQuery, TargetsQuery,
+    AccountId, Ban, BanId, BanTarget, Change, CredentialId, EmailAliases, HistoryEntry,
+    HistoryTarget, PageQuery, SeveralQuery, TargetsQuery,
 };
 
 /// One TLS connection on the chat port; never used twice while the server runs.
@@ -43,8 +45,8 @@ pub struct Identity {
 /// A session that wants to be admitted.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// What the client asked for; without [`Settings::free_nicks`], whoever has an identity is shown under its name
-    /// instead.
+    /// What the client asked for; without [`Settings::free_nicks`], whoever has an identity is
+    /// shown under its name instead.
     pub nick: Nick,
     pub username: String,
     pub realname: String,
@@ -61,26 +63,50 @@ pub struct Candidate {
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
-    /// Answered with [`Answer::Admitted`], [`Answer::NickInUse`], [`Answer::Stale`], [`Answer::Banned`]
-    /// or [`Answer::Closed`]. The welcome comes before the answer.
-    Admit { ticket: Ticket, session: SessionId, candidate: Box<Candidate> },
-    /// An admitted session has proved an identity, or has another email. Answered with [`Answer::Admitted`],
-    /// [`Answer::Stale`], [`Answer::Banned`] or, should someone be here whose account's name looks the same,
-    /// [`Answer::NickInUse`].
-    SignIn { ticket: Ticket, session: SessionId, identity: Identity },
-    /// How the session is to be spoken to. Answered with [`Answer::Form`], or [`Answer::Done`] if it is here no more.
+    /// Answered with [`Answer::Admitted`], [`Answer::NickInUse`], [`Answer::Stale`],
+    /// [`Answer::Banned`] or [`Answer::Closed`]. The welcome comes before the answer.
+    Admit {
+        ticket: Ticket,
+        session: SessionId,
+        candidate: Box<Candidate>,
+    },
+    /// An admitted session has proved an identity, or has another email. Answered with
+    /// [`Answer::Admitted`], [`Answer::Stale`], [`Answer::Banned`] or, should someone be here whose
+    /// account's name looks the same, [`Answer::NickInUse`].
+    SignIn {
+        ticket: Ticket,
+        session: SessionId,
+        identity: Identity,
+    },
+    /// How the session is to be spoken to. Answered with [`Answer::Form`], or [`Answer::Done`] if
+    /// it is here no more.
     AskForm { ticket: Ticket, session: SessionId },
     /// An admitted session sent a message.
-    Command { session: SessionId, message: Message },
-    /// An admitted session asks for history. Answered with [`Answer::Done`] when its reply is on the way.
-    AskHistory { ticket: Ticket, session: SessionId, message: Message },
+    Command {
+        session: SessionId,
+        message: Message,
+    },
+    /// An admitted session asks for history. Answered with [`Answer::Done`] when its reply is on
+    /// the way.
+    AskHistory {
+        ticket: Ticket,
+        session: SessionId,
+        message: Message,
+    },
     /// What was found for an [`Output::Fetch`].
     Fetched { fetch: Box<Fetch>, found: Found },
     /// An admitted session sent a line that is no message.
-    BadLine { session: SessionId, fault: LineFault },
-    /// The connection of an admitted session has ended, by whatever side. One that was `lost` may not have brought the
-    /// client what was sent last.
-    Gone { session: SessionId, parting: Parting, lost: bool },
+    BadLine {
+        session: SessionId,
+        fault: LineFault,
+    },
+    /// The connection of an admitted session has ended, by whatever side. One that was `lost` may
+    /// not have brought the client what was sent last.
+    Gone {
+        session: SessionId,
+        parting: Parting,
+        lost: bool,
+    },
     /// The control plane acts.
     Control { ticket: Ticket, act: Act },
     /// The config was read anew.
@@ -98,7 +124,10 @@ pub struct Parting {
 impl Parting {
     /// It broke, or was closed without a word.
     pub fn lost(words: impl Into<Cow<'static, str>>) -> Self {
-        Self { why: WhyGone::ConnectionLost, words: words.into() }
+        Self {
+            why: WhyGone::ConnectionLost,
+            words: words.into(),
+        }
     }
 }
 
@@ -115,26 +144,31 @@ pub enum LineFault {
 /// An act of the control plane. Its entry in the audit trail is on disk before it comes here.
 #[derive(Debug)]
 pub enum Act {
-    /// Ends sessions, whose users may come back. Answered with [`Answer::Ended`], empty if there were none.
+    /// Ends sessions, whose users may come back. Answered with [`Answer::Ended`], empty if there
+    /// were none.
     Kick { whom: Kicked, reason: String },
-    /// The ban is on disk: from now on it is kept, and whoever it covers is ended. Answered with [`Answer::Ended`].
+    /// The ban is on disk: from now on it is kept, and whoever it covers is ended. Answered with
+    /// [`Answer::Ended`].
     AddBan(Ban),
-    /// The bans are on disk: from now on they keep people out. Whoever is here and covered stays until [`Self::AddBan`].
-    /// Answered with [`Answer::Done`].
+    /// The bans are on disk: from now on they keep people out. Whoever is here and covered stays
+    /// until [`Self::AddBan`]. Answered with [`Answer::Done`].
     KeepBans(Vec<Ban>),
     /// Answered with [`Answer::Done`].
     RemoveBan(BanId),
-    /// Lets nobody new in, who is told this; or lets people in again. It is on disk. Answered with [`Answer::Done`].
-    SetMaintenance(Option<Arc<str>>),
-    /// Ends every session of the account, and lets none in that has proved to be of it before now. Answered with
-    /// [`Answer::Ended`].
-    EndAccount { account: AccountId, reason: String },
-    /// The account is no more, in the record: the channels it owned are nobody's from now on. Answered with
+    /// Lets nobody new in, who is told this; or lets people in again. It is on disk. Answered with
     /// [`Answer::Done`].
+    SetMaintenance(Option<Arc<str>>),
+    /// Ends every session of the account, and lets none in that has proved to be of it before now.
+    /// Answered with [`Answer::Ended`].
+    EndAccount { account: AccountId, reason: String },
+    /// The account is no more, in the record: the channels it owned are nobody's from now on.
+    /// Answered with [`Answer::Done`].
     ForgetAccount(AccountName),
-    /// Whom a ban of that target would end now; answered with [`Answer::Users`], each with the sessions that it covers.
+    /// Whom a ban of that target would end now; answered with [`Answer::Users`], each with the
+    /// sessions that it covers.
     FindCovered(BanTarget),
-    /// Whether a user of that nick, or of the account of that name, is here; answered with [`Answer::Users`], of one or none.
+    /// Whether a user of that nick, or of the account of that name, is here; answered with
+    /// [`Answer::Users`], of one or none.
     FindUser(Nick),
     /// Answered with [`Answer::Users`].
     ListUsers,
@@ -142,20 +176,28 @@ pub enum Act {
     ListChannels,
     /// Answered with [`Answer::Channels`], of one or none.
     FindChannel(ChannelName),
-    /// Everyone is kicked out of the channel, which is gone with that. Answered with [`Answer::Emptied`], with nobody
-    /// if there was no such channel.
+    /// Everyone is kicked out of the channel, which is gone with that. Answered with
+    /// [`Answer::Emptied`], with nobody if there was no such channel.
     CloseChannel { name: ChannelName, reason: String },
-    /// A notice of the server to so many. Answered with [`Answer::Announced`], or [`Answer::Done`] if there is no such
-    /// channel or nobody of that account is here.
+    /// A notice of the server to so many. Answered with [`Answer::Announced`], or [`Answer::Done`]
+    /// if there is no such channel or nobody of that account is here.
     Announce { to: Audience, text: String },
-    /// These messages of one author are redacted on disk; beside each, the mark that stays of it. Answered with
-    /// [`Answer::Done`].
-    ShowRedacted { messages: Vec<(HistoryEntry, HistoryEntry)>, reason: String },
+    /// These messages of one author are redacted on disk; beside each, the mark that stays of it.
+    /// Answered with [`Answer::Done`].
+    ShowRedacted {
+        messages: Vec<(HistoryEntry, HistoryEntry)>,
+        reason: String,
+    },
     /// Answered with [`Answer::Counts`].
     Count,
-    /// Up to `most` of those who are busy, and whose these sessions are. Answered with [`Answer::Busy`].
-    FindBusy { most: usize, sessions: Vec<SessionId> },
-    /// The server stops: every session is told so (`ERROR :<reason>`) and ended. Answered with [`Answer::Ended`].
+    /// Up to `most` of those who are busy, and whose these sessions are. Answered with
+    /// [`Answer::Busy`].
+    FindBusy {
+        most: usize,
+        sessions: Vec<SessionId>,
+    },
+    /// The server stops: every session is told so (`ERROR :<reason>`) and ended. Answered with
+    /// [`Answer::Ended`].
     EndAll { reason: String },
 }
 
@@ -289,11 +331,13 @@ pub enum Output {
         then: Vec<Delivery>,
         otherwise: Option<Delivery>,
     },
-    /// Something that outlives a restart has changed: it is on disk before what follows it, here or in a later event, is
-    /// let out. Should it not get there, the log says so and the chat goes on as if it had: then the change is lost with
-    /// the next start, unless a later one of the same thing, which carries the whole of it, is kept.
+    /// Something that outlives a restart has changed: it is on disk before what follows it, here or
+    /// in a later event, is let out. Should it not get there, the log says so and the chat goes on
+    /// as if it had: then the change is lost with the next start, unless a later one of the same
+    /// thing, which carries the whole of it, is kept.
     Keep(Box<Change>),
-    /// The session's connection is to be closed once what waits for it, and this last line, is sent.
+    /// The session's connection is to be closed once what waits for it, and this last line, is
+    /// sent.
     End {
         session: SessionId,
         line: Bytes,
@@ -306,7 +350,8 @@ pub enum Output {
     },
     /// For whoever watches the server.
     Happened(LiveEvent),
-    /// History is to be read, once all that came before is let out; it comes back as [`Event::Fetched`].
+    /// History is to be read, once all that came before is let out; it comes back as
+    /// [`Event::Fetched`].
     Fetch(Box<Fetch>),
 }
 
@@ -341,9 +386,13 @@ pub enum Purpose {
     },
     /// `PLAY`, of znc.in/playback.
     Playback,
-    /// What the session's device has missed: what was said after the one mark and up to the other. The number is that of
-    /// the catch-up that it is read for.
-    Missed { number: u64, after: Mark, until: Mark },
+    /// What the session's device has missed: what was said after the one mark and up to the other.
+    /// The number is that of the catch-up that it is read for.
+    Missed {
+        number: u64,
+        after: Mark,
+        until: Mark,
+    },
 }
 
 /// What is to be read.
@@ -373,7 +422,10 @@ pub enum Found {
 
 /// The part of the config that the core goes by.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the config")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the config"
+)]
 pub struct Settings {
     pub server_name: String,
     pub network: String,
@@ -386,7 +438,8 @@ pub struct Settings {
     pub history_before_join: bool,
     /// Whether the owners of accounts who have not chosen stay while no session is connected.
     pub always_on: bool,
-    /// How many messages of each channel and conversation a session is shown that it missed; 0 for none.
+    /// How many messages of each channel and conversation a session is shown that it missed; 0 for
+    /// none.
     pub replay_lines: usize,
     /// 0 is no limit, here and below.
     pub history_page: usize,

@@ -20,7 +20,13 @@ pub fn lines(settings: &Settings) -> impl Iterator<Item = Vec<String>> {
 
 /// What the server supports (`ISUPPORT`), a token each.
 fn tokens(settings: &Settings) -> Vec<String> {
-    let bound = |limit: usize| if limit == 0 { String::new() } else { limit.to_string() };
+    let bound = |limit: usize| {
+        if limit == 0 {
+            String::new()
+        } else {
+            limit.to_string()
+        }
+    };
     let targets = lengths::TARGETS;
     let mut tokens = vec![
         format!("NETWORK={}", settings.network.replace(' ', "\\x20")),
@@ -66,8 +72,11 @@ fn tokens(settings: &Settings) -> Vec<String> {
         tokens.push("MSGREFTYPES=msgid,timestamp".to_owned());
     }
     if settings.channel_list_entries > 0 {
-        tokens
-            .push(["b", "e", "I"].map(|list| format!("{list}:{}", settings.channel_list_entries)).join(","));
+        tokens.push(
+            ["b", "e", "I"]
+                .map(|list| format!("{list}:{}", settings.channel_list_entries))
+                .join(","),
+        );
         if let Some(token) = tokens.last_mut() {
             token.insert_str(0, "MAXLIST=");
         }

@@ -1,5 +1,5 @@
-//! Labeled responses: the label goes on the one answer, on a batch around several, or on an `ACK` in place of
-//! none.
+//! Labeled responses: the label goes on the one answer, on a batch around several, or on an `ACK`
+//! in place of none.
 
 use bytes::Bytes;
 use rookery_protocol::{Capabilities, Capability, Message};
@@ -10,8 +10,12 @@ use super::lengths;
 /// The label that the client of those capabilities wants on the answer to `message`.
 pub fn of(message: &Message, capabilities: Capabilities) -> Option<&str> {
     // Several answers make a batch.
-    let labels = capabilities.has(Capability::LabeledResponse) && capabilities.has(Capability::Batch);
-    message.tags.get("label").filter(|label| labels && (1..=lengths::LABEL).contains(&label.len()))
+    let labels =
+        capabilities.has(Capability::LabeledResponse) && capabilities.has(Capability::Batch);
+    message
+        .tags
+        .get("label")
+        .filter(|label| labels && (1..=lengths::LABEL).contains(&label.len()))
 }
 
 /// What an answer is marked with.
@@ -22,14 +26,16 @@ pub struct Labelling<'a> {
     pub label: &'a str,
     /// A name for the batch.
     pub batch: &'a str,
-    /// The outputs that bring the caller its own message as any receiver gets it, by index: no answers.
+    /// The outputs that bring the caller its own message as any receiver gets it, by index: no
+    /// answers.
     pub copies: &'a [usize],
     /// Whether the caller gets its own messages as receipts.
     pub echo: bool,
 }
 
 impl Labelling<'_> {
-    /// Marks what the outputs from index `start` on answer. A receipt stays where it is: behind its message's commit.
+    /// Marks what the outputs from index `start` on answer. A receipt stays where it is: behind its
+    /// message's commit.
     pub fn apply(&self, out: &mut Vec<Output>, start: usize) {
         let mut outputs = Vec::with_capacity(out.len() - start + 2);
         let mut copies = Vec::new();
@@ -42,9 +48,20 @@ impl Labelling<'_> {
                 Output::Deliver(delivery) => {
                     outputs.extend(self.split(delivery).into_iter().map(Output::Deliver));
                 }
-                Output::Store { entry, then, otherwise } => {
-                    let then = then.into_iter().flat_map(|delivery| self.split(delivery)).collect();
-                    outputs.push(Output::Store { entry, then, otherwise });
+                Output::Store {
+                    entry,
+                    then,
+                    otherwise,
+                } => {
+                    let then = then
+                        .into_iter()
+                        .flat_map(|delivery| self.split(delivery))
+                        .collect();
+                    outputs.push(Output::Store {
+                        entry,
+                        then,
+                        otherwise,
+                    });
                 }
                 other => outputs.push(other),
             }
@@ -65,7 +82,10 @@ impl Labelling<'_> {
             for answer in &mut answers {
                 answer.change(|line| within(self.batch, line));
             }
-            let open = format!(":{} BATCH +{} labeled-response\r\n", self.server, self.batch);
+            let open = format!(
+                ":{} BATCH +{} labeled-response\r\n",
+                self.server, self.batch
+            );
             let close = format!(":{} BATCH -{}\r\n", self.server, self.batch);
             out.push(self.to_caller(mark(open.as_bytes(), &format!("label={}", self.label))));
             out.append(&mut outputs);
@@ -79,7 +99,10 @@ impl Labelling<'_> {
             return vec![delivery];
         }
         delivery.to.retain(|to| *to != self.session);
-        let own = Delivery { to: vec![self.session], line: delivery.line.clone() };
+        let own = Delivery {
+            to: vec![self.session],
+            line: delivery.line.clone(),
+        };
         vec![delivery, own]
     }
 
@@ -92,12 +115,20 @@ impl Labelling<'_> {
         for (index, output) in outputs.iter_mut().enumerate() {
             match output {
                 Output::Deliver(delivery) if self.is_own(delivery) && !copies.contains(&index) => {
-                    answers.push(Answer { line: Some(&mut delivery.line), refusal: None });
+                    answers.push(Answer {
+                        line: Some(&mut delivery.line),
+                        refusal: None,
+                    });
                 }
                 // An event that is kept answers nothing.
-                Output::Store { otherwise: None, .. } => {}
-                Output::Store { then, otherwise, .. } => {
-                    // The echo is the last of them; an earlier one is the message as its receiver gets it.
+                Output::Store {
+                    otherwise: None, ..
+                } => {}
+                Output::Store {
+                    then, otherwise, ..
+                } => {
+                    // The echo is the last of them; an earlier one is the message as its receiver
+                    // gets it.
                     let line = then
                         .last_mut()
                         .filter(|delivery| self.echo && self.is_own(delivery))
@@ -118,17 +149,24 @@ impl Labelling<'_> {
             _ => None,
         });
         match last {
-            Some(then) => then.push(Delivery { to: vec![self.session], line }),
+            Some(then) => then.push(Delivery {
+                to: vec![self.session],
+                line,
+            }),
             None => outputs.push(self.to_caller(line)),
         }
     }
 
     fn to_caller(&self, line: Bytes) -> Output {
-        Output::Deliver(Delivery { to: vec![self.session], line })
+        Output::Deliver(Delivery {
+            to: vec![self.session],
+            line,
+        })
     }
 }
 
-/// The line that the caller gets when all goes well, and the one it gets when its message cannot be stored.
+/// The line that the caller gets when all goes well, and the one it gets when its message cannot be
+/// stored.
 struct Answer<'o> {
     line: Option<&'o mut Bytes>,
     refusal: Option<&'o mut Bytes>,

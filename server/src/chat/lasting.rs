@@ -30,7 +30,11 @@ impl Channel {
             created_at: self.created_at,
             named_at: self.named_at,
             topic,
-            modes: Flag::ALL.into_iter().filter(|flag| self.flags.has(*flag)).map(Flag::letter).collect(),
+            modes: Flag::ALL
+                .into_iter()
+                .filter(|flag| self.flags.has(*flag))
+                .map(Flag::letter)
+                .collect(),
             key: self.key.as_deref().map(str::to_owned),
             limit: self.limit,
             lists: lists.collect(),
@@ -39,8 +43,8 @@ impl Channel {
         })
     }
 
-    /// The channel that was kept, with nobody in it. What an older or newer server knew of modes and masks and this one does
-    /// not is left out.
+    /// The channel that was kept, with nobody in it. What an older or newer server knew of modes
+    /// and masks and this one does not is left out.
     pub fn restored(kept: LastingChannel) -> Self {
         let LastingChannel {
             name,
@@ -60,8 +64,11 @@ impl Channel {
         channel.access = access;
         channel.metadata = metadata;
         channel.named_at = named_at;
-        channel.topic =
-            topic.map(|LastingTopic { text, by, at }| Topic { text: text.into(), by: by.into(), at });
+        channel.topic = topic.map(|LastingTopic { text, by, at }| Topic {
+            text: text.into(),
+            by: by.into(),
+            at,
+        });
         for flag in Flag::ALL {
             channel.flags.set(flag, modes.contains(flag.letter()));
         }
@@ -69,7 +76,11 @@ impl Channel {
         channel.limit = limit;
         for ListedMask { list, mask, by, at } in lists {
             if let (Some(list), Some(mask)) = (List::from_letter(list), Mask::new(&mask)) {
-                list.of_mut(&mut channel).push(Entry { mask, by: by.into(), at });
+                list.of_mut(&mut channel).push(Entry {
+                    mask,
+                    by: by.into(),
+                    at,
+                });
             }
         }
         channel
@@ -77,15 +88,18 @@ impl Channel {
 }
 
 impl Turn<'_> {
-    /// Has the channel kept as it is now, if somebody owns it. To be called before what has changed is shown.
+    /// Has the channel kept as it is now, if somebody owns it. To be called before what has changed
+    /// is shown.
     pub fn keep_channel(&mut self, name: &ChannelName) {
         if let Some(lasting) = self.state.channel(name).and_then(Channel::lasting) {
-            self.out.push(Output::Keep(Box::new(Change::Channel(lasting))));
+            self.out
+                .push(Output::Keep(Box::new(Change::Channel(lasting))));
         }
     }
 
     /// The channel is no more, or goes by another name: nothing of one of that name is kept.
     pub fn forget_channel(&mut self, name: &ChannelName) {
-        self.out.push(Output::Keep(Box::new(Change::ChannelGone(name.clone()))));
+        self.out
+            .push(Output::Keep(Box::new(Change::ChannelGone(name.clone()))));
     }
 }

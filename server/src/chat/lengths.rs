@@ -1,5 +1,5 @@
-//! The bounds on texts, in bytes, as `ISUPPORT` tells them. Whatever is within its bound fits one line with the longest
-//! names there can be.
+//! The bounds on texts, in bytes, as `ISUPPORT` tells them. Whatever is within its bound fits one
+//! line with the longest names there can be.
 
 /// The part of a username that the client chooses.
 pub const USERNAME: usize = 10;

@@ -1,4 +1,5 @@
-//! Lines on their way out: the body is written once, the tags once for each set of capabilities that matters.
+//! Lines on their way out: the body is written once, the tags once for each set of capabilities
+//! that matters.
 
 use bytes::Bytes;
 use rookery_protocol::message::write_escaped;
@@ -28,7 +29,13 @@ impl Line {
     /// A line that is written already; its tags are left out.
     pub fn from_message(message: &Message) -> Self {
         let mut line = Self(Vec::new());
-        line.push(&Message { tags: rookery_protocol::Tags::default(), ..message.clone() }.to_string());
+        line.push(
+            &Message {
+                tags: rookery_protocol::Tags::default(),
+                ..message.clone()
+            }
+            .to_string(),
+        );
         line
     }
 
@@ -99,13 +106,23 @@ impl Line {
 
     /// Nothing that ends a line may come in, whoever the text is from.
     fn push(&mut self, text: &str) {
-        self.0.extend(text.bytes().map(|byte| if matches!(byte, 0 | b'\r' | b'\n') { b' ' } else { byte }));
+        self.0.extend(text.bytes().map(|byte| {
+            if matches!(byte, 0 | b'\r' | b'\n') {
+                b' '
+            } else {
+                byte
+            }
+        }));
     }
 }
 
 /// `text` as a parameter that is not the last: one word, and not mistaken for the last one.
 pub fn word(text: &str) -> &str {
-    if text.is_empty() || text.starts_with(':') || text.contains(' ') { "*" } else { text }
+    if text.is_empty() || text.starts_with(':') || text.contains(' ') {
+        "*"
+    } else {
+        text
+    }
 }
 
 /// Where UTF-8 is to be cut to keep at most `limit` bytes.
@@ -153,7 +170,11 @@ impl Tags<'_> {
 
     /// About the bytes that [`Self::write`] adds.
     fn room(&self, capabilities: Capabilities) -> usize {
-        if capabilities == Capabilities::NONE { 0 } else { 128 + self.client.len() }
+        if capabilities == Capabilities::NONE {
+            0
+        } else {
+            128 + self.client.len()
+        }
     }
 
     fn write(&self, capabilities: Capabilities, out: &mut String) {
@@ -190,18 +211,21 @@ impl Tags<'_> {
     }
 }
 
-/// The line for each of the receivers, of whom there are about `expected`: one delivery for each set of capabilities
-/// that matters, never one for each receiver.
+/// The line for each of the receivers, of whom there are about `expected`: one delivery for each
+/// set of capabilities that matters, never one for each receiver.
 pub fn address<'s>(
     receivers: impl Iterator<Item = &'s Session>,
     expected: usize,
     tags: &Tags<'_>,
     line: &Line,
 ) -> Vec<Delivery> {
-    address_each(receivers, expected, tags.relevant(), |capabilities| line.render(tags, capabilities))
+    address_each(receivers, expected, tags.relevant(), |capabilities| {
+        line.render(tags, capabilities)
+    })
 }
 
-/// The same of what is written by `render`, and looks different by the capabilities that are `relevant`.
+/// The same of what is written by `render`, and looks different by the capabilities that are
+/// `relevant`.
 pub fn address_each<'s>(
     receivers: impl Iterator<Item = &'s Session>,
     expected: usize,
@@ -219,7 +243,13 @@ pub fn address_each<'s>(
             groups.push((capabilities, to));
         }
     }
-    groups.into_iter().map(|(capabilities, to)| Delivery { to, line: render(capabilities) }).collect()
+    groups
+        .into_iter()
+        .map(|(capabilities, to)| Delivery {
+            to,
+            line: render(capabilities),
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -228,22 +258,38 @@ mod tests {
 
     #[test]
     fn a_line_is_cut_between_characters_and_never_split_in_two() {
-        let line = Line::new("server", "NOTICE").word("alice").text(&"ä".repeat(400)).plain();
+        let line = Line::new("server", "NOTICE")
+            .word("alice")
+            .text(&"ä".repeat(400))
+            .plain();
         assert!(line.len() <= 512 && line.len() >= 510);
         assert!(std::str::from_utf8(&line).is_ok());
-        let line = Line::new("server", "NOTICE").word("a b\r\n:x").word("").text("one\r\ntwo\0").plain();
+        let line = Line::new("server", "NOTICE")
+            .word("a b\r\n:x")
+            .word("")
+            .text("one\r\ntwo\0")
+            .plain();
         assert_eq!(&line[..], b":server NOTICE a * :one  two \r\n");
     }
 
     #[test]
     fn each_session_gets_the_tags_it_can_read() {
-        let tags = Tags { time: "now", account: Some("a;b"), msgid: Some("1"), client: "+x=y", bot: true };
+        let tags = Tags {
+            time: "now",
+            account: Some("a;b"),
+            msgid: Some("1"),
+            client: "+x=y",
+            bot: true,
+        };
         let render = |capabilities: &[Capability]| {
             let line = Line::new("s", "X").render(&tags, Capabilities::of(capabilities));
             String::from_utf8_lossy(&line).into_owned()
         };
         assert_eq!(render(&[]), ":s X\r\n");
-        assert_eq!(render(&[Capability::MessageTags]), "@msgid=1;bot;+x=y :s X\r\n");
+        assert_eq!(
+            render(&[Capability::MessageTags]),
+            "@msgid=1;bot;+x=y :s X\r\n"
+        );
         assert_eq!(
             render(&[Capability::ServerTime, Capability::AccountTag]),
             "@time=now;account=a\\:b :s X\r\n"

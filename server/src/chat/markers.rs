@@ -1,4 +1,5 @@
-//! Read markers: up to where a user has read each channel and conversation. They are told to its own sessions only.
+//! Read markers: up to where a user has read each channel and conversation. They are told to its
+//! own sessions only.
 
 use std::collections::BTreeMap;
 
@@ -23,16 +24,28 @@ impl Markers {
         self.0.insert(target.into(), read_until);
     }
 
-    /// Sets the marker, which only ever moves on. Gives what has changed: nothing, or it, and the one that is forgotten
-    /// for it if there are too many.
-    fn set(&mut self, target: Box<str>, read_until: Timestamp) -> Vec<(Box<str>, Option<Timestamp>)> {
-        if self.0.get(&target).is_some_and(|before| *before >= read_until) {
+    /// Sets the marker, which only ever moves on. Gives what has changed: nothing, or it, and the
+    /// one that is forgotten for it if there are too many.
+    fn set(
+        &mut self,
+        target: Box<str>,
+        read_until: Timestamp,
+    ) -> Vec<(Box<str>, Option<Timestamp>)> {
+        if self
+            .0
+            .get(&target)
+            .is_some_and(|before| *before >= read_until)
+        {
             return Vec::new();
         }
         self.0.insert(target.clone(), read_until);
         let mut changes = vec![(target, Some(read_until))];
         if self.0.len() > MARKERS
-            && let Some(oldest) = self.0.iter().min_by_key(|(_, at)| **at).map(|(target, _)| target.clone())
+            && let Some(oldest) = self
+                .0
+                .iter()
+                .min_by_key(|(_, at)| **at)
+                .map(|(target, _)| target.clone())
         {
             self.0.remove(&oldest);
             changes.push((oldest, None));
@@ -58,13 +71,23 @@ impl Turn<'_> {
             return;
         }
         for (&account, markers) in &mut self.state.markers {
-            let Some(read_until) = markers.rename(old, folded) else { continue };
+            let Some(read_until) = markers.rename(old, folded) else {
+                continue;
+            };
             for (target, read_until) in [(old, None), (folded, Some(read_until))] {
-                let change = Change::ReadMarker { account, target: target.to_owned(), read_until };
+                let change = Change::ReadMarker {
+                    account,
+                    target: target.to_owned(),
+                    read_until,
+                };
                 self.out.push(Output::Keep(Box::new(change)));
             }
         }
-        let members = self.state.channel(new).map(|channel| channel.members().to_vec()).unwrap_or_default();
+        let members = self
+            .state
+            .channel(new)
+            .map(|channel| channel.members().to_vec())
+            .unwrap_or_default();
         for member in members {
             self.state.user_mut(member.user).markers.rename(old, folded);
         }
@@ -77,7 +100,13 @@ impl Turn<'_> {
         }
         let nick = Nick::parse(target).ok()?;
         let party = self.state.by_nick(&nick).map(super::state::User::party);
-        Some(party.as_ref().map_or(&nick, |party| party.nick()).folded().into())
+        Some(
+            party
+                .as_ref()
+                .map_or(&nick, |party| party.nick())
+                .folded()
+                .into(),
+        )
     }
 
     /// Up to where the user has read; an error if that is neither a channel nor a nick.
@@ -92,20 +121,35 @@ impl Turn<'_> {
     }
 
     /// The user has read up to there. Whether that is news.
-    pub fn mark_read(&mut self, user: UserId, target: &str, read_until: Timestamp) -> Result<bool, NoTarget> {
+    pub fn mark_read(
+        &mut self,
+        user: UserId,
+        target: &str,
+        read_until: Timestamp,
+    ) -> Result<bool, NoTarget> {
         let name = self.marker_name(target).ok_or(NoTarget)?;
         // Nobody has read what is not said yet. Times are kept to the millisecond.
         let read_until = read_until.min(self.now()).as_millisecond();
-        let read_until = Timestamp::from_millisecond(read_until).expect("it was a time before it was cut");
+        let read_until =
+            Timestamp::from_millisecond(read_until).expect("it was a time before it was cut");
         let user = self.state.user_mut(user);
         let Some(account) = user.identity.as_ref().map(|identity| identity.id) else {
             return Ok(!user.markers.set(name, read_until).is_empty());
         };
-        let changes = self.state.markers.entry(account).or_default().set(name, read_until);
+        let changes = self
+            .state
+            .markers
+            .entry(account)
+            .or_default()
+            .set(name, read_until);
         let news = !changes.is_empty();
         for (target, read_until) in changes {
             let target = target.into();
-            self.out.push(Output::Keep(Box::new(Change::ReadMarker { account, target, read_until })));
+            self.out.push(Output::Keep(Box::new(Change::ReadMarker {
+                account,
+                target,
+                read_until,
+            })));
         }
         Ok(news)
     }
@@ -116,8 +160,10 @@ impl Turn<'_> {
             return;
         }
         let read_until = self.read_until(caller.user, target).ok().flatten();
-        let read_until =
-            read_until.map_or_else(|| "*".to_owned(), |at| format!("timestamp={}", shown_time(at)));
+        let read_until = read_until.map_or_else(
+            || "*".to_owned(),
+            |at| format!("timestamp={}", shown_time(at)),
+        );
         let line = self.server_line("MARKREAD").word(target).word(&read_until);
         self.send(caller, &line);
     }

@@ -36,16 +36,25 @@ pub struct Subject {
 
 impl Subject {
     pub fn new(user: &User) -> Self {
-        let account = user.identity.as_ref().map(|identity| identity.name.folded().to_owned());
-        Self { source: user.source.to_lowercase(), account }
+        let account = user
+            .identity
+            .as_ref()
+            .map(|identity| identity.name.folded().to_owned());
+        Self {
+            source: user.source.to_lowercase(),
+            account,
+        }
     }
 }
 
 impl Mask {
-    /// Completes what was given: `alice` is `alice!*@*`, `user@host` is `*!user@host`. None for one that begins as an
-    /// extended mask of no kind there is.
+    /// Completes what was given: `alice` is `alice!*@*`, `user@host` is `*!user@host`. None for one
+    /// that begins as an extended mask of no kind there is.
     pub fn new(given: &str) -> Option<Self> {
-        let Some((kind, rest)) = given.strip_prefix(EXTENDED).and_then(|given| given.split_once(':')) else {
+        let Some((kind, rest)) = given
+            .strip_prefix(EXTENDED)
+            .and_then(|given| given.split_once(':'))
+        else {
             let text = complete(given);
             return Some(Self {
                 mutes: false,
@@ -53,17 +62,26 @@ impl Mask {
                 text: text.into(),
             });
         };
-        let mask =
-            match kind.chars().next().filter(|letter| kind.len() == letter.len_utf8() && !rest.is_empty())? {
-                ACCOUNT => Self {
-                    text: rest.into(),
-                    mutes: false,
-                    pattern: Pattern::Account(rest.to_lowercase().into()),
-                },
-                MUTE => Self { mutes: true, ..Self::new(rest).filter(|inner| !inner.mutes)? },
-                _ => return None,
-            };
-        Some(Self { text: format!("{EXTENDED}{kind}:{}", mask.text).into(), ..mask })
+        let mask = match kind
+            .chars()
+            .next()
+            .filter(|letter| kind.len() == letter.len_utf8() && !rest.is_empty())?
+        {
+            ACCOUNT => Self {
+                text: rest.into(),
+                mutes: false,
+                pattern: Pattern::Account(rest.to_lowercase().into()),
+            },
+            MUTE => Self {
+                mutes: true,
+                ..Self::new(rest).filter(|inner| !inner.mutes)?
+            },
+            _ => return None,
+        };
+        Some(Self {
+            text: format!("{EXTENDED}{kind}:{}", mask.text).into(),
+            ..mask
+        })
     }
 
     pub fn as_str(&self) -> &str {
@@ -84,9 +102,10 @@ impl Mask {
     pub fn covers(&self, subject: &Subject) -> bool {
         match &self.pattern {
             Pattern::Source(pattern) => matches(pattern, &subject.source),
-            Pattern::Account(pattern) => {
-                subject.account.as_deref().is_some_and(|account| matches(pattern, account))
-            }
+            Pattern::Account(pattern) => subject
+                .account
+                .as_deref()
+                .is_some_and(|account| matches(pattern, account)),
         }
     }
 }
@@ -97,8 +116,16 @@ fn complete(given: &str) -> String {
         None if given.contains('@') => ("*", Some(given)),
         None => (given, None),
     };
-    let (user, host) = rest.map_or(("*", "*"), |rest| rest.split_once('@').unwrap_or((rest, "*")));
-    let part = |part: &str| if part.is_empty() { "*".to_owned() } else { part.to_owned() };
+    let (user, host) = rest.map_or(("*", "*"), |rest| {
+        rest.split_once('@').unwrap_or((rest, "*"))
+    });
+    let part = |part: &str| {
+        if part.is_empty() {
+            "*".to_owned()
+        } else {
+            part.to_owned()
+        }
+    };
     format!("{}!{}@{}", part(nick), part(user), part(host))
 }
 
@@ -108,8 +135,11 @@ mod tests {
 
     #[test]
     fn masks_are_completed() {
-        let complete =
-            |given: &str| Mask::new(given).map(|mask| mask.as_str().to_owned()).unwrap_or_default();
+        let complete = |given: &str| {
+            Mask::new(given)
+                .map(|mask| mask.as_str().to_owned())
+                .unwrap_or_default()
+        };
         assert_eq!(complete("bob"), "bob!*@*");
         assert_eq!(complete("u@h"), "*!u@h");
         assert_eq!(complete("bob!u"), "bob!u@*");
@@ -119,7 +149,15 @@ mod tests {
         assert_eq!(complete("~m:bob"), "~m:bob!*@*");
         assert_eq!(complete("~m:~a:bob"), "~m:~a:bob");
         assert_eq!(complete("~bob"), "~bob!*@*", "no colon, no kind");
-        for bad in ["~x:bob", "~:bob", "~aa:bob", "~a:", "~m:", "~m:~m:bob", "~m:~x:bob"] {
+        for bad in [
+            "~x:bob",
+            "~:bob",
+            "~aa:bob",
+            "~a:",
+            "~m:",
+            "~m:~m:bob",
+            "~m:~x:bob",
+        ] {
             assert_eq!(complete(bad), "", "{bad}");
         }
     }
@@ -127,7 +165,10 @@ mod tests {
     #[test]
     fn a_mask_covers_sources_or_accounts() {
         let covers = |mask: &str, account: Option<&str>| {
-            let subject = Subject { source: "bob!~u@host".to_owned(), account: account.map(str::to_owned) };
+            let subject = Subject {
+                source: "bob!~u@host".to_owned(),
+                account: account.map(str::to_owned),
+            };
             Mask::new(mask).is_some_and(|mask| mask.covers(&subject))
         };
         assert!(covers("BOB", None) && covers("~m:*!~U@*", None));

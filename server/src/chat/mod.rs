@@ -1,5 +1,6 @@
-//! The core: sessions, users, channels, who may do what, who hears what. It knows no sockets, no clock and no store:
-//! an event goes in with the time, outputs come out, and the same events always give the same outputs.
+//! The core: sessions, users, channels, who may do what, who hears what. It knows no sockets, no
+//! clock and no store: an event goes in with the time, outputs come out, and the same events always
+//! give the same outputs.
 
 mod admission;
 pub mod always_on;
@@ -57,21 +58,43 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// A chat with nobody in it. `run` is unlike that of any other start of the server: message ids begin with it.
-    pub fn new(settings: Settings, run: String, gate: Arc<Gate>, restored: Restored, now: Timestamp) -> Self {
+    /// A chat with nobody in it. `run` is unlike that of any other start of the server: message ids
+    /// begin with it.
+    pub fn new(
+        settings: Settings,
+        run: String,
+        gate: Arc<Gate>,
+        restored: Restored,
+        now: Timestamp,
+    ) -> Self {
         let mut state = State::new(run, gate, now);
         // A lobby is everyone's, whatever was kept of a channel of its name.
-        let channels = restored.channels.into_iter().filter(|kept| !settings.lobby.contains(&kept.name));
+        let channels = restored
+            .channels
+            .into_iter()
+            .filter(|kept| !settings.lobby.contains(&kept.name));
         state.restore_channels(channels.map(Channel::restored));
         state.account_metadata = restored.metadata.into_iter().collect();
         let mark = |at| Mark { at, message: 0 };
         for (account, target, read_until) in restored.read_markers {
-            state.markers.entry(account).or_default().restore(target, read_until);
+            state
+                .markers
+                .entry(account)
+                .or_default()
+                .restore(target, read_until);
         }
         state.always_on = restored.always_on.into_iter().collect();
         state.restore_presences(restored.presences, &settings, now);
-        state.devices = restored.devices.into_iter().map(|(device, until)| (device, mark(until))).collect();
-        Self { state, settings, stamp: Stamp::default() }
+        state.devices = restored
+            .devices
+            .into_iter()
+            .map(|(device, until)| (device, mark(until)))
+            .collect();
+        Self {
+            state,
+            settings,
+            stamp: Stamp::default(),
+        }
     }
 
     /// What follows from `event`.
@@ -79,7 +102,12 @@ impl Chat {
         self.stamp.set(now);
         self.take(event, out);
         let at = self.stamp.at;
-        out.extend(self.state.news.drain(..).map(|what| Output::Happened(LiveEvent { at, what })));
+        out.extend(
+            self.state
+                .news
+                .drain(..)
+                .map(|what| Output::Happened(LiveEvent { at, what })),
+        );
     }
 
     fn take(&mut self, event: Event, out: &mut Vec<Output>) {
@@ -94,8 +122,16 @@ impl Chat {
         };
         let mut turn = self.turn(out);
         match event {
-            Event::Admit { ticket, session, candidate } => turn.admit(ticket, session, *candidate),
-            Event::SignIn { ticket, session, identity } => turn.sign_in(ticket, session, identity),
+            Event::Admit {
+                ticket,
+                session,
+                candidate,
+            } => turn.admit(ticket, session, *candidate),
+            Event::SignIn {
+                ticket,
+                session,
+                identity,
+            } => turn.sign_in(ticket, session, identity),
             Event::AskForm { ticket, session } => {
                 let form = turn.caller(session).map(|caller| Answer::Form {
                     nick: turn.state.user(caller.user).nick.clone(),
@@ -107,10 +143,18 @@ impl Chat {
                 turn.command(session, &message);
                 turn.catch_up_further(session);
             }
-            Event::AskHistory { ticket, session, message } => turn.ask_history(ticket, session, &message),
+            Event::AskHistory {
+                ticket,
+                session,
+                message,
+            } => turn.ask_history(ticket, session, &message),
             Event::Fetched { fetch, found } => turn.fetched(*fetch, found),
             Event::BadLine { session, fault } => turn.bad_line(session, fault),
-            Event::Gone { session, parting, lost } => turn.gone(session, &parting, lost),
+            Event::Gone {
+                session,
+                parting,
+                lost,
+            } => turn.gone(session, &parting, lost),
             Event::Control { ticket, act } => turn.control(ticket, act),
             Event::Reload(_) => {}
         }
@@ -118,14 +162,22 @@ impl Chat {
     }
 
     fn turn<'a>(&'a mut self, out: &'a mut Vec<Output>) -> Turn<'a> {
-        Turn { state: &mut self.state, settings: &self.settings, stamp: &self.stamp, out, copies: Vec::new() }
+        Turn {
+            state: &mut self.state,
+            settings: &self.settings,
+            stamp: &self.stamp,
+            out,
+            copies: Vec::new(),
+        }
     }
 }
 
 impl Turn<'_> {
     /// A session that the core has ended may still have commands on their way: they are left alone.
     fn command(&mut self, session: SessionId, message: &Message) {
-        let Some(caller) = self.caller(session) else { return };
+        let Some(caller) = self.caller(session) else {
+            return;
+        };
         self.hear(session);
         let label = label_of(caller, message);
         if commands::batch::is_part(caller, message) {
@@ -160,9 +212,12 @@ impl Turn<'_> {
         .apply(self.out, start);
     }
 
-    /// A line that could not be taken. If it was to be part of a message of several lines, that is left out too.
+    /// A line that could not be taken. If it was to be part of a message of several lines, that is
+    /// left out too.
     fn bad_line(&mut self, session: SessionId, fault: LineFault) {
-        let Some(caller) = self.caller(session) else { return };
+        let Some(caller) = self.caller(session) else {
+            return;
+        };
         let label = match &fault {
             LineFault::NotUtf8(Some(message)) if !commands::batch::is_part(caller, message) => {
                 label_of(caller, message)
@@ -171,17 +226,26 @@ impl Turn<'_> {
         };
         self.labelled(caller, label, |turn| match fault {
             LineFault::TooLong => {
-                turn.reply(caller, ERR_INPUTTOOLONG, &[], "Input line was too long, and was left out");
+                turn.reply(
+                    caller,
+                    ERR_INPUTTOOLONG,
+                    &[],
+                    "Input line was too long, and was left out",
+                );
             }
             // The utf8-only specification gives this code to clients of any capability.
             LineFault::NotUtf8(message) => turn.fail(
                 caller,
-                message.as_ref().map_or("*", |message| message.command.as_str()),
+                message
+                    .as_ref()
+                    .map_or("*", |message| message.command.as_str()),
                 "INVALID_UTF8",
                 &[],
                 "That line was not UTF-8, and was left out; please set your client to UTF-8",
             ),
-            LineFault::Malformed => commands::unknown(turn, caller, "*", "That line is not a command"),
+            LineFault::Malformed => {
+                commands::unknown(turn, caller, "*", "That line is not a command")
+            }
         });
     }
 }

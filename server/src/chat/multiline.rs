@@ -1,5 +1,6 @@
-//! Messages of several lines (`draft/multiline`): how they are kept in one text, and how they look on the wire. To a
-//! session that knows them they are a batch, to others one message after the other.
+//! Messages of several lines (`draft/multiline`): how they are kept in one text, and how they look
+//! on the wire. To a session that knows them they are a batch, to others one message after the
+//! other.
 
 use bytes::Bytes;
 use rookery_protocol::{Capabilities, Capability};
@@ -24,14 +25,18 @@ pub fn is_multiline(text: &str) -> bool {
     text.contains(['\n', '\r'])
 }
 
-/// The lines of a text: each after a line feed, or after a carriage return if it goes on the one before.
+/// The lines of a text: each after a line feed, or after a carriage return if it goes on the one
+/// before.
 pub fn lines(text: &str) -> impl Iterator<Item = MultilineLine<'_>> {
     let mut rest = Some((false, text));
     std::iter::from_fn(move || {
         let (goes_on, text) = rest?;
         let end = text.find(['\n', '\r']);
         rest = end.map(|end| (text.as_bytes()[end] == b'\r', &text[end + 1..]));
-        Some(MultilineLine { goes_on, text: &text[..end.unwrap_or(text.len())] })
+        Some(MultilineLine {
+            goes_on,
+            text: &text[..end.unwrap_or(text.len())],
+        })
     })
 }
 
@@ -104,17 +109,34 @@ pub struct Several<'a> {
 
 impl Several<'_> {
     fn render(&self, tags: &Tags<'_>, capabilities: Capabilities) -> Bytes {
-        let Self { source, target, head, text, batch } = self;
+        let Self {
+            source,
+            target,
+            head,
+            text,
+            batch,
+        } = self;
         let mut out = Vec::new();
         if knows(capabilities) {
-            let open = Line::new(source, "BATCH").word(&format!("+{batch}")).word(BATCH_TYPE).word(target);
+            let open = Line::new(source, "BATCH")
+                .word(&format!("+{batch}"))
+                .word(BATCH_TYPE)
+                .word(target);
             out.extend(open.render(tags, capabilities));
             for line in lines(text) {
-                let concat = if line.goes_on { format!(";{CONCAT}") } else { String::new() };
+                let concat = if line.goes_on {
+                    format!(";{CONCAT}")
+                } else {
+                    String::new()
+                };
                 let tag = format!("batch={batch}{concat}");
                 out.extend(mark(&head.clone().text(line.text).plain(), &tag));
             }
-            out.extend(Line::new(source, "BATCH").word(&format!("-{batch}")).plain());
+            out.extend(
+                Line::new(source, "BATCH")
+                    .word(&format!("-{batch}"))
+                    .plain(),
+            );
         } else {
             let mut tags = *tags;
             for line in lines(text).filter(|line| !line.text.is_empty()) {
@@ -133,11 +155,22 @@ mod tests {
 
     #[test]
     fn a_text_comes_apart_as_it_was_put_together() {
-        let apart =
-            |text: &str| lines(text).map(|line| (line.goes_on, line.text.to_owned())).collect::<Vec<_>>();
+        let apart = |text: &str| {
+            lines(text)
+                .map(|line| (line.goes_on, line.text.to_owned()))
+                .collect::<Vec<_>>()
+        };
         let line = |goes_on, text: &str| (goes_on, text.to_owned());
         assert_eq!(apart("one"), [line(false, "one")]);
-        assert_eq!(apart("\na\rb\n"), [line(false, ""), line(false, "a"), line(true, "b"), line(false, "")]);
+        assert_eq!(
+            apart("\na\rb\n"),
+            [
+                line(false, ""),
+                line(false, "a"),
+                line(true, "b"),
+                line(false, "")
+            ]
+        );
         assert_eq!(cut_lines("äää\rbb\n", 3), "ä\rbb\n");
         assert!(is_multiline("a\rb") && !is_multiline("a b"));
     }

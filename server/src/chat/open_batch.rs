@@ -61,31 +61,50 @@ impl OpenBatch {
 
     /// Adds a line.
     pub fn push(&mut self, message: &Message) -> Result<(), Fault> {
-        let (target, text) = (message.param(0).unwrap_or_default(), message.param(1).unwrap_or_default());
+        let (target, text) = (
+            message.param(0).unwrap_or_default(),
+            message.param(1).unwrap_or_default(),
+        );
         let goes_on = self.lines > 0 && message.tags.get(CONCAT).is_some();
         if message.tags.get("batch") != Some(&self.name) {
-            return Err(invalid("That is not the batch that is open; it is left out"));
+            return Err(invalid(
+                "That is not the batch that is open; it is left out",
+            ));
         }
         if !matches!(message.command.as_str(), "PRIVMSG" | "NOTICE")
             || !self.command.is_empty() && self.command != message.command
         {
-            return Err(invalid("All lines of a batch are PRIVMSG, or all are NOTICE"));
+            return Err(invalid(
+                "All lines of a batch are PRIVMSG, or all are NOTICE",
+            ));
         }
         if !target.eq_ignore_ascii_case(&self.target) {
             let context = vec![self.target.clone(), target.to_owned()];
-            return Err(("MULTILINE_INVALID_TARGET", context, "A line has another target than its batch"));
+            return Err((
+                "MULTILINE_INVALID_TARGET",
+                context,
+                "A line has another target than its batch",
+            ));
         }
         if text.is_empty() && message.tags.get(CONCAT).is_some() {
             return Err(invalid("A line that goes on the one before is not blank"));
         }
         if self.lines == lengths::MULTILINE_LINES {
             let limit = lengths::MULTILINE_LINES.to_string();
-            return Err(("MULTILINE_MAX_LINES", vec![limit], "These are too many lines for one message"));
+            return Err((
+                "MULTILINE_MAX_LINES",
+                vec![limit],
+                "These are too many lines for one message",
+            ));
         }
         let separated = self.lines > 0 && !goes_on;
         if self.bytes + text.len() + usize::from(separated) > lengths::MULTILINE_BYTES {
             let limit = lengths::MULTILINE_BYTES.to_string();
-            return Err(("MULTILINE_MAX_BYTES", vec![limit], "This is too long for one message"));
+            return Err((
+                "MULTILINE_MAX_BYTES",
+                vec![limit],
+                "This is too long for one message",
+            ));
         }
         self.bytes += text.len() + usize::from(separated);
         if self.lines > 0 {

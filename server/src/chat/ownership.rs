@@ -32,7 +32,10 @@ impl Channel {
 
     /// What its access list says of the account.
     pub fn access_of(&self, account: &AccountName) -> Option<AccessLevel> {
-        self.access.iter().find(|access| access.account == *account).map(|access| access.level)
+        self.access
+            .iter()
+            .find(|access| access.account == *account)
+            .map(|access| access.level)
     }
 
     /// Nobody's from now on, and nobody is somebody in it by their account any more.
@@ -43,11 +46,15 @@ impl Channel {
 }
 
 impl Turn<'_> {
-    /// A user whose account has just become known, here or to the channel, is made there what the account makes it.
-    /// Everyone there is told, the user too.
+    /// A user whose account has just become known, here or to the channel, is made there what the
+    /// account makes it. Everyone there is told, the user too.
     pub fn recognize(&mut self, user: UserId, name: &ChannelName) {
-        let Some(channel) = self.state.channel(name) else { return };
-        let Some(member) = channel.member(user) else { return };
+        let Some(channel) = self.state.channel(name) else {
+            return;
+        };
+        let Some(member) = channel.member(user) else {
+            return;
+        };
         let (before, due) = (member.standing, channel.standing_of(self.state.user(user)));
         self.set_standing(user, name, before.with(due));
         self.tell_standing(user, name, before);
@@ -55,20 +62,36 @@ impl Turn<'_> {
 
     /// Tells the channel what the user is that it was not `before`.
     pub fn tell_standing(&mut self, user: UserId, name: &ChannelName, before: Standing) {
-        let Some(member) = self.state.channel(name).and_then(|channel| channel.member(user)) else { return };
+        let Some(member) = self
+            .state
+            .channel(name)
+            .and_then(|channel| channel.member(user))
+        else {
+            return;
+        };
         let nick = self.state.user(user).nick.clone();
-        let new: String =
-            member.standing.letters().filter(|letter| !before.letters().any(|had| had == *letter)).collect();
+        let new: String = member
+            .standing
+            .letters()
+            .filter(|letter| !before.letters().any(|had| had == *letter))
+            .collect();
         if new.is_empty() {
             return;
         }
-        let line = self.server_line("MODE").word(name.as_str()).word(&format!("+{new}"));
+        let line = self
+            .server_line("MODE")
+            .word(name.as_str())
+            .word(&format!("+{new}"));
         let line = new.chars().fold(line, |line, _| line.word(nick.as_str()));
         self.tell_channel(name, &line);
     }
 
     pub fn set_standing(&mut self, user: UserId, name: &ChannelName, standing: Standing) {
-        if let Some(member) = self.state.channel_mut(name).and_then(|channel| channel.member_mut(user)) {
+        if let Some(member) = self
+            .state
+            .channel_mut(name)
+            .and_then(|channel| channel.member_mut(user))
+        {
             member.standing = standing;
             self.state.touch(user);
         }
@@ -77,20 +100,31 @@ impl Turn<'_> {
     /// How many more channels the account may own; none if as many as it likes.
     pub fn channels_left(&self, account: &AccountName) -> Option<usize> {
         let limit = self.settings.owned_channels;
-        let owned = self.state.channels().filter(|channel| channel.founder.as_ref() == Some(account)).count();
+        let owned = self
+            .state
+            .channels()
+            .filter(|channel| channel.founder.as_ref() == Some(account))
+            .count();
         (limit > 0).then(|| limit.saturating_sub(owned))
     }
 
-    /// The account is no more: what it owned is nobody's, and no access list names it. Whoever is there stays.
+    /// The account is no more: what it owned is nobody's, and no access list names it. Whoever is
+    /// there stays.
     pub fn forget_account(&mut self, account: &AccountName) {
         self.state.account_metadata.remove(account);
         let meant = |channel: &&Channel| {
             channel.founder.as_ref() == Some(account) || channel.access_of(account).is_some()
         };
-        let names: Vec<ChannelName> =
-            self.state.channels().filter(meant).map(|channel| channel.name.clone()).collect();
+        let names: Vec<ChannelName> = self
+            .state
+            .channels()
+            .filter(meant)
+            .map(|channel| channel.name.clone())
+            .collect();
         for name in names {
-            let Some(channel) = self.state.channel_mut(&name) else { continue };
+            let Some(channel) = self.state.channel_mut(&name) else {
+                continue;
+            };
             if channel.founder.as_ref() == Some(account) {
                 channel.disown();
                 self.forget_channel(&name);
@@ -102,8 +136,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Has the channel kept as the user has changed it, then shows all members what has changed, in as few lines as hold
-    /// it.
+    /// Has the channel kept as the user has changed it, then shows all members what has changed, in
+    /// as few lines as hold it.
     pub fn show_modes(&mut self, by: UserId, name: &ChannelName, changes: &[ModeChange]) {
         if changes.is_empty() {
             return;
@@ -117,7 +151,9 @@ impl Turn<'_> {
             let mut sign = None;
             let mut taken = 0;
             for (on, letter, parameter) in rest {
-                let more = parameter.as_ref().map_or(0, |parameter| parameter.len() + 1);
+                let more = parameter
+                    .as_ref()
+                    .map_or(0, |parameter| parameter.len() + 1);
                 if taken > 0 && letters.len() + 3 + parameters.len() + more > room {
                     break;
                 }
@@ -132,7 +168,11 @@ impl Turn<'_> {
                 }
                 taken += 1;
             }
-            let change = |line: Line| parameters.split_whitespace().fold(line.word(&letters), Line::word);
+            let change = |line: Line| {
+                parameters
+                    .split_whitespace()
+                    .fold(line.word(&letters), Line::word)
+            };
             if letters.contains('k') {
                 // A key is for those who are here, and not to be read back by others.
                 self.show_channel(by, name, &change(head.clone()), |_| true);

@@ -24,7 +24,8 @@ pub struct Redaction<'a> {
 type Refusal = (&'static str, Option<String>, &'static str);
 
 impl Turn<'_> {
-    /// Where the messages are that the caller may redact one of; none if it may not even know of any.
+    /// Where the messages are that the caller may redact one of; none if it may not even know of
+    /// any.
     pub fn redactable(&self, caller: Caller, target: &str) -> Option<Reading> {
         let name = match target.strip_prefix(['@', '+']) {
             Some(name) if name.starts_with('#') => name,
@@ -35,15 +36,19 @@ impl Turn<'_> {
 
     /// There is nothing that the caller could redact.
     pub fn no_such_target(&mut self, caller: Caller, target: &str) {
-        let text = "You cannot delete messages from there: you are not in that channel, or not signed in";
+        let text =
+            "You cannot delete messages from there: you are not in that channel, or not signed in";
         self.fail(caller, "REDACT", "INVALID_TARGET", &[target], text);
     }
 
-    /// The message that the caller wants to take back was looked up. Whatever follows has one answer for the caller.
+    /// The message that the caller wants to take back was looked up. Whatever follows has one
+    /// answer for the caller.
     pub fn redact(&mut self, caller: Caller, redaction: &Redaction<'_>, found: Found) {
         let start = self.out.len();
         self.try_to_redact(caller, redaction, found);
-        if let (Some(label), Some(Output::Deliver(refusal))) = (redaction.label, self.out.get_mut(start)) {
+        if let (Some(label), Some(Output::Deliver(refusal))) =
+            (redaction.label, self.out.get_mut(start))
+        {
             refusal.line = mark(&refusal.line, &format!("label={label}"));
         }
     }
@@ -68,7 +73,8 @@ impl Turn<'_> {
         }
     }
 
-    /// The message, if the caller may take it back: its own, or any in a channel that it is an operator of.
+    /// The message, if the caller may take it back: its own, or any in a channel that it is an
+    /// operator of.
     fn may_redact(
         &self,
         caller: Caller,
@@ -76,17 +82,26 @@ impl Turn<'_> {
         message: Option<HistoryEntry>,
     ) -> Result<HistoryEntry, Refusal> {
         let user = self.state.user(caller.user);
-        let unknown = ("UNKNOWN_MSGID", None, "This message does not exist, or is too old");
+        let unknown = (
+            "UNKNOWN_MSGID",
+            None,
+            "This message does not exist, or is too old",
+        );
         let in_sight = |message: &HistoryEntry| {
-            readable.shows(message) && readable.places.iter().any(|place| place.is_same(&message.place))
+            readable.shows(message)
+                && readable
+                    .places
+                    .iter()
+                    .any(|place| place.is_same(&message.place))
         };
         let message = message.filter(in_sight).ok_or_else(|| unknown.clone())?;
         let account = user.identity.as_ref().map(|identity| &identity.name);
         let own = account.is_some() && message.account.as_ref() == account;
         let operator = match &message.place {
-            Place::Channel(name) => {
-                self.state.channel(name).is_some_and(|channel| channel.is_operator(caller.user))
-            }
+            Place::Channel(name) => self
+                .state
+                .channel(name)
+                .is_some_and(|channel| channel.is_operator(caller.user)),
             Place::Direct { .. } => false,
         };
         if !own && !operator {
@@ -95,62 +110,114 @@ impl Turn<'_> {
             return Err(if hidden {
                 unknown
             } else {
-                ("REDACT_FORBIDDEN", None, "You are not authorised to delete this message")
+                (
+                    "REDACT_FORBIDDEN",
+                    None,
+                    "You are not authorised to delete this message",
+                )
             });
         }
         if !message.is_message() {
-            return Err(("REDACT_FORBIDDEN", None, "Only messages can be deleted, not what was done"));
+            return Err((
+                "REDACT_FORBIDDEN",
+                None,
+                "Only messages can be deleted, not what was done",
+            ));
         }
         let minutes = self.settings.redaction_minutes;
         let window = SignedDuration::from_mins(minutes.into());
         if !operator && minutes > 0 && self.now().duration_since(message.at) > window {
             let text = "You can no longer delete this message";
-            return Err(("REDACT_WINDOW_EXPIRED", Some(window.as_secs().to_string()), text));
+            return Err((
+                "REDACT_WINDOW_EXPIRED",
+                Some(window.as_secs().to_string()),
+                text,
+            ));
         }
         Ok(message)
     }
 
     /// The redaction is stored, and then seen; the caller's own copy is its receipt.
     fn take_back(&mut self, caller: Caller, redaction: &Redaction<'_>, message: &HistoryEntry) {
-        let &Redaction { target, msgid, reason, label } = redaction;
+        let &Redaction {
+            target,
+            msgid,
+            reason,
+            label,
+        } = redaction;
         let id = self.state.next_msgid();
         let user = self.state.user(caller.user);
         let account = user.identity.as_ref().map(|identity| identity.name.clone());
-        let by = Redactor { source: user.source.to_string(), account };
+        let by = Redactor {
+            source: user.source.to_string(),
+            account,
+        };
         let entry = message.redaction(by, id, self.now(), reason);
-        let tags = Tags { msgid: Some(&entry.msgid), ..self.tags_of(user) };
+        let tags = Tags {
+            msgid: Some(&entry.msgid),
+            ..self.tags_of(user)
+        };
 
-        let mut then = self.show_redaction(message, &entry, &tags, |session| session.id != caller.session);
+        let mut then = self.show_redaction(message, &entry, &tags, |session| {
+            session.id != caller.session
+        });
         let what = if message.account.is_some() && message.account == entry.account {
             "a message".to_owned()
         } else {
             format!("a message from {}", nick_of(&message.source))
         };
-        let text = format!("{} redacted {what} from {}", user.nick, ago(self.now(), message.at));
+        let text = format!(
+            "{} redacted {what} from {}",
+            user.nick,
+            ago(self.now(), message.at)
+        );
         then.extend(self.tell_of_redaction(message, &with_reason(text, reason)));
-        let line = self.redaction_line(message, &entry, user).render(&tags, caller.capabilities);
-        then.push(Delivery { to: vec![caller.session], line });
+        let line = self
+            .redaction_line(message, &entry, user)
+            .render(&tags, caller.capabilities);
+        then.push(Delivery {
+            to: vec![caller.session],
+            line,
+        });
         let text = "The server could not store that, so the message stays; please try again";
-        let failed = self.server_line("FAIL").word("REDACT").word("MESSAGE_NOT_STORED");
+        let failed = self
+            .server_line("FAIL")
+            .word("REDACT")
+            .word("MESSAGE_NOT_STORED");
         let failed = failed.word(target).word(msgid).text(text);
         let line = failed.render(&self.server_tags(), caller.capabilities);
-        let mut otherwise = Delivery { to: vec![caller.session], line };
+        let mut otherwise = Delivery {
+            to: vec![caller.session],
+            line,
+        };
         if let Some(label) = label {
             let tag = format!("label={label}");
             for answer in then.last_mut().into_iter().chain([&mut otherwise]) {
                 answer.line = mark(&answer.line, &tag);
             }
         }
-        self.out.push(Output::Store { entry: Box::new(entry), then, otherwise: Some(otherwise) });
+        self.out.push(Output::Store {
+            entry: Box::new(entry),
+            then,
+            otherwise: Some(otherwise),
+        });
     }
 
-    /// Messages that an operator of the control plane has redacted, each with the mark that stays of it, are shown as
-    /// such to those who are here. They are of one author.
-    pub fn show_redacted(&mut self, ticket: Ticket, messages: &[(HistoryEntry, HistoryEntry)], reason: &str) {
+    /// Messages that an operator of the control plane has redacted, each with the mark that stays
+    /// of it, are shown as such to those who are here. They are of one author.
+    pub fn show_redacted(
+        &mut self,
+        ticket: Ticket,
+        messages: &[(HistoryEntry, HistoryEntry)],
+        reason: &str,
+    ) {
         let mut told: Vec<(&HistoryEntry, usize)> = Vec::new();
         let mut deliveries = Vec::new();
         for (message, entry) in messages {
-            let tags = Tags { msgid: Some(&entry.msgid), ..self.server_tags() };
+            let tags = Tags {
+                msgid: Some(&entry.msgid),
+                ..self.server_tags()
+            };
             deliveries.extend(self.show_redaction(message, entry, &tags, |_| true));
             let together = |(other, _): &&mut (&HistoryEntry, usize)| {
                 other.place.is_same(&message.place) && other.status() == message.status()
@@ -179,7 +246,9 @@ impl Turn<'_> {
     fn audience(&self, message: &HistoryEntry) -> Vec<&User> {
         match &message.place {
             Place::Channel(name) => {
-                let Some(channel) = self.state.channel(name) else { return Vec::new() };
+                let Some(channel) = self.state.channel(name) else {
+                    return Vec::new();
+                };
                 let meant = |standing: Standing| match message.status() {
                     None => true,
                     Some('@') => standing.runs(),
@@ -193,8 +262,13 @@ impl Turn<'_> {
             }
             Place::Direct { from, to } => {
                 let here = |party: &Party| match party {
-                    Party::Account(name) => self.state.by_account(&AccountName::parse(name.as_str()).ok()?),
-                    Party::Guest(nick) => self.state.by_nick(nick).filter(|user| user.identity.is_none()),
+                    Party::Account(name) => self
+                        .state
+                        .by_account(&AccountName::parse(name.as_str()).ok()?),
+                    Party::Guest(nick) => self
+                        .state
+                        .by_nick(nick)
+                        .filter(|user| user.identity.is_none()),
                 };
                 let mut parties: Vec<&User> = [from, to].into_iter().filter_map(here).collect();
                 parties.dedup_by_key(|user| user.id);
@@ -211,14 +285,25 @@ impl Turn<'_> {
         tags: &Tags<'_>,
         pass: impl Fn(&Session) -> bool,
     ) -> Vec<Delivery> {
-        let can_read =
-            |session: &&Session| pass(session) && session.capabilities.has(Capability::MessageRedaction);
+        let can_read = |session: &&Session| {
+            pass(session) && session.capabilities.has(Capability::MessageRedaction)
+        };
         let audience = self.audience(message);
         match &message.place {
             Place::Channel(_) => {
-                let Some(&one) = audience.first() else { return Vec::new() };
-                let hearers = audience.iter().flat_map(|user| user.sessions()).filter(can_read);
-                address(hearers, audience.len(), tags, &self.redaction_line(message, entry, one))
+                let Some(&one) = audience.first() else {
+                    return Vec::new();
+                };
+                let hearers = audience
+                    .iter()
+                    .flat_map(|user| user.sessions())
+                    .filter(can_read);
+                address(
+                    hearers,
+                    audience.len(),
+                    tags,
+                    &self.redaction_line(message, entry, one),
+                )
             }
             Place::Direct { .. } => audience
                 .into_iter()
@@ -230,13 +315,16 @@ impl Turn<'_> {
         }
     }
 
-    /// As the user sees it: under the target that the message had. What the server takes back in a conversation is shown
-    /// under the other's nick, by which a client knows the conversation.
+    /// As the user sees it: under the target that the message had. What the server takes back in a
+    /// conversation is shown under the other's nick, by which a client knows the conversation.
     fn redaction_line(&self, message: &HistoryEntry, entry: &HistoryEntry, user: &User) -> Line {
         let line = Line::new(&entry.source, &entry.command);
         let line = match &message.place {
             Place::Channel(name) => {
-                let name = self.state.channel(name).map_or(name, |channel| &channel.name);
+                let name = self
+                    .state
+                    .channel(name)
+                    .map_or(name, |channel| &channel.name);
                 let status = message.status().map(String::from).unwrap_or_default();
                 line.word(&format!("{status}{name}"))
             }
@@ -248,7 +336,8 @@ impl Turn<'_> {
         line.rest(&entry.text)
     }
 
-    /// A notice for those who cannot read redactions. Whoever cannot read tags alone never saw a message of them.
+    /// A notice for those who cannot read redactions. Whoever cannot read tags alone never saw a
+    /// message of them.
     fn tell_of_redaction(&self, message: &HistoryEntry, text: &str) -> Vec<Delivery> {
         if message.command == "TAGMSG" {
             return Vec::new();
@@ -259,7 +348,10 @@ impl Turn<'_> {
         let audience = self.audience(message);
         match &message.place {
             Place::Channel(name) => {
-                let hearers = audience.iter().flat_map(|user| user.sessions()).filter(unaware);
+                let hearers = audience
+                    .iter()
+                    .flat_map(|user| user.sessions())
+                    .filter(unaware);
                 address(hearers, audience.len(), &tags, &notice(name.as_str()))
             }
             Place::Direct { .. } => audience

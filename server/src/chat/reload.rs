@@ -9,7 +9,8 @@ use super::event::{SessionId, Settings};
 use super::turn::Turn;
 
 impl Turn<'_> {
-    /// Compares emails anew, lets go whoever is not always on any more, and tells of capabilities that are new or withdrawn (`cap-notify`).
+    /// Compares emails anew, lets go whoever is not always on any more, and tells of capabilities
+    /// that are new or withdrawn (`cap-notify`).
     pub fn reload(&mut self, old: &Settings) {
         if old.email_aliases != self.settings.email_aliases {
             let gate = Arc::make_mut(&mut self.state.gate);
@@ -24,33 +25,53 @@ impl Turn<'_> {
         if before == after && old == values {
             return;
         }
-        let withdrawn: Vec<String> =
-            before.iter().filter(|item| !after.has(*item)).map(|item| listed(item, None)).collect();
+        let withdrawn: Vec<String> = before
+            .iter()
+            .filter(|item| !after.has(*item))
+            .map(|item| listed(item, None))
+            .collect();
         // What has another value is new as well.
-        let is_new =
-            |item: &Capability| !before.has(*item) || listed(*item, Some(old)) != listed(*item, Some(values));
-        let new: Vec<String> = after.iter().filter(is_new).map(|item| listed(item, Some(values))).collect();
+        let is_new = |item: &Capability| {
+            !before.has(*item) || listed(*item, Some(old)) != listed(*item, Some(values))
+        };
+        let new: Vec<String> = after
+            .iter()
+            .filter(is_new)
+            .map(|item| listed(item, Some(values)))
+            .collect();
         // A duration of none ends what clients remember.
         let sts = if old.sts_seconds == values.sts_seconds {
             None
         } else {
             Some(format!("sts=duration={}", values.sts_seconds))
         };
-        let (withdrawn, new) =
-            (withdrawn.join(" "), new.into_iter().chain(sts).collect::<Vec<_>>().join(" "));
-        let mut sessions: Vec<SessionId> =
-            self.state.users().flat_map(super::state::User::sessions).map(|session| session.id).collect();
+        let (withdrawn, new) = (
+            withdrawn.join(" "),
+            new.into_iter().chain(sts).collect::<Vec<_>>().join(" "),
+        );
+        let mut sessions: Vec<SessionId> = self
+            .state
+            .users()
+            .flat_map(super::state::User::sessions)
+            .map(|session| session.id)
+            .collect();
         sessions.sort_unstable();
         for session in sessions {
             if let Some(session) = self.state.session_mut(session) {
                 session.capabilities = session.capabilities.and(after);
             }
-            let Some(caller) = self.caller(session) else { continue };
+            let Some(caller) = self.caller(session) else {
+                continue;
+            };
             if caller.has(Capability::CapNotify) {
                 let nick = self.state.user(caller.user).nick.clone();
                 for (subcommand, list) in [("DEL", &withdrawn), ("NEW", &new)] {
                     if !list.is_empty() {
-                        let line = self.server_line("CAP").word(nick.as_str()).word(subcommand).text(list);
+                        let line = self
+                            .server_line("CAP")
+                            .word(nick.as_str())
+                            .word(subcommand)
+                            .text(list);
                         self.send(caller, &line);
                     }
                 }

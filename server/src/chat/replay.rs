@@ -1,5 +1,6 @@
-//! What a device missed is shown to it when it comes back, unless its client reads back by itself. Where a device has
-//! missed something is told by marks: it has heard everything up to the moment at which it was last heard.
+//! What a device missed is shown to it when it comes back, unless its client reads back by itself.
+//! Where a device has missed something is told by marks: it has heard everything up to the moment
+//! at which it was last heard.
 
 use std::ops::RangeInclusive;
 
@@ -24,13 +25,15 @@ const ARRIVAL: SignedDuration = SignedDuration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark {
     pub at: Timestamp,
-    /// The last message by then, of those since the server started: several may be said in one millisecond.
+    /// The last message by then, of those since the server started: several may be said in one
+    /// millisecond.
     pub message: u64,
 }
 
 /// What a session is yet to be shown.
 pub struct CatchUp {
-    /// No other catch-up has it: a session may go over to another account, and back, while what it missed is read.
+    /// No other catch-up has it: a session may go over to another account, and back, while what it
+    /// missed is read.
     number: u64,
     /// What its device had heard before.
     after: Mark,
@@ -45,47 +48,78 @@ pub struct CatchUp {
 impl Session {
     /// Whether it was shown, as far as is known, all it had missed.
     fn is_caught_up(&self) -> bool {
-        self.catch_up.as_ref().is_none_or(|catch_up| catch_up.reading == 0)
+        self.catch_up
+            .as_ref()
+            .is_none_or(|catch_up| catch_up.reading == 0)
     }
 }
 
 impl Turn<'_> {
     /// A session has come, signed in with that credential: what its device missed is read.
     pub fn catch_up(&mut self, caller: Caller, credential: Option<CredentialId>) {
-        let reads_by_itself = [Capability::Chathistory, Capability::Playback, Capability::Visitor]
-            .into_iter()
-            .any(|capability| caller.has(capability));
+        let reads_by_itself = [
+            Capability::Chathistory,
+            Capability::Playback,
+            Capability::Visitor,
+        ]
+        .into_iter()
+        .any(|capability| caller.has(capability));
         let replays = self.settings.history && self.settings.replay_lines > 0 && !reads_by_itself;
         let user = self.state.user(caller.user);
-        let Some(identity) = user.identity.as_ref().filter(|_| replays) else { return };
-        let device = Device { account: identity.id, credential };
+        let Some(identity) = user.identity.as_ref().filter(|_| replays) else {
+            return;
+        };
+        let device = Device {
+            account: identity.id,
+            credential,
+        };
         // One whose connection was lost may be here twice for a while.
-        let others = user.sessions().iter().filter(|session| session.device == Some(device));
-        let before =
-            others.map(|session| session.heard).chain(self.state.devices.get(&device).copied()).max();
+        let others = user
+            .sessions()
+            .iter()
+            .filter(|session| session.device == Some(device));
+        let before = others
+            .map(|session| session.heard)
+            .chain(self.state.devices.get(&device).copied())
+            .max();
         let until = self.now() + ARRIVAL;
         let heard_until = before.map_or(self.now(), |before| before.at);
-        self.out.push(Output::Keep(Box::new(Change::Device(DeviceMark {
-            device,
-            heard_until,
-            is_here: true,
-        }))));
+        self.out
+            .push(Output::Keep(Box::new(Change::Device(DeviceMark {
+                device,
+                heard_until,
+                is_here: true,
+            }))));
         let number = self.state.next_catch_up();
-        let Some(session) = self.state.session_mut(caller.session) else { return };
+        let Some(session) = self.state.session_mut(caller.session) else {
+            return;
+        };
         session.device = Some(device);
         // A device that was never here has missed nothing.
         let Some(after) = before else { return };
         session.heard = after;
-        session.catch_up = Some(CatchUp { number, after, until, channels: Vec::new(), reading: 0 });
+        session.catch_up = Some(CatchUp {
+            number,
+            after,
+            until,
+            channels: Vec::new(),
+            reading: 0,
+        });
         self.read_missed(caller, true);
     }
 
     /// The channels that a client joins while it arrives count too.
     pub fn catch_up_further(&mut self, session: SessionId) {
-        let Some(caller) = self.caller(session) else { return };
+        let Some(caller) = self.caller(session) else {
+            return;
+        };
         let now = self.now();
-        let Some(session) = self.state.session_mut(session) else { return };
-        let Some(catch_up) = &session.catch_up else { return };
+        let Some(session) = self.state.session_mut(session) else {
+            return;
+        };
+        let Some(catch_up) = &session.catch_up else {
+            return;
+        };
         if now <= catch_up.until {
             self.read_missed(caller, false);
         } else if catch_up.reading == 0 {
@@ -103,47 +137,87 @@ impl Turn<'_> {
         }
     }
 
-    /// The session ends: from now on its device misses what is said. Of one that was lost it is not known what it heard
-    /// last.
+    /// The session ends: from now on its device misses what is said. Of one that was lost it is not
+    /// known what it heard last.
     pub fn leave_device(&mut self, session: SessionId, lost: bool) {
         let now = self.state.mark(self.stamp.at);
-        let Some(caller) = self.caller(session) else { return };
-        let Some(session) = self.state.session_mut(session) else { return };
+        let Some(caller) = self.caller(session) else {
+            return;
+        };
+        let Some(session) = self.state.session_mut(session) else {
+            return;
+        };
         // Once is enough: a session may be ended before its connection is.
-        let Some(device) = session.device.take() else { return };
-        let heard = if lost || !session.is_caught_up() { session.heard } else { now };
+        let Some(device) = session.device.take() else {
+            return;
+        };
+        let heard = if lost || !session.is_caught_up() {
+            session.heard
+        } else {
+            now
+        };
         session.catch_up = None;
         let mark = self.state.devices.entry(device).or_insert(heard);
         *mark = heard.max(*mark);
         let heard_until = mark.at;
-        let is_here =
-            self.state.user(caller.user).sessions().iter().any(|session| session.device == Some(device));
-        self.out.push(Output::Keep(Box::new(Change::Device(DeviceMark { device, heard_until, is_here }))));
+        let is_here = self
+            .state
+            .user(caller.user)
+            .sessions()
+            .iter()
+            .any(|session| session.device == Some(device));
+        self.out
+            .push(Output::Keep(Box::new(Change::Device(DeviceMark {
+                device,
+                heard_until,
+                is_here,
+            }))));
     }
 
-    /// Has the channels read that were not read yet, and the conversations when it is time for them.
+    /// Has the channels read that were not read yet, and the conversations when it is time for
+    /// them.
     fn read_missed(&mut self, caller: Caller, conversations: bool) {
-        let Some(session) = self.state.session(caller.session) else { return };
-        let Some(catch_up) = &session.catch_up else { return };
+        let Some(session) = self.state.session(caller.session) else {
+            return;
+        };
+        let Some(catch_up) = &session.catch_up else {
+            return;
+        };
         let (number, after) = (catch_up.number, catch_up.after);
         let user = self.state.user(caller.user);
-        let channels: Vec<ChannelName> =
-            user.channels().iter().filter(|name| !catch_up.channels.contains(name)).cloned().collect();
+        let channels: Vec<ChannelName> = user
+            .channels()
+            .iter()
+            .filter(|name| !catch_up.channels.contains(name))
+            .cloned()
+            .collect();
         if channels.is_empty() && !conversations {
             return;
         }
-        let readings = channels.iter().filter_map(|name| self.readable(caller, name.as_str())).collect();
+        let readings = channels
+            .iter()
+            .filter_map(|name| self.readable(caller, name.as_str()))
+            .collect();
         let query = SeveralQuery {
             readings,
-            account: user.identity.as_ref().filter(|_| conversations).map(|own| own.name.to_nick()),
+            account: user
+                .identity
+                .as_ref()
+                .filter(|_| conversations)
+                .map(|own| own.name.to_nick()),
             // A millisecond may hold several messages.
-            after: after.at.checked_sub(SignedDuration::from_millis(1)).unwrap_or(after.at),
+            after: after
+                .at
+                .checked_sub(SignedDuration::from_millis(1))
+                .unwrap_or(after.at),
             before: Timestamp::MAX,
             limit: self.settings.replay_lines,
         };
         let until = self.state.mark(self.stamp.at);
-        if let Some(catch_up) =
-            self.state.session_mut(caller.session).and_then(|session| session.catch_up.as_mut())
+        if let Some(catch_up) = self
+            .state
+            .session_mut(caller.session)
+            .and_then(|session| session.catch_up.as_mut())
         {
             catch_up.channels.extend(channels);
             catch_up.reading += 1;
@@ -152,7 +226,11 @@ impl Turn<'_> {
             session: caller.session,
             ticket: None,
             label: None,
-            purpose: Purpose::Missed { number, after, until },
+            purpose: Purpose::Missed {
+                number,
+                after,
+                until,
+            },
             query: HistoryQuery::Several(query),
         })));
     }
@@ -165,11 +243,19 @@ impl Turn<'_> {
         [after, until]: [Mark; 2],
         found: Option<Vec<(String, Vec<HistoryEntry>)>>,
     ) {
-        let catch_up = self.state.session_mut(caller.session).and_then(|session| session.catch_up.as_mut());
-        let Some(catch_up) = catch_up.filter(|catch_up| catch_up.number == number) else { return };
+        let catch_up = self
+            .state
+            .session_mut(caller.session)
+            .and_then(|session| session.catch_up.as_mut());
+        let Some(catch_up) = catch_up.filter(|catch_up| catch_up.number == number) else {
+            return;
+        };
         let Some(found) = found else {
             // It stays to be shown, when the device comes next.
-            return self.notice(caller, "What you missed could not be read; connect again to see it");
+            return self.notice(
+                caller,
+                "What you missed could not be read; connect again to see it",
+            );
         };
         catch_up.reading -= 1;
         let missed = found
@@ -202,15 +288,24 @@ impl Turn<'_> {
         let parts = if let Some(found) = found {
             self.show_several(caller, found)
         } else {
-            self.notice(caller, "What was said could not be read; please try again later");
+            self.notice(
+                caller,
+                "What was said could not be read; please try again later",
+            );
             vec![start..=start]
         };
-        let Some(label) = label.map(|label| format!("label={label}")) else { return };
+        let Some(label) = label.map(|label| format!("label={label}")) else {
+            return;
+        };
         match &parts[..] {
             [] => {
-                let line = self.server_line("ACK").render(&self.server_tags(), caller.capabilities);
-                self.out
-                    .push(Output::Deliver(Delivery { to: vec![caller.session], line: mark(&line, &label) }));
+                let line = self
+                    .server_line("ACK")
+                    .render(&self.server_tags(), caller.capabilities);
+                self.out.push(Output::Deliver(Delivery {
+                    to: vec![caller.session],
+                    line: mark(&line, &label),
+                }));
             }
             [part] => self.mark_line(*part.start(), &label),
             parts => {
@@ -222,9 +317,21 @@ impl Turn<'_> {
                         self.mark_line(*part.end(), &tag);
                     }
                 }
-                let open = self.server_line("BATCH").word(&format!("+{outer}")).word("labeled-response");
-                let line = mark(&open.render(&self.server_tags(), caller.capabilities), &label);
-                self.out.insert(start, Output::Deliver(Delivery { to: vec![caller.session], line }));
+                let open = self
+                    .server_line("BATCH")
+                    .word(&format!("+{outer}"))
+                    .word("labeled-response");
+                let line = mark(
+                    &open.render(&self.server_tags(), caller.capabilities),
+                    &label,
+                );
+                self.out.insert(
+                    start,
+                    Output::Deliver(Delivery {
+                        to: vec![caller.session],
+                        line,
+                    }),
+                );
                 let close = self.server_line("BATCH").word(&format!("-{outer}"));
                 self.send(caller, &close);
             }
@@ -237,8 +344,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Shows what was said in several channels and conversations, each in a batch of its own, and no more than the
-    /// session has room for. Gives where among the outputs each part stands.
+    /// Shows what was said in several channels and conversations, each in a batch of its own, and
+    /// no more than the session has room for. Gives where among the outputs each part stands.
     fn show_several(
         &mut self,
         caller: Caller,
@@ -253,9 +360,15 @@ impl Turn<'_> {
         let mut is_cut = false;
         for (name, entries) in found {
             // The caller may have lost its place in the channel meanwhile.
-            let Some(readable) = self.readable(caller, &name) else { continue };
+            let Some(readable) = self.readable(caller, &name) else {
+                continue;
+            };
             let mut lines = Vec::new();
-            for entry in entries.iter().rev().filter(|entry| readable.shows(entry) && !is_ctcp(&entry.text)) {
+            for entry in entries
+                .iter()
+                .rev()
+                .filter(|entry| readable.shows(entry) && !is_ctcp(&entry.text))
+            {
                 let shown = self.replayed(caller, entry);
                 let bytes: usize = shown.iter().map(Bytes::len).sum();
                 is_cut = bytes > room;
@@ -289,21 +402,40 @@ impl Turn<'_> {
         if caller.has(Capability::ServerTime) {
             return vec![self.entry_line(caller, entry)];
         }
-        let format = if on_same_day(entry.at, self.now()) { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M:%S UTC" };
+        let format = if on_same_day(entry.at, self.now()) {
+            "%H:%M:%S UTC"
+        } else {
+            "%Y-%m-%d %H:%M:%S UTC"
+        };
         let time = entry.at.strftime(format);
         if is_multiline(&entry.text) {
             let text = format!("[{time}]\n{}", entry.text);
-            return vec![self.entry_line(caller, &HistoryEntry { text, ..entry.clone() })];
+            return vec![self.entry_line(
+                caller,
+                &HistoryEntry {
+                    text,
+                    ..entry.clone()
+                },
+            )];
         }
         let text = match entry.text.strip_prefix(ACTION) {
             Some(deed) => format!("{ACTION}[{time}] {deed}"),
             None => format!("[{time}] {}", entry.text),
         };
         let head = self.entry_head(caller, entry);
-        let (first, rest) = text.split_at(truncate(&text, MAX_BODY.saturating_sub(head.len() + 2)).len());
+        let (first, rest) =
+            text.split_at(truncate(&text, MAX_BODY.saturating_sub(head.len() + 2)).len());
         let parts = [first, rest].into_iter().filter(|part| !part.is_empty());
         parts
-            .map(|text| self.entry_line(caller, &HistoryEntry { text: text.to_owned(), ..entry.clone() }))
+            .map(|text| {
+                self.entry_line(
+                    caller,
+                    &HistoryEntry {
+                        text: text.to_owned(),
+                        ..entry.clone()
+                    },
+                )
+            })
             .collect()
     }
 }

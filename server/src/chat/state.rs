@@ -47,7 +47,8 @@ pub struct State {
     departed: VecDeque<Departed>,
     /// Shared with those who keep people out before they reach the core.
     pub gate: Arc<Gate>,
-    /// The accounts whose sessions an operator has ended, and when and why: what was proved before then is stale.
+    /// The accounts whose sessions an operator has ended, and when and why: what was proved before
+    /// then is stale.
     pub ended_accounts: BTreeMap<AccountId, (Timestamp, String)>,
     /// Up to where devices had heard everything when they were last here.
     pub devices: BTreeMap<Device, Mark>,
@@ -114,11 +115,15 @@ impl State {
     // Looking up.
 
     pub fn user(&self, id: UserId) -> &User {
-        self.users.get(&id).expect("whoever names a user has found it here in the same turn")
+        self.users
+            .get(&id)
+            .expect("whoever names a user has found it here in the same turn")
     }
 
     pub fn user_mut(&mut self, id: UserId) -> &mut User {
-        self.users.get_mut(&id).expect("whoever names a user has found it here in the same turn")
+        self.users
+            .get_mut(&id)
+            .expect("whoever names a user has found it here in the same turn")
     }
 
     pub fn is_here(&self, id: UserId) -> bool {
@@ -130,12 +135,18 @@ impl State {
     }
 
     pub fn session(&self, id: SessionId) -> Option<&Session> {
-        self.user(self.user_of(id)?).sessions.iter().find(|session| session.id == id)
+        self.user(self.user_of(id)?)
+            .sessions
+            .iter()
+            .find(|session| session.id == id)
     }
 
     pub fn session_mut(&mut self, id: SessionId) -> Option<&mut Session> {
         let user = self.user_of(id)?;
-        self.user_mut(user).sessions.iter_mut().find(|session| session.id == id)
+        self.user_mut(user)
+            .sessions
+            .iter_mut()
+            .find(|session| session.id == id)
     }
 
     pub fn by_nick(&self, nick: &Nick) -> Option<&User> {
@@ -197,8 +208,13 @@ impl State {
     /// Who stands in the way of a nick: whoever has it and whoever has one that looks the same.
     pub fn holders(&self, nick: &Nick) -> Vec<UserId> {
         let skeleton = nick.skeleton();
-        let mut holders: Vec<UserId> =
-            self.nicks.get(nick).into_iter().chain(self.skeletons.get(&*skeleton)).copied().collect();
+        let mut holders: Vec<UserId> = self
+            .nicks
+            .get(nick)
+            .into_iter()
+            .chain(self.skeletons.get(&*skeleton))
+            .copied()
+            .collect();
         holders.dedup();
         holders
     }
@@ -208,11 +224,18 @@ impl State {
         self.touched.insert(id);
     }
 
-    /// Adds a user whose nick nobody stands in the way of; its first session follows at once, unless it is always on.
+    /// Adds a user whose nick nobody stands in the way of; its first session follows at once,
+    /// unless it is always on.
     pub fn add_user(&mut self, newcomer: Newcomer, now: Timestamp) -> UserId {
         self.last_user += 1;
         let id = UserId(self.last_user);
-        let Newcomer { nick, identity, username, host, realname } = newcomer;
+        let Newcomer {
+            nick,
+            identity,
+            username,
+            host,
+            realname,
+        } = newcomer;
         self.nicks.insert(nick.clone(), id);
         self.skeletons.insert(nick.skeleton().into(), id);
         if let Some(identity) = &identity {
@@ -255,12 +278,16 @@ impl State {
         // Whoever is always on has been here all the time.
         if shown.sessions.len() == 1 && !shown.is_kept {
             let (nick, account) = (shown.nick.to_string(), shown.account().map(str::to_owned));
-            self.news.push(Happening::UserCame { nick, account, address: address.to_string() });
+            self.news.push(Happening::UserCame {
+                nick,
+                account,
+                address: address.to_string(),
+            });
         }
     }
 
-    /// Takes the session from its user, who may be left with none: then [`Self::remove_user`] follows at once, unless it
-    /// is always on.
+    /// Takes the session from its user, who may be left with none: then [`Self::remove_user`]
+    /// follows at once, unless it is always on.
     pub fn detach(&mut self, id: SessionId) -> Option<Session> {
         let user = self.sessions.remove(&id)?;
         let sessions = &mut self.user_mut(user).sessions;
@@ -273,7 +300,10 @@ impl State {
         for name in std::mem::take(&mut self.user_mut(id).channels) {
             self.drop_member(id, &name);
         }
-        let user = self.users.remove(&id).expect("whoever names a user has found it here in the same turn");
+        let user = self
+            .users
+            .remove(&id)
+            .expect("whoever names a user has found it here in the same turn");
         self.forget_nick(&user.nick);
         if let Some(identity) = &user.identity {
             self.accounts.remove(&identity.name);
@@ -293,7 +323,10 @@ impl State {
 
     /// Gives the user another nick, one that nobody stands in the way of.
     pub fn rename(&mut self, id: UserId, nick: Nick, now: Timestamp) {
-        let user = self.users.get(&id).expect("whoever names a user has found it here in the same turn");
+        let user = self
+            .users
+            .get(&id)
+            .expect("whoever names a user has found it here in the same turn");
         let old = user.nick.clone();
         if old.as_str() != nick.as_str() {
             let (nick, before) = (nick.to_string(), old.to_string());

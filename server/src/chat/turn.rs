@@ -1,4 +1,5 @@
-//! What one event works with: the state, the time, and the place for outputs; and the ways to say something.
+//! What one event works with: the state, the time, and the place for outputs; and the ways to say
+//! something.
 
 use jiff::Timestamp;
 use rookery_protocol::{Capabilities, Capability, ChannelName};
@@ -36,7 +37,8 @@ pub struct Turn<'a> {
     pub settings: &'a Settings,
     pub stamp: &'a Stamp,
     pub out: &'a mut Vec<Output>,
-    /// The outputs, by index, that bring the caller its own message as they bring it to any receiver: no answers.
+    /// The outputs, by index, that bring the caller its own message as they bring it to any
+    /// receiver: no answers.
     pub copies: Vec<usize>,
 }
 
@@ -63,14 +65,22 @@ impl<'a> Turn<'a> {
     pub fn caller(&self, session: SessionId) -> Option<Caller> {
         let user = self.state.user_of(session)?;
         let capabilities = self.state.session(session)?.capabilities;
-        Some(Caller { session, user, capabilities })
+        Some(Caller {
+            session,
+            user,
+            capabilities,
+        })
     }
 
     /// The callers that the user's sessions would be.
     pub fn callers(&self, user: UserId) -> Vec<Caller> {
         let sessions = self.state.user(user).sessions().iter();
         sessions
-            .map(|session| Caller { session: session.id, user, capabilities: session.capabilities })
+            .map(|session| Caller {
+                session: session.id,
+                user,
+                capabilities: session.capabilities,
+            })
             .collect()
     }
 
@@ -83,7 +93,10 @@ impl<'a> Turn<'a> {
     /// Sends the caller a line.
     pub fn send(&mut self, caller: Caller, line: &Line) {
         let line = line.render(&self.server_tags(), caller.capabilities);
-        self.out.push(Output::Deliver(Delivery { to: vec![caller.session], line }));
+        self.out.push(Output::Deliver(Delivery {
+            to: vec![caller.session],
+            line,
+        }));
     }
 
     /// A line of the server.
@@ -93,24 +106,33 @@ impl<'a> Turn<'a> {
 
     /// A numeric reply without its parameters after the nick.
     pub fn numeric(&self, caller: Caller, code: &str) -> Line {
-        self.server_line(code).word(self.state.user(caller.user).nick.as_str())
+        self.server_line(code)
+            .word(self.state.user(caller.user).nick.as_str())
     }
 
     /// A numeric reply: words, then a text.
     pub fn reply(&mut self, caller: Caller, code: &str, words: &[&str], text: &str) {
-        let line = words.iter().fold(self.numeric(caller, code), |line, word| line.word(word)).text(text);
+        let line = words
+            .iter()
+            .fold(self.numeric(caller, code), |line, word| line.word(word))
+            .text(text);
         self.send(caller, &line);
     }
 
     /// A numeric reply of words only.
     pub fn reply_words(&mut self, caller: Caller, code: &str, words: &[&str]) {
-        let line = words.iter().fold(self.numeric(caller, code), |line, word| line.word(word));
+        let line = words
+            .iter()
+            .fold(self.numeric(caller, code), |line, word| line.word(word));
         self.send(caller, &line);
     }
 
-    /// A numeric without its last parameter, which is a list, and the bytes the list may take in one line.
+    /// A numeric without its last parameter, which is a list, and the bytes the list may take in
+    /// one line.
     pub fn list_head(&self, caller: Caller, code: &str, words: &[&str]) -> (Line, usize) {
-        let head = words.iter().fold(self.numeric(caller, code), |line, word| line.word(word));
+        let head = words
+            .iter()
+            .fold(self.numeric(caller, code), |line, word| line.word(word));
         let room = MAX_BODY.saturating_sub(head.len() + 2);
         (head, room)
     }
@@ -137,9 +159,19 @@ impl<'a> Turn<'a> {
     }
 
     /// A standard reply that a command failed.
-    pub fn fail(&mut self, caller: Caller, command: &str, code: &str, context: &[&str], text: &str) {
+    pub fn fail(
+        &mut self,
+        caller: Caller,
+        command: &str,
+        code: &str,
+        context: &[&str],
+        text: &str,
+    ) {
         let line = self.server_line("FAIL").word(command).word(code);
-        let line = context.iter().fold(line, |line, word| line.word(word)).text(text);
+        let line = context
+            .iter()
+            .fold(line, |line, word| line.word(word))
+            .text(text);
         self.send(caller, &line);
     }
 
@@ -152,7 +184,9 @@ impl<'a> Turn<'a> {
 
     /// Sends all members of the channel a line of the server.
     pub fn tell_channel(&mut self, channel: &ChannelName, line: &Line) {
-        let Some(channel) = self.state.channel(channel) else { return };
+        let Some(channel) = self.state.channel(channel) else {
+            return;
+        };
         let hearers = self.state.hearers(channel);
         let deliveries = address(hearers, channel.members().len(), &self.server_tags(), line);
         self.out.extend(deliveries.into_iter().map(Output::Deliver));
@@ -161,7 +195,10 @@ impl<'a> Turn<'a> {
     // From a user to many sessions.
 
     pub fn server_tags(&self) -> Tags<'a> {
-        Tags { time: &self.stamp.text, ..Tags::default() }
+        Tags {
+            time: &self.stamp.text,
+            ..Tags::default()
+        }
     }
 
     /// The tags of what the user does.
@@ -169,7 +206,10 @@ impl<'a> Turn<'a> {
     where
         'a: 'u,
     {
-        Tags { account: user.account(), ..self.server_tags() }
+        Tags {
+            account: user.account(),
+            ..self.server_tags()
+        }
     }
 
     /// A line that comes from the user.
@@ -185,7 +225,9 @@ impl<'a> Turn<'a> {
         line: &Line,
         pass: impl Fn(&Session) -> bool,
     ) {
-        let Some(channel) = self.state.channel(channel) else { return };
+        let Some(channel) = self.state.channel(channel) else {
+            return;
+        };
         let tags = self.tags_of(self.state.user(user));
         let hearers = self.state.hearers(channel).filter(|session| pass(session));
         let deliveries = address(hearers, channel.members().len(), &tags, line);
@@ -201,13 +243,23 @@ impl<'a> Turn<'a> {
         rest: impl FnOnce(Line) -> Line,
     ) {
         let msgid = self.state.next_msgid();
-        let Some(channel) = self.state.channel(channel) else { return };
+        let Some(channel) = self.state.channel(channel) else {
+            return;
+        };
         let by = self.state.user(user);
         let head = Line::new(&by.source, command).word(channel.name.as_str());
         let start = head.len();
         let line = rest(head);
-        let tags = Tags { msgid: Some(&msgid), ..self.tags_of(by) };
-        let deliveries = address(self.state.hearers(channel), channel.members().len(), &tags, &line);
+        let tags = Tags {
+            msgid: Some(&msgid),
+            ..self.tags_of(by)
+        };
+        let deliveries = address(
+            self.state.hearers(channel),
+            channel.members().len(),
+            &tags,
+            &line,
+        );
         self.out.extend(deliveries.into_iter().map(Output::Deliver));
         if self.settings.history {
             let entry = Box::new(HistoryEntry {
@@ -221,23 +273,36 @@ impl<'a> Turn<'a> {
                 msgid,
             });
             // Nobody's words: it is shown also if it cannot be kept.
-            self.out.push(Output::Store { entry, then: Vec::new(), otherwise: None });
+            self.out.push(Output::Store {
+                entry,
+                then: Vec::new(),
+                otherwise: None,
+            });
         }
     }
 
     /// Shows a line that comes from `user` to the sessions of others that pass.
-    pub fn show_users(&mut self, user: UserId, to: &[UserId], line: &Line, pass: impl Fn(&Session) -> bool) {
+    pub fn show_users(
+        &mut self,
+        user: UserId,
+        to: &[UserId],
+        line: &Line,
+        pass: impl Fn(&Session) -> bool,
+    ) {
         let tags = self.tags_of(self.state.user(user));
-        let hearers =
-            to.iter().flat_map(|&user| self.state.user(user).sessions()).filter(|session| pass(session));
+        let hearers = to
+            .iter()
+            .flat_map(|&user| self.state.user(user).sessions())
+            .filter(|session| pass(session));
         let deliveries = address(hearers, to.len(), &tags, line);
         self.out.extend(deliveries.into_iter().map(Output::Deliver));
     }
 }
 
 impl Turn<'_> {
-    /// Shows a line about what the user is to those who follow it and have `capability`: all who share a channel with
-    /// it, and who monitor its nick with `extended-monitor`. `except` is left out.
+    /// Shows a line about what the user is to those who follow it and have `capability`: all who
+    /// share a channel with it, and who monitor its nick with `extended-monitor`. `except` is left
+    /// out.
     pub fn show_followers(
         &mut self,
         user: UserId,
@@ -252,18 +317,31 @@ impl Turn<'_> {
         let shown = self.state.user(user);
         let watchers = self.state.watchers(&shown.nick).iter();
         let strangers: Vec<&Session> = watchers
-            .filter(|id| self.state.user_of(**id).is_some_and(|user| peers.binary_search(&user).is_err()))
+            .filter(|id| {
+                self.state
+                    .user_of(**id)
+                    .is_some_and(|user| peers.binary_search(&user).is_err())
+            })
             .filter_map(|id| self.state.session(*id))
             .filter(|session| session.capabilities.has(capability))
             .filter(|session| session.capabilities.has(Capability::ExtendedMonitor))
             .collect();
-        let deliveries = address(strangers.iter().copied(), strangers.len(), &self.tags_of(shown), line);
+        let deliveries = address(
+            strangers.iter().copied(),
+            strangers.len(),
+            &self.tags_of(shown),
+            line,
+        );
         self.out.extend(deliveries.into_iter().map(Output::Deliver));
     }
 }
 
 /// The items, each of two parts that stand together, in lists of at most `room` bytes.
-pub fn fill<'i>(items: impl Iterator<Item = [&'i str; 2]>, between: char, room: usize) -> Vec<String> {
+pub fn fill<'i>(
+    items: impl Iterator<Item = [&'i str; 2]>,
+    between: char,
+    room: usize,
+) -> Vec<String> {
     let mut lists = Vec::new();
     let mut list = String::new();
     for [first, second] in items {

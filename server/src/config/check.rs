@@ -47,7 +47,14 @@ pub(super) fn first_fault(config: &Config) -> Option<Fault> {
 type Checked = Result<(), Fault>;
 
 fn ensure(holds: bool, key: &'static str, message: impl Into<String>) -> Checked {
-    if holds { Ok(()) } else { Err(Fault { key, message: message.into() }) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Fault {
+            key,
+            message: message.into(),
+        })
+    }
 }
 
 fn chat(config: &Config) -> Checked {
@@ -60,12 +67,16 @@ fn chat(config: &Config) -> Checked {
     ensure(
         !chat.network.is_empty()
             && chat.network.len() <= 64
-            && !chat.network.contains(|char: char| char.is_whitespace() || char.is_control()),
+            && !chat
+                .network
+                .contains(|char: char| char.is_whitespace() || char.is_control()),
         "chat.network",
         "must be one word of at most 64 bytes",
     )?;
     ensure(
-        !chat.motd.contains(|char: char| char.is_control() && char != '\n' && char != '\t'),
+        !chat
+            .motd
+            .contains(|char: char| char.is_control() && char != '\n' && char != '\t'),
         "chat.motd",
         "holds a control character; only line ends and tabs are allowed",
     )
@@ -107,11 +118,18 @@ fn tls(config: &Config) -> Checked {
         "tls.sts_days",
         format!("must be at most {MAX_STS_DAYS}; 0 switches it off"),
     )?;
-    match tls.names.iter().find(|name| ServerName::try_from(name.as_str()).is_err()) {
+    match tls
+        .names
+        .iter()
+        .find(|name| ServerName::try_from(name.as_str()).is_err())
+    {
         None => Ok(()),
         Some(name) => {
             let message = format!("{name:?} is neither a host name nor an IP address");
-            Err(Fault { key: "tls.names", message })
+            Err(Fault {
+                key: "tls.names",
+                message,
+            })
         }
     }
 }
@@ -123,8 +141,14 @@ fn accounts(config: &Config) -> Checked {
         "must be true where accounts.required is: nobody without an account is let in to register",
     )?;
     for (key, domains) in [
-        ("accounts.emails_without_dots", &config.accounts.emails_without_dots),
-        ("accounts.emails_without_tags", &config.accounts.emails_without_tags),
+        (
+            "accounts.emails_without_dots",
+            &config.accounts.emails_without_dots,
+        ),
+        (
+            "accounts.emails_without_tags",
+            &config.accounts.emails_without_tags,
+        ),
     ] {
         if let Some(domain) = domains.iter().find(|domain| !is_host_name(domain)) {
             let message = format!("{domain:?} is no domain in ASCII, as gmail.com");
@@ -137,13 +161,24 @@ fn accounts(config: &Config) -> Checked {
 fn mail(config: &Config) -> Checked {
     let mail = &config.mail;
     is_named(Some(&mail.directory), "mail.directory")?;
-    let Smtp { host, port, security, username, password_file, ca } = &mail.smtp;
+    let Smtp {
+        host,
+        port,
+        security,
+        username,
+        password_file,
+        ca,
+    } = &mail.smtp;
     ensure(
         mail.transport == MailTransport::Directory || ServerName::try_from(host.as_str()).is_ok(),
         "mail.smtp.host",
         "must be a host name or an IP address",
     )?;
-    ensure(*port != Some(0), "mail.smtp.port", "must be between 1 and 65535")?;
+    ensure(
+        *port != Some(0),
+        "mail.smtp.port",
+        "must be between 1 and 65535",
+    )?;
     is_named(password_file.as_deref(), "mail.smtp.password_file")?;
     is_named(ca.as_deref(), "mail.smtp.ca")?;
     ensure(
@@ -197,21 +232,31 @@ fn limits(limits: &Limits) -> Checked {
 /// A filter takes any word for the name of a module, so a misspelt level has to be found here.
 fn log_level(level: &str) -> Checked {
     let misspelt = level.split(',').find(|part| {
-        !part.contains(['=', '[']) && (part.is_empty() || part.trim().parse::<LevelFilter>().is_err())
+        !part.contains(['=', '['])
+            && (part.is_empty() || part.trim().parse::<LevelFilter>().is_err())
     });
     if let Some(part) = misspelt {
         let message = format!("{part:?} is not one of error, warn, info, debug, trace, off");
-        return Err(Fault { key: "log.level", message });
+        return Err(Fault {
+            key: "log.level",
+            message,
+        });
     }
     match EnvFilter::builder().parse(level) {
         Ok(_) => Ok(()),
-        Err(error) => Err(Fault { key: "log.level", message: error.to_string() }),
+        Err(error) => Err(Fault {
+            key: "log.level",
+            message: error.to_string(),
+        }),
     }
 }
 
 fn metrics(config: &Config) -> Checked {
     let others = [config.chat.listen, config.admin.listen];
-    let taken = config.metrics.listen.filter(|listen| listen.port() != 0 && others.contains(listen));
+    let taken = config
+        .metrics
+        .listen
+        .filter(|listen| listen.port() != 0 && others.contains(listen));
     ensure(
         taken.is_none(),
         "metrics.listen",
@@ -220,7 +265,11 @@ fn metrics(config: &Config) -> Checked {
 }
 
 fn websocket(config: &Config) -> Checked {
-    let others = [Some(config.chat.listen), Some(config.admin.listen), config.metrics.listen];
+    let others = [
+        Some(config.chat.listen),
+        Some(config.admin.listen),
+        config.metrics.listen,
+    ];
     let listen = config.websocket.listen.filter(|listen| listen.port() != 0);
     ensure(
         listen.is_none_or(|listen| !others.contains(&Some(listen))),
@@ -228,20 +277,34 @@ fn websocket(config: &Config) -> Checked {
         "is another listener's address; web clients need a port of their own",
     )?;
     let is_origin = |origin: &&String| {
-        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        let host = origin
+            .strip_prefix("https://")
+            .or_else(|| origin.strip_prefix("http://"));
         host.is_some_and(|host| !host.is_empty() && !host.contains(['/', ' ']))
     };
-    match config.websocket.origins.iter().find(|origin| !is_origin(origin)) {
+    match config
+        .websocket
+        .origins
+        .iter()
+        .find(|origin| !is_origin(origin))
+    {
         None => Ok(()),
         Some(origin) => {
             let message = format!("{origin:?} is no origin, as https://chat.example.org");
-            Err(Fault { key: "websocket.origins", message })
+            Err(Fault {
+                key: "websocket.origins",
+                message,
+            })
         }
     }
 }
 
 fn is_named(path: Option<&Path>, key: &'static str) -> Checked {
-    ensure(path.is_none_or(|path| !path.as_os_str().is_empty()), key, "must name a file or folder")
+    ensure(
+        path.is_none_or(|path| !path.as_os_str().is_empty()),
+        key,
+        "must name a file or folder",
+    )
 }
 
 fn is_host_name(text: &str) -> bool {
@@ -249,6 +312,8 @@ fn is_host_name(text: &str) -> bool {
         !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     })
 }

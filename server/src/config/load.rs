@@ -37,15 +37,25 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads the named file; without a name `config.toml`, or the built-in defaults where that is missing.
+    /// Reads the named file; without a name `config.toml`, or the built-in defaults where that is
+    /// missing.
     pub fn load(named: Option<&Path>) -> Result<Loaded, ConfigError> {
         let file = named.unwrap_or(Path::new(DEFAULT_FILE));
         match std::fs::read_to_string(file) {
-            Ok(text) => Ok(Loaded { config: Self::parse(&text, file)?, file: Some(file.to_owned()) }),
+            Ok(text) => Ok(Loaded {
+                config: Self::parse(&text, file)?,
+                file: Some(file.to_owned()),
+            }),
             Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
-                Ok(Loaded { config: Self::default(), file: None })
+                Ok(Loaded {
+                    config: Self::default(),
+                    file: None,
+                })
             }
-            Err(error) => Err(ConfigError::Unreadable { file: file.to_owned(), error }),
+            Err(error) => Err(ConfigError::Unreadable {
+                file: file.to_owned(),
+                error,
+            }),
         }
     }
 
@@ -58,7 +68,11 @@ impl Config {
             message,
         };
         let table = DeTable::parse(text).map_err(|error| {
-            wrong(error.span().map_or(0, |span| span.start), None, plain(error.message()))
+            wrong(
+                error.span().map_or(0, |span| span.start),
+                None,
+                plain(error.message()),
+            )
         })?;
         let config = Self::deserialize(Deserializer::from(table.clone())).map_err(|error| {
             let span = error.span().unwrap_or_default();
@@ -95,7 +109,8 @@ fn path_of(table: &DeTable<'_>, span: &Range<usize>) -> Option<Vec<String>> {
             DeValue::Table(inner) => path_of(inner, span),
             _ => None,
         };
-        let mut path = inner.or_else(|| (covers(key.span()) || covers(value.span())).then(Vec::new))?;
+        let mut path =
+            inner.or_else(|| (covers(key.span()) || covers(value.span())).then(Vec::new))?;
         path.insert(0, key.get_ref().to_string());
         Some(path)
     })
@@ -103,7 +118,9 @@ fn path_of(table: &DeTable<'_>, span: &Range<usize>) -> Option<Vec<String>> {
 
 /// Where the value of a dotted key stands.
 fn position_of(table: &DeTable<'_>, dotted: &str) -> Option<usize> {
-    let (first, rest) = dotted.split_once('.').map_or((dotted, None), |(first, rest)| (first, Some(rest)));
+    let (first, rest) = dotted
+        .split_once('.')
+        .map_or((dotted, None), |(first, rest)| (first, Some(rest)));
     let (_, value) = table.iter().find(|(key, _)| key.get_ref() == first)?;
     match (rest, value.get_ref()) {
         (Some(rest), DeValue::Table(inner)) => position_of(inner, rest),
@@ -130,7 +147,10 @@ fn reworded(message: &str, table: &DeTable<'_>, span: &Range<usize>) -> String {
         return message
             .replace("expected struct", "expected a section, as")
             .replace("invalid type: map", "invalid type: table")
-            .replace("expected a sequence", "expected a list, as [\"one\", \"two\"]")
+            .replace(
+                "expected a sequence",
+                "expected a list, as [\"one\", \"two\"]",
+            )
             .replace("expected usize", "expected a whole number from 0 on")
             .replace("expected u16", "expected a whole number from 0 to 65535")
             .replace("expected u32", "expected a whole number from 0 on");

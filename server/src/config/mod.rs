@@ -83,7 +83,8 @@ pub struct Admin {
     pub idle_minutes: u32,
     /// PEM file: only clients with a certificate of this authority may connect.
     pub client_ca: Option<PathBuf>,
-    /// Whether the audit trail's newest entry, by number and hash, is mailed to all admins every day.
+    /// Whether the audit trail's newest entry, by number and hash, is mailed to all admins every
+    /// day.
     pub mail_chain_head: bool,
 }
 
@@ -102,7 +103,10 @@ pub struct Tls {
 /// `[accounts]`: who may come in.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own, and none depends on another")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of its own, and none depends on another"
+)]
 pub struct Accounts {
     /// Whether one must be signed in; otherwise guests may come too.
     pub required: bool,
@@ -205,7 +209,8 @@ pub struct History {
     pub sync: HistorySync,
     /// Whether members of a channel may read what was said there before they joined.
     pub before_join: bool,
-    /// How many messages of each channel and conversation a client is shown that it missed; 0 for none.
+    /// How many messages of each channel and conversation a client is shown that it missed; 0 for
+    /// none.
     pub replay_lines: usize,
     /// For how long one may redact a message of one's own; 0 for ever.
     pub redaction_minutes: u32,
@@ -265,7 +270,8 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// `error`, `warn`, `info`, `debug` or `trace`; or a filter by module, as `info,rookeryd::mail=debug`.
+    /// `error`, `warn`, `info`, `debug` or `trace`; or a filter by module, as
+    /// `info,rookeryd::mail=debug`.
     pub level: String,
     pub format: LogFormat,
 }
@@ -374,7 +380,10 @@ impl Default for Smtp {
 
 impl Default for Data {
     fn default() -> Self {
-        Self { directory: "data".into(), csv: true }
+        Self {
+            directory: "data".into(),
+            csv: true,
+        }
     }
 }
 
@@ -417,7 +426,10 @@ impl Default for Limits {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: "info".to_owned(), format: LogFormat::Text }
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::Text,
+        }
     }
 }
 

@@ -15,7 +15,10 @@ fn parse(text: &str) -> Result<Config, String> {
 #[track_caller]
 fn assert_refused(text: &str, expected: &str) {
     let error = parse(text).expect_err("must be refused");
-    assert!(error.starts_with(expected), "said:    {error}\nexpected: {expected}");
+    assert!(
+        error.starts_with(expected),
+        "said:    {error}\nexpected: {expected}"
+    );
     assert_eq!(error.lines().count(), 1, "{error}");
 }
 
@@ -40,7 +43,11 @@ fn the_shipped_file_documents_every_key_once() {
     let mut expected: Vec<String> = Vec::new();
     for section in &sections {
         let keys = known_keys(&format!("[{section}]\n"));
-        expected.extend(keys.iter().filter(|key| *key != "smtp").map(|key| format!("{section}.{key}")));
+        expected.extend(
+            keys.iter()
+                .filter(|key| *key != "smtp")
+                .map(|key| format!("{section}.{key}")),
+        );
     }
 
     let mut section = "";
@@ -50,7 +57,10 @@ fn the_shipped_file_documents_every_key_once() {
         if let Some(name) = line.strip_prefix('[') {
             section = name.trim_end_matches(']');
         } else if let Some(key) = assigned_key(line) {
-            assert!(above.starts_with("# ") && assigned_key(above).is_none(), "{section}.{key}: no comment");
+            assert!(
+                above.starts_with("# ") && assigned_key(above).is_none(),
+                "{section}.{key}: no comment"
+            );
             found.push(format!("{section}.{key}"));
         }
         above = line;
@@ -63,14 +73,22 @@ fn the_shipped_file_documents_every_key_once() {
 /// The key of `key = value`, also where it is commented out.
 fn assigned_key(line: &str) -> Option<&str> {
     let (key, _) = line.strip_prefix("# ").unwrap_or(line).split_once(" = ")?;
-    key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_').then_some(key)
+    key.bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        .then_some(key)
 }
 
 #[test]
 fn the_examples_that_are_commented_out_are_right() {
     let uncommented: Vec<&str> = SHIPPED
         .lines()
-        .map(|line| if assigned_key(line).is_some() { line.trim_start_matches("# ") } else { line })
+        .map(|line| {
+            if assigned_key(line).is_some() {
+                line.trim_start_matches("# ")
+            } else {
+                line
+            }
+        })
         .collect();
     let config = parse(&uncommented.join("\n")).unwrap();
     assert_eq!(config.mail.smtp.port, Some(587));
@@ -91,15 +109,27 @@ fn a_bad_value_is_named_with_file_line_and_key() {
         "[chat]\nlobby = [\n  \"#a\",\n  \"#b c\",\n]",
         "config.toml:2: chat.lobby: the name holds a character that is not allowed",
     );
-    assert_refused("[mail]\nfrom = \"me\"", "config.toml:2: mail.from: that is not an email address");
-    assert_refused("[accounts]\n\nopen = 1", "config.toml:3: accounts.open: invalid type: integer `1`");
+    assert_refused(
+        "[mail]\nfrom = \"me\"",
+        "config.toml:2: mail.from: that is not an email address",
+    );
+    assert_refused(
+        "[accounts]\n\nopen = 1",
+        "config.toml:3: accounts.open: invalid type: integer `1`",
+    );
     assert_refused(
         "[limits]\nsendq_bytes = -1",
         "config.toml:2: limits.sendq_bytes: invalid value: integer `-1`",
     );
-    assert_refused("mail.smtp.port = 70000", "config.toml:1: mail.smtp.port: invalid value: integer `70000`");
+    assert_refused(
+        "mail.smtp.port = 70000",
+        "config.toml:1: mail.smtp.port: invalid value: integer `70000`",
+    );
     assert_refused("chat = 1", "config.toml:1: chat: invalid type: integer `1`");
-    assert_refused("[[chat]]\nlisten = \"127.0.0.1:1\"", "config.toml:1: chat: invalid type");
+    assert_refused(
+        "[[chat]]\nlisten = \"127.0.0.1:1\"",
+        "config.toml:1: chat: invalid type",
+    );
 }
 
 #[test]
@@ -112,7 +142,10 @@ fn an_unknown_key_is_named_with_those_that_are_known() {
         "[mail.smtp]\nhots = \"a\"",
         "config.toml:2: mail.smtp.hots: unknown key; known keys here: host,",
     );
-    assert_refused("mail = { smtp = { hots = 1 } }", "config.toml:1: mail.smtp.hots: unknown key");
+    assert_refused(
+        "mail = { smtp = { hots = 1 } }",
+        "config.toml:1: mail.smtp.hots: unknown key",
+    );
     assert_refused(
         "# a\n[metric]\nx = 1",
         "config.toml:2: metric: unknown section; known sections here: chat,",
@@ -121,12 +154,18 @@ fn an_unknown_key_is_named_with_those_that_are_known() {
 
 #[test]
 fn a_choice_is_refused_with_those_there_are() {
-    assert_refused("[history]\nsync = \"fully\"", "config.toml:2: history.sync: must be one of normal, full");
+    assert_refused(
+        "[history]\nsync = \"fully\"",
+        "config.toml:2: history.sync: must be one of normal, full",
+    );
     assert_refused(
         "[mail.smtp]\nsecurity = \"ssl\"",
         "config.toml:2: mail.smtp.security: must be one of tls, starttls",
     );
-    assert_refused("[log]\nformat = \"xml\"", "config.toml:2: log.format: must be one of text, json");
+    assert_refused(
+        "[log]\nformat = \"xml\"",
+        "config.toml:2: log.format: must be one of text, json",
+    );
     assert_refused("[log]\nformat = 7", "config.toml:2: log.format: ");
 }
 
@@ -140,26 +179,77 @@ fn what_is_not_toml_is_named_with_its_line() {
 #[test]
 fn values_that_cannot_be_are_refused() {
     for (text, expected) in [
-        ("[chat]\nserver_name = \"two words\"", "chat.server_name: must look like a host name"),
-        ("[chat]\nserver_name = \"\"", "chat.server_name: must look like a host name"),
-        ("[chat]\nnetwork = \"My Net\"", "chat.network: must be one word"),
-        ("[chat]\nmotd = \"a\\rb\"", "chat.motd: holds a control character"),
-        ("[admin]\nlisten = \"0.0.0.0:6697\"", "admin.listen: is the same as chat.listen"),
-        ("[metrics]\nlisten = \"127.0.0.1:6698\"", "metrics.listen: is another listener's address"),
-        ("[admin]\nsession_minutes = 0", "admin.session_minutes: must be between 1 and 1440"),
-        ("[admin]\nidle_minutes = 0", "admin.idle_minutes: must be between 1 and 1440"),
-        ("[admin]\nsession_minutes = 1441", "admin.session_minutes: must be between 1 and 1440"),
-        ("[admin]\nclient_ca = \"\"", "admin.client_ca: must name a file"),
-        ("[tls]\nprivate_key = \"certs/server.pem\"", "tls.private_key: is the same file"),
+        (
+            "[chat]\nserver_name = \"two words\"",
+            "chat.server_name: must look like a host name",
+        ),
+        (
+            "[chat]\nserver_name = \"\"",
+            "chat.server_name: must look like a host name",
+        ),
+        (
+            "[chat]\nnetwork = \"My Net\"",
+            "chat.network: must be one word",
+        ),
+        (
+            "[chat]\nmotd = \"a\\rb\"",
+            "chat.motd: holds a control character",
+        ),
+        (
+            "[admin]\nlisten = \"0.0.0.0:6697\"",
+            "admin.listen: is the same as chat.listen",
+        ),
+        (
+            "[metrics]\nlisten = \"127.0.0.1:6698\"",
+            "metrics.listen: is another listener's address",
+        ),
+        (
+            "[admin]\nsession_minutes = 0",
+            "admin.session_minutes: must be between 1 and 1440",
+        ),
+        (
+            "[admin]\nidle_minutes = 0",
+            "admin.idle_minutes: must be between 1 and 1440",
+        ),
+        (
+            "[admin]\nsession_minutes = 1441",
+            "admin.session_minutes: must be between 1 and 1440",
+        ),
+        (
+            "[admin]\nclient_ca = \"\"",
+            "admin.client_ca: must name a file",
+        ),
+        (
+            "[tls]\nprivate_key = \"certs/server.pem\"",
+            "tls.private_key: is the same file",
+        ),
         ("[tls]\nnames = [\"a b\"]", "tls.names: \"a b\" is neither"),
         ("[mail.smtp]\nport = 0", "mail.smtp.port: must be between"),
-        ("[mail.smtp]\nusername = \"u\"", "mail.smtp.username: needs mail.smtp.password_file"),
-        ("[mail.smtp]\npassword_file = \"p\"", "mail.smtp.password_file: needs mail.smtp.username"),
+        (
+            "[mail.smtp]\nusername = \"u\"",
+            "mail.smtp.username: needs mail.smtp.password_file",
+        ),
+        (
+            "[mail.smtp]\npassword_file = \"p\"",
+            "mail.smtp.password_file: needs mail.smtp.username",
+        ),
         ("[data]\ndirectory = \"\"", "data.directory: must name"),
-        ("[history]\nretention_days = 40000", "history.retention_days: must be at most"),
-        ("[limits]\nping_seconds = 100000", "limits.ping_seconds: must be at most"),
-        ("[limits]\nsendq_bytes = 100", "limits.sendq_bytes: must be at least"),
-        ("[log]\nlevel = \"inof\"", "log.level: \"inof\" is not one of"),
+        (
+            "[history]\nretention_days = 40000",
+            "history.retention_days: must be at most",
+        ),
+        (
+            "[limits]\nping_seconds = 100000",
+            "limits.ping_seconds: must be at most",
+        ),
+        (
+            "[limits]\nsendq_bytes = 100",
+            "limits.sendq_bytes: must be at least",
+        ),
+        (
+            "[log]\nlevel = \"inof\"",
+            "log.level: \"inof\" is not one of",
+        ),
         ("[log]\nlevel = \"info,rookeryd::mail=loud\"", "log.level: "),
     ] {
         assert_refused(text, &format!("config.toml:2: {expected}"));
@@ -176,8 +266,9 @@ fn values_that_cannot_be_are_refused() {
 
 #[test]
 fn limits_can_be_switched_off_and_logs_filtered() {
-    let config =
-        parse("[limits]\nsendq_bytes = 0\nping_seconds = 0\n[log]\nlevel = \"warn,rookeryd::mail=debug\"");
+    let config = parse(
+        "[limits]\nsendq_bytes = 0\nping_seconds = 0\n[log]\nlevel = \"warn,rookeryd::mail=debug\"",
+    );
     assert_eq!(config.unwrap().limits.sendq_bytes, 0);
 }
 
@@ -194,5 +285,8 @@ fn a_named_file_must_be_there() {
     assert_eq!(loaded.file.as_deref(), Some(file.as_path()));
 
     std::fs::write(&file, b"motd = \"\xff\"").unwrap();
-    assert!(matches!(Config::load(Some(&file)), Err(ConfigError::Unreadable { .. })));
+    assert!(matches!(
+        Config::load(Some(&file)),
+        Err(ConfigError::Unreadable { .. })
+    ));
 }

@@ -19,7 +19,10 @@ impl Session {
         loop {
             let limits = &self.services.config.get().limits;
             let (seconds, late) = if handshake.is_waiting_room() {
-                (limits.waiting_room_seconds, "You have been in the waiting room for too long")
+                (
+                    limits.waiting_room_seconds,
+                    "You have been in the waiting room for too long",
+                )
             } else {
                 (limits.handshake_seconds, "The handshake took too long")
             };
@@ -67,7 +70,11 @@ impl Session {
         candidate: Box<Candidate>,
     ) -> Result<Option<Admission>, Stopped> {
         let (nick, identity) = (candidate.nick.clone(), candidate.identity.clone());
-        let admission = self.services.inlet.admit(self.id, Arc::clone(&self.sendq), candidate).await?;
+        let admission = self
+            .services
+            .inlet
+            .admit(self.id, Arc::clone(&self.sendq), candidate)
+            .await?;
         Ok(match admission {
             inlet::Admission::NickInUse => {
                 let replies = handshake.nick_in_use();

@@ -24,12 +24,19 @@ impl Flood {
     pub fn new(burst: u32, per_second: u32, now: Instant) -> Self {
         let pace = (burst > 0 && per_second > 0).then(|| {
             let each = Duration::from_secs(1) / per_second;
-            Pace { each, burst: each * burst }
+            Pace {
+                each,
+                burst: each * burst,
+            }
         });
-        Self { pace, full_until: now }
+        Self {
+            pace,
+            full_until: now,
+        }
     }
 
-    /// Counts a message of that [`weight`]. Gives the time from which the next one may be taken, if that is not at once.
+    /// Counts a message of that [`weight`]. Gives the time from which the next one may be taken, if
+    /// that is not at once.
     pub fn count(&mut self, now: Instant, weight: u32) -> Option<Instant> {
         let pace = self.pace.as_ref()?;
         self.full_until = self.full_until.max(now) + pace.each * weight;
@@ -38,10 +45,11 @@ impl Flood {
     }
 }
 
-/// For how many messages one counts: what has the core go through all channels or users there are keeps everyone waiting
-/// for longer than what one says.
+/// For how many messages one counts: what has the core go through all channels or users there are
+/// keeps everyone waiting for longer than what one says.
 pub fn weight(message: &Message) -> u32 {
-    let is_mask = |asked: &str| asked.is_empty() || !asked.starts_with('#') && glob::is_pattern(asked);
+    let is_mask =
+        |asked: &str| asked.is_empty() || !asked.starts_with('#') && glob::is_pattern(asked);
     match message.command.as_str() {
         "LIST" => 10,
         "WHO" if is_mask(message.param(0).unwrap_or_default()) => 10,
@@ -61,8 +69,15 @@ mod tests {
         assert_eq!(flood.count(start, 1), None);
         let next = flood.count(start, 1).expect("the burst is used up");
         assert_eq!(next - start, Duration::from_millis(500));
-        assert_eq!(flood.count(next, 1), Some(next + Duration::from_millis(500)));
-        assert_eq!(flood.count(start + Duration::from_mins(1), 1), None, "a pause fills it again");
+        assert_eq!(
+            flood.count(next, 1),
+            Some(next + Duration::from_millis(500))
+        );
+        assert_eq!(
+            flood.count(start + Duration::from_mins(1), 1),
+            None,
+            "a pause fills it again"
+        );
     }
 
     #[test]
@@ -76,12 +91,19 @@ mod tests {
             ("WHO alice", 1),
             ("PRIVMSG #channel :LIST", 1),
         ] {
-            assert_eq!(super::weight(&Message::parse(line).expect("a message")), weight, "{line}");
+            assert_eq!(
+                super::weight(&Message::parse(line).expect("a message")),
+                weight,
+                "{line}"
+            );
         }
         let start = Instant::now();
         let mut flood = Flood::new(20, 4, start);
         assert_eq!(flood.count(start, 10), None);
-        assert_eq!(flood.count(start, 10), Some(start + Duration::from_millis(250)));
+        assert_eq!(
+            flood.count(start, 10),
+            Some(start + Duration::from_millis(250))
+        );
         assert_eq!(
             flood.count(start + Duration::from_millis(250), 10),
             Some(start + Duration::from_millis(2750))

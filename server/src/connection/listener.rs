@@ -1,4 +1,5 @@
-//! Accepts connections to the chat, within limits, and brings each through its TLS and WebSocket handshakes.
+//! Accepts connections to the chat, within limits, and brings each through its TLS and WebSocket
+//! handshakes.
 
 use std::collections::HashMap;
 use std::io;
@@ -64,7 +65,11 @@ impl ChatPort {
         connections: Arc<Connections>,
         gate: watch::Receiver<Arc<Gate>>,
     ) -> Self {
-        let services = Arc::new(Services { config, accounts, inlet });
+        let services = Arc::new(Services {
+            config,
+            accounts,
+            inlet,
+        });
         Self {
             services,
             certificates,
@@ -142,23 +147,36 @@ impl ChatPort {
             self.services.accounts.tell_refused("", address, why);
             let server = self.services.config.get().chat.server_name.clone();
             let told = session::banned(server, "*", &ban.reason, ban.expires_at);
-            return Some(vec![told, Message::new("ERROR", [format!("Banned: {}", ban.reason)])]);
+            return Some(vec![
+                told,
+                Message::new("ERROR", [format!("Banned: {}", ban.reason)]),
+            ]);
         }
         gate.maintenance.as_ref().map(|message| {
             tracing::info!(%address, "refused: maintenance");
-            self.services.accounts.tell_refused("", address, "maintenance".to_owned());
+            self.services
+                .accounts
+                .tell_refused("", address, "maintenance".to_owned());
             vec![Message::new("ERROR", [&**message])]
         })
     }
 
-    /// Tells whoever is kept out why: in words, which take a TLS handshake, as long as few are to be told; and else in
-    /// the seven bytes that TLS has for it.
-    async fn refuse(&self, door: Door, mut stream: TcpStream, address: SocketAddr, last_words: &[Message]) {
+    /// Tells whoever is kept out why: in words, which take a TLS handshake, as long as few are to
+    /// be told; and else in the seven bytes that TLS has for it.
+    async fn refuse(
+        &self,
+        door: Door,
+        mut stream: TcpStream,
+        address: SocketAddr,
+        last_words: &[Message],
+    ) {
         let Ok(_permit) = self.refusals.try_acquire() else {
             return plaintext::close_with(&mut stream, ACCESS_DENIED).await;
         };
         let in_words = async {
-            let Ok(Some((_, mut socket))) = self.begin(door, stream, address).await else { return };
+            let Ok(Some((_, mut socket))) = self.begin(door, stream, address).await else {
+                return;
+            };
             let lines: Vec<u8> = last_words.iter().flat_map(session::line).collect();
             plaintext::close_with(&mut socket, &lines).await;
         };
@@ -166,7 +184,8 @@ impl ChatPort {
         let _ = timeout(REFUSAL_TIMEOUT, in_words).await;
     }
 
-    /// All handshakes that come before IRC; none for someone who does not speak TLS and was told so.
+    /// All handshakes that come before IRC; none for someone who does not speak TLS and was told
+    /// so.
     async fn begin(
         &self,
         door: Door,
@@ -189,7 +208,9 @@ impl ChatPort {
             Door::Irc => Socket::Tls(tls),
             Door::Web => {
                 let origins = self.services.config.get().websocket.origins.clone();
-                Socket::Web(Box::new(web::accept(tls, &origins).await.map_err(io::Error::other)?))
+                Socket::Web(Box::new(
+                    web::accept(tls, &origins).await.map_err(io::Error::other)?,
+                ))
             }
         };
         Ok(Some((peer, socket)))
@@ -198,13 +219,23 @@ impl ChatPort {
 
 fn peer(address: SocketAddr, tls: &TlsStream<TcpStream>) -> Peer {
     let connection = tls.get_ref().1;
-    let version = connection.protocol_version().map(|version| format!("{version:?}").replace('_', "."));
-    let group = connection.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name()));
-    let certificate = connection.peer_certificates().and_then(|chain| chain.first());
+    let version = connection
+        .protocol_version()
+        .map(|version| format!("{version:?}").replace('_', "."));
+    let group = connection
+        .negotiated_key_exchange_group()
+        .map(|group| format!("{:?}", group.name()));
+    let certificate = connection
+        .peer_certificates()
+        .and_then(|chain| chain.first());
     Peer {
         address,
         certificate: certificate.map(|certificate| Sha256::digest(certificate).into()),
-        tls: [version, group].into_iter().flatten().collect::<Vec<_>>().join(" "),
+        tls: [version, group]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" "),
     }
 }
 
@@ -250,7 +281,10 @@ impl Connections {
         counts.all += 1;
         counts.by_address.insert(address, here + 1);
         drop(counts);
-        Some(ConnectionPlace { connections: Arc::clone(this), address })
+        Some(ConnectionPlace {
+            connections: Arc::clone(this),
+            address,
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Counts> {
@@ -279,8 +313,9 @@ mod tests {
     #[test]
     fn a_network_of_ipv6_counts_as_one_address() {
         let connections = Arc::new(Connections::default());
-        let enter =
-            |address: &str| Connections::enter(&connections, address.parse().expect("an address"), 0, 1);
+        let enter = |address: &str| {
+            Connections::enter(&connections, address.parse().expect("an address"), 0, 1)
+        };
         let _first = enter("2001:db8::1").expect("there is room");
         assert!(enter("2001:db8::ffff:2").is_none());
         assert!(enter("2001:db8:0:1::1").is_some());
@@ -299,6 +334,9 @@ mod tests {
         drop(first);
         assert!(enter(one).is_some());
         assert_eq!(connections.count(), 2);
-        assert!(Connections::enter(&connections, one, 0, 0).is_some(), "0 is no limit");
+        assert!(
+            Connections::enter(&connections, one, 0, 0).is_some(),
+            "0 is no limit"
+        );
     }
 }

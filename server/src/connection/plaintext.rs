@@ -11,8 +11,16 @@ use super::Door;
 
 /// The first byte of every TLS connection (RFC 8446 §5.1, `handshake`).
 const TLS_HANDSHAKE: u8 = 22;
-const HTTP_METHODS: [&[u8]; 8] =
-    [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"CONNECT ", b"PATCH "];
+const HTTP_METHODS: [&[u8]; 8] = [
+    b"GET ",
+    b"POST ",
+    b"PUT ",
+    b"HEAD ",
+    b"DELETE ",
+    b"OPTIONS ",
+    b"CONNECT ",
+    b"PATCH ",
+];
 
 /// Whether the connection begins as TLS does; waits for its first byte and leaves it in place.
 pub async fn is_tls(stream: &TcpStream) -> io::Result<bool> {
@@ -26,11 +34,18 @@ pub async fn is_tls(stream: &TcpStream) -> io::Result<bool> {
 /// Says that the port is for TLS, and closes.
 pub async fn answer(mut stream: TcpStream, door: Door) {
     let mut head = [0; 16];
-    let Ok(length) = stream.peek(&mut head).await else { return };
-    let text = if HTTP_METHODS.iter().any(|method| head[..length].starts_with(method)) {
+    let Ok(length) = stream.peek(&mut head).await else {
+        return;
+    };
+    let text = if HTTP_METHODS
+        .iter()
+        .any(|method| head[..length].starts_with(method))
+    {
         let text = match door {
             Door::Irc => "This port speaks IRC over TLS. There are no web pages on it.\r\n",
-            Door::Web => "This port speaks WebSocket over TLS (wss). There are no web pages on it.\r\n",
+            Door::Web => {
+                "This port speaks WebSocket over TLS (wss). There are no web pages on it.\r\n"
+            }
         };
         let length = text.len();
         format!(
@@ -43,8 +58,8 @@ pub async fn answer(mut stream: TcpStream, door: Door) {
     close_with(&mut stream, text.as_bytes()).await;
 }
 
-/// Sends a last word and closes so that it arrives: what the client still sends is read, for a moment, since
-/// closing over unread bytes would reset the connection.
+/// Sends a last word and closes so that it arrives: what the client still sends is read, for a
+/// moment, since closing over unread bytes would reset the connection.
 pub async fn close_with(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), text: &[u8]) {
     let farewell = async {
         stream.write_all(text).await?;

@@ -1,4 +1,5 @@
-//! The life of one session: handshake and waiting room, then admitted, then gone. What it shares over all of them.
+//! The life of one session: handshake and waiting room, then admitted, then gone. What it shares
+//! over all of them.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -63,10 +64,20 @@ impl Session {
         let flood = Flood::new(limits.message_burst, limits.messages_per_second, now);
         let wire = Wire::new(socket, Arc::clone(&sendq), flood, now);
         let parting = Parting::lost(CLOSED);
-        Box::new(Self { id, peer, services, sendq, wire, identity: None, _place: place, parting })
+        Box::new(Self {
+            id,
+            peer,
+            services,
+            sendq,
+            wire,
+            identity: None,
+            _place: place,
+            parting,
+        })
     }
 
-    /// Serves it to its end. What is rare is boxed, so that an idle session does not keep room for it.
+    /// Serves it to its end. What is rare is boxed, so that an idle session does not keep room for
+    /// it.
     pub async fn run(mut self: Box<Self>) {
         let parting = match Box::pin(self.enter()).await {
             Ok(Admission::Admitted) => self.stay().await,
@@ -80,10 +91,15 @@ impl Session {
     /// Tells a session that is `own` that it cannot be `nick`.
     pub(super) fn refuse_nick(&self, own: &Nick, nick: &Nick, text: &str) -> Message {
         let server = self.services.config.get().chat.server_name.clone();
-        Message::new(numeric::ERR_NICKNAMEINUSE, [own.as_str(), nick.as_str(), text]).from_source(server)
+        Message::new(
+            numeric::ERR_NICKNAMEINUSE,
+            [own.as_str(), nick.as_str(), text],
+        )
+        .from_source(server)
     }
 
-    /// The core knows it as that from now on. Notes that the account was welcomed, if it was the first time.
+    /// The core knows it as that from now on. Notes that the account was welcomed, if it was the
+    /// first time.
     pub(super) async fn welcome(&mut self, identity: Option<Identity>) {
         if let Some(identity) = identity.as_ref().filter(|identity| identity.new)
             && let Err(error) = self.services.accounts.set_greeted(identity.id).await
@@ -101,7 +117,9 @@ impl Session {
         expires_at: Option<Timestamp>,
     ) -> Admission {
         let why = format!("banned: {reason}");
-        self.services.accounts.tell_refused(nick.as_str(), self.peer.address, why);
+        self.services
+            .accounts
+            .tell_refused(nick.as_str(), self.peer.address, why);
         let server = self.services.config.get().chat.server_name.clone();
         self.tell(&[banned(server, nick.as_str(), reason, expires_at)]);
         self.close(&format!("Banned: {reason}")).await
@@ -121,24 +139,34 @@ impl Session {
     }
 }
 
-/// The message as one line, its end included. What is too long for a line is cut: a client leaves such a line out. Tags
-/// have room of their own.
+/// The message as one line, its end included. What is too long for a line is cut: a client leaves
+/// such a line out. Tags have room of their own.
 pub(super) fn line(message: &Message) -> Bytes {
     let text = message.to_string();
-    let tags = if message.tags.is_empty() { 0 } else { text.find(' ').map_or(0, |end| end + 1) };
+    let tags = if message.tags.is_empty() {
+        0
+    } else {
+        text.find(' ').map_or(0, |end| end + 1)
+    };
     let (tags, rest) = text.split_at(tags);
     format!("{tags}{}\r\n", truncate(rest, MAX_LINE - 2)).into()
 }
 
-/// However it ends, by a panic even, the core hears of it: nobody stays behind as a ghost. Whoever was not admitted is
-/// unknown to the core, which takes no notice then.
+/// However it ends, by a panic even, the core hears of it: nobody stays behind as a ghost. Whoever
+/// was not admitted is unknown to the core, which takes no notice then.
 impl Drop for Session {
     fn drop(&mut self) {
         // None while the whole server goes down.
-        let Ok(runtime) = Handle::try_current() else { return };
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
         let inlet = self.services.inlet.clone();
         let (parting, lost) = (self.parting.clone(), !self.wire.has_left());
-        let gone = Event::Gone { session: self.id, parting, lost };
+        let gone = Event::Gone {
+            session: self.id,
+            parting,
+            lost,
+        };
         runtime.spawn(async move {
             // The core may have stopped first.
             let _ = inlet.send(gone).await;
@@ -147,7 +175,12 @@ impl Drop for Session {
 }
 
 /// What numeric 465 says to whoever is banned.
-pub(super) fn banned(server: String, nick: &str, reason: &str, expires_at: Option<Timestamp>) -> Message {
+pub(super) fn banned(
+    server: String,
+    nick: &str,
+    reason: &str,
+    expires_at: Option<Timestamp>,
+) -> Message {
     let until = expires_at.map_or_else(String::new, |end| format!(" (until {end:.0})"));
     let text = format!("You are banned from this server: {reason}{until}");
     Message::new(numeric::ERR_YOUREBANNEDCREEP, [nick, &text]).from_source(server)
@@ -163,7 +196,10 @@ mod tests {
         assert_eq!(line(&short), "ERROR :Banned: spam\r\n");
         let labelled = Message::parse("@label=abc ERROR Banned").expect("a message");
         assert_eq!(line(&labelled), "@label=abc ERROR Banned\r\n");
-        let long = line(&Message::new("ERROR", [format!("Banned: {}", "ü".repeat(500))]));
+        let long = line(&Message::new(
+            "ERROR",
+            [format!("Banned: {}", "ü".repeat(500))],
+        ));
         assert_eq!(long.len(), MAX_LINE - 1, "between two characters");
         assert!(long.ends_with("ü\r\n".as_bytes()));
     }

@@ -1,4 +1,5 @@
-//! What a session's bytes go over: TLS alone, or WebSocket messages inside of it. The session sees lines either way.
+//! What a session's bytes go over: TLS alone, or WebSocket messages inside of it. The session sees
+//! lines either way.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -40,7 +41,11 @@ impl AsyncRead for Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         each!(self, poll_write(context, bytes))
     }
 

@@ -1,4 +1,5 @@
-//! An admitted session: its messages go to the core, its sign-in commands to the accounts, its silence is noticed.
+//! An admitted session: its messages go to the core, its sign-in commands to the accounts, its
+//! silence is noticed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,7 +27,8 @@ struct Silence {
 }
 
 impl Session {
-    /// Serves an admitted session; gives how it ended. What is rare is boxed, so that an idle session keeps no room for it.
+    /// Serves an admitted session; gives how it ended. What is rare is boxed, so that an idle
+    /// session keeps no room for it.
     pub(super) async fn stay(&mut self) -> Result<Parting, Stopped> {
         let mut silence = Silence::new(self.services.config.get().limits.ping_seconds);
         let mut sign_in: Option<Box<SignIn>> = None;
@@ -37,7 +39,10 @@ impl Session {
             };
             let event = match wake {
                 Wake::Input(Input::Message(message)) if self.is_for_the_core(&message) => {
-                    Event::Command { session: self.id, message }
+                    Event::Command {
+                        session: self.id,
+                        message,
+                    }
                 }
                 Wake::Input(Input::Message(message)) => {
                     match Box::pin(self.take(&mut sign_in, message)).await? {
@@ -45,7 +50,10 @@ impl Session {
                         None => continue,
                     }
                 }
-                Wake::Input(Input::Fault(fault)) => Event::BadLine { session: self.id, fault },
+                Wake::Input(Input::Fault(fault)) => Event::BadLine {
+                    session: self.id,
+                    fault,
+                },
                 Wake::Deadline => match self.hear_silence(&mut silence) {
                     None => continue,
                     Some(parting) => {
@@ -63,7 +71,8 @@ impl Session {
         }
     }
 
-    /// Waits for the next thing to do, and tells the client of the mails that it waits for meanwhile.
+    /// Waits for the next thing to do, and tells the client of the mails that it waits for
+    /// meanwhile.
     async fn next_but_for_news(&mut self, sign_in: &mut SignIn, deadline: Option<Instant>) -> Wake {
         loop {
             tokio::select! {
@@ -82,11 +91,13 @@ impl Session {
     }
 
     fn may_rename(&self, message: &Message) -> bool {
-        let nick_is_free = self.identity.is_none() || self.services.config.get().accounts.free_nicks;
+        let nick_is_free =
+            self.identity.is_none() || self.services.config.get().accounts.free_nicks;
         message.command == "NICK" && nick_is_free
     }
 
-    /// Takes a message that something has to be asked or waited for. Gives how the session ends, if it does with that.
+    /// Takes a message that something has to be asked or waited for. Gives how the session ends, if
+    /// it does with that.
     async fn take(
         &mut self,
         sign_in: &mut Option<Box<SignIn>>,
@@ -100,13 +111,20 @@ impl Session {
         }
         if !self.is_refused(&message).await? {
             METRICS.messages_received.increment();
-            self.services.inlet.send(Event::Command { session: self.id, message }).await?;
+            self.services
+                .inlet
+                .send(Event::Command {
+                    session: self.id,
+                    message,
+                })
+                .await?;
         }
         Ok(None)
     }
 
-    /// Sends a command that has history read. Nothing more is read until the reply is on its way, so that one session has
-    /// one page read at a time, and has its answers in order. Gives how the session ends, if it does meanwhile.
+    /// Sends a command that has history read. Nothing more is read until the reply is on its way,
+    /// so that one session has one page read at a time, and has its answers in order. Gives how the
+    /// session ends, if it does meanwhile.
     async fn read_history(&mut self, message: Message) -> Result<Option<Parting>, Stopped> {
         tokio::select! {
             answer = self.services.inlet.ask_history(self.id, message) => answer.map(|_| None),
@@ -117,7 +135,8 @@ impl Session {
         }
     }
 
-    /// Takes a command that proves or changes an identity. Gives how the session ends, if it does with that.
+    /// Takes a command that proves or changes an identity. Gives how the session ends, if it does
+    /// with that.
     async fn prove(
         &mut self,
         sign_in: &mut Option<Box<SignIn>>,
@@ -125,56 +144,87 @@ impl Session {
     ) -> Result<Option<Parting>, Stopped> {
         let machine = sign_in.get_or_insert_with(|| {
             let accounts = Arc::clone(&self.services.accounts);
-            Box::new(SignIn::new(accounts, self.peer.clone(), true, self.identity.as_deref().cloned()))
+            Box::new(SignIn::new(
+                accounts,
+                self.peer.clone(),
+                true,
+                self.identity.as_deref().cloned(),
+            ))
         });
         // The core knows these, which may change at any time.
-        let Answer::Form { nick, capabilities } = self.services.inlet.ask_form(self.id).await? else {
+        let Answer::Form { nick, capabilities } = self.services.inlet.ask_form(self.id).await?
+        else {
             return Ok(None);
         };
         let label = labels::of(&message, capabilities).map(str::to_owned);
         let (replies, proved) = machine.take(Timestamp::now(), nick.as_str(), message).await;
-        self.tell(&labelled(replies, label, &self.services.config.get().chat.server_name));
-        let Some(proved) = proved else { return Ok(None) };
+        self.tell(&labelled(
+            replies,
+            label,
+            &self.services.config.get().chat.server_name,
+        ));
+        let Some(proved) = proved else {
+            return Ok(None);
+        };
         let name = proved.name.to_nick();
         match self.services.inlet.sign_in(self.id, proved.clone()).await? {
             Admission::NickInUse => {
-                let text = "Somebody whose name looks like yours is here; you stay who you are for now";
+                let text =
+                    "Somebody whose name looks like yours is here; you stay who you are for now";
                 self.tell(&[self.refuse_nick(&nick, &name, text)]);
                 *sign_in = None;
             }
             Admission::Banned { reason, expires_at } => {
                 self.refuse_banned(&name, &reason, expires_at).await;
-                return Ok(Some(Parting { why: WhyGone::Banned, words: "Banned".into() }));
+                return Ok(Some(Parting {
+                    why: WhyGone::Banned,
+                    words: "Banned".into(),
+                }));
             }
             Admission::Refused { reason } => {
                 self.close(&reason).await;
-                return Ok(Some(Parting { why: WhyGone::AccountEnded, words: reason.into() }));
+                return Ok(Some(Parting {
+                    why: WhyGone::AccountEnded,
+                    words: reason.into(),
+                }));
             }
             Admission::Admitted => self.welcome(Some(proved)).await,
         }
         Ok(None)
     }
 
-    /// Whether the name of an account, other than the session's own, stands against the nick that it asks for; it is
-    /// told.
+    /// Whether the name of an account, other than the session's own, stands against the nick that
+    /// it asks for; it is told.
     async fn is_refused(&self, message: &Message) -> Result<bool, Stopped> {
         // The core says what is wrong with what is no nick.
-        let Some(Ok(nick)) = message.param(0).map(Nick::parse) else { return Ok(false) };
+        let Some(Ok(nick)) = message.param(0).map(Nick::parse) else {
+            return Ok(false);
+        };
         let own = self.identity.as_ref().map(|own| &own.name);
         let text = match self.services.accounts.is_reserved(&nick, own).await {
             Ok(false) => return Ok(false),
-            Ok(true) => "That is the name of another's account, or looks like one; sign in if it is yours",
+            Ok(true) => {
+                "That is the name of another's account, or looks like one; sign in if it is yours"
+            }
             Err(error) => {
                 tracing::error!(%error, "a nick could not be checked");
                 "The nick could not be checked just now; try again later"
             }
         };
-        let Answer::Form { nick: own, capabilities } = self.services.inlet.ask_form(self.id).await? else {
+        let Answer::Form {
+            nick: own,
+            capabilities,
+        } = self.services.inlet.ask_form(self.id).await?
+        else {
             return Ok(true);
         };
         let label = labels::of(message, capabilities).map(str::to_owned);
         let refusal = vec![self.refuse_nick(&own, &nick, text)];
-        self.tell(&labelled(refusal, label, &self.services.config.get().chat.server_name));
+        self.tell(&labelled(
+            refusal,
+            label,
+            &self.services.config.get().chat.server_name,
+        ));
         Ok(true)
     }
 
@@ -189,7 +239,10 @@ impl Session {
         }
         if silence.asked {
             let words = format!("Ping timeout: {} seconds", silent.as_secs());
-            return Some(Parting { why: WhyGone::PingTimeout, words: words.into() });
+            return Some(Parting {
+                why: WhyGone::PingTimeout,
+                words: words.into(),
+            });
         }
         silence.asked = true;
         silence.check_at = Some(Instant::now() + silence.limit);
@@ -212,6 +265,10 @@ impl Silence {
     fn new(seconds: u32) -> Self {
         let limit = Duration::from_secs(seconds.into());
         let check_at = (!limit.is_zero()).then(|| Instant::now() + limit);
-        Self { limit, check_at, asked: false }
+        Self {
+            limit,
+            check_at,
+            asked: false,
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! WebSocket (RFC 6455; IRCv3 websocket): a stream of lines for the session, a message for each line on the wire.
+//! WebSocket (RFC 6455; IRCv3 websocket): a stream of lines for the session, a message for each
+//! line on the wire.
 
 use std::io;
 use std::pin::Pin;
@@ -14,13 +15,13 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// The most bytes of a message: more than any line may have, which is told to whoever sends that; what is longer yet ends
-/// the connection.
+/// The most bytes of a message: more than any line may have, which is told to whoever sends that;
+/// what is longer yet ends the connection.
 const MAX_MESSAGE: usize = 16 * 1024;
 /// What is read at once, and gathered before it is written.
 const BUFFER: usize = 4096;
-/// The most bytes that wait to be written: answers to pings gather while a client reads nothing, and go beyond what the
-/// sendq counts.
+/// The most bytes that wait to be written: answers to pings gather while a client reads nothing,
+/// and go beyond what the sendq counts.
 const MAX_WRITE: usize = 64 * 1024;
 const TEXT: &str = "text.ircv3.net";
 const BINARY: &str = "binary.ircv3.net";
@@ -60,8 +61,15 @@ where
         .max_write_buffer_size(MAX_WRITE)
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
-    let socket = tokio_tungstenite::accept_hdr_async_with_config(stream, answer, Some(limits)).await?;
-    Ok(WebStream { socket, is_binary, unread: Bytes::new(), code: CloseCode::Normal, ending: Ending::Open })
+    let socket =
+        tokio_tungstenite::accept_hdr_async_with_config(stream, answer, Some(limits)).await?;
+    Ok(WebStream {
+        socket,
+        is_binary,
+        unread: Bytes::new(),
+        code: CloseCode::Normal,
+        ending: Ending::Open,
+    })
 }
 
 #[expect(clippy::result_large_err, reason = "it is what the library asks for")]
@@ -72,35 +80,57 @@ fn answer(
     is_binary: &mut bool,
 ) -> Result<Response, ErrorResponse> {
     if !is_welcome(request.headers(), origins) {
-        let mut refusal = ErrorResponse::new(Some("Pages from there may not connect.\n".to_owned()));
+        let mut refusal =
+            ErrorResponse::new(Some("Pages from there may not connect.\n".to_owned()));
         *refusal.status_mut() = StatusCode::FORBIDDEN;
         return Err(refusal);
     }
-    // The first that is known: the client lists what it likes best first. One that lists nothing known gets text.
-    let listed = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
-    let mut listed = listed.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
-    if let Some(chosen) =
-        listed.find_map(|name| [TEXT, BINARY].into_iter().find(|known| *known == name.trim()))
-    {
+    // The first that is known: the client lists what it likes best first. One that lists nothing
+    // known gets text.
+    let listed = request
+        .headers()
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .iter();
+    let mut listed = listed
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','));
+    if let Some(chosen) = listed.find_map(|name| {
+        [TEXT, BINARY]
+            .into_iter()
+            .find(|known| *known == name.trim())
+    }) {
         *is_binary = chosen == BINARY;
-        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(chosen));
+        response.headers_mut().insert(
+            header::SEC_WEBSOCKET_PROTOCOL,
+            HeaderValue::from_static(chosen),
+        );
     }
     Ok(response)
 }
 
 /// A browser tells which page connects; other programs do not, and could say anything.
 fn is_welcome(headers: &HeaderMap, origins: &[String]) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN).filter(|_| !origins.is_empty()) else { return true };
-    origins.iter().any(|known| origin.as_bytes().eq_ignore_ascii_case(known.as_bytes()))
+    let Some(origin) = headers.get(header::ORIGIN).filter(|_| !origins.is_empty()) else {
+        return true;
+    };
+    origins
+        .iter()
+        .any(|known| origin.as_bytes().eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// The message as a line. One that holds line ends is more than one line, which it may not be: what stands in their place
-/// makes it no line at all.
+/// The message as a line. One that holds line ends is more than one line, which it may not be: what
+/// stands in their place makes it no line at all.
 fn to_line(message: &[u8]) -> Bytes {
     let message = message.strip_suffix(b"\n").unwrap_or(message);
     let message = message.strip_suffix(b"\r").unwrap_or(message);
     let mut line = BytesMut::with_capacity(message.len() + 2);
-    line.extend(message.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { 0 } else { byte }));
+    line.extend(message.iter().map(|&byte| {
+        if matches!(byte, b'\r' | b'\n') {
+            0
+        } else {
+            byte
+        }
+    }));
     line.put_slice(b"\r\n");
     line.freeze()
 }
@@ -126,7 +156,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebStream<S> {
                 Poll::Pending => return Poll::Pending,
             }
             let message = self.to_message(line);
-            Pin::new(&mut self.socket).start_send(message).map_err(to_io)?;
+            Pin::new(&mut self.socket)
+                .start_send(message)
+                .map_err(to_io)?;
             sent += line.len();
         }
         Poll::Ready(Ok(sent))
@@ -196,12 +228,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context).map_err(to_io)
+        Pin::new(&mut self.socket)
+            .poll_flush(context)
+            .map_err(to_io)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.ending == Ending::Open {
-            let farewell = CloseFrame { code: self.code, reason: "".into() };
+            let farewell = CloseFrame {
+                code: self.code,
+                reason: "".into(),
+            };
             // The client may have said it first.
             let _ = Pin::new(&mut self.socket).start_send(Message::Close(Some(farewell)));
             self.ending = Ending::Told;
@@ -253,13 +290,19 @@ mod tests {
         let (near, far) = duplex(64 * 1024);
         let mut request = "ws://irc.test/".into_client_request().unwrap();
         for (name, value) in headers {
-            request.headers_mut().append(name, HeaderValue::from_static(value));
+            request
+                .headers_mut()
+                .append(name, HeaderValue::from_static(value));
         }
         let origins: Vec<String> = origins.iter().map(ToString::to_string).collect();
         let (client, server) = tokio::join!(client_async(request, near), accept(far, &origins));
         let (client, response) = client?;
         let agreed = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
-        Ok((client, server?, agreed.map(|name| name.to_str().unwrap().to_owned())))
+        Ok((
+            client,
+            server?,
+            agreed.map(|name| name.to_str().unwrap().to_owned()),
+        ))
     }
 
     async fn plain_pair() -> (Client, WebStream<DuplexStream>) {
@@ -290,15 +333,28 @@ mod tests {
         const PROTOCOL: header::HeaderName = header::SEC_WEBSOCKET_PROTOCOL;
         for (listed, agreed, is_binary) in [
             ("text.ircv3.net", Some("text.ircv3.net"), false),
-            ("binary.ircv3.net, text.ircv3.net", Some("binary.ircv3.net"), true),
-            ("chat, text.ircv3.net,binary.ircv3.net", Some("text.ircv3.net"), false),
+            (
+                "binary.ircv3.net, text.ircv3.net",
+                Some("binary.ircv3.net"),
+                true,
+            ),
+            (
+                "chat, text.ircv3.net,binary.ircv3.net",
+                Some("text.ircv3.net"),
+                false,
+            ),
         ] {
             let (mut client, mut server, got) = pair(&[], &[(PROTOCOL, listed)]).await.unwrap();
             assert_eq!(got.as_deref(), agreed, "{listed}");
-            server.write_all(b":s NOTICE a :h\xc3\xa9\r\nPING x\r\n").await.unwrap();
+            server
+                .write_all(b":s NOTICE a :h\xc3\xa9\r\nPING x\r\n")
+                .await
+                .unwrap();
             server.flush().await.unwrap();
-            let (first, second) =
-                (client.next().await.unwrap().unwrap(), client.next().await.unwrap().unwrap());
+            let (first, second) = (
+                client.next().await.unwrap().unwrap(),
+                client.next().await.unwrap().unwrap(),
+            );
             assert_eq!(
                 (first.is_binary(), first.into_text().unwrap().as_str()),
                 (is_binary, ":s NOTICE a :hé")
@@ -312,18 +368,26 @@ mod tests {
     #[tokio::test]
     async fn pages_from_elsewhere_are_turned_away_where_origins_are_named() {
         let origins = ["https://chat.example.org"];
-        for (origin, welcome) in
-            [("https://CHAT.example.org", true), ("https://evil.example", false), ("null", false)]
-        {
+        for (origin, welcome) in [
+            ("https://CHAT.example.org", true),
+            ("https://evil.example", false),
+            ("null", false),
+        ] {
             let result = pair(&origins, &[(header::ORIGIN, origin)]).await;
             match result {
                 Ok(_) => assert!(welcome, "{origin}"),
-                Err(Error::Http(response)) => assert!(!welcome && response.status() == 403, "{origin}"),
+                Err(Error::Http(response)) => {
+                    assert!(!welcome && response.status() == 403, "{origin}")
+                }
                 Err(other) => panic!("{other}"),
             }
         }
         assert!(pair(&origins, &[]).await.is_ok(), "no page, no origin");
-        assert!(pair(&[], &[(header::ORIGIN, "https://evil.example")]).await.is_ok());
+        assert!(
+            pair(&[], &[(header::ORIGIN, "https://evil.example")])
+                .await
+                .is_ok()
+        );
     }
 
     #[tokio::test]
@@ -331,7 +395,10 @@ mod tests {
         let (mut client, mut server) = plain_pair().await;
         client.send(Message::Ping("x".into())).await.unwrap();
         client.send(Message::text("PING a")).await.unwrap();
-        client.send(Message::binary(b"PING \xff\r\n".as_slice())).await.unwrap();
+        client
+            .send(Message::binary(b"PING \xff\r\n".as_slice()))
+            .await
+            .unwrap();
         client.send(Message::text("PING a\r\nQUIT")).await.unwrap();
         for (opcode, text, last) in [(Data::Text, "PING ", false), (Data::Continue, "b", true)] {
             let frame = Frame::message(text.as_bytes().to_vec(), OpCode::Data(opcode), last);
@@ -343,15 +410,20 @@ mod tests {
             b"PING \xff\r\n",
             "whether that is UTF-8 is looked at later"
         );
-        assert_eq!(read_line(&mut server).await, b"PING a\0\0QUIT\r\n", "nobody smuggles in a second line");
+        assert_eq!(
+            read_line(&mut server).await,
+            b"PING a\0\0QUIT\r\n",
+            "nobody smuggles in a second line"
+        );
         assert_eq!(read_line(&mut server).await, b"PING b\r\n");
         assert!(matches!(client.next().await, Some(Ok(Message::Pong(text))) if text == "x"));
     }
 
     #[tokio::test]
     async fn what_is_too_long_or_no_websocket_ends_with_a_code() {
-        let frame =
-            |opcode, bytes: &[u8]| Message::Frame(Frame::message(bytes.to_vec(), OpCode::Data(opcode), true));
+        let frame = |opcode, bytes: &[u8]| {
+            Message::Frame(Frame::message(bytes.to_vec(), OpCode::Data(opcode), true))
+        };
         for (message, code) in [
             (Message::text("x".repeat(MAX_MESSAGE + 1)), CloseCode::Size),
             (frame(Data::Text, b"\xff"), CloseCode::Invalid),
@@ -372,7 +444,17 @@ mod tests {
         let (mut client, mut server) = plain_pair().await;
         server.write_all(b"ERROR :bye\r\n").await.unwrap();
         let farewell = async {
-            assert_eq!(client.next().await.unwrap().unwrap().into_text().unwrap().as_str(), "ERROR :bye");
+            assert_eq!(
+                client
+                    .next()
+                    .await
+                    .unwrap()
+                    .unwrap()
+                    .into_text()
+                    .unwrap()
+                    .as_str(),
+                "ERROR :bye"
+            );
             let code = close_code(&mut client).await;
             // Its own farewell goes out with the next look.
             let _ = client.next().await;
@@ -386,7 +468,10 @@ mod tests {
         let mut rest = Vec::new();
         server.read_to_end(&mut rest).await.unwrap();
         let _ = server.shutdown().await;
-        assert!(matches!(client.next().await, Some(Ok(Message::Close(_))) | None));
+        assert!(matches!(
+            client.next().await,
+            Some(Ok(Message::Close(_))) | None
+        ));
     }
 
     #[tokio::test]
@@ -395,8 +480,10 @@ mod tests {
         let line = format!("NOTICE a :{}\r\n", "x".repeat(400));
         let mut taken = 0;
         loop {
-            let write =
-                tokio::time::timeout(std::time::Duration::from_millis(200), server.write(line.as_bytes()));
+            let write = tokio::time::timeout(
+                std::time::Duration::from_millis(200),
+                server.write(line.as_bytes()),
+            );
             let Ok(written) = write.await else { break };
             taken += written.unwrap();
             assert!(taken < 256 * 1024, "it takes no end of lines");
@@ -409,7 +496,10 @@ mod tests {
         let (mut client, mut server) = plain_pair().await;
         let flood = async {
             for _ in 0..PINGS {
-                client.feed(Message::Ping(vec![0; 125].into())).await.unwrap();
+                client
+                    .feed(Message::Ping(vec![0; 125].into()))
+                    .await
+                    .unwrap();
             }
             client.send(Message::text("PING last")).await.unwrap();
         };

@@ -54,7 +54,8 @@ pub enum Wake {
 pub struct Wire {
     socket: Socket,
     framer: LineFramer,
-    /// Read, and not yet taken apart: as messages, four kilobytes of short lines would take seventy times the memory.
+    /// Read, and not yet taken apart: as messages, four kilobytes of short lines would take seventy
+    /// times the memory.
     unread: Bytes,
     sendq: Arc<Sendq>,
     /// Taken out of the sendq, to be written.
@@ -100,13 +101,14 @@ impl Wire {
         self.heard_at
     }
 
-    /// Waits for the next thing to do, and sends meanwhile. Nothing is lost when it is dropped half-way.
+    /// Waits for the next thing to do, and sends meanwhile. Nothing is lost when it is dropped
+    /// half-way.
     pub async fn next(&mut self, deadline: Option<Instant>) -> Wake {
         poll_fn(|context| self.poll_next(context, deadline)).await
     }
 
-    /// Sends, and reads nothing, until the connection is over: for as long as something else is waited for. Nothing is
-    /// lost when it is dropped half-way.
+    /// Sends, and reads nothing, until the connection is over: for as long as something else is
+    /// waited for. Nothing is lost when it is dropped half-way.
     pub async fn send_on(&mut self) -> Wake {
         poll_fn(|context| match self.poll_alive(context) {
             Ok(_) => Poll::Pending,
@@ -149,7 +151,8 @@ impl Wire {
         Poll::Pending
     }
 
-    /// Sends what there is. As long as the connection goes on, gives the time; otherwise what comes of its end.
+    /// Sends what there is. As long as the connection goes on, gives the time; otherwise what comes
+    /// of its end.
     fn poll_alive(&mut self, context: &mut Context<'_>) -> Result<Instant, Poll<Wake>> {
         let state = match self.poll_send(context) {
             Ok(state) => state,
@@ -164,7 +167,10 @@ impl Wire {
         match state {
             State::Overflowed => {
                 METRICS.sendqs_exceeded.increment();
-                let parting = Parting { why: WhyGone::SendqExceeded, words: "SendQ exceeded".into() };
+                let parting = Parting {
+                    why: WhyGone::SendqExceeded,
+                    words: "SendQ exceeded".into(),
+                };
                 Err(Poll::Ready(Wake::Broken(parting)))
             }
             State::Ending => {
@@ -181,8 +187,15 @@ impl Wire {
         }
     }
 
-    fn poll_timer(&mut self, context: &mut Context<'_>, alarm: Option<Instant>, now: Instant) -> Poll<()> {
-        let Some(alarm) = alarm else { return Poll::Pending };
+    fn poll_timer(
+        &mut self,
+        context: &mut Context<'_>,
+        alarm: Option<Instant>,
+        now: Instant,
+    ) -> Poll<()> {
+        let Some(alarm) = alarm else {
+            return Poll::Pending;
+        };
         if alarm <= now {
             return Poll::Ready(());
         }
@@ -192,7 +205,8 @@ impl Wire {
         self.timer.as_mut().poll(context)
     }
 
-    /// Sends as much as the socket takes; the sendq's state is that before anything was taken out of it last.
+    /// Sends as much as the socket takes; the sendq's state is that before anything was taken out
+    /// of it last.
     fn poll_send(&mut self, context: &mut Context<'_>) -> io::Result<State> {
         loop {
             let (state, lines) = self.sendq.poll(context, self.writing.is_empty());
@@ -228,7 +242,8 @@ impl Wire {
             *slice = IoSlice::new(line);
             count += 1;
         }
-        let written = ready!(Pin::new(&mut self.socket).poll_write_vectored(context, &slices[..count]))?;
+        let written =
+            ready!(Pin::new(&mut self.socket).poll_write_vectored(context, &slices[..count]))?;
         self.flushed = false;
         self.sendq.sent(written);
         let mut left = written;
@@ -240,12 +255,20 @@ impl Wire {
             left -= line.len();
             self.writing.pop_front();
         }
-        if written == 0 { Poll::Ready(Err(io::ErrorKind::WriteZero.into())) } else { Poll::Ready(Ok(())) }
+        if written == 0 {
+            Poll::Ready(Err(io::ErrorKind::WriteZero.into()))
+        } else {
+            Poll::Ready(Ok(()))
+        }
     }
 
-    /// Takes one input out of what was read, and reads when there is none in it. The buffer lives on the stack: an idle
-    /// connection keeps none.
-    fn poll_receive(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Result<Input, Wake>> {
+    /// Takes one input out of what was read, and reads when there is none in it. The buffer lives
+    /// on the stack: an idle connection keeps none.
+    fn poll_receive(
+        &mut self,
+        context: &mut Context<'_>,
+        now: Instant,
+    ) -> Poll<Result<Input, Wake>> {
         let unread = std::mem::take(&mut self.unread);
         let (input, rest) = first_input(&mut self.framer, &unread);
         self.unread = unread.slice_ref(rest);
@@ -257,8 +280,10 @@ impl Wire {
             let mut buffer = ReadBuf::uninit(&mut space);
             if let Err(error) = ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer)) {
                 // Many clients just close; that is no fault worth telling.
-                let plain =
-                    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset);
+                let plain = matches!(
+                    error.kind(),
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
+                );
                 self.left = error.kind() == io::ErrorKind::UnexpectedEof;
                 let parting = if plain {
                     Parting::lost(CLOSED)
@@ -288,12 +313,16 @@ impl Wire {
     }
 }
 
-/// The first input in `bytes`, if there is one, and the bytes after it. Keeps the beginning of a line that goes on.
+/// The first input in `bytes`, if there is one, and the bytes after it. Keeps the beginning of a
+/// line that goes on.
 fn first_input<'b>(framer: &mut LineFramer, mut bytes: &'b [u8]) -> (Option<Input>, &'b [u8]) {
     let mut input = None;
     while input.is_none() && !bytes.is_empty() {
         // Up to the end of one line, so that no more than one input can come of it.
-        let end = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |end| end + 1);
+        let end = bytes
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .map_or(bytes.len(), |end| end + 1);
         let (line, rest) = bytes.split_at(end);
         framer.push(line, |line| input = Some(read(&line)));
         bytes = rest;
@@ -307,7 +336,9 @@ fn read(line: &Line<'_>) -> Input {
             Message::parse(text).map_or_else(|_| Input::Fault(LineFault::Malformed), Input::Message)
         }
         Line::TooLong => Input::Fault(LineFault::TooLong),
-        Line::NotUtf8(text) => Input::Fault(LineFault::NotUtf8(Message::parse(text).ok().map(Box::new))),
+        Line::NotUtf8(text) => {
+            Input::Fault(LineFault::NotUtf8(Message::parse(text).ok().map(Box::new)))
+        }
     }
 }
 
@@ -326,12 +357,25 @@ mod tests {
             };
             (text, rest)
         };
-        assert_eq!(take(b"\r\nPING a\r\n\xff\nPI"), ("PING a".to_owned(), b"\xff\nPI".as_slice()));
-        assert_eq!(take(b"\xff\nPI"), ("Some(Fault(NotUtf8(None)))".to_owned(), b"PI".as_slice()));
-        assert_eq!(take(b"PI"), ("None".to_owned(), b"".as_slice()), "the rest of the line is to come");
+        assert_eq!(
+            take(b"\r\nPING a\r\n\xff\nPI"),
+            ("PING a".to_owned(), b"\xff\nPI".as_slice())
+        );
+        assert_eq!(
+            take(b"\xff\nPI"),
+            ("Some(Fault(NotUtf8(None)))".to_owned(), b"PI".as_slice())
+        );
+        assert_eq!(
+            take(b"PI"),
+            ("None".to_owned(), b"".as_slice()),
+            "the rest of the line is to come"
+        );
         assert_eq!(take(b"NG b\r\n"), ("PING b".to_owned(), b"".as_slice()));
         let long = [b'x'; 8000].as_slice();
         assert_eq!(take(long).0, "Some(Fault(TooLong))");
-        assert_eq!(take(b"xxx\nPING c\n"), ("PING c".to_owned(), b"".as_slice()));
+        assert_eq!(
+            take(b"xxx\nPING c\n"),
+            ("PING c".to_owned(), b"".as_slice())
+        );
     }
 }

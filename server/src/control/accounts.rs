@@ -54,8 +54,13 @@ pub async fn list(
             return Err(Kind::BadRequest.because(format!("`limit` is between 1 and {MAX_LIMIT}.")));
         }
         let after = options.after.as_deref().map(AccountName::parse).transpose();
-        let after = after.map_err(|_| Kind::BadRequest.because("`after` is the `next` of another page."))?;
-        Ok((options.search.unwrap_or_default().to_lowercase(), after, usize::from(limit)))
+        let after = after
+            .map_err(|_| Kind::BadRequest.because("`after` is the `next` of another page."))?;
+        Ok((
+            options.search.unwrap_or_default().to_lowercase(),
+            after,
+            usize::from(limit),
+        ))
     });
     let (search, after, limit) = match asked {
         Ok(asked) => asked,
@@ -67,17 +72,26 @@ pub async fn list(
         let mut found = store.find_accounts(&search, after.as_ref(), limit + 1)?;
         let has_more = found.len() > limit;
         found.truncate(limit);
-        let next = found.last().filter(|_| has_more).map(|last| last.name.to_string());
-        let accounts: StoreResult<_> = found.iter().map(|account| to_entry(store, account)).collect();
-        Ok(AccountList { accounts: accounts?, next })
+        let next = found
+            .last()
+            .filter(|_| has_more)
+            .map(|last| last.name.to_string());
+        let accounts: StoreResult<_> = found
+            .iter()
+            .map(|account| to_entry(store, account))
+            .collect();
+        Ok(AccountList {
+            accounts: accounts?,
+            next,
+        })
     });
     Ok(Json(page.await?))
 }
 
 /// Disables an account
 ///
-/// Nobody can sign in to it, whoever tries with the right secret is told why, and its sessions are gone when the
-/// answer comes. It keeps its name, its email and all that opens it.
+/// Nobody can sign in to it, whoever tries with the right secret is told why, and its sessions are
+/// gone when the answer comes. It keeps its name, its email and all that opens it.
 #[utoipa::path(
     post, path = "/v1/accounts/{name}/disable", tag = "accounts", security(("token" = ["moderator"])),
     params(("name" = String, Path, description = "The account's name")), request_body = DisableRequest,
@@ -99,11 +113,21 @@ pub async fn disable(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     let last = format!("Your account is disabled: {reason}");
-    let change = Change { name, detail: reason.clone(), last: Some(last) };
+    let change = Change {
+        name,
+        detail: reason.clone(),
+        last: Some(last),
+    };
     change
         .make(&operator, step, move |store, account| {
             store.set_disabled(account.id, Some(&reason))?;
-            to_entry(store, &Account { disabled: Some(reason), ..account })
+            to_entry(
+                store,
+                &Account {
+                    disabled: Some(reason),
+                    ..account
+                },
+            )
         })
         .await
 }
@@ -127,19 +151,30 @@ pub async fn enable(
         Ok(Segment(name)) => name,
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
-    let change = Change { name, detail: String::new(), last: None };
+    let change = Change {
+        name,
+        detail: String::new(),
+        last: None,
+    };
     change
         .make(&operator, step, |store, account| {
             store.set_disabled(account.id, None)?;
-            to_entry(store, &Account { disabled: None, ..account })
+            to_entry(
+                store,
+                &Account {
+                    disabled: None,
+                    ..account
+                },
+            )
         })
         .await
 }
 
 /// Deletes an account
 ///
-/// Its email and all that opens it are gone, and so are its sessions. What was said under its name stays, so nobody
-/// else can have the name; the email is free for a new account. Bans stay as they are.
+/// Its email and all that opens it are gone, and so are its sessions. What was said under its name
+/// stays, so nobody else can have the name; the email is free for a new account. Bans stay as they
+/// are.
 #[utoipa::path(
     delete, path = "/v1/accounts/{name}", tag = "accounts", security(("token" = ["owner"])),
     params(("name" = String, Path, description = "The account's name")),
@@ -159,7 +194,11 @@ pub async fn delete(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     let last = Some("Your account was deleted".to_owned());
-    let change = Change { name, detail: String::new(), last };
+    let change = Change {
+        name,
+        detail: String::new(),
+        last,
+    };
     let reply = change
         .make(&operator, step, |store, account| {
             let entry = to_entry(store, &account)?;
@@ -198,9 +237,17 @@ pub async fn revoke(
         Ok(asked) => asked,
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
-    let detail = if keep_password { "all but the password" } else { "all" };
+    let detail = if keep_password {
+        "all but the password"
+    } else {
+        "all"
+    };
     let last = Some("What opened your account was revoked; sign in with a mailed code".to_owned());
-    let change = Change { name, detail: detail.to_owned(), last };
+    let change = Change {
+        name,
+        detail: detail.to_owned(),
+        last,
+    };
     change
         .make(&operator, step, move |store, account| {
             let entry = to_entry(store, &account)?;
@@ -231,10 +278,14 @@ pub async fn credentials(
     let asked = async {
         let Segment(name) = name?;
         let none = Kind::NoSuchAccount.because(format!("There is no account {name}."));
-        let Ok(parsed) = AccountName::parse(&name) else { return Err(none) };
+        let Ok(parsed) = AccountName::parse(&name) else {
+            return Err(none);
+        };
         let found = operator.read(move |store| {
             let account = store.account_by_name(&parsed)?;
-            account.map(|account| store.credentials(account.id)).transpose()
+            account
+                .map(|account| store.credentials(account.id))
+                .transpose()
         });
         found.await?.ok_or(none)
     };
@@ -243,7 +294,9 @@ pub async fn credentials(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     operator.allow(&step, "").await?;
-    Ok(Json(CredentialList { credentials: found.iter().map(to_credential).collect() }))
+    Ok(Json(CredentialList {
+        credentials: found.iter().map(to_credential).collect(),
+    }))
 }
 
 /// Revokes one device or client certificate of an account
@@ -272,7 +325,11 @@ pub async fn revoke_one(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     let last = Some("A device or certificate of your account was revoked; sign in anew".to_owned());
-    let change = Change { name, detail: format!("credential {id}"), last };
+    let change = Change {
+        name,
+        detail: format!("credential {id}"),
+        last,
+    };
     change
         .try_make(&operator, step, move |store, account| {
             let entry = to_entry(store, &account)?;
@@ -317,15 +374,21 @@ impl Change {
         step: Step,
         work: impl FnOnce(&mut dyn Store, Account) -> StoreResult<AccountEntry> + Send + 'static,
     ) -> Result<Json<AccountReply>, Refusal> {
-        self.try_make(operator, step, |store, account| work(store, account).map(Ok)).await
+        self.try_make(operator, step, |store, account| {
+            work(store, account).map(Ok)
+        })
+        .await
     }
 
-    /// The same for work that may turn out not to be doable; then it is refused, and changes nothing.
+    /// The same for work that may turn out not to be doable; then it is refused, and changes
+    /// nothing.
     async fn try_make(
         self,
         operator: &Operator,
         mut step: Step,
-        work: impl FnOnce(&mut dyn Store, Account) -> StoreResult<Result<AccountEntry, Refusal>> + Send + 'static,
+        work: impl FnOnce(&mut dyn Store, Account) -> StoreResult<Result<AccountEntry, Refusal>>
+        + Send
+        + 'static,
     ) -> Result<Json<AccountReply>, Refusal> {
         let Self { name, detail, last } = self;
         let none = Kind::NoSuchAccount.because(format!("There is no account {name}."));
@@ -351,11 +414,24 @@ impl Change {
         });
         let commit = async { written.await.map_err(|error| audit::unavailable(&error))? };
         let acts = |(id, _): &(AccountId, AccountEntry)| {
-            last.map(|reason| Act::EndAccount { account: *id, reason }).into_iter().collect()
+            last.map(|reason| Act::EndAccount {
+                account: *id,
+                reason,
+            })
+            .into_iter()
+            .collect()
         };
-        let ((_, account), answers) = operator.plane.control.inlet.commit_and_act(commit, acts).await?;
+        let ((_, account), answers) = operator
+            .plane
+            .control
+            .inlet
+            .commit_and_act(commit, acts)
+            .await?;
         let ended = match answers.as_slice() {
-            [] => KickReply { users: Vec::new(), sessions: 0 },
+            [] => KickReply {
+                users: Vec::new(),
+                sessions: 0,
+            },
             [Answer::Ended { users, sessions }] => kicks::ended(users, *sessions),
             other => return Err(unexpected(&other)),
         };

@@ -40,7 +40,10 @@ pub async fn list(
     let place = |admin: &Admin| admin.name.to_lowercase();
     admins.sort_by_cached_key(place);
     let (admins, next) = page.cut(admins, place);
-    Ok(Json(AdminList { admins: admins.into_iter().map(to_entry).collect(), next }))
+    Ok(Json(AdminList {
+        admins: admins.into_iter().map(to_entry).collect(),
+        next,
+    }))
 }
 
 /// Adds an admin, who signs in with the password that this gives and chooses another at once
@@ -100,7 +103,14 @@ pub async fn add(
             }
         })
         .await?;
-    Ok((StatusCode::CREATED, Json(InitialPassword { admin: entry, initial_password, initial_until })))
+    Ok((
+        StatusCode::CREATED,
+        Json(InitialPassword {
+            admin: entry,
+            initial_password,
+            initial_until,
+        }),
+    ))
 }
 
 /// Removes an admin, whose sessions end
@@ -135,7 +145,11 @@ pub async fn remove(
         Ok(Ok((String::new(), admin)))
     });
     let admin = removed.await?;
-    operator.plane.notify(&admin, operator.arrival(), &Notice::Changed("you are no admin any more"));
+    operator.plane.notify(
+        &admin,
+        operator.arrival(),
+        &Notice::Changed("you are no admin any more"),
+    );
     Ok(Json(to_entry(admin)))
 }
 
@@ -172,16 +186,25 @@ pub async fn set_role(
             Err(refusal) => return Ok(Err(refusal)),
         };
         store.set_admin_role(&name, role)?;
-        Ok(Ok((format!("{role}, before: {}", admin.role), Admin { role, ..admin })))
+        Ok(Ok((
+            format!("{role}, before: {}", admin.role),
+            Admin { role, ..admin },
+        )))
     });
     let admin = changed.await?;
-    operator.plane.notify(&admin, operator.arrival(), &Notice::Changed("your role was changed"));
+    operator.plane.notify(
+        &admin,
+        operator.arrival(),
+        &Notice::Changed("your role was changed"),
+    );
     Ok(Json(to_entry(admin)))
 }
 
-/// Resets an admin's password: this gives an initial one, with which the admin signs in and chooses another
+/// Resets an admin's password: this gives an initial one, with which the admin signs in and chooses
+/// another
 ///
-/// The password before opens nothing any more, and the admin's sessions end. Other factors stay as they are.
+/// The password before opens nothing any more, and the admin's sessions end. Other factors stay as
+/// they are.
 #[utoipa::path(
     post, path = "/v1/admins/{name}/password/reset", tag = "admins", security(("token" = ["owner"])),
     params(("name" = String, Path, description = "The admin's name, not one's own")),
@@ -212,30 +235,41 @@ pub async fn reset_password(
     let reset = operator.record(step, move |store| {
         let admin = match other_owner_left(store, &name, None)? {
             Ok(admin) if admin.name == own => {
-                let detail = "Your own password is changed with PUT /v1/password (`admin-cli passwd`).";
+                let detail =
+                    "Your own password is changed with PUT /v1/password (`admin-cli passwd`).";
                 return Ok(Err(Kind::Invalid.because(detail)));
             }
             Ok(admin) => admin,
             Err(refusal) => return Ok(Err(refusal)),
         };
         store.set_admin_password(&name, &hash, Some(initial_until))?;
-        let admin = Admin { initial_until: Some(initial_until), ..admin };
+        let admin = Admin {
+            initial_until: Some(initial_until),
+            ..admin
+        };
         Ok(Ok(("all sessions of the admin end".to_owned(), admin)))
     });
     let admin = reset.await?;
     let notice = Notice::Changed("your password was reset; an owner has another for you");
     operator.plane.notify(&admin, operator.arrival(), &notice);
-    Ok(Json(InitialPassword { admin: to_entry(admin), initial_password, initial_until }))
+    Ok(Json(InitialPassword {
+        admin: to_entry(admin),
+        initial_password,
+        initial_until,
+    }))
 }
 
-/// The admin of that name; refused where there is none, or where no owner would be left without it as one.
+/// The admin of that name; refused where there is none, or where no owner would be left without it
+/// as one.
 fn other_owner_left(
     store: &dyn Store,
     name: &str,
     role: Option<Role>,
 ) -> StoreResult<Result<Admin, Refusal>> {
     let Some(admin) = store.admin(name)? else {
-        return Ok(Err(Kind::NoSuchAdmin.because(format!("There is no admin named {name}."))));
+        return Ok(Err(
+            Kind::NoSuchAdmin.because(format!("There is no admin named {name}."))
+        ));
     };
     let stops = admin.role == Role::Owner && role != Some(Role::Owner);
     // An initial password ends by itself, and whoever has one may never come.

@@ -30,7 +30,11 @@ pub async fn announce(
 ) -> Result<Json<AnnouncementReply>, Refusal> {
     let mut step = operator.step("announce", "");
     let asked = body.and_then(|Body(request)| {
-        step.target = request.channel.clone().or(request.account.clone()).unwrap_or_default();
+        step.target = request
+            .channel
+            .clone()
+            .or(request.account.clone())
+            .unwrap_or_default();
         Ok((audience(&request)?, line(&request.text)?))
     });
     let (to, text) = match asked {
@@ -38,11 +42,22 @@ pub async fn announce(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     operator.allow(&step, text.as_str()).await?;
-    match operator.plane.act(Act::Announce { to: to.clone(), text }).await? {
+    match operator
+        .plane
+        .act(Act::Announce {
+            to: to.clone(),
+            text,
+        })
+        .await?
+    {
         Answer::Announced { sessions } => {
             let to = Some(step.target).filter(|to| !to.is_empty());
             let by = operator.name().to_owned();
-            operator.plane.control.news.tell(Happening::Announced { by, to, sessions });
+            operator
+                .plane
+                .control
+                .news
+                .tell(Happening::Announced { by, to, sessions });
             Ok(Json(AnnouncementReply { sessions }))
         }
         Answer::Done => Err(operator.refuse(&step, nobody(&to)).await),
@@ -80,12 +95,14 @@ fn line(text: &str) -> Result<String, Refusal> {
         return Err(Kind::Invalid.because("There is nothing to announce."));
     }
     if text.len() > MAX_ANNOUNCEMENT {
-        return Err(
-            Kind::Invalid.because(format!("An announcement may have up to {MAX_ANNOUNCEMENT} bytes."))
-        );
+        return Err(Kind::Invalid.because(format!(
+            "An announcement may have up to {MAX_ANNOUNCEMENT} bytes."
+        )));
     }
     if text.contains(char::is_control) {
-        return Err(Kind::Invalid.because("An announcement is one line, without control characters."));
+        return Err(
+            Kind::Invalid.because("An announcement is one line, without control characters.")
+        );
     }
     Ok(text.to_owned())
 }

@@ -1,4 +1,5 @@
-//! The audit trail: every act and every sign-in step, allowed or refused, is entered before it takes effect.
+//! The audit trail: every act and every sign-in step, allowed or refused, is entered before it
+//! takes effect.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +17,8 @@ use crate::store::{Database, Durability, StoreError};
 
 /// The most characters of something a stranger sent that are entered: an email fits.
 const LONGEST_WORD: usize = 254;
-/// The most characters of a detail: the reason of an act fits, and what a refusal says around a word.
+/// The most characters of a detail: the reason of an act fits, and what a refusal says around a
+/// word.
 const LONGEST_DETAIL: usize = 500;
 
 /// An act or a sign-in step on its way into the trail: who wants what, from where.
@@ -34,7 +36,13 @@ pub struct Step {
 impl Step {
     /// Of someone who is not signed in.
     pub fn of_stranger(arrival: Arrival, act: &'static str) -> Self {
-        Self { arrival, actor: String::new(), session: String::new(), act, target: String::new() }
+        Self {
+            arrival,
+            actor: String::new(),
+            session: String::new(),
+            act,
+            target: String::new(),
+        }
     }
 
     /// What is entered.
@@ -54,7 +62,13 @@ impl Step {
 
 /// A text of whoever, made fit for one line of the trail: short, and without control characters.
 fn clip(text: &str, longest: usize) -> String {
-    let clean = |char: char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char };
+    let clean = |char: char| {
+        if char.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            char
+        }
+    };
     text.chars().take(longest).map(clean).collect()
 }
 
@@ -77,7 +91,12 @@ impl Trail {
     /// The trail of that record.
     pub fn new(database: Database) -> Self {
         let refused = Refusals::at(Port::Control);
-        Self { database, strangers: Mutex::default(), looks: Mutex::default(), refused }
+        Self {
+            database,
+            strangers: Mutex::default(),
+            looks: Mutex::default(),
+            refused,
+        }
     }
 
     /// Enters that a step is let through. If it cannot be entered, the step must not be taken.
@@ -85,10 +104,13 @@ impl Trail {
         self.enter(step.entry(Outcome::Allowed, detail)).await
     }
 
-    /// As [`Self::allow`], for a look that a screen repeats every few seconds: it is entered once a minute, so that
-    /// what was done is not lost among looks.
+    /// As [`Self::allow`], for a look that a screen repeats every few seconds: it is entered once a
+    /// minute, so that what was done is not lost among looks.
     pub async fn look(&self, step: &Step) -> Result<(), Refusal> {
-        let (key, at) = ((step.session.clone(), step.act, step.target.clone()), step.arrival.at);
+        let (key, at) = (
+            (step.session.clone(), step.act, step.target.clone()),
+            step.arrival.at,
+        );
         let holds = |entered: Timestamp| at.duration_since(entered) < LOOK_HOLDS;
         if self.looks().get(&key).copied().is_some_and(holds) {
             return Ok(());
@@ -102,34 +124,49 @@ impl Trail {
 
     /// Enters that a signed-in admin is refused; gives the refusal to answer.
     pub async fn refuse(&self, step: &Step, refusal: Refusal) -> Refusal {
-        let entered = self.enter(step.entry(Outcome::Refused, &refusal.detail)).await;
+        let entered = self
+            .enter(step.entry(Outcome::Refused, &refusal.detail))
+            .await;
         entered.err().unwrap_or(refusal)
     }
 
-    /// Enters that a stranger is refused, and why, unless too many were; gives the refusal to answer.
+    /// Enters that a stranger is refused, and why, unless too many were; gives the refusal to
+    /// answer.
     pub async fn refuse_stranger(&self, step: &Step, why: &str, refusal: Refusal) -> Refusal {
         if matches!(step.act, "login" | "verify") {
             METRICS.control_sign_ins_refused.increment();
-            self.refused.add(step.arrival.at, &step.actor, step.arrival.from, why);
+            self.refused
+                .add(step.arrival.at, &step.actor, step.arrival.from, why);
         }
         let Arrival { at, .. } = step.arrival;
         let measure = self.strangers().take(at, step.arrival.network());
         let detail = match measure {
             Measure::Enter => why.to_owned(),
-            Measure::EnterLast => format!("{why}; more refusals from there are only counted for a minute"),
+            Measure::EnterLast => {
+                format!("{why}; more refusals from there are only counted for a minute")
+            }
             Measure::Count => return refusal,
         };
-        self.enter(step.entry(Outcome::Refused, detail)).await.err().unwrap_or(refusal)
+        self.enter(step.entry(Outcome::Refused, detail))
+            .await
+            .err()
+            .unwrap_or(refusal)
     }
 
     /// Enters how many refusals of strangers were only counted, once their minute is over.
     pub async fn settle(&self, now: Timestamp) {
         let counted = self.strangers().settle(now);
-        for Counted { network, since, refusals } in counted {
+        for Counted {
+            network,
+            since,
+            refusals,
+        } in counted
+        {
             let entry = NewAudit {
                 at: now,
                 actor: String::new(),
-                origin: network.map_or_else(|| "elsewhere".to_owned(), |network| network.to_string()),
+                origin: network
+                    .map_or_else(|| "elsewhere".to_owned(), |network| network.to_string()),
                 session: String::new(),
                 act: "refusals".to_owned(),
                 target: String::new(),
@@ -138,13 +175,19 @@ impl Trail {
             };
             // They had no effect; the log has the failure, and the number.
             if self.enter(entry).await.is_err() {
-                tracing::error!(refusals, "a count of refused requests is missing from the audit trail");
+                tracing::error!(
+                    refusals,
+                    "a count of refused requests is missing from the audit trail"
+                );
             }
         }
     }
 
     async fn enter(&self, entry: NewAudit) -> Result<(), Refusal> {
-        let written = self.database.write(Durability::Record, move |store| store.append_audit(&entry)).await;
+        let written = self
+            .database
+            .write(Durability::Record, move |store| store.append_audit(&entry))
+            .await;
         written.map(|_| ()).map_err(|error| unavailable(&error))
     }
 
@@ -155,7 +198,9 @@ impl Trail {
 
     fn strangers(&self) -> std::sync::MutexGuard<'_, Meter> {
         // No code inside can panic half-way.
-        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.strangers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

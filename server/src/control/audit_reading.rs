@@ -38,7 +38,8 @@ pub struct AuditOptions {
     until: Option<Timestamp>,
     /// The newest of the entries before this one, instead of the newest of all.
     before: Option<i64>,
-    /// The oldest of the entries after this one, instead of the newest of all; 0 begins at the first.
+    /// The oldest of the entries after this one, instead of the newest of all; 0 begins at the
+    /// first.
     after: Option<i64>,
     /// How many entries at most; 50 when left out.
     #[param(minimum = 1, maximum = 1000)]
@@ -47,13 +48,25 @@ pub struct AuditOptions {
 
 impl AuditOptions {
     fn query(self) -> Result<AuditQuery, Refusal> {
-        let Self { actor, act, target, outcome, since, until, before, after, limit } = self;
+        let Self {
+            actor,
+            act,
+            target,
+            outcome,
+            since,
+            until,
+            before,
+            after,
+            limit,
+        } = self;
         let limit = limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(Kind::BadRequest.because(format!("`limit` is between 1 and {MAX_LIMIT}.")));
         }
         let page = match (before, after) {
-            (Some(_), Some(_)) => return Err(Kind::BadRequest.because("Give `before` or `after`, not both.")),
+            (Some(_), Some(_)) => {
+                return Err(Kind::BadRequest.because("Give `before` or `after`, not both."));
+            }
             (Some(id), None) => AuditPage::Before(id),
             (None, Some(id)) => AuditPage::After(id),
             (None, None) => AuditPage::Newest,
@@ -62,7 +75,16 @@ impl AuditOptions {
             AuditOutcome::Allowed => Outcome::Allowed,
             AuditOutcome::Refused => Outcome::Refused,
         });
-        Ok(AuditQuery { actor, act, target, outcome, since, until, page, limit: limit.into() })
+        Ok(AuditQuery {
+            actor,
+            act,
+            target,
+            outcome,
+            since,
+            until,
+            page,
+            limit: limit.into(),
+        })
     }
 }
 
@@ -85,7 +107,10 @@ pub async fn list(
     operator.allow(&step, "").await?;
     // One more than is shown tells whether there is another page.
     let (page, limit) = (query.page, query.limit);
-    let query = AuditQuery { limit: limit + 1, ..query };
+    let query = AuditQuery {
+        limit: limit + 1,
+        ..query
+    };
     let mut entries = operator.read(move |store| store.find_audit(&query)).await?;
     let more = entries.len() > limit;
     let next = if let AuditPage::After(_) = page {
@@ -96,7 +121,10 @@ pub async fn list(
         entries.first()
     };
     let next = next.filter(|_| more).map(|entry| entry.id);
-    Ok(Json(AuditList { entries: entries.into_iter().map(to_record).collect(), next }))
+    Ok(Json(AuditList {
+        entries: entries.into_iter().map(to_record).collect(),
+        next,
+    }))
 }
 
 /// What `GET /v1/audit/verify` may be told.
@@ -111,7 +139,8 @@ pub struct VerifyOptions {
 
 /// Whether the audit trail is as it was written
 ///
-/// Walks along the whole chain of hashes. What is wrong is told in the answer, whose status is 200 all the same.
+/// Walks along the whole chain of hashes. What is wrong is told in the answer, whose status is 200
+/// all the same.
 #[utoipa::path(
     get, path = "/v1/audit/verify", tag = "audit", params(VerifyOptions), security(("token" = ["auditor"])),
     responses((status = 200, description = "What was found", body = AuditVerdict))
@@ -122,7 +151,10 @@ pub async fn verify(
 ) -> Result<Json<AuditVerdict>, Refusal> {
     let step = operator.step("audit verify", "");
     let head = options.and_then(|Options(options)| {
-        let head = options.head.map(|head| head.parse::<ChainHead>()).transpose();
+        let head = options
+            .head
+            .map(|head| head.parse::<ChainHead>())
+            .transpose();
         head.map_err(|error| Kind::BadRequest.because(format!("`head`: {error}.")))
     });
     let head = match head {
@@ -133,7 +165,9 @@ pub async fn verify(
     let mut walk = Walk::new(head);
     // A page at a time, so that others read in between.
     loop {
-        let (next, more) = operator.read(move |store| walk.page(store).map(|more| (walk, more))).await?;
+        let (next, more) = operator
+            .read(move |store| walk.page(store).map(|more| (walk, more)))
+            .await?;
         walk = next;
         if !more {
             return Ok(Json(walk.verdict()));
@@ -142,7 +176,14 @@ pub async fn verify(
 }
 
 /// As the control plane shows it.
-pub fn to_record(AuditEntry { id, entry, previous, hash }: AuditEntry) -> AuditRecord {
+pub fn to_record(
+    AuditEntry {
+        id,
+        entry,
+        previous,
+        hash,
+    }: AuditEntry,
+) -> AuditRecord {
     AuditRecord {
         id,
         at: entry.at,

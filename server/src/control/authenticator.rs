@@ -1,4 +1,5 @@
-//! Authenticator apps: their secret, their codes, and the recovery codes that stand in for a lost one.
+//! Authenticator apps: their secret, their codes, and the recovery codes that stand in for a lost
+//! one.
 
 use std::fmt::Write as _;
 
@@ -22,7 +23,8 @@ pub fn new_secret() -> [u8; 20] {
     random()
 }
 
-/// The time step of the code that this is, of now or a neighbouring half-minute (RFC 6238 §5.2); none for a wrong one.
+/// The time step of the code that this is, of now or a neighbouring half-minute (RFC 6238 §5.2);
+/// none for a wrong one.
 pub fn step_of(secret: &[u8; 20], code: &str, now: Timestamp) -> Option<u64> {
     totp(secret).check(code.trim(), now.as_second().unsigned_abs())
 }
@@ -79,7 +81,9 @@ impl Proof {
         if let Some(hash) = recovery_hash(code) {
             return Some(Self::Recovery(hash));
         }
-        step_of(&app.secret, code, now).filter(|step| *step > app.last_step).map(Self::App)
+        step_of(&app.secret, code, now)
+            .filter(|step| *step > app.last_step)
+            .map(Self::App)
     }
 
     /// Uses it up; false if it was used before, or is good for nothing.
@@ -91,17 +95,25 @@ impl Proof {
     }
 }
 
-/// New recovery codes, as they are shown, with the hashes that are kept. Of 120 random bits each, they need no slow hash.
+/// New recovery codes, as they are shown, with the hashes that are kept. Of 120 random bits each,
+/// they need no slow hash.
 pub fn recovery_codes() -> (Vec<String>, Vec<[u8; 32]>) {
     let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| grouped_letters()).collect();
-    let hashes = codes.iter().filter_map(|code| recovery_hash(code)).collect();
+    let hashes = codes
+        .iter()
+        .filter_map(|code| recovery_hash(code))
+        .collect();
     (codes, hashes)
 }
 
 /// 120 random bits for people to copy: `abcd-efgh-ijkl-mnop-qrst-uvwx`.
 pub fn grouped_letters() -> String {
-    let letters = random::<RECOVERY_LETTERS>().map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
-    let groups: Vec<String> = letters.chunks(4).map(|group| group.iter().collect()).collect();
+    let letters =
+        random::<RECOVERY_LETTERS>().map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
+    let groups: Vec<String> = letters
+        .chunks(4)
+        .map(|group| group.iter().collect())
+        .collect();
     groups.join("-")
 }
 
@@ -112,14 +124,17 @@ fn recovery_hash(code: &str) -> Option<[u8; 32]> {
         .filter(|char| !matches!(char, '-' | ' '))
         .map(|char| char.to_ascii_lowercase())
         .collect();
-    let formed = letters.len() == RECOVERY_LETTERS && letters.bytes().all(|byte| LETTERS.contains(&byte));
+    let formed =
+        letters.len() == RECOVERY_LETTERS && letters.bytes().all(|byte| LETTERS.contains(&byte));
     formed.then(|| Sha256::digest(&letters).into())
 }
 
 /// The app's code of that moment.
 #[cfg(test)]
 pub fn code_at(secret: &[u8; 20], now: Timestamp) -> String {
-    totp(secret).generate(now.as_second().unsigned_abs()).to_string()
+    totp(secret)
+        .generate(now.as_second().unsigned_abs())
+        .to_string()
 }
 
 #[cfg(test)]
@@ -137,17 +152,28 @@ mod tests {
         let secret = *b"12345678901234567890";
         assert_eq!(code_at(&secret, at(59)), "287082");
         assert_eq!(code_at(&secret, at(1_111_111_109)), "081804");
-        assert_eq!(step_of(&secret, "081804", at(1_111_111_109)), Some(37_037_036));
+        assert_eq!(
+            step_of(&secret, "081804", at(1_111_111_109)),
+            Some(37_037_036)
+        );
     }
 
     #[test]
     fn a_code_is_good_in_its_half_minute_and_the_ones_beside_it() {
         let secret = *b"12345678901234567890";
         let code = code_at(&secret, at(3000));
-        for (second, step) in
-            [(2969, None), (2970, Some(100)), (3000, Some(100)), (3059, Some(100)), (3060, None)]
-        {
-            assert_eq!(step_of(&secret, &format!(" {code} "), at(second)), step, "{second}");
+        for (second, step) in [
+            (2969, None),
+            (2970, Some(100)),
+            (3000, Some(100)),
+            (3059, Some(100)),
+            (3060, None),
+        ] {
+            assert_eq!(
+                step_of(&secret, &format!(" {code} "), at(second)),
+                step,
+                "{second}"
+            );
         }
         for odd in ["", "12345", "1234567", "abcdef", "１２３４５６", "+12345"] {
             assert_eq!(step_of(&secret, odd, at(3000)), None, "{odd:?}");
@@ -156,10 +182,17 @@ mod tests {
 
     #[test]
     fn a_time_step_that_was_used_is_used_and_so_are_those_before() {
-        let mut app =
-            Authenticator { secret: new_secret(), enrolled_at: at(0), last_step: 99, required: false };
+        let mut app = Authenticator {
+            secret: new_secret(),
+            enrolled_at: at(0),
+            last_step: 99,
+            required: false,
+        };
         let code = code_at(&app.secret, at(3000));
-        assert!(matches!(Proof::read(&app, &code, at(3000)), Some(Proof::App(100))));
+        assert!(matches!(
+            Proof::read(&app, &code, at(3000)),
+            Some(Proof::App(100))
+        ));
         app.last_step = 100;
         assert!(Proof::read(&app, &code, at(3000)).is_none());
         assert!(!format!("{app:?}").contains("secret"));
@@ -179,7 +212,13 @@ mod tests {
     fn recovery_codes_are_ten_that_differ_and_are_known_however_they_are_typed() {
         let (codes, hashes) = recovery_codes();
         assert_eq!((codes.len(), hashes.len()), (10, 10));
-        assert_eq!(hashes.iter().collect::<std::collections::HashSet<_>>().len(), 10);
+        assert_eq!(
+            hashes
+                .iter()
+                .collect::<std::collections::HashSet<_>>()
+                .len(),
+            10
+        );
         assert_eq!(codes[0].len(), 29);
         let typed = format!(" {} ", codes[0].to_uppercase().replace('-', " "));
         assert_eq!(recovery_hash(&typed), Some(hashes[0]));

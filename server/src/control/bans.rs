@@ -40,13 +40,16 @@ pub async fn list(
     let mut bans = operator.read(move |store| store.bans(now)).await?;
     bans.sort_by_key(|ban| Reverse(ban.id));
     let (bans, next) = page.cut(bans, |ban| Reverse(ban.id.0));
-    Ok(Json(BanList { bans: bans.into_iter().map(to_entry).collect(), next: next.map(|Reverse(id)| id) }))
+    Ok(Json(BanList {
+        bans: bans.into_iter().map(to_entry).collect(),
+        next: next.map(|Reverse(id)| id),
+    }))
 }
 
 /// Bans an account, an email, a pattern of emails, an IP address or a network
 ///
-/// The ban is on disk, and every session it covers is gone, when the answer comes. A ban of the same target is
-/// replaced. With `dry_run`, nothing is done: the answer tells who would be hit now.
+/// The ban is on disk, and every session it covers is gone, when the answer comes. A ban of the
+/// same target is replaced. With `dry_run`, nothing is done: the answer tells who would be hit now.
 #[utoipa::path(
     post, path = "/v1/bans", tag = "bans", security(("token" = ["moderator"])), request_body = BanRequest,
     responses(
@@ -79,7 +82,9 @@ pub async fn add(
         return Ok(Json(preview(&operator, ban.target).await?).into_response());
     }
 
-    let until = ban.expires_at.map_or("for ever".to_owned(), |end| format!("until {end:.0}"));
+    let until = ban
+        .expires_at
+        .map_or("for ever".to_owned(), |end| format!("until {end:.0}"));
     let entry = step.entry(Outcome::Allowed, format!("{until}: {}", ban.reason));
     let database = &operator.plane.control.database;
     let written = database.write(Durability::Record, move |store| {
@@ -88,13 +93,25 @@ pub async fn add(
     });
     let commit = async { written.await.map_err(|error| audit::unavailable(&error)) };
     let acts = |ban: &Ban| vec![Act::AddBan(ban.clone())];
-    let (ban, answers) = operator.plane.control.inlet.commit_and_act(commit, acts).await?;
+    let (ban, answers) = operator
+        .plane
+        .control
+        .inlet
+        .commit_and_act(commit, acts)
+        .await?;
     let ended = match &answers[..] {
         [Answer::Ended { users, sessions }] => kicks::ended(users, *sessions),
         other => return Err(unexpected(&other)),
     };
     write_window(&operator.plane, operator.now()).await;
-    Ok((StatusCode::CREATED, Json(BanReply { ban: to_entry(ban), ended })).into_response())
+    Ok((
+        StatusCode::CREATED,
+        Json(BanReply {
+            ban: to_entry(ban),
+            ended,
+        }),
+    )
+        .into_response())
 }
 
 /// Whom a ban of that target would hit now.
@@ -103,12 +120,21 @@ async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, R
     let aliases = operator.plane.control.config.get().accounts.email_aliases();
     let text = target.to_string();
     let accounts = operator.read(move |store| {
-        let covered =
-            |account: &Account| covers_account(&target, &aliases, &account.name, account.email.as_ref());
-        Ok(store.accounts()?.iter().filter(|account| covered(account)).count())
+        let covered = |account: &Account| {
+            covers_account(&target, &aliases, &account.name, account.email.as_ref())
+        };
+        Ok(store
+            .accounts()?
+            .iter()
+            .filter(|account| covered(account))
+            .count())
     });
     let accounts = accounts.await?;
-    Ok(BanPreview { target: text, users, accounts })
+    Ok(BanPreview {
+        target: text,
+        users,
+        accounts,
+    })
 }
 
 /// Takes a ban back
@@ -131,9 +157,13 @@ pub async fn remove(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
 
-    // Whom the ban is about is known only once it is taken out; the entry and the taking out are one transaction.
+    // Whom the ban is about is known only once it is taken out; the entry and the taking out are
+    // one transaction.
     step.target = format!("ban {}", id.0);
-    let refusal = Kind::NoSuchBan.because(format!("There is no ban {}. The list has those that hold.", id.0));
+    let refusal = Kind::NoSuchBan.because(format!(
+        "There is no ban {}. The list has those that hold.",
+        id.0
+    ));
     let why = refusal.detail.clone();
     let database = &operator.plane.control.database;
     let written = database.write(Durability::Record, move |store| {
@@ -141,16 +171,29 @@ pub async fn remove(
         let entry = match &removed {
             Some(ban) => {
                 step.target = ban.target.to_string();
-                step.entry(Outcome::Allowed, format!("ban {}, by {}: {}", id.0, ban.by, ban.reason))
+                step.entry(
+                    Outcome::Allowed,
+                    format!("ban {}, by {}: {}", id.0, ban.by, ban.reason),
+                )
             }
             None => step.entry(Outcome::Refused, why),
         };
         store.append_audit(&entry)?;
         Ok(removed)
     });
-    let commit = async { written.await.map_err(|error| audit::unavailable(&error))?.ok_or(refusal) };
+    let commit = async {
+        written
+            .await
+            .map_err(|error| audit::unavailable(&error))?
+            .ok_or(refusal)
+    };
     let acts = |ban: &Ban| vec![Act::RemoveBan(ban.id)];
-    let (ban, _) = operator.plane.control.inlet.commit_and_act(commit, acts).await?;
+    let (ban, _) = operator
+        .plane
+        .control
+        .inlet
+        .commit_and_act(commit, acts)
+        .await?;
     write_window(&operator.plane, operator.now()).await;
     Ok(Json(UnbanReply { ban: to_entry(ban) }))
 }
@@ -174,7 +217,13 @@ fn read_ban(operator: &Operator, request: &BanRequest) -> Result<NewBan, Refusal
         (Some(end), None) => Some(end),
     };
     let reason = extract::reason(request.reason.as_deref())?;
-    Ok(NewBan { target, reason, by: operator.name().to_owned(), created_at: now, expires_at })
+    Ok(NewBan {
+        target,
+        reason,
+        by: operator.name().to_owned(),
+        created_at: now,
+        expires_at,
+    })
 }
 
 /// The record has the ban; a window that cannot be written is for the log.

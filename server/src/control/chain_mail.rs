@@ -1,5 +1,5 @@
-//! Mails the head of the audit trail's chain to all admins, once a day: who has yesterday's mail sees when the trail
-//! was rewritten since, even by someone who has the whole machine.
+//! Mails the head of the audit trail's chain to all admins, once a day: who has yesterday's mail
+//! sees when the trail was rewritten since, even by someone who has the whole machine.
 
 use std::time::Duration;
 
@@ -34,8 +34,14 @@ pub async fn run(plane: &Plane) {
 
 /// Mails the head, if that was not done for a day and there is someone to mail it to.
 async fn look(plane: &Plane, now: Timestamp) -> Result<()> {
-    let noted = plane.control.database.write(Durability::Record, move |store| note(store, now)).await?;
-    let Some((head, admins)) = noted else { return Ok(()) };
+    let noted = plane
+        .control
+        .database
+        .write(Durability::Record, move |store| note(store, now))
+        .await?;
+    let Some((head, admins)) = noted else {
+        return Ok(());
+    };
     let server = plane.control.config.get().chat.server_name.clone();
     for admin in admins {
         drop(plane.control.mailer.send(mail(&server, &head, admin)));
@@ -43,9 +49,14 @@ async fn look(plane: &Plane, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Enters that the head is mailed, if it is due; that entry is the head. One transaction, so that nothing comes between.
+/// Enters that the head is mailed, if it is due; that entry is the head. One transaction, so that
+/// nothing comes between.
 fn note(store: &mut dyn Store, now: Timestamp) -> Result<Option<(ChainHead, Vec<Admin>)>> {
-    let query = AuditQuery { act: Some(ACT.to_owned()), limit: 1, ..AuditQuery::default() };
+    let query = AuditQuery {
+        act: Some(ACT.to_owned()),
+        limit: 1,
+        ..AuditQuery::default()
+    };
     let last = store.find_audit(&query)?.pop();
     let admins = store.admins()?;
     if admins.is_empty() || last.is_some_and(|last| now.duration_since(last.entry.at) < DAY) {
@@ -62,7 +73,13 @@ fn note(store: &mut dyn Store, now: Timestamp) -> Result<Option<(ChainHead, Vec<
         outcome: Outcome::Allowed,
         detail: "this entry's number and hash are mailed".to_owned(),
     })?;
-    Ok(Some((ChainHead { id: entry.id, hash: hex(&entry.hash) }, admins)))
+    Ok(Some((
+        ChainHead {
+            id: entry.id,
+            hash: hex(&entry.hash),
+        },
+        admins,
+    )))
 }
 
 fn mail(server: &str, head: &ChainHead, admin: Admin) -> Mail {

@@ -4,8 +4,8 @@ use axum::Json;
 use jiff::Timestamp;
 use rookery_protocol::ChannelName;
 use rookery_protocol::control::{
-    ChannelEntry, ChannelList, ChannelMember, ChannelReply, CloseReply, CloseRequest, Problem, PurgeReply,
-    PurgeRequest,
+    ChannelEntry, ChannelList, ChannelMember, ChannelReply, CloseReply, CloseRequest, Problem,
+    PurgeReply, PurgeRequest,
 };
 
 use super::extract::{self, Body, Options, Segment};
@@ -38,7 +38,10 @@ pub async fn list(
     let channels = find(&operator, Act::ListChannels).await?;
     let (channels, next) = page.cut(channels, |channel| channel.name.clone());
     let next = next.map(|name| name.to_string());
-    Ok(Json(ChannelList { channels: channels.iter().map(to_entry).collect(), next }))
+    Ok(Json(ChannelList {
+        channels: channels.iter().map(to_entry).collect(),
+        next,
+    }))
 }
 
 /// Who is in a channel
@@ -75,13 +78,17 @@ pub async fn show(
         voice: member.voice,
     });
     let (members, next) = (members.collect(), next.map(|nick| nick.to_string()));
-    Ok(Json(ChannelReply { channel: to_entry(&channel), members, next }))
+    Ok(Json(ChannelReply {
+        channel: to_entry(&channel),
+        members,
+        next,
+    }))
 }
 
 /// Closes a channel
 ///
-/// Everyone is kicked out of it with the reason, and its topic and modes are gone, also if it is one that lasts: its
-/// founder owns it no more. Whoever joins it again makes it anew.
+/// Everyone is kicked out of it with the reason, and its topic and modes are gone, also if it is
+/// one that lasts: its founder owns it no more. Whoever joins it again makes it anew.
 #[utoipa::path(
     post, path = "/v1/channels/{name}/close", tag = "channels", security(("token" = ["moderator"])),
     params(("name" = String, Path, description = "The channel's name, with its #")), request_body = CloseRequest,
@@ -110,7 +117,14 @@ pub async fn close(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     operator.allow(&step, reason.as_str()).await?;
-    match operator.plane.act(Act::CloseChannel { name: name.clone(), reason }).await? {
+    match operator
+        .plane
+        .act(Act::CloseChannel {
+            name: name.clone(),
+            reason,
+        })
+        .await?
+    {
         Answer::Emptied { members } => Ok(Json(CloseReply {
             channel: name.to_string(),
             members: members.iter().map(ToString::to_string).collect(),
@@ -121,7 +135,8 @@ pub async fn close(
 
 /// Removes what was said and done in a channel
 ///
-/// From the history and from the disk; nothing of it can be read back. The channel and its members stay as they are.
+/// From the history and from the disk; nothing of it can be read back. The channel and its members
+/// stay as they are.
 #[utoipa::path(
     post, path = "/v1/channels/{name}/purge", tag = "channels", security(("token" = ["moderator"])),
     params(("name" = String, Path, description = "The channel's name, with its #")), request_body = PurgeRequest,
@@ -143,10 +158,14 @@ pub async fn purge(
     let asked = async {
         let (Segment(name), Body(request)) = (name?, body?);
         let reason = extract::reason(request.reason.as_deref())?;
-        let none = || Kind::NoSuchChannel.because(format!("Nothing was ever said in a channel {name}."));
+        let none =
+            || Kind::NoSuchChannel.because(format!("Nothing was ever said in a channel {name}."));
         let channel = ChannelName::parse(&name).map_err(|_| none())?;
         let looked_for = channel.clone();
-        if !operator.read(move |store| store.has_history(&looked_for)).await? {
+        if !operator
+            .read(move |store| store.has_history(&looked_for))
+            .await?
+        {
             return Err(none());
         }
         Ok((channel, request.before, reason))
@@ -160,8 +179,17 @@ pub async fn purge(
     operator.allow(&step, format!("{what}: {reason}")).await?;
     let entries = remove_history(&operator, &channel, before).await?;
     let text = format!("An operator of the server has removed this channel's history: {reason}");
-    operator.plane.act(Act::Announce { to: Audience::Channel(channel.clone()), text }).await?;
-    Ok(Json(PurgeReply { channel: channel.to_string(), entries }))
+    operator
+        .plane
+        .act(Act::Announce {
+            to: Audience::Channel(channel.clone()),
+            text,
+        })
+        .await?;
+    Ok(Json(PurgeReply {
+        channel: channel.to_string(),
+        entries,
+    }))
 }
 
 /// A few at a time, for the chat to go on between two.
@@ -174,8 +202,9 @@ async fn remove_history(
     loop {
         let channel = channel.clone();
         let database = &operator.plane.control.database;
-        let gone = database
-            .write(Durability::Record, move |store| store.purge_history(&channel, before, PURGED_AT_ONCE));
+        let gone = database.write(Durability::Record, move |store| {
+            store.purge_history(&channel, before, PURGED_AT_ONCE)
+        });
         let gone = gone.await.map_err(|error| {
             tracing::error!(%error, "a channel's history could not be removed");
             Kind::RecordUnavailable.because(format!(
@@ -192,7 +221,10 @@ async fn remove_history(
 async fn existing(operator: &Operator, name: &str) -> Result<ChannelView, Refusal> {
     let none = || Kind::NoSuchChannel.because(format!("There is no channel {name}."));
     let parsed = ChannelName::parse(name).map_err(|_| none())?;
-    find(operator, Act::FindChannel(parsed)).await?.pop().ok_or_else(none)
+    find(operator, Act::FindChannel(parsed))
+        .await?
+        .pop()
+        .ok_or_else(none)
 }
 
 async fn find(operator: &Operator, act: Act) -> Result<Vec<ChannelView>, Refusal> {

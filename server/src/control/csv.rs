@@ -1,4 +1,5 @@
-//! Users and bans as CSV files: out of the record, and into it. The columns are those of `users.csv` and `bans.csv`.
+//! Users and bans as CSV files: out of the record, and into it. The columns are those of
+//! `users.csv` and `bans.csv`.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -31,8 +32,12 @@ pub const IMPORT_LIMIT: usize = 1024 * 1024;
     responses((status = 200, description = "All accounts", body = String, content_type = "text/csv"))
 )]
 pub async fn export_users(operator: Signed<Owner>) -> Result<Response, Refusal> {
-    operator.allow(&operator.step("export-users", ""), "").await?;
-    let content = operator.read(|store| Ok(windows::users(&store.accounts()?))).await?;
+    operator
+        .allow(&operator.step("export-users", ""), "")
+        .await?;
+    let content = operator
+        .read(|store| Ok(windows::users(&store.accounts()?)))
+        .await?;
     Ok(file(content))
 }
 
@@ -44,9 +49,13 @@ pub async fn export_users(operator: Signed<Owner>) -> Result<Response, Refusal> 
     responses((status = 200, description = "All bans that hold", body = String, content_type = "text/csv"))
 )]
 pub async fn export_bans(operator: Signed<Auditor>) -> Result<Response, Refusal> {
-    operator.allow(&operator.step("export-bans", ""), "").await?;
+    operator
+        .allow(&operator.step("export-bans", ""), "")
+        .await?;
     let now = operator.now();
-    let content = operator.read(move |store| Ok(windows::bans(&store.bans(now)?))).await?;
+    let content = operator
+        .read(move |store| Ok(windows::bans(&store.bans(now)?)))
+        .await?;
     Ok(file(content))
 }
 
@@ -74,8 +83,14 @@ impl<S: Send + Sync> FromRequest<S> for CsvFile {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Refusal> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+        let kind = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let essence = kind
+            .and_then(|kind| kind.split(';').next())
+            .unwrap_or_default()
+            .trim();
         if !essence.eq_ignore_ascii_case(CSV_TYPE) {
             return Err(Kind::NotCsv.because("Send CSV, with `Content-Type: text/csv`."));
         }
@@ -85,8 +100,9 @@ impl<S: Send + Sync> FromRequest<S> for CsvFile {
 
 /// Takes accounts in from a CSV file
 ///
-/// With the columns `name,email,created_at`, or `name,email`. Every good row is taken in, every bad one is named by its
-/// line. An account that is there already stays as it is; a new one is opened by a mailed code.
+/// With the columns `name,email,created_at`, or `name,email`. Every good row is taken in, every bad
+/// one is named by its line. An account that is there already stays as it is; a new one is opened
+/// by a mailed code.
 #[utoipa::path(
     post, path = "/v1/import/users", tag = "accounts", params(ImportOptions), security(("token" = ["owner"])),
     request_body(content = String, content_type = "text/csv"),
@@ -104,9 +120,10 @@ pub async fn import_users(
 
 /// Takes bans in from a CSV file
 ///
-/// With the columns `target,reason,by,created_at,expires_at`, or the original's `name,email`, known by that first line.
-/// Every good row is taken in, every bad one is named by its line. A ban that is there already stays as it is. The bans
-/// are on disk, and every session they cover is gone, when the answer comes.
+/// With the columns `target,reason,by,created_at,expires_at`, or the original's `name,email`, known
+/// by that first line. Every good row is taken in, every bad one is named by its line. A ban that
+/// is there already stays as it is. The bans are on disk, and every session they cover is gone,
+/// when the answer comes.
 #[utoipa::path(
     post, path = "/v1/import/bans", tag = "bans", params(ImportOptions), security(("token" = ["moderator"])),
     request_body(content = String, content_type = "text/csv"),
@@ -142,10 +159,12 @@ async fn import(
         let import = Import::read(kind, &content);
         if !options.dry_run && !options.confirm {
             for (line, target) in import.targets() {
-                targets::ask_twice(operator, target, "ban").await.map_err(|refusal| {
-                    let detail = format!("Line {line}: {}", refusal.detail);
-                    Refusal { detail, ..refusal }
-                })?;
+                targets::ask_twice(operator, target, "ban")
+                    .await
+                    .map_err(|refusal| {
+                        let detail = format!("Line {line}: {}", refusal.detail);
+                        Refusal { detail, ..refusal }
+                    })?;
             }
         }
         Ok((import, options.dry_run))
@@ -157,24 +176,51 @@ async fn import(
     let (rows, now, by) = (import.rows(), operator.now(), operator.name().to_owned());
     let database = &operator.plane.control.database;
     let imported = if dry_run {
-        operator.allow(&step, format!("dry run, {rows} rows")).await?;
-        database.rehearse(move |store| import.take_in(store, now, &by)).await
+        operator
+            .allow(&step, format!("dry run, {rows} rows"))
+            .await?;
+        database
+            .rehearse(move |store| import.take_in(store, now, &by))
+            .await
     } else {
         database
             .write(Durability::Record, move |store| {
                 let imported = import.take_in(store, now, &by)?;
-                let Imported { added, known, rejected, .. } = &imported;
-                let detail = format!("{rows} rows: {added} added, {known} known, {} bad", rejected.len());
+                let Imported {
+                    added,
+                    known,
+                    rejected,
+                    ..
+                } = &imported;
+                let detail = format!(
+                    "{rows} rows: {added} added, {known} known, {} bad",
+                    rejected.len()
+                );
                 store.append_audit(&step.entry(Outcome::Allowed, detail))?;
                 Ok(imported)
             })
             .await
     };
     let imported = imported.map_err(|error| audit::unavailable(&error))?;
-    let sessions = if dry_run { 0 } else { enforce(operator, imported.bans).await? };
-    let rejected = imported.rejected.into_iter().map(|(line, reason)| RejectedRow { line, reason }).collect();
+    let sessions = if dry_run {
+        0
+    } else {
+        enforce(operator, imported.bans).await?
+    };
+    let rejected = imported
+        .rejected
+        .into_iter()
+        .map(|(line, reason)| RejectedRow { line, reason })
+        .collect();
     let (added, known) = (imported.added, imported.known);
-    Ok(Json(ImportReply { rows, added, known, rejected, sessions, done: !dry_run }))
+    Ok(Json(ImportReply {
+        rows,
+        added,
+        known,
+        rejected,
+        sessions,
+        done: !dry_run,
+    }))
 }
 
 /// Bans that are on disk come into force; gives how many sessions ended.
@@ -190,7 +236,9 @@ async fn enforce(operator: &Operator, bans: Vec<Ban>) -> Result<usize, Refusal> 
             continue;
         }
         match operator.plane.act(Act::AddBan(ban)).await? {
-            Answer::Ended { sessions: ended, .. } => sessions += ended,
+            Answer::Ended {
+                sessions: ended, ..
+            } => sessions += ended,
             other => return Err(unexpected(&other)),
         }
     }

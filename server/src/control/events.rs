@@ -54,21 +54,40 @@ struct Filter {
 
 impl EventOptions {
     fn filter(self) -> Result<Filter, Refusal> {
-        if self.kinds.as_ref().is_some_and(|kinds| kinds.len() > LONGEST_KINDS) {
+        if self
+            .kinds
+            .as_ref()
+            .is_some_and(|kinds| kinds.len() > LONGEST_KINDS)
+        {
             return Err(Kind::BadRequest.because("`kinds` names each kind once."));
         }
-        let kinds = self.kinds.map(|kinds| kinds.split(',').map(str::parse).collect()).transpose();
-        let kinds = kinds.map_err(|error| Kind::BadRequest.because(format!("`kinds`: {error}.")))?;
-        if self.user.as_ref().is_some_and(|user| user.chars().count() > LONGEST_NAME) {
-            return Err(Kind::BadRequest.because(format!("`user` has up to {LONGEST_NAME} characters.")));
+        let kinds = self
+            .kinds
+            .map(|kinds| kinds.split(',').map(str::parse).collect())
+            .transpose();
+        let kinds =
+            kinds.map_err(|error| Kind::BadRequest.because(format!("`kinds`: {error}.")))?;
+        if self
+            .user
+            .as_ref()
+            .is_some_and(|user| user.chars().count() > LONGEST_NAME)
+        {
+            return Err(
+                Kind::BadRequest.because(format!("`user` has up to {LONGEST_NAME} characters."))
+            );
         }
-        Ok(Filter { kinds, user: self.user })
+        Ok(Filter {
+            kinds,
+            user: self.user,
+        })
     }
 }
 
 impl Filter {
     fn wants(&self, kind: EventKind) -> bool {
-        self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
+        self.kinds
+            .as_ref()
+            .is_none_or(|kinds| kinds.contains(&kind))
     }
 
     fn passes(&self, what: &Happening) -> bool {
@@ -77,7 +96,13 @@ impl Filter {
 
     /// For the trail.
     fn words(&self) -> String {
-        let kinds = self.kinds.iter().flatten().map(|kind| kind.name()).collect::<Vec<_>>().join(",");
+        let kinds = self
+            .kinds
+            .iter()
+            .flatten()
+            .map(|kind| kind.name())
+            .collect::<Vec<_>>()
+            .join(",");
         let user = self.user.as_deref().unwrap_or_default();
         match (kinds.as_str(), user) {
             ("", "") => "everything".to_owned(),
@@ -90,9 +115,10 @@ impl Filter {
 
 /// What happens, as it happens
 ///
-/// Server-sent events, each named by its kind, its data a JSON object. The answer goes on until the client hangs up or
-/// the sign-in ends, and counts as a use of it all the while; a comment is sent when there is nothing to tell. Whoever
-/// reads too slowly is told by an event `left-out` how many it missed.
+/// Server-sent events, each named by its kind, its data a JSON object. The answer goes on until the
+/// client hangs up or the sign-in ends, and counts as a use of it all the while; a comment is sent
+/// when there is nothing to tell. Whoever reads too slowly is told by an event `left-out` how many
+/// it missed.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", params(EventOptions), security(("token" = ["auditor"])),
     responses(
@@ -107,7 +133,8 @@ pub async fn events(
     lease: Option<Extension<Lease>>,
 ) -> Result<Response, Refusal> {
     let step = operator.step("watch", "");
-    let begun = options.and_then(|Options(options)| Ok((options.filter()?, stream::place(&operator)?)));
+    let begun =
+        options.and_then(|Options(options)| Ok((options.filter()?, stream::place(&operator)?)));
     let (filter, place) = match begun {
         Ok(begun) => begun,
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
@@ -115,8 +142,13 @@ pub async fn events(
     let control = &operator.plane.control;
     let (news, mut gate) = (control.news.watch(), control.gate.clone());
     let known_bans = in_force(&gate.borrow_and_update().bans, operator.now());
-    let newest = AuditQuery { limit: 1, ..AuditQuery::default() };
-    let newest = operator.read(move |store| store.find_audit(&newest)).await?;
+    let newest = AuditQuery {
+        limit: 1,
+        ..AuditQuery::default()
+    };
+    let newest = operator
+        .read(move |store| store.find_audit(&newest))
+        .await?;
     operator.allow(&step, filter.words()).await?;
     let (stream, answer) = Stream::begin(operator, lease, place);
     let watcher = Watcher {
@@ -148,8 +180,12 @@ struct Watcher {
 impl Watcher {
     async fn run(mut self) {
         if let Err(Over::SignedOut(reason)) = self.tell_all().await {
-            let last =
-                LiveEvent { at: self.stream.now(), what: Happening::Ended { reason: reason.to_owned() } };
+            let last = LiveEvent {
+                at: self.stream.now(),
+                what: Happening::Ended {
+                    reason: reason.to_owned(),
+                },
+            };
             self.stream.send_last(last.what.kind().name(), &last);
         }
     }
@@ -180,10 +216,15 @@ impl Watcher {
     }
 
     async fn tell_now(&mut self, what: Happening) -> Result<(), Over> {
-        self.tell(&LiveEvent { at: self.stream.now(), what }).await
+        self.tell(&LiveEvent {
+            at: self.stream.now(),
+            what,
+        })
+        .await
     }
 
-    /// Bans come and go by many ways, and by time alone: what is told is how those in force differ from those before.
+    /// Bans come and go by many ways, and by time alone: what is told is how those in force differ
+    /// from those before.
     async fn look_at_bans(&mut self) -> Result<(), Over> {
         let now = self.stream.now();
         let changed = self.gate.has_changed().unwrap_or(false);
@@ -201,12 +242,14 @@ impl Watcher {
             }
         }
         for (_, ban) in after.into_iter().filter(|(id, _)| !before.contains_key(id)) {
-            self.tell_now(Happening::BanMade { ban: to_entry(ban) }).await?;
+            self.tell_now(Happening::BanMade { ban: to_entry(ban) })
+                .await?;
         }
         Ok(())
     }
 
-    /// Entries are made by `rookeryd admin` too, beside this process: the record alone has them all, in order.
+    /// Entries are made by `rookeryd admin` too, beside this process: the record alone has them
+    /// all, in order.
     async fn look_at_trail(&mut self) -> Result<(), Over> {
         let failures = METRICS.audit_failures.get();
         if failures > self.audit_failures {
@@ -215,7 +258,11 @@ impl Watcher {
                 failures - self.audit_failures
             );
             self.audit_failures = failures;
-            self.tell_now(Happening::Trouble { with: Part::Store, detail }).await?;
+            self.tell_now(Happening::Trouble {
+                with: Part::Store,
+                detail,
+            })
+            .await?;
         }
         if !self.filter.wants(EventKind::Audit) {
             return Ok(());
@@ -226,12 +273,18 @@ impl Watcher {
             ..AuditQuery::default()
         };
         // A record that cannot be read is in the log, and may be read at the next look.
-        let entries = self.stream.operator().read(move |store| store.find_audit(&query)).await;
+        let entries = self
+            .stream
+            .operator()
+            .read(move |store| store.find_audit(&query))
+            .await;
         for entry in entries.unwrap_or_default() {
             self.last_entry = entry.id;
             let event = LiveEvent {
                 at: entry.entry.at,
-                what: Happening::Audit { entry: Box::new(to_record(entry)) },
+                what: Happening::Audit {
+                    entry: Box::new(to_record(entry)),
+                },
             };
             self.tell(&event).await?;
         }
@@ -240,5 +293,8 @@ impl Watcher {
 }
 
 fn in_force(bans: &Bans, now: Timestamp) -> BTreeMap<BanId, Ban> {
-    bans.iter().filter(|ban| ban.holds(now)).map(|ban| (ban.id, ban.clone())).collect()
+    bans.iter()
+        .filter(|ban| ban.holds(now))
+        .map(|ban| (ban.id, ban.clone()))
+        .collect()
 }

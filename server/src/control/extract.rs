@@ -37,7 +37,10 @@ impl<S: Sync> FromRequestParts<S> for Arrival {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        Ok(*parts.extensions.get().expect("the listener stamps every request"))
+        Ok(*parts
+            .extensions
+            .get()
+            .expect("the listener stamps every request"))
     }
 }
 
@@ -60,7 +63,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 pub async fn whole_body(request: Request) -> Result<Bytes, Refusal> {
     match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(too_large())
+        }
         Ok(Err(_)) => Err(Kind::BadRequest.because("The request's body ended early.")),
         Err(_) => Err(too_slow()),
     }
@@ -113,20 +118,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Options<T> {
     }
 }
 
-/// The reason of a kick or a ban, as it is shown to whom it hits; a general one when none is given. It becomes part of
-/// one IRC line, so it holds no control characters.
+/// The reason of a kick or a ban, as it is shown to whom it hits; a general one when none is given.
+/// It becomes part of one IRC line, so it holds no control characters.
 pub fn reason(given: Option<&str>) -> Result<String, Refusal> {
     one_line("reason", given, "no reason given")
 }
 
 /// A text that becomes part of one IRC line, as a reason does.
 pub fn one_line(name: &str, given: Option<&str>, default: &str) -> Result<String, Refusal> {
-    let text = given.map(str::trim).filter(|text| !text.is_empty()).unwrap_or(default);
+    let text = given
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .unwrap_or(default);
     if text.len() > MAX_REASON {
         return Err(Kind::Invalid.because(format!("A {name} may have up to {MAX_REASON} bytes.")));
     }
     if text.contains(char::is_control) {
-        return Err(Kind::Invalid.because(format!("A {name} is one line, without control characters.")));
+        return Err(
+            Kind::Invalid.because(format!("A {name} is one line, without control characters."))
+        );
     }
     Ok(text.to_owned())
 }
@@ -141,9 +151,23 @@ mod tests {
         assert_eq!(reason(None).unwrap(), "no reason given");
         assert_eq!(reason(Some("  ")).unwrap(), "no reason given");
         assert_eq!(reason(Some(" flooding ")).unwrap(), "flooding");
-        assert_eq!(reason(Some(&"x".repeat(MAX_REASON))).unwrap().len(), MAX_REASON);
-        for bad in ["a\r\nQUIT", "a\nb", "a\0b", "a\u{85}b", "\u{1b}[2J", &"ä".repeat(151)] {
-            assert_eq!(reason(Some(bad)).unwrap_err().kind, Kind::Invalid, "{bad:?}");
+        assert_eq!(
+            reason(Some(&"x".repeat(MAX_REASON))).unwrap().len(),
+            MAX_REASON
+        );
+        for bad in [
+            "a\r\nQUIT",
+            "a\nb",
+            "a\0b",
+            "a\u{85}b",
+            "\u{1b}[2J",
+            &"ä".repeat(151),
+        ] {
+            assert_eq!(
+                reason(Some(bad)).unwrap_err().kind,
+                Kind::Invalid,
+                "{bad:?}"
+            );
         }
     }
 }

@@ -1,7 +1,9 @@
-//! `Idempotency-Key`: an unsafe request that comes again under the same key is answered again, and not done again.
+//! `Idempotency-Key`: an unsafe request that comes again under the same key is answered again, and
+//! not done again.
 //!
-//! A key belongs to one sign-in and one request (method, path and body). Answers are remembered for ten minutes, in
-//! memory; those that say that nothing could be done (5xx) are not, so that such a request can be tried again.
+//! A key belongs to one sign-in and one request (method, path and body). Answers are remembered for
+//! ten minutes, in memory; those that say that nothing could be done (5xx) are not, so that such a
+//! request can be tried again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,8 +28,8 @@ pub const HEADER: &str = "Idempotency-Key";
 const REMEMBERED: SignedDuration = SignedDuration::from_mins(10);
 /// Answers remembered at once; the oldest gives way.
 const ANSWERS: usize = 1000;
-/// The most bytes of an answer that are remembered. Only an import with many bad rows has a longer one, and what that has
-/// done is not done a second time.
+/// The most bytes of an answer that are remembered. Only an import with many bad rows has a longer
+/// one, and what that has done is not done a second time.
 const REMEMBERED_ANSWER: usize = 64 * 1024;
 /// The most bytes of an answer.
 const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
@@ -69,7 +71,8 @@ enum Found {
 impl Answers {
     /// Looks for the key, and keeps it if it is new.
     fn begin(&mut self, now: Timestamp, key: &Key, request: [u8; 32]) -> Found {
-        self.0.retain(|_, entry| now.duration_since(entry.since) < REMEMBERED);
+        self.0
+            .retain(|_, entry| now.duration_since(entry.since) < REMEMBERED);
         if let Some(entry) = self.0.get(key) {
             return match &entry.answer {
                 _ if entry.request != request => Found::OtherRequest,
@@ -78,10 +81,21 @@ impl Answers {
             };
         }
         if self.0.len() >= ANSWERS {
-            let oldest = self.0.iter().min_by_key(|(_, entry)| entry.since).map(|(key, _)| key.clone());
+            let oldest = self
+                .0
+                .iter()
+                .min_by_key(|(_, entry)| entry.since)
+                .map(|(key, _)| key.clone());
             oldest.map(|oldest| self.0.remove(&oldest));
         }
-        self.0.insert(key.clone(), Entry { request, since: now, answer: None });
+        self.0.insert(
+            key.clone(),
+            Entry {
+                request,
+                since: now,
+                answer: None,
+            },
+        );
         Found::Nothing
     }
 
@@ -109,13 +123,18 @@ impl Drop for UnderWay<'_> {
 
 /// Sees to it that a request with a key is done once.
 pub async fn once(State(plane): State<Arc<Plane>>, request: Request, next: Next) -> Response {
-    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let is_safe = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
     // Signing in is for strangers, and each time another challenge.
     let is_sign_in = request.uri().path().starts_with("/v1/login");
     if is_safe || is_sign_in || !request.headers().contains_key(HEADER) {
         return next.run(request).await;
     }
-    do_once(&plane, request, next).await.unwrap_or_else(Refusal::into_response)
+    do_once(&plane, request, next)
+        .await
+        .unwrap_or_else(Refusal::into_response)
 }
 
 async fn do_once(plane: &Arc<Plane>, request: Request, next: Next) -> Result<Response, Refusal> {
@@ -164,7 +183,9 @@ fn key_of(parts: &Parts) -> Result<String, Refusal> {
         _ => None,
     }
     .ok_or_else(|| {
-        Kind::BadRequest.because(format!("`{HEADER}` is one text of 1 to {LONGEST_KEY} visible characters."))
+        Kind::BadRequest.because(format!(
+            "`{HEADER}` is one text of 1 to {LONGEST_KEY} visible characters."
+        ))
     })
 }
 
@@ -183,15 +204,19 @@ async fn keep(response: Response) -> (Response, Option<Answer>) {
         return (Response::from_parts(parts, body), None);
     }
     let Ok(body) = to_bytes(body, LONGEST_ANSWER).await else {
-        let refusal =
-            Kind::Internal.because("The answer is longer than it may be; what was asked for is done.");
+        let refusal = Kind::Internal
+            .because("The answer is longer than it may be; what was asked for is done.");
         return (refusal.into_response(), None);
     };
     if body.len() > REMEMBERED_ANSWER {
         return (Response::from_parts(parts, Body::from(body)), None);
     }
     let content_type = parts.headers.get(header::CONTENT_TYPE).cloned();
-    let answer = Answer { status: parts.status, content_type, body: body.clone() };
+    let answer = Answer {
+        status: parts.status,
+        content_type,
+        body: body.clone(),
+    };
     (Response::from_parts(parts, Body::from(body)), Some(answer))
 }
 
@@ -199,7 +224,9 @@ impl Answer {
     fn into_response(self) -> Response {
         let mut response = (self.status, self.body).into_response();
         if let Some(content_type) = self.content_type {
-            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, content_type);
         }
         response
     }
@@ -218,7 +245,11 @@ mod tests {
     }
 
     fn answer(text: &'static str) -> Answer {
-        Answer { status: StatusCode::OK, content_type: None, body: Bytes::from_static(text.as_bytes()) }
+        Answer {
+            status: StatusCode::OK,
+            content_type: None,
+            body: Bytes::from_static(text.as_bytes()),
+        }
     }
 
     #[test]
@@ -226,12 +257,26 @@ mod tests {
         let mut answers = Answers::default();
         assert_eq!(answers.begin(at(0), &key("a"), [1; 32]), Found::Nothing);
         assert_eq!(answers.begin(at(0), &key("a"), [1; 32]), Found::UnderWay);
-        assert_eq!(answers.begin(at(0), &key("a"), [2; 32]), Found::OtherRequest);
+        assert_eq!(
+            answers.begin(at(0), &key("a"), [2; 32]),
+            Found::OtherRequest
+        );
         answers.end(&key("a"), Some(answer("done")));
-        assert_eq!(answers.begin(at(599), &key("a"), [1; 32]), Found::Answer(answer("done")));
-        assert_eq!(answers.begin(at(600), &key("a"), [1; 32]), Found::Nothing, "forgotten after ten minutes");
+        assert_eq!(
+            answers.begin(at(599), &key("a"), [1; 32]),
+            Found::Answer(answer("done"))
+        );
+        assert_eq!(
+            answers.begin(at(600), &key("a"), [1; 32]),
+            Found::Nothing,
+            "forgotten after ten minutes"
+        );
         answers.end(&key("a"), None);
-        assert_eq!(answers.begin(at(600), &key("a"), [2; 32]), Found::Nothing, "it came to no answer");
+        assert_eq!(
+            answers.begin(at(600), &key("a"), [2; 32]),
+            Found::Nothing,
+            "it came to no answer"
+        );
     }
 
     #[test]
@@ -239,7 +284,10 @@ mod tests {
         let mut answers = Answers::default();
         for number in 0..3000 {
             let key = key(&number.to_string());
-            assert_eq!(answers.begin(at(number / 100), &key, [0; 32]), Found::Nothing);
+            assert_eq!(
+                answers.begin(at(number / 100), &key, [0; 32]),
+                Found::Nothing
+            );
             answers.end(&key, Some(answer("")));
         }
         assert_eq!(answers.0.len(), ANSWERS);

@@ -60,17 +60,22 @@ pub async fn list(
     operator.allow(&step, "").await?;
     let now = operator.now();
     // One more tells whether there is another page.
-    let mut found = operator.read(move |store| store.invitations(now, after, limit + 1)).await?;
+    let mut found = operator
+        .read(move |store| store.invitations(now, after, limit + 1))
+        .await?;
     let has_more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| has_more).map(|last| last.id.0);
-    Ok(Json(InvitationList { invitations: found.iter().map(to_entry).collect(), next }))
+    Ok(Json(InvitationList {
+        invitations: found.iter().map(to_entry).collect(),
+        next,
+    }))
 }
 
 /// Invites an email
 ///
-/// A code is mailed there, good for seven days, with which an account can be made, also where registration is closed.
-/// An invitation of the same email is replaced.
+/// A code is mailed there, good for seven days, with which an account can be made, also where
+/// registration is closed. An invitation of the same email is replaced.
 #[utoipa::path(
     post, path = "/v1/invitations", tag = "accounts", security(("token" = ["moderator"])),
     request_body = InvitationRequest,
@@ -89,7 +94,8 @@ pub async fn add(
     let mut step = operator.step("invite", "");
     let asked = body.and_then(|Body(request)| {
         step.target.clone_from(&request.email);
-        Email::parse(&request.email).map_err(|error| Kind::Invalid.because(format!("`email`: {error}.")))
+        Email::parse(&request.email)
+            .map_err(|error| Kind::Invalid.because(format!("`email`: {error}.")))
     });
     let email = match asked {
         Ok(email) => email,
@@ -97,23 +103,38 @@ pub async fn add(
     };
     let now = operator.now();
     let control = &operator.plane.control;
-    let (new, letter) = control.accounts.invitation(now, email, operator.name().to_owned()).await;
+    let (new, letter) = control
+        .accounts
+        .invitation(now, email, operator.name().to_owned())
+        .await;
     let invitation = operator
         .record(step, move |store| {
             if let Some(account) = store.account_by_email(&new.email)? {
-                let detail = format!("{} belongs to the account {} already.", new.email, account.name);
+                let detail = format!(
+                    "{} belongs to the account {} already.",
+                    new.email, account.name
+                );
                 return Ok(Err(Kind::HasAccount.because(detail)));
             }
             let earlier = store.invitation_for(&new.email, now)?;
             if let Some(wait) = earlier.and_then(|earlier| pause_after(&earlier, now)) {
-                let detail = format!("{} was invited a moment ago. Wait {wait} seconds.", new.email);
+                let detail = format!(
+                    "{} was invited a moment ago. Wait {wait} seconds.",
+                    new.email
+                );
                 return Ok(Err(Kind::TooManyAttempts.because(detail).retry_after(wait)));
             }
-            Ok(Ok((format!("until {:.0}", new.expires_at), store.add_invitation(&new)?)))
+            Ok(Ok((
+                format!("until {:.0}", new.expires_at),
+                store.add_invitation(&new)?,
+            )))
         })
         .await?;
     let mail = how_mailed(control.mailer.send(letter)).await;
-    let reply = InvitationReply { invitation: to_entry(&invitation), mail };
+    let reply = InvitationReply {
+        invitation: to_entry(&invitation),
+        mail,
+    };
     Ok((StatusCode::CREATED, Json(reply)).into_response())
 }
 
@@ -146,13 +167,18 @@ pub async fn revoke(
     let invitation = operator
         .record(step, move |store| {
             let Some(invitation) = store.remove_invitation(id)? else {
-                let detail = format!("There is no invitation {}. The list has those that are good.", id.0);
+                let detail = format!(
+                    "There is no invitation {}. The list has those that are good.",
+                    id.0
+                );
                 return Ok(Err(Kind::NoSuchInvitation.because(detail)));
             };
             Ok(Ok((invitation.email.to_string(), invitation)))
         })
         .await?;
-    Ok(Json(InvitationRevoked { invitation: to_entry(&invitation) }))
+    Ok(Json(InvitationRevoked {
+        invitation: to_entry(&invitation),
+    }))
 }
 
 fn to_entry(invitation: &Invitation) -> InvitationEntry {

@@ -39,9 +39,13 @@ pub async fn kick(
         let reason = extract::reason(request.reason.as_deref())?;
         let user = users::existing(&operator, &name).await?;
         user.nick.as_str().clone_into(&mut step.target);
-        let Some(id) = request.session else { return Ok((Kicked::User(user.nick), reason)) };
+        let Some(id) = request.session else {
+            return Ok((Kicked::User(user.nick), reason));
+        };
         if !user.sessions.iter().any(|session| session.id.0 == id) {
-            let detail = format!("{name} has no session {id}; `admin-cli whois {name}` has those there are.");
+            let detail = format!(
+                "{name} has no session {id}; `admin-cli whois {name}` has those there are."
+            );
             return Err(Kind::NoSuchSession.because(detail));
         }
         Ok((Kicked::Session(user.nick, SessionId(id)), reason))
@@ -60,7 +64,8 @@ pub async fn kick(
 
 /// Ends every session that a ban of that target would end; the users may come back
 ///
-/// The sessions are gone when the answer comes. With `dry_run`, nothing is done: the answer tells who would be hit now.
+/// The sessions are gone when the answer comes. With `dry_run`, nothing is done: the answer tells
+/// who would be hit now.
 #[utoipa::path(
     post, path = "/v1/kick", tag = "users", security(("token" = ["moderator"])), request_body = MassKickRequest,
     responses(
@@ -92,10 +97,18 @@ pub async fn kick_all(
     if dry_run {
         operator.allow(&step, "all that match; dry run").await?;
         let users = targets::covered(&operator, &target).await?;
-        return Ok(Json(MassKickReply::Preview(KickPreview { target: target.to_string(), users })));
+        return Ok(Json(MassKickReply::Preview(KickPreview {
+            target: target.to_string(),
+            users,
+        })));
     }
-    operator.allow(&step, format!("all that match: {reason}")).await?;
-    let act = Act::Kick { whom: Kicked::Covered(target), reason };
+    operator
+        .allow(&step, format!("all that match: {reason}"))
+        .await?;
+    let act = Act::Kick {
+        whom: Kicked::Covered(target),
+        reason,
+    };
     Ok(Json(MassKickReply::Done(end(&operator, act).await?)))
 }
 
@@ -109,5 +122,8 @@ async fn end(operator: &Operator, act: Act) -> Result<KickReply, Refusal> {
 
 /// What a kick or ban did.
 pub fn ended(users: &[Nick], sessions: usize) -> KickReply {
-    KickReply { users: users.iter().map(ToString::to_string).collect(), sessions }
+    KickReply {
+        users: users.iter().map(ToString::to_string).collect(),
+        sessions,
+    }
 }

@@ -53,7 +53,10 @@ pub async fn run(plane: Arc<Plane>, listener: TcpListener) {
     let networks = Arc::new(Connections::default());
     let mut connections = JoinSet::new();
     loop {
-        let admission = Arc::clone(&free).acquire_owned().await.expect("the semaphore is never closed");
+        let admission = Arc::clone(&free)
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
         let (stream, from) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -63,7 +66,8 @@ pub async fn run(plane: Arc<Plane>, listener: TcpListener) {
             }
         };
         while connections.try_join_next().is_some() {}
-        let Some(share) = Connections::enter(&networks, from.ip(), CONNECTIONS, CONNECTIONS_PER_NETWORK)
+        let Some(share) =
+            Connections::enter(&networks, from.ip(), CONNECTIONS, CONNECTIONS_PER_NETWORK)
         else {
             tracing::debug!(%from, "too many connections to the admin port from one network");
             continue;
@@ -90,15 +94,23 @@ async fn connection(
             close_with(&mut stream, NOT_TLS.as_bytes()).await;
             return Ok(None);
         }
-        let tls = plane.control.certificates.admin_tls(&plane.control.config.get())?;
+        let tls = plane
+            .control
+            .certificates
+            .admin_tls(&plane.control.config.get())?;
         anyhow::Ok(Some(TlsAcceptor::from(tls).accept(stream).await?))
     });
-    let Some(stream) = accepted.await?? else { return Ok(()) };
+    let Some(stream) = accepted.await?? else {
+        return Ok(());
+    };
 
     let (lease, mut streaming) = Lease::new();
     let service = TowerToHyperService::new(router);
     let stamped = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Arrival { from, at: Timestamp::now() });
+        request.extensions_mut().insert(Arrival {
+            from,
+            at: Timestamp::now(),
+        });
         request.extensions_mut().insert(lease.clone());
         service.call(request)
     });

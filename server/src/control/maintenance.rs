@@ -19,14 +19,18 @@ const MESSAGE: &str = "please try again later";
         body = MaintenanceState))
 )]
 pub async fn show(operator: Signed<Auditor>) -> Result<Json<MaintenanceState>, Refusal> {
-    operator.allow(&operator.step("maintenance", ""), "").await?;
-    Ok(Json(to_state(operator.read(|store| store.maintenance()).await?)))
+    operator
+        .allow(&operator.step("maintenance", ""), "")
+        .await?;
+    Ok(Json(to_state(
+        operator.read(|store| store.maintenance()).await?,
+    )))
 }
 
 /// Begins or ends maintenance
 ///
-/// While it lasts, nobody new is let in: whoever connects is told why, and disconnected. Those who are in stay. It
-/// lasts until it is ended, also over a restart.
+/// While it lasts, nobody new is let in: whoever connects is told why, and disconnected. Those who
+/// are in stay. It lasts until it is ended, also over a restart.
 #[utoipa::path(
     put, path = "/v1/maintenance", tag = "server", security(("token" = ["owner"])),
     request_body = MaintenanceRequest,
@@ -51,16 +55,31 @@ pub async fn set(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     let by = operator.name().to_owned();
-    let next = message.map(|message| Maintenance { message, by: by.clone(), since: operator.now() });
+    let next = message.map(|message| Maintenance {
+        message,
+        by: by.clone(),
+        since: operator.now(),
+    });
     let commit = operator.record(step, move |store| {
         store.set_maintenance(next.as_ref())?;
         let detail = next.map(|next| next.message).unwrap_or_default();
         Ok(Ok((detail, store.maintenance()?)))
     });
-    let acts = |next: &Option<Maintenance>| vec![Act::SetMaintenance(next.as_ref().map(Maintenance::told))];
-    let (next, _) = operator.plane.control.inlet.commit_and_act(commit, acts).await?;
+    let acts = |next: &Option<Maintenance>| {
+        vec![Act::SetMaintenance(next.as_ref().map(Maintenance::told))]
+    };
+    let (next, _) = operator
+        .plane
+        .control
+        .inlet
+        .commit_and_act(commit, acts)
+        .await?;
     let message = next.as_ref().map(|next| next.message.clone());
-    operator.plane.control.news.tell(Happening::Maintenance { by, message });
+    operator
+        .plane
+        .control
+        .news
+        .tell(Happening::Maintenance { by, message });
     Ok(Json(to_state(next)))
 }
 
@@ -70,5 +89,10 @@ fn to_state(maintenance: Option<Maintenance>) -> MaintenanceState {
         Some(Maintenance { message, by, since }) => (Some(message), Some(by), Some(since)),
         None => (None, None, None),
     };
-    MaintenanceState { on, message, by, since }
+    MaintenanceState {
+        on,
+        message,
+        by,
+        since,
+    }
 }

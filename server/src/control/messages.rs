@@ -1,12 +1,13 @@
-//! What was said: looked through, and redacted. Only channels are looked through; a direct message is redacted by its
-//! id, which one of the two has to tell, and shown to no operator.
+//! What was said: looked through, and redacted. Only channels are looked through; a direct message
+//! is redacted by its id, which one of the two has to tell, and shown to no operator.
 
 use std::time::Duration;
 
 use axum::Json;
 use jiff::Timestamp;
 use rookery_protocol::control::{
-    MessageEntry, MessageList, Problem, RedactAuthorReply, RedactAuthorRequest, RedactReply, RedactRequest,
+    MessageEntry, MessageList, Problem, RedactAuthorReply, RedactAuthorRequest, RedactReply,
+    RedactRequest,
 };
 use rookery_protocol::{ChannelName, Nick};
 use serde::Deserialize;
@@ -19,7 +20,9 @@ use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
 use super::{hex, random, unexpected};
 use crate::chat::event::{Act, Answer};
-use crate::record::{Cursor, FoundMessages, HistoryEntry, MessageQuery, NewAudit, Outcome, Place, Redactor};
+use crate::record::{
+    Cursor, FoundMessages, HistoryEntry, MessageQuery, NewAudit, Outcome, Place, Redactor,
+};
 use crate::store::{Durability, Result as StoreResult, Store, StoreError};
 
 /// Messages on a page when it is not told how many.
@@ -34,8 +37,8 @@ const MOST_READ: usize = 100_000;
 const MOST_REDACTED: usize = 10_000;
 /// The messages that are redacted in one transaction, for the chat to go on between two.
 const AT_ONCE: usize = 200;
-/// Between two transactions: all that is redacted is told to everyone there, and more than a slow reader takes meanwhile
-/// would fill its sendq.
+/// Between two transactions: all that is redacted is told to everyone there, and more than a slow
+/// reader takes meanwhile would fill its sendq.
 const BREATH: Duration = Duration::from_millis(100);
 
 /// What `GET /v1/messages` may be told.
@@ -65,23 +68,40 @@ pub struct MessageOptions {
 
 impl MessageOptions {
     fn query(self) -> Result<MessageQuery, Refusal> {
-        let Self { text, author, channel, since, until, before, limit } = self;
+        let Self {
+            text,
+            author,
+            channel,
+            since,
+            until,
+            before,
+            limit,
+        } = self;
         let limit = limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(Kind::BadRequest.because(format!("`limit` is between 1 and {MAX_LIMIT}.")));
         }
         if text.as_ref().is_some_and(|text| text.len() > MAX_TEXT) {
-            return Err(Kind::BadRequest.because(format!("`text` may have up to {MAX_TEXT} bytes.")));
+            return Err(
+                Kind::BadRequest.because(format!("`text` may have up to {MAX_TEXT} bytes."))
+            );
         }
         let before = before.map(|before| before.parse::<Cursor>()).transpose();
         Ok(MessageQuery {
-            text: text.filter(|text| !text.is_empty()).map(|text| text.to_lowercase()),
-            author: author.map(|author| parse_author(&author, Kind::BadRequest)).transpose()?,
-            channel: channel.map(|channel| parse_channel(&channel, Kind::BadRequest)).transpose()?,
+            text: text
+                .filter(|text| !text.is_empty())
+                .map(|text| text.to_lowercase()),
+            author: author
+                .map(|author| parse_author(&author, Kind::BadRequest))
+                .transpose()?,
+            channel: channel
+                .map(|channel| parse_channel(&channel, Kind::BadRequest))
+                .transpose()?,
             since,
             until,
-            before: before
-                .map_err(|()| Kind::BadRequest.because("`before` is the `next` of another page."))?,
+            before: before.map_err(|()| {
+                Kind::BadRequest.because("`before` is the `next` of another page.")
+            })?,
             limit: limit.into(),
             most: MOST_READ,
         })
@@ -89,7 +109,14 @@ impl MessageOptions {
 
     /// For the trail: what was looked for, in the operator's own words.
     fn detail(&self) -> String {
-        let Self { text, author, channel, since, until, .. } = self;
+        let Self {
+            text,
+            author,
+            channel,
+            since,
+            until,
+            ..
+        } = self;
         let mut parts = Vec::new();
         parts.extend(text.as_ref().map(|text| format!("text {text:?}")));
         parts.extend(author.as_ref().map(|author| format!("author {author}")));
@@ -110,8 +137,8 @@ fn parse_channel(channel: &str, kind: Kind) -> Result<ChannelName, Refusal> {
 
 /// What was said in the channels
 ///
-/// Newest first. What was redacted, and what was said between two, is not among it. A search that would take long stops
-/// on its way and says so (`stopped`); `next` goes on with it.
+/// Newest first. What was redacted, and what was said between two, is not among it. A search that
+/// would take long stops on its way and says so (`stopped`); `next` goes on with it.
 #[utoipa::path(
     get, path = "/v1/messages", tag = "messages", params(MessageOptions), security(("token" = ["moderator"])),
     responses((status = 200, description = "One page of the messages that fit", body = MessageList))
@@ -135,19 +162,25 @@ pub async fn list(
     let FoundMessages { messages, next } = find(&operator, query).await?;
     let stopped = next.is_some() && messages.len() < limit;
     let messages = messages.into_iter().map(to_entry).collect();
-    Ok(Json(MessageList { messages, next: next.map(|next| next.to_string()), stopped }))
+    Ok(Json(MessageList {
+        messages,
+        next: next.map(|next| next.to_string()),
+        stopped,
+    }))
 }
 
 /// One search at a time reads: so others always find a reader that is free.
 async fn find(operator: &Operator, query: MessageQuery) -> Result<FoundMessages, Refusal> {
     let _turn = operator.plane.searching.lock().await;
-    operator.read(move |store| store.find_messages(&query)).await
+    operator
+        .read(move |store| store.find_messages(&query))
+        .await
 }
 
 /// Redacts a message
 ///
-/// Its text is gone from the history and from the disk, and those who heard it are told. A direct message can be redacted
-/// as well, by the id that one of the two has told.
+/// Its text is gone from the history and from the disk, and those who heard it are told. A direct
+/// message can be redacted as well, by the id that one of the two has told.
 #[utoipa::path(
     post, path = "/v1/messages/{msgid}/redact", tag = "messages", security(("token" = ["moderator"])),
     params(("msgid" = String, Path, description = "The message's id")), request_body = RedactRequest,
@@ -185,7 +218,10 @@ pub async fn redact(
             Place::Channel(name) => format!("in {name}"),
             Place::Direct { to, .. } => format!("to {}", to.nick()),
         };
-        Ok(Ok((format!("from {} {place}: {reason}", nick_of(message)), (redacted, reason))))
+        Ok(Ok((
+            format!("from {} {place}: {reason}", nick_of(message)),
+            (redacted, reason),
+        )))
     });
     let (redacted, reason) = redacted.await?;
     let (message, _) = &redacted;
@@ -202,8 +238,8 @@ pub async fn redact(
 
 /// Redacts all that an author has said in the channels
 ///
-/// Or in one of them, or from some time on. With `dry_run`, nothing is done: the answer tells how many messages it would
-/// be. Without `confirm`, that is told as well, as a problem.
+/// Or in one of them, or from some time on. With `dry_run`, nothing is done: the answer tells how
+/// many messages it would be. Without `confirm`, that is told as well, as a problem.
 #[utoipa::path(
     post, path = "/v1/messages/redact", tag = "messages", security(("token" = ["moderator"])),
     request_body = RedactAuthorRequest,
@@ -273,8 +309,14 @@ impl Said {
             Some(channel) => format!(" in {channel}"),
             None => format!(" in {} channels", self.channels.len()),
         };
-        let since = request.since.map(|since| format!(" since {since:.0}")).unwrap_or_default();
-        format!("{count}{more} message{plural} of {}{channel}{since}", request.author)
+        let since = request
+            .since
+            .map(|since| format!(" since {since:.0}"))
+            .unwrap_or_default();
+        format!(
+            "{count}{more} message{plural} of {}{channel}{since}",
+            request.author
+        )
     }
 }
 
@@ -283,14 +325,20 @@ async fn said_by(operator: &Operator, request: &RedactAuthorRequest) -> Result<S
     let mut query = MessageQuery {
         text: None,
         author: Some(parse_author(&request.author, Kind::Invalid)?),
-        channel: channel.map(|channel| parse_channel(channel, Kind::Invalid)).transpose()?,
+        channel: channel
+            .map(|channel| parse_channel(channel, Kind::Invalid))
+            .transpose()?,
         since: request.since,
         until: None,
         before: None,
         limit: usize::from(MAX_LIMIT),
         most: MOST_READ,
     };
-    let mut said = Said { msgids: Vec::new(), channels: Vec::new(), more: false };
+    let mut said = Said {
+        msgids: Vec::new(),
+        channels: Vec::new(),
+        more: false,
+    };
     loop {
         let found = find(operator, query.clone()).await?;
         for message in found.messages {
@@ -310,7 +358,8 @@ async fn said_by(operator: &Operator, request: &RedactAuthorRequest) -> Result<S
     }
 }
 
-/// Enters the act with the first of them, and goes on until all are redacted and shown as such; gives how many were.
+/// Enters the act with the first of them, and goes on until all are redacted and shown as such;
+/// gives how many were.
 async fn redact_all(
     operator: &Operator,
     entry: NewAudit,
@@ -326,14 +375,20 @@ async fn redact_all(
             return Ok(count);
         }
         let (redaction, entry) = (Redaction::by(operator, reason.clone()), entry.take());
-        let written = operator.plane.control.database.write(Durability::Record, move |store| {
-            if let Some(entry) = entry {
-                store.append_audit(&entry)?;
-            }
-            let redacted =
-                batch.iter().map(|msgid| redaction.make(store, msgid)).collect::<StoreResult<Vec<_>>>();
-            Ok(redacted?.into_iter().flatten().collect::<Vec<_>>())
-        });
+        let written = operator
+            .plane
+            .control
+            .database
+            .write(Durability::Record, move |store| {
+                if let Some(entry) = entry {
+                    store.append_audit(&entry)?;
+                }
+                let redacted = batch
+                    .iter()
+                    .map(|msgid| redaction.make(store, msgid))
+                    .collect::<StoreResult<Vec<_>>>();
+                Ok(redacted?.into_iter().flatten().collect::<Vec<_>>())
+            });
         let redacted = written.await.map_err(|error| match count {
             0 => audit::unavailable(&error),
             _ => broken_off(&error, count),
@@ -365,11 +420,23 @@ impl Redaction {
     /// People see that the server did it; the trail has whose act it was.
     fn by(operator: &Operator, reason: String) -> Self {
         let source = operator.plane.control.config.get().chat.server_name.clone();
-        Self { by: Redactor { source, account: None }, at: Timestamp::now(), reason }
+        Self {
+            by: Redactor {
+                source,
+                account: None,
+            },
+            at: Timestamp::now(),
+            reason,
+        }
     }
 
-    /// Redacts the message; gives what it was, and the mark that stays. None if there is none of that id.
-    fn make(&self, store: &mut dyn Store, msgid: &str) -> StoreResult<Option<(HistoryEntry, HistoryEntry)>> {
+    /// Redacts the message; gives what it was, and the mark that stays. None if there is none of
+    /// that id.
+    fn make(
+        &self,
+        store: &mut dyn Store,
+        msgid: &str,
+    ) -> StoreResult<Option<(HistoryEntry, HistoryEntry)>> {
         let Some(message) = store.history_entry(msgid)?.filter(HistoryEntry::is_message) else {
             return Ok(None);
         };
@@ -389,7 +456,11 @@ async fn show(
     if messages.is_empty() {
         return Ok(());
     }
-    match operator.plane.act(Act::ShowRedacted { messages, reason }).await? {
+    match operator
+        .plane
+        .act(Act::ShowRedacted { messages, reason })
+        .await?
+    {
         Answer::Done => Ok(()),
         other => Err(unexpected(&other)),
     }

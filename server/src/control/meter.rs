@@ -1,8 +1,10 @@
-//! How many refusals of strangers the audit trail takes: enough to see what goes on, too few to fill a disk.
+//! How many refusals of strangers the audit trail takes: enough to see what goes on, too few to
+//! fill a disk.
 //!
-//! From one network (an IPv4 address, or the first 64 bits of an IPv6 one) ten refusals a minute are entered one by
-//! one; the others of that minute are counted, and the count is entered when the minute is over. At most 64 networks
-//! are told apart at a time; all others share one such account. Refusals of admins who are signed in are not metered.
+//! From one network (an IPv4 address, or the first 64 bits of an IPv6 one) ten refusals a minute
+//! are entered one by one; the others of that minute are counted, and the count is entered when the
+//! minute is over. At most 64 networks are told apart at a time; all others share one such account.
+//! Refusals of admins who are signed in are not metered.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -52,7 +54,10 @@ impl Meter {
     pub fn take(&mut self, now: Timestamp, network: IpAddr) -> Measure {
         let known = self.windows.contains_key(&Some(network)) || self.windows.len() < NETWORKS;
         let key = known.then_some(network);
-        let window = self.windows.entry(key).or_insert(Window { since: now, refusals: 0 });
+        let window = self.windows.entry(key).or_insert(Window {
+            since: now,
+            refusals: 0,
+        });
         window.refusals = window.refusals.saturating_add(1);
         match window.refusals {
             0..ENTRIES => Measure::Enter,
@@ -63,7 +68,9 @@ impl Meter {
 
     /// Closes the counts whose minute is over; gives those that were more than what was entered.
     pub fn settle(&mut self, now: Timestamp) -> Vec<Counted> {
-        let over = self.windows.extract_if(|_, window| now.duration_since(window.since) >= MINUTE);
+        let over = self
+            .windows
+            .extract_if(|_, window| now.duration_since(window.since) >= MINUTE);
         over.filter(|(_, window)| window.refusals > ENTRIES)
             .map(|(network, Window { since, refusals })| Counted {
                 network,
@@ -92,14 +99,30 @@ mod tests {
         let measures: Vec<Measure> = (0..1000).map(|_| meter.take(at(0), network(1))).collect();
         assert_eq!(measures[..9], [Measure::Enter; 9]);
         assert_eq!(measures[9], Measure::EnterLast);
-        assert!(measures[10..].iter().all(|measure| *measure == Measure::Count));
-        assert_eq!(meter.take(at(0), network(2)), Measure::Enter, "others are not touched by it");
+        assert!(
+            measures[10..]
+                .iter()
+                .all(|measure| *measure == Measure::Count)
+        );
+        assert_eq!(
+            meter.take(at(0), network(2)),
+            Measure::Enter,
+            "others are not touched by it"
+        );
 
         assert_eq!(meter.settle(at(59)), []);
-        let counted = Counted { network: Some(network(1)), since: at(0), refusals: 990 };
+        let counted = Counted {
+            network: Some(network(1)),
+            since: at(0),
+            refusals: 990,
+        };
         assert_eq!(meter.settle(at(60)), [counted]);
         assert_eq!(meter.settle(at(60)), []);
-        assert_eq!(meter.take(at(60), network(1)), Measure::Enter, "a new minute");
+        assert_eq!(
+            meter.take(at(60), network(1)),
+            Measure::Enter,
+            "a new minute"
+        );
     }
 
     #[test]
@@ -110,7 +133,15 @@ mod tests {
             .filter(|last| meter.take(at(0), network(*last)) != Measure::Count)
             .count();
         assert_eq!(entered, (NETWORKS + 1) * ENTRIES as usize);
-        let counted: u32 = meter.settle(at(60)).iter().map(|counted| counted.refusals).sum();
-        assert_eq!(counted as usize + entered, 25_600, "nothing is left out of the sums");
+        let counted: u32 = meter
+            .settle(at(60))
+            .iter()
+            .map(|counted| counted.refusals)
+            .sum();
+        assert_eq!(
+            counted as usize + entered,
+            25_600,
+            "nothing is left out of the sums"
+        );
     }
 }

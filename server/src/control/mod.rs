@@ -1,4 +1,5 @@
-//! The control plane: its listener, its sign-in, its handlers, its audit. It is reached through its own port only.
+//! The control plane: its listener, its sign-in, its handlers, its audit. It is reached through its
+//! own port only.
 
 mod accounts;
 mod admins;
@@ -102,7 +103,11 @@ pub async fn serve(control: Control, listener: TcpListener) {
             plane.trail.settle(Timestamp::now()).await;
         }
     };
-    tokio::join!(listener::run(Arc::clone(&plane), listener), settle, chain_mail::run(&plane));
+    tokio::join!(
+        listener::run(Arc::clone(&plane), listener),
+        settle,
+        chain_mail::run(&plane)
+    );
 }
 
 /// The control plane at work: what it works with, and what it keeps in memory.
@@ -148,15 +153,19 @@ impl Plane {
         })
     }
 
-    /// Whether a password or a code of that admin may be tried from there now. It counts as wrong until
-    /// [`Throttle::succeeded`] is told otherwise.
+    /// Whether a password or a code of that admin may be tried from there now. It counts as wrong
+    /// until [`Throttle::succeeded`] is told otherwise.
     fn may_try(&self, admin: &str, arrival: Arrival) -> Result<(), Refusal> {
         let unit = self.control.config.get().limits.failed_sign_ins;
-        lock(&self.throttle).begin(arrival.at, admin, arrival.network(), unit).map_err(|seconds| {
-            Kind::TooManyAttempts
-                .because(format!("Too many attempts failed. Try again in {seconds} seconds."))
-                .retry_after(seconds)
-        })
+        lock(&self.throttle)
+            .begin(arrival.at, admin, arrival.network(), unit)
+            .map_err(|seconds| {
+                Kind::TooManyAttempts
+                    .because(format!(
+                        "Too many attempts failed. Try again in {seconds} seconds."
+                    ))
+                    .retry_after(seconds)
+            })
     }
 
     /// Has the core act; its answer comes when all that it does is done.

@@ -43,9 +43,15 @@ struct Count {
 impl Failures {
     /// Counts one more. True if the admin should hear of it, which is at most once in an hour.
     pub fn add(&mut self, now: Timestamp, admin: &str) -> bool {
-        let count = self.0.entry(admin.to_owned()).or_insert(Count { since: now, failures: 0 });
+        let count = self.0.entry(admin.to_owned()).or_insert(Count {
+            since: now,
+            failures: 0,
+        });
         if now.duration_since(count.since) >= WINDOW {
-            *count = Count { since: now, failures: 0 };
+            *count = Count {
+                since: now,
+                failures: 0,
+            };
         }
         count.failures = count.failures.saturating_add(1);
         if count.failures == FAILURES {
@@ -60,7 +66,11 @@ impl Plane {
     /// Mails a notice. Nobody waits for it: how mail fares is in the status.
     pub fn notify(&self, admin: &Admin, arrival: Arrival, notice: &Notice) {
         let server = &self.control.config.get().chat.server_name;
-        drop(self.control.mailer.send(mail(server, admin, arrival, notice)));
+        drop(
+            self.control
+                .mailer
+                .send(mail(server, admin, arrival, notice)),
+        );
     }
 
     /// A wrong password or code of this admin.
@@ -79,15 +89,19 @@ fn mail(server: &str, admin: &Admin, arrival: Arrival, notice: &Notice) -> Mail 
             "A sign-in from a new address",
             format!("someone signed in as {name} from {from}, where you have not signed in before"),
         ),
-        Notice::PasswordChanged => {
-            ("Your password was changed", format!("the password of {name} was changed, from {from}"))
-        }
-        Notice::Changed(what) => {
-            ("Your sign-in was changed", format!("for {name}, {what}. It was done from {from}"))
-        }
+        Notice::PasswordChanged => (
+            "Your password was changed",
+            format!("the password of {name} was changed, from {from}"),
+        ),
+        Notice::Changed(what) => (
+            "Your sign-in was changed",
+            format!("for {name}, {what}. It was done from {from}"),
+        ),
         Notice::RecoveryCodeUsed { left } => (
             "A recovery code was used",
-            format!("someone signed in as {name} from {from} with a recovery code; {left} are left"),
+            format!(
+                "someone signed in as {name} from {from} with a recovery code; {left} are left"
+            ),
         ),
         Notice::RepeatedFailures => (
             "Failed sign-ins",
@@ -126,10 +140,15 @@ mod tests {
         let mut told = |minute| failures.add(at(minute), "root");
         assert_eq!(
             (0..10).map(&mut told).collect::<Vec<_>>(),
-            [false, false, false, false, true, false, false, false, false, false]
+            [
+                false, false, false, false, true, false, false, false, false, false
+            ]
         );
         // Ten more a minute, for three hours: three mails.
-        let mails = (10..190).flat_map(|minute| [minute; 10]).filter(|minute| told(*minute)).count();
+        let mails = (10..190)
+            .flat_map(|minute| [minute; 10])
+            .filter(|minute| told(*minute))
+            .count();
         assert_eq!(mails, 3);
         assert!(!failures.add(at(190), "other"));
     }

@@ -15,14 +15,18 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Kind;
 use super::{
-    accounts, admins, announcements, audit_reading, bans, channels, csv, events, idempotency, invitations,
-    kicks, maintenance, messages, password, registrations, reload, sessions, sign_in, status, top, totp,
-    users,
+    accounts, admins, announcements, audit_reading, bans, channels, csv, events, idempotency,
+    invitations, kicks, maintenance, messages, password, registrations, reload, sessions, sign_in,
+    status, top, totp, users,
 };
 
 /// The whole description; rendered once.
-static DOCUMENT: LazyLock<Bytes> =
-    LazyLock::new(|| Description::openapi().to_json().expect("the description is plain JSON").into());
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
+    Description::openapi()
+        .to_json()
+        .expect("the description is plain JSON")
+        .into()
+});
 
 #[derive(OpenApi)]
 #[openapi(
@@ -62,12 +66,18 @@ impl Modify for Problems {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for item in document.paths.paths.values_mut() {
             let changing = [&mut item.post, &mut item.put, &mut item.delete];
-            let operations = changing.into_iter().map(|it| (it, true)).chain([(&mut item.get, false)]);
+            let operations = changing
+                .into_iter()
+                .map(|it| (it, true))
+                .chain([(&mut item.get, false)]);
             for (operation, changes) in operations {
                 let Some(operation) = operation else { continue };
                 let mut kinds = problems_of(operation);
                 if changes && operation.security.is_some() {
-                    operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
+                    operation
+                        .parameters
+                        .get_or_insert_default()
+                        .push(RefOr::T(idempotency_key()));
                     kinds.extend([
                         Kind::BadRequest,
                         Kind::UnderWay,
@@ -85,7 +95,10 @@ impl Modify for Problems {
 
 /// What [`idempotency`] takes.
 fn idempotency_key() -> Parameter {
-    let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(255));
     ParameterBuilder::new()
         .name(idempotency::HEADER)
         .parameter_in(ParameterIn::Header)
@@ -101,31 +114,59 @@ fn problems_of(operation: &Operation) -> Vec<Kind> {
     let mut kinds = vec![Kind::Internal, Kind::NotFinished];
     let signed_in = operation.security.is_some();
     if signed_in {
-        kinds.extend([Kind::NotSignedIn, Kind::NotAllowed, Kind::OwnPasswordNeeded, Kind::SignInAgain]);
+        kinds.extend([
+            Kind::NotSignedIn,
+            Kind::NotAllowed,
+            Kind::OwnPasswordNeeded,
+            Kind::SignInAgain,
+        ]);
     }
     if operation.parameters.is_some() {
         kinds.push(Kind::BadRequest);
     }
     if let Some(RefOr::T(body)) = &operation.request_body {
-        let unfit = if body.content.contains_key(CSV_TYPE) { Kind::NotCsv } else { Kind::NotJson };
-        kinds.extend([Kind::BadRequest, Kind::RequestTimeout, Kind::TooLarge, unfit, Kind::Invalid]);
+        let unfit = if body.content.contains_key(CSV_TYPE) {
+            Kind::NotCsv
+        } else {
+            Kind::NotJson
+        };
+        kinds.extend([
+            Kind::BadRequest,
+            Kind::RequestTimeout,
+            Kind::TooLarge,
+            unfit,
+            Kind::Invalid,
+        ]);
     }
-    kinds.extend([Kind::AuditUnavailable, Kind::RecordUnavailable, Kind::Stopping]);
+    kinds.extend([
+        Kind::AuditUnavailable,
+        Kind::RecordUnavailable,
+        Kind::Stopping,
+    ]);
     kinds
 }
 
 fn add_problems(operation: &mut Operation, kinds: &[Kind]) {
     let mut titles: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for kind in kinds {
-        titles.entry(kind.status().as_str().to_owned()).or_default().push(kind.title());
+        titles
+            .entry(kind.status().as_str().to_owned())
+            .or_default()
+            .push(kind.title());
     }
     for (status, titles) in titles {
         let schema = Ref::from_schema_name(Problem::name());
         let content = ContentBuilder::new().schema(Some(schema)).build();
-        let response =
-            ResponseBuilder::new().description(titles.join("; or: ")).content(PROBLEM_TYPE, content).build();
+        let response = ResponseBuilder::new()
+            .description(titles.join("; or: "))
+            .content(PROBLEM_TYPE, content)
+            .build();
         // What a handler says of a status itself is more exact.
-        operation.responses.responses.entry(status).or_insert(RefOr::T(response));
+        operation
+            .responses
+            .responses
+            .entry(status)
+            .or_insert(RefOr::T(response));
     }
 }
 
@@ -135,5 +176,8 @@ fn add_problems(operation: &mut Operation, kinds: &[Kind]) {
     responses((status = 200, description = "OpenAPI, as JSON", content_type = "application/json"))
 )]
 pub async fn openapi() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.clone())
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        DOCUMENT.clone(),
+    )
 }

@@ -43,24 +43,46 @@ impl PageOptions {
             return Err(Kind::BadRequest.because(format!("`limit` is between 1 and {MAX_LIMIT}.")));
         }
         let no_page = || Kind::BadRequest.because("`after` is the `next` of another page.");
-        if self.after.as_ref().is_some_and(|after| after.chars().count() > LONGEST_AFTER) {
+        if self
+            .after
+            .as_ref()
+            .is_some_and(|after| after.chars().count() > LONGEST_AFTER)
+        {
             return Err(no_page());
         }
-        let after = self.after.map(|after| after.parse()).transpose().map_err(|_| no_page())?;
-        Ok(Page { after, limit: limit.into() })
+        let after = self
+            .after
+            .map(|after| after.parse())
+            .transpose()
+            .map_err(|_| no_page())?;
+        Ok(Page {
+            after,
+            limit: limit.into(),
+        })
     }
 }
 
 impl<K: Ord> Page<K> {
     /// The same of a list that stands the other way round.
     pub fn reversed(self) -> Page<Reverse<K>> {
-        Page { after: self.after.map(Reverse), limit: self.limit }
+        Page {
+            after: self.after.map(Reverse),
+            limit: self.limit,
+        }
     }
 
-    /// What is on the page, of entries that stand in the order of their keys; and the key of the last one, if there is
-    /// another page behind it.
-    pub fn cut<T>(&self, entries: impl IntoIterator<Item = T>, key: impl Fn(&T) -> K) -> (Vec<T>, Option<K>) {
-        let is_before = |entry: &T| self.after.as_ref().is_some_and(|after| key(entry) <= *after);
+    /// What is on the page, of entries that stand in the order of their keys; and the key of the
+    /// last one, if there is another page behind it.
+    pub fn cut<T>(
+        &self,
+        entries: impl IntoIterator<Item = T>,
+        key: impl Fn(&T) -> K,
+    ) -> (Vec<T>, Option<K>) {
+        let is_before = |entry: &T| {
+            self.after
+                .as_ref()
+                .is_some_and(|after| key(entry) <= *after)
+        };
         let mut rest = entries.into_iter().skip_while(is_before).peekable();
         let page: Vec<T> = rest.by_ref().take(self.limit).collect();
         let next = page.last().filter(|_| rest.peek().is_some()).map(key);
@@ -74,25 +96,52 @@ mod tests {
     use super::*;
 
     fn page(after: Option<&str>, limit: Option<u16>) -> Result<Page<u8>, Refusal> {
-        PageOptions { after: after.map(str::to_owned), limit }.page()
+        PageOptions {
+            after: after.map(str::to_owned),
+            limit,
+        }
+        .page()
     }
 
     #[test]
     fn pages_follow_one_another_without_a_gap() {
-        let cut = |after: Option<&str>| page(after, Some(2)).unwrap().cut([1, 3, 4, 8], |entry| *entry);
+        let cut = |after: Option<&str>| {
+            page(after, Some(2))
+                .unwrap()
+                .cut([1, 3, 4, 8], |entry| *entry)
+        };
         assert_eq!(cut(None), (vec![1, 3], Some(3)));
         assert_eq!(cut(Some("3")), (vec![4, 8], None));
-        assert_eq!(cut(Some("2")), (vec![3, 4], Some(4)), "also when the entry has gone meanwhile");
+        assert_eq!(
+            cut(Some("2")),
+            (vec![3, 4], Some(4)),
+            "also when the entry has gone meanwhile"
+        );
         assert_eq!(cut(Some("8")), (vec![], None));
         assert_eq!(page(None, None).unwrap().limit, 100);
     }
 
     #[test]
     fn what_is_no_page_is_refused() {
-        for (after, limit) in [(None, Some(0)), (None, Some(1001)), (Some("x"), None), (Some(""), None)] {
-            assert_eq!(page(after, limit).unwrap_err().kind, Kind::BadRequest, "{after:?} {limit:?}");
+        for (after, limit) in [
+            (None, Some(0)),
+            (None, Some(1001)),
+            (Some("x"), None),
+            (Some(""), None),
+        ] {
+            assert_eq!(
+                page(after, limit).unwrap_err().kind,
+                Kind::BadRequest,
+                "{after:?} {limit:?}"
+            );
         }
-        let names = |after: String| PageOptions { after: Some(after), limit: None }.page::<String>();
+        let names = |after: String| {
+            PageOptions {
+                after: Some(after),
+                limit: None,
+            }
+            .page::<String>()
+        };
         assert!(names("x".repeat(254)).is_ok() && names("x".repeat(255)).is_err());
     }
 }

@@ -40,7 +40,11 @@ pub async fn change(
         })
         .await?;
     let sessions = lock(&operator.plane.sessions).end_all_of(operator.name());
-    operator.plane.notify(operator.admin(), operator.arrival(), &Notice::PasswordChanged);
+    operator.plane.notify(
+        operator.admin(),
+        operator.arrival(),
+        &Notice::PasswordChanged,
+    );
     Ok(Json(SessionsEnded { sessions }))
 }
 
@@ -49,20 +53,35 @@ async fn new_hash(
     body: Result<Body<PasswordRequest>, Refusal>,
 ) -> Result<String, Refusal> {
     let Body(PasswordRequest { old, new }) = body.map_err(Refusal::without_content)?;
-    let Admin { name, email, password_hash, .. } = operator.admin();
+    let Admin {
+        name,
+        email,
+        password_hash,
+        ..
+    } = operator.admin();
     let config = operator.plane.control.config.get();
     // Whoever has come by a token has not come by the password: it cannot be guessed here either.
     let network = operator.arrival().network();
     operator.plane.may_try(name, operator.arrival())?;
     if !password::verify(old.clone(), Some(password_hash.clone())).await {
-        operator.plane.note_failure(operator.admin(), operator.arrival());
+        operator
+            .plane
+            .note_failure(operator.admin(), operator.arrival());
         return Err(Kind::PasswordWrong.because("That is not your present password."));
     }
     lock(&operator.plane.throttle).succeeded(operator.now(), name, network);
     if old == new {
         return Err(Kind::Invalid.because("The new password is the old one."));
     }
-    admin_password::check(&new, &[name, email.as_str(), &config.chat.network, &config.chat.server_name])
-        .map_err(|bad| Kind::Invalid.because(bad.to_string()))?;
+    admin_password::check(
+        &new,
+        &[
+            name,
+            email.as_str(),
+            &config.chat.network,
+            &config.chat.server_name,
+        ],
+    )
+    .map_err(|bad| Kind::Invalid.because(bad.to_string()))?;
     Ok(password::hash(new).await)
 }

@@ -46,10 +46,12 @@ impl Permission for Owner {
     const ROLE: Role = Role::Owner;
 }
 
-/// The admin behind a request, of that role at least. This is the only way to an [`Operator`]; who is not signed in or
-/// may not is refused before the handler begins, and the refusal is in the trail.
+/// The admin behind a request, of that role at least. This is the only way to an [`Operator`]; who
+/// is not signed in or may not is refused before the handler begins, and the refusal is in the
+/// trail.
 ///
-/// The role stands in the handler's description too: `security(("token" = ["moderator"]))`. A test compares them.
+/// The role stands in the handler's description too: `security(("token" = ["moderator"]))`. A test
+/// compares them.
 pub struct Signed<P>(Operator, PhantomData<P>);
 
 impl<P> Deref for Signed<P> {
@@ -64,6 +66,8 @@ impl<P: Permission> FromRequestParts<Arc<Plane>> for Signed<P> {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, plane: &Arc<Plane>) -> Result<Self, Refusal> {
-        Operator::admit::<P>(parts, plane).await.map(|operator| Self(operator, PhantomData))
+        Operator::admit::<P>(parts, plane)
+            .await
+            .map(|operator| Self(operator, PhantomData))
     }
 }

@@ -96,69 +96,187 @@ pub enum Kind {
 impl Kind {
     fn parts(self) -> (&'static str, &'static str, StatusCode) {
         match self {
-            Self::BadRequest => ("bad-request", "The request cannot be read", StatusCode::BAD_REQUEST),
+            Self::BadRequest => (
+                "bad-request",
+                "The request cannot be read",
+                StatusCode::BAD_REQUEST,
+            ),
             Self::NotSignedIn => ("not-signed-in", "Not signed in", StatusCode::UNAUTHORIZED),
-            Self::LoginFailed => ("login-failed", "The sign-in was refused", StatusCode::UNAUTHORIZED),
+            Self::LoginFailed => (
+                "login-failed",
+                "The sign-in was refused",
+                StatusCode::UNAUTHORIZED,
+            ),
             Self::CodeWrong => ("code-wrong", "The code is wrong", StatusCode::UNAUTHORIZED),
-            Self::ChallengeDead => ("challenge-dead", "The challenge is over", StatusCode::UNAUTHORIZED),
-            Self::NotAllowed => ("not-allowed", "Your role may not do this", StatusCode::FORBIDDEN),
-            Self::OwnPasswordNeeded => {
-                ("own-password-needed", "Choose a password of your own first", StatusCode::FORBIDDEN)
-            }
-            Self::SignInAgain => ("sign-in-again", "This needs a fresh sign-in", StatusCode::FORBIDDEN),
-            Self::PasswordWrong => ("password-wrong", "The password is wrong", StatusCode::FORBIDDEN),
-            Self::NoSuchAdmin => ("no-such-admin", "There is no such admin", StatusCode::NOT_FOUND),
-            Self::AdminExists => ("admin-exists", "There is such an admin already", StatusCode::CONFLICT),
+            Self::ChallengeDead => (
+                "challenge-dead",
+                "The challenge is over",
+                StatusCode::UNAUTHORIZED,
+            ),
+            Self::NotAllowed => (
+                "not-allowed",
+                "Your role may not do this",
+                StatusCode::FORBIDDEN,
+            ),
+            Self::OwnPasswordNeeded => (
+                "own-password-needed",
+                "Choose a password of your own first",
+                StatusCode::FORBIDDEN,
+            ),
+            Self::SignInAgain => (
+                "sign-in-again",
+                "This needs a fresh sign-in",
+                StatusCode::FORBIDDEN,
+            ),
+            Self::PasswordWrong => (
+                "password-wrong",
+                "The password is wrong",
+                StatusCode::FORBIDDEN,
+            ),
+            Self::NoSuchAdmin => (
+                "no-such-admin",
+                "There is no such admin",
+                StatusCode::NOT_FOUND,
+            ),
+            Self::AdminExists => (
+                "admin-exists",
+                "There is such an admin already",
+                StatusCode::CONFLICT,
+            ),
             Self::LastOwner => ("last-owner", "The last owner stays", StatusCode::CONFLICT),
-            Self::NoSuchSession => ("no-such-session", "There is no such session", StatusCode::NOT_FOUND),
-            Self::NoAuthenticator => {
-                ("no-authenticator", "There is no authenticator app", StatusCode::CONFLICT)
-            }
+            Self::NoSuchSession => (
+                "no-such-session",
+                "There is no such session",
+                StatusCode::NOT_FOUND,
+            ),
+            Self::NoAuthenticator => (
+                "no-authenticator",
+                "There is no authenticator app",
+                StatusCode::CONFLICT,
+            ),
             Self::NotFound => ("not-found", "Nothing there", StatusCode::NOT_FOUND),
-            Self::NotOnline => ("not-online", "Nobody of that name is online", StatusCode::NOT_FOUND),
-            Self::NoSuchAccount => ("no-such-account", "There is no such account", StatusCode::NOT_FOUND),
-            Self::HasAccount => ("has-account", "The email has an account", StatusCode::CONFLICT),
-            Self::NoSuchInvitation => {
-                ("no-such-invitation", "There is no such invitation", StatusCode::NOT_FOUND)
-            }
-            Self::NoSuchRegistration => {
-                ("no-such-registration", "There is no such registration", StatusCode::NOT_FOUND)
-            }
-            Self::NoSuchCredential => {
-                ("no-such-credential", "There is no such credential", StatusCode::NOT_FOUND)
-            }
-            Self::NoSuchChannel => ("no-such-channel", "There is no such channel", StatusCode::NOT_FOUND),
+            Self::NotOnline => (
+                "not-online",
+                "Nobody of that name is online",
+                StatusCode::NOT_FOUND,
+            ),
+            Self::NoSuchAccount => (
+                "no-such-account",
+                "There is no such account",
+                StatusCode::NOT_FOUND,
+            ),
+            Self::HasAccount => (
+                "has-account",
+                "The email has an account",
+                StatusCode::CONFLICT,
+            ),
+            Self::NoSuchInvitation => (
+                "no-such-invitation",
+                "There is no such invitation",
+                StatusCode::NOT_FOUND,
+            ),
+            Self::NoSuchRegistration => (
+                "no-such-registration",
+                "There is no such registration",
+                StatusCode::NOT_FOUND,
+            ),
+            Self::NoSuchCredential => (
+                "no-such-credential",
+                "There is no such credential",
+                StatusCode::NOT_FOUND,
+            ),
+            Self::NoSuchChannel => (
+                "no-such-channel",
+                "There is no such channel",
+                StatusCode::NOT_FOUND,
+            ),
             Self::NoSuchBan => ("no-such-ban", "There is no such ban", StatusCode::NOT_FOUND),
-            Self::NoSuchMessage => ("no-such-message", "There is no such message", StatusCode::NOT_FOUND),
-            Self::NotReloaded => ("not-reloaded", "The reload failed", StatusCode::UNPROCESSABLE_ENTITY),
-            Self::NeedsConfirmation => ("needs-confirmation", "Confirm this first", StatusCode::CONFLICT),
-            Self::MethodNotAllowed => {
-                ("method-not-allowed", "Not with that method", StatusCode::METHOD_NOT_ALLOWED)
-            }
-            Self::RequestTimeout => {
-                ("request-timeout", "The request came too slowly", StatusCode::REQUEST_TIMEOUT)
-            }
-            Self::TooLarge => ("too-large", "The request is too big", StatusCode::PAYLOAD_TOO_LARGE),
-            Self::NotJson => ("not-json", "The request is not JSON", StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            Self::NotCsv => ("not-csv", "The request is not CSV", StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            Self::Invalid => ("invalid", "That cannot be done", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::NoSuchMessage => (
+                "no-such-message",
+                "There is no such message",
+                StatusCode::NOT_FOUND,
+            ),
+            Self::NotReloaded => (
+                "not-reloaded",
+                "The reload failed",
+                StatusCode::UNPROCESSABLE_ENTITY,
+            ),
+            Self::NeedsConfirmation => (
+                "needs-confirmation",
+                "Confirm this first",
+                StatusCode::CONFLICT,
+            ),
+            Self::MethodNotAllowed => (
+                "method-not-allowed",
+                "Not with that method",
+                StatusCode::METHOD_NOT_ALLOWED,
+            ),
+            Self::RequestTimeout => (
+                "request-timeout",
+                "The request came too slowly",
+                StatusCode::REQUEST_TIMEOUT,
+            ),
+            Self::TooLarge => (
+                "too-large",
+                "The request is too big",
+                StatusCode::PAYLOAD_TOO_LARGE,
+            ),
+            Self::NotJson => (
+                "not-json",
+                "The request is not JSON",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ),
+            Self::NotCsv => (
+                "not-csv",
+                "The request is not CSV",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ),
+            Self::Invalid => (
+                "invalid",
+                "That cannot be done",
+                StatusCode::UNPROCESSABLE_ENTITY,
+            ),
             Self::UnderWay => ("under-way", "Still under way", StatusCode::CONFLICT),
-            Self::KeyReused => {
-                ("key-reused", "The key came with another request", StatusCode::UNPROCESSABLE_ENTITY)
-            }
-            Self::TooManyAttempts => {
-                ("too-many-attempts", "Too many attempts", StatusCode::TOO_MANY_REQUESTS)
-            }
-            Self::TooManyStreams => ("too-many-streams", "Too many streams", StatusCode::TOO_MANY_REQUESTS),
-            Self::AuditUnavailable => {
-                ("audit-unavailable", "The audit trail cannot be written", StatusCode::SERVICE_UNAVAILABLE)
-            }
-            Self::RecordUnavailable => {
-                ("record-unavailable", "The record cannot be read", StatusCode::SERVICE_UNAVAILABLE)
-            }
-            Self::Stopping => ("stopping", "The server is stopping", StatusCode::SERVICE_UNAVAILABLE),
-            Self::Internal => ("internal", "A fault in the server", StatusCode::INTERNAL_SERVER_ERROR),
-            Self::NotFinished => ("not-finished", "Not finished yet", StatusCode::GATEWAY_TIMEOUT),
+            Self::KeyReused => (
+                "key-reused",
+                "The key came with another request",
+                StatusCode::UNPROCESSABLE_ENTITY,
+            ),
+            Self::TooManyAttempts => (
+                "too-many-attempts",
+                "Too many attempts",
+                StatusCode::TOO_MANY_REQUESTS,
+            ),
+            Self::TooManyStreams => (
+                "too-many-streams",
+                "Too many streams",
+                StatusCode::TOO_MANY_REQUESTS,
+            ),
+            Self::AuditUnavailable => (
+                "audit-unavailable",
+                "The audit trail cannot be written",
+                StatusCode::SERVICE_UNAVAILABLE,
+            ),
+            Self::RecordUnavailable => (
+                "record-unavailable",
+                "The record cannot be read",
+                StatusCode::SERVICE_UNAVAILABLE,
+            ),
+            Self::Stopping => (
+                "stopping",
+                "The server is stopping",
+                StatusCode::SERVICE_UNAVAILABLE,
+            ),
+            Self::Internal => (
+                "internal",
+                "A fault in the server",
+                StatusCode::INTERNAL_SERVER_ERROR,
+            ),
+            Self::NotFinished => (
+                "not-finished",
+                "Not finished yet",
+                StatusCode::GATEWAY_TIMEOUT,
+            ),
         }
     }
 
@@ -174,7 +292,11 @@ impl Kind {
 
     /// A refusal of this kind. `detail` tells the caller what happened and what to do.
     pub fn because(self, detail: impl Into<String>) -> Refusal {
-        Refusal { kind: self, detail: detail.into(), retry_after: None }
+        Refusal {
+            kind: self,
+            detail: detail.into(),
+            retry_after: None,
+        }
     }
 }
 
@@ -188,14 +310,21 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Without what was sent, which its text may repeat, and which may be a secret: it is to be entered in the trail.
+    /// Without what was sent, which its text may repeat, and which may be a secret: it is to be
+    /// entered in the trail.
     pub fn without_content(self) -> Self {
-        Self { detail: self.kind.title().to_owned(), ..self }
+        Self {
+            detail: self.kind.title().to_owned(),
+            ..self
+        }
     }
 
     /// Tells the caller after how many seconds to try again.
     pub fn retry_after(self, seconds: u64) -> Self {
-        Self { retry_after: Some(seconds), ..self }
+        Self {
+            retry_after: Some(seconds),
+            ..self
+        }
     }
 }
 
@@ -235,7 +364,10 @@ mod tests {
     fn every_kind_is_documented_with_its_status() {
         let manual = include_str!("../../../docs/control-plane.md");
         let source = include_str!("problem.rs");
-        let parts = source.split("fn parts").nth(1).and_then(|rest| rest.split("/// The HTTP status").next());
+        let parts = source
+            .split("fn parts")
+            .nth(1)
+            .and_then(|rest| rest.split("/// The HTTP status").next());
         let slugs: Vec<&str> = parts
             .unwrap_or_default()
             .split("(\"")

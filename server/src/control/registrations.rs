@@ -1,4 +1,5 @@
-//! Registrations that wait for their codes: which there are, and another mail for one that did not arrive.
+//! Registrations that wait for their codes: which there are, and another mail for one that did not
+//! arrive.
 
 use std::time::Duration;
 
@@ -59,11 +60,24 @@ pub async fn list(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     operator.allow(&step, "").await?;
-    let waiting = operator.plane.control.accounts.waiting_registrations(operator.now());
-    let mut rest = waiting.iter().filter(|waiting| waiting.id > after).peekable();
+    let waiting = operator
+        .plane
+        .control
+        .accounts
+        .waiting_registrations(operator.now());
+    let mut rest = waiting
+        .iter()
+        .filter(|waiting| waiting.id > after)
+        .peekable();
     let page: Vec<&Waiting> = rest.by_ref().take(limit).collect();
-    let next = page.last().filter(|_| rest.peek().is_some()).map(|last| last.id);
-    Ok(Json(RegistrationList { registrations: page.into_iter().map(to_entry).collect(), next }))
+    let next = page
+        .last()
+        .filter(|_| rest.peek().is_some())
+        .map(|last| last.id);
+    Ok(Json(RegistrationList {
+        registrations: page.into_iter().map(to_entry).collect(),
+        next,
+    }))
 }
 
 /// Mails another code for a registration
@@ -87,7 +101,10 @@ pub async fn resend(
     let asked = id.and_then(|Segment(id)| {
         step.target = format!("registration {id}");
         let waiting = accounts.waiting_registrations(operator.now());
-        waiting.into_iter().find(|waiting| waiting.id == id).ok_or_else(|| gone(id))
+        waiting
+            .into_iter()
+            .find(|waiting| waiting.id == id)
+            .ok_or_else(|| gone(id))
     });
     let waiting = match asked {
         Ok(waiting) => waiting,
@@ -95,24 +112,35 @@ pub async fn resend(
     };
     step.target = waiting.name.to_string();
     operator.allow(&step, waiting.email.as_str()).await?;
-    let resent = accounts.resend(operator.now(), waiting.id).await.map_err(|error| {
-        tracing::error!(%error, "a code could not be mailed again");
-        Kind::RecordUnavailable.because("The record cannot be read. The server's log says why.")
-    })?;
+    let resent = accounts
+        .resend(operator.now(), waiting.id)
+        .await
+        .map_err(|error| {
+            tracing::error!(%error, "a code could not be mailed again");
+            Kind::RecordUnavailable.because("The record cannot be read. The server's log says why.")
+        })?;
     let Some((waiting, mail)) = resent else {
         return Err(operator.refuse(&step, gone(waiting.id)).await);
     };
-    Ok(Json(ResendReply { registration: to_entry(&waiting), mail: how_mailed(mail).await }))
+    Ok(Json(ResendReply {
+        registration: to_entry(&waiting),
+        mail: how_mailed(mail).await,
+    }))
 }
 
 fn gone(id: u64) -> Refusal {
-    Kind::NoSuchRegistration
-        .because(format!("No registration {id} waits for a code. It was made, or its code has expired."))
+    Kind::NoSuchRegistration.because(format!(
+        "No registration {id} waits for a code. It was made, or its code has expired."
+    ))
 }
 
 /// How far a mail has come, in words, once that is known; soon in any case.
 pub async fn how_mailed(mut mail: watch::Receiver<MailState>) -> String {
-    let known = timeout(MAIL_PATIENCE, mail.wait_for(|state| *state != MailState::Waiting)).await;
+    let known = timeout(
+        MAIL_PATIENCE,
+        mail.wait_for(|state| *state != MailState::Waiting),
+    )
+    .await;
     match known.ok().and_then(Result::ok).as_deref() {
         None | Some(MailState::Waiting) => "waiting".to_owned(),
         Some(MailState::Sent) => "sent".to_owned(),

@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 use super::permission::{Owner, Signed};
 use super::problem::{Kind, Refusal};
 
-/// Asks whoever runs the server to reload; answered with what went wrong, in words, if something did.
+/// Asks whoever runs the server to reload; answered with what went wrong, in words, if something
+/// did.
 pub type Request = oneshot::Sender<Result<(), String>>;
 
 /// Reads the config, the certificates and the CSV files anew
@@ -26,9 +27,19 @@ pub async fn reload(operator: Signed<Owner>) -> Result<Json<ReloadReply>, Refusa
     operator.allow(&operator.step("reload", ""), "").await?;
     let stopping = || Kind::Stopping.because("The server is stopping; its sessions end with it.");
     let (request, answer) = oneshot::channel();
-    operator.plane.control.reloads.send(request).await.map_err(|_| stopping())?;
+    operator
+        .plane
+        .control
+        .reloads
+        .send(request)
+        .await
+        .map_err(|_| stopping())?;
     match answer.await.map_err(|_| stopping())? {
-        Ok(()) => Ok(Json(ReloadReply { reloaded_at: Timestamp::now() })),
-        Err(why) => Err(operator.refuse(&operator.step("reload", ""), Kind::NotReloaded.because(why)).await),
+        Ok(()) => Ok(Json(ReloadReply {
+            reloaded_at: Timestamp::now(),
+        })),
+        Err(why) => Err(operator
+            .refuse(&operator.step("reload", ""), Kind::NotReloaded.because(why))
+            .await),
     }
 }

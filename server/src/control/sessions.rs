@@ -9,7 +9,9 @@ use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::control::{AdminSession, AdminSessionList, LogoutReply, Problem, Role, SessionsEnded};
+use rookery_protocol::control::{
+    AdminSession, AdminSessionList, LogoutReply, Problem, Role, SessionsEnded,
+};
 use sha2::{Digest as _, Sha256};
 
 use super::audit::{self, Step};
@@ -34,7 +36,8 @@ const FRESH: SignedDuration = SignedDuration::from_mins(10);
 /// Why a session has ended that nobody has.
 const CHANGED: &str = "the admin was removed, or has another password, role or factor";
 
-/// A hash over an admin's password, role and authenticator app. A session dies when its admin's changes.
+/// A hash over an admin's password, role and authenticator app. A session dies when its admin's
+/// changes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
@@ -72,19 +75,28 @@ impl Session {
     pub fn begin(admin: String, fingerprint: Fingerprint, arrival: Arrival, minutes: u32) -> Self {
         let Arrival { from, at } = arrival;
         let expires_at = at + SignedDuration::from_mins(i64::from(minutes));
-        Self { id: hex(&random::<4>()), admin, fingerprint, from, since: at, used_at: at, expires_at }
+        Self {
+            id: hex(&random::<4>()),
+            admin,
+            fingerprint,
+            from,
+            since: at,
+            used_at: at,
+            expires_at,
+        }
     }
 }
 
-/// All sessions, by the SHA-256 of their token: the tokens themselves are nowhere, and a comparison of hashes tells
-/// by its time nothing about them.
+/// All sessions, by the SHA-256 of their token: the tokens themselves are nowhere, and a comparison
+/// of hashes tells by its time nothing about them.
 #[derive(Default)]
 pub struct Sessions(HashMap<[u8; 32], Session>);
 
 impl Sessions {
     /// Keeps a session; gives the token that opens it.
     pub fn add(&mut self, session: Session) -> String {
-        self.0.retain(|_, old| session.since.duration_since(old.expires_at) < REMEMBERED);
+        self.0
+            .retain(|_, old| session.since.duration_since(old.expires_at) < REMEMBERED);
         if let Some(oldest) = self.gives_way(&session.admin) {
             self.end(&oldest.id);
         }
@@ -97,7 +109,8 @@ impl Sessions {
     pub fn gives_way(&self, admin: &str) -> Option<Session> {
         let of_admin = || self.0.values().filter(|session| session.admin == admin);
         let full = of_admin().count() >= SESSIONS_PER_ADMIN;
-        full.then(|| of_admin().min_by_key(|session| session.since).cloned()).flatten()
+        full.then(|| of_admin().min_by_key(|session| session.since).cloned())
+            .flatten()
     }
 
     fn find(&self, token: &str) -> Option<Session> {
@@ -160,7 +173,8 @@ impl Operator {
         self.plane.trail.allow(step, detail).await
     }
 
-    /// Enters that the admin looks at something that a screen shows anew every few seconds: once a minute.
+    /// Enters that the admin looks at something that a screen shows anew every few seconds: once a
+    /// minute.
     pub async fn look(&self, step: &Step) -> Result<(), Refusal> {
         self.plane.trail.look(step).await
     }
@@ -205,7 +219,9 @@ impl Operator {
 
     /// Whether the sign-in still stands; if so, that is a use of it. If not, how it ended.
     pub async fn stands(&self, now: Timestamp) -> Result<(), &'static str> {
-        let expires_at = lock(&self.plane.sessions).by_id(&self.session.id).map(|session| session.expires_at);
+        let expires_at = lock(&self.plane.sessions)
+            .by_id(&self.session.id)
+            .map(|session| session.expires_at);
         if now >= expires_at.ok_or("the session was ended")? {
             return Err("the session has expired");
         }
@@ -219,39 +235,50 @@ impl Operator {
         Ok(())
     }
 
-    /// Refuses, and enters that, unless both factors were proved just now: for what changes who may come in.
+    /// Refuses, and enters that, unless both factors were proved just now: for what changes who may
+    /// come in.
     pub async fn freshly_signed_in(&self, step: &Step) -> Result<(), Refusal> {
         if self.arrival.at.duration_since(self.session.since) < FRESH {
             return Ok(());
         }
         let minutes = FRESH.as_mins();
-        let refusal = Kind::SignInAgain
-            .because(format!("This needs a sign-in of the last {minutes} minutes. Sign in again."));
+        let refusal = Kind::SignInAgain.because(format!(
+            "This needs a sign-in of the last {minutes} minutes. Sign in again."
+        ));
         Err(self.refuse(step, refusal).await)
     }
 
-    /// Changes the record and enters that, both or neither. `job` gives what to enter, and what came of it; or it
-    /// changes nothing and gives a refusal, which is entered too.
+    /// Changes the record and enters that, both or neither. `job` gives what to enter, and what
+    /// came of it; or it changes nothing and gives a refusal, which is entered too.
     pub async fn record<T: Send + 'static>(
         &self,
         step: Step,
         job: impl FnOnce(&mut dyn Store) -> StoreResult<Result<(String, T), Refusal>> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let written = self.plane.control.database.write(Durability::Record, move |store| {
-            let done = job(store)?;
-            store.append_audit(&match &done {
-                Ok((detail, _)) => step.entry(Outcome::Allowed, detail),
-                Err(refusal) => step.entry(Outcome::Refused, &refusal.detail),
-            })?;
-            Ok(done)
-        });
+        let written = self
+            .plane
+            .control
+            .database
+            .write(Durability::Record, move |store| {
+                let done = job(store)?;
+                store.append_audit(&match &done {
+                    Ok((detail, _)) => step.entry(Outcome::Allowed, detail),
+                    Err(refusal) => step.entry(Outcome::Refused, &refusal.detail),
+                })?;
+                Ok(done)
+            });
         let done = written.await.map_err(|error| audit::unavailable(&error))?;
         done.map(|(_, value)| value)
     }
 }
 
 fn bearer_token(parts: &Parts) -> Option<&str> {
-    let (scheme, token) = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let (scheme, token) = parts
+        .headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
@@ -261,8 +288,12 @@ async fn session_of(
     token: Option<&str>,
     step: &mut Step,
 ) -> Result<(Session, Admin), (&'static str, Refusal)> {
-    let refuse =
-        |why| (why, Kind::NotSignedIn.because("Sign in with POST /v1/login and POST /v1/login/verify."));
+    let refuse = |why| {
+        (
+            why,
+            Kind::NotSignedIn.because("Sign in with POST /v1/login and POST /v1/login/verify."),
+        )
+    };
     let token = token.ok_or_else(|| refuse("no token"))?;
     let found = lock(&plane.sessions).find(token);
     let session = found.ok_or_else(|| refuse("no session has that token"))?;
@@ -288,14 +319,20 @@ async fn session_of(
 }
 
 impl Operator {
-    /// The admin behind a request; or, entered in the trail, why there is none, or why its role may not do this.
-    pub async fn admit<P: Permission>(parts: &mut Parts, plane: &Arc<Plane>) -> Result<Self, Refusal> {
+    /// The admin behind a request; or, entered in the trail, why there is none, or why its role may
+    /// not do this.
+    pub async fn admit<P: Permission>(
+        parts: &mut Parts,
+        plane: &Arc<Plane>,
+    ) -> Result<Self, Refusal> {
         let Ok(arrival) = Arrival::from_request_parts(parts, plane).await;
         let mut step = Step::of_stranger(arrival, "request");
         step.target = format!("{} {}", parts.method, parts.uri.path());
         let (session, admin) = match session_of(plane, bearer_token(parts), &mut step).await {
             Ok(found) => found,
-            Err((why, refusal)) => return Err(plane.trail.refuse_stranger(&step, why, refusal).await),
+            Err((why, refusal)) => {
+                return Err(plane.trail.refuse_stranger(&step, why, refusal).await);
+            }
         };
         let refusal = if admin.role < P::ROLE {
             Some(Kind::NotAllowed.because(format!(
@@ -312,7 +349,12 @@ impl Operator {
         };
         match refusal {
             Some(refusal) => Err(plane.trail.refuse(&step, refusal).await),
-            None => Ok(Self { plane: Arc::clone(plane), arrival, session, admin }),
+            None => Ok(Self {
+                plane: Arc::clone(plane),
+                arrival,
+                session,
+                admin,
+            }),
         }
     }
 }
@@ -327,7 +369,9 @@ pub async fn logout(operator: Signed<Anyone>) -> Result<Json<LogoutReply>, Refus
     let detail = format!("signed in at {:.0} from {}", session.since, session.from);
     operator.allow(&operator.step("logout", ""), detail).await?;
     lock(&operator.plane.sessions).end(&session.id);
-    Ok(Json(LogoutReply { session: session.id.clone() }))
+    Ok(Json(LogoutReply {
+        session: session.id.clone(),
+    }))
 }
 
 /// The sign-ins that stand: one's own, and to an owner everyone's
@@ -346,8 +390,10 @@ pub async fn list(
     };
     operator.allow(&step, "").await?;
     let admins = operator.read(|store| store.admins()).await?;
-    let prints: HashMap<&str, Fingerprint> =
-        admins.iter().map(|admin| (admin.name.as_str(), Fingerprint::of(admin))).collect();
+    let prints: HashMap<&str, Fingerprint> = admins
+        .iter()
+        .map(|admin| (admin.name.as_str(), Fingerprint::of(admin)))
+        .collect();
     let idle_limit = operator.plane.idle_limit();
     let stands = |session: &&Session| {
         operator.may_end(session)
@@ -370,7 +416,8 @@ pub async fn list(
         })
         .collect();
     // The moment alone may be that of two.
-    let place = |session: &AdminSession| format!("{:016x}-{}", session.since.as_microsecond(), session.id);
+    let place =
+        |session: &AdminSession| format!("{:016x}-{}", session.since.as_microsecond(), session.id);
     sessions.sort_by_cached_key(place);
     let (sessions, next) = page.cut(sessions, place);
     Ok(Json(AdminSessionList { sessions, next }))
@@ -394,10 +441,14 @@ pub async fn end_one(
     let found = id.and_then(|Segment(id)| {
         step.target.clone_from(&id);
         let sessions = lock(&operator.plane.sessions);
-        let found = sessions.0.values().find(|session| session.id == id && operator.may_end(session));
+        let found = sessions
+            .0
+            .values()
+            .find(|session| session.id == id && operator.may_end(session));
         found.cloned().ok_or_else(|| {
-            let detail =
-                format!("There is no session {id} of yours; `admin-cli sessions` has those there are.");
+            let detail = format!(
+                "There is no session {id} of yours; `admin-cli sessions` has those there are."
+            );
             Kind::NoSuchSession.because(detail)
         })
     });
@@ -405,9 +456,16 @@ pub async fn end_one(
         Ok(session) => session,
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
-    operator.allow(&step, format!("of {}, from {}", session.admin, session.from)).await?;
+    operator
+        .allow(
+            &step,
+            format!("of {}, from {}", session.admin, session.from),
+        )
+        .await?;
     lock(&operator.plane.sessions).end(&session.id);
-    Ok(Json(SessionsEnded { sessions: vec![session.id] }))
+    Ok(Json(SessionsEnded {
+        sessions: vec![session.id],
+    }))
 }
 
 /// Ends all of one's own sign-ins, this one too
@@ -416,7 +474,9 @@ pub async fn end_one(
     responses((status = 200, description = "Their tokens are good no more", body = SessionsEnded))
 )]
 pub async fn end_all(operator: Signed<Auditor>) -> Result<Json<SessionsEnded>, Refusal> {
-    operator.allow(&operator.step("session end", "all"), "").await?;
+    operator
+        .allow(&operator.step("session end", "all"), "")
+        .await?;
     let sessions = lock(&operator.plane.sessions).end_all_of(operator.name());
     Ok(Json(SessionsEnded { sessions }))
 }
@@ -441,7 +501,10 @@ mod tests {
 
     fn session(admin: &str, second: i64) -> Session {
         let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second);
-        let arrival = Arrival { from: "192.0.2.1:1000".parse().unwrap(), at };
+        let arrival = Arrival {
+            from: "192.0.2.1:1000".parse().unwrap(),
+            at,
+        };
         Session::begin(admin.to_owned(), Fingerprint([0; 32]), arrival, 60)
     }
 
@@ -453,7 +516,10 @@ mod tests {
         assert_ne!(token, other);
         assert_eq!(token.len(), PREFIX.len() + 64);
         let found = sessions.find(&token).unwrap();
-        assert_eq!(found.expires_at, Timestamp::UNIX_EPOCH + SignedDuration::from_mins(60));
+        assert_eq!(
+            found.expires_at,
+            Timestamp::UNIX_EPOCH + SignedDuration::from_mins(60)
+        );
         assert_ne!(found.id, sessions.find(&other).unwrap().id);
         assert!(sessions.find(&token.to_uppercase()).is_none());
         assert!(sessions.find("").is_none());
@@ -466,9 +532,14 @@ mod tests {
     fn the_oldest_of_too_many_sessions_gives_way() {
         let mut sessions = Sessions::default();
         let others = sessions.add(session("other", 0));
-        let tokens: Vec<String> = (1..=12).map(|second| sessions.add(session("root", second))).collect();
+        let tokens: Vec<String> = (1..=12)
+            .map(|second| sessions.add(session("root", second)))
+            .collect();
         let open = |token: &String| sessions.find(token).is_some();
-        assert_eq!(tokens.iter().map(open).collect::<Vec<_>>(), [&[false; 2][..], &[true; 10]].concat());
+        assert_eq!(
+            tokens.iter().map(open).collect::<Vec<_>>(),
+            [&[false; 2][..], &[true; 10]].concat()
+        );
         assert!(open(&others));
     }
 }

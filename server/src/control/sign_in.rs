@@ -9,7 +9,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::control::{Factor, LoginReply, LoginRequest, Problem, VerifyReply, VerifyRequest};
+use rookery_protocol::control::{
+    Factor, LoginReply, LoginRequest, Problem, VerifyReply, VerifyRequest,
+};
 
 use super::audit::{self, Step};
 use super::authenticator::Proof;
@@ -48,8 +50,8 @@ struct Challenge {
     mailed: Option<PendingCode>,
 }
 
-/// The sign-ins that wait for their code, by what the client sends along with it. A right password comes before each,
-/// so there are at most so many for each admin there is.
+/// The sign-ins that wait for their code, by what the client sends along with it. A right password
+/// comes before each, so there are at most so many for each admin there is.
 #[derive(Default)]
 pub struct Challenges(HashMap<String, Challenge>);
 
@@ -74,10 +76,17 @@ enum Judged {
 
 impl Challenges {
     fn add(&mut self, now: Timestamp, challenge: Challenge) -> String {
-        self.0.retain(|_, old| now.duration_since(old.expires_at) < REMEMBERED);
-        let of_admin = || self.0.iter().filter(|(_, old)| old.admin == challenge.admin);
+        self.0
+            .retain(|_, old| now.duration_since(old.expires_at) < REMEMBERED);
+        let of_admin = || {
+            self.0
+                .iter()
+                .filter(|(_, old)| old.admin == challenge.admin)
+        };
         if of_admin().count() >= CHALLENGES_PER_ADMIN {
-            let oldest = of_admin().min_by_key(|(_, old)| old.expires_at).map(|(id, _)| id.clone());
+            let oldest = of_admin()
+                .min_by_key(|(_, old)| old.expires_at)
+                .map(|(id, _)| id.clone());
             oldest.map(|id| self.0.remove(&id));
         }
         let id = hex(&random::<16>());
@@ -85,15 +94,21 @@ impl Challenges {
         id
     }
 
-    /// Judges a code and counts the try. Whoever comes here has the only reference, so that of many at once one is
-    /// right at most.
+    /// Judges a code and counts the try. Whoever comes here has the only reference, so that of many
+    /// at once one is right at most.
     fn judge(&mut self, now: Timestamp, id: &str, network: IpAddr, code: &str) -> Judged {
         let Some(challenge) = self.0.get_mut(id) else {
-            return Judged::Dead { admin: None, why: "there is no such challenge" };
+            return Judged::Dead {
+                admin: None,
+                why: "there is no such challenge",
+            };
         };
         let admin = challenge.admin.clone();
         if challenge.network != network {
-            return Judged::Dead { admin: Some(admin), why: "the challenge belongs to another address" };
+            return Judged::Dead {
+                admin: Some(admin),
+                why: "the challenge belongs to another address",
+            };
         }
         if challenge.used || challenge.tries_left == 0 || now >= challenge.expires_at {
             return Judged::Dead {
@@ -102,13 +117,25 @@ impl Challenges {
             };
         }
         challenge.tries_left -= 1;
-        let Challenge { fingerprint, tries_left, .. } = *challenge;
-        match challenge.mailed.as_mut().map(|mailed| mailed.judge(now, code)) {
+        let Challenge {
+            fingerprint,
+            tries_left,
+            ..
+        } = *challenge;
+        match challenge
+            .mailed
+            .as_mut()
+            .map(|mailed| mailed.judge(now, code))
+        {
             Some(Verdict::Right) => {
                 challenge.used = true;
                 Judged::Right { admin, fingerprint }
             }
-            _ => Judged::NotMailed { admin, fingerprint, tries_left },
+            _ => Judged::NotMailed {
+                admin,
+                fingerprint,
+                tries_left,
+            },
         }
     }
 
@@ -121,14 +148,16 @@ impl Challenges {
 
     /// Takes the challenge for a code that was found to be right; false if another was faster.
     fn claim(&mut self, id: &str) -> bool {
-        self.0.get_mut(id).is_some_and(|challenge| !std::mem::replace(&mut challenge.used, true))
+        self.0
+            .get_mut(id)
+            .is_some_and(|challenge| !std::mem::replace(&mut challenge.used, true))
     }
 }
 
 /// The first factor: name and password
 ///
-/// A right password has a code mailed to the admin, unless the admin wants an authenticator app's. A wrong one and an unknown name are answered alike, and after the
-/// same time.
+/// A right password has a code mailed to the admin, unless the admin wants an authenticator app's.
+/// A wrong one and an unknown name are answered alike, and after the same time.
 #[utoipa::path(
     post, path = "/v1/login", tag = "sign-in", request_body = LoginRequest,
     responses(
@@ -152,14 +181,20 @@ pub async fn login(
     step.actor.clone_from(&request.name);
 
     if let Err(refusal) = plane.may_try(&request.name, arrival) {
-        return Err(plane.trail.refuse_stranger(&step, "too many attempts", refusal).await);
+        return Err(plane
+            .trail
+            .refuse_stranger(&step, "too many attempts", refusal)
+            .await);
     }
 
     let name = request.name;
     let admin = match plane.read(move |store| store.admin(&name)).await {
         Ok(admin) => admin,
         Err(refusal) => {
-            return Err(plane.trail.refuse_stranger(&step, "the record cannot be read", refusal).await);
+            return Err(plane
+                .trail
+                .refuse_stranger(&step, "the record cannot be read", refusal)
+                .await);
         }
     };
     let hash = admin.as_ref().map(|admin| admin.password_hash.clone());
@@ -186,7 +221,9 @@ async fn challenge(
     admin: Admin,
 ) -> Result<(StatusCode, Json<LoginReply>), Refusal> {
     let factors = factors(&admin);
-    let sent_to = factors.contains(&Factor::Mail).then(|| mail::shortened(&admin.email));
+    let sent_to = factors
+        .contains(&Factor::Mail)
+        .then(|| mail::shortened(&admin.email));
     step.actor.clone_from(&admin.name);
     let detail = match &sent_to {
         Some(sent_to) => format!("right password; a code goes to {sent_to}"),
@@ -195,9 +232,18 @@ async fn challenge(
     plane.trail.allow(&step, detail).await?;
 
     let fingerprint = Fingerprint::of(&admin);
-    let (digits, mailed) = sent_to.is_some().then(|| PendingCode::issue(arrival.at)).unzip();
-    let letter = digits
-        .map(|digits| code_mail(&plane.control.config.get().chat.server_name, &admin, arrival, &digits));
+    let (digits, mailed) = sent_to
+        .is_some()
+        .then(|| PendingCode::issue(arrival.at))
+        .unzip();
+    let letter = digits.map(|digits| {
+        code_mail(
+            &plane.control.config.get().chat.server_name,
+            &admin,
+            arrival,
+            &digits,
+        )
+    });
     let expires_at = arrival.at + LIFETIME;
     let challenge = Challenge {
         admin: admin.name,
@@ -209,12 +255,24 @@ async fn challenge(
         mailed,
     };
     let challenge = lock(&plane.challenges).add(arrival.at, challenge);
-    // The state of this one mail is nobody's to follow here: `warning` tells how mail fares on the whole.
+    // The state of this one mail is nobody's to follow here: `warning` tells how mail fares on the
+    // whole.
     let mailed = letter.map(|letter| drop(plane.control.mailer.send(letter)));
 
     let late = |problem| format!("Mail is late at the moment: {problem}");
-    let warning = mailed.and_then(|()| plane.control.mailer.health().err()).map(late);
-    Ok((StatusCode::ACCEPTED, Json(LoginReply { challenge, factors, sent_to, expires_at, warning })))
+    let warning = mailed
+        .and_then(|()| plane.control.mailer.health().err())
+        .map(late);
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(LoginReply {
+            challenge,
+            factors,
+            sent_to,
+            expires_at,
+            warning,
+        }),
+    ))
 }
 
 /// What the admin's codes may come from.
@@ -222,7 +280,9 @@ fn factors(admin: &Admin) -> Vec<Factor> {
     let app = admin.authenticator.as_ref();
     let mail = app.is_none_or(|app| !app.required).then_some(Factor::Mail);
     let totp = app.map(|_| Factor::Totp);
-    let recovery = app.filter(|_| admin.recovery_codes > 0).map(|_| Factor::Recovery);
+    let recovery = app
+        .filter(|_| admin.recovery_codes > 0)
+        .map(|_| Factor::Recovery);
     mail.into_iter().chain(totp).chain(recovery).collect()
 }
 
@@ -263,11 +323,19 @@ pub async fn verify(
         Ok(Body(request)) => request,
         Err(refusal) => return Err(refuse_unread(&plane, &step, refusal).await),
     };
-    let judged =
-        lock(&plane.challenges).judge(arrival.at, &request.challenge, arrival.network(), &request.code);
+    let judged = lock(&plane.challenges).judge(
+        arrival.at,
+        &request.challenge,
+        arrival.network(),
+        &request.code,
+    );
     let (name, fingerprint, tries_left) = match judged {
         Judged::Right { admin, fingerprint } => (admin, fingerprint, None),
-        Judged::NotMailed { admin, fingerprint, tries_left } => (admin, fingerprint, Some(tries_left)),
+        Judged::NotMailed {
+            admin,
+            fingerprint,
+            tries_left,
+        } => (admin, fingerprint, Some(tries_left)),
         Judged::Dead { admin, why } => {
             step.actor = admin.unwrap_or_default();
             return Err(plane.trail.refuse_stranger(&step, why, dead()).await);
@@ -278,7 +346,10 @@ pub async fn verify(
     let admin = match plane.read(move |store| store.admin(&name)).await {
         Ok(admin) => admin,
         Err(refusal) => {
-            return Err(plane.trail.refuse_stranger(&step, "the record cannot be read", refusal).await);
+            return Err(plane
+                .trail
+                .refuse_stranger(&step, "the record cannot be read", refusal)
+                .await);
         }
     };
     let Some(admin) = admin.filter(|admin| Fingerprint::of(admin) == fingerprint) else {
@@ -289,10 +360,14 @@ pub async fn verify(
         None => None,
         Some(tries_left) => {
             let app = admin.authenticator.as_ref();
-            let Some(proof) = app.and_then(|app| Proof::read(app, &request.code, arrival.at)) else {
+            let Some(proof) = app.and_then(|app| Proof::read(app, &request.code, arrival.at))
+            else {
                 plane.note_failure(&admin, arrival);
                 let why = format!("wrong code; tries left: {tries_left}");
-                return Err(plane.trail.refuse_stranger(&step, &why, wrong_code(tries_left)).await);
+                return Err(plane
+                    .trail
+                    .refuse_stranger(&step, &why, wrong_code(tries_left))
+                    .await);
             };
             Some((proof, tries_left))
         }
@@ -300,7 +375,8 @@ pub async fn verify(
     open_session(&plane, arrival, step, admin, &request.challenge, proof).await
 }
 
-/// The code was right, or would be if it is not used up in this very moment: uses it up, and opens the session.
+/// The code was right, or would be if it is not used up in this very moment: uses it up, and opens
+/// the session.
 async fn open_session(
     plane: &Plane,
     arrival: Arrival,
@@ -310,7 +386,12 @@ async fn open_session(
     proof: Option<(Proof, u8)>,
 ) -> Result<Json<VerifyReply>, Refusal> {
     let minutes = plane.control.config.get().admin.session_minutes;
-    let session = Session::begin(admin.name.clone(), Fingerprint::of(&admin), arrival, minutes);
+    let session = Session::begin(
+        admin.name.clone(),
+        Fingerprint::of(&admin),
+        arrival,
+        minutes,
+    );
     let expires_at = session.expires_at;
     let refused = step.clone();
     step.session.clone_from(&session.id);
@@ -331,18 +412,24 @@ async fn open_session(
     let tries_left = proof.as_ref().map_or(0, |(_, tries_left)| *tries_left);
     // The mailed code has taken the challenge already.
     if proof.is_some() && !lock(&plane.challenges).claim(challenge) {
-        return Err(plane.trail.refuse_stranger(&refused, "the challenge was used meanwhile", dead()).await);
+        return Err(plane
+            .trail
+            .refuse_stranger(&refused, "the challenge was used meanwhile", dead())
+            .await);
     }
     // What is used up, where from, and the entry: all in one, or nothing.
-    let written = plane.control.database.write(Durability::Record, move |store| {
-        let used = proof.map_or(Ok(true), |(proof, _)| proof.use_up(store, &name))?;
-        if !used {
-            return Ok(None);
-        }
-        let new_network = store.remember_admin_network(&name, &network, arrival.at)?;
-        store.append_audit(&step.entry(Outcome::Allowed, detail))?;
-        Ok(Some(new_network))
-    });
+    let written = plane
+        .control
+        .database
+        .write(Durability::Record, move |store| {
+            let used = proof.map_or(Ok(true), |(proof, _)| proof.use_up(store, &name))?;
+            if !used {
+                return Ok(None);
+            }
+            let new_network = store.remember_admin_network(&name, &network, arrival.at)?;
+            store.append_audit(&step.entry(Outcome::Allowed, detail))?;
+            Ok(Some(new_network))
+        });
     let Some(new_network) = written.await.map_err(|error| audit::unavailable(&error))? else {
         plane.note_failure(&admin, arrival);
         lock(&plane.challenges).release(challenge);
@@ -379,7 +466,8 @@ fn wrong_code(tries_left: u8) -> Refusal {
     })
 }
 
-/// The refusal's own text may hold what was sent, and that may be a password or a code: it is not entered.
+/// The refusal's own text may hold what was sent, and that may be a password or a code: it is not
+/// entered.
 async fn refuse_unread(plane: &Plane, step: &Step, refusal: Refusal) -> Refusal {
     let why = refusal.kind.title();
     plane.trail.refuse_stranger(step, why, refusal).await

@@ -30,9 +30,15 @@ pub async fn status(operator: Signed<Auditor>) -> Result<Json<Status>, Refusal> 
         connections: now.connections,
         channels: now.channels,
         bans: now.bans,
-        maintenance: operator.read(|store| store.maintenance()).await?.map(|maintenance| maintenance.message),
+        maintenance: operator
+            .read(|store| store.maintenance())
+            .await?
+            .map(|maintenance| maintenance.message),
         messages_stored: METRICS.messages_stored.get(),
-        rates: control.instruments.rates.per_second(operator.now(), &METRICS.counters()),
+        rates: control
+            .instruments
+            .rates
+            .per_second(operator.now(), &METRICS.counters()),
         inlet_waiting: now.inlet_waiting,
         journal_waiting: now.journal_waiting,
         largest_sendq_bytes: now.largest_sendq,
@@ -50,5 +56,7 @@ pub async fn status(operator: Signed<Auditor>) -> Result<Json<Status>, Refusal> 
 pub async fn healthz(State(plane): State<Arc<Plane>>) -> Result<Json<Health>, Refusal> {
     plane.read(|_| Ok(())).await?;
     plane.act(Act::Count).await?;
-    Ok(Json(Health { status: "ok".to_owned() }))
+    Ok(Json(Health {
+        status: "ok".to_owned(),
+    }))
 }

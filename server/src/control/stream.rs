@@ -1,4 +1,5 @@
-//! Answers that go on: server-sent events, for as long as the sign-in that they were asked for with.
+//! Answers that go on: server-sent events, for as long as the sign-in that they were asked for
+//! with.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -20,7 +21,8 @@ use super::permission::{Auditor, Signed};
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
 
-/// Streams at once, of all admins together. A connection serves one each, and every network has more of those.
+/// Streams at once, of all admins together. A connection serves one each, and every network has
+/// more of those.
 pub const STREAMS: usize = 8;
 /// Written ahead of a client that reads slowly; each is one event.
 const WRITTEN_AHEAD: usize = 16;
@@ -68,11 +70,15 @@ pub fn places() -> Arc<Semaphore> {
 
 /// A place for one stream.
 pub fn place(operator: &Operator) -> Result<OwnedSemaphorePermit, Refusal> {
-    Arc::clone(&operator.plane.streams).try_acquire_owned().map_err(|_| {
-        Kind::TooManyStreams
-            .because(format!("{STREAMS} streams of events are under way. End one, or try again later."))
-            .retry_after(60)
-    })
+    Arc::clone(&operator.plane.streams)
+        .try_acquire_owned()
+        .map_err(|_| {
+            Kind::TooManyStreams
+                .because(format!(
+                    "{STREAMS} streams of events are under way. End one, or try again later."
+                ))
+                .retry_after(60)
+        })
 }
 
 /// Why a stream ends.
@@ -107,8 +113,20 @@ impl Stream {
         let begun = Instant::now();
         let mut checks = interval(CHECK);
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let stream = Self { operator, out, checks, begun, said_at: begun, _place: place, _held: held };
-        let answer = ([(header::CONTENT_TYPE, "text/event-stream")], Body::new(Feed(feed))).into_response();
+        let stream = Self {
+            operator,
+            out,
+            checks,
+            begun,
+            said_at: begun,
+            _place: place,
+            _held: held,
+        };
+        let answer = (
+            [(header::CONTENT_TYPE, "text/event-stream")],
+            Body::new(Feed(feed)),
+        )
+            .into_response();
         (stream, answer)
     }
 
@@ -120,7 +138,10 @@ impl Stream {
     /// The time, reckoned from the request's.
     pub fn now(&self) -> Timestamp {
         let passed = SignedDuration::try_from(self.begun.elapsed()).unwrap_or(SignedDuration::MAX);
-        self.operator.now().saturating_add(passed).unwrap_or(Timestamp::MAX)
+        self.operator
+            .now()
+            .saturating_add(passed)
+            .unwrap_or(Timestamp::MAX)
     }
 
     /// Waits until it is time for [`Self::check`]. Nothing is lost when it is dropped half-way.
@@ -136,7 +157,10 @@ impl Stream {
         if self.out.is_closed() {
             return Err(Over::Gone);
         }
-        self.operator.stands(self.now()).await.map_err(Over::SignedOut)?;
+        self.operator
+            .stands(self.now())
+            .await
+            .map_err(Over::SignedOut)?;
         if self.said_at.elapsed() >= KEEP_ALIVE {
             self.write(": still here\n\n".into()).await?;
         }
@@ -184,6 +208,8 @@ impl hyper::body::Body for Feed {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(context).map(|text| text.map(|text| Ok(Frame::data(text))))
+        self.0
+            .poll_recv(context)
+            .map(|text| text.map(|text| Ok(Frame::data(text))))
     }
 }

@@ -25,14 +25,18 @@ pub async fn ask_twice(operator: &Operator, target: &BanTarget, act: &str) -> Re
     let why = if target.is_sweeping() {
         format!("{target} is the world, or a good part of it.")
     } else if target.covers_address(operator.address()) {
-        format!("{target} covers the address you come from, {}.", operator.address())
+        format!(
+            "{target} covers the address you come from, {}.",
+            operator.address()
+        )
     } else if covers_admin(operator, target).await? {
         format!("{target} covers your own account.")
     } else {
         return Ok(());
     };
-    Err(Kind::NeedsConfirmation
-        .because(format!("{why} To {act} it all the same, send `confirm` along (`admin-cli {act} --yes`).")))
+    Err(Kind::NeedsConfirmation.because(format!(
+        "{why} To {act} it all the same, send `confirm` along (`admin-cli {act} --yes`)."
+    )))
 }
 
 /// Whether that target covers the account that has the admin's mailbox.
@@ -40,7 +44,9 @@ async fn covers_admin(operator: &Operator, target: &BanTarget) -> Result<bool, R
     let aliases = operator.plane.control.config.get().accounts.email_aliases();
     let (target, admin) = (target.clone(), operator.name().to_owned());
     let covers = operator.read(move |store| {
-        let Some(admin) = store.admin(&admin)? else { return Ok(false) };
+        let Some(admin) = store.admin(&admin)? else {
+            return Ok(false);
+        };
         Ok(match &target {
             BanTarget::Account(name) => store
                 .account_by_name(name)?
@@ -48,7 +54,8 @@ async fn covers_admin(operator: &Operator, target: &BanTarget) -> Result<bool, R
                 .is_some_and(|email| aliases.mailbox(&email) == aliases.mailbox(&admin.email)),
             BanTarget::Email(email) => aliases.mailbox(email) == aliases.mailbox(&admin.email),
             BanTarget::EmailPattern(pattern) => {
-                pattern.covers(admin.email.folded()) || pattern.covers(&aliases.mailbox(&admin.email))
+                pattern.covers(admin.email.folded())
+                    || pattern.covers(&aliases.mailbox(&admin.email))
             }
             BanTarget::Address(_) | BanTarget::Network(_) => false,
         })

@@ -1,9 +1,10 @@
-//! How often a sign-in may be tried. Pauses grow with each failure, and are bounded, so that guessing takes for ever
-//! and yet nobody can lock an admin out.
+//! How often a sign-in may be tried. Pauses grow with each failure, and are bounded, so that
+//! guessing takes for ever and yet nobody can lock an admin out.
 //!
-//! Three counts run over ten minutes: of one admin from one network (strict), of one network whoever it claims to
-//! be, and of one admin from wherever (loose). The last could keep an admin waiting while others guess, so its pause
-//! is short, and a network from which the admin has signed in before is spared it.
+//! Three counts run over ten minutes: of one admin from one network (strict), of one network
+//! whoever it claims to be, and of one admin from wherever (loose). The last could keep an admin
+//! waiting while others guess, so its pause is short, and a network from which the admin has signed
+//! in before is spared it.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -27,15 +28,29 @@ struct Pause {
     longest_seconds: i64,
 }
 
-const BOTH: Pause = Pause { free: 1, first_seconds: 5, longest_seconds: 300 };
-const NETWORK: Pause = Pause { free: 4, first_seconds: 5, longest_seconds: 300 };
-const ADMIN: Pause = Pause { free: 10, first_seconds: 1, longest_seconds: 10 };
+const BOTH: Pause = Pause {
+    free: 1,
+    first_seconds: 5,
+    longest_seconds: 300,
+};
+const NETWORK: Pause = Pause {
+    free: 4,
+    first_seconds: 5,
+    longest_seconds: 300,
+};
+const ADMIN: Pause = Pause {
+    free: 10,
+    first_seconds: 1,
+    longest_seconds: 10,
+};
 
 impl Pause {
     /// How long after that many attempts the next may come.
     fn after(&self, attempts: u32, unit: u32) -> SignedDuration {
         let free = self.free.saturating_mul(unit);
-        let Some(beyond) = attempts.checked_sub(free) else { return SignedDuration::ZERO };
+        let Some(beyond) = attempts.checked_sub(free) else {
+            return SignedDuration::ZERO;
+        };
         let seconds = self.first_seconds << beyond.min(16);
         SignedDuration::from_secs(seconds.min(self.longest_seconds))
     }
@@ -57,21 +72,30 @@ pub struct Throttle {
     known: Counts<(Admin, IpAddr)>,
 }
 
-/// Admins are named as accounts are, and compared as those are: another way to write a name is no way around its count.
-/// None for all that can be nobody's name, however long.
+/// Admins are named as accounts are, and compared as those are: another way to write a name is no
+/// way around its count. None for all that can be nobody's name, however long.
 type Admin = Option<AccountName>;
 
 impl Throttle {
-    /// Someone is about to try. Counts as a failure until [`Self::succeeded`] says otherwise, so that attempts side by
-    /// side are no way around it. `unit` is `limits.failed_sign_ins`. Gives the seconds to wait if it is too early.
-    pub fn begin(&mut self, now: Timestamp, admin: &str, network: IpAddr, unit: u32) -> Result<(), u64> {
+    /// Someone is about to try. Counts as a failure until [`Self::succeeded`] says otherwise, so
+    /// that attempts side by side are no way around it. `unit` is `limits.failed_sign_ins`. Gives
+    /// the seconds to wait if it is too early.
+    pub fn begin(
+        &mut self,
+        now: Timestamp,
+        admin: &str,
+        network: IpAddr,
+        unit: u32,
+    ) -> Result<(), u64> {
         if unit == 0 {
             return Ok(());
         }
         let admin: Admin = AccountName::parse(admin).ok();
         let both = (admin.clone(), network);
-        let mut wait =
-            self.both.wait(now, &both, &BOTH, unit).max(self.networks.wait(now, &network, &NETWORK, unit));
+        let mut wait = self
+            .both
+            .wait(now, &both, &BOTH, unit)
+            .max(self.networks.wait(now, &network, &NETWORK, unit));
         if !self.known.0.contains_key(&both) {
             wait = wait.max(self.admins.wait(now, &admin, &ADMIN, unit));
         }
@@ -117,14 +141,24 @@ impl<K: Eq + Hash + Clone> Counts<K> {
     /// Adds one; makes room for it, if need be, by forgetting what is oldest.
     fn add(&mut self, now: Timestamp, key: K, room: usize) {
         if self.0.len() >= room && !self.0.contains_key(&key) {
-            let oldest = self.0.iter().min_by_key(|(_, count)| count.last).map(|(key, _)| key.clone());
+            let oldest = self
+                .0
+                .iter()
+                .min_by_key(|(_, count)| count.last)
+                .map(|(key, _)| key.clone());
             oldest.map(|key| self.0.remove(&key));
         }
-        let count = self.0.entry(key).or_insert(Count { attempts: 0, last: now });
+        let count = self.0.entry(key).or_insert(Count {
+            attempts: 0,
+            last: now,
+        });
         if now.duration_since(count.last) >= WINDOW {
             count.attempts = 0;
         }
-        *count = Count { attempts: count.attempts.saturating_add(1), last: now };
+        *count = Count {
+            attempts: count.attempts.saturating_add(1),
+            last: now,
+        };
     }
 
     fn take_back(&mut self, key: &K) {
@@ -167,7 +201,11 @@ mod tests {
             };
             pauses.push(seconds);
             now += i64::try_from(seconds).unwrap();
-            assert_eq!(throttle.begin(at(now), "root", network(1), UNIT), Ok(()), "after the pause");
+            assert_eq!(
+                throttle.begin(at(now), "root", network(1), UNIT),
+                Ok(()),
+                "after the pause"
+            );
         }
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300, 300, 300]);
     }
@@ -196,7 +234,11 @@ mod tests {
         let mut throttle = Throttle::default();
         while throttle.begin(at(0), "root", network(1), UNIT).is_ok() {}
         for same in ["ROOT", "ｒｏｏｔ", "rｏOt"] {
-            assert_eq!(throttle.begin(at(1), same, network(1), UNIT), Err(4), "{same}");
+            assert_eq!(
+                throttle.begin(at(1), same, network(1), UNIT),
+                Err(4),
+                "{same}"
+            );
         }
     }
 
@@ -204,7 +246,9 @@ mod tests {
     fn what_can_be_nobodys_name_takes_no_room() {
         let mut throttle = Throttle::default();
         for number in 0..20 {
-            throttle.begin(at(0), &"x".repeat(1000 + number), network(1), 20).unwrap();
+            throttle
+                .begin(at(0), &"x".repeat(1000 + number), network(1), 20)
+                .unwrap();
         }
         assert_eq!((throttle.both.0.len(), throttle.admins.0.len()), (1, 1));
     }
@@ -213,7 +257,11 @@ mod tests {
     fn one_network_cannot_go_through_all_names() {
         let mut throttle = Throttle::default();
         let tried = (0..1000)
-            .take_while(|name| throttle.begin(at(0), &format!("name{name}"), network(1), UNIT).is_ok())
+            .take_while(|name| {
+                throttle
+                    .begin(at(0), &format!("name{name}"), network(1), UNIT)
+                    .is_ok()
+            })
             .count();
         assert_eq!(tried, 4 * UNIT as usize);
     }
@@ -224,7 +272,11 @@ mod tests {
         throttle.begin(at(0), "root", network(1), UNIT).unwrap();
         throttle.succeeded(at(0), "root", network(1));
         let tried = (0..1000)
-            .take_while(|number| throttle.begin(at(1), "root", elsewhere(*number), UNIT).is_ok())
+            .take_while(|number| {
+                throttle
+                    .begin(at(1), "root", elsewhere(*number), UNIT)
+                    .is_ok()
+            })
             .count();
         assert_eq!(tried, 10 * UNIT as usize);
         assert_eq!(
@@ -233,9 +285,18 @@ mod tests {
             "a network known for its sign-ins"
         );
         for number in 0..100 {
-            let _ = throttle.begin(at(60 * i64::from(number)), "root", elsewhere(5000 + number), UNIT);
+            let _ = throttle.begin(
+                at(60 * i64::from(number)),
+                "root",
+                elsewhere(5000 + number),
+                UNIT,
+            );
         }
-        assert!(throttle.begin(at(6000), "root", network(2), UNIT).map_or_else(|wait| wait <= 10, |()| true));
+        assert!(
+            throttle
+                .begin(at(6000), "root", network(2), UNIT)
+                .map_or_else(|wait| wait <= 10, |()| true)
+        );
     }
 
     #[test]
@@ -255,7 +316,14 @@ mod tests {
     fn the_counts_are_bounded_and_can_be_switched_off() {
         let mut throttle = Throttle::default();
         for number in 0..2 * u32::try_from(COUNTS).unwrap() {
-            throttle.begin(at(i64::from(number)), &format!("name{number}"), elsewhere(number), UNIT).unwrap();
+            throttle
+                .begin(
+                    at(i64::from(number)),
+                    &format!("name{number}"),
+                    elsewhere(number),
+                    UNIT,
+                )
+                .unwrap();
         }
         assert_eq!(throttle.both.0.len(), COUNTS);
         for _ in 0..1000 {

@@ -1,4 +1,5 @@
-//! How busy the server is, and who and what it comes from: what `admin-cli top` shows, moment by moment.
+//! How busy the server is, and who and what it comes from: what `admin-cli top` shows, moment by
+//! moment.
 
 use std::cmp::Reverse;
 
@@ -17,8 +18,8 @@ const MOST: usize = 20;
 
 /// How busy the server is now
 ///
-/// Counters go up only, from zero at the server's start: what they gain between two answers is how fast things go. For whoever
-/// asks every second; that is entered in the trail once a minute.
+/// Counters go up only, from zero at the server's start: what they gain between two answers is how
+/// fast things go. For whoever asks every second; that is entered in the trail once a minute.
 #[utoipa::path(
     get, path = "/v1/top", tag = "status", security(("token" = ["auditor"])),
     responses((status = 200, description = "The counters, and up to 20 each of those who are busiest", body = Top))
@@ -26,18 +27,34 @@ const MOST: usize = 20;
 pub async fn top(operator: Signed<Auditor>) -> Result<Json<Top>, Refusal> {
     operator.look(&operator.step("top", "")).await?;
     let instruments = &operator.plane.control.instruments;
-    let Activity { connections, inlet_waiting, journal, busy } = instruments.activity(MOST).await?;
-    let Busy { users, guests, sessions, channels, busiest_channels, busiest_users, owners } = busy;
-    let largest_sendqs = journal.largest_sendqs.iter().filter_map(|(session, bytes)| {
-        let owner = owners.iter().find(|owner| owner.session == *session)?;
-        Some(WaitingSendq {
-            nick: owner.nick.to_string(),
-            account: owner.account.as_ref().map(ToString::to_string),
-            session: session.0,
-            address: owner.address.to_string(),
-            bytes: *bytes,
-        })
-    });
+    let Activity {
+        connections,
+        inlet_waiting,
+        journal,
+        busy,
+    } = instruments.activity(MOST).await?;
+    let Busy {
+        users,
+        guests,
+        sessions,
+        channels,
+        busiest_channels,
+        busiest_users,
+        owners,
+    } = busy;
+    let largest_sendqs = journal
+        .largest_sendqs
+        .iter()
+        .filter_map(|(session, bytes)| {
+            let owner = owners.iter().find(|owner| owner.session == *session)?;
+            Some(WaitingSendq {
+                nick: owner.nick.to_string(),
+                account: owner.account.as_ref().map(ToString::to_string),
+                session: session.0,
+                address: owner.address.to_string(),
+                bytes: *bytes,
+            })
+        });
     Ok(Json(Top {
         at: operator.now(),
         started_at: instruments.started_at,
@@ -58,12 +75,26 @@ pub async fn top(operator: Signed<Auditor>) -> Result<Json<Top>, Refusal> {
 }
 
 fn to_busy_channel(channel: busy::BusyChannel) -> BusyChannel {
-    let busy::BusyChannel { name, members, messages } = channel;
-    BusyChannel { name: name.to_string(), members, messages }
+    let busy::BusyChannel {
+        name,
+        members,
+        messages,
+    } = channel;
+    BusyChannel {
+        name: name.to_string(),
+        members,
+        messages,
+    }
 }
 
 fn to_busy_user(user: busy::BusyUser) -> BusyUser {
-    let busy::BusyUser { nick, account, address, sessions, messages } = user;
+    let busy::BusyUser {
+        nick,
+        account,
+        address,
+        sessions,
+        messages,
+    } = user;
     BusyUser {
         nick: nick.to_string(),
         account: account.map(|account| account.to_string()),

@@ -39,18 +39,34 @@ impl Enrolments {
     fn begin(&mut self, now: Timestamp, admin: &str) -> ([u8; 20], Timestamp) {
         self.0.retain(|_, old| now < old.expires_at);
         let (secret, expires_at) = (authenticator::new_secret(), now + LIFETIME);
-        self.0.insert(admin.to_owned(), Enrolment { secret, expires_at, tries_left: TRIES });
+        self.0.insert(
+            admin.to_owned(),
+            Enrolment {
+                secret,
+                expires_at,
+                tries_left: TRIES,
+            },
+        );
         (secret, expires_at)
     }
 
     /// The app, if the code is its; the secret waits no more then.
-    fn confirm(&mut self, now: Timestamp, admin: &str, code: &str) -> Result<Authenticator, Refusal> {
+    fn confirm(
+        &mut self,
+        now: Timestamp,
+        admin: &str,
+        code: &str,
+    ) -> Result<Authenticator, Refusal> {
         let alive = |one: &&mut Enrolment| now < one.expires_at && one.tries_left > 0;
         let Some(enrolment) = self.0.get_mut(admin).filter(alive) else {
-            return Err(Kind::NoAuthenticator.because("No app is waiting to be confirmed; enrol it anew."));
+            return Err(
+                Kind::NoAuthenticator.because("No app is waiting to be confirmed; enrol it anew.")
+            );
         };
         enrolment.tries_left -= 1;
-        let Enrolment { secret, tries_left, .. } = *enrolment;
+        let Enrolment {
+            secret, tries_left, ..
+        } = *enrolment;
         let Some(last_step) = authenticator::step_of(&secret, code, now) else {
             return Err(Kind::CodeWrong.because(format!(
                 "That is not the app's code of now; tries left: {tries_left}. If it goes on, look whether the clocks \
@@ -58,7 +74,12 @@ impl Enrolments {
             )));
         };
         self.0.remove(admin);
-        Ok(Authenticator { secret, enrolled_at: now, last_step, required: false })
+        Ok(Authenticator {
+            secret,
+            enrolled_at: now,
+            last_step,
+            required: false,
+        })
     }
 }
 
@@ -88,10 +109,15 @@ pub async fn enrol(operator: Signed<Auditor>) -> Result<Json<TotpEnrolment>, Ref
     let step = operator.step("totp enrol", "");
     operator.freshly_signed_in(&step).await?;
     operator.allow(&step, "").await?;
-    let (secret, expires_at) = lock(&operator.plane.enrolments).begin(operator.now(), operator.name());
+    let (secret, expires_at) =
+        lock(&operator.plane.enrolments).begin(operator.now(), operator.name());
     let issuer = &operator.plane.control.config.get().chat.network;
     let uri = authenticator::uri(&secret, issuer, operator.name());
-    Ok(Json(TotpEnrolment { uri, secret: authenticator::base32(&secret), expires_at }))
+    Ok(Json(TotpEnrolment {
+        uri,
+        secret: authenticator::base32(&secret),
+        expires_at,
+    }))
 }
 
 /// Confirms an authenticator app with a code of it; gives the recovery codes
@@ -113,16 +139,19 @@ pub async fn confirm(
 ) -> Result<Json<TotpConfirmed>, Refusal> {
     let step = operator.step("totp confirm", "");
     operator.freshly_signed_in(&step).await?;
-    let app = body.map_err(Refusal::without_content).and_then(|Body(TotpCode { code })| {
-        lock(&operator.plane.enrolments).confirm(operator.now(), operator.name(), &code)
-    });
+    let app = body
+        .map_err(Refusal::without_content)
+        .and_then(|Body(TotpCode { code })| {
+            lock(&operator.plane.enrolments).confirm(operator.now(), operator.name(), &code)
+        });
     let app = match app {
         Ok(app) => app,
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     let (recovery_codes, hashes) = authenticator::recovery_codes();
     let name = operator.name().to_owned();
-    let change = move |store: &mut dyn Store| store.set_authenticator(&name, &app, &hashes).map(found);
+    let change =
+        move |store: &mut dyn Store| store.set_authenticator(&name, &app, &hashes).map(found);
     change_factor(&operator, step, "an authenticator app was enrolled", change).await?;
     Ok(Json(TotpConfirmed { recovery_codes }))
 }
@@ -147,14 +176,24 @@ pub async fn disable(
     body: Result<Body<TotpCode>, Refusal>,
 ) -> Result<Json<TotpStatus>, Refusal> {
     let step = operator.step("totp disable", "");
-    let proof = body.map_err(Refusal::without_content).and_then(|Body(TotpCode { code })| {
-        let app = operator.admin().authenticator.as_ref().ok_or_else(none_enrolled)?;
-        operator.plane.may_try(operator.name(), operator.arrival())?;
-        Proof::read(app, &code, operator.now()).ok_or_else(|| {
-            operator.plane.note_failure(operator.admin(), operator.arrival());
-            wrong_code()
-        })
-    });
+    let proof = body
+        .map_err(Refusal::without_content)
+        .and_then(|Body(TotpCode { code })| {
+            let app = operator
+                .admin()
+                .authenticator
+                .as_ref()
+                .ok_or_else(none_enrolled)?;
+            operator
+                .plane
+                .may_try(operator.name(), operator.arrival())?;
+            Proof::read(app, &code, operator.now()).ok_or_else(|| {
+                operator
+                    .plane
+                    .note_failure(operator.admin(), operator.arrival());
+                wrong_code()
+            })
+        });
     let proof = match proof {
         Ok(proof) => proof,
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
@@ -167,8 +206,16 @@ pub async fn disable(
         store.remove_authenticator(&name).map(found)
     };
     change_factor(&operator, step, "the authenticator app was removed", change).await?;
-    lock(&operator.plane.throttle).succeeded(operator.now(), operator.name(), operator.arrival().network());
-    Ok(Json(TotpStatus { enrolled_at: None, required: false, recovery_codes: 0 }))
+    lock(&operator.plane.throttle).succeeded(
+        operator.now(),
+        operator.name(),
+        operator.arrival().network(),
+    );
+    Ok(Json(TotpStatus {
+        enrolled_at: None,
+        required: false,
+        recovery_codes: 0,
+    }))
 }
 
 /// Says whether a mailed code still suffices beside the authenticator app
@@ -189,7 +236,11 @@ pub async fn require(
 ) -> Result<Json<TotpStatus>, Refusal> {
     let step = operator.step("totp require", "");
     let asked = body.and_then(|Body(TotpRequirement { required })| {
-        let app = operator.admin().authenticator.as_ref().ok_or_else(none_enrolled)?;
+        let app = operator
+            .admin()
+            .authenticator
+            .as_ref()
+            .ok_or_else(none_enrolled)?;
         Ok((required, app.enrolled_at))
     });
     let (required, enrolled_at) = match asked {
@@ -197,12 +248,21 @@ pub async fn require(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     operator.freshly_signed_in(&step).await?;
-    let what = if required { "a mailed code no longer suffices" } else { "a mailed code suffices again" };
+    let what = if required {
+        "a mailed code no longer suffices"
+    } else {
+        "a mailed code suffices again"
+    };
     let name = operator.name().to_owned();
-    let change = move |store: &mut dyn Store| store.require_authenticator(&name, required).map(found);
+    let change =
+        move |store: &mut dyn Store| store.require_authenticator(&name, required).map(found);
     change_factor(&operator, step, what, change).await?;
     let recovery_codes = operator.admin().recovery_codes;
-    Ok(Json(TotpStatus { enrolled_at: Some(enrolled_at), required, recovery_codes }))
+    Ok(Json(TotpStatus {
+        enrolled_at: Some(enrolled_at),
+        required,
+        recovery_codes,
+    }))
 }
 
 /// Changes a factor, ends the sessions that came by the factors before, and tells the admin.
@@ -212,9 +272,15 @@ async fn change_factor(
     what: &'static str,
     change: impl FnOnce(&mut dyn Store) -> StoreResult<Result<(), Refusal>> + Send + 'static,
 ) -> Result<(), Refusal> {
-    operator.record(step, move |store| Ok(change(store)?.map(|()| (what.to_owned(), ())))).await?;
+    operator
+        .record(step, move |store| {
+            Ok(change(store)?.map(|()| (what.to_owned(), ())))
+        })
+        .await?;
     lock(&operator.plane.sessions).end_all_of(operator.name());
-    operator.plane.notify(operator.admin(), operator.arrival(), &Notice::Changed(what));
+    operator
+        .plane
+        .notify(operator.admin(), operator.arrival(), &Notice::Changed(what));
     Ok(())
 }
 
@@ -227,5 +293,6 @@ fn none_enrolled() -> Refusal {
 }
 
 fn wrong_code() -> Refusal {
-    Kind::CodeWrong.because("That is not a code of now, or it was used. Wait for the app's next one.")
+    Kind::CodeWrong
+        .because("That is not a code of now, or it was used. Wait for the app's next one.")
 }

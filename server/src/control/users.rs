@@ -1,7 +1,9 @@
 //! Who is online: the list, and one user in full.
 
 use axum::Json;
-use rookery_protocol::control::{OnlineSession, OnlineUser, Problem, UserList, UserOrder, UserReply};
+use rookery_protocol::control::{
+    OnlineSession, OnlineUser, Problem, UserList, UserOrder, UserReply,
+};
 use rookery_protocol::{ChannelName, Nick};
 use serde::Deserialize;
 
@@ -27,12 +29,12 @@ const LONGEST_SEARCH: usize = 254;
 pub struct UserOptions {
     /// Only those in this channel.
     channel: Option<String>,
-    /// Only those whom a ban of this target would end, with the sessions that would end: an account's name, an email, a
-    /// pattern of emails, an IP address, or a network.
+    /// Only those whom a ban of this target would end, with the sessions that would end: an
+    /// account's name, an email, a pattern of emails, an IP address, or a network.
     #[serde(rename = "match")]
     target: Option<String>,
-    /// Only those with this in their nick, their email, an address, or what a client says of itself; letter case is of
-    /// no matter.
+    /// Only those with this in their nick, their email, an address, or what a client says of
+    /// itself; letter case is of no matter.
     #[param(max_length = 254)]
     search: Option<String>,
     /// Only guests, or only those who are none.
@@ -61,7 +63,12 @@ pub async fn list(
     let mut step = operator.step("users", "");
     let asked = options.and_then(|Options(options)| {
         let given = [&options.target, &options.channel, &options.search];
-        step.target = given.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
+        step.target = given
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(" ");
         Query::read(options)
     });
     let query = match asked {
@@ -69,7 +76,10 @@ pub async fn list(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     operator.look(&step).await?;
-    let act = query.target.clone().map_or(Act::ListUsers, Act::FindCovered);
+    let act = query
+        .target
+        .clone()
+        .map_or(Act::ListUsers, Act::FindCovered);
     let users = find(&operator, act).await?;
     Ok(Json(query.page(users)))
 }
@@ -97,7 +107,9 @@ pub async fn show(
     match asked.await {
         Ok(user) => {
             operator.allow(&step, "").await?;
-            Ok(Json(UserReply { user: to_online_user(user) }))
+            Ok(Json(UserReply {
+                user: to_online_user(user),
+            }))
         }
         Err(refusal) => Err(operator.refuse(&step, refusal).await),
     }
@@ -107,7 +119,10 @@ pub async fn show(
 pub async fn existing(operator: &Operator, name: &str) -> Result<UserView, Refusal> {
     let nobody = || Kind::NotOnline.because(format!("Nobody is online as {name}."));
     let nick = Nick::parse(name).map_err(|_| nobody())?;
-    find(operator, Act::FindUser(nick)).await?.pop().ok_or_else(nobody)
+    find(operator, Act::FindUser(nick))
+        .await?
+        .pop()
+        .ok_or_else(nobody)
 }
 
 /// The users that an act gives.
@@ -141,20 +156,31 @@ struct Position {
 
 impl Query {
     fn read(options: UserOptions) -> Result<Self, Refusal> {
-        let UserOptions { channel, target, search, guests, sort, reverse, after, limit } = options;
+        let UserOptions {
+            channel,
+            target,
+            search,
+            guests,
+            sort,
+            reverse,
+            after,
+            limit,
+        } = options;
         let limit = limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(Kind::BadRequest.because(format!("`limit` is between 1 and {MAX_LIMIT}.")));
         }
         let channel = channel.as_deref().map(ChannelName::parse).transpose();
-        let channel = channel.map_err(|error| Kind::BadRequest.because(format!("`channel`: {error}.")))?;
+        let channel =
+            channel.map_err(|error| Kind::BadRequest.because(format!("`channel`: {error}.")))?;
         let target = target.as_deref().map(BanTarget::parse).transpose();
-        let target = target.map_err(|error| Kind::BadRequest.because(format!("`match` is {error}.")))?;
+        let target =
+            target.map_err(|error| Kind::BadRequest.because(format!("`match` is {error}.")))?;
         let search = search.unwrap_or_default().to_lowercase();
         if search.chars().count() > LONGEST_SEARCH {
-            return Err(
-                Kind::BadRequest.because(format!("`search` may have up to {LONGEST_SEARCH} characters."))
-            );
+            return Err(Kind::BadRequest.because(format!(
+                "`search` may have up to {LONGEST_SEARCH} characters."
+            )));
         }
         let order = sort.unwrap_or_default();
         let after = after.map(|after| {
@@ -186,14 +212,31 @@ impl Query {
         }
         let total = found.len();
         let is_before = |position: &Position| {
-            self.after
-                .as_ref()
-                .is_some_and(|after| if self.reverse { position >= after } else { position <= after })
+            self.after.as_ref().is_some_and(|after| {
+                if self.reverse {
+                    position >= after
+                } else {
+                    position <= after
+                }
+            })
         };
-        let mut rest = found.into_iter().skip_while(|(position, _)| is_before(position)).peekable();
+        let mut rest = found
+            .into_iter()
+            .skip_while(|(position, _)| is_before(position))
+            .peekable();
         let page: Vec<(Position, UserView)> = rest.by_ref().take(self.limit).collect();
-        let next = page.last().filter(|_| rest.peek().is_some()).map(|(position, _)| position.to_text());
-        UserList { users: page.into_iter().map(|(_, user)| to_online_user(user)).collect(), total, next }
+        let next = page
+            .last()
+            .filter(|_| rest.peek().is_some())
+            .map(|(position, _)| position.to_text());
+        UserList {
+            users: page
+                .into_iter()
+                .map(|(_, user)| to_online_user(user))
+                .collect(),
+            total,
+            next,
+        }
     }
 
     fn fits(&self, user: &UserView) -> bool {
@@ -206,11 +249,18 @@ impl Query {
                 .and_then(|who| who.email.as_ref())
                 .is_some_and(|email| has(email.as_str()))
             || user.sessions.iter().any(|session| {
-                has(&session.address.to_string()) || has(&session.username) || has(&session.realname)
+                has(&session.address.to_string())
+                    || has(&session.username)
+                    || has(&session.realname)
             });
         found
-            && self.channel.as_ref().is_none_or(|channel| user.channels.contains(channel))
-            && self.guests.is_none_or(|guests| user.identity.is_none() == guests)
+            && self
+                .channel
+                .as_ref()
+                .is_none_or(|channel| user.channels.contains(channel))
+            && self
+                .guests
+                .is_none_or(|guests| user.identity.is_none() == guests)
     }
 }
 
@@ -224,7 +274,10 @@ impl Position {
             UserOrder::Sessions => format!("{:016x}", u64::MAX - user.sessions.len() as u64),
             // As numbers; whoever has no session stands first.
             UserOrder::Address => {
-                let addresses = user.sessions.iter().map(|session| session.address.ip().to_canonical());
+                let addresses = user
+                    .sessions
+                    .iter()
+                    .map(|session| session.address.ip().to_canonical());
                 let first = addresses.min().map_or(0, |address| match address {
                     std::net::IpAddr::V4(address) => u128::from(address.to_bits()),
                     std::net::IpAddr::V6(address) => address.to_bits(),
@@ -232,25 +285,45 @@ impl Position {
                 format!("{first:032x}")
             }
         };
-        Self { key, nick: user.nick.clone() }
+        Self {
+            key,
+            nick: user.nick.clone(),
+        }
     }
 
     /// For the `next` of a page.
     fn to_text(&self) -> String {
         let Self { key, nick } = self;
-        if key.is_empty() { nick.to_string() } else { format!("{key}~{nick}") }
+        if key.is_empty() {
+            nick.to_string()
+        } else {
+            format!("{key}~{nick}")
+        }
     }
 
     fn read(order: UserOrder, text: &str) -> Option<Self> {
-        let (key, nick) = if order == UserOrder::Name { ("", text) } else { text.split_once('~')? };
-        Some(Self { key: key.to_owned(), nick: Nick::parse(nick).ok()? })
+        let (key, nick) = if order == UserOrder::Name {
+            ("", text)
+        } else {
+            text.split_once('~')?
+        };
+        Some(Self {
+            key: key.to_owned(),
+            nick: Nick::parse(nick).ok()?,
+        })
     }
 }
 
 /// As it is answered.
 pub fn to_online_user(user: UserView) -> OnlineUser {
-    let account = user.identity.as_ref().map(|identity| identity.name.to_string());
-    let email = user.identity.and_then(|identity| identity.email).map(|email| email.to_string());
+    let account = user
+        .identity
+        .as_ref()
+        .map(|identity| identity.name.to_string());
+    let email = user
+        .identity
+        .and_then(|identity| identity.email)
+        .map(|email| email.to_string());
     let sessions = user.sessions.into_iter().map(|session| OnlineSession {
         id: session.id.0,
         address: session.address.to_string(),

@@ -10,7 +10,8 @@ use lettre::Message;
 
 use super::Fault;
 
-/// Writes `message` into `folder`, or finds out whether one could be written. Gives the file, if there is one.
+/// Writes `message` into `folder`, or finds out whether one could be written. Gives the file, if
+/// there is one.
 pub async fn deliver(folder: &Path, message: Option<Message>) -> Result<Option<PathBuf>, Fault> {
     let folder = folder.to_owned();
     tokio::task::spawn_blocking(move || {
@@ -30,12 +31,21 @@ pub fn unique_name() -> String {
 }
 
 fn write(folder: &Path, message: Option<&Message>) -> io::Result<Option<PathBuf>> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     let name = unique_name();
     // Hidden and of another ending: whoever looks for mails never meets half of one.
     let unfinished = Unfinished(folder.join(format!(".{name}.part")));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished.0)?;
-    let Some(message) = message else { return Ok(None) };
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&unfinished.0)?;
+    let Some(message) = message else {
+        return Ok(None);
+    };
     file.write_all(&with_local_line_ends(message.formatted()))?;
     file.sync_all()?;
     let whole = folder.join(format!("{name}.eml"));

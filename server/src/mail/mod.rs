@@ -1,4 +1,5 @@
-//! Mail through lettre: to a folder of `.eml` files, or to a real server. Whoever sends never waits.
+//! Mail through lettre: to a folder of `.eml` files, or to a real server. Whoever sends never
+//! waits.
 
 mod compose;
 mod directory;
@@ -24,11 +25,16 @@ use crate::news::News;
 const QUEUE: usize = 1000;
 /// Tries at work at once, so that one slow receiver does not hold up the others.
 const WORKERS: usize = 8;
-/// One try, from the connection to the server's receipt. Some servers make strangers wait for their greeting.
+/// One try, from the connection to the server's receipt. Some servers make strangers wait for their
+/// greeting.
 const TRY_TIME: Duration = Duration::from_secs(30);
 /// The pauses between tries; the last one repeats.
-const PAUSES: [Duration; 4] =
-    [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(45), Duration::from_mins(2)];
+const PAUSES: [Duration; 4] = [
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+    Duration::from_secs(45),
+    Duration::from_mins(2),
+];
 /// No mail is tried for longer, however long it would be of use.
 const PATIENCE: Duration = Duration::from_mins(10);
 
@@ -49,12 +55,15 @@ pub struct Mail {
 /// Leaves out the text: it holds codes.
 impl std::fmt::Debug for Mail {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Mail").field("to", &shortened(&self.to)).finish_non_exhaustive()
+        out.debug_struct("Mail")
+            .field("to", &shortened(&self.to))
+            .finish_non_exhaustive()
     }
 }
 
-/// How far a mail has come. The reasons are for the one who waits for it: what a stranger need not know of the
-/// server (its folders, its mail server's name) is in the log and in [`Mailer::health`] only.
+/// How far a mail has come. The reasons are for the one who waits for it: what a stranger need not
+/// know of the server (its folders, its mail server's name) is in the log and in [`Mailer::health`]
+/// only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailState {
     Waiting,
@@ -104,7 +113,12 @@ impl Mailer {
         Self::start_with(config, news, QUEUE, &PAUSES)
     }
 
-    fn start_with(config: LiveConfig, news: News, queue: usize, pauses: &'static [Duration]) -> Self {
+    fn start_with(
+        config: LiveConfig,
+        news: News,
+        queue: usize,
+        pauses: &'static [Duration],
+    ) -> Self {
         Self(Arc::new(Office {
             config,
             runtime: Handle::current(),
@@ -122,15 +136,20 @@ impl Mailer {
         self.run(Errand::Deliver(mail), useful_for)
     }
 
-    /// Goes the same way as a mail and fares the same, but sends none. Where a mail must not go out and nobody may
-    /// notice that, this stands in for it.
+    /// Goes the same way as a mail and fares the same, but sends none. Where a mail must not go out
+    /// and nobody may notice that, this stands in for it.
     pub fn rehearse(&self, useful_for: Duration) -> watch::Receiver<MailState> {
         self.run(Errand::Rehearse, useful_for)
     }
 
     /// How the mail fares on the whole: `ok`, or what went wrong last.
     pub fn health(&self) -> Result<(), String> {
-        self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
+        self.0
+            .trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .map_or(Ok(()), Err)
     }
 
     fn run(&self, errand: Errand, useful_for: Duration) -> watch::Receiver<MailState> {
@@ -138,10 +157,14 @@ impl Mailer {
         if let Ok(place) = Arc::clone(&self.0.queue).try_acquire_owned() {
             let deadline = Instant::now() + useful_for.min(PATIENCE);
             let office = Arc::clone(&self.0);
-            self.0.runtime.spawn(async move { office.see_off(&errand, deadline, &state, place).await });
+            self.0
+                .runtime
+                .spawn(async move { office.see_off(&errand, deadline, &state, place).await });
         } else {
             tracing::warn!("a mail was refused: too many are waiting");
-            state.send_replace(MailState::Failed("too many mails are waiting; try again later".to_owned()));
+            state.send_replace(MailState::Failed(
+                "too many mails are waiting; try again later".to_owned(),
+            ));
         }
         follow
     }
@@ -157,13 +180,26 @@ impl Office {
         _place: OwnedSemaphorePermit,
     ) {
         let to = errand.receiver();
-        let mut pauses = self.pauses.iter().chain(self.pauses.last().into_iter().cycle()).copied();
+        let mut pauses = self
+            .pauses
+            .iter()
+            .chain(self.pauses.last().into_iter().cycle())
+            .copied();
         loop {
             let outcome = {
-                let _worker = self.workers.acquire().await.expect("the workers are never closed");
-                tokio::time::timeout(TRY_TIME, self.attempt(errand)).await.unwrap_or_else(|_| {
-                    Err(Fault::Way(format!("no end after {} seconds", TRY_TIME.as_secs())))
-                })
+                let _worker = self
+                    .workers
+                    .acquire()
+                    .await
+                    .expect("the workers are never closed");
+                tokio::time::timeout(TRY_TIME, self.attempt(errand))
+                    .await
+                    .unwrap_or_else(|_| {
+                        Err(Fault::Way(format!(
+                            "no end after {} seconds",
+                            TRY_TIME.as_secs()
+                        )))
+                    })
             };
             let reason = match outcome {
                 Ok(file) => {
@@ -182,7 +218,8 @@ impl Office {
                     errand.count(&METRICS.mails_failed);
                     let why = without_addresses(&reason);
                     tracing::warn!(%to, reason = why, "mail refused");
-                    self.news.trouble(Part::Mail, format!("mail to {to} was refused: {why}"));
+                    self.news
+                        .trouble(Part::Mail, format!("mail to {to} was refused: {why}"));
                     state.send_replace(MailState::Failed(reason));
                     return;
                 }
@@ -190,7 +227,8 @@ impl Office {
             };
             let why = without_addresses(&reason);
             tracing::warn!(%to, reason = why, "mail could not be sent");
-            self.news.trouble(Part::Mail, format!("mail to {to} could not be sent: {why}"));
+            self.news
+                .trouble(Part::Mail, format!("mail to {to} could not be sent: {why}"));
             self.set_trouble(Some(why));
             let pause = pauses.next().unwrap_or(PATIENCE);
             if Instant::now() + pause >= deadline {
@@ -241,7 +279,10 @@ impl Errand {
 /// An address so that its owner knows it and others learn little: `a…@e….org`.
 pub fn shortened(email: &Email) -> String {
     let first = |text: &str| text.chars().next().map(String::from).unwrap_or_default();
-    let (local, domain) = email.as_str().rsplit_once('@').unwrap_or((email.as_str(), ""));
+    let (local, domain) = email
+        .as_str()
+        .rsplit_once('@')
+        .unwrap_or((email.as_str(), ""));
     match domain.rsplit_once('.') {
         Some((name, top)) => format!("{}…@{}….{top}", first(local), first(name)),
         None => format!("{}…@{}…", first(local), first(domain)),
@@ -250,5 +291,8 @@ pub fn shortened(email: &Email) -> String {
 
 /// `text` for the log: mail servers like to repeat the address they refuse.
 fn without_addresses(text: &str) -> String {
-    text.split(' ').map(|word| if word.contains('@') { "…@…" } else { word }).collect::<Vec<_>>().join(" ")
+    text.split(' ')
+        .map(|word| if word.contains('@') { "…@…" } else { word })
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -1,4 +1,5 @@
-//! Mail to a real server. TLS goes by rustls on aws-lc-rs, and STARTTLS is asked for or nothing is sent.
+//! Mail to a real server. TLS goes by rustls on aws-lc-rs, and STARTTLS is asked for or nothing is
+//! sent.
 
 use std::fs;
 use std::path::Path;
@@ -45,7 +46,12 @@ fn transport(config: &Smtp) -> Result<Transport, Fault> {
         .tls(tls)
         .timeout(Some(CONNECT_TIME));
     if let Some(username) = &config.username {
-        let password = config.password_file.as_deref().map(read).transpose()?.unwrap_or_default();
+        let password = config
+            .password_file
+            .as_deref()
+            .map(read)
+            .transpose()?
+            .unwrap_or_default();
         let password = password.trim_end_matches(['\r', '\n']).to_owned();
         builder = builder.credentials(Credentials::new(username.clone(), password));
     }
@@ -59,7 +65,9 @@ fn tls_parameters(config: &Smtp) -> Result<TlsParameters, Fault> {
             .map_err(|error| Fault::Way(format!("{}: {error}", file.display())))?;
         builder = builder.add_root_certificate(certificate);
     }
-    builder.build_rustls().map_err(|error| Fault::Way(format!("TLS to the mail server: {error}")))
+    builder
+        .build_rustls()
+        .map_err(|error| Fault::Way(format!("TLS to the mail server: {error}")))
 }
 
 fn read(file: &Path) -> Result<String, Fault> {
@@ -73,8 +81,9 @@ fn fault(config: &Smtp, error: &Error) -> Fault {
         .map(|char| if char.is_control() { ' ' } else { char })
         .take(MAX_REASON)
         .collect();
-    let about_the_way =
-        error.status().is_none_or(|code| ABOUT_THE_SIGN_IN.contains(&code.to_string().as_str()));
+    let about_the_way = error
+        .status()
+        .is_none_or(|code| ABOUT_THE_SIGN_IN.contains(&code.to_string().as_str()));
     if error.is_permanent() && !about_the_way {
         Fault::Refused(format!("the mail server refused it: {said}"))
     } else {

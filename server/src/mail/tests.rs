@@ -39,12 +39,18 @@ fn over_smtp(port: u16, security: SmtpSecurity) -> Config {
     config
 }
 
-async fn until(follow: &mut watch::Receiver<MailState>, good: impl Fn(&MailState) -> bool) -> MailState {
-    tokio::time::timeout(Duration::from_secs(20), follow.wait_for(|state| good(state)))
-        .await
-        .expect("the state comes in time")
-        .unwrap()
-        .clone()
+async fn until(
+    follow: &mut watch::Receiver<MailState>,
+    good: impl Fn(&MailState) -> bool,
+) -> MailState {
+    tokio::time::timeout(
+        Duration::from_secs(20),
+        follow.wait_for(|state| good(state)),
+    )
+    .await
+    .expect("the state comes in time")
+    .unwrap()
+    .clone()
 }
 
 fn is_over(state: &MailState) -> bool {
@@ -52,7 +58,10 @@ fn is_over(state: &MailState) -> bool {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect()
 }
 
 /// Answers each command as `reply` says; gives the lines it got.
@@ -70,7 +79,8 @@ async fn mail_server(
     (port, lines)
 }
 
-/// The same within TLS, with a certificate for `localhost` of its own authority, whose PEM it gives.
+/// The same within TLS, with a certificate for `localhost` of its own authority, whose PEM it
+/// gives.
 async fn tls_mail_server(
     reply: impl Fn(&str) -> &'static str + Clone + Send + 'static,
 ) -> (u16, mpsc::UnboundedReceiver<String>, String) {
@@ -107,7 +117,11 @@ async fn converse(
     let _ = write.write_all(b"220 hello\r\n").await;
     let mut in_data = false;
     while let Ok(Some(line)) = read.next_line().await {
-        let answer = if in_data && line != "." { "" } else { reply(&line) };
+        let answer = if in_data && line != "." {
+            ""
+        } else {
+            reply(&line)
+        };
         in_data = if in_data { line != "." } else { line == "DATA" };
         let _ = heard.send(line);
         let _ = write.write_all(answer.as_bytes()).await;
@@ -127,19 +141,41 @@ async fn a_mail_lands_in_the_folder_whole_and_private() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("data/mail");
     let (_keep, config) = LiveConfig::new(into_folder(&folder));
-    let mut follow = Mailer::start(config, News::default())
-        .send(mail("alice@bücher.example", "Hello Älice,\n\n123456\n\nBye\n"));
+    let mut follow = Mailer::start(config, News::default()).send(mail(
+        "alice@bücher.example",
+        "Hello Älice,\n\n123456\n\nBye\n",
+    ));
     assert_eq!(until(&mut follow, is_over).await, MailState::Sent);
     let [file] = files(&folder).try_into().unwrap();
     assert_eq!(file.extension().unwrap(), "eml");
-    assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
-    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(&folder).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     let text = fs::read_to_string(&file).unwrap();
-    assert!(text.lines().any(|line| line == "123456"), "the code stands alone: {text}");
-    assert!(text.contains("\nTo: alice@xn--bcher-kva.example\n"), "{text}");
-    for header in ["Date: ", "Message-ID: <", "Auto-Submitted: auto-generated", "Subject: =?utf-8?", "From: "]
-    {
-        assert!(text.lines().any(|line| line.starts_with(header)), "{header} in {text}");
+    assert!(
+        text.lines().any(|line| line == "123456"),
+        "the code stands alone: {text}"
+    );
+    assert!(
+        text.contains("\nTo: alice@xn--bcher-kva.example\n"),
+        "{text}"
+    );
+    for header in [
+        "Date: ",
+        "Message-ID: <",
+        "Auto-Submitted: auto-generated",
+        "Subject: =?utf-8?",
+        "From: ",
+    ] {
+        assert!(
+            text.lines().any(|line| line.starts_with(header)),
+            "{header} in {text}"
+        );
     }
 }
 
@@ -148,8 +184,16 @@ async fn the_code_stands_alone_whatever_the_text_around_it() {
     let home = tempfile::tempdir().unwrap();
     let (_keep, config) = LiveConfig::new(into_folder(home.path()));
     let mailer = Mailer::start(config, News::default());
-    for around in ["plain".to_owned(), "long ".repeat(300), "ünïcode ".repeat(50), "日本語".repeat(50)] {
-        let mut follow = mailer.send(mail("a@b.example", &format!("{around}\n\n123456\n\n{around}\n")));
+    for around in [
+        "plain".to_owned(),
+        "long ".repeat(300),
+        "ünïcode ".repeat(50),
+        "日本語".repeat(50),
+    ] {
+        let mut follow = mailer.send(mail(
+            "a@b.example",
+            &format!("{around}\n\n123456\n\n{around}\n"),
+        ));
         assert_eq!(until(&mut follow, is_over).await, MailState::Sent);
     }
     for file in files(home.path()) {
@@ -181,12 +225,20 @@ async fn a_blocked_folder_delays_mail_until_it_is_free_again() {
     let mailer = Mailer::start_with(config, News::default(), QUEUE, SHORT);
     let mut follow = mailer.send(mail("a@b.example", "text"));
     let delayed = until(&mut follow, |state| matches!(state, MailState::Delayed(_))).await;
-    assert_eq!(delayed, MailState::Delayed(TROUBLE.to_owned()), "strangers learn no more");
+    assert_eq!(
+        delayed,
+        MailState::Delayed(TROUBLE.to_owned()),
+        "strangers learn no more"
+    );
     assert!(mailer.health().unwrap_err().contains("the mail folder"));
     fs::remove_file(&folder).unwrap();
     assert_eq!(until(&mut follow, is_over).await, MailState::Sent);
     assert_eq!(mailer.health(), Ok(()));
-    assert_eq!(files(&folder).len(), 1, "and nothing half-written beside it");
+    assert_eq!(
+        files(&folder).len(),
+        1,
+        "and nothing half-written beside it"
+    );
 }
 
 #[tokio::test]
@@ -198,7 +250,10 @@ async fn a_mail_is_given_up_when_it_is_of_no_use_any_more() {
     let mut late = mail("a@b.example", "text");
     late.useful_for = Duration::from_millis(100);
     let mut follow = Mailer::start_with(config, News::default(), QUEUE, SHORT).send(late);
-    assert!(matches!(until(&mut follow, is_over).await, MailState::Failed(_)));
+    assert!(matches!(
+        until(&mut follow, is_over).await,
+        MailState::Failed(_)
+    ));
 }
 
 #[tokio::test]
@@ -225,7 +280,10 @@ async fn a_rehearsal_fares_like_a_mail_and_leaves_nothing() {
     fs::remove_dir(&folder).unwrap();
     fs::write(&folder, "in the way").unwrap();
     let mut follow = mailer.rehearse(Duration::from_millis(100));
-    assert!(matches!(until(&mut follow, is_over).await, MailState::Failed(_)));
+    assert!(matches!(
+        until(&mut follow, is_over).await,
+        MailState::Failed(_)
+    ));
 }
 
 #[tokio::test]
@@ -245,30 +303,46 @@ async fn a_mail_server_gets_the_mail_and_a_rehearsal_names_nobody() {
     let (port, mut lines) = mail_server(agreeable).await;
     let (_keep, config) = LiveConfig::new(over_smtp(port, SmtpSecurity::None));
     let mailer = Mailer::start(config, News::default());
-    assert_eq!(until(&mut mailer.rehearse(Duration::from_mins(1)), is_over).await, MailState::Sent);
-    assert_eq!(until(&mut mailer.send(mail("a@b.example", "123456\n")), is_over).await, MailState::Sent);
+    assert_eq!(
+        until(&mut mailer.rehearse(Duration::from_mins(1)), is_over).await,
+        MailState::Sent
+    );
+    assert_eq!(
+        until(&mut mailer.send(mail("a@b.example", "123456\n")), is_over).await,
+        MailState::Sent
+    );
     lines.close();
     let mut said = Vec::new();
     while let Some(line) = lines.recv().await {
         said.push(line);
     }
-    assert_eq!(said.iter().filter(|line| line.starts_with("RCPT TO:<a@b.example>")).count(), 1, "{said:?}");
+    assert_eq!(
+        said.iter()
+            .filter(|line| line.starts_with("RCPT TO:<a@b.example>"))
+            .count(),
+        1,
+        "{said:?}"
+    );
     assert!(said.contains(&"123456".to_owned()), "{said:?}");
 }
 
 #[tokio::test]
 async fn a_refused_receiver_is_told_at_once_and_is_no_trouble_of_the_mail() {
-    let (port, _lines) =
-        mail_server(
-            |line| {
-                if line.starts_with("RCPT") { "550 no a@b.example here\r\n" } else { agreeable(line) }
-            },
-        )
-        .await;
+    let (port, _lines) = mail_server(|line| {
+        if line.starts_with("RCPT") {
+            "550 no a@b.example here\r\n"
+        } else {
+            agreeable(line)
+        }
+    })
+    .await;
     let (_keep, config) = LiveConfig::new(over_smtp(port, SmtpSecurity::None));
     let mailer = Mailer::start(config, News::default());
     let state = until(&mut mailer.send(mail("a@b.example", "text")), is_over).await;
-    assert!(matches!(&state, MailState::Failed(reason) if reason.contains("550")), "{state:?}");
+    assert!(
+        matches!(&state, MailState::Failed(reason) if reason.contains("550")),
+        "{state:?}"
+    );
     assert_eq!(mailer.health(), Ok(()));
 }
 
@@ -279,11 +353,17 @@ async fn without_starttls_nothing_is_sent_in_the_clear() {
     let mailer = Mailer::start_with(config, News::default(), QUEUE, SHORT);
     let mut late = mail("a@b.example", "123456\n");
     late.useful_for = Duration::from_millis(50);
-    assert!(matches!(until(&mut mailer.send(late), is_over).await, MailState::Failed(_)));
+    assert!(matches!(
+        until(&mut mailer.send(late), is_over).await,
+        MailState::Failed(_)
+    ));
     assert!(mailer.health().is_err());
     lines.close();
     while let Some(line) = lines.recv().await {
-        assert!(!line.starts_with("MAIL") && !line.contains("123456"), "{line}");
+        assert!(
+            !line.starts_with("MAIL") && !line.contains("123456"),
+            "{line}"
+        );
     }
 }
 
@@ -305,12 +385,21 @@ async fn over_tls_the_server_must_be_the_right_one_and_gets_the_password_of_the_
     let mailer = Mailer::start_with(config, News::default(), QUEUE, SHORT);
     let mut short_lived = mail("a@b.example", "text");
     short_lived.useful_for = Duration::from_millis(20);
-    assert!(matches!(until(&mut mailer.send(short_lived), is_over).await, MailState::Failed(_)));
-    assert!(lines.try_recv().is_err(), "nothing is said to a server that is not trusted");
+    assert!(matches!(
+        until(&mut mailer.send(short_lived), is_over).await,
+        MailState::Failed(_)
+    ));
+    assert!(
+        lines.try_recv().is_err(),
+        "nothing is said to a server that is not trusted"
+    );
     fs::write(home.path().join("ca.pem"), authority).unwrap();
     settings.mail.smtp.ca = Some(home.path().join("ca.pem"));
     change.send_replace(Arc::new(settings));
-    assert_eq!(until(&mut mailer.send(mail("a@b.example", "text")), is_over).await, MailState::Sent);
+    assert_eq!(
+        until(&mut mailer.send(mail("a@b.example", "text")), is_over).await,
+        MailState::Sent
+    );
     lines.close();
     let mut said = Vec::new();
     while let Some(line) = lines.recv().await {
@@ -325,8 +414,10 @@ async fn one_silent_server_holds_up_only_its_own_mail() {
     // Takes the connection, and never says a word.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let home = tempfile::tempdir().unwrap();
-    let (change, config) =
-        LiveConfig::new(over_smtp(silent.local_addr().unwrap().port(), SmtpSecurity::None));
+    let (change, config) = LiveConfig::new(over_smtp(
+        silent.local_addr().unwrap().port(),
+        SmtpSecurity::None,
+    ));
     let mailer = Mailer::start(config, News::default());
     let stuck = mailer.send(mail("a@b.example", "text"));
     let _stream = silent.accept().await.unwrap();
@@ -341,5 +432,8 @@ fn logs_and_debug_show_neither_codes_nor_whole_addresses() {
     assert!(!format!("{mail:?}").contains("123456") && !format!("{mail:?}").contains("alice@"));
     assert_eq!(shortened(&mail.to), "a…@e….org");
     assert_eq!(shortened(&Email::parse("bob@localhost").unwrap()), "b…@l…");
-    assert_eq!(without_addresses("550 no <alice@example.org> here"), "550 no …@… here");
+    assert_eq!(
+        without_addresses("550 no <alice@example.org> here"),
+        "550 no …@… here"
+    );
 }

@@ -15,7 +15,8 @@ pub struct Admin {
     pub password_hash: String,
     pub role: Role,
     pub created_at: Timestamp,
-    /// Until when a password that was not of the admin's own choosing opens anything; none for one that was.
+    /// Until when a password that was not of the admin's own choosing opens anything; none for one
+    /// that was.
     pub initial_until: Option<Timestamp>,
     pub authenticator: Option<Authenticator>,
     /// Recovery codes that are still good.
@@ -47,7 +48,11 @@ pub struct Authenticator {
 
 impl fmt::Debug for Authenticator {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { enrolled_at, required, .. } = self;
+        let Self {
+            enrolled_at,
+            required,
+            ..
+        } = self;
         out.debug_struct("Authenticator")
             .field("enrolled_at", enrolled_at)
             .field("required", required)

@@ -29,10 +29,19 @@ pub struct NewAudit {
 }
 
 impl NewAudit {
-    /// SHA-256 over the hash of the entry before and this one. Each text goes in after its length, so that no two
-    /// entries give the same bytes.
+    /// SHA-256 over the hash of the entry before and this one. Each text goes in after its length,
+    /// so that no two entries give the same bytes.
     pub fn hash(&self, previous: &[u8; 32]) -> [u8; 32] {
-        let Self { at, actor, origin, session, act, target, outcome, detail } = self;
+        let Self {
+            at,
+            actor,
+            origin,
+            session,
+            act,
+            target,
+            outcome,
+            detail,
+        } = self;
         let mut hasher = Sha256::new();
         hasher.update(b"rookery audit 1\n");
         hasher.update(previous);

@@ -22,8 +22,8 @@ pub struct Ban {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Whether a ban of `target` covers the account of that name and email, however its email is spelt. An account without
-/// an email is covered by none of those.
+/// Whether a ban of `target` covers the account of that name and email, however its email is spelt.
+/// An account without an email is covered by none of those.
 pub fn covers_account(
     target: &BanTarget,
     aliases: &EmailAliases,
@@ -35,8 +35,9 @@ pub fn covers_account(
         BanTarget::Email(banned) => {
             email.is_some_and(|email| aliases.mailbox(banned) == aliases.mailbox(email))
         }
-        BanTarget::EmailPattern(pattern) => email
-            .is_some_and(|email| pattern.covers(email.folded()) || pattern.covers(&aliases.mailbox(email))),
+        BanTarget::EmailPattern(pattern) => email.is_some_and(|email| {
+            pattern.covers(email.folded()) || pattern.covers(&aliases.mailbox(email))
+        }),
         BanTarget::Address(_) | BanTarget::Network(_) => false,
     }
 }

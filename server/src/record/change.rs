@@ -1,12 +1,13 @@
-//! What the chat has kept of itself: the changes it hands over while it runs, and what it begins with.
+//! What the chat has kept of itself: the changes it hands over while it runs, and what it begins
+//! with.
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, ChannelName, Email, Nick};
 
 use super::{AccountId, Device, LastingChannel, Metadata};
 
-/// Something of the chat that outlives a restart has changed. Each change carries the whole of what it is about, so that
-/// the last one says it all, whatever became of those before it.
+/// Something of the chat that outlives a restart has changed. Each change carries the whole of what
+/// it is about, so that the last one says it all, whatever became of those before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The channel as it is from now on.
@@ -14,11 +15,19 @@ pub enum Change {
     /// The channel of that name is kept no more.
     ChannelGone(ChannelName),
     /// What the account says of itself from now on.
-    AccountMetadata { account: AccountName, metadata: Metadata },
+    AccountMetadata {
+        account: AccountName,
+        metadata: Metadata,
+    },
     /// The device has come or gone.
     Device(DeviceMark),
-    /// Up to where the account's owner has read a channel or conversation, by its folded name; none is forgotten.
-    ReadMarker { account: AccountId, target: String, read_until: Option<Timestamp> },
+    /// Up to where the account's owner has read a channel or conversation, by its folded name; none
+    /// is forgotten.
+    ReadMarker {
+        account: AccountId,
+        target: String,
+        read_until: Option<Timestamp>,
+    },
     /// Whether the account's owner wants to be always on; none to go by the config.
     AlwaysOn(AccountId, Option<bool>),
     /// The user who is always on, as it is from now on.
@@ -59,7 +68,8 @@ pub struct Membership {
 pub struct DeviceMark {
     pub device: Device,
     pub heard_until: Timestamp,
-    /// It hears everything as it is said; should the server die, it has heard all that was said until then.
+    /// It hears everything as it is said; should the server die, it has heard all that was said
+    /// until then.
     pub is_here: bool,
 }
 

@@ -53,7 +53,9 @@ impl AccessLevel {
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Operator, Self::Voice].into_iter().find(|level| level.as_str().eq_ignore_ascii_case(text))
+        [Self::Operator, Self::Voice]
+            .into_iter()
+            .find(|level| level.as_str().eq_ignore_ascii_case(text))
     }
 }
 

@@ -13,13 +13,15 @@ pub struct HistoryEntry {
     /// `nick!user@host` at the time.
     pub source: String,
     pub account: Option<AccountName>,
-    /// `PRIVMSG` or `NOTICE`; anything else is an event, which is read back only by whoever asks for events.
+    /// `PRIVMSG` or `NOTICE`; anything else is an event, which is read back only by whoever asks
+    /// for events.
     pub command: String,
-    /// Of several lines: each after a line feed, or after a carriage return if it goes on the one before.
-    /// Of an event: its parameters after the target, as on the wire.
+    /// Of several lines: each after a line feed, or after a carriage return if it goes on the one
+    /// before. Of an event: its parameters after the target, as on the wire.
     pub text: String,
-    /// Client-only tags and `bot`, escaped as on the wire; empty when there are none. `statusmsg=@` or `statusmsg=+` before them
-    /// says that a channel's message was for those with that status only.
+    /// Client-only tags and `bot`, escaped as on the wire; empty when there are none. `statusmsg=@`
+    /// or `statusmsg=+` before them says that a channel's message was for those with that status
+    /// only.
     pub tags: String,
 }
 
@@ -44,12 +46,24 @@ impl HistoryEntry {
 
     /// The id of the message that this event takes back. To store the event is to do so.
     pub fn redacts(&self) -> Option<&str> {
-        if self.command == REDACT { self.text.split_whitespace().next() } else { None }
+        if self.command == REDACT {
+            self.text.split_whitespace().next()
+        } else {
+            None
+        }
     }
 
     /// The mark that stays of this message when it is redacted.
-    pub fn redaction(&self, by: Redactor, msgid: String, at: Timestamp, reason: Option<&str>) -> Self {
-        let reason = reason.map(|reason| format!(" :{reason}")).unwrap_or_default();
+    pub fn redaction(
+        &self,
+        by: Redactor,
+        msgid: String,
+        at: Timestamp,
+        reason: Option<&str>,
+    ) -> Self {
+        let reason = reason
+            .map(|reason| format!(" :{reason}"))
+            .unwrap_or_default();
         Self {
             msgid,
             at,
@@ -58,7 +72,10 @@ impl HistoryEntry {
             account: by.account,
             command: REDACT.to_owned(),
             text: format!(" {}{reason}", self.msgid),
-            tags: self.status().map(|status| format!("statusmsg={status}")).unwrap_or_default(),
+            tags: self
+                .status()
+                .map(|status| format!("statusmsg={status}"))
+                .unwrap_or_default(),
         }
     }
 }
@@ -85,7 +102,10 @@ pub enum Place {
 impl Place {
     /// Where the owner of an account talks with that of another, and with guests of that nick.
     pub fn conversation(account: &Nick, other: Nick, guest: Nick) -> Vec<Self> {
-        let with = |to| Self::Direct { from: Party::Account(account.clone()), to };
+        let with = |to| Self::Direct {
+            from: Party::Account(account.clone()),
+            to,
+        };
         vec![with(Party::Account(other)), with(Party::Guest(guest))]
     }
 
@@ -100,8 +120,8 @@ impl Place {
     }
 }
 
-/// One side of a conversation between two. A nick without an account proves nothing: whoever registers it later is
-/// somebody else.
+/// One side of a conversation between two. A nick without an account proves nothing: whoever
+/// registers it later is somebody else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Party {
     /// The owner of the account of that name.
@@ -162,7 +182,8 @@ impl Reading {
     }
 }
 
-/// Asks for the channels and conversations whose latest message lies between two moments, counted from the first.
+/// Asks for the channels and conversations whose latest message lies between two moments, counted
+/// from the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetsQuery {
     /// Each with the time before which its history is out of sight.

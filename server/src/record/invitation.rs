@@ -14,8 +14,8 @@ pub struct Invitation {
     pub email: Email,
     /// Argon2id in PHC form: a code is short, and good for days.
     pub code_hash: String,
-    /// How many more codes will be looked at. With none left, the invitation stands, and the email is proved by
-    /// another code.
+    /// How many more codes will be looked at. With none left, the invitation stands, and the email
+    /// is proved by another code.
     pub tries_left: u8,
     /// The admin who made it.
     pub by: String,

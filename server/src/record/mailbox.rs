@@ -14,27 +14,44 @@ pub struct EmailAliases {
 impl EmailAliases {
     /// The domains that overlook dots, and those that overlook a `+` and what follows it.
     pub fn new(without_dots: &[String], without_tags: &[String]) -> Self {
-        let folded = |domains: &[String]| domains.iter().map(|domain| domain.to_ascii_lowercase()).collect();
-        Self { without_dots: folded(without_dots), without_tags: folded(without_tags) }
+        let folded = |domains: &[String]| {
+            domains
+                .iter()
+                .map(|domain| domain.to_ascii_lowercase())
+                .collect()
+        };
+        Self {
+            without_dots: folded(without_dots),
+            without_tags: folded(without_tags),
+        }
     }
 
     /// The same for all spellings of the email that lead to its mailbox.
     pub fn mailbox<'e>(&self, email: &'e Email) -> Cow<'e, str> {
         let whole = email.folded();
-        let Some((local, domain)) = whole.rsplit_once('@') else { return whole.into() };
+        let Some((local, domain)) = whole.rsplit_once('@') else {
+            return whole.into();
+        };
         let is_in = |domains: &[String]| domains.iter().any(|listed| listed == domain);
         let mut mailbox = Cow::Borrowed(local);
         if is_in(&self.without_tags) {
             // A tag alone is no mailbox.
             mailbox = local
                 .split_once('+')
-                .map_or(local, |(name, _)| if name.is_empty() { local } else { name })
+                .map_or(
+                    local,
+                    |(name, _)| if name.is_empty() { local } else { name },
+                )
                 .into();
         }
         if is_in(&self.without_dots) && mailbox.contains('.') {
             mailbox = mailbox.replace('.', "").into();
         }
-        if mailbox == local { whole.into() } else { format!("{mailbox}@{domain}").into() }
+        if mailbox == local {
+            whole.into()
+        } else {
+            format!("{mailbox}@{domain}").into()
+        }
     }
 }
 
@@ -45,8 +62,16 @@ mod tests {
 
     #[test]
     fn the_spellings_of_one_mailbox_are_one() {
-        let list = |domains: &[&str]| domains.iter().map(|&domain| domain.to_owned()).collect::<Vec<_>>();
-        let aliases = EmailAliases::new(&list(&["Dots.example"]), &list(&["dots.example", "tags.example"]));
+        let list = |domains: &[&str]| {
+            domains
+                .iter()
+                .map(|&domain| domain.to_owned())
+                .collect::<Vec<_>>()
+        };
+        let aliases = EmailAliases::new(
+            &list(&["Dots.example"]),
+            &list(&["dots.example", "tags.example"]),
+        );
         for (email, mailbox) in [
             ("A.Li.ce@DOTS.example", "alice@dots.example"),
             ("a.lice+spam+more@dots.example", "alice@dots.example"),

@@ -16,6 +16,10 @@ pub struct Maintenance {
 impl Maintenance {
     /// What whoever connects is told.
     pub fn told(&self) -> Arc<str> {
-        format!("Closed for maintenance, nobody new is let in just now: {}", self.message).into()
+        format!(
+            "Closed for maintenance, nobody new is let in just now: {}",
+            self.message
+        )
+        .into()
     }
 }

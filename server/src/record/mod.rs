@@ -1,5 +1,5 @@
-//! The things that are kept, as plain data: accounts, credentials, bans, messages, channels, admins, the
-//! audit trail.
+//! The things that are kept, as plain data: accounts, credentials, bans, messages, channels,
+//! admins, the audit trail.
 
 mod admin;
 mod audit;
@@ -21,8 +21,8 @@ pub use ban::{Ban, BanId, NewBan, covers_account};
 pub use change::{Change, DeviceMark, Membership, Presence, Restored};
 pub use channel::{Access, AccessLevel, LastingChannel, LastingTopic, ListedMask};
 pub use history::{
-    HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Reading, Redactor, Selection, SeveralQuery,
-    TargetsQuery,
+    HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Reading, Redactor, Selection,
+    SeveralQuery, TargetsQuery,
 };
 pub use invitation::{Invitation, InvitationId, NewInvitation};
 pub use mailbox::EmailAliases;
@@ -74,7 +74,9 @@ pub struct ScramKeys {
 
 impl std::fmt::Debug for ScramKeys {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("ScramKeys").field("iterations", &self.iterations).finish_non_exhaustive()
+        out.debug_struct("ScramKeys")
+            .field("iterations", &self.iterations)
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,7 +97,8 @@ pub struct CredentialId(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Device {
     pub account: AccountId,
-    /// What it signs in with; none for all those together that sign in with what its owner remembers.
+    /// What it signs in with; none for all those together that sign in with what its owner
+    /// remembers.
     pub credential: Option<CredentialId>,
 }
 

@@ -55,7 +55,14 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let (at, number) = text.split_once('.').ok_or(())?;
-        let at = at.parse().ok().and_then(|at| Timestamp::from_millisecond(at).ok()).ok_or(())?;
-        Ok(Self { at, number: number.parse().map_err(|_| ())? })
+        let at = at
+            .parse()
+            .ok()
+            .and_then(|at| Timestamp::from_millisecond(at).ok())
+            .ok_or(())?;
+        Ok(Self {
+            at,
+            number: number.parse().map_err(|_| ())?,
+        })
     }
 }

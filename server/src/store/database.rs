@@ -13,8 +13,8 @@ use super::sqlite::Sqlite;
 use super::{Result, Store, StoreError};
 use crate::config::HistorySync;
 
-/// Pages of history are long reads, and so are operators' searches; two of those and one of these do not hold up a
-/// sign-in.
+/// Pages of history are long reads, and so are operators' searches; two of those and one of these
+/// do not hold up a sign-in.
 const READERS: usize = 4;
 
 /// How long what was taken away may stand in the write-ahead log: many redactions cost one sweep.
@@ -64,7 +64,12 @@ impl Database {
                 }
             })?;
         }
-        Ok(Self { writer, readers, sync, file: file.into() })
+        Ok(Self {
+            writer,
+            readers,
+            sync,
+            file: file.into(),
+        })
     }
 
     /// Reads on a thread of its own. Everything that `job` reads is of one moment.
@@ -81,14 +86,17 @@ impl Database {
         answer.await.map_err(|_| StoreError::BrokenOff)?
     }
 
-    /// The bytes it takes on disk: the file, and the one in which what is new waits for its place in there.
+    /// The bytes it takes on disk: the file, and the one in which what is new waits for its place
+    /// in there.
     pub async fn size(&self) -> u64 {
         let mut waiting = self.file.as_os_str().to_owned();
         waiting.push("-wal");
         let mut bytes = 0;
         for file in [self.file.as_ref(), Path::new(&waiting)] {
             // One that is not there takes no room.
-            bytes += tokio::fs::metadata(file).await.map_or(0, |metadata| metadata.len());
+            bytes += tokio::fs::metadata(file)
+                .await
+                .map_or(0, |metadata| metadata.len());
         }
         bytes
     }
@@ -106,7 +114,8 @@ impl Database {
         answer.await.map_err(|_| StoreError::BrokenOff)?
     }
 
-    /// Runs `job` in one transaction: all of it is on disk when this returns, or nothing of it if it fails.
+    /// Runs `job` in one transaction: all of it is on disk when this returns, or nothing of it if
+    /// it fails.
     pub async fn write<T: Send + 'static>(
         &self,
         durability: Durability,
@@ -122,7 +131,8 @@ impl Database {
     }
 }
 
-/// Does one job after the other. Soon after something was taken away, what is left of it is swept up.
+/// Does one job after the other. Soon after something was taken away, what is left of it is swept
+/// up.
 fn write(mut store: Sqlite, jobs: &mpsc::Receiver<WriteJob>) {
     let mut sweep_at = None;
     loop {
@@ -151,11 +161,16 @@ fn write(mut store: Sqlite, jobs: &mpsc::Receiver<WriteJob>) {
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
-    thread::Builder::new().name(name.to_owned()).spawn(body).map(drop).map_err(StoreError::Thread)
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map(drop)
+        .map_err(StoreError::Thread)
 }
 
-/// Runs a job so that its panic, a defect, ends this one job and not the store. The panic itself has been reported by
-/// then; whoever waits for the job learns that it broke off, and its transaction has been rolled back.
+/// Runs a job so that its panic, a defect, ends this one job and not the store. The panic itself
+/// has been reported by then; whoever waits for the job learns that it broke off, and its
+/// transaction has been rolled back.
 fn survive(job: impl FnOnce()) {
     let _ = panic::catch_unwind(AssertUnwindSafe(job));
 }
@@ -169,12 +184,15 @@ mod tests {
     #[tokio::test]
     async fn what_was_written_is_read_by_every_reader() {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join(DATABASE_FILE), HistorySync::Normal).unwrap();
+        let database =
+            Database::open(&folder.path().join(DATABASE_FILE), HistorySync::Normal).unwrap();
         for round in 0..20 {
             let content = round.to_string();
             let expected = content.clone();
             database
-                .write(Durability::Message, move |store| store.set_window("round", &content))
+                .write(Durability::Message, move |store| {
+                    store.set_window("round", &content)
+                })
                 .await
                 .unwrap();
             let reads: Vec<_> = (0..READERS * 2)
@@ -205,9 +223,17 @@ mod tests {
             text: "words to be forgotten".to_owned(),
             tags: String::new(),
         };
-        let by = Redactor { source: "alice!a@host".to_owned(), account: None };
+        let by = Redactor {
+            source: "alice!a@host".to_owned(),
+            account: None,
+        };
         let mark = said.redaction(by, "m2".to_owned(), said.at, None);
-        database.write(Durability::Message, move |store| store.append_history(&[said, mark])).await.unwrap();
+        database
+            .write(Durability::Message, move |store| {
+                store.append_history(&[said, mark])
+            })
+            .await
+            .unwrap();
         let log = folder.path().join(format!("{DATABASE_FILE}-wal"));
         let deadline = Instant::now() + Duration::from_secs(20);
         while std::fs::metadata(&log).unwrap().len() > 0 {
@@ -221,7 +247,8 @@ mod tests {
     #[tokio::test]
     async fn a_panic_ends_its_job_and_not_the_store() {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join(DATABASE_FILE), HistorySync::Full).unwrap();
+        let database =
+            Database::open(&folder.path().join(DATABASE_FILE), HistorySync::Full).unwrap();
         for _ in 0..=READERS {
             let broken: Result<()> = database.read(|_| panic!("on purpose")).await;
             assert!(matches!(broken, Err(StoreError::BrokenOff)));
@@ -233,8 +260,21 @@ mod tests {
             })
             .await;
         assert!(matches!(broken, Err(StoreError::BrokenOff)));
-        assert_eq!(database.read(|store| store.window("name")).await.unwrap(), None);
-        database.write(Durability::Record, |store| store.set_window("name", "done")).await.unwrap();
-        assert_eq!(database.read(|store| store.window("name")).await.unwrap().as_deref(), Some("done"));
+        assert_eq!(
+            database.read(|store| store.window("name")).await.unwrap(),
+            None
+        );
+        database
+            .write(Durability::Record, |store| store.set_window("name", "done"))
+            .await
+            .unwrap();
+        assert_eq!(
+            database
+                .read(|store| store.window("name"))
+                .await
+                .unwrap()
+                .as_deref(),
+            Some("done")
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What is durable: accounts, credentials, bans, history, admins and the audit trail. One trait, `SQLite` behind it.
+//! What is durable: accounts, credentials, bans, history, admins and the audit trail. One trait,
+//! `SQLite` behind it.
 
 mod database;
 mod sqlite;
@@ -14,16 +15,17 @@ pub use database::{Database, Durability};
 pub use sqlite::Sqlite;
 
 use crate::record::{
-    Account, AccountId, Admin, AuditEntry, AuditQuery, Authenticator, Ban, BanId, Change, Credential,
-    CredentialId, CredentialKind, FoundMessages, HistoryEntry, HistoryTarget, Invitation, InvitationId,
-    Maintenance, MessageQuery, NewAccount, NewAdmin, NewAudit, NewBan, NewInvitation, PageQuery, Restored,
-    ScramKeys, Taken, TargetsQuery,
+    Account, AccountId, Admin, AuditEntry, AuditQuery, Authenticator, Ban, BanId, Change,
+    Credential, CredentialId, CredentialKind, FoundMessages, HistoryEntry, HistoryTarget,
+    Invitation, InvitationId, Maintenance, MessageQuery, NewAccount, NewAdmin, NewAudit, NewBan,
+    NewInvitation, PageQuery, Restored, ScramKeys, Taken, TargetsQuery,
 };
 
 /// The name of the database file in the data folder.
 pub const DATABASE_FILE: &str = "rookery.db";
 
-/// Why the record could not be read or written. Each text holds its cause, so none is chained to it.
+/// Why the record could not be read or written. Each text holds its cause, so none is chained to
+/// it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the data folder {path} cannot be made: {error}", path = path.display())]
@@ -32,7 +34,9 @@ pub enum StoreError {
     File { path: PathBuf, reason: String },
     #[error("the database says: {0}")]
     Database(rusqlite::Error),
-    #[error("the database is of version {found}, made by a newer rookeryd; this one knows up to {known}")]
+    #[error(
+        "the database is of version {found}, made by a newer rookeryd; this one knows up to {known}"
+    )]
     TooNew { found: i64, known: i64 },
     #[error("the record holds something unreadable: {0}")]
     Corrupt(String),
@@ -55,7 +59,8 @@ impl From<rusqlite::Error> for StoreError {
 /// A `Result` of the store.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// The record. Whoever has it inside a job has a transaction around it: all of the job is kept, or nothing.
+/// The record. Whoever has it inside a job has a transaction around it: all of the job is kept, or
+/// nothing.
 ///
 /// Times are kept to the millisecond, as the chat language shows them and asks by them.
 pub trait Store:
@@ -83,20 +88,34 @@ pub trait AccountStore {
     fn is_name_taken(&self, name: &AccountName) -> Result<bool>;
     /// By name.
     fn accounts(&self) -> Result<Vec<Account>>;
-    fn create_account(&mut self, account: &NewAccount) -> Result<std::result::Result<Account, Taken>>;
-    /// At most `limit` accounts by name, from the one after `after` on, that have `search` (in small letters) in their
-    /// name or email.
-    fn find_accounts(&self, search: &str, after: Option<&AccountName>, limit: usize) -> Result<Vec<Account>>;
+    fn create_account(
+        &mut self,
+        account: &NewAccount,
+    ) -> Result<std::result::Result<Account, Taken>>;
+    /// At most `limit` accounts by name, from the one after `after` on, that have `search` (in
+    /// small letters) in their name or email.
+    fn find_accounts(
+        &self,
+        search: &str,
+        after: Option<&AccountName>,
+        limit: usize,
+    ) -> Result<Vec<Account>>;
     /// Disables the account for that reason, or opens it again.
     fn set_disabled(&mut self, id: AccountId, reason: Option<&str>) -> Result<()>;
     /// Puts a password in the place of the one before.
-    fn set_password(&mut self, id: AccountId, password_hash: &str, scram: &ScramKeys) -> Result<()>;
+    fn set_password(&mut self, id: AccountId, password_hash: &str, scram: &ScramKeys)
+    -> Result<()>;
     /// Also checks the password that the account has already by SCRAM.
     fn set_scram_keys(&mut self, id: AccountId, keys: &ScramKeys) -> Result<()>;
-    /// None for an account without a password, or whose password was never told since it could be kept so.
+    /// None for an account without a password, or whose password was never told since it could be
+    /// kept so.
     fn scram_keys(&self, id: AccountId) -> Result<Option<ScramKeys>>;
     /// Puts an email in the place of the one before. Refused if another account has it.
-    fn set_email(&mut self, id: AccountId, email: Option<&Email>) -> Result<std::result::Result<(), Taken>>;
+    fn set_email(
+        &mut self,
+        id: AccountId,
+        email: Option<&Email>,
+    ) -> Result<std::result::Result<(), Taken>>;
     /// The secret of that name, made at the first call: 32 random bytes that stay the same.
     fn secret(&mut self, name: &str) -> Result<[u8; 32]>;
     /// From now on no password opens the account.
@@ -146,25 +165,36 @@ pub enum ExpiryPoint {
     Through,
 }
 
-/// What was said. A redacted message keeps its id and its position, so that others can be found by it; what it said is
-/// gone, and no page has it.
+/// What was said. A redacted message keeps its id and its position, so that others can be found by
+/// it; what it said is gone, and no page has it.
 pub trait HistoryStore {
     /// Appending the event of a redaction redacts the message that it names.
     fn append_history(&mut self, entries: &[HistoryEntry]) -> Result<()>;
     /// The message of that id; none if it was redacted.
     fn history_entry(&self, msgid: &str) -> Result<Option<HistoryEntry>>;
-    /// Takes away what is older: at most `limit` messages, and of so many places only, that the others who write need not
-    /// wait long. Gives where to go on.
-    fn expire_history(&mut self, before: Timestamp, from: ExpiryPoint, limit: usize) -> Result<ExpiryPoint>;
-    /// A page in the order it was said; what was for those with a status only is left out. None if there is no message
-    /// of an id that is asked by.
+    /// Takes away what is older: at most `limit` messages, and of so many places only, that the
+    /// others who write need not wait long. Gives where to go on.
+    fn expire_history(
+        &mut self,
+        before: Timestamp,
+        from: ExpiryPoint,
+        limit: usize,
+    ) -> Result<ExpiryPoint>;
+    /// A page in the order it was said; what was for those with a status only is left out. None if
+    /// there is no message of an id that is asked by.
     fn history_page(&self, query: &PageQuery) -> Result<Option<Vec<HistoryEntry>>>;
     /// What fits among the messages of all channels, newest first.
     fn find_messages(&self, query: &MessageQuery) -> Result<FoundMessages>;
     /// Whether anything was ever said in a channel of that name.
     fn has_history(&self, channel: &ChannelName) -> Result<bool>;
-    /// Takes away what was said and done in the channel before then; at most `limit` entries at once. Gives how many went.
-    fn purge_history(&mut self, channel: &ChannelName, before: Timestamp, limit: usize) -> Result<usize>;
+    /// Takes away what was said and done in the channel before then; at most `limit` entries at
+    /// once. Gives how many went.
+    fn purge_history(
+        &mut self,
+        channel: &ChannelName,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<usize>;
     /// By the time of the latest message.
     fn history_targets(&self, query: &TargetsQuery) -> Result<Vec<HistoryTarget>>;
 }
@@ -173,7 +203,8 @@ pub trait HistoryStore {
 pub trait ChangeStore {
     /// From now on it is as the change says.
     fn keep(&mut self, change: &Change) -> Result<()>;
-    /// The server has just started: nobody is here, whatever the changes say that came before it died.
+    /// The server has just started: nobody is here, whatever the changes say that came before it
+    /// died.
     fn all_gone(&mut self) -> Result<()>;
     /// What all changes so far have left.
     fn restored(&self) -> Result<Restored>;
@@ -188,7 +219,8 @@ pub trait AdminStore {
     fn add_admin(&mut self, admin: &NewAdmin) -> Result<bool>;
     /// False if there is none of that name.
     fn remove_admin(&mut self, name: &str) -> Result<bool>;
-    /// One that the admin chose; or an initial one, and until when it is good. False if there is none of that name.
+    /// One that the admin chose; or an initial one, and until when it is good. False if there is
+    /// none of that name.
     fn set_admin_password(
         &mut self,
         name: &str,
@@ -197,9 +229,14 @@ pub trait AdminStore {
     ) -> Result<bool>;
     /// False if there is none of that name.
     fn set_admin_role(&mut self, name: &str, role: Role) -> Result<bool>;
-    /// Puts an authenticator app, and hashes of recovery codes, in the place of those before. False if there is no
-    /// admin of that name.
-    fn set_authenticator(&mut self, name: &str, app: &Authenticator, recovery: &[[u8; 32]]) -> Result<bool>;
+    /// Puts an authenticator app, and hashes of recovery codes, in the place of those before. False
+    /// if there is no admin of that name.
+    fn set_authenticator(
+        &mut self,
+        name: &str,
+        app: &Authenticator,
+        recovery: &[[u8; 32]],
+    ) -> Result<bool>;
     /// Takes the app and the recovery codes away. False if there is no app.
     fn remove_authenticator(&mut self, name: &str) -> Result<bool>;
     /// Whether mail alone no longer suffices. False if there is no app.
@@ -221,14 +258,22 @@ pub trait AuditStore {
     /// The newest `limit` entries, oldest first.
     #[cfg(test)]
     fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>> {
-        self.find_audit(&AuditQuery { limit, ..AuditQuery::default() })
+        self.find_audit(&AuditQuery {
+            limit,
+            ..AuditQuery::default()
+        })
     }
 }
 
 /// Who may make an account though registration is closed.
 pub trait InvitationStore {
     /// At most `limit` of those that have not expired, by number, from the one after `after` on.
-    fn invitations(&self, now: Timestamp, after: InvitationId, limit: usize) -> Result<Vec<Invitation>>;
+    fn invitations(
+        &self,
+        now: Timestamp,
+        after: InvitationId,
+        limit: usize,
+    ) -> Result<Vec<Invitation>>;
     /// The one of that email, unless it has expired.
     fn invitation_for(&self, email: &Email, now: Timestamp) -> Result<Option<Invitation>>;
     /// In the place of one with the same email. Those that have expired are forgotten.

@@ -31,8 +31,8 @@ pub struct Imported {
 }
 
 impl Import {
-    /// With the columns of the windows, or those of the original (`name,email`): a list of bans is told from its first
-    /// line.
+    /// With the columns of the windows, or those of the original (`name,email`): a list of bans is
+    /// told from its first line.
     pub fn read(kind: Kind, content: &[u8]) -> Self {
         let file = match kind {
             Kind::Users => File::Users,
@@ -57,10 +57,23 @@ impl Import {
 
     /// Takes every good row in. Bans that do not say who made them are `by`'s.
     pub fn take_in(self, store: &mut dyn Store, now: Timestamp, by: &str) -> Result<Imported> {
-        let TakenIn { added, accepted, bans, rejected } = keeper::take_in_rows(store, self.0, now, by)?;
+        let TakenIn {
+            added,
+            accepted,
+            bans,
+            rejected,
+        } = keeper::take_in_rows(store, self.0, now, by)?;
         let known = accepted.len() - added;
-        let rejected = rejected.into_iter().map(|(line, _, reason)| (line, reason)).collect();
-        Ok(Imported { added, known, bans, rejected })
+        let rejected = rejected
+            .into_iter()
+            .map(|(line, _, reason)| (line, reason))
+            .collect();
+        Ok(Imported {
+            added,
+            known,
+            bans,
+            rejected,
+        })
     }
 }
 

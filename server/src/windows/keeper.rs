@@ -1,8 +1,9 @@
-//! Keeps the CSV files and the record in step: takes in what people added, and writes the files anew.
+//! Keeps the CSV files and the record in step: takes in what people added, and writes the files
+//! anew.
 //!
-//! A file is written before the record notes what was written. Whatever the server dies in between, a row that is in the
-//! file and not in the note is in the record as well; and a row of a lifted ban that stayed in the file is in the note,
-//! and so is not taken for one that a person added.
+//! A file is written before the record notes what was written. Whatever the server dies in between,
+//! a row that is in the file and not in the note is in the record as well; and a row of a lifted
+//! ban that stayed in the file is in the note, and so is not taken for one that a person added.
 
 use std::collections::HashSet;
 use std::io;
@@ -72,8 +73,8 @@ enum Taken {
 }
 
 impl Keeper {
-    /// Takes in every file and writes the windows anew. A file that cannot be read or written is told of in the log and
-    /// keeps none of the others from it.
+    /// Takes in every file and writes the windows anew. A file that cannot be read or written is
+    /// told of in the log and keeps none of the others from it.
     pub async fn take_in(&self, now: Timestamp) -> Result<Vec<Ban>> {
         let mut bans = Vec::new();
         for file in [File::OriginalUsers, File::OriginalBans] {
@@ -87,12 +88,15 @@ impl Keeper {
         Ok(bans)
     }
 
-    /// Writes a window anew from the record; rows that people added and that were not taken in yet stay at its end.
+    /// Writes a window anew from the record; rows that people added and that were not taken in yet
+    /// stay at its end.
     pub async fn write(&self, window: Window) -> Result<()> {
         if !self.config.get().data.csv {
             return Ok(());
         }
-        self.rewrite(window, HashSet::new()).await.inspect_err(|error| tracing::error!("{error}"))
+        self.rewrite(window, HashSet::new())
+            .await
+            .inspect_err(|error| tracing::error!("{error}"))
     }
 
     async fn take_in_original(&self, file: File, now: Timestamp) -> Result<Vec<Ban>> {
@@ -116,14 +120,22 @@ impl Keeper {
         let rejected: Vec<Vec<u8>> = taken.rejected.into_iter().map(|(_, raw, _)| raw).collect();
         // Once they are put away safely, and only then, they leave the file.
         let put_away = tell(self.put_away(file, rejected.clone()).await)?.is_some();
-        let dropped = if put_away { rejected.into_iter().collect() } else { HashSet::new() };
+        let dropped = if put_away {
+            rejected.into_iter().collect()
+        } else {
+            HashSet::new()
+        };
         tell(self.rewrite(window, dropped).await)?;
         Ok(taken.bans)
     }
 
     /// What stands in the file, what the server wrote there, and what people added.
     async fn look(&self, file: File) -> Result<(Option<Vec<u8>>, String, Vec<Added>)> {
-        let written = self.database.read(move |store| store.window(file.name())).await?.unwrap_or_default();
+        let written = self
+            .database
+            .read(move |store| store.window(file.name()))
+            .await?
+            .unwrap_or_default();
         let path = self.path(file.name());
         self.blocking(path, move |path| {
             let content = disk::read(path)?;
@@ -140,7 +152,9 @@ impl Keeper {
         }
         let taken = self
             .database
-            .write(Durability::Record, move |store| take_in_rows(store, added, now, BY_HAND))
+            .write(Durability::Record, move |store| {
+                take_in_rows(store, added, now, BY_HAND)
+            })
             .await?;
         let path = self.path(file.name());
         let path = path.display();
@@ -148,13 +162,19 @@ impl Keeper {
             tracing::warn!("{path}, line {line}, is not taken in: {reason}");
         }
         if !taken.accepted.is_empty() {
-            tracing::info!(rows = taken.accepted.len(), new_bans = taken.bans.len(), "{path} was taken in");
+            tracing::info!(
+                rows = taken.accepted.len(),
+                new_bans = taken.bans.len(),
+                "{path} was taken in"
+            );
         }
         Ok(taken)
     }
 
     async fn put_away(&self, file: File, rejected: Vec<Vec<u8>>) -> Result<()> {
-        let Some(name) = file.rejected().filter(|_| !rejected.is_empty()) else { return Ok(()) };
+        let Some(name) = file.rejected().filter(|_| !rejected.is_empty()) else {
+            return Ok(());
+        };
         self.blocking(self.path(name), move |path| {
             disk::append(path, file.header().join(",").as_bytes(), &rejected)
         })
@@ -165,7 +185,10 @@ impl Keeper {
         let file = window.file();
         for _ in 0..ATTEMPTS {
             let (before, written, added) = self.look(file).await?;
-            let content = self.database.read(move |store| window.content(store)).await?;
+            let content = self
+                .database
+                .read(move |store| window.content(store))
+                .await?;
             let mut whole = content.clone().into_bytes();
             for added in rows::without_those_in(file, &added, &content) {
                 if !dropped.contains(&added.raw) {
@@ -180,15 +203,26 @@ impl Keeper {
                     })
                     .await?;
             if is_in_place {
-                return if content == written { Ok(()) } else { self.note(file, content).await };
+                return if content == written {
+                    Ok(())
+                } else {
+                    self.note(file, content).await
+                };
             }
         }
         let error = io::Error::other("somebody else keeps changing it");
-        Err(StoreError::Window { path: self.path(file.name()), error })
+        Err(StoreError::Window {
+            path: self.path(file.name()),
+            error,
+        })
     }
 
     async fn note(&self, file: File, content: String) -> Result<()> {
-        self.database.write(Durability::Record, move |store| store.set_window(file.name(), &content)).await
+        self.database
+            .write(Durability::Record, move |store| {
+                store.set_window(file.name(), &content)
+            })
+            .await
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -200,9 +234,11 @@ impl Keeper {
         path: PathBuf,
         job: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
-        tokio::task::spawn_blocking(move || job(&path).map_err(|error| StoreError::Window { path, error }))
-            .await
-            .map_err(|_| StoreError::BrokenOff)?
+        tokio::task::spawn_blocking(move || {
+            job(&path).map_err(|error| StoreError::Window { path, error })
+        })
+        .await
+        .map_err(|_| StoreError::BrokenOff)?
     }
 }
 
@@ -226,8 +262,11 @@ pub(super) fn take_in_rows(
     by: &str,
 ) -> Result<TakenIn> {
     let mut taken = TakenIn::default();
-    let mut banned: HashSet<String> =
-        store.bans(now)?.iter().map(|ban| ban.target.folded().into_owned()).collect();
+    let mut banned: HashSet<String> = store
+        .bans(now)?
+        .iter()
+        .map(|ban| ban.target.folded().into_owned())
+        .collect();
     for Added { line, raw, row } in added {
         let outcome = match row {
             Err(reason) => Err(reason),
@@ -256,7 +295,11 @@ fn take_in_row(
     banned: &mut HashSet<String>,
 ) -> Result<std::result::Result<Taken, String>> {
     match row {
-        Row::User { name, email, created_at } => {
+        Row::User {
+            name,
+            email,
+            created_at,
+        } => {
             let Some(email) = email else {
                 // Nobody could ever open it.
                 return Ok(Err("it has no email".to_owned()));
@@ -284,7 +327,13 @@ fn take_in_row(
                 )
             }))
         }
-        Row::Ban { target, reason, by: made_by, created_at, expires_at } => {
+        Row::Ban {
+            target,
+            reason,
+            by: made_by,
+            created_at,
+            expires_at,
+        } => {
             if expires_at.is_some_and(|end| end <= now) {
                 return Ok(Err("the ban has ended already".to_owned()));
             }
@@ -294,7 +343,13 @@ fn take_in_row(
             let by = made_by.unwrap_or_else(|| by.to_owned());
             let created_at = created_at.unwrap_or(now);
             store
-                .add_ban(&NewBan { target, reason, by, created_at, expires_at })
+                .add_ban(&NewBan {
+                    target,
+                    reason,
+                    by,
+                    created_at,
+                    expires_at,
+                })
                 .map(|ban| Ok(Taken::Ban(ban)))
         }
     }

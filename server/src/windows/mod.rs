@@ -1,9 +1,11 @@
-//! The CSV windows onto the record: `users.csv` and `bans.csv`, written whole when the record changes, and rows that a
-//! person adds to them taken in; and the Python original's `info.csv` and `list_of_bans.csv`, which are only read.
+//! The CSV windows onto the record: `users.csv` and `bans.csv`, written whole when the record
+//! changes, and rows that a person adds to them taken in; and the Python original's `info.csv` and
+//! `list_of_bans.csv`, which are only read.
 //!
-//! Rows are added by hand at any time and taken in at start and at reload. Until then they stay where they are, also
-//! when the file is written anew. A row that is deleted by hand deletes nothing, one that is changed changes nothing:
-//! both come back as they are in the record. A bad row is put away in `users.rejected.csv` or `bans.rejected.csv`.
+//! Rows are added by hand at any time and taken in at start and at reload. Until then they stay
+//! where they are, also when the file is written anew. A row that is deleted by hand deletes
+//! nothing, one that is changed changes nothing: both come back as they are in the record. A bad
+//! row is put away in `users.rejected.csv` or `bans.rejected.csv`.
 
 mod disk;
 mod import;
@@ -31,8 +33,8 @@ const GATHER: Duration = Duration::from_millis(500);
 /// Requests that may wait before the next one has to.
 const WAITING: usize = 16;
 
-/// The CSV files beside the database. One task does all work on them, one thing after the other; it ends with the last
-/// clone of this.
+/// The CSV files beside the database. One task does all work on them, one thing after the other; it
+/// ends with the last clone of this.
 #[derive(Clone)]
 pub struct Windows {
     requests: mpsc::Sender<Request>,
@@ -50,13 +52,20 @@ impl Windows {
         let (requests, incoming) = mpsc::channel(WAITING);
         let users_changed = Arc::new(Notify::new());
         let folder = config.get().data.directory.clone();
-        let keeper = Keeper { config, database, folder };
+        let keeper = Keeper {
+            config,
+            database,
+            folder,
+        };
         tokio::spawn(run(keeper, incoming, Arc::clone(&users_changed)));
-        Self { requests, users_changed }
+        Self {
+            requests,
+            users_changed,
+        }
     }
 
-    /// Takes in the rows that people added, and the original's files; tells of each bad row, and of each file that
-    /// cannot be read or written, in the log. Gives the bans that are new.
+    /// Takes in the rows that people added, and the original's files; tells of each bad row, and of
+    /// each file that cannot be read or written, in the log. Gives the bans that are new.
     pub async fn take_in(&self, now: Timestamp) -> Result<Vec<Ban>> {
         self.ask(|reply| Request::TakeIn(now, reply)).await
     }
@@ -71,9 +80,15 @@ impl Windows {
         self.users_changed.notify_one();
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request) -> Result<T> {
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request,
+    ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(request(reply)).await.map_err(|_| StoreError::Stopped)?;
+        self.requests
+            .send(request(reply))
+            .await
+            .map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 }

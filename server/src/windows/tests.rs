@@ -35,13 +35,18 @@ impl House {
 
     fn with_csv(csv: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join(DATABASE_FILE), HistorySync::Normal).unwrap();
+        let database =
+            Database::open(&folder.path().join(DATABASE_FILE), HistorySync::Normal).unwrap();
         let mut config = Config::default();
         config.data.directory = folder.path().to_owned();
         config.data.csv = csv;
         let (_, config) = LiveConfig::new(config);
         let windows = Windows::new(config, database.clone());
-        Self { folder, database, windows }
+        Self {
+            folder,
+            database,
+            windows,
+        }
     }
 
     fn path(&self, file: &str) -> PathBuf {
@@ -59,11 +64,22 @@ impl House {
     /// As a person would, at the end of the file.
     fn add(&self, file: &str, text: &str) {
         let path = self.path(file);
-        fs::OpenOptions::new().append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+        fs::OpenOptions::new()
+            .append(true)
+            .open(path)
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
     }
 
     async fn take_in(&self) -> Vec<String> {
-        self.windows.take_in(now()).await.unwrap().iter().map(|ban| ban.target.to_string()).collect()
+        self.windows
+            .take_in(now())
+            .await
+            .unwrap()
+            .iter()
+            .map(|ban| ban.target.to_string())
+            .collect()
     }
 
     async fn register(&self, name: &str) -> Account {
@@ -75,7 +91,9 @@ impl House {
             greeted: false,
         };
         self.database
-            .write(Durability::Record, move |store| store.create_account(&account))
+            .write(Durability::Record, move |store| {
+                store.create_account(&account)
+            })
             .await
             .unwrap()
             .unwrap()
@@ -89,11 +107,19 @@ impl House {
             created_at: now(),
             expires_at: None,
         };
-        self.database.write(Durability::Record, move |store| store.add_ban(&ban)).await.unwrap().id
+        self.database
+            .write(Durability::Record, move |store| store.add_ban(&ban))
+            .await
+            .unwrap()
+            .id
     }
 
     async fn unban(&self, id: BanId) {
-        self.database.write(Durability::Record, move |store| store.remove_ban(id)).await.unwrap().unwrap();
+        self.database
+            .write(Durability::Record, move |store| store.remove_ban(id))
+            .await
+            .unwrap()
+            .unwrap();
     }
 
     async fn accounts(&self) -> Vec<Account> {
@@ -101,7 +127,11 @@ impl House {
     }
 
     async fn names(&self) -> Vec<String> {
-        self.accounts().await.iter().map(|account| account.name.to_string()).collect()
+        self.accounts()
+            .await
+            .iter()
+            .map(|account| account.name.to_string())
+            .collect()
     }
 
     /// Oldest first.
@@ -119,10 +149,15 @@ async fn the_files_are_made_when_there_are_none_and_are_their_owners_alone() {
     assert_eq!(house.text("users.csv"), USERS);
     assert_eq!(house.text("bans.csv"), BANS);
     for file in ["users.csv", "bans.csv"] {
-        assert_eq!(fs::metadata(house.path(file)).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(house.path(file)).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
-    let mut names: Vec<_> =
-        fs::read_dir(house.folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    let mut names: Vec<_> = fs::read_dir(house.folder.path())
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .collect();
     names.retain(|name| !name.to_string_lossy().starts_with(DATABASE_FILE));
     assert_eq!(names.len(), 2, "nothing else is left: {names:?}");
 }
@@ -138,7 +173,10 @@ async fn bans_are_in_the_file_when_the_writing_returns() {
     assert_eq!(house.text("bans.csv"), format!("{BANS}{both}"));
     house.unban(bob).await;
     house.windows.write_bans(now()).await.unwrap();
-    assert_eq!(house.text("bans.csv"), format!("{BANS}carol,,root,2026-11-02T12:00:00Z,\n"));
+    assert_eq!(
+        house.text("bans.csv"),
+        format!("{BANS}carol,,root,2026-11-02T12:00:00Z,\n")
+    );
 }
 
 #[tokio::test]
@@ -149,7 +187,14 @@ async fn a_mode_that_a_person_gave_a_file_stays() {
     house.ban("bob", "").await;
     house.windows.write_bans(now()).await.unwrap();
     assert!(house.text("bans.csv").contains("bob"));
-    assert_eq!(fs::metadata(house.path("bans.csv")).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(
+        fs::metadata(house.path("bans.csv"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o640
+    );
 }
 
 #[tokio::test]
@@ -160,7 +205,11 @@ async fn changes_of_accounts_come_to_the_file_soon_and_none_is_lost() {
     for index in 10..40 {
         house.register(&format!("user{index}")).await;
         house.windows.users_changed();
-        writeln!(expected, "user{index},user{index}@example.org,2026-11-02T12:00:00Z").unwrap();
+        writeln!(
+            expected,
+            "user{index},user{index}@example.org,2026-11-02T12:00:00Z"
+        )
+        .unwrap();
         if index == 20 {
             tokio::time::sleep(GATHER).await;
         }
@@ -185,7 +234,10 @@ async fn rows_added_by_hand_are_taken_in_with_what_they_leave_open_filled_in() {
         "bans.csv",
         "mallory@example.org\neve,\"loud, very\",,2026-10-01T00:00:00Z,2026-12-31T18:00:00Z\nalice,,root,,2026-12-31\n",
     );
-    assert_eq!(house.take_in().await, ["mallory@example.org", "eve", "alice"]);
+    assert_eq!(
+        house.take_in().await,
+        ["mallory@example.org", "eve", "alice"]
+    );
     assert_eq!(house.names().await, ["alice", "bob", "carol", "dave"]);
     let accounts = house.accounts().await;
     assert!(!accounts[0].greeted, "alice is as she was");
@@ -196,9 +248,18 @@ async fn rows_added_by_hand_are_taken_in_with_what_they_leave_open_filled_in() {
     assert_eq!(accounts[1].created_at, now());
     assert_eq!(accounts[2].created_at.to_string(), "2026-01-31T00:00:00Z");
     let bans = house.bans().await;
-    assert_eq!((&*bans[0].target.to_string(), &*bans[0].reason, &*bans[0].by), ("eve", "loud, very", "file"));
-    assert_eq!(bans[0].expires_at.unwrap().to_string(), "2026-12-31T18:00:00Z");
-    assert_eq!((&*bans[1].by, bans[1].created_at, bans[1].expires_at), ("file", now(), None));
+    assert_eq!(
+        (&*bans[0].target.to_string(), &*bans[0].reason, &*bans[0].by),
+        ("eve", "loud, very", "file")
+    );
+    assert_eq!(
+        bans[0].expires_at.unwrap().to_string(),
+        "2026-12-31T18:00:00Z"
+    );
+    assert_eq!(
+        (&*bans[1].by, bans[1].created_at, bans[1].expires_at),
+        ("file", now(), None)
+    );
     assert_eq!(bans[2].by, "root");
     assert_eq!(
         house.text("users.csv"),
@@ -207,7 +268,11 @@ async fn rows_added_by_hand_are_taken_in_with_what_they_leave_open_filled_in() {
              carol,carol@example.org,2026-01-31T00:00:00Z\ndave,dave@example.org,2026-11-02T12:00:00Z\n"
         )
     );
-    assert_eq!(house.take_in().await, [""; 0], "a second time there is nothing new");
+    assert_eq!(
+        house.take_in().await,
+        [""; 0],
+        "a second time there is nothing new"
+    );
     assert_eq!(house.bans().await, bans);
 }
 
@@ -229,7 +294,10 @@ async fn a_bad_row_is_named_and_put_away_and_costs_nothing_else() {
     let rejected = "not an email,x\nalice,other@example.org,\nsomeone,ALICE@example.org\n\
                     erin,erin@example.org,yesterday\na1ice,look@example.org\n\"oh,oh@example.org,\n\
                     grace,grace@example.org,,,more\n";
-    assert_eq!(house.text("users.rejected.csv"), format!("{USERS}{rejected}"));
+    assert_eq!(
+        house.text("users.rejected.csv"),
+        format!("{USERS}{rejected}")
+    );
     for (line, reason) in [
         (4, "not allowed"),
         (5, "has the name alice"),
@@ -240,7 +308,10 @@ async fn a_bad_row_is_named_and_put_away_and_costs_nothing_else() {
         (11, "more than 3 columns"),
     ] {
         let named = format!("users.csv, line {line}, is not taken in: ");
-        let told = log.lines().find(|text| text.contains(&named)).unwrap_or_else(|| panic!("{line}: {log}"));
+        let told = log
+            .lines()
+            .find(|text| text.contains(&named))
+            .unwrap_or_else(|| panic!("{line}: {log}"));
         assert!(told.contains(reason) && told.contains("WARN"), "{told}");
     }
     assert_eq!(log.matches("is not taken in").count(), 7, "{log}");
@@ -248,10 +319,17 @@ async fn a_bad_row_is_named_and_put_away_and_costs_nothing_else() {
 
     house.add("users.csv", "not an email,x\n");
     house.take_in().await;
-    assert_eq!(house.text("users.rejected.csv"), format!("{USERS}{rejected}"), "it is there already");
+    assert_eq!(
+        house.text("users.rejected.csv"),
+        format!("{USERS}{rejected}"),
+        "it is there already"
+    );
     house.add("users.csv", "another one,x\n");
     house.take_in().await;
-    assert_eq!(house.text("users.rejected.csv"), format!("{USERS}{rejected}another one,x\n"));
+    assert_eq!(
+        house.text("users.rejected.csv"),
+        format!("{USERS}{rejected}another one,x\n")
+    );
 }
 
 #[tokio::test]
@@ -265,8 +343,9 @@ async fn bytes_that_are_no_text_and_bans_that_have_ended_are_bad_rows() {
     fs::write(house.path("bans.csv"), text).unwrap();
     assert_eq!(house.take_in().await, ["dave"]);
     let mut expected = BANS.as_bytes().to_vec();
-    expected
-        .extend_from_slice(b"bob,caf\xe9,,,\ncarol,,,,2026-11-02T12:00:00Z\nbad target!,,,,\nerin,a\rb,,,\n");
+    expected.extend_from_slice(
+        b"bob,caf\xe9,,,\ncarol,,,,2026-11-02T12:00:00Z\nbad target!,,,,\nerin,a\rb,,,\n",
+    );
     assert_eq!(fs::read(house.path("bans.rejected.csv")).unwrap(), expected);
 }
 
@@ -299,7 +378,10 @@ async fn rows_that_were_not_taken_in_yet_stay_when_the_file_is_written_anew() {
     );
     assert_eq!(house.bans().await.len(), 1);
     assert_eq!(house.take_in().await, ["mallory"]);
-    assert_eq!(house.text("bans.rejected.csv"), format!("{BANS}no target!,,\n"));
+    assert_eq!(
+        house.text("bans.rejected.csv"),
+        format!("{BANS}no target!,,\n")
+    );
     assert_eq!(house.bans().await.len(), 2);
 }
 
@@ -312,15 +394,25 @@ async fn a_lifted_ban_that_stayed_in_the_file_does_not_come_back() {
     // The server dies before the file is written anew.
     house.unban(bob).await;
     house.unban(carol).await;
-    let stale = house.text("bans.csv").replace("carol,", "carol,changed by hand").replace("root", "somebody");
+    let stale = house
+        .text("bans.csv")
+        .replace("carol,", "carol,changed by hand")
+        .replace("root", "somebody");
     house.put("bans.csv", &format!("{stale}dave,by hand\n"));
     assert!(stale.contains("bob,") && stale.contains("carol,changed"));
     assert_eq!(house.take_in().await, ["dave"]);
     assert_eq!(house.bans().await.len(), 1);
-    assert_eq!(house.text("bans.csv"), format!("{BANS}dave,by hand,file,2026-11-02T12:00:00Z,\n"));
+    assert_eq!(
+        house.text("bans.csv"),
+        format!("{BANS}dave,by hand,file,2026-11-02T12:00:00Z,\n")
+    );
 
     house.add("bans.csv", "bob,by hand\n");
-    assert_eq!(house.take_in().await, ["bob"], "put there again, it is a new ban");
+    assert_eq!(
+        house.take_in().await,
+        ["bob"],
+        "put there again, it is a new ban"
+    );
 }
 
 #[tokio::test]
@@ -329,7 +421,13 @@ async fn a_file_that_is_newer_than_what_is_noted_brings_nothing_new() {
     let bob = house.ban("bob", "").await;
     house.windows.write_bans(now()).await.unwrap();
     // The server died between writing the file and noting so.
-    house.database.write(Durability::Record, |store| store.set_window("bans.csv", BANS)).await.unwrap();
+    house
+        .database
+        .write(Durability::Record, |store| {
+            store.set_window("bans.csv", BANS)
+        })
+        .await
+        .unwrap();
     assert_eq!(house.take_in().await, [""; 0]);
     house.unban(bob).await;
     house.windows.write_bans(now()).await.unwrap();
@@ -341,18 +439,31 @@ async fn rows_changed_or_deleted_by_hand_come_back_as_they_are_in_the_record() {
     let house = House::new();
     house.register("alice").await;
     house.register("bob").await;
-    house.ban("carol", "a reason\nof two lines, \"quoted\"").await;
+    house
+        .ban("carol", "a reason\nof two lines, \"quoted\"")
+        .await;
     house.take_in().await;
     let (users, bans) = (house.text("users.csv"), house.text("bans.csv"));
-    house.put("users.csv", &users.replace("alice,", "malice,").replace("bob,bob@example.org", ""));
+    house.put(
+        "users.csv",
+        &users
+            .replace("alice,", "malice,")
+            .replace("bob,bob@example.org", ""),
+    );
     fs::remove_file(house.path("bans.csv")).unwrap();
     house.take_in().await;
-    assert_eq!((house.text("users.csv"), house.text("bans.csv")), (users, bans.clone()));
+    assert_eq!(
+        (house.text("users.csv"), house.text("bans.csv")),
+        (users, bans.clone())
+    );
     assert_eq!(house.names().await, ["alice", "bob"]);
 
     house.add("bans.csv", "dave,\"open\nerin,fine\n");
     assert_eq!(house.take_in().await, ["erin"]);
-    assert_eq!(house.text("bans.rejected.csv"), format!("{BANS}dave,\"open\n"));
+    assert_eq!(
+        house.text("bans.rejected.csv"),
+        format!("{BANS}dave,\"open\n")
+    );
     assert!(house.text("bans.csv").starts_with(&bans));
 }
 
@@ -360,8 +471,7 @@ async fn rows_changed_or_deleted_by_hand_come_back_as_they_are_in_the_record() {
 async fn the_originals_files_are_taken_in_once_and_never_written() {
     let house = House::new();
     house.register("alice").await;
-    let info =
-        "Name,Email\r\n\r\nalice,alice@example.org\r\nBob,bob@example.org\r\n\r\ntwo words,w@example.org\r\n";
+    let info = "Name,Email\r\n\r\nalice,alice@example.org\r\nBob,bob@example.org\r\n\r\ntwo words,w@example.org\r\n";
     let banned = "two words,w@example.org\nBob,bob@example.org\n";
     house.put("info.csv", info);
     house.put("list_of_bans.csv", banned);
@@ -370,14 +480,24 @@ async fn the_originals_files_are_taken_in_once_and_never_written() {
     let log = log.text();
     assert_eq!(house.names().await, ["alice", "Bob"]);
     assert!(house.accounts().await[1].greeted);
-    assert_eq!(house.bans().await[0].reason, "taken over from list_of_bans.csv");
+    assert_eq!(
+        house.bans().await[0].reason,
+        "taken over from list_of_bans.csv"
+    );
     assert!(log.contains("info.csv, line 6, is not taken in"), "{log}");
 
     let (bans, accounts) = (house.bans().await, house.names().await);
     assert_eq!(house.take_in().await, [""; 0]);
-    assert_eq!((house.bans().await, house.names().await), (bans.clone(), accounts));
+    assert_eq!(
+        (house.bans().await, house.names().await),
+        (bans.clone(), accounts)
+    );
     house.unban(bans[0].id).await;
-    assert_eq!(house.take_in().await, [""; 0], "a ban that was lifted stays lifted");
+    assert_eq!(
+        house.take_in().await,
+        [""; 0],
+        "a ban that was lifted stays lifted"
+    );
     assert_eq!(house.bans().await.len(), 1);
 
     assert_eq!(
@@ -397,7 +517,10 @@ async fn without_windows_nothing_is_written_and_the_originals_are_still_taken_in
     house.windows.write_bans(now()).await.unwrap();
     assert!(!house.path("bans.csv").exists());
     assert!(house.names().await.is_empty());
-    assert_eq!(house.text("users.csv"), "name,email\ncarol,carol@example.org\n");
+    assert_eq!(
+        house.text("users.csv"),
+        "name,email\ncarol,carol@example.org\n"
+    );
 }
 
 #[tokio::test]
@@ -411,7 +534,10 @@ async fn a_file_that_cannot_be_written_is_told_of_and_harms_nothing_else() {
     let refused = house.windows.write_bans(now()).await.unwrap_err();
     let log = log.text();
     let path = house.path("bans.csv");
-    assert!(refused.to_string().contains(path.to_str().unwrap()), "{refused}");
+    assert!(
+        refused.to_string().contains(path.to_str().unwrap()),
+        "{refused}"
+    );
     assert_eq!(log.matches("ERROR").count(), 2, "{log}");
     assert_eq!(house.names().await, ["bob"]);
     fs::remove_dir(path).unwrap();

@@ -14,8 +14,11 @@ struct Chat {
 impl Chat {
     /// Someone called `me` in `#lobby` and `#ops`, looking at `#lobby`.
     fn new() -> Self {
-        let mut chat =
-            Self { model: Model::default(), buffers: Buffers::default(), now: Timestamp::UNIX_EPOCH };
+        let mut chat = Self {
+            model: Model::default(),
+            buffers: Buffers::default(),
+            now: Timestamp::UNIX_EPOCH,
+        };
         chat.hear(":s 001 me :Welcome");
         chat.hear(":me!m@h JOIN #lobby");
         chat.hear(":me!m@h JOIN #ops");
@@ -26,11 +29,18 @@ impl Chat {
         let message = Message::parse(line).unwrap();
         self.now += SignedDuration::from_secs(1);
         let changes = self.model.take(&message, self.now);
-        changes.iter().filter_map(|change| self.buffers.take(change, &self.model)).last()
+        changes
+            .iter()
+            .filter_map(|change| self.buffers.take(change, &self.model))
+            .last()
     }
 
     fn at(&self, name: &str) -> &Buffer {
-        self.buffers.list.iter().find(|buffer| buffer.place.name() == name).expect("the place is open")
+        self.buffers
+            .list
+            .iter()
+            .find(|buffer| buffer.place.name() == name)
+            .expect("the place is open")
     }
 
     fn unread(&self, name: &str) -> (usize, usize) {
@@ -38,7 +48,11 @@ impl Chat {
     }
 
     fn names(&self) -> Vec<&str> {
-        self.buffers.list().iter().map(|buffer| buffer.place.name()).collect()
+        self.buffers
+            .list()
+            .iter()
+            .map(|buffer| buffer.place.name())
+            .collect()
     }
 }
 
@@ -48,8 +62,15 @@ fn places_are_the_server_then_channels_then_people() {
     chat.hear(":bob!b@h PRIVMSG me :psst");
     chat.hear(":me!m@h PRIVMSG alice :psst");
     chat.hear(":me!m@h JOIN #aaa");
-    assert_eq!(chat.names(), ["server", "#aaa", "#lobby", "#ops", "alice", "bob"]);
-    assert_eq!(chat.buffers.current().place.name(), "#lobby", "what opens beside it changes nothing");
+    assert_eq!(
+        chat.names(),
+        ["server", "#aaa", "#lobby", "#ops", "alice", "bob"]
+    );
+    assert_eq!(
+        chat.buffers.current().place.name(),
+        "#lobby",
+        "what opens beside it changes nothing"
+    );
 }
 
 #[test]
@@ -59,12 +80,26 @@ fn what_nobody_looks_at_is_counted_until_it_is_looked_at() {
     chat.hear(":bob!b@h PRIVMSG #ops :one");
     let call = chat.hear(":bob!b@h PRIVMSG #ops :me: two").unwrap();
     assert!(call.elsewhere && call.nick == "bob");
-    assert_eq!(chat.hear(":me!m@h PRIVMSG #ops :my own, from another device"), None);
-    assert_eq!((chat.unread("#lobby").0, chat.unread("#ops").0, chat.unread("#ops").1), (0, 2, 1));
+    assert_eq!(
+        chat.hear(":me!m@h PRIVMSG #ops :my own, from another device"),
+        None
+    );
+    assert_eq!(
+        (
+            chat.unread("#lobby").0,
+            chat.unread("#ops").0,
+            chat.unread("#ops").1
+        ),
+        (0, 2, 1)
+    );
     chat.hear(":bob!b@h PRIVMSG me :for you alone");
     assert_eq!((chat.unread("bob").0, chat.unread("bob").1), (1, 1));
     chat.buffers.show_unread();
-    assert_eq!(chat.buffers.current().place.name(), "#ops", "the first that calls");
+    assert_eq!(
+        chat.buffers.current().place.name(),
+        "#ops",
+        "the first that calls"
+    );
     chat.buffers.show_unread();
     assert_eq!(chat.buffers.current().place.name(), "bob");
     assert_eq!((chat.unread("#ops").0, chat.unread("bob").1), (0, 0));
@@ -82,7 +117,10 @@ fn what_came_while_away_is_marked_until_one_leaves_again() {
     chat.hear(":bob!b@h PRIVMSG #lobby :unseen");
     assert_eq!(chat.unread("#lobby").0, 2);
     chat.buffers.watch(true);
-    assert_eq!((chat.unread("#lobby").0, chat.at("#lobby").new_from()), (0, Some(LineId(3))));
+    assert_eq!(
+        (chat.unread("#lobby").0, chat.at("#lobby").new_from()),
+        (0, Some(LineId(3)))
+    );
     chat.hear(":bob!b@h PRIVMSG #lobby :seen");
     assert_eq!(chat.at("#lobby").new_from(), Some(LineId(3)));
     chat.buffers.step(true);
@@ -96,7 +134,9 @@ fn comings_and_goings_fold_into_one_line() {
     chat.hear(":b!b@h JOIN #lobby");
     chat.hear(":a!a@h QUIT :gone");
     chat.hear(":c!c@h PART #lobby");
-    let Body::Moves(moves) = &chat.at("#lobby").lines().back().unwrap().body else { panic!() };
+    let Body::Moves(moves) = &chat.at("#lobby").lines().back().unwrap().body else {
+        panic!()
+    };
     let told: Vec<_> = moves.iter().map(|one| (&*one.nick, one.came)).collect();
     assert_eq!(told, [("b", true), ("a", false), ("c", false)]);
     assert_eq!(chat.at("#lobby").lines().len(), 2, "with our own joining");
@@ -121,7 +161,10 @@ fn an_announcement_is_seen_wherever_one_looks() {
     let mut chat = Chat::new();
     chat.hear(":s.example NOTICE me :Welcome back, me.");
     let last = |chat: &Chat| chat.at("#lobby").lines().back().unwrap().body.clone();
-    assert!(!matches!(last(&chat), Body::Said { .. }), "what each newcomer hears is none");
+    assert!(
+        !matches!(last(&chat), Body::Said { .. }),
+        "what each newcomer hears is none"
+    );
     chat.buffers.catch_up(&chat.model);
     chat.hear(":s.example NOTICE me :restart in five minutes");
     for place in ["server", "#lobby"] {
@@ -138,7 +181,10 @@ fn a_part_closes_the_place_and_a_kick_leaves_it_with_its_words() {
     let mut chat = Chat::new();
     chat.hear(":boss!b@h KICK #ops me :too loud");
     let words = "boss removed you from #ops (too loud); /join #ops to come back";
-    assert_eq!(chat.at("#ops").lines().back().unwrap().body, Body::Refused(words.into()));
+    assert_eq!(
+        chat.at("#ops").lines().back().unwrap().body,
+        Body::Refused(words.into())
+    );
     chat.hear(":me!m@h PART #lobby");
     assert_eq!(chat.names(), ["server", "#ops"]);
     chat.buffers.close(&Place::Server);
@@ -169,7 +215,14 @@ fn the_longest_buffer_pays_for_all() {
     assert_eq!(lobby.index_of(LineId(0)), None, "the oldest is gone");
     chat.hear(":bob!b@h PRIVMSG #ops :hi");
     assert_eq!(chat.at("#ops").lines().len(), 2);
-    assert_eq!(chat.buffers.list().iter().map(|buffer| buffer.lines().len()).sum::<usize>(), 99);
+    assert_eq!(
+        chat.buffers
+            .list()
+            .iter()
+            .map(|buffer| buffer.lines().len())
+            .sum::<usize>(),
+        99
+    );
 }
 
 #[test]
@@ -200,6 +253,10 @@ fn modes_of_every_day_are_told_in_words_and_others_as_they_are() {
         ("+k sesame", "boss set mode +k sesame"),
     ] {
         chat.hear(&format!(":boss!b@h MODE #lobby {modes}"));
-        assert_eq!(chat.at("#lobby").lines().back().unwrap().body, Body::Info(words.into()), "{modes}");
+        assert_eq!(
+            chat.at("#lobby").lines().back().unwrap().body,
+            Body::Info(words.into()),
+            "{modes}"
+        );
     }
 }

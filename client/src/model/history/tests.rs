@@ -7,7 +7,8 @@ use super::*;
 /// Messages in one page of this server.
 const LIMIT: usize = 10;
 
-/// A message that the server keeps, by its number: said so many seconds after the beginning of time.
+/// A message that the server keeps, by its number: said so many seconds after the beginning of
+/// time.
 type Kept = (i64, &'static str);
 
 struct Chat {
@@ -26,7 +27,8 @@ fn at(second: i64) -> Timestamp {
 }
 
 impl Chat {
-    /// Someone called `me` who signs in at a server on which `count` messages were said in `#lobby`, one a second.
+    /// Someone called `me` who signs in at a server on which `count` messages were said in
+    /// `#lobby`, one a second.
     fn with(count: i64) -> Self {
         let mut chat = Self {
             model: Model::default(),
@@ -36,13 +38,18 @@ impl Chat {
             now: 10_000,
             asked: Vec::new(),
         };
-        chat.kept.insert("#lobby".to_owned(), (1..=count).map(|number| (number, "bob")).collect());
+        chat.kept.insert(
+            "#lobby".to_owned(),
+            (1..=count).map(|number| (number, "bob")).collect(),
+        );
         chat
     }
 
     fn signs_in(&mut self) {
         self.hear(":s 001 me :Welcome");
-        self.hear(&format!(":s 005 me CHATHISTORY={LIMIT} MSGREFTYPES=msgid,timestamp :are supported"));
+        self.hear(&format!(
+            ":s 005 me CHATHISTORY={LIMIT} MSGREFTYPES=msgid,timestamp :are supported"
+        ));
         self.joins("#lobby");
         self.buffers.catch_up(&self.model);
     }
@@ -50,7 +57,10 @@ impl Chat {
     fn joins(&mut self, channel: &str) {
         self.hear(&format!(":me!m@h JOIN {channel}"));
         if let Some(marker) = self.markers.get(channel).copied() {
-            self.hear(&format!(":s MARKREAD {channel} timestamp={:.3}", at(marker)));
+            self.hear(&format!(
+                ":s MARKREAD {channel} timestamp={:.3}",
+                at(marker)
+            ));
         }
     }
 
@@ -83,7 +93,10 @@ impl Chat {
     fn happens(&mut self, nick: &'static str, target: &str) -> String {
         self.now += 1;
         let place = if target == "me" { nick } else { target };
-        self.kept.entry(place.to_owned()).or_default().push((self.now, nick));
+        self.kept
+            .entry(place.to_owned())
+            .or_default()
+            .push((self.now, nick));
         line(self.now, nick, target)
     }
 
@@ -93,8 +106,14 @@ impl Chat {
     }
 
     fn asks_once(&mut self) -> bool {
-        let Some(question) = self.buffers.question(&self.model, at(self.now)) else { return false };
-        assert_eq!(self.buffers.question(&self.model, at(self.now)), None, "one at a time");
+        let Some(question) = self.buffers.question(&self.model, at(self.now)) else {
+            return false;
+        };
+        assert_eq!(
+            self.buffers.question(&self.model, at(self.now)),
+            None,
+            "one at a time"
+        );
         self.asked.push(question.to_string());
         let answer = self.answer(&question);
         self.hears(&answer);
@@ -114,10 +133,14 @@ impl Chat {
             }
             ("CHATHISTORY", ["TARGETS", _, since, _]) => {
                 let since: Timestamp = since.strip_prefix("timestamp=").unwrap().parse().unwrap();
-                let latest = self.kept.iter().filter_map(|(name, kept)| Some((name, at(kept.last()?.0))));
+                let latest = self
+                    .kept
+                    .iter()
+                    .filter_map(|(name, kept)| Some((name, at(kept.last()?.0))));
                 let targets = latest.filter(|(_, latest)| *latest > since);
-                let lines = targets
-                    .map(|(name, latest)| format!("@batch=t :s CHATHISTORY TARGETS {name} {latest:.3}"));
+                let lines = targets.map(|(name, latest)| {
+                    format!("@batch=t :s CHATHISTORY TARGETS {name} {latest:.3}")
+                });
                 batch("t", "draft/chathistory-targets", lines.collect())
             }
             ("CHATHISTORY", [subcommand, target, point, limit]) => {
@@ -130,11 +153,17 @@ impl Chat {
                     "BEFORE" => point.strip_prefix("msgid=m").unwrap().parse().unwrap(),
                     other => panic!("{other}"),
                 };
-                let fitting: Vec<&Kept> = kept.iter().filter(|(second, _)| *second < before).collect();
+                let fitting: Vec<&Kept> =
+                    kept.iter().filter(|(second, _)| *second < before).collect();
                 let page = &fitting[fitting.len().saturating_sub(limit)..];
-                let to = if target.starts_with('#') { target } else { "me" };
-                let lines =
-                    page.iter().map(|(second, nick)| line(*second, nick, to).replacen('@', "@batch=p;", 1));
+                let to = if target.starts_with('#') {
+                    target
+                } else {
+                    "me"
+                };
+                let lines = page
+                    .iter()
+                    .map(|(second, nick)| line(*second, nick, to).replacen('@', "@batch=p;", 1));
                 batch("p", &format!("chathistory {target}"), lines.collect())
             }
             other => panic!("{other:?}"),
@@ -142,7 +171,9 @@ impl Chat {
     }
 
     fn index(&self, name: &str) -> usize {
-        self.buffers.position(&Place::named(name).unwrap()).expect("the place is open")
+        self.buffers
+            .position(&Place::named(name).unwrap())
+            .expect("the place is open")
     }
 
     /// What is shown of a place: the seconds of messages, and signs for what is missing.
@@ -153,7 +184,11 @@ impl Chat {
             Body::Beginning => Some("|".to_owned()),
             _ => None,
         };
-        self.buffers.list()[self.index(name)].lines().iter().filter_map(sign).collect()
+        self.buffers.list()[self.index(name)]
+            .lines()
+            .iter()
+            .filter_map(sign)
+            .collect()
     }
 
     fn wants_all(&mut self) {
@@ -170,8 +205,15 @@ impl Chat {
 }
 
 fn line(second: i64, nick: &str, target: &str) -> String {
-    let source = if nick == "me" { "me!m@h" } else { &format!("{nick}!u@h") };
-    format!("@time={:.3};msgid=m{second} :{source} PRIVMSG {target} :said at {second}", at(second))
+    let source = if nick == "me" {
+        "me!m@h"
+    } else {
+        &format!("{nick}!u@h")
+    };
+    format!(
+        "@time={:.3};msgid=m{second} :{source} PRIVMSG {target} :said at {second}",
+        at(second)
+    )
 }
 
 fn batch(name: &str, kind: &str, lines: Vec<String>) -> Vec<String> {
@@ -192,16 +234,26 @@ fn the_latest_page_is_there_on_joining_and_older_ones_when_someone_looks() {
     chat.signs_in();
     chat.catches_up();
     assert_eq!(chat.asked[0], "CHATHISTORY LATEST #lobby * 10");
-    assert_eq!(chat.shown("#lobby"), [vec!["?".to_owned()], numbers(16..=25)].concat());
+    assert_eq!(
+        chat.shown("#lobby"),
+        [vec!["?".to_owned()], numbers(16..=25)].concat()
+    );
     assert!(!chat.asks_once(), "nothing is loaded that nobody looks at");
     chat.wants(0);
     chat.catches_up();
-    assert_eq!(chat.asked.last().unwrap(), "CHATHISTORY BEFORE #lobby msgid=m16 10");
+    assert_eq!(
+        chat.asked.last().unwrap(),
+        "CHATHISTORY BEFORE #lobby msgid=m16 10"
+    );
     for _ in 0..2 {
         chat.wants(0);
         chat.catches_up();
     }
-    assert_eq!(chat.shown("#lobby"), [vec!["|".to_owned()], numbers(1..=25)].concat(), "up to the beginning");
+    assert_eq!(
+        chat.shown("#lobby"),
+        [vec!["|".to_owned()], numbers(1..=25)].concat(),
+        "up to the beginning"
+    );
     assert!(chat.buffers.current().gaps().is_empty());
 }
 
@@ -235,8 +287,15 @@ fn what_was_missed_is_filled_in_without_doubles() {
     chat.signs_in();
     chat.says("bob", "#lobby");
     chat.catches_up();
-    let all: Vec<String> = chat.kept["#lobby"].iter().map(|(second, _)| second.to_string()).collect();
-    assert_eq!(chat.shown("#lobby"), [vec!["?".to_owned()], all].concat(), "in order, and no gap is left");
+    let all: Vec<String> = chat.kept["#lobby"]
+        .iter()
+        .map(|(second, _)| second.to_string())
+        .collect();
+    assert_eq!(
+        chat.shown("#lobby"),
+        [vec!["?".to_owned()], all].concat(),
+        "in order, and no gap is left"
+    );
 }
 
 #[test]
@@ -252,15 +311,28 @@ fn more_than_a_page_missed_leaves_a_gap_that_is_loaded_when_looked_at() {
     }
     chat.signs_in();
     chat.catches_up();
-    let all: Vec<String> = chat.kept["#lobby"].iter().map(|(second, _)| second.to_string()).collect();
+    let all: Vec<String> = chat.kept["#lobby"]
+        .iter()
+        .map(|(second, _)| second.to_string())
+        .collect();
     let beginning = ["|", "1", "2", "3", "4", "?"].map(str::to_owned).to_vec();
-    assert_eq!(chat.shown("#lobby"), [beginning.clone(), all[19..].to_vec()].concat());
+    assert_eq!(
+        chat.shown("#lobby"),
+        [beginning.clone(), all[19..].to_vec()].concat()
+    );
     chat.wants(0);
     chat.catches_up();
-    assert_eq!(chat.shown("#lobby"), [beginning, all[9..].to_vec()].concat());
+    assert_eq!(
+        chat.shown("#lobby"),
+        [beginning, all[9..].to_vec()].concat()
+    );
     chat.wants(0);
     chat.catches_up();
-    assert_eq!(chat.shown("#lobby"), [vec!["|".to_owned()], all].concat(), "whole again");
+    assert_eq!(
+        chat.shown("#lobby"),
+        [vec!["|".to_owned()], all].concat(),
+        "whole again"
+    );
 }
 
 #[test]
@@ -319,19 +391,31 @@ fn conversations_are_found_again_and_those_with_news_are_loaded() {
     let mut chat = Chat::with(0);
     chat.markers.insert("#lobby".to_owned(), 5);
     chat.markers.insert("carol".to_owned(), 8000);
-    chat.kept.insert("carol".to_owned(), vec![(7000, "carol"), (8000, "carol")]);
+    chat.kept
+        .insert("carol".to_owned(), vec![(7000, "carol"), (8000, "carol")]);
     chat.kept.insert("dave".to_owned(), vec![(9000, "dave")]);
     chat.kept.insert("me".to_owned(), vec![(9000, "me")]);
     chat.signs_in();
     chat.catches_up();
-    let names: Vec<&str> = chat.buffers.list().iter().map(|buffer| buffer.place.name()).collect();
+    let names: Vec<&str> = chat
+        .buffers
+        .list()
+        .iter()
+        .map(|buffer| buffer.place.name())
+        .collect();
     assert_eq!(names, ["server", "#lobby", "carol", "dave"]);
-    assert_eq!(chat.shown("carol"), ["?"], "all of it is read: it is loaded when someone looks");
+    assert_eq!(
+        chat.shown("carol"),
+        ["?"],
+        "all of it is read: it is loaded when someone looks"
+    );
     assert_eq!(chat.shown("dave"), ["?", "9000"]);
-    let unread = |chat: &Chat, name: &str| chat.buffers.unread(&chat.buffers.list()[chat.index(name)]);
+    let unread =
+        |chat: &Chat, name: &str| chat.buffers.unread(&chat.buffers.list()[chat.index(name)]);
     assert_eq!(unread(&chat, "dave"), (1, 1));
     assert_eq!(unread(&chat, "carol"), (0, 0));
-    // Later, one of them has said more while we were away, and someone else wrote for the first time.
+    // Later, one of them has said more while we were away, and someone else wrote for the first
+    // time.
     chat.loses_the_connection();
     chat.happens("dave", "me");
     chat.happens("erin", "me");
@@ -340,8 +424,15 @@ fn conversations_are_found_again_and_those_with_news_are_loaded() {
     chat.catches_up();
     assert_eq!(unread(&chat, "dave"), (2, 2));
     assert_eq!(unread(&chat, "erin"), (1, 1));
-    let about_carol: Vec<&String> = chat.asked.iter().filter(|asked| asked.contains("carol")).collect();
-    assert!(about_carol.is_empty(), "nothing is new there: {about_carol:?}");
+    let about_carol: Vec<&String> = chat
+        .asked
+        .iter()
+        .filter(|asked| asked.contains("carol"))
+        .collect();
+    assert!(
+        about_carol.is_empty(),
+        "nothing is new there: {about_carol:?}"
+    );
 }
 
 #[test]
@@ -351,12 +442,19 @@ fn unread_counts_and_the_line_of_what_is_new_follow_the_marker() {
     chat.buffers.watch(false);
     chat.signs_in();
     chat.catches_up();
-    let lobby = |chat: &Chat| chat.buffers.unread(&chat.buffers.list()[chat.index("#lobby")]).0;
+    let lobby = |chat: &Chat| {
+        chat.buffers
+            .unread(&chat.buffers.list()[chat.index("#lobby")])
+            .0
+    };
     assert_eq!(lobby(&chat), 3);
     let new_from = chat.buffers.current().new_from().unwrap();
     let first = chat.buffers.current().index_of(new_from).unwrap();
     assert_eq!(chat.buffers.current().lines()[first].at, at(6));
-    assert!(chat.buffers.markers().is_empty(), "nobody has read anything");
+    assert!(
+        chat.buffers.markers().is_empty(),
+        "nobody has read anything"
+    );
     // Another device reads two of them.
     chat.hear(&format!(":s MARKREAD #lobby timestamp={:.3}", at(7)));
     assert_eq!(lobby(&chat), 1);
@@ -364,8 +462,17 @@ fn unread_counts_and_the_line_of_what_is_new_follow_the_marker() {
     assert_eq!(lobby(&chat), 1, "a marker only goes forward");
     chat.buffers.watch(true);
     assert_eq!(lobby(&chat), 0);
-    assert_eq!(chat.buffers.current().new_from(), Some(new_from), "the line stays until one leaves");
-    let told: Vec<String> = chat.buffers.markers().iter().map(Message::to_string).collect();
+    assert_eq!(
+        chat.buffers.current().new_from(),
+        Some(new_from),
+        "the line stays until one leaves"
+    );
+    let told: Vec<String> = chat
+        .buffers
+        .markers()
+        .iter()
+        .map(Message::to_string)
+        .collect();
     assert_eq!(told, ["MARKREAD #lobby timestamp=1970-01-01T00:00:08.000Z"]);
     assert!(chat.buffers.markers().is_empty(), "once");
 }
@@ -392,7 +499,11 @@ fn after_a_reconnection_the_line_of_what_is_new_is_where_the_connection_was_lost
     chat.happens("bob", "#lobby");
     chat.signs_in();
     chat.catches_up();
-    let new_from = chat.buffers.current().new_from().expect("there is something new");
+    let new_from = chat
+        .buffers
+        .current()
+        .new_from()
+        .expect("there is something new");
     let first = chat.buffers.current().index_of(new_from).unwrap();
     assert_eq!(chat.buffers.current().lines()[first].at, at(missed));
 }
@@ -402,9 +513,12 @@ fn whoever_is_ignored_is_not_heard_in_the_past_either() {
     let mut chat = Chat::with(0);
     chat.kept.insert(
         "#lobby".to_owned(),
-        (1..=30).map(|second| (second, if second < 25 { "bob" } else { "eve" })).collect(),
+        (1..=30)
+            .map(|second| (second, if second < 25 { "bob" } else { "eve" }))
+            .collect(),
     );
-    chat.buffers.ignore(rookery_protocol::Nick::parse("bob").unwrap());
+    chat.buffers
+        .ignore(rookery_protocol::Nick::parse("bob").unwrap());
     chat.signs_in();
     chat.catches_up();
     for _ in 0..5 {
@@ -429,7 +543,11 @@ fn a_message_taken_back_is_shown_as_such_now_and_in_the_past() {
     chat.hear(":boss!b@h REDACT #lobby m99 :not here");
     assert_eq!(chat.shown("#lobby"), ["?", "1", "3"]);
     let lines = chat.buffers.current().lines();
-    let body = Body::Redacted { nick: "bob".into(), by: "boss".into(), reason: Some("off topic".into()) };
+    let body = Body::Redacted {
+        nick: "bob".into(),
+        by: "boss".into(),
+        reason: Some("off topic".into()),
+    };
     assert_eq!(lines[2].body, body);
 }
 
@@ -452,5 +570,8 @@ fn what_is_dropped_for_want_of_room_can_be_loaded_again() {
     assert!(!chat.asks_once(), "there is no room");
     let gap = &chat.buffers.current().gaps()[0];
     assert!(matches!(gap.state, Filling::Failed(_)));
-    assert_eq!(gap.before.as_deref(), Some(format!("msgid=m{first}").as_str()));
+    assert_eq!(
+        gap.before.as_deref(),
+        Some(format!("msgid=m{first}").as_str())
+    );
 }

@@ -1,4 +1,5 @@
-//! Where the person looks: what is in view is read, what is missing there is loaded, and a search goes to its finds.
+//! Where the person looks: what is in view is read, what is missing there is loaded, and a search
+//! goes to its finds.
 
 use jiff::SignedDuration;
 
@@ -20,11 +21,13 @@ impl App {
         self.look();
     }
 
-    /// Before it is drawn, and as time passes: what is in view is read, and what is missing there is asked for.
+    /// Before it is drawn, and as time passes: what is in view is read, and what is missing there
+    /// is asked for.
     pub fn look(&mut self) {
         self.change_drafts();
         self.search_on();
-        self.buffers.watch(self.is_present() && self.scrolled().is_none());
+        self.buffers
+            .watch(self.is_present() && self.scrolled().is_none());
         let height = usize::from(self.areas().talk.height);
         let near = gaps_near(self.buffers.current(), self.scrolled(), height);
         for gap in near {
@@ -36,20 +39,30 @@ impl App {
         self.flush();
     }
 
-    /// Each place has its own line to type in: nothing is said in another place than it was typed for.
+    /// Each place has its own line to type in: nothing is said in another place than it was typed
+    /// for.
     pub(in crate::tui) fn change_drafts(&mut self) {
         let here = &self.buffers.current().place;
         if self.typed_in == *here {
             return;
         }
-        let (left, here) = (std::mem::replace(&mut self.typed_in, here.clone()), here.clone());
-        let is_gone = self.buffers.list().iter().all(|buffer| buffer.place != left);
+        let (left, here) = (
+            std::mem::replace(&mut self.typed_in, here.clone()),
+            here.clone(),
+        );
+        let is_gone = self
+            .buffers
+            .list()
+            .iter()
+            .all(|buffer| buffer.place != left);
         let is_renamed = is_gone && matches!((&left, &here), (Place::Person(_), Place::Person(_)));
         // In the server's place nothing is said, but typed while the connection is made.
         if is_renamed || (left == Place::Server && !self.drafts.contains_key(&here)) {
             return;
         }
-        let draft = self.editor.exchange(self.drafts.remove(&here).unwrap_or_default());
+        let draft = self
+            .editor
+            .exchange(self.drafts.remove(&here).unwrap_or_default());
         if !draft.is_empty() {
             self.drafts.insert(left, draft);
         }
@@ -57,7 +70,9 @@ impl App {
 
     /// Goes on with a search, as far as it goes now.
     fn search_on(&mut self) {
-        let Some(Overlay::Search(search)) = &mut self.overlay else { return };
+        let Some(Overlay::Search(search)) = &mut self.overlay else {
+            return;
+        };
         let buffer = self.buffers.current();
         if buffer.place != search.place {
             self.overlay = None;
@@ -85,7 +100,10 @@ impl App {
     /// Scrolls to a line, unless it is in view.
     pub(in crate::tui) fn show_line(&mut self, line: LineId) {
         let height = usize::from(self.areas().talk.height);
-        if !self.setting().shows(self.buffers.current(), self.scrolled(), height, line) {
+        if !self
+            .setting()
+            .shows(self.buffers.current(), self.scrolled(), height, line)
+        {
             self.show_in_the_middle(line);
         }
     }
@@ -116,7 +134,11 @@ impl App {
             setting.down(buffer, self.scrolled(), rows)
         };
         // Whoever goes on looks for what could not be loaded.
-        let near = if up { gaps_near(buffer, scroll, height) } else { Vec::new() };
+        let near = if up {
+            gaps_near(buffer, scroll, height)
+        } else {
+            Vec::new()
+        };
         for gap in near {
             self.buffers.want(gap, true);
         }
@@ -143,6 +165,9 @@ impl App {
 
     /// Whether what is typed goes into the line below the conversation.
     pub fn types(&self) -> bool {
-        matches!(self.overlay, None | Some(Overlay::Search(_) | Overlay::Format))
+        matches!(
+            self.overlay,
+            None | Some(Overlay::Search(_) | Overlay::Format)
+        )
     }
 }

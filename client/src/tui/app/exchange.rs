@@ -1,5 +1,5 @@
-//! What comes from the server, and what goes to it: each message is followed until it is answered, and what is lost with
-//! the connection is told.
+//! What comes from the server, and what goes to it: each message is followed until it is answered,
+//! and what is lost with the connection is told.
 
 use std::time::Duration;
 
@@ -35,8 +35,13 @@ impl App {
         }
         let outcome = self.receipts.take(message);
         match &outcome {
-            Some(Outcome::Refused(Sent::Said { target, text }, words)) if message.command == "BATCH" => {
-                self.buffers.refuse(self.now, &format!("not confirmed ({words}), to {target}: {text}"));
+            Some(Outcome::Refused(Sent::Said { target, text }, words))
+                if message.command == "BATCH" =>
+            {
+                self.buffers.refuse(
+                    self.now,
+                    &format!("not confirmed ({words}), to {target}: {text}"),
+                );
             }
             Some(Outcome::Refused(Sent::Question, words)) => self.buffers.unanswered(words),
             _ => {
@@ -65,7 +70,8 @@ impl App {
             None => call.elsewhere || !self.is_present(),
         };
         if unseen {
-            self.effects.push(Effect::Notify(call.nick.clone(), call.text));
+            self.effects
+                .push(Effect::Notify(call.nick.clone(), call.text));
         }
         self.caller = Some((call.place, call.nick));
     }
@@ -89,10 +95,16 @@ impl App {
 
     /// The connection is gone, and tried again after a pause.
     pub fn lost(&mut self, why: &str, pause: Duration) {
-        self.connection = Connection::Lost { again_at: Instant::now() + pause };
+        self.connection = Connection::Lost {
+            again_at: Instant::now() + pause,
+        };
         self.lag = None;
-        let lost: Vec<Sent> =
-            self.receipts.give_up().into_iter().chain(self.queue.drain(..).map(|(_, sent)| sent)).collect();
+        let lost: Vec<Sent> = self
+            .receipts
+            .give_up()
+            .into_iter()
+            .chain(self.queue.drain(..).map(|(_, sent)| sent))
+            .collect();
         self.report_lost(lost);
         // The status line tells when it is tried again; the same reason is not told each time.
         if self.lost_because.as_deref() != Some(why) {
@@ -119,7 +131,9 @@ impl App {
         for sent in lost {
             match sent {
                 Sent::Said { target, text } => {
-                    self.refuse(&format!("not confirmed, perhaps not sent, to {target}: {text}"));
+                    self.refuse(&format!(
+                        "not confirmed, perhaps not sent, to {target}: {text}"
+                    ));
                 }
                 Sent::Question => self.buffers.unanswered("the server does not answer"),
                 Sent::Command => {}
@@ -140,12 +154,14 @@ impl App {
         while self.receipts.has_room()
             && let Some((message, sent)) = self.queue.pop_front()
         {
-            self.effects.push(Effect::Send(self.receipts.expect(message, sent)));
+            self.effects
+                .push(Effect::Send(self.receipts.expect(message, sent)));
         }
         if self.connection == Connection::Online
             && let Some(question) = self.buffers.question(&self.model, self.now)
         {
-            self.effects.push(Effect::Send(self.receipts.expect(question, Sent::Question)));
+            self.effects
+                .push(Effect::Send(self.receipts.expect(question, Sent::Question)));
         }
     }
 }

@@ -57,15 +57,17 @@ impl App {
         } else {
             let is_for_one =
                 |line: &str| commands::addressed(line, |nick| self.model.is_here(nick)).is_some();
-            text.lines().any(|line| !line.trim().is_empty() && !is_for_one(line))
+            text.lines()
+                .any(|line| !line.trim().is_empty() && !is_for_one(line))
         };
         match &self.buffers.current().place {
-            Place::Server if is_said => {
-                Some("nobody hears you here: choose a channel or a person (Ctrl-K), or /join one".to_owned())
-            }
-            Place::Channel(channel) if is_said && !self.model.is_in(channel) => {
-                Some(format!("you are not in {channel}; /join {channel} first: what you typed is kept here"))
-            }
+            Place::Server if is_said => Some(
+                "nobody hears you here: choose a channel or a person (Ctrl-K), or /join one"
+                    .to_owned(),
+            ),
+            Place::Channel(channel) if is_said && !self.model.is_in(channel) => Some(format!(
+                "you are not in {channel}; /join {channel} first: what you typed is kept here"
+            )),
             _ => None,
         }
     }
@@ -78,7 +80,11 @@ impl App {
         };
         match typed {
             Typed::Names(None) => return self.list_members(here.as_ref()),
-            Typed::Part(None, _) if here.as_ref().is_some_and(|channel| !self.model.is_in(channel)) => {
+            Typed::Part(None, _)
+                if here
+                    .as_ref()
+                    .is_some_and(|channel| !self.model.is_in(channel)) =>
+            {
                 return self.buffers.close(&place);
             }
             _ => {}
@@ -90,7 +96,9 @@ impl App {
         }
         match typed {
             Typed::Say(line) => {
-                if let Some((text, nick)) = commands::addressed(&line, |nick| self.model.is_here(nick)) {
+                if let Some((text, nick)) =
+                    commands::addressed(&line, |nick| self.model.is_here(nick))
+                {
                     return self.say(nick.as_str(), text, Manner::Message);
                 }
                 self.say(place.name(), &line, Manner::Message);
@@ -98,21 +106,25 @@ impl App {
                 if let (Place::Channel(channel), Some((_, nick))) =
                     (&place, commands::addressed(&line, |_| true))
                 {
-                    self.tell(&format!("{nick} is not here, so that goes to all of {channel}"));
+                    self.tell(&format!(
+                        "{nick} is not here, so that goes to all of {channel}"
+                    ));
                 }
             }
             Typed::Act(text) => self.say(place.name(), &text, Manner::Action),
             Typed::Message(target, text) => self.say(target.as_str(), &text, Manner::Message),
             Typed::Join(channel, key) => {
                 if self.model.is_in(&channel) {
-                    self.buffers.open(Place::Channel(channel), self.now, &self.model);
+                    self.buffers
+                        .open(Place::Channel(channel), self.now, &self.model);
                 } else {
                     self.join(&channel, key.as_deref());
                     self.model.ask_for(&channel, key.as_deref());
                 }
             }
             Typed::Query(nick, text) => {
-                self.buffers.open(Place::Person(nick.clone()), self.now, &self.model);
+                self.buffers
+                    .open(Place::Person(nick.clone()), self.now, &self.model);
                 if let Some(text) = text {
                     self.say(nick.as_str(), &text, Manner::Message);
                 }
@@ -121,7 +133,11 @@ impl App {
             Typed::Reply(text) => self.reply(&place, &text),
             Typed::Ignore(None) => {
                 let names: Vec<&str> = self.buffers.ignored().map(Nick::as_str).collect();
-                let words = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+                let words = if names.is_empty() {
+                    "nobody".to_owned()
+                } else {
+                    names.join(", ")
+                };
                 self.tell(&format!("you ignore: {words}"));
             }
             Typed::Ignore(Some(nick)) => {
@@ -141,7 +157,10 @@ impl App {
                     format!("{} is no longer muted", place.name())
                 } else {
                     self.buffers.mute(place.clone());
-                    format!("{} is muted: no counts and no bell; /mute ends it", place.name())
+                    format!(
+                        "{} is muted: no counts and no bell; /mute ends it",
+                        place.name()
+                    )
                 };
                 self.tell(&words);
                 self.keep();
@@ -170,7 +189,11 @@ impl App {
         });
         match aimed.or_else(|| self.caller.clone()) {
             Some((Place::Channel(channel), nick)) => {
-                self.say(channel.as_str(), &format!("{nick}: {text}"), Manner::Message);
+                self.say(
+                    channel.as_str(),
+                    &format!("{nick}: {text}"),
+                    Manner::Message,
+                );
             }
             // Between two people, the place is named after the other one.
             Some((Place::Person(nick), _)) => self.say(nick.as_str(), text, Manner::Message),
@@ -189,12 +212,19 @@ impl App {
     }
 
     fn list_members(&mut self, channel: Option<&ChannelName>) {
-        let Some(channel) = channel else { return self.refuse(commands::NOWHERE) };
-        let mut members: Vec<(Rank, &str)> =
-            self.model.members(channel).map(|(nick, rank)| (rank, nick.as_str())).collect();
+        let Some(channel) = channel else {
+            return self.refuse(commands::NOWHERE);
+        };
+        let mut members: Vec<(Rank, &str)> = self
+            .model
+            .members(channel)
+            .map(|(nick, rank)| (rank, nick.as_str()))
+            .collect();
         members.sort();
-        let names: Vec<String> =
-            members.iter().map(|(rank, nick)| format!("{}{nick}", rank.sign())).collect();
+        let names: Vec<String> = members
+            .iter()
+            .map(|(rank, nick)| format!("{}{nick}", rank.sign()))
+            .collect();
         self.tell(&format!("in {channel}: {}", names.join(", ")));
     }
 
@@ -206,12 +236,21 @@ impl App {
             if let Some(msgid) = answered.take() {
                 message.tags.set("+draft/reply", msgid);
             }
-            self.queue(message, Sent::Said { target: target.to_owned(), text: text.to_owned() });
+            self.queue(
+                message,
+                Sent::Said {
+                    target: target.to_owned(),
+                    text: text.to_owned(),
+                },
+            );
         }
     }
 
     pub(super) fn join(&mut self, channel: &ChannelName, key: Option<&str>) {
-        self.ask(Message::new("JOIN", std::iter::once(channel.as_str()).chain(key)));
+        self.ask(Message::new(
+            "JOIN",
+            std::iter::once(channel.as_str()).chain(key),
+        ));
     }
 
     pub(in crate::tui) fn ask(&mut self, request: Message) {

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::crossterm::event::{
+    KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
 
 use super::*;
 use crate::config::Colours;
@@ -29,7 +31,10 @@ impl Desk {
         let start = "2026-01-02T13:59:00Z".parse().unwrap();
         let theme = Theme::new(Colours::None);
         let app = App::new("chat.example.org".to_owned(), theme, TimeZone::UTC, start);
-        Self { app, label: String::new() }
+        Self {
+            app,
+            label: String::new(),
+        }
     }
 
     /// Signed in, in `#lobby`, with some people there.
@@ -109,18 +114,28 @@ impl Desk {
             _ => None,
         });
         let messages: Vec<Message> = messages.collect();
-        if let Some(label) = messages.last().and_then(|message| message.tags.get("label")) {
+        if let Some(label) = messages
+            .last()
+            .and_then(|message| message.tags.get("label"))
+        {
             self.label = label.to_owned();
         }
-        messages.into_iter().map(|one| Message::new(&one.command, one.params).to_string()).collect()
+        messages
+            .into_iter()
+            .map(|one| Message::new(&one.command, one.params).to_string())
+            .collect()
     }
 
     /// What is kept for the next time, as it was kept last.
     fn kept(&mut self) -> Habits {
-        let kept = self.app.effects().into_iter().filter_map(|effect| match effect {
-            Effect::Keep(habits) => Some(habits),
-            _ => None,
-        });
+        let kept = self
+            .app
+            .effects()
+            .into_iter()
+            .filter_map(|effect| match effect {
+                Effect::Keep(habits) => Some(habits),
+                _ => None,
+            });
         kept.last().expect("something is kept")
     }
 
@@ -170,7 +185,14 @@ fn several_lines_are_typed_in_a_box_that_grows() {
     desk.types("three");
     insta::assert_snapshot!(desk.screen());
     desk.press(KeyCode::Enter, KeyModifiers::NONE);
-    assert_eq!(desk.sent(), ["PRIVMSG #lobby one", "PRIVMSG #lobby two", "PRIVMSG #lobby three"]);
+    assert_eq!(
+        desk.sent(),
+        [
+            "PRIVMSG #lobby one",
+            "PRIVMSG #lobby two",
+            "PRIVMSG #lobby three"
+        ]
+    );
 }
 
 #[test]
@@ -189,7 +211,9 @@ fn every_command_and_key_is_in_the_help() {
     let mut desk = Desk::sized(100, 200);
     desk.enters("/help");
     let screen = desk.screen();
-    for word in ["/msg", "/ignore", "/kick", "/unban", "Ctrl-K", "Alt-1", "PgUp", "//TEXT"] {
+    for word in [
+        "/msg", "/ignore", "/kick", "/unban", "Ctrl-K", "Alt-1", "PgUp", "//TEXT",
+    ] {
         assert!(screen.contains(word), "{word}");
     }
 }
@@ -254,7 +278,10 @@ fn what_is_pasted_is_said_and_not_obeyed() {
     desk.app.paste("/quit\n/part");
     desk.press(KeyCode::Enter, KeyModifiers::NONE);
     desk.press(KeyCode::Enter, KeyModifiers::NONE);
-    assert_eq!(desk.sent(), ["PRIVMSG #lobby /quit", "PRIVMSG #lobby /part"]);
+    assert_eq!(
+        desk.sent(),
+        ["PRIVMSG #lobby /quit", "PRIVMSG #lobby /part"]
+    );
 }
 
 #[test]
@@ -284,7 +311,9 @@ fn no_size_breaks_the_screen() {
             "/help" => desk.app.overlay = Some(Overlay::Help(3)),
             _ => {}
         }
-        for (width, height) in (1..50).step_by(3).flat_map(|width| (1..12).map(move |height| (width, height)))
+        for (width, height) in (1..50)
+            .step_by(3)
+            .flat_map(|width| (1..12).map(move |height| (width, height)))
         {
             desk.app.size = Rect::new(0, 0, width, height);
             desk.screen();
@@ -328,7 +357,8 @@ fn a_lost_connection_keeps_what_is_typed_and_goes_back_to_its_channels() {
     desk.hear(":alice!a@h JOIN #ops");
     desk.enters("on its way");
     desk.sent();
-    desk.app.lost("the server closed the connection", Duration::from_secs(2));
+    desk.app
+        .lost("the server closed the connection", Duration::from_secs(2));
     desk.enters("too late");
     let screen = desk.screen();
     for part in [
@@ -355,7 +385,10 @@ fn much_is_sent_no_faster_than_it_is_confirmed() {
     desk.press(KeyCode::Char('y'), KeyModifiers::NONE);
     desk.press(KeyCode::Enter, KeyModifiers::NONE);
     let first = desk.sent();
-    assert!(first.len() < 20 && first[0] == "PRIVMSG #lobby 0", "{first:?}");
+    assert!(
+        first.len() < 20 && first[0] == "PRIVMSG #lobby 0",
+        "{first:?}"
+    );
     let message = Message::parse("@label=1 :alice!a@h PRIVMSG #lobby 0").unwrap();
     desk.app.hear(&message);
     assert_eq!(desk.sent(), [format!("PRIVMSG #lobby {}", first.len())]);
@@ -365,7 +398,11 @@ fn much_is_sent_no_faster_than_it_is_confirmed() {
 fn the_bell_rings_for_who_does_not_look() {
     let mut desk = Desk::new();
     let calls = |desk: &mut Desk| -> usize {
-        desk.app.effects().iter().filter(|effect| matches!(effect, Effect::Notify(..))).count()
+        desk.app
+            .effects()
+            .iter()
+            .filter(|effect| matches!(effect, Effect::Notify(..)))
+            .count()
     };
     desk.app.focus(true);
     desk.hear(":bob!b@h PRIVMSG alice :psst");
@@ -407,11 +444,19 @@ fn members_and_topic_are_those_of_the_channel() {
     }
     desk.hear(":boss!o@h MODE #lobby +o alice");
     desk.hear(":boss!o@h TOPIC #lobby :Something else");
-    assert!(desk.screen().contains("@alice") && desk.screen().contains("#lobby · 4 people · Something else"));
+    assert!(
+        desk.screen().contains("@alice")
+            && desk.screen().contains("#lobby · 4 people · Something else")
+    );
     desk.alt('m');
     assert!(!desk.screen().contains("+carol"));
     desk.enters("/names");
-    assert!(desk.screen().contains("in #lobby: @alice, @boss, +carol, bob"), "{}", desk.screen());
+    assert!(
+        desk.screen()
+            .contains("in #lobby: @alice, @boss, +carol, bob"),
+        "{}",
+        desk.screen()
+    );
 }
 
 #[test]
@@ -423,7 +468,11 @@ fn formatting_is_typed_and_seen_and_sent() {
     };
     desk.types("a ");
     desk.control('o');
-    assert!(desk.screen().contains("b bold · i italic"), "{}", desk.screen());
+    assert!(
+        desk.screen().contains("b bold · i italic"),
+        "{}",
+        desk.screen()
+    );
     desk.types("b");
     desk.types("bold");
     for letter in ['b', 'i', 'u', 's', 'm', 'r', 'o', 'c'] {
@@ -435,11 +484,18 @@ fn formatting_is_typed_and_seen_and_sent() {
     format(&mut desk, 'z');
     desk.control('o');
     desk.press(KeyCode::Esc, KeyModifiers::NONE);
-    assert!(desk.screen().contains("a BboldBIUSMROC4redX00ff00green"), "{}", desk.screen());
+    assert!(
+        desk.screen().contains("a BboldBIUSMROC4redX00ff00green"),
+        "{}",
+        desk.screen()
+    );
     desk.press(KeyCode::Enter, KeyModifiers::NONE);
-    let wanted =
-        "PRIVMSG #lobby :a \u{2}bold\u{2}\u{1d}\u{1f}\u{1e}\u{11}\u{16}\u{f}\u{3}4red\u{4}00ff00green";
+    let wanted = "PRIVMSG #lobby :a \u{2}bold\u{2}\u{1d}\u{1f}\u{1e}\u{11}\u{16}\u{f}\u{3}4red\u{4}00ff00green";
     assert_eq!(desk.sent(), [wanted]);
     desk.hear(&format!(":bob!b@h {wanted}"));
-    assert!(desk.screen().contains("bob a boldredgreen"), "{}", desk.screen());
+    assert!(
+        desk.screen().contains("bob a boldredgreen"),
+        "{}",
+        desk.screen()
+    );
 }

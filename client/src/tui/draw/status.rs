@@ -1,4 +1,5 @@
-//! Draws the status line: what the keys do just now, else where one is and what is new elsewhere; and the connection.
+//! Draws the status line: what the keys do just now, else where one is and what is new elsewhere;
+//! and the connection.
 
 use jiff::tz::TimeZone;
 use ratatui::text::Line as Row;
@@ -37,15 +38,19 @@ fn connection(app: &App) -> String {
 /// What matters most just now.
 fn words(app: &App) -> String {
     match &app.overlay {
-        Some(Overlay::Search(search)) => search.words(app.buffers.current(), |line| time(app, line)),
+        Some(Overlay::Search(search)) => {
+            search.words(app.buffers.current(), |line| time(app, line))
+        }
         Some(Overlay::Format) => {
-            let codes = CODES.map(|(_, letter, what)| format!("{} {what}", letter.to_ascii_lowercase()));
+            let codes =
+                CODES.map(|(_, letter, what)| format!("{} {what}", letter.to_ascii_lowercase()));
             codes.join(" · ")
         }
         Some(Overlay::Chosen(chosen)) => app.choices(chosen),
         _ => {
             let hint = app.hint.clone().or_else(|| command(app.editor.text()));
-            hint.or_else(|| app.answered()).unwrap_or_else(|| place(app))
+            hint.or_else(|| app.answered())
+                .unwrap_or_else(|| place(app))
         }
     }
 }
@@ -60,9 +65,11 @@ fn command(typed: &str) -> Option<String> {
         [] => "no command begins like that: /help lists them all".to_owned(),
         [(form, what)] => format!("{form}: {what}"),
         // One command in several forms.
-        [(first, _), .., (last, _)] if word(first) == word(last) => {
-            found.iter().map(|(form, _)| *form).collect::<Vec<_>>().join(" · ")
-        }
+        [(first, _), .., (last, _)] if word(first) == word(last) => found
+            .iter()
+            .map(|(form, _)| *form)
+            .collect::<Vec<_>>()
+            .join(" · "),
         _ => {
             let mut words: Vec<&str> = found.iter().map(|(form, _)| word(form)).collect();
             words.dedup();
@@ -79,17 +86,26 @@ fn time(app: &App, line: &Line) -> String {
     let zoned = |at: jiff::Timestamp, zone: &TimeZone| at.to_zoned(zone.clone());
     let at = zoned(line.at, &app.zone);
     let today = at.date() == zoned(app.now, &app.zone).date();
-    at.strftime(if today { "%H:%M" } else { "%-d %b %Y" }).to_string()
+    at.strftime(if today { "%H:%M" } else { "%-d %b %Y" })
+        .to_string()
 }
 
 /// Where one is; before that, where the list of places has no room, what is new elsewhere.
 fn place(app: &App) -> String {
     let buffer = app.buffers.current();
-    let muted = if app.buffers.is_muted(&buffer.place) { " (muted)" } else { "" };
+    let muted = if app.buffers.is_muted(&buffer.place) {
+        " (muted)"
+    } else {
+        ""
+    };
     let away = if app.model.is_away() { " (away)" } else { "" };
     let mut parts: Vec<String> = Vec::new();
     if app.areas().list.is_none() {
-        let elsewhere = app.buffers.list().iter().map(|other| (other, app.buffers.unread(other)));
+        let elsewhere = app
+            .buffers
+            .list()
+            .iter()
+            .map(|other| (other, app.buffers.unread(other)));
         let mut unread: Vec<_> = elsewhere.filter(|(_, (unread, _))| *unread > 0).collect();
         // Whoever calls comes first.
         unread.sort_by_key(|(_, (_, calls))| *calls == 0);
@@ -102,7 +118,12 @@ fn place(app: &App) -> String {
     if app.scrolled().is_some() {
         parts.push("more below: Esc".to_owned());
     }
-    parts.push(format!("{}@{}{away} {}{muted}", app.model.nick(), app.server, buffer.place.name()));
+    parts.push(format!(
+        "{}@{}{away} {}{muted}",
+        app.model.nick(),
+        app.server,
+        buffer.place.name()
+    ));
     parts.retain(|part| !part.is_empty());
     parts.join(" · ")
 }

@@ -19,8 +19,15 @@ use crate::tui::wrap::cut;
 pub fn window(frame: &mut Frame<'_>, app: &App, title: &str, width: u16, height: u16) -> Rect {
     let screen = frame.area();
     let (width, height) = (width.min(screen.width), height.min(screen.height));
-    let area = Rect { x: (screen.width - width) / 2, y: (screen.height - height) / 3, width, height };
-    let block = Block::bordered().title(format!(" {title} ")).border_style(app.theme.accent());
+    let area = Rect {
+        x: (screen.width - width) / 2,
+        y: (screen.height - height) / 3,
+        width,
+        height,
+    };
+    let block = Block::bordered()
+        .title(format!(" {title} "))
+        .border_style(app.theme.accent());
     let inside = block.inner(area);
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
@@ -29,8 +36,15 @@ pub fn window(frame: &mut Frame<'_>, app: &App, title: &str, width: u16, height:
 
 /// Draws all keys and commands, from a row on.
 pub fn help(frame: &mut Frame<'_>, app: &App, from: usize) {
-    let forms = KEYS.iter().chain(COMMANDS).chain(SCREEN_COMMANDS).map(|(form, _)| form.width());
-    let column = forms.max().unwrap_or_default().min(usize::from(frame.area().width) / 2);
+    let forms = KEYS
+        .iter()
+        .chain(COMMANDS)
+        .chain(SCREEN_COMMANDS)
+        .map(|(form, _)| form.width());
+    let column = forms
+        .max()
+        .unwrap_or_default()
+        .min(usize::from(frame.area().width) / 2);
     let heading = |words: &'static str| Row::styled(words, app.theme.accent());
     let mut rows = vec![heading("Commands")];
     let width = frame.area().width.min(100);
@@ -45,7 +59,10 @@ pub fn help(frame: &mut Frame<'_>, app: &App, from: usize) {
                 let space = " ".repeat((column + 2).saturating_sub(form.width()));
                 rows.push(Row::from(vec![
                     Span::styled(form.to_owned(), Style::new().add_modifier(Modifier::BOLD)),
-                    Span::raw(format!("{space}{}", whats.get(index).copied().unwrap_or_default())),
+                    Span::raw(format!(
+                        "{space}{}",
+                        whats.get(index).copied().unwrap_or_default()
+                    )),
                 ]));
             }
         }
@@ -56,7 +73,13 @@ pub fn help(frame: &mut Frame<'_>, app: &App, from: usize) {
     rows.push(heading("Keys"));
     explain(&mut rows, KEYS);
     let height = u16::try_from(rows.len() + 2).unwrap_or(u16::MAX);
-    let inside = window(frame, app, "Help: Up and Down scroll, Esc closes", width, height);
+    let inside = window(
+        frame,
+        app,
+        "Help: Up and Down scroll, Esc closes",
+        width,
+        height,
+    );
     let last = rows.len().saturating_sub(usize::from(inside.height));
     frame.render_widget(Paragraph::new(rows.split_off(from.min(last))), inside);
 }
@@ -71,12 +94,25 @@ pub fn switcher(frame: &mut Frame<'_>, app: &App, query: &Editor, chosen: usize)
     let room = usize::from(inside.height).saturating_sub(1);
     let first = (chosen + 1).saturating_sub(room);
     for (place, &index) in found.iter().enumerate().skip(first).take(room) {
-        let Some(buffer) = app.buffers.list().get(index) else { continue };
+        let Some(buffer) = app.buffers.list().get(index) else {
+            continue;
+        };
         let (unread, _) = app.buffers.unread(buffer);
-        let count = if unread > 0 { format!("  {unread}") } else { String::new() };
+        let count = if unread > 0 {
+            format!("  {unread}")
+        } else {
+            String::new()
+        };
         let sign = if place == chosen { "›" } else { " " };
-        let words = cut(&text::plain(&format!("{sign} {}{count}", buffer.place.name())), width);
-        rows.push(if place == chosen { Row::styled(words, app.theme.accent()) } else { Row::from(words) });
+        let words = cut(
+            &text::plain(&format!("{sign} {}{count}", buffer.place.name())),
+            width,
+        );
+        rows.push(if place == chosen {
+            Row::styled(words, app.theme.accent())
+        } else {
+            Row::from(words)
+        });
     }
     if found.is_empty() {
         rows.push(Row::styled("nothing of that name", app.theme.faint()));
@@ -98,7 +134,10 @@ pub fn paste(frame: &mut Frame<'_>, app: &App, pasted: &str) {
         .map(|line| Row::styled(cut(&text::plain(line), width), app.theme.faint()))
         .collect();
     rows.push(Row::default());
-    rows.push(Row::from(cut(&format!("Take these {count} lines as {count} messages? y / n"), width)));
+    rows.push(Row::from(cut(
+        &format!("Take these {count} lines as {count} messages? y / n"),
+        width,
+    )));
     let over = rows.len().saturating_sub(usize::from(inside.height));
     frame.render_widget(Paragraph::new(rows.split_off(over)), inside);
 }
@@ -116,6 +155,8 @@ pub fn password(frame: &mut Frame<'_>, app: &App, change: &PasswordChange) {
         Row::styled(change.hint(), app.theme.faint()),
     ];
     frame.render_widget(Paragraph::new(rows), inside);
-    let column = u16::try_from(shown.width()).unwrap_or(u16::MAX).min(inside.width.saturating_sub(1));
+    let column = u16::try_from(shown.width())
+        .unwrap_or(u16::MAX)
+        .min(inside.width.saturating_sub(1));
     frame.set_cursor_position(Position::new(inside.x + column, inside.y + 1));
 }

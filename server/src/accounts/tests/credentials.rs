@@ -12,30 +12,71 @@ async fn signed_in(house: &House, name: &str, certificate: Option<[u8; 32]>) -> 
 
 async fn house_of_two() -> House {
     let house = House::new();
-    house.account("alice", "alice@example.org", Some(PASSWORD)).await;
-    house.account("bob", "bob@example.org", Some(PASSWORD)).await;
+    house
+        .account("alice", "alice@example.org", Some(PASSWORD))
+        .await;
+    house
+        .account("bob", "bob@example.org", Some(PASSWORD))
+        .await;
     house
 }
 
 #[tokio::test]
 async fn a_certificate_that_was_added_opens_the_account_until_it_is_revoked() {
     let house = house_of_two().await;
-    house.client_from("192.0.2.1", Some(CERTIFICATE)).sasl("EXTERNAL", b"").await.expect(" 904 ");
+    house
+        .client_from("192.0.2.1", Some(CERTIFICATE))
+        .sasl("EXTERNAL", b"")
+        .await
+        .expect(" 904 ");
     let mut alice = signed_in(&house, "alice", Some(CERTIFICATE)).await;
-    alice.send("CREDENTIAL ADD").await.expect("CREDENTIAL ADDED 1 :");
-    alice.send("CREDENTIAL ADD").await.expect("CREDENTIAL ADDED 1 :");
+    alice
+        .send("CREDENTIAL ADD")
+        .await
+        .expect("CREDENTIAL ADDED 1 :");
+    alice
+        .send("CREDENTIAL ADD")
+        .await
+        .expect("CREDENTIAL ADDED 1 :");
     for payload in [b"".as_slice(), b"alice"] {
         let mut client = house.client_from("192.0.2.1", Some(CERTIFICATE));
-        client.sasl("EXTERNAL", payload).await.expect(" 900 * * alice :").expect(" 903 ");
+        client
+            .sasl("EXTERNAL", payload)
+            .await
+            .expect(" 900 * * alice :")
+            .expect(" 903 ");
     }
-    house.client_from("192.0.2.1", Some(CERTIFICATE)).sasl("EXTERNAL", b"bob").await.expect(" 904 ");
-    house.client_from("192.0.2.1", Some([8; 32])).sasl("EXTERNAL", b"").await.expect(" 904 ");
-    house.client().sasl("EXTERNAL", b"").await.expect("without a client certificate");
+    house
+        .client_from("192.0.2.1", Some(CERTIFICATE))
+        .sasl("EXTERNAL", b"bob")
+        .await
+        .expect(" 904 ");
+    house
+        .client_from("192.0.2.1", Some([8; 32]))
+        .sasl("EXTERNAL", b"")
+        .await
+        .expect(" 904 ");
+    house
+        .client()
+        .sasl("EXTERNAL", b"")
+        .await
+        .expect("without a client certificate");
     let mut bob = signed_in(&house, "bob", Some(CERTIFICATE)).await;
-    bob.send("CREDENTIAL ADD").await.expect("FAIL CREDENTIAL CERTIFICATE_IN_USE ADD :");
-    bob.send("CREDENTIAL REVOKE 1").await.expect("FAIL CREDENTIAL NO_SUCH_CREDENTIAL 1 :");
-    alice.send("CREDENTIAL REVOKE 1").await.expect("CREDENTIAL REVOKED 1 :");
-    house.client_from("192.0.2.1", Some(CERTIFICATE)).sasl("EXTERNAL", b"").await.expect(" 904 ");
+    bob.send("CREDENTIAL ADD")
+        .await
+        .expect("FAIL CREDENTIAL CERTIFICATE_IN_USE ADD :");
+    bob.send("CREDENTIAL REVOKE 1")
+        .await
+        .expect("FAIL CREDENTIAL NO_SUCH_CREDENTIAL 1 :");
+    alice
+        .send("CREDENTIAL REVOKE 1")
+        .await
+        .expect("CREDENTIAL REVOKED 1 :");
+    house
+        .client_from("192.0.2.1", Some(CERTIFICATE))
+        .sasl("EXTERNAL", b"")
+        .await
+        .expect(" 904 ");
 }
 
 #[tokio::test]
@@ -45,14 +86,28 @@ async fn a_revoked_device_is_shut_out() {
     client.ask_code("alice", "alice@example.org").await;
     let code = house.code(1).await;
     client.give_code(&code, &device(1)).await.expect(" 903 ");
-    client.send("CREDENTIAL LIST").await.expect("CREDENTIAL LIST 1 device 2027-01-15T08:00:00.000Z * here");
-    house.client().plain("alice", &device(1)).await.expect(" 903 ");
+    client
+        .send("CREDENTIAL LIST")
+        .await
+        .expect("CREDENTIAL LIST 1 device 2027-01-15T08:00:00.000Z * here");
+    house
+        .client()
+        .plain("alice", &device(1))
+        .await
+        .expect(" 903 ");
     let heard = client.send("CREDENTIAL LIST").await;
     heard.expect("CREDENTIAL LIST 1 device 2027-01-15T08:00:00.000Z 2027-01-15T08:00:00.000Z here");
     heard.expect("CREDENTIAL END 1");
     client.send("CREDENTIAL REVOKE 1").await.expect("REVOKED");
-    client.send("CREDENTIAL LIST").await.expect("CREDENTIAL END 0");
-    house.client().plain("alice", &device(1)).await.expect(" 904 ");
+    client
+        .send("CREDENTIAL LIST")
+        .await
+        .expect("CREDENTIAL END 0");
+    house
+        .client()
+        .plain("alice", &device(1))
+        .await
+        .expect(" 904 ");
 }
 
 #[tokio::test]
@@ -72,11 +127,24 @@ async fn the_list_says_by_which_device_one_has_come() {
 #[tokio::test]
 async fn the_command_is_for_those_signed_in_and_says_what_it_takes() {
     let house = house_of_two().await;
-    house.client().send("CREDENTIAL LIST").await.expect("FAIL CREDENTIAL ACCOUNT_REQUIRED * :");
+    house
+        .client()
+        .send("CREDENTIAL LIST")
+        .await
+        .expect("FAIL CREDENTIAL ACCOUNT_REQUIRED * :");
     let mut alice = signed_in(&house, "alice", None).await;
     alice.send("CREDENTIAL").await.expect(" 461 * CREDENTIAL :");
-    alice.send("CREDENTIAL FLY").await.expect("FAIL CREDENTIAL UNKNOWN_SUBCOMMAND FLY :");
-    alice.send("CREDENTIAL ADD").await.expect("FAIL CREDENTIAL NO_CERTIFICATE ADD :");
+    alice
+        .send("CREDENTIAL FLY")
+        .await
+        .expect("FAIL CREDENTIAL UNKNOWN_SUBCOMMAND FLY :");
+    alice
+        .send("CREDENTIAL ADD")
+        .await
+        .expect("FAIL CREDENTIAL NO_CERTIFICATE ADD :");
     alice.send("CREDENTIAL REVOKE").await.expect(" 461 ");
-    alice.send("CREDENTIAL REVOKE x").await.expect("FAIL CREDENTIAL NO_SUCH_CREDENTIAL");
+    alice
+        .send("CREDENTIAL REVOKE x")
+        .await
+        .expect("FAIL CREDENTIAL NO_SUCH_CREDENTIAL");
 }

@@ -1,4 +1,5 @@
-//! The machine of a session that is not admitted, driven message by message over a real record and a real mail folder.
+//! The machine of a session that is not admitted, driven message by message over a real record and
+//! a real mail folder.
 #![allow(clippy::unwrap_used)]
 
 mod changes;
@@ -38,7 +39,9 @@ fn start() -> Timestamp {
 }
 
 fn device(seed: u8) -> String {
-    DeviceCredential::from_random([seed; 32]).expose().to_owned()
+    DeviceCredential::from_random([seed; 32])
+        .expose()
+        .to_owned()
 }
 
 /// A server's accounts, with nothing else of the server around them.
@@ -63,11 +66,23 @@ impl House {
         config.limits.mails_per_hour = 100;
         change(&mut config);
         let (sender, live) = LiveConfig::new(config);
-        let database = Database::open(&folder.path().join("rookery.db"), HistorySync::Normal).unwrap();
+        let database =
+            Database::open(&folder.path().join("rookery.db"), HistorySync::Normal).unwrap();
         let windows = Windows::new(live.clone(), database.clone());
         let mailer = Mailer::start(live.clone(), News::default());
-        let accounts = Arc::new(Accounts::new(live, database.clone(), mailer, windows, News::default()));
-        Self { folder, accounts, database, config: sender }
+        let accounts = Arc::new(Accounts::new(
+            live,
+            database.clone(),
+            mailer,
+            windows,
+            News::default(),
+        ));
+        Self {
+            folder,
+            accounts,
+            database,
+            config: sender,
+        }
     }
 
     fn client(&self) -> Client {
@@ -76,8 +91,15 @@ impl House {
 
     fn client_from(&self, address: &str, certificate: Option<[u8; 32]>) -> Client {
         let address = (address.parse::<std::net::IpAddr>().unwrap(), 5000).into();
-        let peer = Peer { address, certificate, tls: "TLSv1.3 X25519MLKEM768".to_owned() };
-        Client { machine: Handshake::new(Arc::clone(&self.accounts), peer), now: start() }
+        let peer = Peer {
+            address,
+            certificate,
+            tls: "TLSv1.3 X25519MLKEM768".to_owned(),
+        };
+        Client {
+            machine: Handshake::new(Arc::clone(&self.accounts), peer),
+            now: start(),
+        }
     }
 
     /// An account that was there before.
@@ -89,7 +111,12 @@ impl House {
             created_at: start(),
             greeted: true,
         };
-        let made = self.database.write(Durability::Record, move |store| store.create_account(&account)).await;
+        let made = self
+            .database
+            .write(Durability::Record, move |store| {
+                store.create_account(&account)
+            })
+            .await;
         made.unwrap().unwrap();
     }
 
@@ -110,8 +137,14 @@ impl House {
     /// Invites an email; gives the code of the invitation, which is not mailed.
     async fn invite(&self, email: &str) -> String {
         let email = Email::parse(email).unwrap();
-        let (new, letter) = self.accounts.invitation(start(), email, "root".to_owned()).await;
-        self.database.write(Durability::Record, move |store| store.add_invitation(&new)).await.unwrap();
+        let (new, letter) = self
+            .accounts
+            .invitation(start(), email, "root".to_owned())
+            .await;
+        self.database
+            .write(Durability::Record, move |store| store.add_invitation(&new))
+            .await
+            .unwrap();
         code_in(&letter.text).expect("a code alone on its line")
     }
 
@@ -123,11 +156,16 @@ impl House {
             created_at: start(),
             expires_at: None,
         };
-        self.database.write(Durability::Record, move |store| store.add_ban(&ban)).await.unwrap();
+        self.database
+            .write(Durability::Record, move |store| store.add_ban(&ban))
+            .await
+            .unwrap();
     }
 
     fn mail_files(&self) -> Vec<PathBuf> {
-        let Ok(entries) = std::fs::read_dir(self.folder.path().join("mail")) else { return Vec::new() };
+        let Ok(entries) = std::fs::read_dir(self.folder.path().join("mail")) else {
+            return Vec::new();
+        };
         let mut files: Vec<_> = entries
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.extension().is_some_and(|end| end == "eml"))
@@ -143,7 +181,9 @@ impl House {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), arrival).await.expect("the mail arrives in time");
+        tokio::time::timeout(Duration::from_secs(20), arrival)
+            .await
+            .expect("the mail arrives in time");
         let files = self.mail_files();
         assert_eq!(files.len(), count, "no more mails than expected");
         std::fs::read_to_string(&files[count - 1]).unwrap()
@@ -215,8 +255,14 @@ struct Client {
 
 impl Client {
     async fn send(&mut self, line: &str) -> Heard {
-        let step = self.machine.take(self.now, Message::parse(line).unwrap()).await;
-        Heard { lines: step.replies.iter().map(ToString::to_string).collect(), next: step.next }
+        let step = self
+            .machine
+            .take(self.now, Message::parse(line).unwrap())
+            .await;
+        Heard {
+            lines: step.replies.iter().map(ToString::to_string).collect(),
+            next: step.next,
+        }
     }
 
     fn later(&mut self, seconds: i64) {
@@ -226,19 +272,25 @@ impl Client {
     /// Handshake up to the waiting room, or in.
     async fn enter(&mut self, nick: &str) -> Heard {
         self.send(&format!("NICK {nick}")).await.stays();
-        self.send(&format!("USER {nick} 0 * :{nick} the rook")).await
+        self.send(&format!("USER {nick} 0 * :{nick} the rook"))
+            .await
     }
 
     /// One whole SASL exchange of one response; gives its last answer.
     async fn sasl(&mut self, mechanism: &str, payload: &[u8]) -> Heard {
-        self.send(&format!("AUTHENTICATE {mechanism}")).await.expect("AUTHENTICATE +");
+        self.send(&format!("AUTHENTICATE {mechanism}"))
+            .await
+            .expect("AUTHENTICATE +");
         self.respond(payload).await
     }
 
     async fn respond(&mut self, payload: &[u8]) -> Heard {
         let text = STANDARD.encode(payload);
-        let mut chunks: Vec<&str> =
-            text.as_bytes().chunks(400).map(|chunk| std::str::from_utf8(chunk).unwrap()).collect();
+        let mut chunks: Vec<&str> = text
+            .as_bytes()
+            .chunks(400)
+            .map(|chunk| std::str::from_utf8(chunk).unwrap())
+            .collect();
         if text.len().is_multiple_of(400) {
             chunks.push("+");
         }
@@ -251,20 +303,26 @@ impl Client {
     }
 
     async fn plain(&mut self, name: &str, secret: &str) -> Heard {
-        self.sasl("PLAIN", format!("\0{name}\0{secret}").as_bytes()).await
+        self.sasl("PLAIN", format!("\0{name}\0{secret}").as_bytes())
+            .await
     }
 
     async fn ask_code(&mut self, name: &str, email: &str) -> Heard {
-        self.sasl("X-EMAIL-CODE", format!("{name}\0{email}").as_bytes()).await
+        self.sasl("X-EMAIL-CODE", format!("{name}\0{email}").as_bytes())
+            .await
     }
 
     async fn give_code(&mut self, code: &str, credential: &str) -> Heard {
-        self.respond(format!("{code}\0{credential}").as_bytes()).await
+        self.respond(format!("{code}\0{credential}").as_bytes())
+            .await
     }
 
     /// The next news, which come soon.
     async fn news(&mut self) -> Vec<String> {
         let news = tokio::time::timeout(Duration::from_secs(20), self.machine.news()).await;
-        news.expect("there are news").iter().map(ToString::to_string).collect()
+        news.expect("there are news")
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 }

@@ -9,7 +9,9 @@ const FIRST: &str = "n=alice,r=nonce";
 
 /// What the server challenged with, Base64 taken off.
 fn said(heard: &Heard) -> String {
-    let (_, text) = heard.lines[0].split_once("AUTHENTICATE ").unwrap_or_else(|| panic!("{heard:?}"));
+    let (_, text) = heard.lines[0]
+        .split_once("AUTHENTICATE ")
+        .unwrap_or_else(|| panic!("{heard:?}"));
     String::from_utf8(STANDARD.decode(text).unwrap()).unwrap()
 }
 
@@ -21,28 +23,54 @@ fn sign(key: &[u8], text: &str) -> [u8; 32] {
 /// The client's last message, and the answer it expects.
 fn proof(challenge: &str, password: &str) -> (String, String) {
     let fields: Vec<&str> = challenge.splitn(3, ',').collect();
-    let salt = STANDARD.decode(fields[1].strip_prefix("s=").unwrap()).unwrap();
+    let salt = STANDARD
+        .decode(fields[1].strip_prefix("s=").unwrap())
+        .unwrap();
     let iterations: u32 = fields[2].strip_prefix("i=").unwrap().parse().unwrap();
     assert!(iterations >= 600_000, "as many as OWASP asks for");
     let mut salted = [0; 32];
     let password = password.as_bytes();
-    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations.try_into().unwrap(), &salt, password, &mut salted);
+    pbkdf2::derive(
+        pbkdf2::PBKDF2_HMAC_SHA256,
+        iterations.try_into().unwrap(),
+        &salt,
+        password,
+        &mut salted,
+    );
     let client_key = sign(&salted, "Client Key");
     let without_proof = format!("c=biws,{}", fields[0]);
     let whole = format!("{FIRST},{challenge},{without_proof}");
     let signature = sign(&Sha256::digest(client_key), &whole);
-    let proof: Vec<u8> = client_key.iter().zip(signature).map(|(key, signed)| key ^ signed).collect();
-    let answer = format!("v={}", STANDARD.encode(sign(&sign(&salted, "Server Key"), &whole)));
-    (format!("{without_proof},p={}", STANDARD.encode(proof)), answer)
+    let proof: Vec<u8> = client_key
+        .iter()
+        .zip(signature)
+        .map(|(key, signed)| key ^ signed)
+        .collect();
+    let answer = format!(
+        "v={}",
+        STANDARD.encode(sign(&sign(&salted, "Server Key"), &whole))
+    );
+    (
+        format!("{without_proof},p={}", STANDARD.encode(proof)),
+        answer,
+    )
 }
 
 async fn begin(client: &mut Client) -> String {
-    said(&client.sasl("SCRAM-SHA-256", format!("n,,{FIRST}").as_bytes()).await)
+    said(
+        &client
+            .sasl("SCRAM-SHA-256", format!("n,,{FIRST}").as_bytes())
+            .await,
+    )
 }
 
 async fn registered() -> House {
     let house = House::with(|config| config.accounts.verify_email = false);
-    house.client().send("REGISTER alice alice@example.org :correct horse").await.expect("SUCCESS");
+    house
+        .client()
+        .send("REGISTER alice alice@example.org :correct horse")
+        .await
+        .expect("SUCCESS");
     house
 }
 
@@ -53,14 +81,20 @@ async fn a_password_is_proved_and_so_is_the_server() {
     let (last, expected) = proof(&begin(&mut client).await, PASSWORD);
     let heard = client.respond(last.as_bytes()).await;
     assert_eq!(said(&heard), expected);
-    client.send("AUTHENTICATE +").await.expect(" 900 * * alice :").expect(" 903 * :");
+    client
+        .send("AUTHENTICATE +")
+        .await
+        .expect(" 900 * * alice :")
+        .expect(" 903 * :");
     assert!(client.enter("alice").await.admitted().identity.is_some());
 }
 
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_name_look_alike() {
     let house = registered().await;
-    house.account("bob", "bob@example.org", Some(PASSWORD)).await;
+    house
+        .account("bob", "bob@example.org", Some(PASSWORD))
+        .await;
     let mut answers = Vec::new();
     for name in ["alice", "bob", "nobody"] {
         let mut client = house.client();
@@ -82,17 +116,30 @@ async fn a_wrong_password_and_an_unknown_name_look_alike() {
         answers.push(client.respond(last.as_bytes()).await.lines);
     }
     assert!(answers[0][0].contains(" 904 * :"), "{answers:?}");
-    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert!(
+        answers.iter().all(|answer| *answer == answers[0]),
+        "{answers:?}"
+    );
 }
 
 #[tokio::test]
 async fn an_older_account_can_use_it_once_it_has_signed_in_by_plain() {
     let house = House::new();
-    house.account("alice", "alice@example.org", Some(PASSWORD)).await;
+    house
+        .account("alice", "alice@example.org", Some(PASSWORD))
+        .await;
     let mut client = house.client();
     let (last, _) = proof(&begin(&mut client).await, PASSWORD);
-    client.respond(last.as_bytes()).await.expect(" 904 ").expect("sign in by PLAIN once");
-    house.client().plain("alice", PASSWORD).await.expect(" 903 ");
+    client
+        .respond(last.as_bytes())
+        .await
+        .expect(" 904 ")
+        .expect("sign in by PLAIN once");
+    house
+        .client()
+        .plain("alice", PASSWORD)
+        .await
+        .expect(" 903 ");
     let mut client = house.client();
     let (last, expected) = proof(&begin(&mut client).await, PASSWORD);
     assert_eq!(said(&client.respond(last.as_bytes()).await), expected);
@@ -101,7 +148,9 @@ async fn an_older_account_can_use_it_once_it_has_signed_in_by_plain() {
 #[tokio::test]
 async fn failures_count_and_a_disabled_account_stays_shut() {
     let house = registered().await;
-    house.config.send_modify(|config| Arc::make_mut(config).limits.failed_sign_ins = 2);
+    house
+        .config
+        .send_modify(|config| Arc::make_mut(config).limits.failed_sign_ins = 2);
     for _ in 0..2 {
         let mut client = house.client_from("198.51.100.9", None);
         let (last, _) = proof(&begin(&mut client).await, "wrong horse");
@@ -113,34 +162,55 @@ async fn failures_count_and_a_disabled_account_stays_shut() {
         .await
         .expect("too many sign-ins have failed");
     client.later(601);
-    house.change_account("alice", |store, account| store.set_disabled(account.id, Some("moved away"))).await;
+    house
+        .change_account("alice", |store, account| {
+            store.set_disabled(account.id, Some("moved away"))
+        })
+        .await;
     let (last, _) = proof(&begin(&mut client).await, PASSWORD);
-    client.respond(last.as_bytes()).await.expect(" 904 ").expect("disabled: moved away");
+    client
+        .respond(last.as_bytes())
+        .await
+        .expect(" 904 ")
+        .expect("disabled: moved away");
 }
 
 #[tokio::test]
 async fn nothing_is_taken_for_a_proof_that_is_none() {
     let house = registered().await;
     let mut client = house.client();
-    client.sasl("SCRAM-SHA-256", b"p=tls-unique,,n=alice,r=x").await.expect(" 904 ");
+    client
+        .sasl("SCRAM-SHA-256", b"p=tls-unique,,n=alice,r=x")
+        .await
+        .expect(" 904 ");
     begin(&mut client).await;
     client.respond(b"").await.expect(" 904 ");
     let (last, _) = proof(&begin(&mut client).await, PASSWORD);
-    client.respond(last.as_bytes()).await.expect("AUTHENTICATE ");
+    client
+        .respond(last.as_bytes())
+        .await
+        .expect("AUTHENTICATE ");
     client.respond(b"more").await.expect(" 904 ");
     client.respond(last.as_bytes()).await.expect(" 904 ");
 }
 
-/// Until it is admitted, the core tells by that whether the account's sessions were ended meanwhile.
+/// Until it is admitted, the core tells by that whether the account's sessions were ended
+/// meanwhile.
 #[tokio::test]
 async fn a_proof_is_no_younger_than_the_servers_look_at_the_record() {
     let house = registered().await;
     let mut client = house.client();
     let (last, _) = proof(&begin(&mut client).await, PASSWORD);
     client.later(20);
-    client.respond(last.as_bytes()).await.expect("AUTHENTICATE ");
+    client
+        .respond(last.as_bytes())
+        .await
+        .expect("AUTHENTICATE ");
     client.later(20);
     client.send("AUTHENTICATE +").await.expect(" 903 * :");
     let entered = client.enter("alice").await;
-    assert_eq!(entered.admitted().identity.as_ref().unwrap().proved_at, start());
+    assert_eq!(
+        entered.admitted().identity.as_ref().unwrap().proved_at,
+        start()
+    );
 }

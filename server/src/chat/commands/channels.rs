@@ -1,10 +1,11 @@
-//! Coming into channels, leaving them, and what they are about: `JOIN`, `PART`, `TOPIC`, `KICK`, `INVITE`.
+//! Coming into channels, leaving them, and what they are about: `JOIN`, `PART`, `TOPIC`, `KICK`,
+//! `INVITE`.
 
 use rookery_protocol::numeric::{
-    ERR_BADCHANMASK, ERR_BADCHANNELKEY, ERR_BANNEDFROMCHAN, ERR_CHANNELISFULL, ERR_CHANOPRIVSNEEDED,
-    ERR_INVITEONLYCHAN, ERR_NOSUCHCHANNEL, ERR_NOSUCHNICK, ERR_NOTONCHANNEL, ERR_TOOMANYCHANNELS,
-    ERR_TOOMANYTARGETS, ERR_USERNOTINCHANNEL, ERR_USERONCHANNEL, RPL_AWAY, RPL_ENDOFINVITELIST,
-    RPL_INVITELIST, RPL_INVITING, RPL_NOTOPIC,
+    ERR_BADCHANMASK, ERR_BADCHANNELKEY, ERR_BANNEDFROMCHAN, ERR_CHANNELISFULL,
+    ERR_CHANOPRIVSNEEDED, ERR_INVITEONLYCHAN, ERR_NOSUCHCHANNEL, ERR_NOSUCHNICK, ERR_NOTONCHANNEL,
+    ERR_TOOMANYCHANNELS, ERR_TOOMANYTARGETS, ERR_USERNOTINCHANNEL, ERR_USERONCHANNEL, RPL_AWAY,
+    RPL_ENDOFINVITELIST, RPL_INVITELIST, RPL_INVITING, RPL_NOTOPIC,
 };
 use rookery_protocol::{Capability, ChannelName, Message, NameError};
 
@@ -34,7 +35,12 @@ pub fn join(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
             Ok(name) => enter(turn, caller, &name, key),
             Err(NameError::NotAChannel) => no_such_channel(turn, caller, target),
             Err(error) => {
-                turn.reply(caller, ERR_BADCHANMASK, &[target], &format!("Bad channel name: {error}"));
+                turn.reply(
+                    caller,
+                    ERR_BADCHANMASK,
+                    &[target],
+                    &format!("Bad channel name: {error}"),
+                );
             }
         }
     }
@@ -48,7 +54,10 @@ pub fn enter(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName, key: Optio
     }
     let limit = turn.settings.channels_per_user;
     let refusal = if limit > 0 && user.channels().len() >= limit {
-        Some((ERR_TOOMANYCHANNELS, "You are in as many channels as one may be"))
+        Some((
+            ERR_TOOMANYCHANNELS,
+            "You are in as many channels as one may be",
+        ))
     } else {
         keeps_out(turn, user, name, key)
     };
@@ -68,10 +77,15 @@ pub fn enter(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName, key: Optio
         turn.keep_channel(name);
     }
     // As whoever made the channel writes it.
-    let name = turn.state.channel(name).map_or_else(|| name.clone(), |channel| channel.name.clone());
+    let name = turn
+        .state
+        .channel(name)
+        .map_or_else(|| name.clone(), |channel| channel.name.clone());
 
     let extended = |on: bool| {
-        move |session: &crate::chat::state::Session| session.capabilities.has(Capability::ExtendedJoin) == on
+        move |session: &crate::chat::state::Session| {
+            session.capabilities.has(Capability::ExtendedJoin) == on
+        }
     };
     for on in [false, true] {
         let line = join_line(turn.state.user(caller.user), &name, on);
@@ -79,7 +93,11 @@ pub fn enter(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName, key: Optio
     }
     if let Some(away) = turn.state.user(caller.user).away.clone() {
         let line = turn.user_line(caller.user, "AWAY").text(&away);
-        let own: Vec<_> = turn.callers(caller.user).iter().map(|own| own.session).collect();
+        let own: Vec<_> = turn
+            .callers(caller.user)
+            .iter()
+            .map(|own| own.session)
+            .collect();
         turn.show_channel(caller.user, &name, &line, |session| {
             session.capabilities.has(Capability::AwayNotify) && !own.contains(&session.id)
         });
@@ -101,7 +119,12 @@ pub fn enter(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName, key: Optio
 /// The line that says that the user has joined.
 pub fn join_line(user: &User, name: &ChannelName, extended: bool) -> Line {
     let line = Line::new(&user.source, "JOIN").word(name.as_str());
-    if extended { line.word(user.account().unwrap_or("*")).text(&user.realname) } else { line }
+    if extended {
+        line.word(user.account().unwrap_or("*"))
+            .text(&user.realname)
+    } else {
+        line
+    }
 }
 
 /// What keeps the user out of the channel, if anything does.
@@ -117,18 +140,30 @@ fn keeps_out(
         return None;
     }
     if channel.key.is_some() && channel.key.as_deref() != key {
-        return Some((ERR_BADCHANNELKEY, "Cannot join channel (+k: the key is missing or wrong)"));
+        return Some((
+            ERR_BADCHANNELKEY,
+            "Cannot join channel (+k: the key is missing or wrong)",
+        ));
     }
     if channel.invited.contains(&user.id) {
         return None;
     }
     if channel.flags.has(Flag::InviteOnly) && !channel.is_invite_exception(user) {
-        return Some((ERR_INVITEONLYCHAN, "Cannot join channel (+i: one must be invited)"));
+        return Some((
+            ERR_INVITEONLYCHAN,
+            "Cannot join channel (+i: one must be invited)",
+        ));
     }
-    if channel.limit.is_some_and(|limit| channel.members().len() >= limit as usize) {
+    if channel
+        .limit
+        .is_some_and(|limit| channel.members().len() >= limit as usize)
+    {
         return Some((ERR_CHANNELISFULL, "Cannot join channel (+l: it is full)"));
     }
-    channel.bans(user).then_some((ERR_BANNEDFROMCHAN, "Cannot join channel (+b: you are banned from it)"))
+    channel.bans(user).then_some((
+        ERR_BANNEDFROMCHAN,
+        "Cannot join channel (+b: you are banned from it)",
+    ))
 }
 
 /// `PART <channels> [<reason>]`.
@@ -161,8 +196,12 @@ fn leave(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName, reason: Option
 
 /// `TOPIC <channel> [<topic>]`.
 pub fn topic(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
-    let Some(name) = existing(turn, caller, message.param(0).unwrap_or_default()) else { return };
-    let Some(channel) = turn.state.channel(&name) else { return };
+    let Some(name) = existing(turn, caller, message.param(0).unwrap_or_default()) else {
+        return;
+    };
+    let Some(channel) = turn.state.channel(&name) else {
+        return;
+    };
     let Some(text) = message.param(1) else {
         if !channel.is_visible_to(caller.user) {
             return not_on_channel(turn, caller, &name);
@@ -182,7 +221,11 @@ pub fn topic(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     let by = turn.state.user(caller.user).source.to_string().into();
     let at = turn.now();
     if let Some(channel) = turn.state.channel_mut(&name) {
-        channel.topic = (!text.is_empty()).then(|| Topic { text: text.into(), by, at });
+        channel.topic = (!text.is_empty()).then(|| Topic {
+            text: text.into(),
+            by,
+            at,
+        });
     }
     turn.keep_channel(&name);
     turn.act(caller.user, &name, "TOPIC", |line| line.text(text));
@@ -190,14 +233,24 @@ pub fn topic(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
 
 /// `KICK <channel> <nicks> [<reason>]`; with several channels, one nick for each.
 pub fn kick(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
-    let channels: Vec<&str> =
-        message.param(0).unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect();
+    let channels: Vec<&str> = message
+        .param(0)
+        .unwrap_or_default()
+        .split(',')
+        .filter(|name| !name.is_empty())
+        .collect();
     let nicks = split_list(message.param(1).unwrap_or_default());
-    if channels.is_empty() || nicks.is_empty() || channels.len() > 1 && channels.len() != nicks.len() {
+    if channels.is_empty()
+        || nicks.is_empty()
+        || channels.len() > 1 && channels.len() != nicks.len()
+    {
         return needs_more(turn, caller, "KICK");
     }
     let own_nick = turn.state.user(caller.user).nick.to_string();
-    let reason = message.param(2).filter(|reason| !reason.is_empty()).unwrap_or(&own_nick);
+    let reason = message
+        .param(2)
+        .filter(|reason| !reason.is_empty())
+        .unwrap_or(&own_nick);
     for (index, nick) in nicks.iter().enumerate() {
         if index >= lengths::TARGETS {
             turn.reply(
@@ -208,14 +261,22 @@ pub fn kick(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
             );
             continue;
         }
-        let channel = if channels.len() == 1 { channels[0] } else { channels[index] };
+        let channel = if channels.len() == 1 {
+            channels[0]
+        } else {
+            channels[index]
+        };
         kick_one(turn, caller, channel, nick, reason);
     }
 }
 
 fn kick_one(turn: &mut Turn<'_>, caller: Caller, channel: &str, nick: &str, reason: &str) {
-    let Some(name) = existing(turn, caller, channel) else { return };
-    let Some(channel) = turn.state.channel(&name) else { return };
+    let Some(name) = existing(turn, caller, channel) else {
+        return;
+    };
+    let Some(channel) = turn.state.channel(&name) else {
+        return;
+    };
     if !channel.has(caller.user) {
         return not_on_channel(turn, caller, &name);
     }
@@ -234,11 +295,17 @@ fn kick_one(turn: &mut Turn<'_>, caller: Caller, channel: &str, nick: &str, reas
             "They are not in that channel",
         );
     }
-    if channel.member(target).is_some_and(|member| member.standing.founder) && target != caller.user {
+    if channel
+        .member(target)
+        .is_some_and(|member| member.standing.founder)
+        && target != caller.user
+    {
         return outranked(turn, caller, &name);
     }
     let reason = truncate(reason, lengths::KICK);
-    turn.act(caller.user, &name, "KICK", |line| line.word(nick.as_str()).text(reason));
+    turn.act(caller.user, &name, "KICK", |line| {
+        line.word(nick.as_str()).text(reason)
+    });
     turn.state.leave(target, &name);
 }
 
@@ -254,8 +321,12 @@ pub fn invite(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
         return turn.reply(caller, ERR_NOSUCHNICK, &[nick], "No such nick");
     };
     let (target, nick, away) = (target.id, target.nick.clone(), target.away.clone());
-    let Some(name) = existing(turn, caller, channel) else { return };
-    let Some(channel) = turn.state.channel(&name) else { return };
+    let Some(name) = existing(turn, caller, channel) else {
+        return;
+    };
+    let Some(channel) = turn.state.channel(&name) else {
+        return;
+    };
     if !channel.has(caller.user) {
         return not_on_channel(turn, caller, &name);
     }
@@ -265,12 +336,21 @@ pub fn invite(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     }
     let words = [nick.as_str(), name.as_str()];
     if channel.has(target) {
-        return turn.reply(caller, ERR_USERONCHANNEL, &words, "They are in that channel already");
+        return turn.reply(
+            caller,
+            ERR_USERONCHANNEL,
+            &words,
+            "They are in that channel already",
+        );
     }
     // Only an operator's invitation opens a closed door.
     if operator {
-        let here: Vec<_> =
-            channel.invited.iter().copied().filter(|id| *id != target && turn.state.is_here(*id)).collect();
+        let here: Vec<_> = channel
+            .invited
+            .iter()
+            .copied()
+            .filter(|id| *id != target && turn.state.is_here(*id))
+            .collect();
         if let Some(channel) = turn.state.channel_mut(&name) {
             channel.invited = here;
             channel.invited.push(target);
@@ -280,7 +360,10 @@ pub fn invite(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     if let Some(away) = away {
         turn.reply(caller, RPL_AWAY, &[nick.as_str()], &away);
     }
-    let line = turn.user_line(caller.user, "INVITE").word(nick.as_str()).word(name.as_str());
+    let line = turn
+        .user_line(caller.user, "INVITE")
+        .word(nick.as_str())
+        .word(name.as_str());
     turn.show_users(caller.user, &[target], &line, |_| true);
     let operators: Vec<_> = turn
         .state
@@ -314,7 +397,9 @@ fn invitations(turn: &mut Turn<'_>, caller: Caller) {
 
 /// The channel of that name, as it is written; otherwise the caller is told.
 pub fn existing(turn: &mut Turn<'_>, caller: Caller, name: &str) -> Option<ChannelName> {
-    let found = ChannelName::parse(name).ok().and_then(|name| turn.state.channel(&name));
+    let found = ChannelName::parse(name)
+        .ok()
+        .and_then(|name| turn.state.channel(&name));
     let found = found.map(|channel| channel.name.clone());
     if found.is_none() {
         no_such_channel(turn, caller, name);
@@ -328,15 +413,30 @@ fn no_such_channel(turn: &mut Turn<'_>, caller: Caller, name: &str) {
 
 /// The caller is not in the channel.
 pub fn not_on_channel(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName) {
-    turn.reply(caller, ERR_NOTONCHANNEL, &[name.as_str()], "You are not in that channel");
+    turn.reply(
+        caller,
+        ERR_NOTONCHANNEL,
+        &[name.as_str()],
+        "You are not in that channel",
+    );
 }
 
 /// What the caller wants to do to somebody, it may not: they founded the channel.
 pub fn outranked(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName) {
-    turn.reply(caller, ERR_CHANOPRIVSNEEDED, &[name.as_str()], "They founded that channel");
+    turn.reply(
+        caller,
+        ERR_CHANOPRIVSNEEDED,
+        &[name.as_str()],
+        "They founded that channel",
+    );
 }
 
 /// The caller is no operator of the channel.
 pub fn needs_operator(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName) {
-    turn.reply(caller, ERR_CHANOPRIVSNEEDED, &[name.as_str()], "You are not an operator of that channel");
+    turn.reply(
+        caller,
+        ERR_CHANOPRIVSNEEDED,
+        &[name.as_str()],
+        "You are not an operator of that channel",
+    );
 }

@@ -9,7 +9,8 @@ use crate::chat::turn::{Caller, Turn};
 pub fn help(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     let asked = message.param(0).filter(|asked| !asked.is_empty());
     let Some(asked) = asked else {
-        let mut lines = vec!["Everything one can send, by its name; HELP and a name tells more:".to_owned()];
+        let mut lines =
+            vec!["Everything one can send, by its name; HELP and a name tells more:".to_owned()];
         let names: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
         lines.extend(names.chunks(8).map(|names| names.join(" ")));
         return tell(turn, caller, "*", "Help", lines.iter().map(String::as_str));
@@ -90,7 +91,10 @@ const TOPICS: &[(&str, &str)] = &[
         "INVITE nick #channel\nInvites someone to a channel you are in. Alone, it lists your own invitations.",
     ),
     ("ISON", "ISON nick nick ...\nTells which of them are here."),
-    ("ISUPPORT", "ISUPPORT\nWhat this server supports, for your client."),
+    (
+        "ISUPPORT",
+        "ISUPPORT\nWhat this server supports, for your client.",
+    ),
     (
         "JOIN",
         "JOIN #channel[,#channel] [key[,key]]\nBrings you into channels; whoever makes one is its operator. JOIN 0 leaves all.",
@@ -127,14 +131,26 @@ const TOPICS: &[(&str, &str)] = &[
         "NICK",
         "NICK nick\nChanges your nick. Unless the server leaves nicks free, only a guest's: whoever is signed in is shown under\nthe name of the account.",
     ),
-    ("NOTICE", "NOTICE target[,target] :text\nA message that nothing answers by itself."),
-    ("PART", "PART #channel[,#channel] [:reason]\nLeaves channels."),
+    (
+        "NOTICE",
+        "NOTICE target[,target] :text\nA message that nothing answers by itself.",
+    ),
+    (
+        "PART",
+        "PART #channel[,#channel] [:reason]\nLeaves channels.",
+    ),
     (
         "PASS",
         "PASS anything\nBelongs before your session is admitted, and is ignored there: sign in with SASL.",
     ),
-    ("PING", "PING token\nThe server answers with PONG and the token."),
-    ("PONG", "PONG token\nYour client's answer to a PING of the server."),
+    (
+        "PING",
+        "PING token\nThe server answers with PONG and the token.",
+    ),
+    (
+        "PONG",
+        "PONG token\nYour client's answer to a PING of the server.",
+    ),
     (
         "PRIVMSG",
         "PRIVMSG target[,target] :text\nSays something in a channel, or to someone alone. @#channel reaches its operators only.",
@@ -165,16 +181,28 @@ const TOPICS: &[(&str, &str)] = &[
         "SETPASS",
         "SETPASS present new\nChanges your account's password. SETPASS * new: a code is mailed to you, and VERIFY account code completes it.",
     ),
-    ("TAGMSG", "TAGMSG target[,target]\nSends tags without a text."),
+    (
+        "TAGMSG",
+        "TAGMSG target[,target]\nSends tags without a text.",
+    ),
     ("TIME", "TIME\nThe server's time."),
-    ("TOPIC", "TOPIC #channel [:topic]\nShows or sets what a channel is about."),
+    (
+        "TOPIC",
+        "TOPIC #channel [:topic]\nShows or sets what a channel is about.",
+    ),
     (
         "USER",
         "USER name 0 * :real name\nBelongs before your session is admitted; SETNAME changes the real name later.",
     ),
     ("USERHOST", "USERHOST nick nick ...\nWho they are, shortly."),
-    ("VERIFY", "VERIFY account code\nCompletes what a code was mailed for: REGISTER, most of all."),
-    ("VERSION", "VERSION\nThe server's version and what it supports."),
+    (
+        "VERIFY",
+        "VERIFY account code\nCompletes what a code was mailed for: REGISTER, most of all.",
+    ),
+    (
+        "VERSION",
+        "VERSION\nThe server's version and what it supports.",
+    ),
     (
         "WHO",
         "WHO #channel, WHO nick, WHO mask [%fields[,token]]\nWho is there. Fields: t token, c channel, u user name, h host, s server, n nick, f flags,\nl seconds idle, a account, r real name.",

@@ -1,4 +1,5 @@
-//! Reading back what was said: `CHATHISTORY`. What the core allows is read outside of it; the reply follows then.
+//! Reading back what was said: `CHATHISTORY`. What the core allows is read outside of it; the reply
+//! follows then.
 
 use jiff::Timestamp;
 use rookery_protocol::{Capability, Message};
@@ -8,14 +9,17 @@ use crate::chat::event::{Fetch, HistoryQuery, Output, Purpose};
 use crate::chat::turn::{Caller, Turn};
 use crate::record::{PageQuery, Point, Selection, TargetsQuery};
 
-/// `CHATHISTORY <subcommand> <target> <point> [<point>] <limit>`, `CHATHISTORY TARGETS <time> <time> <limit>`.
+/// `CHATHISTORY <subcommand> <target> <point> [<point>] <limit>`, `CHATHISTORY TARGETS <time>
+/// <time> <limit>`.
 pub fn chathistory(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     if !caller.has(Capability::Chathistory) {
         let text = "CHATHISTORY needs the capability draft/chathistory";
         return unknown(turn, caller, &message.command, text);
     }
     let params: Vec<&str> = message.params.iter().map(String::as_str).collect();
-    let Some((&subcommand, params)) = params.split_first() else { return };
+    let Some((&subcommand, params)) = params.split_first() else {
+        return;
+    };
     let asked = match subcommand.to_ascii_uppercase().as_str() {
         "TARGETS" => targets(turn, caller, params),
         name => page(turn, caller, name, params),
@@ -25,10 +29,17 @@ pub fn chathistory(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
             session: caller.session,
             ticket: None,
             label: None,
-            purpose: Purpose::Chathistory { subcommand: subcommand.to_owned(), target: target.to_owned() },
+            purpose: Purpose::Chathistory {
+                subcommand: subcommand.to_owned(),
+                target: target.to_owned(),
+            },
             query,
         }))),
-        Err(Refusal { code, context, text }) => {
+        Err(Refusal {
+            code,
+            context,
+            text,
+        }) => {
             let context: Vec<&str> = [subcommand].into_iter().chain(context).collect();
             turn.fail(caller, "CHATHISTORY", code, &context, text);
         }
@@ -44,7 +55,11 @@ struct Refusal<'m> {
 }
 
 fn invalid<'m>(context: &[&'m str], text: &'static str) -> Refusal<'m> {
-    Refusal { code: "INVALID_PARAMS", context: context.to_vec(), text }
+    Refusal {
+        code: "INVALID_PARAMS",
+        context: context.to_vec(),
+        text,
+    }
 }
 
 fn page<'m>(
@@ -92,15 +107,30 @@ fn targets<'m>(
 ) -> Result<(&'m str, HistoryQuery), Refusal<'m>> {
     count(params, 3)?;
     let time = |text: &'m str| {
-        text.strip_prefix("timestamp=").and_then(timestamp).ok_or_else(|| invalid(&[text], INVALID_TIME))
+        text.strip_prefix("timestamp=")
+            .and_then(timestamp)
+            .ok_or_else(|| invalid(&[text], INVALID_TIME))
     };
     let (from, to, limit) = (time(params[0])?, time(params[1])?, limit(turn, params[2])?);
     let user = turn.state.user(caller.user);
     let channels = user.channels().iter();
-    let channels =
-        channels.filter_map(|name| Some((name.clone(), turn.channel_since(caller, name)?))).collect();
-    let account = user.identity.as_ref().map(|identity| identity.name.to_nick());
-    Ok(("*", HistoryQuery::Targets(TargetsQuery { channels, account, from, to, limit })))
+    let channels = channels
+        .filter_map(|name| Some((name.clone(), turn.channel_since(caller, name)?)))
+        .collect();
+    let account = user
+        .identity
+        .as_ref()
+        .map(|identity| identity.name.to_nick());
+    Ok((
+        "*",
+        HistoryQuery::Targets(TargetsQuery {
+            channels,
+            account,
+            from,
+            to,
+            limit,
+        }),
+    ))
 }
 
 fn count<'m>(params: &[&'m str], due: usize) -> Result<(), Refusal<'m>> {
@@ -127,10 +157,12 @@ const INVALID_TIME: &str = "Invalid timestamp";
 fn point<'m>(target: &'m str, text: &'m str) -> Result<Point, Refusal<'m>> {
     match text.split_once('=') {
         Some(("msgid", msgid)) if !msgid.is_empty() => Ok(Point::Message(msgid.to_owned())),
-        Some(("timestamp", time)) => {
-            timestamp(time).map(Point::At).ok_or_else(|| invalid(&[text], INVALID_TIME))
+        Some(("timestamp", time)) => timestamp(time)
+            .map(Point::At)
+            .ok_or_else(|| invalid(&[text], INVALID_TIME)),
+        None | Some(("msgid", _)) => {
+            Err(invalid(&[text], "Neither a msgid=... nor a timestamp=..."))
         }
-        None | Some(("msgid", _)) => Err(invalid(&[text], "Neither a msgid=... nor a timestamp=...")),
         Some(_) => Err(Refusal {
             code: "INVALID_MSGREFTYPE",
             context: vec![target, text],

@@ -8,28 +8,47 @@ use crate::chat::channel::Channel;
 use crate::chat::mask;
 use crate::chat::turn::{Caller, Turn};
 
-/// `LIST [<names, masks and conditions>]`: the channels that meet all conditions and, where there are names or masks,
-/// fit one of them.
+/// `LIST [<names, masks and conditions>]`: the channels that meet all conditions and, where there
+/// are names or masks, fit one of them.
 pub fn list(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     let items = split_list(message.param(0).unwrap_or_default());
     let filters: Vec<Filter> = items.into_iter().map(Filter::new).collect();
-    let (names, conditions): (Vec<&Filter>, Vec<&Filter>) =
-        filters.iter().partition(|filter| matches!(filter, Filter::Name(_)));
+    let (names, conditions): (Vec<&Filter>, Vec<&Filter>) = filters
+        .iter()
+        .partition(|filter| matches!(filter, Filter::Name(_)));
     let minutes_since = |at: jiff::Timestamp| (turn.now().as_second() - at.as_second()).max(0) / 60;
     let found: Vec<(ChannelName, usize, Box<str>)> = turn
         .state
         .channels()
         .filter(|channel| channel.is_visible_to(caller.user))
-        .filter(|channel| names.is_empty() || names.iter().any(|name| name.passes(channel, &minutes_since)))
-        .filter(|channel| conditions.iter().all(|condition| condition.passes(channel, &minutes_since)))
+        .filter(|channel| {
+            names.is_empty()
+                || names
+                    .iter()
+                    .any(|name| name.passes(channel, &minutes_since))
+        })
+        .filter(|channel| {
+            conditions
+                .iter()
+                .all(|condition| condition.passes(channel, &minutes_since))
+        })
         .map(|channel| {
-            let topic = channel.topic.as_ref().map(|topic| topic.text.clone()).unwrap_or_default();
+            let topic = channel
+                .topic
+                .as_ref()
+                .map(|topic| topic.text.clone())
+                .unwrap_or_default();
             (channel.name.clone(), channel.members().len(), topic)
         })
         .collect();
     turn.reply(caller, RPL_LISTSTART, &["Channel"], "Users  Topic");
     for (name, members, topic) in found {
-        turn.reply(caller, RPL_LIST, &[name.as_str(), &members.to_string()], &topic);
+        turn.reply(
+            caller,
+            RPL_LIST,
+            &[name.as_str(), &members.to_string()],
+            &topic,
+        );
     }
     turn.reply(caller, RPL_LISTEND, &[], "End of the list");
 }
@@ -97,11 +116,14 @@ impl Filter {
         match self {
             Self::Name(mask) => mask::matches(mask, channel.name.folded()),
             Self::NotName(mask) => !mask::matches(mask, channel.name.folded()),
-            Self::Users(bound) => bound.holds(i64::try_from(channel.members().len()).unwrap_or(i64::MAX)),
-            Self::Created(bound) => bound.holds_for_age(minutes_since(channel.created_at)),
-            Self::Topic(bound) => {
-                channel.topic.as_ref().is_some_and(|topic| bound.holds_for_age(minutes_since(topic.at)))
+            Self::Users(bound) => {
+                bound.holds(i64::try_from(channel.members().len()).unwrap_or(i64::MAX))
             }
+            Self::Created(bound) => bound.holds_for_age(minutes_since(channel.created_at)),
+            Self::Topic(bound) => channel
+                .topic
+                .as_ref()
+                .is_some_and(|topic| bound.holds_for_age(minutes_since(topic.at))),
         }
     }
 }

@@ -25,7 +25,12 @@ pub fn say(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     let quiet = command == "NOTICE";
     let Some(targets) = message.param(0).filter(|targets| !is_empty_list(targets)) else {
         if !quiet {
-            turn.reply(caller, ERR_NORECIPIENT, &[], &format!("No recipient given ({command})"));
+            turn.reply(
+                caller,
+                ERR_NORECIPIENT,
+                &[],
+                &format!("No recipient given ({command})"),
+            );
         }
         return;
     };
@@ -38,7 +43,12 @@ pub fn say(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     if turn.settings.history && !quiet && playback::is_meant(targets) {
         return playback::ask(turn, caller, text);
     }
-    let said = Said { command, text: Some(text), client_tags: client_tags(caller, message), quiet };
+    let said = Said {
+        command,
+        text: Some(text),
+        client_tags: client_tags(caller, message),
+        quiet,
+    };
     to_each(turn, caller, targets, &said);
 }
 
@@ -49,7 +59,12 @@ pub fn tag(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
         return needs_more(turn, caller, &message.command);
     }
     let client_tags = client_tags(caller, message);
-    let said = Said { command: &message.command, text: None, client_tags, quiet: false };
+    let said = Said {
+        command: &message.command,
+        text: None,
+        client_tags,
+        quiet: false,
+    };
     to_each(turn, caller, targets, &said);
 }
 
@@ -63,7 +78,12 @@ pub fn say_lines(
     client_tags: String,
 ) {
     turn.state.user_mut(caller.user).active_at = turn.stamp.at;
-    let said = Said { command, text: Some(text), client_tags, quiet: command == "NOTICE" };
+    let said = Said {
+        command,
+        text: Some(text),
+        client_tags,
+        quiet: command == "NOTICE",
+    };
     if let Err((code, text)) = to_target(turn, caller, target, &said)
         && !said.quiet
     {
@@ -104,7 +124,10 @@ fn to_each(turn: &mut Turn<'_>, caller: Caller, targets: &str, said: &Said<'_>) 
         let result = if count < lengths::TARGETS {
             to_target(turn, caller, target, said)
         } else {
-            Err((ERR_TOOMANYTARGETS, "Too many targets in one message; this one was left out".to_owned()))
+            Err((
+                ERR_TOOMANYTARGETS,
+                "Too many targets in one message; this one was left out".to_owned(),
+            ))
         };
         if let Err((code, text)) = result
             && !said.quiet
@@ -117,7 +140,12 @@ fn to_each(turn: &mut Turn<'_>, caller: Caller, targets: &str, said: &Said<'_>) 
 /// A numeric for the sender, with its text.
 type Refusal = (&'static str, String);
 
-fn to_target(turn: &mut Turn<'_>, caller: Caller, target: &str, said: &Said<'_>) -> Result<(), Refusal> {
+fn to_target(
+    turn: &mut Turn<'_>,
+    caller: Caller,
+    target: &str,
+    said: &Said<'_>,
+) -> Result<(), Refusal> {
     let msgid = &turn.state.next_msgid();
     let (status, name) = match target.strip_prefix(['@', '+']) {
         Some(name) if name.starts_with('#') => (target.chars().next(), name),
@@ -148,7 +176,10 @@ fn to_channel(
     // The lobby is everyone's, also of those who only pass by.
     let at_home = turn.visits(caller) && turn.settings.lobby.contains(&channel.name);
     if let Some(why) = why.or_else(|| kept_silent(channel, sender, at_home)) {
-        return Err((ERR_CANNOTSENDTOCHAN, format!("Cannot send to channel ({why})")));
+        return Err((
+            ERR_CANNOTSENDTOCHAN,
+            format!("Cannot send to channel ({why})"),
+        ));
     }
     let shown = match status {
         Some(status) => format!("{status}{}", channel.name),
@@ -160,7 +191,11 @@ fn to_channel(
         Some('@') => member.standing.runs(),
         Some(_) => member.standing.is_heard(),
     };
-    let receivers = channel.members().iter().filter(meant).map(|member| member.user);
+    let receivers = channel
+        .members()
+        .iter()
+        .filter(meant)
+        .map(|member| member.user);
     let addressed = Addressed {
         target: &shown,
         place: Place::Channel(channel.name.clone()),
@@ -168,7 +203,15 @@ fn to_channel(
         mark: status.map(|status| format!("statusmsg={status}")),
         to_self: false,
     };
-    let outgoing = compose(turn, caller, said, msgid, addressed, receivers, channel.members().len());
+    let outgoing = compose(
+        turn,
+        caller,
+        said,
+        msgid,
+        addressed,
+        receivers,
+        channel.members().len(),
+    );
     send(turn, outgoing);
     count(turn, caller, said, Some(&name));
     Ok(())
@@ -181,16 +224,30 @@ fn to_user(
     said: &Said<'_>,
     msgid: &str,
 ) -> Result<(), Refusal> {
-    let target = turn.state.named(name).ok_or_else(|| (ERR_NOSUCHNICK, "No such nick".to_owned()))?;
+    let target = turn
+        .state
+        .named(name)
+        .ok_or_else(|| (ERR_NOSUCHNICK, "No such nick".to_owned()))?;
     let addressed = Addressed {
         target: target.nick.as_str(),
-        place: Place::Direct { from: turn.state.user(caller.user).party(), to: target.party() },
+        place: Place::Direct {
+            from: turn.state.user(caller.user).party(),
+            to: target.party(),
+        },
         mark: None,
         to_self: target.id == caller.user,
     };
     let away = target.away.as_deref().filter(|_| said.command == "PRIVMSG");
     let away = away.map(|away| (target.nick.clone(), away.to_owned()));
-    let outgoing = compose(turn, caller, said, msgid, addressed, std::iter::once(target.id), 1);
+    let outgoing = compose(
+        turn,
+        caller,
+        said,
+        msgid,
+        addressed,
+        std::iter::once(target.id),
+        1,
+    );
     send(turn, outgoing);
     count(turn, caller, said, None);
     if let Some((nick, away)) = away {
@@ -260,7 +317,11 @@ fn compose(
     let head = Line::new(&sender.source, said.command).word(addressed.target);
     let room = MAX_BODY.saturating_sub(head.len() + 2);
     let text: Option<Cow<'_, str>> = said.text.map(|text| {
-        if multiline::is_multiline(text) { cut_lines(text, room).into() } else { truncate(text, room).into() }
+        if multiline::is_multiline(text) {
+            cut_lines(text, room).into()
+        } else {
+            truncate(text, room).into()
+        }
     });
     let wording = match &text {
         Some(text) if multiline::is_multiline(text) => Wording::Several(Several {
@@ -273,20 +334,35 @@ fn compose(
         Some(text) => Wording::One(head.text(text)),
         None => Wording::One(head),
     };
-    let tags =
-        Tags { msgid: Some(msgid), client: &said.client_tags, bot: sender.is_bot, ..turn.tags_of(sender) };
+    let tags = Tags {
+        msgid: Some(msgid),
+        client: &said.client_tags,
+        bot: sender.is_bot,
+        ..turn.tags_of(sender)
+    };
     // Tags alone mean nothing to whoever cannot read them.
-    let can_read = |session: &&Session| text.is_some() || session.capabilities.has(Capability::MessageTags);
+    let can_read =
+        |session: &&Session| text.is_some() || session.capabilities.has(Capability::MessageTags);
 
-    let siblings = if addressed.to_self { &[] } else { sender.sessions() };
-    let siblings = siblings.iter().filter(|session| session.id != caller.session);
-    let hearers =
-        receivers.flat_map(|user| turn.state.user(user).sessions()).chain(siblings).filter(can_read);
+    let siblings = if addressed.to_self {
+        &[]
+    } else {
+        sender.sessions()
+    };
+    let siblings = siblings
+        .iter()
+        .filter(|session| session.id != caller.session);
+    let hearers = receivers
+        .flat_map(|user| turn.state.user(user).sessions())
+        .chain(siblings)
+        .filter(can_read);
     let relevant = wording.relevant(&tags);
     let render = |capabilities| wording.render(&tags, capabilities);
     let mut deliveries = address_each(hearers, expected, relevant, render);
     let echo = sender.sessions().iter().filter(|session| {
-        session.id == caller.session && session.capabilities.has(Capability::EchoMessage) && can_read(session)
+        session.id == caller.session
+            && session.capabilities.has(Capability::EchoMessage)
+            && can_read(session)
     });
     let before = deliveries.len();
     deliveries.extend(address_each(echo, 1, relevant, render));
@@ -295,13 +371,20 @@ fn compose(
     let kept = turn.settings.history && (text.is_some() || lasts(&said.client_tags));
     let entry = kept.then(|| {
         let bot = if sender.is_bot { "bot" } else { "" };
-        let marks = [addressed.mark.unwrap_or_default(), bot.to_owned(), said.client_tags.clone()];
+        let marks = [
+            addressed.mark.unwrap_or_default(),
+            bot.to_owned(),
+            said.client_tags.clone(),
+        ];
         Box::new(HistoryEntry {
             msgid: msgid.to_owned(),
             at: turn.now(),
             place: addressed.place,
             source: sender.source.to_string(),
-            account: sender.identity.as_ref().map(|identity| identity.name.clone()),
+            account: sender
+                .identity
+                .as_ref()
+                .map(|identity| identity.name.clone()),
             command: said.command.to_owned(),
             text: text.as_deref().unwrap_or_default().to_owned(),
             tags: marks
@@ -312,32 +395,62 @@ fn compose(
                 .join(";"),
         })
     });
-    let refusal = entry.is_some().then(|| not_stored(turn, caller, said.command, addressed.target));
-    Outgoing { entry, deliveries, refusal, to_self: addressed.to_self, has_echo }
+    let refusal = entry
+        .is_some()
+        .then(|| not_stored(turn, caller, said.command, addressed.target));
+    Outgoing {
+        entry,
+        deliveries,
+        refusal,
+        to_self: addressed.to_self,
+        has_echo,
+    }
 }
 
 /// Whether tags alone say something that is worth keeping: more than that someone is typing.
 fn lasts(client_tags: &str) -> bool {
-    let keys = client_tags.split(';').map(|tag| tag.split('=').next().unwrap_or_default());
-    keys.into_iter().any(|key| !key.is_empty() && key != "+typing" && key != "+draft/typing")
+    let keys = client_tags
+        .split(';')
+        .map(|tag| tag.split('=').next().unwrap_or_default());
+    keys.into_iter()
+        .any(|key| !key.is_empty() && key != "+typing" && key != "+draft/typing")
 }
 
 /// What the sender hears in place of everything when the message cannot be stored.
 fn not_stored(turn: &Turn<'_>, caller: Caller, command: &str, target: &str) -> Delivery {
     let text = "The server could not store your message, so it was not sent; please try again";
     let line = if caller.has(Capability::StandardReplies) {
-        turn.server_line("FAIL").word(command).word("MESSAGE_NOT_STORED").word(target).text(text)
+        turn.server_line("FAIL")
+            .word(command)
+            .word("MESSAGE_NOT_STORED")
+            .word(target)
+            .text(text)
     } else {
         let nick = turn.state.user(caller.user).nick.as_str();
-        turn.server_line("NOTICE").word(nick).text(&format!("{target}: {text}"))
+        turn.server_line("NOTICE")
+            .word(nick)
+            .text(&format!("{target}: {text}"))
     };
-    Delivery { to: vec![caller.session], line: line.render(&turn.server_tags(), caller.capabilities) }
+    Delivery {
+        to: vec![caller.session],
+        line: line.render(&turn.server_tags(), caller.capabilities),
+    }
 }
 
 fn send(turn: &mut Turn<'_>, outgoing: Outgoing) {
-    let Outgoing { entry, deliveries, refusal, to_self, has_echo } = outgoing;
+    let Outgoing {
+        entry,
+        deliveries,
+        refusal,
+        to_self,
+        has_echo,
+    } = outgoing;
     if let Some(entry) = entry {
-        turn.out.push(Output::Store { entry, then: deliveries, otherwise: refusal });
+        turn.out.push(Output::Store {
+            entry,
+            then: deliveries,
+            otherwise: refusal,
+        });
         return;
     }
     let last = deliveries.len().saturating_sub(usize::from(has_echo));

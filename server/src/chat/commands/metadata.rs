@@ -15,7 +15,9 @@ use crate::record::Metadata;
 
 /// `METADATA <target> <subcommand> [<parameters>]`.
 pub fn metadata(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
-    let [target, subcommand, rest @ ..] = message.params.as_slice() else { return };
+    let [target, subcommand, rest @ ..] = message.params.as_slice() else {
+        return;
+    };
     let Some(bearer) = find(turn, caller, target) else {
         return refuse(
             turn,
@@ -28,16 +30,23 @@ pub fn metadata(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     let name = turn.bearer_name(&bearer);
     let subcommand = subcommand.to_ascii_uppercase();
     let closed = match &bearer {
-        Bearer::Channel(name) => {
-            !turn.state.channel(name).is_some_and(|channel| channel.shows_metadata_to(caller.user))
-        }
+        Bearer::Channel(name) => !turn
+            .state
+            .channel(name)
+            .is_some_and(|channel| channel.shows_metadata_to(caller.user)),
         Bearer::User(_) => false,
     };
     match subcommand.as_str() {
         "GET" | "LIST" | "SYNC" if closed => no_permission(turn, caller, &name, "*"),
         "GET" if !rest.is_empty() => get(turn, caller, &bearer, rest),
         "LIST" => list(turn, caller, &bearer),
-        "SET" if !rest.is_empty() => set(turn, caller, &bearer, &rest[0], rest.get(1).map(String::as_str)),
+        "SET" if !rest.is_empty() => set(
+            turn,
+            caller,
+            &bearer,
+            &rest[0],
+            rest.get(1).map(String::as_str),
+        ),
         "CLEAR" => clear(turn, caller, &bearer),
         "SUB" if !rest.is_empty() => subscribe(turn, caller, rest),
         "UNSUB" if !rest.is_empty() => unsubscribe(turn, caller, rest),
@@ -79,8 +88,9 @@ fn find(turn: &Turn<'_>, caller: Caller, target: &str) -> Option<Bearer> {
 pub fn list(turn: &mut Turn<'_>, caller: Caller, bearer: &Bearer) {
     let name = turn.bearer_name(bearer);
     let values = turn.metadata(bearer).into_iter().flatten();
-    let lines: Vec<Line> =
-        values.map(|(key, value)| turn.metadata_line(caller, &name, key, Some(value))).collect();
+    let lines: Vec<Line> = values
+        .map(|(key, value)| turn.metadata_line(caller, &name, key, Some(value)))
+        .collect();
     show(turn, caller, &["metadata", &name], &lines);
 }
 
@@ -93,7 +103,11 @@ fn get(turn: &mut Turn<'_>, caller: Caller, bearer: &Bearer, keys: &[String]) {
                 let value = turn.metadata(bearer).and_then(|metadata| metadata.get(key));
                 turn.metadata_line(caller, &name, key, value.map(String::as_str))
             } else {
-                let line = turn.server_line("FAIL").word("METADATA").word("KEY_INVALID").word(key);
+                let line = turn
+                    .server_line("FAIL")
+                    .word("METADATA")
+                    .word("KEY_INVALID")
+                    .word(key);
                 line.text("That is not a key")
             }
         })
@@ -117,7 +131,13 @@ fn set(turn: &mut Turn<'_>, caller: Caller, bearer: &Bearer, key: &str, value: O
     let mut after = before.clone();
     match value {
         None if after.remove(key).is_none() => {
-            return refuse(turn, caller, "KEY_NOT_SET", &[&name, key], "That key is not set");
+            return refuse(
+                turn,
+                caller,
+                "KEY_NOT_SET",
+                &[&name, key],
+                "That key is not set",
+            );
         }
         None => {}
         Some(value) => drop(after.insert(key.to_owned(), value.to_owned())),
@@ -138,11 +158,20 @@ fn clear(turn: &mut Turn<'_>, caller: Caller, bearer: &Bearer) {
     }
     let before = turn.metadata(bearer).cloned().unwrap_or_default();
     change(turn, caller, bearer, &before, Metadata::new());
-    let lines: Vec<Line> = before.keys().map(|key| turn.metadata_line(caller, &name, key, None)).collect();
+    let lines: Vec<Line> = before
+        .keys()
+        .map(|key| turn.metadata_line(caller, &name, key, None))
+        .collect();
     show(turn, caller, &["metadata", &name], &lines);
 }
 
-fn change(turn: &mut Turn<'_>, caller: Caller, bearer: &Bearer, before: &Metadata, after: Metadata) {
+fn change(
+    turn: &mut Turn<'_>,
+    caller: Caller,
+    bearer: &Bearer,
+    before: &Metadata,
+    after: Metadata,
+) {
     if *before != after {
         turn.set_metadata(bearer, after);
         turn.tell_metadata(bearer, before, Some(caller.session));
@@ -153,22 +182,29 @@ fn change(turn: &mut Turn<'_>, caller: Caller, bearer: &Bearer, before: &Metadat
 fn may_change(turn: &Turn<'_>, caller: Caller, bearer: &Bearer) -> bool {
     match bearer {
         Bearer::User(user) => *user == caller.user,
-        Bearer::Channel(name) => {
-            turn.state.channel(name).is_some_and(|channel| channel.is_operator(caller.user))
-        }
+        Bearer::Channel(name) => turn
+            .state
+            .channel(name)
+            .is_some_and(|channel| channel.is_operator(caller.user)),
     }
 }
 
 fn subscribe(turn: &mut Turn<'_>, caller: Caller, keys: &[String]) {
     let (mut done, mut refused) = (Vec::new(), Vec::new());
     for key in keys {
-        let Some(session) = turn.state.session_mut(caller.session) else { return };
+        let Some(session) = turn.state.session_mut(caller.session) else {
+            return;
+        };
         if !is_key(key) {
             refused.push(("KEY_INVALID", key, "That is not a key"));
         } else if session.subscriptions.len() >= lengths::METADATA_SUBSCRIPTIONS
             && !session.subscriptions.contains(key)
         {
-            refused.push(("TOO_MANY_SUBS", key, "You have subscribed to as many keys as one may"));
+            refused.push((
+                "TOO_MANY_SUBS",
+                key,
+                "You have subscribed to as many keys as one may",
+            ));
             break;
         } else {
             session.subscriptions.insert(key.clone());
@@ -181,7 +217,10 @@ fn subscribe(turn: &mut Turn<'_>, caller: Caller, keys: &[String]) {
         return;
     }
     for channel in turn.state.user(caller.user).channels().to_vec() {
-        let is_said = turn.synced_lines(caller, &Bearer::Channel(channel.clone())).next().is_some();
+        let is_said = turn
+            .synced_lines(caller, &Bearer::Channel(channel.clone()))
+            .next()
+            .is_some();
         if is_said {
             turn.reply_words(caller, RPL_METADATASYNCLATER, &[channel.as_str(), "1"]);
         }
@@ -191,7 +230,9 @@ fn subscribe(turn: &mut Turn<'_>, caller: Caller, keys: &[String]) {
 fn unsubscribe(turn: &mut Turn<'_>, caller: Caller, keys: &[String]) {
     let (mut done, mut refused) = (Vec::new(), Vec::new());
     for key in keys {
-        let Some(session) = turn.state.session_mut(caller.session) else { return };
+        let Some(session) = turn.state.session_mut(caller.session) else {
+            return;
+        };
         if is_key(key) {
             session.subscriptions.remove(key);
             done.push(key.clone());
@@ -221,17 +262,29 @@ fn acknowledge(
 fn key_lines(turn: &Turn<'_>, caller: Caller, code: &str, keys: &[String]) -> Vec<Line> {
     let (head, room) = turn.list_head(caller, code, &[]);
     let lists = fill(keys.iter().map(|key| ["", key.as_str()]), ' ', room);
-    lists.iter().map(|list| list.split(' ').fold(head.clone(), Line::word)).collect()
+    lists
+        .iter()
+        .map(|list| list.split(' ').fold(head.clone(), Line::word))
+        .collect()
 }
 
 fn show(turn: &mut Turn<'_>, caller: Caller, kind: &[&str], lines: &[Line]) {
     let tags = turn.server_tags();
-    let lines = lines.iter().map(|line| line.render(&tags, caller.capabilities)).collect();
+    let lines = lines
+        .iter()
+        .map(|line| line.render(&tags, caller.capabilities))
+        .collect();
     turn.show_batch(caller, kind, lines);
 }
 
 fn no_permission(turn: &mut Turn<'_>, caller: Caller, target: &str, key: &str) {
-    refuse(turn, caller, "KEY_NO_PERMISSION", &[target, key], "You may not do that");
+    refuse(
+        turn,
+        caller,
+        "KEY_NO_PERMISSION",
+        &[target, key],
+        "You may not do that",
+    );
 }
 
 fn refuse(turn: &mut Turn<'_>, caller: Caller, code: &str, context: &[&str], text: &str) {

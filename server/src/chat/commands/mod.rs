@@ -78,10 +78,9 @@ fn find(command: &str) -> Option<(usize, Handler)> {
         "TIME" => (0, server::time),
         "VERSION" => (0, server::version),
 
-        "CONNECT" | "DIE" | "DLINE" | "GLINE" | "KILL" | "KLINE" | "OPER" | "REHASH" | "RESTART"
-        | "SAJOIN" | "SAMODE" | "SANICK" | "SAPART" | "SQUIT" | "UNDLINE" | "UNKLINE" | "WALLOPS" => {
-            (0, server::operators_only)
-        }
+        "CONNECT" | "DIE" | "DLINE" | "GLINE" | "KILL" | "KLINE" | "OPER" | "REHASH"
+        | "RESTART" | "SAJOIN" | "SAMODE" | "SANICK" | "SAPART" | "SQUIT" | "UNDLINE"
+        | "UNKLINE" | "WALLOPS" => (0, server::operators_only),
         _ => return None,
     })
 }
@@ -95,13 +94,23 @@ pub fn run(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     match find(command) {
         Some((least, handler)) if message.params.len() >= least => handler(turn, caller, message),
         Some(_) => needs_more(turn, caller, command),
-        None => unknown(turn, caller, command, "Unknown command; HELP lists those there are"),
+        None => unknown(
+            turn,
+            caller,
+            command,
+            "Unknown command; HELP lists those there are",
+        ),
     }
 }
 
 /// The command came without a parameter that it needs.
 pub fn needs_more(turn: &mut Turn<'_>, caller: Caller, command: &str) {
-    turn.reply(caller, ERR_NEEDMOREPARAMS, &[command], "Not enough parameters");
+    turn.reply(
+        caller,
+        ERR_NEEDMOREPARAMS,
+        &[command],
+        "Not enough parameters",
+    );
 }
 
 /// There is no such command.

@@ -1,7 +1,8 @@
 //! Watching for nicks to come and go: `MONITOR`.
 
 use rookery_protocol::numeric::{
-    ERR_ERRONEUSNICKNAME, ERR_MONLISTFULL, RPL_ENDOFMONLIST, RPL_MONLIST, RPL_MONOFFLINE, RPL_MONONLINE,
+    ERR_ERRONEUSNICKNAME, ERR_MONLISTFULL, RPL_ENDOFMONLIST, RPL_MONLIST, RPL_MONOFFLINE,
+    RPL_MONONLINE,
 };
 use rookery_protocol::{Message, Nick};
 
@@ -13,7 +14,14 @@ use crate::chat::turn::{Caller, Turn};
 /// `MONITOR + <nicks>`, `MONITOR - <nicks>`, `MONITOR C`, `MONITOR L`, `MONITOR S`.
 pub fn monitor(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     let targets = message.param(1).map(split_list);
-    match (message.param(0).unwrap_or_default().to_ascii_uppercase().as_str(), targets) {
+    match (
+        message
+            .param(0)
+            .unwrap_or_default()
+            .to_ascii_uppercase()
+            .as_str(),
+        targets,
+    ) {
         ("+", Some(targets)) => add(turn, caller, &targets),
         ("-", Some(targets)) => {
             for nick in targets.iter().filter_map(|target| Nick::parse(target).ok()) {
@@ -72,7 +80,12 @@ fn add(turn: &mut Turn<'_>, caller: Caller, targets: &[&str]) {
     let mut added = Vec::new();
     for (index, target) in targets.iter().enumerate() {
         let Ok(nick) = Nick::parse(target) else {
-            turn.reply(caller, ERR_ERRONEUSNICKNAME, &[target], "That is not a nick");
+            turn.reply(
+                caller,
+                ERR_ERRONEUSNICKNAME,
+                &[target],
+                "That is not a nick",
+            );
             continue;
         };
         let monitored = list(turn, caller);
@@ -82,7 +95,12 @@ fn add(turn: &mut Turn<'_>, caller: Caller, targets: &[&str]) {
         }
         if limit > 0 && monitored.len() >= limit {
             let (limit, left) = (limit.to_string(), targets[index..].join(","));
-            turn.reply(caller, ERR_MONLISTFULL, &[&limit, &left], "Your monitor list is full");
+            turn.reply(
+                caller,
+                ERR_MONLISTFULL,
+                &[&limit, &left],
+                "Your monitor list is full",
+            );
             break;
         }
         watched(turn, caller, |monitors| monitors.insert(nick.clone()));
@@ -121,5 +139,7 @@ fn watched(
     caller: Caller,
     change: impl FnOnce(&mut std::collections::BTreeSet<Nick>) -> bool,
 ) -> bool {
-    turn.state.session_mut(caller.session).is_some_and(|session| change(&mut session.monitors))
+    turn.state
+        .session_mut(caller.session)
+        .is_some_and(|session| change(&mut session.monitors))
 }

@@ -11,7 +11,10 @@ use crate::chat::turn::{Caller, Turn, fill};
 /// `NAMES [<channels>]`.
 pub fn names(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     // Without a channel there is too much to tell.
-    let asked = message.param(0).filter(|asked| !asked.is_empty()).unwrap_or("*");
+    let asked = message
+        .param(0)
+        .filter(|asked| !asked.is_empty())
+        .unwrap_or("*");
     for name in split_list(asked).into_iter().take(lengths::TARGETS) {
         if let Ok(name) = ChannelName::parse(name) {
             members(turn, caller, &name);
@@ -32,30 +35,56 @@ pub fn describe(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName) {
 
 /// Tells the topic, if there is one.
 pub fn topic(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName) -> bool {
-    let Some(topic) = turn.state.channel(name).and_then(|channel| channel.topic.as_ref()) else {
+    let Some(topic) = turn
+        .state
+        .channel(name)
+        .and_then(|channel| channel.topic.as_ref())
+    else {
         return false;
     };
-    let (text, by, at) = (topic.text.clone(), topic.by.clone(), topic.at.as_second().to_string());
+    let (text, by, at) = (
+        topic.text.clone(),
+        topic.by.clone(),
+        topic.at.as_second().to_string(),
+    );
     turn.reply(caller, RPL_TOPIC, &[name.as_str()], &text);
     turn.reply_words(caller, RPL_TOPICWHOTIME, &[name.as_str(), &by, &at]);
     true
 }
 
 fn members(turn: &mut Turn<'_>, caller: Caller, name: &ChannelName) {
-    let Some(channel) = turn.state.channel(name).filter(|channel| channel.is_visible_to(caller.user)) else {
+    let Some(channel) = turn
+        .state
+        .channel(name)
+        .filter(|channel| channel.is_visible_to(caller.user))
+    else {
         return;
     };
-    let symbol = if channel.flags.has(Flag::Secret) { "@" } else { "=" };
+    let symbol = if channel.flags.has(Flag::Secret) {
+        "@"
+    } else {
+        "="
+    };
     let (head, room) = turn.list_head(caller, RPL_NAMREPLY, &[symbol, channel.name.as_str()]);
     let inside = channel.has(caller.user);
-    let (prefixes, masks) = (caller.has(Capability::MultiPrefix), caller.has(Capability::UserhostInNames));
+    let (prefixes, masks) = (
+        caller.has(Capability::MultiPrefix),
+        caller.has(Capability::UserhostInNames),
+    );
     let names = channel
         .members()
         .iter()
         .map(|member| (member, turn.state.user(member.user)))
         .filter(|(_, user)| inside || !user.is_invisible())
         .map(|(member, user)| {
-            [member.standing.prefix(prefixes), if masks { &user.source } else { user.nick.as_str() }]
+            [
+                member.standing.prefix(prefixes),
+                if masks {
+                    &user.source
+                } else {
+                    user.nick.as_str()
+                },
+            ]
         });
     let lists = fill(names, ' ', room);
     turn.send_lists(caller, &head, &lists);

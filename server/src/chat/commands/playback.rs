@@ -1,4 +1,5 @@
-//! Playback as ZNC has it (znc.in/playback): what was said since a time is asked for by a message to `*playback`.
+//! Playback as ZNC has it (znc.in/playback): what was said since a time is asked for by a message
+//! to `*playback`.
 
 use jiff::{SignedDuration, Timestamp, Unit};
 use rookery_protocol::ChannelName;
@@ -20,7 +21,9 @@ pub fn is_meant(target: &str) -> bool {
 
 /// `PLAY <targets or *> [<from> [<to>]]`.
 pub fn ask(turn: &mut Turn<'_>, caller: Caller, text: &str) {
-    let Some(query) = read(turn, caller, text) else { return turn.notice(caller, USAGE) };
+    let Some(query) = read(turn, caller, text) else {
+        return turn.notice(caller, USAGE);
+    };
     turn.out.push(Output::Fetch(Box::new(Fetch {
         session: caller.session,
         ticket: None,
@@ -32,7 +35,9 @@ pub fn ask(turn: &mut Turn<'_>, caller: Caller, text: &str) {
 
 fn read(turn: &Turn<'_>, caller: Caller, text: &str) -> Option<SeveralQuery> {
     let mut words = text.split_ascii_whitespace();
-    let play = words.next().filter(|word| word.eq_ignore_ascii_case("PLAY"));
+    let play = words
+        .next()
+        .filter(|word| word.eq_ignore_ascii_case("PLAY"));
     let (_, targets) = play.zip(words.next())?;
     let [from, to] = [words.next(), words.next()].map(|word| word.map(seconds));
     if words.next().is_some() || from == Some(None) || to == Some(None) {
@@ -40,11 +45,21 @@ fn read(turn: &Turn<'_>, caller: Caller, text: &str) -> Option<SeveralQuery> {
     }
     let user = turn.state.user(caller.user);
     let all = targets == "*";
-    let names: Vec<&str> =
-        if all { user.channels().iter().map(ChannelName::as_str).collect() } else { split_list(targets) };
+    let names: Vec<&str> = if all {
+        user.channels().iter().map(ChannelName::as_str).collect()
+    } else {
+        split_list(targets)
+    };
     Some(SeveralQuery {
-        readings: names.into_iter().filter_map(|name| turn.readable(caller, name)).collect(),
-        account: user.identity.as_ref().filter(|_| all).map(|own| own.name.to_nick()),
+        readings: names
+            .into_iter()
+            .filter_map(|name| turn.readable(caller, name))
+            .collect(),
+        account: user
+            .identity
+            .as_ref()
+            .filter(|_| all)
+            .map(|own| own.name.to_nick()),
         // That moment counts.
         after: from
             .flatten()
@@ -62,5 +77,8 @@ fn read(turn: &Turn<'_>, caller: Caller, text: &str) -> Option<SeveralQuery> {
 fn seconds(text: &str) -> Option<Timestamp> {
     let seconds: f64 = text.parse().ok()?;
     let duration = SignedDuration::try_from_secs_f64(seconds).ok()?;
-    Timestamp::from_duration(duration).ok()?.round(Unit::Millisecond).ok()
+    Timestamp::from_duration(duration)
+        .ok()?
+        .round(Unit::Millisecond)
+        .ok()
 }

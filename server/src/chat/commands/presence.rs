@@ -1,7 +1,8 @@
 //! What a user is to others: `NICK`, `AWAY`, `SETNAME`, `QUIT`.
 
 use rookery_protocol::numeric::{
-    ERR_ERRONEUSNICKNAME, ERR_NICKNAMEINUSE, ERR_NONICKNAMEGIVEN, ERR_UNKNOWNERROR, RPL_NOWAWAY, RPL_UNAWAY,
+    ERR_ERRONEUSNICKNAME, ERR_NICKNAMEINUSE, ERR_NONICKNAMEGIVEN, ERR_UNKNOWNERROR, RPL_NOWAWAY,
+    RPL_UNAWAY,
 };
 use rookery_protocol::{Capability, Message, Nick};
 
@@ -20,16 +21,27 @@ pub fn nick(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
         return;
     }
     if user.identity.is_some() && !turn.settings.free_nicks {
-        let text = "Your nick is the name of your account; it cannot be another while you are signed in";
+        let text =
+            "Your nick is the name of your account; it cannot be another while you are signed in";
         return turn.reply(caller, ERR_UNKNOWNERROR, &["NICK"], text);
     }
     let nick = match Nick::parse(asked) {
         Ok(nick) => nick,
         Err(error) => {
-            return turn.reply(caller, ERR_ERRONEUSNICKNAME, &[asked], &format!("Bad nick: {error}"));
+            return turn.reply(
+                caller,
+                ERR_ERRONEUSNICKNAME,
+                &[asked],
+                &format!("Bad nick: {error}"),
+            );
         }
     };
-    if turn.state.holders(&nick).iter().any(|holder| *holder != caller.user) {
+    if turn
+        .state
+        .holders(&nick)
+        .iter()
+        .any(|holder| *holder != caller.user)
+    {
         let text = "Someone here has that nick, or one that looks the same";
         return turn.reply(caller, ERR_NICKNAMEINUSE, &[asked], text);
     }
@@ -45,9 +57,19 @@ pub fn away(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     }
     turn.update_away(caller.user, Some(caller.session), true);
     if is_here {
-        turn.reply(caller, RPL_UNAWAY, &[], "You are no longer marked as being away");
+        turn.reply(
+            caller,
+            RPL_UNAWAY,
+            &[],
+            "You are no longer marked as being away",
+        );
     } else {
-        turn.reply(caller, RPL_NOWAWAY, &[], "You have been marked as being away");
+        turn.reply(
+            caller,
+            RPL_NOWAWAY,
+            &[],
+            "You have been marked as being away",
+        );
     }
 }
 

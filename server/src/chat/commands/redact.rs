@@ -1,5 +1,5 @@
-//! Taking a message back: `REDACT`. The message is looked up outside of the core; what follows is in
-//! [`crate::chat::redaction`].
+//! Taking a message back: `REDACT`. The message is looked up outside of the core; what follows is
+//! in [`crate::chat::redaction`].
 
 use rookery_protocol::{Capability, Message};
 
@@ -15,7 +15,9 @@ pub fn redact(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
         let text = "REDACT needs the capability draft/message-redaction";
         return unknown(turn, caller, &message.command, text);
     }
-    let (Some(target), Some(msgid)) = (message.param(0), message.param(1)) else { return };
+    let (Some(target), Some(msgid)) = (message.param(0), message.param(1)) else {
+        return;
+    };
     if turn.redactable(caller, target).is_none() {
         return turn.no_such_target(caller, target);
     }
@@ -25,7 +27,11 @@ pub fn redact(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
         session: caller.session,
         ticket: None,
         label: None,
-        purpose: Purpose::Redaction { target: target.to_owned(), msgid: msgid.to_owned(), reason },
+        purpose: Purpose::Redaction {
+            target: target.to_owned(),
+            msgid: msgid.to_owned(),
+            reason,
+        },
         query: HistoryQuery::Message(msgid.to_owned()),
     })));
 }

@@ -1,12 +1,12 @@
-//! The server about itself: `PING`, `MOTD`, `LUSERS`, `VERSION`, `TIME`, `INFO`, `CAP`, and what every session hears
-//! first.
+//! The server about itself: `PING`, `MOTD`, `LUSERS`, `VERSION`, `TIME`, `INFO`, `CAP`, and what
+//! every session hears first.
 
 use bytes::Bytes;
 use rookery_protocol::numeric::{
-    ERR_ALREADYREGISTERED, ERR_NOMOTD, ERR_NOPRIVILEGES, RPL_CREATED, RPL_ENDOFINFO, RPL_ENDOFLINKS,
-    RPL_ENDOFMOTD, RPL_GLOBALUSERS, RPL_INFO, RPL_ISUPPORT, RPL_LOCALUSERS, RPL_LUSERCHANNELS,
-    RPL_LUSERCLIENT, RPL_LUSERME, RPL_MOTD, RPL_MOTDSTART, RPL_MYINFO, RPL_TIME, RPL_VERSION, RPL_WELCOME,
-    RPL_YOURHOST,
+    ERR_ALREADYREGISTERED, ERR_NOMOTD, ERR_NOPRIVILEGES, RPL_CREATED, RPL_ENDOFINFO,
+    RPL_ENDOFLINKS, RPL_ENDOFMOTD, RPL_GLOBALUSERS, RPL_INFO, RPL_ISUPPORT, RPL_LOCALUSERS,
+    RPL_LUSERCHANNELS, RPL_LUSERCLIENT, RPL_LUSERME, RPL_MOTD, RPL_MOTDSTART, RPL_MYINFO, RPL_TIME,
+    RPL_VERSION, RPL_WELCOME, RPL_YOURHOST,
 };
 use rookery_protocol::{Capability, Message};
 
@@ -29,12 +29,38 @@ const PARAMETER_MODES: &str = "beIkloqv";
 pub fn burst(turn: &mut Turn<'_>, caller: Caller) {
     let user = turn.state.user(caller.user);
     let source = user.source.to_string();
-    let (network, server) = (turn.settings.network.clone(), turn.settings.server_name.clone());
-    let started = turn.state.started_at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-    turn.reply(caller, RPL_WELCOME, &[], &format!("Welcome to {network}, {source}"));
-    turn.reply(caller, RPL_YOURHOST, &[], &format!("Your host is {server}, running {VERSION}"));
-    turn.reply(caller, RPL_CREATED, &[], &format!("This server was started on {started}"));
-    turn.reply_words(caller, RPL_MYINFO, &[&server, VERSION, USER_MODES, CHANNEL_MODES, PARAMETER_MODES]);
+    let (network, server) = (
+        turn.settings.network.clone(),
+        turn.settings.server_name.clone(),
+    );
+    let started = turn
+        .state
+        .started_at
+        .strftime("%Y-%m-%d %H:%M:%S UTC")
+        .to_string();
+    turn.reply(
+        caller,
+        RPL_WELCOME,
+        &[],
+        &format!("Welcome to {network}, {source}"),
+    );
+    turn.reply(
+        caller,
+        RPL_YOURHOST,
+        &[],
+        &format!("Your host is {server}, running {VERSION}"),
+    );
+    turn.reply(
+        caller,
+        RPL_CREATED,
+        &[],
+        &format!("This server was started on {started}"),
+    );
+    turn.reply_words(
+        caller,
+        RPL_MYINFO,
+        &[&server, VERSION, USER_MODES, CHANNEL_MODES, PARAMETER_MODES],
+    );
     show_isupport(turn, caller);
     counts(turn, caller);
     if caller.has(Capability::Metadata) {
@@ -52,15 +78,23 @@ pub fn isupport(turn: &mut Turn<'_>, caller: Caller, _: &Message) {
 fn show_isupport(turn: &mut Turn<'_>, caller: Caller) {
     let lines: Vec<Bytes> = isupport::lines(turn.settings)
         .map(|tokens| {
-            let line = tokens.iter().fold(turn.numeric(caller, RPL_ISUPPORT), |line, token| line.word(token));
-            line.text(isupport::END).render(&turn.server_tags(), caller.capabilities)
+            let line = tokens
+                .iter()
+                .fold(turn.numeric(caller, RPL_ISUPPORT), |line, token| {
+                    line.word(token)
+                });
+            line.text(isupport::END)
+                .render(&turn.server_tags(), caller.capabilities)
         })
         .collect();
     if caller.has(Capability::ExtendedIsupport) {
         return turn.show_batch(caller, &["draft/isupport"], lines);
     }
     for line in lines {
-        turn.out.push(Output::Deliver(Delivery { to: vec![caller.session], line }));
+        turn.out.push(Output::Deliver(Delivery {
+            to: vec![caller.session],
+            line,
+        }));
     }
 }
 
@@ -77,11 +111,26 @@ fn counts(turn: &mut Turn<'_>, caller: Caller) {
     let most = turn.state.most_users;
     let text = format!("There are {visible} users and {invisible} invisible on 1 server");
     turn.reply(caller, RPL_LUSERCLIENT, &[], &text);
-    turn.reply(caller, RPL_LUSERCHANNELS, &[&channels.to_string()], "channels formed");
-    turn.reply(caller, RPL_LUSERME, &[], &format!("I have {users} users and 0 servers"));
+    turn.reply(
+        caller,
+        RPL_LUSERCHANNELS,
+        &[&channels.to_string()],
+        "channels formed",
+    );
+    turn.reply(
+        caller,
+        RPL_LUSERME,
+        &[],
+        &format!("I have {users} users and 0 servers"),
+    );
     let (users, most) = (users.to_string(), most.to_string());
     for (code, kind) in [(RPL_LOCALUSERS, "local"), (RPL_GLOBALUSERS, "global")] {
-        turn.reply(caller, code, &[&users, &most], &format!("Current {kind} users {users}, max {most}"));
+        turn.reply(
+            caller,
+            code,
+            &[&users, &most],
+            &format!("Current {kind} users {users}, max {most}"),
+        );
     }
 }
 
@@ -95,7 +144,12 @@ fn message_of_the_day(turn: &mut Turn<'_>, caller: Caller) {
     if settings.motd.trim().is_empty() {
         return turn.reply(caller, ERR_NOMOTD, &[], "There is no message of the day");
     }
-    turn.reply(caller, RPL_MOTDSTART, &[], &format!("- {} Message of the day -", settings.server_name));
+    turn.reply(
+        caller,
+        RPL_MOTDSTART,
+        &[],
+        &format!("- {} Message of the day -", settings.server_name),
+    );
     for line in settings.motd.trim_end().lines() {
         turn.reply(caller, RPL_MOTD, &[], &format!("- {line}"));
     }
@@ -104,13 +158,20 @@ fn message_of_the_day(turn: &mut Turn<'_>, caller: Caller) {
 
 /// `LINKS`: a server of this kind stands alone.
 pub fn links(turn: &mut Turn<'_>, caller: Caller, _: &Message) {
-    turn.reply(caller, RPL_ENDOFLINKS, &["*"], "This server is linked to no other");
+    turn.reply(
+        caller,
+        RPL_ENDOFLINKS,
+        &["*"],
+        "This server is linked to no other",
+    );
 }
 
 /// `PING <token>`.
 pub fn ping(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     let server = &turn.settings.server_name;
-    let line = Line::new(server, "PONG").word(server).text(message.param(0).unwrap_or_default());
+    let line = Line::new(server, "PONG")
+        .word(server)
+        .text(message.param(0).unwrap_or_default());
     turn.send(caller, &line);
 }
 
@@ -120,7 +181,12 @@ pub fn pong(_: &mut Turn<'_>, _: Caller, _: &Message) {}
 /// `VERSION`.
 pub fn version(turn: &mut Turn<'_>, caller: Caller, _: &Message) {
     let server = turn.settings.server_name.clone();
-    turn.reply(caller, RPL_VERSION, &[VERSION, &server], "Encrypted from the first byte");
+    turn.reply(
+        caller,
+        RPL_VERSION,
+        &[VERSION, &server],
+        "Encrypted from the first byte",
+    );
     show_isupport(turn, caller);
 }
 
@@ -129,7 +195,12 @@ pub fn time(turn: &mut Turn<'_>, caller: Caller, _: &Message) {
     let server = turn.settings.server_name.clone();
     let now = turn.now();
     let text = now.strftime("%A %d %B %Y -- %H:%M:%S UTC").to_string();
-    turn.reply(caller, RPL_TIME, &[&server, &now.as_second().to_string()], &text);
+    turn.reply(
+        caller,
+        RPL_TIME,
+        &[&server, &now.as_second().to_string()],
+        &text,
+    );
 }
 
 /// `INFO`.
@@ -137,7 +208,8 @@ pub fn info(turn: &mut Turn<'_>, caller: Caller, _: &Message) {
     let started = turn.state.started_at.strftime("%Y-%m-%d %H:%M:%S UTC");
     let lines = [
         format!("{VERSION}, the Rookery chat server: encrypted from the first byte."),
-        "Operators use the control plane, on a port of its own; nothing typed here reaches it.".to_owned(),
+        "Operators use the control plane, on a port of its own; nothing typed here reaches it."
+            .to_owned(),
         format!("Started on {started}."),
     ];
     for line in lines {
@@ -148,7 +220,12 @@ pub fn info(turn: &mut Turn<'_>, caller: Caller, _: &Message) {
 
 /// `USER`, `PASS`: too late for those.
 pub fn already_registered(turn: &mut Turn<'_>, caller: Caller, _: &Message) {
-    turn.reply(caller, ERR_ALREADYREGISTERED, &[], "You have said who you are already");
+    turn.reply(
+        caller,
+        ERR_ALREADYREGISTERED,
+        &[],
+        "You have said who you are already",
+    );
 }
 
 /// What elsewhere makes one an operator, or is for operators.
@@ -177,6 +254,9 @@ pub fn cap(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     }
     for reply in replies {
         let line = Line::from_message(&reply).render(&turn.server_tags(), capabilities);
-        turn.out.push(Output::Deliver(Delivery { to: vec![caller.session], line }));
+        turn.out.push(Output::Deliver(Delivery {
+            to: vec![caller.session],
+            line,
+        }));
     }
 }

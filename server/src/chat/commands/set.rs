@@ -8,9 +8,16 @@ use crate::record::{AccountId, Change};
 
 const ALWAYS_ON: &str = "always-on";
 
-/// `SET`, `SET <setting>`, `SET <setting> <value>`. There is one setting, `always-on`: `on`, `off` or `default`.
+/// `SET`, `SET <setting>`, `SET <setting> <value>`. There is one setting, `always-on`: `on`, `off`
+/// or `default`.
 pub fn set(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
-    let Some(account) = turn.state.user(caller.user).identity.as_ref().map(|identity| identity.id) else {
+    let Some(account) = turn
+        .state
+        .user(caller.user)
+        .identity
+        .as_ref()
+        .map(|identity| identity.id)
+    else {
         return turn.fail(
             caller,
             "SET",
@@ -19,7 +26,10 @@ pub fn set(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
             "Settings belong to an account; sign in first",
         );
     };
-    let setting = message.param(0).filter(|setting| !setting.is_empty()).unwrap_or(ALWAYS_ON);
+    let setting = message
+        .param(0)
+        .filter(|setting| !setting.is_empty())
+        .unwrap_or(ALWAYS_ON);
     if !setting.eq_ignore_ascii_case(ALWAYS_ON) {
         let text = "There is no such setting; there is one, always-on";
         return turn.fail(caller, "SET", "UNKNOWN_SETTING", &[setting], text);
@@ -45,7 +55,8 @@ fn choose(turn: &mut Turn<'_>, caller: Caller, account: AccountId, choice: Optio
         None => turn.state.always_on.remove(&account),
     };
     if before != choice {
-        turn.out.push(Output::Keep(Box::new(Change::AlwaysOn(account, choice))));
+        turn.out
+            .push(Output::Keep(Box::new(Change::AlwaysOn(account, choice))));
         turn.state.touch(caller.user);
     }
 }
@@ -54,10 +65,20 @@ fn tell(turn: &mut Turn<'_>, caller: Caller, account: AccountId) {
     let choice = turn.state.always_on.get(&account);
     let on = turn.is_always_on(turn.state.user(caller.user));
     let (value, meaning) = if on {
-        ("on", "you stay in your channels while no client of yours is connected")
+        (
+            "on",
+            "you stay in your channels while no client of yours is connected",
+        )
     } else {
         ("off", "you leave when the last of your clients does")
     };
-    let whose = if choice.is_some() { "your choice" } else { "the server's default" };
-    turn.notice(caller, &format!("{ALWAYS_ON} is {value} ({whose}): {meaning}."));
+    let whose = if choice.is_some() {
+        "your choice"
+    } else {
+        "the server's default"
+    };
+    turn.notice(
+        caller,
+        &format!("{ALWAYS_ON} is {value} ({whose}): {meaning}."),
+    );
 }

@@ -3,8 +3,8 @@
 use rookery_protocol::numeric::{
     ERR_NONICKNAMEGIVEN, ERR_NOSUCHNICK, ERR_WASNOSUCHNICK, RPL_AWAY, RPL_ENDOFWHO, RPL_ENDOFWHOIS,
     RPL_ENDOFWHOWAS, RPL_ISON, RPL_USERHOST, RPL_WHOISACCOUNT, RPL_WHOISACTUALLY, RPL_WHOISBOT,
-    RPL_WHOISCHANNELS, RPL_WHOISIDLE, RPL_WHOISKEYVALUE, RPL_WHOISSECURE, RPL_WHOISSERVER, RPL_WHOISUSER,
-    RPL_WHOREPLY, RPL_WHOWASUSER,
+    RPL_WHOISCHANNELS, RPL_WHOISIDLE, RPL_WHOISKEYVALUE, RPL_WHOISSECURE, RPL_WHOISSERVER,
+    RPL_WHOISUSER, RPL_WHOREPLY, RPL_WHOWASUSER,
 };
 use rookery_protocol::{Capability, ChannelName, Message, Nick};
 
@@ -19,11 +19,18 @@ use crate::chat::turn::{Caller, Turn};
 
 /// `WHO [<channel, nick or mask> [[o][%<fields>[,<token>]]]]`.
 pub fn who(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
-    let asked = message.param(0).filter(|asked| !asked.is_empty()).unwrap_or("*");
-    let (flags, fields) = message.param(1).unwrap_or_default().split_once('%').map_or_else(
-        || (message.param(1).unwrap_or_default(), None),
-        |(flags, fields)| (flags, Some(Fields::new(fields))),
-    );
+    let asked = message
+        .param(0)
+        .filter(|asked| !asked.is_empty())
+        .unwrap_or("*");
+    let (flags, fields) = message
+        .param(1)
+        .unwrap_or_default()
+        .split_once('%')
+        .map_or_else(
+            || (message.param(1).unwrap_or_default(), None),
+            |(flags, fields)| (flags, Some(Fields::new(fields))),
+        );
     let found = if flags.contains('o') {
         // No operator of the server is ever on the chat port.
         Vec::new()
@@ -61,34 +68,55 @@ impl Found<'_> {
     pub fn flags(&self, caller: Caller) -> String {
         let here = if self.user.away.is_some() { "G" } else { "H" };
         let bot = if self.user.is_bot { "B" } else { "" };
-        let prefix =
-            self.place.map_or("", |(_, member)| member.standing.prefix(caller.has(Capability::MultiPrefix)));
+        let prefix = self.place.map_or("", |(_, member)| {
+            member.standing.prefix(caller.has(Capability::MultiPrefix))
+        });
         format!("{here}{bot}{prefix}")
     }
 }
 
 fn in_channel<'t>(turn: &'t Turn<'_>, caller: Caller, name: &ChannelName) -> Vec<Found<'t>> {
-    let Some(channel) = turn.state.channel(name).filter(|channel| channel.is_visible_to(caller.user)) else {
+    let Some(channel) = turn
+        .state
+        .channel(name)
+        .filter(|channel| channel.is_visible_to(caller.user))
+    else {
         return Vec::new();
     };
     let inside = channel.has(caller.user);
-    let members = channel.members().iter().map(|member| (member, turn.state.user(member.user)));
+    let members = channel
+        .members()
+        .iter()
+        .map(|member| (member, turn.state.user(member.user)));
     members
         .filter(|(_, user)| inside || !user.is_invisible())
-        .map(|(member, user)| Found { user, place: Some((&channel.name, *member)) })
+        .map(|(member, user)| Found {
+            user,
+            place: Some((&channel.name, *member)),
+        })
         .collect()
 }
 
 /// A nick finds its user; a mask finds those whom the caller may see.
 fn by_mask<'t>(turn: &'t Turn<'_>, caller: Caller, asked: &str) -> Vec<Found<'t>> {
     if !mask::is_mask(asked) {
-        return turn.state.named(asked).map(|user| Found { user, place: None }).into_iter().collect();
+        return turn
+            .state
+            .named(asked)
+            .map(|user| Found { user, place: None })
+            .into_iter()
+            .collect();
     }
     let pattern = asked.to_lowercase();
     let fits = |user: &&User| {
-        [user.nick.folded(), &user.username, &user.host, &user.realname.to_lowercase()]
-            .iter()
-            .any(|text| mask::matches(&pattern, text))
+        [
+            user.nick.folded(),
+            &user.username,
+            &user.host,
+            &user.realname.to_lowercase(),
+        ]
+        .iter()
+        .any(|text| mask::matches(&pattern, text))
     };
     turn.state
         .users()
@@ -109,13 +137,20 @@ fn line(turn: &Turn<'_>, caller: Caller, found: &Found<'_>) -> Line {
         user.nick.as_str(),
         &found.flags(caller),
     ];
-    let line = words.iter().fold(turn.numeric(caller, RPL_WHOREPLY), |line, word| line.word(word));
+    let line = words
+        .iter()
+        .fold(turn.numeric(caller, RPL_WHOREPLY), |line, word| {
+            line.word(word)
+        });
     line.text(&format!("0 {}", user.realname))
 }
 
 /// `WHOIS [<server>] <nick>`.
 pub fn whois(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
-    let asked = message.params.last().and_then(|nicks| nicks.split(',').next());
+    let asked = message
+        .params
+        .last()
+        .and_then(|nicks| nicks.split(',').next());
     let Some(asked) = asked.filter(|asked| !asked.is_empty()) else {
         return turn.reply(caller, ERR_NONICKNAMEGIVEN, &[], "No nick given");
     };
@@ -129,21 +164,35 @@ pub fn whois(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
 fn describe(turn: &mut Turn<'_>, caller: Caller, id: UserId) {
     let user = turn.state.user(id);
     let nick = user.nick.to_string();
-    let (username, host, realname) = (user.username.clone(), user.host.clone(), user.realname.clone());
+    let (username, host, realname) = (
+        user.username.clone(),
+        user.host.clone(),
+        user.realname.clone(),
+    );
     let account = user.account().map(str::to_owned);
     let away = user.away.clone();
     let is_bot = user.is_bot;
     let is_connected = !user.sessions().is_empty();
-    let idle = (turn.now().as_second() - user.active_at.as_second()).max(0).to_string();
+    let idle = (turn.now().as_second() - user.active_at.as_second())
+        .max(0)
+        .to_string();
     let since = user.since.as_second().to_string();
     let addresses: Vec<String> = if id == caller.user {
-        user.sessions().iter().map(|session| session.address.ip().to_string()).collect()
+        user.sessions()
+            .iter()
+            .map(|session| session.address.ip().to_string())
+            .collect()
     } else {
         Vec::new()
     };
     let channels = shown_channels(turn, caller, user);
 
-    turn.reply(caller, RPL_WHOISUSER, &[&nick, &username, &host, "*"], &realname);
+    turn.reply(
+        caller,
+        RPL_WHOISUSER,
+        &[&nick, &username, &host, "*"],
+        &realname,
+    );
     turn.reply_list(caller, RPL_WHOISCHANNELS, &[&nick], &channels, ' ');
     let (server, network) = (&turn.settings.server_name, &turn.settings.network);
     turn.reply(caller, RPL_WHOISSERVER, &[&nick, server], network);
@@ -151,26 +200,51 @@ fn describe(turn: &mut Turn<'_>, caller: Caller, id: UserId) {
         turn.reply(caller, RPL_AWAY, &[&nick], &away);
     }
     if caller.has(Capability::Metadata) {
-        for (key, value) in turn.metadata(&Bearer::User(id)).cloned().unwrap_or_default() {
+        for (key, value) in turn
+            .metadata(&Bearer::User(id))
+            .cloned()
+            .unwrap_or_default()
+        {
             turn.reply(caller, RPL_WHOISKEYVALUE, &[&nick, &key, "*"], &value);
         }
     }
     if let Some(account) = account {
-        turn.reply(caller, RPL_WHOISACCOUNT, &[&nick, &account], "is logged in as");
+        turn.reply(
+            caller,
+            RPL_WHOISACCOUNT,
+            &[&nick, &account],
+            "is logged in as",
+        );
     }
     if is_bot {
         turn.reply(caller, RPL_WHOISBOT, &[&nick], "is a bot");
     }
     if is_connected {
-        turn.reply(caller, RPL_WHOISSECURE, &[&nick], "is using a secure connection");
+        turn.reply(
+            caller,
+            RPL_WHOISSECURE,
+            &[&nick],
+            "is using a secure connection",
+        );
     }
     for address in addresses {
-        turn.reply(caller, RPL_WHOISACTUALLY, &[&nick, &address], "Is actually using host");
+        turn.reply(
+            caller,
+            RPL_WHOISACTUALLY,
+            &[&nick, &address],
+            "Is actually using host",
+        );
     }
-    turn.reply(caller, RPL_WHOISIDLE, &[&nick, &idle, &since], "seconds idle, signon time");
+    turn.reply(
+        caller,
+        RPL_WHOISIDLE,
+        &[&nick, &idle, &since],
+        "seconds idle, signon time",
+    );
 }
 
-/// The channels of the user that the caller may know of. Where an invisible user is, only its fellows know.
+/// The channels of the user that the caller may know of. Where an invisible user is, only its
+/// fellows know.
 fn shown_channels(turn: &Turn<'_>, caller: Caller, user: &User) -> Vec<String> {
     user.channels()
         .iter()
@@ -181,7 +255,9 @@ fn shown_channels(turn: &Turn<'_>, caller: Caller, user: &User) -> Vec<String> {
         })
         .map(|channel| {
             let all = caller.has(Capability::MultiPrefix);
-            let prefix = channel.member(user.id).map_or("", |member| member.standing.prefix(all));
+            let prefix = channel
+                .member(user.id)
+                .map_or("", |member| member.standing.prefix(all));
             format!("{prefix}{}", channel.name)
         })
         .collect()
@@ -192,8 +268,14 @@ pub fn whowas(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
     let Some(asked) = message.param(0).filter(|asked| !asked.is_empty()) else {
         return turn.reply(caller, ERR_NONICKNAMEGIVEN, &[], "No nick given");
     };
-    let count: i64 = message.param(1).and_then(|count| count.parse().ok()).unwrap_or(0);
-    let count = usize::try_from(count).ok().filter(|count| *count > 0).unwrap_or(usize::MAX);
+    let count: i64 = message
+        .param(1)
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0);
+    let count = usize::try_from(count)
+        .ok()
+        .filter(|count| *count > 0)
+        .unwrap_or(usize::MAX);
     let found: Vec<_> = Nick::parse(asked)
         .map(|nick| {
             let departed = turn.state.departed(&nick).take(count);
@@ -211,10 +293,20 @@ pub fn whowas(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
         })
         .unwrap_or_default();
     if found.is_empty() {
-        turn.reply(caller, ERR_WASNOSUCHNICK, &[asked], "There was no such nick");
+        turn.reply(
+            caller,
+            ERR_WASNOSUCHNICK,
+            &[asked],
+            "There was no such nick",
+        );
     }
     for (nick, username, host, realname, at) in found {
-        turn.reply(caller, RPL_WHOWASUSER, &[nick.as_str(), &username, &host, "*"], &realname);
+        turn.reply(
+            caller,
+            RPL_WHOWASUSER,
+            &[nick.as_str(), &username, &host, "*"],
+            &realname,
+        );
         let server = &turn.settings.server_name;
         let left = at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
         turn.reply(caller, RPL_WHOISSERVER, &[nick.as_str(), server], &left);
@@ -224,9 +316,15 @@ pub fn whowas(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
 
 /// `ISON <nicks>`.
 pub fn ison(turn: &mut Turn<'_>, caller: Caller, message: &Message) {
-    let asked = message.params.iter().flat_map(|nicks| nicks.split(' ')).filter(|nick| !nick.is_empty());
-    let here: Vec<&str> =
-        asked.filter_map(|nick| turn.state.named(nick)).map(|user| user.nick.as_str()).collect();
+    let asked = message
+        .params
+        .iter()
+        .flat_map(|nicks| nicks.split(' '))
+        .filter(|nick| !nick.is_empty());
+    let here: Vec<&str> = asked
+        .filter_map(|nick| turn.state.named(nick))
+        .map(|user| user.nick.as_str())
+        .collect();
     let here = here.join(" ");
     turn.reply(caller, RPL_ISON, &[], &here);
 }

@@ -41,6 +41,9 @@ impl State {
 
     /// Who had the nick, the last one first.
     pub fn departed(&self, nick: &Nick) -> impl Iterator<Item = &Departed> {
-        self.departed.iter().rev().filter(move |departed| departed.nick == *nick)
+        self.departed
+            .iter()
+            .rev()
+            .filter(move |departed| departed.nick == *nick)
     }
 }

@@ -1,4 +1,5 @@
-//! Who is in which channel. Every membership is changed here, so that both sides of it always agree.
+//! Who is in which channel. Every membership is changed here, so that both sides of it always
+//! agree.
 
 use jiff::Timestamp;
 use rookery_protocol::ChannelName;
@@ -21,7 +22,10 @@ pub enum Making {
 impl State {
     /// The sessions of all members.
     pub fn hearers<'s>(&'s self, channel: &'s Channel) -> impl Iterator<Item = &'s Session> {
-        channel.members().iter().flat_map(|member| self.user(member.user).sessions())
+        channel
+            .members()
+            .iter()
+            .flat_map(|member| self.user(member.user).sessions())
     }
 
     /// Everyone who shares a channel with the user, the user included; each once.
@@ -48,29 +52,49 @@ impl State {
 
     /// The channels there are from the start.
     pub fn restore_channels(&mut self, channels: impl Iterator<Item = Channel>) {
-        self.channels.extend(channels.map(|channel| (channel.name.clone(), channel)));
+        self.channels
+            .extend(channels.map(|channel| (channel.name.clone(), channel)));
     }
 
-    /// The user is in the channel from now on, as what its account makes it there; the channel is made if there is none.
+    /// The user is in the channel from now on, as what its account makes it there; the channel is
+    /// made if there is none.
     pub fn join(&mut self, user: UserId, name: &ChannelName, making: Making, now: Timestamp) {
-        let joining = self.users.get(&user).expect("whoever names a user has found it here in the same turn");
+        let joining = self
+            .users
+            .get(&user)
+            .expect("whoever names a user has found it here in the same turn");
         let new = !self.channels.contains_key(name);
-        let channel = self.channels.entry(name.clone()).or_insert_with(|| Channel::new(name.clone(), now));
+        let channel = self
+            .channels
+            .entry(name.clone())
+            .or_insert_with(|| Channel::new(name.clone(), now));
         if new {
-            self.news
-                .push(Happening::ChannelMade { channel: name.to_string(), by: joining.nick.to_string() });
+            self.news.push(Happening::ChannelMade {
+                channel: name.to_string(),
+                by: joining.nick.to_string(),
+            });
         }
         match making {
             Making::Lobby if new => drop(channel.flags.set(Flag::TopicLocked, false)),
             Making::Owned if new => {
-                channel.founder = joining.identity.as_ref().map(|identity| identity.name.clone());
+                channel.founder = joining
+                    .identity
+                    .as_ref()
+                    .map(|identity| identity.name.clone());
             }
             _ => {}
         }
-        let made = Standing { operator: new && making != Making::Lobby, ..Standing::default() };
+        let made = Standing {
+            operator: new && making != Making::Lobby,
+            ..Standing::default()
+        };
         let standing = made.with(channel.standing_of(joining));
         channel.invited.retain(|invited| *invited != user);
-        channel.insert(Member { user, joined_at: now, standing });
+        channel.insert(Member {
+            user,
+            joined_at: now,
+            standing,
+        });
         let name = channel.name.clone();
         let channels = &mut self.user_mut(user).channels;
         if !channels.contains(&name) {
@@ -79,7 +103,8 @@ impl State {
         self.touch(user);
     }
 
-    /// A user who was always on is in the channel as before; one that nobody owned is there again with it.
+    /// A user who was always on is in the channel as before; one that nobody owned is there again
+    /// with it.
     pub fn restore_member(&mut self, name: &ChannelName, is_lobby: bool, member: Member) {
         let joined_at = member.joined_at;
         let channel = self.channels.entry(name.clone()).or_insert_with(|| {
@@ -92,15 +117,18 @@ impl State {
             channel.created_at = channel.created_at.min(joined_at);
             channel.named_at = channel.named_at.min(joined_at);
         }
-        let user =
-            self.users.get(&member.user).expect("whoever names a user has found it here in the same turn");
+        let user = self
+            .users
+            .get(&member.user)
+            .expect("whoever names a user has found it here in the same turn");
         let standing = member.standing.with(channel.standing_of(user));
         channel.insert(Member { standing, ..member });
         let name = channel.name.clone();
         self.user_mut(member.user).channels.push(name);
     }
 
-    /// The user is in the channel no more; a channel without members that nobody owns is no more either.
+    /// The user is in the channel no more; a channel without members that nobody owns is no more
+    /// either.
     pub fn leave(&mut self, user: UserId, name: &ChannelName) {
         self.user_mut(user).channels.retain(|joined| joined != name);
         self.drop_member(user, name);
@@ -109,23 +137,36 @@ impl State {
 
     /// The channel is no more, and nobody is in it.
     pub fn remove_channel(&mut self, name: &ChannelName) {
-        let Some(channel) = self.channels.remove(name) else { return };
-        self.news.push(Happening::ChannelGone { channel: channel.name.to_string() });
+        let Some(channel) = self.channels.remove(name) else {
+            return;
+        };
+        self.news.push(Happening::ChannelGone {
+            channel: channel.name.to_string(),
+        });
         for member in channel.members() {
-            self.user_mut(member.user).channels.retain(|joined| joined != name);
+            self.user_mut(member.user)
+                .channels
+                .retain(|joined| joined != name);
             self.touch(member.user);
         }
     }
 
     /// The channel goes by another name from now on, one that no other channel has.
     pub fn rename_channel(&mut self, old: &ChannelName, new: &ChannelName, now: Timestamp) {
-        let Some(mut channel) = self.channels.remove(old) else { return };
+        let Some(mut channel) = self.channels.remove(old) else {
+            return;
+        };
         channel.name = new.clone();
         if old != new {
             channel.named_at = now;
         }
         for member in channel.members() {
-            for name in self.user_mut(member.user).channels.iter_mut().filter(|name| *name == old) {
+            for name in self
+                .user_mut(member.user)
+                .channels
+                .iter_mut()
+                .filter(|name| *name == old)
+            {
                 *name = new.clone();
             }
             self.touch(member.user);
@@ -148,7 +189,9 @@ impl State {
             .is_some_and(|channel| channel.members().is_empty() && channel.founder.is_none())
         {
             self.channels.remove(name);
-            self.news.push(Happening::ChannelGone { channel: name.to_string() });
+            self.news.push(Happening::ChannelGone {
+                channel: name.to_string(),
+            });
         }
     }
 }

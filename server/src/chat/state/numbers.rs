@@ -14,7 +14,10 @@ impl State {
 
     /// Everything that was said by `now`.
     pub fn mark(&self, now: Timestamp) -> Mark {
-        Mark { at: now, message: self.last_message }
+        Mark {
+            at: now,
+            message: self.last_message,
+        }
     }
 
     /// The number of a message of this run of the server.
@@ -45,5 +48,9 @@ fn base36(mut number: u64) -> String {
             break;
         }
     }
-    digits.iter().rev().map(|&digit| char::from(digit)).collect()
+    digits
+        .iter()
+        .rev()
+        .map(|&digit| char::from(digit))
+        .collect()
 }

@@ -32,7 +32,8 @@ pub struct User {
     pub source: Arc<str>,
     pub away: Option<Box<str>>,
     pub(super) invisible: bool,
-    /// What a guest says of itself; an account's is beside all users, in [`super::State::account_metadata`].
+    /// What a guest says of itself; an account's is beside all users, in
+    /// [`super::State::account_metadata`].
     pub metadata: Metadata,
     /// A program, and says so (mode `B`).
     pub is_bot: bool,
@@ -66,7 +67,8 @@ pub struct Session {
     pub subscriptions: BTreeSet<String>,
     /// A message of several lines that it is about to send.
     pub batch: Option<Box<OpenBatch>>,
-    /// The device that is shown what it missed; none for one that reads back by itself, and for guests.
+    /// The device that is shown what it missed; none for one that reads back by itself, and for
+    /// guests.
     pub device: Option<Device>,
     /// When it was last heard, and so had heard everything.
     pub heard: Mark,
@@ -99,7 +101,9 @@ impl User {
 
     /// The account's name, for the tag.
     pub fn account(&self) -> Option<&str> {
-        self.identity.as_ref().map(|identity| identity.name.as_str())
+        self.identity
+            .as_ref()
+            .map(|identity| identity.name.as_str())
     }
 }
 

@@ -37,7 +37,10 @@ fn restart(play: &Play, settings: Settings) -> Play {
 fn the_user_stays_marked_as_away_and_finds_what_was_said() {
     let (mut play, alice, bob) = together();
     play.gone(alice);
-    assert_eq!(play.heard(bob), [format!(":alice!~alice@users.irc.test AWAY :{AWAY}")]);
+    assert_eq!(
+        play.heard(bob),
+        [format!(":alice!~alice@users.irc.test AWAY :{AWAY}")]
+    );
     assert_eq!(
         whois(&mut play, bob),
         ["311", "319", "312", "301", "330", "317", "318"],
@@ -49,13 +52,22 @@ fn the_user_stays_marked_as_away_and_finds_what_was_said() {
     play.send(bob, "MONITOR + alice");
     assert_eq!(commands(&play.heard(bob)), ["730"], "it is online");
 
-    let (alice, _) = play.try_admit(Play::candidate("alice", Some(identity("alice")), "batch server-time"));
+    let (alice, _) = play.try_admit(Play::candidate(
+        "alice",
+        Some(identity("alice")),
+        "batch server-time",
+    ));
     let heard = play.heard(alice);
-    assert!(find(&heard, "JOIN").ends_with(" JOIN #x") && find(&heard, "353").ends_with(" :~alice bob"));
+    assert!(
+        find(&heard, "JOIN").ends_with(" JOIN #x") && find(&heard, "353").ends_with(" :~alice bob")
+    );
     assert_eq!(play.heard(bob), [":alice!~alice@users.irc.test AWAY"]);
     play.library();
     let missed = play.heard(alice).join("\n");
-    assert!(missed.contains(" PRIVMSG #x :one") && missed.contains(" PRIVMSG alice :two"), "{missed}");
+    assert!(
+        missed.contains(" PRIVMSG #x :one") && missed.contains(" PRIVMSG alice :two"),
+        "{missed}"
+    );
 }
 
 #[test]
@@ -73,13 +85,22 @@ fn who_went_with_a_word_has_said_it_still() {
 
 #[test]
 fn each_chooses_for_itself_and_the_config_for_the_others() {
-    let mut play = Play::with(Settings { always_on: true, ..settings() });
+    let mut play = Play::with(Settings {
+        always_on: true,
+        ..settings()
+    });
     let (alice, guest) = (play.user("alice", ""), play.guest("gus", ""));
     for (line, expected) in [
         ("SET", "always-on is on (the server's default): you stay"),
-        ("SET ALWAYS-ON Off", "always-on is off (your choice): you leave"),
+        (
+            "SET ALWAYS-ON Off",
+            "always-on is off (your choice): you leave",
+        ),
         ("SET always-on", "always-on is off (your choice): you leave"),
-        ("SET always-on default", "always-on is on (the server's default)"),
+        (
+            "SET always-on default",
+            "always-on is on (the server's default)",
+        ),
         ("SET always-on on", "always-on is on (your choice)"),
     ] {
         let heard = play.ask(alice, line);
@@ -89,7 +110,10 @@ fn each_chooses_for_itself_and_the_config_for_the_others() {
         );
     }
     assert!(play.ask(alice, "SET fly on")[0].contains(" FAIL SET UNKNOWN_SETTING fly :"));
-    assert!(play.ask(alice, "SET always-on maybe")[0].contains(" FAIL SET INVALID_VALUE always-on maybe :"));
+    assert!(
+        play.ask(alice, "SET always-on maybe")[0]
+            .contains(" FAIL SET INVALID_VALUE always-on maybe :")
+    );
     assert!(play.ask(guest, "SET")[0].contains(" FAIL SET ACCOUNT_REQUIRED :"));
 
     // The config lets go those who went by it.
@@ -99,10 +123,16 @@ fn each_chooses_for_itself_and_the_config_for_the_others() {
     play.gone(carl);
     play.forget();
     play.event(Event::Reload(Box::new(settings())));
-    assert_eq!(play.heard(bob), [":carl!~carl@users.irc.test QUIT :Not always on any more"]);
+    assert_eq!(
+        play.heard(bob),
+        [":carl!~carl@users.irc.test QUIT :Not always on any more"]
+    );
     assert!(is_here(&mut play, bob));
-    let names: Vec<String> =
-        restored(&play.kept).presences.iter().map(|presence| presence.name.to_string()).collect();
+    let names: Vec<String> = restored(&play.kept)
+        .presences
+        .iter()
+        .map(|presence| presence.name.to_string())
+        .collect();
     assert_eq!(names, ["alice"]);
 }
 
@@ -110,7 +140,12 @@ fn each_chooses_for_itself_and_the_config_for_the_others() {
 fn after_a_restart_the_user_is_where_it_was() {
     let (mut play, alice, bob) = together();
     play.channel("#y", &[bob, alice]);
-    for line in ["MODE alice +i", "SETNAME :Alice L.", "JOIN #left", "PART #left"] {
+    for line in [
+        "MODE alice +i",
+        "SETNAME :Alice L.",
+        "JOIN #left",
+        "PART #left",
+    ] {
         play.send(alice, line);
     }
     play.send(bob, "MODE #y +v alice");
@@ -124,13 +159,28 @@ fn after_a_restart_the_user_is_where_it_was() {
     let heard = next.ask(bob, "WHOIS alice");
     assert!(find(&heard, "311").ends_with(":Alice L."), "{heard:?}");
     assert!(find(&heard, "319").ends_with(":~#x +#y"), "{heard:?}");
-    assert!(find(&heard, "317").ends_with(&format!(" {} :seconds idle, signon time", START.as_second())));
+    assert!(find(&heard, "317").ends_with(&format!(
+        " {} :seconds idle, signon time",
+        START.as_second()
+    )));
     next.send(bob, "PRIVMSG #x :hi");
-    let (alice, _) = next.try_admit(Play::candidate("alice", Some(identity("alice")), "draft/chathistory"));
-    assert_eq!(find(&next.ask(alice, "MODE alice"), "221"), ":irc.test 221 alice +i");
+    let (alice, _) = next.try_admit(Play::candidate(
+        "alice",
+        Some(identity("alice")),
+        "draft/chathistory",
+    ));
+    assert_eq!(
+        find(&next.ask(alice, "MODE alice"), "221"),
+        ":irc.test 221 alice +i"
+    );
     next.send(alice, "CHATHISTORY LATEST #y * 5");
-    let HistoryQuery::Page(page) = &next.fetches.last().unwrap().query else { panic!() };
-    assert_eq!(page.since, at_work, "what was said before the restart is in sight");
+    let HistoryQuery::Page(page) = &next.fetches.last().unwrap().query else {
+        panic!()
+    };
+    assert_eq!(
+        page.since, at_work,
+        "what was said before the restart is in sight"
+    );
 }
 
 #[test]
@@ -140,7 +190,12 @@ fn whoever_is_banned_or_changed_its_mind_does_not_come_back() {
     let mut next = Play::restored(settings(), vec![ban(1, "alice", "spam")], kept);
     let bob = next.user("bob", "");
     assert!(!is_here(&mut next, bob));
-    assert!(restored(&[&play.kept[..], &next.kept[..]].concat()).presences.is_empty(), "nor later");
+    assert!(
+        restored(&[&play.kept[..], &next.kept[..]].concat())
+            .presences
+            .is_empty(),
+        "nor later"
+    );
     let (mut play, alice, _) = together();
     play.send(alice, "SET always-on off");
     assert!(restored(&play.kept).presences.is_empty());
@@ -151,11 +206,20 @@ fn operators_end_it_and_a_ban_ends_it_for_good() {
     type Deed = fn() -> Act;
     let deeds: [(Deed, &str); 3] = [
         (
-            || Act::Kick { whom: Kicked::User(Nick::parse("alice").unwrap()), reason: "enough".to_owned() },
+            || Act::Kick {
+                whom: Kicked::User(Nick::parse("alice").unwrap()),
+                reason: "enough".to_owned(),
+            },
             "Kicked: enough",
         ),
         (|| Act::AddBan(ban(1, "alice", "spam")), "Banned"),
-        (|| Act::EndAccount { account: identity("alice").id, reason: "deleted".to_owned() }, "deleted"),
+        (
+            || Act::EndAccount {
+                account: identity("alice").id,
+                reason: "deleted".to_owned(),
+            },
+            "deleted",
+        ),
     ];
     for (deed, shown) in deeds {
         for connected in [false, true] {
@@ -166,12 +230,20 @@ fn operators_end_it_and_a_ban_ends_it_for_good() {
             play.forget();
             let ticket = play.act(deed());
             if connected {
-                assert!(play.answer(ticket).is_none(), "its connection is still there");
+                assert!(
+                    play.answer(ticket).is_none(),
+                    "its connection is still there"
+                );
                 play.gone(alice);
             }
-            let Some(Answer::Ended { users, sessions }) = play.answer(ticket) else { panic!("{shown}") };
+            let Some(Answer::Ended { users, sessions }) = play.answer(ticket) else {
+                panic!("{shown}")
+            };
             assert_eq!((users.len(), sessions), (1, usize::from(connected)));
-            assert_eq!(play.heard(bob), [format!(":alice!~alice@users.irc.test QUIT :{shown}")]);
+            assert_eq!(
+                play.heard(bob),
+                [format!(":alice!~alice@users.irc.test QUIT :{shown}")]
+            );
             assert!(restored(&play.kept).presences.is_empty() && !is_here(&mut play, bob));
         }
     }
@@ -181,14 +253,19 @@ fn operators_end_it_and_a_ban_ends_it_for_good() {
 fn the_end_of_a_session_or_of_the_server_is_not_the_users() {
     let (mut play, alice, bob) = together();
     let whom = Kicked::Session(Nick::parse("alice").unwrap(), alice);
-    play.act(Act::Kick { whom, reason: "lost phone".to_owned() });
+    play.act(Act::Kick {
+        whom,
+        reason: "lost phone".to_owned(),
+    });
     play.gone(alice);
     assert!(is_here(&mut play, bob));
     let alice = play.user("alice", "");
     play.act(Act::AddBan(ban(1, "192.0.2.1", "spam")));
     play.gone(alice);
     play.gone(bob);
-    let ticket = play.act(Act::EndAll { reason: "stop".to_owned() });
+    let ticket = play.act(Act::EndAll {
+        reason: "stop".to_owned(),
+    });
     assert!(play.answer(ticket).is_some());
     assert_eq!(restored(&play.kept).presences.len(), 1);
 }
@@ -197,16 +274,32 @@ fn the_end_of_a_session_or_of_the_server_is_not_the_users() {
 fn operators_see_the_user_and_that_no_session_is_connected() {
     let (mut play, alice, _) = together();
     play.gone(alice);
-    let covered = |target: &str| Act::FindCovered(rookery_protocol::BanTarget::parse(target).unwrap());
-    for (act, expected) in [(Act::ListUsers, 2), (covered("alice"), 1), (covered("192.0.2.1"), 1)] {
+    let covered =
+        |target: &str| Act::FindCovered(rookery_protocol::BanTarget::parse(target).unwrap());
+    for (act, expected) in [
+        (Act::ListUsers, 2),
+        (covered("alice"), 1),
+        (covered("192.0.2.1"), 1),
+    ] {
         let ticket = play.act(act);
-        let Some(Answer::Users(users)) = play.answer(ticket) else { panic!() };
+        let Some(Answer::Users(users)) = play.answer(ticket) else {
+            panic!()
+        };
         assert_eq!(users.len(), expected);
-        let alice: Vec<&UserView> = users.iter().filter(|user| user.nick.as_str() == "alice").collect();
-        assert!(alice.iter().all(|user| user.sessions.is_empty() && user.channels.len() == 1));
+        let alice: Vec<&UserView> = users
+            .iter()
+            .filter(|user| user.nick.as_str() == "alice")
+            .collect();
+        assert!(
+            alice
+                .iter()
+                .all(|user| user.sessions.is_empty() && user.channels.len() == 1)
+        );
     }
-    let ticket =
-        play.act(Act::CloseChannel { name: ChannelName::parse("#x").unwrap(), reason: "over".to_owned() });
+    let ticket = play.act(Act::CloseChannel {
+        name: ChannelName::parse("#x").unwrap(),
+        reason: "over".to_owned(),
+    });
     assert!(matches!(play.answer(ticket), Some(Answer::Emptied { members }) if members.len() == 2));
     assert!(restored(&play.kept).presences[0].channels.is_empty());
 }
@@ -217,9 +310,19 @@ fn a_guest_that_signs_in_comes_to_the_user_that_stayed() {
     play.gone(alice);
     let guest = play.guest("gus", "");
     play.forget();
-    assert!(matches!(play.sign_in(guest, identity("alice")), Answer::Admitted));
-    assert_eq!(find(&play.heard(bob), "AWAY"), ":alice!~alice@users.irc.test AWAY");
-    assert!(play.heard(guest).iter().any(|line| line.ends_with(" JOIN #x")));
+    assert!(matches!(
+        play.sign_in(guest, identity("alice")),
+        Answer::Admitted
+    ));
+    assert_eq!(
+        find(&play.heard(bob), "AWAY"),
+        ":alice!~alice@users.irc.test AWAY"
+    );
+    assert!(
+        play.heard(guest)
+            .iter()
+            .any(|line| line.ends_with(" JOIN #x"))
+    );
     // Leaving one device leaves no channel.
     let other = play.user("alice", "");
     play.gone(guest);
@@ -232,7 +335,10 @@ fn whoever_is_here_is_kept_from_the_reload_on_that_makes_them_always_on() {
     let mut play = Play::new();
     let alice = play.user("alice", "");
     play.channel("#x", &[alice]);
-    let always_on = Settings { always_on: true, ..settings() };
+    let always_on = Settings {
+        always_on: true,
+        ..settings()
+    };
     play.event(Event::Reload(Box::new(always_on.clone())));
     let mut next = restart(&play, always_on);
     let bob = next.user("bob", "");
@@ -241,12 +347,25 @@ fn whoever_is_here_is_kept_from_the_reload_on_that_makes_them_always_on() {
 
 #[test]
 fn where_nicks_are_free_no_more_a_user_is_back_under_its_accounts_name() {
-    let free = Settings { free_nicks: true, always_on: true, ..settings() };
+    let free = Settings {
+        free_nicks: true,
+        always_on: true,
+        ..settings()
+    };
     let mut play = Play::with(free.clone());
     let alice = play.user("alice", "");
     play.channel("#x", &[alice]);
     play.send(alice, "NICK ally");
-    for (settings, nick) in [(free.clone(), "ally"), (Settings { free_nicks: false, ..free }, "alice")] {
+    for (settings, nick) in [
+        (free.clone(), "ally"),
+        (
+            Settings {
+                free_nicks: false,
+                ..free
+            },
+            "alice",
+        ),
+    ] {
         let mut next = restart(&play, settings);
         let bob = next.user("bob", "");
         assert!(find(&next.ask(bob, &format!("WHOIS {nick}")), "311").contains(nick));
@@ -256,7 +375,11 @@ fn where_nicks_are_free_no_more_a_user_is_back_under_its_accounts_name() {
 #[test]
 fn after_a_restart_nobody_reads_what_others_said_under_a_channels_name_before_it_had_it() {
     let mut play = Play::new();
-    let (alice, others, maker) = (play.user("alice", ""), play.guest("gus", ""), play.guest("mia", ""));
+    let (alice, others, maker) = (
+        play.user("alice", ""),
+        play.guest("gus", ""),
+        play.guest("mia", ""),
+    );
     play.send(alice, "SET always-on on");
     play.channel("#ours", &[maker, alice]);
     play.wait(60);
@@ -270,6 +393,8 @@ fn after_a_restart_nobody_reads_what_others_said_under_a_channels_name_before_it
     let candidate = Play::candidate("alice", Some(identity("alice")), "draft/chathistory");
     let (alice, _) = next.try_admit(candidate);
     next.send(alice, "CHATHISTORY LATEST #theirs * 10");
-    let HistoryQuery::Page(page) = &next.fetches.last().unwrap().query else { panic!("no page") };
+    let HistoryQuery::Page(page) = &next.fetches.last().unwrap().query else {
+        panic!("no page")
+    };
     assert_eq!(page.since, renamed_at);
 }

@@ -6,11 +6,12 @@ use super::play::*;
 use super::reference::commands_by_name;
 use crate::chat::event::{Found, HistoryQuery, SessionId};
 
-/// What a command comes with, and what its sender hears of it: commands and numerics. `LONG` stands for a word of 400
-/// bytes, and `MANY` for twenty words.
+/// What a command comes with, and what its sender hears of it: commands and numerics. `LONG` stands
+/// for a word of 400 bytes, and `MANY` for twenty words.
 type Answers = &'static [(&'static str, &'static str)];
 
-/// The sender, alice, runs `#mine`, is in bob's `#x` and not in cat's `#theirs`; cat's `#closed` is invite-only.
+/// The sender, alice, runs `#mine`, is in bob's `#x` and not in cat's `#theirs`; cat's `#closed` is
+/// invite-only.
 const BAD_INPUT: &[(&str, Answers)] = &[
     (
         "ACCESS",
@@ -29,7 +30,10 @@ const BAD_INPUT: &[(&str, Answers)] = &[
             ("MANY", "403"),
         ],
     ),
-    ("AWAY", &[("", "305"), (":", "305"), ("LONG", "306"), ("MANY", "306")]),
+    (
+        "AWAY",
+        &[("", "305"), (":", "305"), ("LONG", "306"), ("MANY", "306")],
+    ),
     (
         "CAP",
         &[
@@ -63,7 +67,10 @@ const BAD_INPUT: &[(&str, Answers)] = &[
     ),
     ("HELP", &[("LONG", "524"), ("MANY", "524"), (":a b", "524")]),
     ("HELPOP", &[("LONG", "524"), ("MANY", "524")]),
-    ("INFO", &[("LONG", "371 371 371 374"), ("MANY", "371 371 371 374")]),
+    (
+        "INFO",
+        &[("LONG", "371 371 371 374"), ("MANY", "371 371 371 374")],
+    ),
     (
         "INVITE",
         &[
@@ -77,8 +84,17 @@ const BAD_INPUT: &[(&str, Answers)] = &[
             ("MANY", "401"),
         ],
     ),
-    ("ISON", &[("", "461"), (":", "303"), ("LONG", "303"), ("MANY", "303")]),
-    ("ISUPPORT", &[("LONG", "BATCH 005 005 005 BATCH"), ("MANY", "BATCH 005 005 005 BATCH")]),
+    (
+        "ISON",
+        &[("", "461"), (":", "303"), ("LONG", "303"), ("MANY", "303")],
+    ),
+    (
+        "ISUPPORT",
+        &[
+            ("LONG", "BATCH 005 005 005 BATCH"),
+            ("MANY", "BATCH 005 005 005 BATCH"),
+        ],
+    ),
     (
         "JOIN",
         &[
@@ -113,9 +129,20 @@ const BAD_INPUT: &[(&str, Answers)] = &[
     ("LINKS", &[("LONG", "365"), ("MANY", "365")]),
     (
         "LIST",
-        &[("LONG", "321 323"), ("MANY", "321 323"), (",", "321 322 322 322 322 323"), (">x", "321 323")],
+        &[
+            ("LONG", "321 323"),
+            ("MANY", "321 323"),
+            (",", "321 322 322 322 322 323"),
+            (">x", "321 323"),
+        ],
     ),
-    ("LUSERS", &[("LONG", "251 254 255 265 266"), ("MANY", "251 254 255 265 266")]),
+    (
+        "LUSERS",
+        &[
+            ("LONG", "251 254 255 265 266"),
+            ("MANY", "251 254 255 265 266"),
+        ],
+    ),
     (
         "MARKREAD",
         &[
@@ -285,7 +312,15 @@ const BAD_INPUT: &[(&str, Answers)] = &[
             ("MANY", "403"),
         ],
     ),
-    ("SET", &[("fly", "FAIL"), ("always-on maybe", "FAIL"), ("LONG", "FAIL"), ("MANY", "FAIL")]),
+    (
+        "SET",
+        &[
+            ("fly", "FAIL"),
+            ("always-on maybe", "FAIL"),
+            ("LONG", "FAIL"),
+            ("MANY", "FAIL"),
+        ],
+    ),
     ("SETNAME", &[("", "461"), (":", "FAIL"), ("LONG", "FAIL")]),
     (
         "TAGMSG",
@@ -315,10 +350,36 @@ const BAD_INPUT: &[(&str, Answers)] = &[
         ],
     ),
     ("USER", &[("", "462"), ("LONG", "462"), ("MANY", "462")]),
-    ("USERHOST", &[("", "461"), (":", "302"), ("LONG", "302"), ("MANY", "302")]),
-    ("VERSION", &[("LONG", "351 BATCH 005 005 005 BATCH"), ("MANY", "351 BATCH 005 005 005 BATCH")]),
-    ("WHO", &[("#nowhere", "315"), ("LONG", "315"), ("* %%%", "354 354 354 315"), ("MANY", "315")]),
-    ("WHOIS", &[("", "431"), (":", "431"), ("nobody", "401 318"), ("LONG", "401 318"), ("MANY", "401 318")]),
+    (
+        "USERHOST",
+        &[("", "461"), (":", "302"), ("LONG", "302"), ("MANY", "302")],
+    ),
+    (
+        "VERSION",
+        &[
+            ("LONG", "351 BATCH 005 005 005 BATCH"),
+            ("MANY", "351 BATCH 005 005 005 BATCH"),
+        ],
+    ),
+    (
+        "WHO",
+        &[
+            ("#nowhere", "315"),
+            ("LONG", "315"),
+            ("* %%%", "354 354 354 315"),
+            ("MANY", "315"),
+        ],
+    ),
+    (
+        "WHOIS",
+        &[
+            ("", "431"),
+            (":", "431"),
+            ("nobody", "401 318"),
+            ("LONG", "401 318"),
+            ("MANY", "401 318"),
+        ],
+    ),
     (
         "WHOWAS",
         &[
@@ -351,7 +412,11 @@ fn scene() -> (Play, SessionId) {
 
 fn line(command: &str, rest: &str) -> String {
     let many: Vec<String> = (0..20).map(|number| number.to_string()).collect();
-    format!("{command} {}", rest.replace("LONG", &"x".repeat(400)).replace("MANY", &many.join(" ")))
+    format!(
+        "{command} {}",
+        rest.replace("LONG", &"x".repeat(400))
+            .replace("MANY", &many.join(" "))
+    )
 }
 
 /// What alice hears of a line; if something has to be looked up for it, there is nothing.
@@ -374,7 +439,11 @@ fn ask(play: &mut Play, alice: SessionId, line: &str) -> Vec<String> {
 fn bad_input_gets_the_answer_that_its_command_has_for_it() {
     let (own, elsewhere) = commands_by_name();
     let listed: BTreeSet<&str> = BAD_INPUT.iter().map(|(command, _)| *command).collect();
-    assert_eq!(listed, own.into_iter().collect(), "every command has its line above");
+    assert_eq!(
+        listed,
+        own.into_iter().collect(),
+        "every command has its line above"
+    );
     let mut wrong = Vec::new();
     for (command, answers) in BAD_INPUT {
         for (rest, expected) in *answers {
@@ -391,7 +460,11 @@ fn bad_input_gets_the_answer_that_its_command_has_for_it() {
     for command in elsewhere {
         for rest in ["", ":", "alice", "LONG", "MANY"] {
             let (mut play, alice) = scene();
-            assert_eq!(commands(&ask(&mut play, alice, &line(command, rest))), ["481"], "{command} {rest}");
+            assert_eq!(
+                commands(&ask(&mut play, alice, &line(command, rest))),
+                ["481"],
+                "{command} {rest}"
+            );
         }
     }
 }
@@ -425,11 +498,22 @@ fn each_label_has_one_answer_whatever_the_command() {
         "#mine +mb-t *!*@x",
         "always-on on",
     ];
-    for command in own.into_iter().chain(elsewhere).filter(|command| *command != "QUIT") {
-        let bad = BAD_INPUT.iter().find(|(listed, _)| *listed == command).map_or(&[][..], |(_, bad)| bad);
+    for command in own
+        .into_iter()
+        .chain(elsewhere)
+        .filter(|command| *command != "QUIT")
+    {
+        let bad = BAD_INPUT
+            .iter()
+            .find(|(listed, _)| *listed == command)
+            .map_or(&[][..], |(_, bad)| bad);
         for rest in good.iter().chain(bad.iter().map(|(rest, _)| rest)) {
             let (mut play, alice) = scene();
-            let heard = ask(&mut play, alice, &format!("@label=L {}", line(command, rest)));
+            let heard = ask(
+                &mut play,
+                alice,
+                &format!("@label=L {}", line(command, rest)),
+            );
             let is_labelled = |line: &&String| line.starts_with("@label=L");
             let labelled = heard.iter().filter(is_labelled).count();
             assert_eq!(labelled, 1, "{command} {rest}: {heard:#?}");
@@ -440,7 +524,11 @@ fn each_label_has_one_answer_whatever_the_command() {
                     "{command} {rest}: {heard:#?}"
                 );
             } else {
-                assert_eq!(heard.len(), 1, "{command} {rest}: what is not in the answer? {heard:#?}");
+                assert_eq!(
+                    heard.len(),
+                    1,
+                    "{command} {rest}: what is not in the answer? {heard:#?}"
+                );
             }
         }
     }

@@ -8,10 +8,18 @@ const CAPS: &str = "labeled-response batch message-tags";
 fn one_answer_carries_the_label() {
     let mut play = Play::new();
     let a = play.guest("ann", CAPS);
-    assert_eq!(play.ask(a, "@label=a\\sb PING x"), ["@label=a\\sb :irc.test PONG irc.test :x"]);
-    assert!(play.ask(a, "@label=1 NONSENSE")[0].starts_with("@label=1 :irc.test 421 ann NONSENSE :"));
+    assert_eq!(
+        play.ask(a, "@label=a\\sb PING x"),
+        ["@label=a\\sb :irc.test PONG irc.test :x"]
+    );
+    assert!(
+        play.ask(a, "@label=1 NONSENSE")[0].starts_with("@label=1 :irc.test 421 ann NONSENSE :")
+    );
     assert!(play.ask(a, "@label=1 NO_SUCH")[0].starts_with("@label=1 :irc.test 421 "));
-    assert_eq!(play.ask(a, "@label=2 NICK anna"), ["@label=2 :ann!~ann@guests.irc.test NICK anna"]);
+    assert_eq!(
+        play.ask(a, "@label=2 NICK anna"),
+        ["@label=2 :ann!~ann@guests.irc.test NICK anna"]
+    );
 }
 
 #[test]
@@ -19,7 +27,10 @@ fn no_answer_becomes_an_ack() {
     let mut play = Play::new();
     let a = play.guest("ann", CAPS);
     assert_eq!(play.ask(a, "@label=1 PONG x"), ["@label=1 :irc.test ACK"]);
-    assert_eq!(play.ask(a, "@label=2 NOTICE nobody :hi"), ["@label=2 :irc.test ACK"]);
+    assert_eq!(
+        play.ask(a, "@label=2 NOTICE nobody :hi"),
+        ["@label=2 :irc.test ACK"]
+    );
 }
 
 #[test]
@@ -33,9 +44,16 @@ fn several_answers_become_a_batch() {
     assert_eq!(first, "@label=1 :irc.test BATCH +1 labeled-response");
     assert_eq!(last, ":irc.test BATCH -1");
     let inner = &heard[1..heard.len() - 1];
-    assert!(inner.iter().all(|line| line.starts_with("@batch=1 ")), "{inner:#?}");
+    assert!(
+        inner.iter().all(|line| line.starts_with("@batch=1 ")),
+        "{inner:#?}"
+    );
     assert_eq!(commands(inner), ["JOIN", "353", "366", "476", "403"]);
-    assert_eq!(play.heard(b), [":ann!~ann@guests.irc.test JOIN #x"], "others see no label");
+    assert_eq!(
+        play.heard(b),
+        [":ann!~ann@guests.irc.test JOIN #x"],
+        "others see no label"
+    );
 }
 
 #[test]
@@ -46,27 +64,55 @@ fn an_echo_carries_the_label_and_others_do_not_see_it() {
     let b = play.user("bob", "message-tags");
     for line in ["@label=1;+x=y PRIVMSG bob :hi", "@label=1;+x=y TAGMSG bob"] {
         let heard = play.ask(a, line);
-        assert!(heard.len() == 1 && heard[0].starts_with("@label=1;msgid="), "{heard:?}");
+        assert!(
+            heard.len() == 1 && heard[0].starts_with("@label=1;msgid="),
+            "{heard:?}"
+        );
         assert!(!play.heard(b)[0].contains("label") && !play.heard(sibling)[0].contains("label"));
     }
     let heard = play.ask(a, "@label=2 PRIVMSG bob,alice :hi");
-    assert_eq!(commands(&heard).iter().filter(|command| *command == "BATCH").count(), 2);
+    assert_eq!(
+        commands(&heard)
+            .iter()
+            .filter(|command| *command == "BATCH")
+            .count(),
+        2
+    );
 }
 
 #[test]
 fn of_a_message_to_oneself_only_the_echo_is_labelled() {
     for history in [true, false] {
-        let mut play = Play::with(crate::chat::event::Settings { history, ..settings() });
+        let mut play = Play::with(crate::chat::event::Settings {
+            history,
+            ..settings()
+        });
         let a = play.user("alice", "labeled-response batch echo-message message-tags");
-        for line in ["@label=1 PRIVMSG alice :hi", "@label=1 NOTICE alice :hi", "@label=1;+x=y TAGMSG alice"]
-        {
+        for line in [
+            "@label=1 PRIVMSG alice :hi",
+            "@label=1 NOTICE alice :hi",
+            "@label=1;+x=y TAGMSG alice",
+        ] {
             let heard = play.ask(a, line);
             assert_eq!(heard.len(), 2, "{heard:?}");
-            assert_eq!(heard.iter().filter(|line| line.starts_with("@label=1;")).count(), 1, "{heard:?}");
+            assert_eq!(
+                heard
+                    .iter()
+                    .filter(|line| line.starts_with("@label=1;"))
+                    .count(),
+                1,
+                "{heard:?}"
+            );
         }
         let silent = play.user("bob", "labeled-response batch");
         let heard = play.ask(silent, "@label=1 PRIVMSG bob :hi");
-        assert_eq!(heard, [":bob!~bob@users.irc.test PRIVMSG bob :hi", "@label=1 :irc.test ACK"]);
+        assert_eq!(
+            heard,
+            [
+                ":bob!~bob@users.irc.test PRIVMSG bob :hi",
+                "@label=1 :irc.test ACK"
+            ]
+        );
     }
 }
 
@@ -75,10 +121,16 @@ fn an_ack_for_a_message_waits_for_the_store_as_well() {
     let mut play = Play::new();
     let a = play.user("alice", "labeled-response batch standard-replies");
     play.user("bob", "");
-    assert_eq!(play.ask(a, "@label=1 PRIVMSG bob :hi"), ["@label=1 :irc.test ACK"]);
+    assert_eq!(
+        play.ask(a, "@label=1 PRIVMSG bob :hi"),
+        ["@label=1 :irc.test ACK"]
+    );
     play.stores = false;
     let heard = play.ask(a, "@label=2 PRIVMSG bob :hi");
-    assert!(heard.len() == 1 && heard[0].starts_with("@label=2 :irc.test FAIL PRIVMSG "), "{heard:?}");
+    assert!(
+        heard.len() == 1 && heard[0].starts_with("@label=2 :irc.test FAIL PRIVMSG "),
+        "{heard:?}"
+    );
     let heard = play.ask(a, "@label=3 PRIVMSG bob,alice :hi");
     assert_eq!(commands(&heard), ["BATCH", "FAIL", "FAIL", "BATCH"]);
 }
@@ -87,7 +139,10 @@ fn an_ack_for_a_message_waits_for_the_store_as_well() {
 fn labels_mean_nothing_without_the_capabilities_or_when_they_are_too_long() {
     let mut play = Play::new();
     let a = play.guest("ann", "labeled-response");
-    assert_eq!(play.ask(a, "@label=1 PING x"), [":irc.test PONG irc.test :x"]);
+    assert_eq!(
+        play.ask(a, "@label=1 PING x"),
+        [":irc.test PONG irc.test :x"]
+    );
     let b = play.guest("bob", CAPS);
     let line = format!("@label={} PING x", "l".repeat(65));
     assert_eq!(play.ask(b, &line), [":irc.test PONG irc.test :x"]);
@@ -106,7 +161,10 @@ fn a_line_that_is_not_utf8_is_refused_under_its_label() {
     let mut play = Play::new();
     let a = play.guest("ann", CAPS);
     let message = rookery_protocol::Message::parse("@label=1 TOPIC #x :\u{fffd}").unwrap();
-    let heard = play.fault(a, crate::chat::event::LineFault::NotUtf8(Some(message.into())));
+    let heard = play.fault(
+        a,
+        crate::chat::event::LineFault::NotUtf8(Some(message.into())),
+    );
     assert!(
         heard.len() == 1 && heard[0].starts_with("@label=1 :irc.test FAIL TOPIC INVALID_UTF8 :"),
         "{heard:?}"

@@ -16,7 +16,9 @@ pub fn restored(kept: &[Change]) -> Restored {
     let mut said = BTreeMap::new();
     for change in kept {
         match change {
-            Change::Channel(channel) => drop(channels.insert(channel.name.clone(), channel.clone())),
+            Change::Channel(channel) => {
+                drop(channels.insert(channel.name.clone(), channel.clone()))
+            }
             Change::ChannelGone(name) => drop(channels.remove(name)),
             Change::AccountMetadata { account, metadata } if metadata.is_empty() => {
                 drop(said.remove(account));
@@ -25,15 +27,25 @@ pub fn restored(kept: &[Change]) -> Restored {
                 drop(said.insert(account.clone(), metadata.clone()));
             }
             Change::Device(mark) => drop(devices.insert(mark.device, mark.heard_until)),
-            Change::ReadMarker { account, target, read_until: Some(at) } => {
+            Change::ReadMarker {
+                account,
+                target,
+                read_until: Some(at),
+            } => {
                 markers.insert((*account, target.clone()), *at);
             }
-            Change::ReadMarker { account, target, read_until: None } => {
+            Change::ReadMarker {
+                account,
+                target,
+                read_until: None,
+            } => {
                 markers.remove(&(*account, target.clone()));
             }
             Change::AlwaysOn(account, Some(choice)) => drop(always_on.insert(*account, *choice)),
             Change::AlwaysOn(account, None) => drop(always_on.remove(account)),
-            Change::Presence(presence) => drop(presences.insert(presence.account, presence.clone())),
+            Change::Presence(presence) => {
+                drop(presences.insert(presence.account, presence.clone()))
+            }
             Change::PresenceGone(account) => drop(presences.remove(account)),
         }
     }
@@ -41,7 +53,10 @@ pub fn restored(kept: &[Change]) -> Restored {
         channels: channels.into_values().collect(),
         metadata: said.into_iter().collect(),
         devices: devices.into_iter().collect(),
-        read_markers: markers.into_iter().map(|((account, target), at)| (account, target, at)).collect(),
+        read_markers: markers
+            .into_iter()
+            .map(|((account, target), at)| (account, target, at))
+            .collect(),
         always_on: always_on.into_iter().collect(),
         presences: presences.into_values().collect(),
     }
@@ -96,7 +111,10 @@ fn all_that_the_founder_made_of_a_channel_is_there_after_a_restart() {
     let asked = ["MODE #x", "TOPIC #x", "MODE #x b", "MODE #x e", "MODE #x I"];
     let before: Vec<_> = asked.iter().map(|line| play.ask(op, line)).collect();
     assert_eq!(before[0][0], ":irc.test 324 op #X +Cimskl sesame 7");
-    assert_eq!(before.iter().map(Vec::len).sum::<usize>(), 2 + 2 + 3 + 2 + 2);
+    assert_eq!(
+        before.iter().map(Vec::len).sum::<usize>(),
+        2 + 2 + 3 + 2 + 2
+    );
     let mut next = restart(&play);
     let op = next.user("op", "");
     let heard = next.ask(op, "JOIN #x");
@@ -119,10 +137,23 @@ fn a_change_is_kept_before_it_is_shown() {
     let mut play = Play::new();
     let op = play.user("op", "");
     play.channel("#x", &[op]);
-    for line in ["TOPIC #x :new", "MODE #x +m", "MODE #x +b bad", "RENAME #x #y", "JOIN #z"] {
+    for line in [
+        "TOPIC #x :new",
+        "MODE #x +m",
+        "MODE #x +b bad",
+        "RENAME #x #y",
+        "JOIN #z",
+    ] {
         let mut out = Vec::new();
         let message = Message::parse(line).unwrap();
-        play.chat.handle(play.now, Event::Command { session: op, message }, &mut out);
+        play.chat.handle(
+            play.now,
+            Event::Command {
+                session: op,
+                message,
+            },
+            &mut out,
+        );
         assert!(matches!(out[0], Output::Keep(_)), "{line}: {out:?}");
     }
 }
@@ -139,11 +170,27 @@ fn a_channel_that_is_owned_stays_when_all_have_left_and_one_that_is_not_goes() {
     assert_eq!(count(&mut play), 1);
     let other = play.user("other", "");
     assert_eq!(commands(&play.ask(other, "LIST")), ["321", "322", "323"]);
-    assert_eq!(find(&play.ask(other, "LIST"), "322"), ":irc.test 322 other #owned 0 :still here");
-    assert_eq!(find(&play.ask(other, "JOIN #owned"), "353"), ":irc.test 353 other = #owned :other");
-    assert_eq!(find(&play.ask(other, "JOIN #free"), "353"), ":irc.test 353 other = #free :~other");
-    let names = restored(&play.kept).channels.into_iter().map(|channel| channel.name.to_string());
-    assert_eq!(names.collect::<Vec<_>>(), ["#free", "#owned"], "one made anew belongs to who made it");
+    assert_eq!(
+        find(&play.ask(other, "LIST"), "322"),
+        ":irc.test 322 other #owned 0 :still here"
+    );
+    assert_eq!(
+        find(&play.ask(other, "JOIN #owned"), "353"),
+        ":irc.test 353 other = #owned :other"
+    );
+    assert_eq!(
+        find(&play.ask(other, "JOIN #free"), "353"),
+        ":irc.test 353 other = #free :~other"
+    );
+    let names = restored(&play.kept)
+        .channels
+        .into_iter()
+        .map(|channel| channel.name.to_string());
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        ["#free", "#owned"],
+        "one made anew belongs to who made it"
+    );
 }
 
 #[test]
@@ -164,11 +211,18 @@ fn a_founder_who_comes_back_is_an_operator_before_all_eyes() {
 
 #[test]
 fn nothing_of_guests_and_lobbies_is_kept() {
-    let lobby = || Settings { lobby: vec!["#lobby".parse().unwrap()], ..settings() };
+    let lobby = || Settings {
+        lobby: vec!["#lobby".parse().unwrap()],
+        ..settings()
+    };
     let mut play = Play::with(lobby());
     let (a, guest) = (play.user("alice", ""), play.guest("gus", ""));
     play.channel("#x", &[guest]);
-    for (session, line) in [(a, "TOPIC #lobby :mine"), (guest, "MODE #x +m"), (guest, "RENAME #x #y")] {
+    for (session, line) in [
+        (a, "TOPIC #lobby :mine"),
+        (guest, "MODE #x +m"),
+        (guest, "RENAME #x #y"),
+    ] {
         play.send(session, line);
     }
     assert_eq!(of_channels(&play), [""; 0]);
@@ -177,7 +231,11 @@ fn nothing_of_guests_and_lobbies_is_kept() {
     restored.channels[0].name = "#lobby".parse().unwrap();
     let mut play = Play::restored(lobby(), Vec::new(), restored);
     let op = play.user("op", "");
-    assert_eq!(play.ask(op, "MODE #lobby")[0], ":irc.test 324 op #lobby +n", "a lobby is everyone's");
+    assert_eq!(
+        play.ask(op, "MODE #lobby")[0],
+        ":irc.test 324 op #lobby +n",
+        "a lobby is everyone's"
+    );
 }
 
 #[test]
@@ -186,7 +244,9 @@ fn a_new_name_takes_the_place_of_the_old_one() {
     play.wait(60);
     play.send(op, "RENAME #x #y");
     let kept = restored(&play.kept).channels;
-    let [channel] = kept.as_slice() else { panic!("{kept:?}") };
+    let [channel] = kept.as_slice() else {
+        panic!("{kept:?}")
+    };
     assert_eq!((channel.name.as_str(), channel.named_at), ("#y", play.now));
     assert_eq!(channel.lists.len(), 4);
     play.send(op, "RENAME #y #Y");
@@ -197,14 +257,26 @@ fn a_new_name_takes_the_place_of_the_old_one() {
 fn a_channel_that_an_operator_of_the_server_closes_is_forgotten() {
     let (mut play, op) = furnished();
     let name = || "#x".parse().unwrap();
-    let ticket = play.act(Act::CloseChannel { name: name(), reason: "spam".to_owned() });
+    let ticket = play.act(Act::CloseChannel {
+        name: name(),
+        reason: "spam".to_owned(),
+    });
     assert!(matches!(play.answer(ticket), Some(Answer::Emptied { members }) if members.len() == 1));
     assert_eq!(restored(&play.kept).channels, []);
     assert_eq!(count(&mut play), 0);
-    assert!(play.chat.state.user(play.chat.state.user_of(op).unwrap()).channels().is_empty());
+    assert!(
+        play.chat
+            .state
+            .user(play.chat.state.user_of(op).unwrap())
+            .channels()
+            .is_empty()
+    );
     play.send(op, "JOIN #x");
     play.send(op, "PART #x");
-    let ticket = play.act(Act::CloseChannel { name: name(), reason: "spam".to_owned() });
+    let ticket = play.act(Act::CloseChannel {
+        name: name(),
+        reason: "spam".to_owned(),
+    });
     assert!(matches!(play.answer(ticket), Some(Answer::Emptied { members }) if members.is_empty()));
     assert_eq!(restored(&play.kept).channels, [], "nobody need be in it");
 }

@@ -9,9 +9,15 @@ fn a_channel_tells_its_modes_and_its_key_to_members_only() {
     let mut play = Play::new();
     let (op, b) = (play.user("op", ""), play.user("bob", ""));
     play.channel("#x", &[op]);
-    assert_eq!(play.ask(op, "MODE #X"), [":irc.test 324 op #x +nt", ":irc.test 329 op #x 1800000000"]);
+    assert_eq!(
+        play.ask(op, "MODE #X"),
+        [":irc.test 324 op #x +nt", ":irc.test 329 op #x 1800000000"]
+    );
     play.send(op, "MODE #x +kl sesame 7");
-    assert_eq!(play.ask(op, "MODE #x")[0], ":irc.test 324 op #x +ntkl sesame 7");
+    assert_eq!(
+        play.ask(op, "MODE #x")[0],
+        ":irc.test 324 op #x +ntkl sesame 7"
+    );
     assert_eq!(play.ask(b, "MODE #x")[0], ":irc.test 324 bob #x +ntkl * 7");
     play.send(op, "MODE #x -ntkl *");
     assert_eq!(play.ask(op, "MODE #x")[0], ":irc.test 324 op #x +");
@@ -28,16 +34,27 @@ fn changes_come_as_one_line_to_all_members() {
         [format!("{OP} MODE #x +smvb-tn+nl bob evil!*@* 5")]
     );
     play.heard(b);
-    assert!(play.ask(op, "MODE #x +smv-t+l bob 5").is_empty(), "nothing changes: {line}");
+    assert!(
+        play.ask(op, "MODE #x +smv-t+l bob 5").is_empty(),
+        "nothing changes: {line}"
+    );
     assert!(play.heard(b).is_empty());
 }
 
 #[test]
 fn only_operators_change_modes() {
     let mut play = Play::new();
-    let (op, b, c) = (play.user("op", ""), play.user("bob", ""), play.user("carl", ""));
+    let (op, b, c) = (
+        play.user("op", ""),
+        play.user("bob", ""),
+        play.user("carl", ""),
+    );
     play.channel("#x", &[op, b]);
-    assert_eq!(commands(&play.ask(b, "MODE #x +mo-n bob")), ["482"], "told once");
+    assert_eq!(
+        commands(&play.ask(b, "MODE #x +mo-n bob")),
+        ["482"],
+        "told once"
+    );
     assert_eq!(commands(&play.ask(c, "MODE #x +m")), ["442"]);
     play.send(op, "MODE #x +o bob");
     assert_eq!(play.heard(b), [format!("{OP} MODE #x +o bob")]);
@@ -82,21 +99,40 @@ fn lists_are_kept_shown_and_bounded() {
     let mut play = Play::new();
     let (op, b) = (play.user("op", ""), play.user("bob", ""));
     play.channel("#x", &[op, b]);
-    for (letter, one, end) in [("b", "367", "368"), ("e", "348", "349"), ("I", "346", "347")] {
+    for (letter, one, end) in [
+        ("b", "367", "368"),
+        ("e", "348", "349"),
+        ("I", "346", "347"),
+    ] {
         assert_eq!(
             play.ask(op, &format!("MODE #x +{letter} BAR")),
             [format!("{OP} MODE #x +{letter} BAR!*@*")]
         );
-        assert!(play.ask(op, &format!("MODE #x +{letter} bar")).is_empty(), "there already");
+        assert!(
+            play.ask(op, &format!("MODE #x +{letter} bar")).is_empty(),
+            "there already"
+        );
         let heard = play.ask(b, &format!("MODE #x {letter}"));
-        assert_eq!(heard[0], format!(":irc.test {one} bob #x BAR!*@* op!~op@users.irc.test 1800000000"));
+        assert_eq!(
+            heard[0],
+            format!(":irc.test {one} bob #x BAR!*@* op!~op@users.irc.test 1800000000")
+        );
         assert_eq!(heard[1], format!(":irc.test {end} bob #x :End of the list"));
         for number in 1..5 {
             play.send(op, &format!("MODE #x +{letter} n{number}"));
         }
-        assert_eq!(commands(&play.ask(op, &format!("MODE #x +{letter} more"))), ["478"]);
-        assert_eq!(commands(&play.ask(op, &format!("MODE #x -{letter} bar!*@*"))), ["MODE"]);
-        assert!(play.ask(op, &format!("MODE #x -{letter} bar!*@*")).is_empty());
+        assert_eq!(
+            commands(&play.ask(op, &format!("MODE #x +{letter} more"))),
+            ["478"]
+        );
+        assert_eq!(
+            commands(&play.ask(op, &format!("MODE #x -{letter} bar!*@*"))),
+            ["MODE"]
+        );
+        assert!(
+            play.ask(op, &format!("MODE #x -{letter} bar!*@*"))
+                .is_empty()
+        );
         play.forget();
     }
 }
@@ -108,7 +144,9 @@ fn many_long_changes_take_several_lines() {
     let mut play = Play::with(many);
     let op = play.user("op", "");
     play.channel("#x", &[op]);
-    let masks: Vec<String> = (0..6).map(|number| format!("{number}{}", "m".repeat(75))).collect();
+    let masks: Vec<String> = (0..6)
+        .map(|number| format!("{number}{}", "m".repeat(75)))
+        .collect();
     let heard = play.ask(op, &format!("MODE #x +bbbbbb {}", masks.join(" ")));
     assert_eq!(heard.len(), 2, "the masks grew when they were completed");
     assert_eq!(commands(&play.ask(op, "MODE #x b")).len(), 7);
@@ -121,7 +159,10 @@ fn users_have_one_mode_and_see_their_own_only() {
     let mut play = Play::new();
     let (a, _) = (play.user("alice", ""), play.user("bob", ""));
     assert_eq!(play.ask(a, "MODE alice"), [":irc.test 221 alice +"]);
-    assert_eq!(play.ask(a, "MODE ALICE +i"), [":alice!~alice@users.irc.test MODE alice +i"]);
+    assert_eq!(
+        play.ask(a, "MODE ALICE +i"),
+        [":alice!~alice@users.irc.test MODE alice +i"]
+    );
     assert!(play.ask(a, "MODE alice +i").is_empty());
     assert_eq!(play.ask(a, "MODE alice"), [":irc.test 221 alice +i"]);
     assert_eq!(commands(&play.ask(a, "MODE alice +o-i")), ["501", "MODE"]);
@@ -134,9 +175,15 @@ fn a_ban_may_name_an_account_and_hits_no_guest_of_that_nick() {
     let mut play = Play::new();
     let (op, bob) = (play.user("op", ""), play.user("bob", ""));
     play.channel("#x", &[op]);
-    assert_eq!(play.ask(op, "MODE #x +b ~a:BOB"), [":op!~op@users.irc.test MODE #x +b ~a:BOB"]);
+    assert_eq!(
+        play.ask(op, "MODE #x +b ~a:BOB"),
+        [":op!~op@users.irc.test MODE #x +b ~a:BOB"]
+    );
     assert_eq!(commands(&play.ask(bob, "JOIN #x")), ["474"]);
-    assert_eq!(play.ask(op, "MODE #x -b ~a:bob"), [":op!~op@users.irc.test MODE #x -b ~a:bob"]);
+    assert_eq!(
+        play.ask(op, "MODE #x -b ~a:bob"),
+        [":op!~op@users.irc.test MODE #x -b ~a:bob"]
+    );
     play.send(op, "MODE #x +be *!*@* ~a:bob");
     assert_eq!(commands(&play.ask(bob, "JOIN #x"))[0], "JOIN");
     let guest = play.guest("rob", "");
@@ -146,7 +193,11 @@ fn a_ban_may_name_an_account_and_hits_no_guest_of_that_nick() {
     assert_eq!(commands(&play.ask(bob, "JOIN #x")), ["473"]);
     play.send(op, "MODE #x +I ~a:bob");
     assert_eq!(commands(&play.ask(bob, "JOIN #x"))[0], "JOIN");
-    assert_eq!(commands(&play.ask(op, "MODE #x +b ~q:bob")), ["696"], "no kind of mask");
+    assert_eq!(
+        commands(&play.ask(op, "MODE #x +b ~q:bob")),
+        ["696"],
+        "no kind of mask"
+    );
 }
 
 #[test]
@@ -170,7 +221,10 @@ fn a_mute_lets_in_and_keeps_silent() {
     );
     play.send(op, "MODE #x +v bob");
     play.forget();
-    assert!(play.ask(bob, "PRIVMSG #x :hi").is_empty(), "a voice is heard");
+    assert!(
+        play.ask(bob, "PRIVMSG #x :hi").is_empty(),
+        "a voice is heard"
+    );
 }
 
 /// One line could otherwise ask for a list five hundred times.

@@ -40,24 +40,46 @@ fn several_channels_end_once_and_unknown_ones_only_end() {
             ":irc.test 366 alice #a,#b :End of the names",
         ]
     );
-    for (line, name) in [("NAMES #none", "#none"), ("NAMES bad", "bad"), ("NAMES", "*")] {
-        assert_eq!(play.ask(a, line), [format!(":irc.test 366 alice {name} :End of the names")]);
+    for (line, name) in [
+        ("NAMES #none", "#none"),
+        ("NAMES bad", "bad"),
+        ("NAMES", "*"),
+    ] {
+        assert_eq!(
+            play.ask(a, line),
+            [format!(":irc.test 366 alice {name} :End of the names")]
+        );
     }
 }
 
 #[test]
 fn strangers_see_neither_secret_channels_nor_invisible_members() {
     let mut play = Play::new();
-    let (a, b, out) = (play.user("alice", ""), play.user("bob", ""), play.user("out", ""));
+    let (a, b, out) = (
+        play.user("alice", ""),
+        play.user("bob", ""),
+        play.user("out", ""),
+    );
     play.channel("#x", &[a, b]);
     play.send(b, "MODE bob +i");
-    assert_eq!(play.ask(out, "NAMES #x")[0], ":irc.test 353 out = #x :~alice");
-    assert_eq!(play.ask(a, "NAMES #x")[0], ":irc.test 353 alice = #x :~alice bob");
+    assert_eq!(
+        play.ask(out, "NAMES #x")[0],
+        ":irc.test 353 out = #x :~alice"
+    );
+    assert_eq!(
+        play.ask(a, "NAMES #x")[0],
+        ":irc.test 353 alice = #x :~alice bob"
+    );
     assert_eq!(listed(&play.ask(out, "LIST")), ["#x"]);
     play.send(a, "MODE #x +s");
-    assert_eq!(play.ask(a, "NAMES #x")[0], ":irc.test 353 alice @ #x :~alice bob");
+    assert_eq!(
+        play.ask(a, "NAMES #x")[0],
+        ":irc.test 353 alice @ #x :~alice bob"
+    );
     assert_eq!(commands(&play.ask(out, "NAMES #x")), ["366"]);
-    assert!(listed(&play.ask(out, "LIST")).is_empty() && listed(&play.ask(out, "LIST #x")).is_empty());
+    assert!(
+        listed(&play.ask(out, "LIST")).is_empty() && listed(&play.ask(out, "LIST #x")).is_empty()
+    );
     assert_eq!(listed(&play.ask(a, "LIST")), ["#x"]);
 }
 
@@ -89,7 +111,11 @@ fn list_keeps_to_its_conditions() {
         ("T>2", vec!["#chan1"]),
         ("T<10", vec!["#chan1", "#Chan2"]),
     ] {
-        assert_eq!(listed(&play.ask(b, &format!("LIST {conditions}"))), found, "{conditions}");
+        assert_eq!(
+            listed(&play.ask(b, &format!("LIST {conditions}"))),
+            found,
+            "{conditions}"
+        );
     }
 }
 

@@ -15,7 +15,10 @@ fn why(play: &mut Play) -> Vec<(String, WhyGone)> {
         Happening::UserWent { nick, why, .. } => Some((nick, why)),
         _ => None,
     };
-    std::mem::take(&mut play.news).into_iter().filter_map(went).collect()
+    std::mem::take(&mut play.news)
+        .into_iter()
+        .filter_map(went)
+        .collect()
 }
 
 #[test]
@@ -32,34 +35,55 @@ fn users_come_and_go_once_however_many_sessions_they_have() {
     play.gone(first);
     assert_eq!(play.news, []);
     play.gone(second);
-    let went = |why| Happening::UserWent { nick: "alice".to_owned(), account: Some("alice".to_owned()), why };
+    let went = |why| Happening::UserWent {
+        nick: "alice".to_owned(),
+        account: Some("alice".to_owned()),
+        why,
+    };
     assert_eq!(play.news, [went(WhyGone::ConnectionLost)]);
 }
 
 #[test]
 fn how_a_user_went_is_told() {
     let mut play = Play::new();
-    for (why, words) in [(WhyGone::PingTimeout, "Ping timeout"), (WhyGone::SendqExceeded, "SendQ exceeded")] {
+    for (why, words) in [
+        (WhyGone::PingTimeout, "Ping timeout"),
+        (WhyGone::SendqExceeded, "SendQ exceeded"),
+    ] {
         let session = play.user("alice", "");
         play.event(Event::Gone {
             session,
-            parting: Parting { why, words: Cow::Borrowed(words) },
+            parting: Parting {
+                why,
+                words: Cow::Borrowed(words),
+            },
             lost: true,
         });
     }
     let quitter = play.user("alice", "");
     play.send(quitter, "QUIT :SendQ exceeded");
     play.user("alice", "");
-    play.act(Act::Kick { whom: Kicked::User(Nick::parse("alice").unwrap()), reason: "loud".to_owned() });
+    play.act(Act::Kick {
+        whom: Kicked::User(Nick::parse("alice").unwrap()),
+        reason: "loud".to_owned(),
+    });
     play.user("bob", "");
     play.act(Act::AddBan(ban(1, "bob", "spam")));
     play.user("carl", "");
-    play.act(Act::EndAccount { account: identity("carl").id, reason: "moved".to_owned() });
+    play.act(Act::EndAccount {
+        account: identity("carl").id,
+        reason: "moved".to_owned(),
+    });
     assert_ne!(identity("carl").id, AccountId(0));
     play.user("dora", "");
-    play.act(Act::EndAll { reason: "over".to_owned() });
+    play.act(Act::EndAll {
+        reason: "over".to_owned(),
+    });
     let told = why(&mut play);
-    let told: Vec<_> = told.iter().map(|(nick, why)| (nick.as_str(), *why)).collect();
+    let told: Vec<_> = told
+        .iter()
+        .map(|(nick, why)| (nick.as_str(), *why))
+        .collect();
     assert_eq!(
         told,
         [
@@ -80,7 +104,10 @@ fn a_guest_who_signs_in_is_renamed_or_joins_its_accounts_user() {
     let guest = play.guest("gus", "");
     play.news.clear();
     play.sign_in(guest, identity("alice"));
-    let renamed = Happening::UserRenamed { nick: "alice".to_owned(), before: "gus".to_owned() };
+    let renamed = Happening::UserRenamed {
+        nick: "alice".to_owned(),
+        before: "gus".to_owned(),
+    };
     assert_eq!(std::mem::take(&mut play.news), [renamed]);
     let guest = play.guest("hal", "");
     play.news.clear();
@@ -95,13 +122,18 @@ fn channels_come_and_go() {
     let hal = play.guest("hal", "");
     play.news.clear();
     play.channel("#a", &[gus, hal]);
-    let made = |by: &str| Happening::ChannelMade { channel: "#a".to_owned(), by: by.to_owned() };
+    let made = |by: &str| Happening::ChannelMade {
+        channel: "#a".to_owned(),
+        by: by.to_owned(),
+    };
     assert_eq!(std::mem::take(&mut play.news), [made("gus")]);
     play.send(gus, "PRIVMSG #a :a secret");
     play.send(gus, "PART #a :a secret");
     assert_eq!(play.news, []);
     play.gone(hal);
-    let gone = Happening::ChannelGone { channel: "#a".to_owned() };
+    let gone = Happening::ChannelGone {
+        channel: "#a".to_owned(),
+    };
     assert_eq!(std::mem::take(&mut play.news)[0], gone);
 
     // That of an account lasts until it is closed.
@@ -112,6 +144,9 @@ fn channels_come_and_go() {
     play.send(alice, "PART #a");
     assert_eq!(play.news, []);
     let name = rookery_protocol::ChannelName::parse("#a").unwrap();
-    play.act(Act::CloseChannel { name, reason: "over".to_owned() });
+    play.act(Act::CloseChannel {
+        name,
+        reason: "over".to_owned(),
+    });
     assert_eq!(play.news, [gone]);
 }

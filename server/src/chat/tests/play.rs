@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::control::Happening;
-use rookery_protocol::{AccountName, Capabilities, Capability, CapabilityValues, Email, Message, Nick};
+use rookery_protocol::{
+    AccountName, Capabilities, Capability, CapabilityValues, Email, Message, Nick,
+};
 
 use crate::chat::Chat;
 use crate::chat::always_on::Attendance;
 use crate::chat::bans::Bans;
 use crate::chat::event::{
-    Act, Answer, Candidate, Delivery, Event, Fetch, Found, HistoryQuery, Identity, LineFault, Output,
-    Parting, SessionId, Settings, Ticket,
+    Act, Answer, Candidate, Delivery, Event, Fetch, Found, HistoryQuery, Identity, LineFault,
+    Output, Parting, SessionId, Settings, Ticket,
 };
 use crate::chat::gate::Gate;
 use crate::record::{
@@ -57,7 +59,9 @@ pub fn settings() -> Settings {
 }
 
 pub fn identity(name: &str) -> Identity {
-    let id = name.bytes().fold(0, |sum: i64, byte| sum.wrapping_mul(31).wrapping_add(i64::from(byte)));
+    let id = name.bytes().fold(0, |sum: i64, byte| {
+        sum.wrapping_mul(31).wrapping_add(i64::from(byte))
+    });
     Identity {
         id: AccountId(id),
         name: AccountName::parse(name).unwrap(),
@@ -114,9 +118,18 @@ impl Play {
     /// After a restart.
     pub fn restored(settings: Settings, bans: Vec<Ban>, restored: Restored) -> Self {
         let bans = Bans::new(bans, settings.email_aliases.clone());
-        let gate = Arc::new(Gate { bans, maintenance: None });
+        let gate = Arc::new(Gate {
+            bans,
+            maintenance: None,
+        });
         Self {
-            chat: Chat::new(settings, "run".to_owned(), Arc::clone(&gate), restored, START),
+            chat: Chat::new(
+                settings,
+                "run".to_owned(),
+                Arc::clone(&gate),
+                restored,
+                START,
+            ),
             now: START,
             gate,
             stores: true,
@@ -142,7 +155,11 @@ impl Play {
         for output in outputs {
             match output {
                 Output::Deliver(delivery) => self.deliver(&[delivery]),
-                Output::Store { entry, then, otherwise } => {
+                Output::Store {
+                    entry,
+                    then,
+                    otherwise,
+                } => {
                     if self.stores {
                         self.entries.push(*entry);
                         self.deliver(&then);
@@ -164,7 +181,10 @@ impl Play {
         for delivery in deliveries {
             assert!(!delivery.to.is_empty(), "a delivery to nobody");
             for &to in &delivery.to {
-                let lines = delivery.line.split_inclusive(|&byte| byte == b'\n').map(text);
+                let lines = delivery
+                    .line
+                    .split_inclusive(|&byte| byte == b'\n')
+                    .map(text);
                 self.heard.entry(to).or_default().extend(lines);
             }
         }
@@ -193,7 +213,11 @@ impl Play {
         self.last_session += 1;
         let session = SessionId(self.last_session);
         let ticket = self.ticket();
-        self.event(Event::Admit { ticket, session, candidate: Box::new(candidate) });
+        self.event(Event::Admit {
+            ticket,
+            session,
+            candidate: Box::new(candidate),
+        });
         (session, self.answer(ticket).unwrap())
     }
 
@@ -240,28 +264,44 @@ impl Play {
     pub fn found(&mut self, found: Found) {
         let fetch = self.fetches.pop().unwrap();
         assert!(self.fetches.is_empty());
-        self.event(Event::Fetched { fetch: Box::new(fetch), found });
+        self.event(Event::Fetched {
+            fetch: Box::new(fetch),
+            found,
+        });
     }
 
     /// Reads for all that waits to be read of several places, in the way of the library.
     pub fn library(&mut self) {
         for fetch in std::mem::take(&mut self.fetches) {
-            let HistoryQuery::Several(query) = &fetch.query else { panic!("{fetch:?}") };
+            let HistoryQuery::Several(query) = &fetch.query else {
+                panic!("{fetch:?}")
+            };
             let mut readings = query.readings.clone();
             let others = self.entries.iter().filter_map(|entry| match &entry.place {
-                Place::Direct { from, to } if Some(from.nick()) == query.account.as_ref() => Some(to.nick()),
-                Place::Direct { from, to } if Some(to.nick()) == query.account.as_ref() => Some(from.nick()),
+                Place::Direct { from, to } if Some(from.nick()) == query.account.as_ref() => {
+                    Some(to.nick())
+                }
+                Place::Direct { from, to } if Some(to.nick()) == query.account.as_ref() => {
+                    Some(from.nick())
+                }
                 _ => None,
             });
             let others: std::collections::BTreeSet<&Nick> = others.collect();
             readings.extend(others.into_iter().map(|other| {
-                let mut places =
-                    Place::conversation(query.account.as_ref().unwrap(), other.clone(), other.clone());
+                let mut places = Place::conversation(
+                    query.account.as_ref().unwrap(),
+                    other.clone(),
+                    other.clone(),
+                );
                 places.extend(places.clone().into_iter().map(|place| match place {
                     Place::Direct { from, to } => Place::Direct { from: to, to: from },
                     place @ Place::Channel(_) => place,
                 }));
-                Reading { name: other.to_string(), places, since: Timestamp::MIN }
+                Reading {
+                    name: other.to_string(),
+                    places,
+                    since: Timestamp::MIN,
+                }
             }));
             let found = readings.into_iter().filter_map(|reading| {
                 let mut entries: Vec<HistoryEntry> = self
@@ -275,7 +315,10 @@ impl Play {
                 (!entries.is_empty()).then_some((reading.name, entries))
             });
             let found = Found::Several(found.collect());
-            self.event(Event::Fetched { fetch: Box::new(fetch), found });
+            self.event(Event::Fetched {
+                fetch: Box::new(fetch),
+                found,
+            });
         }
     }
 
@@ -285,12 +328,20 @@ impl Play {
     }
 
     pub fn gone(&mut self, session: SessionId) {
-        self.event(Event::Gone { session, parting: Parting::lost("Connection closed"), lost: false });
+        self.event(Event::Gone {
+            session,
+            parting: Parting::lost("Connection closed"),
+            lost: false,
+        });
     }
 
     /// Its connection is found dead.
     pub fn lost(&mut self, session: SessionId) {
-        self.event(Event::Gone { session, parting: Parting::lost("Ping timeout"), lost: true });
+        self.event(Event::Gone {
+            session,
+            parting: Parting::lost("Ping timeout"),
+            lost: true,
+        });
     }
 
     pub fn act(&mut self, act: Act) -> Ticket {
@@ -301,13 +352,20 @@ impl Play {
 
     /// The answer to a ticket, if it has come.
     pub fn answer(&mut self, ticket: Ticket) -> Option<Answer> {
-        let at = self.answers.iter().position(|(given, _)| *given == ticket)?;
+        let at = self
+            .answers
+            .iter()
+            .position(|(given, _)| *given == ticket)?;
         Some(self.answers.remove(at).1)
     }
 
     pub fn sign_in(&mut self, session: SessionId, identity: Identity) -> Answer {
         let ticket = self.ticket();
-        self.event(Event::SignIn { ticket, session, identity });
+        self.event(Event::SignIn {
+            ticket,
+            session,
+            identity,
+        });
         self.answer(ticket).unwrap()
     }
 
@@ -329,7 +387,10 @@ impl Play {
 fn text(line: &[u8]) -> String {
     let text = std::str::from_utf8(line).unwrap();
     let body = text.strip_suffix("\r\n").expect("a line ends");
-    assert!(!body.contains(['\r', '\n', '\0']), "one line is one line: {body:?}");
+    assert!(
+        !body.contains(['\r', '\n', '\0']),
+        "one line is one line: {body:?}"
+    );
     let untagged = match body.strip_prefix('@') {
         Some(tagged) => tagged.split_once(' ').unwrap().1,
         None => body,
@@ -340,12 +401,17 @@ fn text(line: &[u8]) -> String {
 
 /// The commands or numerics of the lines.
 pub fn commands(lines: &[String]) -> Vec<String> {
-    lines.iter().map(|line| Message::parse(line).unwrap().command).collect()
+    lines
+        .iter()
+        .map(|line| Message::parse(line).unwrap().command)
+        .collect()
 }
 
 /// The first line of that command or numeric.
 #[track_caller]
 pub fn find<'a>(lines: &'a [String], command: &str) -> &'a str {
-    let found = lines.iter().find(|line| Message::parse(line).unwrap().command == command);
+    let found = lines
+        .iter()
+        .find(|line| Message::parse(line).unwrap().command == command);
     found.unwrap_or_else(|| panic!("no {command} in {lines:#?}"))
 }

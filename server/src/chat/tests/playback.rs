@@ -12,11 +12,17 @@ const CAPS: &str = "batch server-time message-tags";
 
 /// A play in which all are in the lobby `#x`.
 fn lobby(settings: Settings) -> Play {
-    Play::with(Settings { lobby: vec![ChannelName::parse("#x").unwrap()], ..settings })
+    Play::with(Settings {
+        lobby: vec![ChannelName::parse("#x").unwrap()],
+        ..settings
+    })
 }
 
 fn device(name: &str, credential: i64) -> Identity {
-    Identity { credential: Some(CredentialId(credential)), ..identity(name) }
+    Identity {
+        credential: Some(CredentialId(credential)),
+        ..identity(name)
+    }
 }
 
 /// A session comes; what it hears is forgotten, but for what it is shown that it missed.
@@ -32,7 +38,9 @@ fn come(play: &mut Play, identity: Identity, capabilities: &str) -> (SessionId, 
 
 /// The last words of each `PRIVMSG` and `NOTICE`.
 fn texts(heard: &[String]) -> Vec<&str> {
-    let said = heard.iter().filter(|line| line.contains(" PRIVMSG ") || line.contains(" NOTICE "));
+    let said = heard
+        .iter()
+        .filter(|line| line.contains(" PRIVMSG ") || line.contains(" NOTICE "));
     said.map(|line| line.rsplit_once(" :").unwrap().1).collect()
 }
 
@@ -43,7 +51,10 @@ fn whoever_comes_back_is_shown_what_it_missed_and_only_once() {
     // Only who is here, on some device, can be written to.
     come(&mut play, device("alice", 1), CAPS);
     let (alice, missed) = come(&mut play, identity("alice"), CAPS);
-    assert!(missed.is_empty(), "a device that was never here has missed nothing");
+    assert!(
+        missed.is_empty(),
+        "a device that was never here has missed nothing"
+    );
     play.send(bob, "PRIVMSG #x :heard");
     play.gone(alice);
     play.wait(60);
@@ -57,7 +68,9 @@ fn whoever_comes_back_is_shown_what_it_missed_and_only_once() {
     let bob_source = "bob!~bob@users.irc.test";
     assert_eq!(missed.len(), 6, "{missed:#?}");
     assert!(missed[0].ends_with(":irc.test BATCH +1 chathistory #x"));
-    assert!(missed[1].starts_with(at) && missed[1].ends_with(&format!(":{bob_source} PRIVMSG #x :one")));
+    assert!(
+        missed[1].starts_with(at) && missed[1].ends_with(&format!(":{bob_source} PRIVMSG #x :one"))
+    );
     assert!(missed[3].ends_with(":irc.test BATCH +2 chathistory bob"));
     assert!(missed[4].ends_with(&format!(":{bob_source} NOTICE alice :two")));
     play.gone(alice);
@@ -81,7 +94,10 @@ fn within_one_millisecond_nothing_is_lost_and_nothing_is_shown_twice() {
         play.send(bob, &format!("PRIVMSG #x :meanwhile {round}"));
         play.library();
         let heard = play.heard(alice);
-        assert_eq!(texts(&heard), [format!("meanwhile {round}"), format!("missed {round}")]);
+        assert_eq!(
+            texts(&heard),
+            [format!("meanwhile {round}"), format!("missed {round}")]
+        );
     }
 }
 
@@ -100,7 +116,10 @@ fn devices_with_credentials_of_their_own_are_told_apart_and_those_without_are_on
     play.gone(on_desktop);
     play.send(bob, "PRIVMSG #x :three");
     assert_eq!(texts(&come(&mut play, desktop, CAPS).1), ["three"]);
-    assert_eq!(texts(&come(&mut play, phone, CAPS).1), ["one", "two", "three"]);
+    assert_eq!(
+        texts(&come(&mut play, phone, CAPS).1),
+        ["one", "two", "three"]
+    );
     let (by_password, missed) = come(&mut play, identity("alice"), CAPS);
     assert_eq!(texts(&missed), ["two", "three"]);
     play.send(by_password, "PING x");
@@ -143,7 +162,11 @@ fn clients_that_read_back_by_themselves_are_shown_nothing_and_hear_for_no_other(
     play.gone(plain);
     play.send(bob, "PRIVMSG #x :one");
     for capability in ["draft/chathistory", "znc.in/playback"] {
-        let (other, missed) = come(&mut play, identity("alice"), &format!("{CAPS} {capability}"));
+        let (other, missed) = come(
+            &mut play,
+            identity("alice"),
+            &format!("{CAPS} {capability}"),
+        );
         assert!(missed.is_empty());
         play.gone(other);
     }
@@ -152,7 +175,16 @@ fn clients_that_read_back_by_themselves_are_shown_nothing_and_hear_for_no_other(
 
 #[test]
 fn where_it_is_switched_off_and_for_guests_nothing_is_read() {
-    for settings in [Settings { replay_lines: 0, ..settings() }, Settings { history: false, ..settings() }] {
+    for settings in [
+        Settings {
+            replay_lines: 0,
+            ..settings()
+        },
+        Settings {
+            history: false,
+            ..settings()
+        },
+    ] {
         let mut play = lobby(settings);
         let (alice, _) = come(&mut play, identity("alice"), CAPS);
         play.gone(alice);
@@ -179,9 +211,18 @@ fn whoever_has_no_tag_for_it_reads_the_time_in_the_text() {
     let (_, missed) = come(&mut play, identity("alice"), "");
     assert_eq!(missed.len(), 3, "{missed:#?}");
     let from = ":bob!~bob@users.irc.test PRIVMSG #x :";
-    assert_eq!(missed[0], format!("{from}\u{1}ACTION [2027-01-15 08:00:00 UTC] waves\u{1}"));
-    assert!(missed[1].starts_with(&format!("{from}[08:00:00 UTC] {long} y")), "{missed:#?}");
-    let ys: usize = missed[1..].iter().map(|line| line.matches('y').count()).sum();
+    assert_eq!(
+        missed[0],
+        format!("{from}\u{1}ACTION [2027-01-15 08:00:00 UTC] waves\u{1}")
+    );
+    assert!(
+        missed[1].starts_with(&format!("{from}[08:00:00 UTC] {long} y")),
+        "{missed:#?}"
+    );
+    let ys: usize = missed[1..]
+        .iter()
+        .map(|line| line.matches('y').count())
+        .sum();
     assert_eq!(ys, 60, "what does not fit follows");
 }
 
@@ -211,7 +252,11 @@ fn channels_that_a_client_joins_while_it_arrives_count_too_and_later_ones_do_not
 
 #[test]
 fn no_more_is_shown_than_there_is_room_for() {
-    let mut play = lobby(Settings { replay_lines: 50, sendq_bytes: 8_000, ..settings() });
+    let mut play = lobby(Settings {
+        replay_lines: 50,
+        sendq_bytes: 8_000,
+        ..settings()
+    });
     let bob = play.user("bob", "");
     let (alice, _) = come(&mut play, identity("alice"), "");
     play.gone(alice);
@@ -259,24 +304,60 @@ fn play_is_read_as_what_it_means() {
     play.channel("#x", &[alice]);
     play.channel("#y", &[alice]);
     let names = |query: &SeveralQuery| {
-        query.readings.iter().map(|reading| reading.name.clone()).collect::<Vec<_>>().join(" ")
+        query
+            .readings
+            .iter()
+            .map(|reading| reading.name.clone())
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     let all = asks(&mut play, alice, "play *");
-    assert_eq!((names(&all), all.account.is_some(), all.limit), ("#x #y".to_owned(), true, 50));
+    assert_eq!(
+        (names(&all), all.account.is_some(), all.limit),
+        ("#x #y".to_owned(), true, 50)
+    );
     assert_eq!((all.after, all.before), (Timestamp::MIN, Timestamp::MAX));
-    let some = asks(&mut play, alice, "PLAY bob,#y,#nowhere 1800000000.25 1800000060");
+    let some = asks(
+        &mut play,
+        alice,
+        "PLAY bob,#y,#nowhere 1800000000.25 1800000060",
+    );
     assert_eq!((names(&some), some.account), ("bob #y".to_owned(), None));
-    assert_eq!(some.after, START + SignedDuration::from_millis(249), "the moment itself counts");
+    assert_eq!(
+        some.after,
+        START + SignedDuration::from_millis(249),
+        "the moment itself counts"
+    );
     let exact = asks(&mut play, alice, "PLAY #y 1800000000.535").after;
-    assert_eq!(exact, START + SignedDuration::from_millis(534), "whatever becomes of it as a number");
+    assert_eq!(
+        exact,
+        START + SignedDuration::from_millis(534),
+        "whatever becomes of it as a number"
+    );
     assert_eq!(some.before, START + SignedDuration::from_secs(60));
-    for text in ["CLEAR *", "PLAY", "PLAY * noon", "PLAY * 1 2 3", "PLAY * 1e300", "PLAY * NaN"] {
+    for text in [
+        "CLEAR *",
+        "PLAY",
+        "PLAY * noon",
+        "PLAY * 1 2 3",
+        "PLAY * 1e300",
+        "PLAY * NaN",
+    ] {
         let heard = play.ask(alice, &format!("PRIVMSG *playback :{text}"));
-        assert!(heard.len() == 1 && heard[0].contains(" NOTICE alice :PLAY <channels"), "{text}: {heard:?}");
+        assert!(
+            heard.len() == 1 && heard[0].contains(" NOTICE alice :PLAY <channels"),
+            "{text}: {heard:?}"
+        );
     }
-    let mut play = Play::with(Settings { history: false, ..settings() });
+    let mut play = Play::with(Settings {
+        history: false,
+        ..settings()
+    });
     let alice = play.user("alice", "");
-    assert_eq!(commands(&play.ask(alice, "PRIVMSG *playback :PLAY *")), ["401"]);
+    assert_eq!(
+        commands(&play.ask(alice, "PRIVMSG *playback :PLAY *")),
+        ["401"]
+    );
 }
 
 #[test]
@@ -292,7 +373,10 @@ fn a_guest_plays_what_was_said_while_it_was_there_and_nobodys_conversations() {
     play.send(guest, "PRIVMSG *playback :PLAY *");
     play.library();
     let heard = play.heard(guest);
-    assert!(heard.len() == 1 && heard[0].ends_with(" PRIVMSG #x :[08:00:01 UTC] after"), "{heard:?}");
+    assert!(
+        heard.len() == 1 && heard[0].ends_with(" PRIVMSG #x :[08:00:01 UTC] after"),
+        "{heard:?}"
+    );
 }
 
 #[test]
@@ -316,14 +400,26 @@ fn a_labelled_play_is_answered_in_one() {
     play.send(bob, "PRIVMSG alice :two");
     play.forget();
     let heard = playback(&mut play);
-    assert_eq!(heard[0], "@label=7 :irc.test BATCH +4 labeled-response", "{heard:#?}");
-    let tags: Vec<&str> = heard.iter().map(|line| line.split([';', ' ']).next().unwrap()).collect();
-    let inner = ["@batch=4", "@batch=2", "@batch=4", "@batch=4", "@batch=3", "@batch=4"];
+    assert_eq!(
+        heard[0], "@label=7 :irc.test BATCH +4 labeled-response",
+        "{heard:#?}"
+    );
+    let tags: Vec<&str> = heard
+        .iter()
+        .map(|line| line.split([';', ' ']).next().unwrap())
+        .collect();
+    let inner = [
+        "@batch=4", "@batch=2", "@batch=4", "@batch=4", "@batch=3", "@batch=4",
+    ];
     assert_eq!(tags[1..7], inner, "{heard:#?}");
     assert!(heard[7].ends_with(" BATCH -4") && heard.len() == 8);
     let ticket = play.ticket();
     let message = rookery_protocol::Message::parse("PRIVMSG *playback :PLAY #x").unwrap();
-    play.event(Event::AskHistory { ticket, session: alice, message });
+    play.event(Event::AskHistory {
+        ticket,
+        session: alice,
+        message,
+    });
     assert!(play.answer(ticket).is_none());
     play.library();
     assert!(matches!(play.answer(ticket), Some(Answer::Done)));
@@ -331,7 +427,10 @@ fn a_labelled_play_is_answered_in_one() {
 
 #[test]
 fn what_one_account_missed_is_not_shown_to_a_session_that_goes_over_to_another() {
-    let mut play = lobby(Settings { free_nicks: true, ..settings() });
+    let mut play = lobby(Settings {
+        free_nicks: true,
+        ..settings()
+    });
     let bob = play.user("bob", "");
     for name in ["alice", "carl"] {
         let (session, _) = come(&mut play, identity(name), CAPS);
@@ -344,7 +443,10 @@ fn what_one_account_missed_is_not_shown_to_a_session_that_goes_over_to_another()
     play.gone(keeper);
     play.send(bob, "PRIVMSG #x :for all");
     let (session, _) = play.try_admit(Play::candidate("alice", Some(identity("alice")), CAPS));
-    assert!(matches!(play.sign_in(session, identity("carl")), Answer::Admitted));
+    assert!(matches!(
+        play.sign_in(session, identity("carl")),
+        Answer::Admitted
+    ));
     play.heard(session);
     play.library();
     assert_eq!(texts(&play.heard(session)), ["for all"]);
@@ -355,7 +457,10 @@ fn what_one_account_missed_is_not_shown_to_a_session_that_goes_over_to_another()
 
 #[test]
 fn a_session_that_goes_over_to_another_account_and_back_is_shown_what_it_missed_once() {
-    let mut play = lobby(Settings { free_nicks: true, ..settings() });
+    let mut play = lobby(Settings {
+        free_nicks: true,
+        ..settings()
+    });
     let bob = play.user("bob", "");
     for name in ["alice", "carl"] {
         let (session, _) = come(&mut play, identity(name), CAPS);
@@ -365,7 +470,10 @@ fn a_session_that_goes_over_to_another_account_and_back_is_shown_what_it_missed_
     play.send(bob, "PRIVMSG #x :for all");
     let (session, _) = play.try_admit(Play::candidate("alice", Some(identity("alice")), CAPS));
     for name in ["carl", "alice"] {
-        assert!(matches!(play.sign_in(session, identity(name)), Answer::Admitted));
+        assert!(matches!(
+            play.sign_in(session, identity(name)),
+            Answer::Admitted
+        ));
     }
     play.heard(session);
     play.library();

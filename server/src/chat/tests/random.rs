@@ -154,7 +154,10 @@ impl World {
     /// The sessions of the account's user.
     fn sessions_of(&self, account: &str) -> BTreeSet<SessionId> {
         let user = self.play.chat.state.by_account(&identity(account).name);
-        user.into_iter().flat_map(User::sessions).map(|session| session.id).collect()
+        user.into_iter()
+            .flat_map(User::sessions)
+            .map(|session| session.id)
+            .collect()
     }
 
     /// The sessions of whoever has the session.
@@ -170,8 +173,14 @@ impl World {
         let channels = state.channels();
         channels
             .map(|channel| {
-                let sessions = channel.members().iter().flat_map(|member| state.user(member.user).sessions());
-                (channel.name.to_string(), sessions.map(|session| session.id).collect())
+                let sessions = channel
+                    .members()
+                    .iter()
+                    .flat_map(|member| state.user(member.user).sessions());
+                (
+                    channel.name.to_string(),
+                    sessions.map(|session| session.id).collect(),
+                )
             })
             .collect()
     }
@@ -192,11 +201,20 @@ impl World {
         let before = self.audiences();
         self.play.forget();
         match doing {
-            Doing::Come { account: Some(account), .. } | Doing::SignIn { account, .. }
+            Doing::Come {
+                account: Some(account),
+                ..
+            }
+            | Doing::SignIn { account, .. }
                 if self.forgotten.contains(&account) => {}
-            Doing::Come { account, guest, capabilities } => {
+            Doing::Come {
+                account,
+                guest,
+                capabilities,
+            } => {
                 let identity = account.map(|account| identity(ACCOUNTS[account]));
-                let candidate = Play::candidate(GUESTS[guest], identity, CAPABILITIES[capabilities]);
+                let candidate =
+                    Play::candidate(GUESTS[guest], identity, CAPABILITIES[capabilities]);
                 let (session, answer) = self.play.try_admit(candidate);
                 if matches!(answer, Answer::Admitted) {
                     self.here.push(session);
@@ -217,11 +235,15 @@ impl World {
                 if let Some(session) = self.pick(session) {
                     let nick = self.nick(session);
                     let family = self.family(session);
-                    let ticket = self
-                        .play
-                        .act(Act::Kick { whom: Kicked::User(nick.clone()), reason: "enough".to_owned() });
+                    let ticket = self.play.act(Act::Kick {
+                        whom: Kicked::User(nick.clone()),
+                        reason: "enough".to_owned(),
+                    });
                     self.end(&family);
-                    assert!(self.play.chat.state.by_nick(&nick).is_none(), "however always on it was");
+                    assert!(
+                        self.play.chat.state.by_nick(&nick).is_none(),
+                        "however always on it was"
+                    );
                     let answer = self.play.answer(ticket);
                     assert!(
                         matches!(answer, Some(Answer::Ended { sessions, .. }) if sessions == family.len())
@@ -234,13 +256,21 @@ impl World {
                 let family = self.sessions_of(meant);
                 let ticket = self.play.act(Act::AddBan(ban(id, meant, "enough")));
                 self.end(&family);
-                let gone = self.play.chat.state.by_account(&identity(meant).name).is_none();
+                let gone = self
+                    .play
+                    .chat
+                    .state
+                    .by_account(&identity(meant).name)
+                    .is_none();
                 assert!(gone, "however always on it was");
                 let answer = self.play.answer(ticket);
-                assert!(matches!(answer, Some(Answer::Ended { sessions, .. }) if sessions == family.len()));
+                assert!(
+                    matches!(answer, Some(Answer::Ended { sessions, .. }) if sessions == family.len())
+                );
             }
             Doing::Ban { account, on: false } => {
-                self.play.act(Act::RemoveBan(BanId(i64::try_from(account).unwrap())));
+                self.play
+                    .act(Act::RemoveBan(BanId(i64::try_from(account).unwrap())));
             }
             Doing::Forget(account) => {
                 self.forgotten.insert(account);
@@ -251,7 +281,9 @@ impl World {
                 self.play.act(Act::ForgetAccount(identity.name.clone()));
                 self.end(&family);
                 let answer = self.play.answer(ticket);
-                assert!(matches!(answer, Some(Answer::Ended { sessions, .. }) if sessions == family.len()));
+                assert!(
+                    matches!(answer, Some(Answer::Ended { sessions, .. }) if sessions == family.len())
+                );
                 // What the record has of the account goes with it.
                 self.play.kept.push(Change::AccountMetadata {
                     account: identity.name.clone(),
@@ -261,16 +293,26 @@ impl World {
                     channel.founder.as_ref() == Some(&identity.name)
                         || channel.access_of(&identity.name).is_some()
                 };
-                assert!(!self.play.chat.state.channels().any(owns), "nothing is left to {meant}");
+                assert!(
+                    !self.play.chat.state.channels().any(owns),
+                    "nothing is left to {meant}"
+                );
             }
             Doing::Close(channel) => {
                 let name = ChannelName::parse(CHANNELS[channel]).unwrap();
-                self.play.act(Act::CloseChannel { name: name.clone(), reason: "enough".to_owned() });
+                self.play.act(Act::CloseChannel {
+                    name: name.clone(),
+                    reason: "enough".to_owned(),
+                });
                 assert!(self.play.chat.state.channel(&name).is_none());
             }
             Doing::Read => self.play.library(),
             Doing::Restart => self.restart(),
-            Doing::Say { session, channel, labelled } => {
+            Doing::Say {
+                session,
+                channel,
+                labelled,
+            } => {
                 if let Some(session) = self.pick(session) {
                     self.say(session, CHANNELS[channel], labelled);
                 }
@@ -296,8 +338,16 @@ impl World {
 
     /// The connections of sessions that the core has ended go away.
     fn end(&mut self, sessions: &BTreeSet<SessionId>) {
-        let ended: BTreeSet<SessionId> = self.play.ended.drain(..).map(|(session, _)| session).collect();
-        assert_eq!(&ended, sessions, "those who were meant are ended, and only they");
+        let ended: BTreeSet<SessionId> = self
+            .play
+            .ended
+            .drain(..)
+            .map(|(session, _)| session)
+            .collect();
+        assert_eq!(
+            &ended, sessions,
+            "those who were meant are ended, and only they"
+        );
         self.here.retain(|here| !sessions.contains(here));
         for &session in sessions {
             self.play.gone(session);
@@ -305,7 +355,13 @@ impl World {
     }
 
     fn has_echo(&self, session: SessionId) -> bool {
-        self.play.chat.state.session(session).unwrap().capabilities.has(Capability::EchoMessage)
+        self.play
+            .chat
+            .state
+            .session(session)
+            .unwrap()
+            .capabilities
+            .has(Capability::EchoMessage)
     }
 
     fn say(&mut self, session: SessionId, channel: &str, labelled: bool) {
@@ -322,7 +378,12 @@ impl World {
             }
         }
         let label = if labelled { "@label=x " } else { "" };
-        self.expect_message(session, &format!("{label}PRIVMSG {channel}"), &expected, None);
+        self.expect_message(
+            session,
+            &format!("{label}PRIVMSG {channel}"),
+            &expected,
+            None,
+        );
     }
 
     fn tell(&mut self, session: SessionId, other: SessionId) {
@@ -337,8 +398,8 @@ impl World {
         self.expect_message(session, &format!("PRIVMSG {nick}"), &expected, twice);
     }
 
-    /// Each of those expected hears it once, `twice` hears it twice, nobody else hears it; and each hears the numbers
-    /// of a sender grow.
+    /// Each of those expected hears it once, `twice` hears it twice, nobody else hears it; and each
+    /// hears the numbers of a sender grow.
     fn expect_message(
         &mut self,
         sender: SessionId,
@@ -351,8 +412,12 @@ impl World {
         self.play.send(sender, &format!("{command} :{text}"));
         for receiver in self.here.clone() {
             let heard = self.play.peek(receiver);
-            let count = heard.iter().filter(|line| line.ends_with(&format!(" :{text}"))).count();
-            let due = usize::from(expected.contains(&receiver)) + usize::from(twice == Some(receiver));
+            let count = heard
+                .iter()
+                .filter(|line| line.ends_with(&format!(" :{text}")))
+                .count();
+            let due =
+                usize::from(expected.contains(&receiver)) + usize::from(twice == Some(receiver));
             assert_eq!(count, due, "{receiver:?} of {command} :{text}: {heard:#?}");
             if count > 0 {
                 let before = self.last.insert((receiver, sender), self.said);
@@ -367,7 +432,10 @@ impl World {
         for session in self.here.clone() {
             for line in self.play.peek(session) {
                 let message = Message::parse(&line).unwrap();
-                let from_user = message.source.as_deref().is_some_and(|source| source.contains('!'));
+                let from_user = message
+                    .source
+                    .as_deref()
+                    .is_some_and(|source| source.contains('!'));
                 let about = match message.command.as_str() {
                     "JOIN" | "PART" | "KICK" | "MODE" | "TOPIC" => message.param(0),
                     "PRIVMSG" if message.source_nick() != Some(self.nick(session).as_str()) => {
@@ -375,11 +443,14 @@ impl World {
                     }
                     _ => None,
                 };
-                let Some(channel) = about.filter(|about| from_user && about.starts_with('#')) else {
+                let Some(channel) = about.filter(|about| from_user && about.starts_with('#'))
+                else {
                     continue;
                 };
                 let inside = [before, &after].iter().any(|audiences| {
-                    audiences.get(channel).is_some_and(|audience| audience.contains(&session))
+                    audiences
+                        .get(channel)
+                        .is_some_and(|audience| audience.contains(&session))
                 });
                 assert!(inside, "{session:?} hears of {channel}: {line}");
             }
@@ -393,17 +464,43 @@ impl World {
         let mut users = 0;
         for user in state.users() {
             users += 1;
-            let always_on = user.identity.as_ref().and_then(|identity| state.always_on.get(&identity.id));
-            assert!(always_on == Some(&true) || !user.sessions().is_empty(), "a user without a session");
-            let attended = user.sessions().iter().any(|session| session.attendance == Attendance::Here);
-            assert_eq!(user.away.is_none(), attended, "away is whoever sits at no session");
-            assert!(user.identity.is_some() || user.sessions().len() == 1, "a guest has one session");
-            assert!(skeletons.insert(user.nick.skeleton()), "two that look like {}", user.nick);
+            let always_on = user
+                .identity
+                .as_ref()
+                .and_then(|identity| state.always_on.get(&identity.id));
+            assert!(
+                always_on == Some(&true) || !user.sessions().is_empty(),
+                "a user without a session"
+            );
+            let attended = user
+                .sessions()
+                .iter()
+                .any(|session| session.attendance == Attendance::Here);
+            assert_eq!(
+                user.away.is_none(),
+                attended,
+                "away is whoever sits at no session"
+            );
+            assert!(
+                user.identity.is_some() || user.sessions().len() == 1,
+                "a guest has one session"
+            );
+            assert!(
+                skeletons.insert(user.nick.skeleton()),
+                "two that look like {}",
+                user.nick
+            );
             assert_eq!(state.holders(&user.nick), [user.id]);
             let free = self.play.chat.settings.free_nicks;
-            assert!(user.account().is_none_or(|account| free || account == user.nick.as_str()));
+            assert!(
+                user.account()
+                    .is_none_or(|account| free || account == user.nick.as_str())
+            );
             if let Some(identity) = &user.identity {
-                assert_eq!(state.by_account(&identity.name).map(|found| found.id), Some(user.id));
+                assert_eq!(
+                    state.by_account(&identity.name).map(|found| found.id),
+                    Some(user.id)
+                );
             }
             assert!(user.source.starts_with(&format!("{}!", user.nick)));
             for session in user.sessions() {
@@ -414,7 +511,9 @@ impl World {
             assert_eq!(channels.len(), user.channels().len(), "in a channel twice");
             for name in channels {
                 assert!(
-                    state.channel(name).is_some_and(|channel| channel.has(user.id)),
+                    state
+                        .channel(name)
+                        .is_some_and(|channel| channel.has(user.id)),
                     "{name}: one side only"
                 );
             }
@@ -423,18 +522,39 @@ impl World {
         assert_eq!(sessions.len(), state.session_count());
         assert_eq!(sessions, self.here.iter().copied().collect());
         for channel in state.channels() {
-            assert!(!channel.members().is_empty() || channel.founder.is_some(), "{} is empty", channel.name);
-            assert!(channel.members().is_sorted_by(|one, other| one.user < other.user));
+            assert!(
+                !channel.members().is_empty() || channel.founder.is_some(),
+                "{} is empty",
+                channel.name
+            );
+            assert!(
+                channel
+                    .members()
+                    .is_sorted_by(|one, other| one.user < other.user)
+            );
             for member in channel.members() {
                 assert!(state.is_here(member.user));
-                assert!(state.user(member.user).channels().contains(&channel.name), "one side only");
+                assert!(
+                    state.user(member.user).channels().contains(&channel.name),
+                    "one side only"
+                );
             }
         }
         let lasting: Vec<_> = state.channels().filter_map(Channel::lasting).collect();
         let restored = restored(&self.play.kept);
-        assert_eq!(restored.channels, lasting, "the record knows all that lasts");
-        let said = state.account_metadata.clone().into_iter().collect::<Vec<_>>();
-        assert_eq!(restored.metadata, said, "and what accounts say of themselves");
+        assert_eq!(
+            restored.channels, lasting,
+            "the record knows all that lasts"
+        );
+        let said = state
+            .account_metadata
+            .clone()
+            .into_iter()
+            .collect::<Vec<_>>();
+        assert_eq!(
+            restored.metadata, said,
+            "and what accounts say of themselves"
+        );
         let in_channels = |presence: &Presence| {
             presence
                 .channels
@@ -443,27 +563,50 @@ impl World {
                 .collect::<Vec<_>>()
         };
         for presence in &restored.presences {
-            let user = state.by_account(&presence.name).expect("whoever the record says is here");
+            let user = state
+                .by_account(&presence.name)
+                .expect("whoever the record says is here");
             let memberships = user.channels().iter().map(|name| {
                 let channel = state.channel(name).unwrap();
                 let member = channel.member(user.id).unwrap();
-                (channel.name.clone(), member.standing.operator, member.standing.voice)
+                (
+                    channel.name.clone(),
+                    member.standing.operator,
+                    member.standing.voice,
+                )
             });
             assert_eq!(in_channels(presence), memberships.collect::<Vec<_>>());
             // Whoever was here when the server was killed is not here after it.
-            let away = presence.away.as_deref().or(user.sessions().is_empty().then_some(NOT_HERE));
+            let away = presence
+                .away
+                .as_deref()
+                .or(user.sessions().is_empty().then_some(NOT_HERE));
             assert_eq!((&presence.nick, away), (&user.nick, user.away.as_deref()));
         }
         let chosen = |user: &&User| {
-            user.identity.as_ref().is_some_and(|identity| state.always_on.get(&identity.id) == Some(&true))
+            user.identity
+                .as_ref()
+                .is_some_and(|identity| state.always_on.get(&identity.id) == Some(&true))
         };
-        assert_eq!(restored.presences.len(), state.users().filter(chosen).count(), "all who are always on");
+        assert_eq!(
+            restored.presences.len(),
+            state.users().filter(chosen).count(),
+            "all who are always on"
+        );
         for (device, heard_until) in restored.devices {
-            let is_here =
-                state.users().flat_map(User::sessions).any(|session| session.device == Some(device));
-            assert!(is_here || state.devices[&device].at == heard_until, "the record knows who heard what");
+            let is_here = state
+                .users()
+                .flat_map(User::sessions)
+                .any(|session| session.device == Some(device));
+            assert!(
+                is_here || state.devices[&device].at == heard_until,
+                "the record knows who heard what"
+            );
         }
-        assert!(state.leaving.is_empty() && state.due.is_empty(), "all who were ended are gone");
+        assert!(
+            state.leaving.is_empty() && state.due.is_empty(),
+            "all who were ended are gone"
+        );
     }
 }
 

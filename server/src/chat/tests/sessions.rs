@@ -13,14 +13,30 @@ fn a_second_session_is_told_where_its_user_is_and_others_see_nothing() {
     play.send(first, "TOPIC #two :Rooks");
     play.forget();
 
-    let (second, answer) = play.try_admit(Play::candidate("x", Some(identity("alice")), "extended-join"));
+    let (second, answer) = play.try_admit(Play::candidate(
+        "x",
+        Some(identity("alice")),
+        "extended-join",
+    ));
     assert!(matches!(answer, Answer::Admitted));
     assert!(play.heard(bob).is_empty() && play.heard(first).is_empty());
     let heard = play.heard(second);
-    assert_eq!(heard[0], ":irc.test 001 alice :Welcome to Test, alice!~alice@users.irc.test");
-    let from = heard.iter().position(|line| line.contains(" JOIN ")).unwrap();
-    assert_eq!(commands(&heard[from..]), ["JOIN", "353", "366", "JOIN", "332", "333", "353", "366"]);
-    assert_eq!(heard[from], ":alice!~alice@users.irc.test JOIN #one alice :Real alice");
+    assert_eq!(
+        heard[0],
+        ":irc.test 001 alice :Welcome to Test, alice!~alice@users.irc.test"
+    );
+    let from = heard
+        .iter()
+        .position(|line| line.contains(" JOIN "))
+        .unwrap();
+    assert_eq!(
+        commands(&heard[from..]),
+        ["JOIN", "353", "366", "JOIN", "332", "333", "353", "366"]
+    );
+    assert_eq!(
+        heard[from],
+        ":alice!~alice@users.irc.test JOIN #one alice :Real alice"
+    );
 }
 
 #[test]
@@ -28,12 +44,18 @@ fn what_one_session_does_shows_on_the_others() {
     let mut play = Play::new();
     let first = play.user("alice", "");
     let second = play.user("alice", "");
-    assert_eq!(commands(&play.ask(first, "JOIN #x")), ["JOIN", "353", "366"]);
+    assert_eq!(
+        commands(&play.ask(first, "JOIN #x")),
+        ["JOIN", "353", "366"]
+    );
     assert_eq!(commands(&play.heard(second)), ["JOIN", "353", "366"]);
     play.send(second, "TOPIC #x :hi");
     assert_eq!(commands(&play.heard(first)), ["TOPIC"]);
     play.send(second, "PART #x :done");
-    assert_eq!(play.heard(first), [":alice!~alice@users.irc.test PART #x :done"]);
+    assert_eq!(
+        play.heard(first),
+        [":alice!~alice@users.irc.test PART #x :done"]
+    );
 }
 
 #[test]
@@ -50,7 +72,9 @@ fn siblings_hear_what_one_says_and_the_speaker_only_with_echo_message() {
         for session in [second, echoing, bob] {
             let heard = play.heard(session);
             assert_eq!(heard.len(), 1, "{heard:?}");
-            assert!(heard[0].starts_with(":alice!") && heard[0].ends_with(&format!(" {target} :hello")));
+            assert!(
+                heard[0].starts_with(":alice!") && heard[0].ends_with(&format!(" {target} :hello"))
+            );
         }
         play.send(echoing, line);
         for session in [first, second, echoing, bob] {
@@ -66,7 +90,10 @@ fn a_direct_message_reaches_all_sessions_of_its_receiver() {
     let sessions = [play.user("alice", ""), play.user("alice", "")];
     play.send(bob, "PRIVMSG alice :hi");
     for session in sessions {
-        assert_eq!(play.heard(session), [":bob!~bob@users.irc.test PRIVMSG alice :hi"]);
+        assert_eq!(
+            play.heard(session),
+            [":bob!~bob@users.irc.test PRIVMSG alice :hi"]
+        );
     }
 }
 
@@ -93,12 +120,23 @@ fn the_user_stays_until_its_last_session_is_gone() {
     play.send(bob, "PRIVMSG alice :still here?");
     assert_eq!(play.heard(second).len(), 1);
     play.send(second, "QUIT :bye");
-    assert_eq!(play.heard(bob), [":alice!~alice@users.irc.test QUIT :Quit: bye"]);
+    assert_eq!(
+        play.heard(bob),
+        [":alice!~alice@users.irc.test QUIT :Quit: bye"]
+    );
     assert_eq!(play.ended, [(second, "ERROR :Quit: bye".to_owned())]);
     play.gone(second);
     assert!(play.heard(bob).is_empty(), "once is enough");
     let count = play.act(Act::Count);
-    assert!(matches!(play.answer(count), Some(Answer::Counts { users: 1, sessions: 1, channels: 1, .. })));
+    assert!(matches!(
+        play.answer(count),
+        Some(Answer::Counts {
+            users: 1,
+            sessions: 1,
+            channels: 1,
+            ..
+        })
+    ));
 }
 
 #[test]

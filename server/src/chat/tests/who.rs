@@ -5,7 +5,10 @@ use super::play::*;
 #[test]
 fn who_finds_a_channel_a_nick_or_a_mask() {
     let mut play = Play::new();
-    let (a, b) = (play.user("coolNick", ""), play.user("other", "multi-prefix"));
+    let (a, b) = (
+        play.user("coolNick", ""),
+        play.user("other", "multi-prefix"),
+    );
     play.channel("#chan", &[a, b]);
     play.send(a, "MODE #chan +v coolNick");
     play.send(a, "AWAY :brb");
@@ -28,7 +31,11 @@ fn who_finds_a_channel_a_nick_or_a_mask() {
     }
     assert_eq!(commands(&play.ask(b, "WHO *")), ["352", "352", "315"]);
     assert_eq!(commands(&play.ask(b, "WHO nobody")), ["315"]);
-    assert_eq!(commands(&play.ask(b, "WHO * o")), ["315"], "no operator is on this port");
+    assert_eq!(
+        commands(&play.ask(b, "WHO * o")),
+        ["315"],
+        "no operator is on this port"
+    );
 }
 
 #[test]
@@ -85,20 +92,33 @@ fn whowas_remembers_the_last_first() {
     }
     let heard = play.ask(a, "WHOWAS NICK2");
     assert_eq!(commands(&heard), ["314", "312", "314", "312", "369"]);
-    assert_eq!(heard[0], ":irc.test 314 ann nick2 ~two guests.irc.test * :Real nick2");
-    assert_eq!(commands(&play.ask(a, "WHOWAS nick2 1")), ["314", "312", "369"]);
+    assert_eq!(
+        heard[0],
+        ":irc.test 314 ann nick2 ~two guests.irc.test * :Real nick2"
+    );
+    assert_eq!(
+        commands(&play.ask(a, "WHOWAS nick2 1")),
+        ["314", "312", "369"]
+    );
     assert_eq!(commands(&play.ask(a, "WHOWAS nick2 -1")).len(), 5);
     assert_eq!(commands(&play.ask(a, "WHOWAS nobody")), ["406", "369"]);
     assert_eq!(commands(&play.ask(a, "WHOWAS")), ["431"]);
     play.send(a, "NICK anna");
-    assert_eq!(commands(&play.ask(a, "WHOWAS ann"))[0], "314", "a nick given up counts");
+    assert_eq!(
+        commands(&play.ask(a, "WHOWAS ann"))[0],
+        "314",
+        "a nick given up counts"
+    );
 }
 
 #[test]
 fn ison_and_userhost_tell_of_those_who_are_here() {
     let mut play = Play::new();
     let (a, _) = (play.user("Alice", ""), play.guest("bob", ""));
-    assert_eq!(play.ask(a, "ISON nobody BOB :alice x"), [":irc.test 303 Alice :bob Alice"]);
+    assert_eq!(
+        play.ask(a, "ISON nobody BOB :alice x"),
+        [":irc.test 303 Alice :bob Alice"]
+    );
     play.send(a, "AWAY :x");
     assert_eq!(
         play.ask(a, "USERHOST alice nobody bob"),
@@ -119,29 +139,59 @@ fn whox_answers_what_was_asked_in_its_own_order() {
             ":irc.test 315 bob alice :End of WHO",
         ]
     );
-    assert_eq!(play.ask(b, "WHO #chan %cfn")[0], ":irc.test 354 bob #chan alice H~");
-    assert_eq!(play.ask(b, "WHO bob %na")[0], ":irc.test 354 bob bob 0", "a guest has no account");
-    assert_eq!(play.ask(b, "WHO bob %tn,12345")[0], ":irc.test 354 bob 0 bob", "a token has three digits");
-    assert_eq!(commands(&play.ask(b, "WHO * o%n")), ["315"], "no operator is on this port");
+    assert_eq!(
+        play.ask(b, "WHO #chan %cfn")[0],
+        ":irc.test 354 bob #chan alice H~"
+    );
+    assert_eq!(
+        play.ask(b, "WHO bob %na")[0],
+        ":irc.test 354 bob bob 0",
+        "a guest has no account"
+    );
+    assert_eq!(
+        play.ask(b, "WHO bob %tn,12345")[0],
+        ":irc.test 354 bob 0 bob",
+        "a token has three digits"
+    );
+    assert_eq!(
+        commands(&play.ask(b, "WHO * o%n")),
+        ["315"],
+        "no operator is on this port"
+    );
 }
 
 #[test]
 fn a_bot_says_so_and_is_known_by_it() {
     let mut play = Play::new();
-    let (bot, a) = (play.user("robot", "echo-message message-tags"), play.user("alice", "message-tags"));
+    let (bot, a) = (
+        play.user("robot", "echo-message message-tags"),
+        play.user("alice", "message-tags"),
+    );
     let plain = play.user("paul", "");
     play.channel("#x", &[bot, a, plain]);
-    assert_eq!(play.ask(bot, "MODE robot +B"), [":robot!~robot@users.irc.test MODE robot +B"]);
+    assert_eq!(
+        play.ask(bot, "MODE robot +B"),
+        [":robot!~robot@users.irc.test MODE robot +B"]
+    );
     assert_eq!(play.ask(bot, "MODE robot"), [":irc.test 221 robot +B"]);
     let echo = play.ask(bot, "PRIVMSG #x :beep");
     assert!(echo[0].contains(";bot :robot!"), "{echo:?}");
     assert!(play.heard(a)[0].contains(";bot :robot!"));
-    assert_eq!(play.heard(plain), [":robot!~robot@users.irc.test PRIVMSG #x :beep"]);
-    assert!(play.entries.last().unwrap().tags.contains("bot"), "the history knows it too");
+    assert_eq!(
+        play.heard(plain),
+        [":robot!~robot@users.irc.test PRIVMSG #x :beep"]
+    );
+    assert!(
+        play.entries.last().unwrap().tags.contains("bot"),
+        "the history knows it too"
+    );
     find(&play.ask(plain, "WHOIS robot"), "335");
     assert!(play.ask(plain, "WHO robot")[0].contains(" robot HB :"));
     play.send(bot, "MODE robot -B+i");
-    assert_eq!(play.heard(bot), [":robot!~robot@users.irc.test MODE robot +i-B"]);
+    assert_eq!(
+        play.heard(bot),
+        [":robot!~robot@users.irc.test MODE robot +i-B"]
+    );
     play.send(bot, "PRIVMSG #x :I am a person now");
     assert!(!play.heard(a)[0].contains("bot :"));
 }

@@ -11,7 +11,12 @@ async fn who_is_online_is_listed_with_all_an_operator_wants_to_know() {
     let _bob = house.come_online("bob").await;
     let _alice = house.come_online("alice").await;
     let users = house.get(&token, "/v1/users").await.json()["users"].clone();
-    let nicks: Vec<_> = users.as_array().unwrap().iter().map(|user| &user["nick"]).collect();
+    let nicks: Vec<_> = users
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|user| &user["nick"])
+        .collect();
     assert_eq!(nicks, ["alice", "bob"]);
     assert_eq!(users[0]["account"], "alice");
     assert_eq!(users[0]["email"], "alice@example.org");
@@ -26,7 +31,10 @@ async fn who_is_online_is_listed_with_all_an_operator_wants_to_know() {
         (&status["users"], &status["sessions"], &status["channels"]),
         (&json!(2), &json!(2), &json!(1))
     );
-    assert_eq!((&status["bans"], &status["mail"]), (&json!(0), &json!("ok")));
+    assert_eq!(
+        (&status["bans"], &status["mail"]),
+        (&json!(0), &json!("ok"))
+    );
     assert!(status["certificate_expires_at"].is_string(), "{status}");
 }
 
@@ -35,10 +43,19 @@ async fn a_kick_ends_the_user_who_may_come_back() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
     let alice = house.come_online("alice").await;
-    let reply = house.post(&token, "/v1/users/ALICE/kick", &json!({ "reason": "enough" })).await;
+    let reply = house
+        .post(
+            &token,
+            "/v1/users/ALICE/kick",
+            &json!({ "reason": "enough" }),
+        )
+        .await;
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
     assert_eq!(reply.json(), json!({ "users": ["alice"], "sessions": 1 }));
-    assert!(alice.is_finished() || eventually("alice's end", || alice.is_finished().then_some(true)).await);
+    assert!(
+        alice.is_finished()
+            || eventually("alice's end", || alice.is_finished().then_some(true)).await
+    );
     let heard = alice.await.unwrap();
     assert!(heard.contains("ERROR :Kicked: enough\r\n"), "{heard}");
     assert_eq!(house.last_entry().await, "kick alice allowed: enough");
@@ -50,13 +67,29 @@ async fn a_kick_of_nobody_is_refused_and_entered() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
     for name in ["nobody", "not%20a%20nick"] {
-        let reply = house.post(&token, &format!("/v1/users/{name}/kick"), &json!({})).await;
+        let reply = house
+            .post(&token, &format!("/v1/users/{name}/kick"), &json!({}))
+            .await;
         assert_eq!(reply.problem(), "/problems/not-online");
     }
-    assert_eq!(house.last_entry().await, "kick not a nick refused: Nobody is online as not a nick.");
-    let reply = house.post(&token, "/v1/users/nobody/kick", &json!({ "reason": "a\r\nQUIT" })).await;
+    assert_eq!(
+        house.last_entry().await,
+        "kick not a nick refused: Nobody is online as not a nick."
+    );
+    let reply = house
+        .post(
+            &token,
+            "/v1/users/nobody/kick",
+            &json!({ "reason": "a\r\nQUIT" }),
+        )
+        .await;
     assert_eq!(reply.problem(), "/problems/invalid");
-    assert!(house.last_entry().await.starts_with("kick nobody refused: A reason is one line"));
+    assert!(
+        house
+            .last_entry()
+            .await
+            .starts_with("kick nobody refused: A reason is one line")
+    );
 }
 
 #[tokio::test]
@@ -64,15 +97,31 @@ async fn what_an_admin_sends_cannot_spoil_the_trail_either() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
     let name = format!("a%0D%0Ab%1B[2J{}", "x".repeat(10_000));
-    house.post(&token, &format!("/v1/users/{name}/kick"), &json!({})).await;
-    house.post(&token, "/v1/bans", &json!({ "target": "a", "a\u{1b}\nb": 1 })).await;
+    house
+        .post(&token, &format!("/v1/users/{name}/kick"), &json!({}))
+        .await;
+    house
+        .post(
+            &token,
+            "/v1/bans",
+            &json!({ "target": "a", "a\u{1b}\nb": 1 }),
+        )
+        .await;
     for entry in house.trail().await {
         assert!(!entry.detail.contains(char::is_control), "{entry:?}");
         assert!(entry.detail.len() < 2000, "{entry:?}");
     }
     let email = format!("{}@{}.example.org", "a".repeat(64), "b".repeat(60));
-    house.post(&token, "/v1/bans", &json!({ "target": email })).await;
-    assert!(house.last_entry().await.starts_with(&format!("ban {email} allowed: ")), "whom it is about");
+    house
+        .post(&token, "/v1/bans", &json!({ "target": email }))
+        .await;
+    assert!(
+        house
+            .last_entry()
+            .await
+            .starts_with(&format!("ban {email} allowed: ")),
+        "whom it is about"
+    );
 }
 
 #[tokio::test]
@@ -89,15 +138,33 @@ async fn a_ban_is_on_disk_and_its_sessions_are_gone_when_the_answer_says_so() {
 
     let bans = house.bans().await;
     assert_eq!(bans.len(), 1);
-    assert_eq!((bans[0].by.as_str(), bans[0].reason.as_str()), ("root", "flooding"));
+    assert_eq!(
+        (bans[0].by.as_str(), bans[0].reason.as_str()),
+        ("root", "flooding")
+    );
     let expected = house.now.get() + SignedDuration::from_hours(7 * 24);
-    assert_eq!(bans[0].expires_at.unwrap().as_millisecond(), expected.as_millisecond());
+    assert_eq!(
+        bans[0].expires_at.unwrap().as_millisecond(),
+        expected.as_millisecond()
+    );
     let csv = fs::read_to_string(house.data().join("bans.csv")).unwrap();
-    assert!(csv.to_lowercase().contains("alice@example.org,flooding,root,"), "{csv}");
-    assert!(house.last_entry().await.starts_with("ban Alice@Example.org allowed: until "));
+    assert!(
+        csv.to_lowercase()
+            .contains("alice@example.org,flooding,root,"),
+        "{csv}"
+    );
+    assert!(
+        house
+            .last_entry()
+            .await
+            .starts_with("ban Alice@Example.org allowed: until ")
+    );
     alice.await.unwrap();
     assert!(!bob.is_finished(), "nobody else is touched");
-    assert!(matches!(house.admission("alice").await, CoreAnswer::Banned { .. }));
+    assert!(matches!(
+        house.admission("alice").await,
+        CoreAnswer::Banned { .. }
+    ));
 
     let list = house.get(&token, "/v1/bans").await.json();
     assert_eq!(list["bans"][0]["id"], reply.json()["ban"]["id"]);
@@ -107,22 +174,46 @@ async fn a_ban_is_on_disk_and_its_sessions_are_gone_when_the_answer_says_so() {
 async fn an_unban_lets_the_account_back_in() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
-    let reply = house.post(&token, "/v1/bans", &json!({ "target": "alice" })).await;
+    let reply = house
+        .post(&token, "/v1/bans", &json!({ "target": "alice" }))
+        .await;
     assert_eq!(reply.json()["ended"], json!({ "users": [], "sessions": 0 }));
-    assert_eq!(house.last_entry().await, "ban alice allowed: for ever: no reason given");
-    assert!(matches!(house.admission("alice").await, CoreAnswer::Banned { .. }));
+    assert_eq!(
+        house.last_entry().await,
+        "ban alice allowed: for ever: no reason given"
+    );
+    assert!(matches!(
+        house.admission("alice").await,
+        CoreAnswer::Banned { .. }
+    ));
 
     let path = format!("/v1/bans/{}", reply.json()["ban"]["id"]);
     let reply = house.delete(&token, &path).await;
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
     assert_eq!(reply.json()["ban"]["target"], "alice");
-    assert!(house.last_entry().await.starts_with("unban alice allowed: "));
+    assert!(
+        house
+            .last_entry()
+            .await
+            .starts_with("unban alice allowed: ")
+    );
     assert!(house.bans().await.is_empty());
-    assert!(!fs::read_to_string(house.data().join("bans.csv")).unwrap().contains("alice"));
+    assert!(
+        !fs::read_to_string(house.data().join("bans.csv"))
+            .unwrap()
+            .contains("alice")
+    );
     house.come_online("alice").await;
 
-    assert_eq!(house.delete(&token, &path).await.problem(), "/problems/no-such-ban");
-    assert!(house.last_entry().await.starts_with("unban ban "), "{}", house.last_entry().await);
+    assert_eq!(
+        house.delete(&token, &path).await.problem(),
+        "/problems/no-such-ban"
+    );
+    assert!(
+        house.last_entry().await.starts_with("unban ban "),
+        "{}",
+        house.last_entry().await
+    );
 }
 
 #[tokio::test]
@@ -151,7 +242,13 @@ async fn a_ban_that_makes_no_sense_is_refused_and_entered() {
         assert!(house.last_entry().await.contains(" refused: "), "{bad}");
     }
     assert!(house.bans().await.is_empty());
-    let reply = house.post(&token, "/v1/bans", &json!({ "target": "alice", "expires_at": future })).await;
+    let reply = house
+        .post(
+            &token,
+            "/v1/bans",
+            &json!({ "target": "alice", "expires_at": future }),
+        )
+        .await;
     assert_eq!(reply.status, StatusCode::CREATED);
 }
 
@@ -159,14 +256,21 @@ async fn a_ban_that_makes_no_sense_is_refused_and_entered() {
 async fn no_act_without_a_record() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
-    let ban =
-        house.post(&token, "/v1/bans", &json!({ "target": "mallory" })).await.json()["ban"]["id"].clone();
+    let ban = house
+        .post(&token, "/v1/bans", &json!({ "target": "mallory" }))
+        .await
+        .json()["ban"]["id"]
+        .clone();
     let alice = house.come_online("alice").await;
     house.break_trail();
     let replies = [
-        house.post(&token, "/v1/bans", &json!({ "target": "alice" })).await,
+        house
+            .post(&token, "/v1/bans", &json!({ "target": "alice" }))
+            .await,
         house.post(&token, "/v1/users/alice/kick", &json!({})).await,
-        house.post(&token, "/v1/users/nobody/kick", &json!({})).await,
+        house
+            .post(&token, "/v1/users/nobody/kick", &json!({}))
+            .await,
         house.delete(&token, &format!("/v1/bans/{ban}")).await,
         house.get(&token, "/v1/users").await,
         house.get(&token, "/v1/bans").await,
@@ -194,7 +298,10 @@ async fn an_act_is_seen_through_when_its_caller_hangs_up() {
         let begun = std::future::poll_fn(|context| Poll::Ready(ban.as_mut().poll(context))).await;
         assert!(begun.is_pending(), "it is under way");
     }
-    let heard = tokio::time::timeout(Duration::from_secs(20), alice).await.unwrap().unwrap();
+    let heard = tokio::time::timeout(Duration::from_secs(20), alice)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(heard.contains("ERROR :"), "{heard}");
     assert_eq!(house.bans().await.len(), 1);
 }
@@ -204,27 +311,52 @@ async fn a_ban_stands_though_its_file_cannot_be_written() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
     fs::create_dir_all(house.data().join("bans.csv/in the way")).unwrap();
-    let reply = house.post(&token, "/v1/bans", &json!({ "target": "alice" })).await;
+    let reply = house
+        .post(&token, "/v1/bans", &json!({ "target": "alice" }))
+        .await;
     assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
-    assert!(matches!(house.admission("alice").await, CoreAnswer::Banned { .. }));
+    assert!(matches!(
+        house.admission("alice").await,
+        CoreAnswer::Banned { .. }
+    ));
 }
 
 #[tokio::test]
 async fn the_newest_entries_of_the_trail_can_be_read() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
-    house.post(&token, "/v1/bans", &json!({ "target": "alice", "reason": "flooding" })).await;
+    house
+        .post(
+            &token,
+            "/v1/bans",
+            &json!({ "target": "alice", "reason": "flooding" }),
+        )
+        .await;
     let entries = house.get(&token, "/v1/audit?limit=2").await.json()["entries"].clone();
-    let acts: Vec<_> = entries.as_array().unwrap().iter().map(|entry| &entry["act"]).collect();
+    let acts: Vec<_> = entries
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| &entry["act"])
+        .collect();
     assert_eq!(acts, ["ban", "audit"], "the reading itself included");
     assert_eq!(entries[0]["actor"], "root");
     assert_eq!(entries[0]["outcome"], "allowed");
     assert_eq!(entries[0]["hash"], entries[1]["previous"]);
     assert_eq!(entries[0]["hash"].as_str().unwrap().len(), 64);
-    assert_eq!(house.get(&token, "/v1/audit").await.json()["entries"].as_array().unwrap().len(), 5);
+    assert_eq!(
+        house.get(&token, "/v1/audit").await.json()["entries"]
+            .as_array()
+            .unwrap()
+            .len(),
+        5
+    );
     for bad in ["0", "1001", "-1", "many", ""] {
         let reply = house.get(&token, &format!("/v1/audit?limit={bad}")).await;
         assert_eq!(reply.problem(), "/problems/bad-request", "{bad:?}");
     }
-    assert_eq!(house.get(&token, "/v1/audit?since=1").await.problem(), "/problems/bad-request");
+    assert_eq!(
+        house.get(&token, "/v1/audit?since=1").await.problem(),
+        "/problems/bad-request"
+    );
 }

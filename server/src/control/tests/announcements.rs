@@ -8,17 +8,34 @@ async fn an_announcement_is_heard_and_entered() {
     let token = house.sign_in("root").await;
     let alice = house.come_online("alice").await;
     for (request, entry) in [
-        (json!({ "text": " tea time " }), "announce  allowed: tea time"),
-        (json!({ "text": "here", "channel": "#Lobby" }), "announce #Lobby allowed: here"),
-        (json!({ "text": "you", "account": "Alice" }), "announce Alice allowed: you"),
+        (
+            json!({ "text": " tea time " }),
+            "announce  allowed: tea time",
+        ),
+        (
+            json!({ "text": "here", "channel": "#Lobby" }),
+            "announce #Lobby allowed: here",
+        ),
+        (
+            json!({ "text": "you", "account": "Alice" }),
+            "announce Alice allowed: you",
+        ),
     ] {
         let reply = house.post(&token, "/v1/announcements", &request).await;
-        assert_eq!((reply.status, reply.json()), (StatusCode::OK, json!({ "sessions": 1 })), "{request}");
+        assert_eq!(
+            (reply.status, reply.json()),
+            (StatusCode::OK, json!({ "sessions": 1 })),
+            "{request}"
+        );
         assert_eq!(house.last_entry().await, entry);
     }
     house.post(&token, "/v1/users/alice/kick", &json!({})).await;
     let heard = alice.await.unwrap();
-    for line in ["NOTICE alice :tea time\r\n", "NOTICE #lobby :here\r\n", "NOTICE alice :you\r\n"] {
+    for line in [
+        "NOTICE alice :tea time\r\n",
+        "NOTICE #lobby :here\r\n",
+        "NOTICE alice :you\r\n",
+    ] {
         assert!(heard.contains(line), "{line} in {heard}");
     }
 }
@@ -41,14 +58,28 @@ async fn an_announcement_that_makes_no_sense_or_reaches_nobody_is_refused_and_en
         assert!(house.last_entry().await.contains(" refused: "), "{bad}");
     }
     for (request, problem) in [
-        (json!({ "text": "x", "channel": "#none" }), "/problems/no-such-channel"),
-        (json!({ "text": "x", "account": "nobody" }), "/problems/not-online"),
+        (
+            json!({ "text": "x", "channel": "#none" }),
+            "/problems/no-such-channel",
+        ),
+        (
+            json!({ "text": "x", "account": "nobody" }),
+            "/problems/not-online",
+        ),
     ] {
-        assert_eq!(house.post(&token, "/v1/announcements", &request).await.problem(), problem);
+        assert_eq!(
+            house
+                .post(&token, "/v1/announcements", &request)
+                .await
+                .problem(),
+            problem
+        );
         assert!(house.last_entry().await.contains(" refused: "), "{request}");
     }
     house.break_trail();
-    let reply = house.post(&token, "/v1/announcements", &json!({ "text": "x" })).await;
+    let reply = house
+        .post(&token, "/v1/announcements", &json!({ "text": "x" }))
+        .await;
     assert_eq!(reply.problem(), "/problems/audit-unavailable");
 }
 
@@ -59,7 +90,12 @@ async fn a_reload_is_asked_for_once_it_is_entered_and_its_fault_comes_back() {
     let mut requests = house.reloads.borrow_mut().take().unwrap();
     let runner = tokio::spawn(async move {
         requests.recv().await.unwrap().send(Ok(())).unwrap();
-        requests.recv().await.unwrap().send(Err("config.toml:3: chat.motd: no".to_owned())).unwrap();
+        requests
+            .recv()
+            .await
+            .unwrap()
+            .send(Err("config.toml:3: chat.motd: no".to_owned()))
+            .unwrap();
         requests
     });
     let reply = house.post(&token, "/v1/reload", &json!({})).await;
@@ -68,9 +104,15 @@ async fn a_reload_is_asked_for_once_it_is_entered_and_its_fault_comes_back() {
     let reply = house.post(&token, "/v1/reload", &json!({})).await;
     assert_eq!(reply.problem(), "/problems/not-reloaded");
     assert_eq!(reply.field("detail"), "config.toml:3: chat.motd: no");
-    assert_eq!(house.last_entry().await, "reload  refused: config.toml:3: chat.motd: no");
+    assert_eq!(
+        house.last_entry().await,
+        "reload  refused: config.toml:3: chat.motd: no"
+    );
     let mut requests = runner.await.unwrap();
     house.break_trail();
-    assert_eq!(house.post(&token, "/v1/reload", &json!({})).await.problem(), "/problems/audit-unavailable");
+    assert_eq!(
+        house.post(&token, "/v1/reload", &json!({})).await.problem(),
+        "/problems/audit-unavailable"
+    );
     assert!(requests.try_recv().is_err(), "nobody was asked");
 }

@@ -8,7 +8,11 @@ async fn enter_kicks(house: &House, count: usize) {
     let enter = move |store: &mut dyn crate::store::Store| {
         (1..=count).try_for_each(|number| store.append_audit(&entry(number)).map(drop))
     };
-    house.database.write(Durability::Message, enter).await.unwrap();
+    house
+        .database
+        .write(Durability::Message, enter)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -20,21 +24,34 @@ async fn every_entry_is_on_exactly_one_page_in_either_direction() {
     for (cursor, start) in [("before", ""), ("after", "&after=0")] {
         let (mut found, mut sizes, mut options) = (Vec::new(), Vec::new(), start.to_owned());
         loop {
-            let page = house.get(&token, &format!("/v1/audit?act=kick&limit=10{options}")).await.json();
+            let page = house
+                .get(&token, &format!("/v1/audit?act=kick&limit=10{options}"))
+                .await
+                .json();
             let entries = page["entries"].as_array().unwrap();
-            let targets: Vec<String> =
-                entries.iter().map(|entry| entry["target"].as_str().unwrap().to_owned()).collect();
+            let targets: Vec<String> = entries
+                .iter()
+                .map(|entry| entry["target"].as_str().unwrap().to_owned())
+                .collect();
             sizes.push(targets.len());
             let at = if cursor == "before" { 0 } else { found.len() };
             found.splice(at..at, targets);
-            let Some(next) = page["next"].as_i64() else { break };
+            let Some(next) = page["next"].as_i64() else {
+                break;
+            };
             options = format!("&{cursor}={next}");
         }
         assert_eq!(found, expected, "{cursor}");
         assert_eq!(sizes, [10, 10, 5]);
     }
-    let newest = house.get(&token, "/v1/audit?act=kick&limit=25").await.json();
-    assert!(newest["next"].is_null(), "a full page is the last where nothing follows");
+    let newest = house
+        .get(&token, "/v1/audit?act=kick&limit=25")
+        .await
+        .json();
+    assert!(
+        newest["next"].is_null(),
+        "a full page is the last where nothing follows"
+    );
 }
 
 #[tokio::test]
@@ -52,12 +69,21 @@ async fn what_makes_no_sense_as_a_filter_is_refused_and_entered() {
     ] {
         let reply = house.get(&token, &format!("/v1/audit?{bad}")).await;
         assert_eq!(reply.problem(), "/problems/bad-request", "{bad}");
-        assert!(house.last_entry().await.starts_with("audit  refused: "), "{bad}");
+        assert!(
+            house.last_entry().await.starts_with("audit  refused: "),
+            "{bad}"
+        );
     }
     for bad in ["head=x", "head=0:00", "tail=1"] {
         let reply = house.get(&token, &format!("/v1/audit/verify?{bad}")).await;
         assert_eq!(reply.problem(), "/problems/bad-request", "{bad}");
-        assert!(house.last_entry().await.starts_with("audit verify  refused: "), "{bad}");
+        assert!(
+            house
+                .last_entry()
+                .await
+                .starts_with("audit verify  refused: "),
+            "{bad}"
+        );
     }
 }
 
@@ -68,16 +94,28 @@ async fn a_trail_of_many_pages_is_verified_to_its_end() {
     enter_kicks(&house, 2500).await;
     let verdict = house.get(&token, "/v1/audit/verify").await.json();
     let entries = house.trail().await.len();
-    assert_eq!((&verdict["whole"], &verdict["entries"]), (&json!(true), &json!(entries)), "{verdict}");
+    assert_eq!(
+        (&verdict["whole"], &verdict["entries"]),
+        (&json!(true), &json!(entries)),
+        "{verdict}"
+    );
     assert!(verdict["fault"].is_null());
 
     let connection = rusqlite::Connection::open(house.data().join("rookery.db")).unwrap();
-    connection.execute_batch("UPDATE audit SET detail = 'spam' WHERE target = 'user2000'").unwrap();
+    connection
+        .execute_batch("UPDATE audit SET detail = 'spam' WHERE target = 'user2000'")
+        .unwrap();
     let verdict = house.get(&token, "/v1/audit/verify").await.json();
     let target: String = connection
-        .query_row("SELECT target FROM audit WHERE id = ?1", [verdict["fault"]["id"].as_i64()], |row| {
-            row.get(0)
-        })
+        .query_row(
+            "SELECT target FROM audit WHERE id = ?1",
+            [verdict["fault"]["id"].as_i64()],
+            |row| row.get(0),
+        )
         .unwrap();
-    assert_eq!((&verdict["whole"], target.as_str()), (&json!(false), "user2000"), "{verdict}");
+    assert_eq!(
+        (&verdict["whole"], target.as_str()),
+        (&json!(false), "user2000"),
+        "{verdict}"
+    );
 }

@@ -17,17 +17,28 @@ async fn every_kind_of_target_is_banned_listed_and_lifted_under_one_form() {
         ("2001:DB8::/32", "2001:db8::/32"),
     ];
     for (given, shown) in kinds {
-        let reply = house.post(&token, "/v1/bans", &json!({ "target": given, "reason": "spam" })).await;
+        let reply = house
+            .post(
+                &token,
+                "/v1/bans",
+                &json!({ "target": given, "reason": "spam" }),
+            )
+            .await;
         assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
         assert_eq!(reply.json()["ban"]["target"], shown);
     }
     let csv = fs::read_to_string(house.data().join("bans.csv")).unwrap();
     for (_, shown) in kinds {
-        assert!(csv.contains(&format!("\n{shown},spam,root,")), "{shown} in {csv}");
+        assert!(
+            csv.contains(&format!("\n{shown},spam,root,")),
+            "{shown} in {csv}"
+        );
     }
     let list = house.get(&token, "/v1/bans").await.json();
     for ban in list["bans"].as_array().unwrap() {
-        let reply = house.delete(&token, &format!("/v1/bans/{}", ban["id"])).await;
+        let reply = house
+            .delete(&token, &format!("/v1/bans/{}", ban["id"]))
+            .await;
         assert_eq!(reply.json()["ban"]["target"], ban["target"]);
     }
     assert!(house.bans().await.is_empty());
@@ -38,28 +49,47 @@ async fn a_ban_of_where_someone_is_ends_the_session_and_lets_nobody_in_from_ther
     let house = House::new().await;
     let token = house.sign_in("root").await;
     let alice = house.come_online("alice").await;
-    let reply = house.post(&token, "/v1/bans", &json!({ "target": "198.51.100.0/28" })).await;
-    assert_eq!(reply.json()["ended"], json!({ "users": ["alice"], "sessions": 1 }));
-    assert!(alice.await.unwrap().contains(" 465 alice :You are banned from this server"));
-    assert!(matches!(house.admission("bob").await, CoreAnswer::Banned { .. }));
+    let reply = house
+        .post(&token, "/v1/bans", &json!({ "target": "198.51.100.0/28" }))
+        .await;
+    assert_eq!(
+        reply.json()["ended"],
+        json!({ "users": ["alice"], "sessions": 1 })
+    );
+    assert!(
+        alice
+            .await
+            .unwrap()
+            .contains(" 465 alice :You are banned from this server")
+    );
+    assert!(matches!(
+        house.admission("bob").await,
+        CoreAnswer::Banned { .. }
+    ));
 }
 
 #[tokio::test]
 async fn of_many_bans_of_one_target_the_core_keeps_the_one_on_disk() {
     let house = House::new().await;
     house.add_admin("rival").await;
-    let tokens = [house.session_of("root").await, house.session_of("rival").await];
+    let tokens = [
+        house.session_of("root").await,
+        house.session_of("rival").await,
+    ];
     for round in 0..10 {
         let requests: Vec<Value> = (0..6)
             .map(|number| json!({ "target": "alice", "reason": format!("round {round}, number {number}") }))
             .collect();
         let bans = requests.iter().zip(tokens.iter().cycle());
-        let bans: Vec<_> =
-            bans.map(|(request, token)| Box::pin(house.post(token, "/v1/bans", request))).collect();
+        let bans: Vec<_> = bans
+            .map(|(request, token)| Box::pin(house.post(token, "/v1/bans", request)))
+            .collect();
         for reply in join_all(bans).await {
             assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
         }
-        let CoreAnswer::Banned { reason, .. } = house.admission("alice").await else { panic!("not banned") };
+        let CoreAnswer::Banned { reason, .. } = house.admission("alice").await else {
+            panic!("not banned")
+        };
         assert_eq!(reason, house.bans().await[0].reason);
     }
 }
@@ -75,7 +105,11 @@ async fn join_all<F: Future<Output = Reply> + Unpin>(mut futures: Vec<F>) -> Vec
             }
             Poll::Pending => true,
         });
-        if futures.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        if futures.is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     })
     .await;
     replies
@@ -98,11 +132,20 @@ async fn a_dry_run_tells_who_would_be_hit_and_does_nothing() {
     };
     let hit = preview("*@Example.org").await;
     assert_eq!(hit["users"][0]["nick"], "alice");
-    assert_eq!(hit["users"][0]["sessions"][0]["address"], "198.51.100.7:6000");
-    assert_eq!((&hit["accounts"], &hit["target"]), (&json!(1), &json!("*@Example.org")));
+    assert_eq!(
+        hit["users"][0]["sessions"][0]["address"],
+        "198.51.100.7:6000"
+    );
+    assert_eq!(
+        (&hit["accounts"], &hit["target"]),
+        (&json!(1), &json!("*@Example.org"))
+    );
     assert_eq!(preview("198.51.100.7").await["users"][0]["nick"], "alice");
     assert_eq!(preview("0.0.0.0/0").await["accounts"], 0);
-    assert_eq!(preview("nobody").await, json!({ "target": "nobody", "users": [], "accounts": 0 }));
+    assert_eq!(
+        preview("nobody").await,
+        json!({ "target": "nobody", "users": [], "accounts": 0 })
+    );
     assert_eq!(house.last_entry().await, "ban nobody allowed: dry run");
     assert!(house.bans().await.is_empty());
     assert!(!alice.is_finished());
@@ -124,15 +167,37 @@ async fn a_ban_of_the_world_or_of_oneself_is_asked_twice() {
         "ROOT@example.org",
         "r*@example.org",
     ] {
-        let reply = house.post(&token, "/v1/bans", &json!({ "target": target })).await;
+        let reply = house
+            .post(&token, "/v1/bans", &json!({ "target": target }))
+            .await;
         assert_eq!(reply.status, StatusCode::CONFLICT, "{target}: {reply:?}");
         assert_eq!(reply.problem(), "/problems/needs-confirmation");
-        assert!(house.last_entry().await.starts_with(&format!("ban {target} refused: ")));
+        assert!(
+            house
+                .last_entry()
+                .await
+                .starts_with(&format!("ban {target} refused: "))
+        );
         assert!(house.bans().await.is_empty());
     }
-    let reply = house.post(&token, "/v1/bans", &json!({ "target": "*@*", "confirm": true })).await;
+    let reply = house
+        .post(
+            &token,
+            "/v1/bans",
+            &json!({ "target": "*@*", "confirm": true }),
+        )
+        .await;
     assert_eq!(reply.status, StatusCode::CREATED);
-    assert!(matches!(house.admission("alice").await, CoreAnswer::Banned { .. }));
-    let reply = house.post(&token, "/v1/bans", &json!({ "target": "192.0.2.2" })).await;
-    assert_eq!(reply.status, StatusCode::CREATED, "a neighbour is no reason to ask");
+    assert!(matches!(
+        house.admission("alice").await,
+        CoreAnswer::Banned { .. }
+    ));
+    let reply = house
+        .post(&token, "/v1/bans", &json!({ "target": "192.0.2.2" }))
+        .await;
+    assert_eq!(
+        reply.status,
+        StatusCode::CREATED,
+        "a neighbour is no reason to ask"
+    );
 }

@@ -12,7 +12,10 @@ impl House {
 
     async fn account_names(&self) -> Vec<String> {
         let accounts = self.database.read(|store| store.accounts()).await.unwrap();
-        accounts.iter().map(|account| account.name.to_string()).collect()
+        accounts
+            .iter()
+            .map(|account| account.name.to_string())
+            .collect()
     }
 }
 
@@ -23,31 +26,58 @@ async fn what_is_exported_can_be_imported_elsewhere_as_it_was() {
     for name in ["alice", "Böb", "carl"] {
         one.add_account(name).await;
     }
-    for (target, reason) in
-        [("mallory", "he said \"no, never\", twice"), ("*@spam.example", "=cmd|' /C calc'!A0, ünwanted")]
-    {
+    for (target, reason) in [
+        ("mallory", "he said \"no, never\", twice"),
+        ("*@spam.example", "=cmd|' /C calc'!A0, ünwanted"),
+    ] {
         let body = json!({ "target": target, "reason": reason, "duration": "7d" });
-        assert_eq!(one.post(&token, "/v1/bans", &body).await.status, StatusCode::CREATED);
+        assert_eq!(
+            one.post(&token, "/v1/bans", &body).await.status,
+            StatusCode::CREATED
+        );
     }
     for what in ["users", "bans"] {
         let exported = one.get(&token, &format!("/v1/export/{what}")).await;
-        assert_eq!(exported.headers[header::CONTENT_TYPE], "text/csv; charset=utf-8");
+        assert_eq!(
+            exported.headers[header::CONTENT_TYPE],
+            "text/csv; charset=utf-8"
+        );
         assert_eq!(one.last_entry().await, format!("export-{what}  allowed: "));
-        let reply = other.import(&other_token, what, exported.text.clone()).await.json();
+        let reply = other
+            .import(&other_token, what, exported.text.clone())
+            .await
+            .json();
         assert_eq!(
             (&reply["known"], &reply["rejected"], &reply["done"]),
             (&json!(0), &json!([]), &json!(true))
         );
-        assert_eq!(other.get(&other_token, &format!("/v1/export/{what}")).await.text, exported.text);
-        let rows = exported.text.lines().count() - 1;
-        assert_eq!((&reply["rows"], &reply["added"]), (&json!(rows), &json!(rows)));
         assert_eq!(
-            other.trail().await.iter().filter(|entry| entry.act == format!("import-{what}")).count(),
+            other
+                .get(&other_token, &format!("/v1/export/{what}"))
+                .await
+                .text,
+            exported.text
+        );
+        let rows = exported.text.lines().count() - 1;
+        assert_eq!(
+            (&reply["rows"], &reply["added"]),
+            (&json!(rows), &json!(rows))
+        );
+        assert_eq!(
+            other
+                .trail()
+                .await
+                .iter()
+                .filter(|entry| entry.act == format!("import-{what}"))
+                .count(),
             1,
             "one entry for all of it"
         );
         let again = other.import(&other_token, what, exported.text).await.json();
-        assert_eq!((&again["added"], &again["known"]), (&json!(0), &json!(rows)));
+        assert_eq!(
+            (&again["added"], &again["known"]),
+            (&json!(0), &json!(rows))
+        );
     }
     assert_eq!(other.account_names().await, one.account_names().await);
 }
@@ -58,35 +88,81 @@ async fn every_bad_row_is_named_by_its_line_and_nothing_else_is_lost() {
     let token = house.sign_in("root").await;
     house.add_account("alice").await;
     let mut content = b"name,email,created_at\nbob,bob@example.org,2026-01-02T03:04:05Z\n".to_vec();
-    content.extend(b"no mail,\n\nalice,other@example.org\ncarl,carl@example.org\n\xff,x@example.org\n");
-    content.extend(b"dora,carl@example.org\neve,eve@example.org,yesterday\n\"open,open@example.org\n");
+    content.extend(
+        b"no mail,\n\nalice,other@example.org\ncarl,carl@example.org\n\xff,x@example.org\n",
+    );
+    content
+        .extend(b"dora,carl@example.org\neve,eve@example.org,yesterday\n\"open,open@example.org\n");
     let reply = house.import(&token, "users", content).await.json();
-    let lines: Vec<_> = reply["rejected"].as_array().unwrap().iter().map(|row| row["line"].clone()).collect();
-    assert_eq!(lines, [json!(3), json!(5), json!(7), json!(8), json!(9), json!(10)], "{reply}");
-    assert!(reply["rejected"][4]["reason"].as_str().unwrap().contains("created_at"), "{reply}");
-    assert_eq!((&reply["rows"], &reply["added"], &reply["known"]), (&json!(8), &json!(2), &json!(0)));
+    let lines: Vec<_> = reply["rejected"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["line"].clone())
+        .collect();
+    assert_eq!(
+        lines,
+        [json!(3), json!(5), json!(7), json!(8), json!(9), json!(10)],
+        "{reply}"
+    );
+    assert!(
+        reply["rejected"][4]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("created_at"),
+        "{reply}"
+    );
+    assert_eq!(
+        (&reply["rows"], &reply["added"], &reply["known"]),
+        (&json!(8), &json!(2), &json!(0))
+    );
     assert_eq!(house.account_names().await, ["alice", "bob", "carl"]);
-    assert_eq!(house.last_entry().await, "import-users  allowed: 8 rows: 2 added, 0 known, 6 bad");
+    assert_eq!(
+        house.last_entry().await,
+        "import-users  allowed: 8 rows: 2 added, 0 known, 6 bad"
+    );
 }
 
 #[tokio::test]
 async fn an_imported_ban_takes_effect_at_once() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
-    let (alice, bob) = (house.come_online("alice").await, house.come_online("bob").await);
+    let (alice, bob) = (
+        house.come_online("alice").await,
+        house.come_online("bob").await,
+    );
     let content = "target,reason,by,created_at,expires_at\n\
         alice,\"spam, spam\",elsewhere,2026-01-02T03:04:05Z,\n\
         bob@example.org,,,,2090-01-01\n\
         old,over,root,,2020-01-01\n";
     let reply = house.import(&token, "bans", content).await.json();
-    assert_eq!((&reply["added"], &reply["sessions"]), (&json!(2), &json!(2)), "{reply}");
-    assert_eq!(reply["rejected"][0], json!({ "line": 4, "reason": "the ban has ended already" }));
-    assert!(alice.await.unwrap().contains("ERROR :Banned: spam, spam\r\n"));
+    assert_eq!(
+        (&reply["added"], &reply["sessions"]),
+        (&json!(2), &json!(2)),
+        "{reply}"
+    );
+    assert_eq!(
+        reply["rejected"][0],
+        json!({ "line": 4, "reason": "the ban has ended already" })
+    );
+    assert!(
+        alice
+            .await
+            .unwrap()
+            .contains("ERROR :Banned: spam, spam\r\n")
+    );
     assert!(bob.await.unwrap().contains("ERROR :Banned: "));
-    assert!(matches!(house.admission("alice").await, CoreAnswer::Banned { .. }));
+    assert!(matches!(
+        house.admission("alice").await,
+        CoreAnswer::Banned { .. }
+    ));
     let bans = house.bans().await;
     let by: Vec<&str> = bans.iter().map(|ban| ban.by.as_str()).collect();
-    assert_eq!(by, ["root", "elsewhere"], "whoever imports a ban that nobody made has made it");
+    assert_eq!(
+        by,
+        ["root", "elsewhere"],
+        "whoever imports a ban that nobody made has made it"
+    );
 }
 
 #[tokio::test]
@@ -95,10 +171,20 @@ async fn the_originals_lists_are_taken_in_as_they_are() {
     let token = house.sign_in("root").await;
     let content = "name,email\nAlice,alice@example.org\n";
     let reply = house.import(&token, "users", content).await.json();
-    assert_eq!((&reply["added"], &reply["rejected"]), (&json!(1), &json!([])));
+    assert_eq!(
+        (&reply["added"], &reply["rejected"]),
+        (&json!(1), &json!([]))
+    );
     let reply = house.import(&token, "bans", content).await.json();
-    assert_eq!((&reply["added"], &reply["rejected"]), (&json!(1), &json!([])), "{reply}");
-    assert_eq!(house.bans().await[0].target.to_string(), "alice@example.org");
+    assert_eq!(
+        (&reply["added"], &reply["rejected"]),
+        (&json!(1), &json!([])),
+        "{reply}"
+    );
+    assert_eq!(
+        house.bans().await[0].target.to_string(),
+        "alice@example.org"
+    );
 }
 
 #[tokio::test]
@@ -107,16 +193,31 @@ async fn a_dry_run_tells_all_and_does_nothing() {
     let token = house.sign_in("root").await;
     let alice = house.come_online("alice").await;
     let content = "alice@example.org\nbad row\nalice@example.org\n";
-    let reply = house.import(&token, "bans?dry_run=true", content).await.json();
-    assert_eq!((&reply["added"], &reply["known"], &reply["done"]), (&json!(1), &json!(1), &json!(false)));
+    let reply = house
+        .import(&token, "bans?dry_run=true", content)
+        .await
+        .json();
+    assert_eq!(
+        (&reply["added"], &reply["known"], &reply["done"]),
+        (&json!(1), &json!(1), &json!(false))
+    );
     assert_eq!(reply["rejected"][0]["line"], json!(2));
     assert!(house.bans().await.is_empty() && !alice.is_finished());
-    assert_eq!(house.last_entry().await, "import-bans  allowed: dry run, 3 rows");
-    let users = house.import(&token, "users?dry_run=true", "alice,alice@example.org\n").await.json();
+    assert_eq!(
+        house.last_entry().await,
+        "import-bans  allowed: dry run, 3 rows"
+    );
+    let users = house
+        .import(&token, "users?dry_run=true", "alice,alice@example.org\n")
+        .await
+        .json();
     assert_eq!(users["added"], json!(1));
     assert!(house.account_names().await.is_empty());
     // What was rehearsed can be done.
-    let users = house.import(&token, "users", "alice,alice@example.org\n").await.json();
+    let users = house
+        .import(&token, "users", "alice,alice@example.org\n")
+        .await
+        .json();
     assert_eq!(users["added"], json!(1));
 }
 
@@ -129,8 +230,19 @@ async fn a_ban_of_the_world_among_them_takes_a_second_word() {
     assert_eq!(reply.problem(), "/problems/needs-confirmation");
     assert!(reply.field("detail").starts_with("Line 2: "), "{reply:?}");
     assert!(house.bans().await.is_empty());
-    assert!(house.last_entry().await.starts_with("import-bans  refused: Line 2: "));
-    assert_eq!(house.import(&token, "bans?confirm=true", content).await.json()["added"], json!(2));
+    assert!(
+        house
+            .last_entry()
+            .await
+            .starts_with("import-bans  refused: Line 2: ")
+    );
+    assert_eq!(
+        house
+            .import(&token, "bans?confirm=true", content)
+            .await
+            .json()["added"],
+        json!(2)
+    );
 }
 
 #[tokio::test]
@@ -140,20 +252,34 @@ async fn what_is_no_csv_or_too_big_or_cannot_be_entered_is_not_taken_in() {
     let reply = house.post(&token, "/v1/import/users", &json!({})).await;
     assert_eq!(reply.problem(), "/problems/not-csv");
     let big = "x".repeat(1024 * 1024 + 1);
-    assert_eq!(house.import(&token, "users", big).await.problem(), "/problems/too-large");
-    assert_eq!(house.import(&token, "users?dry=1", "").await.problem(), "/problems/bad-request");
-    let rows: Vec<String> =
-        (0..3000).map(|number| format!("user{number},user{number}@example.org")).collect();
+    assert_eq!(
+        house.import(&token, "users", big).await.problem(),
+        "/problems/too-large"
+    );
+    assert_eq!(
+        house.import(&token, "users?dry=1", "").await.problem(),
+        "/problems/bad-request"
+    );
+    let rows: Vec<String> = (0..3000)
+        .map(|number| format!("user{number},user{number}@example.org"))
+        .collect();
     let rows = rows.join("\n");
     assert!(rows.len() > 64 * 1024);
     let keyed = Request::post("/v1/import/users")
         .header("Authorization", format!("Bearer {token}"))
         .header("Content-Type", "text/csv")
         .header("Idempotency-Key", "k1");
-    assert_eq!(house.send(keyed, rows).await.json()["added"], json!(3000), "also with a key");
+    assert_eq!(
+        house.send(keyed, rows).await.json()["added"],
+        json!(3000),
+        "also with a key"
+    );
     house.break_trail();
     assert_eq!(
-        house.import(&token, "users", "zoe,zoe@example.org\n").await.problem(),
+        house
+            .import(&token, "users", "zoe,zoe@example.org\n")
+            .await
+            .problem(),
         "/problems/audit-unavailable"
     );
     assert_eq!(house.account_names().await.len(), 3000);

@@ -20,7 +20,9 @@ async fn open(house: &House) -> SocketAddr {
 
 fn authority(folder: &Path) -> rustls::RootCertStore {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(folder.join("certs/ca.pem")).unwrap()).unwrap();
+    roots
+        .add(CertificateDer::from_pem_file(folder.join("certs/ca.pem")).unwrap())
+        .unwrap();
     roots
 }
 
@@ -32,7 +34,9 @@ async fn connect(house: &House, address: SocketAddr) -> std::io::Result<TlsStrea
         .with_root_certificates(authority(house.folder.path()))
         .with_no_client_auth();
     let stream = TcpStream::connect(address).await?;
-    TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), stream).await
+    TlsConnector::from(Arc::new(config))
+        .connect(ServerName::try_from("localhost").unwrap(), stream)
+        .await
 }
 
 async fn ask(stream: &mut TlsStream<TcpStream>, request: &str) -> String {
@@ -54,24 +58,42 @@ async fn the_port_speaks_http_over_tls() {
     assert!(answer.ends_with(r#"{"status":"ok"}"#), "{answer}");
 
     let mut stream = connect(&house, address).await.unwrap();
-    ask(&mut stream, "GET /v1/users HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    ask(
+        &mut stream,
+        "GET /v1/users HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    )
+    .await;
     let entry = house.trail().await.pop().unwrap();
     let local = stream.get_ref().0.local_addr().unwrap();
-    assert_eq!(entry.origin, local.to_string(), "the trail knows where a request came from");
+    assert_eq!(
+        entry.origin,
+        local.to_string(),
+        "the trail knows where a request came from"
+    );
 }
 
 #[tokio::test]
 async fn a_plain_request_is_told_to_use_https() {
     let house = House::new().await;
     let address = open(&house).await;
-    for plain in ["GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", "NICK alice\r\n", "\0\0\0"] {
+    for plain in [
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "NICK alice\r\n",
+        "\0\0\0",
+    ] {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(plain.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 400 Bad Request\r\n"),
+            "{answer}"
+        );
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("Content-Length: {}", body.len())), "{answer}");
+        assert!(
+            head.contains(&format!("Content-Length: {}", body.len())),
+            "{answer}"
+        );
         assert!(body.contains("HTTPS only"), "{answer}");
     }
 }
@@ -84,11 +106,17 @@ async fn one_network_cannot_take_every_place() {
     for _ in 0..16 {
         held.push(connect(&house, address).await.unwrap());
     }
-    assert!(connect(&house, address).await.is_err(), "the seventeenth is closed");
+    assert!(
+        connect(&house, address).await.is_err(),
+        "the seventeenth is closed"
+    );
     held.clear();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while connect(&house, address).await.is_err() {
-        assert!(tokio::time::Instant::now() < deadline, "places are free again when connections end");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "places are free again when connections end"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -103,5 +131,9 @@ async fn bytes_that_only_begin_like_tls_harm_nobody() {
     silent.write_all(&[0x16]).await.unwrap();
     let mut stream = connect(&house, address).await.unwrap();
     let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    assert!(ask(&mut stream, request).await.starts_with("HTTP/1.1 200 OK\r\n"));
+    assert!(
+        ask(&mut stream, request)
+            .await
+            .starts_with("HTTP/1.1 200 OK\r\n")
+    );
 }

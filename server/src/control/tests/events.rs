@@ -17,16 +17,21 @@ impl Watching {
     async fn next(&mut self) -> Option<LiveEvent> {
         loop {
             if let Some((event, rest)) = self.unread.split_once("\n\n") {
-                let data = event.lines().find_map(|line| line.strip_prefix("data: ").map(str::to_owned));
+                let data = event
+                    .lines()
+                    .find_map(|line| line.strip_prefix("data: ").map(str::to_owned));
                 self.unread = rest.to_owned();
                 match data {
                     Some(data) => return Some(serde_json::from_str(&data).unwrap()),
                     None => continue,
                 }
             }
-            let frame =
-                std::future::poll_fn(|context| std::pin::Pin::new(&mut self.body).poll_frame(context));
-            let frame = tokio::time::timeout(Duration::from_secs(20), frame).await.expect("something comes");
+            let frame = std::future::poll_fn(|context| {
+                std::pin::Pin::new(&mut self.body).poll_frame(context)
+            });
+            let frame = tokio::time::timeout(Duration::from_secs(20), frame)
+                .await
+                .expect("something comes");
             let data = frame?.unwrap().into_data().unwrap();
             self.unread.push_str(std::str::from_utf8(&data).unwrap());
         }
@@ -35,7 +40,10 @@ impl Watching {
     /// The next event of that kind.
     async fn next_of(&mut self, kind: EventKind) -> Happening {
         loop {
-            let event = self.next().await.unwrap_or_else(|| panic!("the stream ended before {kind}"));
+            let event = self
+                .next()
+                .await
+                .unwrap_or_else(|| panic!("the stream ended before {kind}"));
             if event.what.kind() == kind {
                 return event.what;
             }
@@ -45,16 +53,25 @@ impl Watching {
 
 impl House {
     async fn watch(&self, token: &str, options: &str) -> Watching {
-        let arrival = Arrival { from: self.from.get(), at: self.now.get() };
+        let arrival = Arrival {
+            from: self.from.get(),
+            at: self.now.get(),
+        };
         let request = Request::get(format!("/v1/events{options}"))
             .header("Authorization", format!("Bearer {token}"))
             .extension(arrival)
             .body(Body::empty())
             .unwrap();
-        let answer = TowerToHyperService::new(self.router.clone()).call(request).await.unwrap();
+        let answer = TowerToHyperService::new(self.router.clone())
+            .call(request)
+            .await
+            .unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         assert_eq!(answer.headers()[header::CONTENT_TYPE], "text/event-stream");
-        Watching { body: answer.into_body(), unread: String::new() }
+        Watching {
+            body: answer.into_body(),
+            unread: String::new(),
+        }
     }
 
     fn tell(&self, what: Happening) {
@@ -67,76 +84,153 @@ async fn what_happens_is_told_in_order() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
     let mut watching = house.watch(&token, "").await;
-    let Happening::Audit { entry } = watching.next_of(EventKind::Audit).await else { unreachable!() };
-    assert_eq!((entry.act.as_str(), entry.detail.as_str()), ("watch", "everything"));
-    assert_eq!(entry.id, i64::try_from(house.trail().await.len()).unwrap(), "as it is in the trail");
+    let Happening::Audit { entry } = watching.next_of(EventKind::Audit).await else {
+        unreachable!()
+    };
+    assert_eq!(
+        (entry.act.as_str(), entry.detail.as_str()),
+        ("watch", "everything")
+    );
+    assert_eq!(
+        entry.id,
+        i64::try_from(house.trail().await.len()).unwrap(),
+        "as it is in the trail"
+    );
 
     let alice = house.come_online("alice").await;
     let came = watching.next_of(EventKind::UserCame).await;
     assert!(came.is_about("alice"), "{came:?}");
-    let Happening::ChannelMade { channel, by } = watching.next_of(EventKind::ChannelMade).await else {
+    let Happening::ChannelMade { channel, by } = watching.next_of(EventKind::ChannelMade).await
+    else {
         unreachable!()
     };
     assert_eq!((channel.as_str(), by.as_str()), ("#lobby", "alice"));
-    house.post(&token, "/v1/announcements", &json!({ "text": "Hear me" })).await;
-    let announced = Happening::Announced { by: "root".to_owned(), to: None, sessions: 1 };
+    house
+        .post(&token, "/v1/announcements", &json!({ "text": "Hear me" }))
+        .await;
+    let announced = Happening::Announced {
+        by: "root".to_owned(),
+        to: None,
+        sessions: 1,
+    };
     assert_eq!(watching.next_of(EventKind::Announced).await, announced);
     for message in [Some("moving house"), None] {
-        house.put(&token, "/v1/maintenance", &json!({ "on": message.is_some(), "message": message })).await;
-        let expected = Happening::Maintenance { by: "root".to_owned(), message: message.map(str::to_owned) };
+        house
+            .put(
+                &token,
+                "/v1/maintenance",
+                &json!({ "on": message.is_some(), "message": message }),
+            )
+            .await;
+        let expected = Happening::Maintenance {
+            by: "root".to_owned(),
+            message: message.map(str::to_owned),
+        };
         assert_eq!(watching.next_of(EventKind::Maintenance).await, expected);
     }
-    house.post(&token, "/v1/users/alice/kick", &json!({ "reason": "loud" })).await;
+    house
+        .post(&token, "/v1/users/alice/kick", &json!({ "reason": "loud" }))
+        .await;
     let went = watching.next_of(EventKind::UserWent).await;
-    assert!(matches!(went, Happening::UserWent { why: WhyGone::Kicked, .. }), "{went:?}");
+    assert!(
+        matches!(
+            went,
+            Happening::UserWent {
+                why: WhyGone::Kicked,
+                ..
+            }
+        ),
+        "{went:?}"
+    );
     alice.await.unwrap();
     let entry = loop {
-        let Happening::Audit { entry } = watching.next_of(EventKind::Audit).await else { unreachable!() };
+        let Happening::Audit { entry } = watching.next_of(EventKind::Audit).await else {
+            unreachable!()
+        };
         if entry.act == "kick" {
             break entry;
         }
     };
-    assert_eq!((entry.actor.as_str(), entry.detail.as_str()), ("root", "loud"));
+    assert_eq!(
+        (entry.actor.as_str(), entry.detail.as_str()),
+        ("root", "loud")
+    );
 }
 
 #[tokio::test]
 async fn bans_are_told_as_they_come_and_go() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
-    let ban =
-        |target: &str, duration: &str| json!({ "target": target, "duration": duration, "reason": "spam" });
+    let ban = |target: &str, duration: &str| json!({ "target": target, "duration": duration, "reason": "spam" });
     house.post(&token, "/v1/bans", &ban("before", "1h")).await;
-    let mut watching = house.watch(&token, "?kinds=ban-made,ban-lifted,ban-expired").await;
-    let id = house.post(&token, "/v1/bans", &ban("mallory", "1h")).await.json()["ban"]["id"].clone();
+    let mut watching = house
+        .watch(&token, "?kinds=ban-made,ban-lifted,ban-expired")
+        .await;
+    let id = house
+        .post(&token, "/v1/bans", &ban("mallory", "1h"))
+        .await
+        .json()["ban"]["id"]
+        .clone();
     let made = watching.next().await.unwrap().what;
-    assert!(matches!(&made, Happening::BanMade { ban } if ban.target == "mallory"), "{made:?}");
+    assert!(
+        matches!(&made, Happening::BanMade { ban } if ban.target == "mallory"),
+        "{made:?}"
+    );
     house.delete(&token, &format!("/v1/bans/{id}")).await;
     let lifted = watching.next().await.unwrap().what;
-    assert!(matches!(&lifted, Happening::BanLifted { ban } if ban.target == "mallory"), "{lifted:?}");
+    assert!(
+        matches!(&lifted, Happening::BanLifted { ban } if ban.target == "mallory"),
+        "{lifted:?}"
+    );
     house.post(&token, "/v1/bans", &ban("brief", "1s")).await;
-    assert_eq!(watching.next().await.unwrap().what.kind(), EventKind::BanMade);
+    assert_eq!(
+        watching.next().await.unwrap().what.kind(),
+        EventKind::BanMade
+    );
     let expired = watching.next().await.unwrap().what;
-    assert!(matches!(&expired, Happening::BanExpired { ban } if ban.target == "brief"), "{expired:?}");
+    assert!(
+        matches!(&expired, Happening::BanExpired { ban } if ban.target == "brief"),
+        "{expired:?}"
+    );
 }
 
 #[tokio::test]
 async fn only_what_was_asked_for_is_told() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
-    let mut watching = house.watch(&token, "?kinds=user-came,trouble&user=Alice").await;
-    assert_eq!(house.last_entry().await, "watch  allowed: user-came,trouble about Alice");
-    house.tell(Happening::Trouble { with: Part::Mail, detail: "of nobody".to_owned() });
+    let mut watching = house
+        .watch(&token, "?kinds=user-came,trouble&user=Alice")
+        .await;
+    assert_eq!(
+        house.last_entry().await,
+        "watch  allowed: user-came,trouble about Alice"
+    );
+    house.tell(Happening::Trouble {
+        with: Part::Mail,
+        detail: "of nobody".to_owned(),
+    });
     house.come_online("bob").await;
     house.come_online("alice").await;
     let first = watching.next().await.unwrap().what;
-    assert!(first.kind() == EventKind::UserCame && first.is_about("alice"), "{first:?}");
+    assert!(
+        first.kind() == EventKind::UserCame && first.is_about("alice"),
+        "{first:?}"
+    );
 
-    for (options, part) in [("?kinds=kick", "no events of the kind"), ("?kind=audit", "unknown field")] {
+    for (options, part) in [
+        ("?kinds=kick", "no events of the kind"),
+        ("?kind=audit", "unknown field"),
+    ] {
         let reply = house.get(&token, &format!("/v1/events{options}")).await;
-        assert_eq!((reply.status.as_u16(), reply.problem().as_str()), (400, "/problems/bad-request"));
+        assert_eq!(
+            (reply.status.as_u16(), reply.problem().as_str()),
+            (400, "/problems/bad-request")
+        );
         assert!(reply.field("detail").contains(part), "{reply:?}");
     }
-    let long = house.get(&token, &format!("/v1/events?user={}", "x".repeat(255))).await;
+    let long = house
+        .get(&token, &format!("/v1/events?user={}", "x".repeat(255)))
+        .await;
     assert_eq!(long.problem(), "/problems/bad-request");
 }
 
@@ -168,17 +262,31 @@ async fn a_stream_ends_with_its_sign_in() {
                 "the session was ended"
             }
             "removed" => {
-                house.database.write(Durability::Record, |store| store.remove_admin("root")).await.unwrap();
+                house
+                    .database
+                    .write(Durability::Record, |store| store.remove_admin("root"))
+                    .await
+                    .unwrap();
                 house.add_admin("root").await;
                 "the admin was removed, or has another password, role or factor"
             }
             _ => "the session has expired",
         };
         let last = watching.next().await.unwrap().what;
-        assert_eq!(last, Happening::Ended { reason: reason.to_owned() }, "{ending}");
+        assert_eq!(
+            last,
+            Happening::Ended {
+                reason: reason.to_owned()
+            },
+            "{ending}"
+        );
         assert!(watching.next().await.is_none(), "nothing follows");
     }
-    assert_eq!(house.get(&other, "/v1/bans").await.status, StatusCode::OK, "others are not touched");
+    assert_eq!(
+        house.get(&other, "/v1/bans").await.status,
+        StatusCode::OK,
+        "others are not touched"
+    );
 }
 
 #[tokio::test]
@@ -190,7 +298,11 @@ async fn watching_is_a_use_of_the_sign_in() {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     loop {
         let sessions = house.get(&token, "/v1/sessions").await.json();
-        let used_at: Timestamp = sessions["sessions"][0]["used_at"].as_str().unwrap().parse().unwrap();
+        let used_at: Timestamp = sessions["sessions"][0]["used_at"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
         if used_at > begun {
             break;
         }
@@ -209,7 +321,10 @@ async fn a_slow_watcher_is_told_what_it_missed_and_holds_up_nobody() {
     for _ in 0..5000 {
         house.tell(Happening::Reloaded { problem: None });
     }
-    house.tell(Happening::Trouble { with: Part::Mail, detail: "now".to_owned() });
+    house.tell(Happening::Trouble {
+        with: Part::Mail,
+        detail: "now".to_owned(),
+    });
     let mut told = 0;
     let mut left_out = 0;
     while told + left_out < 5000 {
@@ -219,8 +334,14 @@ async fn a_slow_watcher_is_told_what_it_missed_and_holds_up_nobody() {
             other => panic!("{other:?}"),
         }
     }
-    assert!(told > 0 && left_out > 0, "{told} were told, {left_out} were left out");
-    assert_eq!(quick.next_of(EventKind::Trouble).await.kind(), EventKind::Trouble);
+    assert!(
+        told > 0 && left_out > 0,
+        "{told} were told, {left_out} were left out"
+    );
+    assert_eq!(
+        quick.next_of(EventKind::Trouble).await.kind(),
+        EventKind::Trouble
+    );
 }
 
 #[tokio::test]
@@ -232,12 +353,27 @@ async fn there_is_a_limit_on_streams_and_a_place_comes_back() {
         streams.push(house.watch(&token, "").await);
     }
     let reply = house.get(&token, "/v1/events").await;
-    assert_eq!((reply.status.as_u16(), reply.problem().as_str()), (429, "/problems/too-many-streams"));
+    assert_eq!(
+        (reply.status.as_u16(), reply.problem().as_str()),
+        (429, "/problems/too-many-streams")
+    );
     assert_eq!(reply.headers[header::RETRY_AFTER], "60");
-    assert!(house.last_entry().await.starts_with("watch  refused: 8 streams"));
-    assert_eq!(house.get(&token, "/v1/bans").await.status, StatusCode::OK, "all else goes on");
+    assert!(
+        house
+            .last_entry()
+            .await
+            .starts_with("watch  refused: 8 streams")
+    );
+    assert_eq!(
+        house.get(&token, "/v1/bans").await.status,
+        StatusCode::OK,
+        "all else goes on"
+    );
     streams.pop();
     let places = &house.plane.streams;
-    eventually("the place of whoever hung up", || (places.available_permits() > 0).then_some(())).await;
+    eventually("the place of whoever hung up", || {
+        (places.available_permits() > 0).then_some(())
+    })
+    .await;
     house.watch(&token, "").await;
 }

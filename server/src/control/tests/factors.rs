@@ -19,8 +19,16 @@ impl House {
     async fn secret_waiting(&self, token: &str) -> [u8; 20] {
         let reply = self.post(token, "/v1/totp", &json!({})).await;
         assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
-        assert!(reply.field("uri").contains(&format!("secret={}&issuer=Rookery", reply.field("secret"))));
-        totp_rs::Secret::try_from_base32(reply.field("secret")).unwrap().as_ref().try_into().unwrap()
+        assert!(
+            reply
+                .field("uri")
+                .contains(&format!("secret={}&issuer=Rookery", reply.field("secret")))
+        );
+        totp_rs::Secret::try_from_base32(reply.field("secret"))
+            .unwrap()
+            .as_ref()
+            .try_into()
+            .unwrap()
     }
 
     /// Signs in by mail and enrols an app; the clock goes on to the next of its codes.
@@ -28,11 +36,19 @@ impl House {
         let token = self.sign_in(name).await;
         let secret = self.secret_waiting(&token).await;
         let code = code_at(&secret, self.now.get());
-        let reply = self.post(&token, "/v1/totp/confirm", &json!({ "code": code })).await;
+        let reply = self
+            .post(&token, "/v1/totp/confirm", &json!({ "code": code }))
+            .await;
         assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
         self.pass(SignedDuration::from_secs(60));
         let codes = reply.json()["recovery_codes"].as_array().unwrap().clone();
-        App { secret, recovery_codes: codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect() }
+        App {
+            secret,
+            recovery_codes: codes
+                .iter()
+                .map(|code| code.as_str().unwrap().to_owned())
+                .collect(),
+        }
     }
 
     /// The first factor; gives the challenge and the factors that are open.
@@ -48,8 +64,13 @@ impl House {
 
     async fn require(&self, app: &App) {
         let (challenge, _) = self.factors("root").await;
-        let token = self.verify(&challenge, &app.code(self)).await.field("token");
-        let reply = self.put(&token, "/v1/totp/required", &json!({ "required": true })).await;
+        let token = self
+            .verify(&challenge, &app.code(self))
+            .await
+            .field("token");
+        let reply = self
+            .put(&token, "/v1/totp/required", &json!({ "required": true }))
+            .await;
         assert_eq!(reply.json()["required"], true, "{reply:?}");
         self.pass(SignedDuration::from_secs(60));
     }
@@ -61,24 +82,60 @@ async fn an_app_counts_once_a_code_of_it_is_confirmed() {
     assert_eq!(house.factors("root").await.1, json!(["mail"]));
     let token = house.sign_in("root").await;
     let secret = house.secret_waiting(&token).await;
-    assert_eq!(house.factors("root").await.1, json!(["mail"]), "not confirmed yet");
+    assert_eq!(
+        house.factors("root").await.1,
+        json!(["mail"]),
+        "not confirmed yet"
+    );
     let code = code_at(&secret, house.now.get());
-    let wrong = house.post(&token, "/v1/totp/confirm", &json!({ "code": another(&code) })).await;
+    let wrong = house
+        .post(
+            &token,
+            "/v1/totp/confirm",
+            &json!({ "code": another(&code) }),
+        )
+        .await;
     assert_eq!(wrong.problem(), "/problems/code-wrong");
-    let reply = house.post(&token, "/v1/totp/confirm", &json!({ "code": code })).await;
-    assert_eq!(reply.json()["recovery_codes"].as_array().unwrap().len(), 10, "{reply:?}");
-    assert_eq!(house.last_entry().await, "totp confirm  allowed: an authenticator app was enrolled");
+    let reply = house
+        .post(&token, "/v1/totp/confirm", &json!({ "code": code }))
+        .await;
+    assert_eq!(
+        reply.json()["recovery_codes"].as_array().unwrap().len(),
+        10,
+        "{reply:?}"
+    );
+    assert_eq!(
+        house.last_entry().await,
+        "totp confirm  allowed: an authenticator app was enrolled"
+    );
     house.mail_with("an authenticator app was enrolled").await;
-    assert_eq!(house.get(&token, "/v1/totp").await.problem(), "/problems/not-signed-in", "sessions end");
+    assert_eq!(
+        house.get(&token, "/v1/totp").await.problem(),
+        "/problems/not-signed-in",
+        "sessions end"
+    );
 
-    assert_eq!(house.factors("root").await.1, json!(["mail", "totp", "recovery"]));
+    assert_eq!(
+        house.factors("root").await.1,
+        json!(["mail", "totp", "recovery"])
+    );
     let (challenge, _) = house.factors("root").await;
     house.pass(SignedDuration::from_secs(60));
-    let reply = house.verify(&challenge, &code_at(&secret, house.now.get())).await;
+    let reply = house
+        .verify(&challenge, &code_at(&secret, house.now.get()))
+        .await;
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
-    assert!(house.last_entry().await.ends_with("signed in with the authenticator app"));
+    assert!(
+        house
+            .last_entry()
+            .await
+            .ends_with("signed in with the authenticator app")
+    );
     let status = house.get(&reply.field("token"), "/v1/totp").await.json();
-    assert_eq!((&status["required"], &status["recovery_codes"]), (&json!(false), &json!(10)));
+    assert_eq!(
+        (&status["required"], &status["recovery_codes"]),
+        (&json!(false), &json!(10))
+    );
     assert!(status["enrolled_at"].is_string());
     house.sign_in("root").await;
 }
@@ -88,12 +145,19 @@ async fn five_wrong_codes_or_ten_minutes_end_an_enrolment() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
     let secret = house.secret_waiting(&token).await;
-    let confirm = async |code: &str| house.post(&token, "/v1/totp/confirm", &json!({ "code": code })).await;
+    let confirm = async |code: &str| {
+        house
+            .post(&token, "/v1/totp/confirm", &json!({ "code": code }))
+            .await
+    };
     for _ in 0..5 {
         let wrong = another(&code_at(&secret, house.now.get()));
         assert_eq!(confirm(wrong).await.problem(), "/problems/code-wrong");
     }
-    assert_eq!(confirm(&code_at(&secret, house.now.get())).await.problem(), "/problems/no-authenticator");
+    assert_eq!(
+        confirm(&code_at(&secret, house.now.get())).await.problem(),
+        "/problems/no-authenticator"
+    );
 
     house.pass(SignedDuration::from_mins(10));
     assert_eq!(
@@ -111,10 +175,20 @@ async fn a_code_of_one_time_step_works_once() {
     let (second, _) = house.factors("root").await;
     let code = app.code(&house);
     assert_eq!(house.verify(&first, &code).await.status, StatusCode::OK);
-    assert_eq!(house.verify(&second, &code).await.problem(), "/problems/code-wrong");
+    assert_eq!(
+        house.verify(&second, &code).await.problem(),
+        "/problems/code-wrong"
+    );
     house.pass(SignedDuration::from_secs(30));
-    assert_eq!(house.verify(&second, &code).await.problem(), "/problems/code-wrong", "nor in the next");
-    assert_eq!(house.verify(&second, &app.code(&house)).await.status, StatusCode::OK);
+    assert_eq!(
+        house.verify(&second, &code).await.problem(),
+        "/problems/code-wrong",
+        "nor in the next"
+    );
+    assert_eq!(
+        house.verify(&second, &app.code(&house)).await.status,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -125,7 +199,10 @@ async fn of_a_hundred_at_once_with_one_code_of_the_app_one_wins() {
     for _ in 0..4 {
         challenges.push(house.factors("root").await.0);
     }
-    assert_eq!(house.verify_a_hundred(&challenges, &app.code(&house)).await, 1);
+    assert_eq!(
+        house.verify_a_hundred(&challenges, &app.code(&house)).await,
+        1
+    );
 }
 
 #[tokio::test]
@@ -135,12 +212,29 @@ async fn a_recovery_code_is_good_once_and_told_of() {
     let (challenge, _) = house.factors("root").await;
     let typed = app.recovery_codes[3].to_uppercase().replace('-', " ");
     let token = house.verify(&challenge, &typed).await.field("token");
-    assert_eq!(house.get(&token, "/v1/totp").await.json()["recovery_codes"], 9);
+    assert_eq!(
+        house.get(&token, "/v1/totp").await.json()["recovery_codes"],
+        9
+    );
     house.mail_with("with a recovery code; 9 are left").await;
     let (challenge, _) = house.factors("root").await;
-    assert_eq!(house.verify(&challenge, &typed).await.problem(), "/problems/code-wrong");
-    assert!(house.last_entry().await.ends_with("the code was used before"));
-    assert_eq!(house.verify(&challenge, &app.recovery_codes[4]).await.status, StatusCode::OK);
+    assert_eq!(
+        house.verify(&challenge, &typed).await.problem(),
+        "/problems/code-wrong"
+    );
+    assert!(
+        house
+            .last_entry()
+            .await
+            .ends_with("the code was used before")
+    );
+    assert_eq!(
+        house
+            .verify(&challenge, &app.recovery_codes[4])
+            .await
+            .status,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -155,15 +249,24 @@ async fn where_the_app_is_required_no_code_is_mailed() {
     let challenge = reply.field("challenge");
     for tries_left in (0..5).rev() {
         let wrong = another(&app.code(&house));
-        assert_eq!(house.verify(&challenge, wrong).await.problem(), "/problems/code-wrong");
+        assert_eq!(
+            house.verify(&challenge, wrong).await.problem(),
+            "/problems/code-wrong"
+        );
         assert_eq!(
             house.last_entry().await,
             format!("verify  refused: wrong code; tries left: {tries_left}")
         );
     }
-    assert_eq!(house.verify(&challenge, &app.code(&house)).await.problem(), "/problems/challenge-dead");
+    assert_eq!(
+        house.verify(&challenge, &app.code(&house)).await.problem(),
+        "/problems/challenge-dead"
+    );
     let (challenge, _) = house.factors("root").await;
-    assert_eq!(house.verify(&challenge, &app.code(&house)).await.status, StatusCode::OK);
+    assert_eq!(
+        house.verify(&challenge, &app.code(&house)).await.status,
+        StatusCode::OK
+    );
     assert_eq!(house.code_mails().len(), mails);
 }
 
@@ -175,8 +278,16 @@ async fn an_app_is_done_away_with_by_a_fresh_code_of_it() {
     let (challenge, _) = house.factors("root").await;
     let code = app.code(&house);
     let token = house.verify(&challenge, &code).await.field("token");
-    let disable = async |code: &str| house.post(&token, "/v1/totp/disable", &json!({ "code": code })).await;
-    assert_eq!(disable(&code).await.problem(), "/problems/code-wrong", "used for the sign-in");
+    let disable = async |code: &str| {
+        house
+            .post(&token, "/v1/totp/disable", &json!({ "code": code }))
+            .await
+    };
+    assert_eq!(
+        disable(&code).await.problem(),
+        "/problems/code-wrong",
+        "used for the sign-in"
+    );
     house.pass(SignedDuration::from_secs(30));
     let reply = disable(&app.code(&house)).await;
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
@@ -184,8 +295,12 @@ async fn an_app_is_done_away_with_by_a_fresh_code_of_it() {
     assert_eq!(house.factors("root").await.1, json!(["mail"]));
     let token = house.sign_in("root").await;
     for reply in [
-        house.post(&token, "/v1/totp/disable", &json!({ "code": "123456" })).await,
-        house.put(&token, "/v1/totp/required", &json!({ "required": true })).await,
+        house
+            .post(&token, "/v1/totp/disable", &json!({ "code": "123456" }))
+            .await,
+        house
+            .put(&token, "/v1/totp/required", &json!({ "required": true }))
+            .await,
     ] {
         assert_eq!(reply.problem(), "/problems/no-authenticator");
     }
@@ -201,16 +316,28 @@ async fn without_a_trail_no_factor_changes() {
     let code = app.code(&house);
     for reply in [
         house.post(&token, "/v1/totp", &json!({})).await,
-        house.put(&token, "/v1/totp/required", &json!({ "required": true })).await,
-        house.post(&token, "/v1/totp/disable", &json!({ "code": code })).await,
+        house
+            .put(&token, "/v1/totp/required", &json!({ "required": true }))
+            .await,
+        house
+            .post(&token, "/v1/totp/disable", &json!({ "code": code }))
+            .await,
         house.verify(&challenge, &code).await,
     ] {
         assert_eq!(reply.problem(), "/problems/audit-unavailable");
     }
-    let admin = house.database.read(|store| store.admin("root")).await.unwrap().unwrap();
+    let admin = house
+        .database
+        .read(|store| store.admin("root"))
+        .await
+        .unwrap()
+        .unwrap();
     let kept = admin.authenticator.unwrap();
     assert!(!kept.required);
-    assert!(kept.last_step < house.now.get().as_second().unsigned_abs() / 30, "the code is not used up");
+    assert!(
+        kept.last_step < house.now.get().as_second().unsigned_abs() / 30,
+        "the code is not used up"
+    );
 }
 
 #[tokio::test]
@@ -221,8 +348,16 @@ async fn no_secret_of_a_factor_is_entered_in_the_trail() {
     let code = app.code(&house);
     house.verify(&challenge, &code).await;
     let token = house.session_of("root").await;
-    house.post(&token, "/v1/totp/disable", &json!({ "code": 81_728_172 })).await;
-    house.put(&token, "/v1/password", &json!({ "old": 81_728_172, "new": "x" })).await;
+    house
+        .post(&token, "/v1/totp/disable", &json!({ "code": 81_728_172 }))
+        .await;
+    house
+        .put(
+            &token,
+            "/v1/password",
+            &json!({ "old": 81_728_172, "new": "x" }),
+        )
+        .await;
     house.verify(&challenge, &app.recovery_codes[0]).await;
     let trail = format!("{:?}", house.trail().await);
     let secret = super::super::authenticator::base32(&app.secret);
@@ -238,12 +373,21 @@ async fn a_sign_in_from_a_new_address_is_told() {
     house.sign_in("root").await;
     house.come_from("198.51.100.9");
     house.sign_in("root").await;
-    let mail = house.mail_with("Subject: A sign-in from a new address").await;
-    assert!(mail.contains("198.51.100.9") && mail.contains("To: root@example.org"), "{mail}");
+    let mail = house
+        .mail_with("Subject: A sign-in from a new address")
+        .await;
+    assert!(
+        mail.contains("198.51.100.9") && mail.contains("To: root@example.org"),
+        "{mail}"
+    );
     house.sign_in("root").await;
     house.come_from("192.0.2.1");
     house.sign_in("root").await;
-    let told = house.mails().iter().filter(|mail| mail.contains("from a new address")).count();
+    let told = house
+        .mails()
+        .iter()
+        .filter(|mail| mail.contains("from a new address"))
+        .count();
     assert_eq!(told, 1, "both are known now");
 }
 
@@ -255,12 +399,19 @@ async fn repeated_failures_are_told_once_an_hour_and_not_to_strangers() {
         house.login("toor", "wrong").await;
     }
     let mail = house.mail_with("Subject: Failed sign-ins").await;
-    assert!(mail.contains("To: root@example.org") && mail.contains("192.0.2.1"), "{mail}");
+    assert!(
+        mail.contains("To: root@example.org") && mail.contains("192.0.2.1"),
+        "{mail}"
+    );
     house.sign_in("root").await;
     let (challenge, code) = house.challenge("root").await;
     for _ in 0..5 {
         house.verify(&challenge, another(&code)).await;
     }
-    let told = house.mails().iter().filter(|mail| mail.contains("Failed sign-ins")).count();
+    let told = house
+        .mails()
+        .iter()
+        .filter(|mail| mail.contains("Failed sign-ins"))
+        .count();
     assert_eq!(told, 1);
 }

@@ -13,21 +13,48 @@ async fn one_session_is_kicked_and_the_other_stays() {
     let id = users[0]["sessions"][0]["id"].clone();
     let of_bob = users[1]["sessions"][0]["id"].clone();
 
-    for (name, session) in [("alice", of_bob), ("alice", json!(4_000_000)), ("bob", id.clone())] {
+    for (name, session) in [
+        ("alice", of_bob),
+        ("alice", json!(4_000_000)),
+        ("bob", id.clone()),
+    ] {
         let body = json!({ "session": session });
-        let reply = house.post(&token, &format!("/v1/users/{name}/kick"), &body).await;
+        let reply = house
+            .post(&token, &format!("/v1/users/{name}/kick"), &body)
+            .await;
         assert_eq!(reply.status, StatusCode::NOT_FOUND);
-        assert_eq!(reply.problem(), "/problems/no-such-session", "{name} has no session {session}");
-        assert!(house.last_entry().await.starts_with(&format!("kick {name} refused: ")));
+        assert_eq!(
+            reply.problem(),
+            "/problems/no-such-session",
+            "{name} has no session {session}"
+        );
+        assert!(
+            house
+                .last_entry()
+                .await
+                .starts_with(&format!("kick {name} refused: "))
+        );
     }
     let body = json!({ "session": id, "reason": "left open" });
     let reply = house.post(&token, "/v1/users/alice/kick", &body).await;
     assert_eq!(reply.json(), json!({ "users": ["alice"], "sessions": 1 }));
-    assert_eq!(house.last_entry().await, format!("kick alice allowed: session {id}: left open"));
-    assert!(phone.await.unwrap().contains("ERROR :Kicked: left open\r\n"));
+    assert_eq!(
+        house.last_entry().await,
+        format!("kick alice allowed: session {id}: left open")
+    );
+    assert!(
+        phone
+            .await
+            .unwrap()
+            .contains("ERROR :Kicked: left open\r\n")
+    );
     assert!(!desk.is_finished() && !bob.is_finished());
     let users = house.get(&token, "/v1/users").await.json()["users"].clone();
-    assert_eq!(users[0]["sessions"].as_array().unwrap().len(), 1, "done means done");
+    assert_eq!(
+        users[0]["sessions"].as_array().unwrap().len(),
+        1,
+        "done means done"
+    );
     let reply = house.post(&token, "/v1/users/alice/kick", &body).await;
     assert_eq!(reply.problem(), "/problems/no-such-session", "it is gone");
 }
@@ -42,27 +69,41 @@ async fn all_that_match_are_kicked_and_may_come_back() {
         let (house, token) = (&house, &token);
         async move { house.post(token, "/v1/kick", &body).await }
     };
-    let preview = kick(json!({ "match": "A*@Example.org", "dry_run": true })).await.json();
+    let preview = kick(json!({ "match": "A*@Example.org", "dry_run": true }))
+        .await
+        .json();
     assert_eq!(
         (&preview["match"], &preview["users"][0]["nick"]),
         (&json!("A*@Example.org"), &json!("alice"))
     );
     assert_eq!(preview["users"].as_array().unwrap().len(), 1);
-    assert_eq!(house.last_entry().await, "kick A*@Example.org allowed: all that match; dry run");
+    assert_eq!(
+        house.last_entry().await,
+        "kick A*@Example.org allowed: all that match; dry run"
+    );
     assert!(!alice.is_finished());
 
     let reply = kick(json!({ "match": "a*@example.org", "reason": "storm" })).await;
     assert_eq!(reply.json(), json!({ "users": ["alice"], "sessions": 1 }));
-    assert_eq!(house.last_entry().await, "kick a*@example.org allowed: all that match: storm");
+    assert_eq!(
+        house.last_entry().await,
+        "kick a*@example.org allowed: all that match: storm"
+    );
     assert!(alice.await.unwrap().contains("ERROR :Kicked: storm\r\n"));
     assert!(!bob.is_finished());
     let alice = house.come_online("alice").await;
 
     let reply = kick(json!({ "match": "198.51.100.0/24" })).await;
-    assert_eq!(reply.json(), json!({ "users": ["alice", "bob"], "sessions": 2 }));
+    assert_eq!(
+        reply.json(),
+        json!({ "users": ["alice", "bob"], "sessions": 2 })
+    );
     alice.await.unwrap();
     bob.await.unwrap();
-    assert_eq!(kick(json!({ "match": "nobody" })).await.json(), json!({ "users": [], "sessions": 0 }));
+    assert_eq!(
+        kick(json!({ "match": "nobody" })).await.json(),
+        json!({ "users": [], "sessions": 0 })
+    );
 }
 
 #[tokio::test]
@@ -72,10 +113,20 @@ async fn a_kick_of_the_world_or_of_oneself_is_asked_twice() {
     house.add_account("root").await;
     let alice = house.come_online("alice").await;
     for target in ["*@*", "0.0.0.0/0", "192.0.2.1", "root", "r*@example.org"] {
-        let reply = house.post(&token, "/v1/kick", &json!({ "match": target })).await;
+        let reply = house
+            .post(&token, "/v1/kick", &json!({ "match": target }))
+            .await;
         assert_eq!(reply.problem(), "/problems/needs-confirmation", "{target}");
-        assert!(reply.field("detail").contains("admin-cli kick --yes"), "{reply:?}");
-        assert!(house.last_entry().await.starts_with(&format!("kick {target} refused: ")));
+        assert!(
+            reply.field("detail").contains("admin-cli kick --yes"),
+            "{reply:?}"
+        );
+        assert!(
+            house
+                .last_entry()
+                .await
+                .starts_with(&format!("kick {target} refused: "))
+        );
     }
     assert!(!alice.is_finished());
     for bad in [
@@ -84,10 +135,20 @@ async fn a_kick_of_the_world_or_of_oneself_is_asked_twice() {
         json!({ "target": "alice" }),
         json!({}),
     ] {
-        assert_eq!(house.post(&token, "/v1/kick", &bad).await.problem(), "/problems/invalid", "{bad}");
+        assert_eq!(
+            house.post(&token, "/v1/kick", &bad).await.problem(),
+            "/problems/invalid",
+            "{bad}"
+        );
         assert!(house.last_entry().await.contains(" refused: "), "{bad}");
     }
-    let reply = house.post(&token, "/v1/kick", &json!({ "match": "*@*", "confirm": true })).await;
+    let reply = house
+        .post(
+            &token,
+            "/v1/kick",
+            &json!({ "match": "*@*", "confirm": true }),
+        )
+        .await;
     assert_eq!(reply.json()["users"], json!(["alice"]));
     alice.await.unwrap();
 }

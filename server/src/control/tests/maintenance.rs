@@ -18,20 +18,42 @@ async fn nobody_new_is_let_in_while_it_lasts_and_those_who_are_in_stay() {
         (&on["on"], &on["message"], &on["by"]),
         (&json!(true), &json!("moving house"), &json!("root"))
     );
-    assert_eq!(house.last_entry().await, "set-maintenance on allowed: moving house");
+    assert_eq!(
+        house.last_entry().await,
+        "set-maintenance on allowed: moving house"
+    );
     assert_eq!(house.get(&token, "/v1/maintenance").await.json(), on);
-    assert_eq!(house.get(&token, "/v1/status").await.json()["maintenance"], "moving house");
+    assert_eq!(
+        house.get(&token, "/v1/status").await.json()["maintenance"],
+        "moving house"
+    );
     for name in ["bob", "alice"] {
-        let CoreAnswer::Closed { reason } = house.admission(name).await else { panic!("{name} is let in") };
-        assert_eq!(reason, "Closed for maintenance, nobody new is let in just now: moving house");
+        let CoreAnswer::Closed { reason } = house.admission(name).await else {
+            panic!("{name} is let in")
+        };
+        assert_eq!(
+            reason,
+            "Closed for maintenance, nobody new is let in just now: moving house"
+        );
     }
     assert!(!alice.is_finished());
 
-    let reply = house.put(&token, "/v1/maintenance", &json!({ "on": true })).await;
+    let reply = house
+        .put(&token, "/v1/maintenance", &json!({ "on": true }))
+        .await;
     assert_eq!(reply.field("message"), "please try again later");
-    assert_eq!(house.put(&token, "/v1/maintenance", &json!({ "on": false })).await.json(), off);
+    assert_eq!(
+        house
+            .put(&token, "/v1/maintenance", &json!({ "on": false }))
+            .await
+            .json(),
+        off
+    );
     assert_eq!(house.last_entry().await, "set-maintenance off allowed: ");
-    assert_eq!(house.get(&token, "/v1/status").await.json()["maintenance"], Value::Null);
+    assert_eq!(
+        house.get(&token, "/v1/status").await.json()["maintenance"],
+        Value::Null
+    );
     house.come_online("bob").await;
 }
 
@@ -39,9 +61,16 @@ async fn nobody_new_is_let_in_while_it_lasts_and_those_who_are_in_stay() {
 async fn a_ban_is_told_before_maintenance() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
-    house.post(&token, "/v1/bans", &json!({ "target": "bob" })).await;
-    house.put(&token, "/v1/maintenance", &json!({ "on": true })).await;
-    assert!(matches!(house.admission("bob").await, CoreAnswer::Banned { .. }));
+    house
+        .post(&token, "/v1/bans", &json!({ "target": "bob" }))
+        .await;
+    house
+        .put(&token, "/v1/maintenance", &json!({ "on": true }))
+        .await;
+    assert!(matches!(
+        house.admission("bob").await,
+        CoreAnswer::Banned { .. }
+    ));
 }
 
 #[tokio::test]
@@ -56,11 +85,17 @@ async fn what_makes_no_sense_or_cannot_be_entered_changes_nothing() {
         json!({ "on": false, "message": "why" }),
         json!({ "on": true, "until": "tomorrow" }),
     ] {
-        assert_eq!(house.put(&token, "/v1/maintenance", &bad).await.problem(), "/problems/invalid", "{bad}");
+        assert_eq!(
+            house.put(&token, "/v1/maintenance", &bad).await.problem(),
+            "/problems/invalid",
+            "{bad}"
+        );
         assert!(house.last_entry().await.contains(" refused: "), "{bad}");
     }
     house.break_trail();
-    let reply = house.put(&token, "/v1/maintenance", &json!({ "on": true })).await;
+    let reply = house
+        .put(&token, "/v1/maintenance", &json!({ "on": true }))
+        .await;
     assert_eq!(reply.problem(), "/problems/audit-unavailable");
     house.come_online("alice").await;
 }

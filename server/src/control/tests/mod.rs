@@ -1,4 +1,5 @@
-//! The control plane as a whole: the real router over a real record, a real core and a real mail folder.
+//! The control plane as a whole: the real router over a real record, a real core and a real mail
+//! folder.
 #![allow(clippy::unwrap_used)]
 
 mod accounts;
@@ -104,12 +105,19 @@ impl Reply {
 
     /// The value under that name, as text.
     fn field(&self, name: &str) -> String {
-        self.json()[name].as_str().unwrap_or_else(|| panic!("no {name} in {self:?}")).to_owned()
+        self.json()[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {name} in {self:?}"))
+            .to_owned()
     }
 
     /// The kind of problem.
     fn problem(&self) -> String {
-        assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json", "{self:?}");
+        assert_eq!(
+            self.headers[header::CONTENT_TYPE],
+            "application/problem+json",
+            "{self:?}"
+        );
         assert_eq!(self.json()["status"], self.status.as_u16());
         self.field("type")
     }
@@ -125,8 +133,11 @@ impl House {
         config.tls.private_key = folder.path().join("certs/server.key");
         fs::create_dir(&config.data.directory).unwrap();
         let now = Timestamp::now();
-        let database =
-            Database::open(&config.data.directory.join("rookery.db"), HistorySync::Normal).unwrap();
+        let database = Database::open(
+            &config.data.directory.join("rookery.db"),
+            HistorySync::Normal,
+        )
+        .unwrap();
         let certificates = Arc::new(Certificates::open(&config).unwrap());
         let (_, live) = LiveConfig::new(config);
         let windows = Windows::new(live.clone(), database.clone());
@@ -153,7 +164,10 @@ impl House {
             capability_values: live.get().capability_values(),
         };
         let bans = Bans::new([], settings.email_aliases.clone());
-        let gate = Arc::new(Gate { bans, maintenance: None });
+        let gate = Arc::new(Gate {
+            bans,
+            maintenance: None,
+        });
         let core = Chat::new(settings, "run".to_owned(), gate, Restored::default(), now);
         let news = News::default();
         let (inlet, events) = inlet::channel();
@@ -171,10 +185,20 @@ impl House {
         };
         tokio::spawn(inlet::drive(core, events, to_journal, database.clone()));
         let (gate_sender, gate) = tokio::sync::watch::channel(Arc::default());
-        tokio::spawn(journal::run(database.clone(), batches, gate_sender, news.clone()));
+        tokio::spawn(journal::run(
+            database.clone(),
+            batches,
+            gate_sender,
+            news.clone(),
+        ));
 
-        let accounts =
-            Accounts::new(live.clone(), database.clone(), mailer.clone(), windows.clone(), news.clone());
+        let accounts = Accounts::new(
+            live.clone(),
+            database.clone(),
+            mailer.clone(),
+            windows.clone(),
+            news.clone(),
+        );
         let accounts = Arc::new(accounts);
         let (reloads, reload_requests) = tokio::sync::mpsc::channel(1);
         let plane = Arc::new(Plane::new(Control {
@@ -233,7 +257,12 @@ impl House {
             created_at: self.now.get(),
             greeted: true,
         };
-        let made = self.database.write(Durability::Record, move |store| store.create_account(&account)).await;
+        let made = self
+            .database
+            .write(Durability::Record, move |store| {
+                store.create_account(&account)
+            })
+            .await;
         made.unwrap().unwrap();
     }
 
@@ -247,23 +276,45 @@ impl House {
 
     /// Sends a request as it stands.
     async fn send(&self, request: axum::http::request::Builder, body: impl Into<Body>) -> Reply {
-        let arrival = Arrival { from: self.from.get(), at: self.now.get() };
+        let arrival = Arrival {
+            from: self.from.get(),
+            at: self.now.get(),
+        };
         let request = request.extension(arrival).body(body.into()).unwrap();
         let service = TowerToHyperService::new(self.router.clone());
         let (parts, body) = service.call(request).await.unwrap().into_parts();
         // A stream of events has no end to wait for.
-        let is_stream = parts.headers.get(header::CONTENT_TYPE).is_some_and(|it| it == "text/event-stream");
-        let bytes = if is_stream { Vec::new() } else { to_bytes(body, usize::MAX).await.unwrap().to_vec() };
+        let is_stream = parts
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|it| it == "text/event-stream");
+        let bytes = if is_stream {
+            Vec::new()
+        } else {
+            to_bytes(body, usize::MAX).await.unwrap().to_vec()
+        };
         let text = String::from_utf8(bytes).unwrap();
-        Reply { status: parts.status, headers: parts.headers, text }
+        Reply {
+            status: parts.status,
+            headers: parts.headers,
+            text,
+        }
     }
 
     async fn get(&self, token: &str, path: &str) -> Reply {
-        self.send(Request::get(path).header("Authorization", format!("Bearer {token}")), "").await
+        self.send(
+            Request::get(path).header("Authorization", format!("Bearer {token}")),
+            "",
+        )
+        .await
     }
 
     async fn delete(&self, token: &str, path: &str) -> Reply {
-        self.send(Request::delete(path).header("Authorization", format!("Bearer {token}")), "").await
+        self.send(
+            Request::delete(path).header("Authorization", format!("Bearer {token}")),
+            "",
+        )
+        .await
     }
 
     async fn put(&self, token: &str, path: &str, body: &Value) -> Reply {
@@ -283,13 +334,21 @@ impl House {
     /// `POST /v1/login`.
     async fn login(&self, name: &str, password: &str) -> Reply {
         let request = Request::post("/v1/login").header("Content-Type", "application/json");
-        self.send(request, json!({ "name": name, "password": password }).to_string()).await
+        self.send(
+            request,
+            json!({ "name": name, "password": password }).to_string(),
+        )
+        .await
     }
 
     /// `POST /v1/login/verify`.
     async fn verify(&self, challenge: &str, code: &str) -> Reply {
         let request = Request::post("/v1/login/verify").header("Content-Type", "application/json");
-        self.send(request, json!({ "challenge": challenge, "code": code }).to_string()).await
+        self.send(
+            request,
+            json!({ "challenge": challenge, "code": code }).to_string(),
+        )
+        .await
     }
 
     /// The first factor; gives the challenge and the mailed code.
@@ -303,9 +362,16 @@ impl House {
 
     /// The code in the mail of that number, once it is there.
     async fn code_of_mail(&self, number: usize) -> String {
-        let mail = eventually("a mail with the code", || self.code_mails().get(number).cloned()).await;
-        let is_code = |line: &&str| line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_digit());
-        mail.lines().find(is_code).expect("a code alone on its line").to_owned()
+        let mail = eventually("a mail with the code", || {
+            self.code_mails().get(number).cloned()
+        })
+        .await;
+        let is_code =
+            |line: &&str| line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_digit());
+        mail.lines()
+            .find(is_code)
+            .expect("a code alone on its line")
+            .to_owned()
     }
 
     /// Both factors; gives the token.
@@ -324,9 +390,22 @@ impl House {
     /// The same, for so many minutes.
     async fn session_for(&self, name: &str, minutes: u32) -> String {
         let name = name.to_owned();
-        let admin = self.database.read(move |store| store.admin(&name)).await.unwrap().unwrap();
-        let arrival = Arrival { from: self.from.get(), at: self.now.get() };
-        let session = Session::begin(admin.name.clone(), Fingerprint::of(&admin), arrival, minutes);
+        let admin = self
+            .database
+            .read(move |store| store.admin(&name))
+            .await
+            .unwrap()
+            .unwrap();
+        let arrival = Arrival {
+            from: self.from.get(),
+            at: self.now.get(),
+        };
+        let session = Session::begin(
+            admin.name.clone(),
+            Fingerprint::of(&admin),
+            arrival,
+            minutes,
+        );
         lock(&self.plane.sessions).add(session)
     }
 
@@ -339,7 +418,10 @@ impl House {
 
     /// Waits for a mail that says this.
     async fn mail_with(&self, text: &str) -> String {
-        eventually(text, || self.mails().into_iter().find(|mail| mail.contains(text))).await
+        eventually(text, || {
+            self.mails().into_iter().find(|mail| mail.contains(text))
+        })
+        .await
     }
 
     /// The mails sent so far, oldest first.
@@ -349,7 +431,10 @@ impl House {
             .unwrap_or_default();
         files.retain(|file| file.extension().is_some_and(|ending| ending == "eml"));
         files.sort();
-        files.iter().map(|file| fs::read_to_string(file).unwrap()).collect()
+        files
+            .iter()
+            .map(|file| fs::read_to_string(file).unwrap())
+            .collect()
     }
 
     fn data(&self) -> PathBuf {
@@ -358,10 +443,17 @@ impl House {
 
     /// The whole audit trail.
     async fn trail(&self) -> Vec<NewAudit> {
-        let entries = self.database.read(|store| store.audit(100_000)).await.unwrap();
+        let entries = self
+            .database
+            .read(|store| store.audit(100_000))
+            .await
+            .unwrap();
         let mut previous = [0; 32];
         for entry in &entries {
-            assert_eq!(entry.previous, previous, "each entry holds the hash of the one before");
+            assert_eq!(
+                entry.previous, previous,
+                "each entry holds the hash of the one before"
+            );
             previous = entry.hash;
         }
         entries.into_iter().map(|entry| entry.entry).collect()
@@ -369,14 +461,27 @@ impl House {
 
     /// The newest entry, as `act target outcome: detail`.
     async fn last_entry(&self) -> String {
-        let NewAudit { act, target, outcome, detail, .. } = self.trail().await.pop().expect("an entry");
-        let outcome = if outcome == Outcome::Allowed { "allowed" } else { "refused" };
+        let NewAudit {
+            act,
+            target,
+            outcome,
+            detail,
+            ..
+        } = self.trail().await.pop().expect("an entry");
+        let outcome = if outcome == Outcome::Allowed {
+            "allowed"
+        } else {
+            "refused"
+        };
         format!("{act} {target} {outcome}: {detail}")
     }
 
     async fn bans(&self) -> Vec<Ban> {
         let now = self.now.get();
-        self.database.read(move |store| store.bans(now)).await.unwrap()
+        self.database
+            .read(move |store| store.bans(now))
+            .await
+            .unwrap()
     }
 
     /// From now on the trail cannot be written.
@@ -392,7 +497,12 @@ impl House {
     /// What a session of that account proves now.
     async fn identity(&self, name: &str) -> Identity {
         let name = AccountName::parse(name).unwrap();
-        let account = self.database.read(move |store| store.account_by_name(&name)).await.unwrap().unwrap();
+        let account = self
+            .database
+            .read(move |store| store.account_by_name(&name))
+            .await
+            .unwrap()
+            .unwrap();
         Identity {
             id: account.id,
             name: account.name,
@@ -412,7 +522,10 @@ impl House {
         let session = SessionId(self.next_session.get());
         self.next_session.set(session.0 + 1);
         let sendq = Arc::new(Sendq::new(0));
-        let answer = self.inlet.admit(session, Arc::clone(&sendq), Box::new(candidate(identity))).await;
+        let answer = self
+            .inlet
+            .admit(session, Arc::clone(&sendq), Box::new(candidate(identity)))
+            .await;
         assert!(matches!(answer, Ok(CoreAnswer::Admitted)), "{answer:?}");
         let inlet = self.inlet.clone();
         tokio::spawn(async move {
@@ -431,7 +544,13 @@ impl House {
                     break;
                 }
             }
-            let _ = inlet.send(Event::Gone { session, parting: Parting::lost(""), lost: false }).await;
+            let _ = inlet
+                .send(Event::Gone {
+                    session,
+                    parting: Parting::lost(""),
+                    lost: false,
+                })
+                .await;
             heard
         })
     }
@@ -440,7 +559,10 @@ impl House {
     async fn last_sends(&self, line: &str) {
         let session = SessionId(self.next_session.get() - 1);
         let message = rookery_protocol::Message::parse(line).unwrap();
-        self.inlet.send(Event::Command { session, message }).await.unwrap();
+        self.inlet
+            .send(Event::Command { session, message })
+            .await
+            .unwrap();
     }
 
     /// What the core says to one more candidate of that name.
@@ -452,7 +574,10 @@ impl House {
         let session = SessionId(self.next_session.get());
         self.next_session.set(session.0 + 1);
         let sendq = Arc::new(Sendq::new(0));
-        self.inlet.admit(session, sendq, Box::new(candidate(identity))).await.unwrap()
+        self.inlet
+            .admit(session, sendq, Box::new(candidate(identity)))
+            .await
+            .unwrap()
     }
 }
 
@@ -489,7 +614,10 @@ async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(tokio::time::Instant::now() < deadline, "waited in vain for {what}");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "waited in vain for {what}"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

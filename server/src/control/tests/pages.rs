@@ -14,7 +14,11 @@ async fn one_by_one(house: &House, token: &str, path: &str, list: &str, name: &s
         let page = page.json();
         let entries = page[list].as_array().unwrap();
         assert!(entries.len() <= 1, "{page}");
-        found.extend(entries.iter().map(|entry| entry[name].as_str().unwrap().to_owned()));
+        found.extend(
+            entries
+                .iter()
+                .map(|entry| entry[name].as_str().unwrap().to_owned()),
+        );
         let next = match &page["next"] {
             Value::Null => return found,
             Value::String(next) => next.replace('#', "%23"),
@@ -33,25 +37,55 @@ async fn every_list_comes_page_by_page_without_a_gap() {
     let _alice = house.come_online("alice").await;
     let _bob = house.come_online("bob").await;
     for target in ["one", "two", "three"] {
-        house.post(&token, "/v1/bans", &json!({ "target": target })).await;
+        house
+            .post(&token, "/v1/bans", &json!({ "target": target }))
+            .await;
     }
     for _ in 0..2 {
         house.session_of("root").await;
     }
-    assert_eq!(one_by_one(&house, &token, "/v1/bans", "bans", "target").await, ["three", "two", "one"]);
-    assert_eq!(one_by_one(&house, &token, "/v1/admins", "admins", "name").await, ["anna", "root", "Vera"]);
-    assert_eq!(one_by_one(&house, &token, "/v1/channels", "channels", "name").await, ["#lobby"]);
+    assert_eq!(
+        one_by_one(&house, &token, "/v1/bans", "bans", "target").await,
+        ["three", "two", "one"]
+    );
+    assert_eq!(
+        one_by_one(&house, &token, "/v1/admins", "admins", "name").await,
+        ["anna", "root", "Vera"]
+    );
+    assert_eq!(
+        one_by_one(&house, &token, "/v1/channels", "channels", "name").await,
+        ["#lobby"]
+    );
     let members = one_by_one(&house, &token, "/v1/channels/%23lobby", "members", "nick").await;
     assert_eq!(members, ["alice", "bob"]);
     let sessions = one_by_one(&house, &token, "/v1/sessions", "sessions", "id").await;
-    assert_eq!(sessions.iter().collect::<BTreeSet<_>>().len(), 3, "those of one moment too: {sessions:?}");
+    assert_eq!(
+        sessions.iter().collect::<BTreeSet<_>>().len(),
+        3,
+        "those of one moment too: {sessions:?}"
+    );
 
-    for path in ["/v1/bans", "/v1/admins", "/v1/channels", "/v1/channels/%23lobby", "/v1/sessions"] {
+    for path in [
+        "/v1/bans",
+        "/v1/admins",
+        "/v1/channels",
+        "/v1/channels/%23lobby",
+        "/v1/sessions",
+    ] {
         for options in ["?limit=0", "?limit=1001", "?limit=x", "?nothing=1"] {
             let reply = house.get(&token, &format!("{path}{options}")).await;
             assert_eq!(reply.problem(), "/problems/bad-request", "{path}{options}");
         }
     }
-    assert_eq!(house.get(&token, "/v1/bans?after=x").await.problem(), "/problems/bad-request");
-    assert_eq!(house.get(&token, "/v1/channels?after=lobby").await.problem(), "/problems/bad-request");
+    assert_eq!(
+        house.get(&token, "/v1/bans?after=x").await.problem(),
+        "/problems/bad-request"
+    );
+    assert_eq!(
+        house
+            .get(&token, "/v1/channels?after=lobby")
+            .await
+            .problem(),
+        "/problems/bad-request"
+    );
 }

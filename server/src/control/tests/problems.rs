@@ -4,8 +4,16 @@ use super::*;
 
 /// What holds for every answer.
 fn check_headers(reply: &Reply) {
-    assert_eq!(reply.headers[header::CACHE_CONTROL], "no-store", "{reply:?}");
-    assert_eq!(reply.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff", "{reply:?}");
+    assert_eq!(
+        reply.headers[header::CACHE_CONTROL],
+        "no-store",
+        "{reply:?}"
+    );
+    assert_eq!(
+        reply.headers[header::X_CONTENT_TYPE_OPTIONS],
+        "nosniff",
+        "{reply:?}"
+    );
 }
 
 #[tokio::test]
@@ -23,7 +31,12 @@ async fn whatever_is_wrong_is_a_problem_document() {
         (Request::get("/v1/login"), "", 405, "method-not-allowed"),
         (Request::put("/v1/bans"), "", 405, "method-not-allowed"),
         (post("/v1/bans"), "{}", 415, "not-json"),
-        (post("/v1/bans").header("Content-Type", "text/plain"), "{}", 415, "not-json"),
+        (
+            post("/v1/bans").header("Content-Type", "text/plain"),
+            "{}",
+            415,
+            "not-json",
+        ),
         (json_post("/v1/bans"), "{", 400, "bad-request"),
         (json_post("/v1/bans"), "", 400, "bad-request"),
         (json_post("/v1/bans"), "\u{0}", 400, "bad-request"),
@@ -32,9 +45,19 @@ async fn whatever_is_wrong_is_a_problem_document() {
         (json_post("/v1/bans"), &big, 413, "too-large"),
         (json_post("/v1/users/a%ff/kick"), "{}", 400, "bad-request"),
         (delete("/v1/bans/x"), "", 400, "bad-request"),
-        (delete("/v1/bans/99999999999999999999"), "", 400, "bad-request"),
+        (
+            delete("/v1/bans/99999999999999999999"),
+            "",
+            400,
+            "bad-request",
+        ),
         (Request::post("/v1/login"), "{}", 415, "not-json"),
-        (Request::post("/v1/login").header("Content-Type", "application/json"), "{}", 422, "invalid"),
+        (
+            Request::post("/v1/login").header("Content-Type", "application/json"),
+            "{}",
+            422,
+            "invalid",
+        ),
     ] {
         let reply = house.send(request, body.to_owned()).await;
         assert_eq!(reply.status.as_u16(), status, "{reply:?}");
@@ -50,7 +73,10 @@ async fn whatever_is_wrong_is_a_problem_document() {
 async fn whoever_asks_for_the_health_is_told() {
     let house = House::new().await;
     let reply = house.send(Request::get("/healthz"), "").await;
-    assert_eq!((reply.status, reply.json()), (StatusCode::OK, json!({ "status": "ok" })));
+    assert_eq!(
+        (reply.status, reply.json()),
+        (StatusCode::OK, json!({ "status": "ok" }))
+    );
     check_headers(&reply);
     assert!(house.trail().await.is_empty(), "that is no act");
 }
@@ -66,13 +92,26 @@ async fn the_description_covers_every_operation_and_its_problems() {
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let statuses: Vec<_> = operation["responses"].as_object().unwrap().keys().cloned().collect();
+            let statuses: Vec<_> = operation["responses"]
+                .as_object()
+                .unwrap()
+                .keys()
+                .cloned()
+                .collect();
             operations.push(format!("{method} {path}: {}", statuses.join(" ")));
             assert!(operation["summary"].is_string(), "{method} {path}");
             let route = format!("`{} {path}`", method.to_uppercase());
-            assert!(manual.contains(&route), "{route} is not in docs/control-plane.md");
-            let open =
-                ["/v1/login", "/v1/login/verify", "/healthz", "/v1/openapi.json"].contains(&path.as_str());
+            assert!(
+                manual.contains(&route),
+                "{route} is not in docs/control-plane.md"
+            );
+            let open = [
+                "/v1/login",
+                "/v1/login/verify",
+                "/healthz",
+                "/v1/openapi.json",
+            ]
+            .contains(&path.as_str());
             assert_eq!(operation["security"].is_null(), open, "{method} {path}");
         }
     }
@@ -80,10 +119,14 @@ async fn the_description_covers_every_operation_and_its_problems() {
     for route in include_str!("../router.rs").split(".route(\"").skip(1) {
         let (path, handlers) = route.split_once('"').unwrap();
         let handlers = handlers.lines().next().unwrap();
-        for method in
-            ["get", "post", "put", "delete"].iter().filter(|it| handlers.contains(&format!("{it}(")))
+        for method in ["get", "post", "put", "delete"]
+            .iter()
+            .filter(|it| handlers.contains(&format!("{it}(")))
         {
-            assert!(document["paths"][path][method].is_object(), "{method} {path} is not described");
+            assert!(
+                document["paths"][path][method].is_object(),
+                "{method} {path} is not described"
+            );
         }
     }
     operations.sort();
@@ -149,10 +192,16 @@ async fn the_description_covers_every_operation_and_its_problems() {
     ];
     assert_eq!(operations, expected);
     assert!(document["components"]["schemas"]["Problem"].is_object());
-    assert_eq!(document["components"]["securitySchemes"]["token"]["scheme"], "bearer");
+    assert_eq!(
+        document["components"]["securitySchemes"]["token"]["scheme"],
+        "bearer"
+    );
     let text = document.to_string();
     for (at, found) in text.match_indices("#/components/schemas/") {
         let (name, _) = text[at + found.len()..].split_once('"').unwrap();
-        assert!(document["components"]["schemas"][name].is_object(), "{name} is described");
+        assert!(
+            document["components"]["schemas"][name].is_object(),
+            "{name} is described"
+        );
     }
 }

@@ -7,7 +7,10 @@ impl House {
     async fn come_online_from(&self, name: &str, account: bool, address: &str) {
         let session = SessionId(self.next_session.get());
         self.next_session.set(session.0 + 1);
-        let identity = account.then(|| Identity { id: AccountId(session.0.cast_signed()), ..identity(name) });
+        let identity = account.then(|| Identity {
+            id: AccountId(session.0.cast_signed()),
+            ..identity(name)
+        });
         let candidate = Candidate {
             nick: rookery_protocol::Nick::parse(name).unwrap(),
             username: format!("{name}-phone"),
@@ -18,7 +21,10 @@ impl House {
             address: address.parse().unwrap(),
             tls: "TLSv1.2 secp256r1".to_owned(),
         };
-        let answer = self.inlet.admit(session, Arc::new(Sendq::new(0)), Box::new(candidate)).await;
+        let answer = self
+            .inlet
+            .admit(session, Arc::new(Sendq::new(0)), Box::new(candidate))
+            .await;
         assert!(matches!(answer, Ok(CoreAnswer::Admitted)), "{answer:?}");
     }
 
@@ -26,18 +32,31 @@ impl House {
         let reply = self.get(token, &format!("/v1/users?{options}")).await;
         assert_eq!(reply.status, StatusCode::OK, "{options}: {reply:?}");
         let users = reply.json()["users"].clone();
-        users.as_array().unwrap().iter().map(|user| user["nick"].as_str().unwrap().to_owned()).collect()
+        users
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|user| user["nick"].as_str().unwrap().to_owned())
+            .collect()
     }
 }
 
 async fn crowd() -> (House, String) {
     let house = House::new().await;
     let token = house.session_of("root").await;
-    house.come_online_from("dora", true, "[2001:db8::1]:1000").await;
+    house
+        .come_online_from("dora", true, "[2001:db8::1]:1000")
+        .await;
     house.come_online_from("bob", true, "192.0.2.10:1000").await;
-    house.come_online_from("Alice", true, "198.51.100.9:1000").await;
-    house.come_online_from("gast", false, "192.0.2.9:1000").await;
-    house.come_online_from("bob", true, "203.0.113.1:1000").await;
+    house
+        .come_online_from("Alice", true, "198.51.100.9:1000")
+        .await;
+    house
+        .come_online_from("gast", false, "192.0.2.9:1000")
+        .await;
+    house
+        .come_online_from("bob", true, "203.0.113.1:1000")
+        .await;
     (house, token)
 }
 
@@ -52,7 +71,11 @@ async fn users_are_sorted_by_what_is_asked_for_and_the_other_way_round() {
         ("sort=sessions", "bob Alice dora gast"),
         ("sort=address", "gast bob Alice dora"),
     ] {
-        assert_eq!(house.nicks(&token, options).await.join(" "), expected, "{options}");
+        assert_eq!(
+            house.nicks(&token, options).await.join(" "),
+            expected,
+            "{options}"
+        );
     }
 }
 
@@ -72,10 +95,21 @@ async fn users_are_found_by_channel_target_text_and_kind() {
         ("guests=true", "gast"),
         ("guests=false&match=192.0.2.0/24", "bob"),
     ] {
-        assert_eq!(house.nicks(&token, options).await.join(" "), expected, "{options}");
+        assert_eq!(
+            house.nicks(&token, options).await.join(" "),
+            expected,
+            "{options}"
+        );
     }
-    let matched = house.get(&token, "/v1/users?match=203.0.113.1").await.json();
-    assert_eq!(matched["users"][0]["sessions"].as_array().unwrap().len(), 1, "only what is covered");
+    let matched = house
+        .get(&token, "/v1/users?match=203.0.113.1")
+        .await
+        .json();
+    assert_eq!(
+        matched["users"][0]["sessions"].as_array().unwrap().len(),
+        1,
+        "only what is covered"
+    );
 }
 
 #[tokio::test]
@@ -90,9 +124,14 @@ async fn pages_hold_everyone_once_in_every_order() {
             loop {
                 let path = format!("/v1/users?{options}&limit=1{after}");
                 let page = house.get(&token, &path).await.json();
-                assert_eq!((&page["total"], page["users"].as_array().unwrap().len()), (&json!(4), 1));
+                assert_eq!(
+                    (&page["total"], page["users"].as_array().unwrap().len()),
+                    (&json!(4), 1)
+                );
                 paged.push(page["users"][0]["nick"].as_str().unwrap().to_owned());
-                let Some(next) = page["next"].as_str() else { break };
+                let Some(next) = page["next"].as_str() else {
+                    break;
+                };
                 after = format!("&after={next}");
             }
             assert_eq!(paged, all, "{options}");
@@ -113,7 +152,9 @@ async fn pages_hold_everyone_once_in_every_order() {
         assert_eq!(reply.problem(), "/problems/bad-request", "{bad}");
         assert!(house.last_entry().await.starts_with("users "), "{bad}");
     }
-    let reply = house.get(&token, &format!("/v1/users?search={}", "x".repeat(255))).await;
+    let reply = house
+        .get(&token, &format!("/v1/users?search={}", "x".repeat(255)))
+        .await;
     assert_eq!(reply.problem(), "/problems/bad-request");
 }
 
@@ -121,21 +162,42 @@ async fn pages_hold_everyone_once_in_every_order() {
 async fn one_user_is_shown_with_all_sessions() {
     let (house, token) = crowd().await;
     let user = house.get(&token, "/v1/users/BOB").await.json()["user"].clone();
-    assert_eq!((&user["nick"], &user["email"]), (&json!("bob"), &json!("bob@example.org")));
+    assert_eq!(
+        (&user["nick"], &user["email"]),
+        (&json!("bob"), &json!("bob@example.org"))
+    );
     assert_eq!(user["sessions"][1]["address"], "203.0.113.1:1000");
     assert_eq!(user["sessions"][1]["username"], "bob-phone");
     assert_eq!(user["sessions"][1]["tls"], "TLSv1.2 secp256r1");
     assert_eq!(house.last_entry().await, "user BOB allowed: ");
     for nobody in ["carol", "not%20a%20nick"] {
-        assert_eq!(house.get(&token, &format!("/v1/users/{nobody}")).await.problem(), "/problems/not-online");
+        assert_eq!(
+            house
+                .get(&token, &format!("/v1/users/{nobody}"))
+                .await
+                .problem(),
+            "/problems/not-online"
+        );
     }
-    assert!(house.last_entry().await.starts_with("user not a nick refused: "));
+    assert!(
+        house
+            .last_entry()
+            .await
+            .starts_with("user not a nick refused: ")
+    );
 }
 
 #[tokio::test]
 async fn a_list_that_is_watched_is_entered_once_a_minute() {
     let (house, token) = crowd().await;
-    let entries = async || house.trail().await.iter().filter(|entry| entry.act == "users").count();
+    let entries = async || {
+        house
+            .trail()
+            .await
+            .iter()
+            .filter(|entry| entry.act == "users")
+            .count()
+    };
     for _ in 0..5 {
         house.nicks(&token, "").await;
         house.pass(SignedDuration::from_secs(2));
@@ -151,5 +213,8 @@ async fn a_list_that_is_watched_is_entered_once_a_minute() {
     assert_eq!(entries().await, 4);
     house.break_trail();
     house.pass(SignedDuration::from_secs(60));
-    assert_eq!(house.get(&token, "/v1/users").await.problem(), "/problems/audit-unavailable");
+    assert_eq!(
+        house.get(&token, "/v1/users").await.problem(),
+        "/problems/audit-unavailable"
+    );
 }

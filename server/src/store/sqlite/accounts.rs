@@ -34,11 +34,21 @@ impl AccountStore for Sqlite {
     }
 
     fn account_by_name(&self, name: &AccountName) -> Result<Option<Account>> {
-        find(&self.connection, select!("WHERE name_folded = ?1"), [name.folded()], read)
+        find(
+            &self.connection,
+            select!("WHERE name_folded = ?1"),
+            [name.folded()],
+            read,
+        )
     }
 
     fn account_by_email(&self, email: &Email) -> Result<Option<Account>> {
-        find(&self.connection, select!("WHERE email_folded = ?1"), [email.folded()], read)
+        find(
+            &self.connection,
+            select!("WHERE email_folded = ?1"),
+            [email.folded()],
+            read,
+        )
     }
 
     fn account_by_certificate(&self, fingerprint: &[u8; 32]) -> Result<Option<Account>> {
@@ -64,7 +74,10 @@ impl AccountStore for Sqlite {
         list(&self.connection, select!("ORDER BY name_folded"), [], read)
     }
 
-    fn create_account(&mut self, account: &NewAccount) -> Result<std::result::Result<Account, Taken>> {
+    fn create_account(
+        &mut self,
+        account: &NewAccount,
+    ) -> Result<std::result::Result<Account, Taken>> {
         if self.is_name_taken(&account.name)? {
             return Ok(Err(Taken::Name));
         }
@@ -94,7 +107,12 @@ impl AccountStore for Sqlite {
         Ok(Ok(created.expect("an INSERT that succeeds returns its row")))
     }
 
-    fn find_accounts(&self, search: &str, after: Option<&AccountName>, limit: usize) -> Result<Vec<Account>> {
+    fn find_accounts(
+        &self,
+        search: &str,
+        after: Option<&AccountName>,
+        limit: usize,
+    ) -> Result<Vec<Account>> {
         list(
             &self.connection,
             select!(
@@ -111,21 +129,38 @@ impl AccountStore for Sqlite {
         execute(&self.connection, sql, params![id.0, reason]).map(drop)
     }
 
-    fn set_password(&mut self, id: AccountId, password_hash: &str, scram: &ScramKeys) -> Result<()> {
+    fn set_password(
+        &mut self,
+        id: AccountId,
+        password_hash: &str,
+        scram: &ScramKeys,
+    ) -> Result<()> {
         let sql = "UPDATE accounts SET password_hash = ?2 WHERE id = ?1";
         execute(&self.connection, sql, params![id.0, password_hash])?;
         self.set_scram_keys(id, scram)
     }
 
     fn set_scram_keys(&mut self, id: AccountId, keys: &ScramKeys) -> Result<()> {
-        let sql = "INSERT OR REPLACE INTO scram_keys (account, salt, iterations, stored_key, server_key)
+        let sql =
+            "INSERT OR REPLACE INTO scram_keys (account, salt, iterations, stored_key, server_key)
              VALUES (?1, ?2, ?3, ?4, ?5)";
-        let ScramKeys { salt, iterations, stored_key, server_key } = keys;
-        execute(&self.connection, sql, params![id.0, salt, iterations, stored_key, server_key]).map(drop)
+        let ScramKeys {
+            salt,
+            iterations,
+            stored_key,
+            server_key,
+        } = keys;
+        execute(
+            &self.connection,
+            sql,
+            params![id.0, salt, iterations, stored_key, server_key],
+        )
+        .map(drop)
     }
 
     fn scram_keys(&self, id: AccountId) -> Result<Option<ScramKeys>> {
-        let sql = "SELECT salt, iterations, stored_key, server_key FROM scram_keys WHERE account = ?1";
+        let sql =
+            "SELECT salt, iterations, stored_key, server_key FROM scram_keys WHERE account = ?1";
         find(&self.connection, sql, [id.0], |row| {
             Ok(ScramKeys {
                 salt: row.get(0)?,
@@ -136,14 +171,24 @@ impl AccountStore for Sqlite {
         })
     }
 
-    fn set_email(&mut self, id: AccountId, email: Option<&Email>) -> Result<std::result::Result<(), Taken>> {
+    fn set_email(
+        &mut self,
+        id: AccountId,
+        email: Option<&Email>,
+    ) -> Result<std::result::Result<(), Taken>> {
         if let Some(email) = email
-            && self.account_by_email(email)?.is_some_and(|owner| owner.id != id)
+            && self
+                .account_by_email(email)?
+                .is_some_and(|owner| owner.id != id)
         {
             return Ok(Err(Taken::Email));
         }
         let sql = "UPDATE accounts SET email = ?2, email_folded = ?3 WHERE id = ?1";
-        execute(&self.connection, sql, params![id.0, email.map(Email::as_str), email.map(Email::folded)])?;
+        execute(
+            &self.connection,
+            sql,
+            params![id.0, email.map(Email::as_str), email.map(Email::folded)],
+        )?;
         Ok(Ok(()))
     }
 
@@ -163,19 +208,42 @@ impl AccountStore for Sqlite {
     }
 
     fn remove_password(&mut self, id: AccountId) -> Result<()> {
-        execute(&self.connection, "DELETE FROM scram_keys WHERE account = ?1", [id.0])?;
-        execute(&self.connection, "UPDATE accounts SET password_hash = NULL WHERE id = ?1", [id.0]).map(drop)
+        execute(
+            &self.connection,
+            "DELETE FROM scram_keys WHERE account = ?1",
+            [id.0],
+        )?;
+        execute(
+            &self.connection,
+            "UPDATE accounts SET password_hash = NULL WHERE id = ?1",
+            [id.0],
+        )
+        .map(drop)
     }
 
     fn delete_account(&mut self, account: &Account) -> Result<()> {
         let sql = "INSERT OR IGNORE INTO retired_names (folded, skeleton) VALUES (?1, ?2)";
-        execute(&self.connection, sql, [account.name.folded(), &account.name.skeleton()])?;
+        execute(
+            &self.connection,
+            sql,
+            [account.name.folded(), &account.name.skeleton()],
+        )?;
         let sql = "DELETE FROM channel_access WHERE account_folded = ?1";
         execute(&self.connection, sql, [account.name.folded()])?;
-        execute(&self.connection, "DELETE FROM accounts WHERE id = ?1", [account.id.0]).map(drop)
+        execute(
+            &self.connection,
+            "DELETE FROM accounts WHERE id = ?1",
+            [account.id.0],
+        )
+        .map(drop)
     }
 
     fn set_greeted(&mut self, id: AccountId) -> Result<()> {
-        execute(&self.connection, "UPDATE accounts SET greeted = 1 WHERE id = ?1", [id.0]).map(drop)
+        execute(
+            &self.connection,
+            "UPDATE accounts SET greeted = 1 WHERE id = ?1",
+            [id.0],
+        )
+        .map(drop)
     }
 }

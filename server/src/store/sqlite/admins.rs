@@ -49,7 +49,8 @@ fn unsigned(value: i64) -> Result<u64> {
     u64::try_from(value).map_err(|_| StoreError::Corrupt(format!("{value} as a time step")))
 }
 
-/// As account names are compared. What could be no account's name is no admin's either, and only has to differ.
+/// As account names are compared. What could be no account's name is no admin's either, and only
+/// has to differ.
 fn folded(name: &str) -> String {
     AccountName::parse(name).map_or_else(|_| name.to_lowercase(), |name| name.folded().to_owned())
 }
@@ -61,11 +62,23 @@ impl AdminStore for Sqlite {
     }
 
     fn admins(&self) -> Result<Vec<Admin>> {
-        list(&self.connection, &format!("{SELECT} ORDER BY name_folded"), [], read)
+        list(
+            &self.connection,
+            &format!("{SELECT} ORDER BY name_folded"),
+            [],
+            read,
+        )
     }
 
     fn add_admin(&mut self, admin: &NewAdmin) -> Result<bool> {
-        let NewAdmin { name, email, password_hash, role, created_at, initial_until } = admin;
+        let NewAdmin {
+            name,
+            email,
+            password_hash,
+            role,
+            created_at,
+            initial_until,
+        } = admin;
         let added = execute(
             &self.connection,
             "INSERT INTO admins (name, name_folded, email, password_hash, role, created_at, initial_until)
@@ -84,7 +97,11 @@ impl AdminStore for Sqlite {
     }
 
     fn remove_admin(&mut self, name: &str) -> Result<bool> {
-        Ok(execute(&self.connection, "DELETE FROM admins WHERE name_folded = ?1", [folded(name)])? > 0)
+        Ok(execute(
+            &self.connection,
+            "DELETE FROM admins WHERE name_folded = ?1",
+            [folded(name)],
+        )? > 0)
     }
 
     fn set_admin_password(
@@ -95,7 +112,11 @@ impl AdminStore for Sqlite {
     ) -> Result<bool> {
         let sql = "UPDATE admins SET password_hash = ?2, initial_until = ?3 WHERE name_folded = ?1";
         let initial_until = initial_until.map(Timestamp::as_millisecond);
-        Ok(execute(&self.connection, sql, params![folded(name), password_hash, initial_until])? > 0)
+        Ok(execute(
+            &self.connection,
+            sql,
+            params![folded(name), password_hash, initial_until],
+        )? > 0)
     }
 
     fn set_admin_role(&mut self, name: &str, role: Role) -> Result<bool> {
@@ -103,14 +124,30 @@ impl AdminStore for Sqlite {
         Ok(execute(&self.connection, sql, params![folded(name), role.as_str()])? > 0)
     }
 
-    fn set_authenticator(&mut self, name: &str, app: &Authenticator, recovery: &[[u8; 32]]) -> Result<bool> {
+    fn set_authenticator(
+        &mut self,
+        name: &str,
+        app: &Authenticator,
+        recovery: &[[u8; 32]],
+    ) -> Result<bool> {
         self.remove_authenticator(name)?;
-        let Authenticator { secret, enrolled_at, last_step, required } = app;
+        let Authenticator {
+            secret,
+            enrolled_at,
+            last_step,
+            required,
+        } = app;
         let added = execute(
             &self.connection,
             "INSERT INTO authenticators (admin, secret, enrolled_at, last_step, required)
              SELECT id, ?2, ?3, ?4, ?5 FROM admins WHERE name_folded = ?1",
-            params![folded(name), secret, enrolled_at.as_millisecond(), signed(*last_step), required],
+            params![
+                folded(name),
+                secret,
+                enrolled_at.as_millisecond(),
+                signed(*last_step),
+                required
+            ],
         )?;
         for hash in recovery {
             execute(
@@ -123,9 +160,16 @@ impl AdminStore for Sqlite {
     }
 
     fn remove_authenticator(&mut self, name: &str) -> Result<bool> {
-        execute(&self.connection, &format!("DELETE FROM recovery_codes {OF_ADMIN}"), [folded(name)])?;
-        let removed =
-            execute(&self.connection, &format!("DELETE FROM authenticators {OF_ADMIN}"), [folded(name)])?;
+        execute(
+            &self.connection,
+            &format!("DELETE FROM recovery_codes {OF_ADMIN}"),
+            [folded(name)],
+        )?;
+        let removed = execute(
+            &self.connection,
+            &format!("DELETE FROM authenticators {OF_ADMIN}"),
+            [folded(name)],
+        )?;
         Ok(removed > 0)
     }
 
@@ -147,7 +191,9 @@ impl AdminStore for Sqlite {
     fn remember_admin_network(&mut self, name: &str, network: &str, at: Timestamp) -> Result<bool> {
         let connection = &self.connection;
         let count = |sql: &str, params: &[&dyn rusqlite::ToSql]| -> Result<i64> {
-            Ok(connection.prepare_cached(sql)?.query_row(params, |row| row.get(0))?)
+            Ok(connection
+                .prepare_cached(sql)?
+                .query_row(params, |row| row.get(0))?)
         };
         let folded = folded(name);
         let all = format!("SELECT count(*) FROM admin_networks {OF_ADMIN}");

@@ -18,7 +18,9 @@ fn outcome_name(outcome: Outcome) -> &'static str {
 fn read(row: &Row<'_>) -> Result<AuditEntry> {
     let id: i64 = row.get(0)?;
     columns(row).map_err(|error| match error {
-        StoreError::Corrupt(what) => StoreError::Corrupt(format!("{what}, in entry {id} of the audit trail")),
+        StoreError::Corrupt(what) => {
+            StoreError::Corrupt(format!("{what}, in entry {id} of the audit trail"))
+        }
         StoreError::Database(
             error @ (Error::FromSqlConversionFailure(..)
             | Error::InvalidColumnType(..)
@@ -42,7 +44,11 @@ fn columns(row: &Row<'_>) -> Result<AuditEntry> {
             outcome: match outcome.as_str() {
                 "allowed" => Outcome::Allowed,
                 "refused" => Outcome::Refused,
-                _ => return Err(StoreError::Corrupt(format!("{outcome:?} as the outcome of an act"))),
+                _ => {
+                    return Err(StoreError::Corrupt(format!(
+                        "{outcome:?} as the outcome of an act"
+                    )));
+                }
             },
             detail: row.get(8)?,
         },
@@ -53,15 +59,21 @@ fn columns(row: &Row<'_>) -> Result<AuditEntry> {
 
 impl AuditStore for Sqlite {
     fn append_audit(&mut self, entry: &NewAudit) -> Result<AuditEntry> {
-        // The transaction is the only one that writes, whatever the process: nobody comes in between.
-        let previous =
-            find(&self.connection, "SELECT hash FROM audit ORDER BY id DESC LIMIT 1", [], |row| {
-                Ok(row.get(0)?)
-            })?
-            .unwrap_or([0; 32]);
+        // The transaction is the only one that writes, whatever the process: nobody comes in
+        // between.
+        let previous = find(
+            &self.connection,
+            "SELECT hash FROM audit ORDER BY id DESC LIMIT 1",
+            [],
+            |row| Ok(row.get(0)?),
+        )?
+        .unwrap_or([0; 32]);
         // What is hashed is what can be read back.
         let at = Timestamp::from_millisecond(entry.at.as_millisecond()).unwrap_or(entry.at);
-        let entry = NewAudit { at, ..entry.clone() };
+        let entry = NewAudit {
+            at,
+            ..entry.clone()
+        };
         let hash = entry.hash(&previous);
         let mut statement = self.connection.prepare_cached(
             "INSERT INTO audit (at, actor, origin, session, act, target, outcome, detail, previous, hash)
@@ -79,11 +91,25 @@ impl AuditStore for Sqlite {
             previous,
             hash,
         ])?;
-        Ok(AuditEntry { id, entry, previous, hash })
+        Ok(AuditEntry {
+            id,
+            entry,
+            previous,
+            hash,
+        })
     }
 
     fn find_audit(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>> {
-        let AuditQuery { actor, act, target, outcome, since, until, page, limit } = query;
+        let AuditQuery {
+            actor,
+            act,
+            target,
+            outcome,
+            since,
+            until,
+            page,
+            limit,
+        } = query;
         let (after, before, order) = match *page {
             AuditPage::Newest => (i64::MIN, i64::MAX, "DESC"),
             AuditPage::Before(id) => (i64::MIN, id, "DESC"),

@@ -9,14 +9,19 @@ impl ChangeStore for Sqlite {
         match change {
             Change::Channel(channel) => channels::keep(&self.connection, channel),
             Change::ChannelGone(name) => channels::forget(&self.connection, name),
-            Change::AccountMetadata { account, metadata: said } => {
-                metadata::keep_of_account(&self.connection, account, said)
-            }
+            Change::AccountMetadata {
+                account,
+                metadata: said,
+            } => metadata::keep_of_account(&self.connection, account, said),
             Change::Device(mark) => devices::keep(&self.connection, mark),
-            Change::ReadMarker { account, target, read_until } => {
-                presence::keep_marker(&self.connection, *account, target, *read_until)
+            Change::ReadMarker {
+                account,
+                target,
+                read_until,
+            } => presence::keep_marker(&self.connection, *account, target, *read_until),
+            Change::AlwaysOn(account, choice) => {
+                presence::keep_choice(&self.connection, *account, *choice)
             }
-            Change::AlwaysOn(account, choice) => presence::keep_choice(&self.connection, *account, *choice),
             Change::Presence(kept) => presence::keep(&self.connection, kept),
             Change::PresenceGone(account) => presence::forget(&self.connection, *account),
         }

@@ -7,7 +7,8 @@ use super::{execute, find, list, metadata, optional_timestamp, parsed, timestamp
 use crate::record::{Access, AccessLevel, LastingChannel, LastingTopic, ListedMask, Metadata};
 use crate::store::{Result, StoreError};
 
-/// Writes the channel over what is known of one of its name. One whose founder's account is gone is kept no more.
+/// Writes the channel over what is known of one of its name. One whose founder's account is gone is
+/// kept no more.
 pub(super) fn keep(connection: &Connection, channel: &LastingChannel) -> Result<()> {
     let topic = channel.topic.as_ref();
     let id: Option<i64> = find(
@@ -37,8 +38,14 @@ pub(super) fn keep(connection: &Connection, channel: &LastingChannel) -> Result<
         ],
         |row| Ok(row.get(0)?),
     )?;
-    let Some(id) = id else { return forget(connection, &channel.name) };
-    execute(connection, "DELETE FROM channel_lists WHERE channel = ?1", [id])?;
+    let Some(id) = id else {
+        return forget(connection, &channel.name);
+    };
+    execute(
+        connection,
+        "DELETE FROM channel_lists WHERE channel = ?1",
+        [id],
+    )?;
     for ListedMask { list, mask, by, at } in &channel.lists {
         execute(
             connection,
@@ -46,13 +53,30 @@ pub(super) fn keep(connection: &Connection, channel: &LastingChannel) -> Result<
             params![id, list.to_string(), mask, by, at.as_millisecond()],
         )?;
     }
-    execute(connection, "DELETE FROM channel_access WHERE channel = ?1", [id])?;
-    for Access { account, level, by, at } in &channel.access {
+    execute(
+        connection,
+        "DELETE FROM channel_access WHERE channel = ?1",
+        [id],
+    )?;
+    for Access {
+        account,
+        level,
+        by,
+        at,
+    } in &channel.access
+    {
         execute(
             connection,
             "INSERT INTO channel_access (channel, account, account_folded, level, by, at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![id, account.as_str(), account.folded(), level.as_str(), by, at.as_millisecond()],
+            params![
+                id,
+                account.as_str(),
+                account.folded(),
+                level.as_str(),
+                by,
+                at.as_millisecond()
+            ],
         )?;
     }
     metadata::keep_of_channel(connection, id, &channel.metadata)
@@ -60,7 +84,12 @@ pub(super) fn keep(connection: &Connection, channel: &LastingChannel) -> Result<
 
 /// Takes away what is known of the channel of that name.
 pub(super) fn forget(connection: &Connection, name: &ChannelName) -> Result<()> {
-    execute(connection, "DELETE FROM channels WHERE name_folded = ?1", [name.folded()]).map(drop)
+    execute(
+        connection,
+        "DELETE FROM channels WHERE name_folded = ?1",
+        [name.folded()],
+    )
+    .map(drop)
 }
 
 /// By name.
@@ -73,16 +102,20 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<LastingChannel>> {
         [],
         |row| Ok((row.get(10)?, read(row)?)),
     )?;
-    let with_lists = channels.into_iter().map(|(id, channel): (i64, LastingChannel)| {
-        let lists = "SELECT list, mask, by, at FROM channel_lists WHERE channel = ?1 ORDER BY id";
-        let access = "SELECT account, level, by, at FROM channel_access WHERE channel = ?1 ORDER BY id";
-        Ok(LastingChannel {
-            lists: list(connection, lists, [id], read_mask)?,
-            access: list(connection, access, [id], read_access)?,
-            metadata: metadata::of_channel(connection, id)?,
-            ..channel
-        })
-    });
+    let with_lists = channels
+        .into_iter()
+        .map(|(id, channel): (i64, LastingChannel)| {
+            let lists =
+                "SELECT list, mask, by, at FROM channel_lists WHERE channel = ?1 ORDER BY id";
+            let access =
+                "SELECT account, level, by, at FROM channel_access WHERE channel = ?1 ORDER BY id";
+            Ok(LastingChannel {
+                lists: list(connection, lists, [id], read_mask)?,
+                access: list(connection, access, [id], read_access)?,
+                metadata: metadata::of_channel(connection, id)?,
+                ..channel
+            })
+        });
     with_lists.collect()
 }
 
@@ -112,12 +145,23 @@ fn read_mask(row: &Row<'_>) -> Result<ListedMask> {
         .chars()
         .next()
         .ok_or_else(|| StoreError::Corrupt("a channel's list without a letter".to_owned()))?;
-    Ok(ListedMask { list, mask: row.get(1)?, by: row.get(2)?, at: timestamp(row, 3)? })
+    Ok(ListedMask {
+        list,
+        mask: row.get(1)?,
+        by: row.get(2)?,
+        at: timestamp(row, 3)?,
+    })
 }
 
 fn read_access(row: &Row<'_>) -> Result<Access> {
     let level: String = row.get(1)?;
-    let level = AccessLevel::parse(&level)
-        .ok_or_else(|| StoreError::Corrupt(format!("{level:?} as what an account is in a channel")))?;
-    Ok(Access { account: parsed(row, 0)?, level, by: row.get(2)?, at: timestamp(row, 3)? })
+    let level = AccessLevel::parse(&level).ok_or_else(|| {
+        StoreError::Corrupt(format!("{level:?} as what an account is in a channel"))
+    })?;
+    Ok(Access {
+        account: parsed(row, 0)?,
+        level,
+        by: row.get(2)?,
+        at: timestamp(row, 3)?,
+    })
 }

@@ -21,7 +21,11 @@ fn read(row: &Row<'_>) -> Result<Credential> {
         kind: match kind.as_str() {
             "device" => CredentialKind::Device,
             "certificate" => CredentialKind::Certificate,
-            _ => return Err(StoreError::Corrupt(format!("{kind:?} as the kind of a credential"))),
+            _ => {
+                return Err(StoreError::Corrupt(format!(
+                    "{kind:?} as the kind of a credential"
+                )));
+            }
         },
         hash: row.get(2)?,
         created_at: timestamp(row, 3)?,
@@ -59,7 +63,12 @@ impl CredentialStore for Sqlite {
         let mut statement = self.connection.prepare_cached(
             "INSERT INTO credentials (account, kind, hash, created_at) VALUES (?1, ?2, ?3, ?4)",
         )?;
-        Ok(CredentialId(statement.insert(params![account.0, kind, hash, at.as_millisecond()])?))
+        Ok(CredentialId(statement.insert(params![
+            account.0,
+            kind,
+            hash,
+            at.as_millisecond()
+        ])?))
     }
 
     fn remove_credential(&mut self, account: AccountId, id: CredentialId) -> Result<bool> {
@@ -68,7 +77,11 @@ impl CredentialStore for Sqlite {
     }
 
     fn remove_credentials(&mut self, account: AccountId) -> Result<usize> {
-        execute(&self.connection, "DELETE FROM credentials WHERE account = ?1", [account.0])
+        execute(
+            &self.connection,
+            "DELETE FROM credentials WHERE account = ?1",
+            [account.0],
+        )
     }
 
     fn set_credential_used(&mut self, id: CredentialId, at: Timestamp) -> Result<()> {

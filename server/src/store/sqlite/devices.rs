@@ -9,7 +9,14 @@ use crate::store::Result;
 
 /// Of a device whose account or credential is gone nothing is kept.
 pub(super) fn keep(connection: &Connection, mark: &DeviceMark) -> Result<()> {
-    let DeviceMark { device: Device { account, credential }, heard_until, is_here } = mark;
+    let DeviceMark {
+        device: Device {
+            account,
+            credential,
+        },
+        heard_until,
+        is_here,
+    } = mark;
     let heard_until = heard_until.as_millisecond();
     match credential {
         None => execute(
@@ -26,7 +33,8 @@ pub(super) fn keep(connection: &Connection, mark: &DeviceMark) -> Result<()> {
     .map(drop)
 }
 
-/// Nobody is here. Whoever the record says is, was when the server died, and heard all that was said before.
+/// Nobody is here. Whoever the record says is, was when the server died, and heard all that was
+/// said before.
 pub(super) fn all_gone(connection: &Connection) -> Result<()> {
     for table in ["accounts", "credentials"] {
         let sql = format!(
@@ -45,7 +53,10 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<(Device, Timestamp)>> {
          UNION ALL SELECT heard_until, account, id FROM credentials WHERE heard_until IS NOT NULL";
     list(connection, sql, [], |row| {
         let credential: Option<i64> = row.get(2)?;
-        let device = Device { account: AccountId(row.get(1)?), credential: credential.map(CredentialId) };
+        let device = Device {
+            account: AccountId(row.get(1)?),
+            credential: credential.map(CredentialId),
+        };
         Ok((device, timestamp(row, 0)?))
     })
 }

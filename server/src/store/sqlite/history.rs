@@ -17,8 +17,9 @@ use crate::store::{ExpiryPoint, HistoryStore, Result};
 /// Places and authors whose numbers are kept at hand; past it they are looked up again.
 const INTERNED: usize = 50_000;
 
-/// The numbers of places and authors that this connection has met. They never change, so they stay true whatever
-/// other processes do; only after a rollback may one of them be of a row that is gone.
+/// The numbers of places and authors that this connection has met. They never change, so they stay
+/// true whatever other processes do; only after a rollback may one of them be of a row that is
+/// gone.
 #[derive(Default)]
 pub(super) struct Interned {
     places: HashMap<String, i64, foldhash::fast::RandomState>,
@@ -59,8 +60,8 @@ impl Interned {
             if let Some(id) = known {
                 return Ok(id);
             }
-            let mut statement =
-                connection.prepare_cached("INSERT INTO authors (account, source) VALUES (?1, ?2)")?;
+            let mut statement = connection
+                .prepare_cached("INSERT INTO authors (account, source) VALUES (?1, ?2)")?;
             Ok(statement.insert([account, source])?)
         })
     }
@@ -72,25 +73,33 @@ const PLACES_AT_ONCE: i64 = 1000;
 /// Before the folded nick of a guest; no nick holds it.
 pub(super) const GUEST: char = '*';
 
-/// Before the folded names of a place, where they stand for its events. These are kept as if in a place of their own: so
-/// that a page of messages passes over none of them, however many there are.
+/// Before the folded names of a place, where they stand for its events. These are kept as if in a
+/// place of their own: so that a page of messages passes over none of them, however many there are.
 pub(super) const EVENTS: char = '!';
 
-/// The two names of a place as they are written, and as they are compared, the smaller first. The second is empty for a
-/// channel.
+/// The two names of a place as they are written, and as they are compared, the smaller first. The
+/// second is empty for a channel.
 pub(super) fn sides(place: &Place, events: bool) -> [(&str, Cow<'_, str>); 2] {
     let sides = match place {
         Place::Channel(name) => [(name.as_str(), name.folded().into()), ("", "".into())],
         Place::Direct { from, to } => {
             let [from, to] = [from, to].map(|party| (party.nick().as_str(), party_folded(party)));
-            if from.1 <= to.1 { [from, to] } else { [to, from] }
+            if from.1 <= to.1 {
+                [from, to]
+            } else {
+                [to, from]
+            }
         }
     };
     if !events {
         return sides;
     }
     sides.map(|(name, folded)| {
-        let folded = if folded.is_empty() { folded } else { format!("{EVENTS}{folded}").into() };
+        let folded = if folded.is_empty() {
+            folded
+        } else {
+            format!("{EVENTS}{folded}").into()
+        };
         (name, folded)
     })
 }
@@ -102,10 +111,11 @@ fn party_folded(party: &Party) -> Cow<'_, str> {
     }
 }
 
-/// Takes a message back. It stays where it is among the others, but its place has the negative number: no page ever
-/// meets it there, however many there are.
+/// Takes a message back. It stays where it is among the others, but its place has the negative
+/// number: no page ever meets it there, however many there are.
 fn redact(connection: &Connection, msgid: &str) -> Result<()> {
-    let sql = "UPDATE history SET place = -place, text = '', tags = '' WHERE msgid = ?1 AND place > 0";
+    let sql =
+        "UPDATE history SET place = -place, text = '', tags = '' WHERE msgid = ?1 AND place > 0";
     execute(connection, sql, [msgid]).map(drop)
 }
 
@@ -125,7 +135,8 @@ fn channel_places(connection: &Connection, channel: &ChannelName) -> Result<[Opt
     Ok([number(false)?, number(true)?])
 }
 
-/// The number at hand for that pair, or the one that `look_up` gives. `one` holds no space: the key means one pair only.
+/// The number at hand for that pair, or the one that `look_up` gives. `one` holds no space: the key
+/// means one pair only.
 fn number(
     known: &mut HashMap<String, i64, foldhash::fast::RandomState>,
     key: &mut String,
@@ -148,7 +159,12 @@ fn number(
 
 impl HistoryStore for Sqlite {
     fn append_history(&mut self, entries: &[HistoryEntry]) -> Result<()> {
-        let Self { connection, interned, has_leftovers, .. } = self;
+        let Self {
+            connection,
+            interned,
+            has_leftovers,
+            ..
+        } = self;
         let mut insert = connection.prepare_cached(
             "INSERT INTO history (place, author, at, msgid, command, text, tags)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -178,15 +194,23 @@ impl HistoryStore for Sqlite {
         pages::entry_of(&self.connection, msgid)
     }
 
-    fn expire_history(&mut self, before: Timestamp, from: ExpiryPoint, limit: usize) -> Result<ExpiryPoint> {
+    fn expire_history(
+        &mut self,
+        before: Timestamp,
+        from: ExpiryPoint,
+        limit: usize,
+    ) -> Result<ExpiryPoint> {
         let first = match from {
             ExpiryPoint::Beginning => i64::MIN,
             ExpiryPoint::Place(first) => first,
             ExpiryPoint::Through => return Ok(ExpiryPoint::Through),
         };
         let sql = "SELECT id FROM places WHERE id >= ?1 ORDER BY id LIMIT 1 OFFSET ?2";
-        let next = find(&self.connection, sql, [first, PLACES_AT_ONCE], |row| Ok(row.get(0)?))?;
-        // Place by place, so that the index finds what is old, and a clock that once stood wrong hides nothing.
+        let next = find(&self.connection, sql, [first, PLACES_AT_ONCE], |row| {
+            Ok(row.get(0)?)
+        })?;
+        // Place by place, so that the index finds what is old, and a clock that once stood wrong
+        // hides nothing.
         let gone = execute(
             &self.connection,
             "DELETE FROM history WHERE id IN (
@@ -212,16 +236,28 @@ impl HistoryStore for Sqlite {
     }
 
     fn has_history(&self, channel: &ChannelName) -> Result<bool> {
-        Ok(channel_places(&self.connection, channel)?.iter().any(Option::is_some))
+        Ok(channel_places(&self.connection, channel)?
+            .iter()
+            .any(Option::is_some))
     }
 
-    fn purge_history(&mut self, channel: &ChannelName, before: Timestamp, limit: usize) -> Result<usize> {
+    fn purge_history(
+        &mut self,
+        channel: &ChannelName,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<usize> {
         let [said, done] = channel_places(&self.connection, channel)?;
         let gone = execute(
             &self.connection,
             "DELETE FROM history WHERE id IN (
                 SELECT id FROM history WHERE place IN (?1, -?1, ?2, -?2) AND at < ?3 LIMIT ?4)",
-            params![said, done, before.as_millisecond(), i64::try_from(limit).unwrap_or(i64::MAX)],
+            params![
+                said,
+                done,
+                before.as_millisecond(),
+                i64::try_from(limit).unwrap_or(i64::MAX)
+            ],
         )?;
         self.has_leftovers |= gone > 0;
         Ok(gone)

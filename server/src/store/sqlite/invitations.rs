@@ -27,7 +27,12 @@ macro_rules! columns {
 }
 
 impl InvitationStore for Sqlite {
-    fn invitations(&self, now: Timestamp, after: InvitationId, limit: usize) -> Result<Vec<Invitation>> {
+    fn invitations(
+        &self,
+        now: Timestamp,
+        after: InvitationId,
+        limit: usize,
+    ) -> Result<Vec<Invitation>> {
         list(
             &self.connection,
             concat!(
@@ -35,7 +40,11 @@ impl InvitationStore for Sqlite {
                 columns!(),
                 " FROM invitations WHERE expires_at > ?1 AND id > ?2 ORDER BY id LIMIT ?3"
             ),
-            params![now.as_millisecond(), after.0, i64::try_from(limit).unwrap_or(i64::MAX)],
+            params![
+                now.as_millisecond(),
+                after.0,
+                i64::try_from(limit).unwrap_or(i64::MAX)
+            ],
             read,
         )
     }
@@ -43,7 +52,11 @@ impl InvitationStore for Sqlite {
     fn invitation_for(&self, email: &Email, now: Timestamp) -> Result<Option<Invitation>> {
         find(
             &self.connection,
-            concat!("SELECT ", columns!(), " FROM invitations WHERE email_folded = ?1 AND expires_at > ?2"),
+            concat!(
+                "SELECT ",
+                columns!(),
+                " FROM invitations WHERE email_folded = ?1 AND expires_at > ?2"
+            ),
             params![email.folded(), now.as_millisecond()],
             read,
         )
@@ -77,12 +90,16 @@ impl InvitationStore for Sqlite {
     }
 
     fn remove_invitation(&mut self, id: InvitationId) -> Result<Option<Invitation>> {
-        let sql = concat!("DELETE FROM invitations WHERE id = ?1 RETURNING ", columns!());
+        let sql = concat!(
+            "DELETE FROM invitations WHERE id = ?1 RETURNING ",
+            columns!()
+        );
         find(&self.connection, sql, [id.0], read)
     }
 
     fn use_invitation_try(&mut self, id: InvitationId) -> Result<bool> {
-        let sql = "UPDATE invitations SET tries_left = tries_left - 1 WHERE id = ?1 AND tries_left > 0";
+        let sql =
+            "UPDATE invitations SET tries_left = tries_left - 1 WHERE id = ?1 AND tries_left > 0";
         Ok(execute(&self.connection, sql, [id.0])? > 0)
     }
 }

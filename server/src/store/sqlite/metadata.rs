@@ -16,16 +16,28 @@ pub(super) fn keep_of_account(
     let sql = "SELECT id FROM accounts WHERE name_folded = ?1";
     let id: Option<i64> = find(connection, sql, [name.folded()], |row| Ok(row.get(0)?))?;
     let Some(id) = id else { return Ok(()) };
-    execute(connection, "DELETE FROM account_metadata WHERE account = ?1", [id])?;
+    execute(
+        connection,
+        "DELETE FROM account_metadata WHERE account = ?1",
+        [id],
+    )?;
     let sql = "INSERT INTO account_metadata (account, key, value) VALUES (?1, ?2, ?3)";
-    metadata.iter().try_for_each(|(key, value)| execute(connection, sql, params![id, key, value]).map(drop))
+    metadata
+        .iter()
+        .try_for_each(|(key, value)| execute(connection, sql, params![id, key, value]).map(drop))
 }
 
 /// The channel of that number says this and nothing else.
 pub(super) fn keep_of_channel(connection: &Connection, id: i64, metadata: &Metadata) -> Result<()> {
-    execute(connection, "DELETE FROM channel_metadata WHERE channel = ?1", [id])?;
+    execute(
+        connection,
+        "DELETE FROM channel_metadata WHERE channel = ?1",
+        [id],
+    )?;
     let sql = "INSERT INTO channel_metadata (channel, key, value) VALUES (?1, ?2, ?3)";
-    metadata.iter().try_for_each(|(key, value)| execute(connection, sql, params![id, key, value]).map(drop))
+    metadata
+        .iter()
+        .try_for_each(|(key, value)| execute(connection, sql, params![id, key, value]).map(drop))
 }
 
 /// What the channel of that number says.

@@ -1,5 +1,5 @@
-//! The record in `SQLite`: one connection to the database file, and the transactions on it. Each family of tables has a
-//! file of its own.
+//! The record in `SQLite`: one connection to the database file, and the transactions on it. Each
+//! family of tables has a file of its own.
 
 mod accounts;
 mod admins;
@@ -71,14 +71,24 @@ impl Sqlite {
         )?;
         schema::migrate(&mut connection)?;
         // The process before may have died before it emptied the log.
-        Ok(Self { connection, full: false, interned: Interned::default(), has_leftovers: true })
+        Ok(Self {
+            connection,
+            full: false,
+            interned: Interned::default(),
+            has_leftovers: true,
+        })
     }
 
     /// Opens the file for reading only.
     pub fn open_reader(file: &Path) -> Result<Self> {
         let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         schema::refuse_newer(&connection)?;
-        Ok(Self { connection, full: false, interned: Interned::default(), has_leftovers: false })
+        Ok(Self {
+            connection,
+            full: false,
+            interned: Interned::default(),
+            has_leftovers: false,
+        })
     }
 
     /// Whether [`Self::sweep`] has something to do.
@@ -86,25 +96,35 @@ impl Sqlite {
         self.has_leftovers
     }
 
-    /// Empties the write-ahead log, so that what was taken away is gone from the disk: the database file itself holds
-    /// zeros in its place. While somebody reads, some of it may have to stay until another time.
+    /// Empties the write-ahead log, so that what was taken away is gone from the disk: the database
+    /// file itself holds zeros in its place. While somebody reads, some of it may have to stay
+    /// until another time.
     pub fn sweep(&mut self) -> Result<()> {
         self.connection.busy_timeout(Duration::ZERO)?;
-        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        let busy = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
         self.connection.busy_timeout(BUSY_TIMEOUT)?;
         self.has_leftovers = busy?;
         Ok(())
     }
 
     /// Runs `job` in one transaction; with `full`, it is on the disk itself when this returns.
-    pub fn transaction<T>(&mut self, full: bool, job: impl FnOnce(&mut dyn Store) -> Result<T>) -> Result<T> {
+    pub fn transaction<T>(
+        &mut self,
+        full: bool,
+        job: impl FnOnce(&mut dyn Store) -> Result<T>,
+    ) -> Result<T> {
         if self.full != full {
             let level = if full { "FULL" } else { "NORMAL" };
             self.connection.pragma_update(None, "synchronous", level)?;
             self.full = full;
         }
         self.execute("BEGIN IMMEDIATE")?;
-        let mut open = OpenTransaction { sqlite: self, committed: false };
+        let mut open = OpenTransaction {
+            sqlite: self,
+            committed: false,
+        };
         let value = job(open.sqlite)?;
         open.sqlite.execute("COMMIT")?;
         open.committed = true;
@@ -114,7 +134,10 @@ impl Sqlite {
     /// Runs `job` in one transaction, of which nothing is kept.
     pub fn rehearsal<T>(&mut self, job: impl FnOnce(&mut dyn Store) -> Result<T>) -> Result<T> {
         self.execute("BEGIN IMMEDIATE")?;
-        let open = OpenTransaction { sqlite: self, committed: false };
+        let open = OpenTransaction {
+            sqlite: self,
+            committed: false,
+        };
         job(open.sqlite)
     }
 
@@ -151,17 +174,27 @@ impl Drop for OpenTransaction<'_> {
     }
 }
 
-/// The file is its owner's alone, and so are those that `SQLite` puts beside it: they take after it.
+/// The file is its owner's alone, and so are those that `SQLite` puts beside it: they take after
+/// it.
 fn make_file(file: &Path) -> Result<()> {
     if let Some(folder) = file.parent() {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(folder)
-            .map_err(|error| StoreError::Folder { path: folder.to_owned(), error })?;
+            .map_err(|error| StoreError::Folder {
+                path: folder.to_owned(),
+                error,
+            })?;
     }
-    // A file that is there is not touched: to open and close it would take away the locks that this process has on it.
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+    // A file that is there is not touched: to open and close it would take away the locks that this
+    // process has on it.
+    match OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+    {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(unopened(file, error)),
         _ => Ok(()),
     }
@@ -177,11 +210,14 @@ fn connect(file: &Path, access: OpenFlags) -> Result<Connection> {
 }
 
 fn unopened(file: &Path, reason: impl Display) -> StoreError {
-    StoreError::File { path: file.to_owned(), reason: reason.to_string() }
+    StoreError::File {
+        path: file.to_owned(),
+        reason: reason.to_string(),
+    }
 }
 
-/// Turns to write-ahead logging, which lets readers read while the writer writes. `SQLite` does not wait when two
-/// processes do so at the same time, so this waits for it.
+/// Turns to write-ahead logging, which lets readers read while the writer writes. `SQLite` does not
+/// wait when two processes do so at the same time, so this waits for it.
 fn write_ahead(connection: &Connection) -> Result<()> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
@@ -216,7 +252,10 @@ fn list<T>(
     params: impl Params,
     read: fn(&Row<'_>) -> Result<T>,
 ) -> Result<Vec<T>> {
-    connection.prepare_cached(sql)?.query_and_then(params, read)?.collect()
+    connection
+        .prepare_cached(sql)?
+        .query_and_then(params, read)?
+        .collect()
 }
 
 /// How many rows `sql` changed.
@@ -227,11 +266,14 @@ fn execute(connection: &Connection, sql: &str, params: impl Params) -> Result<us
 /// A name, email or the like, parsed again: what is in the file may have been put there by anyone.
 fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> Result<T> {
     let text: String = row.get(column)?;
-    text.parse().map_err(|_| StoreError::Corrupt(format!("{:?} as {}", text, column_name(row, column))))
+    text.parse()
+        .map_err(|_| StoreError::Corrupt(format!("{:?} as {}", text, column_name(row, column))))
 }
 
 fn optional<T: FromStr>(row: &Row<'_>, column: usize) -> Result<Option<T>> {
-    row.get::<_, Option<String>>(column)?.map(|_| parsed(row, column)).transpose()
+    row.get::<_, Option<String>>(column)?
+        .map(|_| parsed(row, column))
+        .transpose()
 }
 
 fn timestamp(row: &Row<'_>, column: usize) -> Result<Timestamp> {
@@ -239,7 +281,9 @@ fn timestamp(row: &Row<'_>, column: usize) -> Result<Timestamp> {
 }
 
 fn optional_timestamp(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>> {
-    row.get::<_, Option<i64>>(column)?.map(from_milliseconds).transpose()
+    row.get::<_, Option<i64>>(column)?
+        .map(from_milliseconds)
+        .transpose()
 }
 
 fn from_milliseconds(value: i64) -> Result<Timestamp> {
@@ -248,5 +292,8 @@ fn from_milliseconds(value: i64) -> Result<Timestamp> {
 }
 
 fn column_name(row: &Row<'_>, column: usize) -> String {
-    row.as_ref().column_name(column).unwrap_or("a column").to_owned()
+    row.as_ref()
+        .column_name(column)
+        .unwrap_or("a column")
+        .to_owned()
 }

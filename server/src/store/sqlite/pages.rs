@@ -1,5 +1,6 @@
-//! Reading the history back. Messages are in the order of their times, and of their numbers where the times are the
-//! same: an order that never changes, so that a client can go on from any message it has.
+//! Reading the history back. Messages are in the order of their times, and of their numbers where
+//! the times are the same: an order that never changes, so that a client can go on from any message
+//! it has.
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,9 @@ use rusqlite::{Connection, Row, named_params, params};
 
 use super::history::{EVENTS, GUEST, place_number, sides};
 use super::{column_name, find, list, parsed, timestamp};
-use crate::record::{HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Selection, TargetsQuery};
+use crate::record::{
+    HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Selection, TargetsQuery,
+};
 use crate::store::{Result, StoreError};
 
 /// Where a message stands: milliseconds, number.
@@ -35,7 +38,10 @@ enum Direction {
     Backward,
 }
 
-pub(super) fn page(connection: &Connection, query: &PageQuery) -> Result<Option<Vec<HistoryEntry>>> {
+pub(super) fn page(
+    connection: &Connection,
+    query: &PageQuery,
+) -> Result<Option<Vec<HistoryEntry>>> {
     let (mut places, mut known) = (Vec::new(), Vec::new());
     for place in &query.places {
         for events in [false, true] {
@@ -46,7 +52,13 @@ pub(super) fn page(connection: &Connection, query: &PageQuery) -> Result<Option<
         }
     }
     let floor = (query.since.as_millisecond(), i64::MIN);
-    let reader = Reader { connection, places, known, floor, redactions: query.redactions };
+    let reader = Reader {
+        connection,
+        places,
+        known,
+        floor,
+        redactions: query.redactions,
+    };
     reader.page(&query.selection, query.limit)
 }
 
@@ -65,35 +77,95 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn page(&self, selection: &Selection, limit: usize) -> Result<Option<Vec<HistoryEntry>>> {
         let entries = match selection {
-            Selection::Latest(None) => {
-                self.read(Span { after: BEGINNING, before: END }, Direction::Backward, limit)?
-            }
+            Selection::Latest(None) => self.read(
+                Span {
+                    after: BEGINNING,
+                    before: END,
+                },
+                Direction::Backward,
+                limit,
+            )?,
             Selection::Latest(Some(point)) => {
-                let Some(point) = self.find(point)? else { return Ok(None) };
-                self.read(Span { after: point.last, before: END }, Direction::Backward, limit)?
+                let Some(point) = self.find(point)? else {
+                    return Ok(None);
+                };
+                self.read(
+                    Span {
+                        after: point.last,
+                        before: END,
+                    },
+                    Direction::Backward,
+                    limit,
+                )?
             }
             Selection::Before(point) => {
-                let Some(point) = self.find(point)? else { return Ok(None) };
-                self.read(Span { after: BEGINNING, before: point.first }, Direction::Backward, limit)?
+                let Some(point) = self.find(point)? else {
+                    return Ok(None);
+                };
+                self.read(
+                    Span {
+                        after: BEGINNING,
+                        before: point.first,
+                    },
+                    Direction::Backward,
+                    limit,
+                )?
             }
             Selection::After(point) => {
-                let Some(point) = self.find(point)? else { return Ok(None) };
-                self.read(Span { after: point.last, before: END }, Direction::Forward, limit)?
+                let Some(point) = self.find(point)? else {
+                    return Ok(None);
+                };
+                self.read(
+                    Span {
+                        after: point.last,
+                        before: END,
+                    },
+                    Direction::Forward,
+                    limit,
+                )?
             }
             Selection::Around(point) => {
-                let Some(Found { first: (at, number), .. }) = self.find(point)? else { return Ok(None) };
-                let earlier = Span { after: BEGINNING, before: (at, number) };
+                let Some(Found {
+                    first: (at, number),
+                    ..
+                }) = self.find(point)?
+                else {
+                    return Ok(None);
+                };
+                let earlier = Span {
+                    after: BEGINNING,
+                    before: (at, number),
+                };
                 let mut entries = self.read(earlier, Direction::Backward, limit / 2)?;
-                let later = Span { after: (at, number.saturating_sub(1)), before: END };
+                let later = Span {
+                    after: (at, number.saturating_sub(1)),
+                    before: END,
+                };
                 entries.extend(self.read(later, Direction::Forward, limit - entries.len())?);
                 entries
             }
             Selection::Between(one, other) => {
-                let (Some(one), Some(other)) = (self.find(one)?, self.find(other)?) else { return Ok(None) };
+                let (Some(one), Some(other)) = (self.find(one)?, self.find(other)?) else {
+                    return Ok(None);
+                };
                 if one.first <= other.first {
-                    self.read(Span { after: one.last, before: other.first }, Direction::Forward, limit)?
+                    self.read(
+                        Span {
+                            after: one.last,
+                            before: other.first,
+                        },
+                        Direction::Forward,
+                        limit,
+                    )?
                 } else {
-                    self.read(Span { after: other.last, before: one.first }, Direction::Backward, limit)?
+                    self.read(
+                        Span {
+                            after: other.last,
+                            before: one.first,
+                        },
+                        Direction::Backward,
+                        limit,
+                    )?
                 }
             }
         };
@@ -105,7 +177,10 @@ impl Reader<'_> {
         match point {
             Point::At(time) => {
                 let at = time.as_millisecond();
-                Ok(Some(Found { first: (at, i64::MIN), last: (at, i64::MAX) }))
+                Ok(Some(Found {
+                    first: (at, i64::MIN),
+                    last: (at, i64::MAX),
+                }))
             }
             Point::Message(msgid) => {
                 let sql = "SELECT at, id, place FROM history WHERE msgid = ?1";
@@ -113,7 +188,10 @@ impl Reader<'_> {
                 let found: Option<(Position, i64)> = find(self.connection, sql, [msgid], read)?;
                 // A redacted message keeps its position.
                 let found = found.filter(|(_, place)| self.known.contains(&place.abs()));
-                Ok(found.map(|(position, _)| Found { first: position, last: position }))
+                Ok(found.map(|(position, _)| Found {
+                    first: position,
+                    last: position,
+                }))
             }
         }
     }
@@ -146,7 +224,8 @@ impl Reader<'_> {
     }
 }
 
-/// All that a point takes up: a message its own position, a time those of all messages of that time.
+/// All that a point takes up: a message its own position, a time those of all messages of that
+/// time.
 struct Found {
     first: Position,
     last: Position,
@@ -167,13 +246,19 @@ fn span_sql(direction: Direction) -> String {
 }
 
 /// The columns that [`entry`] reads.
-pub(super) const ENTRIES: &str = "SELECT history.at, history.id, msgid, account, source, command, text, tags,
+pub(super) const ENTRIES: &str =
+    "SELECT history.at, history.id, msgid, account, source, command, text, tags,
         first, second, first_folded, second_folded
     FROM history CROSS JOIN places ON places.id = place CROSS JOIN authors ON authors.id = author";
 
 /// The message of that id. One that was redacted is in no place.
 pub(super) fn entry_of(connection: &Connection, msgid: &str) -> Result<Option<HistoryEntry>> {
-    let found = find(connection, &format!("{ENTRIES} WHERE msgid = ?1"), [msgid], entry)?;
+    let found = find(
+        connection,
+        &format!("{ENTRIES} WHERE msgid = ?1"),
+        [msgid],
+        entry,
+    )?;
     Ok(found.map(|(_, entry)| entry))
 }
 
@@ -184,7 +269,11 @@ pub(super) fn entry(row: &Row<'_>) -> Result<(Position, HistoryEntry)> {
         msgid: row.get(2)?,
         at: timestamp(row, 0)?,
         place: place(row, &account, &source)?,
-        account: if account.is_empty() { None } else { Some(parsed(row, 3)?) },
+        account: if account.is_empty() {
+            None
+        } else {
+            Some(parsed(row, 3)?)
+        },
         source,
         command: row.get(5)?,
         text: row.get(6)?,
@@ -193,21 +282,36 @@ pub(super) fn entry(row: &Row<'_>) -> Result<(Position, HistoryEntry)> {
     Ok(((row.get(0)?, row.get(1)?), entry))
 }
 
-/// Where it was said; between two, it came from the account, or from the guest that the source names, or from
-/// the server.
+/// Where it was said; between two, it came from the account, or from the guest that the source
+/// names, or from the server.
 fn place(row: &Row<'_>, account: &str, source: &str) -> Result<Place> {
     if row.get_ref(9)?.as_str().is_ok_and(str::is_empty) {
         return Ok(Place::Channel(parsed(row, 8)?));
     }
     let (one, other) = (party(row, 8, 10)?, party(row, 9, 11)?);
     if account.is_empty() && !source.contains('!') {
-        return Ok(Place::Direct { from: one, to: other });
+        return Ok(Place::Direct {
+            from: one,
+            to: other,
+        });
     }
-    let nick = if account.is_empty() { source.split('!').next().unwrap_or_default() } else { account };
+    let nick = if account.is_empty() {
+        source.split('!').next().unwrap_or_default()
+    } else {
+        account
+    };
     let nick = Nick::parse(nick)
         .map_err(|_| StoreError::Corrupt(format!("{source:?} as {}", column_name(row, 4))))?;
-    let by = if account.is_empty() { Party::Guest(nick) } else { Party::Account(nick) };
-    let (from, to) = if one == by { (one, other) } else { (other, one) };
+    let by = if account.is_empty() {
+        Party::Guest(nick)
+    } else {
+        Party::Account(nick)
+    };
+    let (from, to) = if one == by {
+        (one, other)
+    } else {
+        (other, one)
+    };
     Ok(Place::Direct { from, to })
 }
 
@@ -217,16 +321,25 @@ fn party(row: &Row<'_>, text: usize, folded: usize) -> Result<Party> {
         .get_ref(folded)?
         .as_str()
         .is_ok_and(|folded| folded.trim_start_matches(EVENTS).starts_with(GUEST));
-    Ok(if guest { Party::Guest(nick) } else { Party::Account(nick) })
+    Ok(if guest {
+        Party::Guest(nick)
+    } else {
+        Party::Account(nick)
+    })
 }
 
 pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<Vec<HistoryTarget>> {
     // By folded name: an account and a guest that once had its name are one target.
     let mut latest: BTreeMap<String, HistoryTarget> = BTreeMap::new();
     for (channel, since) in &query.channels {
-        let Some(place) = place_number(connection, [channel.folded(), ""])? else { continue };
+        let Some(place) = place_number(connection, [channel.folded(), ""])? else {
+            continue;
+        };
         if let Some(at) = latest_in(connection, place, *since)? {
-            let target = HistoryTarget { name: channel.to_string(), at };
+            let target = HistoryTarget {
+                name: channel.to_string(),
+                at,
+            };
             latest.insert(channel.folded().to_owned(), target);
         }
     }
@@ -237,16 +350,23 @@ pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<V
         for (place, other) in list(connection, others, [account.folded()], |row| {
             Ok((row.get::<_, i64>(0)?, parsed::<Nick>(row, 1)?))
         })? {
-            let Some(at) = latest_in(connection, place, Timestamp::MIN)? else { continue };
+            let Some(at) = latest_in(connection, place, Timestamp::MIN)? else {
+                continue;
+            };
             let target = latest
                 .entry(other.folded().to_owned())
-                .or_insert_with(|| HistoryTarget { name: other.to_string(), at });
+                .or_insert_with(|| HistoryTarget {
+                    name: other.to_string(),
+                    at,
+                });
             target.at = target.at.max(at);
         }
     }
     let (low, high) = (query.from.min(query.to), query.from.max(query.to));
-    let mut targets: Vec<HistoryTarget> =
-        latest.into_values().filter(|target| low < target.at && target.at < high).collect();
+    let mut targets: Vec<HistoryTarget> = latest
+        .into_values()
+        .filter(|target| low < target.at && target.at < high)
+        .collect();
     targets.sort_by_key(|target| target.at);
     if query.from <= query.to {
         targets.truncate(query.limit);
@@ -260,5 +380,10 @@ pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<V
 fn latest_in(connection: &Connection, place: i64, since: Timestamp) -> Result<Option<Timestamp>> {
     let sql = "SELECT at FROM history WHERE place = ?1 AND at >= ?2 AND substr(tags, 1, 10) <> 'statusmsg='
          ORDER BY at DESC, id DESC LIMIT 1";
-    find(connection, sql, params![place, since.as_millisecond()], |row| timestamp(row, 0))
+    find(
+        connection,
+        sql,
+        params![place, since.as_millisecond()],
+        |row| timestamp(row, 0),
+    )
 }

@@ -1,4 +1,5 @@
-//! What the chat keeps for the owners of accounts: who is always on and where, and what they have read.
+//! What the chat keeps for the owners of accounts: who is always on and where, and what they have
+//! read.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
@@ -32,7 +33,9 @@ pub(super) fn keep_marker(
 
 pub(super) fn markers(connection: &Connection) -> Result<Vec<(AccountId, String, Timestamp)>> {
     let sql = "SELECT account, target, read_until FROM read_markers";
-    list(connection, sql, [], |row| Ok((AccountId(row.get(0)?), row.get(1)?, timestamp(row, 2)?)))
+    list(connection, sql, [], |row| {
+        Ok((AccountId(row.get(0)?), row.get(1)?, timestamp(row, 2)?))
+    })
 }
 
 pub(super) fn keep_choice(
@@ -46,35 +49,79 @@ pub(super) fn keep_choice(
 
 pub(super) fn choices(connection: &Connection) -> Result<Vec<(AccountId, bool)>> {
     let sql = "SELECT id, always_on FROM accounts WHERE always_on IS NOT NULL";
-    list(connection, sql, [], |row| Ok((AccountId(row.get(0)?), row.get(1)?)))
+    list(connection, sql, [], |row| {
+        Ok((AccountId(row.get(0)?), row.get(1)?))
+    })
 }
 
 pub(super) fn keep(connection: &Connection, presence: &Presence) -> Result<()> {
-    let Presence { account, nick, username, realname, modes, away, since, channels, .. } = presence;
+    let Presence {
+        account,
+        nick,
+        username,
+        realname,
+        modes,
+        away,
+        since,
+        channels,
+        ..
+    } = presence;
     forget(connection, *account)?;
     let kept = execute(
         connection,
         "INSERT INTO presences (account, nick, username, realname, modes, away, since)
          SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM accounts WHERE id = ?1",
-        params![account.0, nick.as_str(), username, realname, modes, away, since.as_millisecond()],
+        params![
+            account.0,
+            nick.as_str(),
+            username,
+            realname,
+            modes,
+            away,
+            since.as_millisecond()
+        ],
     )?;
     if kept == 0 {
         return Ok(());
     }
-    for (place, Membership { channel, joined_at, operator, voice }) in (0_i64..).zip(channels) {
+    for (
+        place,
+        Membership {
+            channel,
+            joined_at,
+            operator,
+            voice,
+        },
+    ) in (0_i64..).zip(channels)
+    {
         let modes = [('o', operator), ('v', voice)];
-        let modes: String = modes.iter().filter(|(_, on)| **on).map(|(letter, _)| letter).collect();
+        let modes: String = modes
+            .iter()
+            .filter(|(_, on)| **on)
+            .map(|(letter, _)| letter)
+            .collect();
         execute(
             connection,
             "INSERT INTO presence_channels (account, place, channel, joined_at, modes) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![account.0, place, channel.as_str(), joined_at.as_millisecond(), modes],
+            params![
+                account.0,
+                place,
+                channel.as_str(),
+                joined_at.as_millisecond(),
+                modes
+            ],
         )?;
     }
     Ok(())
 }
 
 pub(super) fn forget(connection: &Connection, account: AccountId) -> Result<()> {
-    execute(connection, "DELETE FROM presences WHERE account = ?1", [account.0]).map(drop)
+    execute(
+        connection,
+        "DELETE FROM presences WHERE account = ?1",
+        [account.0],
+    )
+    .map(drop)
 }
 
 /// Those of accounts that are open.

@@ -29,8 +29,8 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     if version(connection)? == STEPS.len() {
         return Ok(());
     }
-    // A step may make a table anew that others refer to; that must not take their rows along. SQLite lets this be
-    // switched between transactions only.
+    // A step may make a table anew that others refer to; that must not take their rows along.
+    // SQLite lets this be switched between transactions only.
     connection.pragma_update(None, "foreign_keys", false)?;
     let migrated = take_steps(connection);
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -43,8 +43,13 @@ fn take_steps(connection: &mut Connection) -> Result<()> {
     for step in STEPS.iter().skip(version(&transaction)?) {
         transaction.execute_batch(step)?;
     }
-    if transaction.prepare("PRAGMA foreign_key_check")?.exists([])? {
-        return Err(StoreError::Corrupt("a row refers to another that is not there".to_owned()));
+    if transaction
+        .prepare("PRAGMA foreign_key_check")?
+        .exists([])?
+    {
+        return Err(StoreError::Corrupt(
+            "a row refers to another that is not there".to_owned(),
+        ));
     }
     transaction.pragma_update(None, "user_version", known())?;
     Ok(transaction.commit()?)
@@ -54,8 +59,13 @@ fn version(connection: &Connection) -> Result<usize> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match usize::try_from(found) {
         Ok(version) if version <= STEPS.len() => Ok(version),
-        Ok(_) => Err(StoreError::TooNew { found, known: known() }),
-        Err(_) => Err(StoreError::Corrupt(format!("{found} as the database's version"))),
+        Ok(_) => Err(StoreError::TooNew {
+            found,
+            known: known(),
+        }),
+        Err(_) => Err(StoreError::Corrupt(format!(
+            "{found} as the database's version"
+        ))),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Looking through what was said in the channels. A search reads as many messages as it is allowed, and says where it
-//! stopped: one that finds little takes many short reads, and never a long one.
+//! Looking through what was said in the channels. A search reads as many messages as it is allowed,
+//! and says where it stopped: one that finds little takes many short reads, and never a long one.
 
 #[cfg(test)]
 mod tests;
@@ -16,8 +16,8 @@ use super::{find, list, timestamp};
 use crate::record::{Cursor, FoundMessages, MessageQuery};
 use crate::store::Result;
 
-/// How far the clock may have stood wrong, in milliseconds, without hiding anything from a search for a time: over all
-/// channels, messages are found in the order in which they were stored.
+/// How far the clock may have stood wrong, in milliseconds, without hiding anything from a search
+/// for a time: over all channels, messages are found in the order in which they were stored.
 const CLOCK_SLACK: i64 = 60 * 60 * 1000;
 
 const IN_ONE_CHANNEL: &str = "SELECT id, at, place, author, text FROM history
@@ -28,24 +28,49 @@ const IN_ALL: &str = "SELECT id, at, place, author, text FROM history
 pub(super) fn messages(connection: &Connection, query: &MessageQuery) -> Result<FoundMessages> {
     let since = query.since.map_or(i64::MIN, Timestamp::as_millisecond);
     let until = query.until.map_or(i64::MAX, Timestamp::as_millisecond);
-    let before =
-        query.before.map_or((i64::MAX, i64::MAX), |cursor| (cursor.at.as_millisecond(), cursor.number));
+    let before = query.before.map_or((i64::MAX, i64::MAX), |cursor| {
+        (cursor.at.as_millisecond(), cursor.number)
+    });
     let (mut statement, bounds, places) = if let Some(channel) = &query.channel {
         let Some(place) = place_number(connection, [channel.folded(), ""])? else {
             return Ok(FoundMessages::default());
         };
         let bounds = vec![place, since, until, before.0, before.1];
-        (connection.prepare_cached(IN_ONE_CHANNEL)?, bounds, HashSet::from([place]))
+        (
+            connection.prepare_cached(IN_ONE_CHANNEL)?,
+            bounds,
+            HashSet::from([place]),
+        )
     } else {
-        let first =
-            query.since.map(|_| first_at(connection, since.saturating_sub(CLOCK_SLACK))).transpose()?;
-        let last =
-            query.until.map(|_| first_at(connection, until.saturating_add(CLOCK_SLACK))).transpose()?;
-        let bounds = vec![first.unwrap_or(i64::MIN), last.unwrap_or(i64::MAX).min(before.1)];
-        (connection.prepare_cached(IN_ALL)?, bounds, channels(connection)?)
+        let first = query
+            .since
+            .map(|_| first_at(connection, since.saturating_sub(CLOCK_SLACK)))
+            .transpose()?;
+        let last = query
+            .until
+            .map(|_| first_at(connection, until.saturating_add(CLOCK_SLACK)))
+            .transpose()?;
+        let bounds = vec![
+            first.unwrap_or(i64::MIN),
+            last.unwrap_or(i64::MAX).min(before.1),
+        ];
+        (
+            connection.prepare_cached(IN_ALL)?,
+            bounds,
+            channels(connection)?,
+        )
     };
-    let authors = query.author.as_ref().map(|author| authors(connection, author)).transpose()?;
-    let filter = Filter { places, authors, text: query.text.as_deref(), times: since..until };
+    let authors = query
+        .author
+        .as_ref()
+        .map(|author| authors(connection, author))
+        .transpose()?;
+    let filter = Filter {
+        places,
+        authors,
+        text: query.text.as_deref(),
+        times: since..until,
+    };
 
     let mut rows = statement.query(rusqlite::params_from_iter(bounds))?;
     let mut found = FoundMessages::default();
@@ -56,7 +81,10 @@ pub(super) fn messages(connection: &Connection, query: &MessageQuery) -> Result<
             break;
         }
         walked += 1;
-        let cursor = Cursor { at: timestamp(row, 1)?, number: row.get(0)? };
+        let cursor = Cursor {
+            at: timestamp(row, 1)?,
+            number: row.get(0)?,
+        };
         last_walked = Some(cursor);
         if filter.takes(row)? {
             // One more tells whether there is another page.
@@ -65,8 +93,12 @@ pub(super) fn messages(connection: &Connection, query: &MessageQuery) -> Result<
                 break;
             }
             last_found = last_walked;
-            let message =
-                find(connection, &format!("{ENTRIES} WHERE history.id = ?1"), [cursor.number], entry)?;
+            let message = find(
+                connection,
+                &format!("{ENTRIES} WHERE history.id = ?1"),
+                [cursor.number],
+                entry,
+            )?;
             found.messages.extend(message.map(|(_, message)| message));
         }
     }
@@ -83,12 +115,18 @@ struct Filter<'q> {
 
 impl Filter<'_> {
     fn takes(&self, row: &Row<'_>) -> Result<bool> {
-        let is_by = |author: i64| self.authors.as_ref().is_none_or(|authors| authors.contains(&author));
+        let is_by = |author: i64| {
+            self.authors
+                .as_ref()
+                .is_none_or(|authors| authors.contains(&author))
+        };
         let (at, place): (i64, i64) = (row.get(1)?, row.get(2)?);
         if !self.places.contains(&place) || !self.times.contains(&at) || !is_by(row.get(3)?) {
             return Ok(false);
         }
-        let Some(wanted) = self.text else { return Ok(true) };
+        let Some(wanted) = self.text else {
+            return Ok(true);
+        };
         let text = row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?;
         // A line that goes on the one before is one with it.
         Ok(text.replace('\r', "").to_lowercase().contains(wanted))
@@ -98,7 +136,9 @@ impl Filter<'_> {
 /// The places that are channels, without those of their events.
 fn channels(connection: &Connection) -> Result<HashSet<i64>> {
     let sql = "SELECT id FROM places WHERE second_folded = '' AND substr(first_folded, 1, 1) = '#'";
-    Ok(list(connection, sql, [], |row| Ok(row.get(0)?))?.into_iter().collect())
+    Ok(list(connection, sql, [], |row| Ok(row.get(0)?))?
+        .into_iter()
+        .collect())
 }
 
 /// All that the account of that name was shown as, and guests of that nick.
@@ -109,7 +149,11 @@ fn authors(connection: &Connection, author: &Nick) -> Result<HashSet<i64>> {
     while let Some(row) = rows.next()? {
         let text = |column: usize| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
         let (account, source) = (text(1)?, text(2)?);
-        let name = if account.is_empty() { source.split('!').next().unwrap_or_default() } else { account };
+        let name = if account.is_empty() {
+            source.split('!').next().unwrap_or_default()
+        } else {
+            account
+        };
         // Most names are found to be others without being folded.
         let is_same = if name.is_ascii() && author.as_str().is_ascii() {
             name.eq_ignore_ascii_case(author.as_str())
@@ -125,13 +169,19 @@ fn authors(connection: &Connection, author: &Nick) -> Result<HashSet<i64>> {
 
 /// The number from which on messages are of that time or later, as far as the clock went straight.
 fn first_at(connection: &Connection, at: i64) -> Result<i64> {
-    let bound = |sql| find(connection, sql, [], |row| Ok(row.get::<_, Option<i64>>(0)?.unwrap_or(0)));
+    let bound = |sql| {
+        find(connection, sql, [], |row| {
+            Ok(row.get::<_, Option<i64>>(0)?.unwrap_or(0))
+        })
+    };
     let mut low = bound("SELECT min(id) FROM history")?.unwrap_or(0);
     let mut high = bound("SELECT max(id) FROM history")?.unwrap_or(0) + 1;
     while low < high {
         let middle = low + (high - low) / 2;
         let sql = "SELECT id, at FROM history WHERE id >= ?1 ORDER BY id LIMIT 1";
-        let next = find(connection, sql, [middle], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        let next = find(connection, sql, [middle], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        })?;
         match next {
             Some((id, then)) if then < at => low = id + 1,
             _ => high = middle,

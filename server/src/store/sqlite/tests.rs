@@ -91,11 +91,19 @@ pub(super) fn lobby() -> Place {
 
 pub(super) fn direct(from: &str, to: &str) -> Place {
     let party = |nick| Party::Account(Nick::parse(nick).unwrap());
-    Place::Direct { from: party(from), to: party(to) }
+    Place::Direct {
+        from: party(from),
+        to: party(to),
+    }
 }
 
 fn count(sqlite: &Sqlite, table: &str) -> i64 {
-    sqlite.connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    sqlite
+        .connection
+        .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+            row.get(0)
+        })
+        .unwrap()
 }
 
 /// The first entry that does not follow from the one before.

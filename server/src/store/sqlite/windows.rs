@@ -5,7 +5,12 @@ use crate::store::{Result, WindowStore};
 
 impl WindowStore for Sqlite {
     fn window(&self, name: &str) -> Result<Option<String>> {
-        find(&self.connection, "SELECT content FROM windows WHERE name = ?1", [name], |row| Ok(row.get(0)?))
+        find(
+            &self.connection,
+            "SELECT content FROM windows WHERE name = ?1",
+            [name],
+            |row| Ok(row.get(0)?),
+        )
     }
 
     fn set_window(&mut self, name: &str, content: &str) -> Result<()> {

@@ -30,7 +30,10 @@ fn sent(desk: &mut Desk) -> Vec<(String, Option<String>)> {
     messages
         .map(|message| {
             let reply = message.tags.get("+draft/reply").map(str::to_owned);
-            (Message::new(&message.command, message.params).to_string(), reply)
+            (
+                Message::new(&message.command, message.params).to_string(),
+                reply,
+            )
         })
         .collect()
 }
@@ -43,20 +46,41 @@ fn a_message_is_chosen_and_answered() {
     desk.types("r");
     assert_eq!(desk.app.editor.text(), "carol: ");
     desk.types("at noon");
-    assert!(desk.screen().contains("to carol: “well, when”; Esc: not to that"), "{}", desk.screen());
+    assert!(
+        desk.screen()
+            .contains("to carol: “well, when”; Esc: not to that"),
+        "{}",
+        desk.screen()
+    );
     desk.press(KeyCode::Enter, KeyModifiers::NONE);
-    assert_eq!(sent(&mut desk), [("PRIVMSG #lobby :carol: at noon".to_owned(), Some("m3".to_owned()))]);
+    assert_eq!(
+        sent(&mut desk),
+        [(
+            "PRIVMSG #lobby :carol: at noon".to_owned(),
+            Some("m3".to_owned())
+        )]
+    );
     desk.enters("and to all");
-    assert_eq!(sent(&mut desk), [("PRIVMSG #lobby :and to all".to_owned(), None)], "only that one");
+    assert_eq!(
+        sent(&mut desk),
+        [("PRIVMSG #lobby :and to all".to_owned(), None)],
+        "only that one"
+    );
     choose(&mut desk, 3);
     desk.types("/reply yes");
     desk.press(KeyCode::Enter, KeyModifiers::NONE);
-    assert_eq!(sent(&mut desk), [("PRIVMSG #lobby :bob: yes".to_owned(), Some("m1".to_owned()))]);
+    assert_eq!(
+        sent(&mut desk),
+        [("PRIVMSG #lobby :bob: yes".to_owned(), Some("m1".to_owned()))]
+    );
     choose(&mut desk, 1);
     desk.types("r");
     desk.press(KeyCode::Esc, KeyModifiers::NONE);
     desk.press(KeyCode::Enter, KeyModifiers::NONE);
-    assert_eq!(sent(&mut desk), [("PRIVMSG #lobby :carol: ".to_owned(), None)]);
+    assert_eq!(
+        sent(&mut desk),
+        [("PRIVMSG #lobby :carol: ".to_owned(), None)]
+    );
 }
 
 #[test]
@@ -64,14 +88,21 @@ fn a_chosen_message_is_copied_opened_and_talked_about_in_private() {
     let mut desk = desk();
     choose(&mut desk, 1);
     desk.types("oc");
-    assert_eq!(desk.app.effects(), [Effect::Copy("well, when".to_owned())], "it has no link to open");
+    assert_eq!(
+        desk.app.effects(),
+        [Effect::Copy("well, when".to_owned())],
+        "it has no link to open"
+    );
     choose(&mut desk, 1);
     desk.press(KeyCode::Up, KeyModifiers::NONE);
     desk.press(KeyCode::Up, KeyModifiers::NONE);
     assert!(desk.screen().contains("o open"));
     desk.types("o");
     let effects = desk.app.effects();
-    assert!(matches!(&effects[..], [Effect::Open(url)] if url.as_str() == "http://a.example"), "{effects:?}");
+    assert!(
+        matches!(&effects[..], [Effect::Open(url)] if url.as_str() == "http://a.example"),
+        "{effects:?}"
+    );
     choose(&mut desk, 4);
     desk.types("p");
     assert_eq!(desk.place(), "bob");
@@ -83,11 +114,20 @@ fn a_chosen_message_is_copied_opened_and_talked_about_in_private() {
 fn only_what_one_may_take_back_is_taken_back_and_only_at_the_second_key() {
     let mut desk = desk();
     choose(&mut desk, 1);
-    assert!(!desk.screen().contains("d take back"), "it is carol's: {}", desk.screen());
+    assert!(
+        !desk.screen().contains("d take back"),
+        "it is carol's: {}",
+        desk.screen()
+    );
     desk.types("dd");
     choose(&mut desk, 1);
     desk.types("d");
-    assert!(desk.screen().contains("d again takes back: alice: “of course”"), "{}", desk.screen());
+    assert!(
+        desk.screen()
+            .contains("d again takes back: alice: “of course”"),
+        "{}",
+        desk.screen()
+    );
     desk.press(KeyCode::Down, KeyModifiers::NONE);
     desk.press(KeyCode::Up, KeyModifiers::NONE);
     desk.types("d");
@@ -99,18 +139,35 @@ fn only_what_one_may_take_back_is_taken_back_and_only_at_the_second_key() {
     choose(&mut desk, 1);
     desk.types("/redact too loud");
     desk.press(KeyCode::Enter, KeyModifiers::NONE);
-    assert_eq!(sent(&mut desk), [("REDACT #lobby m3 :too loud".to_owned(), None)], "an operator may");
+    assert_eq!(
+        sent(&mut desk),
+        [("REDACT #lobby m3 :too loud".to_owned(), None)],
+        "an operator may"
+    );
 }
 
 #[test]
 fn what_is_chosen_is_in_view_and_past_the_newest_nothing_is_chosen() {
     let mut desk = Desk::sized(80, 12);
     for number in 10..60 {
-        desk.hear(&format!("@msgid=m{number} :bob!b@h PRIVMSG #lobby :number {number}"));
+        desk.hear(&format!(
+            "@msgid=m{number} :bob!b@h PRIVMSG #lobby :number {number}"
+        ));
     }
     for number in (10..60).rev() {
-        desk.press(KeyCode::Up, if number == 59 { KeyModifiers::ALT } else { KeyModifiers::NONE });
-        assert!(desk.screen().contains(&format!("number {number}")), "{number}:\n{}", desk.screen());
+        desk.press(
+            KeyCode::Up,
+            if number == 59 {
+                KeyModifiers::ALT
+            } else {
+                KeyModifiers::NONE
+            },
+        );
+        assert!(
+            desk.screen().contains(&format!("number {number}")),
+            "{number}:\n{}",
+            desk.screen()
+        );
     }
     desk.press(KeyCode::Up, KeyModifiers::NONE);
     assert!(desk.screen().contains("number 10"), "there is none before");
@@ -136,5 +193,10 @@ fn what_is_chosen_in_one_place_is_nothing_in_another() {
     choose(&mut desk, 1);
     desk.hear(":alice!a@h PART #lobby");
     desk.types("dd");
-    assert!(desk.app.effects().iter().all(|effect| !matches!(effect, Effect::Send(_))));
+    assert!(
+        desk.app
+            .effects()
+            .iter()
+            .all(|effect| !matches!(effect, Effect::Send(_)))
+    );
 }

@@ -8,7 +8,12 @@ fn whoever_is_away_sees_that_they_are() {
     desk.enters("/away lunch");
     assert_eq!(desk.sent(), ["AWAY lunch"]);
     desk.hear("@label=1 :s 306 alice :You have been marked as being away");
-    assert!(desk.screen().contains("alice@chat.example.org (away) #lobby"), "{}", desk.screen());
+    assert!(
+        desk.screen()
+            .contains("alice@chat.example.org (away) #lobby"),
+        "{}",
+        desk.screen()
+    );
     desk.enters("/away");
     desk.hear("@label=2 :s 305 alice :You are no longer marked as being away");
     assert!(!desk.screen().contains("(away)"));
@@ -25,7 +30,11 @@ fn one_takes_back_the_last_thing_one_said() {
     assert_eq!(desk.sent(), ["REDACT #lobby m1 :a slip"]);
     desk.hear(":alice!a@h REDACT #lobby m1 :a slip");
     assert!(!desk.screen().contains("walnut"));
-    assert!(desk.screen().contains("alice took back a message (a slip)"), "{}", desk.screen());
+    assert!(
+        desk.screen().contains("alice took back a message (a slip)"),
+        "{}",
+        desk.screen()
+    );
 }
 
 #[test]
@@ -37,11 +46,20 @@ fn the_devices_of_the_account_are_listed_and_one_is_revoked() {
     desk.hear(":s CREDENTIAL LIST 4 certificate 2026-01-02T08:00:00.000Z *");
     desk.hear(":s CREDENTIAL END 2");
     let screen = desk.screen();
-    for part in ["device 3: since 2026-01-01, last used", "this device", "certificate 4:", "never used"] {
+    for part in [
+        "device 3: since 2026-01-01, last used",
+        "this device",
+        "certificate 4:",
+        "never used",
+    ] {
         assert!(screen.contains(part), "{part} in\n{screen}");
     }
     desk.enters("and talk goes on meanwhile");
-    assert_eq!(desk.sent().len(), 1, "the answer carries no label, so none is waited for");
+    assert_eq!(
+        desk.sent().len(),
+        1,
+        "the answer carries no label, so none is waited for"
+    );
     desk.enters("/devices revoke 3");
     assert_eq!(desk.sent(), ["CREDENTIAL REVOKE 3"]);
 }
@@ -52,12 +70,18 @@ fn text_goes_where_one_is_and_direct_messages_to_the_person() {
     desk.enters("hello all");
     desk.enters("How are you? /bob");
     desk.enters("/me waves");
-    let sent =
-        ["PRIVMSG #lobby :hello all", "PRIVMSG bob :How are you?", "PRIVMSG #lobby :\u{1}ACTION waves\u{1}"];
+    let sent = [
+        "PRIVMSG #lobby :hello all",
+        "PRIVMSG bob :How are you?",
+        "PRIVMSG #lobby :\u{1}ACTION waves\u{1}",
+    ];
     assert_eq!(desk.sent(), sent);
     desk.enters("a secret /mallory");
     assert_eq!(desk.sent(), ["PRIVMSG #lobby :a secret /mallory"]);
-    assert!(desk.screen().contains("mallory is not here"), "whoever types it is told");
+    assert!(
+        desk.screen().contains("mallory is not here"),
+        "whoever types it is told"
+    );
     desk.enters("/query bob");
     desk.enters("just us");
     assert_eq!(desk.sent(), ["PRIVMSG bob :just us"]);
@@ -86,7 +110,10 @@ fn whoever_is_ignored_is_not_heard_and_that_is_kept() {
     let mut desk = Desk::new();
     desk.enters("/ignore bob");
     let habits = desk.kept();
-    assert_eq!(habits.ignored, [rookery_protocol::Nick::parse("bob").unwrap()]);
+    assert_eq!(
+        habits.ignored,
+        [rookery_protocol::Nick::parse("bob").unwrap()]
+    );
     desk.hear(":bob!b@h PRIVMSG #lobby :can you hear me");
     desk.hear(":bob!b@h PRIVMSG alice :can you hear me");
     assert!(!desk.screen().contains("can you hear me"));
@@ -106,7 +133,11 @@ fn a_password_is_set_in_a_window_that_shows_nothing_of_it() {
     desk.enters("hunter2hunter2");
     assert_eq!(desk.sent(), ["SETPASS * hunter2hunter2"]);
     desk.hear(":s SETPASS VERIFICATION_REQUIRED alice :A code was mailed to you");
-    assert!(desk.screen().contains("A code was mailed to you"), "{}", desk.screen());
+    assert!(
+        desk.screen().contains("A code was mailed to you"),
+        "{}",
+        desk.screen()
+    );
     desk.enters("123456");
     assert_eq!(desk.sent(), ["VERIFY alice 123456"]);
     desk.hear(":s VERIFY SUCCESS alice :The password is set");
@@ -114,7 +145,10 @@ fn a_password_is_set_in_a_window_that_shows_nothing_of_it() {
     assert!(desk.screen().contains("The password is set"));
     for _ in 0..3 {
         desk.press(KeyCode::Up, KeyModifiers::NONE);
-        assert!(!desk.app.editor.text().contains("hunter"), "it is not among what was typed before");
+        assert!(
+            !desk.app.editor.text().contains("hunter"),
+            "it is not among what was typed before"
+        );
     }
     assert!(!desk.screen().contains("hunter"));
 }
@@ -135,11 +169,18 @@ fn one_is_in_the_same_channels_the_next_time() {
     next.app.settled();
     assert_eq!(next.sent(), ["JOIN #ops sesame"]);
     next.hear("@label=1 :s 475 alice #ops :Cannot join channel (+k)");
-    assert_eq!(next.kept().channels.len(), 1, "where one is not let in, one is not at home");
+    assert_eq!(
+        next.kept().channels.len(),
+        1,
+        "where one is not let in, one is not at home"
+    );
     next.hear(":alice!a@h PART #lobby");
     assert_eq!(next.kept().channels, []);
     next.hear(":bob!b@h JOIN #den");
-    assert!(next.app.effects().is_empty(), "others' comings are no news to keep");
+    assert!(
+        next.app.effects().is_empty(),
+        "others' comings are no news to keep"
+    );
 }
 
 #[test]
@@ -155,10 +196,18 @@ fn what_is_typed_for_one_place_is_not_said_in_another() {
     desk.hear(":bob!b@h PRIVMSG alice :well?");
     desk.alt('4');
     desk.types("!");
-    assert_eq!(desk.app.editor.text(), "only for bo!b", "with the cursor where it was");
+    assert_eq!(
+        desk.app.editor.text(),
+        "only for bo!b",
+        "with the cursor where it was"
+    );
     desk.hear(":bob!b@h NICK rob");
     desk.app.look();
-    assert_eq!((desk.place(), desk.app.editor.text()), ("rob", "only for bo!b"), "it is for the same person");
+    assert_eq!(
+        (desk.place(), desk.app.editor.text()),
+        ("rob", "only for bo!b"),
+        "it is for the same person"
+    );
     desk.alt('k');
     desk.types("lobby");
     desk.press(KeyCode::Enter, KeyModifiers::NONE);

@@ -14,7 +14,11 @@ fn links_are_listed_newest_first_and_opened_or_copied() {
     desk.hear(":bob!b@h PRIVMSG #lobby :file:///etc/passwd");
     desk.alt('o');
     let screen = desk.screen();
-    let at = |link: &str| screen.find(&format!(" {link} ")).unwrap_or_else(|| panic!("{link}:\n{screen}"));
+    let at = |link: &str| {
+        screen
+            .find(&format!(" {link} "))
+            .unwrap_or_else(|| panic!("{link}:\n{screen}"))
+    };
     assert!(
         at("https://a.example/one") < at("http://c.example")
             && at("http://c.example") < at("https://b.example/two")
@@ -35,7 +39,10 @@ fn links_are_listed_newest_first_and_opened_or_copied() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(urls, ["copy http://c.example", "open https://b.example/two"]);
+    assert_eq!(
+        urls,
+        ["copy http://c.example", "open https://b.example/two"]
+    );
 }
 
 #[test]
@@ -47,14 +54,24 @@ fn a_click_on_a_link_opens_it_and_beside_it_nothing_happens() {
     desk.hear(":boss!o@h TOPIC #lobby :about http://c.example");
     let screen = desk.screen();
     let find = |part: &str| {
-        let (row, text) = screen.lines().enumerate().skip(1).find(|(_, row)| row.contains(part)).unwrap();
+        let (row, text) = screen
+            .lines()
+            .enumerate()
+            .skip(1)
+            .find(|(_, row)| row.contains(part))
+            .unwrap();
         // A row of the test screen begins with a quotation mark.
         let column = text[..text.find(part).unwrap()].chars().count() - 1;
         (u16::try_from(row).unwrap(), u16::try_from(column).unwrap())
     };
     let click = |desk: &mut Desk, (row, column): (u16, u16)| -> Vec<String> {
         let kind = MouseEventKind::Down(MouseButton::Left);
-        desk.app.mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE });
+        desk.app.mouse(MouseEvent {
+            kind,
+            column,
+            row,
+            modifiers: KeyModifiers::NONE,
+        });
         let effects = desk.app.effects().into_iter();
         effects
             .map(|effect| match effect {

@@ -17,7 +17,11 @@ fn minute(number: i64) -> Timestamp {
 fn said(number: i64, place: Place, by: &str, text: &str) -> HistoryEntry {
     HistoryEntry {
         source: format!("{by}!~u@users"),
-        account: if by.starts_with("guest") { None } else { Some(by.parse().unwrap()) },
+        account: if by.starts_with("guest") {
+            None
+        } else {
+            Some(by.parse().unwrap())
+        },
         text: text.to_owned(),
         ..message(&format!("m{number}"), minute(number), place)
     }
@@ -36,9 +40,15 @@ fn lively() -> (tempfile::TempDir, Sqlite) {
         said(2, direct("alice", "bob"), "alice", "pills in private"),
         said(3, channel("#Dev"), "Alice", "pills here too"),
         said(4, channel("#dev"), "guest7", "a pill?"),
-        HistoryEntry { command: "TOPIC".to_owned(), ..said(5, lobby(), "alice", " :pills") },
+        HistoryEntry {
+            command: "TOPIC".to_owned(),
+            ..said(5, lobby(), "alice", " :pills")
+        },
         said(6, lobby(), "alice", "schöne GRÜSSE"),
-        HistoryEntry { tags: "statusmsg=@".to_owned(), ..said(7, lobby(), "bob", "pills, operators?") },
+        HistoryEntry {
+            tags: "statusmsg=@".to_owned(),
+            ..said(7, lobby(), "bob", "pills, operators?")
+        },
         said(8, channel("#dev"), "bob", "done"),
         said(9, lobby(), "Guest7", "bye"),
     ];
@@ -62,15 +72,29 @@ fn query() -> MessageQuery {
 #[track_caller]
 fn ids(sqlite: &Sqlite, query: &MessageQuery) -> String {
     let found = sqlite.find_messages(query).unwrap();
-    found.messages.iter().map(|entry| entry.msgid.as_str()).collect::<Vec<_>>().join(" ")
+    found
+        .messages
+        .iter()
+        .map(|entry| entry.msgid.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[test]
 fn channels_are_searched_by_text_author_channel_and_time_and_nothing_else_is() {
     let (_folder, sqlite) = lively();
-    let text = |text: &str| MessageQuery { text: Some(text.to_owned()), ..query() };
-    let author = |name: &str| MessageQuery { author: Some(name.parse().unwrap()), ..query() };
-    let in_dev = || MessageQuery { channel: Some("#DEV".parse().unwrap()), ..query() };
+    let text = |text: &str| MessageQuery {
+        text: Some(text.to_owned()),
+        ..query()
+    };
+    let author = |name: &str| MessageQuery {
+        author: Some(name.parse().unwrap()),
+        ..query()
+    };
+    let in_dev = || MessageQuery {
+        channel: Some("#DEV".parse().unwrap()),
+        ..query()
+    };
     for (query, expected) in [
         (query(), "m9 m8 m7 m6 m4 m3 m1 m0"),
         (text("pills"), "m7 m3 m0"),
@@ -80,11 +104,42 @@ fn channels_are_searched_by_text_author_channel_and_time_and_nothing_else_is() {
         (author("guest7"), "m9 m4"),
         (author("nobody"), ""),
         (in_dev(), "m8 m4 m3"),
-        (MessageQuery { channel: Some("#none".parse().unwrap()), ..query() }, ""),
-        (MessageQuery { author: Some("bob".parse().unwrap()), ..in_dev() }, "m8"),
-        (MessageQuery { since: Some(minute(7)), ..query() }, "m9 m8 m7"),
-        (MessageQuery { until: Some(minute(3)), ..query() }, "m1 m0"),
-        (MessageQuery { since: Some(minute(4)), until: Some(minute(8)), ..in_dev() }, "m4"),
+        (
+            MessageQuery {
+                channel: Some("#none".parse().unwrap()),
+                ..query()
+            },
+            "",
+        ),
+        (
+            MessageQuery {
+                author: Some("bob".parse().unwrap()),
+                ..in_dev()
+            },
+            "m8",
+        ),
+        (
+            MessageQuery {
+                since: Some(minute(7)),
+                ..query()
+            },
+            "m9 m8 m7",
+        ),
+        (
+            MessageQuery {
+                until: Some(minute(3)),
+                ..query()
+            },
+            "m1 m0",
+        ),
+        (
+            MessageQuery {
+                since: Some(minute(4)),
+                until: Some(minute(8)),
+                ..in_dev()
+            },
+            "m4",
+        ),
     ] {
         assert_eq!(ids(&sqlite, &query), expected, "{query:?}");
     }
@@ -93,11 +148,28 @@ fn channels_are_searched_by_text_author_channel_and_time_and_nothing_else_is() {
 #[test]
 fn what_was_redacted_is_not_found() {
     let (_folder, mut sqlite) = lively();
-    let by = Redactor { source: "irc.test".to_owned(), account: None };
-    let mark = sqlite.history_entry("m3").unwrap().unwrap().redaction(by, "r1".to_owned(), minute(10), None);
+    let by = Redactor {
+        source: "irc.test".to_owned(),
+        account: None,
+    };
+    let mark = sqlite.history_entry("m3").unwrap().unwrap().redaction(
+        by,
+        "r1".to_owned(),
+        minute(10),
+        None,
+    );
     sqlite.append_history(&[mark]).unwrap();
     assert_eq!(ids(&sqlite, &query()), "m9 m8 m7 m6 m4 m1 m0");
-    assert_eq!(ids(&sqlite, &MessageQuery { channel: Some("#dev".parse().unwrap()), ..query() }), "m8 m4");
+    assert_eq!(
+        ids(
+            &sqlite,
+            &MessageQuery {
+                channel: Some("#dev".parse().unwrap()),
+                ..query()
+            }
+        ),
+        "m8 m4"
+    );
 }
 
 #[test]
@@ -107,7 +179,12 @@ fn page_after_page_gives_everything_once_however_soon_a_search_stops() {
     for (channel, all) in [(None, all), (Some("#lobby"), "m9 m7 m6 m1 m0")] {
         for (limit, most) in [(1, 1000), (3, 1000), (8, 1000), (99, 1), (2, 2), (99, 3)] {
             let channel = channel.map(|name| name.parse().unwrap());
-            let mut query = MessageQuery { channel, limit, most, ..query() };
+            let mut query = MessageQuery {
+                channel,
+                limit,
+                most,
+                ..query()
+            };
             let (mut found, mut rounds) = (Vec::new(), 0);
             loop {
                 let page = sqlite.find_messages(&query).unwrap();
@@ -128,7 +205,12 @@ fn page_after_page_gives_everything_once_however_soon_a_search_stops() {
 #[test]
 fn a_full_last_page_says_that_it_is_the_last() {
     let (_folder, sqlite) = lively();
-    let page = sqlite.find_messages(&MessageQuery { limit: 8, ..query() }).unwrap();
+    let page = sqlite
+        .find_messages(&MessageQuery {
+            limit: 8,
+            ..query()
+        })
+        .unwrap();
     assert_eq!((page.messages.len(), page.next), (8, None));
 }
 
@@ -136,8 +218,11 @@ fn a_full_last_page_says_that_it_is_the_last() {
 fn a_search_for_a_time_begins_there() {
     let (_folder, mut sqlite) = fresh();
     let day = |number: i64| said(number * 24 * 60, lobby(), "alice", "hello");
-    sqlite.append_history(&(0..100).map(day).collect::<Vec<_>>()).unwrap();
-    // Of what is older or newer, only what lies within an hour is walked over: that of the next midday.
+    sqlite
+        .append_history(&(0..100).map(day).collect::<Vec<_>>())
+        .unwrap();
+    // Of what is older or newer, only what lies within an hour is walked over: that of the next
+    // midday.
     let around = |number: i64| MessageQuery {
         since: Some(minute(number * 24 * 60)),
         until: Some(minute((number + 1) * 24 * 60)),
@@ -159,10 +244,19 @@ fn a_search_for_a_time_begins_there() {
 fn a_search_reads_by_number_or_by_the_index_of_its_channel() {
     let (_folder, sqlite) = fresh();
     for (sql, expected) in [
-        (IN_ONE_CHANNEL, "SEARCH history USING INDEX history_by_place (place=? AND at>? AND at<?)"),
-        (IN_ALL, "SEARCH history USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        (
+            IN_ONE_CHANNEL,
+            "SEARCH history USING INDEX history_by_place (place=? AND at>? AND at<?)",
+        ),
+        (
+            IN_ALL,
+            "SEARCH history USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+        ),
     ] {
-        let mut statement = sqlite.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let mut statement = sqlite
+            .connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap();
         let count = statement.parameter_count();
         let plan: Vec<String> = statement
             .query_map(rusqlite::params_from_iter(vec![1; count]), |row| row.get(3))

@@ -5,17 +5,44 @@ use super::*;
 #[test]
 fn admins_are_known_without_letter_case() {
     let (_folder, mut sqlite) = fresh();
-    assert!(sqlite.add_admin(&admin("Root", "root@example.org")).unwrap());
-    assert!(!sqlite.add_admin(&admin("rOOT", "other@example.org")).unwrap());
-    assert!(sqlite.add_admin(&admin("anna", "anna@example.org")).unwrap());
-    assert!(sqlite.set_admin_password("ROOT", "another", Some(noon())).unwrap());
+    assert!(
+        sqlite
+            .add_admin(&admin("Root", "root@example.org"))
+            .unwrap()
+    );
+    assert!(
+        !sqlite
+            .add_admin(&admin("rOOT", "other@example.org"))
+            .unwrap()
+    );
+    assert!(
+        sqlite
+            .add_admin(&admin("anna", "anna@example.org"))
+            .unwrap()
+    );
+    assert!(
+        sqlite
+            .set_admin_password("ROOT", "another", Some(noon()))
+            .unwrap()
+    );
     let root = sqlite.admin("root").unwrap().unwrap();
-    assert_eq!((root.name.as_str(), root.password_hash.as_str()), ("Root", "another"));
-    assert_eq!((root.email.as_str(), root.created_at), ("root@example.org", noon()));
+    assert_eq!(
+        (root.name.as_str(), root.password_hash.as_str()),
+        ("Root", "another")
+    );
+    assert_eq!(
+        (root.email.as_str(), root.created_at),
+        ("root@example.org", noon())
+    );
     assert_eq!(root.initial_until, Some(noon()));
     assert!(sqlite.set_admin_password("root", "own", None).unwrap());
     assert_eq!(sqlite.admin("root").unwrap().unwrap().initial_until, None);
-    let names: Vec<String> = sqlite.admins().unwrap().into_iter().map(|admin| admin.name).collect();
+    let names: Vec<String> = sqlite
+        .admins()
+        .unwrap()
+        .into_iter()
+        .map(|admin| admin.name)
+        .collect();
     assert_eq!(names, ["anna", "Root"]);
     for nobody in ["", "nobody", "' OR 1=1 --"] {
         assert!(sqlite.admin(nobody).unwrap().is_none());
@@ -33,21 +60,41 @@ fn the_audit_trail_is_a_chain_that_shows_where_it_was_changed() {
         sqlite.append_audit(&act("root", detail)).unwrap();
     }
     let entries = sqlite.audit(100).unwrap();
-    assert_eq!(entries.iter().map(|one| &*one.entry.detail).collect::<Vec<_>>()[1..3], ["second", "third"]);
+    assert_eq!(
+        entries
+            .iter()
+            .map(|one| &*one.entry.detail)
+            .collect::<Vec<_>>()[1..3],
+        ["second", "third"]
+    );
     assert_eq!(entries[0].entry, act("root", "first"));
     assert_eq!(first_break(&entries), None);
-    assert_eq!(sqlite.audit(2).unwrap(), entries[2..], "the newest, oldest first");
+    assert_eq!(
+        sqlite.audit(2).unwrap(),
+        entries[2..],
+        "the newest, oldest first"
+    );
 
     for (change, broken) in [
         ("UPDATE audit SET outcome = 'allowed' WHERE id = 2", 2),
-        ("UPDATE audit SET actor = 'roo', origin = 'tlocal' WHERE id = 2", 2),
+        (
+            "UPDATE audit SET actor = 'roo', origin = 'tlocal' WHERE id = 2",
+            2,
+        ),
         ("UPDATE audit SET at = at + 1 WHERE id = 3", 3),
         ("DELETE FROM audit WHERE id = 1", 2),
     ] {
         sqlite.connection.execute_batch("SAVEPOINT intact").unwrap();
         sqlite.connection.execute_batch(change).unwrap();
-        assert_eq!(first_break(&sqlite.audit(100).unwrap()), Some(broken), "{change}");
-        sqlite.connection.execute_batch("ROLLBACK TO intact; RELEASE intact").unwrap();
+        assert_eq!(
+            first_break(&sqlite.audit(100).unwrap()),
+            Some(broken),
+            "{change}"
+        );
+        sqlite
+            .connection
+            .execute_batch("ROLLBACK TO intact; RELEASE intact")
+            .unwrap();
     }
     assert_eq!(first_break(&sqlite.audit(100).unwrap()), None);
 }

@@ -13,10 +13,18 @@ fn a_ban_of_the_same_target_takes_the_place_of_the_one_before() {
     assert_eq!(second.expires_at, Some(end));
     assert_eq!(sqlite.bans(noon()).unwrap(), [name.clone(), second.clone()]);
 
-    assert_eq!(sqlite.bans(end).unwrap(), std::slice::from_ref(&name), "it has ended");
+    assert_eq!(
+        sqlite.bans(end).unwrap(),
+        std::slice::from_ref(&name),
+        "it has ended"
+    );
     assert_eq!(sqlite.remove_ban(name.id).unwrap(), Some(name.clone()));
     assert_eq!(sqlite.remove_ban(name.id).unwrap(), None);
-    assert_ne!(sqlite.add_ban(&ban("bob", None)).unwrap().id, name.id, "a number is never given twice");
+    assert_ne!(
+        sqlite.add_ban(&ban("bob", None)).unwrap().id,
+        name.id,
+        "a number is never given twice"
+    );
 }
 
 #[test]
@@ -25,6 +33,9 @@ fn a_window_keeps_its_last_content() {
     assert_eq!(sqlite.window("bans.csv").unwrap(), None);
     sqlite.set_window("bans.csv", "first").unwrap();
     sqlite.set_window("bans.csv", "second").unwrap();
-    assert_eq!(sqlite.window("bans.csv").unwrap().as_deref(), Some("second"));
+    assert_eq!(
+        sqlite.window("bans.csv").unwrap().as_deref(),
+        Some("second")
+    );
     assert_eq!(sqlite.window("users.csv").unwrap(), None);
 }

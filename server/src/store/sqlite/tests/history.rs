@@ -24,8 +24,14 @@ fn messages_keep_all_that_was_said_and_where() {
         message("r-4", noon(), direct("alice", "bob")),
         message("r-5", noon(), direct("alice", "carol")),
     ];
-    sqlite.transaction(false, |store| store.append_history(&entries)).unwrap();
-    assert_eq!(count(&sqlite, "places"), 3, "the two directions of a conversation are one place");
+    sqlite
+        .transaction(false, |store| store.append_history(&entries))
+        .unwrap();
+    assert_eq!(
+        count(&sqlite, "places"),
+        3,
+        "the two directions of a conversation are one place"
+    );
     assert_eq!(count(&sqlite, "authors"), 2);
     let mut statement = sqlite
         .connection
@@ -36,15 +42,31 @@ fn messages_keep_all_that_was_said_and_where() {
         .unwrap();
     let rows: Vec<String> = statement
         .query_map([], |row| {
-            let texts: Vec<String> = [2, 3, 4, 5, 6, 7, 8].map(|column| row.get(column).unwrap()).to_vec();
-            Ok(format!("{} {} {}", row.get::<_, String>(0)?, row.get::<_, i64>(1)?, texts.join("|")))
+            let texts: Vec<String> = [2, 3, 4, 5, 6, 7, 8]
+                .map(|column| row.get(column).unwrap())
+                .to_vec();
+            Ok(format!(
+                "{} {} {}",
+                row.get::<_, String>(0)?,
+                row.get::<_, i64>(1)?,
+                texts.join("|")
+            ))
         })
         .unwrap()
         .map(rusqlite::Result::unwrap)
         .collect();
-    assert_eq!(rows[0], "r-1 1793620800123 #lobby||alice|alice!alice@rookery|PRIVMSG|hello there|");
-    assert_eq!(rows[1], "r-2 1793620800123 #lobby|||guest!g@rookery|PRIVMSG|hello there|+typing=done");
-    assert_eq!(rows[3], "r-4 1793620800123 alice|Bob|alice|alice!alice@rookery|PRIVMSG|hello there|");
+    assert_eq!(
+        rows[0],
+        "r-1 1793620800123 #lobby||alice|alice!alice@rookery|PRIVMSG|hello there|"
+    );
+    assert_eq!(
+        rows[1],
+        "r-2 1793620800123 #lobby|||guest!g@rookery|PRIVMSG|hello there|+typing=done"
+    );
+    assert_eq!(
+        rows[3],
+        "r-4 1793620800123 alice|Bob|alice|alice!alice@rookery|PRIVMSG|hello there|"
+    );
 }
 
 #[test]
@@ -54,10 +76,31 @@ fn a_place_first_met_in_a_transaction_that_fails_is_made_again() {
         store.append_history(&[message("r-1", noon(), lobby())])?;
         store.append_history(&[message("r-1", noon(), lobby())])
     });
-    assert!(matches!(failed, Err(StoreError::Database(_))), "a msgid is never stored twice");
-    assert_eq!((count(&sqlite, "history"), count(&sqlite, "places"), count(&sqlite, "authors")), (0, 0, 0));
-    sqlite.transaction(false, |store| store.append_history(&[message("r-1", noon(), lobby())])).unwrap();
-    assert_eq!((count(&sqlite, "history"), count(&sqlite, "places"), count(&sqlite, "authors")), (1, 1, 1));
+    assert!(
+        matches!(failed, Err(StoreError::Database(_))),
+        "a msgid is never stored twice"
+    );
+    assert_eq!(
+        (
+            count(&sqlite, "history"),
+            count(&sqlite, "places"),
+            count(&sqlite, "authors")
+        ),
+        (0, 0, 0)
+    );
+    sqlite
+        .transaction(false, |store| {
+            store.append_history(&[message("r-1", noon(), lobby())])
+        })
+        .unwrap();
+    assert_eq!(
+        (
+            count(&sqlite, "history"),
+            count(&sqlite, "places"),
+            count(&sqlite, "authors")
+        ),
+        (1, 1, 1)
+    );
 }
 
 #[test]
@@ -66,7 +109,11 @@ fn retention_takes_only_what_is_older_and_never_more_than_asked() {
     let (old, new) = (at("2026-01-01T00:00:00Z"), at("2026-02-01T00:00:00Z"));
     let mut entries = vec![message("future", at("2090-01-01T00:00:00Z"), lobby())];
     for index in 0..10 {
-        let place = if index % 2 == 0 { lobby() } else { direct("alice", "bob") };
+        let place = if index % 2 == 0 {
+            lobby()
+        } else {
+            direct("alice", "bob")
+        };
         entries.push(message(&format!("old-{index}"), old, place.clone()));
         entries.push(message(&format!("new-{index}"), new, place));
     }
@@ -84,8 +131,14 @@ fn retention_takes_only_what_is_older_and_never_more_than_asked() {
 
 /// Whether any of the files in the folder holds these bytes.
 fn is_on_disk(folder: &TempDir, text: &str) -> bool {
-    let files = fs::read_dir(folder.path()).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
-    files.into_iter().any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
+    let files = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| fs::read(file.unwrap().path()).unwrap());
+    files.into_iter().any(|bytes| {
+        bytes
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+    })
 }
 
 #[test]
@@ -98,27 +151,41 @@ fn what_is_redacted_or_too_old_is_gone_from_the_disk_once_it_is_swept() {
         ..message(msgid, at, lobby())
     };
     let (old, new) = (at("2026-01-01T00:00:00Z"), noon());
-    let mut entries: Vec<HistoryEntry> =
-        (0..50).map(|number| said(&format!("m{number}"), new, &"filling ".repeat(20))).collect();
+    let mut entries: Vec<HistoryEntry> = (0..50)
+        .map(|number| said(&format!("m{number}"), new, &"filling ".repeat(20)))
+        .collect();
     entries.insert(7, said("redacted", new, "the-redacted-words"));
     entries.insert(0, said("old", old, "the-old-words"));
-    sqlite.transaction(false, |store| store.append_history(&entries)).unwrap();
+    sqlite
+        .transaction(false, |store| store.append_history(&entries))
+        .unwrap();
     let mark = entries[8].redaction(
-        crate::record::Redactor { source: "bob!b@rookery".to_owned(), account: None },
+        crate::record::Redactor {
+            source: "bob!b@rookery".to_owned(),
+            account: None,
+        },
         "mark".to_owned(),
         new,
         None,
     );
     assert_eq!(entries[8].msgid, "redacted");
-    sqlite.transaction(false, |store| store.append_history(&[mark])).unwrap();
     sqlite
-        .transaction(false, |store| store.expire_history(new, ExpiryPoint::Beginning, 99).map(drop))
+        .transaction(false, |store| store.append_history(&[mark]))
+        .unwrap();
+    sqlite
+        .transaction(false, |store| {
+            store
+                .expire_history(new, ExpiryPoint::Beginning, 99)
+                .map(drop)
+        })
         .unwrap();
     assert!(is_on_disk(&folder, "the-redacted-words") && is_on_disk(&folder, "the-old-words"));
     reader
         .snapshot(|store| {
             assert_eq!(store.history_entry("old")?, None);
-            sqlite.transaction(false, |store| store.append_history(&[message("later", new, lobby())]))?;
+            sqlite.transaction(false, |store| {
+                store.append_history(&[message("later", new, lobby())])
+            })?;
             sqlite.sweep()?;
             assert!(sqlite.has_leftovers(), "somebody still reads");
             Ok(())
@@ -134,11 +201,16 @@ fn what_is_redacted_or_too_old_is_gone_from_the_disk_once_it_is_swept() {
 fn retention_takes_redacted_messages_too() {
     let (_folder, mut sqlite) = fresh();
     let said = message("m1", at("2026-01-01T00:00:00Z"), lobby());
-    let by = crate::record::Redactor { source: "irc.test".to_owned(), account: None };
+    let by = crate::record::Redactor {
+        source: "irc.test".to_owned(),
+        account: None,
+    };
     let mark = said.redaction(by, "r1".to_owned(), noon(), None);
     sqlite.append_history(&[said, mark]).unwrap();
     let before = count(&sqlite, "history");
-    sqlite.expire_history(noon(), ExpiryPoint::Beginning, 9).unwrap();
+    sqlite
+        .expire_history(noon(), ExpiryPoint::Beginning, 9)
+        .unwrap();
     assert_eq!(count(&sqlite, "history"), before - 1);
     assert_eq!(count(&sqlite, "history"), 1);
 }
@@ -153,11 +225,20 @@ fn retention_and_pages_of_history_are_found_by_the_index() {
         "SELECT * FROM history WHERE msgid = 'r-1'",
         "SELECT * FROM authors WHERE account = 'alice'",
     ] {
-        let mut statement = sqlite.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let plan: Vec<String> =
-            statement.query_map([], |row| row.get(3)).unwrap().map(rusqlite::Result::unwrap).collect();
+        let mut statement = sqlite
+            .connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap();
+        let plan: Vec<String> = statement
+            .query_map([], |row| row.get(3))
+            .unwrap()
+            .map(rusqlite::Result::unwrap)
+            .collect();
         let plan = plan.join("; ");
-        assert!(plan.contains("INDEX") && !plan.contains("SCAN history"), "{sql}: {plan}");
+        assert!(
+            plan.contains("INDEX") && !plan.contains("SCAN history"),
+            "{sql}: {plan}"
+        );
         assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
     }
 }
@@ -169,7 +250,9 @@ fn old_messages_of_any_number_of_places_go_a_few_places_at_a_time() {
         let place = Place::Channel(ChannelName::parse(&format!("#x{number}")).unwrap());
         message(&format!("m{number}"), noon(), place)
     };
-    sqlite.append_history(&(0..2500).map(old).collect::<Vec<_>>()).unwrap();
+    sqlite
+        .append_history(&(0..2500).map(old).collect::<Vec<_>>())
+        .unwrap();
     let later = noon() + jiff::SignedDuration::from_secs(1);
     let (mut point, mut left) = (ExpiryPoint::Beginning, Vec::new());
     while point != ExpiryPoint::Through {

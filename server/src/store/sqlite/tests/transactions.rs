@@ -24,7 +24,11 @@ fn two_processes_that_write_at_once_make_one_chain_and_lose_nothing() {
                         .transaction(index % 10 == 0, |store| {
                             store.append_audit(&act(actor, &index.to_string()))?;
                             let id = format!("{actor}-{index}");
-                            store.append_history(&[message(&id, noon(), direct(actor, &format!("b{index}")))])
+                            store.append_history(&[message(
+                                &id,
+                                noon(),
+                                direct(actor, &format!("b{index}")),
+                            )])
                         })
                         .unwrap();
                 }
@@ -36,8 +40,7 @@ fn two_processes_that_write_at_once_make_one_chain_and_lose_nothing() {
     assert_eq!(entries.len(), 200);
     assert_eq!(first_break(&entries), None);
     assert_eq!(count(&sqlite, "history"), 200);
-    let orphans =
-        "history WHERE place NOT IN (SELECT id FROM places) OR author NOT IN (SELECT id FROM authors)";
+    let orphans = "history WHERE place NOT IN (SELECT id FROM places) OR author NOT IN (SELECT id FROM authors)";
     assert_eq!(count(&sqlite, orphans), 0);
 }
 
@@ -54,7 +57,9 @@ fn many_that_open_a_new_file_at_once_wait_for_one_another() {
                     barrier.wait();
                     let mut sqlite = Sqlite::open(&file).unwrap();
                     for _ in 0..20 {
-                        sqlite.transaction(false, |store| store.append_audit(&act("root", ""))).unwrap();
+                        sqlite
+                            .transaction(false, |store| store.append_audit(&act("root", "")))
+                            .unwrap();
                     }
                 });
             }
@@ -66,7 +71,11 @@ fn many_that_open_a_new_file_at_once_wait_for_one_another() {
 fn what_is_committed_survives_the_death_of_the_process_and_what_is_not_leaves_no_trace() {
     let (folder, mut sqlite) = fresh();
     let copy = tempfile::tempdir().unwrap();
-    sqlite.transaction(false, |store| store.append_history(&[message("kept", noon(), lobby())])).unwrap();
+    sqlite
+        .transaction(false, |store| {
+            store.append_history(&[message("kept", noon(), lobby())])
+        })
+        .unwrap();
     sqlite
         .transaction(false, |store| {
             store.append_history(&[message("lost", noon(), lobby())])?;
@@ -101,7 +110,9 @@ fn a_job_that_fails_or_panics_leaves_nothing_behind_and_the_next_one_works() {
     }));
     assert!(panicked.is_err());
     assert_eq!(sqlite.bans(noon()).unwrap(), []);
-    sqlite.transaction(true, |store| store.add_ban(&ban("bob", None))).unwrap();
+    sqlite
+        .transaction(true, |store| store.add_ban(&ban("bob", None)))
+        .unwrap();
     assert_eq!(sqlite.bans(noon()).unwrap().len(), 1);
 }
 
@@ -109,14 +120,24 @@ fn a_job_that_fails_or_panics_leaves_nothing_behind_and_the_next_one_works() {
 fn the_disk_is_waited_for_when_asked_and_only_then() {
     let (_folder, mut sqlite) = fresh();
     let level = |sqlite: &Sqlite| {
-        sqlite.connection.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0)).unwrap()
+        sqlite
+            .connection
+            .pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))
+            .unwrap()
     };
     assert_eq!(level(&sqlite), 1, "NORMAL");
-    sqlite.transaction(true, |store| store.append_audit(&act("root", ""))).unwrap();
+    sqlite
+        .transaction(true, |store| store.append_audit(&act("root", "")))
+        .unwrap();
     assert_eq!(level(&sqlite), 2, "FULL");
-    sqlite.transaction(false, |store| store.append_audit(&act("root", ""))).unwrap();
+    sqlite
+        .transaction(false, |store| store.append_audit(&act("root", "")))
+        .unwrap();
     assert_eq!(level(&sqlite), 1, "NORMAL");
-    let mode: String = sqlite.connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+    let mode: String = sqlite
+        .connection
+        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .unwrap();
     assert_eq!(mode, "wal");
 }
 
@@ -127,7 +148,11 @@ fn a_snapshot_stands_still_while_others_write() {
     let seen = reader
         .snapshot(|store| {
             let before = store.admins()?.len();
-            sqlite.transaction(true, |store| store.add_admin(&admin("root", "r@example.org"))).unwrap();
+            sqlite
+                .transaction(true, |store| {
+                    store.add_admin(&admin("root", "r@example.org"))
+                })
+                .unwrap();
             Ok((before, store.admins()?.len()))
         })
         .unwrap();
@@ -139,19 +164,27 @@ fn a_snapshot_stands_still_while_others_write() {
 fn a_reader_cannot_write() {
     let (folder, _sqlite) = fresh();
     let mut reader = Sqlite::open_reader(&folder.path().join(DATABASE_FILE)).unwrap();
-    let refused = reader.transaction(false, |store| store.add_ban(&ban("bob", None))).unwrap_err();
+    let refused = reader
+        .transaction(false, |store| store.add_ban(&ban("bob", None)))
+        .unwrap_err();
     assert!(refused.to_string().contains("readonly"), "{refused}");
 }
 
 #[test]
 fn a_newer_schema_is_refused_and_left_alone() {
     let (folder, sqlite) = fresh();
-    sqlite.connection.pragma_update(None, "user_version", 1000).unwrap();
+    sqlite
+        .connection
+        .pragma_update(None, "user_version", 1000)
+        .unwrap();
     drop(sqlite);
     let file = folder.path().join(DATABASE_FILE);
     for opened in [Sqlite::open(&file), Sqlite::open_reader(&file)] {
         let refused = opened.err().unwrap();
-        assert!(matches!(refused, StoreError::TooNew { found: 1000, .. }), "{refused}");
+        assert!(
+            matches!(refused, StoreError::TooNew { found: 1000, .. }),
+            "{refused}"
+        );
         assert!(refused.to_string().contains("newer rookeryd"), "{refused}");
     }
 }
@@ -163,7 +196,10 @@ fn what_cannot_be_opened_is_named() {
     fs::write(&in_the_way, "a file where the folder should be").unwrap();
     let refused = Sqlite::open(&in_the_way.join(DATABASE_FILE)).err().unwrap();
     assert!(matches!(refused, StoreError::Folder { .. }), "{refused}");
-    assert!(refused.to_string().contains(in_the_way.to_str().unwrap()), "{refused}");
+    assert!(
+        refused.to_string().contains(in_the_way.to_str().unwrap()),
+        "{refused}"
+    );
 
     let folder_in_the_way = folder.path().join(DATABASE_FILE);
     fs::create_dir(&folder_in_the_way).unwrap();
@@ -171,9 +207,16 @@ fn what_cannot_be_opened_is_named() {
     assert!(matches!(refused, StoreError::File { .. }), "{refused}");
 
     let other = folder.path().join("other.db");
-    fs::write(&other, "this is not a database, though it is longer than a header".repeat(10)).unwrap();
+    fs::write(
+        &other,
+        "this is not a database, though it is longer than a header".repeat(10),
+    )
+    .unwrap();
     let refused = Sqlite::open(&other).err().unwrap();
-    assert!(refused.to_string().contains("file is not a database"), "{refused}");
+    assert!(
+        refused.to_string().contains("file is not a database"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -181,7 +224,9 @@ fn the_files_are_their_owners_alone() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mut sqlite = Sqlite::open(&data.join(DATABASE_FILE)).unwrap();
-    sqlite.transaction(false, |store| store.append_audit(&act("root", ""))).unwrap();
+    sqlite
+        .transaction(false, |store| store.append_audit(&act("root", "")))
+        .unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&data), 0o700);
     let mut names = Vec::new();
@@ -197,15 +242,25 @@ fn the_files_are_their_owners_alone() {
 #[test]
 fn a_full_disk_is_told_of_and_costs_only_what_did_not_fit() {
     let (_folder, mut sqlite) = fresh();
-    let pages: i64 = sqlite.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    let pages: i64 = sqlite
+        .connection
+        .pragma_query_value(None, "page_count", |row| row.get(0))
+        .unwrap();
     // This pragma answers with the new value.
     let limit = |sqlite: &Sqlite, pages: i64| {
-        sqlite.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+        sqlite
+            .connection
+            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+            .unwrap();
     };
     limit(&sqlite, pages + 2);
     let mut stored = 0;
     let refused = loop {
-        let mut entry = message(&format!("r-{stored}"), noon(), direct("alice", &format!("b{stored}")));
+        let mut entry = message(
+            &format!("r-{stored}"),
+            noon(),
+            direct("alice", &format!("b{stored}")),
+        );
         entry.text = "x".repeat(400);
         match sqlite.transaction(false, |store| store.append_history(&[entry])) {
             Ok(()) => stored += 1,
@@ -217,7 +272,9 @@ fn a_full_disk_is_told_of_and_costs_only_what_did_not_fit() {
     assert_eq!(count(&sqlite, "history"), stored);
     limit(&sqlite, 1_000_000);
     sqlite
-        .transaction(false, |store| store.append_history(&[message("after", noon(), direct("alice", "bob"))]))
+        .transaction(false, |store| {
+            store.append_history(&[message("after", noon(), direct("alice", "bob"))])
+        })
         .unwrap();
     assert_eq!(count(&sqlite, "history"), stored + 1);
     assert_eq!(
@@ -230,9 +287,18 @@ fn a_full_disk_is_told_of_and_costs_only_what_did_not_fit() {
 #[test]
 fn what_is_unreadable_in_the_record_is_named() {
     let (_folder, mut sqlite) = fresh();
-    sqlite.create_account(&account("alice", "alice@example.org")).unwrap().unwrap();
-    sqlite.connection.execute_batch("UPDATE accounts SET email = 'nobody'").unwrap();
+    sqlite
+        .create_account(&account("alice", "alice@example.org"))
+        .unwrap()
+        .unwrap();
+    sqlite
+        .connection
+        .execute_batch("UPDATE accounts SET email = 'nobody'")
+        .unwrap();
     let refused = sqlite.accounts().unwrap_err();
     assert!(matches!(refused, StoreError::Corrupt(_)), "{refused}");
-    assert!(refused.to_string().contains(r#""nobody" as email"#), "{refused}");
+    assert!(
+        refused.to_string().contains(r#""nobody" as email"#),
+        "{refused}"
+    );
 }
