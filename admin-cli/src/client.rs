@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rookery_protocol::control::{CSV_TYPE, Problem};
+use rookery_control_api::{CSV_TYPE, Problem};
 use rustls::AlertDescription;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -340,10 +340,10 @@ fn next_step(kind: &str) -> Option<&'static str> {
         "no-such-invitation" => "`admin-cli invitations` shows those that are good.",
         "no-such-registration" => "`admin-cli registrations` shows those that wait for a code.",
         "no-such-message" => "`admin-cli messages` shows what was said, with the ids.",
-        "password-wrong" => "Nothing was changed; try again.",
-        "sign-in-again" => "`admin-cli login` does that.",
+        "wrong-password" => "Nothing was changed; try again.",
+        "fresh-sign-in-required" => "`admin-cli login` does that.",
         "no-authenticator" => "`admin-cli totp enrol` makes one known.",
-        "challenge-dead" | "login-failed" => "Begin anew with `admin-cli login`.",
+        "challenge-expired" | "login-failed" => "Begin anew with `admin-cli login`.",
         _ => return None,
     })
 }
@@ -475,7 +475,7 @@ mod tests {
     fn exit_codes_tell_a_missing_sign_in_from_a_refusal() {
         assert_eq!(answer(401, "not-signed-in").exit_code(), 3);
         assert_eq!(answer(401, "login-failed").exit_code(), 1);
-        assert_eq!(answer(401, "code-wrong").exit_code(), 1);
+        assert_eq!(answer(401, "wrong-code").exit_code(), 1);
         assert_eq!(answer(404, "not-online").exit_code(), 1);
         assert_eq!(answer(503, "audit-unavailable").exit_code(), 1);
         assert_eq!(answer(404, "no-such-ban").to_string(), "D");
@@ -489,8 +489,8 @@ mod tests {
                 .contains("`admin-cli login`")
         );
         assert_eq!(
-            problem_kind(&answer(401, "code-wrong")).as_deref(),
-            Some("/problems/code-wrong")
+            problem_kind(&answer(401, "wrong-code")).as_deref(),
+            Some("/problems/wrong-code")
         );
         assert!(refusal(StatusCode::BAD_GATEWAY, "<html>".to_owned()).is_none());
     }

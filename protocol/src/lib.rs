@@ -3,7 +3,6 @@
 
 pub mod ban;
 pub mod capability;
-pub mod control;
 pub mod credential;
 pub mod framing;
 pub mod glob;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Subcommand;
 use jiff::Timestamp;
-use rookery_protocol::control::Role;
+use rookery_control_api::Role;
 use rookery_protocol::{AccountName, Email};
 
 use crate::accounts::password::hash_blocking;
@@ -154,7 +154,7 @@ impl Desk<'_> {
             )?),
             role,
             created_at: self.now,
-            initial_until: None,
+            initial_password_expires_at: None,
         };
         let detail = format!("{role}, {email}");
         let added = self.act(

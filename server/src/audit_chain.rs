@@ -1,7 +1,7 @@
 //! Walks along the audit trail's chain of hashes, and says which entry was changed, removed or put
 //! elsewhere.
 
-use rookery_protocol::control::{AuditFault, AuditVerdict, ChainHead};
+use rookery_control_api::{AuditDefect, AuditVerdict, ChainHead};
 
 use crate::hex;
 use crate::record::{AuditEntry, AuditPage, AuditQuery};
@@ -160,7 +160,7 @@ impl Walk {
                 id,
                 hash: hex::encode(&hash),
             }),
-            fault: fault.map(|(id, fault)| AuditFault {
+            fault: fault.map(|(id, fault)| AuditDefect {
                 id,
                 what: fault.to_string(),
             }),
@@ -228,7 +228,7 @@ pub mod tests {
     fn fault(trail: &[AuditEntry], expected: Option<ChainHead>) -> (i64, String) {
         let verdict = walk(trail, expected);
         assert!(!verdict.whole);
-        let AuditFault { id, what } = verdict.fault.unwrap();
+        let AuditDefect { id, what } = verdict.fault.unwrap();
         (id, what)
     }
 

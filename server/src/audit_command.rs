@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
-use rookery_protocol::control::{AuditOutcome, AuditRecord, AuditVerdict, ChainHead};
+use rookery_control_api::{AuditOutcome, AuditRecord, AuditVerdict, ChainHead};
 
 use crate::audit_chain::Walk;
 use crate::config::Config;

@@ -32,7 +32,7 @@ pub struct Instruments {
 pub struct Activity {
     pub connections: usize,
     /// Events that wait for the core.
-    pub inlet_waiting: usize,
+    pub core_queue_events: usize,
     pub journal: journal::Depth,
     pub busy: Busy,
 }
@@ -49,9 +49,9 @@ pub struct Readings {
     pub maintenance: bool,
     pub connections: usize,
     /// Events that wait for the core.
-    pub inlet_waiting: usize,
+    pub core_queue_events: usize,
     /// Batches that wait for the journal.
-    pub journal_waiting: usize,
+    pub commit_queue_batches: usize,
     /// In bytes.
     pub largest_sendq: usize,
     pub store_bytes: u64,
@@ -62,7 +62,7 @@ pub struct Readings {
 impl Instruments {
     /// Looks who and what is busy; up to `most` of each kind.
     pub async fn activity(&self, most: usize) -> Result<Activity, Stopped> {
-        let inlet_waiting = self.inlet.waiting();
+        let core_queue_events = self.inlet.waiting();
         let journal = self.journal.read().await?;
         let sessions = journal
             .largest_sendqs
@@ -75,7 +75,7 @@ impl Instruments {
         };
         Ok(Activity {
             connections: self.connections.count(),
-            inlet_waiting,
+            core_queue_events,
             journal,
             busy: *busy,
         })
@@ -83,7 +83,7 @@ impl Instruments {
 
     /// Looks at all of them.
     pub async fn read(&self) -> Result<Readings, Stopped> {
-        let inlet_waiting = self.inlet.waiting();
+        let core_queue_events = self.inlet.waiting();
         let Answer::Counts {
             users,
             sessions,
@@ -103,8 +103,8 @@ impl Instruments {
             bans,
             maintenance,
             connections: self.connections.count(),
-            inlet_waiting,
-            journal_waiting: journal.waiting_batches,
+            core_queue_events,
+            commit_queue_batches: journal.waiting_batches,
             largest_sendq: journal.largest_sendq(),
             store_bytes: self.database.size().await,
             certificate_expires_at: self.certificates.expires_at(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use rookery_protocol::control::{LiveEvent, Part};
+use rookery_control_api::{Component, TimedEvent};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::chat::event::{Answer, Delivery, SessionId};
@@ -45,7 +45,7 @@ pub enum Release {
     /// From now on people are kept out by this.
     Gate(Arc<Gate>),
     /// Whoever watches the server is told.
-    Happened(LiveEvent),
+    Happened(TimedEvent),
     Answer(oneshot::Sender<Answer>, Answer),
     /// Tell for which sessions most waits to be sent, and how many bytes; the most first.
     Measure(oneshot::Sender<Vec<(SessionId, usize)>>),
@@ -155,7 +155,7 @@ async fn commit(database: &Database, releases: &[Release], news: &News) -> bool 
                 let detail = format!(
                     "{messages} messages could not be stored, and so were not sent: {error}"
                 );
-                news.trouble(Part::Store, detail);
+                news.trouble(Component::Store, detail);
             }
             if kept > 0 {
                 tracing::error!(

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rookery_protocol::control::Counters;
+use rookery_control_api::Counters;
 
 use crate::instruments::Readings;
 
@@ -150,7 +150,7 @@ impl Metrics {
             &[("", &self.messages_not_stored)],
         );
         page.counter(
-            "rookery_changes_not_kept_total",
+            "rookery_state_changes_not_persisted_total",
             "Changes of channels and the like that could not be stored, and hold until the server stops.",
             &[("", &self.changes_not_kept)],
         );
@@ -175,16 +175,16 @@ impl Metrics {
             &self.commits,
         );
         page.gauge(
-            "rookery_inlet_waiting_events",
+            "rookery_core_queue_events",
             "Events that wait for the core.",
             "",
-            now.inlet_waiting,
+            now.core_queue_events,
         );
         page.gauge(
-            "rookery_journal_waiting_batches",
+            "rookery_commit_queue_batches",
             "Batches that wait for the journal.",
             "",
-            now.journal_waiting,
+            now.commit_queue_batches,
         );
         page.gauge(
             "rookery_sendq_largest_bytes",
@@ -411,8 +411,8 @@ mod tests {
             bans: 0,
             maintenance: false,
             connections: 5,
-            inlet_waiting: 0,
-            journal_waiting: 0,
+            core_queue_events: 0,
+            commit_queue_batches: 0,
             largest_sendq: 12,
             store_bytes: 4096,
             certificate_expires_at: Some(Timestamp::UNIX_EPOCH),

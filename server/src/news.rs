@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rookery_protocol::control::{Happening, LiveEvent, Part};
+use rookery_control_api::{Component, ServerEvent, TimedEvent};
 use tokio::sync::broadcast;
 
 /// Events that a watcher may be behind; it misses the oldest of what is beyond.
@@ -12,7 +12,7 @@ const KEPT: usize = 1024;
 
 /// Where the floors say what happened, and where watchers hear it.
 #[derive(Clone)]
-pub struct News(broadcast::Sender<Arc<LiveEvent>>);
+pub struct News(broadcast::Sender<Arc<TimedEvent>>);
 
 impl Default for News {
     fn default() -> Self {
@@ -22,7 +22,7 @@ impl Default for News {
 
 impl News {
     /// Tells every watcher.
-    pub fn publish(&self, event: LiveEvent) {
+    pub fn publish(&self, event: TimedEvent) {
         if self.0.receiver_count() > 0 {
             // The last one may just have gone.
             let _ = self.0.send(Arc::new(event));
@@ -30,23 +30,23 @@ impl News {
     }
 
     /// Something has happened just now.
-    pub fn tell(&self, what: Happening) {
-        self.publish(LiveEvent {
+    pub fn tell(&self, what: ServerEvent) {
+        self.publish(TimedEvent {
             at: Timestamp::now(),
             what,
         });
     }
 
     /// Something that the server needs has just failed.
-    pub fn trouble(&self, with: Part, detail: impl Into<String>) {
-        self.tell(Happening::Trouble {
-            with,
+    pub fn trouble(&self, component: Component, detail: impl Into<String>) {
+        self.tell(ServerEvent::ComponentFailed {
+            component,
             detail: detail.into(),
         });
     }
 
     /// Hears all that is told from now on.
-    pub fn watch(&self) -> broadcast::Receiver<Arc<LiveEvent>> {
+    pub fn watch(&self) -> broadcast::Receiver<Arc<TimedEvent>> {
         self.0.subscribe()
     }
 }

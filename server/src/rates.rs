@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rookery_protocol::control::{Counters, Rates as PerSecond};
+use rookery_control_api::{Counters, Rates as PerSecond};
 
 use crate::metrics::METRICS;
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use rookery_protocol::control::{Port, RefusedSignIn};
+use rookery_control_api::{Port, RefusedSignIn};
 
 /// How many are kept; older ones give way.
 pub const KEPT: usize = 20;
@@ -39,7 +39,7 @@ impl Refusals {
             port,
             name,
             address,
-            why,
+            reason: why,
         });
     }
 

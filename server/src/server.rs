@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
-use rookery_protocol::control::{Happening, Part};
+use rookery_control_api::{Component, ServerEvent};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -243,7 +243,7 @@ impl Server {
             Ok(()) => tracing::info!("config and certificates are loaded anew"),
             Err(problem) => tracing::error!("{problem}"),
         }
-        self.news.tell(Happening::Reloaded {
+        self.news.tell(ServerEvent::Reloaded {
             problem: done.clone().err(),
         });
         done
@@ -265,7 +265,7 @@ impl Server {
         if let Err(error) = self.certificates.reload(&self.config.borrow()) {
             tracing::error!("the certificate stays the old one: {error:#}");
             self.news.trouble(
-                Part::Certificate,
+                Component::Certificate,
                 format!("it stays the old one: {error:#}"),
             );
         }

@@ -117,7 +117,7 @@ async fn a_code_that_a_stranger_used_up_is_followed_by_another() {
             .await;
     }
     assert_eq!(
-        listed(&operator, &["invitations"], "invitations").await[0]["tries_left"],
+        listed(&operator, &["invitations"], "invitations").await[0]["attempts_left"],
         0
     );
     let mut dora = Client::introduce(&server, "dora").await;

@@ -54,7 +54,7 @@ async fn a_request_that_is_sent_again_with_its_key_is_done_once() {
         let other = keyed("one", path, body).await;
         assert_eq!(
             (other.status, other.problem()),
-            (422, "key-reused"),
+            (422, "idempotency-key-reused"),
             "{other:?}"
         );
     }
@@ -96,7 +96,7 @@ async fn what_is_too_big_or_comes_too_slowly_is_refused_and_others_are_served() 
         let answer = refused(path, kind, bytes).await;
         assert_eq!(
             (answer.status, answer.problem()),
-            (413, "too-large"),
+            (413, "body-too-large"),
             "{answer:?}"
         );
     }

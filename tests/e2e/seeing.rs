@@ -40,7 +40,7 @@ async fn the_status_tells_how_the_server_fares() {
         ("sessions", 1),
         ("connections", 1),
         ("messages_stored", 2),
-        ("inlet_waiting", 0),
+        ("core_queue_events", 0),
     ] {
         assert_eq!(status[key], expected, "{key} in {status}");
     }

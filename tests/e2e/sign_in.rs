@@ -174,7 +174,7 @@ async fn of_a_hundred_attempts_at_once_on_one_challenge_exactly_one_wins() {
     assert!(
         answers
             .iter()
-            .all(|it| it.status == 200 || it.problem() == "challenge-dead"),
+            .all(|it| it.status == 200 || it.problem() == "challenge-expired"),
         "{answers:?}"
     );
     assert_eq!(server.record().count_audit("verify", "allowed"), 1);
@@ -235,7 +235,7 @@ async fn guessing_is_slowed_down_and_told_by_mail_and_locks_nobody_out() {
     let elsewhere = ask(79, "/v1/login/verify", verify.clone()).await;
     assert_eq!(
         elsewhere.problem(),
-        "challenge-dead",
+        "challenge-expired",
         "a challenge is for the address it began at"
     );
     assert_eq!(ask(78, "/v1/login/verify", verify).await.status, 200);

@@ -23,22 +23,29 @@ async fn everything_but_what_people_say_is_seen_as_it_happens() {
     let mut watch = watch(&operator, &[]).await;
     let mut alice = Client::register(&server, "alice").await;
     watch
-        .expect_line(&format!("account-made     alice ({})", email_of("alice")))
+        .expect_line(&format!(
+            "account-created     alice ({})",
+            email_of("alice")
+        ))
         .await;
     watch
-        .expect_line("user-came        alice from 127.0.0.1:")
+        .expect_line("user-connected        alice from 127.0.0.1:")
         .await;
     let mut bob = Client::register(&server, "bob").await;
     alice.say("#lobby", "words for the room").await;
     bob.expect_said("alice", "#lobby", "words for the room")
         .await;
     alice.send("JOIN #nest").await;
-    watch.expect_line("channel-made     #nest by alice").await;
+    watch
+        .expect_line("channel-created     #nest by alice")
+        .await;
     alice.send("PART #nest :words in parting").await;
     operator.done(&["channel", "close", "nest"]).await;
-    watch.expect_line("channel-gone     #nest").await;
+    watch.expect_line("channel-removed     #nest").await;
     alice.send("QUIT :last words").await;
-    watch.expect_line("user-went        alice: quit").await;
+    watch
+        .expect_line("user-disconnected        alice: quit")
+        .await;
 
     let _guesser = Client::try_sign_in(&server, "guesser", "alice", "not her password").await;
     watch
@@ -47,10 +54,12 @@ async fn everything_but_what_people_say_is_seen_as_it_happens() {
     operator
         .done(&["ban", "bob", "--reason", "spam", "--for", "7d"])
         .await;
-    watch.expect_line("user-went        bob: banned").await;
+    watch
+        .expect_line("user-disconnected        bob: banned")
+        .await;
     watch.expect_line("bob by root, ends in 7d: spam").await;
     operator.done(&["unban", "bob"]).await;
-    watch.expect_line("ban-lifted       bob").await;
+    watch.expect_line("ban-removed       bob").await;
     operator
         .done(&["maintenance", "on", "back", "at", "noon"])
         .await;
@@ -86,7 +95,14 @@ async fn everything_but_what_people_say_is_seen_as_it_happens() {
 async fn a_watcher_chooses_what_it_sees_and_scripts_read_json() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
-    let mut watch = operator.start(&["--json", "watch", "--kind", "user-came", "--user", "bob"]);
+    let mut watch = operator.start(&[
+        "--json",
+        "watch",
+        "--kind",
+        "user-connected",
+        "--user",
+        "bob",
+    ]);
     let mut trail = operator.start(&["watch", "--kind", "audit"]);
     trail.expect_line("watch allowed: audit").await;
     operator.done(&["audit", "--act", "watch"]).await;
@@ -95,13 +111,13 @@ async fn a_watcher_chooses_what_it_sees_and_scripts_read_json() {
     let first: Value = serde_json::from_str(&watch.expect_line("").await).unwrap();
     assert_eq!(
         (&first["kind"], &first["nick"]),
-        (&"user-came".into(), &"bob".into()),
+        (&"user-connected".into(), &"bob".into()),
         "{first}"
     );
     let wrong = operator.run(&["watch", "--kind", "kick"]).await;
     assert_eq!(wrong.code, Some(2), "{}", wrong.transcript);
     assert!(
-        wrong.transcript.contains("user-went"),
+        wrong.transcript.contains("user-disconnected"),
         "the kinds are named: {}",
         wrong.transcript
     );

@@ -44,13 +44,13 @@ async fn a_sign_in_ends_when_it_is_idle_and_with_its_time_and_a_code_before_that
     let refused = control.verify(&late, &code).await;
     assert_eq!(
         (refused.status, &refused.body["type"]),
-        (401, &json!("/problems/challenge-dead"))
+        (401, &json!("/problems/challenge-expired"))
     );
     server.set_clock(12 * MINUTE);
     let refused = ask(&server, "POST", "/v1/admins", &used, add).await;
     assert_eq!(
         (refused.status, refused.problem()),
-        (403, "sign-in-again"),
+        (403, "fresh-sign-in-required"),
         "it is not fresh any more"
     );
     // One goes on being used.

@@ -1,7 +1,7 @@
 //! `admins`.
 
 use clap::Subcommand;
-use rookery_protocol::control::Role;
+use rookery_control_api::Role;
 
 use super::one_of;
 

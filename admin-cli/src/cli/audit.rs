@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use rookery_protocol::control::{ChainHead, parse_duration};
+use rookery_control_api::{ChainHead, parse_duration};
 
 /// The newest entries, or what else is asked for.
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! `ban` and `unban`.
 
 use clap::Args;
-use rookery_protocol::control::parse_duration;
+use rookery_control_api::parse_duration;
 
 /// Who is banned, why and for how long.
 #[derive(Debug, Args)]

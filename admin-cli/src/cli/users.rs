@@ -1,7 +1,7 @@
 //! `list` and `kick`.
 
 use clap::Args;
-use rookery_protocol::control::UserOrder;
+use rookery_control_api::UserOrder;
 
 use super::one_of;
 

@@ -1,14 +1,14 @@
 //! `watch`.
 
 use clap::Args;
-use rookery_protocol::control::EventKind;
+use rookery_control_api::EventKind;
 
 use super::one_of;
 
 /// Which events to show.
 #[derive(Debug, Args)]
 pub struct WatchOptions {
-    /// Only events of this kind, as user-went; may be given several times
+    /// Only events of this kind, as user-disconnected; may be given several times
     #[arg(long = "kind", value_name = "K",
         value_parser = one_of::<EventKind>(EventKind::ALL.iter().map(|kind| kind.name())))]
     pub kinds: Vec<EventKind>,

@@ -1,6 +1,6 @@
 //! `accounts` and `account`.
 
-use rookery_protocol::control::{
+use rookery_control_api::{
     AccountList, AccountReply, CredentialList, DisableRequest, RevokeRequest,
 };
 

@@ -1,8 +1,6 @@
 //! `admins`: who operates the server.
 
-use rookery_protocol::control::{
-    AdminEntry, AdminList, AdminRequest, InitialPassword, RoleRequest,
-};
+use rookery_control_api::{AdminEntry, AdminList, AdminRequest, InitialPassword, RoleRequest};
 
 use super::{Show, pages};
 use crate::cli::AdminsCommand;

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use rookery_protocol::control::{AuditFault, AuditList, AuditVerdict, ChainHead};
+use rookery_control_api::{AuditDefect, AuditList, AuditVerdict, ChainHead};
 use serde_json::json;
 
 use super::Show;
@@ -127,7 +127,7 @@ fn verify(client: &Client, head: Option<&ChainHead>, show: &Show) -> Result<(), 
     let reply: Reply<AuditVerdict> = client.get(&format!("/v1/audit/verify{options}"))?;
     match &reply.value.fault {
         None => show.result(&reply, output::verdict),
-        Some(AuditFault { id, what }) => Err(Failure::Failed {
+        Some(AuditDefect { id, what }) => Err(Failure::Failed {
             message: format!(
                 "entry {id} of the audit trail is not in order: {what}. {} before it are.",
                 reply.value.entries

@@ -1,7 +1,7 @@
 //! `ban`, `unban` and `bans`.
 
+use rookery_control_api::{BanList, BanPreview, BanReply, BanRequest, UnbanReply};
 use rookery_protocol::BanTarget;
-use rookery_protocol::control::{BanList, BanPreview, BanReply, BanRequest, UnbanReply};
 
 use super::{Show, ask_twice, pages};
 use crate::cli::{BanOptions, PageOptions};

@@ -1,6 +1,6 @@
 //! `channels` and `channel`.
 
-use rookery_protocol::control::{
+use rookery_control_api::{
     ChannelList, ChannelReply, CloseReply, CloseRequest, PurgeReply, PurgeRequest,
 };
 

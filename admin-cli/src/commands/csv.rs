@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
-use rookery_protocol::control::ImportReply;
+use rookery_control_api::ImportReply;
 use serde_json::json;
 
 use super::{Show, ask};
@@ -66,7 +66,7 @@ pub fn import(client: &Client, options: &ImportOptions, show: &Show) -> Result<(
     };
     let mut reply: Result<Reply<ImportReply>, Failure> = client.post_csv(&path(*yes), &content);
     if let Err(failure) = &reply
-        && problem_kind(failure).as_deref() == Some("/problems/needs-confirmation")
+        && problem_kind(failure).as_deref() == Some("/problems/confirmation-required")
         && ask(&failure.to_string())?
     {
         reply = client.post_csv(&path(true), &content);

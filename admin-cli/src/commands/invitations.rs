@@ -1,6 +1,6 @@
 //! `invite`, `invitations` and `registrations`.
 
-use rookery_protocol::control::{
+use rookery_control_api::{
     InvitationList, InvitationReply, InvitationRequest, InvitationRevoked, RegistrationList,
     ResendReply,
 };

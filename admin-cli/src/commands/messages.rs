@@ -1,6 +1,6 @@
 //! `messages` and `redact`.
 
-use rookery_protocol::control::{
+use rookery_control_api::{
     MessageList, RedactAuthorReply, RedactAuthorRequest, RedactReply, RedactRequest,
 };
 
@@ -69,7 +69,7 @@ pub fn redact(client: &Client, options: RedactOptions, show: &Show) -> Result<()
     let path = "/v1/messages/redact";
     let mut reply: Result<Reply<RedactAuthorReply>, Failure> = client.post(path, &request);
     if let Err(failure) = &reply
-        && problem_kind(failure).as_deref() == Some("/problems/needs-confirmation")
+        && problem_kind(failure).as_deref() == Some("/problems/confirmation-required")
         && ask(&failure.to_string())?
     {
         request.confirm = true;

@@ -154,7 +154,7 @@ fn ask_twice<T>(
 ) -> Result<Reply<T>, Failure> {
     match send(confirmed) {
         Err(failure)
-            if problem_kind(&failure).as_deref() == Some("/problems/needs-confirmation")
+            if problem_kind(&failure).as_deref() == Some("/problems/confirmation-required")
                 && ask(&failure.to_string())? =>
         {
             send(true)

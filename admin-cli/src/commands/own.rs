@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
-use rookery_protocol::control::{
+use rookery_control_api::{
     AdminSessionList, PasswordRequest, SessionsEnded, TotpCode, TotpConfirmed, TotpEnrolment,
     TotpRequirement, TotpStatus,
 };

@@ -1,6 +1,6 @@
 //! Lists that come in pages: one of them, or all, one after the other.
 
-use rookery_protocol::control::{
+use rookery_control_api::{
     AdminList, AdminSessionList, BanList, ChannelList, ChannelReply, InvitationList,
     RegistrationList,
 };

@@ -1,6 +1,6 @@
 //! `status`, `maintenance`, `reload` and `announce`.
 
-use rookery_protocol::control::{
+use rookery_control_api::{
     AnnouncementReply, AnnouncementRequest, MaintenanceRequest, MaintenanceState, ReloadReply,
     Status,
 };

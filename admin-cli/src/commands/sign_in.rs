@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 
-use rookery_protocol::control::{
+use rookery_control_api::{
     Factor, LoginReply, LoginRequest, LogoutReply, VerifyReply, VerifyRequest,
 };
 use serde_json::json;
@@ -97,7 +97,7 @@ fn asked_for(factors: &[Factor], sent_to: Option<&str>) -> String {
 
 /// Whether only the code was wrong.
 pub fn may_try_again(failure: &Failure) -> bool {
-    problem_kind(failure).as_deref() == Some("/problems/code-wrong")
+    problem_kind(failure).as_deref() == Some("/problems/wrong-code")
 }
 
 /// Ends the sign-in on the server, and forgets the token.

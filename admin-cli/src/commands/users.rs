@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 use std::thread;
 use std::time::Duration;
 
-use rookery_protocol::control::{
+use rookery_control_api::{
     KickReply, KickRequest, MassKickReply, MassKickRequest, UserList, UserReply,
 };
 

@@ -2,7 +2,7 @@
 
 use std::io::BufRead as _;
 
-use rookery_protocol::control::{Happening, LiveEvent};
+use rookery_control_api::{ServerEvent, TimedEvent};
 
 use super::Show;
 use crate::cli::WatchOptions;
@@ -30,7 +30,7 @@ pub fn run(client: &Client, options: &WatchOptions, show: &Show) -> Result<(), F
             continue;
         };
         // A kind that this version does not know is left out.
-        let Ok(event) = serde_json::from_str::<LiveEvent>(data) else {
+        let Ok(event) = serde_json::from_str::<TimedEvent>(data) else {
             continue;
         };
         let text = if show.json {
@@ -41,7 +41,7 @@ pub fn run(client: &Client, options: &WatchOptions, show: &Show) -> Result<(), F
         if !output::print_on(&text)? {
             return Ok(());
         }
-        if let Happening::Ended { reason } = event.what {
+        if let ServerEvent::Ended { reason } = event.what {
             return Err(Failure::NotSignedIn(format!(
                 "The sign-in has ended: {reason}."
             )));

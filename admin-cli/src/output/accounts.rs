@@ -1,6 +1,6 @@
 //! Who has an account.
 
-use rookery_protocol::control::{AccountCredential, AccountList, AccountReply, CredentialList};
+use rookery_control_api::{AccountCredential, AccountList, AccountReply, CredentialList};
 
 use super::{Reader, ended, plain, table, with_count, with_next};
 
@@ -66,7 +66,7 @@ pub fn account(reply: &AccountReply, done: &str) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use rookery_protocol::control::{AccountEntry, KickReply};
+    use rookery_control_api::{AccountEntry, KickReply};
 
     use super::*;
     use crate::output::tests::{ago, reader};

@@ -1,8 +1,6 @@
 //! The admins, their sign-ins and their factors.
 
-use rookery_protocol::control::{
-    AdminEntry, AdminList, AdminSessionList, InitialPassword, TotpStatus,
-};
+use rookery_control_api::{AdminEntry, AdminList, AdminSessionList, InitialPassword, TotpStatus};
 
 use super::{Reader, count, plain, table, with_count};
 
@@ -11,7 +9,7 @@ impl Reader {
     pub fn admins(&self, list: &AdminList) -> String {
         let rows = list.admins.iter().map(|admin| {
             let factors = if admin.totp { "mail, totp" } else { "mail" };
-            let password = match admin.initial_until {
+            let password = match admin.initial_password_expires_at {
                 None => "own".to_owned(),
                 Some(end) if end > self.now => format!("initial, ends {}", self.distance(end)),
                 Some(_) => "initial, has ended".to_owned(),
@@ -56,7 +54,7 @@ impl Reader {
             "The initial password, good until {}, is\n\n{}\n\n\
              Give it to them, but not by mail: the codes go there. They sign in with it, and choose another with \
              `admin-cli passwd`.",
-            self.time(given.initial_until),
+            self.time(given.initial_password_expires_at),
             plain(&given.initial_password)
         )
     }
@@ -102,20 +100,20 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    use rookery_protocol::control::Role;
+    use rookery_control_api::Role;
 
     use super::*;
     use crate::output::tests::{ago, reader};
 
     #[test]
     fn admins_are_a_table_that_tells_who_has_chosen_a_password() {
-        let admin = |name: &str, initial_until| AdminEntry {
+        let admin = |name: &str, initial_password_expires_at| AdminEntry {
             name: name.to_owned(),
             email: format!("{name}@example.org"),
             role: Role::Owner,
             totp: name == "root",
             created_at: ago(3_600),
-            initial_until,
+            initial_password_expires_at,
         };
         let admins = vec![
             admin("root", None),

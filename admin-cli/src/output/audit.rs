@@ -1,6 +1,6 @@
 //! The audit trail.
 
-use rookery_protocol::control::{AuditList, AuditOutcome, AuditVerdict};
+use rookery_control_api::{AuditList, AuditOutcome, AuditVerdict};
 
 use super::{Reader, count, shown, table};
 

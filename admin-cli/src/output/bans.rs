@@ -1,6 +1,6 @@
 //! Who is banned, and whom a ban would hit.
 
-use rookery_protocol::control::{BanEntry, BanList, BanPreview, BanReply};
+use rookery_control_api::{BanEntry, BanList, BanPreview, BanReply};
 
 use super::{Reader, count, ended, plain, table, with_count, with_next};
 
@@ -55,7 +55,7 @@ impl Reader {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use rookery_protocol::control::KickReply;
+    use rookery_control_api::KickReply;
 
     use super::*;
     use crate::output::tests::{ago, reader, user};

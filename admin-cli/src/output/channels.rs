@@ -1,6 +1,6 @@
 //! Which channels there are, and who is in them.
 
-use rookery_protocol::control::{ChannelList, ChannelReply, CloseReply, PurgeReply};
+use rookery_control_api::{ChannelList, ChannelReply, CloseReply, PurgeReply};
 
 use super::{Reader, count, facts, plain, table, with_count, with_next};
 
@@ -86,7 +86,7 @@ pub fn purged(reply: &PurgeReply) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use rookery_protocol::control::{ChannelEntry, ChannelMember};
+    use rookery_control_api::{ChannelEntry, ChannelMember};
 
     use super::*;
     use crate::output::tests::{ago, reader};

@@ -1,6 +1,6 @@
 //! What came of an import.
 
-use rookery_protocol::control::ImportReply;
+use rookery_control_api::ImportReply;
 
 use super::{count, plain};
 
@@ -38,7 +38,7 @@ pub fn imported(reply: &ImportReply, what: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rookery_protocol::control::RejectedRow;
+    use rookery_control_api::RejectedRow;
 
     use super::*;
 

@@ -1,13 +1,13 @@
 //! What happens, a line for each event.
 
-use rookery_protocol::control::{AuditOutcome, AuditRecord, BanEntry, Happening, LiveEvent};
+use rookery_control_api::{AuditOutcome, AuditRecord, BanEntry, ServerEvent, TimedEvent};
 
 use super::{Reader, count, plain};
 use crate::colour;
 
 impl Reader {
     /// One event: its time of day, its kind, and what happened.
-    pub fn event(&self, event: &LiveEvent) -> String {
+    pub fn event(&self, event: &TimedEvent) -> String {
         let time = event
             .at
             .to_zoned(self.zone.clone())
@@ -25,25 +25,36 @@ impl Reader {
         }
     }
 
-    fn happening(&self, what: &Happening) -> String {
+    fn happening(&self, what: &ServerEvent) -> String {
         let known = |account: &Option<String>| if account.is_some() { "" } else { " (guest)" };
         match what {
-            Happening::UserCame {
+            ServerEvent::UserConnected {
                 nick,
                 account,
                 address,
             } => {
                 format!("{nick}{} from {address}", known(account))
             }
-            Happening::UserRenamed { nick, before } => format!("{before} is {nick} now"),
-            Happening::UserWent { nick, account, why } => {
-                format!("{nick}{}: {}", known(account), why.words())
+            ServerEvent::UserRenamed {
+                nick,
+                previous_nick,
+            } => format!("{previous_nick} is {nick} now"),
+            ServerEvent::UserDisconnected {
+                nick,
+                account,
+                reason,
+            } => {
+                format!("{nick}{}: {}", known(account), reason.words())
             }
-            Happening::SignInRefused { name, address, why } => {
+            ServerEvent::SignInRefused {
+                name,
+                address,
+                reason,
+            } => {
                 let name = if name.is_empty() { "someone" } else { name };
-                format!("{name} from {address}: {why}")
+                format!("{name} from {address}: {reason}")
             }
-            Happening::AccountMade {
+            ServerEvent::AccountCreated {
                 account,
                 email,
                 address,
@@ -53,9 +64,9 @@ impl Reader {
                     email.as_deref().unwrap_or("no email")
                 )
             }
-            Happening::ChannelMade { channel, by } => format!("{channel} by {by}"),
-            Happening::ChannelGone { channel } => channel.clone(),
-            Happening::BanMade { ban } => {
+            ServerEvent::ChannelCreated { channel, by } => format!("{channel} by {by}"),
+            ServerEvent::ChannelRemoved { channel } => channel.clone(),
+            ServerEvent::BanAdded { ban } => {
                 let BanEntry {
                     target,
                     expires_at,
@@ -69,8 +80,8 @@ impl Reader {
                 );
                 format!("{target} by {by}, {until}: {reason}")
             }
-            Happening::BanLifted { ban } | Happening::BanExpired { ban } => ban.target.clone(),
-            Happening::Audit { entry } => {
+            ServerEvent::BanRemoved { ban } | ServerEvent::BanExpired { ban } => ban.target.clone(),
+            ServerEvent::Audit { entry } => {
                 let AuditRecord {
                     actor,
                     origin,
@@ -93,49 +104,51 @@ impl Reader {
                     outcome.name()
                 )
             }
-            Happening::Announced { by, to, sessions } => {
+            ServerEvent::Announced { by, to, sessions } => {
                 let to = to.as_deref().unwrap_or("everyone");
                 format!(
                     "by {by} to {to}, {}",
                     count(*sessions, "session", "sessions")
                 )
             }
-            Happening::Maintenance {
+            ServerEvent::Maintenance {
                 by,
                 message: Some(message),
             } => {
                 format!("begun by {by}; whoever connects is told: {message}")
             }
-            Happening::Maintenance { by, message: None } => {
+            ServerEvent::Maintenance { by, message: None } => {
                 format!("over, by {by}: people are let in")
             }
-            Happening::Reloaded { problem: None } => {
+            ServerEvent::Reloaded { problem: None } => {
                 "config, certificates and CSV files".to_owned()
             }
-            Happening::Reloaded {
+            ServerEvent::Reloaded {
                 problem: Some(problem),
             } => format!("not at all: {problem}"),
-            Happening::Trouble { with, detail } => format!("{}: {detail}", with.name()),
-            Happening::LeftOut { events } => {
+            ServerEvent::ComponentFailed { component, detail } => {
+                format!("{}: {detail}", component.name())
+            }
+            ServerEvent::EventsDropped { events } => {
                 let events = usize::try_from(*events).unwrap_or(usize::MAX);
                 format!(
                     "{}, because this reads too slowly",
                     count(events, "event", "events")
                 )
             }
-            Happening::Ended { reason } => reason.clone(),
+            ServerEvent::Ended { reason } => reason.clone(),
         }
     }
 }
 
 /// Whether something was refused, or fails.
-fn is_alarming(what: &Happening) -> bool {
+fn is_alarming(what: &ServerEvent) -> bool {
     match what {
-        Happening::SignInRefused { .. }
-        | Happening::Trouble { .. }
-        | Happening::LeftOut { .. }
-        | Happening::Reloaded { problem: Some(_) } => true,
-        Happening::Audit { entry } => entry.outcome == AuditOutcome::Refused,
+        ServerEvent::SignInRefused { .. }
+        | ServerEvent::ComponentFailed { .. }
+        | ServerEvent::EventsDropped { .. }
+        | ServerEvent::Reloaded { problem: Some(_) } => true,
+        ServerEvent::Audit { entry } => entry.outcome == AuditOutcome::Refused,
         _ => false,
     }
 }
@@ -143,23 +156,23 @@ fn is_alarming(what: &Happening) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use rookery_protocol::control::{Part, WhyGone};
+    use rookery_control_api::{Component, DisconnectReason};
 
     use super::*;
     use crate::output::tests::{ago, reader};
 
     #[test]
     fn an_event_is_one_harmless_line() {
-        let line = |what| reader().event(&LiveEvent { at: ago(0), what });
-        let why = WhyGone::Kicked;
-        let went = Happening::UserWent {
+        let line = |what| reader().event(&TimedEvent { at: ago(0), what });
+        let reason = DisconnectReason::Kicked;
+        let went = ServerEvent::UserDisconnected {
             nick: "bo\u{1b}[2J".to_owned(),
             account: None,
-            why,
+            reason,
         };
         assert_eq!(
             line(went),
-            "10:00:00  user-went        bo\u{fffd}[2J (guest): kicked"
+            "10:00:00  user-disconnected        bo\u{fffd}[2J (guest): kicked"
         );
         let ban = BanEntry {
             id: 1,
@@ -170,19 +183,19 @@ mod tests {
             expires_at: None,
         };
         assert_eq!(
-            line(Happening::BanMade { ban: ban.clone() }),
-            "10:00:00  ban-made         bo by root, for ever: spam"
+            line(ServerEvent::BanAdded { ban: ban.clone() }),
+            "10:00:00  ban-added         bo by root, for ever: spam"
         );
         let ban = BanEntry {
             expires_at: Some(ago(-60)),
             ..ban
         };
         assert_eq!(
-            line(Happening::BanMade { ban }),
-            "10:00:00  ban-made         bo by root, ends in 1m: spam"
+            line(ServerEvent::BanAdded { ban }),
+            "10:00:00  ban-added         bo by root, ends in 1m: spam"
         );
-        let trouble = Happening::Trouble {
-            with: Part::Mail,
+        let trouble = ServerEvent::ComponentFailed {
+            component: Component::Mail,
             detail: "no route\n".to_owned(),
         };
         assert_eq!(
@@ -190,7 +203,7 @@ mod tests {
             "10:00:00  trouble          mail: no route\u{fffd}"
         );
         assert!(
-            line(Happening::LeftOut { events: 1 })
+            line(ServerEvent::EventsDropped { events: 1 })
                 .ends_with("1 event, because this reads too slowly")
         );
     }

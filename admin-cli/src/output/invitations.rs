@@ -1,6 +1,6 @@
 //! Who is invited, and who registers just now.
 
-use rookery_protocol::control::{InvitationList, InvitationReply, RegistrationList, ResendReply};
+use rookery_control_api::{InvitationList, InvitationReply, RegistrationList, ResendReply};
 
 use super::{Reader, plain, table, with_count};
 
@@ -18,7 +18,7 @@ impl Reader {
     /// One page of the invitations.
     pub fn invitations(&self, list: &InvitationList) -> String {
         let rows = list.invitations.iter().map(|invitation| {
-            let code = match invitation.tries_left {
+            let code = match invitation.attempts_left {
                 0 => "used up".to_owned(),
                 tries => format!("{tries} tries"),
             };
@@ -51,7 +51,7 @@ impl Reader {
                 waiting.name.clone(),
                 waiting.email.clone(),
                 self.distance(waiting.expires_at),
-                waiting.tries_left.to_string(),
+                waiting.attempts_left.to_string(),
                 note.to_owned(),
             ]
         });
@@ -79,20 +79,20 @@ pub fn resent(reply: &ResendReply) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rookery_protocol::control::{InvitationEntry, RegistrationEntry};
+    use rookery_control_api::{InvitationEntry, RegistrationEntry};
 
     use super::*;
     use crate::output::tests::{ago, reader};
 
     #[test]
     fn invitations_tell_what_is_left_of_them() {
-        let entry = |id, tries_left| InvitationEntry {
+        let entry = |id, attempts_left| InvitationEntry {
             id,
             email: "dora@example.org".to_owned(),
             by: "root".to_owned(),
             created_at: ago(3_600),
             expires_at: ago(-604_800),
-            tries_left,
+            attempts_left,
         };
         let list = InvitationList {
             invitations: vec![entry(3, 5), entry(4, 0)],
@@ -122,7 +122,7 @@ ID  EMAIL             ENDS   CODE     BY    SINCE
             email: "bo@example.org".to_owned(),
             email_taken: true,
             expires_at: ago(-120),
-            tries_left: 5,
+            attempts_left: 5,
         };
         let list = RegistrationList {
             registrations: vec![registration.clone()],

@@ -1,6 +1,6 @@
 //! What was said, and what was redacted of it.
 
-use rookery_protocol::control::{MessageEntry, MessageList, RedactAuthorReply, RedactReply};
+use rookery_control_api::{MessageEntry, MessageList, RedactAuthorReply, RedactReply};
 
 use super::{Reader, count, plain, table, with_count};
 

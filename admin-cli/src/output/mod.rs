@@ -27,7 +27,7 @@ use std::io::{self, Write as _};
 use comfy_table::Table;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rookery_protocol::control::KickReply;
+use rookery_control_api::KickReply;
 
 use crate::colour;
 use crate::failure::{Failure, while_doing};
@@ -216,7 +216,7 @@ fn facts<const N: usize>(facts: [(&str, String); N]) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use jiff::SignedDuration;
-    use rookery_protocol::control::{OnlineSession, OnlineUser};
+    use rookery_control_api::{OnlineSession, OnlineUser};
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! How the server fares, and what it was told to say to everyone.
 
-use rookery_protocol::control::{AnnouncementReply, MaintenanceState, Rates, Status};
+use rookery_control_api::{AnnouncementReply, MaintenanceState, Rates, Status};
 
 use super::{Reader, count, facts, plain};
 
@@ -16,8 +16,8 @@ impl Reader {
         );
         let queues = format!(
             "{} at the inlet, {} at the journal, largest sendq {}",
-            status.inlet_waiting,
-            status.journal_waiting,
+            status.core_queue_events,
+            status.commit_queue_batches,
             bytes(status.largest_sendq_bytes as u64)
         );
         let lines = [

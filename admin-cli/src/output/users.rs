@@ -1,7 +1,7 @@
 //! Who is online, and the end of their sessions.
 
 use comfy_table::Table;
-use rookery_protocol::control::{KickPreview, KickReply, OnlineSession, OnlineUser, UserList};
+use rookery_control_api::{KickPreview, KickReply, OnlineSession, OnlineUser, UserList};
 
 use super::{Reader, count, ended, facts, plain, shown, table, with_count};
 

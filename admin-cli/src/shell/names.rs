@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use rookery_protocol::control::{
+use rookery_control_api::{
     AccountList, AdminList, AdminSessionList, BanList, ChannelList, InvitationList,
     RegistrationList, UserList,
 };

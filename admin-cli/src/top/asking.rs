@@ -1,7 +1,7 @@
 //! The question before a kick or a ban: whether it is meant, and why it is done.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use rookery_protocol::control::MAX_REASON;
+use rookery_control_api::MAX_REASON;
 
 use crate::output::plain;
 

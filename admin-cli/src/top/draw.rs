@@ -169,8 +169,8 @@ fn queues_of(model: &Model) -> String {
     let largest = top.largest_sendqs.first().map_or(0, |sendq| sendq.bytes);
     format!(
         "waiting: {} for the core, {} for the disk; largest sendq {}",
-        count(top.inlet_waiting, "event", "events"),
-        count(top.journal_waiting, "batch", "batches"),
+        count(top.core_queue_events, "event", "events"),
+        count(top.commit_queue_batches, "batch", "batches"),
         bytes(largest as u64)
     )
 }

@@ -19,7 +19,7 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use rookery_protocol::control::Top;
+use rookery_control_api::Top;
 
 use crate::cli::TopOptions;
 use crate::client::{Client, Reply};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use rookery_protocol::control::{Role, Top};
+use rookery_control_api::{Role, Top};
 
 use super::asking::{Answered, Asking, Deed, Kind};
 use super::pace::Pace;
@@ -226,5 +226,5 @@ impl Model {
 
 /// Whether the server wants it to be confirmed.
 fn asks_twice(failure: &Failure) -> bool {
-    problem_kind(failure).as_deref() == Some("/problems/needs-confirmation")
+    problem_kind(failure).as_deref() == Some("/problems/confirmation-required")
 }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
-use rookery_protocol::control::{Counters, Rates, Top};
+use rookery_control_api::{Counters, Rates, Top};
 
 /// The moments that are kept: as many as a wide screen shows.
 const KEPT: usize = 240;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use jiff::tz::TimeZone;
-use rookery_protocol::control::{Port, Top};
+use rookery_control_api::{Port, Top};
 
 use crate::output::{bytes, plain};
 
@@ -126,7 +126,7 @@ pub enum Whom {
     Stranger,
 }
 
-fn channel(channel: &rookery_protocol::control::BusyChannel) -> Row {
+fn channel(channel: &rookery_control_api::BusyChannel) -> Row {
     let name = plain(&channel.name);
     Row {
         cells: vec![
@@ -140,7 +140,7 @@ fn channel(channel: &rookery_protocol::control::BusyChannel) -> Row {
     }
 }
 
-fn user(user: &rookery_protocol::control::BusyUser) -> Row {
+fn user(user: &rookery_control_api::BusyUser) -> Row {
     let account = user
         .account
         .as_deref()
@@ -164,7 +164,7 @@ fn user(user: &rookery_protocol::control::BusyUser) -> Row {
     }
 }
 
-fn sendq(sendq: &rookery_protocol::control::WaitingSendq) -> Row {
+fn sendq(sendq: &rookery_control_api::WaitingSendq) -> Row {
     Row {
         detail: format!(
             "{}, session {} from {}",
@@ -182,7 +182,7 @@ fn sendq(sendq: &rookery_protocol::control::WaitingSendq) -> Row {
     }
 }
 
-fn refused(refused: &rookery_protocol::control::RefusedSignIn, zone: &TimeZone) -> Row {
+fn refused(refused: &rookery_control_api::RefusedSignIn, zone: &TimeZone) -> Row {
     let time = refused
         .at
         .to_zoned(zone.clone())
@@ -195,7 +195,7 @@ fn refused(refused: &rookery_protocol::control::RefusedSignIn, zone: &TimeZone) 
     };
     let (from, why) = (
         ip(&refused.address).unwrap_or_else(|| plain(&refused.address)),
-        plain(&refused.why),
+        plain(&refused.reason),
     );
     let port = match refused.port {
         Port::Chat => "chat",
@@ -205,7 +205,7 @@ fn refused(refused: &rookery_protocol::control::RefusedSignIn, zone: &TimeZone) 
         detail: format!("{port}: {name} from {from}: {why}"),
         key: format!(
             "{} {} {} {}",
-            refused.at, refused.address, refused.name, refused.why
+            refused.at, refused.address, refused.name, refused.reason
         ),
         whom: match (refused.port, ip(&refused.address)) {
             (Port::Chat, Some(address)) => Whom::Address(address),

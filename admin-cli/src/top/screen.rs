@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEvent, KeyEventKind};
-use rookery_protocol::control::{BanReply, BanRequest, KickReply, KickRequest, Top};
+use rookery_control_api::{BanReply, BanRequest, KickReply, KickRequest, Top};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 

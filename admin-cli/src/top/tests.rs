@@ -8,7 +8,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::Color;
-use rookery_protocol::control::{
+use rookery_control_api::{
     BusyChannel, BusyUser, Counters, Port, RefusedSignIn, Role, Top, WaitingSendq,
 };
 
@@ -31,14 +31,14 @@ fn user(nick: &str, account: Option<&str>, messages: u32) -> BusyUser {
     }
 }
 
-fn refused(port: Port, name: &str, address: &str, why: &str) -> RefusedSignIn {
-    let (name, address, why) = (name.to_owned(), address.to_owned(), why.to_owned());
+fn refused(port: Port, name: &str, address: &str, reason: &str) -> RefusedSignIn {
+    let (name, address, reason) = (name.to_owned(), address.to_owned(), reason.to_owned());
     RefusedSignIn {
         at: START,
         port,
         name,
         address,
-        why,
+        reason,
     }
 }
 
@@ -63,8 +63,8 @@ fn moment(second: i64) -> Top {
             sign_ins: 9,
             sign_ins_refused: gone / 10,
         },
-        inlet_waiting: 1,
-        journal_waiting: 0,
+        core_queue_events: 1,
+        commit_queue_batches: 0,
         busiest_channels: [("#lobby", 12, 80), ("#ops", 3, 7)]
             .map(|(name, members, messages)| BusyChannel {
                 name: name.to_owned(),
@@ -448,7 +448,7 @@ fn what_the_server_doubts_is_asked_once_more() {
         types(&mut model, "spam");
         press(&mut model, KeyCode::Enter);
         model.done(Err(refusal(
-            "needs-confirmation",
+            "confirmation-required",
             "alice covers your own account.",
         )));
         assert!(screen(&model, 80, 24).contains("alice covers your own account."));

@@ -94,8 +94,8 @@ impl Accounts {
                     .open_for_device(now, peer, account, device_hash(credential))
                     .await;
             }
-            (Verdict::Right, None) => Refused::WrongCode { tries_left: 0 },
-            (Verdict::Wrong { tries_left }, _) => Refused::WrongCode { tries_left },
+            (Verdict::Right, None) => Refused::WrongCode { attempts_left: 0 },
+            (Verdict::Wrong { attempts_left }, _) => Refused::WrongCode { attempts_left },
             (Verdict::Dead, _) => Refused::DeadCode,
         };
         self.add_failure(now, peer);

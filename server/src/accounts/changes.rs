@@ -189,7 +189,7 @@ impl Accounts {
                 (None, made)
             }
             Verdict::Wrong {
-                tries_left: left @ 1..,
+                attempts_left: left @ 1..,
             } => {
                 self.add_failure(now, peer);
                 let text = format!("The code is not right; {}", tries(left));

@@ -28,7 +28,7 @@ pub struct PendingCode {
     salt: [u8; 16],
     hash: [u8; 32],
     expires_at: Timestamp,
-    tries_left: u8,
+    attempts_left: u8,
 }
 
 /// What a code was found to be.
@@ -37,7 +37,7 @@ pub enum Verdict {
     /// Right, and used up.
     Right,
     /// Wrong; so many tries are left.
-    Wrong { tries_left: u8 },
+    Wrong { attempts_left: u8 },
     /// Expired, used or tried too often: no code will do any more.
     Dead,
 }
@@ -53,29 +53,29 @@ impl PendingCode {
             expires_at: now
                 .saturating_add(SignedDuration::from_secs(LIFETIME_SECONDS))
                 .unwrap_or(now),
-            tries_left: TRIES,
+            attempts_left: TRIES,
         };
         (digits, pending)
     }
 
     /// Judges a code, in constant time; counts the try. Spaces around it do not count.
     pub fn judge(&mut self, now: Timestamp, code: &str) -> Verdict {
-        if self.tries_left == 0 || now >= self.expires_at {
+        if self.attempts_left == 0 || now >= self.expires_at {
             return Verdict::Dead;
         }
-        self.tries_left -= 1;
+        self.attempts_left -= 1;
         if self.matches(code) {
-            self.tries_left = 0;
+            self.attempts_left = 0;
             return Verdict::Right;
         }
         Verdict::Wrong {
-            tries_left: self.tries_left,
+            attempts_left: self.attempts_left,
         }
     }
 
     /// How many more codes will be looked at.
-    pub fn tries_left(&self) -> u8 {
-        self.tries_left
+    pub fn attempts_left(&self) -> u8 {
+        self.attempts_left
     }
 
     /// Whether it is the code, in constant time. Counts nothing: for those who have tries of their
@@ -98,7 +98,7 @@ impl fmt::Debug for PendingCode {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("PendingCode")
             .field("expires_at", &self.expires_at)
-            .field("tries_left", &self.tries_left)
+            .field("attempts_left", &self.attempts_left)
             .finish_non_exhaustive()
     }
 }
@@ -154,10 +154,10 @@ mod tests {
     #[test]
     fn five_wrong_codes_kill_the_challenge_for_the_right_one_too() {
         let (code, mut pending) = PendingCode::issue(at(0));
-        for tries_left in (0..TRIES).rev() {
+        for attempts_left in (0..TRIES).rev() {
             assert_eq!(
                 pending.judge(at(1), another(&code)),
-                Verdict::Wrong { tries_left }
+                Verdict::Wrong { attempts_left }
             );
         }
         assert_eq!(pending.judge(at(1), &code), Verdict::Dead);
@@ -188,7 +188,7 @@ mod tests {
         );
         let (_, mut pending) = PendingCode::issue(at(0));
         for odd in ["", "12345", "1234567", "abcdef", "１２３４５６"] {
-            if pending.tries_left > 0 {
+            if pending.attempts_left > 0 {
                 assert!(
                     matches!(pending.judge(at(1), odd), Verdict::Wrong { .. }),
                     "{odd:?}"

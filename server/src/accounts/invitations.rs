@@ -85,7 +85,7 @@ impl Accounts {
         if !password::verify(code.trim().to_owned(), Some(invitation.code_hash)).await {
             self.add_failure(now, peer);
             tracing::info!(address = %peer.address, account = %registration.name, "a wrong code of an invitation");
-            return Err(wrong_code(invitation.tries_left.saturating_sub(1)));
+            return Err(wrong_code(invitation.attempts_left.saturating_sub(1)));
         }
         self.make(now, peer, registration).await
     }

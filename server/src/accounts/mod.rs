@@ -22,7 +22,7 @@ mod throttle;
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
-use rookery_protocol::control::{Happening, Port};
+use rookery_control_api::{Port, ServerEvent};
 use rookery_protocol::{AccountName, Nick};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OnceCell, Semaphore};
@@ -114,8 +114,11 @@ impl Accounts {
         let (name, why) = (name.into(), why.into());
         self.refused.add(Timestamp::now(), &name, address, &why);
         let address = address.to_string();
-        self.news
-            .tell(Happening::SignInRefused { name, address, why });
+        self.news.tell(ServerEvent::SignInRefused {
+            name,
+            address,
+            reason: why,
+        });
     }
 
     /// The account was welcomed; it is not new any more.

@@ -58,7 +58,7 @@ pub enum Judged {
     /// Right: the registration is taken out.
     Right(Box<Registration>),
     /// Wrong; so many tries are left.
-    Wrong { tries_left: u8 },
+    Wrong { attempts_left: u8 },
     /// Nothing of that name waits for a code.
     Nothing,
 }
@@ -99,7 +99,7 @@ impl Attempt {
         }
         *wrong += 1;
         Verdict::Wrong {
-            tries_left: TRIES - *wrong,
+            attempts_left: TRIES - *wrong,
         }
     }
 }
@@ -114,7 +114,7 @@ pub struct Waiting {
     /// The email belongs to an account already: no code makes this one.
     pub email_taken: bool,
     pub expires_at: Timestamp,
-    pub tries_left: u8,
+    pub attempts_left: u8,
 }
 
 impl Waiting {
@@ -132,7 +132,7 @@ impl Waiting {
             email: registration.email.clone()?,
             email_taken: registration.is_decoy,
             expires_at: code.expires_at(),
-            tries_left: code.tries_left(),
+            attempts_left: code.attempts_left(),
         })
     }
 }
@@ -223,7 +223,9 @@ impl PendingRegistrations {
             };
             match verdict {
                 Verdict::Right if !attempt.registration.is_decoy => right = Some(index),
-                Verdict::Wrong { tries_left } => most_tries = most_tries.max(Some(tries_left)),
+                Verdict::Wrong { attempts_left } => {
+                    most_tries = most_tries.max(Some(attempts_left))
+                }
                 Verdict::Right | Verdict::Dead => most_tries = most_tries.max(Some(0)),
             }
         }
@@ -238,7 +240,9 @@ impl PendingRegistrations {
                 .retain(|attempt| attempt.skeleton != skeleton);
             return Judged::Right(Box::new(registration));
         }
-        most_tries.map_or(Judged::Nothing, |tries_left| Judged::Wrong { tries_left })
+        most_tries.map_or(Judged::Nothing, |attempts_left| Judged::Wrong {
+            attempts_left,
+        })
     }
 
     /// All that wait, oldest first.

@@ -40,7 +40,7 @@ pub enum Refused {
     /// The account has no email that a code could go to.
     NoEmail,
     /// The code is wrong; so many tries are left.
-    WrongCode { tries_left: u8 },
+    WrongCode { attempts_left: u8 },
     /// No code will do for this challenge any more.
     DeadCode,
     /// It was the account's owner, and an admin has disabled the account.
@@ -82,11 +82,11 @@ impl fmt::Display for Refused {
                 "SASL authentication failed: the account has no email that a code could be sent to",
             ),
             Self::NoAccount => out.write_str("SASL authentication failed: no account has exactly that name"),
-            Self::WrongCode { tries_left: 0 } | Self::DeadCode => {
+            Self::WrongCode { attempts_left: 0 } | Self::DeadCode => {
                 out.write_str("SASL authentication failed: the code will not do any more; ask for a new one")
             }
-            Self::WrongCode { tries_left } => {
-                write!(out, "SASL authentication failed: that is not the code; {}", tries(*tries_left))
+            Self::WrongCode { attempts_left } => {
+                write!(out, "SASL authentication failed: that is not the code; {}", tries(*attempts_left))
             }
             Self::Disabled { reason } => {
                 write!(out, "SASL authentication failed: the account is disabled: {reason}")

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use rookery_protocol::control::Happening;
+use rookery_control_api::ServerEvent;
 use rookery_protocol::{AccountName, DeviceCredential, Email};
 use tokio::sync::watch;
 
@@ -106,7 +106,7 @@ impl Accounts {
             self.count_registration(now, peer)?;
             return Err(closed());
         }
-        if owner.is_none() && invitation.is_some_and(|invitation| invitation.tries_left > 0) {
+        if owner.is_none() && invitation.is_some_and(|invitation| invitation.attempts_left > 0) {
             self.count_registration(now, peer)?;
             let secret = stored(secret).await;
             let registration = Registration {
@@ -183,7 +183,7 @@ impl Accounts {
         }
         match judged {
             Judged::Right(registration) => self.make(now, peer, *registration).await,
-            Judged::Wrong { tries_left } => Err(wrong_code(tries_left)),
+            Judged::Wrong { attempts_left } => Err(wrong_code(attempts_left)),
             Judged::Nothing => {
                 let text = "No registration of that name waits for a code, or its code has expired; REGISTER again";
                 Err(failure("INVALID_CODE", text))
@@ -333,7 +333,7 @@ impl Accounts {
             account.email.as_ref().map(ToString::to_string),
         );
         let address = peer.address.to_string();
-        self.news.tell(Happening::AccountMade {
+        self.news.tell(ServerEvent::AccountCreated {
             account: name,
             email,
             address,
@@ -453,12 +453,12 @@ fn letter(
 }
 
 /// What a wrong code is told.
-pub fn wrong_code(tries_left: u8) -> Failure {
-    let text = if tries_left == 0 {
+pub fn wrong_code(attempts_left: u8) -> Failure {
+    let text = if attempts_left == 0 {
         "The code is not right, and no other will do any more; REGISTER again for a new one"
             .to_owned()
     } else {
-        format!("The code is not right; {}", tries(tries_left))
+        format!("The code is not right; {}", tries(attempts_left))
     };
     failure("INVALID_CODE", text)
 }

@@ -382,7 +382,7 @@ impl SignIn {
                 // A wrong code may be mended, and what has only to wait may come again.
                 if !matches!(
                     judged,
-                    Err(Refused::WrongCode { tries_left: 1.. } | Refused::Throttled(_))
+                    Err(Refused::WrongCode { attempts_left: 1.. } | Refused::Throttled(_))
                 ) {
                     self.challenge = None;
                 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rookery_protocol::control::WhyGone;
+use rookery_control_api::DisconnectReason;
 use rookery_protocol::{Capability, ChannelName, Nick};
 
 use super::commands::{channels, monitor, names, server};
@@ -183,13 +183,13 @@ impl Turn<'_> {
     pub fn close_session(&mut self, caller: Caller, reason: &str) {
         let leaving = self.leaving(caller);
         self.leave_device(caller.session, false);
-        self.drop_session(caller.session, reason, WhyGone::Quit);
+        self.drop_session(caller.session, reason, DisconnectReason::Quit);
         self.end_session(caller.session, leaving, reason);
     }
 
     /// Takes the session away from its user, and the user from the others if it was the last; but
     /// for one who is always on.
-    pub fn drop_session(&mut self, session: SessionId, reason: &str, why: WhyGone) {
+    pub fn drop_session(&mut self, session: SessionId, reason: &str, why: DisconnectReason) {
         let Some(id) = self.state.user_of(session) else {
             return;
         };
@@ -203,7 +203,7 @@ impl Turn<'_> {
     }
 
     /// Takes the user away; those who shared a channel with it see it quit.
-    pub fn quit_user(&mut self, user: UserId, reason: &str, why: WhyGone) {
+    pub fn quit_user(&mut self, user: UserId, reason: &str, why: DisconnectReason) {
         let mut peers = self.state.peers(user);
         peers.retain(|peer| *peer != user);
         let line = self
@@ -404,7 +404,7 @@ impl Turn<'_> {
             self.quit_user(
                 caller.user,
                 &format!("Signed in as {name}"),
-                WhyGone::SignedIn,
+                DisconnectReason::SignedIn,
             );
         } else {
             self.update_away(caller.user, None, false);

@@ -2,7 +2,7 @@
 //! restart.
 
 use jiff::Timestamp;
-use rookery_protocol::control::WhyGone;
+use rookery_control_api::DisconnectReason;
 use rookery_protocol::{Capability, Nick};
 
 use super::channel::{Member, Standing};
@@ -213,7 +213,7 @@ impl Turn<'_> {
             self.state.touch(id);
             let user = self.state.user(id);
             if user.sessions().is_empty() && !self.is_always_on(user) {
-                self.quit_user(id, "Not always on any more", WhyGone::Quit);
+                self.quit_user(id, "Not always on any more", DisconnectReason::Quit);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rookery_protocol::control::WhyGone;
+use rookery_control_api::DisconnectReason;
 use rookery_protocol::numeric::ERR_YOUREBANNEDCREEP;
 use rookery_protocol::{ChannelName, Nick};
 
@@ -99,7 +99,7 @@ impl Turn<'_> {
     fn kick(&mut self, ticket: Ticket, whom: &Kicked, reason: &str) {
         let last = format!("Kicked: {reason}");
         let end = Ending {
-            why: WhyGone::Kicked,
+            why: DisconnectReason::Kicked,
             told: None,
             shown: Some(last.clone()),
             last,
@@ -148,7 +148,7 @@ impl Turn<'_> {
         let told = Some(format!("You are banned from this server: {reason}"));
         let shown = Some("Banned".to_owned());
         let end = Ending {
-            why: WhyGone::Banned,
+            why: DisconnectReason::Banned,
             told,
             shown,
             last: format!("Banned: {reason}"),
@@ -191,7 +191,7 @@ impl Turn<'_> {
             .insert(account, (self.now(), reason.clone()));
         let shown = Some(reason.clone());
         let end = Ending {
-            why: WhyGone::AccountEnded,
+            why: DisconnectReason::AccountEnded,
             told: None,
             shown,
             last: reason,
@@ -329,7 +329,7 @@ impl Turn<'_> {
             .filter(|user| !user.sessions().is_empty());
         let hits: Vec<Hit> = connected.map(Hit::all_of).collect();
         let end = Ending {
-            why: WhyGone::ServerStopping,
+            why: DisconnectReason::ServerStopping,
             told: None,
             shown: None,
             last: reason,
@@ -472,7 +472,7 @@ fn covers_identity(target: &BanTarget, aliases: &EmailAliases, who: Option<&Iden
 
 /// How users are ended.
 struct Ending {
-    why: WhyGone,
+    why: DisconnectReason,
     /// What numeric 465 says to them before, if anything.
     told: Option<String>,
     /// What the others see; nothing when none of them stays.

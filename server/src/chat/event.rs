@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use rookery_protocol::control::{LiveEvent, WhyGone};
+use rookery_control_api::{DisconnectReason, TimedEvent};
 use rookery_protocol::{
     AccountName, Capabilities, CapabilityValues, ChannelName, Email, Message, Nick,
 };
@@ -116,7 +116,7 @@ pub enum Event {
 /// How a connection ended.
 #[derive(Clone, Debug)]
 pub struct Parting {
-    pub why: WhyGone,
+    pub why: DisconnectReason,
     /// For the others.
     pub words: Cow<'static, str>,
 }
@@ -125,7 +125,7 @@ impl Parting {
     /// It broke, or was closed without a word.
     pub fn lost(words: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            why: WhyGone::ConnectionLost,
+            why: DisconnectReason::ConnectionLost,
             words: words.into(),
         }
     }
@@ -349,7 +349,7 @@ pub enum Output {
         answer: Answer,
     },
     /// For whoever watches the server.
-    Happened(LiveEvent),
+    Happened(TimedEvent),
     /// History is to be read, once all that came before is let out; it comes back as
     /// [`Event::Fetched`].
     Fetch(Box<Fetch>),

@@ -35,7 +35,7 @@ mod turn;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rookery_protocol::control::LiveEvent;
+use rookery_control_api::TimedEvent;
 use rookery_protocol::numeric::ERR_INPUTTOOLONG;
 use rookery_protocol::{Capability, Message};
 
@@ -106,7 +106,7 @@ impl Chat {
             self.state
                 .news
                 .drain(..)
-                .map(|what| Output::Happened(LiveEvent { at, what })),
+                .map(|what| Output::Happened(TimedEvent { at, what })),
         );
     }
 

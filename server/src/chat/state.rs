@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use jiff::Timestamp;
-use rookery_protocol::control::{Happening, WhyGone};
+use rookery_control_api::{DisconnectReason, ServerEvent};
 use rookery_protocol::{AccountName, ChannelName, Nick};
 
 use super::busy::Recent;
@@ -68,7 +68,7 @@ pub struct State {
     /// The most users there were at once.
     pub most_users: usize,
     /// What has happened in this turn, for whoever watches the server.
-    pub news: Vec<Happening>,
+    pub news: Vec<ServerEvent>,
     run: String,
     last_user: u64,
     last_guest: u64,
@@ -278,7 +278,7 @@ impl State {
         // Whoever is always on has been here all the time.
         if shown.sessions.len() == 1 && !shown.is_kept {
             let (nick, account) = (shown.nick.to_string(), shown.account().map(str::to_owned));
-            self.news.push(Happening::UserCame {
+            self.news.push(ServerEvent::UserConnected {
                 nick,
                 account,
                 address: address.to_string(),
@@ -296,7 +296,7 @@ impl State {
     }
 
     /// Takes a user and its memberships away. Gives it with the sessions it still had.
-    pub fn remove_user(&mut self, id: UserId, now: Timestamp, why: WhyGone) -> Box<User> {
+    pub fn remove_user(&mut self, id: UserId, now: Timestamp, why: DisconnectReason) -> Box<User> {
         for name in std::mem::take(&mut self.user_mut(id).channels) {
             self.drop_member(id, &name);
         }
@@ -317,7 +317,11 @@ impl State {
         }
         self.remember(Departed::of(&user, now));
         let (nick, account) = (user.nick.to_string(), user.account().map(str::to_owned));
-        self.news.push(Happening::UserWent { nick, account, why });
+        self.news.push(ServerEvent::UserDisconnected {
+            nick,
+            account,
+            reason: why,
+        });
         user
     }
 
@@ -330,7 +334,10 @@ impl State {
         let old = user.nick.clone();
         if old.as_str() != nick.as_str() {
             let (nick, before) = (nick.to_string(), old.to_string());
-            self.news.push(Happening::UserRenamed { nick, before });
+            self.news.push(ServerEvent::UserRenamed {
+                nick,
+                previous_nick: before,
+            });
         }
         if old != nick {
             let departed = Departed::of(user, now);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rookery_protocol::control::WhyGone;
+use rookery_control_api::DisconnectReason;
 use rookery_protocol::{Message, Nick};
 
 use super::session::Session;
@@ -177,14 +177,14 @@ impl Session {
             Admission::Banned { reason, expires_at } => {
                 self.refuse_banned(&name, &reason, expires_at).await;
                 return Ok(Some(Parting {
-                    why: WhyGone::Banned,
+                    why: DisconnectReason::Banned,
                     words: "Banned".into(),
                 }));
             }
             Admission::Refused { reason } => {
                 self.close(&reason).await;
                 return Ok(Some(Parting {
-                    why: WhyGone::AccountEnded,
+                    why: DisconnectReason::AccountEnded,
                     words: reason.into(),
                 }));
             }
@@ -240,7 +240,7 @@ impl Session {
         if silence.asked {
             let words = format!("Ping timeout: {} seconds", silent.as_secs());
             return Some(Parting {
-                why: WhyGone::PingTimeout,
+                why: DisconnectReason::PingTimeout,
                 words: words.into(),
             });
         }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
-use rookery_protocol::control::WhyGone;
+use rookery_control_api::DisconnectReason;
 use rookery_protocol::framing::MAX_CLIENT_TAGS;
 use rookery_protocol::{Line, LineFramer, Message};
 use tokio::io::{AsyncRead as _, AsyncWrite, ReadBuf};
@@ -168,7 +168,7 @@ impl Wire {
             State::Overflowed => {
                 METRICS.sendqs_exceeded.increment();
                 let parting = Parting {
-                    why: WhyGone::SendqExceeded,
+                    why: DisconnectReason::SendqExceeded,
                     words: "SendQ exceeded".into(),
                 };
                 Err(Poll::Ready(Wake::Broken(parting)))

@@ -1,11 +1,11 @@
 //! The accounts: found, disabled and enabled, deleted, and what opens them revoked.
 
 use axum::Json;
-use rookery_protocol::AccountName;
-use rookery_protocol::control::{
+use rookery_control_api::{
     AccountCredential, AccountEntry, AccountList, AccountReply, CredentialEntry, CredentialList,
     DisableRequest, KickReply, Problem, RevokeRequest,
 };
+use rookery_protocol::AccountName;
 use serde::Deserialize;
 
 use super::audit::{self, Step};

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use jiff::SignedDuration;
-use rookery_protocol::control::{
+use rookery_control_api::{
     AdminEntry, AdminList, AdminRequest, InitialPassword, Problem, Role, RoleRequest,
 };
 use rookery_protocol::{AccountName, Email};
@@ -76,14 +76,14 @@ pub async fn add(
 
     let initial_password = grouped_letters();
     let created_at = operator.now();
-    let initial_until = created_at + INITIAL_LIFETIME;
+    let initial_password_expires_at = created_at + INITIAL_LIFETIME;
     let admin = NewAdmin {
         name: name.to_string(),
         email,
         password_hash: password::hash(initial_password.clone()).await,
         role,
         created_at,
-        initial_until: Some(initial_until),
+        initial_password_expires_at: Some(initial_password_expires_at),
     };
     let entry = AdminEntry {
         name: admin.name.clone(),
@@ -91,7 +91,7 @@ pub async fn add(
         role,
         totp: false,
         created_at,
-        initial_until: admin.initial_until,
+        initial_password_expires_at: admin.initial_password_expires_at,
     };
     operator
         .record(step, move |store| {
@@ -108,7 +108,7 @@ pub async fn add(
         Json(InitialPassword {
             admin: entry,
             initial_password,
-            initial_until,
+            initial_password_expires_at,
         }),
     ))
 }
@@ -230,7 +230,7 @@ pub async fn reset_password(
     operator.freshly_signed_in(&step).await?;
     let own = operator.name().to_owned();
     let initial_password = grouped_letters();
-    let initial_until = operator.now() + INITIAL_LIFETIME;
+    let initial_password_expires_at = operator.now() + INITIAL_LIFETIME;
     let hash = password::hash(initial_password.clone()).await;
     let reset = operator.record(step, move |store| {
         let admin = match other_owner_left(store, &name, None)? {
@@ -242,9 +242,9 @@ pub async fn reset_password(
             Ok(admin) => admin,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        store.set_admin_password(&name, &hash, Some(initial_until))?;
+        store.set_admin_password(&name, &hash, Some(initial_password_expires_at))?;
         let admin = Admin {
-            initial_until: Some(initial_until),
+            initial_password_expires_at: Some(initial_password_expires_at),
             ..admin
         };
         Ok(Ok(("all sessions of the admin end".to_owned(), admin)))
@@ -255,7 +255,7 @@ pub async fn reset_password(
     Ok(Json(InitialPassword {
         admin: to_entry(admin),
         initial_password,
-        initial_until,
+        initial_password_expires_at,
     }))
 }
 
@@ -274,7 +274,9 @@ fn other_owner_left(
     let stops = admin.role == Role::Owner && role != Some(Role::Owner);
     // An initial password ends by itself, and whoever has one may never come.
     let stays = |other: &Admin| {
-        other.name != admin.name && other.role == Role::Owner && other.initial_until.is_none()
+        other.name != admin.name
+            && other.role == Role::Owner
+            && other.initial_password_expires_at.is_none()
     };
     if stops && !store.admins()?.iter().any(stays) {
         let detail = format!(
@@ -294,6 +296,6 @@ fn to_entry(admin: Admin) -> AdminEntry {
         role: admin.role,
         totp: admin.authenticator.is_some(),
         created_at: admin.created_at,
-        initial_until: admin.initial_until,
+        initial_password_expires_at: admin.initial_password_expires_at,
     }
 }

@@ -1,8 +1,8 @@
 //! Notices of the server to everyone, to a channel, to an account.
 
 use axum::Json;
-use rookery_protocol::control::{
-    AnnouncementReply, AnnouncementRequest, Happening, MAX_ANNOUNCEMENT, Problem,
+use rookery_control_api::{
+    AnnouncementReply, AnnouncementRequest, MAX_ANNOUNCEMENT, Problem, ServerEvent,
 };
 use rookery_protocol::{AccountName, ChannelName};
 
@@ -57,7 +57,7 @@ pub async fn announce(
                 .plane
                 .control
                 .news
-                .tell(Happening::Announced { by, to, sessions });
+                .tell(ServerEvent::Announced { by, to, sessions });
             Ok(Json(AnnouncementReply { sessions }))
         }
         Answer::Done => Err(operator.refuse(&step, nobody(&to)).await),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::control::Port;
+use rookery_control_api::Port;
 
 use super::extract::Arrival;
 use super::meter::{Counted, Measure, Meter};

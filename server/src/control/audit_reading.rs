@@ -2,7 +2,7 @@
 
 use axum::Json;
 use jiff::Timestamp;
-use rookery_protocol::control::{AuditList, AuditOutcome, AuditRecord, AuditVerdict, ChainHead};
+use rookery_control_api::{AuditList, AuditOutcome, AuditRecord, AuditVerdict, ChainHead};
 use serde::Deserialize;
 
 use super::extract::Options;

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
-use rookery_protocol::control::{
+use rookery_control_api::{
     BanEntry, BanList, BanPreview, BanReply, BanRequest, Problem, UnbanReply, parse_duration,
 };
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::control::ChainHead;
+use rookery_control_api::ChainHead;
 
 use super::{Plane, hex};
 use crate::mail::Mail;

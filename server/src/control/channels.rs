@@ -2,11 +2,11 @@
 
 use axum::Json;
 use jiff::Timestamp;
-use rookery_protocol::ChannelName;
-use rookery_protocol::control::{
+use rookery_control_api::{
     ChannelEntry, ChannelList, ChannelMember, ChannelReply, CloseReply, CloseRequest, Problem,
     PurgeReply, PurgeRequest,
 };
+use rookery_protocol::ChannelName;
 
 use super::extract::{self, Body, Options, Segment};
 use super::pages::PageOptions;

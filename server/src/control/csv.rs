@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use rookery_protocol::control::{CSV_TYPE, ImportReply, Problem, RejectedRow};
+use rookery_control_api::{CSV_TYPE, ImportReply, Problem, RejectedRow};
 use serde::Deserialize;
 
 use super::audit;

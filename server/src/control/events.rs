@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::response::Response;
 use jiff::Timestamp;
-use rookery_protocol::control::{EventKind, Happening, LiveEvent, Part, Problem};
+use rookery_control_api::{Component, EventKind, Problem, ServerEvent, TimedEvent};
 use serde::Deserialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -90,7 +90,7 @@ impl Filter {
             .is_none_or(|kinds| kinds.contains(&kind))
     }
 
-    fn passes(&self, what: &Happening) -> bool {
+    fn passes(&self, what: &ServerEvent) -> bool {
         self.wants(what.kind()) && self.user.as_ref().is_none_or(|user| what.is_about(user))
     }
 
@@ -117,12 +117,12 @@ impl Filter {
 ///
 /// Server-sent events, each named by its kind, its data a JSON object. The answer goes on until the
 /// client hangs up or the sign-in ends, and counts as a use of it all the while; a comment is sent
-/// when there is nothing to tell. Whoever reads too slowly is told by an event `left-out` how many
+/// when there is nothing to tell. Whoever reads too slowly is told by an event `events-dropped` how many
 /// it missed.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", params(EventOptions), security(("token" = ["auditor"])),
     responses(
-        (status = 200, description = "Events without end", body = LiveEvent, content_type = "text/event-stream"),
+        (status = 200, description = "Events without end", body = TimedEvent, content_type = "text/event-stream"),
         (status = 429, description = "As many streams as there may be are under way", body = Problem,
             content_type = "application/problem+json"),
     )
@@ -168,7 +168,7 @@ pub async fn events(
 struct Watcher {
     stream: Stream,
     filter: Filter,
-    news: Receiver<Arc<LiveEvent>>,
+    news: Receiver<Arc<TimedEvent>>,
     gate: watch::Receiver<Arc<Gate>>,
     /// Those in force, as they were told.
     known_bans: BTreeMap<BanId, Ban>,
@@ -180,9 +180,9 @@ struct Watcher {
 impl Watcher {
     async fn run(mut self) {
         if let Err(Over::SignedOut(reason)) = self.tell_all().await {
-            let last = LiveEvent {
+            let last = TimedEvent {
                 at: self.stream.now(),
-                what: Happening::Ended {
+                what: ServerEvent::Ended {
                     reason: reason.to_owned(),
                 },
             };
@@ -195,7 +195,7 @@ impl Watcher {
             tokio::select! {
                 event = self.news.recv() => match event {
                     Ok(event) => self.tell(&event).await?,
-                    Err(RecvError::Lagged(events)) => self.tell_now(Happening::LeftOut { events }).await?,
+                    Err(RecvError::Lagged(events)) => self.tell_now(ServerEvent::EventsDropped { events }).await?,
                     Err(RecvError::Closed) => return Err(Over::Gone),
                 },
                 () = self.stream.pause() => {
@@ -207,16 +207,16 @@ impl Watcher {
         }
     }
 
-    async fn tell(&mut self, event: &LiveEvent) -> Result<(), Over> {
+    async fn tell(&mut self, event: &TimedEvent) -> Result<(), Over> {
         let kind = event.what.kind();
-        if kind == EventKind::LeftOut || self.filter.passes(&event.what) {
+        if kind == EventKind::EventsDropped || self.filter.passes(&event.what) {
             self.stream.send(kind.name(), event).await?;
         }
         Ok(())
     }
 
-    async fn tell_now(&mut self, what: Happening) -> Result<(), Over> {
-        self.tell(&LiveEvent {
+    async fn tell_now(&mut self, what: ServerEvent) -> Result<(), Over> {
+        self.tell(&TimedEvent {
             at: self.stream.now(),
             what,
         })
@@ -236,13 +236,15 @@ impl Watcher {
         for (id, ban) in &before {
             let entry = to_entry(ban.clone());
             if !ban.holds(now) {
-                self.tell_now(Happening::BanExpired { ban: entry }).await?;
+                self.tell_now(ServerEvent::BanExpired { ban: entry })
+                    .await?;
             } else if !after.contains_key(id) {
-                self.tell_now(Happening::BanLifted { ban: entry }).await?;
+                self.tell_now(ServerEvent::BanRemoved { ban: entry })
+                    .await?;
             }
         }
         for (_, ban) in after.into_iter().filter(|(id, _)| !before.contains_key(id)) {
-            self.tell_now(Happening::BanMade { ban: to_entry(ban) })
+            self.tell_now(ServerEvent::BanAdded { ban: to_entry(ban) })
                 .await?;
         }
         Ok(())
@@ -258,8 +260,8 @@ impl Watcher {
                 failures - self.audit_failures
             );
             self.audit_failures = failures;
-            self.tell_now(Happening::Trouble {
-                with: Part::Store,
+            self.tell_now(ServerEvent::ComponentFailed {
+                component: Component::Store,
                 detail,
             })
             .await?;
@@ -280,9 +282,9 @@ impl Watcher {
             .await;
         for entry in entries.unwrap_or_default() {
             self.last_entry = entry.id;
-            let event = LiveEvent {
+            let event = TimedEvent {
                 at: entry.entry.at,
-                what: Happening::Audit {
+                what: ServerEvent::Audit {
                     entry: Box::new(to_record(entry)),
                 },
             };

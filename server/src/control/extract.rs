@@ -10,7 +10,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use jiff::Timestamp;
-use rookery_protocol::control::MAX_REASON;
+use rookery_control_api::MAX_REASON;
 use serde::de::DeserializeOwned;
 
 use super::problem::{Kind, Refusal};

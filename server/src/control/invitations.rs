@@ -4,10 +4,10 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use jiff::SignedDuration;
-use rookery_protocol::Email;
-use rookery_protocol::control::{
+use rookery_control_api::{
     InvitationEntry, InvitationList, InvitationReply, InvitationRequest, InvitationRevoked, Problem,
 };
+use rookery_protocol::Email;
 use serde::Deserialize;
 
 use super::extract::{Body, Options, Segment};
@@ -188,6 +188,6 @@ fn to_entry(invitation: &Invitation) -> InvitationEntry {
         by: invitation.by.clone(),
         created_at: invitation.created_at,
         expires_at: invitation.expires_at,
-        tries_left: invitation.tries_left,
+        attempts_left: invitation.attempts_left,
     }
 }

@@ -1,10 +1,10 @@
 //! Kicks: of one session, of one user, of all that match.
 
 use axum::Json;
-use rookery_protocol::Nick;
-use rookery_protocol::control::{
+use rookery_control_api::{
     KickPreview, KickReply, KickRequest, MassKickReply, MassKickRequest, Problem,
 };
+use rookery_protocol::Nick;
 
 use super::extract::{self, Body, Segment};
 use super::permission::{Moderator, Signed};

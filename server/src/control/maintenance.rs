@@ -1,7 +1,7 @@
 //! Maintenance: nobody new is let in until it is over, also over a restart.
 
 use axum::Json;
-use rookery_protocol::control::{Happening, MaintenanceRequest, MaintenanceState};
+use rookery_control_api::{MaintenanceRequest, MaintenanceState, ServerEvent};
 
 use super::extract::{self, Body};
 use super::permission::{Auditor, Owner, Signed};
@@ -79,7 +79,7 @@ pub async fn set(
         .plane
         .control
         .news
-        .tell(Happening::Maintenance { by, message });
+        .tell(ServerEvent::Maintenance { by, message });
     Ok(Json(to_state(next)))
 }
 

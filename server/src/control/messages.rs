@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use jiff::Timestamp;
-use rookery_protocol::control::{
+use rookery_control_api::{
     MessageEntry, MessageList, Problem, RedactAuthorReply, RedactAuthorRequest, RedactReply,
     RedactRequest,
 };

@@ -1,7 +1,7 @@
 //! How admins change their own password.
 
 use axum::Json;
-use rookery_protocol::control::{PasswordRequest, Problem, SessionsEnded};
+use rookery_control_api::{PasswordRequest, Problem, SessionsEnded};
 
 use super::extract::Body;
 use super::lock;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use rookery_protocol::control::Role;
+use rookery_control_api::Role;
 
 use super::Plane;
 use super::problem::Refusal;

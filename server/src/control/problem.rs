@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use rookery_protocol::control::{PROBLEM_TYPE, Problem};
+use rookery_control_api::{PROBLEM_TYPE, Problem};
 
 use crate::inlet::Stopped;
 
@@ -107,9 +107,9 @@ impl Kind {
                 "The sign-in was refused",
                 StatusCode::UNAUTHORIZED,
             ),
-            Self::CodeWrong => ("code-wrong", "The code is wrong", StatusCode::UNAUTHORIZED),
+            Self::CodeWrong => ("wrong-code", "The code is wrong", StatusCode::UNAUTHORIZED),
             Self::ChallengeDead => (
-                "challenge-dead",
+                "challenge-expired",
                 "The challenge is over",
                 StatusCode::UNAUTHORIZED,
             ),
@@ -119,17 +119,17 @@ impl Kind {
                 StatusCode::FORBIDDEN,
             ),
             Self::OwnPasswordNeeded => (
-                "own-password-needed",
+                "password-change-required",
                 "Choose a password of your own first",
                 StatusCode::FORBIDDEN,
             ),
             Self::SignInAgain => (
-                "sign-in-again",
+                "fresh-sign-in-required",
                 "This needs a fresh sign-in",
                 StatusCode::FORBIDDEN,
             ),
             Self::PasswordWrong => (
-                "password-wrong",
+                "wrong-password",
                 "The password is wrong",
                 StatusCode::FORBIDDEN,
             ),
@@ -166,7 +166,7 @@ impl Kind {
                 StatusCode::NOT_FOUND,
             ),
             Self::HasAccount => (
-                "has-account",
+                "account-exists",
                 "The email has an account",
                 StatusCode::CONFLICT,
             ),
@@ -197,12 +197,12 @@ impl Kind {
                 StatusCode::NOT_FOUND,
             ),
             Self::NotReloaded => (
-                "not-reloaded",
+                "reload-failed",
                 "The reload failed",
                 StatusCode::UNPROCESSABLE_ENTITY,
             ),
             Self::NeedsConfirmation => (
-                "needs-confirmation",
+                "confirmation-required",
                 "Confirm this first",
                 StatusCode::CONFLICT,
             ),
@@ -217,7 +217,7 @@ impl Kind {
                 StatusCode::REQUEST_TIMEOUT,
             ),
             Self::TooLarge => (
-                "too-large",
+                "body-too-large",
                 "The request is too big",
                 StatusCode::PAYLOAD_TOO_LARGE,
             ),
@@ -236,9 +236,9 @@ impl Kind {
                 "That cannot be done",
                 StatusCode::UNPROCESSABLE_ENTITY,
             ),
-            Self::UnderWay => ("under-way", "Still under way", StatusCode::CONFLICT),
+            Self::UnderWay => ("in-progress", "Still under way", StatusCode::CONFLICT),
             Self::KeyReused => (
-                "key-reused",
+                "idempotency-key-reused",
                 "The key came with another request",
                 StatusCode::UNPROCESSABLE_ENTITY,
             ),
@@ -258,22 +258,22 @@ impl Kind {
                 StatusCode::SERVICE_UNAVAILABLE,
             ),
             Self::RecordUnavailable => (
-                "record-unavailable",
+                "store-unavailable",
                 "The record cannot be read",
                 StatusCode::SERVICE_UNAVAILABLE,
             ),
             Self::Stopping => (
-                "stopping",
+                "shutting-down",
                 "The server is stopping",
                 StatusCode::SERVICE_UNAVAILABLE,
             ),
             Self::Internal => (
-                "internal",
+                "internal-error",
                 "A fault in the server",
                 StatusCode::INTERNAL_SERVER_ERROR,
             ),
             Self::NotFinished => (
-                "not-finished",
+                "still-running",
                 "Not finished yet",
                 StatusCode::GATEWAY_TIMEOUT,
             ),

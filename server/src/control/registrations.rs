@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use rookery_protocol::control::{Problem, RegistrationEntry, RegistrationList, ResendReply};
+use rookery_control_api::{Problem, RegistrationEntry, RegistrationList, ResendReply};
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -156,6 +156,6 @@ fn to_entry(waiting: &Waiting) -> RegistrationEntry {
         email: waiting.email.to_string(),
         email_taken: waiting.email_taken,
         expires_at: waiting.expires_at,
-        tries_left: waiting.tries_left,
+        attempts_left: waiting.attempts_left,
     }
 }

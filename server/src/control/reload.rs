@@ -2,7 +2,7 @@
 
 use axum::Json;
 use jiff::Timestamp;
-use rookery_protocol::control::{Problem, ReloadReply};
+use rookery_control_api::{Problem, ReloadReply};
 use tokio::sync::oneshot;
 
 use super::permission::{Owner, Signed};

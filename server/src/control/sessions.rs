@@ -9,7 +9,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::control::{
+use rookery_control_api::{
     AdminSession, AdminSessionList, LogoutReply, Problem, Role, SessionsEnded,
 };
 use sha2::{Digest as _, Sha256};
@@ -340,7 +340,7 @@ impl Operator {
                 P::ROLE,
                 admin.role
             )))
-        } else if admin.initial_until.is_some() && !P::BEFORE_OWN_PASSWORD {
+        } else if admin.initial_password_expires_at.is_some() && !P::BEFORE_OWN_PASSWORD {
             let detail = "You have an initial password. Choose one of your own with PUT /v1/password \
                           (`admin-cli passwd`), and sign in again.";
             Some(Kind::OwnPasswordNeeded.because(detail))

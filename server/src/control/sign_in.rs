@@ -9,9 +9,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::control::{
-    Factor, LoginReply, LoginRequest, Problem, VerifyReply, VerifyRequest,
-};
+use rookery_control_api::{Factor, LoginReply, LoginRequest, Problem, VerifyReply, VerifyRequest};
 
 use super::audit::{self, Step};
 use super::authenticator::Proof;
@@ -44,7 +42,7 @@ struct Challenge {
     /// The code has to come from where the password came from.
     network: IpAddr,
     expires_at: Timestamp,
-    tries_left: u8,
+    attempts_left: u8,
     used: bool,
     /// None where mail alone does not suffice.
     mailed: Option<PendingCode>,
@@ -66,7 +64,7 @@ enum Judged {
     NotMailed {
         admin: String,
         fingerprint: Fingerprint,
-        tries_left: u8,
+        attempts_left: u8,
     },
     Dead {
         admin: Option<String>,
@@ -110,16 +108,16 @@ impl Challenges {
                 why: "the challenge belongs to another address",
             };
         }
-        if challenge.used || challenge.tries_left == 0 || now >= challenge.expires_at {
+        if challenge.used || challenge.attempts_left == 0 || now >= challenge.expires_at {
             return Judged::Dead {
                 admin: Some(admin),
                 why: "the code is used, expired or was tried too often",
             };
         }
-        challenge.tries_left -= 1;
+        challenge.attempts_left -= 1;
         let Challenge {
             fingerprint,
-            tries_left,
+            attempts_left,
             ..
         } = *challenge;
         match challenge
@@ -134,7 +132,7 @@ impl Challenges {
             _ => Judged::NotMailed {
                 admin,
                 fingerprint,
-                tries_left,
+                attempts_left,
             },
         }
     }
@@ -205,7 +203,11 @@ pub async fn login(
             plane.note_failure(&admin, arrival);
             "wrong password"
         }
-        Some(admin) if admin.initial_until.is_some_and(|end| arrival.at >= end) => {
+        Some(admin)
+            if admin
+                .initial_password_expires_at
+                .is_some_and(|end| arrival.at >= end) =>
+        {
             "the initial password has expired"
         }
         Some(admin) => return challenge(&plane, arrival, step, admin).await,
@@ -250,7 +252,7 @@ async fn challenge(
         fingerprint,
         network: arrival.network(),
         expires_at,
-        tries_left: TRIES,
+        attempts_left: TRIES,
         used: false,
         mailed,
     };
@@ -329,13 +331,13 @@ pub async fn verify(
         arrival.network(),
         &request.code,
     );
-    let (name, fingerprint, tries_left) = match judged {
+    let (name, fingerprint, attempts_left) = match judged {
         Judged::Right { admin, fingerprint } => (admin, fingerprint, None),
         Judged::NotMailed {
             admin,
             fingerprint,
-            tries_left,
-        } => (admin, fingerprint, Some(tries_left)),
+            attempts_left,
+        } => (admin, fingerprint, Some(attempts_left)),
         Judged::Dead { admin, why } => {
             step.actor = admin.unwrap_or_default();
             return Err(plane.trail.refuse_stranger(&step, why, dead()).await);
@@ -356,20 +358,20 @@ pub async fn verify(
         let why = "the admin was removed, or has another password, role or factor";
         return Err(plane.trail.refuse_stranger(&step, why, dead()).await);
     };
-    let proof = match tries_left {
+    let proof = match attempts_left {
         None => None,
-        Some(tries_left) => {
+        Some(attempts_left) => {
             let app = admin.authenticator.as_ref();
             let Some(proof) = app.and_then(|app| Proof::read(app, &request.code, arrival.at))
             else {
                 plane.note_failure(&admin, arrival);
-                let why = format!("wrong code; tries left: {tries_left}");
+                let why = format!("wrong code; tries left: {attempts_left}");
                 return Err(plane
                     .trail
-                    .refuse_stranger(&step, &why, wrong_code(tries_left))
+                    .refuse_stranger(&step, &why, wrong_code(attempts_left))
                     .await);
             };
-            Some((proof, tries_left))
+            Some((proof, attempts_left))
         }
     };
     open_session(&plane, arrival, step, admin, &request.challenge, proof).await
@@ -409,7 +411,9 @@ async fn open_session(
     let name = admin.name.clone();
     let network = arrival.network().to_string();
     let by_recovery = matches!(proof, Some((Proof::Recovery(_), _)));
-    let tries_left = proof.as_ref().map_or(0, |(_, tries_left)| *tries_left);
+    let attempts_left = proof
+        .as_ref()
+        .map_or(0, |(_, attempts_left)| *attempts_left);
     // The mailed code has taken the challenge already.
     if proof.is_some() && !lock(&plane.challenges).claim(challenge) {
         return Err(plane
@@ -435,7 +439,11 @@ async fn open_session(
         lock(&plane.challenges).release(challenge);
         return Err(plane
             .trail
-            .refuse_stranger(&refused, "the code was used before", wrong_code(tries_left))
+            .refuse_stranger(
+                &refused,
+                "the code was used before",
+                wrong_code(attempts_left),
+            )
             .await);
     };
     if new_network {
@@ -458,8 +466,8 @@ fn dead() -> Refusal {
     )
 }
 
-fn wrong_code(tries_left: u8) -> Refusal {
-    Kind::CodeWrong.because(match tries_left {
+fn wrong_code(attempts_left: u8) -> Refusal {
+    Kind::CodeWrong.because(match attempts_left {
         0 => "That is not the code, and it was the last try. Sign in again.".to_owned(),
         1 => "That is not the code. One try is left.".to_owned(),
         more => format!("That is not the code. {more} tries are left."),

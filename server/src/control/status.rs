@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use rookery_protocol::control::{Health, Status};
+use rookery_control_api::{Health, Status};
 
 use super::Plane;
 use super::permission::{Auditor, Signed};
@@ -39,8 +39,8 @@ pub async fn status(operator: Signed<Auditor>) -> Result<Json<Status>, Refusal> 
             .instruments
             .rates
             .per_second(operator.now(), &METRICS.counters()),
-        inlet_waiting: now.inlet_waiting,
-        journal_waiting: now.journal_waiting,
+        core_queue_events: now.core_queue_events,
+        commit_queue_batches: now.commit_queue_batches,
         largest_sendq_bytes: now.largest_sendq,
         store_bytes: now.store_bytes,
         mail: now.mail.err().unwrap_or_else(|| "ok".to_owned()),

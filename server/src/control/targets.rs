@@ -1,6 +1,6 @@
 //! Acts on whomever a target covers: reading it, who that is now, and what is asked twice.
 
-use rookery_protocol::control::OnlineUser;
+use rookery_control_api::OnlineUser;
 
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;

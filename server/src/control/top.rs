@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 
 use axum::Json;
-use rookery_protocol::control::{BusyChannel, BusyUser, RefusedSignIn, Top, WaitingSendq};
+use rookery_control_api::{BusyChannel, BusyUser, RefusedSignIn, Top, WaitingSendq};
 
 use super::Plane;
 use super::permission::{Auditor, Signed};
@@ -29,7 +29,7 @@ pub async fn top(operator: Signed<Auditor>) -> Result<Json<Top>, Refusal> {
     let instruments = &operator.plane.control.instruments;
     let Activity {
         connections,
-        inlet_waiting,
+        core_queue_events,
         journal,
         busy,
     } = instruments.activity(MOST).await?;
@@ -65,8 +65,8 @@ pub async fn top(operator: Signed<Auditor>) -> Result<Json<Top>, Refusal> {
         connections,
         channels,
         counters: METRICS.counters(),
-        inlet_waiting,
-        journal_waiting: journal.waiting_batches,
+        core_queue_events,
+        commit_queue_batches: journal.waiting_batches,
         busiest_channels: busiest_channels.into_iter().map(to_busy_channel).collect(),
         busiest_users: busiest_users.into_iter().map(to_busy_user).collect(),
         largest_sendqs: largest_sendqs.collect(),

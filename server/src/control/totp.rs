@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::Json;
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::control::{
+use rookery_control_api::{
     Problem, TotpCode, TotpConfirmed, TotpEnrolment, TotpRequirement, TotpStatus,
 };
 
@@ -31,7 +31,7 @@ pub struct Enrolments(HashMap<String, Enrolment>);
 struct Enrolment {
     secret: [u8; 20],
     expires_at: Timestamp,
-    tries_left: u8,
+    attempts_left: u8,
 }
 
 impl Enrolments {
@@ -44,7 +44,7 @@ impl Enrolments {
             Enrolment {
                 secret,
                 expires_at,
-                tries_left: TRIES,
+                attempts_left: TRIES,
             },
         );
         (secret, expires_at)
@@ -57,19 +57,21 @@ impl Enrolments {
         admin: &str,
         code: &str,
     ) -> Result<Authenticator, Refusal> {
-        let alive = |one: &&mut Enrolment| now < one.expires_at && one.tries_left > 0;
+        let alive = |one: &&mut Enrolment| now < one.expires_at && one.attempts_left > 0;
         let Some(enrolment) = self.0.get_mut(admin).filter(alive) else {
             return Err(
                 Kind::NoAuthenticator.because("No app is waiting to be confirmed; enrol it anew.")
             );
         };
-        enrolment.tries_left -= 1;
+        enrolment.attempts_left -= 1;
         let Enrolment {
-            secret, tries_left, ..
+            secret,
+            attempts_left,
+            ..
         } = *enrolment;
         let Some(last_step) = authenticator::step_of(&secret, code, now) else {
             return Err(Kind::CodeWrong.because(format!(
-                "That is not the app's code of now; tries left: {tries_left}. If it goes on, look whether the clocks \
+                "That is not the app's code of now; tries left: {attempts_left}. If it goes on, look whether the clocks \
                  of the server and the app agree."
             )));
         };

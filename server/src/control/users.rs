@@ -1,9 +1,7 @@
 //! Who is online: the list, and one user in full.
 
 use axum::Json;
-use rookery_protocol::control::{
-    OnlineSession, OnlineUser, Problem, UserList, UserOrder, UserReply,
-};
+use rookery_control_api::{OnlineSession, OnlineUser, Problem, UserList, UserOrder, UserReply};
 use rookery_protocol::{ChannelName, Nick};
 use serde::Deserialize;
 

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rookery_control_api::Component;
 use rookery_protocol::Email;
-use rookery_protocol::control::Part;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
@@ -219,7 +219,7 @@ impl Office {
                     let why = without_addresses(&reason);
                     tracing::warn!(%to, reason = why, "mail refused");
                     self.news
-                        .trouble(Part::Mail, format!("mail to {to} was refused: {why}"));
+                        .trouble(Component::Mail, format!("mail to {to} was refused: {why}"));
                     state.send_replace(MailState::Failed(reason));
                     return;
                 }
@@ -227,8 +227,10 @@ impl Office {
             };
             let why = without_addresses(&reason);
             tracing::warn!(%to, reason = why, "mail could not be sent");
-            self.news
-                .trouble(Part::Mail, format!("mail to {to} could not be sent: {why}"));
+            self.news.trouble(
+                Component::Mail,
+                format!("mail to {to} could not be sent: {why}"),
+            );
             self.set_trouble(Some(why));
             let pause = pauses.next().unwrap_or(PATIENCE);
             if Instant::now() + pause >= deadline {

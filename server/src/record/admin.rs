@@ -3,8 +3,8 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use rookery_control_api::Role;
 use rookery_protocol::Email;
-use rookery_protocol::control::Role;
 
 /// An operator of the control plane.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub struct Admin {
     pub created_at: Timestamp,
     /// Until when a password that was not of the admin's own choosing opens anything; none for one
     /// that was.
-    pub initial_until: Option<Timestamp>,
+    pub initial_password_expires_at: Option<Timestamp>,
     pub authenticator: Option<Authenticator>,
     /// Recovery codes that are still good.
     pub recovery_codes: u32,
@@ -31,7 +31,7 @@ pub struct NewAdmin {
     pub password_hash: String,
     pub role: Role,
     pub created_at: Timestamp,
-    pub initial_until: Option<Timestamp>,
+    pub initial_password_expires_at: Option<Timestamp>,
 }
 
 /// An authenticator app that has shown that it holds the secret.

@@ -16,7 +16,7 @@ pub struct Invitation {
     pub code_hash: String,
     /// How many more codes will be looked at. With none left, the invitation stands, and the email
     /// is proved by another code.
-    pub tries_left: u8,
+    pub attempts_left: u8,
     /// The admin who made it.
     pub by: String,
     pub created_at: Timestamp,

@@ -8,7 +8,7 @@ use std::io;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use rookery_protocol::control::Role;
+use rookery_control_api::Role;
 use rookery_protocol::{AccountName, ChannelName, Email};
 
 pub use database::{Database, Durability};

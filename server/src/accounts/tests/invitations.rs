@@ -17,7 +17,7 @@ impl House {
         let invitations = self.database.read(read).await.unwrap();
         invitations
             .iter()
-            .map(|invitation| invitation.tries_left)
+            .map(|invitation| invitation.attempts_left)
             .collect()
     }
 }

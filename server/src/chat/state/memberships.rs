@@ -2,8 +2,8 @@
 //! agree.
 
 use jiff::Timestamp;
+use rookery_control_api::ServerEvent;
 use rookery_protocol::ChannelName;
-use rookery_protocol::control::Happening;
 
 use super::{Session, State, UserId};
 use crate::chat::channel::{Channel, Flag, Member, Standing};
@@ -69,7 +69,7 @@ impl State {
             .entry(name.clone())
             .or_insert_with(|| Channel::new(name.clone(), now));
         if new {
-            self.news.push(Happening::ChannelMade {
+            self.news.push(ServerEvent::ChannelCreated {
                 channel: name.to_string(),
                 by: joining.nick.to_string(),
             });
@@ -140,7 +140,7 @@ impl State {
         let Some(channel) = self.channels.remove(name) else {
             return;
         };
-        self.news.push(Happening::ChannelGone {
+        self.news.push(ServerEvent::ChannelRemoved {
             channel: channel.name.to_string(),
         });
         for member in channel.members() {
@@ -189,7 +189,7 @@ impl State {
             .is_some_and(|channel| channel.members().is_empty() && channel.founder.is_none())
         {
             self.channels.remove(name);
-            self.news.push(Happening::ChannelGone {
+            self.news.push(ServerEvent::ChannelRemoved {
                 channel: name.to_string(),
             });
         }

@@ -2,17 +2,19 @@
 
 use std::borrow::Cow;
 
+use rookery_control_api::{DisconnectReason, ServerEvent};
 use rookery_protocol::Nick;
-use rookery_protocol::control::{Happening, WhyGone};
 
 use super::play::*;
 use crate::chat::event::{Act, Event, Kicked, Parting};
 use crate::record::AccountId;
 
 /// How the users went, in order.
-fn why(play: &mut Play) -> Vec<(String, WhyGone)> {
+fn why(play: &mut Play) -> Vec<(String, DisconnectReason)> {
     let went = |what| match what {
-        Happening::UserWent { nick, why, .. } => Some((nick, why)),
+        ServerEvent::UserDisconnected {
+            nick, reason: why, ..
+        } => Some((nick, why)),
         _ => None,
     };
     std::mem::take(&mut play.news)
@@ -25,7 +27,7 @@ fn why(play: &mut Play) -> Vec<(String, WhyGone)> {
 fn users_come_and_go_once_however_many_sessions_they_have() {
     let mut play = Play::new();
     let first = play.user("alice", "");
-    let came = Happening::UserCame {
+    let came = ServerEvent::UserConnected {
         nick: "alice".to_owned(),
         account: Some("alice".to_owned()),
         address: "192.0.2.1:50000".to_owned(),
@@ -35,20 +37,20 @@ fn users_come_and_go_once_however_many_sessions_they_have() {
     play.gone(first);
     assert_eq!(play.news, []);
     play.gone(second);
-    let went = |why| Happening::UserWent {
+    let went = |why| ServerEvent::UserDisconnected {
         nick: "alice".to_owned(),
         account: Some("alice".to_owned()),
-        why,
+        reason: why,
     };
-    assert_eq!(play.news, [went(WhyGone::ConnectionLost)]);
+    assert_eq!(play.news, [went(DisconnectReason::ConnectionLost)]);
 }
 
 #[test]
 fn how_a_user_went_is_told() {
     let mut play = Play::new();
     for (why, words) in [
-        (WhyGone::PingTimeout, "Ping timeout"),
-        (WhyGone::SendqExceeded, "SendQ exceeded"),
+        (DisconnectReason::PingTimeout, "Ping timeout"),
+        (DisconnectReason::SendqExceeded, "SendQ exceeded"),
     ] {
         let session = play.user("alice", "");
         play.event(Event::Gone {
@@ -87,13 +89,13 @@ fn how_a_user_went_is_told() {
     assert_eq!(
         told,
         [
-            ("alice", WhyGone::PingTimeout),
-            ("alice", WhyGone::SendqExceeded),
-            ("alice", WhyGone::Quit),
-            ("alice", WhyGone::Kicked),
-            ("bob", WhyGone::Banned),
-            ("carl", WhyGone::AccountEnded),
-            ("dora", WhyGone::ServerStopping),
+            ("alice", DisconnectReason::PingTimeout),
+            ("alice", DisconnectReason::SendqExceeded),
+            ("alice", DisconnectReason::Quit),
+            ("alice", DisconnectReason::Kicked),
+            ("bob", DisconnectReason::Banned),
+            ("carl", DisconnectReason::AccountEnded),
+            ("dora", DisconnectReason::ServerStopping),
         ]
     );
 }
@@ -104,15 +106,18 @@ fn a_guest_who_signs_in_is_renamed_or_joins_its_accounts_user() {
     let guest = play.guest("gus", "");
     play.news.clear();
     play.sign_in(guest, identity("alice"));
-    let renamed = Happening::UserRenamed {
+    let renamed = ServerEvent::UserRenamed {
         nick: "alice".to_owned(),
-        before: "gus".to_owned(),
+        previous_nick: "gus".to_owned(),
     };
     assert_eq!(std::mem::take(&mut play.news), [renamed]);
     let guest = play.guest("hal", "");
     play.news.clear();
     play.sign_in(guest, identity("alice"));
-    assert_eq!(why(&mut play), [("hal".to_owned(), WhyGone::SignedIn)]);
+    assert_eq!(
+        why(&mut play),
+        [("hal".to_owned(), DisconnectReason::SignedIn)]
+    );
 }
 
 #[test]
@@ -122,7 +127,7 @@ fn channels_come_and_go() {
     let hal = play.guest("hal", "");
     play.news.clear();
     play.channel("#a", &[gus, hal]);
-    let made = |by: &str| Happening::ChannelMade {
+    let made = |by: &str| ServerEvent::ChannelCreated {
         channel: "#a".to_owned(),
         by: by.to_owned(),
     };
@@ -131,7 +136,7 @@ fn channels_come_and_go() {
     play.send(gus, "PART #a :a secret");
     assert_eq!(play.news, []);
     play.gone(hal);
-    let gone = Happening::ChannelGone {
+    let gone = ServerEvent::ChannelRemoved {
         channel: "#a".to_owned(),
     };
     assert_eq!(std::mem::take(&mut play.news)[0], gone);

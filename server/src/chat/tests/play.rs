@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::control::Happening;
+use rookery_control_api::ServerEvent;
 use rookery_protocol::{
     AccountName, Capabilities, Capability, CapabilityValues, Email, Message, Nick,
 };
@@ -95,7 +95,7 @@ pub struct Play {
     heard: BTreeMap<SessionId, Vec<String>>,
     pub ended: Vec<(SessionId, String)>,
     pub answers: Vec<(Ticket, Answer)>,
-    pub news: Vec<Happening>,
+    pub news: Vec<ServerEvent>,
     /// What waits to be read.
     pub fetches: Vec<Fetch>,
     last_session: u64,

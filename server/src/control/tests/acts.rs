@@ -163,7 +163,7 @@ async fn a_ban_is_on_disk_and_its_sessions_are_gone_when_the_answer_says_so() {
     assert!(!bob.is_finished(), "nobody else is touched");
     assert!(matches!(
         house.admission("alice").await,
-        CoreAnswer::Banned { .. }
+        Admission::Banned { .. }
     ));
 
     let list = house.get(&token, "/v1/bans").await.json();
@@ -184,7 +184,7 @@ async fn an_unban_lets_the_account_back_in() {
     );
     assert!(matches!(
         house.admission("alice").await,
-        CoreAnswer::Banned { .. }
+        Admission::Banned { .. }
     ));
 
     let path = format!("/v1/bans/{}", reply.json()["ban"]["id"]);
@@ -317,7 +317,7 @@ async fn a_ban_stands_though_its_file_cannot_be_written() {
     assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
     assert!(matches!(
         house.admission("alice").await,
-        CoreAnswer::Banned { .. }
+        Admission::Banned { .. }
     ));
 }
 

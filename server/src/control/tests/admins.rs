@@ -35,7 +35,7 @@ async fn an_admin_is_added_with_a_password_that_opens_nothing_but_the_choice_of_
     let vera = house.verify(&challenge, &code).await.field("token");
     assert_eq!(
         house.get(&vera, "/v1/bans").await.problem(),
-        "/problems/own-password-needed"
+        "/problems/password-change-required"
     );
     let change = json!({ "old": initial, "new": OWN_PASSWORD });
     assert_eq!(
@@ -192,7 +192,7 @@ async fn an_owner_resets_a_password_without_choosing_it() {
     let vera = house.session_of("vera").await;
     assert_eq!(
         house.get(&vera, "/v1/users").await.problem(),
-        "/problems/own-password-needed"
+        "/problems/password-change-required"
     );
     house.pass(SignedDuration::from_hours(24));
     assert_eq!(
@@ -270,7 +270,7 @@ async fn a_sign_in_of_ten_minutes_ago_does_not_manage_admins() {
             .await,
         house.delete(&token, "/v1/admins/root").await,
     ] {
-        assert_eq!(reply.problem(), "/problems/sign-in-again");
+        assert_eq!(reply.problem(), "/problems/fresh-sign-in-required");
     }
     assert_eq!(
         house.get(&token, "/v1/admins").await.json()["admins"]

@@ -102,7 +102,7 @@ async fn a_reload_is_asked_for_once_it_is_entered_and_its_fault_comes_back() {
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
     assert_eq!(house.last_entry().await, "reload  allowed: ");
     let reply = house.post(&token, "/v1/reload", &json!({})).await;
-    assert_eq!(reply.problem(), "/problems/not-reloaded");
+    assert_eq!(reply.problem(), "/problems/reload-failed");
     assert_eq!(reply.field("detail"), "config.toml:3: chat.motd: no");
     assert_eq!(
         house.last_entry().await,

@@ -64,7 +64,7 @@ async fn a_ban_of_where_someone_is_ends_the_session_and_lets_nobody_in_from_ther
     );
     assert!(matches!(
         house.admission("bob").await,
-        CoreAnswer::Banned { .. }
+        Admission::Banned { .. }
     ));
 }
 
@@ -87,7 +87,7 @@ async fn of_many_bans_of_one_target_the_core_keeps_the_one_on_disk() {
         for reply in join_all(bans).await {
             assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
         }
-        let CoreAnswer::Banned { reason, .. } = house.admission("alice").await else {
+        let Admission::Banned { reason, .. } = house.admission("alice").await else {
             panic!("not banned")
         };
         assert_eq!(reason, house.bans().await[0].reason);
@@ -171,7 +171,7 @@ async fn a_ban_of_the_world_or_of_oneself_is_asked_twice() {
             .post(&token, "/v1/bans", &json!({ "target": target }))
             .await;
         assert_eq!(reply.status, StatusCode::CONFLICT, "{target}: {reply:?}");
-        assert_eq!(reply.problem(), "/problems/needs-confirmation");
+        assert_eq!(reply.problem(), "/problems/confirmation-required");
         assert!(
             house
                 .last_entry()
@@ -190,7 +190,7 @@ async fn a_ban_of_the_world_or_of_oneself_is_asked_twice() {
     assert_eq!(reply.status, StatusCode::CREATED);
     assert!(matches!(
         house.admission("alice").await,
-        CoreAnswer::Banned { .. }
+        Admission::Banned { .. }
     ));
     let reply = house
         .post(&token, "/v1/bans", &json!({ "target": "192.0.2.2" }))

@@ -154,7 +154,7 @@ async fn an_imported_ban_takes_effect_at_once() {
     assert!(bob.await.unwrap().contains("ERROR :Banned: "));
     assert!(matches!(
         house.admission("alice").await,
-        CoreAnswer::Banned { .. }
+        Admission::Banned { .. }
     ));
     let bans = house.bans().await;
     let by: Vec<&str> = bans.iter().map(|ban| ban.by.as_str()).collect();
@@ -227,7 +227,7 @@ async fn a_ban_of_the_world_among_them_takes_a_second_word() {
     let token = house.sign_in("root").await;
     let content = "mallory\n*@*\n";
     let reply = house.import(&token, "bans", content).await;
-    assert_eq!(reply.problem(), "/problems/needs-confirmation");
+    assert_eq!(reply.problem(), "/problems/confirmation-required");
     assert!(reply.field("detail").starts_with("Line 2: "), "{reply:?}");
     assert!(house.bans().await.is_empty());
     assert!(
@@ -254,7 +254,7 @@ async fn what_is_no_csv_or_too_big_or_cannot_be_entered_is_not_taken_in() {
     let big = "x".repeat(1024 * 1024 + 1);
     assert_eq!(
         house.import(&token, "users", big).await.problem(),
-        "/problems/too-large"
+        "/problems/body-too-large"
     );
     assert_eq!(
         house.import(&token, "users?dry=1", "").await.problem(),

@@ -1,7 +1,7 @@
 //! What whoever watches is told, and who may.
 
 use hyper::body::Body as _;
-use rookery_protocol::control::{EventKind, Happening, LiveEvent, Part, WhyGone};
+use rookery_control_api::{Component, DisconnectReason, EventKind, ServerEvent, TimedEvent};
 
 use super::*;
 use crate::control::stream::STREAMS;
@@ -14,7 +14,7 @@ struct Watching {
 
 impl Watching {
     /// The next event; none at the end.
-    async fn next(&mut self) -> Option<LiveEvent> {
+    async fn next(&mut self) -> Option<TimedEvent> {
         loop {
             if let Some((event, rest)) = self.unread.split_once("\n\n") {
                 let data = event
@@ -38,7 +38,7 @@ impl Watching {
     }
 
     /// The next event of that kind.
-    async fn next_of(&mut self, kind: EventKind) -> Happening {
+    async fn next_of(&mut self, kind: EventKind) -> ServerEvent {
         loop {
             let event = self
                 .next()
@@ -74,7 +74,7 @@ impl House {
         }
     }
 
-    fn tell(&self, what: Happening) {
+    fn tell(&self, what: ServerEvent) {
         self.plane.control.news.tell(what);
     }
 }
@@ -84,7 +84,7 @@ async fn what_happens_is_told_in_order() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
     let mut watching = house.watch(&token, "").await;
-    let Happening::Audit { entry } = watching.next_of(EventKind::Audit).await else {
+    let ServerEvent::Audit { entry } = watching.next_of(EventKind::Audit).await else {
         unreachable!()
     };
     assert_eq!(
@@ -98,9 +98,10 @@ async fn what_happens_is_told_in_order() {
     );
 
     let alice = house.come_online("alice").await;
-    let came = watching.next_of(EventKind::UserCame).await;
+    let came = watching.next_of(EventKind::UserConnected).await;
     assert!(came.is_about("alice"), "{came:?}");
-    let Happening::ChannelMade { channel, by } = watching.next_of(EventKind::ChannelMade).await
+    let ServerEvent::ChannelCreated { channel, by } =
+        watching.next_of(EventKind::ChannelCreated).await
     else {
         unreachable!()
     };
@@ -108,7 +109,7 @@ async fn what_happens_is_told_in_order() {
     house
         .post(&token, "/v1/announcements", &json!({ "text": "Hear me" }))
         .await;
-    let announced = Happening::Announced {
+    let announced = ServerEvent::Announced {
         by: "root".to_owned(),
         to: None,
         sessions: 1,
@@ -122,7 +123,7 @@ async fn what_happens_is_told_in_order() {
                 &json!({ "on": message.is_some(), "message": message }),
             )
             .await;
-        let expected = Happening::Maintenance {
+        let expected = ServerEvent::Maintenance {
             by: "root".to_owned(),
             message: message.map(str::to_owned),
         };
@@ -131,12 +132,12 @@ async fn what_happens_is_told_in_order() {
     house
         .post(&token, "/v1/users/alice/kick", &json!({ "reason": "loud" }))
         .await;
-    let went = watching.next_of(EventKind::UserWent).await;
+    let went = watching.next_of(EventKind::UserDisconnected).await;
     assert!(
         matches!(
             went,
-            Happening::UserWent {
-                why: WhyGone::Kicked,
+            ServerEvent::UserDisconnected {
+                reason: DisconnectReason::Kicked,
                 ..
             }
         ),
@@ -144,7 +145,7 @@ async fn what_happens_is_told_in_order() {
     );
     alice.await.unwrap();
     let entry = loop {
-        let Happening::Audit { entry } = watching.next_of(EventKind::Audit).await else {
+        let ServerEvent::Audit { entry } = watching.next_of(EventKind::Audit).await else {
             unreachable!()
         };
         if entry.act == "kick" {
@@ -164,7 +165,7 @@ async fn bans_are_told_as_they_come_and_go() {
     let ban = |target: &str, duration: &str| json!({ "target": target, "duration": duration, "reason": "spam" });
     house.post(&token, "/v1/bans", &ban("before", "1h")).await;
     let mut watching = house
-        .watch(&token, "?kinds=ban-made,ban-lifted,ban-expired")
+        .watch(&token, "?kinds=ban-added,ban-removed,ban-expired")
         .await;
     let id = house
         .post(&token, "/v1/bans", &ban("mallory", "1h"))
@@ -173,23 +174,23 @@ async fn bans_are_told_as_they_come_and_go() {
         .clone();
     let made = watching.next().await.unwrap().what;
     assert!(
-        matches!(&made, Happening::BanMade { ban } if ban.target == "mallory"),
+        matches!(&made, ServerEvent::BanAdded { ban } if ban.target == "mallory"),
         "{made:?}"
     );
     house.delete(&token, &format!("/v1/bans/{id}")).await;
     let lifted = watching.next().await.unwrap().what;
     assert!(
-        matches!(&lifted, Happening::BanLifted { ban } if ban.target == "mallory"),
+        matches!(&lifted, ServerEvent::BanRemoved { ban } if ban.target == "mallory"),
         "{lifted:?}"
     );
     house.post(&token, "/v1/bans", &ban("brief", "1s")).await;
     assert_eq!(
         watching.next().await.unwrap().what.kind(),
-        EventKind::BanMade
+        EventKind::BanAdded
     );
     let expired = watching.next().await.unwrap().what;
     assert!(
-        matches!(&expired, Happening::BanExpired { ban } if ban.target == "brief"),
+        matches!(&expired, ServerEvent::BanExpired { ban } if ban.target == "brief"),
         "{expired:?}"
     );
 }
@@ -199,21 +200,21 @@ async fn only_what_was_asked_for_is_told() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
     let mut watching = house
-        .watch(&token, "?kinds=user-came,trouble&user=Alice")
+        .watch(&token, "?kinds=user-connected,trouble&user=Alice")
         .await;
     assert_eq!(
         house.last_entry().await,
-        "watch  allowed: user-came,trouble about Alice"
+        "watch  allowed: user-connected,trouble about Alice"
     );
-    house.tell(Happening::Trouble {
-        with: Part::Mail,
+    house.tell(ServerEvent::ComponentFailed {
+        component: Component::Mail,
         detail: "of nobody".to_owned(),
     });
     house.come_online("bob").await;
     house.come_online("alice").await;
     let first = watching.next().await.unwrap().what;
     assert!(
-        first.kind() == EventKind::UserCame && first.is_about("alice"),
+        first.kind() == EventKind::UserConnected && first.is_about("alice"),
         "{first:?}"
     );
 
@@ -275,7 +276,7 @@ async fn a_stream_ends_with_its_sign_in() {
         let last = watching.next().await.unwrap().what;
         assert_eq!(
             last,
-            Happening::Ended {
+            ServerEvent::Ended {
                 reason: reason.to_owned()
             },
             "{ending}"
@@ -319,18 +320,18 @@ async fn a_slow_watcher_is_told_what_it_missed_and_holds_up_nobody() {
     let mut quick = house.watch(&token, "?kinds=trouble").await;
     // More than is kept, before either can read.
     for _ in 0..5000 {
-        house.tell(Happening::Reloaded { problem: None });
+        house.tell(ServerEvent::Reloaded { problem: None });
     }
-    house.tell(Happening::Trouble {
-        with: Part::Mail,
+    house.tell(ServerEvent::ComponentFailed {
+        component: Component::Mail,
         detail: "now".to_owned(),
     });
     let mut told = 0;
     let mut left_out = 0;
     while told + left_out < 5000 {
         match slow.next().await.unwrap().what {
-            Happening::Reloaded { .. } => told += 1,
-            Happening::LeftOut { events } => left_out += events,
+            ServerEvent::Reloaded { .. } => told += 1,
+            ServerEvent::EventsDropped { events } => left_out += events,
             other => panic!("{other:?}"),
         }
     }
@@ -339,8 +340,8 @@ async fn a_slow_watcher_is_told_what_it_missed_and_holds_up_nobody() {
         "{told} were told, {left_out} were left out"
     );
     assert_eq!(
-        quick.next_of(EventKind::Trouble).await.kind(),
-        EventKind::Trouble
+        quick.next_of(EventKind::ComponentFailed).await.kind(),
+        EventKind::ComponentFailed
     );
 }
 

@@ -95,7 +95,7 @@ async fn an_app_counts_once_a_code_of_it_is_confirmed() {
             &json!({ "code": another(&code) }),
         )
         .await;
-    assert_eq!(wrong.problem(), "/problems/code-wrong");
+    assert_eq!(wrong.problem(), "/problems/wrong-code");
     let reply = house
         .post(&token, "/v1/totp/confirm", &json!({ "code": code }))
         .await;
@@ -152,7 +152,7 @@ async fn five_wrong_codes_or_ten_minutes_end_an_enrolment() {
     };
     for _ in 0..5 {
         let wrong = another(&code_at(&secret, house.now.get()));
-        assert_eq!(confirm(wrong).await.problem(), "/problems/code-wrong");
+        assert_eq!(confirm(wrong).await.problem(), "/problems/wrong-code");
     }
     assert_eq!(
         confirm(&code_at(&secret, house.now.get())).await.problem(),
@@ -162,7 +162,7 @@ async fn five_wrong_codes_or_ten_minutes_end_an_enrolment() {
     house.pass(SignedDuration::from_mins(10));
     assert_eq!(
         house.post(&token, "/v1/totp", &json!({})).await.problem(),
-        "/problems/sign-in-again",
+        "/problems/fresh-sign-in-required",
         "a token that was left open enrols nothing"
     );
 }
@@ -177,12 +177,12 @@ async fn a_code_of_one_time_step_works_once() {
     assert_eq!(house.verify(&first, &code).await.status, StatusCode::OK);
     assert_eq!(
         house.verify(&second, &code).await.problem(),
-        "/problems/code-wrong"
+        "/problems/wrong-code"
     );
     house.pass(SignedDuration::from_secs(30));
     assert_eq!(
         house.verify(&second, &code).await.problem(),
-        "/problems/code-wrong",
+        "/problems/wrong-code",
         "nor in the next"
     );
     assert_eq!(
@@ -220,7 +220,7 @@ async fn a_recovery_code_is_good_once_and_told_of() {
     let (challenge, _) = house.factors("root").await;
     assert_eq!(
         house.verify(&challenge, &typed).await.problem(),
-        "/problems/code-wrong"
+        "/problems/wrong-code"
     );
     assert!(
         house
@@ -247,20 +247,20 @@ async fn where_the_app_is_required_no_code_is_mailed() {
     assert_eq!(reply.json()["factors"], json!(["totp", "recovery"]));
     assert_eq!(reply.json()["sent_to"], Value::Null);
     let challenge = reply.field("challenge");
-    for tries_left in (0..5).rev() {
+    for attempts_left in (0..5).rev() {
         let wrong = another(&app.code(&house));
         assert_eq!(
             house.verify(&challenge, wrong).await.problem(),
-            "/problems/code-wrong"
+            "/problems/wrong-code"
         );
         assert_eq!(
             house.last_entry().await,
-            format!("verify  refused: wrong code; tries left: {tries_left}")
+            format!("verify  refused: wrong code; tries left: {attempts_left}")
         );
     }
     assert_eq!(
         house.verify(&challenge, &app.code(&house)).await.problem(),
-        "/problems/challenge-dead"
+        "/problems/challenge-expired"
     );
     let (challenge, _) = house.factors("root").await;
     assert_eq!(
@@ -285,7 +285,7 @@ async fn an_app_is_done_away_with_by_a_fresh_code_of_it() {
     };
     assert_eq!(
         disable(&code).await.problem(),
-        "/problems/code-wrong",
+        "/problems/wrong-code",
         "used for the sign-in"
     );
     house.pass(SignedDuration::from_secs(30));

@@ -71,7 +71,7 @@ async fn a_key_of_another_request_is_refused_and_one_of_another_sign_in_is_not_k
     let other_body = keyed(&house, &token, "key", "/v1/bans", &ban("eve")).await;
     assert_eq!(
         (other_body.status.as_u16(), other_body.problem().as_str()),
-        (422, "/problems/key-reused")
+        (422, "/problems/idempotency-key-reused")
     );
     let other_path = keyed(
         &house,
@@ -81,7 +81,7 @@ async fn a_key_of_another_request_is_refused_and_one_of_another_sign_in_is_not_k
         &ban("mallory"),
     )
     .await;
-    assert_eq!(other_path.problem(), "/problems/key-reused");
+    assert_eq!(other_path.problem(), "/problems/idempotency-key-reused");
     assert_eq!(house.bans().await.len(), 1);
 
     let other = house.sign_in("root").await;
@@ -139,7 +139,7 @@ async fn a_key_that_makes_no_sense_is_refused_and_bodies_stay_bounded() {
         keyed(&house, &token, "key", "/v1/bans", &big)
             .await
             .problem(),
-        "/problems/too-large"
+        "/problems/body-too-large"
     );
     assert_eq!(
         keyed(&house, &token, "key", "/v1/bans", &ban).await.status,

@@ -20,7 +20,7 @@ async fn an_email_is_invited_listed_and_taken_back() {
         (&json!("sent"), &json!("root"))
     );
     assert_eq!(
-        (&invitation["email"], &invitation["tries_left"]),
+        (&invitation["email"], &invitation["attempts_left"]),
         (&json!("Dora@example.org"), &json!(5))
     );
     let ends: Timestamp = invitation["expires_at"].as_str().unwrap().parse().unwrap();
@@ -164,7 +164,7 @@ async fn nobody_is_invited_who_has_an_account_or_without_a_record() {
         .await;
     assert_eq!(
         (reply.status, reply.problem().as_str()),
-        (StatusCode::CONFLICT, "/problems/has-account")
+        (StatusCode::CONFLICT, "/problems/account-exists")
     );
     for bad in [
         json!({}),

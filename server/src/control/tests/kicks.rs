@@ -116,7 +116,11 @@ async fn a_kick_of_the_world_or_of_oneself_is_asked_twice() {
         let reply = house
             .post(&token, "/v1/kick", &json!({ "match": target }))
             .await;
-        assert_eq!(reply.problem(), "/problems/needs-confirmation", "{target}");
+        assert_eq!(
+            reply.problem(),
+            "/problems/confirmation-required",
+            "{target}"
+        );
         assert!(
             reply.field("detail").contains("admin-cli kick --yes"),
             "{reply:?}"

@@ -28,7 +28,7 @@ async fn nobody_new_is_let_in_while_it_lasts_and_those_who_are_in_stay() {
         "moving house"
     );
     for name in ["bob", "alice"] {
-        let CoreAnswer::Closed { reason } = house.admission(name).await else {
+        let Admission::Refused { reason } = house.admission(name).await else {
             panic!("{name} is let in")
         };
         assert_eq!(
@@ -69,7 +69,7 @@ async fn a_ban_is_told_before_maintenance() {
         .await;
     assert!(matches!(
         house.admission("bob").await,
-        CoreAnswer::Banned { .. }
+        Admission::Banned { .. }
     ));
 }
 

@@ -224,7 +224,7 @@ async fn all_of_an_authors_messages_are_redacted_once_it_was_confirmed() {
     );
     request["dry_run"] = json!(false);
     let reply = house.post(&token, "/v1/messages/redact", &request).await;
-    assert_eq!(reply.problem(), "/problems/needs-confirmation");
+    assert_eq!(reply.problem(), "/problems/confirmation-required");
     assert!(house.stored("m5").await.is_some());
 
     request["confirm"] = json!(true);

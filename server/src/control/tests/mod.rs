@@ -42,7 +42,7 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use jiff::{SignedDuration, Timestamp};
-use rookery_protocol::control::Role;
+use rookery_control_api::Role;
 use rookery_protocol::{AccountName, Capabilities, Email};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -60,7 +60,7 @@ use crate::chat::event::{
 use crate::chat::gate::Gate;
 use crate::config::{Config, HistorySync, LiveConfig};
 use crate::connection::Connections;
-use crate::inlet::{self, Inlet};
+use crate::inlet::{self, Admission, Inlet};
 use crate::instruments::Instruments;
 use crate::journal;
 use crate::mail::Mailer;
@@ -242,7 +242,7 @@ impl House {
             password_hash: password::hash(PASSWORD.to_owned()).await,
             role,
             created_at: self.now.get(),
-            initial_until: None,
+            initial_password_expires_at: None,
         };
         let add = move |store: &mut dyn crate::store::Store| store.add_admin(&admin);
         assert!(self.database.write(Durability::Record, add).await.unwrap());
@@ -526,7 +526,7 @@ impl House {
             .inlet
             .admit(session, Arc::clone(&sendq), Box::new(candidate(identity)))
             .await;
-        assert!(matches!(answer, Ok(CoreAnswer::Admitted)), "{answer:?}");
+        assert!(matches!(answer, Ok(Admission::Admitted)), "{answer:?}");
         let inlet = self.inlet.clone();
         tokio::spawn(async move {
             let mut heard = String::new();
@@ -566,11 +566,11 @@ impl House {
     }
 
     /// What the core says to one more candidate of that name.
-    async fn admission(&self, name: &str) -> CoreAnswer {
+    async fn admission(&self, name: &str) -> Admission {
         self.admission_as(identity(name)).await
     }
 
-    async fn admission_as(&self, identity: Identity) -> CoreAnswer {
+    async fn admission_as(&self, identity: Identity) -> Admission {
         let session = SessionId(self.next_session.get());
         self.next_session.set(session.0 + 1);
         let sendq = Arc::new(Sendq::new(0));

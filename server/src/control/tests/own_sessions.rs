@@ -154,7 +154,7 @@ async fn a_changed_password_ends_every_session_and_is_told() {
     }
     assert_eq!(
         house.verify(&challenge, &code).await.problem(),
-        "/problems/challenge-dead"
+        "/problems/challenge-expired"
     );
     assert_eq!(
         house.login("root", PASSWORD).await.problem(),
@@ -171,7 +171,7 @@ async fn a_password_that_will_not_do_is_refused_and_changes_nothing() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
     for (old, new, kind) in [
-        ("wrong", NEW_PASSWORD, "password-wrong"),
+        ("wrong", NEW_PASSWORD, "wrong-password"),
         (PASSWORD, PASSWORD, "invalid"),
         (PASSWORD, "short", "invalid"),
         (PASSWORD, "qwerty123456", "invalid"),
@@ -197,7 +197,7 @@ async fn a_token_is_no_way_to_guess_the_password() {
     for _ in 0..10 {
         assert_eq!(
             house.put(&token, "/v1/password", &guess).await.problem(),
-            "/problems/password-wrong"
+            "/problems/wrong-password"
         );
     }
     let reply = house

@@ -42,7 +42,7 @@ async fn whatever_is_wrong_is_a_problem_document() {
         (json_post("/v1/bans"), "\u{0}", 400, "bad-request"),
         (json_post("/v1/bans"), "[]", 422, "invalid"),
         (json_post("/v1/bans"), r#"{"target":7}"#, 422, "invalid"),
-        (json_post("/v1/bans"), &big, 413, "too-large"),
+        (json_post("/v1/bans"), &big, 413, "body-too-large"),
         (json_post("/v1/users/a%ff/kick"), "{}", 400, "bad-request"),
         (delete("/v1/bans/x"), "", 400, "bad-request"),
         (

@@ -65,7 +65,7 @@ async fn who_registers_is_listed_and_gets_another_code_instead_of_the_first() {
         (&json!("dora"), &json!("dora@example.org"))
     );
     assert_eq!(
-        (&waiting["tries_left"], &waiting["email_taken"]),
+        (&waiting["attempts_left"], &waiting["email_taken"]),
         (&json!(5), &json!(false))
     );
     let first = house.registration_codes(1).await.remove(0);

@@ -122,7 +122,7 @@ async fn a_code_is_good_once_for_its_own_challenge_from_its_own_address() {
         second_code.clone()
     };
     let reply = house.verify(&first, &crossed).await;
-    assert_eq!(reply.problem(), "/problems/code-wrong");
+    assert_eq!(reply.problem(), "/problems/wrong-code");
     assert!(reply.field("detail").contains("4 tries"), "{reply:?}");
     assert_eq!(
         house.last_entry().await,
@@ -132,7 +132,7 @@ async fn a_code_is_good_once_for_its_own_challenge_from_its_own_address() {
     house.come_from("192.0.2.99");
     assert_eq!(
         house.verify(&first, &first_code).await.problem(),
-        "/problems/challenge-dead"
+        "/problems/challenge-expired"
     );
     assert_eq!(
         house.last_entry().await,
@@ -146,7 +146,7 @@ async fn a_code_is_good_once_for_its_own_challenge_from_its_own_address() {
     );
     assert_eq!(
         house.verify(&first, &first_code).await.problem(),
-        "/problems/challenge-dead"
+        "/problems/challenge-expired"
     );
     let entry = house.trail().await.pop().unwrap();
     assert_eq!(
@@ -157,11 +157,11 @@ async fn a_code_is_good_once_for_its_own_challenge_from_its_own_address() {
     house.pass(SignedDuration::from_mins(5));
     assert_eq!(
         house.verify(&second, &second_code).await.problem(),
-        "/problems/challenge-dead"
+        "/problems/challenge-expired"
     );
     assert_eq!(
         house.verify("no such challenge", "123456").await.problem(),
-        "/problems/challenge-dead"
+        "/problems/challenge-expired"
     );
     assert_eq!(
         house.last_entry().await,
@@ -173,19 +173,19 @@ async fn a_code_is_good_once_for_its_own_challenge_from_its_own_address() {
 async fn five_wrong_codes_kill_the_challenge() {
     let house = House::new().await;
     let (challenge, code) = house.challenge("root").await;
-    for tries_left in (0..5).rev() {
+    for attempts_left in (0..5).rev() {
         assert_eq!(
             house.verify(&challenge, another(&code)).await.problem(),
-            "/problems/code-wrong"
+            "/problems/wrong-code"
         );
         assert_eq!(
             house.last_entry().await,
-            format!("verify  refused: wrong code; tries left: {tries_left}")
+            format!("verify  refused: wrong code; tries left: {attempts_left}")
         );
     }
     assert_eq!(
         house.verify(&challenge, &code).await.problem(),
-        "/problems/challenge-dead"
+        "/problems/challenge-expired"
     );
 }
 

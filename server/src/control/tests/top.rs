@@ -16,7 +16,7 @@ impl House {
                 Box::new(candidate(identity(name))),
             )
             .await;
-        assert!(matches!(answer, Ok(CoreAnswer::Admitted)), "{answer:?}");
+        assert!(matches!(answer, Ok(Admission::Admitted)), "{answer:?}");
         sendq
     }
 

@@ -25,7 +25,7 @@ impl House {
             .inlet
             .admit(session, Arc::new(Sendq::new(0)), Box::new(candidate))
             .await;
-        assert!(matches!(answer, Ok(CoreAnswer::Admitted)), "{answer:?}");
+        assert!(matches!(answer, Ok(Admission::Admitted)), "{answer:?}");
     }
 
     async fn nicks(&self, token: &str, options: &str) -> Vec<String> {

@@ -1,8 +1,8 @@
 //! The admins table, and those of their factors.
 
 use jiff::Timestamp;
+use rookery_control_api::Role;
 use rookery_protocol::AccountName;
-use rookery_protocol::control::Role;
 use rusqlite::{Row, params};
 
 use super::{Sqlite, execute, find, list, optional_timestamp, parsed, timestamp};
@@ -29,7 +29,7 @@ fn read(row: &Row<'_>) -> Result<Admin> {
         password_hash: row.get(2)?,
         role: parsed(row, 3)?,
         created_at: timestamp(row, 4)?,
-        initial_until: optional_timestamp(row, 5)?,
+        initial_password_expires_at: optional_timestamp(row, 5)?,
         recovery_codes: row.get(6)?,
         authenticator: authenticator.transpose()?,
     })
@@ -77,7 +77,7 @@ impl AdminStore for Sqlite {
             password_hash,
             role,
             created_at,
-            initial_until,
+            initial_password_expires_at,
         } = admin;
         let added = execute(
             &self.connection,
@@ -90,7 +90,7 @@ impl AdminStore for Sqlite {
                 password_hash,
                 role.as_str(),
                 created_at.as_millisecond(),
-                initial_until.map(Timestamp::as_millisecond),
+                initial_password_expires_at.map(Timestamp::as_millisecond),
             ],
         )?;
         Ok(added > 0)
@@ -108,14 +108,15 @@ impl AdminStore for Sqlite {
         &mut self,
         name: &str,
         password_hash: &str,
-        initial_until: Option<Timestamp>,
+        initial_password_expires_at: Option<Timestamp>,
     ) -> Result<bool> {
         let sql = "UPDATE admins SET password_hash = ?2, initial_until = ?3 WHERE name_folded = ?1";
-        let initial_until = initial_until.map(Timestamp::as_millisecond);
+        let initial_password_expires_at =
+            initial_password_expires_at.map(Timestamp::as_millisecond);
         Ok(execute(
             &self.connection,
             sql,
-            params![folded(name), password_hash, initial_until],
+            params![folded(name), password_hash, initial_password_expires_at],
         )? > 0)
     }
 

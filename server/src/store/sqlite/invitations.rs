@@ -13,7 +13,7 @@ fn read(row: &Row<'_>) -> Result<Invitation> {
         id: InvitationId(row.get(0)?),
         email: parsed(row, 1)?,
         code_hash: row.get(2)?,
-        tries_left: row.get(3)?,
+        attempts_left: row.get(3)?,
         by: row.get(4)?,
         created_at: timestamp(row, 5)?,
         expires_at: timestamp(row, 6)?,

@@ -125,6 +125,6 @@ fn admin(name: &str, address: &str) -> NewAdmin {
         password_hash: "hash".to_owned(),
         role: Role::Owner,
         created_at: noon(),
-        initial_until: None,
+        initial_password_expires_at: None,
     }
 }

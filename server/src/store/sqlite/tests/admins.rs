@@ -34,9 +34,16 @@ fn admins_are_known_without_letter_case() {
         (root.email.as_str(), root.created_at),
         ("root@example.org", noon())
     );
-    assert_eq!(root.initial_until, Some(noon()));
+    assert_eq!(root.initial_password_expires_at, Some(noon()));
     assert!(sqlite.set_admin_password("root", "own", None).unwrap());
-    assert_eq!(sqlite.admin("root").unwrap().unwrap().initial_until, None);
+    assert_eq!(
+        sqlite
+            .admin("root")
+            .unwrap()
+            .unwrap()
+            .initial_password_expires_at,
+        None
+    );
     let names: Vec<String> = sqlite
         .admins()
         .unwrap()

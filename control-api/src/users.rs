@@ -69,16 +69,16 @@ impl UserOrder {
 /// A text that names no order of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("users are sorted by name, since, idle, sessions or address")]
-pub struct BadUserOrder;
+pub struct InvalidUserOrder;
 
 impl FromStr for UserOrder {
-    type Err = BadUserOrder;
+    type Err = InvalidUserOrder;
 
-    fn from_str(text: &str) -> Result<Self, BadUserOrder> {
+    fn from_str(text: &str) -> Result<Self, InvalidUserOrder> {
         Self::ALL
             .into_iter()
             .find(|order| order.as_str() == text)
-            .ok_or(BadUserOrder)
+            .ok_or(InvalidUserOrder)
     }
 }
 

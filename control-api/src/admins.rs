@@ -42,16 +42,16 @@ impl fmt::Display for Role {
 /// A text that names no role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a role is owner, moderator or auditor")]
-pub struct BadRole;
+pub struct InvalidRole;
 
 impl FromStr for Role {
-    type Err = BadRole;
+    type Err = InvalidRole;
 
-    fn from_str(text: &str) -> Result<Self, BadRole> {
+    fn from_str(text: &str) -> Result<Self, InvalidRole> {
         Self::ALL
             .into_iter()
             .find(|role| role.as_str() == text)
-            .ok_or(BadRole)
+            .ok_or(InvalidRole)
     }
 }
 
@@ -80,7 +80,7 @@ pub struct AdminEntry {
     pub created_at: Timestamp,
     /// Until when the initial password is good; none for whoever has chosen one.
     #[schema(value_type = Option<String>, format = DateTime)]
-    pub initial_until: Option<Timestamp>,
+    pub initial_password_expires_at: Option<Timestamp>,
 }
 
 /// `POST /v1/admins`.
@@ -105,7 +105,7 @@ pub struct InitialPassword {
     pub initial_password: String,
     /// Until when it is good.
     #[schema(value_type = String, format = DateTime)]
-    pub initial_until: Timestamp,
+    pub initial_password_expires_at: Timestamp,
 }
 
 impl fmt::Debug for InitialPassword {

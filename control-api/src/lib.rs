@@ -25,11 +25,11 @@ pub use accounts::{
     DisableRequest, RevokeRequest,
 };
 pub use admins::{
-    AdminEntry, AdminList, AdminRequest, BadRole, InitialPassword, Role, RoleRequest,
+    AdminEntry, AdminList, AdminRequest, InitialPassword, InvalidRole, Role, RoleRequest,
 };
 pub use announcements::{AnnouncementReply, AnnouncementRequest, MAX_ANNOUNCEMENT};
 pub use audit::{
-    AuditFault, AuditList, AuditOutcome, AuditRecord, AuditVerdict, BadHead, ChainHead,
+    AuditDefect, AuditList, AuditOutcome, AuditRecord, AuditVerdict, ChainHead, InvalidChainHead,
 };
 pub use bans::{BanEntry, BanList, BanPreview, BanReply, BanRequest, UnbanReply};
 pub use channels::{
@@ -37,8 +37,10 @@ pub use channels::{
     PurgeRequest,
 };
 pub use csv::{CSV_TYPE, ImportReply, RejectedRow};
-pub use duration::{BadDuration, parse_duration};
-pub use events::{EventKind, Happening, LiveEvent, NoSuchKind, Part, WhyGone};
+pub use duration::{InvalidDuration, parse_duration};
+pub use events::{
+    Component, DisconnectReason, EventKind, ServerEvent, TimedEvent, UnknownEventKind,
+};
 pub use invitations::{
     InvitationEntry, InvitationList, InvitationReply, InvitationRequest, InvitationRevoked,
 };
@@ -56,6 +58,6 @@ pub use status::{Health, ReloadReply, Status};
 pub use top::{BusyChannel, BusyUser, Counters, Port, Rates, RefusedSignIn, Top, WaitingSendq};
 pub use totp::{TotpCode, TotpConfirmed, TotpEnrolment, TotpRequirement, TotpStatus};
 pub use users::{
-    BadUserOrder, KickPreview, KickReply, KickRequest, MAX_REASON, MassKickReply, MassKickRequest,
-    OnlineSession, OnlineUser, UserList, UserOrder, UserReply,
+    InvalidUserOrder, KickPreview, KickReply, KickRequest, MAX_REASON, MassKickReply,
+    MassKickRequest, OnlineSession, OnlineUser, UserList, UserOrder, UserReply,
 };

@@ -78,12 +78,12 @@ pub struct AuditVerdict {
     /// The last entry that is in order.
     pub head: Option<ChainHead>,
     /// The first thing that is not in order.
-    pub fault: Option<AuditFault>,
+    pub fault: Option<AuditDefect>,
 }
 
 /// The first thing in the trail that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct AuditFault {
+pub struct AuditDefect {
     /// The entry at which it shows.
     pub id: i64,
     /// What is wrong there.
@@ -103,16 +103,20 @@ pub struct ChainHead {
 /// Why a text names no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a chain head is written ID:HASH, a number and 64 hexadecimal digits")]
-pub struct BadHead;
+pub struct InvalidChainHead;
 
 impl FromStr for ChainHead {
-    type Err = BadHead;
+    type Err = InvalidChainHead;
 
-    fn from_str(text: &str) -> Result<Self, BadHead> {
-        let (id, hash) = text.trim().split_once(':').ok_or(BadHead)?;
-        let id = id.parse().ok().filter(|id| *id > 0).ok_or(BadHead)?;
+    fn from_str(text: &str) -> Result<Self, InvalidChainHead> {
+        let (id, hash) = text.trim().split_once(':').ok_or(InvalidChainHead)?;
+        let id = id
+            .parse()
+            .ok()
+            .filter(|id| *id > 0)
+            .ok_or(InvalidChainHead)?;
         if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(BadHead);
+            return Err(InvalidChainHead);
         }
         Ok(Self {
             id,
@@ -153,7 +157,7 @@ mod tests {
             &format!("1:{hash}0"),
             &format!("1:{dashes}"),
         ] {
-            assert_eq!(bad.parse::<ChainHead>(), Err(BadHead), "{bad:?}");
+            assert_eq!(bad.parse::<ChainHead>(), Err(InvalidChainHead), "{bad:?}");
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct RegistrationEntry {
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
     /// How often its code may still be tried.
-    pub tries_left: u8,
+    pub attempts_left: u8,
 }
 
 /// `POST /v1/registrations/{id}/resend` is done.

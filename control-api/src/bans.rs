@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::users::{KickReply, OnlineUser};
+use crate::users::{KickReply, OnlineUser};
 
 /// `POST /v1/bans`. At most one of `expires_at` and `duration`; neither is for ever.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]

@@ -7,25 +7,25 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AuditRecord, BanEntry};
+use crate::{AuditRecord, BanEntry};
 
 /// The data of one server-sent event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct LiveEvent {
+pub struct TimedEvent {
     /// When it happened.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// What happened.
     #[serde(flatten)]
-    pub what: Happening,
+    pub what: ServerEvent,
 }
 
 /// What happened. The words of people in the chat are never part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Happening {
+pub enum ServerEvent {
     /// The first session of a user was admitted.
-    UserCame {
+    UserConnected {
         /// The name shown.
         nick: String,
         /// None for a guest.
@@ -38,16 +38,16 @@ pub enum Happening {
         /// From now on.
         nick: String,
         /// Up to now.
-        before: String,
+        previous_nick: String,
     },
     /// The last session of a user has ended.
-    UserWent {
+    UserDisconnected {
         /// The name shown.
         nick: String,
         /// None for a guest.
         account: Option<String>,
         /// How that came.
-        why: WhyGone,
+        reason: DisconnectReason,
     },
     /// Someone did not get into the chat.
     SignInRefused {
@@ -56,10 +56,10 @@ pub enum Happening {
         /// IP address and port.
         address: String,
         /// For what reason.
-        why: String,
+        reason: String,
     },
     /// There is a new account.
-    AccountMade {
+    AccountCreated {
         /// Its name.
         account: String,
         /// Its email, if it has one.
@@ -68,24 +68,24 @@ pub enum Happening {
         address: String,
     },
     /// Someone joined a channel that was not there.
-    ChannelMade {
+    ChannelCreated {
         /// Its name.
         channel: String,
         /// Whoever joined it.
         by: String,
     },
     /// A channel is no more.
-    ChannelGone {
+    ChannelRemoved {
         /// Its name.
         channel: String,
     },
     /// A ban is in force.
-    BanMade {
+    BanAdded {
         /// That one.
         ban: BanEntry,
     },
     /// A ban was taken back, or another took its place.
-    BanLifted {
+    BanRemoved {
         /// That one.
         ban: BanEntry,
     },
@@ -121,14 +121,14 @@ pub enum Happening {
         problem: Option<String>,
     },
     /// Something that the server needs fails.
-    Trouble {
+    ComponentFailed {
         /// What that is.
-        with: Part,
+        component: Component,
         /// What went wrong.
         detail: String,
     },
     /// Whoever reads these reads too slowly: that many were left out here.
-    LeftOut {
+    EventsDropped {
         /// How many.
         events: u64,
     },
@@ -142,7 +142,7 @@ pub enum Happening {
 /// How a user's last session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum WhyGone {
+pub enum DisconnectReason {
     /// By `QUIT`.
     Quit,
     /// The connection broke, or was closed without a word.
@@ -166,7 +166,7 @@ pub enum WhyGone {
 /// A part of the server that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Part {
+pub enum Component {
     /// The certificate of the server.
     Certificate,
     /// Mail on its way out.
@@ -175,7 +175,7 @@ pub enum Part {
     Store,
 }
 
-impl WhyGone {
+impl DisconnectReason {
     /// In words that follow a dash.
     pub fn words(self) -> &'static str {
         match self {
@@ -192,7 +192,7 @@ impl WhyGone {
     }
 }
 
-impl Part {
+impl Component {
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
@@ -220,7 +220,7 @@ macro_rules! kinds {
             }
         }
 
-        impl Happening {
+        impl ServerEvent {
             /// Of which kind it is.
             pub fn kind(&self) -> EventKind {
                 match self { $(Self::$kind { .. } => EventKind::$kind),* }
@@ -230,29 +230,29 @@ macro_rules! kinds {
 }
 
 kinds! {
-    UserCame = "user-came",
+    UserConnected = "user-connected",
     UserRenamed = "user-renamed",
-    UserWent = "user-went",
+    UserDisconnected = "user-disconnected",
     SignInRefused = "sign-in-refused",
-    AccountMade = "account-made",
-    ChannelMade = "channel-made",
-    ChannelGone = "channel-gone",
-    BanMade = "ban-made",
-    BanLifted = "ban-lifted",
+    AccountCreated = "account-created",
+    ChannelCreated = "channel-created",
+    ChannelRemoved = "channel-removed",
+    BanAdded = "ban-added",
+    BanRemoved = "ban-removed",
     BanExpired = "ban-expired",
     Audit = "audit",
     Announced = "announced",
     Maintenance = "maintenance",
     Reloaded = "reloaded",
-    Trouble = "trouble",
-    LeftOut = "left-out",
+    ComponentFailed = "component-failed",
+    EventsDropped = "events-dropped",
     Ended = "ended",
 }
 
 /// Why a text names no kind of event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there are no events of the kind {0:?}; the kinds are {all}", all = all_kinds())]
-pub struct NoSuchKind(String);
+pub struct UnknownEventKind(String);
 
 fn all_kinds() -> String {
     EventKind::ALL
@@ -263,13 +263,13 @@ fn all_kinds() -> String {
 }
 
 impl FromStr for EventKind {
-    type Err = NoSuchKind;
+    type Err = UnknownEventKind;
 
-    fn from_str(text: &str) -> Result<Self, NoSuchKind> {
+    fn from_str(text: &str) -> Result<Self, UnknownEventKind> {
         let found = Self::ALL.iter().find(|kind| kind.name() == text);
         found
             .copied()
-            .ok_or_else(|| NoSuchKind(text.chars().take(40).collect()))
+            .ok_or_else(|| UnknownEventKind(text.chars().take(40).collect()))
     }
 }
 
@@ -279,26 +279,28 @@ impl fmt::Display for EventKind {
     }
 }
 
-impl Happening {
+impl ServerEvent {
     /// Whether it is about the user, account, ban target or admin of that name, letter case aside.
     pub fn is_about(&self, name: &str) -> bool {
         let names: [Option<&str>; 2] = match self {
-            Self::UserCame { nick, account, .. } | Self::UserWent { nick, account, .. } => {
-                [Some(nick), account.as_deref()]
-            }
-            Self::UserRenamed { nick, before } => [Some(nick), Some(before)],
+            Self::UserConnected { nick, account, .. }
+            | Self::UserDisconnected { nick, account, .. } => [Some(nick), account.as_deref()],
+            Self::UserRenamed {
+                nick,
+                previous_nick,
+            } => [Some(nick), Some(previous_nick)],
             Self::SignInRefused { name, .. } => [Some(name), None],
-            Self::AccountMade { account, email, .. } => [Some(account), email.as_deref()],
-            Self::ChannelMade { by, .. } | Self::Maintenance { by, .. } => [Some(by), None],
-            Self::BanMade { ban } | Self::BanLifted { ban } | Self::BanExpired { ban } => {
+            Self::AccountCreated { account, email, .. } => [Some(account), email.as_deref()],
+            Self::ChannelCreated { by, .. } | Self::Maintenance { by, .. } => [Some(by), None],
+            Self::BanAdded { ban } | Self::BanRemoved { ban } | Self::BanExpired { ban } => {
                 [Some(&ban.target), Some(&ban.by)]
             }
             Self::Audit { entry } => [Some(&entry.actor), Some(&entry.target)],
             Self::Announced { by, to, .. } => [Some(by), to.as_deref()],
-            Self::ChannelGone { .. }
+            Self::ChannelRemoved { .. }
             | Self::Reloaded { .. }
-            | Self::Trouble { .. }
-            | Self::LeftOut { .. }
+            | Self::ComponentFailed { .. }
+            | Self::EventsDropped { .. }
             | Self::Ended { .. } => [None, None],
         };
         let name = name.to_lowercase();
@@ -316,34 +318,34 @@ mod tests {
 
     #[test]
     fn an_event_is_one_flat_object_that_names_its_kind() {
-        let what = Happening::UserWent {
+        let what = ServerEvent::UserDisconnected {
             nick: "alice".to_owned(),
             account: None,
-            why: WhyGone::PingTimeout,
+            reason: DisconnectReason::PingTimeout,
         };
-        let event = LiveEvent {
+        let event = TimedEvent {
             at: Timestamp::UNIX_EPOCH,
             what,
         };
         let text = serde_json::to_string(&event).unwrap();
-        let expected = r#"{"at":"1970-01-01T00:00:00Z","kind":"user-went","nick":"alice","account":null,"why":"ping-timeout"}"#;
+        let expected = r#"{"at":"1970-01-01T00:00:00Z","kind":"user-disconnected","nick":"alice","account":null,"reason":"ping-timeout"}"#;
         assert_eq!(text, expected);
-        assert_eq!(serde_json::from_str::<LiveEvent>(&text).unwrap(), event);
+        assert_eq!(serde_json::from_str::<TimedEvent>(&text).unwrap(), event);
     }
 
     #[test]
     fn the_names_of_kinds_are_those_in_the_events() {
         for event in [
-            Happening::ChannelGone {
+            ServerEvent::ChannelRemoved {
                 channel: String::new(),
             },
-            Happening::SignInRefused {
+            ServerEvent::SignInRefused {
                 name: String::new(),
                 address: String::new(),
-                why: String::new(),
+                reason: String::new(),
             },
-            Happening::Trouble {
-                with: Part::Mail,
+            ServerEvent::ComponentFailed {
+                component: Component::Mail,
                 detail: String::new(),
             },
         ] {
@@ -357,18 +359,18 @@ mod tests {
         }
         let error = "kick".parse::<EventKind>().unwrap_err().to_string();
         assert!(
-            error.contains("\"kick\"") && error.contains("user-went"),
+            error.contains("\"kick\"") && error.contains("user-disconnected"),
             "{error}"
         );
     }
 
     #[test]
     fn an_event_is_about_whoever_it_names() {
-        let renamed = Happening::UserRenamed {
+        let renamed = ServerEvent::UserRenamed {
             nick: "Ann".to_owned(),
-            before: "Änne".to_owned(),
+            previous_nick: "Änne".to_owned(),
         };
         assert!(renamed.is_about("ann") && renamed.is_about("ÄNNE") && !renamed.is_about("an"));
-        assert!(!Happening::Reloaded { problem: None }.is_about(""));
+        assert!(!ServerEvent::Reloaded { problem: None }.is_about(""));
     }
 }

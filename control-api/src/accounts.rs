@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::users::KickReply;
+use crate::users::KickReply;
 
 /// `GET /v1/accounts`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]

@@ -7,7 +7,7 @@ const MAX_DURATION_SECONDS: i64 = 100 * 366 * 86_400;
 
 /// Why a text is no duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadDuration {
+pub enum InvalidDuration {
     /// Not a number and a unit.
     #[error("a duration is a whole number and a unit, as 90s, 15m, 12h, 7d or 2w")]
     Form,
@@ -17,25 +17,25 @@ pub enum BadDuration {
 }
 
 /// Reads a duration, as `90s`, `15m`, `12h`, `7d` or `2w`.
-pub fn parse_duration(text: &str) -> Result<SignedDuration, BadDuration> {
-    let unit = text.chars().next_back().ok_or(BadDuration::Form)?;
+pub fn parse_duration(text: &str) -> Result<SignedDuration, InvalidDuration> {
+    let unit = text.chars().next_back().ok_or(InvalidDuration::Form)?;
     let seconds_per_unit = match unit {
         's' => 1,
         'm' => 60,
         'h' => 3_600,
         'd' => 86_400,
         'w' => 7 * 86_400,
-        _ => return Err(BadDuration::Form),
+        _ => return Err(InvalidDuration::Form),
     };
     let number = &text[..text.len() - unit.len_utf8()];
     if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(BadDuration::Form);
+        return Err(InvalidDuration::Form);
     }
     // Digits that do not fit the type are out of range as well.
-    let number: i64 = number.parse().map_err(|_| BadDuration::Range)?;
+    let number: i64 = number.parse().map_err(|_| InvalidDuration::Range)?;
     match number.checked_mul(seconds_per_unit) {
         Some(seconds @ 1..=MAX_DURATION_SECONDS) => Ok(SignedDuration::from_secs(seconds)),
-        _ => Err(BadDuration::Range),
+        _ => Err(InvalidDuration::Range),
     }
 }
 
@@ -65,7 +65,7 @@ mod tests {
         for text in [
             "", "7", "d", "7 d", "-7d", "+7d", "1.5h", "7D", "7días", "٧d", "1d12h", "7d ",
         ] {
-            assert_eq!(parse_duration(text), Err(BadDuration::Form), "{text:?}");
+            assert_eq!(parse_duration(text), Err(InvalidDuration::Form), "{text:?}");
         }
         for text in [
             "0s",
@@ -74,7 +74,11 @@ mod tests {
             "9223372036854775807w",
             "99999999999999999999s",
         ] {
-            assert_eq!(parse_duration(text), Err(BadDuration::Range), "{text:?}");
+            assert_eq!(
+                parse_duration(text),
+                Err(InvalidDuration::Range),
+                "{text:?}"
+            );
         }
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Rates;
+use crate::Rates;
 
 /// `POST /v1/reload`: the config, the certificates and the CSV files are read anew.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -42,9 +42,9 @@ pub struct Status {
     /// less.
     pub rates: Rates,
     /// Events that wait for the core.
-    pub inlet_waiting: usize,
+    pub core_queue_events: usize,
     /// Batches that wait to be committed.
-    pub journal_waiting: usize,
+    pub commit_queue_batches: usize,
     /// The bytes that wait for the session with the most to be sent.
     pub largest_sendq_bytes: usize,
     /// What the database takes on disk.

@@ -29,7 +29,7 @@ pub struct InvitationEntry {
     pub expires_at: Timestamp,
     /// How often its code may still be tried. With 0, the invitation stands, and another code is
     /// mailed to whoever registers with the email.
-    pub tries_left: u8,
+    pub attempts_left: u8,
 }
 
 /// `POST /v1/invitations` is done.

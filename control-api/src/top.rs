@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Role;
+use crate::Role;
 
 /// `GET /v1/top`: the server at one moment. Ask again for the next; what the counters have gained
 /// between two is how fast things go.
@@ -31,9 +31,9 @@ pub struct Top {
     /// Since the start.
     pub counters: Counters,
     /// Events that wait for the core.
-    pub inlet_waiting: usize,
+    pub core_queue_events: usize,
     /// Batches that wait to be committed.
-    pub journal_waiting: usize,
+    pub commit_queue_batches: usize,
     /// The channels in which most was said in the last minute, the busiest first; none in which
     /// nothing was.
     #[schema(max_items = 20)]
@@ -166,7 +166,7 @@ pub struct RefusedSignIn {
     /// IP address and port.
     pub address: String,
     /// For what reason.
-    pub why: String,
+    pub reason: String,
 }
 
 /// One of the server's two ports.
