@@ -1,0 +1,162 @@
+//! The mailed code that opens an existing account on a new device (SASL `X-EMAIL-CODE`).
+
+use jiff::Timestamp;
+use rookery_protocol::{AccountName, Email};
+use tokio::sync::watch;
+
+use super::codes::{PendingCode, Verdict};
+use super::proof::{Refused, proved};
+use rookery_base::net::network;
+
+use super::throttle::{Key, Wait};
+use super::{Accounts, Peer, device_hash, letters};
+use rookery_base::mail::MailState;
+use rookery_chat::event::Identity;
+use rookery_record::{AccountId, CredentialKind};
+use rookery_store::{Durability, Store};
+
+/// The most credentials an account has; for one more, the device that was not seen for longest has
+/// to go.
+const MAX_CREDENTIALS: usize = 50;
+
+/// One sign-in that waits for its code.
+pub struct Challenge {
+    /// None if the email is not the account's. No code opens it then, and nothing tells that from
+    /// the outside.
+    account: Option<AccountId>,
+    name: AccountName,
+    email: Email,
+    code: PendingCode,
+}
+
+impl Challenge {
+    /// Whether it was begun with these.
+    pub fn is_for(&self, name: &AccountName, email: &Email) -> bool {
+        self.name == *name && self.email == *email
+    }
+
+    /// The account as the client named it.
+    pub fn name(&self) -> &AccountName {
+        &self.name
+    }
+}
+
+impl Accounts {
+    /// Mails a code to the account's email, if that is `email`. If it is not, all that can be seen
+    /// is the same.
+    pub async fn begin_challenge(
+        &self,
+        now: Timestamp,
+        peer: &Peer,
+        name: AccountName,
+        email: Email,
+    ) -> Result<(Challenge, watch::Receiver<MailState>), Refused> {
+        let asked = name.clone();
+        let account = self
+            .database
+            .read(move |store| store.account_by_name(&asked))
+            .await?
+            .ok_or(Refused::NoAccount)?;
+        let known = account.email.as_ref().ok_or(Refused::NoEmail)?;
+        self.count_mail(now, peer, Some(&email))
+            .map_err(Refused::TooManyMails)?;
+        let (digits, code) = PendingCode::issue(now);
+        let matches = *known == email;
+        let letter = letters::sign_in(&self.config.get().chat.network, &account, known, &digits);
+        let useful_for = letter.useful_for;
+        let follow = if matches {
+            self.mailer.send(letter)
+        } else {
+            self.mailer.rehearse(useful_for)
+        };
+        Ok((
+            Challenge {
+                account: matches.then_some(account.id),
+                name,
+                email,
+                code,
+            },
+            follow,
+        ))
+    }
+
+    /// Judges the code; if it is right, `credential` opens the account from now on.
+    pub async fn answer_challenge(
+        &self,
+        now: Timestamp,
+        peer: &Peer,
+        challenge: &mut Challenge,
+        code: &str,
+        credential: &str,
+    ) -> Result<Identity, Refused> {
+        self.check_tries(now, peer).map_err(Refused::Throttled)?;
+        let refused = match (challenge.code.judge(now, code), challenge.account) {
+            (Verdict::Right, Some(account)) => {
+                return self
+                    .open_for_device(now, peer, account, device_hash(credential))
+                    .await;
+            }
+            (Verdict::Right, None) => Refused::WrongCode { attempts_left: 0 },
+            (Verdict::Wrong { attempts_left }, _) => Refused::WrongCode { attempts_left },
+            (Verdict::Dead, _) => Refused::DeadCode,
+        };
+        self.add_failure(now, peer);
+        tracing::info!(address = %peer.address, account = %challenge.name, "a wrong sign-in code");
+        Err(refused)
+    }
+
+    async fn open_for_device(
+        &self,
+        now: Timestamp,
+        peer: &Peer,
+        account: AccountId,
+        hash: [u8; 32],
+    ) -> Result<Identity, Refused> {
+        let (account, credential) = self
+            .database
+            .write(Durability::Record, move |store| {
+                let Some(found) = store.account(account)? else {
+                    return Ok(None);
+                };
+                if found.disabled.is_some() {
+                    return Ok(Some((found, None)));
+                }
+                make_room(store, account)?;
+                let credential =
+                    store.add_credential(account, CredentialKind::Device, &hash, now)?;
+                Ok(Some((found, Some(credential))))
+            })
+            .await?
+            .ok_or(Refused::NoAccount)?;
+        tracing::info!(address = %peer.address, account = %account.name, "signed in on a new device");
+        proved(&account, now, credential)
+    }
+
+    /// Counts a mail to `email`, or an account without one, asked for from `peer`.
+    pub fn count_mail(
+        &self,
+        now: Timestamp,
+        peer: &Peer,
+        email: Option<&Email>,
+    ) -> Result<(), Wait> {
+        let mut keys = vec![Key::MailsFrom(network(peer.address.ip()))];
+        keys.extend(email.map(|email| Key::MailsTo(email.folded().to_owned())));
+        self.throttle
+            .count(now, &keys, self.config.get().limits.mails_per_hour)
+    }
+}
+
+fn make_room(store: &mut dyn Store, account: AccountId) -> rookery_store::Result<()> {
+    let credentials = store.credentials(account)?;
+    if credentials.len() < MAX_CREDENTIALS {
+        return Ok(());
+    }
+    let stalest = credentials
+        .iter()
+        .filter(|credential| credential.kind == CredentialKind::Device)
+        .min_by_key(|credential| credential.used_at.unwrap_or(credential.created_at));
+    if let Some(stalest) = stalest {
+        store.remove_credential(account, stalest.id)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,338 @@
+//! The machine of a session that is not admitted, driven message by message over a real record and
+//! a real mail folder.
+#![allow(clippy::unwrap_used)]
+
+mod changes;
+mod credentials;
+mod handshake;
+mod invitations;
+mod registration;
+mod sasl;
+mod scram;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::{SignedDuration, Timestamp};
+use rookery_protocol::{AccountName, DeviceCredential, Email, Message};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use super::handshake::{Handshake, Next};
+use super::{Accounts, Peer};
+use crate::csv_sync::CsvSync;
+use rookery_base::config::{Config, LiveConfig};
+use rookery_base::events::EventBus;
+use rookery_base::mail::Mailer;
+use rookery_chat::event::Candidate;
+use rookery_record::HistorySync;
+use rookery_record::{Account, BanTarget, NewAccount, NewBan};
+use rookery_store::{Database, Durability, Store};
+
+const PASSWORD: &str = "correct horse";
+
+/// A moment that all tests begin at.
+fn start() -> Timestamp {
+    Timestamp::constant(1_800_000_000, 0)
+}
+
+fn device(seed: u8) -> String {
+    DeviceCredential::from_random([seed; 32])
+        .expose()
+        .to_owned()
+}
+
+/// A server's accounts, with nothing else of the server around them.
+struct House {
+    folder: TempDir,
+    accounts: Arc<Accounts>,
+    database: Database,
+    config: watch::Sender<Arc<Config>>,
+}
+
+impl House {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.data.directory = folder.path().to_owned();
+        config.mail.directory = folder.path().join("mail");
+        config.limits.failed_sign_ins = 100;
+        config.limits.mails_per_hour = 100;
+        change(&mut config);
+        let (sender, live) = LiveConfig::new(config);
+        let database =
+            Database::open(&folder.path().join("rookery.db"), HistorySync::Normal).unwrap();
+        let windows = CsvSync::new(live.clone(), database.clone());
+        let mailer = Mailer::start(live.clone(), EventBus::default());
+        let accounts = Arc::new(Accounts::new(
+            live,
+            database.clone(),
+            mailer,
+            windows,
+            EventBus::default(),
+        ));
+        Self {
+            folder,
+            accounts,
+            database,
+            config: sender,
+        }
+    }
+
+    fn client(&self) -> Client {
+        self.client_from("192.0.2.1", None)
+    }
+
+    fn client_from(&self, address: &str, certificate: Option<[u8; 32]>) -> Client {
+        let address = (address.parse::<std::net::IpAddr>().unwrap(), 5000).into();
+        let peer = Peer {
+            address,
+            certificate,
+            tls: "TLSv1.3 X25519MLKEM768".to_owned(),
+        };
+        Client {
+            machine: Handshake::new(Arc::clone(&self.accounts), peer),
+            now: start(),
+        }
+    }
+
+    /// An account that was there before.
+    async fn account(&self, name: &str, email: &str, password: Option<&str>) {
+        let account = NewAccount {
+            name: AccountName::parse(name).unwrap(),
+            email: Some(Email::parse(email).unwrap()),
+            password_hash: password.map(super::password::hash_blocking),
+            created_at: start(),
+            greeted: true,
+        };
+        let made = self
+            .database
+            .write(Durability::Record, move |store| {
+                store.create_account(&account)
+            })
+            .await;
+        made.unwrap().unwrap();
+    }
+
+    /// Does something to the account of that name.
+    async fn change_account(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut dyn Store, Account) -> rookery_store::Result<()> + Send + 'static,
+    ) {
+        let name = AccountName::parse(name).unwrap();
+        let changed = self.database.write(Durability::Record, move |store| {
+            let account = store.account_by_name(&name)?.unwrap();
+            change(store, account)
+        });
+        changed.await.unwrap();
+    }
+
+    /// Invites an email; gives the code of the invitation, which is not mailed.
+    async fn invite(&self, email: &str) -> String {
+        let email = Email::parse(email).unwrap();
+        let (new, letter) = self
+            .accounts
+            .invitation(start(), email, "root".to_owned())
+            .await;
+        self.database
+            .write(Durability::Record, move |store| store.add_invitation(&new))
+            .await
+            .unwrap();
+        code_in(&letter.text).expect("a code alone on its line")
+    }
+
+    async fn ban(&self, target: &str) {
+        let ban = NewBan {
+            target: BanTarget::parse(target).unwrap(),
+            reason: "spam".to_owned(),
+            by: "root".to_owned(),
+            created_at: start(),
+            expires_at: None,
+        };
+        self.database
+            .write(Durability::Record, move |store| store.add_ban(&ban))
+            .await
+            .unwrap();
+    }
+
+    fn mail_files(&self) -> Vec<PathBuf> {
+        let Ok(entries) = std::fs::read_dir(self.folder.path().join("mail")) else {
+            return Vec::new();
+        };
+        let mut files: Vec<_> = entries
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|end| end == "eml"))
+            .collect();
+        files.sort();
+        files
+    }
+
+    /// Waits until so many mails were sent in all; gives the text of the last.
+    async fn mail(&self, count: usize) -> String {
+        let arrival = async {
+            while self.mail_files().len() < count {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), arrival)
+            .await
+            .expect("the mail arrives in time");
+        let files = self.mail_files();
+        assert_eq!(files.len(), count, "no more mails than expected");
+        std::fs::read_to_string(&files[count - 1]).unwrap()
+    }
+
+    /// The code in the mail of that number, the last one.
+    async fn code(&self, count: usize) -> String {
+        let text = self.mail(count).await;
+        code_in(&text).unwrap_or_else(|| panic!("no code stands alone in {text}"))
+    }
+}
+
+fn code_in(text: &str) -> Option<String> {
+    let is_code = |line: &&str| line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_digit());
+    text.lines().find(is_code).map(str::to_owned)
+}
+
+/// A well-formed code that is not `code`.
+fn another(code: &str) -> &'static str {
+    if code == "123456" { "654321" } else { "123456" }
+}
+
+/// What a message led to.
+#[derive(Debug)]
+struct Heard {
+    lines: Vec<String>,
+    next: Next,
+}
+
+impl Heard {
+    fn has(&self, part: &str) -> bool {
+        self.lines.iter().any(|line| line.contains(part))
+    }
+
+    #[track_caller]
+    fn expect(&self, part: &str) -> &Self {
+        assert!(self.has(part), "{part:?} in {:#?}", self.lines);
+        self
+    }
+
+    #[track_caller]
+    fn stays(&self) -> &Self {
+        assert!(matches!(self.next, Next::Stay), "{self:?}");
+        self
+    }
+
+    #[track_caller]
+    fn admitted(&self) -> &Candidate {
+        match &self.next {
+            Next::Admit(candidate) => candidate,
+            _ => panic!("not admitted: {self:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn closed(&self) -> &str {
+        match &self.next {
+            Next::Close(reason) => reason,
+            _ => panic!("not closed: {self:?}"),
+        }
+    }
+}
+
+/// One connection.
+struct Client {
+    machine: Handshake,
+    now: Timestamp,
+}
+
+impl Client {
+    async fn send(&mut self, line: &str) -> Heard {
+        let step = self
+            .machine
+            .take(self.now, Message::parse(line).unwrap())
+            .await;
+        Heard {
+            lines: step.replies.iter().map(ToString::to_string).collect(),
+            next: step.next,
+        }
+    }
+
+    fn later(&mut self, seconds: i64) {
+        self.now += SignedDuration::from_secs(seconds);
+    }
+
+    /// Handshake up to the waiting room, or in.
+    async fn enter(&mut self, nick: &str) -> Heard {
+        self.send(&format!("NICK {nick}")).await.stays();
+        self.send(&format!("USER {nick} 0 * :{nick} the rook"))
+            .await
+    }
+
+    /// One whole SASL exchange of one response; gives its last answer.
+    async fn sasl(&mut self, mechanism: &str, payload: &[u8]) -> Heard {
+        self.send(&format!("AUTHENTICATE {mechanism}"))
+            .await
+            .expect("AUTHENTICATE +");
+        self.respond(payload).await
+    }
+
+    async fn respond(&mut self, payload: &[u8]) -> Heard {
+        let text = STANDARD.encode(payload);
+        let mut chunks: Vec<&str> = text
+            .as_bytes()
+            .chunks(400)
+            .map(|chunk| std::str::from_utf8(chunk).unwrap())
+            .collect();
+        if text.len().is_multiple_of(400) {
+            chunks.push("+");
+        }
+        let (last, before) = chunks.split_last().unwrap();
+        for chunk in before {
+            let heard = self.send(&format!("AUTHENTICATE {chunk}")).await;
+            assert!(heard.lines.is_empty(), "{heard:?}");
+        }
+        self.send(&format!("AUTHENTICATE {last}")).await
+    }
+
+    async fn plain(&mut self, name: &str, secret: &str) -> Heard {
+        self.sasl("PLAIN", format!("\0{name}\0{secret}").as_bytes())
+            .await
+    }
+
+    async fn ask_code(&mut self, name: &str, email: &str) -> Heard {
+        self.sasl("X-EMAIL-CODE", format!("{name}\0{email}").as_bytes())
+            .await
+    }
+
+    async fn give_code(&mut self, code: &str, credential: &str) -> Heard {
+        self.respond(format!("{code}\0{credential}").as_bytes())
+            .await
+    }
+
+    /// The next news, which come soon.
+    async fn news(&mut self) -> Vec<String> {
+        let news = tokio::time::timeout(Duration::from_secs(20), self.machine.news()).await;
+        news.expect("there are news")
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+}
+
+/// Delays every password hash until the returned permits are dropped.
+async fn hold_hash_permits() -> tokio::sync::SemaphorePermit<'static> {
+    let all = u32::try_from(crate::password::SLOTS).unwrap();
+    crate::password::hash_permits()
+        .acquire_many(all)
+        .await
+        .unwrap()
+}

@@ -1,0 +1,362 @@
+//! `SETPASS` and `SETEMAIL`.
+
+use super::*;
+
+async fn signed_in(house: &House) -> Client {
+    let mut client = house.client();
+    client.plain("alice", PASSWORD).await.expect(" 903 ");
+    client
+}
+
+async fn house_of_alice() -> House {
+    let house = House::new();
+    house
+        .account("alice", "alice@example.org", Some(PASSWORD))
+        .await;
+    house
+}
+
+#[tokio::test]
+async fn a_password_is_changed_by_whoever_knows_it_and_the_owner_is_told() {
+    let house = house_of_alice().await;
+    let mut client = signed_in(&house).await;
+    client.send("SETPASS :wrong horse").await.expect(" 461 ");
+    client
+        .send("SETPASS wrong :battery staple")
+        .await
+        .expect("FAIL SETPASS INVALID_PASSWORD alice :");
+    client
+        .send("SETPASS correct short")
+        .await
+        .expect("FAIL SETPASS WEAK_PASSWORD alice :");
+    house
+        .change_account("alice", |store, account| {
+            let kept = crate::password::hash_blocking("present");
+            store.set_password(account.id, &kept, &crate::scram::keys_of("present"))
+        })
+        .await;
+    client
+        .send("SETPASS present :battery staple")
+        .await
+        .expect("SETPASS SUCCESS alice :");
+    let mail = house.mail(1).await;
+    assert!(
+        mail.contains("To: alice@example.org") && mail.contains("was changed"),
+        "{mail}"
+    );
+    house
+        .client()
+        .plain("alice", "battery staple")
+        .await
+        .expect(" 903 ");
+    house
+        .client()
+        .plain("alice", "present")
+        .await
+        .expect(" 904 ");
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_changed_by_a_mailed_code() {
+    let house = house_of_alice().await;
+    let mut client = signed_in(&house).await;
+    client
+        .send("SETPASS * :battery staple")
+        .await
+        .expect("SETPASS VERIFICATION_REQUIRED alice :");
+    let code = house.code(1).await;
+    client
+        .send(&format!("VERIFY alice {}", another(&code)))
+        .await
+        .expect("4 tries are left");
+    house
+        .client()
+        .plain("alice", "battery staple")
+        .await
+        .expect(" 904 ");
+    client
+        .send(&format!("VERIFY alice {code}"))
+        .await
+        .expect("VERIFY SUCCESS alice :");
+    house.mail(2).await;
+    house
+        .client()
+        .plain("alice", "battery staple")
+        .await
+        .expect(" 903 ");
+    client
+        .send(&format!("VERIFY alice {code}"))
+        .await
+        .expect("FAIL VERIFY ALREADY_AUTHENTICATED");
+}
+
+#[tokio::test]
+async fn guessing_the_present_password_is_limited() {
+    let house = house_of_alice().await;
+    house
+        .config
+        .send_modify(|config| Arc::make_mut(config).limits.failed_sign_ins = 2);
+    let mut client = signed_in(&house).await;
+    for _ in 0..2 {
+        client
+            .send("SETPASS wrong :battery staple")
+            .await
+            .expect("INVALID_PASSWORD");
+    }
+    client
+        .send("SETPASS correct :battery staple")
+        .await
+        .expect("FAIL SETPASS TEMPORARILY_UNAVAILABLE alice :");
+}
+
+#[tokio::test]
+async fn an_email_is_changed_by_a_code_to_the_new_one_and_the_old_one_is_told() {
+    let house = house_of_alice().await;
+    let mut client = signed_in(&house).await;
+    client
+        .send("SETEMAIL nonsense")
+        .await
+        .expect("FAIL SETEMAIL INVALID_EMAIL alice :");
+    client
+        .send("SETEMAIL *")
+        .await
+        .expect("FAIL SETEMAIL INVALID_EMAIL alice :");
+    client
+        .send("SETEMAIL ALICE@example.org")
+        .await
+        .expect("FAIL SETEMAIL UNACCEPTABLE_EMAIL alice :");
+    client
+        .send("SETEMAIL new@example.org")
+        .await
+        .expect("SETEMAIL VERIFICATION_REQUIRED alice :");
+    let mail = house.mail(1).await;
+    assert!(mail.contains("To: new@example.org"), "{mail}");
+    let code = code_in(&mail).unwrap();
+    house
+        .client()
+        .plain("new@example.org", PASSWORD)
+        .await
+        .expect(" 904 ");
+    client
+        .send(&format!("VERIFY * {code}"))
+        .await
+        .expect("VERIFY SUCCESS alice :");
+    let mail = house.mail(2).await;
+    assert!(
+        mail.contains("To: alice@example.org") && code_in(&mail).is_none(),
+        "{mail}"
+    );
+    house
+        .client()
+        .plain("new@example.org", PASSWORD)
+        .await
+        .expect(" 903 ");
+    house
+        .client()
+        .plain("alice@example.org", PASSWORD)
+        .await
+        .expect(" 904 ");
+    let admitted = client.enter("alice").await;
+    let identity = admitted.admitted().identity.as_ref().unwrap();
+    assert_eq!(
+        identity.email.as_ref().unwrap().as_str(),
+        "new@example.org",
+        "bans go by the new one"
+    );
+}
+
+#[tokio::test]
+async fn the_email_of_another_cannot_be_taken_nor_found_out() {
+    let house = house_of_alice().await;
+    house.account("bob", "bob@example.org", None).await;
+    house.ban("*@spam.example").await;
+    let mut client = signed_in(&house).await;
+    client
+        .send("SETEMAIL x@spam.example")
+        .await
+        .expect("FAIL SETEMAIL UNACCEPTABLE_EMAIL alice :You are banned");
+    client
+        .send("SETEMAIL bob@example.org")
+        .await
+        .expect("SETEMAIL VERIFICATION_REQUIRED alice :");
+    let mail = house.mail(1).await;
+    assert!(
+        mail.contains("To: bob@example.org") && code_in(&mail).is_none(),
+        "{mail}"
+    );
+    for left in (1..crate::codes::TRIES).rev() {
+        client
+            .send("VERIFY alice 123456")
+            .await
+            .expect(&crate::registration::tries(left));
+    }
+}
+
+#[tokio::test]
+async fn where_emails_are_not_verified_one_is_set_or_left_out_at_once() {
+    let house = House::with(|config| config.accounts.verify_email = false);
+    house
+        .account("alice", "alice@example.org", Some(PASSWORD))
+        .await;
+    house.account("bob", "bob@example.org", None).await;
+    let mut client = signed_in(&house).await;
+    client
+        .send("SETEMAIL bob@example.org")
+        .await
+        .expect("FAIL SETEMAIL UNACCEPTABLE_EMAIL alice :");
+    client
+        .send("SETEMAIL *")
+        .await
+        .expect("SETEMAIL SUCCESS alice :");
+    client
+        .send("SETPASS * :battery staple")
+        .await
+        .expect("FAIL SETPASS INVALID_PASSWORD alice :");
+    client
+        .send("SETEMAIL new@example.org")
+        .await
+        .expect("SETEMAIL SUCCESS alice :");
+    house
+        .client()
+        .plain("new@example.org", PASSWORD)
+        .await
+        .expect(" 903 ");
+}
+
+#[tokio::test]
+async fn only_whoever_is_signed_in_changes_anything() {
+    let house = house_of_alice().await;
+    for line in ["SETPASS * :battery staple", "SETEMAIL new@example.org"] {
+        let command = line.split(' ').next().unwrap();
+        house
+            .client()
+            .send(line)
+            .await
+            .expect(&format!("FAIL {command} ACCOUNT_REQUIRED * :"));
+    }
+}
+
+#[tokio::test]
+async fn mails_about_changes_are_limited() {
+    let house = house_of_alice().await;
+    house
+        .config
+        .send_modify(|config| Arc::make_mut(config).limits.mails_per_hour = 1);
+    let mut client = signed_in(&house).await;
+    client
+        .send("SETEMAIL new@example.org")
+        .await
+        .expect("VERIFICATION_REQUIRED");
+    client
+        .send("SETEMAIL other@example.org")
+        .await
+        .expect("FAIL SETEMAIL TEMPORARILY_UNAVAILABLE alice :");
+    client
+        .send("SETPASS * :battery staple")
+        .await
+        .expect("FAIL SETPASS TEMPORARILY_UNAVAILABLE alice :");
+}
+
+/// Between the sign-in and the admission there is nobody yet whose sessions could be ended.
+#[tokio::test]
+async fn whoever_is_shut_out_before_admission_changes_nothing() {
+    for revoked in [false, true] {
+        let house = House::with(|config| config.accounts.verify_email = false);
+        house
+            .account("alice", "alice@example.org", Some(PASSWORD))
+            .await;
+        let mut client = house.client_from("192.0.2.1", Some([9; 32]));
+        client.plain("alice", PASSWORD).await.expect(" 903 ");
+        house
+            .change_account("alice", move |store, account| {
+                if revoked {
+                    store.remove_password(account.id)
+                } else {
+                    store.set_disabled(account.id, Some("moved away"))
+                }
+            })
+            .await;
+        for line in [
+            "SETPASS * :battery staple",
+            "SETPASS correct :battery staple",
+            "SETEMAIL new@example.org",
+        ] {
+            let command = line.split(' ').next().unwrap();
+            client
+                .send(line)
+                .await
+                .expect(&format!("FAIL {command} ACCOUNT_REQUIRED alice :"));
+        }
+        client
+            .send("CREDENTIAL ADD")
+            .await
+            .expect("FAIL CREDENTIAL ACCOUNT_REQUIRED ADD :");
+        house
+            .client()
+            .plain("alice", "battery staple")
+            .await
+            .expect(" 904 ");
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_was_revoked_before_admission_changes_nothing() {
+    let house = House::with(|config| config.accounts.verify_email = false);
+    let mut client = house.client();
+    client
+        .send(&format!("REGISTER alice alice@example.org {}", device(1)))
+        .await
+        .expect("SUCCESS");
+    client
+        .send("SETEMAIL new@example.org")
+        .await
+        .expect("SETEMAIL SUCCESS alice :");
+    house
+        .change_account("alice", |store, account| {
+            store.remove_credentials(account.id).map(drop)
+        })
+        .await;
+    client
+        .send("SETPASS * :battery staple")
+        .await
+        .expect("FAIL SETPASS ACCOUNT_REQUIRED alice :");
+}
+
+/// The core tells by that whether the account's sessions were ended since.
+#[tokio::test]
+async fn a_change_proves_nothing_anew() {
+    let house = House::with(|config| config.accounts.verify_email = false);
+    house
+        .account("alice", "alice@example.org", Some(PASSWORD))
+        .await;
+    let mut client = signed_in(&house).await;
+    client.later(20);
+    client
+        .send("SETEMAIL new@example.org")
+        .await
+        .expect("SETEMAIL SUCCESS alice :");
+    let entered = client.enter("alice").await;
+    assert_eq!(
+        entered.admitted().identity.as_ref().unwrap().proved_at,
+        start()
+    );
+}
+
+#[tokio::test]
+async fn an_email_that_is_banned_while_its_code_is_on_the_way_is_not_taken() {
+    let house = house_of_alice().await;
+    let mut client = signed_in(&house).await;
+    client
+        .send("SETEMAIL new@example.org")
+        .await
+        .expect("VERIFICATION_REQUIRED");
+    let code = house.code(1).await;
+    house.ban("new@example.org").await;
+    let heard = client.send(&format!("VERIFY alice {code}")).await;
+    heard.expect("FAIL VERIFY UNACCEPTABLE_EMAIL alice :You are banned");
+    house
+        .client()
+        .plain("alice@example.org", PASSWORD)
+        .await
+        .expect(" 903 ");
+}

@@ -1,0 +1,352 @@
+//! The IRC handshake, the waiting room and guests.
+
+use super::*;
+use rookery_chat::event::LineFault;
+
+fn for_guests() -> House {
+    House::with(|config| config.accounts.required = false)
+}
+
+#[tokio::test]
+async fn whoever_needs_an_account_is_told_how_in_the_waiting_room() {
+    let house = House::new();
+    let mut client = house.client();
+    assert!(!client.machine.is_waiting_room());
+    let heard = client.enter("alice").await;
+    heard
+        .stays()
+        .expect("NOTICE alice :")
+        .expect("/quote REGISTER alice ")
+        .expect("/quote VERIFY alice ");
+    assert!(!heard.has("FAIL"), "without standard replies, notices only");
+    assert!(client.machine.is_waiting_room());
+    client
+        .send("JOIN #lobby")
+        .await
+        .stays()
+        .expect(" 451 alice :")
+        .expect("HELP");
+    client
+        .send("HELP")
+        .await
+        .stays()
+        .expect("/quote REGISTER alice ");
+    let again = client.send("PING 1").await;
+    assert_eq!(
+        again.lines,
+        [":rookery.local PONG rookery.local 1"],
+        "the hints come once"
+    );
+    client.send("NICK bob").await.stays();
+    client.send("HELP").await.expect("/quote REGISTER bob ");
+    assert_eq!(client.send("QUIT :so long").await.closed(), "Quit: so long");
+}
+
+#[tokio::test]
+async fn clients_of_standard_replies_get_the_one_of_the_draft() {
+    let house = House::new();
+    let mut client = house.client();
+    client.send("CAP REQ :standard-replies").await.expect("ACK");
+    client.enter("alice").await;
+    client
+        .send("CAP END")
+        .await
+        .stays()
+        .expect("FAIL * ACCOUNT_REQUIRED :");
+}
+
+#[tokio::test]
+async fn the_handshake_waits_for_the_end_of_the_negotiation() {
+    let house = for_guests();
+    let mut client = house.client();
+    client
+        .send("CAP LS 302")
+        .await
+        .stays()
+        .expect("sasl=PLAIN,SCRAM-SHA-256,EXTERNAL,X-EMAIL-CODE");
+    client.enter("alice").await.stays();
+    client
+        .send("CAP REQ :echo-message batch")
+        .await
+        .stays()
+        .expect("CAP alice ACK :echo-message batch");
+    let heard = client.send("CAP END").await;
+    let candidate = heard.admitted();
+    assert!(
+        candidate
+            .capabilities
+            .has(rookery_protocol::Capability::EchoMessage)
+    );
+    assert_eq!(candidate.nick.as_str(), "alice");
+    assert_eq!(candidate.realname, "alice the rook");
+    assert_eq!(candidate.tls, "TLSv1.3 X25519MLKEM768");
+    assert!(candidate.identity.is_none());
+}
+
+#[tokio::test]
+async fn registration_is_offered_also_where_only_the_invited_may() {
+    let house = House::with(|config| config.accounts.open = false);
+    let mut client = house.client();
+    let heard = client.send("CAP LS 302").await;
+    heard.expect("account-registration");
+    client.send("CAP END").await;
+    let heard = client.enter("alice").await;
+    heard.expect("Registration is closed, but for those who were invited by mail");
+    heard
+        .expect("REGISTER alice you@example.org")
+        .expect("VERIFY alice CODE");
+}
+
+#[tokio::test]
+async fn bad_nicks_and_missing_parameters_get_their_numerics() {
+    let house = for_guests();
+    let mut client = house.client();
+    client.send("NICK").await.stays().expect(" 431 * :");
+    client.send("NICK :").await.stays().expect(" 431 * :");
+    client
+        .send("NICK 1abc")
+        .await
+        .stays()
+        .expect(" 432 * 1abc :");
+    client
+        .send("NICK :two words")
+        .await
+        .stays()
+        .expect(" 432 * * :");
+    client
+        .send("USER a b c")
+        .await
+        .stays()
+        .expect(" 461 * USER :");
+    client
+        .send("USER a b c :")
+        .await
+        .stays()
+        .expect(" 461 * USER :");
+    client.send("PING").await.stays().expect(" 461 * PING :");
+    client.send("PASS").await.stays();
+    client.send("PASS secret").await.stays();
+    client
+        .send("PRIVMSG bob :hi")
+        .await
+        .stays()
+        .expect(" 451 * :");
+    client.send("HELP").await.stays().expect(" 451 * :");
+    client.send("CAP FLY").await.stays().expect(" 410 ");
+    assert!(client.enter("alice").await.admitted().identity.is_none());
+}
+
+#[tokio::test]
+async fn names_of_the_user_are_cut_and_cleaned() {
+    let house = for_guests();
+    let mut client = house.client();
+    client.send("NICK alice").await;
+    let line = format!("USER a!@*?b{} 0 * :{}", "x".repeat(50), "ü".repeat(300));
+    let heard = client.send(&line).await;
+    let candidate = heard.admitted();
+    assert_eq!(candidate.username, format!("ab{}", "x".repeat(18)));
+    assert_eq!(candidate.realname, "ü".repeat(100));
+    let mut client = house.client();
+    client.send("NICK bob").await;
+    assert_eq!(
+        client.send("USER @@ 0 * :x").await.admitted().username,
+        "user"
+    );
+}
+
+#[tokio::test]
+async fn a_web_browser_is_turned_away_at_its_first_word() {
+    let house = for_guests();
+    for verb in [
+        "GET / HTTP/1.1",
+        "POST /x HTTP/1.1",
+        "CONNECT a:1 HTTP/1.1",
+        "OPTIONS * HTTP/1.1",
+    ] {
+        let mut client = house.client();
+        assert!(client.send(verb).await.closed().contains("HTTP"), "{verb}");
+    }
+    let mut client = house.client();
+    client.send("NICK alice").await.stays();
+    client.send("GET / HTTP/1.1").await.stays().expect(" 451 ");
+}
+
+#[tokio::test]
+async fn lines_that_are_no_messages_get_clear_answers() {
+    let house = for_guests();
+    let mut client = house.client();
+    let mut fault = |fault| client.machine.take_fault(&fault)[0].to_string();
+    assert!(fault(LineFault::TooLong).contains(" 417 * :"));
+    assert!(fault(LineFault::NotUtf8(None)).contains("FAIL * INVALID_UTF8 :"));
+    let user = Message::parse("USER a 0 * :\u{fffd}").unwrap();
+    assert!(fault(LineFault::NotUtf8(Some(user.into()))).contains("FAIL USER INVALID_UTF8 :"));
+    assert!(fault(LineFault::Malformed).contains(" 421 * "));
+    assert!(
+        client.enter("alice").await.admitted().identity.is_none(),
+        "and nothing is lost"
+    );
+}
+
+#[tokio::test]
+async fn every_answer_bears_its_label() {
+    let house = for_guests();
+    let mut client = house.client();
+    client
+        .send("CAP REQ :batch labeled-response message-tags")
+        .await
+        .expect(" ACK ");
+    for line in [
+        "PING x", "PASS x", "PONG x", "NICK", "JOIN #x", "MOTD", "USER x", "CAP LIST",
+    ] {
+        let heard = client.send(&format!("@label=1 {line}")).await;
+        assert!(
+            heard.stays().lines.len() == 1 && heard.lines[0].starts_with("@label=1 "),
+            "{line}: {heard:?}"
+        );
+    }
+    for command in crate::sign_in::COMMANDS {
+        for rest in [
+            "",
+            ":",
+            "*",
+            "x",
+            "x y",
+            "x y z",
+            "a b c d e f",
+            &"x".repeat(400),
+        ] {
+            let heard = client
+                .send(&format!("@label=1 {command} {rest}"))
+                .await
+                .lines;
+            let labelled = heard
+                .iter()
+                .filter(|line| line.starts_with("@label=1 "))
+                .count();
+            let whole = heard.len() == 1 || heard[0].contains(" BATCH +");
+            assert!(labelled == 1 && whole, "{command} {rest}: {heard:#?}");
+        }
+    }
+    let message = Message::parse("@label=1 NICK \u{fffd}").unwrap();
+    let told = client
+        .machine
+        .take_fault(&LineFault::NotUtf8(Some(message.into())));
+    assert!(
+        told[0].to_string().starts_with("@label=1 ") && told.len() == 1,
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_guest_cannot_have_the_name_of_an_account_nor_one_that_looks_like_it() {
+    let house = for_guests();
+    house.account("alice", "alice@example.org", None).await;
+    for nick in ["alice", "ALICE", "\u{430}lice", "a1ice"] {
+        let mut client = house.client();
+        let heard = client.enter(nick).await;
+        heard
+            .stays()
+            .expect(" 433 * ")
+            .expect("sign in if it is yours");
+        client.send("PING 1").await.stays();
+        assert_eq!(
+            client.send("NICK bob").await.admitted().nick.as_str(),
+            "bob"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_nick_in_use_may_be_changed_for_another() {
+    let house = for_guests();
+    let mut client = house.client();
+    client.enter("alice").await.admitted();
+    let told = client.machine.nick_in_use();
+    assert!(told[0].to_string().contains(" 433 * alice :"), "{told:?}");
+    client.send("PING 1").await.stays();
+    assert_eq!(
+        client.send("NICK alice2").await.admitted().nick.as_str(),
+        "alice2"
+    );
+}
+
+#[tokio::test]
+async fn ending_the_handshake_breaks_off_a_sign_in() {
+    let house = for_guests();
+    let mut client = house.client();
+    client.send("CAP REQ sasl").await;
+    client
+        .send("AUTHENTICATE PLAIN")
+        .await
+        .expect("AUTHENTICATE +");
+    client.enter("alice").await.stays();
+    let heard = client.send("CAP END").await;
+    heard.expect(" 906 alice :");
+    assert!(heard.admitted().identity.is_none());
+}
+
+#[tokio::test]
+async fn with_free_nicks_one_keeps_the_nick_asked_for_but_not_the_name_of_another() {
+    let house = House::with(|config| config.accounts.free_nicks = true);
+    house
+        .account("alice", "alice@example.org", Some(PASSWORD))
+        .await;
+    house
+        .account("bob", "bob@example.org", Some(PASSWORD))
+        .await;
+    let mut client = house.client();
+    client.plain("alice", PASSWORD).await.expect(" 903 ");
+    let heard = client.enter("b0b").await;
+    heard
+        .stays()
+        .expect(" 433 * b0b :That is the name of another's account");
+    let heard = client.send("NICK rook").await;
+    assert_eq!(heard.admitted().nick.as_str(), "rook");
+    let mut client = house.client();
+    client.plain("alice", PASSWORD).await.expect(" 903 ");
+    assert_eq!(
+        client.enter("a1ice").await.admitted().nick.as_str(),
+        "a1ice",
+        "it looks like one's own"
+    );
+}
+
+#[tokio::test]
+async fn what_the_server_supports_is_told_before_admission_to_whoever_may_ask() {
+    let house = House::new();
+    let mut client = house.client();
+    client.send("ISUPPORT").await.expect(" 451 * :");
+    client
+        .send("CAP REQ draft/extended-isupport")
+        .await
+        .expect(" ACK ");
+    let heard = client.send("ISUPPORT").await;
+    assert!(
+        heard
+            .lines
+            .iter()
+            .all(|line| line.starts_with(":rookery.local 005 * ")),
+        "{heard:?}"
+    );
+    heard
+        .expect(" NETWORK=Rookery ")
+        .expect(" SAFELIST ")
+        .expect(" :are supported by this server");
+    client
+        .send("CAP REQ :batch labeled-response")
+        .await
+        .expect(" ACK ");
+    let heard = client.send("@label=x ISUPPORT").await;
+    assert_eq!(
+        heard.lines[0],
+        "@label=x :rookery.local BATCH +answer-0 draft/isupport"
+    );
+    assert!(
+        heard.lines[1].starts_with("@batch=answer-0 :rookery.local 005 * "),
+        "{heard:?}"
+    );
+    assert_eq!(
+        heard.lines.last().unwrap(),
+        ":rookery.local BATCH -answer-0"
+    );
+}

@@ -1,0 +1,292 @@
+//! What the config file may hold, and what people are told about the rest.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use super::load::ConfigError;
+use super::*;
+
+const SHIPPED: &str = include_str!("../../../../config.toml");
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(text, Path::new("config.toml")).map_err(|error| error.to_string())
+}
+
+#[track_caller]
+fn assert_refused(text: &str, expected: &str) {
+    let error = parse(text).expect_err("must be refused");
+    assert!(
+        error.starts_with(expected),
+        "said:    {error}\nexpected: {expected}"
+    );
+    assert_eq!(error.lines().count(), 1, "{error}");
+}
+
+/// The names that a section knows, as its own error message tells them.
+fn known_keys(section: &str) -> Vec<String> {
+    let error = parse(&format!("{section}no_such_key = 1")).unwrap_err();
+    let (_, names) = error.split_once("here: ").unwrap();
+    names.split(", ").map(str::to_owned).collect()
+}
+
+#[test]
+fn the_shipped_file_is_the_defaults_exactly() {
+    assert_eq!(parse(SHIPPED).unwrap(), Config::default());
+    assert_eq!(parse("").unwrap(), Config::default());
+}
+
+#[test]
+fn the_shipped_file_documents_every_key_once() {
+    let mut sections = known_keys("");
+    assert_eq!(sections.len(), 11);
+    sections.push("mail.smtp".to_owned());
+    let mut expected: Vec<String> = Vec::new();
+    for section in &sections {
+        let keys = known_keys(&format!("[{section}]\n"));
+        expected.extend(
+            keys.iter()
+                .filter(|key| *key != "smtp")
+                .map(|key| format!("{section}.{key}")),
+        );
+    }
+
+    let mut section = "";
+    let mut found = Vec::new();
+    let mut above = "";
+    for line in SHIPPED.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        } else if let Some(key) = assigned_key(line) {
+            assert!(
+                above.starts_with("# ") && assigned_key(above).is_none(),
+                "{section}.{key}: no comment"
+            );
+            found.push(format!("{section}.{key}"));
+        }
+        above = line;
+    }
+    expected.sort();
+    found.sort();
+    assert_eq!(found, expected);
+}
+
+/// The key of `key = value`, also where it is commented out.
+fn assigned_key(line: &str) -> Option<&str> {
+    let (key, _) = line.strip_prefix("# ").unwrap_or(line).split_once(" = ")?;
+    key.bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        .then_some(key)
+}
+
+#[test]
+fn the_examples_that_are_commented_out_are_right() {
+    let uncommented: Vec<&str> = SHIPPED
+        .lines()
+        .map(|line| {
+            if assigned_key(line).is_some() {
+                line.trim_start_matches("# ")
+            } else {
+                line
+            }
+        })
+        .collect();
+    let config = parse(&uncommented.join("\n")).unwrap();
+    assert_eq!(config.mail.smtp.port, Some(587));
+    assert!(config.admin.client_ca.is_some());
+}
+
+#[test]
+fn a_bad_value_is_named_with_file_line_and_key() {
+    assert_refused(
+        "\n[chat]\nlisten = \"nowhere\"",
+        "config.toml:3: chat.listen: must be an IP address and a port, as 0.0.0.0:6697",
+    );
+    assert_refused(
+        "[chat]\nlobby = [\"#a\", \"b\"]",
+        "config.toml:2: chat.lobby: a channel's name begins with #",
+    );
+    assert_refused(
+        "[chat]\nlobby = [\n  \"#a\",\n  \"#b c\",\n]",
+        "config.toml:2: chat.lobby: the name holds a character that is not allowed",
+    );
+    assert_refused(
+        "[mail]\nfrom = \"me\"",
+        "config.toml:2: mail.from: that is not an email address",
+    );
+    assert_refused(
+        "[accounts]\n\nopen = 1",
+        "config.toml:3: accounts.open: invalid type: integer `1`",
+    );
+    assert_refused(
+        "[limits]\nsendq_bytes = -1",
+        "config.toml:2: limits.sendq_bytes: invalid value: integer `-1`",
+    );
+    assert_refused(
+        "mail.smtp.port = 70000",
+        "config.toml:1: mail.smtp.port: invalid value: integer `70000`",
+    );
+    assert_refused("chat = 1", "config.toml:1: chat: invalid type: integer `1`");
+    assert_refused(
+        "[[chat]]\nlisten = \"127.0.0.1:1\"",
+        "config.toml:1: chat: invalid type",
+    );
+}
+
+#[test]
+fn an_unknown_key_is_named_with_those_that_are_known() {
+    assert_refused(
+        "[history]\nenabled = true\nretention = 3",
+        "config.toml:3: history.retention: unknown key; known keys here: enabled, retention_days, sync, before_join, replay_lines, redaction_minutes",
+    );
+    assert_refused(
+        "[mail.smtp]\nhots = \"a\"",
+        "config.toml:2: mail.smtp.hots: unknown key; known keys here: host,",
+    );
+    assert_refused(
+        "mail = { smtp = { hots = 1 } }",
+        "config.toml:1: mail.smtp.hots: unknown key",
+    );
+    assert_refused(
+        "# a\n[metric]\nx = 1",
+        "config.toml:2: metric: unknown section; known sections here: chat,",
+    );
+}
+
+#[test]
+fn a_choice_is_refused_with_those_there_are() {
+    assert_refused(
+        "[history]\nsync = \"fully\"",
+        "config.toml:2: history.sync: must be one of normal, full",
+    );
+    assert_refused(
+        "[mail.smtp]\nsecurity = \"ssl\"",
+        "config.toml:2: mail.smtp.security: must be one of tls, starttls",
+    );
+    assert_refused(
+        "[log]\nformat = \"xml\"",
+        "config.toml:2: log.format: must be one of text, json",
+    );
+    assert_refused("[log]\nformat = 7", "config.toml:2: log.format: ");
+}
+
+#[test]
+fn what_is_not_toml_is_named_with_its_line() {
+    assert_refused("[chat]\nlisten = \"a", "config.toml:2: ");
+    assert_refused("[chat]\n[chat]\n", "config.toml:2: ");
+    assert_refused("[chat]\nmotd = \"a\"\nmotd = \"b\"\n", "config.toml:3: ");
+}
+
+#[test]
+fn values_that_cannot_be_are_refused() {
+    for (text, expected) in [
+        (
+            "[chat]\nserver_name = \"two words\"",
+            "chat.server_name: must look like a host name",
+        ),
+        (
+            "[chat]\nserver_name = \"\"",
+            "chat.server_name: must look like a host name",
+        ),
+        (
+            "[chat]\nnetwork = \"My Net\"",
+            "chat.network: must be one word",
+        ),
+        (
+            "[chat]\nmotd = \"a\\rb\"",
+            "chat.motd: holds a control character",
+        ),
+        (
+            "[admin]\nlisten = \"0.0.0.0:6697\"",
+            "admin.listen: is the same as chat.listen",
+        ),
+        (
+            "[metrics]\nlisten = \"127.0.0.1:6698\"",
+            "metrics.listen: is another listener's address",
+        ),
+        (
+            "[admin]\nsession_minutes = 0",
+            "admin.session_minutes: must be between 1 and 1440",
+        ),
+        (
+            "[admin]\nidle_minutes = 0",
+            "admin.idle_minutes: must be between 1 and 1440",
+        ),
+        (
+            "[admin]\nsession_minutes = 1441",
+            "admin.session_minutes: must be between 1 and 1440",
+        ),
+        (
+            "[admin]\nclient_ca = \"\"",
+            "admin.client_ca: must name a file",
+        ),
+        (
+            "[tls]\nprivate_key = \"certs/server.pem\"",
+            "tls.private_key: is the same file",
+        ),
+        ("[tls]\nnames = [\"a b\"]", "tls.names: \"a b\" is neither"),
+        ("[mail.smtp]\nport = 0", "mail.smtp.port: must be between"),
+        (
+            "[mail.smtp]\nusername = \"u\"",
+            "mail.smtp.username: needs mail.smtp.password_file",
+        ),
+        (
+            "[mail.smtp]\npassword_file = \"p\"",
+            "mail.smtp.password_file: needs mail.smtp.username",
+        ),
+        ("[data]\ndirectory = \"\"", "data.directory: must name"),
+        (
+            "[history]\nretention_days = 40000",
+            "history.retention_days: must be at most",
+        ),
+        (
+            "[limits]\nping_seconds = 100000",
+            "limits.ping_seconds: must be at most",
+        ),
+        (
+            "[limits]\nsendq_bytes = 100",
+            "limits.sendq_bytes: must be at least",
+        ),
+        (
+            "[log]\nlevel = \"inof\"",
+            "log.level: \"inof\" is not one of",
+        ),
+        ("[log]\nlevel = \"info,rookeryd::mail=loud\"", "log.level: "),
+    ] {
+        assert_refused(text, &format!("config.toml:2: {expected}"));
+    }
+    assert_refused(
+        "[mail.smtp]\nusername = \"u\"\npassword_file = \"p\"\nsecurity = \"none\"",
+        "config.toml:4: mail.smtp.security: must be tls or starttls",
+    );
+    assert_refused(
+        "[mail]\ntransport = \"smtp\"\n[mail.smtp]\nhost = \"\"",
+        "config.toml:4: mail.smtp.host: must be",
+    );
+}
+
+#[test]
+fn limits_can_be_switched_off_and_logs_filtered() {
+    let config = parse(
+        "[limits]\nsendq_bytes = 0\nping_seconds = 0\n[log]\nlevel = \"warn,rookeryd::mail=debug\"",
+    );
+    assert_eq!(config.unwrap().limits.sendq_bytes, 0);
+}
+
+#[test]
+fn a_named_file_must_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("other.toml");
+    let error = Config::load(Some(&file)).unwrap_err().to_string();
+    assert!(error.contains("other.toml: cannot be read: "), "{error}");
+
+    std::fs::write(&file, "[chat]\nnetwork = \"Crew\"").unwrap();
+    let loaded = Config::load(Some(&file)).unwrap();
+    assert_eq!(loaded.config.chat.network, "Crew");
+    assert_eq!(loaded.file.as_deref(), Some(file.as_path()));
+
+    std::fs::write(&file, b"motd = \"\xff\"").unwrap();
+    assert!(matches!(
+        Config::load(Some(&file)),
+        Err(ConfigError::Unreadable { .. })
+    ));
+}

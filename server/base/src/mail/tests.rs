@@ -1,0 +1,439 @@
+//! Mails through the real transports: a folder, and a mail server of few words.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use base64::Engine as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::config::{Config, SmtpSecurity};
+
+const SHORT: &[Duration] = &[Duration::from_millis(10), Duration::from_millis(20)];
+
+fn mail(to: &str, text: &str) -> Mail {
+    Mail {
+        to: Email::parse(to).unwrap(),
+        subject: "Grüße: your code".to_owned(),
+        text: text.to_owned(),
+        useful_for: Duration::from_mins(1),
+    }
+}
+
+fn into_folder(folder: &Path) -> Config {
+    let mut config = Config::default();
+    config.mail.directory = folder.to_owned();
+    config
+}
+
+fn over_smtp(port: u16, security: SmtpSecurity) -> Config {
+    let mut config = Config::default();
+    config.mail.transport = MailTransport::Smtp;
+    config.mail.smtp.host = "127.0.0.1".to_owned();
+    config.mail.smtp.port = Some(port);
+    config.mail.smtp.security = security;
+    config
+}
+
+async fn until(
+    follow: &mut watch::Receiver<MailState>,
+    good: impl Fn(&MailState) -> bool,
+) -> MailState {
+    tokio::time::timeout(
+        Duration::from_secs(20),
+        follow.wait_for(|state| good(state)),
+    )
+    .await
+    .expect("the state comes in time")
+    .unwrap()
+    .clone()
+}
+
+fn is_over(state: &MailState) -> bool {
+    matches!(state, MailState::Sent | MailState::Failed(_))
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect()
+}
+
+/// Answers each command as `reply` says; gives the lines it got.
+async fn mail_server(
+    reply: impl Fn(&str) -> &'static str + Clone + Send + 'static,
+) -> (u16, mpsc::UnboundedReceiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (heard, lines) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(converse(stream, reply.clone(), heard.clone()));
+        }
+    });
+    (port, lines)
+}
+
+/// The same within TLS, with a certificate for `localhost` of its own authority, whose PEM it
+/// gives.
+async fn tls_mail_server(
+    reply: impl Fn(&str) -> &'static str + Clone + Send + 'static,
+) -> (u16, mpsc::UnboundedReceiver<String>, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (heard, lines) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                tokio::spawn(converse(stream, reply.clone(), heard.clone()));
+            }
+        }
+    });
+    (port, lines, made.cert.pem())
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite,
+    reply: impl Fn(&str) -> &'static str,
+    heard: mpsc::UnboundedSender<String>,
+) {
+    let (read, mut write) = tokio::io::split(stream);
+    let mut read = std::pin::pin!(BufReader::new(read).lines());
+    let _ = write.write_all(b"220 hello\r\n").await;
+    let mut in_data = false;
+    while let Ok(Some(line)) = read.next_line().await {
+        let answer = if in_data && line != "." {
+            ""
+        } else {
+            reply(&line)
+        };
+        in_data = if in_data { line != "." } else { line == "DATA" };
+        let _ = heard.send(line);
+        let _ = write.write_all(answer.as_bytes()).await;
+    }
+}
+
+fn agreeable(line: &str) -> &'static str {
+    match line.split(' ').next() {
+        Some("DATA") => "354 go on\r\n",
+        Some("QUIT") => "221 bye\r\n",
+        _ => "250 fine\r\n",
+    }
+}
+
+#[tokio::test]
+async fn a_mail_lands_in_the_folder_whole_and_private() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("data/mail");
+    let (_keep, config) = LiveConfig::new(into_folder(&folder));
+    let mut follow = Mailer::start(config, EventBus::default()).send(mail(
+        "alice@bücher.example",
+        "Hello Älice,\n\n123456\n\nBye\n",
+    ));
+    assert_eq!(until(&mut follow, is_over).await, MailState::Sent);
+    let [file] = files(&folder).try_into().unwrap();
+    assert_eq!(file.extension().unwrap(), "eml");
+    assert_eq!(
+        fs::metadata(&folder).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(
+        text.lines().any(|line| line == "123456"),
+        "the code stands alone: {text}"
+    );
+    assert!(
+        text.contains("\nTo: alice@xn--bcher-kva.example\n"),
+        "{text}"
+    );
+    for header in [
+        "Date: ",
+        "Message-ID: <",
+        "Auto-Submitted: auto-generated",
+        "Subject: =?utf-8?",
+        "From: ",
+    ] {
+        assert!(
+            text.lines().any(|line| line.starts_with(header)),
+            "{header} in {text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_code_stands_alone_whatever_the_text_around_it() {
+    let home = tempfile::tempdir().unwrap();
+    let (_keep, config) = LiveConfig::new(into_folder(home.path()));
+    let mailer = Mailer::start(config, EventBus::default());
+    for around in [
+        "plain".to_owned(),
+        "long ".repeat(300),
+        "ünïcode ".repeat(50),
+        "日本語".repeat(50),
+    ] {
+        let mut follow = mailer.send(mail(
+            "a@b.example",
+            &format!("{around}\n\n123456\n\n{around}\n"),
+        ));
+        assert_eq!(until(&mut follow, is_over).await, MailState::Sent);
+    }
+    for file in files(home.path()) {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.lines().any(|line| line == "123456"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_subject_can_begin_no_header_of_its_own() {
+    let home = tempfile::tempdir().unwrap();
+    let (_keep, config) = LiveConfig::new(into_folder(home.path()));
+    let mut evil = mail("a@b.example", "text");
+    evil.subject = "hello\r\nBcc: victim@b.example\r\n\r\nbody".to_owned();
+    let mut follow = Mailer::start(config, EventBus::default()).send(evil);
+    until(&mut follow, is_over).await;
+    for file in files(home.path()) {
+        let text = fs::read_to_string(file).unwrap();
+        assert!(!text.lines().any(|line| line.starts_with("Bcc")), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_blocked_folder_delays_mail_until_it_is_free_again() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("mail");
+    fs::write(&folder, "in the way").unwrap();
+    let (_keep, config) = LiveConfig::new(into_folder(&folder));
+    let mailer = Mailer::start_with(config, EventBus::default(), QUEUE, SHORT);
+    let mut follow = mailer.send(mail("a@b.example", "text"));
+    let delayed = until(&mut follow, |state| matches!(state, MailState::Delayed(_))).await;
+    assert_eq!(
+        delayed,
+        MailState::Delayed(TROUBLE.to_owned()),
+        "strangers learn no more"
+    );
+    assert!(mailer.health().unwrap_err().contains("the mail folder"));
+    fs::remove_file(&folder).unwrap();
+    assert_eq!(until(&mut follow, is_over).await, MailState::Sent);
+    assert_eq!(mailer.health(), Ok(()));
+    assert_eq!(
+        files(&folder).len(),
+        1,
+        "and nothing half-written beside it"
+    );
+}
+
+#[tokio::test]
+async fn a_mail_is_given_up_when_it_is_of_no_use_any_more() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("mail");
+    fs::write(&folder, "in the way").unwrap();
+    let (_keep, config) = LiveConfig::new(into_folder(&folder));
+    let mut late = mail("a@b.example", "text");
+    late.useful_for = Duration::from_millis(100);
+    let mut follow = Mailer::start_with(config, EventBus::default(), QUEUE, SHORT).send(late);
+    assert!(matches!(
+        until(&mut follow, is_over).await,
+        MailState::Failed(_)
+    ));
+}
+
+#[tokio::test]
+async fn the_queue_is_bounded_and_says_so_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let (_keep, config) = LiveConfig::new(into_folder(home.path()));
+    let mailer = Mailer::start_with(config, EventBus::default(), 1, SHORT);
+    // On one thread, the first is not on its way before this task waits.
+    let mut first = mailer.send(mail("a@b.example", "text"));
+    let second = mailer.send(mail("c@d.example", "text"));
+    assert!(matches!(&*second.borrow(), MailState::Failed(reason) if reason.contains("too many")));
+    assert_eq!(until(&mut first, is_over).await, MailState::Sent);
+}
+
+#[tokio::test]
+async fn a_rehearsal_fares_like_a_mail_and_leaves_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("mail");
+    let (_keep, config) = LiveConfig::new(into_folder(&folder));
+    let mailer = Mailer::start_with(config, EventBus::default(), QUEUE, SHORT);
+    let mut follow = mailer.rehearse(Duration::from_mins(1));
+    assert_eq!(until(&mut follow, is_over).await, MailState::Sent);
+    assert!(files(&folder).is_empty());
+    fs::remove_dir(&folder).unwrap();
+    fs::write(&folder, "in the way").unwrap();
+    let mut follow = mailer.rehearse(Duration::from_millis(100));
+    assert!(matches!(
+        until(&mut follow, is_over).await,
+        MailState::Failed(_)
+    ));
+}
+
+#[tokio::test]
+async fn a_reload_sends_the_next_mail_another_way() {
+    let home = tempfile::tempdir().unwrap();
+    let (one, two) = (home.path().join("one"), home.path().join("two"));
+    let (change, config) = LiveConfig::new(into_folder(&one));
+    let mailer = Mailer::start(config, EventBus::default());
+    until(&mut mailer.send(mail("a@b.example", "text")), is_over).await;
+    change.send_replace(Arc::new(into_folder(&two)));
+    until(&mut mailer.send(mail("a@b.example", "text")), is_over).await;
+    assert_eq!((files(&one).len(), files(&two).len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_mail_server_gets_the_mail_and_a_rehearsal_names_nobody() {
+    let (port, mut lines) = mail_server(agreeable).await;
+    let (_keep, config) = LiveConfig::new(over_smtp(port, SmtpSecurity::None));
+    let mailer = Mailer::start(config, EventBus::default());
+    assert_eq!(
+        until(&mut mailer.rehearse(Duration::from_mins(1)), is_over).await,
+        MailState::Sent
+    );
+    assert_eq!(
+        until(&mut mailer.send(mail("a@b.example", "123456\n")), is_over).await,
+        MailState::Sent
+    );
+    lines.close();
+    let mut said = Vec::new();
+    while let Some(line) = lines.recv().await {
+        said.push(line);
+    }
+    assert_eq!(
+        said.iter()
+            .filter(|line| line.starts_with("RCPT TO:<a@b.example>"))
+            .count(),
+        1,
+        "{said:?}"
+    );
+    assert!(said.contains(&"123456".to_owned()), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_refused_receiver_is_told_at_once_and_is_no_trouble_of_the_mail() {
+    let (port, _lines) = mail_server(|line| {
+        if line.starts_with("RCPT") {
+            "550 no a@b.example here\r\n"
+        } else {
+            agreeable(line)
+        }
+    })
+    .await;
+    let (_keep, config) = LiveConfig::new(over_smtp(port, SmtpSecurity::None));
+    let mailer = Mailer::start(config, EventBus::default());
+    let state = until(&mut mailer.send(mail("a@b.example", "text")), is_over).await;
+    assert!(
+        matches!(&state, MailState::Failed(reason) if reason.contains("550")),
+        "{state:?}"
+    );
+    assert_eq!(mailer.health(), Ok(()));
+}
+
+#[tokio::test]
+async fn without_starttls_nothing_is_sent_in_the_clear() {
+    let (port, mut lines) = mail_server(agreeable).await;
+    let (_keep, config) = LiveConfig::new(over_smtp(port, SmtpSecurity::StartTls));
+    let mailer = Mailer::start_with(config, EventBus::default(), QUEUE, SHORT);
+    let mut late = mail("a@b.example", "123456\n");
+    late.useful_for = Duration::from_millis(50);
+    assert!(matches!(
+        until(&mut mailer.send(late), is_over).await,
+        MailState::Failed(_)
+    ));
+    assert!(mailer.health().is_err());
+    lines.close();
+    while let Some(line) = lines.recv().await {
+        assert!(
+            !line.starts_with("MAIL") && !line.contains("123456"),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn over_tls_the_server_must_be_the_right_one_and_gets_the_password_of_the_file() {
+    let (port, mut lines, authority) = tls_mail_server(|line| match line.split(' ').next() {
+        Some("EHLO") => "250-hi\r\n250 AUTH PLAIN\r\n",
+        Some("AUTH") => "235 welcome\r\n",
+        _ => agreeable(line),
+    })
+    .await;
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("password"), "open sesame\n").unwrap();
+    let mut settings = over_smtp(port, SmtpSecurity::Tls);
+    settings.mail.smtp.host = "localhost".to_owned();
+    settings.mail.smtp.username = Some("rookery".to_owned());
+    settings.mail.smtp.password_file = Some(home.path().join("password"));
+    let (change, config) = LiveConfig::new(settings.clone());
+    let mailer = Mailer::start_with(config, EventBus::default(), QUEUE, SHORT);
+    let mut short_lived = mail("a@b.example", "text");
+    short_lived.useful_for = Duration::from_millis(20);
+    assert!(matches!(
+        until(&mut mailer.send(short_lived), is_over).await,
+        MailState::Failed(_)
+    ));
+    assert!(
+        lines.try_recv().is_err(),
+        "nothing is said to a server that is not trusted"
+    );
+    fs::write(home.path().join("ca.pem"), authority).unwrap();
+    settings.mail.smtp.ca = Some(home.path().join("ca.pem"));
+    change.send_replace(Arc::new(settings));
+    assert_eq!(
+        until(&mut mailer.send(mail("a@b.example", "text")), is_over).await,
+        MailState::Sent
+    );
+    lines.close();
+    let mut said = Vec::new();
+    while let Some(line) = lines.recv().await {
+        said.push(line);
+    }
+    let expected = base64::engine::general_purpose::STANDARD.encode("\0rookery\0open sesame");
+    assert!(said.contains(&format!("AUTH PLAIN {expected}")), "{said:?}");
+}
+
+#[tokio::test]
+async fn one_silent_server_holds_up_only_its_own_mail() {
+    // Takes the connection, and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let (change, config) = LiveConfig::new(over_smtp(
+        silent.local_addr().unwrap().port(),
+        SmtpSecurity::None,
+    ));
+    let mailer = Mailer::start(config, EventBus::default());
+    let stuck = mailer.send(mail("a@b.example", "text"));
+    let _stream = silent.accept().await.unwrap();
+    change.send_replace(Arc::new(into_folder(home.path())));
+    until(&mut mailer.send(mail("c@d.example", "text")), is_over).await;
+    assert_eq!(*stuck.borrow(), MailState::Waiting);
+}
+
+#[test]
+fn logs_and_debug_show_neither_codes_nor_whole_addresses() {
+    let mail = mail("alice@example.org", "123456\n");
+    assert!(!format!("{mail:?}").contains("123456") && !format!("{mail:?}").contains("alice@"));
+    assert_eq!(shortened(&mail.to), "a…@e….org");
+    assert_eq!(shortened(&Email::parse("bob@localhost").unwrap()), "b…@l…");
+    assert_eq!(
+        without_addresses("550 no <alice@example.org> here"),
+        "550 no …@… here"
+    );
+}

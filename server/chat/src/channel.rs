@@ -1,0 +1,331 @@
+//! A channel: its members, its modes, its lists.
+
+use jiff::Timestamp;
+use rookery_protocol::{AccountName, ChannelName};
+
+use super::busy::Recent;
+use super::mask::{Mask, Subject};
+use super::state::{User, UserId};
+use rookery_record::{Access, Metadata};
+
+/// One channel: it has a member, or an account that owns it.
+pub struct Channel {
+    pub name: ChannelName,
+    /// The account that owns it, if one does: then it lasts, with nobody in it and over restarts.
+    pub founder: Option<AccountName>,
+    /// What it says of itself.
+    pub metadata: Metadata,
+    /// The accounts that are somebody in it whenever they come; only in one that is owned.
+    pub access: Vec<Access>,
+    pub created_at: Timestamp,
+    /// Since when it goes by its name. What was said under that name before was said in another
+    /// channel.
+    pub named_at: Timestamp,
+    pub topic: Option<Topic>,
+    pub flags: Flags,
+    pub key: Option<Box<str>>,
+    pub limit: Option<u32>,
+    /// `b`.
+    pub bans: Vec<Entry>,
+    /// `e`: whom no ban keeps out.
+    pub exceptions: Vec<Entry>,
+    /// `I`: who needs no invitation.
+    pub invite_exceptions: Vec<Entry>,
+    /// Whom an operator has invited. May hold users that have left since: their ids do not come
+    /// back.
+    pub invited: Vec<UserId>,
+    /// How much was said in it of late.
+    pub said: Recent,
+    /// By user id, so that one is found quickly and all are walked in order.
+    members: Vec<Member>,
+}
+
+/// What the channel is about.
+pub struct Topic {
+    pub text: Box<str>,
+    /// `nick!user@host`.
+    pub by: Box<str>,
+    pub at: Timestamp,
+}
+
+/// The modes that are just on or off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(u8);
+
+/// A mode that is just on or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Flag {
+    InviteOnly = 1,
+    Moderated = 2,
+    NoExternal = 4,
+    Secret = 8,
+    TopicLocked = 16,
+    NoCtcp = 32,
+}
+
+impl Flag {
+    pub const ALL: [Self; 6] = [
+        Self::NoCtcp,
+        Self::InviteOnly,
+        Self::Moderated,
+        Self::NoExternal,
+        Self::Secret,
+        Self::TopicLocked,
+    ];
+
+    pub fn letter(self) -> char {
+        match self {
+            Self::InviteOnly => 'i',
+            Self::Moderated => 'm',
+            Self::NoExternal => 'n',
+            Self::Secret => 's',
+            Self::TopicLocked => 't',
+            Self::NoCtcp => 'C',
+        }
+    }
+
+    pub fn from_letter(letter: char) -> Option<Self> {
+        Self::ALL.into_iter().find(|flag| flag.letter() == letter)
+    }
+}
+
+impl Flags {
+    pub fn has(self, flag: Flag) -> bool {
+        self.0 & flag as u8 != 0
+    }
+
+    /// Whether that changed anything.
+    pub fn set(&mut self, flag: Flag, on: bool) -> bool {
+        let before = self.0;
+        if on {
+            self.0 |= flag as u8;
+        } else {
+            self.0 &= !(flag as u8);
+        }
+        self.0 != before
+    }
+}
+
+/// An entry of one of the lists.
+pub struct Entry {
+    pub mask: Mask,
+    /// `nick!user@host`.
+    pub by: Box<str>,
+    pub at: Timestamp,
+}
+
+/// The lists of a channel.
+#[derive(Clone, Copy)]
+pub enum List {
+    Bans,
+    Exceptions,
+    InviteExceptions,
+}
+
+impl List {
+    pub const ALL: [Self; 3] = [Self::Bans, Self::Exceptions, Self::InviteExceptions];
+
+    pub fn from_letter(letter: char) -> Option<Self> {
+        Self::ALL.into_iter().find(|list| list.letter() == letter)
+    }
+
+    pub fn letter(self) -> char {
+        match self {
+            Self::Bans => 'b',
+            Self::Exceptions => 'e',
+            Self::InviteExceptions => 'I',
+        }
+    }
+
+    pub fn of(self, channel: &Channel) -> &[Entry] {
+        match self {
+            Self::Bans => &channel.bans,
+            Self::Exceptions => &channel.exceptions,
+            Self::InviteExceptions => &channel.invite_exceptions,
+        }
+    }
+
+    pub fn of_mut(self, channel: &mut Channel) -> &mut Vec<Entry> {
+        match self {
+            Self::Bans => &mut channel.bans,
+            Self::Exceptions => &mut channel.exceptions,
+            Self::InviteExceptions => &mut channel.invite_exceptions,
+        }
+    }
+}
+
+/// A user in a channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    pub user: UserId,
+    pub joined_at: Timestamp,
+    pub standing: MemberModes,
+}
+
+/// What a member is in a channel, as everyone there was told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemberModes {
+    /// `q`.
+    pub founder: bool,
+    /// `o`.
+    pub operator: bool,
+    /// `v`.
+    pub voice: bool,
+}
+
+impl MemberModes {
+    /// The letters of what it is, the highest first, each with its prefix.
+    pub const MODES: [(char, char); 3] = [('q', '~'), ('o', '@'), ('v', '+')];
+
+    /// Whether it may do what operators may.
+    pub fn runs(self) -> bool {
+        self.founder || self.operator
+    }
+
+    /// Whether it is heard where not everyone is.
+    pub fn is_heard(self) -> bool {
+        self.runs() || self.voice
+    }
+
+    /// Both at once.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            founder: self.founder || other.founder,
+            operator: self.operator || other.operator,
+            voice: self.voice || other.voice,
+        }
+    }
+
+    pub fn letters(self) -> impl Iterator<Item = char> {
+        let held = [self.founder, self.operator, self.voice];
+        Self::MODES
+            .into_iter()
+            .zip(held)
+            .filter(|(_, held)| *held)
+            .map(|((letter, _), _)| letter)
+    }
+
+    /// What stands before the nick; only the highest without `all`.
+    pub fn prefix(self, all: bool) -> &'static str {
+        let prefixes = match (self.founder, self.operator, self.voice) {
+            (true, true, true) => "~@+",
+            (true, true, false) => "~@",
+            (true, false, true) => "~+",
+            (true, false, false) => "~",
+            (false, true, true) => "@+",
+            (false, true, false) => "@",
+            (false, false, true) => "+",
+            (false, false, false) => "",
+        };
+        if all {
+            prefixes
+        } else {
+            prefixes.get(..1).unwrap_or_default()
+        }
+    }
+}
+
+impl Channel {
+    pub fn new(name: ChannelName, now: Timestamp) -> Self {
+        let mut flags = Flags::default();
+        flags.set(Flag::NoExternal, true);
+        flags.set(Flag::TopicLocked, true);
+        Self {
+            name,
+            founder: None,
+            access: Vec::new(),
+            metadata: Metadata::new(),
+            created_at: now,
+            named_at: now,
+            topic: None,
+            flags,
+            key: None,
+            limit: None,
+            bans: Vec::new(),
+            exceptions: Vec::new(),
+            invite_exceptions: Vec::new(),
+            invited: Vec::new(),
+            said: Recent::default(),
+            members: Vec::new(),
+        }
+    }
+
+    /// By user id.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    pub fn member(&self, user: UserId) -> Option<Member> {
+        self.position(user).ok().map(|at| self.members[at])
+    }
+
+    pub fn member_mut(&mut self, user: UserId) -> Option<&mut Member> {
+        self.position(user).ok().map(|at| &mut self.members[at])
+    }
+
+    pub fn has(&self, user: UserId) -> bool {
+        self.position(user).is_ok()
+    }
+
+    pub fn is_operator(&self, user: UserId) -> bool {
+        self.member(user)
+            .is_some_and(|member| member.standing.runs())
+    }
+
+    /// Only for the state, which keeps the other side of it.
+    pub(super) fn insert(&mut self, member: Member) {
+        if let Err(at) = self.position(member.user) {
+            self.members.insert(at, member);
+        }
+    }
+
+    /// Only for the state, which keeps the other side of it.
+    pub(super) fn remove(&mut self, user: UserId) {
+        if let Ok(at) = self.position(user) {
+            self.members.remove(at);
+        }
+    }
+
+    /// Whether a ban of the channel keeps the user out.
+    pub fn bans(&self, user: &User) -> bool {
+        self.is_covered(user, |mask| !mask.mutes())
+    }
+
+    /// Whether a ban of the channel keeps the user silent.
+    pub fn mutes(&self, user: &User) -> bool {
+        self.bans(user) || self.is_covered(user, |_| true)
+    }
+
+    /// Whether a ban that counts covers the user and no exception that counts does.
+    fn is_covered(&self, user: &User, counts: impl Fn(&Mask) -> bool) -> bool {
+        if self.bans.is_empty() {
+            return false;
+        }
+        let subject = Subject::new(user);
+        let covered = |list: &[Entry]| {
+            list.iter()
+                .any(|entry| counts(&entry.mask) && entry.mask.covers(&subject))
+        };
+        covered(&self.bans) && !covered(&self.exceptions)
+    }
+
+    /// Whether the user may come in without an invitation.
+    pub fn is_invite_exception(&self, user: &User) -> bool {
+        let subject = Subject::new(user);
+        self.invite_exceptions
+            .iter()
+            .any(|entry| entry.mask.covers(&subject))
+    }
+
+    /// Whether others than its members may know of it.
+    pub fn is_visible_to(&self, user: UserId) -> bool {
+        !self.flags.has(Flag::Secret) || self.has(user)
+    }
+
+    fn position(&self, user: UserId) -> Result<usize, usize> {
+        self.members
+            .binary_search_by_key(&user, |member| member.user)
+    }
+}

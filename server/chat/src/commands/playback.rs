@@ -1,0 +1,84 @@
+//! Playback as ZNC has it (znc.in/playback): what was said since a time is asked for by a message
+//! to `*playback`.
+
+use jiff::{SignedDuration, Timestamp, Unit};
+use rookery_protocol::ChannelName;
+
+use super::split_list;
+use crate::event::{Fetch, HistoryQuery, Output, Purpose};
+use crate::turn::{Caller, Turn};
+use rookery_record::SeveralQuery;
+
+/// Whom the client writes to. Nobody can be called that.
+const NAME: &str = "*playback";
+
+const USAGE: &str = "PLAY <channels and nicks, or *> [<from> [<to>]], times in seconds since 1970";
+
+/// Whether a message to that target asks for playback.
+pub fn is_meant(target: &str) -> bool {
+    target.eq_ignore_ascii_case(NAME)
+}
+
+/// `PLAY <targets or *> [<from> [<to>]]`.
+pub fn ask(turn: &mut Turn<'_>, caller: Caller, text: &str) {
+    let Some(query) = read(turn, caller, text) else {
+        return turn.notice(caller, USAGE);
+    };
+    turn.out.push(Output::Fetch(Box::new(Fetch {
+        session: caller.session,
+        ticket: None,
+        label: None,
+        purpose: Purpose::Playback,
+        query: HistoryQuery::Several(query),
+    })));
+}
+
+fn read(turn: &Turn<'_>, caller: Caller, text: &str) -> Option<SeveralQuery> {
+    let mut words = text.split_ascii_whitespace();
+    let play = words
+        .next()
+        .filter(|word| word.eq_ignore_ascii_case("PLAY"));
+    let (_, targets) = play.zip(words.next())?;
+    let [from, to] = [words.next(), words.next()].map(|word| word.map(seconds));
+    if words.next().is_some() || from == Some(None) || to == Some(None) {
+        return None;
+    }
+    let user = turn.state.user(caller.user);
+    let all = targets == "*";
+    let names: Vec<&str> = if all {
+        user.channels().iter().map(ChannelName::as_str).collect()
+    } else {
+        split_list(targets)
+    };
+    Some(SeveralQuery {
+        readings: names
+            .into_iter()
+            .filter_map(|name| turn.readable(caller, name))
+            .collect(),
+        account: user
+            .identity
+            .as_ref()
+            .filter(|_| all)
+            .map(|own| own.name.to_nick()),
+        // That moment counts.
+        after: from
+            .flatten()
+            .and_then(|from| from.checked_sub(SignedDuration::from_millis(1)).ok())
+            .unwrap_or(Timestamp::MIN),
+        before: to.flatten().unwrap_or(Timestamp::MAX),
+        limit: match turn.settings.history_page {
+            0 => usize::MAX,
+            bound => bound,
+        },
+    })
+}
+
+/// Seconds since 1970, with a fraction; to the millisecond, as the times that clients know.
+fn seconds(text: &str) -> Option<Timestamp> {
+    let seconds: f64 = text.parse().ok()?;
+    let duration = SignedDuration::try_from_secs_f64(seconds).ok()?;
+    Timestamp::from_duration(duration)
+        .ok()?
+        .round(Unit::Millisecond)
+        .ok()
+}

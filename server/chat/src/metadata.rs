@@ -1,0 +1,261 @@
+//! What users and channels say of themselves, by keys (`draft/metadata-3`): where it is, who may
+//! see it, and who hears of a change.
+
+use rookery_protocol::numeric::{RPL_KEYNOTSET, RPL_KEYVALUE, RPL_METADATASYNCLATER};
+use rookery_protocol::{AccountName, Capability, ChannelName};
+
+use super::channel::{Channel, Flag};
+use super::event::{Output, SessionId};
+use super::lengths;
+use super::line::Line;
+use super::state::{Session, UserId};
+use super::turn::{Caller, Turn};
+use rookery_record::{Change, Metadata};
+
+/// The values that one answer syncs; whoever wants more asks for them one by one.
+const SYNCED: usize = 1000;
+/// The members of a channel beyond which whoever joins it has to ask for what they say of
+/// themselves.
+const SYNCED_AT_ONCE: usize = 100;
+
+/// What has metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bearer {
+    User(UserId),
+    Channel(ChannelName),
+}
+
+/// Whether a key is one: small letters, digits, `_`, `.`, `/` and `-`.
+pub fn is_key(text: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_./-".contains(&byte);
+    (1..=lengths::METADATA_KEY).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+impl Channel {
+    /// Whether the user may see what the channel says of itself: as a member, or because everyone
+    /// may come in.
+    pub fn shows_metadata_to(&self, user: UserId) -> bool {
+        let closed =
+            self.flags.has(Flag::InviteOnly) || self.flags.has(Flag::Secret) || self.key.is_some();
+        !closed || self.has(user)
+    }
+}
+
+impl Turn<'_> {
+    /// What it says of itself. That of an account stays when its user is gone; that of a guest does
+    /// not.
+    pub fn metadata(&self, bearer: &Bearer) -> Option<&Metadata> {
+        match bearer {
+            Bearer::User(user) => {
+                let user = self.state.user(*user);
+                match &user.identity {
+                    Some(identity) => self.state.account_metadata.get(&identity.name),
+                    None => Some(&user.metadata),
+                }
+            }
+            Bearer::Channel(name) => self.state.channel(name).map(|channel| &channel.metadata),
+        }
+    }
+
+    /// The name it has on the wire.
+    pub fn bearer_name(&self, bearer: &Bearer) -> String {
+        match bearer {
+            Bearer::User(user) => self.state.user(*user).nick.to_string(),
+            Bearer::Channel(name) => name.to_string(),
+        }
+    }
+
+    /// From now on it says that of itself, for good if it is an account or a channel that lasts.
+    pub fn set_metadata(&mut self, bearer: &Bearer, metadata: Metadata) {
+        match bearer {
+            Bearer::User(user) => {
+                let user = self.state.user_mut(*user);
+                let Some(identity) = &user.identity else {
+                    user.metadata = metadata;
+                    return;
+                };
+                let account = identity.name.clone();
+                self.set_account_metadata(account, metadata);
+            }
+            Bearer::Channel(name) => {
+                if let Some(channel) = self.state.channel_mut(name) {
+                    channel.metadata = metadata;
+                }
+                self.keep_channel(name);
+            }
+        }
+    }
+
+    fn set_account_metadata(&mut self, account: AccountName, metadata: Metadata) {
+        if metadata.is_empty() {
+            self.state.account_metadata.remove(&account);
+        } else {
+            self.state
+                .account_metadata
+                .insert(account.clone(), metadata.clone());
+        }
+        self.out
+            .push(Output::Persist(Box::new(Change::AccountMetadata {
+                account,
+                metadata,
+            })));
+    }
+
+    /// The numeric that tells the caller of one value, or that there is none.
+    pub fn metadata_line(
+        &self,
+        caller: Caller,
+        target: &str,
+        key: &str,
+        value: Option<&str>,
+    ) -> Line {
+        let line = |code: &str| self.numeric(caller, code).word(target).word(key);
+        match value {
+            Some(value) => line(RPL_KEYVALUE).word("*").text(value),
+            None => line(RPL_KEYNOTSET).text("key not set"),
+        }
+    }
+
+    /// Tells all who follow it and have subscribed to a key what it says there now, if that is not
+    /// what it said `before`. The session that made the change knows already.
+    pub fn tell_metadata(&mut self, bearer: &Bearer, before: &Metadata, by: Option<SessionId>) {
+        let now = self.metadata(bearer).cloned().unwrap_or_default();
+        let mut changed: Vec<(&String, Option<&str>)> = now
+            .iter()
+            .filter(|(key, value)| before.get(*key) != Some(value))
+            .map(|(key, value)| (key, Some(value.as_str())))
+            .collect();
+        changed.extend(
+            before
+                .keys()
+                .filter(|key| !now.contains_key(*key))
+                .map(|key| (key, None)),
+        );
+        if changed.is_empty() {
+            return;
+        }
+        let target = self.bearer_name(bearer);
+        for caller in self.metadata_followers(bearer) {
+            for (key, value) in &changed {
+                if Some(caller.session) != by && self.subscribes(caller, key) {
+                    let line = self.metadata_line(caller, &target, key, *value);
+                    self.send(caller, &line);
+                }
+            }
+        }
+    }
+
+    /// The sessions that hear of changes: of a channel, its members'; of a user, its own, those of
+    /// all it shares a channel with, and those that monitor it.
+    fn metadata_followers(&self, bearer: &Bearer) -> Vec<Caller> {
+        let asks = |session: &&Session| {
+            session.capabilities.has(Capability::Metadata) && !session.subscriptions.is_empty()
+        };
+        let mut sessions: Vec<SessionId> = match bearer {
+            Bearer::User(user) => {
+                let peers = self.state.peers(*user);
+                let peers = peers
+                    .into_iter()
+                    .flat_map(|user| self.state.user(user).sessions());
+                let watchers = self.state.watchers(&self.state.user(*user).nick).iter();
+                let watchers = watchers.filter_map(|id| self.state.session(*id));
+                peers
+                    .chain(watchers)
+                    .filter(asks)
+                    .map(|session| session.id)
+                    .collect()
+            }
+            Bearer::Channel(name) => {
+                let hearers = self
+                    .state
+                    .channel(name)
+                    .into_iter()
+                    .flat_map(|channel| self.state.hearers(channel));
+                hearers.filter(asks).map(|session| session.id).collect()
+            }
+        };
+        sessions.sort_unstable();
+        sessions.dedup();
+        sessions
+            .into_iter()
+            .filter_map(|session| self.caller(session))
+            .collect()
+    }
+
+    fn subscribes(&self, caller: Caller, key: &str) -> bool {
+        self.state
+            .session(caller.session)
+            .is_some_and(|session| session.subscriptions.contains(key))
+    }
+
+    /// What the bearer says under the keys that the caller has subscribed to.
+    fn subscribed_lines(&self, caller: Caller, bearer: Bearer) -> impl Iterator<Item = Line> {
+        let values = self.metadata(&bearer).into_iter().flatten();
+        let values = values.filter(move |(key, _)| self.subscribes(caller, key));
+        values.map(move |(key, value)| {
+            self.metadata_line(caller, &self.bearer_name(&bearer), key, Some(value))
+        })
+    }
+
+    /// All that the caller has subscribed to of the bearer and, if it is a channel, of everyone in
+    /// it.
+    pub fn synced_lines(&self, caller: Caller, bearer: &Bearer) -> impl Iterator<Item = Line> {
+        let channel = match bearer {
+            Bearer::Channel(name) => self.state.channel(name),
+            Bearer::User(_) => None,
+        };
+        let members = channel.into_iter().flat_map(Channel::members);
+        let of_members = members
+            .flat_map(move |member| self.subscribed_lines(caller, Bearer::User(member.user)));
+        self.subscribed_lines(caller, bearer.clone())
+            .chain(of_members)
+            .take(SYNCED)
+    }
+
+    /// Tells the caller what it has subscribed to of the bearer, where it wants to know.
+    pub fn sync_metadata(&mut self, caller: Caller, bearer: &Bearer) {
+        if !caller.has(Capability::Metadata) {
+            return;
+        }
+        let members = match bearer {
+            Bearer::User(_) => 1,
+            Bearer::Channel(name) => self
+                .state
+                .channel(name)
+                .map_or(0, |channel| channel.members().len()),
+        };
+        if members > SYNCED_AT_ONCE {
+            let target = self.bearer_name(bearer);
+            return self.reply_words(caller, RPL_METADATASYNCLATER, &[&target, "5"]);
+        }
+        let lines: Vec<Line> = self.synced_lines(caller, bearer).collect();
+        for line in lines {
+            self.send(caller, &line);
+        }
+    }
+
+    /// The user has come into the channel: its sessions are told of the channel and everyone there,
+    /// and everyone there of the user.
+    pub fn sync_joined(&mut self, user: UserId, name: &ChannelName) {
+        for own in self.callers(user) {
+            self.sync_metadata(own, &Bearer::Channel(name.clone()));
+        }
+        let newcomer = Bearer::User(user);
+        if self.metadata(&newcomer).is_none_or(Metadata::is_empty) {
+            return;
+        }
+        let Some(channel) = self.state.channel(name) else {
+            return;
+        };
+        let others = channel
+            .members()
+            .iter()
+            .map(|member| member.user)
+            .filter(|member| *member != user);
+        let others: Vec<Caller> = others.flat_map(|member| self.callers(member)).collect();
+        for other in others {
+            self.sync_metadata(other, &newcomer);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Who owns a channel, and who is somebody in it whenever they come.
+
+use rookery_protocol::{AccountName, ChannelName};
+
+use super::channel::{Channel, MemberModes};
+use super::line::{Line, MAX_BODY};
+use super::state::{User, UserId};
+use super::turn::Turn;
+use rookery_record::AccessLevel;
+
+/// A change of a channel's modes: on or off, the letter, the parameter.
+pub type ModeChange = (bool, char, Option<String>);
+
+impl Channel {
+    /// Whether it is the user's own.
+    pub fn is_founded_by(&self, user: &User) -> bool {
+        let account = user.identity.as_ref().map(|identity| &identity.name);
+        account.is_some_and(|account| self.founder.as_ref() == Some(account))
+    }
+
+    /// What the user's account makes it in this channel.
+    pub fn standing_of(&self, user: &User) -> MemberModes {
+        let founder = self.is_founded_by(user);
+        let account = user.identity.as_ref().map(|identity| &identity.name);
+        let level = account.and_then(|account| self.access_of(account));
+        MemberModes {
+            founder,
+            operator: founder || level == Some(AccessLevel::Operator),
+            voice: level == Some(AccessLevel::Voice),
+        }
+    }
+
+    /// What its access list says of the account.
+    pub fn access_of(&self, account: &AccountName) -> Option<AccessLevel> {
+        self.access
+            .iter()
+            .find(|access| access.account == *account)
+            .map(|access| access.level)
+    }
+
+    /// Nobody's from now on, and nobody is somebody in it by their account any more.
+    pub fn disown(&mut self) {
+        self.founder = None;
+        self.access.clear();
+    }
+}
+
+impl Turn<'_> {
+    /// A user whose account has just become known, here or to the channel, is made there what the
+    /// account makes it. Everyone there is told, the user too.
+    pub fn recognize(&mut self, user: UserId, name: &ChannelName) {
+        let Some(channel) = self.state.channel(name) else {
+            return;
+        };
+        let Some(member) = channel.member(user) else {
+            return;
+        };
+        let (before, due) = (member.standing, channel.standing_of(self.state.user(user)));
+        self.set_standing(user, name, before.with(due));
+        self.tell_standing(user, name, before);
+    }
+
+    /// Tells the channel what the user is that it was not `before`.
+    pub fn tell_standing(&mut self, user: UserId, name: &ChannelName, before: MemberModes) {
+        let Some(member) = self
+            .state
+            .channel(name)
+            .and_then(|channel| channel.member(user))
+        else {
+            return;
+        };
+        let nick = self.state.user(user).nick.clone();
+        let new: String = member
+            .standing
+            .letters()
+            .filter(|letter| !before.letters().any(|had| had == *letter))
+            .collect();
+        if new.is_empty() {
+            return;
+        }
+        let line = self
+            .server_line("MODE")
+            .word(name.as_str())
+            .word(&format!("+{new}"));
+        let line = new.chars().fold(line, |line, _| line.word(nick.as_str()));
+        self.tell_channel(name, &line);
+    }
+
+    pub fn set_standing(&mut self, user: UserId, name: &ChannelName, standing: MemberModes) {
+        if let Some(member) = self
+            .state
+            .channel_mut(name)
+            .and_then(|channel| channel.member_mut(user))
+        {
+            member.standing = standing;
+            self.state.touch(user);
+        }
+    }
+
+    /// How many more channels the account may own; none if as many as it likes.
+    pub fn channels_left(&self, account: &AccountName) -> Option<usize> {
+        let limit = self.settings.owned_channels;
+        let owned = self
+            .state
+            .channels()
+            .filter(|channel| channel.founder.as_ref() == Some(account))
+            .count();
+        (limit > 0).then(|| limit.saturating_sub(owned))
+    }
+
+    /// The account is no more: what it owned is nobody's, and no access list names it. Whoever is
+    /// there stays.
+    pub fn forget_account(&mut self, account: &AccountName) {
+        self.state.account_metadata.remove(account);
+        let meant = |channel: &&Channel| {
+            channel.founder.as_ref() == Some(account) || channel.access_of(account).is_some()
+        };
+        let names: Vec<ChannelName> = self
+            .state
+            .channels()
+            .filter(meant)
+            .map(|channel| channel.name.clone())
+            .collect();
+        for name in names {
+            let Some(channel) = self.state.channel_mut(&name) else {
+                continue;
+            };
+            if channel.founder.as_ref() == Some(account) {
+                channel.disown();
+                self.forget_channel(&name);
+                self.state.drop_if_deserted(&name);
+            } else {
+                channel.access.retain(|access| access.account != *account);
+                self.keep_channel(&name);
+            }
+        }
+    }
+
+    /// Has the channel kept as the user has changed it, then shows all members what has changed, in
+    /// as few lines as hold it.
+    pub fn show_modes(&mut self, by: UserId, name: &ChannelName, changes: &[ModeChange]) {
+        if changes.is_empty() {
+            return;
+        }
+        self.keep_channel(name);
+        let head = self.user_line(by, "MODE").word(name.as_str());
+        let room = MAX_BODY.saturating_sub(head.len());
+        let mut rest = changes;
+        while !rest.is_empty() {
+            let (mut letters, mut parameters) = (String::new(), String::new());
+            let mut sign = None;
+            let mut taken = 0;
+            for (on, letter, parameter) in rest {
+                let more = parameter
+                    .as_ref()
+                    .map_or(0, |parameter| parameter.len() + 1);
+                if taken > 0 && letters.len() + 3 + parameters.len() + more > room {
+                    break;
+                }
+                if sign != Some(*on) {
+                    letters.push(if *on { '+' } else { '-' });
+                    sign = Some(*on);
+                }
+                letters.push(*letter);
+                if let Some(parameter) = parameter {
+                    parameters.push(' ');
+                    parameters.push_str(parameter);
+                }
+                taken += 1;
+            }
+            let change = |line: Line| {
+                parameters
+                    .split_whitespace()
+                    .fold(line.word(&letters), Line::word)
+            };
+            if letters.contains('k') {
+                // A key is for those who are here, and not to be read back by others.
+                self.show_channel(by, name, &change(head.clone()), |_| true);
+            } else {
+                self.act(by, name, "MODE", change);
+            }
+            rest = &rest[taken..];
+        }
+    }
+}

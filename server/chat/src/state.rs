@@ -1,0 +1,400 @@
+//! Who is here and where: users with their sessions, channels with their members.
+
+mod departed;
+mod leaving;
+mod memberships;
+mod monitors;
+mod numbers;
+mod user;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use jiff::Timestamp;
+use rookery_control_api::{DisconnectReason, ServerEvent};
+use rookery_protocol::{AccountName, ChannelName, Nick};
+
+use super::busy::Recent;
+use super::channel::Channel;
+use super::event::{Identity, SessionId, Ticket};
+use super::gate::AdmissionPolicy;
+use super::markers::Markers;
+use super::replay::Mark;
+pub use departed::Departed;
+pub use leaving::{ClosingSession, PendingEnd};
+pub use memberships::CreateAs;
+use rookery_record::{AccountId, Device, Metadata};
+pub use user::{NewUser, Session, User, UserId};
+
+/// The whole state.
+pub struct State {
+    /// Boxed: most of a table that has just grown is empty.
+    users: HashMap<UserId, Box<User>, FixedState>,
+    sessions: HashMap<SessionId, UserId, FixedState>,
+    nicks: BTreeMap<Nick, UserId>,
+    /// Whose nick may be another than the account's name.
+    accounts: BTreeMap<AccountName, UserId>,
+    /// By what the nicks look like.
+    skeletons: BTreeMap<Box<str>, UserId>,
+    channels: BTreeMap<ChannelName, Channel>,
+    /// What accounts say of themselves, whether they are here or not.
+    pub account_metadata: BTreeMap<AccountName, Metadata>,
+    /// Who watches a nick.
+    watchers: BTreeMap<Nick, Vec<SessionId>>,
+    /// Those that many sessions and users have in common.
+    texts: BTreeSet<Arc<str>>,
+    departed: VecDeque<Departed>,
+    /// Shared with those who keep people out before they reach the core.
+    pub gate: Arc<AdmissionPolicy>,
+    /// The accounts whose sessions an operator has ended, and when and why: what was proved before
+    /// then is stale.
+    pub ended_accounts: BTreeMap<AccountId, (Timestamp, String)>,
+    /// Up to where devices had heard everything when they were last here.
+    pub devices: BTreeMap<Device, Mark>,
+    /// What the owners of accounts have read.
+    pub markers: BTreeMap<AccountId, Markers>,
+    /// What they have chosen.
+    pub always_on: BTreeMap<AccountId, bool>,
+    /// The users of whom something may have changed that is kept of those who are always on.
+    pub touched: BTreeSet<UserId>,
+    /// Whose users are to be kept no more.
+    pub presences_gone: Vec<AccountId>,
+    pub leaving: BTreeMap<SessionId, ClosingSession>,
+    pub due: BTreeMap<Ticket, PendingEnd>,
+    pub started_at: Timestamp,
+    /// How many users are invisible: asked at every admission, and too many to count then.
+    invisible: usize,
+    /// The most users there were at once.
+    pub most_users: usize,
+    /// What has happened in this turn, for whoever watches the server.
+    pub news: Vec<ServerEvent>,
+    run: String,
+    last_user: u64,
+    last_guest: u64,
+    last_message: u64,
+    last_batch: u64,
+    last_catch_up: u64,
+}
+
+impl State {
+    pub fn new(run: String, gate: Arc<AdmissionPolicy>, now: Timestamp) -> Self {
+        Self {
+            users: HashMap::default(),
+            sessions: HashMap::default(),
+            nicks: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            skeletons: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            account_metadata: BTreeMap::new(),
+            watchers: BTreeMap::new(),
+            texts: BTreeSet::new(),
+            departed: VecDeque::new(),
+            gate,
+            ended_accounts: BTreeMap::new(),
+            devices: BTreeMap::new(),
+            markers: BTreeMap::new(),
+            always_on: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            presences_gone: Vec::new(),
+            leaving: BTreeMap::new(),
+            due: BTreeMap::new(),
+            started_at: now,
+            invisible: 0,
+            most_users: 0,
+            news: Vec::new(),
+            run,
+            last_user: 0,
+            last_guest: 0,
+            last_message: 0,
+            last_batch: 0,
+            last_catch_up: 0,
+        }
+    }
+
+    // Looking up.
+
+    pub fn user(&self, id: UserId) -> &User {
+        self.users
+            .get(&id)
+            .expect("whoever names a user has found it here in the same turn")
+    }
+
+    pub fn user_mut(&mut self, id: UserId) -> &mut User {
+        self.users
+            .get_mut(&id)
+            .expect("whoever names a user has found it here in the same turn")
+    }
+
+    pub fn is_here(&self, id: UserId) -> bool {
+        self.users.contains_key(&id)
+    }
+
+    pub fn user_of(&self, session: SessionId) -> Option<UserId> {
+        self.sessions.get(&session).copied()
+    }
+
+    pub fn session(&self, id: SessionId) -> Option<&Session> {
+        self.user(self.user_of(id)?)
+            .sessions
+            .iter()
+            .find(|session| session.id == id)
+    }
+
+    pub fn session_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        let user = self.user_of(id)?;
+        self.user_mut(user)
+            .sessions
+            .iter_mut()
+            .find(|session| session.id == id)
+    }
+
+    pub fn by_nick(&self, nick: &Nick) -> Option<&User> {
+        self.nicks.get(nick).map(|&id| self.user(id))
+    }
+
+    /// The user of the account of that name.
+    pub fn by_account(&self, name: &AccountName) -> Option<&User> {
+        self.accounts.get(name).map(|&id| self.user(id))
+    }
+
+    /// The user of that nick; if there is none, that of the account of that name.
+    pub fn by_name(&self, name: &Nick) -> Option<&User> {
+        let account = || self.by_account(&AccountName::parse(name.as_str()).ok()?);
+        self.by_nick(name).or_else(account)
+    }
+
+    /// The user that someone typed the nick of.
+    pub fn named(&self, nick: &str) -> Option<&User> {
+        self.by_nick(&Nick::parse(nick).ok()?)
+    }
+
+    pub fn channel(&self, name: &ChannelName) -> Option<&Channel> {
+        self.channels.get(name)
+    }
+
+    pub fn channel_mut(&mut self, name: &ChannelName) -> Option<&mut Channel> {
+        self.channels.get_mut(name)
+    }
+
+    /// By nick.
+    pub fn users(&self) -> impl Iterator<Item = &User> {
+        self.nicks.values().map(|&id| self.user(id))
+    }
+
+    /// By name.
+    pub fn channels(&self) -> impl Iterator<Item = &Channel> {
+        self.channels.values()
+    }
+
+    pub fn user_count(&self) -> usize {
+        self.users.len()
+    }
+
+    pub fn invisible_count(&self) -> usize {
+        self.invisible
+    }
+
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub fn channel_count(&self) -> usize {
+        self.channels.len()
+    }
+
+    // Users and their sessions.
+
+    /// Who stands in the way of a nick: whoever has it and whoever has one that looks the same.
+    pub fn holders(&self, nick: &Nick) -> Vec<UserId> {
+        let skeleton = nick.skeleton();
+        let mut holders: Vec<UserId> = self
+            .nicks
+            .get(nick)
+            .into_iter()
+            .chain(self.skeletons.get(&*skeleton))
+            .copied()
+            .collect();
+        holders.dedup();
+        holders
+    }
+
+    /// Something of the user has changed that is kept of those who are always on.
+    pub fn touch(&mut self, id: UserId) {
+        self.touched.insert(id);
+    }
+
+    /// Adds a user whose nick nobody stands in the way of; its first session follows at once,
+    /// unless it is always on.
+    pub fn add_user(&mut self, newcomer: NewUser, now: Timestamp) -> UserId {
+        self.last_user += 1;
+        let id = UserId(self.last_user);
+        let NewUser {
+            nick,
+            identity,
+            username,
+            host,
+            realname,
+        } = newcomer;
+        self.nicks.insert(nick.clone(), id);
+        self.skeletons.insert(nick.skeleton().into(), id);
+        if let Some(identity) = &identity {
+            self.accounts.insert(identity.name.clone(), id);
+        }
+        let host = self.intern(host);
+        let source = user::source(&nick, &username, &host);
+        let user = User {
+            id,
+            nick,
+            identity,
+            username,
+            host,
+            realname,
+            source,
+            away: None,
+            invisible: false,
+            metadata: Metadata::new(),
+            is_bot: false,
+            since: now,
+            active_at: now,
+            channels: Vec::new(),
+            sessions: Vec::with_capacity(1),
+            is_kept: false,
+            markers: Markers::default(),
+            said: Recent::default(),
+        };
+        self.users.insert(id, Box::new(user));
+        self.touch(id);
+        self.most_users = self.most_users.max(self.users.len());
+        id
+    }
+
+    pub fn attach(&mut self, user: UserId, mut session: Session) {
+        session.tls = self.intern(session.tls);
+        self.sessions.insert(session.id, user);
+        let address = session.address;
+        let shown = self.user_mut(user);
+        shown.sessions.push(session);
+        // Whoever is always on has been here all the time.
+        if shown.sessions.len() == 1 && !shown.is_kept {
+            let (nick, account) = (shown.nick.to_string(), shown.account().map(str::to_owned));
+            self.news.push(ServerEvent::UserConnected {
+                nick,
+                account,
+                address: address.to_string(),
+            });
+        }
+    }
+
+    /// Takes the session from its user, who may be left with none: then [`Self::remove_user`]
+    /// follows at once, unless it is always on.
+    pub fn detach(&mut self, id: SessionId) -> Option<Session> {
+        let user = self.sessions.remove(&id)?;
+        let sessions = &mut self.user_mut(user).sessions;
+        let at = sessions.iter().position(|session| session.id == id)?;
+        Some(sessions.remove(at))
+    }
+
+    /// Takes a user and its memberships away. Gives it with the sessions it still had.
+    pub fn remove_user(&mut self, id: UserId, now: Timestamp, why: DisconnectReason) -> Box<User> {
+        for name in std::mem::take(&mut self.user_mut(id).channels) {
+            self.drop_member(id, &name);
+        }
+        let user = self
+            .users
+            .remove(&id)
+            .expect("whoever names a user has found it here in the same turn");
+        self.forget_nick(&user.nick);
+        if let Some(identity) = &user.identity {
+            self.accounts.remove(&identity.name);
+        }
+        self.invisible -= usize::from(user.invisible);
+        for session in &user.sessions {
+            self.sessions.remove(&session.id);
+            for nick in &session.monitors {
+                self.unwatch(nick, session.id);
+            }
+        }
+        self.remember(Departed::of(&user, now));
+        let (nick, account) = (user.nick.to_string(), user.account().map(str::to_owned));
+        self.news.push(ServerEvent::UserDisconnected {
+            nick,
+            account,
+            reason: why,
+        });
+        user
+    }
+
+    /// Gives the user another nick, one that nobody stands in the way of.
+    pub fn rename(&mut self, id: UserId, nick: Nick, now: Timestamp) {
+        let user = self
+            .users
+            .get(&id)
+            .expect("whoever names a user has found it here in the same turn");
+        let old = user.nick.clone();
+        if old.as_str() != nick.as_str() {
+            let (nick, before) = (nick.to_string(), old.to_string());
+            self.news.push(ServerEvent::UserRenamed {
+                nick,
+                previous_nick: before,
+            });
+        }
+        if old != nick {
+            let departed = Departed::of(user, now);
+            self.remember(departed);
+        }
+        self.forget_nick(&old);
+        self.nicks.insert(nick.clone(), id);
+        self.skeletons.insert(nick.skeleton().into(), id);
+        let user = self.user_mut(id);
+        user.source = user::source(&nick, &user.username, &user.host);
+        user.nick = nick;
+        self.touch(id);
+    }
+
+    /// The user is the owner of that account from now on, and is shown with that host.
+    pub fn identify(&mut self, id: UserId, identity: Identity, host: Arc<str>) {
+        if let Some(before) = &self.user(id).identity {
+            let before = before.name.clone();
+            self.accounts.remove(&before);
+        }
+        self.accounts.insert(identity.name.clone(), id);
+        let host = self.intern(host);
+        let user = self.user_mut(id);
+        user.identity = Some(identity);
+        user.source = user::source(&user.nick, &user.username, &host);
+        user.host = host;
+        self.touch(id);
+    }
+
+    pub fn set_invisible(&mut self, id: UserId, invisible: bool) {
+        self.touch(id);
+        let before = std::mem::replace(&mut self.user_mut(id).invisible, invisible);
+        self.invisible = self.invisible - usize::from(before) + usize::from(invisible);
+    }
+
+    /// A nick that nobody stands in the way of.
+    pub fn free_guest_nick(&mut self) -> Nick {
+        loop {
+            self.last_guest += 1;
+            let nick = Nick::parse(&format!("Guest-{}", self.last_guest)).expect("of a valid form");
+            if self.holders(&nick).is_empty() {
+                return nick;
+            }
+        }
+    }
+
+    fn forget_nick(&mut self, nick: &Nick) {
+        self.nicks.remove(nick);
+        self.skeletons.remove(&*nick.skeleton());
+    }
+
+    /// One copy of each text serves all.
+    fn intern(&mut self, text: Arc<str>) -> Arc<str> {
+        if let Some(known) = self.texts.get(&text) {
+            return Arc::clone(known);
+        }
+        self.texts.insert(Arc::clone(&text));
+        text
+    }
+}

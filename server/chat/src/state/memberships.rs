@@ -1,0 +1,197 @@
+//! Who is in which channel. Every membership is changed here, so that both sides of it always
+//! agree.
+
+use jiff::Timestamp;
+use rookery_control_api::ServerEvent;
+use rookery_protocol::ChannelName;
+
+use super::{Session, State, UserId};
+use crate::channel::{Channel, Flag, Member, MemberModes};
+
+/// How a channel is made when there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CreateAs {
+    /// It is everyone's: nobody is its operator, and its topic is open to all.
+    Lobby,
+    /// Whoever makes it is its operator and, if it has an account, its founder.
+    Owned,
+    /// Whoever makes it is its operator.
+    Unowned,
+}
+
+impl State {
+    /// The sessions of all members.
+    pub fn hearers<'s>(&'s self, channel: &'s Channel) -> impl Iterator<Item = &'s Session> {
+        channel
+            .members()
+            .iter()
+            .flat_map(|member| self.user(member.user).sessions())
+    }
+
+    /// Everyone who shares a channel with the user, the user included; each once.
+    pub fn peers(&self, user: UserId) -> Vec<UserId> {
+        let mut peers = vec![user];
+        for name in self.user(user).channels() {
+            if let Some(channel) = self.channel(name) {
+                peers.extend(channel.members().iter().map(|member| member.user));
+            }
+        }
+        peers.sort_unstable();
+        peers.dedup();
+        peers
+    }
+
+    pub fn share_channel(&self, one: UserId, other: UserId) -> bool {
+        one == other
+            || self
+                .user(one)
+                .channels()
+                .iter()
+                .any(|name| self.channel(name).is_some_and(|channel| channel.has(other)))
+    }
+
+    /// The channels there are from the start.
+    pub fn restore_channels(&mut self, channels: impl Iterator<Item = Channel>) {
+        self.channels
+            .extend(channels.map(|channel| (channel.name.clone(), channel)));
+    }
+
+    /// The user is in the channel from now on, as what its account makes it there; the channel is
+    /// made if there is none.
+    pub fn join(&mut self, user: UserId, name: &ChannelName, making: CreateAs, now: Timestamp) {
+        let joining = self
+            .users
+            .get(&user)
+            .expect("whoever names a user has found it here in the same turn");
+        let new = !self.channels.contains_key(name);
+        let channel = self
+            .channels
+            .entry(name.clone())
+            .or_insert_with(|| Channel::new(name.clone(), now));
+        if new {
+            self.news.push(ServerEvent::ChannelCreated {
+                channel: name.to_string(),
+                by: joining.nick.to_string(),
+            });
+        }
+        match making {
+            CreateAs::Lobby if new => drop(channel.flags.set(Flag::TopicLocked, false)),
+            CreateAs::Owned if new => {
+                channel.founder = joining
+                    .identity
+                    .as_ref()
+                    .map(|identity| identity.name.clone());
+            }
+            _ => {}
+        }
+        let made = MemberModes {
+            operator: new && making != CreateAs::Lobby,
+            ..MemberModes::default()
+        };
+        let standing = made.with(channel.standing_of(joining));
+        channel.invited.retain(|invited| *invited != user);
+        channel.insert(Member {
+            user,
+            joined_at: now,
+            standing,
+        });
+        let name = channel.name.clone();
+        let channels = &mut self.user_mut(user).channels;
+        if !channels.contains(&name) {
+            channels.push(name);
+        }
+        self.touch(user);
+    }
+
+    /// A user who was always on is in the channel as before; one that nobody owned is there again
+    /// with it.
+    pub fn restore_member(&mut self, name: &ChannelName, is_lobby: bool, member: Member) {
+        let joined_at = member.joined_at;
+        let channel = self.channels.entry(name.clone()).or_insert_with(|| {
+            let mut channel = Channel::new(name.clone(), joined_at);
+            channel.flags.set(Flag::TopicLocked, !is_lobby);
+            channel
+        });
+        if channel.founder.is_none() {
+            // It is there as long as somebody was in it.
+            channel.created_at = channel.created_at.min(joined_at);
+            channel.named_at = channel.named_at.min(joined_at);
+        }
+        let user = self
+            .users
+            .get(&member.user)
+            .expect("whoever names a user has found it here in the same turn");
+        let standing = member.standing.with(channel.standing_of(user));
+        channel.insert(Member { standing, ..member });
+        let name = channel.name.clone();
+        self.user_mut(member.user).channels.push(name);
+    }
+
+    /// The user is in the channel no more; a channel without members that nobody owns is no more
+    /// either.
+    pub fn leave(&mut self, user: UserId, name: &ChannelName) {
+        self.user_mut(user).channels.retain(|joined| joined != name);
+        self.drop_member(user, name);
+        self.touch(user);
+    }
+
+    /// The channel is no more, and nobody is in it.
+    pub fn remove_channel(&mut self, name: &ChannelName) {
+        let Some(channel) = self.channels.remove(name) else {
+            return;
+        };
+        self.news.push(ServerEvent::ChannelRemoved {
+            channel: channel.name.to_string(),
+        });
+        for member in channel.members() {
+            self.user_mut(member.user)
+                .channels
+                .retain(|joined| joined != name);
+            self.touch(member.user);
+        }
+    }
+
+    /// The channel goes by another name from now on, one that no other channel has.
+    pub fn rename_channel(&mut self, old: &ChannelName, new: &ChannelName, now: Timestamp) {
+        let Some(mut channel) = self.channels.remove(old) else {
+            return;
+        };
+        channel.name = new.clone();
+        if old != new {
+            channel.named_at = now;
+        }
+        for member in channel.members() {
+            for name in self
+                .user_mut(member.user)
+                .channels
+                .iter_mut()
+                .filter(|name| *name == old)
+            {
+                *name = new.clone();
+            }
+            self.touch(member.user);
+        }
+        self.channels.insert(new.clone(), channel);
+    }
+
+    pub(super) fn drop_member(&mut self, user: UserId, name: &ChannelName) {
+        if let Some(channel) = self.channels.get_mut(name) {
+            channel.remove(user);
+            self.drop_if_deserted(name);
+        }
+    }
+
+    /// A channel without members that nobody owns is no more.
+    pub fn drop_if_deserted(&mut self, name: &ChannelName) {
+        if self
+            .channels
+            .get(name)
+            .is_some_and(|channel| channel.members().is_empty() && channel.founder.is_none())
+        {
+            self.channels.remove(name);
+            self.news.push(ServerEvent::ChannelRemoved {
+                channel: name.to_string(),
+            });
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Who watches which nick.
+
+use rookery_protocol::Nick;
+
+use super::{Session, State};
+use crate::event::SessionId;
+
+impl State {
+    pub fn watch(&mut self, nick: &Nick, session: SessionId) {
+        self.watchers.entry(nick.clone()).or_default().push(session);
+    }
+
+    pub fn unwatch(&mut self, nick: &Nick, session: SessionId) {
+        if let Some(watchers) = self.watchers.get_mut(nick) {
+            watchers.retain(|watcher| *watcher != session);
+            if watchers.is_empty() {
+                self.watchers.remove(nick);
+            }
+        }
+    }
+
+    pub fn watchers(&self, nick: &Nick) -> &[SessionId] {
+        self.watchers.get(nick).map_or(&[], Vec::as_slice)
+    }
+
+    /// The session watches nothing any more.
+    pub fn forget_monitors(&mut self, session: &mut Session) {
+        for nick in std::mem::take(&mut session.monitors) {
+            self.unwatch(&nick, session.id);
+        }
+    }
+}

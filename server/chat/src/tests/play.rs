@@ -1,0 +1,418 @@
+//! A chat to play with: admits users, sends lines, and keeps what each session hears.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use rookery_control_api::ServerEvent;
+use rookery_protocol::{
+    AccountName, Capabilities, Capability, CapabilityValues, Email, Message, Nick,
+};
+
+use crate::Chat;
+use crate::always_on::AwayState;
+use crate::bans::Bans;
+use crate::event::{
+    Act, Answer, Candidate, Delivery, Disconnect, Event, Fetch, Found, HistoryQuery, Identity,
+    LineFault, Output, SessionId, Settings, Ticket,
+};
+use crate::gate::AdmissionPolicy;
+use rookery_record::{
+    AccountId, Ban, BanId, BanTarget, Change, ChatSnapshot, EmailAliases, HistoryEntry, Place,
+    Reading,
+};
+
+/// The time at which every play begins.
+pub const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+/// Capabilities by name, as in `"echo-message batch"`.
+pub fn set(names: &str) -> Capabilities {
+    let mut set = Capabilities::NONE;
+    for name in names.split_whitespace() {
+        set.insert(Capability::from_name(name).unwrap());
+    }
+    set
+}
+
+pub fn settings() -> Settings {
+    Settings {
+        server_name: "irc.test".to_owned(),
+        network: "Test".to_owned(),
+        lobby: Vec::new(),
+        free_nicks: false,
+        motd: String::new(),
+        history: true,
+        always_on: false,
+        replay_lines: 5,
+        history_page: 50,
+        sendq_bytes: 1 << 20,
+        history_before_join: true,
+        redaction_minutes: 0,
+        channels_per_user: 10,
+        owned_channels: 3,
+        channel_list_entries: 5,
+        monitor_entries: 5,
+        email_aliases: EmailAliases::default(),
+        capabilities: Capabilities::of(Capability::ALL),
+        capability_values: CapabilityValues::default(),
+    }
+}
+
+pub fn identity(name: &str) -> Identity {
+    let id = name.bytes().fold(0, |sum: i64, byte| {
+        sum.wrapping_mul(31).wrapping_add(i64::from(byte))
+    });
+    Identity {
+        id: AccountId(id),
+        name: AccountName::parse(name).unwrap(),
+        email: Email::parse(&format!("{}@example.org", name.to_lowercase())).ok(),
+        new: false,
+        proved_at: START,
+        credential: None,
+    }
+}
+
+pub fn ban(id: i64, target: &str, reason: &str) -> Ban {
+    Ban {
+        id: BanId(id),
+        target: BanTarget::parse(target).unwrap(),
+        reason: reason.to_owned(),
+        by: "root".to_owned(),
+        created_at: START,
+        expires_at: None,
+    }
+}
+
+pub struct Play {
+    pub chat: Chat,
+    pub now: Timestamp,
+    /// Whether the store takes messages.
+    pub stores: bool,
+    pub entries: Vec<HistoryEntry>,
+    pub kept: Vec<Change>,
+    /// As those see them who keep people out before they reach the core.
+    pub gate: Arc<AdmissionPolicy>,
+    heard: BTreeMap<SessionId, Vec<String>>,
+    pub ended: Vec<(SessionId, String)>,
+    pub answers: Vec<(Ticket, Answer)>,
+    pub news: Vec<ServerEvent>,
+    /// What waits to be read.
+    pub fetches: Vec<Fetch>,
+    last_session: u64,
+    last_ticket: u64,
+}
+
+impl Play {
+    pub fn new() -> Self {
+        Self::with(settings())
+    }
+
+    pub fn with(settings: Settings) -> Self {
+        Self::with_bans(settings, Vec::new())
+    }
+
+    pub fn with_bans(settings: Settings, bans: Vec<Ban>) -> Self {
+        Self::restored(settings, bans, ChatSnapshot::default())
+    }
+
+    /// After a restart.
+    pub fn restored(settings: Settings, bans: Vec<Ban>, restored: ChatSnapshot) -> Self {
+        let bans = Bans::new(bans, settings.email_aliases.clone());
+        let gate = Arc::new(AdmissionPolicy {
+            bans,
+            maintenance: None,
+        });
+        Self {
+            chat: Chat::new(
+                settings,
+                "run".to_owned(),
+                Arc::clone(&gate),
+                restored,
+                START,
+            ),
+            now: START,
+            gate,
+            stores: true,
+            entries: Vec::new(),
+            kept: Vec::new(),
+            heard: BTreeMap::new(),
+            ended: Vec::new(),
+            answers: Vec::new(),
+            news: Vec::new(),
+            fetches: Vec::new(),
+            last_session: 0,
+            last_ticket: 0,
+        }
+    }
+
+    pub fn wait(&mut self, seconds: i64) {
+        self.now += SignedDuration::from_secs(seconds);
+    }
+
+    pub fn event(&mut self, event: Event) {
+        let mut outputs = Vec::new();
+        self.chat.handle(self.now, event, &mut outputs);
+        for output in outputs {
+            match output {
+                Output::Deliver(delivery) => self.deliver(&[delivery]),
+                Output::Store {
+                    entry,
+                    then,
+                    otherwise,
+                } => {
+                    if self.stores {
+                        self.entries.push(*entry);
+                        self.deliver(&then);
+                    } else {
+                        self.deliver(otherwise.as_slice());
+                    }
+                }
+                Output::Persist(change) => self.kept.push(*change),
+                Output::AdmissionPolicy(gate) => self.gate = gate,
+                Output::End { session, line } => self.ended.push((session, text(&line))),
+                Output::Answer { ticket, answer } => self.answers.push((ticket, answer)),
+                Output::Happened(event) => self.news.push(event.what),
+                Output::Fetch(fetch) => self.fetches.push(*fetch),
+            }
+        }
+    }
+
+    fn deliver(&mut self, deliveries: &[Delivery]) {
+        for delivery in deliveries {
+            assert!(!delivery.to.is_empty(), "a delivery to nobody");
+            for &to in &delivery.to {
+                let lines = delivery
+                    .line
+                    .split_inclusive(|&byte| byte == b'\n')
+                    .map(text);
+                self.heard.entry(to).or_default().extend(lines);
+            }
+        }
+    }
+
+    pub fn ticket(&mut self) -> Ticket {
+        self.last_ticket += 1;
+        Ticket(self.last_ticket)
+    }
+
+    pub fn candidate(nick: &str, identity: Option<Identity>, capabilities: &str) -> Candidate {
+        Candidate {
+            nick: Nick::parse(nick).unwrap(),
+            username: nick.to_lowercase(),
+            realname: format!("Real {nick}"),
+            identity,
+            capabilities: set(capabilities),
+            away_state: AwayState::Here,
+            address: SocketAddr::from(([192, 0, 2, 1], 50_000)),
+            tls: "TLSv1.3".to_owned(),
+        }
+    }
+
+    /// Asks for admission. Gives the session, and the answer.
+    pub fn try_admit(&mut self, candidate: Candidate) -> (SessionId, Answer) {
+        self.last_session += 1;
+        let session = SessionId(self.last_session);
+        let ticket = self.ticket();
+        self.event(Event::Admit {
+            ticket,
+            session,
+            candidate: Box::new(candidate),
+        });
+        (session, self.answer(ticket).unwrap())
+    }
+
+    /// Admits a session of an account; what it hears first is forgotten.
+    pub fn user(&mut self, name: &str, capabilities: &str) -> SessionId {
+        let candidate = Self::candidate(name, Some(identity(name)), capabilities);
+        self.admit(candidate)
+    }
+
+    /// Admits a guest; what it hears first is forgotten.
+    pub fn guest(&mut self, nick: &str, capabilities: &str) -> SessionId {
+        let candidate = Self::candidate(nick, None, capabilities);
+        self.admit(candidate)
+    }
+
+    fn admit(&mut self, candidate: Candidate) -> SessionId {
+        let (session, answer) = self.try_admit(candidate);
+        assert!(matches!(answer, Answer::Admitted), "{answer:?}");
+        self.heard(session);
+        session
+    }
+
+    /// Several users in a channel, the first its operator; what they hear of it is forgotten.
+    pub fn channel(&mut self, channel: &str, sessions: &[SessionId]) {
+        for &session in sessions {
+            self.send(session, &format!("JOIN {channel}"));
+        }
+        self.forget();
+    }
+
+    pub fn send(&mut self, session: SessionId, line: &str) {
+        let message = Message::parse(line).unwrap();
+        self.event(Event::Command { session, message });
+    }
+
+    /// Sends a line and gives what the sender hears.
+    pub fn ask(&mut self, session: SessionId, line: &str) -> Vec<String> {
+        self.heard(session);
+        self.send(session, line);
+        self.heard(session)
+    }
+
+    /// What was read for the one fetch that waits.
+    pub fn found(&mut self, found: Found) {
+        let fetch = self.fetches.pop().unwrap();
+        assert!(self.fetches.is_empty());
+        self.event(Event::Fetched {
+            fetch: Box::new(fetch),
+            found,
+        });
+    }
+
+    /// Reads for all that waits to be read of several places, in the way of the library.
+    pub fn library(&mut self) {
+        for fetch in std::mem::take(&mut self.fetches) {
+            let HistoryQuery::Several(query) = &fetch.query else {
+                panic!("{fetch:?}")
+            };
+            let mut readings = query.readings.clone();
+            let others = self.entries.iter().filter_map(|entry| match &entry.place {
+                Place::Direct { from, to } if Some(from.nick()) == query.account.as_ref() => {
+                    Some(to.nick())
+                }
+                Place::Direct { from, to } if Some(to.nick()) == query.account.as_ref() => {
+                    Some(from.nick())
+                }
+                _ => None,
+            });
+            let others: std::collections::BTreeSet<&Nick> = others.collect();
+            readings.extend(others.into_iter().map(|other| {
+                let mut places = Place::conversation(
+                    query.account.as_ref().unwrap(),
+                    other.clone(),
+                    other.clone(),
+                );
+                places.extend(places.clone().into_iter().map(|place| match place {
+                    Place::Direct { from, to } => Place::Direct { from: to, to: from },
+                    place @ Place::Channel(_) => place,
+                }));
+                Reading {
+                    name: other.to_string(),
+                    places,
+                    since: Timestamp::MIN,
+                }
+            }));
+            let found = readings.into_iter().filter_map(|reading| {
+                let mut entries: Vec<HistoryEntry> = self
+                    .entries
+                    .iter()
+                    .filter(|entry| reading.places.contains(&entry.place) && query.after < entry.at)
+                    .filter(|entry| entry.at < query.before && !entry.is_event())
+                    .cloned()
+                    .collect();
+                entries.drain(..entries.len().saturating_sub(query.limit));
+                (!entries.is_empty()).then_some((reading.name, entries))
+            });
+            let found = Found::Several(found.collect());
+            self.event(Event::Fetched {
+                fetch: Box::new(fetch),
+                found,
+            });
+        }
+    }
+
+    pub fn fault(&mut self, session: SessionId, fault: LineFault) -> Vec<String> {
+        self.event(Event::BadLine { session, fault });
+        self.heard(session)
+    }
+
+    pub fn gone(&mut self, session: SessionId) {
+        self.event(Event::Gone {
+            session,
+            disconnect: Disconnect::lost("Connection closed"),
+            lost: false,
+        });
+    }
+
+    /// Its connection is found dead.
+    pub fn lost(&mut self, session: SessionId) {
+        self.event(Event::Gone {
+            session,
+            disconnect: Disconnect::lost("Ping timeout"),
+            lost: true,
+        });
+    }
+
+    pub fn act(&mut self, act: Act) -> Ticket {
+        let ticket = self.ticket();
+        self.event(Event::Control { ticket, act });
+        ticket
+    }
+
+    /// The answer to a ticket, if it has come.
+    pub fn answer(&mut self, ticket: Ticket) -> Option<Answer> {
+        let at = self
+            .answers
+            .iter()
+            .position(|(given, _)| *given == ticket)?;
+        Some(self.answers.remove(at).1)
+    }
+
+    pub fn sign_in(&mut self, session: SessionId, identity: Identity) -> Answer {
+        let ticket = self.ticket();
+        self.event(Event::SignIn {
+            ticket,
+            session,
+            identity,
+        });
+        self.answer(ticket).unwrap()
+    }
+
+    /// What the session has heard since it was last asked.
+    pub fn heard(&mut self, session: SessionId) -> Vec<String> {
+        self.heard.remove(&session).unwrap_or_default()
+    }
+
+    /// The same, and it is kept.
+    pub fn peek(&self, session: SessionId) -> Vec<String> {
+        self.heard.get(&session).cloned().unwrap_or_default()
+    }
+
+    pub fn forget(&mut self) {
+        self.heard.clear();
+    }
+}
+
+fn text(line: &[u8]) -> String {
+    let text = std::str::from_utf8(line).unwrap();
+    let body = text.strip_suffix("\r\n").expect("a line ends");
+    assert!(
+        !body.contains(['\r', '\n', '\0']),
+        "one line is one line: {body:?}"
+    );
+    let untagged = match body.strip_prefix('@') {
+        Some(tagged) => tagged.split_once(' ').unwrap().1,
+        None => body,
+    };
+    assert!(untagged.len() <= 510, "too long: {untagged}");
+    body.to_owned()
+}
+
+/// The commands or numerics of the lines.
+pub fn commands(lines: &[String]) -> Vec<String> {
+    lines
+        .iter()
+        .map(|line| Message::parse(line).unwrap().command)
+        .collect()
+}
+
+/// The first line of that command or numeric.
+#[track_caller]
+pub fn find<'a>(lines: &'a [String], command: &str) -> &'a str {
+    let found = lines
+        .iter()
+        .find(|line| Message::parse(line).unwrap().command == command);
+    found.unwrap_or_else(|| panic!("no {command} in {lines:#?}"))
+}

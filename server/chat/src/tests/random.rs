@@ -1,0 +1,641 @@
+//! Random doings of several users, with what must hold after each of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use rookery_protocol::{Capability, ChannelName, Message, Nick};
+
+use super::lasting::restored;
+use super::play::*;
+use crate::always_on::{AwayState, NOT_HERE};
+use crate::channel::Channel;
+use crate::commands::messages::kept_silent;
+use crate::event::{Act, Answer, Event, Kicked, SessionId, Settings};
+use crate::state::User;
+use rookery_record::{BanId, Change, Metadata, Presence};
+
+const ACCOUNTS: [&str; 4] = ["alice", "bob", "carl", "dora"];
+/// Some look like one another, some like accounts.
+const GUESTS: [&str; 6] = ["gus", "Gus", "hal", "ha1", "a1ice", "Bob"];
+const CHANNELS: [&str; 3] = ["#a", "#b", "#c"];
+const CAPABILITIES: [&str; 4] = [
+    "",
+    "echo-message",
+    "echo-message message-tags server-time account-tag extended-join away-notify",
+    "labeled-response batch message-tags echo-message multi-prefix account-notify draft/pre-away",
+];
+
+#[derive(Clone, Debug)]
+enum Doing {
+    Come {
+        account: Option<usize>,
+        guest: usize,
+        capabilities: usize,
+    },
+    SignIn {
+        session: usize,
+        account: usize,
+    },
+    Go(usize),
+    Kick(usize),
+    Ban {
+        account: usize,
+        on: bool,
+    },
+    /// The account is deleted.
+    Forget(usize),
+    Close(usize),
+    /// What waits to be read is read.
+    Read,
+    /// The server is killed, and started again.
+    Restart,
+    Say {
+        session: usize,
+        channel: usize,
+        labelled: bool,
+    },
+    Tell {
+        session: usize,
+        other: usize,
+    },
+    Command {
+        session: usize,
+        line: String,
+    },
+}
+
+fn doing() -> impl Strategy<Value = Doing> {
+    let session = 0..12usize;
+    let channel = || prop::sample::select(&CHANNELS[..]);
+    let nick = || prop::sample::select([&ACCOUNTS[..], &GUESTS[..]].concat());
+    let flags = prop::sample::select(&["-n", "+n", "+i", "-i", "+s", "+l 2", "-l", "+t"][..]);
+    let line = prop_oneof![
+        5 => channel().prop_map(|channel| format!("JOIN {channel}")),
+        2 => channel().prop_map(|channel| format!("PART {channel} :bye")),
+        1 => Just("JOIN 0".to_owned()),
+        1 => Just("JOIN #a,#b,#c".to_owned()),
+        2 => nick().prop_map(|nick| format!("NICK {nick}")),
+        1 => (channel(), nick()).prop_map(|(channel, nick)| format!("KICK {channel} {nick}")),
+        1 => (channel(), nick()).prop_map(|(channel, nick)| format!("INVITE {nick} {channel}")),
+        1 => (channel(), flags).prop_map(|(channel, flags)| format!("MODE {channel} {flags}")),
+        1 => (channel(), nick()).prop_map(|(channel, nick)| format!("MODE {channel} +o-v {nick} {nick}")),
+        1 => channel().prop_map(|channel| format!("TOPIC {channel} :about")),
+        1 => (channel(), nick()).prop_map(|(channel, nick)| format!("MODE {channel} +b-b+k {nick} alice key")),
+        1 => (channel(), channel()).prop_map(|(old, new)| format!("RENAME {old} {new}")),
+        1 => channel().prop_map(|channel| format!("METADATA {channel} SET url :x")),
+        1 => Just("METADATA * SET url :x".to_owned()),
+        1 => Just("METADATA * CLEAR".to_owned()),
+        1 => Just("METADATA * SUB url".to_owned()),
+        1 => (channel(), nick()).prop_map(|(channel, nick)| format!("MODE {channel} +q {nick}")),
+        1 => nick().prop_map(|nick| format!("ACCESS #b ADD {nick} op")),
+        1 => prop::sample::select(&["AWAY :out", "AWAY", "AWAY *"][..]).prop_map(str::to_owned),
+        2 => prop::sample::select(&["SET always-on on", "SET always-on off"][..]).prop_map(str::to_owned),
+        1 => nick().prop_map(|nick| format!("MONITOR + {nick}")),
+        1 => Just("QUIT".to_owned()),
+    ];
+    prop_oneof![
+        6 => (prop::option::of(0..ACCOUNTS.len()), 0..GUESTS.len(), 0..CAPABILITIES.len())
+            .prop_map(|(account, guest, capabilities)| Doing::Come { account, guest, capabilities }),
+        2 => (session.clone(), 0..ACCOUNTS.len()).prop_map(|(session, account)| Doing::SignIn { session, account }),
+        2 => session.clone().prop_map(Doing::Go),
+        1 => session.clone().prop_map(Doing::Kick),
+        1 => (0..ACCOUNTS.len(), any::<bool>()).prop_map(|(account, on)| Doing::Ban { account, on }),
+        1 => prop::option::weighted(0.2, 0..ACCOUNTS.len())
+            .prop_map(|account| account.map_or(Doing::Restart, Doing::Forget)),
+        1 => (0..CHANNELS.len()).prop_map(Doing::Close),
+        3 => Just(Doing::Read),
+        8 => (session.clone(), 0..CHANNELS.len(), any::<bool>())
+            .prop_map(|(session, channel, labelled)| Doing::Say { session, channel, labelled }),
+        3 => (session.clone(), session.clone()).prop_map(|(session, other)| Doing::Tell { session, other }),
+        14 => (session, line).prop_map(|(session, line)| Doing::Command { session, line }),
+    ]
+}
+
+/// The play, the sessions that are here, and what each has heard of each other.
+struct World {
+    play: Play,
+    here: Vec<SessionId>,
+    said: u64,
+    /// The accounts that were deleted.
+    forgotten: BTreeSet<usize>,
+    /// By receiver and sender: the last number heard.
+    last: BTreeMap<(SessionId, SessionId), u64>,
+}
+
+impl World {
+    fn new(history: bool, free_nicks: bool) -> Self {
+        let settings = Settings {
+            history,
+            free_nicks,
+            lobby: vec![ChannelName::parse("#a").unwrap()],
+            channels_per_user: 0,
+            owned_channels: 2,
+            monitor_entries: 0,
+            ..settings()
+        };
+        Self {
+            play: Play::with(settings),
+            here: Vec::new(),
+            said: 0,
+            forgotten: BTreeSet::new(),
+            last: BTreeMap::new(),
+        }
+    }
+
+    fn pick(&self, index: usize) -> Option<SessionId> {
+        (!self.here.is_empty()).then(|| self.here[index % self.here.len()])
+    }
+
+    fn nick(&self, session: SessionId) -> Nick {
+        let state = &self.play.chat.state;
+        state.user(state.user_of(session).unwrap()).nick.clone()
+    }
+
+    /// The sessions of the account's user.
+    fn sessions_of(&self, account: &str) -> BTreeSet<SessionId> {
+        let user = self.play.chat.state.by_account(&identity(account).name);
+        user.into_iter()
+            .flat_map(User::sessions)
+            .map(|session| session.id)
+            .collect()
+    }
+
+    /// The sessions of whoever has the session.
+    fn family(&self, session: SessionId) -> BTreeSet<SessionId> {
+        let state = &self.play.chat.state;
+        let user = state.user(state.user_of(session).unwrap());
+        user.sessions().iter().map(|session| session.id).collect()
+    }
+
+    /// Which sessions hear each channel.
+    fn audiences(&self) -> BTreeMap<String, BTreeSet<SessionId>> {
+        let state = &self.play.chat.state;
+        let channels = state.channels();
+        channels
+            .map(|channel| {
+                let sessions = channel
+                    .members()
+                    .iter()
+                    .flat_map(|member| state.user(member.user).sessions());
+                (
+                    channel.name.to_string(),
+                    sessions.map(|session| session.id).collect(),
+                )
+            })
+            .collect()
+    }
+
+    /// Nobody is connected, and nothing is known but what the record has.
+    fn restart(&mut self) {
+        let kept = std::mem::take(&mut self.play.kept);
+        let bans = self.play.gate.bans.iter().cloned().collect();
+        let now = self.play.now;
+        self.play = Play::restored(self.play.chat.settings.clone(), bans, restored(&kept));
+        (self.play.kept, self.play.now) = (kept, now);
+        self.here.clear();
+        self.last.clear();
+        self.play.act(Act::Count);
+    }
+
+    fn do_one(&mut self, doing: Doing) {
+        let before = self.audiences();
+        self.play.forget();
+        match doing {
+            Doing::Come {
+                account: Some(account),
+                ..
+            }
+            | Doing::SignIn { account, .. }
+                if self.forgotten.contains(&account) => {}
+            Doing::Come {
+                account,
+                guest,
+                capabilities,
+            } => {
+                let identity = account.map(|account| identity(ACCOUNTS[account]));
+                let candidate =
+                    Play::candidate(GUESTS[guest], identity, CAPABILITIES[capabilities]);
+                let (session, answer) = self.play.try_admit(candidate);
+                if matches!(answer, Answer::Admitted) {
+                    self.here.push(session);
+                }
+            }
+            Doing::SignIn { session, account } => {
+                if let Some(session) = self.pick(session) {
+                    self.play.sign_in(session, identity(ACCOUNTS[account]));
+                }
+            }
+            Doing::Go(session) => {
+                if let Some(session) = self.pick(session) {
+                    self.play.gone(session);
+                    self.here.retain(|here| *here != session);
+                }
+            }
+            Doing::Kick(session) => {
+                if let Some(session) = self.pick(session) {
+                    let nick = self.nick(session);
+                    let family = self.family(session);
+                    let ticket = self.play.act(Act::Kick {
+                        whom: Kicked::User(nick.clone()),
+                        reason: "enough".to_owned(),
+                    });
+                    self.end(&family);
+                    assert!(
+                        self.play.chat.state.by_nick(&nick).is_none(),
+                        "however always on it was"
+                    );
+                    let answer = self.play.answer(ticket);
+                    assert!(
+                        matches!(answer, Some(Answer::Ended { sessions, .. }) if sessions == family.len())
+                    );
+                }
+            }
+            Doing::Ban { account, on: true } => {
+                let id = i64::try_from(account).unwrap();
+                let meant = ACCOUNTS[account];
+                let family = self.sessions_of(meant);
+                let ticket = self.play.act(Act::AddBan(ban(id, meant, "enough")));
+                self.end(&family);
+                let gone = self
+                    .play
+                    .chat
+                    .state
+                    .by_account(&identity(meant).name)
+                    .is_none();
+                assert!(gone, "however always on it was");
+                let answer = self.play.answer(ticket);
+                assert!(
+                    matches!(answer, Some(Answer::Ended { sessions, .. }) if sessions == family.len())
+                );
+            }
+            Doing::Ban { account, on: false } => {
+                self.play
+                    .act(Act::RemoveBan(BanId(i64::try_from(account).unwrap())));
+            }
+            Doing::Forget(account) => {
+                self.forgotten.insert(account);
+                let meant = ACCOUNTS[account];
+                let (family, identity) = (self.sessions_of(meant), identity(meant));
+                let (account, reason) = (identity.id, "deleted".to_owned());
+                let ticket = self.play.act(Act::EndAccount { account, reason });
+                self.play.act(Act::ForgetAccount(identity.name.clone()));
+                self.end(&family);
+                let answer = self.play.answer(ticket);
+                assert!(
+                    matches!(answer, Some(Answer::Ended { sessions, .. }) if sessions == family.len())
+                );
+                // What the record has of the account goes with it.
+                self.play.kept.push(Change::AccountMetadata {
+                    account: identity.name.clone(),
+                    metadata: Metadata::new(),
+                });
+                let owns = |channel: &Channel| {
+                    channel.founder.as_ref() == Some(&identity.name)
+                        || channel.access_of(&identity.name).is_some()
+                };
+                assert!(
+                    !self.play.chat.state.channels().any(owns),
+                    "nothing is left to {meant}"
+                );
+            }
+            Doing::Close(channel) => {
+                let name = ChannelName::parse(CHANNELS[channel]).unwrap();
+                self.play.act(Act::CloseChannel {
+                    name: name.clone(),
+                    reason: "enough".to_owned(),
+                });
+                assert!(self.play.chat.state.channel(&name).is_none());
+            }
+            Doing::Read => self.play.library(),
+            Doing::Restart => self.restart(),
+            Doing::Say {
+                session,
+                channel,
+                labelled,
+            } => {
+                if let Some(session) = self.pick(session) {
+                    self.say(session, CHANNELS[channel], labelled);
+                }
+            }
+            Doing::Tell { session, other } => {
+                if let (Some(session), Some(other)) = (self.pick(session), self.pick(other)) {
+                    self.tell(session, other);
+                }
+            }
+            Doing::Command { session, line } => {
+                if let Some(session) = self.pick(session) {
+                    let message = Message::parse(&line).unwrap();
+                    self.play.event(Event::Command { session, message });
+                    if line == "QUIT" {
+                        self.end(&BTreeSet::from([session]));
+                    }
+                }
+            }
+        }
+        self.check_hearing(&before);
+        self.check_state();
+    }
+
+    /// The connections of sessions that the core has ended go away.
+    fn end(&mut self, sessions: &BTreeSet<SessionId>) {
+        let ended: BTreeSet<SessionId> = self
+            .play
+            .ended
+            .drain(..)
+            .map(|(session, _)| session)
+            .collect();
+        assert_eq!(
+            &ended, sessions,
+            "those who were meant are ended, and only they"
+        );
+        self.here.retain(|here| !sessions.contains(here));
+        for &session in sessions {
+            self.play.gone(session);
+        }
+    }
+
+    fn has_echo(&self, session: SessionId) -> bool {
+        self.play
+            .chat
+            .state
+            .session(session)
+            .unwrap()
+            .capabilities
+            .has(Capability::EchoMessage)
+    }
+
+    fn say(&mut self, session: SessionId, channel: &str, labelled: bool) {
+        let audience = self.audiences().remove(channel);
+        let state = &self.play.chat.state;
+        let found = state.channel(&ChannelName::parse(channel).unwrap());
+        let user = state.user(state.user_of(session).unwrap());
+        let may = found.is_some_and(|found| kept_silent(found, user, found.has(user.id)).is_none());
+        let mut expected = audience.filter(|_| may).unwrap_or_default();
+        if may {
+            expected.extend(self.family(session));
+            if !self.has_echo(session) {
+                expected.remove(&session);
+            }
+        }
+        let label = if labelled { "@label=x " } else { "" };
+        self.expect_message(
+            session,
+            &format!("{label}PRIVMSG {channel}"),
+            &expected,
+            None,
+        );
+    }
+
+    fn tell(&mut self, session: SessionId, other: SessionId) {
+        let mut expected = self.family(other);
+        let to_self = expected.contains(&session);
+        expected.extend(self.family(session));
+        if !to_self && !self.has_echo(session) {
+            expected.remove(&session);
+        }
+        let twice = (to_self && self.has_echo(session)).then_some(session);
+        let nick = self.nick(other);
+        self.expect_message(session, &format!("PRIVMSG {nick}"), &expected, twice);
+    }
+
+    /// Each of those expected hears it once, `twice` hears it twice, nobody else hears it; and each
+    /// hears the numbers of a sender grow.
+    fn expect_message(
+        &mut self,
+        sender: SessionId,
+        command: &str,
+        expected: &BTreeSet<SessionId>,
+        twice: Option<SessionId>,
+    ) {
+        self.said += 1;
+        let text = format!("{}-{}", sender.0, self.said);
+        self.play.send(sender, &format!("{command} :{text}"));
+        for receiver in self.here.clone() {
+            let heard = self.play.peek(receiver);
+            let count = heard
+                .iter()
+                .filter(|line| line.ends_with(&format!(" :{text}")))
+                .count();
+            let due =
+                usize::from(expected.contains(&receiver)) + usize::from(twice == Some(receiver));
+            assert_eq!(count, due, "{receiver:?} of {command} :{text}: {heard:#?}");
+            if count > 0 {
+                let before = self.last.insert((receiver, sender), self.said);
+                assert!(before.is_none_or(|before| before < self.said));
+            }
+        }
+    }
+
+    /// Nobody hears of a channel it is not in.
+    fn check_hearing(&mut self, before: &BTreeMap<String, BTreeSet<SessionId>>) {
+        let after = self.audiences();
+        for session in self.here.clone() {
+            for line in self.play.peek(session) {
+                let message = Message::parse(&line).unwrap();
+                let from_user = message
+                    .source
+                    .as_deref()
+                    .is_some_and(|source| source.contains('!'));
+                let about = match message.command.as_str() {
+                    "JOIN" | "PART" | "KICK" | "MODE" | "TOPIC" => message.param(0),
+                    "PRIVMSG" if message.source_nick() != Some(self.nick(session).as_str()) => {
+                        message.param(0)
+                    }
+                    _ => None,
+                };
+                let Some(channel) = about.filter(|about| from_user && about.starts_with('#'))
+                else {
+                    continue;
+                };
+                let inside = [before, &after].iter().any(|audiences| {
+                    audiences
+                        .get(channel)
+                        .is_some_and(|audience| audience.contains(&session))
+                });
+                assert!(inside, "{session:?} hears of {channel}: {line}");
+            }
+        }
+    }
+
+    fn check_state(&self) {
+        let state = &self.play.chat.state;
+        let mut sessions = BTreeSet::new();
+        let mut skeletons = BTreeSet::new();
+        let mut users = 0;
+        for user in state.users() {
+            users += 1;
+            let always_on = user
+                .identity
+                .as_ref()
+                .and_then(|identity| state.always_on.get(&identity.id));
+            assert!(
+                always_on == Some(&true) || !user.sessions().is_empty(),
+                "a user without a session"
+            );
+            let attended = user
+                .sessions()
+                .iter()
+                .any(|session| session.away_state == AwayState::Here);
+            assert_eq!(
+                user.away.is_none(),
+                attended,
+                "away is whoever sits at no session"
+            );
+            assert!(
+                user.identity.is_some() || user.sessions().len() == 1,
+                "a guest has one session"
+            );
+            assert!(
+                skeletons.insert(user.nick.skeleton()),
+                "two that look like {}",
+                user.nick
+            );
+            assert_eq!(state.holders(&user.nick), [user.id]);
+            let free = self.play.chat.settings.free_nicks;
+            assert!(
+                user.account()
+                    .is_none_or(|account| free || account == user.nick.as_str())
+            );
+            if let Some(identity) = &user.identity {
+                assert_eq!(
+                    state.by_account(&identity.name).map(|found| found.id),
+                    Some(user.id)
+                );
+            }
+            assert!(user.source.starts_with(&format!("{}!", user.nick)));
+            for session in user.sessions() {
+                assert!(sessions.insert(session.id), "a session of two users");
+                assert_eq!(state.user_of(session.id), Some(user.id));
+            }
+            let channels: BTreeSet<&ChannelName> = user.channels().iter().collect();
+            assert_eq!(channels.len(), user.channels().len(), "in a channel twice");
+            for name in channels {
+                assert!(
+                    state
+                        .channel(name)
+                        .is_some_and(|channel| channel.has(user.id)),
+                    "{name}: one side only"
+                );
+            }
+        }
+        assert_eq!(users, state.user_count());
+        assert_eq!(sessions.len(), state.session_count());
+        assert_eq!(sessions, self.here.iter().copied().collect());
+        for channel in state.channels() {
+            assert!(
+                !channel.members().is_empty() || channel.founder.is_some(),
+                "{} is empty",
+                channel.name
+            );
+            assert!(
+                channel
+                    .members()
+                    .is_sorted_by(|one, other| one.user < other.user)
+            );
+            for member in channel.members() {
+                assert!(state.is_here(member.user));
+                assert!(
+                    state.user(member.user).channels().contains(&channel.name),
+                    "one side only"
+                );
+            }
+        }
+        let lasting: Vec<_> = state.channels().filter_map(Channel::lasting).collect();
+        let restored = restored(&self.play.kept);
+        assert_eq!(
+            restored.channels, lasting,
+            "the record knows all that lasts"
+        );
+        let said = state
+            .account_metadata
+            .clone()
+            .into_iter()
+            .collect::<Vec<_>>();
+        assert_eq!(
+            restored.metadata, said,
+            "and what accounts say of themselves"
+        );
+        let in_channels = |presence: &Presence| {
+            presence
+                .channels
+                .iter()
+                .map(|one| (one.channel.clone(), one.operator, one.voice))
+                .collect::<Vec<_>>()
+        };
+        for presence in &restored.presences {
+            let user = state
+                .by_account(&presence.name)
+                .expect("whoever the record says is here");
+            let memberships = user.channels().iter().map(|name| {
+                let channel = state.channel(name).unwrap();
+                let member = channel.member(user.id).unwrap();
+                (
+                    channel.name.clone(),
+                    member.standing.operator,
+                    member.standing.voice,
+                )
+            });
+            assert_eq!(in_channels(presence), memberships.collect::<Vec<_>>());
+            // Whoever was here when the server was killed is not here after it.
+            let away = presence
+                .away
+                .as_deref()
+                .or(user.sessions().is_empty().then_some(NOT_HERE));
+            assert_eq!((&presence.nick, away), (&user.nick, user.away.as_deref()));
+        }
+        let chosen = |user: &&User| {
+            user.identity
+                .as_ref()
+                .is_some_and(|identity| state.always_on.get(&identity.id) == Some(&true))
+        };
+        assert_eq!(
+            restored.presences.len(),
+            state.users().filter(chosen).count(),
+            "all who are always on"
+        );
+        for (device, heard_until) in restored.devices {
+            let is_here = state
+                .users()
+                .flat_map(User::sessions)
+                .any(|session| session.device == Some(device));
+            assert!(
+                is_here || state.devices[&device].at == heard_until,
+                "the record knows who heard what"
+            );
+        }
+        assert!(
+            state.leaving.is_empty() && state.due.is_empty(),
+            "all who were ended are gone"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn whatever_users_do_the_chat_holds_together(
+        history in any::<bool>(),
+        free_nicks in any::<bool>(),
+        doings in prop::collection::vec(doing(), 1..120),
+    ) {
+        let mut world = World::new(history, free_nicks);
+        for doing in doings {
+            world.do_one(doing);
+        }
+    }
+
+    #[test]
+    fn the_same_events_give_the_same_outputs(doings in prop::collection::vec(doing(), 1..60)) {
+        let outputs = |doings: &[Doing]| {
+            let mut world = World::new(true, false);
+            let mut all = Vec::new();
+            for doing in doings {
+                world.do_one(doing.clone());
+                all.push(world.here.iter().map(|&session| world.play.peek(session)).collect::<Vec<_>>());
+            }
+            all
+        };
+        prop_assert_eq!(outputs(&doings), outputs(&doings));
+    }
+}

@@ -1,0 +1,45 @@
+//! Whoever speaks plainly to a port that speaks TLS gets an answer in the language they used.
+
+use tokio::net::TcpStream;
+
+use rookery_base::net::close_with;
+
+use super::Door;
+
+const HTTP_METHODS: [&[u8]; 8] = [
+    b"GET ",
+    b"POST ",
+    b"PUT ",
+    b"HEAD ",
+    b"DELETE ",
+    b"OPTIONS ",
+    b"CONNECT ",
+    b"PATCH ",
+];
+
+/// Says that the port is for TLS, and closes.
+pub async fn answer(mut stream: TcpStream, door: Door) {
+    let mut head = [0; 16];
+    let Ok(length) = stream.peek(&mut head).await else {
+        return;
+    };
+    let text = if HTTP_METHODS
+        .iter()
+        .any(|method| head[..length].starts_with(method))
+    {
+        let text = match door {
+            Door::Irc => "This port speaks IRC over TLS. There are no web pages on it.\r\n",
+            Door::Web => {
+                "This port speaks WebSocket over TLS (wss). There are no web pages on it.\r\n"
+            }
+        };
+        let length = text.len();
+        format!(
+            "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
+             Content-Length: {length}\r\n\r\n{text}"
+        )
+    } else {
+        "ERROR :This port speaks TLS only: switch TLS on in your client.\r\n".to_owned()
+    };
+    close_with(&mut stream, text.as_bytes()).await;
+}

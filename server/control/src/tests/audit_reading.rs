@@ -1,0 +1,134 @@
+//! Reading the audit trail: pages, filters, and what a filter may not be.
+
+use super::*;
+
+/// Puts so many kicks into the trail, of `user1`, `user2`, …
+async fn enter_kicks(house: &House, count: usize) {
+    let enter = move |store: &mut dyn rookery_store::Store| {
+        (1..=count).try_for_each(|number| store.append_audit(&entry(number)).map(drop))
+    };
+    house
+        .database
+        .write(Durability::Message, enter)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn every_entry_is_on_exactly_one_page_in_either_direction() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    enter_kicks(&house, 25).await;
+    let expected: Vec<String> = (1..=25).map(|number| format!("user{number}")).collect();
+    for (cursor, start) in [("before", ""), ("after", "&after=0")] {
+        let (mut found, mut sizes, mut options) = (Vec::new(), Vec::new(), start.to_owned());
+        loop {
+            let page = house
+                .get(&token, &format!("/v1/audit?act=kick&limit=10{options}"))
+                .await
+                .json();
+            let entries = page["entries"].as_array().unwrap();
+            let targets: Vec<String> = entries
+                .iter()
+                .map(|entry| entry["target"].as_str().unwrap().to_owned())
+                .collect();
+            sizes.push(targets.len());
+            let at = if cursor == "before" { 0 } else { found.len() };
+            found.splice(at..at, targets);
+            let Some(next) = page["next"].as_i64() else {
+                break;
+            };
+            options = format!("&{cursor}={next}");
+        }
+        assert_eq!(found, expected, "{cursor}");
+        assert_eq!(sizes, [10, 10, 5]);
+    }
+    let newest = house
+        .get(&token, "/v1/audit?act=kick&limit=25")
+        .await
+        .json();
+    assert!(
+        newest["next"].is_null(),
+        "a full page is the last where nothing follows"
+    );
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_as_a_filter_is_refused_and_entered() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    for bad in [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "before=1&after=1",
+        "since=yesterday",
+        "outcome=maybe",
+        "colour=red",
+    ] {
+        let reply = house.get(&token, &format!("/v1/audit?{bad}")).await;
+        assert_eq!(reply.problem(), "/problems/bad-request", "{bad}");
+        assert!(
+            house.last_entry().await.starts_with("audit  refused: "),
+            "{bad}"
+        );
+    }
+    for bad in ["head=x", "head=0:00", "tail=1"] {
+        let reply = house.get(&token, &format!("/v1/audit/verify?{bad}")).await;
+        assert_eq!(reply.problem(), "/problems/bad-request", "{bad}");
+        assert!(
+            house
+                .last_entry()
+                .await
+                .starts_with("audit verify  refused: "),
+            "{bad}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_trail_of_many_pages_is_verified_to_its_end() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    enter_kicks(&house, 2500).await;
+    let verdict = house.get(&token, "/v1/audit/verify").await.json();
+    let entries = house.trail().await.len();
+    assert_eq!(
+        (&verdict["whole"], &verdict["entries"]),
+        (&json!(true), &json!(entries)),
+        "{verdict}"
+    );
+    assert!(verdict["fault"].is_null());
+
+    let connection = rusqlite::Connection::open(house.data().join("rookery.db")).unwrap();
+    connection
+        .execute_batch("UPDATE audit SET detail = 'spam' WHERE target = 'user2000'")
+        .unwrap();
+    let verdict = house.get(&token, "/v1/audit/verify").await.json();
+    let target: String = connection
+        .query_row(
+            "SELECT target FROM audit WHERE id = ?1",
+            [verdict["fault"]["id"].as_i64()],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(
+        (&verdict["whole"], target.as_str()),
+        (&json!(false), "user2000"),
+        "{verdict}"
+    );
+}
+
+/// The entry of the kick of the user of that number.
+fn entry(number: usize) -> NewAudit {
+    NewAudit {
+        at: Timestamp::UNIX_EPOCH,
+        actor: "root".to_owned(),
+        origin: "local".to_owned(),
+        session: String::new(),
+        act: "kick".to_owned(),
+        target: format!("user{number}"),
+        outcome: Outcome::Allowed,
+        detail: String::new(),
+    }
+}

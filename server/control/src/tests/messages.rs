@@ -1,0 +1,386 @@
+//! Messages: found, redacted one by one and by author, and the history of a channel removed.
+
+use std::slice;
+
+use rookery_protocol::{ChannelName, Nick};
+
+use super::*;
+use rookery_record::{HistoryEntry, Party, Place};
+
+fn said(number: i64, place: Place, by: &str, text: &str) -> HistoryEntry {
+    HistoryEntry {
+        msgid: format!("m{number}"),
+        at: Timestamp::now() - SignedDuration::from_mins(100 - number),
+        place,
+        source: format!("{by}!~u@users"),
+        account: Some(by.parse().unwrap()),
+        command: "PRIVMSG".to_owned(),
+        text: text.to_owned(),
+        tags: String::new(),
+    }
+}
+
+fn channel(name: &str) -> Place {
+    Place::Channel(ChannelName::parse(name).unwrap())
+}
+
+fn direct(from: &str, to: &str) -> Place {
+    let party = |nick| Party::Account(Nick::parse(nick).unwrap());
+    Place::Direct {
+        from: party(from),
+        to: party(to),
+    }
+}
+
+impl House {
+    async fn store(&self, entries: Vec<HistoryEntry>) {
+        let write = move |store: &mut dyn rookery_store::Store| store.append_history(&entries);
+        self.database
+            .write(Durability::Message, write)
+            .await
+            .unwrap();
+    }
+
+    async fn stored(&self, msgid: &'static str) -> Option<HistoryEntry> {
+        self.database
+            .read(move |store| store.history_entry(msgid))
+            .await
+            .unwrap()
+    }
+}
+
+#[track_caller]
+fn ids(reply: &Reply) -> Vec<String> {
+    let json = reply.json();
+    let messages = json["messages"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{reply:?}"));
+    messages
+        .iter()
+        .map(|message| message["msgid"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn messages_of_channels_are_found_page_by_page_and_each_search_is_entered() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    house
+        .store(vec![
+            said(1, channel("#lobby"), "bob", "Buy pills"),
+            said(2, direct("bob", "alice"), "bob", "pills, secretly"),
+            said(3, channel("#dev"), "bob", "more PILLS"),
+            said(4, channel("#dev"), "alice", "no pills"),
+        ])
+        .await;
+    let reply = house
+        .get(&token, "/v1/messages?text=pills&author=BOB")
+        .await;
+    assert_eq!(ids(&reply), ["m3", "m1"]);
+    let first = &reply.json()["messages"][0];
+    assert_eq!(
+        (&first["channel"], &first["nick"], &first["text"]),
+        (&json!("#dev"), &json!("bob"), &json!("more PILLS"))
+    );
+    assert_eq!(
+        house.last_entry().await,
+        "messages  allowed: text \"pills\", author BOB"
+    );
+
+    let page = house.get(&token, "/v1/messages?limit=2").await;
+    assert_eq!(ids(&page), ["m4", "m3"]);
+    assert_eq!(page.json()["stopped"], json!(false));
+    let next = page.field("next");
+    let page = house
+        .get(&token, &format!("/v1/messages?limit=2&before={next}"))
+        .await;
+    assert_eq!(
+        (ids(&page), &page.json()["next"]),
+        (vec!["m1".to_owned()], &Value::Null)
+    );
+    assert_eq!(
+        ids(&house.get(&token, "/v1/messages?channel=%23lobby").await),
+        ["m1"]
+    );
+    assert_eq!(
+        house.last_entry().await,
+        "messages #lobby allowed: channel #lobby"
+    );
+
+    for bad in [
+        "limit=0",
+        "limit=501",
+        "author=a%20b",
+        "channel=lobby",
+        "before=x",
+        "since=noon",
+        "until=1",
+    ] {
+        let reply = house.get(&token, &format!("/v1/messages?{bad}")).await;
+        assert_eq!(reply.problem(), "/problems/bad-request", "{bad}");
+    }
+    let long = format!("/v1/messages?text={}", "x".repeat(201));
+    assert_eq!(
+        house.get(&token, &long).await.problem(),
+        "/problems/bad-request"
+    );
+}
+
+#[tokio::test]
+async fn a_redacted_message_is_gone_those_who_are_here_are_told_and_the_trail_has_not_its_text() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    let alice = house.come_online("alice").await;
+    house
+        .store(vec![said(1, channel("#lobby"), "bob", "unspeakable")])
+        .await;
+    let reply = house
+        .post(
+            &token,
+            "/v1/messages/m1/redact",
+            &json!({ "reason": "house rules" }),
+        )
+        .await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+    assert_eq!(
+        (reply.field("channel"), reply.field("nick")),
+        ("#lobby".to_owned(), "bob".to_owned())
+    );
+    assert_eq!(house.stored("m1").await, None);
+    assert_eq!(
+        house.last_entry().await,
+        "redact m1 allowed: from bob in #lobby: house rules"
+    );
+    let trail = format!("{:?}", house.trail().await);
+    assert!(!trail.contains("unspeakable"), "{trail}");
+
+    let again = house
+        .post(&token, "/v1/messages/m1/redact", &json!({}))
+        .await;
+    assert_eq!(again.problem(), "/problems/no-such-message");
+    assert!(
+        house
+            .last_entry()
+            .await
+            .starts_with("redact m1 refused: There is no message m1")
+    );
+    let bad = house
+        .post(
+            &token,
+            "/v1/messages/m1/redact",
+            &json!({ "reason": "a\nb" }),
+        )
+        .await;
+    assert_eq!(bad.problem(), "/problems/invalid");
+    house.post(&token, "/v1/users/alice/kick", &json!({})).await;
+    let heard = alice.await.unwrap();
+    let notice = "NOTICE #lobby :An operator of the server redacted a message from bob from 1 hour ago: house rules\r\n";
+    assert!(heard.contains(notice), "{heard}");
+}
+
+#[tokio::test]
+async fn a_direct_message_is_redacted_by_its_id_and_never_shown() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    house
+        .store(vec![said(1, direct("bob", "alice"), "bob", "between us")])
+        .await;
+    let reply = house
+        .post(&token, "/v1/messages/m1/redact", &json!({}))
+        .await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+    assert!(!reply.text.contains("between us"), "{reply:?}");
+    assert_eq!(
+        house.last_entry().await,
+        "redact m1 allowed: from bob to alice: no reason given"
+    );
+    assert_eq!(house.stored("m1").await, None);
+}
+
+#[tokio::test]
+async fn all_of_an_authors_messages_are_redacted_once_it_was_confirmed() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    let mut entries: Vec<HistoryEntry> = (0..450)
+        .map(|number| said(number, channel("#lobby"), "bob", "spam"))
+        .collect();
+    entries.push(said(1000, channel("#dev"), "bob", "spam"));
+    entries.push(said(1001, channel("#dev"), "alice", "ham"));
+    entries.push(said(1002, direct("bob", "alice"), "bob", "in private"));
+    house.store(entries).await;
+    let mut request = json!({ "author": "Bob", "reason": "spam", "dry_run": true });
+    let reply = house
+        .post(&token, "/v1/messages/redact", &request)
+        .await
+        .json();
+    assert_eq!(
+        (&reply["messages"], &reply["done"]),
+        (&json!(451), &json!(false))
+    );
+    assert_eq!(reply["channels"], json!(["#dev", "#lobby"]));
+    assert_eq!(
+        house.last_entry().await,
+        "redact-author Bob allowed: dry run: 451 messages of Bob in 2 channels"
+    );
+    request["dry_run"] = json!(false);
+    let reply = house.post(&token, "/v1/messages/redact", &request).await;
+    assert_eq!(reply.problem(), "/problems/confirmation-required");
+    assert!(house.stored("m5").await.is_some());
+
+    request["confirm"] = json!(true);
+    request["channel"] = json!("#lobby");
+    request["since"] = json!(Timestamp::now() - SignedDuration::from_mins(95));
+    let reply = house.post(&token, "/v1/messages/redact", &request).await;
+    assert_eq!(
+        (&reply.json()["messages"], &reply.json()["more"]),
+        (&json!(444), &json!(false)),
+        "{reply:?}"
+    );
+    assert!(
+        house
+            .last_entry()
+            .await
+            .starts_with("redact-author Bob allowed: 444 messages of Bob in #lobby since ")
+    );
+    assert!(house.last_entry().await.ends_with(": spam"));
+    assert!(house.stored("m5").await.is_some() && house.stored("m6").await.is_none());
+
+    let rest = json!({ "author": "bob", "confirm": true });
+    assert_eq!(
+        house
+            .post(&token, "/v1/messages/redact", &rest)
+            .await
+            .json()["messages"],
+        json!(7)
+    );
+    assert_eq!(ids(&house.get(&token, "/v1/messages").await), ["m1001"]);
+    assert!(
+        house.stored("m1002").await.is_some(),
+        "what is said in private is found by nobody"
+    );
+    let none = json!({ "author": "bob" });
+    assert_eq!(
+        house
+            .post(&token, "/v1/messages/redact", &none)
+            .await
+            .json()["messages"],
+        json!(0)
+    );
+    for bad in [
+        json!({ "author": "a b" }),
+        json!({ "author": "bob", "channel": "x" }),
+        json!({}),
+    ] {
+        assert_eq!(
+            house
+                .post(&token, "/v1/messages/redact", &bad)
+                .await
+                .problem(),
+            "/problems/invalid",
+            "{bad}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_entered_is_not_redacted() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    house
+        .store(vec![said(1, channel("#lobby"), "bob", "still here")])
+        .await;
+    house.break_trail();
+    for (path, body) in [
+        ("/v1/messages/m1/redact", json!({})),
+        (
+            "/v1/messages/redact",
+            json!({ "author": "bob", "confirm": true }),
+        ),
+        ("/v1/channels/%23lobby/purge", json!({})),
+    ] {
+        assert_eq!(
+            house.post(&token, path, &body).await.problem(),
+            "/problems/audit-unavailable"
+        );
+    }
+    assert_eq!(
+        house.get(&token, "/v1/messages").await.problem(),
+        "/problems/audit-unavailable"
+    );
+    assert!(house.stored("m1").await.is_some());
+}
+
+#[tokio::test]
+async fn a_channels_history_is_removed_all_of_it_or_up_to_some_time() {
+    let house = House::new().await;
+    let token = house.sign_in("root").await;
+    let alice = house.come_online("alice").await;
+    let mut entries: Vec<HistoryEntry> = (0..1200)
+        .map(|number| said(number % 90, channel("#Lobby"), "bob", "old"))
+        .collect();
+    for (number, entry) in entries.iter_mut().enumerate() {
+        entry.msgid = format!("old{number}");
+    }
+    let topic = HistoryEntry {
+        command: "TOPIC".to_owned(),
+        ..said(1, channel("#lobby"), "bob", " :news")
+    };
+    entries.extend([
+        topic,
+        said(99, channel("#lobby"), "bob", "new"),
+        said(2, channel("#dev"), "bob", "dev"),
+    ]);
+    house.store(entries).await;
+    let by = rookery_record::Redactor {
+        source: "x".to_owned(),
+        account: None,
+    };
+    let mark =
+        house
+            .stored("old7")
+            .await
+            .unwrap()
+            .redaction(by, "r".to_owned(), Timestamp::now(), None);
+    house.store(slice::from_ref(&mark).to_vec()).await;
+
+    let before = Timestamp::now() - SignedDuration::from_mins(5);
+    let request = json!({ "before": before, "reason": "tidying" });
+    let reply = house
+        .post(&token, "/v1/channels/%23LOBBY/purge", &request)
+        .await;
+    assert_eq!(reply.json()["entries"], json!(1201), "{reply:?}");
+    let entry = house.last_entry().await;
+    assert!(
+        entry.starts_with("purge-channel #LOBBY allowed: before ") && entry.ends_with(": tidying"),
+        "{entry}"
+    );
+    assert_eq!(
+        ids(&house.get(&token, "/v1/messages").await),
+        ["m2", "m99"],
+        "in the order they were stored"
+    );
+    let reply = house
+        .post(&token, "/v1/channels/%23lobby/purge", &json!({}))
+        .await;
+    assert_eq!(
+        reply.json()["entries"],
+        json!(1),
+        "{reply:?}; the mark is younger than the request"
+    );
+    assert_eq!(
+        house.last_entry().await,
+        "purge-channel #lobby allowed: all: no reason given"
+    );
+    assert_eq!(ids(&house.get(&token, "/v1/messages").await), ["m2"]);
+    for name in ["%23none", "lobby"] {
+        let reply = house
+            .post(&token, &format!("/v1/channels/{name}/purge"), &json!({}))
+            .await;
+        assert_eq!(reply.problem(), "/problems/no-such-channel");
+    }
+    house.post(&token, "/v1/users/alice/kick", &json!({})).await;
+    let heard = alice.await.unwrap();
+    assert!(heard.contains(
+        "NOTICE #lobby :An operator of the server has removed this channel's history: tidying\r\n"
+    ));
+}

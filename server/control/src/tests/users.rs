@@ -1,0 +1,220 @@
+//! The list of who is online: its orders, filters and pages; and one user in full.
+
+use super::*;
+
+impl House {
+    /// A user of that address, which is online until the house is gone.
+    async fn come_online_from(&self, name: &str, account: bool, address: &str) {
+        let session = SessionId(self.next_session.get());
+        self.next_session.set(session.0 + 1);
+        let identity = account.then(|| Identity {
+            id: AccountId(session.0.cast_signed()),
+            ..identity(name)
+        });
+        let candidate = Candidate {
+            nick: rookery_protocol::Nick::parse(name).unwrap(),
+            username: format!("{name}-phone"),
+            realname: "Rook 1.0".to_owned(),
+            identity,
+            capabilities: Capabilities::default(),
+            away_state: rookery_chat::always_on::AwayState::Here,
+            address: address.parse().unwrap(),
+            tls: "TLSv1.2 secp256r1".to_owned(),
+        };
+        let answer = self
+            .core
+            .admit(session, Arc::new(Sendq::new(0)), Box::new(candidate))
+            .await;
+        assert!(matches!(answer, Ok(Admission::Admitted)), "{answer:?}");
+    }
+
+    async fn nicks(&self, token: &str, options: &str) -> Vec<String> {
+        let reply = self.get(token, &format!("/v1/users?{options}")).await;
+        assert_eq!(reply.status, StatusCode::OK, "{options}: {reply:?}");
+        let users = reply.json()["users"].clone();
+        users
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|user| user["nick"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+async fn crowd() -> (House, String) {
+    let house = House::new().await;
+    let token = house.session_of("root").await;
+    house
+        .come_online_from("dora", true, "[2001:db8::1]:1000")
+        .await;
+    house.come_online_from("bob", true, "192.0.2.10:1000").await;
+    house
+        .come_online_from("Alice", true, "198.51.100.9:1000")
+        .await;
+    house
+        .come_online_from("gast", false, "192.0.2.9:1000")
+        .await;
+    house
+        .come_online_from("bob", true, "203.0.113.1:1000")
+        .await;
+    (house, token)
+}
+
+#[tokio::test]
+async fn users_are_sorted_by_what_is_asked_for_and_the_other_way_round() {
+    let (house, token) = crowd().await;
+    for (options, expected) in [
+        ("", "Alice bob dora gast"),
+        ("reverse=true", "gast dora bob Alice"),
+        ("sort=since", "dora bob Alice gast"),
+        ("sort=idle&reverse=true", "gast Alice bob dora"),
+        ("sort=sessions", "bob Alice dora gast"),
+        ("sort=address", "gast bob Alice dora"),
+    ] {
+        assert_eq!(
+            house.nicks(&token, options).await.join(" "),
+            expected,
+            "{options}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn users_are_found_by_channel_target_text_and_kind() {
+    let (house, token) = crowd().await;
+    for (options, expected) in [
+        ("channel=%23LOBBY", "Alice bob dora gast"),
+        ("channel=%23none", ""),
+        ("match=192.0.2.0/24", "bob gast"),
+        ("match=a*@example.org", "Alice"),
+        ("search=GAST", "gast"),
+        ("search=alice@EXAMPLE", "Alice"),
+        ("search=bob-phone", "bob"),
+        ("search=rook+1", "Alice bob dora gast"),
+        ("search=2001:db8", "dora"),
+        ("guests=true", "gast"),
+        ("guests=false&match=192.0.2.0/24", "bob"),
+    ] {
+        assert_eq!(
+            house.nicks(&token, options).await.join(" "),
+            expected,
+            "{options}"
+        );
+    }
+    let matched = house
+        .get(&token, "/v1/users?match=203.0.113.1")
+        .await
+        .json();
+    assert_eq!(
+        matched["users"][0]["sessions"].as_array().unwrap().len(),
+        1,
+        "only what is covered"
+    );
+}
+
+#[tokio::test]
+async fn pages_hold_everyone_once_in_every_order() {
+    let (house, token) = crowd().await;
+    for order in ["name", "since", "idle", "sessions", "address"] {
+        for reverse in [false, true] {
+            let options = format!("sort={order}&reverse={reverse}");
+            let all = house.nicks(&token, &options).await;
+            let mut paged = Vec::new();
+            let mut after = String::new();
+            loop {
+                let path = format!("/v1/users?{options}&limit=1{after}");
+                let page = house.get(&token, &path).await.json();
+                assert_eq!(
+                    (&page["total"], page["users"].as_array().unwrap().len()),
+                    (&json!(4), 1)
+                );
+                paged.push(page["users"][0]["nick"].as_str().unwrap().to_owned());
+                let Some(next) = page["next"].as_str() else {
+                    break;
+                };
+                after = format!("&after={next}");
+            }
+            assert_eq!(paged, all, "{options}");
+        }
+    }
+    for bad in [
+        "limit=0",
+        "limit=1001",
+        "sort=email",
+        "after=a%20b",
+        "sort=idle&after=alice",
+        "match=a%20b",
+        "channel=lobby",
+        "guests=maybe",
+        "order=name",
+    ] {
+        let reply = house.get(&token, &format!("/v1/users?{bad}")).await;
+        assert_eq!(reply.problem(), "/problems/bad-request", "{bad}");
+        assert!(house.last_entry().await.starts_with("users "), "{bad}");
+    }
+    let reply = house
+        .get(&token, &format!("/v1/users?search={}", "x".repeat(255)))
+        .await;
+    assert_eq!(reply.problem(), "/problems/bad-request");
+}
+
+#[tokio::test]
+async fn one_user_is_shown_with_all_sessions() {
+    let (house, token) = crowd().await;
+    let user = house.get(&token, "/v1/users/BOB").await.json()["user"].clone();
+    assert_eq!(
+        (&user["nick"], &user["email"]),
+        (&json!("bob"), &json!("bob@example.org"))
+    );
+    assert_eq!(user["sessions"][1]["address"], "203.0.113.1:1000");
+    assert_eq!(user["sessions"][1]["username"], "bob-phone");
+    assert_eq!(user["sessions"][1]["tls"], "TLSv1.2 secp256r1");
+    assert_eq!(house.last_entry().await, "user BOB allowed: ");
+    for nobody in ["carol", "not%20a%20nick"] {
+        assert_eq!(
+            house
+                .get(&token, &format!("/v1/users/{nobody}"))
+                .await
+                .problem(),
+            "/problems/not-online"
+        );
+    }
+    assert!(
+        house
+            .last_entry()
+            .await
+            .starts_with("user not a nick refused: ")
+    );
+}
+
+#[tokio::test]
+async fn a_list_that_is_watched_is_entered_once_a_minute() {
+    let (house, token) = crowd().await;
+    let entries = async || {
+        house
+            .trail()
+            .await
+            .iter()
+            .filter(|entry| entry.act == "users")
+            .count()
+    };
+    for _ in 0..5 {
+        house.nicks(&token, "").await;
+        house.pass(SignedDuration::from_secs(2));
+    }
+    assert_eq!(entries().await, 1);
+    house.nicks(&token, "search=bob").await;
+    assert_eq!(entries().await, 2, "that is another look");
+    let other = house.session_of("root").await;
+    house.nicks(&other, "").await;
+    assert_eq!(entries().await, 3, "and so is that of another sign-in");
+    house.pass(SignedDuration::from_secs(60));
+    house.nicks(&token, "").await;
+    assert_eq!(entries().await, 4);
+    house.break_trail();
+    house.pass(SignedDuration::from_secs(60));
+    assert_eq!(
+        house.get(&token, "/v1/users").await.problem(),
+        "/problems/audit-unavailable"
+    );
+}

@@ -1,0 +1,153 @@
+//! Keeps `history.retention_days`: old messages go, a few at a time, so that the chat never waits
+//! for it.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::sleep;
+
+use rookery_base::config::LiveConfig;
+use rookery_store::{Database, Durability, ExpiryPoint, Result, Store};
+
+/// Between two looks at what has grown too old.
+const PAUSE: Duration = Duration::from_mins(10);
+/// Messages that go in one transaction.
+const AT_ONCE: usize = 500;
+/// Between two transactions, for others to write.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// Runs until its task is dropped.
+pub async fn keep(config: LiveConfig, database: Database) {
+    loop {
+        let days = config.get().history.retention_days;
+        if days > 0
+            && let Err(error) = expire(&database, Timestamp::now(), days).await
+        {
+            tracing::error!(%error, "old messages could not be removed");
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Takes away what is older than `days` at `now`.
+async fn expire(database: &Database, now: Timestamp, days: u32) -> Result<()> {
+    let age = SignedDuration::from_hours(24 * i64::from(days));
+    // Before the first moment there is: nothing is that old.
+    let Ok(before) = now.checked_sub(age) else {
+        return Ok(());
+    };
+    let mut point = ExpiryPoint::Beginning;
+    while point != ExpiryPoint::Through {
+        let from = point;
+        let step = move |store: &mut dyn Store| store.expire_history(before, from, AT_ONCE);
+        point = database.write(Durability::Message, step).await?;
+        sleep(BREATH).await;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::{Context, Waker};
+
+    use bytes::Bytes;
+    use rookery_protocol::ChannelName;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::committer::{self, Release};
+    use crate::sendq::Sendq;
+    use rookery_base::events::EventBus;
+    use rookery_chat::event::{Delivery, SessionId};
+    use rookery_record::HistorySync;
+    use rookery_record::{HistoryEntry, Place};
+
+    const ALICE: SessionId = SessionId(1);
+    const OLD: i64 = 20_000;
+
+    fn entry(msgid: String, at: Timestamp, number: i64) -> HistoryEntry {
+        HistoryEntry {
+            msgid,
+            at,
+            place: Place::Channel(ChannelName::parse(&format!("#x{}", number % 50)).unwrap()),
+            source: "alice!a@host".to_owned(),
+            account: None,
+            command: "PRIVMSG".to_owned(),
+            text: "hello".to_owned(),
+            tags: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn messages_are_heard_while_a_great_many_old_ones_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rookery.db");
+        let database = Database::open(&file, HistorySync::Normal).unwrap();
+        let old: Vec<_> = (0..OLD)
+            .map(|number| entry(format!("old-{number}"), Timestamp::UNIX_EPOCH, number))
+            .collect();
+        database
+            .write(Durability::Message, move |store| store.append_history(&old))
+            .await
+            .unwrap();
+        let (batches, receiver) = committer::channel();
+        let (bans, _) = watch::channel(Arc::default());
+        tokio::spawn(committer::run(
+            database.clone(),
+            receiver,
+            bans,
+            EventBus::default(),
+        ));
+        let alice = Arc::new(Sendq::new(0));
+        batches
+            .send(vec![Release::Attach(ALICE, Arc::clone(&alice))])
+            .await
+            .unwrap();
+        let record = rusqlite::Connection::open(&file).unwrap();
+        let count = |condition: &str| -> i64 {
+            let sql = format!("SELECT count(*) FROM history WHERE {condition}");
+            record.query_row(&sql, [], |row| row.get(0)).unwrap()
+        };
+
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(48);
+        let expiry = tokio::spawn({
+            let database = database.clone();
+            async move { expire(&database, now, 1).await }
+        });
+        while count("msgid LIKE 'old-%'") == OLD {
+            tokio::task::yield_now().await;
+        }
+        for number in 0..5 {
+            let entry = Box::new(entry(format!("new-{number}"), now, 1));
+            let then = vec![Delivery {
+                to: vec![ALICE],
+                line: Bytes::from_static(b"hello\r\n"),
+            }];
+            batches
+                .send(vec![Release::Store {
+                    entry,
+                    then,
+                    otherwise: None,
+                }])
+                .await
+                .unwrap();
+            while alice
+                .poll(&mut Context::from_waker(Waker::noop()), true)
+                .1
+                .is_empty()
+            {
+                tokio::task::yield_now().await;
+            }
+            assert!(
+                count("msgid LIKE 'old-%'") > 0,
+                "all went before message {number} was heard"
+            );
+        }
+        expiry.await.unwrap().unwrap();
+        assert_eq!(
+            (count("msgid LIKE 'old-%'"), count("msgid LIKE 'new-%'")),
+            (0, 5)
+        );
+    }
+}

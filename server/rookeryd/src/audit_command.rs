@@ -1,0 +1,196 @@
+//! `rookeryd audit`: verifies the audit trail where its file, or an export of it, can be read.
+//! Changes nothing.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Subcommand;
+use rookery_control_api::{AuditOutcome, AuditRecord, AuditVerdict, ChainHead};
+
+use data_encoding::HEXLOWER;
+use rookery_base::config::Config;
+use rookery_record::{AuditEntry, AuditQuery, NewAudit, Outcome};
+use rookery_store::audit_chain::Walk;
+use rookery_store::{AuditStore as _, DATABASE_FILE, Sqlite};
+
+/// What every `SQLite` file begins with.
+const SQLITE: &[u8] = b"SQLite format 3\0";
+/// The most bytes a line of an export takes, by far.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// What to do with the audit trail.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Look whether every entry is as it was written, and none is missing
+    ///
+    /// Ends with exit code 1 and the first entry that is not in order.
+    Verify {
+        /// A database file, or what `admin-cli audit export` wrote [default: the database in the
+        /// data folder]
+        file: Option<PathBuf>,
+        /// An entry that was noted before, from a mail or `rookeryd audit head`: it has to be there
+        /// still
+        #[arg(long, value_name = "ID:HASH")]
+        head: Option<ChainHead>,
+    },
+    /// Print the number and hash of the newest entry, as `audit verify --head` takes them
+    Head,
+}
+
+/// Does it, and says so on standard output.
+pub fn run(config: &Config, command: AuditCommand) -> Result<()> {
+    let database = config.data.directory.join(DATABASE_FILE);
+    let mut out = io::stdout().lock();
+    match command {
+        AuditCommand::Verify { file, head } => {
+            let file = file.unwrap_or(database);
+            let broken = || format!("{} cannot be read", file.display());
+            let verdict = verify(&file, head).with_context(broken)?;
+            report(&verdict, &mut out)
+        }
+        AuditCommand::Head => {
+            let newest = AuditQuery {
+                limit: 1,
+                ..AuditQuery::default()
+            };
+            let newest =
+                Sqlite::open_reader(&database).and_then(|sqlite| sqlite.find_audit(&newest));
+            match newest.context("The record cannot be read")?.pop() {
+                None => bail!("The audit trail is empty."),
+                Some(AuditEntry { id, hash, .. }) => Ok(writeln!(
+                    out,
+                    "{}",
+                    ChainHead {
+                        id,
+                        hash: HEXLOWER.encode(&hash)
+                    }
+                )?),
+            }
+        }
+    }
+}
+
+fn verify(file: &Path, head: Option<ChainHead>) -> Result<AuditVerdict> {
+    let mut start = Vec::new();
+    File::open(file)?
+        .take(SQLITE.len() as u64)
+        .read_to_end(&mut start)?;
+    if start != SQLITE {
+        return verify_export(BufReader::new(File::open(file)?), head);
+    }
+    let sqlite = Sqlite::open_reader(file)?;
+    let mut walk = Walk::new(head);
+    Ok(sqlite.snapshot(|store| {
+        while walk.page(store)? {}
+        Ok(walk.verdict())
+    })?)
+}
+
+/// Line by line: an export may be of any size.
+fn verify_export(mut export: impl io::BufRead, head: Option<ChainHead>) -> Result<AuditVerdict> {
+    let mut walk = Walk::new(head);
+    for number in 1_u64.. {
+        let mut line = Vec::new();
+        if (&mut export)
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut line)?
+            == 0
+        {
+            break;
+        }
+        let fits = match entry(&line) {
+            Ok(entry) => walk.take(&entry),
+            Err(why) => {
+                walk.stumble(format!("line {number} of the export is no entry: {why}"));
+                false
+            }
+        };
+        if !fits {
+            break;
+        }
+    }
+    Ok(walk.verdict())
+}
+
+fn entry(line: &[u8]) -> Result<AuditEntry, String> {
+    let record: AuditRecord = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let hash = |text: &str| {
+        let bytes = HEXLOWER.decode(text.as_bytes()).ok();
+        let hash: Option<[u8; 32]> = bytes.and_then(|bytes| bytes.try_into().ok());
+        hash.ok_or(format!("{text:?} is no hash"))
+    };
+    Ok(AuditEntry {
+        id: record.id,
+        previous: hash(&record.previous)?,
+        hash: hash(&record.hash)?,
+        entry: NewAudit {
+            at: record.at,
+            actor: record.actor,
+            origin: record.origin,
+            session: record.session,
+            act: record.act,
+            target: record.target,
+            outcome: match record.outcome {
+                AuditOutcome::Allowed => Outcome::Allowed,
+                AuditOutcome::Refused => Outcome::Refused,
+            },
+            detail: record.detail,
+        },
+    })
+}
+
+fn report(verdict: &AuditVerdict, out: &mut dyn Write) -> Result<()> {
+    match (&verdict.fault, &verdict.head) {
+        (Some(fault), _) => {
+            bail!(
+                "entry {} of the audit trail is not in order: {}. {} before it are.",
+                fault.id,
+                fault.what,
+                verdict.entries
+            )
+        }
+        (None, None) => writeln!(out, "The audit trail is empty.")?,
+        (None, Some(head)) => {
+            writeln!(
+                out,
+                "All {} entries are in order. The newest is\n{head}",
+                verdict.entries
+            )?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_no_entry_is_named_by_its_number() {
+        let zeros = "0".repeat(64);
+        let line = |hash: &str| {
+            format!(
+                r#"{{"id":1,"at":"2026-11-22T10:00:00Z","actor":"","origin":"local","session":"","act":"x","target":"","outcome":"allowed","detail":"","previous":"{zeros}","hash":"{hash}"}}"#
+            )
+        };
+        let long = "x".repeat(3 << 20);
+        for (export, what) in [
+            ("{".to_owned(), "line 1 of the export is no entry"),
+            ("\n".to_owned(), "line 1 of the export is no entry"),
+            (long, "line 1 of the export is no entry"),
+            (line("12"), "\"12\" is no hash"),
+            (line(&zeros), "it was changed"),
+        ] {
+            let fault = verify_export(export.as_bytes(), None)
+                .unwrap()
+                .fault
+                .unwrap();
+            assert_eq!(fault.id, 1);
+            assert!(fault.what.contains(what), "{fault:?}");
+        }
+        assert!(verify_export(&b""[..], None).unwrap().whole);
+    }
+}

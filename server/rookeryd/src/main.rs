@@ -1,0 +1,101 @@
+//! `rookeryd`, the Rookery chat server: chat on one TLS port, the control plane on another.
+
+mod admin_command;
+mod audit_command;
+mod metrics_port;
+mod server;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use rookery_base::config::{Config, LogFormat};
+
+/// The Rookery chat server. Without a command, it serves.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The config file [default: config.toml, or the built-in defaults where there is none].
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Looks whether a config is valid, and exits.
+    Check,
+    /// Manages the admins of the control plane, on this machine; the server may run meanwhile.
+    #[command(subcommand)]
+    Admin(admin_command::AdminCommand),
+    /// Verifies the audit trail on this machine, or an export of it; the server may run meanwhile.
+    #[command(subcommand)]
+    Audit(audit_command::AuditCommand),
+    /// Writes the man pages, of this and of every command.
+    Man {
+        /// Where to.
+        #[arg(value_name = "DIR", default_value = ".")]
+        folder: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rookeryd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
+    let load = || Config::load(arguments.config.as_deref());
+    match arguments.command {
+        Some(Command::Check) => {
+            match load()?.file {
+                Some(file) => println!("{} is valid.", file.display()),
+                None => println!("There is no config.toml here; the built-in defaults are valid."),
+            }
+            Ok(())
+        }
+        Some(Command::Admin(command)) => admin_command::run(&load()?.config, command),
+        Some(Command::Audit(command)) => audit_command::run(&load()?.config, command),
+        Some(Command::Man { folder }) => std::fs::create_dir_all(&folder)
+            .and_then(|()| clap_mangen::generate_to(Arguments::command(), &folder))
+            .with_context(|| format!("the man pages cannot be written into {}", folder.display())),
+        None => {
+            let loaded = load()?;
+            start_log(&loaded.config)?;
+            rustls::crypto::aws_lc_rs::default_provider()
+                .install_default()
+                .expect("nothing was installed before the first line of the server");
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()
+                .context("the runtime could not be started")?;
+            runtime.block_on(server::run(loaded))
+        }
+    }
+}
+
+fn start_log(config: &Config) -> Result<()> {
+    let filter = EnvFilter::try_new(&config.log.level).context("log.level is not a filter")?;
+    // Where the log cannot be written (its reader is gone, the disk is full), complaining on
+    // standard error would end the task that wrote.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
+    match config.log.format {
+        LogFormat::Text => log
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

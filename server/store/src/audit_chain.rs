@@ -1,0 +1,400 @@
+//! Walks along the audit trail's chain of hashes, and says which entry was changed, removed or put
+//! elsewhere.
+
+use rookery_control_api::{AuditDefect, AuditVerdict, ChainHead};
+
+use crate::{AuditStore, Result, StoreError};
+use data_encoding::HEXLOWER;
+use rookery_record::{AuditEntry, AuditPage, AuditQuery};
+
+/// Entries read at once.
+const PAGE: usize = 1000;
+
+/// What does not fit, and at which entry.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Break {
+    #[error("it was changed: its hash is not that of what it says")]
+    Changed,
+    #[error("{} before it", missing(*first, *last))]
+    Missing { first: i64, last: i64 },
+    #[error("it comes after entry {after}, out of order")]
+    OutOfOrder { after: i64 },
+    #[error(
+        "it does not continue entry {after}: that one was changed and given a new hash, or entries were removed \
+         or put elsewhere"
+    )]
+    Discontinued { after: i64 },
+    #[error("it is not the first: there were entries before it")]
+    NotTheFirst,
+    #[error("it has another hash than the head: it, or one before it, was rewritten")]
+    Rewritten,
+    #[error("it is missing: the trail ends at entry {newest}")]
+    CutOff { newest: i64 },
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+fn missing(first: i64, last: i64) -> String {
+    if first == last {
+        format!("entry {first} is missing")
+    } else {
+        format!("entries {first} to {last} are missing")
+    }
+}
+
+/// A walk along the chain, from the first entry on.
+pub struct Walk {
+    newest: Option<(i64, [u8; 32])>,
+    entries: u64,
+    /// An entry that must be there.
+    expected: Option<ChainHead>,
+    fault: Option<(i64, Break)>,
+    page: usize,
+}
+
+impl Walk {
+    /// Before the first entry. `expected` is an entry known from elsewhere.
+    pub fn new(expected: Option<ChainHead>) -> Self {
+        Self {
+            newest: None,
+            entries: 0,
+            expected,
+            fault: None,
+            page: PAGE,
+        }
+    }
+
+    /// Looks at the next entry; false if it, or one before it, does not fit.
+    pub fn take(&mut self, entry: &AuditEntry) -> bool {
+        if self.fault.is_none() {
+            if let Some(fault) = self.look_at(entry) {
+                self.fault = Some((entry.id, fault));
+            } else {
+                self.newest = Some((entry.id, entry.hash));
+                self.entries += 1;
+            }
+        }
+        self.fault.is_none()
+    }
+
+    fn look_at(
+        &self,
+        AuditEntry {
+            id,
+            entry,
+            previous,
+            hash,
+        }: &AuditEntry,
+    ) -> Option<Break> {
+        let (newest, last_hash) = self.newest.unwrap_or_default();
+        if *id <= newest {
+            return Some(Break::OutOfOrder { after: newest });
+        }
+        if *id > newest + 1 {
+            return Some(Break::Missing {
+                first: newest + 1,
+                last: id - 1,
+            });
+        }
+        if entry.hash(previous) != *hash {
+            return Some(Break::Changed);
+        }
+        if *previous != last_hash {
+            return Some(if newest == 0 {
+                Break::NotTheFirst
+            } else {
+                Break::Discontinued { after: newest }
+            });
+        }
+        let is_rewritten = |head: &ChainHead| head.id == *id && head.hash != HEXLOWER.encode(hash);
+        self.expected
+            .as_ref()
+            .filter(|head| is_rewritten(head))
+            .map(|_| Break::Rewritten)
+    }
+
+    /// The next entry cannot even be read.
+    pub fn stumble(&mut self, why: String) {
+        let next = self.newest.map_or(1, |(id, _)| id + 1);
+        self.fault.get_or_insert((next, Break::Unreadable(why)));
+    }
+
+    /// Looks at the next page of a record; false when there is nothing more to see.
+    pub fn page(&mut self, store: &(impl AuditStore + ?Sized)) -> Result<bool> {
+        // Entries numbered below 1 are none of ours; they show in the first page.
+        let after = self.newest.map_or(i64::MIN, |(id, _)| id);
+        let query = AuditQuery {
+            page: AuditPage::After(after),
+            limit: self.page,
+            ..AuditQuery::default()
+        };
+        match store.find_audit(&query) {
+            Ok(entries) => {
+                Ok(entries.iter().all(|entry| self.take(entry)) && entries.len() == self.page)
+            }
+            // One by one, to find out which it is.
+            Err(StoreError::Corrupt(_)) if self.page > 1 => {
+                self.page = 1;
+                Ok(true)
+            }
+            Err(StoreError::Corrupt(why)) => {
+                self.stumble(why);
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What was found, after the last entry.
+    pub fn verdict(self) -> AuditVerdict {
+        let newest = self.newest.map_or(0, |(id, _)| id);
+        let cut_off = self
+            .expected
+            .filter(|head| head.id > newest)
+            .map(|head| (head.id, Break::CutOff { newest }));
+        let fault = self.fault.or(cut_off);
+        AuditVerdict {
+            whole: fault.is_none(),
+            entries: self.entries,
+            head: self.newest.map(|(id, hash)| ChainHead {
+                id,
+                hash: HEXLOWER.encode(&hash),
+            }),
+            fault: fault.map(|(id, fault)| AuditDefect {
+                id,
+                what: fault.to_string(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{DATABASE_FILE, Sqlite};
+    use rookery_record::{NewAudit, Outcome};
+
+    /// The kick of a user of that number.
+    pub fn entry(number: usize) -> NewAudit {
+        NewAudit {
+            at: Timestamp::UNIX_EPOCH,
+            actor: "root".to_owned(),
+            origin: "local".to_owned(),
+            session: String::new(),
+            act: "kick".to_owned(),
+            target: format!("user{number}"),
+            outcome: Outcome::Allowed,
+            detail: String::new(),
+        }
+    }
+
+    /// A trail in memory; the store makes the same.
+    fn trail(length: usize) -> Vec<AuditEntry> {
+        let mut previous = [0; 32];
+        (1..=length)
+            .map(|number| {
+                let entry = entry(number);
+                let hash = entry.hash(&previous);
+                let before = std::mem::replace(&mut previous, hash);
+                AuditEntry {
+                    id: number.try_into().unwrap(),
+                    entry,
+                    previous: before,
+                    hash,
+                }
+            })
+            .collect()
+    }
+
+    fn head(entry: &AuditEntry) -> ChainHead {
+        ChainHead {
+            id: entry.id,
+            hash: HEXLOWER.encode(&entry.hash),
+        }
+    }
+
+    fn walk(trail: &[AuditEntry], expected: Option<ChainHead>) -> AuditVerdict {
+        let mut walk = Walk::new(expected);
+        for entry in trail {
+            walk.take(entry);
+        }
+        walk.verdict()
+    }
+
+    /// The entry at which a fault shows, and what it is.
+    fn fault(trail: &[AuditEntry], expected: Option<ChainHead>) -> (i64, String) {
+        let verdict = walk(trail, expected);
+        assert!(!verdict.whole);
+        let AuditDefect { id, what } = verdict.fault.unwrap();
+        (id, what)
+    }
+
+    #[test]
+    fn a_trail_as_it_was_written_is_whole() {
+        let trail = trail(5);
+        let verdict = walk(&trail, Some(head(&trail[2])));
+        assert_eq!(
+            (verdict.whole, verdict.entries, verdict.fault),
+            (true, 5, None)
+        );
+        assert_eq!(verdict.head, Some(head(&trail[4])));
+        assert!(walk(&[], None).whole, "there is nothing wrong with nothing");
+    }
+
+    #[test]
+    fn a_changed_entry_is_named_whatever_was_changed_in_it() {
+        let changes: [fn(&mut AuditEntry); 9] = [
+            |it| it.entry.at = Timestamp::MAX,
+            |it| it.entry.actor.push('x'),
+            |it| it.entry.origin.clear(),
+            |it| it.entry.session.push('x'),
+            |it| it.entry.act = "ban".to_owned(),
+            |it| it.entry.target = "someone else".to_owned(),
+            |it| it.entry.outcome = Outcome::Refused,
+            |it| it.entry.detail.push('x'),
+            |it| it.hash[31] ^= 1,
+        ];
+        for change in changes {
+            let mut trail = trail(5);
+            change(&mut trail[2]);
+            assert_eq!(fault(&trail, None), (3, Break::Changed.to_string()));
+        }
+    }
+
+    #[test]
+    fn a_change_with_a_new_hash_shows_at_the_entry_after() {
+        let mut trail = trail(5);
+        trail[2].entry.target = "someone else".to_owned();
+        trail[2].hash = trail[2].entry.hash(&trail[2].previous);
+        assert_eq!(
+            fault(&trail, None),
+            (4, Break::Discontinued { after: 3 }.to_string())
+        );
+    }
+
+    #[test]
+    fn removed_entries_are_named() {
+        let mut one = trail(5);
+        one.remove(2);
+        assert_eq!(
+            fault(&one, None),
+            (4, "entry 3 is missing before it".to_owned())
+        );
+        let mut first = trail(5);
+        first.drain(..2);
+        assert_eq!(
+            fault(&first, None),
+            (3, "entries 1 to 2 are missing before it".to_owned())
+        );
+        let mut renumbered = trail(5);
+        renumbered.remove(2);
+        renumbered[2].id = 3;
+        assert_eq!(
+            fault(&renumbered, None),
+            (3, Break::Discontinued { after: 2 }.to_string())
+        );
+        let mut beheaded = trail(5);
+        beheaded.remove(0);
+        beheaded[0].id = 1;
+        assert_eq!(fault(&beheaded, None), (1, Break::NotTheFirst.to_string()));
+    }
+
+    #[test]
+    fn reordered_entries_are_named() {
+        let mut swapped = trail(5);
+        swapped.swap(2, 3);
+        assert_eq!(fault(&swapped, None).0, 4);
+        let mut twice = trail(3);
+        twice.push(twice[1].clone());
+        assert_eq!(
+            fault(&twice, None),
+            (2, Break::OutOfOrder { after: 3 }.to_string())
+        );
+        // In the database the numbers make the order.
+        let mut renumbered = trail(5);
+        renumbered.swap(2, 3);
+        (renumbered[2].id, renumbered[3].id) = (3, 4);
+        assert_eq!(
+            fault(&renumbered, None),
+            (3, Break::Discontinued { after: 2 }.to_string())
+        );
+    }
+
+    #[test]
+    fn only_a_head_from_elsewhere_shows_that_the_newest_are_gone_or_that_all_was_written_anew() {
+        let whole = trail(5);
+        assert!(walk(&whole[..3], None).whole);
+        assert_eq!(
+            fault(&whole[..3], Some(head(&whole[4]))),
+            (5, Break::CutOff { newest: 3 }.to_string())
+        );
+        let mut forged = trail(5);
+        let mut previous = [0; 32];
+        for entry in &mut forged {
+            entry.entry.actor = "nobody".to_owned();
+            entry.previous = previous;
+            entry.hash = entry.entry.hash(&previous);
+            previous = entry.hash;
+        }
+        assert!(walk(&forged, None).whole);
+        assert_eq!(
+            fault(&forged, Some(head(&whole[3]))),
+            (4, Break::Rewritten.to_string())
+        );
+    }
+
+    #[test]
+    fn a_record_is_walked_page_by_page_and_what_cannot_be_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(DATABASE_FILE);
+        let mut sqlite = Sqlite::open(&file).unwrap();
+        sqlite
+            .transaction(false, |store| {
+                (0..=PAGE * 2).try_for_each(|number| store.append_audit(&entry(number)).map(drop))
+            })
+            .unwrap();
+        let verdict = || {
+            let mut walk = Walk::new(None);
+            while walk.page(&sqlite).unwrap() {}
+            walk.verdict()
+        };
+        assert_eq!((verdict().whole, verdict().entries), (true, 2001));
+
+        let other = rusqlite::Connection::open(&file).unwrap();
+        other
+            .execute_batch("PRAGMA ignore_check_constraints = 1")
+            .unwrap();
+        for (change, undo, id) in [
+            (
+                "INSERT INTO audit SELECT -5, at, actor, origin, session, act, target, outcome, detail, previous, hash FROM audit WHERE id = 1",
+                "DELETE FROM audit WHERE id < 1",
+                -5,
+            ),
+            (
+                "UPDATE audit SET detail = 'x' WHERE id = 1500",
+                "UPDATE audit SET detail = '' WHERE id = 1500",
+                1500,
+            ),
+            (
+                "UPDATE audit SET outcome = 'maybe' WHERE id = 7",
+                "UPDATE audit SET outcome = 'allowed' WHERE id = 7",
+                7,
+            ),
+            ("UPDATE audit SET hash = x'00' WHERE id = 1", "", 1),
+        ] {
+            other.execute_batch(change).unwrap();
+            let found = verdict().fault.unwrap();
+            assert_eq!(found.id, id, "{found:?}");
+            if change.contains("maybe") {
+                assert!(
+                    found.what.contains("in entry 7 of the audit trail"),
+                    "{found:?}"
+                );
+            }
+            other.execute_batch(undo).unwrap();
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The accounts table.
+
+use rookery_protocol::{AccountName, Email};
+use rusqlite::{Row, params};
+
+use super::{Sqlite, execute, find, list, optional, parsed, timestamp};
+use crate::{AccountStore, Result};
+use rookery_record::{Account, AccountId, NewAccount, ScramKeys, Taken};
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT accounts.id, name, email, password_hash, accounts.created_at, greeted, disabled FROM accounts ",
+            $rest
+        )
+    };
+}
+
+fn read(row: &Row<'_>) -> Result<Account> {
+    Ok(Account {
+        id: AccountId(row.get(0)?),
+        name: parsed(row, 1)?,
+        email: optional(row, 2)?,
+        password_hash: row.get(3)?,
+        created_at: timestamp(row, 4)?,
+        greeted: row.get(5)?,
+        disabled: row.get(6)?,
+    })
+}
+
+impl AccountStore for Sqlite {
+    fn account(&self, id: AccountId) -> Result<Option<Account>> {
+        find(&self.connection, select!("WHERE id = ?1"), [id.0], read)
+    }
+
+    fn account_by_name(&self, name: &AccountName) -> Result<Option<Account>> {
+        find(
+            &self.connection,
+            select!("WHERE name_folded = ?1"),
+            [name.folded()],
+            read,
+        )
+    }
+
+    fn account_by_email(&self, email: &Email) -> Result<Option<Account>> {
+        find(
+            &self.connection,
+            select!("WHERE email_folded = ?1"),
+            [email.folded()],
+            read,
+        )
+    }
+
+    fn account_by_certificate(&self, fingerprint: &[u8; 32]) -> Result<Option<Account>> {
+        find(
+            &self.connection,
+            select!(
+                "JOIN credentials ON credentials.account = accounts.id WHERE hash = ?1 AND kind = 'certificate'"
+            ),
+            [fingerprint],
+            read,
+        )
+    }
+
+    fn is_name_taken(&self, name: &AccountName) -> Result<bool> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT 1 FROM accounts WHERE name_folded = ?1 OR name_skeleton = ?2
+             UNION ALL SELECT 1 FROM retired_names WHERE folded = ?1 OR skeleton = ?2",
+        )?;
+        Ok(statement.exists([name.folded(), &name.skeleton()])?)
+    }
+
+    fn accounts(&self) -> Result<Vec<Account>> {
+        list(&self.connection, select!("ORDER BY name_folded"), [], read)
+    }
+
+    fn create_account(
+        &mut self,
+        account: &NewAccount,
+    ) -> Result<std::result::Result<Account, Taken>> {
+        if self.is_name_taken(&account.name)? {
+            return Ok(Err(Taken::Name));
+        }
+        if let Some(email) = &account.email
+            && self.account_by_email(email)?.is_some()
+        {
+            return Ok(Err(Taken::Email));
+        }
+        let created = find(
+            &self.connection,
+            "INSERT INTO accounts
+                (name, name_folded, name_skeleton, email, email_folded, password_hash, created_at, greeted)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             RETURNING id, name, email, password_hash, created_at, greeted, disabled",
+            params![
+                account.name.as_str(),
+                account.name.folded(),
+                account.name.skeleton(),
+                account.email.as_ref().map(Email::as_str),
+                account.email.as_ref().map(Email::folded),
+                account.password_hash,
+                account.created_at.as_millisecond(),
+                account.greeted,
+            ],
+            read,
+        )?;
+        Ok(Ok(created.expect("an INSERT that succeeds returns its row")))
+    }
+
+    fn find_accounts(
+        &self,
+        search: &str,
+        after: Option<&AccountName>,
+        limit: usize,
+    ) -> Result<Vec<Account>> {
+        list(
+            &self.connection,
+            select!(
+                "WHERE name_folded > ?1 AND (instr(name_folded, ?2) > 0 OR instr(email_folded, ?2) > 0)
+                 ORDER BY name_folded LIMIT ?3"
+            ),
+            params![after.map_or("", AccountName::folded), search, i64::try_from(limit).unwrap_or(i64::MAX)],
+            read,
+        )
+    }
+
+    fn set_disabled(&mut self, id: AccountId, reason: Option<&str>) -> Result<()> {
+        let sql = "UPDATE accounts SET disabled = ?2 WHERE id = ?1";
+        execute(&self.connection, sql, params![id.0, reason]).map(drop)
+    }
+
+    fn set_password(
+        &mut self,
+        id: AccountId,
+        password_hash: &str,
+        scram: &ScramKeys,
+    ) -> Result<()> {
+        let sql = "UPDATE accounts SET password_hash = ?2 WHERE id = ?1";
+        execute(&self.connection, sql, params![id.0, password_hash])?;
+        self.set_scram_keys(id, scram)
+    }
+
+    fn set_scram_keys(&mut self, id: AccountId, keys: &ScramKeys) -> Result<()> {
+        let sql =
+            "INSERT OR REPLACE INTO scram_keys (account, salt, iterations, stored_key, server_key)
+             VALUES (?1, ?2, ?3, ?4, ?5)";
+        let ScramKeys {
+            salt,
+            iterations,
+            stored_key,
+            server_key,
+        } = keys;
+        execute(
+            &self.connection,
+            sql,
+            params![id.0, salt, iterations, stored_key, server_key],
+        )
+        .map(drop)
+    }
+
+    fn scram_keys(&self, id: AccountId) -> Result<Option<ScramKeys>> {
+        let sql =
+            "SELECT salt, iterations, stored_key, server_key FROM scram_keys WHERE account = ?1";
+        find(&self.connection, sql, [id.0], |row| {
+            Ok(ScramKeys {
+                salt: row.get(0)?,
+                iterations: row.get(1)?,
+                stored_key: row.get(2)?,
+                server_key: row.get(3)?,
+            })
+        })
+    }
+
+    fn set_email(
+        &mut self,
+        id: AccountId,
+        email: Option<&Email>,
+    ) -> Result<std::result::Result<(), Taken>> {
+        if let Some(email) = email
+            && self
+                .account_by_email(email)?
+                .is_some_and(|owner| owner.id != id)
+        {
+            return Ok(Err(Taken::Email));
+        }
+        let sql = "UPDATE accounts SET email = ?2, email_folded = ?3 WHERE id = ?1";
+        execute(
+            &self.connection,
+            sql,
+            params![id.0, email.map(Email::as_str), email.map(Email::folded)],
+        )?;
+        Ok(Ok(()))
+    }
+
+    fn secret(&mut self, name: &str) -> Result<[u8; 32]> {
+        let sql = "SELECT value FROM secrets WHERE name = ?1";
+        if let Some(known) = find(&self.connection, sql, [name], |row| Ok(row.get(0)?))? {
+            return Ok(known);
+        }
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).expect("the operating system gives random bytes");
+        execute(
+            &self.connection,
+            "INSERT INTO secrets (name, value) VALUES (?1, ?2)",
+            params![name, secret],
+        )?;
+        Ok(secret)
+    }
+
+    fn remove_password(&mut self, id: AccountId) -> Result<()> {
+        execute(
+            &self.connection,
+            "DELETE FROM scram_keys WHERE account = ?1",
+            [id.0],
+        )?;
+        execute(
+            &self.connection,
+            "UPDATE accounts SET password_hash = NULL WHERE id = ?1",
+            [id.0],
+        )
+        .map(drop)
+    }
+
+    fn delete_account(&mut self, account: &Account) -> Result<()> {
+        let sql = "INSERT OR IGNORE INTO retired_names (folded, skeleton) VALUES (?1, ?2)";
+        execute(
+            &self.connection,
+            sql,
+            [account.name.folded(), &account.name.skeleton()],
+        )?;
+        let sql = "DELETE FROM channel_access WHERE account_folded = ?1";
+        execute(&self.connection, sql, [account.name.folded()])?;
+        execute(
+            &self.connection,
+            "DELETE FROM accounts WHERE id = ?1",
+            [account.id.0],
+        )
+        .map(drop)
+    }
+
+    fn set_greeted(&mut self, id: AccountId) -> Result<()> {
+        execute(
+            &self.connection,
+            "UPDATE accounts SET greeted = 1 WHERE id = ?1",
+            [id.0],
+        )
+        .map(drop)
+    }
+}

@@ -1,0 +1,217 @@
+//! The admins table, and those of their factors.
+
+use jiff::Timestamp;
+use rookery_control_api::Role;
+use rookery_protocol::AccountName;
+use rusqlite::{Row, params};
+
+use super::{Sqlite, execute, find, list, optional_timestamp, parsed, timestamp};
+use crate::{AdminStore, Result, StoreError};
+use rookery_record::{Admin, Authenticator, NewAdmin};
+
+const SELECT: &str = "SELECT name, email, password_hash, role, created_at, initial_until,
+    (SELECT count(*) FROM recovery_codes WHERE admin = admins.id), secret, enrolled_at, last_step, required
+    FROM admins LEFT JOIN authenticators ON authenticators.admin = admins.id";
+
+fn read(row: &Row<'_>) -> Result<Admin> {
+    let secret: Option<[u8; 20]> = row.get(7)?;
+    let authenticator = secret.map(|secret| -> Result<Authenticator> {
+        Ok(Authenticator {
+            secret,
+            enrolled_at: timestamp(row, 8)?,
+            last_step: unsigned(row.get(9)?)?,
+            required: row.get(10)?,
+        })
+    });
+    Ok(Admin {
+        name: row.get(0)?,
+        email: parsed(row, 1)?,
+        password_hash: row.get(2)?,
+        role: parsed(row, 3)?,
+        created_at: timestamp(row, 4)?,
+        initial_password_expires_at: optional_timestamp(row, 5)?,
+        recovery_codes: row.get(6)?,
+        authenticator: authenticator.transpose()?,
+    })
+}
+
+/// The rows of one admin in a table of factors.
+const OF_ADMIN: &str = "WHERE admin = (SELECT id FROM admins WHERE name_folded = ?1)";
+/// Networks that are remembered of each admin; the one not seen for longest gives way.
+const NETWORKS: u32 = 50;
+
+/// Time steps are half-minutes since 1970: there is room.
+fn signed(step: u64) -> i64 {
+    i64::try_from(step).unwrap_or(i64::MAX)
+}
+
+fn unsigned(value: i64) -> Result<u64> {
+    u64::try_from(value).map_err(|_| StoreError::Corrupt(format!("{value} as a time step")))
+}
+
+/// As account names are compared. What could be no account's name is no admin's either, and only
+/// has to differ.
+fn folded(name: &str) -> String {
+    AccountName::parse(name).map_or_else(|_| name.to_lowercase(), |name| name.folded().to_owned())
+}
+
+impl AdminStore for Sqlite {
+    fn admin(&self, name: &str) -> Result<Option<Admin>> {
+        let sql = format!("{SELECT} WHERE name_folded = ?1");
+        find(&self.connection, &sql, [folded(name)], read)
+    }
+
+    fn admins(&self) -> Result<Vec<Admin>> {
+        list(
+            &self.connection,
+            &format!("{SELECT} ORDER BY name_folded"),
+            [],
+            read,
+        )
+    }
+
+    fn add_admin(&mut self, admin: &NewAdmin) -> Result<bool> {
+        let NewAdmin {
+            name,
+            email,
+            password_hash,
+            role,
+            created_at,
+            initial_password_expires_at,
+        } = admin;
+        let added = execute(
+            &self.connection,
+            "INSERT INTO admins (name, name_folded, email, password_hash, role, created_at, initial_until)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (name_folded) DO NOTHING",
+            params![
+                name,
+                folded(name),
+                email.as_str(),
+                password_hash,
+                role.as_str(),
+                created_at.as_millisecond(),
+                initial_password_expires_at.map(Timestamp::as_millisecond),
+            ],
+        )?;
+        Ok(added > 0)
+    }
+
+    fn remove_admin(&mut self, name: &str) -> Result<bool> {
+        Ok(execute(
+            &self.connection,
+            "DELETE FROM admins WHERE name_folded = ?1",
+            [folded(name)],
+        )? > 0)
+    }
+
+    fn set_admin_password(
+        &mut self,
+        name: &str,
+        password_hash: &str,
+        initial_password_expires_at: Option<Timestamp>,
+    ) -> Result<bool> {
+        let sql = "UPDATE admins SET password_hash = ?2, initial_until = ?3 WHERE name_folded = ?1";
+        let initial_password_expires_at =
+            initial_password_expires_at.map(Timestamp::as_millisecond);
+        Ok(execute(
+            &self.connection,
+            sql,
+            params![folded(name), password_hash, initial_password_expires_at],
+        )? > 0)
+    }
+
+    fn set_admin_role(&mut self, name: &str, role: Role) -> Result<bool> {
+        let sql = "UPDATE admins SET role = ?2 WHERE name_folded = ?1";
+        Ok(execute(&self.connection, sql, params![folded(name), role.as_str()])? > 0)
+    }
+
+    fn set_authenticator(
+        &mut self,
+        name: &str,
+        app: &Authenticator,
+        recovery: &[[u8; 32]],
+    ) -> Result<bool> {
+        self.remove_authenticator(name)?;
+        let Authenticator {
+            secret,
+            enrolled_at,
+            last_step,
+            required,
+        } = app;
+        let added = execute(
+            &self.connection,
+            "INSERT INTO authenticators (admin, secret, enrolled_at, last_step, required)
+             SELECT id, ?2, ?3, ?4, ?5 FROM admins WHERE name_folded = ?1",
+            params![
+                folded(name),
+                secret,
+                enrolled_at.as_millisecond(),
+                signed(*last_step),
+                required
+            ],
+        )?;
+        for hash in recovery {
+            execute(
+                &self.connection,
+                "INSERT INTO recovery_codes (admin, hash) SELECT id, ?2 FROM admins WHERE name_folded = ?1",
+                params![folded(name), hash],
+            )?;
+        }
+        Ok(added > 0)
+    }
+
+    fn remove_authenticator(&mut self, name: &str) -> Result<bool> {
+        execute(
+            &self.connection,
+            &format!("DELETE FROM recovery_codes {OF_ADMIN}"),
+            [folded(name)],
+        )?;
+        let removed = execute(
+            &self.connection,
+            &format!("DELETE FROM authenticators {OF_ADMIN}"),
+            [folded(name)],
+        )?;
+        Ok(removed > 0)
+    }
+
+    fn require_authenticator(&mut self, name: &str, required: bool) -> Result<bool> {
+        let sql = format!("UPDATE authenticators SET required = ?2 {OF_ADMIN}");
+        Ok(execute(&self.connection, &sql, params![folded(name), required])? > 0)
+    }
+
+    fn use_authenticator_step(&mut self, name: &str, step: u64) -> Result<bool> {
+        let sql = format!("UPDATE authenticators SET last_step = ?2 {OF_ADMIN} AND last_step < ?2");
+        Ok(execute(&self.connection, &sql, params![folded(name), signed(step)])? > 0)
+    }
+
+    fn use_recovery_code(&mut self, name: &str, hash: &[u8; 32]) -> Result<bool> {
+        let sql = format!("DELETE FROM recovery_codes {OF_ADMIN} AND hash = ?2");
+        Ok(execute(&self.connection, &sql, params![folded(name), hash])? > 0)
+    }
+
+    fn remember_admin_network(&mut self, name: &str, network: &str, at: Timestamp) -> Result<bool> {
+        let connection = &self.connection;
+        let count = |sql: &str, params: &[&dyn rusqlite::ToSql]| -> Result<i64> {
+            Ok(connection
+                .prepare_cached(sql)?
+                .query_row(params, |row| row.get(0))?)
+        };
+        let folded = folded(name);
+        let all = format!("SELECT count(*) FROM admin_networks {OF_ADMIN}");
+        let known = count(&all, &[&folded])?;
+        let this = count(&format!("{all} AND network = ?2"), &[&folded, &network])?;
+        execute(
+            connection,
+            "INSERT INTO admin_networks (admin, network, seen_at)
+             SELECT id, ?2, ?3 FROM admins WHERE name_folded = ?1
+             ON CONFLICT (admin, network) DO UPDATE SET seen_at = excluded.seen_at",
+            params![folded, network, at.as_millisecond()],
+        )?;
+        let sql = format!(
+            "DELETE FROM admin_networks {OF_ADMIN} AND network NOT IN
+             (SELECT network FROM admin_networks {OF_ADMIN} ORDER BY seen_at DESC LIMIT {NETWORKS})"
+        );
+        execute(connection, &sql, [&folded])?;
+        Ok(known > 0 && this == 0)
+    }
+}

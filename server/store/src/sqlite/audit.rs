@@ -1,0 +1,149 @@
+//! The audit table: a chain, each entry holding the hash of the one before.
+
+use jiff::Timestamp;
+use rusqlite::{Error, Row, params};
+
+use super::{Sqlite, find, list, timestamp};
+use crate::{AuditStore, Result, StoreError};
+use rookery_record::{AuditEntry, AuditPage, AuditQuery, NewAudit, Outcome};
+
+fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Allowed => "allowed",
+        Outcome::Refused => "refused",
+    }
+}
+
+/// An entry that cannot be what was written is named: it may have been put there by anyone.
+fn read(row: &Row<'_>) -> Result<AuditEntry> {
+    let id: i64 = row.get(0)?;
+    columns(row).map_err(|error| match error {
+        StoreError::Corrupt(what) => {
+            StoreError::Corrupt(format!("{what}, in entry {id} of the audit trail"))
+        }
+        StoreError::Database(
+            error @ (Error::FromSqlConversionFailure(..)
+            | Error::InvalidColumnType(..)
+            | Error::Utf8Error(..)),
+        ) => StoreError::Corrupt(format!("entry {id} of the audit trail: {error}")),
+        other => other,
+    })
+}
+
+fn columns(row: &Row<'_>) -> Result<AuditEntry> {
+    let outcome: String = row.get(7)?;
+    Ok(AuditEntry {
+        id: row.get(0)?,
+        entry: NewAudit {
+            at: timestamp(row, 1)?,
+            actor: row.get(2)?,
+            origin: row.get(3)?,
+            session: row.get(4)?,
+            act: row.get(5)?,
+            target: row.get(6)?,
+            outcome: match outcome.as_str() {
+                "allowed" => Outcome::Allowed,
+                "refused" => Outcome::Refused,
+                _ => {
+                    return Err(StoreError::Corrupt(format!(
+                        "{outcome:?} as the outcome of an act"
+                    )));
+                }
+            },
+            detail: row.get(8)?,
+        },
+        previous: row.get(9)?,
+        hash: row.get(10)?,
+    })
+}
+
+impl AuditStore for Sqlite {
+    fn append_audit(&mut self, entry: &NewAudit) -> Result<AuditEntry> {
+        // The transaction is the only one that writes, whatever the process: nobody comes in
+        // between.
+        let previous = find(
+            &self.connection,
+            "SELECT hash FROM audit ORDER BY id DESC LIMIT 1",
+            [],
+            |row| Ok(row.get(0)?),
+        )?
+        .unwrap_or([0; 32]);
+        // What is hashed is what can be read back.
+        let at = Timestamp::from_millisecond(entry.at.as_millisecond()).unwrap_or(entry.at);
+        let entry = NewAudit {
+            at,
+            ..entry.clone()
+        };
+        let hash = entry.hash(&previous);
+        let mut statement = self.connection.prepare_cached(
+            "INSERT INTO audit (at, actor, origin, session, act, target, outcome, detail, previous, hash)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?;
+        let id = statement.insert(params![
+            entry.at.as_millisecond(),
+            entry.actor,
+            entry.origin,
+            entry.session,
+            entry.act,
+            entry.target,
+            outcome_name(entry.outcome),
+            entry.detail,
+            previous,
+            hash,
+        ])?;
+        Ok(AuditEntry {
+            id,
+            entry,
+            previous,
+            hash,
+        })
+    }
+
+    fn find_audit(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>> {
+        let AuditQuery {
+            actor,
+            act,
+            target,
+            outcome,
+            since,
+            until,
+            page,
+            limit,
+        } = query;
+        let (after, before, order) = match *page {
+            AuditPage::Newest => (i64::MIN, i64::MAX, "DESC"),
+            AuditPage::Before(id) => (i64::MIN, id, "DESC"),
+            AuditPage::After(id) => (id, i64::MAX, "ASC"),
+        };
+        let mut entries = list(
+            &self.connection,
+            &format!(
+                "SELECT id, at, actor, origin, session, act, target, outcome, detail, previous, hash FROM audit
+                 WHERE id > ?1 AND id < ?2
+                   AND (?3 IS NULL OR actor = ?3 COLLATE NOCASE)
+                   AND (?4 IS NULL OR act = ?4 COLLATE NOCASE)
+                   AND (?5 IS NULL OR target = ?5 COLLATE NOCASE)
+                   AND (?6 IS NULL OR outcome = ?6)
+                   AND (?7 IS NULL OR at >= ?7)
+                   AND (?8 IS NULL OR at < ?8)
+                 ORDER BY id {order} LIMIT ?9"
+            ),
+            params![
+                after,
+                before,
+                actor,
+                act,
+                target,
+                outcome.map(outcome_name),
+                since.map(Timestamp::as_millisecond),
+                until.map(Timestamp::as_millisecond),
+                i64::try_from(*limit).unwrap_or(i64::MAX),
+            ],
+            read,
+        )?;
+        if order == "DESC" {
+            entries.reverse();
+        }
+        Ok(entries)
+    }
+}

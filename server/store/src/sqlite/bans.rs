@@ -1,0 +1,63 @@
+//! The bans table.
+
+use jiff::Timestamp;
+use rusqlite::{Row, params};
+
+use super::{Sqlite, find, list, optional_timestamp, parsed, timestamp};
+use crate::{BanStore, Result};
+use rookery_record::{Ban, BanId, NewBan};
+
+fn read(row: &Row<'_>) -> Result<Ban> {
+    Ok(Ban {
+        id: BanId(row.get(0)?),
+        target: parsed(row, 1)?,
+        reason: row.get(2)?,
+        by: row.get(3)?,
+        created_at: timestamp(row, 4)?,
+        expires_at: optional_timestamp(row, 5)?,
+    })
+}
+
+impl BanStore for Sqlite {
+    fn bans(&self, now: Timestamp) -> Result<Vec<Ban>> {
+        list(
+            &self.connection,
+            "SELECT id, target, reason, by, created_at, expires_at FROM bans
+             WHERE expires_at IS NULL OR expires_at > ?1
+             ORDER BY created_at DESC, id DESC",
+            [now.as_millisecond()],
+            read,
+        )
+    }
+
+    fn add_ban(&mut self, ban: &NewBan) -> Result<Ban> {
+        let added = find(
+            &self.connection,
+            "INSERT INTO bans (target, target_folded, reason, by, created_at, expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (target_folded) DO UPDATE SET
+                target = excluded.target, reason = excluded.reason, by = excluded.by,
+                created_at = excluded.created_at, expires_at = excluded.expires_at
+             RETURNING id, target, reason, by, created_at, expires_at",
+            params![
+                ban.target.to_string(),
+                ban.target.folded(),
+                ban.reason,
+                ban.by,
+                ban.created_at.as_millisecond(),
+                ban.expires_at.map(Timestamp::as_millisecond),
+            ],
+            read,
+        )?;
+        Ok(added.expect("an INSERT that succeeds returns its row"))
+    }
+
+    fn remove_ban(&mut self, id: BanId) -> Result<Option<Ban>> {
+        find(
+            &self.connection,
+            "DELETE FROM bans WHERE id = ?1 RETURNING id, target, reason, by, created_at, expires_at",
+            [id.0],
+            read,
+        )
+    }
+}

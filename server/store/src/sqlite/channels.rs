@@ -1,0 +1,169 @@
+//! The tables of the channels that last.
+
+use rookery_protocol::ChannelName;
+use rusqlite::{Connection, Row, params};
+
+use super::{execute, find, list, metadata, optional_timestamp, parsed, timestamp};
+use crate::{Result, StoreError};
+use rookery_record::{
+    Access, AccessLevel, ListedMask, Metadata, PersistentChannel, PersistentTopic,
+};
+
+/// Writes the channel over what is known of one of its name. One whose founder's account is gone is
+/// kept no more.
+pub(super) fn keep(connection: &Connection, channel: &PersistentChannel) -> Result<()> {
+    let topic = channel.topic.as_ref();
+    let id: Option<i64> = find(
+        connection,
+        "INSERT INTO channels (name, name_folded, founder, created_at, named_at, topic, topic_by, topic_at,
+            modes, key, user_limit)
+         SELECT ?1, ?2, accounts.id, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM accounts
+         WHERE accounts.name_folded = ?3
+         ON CONFLICT (name_folded) DO UPDATE SET
+            name = excluded.name, founder = excluded.founder, created_at = excluded.created_at,
+            named_at = excluded.named_at, topic = excluded.topic, topic_by = excluded.topic_by,
+            topic_at = excluded.topic_at, modes = excluded.modes, key = excluded.key,
+            user_limit = excluded.user_limit
+         RETURNING id",
+        params![
+            channel.name.as_str(),
+            channel.name.folded(),
+            channel.founder.folded(),
+            channel.created_at.as_millisecond(),
+            channel.named_at.as_millisecond(),
+            topic.map(|topic| &topic.text),
+            topic.map(|topic| &topic.by),
+            topic.map(|topic| topic.at.as_millisecond()),
+            channel.modes,
+            channel.key,
+            channel.limit,
+        ],
+        |row| Ok(row.get(0)?),
+    )?;
+    let Some(id) = id else {
+        return forget(connection, &channel.name);
+    };
+    execute(
+        connection,
+        "DELETE FROM channel_lists WHERE channel = ?1",
+        [id],
+    )?;
+    for ListedMask { list, mask, by, at } in &channel.lists {
+        execute(
+            connection,
+            "INSERT INTO channel_lists (channel, list, mask, by, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![id, list.to_string(), mask, by, at.as_millisecond()],
+        )?;
+    }
+    execute(
+        connection,
+        "DELETE FROM channel_access WHERE channel = ?1",
+        [id],
+    )?;
+    for Access {
+        account,
+        level,
+        by,
+        at,
+    } in &channel.access
+    {
+        execute(
+            connection,
+            "INSERT INTO channel_access (channel, account, account_folded, level, by, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                id,
+                account.as_str(),
+                account.folded(),
+                level.as_str(),
+                by,
+                at.as_millisecond()
+            ],
+        )?;
+    }
+    metadata::keep_of_channel(connection, id, &channel.metadata)
+}
+
+/// Takes away what is known of the channel of that name.
+pub(super) fn forget(connection: &Connection, name: &ChannelName) -> Result<()> {
+    execute(
+        connection,
+        "DELETE FROM channels WHERE name_folded = ?1",
+        [name.folded()],
+    )
+    .map(drop)
+}
+
+/// By name.
+pub(super) fn all(connection: &Connection) -> Result<Vec<PersistentChannel>> {
+    let channels = list(
+        connection,
+        "SELECT channels.name, accounts.name AS founder, channels.created_at, named_at, topic, topic_by, topic_at,
+            modes, key, user_limit, channels.id
+         FROM channels JOIN accounts ON accounts.id = founder ORDER BY channels.name_folded",
+        [],
+        |row| Ok((row.get(10)?, read(row)?)),
+    )?;
+    let with_lists = channels
+        .into_iter()
+        .map(|(id, channel): (i64, PersistentChannel)| {
+            let lists =
+                "SELECT list, mask, by, at FROM channel_lists WHERE channel = ?1 ORDER BY id";
+            let access =
+                "SELECT account, level, by, at FROM channel_access WHERE channel = ?1 ORDER BY id";
+            Ok(PersistentChannel {
+                lists: list(connection, lists, [id], read_mask)?,
+                access: list(connection, access, [id], read_access)?,
+                metadata: metadata::of_channel(connection, id)?,
+                ..channel
+            })
+        });
+    with_lists.collect()
+}
+
+fn read(row: &Row<'_>) -> Result<PersistentChannel> {
+    let topic = match (row.get(4)?, row.get(5)?, optional_timestamp(row, 6)?) {
+        (Some(text), Some(by), Some(at)) => Some(PersistentTopic { text, by, at }),
+        _ => None,
+    };
+    Ok(PersistentChannel {
+        name: parsed(row, 0)?,
+        founder: parsed(row, 1)?,
+        created_at: timestamp(row, 2)?,
+        named_at: timestamp(row, 3)?,
+        topic,
+        modes: row.get(7)?,
+        key: row.get(8)?,
+        limit: row.get(9)?,
+        lists: Vec::new(),
+        access: Vec::new(),
+        metadata: Metadata::new(),
+    })
+}
+
+fn read_mask(row: &Row<'_>) -> Result<ListedMask> {
+    let letter: String = row.get(0)?;
+    let list = letter
+        .chars()
+        .next()
+        .ok_or_else(|| StoreError::Corrupt("a channel's list without a letter".to_owned()))?;
+    Ok(ListedMask {
+        list,
+        mask: row.get(1)?,
+        by: row.get(2)?,
+        at: timestamp(row, 3)?,
+    })
+}
+
+fn read_access(row: &Row<'_>) -> Result<Access> {
+    let level: String = row.get(1)?;
+    let level = AccessLevel::parse(&level).ok_or_else(|| {
+        StoreError::Corrupt(format!("{level:?} as what an account is in a channel"))
+    })?;
+    Ok(Access {
+        account: parsed(row, 0)?,
+        level,
+        by: row.get(2)?,
+        at: timestamp(row, 3)?,
+    })
+}

@@ -1,0 +1,91 @@
+//! The credentials table.
+
+use jiff::Timestamp;
+use rusqlite::{Row, params};
+
+use super::{Sqlite, execute, find, list, optional_timestamp, timestamp};
+use crate::{CredentialStore, Result, StoreError};
+use rookery_record::{AccountId, Credential, CredentialId, CredentialKind};
+
+fn kind_name(kind: CredentialKind) -> &'static str {
+    match kind {
+        CredentialKind::Device => "device",
+        CredentialKind::Certificate => "certificate",
+    }
+}
+
+fn read(row: &Row<'_>) -> Result<Credential> {
+    let kind: String = row.get(1)?;
+    Ok(Credential {
+        id: CredentialId(row.get(0)?),
+        kind: match kind.as_str() {
+            "device" => CredentialKind::Device,
+            "certificate" => CredentialKind::Certificate,
+            _ => {
+                return Err(StoreError::Corrupt(format!(
+                    "{kind:?} as the kind of a credential"
+                )));
+            }
+        },
+        hash: row.get(2)?,
+        created_at: timestamp(row, 3)?,
+        used_at: optional_timestamp(row, 4)?,
+    })
+}
+
+impl CredentialStore for Sqlite {
+    fn credentials(&self, account: AccountId) -> Result<Vec<Credential>> {
+        list(
+            &self.connection,
+            "SELECT id, kind, hash, created_at, used_at FROM credentials WHERE account = ?1 ORDER BY id",
+            [account.0],
+            read,
+        )
+    }
+
+    fn add_credential(
+        &mut self,
+        account: AccountId,
+        kind: CredentialKind,
+        hash: &[u8; 32],
+        at: Timestamp,
+    ) -> Result<CredentialId> {
+        let kind = kind_name(kind);
+        let known = find(
+            &self.connection,
+            "SELECT id FROM credentials WHERE hash = ?1 AND kind = ?2 AND account = ?3",
+            params![hash, kind, account.0],
+            |row| Ok(CredentialId(row.get(0)?)),
+        )?;
+        if let Some(id) = known {
+            return Ok(id);
+        }
+        let mut statement = self.connection.prepare_cached(
+            "INSERT INTO credentials (account, kind, hash, created_at) VALUES (?1, ?2, ?3, ?4)",
+        )?;
+        Ok(CredentialId(statement.insert(params![
+            account.0,
+            kind,
+            hash,
+            at.as_millisecond()
+        ])?))
+    }
+
+    fn remove_credential(&mut self, account: AccountId, id: CredentialId) -> Result<bool> {
+        let sql = "DELETE FROM credentials WHERE id = ?1 AND account = ?2";
+        Ok(execute(&self.connection, sql, [id.0, account.0])? > 0)
+    }
+
+    fn remove_credentials(&mut self, account: AccountId) -> Result<usize> {
+        execute(
+            &self.connection,
+            "DELETE FROM credentials WHERE account = ?1",
+            [account.0],
+        )
+    }
+
+    fn set_credential_used(&mut self, id: CredentialId, at: Timestamp) -> Result<()> {
+        let sql = "UPDATE credentials SET used_at = ?2 WHERE id = ?1";
+        execute(&self.connection, sql, [id.0, at.as_millisecond()]).map(drop)
+    }
+}

@@ -1,0 +1,38 @@
+//! The maintenance table: one row, or none.
+
+use rusqlite::{Row, params};
+
+use super::{Sqlite, find, timestamp};
+use crate::{MaintenanceStore, Result};
+use rookery_record::Maintenance;
+
+fn read(row: &Row<'_>) -> Result<Maintenance> {
+    Ok(Maintenance {
+        message: row.get(0)?,
+        by: row.get(1)?,
+        since: timestamp(row, 2)?,
+    })
+}
+
+impl MaintenanceStore for Sqlite {
+    fn maintenance(&self) -> Result<Option<Maintenance>> {
+        find(
+            &self.connection,
+            "SELECT message, by, since FROM maintenance",
+            [],
+            read,
+        )
+    }
+
+    fn set_maintenance(&mut self, maintenance: Option<&Maintenance>) -> Result<()> {
+        self.execute("DELETE FROM maintenance")?;
+        if let Some(Maintenance { message, by, since }) = maintenance {
+            self.connection
+                .prepare_cached(
+                    "INSERT INTO maintenance (id, message, by, since) VALUES (1, ?1, ?2, ?3)",
+                )?
+                .execute(params![message, by, since.as_millisecond()])?;
+        }
+        Ok(())
+    }
+}

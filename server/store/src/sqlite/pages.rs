@@ -1,0 +1,389 @@
+//! Reading the history back. Messages are in the order of their times, and of their numbers where
+//! the times are the same: an order that never changes, so that a client can go on from any message
+//! it has.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rookery_protocol::Nick;
+use rusqlite::{Connection, Row, named_params, params};
+
+use super::history::{EVENTS, GUEST, place_number, sides};
+use super::{column_name, find, list, parsed, timestamp};
+use crate::{Result, StoreError};
+use rookery_record::{
+    HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Selection, TargetsQuery,
+};
+
+/// Where a message stands: milliseconds, number.
+type Position = (i64, i64);
+
+const BEGINNING: Position = (i64::MIN, i64::MIN);
+const END: Position = (i64::MAX, i64::MAX);
+
+/// What lies between two positions; neither is part of it.
+#[derive(Clone, Copy)]
+struct Span {
+    after: Position,
+    before: Position,
+}
+
+/// Which way messages are counted: from the oldest on, or from the newest back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Forward,
+    Backward,
+}
+
+pub(super) fn page(
+    connection: &Connection,
+    query: &PageQuery,
+) -> Result<Option<Vec<HistoryEntry>>> {
+    let (mut places, mut known) = (Vec::new(), Vec::new());
+    for place in &query.places {
+        for events in [false, true] {
+            let [(_, first), (_, second)] = sides(place, events);
+            let number = place_number(connection, [&*first, &*second])?;
+            known.extend(number);
+            places.extend(number.filter(|_| query.events || !events));
+        }
+    }
+    let floor = (query.since.as_millisecond(), i64::MIN);
+    let reader = Reader {
+        connection,
+        places,
+        known,
+        floor,
+        redactions: query.redactions,
+    };
+    reader.page(&query.selection, query.limit)
+}
+
+struct Reader<'a> {
+    connection: &'a Connection,
+    /// What is read.
+    places: Vec<i64>,
+    /// Where the points may be.
+    known: Vec<i64>,
+    /// Nothing before it is in sight.
+    floor: Position,
+    /// Whether events may be redactions.
+    redactions: bool,
+}
+
+impl Reader<'_> {
+    fn page(&self, selection: &Selection, limit: usize) -> Result<Option<Vec<HistoryEntry>>> {
+        let entries = match selection {
+            Selection::Latest(None) => self.read(
+                Span {
+                    after: BEGINNING,
+                    before: END,
+                },
+                Direction::Backward,
+                limit,
+            )?,
+            Selection::Latest(Some(point)) => {
+                let Some(point) = self.find(point)? else {
+                    return Ok(None);
+                };
+                self.read(
+                    Span {
+                        after: point.last,
+                        before: END,
+                    },
+                    Direction::Backward,
+                    limit,
+                )?
+            }
+            Selection::Before(point) => {
+                let Some(point) = self.find(point)? else {
+                    return Ok(None);
+                };
+                self.read(
+                    Span {
+                        after: BEGINNING,
+                        before: point.first,
+                    },
+                    Direction::Backward,
+                    limit,
+                )?
+            }
+            Selection::After(point) => {
+                let Some(point) = self.find(point)? else {
+                    return Ok(None);
+                };
+                self.read(
+                    Span {
+                        after: point.last,
+                        before: END,
+                    },
+                    Direction::Forward,
+                    limit,
+                )?
+            }
+            Selection::Around(point) => {
+                let Some(Found {
+                    first: (at, number),
+                    ..
+                }) = self.find(point)?
+                else {
+                    return Ok(None);
+                };
+                let earlier = Span {
+                    after: BEGINNING,
+                    before: (at, number),
+                };
+                let mut entries = self.read(earlier, Direction::Backward, limit / 2)?;
+                let later = Span {
+                    after: (at, number.saturating_sub(1)),
+                    before: END,
+                };
+                entries.extend(self.read(later, Direction::Forward, limit - entries.len())?);
+                entries
+            }
+            Selection::Between(one, other) => {
+                let (Some(one), Some(other)) = (self.find(one)?, self.find(other)?) else {
+                    return Ok(None);
+                };
+                if one.first <= other.first {
+                    self.read(
+                        Span {
+                            after: one.last,
+                            before: other.first,
+                        },
+                        Direction::Forward,
+                        limit,
+                    )?
+                } else {
+                    self.read(
+                        Span {
+                            after: other.last,
+                            before: one.first,
+                        },
+                        Direction::Backward,
+                        limit,
+                    )?
+                }
+            }
+        };
+        Ok(Some(entries))
+    }
+
+    /// Where the point is; none if its message was never said in these places, or is gone.
+    fn find(&self, point: &Point) -> Result<Option<Found>> {
+        match point {
+            Point::At(time) => {
+                let at = time.as_millisecond();
+                Ok(Some(Found {
+                    first: (at, i64::MIN),
+                    last: (at, i64::MAX),
+                }))
+            }
+            Point::Message(msgid) => {
+                let sql = "SELECT at, id, place FROM history WHERE msgid = ?1";
+                let read = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?), row.get(2)?));
+                let found: Option<(Position, i64)> = find(self.connection, sql, [msgid], read)?;
+                // A redacted message keeps its position.
+                let found = found.filter(|(_, place)| self.known.contains(&place.abs()));
+                Ok(found.map(|(position, _)| Found {
+                    first: position,
+                    last: position,
+                }))
+            }
+        }
+    }
+
+    /// The messages in the span, in order.
+    fn read(&self, span: Span, direction: Direction, limit: usize) -> Result<Vec<HistoryEntry>> {
+        let after = span.after.max(self.floor);
+        let limit_of_place = i64::try_from(limit).unwrap_or(i64::MAX);
+        let sql = span_sql(direction);
+        let mut entries = Vec::new();
+        for place in &self.places {
+            let params = named_params! {
+                ":place": place,
+                ":after_at": after.0,
+                ":after_id": after.1,
+                ":before_at": span.before.0,
+                ":before_id": span.before.1,
+                ":redactions": self.redactions,
+                ":limit": limit_of_place,
+            };
+            entries.extend(list(self.connection, &sql, params, entry)?);
+        }
+        entries.sort_unstable_by_key(|(position, _)| *position);
+        let surplus = entries.len().saturating_sub(limit);
+        match direction {
+            Direction::Forward => entries.truncate(limit),
+            Direction::Backward => drop(entries.drain(..surplus)),
+        }
+        Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+    }
+}
+
+/// All that a point takes up: a message its own position, a time those of all messages of that
+/// time.
+struct Found {
+    first: Position,
+    last: Position,
+}
+
+/// What lies in a span and is for all.
+fn span_sql(direction: Direction) -> String {
+    let order = match direction {
+        Direction::Forward => "history.at, history.id",
+        Direction::Backward => "history.at DESC, history.id DESC",
+    };
+    format!(
+        "{ENTRIES} WHERE place = :place AND (history.at, history.id) > (:after_at, :after_id)
+             AND (history.at, history.id) < (:before_at, :before_id) AND substr(tags, 1, 10) <> 'statusmsg='
+             AND (:redactions OR command <> 'REDACT')
+         ORDER BY {order} LIMIT :limit"
+    )
+}
+
+/// The columns that [`entry`] reads.
+pub(super) const ENTRIES: &str =
+    "SELECT history.at, history.id, msgid, account, source, command, text, tags,
+        first, second, first_folded, second_folded
+    FROM history CROSS JOIN places ON places.id = place CROSS JOIN authors ON authors.id = author";
+
+/// The message of that id. One that was redacted is in no place.
+pub(super) fn entry_of(connection: &Connection, msgid: &str) -> Result<Option<HistoryEntry>> {
+    let found = find(
+        connection,
+        &format!("{ENTRIES} WHERE msgid = ?1"),
+        [msgid],
+        entry,
+    )?;
+    Ok(found.map(|(_, entry)| entry))
+}
+
+pub(super) fn entry(row: &Row<'_>) -> Result<(Position, HistoryEntry)> {
+    let account: String = row.get(3)?;
+    let source: String = row.get(4)?;
+    let entry = HistoryEntry {
+        msgid: row.get(2)?,
+        at: timestamp(row, 0)?,
+        place: place(row, &account, &source)?,
+        account: if account.is_empty() {
+            None
+        } else {
+            Some(parsed(row, 3)?)
+        },
+        source,
+        command: row.get(5)?,
+        text: row.get(6)?,
+        tags: row.get(7)?,
+    };
+    Ok(((row.get(0)?, row.get(1)?), entry))
+}
+
+/// Where it was said; between two, it came from the account, or from the guest that the source
+/// names, or from the server.
+fn place(row: &Row<'_>, account: &str, source: &str) -> Result<Place> {
+    if row.get_ref(9)?.as_str().is_ok_and(str::is_empty) {
+        return Ok(Place::Channel(parsed(row, 8)?));
+    }
+    let (one, other) = (party(row, 8, 10)?, party(row, 9, 11)?);
+    if account.is_empty() && !source.contains('!') {
+        return Ok(Place::Direct {
+            from: one,
+            to: other,
+        });
+    }
+    let nick = if account.is_empty() {
+        source.split('!').next().unwrap_or_default()
+    } else {
+        account
+    };
+    let nick = Nick::parse(nick)
+        .map_err(|_| StoreError::Corrupt(format!("{source:?} as {}", column_name(row, 4))))?;
+    let by = if account.is_empty() {
+        Party::Guest(nick)
+    } else {
+        Party::Account(nick)
+    };
+    let (from, to) = if one == by {
+        (one, other)
+    } else {
+        (other, one)
+    };
+    Ok(Place::Direct { from, to })
+}
+
+fn party(row: &Row<'_>, text: usize, folded: usize) -> Result<Party> {
+    let nick = parsed(row, text)?;
+    let guest = row
+        .get_ref(folded)?
+        .as_str()
+        .is_ok_and(|folded| folded.trim_start_matches(EVENTS).starts_with(GUEST));
+    Ok(if guest {
+        Party::Guest(nick)
+    } else {
+        Party::Account(nick)
+    })
+}
+
+pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<Vec<HistoryTarget>> {
+    // By folded name: an account and a guest that once had its name are one target.
+    let mut latest: BTreeMap<String, HistoryTarget> = BTreeMap::new();
+    for (channel, since) in &query.channels {
+        let Some(place) = place_number(connection, [channel.folded(), ""])? else {
+            continue;
+        };
+        if let Some(at) = latest_in(connection, place, *since)? {
+            let target = HistoryTarget {
+                name: channel.to_string(),
+                at,
+            };
+            latest.insert(channel.folded().to_owned(), target);
+        }
+    }
+    if let Some(account) = &query.account {
+        let others = "SELECT id, second FROM places WHERE first_folded = ?1 AND second_folded <> ''
+             UNION ALL
+             SELECT id, first FROM places WHERE second_folded = ?1 AND second_folded <> '' AND first_folded <> ?1";
+        for (place, other) in list(connection, others, [account.folded()], |row| {
+            Ok((row.get::<_, i64>(0)?, parsed::<Nick>(row, 1)?))
+        })? {
+            let Some(at) = latest_in(connection, place, Timestamp::MIN)? else {
+                continue;
+            };
+            let target = latest
+                .entry(other.folded().to_owned())
+                .or_insert_with(|| HistoryTarget {
+                    name: other.to_string(),
+                    at,
+                });
+            target.at = target.at.max(at);
+        }
+    }
+    let (low, high) = (query.from.min(query.to), query.from.max(query.to));
+    let mut targets: Vec<HistoryTarget> = latest
+        .into_values()
+        .filter(|target| low < target.at && target.at < high)
+        .collect();
+    targets.sort_by_key(|target| target.at);
+    if query.from <= query.to {
+        targets.truncate(query.limit);
+    } else {
+        targets.drain(..targets.len().saturating_sub(query.limit));
+    }
+    Ok(targets)
+}
+
+/// When something was last said there to all.
+fn latest_in(connection: &Connection, place: i64, since: Timestamp) -> Result<Option<Timestamp>> {
+    let sql = "SELECT at FROM history WHERE place = ?1 AND at >= ?2 AND substr(tags, 1, 10) <> 'statusmsg='
+         ORDER BY at DESC, id DESC LIMIT 1";
+    find(
+        connection,
+        sql,
+        params![place, since.as_millisecond()],
+        |row| timestamp(row, 0),
+    )
+}

@@ -1,0 +1,166 @@
+//! What the chat keeps for the owners of accounts: who is always on and where, and what they have
+//! read.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+
+use super::{execute, list, optional, parsed, timestamp};
+use crate::Result;
+use rookery_record::{AccountId, Membership, Presence};
+
+/// Of an account that is gone nothing is kept, here and below.
+pub(super) fn keep_marker(
+    connection: &Connection,
+    account: AccountId,
+    target: &str,
+    read_until: Option<Timestamp>,
+) -> Result<()> {
+    match read_until {
+        Some(read_until) => execute(
+            connection,
+            "INSERT INTO read_markers (account, target, read_until) SELECT id, ?2, ?3 FROM accounts WHERE id = ?1
+             ON CONFLICT (account, target) DO UPDATE SET read_until = excluded.read_until",
+            params![account.0, target, read_until.as_millisecond()],
+        ),
+        None => execute(
+            connection,
+            "DELETE FROM read_markers WHERE account = ?1 AND target = ?2",
+            params![account.0, target],
+        ),
+    }
+    .map(drop)
+}
+
+pub(super) fn markers(connection: &Connection) -> Result<Vec<(AccountId, String, Timestamp)>> {
+    let sql = "SELECT account, target, read_until FROM read_markers";
+    list(connection, sql, [], |row| {
+        Ok((AccountId(row.get(0)?), row.get(1)?, timestamp(row, 2)?))
+    })
+}
+
+pub(super) fn keep_choice(
+    connection: &Connection,
+    account: AccountId,
+    always_on: Option<bool>,
+) -> Result<()> {
+    let sql = "UPDATE accounts SET always_on = ?2 WHERE id = ?1";
+    execute(connection, sql, params![account.0, always_on]).map(drop)
+}
+
+pub(super) fn choices(connection: &Connection) -> Result<Vec<(AccountId, bool)>> {
+    let sql = "SELECT id, always_on FROM accounts WHERE always_on IS NOT NULL";
+    list(connection, sql, [], |row| {
+        Ok((AccountId(row.get(0)?), row.get(1)?))
+    })
+}
+
+pub(super) fn keep(connection: &Connection, presence: &Presence) -> Result<()> {
+    let Presence {
+        account,
+        nick,
+        username,
+        realname,
+        modes,
+        away,
+        since,
+        channels,
+        ..
+    } = presence;
+    forget(connection, *account)?;
+    let kept = execute(
+        connection,
+        "INSERT INTO presences (account, nick, username, realname, modes, away, since)
+         SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM accounts WHERE id = ?1",
+        params![
+            account.0,
+            nick.as_str(),
+            username,
+            realname,
+            modes,
+            away,
+            since.as_millisecond()
+        ],
+    )?;
+    if kept == 0 {
+        return Ok(());
+    }
+    for (
+        place,
+        Membership {
+            channel,
+            joined_at,
+            operator,
+            voice,
+        },
+    ) in (0_i64..).zip(channels)
+    {
+        let modes = [('o', operator), ('v', voice)];
+        let modes: String = modes
+            .iter()
+            .filter(|(_, on)| **on)
+            .map(|(letter, _)| letter)
+            .collect();
+        execute(
+            connection,
+            "INSERT INTO presence_channels (account, place, channel, joined_at, modes) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                account.0,
+                place,
+                channel.as_str(),
+                joined_at.as_millisecond(),
+                modes
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+pub(super) fn forget(connection: &Connection, account: AccountId) -> Result<()> {
+    execute(
+        connection,
+        "DELETE FROM presences WHERE account = ?1",
+        [account.0],
+    )
+    .map(drop)
+}
+
+/// Those of accounts that are open.
+pub(super) fn all(connection: &Connection) -> Result<Vec<Presence>> {
+    let presences = list(
+        connection,
+        "SELECT account, name, email, nick, username, realname, modes, away, since
+         FROM presences JOIN accounts ON accounts.id = account WHERE disabled IS NULL ORDER BY account",
+        [],
+        read,
+    )?;
+    let with_channels = presences.into_iter().map(|presence| {
+        let sql = "SELECT channel, joined_at, modes FROM presence_channels WHERE account = ?1 ORDER BY place";
+        Ok(Presence { channels: list(connection, sql, [presence.account.0], read_membership)?, ..presence })
+    });
+    with_channels.collect()
+}
+
+fn read(row: &Row<'_>) -> Result<Presence> {
+    Ok(Presence {
+        account: AccountId(row.get(0)?),
+        name: parsed(row, 1)?,
+        email: optional(row, 2)?,
+        nick: parsed(row, 3)?,
+        username: row.get(4)?,
+        realname: row.get(5)?,
+        modes: row.get(6)?,
+        away: row.get(7)?,
+        since: timestamp(row, 8)?,
+        channels: Vec::new(),
+    })
+}
+
+fn read_membership(row: &Row<'_>) -> Result<Membership> {
+    let modes: String = row.get(2)?;
+    Ok(Membership {
+        channel: parsed(row, 0)?,
+        joined_at: timestamp(row, 1)?,
+        operator: modes.contains('o'),
+        voice: modes.contains('v'),
+    })
+}

@@ -1,0 +1,74 @@
+//! The tables, and the steps from each version of them to the next.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::{Result, StoreError};
+
+/// The step at index n leads from version n to n + 1. A step that was released is never changed.
+pub(super) const STEPS: &[&str] = &[
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+    include_str!("schema_5.sql"),
+    include_str!("schema_6.sql"),
+    include_str!("schema_7.sql"),
+    include_str!("schema_8.sql"),
+    include_str!("schema_9.sql"),
+    include_str!("schema_10.sql"),
+    include_str!("schema_11.sql"),
+];
+
+/// An error if a newer rookeryd made the tables. Changes nothing.
+pub(super) fn refuse_newer(connection: &Connection) -> Result<()> {
+    version(connection).map(drop)
+}
+
+/// Takes the tables to the newest version, or leaves them as they are.
+pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+    if version(connection)? == STEPS.len() {
+        return Ok(());
+    }
+    // A step may make a table anew that others refer to; that must not take their rows along.
+    // SQLite lets this be switched between transactions only.
+    connection.pragma_update(None, "foreign_keys", false)?;
+    let migrated = take_steps(connection);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    migrated
+}
+
+fn take_steps(connection: &mut Connection) -> Result<()> {
+    // Another process may be at the same: whoever comes second finds the work done.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for step in STEPS.iter().skip(version(&transaction)?) {
+        transaction.execute_batch(step)?;
+    }
+    if transaction
+        .prepare("PRAGMA foreign_key_check")?
+        .exists([])?
+    {
+        return Err(StoreError::Corrupt(
+            "a row refers to another that is not there".to_owned(),
+        ));
+    }
+    transaction.pragma_update(None, "user_version", known())?;
+    Ok(transaction.commit()?)
+}
+
+fn version(connection: &Connection) -> Result<usize> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match usize::try_from(found) {
+        Ok(version) if version <= STEPS.len() => Ok(version),
+        Ok(_) => Err(StoreError::TooNew {
+            found,
+            known: known(),
+        }),
+        Err(_) => Err(StoreError::Corrupt(format!(
+            "{found} as the database's version"
+        ))),
+    }
+}
+
+fn known() -> i64 {
+    i64::try_from(STEPS.len()).expect("the steps are few")
+}

@@ -1,0 +1,191 @@
+//! Looking through what was said in the channels. A search reads as many messages as it is allowed,
+//! and says where it stopped: one that finds little takes many short reads, and never a long one.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use rookery_protocol::Nick;
+use rusqlite::{Connection, Row};
+
+use super::history::place_number;
+use super::pages::{ENTRIES, entry};
+use super::{find, list, timestamp};
+use crate::Result;
+use rookery_record::{Cursor, FoundMessages, MessageQuery};
+
+/// How far the clock may have stood wrong, in milliseconds, without hiding anything from a search
+/// for a time: over all channels, messages are found in the order in which they were stored.
+const CLOCK_SLACK: i64 = 60 * 60 * 1000;
+
+const IN_ONE_CHANNEL: &str = "SELECT id, at, place, author, text FROM history
+    WHERE place = ?1 AND at >= ?2 AND at < ?3 AND (at, id) < (?4, ?5) ORDER BY at DESC, id DESC";
+const IN_ALL: &str = "SELECT id, at, place, author, text FROM history
+    WHERE id >= ?1 AND id < ?2 ORDER BY id DESC";
+
+pub(super) fn messages(connection: &Connection, query: &MessageQuery) -> Result<FoundMessages> {
+    let since = query.since.map_or(i64::MIN, Timestamp::as_millisecond);
+    let until = query.until.map_or(i64::MAX, Timestamp::as_millisecond);
+    let before = query.before.map_or((i64::MAX, i64::MAX), |cursor| {
+        (cursor.at.as_millisecond(), cursor.number)
+    });
+    let (mut statement, bounds, places) = if let Some(channel) = &query.channel {
+        let Some(place) = place_number(connection, [channel.folded(), ""])? else {
+            return Ok(FoundMessages::default());
+        };
+        let bounds = vec![place, since, until, before.0, before.1];
+        (
+            connection.prepare_cached(IN_ONE_CHANNEL)?,
+            bounds,
+            HashSet::from([place]),
+        )
+    } else {
+        let first = query
+            .since
+            .map(|_| first_at(connection, since.saturating_sub(CLOCK_SLACK)))
+            .transpose()?;
+        let last = query
+            .until
+            .map(|_| first_at(connection, until.saturating_add(CLOCK_SLACK)))
+            .transpose()?;
+        let bounds = vec![
+            first.unwrap_or(i64::MIN),
+            last.unwrap_or(i64::MAX).min(before.1),
+        ];
+        (
+            connection.prepare_cached(IN_ALL)?,
+            bounds,
+            channels(connection)?,
+        )
+    };
+    let authors = query
+        .author
+        .as_ref()
+        .map(|author| authors(connection, author))
+        .transpose()?;
+    let filter = Filter {
+        places,
+        authors,
+        text: query.text.as_deref(),
+        times: since..until,
+    };
+
+    let mut rows = statement.query(rusqlite::params_from_iter(bounds))?;
+    let mut found = FoundMessages::default();
+    let (mut walked, mut last_walked, mut last_found) = (0, None, None);
+    while let Some(row) = rows.next()? {
+        if walked == query.most {
+            found.next = last_walked;
+            break;
+        }
+        walked += 1;
+        let cursor = Cursor {
+            at: timestamp(row, 1)?,
+            number: row.get(0)?,
+        };
+        last_walked = Some(cursor);
+        if filter.takes(row)? {
+            // One more tells whether there is another page.
+            if found.messages.len() == query.limit {
+                found.next = last_found;
+                break;
+            }
+            last_found = last_walked;
+            let message = find(
+                connection,
+                &format!("{ENTRIES} WHERE history.id = ?1"),
+                [cursor.number],
+                entry,
+            )?;
+            found.messages.extend(message.map(|(_, message)| message));
+        }
+    }
+    Ok(found)
+}
+
+/// What a message has to be like.
+struct Filter<'q> {
+    places: HashSet<i64>,
+    authors: Option<HashSet<i64>>,
+    text: Option<&'q str>,
+    times: std::ops::Range<i64>,
+}
+
+impl Filter<'_> {
+    fn takes(&self, row: &Row<'_>) -> Result<bool> {
+        let is_by = |author: i64| {
+            self.authors
+                .as_ref()
+                .is_none_or(|authors| authors.contains(&author))
+        };
+        let (at, place): (i64, i64) = (row.get(1)?, row.get(2)?);
+        if !self.places.contains(&place) || !self.times.contains(&at) || !is_by(row.get(3)?) {
+            return Ok(false);
+        }
+        let Some(wanted) = self.text else {
+            return Ok(true);
+        };
+        let text = row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?;
+        // A line that goes on the one before is one with it.
+        Ok(text.replace('\r', "").to_lowercase().contains(wanted))
+    }
+}
+
+/// The places that are channels, without those of their events.
+fn channels(connection: &Connection) -> Result<HashSet<i64>> {
+    let sql = "SELECT id FROM places WHERE second_folded = '' AND substr(first_folded, 1, 1) = '#'";
+    Ok(list(connection, sql, [], |row| Ok(row.get(0)?))?
+        .into_iter()
+        .collect())
+}
+
+/// All that the account of that name was shown as, and guests of that nick.
+fn authors(connection: &Connection, author: &Nick) -> Result<HashSet<i64>> {
+    let mut numbers = HashSet::new();
+    let mut statement = connection.prepare_cached("SELECT id, account, source FROM authors")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let text = |column: usize| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+        let (account, source) = (text(1)?, text(2)?);
+        let name = if account.is_empty() {
+            source.split('!').next().unwrap_or_default()
+        } else {
+            account
+        };
+        // Most names are found to be others without being folded.
+        let is_same = if name.is_ascii() && author.as_str().is_ascii() {
+            name.eq_ignore_ascii_case(author.as_str())
+        } else {
+            Nick::parse(name).is_ok_and(|name| name == *author)
+        };
+        if is_same {
+            numbers.insert(row.get(0)?);
+        }
+    }
+    Ok(numbers)
+}
+
+/// The number from which on messages are of that time or later, as far as the clock went straight.
+fn first_at(connection: &Connection, at: i64) -> Result<i64> {
+    let bound = |sql| {
+        find(connection, sql, [], |row| {
+            Ok(row.get::<_, Option<i64>>(0)?.unwrap_or(0))
+        })
+    };
+    let mut low = bound("SELECT min(id) FROM history")?.unwrap_or(0);
+    let mut high = bound("SELECT max(id) FROM history")?.unwrap_or(0) + 1;
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let sql = "SELECT id, at FROM history WHERE id >= ?1 ORDER BY id LIMIT 1";
+        let next = find(connection, sql, [middle], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        })?;
+        match next {
+            Some((id, then)) if then < at => low = id + 1,
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}

@@ -1,0 +1,268 @@
+//! Searches over a real database.
+#![allow(clippy::unwrap_used)]
+
+use jiff::SignedDuration;
+use rookery_protocol::ChannelName;
+
+use super::super::Sqlite;
+use super::super::tests::{direct, fresh, lobby, message, noon};
+use super::*;
+use crate::HistoryStore as _;
+use rookery_record::{HistoryEntry, Place, Redactor};
+
+fn minute(number: i64) -> Timestamp {
+    noon() + SignedDuration::from_mins(number)
+}
+
+fn said(number: i64, place: Place, by: &str, text: &str) -> HistoryEntry {
+    HistoryEntry {
+        source: format!("{by}!~u@users"),
+        account: if by.starts_with("guest") {
+            None
+        } else {
+            Some(by.parse().unwrap())
+        },
+        text: text.to_owned(),
+        ..message(&format!("m{number}"), minute(number), place)
+    }
+}
+
+fn channel(name: &str) -> Place {
+    Place::Channel(ChannelName::parse(name).unwrap())
+}
+
+/// Ten messages, one a minute.
+fn lively() -> (tempfile::TempDir, Sqlite) {
+    let (folder, mut sqlite) = fresh();
+    let entries = [
+        said(0, lobby(), "alice", "Buy PILLS now"),
+        said(1, lobby(), "bob", "no thanks"),
+        said(2, direct("alice", "bob"), "alice", "pills in private"),
+        said(3, channel("#Dev"), "Alice", "pills here too"),
+        said(4, channel("#dev"), "guest7", "a pill?"),
+        HistoryEntry {
+            command: "TOPIC".to_owned(),
+            ..said(5, lobby(), "alice", " :pills")
+        },
+        said(6, lobby(), "alice", "schöne GRÜSSE"),
+        HistoryEntry {
+            tags: "statusmsg=@".to_owned(),
+            ..said(7, lobby(), "bob", "pills, operators?")
+        },
+        said(8, channel("#dev"), "bob", "done"),
+        said(9, lobby(), "Guest7", "bye"),
+    ];
+    sqlite.append_history(&entries).unwrap();
+    (folder, sqlite)
+}
+
+fn query() -> MessageQuery {
+    MessageQuery {
+        text: None,
+        author: None,
+        channel: None,
+        since: None,
+        until: None,
+        before: None,
+        limit: 99,
+        most: 1000,
+    }
+}
+
+#[track_caller]
+fn ids(sqlite: &Sqlite, query: &MessageQuery) -> String {
+    let found = sqlite.find_messages(query).unwrap();
+    found
+        .messages
+        .iter()
+        .map(|entry| entry.msgid.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[test]
+fn channels_are_searched_by_text_author_channel_and_time_and_nothing_else_is() {
+    let (_folder, sqlite) = lively();
+    let text = |text: &str| MessageQuery {
+        text: Some(text.to_owned()),
+        ..query()
+    };
+    let author = |name: &str| MessageQuery {
+        author: Some(name.parse().unwrap()),
+        ..query()
+    };
+    let in_dev = || MessageQuery {
+        channel: Some("#DEV".parse().unwrap()),
+        ..query()
+    };
+    for (query, expected) in [
+        (query(), "m9 m8 m7 m6 m4 m3 m1 m0"),
+        (text("pills"), "m7 m3 m0"),
+        (text("grüsse"), "m6"),
+        (text("%"), ""),
+        (author("ALICE"), "m6 m3 m0"),
+        (author("guest7"), "m9 m4"),
+        (author("nobody"), ""),
+        (in_dev(), "m8 m4 m3"),
+        (
+            MessageQuery {
+                channel: Some("#none".parse().unwrap()),
+                ..query()
+            },
+            "",
+        ),
+        (
+            MessageQuery {
+                author: Some("bob".parse().unwrap()),
+                ..in_dev()
+            },
+            "m8",
+        ),
+        (
+            MessageQuery {
+                since: Some(minute(7)),
+                ..query()
+            },
+            "m9 m8 m7",
+        ),
+        (
+            MessageQuery {
+                until: Some(minute(3)),
+                ..query()
+            },
+            "m1 m0",
+        ),
+        (
+            MessageQuery {
+                since: Some(minute(4)),
+                until: Some(minute(8)),
+                ..in_dev()
+            },
+            "m4",
+        ),
+    ] {
+        assert_eq!(ids(&sqlite, &query), expected, "{query:?}");
+    }
+}
+
+#[test]
+fn what_was_redacted_is_not_found() {
+    let (_folder, mut sqlite) = lively();
+    let by = Redactor {
+        source: "irc.test".to_owned(),
+        account: None,
+    };
+    let mark = sqlite.history_entry("m3").unwrap().unwrap().redaction(
+        by,
+        "r1".to_owned(),
+        minute(10),
+        None,
+    );
+    sqlite.append_history(&[mark]).unwrap();
+    assert_eq!(ids(&sqlite, &query()), "m9 m8 m7 m6 m4 m1 m0");
+    assert_eq!(
+        ids(
+            &sqlite,
+            &MessageQuery {
+                channel: Some("#dev".parse().unwrap()),
+                ..query()
+            }
+        ),
+        "m8 m4"
+    );
+}
+
+#[test]
+fn page_after_page_gives_everything_once_however_soon_a_search_stops() {
+    let (_folder, sqlite) = lively();
+    let all = "m9 m8 m7 m6 m4 m3 m1 m0";
+    for (channel, all) in [(None, all), (Some("#lobby"), "m9 m7 m6 m1 m0")] {
+        for (limit, most) in [(1, 1000), (3, 1000), (8, 1000), (99, 1), (2, 2), (99, 3)] {
+            let channel = channel.map(|name| name.parse().unwrap());
+            let mut query = MessageQuery {
+                channel,
+                limit,
+                most,
+                ..query()
+            };
+            let (mut found, mut rounds) = (Vec::new(), 0);
+            loop {
+                let page = sqlite.find_messages(&query).unwrap();
+                assert!(page.messages.len() <= limit && page.messages.len() <= most);
+                found.extend(page.messages.into_iter().map(|entry| entry.msgid));
+                rounds += 1;
+                assert!(rounds < 20, "it ends");
+                match page.next {
+                    Some(next) => query.before = Some(next),
+                    None => break,
+                }
+            }
+            assert_eq!(found.join(" "), all, "{limit} {most}");
+        }
+    }
+}
+
+#[test]
+fn a_full_last_page_says_that_it_is_the_last() {
+    let (_folder, sqlite) = lively();
+    let page = sqlite
+        .find_messages(&MessageQuery {
+            limit: 8,
+            ..query()
+        })
+        .unwrap();
+    assert_eq!((page.messages.len(), page.next), (8, None));
+}
+
+#[test]
+fn a_search_for_a_time_begins_there() {
+    let (_folder, mut sqlite) = fresh();
+    let day = |number: i64| said(number * 24 * 60, lobby(), "alice", "hello");
+    sqlite
+        .append_history(&(0..100).map(day).collect::<Vec<_>>())
+        .unwrap();
+    // Of what is older or newer, only what lies within an hour is walked over: that of the next
+    // midday.
+    let around = |number: i64| MessageQuery {
+        since: Some(minute(number * 24 * 60)),
+        until: Some(minute((number + 1) * 24 * 60)),
+        most: 2,
+        ..query()
+    };
+    for number in [0, 1, 50, 98, 99] {
+        let page = sqlite.find_messages(&around(number)).unwrap();
+        assert_eq!((page.messages.len(), page.next), (1, None), "{number}");
+        assert_eq!(page.messages[0].msgid, format!("m{}", number * 24 * 60));
+    }
+    assert_eq!(ids(&sqlite, &around(100)), "");
+    assert_eq!(ids(&sqlite, &around(-1)), "");
+    let (_folder, empty) = fresh();
+    assert_eq!(ids(&empty, &around(0)), "");
+}
+
+#[test]
+fn a_search_reads_by_number_or_by_the_index_of_its_channel() {
+    let (_folder, sqlite) = fresh();
+    for (sql, expected) in [
+        (
+            IN_ONE_CHANNEL,
+            "SEARCH history USING INDEX history_by_place (place=? AND at>? AND at<?)",
+        ),
+        (
+            IN_ALL,
+            "SEARCH history USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+        ),
+    ] {
+        let mut statement = sqlite
+            .connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap();
+        let count = statement.parameter_count();
+        let plan: Vec<String> = statement
+            .query_map(rusqlite::params_from_iter(vec![1; count]), |row| row.get(3))
+            .unwrap()
+            .map(rusqlite::Result::unwrap)
+            .collect();
+        assert_eq!(plan.join("; "), expected);
+    }
+}

@@ -1,0 +1,130 @@
+//! The record over a real file.
+#![allow(clippy::unwrap_used)]
+
+mod accounts;
+mod admins;
+mod bans;
+mod changes;
+mod history;
+mod transactions;
+
+use rookery_protocol::{AccountName, ChannelName, Email, Nick};
+use tempfile::TempDir;
+
+use super::*;
+use crate::*;
+use rookery_record::{
+    AuditEntry, BanTarget, HistoryEntry, NewAccount, NewAudit, NewBan, Outcome, Party, Place,
+};
+
+pub(super) fn fresh() -> (TempDir, Sqlite) {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = Sqlite::open(&folder.path().join(DATABASE_FILE)).unwrap();
+    (folder, sqlite)
+}
+
+pub(super) fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub(super) fn noon() -> Timestamp {
+    at("2026-11-02T12:00:00.123Z")
+}
+
+fn name(text: &str) -> AccountName {
+    AccountName::parse(text).unwrap()
+}
+
+fn email(text: &str) -> Email {
+    Email::parse(text).unwrap()
+}
+
+fn account(account: &str, address: &str) -> NewAccount {
+    NewAccount {
+        name: name(account),
+        email: Some(email(address)),
+        password_hash: Some("$argon2id$…".to_owned()),
+        created_at: noon(),
+        greeted: false,
+    }
+}
+
+fn ban(target: &str, expires_at: Option<Timestamp>) -> NewBan {
+    NewBan {
+        target: BanTarget::parse(target).unwrap(),
+        reason: "spam, \"again\"".to_owned(),
+        by: "root".to_owned(),
+        created_at: noon(),
+        expires_at,
+    }
+}
+
+fn act(actor: &str, detail: &str) -> NewAudit {
+    NewAudit {
+        at: noon(),
+        actor: actor.to_owned(),
+        origin: "local".to_owned(),
+        session: String::new(),
+        act: "kick".to_owned(),
+        target: "bob".to_owned(),
+        outcome: Outcome::Refused,
+        detail: detail.to_owned(),
+    }
+}
+
+pub(super) fn message(msgid: &str, at: Timestamp, place: Place) -> HistoryEntry {
+    HistoryEntry {
+        msgid: msgid.to_owned(),
+        at,
+        place,
+        source: "alice!alice@rookery".to_owned(),
+        account: Some(name("alice")),
+        command: "PRIVMSG".to_owned(),
+        text: "hello there".to_owned(),
+        tags: String::new(),
+    }
+}
+
+pub(super) fn lobby() -> Place {
+    Place::Channel(ChannelName::parse("#lobby").unwrap())
+}
+
+pub(super) fn direct(from: &str, to: &str) -> Place {
+    let party = |nick| Party::Account(Nick::parse(nick).unwrap());
+    Place::Direct {
+        from: party(from),
+        to: party(to),
+    }
+}
+
+fn count(sqlite: &Sqlite, table: &str) -> i64 {
+    sqlite
+        .connection
+        .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+            row.get(0)
+        })
+        .unwrap()
+}
+
+/// The first entry that does not follow from the one before.
+fn first_break(entries: &[AuditEntry]) -> Option<i64> {
+    let mut previous = [0; 32];
+    for entry in entries {
+        if entry.previous != previous || entry.hash != entry.entry.hash(&previous) {
+            return Some(entry.id);
+        }
+        previous = entry.hash;
+    }
+    None
+}
+
+fn admin(name: &str, address: &str) -> NewAdmin {
+    NewAdmin {
+        name: name.to_owned(),
+        email: email(address),
+        password_hash: "hash".to_owned(),
+        role: Role::Owner,
+        created_at: noon(),
+        initial_password_expires_at: None,
+    }
+}

@@ -1,0 +1,246 @@
+//! Accounts, and what opens them.
+
+use super::*;
+use rookery_record::{AccountId, CredentialId, CredentialKind, NewAccount, ScramKeys, Taken};
+
+#[test]
+fn an_account_is_found_by_number_name_and_email_after_a_restart() {
+    let (folder, mut sqlite) = fresh();
+    let made = sqlite
+        .create_account(&account("Alice", "Alice@Example.org"))
+        .unwrap()
+        .unwrap();
+    drop(sqlite);
+    let mut sqlite = Sqlite::open(&folder.path().join(DATABASE_FILE)).unwrap();
+    for found in [
+        sqlite.account(made.id).unwrap(),
+        sqlite.account_by_name(&name("aLICE")).unwrap(),
+        sqlite
+            .account_by_email(&email("alice@EXAMPLE.org"))
+            .unwrap(),
+    ] {
+        let found = found.unwrap();
+        assert_eq!(found.id, made.id);
+        assert_eq!(found.name.as_str(), "Alice");
+        assert_eq!(found.email.unwrap().as_str(), "Alice@Example.org");
+        assert_eq!(found.created_at, noon());
+        assert!(!found.greeted);
+    }
+    sqlite.set_greeted(made.id).unwrap();
+    let found = sqlite.account(made.id).unwrap().unwrap();
+    assert!(found.greeted);
+    assert!(sqlite.account(AccountId(made.id.0 + 1)).unwrap().is_none());
+    assert!(sqlite.account_by_name(&name("bob")).unwrap().is_none());
+}
+
+#[test]
+fn a_name_that_is_the_same_or_looks_the_same_is_taken() {
+    let (_folder, mut sqlite) = fresh();
+    sqlite
+        .create_account(&account("alice", "alice@example.org"))
+        .unwrap()
+        .unwrap();
+    for taken in ["alice", "ALICE", "a1ice", "\u{430}lice"] {
+        assert!(sqlite.is_name_taken(&name(taken)).unwrap(), "{taken}");
+        let refused = sqlite
+            .create_account(&account(taken, "other@example.org"))
+            .unwrap();
+        assert_eq!(refused.unwrap_err(), Taken::Name, "{taken}");
+    }
+    assert!(!sqlite.is_name_taken(&name("alina")).unwrap());
+    let refused = sqlite
+        .create_account(&account("bob", "ALICE@example.ORG"))
+        .unwrap();
+    assert_eq!(refused.unwrap_err(), Taken::Email);
+    assert_eq!(sqlite.accounts().unwrap().len(), 1);
+}
+
+#[test]
+fn accounts_come_by_name_whatever_the_letter_case() {
+    let (_folder, mut sqlite) = fresh();
+    for text in ["carol", "Bob", "alice", "Dave"] {
+        sqlite
+            .create_account(&account(text, &format!("{text}@example.org")))
+            .unwrap()
+            .unwrap();
+    }
+    let names: Vec<String> = sqlite
+        .accounts()
+        .unwrap()
+        .iter()
+        .map(|one| one.name.to_string())
+        .collect();
+    assert_eq!(names, ["alice", "Bob", "carol", "Dave"]);
+}
+
+#[test]
+fn a_certificate_leads_to_its_account_and_to_no_other() {
+    let (_folder, mut sqlite) = fresh();
+    let alice = sqlite
+        .create_account(&account("alice", "alice@example.org"))
+        .unwrap()
+        .unwrap()
+        .id;
+    let bob = sqlite
+        .create_account(&account("bob", "bob@example.org"))
+        .unwrap()
+        .unwrap()
+        .id;
+    let certificate = sqlite
+        .add_credential(alice, CredentialKind::Certificate, &[7; 32], noon())
+        .unwrap();
+    sqlite
+        .add_credential(bob, CredentialKind::Device, &[8; 32], noon())
+        .unwrap();
+    assert_eq!(
+        sqlite.account_by_certificate(&[7; 32]).unwrap().unwrap().id,
+        alice
+    );
+    assert!(
+        sqlite.account_by_certificate(&[8; 32]).unwrap().is_none(),
+        "a device's hash is no certificate"
+    );
+
+    let again = sqlite
+        .add_credential(alice, CredentialKind::Certificate, &[7; 32], noon())
+        .unwrap();
+    assert_eq!(again, certificate);
+    assert!(
+        sqlite
+            .add_credential(bob, CredentialKind::Certificate, &[7; 32], noon())
+            .is_err()
+    );
+    assert!(
+        sqlite
+            .add_credential(AccountId(99), CredentialKind::Device, &[9; 32], noon())
+            .is_err()
+    );
+
+    sqlite.set_credential_used(certificate, noon()).unwrap();
+    let known = sqlite.credentials(alice).unwrap();
+    assert_eq!(known.len(), 1);
+    assert_eq!(
+        (known[0].kind, known[0].hash),
+        (CredentialKind::Certificate, [7; 32])
+    );
+    assert_eq!(known[0].used_at, Some(noon()));
+
+    assert!(
+        !sqlite.remove_credential(bob, certificate).unwrap(),
+        "it is alice's"
+    );
+    assert!(sqlite.remove_credential(alice, certificate).unwrap());
+    assert!(!sqlite.remove_credential(alice, certificate).unwrap());
+    assert!(sqlite.account_by_certificate(&[7; 32]).unwrap().is_none());
+    assert!(!sqlite.remove_credential(alice, CredentialId(99)).unwrap());
+}
+
+#[test]
+fn accounts_keep_all_that_refers_to_them_when_the_email_becomes_optional() {
+    let (folder, sqlite) = fresh();
+    let file = folder.path().join("old.db");
+    drop(sqlite);
+    let old = Connection::open(&file).unwrap();
+    let makes_anew = |step: &str| step.contains("CREATE TABLE new_accounts");
+    let before = schema::STEPS
+        .iter()
+        .position(|step| makes_anew(step))
+        .unwrap();
+    for step in &schema::STEPS[..before] {
+        old.execute_batch(step).unwrap();
+    }
+    old.pragma_update(None, "user_version", i64::try_from(before).unwrap())
+        .unwrap();
+    old.execute_batch(
+        "INSERT INTO accounts (name, name_folded, name_skeleton, email, email_folded, created_at, greeted)
+             VALUES ('alice', 'alice', 'allce', 'a@b.example', 'a@b.example', 0, 1), ('bob', 'bob', 'bob', 'b@b.example',
+                 'b@b.example', 0, 1);
+         DELETE FROM accounts WHERE name = 'bob';
+         INSERT INTO credentials (account, kind, hash, created_at) VALUES (1, 'device', zeroblob(32), 0);
+         INSERT INTO channels (name, name_folded, founder, created_at, named_at, modes)
+             VALUES ('#x', '#x', 1, 0, 0, '');",
+    )
+    .unwrap();
+    drop(old);
+    let mut sqlite = Sqlite::open(&file).unwrap();
+    let alice = sqlite
+        .account_by_name(&"alice".parse().unwrap())
+        .unwrap()
+        .unwrap();
+    assert_eq!(alice.email.as_ref().unwrap().as_str(), "a@b.example");
+    assert_eq!(sqlite.credentials(alice.id).unwrap().len(), 1);
+    let made = sqlite
+        .create_account(&NewAccount {
+            email: None,
+            ..account("carol", "c@b.example")
+        })
+        .unwrap();
+    assert_eq!(
+        made.unwrap().id,
+        AccountId(3),
+        "the number of one that is gone is not given again"
+    );
+    let made = sqlite
+        .create_account(&NewAccount {
+            email: None,
+            ..account("dave", "c@b.example")
+        })
+        .unwrap();
+    assert!(made.unwrap().email.is_none(), "several may be without");
+    sqlite.delete_account(&alice).unwrap();
+    let left = |table: &str| -> i64 {
+        sqlite
+            .connection
+            .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+                row.get(0)
+            })
+            .unwrap()
+    };
+    assert_eq!(
+        (left("credentials"), left("channels")),
+        (0, 0),
+        "what refers to it goes with it again"
+    );
+}
+
+#[test]
+fn secrets_stay_and_passwords_take_their_scram_keys_along() {
+    let (_folder, mut sqlite) = fresh();
+    let secret = sqlite.secret("one").unwrap();
+    assert_eq!(sqlite.secret("one").unwrap(), secret);
+    assert_ne!(sqlite.secret("other").unwrap(), secret);
+    let alice = sqlite
+        .create_account(&account("alice", "a@b.example"))
+        .unwrap()
+        .unwrap();
+    assert!(sqlite.scram_keys(alice.id).unwrap().is_none());
+    let keys = ScramKeys {
+        salt: [1; 16],
+        iterations: 2,
+        stored_key: [3; 32],
+        server_key: [4; 32],
+    };
+    sqlite.set_password(alice.id, "hash", &keys).unwrap();
+    assert_eq!(sqlite.scram_keys(alice.id).unwrap(), Some(keys));
+    assert_eq!(
+        sqlite
+            .account(alice.id)
+            .unwrap()
+            .unwrap()
+            .password_hash
+            .as_deref(),
+        Some("hash")
+    );
+    sqlite.remove_password(alice.id).unwrap();
+    assert!(sqlite.scram_keys(alice.id).unwrap().is_none());
+    let bob = sqlite
+        .create_account(&account("bob", "b@b.example"))
+        .unwrap()
+        .unwrap();
+    let taken = sqlite
+        .set_email(bob.id, Some(&"A@b.example".parse().unwrap()))
+        .unwrap();
+    assert_eq!(taken, Err(Taken::Email));
+    sqlite.set_email(bob.id, None).unwrap().unwrap();
+    assert!(sqlite.account(bob.id).unwrap().unwrap().email.is_none());
+}

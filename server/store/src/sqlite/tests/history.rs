@@ -1,0 +1,263 @@
+//! What was said: stored, redacted, and removed when it is too old.
+
+use std::fs;
+
+use rookery_protocol::ChannelName;
+use tempfile::TempDir;
+
+use super::*;
+use rookery_record::{HistoryEntry, Place};
+
+#[test]
+fn messages_keep_all_that_was_said_and_where() {
+    let (_folder, mut sqlite) = fresh();
+    let guest = HistoryEntry {
+        account: None,
+        source: "guest!g@rookery".to_owned(),
+        tags: "+typing=done".to_owned(),
+        ..message("r-2", noon(), lobby())
+    };
+    let entries = [
+        message("r-1", noon(), lobby()),
+        guest,
+        message("r-3", noon(), direct("Bob", "alice")),
+        message("r-4", noon(), direct("alice", "bob")),
+        message("r-5", noon(), direct("alice", "carol")),
+    ];
+    sqlite
+        .transaction(false, |store| store.append_history(&entries))
+        .unwrap();
+    assert_eq!(
+        count(&sqlite, "places"),
+        3,
+        "the two directions of a conversation are one place"
+    );
+    assert_eq!(count(&sqlite, "authors"), 2);
+    let mut statement = sqlite
+        .connection
+        .prepare(
+            "SELECT msgid, at, first, second, account, source, command, text, tags FROM history
+             JOIN places ON places.id = place JOIN authors ON authors.id = author ORDER BY history.id",
+        )
+        .unwrap();
+    let rows: Vec<String> = statement
+        .query_map([], |row| {
+            let texts: Vec<String> = [2, 3, 4, 5, 6, 7, 8]
+                .map(|column| row.get(column).unwrap())
+                .to_vec();
+            Ok(format!(
+                "{} {} {}",
+                row.get::<_, String>(0)?,
+                row.get::<_, i64>(1)?,
+                texts.join("|")
+            ))
+        })
+        .unwrap()
+        .map(rusqlite::Result::unwrap)
+        .collect();
+    assert_eq!(
+        rows[0],
+        "r-1 1793620800123 #lobby||alice|alice!alice@rookery|PRIVMSG|hello there|"
+    );
+    assert_eq!(
+        rows[1],
+        "r-2 1793620800123 #lobby|||guest!g@rookery|PRIVMSG|hello there|+typing=done"
+    );
+    assert_eq!(
+        rows[3],
+        "r-4 1793620800123 alice|Bob|alice|alice!alice@rookery|PRIVMSG|hello there|"
+    );
+}
+
+#[test]
+fn a_place_first_met_in_a_transaction_that_fails_is_made_again() {
+    let (_folder, mut sqlite) = fresh();
+    let failed = sqlite.transaction(false, |store| {
+        store.append_history(&[message("r-1", noon(), lobby())])?;
+        store.append_history(&[message("r-1", noon(), lobby())])
+    });
+    assert!(
+        matches!(failed, Err(StoreError::Database(_))),
+        "a msgid is never stored twice"
+    );
+    assert_eq!(
+        (
+            count(&sqlite, "history"),
+            count(&sqlite, "places"),
+            count(&sqlite, "authors")
+        ),
+        (0, 0, 0)
+    );
+    sqlite
+        .transaction(false, |store| {
+            store.append_history(&[message("r-1", noon(), lobby())])
+        })
+        .unwrap();
+    assert_eq!(
+        (
+            count(&sqlite, "history"),
+            count(&sqlite, "places"),
+            count(&sqlite, "authors")
+        ),
+        (1, 1, 1)
+    );
+}
+
+#[test]
+fn retention_takes_only_what_is_older_and_never_more_than_asked() {
+    let (_folder, mut sqlite) = fresh();
+    let (old, new) = (at("2026-01-01T00:00:00Z"), at("2026-02-01T00:00:00Z"));
+    let mut entries = vec![message("future", at("2090-01-01T00:00:00Z"), lobby())];
+    for index in 0..10 {
+        let place = if index % 2 == 0 {
+            lobby()
+        } else {
+            direct("alice", "bob")
+        };
+        entries.push(message(&format!("old-{index}"), old, place.clone()));
+        entries.push(message(&format!("new-{index}"), new, place));
+    }
+    sqlite.append_history(&entries).unwrap();
+    let (mut point, mut before) = (ExpiryPoint::Beginning, count(&sqlite, "history"));
+    for gone in [4, 4, 2] {
+        point = sqlite.expire_history(new, point, 4).unwrap();
+        assert_eq!(count(&sqlite, "history"), before - gone);
+        before -= gone;
+    }
+    assert_eq!(point, ExpiryPoint::Through);
+    let left = "history WHERE msgid LIKE 'new-%' OR msgid = 'future'";
+    assert_eq!((count(&sqlite, "history"), count(&sqlite, left)), (11, 11));
+}
+
+/// Whether any of the files in the folder holds these bytes.
+fn is_on_disk(folder: &TempDir, text: &str) -> bool {
+    let files = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| fs::read(file.unwrap().path()).unwrap());
+    files.into_iter().any(|bytes| {
+        bytes
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+    })
+}
+
+#[test]
+fn what_is_redacted_or_too_old_is_gone_from_the_disk_once_it_is_swept() {
+    let (folder, mut sqlite) = fresh();
+    let reader = Sqlite::open_reader(&folder.path().join(DATABASE_FILE)).unwrap();
+    let said = |msgid: &str, at, text: &str| HistoryEntry {
+        text: text.to_owned(),
+        tags: format!("+x=tag-{text}"),
+        ..message(msgid, at, lobby())
+    };
+    let (old, new) = (at("2026-01-01T00:00:00Z"), noon());
+    let mut entries: Vec<HistoryEntry> = (0..50)
+        .map(|number| said(&format!("m{number}"), new, &"filling ".repeat(20)))
+        .collect();
+    entries.insert(7, said("redacted", new, "the-redacted-words"));
+    entries.insert(0, said("old", old, "the-old-words"));
+    sqlite
+        .transaction(false, |store| store.append_history(&entries))
+        .unwrap();
+    let mark = entries[8].redaction(
+        rookery_record::Redactor {
+            source: "bob!b@rookery".to_owned(),
+            account: None,
+        },
+        "mark".to_owned(),
+        new,
+        None,
+    );
+    assert_eq!(entries[8].msgid, "redacted");
+    sqlite
+        .transaction(false, |store| store.append_history(&[mark]))
+        .unwrap();
+    sqlite
+        .transaction(false, |store| {
+            store
+                .expire_history(new, ExpiryPoint::Beginning, 99)
+                .map(drop)
+        })
+        .unwrap();
+    assert!(is_on_disk(&folder, "the-redacted-words") && is_on_disk(&folder, "the-old-words"));
+    reader
+        .snapshot(|store| {
+            assert_eq!(store.history_entry("old")?, None);
+            sqlite.transaction(false, |store| {
+                store.append_history(&[message("later", new, lobby())])
+            })?;
+            sqlite.sweep()?;
+            assert!(sqlite.has_leftovers(), "somebody still reads");
+            Ok(())
+        })
+        .unwrap();
+    sqlite.sweep().unwrap();
+    assert!(!sqlite.has_leftovers());
+    assert!(!is_on_disk(&folder, "the-redacted-words") && !is_on_disk(&folder, "the-old-words"));
+    assert!(is_on_disk(&folder, "filling filling"));
+}
+
+#[test]
+fn retention_takes_redacted_messages_too() {
+    let (_folder, mut sqlite) = fresh();
+    let said = message("m1", at("2026-01-01T00:00:00Z"), lobby());
+    let by = rookery_record::Redactor {
+        source: "irc.test".to_owned(),
+        account: None,
+    };
+    let mark = said.redaction(by, "r1".to_owned(), noon(), None);
+    sqlite.append_history(&[said, mark]).unwrap();
+    let before = count(&sqlite, "history");
+    sqlite
+        .expire_history(noon(), ExpiryPoint::Beginning, 9)
+        .unwrap();
+    assert_eq!(count(&sqlite, "history"), before - 1);
+    assert_eq!(count(&sqlite, "history"), 1);
+}
+
+#[test]
+fn retention_and_pages_of_history_are_found_by_the_index() {
+    let (_folder, sqlite) = fresh();
+    for sql in [
+        "SELECT history.id FROM places CROSS JOIN history
+         WHERE history.place IN (places.id, -places.id) AND history.at < 5 LIMIT 9",
+        "SELECT * FROM history WHERE place = 1 AND at < 5 ORDER BY at DESC, id DESC LIMIT 50",
+        "SELECT * FROM history WHERE msgid = 'r-1'",
+        "SELECT * FROM authors WHERE account = 'alice'",
+    ] {
+        let mut statement = sqlite
+            .connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap();
+        let plan: Vec<String> = statement
+            .query_map([], |row| row.get(3))
+            .unwrap()
+            .map(rusqlite::Result::unwrap)
+            .collect();
+        let plan = plan.join("; ");
+        assert!(
+            plan.contains("INDEX") && !plan.contains("SCAN history"),
+            "{sql}: {plan}"
+        );
+        assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+    }
+}
+
+#[test]
+fn old_messages_of_any_number_of_places_go_a_few_places_at_a_time() {
+    let (_folder, mut sqlite) = fresh();
+    let old = |number: usize| {
+        let place = Place::Channel(ChannelName::parse(&format!("#x{number}")).unwrap());
+        message(&format!("m{number}"), noon(), place)
+    };
+    sqlite
+        .append_history(&(0..2500).map(old).collect::<Vec<_>>())
+        .unwrap();
+    let later = noon() + jiff::SignedDuration::from_secs(1);
+    let (mut point, mut left) = (ExpiryPoint::Beginning, Vec::new());
+    while point != ExpiryPoint::Through {
+        point = sqlite.expire_history(later, point, 5000).unwrap();
+        left.push(count(&sqlite, "history"));
+    }
+    assert_eq!(left, [1500, 500, 0]);
+}
