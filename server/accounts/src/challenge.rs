@@ -146,7 +146,7 @@ impl Accounts {
     }
 }
 
-fn make_room(store: &mut dyn Store, account: AccountId) -> rookery_store::Result<()> {
+fn make_room(store: &mut Store, account: AccountId) -> rookery_store::Result<()> {
     let credentials = store.credentials(account)?;
     if credentials.len() < MAX_CREDENTIALS {
         return Ok(());

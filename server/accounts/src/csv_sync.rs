@@ -88,8 +88,8 @@ impl CsvSync {
         self.requests
             .send(request(reply))
             .await
-            .map_err(|_| StoreError::CoreStopped)?;
-        answer.await.map_err(|_| StoreError::CoreStopped)?
+            .map_err(|_| StoreError::Stopped)?;
+        answer.await.map_err(|_| StoreError::Stopped)?
     }
 }
 

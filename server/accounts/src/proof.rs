@@ -128,7 +128,7 @@ pub fn proved(
 /// The account of someone who has signed in, unless it is disabled, or what they came with opens it
 /// no more: whoever is shut out changes nothing from then on, admitted or not. To be asked in the
 /// transaction of the change.
-pub fn still_opened(store: &dyn Store, owner: &Identity) -> StoreResult<Option<Account>> {
+pub fn still_opened(store: &Store, owner: &Identity) -> StoreResult<Option<Account>> {
     let Some(account) = store
         .account(owner.id)?
         .filter(|account| account.disabled.is_none())
@@ -156,7 +156,7 @@ pub struct Scram {
     keys: [Key; 2],
 }
 
-fn account_of(store: &dyn Store, claim: &Claim) -> Result<Option<Account>, StoreError> {
+fn account_of(store: &Store, claim: &Claim) -> Result<Option<Account>, StoreError> {
     match claim {
         Claim::Name(name) => store.account_by_name(name),
         Claim::Email(email) => store.account_by_email(email),

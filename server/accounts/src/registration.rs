@@ -348,7 +348,7 @@ impl Accounts {
 /// The ban that stands against an account of that name and email, made from that address. A ban of
 /// an account stands against whoever has its mailbox.
 pub fn ban_against(
-    store: &dyn Store,
+    store: &Store,
     now: Timestamp,
     aliases: &EmailAliases,
     name: &AccountName,

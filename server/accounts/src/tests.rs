@@ -125,7 +125,7 @@ impl House {
     async fn change_account(
         &self,
         name: &str,
-        change: impl FnOnce(&mut dyn Store, Account) -> rookery_store::Result<()> + Send + 'static,
+        change: impl FnOnce(&mut Store, Account) -> rookery_store::Result<()> + Send + 'static,
     ) {
         let name = AccountName::parse(name).unwrap();
         let changed = self.database.write(Durability::Record, move |store| {

@@ -372,7 +372,7 @@ impl Change {
         self,
         operator: &Operator,
         step: Step,
-        work: impl FnOnce(&mut dyn Store, Account) -> StoreResult<AccountEntry> + Send + 'static,
+        work: impl FnOnce(&mut Store, Account) -> StoreResult<AccountEntry> + Send + 'static,
     ) -> Result<Json<AccountReply>, Refusal> {
         self.try_make(operator, step, |store, account| {
             work(store, account).map(Ok)
@@ -386,7 +386,7 @@ impl Change {
         self,
         operator: &Operator,
         mut step: Step,
-        work: impl FnOnce(&mut dyn Store, Account) -> StoreResult<Result<AccountEntry, Refusal>>
+        work: impl FnOnce(&mut Store, Account) -> StoreResult<Result<AccountEntry, Refusal>>
         + Send
         + 'static,
     ) -> Result<Json<AccountReply>, Refusal> {
@@ -451,7 +451,7 @@ fn both<T>(
     Ok((name, other?))
 }
 
-fn to_entry(store: &dyn Store, account: &Account) -> StoreResult<AccountEntry> {
+fn to_entry(store: &Store, account: &Account) -> StoreResult<AccountEntry> {
     Ok(AccountEntry {
         name: account.name.to_string(),
         email: account.email.as_ref().map(ToString::to_string),

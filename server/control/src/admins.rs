@@ -262,7 +262,7 @@ pub async fn reset_password(
 /// The admin of that name; refused where there is none, or where no owner would be left without it
 /// as one.
 fn other_owner_left(
-    store: &dyn Store,
+    store: &Store,
     name: &str,
     role: Option<Role>,
 ) -> StoreResult<Result<Admin, Refusal>> {

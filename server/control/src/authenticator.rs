@@ -87,7 +87,7 @@ impl Proof {
     }
 
     /// Uses it up; false if it was used before, or is good for nothing.
-    pub fn use_up(&self, store: &mut dyn Store, admin: &str) -> StoreResult<bool> {
+    pub fn use_up(&self, store: &mut Store, admin: &str) -> StoreResult<bool> {
         match self {
             Self::App(step) => store.use_authenticator_step(admin, *step),
             Self::Recovery(hash) => store.use_recovery_code(admin, hash),

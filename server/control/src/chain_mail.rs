@@ -53,7 +53,7 @@ async fn look(plane: &Plane, now: Timestamp) -> Result<()> {
 
 /// Enters that the head is mailed, if it is due; that entry is the head. One transaction, so that
 /// nothing comes between.
-fn note(store: &mut dyn Store, now: Timestamp) -> Result<Option<(ChainHead, Vec<Admin>)>> {
+fn note(store: &mut Store, now: Timestamp) -> Result<Option<(ChainHead, Vec<Admin>)>> {
     let query = AuditQuery {
         act: Some(ACT.to_owned()),
         limit: 1,

@@ -146,7 +146,7 @@ impl Plane {
     /// Reads from the record.
     async fn read<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&dyn Store) -> StoreResult<T> + Send + 'static,
+        job: impl FnOnce(&Store) -> StoreResult<T> + Send + 'static,
     ) -> Result<T, Refusal> {
         self.control.database.read(job).await.map_err(|error| {
             tracing::error!(%error, "the control plane cannot read the record");

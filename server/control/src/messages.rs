@@ -436,7 +436,7 @@ impl Redaction {
     /// that id.
     fn make(
         &self,
-        store: &mut dyn Store,
+        store: &mut Store,
         msgid: &str,
     ) -> StoreResult<Option<(HistoryEntry, HistoryEntry)>> {
         let Some(message) = store.history_entry(msgid)?.filter(HistoryEntry::is_message) else {

@@ -189,7 +189,7 @@ impl Operator {
     /// Reads from the record.
     pub async fn read<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&dyn Store) -> StoreResult<T> + Send + 'static,
+        job: impl FnOnce(&Store) -> StoreResult<T> + Send + 'static,
     ) -> Result<T, Refusal> {
         self.plane.read(job).await
     }
@@ -255,7 +255,7 @@ impl Operator {
     pub async fn record<T: Send + 'static>(
         &self,
         step: Step,
-        job: impl FnOnce(&mut dyn Store) -> StoreResult<Result<(String, T), Refusal>> + Send + 'static,
+        job: impl FnOnce(&mut Store) -> StoreResult<Result<(String, T), Refusal>> + Send + 'static,
     ) -> Result<T, Refusal> {
         let written = self
             .plane

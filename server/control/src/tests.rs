@@ -251,7 +251,7 @@ impl House {
             created_at: self.now.get(),
             initial_password_expires_at: None,
         };
-        let add = move |store: &mut dyn rookery_store::Store| store.add_admin(&admin);
+        let add = move |store: &mut rookery_store::Store| store.add_admin(&admin);
         assert!(self.database.write(Durability::Record, add).await.unwrap());
     }
 

@@ -152,8 +152,7 @@ pub async fn confirm(
     };
     let (recovery_codes, hashes) = authenticator::recovery_codes();
     let name = operator.name().to_owned();
-    let change =
-        move |store: &mut dyn Store| store.set_authenticator(&name, &app, &hashes).map(found);
+    let change = move |store: &mut Store| store.set_authenticator(&name, &app, &hashes).map(found);
     change_factor(&operator, step, "an authenticator app was enrolled", change).await?;
     Ok(Json(TotpConfirmed { recovery_codes }))
 }
@@ -201,7 +200,7 @@ pub async fn disable(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     let name = operator.name().to_owned();
-    let change = move |store: &mut dyn Store| {
+    let change = move |store: &mut Store| {
         if !proof.use_up(store, &name)? {
             return Ok(Err(wrong_code()));
         }
@@ -256,8 +255,7 @@ pub async fn require(
         "a mailed code suffices again"
     };
     let name = operator.name().to_owned();
-    let change =
-        move |store: &mut dyn Store| store.require_authenticator(&name, required).map(found);
+    let change = move |store: &mut Store| store.require_authenticator(&name, required).map(found);
     change_factor(&operator, step, what, change).await?;
     let recovery_codes = operator.admin().recovery_codes;
     Ok(Json(TotpStatus {
@@ -272,7 +270,7 @@ async fn change_factor(
     operator: &Operator,
     step: Step,
     what: &'static str,
-    change: impl FnOnce(&mut dyn Store) -> StoreResult<Result<(), Refusal>> + Send + 'static,
+    change: impl FnOnce(&mut Store) -> StoreResult<Result<(), Refusal>> + Send + 'static,
 ) -> Result<(), Refusal> {
     operator
         .record(step, move |store| {

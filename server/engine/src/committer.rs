@@ -139,7 +139,7 @@ async fn commit(database: &Database, releases: &[Release], news: &EventBus) -> b
     }
     let (messages, kept) = (entries.len(), changes.len());
     let begun = Instant::now();
-    let write = move |store: &mut dyn Store| {
+    let write = move |store: &mut Store| {
         store.append_history(&entries)?;
         changes.iter().try_for_each(|change| store.keep(change))
     };

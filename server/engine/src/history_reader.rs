@@ -65,7 +65,7 @@ impl HistoryReader {
     }
 }
 
-fn look_up(store: &dyn Store, query: &HistoryQuery) -> Result<Found> {
+fn look_up(store: &Store, query: &HistoryQuery) -> Result<Found> {
     Ok(match query {
         HistoryQuery::Page(query) => store
             .history_page(query)?
@@ -77,7 +77,7 @@ fn look_up(store: &dyn Store, query: &HistoryQuery) -> Result<Found> {
 }
 
 /// The conversations come first: should there be more than can be shown, they matter most.
-fn several(store: &dyn Store, query: &SeveralQuery) -> Result<Vec<(String, Vec<HistoryEntry>)>> {
+fn several(store: &Store, query: &SeveralQuery) -> Result<Vec<(String, Vec<HistoryEntry>)>> {
     let conversations = match &query.account {
         Some(account) => conversations(store, account, query.after)?,
         None => Vec::new(),
@@ -107,7 +107,7 @@ fn several(store: &dyn Store, query: &SeveralQuery) -> Result<Vec<(String, Vec<H
 }
 
 /// The conversations of the account that went on after that.
-fn conversations(store: &dyn Store, account: &Nick, after: Timestamp) -> Result<Vec<Reading>> {
+fn conversations(store: &Store, account: &Nick, after: Timestamp) -> Result<Vec<Reading>> {
     let query = TargetsQuery {
         channels: Vec::new(),
         account: Some(account.clone()),

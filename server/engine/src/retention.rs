@@ -39,7 +39,7 @@ async fn expire(database: &Database, now: Timestamp, days: u32) -> Result<()> {
     let mut point = ExpiryPoint::Beginning;
     while point != ExpiryPoint::Through {
         let from = point;
-        let step = move |store: &mut dyn Store| store.expire_history(before, from, AT_ONCE);
+        let step = move |store: &mut Store| store.expire_history(before, from, AT_ONCE);
         point = database.write(Durability::Message, step).await?;
         sleep(BREATH).await;
     }

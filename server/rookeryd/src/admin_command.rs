@@ -18,7 +18,7 @@ use rookery_accounts::password::hash_blocking;
 use rookery_base::config::Config;
 use rookery_control::admin_password;
 use rookery_record::{Admin, NewAdmin, NewAudit, Outcome};
-use rookery_store::{DATABASE_FILE, Sqlite, Store};
+use rookery_store::{DATABASE_FILE, Store};
 
 const NO_RECORD: &str = "There was no record in";
 const WHERE_TO_RUN: &str =
@@ -80,7 +80,7 @@ pub fn run(config: &Config, command: AdminCommand) -> Result<()> {
     if is_new && !matches!(command, AdminCommand::Add { .. }) {
         bail!("{NO_RECORD} {}. {WHERE_TO_RUN}", file.display());
     }
-    let sqlite = Sqlite::open(&file).context(
+    let sqlite = Store::open(&file).context(
         "The record cannot be opened; run this in the server's folder, as the user that runs the server",
     )?;
     let network = config.chat.network.clone();
@@ -111,7 +111,7 @@ fn operator() -> String {
 }
 
 struct Desk<'a> {
-    sqlite: Sqlite,
+    sqlite: Store,
     actor: String,
     network: String,
     now: Timestamp,
@@ -258,7 +258,7 @@ impl Desk<'_> {
         target: &str,
         detail: &str,
         only_if: Admins,
-        effect: impl FnOnce(&mut dyn Store) -> rookery_store::Result<()>,
+        effect: impl FnOnce(&mut Store) -> rookery_store::Result<()>,
     ) -> rookery_store::Result<bool> {
         let allowed = self.entry(act, target, detail, Outcome::Allowed);
         let refused = self.entry(act, target, only_if.otherwise(), Outcome::Refused);

@@ -13,7 +13,7 @@ use data_encoding::HEXLOWER;
 use rookery_base::config::Config;
 use rookery_record::{AuditEntry, AuditQuery, NewAudit, Outcome};
 use rookery_store::audit_chain::Walk;
-use rookery_store::{AuditStore as _, DATABASE_FILE, Sqlite};
+use rookery_store::{DATABASE_FILE, Store};
 
 /// What every `SQLite` file begins with.
 const SQLITE: &[u8] = b"SQLite format 3\0";
@@ -56,7 +56,7 @@ pub fn run(config: &Config, command: AuditCommand) -> Result<()> {
                 ..AuditQuery::default()
             };
             let newest =
-                Sqlite::open_reader(&database).and_then(|sqlite| sqlite.find_audit(&newest));
+                Store::open_reader(&database).and_then(|sqlite| sqlite.find_audit(&newest));
             match newest.context("The record cannot be read")?.pop() {
                 None => bail!("The audit trail is empty."),
                 Some(AuditEntry { id, hash, .. }) => Ok(writeln!(
@@ -80,7 +80,7 @@ fn verify(file: &Path, head: Option<ChainHead>) -> Result<AuditVerdict> {
     if start != SQLITE {
         return verify_export(BufReader::new(File::open(file)?), head);
     }
-    let sqlite = Sqlite::open_reader(file)?;
+    let sqlite = Store::open_reader(file)?;
     let mut walk = Walk::new(head);
     Ok(sqlite.snapshot(|store| {
         while walk.page(store)? {}

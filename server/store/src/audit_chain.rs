@@ -3,7 +3,7 @@
 
 use rookery_control_api::{AuditDefect, AuditVerdict, ChainHead};
 
-use crate::{AuditStore, Result, StoreError};
+use crate::{Result, Store, StoreError};
 use data_encoding::HEXLOWER;
 use rookery_record::{AuditEntry, AuditPage, AuditQuery};
 
@@ -120,7 +120,7 @@ impl Walk {
     }
 
     /// Looks at the next page of a record; false when there is nothing more to see.
-    pub fn page(&mut self, store: &(impl AuditStore + ?Sized)) -> Result<bool> {
+    pub fn page(&mut self, store: &Store) -> Result<bool> {
         // Entries numbered below 1 are none of ours; they show in the first page.
         let after = self.newest.map_or(i64::MIN, |(id, _)| id);
         let query = AuditQuery {
@@ -174,7 +174,7 @@ pub mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{DATABASE_FILE, Sqlite};
+    use crate::{DATABASE_FILE, Store};
     use rookery_record::{NewAudit, Outcome};
 
     /// The kick of a user of that number.
@@ -350,7 +350,7 @@ pub mod tests {
     fn a_record_is_walked_page_by_page_and_what_cannot_be_read_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(DATABASE_FILE);
-        let mut sqlite = Sqlite::open(&file).unwrap();
+        let mut sqlite = Store::open(&file).unwrap();
         sqlite
             .transaction(false, |store| {
                 (0..=PAGE * 2).try_for_each(|number| store.append_audit(&entry(number)).map(drop))

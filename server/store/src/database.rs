@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::sqlite::Sqlite;
-use super::{Result, Store, StoreError};
+use super::sqlite::Store;
+use super::{Result, StoreError};
 use rookery_record::HistorySync;
 
 /// Pages of history are long reads, and so are operators' searches; two of those and one of these
@@ -31,8 +31,8 @@ pub enum Durability {
     Record,
 }
 
-type ReadJob = Box<dyn FnOnce(&Sqlite) + Send>;
-type WriteJob = Box<dyn FnOnce(&mut Sqlite) + Send>;
+type ReadJob = Box<dyn FnOnce(&Store) + Send>;
+type WriteJob = Box<dyn FnOnce(&mut Store) + Send>;
 
 /// A handle to the record; its clones share the same threads, which end with the last of them.
 #[derive(Clone)]
@@ -46,13 +46,13 @@ pub struct Database {
 impl Database {
     /// Opens the database file, making it and its tables where there are none.
     pub fn open(file: &Path, sync: HistorySync) -> Result<Self> {
-        let connection = Sqlite::open(file)?;
+        let connection = Store::open(file)?;
         let (writer, jobs) = mpsc::channel::<WriteJob>();
         spawn("store-writer", move || write(connection, &jobs))?;
         let (readers, jobs) = mpsc::channel::<ReadJob>();
         let jobs = Arc::new(Mutex::new(jobs));
         for _ in 0..READERS {
-            let connection = Sqlite::open_reader(file)?;
+            let connection = Store::open_reader(file)?;
             let jobs = Arc::clone(&jobs);
             spawn("store-reader", move || {
                 loop {
@@ -75,16 +75,14 @@ impl Database {
     /// Reads on a thread of its own. Everything that `job` reads is of one moment.
     pub async fn read<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&dyn Store) -> Result<T> + Send + 'static,
+        job: impl FnOnce(&Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(move |store: &Sqlite| {
+        let job = Box::new(move |store: &Store| {
             // Whoever asked may have gone.
             let _ = reply.send(store.snapshot(job));
         });
-        self.readers
-            .send(job)
-            .map_err(|_| StoreError::CoreStopped)?;
+        self.readers.send(job).map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::BrokenOff)?
     }
 
@@ -106,13 +104,13 @@ impl Database {
     /// Runs `job` and takes back all that it has done.
     pub async fn rehearse<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut dyn Store) -> Result<T> + Send + 'static,
+        job: impl FnOnce(&mut Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(move |store: &mut Sqlite| {
+        let job = Box::new(move |store: &mut Store| {
             let _ = reply.send(store.rehearsal(job));
         });
-        self.writer.send(job).map_err(|_| StoreError::CoreStopped)?;
+        self.writer.send(job).map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::BrokenOff)?
     }
 
@@ -121,21 +119,21 @@ impl Database {
     pub async fn write<T: Send + 'static>(
         &self,
         durability: Durability,
-        job: impl FnOnce(&mut dyn Store) -> Result<T> + Send + 'static,
+        job: impl FnOnce(&mut Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let full = durability == Durability::Record || self.sync == HistorySync::Full;
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(move |store: &mut Sqlite| {
+        let job = Box::new(move |store: &mut Store| {
             let _ = reply.send(store.transaction(full, job));
         });
-        self.writer.send(job).map_err(|_| StoreError::CoreStopped)?;
+        self.writer.send(job).map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::BrokenOff)?
     }
 }
 
 /// Does one job after the other. Soon after something was taken away, what is left of it is swept
 /// up.
-fn write(mut store: Sqlite, jobs: &mpsc::Receiver<WriteJob>) {
+fn write(mut store: Store, jobs: &mpsc::Receiver<WriteJob>) {
     let mut sweep_at = None;
     loop {
         if store.has_leftovers() && sweep_at.is_none() {

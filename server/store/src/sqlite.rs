@@ -13,9 +13,9 @@ mod history;
 mod invitations;
 mod maintenance;
 mod metadata;
+mod migrations;
 mod pages;
 mod presence;
-mod schema;
 mod search;
 mod windows;
 
@@ -33,7 +33,7 @@ use std::{io, thread};
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Params, Row};
 
-use super::{Result, Store, StoreError};
+use super::{Result, StoreError};
 use history::Interned;
 
 /// How long to wait for another process, such as `rookeryd admin`, to end its transaction.
@@ -42,7 +42,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CACHED_STATEMENTS: usize = 64;
 
 /// One connection to the database file.
-pub struct Sqlite {
+pub struct Store {
     connection: Connection,
     /// What `PRAGMA synchronous` stands at: FULL, or else NORMAL.
     full: bool,
@@ -51,9 +51,7 @@ pub struct Sqlite {
     has_leftovers: bool,
 }
 
-impl Store for Sqlite {}
-
-impl Sqlite {
+impl Store {
     /// Opens the file for writing, making it, its folder and its tables where there are none.
     pub fn open(file: &Path) -> Result<Self> {
         make_file(file)?;
@@ -61,7 +59,7 @@ impl Sqlite {
         if connection.is_readonly(MAIN_DB)? {
             return Err(unopened(file, "there is no permission to write to it"));
         }
-        schema::refuse_newer(&connection)?;
+        migrations::refuse_newer(&connection)?;
         write_ahead(&connection)?;
         connection.execute_batch(
             "PRAGMA synchronous = NORMAL;
@@ -69,7 +67,7 @@ impl Sqlite {
              PRAGMA cache_size = -16384;
              PRAGMA journal_size_limit = 67108864;",
         )?;
-        schema::migrate(&mut connection)?;
+        migrations::migrate(&mut connection)?;
         // The process before may have died before it emptied the log.
         Ok(Self {
             connection,
@@ -82,7 +80,7 @@ impl Sqlite {
     /// Opens the file for reading only.
     pub fn open_reader(file: &Path) -> Result<Self> {
         let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        schema::refuse_newer(&connection)?;
+        migrations::refuse_newer(&connection)?;
         Ok(Self {
             connection,
             full: false,
@@ -113,7 +111,7 @@ impl Sqlite {
     pub fn transaction<T>(
         &mut self,
         full: bool,
-        job: impl FnOnce(&mut dyn Store) -> Result<T>,
+        job: impl FnOnce(&mut Store) -> Result<T>,
     ) -> Result<T> {
         if self.full != full {
             let level = if full { "FULL" } else { "NORMAL" };
@@ -132,7 +130,7 @@ impl Sqlite {
     }
 
     /// Runs `job` in one transaction, of which nothing is kept.
-    pub fn rehearsal<T>(&mut self, job: impl FnOnce(&mut dyn Store) -> Result<T>) -> Result<T> {
+    pub fn rehearsal<T>(&mut self, job: impl FnOnce(&mut Store) -> Result<T>) -> Result<T> {
         self.execute("BEGIN IMMEDIATE")?;
         let open = OpenTransaction {
             sqlite: self,
@@ -142,7 +140,7 @@ impl Sqlite {
     }
 
     /// Runs `job` on the record as it stands now, whatever is written meanwhile.
-    pub fn snapshot<T>(&self, job: impl FnOnce(&dyn Store) -> Result<T>) -> Result<T> {
+    pub fn snapshot<T>(&self, job: impl FnOnce(&Store) -> Result<T>) -> Result<T> {
         // Ends the transaction when dropped, also by a panic.
         let _transaction = self.connection.unchecked_transaction()?;
         job(self)
@@ -155,7 +153,7 @@ impl Sqlite {
 
 /// Rolls back unless committed: after an error, and when the job panics.
 struct OpenTransaction<'a> {
-    sqlite: &'a mut Sqlite,
+    sqlite: &'a mut Store,
     committed: bool,
 }
 

@@ -56,7 +56,7 @@ impl Import {
     }
 
     /// Takes every good row in. Bans that do not say who made them are `by`'s.
-    pub fn take_in(self, store: &mut dyn Store, now: Timestamp, by: &str) -> Result<Imported> {
+    pub fn take_in(self, store: &mut Store, now: Timestamp, by: &str) -> Result<Imported> {
         let TakenIn {
             added,
             accepted,

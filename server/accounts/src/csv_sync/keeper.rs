@@ -46,7 +46,7 @@ impl Window {
         }
     }
 
-    fn content(self, store: &dyn Store) -> Result<String> {
+    fn content(self, store: &Store) -> Result<String> {
         Ok(match self {
             Self::Users => rows::of_users(&store.accounts()?),
             Self::Bans(now) => rows::of_bans(&store.bans(now)?),
@@ -256,7 +256,7 @@ fn tell<T>(result: Result<T>) -> Result<Option<T>> {
 
 /// Takes every good row in. Bans that do not say who made them are `by`'s.
 pub(super) fn take_in_rows(
-    store: &mut dyn Store,
+    store: &mut Store,
     added: Vec<Added>,
     now: Timestamp,
     by: &str,
@@ -288,7 +288,7 @@ pub(super) fn take_in_rows(
 
 /// What became of the row; or why it cannot be taken in.
 fn take_in_row(
-    store: &mut dyn Store,
+    store: &mut Store,
     row: Row,
     now: Timestamp,
     by: &str,

@@ -13,7 +13,7 @@ fn closed() -> House {
 impl House {
     /// How many codes the invitations still take, one by one.
     async fn tries(&self) -> Vec<u8> {
-        let read = |store: &dyn Store| store.invitations(start(), InvitationId(0), 10);
+        let read = |store: &Store| store.invitations(start(), InvitationId(0), 10);
         let invitations = self.database.read(read).await.unwrap();
         invitations
             .iter()
@@ -234,7 +234,7 @@ async fn an_invitation_ends_with_its_time_or_when_it_is_taken_back() {
     house.invite("alice@example.org").await;
     let mut alice = house.client();
     alice.send(ASK).await.expect("You are invited");
-    let take_back = |store: &mut dyn Store| {
+    let take_back = |store: &mut Store| {
         let all = store.invitations(start(), InvitationId(0), 10)?;
         store.remove_invitation(all[0].id)
     };
@@ -346,7 +346,7 @@ async fn an_invitation_works_where_registration_is_open_too() {
 async fn the_code_is_kept_as_a_hash_only() {
     let house = closed();
     let code = house.invite("alice@example.org").await;
-    let read = |store: &dyn Store| store.invitations(start(), InvitationId(0), 10);
+    let read = |store: &Store| store.invitations(start(), InvitationId(0), 10);
     let kept = house.database.read(read).await.unwrap().remove(0).code_hash;
     assert!(
         kept.starts_with("$argon2id$") && !kept.contains(&code),

@@ -124,7 +124,7 @@ async fn what_opens_an_account_is_revoked_with_or_without_its_password() {
     house.add_account("alice").await;
     let id = house.identity("alice").await.id;
     let now = house.now.get();
-    let add = move |store: &mut dyn rookery_store::Store| {
+    let add = move |store: &mut rookery_store::Store| {
         store.add_credential(id, rookery_record::CredentialKind::Device, &[7; 32], now)
     };
     house.database.write(Durability::Record, add).await.unwrap();
@@ -157,7 +157,7 @@ async fn one_credential_is_revoked_and_the_others_stay() {
     house.add_account("alice").await;
     house.add_account("bob").await;
     let (id, now) = (house.identity("alice").await.id, house.now.get());
-    let add = move |store: &mut dyn rookery_store::Store| {
+    let add = move |store: &mut rookery_store::Store| {
         store.add_credential(id, rookery_record::CredentialKind::Device, &[7; 32], now)?;
         store.add_credential(
             id,

@@ -4,7 +4,7 @@ use super::*;
 
 /// Puts so many kicks into the trail, of `user1`, `user2`, …
 async fn enter_kicks(house: &House, count: usize) {
-    let enter = move |store: &mut dyn rookery_store::Store| {
+    let enter = move |store: &mut rookery_store::Store| {
         (1..=count).try_for_each(|number| store.append_audit(&entry(number)).map(drop))
     };
     house

@@ -34,7 +34,7 @@ fn direct(from: &str, to: &str) -> Place {
 
 impl House {
     async fn store(&self, entries: Vec<HistoryEntry>) {
-        let write = move |store: &mut dyn rookery_store::Store| store.append_history(&entries);
+        let write = move |store: &mut rookery_store::Store| store.append_history(&entries);
         self.database
             .write(Durability::Message, write)
             .await

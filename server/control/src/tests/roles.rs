@@ -89,7 +89,7 @@ async fn an_act_beyond_the_role_is_refused_told_and_entered() {
 async fn a_session_ends_when_its_admin_has_another_role() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
-    let change = |store: &mut dyn rookery_store::Store| store.set_admin_role("ROOT", Role::Auditor);
+    let change = |store: &mut rookery_store::Store| store.set_admin_role("ROOT", Role::Auditor);
     assert!(
         house
             .database

@@ -363,7 +363,7 @@ async fn a_session_ends_with_its_admin_or_the_admins_password() {
     house.add_admin("other").await;
     let (root, other) = (house.sign_in("root").await, house.sign_in("other").await);
     let hash = password::hash("another".to_owned()).await;
-    let change = move |store: &mut dyn rookery_store::Store| {
+    let change = move |store: &mut rookery_store::Store| {
         store.set_admin_password("root", &hash, None)?;
         store.remove_admin("other")
     };

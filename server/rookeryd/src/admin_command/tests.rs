@@ -10,7 +10,6 @@ use tempfile::TempDir;
 
 use super::*;
 use rookery_record::AuditEntry;
-use rookery_store::{AdminStore as _, AuditStore as _};
 
 #[derive(Parser)]
 struct Arguments {
@@ -25,8 +24,8 @@ impl House {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn sqlite(&self) -> Sqlite {
-        Sqlite::open(&self.0.path().join("data").join(DATABASE_FILE)).unwrap()
+    fn sqlite(&self) -> Store {
+        Store::open(&self.0.path().join("data").join(DATABASE_FILE)).unwrap()
     }
 
     /// `rookeryd admin` with these words; PASSWORD is a file with that content.

@@ -3,8 +3,8 @@
 use rookery_protocol::{AccountName, Email};
 use rusqlite::{Row, params};
 
-use super::{Sqlite, execute, find, list, optional, parsed, timestamp};
-use crate::{AccountStore, Result};
+use super::{Store, execute, find, list, optional, parsed, timestamp};
+use crate::Result;
 use rookery_record::{Account, AccountId, NewAccount, ScramKeys, Taken};
 
 macro_rules! select {
@@ -28,12 +28,12 @@ fn read(row: &Row<'_>) -> Result<Account> {
     })
 }
 
-impl AccountStore for Sqlite {
-    fn account(&self, id: AccountId) -> Result<Option<Account>> {
+impl Store {
+    pub fn account(&self, id: AccountId) -> Result<Option<Account>> {
         find(&self.connection, select!("WHERE id = ?1"), [id.0], read)
     }
 
-    fn account_by_name(&self, name: &AccountName) -> Result<Option<Account>> {
+    pub fn account_by_name(&self, name: &AccountName) -> Result<Option<Account>> {
         find(
             &self.connection,
             select!("WHERE name_folded = ?1"),
@@ -42,7 +42,7 @@ impl AccountStore for Sqlite {
         )
     }
 
-    fn account_by_email(&self, email: &Email) -> Result<Option<Account>> {
+    pub fn account_by_email(&self, email: &Email) -> Result<Option<Account>> {
         find(
             &self.connection,
             select!("WHERE email_folded = ?1"),
@@ -51,7 +51,7 @@ impl AccountStore for Sqlite {
         )
     }
 
-    fn account_by_certificate(&self, fingerprint: &[u8; 32]) -> Result<Option<Account>> {
+    pub fn account_by_certificate(&self, fingerprint: &[u8; 32]) -> Result<Option<Account>> {
         find(
             &self.connection,
             select!(
@@ -62,7 +62,7 @@ impl AccountStore for Sqlite {
         )
     }
 
-    fn is_name_taken(&self, name: &AccountName) -> Result<bool> {
+    pub fn is_name_taken(&self, name: &AccountName) -> Result<bool> {
         let mut statement = self.connection.prepare_cached(
             "SELECT 1 FROM accounts WHERE name_folded = ?1 OR name_skeleton = ?2
              UNION ALL SELECT 1 FROM retired_names WHERE folded = ?1 OR skeleton = ?2",
@@ -70,11 +70,11 @@ impl AccountStore for Sqlite {
         Ok(statement.exists([name.folded(), &name.skeleton()])?)
     }
 
-    fn accounts(&self) -> Result<Vec<Account>> {
+    pub fn accounts(&self) -> Result<Vec<Account>> {
         list(&self.connection, select!("ORDER BY name_folded"), [], read)
     }
 
-    fn create_account(
+    pub fn create_account(
         &mut self,
         account: &NewAccount,
     ) -> Result<std::result::Result<Account, Taken>> {
@@ -107,7 +107,7 @@ impl AccountStore for Sqlite {
         Ok(Ok(created.expect("an INSERT that succeeds returns its row")))
     }
 
-    fn find_accounts(
+    pub fn find_accounts(
         &self,
         search: &str,
         after: Option<&AccountName>,
@@ -124,12 +124,12 @@ impl AccountStore for Sqlite {
         )
     }
 
-    fn set_disabled(&mut self, id: AccountId, reason: Option<&str>) -> Result<()> {
+    pub fn set_disabled(&mut self, id: AccountId, reason: Option<&str>) -> Result<()> {
         let sql = "UPDATE accounts SET disabled = ?2 WHERE id = ?1";
         execute(&self.connection, sql, params![id.0, reason]).map(drop)
     }
 
-    fn set_password(
+    pub fn set_password(
         &mut self,
         id: AccountId,
         password_hash: &str,
@@ -140,7 +140,7 @@ impl AccountStore for Sqlite {
         self.set_scram_keys(id, scram)
     }
 
-    fn set_scram_keys(&mut self, id: AccountId, keys: &ScramKeys) -> Result<()> {
+    pub fn set_scram_keys(&mut self, id: AccountId, keys: &ScramKeys) -> Result<()> {
         let sql =
             "INSERT OR REPLACE INTO scram_keys (account, salt, iterations, stored_key, server_key)
              VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -158,7 +158,7 @@ impl AccountStore for Sqlite {
         .map(drop)
     }
 
-    fn scram_keys(&self, id: AccountId) -> Result<Option<ScramKeys>> {
+    pub fn scram_keys(&self, id: AccountId) -> Result<Option<ScramKeys>> {
         let sql =
             "SELECT salt, iterations, stored_key, server_key FROM scram_keys WHERE account = ?1";
         find(&self.connection, sql, [id.0], |row| {
@@ -171,7 +171,7 @@ impl AccountStore for Sqlite {
         })
     }
 
-    fn set_email(
+    pub fn set_email(
         &mut self,
         id: AccountId,
         email: Option<&Email>,
@@ -192,7 +192,7 @@ impl AccountStore for Sqlite {
         Ok(Ok(()))
     }
 
-    fn secret(&mut self, name: &str) -> Result<[u8; 32]> {
+    pub fn secret(&mut self, name: &str) -> Result<[u8; 32]> {
         let sql = "SELECT value FROM secrets WHERE name = ?1";
         if let Some(known) = find(&self.connection, sql, [name], |row| Ok(row.get(0)?))? {
             return Ok(known);
@@ -207,7 +207,7 @@ impl AccountStore for Sqlite {
         Ok(secret)
     }
 
-    fn remove_password(&mut self, id: AccountId) -> Result<()> {
+    pub fn remove_password(&mut self, id: AccountId) -> Result<()> {
         execute(
             &self.connection,
             "DELETE FROM scram_keys WHERE account = ?1",
@@ -221,7 +221,7 @@ impl AccountStore for Sqlite {
         .map(drop)
     }
 
-    fn delete_account(&mut self, account: &Account) -> Result<()> {
+    pub fn delete_account(&mut self, account: &Account) -> Result<()> {
         let sql = "INSERT OR IGNORE INTO retired_names (folded, skeleton) VALUES (?1, ?2)";
         execute(
             &self.connection,
@@ -238,7 +238,7 @@ impl AccountStore for Sqlite {
         .map(drop)
     }
 
-    fn set_greeted(&mut self, id: AccountId) -> Result<()> {
+    pub fn set_greeted(&mut self, id: AccountId) -> Result<()> {
         execute(
             &self.connection,
             "UPDATE accounts SET greeted = 1 WHERE id = ?1",

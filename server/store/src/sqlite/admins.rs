@@ -5,8 +5,8 @@ use rookery_control_api::Role;
 use rookery_protocol::AccountName;
 use rusqlite::{Row, params};
 
-use super::{Sqlite, execute, find, list, optional_timestamp, parsed, timestamp};
-use crate::{AdminStore, Result, StoreError};
+use super::{Store, execute, find, list, optional_timestamp, parsed, timestamp};
+use crate::{Result, StoreError};
 use rookery_record::{Admin, Authenticator, NewAdmin};
 
 const SELECT: &str = "SELECT name, email, password_hash, role, created_at, initial_until,
@@ -55,13 +55,13 @@ fn folded(name: &str) -> String {
     AccountName::parse(name).map_or_else(|_| name.to_lowercase(), |name| name.folded().to_owned())
 }
 
-impl AdminStore for Sqlite {
-    fn admin(&self, name: &str) -> Result<Option<Admin>> {
+impl Store {
+    pub fn admin(&self, name: &str) -> Result<Option<Admin>> {
         let sql = format!("{SELECT} WHERE name_folded = ?1");
         find(&self.connection, &sql, [folded(name)], read)
     }
 
-    fn admins(&self) -> Result<Vec<Admin>> {
+    pub fn admins(&self) -> Result<Vec<Admin>> {
         list(
             &self.connection,
             &format!("{SELECT} ORDER BY name_folded"),
@@ -70,7 +70,7 @@ impl AdminStore for Sqlite {
         )
     }
 
-    fn add_admin(&mut self, admin: &NewAdmin) -> Result<bool> {
+    pub fn add_admin(&mut self, admin: &NewAdmin) -> Result<bool> {
         let NewAdmin {
             name,
             email,
@@ -96,7 +96,7 @@ impl AdminStore for Sqlite {
         Ok(added > 0)
     }
 
-    fn remove_admin(&mut self, name: &str) -> Result<bool> {
+    pub fn remove_admin(&mut self, name: &str) -> Result<bool> {
         Ok(execute(
             &self.connection,
             "DELETE FROM admins WHERE name_folded = ?1",
@@ -104,7 +104,7 @@ impl AdminStore for Sqlite {
         )? > 0)
     }
 
-    fn set_admin_password(
+    pub fn set_admin_password(
         &mut self,
         name: &str,
         password_hash: &str,
@@ -120,12 +120,12 @@ impl AdminStore for Sqlite {
         )? > 0)
     }
 
-    fn set_admin_role(&mut self, name: &str, role: Role) -> Result<bool> {
+    pub fn set_admin_role(&mut self, name: &str, role: Role) -> Result<bool> {
         let sql = "UPDATE admins SET role = ?2 WHERE name_folded = ?1";
         Ok(execute(&self.connection, sql, params![folded(name), role.as_str()])? > 0)
     }
 
-    fn set_authenticator(
+    pub fn set_authenticator(
         &mut self,
         name: &str,
         app: &Authenticator,
@@ -160,7 +160,7 @@ impl AdminStore for Sqlite {
         Ok(added > 0)
     }
 
-    fn remove_authenticator(&mut self, name: &str) -> Result<bool> {
+    pub fn remove_authenticator(&mut self, name: &str) -> Result<bool> {
         execute(
             &self.connection,
             &format!("DELETE FROM recovery_codes {OF_ADMIN}"),
@@ -174,22 +174,27 @@ impl AdminStore for Sqlite {
         Ok(removed > 0)
     }
 
-    fn require_authenticator(&mut self, name: &str, required: bool) -> Result<bool> {
+    pub fn require_authenticator(&mut self, name: &str, required: bool) -> Result<bool> {
         let sql = format!("UPDATE authenticators SET required = ?2 {OF_ADMIN}");
         Ok(execute(&self.connection, &sql, params![folded(name), required])? > 0)
     }
 
-    fn use_authenticator_step(&mut self, name: &str, step: u64) -> Result<bool> {
+    pub fn use_authenticator_step(&mut self, name: &str, step: u64) -> Result<bool> {
         let sql = format!("UPDATE authenticators SET last_step = ?2 {OF_ADMIN} AND last_step < ?2");
         Ok(execute(&self.connection, &sql, params![folded(name), signed(step)])? > 0)
     }
 
-    fn use_recovery_code(&mut self, name: &str, hash: &[u8; 32]) -> Result<bool> {
+    pub fn use_recovery_code(&mut self, name: &str, hash: &[u8; 32]) -> Result<bool> {
         let sql = format!("DELETE FROM recovery_codes {OF_ADMIN} AND hash = ?2");
         Ok(execute(&self.connection, &sql, params![folded(name), hash])? > 0)
     }
 
-    fn remember_admin_network(&mut self, name: &str, network: &str, at: Timestamp) -> Result<bool> {
+    pub fn remember_admin_network(
+        &mut self,
+        name: &str,
+        network: &str,
+        at: Timestamp,
+    ) -> Result<bool> {
         let connection = &self.connection;
         let count = |sql: &str, params: &[&dyn rusqlite::ToSql]| -> Result<i64> {
             Ok(connection

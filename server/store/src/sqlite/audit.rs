@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{Error, Row, params};
 
-use super::{Sqlite, find, list, timestamp};
-use crate::{AuditStore, Result, StoreError};
+use super::{Store, find, list, timestamp};
+use crate::{Result, StoreError};
 use rookery_record::{AuditEntry, AuditPage, AuditQuery, NewAudit, Outcome};
 
 fn outcome_name(outcome: Outcome) -> &'static str {
@@ -57,8 +57,8 @@ fn columns(row: &Row<'_>) -> Result<AuditEntry> {
     })
 }
 
-impl AuditStore for Sqlite {
-    fn append_audit(&mut self, entry: &NewAudit) -> Result<AuditEntry> {
+impl Store {
+    pub fn append_audit(&mut self, entry: &NewAudit) -> Result<AuditEntry> {
         // The transaction is the only one that writes, whatever the process: nobody comes in
         // between.
         let previous = find(
@@ -99,7 +99,7 @@ impl AuditStore for Sqlite {
         })
     }
 
-    fn find_audit(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>> {
+    pub fn find_audit(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>> {
         let AuditQuery {
             actor,
             act,

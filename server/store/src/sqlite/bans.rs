@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{Row, params};
 
-use super::{Sqlite, find, list, optional_timestamp, parsed, timestamp};
-use crate::{BanStore, Result};
+use super::{Store, find, list, optional_timestamp, parsed, timestamp};
+use crate::Result;
 use rookery_record::{Ban, BanId, NewBan};
 
 fn read(row: &Row<'_>) -> Result<Ban> {
@@ -18,8 +18,8 @@ fn read(row: &Row<'_>) -> Result<Ban> {
     })
 }
 
-impl BanStore for Sqlite {
-    fn bans(&self, now: Timestamp) -> Result<Vec<Ban>> {
+impl Store {
+    pub fn bans(&self, now: Timestamp) -> Result<Vec<Ban>> {
         list(
             &self.connection,
             "SELECT id, target, reason, by, created_at, expires_at FROM bans
@@ -30,7 +30,7 @@ impl BanStore for Sqlite {
         )
     }
 
-    fn add_ban(&mut self, ban: &NewBan) -> Result<Ban> {
+    pub fn add_ban(&mut self, ban: &NewBan) -> Result<Ban> {
         let added = find(
             &self.connection,
             "INSERT INTO bans (target, target_folded, reason, by, created_at, expires_at)
@@ -52,7 +52,7 @@ impl BanStore for Sqlite {
         Ok(added.expect("an INSERT that succeeds returns its row"))
     }
 
-    fn remove_ban(&mut self, id: BanId) -> Result<Option<Ban>> {
+    pub fn remove_ban(&mut self, id: BanId) -> Result<Option<Ban>> {
         find(
             &self.connection,
             "DELETE FROM bans WHERE id = ?1 RETURNING id, target, reason, by, created_at, expires_at",

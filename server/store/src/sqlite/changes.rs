@@ -1,11 +1,11 @@
 //! What the chat keeps of itself: which change goes to which tables.
 
-use super::{Sqlite, channels, devices, metadata, presence};
-use crate::{ChangeStore, Result};
+use super::{Store, channels, devices, metadata, presence};
+use crate::Result;
 use rookery_record::{Change, ChatSnapshot};
 
-impl ChangeStore for Sqlite {
-    fn keep(&mut self, change: &Change) -> Result<()> {
+impl Store {
+    pub fn keep(&mut self, change: &Change) -> Result<()> {
         match change {
             Change::Channel(channel) => channels::keep(&self.connection, channel),
             Change::ChannelGone(name) => channels::forget(&self.connection, name),
@@ -27,11 +27,11 @@ impl ChangeStore for Sqlite {
         }
     }
 
-    fn all_gone(&mut self) -> Result<()> {
+    pub fn all_gone(&mut self) -> Result<()> {
         devices::all_gone(&self.connection)
     }
 
-    fn restored(&self) -> Result<ChatSnapshot> {
+    pub fn restored(&self) -> Result<ChatSnapshot> {
         Ok(ChatSnapshot {
             channels: channels::all(&self.connection)?,
             metadata: metadata::of_accounts(&self.connection)?,

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{Row, params};
 
-use super::{Sqlite, execute, find, list, optional_timestamp, timestamp};
-use crate::{CredentialStore, Result, StoreError};
+use super::{Store, execute, find, list, optional_timestamp, timestamp};
+use crate::{Result, StoreError};
 use rookery_record::{AccountId, Credential, CredentialId, CredentialKind};
 
 fn kind_name(kind: CredentialKind) -> &'static str {
@@ -33,8 +33,8 @@ fn read(row: &Row<'_>) -> Result<Credential> {
     })
 }
 
-impl CredentialStore for Sqlite {
-    fn credentials(&self, account: AccountId) -> Result<Vec<Credential>> {
+impl Store {
+    pub fn credentials(&self, account: AccountId) -> Result<Vec<Credential>> {
         list(
             &self.connection,
             "SELECT id, kind, hash, created_at, used_at FROM credentials WHERE account = ?1 ORDER BY id",
@@ -43,7 +43,7 @@ impl CredentialStore for Sqlite {
         )
     }
 
-    fn add_credential(
+    pub fn add_credential(
         &mut self,
         account: AccountId,
         kind: CredentialKind,
@@ -71,12 +71,12 @@ impl CredentialStore for Sqlite {
         ])?))
     }
 
-    fn remove_credential(&mut self, account: AccountId, id: CredentialId) -> Result<bool> {
+    pub fn remove_credential(&mut self, account: AccountId, id: CredentialId) -> Result<bool> {
         let sql = "DELETE FROM credentials WHERE id = ?1 AND account = ?2";
         Ok(execute(&self.connection, sql, [id.0, account.0])? > 0)
     }
 
-    fn remove_credentials(&mut self, account: AccountId) -> Result<usize> {
+    pub fn remove_credentials(&mut self, account: AccountId) -> Result<usize> {
         execute(
             &self.connection,
             "DELETE FROM credentials WHERE account = ?1",
@@ -84,7 +84,7 @@ impl CredentialStore for Sqlite {
         )
     }
 
-    fn set_credential_used(&mut self, id: CredentialId, at: Timestamp) -> Result<()> {
+    pub fn set_credential_used(&mut self, id: CredentialId, at: Timestamp) -> Result<()> {
         let sql = "UPDATE credentials SET used_at = ?2 WHERE id = ?1";
         execute(&self.connection, sql, [id.0, at.as_millisecond()]).map(drop)
     }

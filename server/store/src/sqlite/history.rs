@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use rookery_protocol::ChannelName;
 use rusqlite::{Connection, params};
 
-use super::{Sqlite, execute, find, pages, search};
-use crate::{ExpiryPoint, HistoryStore, Result};
+use super::{Store, execute, find, pages, search};
+use crate::{ExpiryPoint, Result};
 use rookery_record::{
     FoundMessages, HistoryEntry, HistoryTarget, MessageQuery, PageQuery, Party, Place, TargetsQuery,
 };
@@ -157,8 +157,8 @@ fn number(
     Ok(id)
 }
 
-impl HistoryStore for Sqlite {
-    fn append_history(&mut self, entries: &[HistoryEntry]) -> Result<()> {
+impl Store {
+    pub fn append_history(&mut self, entries: &[HistoryEntry]) -> Result<()> {
         let Self {
             connection,
             interned,
@@ -190,11 +190,11 @@ impl HistoryStore for Sqlite {
         Ok(())
     }
 
-    fn history_entry(&self, msgid: &str) -> Result<Option<HistoryEntry>> {
+    pub fn history_entry(&self, msgid: &str) -> Result<Option<HistoryEntry>> {
         pages::entry_of(&self.connection, msgid)
     }
 
-    fn expire_history(
+    pub fn expire_history(
         &mut self,
         before: Timestamp,
         from: ExpiryPoint,
@@ -231,17 +231,17 @@ impl HistoryStore for Sqlite {
         })
     }
 
-    fn find_messages(&self, query: &MessageQuery) -> Result<FoundMessages> {
+    pub fn find_messages(&self, query: &MessageQuery) -> Result<FoundMessages> {
         search::messages(&self.connection, query)
     }
 
-    fn has_history(&self, channel: &ChannelName) -> Result<bool> {
+    pub fn has_history(&self, channel: &ChannelName) -> Result<bool> {
         Ok(channel_places(&self.connection, channel)?
             .iter()
             .any(Option::is_some))
     }
 
-    fn purge_history(
+    pub fn purge_history(
         &mut self,
         channel: &ChannelName,
         before: Timestamp,
@@ -263,11 +263,11 @@ impl HistoryStore for Sqlite {
         Ok(gone)
     }
 
-    fn history_page(&self, query: &PageQuery) -> Result<Option<Vec<HistoryEntry>>> {
+    pub fn history_page(&self, query: &PageQuery) -> Result<Option<Vec<HistoryEntry>>> {
         pages::page(&self.connection, query)
     }
 
-    fn history_targets(&self, query: &TargetsQuery) -> Result<Vec<HistoryTarget>> {
+    pub fn history_targets(&self, query: &TargetsQuery) -> Result<Vec<HistoryTarget>> {
         pages::targets(&self.connection, query)
     }
 }

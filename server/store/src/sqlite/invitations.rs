@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use rookery_protocol::Email;
 use rusqlite::{Row, params};
 
-use super::{Sqlite, execute, find, list, parsed, timestamp};
-use crate::{InvitationStore, Result};
+use super::{Store, execute, find, list, parsed, timestamp};
+use crate::Result;
 use rookery_record::{Invitation, InvitationId, NewInvitation};
 
 fn read(row: &Row<'_>) -> Result<Invitation> {
@@ -26,8 +26,8 @@ macro_rules! columns {
     };
 }
 
-impl InvitationStore for Sqlite {
-    fn invitations(
+impl Store {
+    pub fn invitations(
         &self,
         now: Timestamp,
         after: InvitationId,
@@ -49,7 +49,7 @@ impl InvitationStore for Sqlite {
         )
     }
 
-    fn invitation_for(&self, email: &Email, now: Timestamp) -> Result<Option<Invitation>> {
+    pub fn invitation_for(&self, email: &Email, now: Timestamp) -> Result<Option<Invitation>> {
         find(
             &self.connection,
             concat!(
@@ -62,7 +62,7 @@ impl InvitationStore for Sqlite {
         )
     }
 
-    fn add_invitation(&mut self, new: &NewInvitation) -> Result<Invitation> {
+    pub fn add_invitation(&mut self, new: &NewInvitation) -> Result<Invitation> {
         execute(
             &self.connection,
             "DELETE FROM invitations WHERE email_folded = ?1 OR expires_at <= ?2",
@@ -89,7 +89,7 @@ impl InvitationStore for Sqlite {
         Ok(added.expect("an INSERT that succeeds returns its row"))
     }
 
-    fn remove_invitation(&mut self, id: InvitationId) -> Result<Option<Invitation>> {
+    pub fn remove_invitation(&mut self, id: InvitationId) -> Result<Option<Invitation>> {
         let sql = concat!(
             "DELETE FROM invitations WHERE id = ?1 RETURNING ",
             columns!()
@@ -97,7 +97,7 @@ impl InvitationStore for Sqlite {
         find(&self.connection, sql, [id.0], read)
     }
 
-    fn use_invitation_try(&mut self, id: InvitationId) -> Result<bool> {
+    pub fn use_invitation_try(&mut self, id: InvitationId) -> Result<bool> {
         let sql =
             "UPDATE invitations SET tries_left = tries_left - 1 WHERE id = ?1 AND tries_left > 0";
         Ok(execute(&self.connection, sql, [id.0])? > 0)

@@ -2,8 +2,8 @@
 
 use rusqlite::{Row, params};
 
-use super::{Sqlite, find, timestamp};
-use crate::{MaintenanceStore, Result};
+use super::{Store, find, timestamp};
+use crate::Result;
 use rookery_record::Maintenance;
 
 fn read(row: &Row<'_>) -> Result<Maintenance> {
@@ -14,8 +14,8 @@ fn read(row: &Row<'_>) -> Result<Maintenance> {
     })
 }
 
-impl MaintenanceStore for Sqlite {
-    fn maintenance(&self) -> Result<Option<Maintenance>> {
+impl Store {
+    pub fn maintenance(&self) -> Result<Option<Maintenance>> {
         find(
             &self.connection,
             "SELECT message, by, since FROM maintenance",
@@ -24,7 +24,7 @@ impl MaintenanceStore for Sqlite {
         )
     }
 
-    fn set_maintenance(&mut self, maintenance: Option<&Maintenance>) -> Result<()> {
+    pub fn set_maintenance(&mut self, maintenance: Option<&Maintenance>) -> Result<()> {
         self.execute("DELETE FROM maintenance")?;
         if let Some(Maintenance { message, by, since }) = maintenance {
             self.connection

@@ -8,18 +8,20 @@ mod changes;
 mod history;
 mod transactions;
 
+use rookery_control_api::Role;
 use rookery_protocol::{AccountName, ChannelName, Email, Nick};
 use tempfile::TempDir;
 
 use super::*;
 use crate::*;
 use rookery_record::{
-    AuditEntry, BanTarget, HistoryEntry, NewAccount, NewAudit, NewBan, Outcome, Party, Place,
+    AuditEntry, AuditQuery, BanTarget, HistoryEntry, NewAccount, NewAdmin, NewAudit, NewBan,
+    Outcome, Party, Place,
 };
 
-pub(super) fn fresh() -> (TempDir, Sqlite) {
+pub(super) fn fresh() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
-    let sqlite = Sqlite::open(&folder.path().join(DATABASE_FILE)).unwrap();
+    let sqlite = Store::open(&folder.path().join(DATABASE_FILE)).unwrap();
     (folder, sqlite)
 }
 
@@ -97,7 +99,7 @@ pub(super) fn direct(from: &str, to: &str) -> Place {
     }
 }
 
-fn count(sqlite: &Sqlite, table: &str) -> i64 {
+fn count(sqlite: &Store, table: &str) -> i64 {
     sqlite
         .connection
         .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
@@ -127,4 +129,12 @@ fn admin(name: &str, address: &str) -> NewAdmin {
         created_at: noon(),
         initial_password_expires_at: None,
     }
+}
+
+/// Returns the newest `limit` entries of the audit trail, oldest first.
+fn newest_entries(store: &Store, limit: usize) -> Result<Vec<AuditEntry>> {
+    store.find_audit(&AuditQuery {
+        limit,
+        ..AuditQuery::default()
+    })
 }

@@ -1,10 +1,11 @@
 //! The windows table.
 
-use super::{Sqlite, execute, find};
-use crate::{Result, WindowStore};
+use super::{Store, execute, find};
+use crate::Result;
 
-impl WindowStore for Sqlite {
-    fn window(&self, name: &str) -> Result<Option<String>> {
+impl Store {
+    /// What was last written to the CSV window of that name.
+    pub fn window(&self, name: &str) -> Result<Option<String>> {
         find(
             &self.connection,
             "SELECT content FROM windows WHERE name = ?1",
@@ -13,7 +14,7 @@ impl WindowStore for Sqlite {
         )
     }
 
-    fn set_window(&mut self, name: &str, content: &str) -> Result<()> {
+    pub fn set_window(&mut self, name: &str, content: &str) -> Result<()> {
         let sql = "INSERT INTO windows (name, content) VALUES (?1, ?2)
                    ON CONFLICT (name) DO UPDATE SET content = excluded.content";
         execute(&self.connection, sql, [name, content]).map(drop)

@@ -3,15 +3,14 @@
 
 use rookery_protocol::{AccountName, ChannelName};
 
-use super::super::Sqlite;
+use super::super::Store;
 use super::super::tests::{at, direct, fresh, lobby, message, noon};
 use super::*;
-use crate::HistoryStore as _;
 use rookery_record::Redactor;
 
 /// Ten messages in the lobby, `m0` to `m9`: two each second, so that times alone do not tell them
 /// apart; and others elsewhere, between them.
-fn lively() -> (tempfile::TempDir, Sqlite) {
+fn lively() -> (tempfile::TempDir, Store) {
     let (folder, mut sqlite) = fresh();
     let mut entries = Vec::new();
     for number in 0..10 {
@@ -46,7 +45,7 @@ fn query(places: Vec<Place>, selection: Selection, limit: usize) -> PageQuery {
 }
 
 #[track_caller]
-fn ids(sqlite: &Sqlite, query: &PageQuery) -> String {
+fn ids(sqlite: &Store, query: &PageQuery) -> String {
     let page = sqlite
         .history_page(query)
         .unwrap()

@@ -4,10 +4,9 @@
 use jiff::SignedDuration;
 use rookery_protocol::ChannelName;
 
-use super::super::Sqlite;
+use super::super::Store;
 use super::super::tests::{direct, fresh, lobby, message, noon};
 use super::*;
-use crate::HistoryStore as _;
 use rookery_record::{HistoryEntry, Place, Redactor};
 
 fn minute(number: i64) -> Timestamp {
@@ -32,7 +31,7 @@ fn channel(name: &str) -> Place {
 }
 
 /// Ten messages, one a minute.
-fn lively() -> (tempfile::TempDir, Sqlite) {
+fn lively() -> (tempfile::TempDir, Store) {
     let (folder, mut sqlite) = fresh();
     let entries = [
         said(0, lobby(), "alice", "Buy PILLS now"),
@@ -70,7 +69,7 @@ fn query() -> MessageQuery {
 }
 
 #[track_caller]
-fn ids(sqlite: &Sqlite, query: &MessageQuery) -> String {
+fn ids(sqlite: &Store, query: &MessageQuery) -> String {
     let found = sqlite.find_messages(query).unwrap();
     found
         .messages

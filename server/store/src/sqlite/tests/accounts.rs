@@ -11,7 +11,7 @@ fn an_account_is_found_by_number_name_and_email_after_a_restart() {
         .unwrap()
         .unwrap();
     drop(sqlite);
-    let mut sqlite = Sqlite::open(&folder.path().join(DATABASE_FILE)).unwrap();
+    let mut sqlite = Store::open(&folder.path().join(DATABASE_FILE)).unwrap();
     for found in [
         sqlite.account(made.id).unwrap(),
         sqlite.account_by_name(&name("aLICE")).unwrap(),
@@ -142,11 +142,11 @@ fn accounts_keep_all_that_refers_to_them_when_the_email_becomes_optional() {
     drop(sqlite);
     let old = Connection::open(&file).unwrap();
     let makes_anew = |step: &str| step.contains("CREATE TABLE new_accounts");
-    let before = schema::STEPS
+    let before = migrations::STEPS
         .iter()
         .position(|step| makes_anew(step))
         .unwrap();
-    for step in &schema::STEPS[..before] {
+    for step in &migrations::STEPS[..before] {
         old.execute_batch(step).unwrap();
     }
     old.pragma_update(None, "user_version", i64::try_from(before).unwrap())
@@ -162,7 +162,7 @@ fn accounts_keep_all_that_refers_to_them_when_the_email_becomes_optional() {
     )
     .unwrap();
     drop(old);
-    let mut sqlite = Sqlite::open(&file).unwrap();
+    let mut sqlite = Store::open(&file).unwrap();
     let alice = sqlite
         .account_by_name(&"alice".parse().unwrap())
         .unwrap()

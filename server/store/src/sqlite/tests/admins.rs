@@ -66,7 +66,7 @@ fn the_audit_trail_is_a_chain_that_shows_where_it_was_changed() {
     for detail in ["first", "second", "third", "fourth"] {
         sqlite.append_audit(&act("root", detail)).unwrap();
     }
-    let entries = sqlite.audit(100).unwrap();
+    let entries = newest_entries(&sqlite, 100).unwrap();
     assert_eq!(
         entries
             .iter()
@@ -77,7 +77,7 @@ fn the_audit_trail_is_a_chain_that_shows_where_it_was_changed() {
     assert_eq!(entries[0].entry, act("root", "first"));
     assert_eq!(first_break(&entries), None);
     assert_eq!(
-        sqlite.audit(2).unwrap(),
+        newest_entries(&sqlite, 2).unwrap(),
         entries[2..],
         "the newest, oldest first"
     );
@@ -94,7 +94,7 @@ fn the_audit_trail_is_a_chain_that_shows_where_it_was_changed() {
         sqlite.connection.execute_batch("SAVEPOINT intact").unwrap();
         sqlite.connection.execute_batch(change).unwrap();
         assert_eq!(
-            first_break(&sqlite.audit(100).unwrap()),
+            first_break(&newest_entries(&sqlite, 100).unwrap()),
             Some(broken),
             "{change}"
         );
@@ -103,5 +103,5 @@ fn the_audit_trail_is_a_chain_that_shows_where_it_was_changed() {
             .execute_batch("ROLLBACK TO intact; RELEASE intact")
             .unwrap();
     }
-    assert_eq!(first_break(&sqlite.audit(100).unwrap()), None);
+    assert_eq!(first_break(&newest_entries(&sqlite, 100).unwrap()), None);
 }

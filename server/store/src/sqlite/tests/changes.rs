@@ -79,9 +79,9 @@ fn channels_that_last_are_kept_whole_and_go_with_their_founder() {
     for change in [channel("#X", "alice"), channel("#a", "bob"), bare.clone()] {
         sqlite.keep(&Change::Channel(change)).unwrap();
     }
-    let kept = |sqlite: &Sqlite| sqlite.restored().unwrap().channels;
+    let kept = |sqlite: &Store| sqlite.restored().unwrap().channels;
     drop(sqlite);
-    let mut sqlite = Sqlite::open(&folder.path().join(DATABASE_FILE)).unwrap();
+    let mut sqlite = Store::open(&folder.path().join(DATABASE_FILE)).unwrap();
     assert_eq!(
         kept(&sqlite),
         [channel("#a", "bob"), bare.clone(), channel("#X", "Alice")],
@@ -186,7 +186,7 @@ fn what_devices_have_heard_is_kept_until_they_are_revoked() {
         };
         sqlite.keep(&Change::Device(mark)).unwrap();
     }
-    let kept = |sqlite: &Sqlite| sqlite.restored().unwrap().devices;
+    let kept = |sqlite: &Store| sqlite.restored().unwrap().devices;
     let [by_password, on_phone, bobs, ..] = devices;
     let before = [
         (by_password, later(1)),
@@ -227,7 +227,7 @@ fn what_accounts_say_of_themselves_is_kept_whole_and_goes_with_them() {
         .create_account(&account("bob", "b@b.c"))
         .unwrap()
         .unwrap();
-    let says = |sqlite: &mut Sqlite, who: &str, metadata: Metadata| {
+    let says = |sqlite: &mut Store, who: &str, metadata: Metadata| {
         sqlite
             .keep(&Change::AccountMetadata {
                 account: name(who),
@@ -244,7 +244,7 @@ fn what_accounts_say_of_themselves_is_kept_whole_and_goes_with_them() {
     );
     says(&mut sqlite, "nobody", said());
     drop(sqlite);
-    let mut sqlite = Sqlite::open(&folder.path().join(DATABASE_FILE)).unwrap();
+    let mut sqlite = Store::open(&folder.path().join(DATABASE_FILE)).unwrap();
     let kept = sqlite.restored().unwrap().metadata;
     assert_eq!(kept.len(), 2);
     assert_eq!(kept[0], (name("Alice"), said()));

@@ -144,7 +144,7 @@ fn is_on_disk(folder: &TempDir, text: &str) -> bool {
 #[test]
 fn what_is_redacted_or_too_old_is_gone_from_the_disk_once_it_is_swept() {
     let (folder, mut sqlite) = fresh();
-    let reader = Sqlite::open_reader(&folder.path().join(DATABASE_FILE)).unwrap();
+    let reader = Store::open_reader(&folder.path().join(DATABASE_FILE)).unwrap();
     let said = |msgid: &str, at, text: &str| HistoryEntry {
         text: text.to_owned(),
         tags: format!("+x=tag-{text}"),

@@ -18,7 +18,7 @@ fn two_processes_that_write_at_once_make_one_chain_and_lose_nothing() {
             let file = &file;
             scope.spawn(move || {
                 // Both find an empty file and make the tables at the same time.
-                let mut sqlite = Sqlite::open(file).unwrap();
+                let mut sqlite = Store::open(file).unwrap();
                 for index in 0..100 {
                     sqlite
                         .transaction(index % 10 == 0, |store| {
@@ -35,8 +35,8 @@ fn two_processes_that_write_at_once_make_one_chain_and_lose_nothing() {
             });
         }
     });
-    let sqlite = Sqlite::open_reader(&file).unwrap();
-    let entries = sqlite.audit(1000).unwrap();
+    let sqlite = Store::open_reader(&file).unwrap();
+    let entries = newest_entries(&sqlite, 1000).unwrap();
     assert_eq!(entries.len(), 200);
     assert_eq!(first_break(&entries), None);
     assert_eq!(count(&sqlite, "history"), 200);
@@ -55,7 +55,7 @@ fn many_that_open_a_new_file_at_once_wait_for_one_another() {
             for _ in 0..4 {
                 scope.spawn(|| {
                     barrier.wait();
-                    let mut sqlite = Sqlite::open(&file).unwrap();
+                    let mut sqlite = Store::open(&file).unwrap();
                     for _ in 0..20 {
                         sqlite
                             .transaction(false, |store| store.append_audit(&act("root", "")))
@@ -89,7 +89,7 @@ fn what_is_committed_survives_the_death_of_the_process_and_what_is_not_leaves_no
             Ok(())
         })
         .unwrap();
-    let revived = Sqlite::open(&copy.path().join(DATABASE_FILE)).unwrap();
+    let revived = Store::open(&copy.path().join(DATABASE_FILE)).unwrap();
     assert_eq!(count(&revived, "history WHERE msgid = 'kept'"), 1);
     assert_eq!(count(&revived, "history"), 1);
 }
@@ -119,7 +119,7 @@ fn a_job_that_fails_or_panics_leaves_nothing_behind_and_the_next_one_works() {
 #[test]
 fn the_disk_is_waited_for_when_asked_and_only_then() {
     let (_folder, mut sqlite) = fresh();
-    let level = |sqlite: &Sqlite| {
+    let level = |sqlite: &Store| {
         sqlite
             .connection
             .pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))
@@ -144,7 +144,7 @@ fn the_disk_is_waited_for_when_asked_and_only_then() {
 #[test]
 fn a_snapshot_stands_still_while_others_write() {
     let (folder, mut sqlite) = fresh();
-    let reader = Sqlite::open_reader(&folder.path().join(DATABASE_FILE)).unwrap();
+    let reader = Store::open_reader(&folder.path().join(DATABASE_FILE)).unwrap();
     let seen = reader
         .snapshot(|store| {
             let before = store.admins()?.len();
@@ -163,7 +163,7 @@ fn a_snapshot_stands_still_while_others_write() {
 #[test]
 fn a_reader_cannot_write() {
     let (folder, _sqlite) = fresh();
-    let mut reader = Sqlite::open_reader(&folder.path().join(DATABASE_FILE)).unwrap();
+    let mut reader = Store::open_reader(&folder.path().join(DATABASE_FILE)).unwrap();
     let refused = reader
         .transaction(false, |store| store.add_ban(&ban("bob", None)))
         .unwrap_err();
@@ -179,7 +179,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
         .unwrap();
     drop(sqlite);
     let file = folder.path().join(DATABASE_FILE);
-    for opened in [Sqlite::open(&file), Sqlite::open_reader(&file)] {
+    for opened in [Store::open(&file), Store::open_reader(&file)] {
         let refused = opened.err().unwrap();
         assert!(
             matches!(refused, StoreError::TooNew { found: 1000, .. }),
@@ -194,7 +194,7 @@ fn what_cannot_be_opened_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let in_the_way = folder.path().join("data");
     fs::write(&in_the_way, "a file where the folder should be").unwrap();
-    let refused = Sqlite::open(&in_the_way.join(DATABASE_FILE)).err().unwrap();
+    let refused = Store::open(&in_the_way.join(DATABASE_FILE)).err().unwrap();
     assert!(matches!(refused, StoreError::Folder { .. }), "{refused}");
     assert!(
         refused.to_string().contains(in_the_way.to_str().unwrap()),
@@ -203,7 +203,7 @@ fn what_cannot_be_opened_is_named() {
 
     let folder_in_the_way = folder.path().join(DATABASE_FILE);
     fs::create_dir(&folder_in_the_way).unwrap();
-    let refused = Sqlite::open(&folder_in_the_way).err().unwrap();
+    let refused = Store::open(&folder_in_the_way).err().unwrap();
     assert!(matches!(refused, StoreError::File { .. }), "{refused}");
 
     let other = folder.path().join("other.db");
@@ -212,7 +212,7 @@ fn what_cannot_be_opened_is_named() {
         "this is not a database, though it is longer than a header".repeat(10),
     )
     .unwrap();
-    let refused = Sqlite::open(&other).err().unwrap();
+    let refused = Store::open(&other).err().unwrap();
     assert!(
         refused.to_string().contains("file is not a database"),
         "{refused}"
@@ -223,7 +223,7 @@ fn what_cannot_be_opened_is_named() {
 fn the_files_are_their_owners_alone() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let mut sqlite = Sqlite::open(&data.join(DATABASE_FILE)).unwrap();
+    let mut sqlite = Store::open(&data.join(DATABASE_FILE)).unwrap();
     sqlite
         .transaction(false, |store| store.append_audit(&act("root", "")))
         .unwrap();
@@ -247,7 +247,7 @@ fn a_full_disk_is_told_of_and_costs_only_what_did_not_fit() {
         .pragma_query_value(None, "page_count", |row| row.get(0))
         .unwrap();
     // This pragma answers with the new value.
-    let limit = |sqlite: &Sqlite, pages: i64| {
+    let limit = |sqlite: &Store, pages: i64| {
         sqlite
             .connection
             .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
