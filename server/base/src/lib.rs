@@ -8,6 +8,7 @@
 pub mod certificates;
 pub mod config;
 pub mod events;
+pub mod files;
 pub mod mail;
 pub mod metrics;
 pub mod net;

@@ -8,9 +8,10 @@ mod smtp;
 mod tests;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rookery_control_api::Component;
 use rookery_protocol::Email;
 use tokio::runtime::Handle;
@@ -144,12 +145,7 @@ impl Mailer {
 
     /// How the mail fares on the whole: `ok`, or what went wrong last.
     pub fn health(&self) -> Result<(), String> {
-        self.0
-            .trouble
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .map_or(Ok(()), Err)
+        self.0.trouble.lock().clone().map_or(Ok(()), Err)
     }
 
     fn run(&self, errand: Errand, useful_for: Duration) -> watch::Receiver<MailState> {
@@ -257,7 +253,7 @@ impl MailQueue {
     }
 
     fn set_trouble(&self, trouble: Option<String>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        *self.trouble.lock() = trouble;
     }
 }
 

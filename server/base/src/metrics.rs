@@ -1,4 +1,8 @@
-//! What happened since the start, counted where it happens, and how Prometheus reads it.
+//! What the server counts, and the page that Prometheus reads.
+//!
+//! A counter is one row of the table below: its field in [`Metrics`], its name, its labels and its
+//! help text. Code counts where something happens, by `METRICS.field.increment()`; what has to be
+//! looked up instead of counted comes in a [`ServerSnapshot`].
 
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,89 +11,103 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rookery_control_api::Counters;
 
-/// What was seen.
+/// The state of the server at one moment, as the status and the metrics show it.
 #[derive(Debug)]
 pub struct ServerSnapshot {
+    /// When the server started.
     pub started_at: Timestamp,
+    /// Users online.
     pub users: usize,
+    /// Admitted sessions.
     pub sessions: usize,
+    /// Channels, including persistent ones without members.
     pub channels: usize,
+    /// Bans in force.
     pub bans: usize,
-    /// Whether nobody new is let in.
+    /// Whether new sessions are refused because of maintenance.
     pub maintenance: bool,
+    /// Connections to the chat port, admitted or not.
     pub connections: usize,
-    /// Events that wait for the core.
+    /// Events waiting for the core.
     pub core_queue_events: usize,
-    /// Batches that wait for the journal.
+    /// Batches waiting for the committer.
     pub commit_queue_batches: usize,
-    /// In bytes.
+    /// The size of the largest send queue, in bytes.
     pub largest_sendq: usize,
+    /// The size of the database on disk, in bytes.
     pub store_bytes: u64,
+    /// When the server's certificate expires; `None` if that is unknown.
     pub certificate_expires_at: Option<Timestamp>,
+    /// Whether the last mail was sent, and why not.
     pub mail: Result<(), String>,
 }
 
 /// The counters of this process.
 pub static METRICS: Metrics = Metrics::new();
 
-/// Everything that is counted.
-pub struct Metrics {
-    pub connections_accepted: Counter,
-    /// Beyond a limit on connections.
-    pub connections_refused: Counter,
-    pub tls_handshakes_failed: Counter,
-    /// Messages that admitted sessions sent, of whatever kind.
-    pub messages_received: Counter,
-    pub messages_stored: Counter,
-    /// Messages that could not be stored, and so were not sent.
-    pub messages_not_stored: Counter,
-    /// Changes of channels and the like that hold only until the server stops, since they could not
-    /// be stored.
-    pub changes_not_kept: Counter,
-    /// Lines put into sendqs.
-    pub deliveries: Counter,
-    /// What those lines take.
-    pub delivered_bytes: Counter,
-    /// Sessions closed because they read too slowly.
-    pub sendqs_exceeded: Counter,
-    pub chat_sign_ins: Counter,
-    pub control_sign_ins: Counter,
-    pub chat_sign_ins_refused: Counter,
-    pub control_sign_ins_refused: Counter,
-    /// Acts refused because they could not be entered in the audit trail.
-    pub audit_failures: Counter,
-    pub mails_sent: Counter,
-    /// Mails given up.
-    pub mails_failed: Counter,
-    /// Commits of the journal, messages of one or of many in each.
-    pub commits: Histogram,
+/// Declares the counters: the struct, its constructor and its part of the page.
+///
+/// Rows that share a name stand together and differ by their labels.
+macro_rules! counters {
+    ($($field:ident: $name:literal, $labels:literal, $help:literal;)*) => {
+        /// Everything the server counts. Counters only go up, and start at zero with the process.
+        pub struct Metrics {
+            $(#[doc = $help] pub $field: Counter,)*
+            /// Duration of the committer's commits, each of one or more messages.
+            pub commits: Histogram,
+        }
+
+        impl Metrics {
+            const fn new() -> Self {
+                Self { $($field: Counter::new(),)* commits: Histogram::new() }
+            }
+
+            fn write_counters(&self, page: &mut Page) {
+                $(page.sample($name, $help, "counter", $labels, self.$field.get());)*
+            }
+        }
+    };
+}
+
+counters! {
+    connections_accepted: "rookery_connections_accepted_total", "",
+        "Connections accepted on the chat port.";
+    connections_refused: "rookery_connections_refused_total", "",
+        "Connections to the chat port that were refused because a limit was reached.";
+    tls_handshakes_failed: "rookery_tls_handshakes_failed_total", "",
+        "Failed TLS handshakes on the chat port.";
+    messages_received: "rookery_messages_received_total", "",
+        "IRC messages of any kind received from admitted sessions.";
+    messages_stored: "rookery_messages_stored_total", "",
+        "Messages stored in the history.";
+    messages_not_stored: "rookery_messages_not_stored_total", "",
+        "Messages that could not be stored and were therefore not delivered.";
+    changes_not_persisted: "rookery_state_changes_not_persisted_total", "",
+        "Changes of channels and users that could not be stored and are lost at a restart.";
+    deliveries: "rookery_deliveries_total", "",
+        "Lines added to send queues.";
+    delivered_bytes: "rookery_delivered_bytes_total", "",
+        "Bytes added to send queues.";
+    sendqs_exceeded: "rookery_sendqs_exceeded_total", "",
+        "Sessions closed because their send queue exceeded its limit.";
+    chat_sign_ins: "rookery_sign_ins_total", "{port=\"chat\"}",
+        "Successful sign-ins, by port.";
+    control_sign_ins: "rookery_sign_ins_total", "{port=\"control\"}",
+        "Successful sign-ins, by port.";
+    chat_sign_ins_refused: "rookery_sign_ins_refused_total", "{port=\"chat\"}",
+        "Refused sign-ins, by port.";
+    control_sign_ins_refused: "rookery_sign_ins_refused_total", "{port=\"control\"}",
+        "Refused sign-ins, by port.";
+    audit_failures: "rookery_audit_failures_total", "",
+        "Acts of operators refused because the audit trail could not be written.";
+    mails_sent: "rookery_mails_sent_total", "",
+        "Mails sent.";
+    mails_failed: "rookery_mails_failed_total", "",
+        "Mails that were given up.";
 }
 
 impl Metrics {
-    const fn new() -> Self {
-        Self {
-            connections_accepted: Counter::new(),
-            connections_refused: Counter::new(),
-            tls_handshakes_failed: Counter::new(),
-            messages_received: Counter::new(),
-            messages_stored: Counter::new(),
-            messages_not_stored: Counter::new(),
-            changes_not_kept: Counter::new(),
-            deliveries: Counter::new(),
-            delivered_bytes: Counter::new(),
-            sendqs_exceeded: Counter::new(),
-            chat_sign_ins: Counter::new(),
-            control_sign_ins: Counter::new(),
-            chat_sign_ins_refused: Counter::new(),
-            control_sign_ins_refused: Counter::new(),
-            audit_failures: Counter::new(),
-            mails_sent: Counter::new(),
-            mails_failed: Counter::new(),
-            commits: Histogram::new(),
-        }
-    }
-
-    /// What operators see change from moment to moment.
+    /// Returns the counters that operators see in the status and in `top`.
     pub fn counters(&self) -> Counters {
         Counters {
             messages_received: self.messages_received.get(),
@@ -103,167 +121,82 @@ impl Metrics {
         }
     }
 
-    /// All of it, and how the server stands, in Prometheus' text format.
+    /// Renders all counters and `now` in Prometheus' text format.
     pub fn text(&self, now: &ServerSnapshot) -> String {
         let mut page = Page::default();
-        page.gauge(
-            "rookery_build_info",
-            "The version that runs.",
-            concat!("{version=\"", env!("CARGO_PKG_VERSION"), "\"}"),
-            1,
-        );
-        page.gauge(
-            "process_start_time_seconds",
-            "When the server started, in seconds since 1970.",
-            "",
-            seconds(now.started_at),
-        );
-        page.counter(
-            "rookery_connections_accepted_total",
-            "Connections to the chat port.",
-            &[("", &self.connections_accepted)],
-        );
-        page.counter(
-            "rookery_connections_refused_total",
-            "Connections to the chat port beyond a limit.",
-            &[("", &self.connections_refused)],
-        );
-        page.counter(
-            "rookery_tls_handshakes_failed_total",
-            "TLS handshakes on the chat port that failed.",
-            &[("", &self.tls_handshakes_failed)],
-        );
-        page.gauge(
-            "rookery_connections",
-            "Connections to the chat port, in whatever state.",
-            "",
-            now.connections,
-        );
-        page.gauge("rookery_sessions", "Admitted sessions.", "", now.sessions);
-        page.gauge("rookery_users", "Users online.", "", now.users);
-        page.gauge(
-            "rookery_channels",
-            "Channels, those included that last with nobody in them.",
-            "",
-            now.channels,
-        );
-        page.gauge("rookery_bans", "Bans in force.", "", now.bans);
-        page.gauge(
-            "rookery_maintenance",
-            "1 while nobody new is let in.",
-            "",
-            usize::from(now.maintenance),
-        );
-        page.counter(
-            "rookery_messages_received_total",
-            "IRC messages from admitted sessions, of whatever kind.",
-            &[("", &self.messages_received)],
-        );
-        page.counter(
-            "rookery_messages_stored_total",
-            "Messages put into the history.",
-            &[("", &self.messages_stored)],
-        );
-        page.counter(
-            "rookery_messages_not_stored_total",
-            "Messages that could not be stored, and so were not sent.",
-            &[("", &self.messages_not_stored)],
-        );
-        page.counter(
-            "rookery_state_changes_not_persisted_total",
-            "Changes of channels and the like that could not be stored, and hold until the server stops.",
-            &[("", &self.changes_not_kept)],
-        );
-        page.counter(
-            "rookery_deliveries_total",
-            "Lines put into the sendqs of sessions.",
-            &[("", &self.deliveries)],
-        );
-        page.counter(
-            "rookery_delivered_bytes_total",
-            "Bytes put into the sendqs of sessions.",
-            &[("", &self.delivered_bytes)],
-        );
-        page.counter(
-            "rookery_sendqs_exceeded_total",
-            "Sessions closed because they read too slowly.",
-            &[("", &self.sendqs_exceeded)],
-        );
+        self.write_counters(&mut page);
         page.histogram(
             "rookery_commit_duration_seconds",
-            "How long the journal's commits take.",
+            "Duration of the committer's commits.",
             &self.commits,
         );
-        page.gauge(
-            "rookery_core_queue_events",
-            "Events that wait for the core.",
-            "",
-            now.core_queue_events,
+        let version = concat!("{version=\"", env!("CARGO_PKG_VERSION"), "\"}");
+        page.sample(
+            "rookery_build_info",
+            "The version of the server.",
+            "gauge",
+            version,
+            1,
         );
-        page.gauge(
-            "rookery_commit_queue_batches",
-            "Batches that wait for the journal.",
-            "",
-            now.commit_queue_batches,
-        );
-        page.gauge(
-            "rookery_sendq_largest_bytes",
-            "What waits for the session with the most to be sent.",
-            "",
-            now.largest_sendq,
-        );
-        page.counter(
-            "rookery_sign_ins_total",
-            "Sign-ins, at either door.",
-            &[
-                ("{port=\"chat\"}", &self.chat_sign_ins),
-                ("{port=\"control\"}", &self.control_sign_ins),
-            ],
-        );
-        page.counter(
-            "rookery_sign_ins_refused_total",
-            "Sign-ins refused, at either door.",
-            &[
-                ("{port=\"chat\"}", &self.chat_sign_ins_refused),
-                ("{port=\"control\"}", &self.control_sign_ins_refused),
-            ],
-        );
-        page.counter(
-            "rookery_audit_failures_total",
-            "Acts refused because they could not be entered in the audit trail.",
-            &[("", &self.audit_failures)],
-        );
-        page.counter(
-            "rookery_mails_sent_total",
-            "Mails that left.",
-            &[("", &self.mails_sent)],
-        );
-        page.counter(
-            "rookery_mails_failed_total",
-            "Mails given up.",
-            &[("", &self.mails_failed)],
-        );
-        page.gauge(
-            "rookery_mail_healthy",
-            "Whether the last mail went well.",
-            "",
-            u8::from(now.mail.is_ok()),
-        );
-        page.gauge(
-            "rookery_store_size_bytes",
-            "What the database takes on disk.",
-            "",
-            now.store_bytes,
-        );
-        if let Some(end) = now.certificate_expires_at {
-            page.gauge(
+        let gauges: [(&str, &str, &dyn Display); 13] = [
+            (
+                "process_start_time_seconds",
+                "Start time of the server in seconds since 1970.",
+                &seconds(now.started_at),
+            ),
+            (
+                "rookery_connections",
+                "Connections to the chat port, admitted or not.",
+                &now.connections,
+            ),
+            ("rookery_sessions", "Admitted sessions.", &now.sessions),
+            ("rookery_users", "Users online.", &now.users),
+            (
+                "rookery_channels",
+                "Channels, including persistent ones without members.",
+                &now.channels,
+            ),
+            ("rookery_bans", "Bans in force.", &now.bans),
+            (
+                "rookery_maintenance",
+                "1 during maintenance, when new sessions are refused.",
+                &u8::from(now.maintenance),
+            ),
+            (
+                "rookery_core_queue_events",
+                "Events waiting for the core.",
+                &now.core_queue_events,
+            ),
+            (
+                "rookery_commit_queue_batches",
+                "Batches waiting for the committer.",
+                &now.commit_queue_batches,
+            ),
+            (
+                "rookery_sendq_largest_bytes",
+                "Size of the largest send queue.",
+                &now.largest_sendq,
+            ),
+            (
+                "rookery_mail_healthy",
+                "Whether the last attempt to send a mail succeeded.",
+                &u8::from(now.mail.is_ok()),
+            ),
+            (
+                "rookery_store_size_bytes",
+                "Size of the database on disk.",
+                &now.store_bytes,
+            ),
+            (
                 "rookery_certificate_expiry_timestamp_seconds",
-                "When the server's certificate ends, in seconds since 1970.",
-                "",
-                seconds(end),
-            );
+                "Expiry of the server's certificate in seconds since 1970; 0 if unknown.",
+                &now.certificate_expires_at.map_or("0".to_owned(), seconds),
+            ),
+        ];
+        for (name, help, value) in gauges {
+            page.sample(name, help, "gauge", "", value);
         }
-        page.0
+        page.text
     }
 }
 
@@ -276,7 +209,7 @@ fn seconds(at: Timestamp) -> String {
     )
 }
 
-/// Goes up only.
+/// A number that only goes up.
 pub struct Counter(AtomicU64);
 
 impl Counter {
@@ -284,31 +217,31 @@ impl Counter {
         Self(AtomicU64::new(0))
     }
 
-    /// One more.
+    /// Adds one.
     pub fn increment(&self) {
         self.add(1);
     }
 
-    /// So many more.
+    /// Adds `number`.
     pub fn add(&self, number: usize) {
         self.0.fetch_add(number as u64, Relaxed);
     }
 
-    /// How many so far.
+    /// Returns the count so far.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
 
-/// The upper ends of the buckets, in microseconds.
+/// Upper bounds of the histogram's buckets, in microseconds.
 const BOUNDS: [u64; 14] = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     1_000_000, 2_500_000,
 ];
 
-/// How long something took, how often.
+/// Counts durations by bucket.
 pub struct Histogram {
-    /// One for each bound, and one for what is beyond.
+    /// One for each bound, and one for everything above.
     buckets: [AtomicU64; BOUNDS.len() + 1],
     microseconds: AtomicU64,
 }
@@ -321,7 +254,7 @@ impl Histogram {
         }
     }
 
-    /// It took so long once.
+    /// Counts one duration.
     pub fn observe(&self, time: Duration) {
         let microseconds = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.partition_point(|bound| *bound < microseconds);
@@ -330,33 +263,41 @@ impl Histogram {
     }
 }
 
-/// The text as it grows.
+/// The page while it is written.
 #[derive(Default)]
-struct Page(String);
+struct Page {
+    text: String,
+    /// The metric whose samples are being written.
+    metric: &'static str,
+}
 
 impl Page {
-    fn head(&mut self, name: &str, help: &str, kind: &str) {
-        // Writing to a String cannot fail, here and below.
-        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-    }
-
-    fn line(&mut self, name: &str, labels: &str, value: impl Display) {
-        let _ = writeln!(self.0, "{name}{labels} {value}");
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, labels: &str, value: impl Display) {
-        self.head(name, help, "gauge");
-        self.line(name, labels, value);
-    }
-
-    fn counter(&mut self, name: &str, help: &str, counters: &[(&str, &Counter)]) {
-        self.head(name, help, "counter");
-        for (labels, counter) in counters {
-            self.line(name, labels, counter.get());
+    /// Writes the head of a metric, unless the samples before belong to the same metric.
+    fn head(&mut self, name: &'static str, help: &str, kind: &str) {
+        if self.metric != name {
+            self.metric = name;
+            // Writing to a String cannot fail, here and below.
+            let _ = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
         }
     }
 
-    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
+    fn line(&mut self, name: &str, labels: &str, value: impl Display) {
+        let _ = writeln!(self.text, "{name}{labels} {value}");
+    }
+
+    fn sample(
+        &mut self,
+        name: &'static str,
+        help: &str,
+        kind: &str,
+        labels: &str,
+        value: impl Display,
+    ) {
+        self.head(name, help, kind);
+        self.line(name, labels, value);
+    }
+
+    fn histogram(&mut self, name: &'static str, help: &str, histogram: &Histogram) {
         self.head(name, help, "histogram");
         let bounds = BOUNDS
             .iter()
@@ -380,7 +321,7 @@ impl Page {
     }
 }
 
-/// Microseconds as seconds, without zeros at the end.
+/// Formats microseconds as seconds, without trailing zeros.
 fn decimal(microseconds: u64) -> String {
     let text = format!(
         "{}.{:06}",
@@ -395,7 +336,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_counts_in_its_own_bucket_and_in_all_above() {
+    fn a_duration_counts_in_its_bucket_and_in_all_above() {
         let histogram = Histogram::new();
         for microseconds in [100, 101, 2_500_000, 9_000_000] {
             histogram.observe(Duration::from_micros(microseconds));
@@ -413,9 +354,9 @@ mod tests {
             "time_seconds_count 4",
         ] {
             assert!(
-                page.0.lines().any(|found| found == line),
+                page.text.lines().any(|found| found == line),
                 "{line} in\n{}",
-                page.0
+                page.text
             );
         }
     }
@@ -441,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_is_what_prometheus_reads() {
+    fn the_page_has_one_head_for_each_metric() {
         let text = page();
         for line in [
             "rookery_deliveries_total 7",
@@ -455,14 +396,14 @@ mod tests {
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("# TYPE ") {
                 let (name, kind) = rest.split_once(' ').expect("a name and a kind");
-                assert!(names.insert(name.to_owned()), "{name} stands once");
+                assert!(names.insert(name.to_owned()), "{name} is declared twice");
                 assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
             }
         }
     }
 
     #[test]
-    fn the_dashboard_shows_metrics_that_are_there() {
+    fn the_dashboard_shows_metrics_that_exist() {
         let dashboard = include_str!("../../../docs/grafana-dashboard.json");
         let (text, mut found) = (page(), 0);
         for (at, _) in dashboard.match_indices("rookery_") {
@@ -470,11 +411,11 @@ mod tests {
             let end = rest
                 .find(|char: char| !char.is_ascii_lowercase() && char != '_')
                 .unwrap_or(rest.len());
-            let is_there = |line: &str| {
+            let exists = |line: &str| {
                 line.strip_prefix(&rest[..end])
                     .is_some_and(|line| line.starts_with([' ', '{']))
             };
-            assert!(text.lines().any(is_there), "{}", &rest[..end]);
+            assert!(text.lines().any(exists), "{}", &rest[..end]);
             found += 1;
         }
         assert!(found > 15);

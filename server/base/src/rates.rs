@@ -1,10 +1,10 @@
 //! How fast things go: what the counters have gained in the last minute.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use rookery_control_api::{Counters, Rates as PerSecond};
 
 use crate::metrics::METRICS;
@@ -25,7 +25,7 @@ impl Rates {
 
     /// Notes what the counters are.
     pub fn note(&self, now: Timestamp, counters: Counters) {
-        let mut notes = self.lock();
+        let mut notes = self.0.lock();
         if notes.len() == KEPT {
             notes.pop_front();
         }
@@ -34,7 +34,7 @@ impl Rates {
 
     /// What they have gained a second since the oldest note.
     pub fn per_second(&self, now: Timestamp, counters: &Counters) -> PerSecond {
-        let oldest = self.lock().front().copied();
+        let oldest = self.0.lock().front().copied();
         let (since, before) = oldest.unwrap_or((now, *counters));
         counters.rates_since(&before, now.duration_since(since).as_secs_f64())
     }
@@ -46,11 +46,6 @@ impl Rates {
             ticks.tick().await;
             self.note(Timestamp::now(), METRICS.counters());
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Timestamp, Counters)>> {
-        // No code inside can panic half-way.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use rookery_control_api::{Port, RefusedSignIn};
 
 /// How many are kept; older ones give way.
@@ -32,7 +32,7 @@ impl RecentRefusals {
     pub fn add(&self, at: Timestamp, name: &str, address: SocketAddr, why: &str) {
         let clip = |text: &str| text.chars().take(LONGEST).collect();
         let (port, name, address, why) = (self.port, clip(name), address.to_string(), clip(why));
-        let mut last = self.lock();
+        let mut last = self.last.lock();
         last.truncate(KEPT - 1);
         last.push_front(RefusedSignIn {
             at,
@@ -45,12 +45,7 @@ impl RecentRefusals {
 
     /// All that are kept, the newest first.
     pub fn last(&self) -> Vec<RefusedSignIn> {
-        self.lock().iter().cloned().collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<RefusedSignIn>> {
-        // No code inside can panic half-way.
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        self.last.lock().iter().cloned().collect()
     }
 }
 

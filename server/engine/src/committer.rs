@@ -149,7 +149,7 @@ async fn commit(database: &Database, releases: &[Release], news: &EventBus) -> b
         Ok(()) => METRICS.messages_stored.add(messages),
         Err(error) => {
             METRICS.messages_not_stored.add(messages);
-            METRICS.changes_not_kept.add(kept);
+            METRICS.changes_not_persisted.add(kept);
             if messages > 0 {
                 tracing::error!(%error, messages, "messages could not be stored, and so were not sent");
                 let detail = format!(
@@ -447,7 +447,7 @@ mod tests {
         record
             .execute_batch("ALTER TABLE channels RENAME TO away")
             .unwrap();
-        let before = METRICS.changes_not_kept.get();
+        let before = METRICS.changes_not_persisted.get();
         let line = |text: &'static str| {
             Release::Deliver(Delivery {
                 to: vec![BOB],
@@ -455,7 +455,7 @@ mod tests {
             })
         };
         release(&running, vec![channel_of_alice("lost"), line("one")]).await;
-        assert!(METRICS.changes_not_kept.get() > before);
+        assert!(METRICS.changes_not_persisted.get() > before);
         release(&running, vec![message(2), line("three")]).await;
         assert_eq!(drain(&running.bob), ["one", "heard 2", "three"]);
     }

@@ -2,11 +2,12 @@
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::sqlite::Store;
@@ -56,7 +57,7 @@ impl Database {
             let jobs = Arc::clone(&jobs);
             spawn("store-reader", move || {
                 loop {
-                    let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let job = jobs.lock().recv();
                     match job {
                         Ok(job) => survive(|| job(&connection)),
                         Err(mpsc::RecvError) => break,

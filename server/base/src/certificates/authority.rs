@@ -1,10 +1,8 @@
 //! A local authority and the server's certificate signed by it: made where there are none, renewed
 //! in time.
 
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::Write as _;
+use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,6 +22,7 @@ use rustls::server::ParsedCertificate;
 
 use super::{CLOSE_TO_THE_END, pem, validity};
 use crate::config::Tls;
+use crate::files;
 
 const AUTHORITY_YEARS: i16 = 10;
 /// The longest that browsers and the strictest clients take.
@@ -294,22 +293,8 @@ fn both_or_none(
     )
 }
 
-/// The whole file or nothing of it.
+/// Writes a file whole or not at all.
 fn write(file: &Path, content: &str, mode: u32) -> anyhow::Result<()> {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
-    let try_write = || {
-        let mut open: File = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(SECRET)
-            .open(&new)?;
-        open.set_permissions(Permissions::from_mode(mode))?;
-        open.write_all(content.as_bytes())?;
-        open.sync_all()?;
-        fs::rename(&new, file)
-    };
-    try_write().with_context(|| format!("{}: cannot be written", file.display()))
+    files::write(file, content.as_bytes(), mode)
+        .with_context(|| format!("{}: cannot be written", file.display()))
 }

@@ -1,14 +1,15 @@
 //! Mail into a folder: one `.eml` file for each, written whole or not at all.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use lettre::Message;
 
 use super::Fault;
+use crate::files;
 
 /// Writes `message` into `folder`, or finds out whether one could be written. Gives the file, if
 /// there is one.
@@ -35,35 +36,18 @@ fn write(folder: &Path, message: Option<&Message>) -> io::Result<Option<PathBuf>
         .recursive(true)
         .mode(0o700)
         .create(folder)?;
-    let name = unique_name();
-    // Hidden and of another ending: whoever looks for mails never meets half of one.
-    let unfinished = Unfinished(folder.join(format!(".{name}.part")));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&unfinished.0)?;
+    let mut unfinished = files::temporary(folder, files::PRIVATE)?;
     let Some(message) = message else {
         return Ok(None);
     };
-    file.write_all(&with_local_line_ends(message.formatted()))?;
-    file.sync_all()?;
-    let whole = folder.join(format!("{name}.eml"));
-    fs::rename(&unfinished.0, &whole)?;
-    Ok(Some(whole))
+    unfinished.write_all(&with_local_line_ends(message.formatted()))?;
+    let file = folder.join(format!("{}.eml", unique_name()));
+    files::persist(unfinished, &file)?;
+    Ok(Some(file))
 }
 
 /// On disk, lines end as in any text file here.
 fn with_local_line_ends(mut mail: Vec<u8>) -> Vec<u8> {
     mail.retain(|&byte| byte != b'\r');
     mail
-}
-
-/// Is gone when done with, unless it was renamed.
-struct Unfinished(PathBuf);
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
 }
