@@ -70,7 +70,7 @@ impl House {
         let database =
             Database::open(&folder.path().join("rookery.db"), HistorySync::Normal).unwrap();
         let windows = CsvSync::new(live.clone(), database.clone());
-        let mailer = Mailer::start(live.clone(), EventBus::default());
+        let mailer = Mailer::start(live.section(|config| &config.mail), EventBus::default());
         let accounts = Arc::new(Accounts::new(
             live,
             database.clone(),

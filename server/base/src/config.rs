@@ -6,9 +6,12 @@ mod load;
 mod tests;
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Deserialize;
+use tokio::sync::watch;
 
 use rookery_protocol::{Capabilities, Capability, CapabilityValues, ChannelName, Email};
 
@@ -428,19 +431,71 @@ fn valid<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().expect("a built-in default is valid")
 }
 
-/// The config in force; a reload puts another in its place.
+/// The configuration in force, which a reload replaces.
+///
+/// Only what wires the server together holds the whole of it. Everything else is given the
+/// [`Live`] section it needs.
 #[derive(Clone, Debug)]
-pub struct LiveConfig(tokio::sync::watch::Receiver<std::sync::Arc<Config>>);
+pub struct LiveConfig(watch::Receiver<Arc<Config>>);
 
 impl LiveConfig {
-    /// The first config, and the place to put the next.
-    pub fn new(config: Config) -> (tokio::sync::watch::Sender<std::sync::Arc<Config>>, Self) {
-        let (sender, receiver) = tokio::sync::watch::channel(std::sync::Arc::new(config));
+    /// Returns the live configuration, and the sender through which a reload replaces it.
+    pub fn new(config: Config) -> (watch::Sender<Arc<Config>>, Self) {
+        let (sender, receiver) = watch::channel(Arc::new(config));
         (sender, Self(receiver))
     }
 
-    /// The config as of now.
-    pub fn get(&self) -> std::sync::Arc<Config> {
-        std::sync::Arc::clone(&self.0.borrow())
+    /// Returns the configuration as it is now.
+    pub fn get(&self) -> Arc<Config> {
+        Arc::clone(&self.0.borrow())
+    }
+
+    /// Returns the section that `select` picks; it follows every reload.
+    pub fn section<T>(&self, select: fn(&Config) -> &T) -> Live<T> {
+        Live {
+            config: self.clone(),
+            select,
+        }
+    }
+}
+
+/// One section of the configuration in force.
+#[derive(Debug)]
+pub struct Live<T: 'static> {
+    config: LiveConfig,
+    select: fn(&Config) -> &T,
+}
+
+impl<T> Live<T> {
+    /// Returns the section as it is now. What is returned does not change with a later reload.
+    pub fn get(&self) -> Section<T> {
+        Section {
+            config: self.config.get(),
+            select: self.select,
+        }
+    }
+}
+
+// Not derived: a section need not be `Clone` for the handle to it to be.
+impl<T> Clone for Live<T> {
+    fn clone(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            select: self.select,
+        }
+    }
+}
+
+/// A section of the configuration at one moment.
+pub struct Section<T: 'static> {
+    config: Arc<Config>,
+    select: fn(&Config) -> &T,
+}
+
+impl<T> Deref for Section<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        (self.select)(&self.config)
     }
 }

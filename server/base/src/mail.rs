@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
-use crate::config::{LiveConfig, MailTransport};
+use crate::config::{self, Live, MailTransport};
 use crate::events::EventBus;
 use crate::metrics::{Counter, METRICS};
 
@@ -80,7 +80,7 @@ pub enum MailState {
 pub struct Mailer(Arc<MailQueue>);
 
 struct MailQueue {
-    config: LiveConfig,
+    config: Live<config::Mail>,
     runtime: Handle,
     queue: Arc<Semaphore>,
     workers: Semaphore,
@@ -110,12 +110,12 @@ enum Fault {
 
 impl Mailer {
     /// Mail as the config says at the moment of each try. Needs a tokio runtime.
-    pub fn start(config: LiveConfig, news: EventBus) -> Self {
+    pub fn start(config: Live<config::Mail>, news: EventBus) -> Self {
         Self::start_with(config, news, QUEUE, &PAUSES)
     }
 
     fn start_with(
-        config: LiveConfig,
+        config: Live<config::Mail>,
         news: EventBus,
         queue: usize,
         pauses: &'static [Duration],
@@ -241,7 +241,7 @@ impl MailQueue {
 
     /// Gives the file, where the mail became one.
     async fn attempt(&self, errand: &Errand) -> Result<Option<PathBuf>, Fault> {
-        let config = &self.config.get().mail;
+        let config = self.config.get();
         let message = match errand {
             Errand::Deliver(mail) => Some(compose::message(mail, &config.from)?),
             Errand::Rehearse => None,

@@ -179,7 +179,7 @@ impl House {
         let news = EventBus::default();
         let (core, events) = handle::channel();
         let (to_journal, batches) = committer::channel();
-        let mailer = Mailer::start(live.clone(), news.clone());
+        let mailer = Mailer::start(live.section(|config| &config.mail), news.clone());
         let probes = Probes {
             started_at: now,
             core: core.clone(),

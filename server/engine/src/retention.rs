@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::sleep;
 
-use rookery_base::config::LiveConfig;
+use rookery_base::config::{History, Live};
 use rookery_store::{Database, Durability, ExpiryPoint, Result, Store};
 
 /// Between two looks at what has grown too old.
@@ -17,9 +17,9 @@ const AT_ONCE: usize = 500;
 const BREATH: Duration = Duration::from_millis(20);
 
 /// Runs until its task is dropped.
-pub async fn keep(config: LiveConfig, database: Database) {
+pub async fn keep(config: Live<History>, database: Database) {
     loop {
-        let days = config.get().history.retention_days;
+        let days = config.get().retention_days;
         if days > 0
             && let Err(error) = expire(&database, Timestamp::now(), days).await
         {

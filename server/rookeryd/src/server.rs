@@ -128,9 +128,12 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         gate_sender,
         news.clone(),
     ));
-    tokio::spawn(retention::keep(live.clone(), database.clone()));
+    tokio::spawn(retention::keep(
+        live.section(|config| &config.history),
+        database.clone(),
+    ));
 
-    let mailer = Mailer::start(live.clone(), news.clone());
+    let mailer = Mailer::start(live.section(|config| &config.mail), news.clone());
     let accounts = Accounts::new(
         live.clone(),
         database.clone(),

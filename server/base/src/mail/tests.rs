@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::config::LiveConfig;
 use crate::config::{Config, SmtpSecurity};
 
 const SHORT: &[Duration] = &[Duration::from_millis(10), Duration::from_millis(20)];
@@ -141,10 +142,11 @@ async fn a_mail_lands_in_the_folder_whole_and_private() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("data/mail");
     let (_keep, config) = LiveConfig::new(into_folder(&folder));
-    let mut follow = Mailer::start(config, EventBus::default()).send(mail(
-        "alice@bücher.example",
-        "Hello Älice,\n\n123456\n\nBye\n",
-    ));
+    let mut follow = Mailer::start(config.section(|config| &config.mail), EventBus::default())
+        .send(mail(
+            "alice@bücher.example",
+            "Hello Älice,\n\n123456\n\nBye\n",
+        ));
     assert_eq!(until(&mut follow, is_over).await, MailState::Sent);
     let [file] = files(&folder).try_into().unwrap();
     assert_eq!(file.extension().unwrap(), "eml");
@@ -183,7 +185,7 @@ async fn a_mail_lands_in_the_folder_whole_and_private() {
 async fn the_code_stands_alone_whatever_the_text_around_it() {
     let home = tempfile::tempdir().unwrap();
     let (_keep, config) = LiveConfig::new(into_folder(home.path()));
-    let mailer = Mailer::start(config, EventBus::default());
+    let mailer = Mailer::start(config.section(|config| &config.mail), EventBus::default());
     for around in [
         "plain".to_owned(),
         "long ".repeat(300),
@@ -208,7 +210,8 @@ async fn a_subject_can_begin_no_header_of_its_own() {
     let (_keep, config) = LiveConfig::new(into_folder(home.path()));
     let mut evil = mail("a@b.example", "text");
     evil.subject = "hello\r\nBcc: victim@b.example\r\n\r\nbody".to_owned();
-    let mut follow = Mailer::start(config, EventBus::default()).send(evil);
+    let mut follow =
+        Mailer::start(config.section(|config| &config.mail), EventBus::default()).send(evil);
     until(&mut follow, is_over).await;
     for file in files(home.path()) {
         let text = fs::read_to_string(file).unwrap();
@@ -222,7 +225,12 @@ async fn a_blocked_folder_delays_mail_until_it_is_free_again() {
     let folder = home.path().join("mail");
     fs::write(&folder, "in the way").unwrap();
     let (_keep, config) = LiveConfig::new(into_folder(&folder));
-    let mailer = Mailer::start_with(config, EventBus::default(), QUEUE, SHORT);
+    let mailer = Mailer::start_with(
+        config.section(|config| &config.mail),
+        EventBus::default(),
+        QUEUE,
+        SHORT,
+    );
     let mut follow = mailer.send(mail("a@b.example", "text"));
     let delayed = until(&mut follow, |state| matches!(state, MailState::Delayed(_))).await;
     assert_eq!(
@@ -249,7 +257,13 @@ async fn a_mail_is_given_up_when_it_is_of_no_use_any_more() {
     let (_keep, config) = LiveConfig::new(into_folder(&folder));
     let mut late = mail("a@b.example", "text");
     late.useful_for = Duration::from_millis(100);
-    let mut follow = Mailer::start_with(config, EventBus::default(), QUEUE, SHORT).send(late);
+    let mut follow = Mailer::start_with(
+        config.section(|config| &config.mail),
+        EventBus::default(),
+        QUEUE,
+        SHORT,
+    )
+    .send(late);
     assert!(matches!(
         until(&mut follow, is_over).await,
         MailState::Failed(_)
@@ -260,7 +274,12 @@ async fn a_mail_is_given_up_when_it_is_of_no_use_any_more() {
 async fn the_queue_is_bounded_and_says_so_at_once() {
     let home = tempfile::tempdir().unwrap();
     let (_keep, config) = LiveConfig::new(into_folder(home.path()));
-    let mailer = Mailer::start_with(config, EventBus::default(), 1, SHORT);
+    let mailer = Mailer::start_with(
+        config.section(|config| &config.mail),
+        EventBus::default(),
+        1,
+        SHORT,
+    );
     // On one thread, the first is not on its way before this task waits.
     let mut first = mailer.send(mail("a@b.example", "text"));
     let second = mailer.send(mail("c@d.example", "text"));
@@ -273,7 +292,12 @@ async fn a_rehearsal_fares_like_a_mail_and_leaves_nothing() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("mail");
     let (_keep, config) = LiveConfig::new(into_folder(&folder));
-    let mailer = Mailer::start_with(config, EventBus::default(), QUEUE, SHORT);
+    let mailer = Mailer::start_with(
+        config.section(|config| &config.mail),
+        EventBus::default(),
+        QUEUE,
+        SHORT,
+    );
     let mut follow = mailer.rehearse(Duration::from_mins(1));
     assert_eq!(until(&mut follow, is_over).await, MailState::Sent);
     assert!(files(&folder).is_empty());
@@ -291,7 +315,7 @@ async fn a_reload_sends_the_next_mail_another_way() {
     let home = tempfile::tempdir().unwrap();
     let (one, two) = (home.path().join("one"), home.path().join("two"));
     let (change, config) = LiveConfig::new(into_folder(&one));
-    let mailer = Mailer::start(config, EventBus::default());
+    let mailer = Mailer::start(config.section(|config| &config.mail), EventBus::default());
     until(&mut mailer.send(mail("a@b.example", "text")), is_over).await;
     change.send_replace(Arc::new(into_folder(&two)));
     until(&mut mailer.send(mail("a@b.example", "text")), is_over).await;
@@ -302,7 +326,7 @@ async fn a_reload_sends_the_next_mail_another_way() {
 async fn a_mail_server_gets_the_mail_and_a_rehearsal_names_nobody() {
     let (port, mut lines) = mail_server(agreeable).await;
     let (_keep, config) = LiveConfig::new(over_smtp(port, SmtpSecurity::None));
-    let mailer = Mailer::start(config, EventBus::default());
+    let mailer = Mailer::start(config.section(|config| &config.mail), EventBus::default());
     assert_eq!(
         until(&mut mailer.rehearse(Duration::from_mins(1)), is_over).await,
         MailState::Sent
@@ -337,7 +361,7 @@ async fn a_refused_receiver_is_told_at_once_and_is_no_trouble_of_the_mail() {
     })
     .await;
     let (_keep, config) = LiveConfig::new(over_smtp(port, SmtpSecurity::None));
-    let mailer = Mailer::start(config, EventBus::default());
+    let mailer = Mailer::start(config.section(|config| &config.mail), EventBus::default());
     let state = until(&mut mailer.send(mail("a@b.example", "text")), is_over).await;
     assert!(
         matches!(&state, MailState::Failed(reason) if reason.contains("550")),
@@ -350,7 +374,12 @@ async fn a_refused_receiver_is_told_at_once_and_is_no_trouble_of_the_mail() {
 async fn without_starttls_nothing_is_sent_in_the_clear() {
     let (port, mut lines) = mail_server(agreeable).await;
     let (_keep, config) = LiveConfig::new(over_smtp(port, SmtpSecurity::StartTls));
-    let mailer = Mailer::start_with(config, EventBus::default(), QUEUE, SHORT);
+    let mailer = Mailer::start_with(
+        config.section(|config| &config.mail),
+        EventBus::default(),
+        QUEUE,
+        SHORT,
+    );
     let mut late = mail("a@b.example", "123456\n");
     late.useful_for = Duration::from_millis(50);
     assert!(matches!(
@@ -382,7 +411,12 @@ async fn over_tls_the_server_must_be_the_right_one_and_gets_the_password_of_the_
     settings.mail.smtp.username = Some("rookery".to_owned());
     settings.mail.smtp.password_file = Some(home.path().join("password"));
     let (change, config) = LiveConfig::new(settings.clone());
-    let mailer = Mailer::start_with(config, EventBus::default(), QUEUE, SHORT);
+    let mailer = Mailer::start_with(
+        config.section(|config| &config.mail),
+        EventBus::default(),
+        QUEUE,
+        SHORT,
+    );
     let mut short_lived = mail("a@b.example", "text");
     short_lived.useful_for = Duration::from_millis(20);
     assert!(matches!(
@@ -418,7 +452,7 @@ async fn one_silent_server_holds_up_only_its_own_mail() {
         silent.local_addr().unwrap().port(),
         SmtpSecurity::None,
     ));
-    let mailer = Mailer::start(config, EventBus::default());
+    let mailer = Mailer::start(config.section(|config| &config.mail), EventBus::default());
     let stuck = mailer.send(mail("a@b.example", "text"));
     let _stream = silent.accept().await.unwrap();
     change.send_replace(Arc::new(into_folder(home.path())));
