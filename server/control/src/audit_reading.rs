@@ -166,7 +166,7 @@ pub async fn verify(
     // A page at a time, so that others read in between.
     loop {
         let (next, more) = operator
-            .read(move |store| walk.page(store).map(|more| (walk, more)))
+            .read(move |store| walk.check_page(store).map(|more| (walk, more)))
             .await?;
         walk = next;
         if !more {

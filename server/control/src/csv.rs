@@ -180,7 +180,7 @@ async fn import(
             .allow(&step, format!("dry run, {rows} rows"))
             .await?;
         database
-            .rehearse(move |store| import.take_in(store, now, &by))
+            .dry_run(move |store| import.take_in(store, now, &by))
             .await
     } else {
         database

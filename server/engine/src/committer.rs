@@ -141,7 +141,7 @@ async fn commit(database: &Database, releases: &[Release], news: &EventBus) -> b
     let begun = Instant::now();
     let write = move |store: &mut Store| {
         store.append_history(&entries)?;
-        changes.iter().try_for_each(|change| store.keep(change))
+        changes.iter().try_for_each(|change| store.persist(change))
     };
     let result = database.write(Durability::Message, write).await;
     METRICS.commits.observe(begun.elapsed());

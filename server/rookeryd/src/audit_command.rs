@@ -83,7 +83,7 @@ fn verify(file: &Path, head: Option<ChainHead>) -> Result<AuditVerdict> {
     let sqlite = Store::open_reader(file)?;
     let mut walk = Walk::new(head);
     Ok(sqlite.snapshot(|store| {
-        while walk.page(store)? {}
+        while walk.check_page(store)? {}
         Ok(walk.verdict())
     })?)
 }
@@ -101,9 +101,9 @@ fn verify_export(mut export: impl io::BufRead, head: Option<ChainHead>) -> Resul
             break;
         }
         let fits = match entry(&line) {
-            Ok(entry) => walk.take(&entry),
+            Ok(entry) => walk.check(&entry),
             Err(why) => {
-                walk.stumble(format!("line {number} of the export is no entry: {why}"));
+                walk.record_unreadable(format!("line {number} of the export is no entry: {why}"));
                 false
             }
         };

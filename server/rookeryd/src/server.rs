@@ -86,7 +86,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         .await
         .context("the CSV files could not be taken in")?;
     database
-        .write(Durability::Message, |store| store.all_gone())
+        .write(Durability::Message, |store| store.mark_all_disconnected())
         .await
         .context("the record cannot be written")?;
     let (bans, maintenance, admins, restored) = database
@@ -95,7 +95,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
                 store.bans(started_at)?,
                 store.maintenance()?,
                 store.admins()?,
-                store.restored()?,
+                store.chat_snapshot()?,
             ))
         })
         .await

@@ -1,5 +1,12 @@
-//! Walks along the audit trail's chain of hashes, and says which entry was changed, removed or put
-//! elsewhere.
+//! Verifies the audit trail: finds the entry that was changed, removed or moved.
+//!
+//! Each entry contains the SHA-256 hash of the entry before it and its own, over all its fields and
+//! the hash before. So whoever changes, removes or moves an entry has to recompute every hash after
+//! it, and the newest hash (the head) changes. A head that was noted elsewhere, such as one from the
+//! daily mail, therefore proves everything before it. What cannot be detected without such a head
+//! is that the newest entries were cut off or that the whole rest was recomputed.
+//!
+//! The same walk verifies the trail in the database, page by page, and an exported file.
 
 use rookery_control_api::{AuditDefect, AuditVerdict, ChainHead};
 
@@ -7,29 +14,51 @@ use crate::{Result, Store, StoreError};
 use data_encoding::HEXLOWER;
 use rookery_record::{AuditEntry, AuditPage, AuditQuery};
 
-/// Entries read at once.
+/// Entries read in one query.
 const PAGE: usize = 1000;
 
-/// What does not fit, and at which entry.
+/// What is wrong with an entry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Break {
-    #[error("it was changed: its hash is not that of what it says")]
+    /// The hash does not match the fields.
+    #[error("it was changed: its hash does not match its content")]
     Changed,
+    /// Entries before it are missing.
     #[error("{} before it", missing(*first, *last))]
-    Missing { first: i64, last: i64 },
+    Missing {
+        /// The first missing number.
+        first: i64,
+        /// The last missing number.
+        last: i64,
+    },
+    /// Its number is not greater than that of the entry before.
     #[error("it comes after entry {after}, out of order")]
-    OutOfOrder { after: i64 },
+    OutOfOrder {
+        /// The entry before.
+        after: i64,
+    },
+    /// It contains another hash than that of the entry before.
     #[error(
-        "it does not continue entry {after}: that one was changed and given a new hash, or entries were removed \
-         or put elsewhere"
+        "it does not continue entry {after}: that entry was changed and its hash recomputed, \
+         or entries were removed or moved"
     )]
-    Discontinued { after: i64 },
+    Discontinued {
+        /// The entry before.
+        after: i64,
+    },
+    /// The first entry contains the hash of one before it.
     #[error("it is not the first: there were entries before it")]
     NotTheFirst,
-    #[error("it has another hash than the head: it, or one before it, was rewritten")]
+    /// It differs from the head that was noted elsewhere.
+    #[error("its hash differs from the known head: it, or an entry before it, was rewritten")]
     Rewritten,
+    /// The trail ends before the head that was noted elsewhere.
     #[error("it is missing: the trail ends at entry {newest}")]
-    CutOff { newest: i64 },
+    CutOff {
+        /// The last entry there is.
+        newest: i64,
+    },
+    /// It could not be read.
     #[error("{0}")]
     Unreadable(String),
 }
@@ -42,18 +71,18 @@ fn missing(first: i64, last: i64) -> String {
     }
 }
 
-/// A walk along the chain, from the first entry on.
+/// A verification of the chain, from the first entry on.
 pub struct Walk {
     newest: Option<(i64, [u8; 32])>,
     entries: u64,
-    /// An entry that must be there.
+    /// An entry that is known from elsewhere and must be part of the chain.
     expected: Option<ChainHead>,
     fault: Option<(i64, Break)>,
     page: usize,
 }
 
 impl Walk {
-    /// Before the first entry. `expected` is an entry known from elsewhere.
+    /// Starts before the first entry. `expected` is an entry known from elsewhere.
     pub fn new(expected: Option<ChainHead>) -> Self {
         Self {
             newest: None,
@@ -64,10 +93,10 @@ impl Walk {
         }
     }
 
-    /// Looks at the next entry; false if it, or one before it, does not fit.
-    pub fn take(&mut self, entry: &AuditEntry) -> bool {
+    /// Checks the next entry. Returns false if it, or one before it, breaks the chain.
+    pub fn check(&mut self, entry: &AuditEntry) -> bool {
         if self.fault.is_none() {
-            if let Some(fault) = self.look_at(entry) {
+            if let Some(fault) = self.break_at(entry) {
                 self.fault = Some((entry.id, fault));
             } else {
                 self.newest = Some((entry.id, entry.hash));
@@ -77,7 +106,7 @@ impl Walk {
         self.fault.is_none()
     }
 
-    fn look_at(
+    fn break_at(
         &self,
         AuditEntry {
             id,
@@ -113,15 +142,15 @@ impl Walk {
             .map(|_| Break::Rewritten)
     }
 
-    /// The next entry cannot even be read.
-    pub fn stumble(&mut self, why: String) {
+    /// Records that the next entry cannot be read.
+    pub fn record_unreadable(&mut self, reason: String) {
         let next = self.newest.map_or(1, |(id, _)| id + 1);
-        self.fault.get_or_insert((next, Break::Unreadable(why)));
+        self.fault.get_or_insert((next, Break::Unreadable(reason)));
     }
 
-    /// Looks at the next page of a record; false when there is nothing more to see.
-    pub fn page(&mut self, store: &Store) -> Result<bool> {
-        // Entries numbered below 1 are none of ours; they show in the first page.
+    /// Checks the next page of the stored trail. Returns false when there is nothing left to check.
+    pub fn check_page(&mut self, store: &Store) -> Result<bool> {
+        // Entries with numbers below 1 were never written by us; the first page shows them.
         let after = self.newest.map_or(i64::MIN, |(id, _)| id);
         let query = AuditQuery {
             page: AuditPage::After(after),
@@ -130,22 +159,22 @@ impl Walk {
         };
         match store.find_audit(&query) {
             Ok(entries) => {
-                Ok(entries.iter().all(|entry| self.take(entry)) && entries.len() == self.page)
+                Ok(entries.iter().all(|entry| self.check(entry)) && entries.len() == self.page)
             }
-            // One by one, to find out which it is.
+            // One by one, to find out which entry it is.
             Err(StoreError::Corrupt(_)) if self.page > 1 => {
                 self.page = 1;
                 Ok(true)
             }
-            Err(StoreError::Corrupt(why)) => {
-                self.stumble(why);
+            Err(StoreError::Corrupt(reason)) => {
+                self.record_unreadable(reason);
                 Ok(false)
             }
             Err(error) => Err(error),
         }
     }
 
-    /// What was found, after the last entry.
+    /// Returns the result, after the last entry.
     pub fn verdict(self) -> AuditVerdict {
         let newest = self.newest.map_or(0, |(id, _)| id);
         let cut_off = self
@@ -177,7 +206,7 @@ pub mod tests {
     use crate::{DATABASE_FILE, Store};
     use rookery_record::{NewAudit, Outcome};
 
-    /// The kick of a user of that number.
+    /// Returns the entry of the kick of a user with that number.
     pub fn entry(number: usize) -> NewAudit {
         NewAudit {
             at: Timestamp::UNIX_EPOCH,
@@ -191,7 +220,7 @@ pub mod tests {
         }
     }
 
-    /// A trail in memory; the store makes the same.
+    /// Builds a trail in memory, as the store would.
     fn trail(length: usize) -> Vec<AuditEntry> {
         let mut previous = [0; 32];
         (1..=length)
@@ -219,13 +248,13 @@ pub mod tests {
     fn walk(trail: &[AuditEntry], expected: Option<ChainHead>) -> AuditVerdict {
         let mut walk = Walk::new(expected);
         for entry in trail {
-            walk.take(entry);
+            walk.check(entry);
         }
         walk.verdict()
     }
 
-    /// The entry at which a fault shows, and what it is.
-    fn fault(trail: &[AuditEntry], expected: Option<ChainHead>) -> (i64, String) {
+    /// Returns the entry at which the chain breaks, and how.
+    fn defect(trail: &[AuditEntry], expected: Option<ChainHead>) -> (i64, String) {
         let verdict = walk(trail, expected);
         assert!(!verdict.whole);
         let AuditDefect { id, what } = verdict.fault.unwrap();
@@ -233,7 +262,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_trail_as_it_was_written_is_whole() {
+    fn a_trail_as_it_was_written_is_intact() {
         let trail = trail(5);
         let verdict = walk(&trail, Some(head(&trail[2])));
         assert_eq!(
@@ -241,11 +270,11 @@ pub mod tests {
             (true, 5, None)
         );
         assert_eq!(verdict.head, Some(head(&trail[4])));
-        assert!(walk(&[], None).whole, "there is nothing wrong with nothing");
+        assert!(walk(&[], None).whole, "an empty trail is intact");
     }
 
     #[test]
-    fn a_changed_entry_is_named_whatever_was_changed_in_it() {
+    fn a_changed_entry_is_named_whichever_field_changed() {
         let changes: [fn(&mut AuditEntry); 9] = [
             |it| it.entry.at = Timestamp::MAX,
             |it| it.entry.actor.push('x'),
@@ -260,17 +289,17 @@ pub mod tests {
         for change in changes {
             let mut trail = trail(5);
             change(&mut trail[2]);
-            assert_eq!(fault(&trail, None), (3, Break::Changed.to_string()));
+            assert_eq!(defect(&trail, None), (3, Break::Changed.to_string()));
         }
     }
 
     #[test]
-    fn a_change_with_a_new_hash_shows_at_the_entry_after() {
+    fn a_change_with_a_recomputed_hash_shows_at_the_entry_after_it() {
         let mut trail = trail(5);
         trail[2].entry.target = "someone else".to_owned();
         trail[2].hash = trail[2].entry.hash(&trail[2].previous);
         assert_eq!(
-            fault(&trail, None),
+            defect(&trail, None),
             (4, Break::Discontinued { after: 3 }.to_string())
         );
     }
@@ -280,37 +309,37 @@ pub mod tests {
         let mut one = trail(5);
         one.remove(2);
         assert_eq!(
-            fault(&one, None),
+            defect(&one, None),
             (4, "entry 3 is missing before it".to_owned())
         );
         let mut first = trail(5);
         first.drain(..2);
         assert_eq!(
-            fault(&first, None),
+            defect(&first, None),
             (3, "entries 1 to 2 are missing before it".to_owned())
         );
         let mut renumbered = trail(5);
         renumbered.remove(2);
         renumbered[2].id = 3;
         assert_eq!(
-            fault(&renumbered, None),
+            defect(&renumbered, None),
             (3, Break::Discontinued { after: 2 }.to_string())
         );
         let mut beheaded = trail(5);
         beheaded.remove(0);
         beheaded[0].id = 1;
-        assert_eq!(fault(&beheaded, None), (1, Break::NotTheFirst.to_string()));
+        assert_eq!(defect(&beheaded, None), (1, Break::NotTheFirst.to_string()));
     }
 
     #[test]
     fn reordered_entries_are_named() {
         let mut swapped = trail(5);
         swapped.swap(2, 3);
-        assert_eq!(fault(&swapped, None).0, 4);
+        assert_eq!(defect(&swapped, None).0, 4);
         let mut twice = trail(3);
         twice.push(twice[1].clone());
         assert_eq!(
-            fault(&twice, None),
+            defect(&twice, None),
             (2, Break::OutOfOrder { after: 3 }.to_string())
         );
         // In the database the numbers make the order.
@@ -318,17 +347,17 @@ pub mod tests {
         renumbered.swap(2, 3);
         (renumbered[2].id, renumbered[3].id) = (3, 4);
         assert_eq!(
-            fault(&renumbered, None),
+            defect(&renumbered, None),
             (3, Break::Discontinued { after: 2 }.to_string())
         );
     }
 
     #[test]
-    fn only_a_head_from_elsewhere_shows_that_the_newest_are_gone_or_that_all_was_written_anew() {
+    fn only_a_known_head_shows_that_the_newest_were_cut_off_or_all_was_recomputed() {
         let whole = trail(5);
         assert!(walk(&whole[..3], None).whole);
         assert_eq!(
-            fault(&whole[..3], Some(head(&whole[4]))),
+            defect(&whole[..3], Some(head(&whole[4]))),
             (5, Break::CutOff { newest: 3 }.to_string())
         );
         let mut forged = trail(5);
@@ -341,13 +370,13 @@ pub mod tests {
         }
         assert!(walk(&forged, None).whole);
         assert_eq!(
-            fault(&forged, Some(head(&whole[3]))),
+            defect(&forged, Some(head(&whole[3]))),
             (4, Break::Rewritten.to_string())
         );
     }
 
     #[test]
-    fn a_record_is_walked_page_by_page_and_what_cannot_be_read_is_named() {
+    fn a_stored_trail_is_checked_page_by_page_and_an_unreadable_entry_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(DATABASE_FILE);
         let mut sqlite = Store::open(&file).unwrap();
@@ -358,7 +387,7 @@ pub mod tests {
             .unwrap();
         let verdict = || {
             let mut walk = Walk::new(None);
-            while walk.page(&sqlite).unwrap() {}
+            while walk.check_page(&sqlite).unwrap() {}
             walk.verdict()
         };
         assert_eq!((verdict().whole, verdict().entries), (true, 2001));

@@ -1,4 +1,7 @@
-//! The way to the record: one thread owns the writing connection, others read beside it.
+//! The handle to the database: one thread owns the writing connection, others read beside it.
+//!
+//! Blocking SQLite on threads of its own costs a fraction of an asynchronous layer, and one writer
+//! makes "check, then write" in one job safe without locks. A job that panics ends alone.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
@@ -14,28 +17,29 @@ use super::sqlite::Store;
 use super::{Result, StoreError};
 use rookery_record::HistorySync;
 
-/// Pages of history are long reads, and so are operators' searches; two of those and one of these
-/// do not hold up a sign-in.
+/// Reading threads. Pages of history and operators' searches are long reads: two of the former and
+/// one of the latter still leave a thread for a sign-in.
 const READERS: usize = 4;
 
-/// How long what was taken away may stand in the write-ahead log: many redactions cost one sweep.
-const SWEEP_AFTER: Duration = Duration::from_secs(1);
-/// After a sweep that failed.
-const SWEEP_AGAIN: Duration = Duration::from_mins(1);
+/// How long deleted text may stay in the write-ahead log, so that many redactions share one
+/// checkpoint.
+const SCRUB_AFTER: Duration = Duration::from_secs(1);
+/// The pause after a checkpoint that failed.
+const SCRUB_RETRY: Duration = Duration::from_mins(1);
 
-/// What a write has to survive.
+/// What a write survives once it is reported as done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// The death of the server; the config decides about power loss.
+    /// A crash of the server. Whether it survives a power loss depends on `history.sync`.
     Message,
-    /// The loss of power: bans, accounts, the audit trail.
+    /// A power loss: bans, accounts, the audit trail.
     Record,
 }
 
 type ReadJob = Box<dyn FnOnce(&Store) + Send>;
 type WriteJob = Box<dyn FnOnce(&mut Store) + Send>;
 
-/// A handle to the record; its clones share the same threads, which end with the last of them.
+/// A handle to the database. Clones share the same threads, which end with the last clone.
 #[derive(Clone)]
 pub struct Database {
     writer: mpsc::Sender<WriteJob>,
@@ -45,7 +49,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens the database file, making it and its tables where there are none.
+    /// Opens the database file, creating it and its tables if necessary, and starts the threads.
     pub fn open(file: &Path, sync: HistorySync) -> Result<Self> {
         let connection = Store::open(file)?;
         let (writer, jobs) = mpsc::channel::<WriteJob>();
@@ -59,7 +63,7 @@ impl Database {
                 loop {
                     let job = jobs.lock().recv();
                     match job {
-                        Ok(job) => survive(|| job(&connection)),
+                        Ok(job) => run_isolated(|| job(&connection)),
                         Err(mpsc::RecvError) => break,
                     }
                 }
@@ -73,28 +77,27 @@ impl Database {
         })
     }
 
-    /// Reads on a thread of its own. Everything that `job` reads is of one moment.
+    /// Runs `job` on a reading thread. Everything that it reads belongs to one moment.
     pub async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(move |store: &Store| {
-            // Whoever asked may have gone.
+            // The caller may have been dropped meanwhile.
             let _ = reply.send(store.snapshot(job));
         });
         self.readers.send(job).map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::BrokenOff)?
     }
 
-    /// The bytes it takes on disk: the file, and the one in which what is new waits for its place
-    /// in there.
+    /// Returns the size on disk in bytes: the database file and its write-ahead log.
     pub async fn size(&self) -> u64 {
-        let mut waiting = self.file.as_os_str().to_owned();
-        waiting.push("-wal");
+        let mut log = self.file.as_os_str().to_owned();
+        log.push("-wal");
         let mut bytes = 0;
-        for file in [self.file.as_ref(), Path::new(&waiting)] {
-            // One that is not there takes no room.
+        for file in [self.file.as_ref(), Path::new(&log)] {
+            // A file that does not exist takes no space.
             bytes += tokio::fs::metadata(file)
                 .await
                 .map_or(0, |metadata| metadata.len());
@@ -102,21 +105,21 @@ impl Database {
         bytes
     }
 
-    /// Runs `job` and takes back all that it has done.
-    pub async fn rehearse<T: Send + 'static>(
+    /// Runs `job` and rolls back everything it did.
+    pub async fn dry_run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(move |store: &mut Store| {
-            let _ = reply.send(store.rehearsal(job));
+            let _ = reply.send(store.dry_run(job));
         });
         self.writer.send(job).map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::BrokenOff)?
     }
 
-    /// Runs `job` in one transaction: all of it is on disk when this returns, or nothing of it if
-    /// it fails.
+    /// Runs `job` in one transaction: when this returns, all of it is on disk, or nothing if it
+    /// failed.
     pub async fn write<T: Send + 'static>(
         &self,
         durability: Durability,
@@ -132,29 +135,29 @@ impl Database {
     }
 }
 
-/// Does one job after the other. Soon after something was taken away, what is left of it is swept
-/// up.
+/// Runs one job after the other. Soon after something was deleted, its traces in the write-ahead
+/// log are removed as well.
 fn write(mut store: Store, jobs: &mpsc::Receiver<WriteJob>) {
-    let mut sweep_at = None;
+    let mut scrub_at = None;
     loop {
-        if store.has_leftovers() && sweep_at.is_none() {
-            sweep_at = Some(Instant::now() + SWEEP_AFTER);
+        if store.needs_scrub() && scrub_at.is_none() {
+            scrub_at = Some(Instant::now() + SCRUB_AFTER);
         }
-        let job = match sweep_at {
+        let job = match scrub_at {
             None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(at) => jobs.recv_timeout(at.saturating_duration_since(Instant::now())),
         };
         match job {
-            Ok(job) => survive(|| job(&mut store)),
+            Ok(job) => run_isolated(|| job(&mut store)),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        if sweep_at.is_some_and(|at| at <= Instant::now()) {
-            sweep_at = match store.sweep() {
+        if scrub_at.is_some_and(|at| at <= Instant::now()) {
+            scrub_at = match store.scrub() {
                 Ok(()) => None,
                 Err(error) => {
-                    tracing::warn!(%error, "what was taken away could not be swept from the disk yet");
-                    Some(Instant::now() + SWEEP_AGAIN)
+                    tracing::warn!(%error, "deleted text is still in the write-ahead log; trying again");
+                    Some(Instant::now() + SCRUB_RETRY)
                 }
             };
         }
@@ -169,10 +172,9 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
         .map_err(StoreError::Thread)
 }
 
-/// Runs a job so that its panic, a defect, ends this one job and not the store. The panic itself
-/// has been reported by then; whoever waits for the job learns that it broke off, and its
-/// transaction has been rolled back.
-fn survive(job: impl FnOnce()) {
+/// Runs a job so that a panic, which is a defect, ends this job and not the store. The panic hook has
+/// reported it, the job's caller gets [`StoreError::BrokenOff`], and the transaction is rolled back.
+fn run_isolated(job: impl FnOnce()) {
     let _ = panic::catch_unwind(AssertUnwindSafe(job));
 }
 
@@ -192,14 +194,16 @@ mod tests {
             let expected = content.clone();
             database
                 .write(Durability::Message, move |store| {
-                    store.set_window("round", &content)
+                    store.set_csv_content("round", &content)
                 })
                 .await
                 .unwrap();
             let reads: Vec<_> = (0..READERS * 2)
                 .map(|_| {
                     let database = database.clone();
-                    tokio::spawn(async move { database.read(|store| store.window("round")).await })
+                    tokio::spawn(
+                        async move { database.read(|store| store.csv_content("round")).await },
+                    )
                 })
                 .collect();
             for read in reads {
@@ -209,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_taken_away_is_swept_without_being_asked() {
+    async fn redacted_text_leaves_the_write_ahead_log_by_itself() {
         use rookery_record::{Place, Redactor};
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(DATABASE_FILE);
@@ -238,7 +242,7 @@ mod tests {
         let log = folder.path().join(format!("{DATABASE_FILE}-wal"));
         let deadline = Instant::now() + Duration::from_secs(20);
         while std::fs::metadata(&log).unwrap().len() > 0 {
-            assert!(Instant::now() < deadline, "the log is not emptied");
+            assert!(Instant::now() < deadline, "the log was not emptied");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let bytes = std::fs::read(file).unwrap();
@@ -246,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_ends_its_job_and_not_the_store() {
+    async fn a_panic_ends_its_job_but_not_the_store() {
         let folder = tempfile::tempdir().unwrap();
         let database =
             Database::open(&folder.path().join(DATABASE_FILE), HistorySync::Full).unwrap();
@@ -256,22 +260,27 @@ mod tests {
         }
         let broken: Result<()> = database
             .write(Durability::Record, |store| {
-                store.set_window("name", "half done")?;
+                store.set_csv_content("name", "half done")?;
                 panic!("on purpose")
             })
             .await;
         assert!(matches!(broken, Err(StoreError::BrokenOff)));
         assert_eq!(
-            database.read(|store| store.window("name")).await.unwrap(),
+            database
+                .read(|store| store.csv_content("name"))
+                .await
+                .unwrap(),
             None
         );
         database
-            .write(Durability::Record, |store| store.set_window("name", "done"))
+            .write(Durability::Record, |store| {
+                store.set_csv_content("name", "done")
+            })
             .await
             .unwrap();
         assert_eq!(
             database
-                .read(|store| store.window("name"))
+                .read(|store| store.csv_content("name"))
                 .await
                 .unwrap()
                 .as_deref(),

@@ -1,5 +1,5 @@
-//! The record in `SQLite`: one connection to the database file, and the transactions on it. Each
-//! family of tables has a file of its own.
+//! One connection to the SQLite database, and the transactions on it. Each stored thing has a file
+//! of its own in this folder.
 
 mod accounts;
 mod admins;
@@ -36,31 +36,31 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Params, Row};
 use super::{Result, StoreError};
 use history::Interned;
 
-/// How long to wait for another process, such as `rookeryd admin`, to end its transaction.
+/// How long to wait for the transaction of another process, such as `rookeryd admin`.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// More than there are statements in the files beside this one.
+/// More than the number of statements in this folder, so that none is prepared twice.
 const CACHED_STATEMENTS: usize = 64;
 
 /// One connection to the database file.
 pub struct Store {
     connection: Connection,
-    /// What `PRAGMA synchronous` stands at: FULL, or else NORMAL.
+    /// Whether `PRAGMA synchronous` is FULL; otherwise it is NORMAL.
     full: bool,
     interned: Interned,
-    /// Whether what was taken away may still stand in the write-ahead log.
-    has_leftovers: bool,
+    /// Whether the write-ahead log may contain deleted text.
+    needs_scrub: bool,
 }
 
 impl Store {
-    /// Opens the file for writing, making it, its folder and its tables where there are none.
+    /// Opens the file for writing, creating it, its folder and its tables if necessary.
     pub fn open(file: &Path) -> Result<Self> {
-        make_file(file)?;
+        create_file(file)?;
         let mut connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         if connection.is_readonly(MAIN_DB)? {
             return Err(unopened(file, "there is no permission to write to it"));
         }
         migrations::refuse_newer(&connection)?;
-        write_ahead(&connection)?;
+        enable_write_ahead_log(&connection)?;
         connection.execute_batch(
             "PRAGMA synchronous = NORMAL;
              PRAGMA secure_delete = ON;
@@ -68,12 +68,12 @@ impl Store {
              PRAGMA journal_size_limit = 67108864;",
         )?;
         migrations::migrate(&mut connection)?;
-        // The process before may have died before it emptied the log.
+        // The previous process may have died before it emptied the log.
         Ok(Self {
             connection,
             full: false,
             interned: Interned::default(),
-            has_leftovers: true,
+            needs_scrub: true,
         })
     }
 
@@ -85,29 +85,29 @@ impl Store {
             connection,
             full: false,
             interned: Interned::default(),
-            has_leftovers: false,
+            needs_scrub: false,
         })
     }
 
-    /// Whether [`Self::sweep`] has something to do.
-    pub fn has_leftovers(&self) -> bool {
-        self.has_leftovers
+    /// Whether [`Self::scrub`] has something to do.
+    pub fn needs_scrub(&self) -> bool {
+        self.needs_scrub
     }
 
-    /// Empties the write-ahead log, so that what was taken away is gone from the disk: the database
-    /// file itself holds zeros in its place. While somebody reads, some of it may have to stay
-    /// until another time.
-    pub fn sweep(&mut self) -> Result<()> {
+    /// Empties the write-ahead log, so that deleted text is gone from the disk; in the database file
+    /// itself, `secure_delete` has overwritten it with zeros. While other connections read, part of
+    /// the log may have to stay; [`Self::needs_scrub`] then remains true.
+    pub fn scrub(&mut self) -> Result<()> {
         self.connection.busy_timeout(Duration::ZERO)?;
         let busy = self
             .connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
         self.connection.busy_timeout(BUSY_TIMEOUT)?;
-        self.has_leftovers = busy?;
+        self.needs_scrub = busy?;
         Ok(())
     }
 
-    /// Runs `job` in one transaction; with `full`, it is on the disk itself when this returns.
+    /// Runs `job` in one transaction. With `full`, it survives a power loss once this returns.
     pub fn transaction<T>(
         &mut self,
         full: bool,
@@ -129,8 +129,8 @@ impl Store {
         Ok(value)
     }
 
-    /// Runs `job` in one transaction, of which nothing is kept.
-    pub fn rehearsal<T>(&mut self, job: impl FnOnce(&mut Store) -> Result<T>) -> Result<T> {
+    /// Runs `job` in one transaction and rolls it back.
+    pub fn dry_run<T>(&mut self, job: impl FnOnce(&mut Store) -> Result<T>) -> Result<T> {
         self.execute("BEGIN IMMEDIATE")?;
         let open = OpenTransaction {
             sqlite: self,
@@ -139,9 +139,9 @@ impl Store {
         job(open.sqlite)
     }
 
-    /// Runs `job` on the record as it stands now, whatever is written meanwhile.
+    /// Runs `job` on the state of this moment, whatever is written meanwhile.
     pub fn snapshot<T>(&self, job: impl FnOnce(&Store) -> Result<T>) -> Result<T> {
-        // Ends the transaction when dropped, also by a panic.
+        // Dropping it ends the transaction, also in a panic.
         let _transaction = self.connection.unchecked_transaction()?;
         job(self)
     }
@@ -151,7 +151,7 @@ impl Store {
     }
 }
 
-/// Rolls back unless committed: after an error, and when the job panics.
+/// Rolls back when dropped before the commit: after an error, or when the job panics.
 struct OpenTransaction<'a> {
     sqlite: &'a mut Store,
     committed: bool,
@@ -163,7 +163,7 @@ impl Drop for OpenTransaction<'_> {
             return;
         }
         self.sqlite.interned.forget();
-        // SQLite has rolled back by itself after some errors, a full disk for one.
+        // SQLite rolls back by itself after some errors, such as a full disk.
         if !self.sqlite.connection.is_autocommit()
             && let Err(error) = self.sqlite.execute("ROLLBACK")
         {
@@ -172,9 +172,9 @@ impl Drop for OpenTransaction<'_> {
     }
 }
 
-/// The file is its owner's alone, and so are those that `SQLite` puts beside it: they take after
-/// it.
-fn make_file(file: &Path) -> Result<()> {
+/// Creates the file, readable by its owner only; the files that SQLite creates beside it inherit its
+/// mode.
+fn create_file(file: &Path) -> Result<()> {
     if let Some(folder) = file.parent() {
         DirBuilder::new()
             .recursive(true)
@@ -185,8 +185,8 @@ fn make_file(file: &Path) -> Result<()> {
                 error,
             })?;
     }
-    // A file that is there is not touched: to open and close it would take away the locks that this
-    // process has on it.
+    // An existing file is not touched: opening and closing it would release the locks that this
+    // process holds on it.
     match OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -214,9 +214,9 @@ fn unopened(file: &Path, reason: impl Display) -> StoreError {
     }
 }
 
-/// Turns to write-ahead logging, which lets readers read while the writer writes. `SQLite` does not
-/// wait when two processes do so at the same time, so this waits for it.
-fn write_ahead(connection: &Connection) -> Result<()> {
+/// Switches to write-ahead logging, which lets readers read while the writer writes. SQLite does not
+/// wait when two processes switch at the same time, so this retries until [`BUSY_TIMEOUT`].
+fn enable_write_ahead_log(connection: &Connection) -> Result<()> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
         match connection.execute_batch("PRAGMA journal_mode = WAL") {
@@ -231,7 +231,7 @@ fn write_ahead(connection: &Connection) -> Result<()> {
     }
 }
 
-/// The first row that `sql` gives, read by `read`.
+/// Returns the first row of `sql`, read by `read`.
 fn find<T>(
     connection: &Connection,
     sql: &str,
@@ -243,7 +243,7 @@ fn find<T>(
     rows.next()?.map(read).transpose()
 }
 
-/// Every row that `sql` gives, read by `read`.
+/// Returns every row of `sql`, read by `read`.
 fn list<T>(
     connection: &Connection,
     sql: &str,
@@ -256,12 +256,12 @@ fn list<T>(
         .collect()
 }
 
-/// How many rows `sql` changed.
+/// Executes `sql` and returns how many rows it changed.
 fn execute(connection: &Connection, sql: &str, params: impl Params) -> Result<usize> {
     Ok(connection.prepare_cached(sql)?.execute(params)?)
 }
 
-/// A name, email or the like, parsed again: what is in the file may have been put there by anyone.
+/// Parses a name, an email or the like again: other programs can write to the file.
 fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> Result<T> {
     let text: String = row.get(column)?;
     text.parse()

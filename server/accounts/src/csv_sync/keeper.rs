@@ -133,7 +133,7 @@ impl Keeper {
     async fn look(&self, file: File) -> Result<(Option<Vec<u8>>, String, Vec<Added>)> {
         let written = self
             .database
-            .read(move |store| store.window(file.name()))
+            .read(move |store| store.csv_content(file.name()))
             .await?
             .unwrap_or_default();
         let path = self.path(file.name());
@@ -211,7 +211,7 @@ impl Keeper {
             }
         }
         let error = io::Error::other("somebody else keeps changing it");
-        Err(StoreError::Window {
+        Err(StoreError::Csv {
             path: self.path(file.name()),
             error,
         })
@@ -220,7 +220,7 @@ impl Keeper {
     async fn note(&self, file: File, content: String) -> Result<()> {
         self.database
             .write(Durability::Record, move |store| {
-                store.set_window(file.name(), &content)
+                store.set_csv_content(file.name(), &content)
             })
             .await
     }
@@ -235,7 +235,7 @@ impl Keeper {
         job: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
         tokio::task::spawn_blocking(move || {
-            job(&path).map_err(|error| StoreError::Window { path, error })
+            job(&path).map_err(|error| StoreError::Csv { path, error })
         })
         .await
         .map_err(|_| StoreError::BrokenOff)?
@@ -246,7 +246,7 @@ impl Keeper {
 fn tell<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(error @ StoreError::Window { .. }) => {
+        Err(error @ StoreError::Csv { .. }) => {
             tracing::error!("{error}");
             Ok(None)
         }

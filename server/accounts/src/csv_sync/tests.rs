@@ -425,7 +425,7 @@ async fn a_file_that_is_newer_than_what_is_noted_brings_nothing_new() {
     house
         .database
         .write(Durability::Record, |store| {
-            store.set_window("bans.csv", BANS)
+            store.set_csv_content("bans.csv", BANS)
         })
         .await
         .unwrap();

@@ -1,4 +1,4 @@
-//! The accounts table.
+//! Accounts.
 
 use rookery_protocol::{AccountName, Email};
 use rusqlite::{Row, params};
@@ -29,10 +29,12 @@ fn read(row: &Row<'_>) -> Result<Account> {
 }
 
 impl Store {
+    /// Returns the account of that number.
     pub fn account(&self, id: AccountId) -> Result<Option<Account>> {
         find(&self.connection, select!("WHERE id = ?1"), [id.0], read)
     }
 
+    /// Returns the account of that name, compared by its folded form.
     pub fn account_by_name(&self, name: &AccountName) -> Result<Option<Account>> {
         find(
             &self.connection,
@@ -42,6 +44,7 @@ impl Store {
         )
     }
 
+    /// Returns the account that has that email.
     pub fn account_by_email(&self, email: &Email) -> Result<Option<Account>> {
         find(
             &self.connection,
@@ -51,6 +54,7 @@ impl Store {
         )
     }
 
+    /// Returns the account that the client certificate with that SHA-256 fingerprint belongs to.
     pub fn account_by_certificate(&self, fingerprint: &[u8; 32]) -> Result<Option<Account>> {
         find(
             &self.connection,
@@ -62,6 +66,7 @@ impl Store {
         )
     }
 
+    /// Whether an account has, or had before it was deleted, that name or one that looks the same.
     pub fn is_name_taken(&self, name: &AccountName) -> Result<bool> {
         let mut statement = self.connection.prepare_cached(
             "SELECT 1 FROM accounts WHERE name_folded = ?1 OR name_skeleton = ?2
@@ -70,10 +75,12 @@ impl Store {
         Ok(statement.exists([name.folded(), &name.skeleton()])?)
     }
 
+    /// Returns all accounts, by name.
     pub fn accounts(&self) -> Result<Vec<Account>> {
         list(&self.connection, select!("ORDER BY name_folded"), [], read)
     }
 
+    /// Creates an account, unless its name or email is taken.
     pub fn create_account(
         &mut self,
         account: &NewAccount,
@@ -107,6 +114,8 @@ impl Store {
         Ok(Ok(created.expect("an INSERT that succeeds returns its row")))
     }
 
+    /// Returns at most `limit` accounts by name, starting after `after`, whose name or email
+    /// contains `search` (in lower case).
     pub fn find_accounts(
         &self,
         search: &str,
@@ -124,11 +133,13 @@ impl Store {
         )
     }
 
+    /// Disables the account for that reason, or enables it again.
     pub fn set_disabled(&mut self, id: AccountId, reason: Option<&str>) -> Result<()> {
         let sql = "UPDATE accounts SET disabled = ?2 WHERE id = ?1";
         execute(&self.connection, sql, params![id.0, reason]).map(drop)
     }
 
+    /// Replaces the account's password.
     pub fn set_password(
         &mut self,
         id: AccountId,
@@ -140,6 +151,7 @@ impl Store {
         self.set_scram_keys(id, scram)
     }
 
+    /// Stores the SCRAM keys of the password that the account already has.
     pub fn set_scram_keys(&mut self, id: AccountId, keys: &ScramKeys) -> Result<()> {
         let sql =
             "INSERT OR REPLACE INTO scram_keys (account, salt, iterations, stored_key, server_key)
@@ -158,6 +170,8 @@ impl Store {
         .map(drop)
     }
 
+    /// Returns the account's SCRAM keys; `None` if it has no password, or if its password was set
+    /// before SCRAM keys were stored and has not been used since.
     pub fn scram_keys(&self, id: AccountId) -> Result<Option<ScramKeys>> {
         let sql =
             "SELECT salt, iterations, stored_key, server_key FROM scram_keys WHERE account = ?1";
@@ -171,6 +185,7 @@ impl Store {
         })
     }
 
+    /// Replaces the account's email, unless another account has it.
     pub fn set_email(
         &mut self,
         id: AccountId,
@@ -192,6 +207,8 @@ impl Store {
         Ok(Ok(()))
     }
 
+    /// Returns the secret of that name: 32 random bytes, created at the first call and constant
+    /// from then on.
     pub fn secret(&mut self, name: &str) -> Result<[u8; 32]> {
         let sql = "SELECT value FROM secrets WHERE name = ?1";
         if let Some(known) = find(&self.connection, sql, [name], |row| Ok(row.get(0)?))? {
@@ -207,6 +224,7 @@ impl Store {
         Ok(secret)
     }
 
+    /// Removes the account's password, so that no password opens the account.
     pub fn remove_password(&mut self, id: AccountId) -> Result<()> {
         execute(
             &self.connection,
@@ -221,6 +239,7 @@ impl Store {
         .map(drop)
     }
 
+    /// Deletes the account and all its credentials. Its name stays reserved.
     pub fn delete_account(&mut self, account: &Account) -> Result<()> {
         let sql = "INSERT OR IGNORE INTO retired_names (folded, skeleton) VALUES (?1, ?2)";
         execute(
@@ -238,6 +257,7 @@ impl Store {
         .map(drop)
     }
 
+    /// Marks the account as greeted, so that it is no longer treated as new.
     pub fn set_greeted(&mut self, id: AccountId) -> Result<()> {
         execute(
             &self.connection,

@@ -1,4 +1,4 @@
-//! The admins table, and those of their factors.
+//! Admins and their second factors.
 
 use jiff::Timestamp;
 use rookery_control_api::Role;
@@ -35,12 +35,12 @@ fn read(row: &Row<'_>) -> Result<Admin> {
     })
 }
 
-/// The rows of one admin in a table of factors.
+/// Selects the rows of one admin in a table of factors.
 const OF_ADMIN: &str = "WHERE admin = (SELECT id FROM admins WHERE name_folded = ?1)";
-/// Networks that are remembered of each admin; the one not seen for longest gives way.
+/// Networks recorded for each admin; the least recently seen is dropped.
 const NETWORKS: u32 = 50;
 
-/// Time steps are half-minutes since 1970: there is room.
+/// Converts a time step of 30 seconds since 1970, which always fits.
 fn signed(step: u64) -> i64 {
     i64::try_from(step).unwrap_or(i64::MAX)
 }
@@ -49,18 +49,20 @@ fn unsigned(value: i64) -> Result<u64> {
     u64::try_from(value).map_err(|_| StoreError::Corrupt(format!("{value} as a time step")))
 }
 
-/// As account names are compared. What could be no account's name is no admin's either, and only
-/// has to differ.
+/// Folds the name as account names are folded. A name that no account could have belongs to no admin
+/// either, so it only has to differ from those that do.
 fn folded(name: &str) -> String {
     AccountName::parse(name).map_or_else(|_| name.to_lowercase(), |name| name.folded().to_owned())
 }
 
 impl Store {
+    /// Returns the admin of that name. Names of admins are compared without letter case.
     pub fn admin(&self, name: &str) -> Result<Option<Admin>> {
         let sql = format!("{SELECT} WHERE name_folded = ?1");
         find(&self.connection, &sql, [folded(name)], read)
     }
 
+    /// Returns all admins, by name.
     pub fn admins(&self) -> Result<Vec<Admin>> {
         list(
             &self.connection,
@@ -70,6 +72,7 @@ impl Store {
         )
     }
 
+    /// Adds an admin. Returns whether the name was free.
     pub fn add_admin(&mut self, admin: &NewAdmin) -> Result<bool> {
         let NewAdmin {
             name,
@@ -96,6 +99,7 @@ impl Store {
         Ok(added > 0)
     }
 
+    /// Removes an admin. Returns whether there was one of that name.
     pub fn remove_admin(&mut self, name: &str) -> Result<bool> {
         Ok(execute(
             &self.connection,
@@ -104,6 +108,8 @@ impl Store {
         )? > 0)
     }
 
+    /// Sets the password that the admin chose, or an initial one and when it expires. Returns
+    /// whether there is an admin of that name.
     pub fn set_admin_password(
         &mut self,
         name: &str,
@@ -120,11 +126,14 @@ impl Store {
         )? > 0)
     }
 
+    /// Sets the admin's role. Returns whether there is an admin of that name.
     pub fn set_admin_role(&mut self, name: &str, role: Role) -> Result<bool> {
         let sql = "UPDATE admins SET role = ?2 WHERE name_folded = ?1";
         Ok(execute(&self.connection, sql, params![folded(name), role.as_str()])? > 0)
     }
 
+    /// Replaces the admin's authenticator app and recovery codes (as hashes). Returns whether there
+    /// is an admin of that name.
     pub fn set_authenticator(
         &mut self,
         name: &str,
@@ -160,6 +169,7 @@ impl Store {
         Ok(added > 0)
     }
 
+    /// Removes the app and the recovery codes. Returns whether there was an app.
     pub fn remove_authenticator(&mut self, name: &str) -> Result<bool> {
         execute(
             &self.connection,
@@ -174,21 +184,27 @@ impl Store {
         Ok(removed > 0)
     }
 
+    /// Sets whether a mailed code no longer suffices. Returns whether there is an app.
     pub fn require_authenticator(&mut self, name: &str, required: bool) -> Result<bool> {
         let sql = format!("UPDATE authenticators SET required = ?2 {OF_ADMIN}");
         Ok(execute(&self.connection, &sql, params![folded(name), required])? > 0)
     }
 
+    /// Uses up a time step of the app (RFC 6238 §5.2). Returns false if a code of this step or a
+    /// later one was used before.
     pub fn use_authenticator_step(&mut self, name: &str, step: u64) -> Result<bool> {
         let sql = format!("UPDATE authenticators SET last_step = ?2 {OF_ADMIN} AND last_step < ?2");
         Ok(execute(&self.connection, &sql, params![folded(name), signed(step)])? > 0)
     }
 
+    /// Uses up a recovery code. Returns whether there was one with that hash.
     pub fn use_recovery_code(&mut self, name: &str, hash: &[u8; 32]) -> Result<bool> {
         let sql = format!("DELETE FROM recovery_codes {OF_ADMIN} AND hash = ?2");
         Ok(execute(&self.connection, &sql, params![folded(name), hash])? > 0)
     }
 
+    /// Records the network that an admin signs in from. Returns true if others are recorded and
+    /// this one was not.
     pub fn remember_admin_network(
         &mut self,
         name: &str,

@@ -1,4 +1,4 @@
-//! The audit table: a chain, each entry holding the hash of the one before.
+//! The audit trail: a chain in which each entry contains the hash of the one before.
 
 use jiff::Timestamp;
 use rusqlite::{Error, Row, params};
@@ -14,7 +14,7 @@ fn outcome_name(outcome: Outcome) -> &'static str {
     }
 }
 
-/// An entry that cannot be what was written is named: it may have been put there by anyone.
+/// Reads an entry. The error for an invalid one names it, since other programs can write to the file.
 fn read(row: &Row<'_>) -> Result<AuditEntry> {
     let id: i64 = row.get(0)?;
     columns(row).map_err(|error| match error {
@@ -58,8 +58,9 @@ fn columns(row: &Row<'_>) -> Result<AuditEntry> {
 }
 
 impl Store {
+    /// Appends an entry, chained to the one before by its hash.
     pub fn append_audit(&mut self, entry: &NewAudit) -> Result<AuditEntry> {
-        // The transaction is the only one that writes, whatever the process: nobody comes in
+        // This transaction is the only one that writes, across processes, so no entry can come in
         // between.
         let previous = find(
             &self.connection,
@@ -68,7 +69,7 @@ impl Store {
             |row| Ok(row.get(0)?),
         )?
         .unwrap_or([0; 32]);
-        // What is hashed is what can be read back.
+        // The hash covers the time as it is stored, in milliseconds.
         let at = Timestamp::from_millisecond(entry.at.as_millisecond()).unwrap_or(entry.at);
         let entry = NewAudit {
             at,
@@ -99,6 +100,7 @@ impl Store {
         })
     }
 
+    /// Returns the entries that match, oldest first.
     pub fn find_audit(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>> {
         let AuditQuery {
             actor,

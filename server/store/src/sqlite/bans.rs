@@ -1,4 +1,4 @@
-//! The bans table.
+//! Bans.
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
@@ -19,6 +19,7 @@ fn read(row: &Row<'_>) -> Result<Ban> {
 }
 
 impl Store {
+    /// Returns the bans in force at `now`, newest first.
     pub fn bans(&self, now: Timestamp) -> Result<Vec<Ban>> {
         list(
             &self.connection,
@@ -30,6 +31,7 @@ impl Store {
         )
     }
 
+    /// Adds a ban. A ban on the same target is replaced and keeps its number.
     pub fn add_ban(&mut self, ban: &NewBan) -> Result<Ban> {
         let added = find(
             &self.connection,
@@ -52,6 +54,7 @@ impl Store {
         Ok(added.expect("an INSERT that succeeds returns its row"))
     }
 
+    /// Removes a ban and returns it; `None` if there is no ban of that number.
     pub fn remove_ban(&mut self, id: BanId) -> Result<Option<Ban>> {
         find(
             &self.connection,

@@ -1,37 +1,41 @@
-//! What the chat keeps of itself: which change goes to which tables.
+//! The chat's persistent state: which change goes to which tables.
 
 use super::{Store, channels, devices, metadata, presence};
 use crate::Result;
 use rookery_record::{Change, ChatSnapshot};
 
 impl Store {
-    pub fn keep(&mut self, change: &Change) -> Result<()> {
+    /// Stores a change of the chat's persistent state.
+    pub fn persist(&mut self, change: &Change) -> Result<()> {
         match change {
-            Change::Channel(channel) => channels::keep(&self.connection, channel),
-            Change::ChannelGone(name) => channels::forget(&self.connection, name),
+            Change::Channel(channel) => channels::persist(&self.connection, channel),
+            Change::ChannelGone(name) => channels::delete(&self.connection, name),
             Change::AccountMetadata {
                 account,
-                metadata: said,
-            } => metadata::keep_of_account(&self.connection, account, said),
-            Change::Device(mark) => devices::keep(&self.connection, mark),
+                metadata: values,
+            } => metadata::persist_of_account(&self.connection, account, values),
+            Change::Device(mark) => devices::persist(&self.connection, mark),
             Change::ReadMarker {
                 account,
                 target,
                 read_until,
-            } => presence::keep_marker(&self.connection, *account, target, *read_until),
+            } => presence::persist_marker(&self.connection, *account, target, *read_until),
             Change::AlwaysOn(account, choice) => {
-                presence::keep_choice(&self.connection, *account, *choice)
+                presence::persist_choice(&self.connection, *account, *choice)
             }
-            Change::Presence(kept) => presence::keep(&self.connection, kept),
-            Change::PresenceGone(account) => presence::forget(&self.connection, *account),
+            Change::Presence(presence) => presence::persist(&self.connection, presence),
+            Change::PresenceGone(account) => presence::delete(&self.connection, *account),
         }
     }
 
-    pub fn all_gone(&mut self) -> Result<()> {
-        devices::all_gone(&self.connection)
+    /// Marks every device as disconnected. Called at start, when nothing is connected, whatever the
+    /// changes stored before a crash say.
+    pub fn mark_all_disconnected(&mut self) -> Result<()> {
+        devices::mark_all_disconnected(&self.connection)
     }
 
-    pub fn restored(&self) -> Result<ChatSnapshot> {
+    /// Returns the state that all changes so far have left.
+    pub fn chat_snapshot(&self) -> Result<ChatSnapshot> {
         Ok(ChatSnapshot {
             channels: channels::all(&self.connection)?,
             metadata: metadata::of_accounts(&self.connection)?,

@@ -1,4 +1,4 @@
-//! The tables of the channels that last.
+//! The tables of persistent channels.
 
 use rookery_protocol::ChannelName;
 use rusqlite::{Connection, Row, params};
@@ -9,9 +9,9 @@ use rookery_record::{
     Access, AccessLevel, ListedMask, Metadata, PersistentChannel, PersistentTopic,
 };
 
-/// Writes the channel over what is known of one of its name. One whose founder's account is gone is
-/// kept no more.
-pub(super) fn keep(connection: &Connection, channel: &PersistentChannel) -> Result<()> {
+/// Stores the channel, replacing one of the same name. A channel whose founder's account no longer
+/// exists is deleted instead.
+pub(super) fn persist(connection: &Connection, channel: &PersistentChannel) -> Result<()> {
     let topic = channel.topic.as_ref();
     let id: Option<i64> = find(
         connection,
@@ -41,7 +41,7 @@ pub(super) fn keep(connection: &Connection, channel: &PersistentChannel) -> Resu
         |row| Ok(row.get(0)?),
     )?;
     let Some(id) = id else {
-        return forget(connection, &channel.name);
+        return delete(connection, &channel.name);
     };
     execute(
         connection,
@@ -81,11 +81,11 @@ pub(super) fn keep(connection: &Connection, channel: &PersistentChannel) -> Resu
             ],
         )?;
     }
-    metadata::keep_of_channel(connection, id, &channel.metadata)
+    metadata::persist_of_channel(connection, id, &channel.metadata)
 }
 
-/// Takes away what is known of the channel of that name.
-pub(super) fn forget(connection: &Connection, name: &ChannelName) -> Result<()> {
+/// Deletes the channel of that name.
+pub(super) fn delete(connection: &Connection, name: &ChannelName) -> Result<()> {
     execute(
         connection,
         "DELETE FROM channels WHERE name_folded = ?1",
@@ -94,7 +94,7 @@ pub(super) fn forget(connection: &Connection, name: &ChannelName) -> Result<()> 
     .map(drop)
 }
 
-/// By name.
+/// Returns all persistent channels, by name.
 pub(super) fn all(connection: &Connection) -> Result<Vec<PersistentChannel>> {
     let channels = list(
         connection,

@@ -1,4 +1,4 @@
-//! The credentials table.
+//! Credentials: what opens an account besides its password.
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
@@ -34,6 +34,7 @@ fn read(row: &Row<'_>) -> Result<Credential> {
 }
 
 impl Store {
+    /// Returns the account's credentials, oldest first.
     pub fn credentials(&self, account: AccountId) -> Result<Vec<Credential>> {
         list(
             &self.connection,
@@ -43,6 +44,8 @@ impl Store {
         )
     }
 
+    /// Adds a credential. One that the account already has is left unchanged; one that belongs to
+    /// another account is an error.
     pub fn add_credential(
         &mut self,
         account: AccountId,
@@ -71,11 +74,13 @@ impl Store {
         ])?))
     }
 
+    /// Removes one credential. Returns whether the account had it.
     pub fn remove_credential(&mut self, account: AccountId, id: CredentialId) -> Result<bool> {
         let sql = "DELETE FROM credentials WHERE id = ?1 AND account = ?2";
         Ok(execute(&self.connection, sql, [id.0, account.0])? > 0)
     }
 
+    /// Removes all credentials of the account and returns how many there were.
     pub fn remove_credentials(&mut self, account: AccountId) -> Result<usize> {
         execute(
             &self.connection,
@@ -84,6 +89,7 @@ impl Store {
         )
     }
 
+    /// Records when the credential was last used.
     pub fn set_credential_used(&mut self, id: CredentialId, at: Timestamp) -> Result<()> {
         let sql = "UPDATE credentials SET used_at = ?2 WHERE id = ?1";
         execute(&self.connection, sql, [id.0, at.as_millisecond()]).map(drop)

@@ -1,4 +1,4 @@
-//! Up to when devices have heard everything: columns of the accounts and credentials.
+//! Up to when each device has received everything: columns of accounts and credentials.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -7,8 +7,8 @@ use super::{execute, list, timestamp};
 use crate::Result;
 use rookery_record::{AccountId, CredentialId, Device, DeviceMark};
 
-/// Of a device whose account or credential is gone nothing is kept.
-pub(super) fn keep(connection: &Connection, mark: &DeviceMark) -> Result<()> {
+/// Stores the mark. Does nothing if the account or credential no longer exists.
+pub(super) fn persist(connection: &Connection, mark: &DeviceMark) -> Result<()> {
     let DeviceMark {
         device: Device {
             account,
@@ -33,9 +33,9 @@ pub(super) fn keep(connection: &Connection, mark: &DeviceMark) -> Result<()> {
     .map(drop)
 }
 
-/// Nobody is here. Whoever the record says is, was when the server died, and heard all that was
-/// said before.
-pub(super) fn all_gone(connection: &Connection) -> Result<()> {
+/// Marks every device as disconnected. A device that is still marked as connected was so when the
+/// server died, and had received everything that was stored until then.
+pub(super) fn mark_all_disconnected(connection: &Connection) -> Result<()> {
     for table in ["accounts", "credentials"] {
         let sql = format!(
             "UPDATE {table} SET is_here = 0, heard_until = max(heard_until, coalesce(
@@ -47,7 +47,7 @@ pub(super) fn all_gone(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Those that were ever here.
+/// Returns the marks of all devices that were ever connected.
 pub(super) fn all(connection: &Connection) -> Result<Vec<(Device, Timestamp)>> {
     let sql = "SELECT heard_until, id, NULL FROM accounts WHERE heard_until IS NOT NULL
          UNION ALL SELECT heard_until, account, id FROM credentials WHERE heard_until IS NOT NULL";

@@ -1,4 +1,4 @@
-//! The history tables. Storing a message is on every message's way.
+//! Messages and events of the history. Storing is on the path of every message, so its cost counts.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,22 +14,21 @@ use rookery_record::{
     FoundMessages, HistoryEntry, HistoryTarget, MessageQuery, PageQuery, Party, Place, TargetsQuery,
 };
 
-/// Places and authors whose numbers are kept at hand; past it they are looked up again.
+/// Places and authors whose numbers are cached; beyond this the cache is emptied.
 const INTERNED: usize = 50_000;
 
-/// The numbers of places and authors that this connection has met. They never change, so they stay
-/// true whatever other processes do; only after a rollback may one of them be of a row that is
-/// gone.
+/// A cache of the numbers of places and authors. Numbers never change, so the cache stays valid
+/// whatever other processes do; only after a rollback may a number belong to a row that is gone.
 #[derive(Default)]
 pub(super) struct Interned {
     places: HashMap<String, i64, foldhash::fast::RandomState>,
     authors: HashMap<String, i64, foldhash::fast::RandomState>,
-    /// Kept for its memory.
+    /// A buffer that is reused to save an allocation.
     key: String,
 }
 
 impl Interned {
-    /// To be called when what was written is rolled back.
+    /// Empties the cache; called after a rollback.
     pub(super) fn forget(&mut self) {
         self.places.clear();
         self.authors.clear();
@@ -67,18 +66,18 @@ impl Interned {
     }
 }
 
-/// The places in which old messages are looked for in one go.
+/// Places searched for expired messages in one step.
 const PLACES_AT_ONCE: i64 = 1000;
 
-/// Before the folded nick of a guest; no nick holds it.
+/// Prefix of the folded nick of a guest; no nick contains it.
 pub(super) const GUEST: char = '*';
 
-/// Before the folded names of a place, where they stand for its events. These are kept as if in a
-/// place of their own: so that a page of messages passes over none of them, however many there are.
+/// Prefix of the folded names of a place where they stand for its events. Events are stored in a place
+/// of their own, so that a page of messages does not have to skip them, however many there are.
 pub(super) const EVENTS: char = '!';
 
-/// The two names of a place as they are written, and as they are compared, the smaller first. The
-/// second is empty for a channel.
+/// Returns the two names of a place as written and as compared, the smaller first. The second is
+/// empty for a channel.
 pub(super) fn sides(place: &Place, events: bool) -> [(&str, Cow<'_, str>); 2] {
     let sides = match place {
         Place::Channel(name) => [(name.as_str(), name.folded().into()), ("", "".into())],
@@ -111,21 +110,21 @@ fn party_folded(party: &Party) -> Cow<'_, str> {
     }
 }
 
-/// Takes a message back. It stays where it is among the others, but its place has the negative
-/// number: no page ever meets it there, however many there are.
+/// Redacts a message. Its row keeps its position, but moves to the place with the negative number,
+/// so that no page has to skip it, however many there are.
 fn redact(connection: &Connection, msgid: &str) -> Result<()> {
     let sql =
         "UPDATE history SET place = -place, text = '', tags = '' WHERE msgid = ?1 AND place > 0";
     execute(connection, sql, [msgid]).map(drop)
 }
 
-/// The number of the place with those folded names.
+/// Returns the number of the place with those folded names.
 pub(super) fn place_number(connection: &Connection, folded: [&str; 2]) -> Result<Option<i64>> {
     let sql = "SELECT id FROM places WHERE first_folded = ?1 AND second_folded = ?2";
     find(connection, sql, folded, |row| Ok(row.get(0)?))
 }
 
-/// The numbers of the channel's places: for what was said there, and for what was done.
+/// Returns the numbers of the channel's two places: for messages, and for events.
 fn channel_places(connection: &Connection, channel: &ChannelName) -> Result<[Option<i64>; 2]> {
     let number = |events| {
         let place = Place::Channel(channel.clone());
@@ -135,8 +134,8 @@ fn channel_places(connection: &Connection, channel: &ChannelName) -> Result<[Opt
     Ok([number(false)?, number(true)?])
 }
 
-/// The number at hand for that pair, or the one that `look_up` gives. `one` holds no space: the key
-/// means one pair only.
+/// Returns the cached number of that pair, or the one that `look_up` returns. `one` contains no space,
+/// so the key is unambiguous.
 fn number(
     known: &mut HashMap<String, i64, foldhash::fast::RandomState>,
     key: &mut String,
@@ -158,11 +157,13 @@ fn number(
 }
 
 impl Store {
+    /// Appends entries to the history. Appending the event of a redaction redacts the message it
+    /// names.
     pub fn append_history(&mut self, entries: &[HistoryEntry]) -> Result<()> {
         let Self {
             connection,
             interned,
-            has_leftovers,
+            needs_scrub,
             ..
         } = self;
         let mut insert = connection.prepare_cached(
@@ -172,7 +173,7 @@ impl Store {
         for entry in entries {
             if let Some(msgid) = entry.redacts() {
                 redact(connection, msgid)?;
-                *has_leftovers = true;
+                *needs_scrub = true;
             }
             let place = interned.place(connection, &entry.place, entry.is_event())?;
             let account = entry.account.as_ref().map_or("", |name| name.as_str());
@@ -190,10 +191,13 @@ impl Store {
         Ok(())
     }
 
+    /// Returns the message of that id; `None` if there is none or it was redacted.
     pub fn history_entry(&self, msgid: &str) -> Result<Option<HistoryEntry>> {
         pages::entry_of(&self.connection, msgid)
     }
 
+    /// Deletes entries older than `before`: at most `limit` of them, and from a bounded number of
+    /// places, so that other writes do not wait long. Returns where to continue.
     pub fn expire_history(
         &mut self,
         before: Timestamp,
@@ -209,8 +213,7 @@ impl Store {
         let next = find(&self.connection, sql, [first, PLACES_AT_ONCE], |row| {
             Ok(row.get(0)?)
         })?;
-        // Place by place, so that the index finds what is old, and a clock that once stood wrong
-        // hides nothing.
+        // Place by place, so that the index finds what has expired even if the clock was once wrong.
         let gone = execute(
             &self.connection,
             "DELETE FROM history WHERE id IN (
@@ -223,7 +226,7 @@ impl Store {
                 next.unwrap_or(i64::MAX),
             ],
         )?;
-        self.has_leftovers |= gone > 0;
+        self.needs_scrub |= gone > 0;
         Ok(match next {
             _ if gone == limit => ExpiryPoint::Place(first),
             Some(next) => ExpiryPoint::Place(next),
@@ -231,16 +234,20 @@ impl Store {
         })
     }
 
+    /// Returns the channel messages that match, newest first.
     pub fn find_messages(&self, query: &MessageQuery) -> Result<FoundMessages> {
         search::messages(&self.connection, query)
     }
 
+    /// Whether the channel of that name has any history.
     pub fn has_history(&self, channel: &ChannelName) -> Result<bool> {
         Ok(channel_places(&self.connection, channel)?
             .iter()
             .any(Option::is_some))
     }
 
+    /// Deletes the channel's entries older than `before`, at most `limit` at once, and returns how
+    /// many were deleted.
     pub fn purge_history(
         &mut self,
         channel: &ChannelName,
@@ -259,14 +266,17 @@ impl Store {
                 i64::try_from(limit).unwrap_or(i64::MAX)
             ],
         )?;
-        self.has_leftovers |= gone > 0;
+        self.needs_scrub |= gone > 0;
         Ok(gone)
     }
 
+    /// Returns a page in the order in which it was said, without messages that were for members of
+    /// a certain status only. `None` if the query names a message that does not exist.
     pub fn history_page(&self, query: &PageQuery) -> Result<Option<Vec<HistoryEntry>>> {
         pages::page(&self.connection, query)
     }
 
+    /// Returns channels and conversations, by the time of their latest message.
     pub fn history_targets(&self, query: &TargetsQuery) -> Result<Vec<HistoryTarget>> {
         pages::targets(&self.connection, query)
     }

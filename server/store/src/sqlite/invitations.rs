@@ -1,4 +1,4 @@
-//! The invitations table.
+//! Invitations for closed registration.
 
 use jiff::Timestamp;
 use rookery_protocol::Email;
@@ -27,6 +27,7 @@ macro_rules! columns {
 }
 
 impl Store {
+    /// Returns at most `limit` unexpired invitations by number, starting after `after`.
     pub fn invitations(
         &self,
         now: Timestamp,
@@ -49,6 +50,7 @@ impl Store {
         )
     }
 
+    /// Returns the invitation for that email, unless it has expired.
     pub fn invitation_for(&self, email: &Email, now: Timestamp) -> Result<Option<Invitation>> {
         find(
             &self.connection,
@@ -62,6 +64,7 @@ impl Store {
         )
     }
 
+    /// Adds an invitation, replacing one for the same email, and deletes expired ones.
     pub fn add_invitation(&mut self, new: &NewInvitation) -> Result<Invitation> {
         execute(
             &self.connection,
@@ -89,6 +92,7 @@ impl Store {
         Ok(added.expect("an INSERT that succeeds returns its row"))
     }
 
+    /// Removes an invitation and returns it; `None` if there is none of that number.
     pub fn remove_invitation(&mut self, id: InvitationId) -> Result<Option<Invitation>> {
         let sql = concat!(
             "DELETE FROM invitations WHERE id = ?1 RETURNING ",
@@ -97,6 +101,7 @@ impl Store {
         find(&self.connection, sql, [id.0], read)
     }
 
+    /// Uses up one attempt at the invitation's code. Returns whether one was left.
     pub fn use_invitation_try(&mut self, id: InvitationId) -> Result<bool> {
         let sql =
             "UPDATE invitations SET tries_left = tries_left - 1 WHERE id = ?1 AND tries_left > 0";

@@ -1,4 +1,4 @@
-//! The maintenance table: one row, or none.
+//! Maintenance mode: one row while it is on.
 
 use rusqlite::{Row, params};
 
@@ -15,6 +15,7 @@ fn read(row: &Row<'_>) -> Result<Maintenance> {
 }
 
 impl Store {
+    /// Returns the maintenance in force; `None` in normal operation.
     pub fn maintenance(&self) -> Result<Option<Maintenance>> {
         find(
             &self.connection,
@@ -24,6 +25,7 @@ impl Store {
         )
     }
 
+    /// Starts maintenance, replacing what was in force, or ends it.
     pub fn set_maintenance(&mut self, maintenance: Option<&Maintenance>) -> Result<()> {
         self.execute("DELETE FROM maintenance")?;
         if let Some(Maintenance { message, by, since }) = maintenance {

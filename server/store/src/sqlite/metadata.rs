@@ -1,4 +1,4 @@
-//! The tables of what accounts and channels say of themselves.
+//! The metadata of accounts and channels (IRCv3 metadata).
 
 use rookery_protocol::AccountName;
 use rusqlite::{Connection, params};
@@ -7,8 +7,8 @@ use super::{execute, find, list, parsed};
 use crate::Result;
 use rookery_record::Metadata;
 
-/// The account says this and nothing else. One that is gone says nothing.
-pub(super) fn keep_of_account(
+/// Replaces the account's metadata. Does nothing if the account no longer exists.
+pub(super) fn persist_of_account(
     connection: &Connection,
     name: &AccountName,
     metadata: &Metadata,
@@ -27,8 +27,12 @@ pub(super) fn keep_of_account(
         .try_for_each(|(key, value)| execute(connection, sql, params![id, key, value]).map(drop))
 }
 
-/// The channel of that number says this and nothing else.
-pub(super) fn keep_of_channel(connection: &Connection, id: i64, metadata: &Metadata) -> Result<()> {
+/// Replaces the metadata of the channel of that number.
+pub(super) fn persist_of_channel(
+    connection: &Connection,
+    id: i64,
+    metadata: &Metadata,
+) -> Result<()> {
     execute(
         connection,
         "DELETE FROM channel_metadata WHERE channel = ?1",
@@ -40,14 +44,14 @@ pub(super) fn keep_of_channel(connection: &Connection, id: i64, metadata: &Metad
         .try_for_each(|(key, value)| execute(connection, sql, params![id, key, value]).map(drop))
 }
 
-/// What the channel of that number says.
+/// Returns the metadata of the channel of that number.
 pub(super) fn of_channel(connection: &Connection, id: i64) -> Result<Metadata> {
     let sql = "SELECT key, value FROM channel_metadata WHERE channel = ?1";
     let pairs = list(connection, sql, [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(pairs.into_iter().collect())
 }
 
-/// What all accounts say that say something, by name.
+/// Returns the metadata of all accounts that have any, by name.
 pub(super) fn of_accounts(connection: &Connection) -> Result<Vec<(AccountName, Metadata)>> {
     let rows = list(
         connection,

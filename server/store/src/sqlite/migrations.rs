@@ -1,10 +1,10 @@
-//! The tables, and the steps from each version of them to the next.
+//! The steps from each version of the schema to the next.
 
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::{Result, StoreError};
 
-/// The step at index n leads from version n to n + 1. A step that was released is never changed.
+/// The step at index n leads from version n to n + 1. A released step is never changed.
 pub(super) const STEPS: &[&str] = &[
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
@@ -19,26 +19,26 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("../migrations/0011.sql"),
 ];
 
-/// An error if a newer rookeryd made the tables. Changes nothing.
+/// Fails if a newer server created the tables. Changes nothing.
 pub(super) fn refuse_newer(connection: &Connection) -> Result<()> {
     version(connection).map(drop)
 }
 
-/// Takes the tables to the newest version, or leaves them as they are.
+/// Migrates the tables to the newest version, or leaves them unchanged on an error.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     if version(connection)? == STEPS.len() {
         return Ok(());
     }
-    // A step may make a table anew that others refer to; that must not take their rows along.
-    // SQLite lets this be switched between transactions only.
+    // A step may recreate a table that others refer to, which must not delete their rows. SQLite
+    // allows this switch between transactions only.
     connection.pragma_update(None, "foreign_keys", false)?;
-    let migrated = take_steps(connection);
+    let migrated = run_steps(connection);
     connection.pragma_update(None, "foreign_keys", true)?;
     migrated
 }
 
-fn take_steps(connection: &mut Connection) -> Result<()> {
-    // Another process may be at the same: whoever comes second finds the work done.
+fn run_steps(connection: &mut Connection) -> Result<()> {
+    // Another process may migrate at the same time: the second one finds the work done.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for step in STEPS.iter().skip(version(&transaction)?) {
         transaction.execute_batch(step)?;
@@ -48,7 +48,7 @@ fn take_steps(connection: &mut Connection) -> Result<()> {
         .exists([])?
     {
         return Err(StoreError::Corrupt(
-            "a row refers to another that is not there".to_owned(),
+            "a row refers to another that does not exist".to_owned(),
         ));
     }
     transaction.pragma_update(None, "user_version", known())?;
@@ -64,7 +64,7 @@ fn version(connection: &Connection) -> Result<usize> {
             known: known(),
         }),
         Err(_) => Err(StoreError::Corrupt(format!(
-            "{found} as the database's version"
+            "{found} as the schema version"
         ))),
     }
 }

@@ -1,6 +1,5 @@
-//! Reading the history back. Messages are in the order of their times, and of their numbers where
-//! the times are the same: an order that never changes, so that a client can go on from any message
-//! it has.
+//! Reading pages of history. Messages are ordered by time, and by number where the times are equal:
+//! an order that never changes, so that a client can continue from any message it has.
 
 #[cfg(test)]
 mod tests;
@@ -18,20 +17,20 @@ use rookery_record::{
     HistoryEntry, HistoryTarget, PageQuery, Party, Place, Point, Selection, TargetsQuery,
 };
 
-/// Where a message stands: milliseconds, number.
+/// The position of a message: milliseconds and number.
 type Position = (i64, i64);
 
 const BEGINNING: Position = (i64::MIN, i64::MIN);
 const END: Position = (i64::MAX, i64::MAX);
 
-/// What lies between two positions; neither is part of it.
+/// What lies between two positions, both excluded.
 #[derive(Clone, Copy)]
 struct Span {
     after: Position,
     before: Position,
 }
 
-/// Which way messages are counted: from the oldest on, or from the newest back.
+/// The direction in which messages are counted: from the oldest, or from the newest.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Direction {
     Forward,
@@ -64,13 +63,13 @@ pub(super) fn page(
 
 struct Reader<'a> {
     connection: &'a Connection,
-    /// What is read.
+    /// The places that are read.
     places: Vec<i64>,
-    /// Where the points may be.
+    /// The places in which the points may be.
     known: Vec<i64>,
-    /// Nothing before it is in sight.
+    /// Nothing before this time is visible.
     floor: Position,
-    /// Whether events may be redactions.
+    /// Whether events may include redactions.
     redactions: bool,
 }
 
@@ -172,7 +171,7 @@ impl Reader<'_> {
         Ok(Some(entries))
     }
 
-    /// Where the point is; none if its message was never said in these places, or is gone.
+    /// Returns the position of the point; `None` if its message is not in these places.
     fn find(&self, point: &Point) -> Result<Option<Found>> {
         match point {
             Point::At(time) => {
@@ -196,7 +195,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The messages in the span, in order.
+    /// Returns the messages in the span, in order.
     fn read(&self, span: Span, direction: Direction, limit: usize) -> Result<Vec<HistoryEntry>> {
         let after = span.after.max(self.floor);
         let limit_of_place = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -224,14 +223,14 @@ impl Reader<'_> {
     }
 }
 
-/// All that a point takes up: a message its own position, a time those of all messages of that
-/// time.
+/// Returns the positions that a point covers: of a message its own, of a time those of all messages
+/// of that time.
 struct Found {
     first: Position,
     last: Position,
 }
 
-/// What lies in a span and is for all.
+/// Selects what lies in a span and is for everyone.
 fn span_sql(direction: Direction) -> String {
     let order = match direction {
         Direction::Forward => "history.at, history.id",
@@ -251,7 +250,7 @@ pub(super) const ENTRIES: &str =
         first, second, first_folded, second_folded
     FROM history CROSS JOIN places ON places.id = place CROSS JOIN authors ON authors.id = author";
 
-/// The message of that id. One that was redacted is in no place.
+/// Returns the message of that id; a redacted one is in no place.
 pub(super) fn entry_of(connection: &Connection, msgid: &str) -> Result<Option<HistoryEntry>> {
     let found = find(
         connection,
@@ -282,8 +281,8 @@ pub(super) fn entry(row: &Row<'_>) -> Result<(Position, HistoryEntry)> {
     Ok(((row.get(0)?, row.get(1)?), entry))
 }
 
-/// Where it was said; between two, it came from the account, or from the guest that the source
-/// names, or from the server.
+/// Returns where a message was said. In a conversation it came from the account, from the guest that
+/// the source names, or from the server.
 fn place(row: &Row<'_>, account: &str, source: &str) -> Result<Place> {
     if row.get_ref(9)?.as_str().is_ok_and(str::is_empty) {
         return Ok(Place::Channel(parsed(row, 8)?));
@@ -329,7 +328,7 @@ fn party(row: &Row<'_>, text: usize, folded: usize) -> Result<Party> {
 }
 
 pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<Vec<HistoryTarget>> {
-    // By folded name: an account and a guest that once had its name are one target.
+    // By folded name: an account and a guest that once had the same name are one target.
     let mut latest: BTreeMap<String, HistoryTarget> = BTreeMap::new();
     for (channel, since) in &query.channels {
         let Some(place) = place_number(connection, [channel.folded(), ""])? else {
@@ -376,7 +375,7 @@ pub(super) fn targets(connection: &Connection, query: &TargetsQuery) -> Result<V
     Ok(targets)
 }
 
-/// When something was last said there to all.
+/// Returns when a message for everyone was last said there.
 fn latest_in(connection: &Connection, place: i64, since: Timestamp) -> Result<Option<Timestamp>> {
     let sql = "SELECT at FROM history WHERE place = ?1 AND at >= ?2 AND substr(tags, 1, 10) <> 'statusmsg='
          ORDER BY at DESC, id DESC LIMIT 1";

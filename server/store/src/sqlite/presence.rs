@@ -1,5 +1,4 @@
-//! What the chat keeps for the owners of accounts: who is always on and where, and what they have
-//! read.
+//! Tables of always-on users, of the accounts' choices to be always on, and of read markers.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
@@ -8,8 +7,9 @@ use super::{execute, list, optional, parsed, timestamp};
 use crate::Result;
 use rookery_record::{AccountId, Membership, Presence};
 
-/// Of an account that is gone nothing is kept, here and below.
-pub(super) fn keep_marker(
+/// Stores a read marker, or deletes it for `None`. Here and below, nothing is stored for an account
+/// that no longer exists.
+pub(super) fn persist_marker(
     connection: &Connection,
     account: AccountId,
     target: &str,
@@ -38,7 +38,7 @@ pub(super) fn markers(connection: &Connection) -> Result<Vec<(AccountId, String,
     })
 }
 
-pub(super) fn keep_choice(
+pub(super) fn persist_choice(
     connection: &Connection,
     account: AccountId,
     always_on: Option<bool>,
@@ -54,7 +54,7 @@ pub(super) fn choices(connection: &Connection) -> Result<Vec<(AccountId, bool)>>
     })
 }
 
-pub(super) fn keep(connection: &Connection, presence: &Presence) -> Result<()> {
+pub(super) fn persist(connection: &Connection, presence: &Presence) -> Result<()> {
     let Presence {
         account,
         nick,
@@ -66,8 +66,8 @@ pub(super) fn keep(connection: &Connection, presence: &Presence) -> Result<()> {
         channels,
         ..
     } = presence;
-    forget(connection, *account)?;
-    let kept = execute(
+    delete(connection, *account)?;
+    let inserted = execute(
         connection,
         "INSERT INTO presences (account, nick, username, realname, modes, away, since)
          SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM accounts WHERE id = ?1",
@@ -81,7 +81,7 @@ pub(super) fn keep(connection: &Connection, presence: &Presence) -> Result<()> {
             since.as_millisecond()
         ],
     )?;
-    if kept == 0 {
+    if inserted == 0 {
         return Ok(());
     }
     for (
@@ -115,7 +115,7 @@ pub(super) fn keep(connection: &Connection, presence: &Presence) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn forget(connection: &Connection, account: AccountId) -> Result<()> {
+pub(super) fn delete(connection: &Connection, account: AccountId) -> Result<()> {
     execute(
         connection,
         "DELETE FROM presences WHERE account = ?1",
@@ -124,7 +124,7 @@ pub(super) fn forget(connection: &Connection, account: AccountId) -> Result<()> 
     .map(drop)
 }
 
-/// Those of accounts that are open.
+/// Returns the always-on users whose account is not disabled.
 pub(super) fn all(connection: &Connection) -> Result<Vec<Presence>> {
     let presences = list(
         connection,

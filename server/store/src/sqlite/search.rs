@@ -1,5 +1,5 @@
-//! Looking through what was said in the channels. A search reads as many messages as it is allowed,
-//! and says where it stopped: one that finds little takes many short reads, and never a long one.
+//! Operators' search of channel messages. A search reads a bounded number of messages and says where
+//! it stopped, so that one that finds little takes many short reads instead of a long one.
 
 #[cfg(test)]
 mod tests;
@@ -16,8 +16,8 @@ use super::{find, list, timestamp};
 use crate::Result;
 use rookery_record::{Cursor, FoundMessages, MessageQuery};
 
-/// How far the clock may have stood wrong, in milliseconds, without hiding anything from a search
-/// for a time: over all channels, messages are found in the order in which they were stored.
+/// By how many milliseconds the clock may have been wrong without hiding messages from a search by
+/// time: across channels, messages are found in the order in which they were stored.
 const CLOCK_SLACK: i64 = 60 * 60 * 1000;
 
 const IN_ONE_CHANNEL: &str = "SELECT id, at, place, author, text FROM history
@@ -87,7 +87,7 @@ pub(super) fn messages(connection: &Connection, query: &MessageQuery) -> Result<
         };
         last_walked = Some(cursor);
         if filter.takes(row)? {
-            // One more tells whether there is another page.
+            // One more shows whether there is another page.
             if found.messages.len() == query.limit {
                 found.next = last_found;
                 break;
@@ -105,7 +105,7 @@ pub(super) fn messages(connection: &Connection, query: &MessageQuery) -> Result<
     Ok(found)
 }
 
-/// What a message has to be like.
+/// The conditions that a message has to meet.
 struct Filter<'q> {
     places: HashSet<i64>,
     authors: Option<HashSet<i64>>,
@@ -128,12 +128,12 @@ impl Filter<'_> {
             return Ok(true);
         };
         let text = row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?;
-        // A line that goes on the one before is one with it.
+        // A continued line of a multi-line message belongs to the line before.
         Ok(text.replace('\r', "").to_lowercase().contains(wanted))
     }
 }
 
-/// The places that are channels, without those of their events.
+/// Selects the places that are channels, without those of their events.
 fn channels(connection: &Connection) -> Result<HashSet<i64>> {
     let sql = "SELECT id FROM places WHERE second_folded = '' AND substr(first_folded, 1, 1) = '#'";
     Ok(list(connection, sql, [], |row| Ok(row.get(0)?))?
@@ -141,7 +141,7 @@ fn channels(connection: &Connection) -> Result<HashSet<i64>> {
         .collect())
 }
 
-/// All that the account of that name was shown as, and guests of that nick.
+/// Matches everything the account of that name was shown as, and guests with that nick.
 fn authors(connection: &Connection, author: &Nick) -> Result<HashSet<i64>> {
     let mut numbers = HashSet::new();
     let mut statement = connection.prepare_cached("SELECT id, account, source FROM authors")?;
@@ -154,7 +154,7 @@ fn authors(connection: &Connection, author: &Nick) -> Result<HashSet<i64>> {
         } else {
             account
         };
-        // Most names are found to be others without being folded.
+        // Comparing first saves folding most names.
         let is_same = if name.is_ascii() && author.as_str().is_ascii() {
             name.eq_ignore_ascii_case(author.as_str())
         } else {
@@ -167,7 +167,7 @@ fn authors(connection: &Connection, author: &Nick) -> Result<HashSet<i64>> {
     Ok(numbers)
 }
 
-/// The number from which on messages are of that time or later, as far as the clock went straight.
+/// Returns the number from which on messages are of that time or later, if the clock ran straight.
 fn first_at(connection: &Connection, at: i64) -> Result<i64> {
     let bound = |sql| {
         find(connection, sql, [], |row| {

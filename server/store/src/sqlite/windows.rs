@@ -1,11 +1,11 @@
-//! The windows table.
+//! What was last written to the CSV files, to tell added rows from known ones.
 
 use super::{Store, execute, find};
 use crate::Result;
 
 impl Store {
-    /// What was last written to the CSV window of that name.
-    pub fn window(&self, name: &str) -> Result<Option<String>> {
+    /// Returns the content last written to the CSV file of that name.
+    pub fn csv_content(&self, name: &str) -> Result<Option<String>> {
         find(
             &self.connection,
             "SELECT content FROM windows WHERE name = ?1",
@@ -14,7 +14,8 @@ impl Store {
         )
     }
 
-    pub fn set_window(&mut self, name: &str, content: &str) -> Result<()> {
+    /// Records the content written to the CSV file of that name.
+    pub fn set_csv_content(&mut self, name: &str, content: &str) -> Result<()> {
         let sql = "INSERT INTO windows (name, content) VALUES (?1, ?2)
                    ON CONFLICT (name) DO UPDATE SET content = excluded.content";
         execute(&self.connection, sql, [name, content]).map(drop)

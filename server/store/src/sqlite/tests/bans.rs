@@ -30,12 +30,12 @@ fn a_ban_of_the_same_target_takes_the_place_of_the_one_before() {
 #[test]
 fn a_window_keeps_its_last_content() {
     let (_folder, mut sqlite) = fresh();
-    assert_eq!(sqlite.window("bans.csv").unwrap(), None);
-    sqlite.set_window("bans.csv", "first").unwrap();
-    sqlite.set_window("bans.csv", "second").unwrap();
+    assert_eq!(sqlite.csv_content("bans.csv").unwrap(), None);
+    sqlite.set_csv_content("bans.csv", "first").unwrap();
+    sqlite.set_csv_content("bans.csv", "second").unwrap();
     assert_eq!(
-        sqlite.window("bans.csv").unwrap().as_deref(),
+        sqlite.csv_content("bans.csv").unwrap().as_deref(),
         Some("second")
     );
-    assert_eq!(sqlite.window("users.csv").unwrap(), None);
+    assert_eq!(sqlite.csv_content("users.csv").unwrap(), None);
 }

@@ -77,9 +77,9 @@ fn channels_that_last_are_kept_whole_and_go_with_their_founder() {
         ..channel("#b", "bob")
     };
     for change in [channel("#X", "alice"), channel("#a", "bob"), bare.clone()] {
-        sqlite.keep(&Change::Channel(change)).unwrap();
+        sqlite.persist(&Change::Channel(change)).unwrap();
     }
-    let kept = |sqlite: &Store| sqlite.restored().unwrap().channels;
+    let kept = |sqlite: &Store| sqlite.chat_snapshot().unwrap().channels;
     drop(sqlite);
     let mut sqlite = Store::open(&folder.path().join(DATABASE_FILE)).unwrap();
     assert_eq!(
@@ -94,9 +94,9 @@ fn channels_that_last_are_kept_whole_and_go_with_their_founder() {
         access: vec![only.clone()],
         ..channel("#x", "bob")
     };
-    sqlite.keep(&Change::Channel(changed.clone())).unwrap();
+    sqlite.persist(&Change::Channel(changed.clone())).unwrap();
     sqlite
-        .keep(&Change::ChannelGone(ChannelName::parse("#A").unwrap()))
+        .persist(&Change::ChannelGone(ChannelName::parse("#A").unwrap()))
         .unwrap();
     assert_eq!(
         kept(&sqlite),
@@ -118,15 +118,15 @@ fn channels_that_last_are_kept_whole_and_go_with_their_founder() {
     );
 
     sqlite
-        .keep(&Change::Channel(channel("#x", "ALICE")))
+        .persist(&Change::Channel(channel("#x", "ALICE")))
         .unwrap();
     sqlite.delete_account(&alice).unwrap();
     assert_eq!(kept(&sqlite), std::slice::from_ref(&bare));
     sqlite
-        .keep(&Change::Channel(channel("#y", "alice")))
+        .persist(&Change::Channel(channel("#y", "alice")))
         .unwrap();
     sqlite
-        .keep(&Change::Channel(PersistentChannel {
+        .persist(&Change::Channel(PersistentChannel {
             founder: name("alice"),
             ..bare
         }))
@@ -184,9 +184,9 @@ fn what_devices_have_heard_is_kept_until_they_are_revoked() {
             heard_until: later(seconds),
             is_here,
         };
-        sqlite.keep(&Change::Device(mark)).unwrap();
+        sqlite.persist(&Change::Device(mark)).unwrap();
     }
-    let kept = |sqlite: &Store| sqlite.restored().unwrap().devices;
+    let kept = |sqlite: &Store| sqlite.chat_snapshot().unwrap().devices;
     let [by_password, on_phone, bobs, ..] = devices;
     let before = [
         (by_password, later(1)),
@@ -201,7 +201,7 @@ fn what_devices_have_heard_is_kept_until_they_are_revoked() {
         sqlite
             .append_history(&[message(msgid, later(seconds), place)])
             .unwrap();
-        sqlite.all_gone().unwrap();
+        sqlite.mark_all_disconnected().unwrap();
         assert_eq!(
             kept(&sqlite),
             [
@@ -229,7 +229,7 @@ fn what_accounts_say_of_themselves_is_kept_whole_and_goes_with_them() {
         .unwrap();
     let says = |sqlite: &mut Store, who: &str, metadata: Metadata| {
         sqlite
-            .keep(&Change::AccountMetadata {
+            .persist(&Change::AccountMetadata {
                 account: name(who),
                 metadata,
             })
@@ -245,13 +245,13 @@ fn what_accounts_say_of_themselves_is_kept_whole_and_goes_with_them() {
     says(&mut sqlite, "nobody", said());
     drop(sqlite);
     let mut sqlite = Store::open(&folder.path().join(DATABASE_FILE)).unwrap();
-    let kept = sqlite.restored().unwrap().metadata;
+    let kept = sqlite.chat_snapshot().unwrap().metadata;
     assert_eq!(kept.len(), 2);
     assert_eq!(kept[0], (name("Alice"), said()));
     assert_eq!(kept[1].1.len(), 1, "the last one says it all");
     sqlite.delete_account(&alice).unwrap();
     says(&mut sqlite, "bob", Metadata::new());
-    assert!(sqlite.restored().unwrap().metadata.is_empty());
+    assert!(sqlite.chat_snapshot().unwrap().metadata.is_empty());
 }
 
 #[test]
@@ -307,9 +307,9 @@ fn what_owners_of_accounts_have_read_and_chosen_is_kept_with_the_account() {
         Change::Presence(presence(&bob, None)),
         Change::Presence(presence(&stranger, None)),
     ] {
-        sqlite.keep(&change).unwrap();
+        sqlite.persist(&change).unwrap();
     }
-    let kept = sqlite.restored().unwrap();
+    let kept = sqlite.chat_snapshot().unwrap();
     let read = |account, at| (account, "#x".to_owned(), at);
     assert_eq!(
         kept.read_markers,
@@ -324,17 +324,17 @@ fn what_owners_of_accounts_have_read_and_chosen_is_kept_with_the_account() {
         [presence(&alice, Some("lunch")), presence(&bob, None)]
     );
 
-    sqlite.keep(&Change::AlwaysOn(bob.id, None)).unwrap();
+    sqlite.persist(&Change::AlwaysOn(bob.id, None)).unwrap();
     sqlite.set_disabled(bob.id, Some("spam")).unwrap();
     assert_eq!(
-        sqlite.restored().unwrap().presences.len(),
+        sqlite.chat_snapshot().unwrap().presences.len(),
         1,
         "a disabled account's user does not come back"
     );
-    sqlite.keep(&Change::PresenceGone(bob.id)).unwrap();
+    sqlite.persist(&Change::PresenceGone(bob.id)).unwrap();
     sqlite.delete_account(&alice).unwrap();
     sqlite.set_disabled(bob.id, None).unwrap();
-    let kept = sqlite.restored().unwrap();
+    let kept = sqlite.chat_snapshot().unwrap();
     assert_eq!(
         (kept.read_markers, kept.always_on),
         (vec![read(bob.id, noon())], vec![])

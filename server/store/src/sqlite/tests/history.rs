@@ -186,13 +186,13 @@ fn what_is_redacted_or_too_old_is_gone_from_the_disk_once_it_is_swept() {
             sqlite.transaction(false, |store| {
                 store.append_history(&[message("later", new, lobby())])
             })?;
-            sqlite.sweep()?;
-            assert!(sqlite.has_leftovers(), "somebody still reads");
+            sqlite.scrub()?;
+            assert!(sqlite.needs_scrub(), "somebody still reads");
             Ok(())
         })
         .unwrap();
-    sqlite.sweep().unwrap();
-    assert!(!sqlite.has_leftovers());
+    sqlite.scrub().unwrap();
+    assert!(!sqlite.needs_scrub());
     assert!(!is_on_disk(&folder, "the-redacted-words") && !is_on_disk(&folder, "the-old-words"));
     assert!(is_on_disk(&folder, "filling filling"));
 }
