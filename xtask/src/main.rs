@@ -1,0 +1,82 @@
+//! Tasks of the repository, run as `cargo xtask TASK`.
+//!
+//! Everything here works on the files of the repository, not on a running server. The tests
+//! (`tests/run`) and the whole of continuous integration (`.ci/run`) are shell scripts, because
+//! they install and start other programs.
+
+mod style;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, bail};
+
+const USAGE: &str = "\
+Usage: cargo xtask TASK
+
+Tasks:
+  style      Check every tracked file against docs/style.md
+  pictures   Redraw the pictures in docs/ from the running programs (needs tmux and python3)";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<ExitCode> {
+    let root = root()?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["style"] => check_style(&root),
+        ["pictures"] => {
+            run_script(&root, "client/pictures")?;
+            run_script(&root, "docs/pictures/make")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+/// Prints every finding as `file:line: what is wrong`, and fails if there is one.
+fn check_style(root: &Path) -> anyhow::Result<ExitCode> {
+    let findings = style::check(root)?;
+    for finding in &findings {
+        println!("{finding}");
+    }
+    if findings.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("xtask: {} lines differ from docs/style.md", findings.len());
+    Ok(ExitCode::FAILURE)
+}
+
+/// Returns the folder of the workspace.
+fn root() -> anyhow::Result<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = own.parent().context("xtask has no parent folder")?;
+    Ok(root.to_owned())
+}
+
+/// Runs one of the repository's scripts and waits for it.
+fn run_script(root: &Path, script: &str) -> anyhow::Result<()> {
+    let status = Command::new(root.join(script))
+        .current_dir(root)
+        .status()
+        .with_context(|| format!("cannot run {script}"))?;
+    if !status.success() {
+        bail!("{script} failed: {status}");
+    }
+    Ok(())
+}
