@@ -4,6 +4,8 @@
 //! (`tests/run`) and the whole of continuous integration (`.ci/run`) are shell scripts, because
 //! they install and start other programs.
 
+mod files;
+mod links;
 mod style;
 
 use std::path::{Path, PathBuf};
@@ -11,11 +13,14 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, bail};
 
+use files::Finding;
+
 const USAGE: &str = "\
 Usage: cargo xtask TASK
 
 Tasks:
   style      Check every tracked file against docs/style.md
+  links      Check that the files which the documents name exist
   pictures   Redraw the pictures in docs/ from the running programs (needs tmux and python3)";
 
 fn main() -> ExitCode {
@@ -32,7 +37,8 @@ fn run() -> anyhow::Result<ExitCode> {
     let root = root()?;
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["style"] => check_style(&root),
+        ["style"] => report(&style::check(&root)?),
+        ["links"] => report(&links::check(&root)?),
         ["pictures"] => {
             run_script(&root, "client/pictures")?;
             run_script(&root, "docs/pictures/make")?;
@@ -49,17 +55,15 @@ fn run() -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Prints every finding as `file:line: what is wrong`, and fails if there is one.
-fn check_style(root: &Path) -> anyhow::Result<ExitCode> {
-    let findings = style::check(root)?;
-    for finding in &findings {
+/// Prints every finding as `file:line: what is wrong`. Returns failure if there is one.
+fn report(findings: &[Finding]) -> anyhow::Result<ExitCode> {
+    for finding in findings {
         println!("{finding}");
     }
     if findings.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("xtask: {} lines differ from docs/style.md", findings.len());
-    Ok(ExitCode::FAILURE)
+    bail!("{} findings", findings.len());
 }
 
 /// Returns the folder of the workspace.

@@ -4,12 +4,12 @@
 //! are matched against the text with its line breaks and comment markers removed, so a phrase that
 //! runs over two lines of a comment is found as well.
 
-use std::fmt;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use regex::Regex;
+
+use crate::files::{self, Finding};
 
 /// The document that holds the word list. It quotes the words, so they are allowed in it.
 const GUIDE: &str = "docs/style.md";
@@ -17,20 +17,6 @@ const GUIDE: &str = "docs/style.md";
 const HEADING: &str = "| pattern | write instead |";
 /// The longest line of code, comment or prose, in columns.
 const MAX_COLUMNS: usize = 100;
-
-/// A line that differs from the guide.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Finding {
-    file: String,
-    line: usize,
-    message: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{}: {}", self.file, self.line, self.message)
-    }
-}
 
 /// The kinds of file that are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,14 +52,14 @@ impl Language {
 
 /// Checks every file that git tracks.
 pub fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
-    let guide = read(root, GUIDE)?;
+    let guide = files::read(root, GUIDE)?;
     let words = word_list(&guide)?;
     let mut findings = Vec::new();
-    for file in tracked_files(root)? {
+    for file in files::tracked(root)? {
         let Some(language) = Language::of(&file) else {
             continue;
         };
-        let text = read(root, &file)?;
+        let text = files::read(root, &file)?;
         let words = if file == GUIDE { &[][..] } else { &words };
         let mut found = check_text(language, &text, words);
         found.sort();
@@ -84,28 +70,6 @@ pub fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
         }));
     }
     Ok(findings)
-}
-
-/// Returns the paths of the tracked files that exist in the work tree.
-fn tracked_files(root: &Path) -> anyhow::Result<Vec<String>> {
-    let output = Command::new("git")
-        .args(["ls-files", "-z"])
-        .current_dir(root)
-        .output()
-        .context("cannot run git")?;
-    if !output.status.success() {
-        bail!("git ls-files failed: {}", output.status);
-    }
-    let names = String::from_utf8(output.stdout).context("a file name is not UTF-8")?;
-    let names = names.split('\0').filter(|name| !name.is_empty());
-    Ok(names
-        .filter(|name| root.join(name).is_file())
-        .map(str::to_owned)
-        .collect())
-}
-
-fn read(root: &Path, file: &str) -> anyhow::Result<String> {
-    std::fs::read_to_string(root.join(file)).with_context(|| format!("cannot read {file}"))
 }
 
 /// A phrase to avoid.
