@@ -68,9 +68,9 @@ fn report(findings: &[Finding]) -> anyhow::Result<ExitCode> {
 
 /// Returns the folder of the workspace.
 fn root() -> anyhow::Result<PathBuf> {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = own.parent().context("xtask has no parent folder")?;
-    Ok(root.to_owned())
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;
+    let root = Path::new(&own).parent();
+    Ok(root.context("xtask has no parent folder")?.to_owned())
 }
 
 /// Runs one of the repository's scripts and waits for it.
