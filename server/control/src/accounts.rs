@@ -3,18 +3,18 @@
 use axum::Json;
 use rookery_control_api::{
     AccountCredential, AccountEntry, AccountList, AccountReply, CredentialEntry, CredentialList,
-    DisableRequest, KickReply, Problem, RevokeRequest,
+    DisableRequest, Problem, RevokeRequest,
 };
 use rookery_protocol::AccountName;
 use serde::Deserialize;
 
 use super::audit::{self, Step};
 use super::extract::{self, Body, Options, Segment};
+use super::kicks;
 use super::permission::{Auditor, Moderator, Owner, Signed};
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
-use super::{kicks, unexpected};
-use rookery_chat::event::{Act, Answer};
+use rookery_chat::request::{EndAccount, ForgetAccount};
 use rookery_record::{Account, AccountId, Credential, CredentialId, CredentialKind, Outcome};
 use rookery_store::{Durability, Result as StoreResult, Store};
 
@@ -208,10 +208,7 @@ pub async fn delete(
         .await?;
     operator.plane.control.windows.users_changed();
     let name = AccountName::parse(&reply.account.name).expect("an account has an account's name");
-    match operator.plane.act(Act::ForgetAccount(name)).await? {
-        Answer::Done => {}
-        other => return Err(unexpected(&other)),
-    }
+    operator.plane.ask(ForgetAccount(name)).await?;
     Ok(reply)
 }
 
@@ -413,29 +410,19 @@ impl Change {
             Ok(done.map(|entry| (id, entry)))
         });
         let commit = async { written.await.map_err(|error| audit::unavailable(&error))? };
-        let acts = |(id, _): &(AccountId, AccountEntry)| {
-            last.map(|reason| Act::EndAccount {
+        let requests = |(id, _): &(AccountId, AccountEntry)| {
+            let end = |reason| EndAccount {
                 account: *id,
                 reason,
-            })
-            .into_iter()
-            .collect()
+            };
+            last.map(end).into_iter().collect()
         };
-        let ((_, account), answers) = operator
-            .plane
-            .control
-            .core
-            .commit_and_act(commit, acts)
-            .await?;
-        let ended = match answers.as_slice() {
-            [] => KickReply {
-                users: Vec::new(),
-                sessions: 0,
-            },
-            [Answer::Ended { users, sessions }] => kicks::ended(users, *sessions),
-            other => return Err(unexpected(&other)),
-        };
-        Ok(Json(AccountReply { account, ended }))
+        let core = &operator.plane.control.core;
+        let ((_, account), mut ended) = core.commit_and_ask_all(commit, requests).await?;
+        Ok(Json(AccountReply {
+            account,
+            ended: kicks::to_reply(&ended.pop().unwrap_or_default()),
+        }))
     }
 }
 

@@ -9,8 +9,7 @@ use rookery_protocol::{AccountName, ChannelName};
 use super::extract::Body;
 use super::permission::{Moderator, Signed};
 use super::problem::{Kind, Refusal};
-use super::unexpected;
-use rookery_chat::event::{Act, Answer, Audience};
+use rookery_chat::request::{Announce, Announced, Audience};
 
 /// Tells everyone something, or all in a channel, or one account
 ///
@@ -44,13 +43,13 @@ pub async fn announce(
     operator.allow(&step, text.as_str()).await?;
     match operator
         .plane
-        .act(Act::Announce {
+        .ask(Announce {
             to: to.clone(),
             text,
         })
         .await?
     {
-        Answer::Announced { sessions } => {
+        Announced::Sent { sessions } => {
             let to = Some(step.target).filter(|to| !to.is_empty());
             let by = operator.name().to_owned();
             operator
@@ -60,8 +59,7 @@ pub async fn announce(
                 .tell(ServerEvent::Announced { by, to, sessions });
             Ok(Json(AnnouncementReply { sessions }))
         }
-        Answer::Done => Err(operator.refuse(&step, nobody(&to)).await),
-        other => Err(unexpected(&other)),
+        Announced::NoRecipient => Err(operator.refuse(&step, nobody(&to)).await),
     }
 }
 

@@ -16,8 +16,8 @@ use super::pages::PageOptions;
 use super::permission::{Auditor, Moderator, Signed};
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
-use super::{Plane, kicks, targets, unexpected};
-use rookery_chat::event::{Act, Answer};
+use super::{Plane, kicks, targets};
+use rookery_chat::request::{AddBan, RemoveBan};
 use rookery_record::{Account, Ban, BanId, BanTarget, NewBan, Outcome, covers_account};
 use rookery_store::Durability;
 
@@ -92,23 +92,16 @@ pub async fn add(
         store.add_ban(&ban)
     });
     let commit = async { written.await.map_err(|error| audit::unavailable(&error)) };
-    let acts = |ban: &Ban| vec![Act::AddBan(ban.clone())];
-    let (ban, answers) = operator
-        .plane
-        .control
-        .core
-        .commit_and_act(commit, acts)
+    let core = &operator.plane.control.core;
+    let (ban, ended) = core
+        .commit_and_ask(commit, |ban| AddBan(ban.clone()))
         .await?;
-    let ended = match &answers[..] {
-        [Answer::Ended { users, sessions }] => kicks::ended(users, *sessions),
-        other => return Err(unexpected(&other)),
-    };
     write_window(&operator.plane, operator.now()).await;
     Ok((
         StatusCode::CREATED,
         Json(BanReply {
             ban: to_entry(ban),
-            ended,
+            ended: kicks::to_reply(&ended),
         }),
     )
         .into_response())
@@ -187,12 +180,9 @@ pub async fn remove(
             .map_err(|error| audit::unavailable(&error))?
             .ok_or(refusal)
     };
-    let acts = |ban: &Ban| vec![Act::RemoveBan(ban.id)];
-    let (ban, _) = operator
-        .plane
-        .control
-        .core
-        .commit_and_act(commit, acts)
+    let core = &operator.plane.control.core;
+    let (ban, ()) = core
+        .commit_and_ask(commit, |ban: &Ban| RemoveBan(ban.id))
         .await?;
     write_window(&operator.plane, operator.now()).await;
     Ok(Json(UnbanReply { ban: to_entry(ban) }))

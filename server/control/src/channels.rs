@@ -13,8 +13,9 @@ use super::pages::PageOptions;
 use super::permission::{Auditor, Moderator, Signed};
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
-use super::unexpected;
-use rookery_chat::event::{Act, Answer, Audience, ChannelView};
+use rookery_chat::request::{
+    Announce, Audience, ChannelView, CloseChannel, FindChannel, ListChannels,
+};
 use rookery_store::Durability;
 
 /// The entries that go in one transaction.
@@ -35,7 +36,7 @@ pub async fn list(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     operator.allow(&step, "").await?;
-    let channels = find(&operator, Act::ListChannels).await?;
+    let channels = operator.plane.ask(ListChannels).await?;
     let (channels, next) = page.cut(channels, |channel| channel.name.clone());
     let next = next.map(|name| name.to_string());
     Ok(Json(ChannelList {
@@ -117,20 +118,15 @@ pub async fn close(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     operator.allow(&step, reason.as_str()).await?;
-    match operator
-        .plane
-        .act(Act::CloseChannel {
-            name: name.clone(),
-            reason,
-        })
-        .await?
-    {
-        Answer::Emptied { members } => Ok(Json(CloseReply {
-            channel: name.to_string(),
-            members: members.iter().map(ToString::to_string).collect(),
-        })),
-        other => Err(unexpected(&other)),
-    }
+    let request = CloseChannel {
+        name: name.clone(),
+        reason,
+    };
+    let emptied = operator.plane.ask(request).await?;
+    Ok(Json(CloseReply {
+        channel: name.to_string(),
+        members: emptied.members.iter().map(ToString::to_string).collect(),
+    }))
 }
 
 /// Removes what was said and done in a channel
@@ -181,7 +177,7 @@ pub async fn purge(
     let text = format!("An operator of the server has removed this channel's history: {reason}");
     operator
         .plane
-        .act(Act::Announce {
+        .ask(Announce {
             to: Audience::Channel(channel.clone()),
             text,
         })
@@ -221,17 +217,8 @@ async fn remove_history(
 async fn existing(operator: &Operator, name: &str) -> Result<ChannelView, Refusal> {
     let none = || Kind::NoSuchChannel.because(format!("There is no channel {name}."));
     let parsed = ChannelName::parse(name).map_err(|_| none())?;
-    find(operator, Act::FindChannel(parsed))
-        .await?
-        .pop()
-        .ok_or_else(none)
-}
-
-async fn find(operator: &Operator, act: Act) -> Result<Vec<ChannelView>, Refusal> {
-    match operator.plane.act(act).await? {
-        Answer::Channels(channels) => Ok(channels),
-        other => Err(unexpected(&other)),
-    }
+    let found = operator.plane.ask(FindChannel(parsed)).await?;
+    found.ok_or_else(none)
 }
 
 fn to_entry(channel: &ChannelView) -> ChannelEntry {

@@ -15,9 +15,9 @@ use super::extract::{Options, whole_body};
 use super::permission::{Auditor, Moderator, Owner, Signed};
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
-use super::{targets, unexpected};
+use super::targets;
 use rookery_accounts::csv_sync::{self, Import, Imported};
-use rookery_chat::event::{Act, Answer};
+use rookery_chat::request::{AddBan, ApplyBansToNewSessions};
 use rookery_record::{Ban, Outcome};
 use rookery_store::Durability;
 
@@ -226,21 +226,14 @@ async fn import(
 /// Bans that are on disk come into force; gives how many sessions ended.
 async fn enforce(operator: &Operator, bans: Vec<Ban>) -> Result<usize, Refusal> {
     // All of them at once, and then those by whom somebody is hit, one by one.
-    match operator.plane.act(Act::KeepBans(bans.clone())).await? {
-        Answer::Done => {}
-        other => return Err(unexpected(&other)),
-    }
+    let all = ApplyBansToNewSessions(bans.clone());
+    operator.plane.ask(all).await?;
     let mut sessions = 0;
     for ban in bans {
         if targets::covered(operator, &ban.target).await?.is_empty() {
             continue;
         }
-        match operator.plane.act(Act::AddBan(ban)).await? {
-            Answer::Ended {
-                sessions: ended, ..
-            } => sessions += ended,
-            other => return Err(unexpected(&other)),
-        }
+        sessions += operator.plane.ask(AddBan(ban)).await?.sessions;
     }
     Ok(sessions)
 }

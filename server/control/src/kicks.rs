@@ -4,14 +4,14 @@ use axum::Json;
 use rookery_control_api::{
     KickPreview, KickReply, KickRequest, MassKickReply, MassKickRequest, Problem,
 };
-use rookery_protocol::Nick;
 
 use super::extract::{self, Body, Segment};
 use super::permission::{Moderator, Signed};
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
-use super::{targets, unexpected, users};
-use rookery_chat::event::{Act, Answer, Kicked, SessionId};
+use super::{targets, users};
+use rookery_chat::event::SessionId;
+use rookery_chat::request::{Ended, Kick, KickTarget};
 
 /// Ends every session of a user, or one of them; the user may come back
 ///
@@ -40,7 +40,7 @@ pub async fn kick(
         let user = users::existing(&operator, &name).await?;
         user.nick.as_str().clone_into(&mut step.target);
         let Some(id) = request.session else {
-            return Ok((Kicked::User(user.nick), reason));
+            return Ok((KickTarget::User(user.nick), reason));
         };
         if !user.sessions.iter().any(|session| session.id.0 == id) {
             let detail = format!(
@@ -48,18 +48,18 @@ pub async fn kick(
             );
             return Err(Kind::NoSuchSession.because(detail));
         }
-        Ok((Kicked::Session(user.nick, SessionId(id)), reason))
+        Ok((KickTarget::Session(user.nick, SessionId(id)), reason))
     };
-    let (whom, reason) = match asked.await {
+    let (target, reason) = match asked.await {
         Ok(asked) => asked,
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
-    let detail = match &whom {
-        Kicked::Session(_, id) => format!("session {}: {reason}", id.0),
-        Kicked::User(_) | Kicked::Covered(_) => reason.clone(),
+    let detail = match &target {
+        KickTarget::Session(_, id) => format!("session {}: {reason}", id.0),
+        KickTarget::User(_) | KickTarget::Covered(_) => reason.clone(),
     };
     operator.allow(&step, detail).await?;
-    Ok(Json(end(&operator, Act::Kick { whom, reason }).await?))
+    Ok(Json(end(&operator, Kick { target, reason }).await?))
 }
 
 /// Ends every session that a ban of that target would end; the users may come back
@@ -105,25 +105,22 @@ pub async fn kick_all(
     operator
         .allow(&step, format!("all that match: {reason}"))
         .await?;
-    let act = Act::Kick {
-        whom: Kicked::Covered(target),
+    let kick = Kick {
+        target: KickTarget::Covered(target),
         reason,
     };
-    Ok(Json(MassKickReply::Done(end(&operator, act).await?)))
+    Ok(Json(MassKickReply::Done(end(&operator, kick).await?)))
 }
 
 /// Has the core end sessions.
-async fn end(operator: &Operator, act: Act) -> Result<KickReply, Refusal> {
-    match operator.plane.act(act).await? {
-        Answer::Ended { users, sessions } => Ok(ended(&users, sessions)),
-        other => Err(unexpected(&other)),
-    }
+async fn end(operator: &Operator, kick: Kick) -> Result<KickReply, Refusal> {
+    Ok(to_reply(&operator.plane.ask(kick).await?))
 }
 
 /// What a kick or ban did.
-pub fn ended(users: &[Nick], sessions: usize) -> KickReply {
+pub fn to_reply(ended: &Ended) -> KickReply {
     KickReply {
-        users: users.iter().map(ToString::to_string).collect(),
-        sessions,
+        users: ended.users.iter().map(ToString::to_string).collect(),
+        sessions: ended.sessions,
     }
 }

@@ -15,6 +15,7 @@ mod channels;
 mod csv;
 mod events;
 mod extract;
+pub mod handle;
 mod idempotency;
 mod invitations;
 mod kicks;
@@ -43,7 +44,6 @@ mod top;
 mod totp;
 mod users;
 
-use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -53,6 +53,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use audit::Trail;
 use extract::Arrival;
+use handle::ControlHandle;
 use idempotency::Answers;
 use notices::Failures;
 use problem::{Kind, Refusal};
@@ -63,9 +64,9 @@ use rookery_base::certificates::Certificates;
 use rookery_base::config::LiveConfig;
 use rookery_base::events::EventBus;
 use rookery_base::mail::Mailer;
-use rookery_chat::event::{Act, Answer};
 use rookery_chat::gate::AdmissionPolicy;
-use rookery_engine::handle::CoreHandle;
+use rookery_chat::request::Request;
+use rookery_engine::Awaited;
 use rookery_engine::probes::Probes;
 use rookery_store::{Database, Result as StoreResult, Store};
 use sessions::Sessions;
@@ -81,7 +82,7 @@ pub struct Control {
     pub config: LiveConfig,
     pub database: Database,
     pub windows: CsvSync,
-    pub core: CoreHandle,
+    pub core: ControlHandle,
     pub accounts: Arc<Accounts>,
     pub mailer: Mailer,
     pub certificates: Arc<Certificates>,
@@ -169,16 +170,13 @@ impl Plane {
             })
     }
 
-    /// Has the core act; its answer comes when all that it does is done.
-    async fn act(&self, act: Act) -> Result<Answer, Refusal> {
-        Ok(self.control.core.act(act).await?)
+    /// Makes a request of the core. The reply comes when all that the request does is done.
+    async fn ask<R>(&self, request: R) -> Result<R::Reply, Refusal>
+    where
+        R: Request<Reply: Awaited>,
+    {
+        Ok(self.control.core.ask(request).await?)
     }
-}
-
-/// The core gave an answer of another sort than the act has.
-fn unexpected(answer: &impl Debug) -> Refusal {
-    tracing::error!(?answer, "the core answered an act with something else");
-    Kind::Internal.because("The server could not make sense of itself; its log has more.")
 }
 
 /// Locks what no code can leave half-changed.

@@ -6,7 +6,7 @@ use rookery_control_api::{MaintenanceRequest, MaintenanceState, ServerEvent};
 use super::extract::{self, Body};
 use super::permission::{Auditor, Owner, Signed};
 use super::problem::{Kind, Refusal};
-use rookery_chat::event::Act;
+use rookery_chat::request::SetMaintenance;
 use rookery_record::Maintenance;
 
 /// What whoever connects is told when nothing else is given.
@@ -65,15 +65,9 @@ pub async fn set(
         let detail = next.map(|next| next.message).unwrap_or_default();
         Ok(Ok((detail, store.maintenance()?)))
     });
-    let acts = |next: &Option<Maintenance>| {
-        vec![Act::SetMaintenance(next.as_ref().map(Maintenance::told))]
-    };
-    let (next, _) = operator
-        .plane
-        .control
-        .core
-        .commit_and_act(commit, acts)
-        .await?;
+    let request = |next: &Option<Maintenance>| SetMaintenance(next.as_ref().map(Maintenance::told));
+    let core = &operator.plane.control.core;
+    let (next, ()) = core.commit_and_ask(commit, request).await?;
     let message = next.as_ref().map(|next| next.message.clone());
     operator
         .plane

@@ -20,8 +20,8 @@ use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
 use data_encoding::HEXLOWER;
 
-use super::{random, unexpected};
-use rookery_chat::event::{Act, Answer};
+use super::random;
+use rookery_chat::request::PublishRedactions;
 use rookery_record::{
     Cursor, FoundMessages, HistoryEntry, MessageQuery, NewAudit, Outcome, Place, Redactor,
 };
@@ -458,14 +458,8 @@ async fn show(
     if messages.is_empty() {
         return Ok(());
     }
-    match operator
-        .plane
-        .act(Act::ShowRedacted { messages, reason })
-        .await?
-    {
-        Answer::Done => Ok(()),
-        other => Err(unexpected(&other)),
-    }
+    let request = PublishRedactions { messages, reason };
+    operator.plane.ask(request).await
 }
 
 fn channel_of(message: &HistoryEntry) -> Option<String> {

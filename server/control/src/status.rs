@@ -10,7 +10,7 @@ use super::Plane;
 use super::permission::{Auditor, Signed};
 use super::problem::Refusal;
 use rookery_base::metrics::METRICS;
-use rookery_chat::event::Act;
+use rookery_chat::request::Count;
 
 /// How the server fares
 #[utoipa::path(
@@ -55,7 +55,7 @@ pub async fn status(operator: Signed<Auditor>) -> Result<Json<Status>, Refusal> 
 )]
 pub async fn healthz(State(plane): State<Arc<Plane>>) -> Result<Json<Health>, Refusal> {
     plane.read(|_| Ok(())).await?;
-    plane.act(Act::Count).await?;
+    plane.ask(Count).await?;
     Ok(Json(Health {
         status: "ok".to_owned(),
     }))

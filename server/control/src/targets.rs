@@ -5,7 +5,7 @@ use rookery_control_api::OnlineUser;
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
 use super::users;
-use rookery_chat::event::Act;
+use rookery_chat::request::FindCovered;
 use rookery_record::BanTarget;
 
 /// Reads a target.
@@ -15,7 +15,7 @@ pub fn parse(text: &str) -> Result<BanTarget, Refusal> {
 
 /// Who is online and covered, with the sessions that are; by nick.
 pub async fn covered(operator: &Operator, target: &BanTarget) -> Result<Vec<OnlineUser>, Refusal> {
-    let mut users = users::find(operator, Act::FindCovered(target.clone())).await?;
+    let mut users = operator.plane.ask(FindCovered(target.clone())).await?;
     users.sort_by(|one, other| one.nick.cmp(&other.nick));
     Ok(users.into_iter().map(users::to_online_user).collect())
 }

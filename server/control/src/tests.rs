@@ -9,6 +9,7 @@ mod announcements;
 mod audit_reading;
 mod bans;
 mod channels;
+mod commit_order;
 mod csv;
 mod door;
 mod events;
@@ -48,6 +49,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::extract::Arrival;
+use super::handle::ControlHandle;
 use super::sessions::{Fingerprint, Session};
 use super::{Control, Plane, lock, router};
 use rookery_accounts::csv_sync::CsvSync;
@@ -60,12 +62,11 @@ use rookery_base::metrics::METRICS;
 use rookery_base::rates::Rates;
 use rookery_chat::Chat;
 use rookery_chat::bans::Bans;
-use rookery_chat::event::{
-    Act, Answer as CoreAnswer, Candidate, Disconnect, Event, Identity, SessionId, Settings,
-};
+use rookery_chat::event::{Candidate, Disconnect, Identity, SessionId, Settings};
 use rookery_chat::gate::AdmissionPolicy;
+use rookery_chat::request::{Admission, ListChannels};
 use rookery_engine::committer;
-use rookery_engine::handle::{self, Admission, CoreHandle};
+use rookery_engine::handle::{self, CoreHandle, SessionEvent};
 use rookery_engine::probes::Probes;
 use rookery_engine::quota::Connections;
 use rookery_engine::sendq::{Sendq, State};
@@ -177,12 +178,12 @@ impl House {
             now,
         );
         let news = EventBus::default();
-        let (core, events) = handle::channel();
+        let (core, port, events) = handle::channel();
         let (to_journal, batches) = committer::channel();
         let mailer = Mailer::start(live.section(|config| &config.mail), news.clone());
         let probes = Probes {
             started_at: now,
-            core: core.clone(),
+            core: port.clone(),
             journal: committer::QueueHandle::new(&to_journal),
             database: database.clone(),
             connections: Arc::new(Connections::default()),
@@ -212,7 +213,7 @@ impl House {
             config: live.clone(),
             database: database.clone(),
             windows,
-            core: core.clone(),
+            core: ControlHandle::new(port),
             accounts: Arc::clone(&accounts),
             mailer,
             certificates,
@@ -557,11 +558,7 @@ impl House {
                 }
             }
             let _ = core
-                .send(Event::Gone {
-                    session,
-                    disconnect: Disconnect::lost(""),
-                    lost: false,
-                })
+                .send(SessionEvent::gone(session, Disconnect::lost(""), false))
                 .await;
             heard
         })
@@ -572,7 +569,7 @@ impl House {
         let session = SessionId(self.next_session.get() - 1);
         let message = rookery_protocol::Message::parse(line).unwrap();
         self.core
-            .send(Event::Command { session, message })
+            .send(SessionEvent::command(session, message))
             .await
             .unwrap();
     }

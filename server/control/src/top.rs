@@ -10,7 +10,7 @@ use super::Plane;
 use super::permission::{Auditor, Signed};
 use super::problem::Refusal;
 use rookery_base::metrics::METRICS;
-use rookery_chat::busy::{self, Busy};
+use rookery_chat::request::{self, Busy};
 use rookery_engine::probes::Activity;
 
 /// The most of each kind that are told.
@@ -74,8 +74,8 @@ pub async fn top(operator: Signed<Auditor>) -> Result<Json<Top>, Refusal> {
     }))
 }
 
-fn to_busy_channel(channel: busy::BusyChannel) -> BusyChannel {
-    let busy::BusyChannel {
+fn to_busy_channel(channel: request::BusyChannel) -> BusyChannel {
+    let request::BusyChannel {
         name,
         members,
         messages,
@@ -87,8 +87,8 @@ fn to_busy_channel(channel: busy::BusyChannel) -> BusyChannel {
     }
 }
 
-fn to_busy_user(user: busy::BusyUser) -> BusyUser {
-    let busy::BusyUser {
+fn to_busy_user(user: request::BusyUser) -> BusyUser {
+    let request::BusyUser {
         nick,
         account,
         address,

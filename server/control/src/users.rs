@@ -9,8 +9,7 @@ use super::extract::{Options, Segment};
 use super::permission::{Auditor, Signed};
 use super::problem::{Kind, Refusal};
 use super::sessions::Operator;
-use super::unexpected;
-use rookery_chat::event::{Act, Answer, UserView};
+use rookery_chat::request::{FindCovered, FindUser, ListUsers, UserView};
 use rookery_record::BanTarget;
 
 /// Users on a page when it is not told how many.
@@ -74,11 +73,10 @@ pub async fn list(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     operator.look(&step).await?;
-    let act = query
-        .target
-        .clone()
-        .map_or(Act::ListUsers, Act::FindCovered);
-    let users = find(&operator, act).await?;
+    let users = match &query.target {
+        Some(target) => operator.plane.ask(FindCovered(target.clone())).await?,
+        None => operator.plane.ask(ListUsers).await?,
+    };
     Ok(Json(query.page(users)))
 }
 
@@ -117,18 +115,8 @@ pub async fn show(
 pub async fn existing(operator: &Operator, name: &str) -> Result<UserView, Refusal> {
     let nobody = || Kind::NotOnline.because(format!("Nobody is online as {name}."));
     let nick = Nick::parse(name).map_err(|_| nobody())?;
-    find(operator, Act::FindUser(nick))
-        .await?
-        .pop()
-        .ok_or_else(nobody)
-}
-
-/// The users that an act gives.
-pub async fn find(operator: &Operator, act: Act) -> Result<Vec<UserView>, Refusal> {
-    match operator.plane.act(act).await? {
-        Answer::Users(users) => Ok(users),
-        other => Err(unexpected(&other)),
-    }
+    let found = operator.plane.ask(FindUser(nick)).await?;
+    found.ok_or_else(nobody)
 }
 
 /// Which users are asked for, and in which order.

@@ -245,7 +245,7 @@ async fn whoever_was_signing_in_at_that_very_moment_is_kept_out() {
         .post(&token, "/v1/accounts/alice/disable", &json!({}))
         .await;
     let answer = house.admission_as(proved).await;
-    assert!(matches!(answer, Admission::Refused { .. }), "{answer:?}");
+    assert!(matches!(answer, Admission::Stale { .. }), "{answer:?}");
 }
 
 #[tokio::test]

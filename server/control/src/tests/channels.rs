@@ -124,15 +124,7 @@ async fn a_channel_that_is_not_there_is_refused_and_entered() {
         .await;
     assert_eq!(reply.problem(), "/problems/audit-unavailable");
     assert_eq!(
-        house
-            .plane
-            .act(Act::ListChannels)
-            .await
-            .map(|answer| match answer {
-                CoreAnswer::Channels(channels) => channels.len(),
-                _ => 0,
-            })
-            .unwrap(),
+        house.plane.ask(ListChannels).await.unwrap().len(),
         1,
         "it is still there"
     );

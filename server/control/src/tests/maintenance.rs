@@ -28,7 +28,7 @@ async fn nobody_new_is_let_in_while_it_lasts_and_those_who_are_in_stay() {
         "moving house"
     );
     for name in ["bob", "alice"] {
-        let Admission::Refused { reason } = house.admission(name).await else {
+        let Admission::Closed { reason } = house.admission(name).await else {
             panic!("{name} is let in")
         };
         assert_eq!(
