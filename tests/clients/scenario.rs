@@ -1,4 +1,4 @@
-//! What every client is put through, from the first sign-in to the ban.
+//! The scenarios that every client goes through, from the first sign-in to the ban.
 
 use std::time::Instant;
 
@@ -6,113 +6,114 @@ use rookery_protocol::Message;
 use rookery_tests::admin::Operator;
 use rookery_tests::irc::Client;
 use rookery_tests::server::Server;
-use rookery_tests::{DEADLINE, GLANCE};
+use rookery_tests::{DEADLINE, POLL_INTERVAL};
 
-/// A client with someone at its keyboard, who is called `alice`.
+/// A client whose user is `alice`.
 pub trait Program {
-    /// How it is asked to list the channels.
+    /// The command that lists the channels.
     const LIST: &str = "/list";
 
-    /// Starts it, set up to sign in by SASL PLAIN, and to trust this server.
+    /// Starts the client, configured to sign in by SASL PLAIN and to trust the server.
     async fn start(server: &Server) -> Self;
-    /// Types a line, anywhere.
-    async fn types(&self, line: &str);
-    /// Waits until it shows `part` in a channel's or person's window; without one, in that of the
-    /// server.
-    async fn shows(&self, window: Option<&str>, part: &str);
-    /// The same without turning to the window: it is in view, and may be gone when one leaves it.
-    async fn shows_in_view(&self, window: &str, part: &str);
-    /// Waits until it shows that it may not come into the channel.
-    async fn shows_refusal(&self, channel: &str, part: &str) {
-        self.shows_in_view(channel, part).await;
+    /// Types a line in the current window.
+    async fn enter_line(&self, line: &str);
+    /// Waits until `part` is displayed in the window of a channel or user, or in that of the server
+    /// if no window is given.
+    async fn expect(&self, window: Option<&str>, part: &str);
+    /// Like [`Self::expect`], for the current window, which may close when another is selected.
+    async fn expect_in_view(&self, window: &str, part: &str);
+    /// Waits until the client displays that it may not join the channel.
+    async fn expect_refusal(&self, channel: &str, part: &str) {
+        self.expect_in_view(channel, part).await;
     }
-    /// Waits until it shows with which words the server has ended the session.
-    async fn tells_the_end(&self, words: &str) {
-        self.shows(None, words).await;
+    /// Waits until the client displays why the server has ended the session.
+    async fn expect_disconnect_reason(&self, reason: &str) {
+        self.expect(None, reason).await;
     }
-    /// Leaves the server.
-    async fn disconnects(&self);
-    /// Comes back.
-    async fn connects(&self);
-    /// Comes back after an accident, where it does not do so by itself.
-    async fn recovers(&self) {}
+    /// Disconnects from the server.
+    async fn disconnect(&self);
+    /// Connects again.
+    async fn connect(&self);
+    /// Connects again after a lost connection, for clients that do not do so by themselves.
+    async fn recover(&self) {}
 }
 
-/// The whole of it.
-pub async fn lives_through_everything<P: Program>() {
+/// Signs in, chats, survives a crash and a kick, and is banned.
+pub async fn goes_from_sign_in_to_ban<P: Program>() {
     let mut server = Server::start().await;
     drop(Client::register(&server, "alice").await);
     let mut bob = Client::register(&server, "bob").await;
 
     let alice = P::start(&server).await;
-    comes(&mut bob, "#lobby").await;
-    alice.shows(None, "Welcome back, alice.").await;
+    expect_join(&mut bob, "#lobby").await;
+    alice.expect(None, "Welcome back, alice").await;
 
-    alice.types("/msg #lobby hello from afar").await;
-    bob.expect_said("alice", "#lobby", "hello from afar").await;
+    alice.enter_line("/msg #lobby hello from afar").await;
+    bob.expect_privmsg("alice", "#lobby", "hello from afar")
+        .await;
     bob.say("#lobby", "welcome, bird").await;
-    alice.shows(Some("#lobby"), "welcome, bird").await;
+    alice.expect(Some("#lobby"), "welcome, bird").await;
     bob.say("alice", "and in private").await;
-    alice.shows(Some("bob"), "and in private").await;
-    alice.types("/msg bob the same to you").await;
-    bob.expect_said("alice", "bob", "the same to you").await;
+    alice.expect(Some("bob"), "and in private").await;
+    alice.enter_line("/msg bob the same to you").await;
+    bob.expect_privmsg("alice", "bob", "the same to you").await;
 
     bob.send("JOIN #nest").await;
     bob.send("TOPIC #nest :Eggs and twigs").await;
-    bob.heard().await;
-    alice.types(P::LIST).await;
-    alice.shows(None, "#nest").await;
-    alice.types("/join #nest").await;
-    comes(&mut bob, "#nest").await;
-    alice.shows(Some("#nest"), "Eggs and twigs").await;
+    bob.sync().await;
+    alice.enter_line(P::LIST).await;
+    alice.expect(None, "#nest").await;
+    alice.enter_line("/join #nest").await;
+    expect_join(&mut bob, "#nest").await;
+    alice.expect(Some("#nest"), "Eggs and twigs").await;
     bob.send("KICK #nest alice :too crowded").await;
-    alice.shows_in_view("#nest", "too crowded").await;
+    alice.expect_in_view("#nest", "too crowded").await;
     bob.send("MODE #nest +b alice!*@*").await;
-    bob.heard().await;
-    alice.types("/join #nest").await;
-    // In whichever words the client has for it.
-    alice.shows_refusal("#nest", "ou are banned").await;
+    bob.sync().await;
+    alice.enter_line("/join #nest").await;
+    // The text is the client's own.
+    alice.expect_refusal("#nest", "ou are banned").await;
 
     server.kill9();
     server.restart().await;
     let mut bob = Client::sign_in(&server, "bob").await;
-    alice.recovers().await;
-    is_back(&mut bob).await;
+    alice.recover().await;
+    wait_until_back(&mut bob).await;
     bob.say("#lobby", "after the storm").await;
-    alice.shows(Some("#lobby"), "after the storm").await;
+    alice.expect(Some("#lobby"), "after the storm").await;
 
     let operator = Operator::sign_in(&server, "root").await;
     operator
-        .done(&["kick", "alice", "--reason", "too loud"])
+        .run_ok(&["kick", "alice", "--reason", "too loud"])
         .await;
-    alice.tells_the_end("Kicked: too loud").await;
-    alice.recovers().await;
-    is_back(&mut bob).await;
+    alice.expect_disconnect_reason("Kicked: too loud").await;
+    alice.recover().await;
+    wait_until_back(&mut bob).await;
     operator
-        .done(&["ban", "alice", "--reason", "spam and more spam"])
+        .run_ok(&["ban", "alice", "--reason", "spam and more spam"])
         .await;
-    alice.tells_the_end("spam and more spam").await;
+    alice.expect_disconnect_reason("spam and more spam").await;
 }
 
-/// Whoever comes back is shown what was said meanwhile.
-pub async fn is_told_what_it_missed<P: Program>() {
+/// Disconnects, connects again, and displays the messages sent meanwhile.
+pub async fn shows_missed_messages<P: Program>() {
     let server = Server::start().await;
     drop(Client::register(&server, "alice").await);
     let mut bob = Client::register(&server, "bob").await;
     let alice = P::start(&server).await;
-    comes(&mut bob, "#lobby").await;
-    alice.disconnects().await;
-    goes(&mut bob).await;
+    expect_join(&mut bob, "#lobby").await;
+    alice.disconnect().await;
+    expect_quit(&mut bob).await;
     bob.say("#lobby", "said while alice was away").await;
-    bob.heard().await;
-    alice.connects().await;
-    comes(&mut bob, "#lobby").await;
+    bob.sync().await;
+    alice.connect().await;
+    expect_join(&mut bob, "#lobby").await;
     alice
-        .shows(Some("#lobby"), "said while alice was away")
+        .expect(Some("#lobby"), "said while alice was away")
         .await;
 }
 
-async fn comes(bob: &mut Client, channel: &str) {
+async fn expect_join(bob: &mut Client, channel: &str) {
     bob.expect(&format!("alice in {channel}"), |message| {
         message.command == "JOIN"
             && message.source_nick() == Some("alice")
@@ -121,12 +122,12 @@ async fn comes(bob: &mut Client, channel: &str) {
     .await;
 }
 
-/// Waits until alice is in the lobby, since whenever.
-async fn is_back(bob: &mut Client) {
+/// Waits until alice is in the lobby again. Her JOIN may have been sent before this is called.
+async fn wait_until_back(bob: &mut Client) {
     let start = Instant::now();
     loop {
         bob.send("NAMES #lobby").await;
-        let names = bob.heard().await;
+        let names = bob.sync().await;
         let listed = |message: &Message| {
             message.command == "353"
                 && message
@@ -139,13 +140,13 @@ async fn is_back(bob: &mut Client) {
         }
         assert!(
             start.elapsed() < DEADLINE,
-            "alice does not come back: {names:?}"
+            "alice does not reconnect: {names:?}"
         );
-        tokio::time::sleep(GLANCE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-async fn goes(bob: &mut Client) {
+async fn expect_quit(bob: &mut Client) {
     bob.expect("alice's QUIT", |message| {
         message.command == "QUIT" && message.source_nick() == Some("alice")
     })

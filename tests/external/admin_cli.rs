@@ -1,4 +1,5 @@
-//! `admin-cli` in a real terminal (tmux), as an operator sees it.
+//! `admin-cli` in a real terminal (tmux), as an operator sees it: prompts, colours, shell and
+//! `top`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,53 +8,49 @@ use rookery_tests::admin::{Operator, PASSWORD, admin_email};
 use rookery_tests::irc::Client;
 use rookery_tests::screen::Screen;
 use rookery_tests::server::Server;
+use rookery_tests::wait_for;
 
 #[tokio::test]
-async fn the_shell_completes_keeps_its_history_and_signs_in_anew() {
+async fn the_shell_completes_stores_its_history_and_signs_in_again() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let mut alice = Client::register(&server, "alice").await;
     let screen = Screen::start(&operator.command(&["shell"]));
-    let screen_at_first = screen.shows("admin-cli>").await;
-    assert!(
-        screen_at_first.contains("`help` shows the commands"),
-        "{screen_at_first}"
-    );
-    screen.types("/ki");
-    screen.presses("Tab");
-    screen.shows("/kick").await;
-    screen.types(" al");
-    screen.presses("Tab");
-    screen.shows("/kick alice").await;
-    screen.enters(" --reason loud");
-    screen
-        .shows("alice is kicked; 1 session of alice ended.")
-        .await;
-    alice.until_closed().await;
+    let first_screen = screen.expect("admin-cli>").await;
+    assert!(first_screen.contains("`help`"), "{first_screen}");
+    screen.type_text("/ki");
+    screen.press("Tab");
+    screen.expect("/kick").await;
+    screen.type_text(" al");
+    screen.press("Tab");
+    screen.expect("/kick alice").await;
+    screen.enter_line(" --reason loud");
+    screen.expect("1 session of alice").await;
+    alice.read_until_closed().await;
 
-    // A password in the wrong place.
-    screen.enters(PASSWORD);
-    screen.shows("unrecognized subcommand").await;
-    screen.enters("watch");
-    screen.shows("watch allowed").await;
-    screen.presses("C-c");
-    screen.enters("channels");
-    screen.shows("0 channels").await;
+    // A password typed as a command must not be stored in the history.
+    screen.enter_line(PASSWORD);
+    screen.expect("unrecognized subcommand").await;
+    screen.enter_line("watch");
+    screen.expect("watch allowed").await;
+    screen.press("C-c");
+    screen.enter_line("channels");
+    screen.expect("0 channels").await;
 
-    operator.done(&["sessions", "revoke", "all"]).await;
-    screen.enters("bans");
-    screen.shows("Name:").await;
-    screen.enters("root");
-    screen.shows("Password:").await;
-    screen.enters(PASSWORD);
-    screen.shows("Code:").await;
+    operator.run_ok(&["sessions", "revoke", "all"]).await;
+    screen.enter_line("bans");
+    screen.expect("Name:").await;
+    screen.enter_line("root");
+    screen.expect("Password:").await;
+    screen.enter_line(PASSWORD);
+    screen.expect("Code:").await;
     let code = server.mailbox().code_to("root@operators.example.org").await;
-    screen.enters(&code);
-    screen.shows("0 bans").await;
-    screen.enters("/quit");
-    screen.shows("ended with 0").await;
+    screen.enter_line(&code);
+    screen.expect("0 bans").await;
+    screen.enter_line("/quit");
+    screen.expect("exit code 0").await;
 
-    let file = operator.state().join("rookery/admin-cli/history");
+    let file = operator.state_folder().join("rookery/admin-cli/history");
     let history = fs::read_to_string(&file).unwrap();
     assert!(
         history.contains("/kick alice --reason loud") && history.contains("bans"),
@@ -61,33 +58,33 @@ async fn the_shell_completes_keeps_its_history_and_signs_in_anew() {
     );
     assert!(
         !history.contains(PASSWORD) && !history.contains(&code),
-        "no secret is kept: {history}"
+        "no secret is stored: {history}"
     );
     assert_eq!(
         fs::metadata(&file).unwrap().permissions().mode() & 0o777,
         0o600
     );
 
-    // The next shell remembers.
+    // The next shell has the history.
     let screen = Screen::start(&operator.command(&["shell"]));
-    screen.shows("admin-cli>").await;
-    screen.presses("C-r");
-    screen.types("kick");
-    screen.shows("/kick alice --reason loud").await;
+    screen.expect("admin-cli>").await;
+    screen.press("C-r");
+    screen.type_text("kick");
+    screen.expect("/kick alice --reason loud").await;
 }
 
 #[tokio::test]
-async fn a_password_is_typed_unseen_and_may_be_pasted() {
+async fn a_password_is_typed_invisibly_and_may_be_pasted() {
     let server = Server::start().await;
     let operator = Operator::add(&server, "root");
     let screen = Screen::start(&operator.command(&["login", "--name", "root"]));
-    screen.shows("Password:").await;
+    screen.expect("Password:").await;
     screen.tmux(&["set-buffer", PASSWORD]);
     screen.tmux(&["paste-buffer"]);
-    screen.presses("Enter");
-    screen.shows("Code:").await;
-    screen.enters(&server.mailbox().code_to("root@operators.example.org").await);
-    let screen = screen.shows("ended with 0").await;
+    screen.press("Enter");
+    screen.expect("Code:").await;
+    screen.enter_line(&server.mailbox().code_to("root@operators.example.org").await);
+    let screen = screen.expect("exit code 0").await;
     assert!(
         screen.contains("Signed in") && !screen.contains(PASSWORD),
         "{screen}"
@@ -95,14 +92,14 @@ async fn a_password_is_typed_unseen_and_may_be_pasted() {
 }
 
 #[tokio::test]
-async fn colours_are_for_terminals_and_can_be_refused() {
+async fn colours_are_used_in_terminals_and_can_be_disabled() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     operator.run(&["kick", "nobody"]).await;
     let mut audit = operator.command(&["audit", "--act", "kick"]);
     audit.env("NO_COLOR", "");
     let screen = Screen::start(&audit);
-    screen.shows("ended with 0").await;
+    screen.expect("exit code 0").await;
     let coloured = screen.tmux(&["capture-pane", "-p", "-e"]);
     assert!(
         coloured.contains("\u{1b}[1mID") && coloured.contains("\u{1b}[31m"),
@@ -110,18 +107,18 @@ async fn colours_are_for_terminals_and_can_be_refused() {
     );
     audit.env("NO_COLOR", "1");
     let screen = Screen::start(&audit);
-    screen.shows("ended with 0").await;
+    screen.expect("exit code 0").await;
     let plain = screen.tmux(&["capture-pane", "-p", "-e"]);
     assert!(!plain.contains('\u{1b}'), "{plain:?}");
 }
 
-/// The server, an operator of that role with `top` on the screen, and alice, who talks.
-async fn top_sees_alice(server: &Server, operator: &Operator) -> (Screen, Client) {
+/// Registers alice, who sends a message, and starts `top`, which shows her.
+async fn start_top_with_alice(server: &Server, operator: &Operator) -> (Screen, Client) {
     let mut alice = Client::register(server, "alice").await;
-    alice.say("#lobby", "hear me").await;
+    alice.say("#lobby", "hello").await;
     let screen = Screen::start(&operator.command(&["top"]));
-    screen.shows("busiest users").await;
-    let now = screen.shows("alice           alice").await;
+    screen.expect("busiest users").await;
+    let now = screen.expect("alice           alice").await;
     assert!(now.contains("#lobby") && now.contains("1 user "), "{now}");
     (screen, alice)
 }
@@ -130,130 +127,134 @@ async fn top_sees_alice(server: &Server, operator: &Operator) -> (Screen, Client
 async fn top_shows_who_talks_and_kicks_and_bans_them() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
-    let (screen, mut alice) = top_sees_alice(&server, &operator).await;
-    screen.presses("k");
-    screen.shows("Choose somebody first").await;
-    screen.presses("Down");
-    screen.shows("alice, from 127.0.0.1").await;
-    screen.presses("k");
-    screen.shows("Kick alice:").await;
-    screen.presses("Escape");
-    screen.shows("Nothing was done.").await;
+    let (screen, mut alice) = start_top_with_alice(&server, &operator).await;
+    screen.press("k");
+    screen.press("Down");
+    let selected = screen.expect("alice, from 127.0.0.1").await;
+    assert!(
+        !selected.contains("Kick alice"),
+        "nobody was selected before: {selected}"
+    );
+    screen.press("k");
+    screen.expect("Kick alice").await;
+    screen.press("Escape");
+    wait_for("the prompt to close", || {
+        (!screen.contents().contains("Kick alice")).then_some(())
+    })
+    .await;
     alice.say("#lobby", "still here").await;
-    screen.presses("k");
-    screen.types("too loud");
-    screen.shows("Reason: too loud").await;
-    screen.presses("Enter");
-    screen
-        .shows("alice is kicked; 1 session of alice ended.")
-        .await;
+    screen.press("k");
+    screen.type_text("too loud");
+    screen.expect("too loud").await;
+    screen.press("Enter");
+    screen.expect("1 session of alice").await;
     assert_eq!(
-        alice.until_closed().await.last().unwrap().to_string(),
+        alice.read_until_closed().await.last().unwrap().to_string(),
         "ERROR :Kicked: too loud"
     );
-    screen.shows("0 users").await;
+    screen.expect("0 users").await;
     assert!(
-        !screen.now().contains("alice           alice"),
+        !screen.contents().contains("alice           alice"),
         "{}",
-        screen.now()
+        screen.contents()
     );
 
     let mut alice = Client::sign_in(&server, "alice").await;
     alice.say("#lobby", "again").await;
-    screen.shows("alice           alice").await;
-    screen.presses("Down");
-    screen.presses("b");
-    screen.shows("Ban alice for ever").await;
-    screen.enters("spam");
-    screen
-        .shows("alice is banned for ever; 1 session of alice ended.")
-        .await;
-    alice.until_closed().await;
-    assert!(operator.done(&["bans"]).await.contains("spam"));
+    screen.expect("alice           alice").await;
+    screen.press("Down");
+    screen.press("b");
+    screen.expect("Ban alice").await;
+    screen.enter_line("spam");
+    screen.expect("alice is banned").await;
+    alice.read_until_closed().await;
+    assert!(operator.run_ok(&["bans"]).await.contains("spam"));
     let mut guesser = Client::try_sign_in(&server, "guesser", "alice", "not her password").await;
     guesser.expect_numeric("904").await;
-    screen.resizes(40, 10);
-    screen.presses("Tab");
-    screen.presses("Tab");
-    screen.shows("▸refused sign-ins").await;
-    screen.shows("alice").await;
-    screen.resizes(80, 24);
-    screen.shows("largest sendqs").await;
-    screen.presses("q");
-    screen.ended(0).await;
+    screen.resize(40, 10);
+    screen.press("Tab");
+    screen.press("Tab");
+    screen.expect("▸refused sign-ins").await;
+    screen.expect("alice").await;
+    screen.resize(80, 24);
+    screen.expect("largest sendqs").await;
+    screen.press("q");
+    screen.expect_exit(0).await;
 }
 
 #[tokio::test]
-async fn top_gives_the_terminal_back_however_it_ends() {
+async fn top_restores_the_terminal_however_it_ends() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     for signal in ["TERM", "HUP", "INT"] {
         let screen = Screen::start(&operator.command(&["top"]));
-        screen.shows("busiest users").await;
-        screen.signals(signal);
-        screen.ended(0).await;
+        screen.expect("busiest users").await;
+        screen.send_signal(signal);
+        screen.expect_exit(0).await;
     }
     let screen = Screen::start(&operator.command(&["top"]));
-    screen.shows("busiest users").await;
-    screen.presses("C-c");
-    screen.ended(0).await;
+    screen.expect("busiest users").await;
+    screen.press("C-c");
+    screen.expect_exit(0).await;
 
     let screen = Screen::start(&operator.command(&["top"]));
-    screen.shows("busiest users").await;
-    operator.done(&["sessions", "revoke", "all"]).await;
-    let end = screen.ended(3).await;
-    assert_eq!(end.matches("Sign in with").count(), 1, "{end}");
+    screen.expect("busiest users").await;
+    operator.run_ok(&["sessions", "revoke", "all"]).await;
+    let end = screen.expect_exit(3).await;
+    assert_eq!(end.matches("admin-cli: ").count(), 1, "one error: {end}");
 }
 
 #[tokio::test]
-async fn top_waits_for_a_server_that_does_not_answer_and_keeps_what_it_saw() {
+async fn top_waits_for_an_unresponsive_server_and_keeps_its_last_sample() {
     let mut server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
-    let (screen, _alice) = top_sees_alice(&server, &operator).await;
+    let (screen, _alice) = start_top_with_alice(&server, &operator).await;
     server.kill9();
-    let now = screen.shows("no answer since").await;
+    let now = screen.expect("cannot be reached").await;
     assert!(now.contains("alice           alice"), "{now}");
-    screen.shows("cannot be reached").await;
-    // Its sign-ins are gone with it.
+    // Sessions do not survive a restart of the server.
     server.restart().await;
-    screen.ended(3).await;
+    screen.expect_exit(3).await;
 }
 
 #[tokio::test]
-async fn an_auditor_sees_all_of_top_and_is_told_that_it_may_only_read() {
+async fn an_auditor_sees_all_of_top_but_cannot_kick_or_ban() {
     let server = Server::start().await;
     let owner = Operator::sign_in(&server, "root").await;
     let auditor = Operator::add(&server, "vera");
-    owner.done(&["admins", "role", "vera", "auditor"]).await;
-    // The notice of that; what comes next is the code.
-    server.mailbox().next_to(&admin_email("vera")).await;
+    owner.run_ok(&["admins", "role", "vera", "auditor"]).await;
+    // Skips the mail about the new role, so that the next mail is the one with the code.
+    server.mailbox().next_mail_to(&admin_email("vera")).await;
     auditor.login(&server).await;
-    let (screen, mut alice) = top_sees_alice(&server, &auditor).await;
-    screen.presses("Down");
+    let (screen, mut alice) = start_top_with_alice(&server, &auditor).await;
+    screen.press("Down");
     for key in ["k", "b"] {
-        screen.presses(key);
-        screen.shows("You are an auditor, who may only read").await;
-        screen.presses("Down");
-        screen.shows("choose").await;
+        screen.press(key);
+        screen.expect("auditor").await;
+        screen.press("Down");
+        wait_for("the notice to disappear", || {
+            (!screen.contents().contains("auditor")).then_some(())
+        })
+        .await;
     }
     alice.say("#lobby", "still here").await;
     assert!(!server.log().contains("panicked"), "{}", server.log());
-    screen.presses("q");
-    screen.ended(0).await;
+    screen.press("q");
+    screen.expect_exit(0).await;
 }
 
 #[tokio::test]
-async fn the_shell_has_top_on_the_whole_screen_and_is_back_after_it() {
+async fn the_shell_runs_top_on_the_whole_screen_and_returns_afterwards() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let screen = Screen::start(&operator.command(&["shell"]));
-    screen.shows("admin-cli>").await;
-    screen.enters("top");
-    screen.shows("busiest users").await;
-    screen.presses("C-c");
-    screen.shows("admin-cli> top\nadmin-cli>").await;
-    screen.enters("bans");
-    screen.shows("0 bans").await;
-    screen.enters("/quit");
-    screen.shows("ended with 0").await;
+    screen.expect("admin-cli>").await;
+    screen.enter_line("top");
+    screen.expect("busiest users").await;
+    screen.press("C-c");
+    screen.expect("admin-cli> top\nadmin-cli>").await;
+    screen.enter_line("bans");
+    screen.expect("0 bans").await;
+    screen.enter_line("/quit");
+    screen.expect("exit code 0").await;
 }

@@ -1,4 +1,4 @@
-//! `rook` on the whole screen of a real terminal (tmux), as a person sees it.
+//! `rook` on the full screen of a real terminal (tmux), as a person sees it.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,47 +6,48 @@ use std::os::unix::fs::PermissionsExt as _;
 use rookery_tests::admin::Operator;
 use rookery_tests::irc::{Client, email_of};
 use rookery_tests::rook::Device;
-use rookery_tests::screen::{Screen, line};
+use rookery_tests::screen::{Screen, shell_command};
 use rookery_tests::server::Server;
 use rookery_tests::wait_for;
-/// As fast as it goes.
-const FAST: &[&str] = &["limits.messages_per_second = 0", "limits.message_burst = 0"];
 
-/// Says `message 000` and so on in the lobby.
+/// Settings that disable flood control.
+const NO_FLOOD_LIMIT: &[&str] = &["limits.messages_per_second = 0", "limits.message_burst = 0"];
+
+/// Sends `message 000` and so on to the lobby.
 async fn say_many(client: &mut Client, numbers: std::ops::Range<u32>) {
     let lines: Vec<String> = numbers
         .map(|number| format!("PRIVMSG #lobby :message {number:03}\r\n"))
         .collect();
     client.send_bytes(lines.concat().as_bytes()).await;
-    client.heard().await;
+    client.sync().await;
 }
 
-/// Scrolls up page by page until `part` is on the screen; gives the numbers of the messages seen on
-/// the way.
-async fn scrolls_up_to(screen: &Screen, part: &str) -> BTreeSet<u32> {
+/// Scrolls up page by page until `part` is on the screen, and returns the numbers of all messages
+/// that were on the screen.
+async fn scroll_up_to(screen: &Screen, part: &str) -> BTreeSet<u32> {
     let mut seen = BTreeSet::new();
     let mut last = Vec::new();
     wait_for(part, || {
-        let now = screen.now();
-        // Only what is said tells that the last key was obeyed.
-        let said: Vec<String> = now
+        let now = screen.contents();
+        // The last key has been handled once other messages are on the screen.
+        let rows: Vec<String> = now
             .lines()
             .filter(|row| row.contains("message "))
             .map(str::to_owned)
             .collect();
-        if said == last && !now.contains(part) {
+        if rows == last && !now.contains(part) {
             return None;
         }
         let numbers = now
             .split("message ")
             .filter_map(|rest| rest.get(..3)?.parse::<u32>().ok());
         seen.extend(numbers);
-        if now.contains(part) && !now.contains("messages are missing") {
+        if now.contains(part) && !now.contains("missing") {
             return Some(());
         }
-        if said != last {
-            screen.presses("PPage");
-            last = said;
+        if rows != last {
+            screen.press("PPage");
+            last = rows;
         }
         None
     })
@@ -55,230 +56,225 @@ async fn scrolls_up_to(screen: &Screen, part: &str) -> BTreeSet<u32> {
 }
 
 #[tokio::test]
-async fn a_newcomer_signs_in_talks_whispers_and_leaves() {
+async fn a_new_user_registers_talks_in_public_and_private_and_quits() {
     let server = Server::start().await;
     let mut bob = Client::register(&server, "bob").await;
     let device = Device::new();
     let screen = Screen::start(&device.command_without_ca(&server, &[]));
-    screen.shows("Name").await;
-    screen.enters("alice");
-    screen.shows("prove that it is yours").await;
-    screen.enters(&email_of("alice"));
-    let asked = screen.shows("six digits").await;
+    screen.expect("Name").await;
+    screen.enter_line("alice");
+    screen.expect("Email").await;
+    screen.enter_line(&email_of("alice"));
+    let prompt = screen.expect("Code").await;
     assert!(
-        asked.contains("SHA-256"),
-        "the fingerprint is shown:\n{asked}"
+        prompt.contains("SHA-256"),
+        "the fingerprint is shown:\n{prompt}"
     );
-    screen.enters("000000");
-    screen.shows("4 tries are left").await;
-    screen.enters(&server.mailbox().code_to(&email_of("alice")).await);
-    screen.shows("you joined #lobby").await;
-    screen.shows("/quit leaves").await;
+    screen.enter_line("000000");
+    wait_for("the number of tries left", || {
+        let now = screen.contents();
+        (now.contains("4 tries") || now.contains("4 attempts")).then_some(())
+    })
+    .await;
+    screen.enter_line(&server.mailbox().code_to(&email_of("alice")).await);
+    screen.expect("you joined #lobby").await;
+    screen.expect("/quit leaves").await;
 
-    screen.enters("hello everyone");
-    bob.expect_said("alice", "#lobby", "hello everyone").await;
-    screen.shows("alice hello everyone").await;
-    screen.types("bo");
-    screen.presses("Tab");
-    screen.enters("there you are");
-    bob.expect_said("alice", "#lobby", "bob: there you are")
+    screen.enter_line("hello everyone");
+    bob.expect_privmsg("alice", "#lobby", "hello everyone")
+        .await;
+    screen.expect("alice hello everyone").await;
+    screen.type_text("bo");
+    screen.press("Tab");
+    screen.enter_line("there you are");
+    bob.expect_privmsg("alice", "#lobby", "bob: there you are")
         .await;
     bob.say("alice", "just between us").await;
-    screen.shows("bob         !1").await;
-    screen.presses("M-a");
-    screen.shows("just between us").await;
-    screen.enters("indeed");
-    bob.expect_said("alice", "bob", "indeed").await;
-    screen.enters("/join #nest");
-    screen.shows("you joined #nest").await;
-    screen.enters("/quit");
-    screen.ended(0).await;
+    screen.expect("bob         !1").await;
+    screen.press("M-a");
+    screen.expect("just between us").await;
+    screen.enter_line("indeed");
+    bob.expect_privmsg("alice", "bob", "indeed").await;
+    screen.enter_line("/join #nest");
+    screen.expect("you joined #nest").await;
+    screen.enter_line("/quit");
+    screen.expect_exit(0).await;
 
-    // The next time, straight in, and where one was.
+    // The next start needs no input and restores the channels.
     let screen = Screen::start(&device.command_without_ca(&server, &[]));
-    screen.shows("you joined #lobby").await;
-    screen.shows("3 #nest").await;
+    screen.expect("you joined #lobby").await;
+    screen.expect("3 #nest").await;
 }
 
 #[tokio::test]
-async fn a_mistyped_email_is_mended_when_the_code_does_not_come() {
+async fn a_mistyped_email_can_be_corrected() {
     let server = Server::start().await;
     let device = Device::new();
     let screen = Screen::start(&device.command(&server, &[]));
-    screen.shows("Name").await;
-    screen.enters("alice");
-    screen.shows("prove that it is yours").await;
-    screen.enters("alice@exmaple.org");
-    screen.shows("Up goes back").await;
-    screen.presses("Up");
-    screen.shows("prove that it is yours").await;
-    screen.presses("C-u");
-    screen.enters(&email_of("alice"));
-    screen
-        .shows(&format!("A code was mailed to {}", email_of("alice")))
-        .await;
-    screen.enters(&server.mailbox().code_to(&email_of("alice")).await);
-    screen.shows("you joined #lobby").await;
-    screen.enters("/quit");
-    screen.ended(0).await;
-    // The credential that was kept is the one that the server knows.
+    screen.expect("Name").await;
+    screen.enter_line("alice");
+    screen.expect("Email").await;
+    screen.enter_line("alice@exmaple.org");
+    screen.expect("Code").await;
+    screen.press("Up");
+    screen.expect("Email").await;
+    screen.press("C-u");
+    screen.enter_line(&email_of("alice"));
+    screen.expect(&email_of("alice")).await;
+    screen.enter_line(&server.mailbox().code_to(&email_of("alice")).await);
+    screen.expect("you joined #lobby").await;
+    screen.enter_line("/quit");
+    screen.expect_exit(0).await;
+    // The stored credential is valid.
     let screen = Screen::start(&device.command(&server, &[]));
-    screen.shows("you joined #lobby").await;
+    screen.expect("you joined #lobby").await;
 }
 
 #[tokio::test]
-async fn a_server_that_comes_back_is_found_again() {
+async fn rook_reconnects_when_the_server_is_back() {
     let mut server = Server::start().await;
     let device = Device::new();
-    let screen = Screen::of_alice(&server, &device).await;
-    screen.enters("/join #nest");
-    screen.shows("you joined #nest").await;
+    let screen = Screen::signed_in_as_alice(&server, &device).await;
+    screen.enter_line("/join #nest");
+    screen.expect("you joined #nest").await;
     server.kill9();
-    screen.shows("NOT CONNECTED").await;
-    screen.enters("typed meanwhile");
-    screen.shows("what you typed is kept here").await;
+    screen.expect("NOT CONNECTED").await;
+    screen.enter_line("typed meanwhile");
+    screen.expect("typed meanwhile").await;
     server.restart().await;
-    screen.shows("lag").await;
-    screen.presses("Enter");
-    screen.shows("alice typed meanwhile").await;
-    let kept = screen.now();
+    screen.expect("lag").await;
+    screen.press("Enter");
+    screen.expect("alice typed meanwhile").await;
+    let kept = screen.contents();
     assert!(
         kept.contains("2 #lobby") && kept.contains("3›#nest"),
-        "where it was:\n{kept}"
+        "the channels are restored:\n{kept}"
     );
 }
 
 #[tokio::test]
-async fn one_scrolls_back_to_the_first_message_ever_said() {
-    let server = Server::with(FAST).await;
+async fn scrolling_back_reaches_the_first_message() {
+    let server = Server::with(NO_FLOOD_LIMIT).await;
     let device = Device::new();
     let mut bob = Client::register(&server, "bob").await;
     say_many(&mut bob, 0..350).await;
-    let screen = Screen::of_alice(&server, &device).await;
-    screen.shows("message 349").await;
-    let seen = scrolls_up_to(&screen, "the beginning of #lobby").await;
+    let screen = Screen::signed_in_as_alice(&server, &device).await;
+    screen.expect("message 349").await;
+    let seen = scroll_up_to(&screen, "the beginning of #lobby").await;
     assert_eq!(seen.len(), 350, "every message is seen on the way");
-    screen.presses("Escape");
-    screen.shows("message 349").await;
+    screen.press("Escape");
+    screen.expect("message 349").await;
 }
 
 #[tokio::test]
-async fn one_finds_an_old_message_and_writes_about_it_in_private() {
-    let server = Server::with(FAST).await;
+async fn an_old_message_is_found_and_discussed_in_private() {
+    let server = Server::with(NO_FLOOD_LIMIT).await;
     let device = Device::new();
     let mut bob = Client::register(&server, "bob").await;
     bob.say("#lobby", "the key is under the third twig").await;
     say_many(&mut bob, 0..250).await;
-    let screen = Screen::of_alice(&server, &device).await;
-    screen.shows("message 249").await;
-    screen.enters("/search third TWIG");
-    let found = screen.shows("1 of 1").await;
+    let screen = Screen::signed_in_as_alice(&server, &device).await;
+    screen.expect("message 249").await;
+    screen.enter_line("/search third TWIG");
+    let found = screen.expect("1 of 1").await;
     assert!(found.contains("the key is under the third twig"), "{found}");
-    screen.presses("Up");
-    screen.shows("that is all there is").await;
-    screen.presses("Escape");
-    screen.shows("more below").await;
-    screen.enters("/query bob");
-    screen.shows("between the two of you").await;
-    screen.enters("found it");
-    bob.expect_said("alice", "bob", "found it").await;
-    // Another day, the conversation is still listed.
-    screen.enters("/quit");
-    screen.ended(0).await;
+    screen.press("Up");
+    screen.expect("the key is under the third twig").await;
+    screen.press("Escape");
+    screen.expect("more below").await;
+    screen.enter_line("/query bob");
+    screen.expect("›bob").await;
+    screen.enter_line("found it");
+    bob.expect_privmsg("alice", "bob", "found it").await;
+    // The conversation is still listed after a restart of rook.
+    screen.enter_line("/quit");
+    screen.expect_exit(0).await;
     let screen = Screen::start(&device.command(&server, &[]));
-    screen.shows("3 bob").await;
-    screen.presses("M-3");
-    let private = screen
-        .shows("the beginning of what bob and you have said")
-        .await;
-    assert!(private.contains("alice found it"), "{private}");
+    screen.expect("3 bob").await;
+    screen.press("M-3");
+    screen.expect("alice found it").await;
+    screen.expect("the beginning of").await;
 }
 
 #[tokio::test]
-async fn a_lost_device_is_revoked_and_has_to_prove_itself_anew() {
+async fn a_revoked_device_must_sign_in_again() {
     let server = Server::start().await;
     let (lost, kept) = (Device::new(), Device::new());
     let mut plain = lost.sign_in(&server, "alice").await;
     plain.type_line("/quit");
-    plain.ended().await;
-    let screen = Screen::of_alice(&server, &kept).await;
-    screen.enters("/devices");
-    let listed = screen.shows("/devices revoke").await;
+    plain.wait().await;
+    let screen = Screen::signed_in_as_alice(&server, &kept).await;
+    screen.enter_line("/devices");
+    let listed = screen.expect("/devices revoke").await;
     let first = listed
         .lines()
         .find_map(|line| line.split("device ").nth(1))
         .expect("a device is listed");
     let number: String = first.chars().take_while(char::is_ascii_digit).collect();
-    screen.enters(&format!("/devices revoke {number}"));
-    screen.shows("is revoked").await;
-    screen.enters("and talk goes on");
-    screen.shows("alice and talk goes on").await;
+    screen.enter_line(&format!("/devices revoke {number}"));
+    screen.expect("revoked").await;
+    screen.enter_line("still signed in");
+    screen.expect("alice still signed in").await;
     let screen = Screen::start(&lost.command(&server, &[]));
-    let asked = screen.shows("six digits").await;
-    assert!(
-        asked.contains("no longer takes the credential") && asked.contains("Name   alice"),
-        "{asked}"
-    );
-    screen.enters(&server.mailbox().code_to(&email_of("alice")).await);
-    screen.shows("you joined #lobby").await;
+    let prompt = screen.expect("Code").await;
+    assert!(prompt.contains("Name   alice"), "{prompt}");
+    screen.enter_line(&server.mailbox().code_to(&email_of("alice")).await);
+    screen.expect("you joined #lobby").await;
 }
 
 #[tokio::test]
-async fn a_screen_of_every_size_keeps_what_is_typed() {
+async fn typed_text_survives_every_screen_size() {
     let server = Server::start().await;
-    let screen = Screen::of_alice(&server, &Device::new()).await;
-    screen.types("half a sentence");
+    let screen = Screen::signed_in_as_alice(&server, &Device::new()).await;
+    screen.type_text("half a sentence");
     for (width, height) in [(40, 10), (20, 5), (200, 50), (10, 2), (80, 24)] {
-        screen.resizes(width, height);
+        screen.resize(width, height);
         wait_for("what is typed", || {
             let typed = if width < 20 {
                 "ntence"
             } else {
                 "half a sentence"
             };
-            screen.now().contains(typed).then_some(())
+            screen.contents().contains(typed).then_some(())
         })
         .await;
     }
-    screen.shows("1 server").await;
-    screen.presses("F1");
-    screen.shows("Help").await;
+    screen.expect("1 server").await;
+    screen.press("F1");
+    screen.expect("Help").await;
 }
 
 #[tokio::test]
-async fn what_is_taken_back_is_gone_from_every_screen() {
+async fn a_redacted_message_disappears_from_every_screen() {
     let server = Server::start().await;
     let (first, second) = (Device::new(), Device::new());
-    let screen = Screen::of_alice(&server, &first).await;
-    screen.enters("the door code is 4711");
-    screen.shows("alice the door code").await;
-    screen.enters("/redact a slip");
-    let now = screen.shows("alice took back a message (a slip)").await;
+    let screen = Screen::signed_in_as_alice(&server, &first).await;
+    screen.enter_line("the door code is 4711");
+    screen.expect("alice the door code").await;
+    screen.enter_line("/redact a slip");
+    let now = screen.expect("(a slip)").await;
     assert!(!now.contains("4711"), "{now}");
-    // Not only the last one: it is chosen, and goes at the second key.
-    screen.enters("and the window's 4712");
-    screen.shows("alice and the window").await;
-    screen.enters("what a day");
-    screen.shows("alice what a day").await;
-    screen.presses("M-Up");
-    screen.shows("d take back").await;
-    screen.presses("Up");
-    screen.types("d");
-    screen
-        .shows("d again takes back: alice: “and the window's 4712”")
-        .await;
-    screen.types("d");
+    // An earlier message is selected, and deleted when the key is pressed twice.
+    screen.enter_line("and the window's 4712");
+    screen.expect("alice and the window").await;
+    screen.enter_line("what a day");
+    screen.expect("alice what a day").await;
+    screen.press("M-Up");
+    screen.press("Up");
+    screen.type_text("d");
+    screen.expect("alice: “and the window's 4712”").await;
+    screen.type_text("d");
     wait_for("the window's code to go", || {
-        (!screen.now().contains("4712")).then_some(())
+        (!screen.contents().contains("4712")).then_some(())
     })
     .await;
     assert!(
-        screen.now().contains("alice what a day"),
+        screen.contents().contains("alice what a day"),
         "{}",
-        screen.now()
+        screen.contents()
     );
-    let screen = Screen::of_alice(&server, &second).await;
-    let now = screen.shows("the beginning of #lobby").await;
+    let screen = Screen::signed_in_as_alice(&server, &second).await;
+    let now = screen.expect("the beginning of #lobby").await;
     assert!(!now.contains("4711"), "{now}");
 }
 
@@ -287,120 +283,116 @@ async fn two_devices_agree_on_what_is_unread() {
     let server = Server::start().await;
     let (desk, couch) = (Device::new(), Device::new());
     let mut bob = Client::register(&server, "bob").await;
-    let at_the_desk = Screen::of_alice(&server, &desk).await;
-    let on_the_couch = Screen::of_alice(&server, &couch).await;
+    let at_the_desk = Screen::signed_in_as_alice(&server, &desk).await;
+    let on_the_couch = Screen::signed_in_as_alice(&server, &couch).await;
     for screen in [&at_the_desk, &on_the_couch] {
-        screen.presses("M-1");
-        screen.shows("1›server").await;
+        screen.press("M-1");
+        screen.expect("1›server").await;
     }
     bob.say("#lobby", "breakfast is ready").await;
     bob.say("alice", "I kept you an egg").await;
     for screen in [&at_the_desk, &on_the_couch] {
-        screen.shows("2 #lobby       1").await;
-        screen.shows("3 bob         !1").await;
+        screen.expect("2 #lobby       1").await;
+        screen.expect("3 bob         !1").await;
     }
     for (place, said) in [("M-2", "breakfast is ready"), ("M-3", "I kept you an egg")] {
-        at_the_desk.presses(place);
-        at_the_desk.shows(said).await;
+        at_the_desk.press(place);
+        at_the_desk.expect(said).await;
     }
     wait_for("nothing unread on the other device", || {
-        let now = on_the_couch.now();
+        let now = on_the_couch.contents();
         (!now.contains("2 #lobby       1") && !now.contains("!1")).then_some(())
     })
     .await;
-    // Also on a device that comes only now, which shows where the unread begins.
-    at_the_desk.presses("M-1");
-    at_the_desk.shows("1›server").await;
-    on_the_couch.enters("/quit");
-    on_the_couch.ended(0).await;
+    // A device that connects later also shows where the unread messages begin.
+    at_the_desk.press("M-1");
+    at_the_desk.expect("1›server").await;
+    on_the_couch.enter_line("/quit");
+    on_the_couch.expect_exit(0).await;
     bob.say("#lobby", "and now it is cold").await;
     let on_the_couch = Screen::start(&couch.command(&server, &[]));
-    let lobby = on_the_couch.shows("and now it is cold").await;
+    let lobby = on_the_couch.expect("and now it is cold").await;
     let new = lobby
         .split("new since you left")
         .nth(1)
-        .expect("a line stands above what is new");
+        .expect("a line marks the new messages");
     assert!(new.contains("cold") && !new.contains("ready"), "{lobby}");
 }
 
 #[tokio::test]
-async fn what_was_said_while_the_connection_was_lost_is_filled_in() {
-    let mut server = Server::with(FAST).await;
+async fn messages_sent_during_an_interruption_are_filled_in() {
+    let mut server = Server::with(NO_FLOOD_LIMIT).await;
     let device = Device::new();
     let mut bob = Client::register(&server, "bob").await;
     drop(Client::register(&server, "alice").await);
-    let screen = Screen::of_alice(&server, &device).await;
+    let screen = Screen::signed_in_as_alice(&server, &device).await;
     bob.say("#lobby", "before it all").await;
     bob.say("alice", "a word in private").await;
-    screen.shows("before it all").await;
-    screen.signals("STOP");
+    screen.expect("before it all").await;
+    screen.send_signal("STOP");
     server.kill9();
     server.restart().await;
     let mut bob = Client::sign_in(&server, "bob").await;
     let _on_another_device = Client::sign_in(&server, "alice").await;
-    // More than one page of history holds.
+    // More messages than one page of history contains.
     say_many(&mut bob, 0..150).await;
     bob.say("alice", "are you still there?").await;
-    screen.signals("CONT");
-    screen.shows("message 149").await;
-    screen.shows("bob         !2").await;
-    let seen = scrolls_up_to(&screen, "before it all").await;
-    assert_eq!(
-        seen.len(),
-        150,
-        "nothing is missing between what was seen and what is said now"
-    );
-    let screen_now = screen.now();
+    screen.send_signal("CONT");
+    screen.expect("message 149").await;
+    screen.expect("bob         !2").await;
+    let seen = scroll_up_to(&screen, "before it all").await;
+    assert_eq!(seen.len(), 150, "no message is missing");
+    let screen_now = screen.contents();
     assert_eq!(
         screen_now.matches("before it all").count(),
         1,
         "{screen_now}"
     );
-    screen.presses("M-a");
-    let private = screen.shows("are you still there?").await;
+    screen.press("M-a");
+    let private = screen.expect("are you still there?").await;
     assert_eq!(private.matches("a word in private").count(), 1, "{private}");
 }
 
 #[tokio::test]
-async fn a_kick_and_a_ban_give_the_terminal_back_with_one_line() {
+async fn a_kick_and_a_ban_restore_the_terminal_and_print_one_line() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let device = Device::new();
-    let screen = Screen::of_alice(&server, &device).await;
+    let screen = Screen::signed_in_as_alice(&server, &device).await;
     operator
-        .done(&["kick", "alice", "--reason", "too loud"])
+        .run_ok(&["kick", "alice", "--reason", "too loud"])
         .await;
-    let end = screen.ended(4).await;
+    let end = screen.expect_exit(4).await;
     assert_eq!(end.matches("rook: Kicked: too loud").count(), 1, "{end}");
 
     let screen = Screen::start(&device.command(&server, &[]));
-    screen.shows("you joined #lobby").await;
-    operator.done(&["ban", "alice", "--reason", "spam"]).await;
-    let end = screen.ended(4).await;
+    screen.expect("you joined #lobby").await;
+    operator.run_ok(&["ban", "alice", "--reason", "spam"]).await;
+    let end = screen.expect_exit(4).await;
     assert_eq!(end.matches("spam").count(), 1, "{end}");
     let screen = Screen::start(&device.command(&server, &[]));
-    screen.ended(4).await;
+    screen.expect_exit(4).await;
 }
 
 #[tokio::test]
-async fn signals_give_the_terminal_back() {
+async fn signals_restore_the_terminal() {
     let server = Server::start().await;
     let device = Device::new();
-    device.knows(&server, "alice").await;
+    device.sign_in_and_quit(&server, "alice").await;
     for signal in ["TERM", "HUP", "INT"] {
         let screen = Screen::start(&device.command(&server, &[]));
-        screen.shows("lag").await;
-        screen.signals(signal);
-        screen.ended(0).await;
+        screen.expect("lag").await;
+        screen.send_signal(signal);
+        screen.expect_exit(0).await;
     }
 }
 
 #[tokio::test]
-async fn it_goes_when_its_terminal_does() {
+async fn rook_ends_with_its_terminal() {
     let server = Server::start().await;
     let mut bob = Client::register(&server, "bob").await;
     let device = Device::new();
-    let screen = Screen::of_alice(&server, &device).await;
+    let screen = Screen::signed_in_as_alice(&server, &device).await;
     drop(screen);
     bob.expect("alice to leave", |message| {
         message.command == "QUIT" && message.source_nick() == Some("alice")
@@ -409,43 +401,43 @@ async fn it_goes_when_its_terminal_does() {
 }
 
 #[tokio::test]
-async fn it_is_suspended_and_comes_back_with_what_was_said_meanwhile() {
+async fn rook_can_be_suspended_and_shows_missed_messages_when_resumed() {
     let server = Server::start().await;
     let mut bob = Client::register(&server, "bob").await;
     let device = Device::new();
-    device.knows(&server, "alice").await;
+    device.sign_in_and_quit(&server, "alice").await;
     let screen = Screen::run("env PS1='shell> ' bash --norc --noprofile -i");
-    screen.shows("shell>").await;
-    screen.enters(&line(&device.command(&server, &[])));
-    screen.shows("lag").await;
-    screen.presses("C-z");
-    let shell = screen.shows("Stopped").await;
+    screen.expect("shell>").await;
+    screen.enter_line(&shell_command(&device.command(&server, &[])));
+    screen.expect("lag").await;
+    screen.press("C-z");
+    let shell = screen.expect("Stopped").await;
     assert!(!shell.contains("│"), "the shell has the screen:\n{shell}");
-    assert_eq!(screen.state(), "0 0 1");
+    assert_eq!(screen.terminal_state(), "0 0 1");
     bob.say("#lobby", "said meanwhile").await;
-    screen.enters("echo typed to the shell");
-    screen.shows("\ntyped to the shell").await;
-    screen.enters("fg");
-    let chat = screen.shows("bob said meanwhile").await;
+    screen.enter_line("echo typed to the shell");
+    screen.expect("\ntyped to the shell").await;
+    screen.enter_line("fg");
+    let chat = screen.expect("bob said meanwhile").await;
     assert!(
         chat.contains("1 server") && !chat.contains("Stopped"),
-        "all is drawn anew:\n{chat}"
+        "the whole screen is drawn again:\n{chat}"
     );
-    assert_eq!(screen.state(), "1 1 1");
-    screen.enters("back again");
-    bob.expect_said("alice", "#lobby", "back again").await;
+    assert_eq!(screen.terminal_state(), "1 1 1");
+    screen.enter_line("back again");
+    bob.expect_privmsg("alice", "#lobby", "back again").await;
 
-    // Stopped and continued by someone else, who used the terminal meanwhile.
-    screen.signals("STOP");
-    screen.shows("Stopped").await;
-    screen.enters("fg");
-    wait_for("the chat, drawn anew", || {
-        (!screen.now().contains("Stopped")).then_some(())
+    // rook is stopped by another process, and the terminal is used meanwhile.
+    screen.send_signal("STOP");
+    screen.expect("Stopped").await;
+    screen.enter_line("fg");
+    wait_for("the chat to be drawn again", || {
+        (!screen.contents().contains("Stopped")).then_some(())
     })
     .await;
-    screen.enters("/quit");
-    screen.shows("shell>").await;
-    assert_eq!(screen.state(), "0 0 1");
+    screen.enter_line("/quit");
+    screen.expect("shell>").await;
+    assert_eq!(screen.terminal_state(), "0 0 1");
 }
 
 #[tokio::test]
@@ -453,7 +445,7 @@ async fn links_are_opened_without_a_shell_and_copied() {
     let server = Server::start().await;
     let mut bob = Client::register(&server, "bob").await;
     let device = Device::new();
-    device.knows(&server, "alice").await;
+    device.sign_in_and_quit(&server, "alice").await;
     let folder = tempfile::tempdir().unwrap();
     let opened = folder.path().join("opened");
     let program = folder.path().join("xdg-open");
@@ -474,25 +466,33 @@ async fn links_are_opened_without_a_shell_and_copied() {
     );
     let screen = Screen::start(&rook);
     screen.tmux(&["set-option", "-s", "set-clipboard", "on"]);
-    screen.shows("lag").await;
+    screen.expect("lag").await;
     let link = "https://a.example/$(touch${IFS}x);?q=1&r='2";
     bob.say("#lobby", &format!("look: {link}")).await;
-    screen.shows("look:").await;
-    screen.presses("M-o");
-    screen.shows("Links: Enter opens").await;
-    screen.presses("Enter");
-    let given = wait_for("the link to be opened", || {
+    screen.expect("look:").await;
+    screen.press("M-o");
+    screen.expect("Links").await;
+    screen.press("Enter");
+    let arguments = wait_for("the link to be opened", || {
         std::fs::read_to_string(&opened)
             .ok()
-            .filter(|given| given.ends_with('|'))
+            .filter(|arguments| arguments.ends_with('|'))
     })
     .await;
-    assert_eq!(given, format!("{link}|"), "one argument, as it was said");
-    assert!(!screen.now().contains("noise"), "{}", screen.now());
-    screen.enters("/links");
-    screen.shows("Links: Enter opens").await;
-    screen.presses("c");
-    screen.shows("copied").await;
+    assert_eq!(
+        arguments,
+        format!("{link}|"),
+        "one argument, exactly the link"
+    );
+    assert!(
+        !screen.contents().contains("noise"),
+        "{}",
+        screen.contents()
+    );
+    screen.enter_line("/links");
+    screen.expect("Links").await;
+    screen.press("c");
+    screen.expect("copied").await;
     wait_for("the link in the clipboard", || {
         let buffers = screen.tmux(&["list-buffers", "-F", "#{buffer_sample}"]);
         buffers.contains("https://a.example/").then_some(())
@@ -502,35 +502,35 @@ async fn links_are_opened_without_a_shell_and_copied() {
 }
 
 #[tokio::test]
-async fn a_paste_of_many_lines_is_asked_about_and_formatting_is_shown() {
+async fn a_paste_of_several_lines_is_confirmed_and_formatting_is_shown() {
     let server = Server::start().await;
     let mut bob = Client::register(&server, "bob").await;
     let device = Device::new();
-    let screen = Screen::of_alice(&server, &device).await;
+    let screen = Screen::signed_in_as_alice(&server, &device).await;
     screen.tmux(&["set-buffer", "one\ntwo\u{1b}[2J\n/quit"]);
     screen.tmux(&["paste-buffer", "-p"]);
-    screen.shows("Take these 3 lines").await;
-    screen.types("y");
-    screen.presses("Enter");
+    screen.expect("these 3 lines").await;
+    screen.type_text("y");
+    screen.press("Enter");
     for text in ["one", "two[2J", "/quit"] {
-        bob.expect_said("alice", "#lobby", text).await;
+        bob.expect_privmsg("alice", "#lobby", text).await;
     }
     bob.say(
         "#lobby",
         "\u{2}bold\u{2} \u{1d}slanted\u{f} \u{3}4red\u{3} plain",
     )
     .await;
-    screen.shows("bold slanted red plain").await;
+    screen.expect("bold slanted red plain").await;
     let styled = screen.tmux(&["capture-pane", "-p", "-e"]);
     for piece in ["\u{1b}[1mbold", "\u{1b}[3mslanted"] {
         assert!(styled.contains(piece), "{piece:?} is missing:\n{styled:?}");
     }
-    screen.presses("C-o");
-    screen.shows("b bold").await;
-    screen.types("bstrong");
-    screen.shows("Bstrong").await;
-    screen.presses("Enter");
-    bob.expect_said("alice", "#lobby", "\u{2}strong").await;
+    screen.press("C-o");
+    screen.expect("b bold").await;
+    screen.type_text("bstrong");
+    screen.expect("Bstrong").await;
+    screen.press("Enter");
+    bob.expect_privmsg("alice", "#lobby", "\u{2}strong").await;
 }
 
 #[tokio::test]
@@ -538,32 +538,32 @@ async fn the_window_may_shrink_and_grow_again() {
     let server = Server::start().await;
     let device = Device::new();
     let mut bob = Client::register(&server, "bob").await;
-    let screen = Screen::of_alice(&server, &device).await;
+    let screen = Screen::signed_in_as_alice(&server, &device).await;
     bob.say(
         "#lobby",
         "a sentence that is long enough to need another row when it gets narrow",
     )
     .await;
-    screen.shows("long enough").await;
-    screen.resizes(40, 10);
+    screen.expect("long enough").await;
+    screen.resize(40, 10);
     wait_for("the narrow screen", || {
-        let now = screen.now();
+        let now = screen.contents();
         let narrow =
             now.contains("\n      narrow") && now.contains("alice@") && !now.contains("1 server");
         narrow.then_some(())
     })
     .await;
-    screen.resizes(80, 24);
-    let wide = screen.shows("1 server").await;
+    screen.resize(80, 24);
+    let wide = screen.expect("1 server").await;
     assert!(wide.contains("gets narrow"), "{wide}");
 }
 
 #[tokio::test]
-async fn ten_thousand_messages_arrive_while_one_types() {
-    let server = Server::with(FAST).await;
+async fn typing_works_while_ten_thousand_messages_arrive() {
+    let server = Server::with(NO_FLOOD_LIMIT).await;
     let device = Device::new();
     let mut bob = Client::register(&server, "bob").await;
-    let screen = Screen::of_alice(&server, &device).await;
+    let screen = Screen::signed_in_as_alice(&server, &device).await;
     for hundred in 0..100 {
         let lines: Vec<String> = (0..100)
             .map(|one| format!("PRIVMSG #lobby :message {}\r\n", hundred * 100 + one))
@@ -571,16 +571,16 @@ async fn ten_thousand_messages_arrive_while_one_types() {
         let lines = lines.concat();
         bob.send_bytes(lines.as_bytes()).await;
         if hundred == 50 {
-            screen.types("meanwhile");
+            screen.type_text("meanwhile");
         }
-        bob.heard().await;
+        bob.sync().await;
     }
-    let end = screen.shows("message 9999").await;
+    let end = screen.expect("message 9999").await;
     assert!(end.contains("meanwhile"), "{end}");
-    screen.presses("PPage");
-    screen.shows("more below").await;
-    screen.presses("Escape");
-    screen.shows("message 9999").await;
-    screen.presses("Enter");
-    bob.expect_said("alice", "#lobby", "meanwhile").await;
+    screen.press("PPage");
+    screen.expect("more below").await;
+    screen.press("Escape");
+    screen.expect("message 9999").await;
+    screen.press("Enter");
+    bob.expect_privmsg("alice", "#lobby", "meanwhile").await;
 }
