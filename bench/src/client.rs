@@ -1,4 +1,4 @@
-//! A client that does as little as possible: connect, say, count.
+//! A client that does as little as possible, so that measurements show the cost of the server.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,10 +18,11 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// What the talker says, 100 bytes.
-pub const TEXT: &str = "PRIVMSG #bench :The quick brown rook jumps over the lazy crow, and over it again, and then once more.\r\n";
+/// The line that a sender repeats: a message of 85 characters.
+pub const TEXT: &str = "PRIVMSG #bench :The quick brown rook jumps over the lazy crow, \
+                        and over it again, and then once more.\r\n";
 
-/// One admitted guest.
+/// An admitted guest.
 pub struct Client {
     stream: TlsStream<TcpStream>,
     framer: LineFramer,
@@ -29,7 +30,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects and waits to be admitted.
+    /// Connects and waits until the session is admitted.
     pub async fn connect(address: SocketAddr, nick: String) -> Result<Self> {
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
@@ -47,14 +48,14 @@ impl Client {
         Ok(client)
     }
 
-    /// Sends lines, with their ends.
+    /// Sends lines, which must include their line ends.
     pub async fn send(&mut self, lines: &str) -> Result<()> {
         self.stream.write_all(lines.as_bytes()).await?;
         self.stream.flush().await?;
         Ok(())
     }
 
-    /// Reads until a line holds `part`.
+    /// Reads until a line contains `part`.
     pub async fn wait_for(&mut self, part: &str) -> Result<()> {
         let waiting = async {
             while !self.read(|line| line.contains(part)).await? {}
@@ -62,11 +63,11 @@ impl Client {
         };
         timeout(Duration::from_secs(30), waiting)
             .await
-            .with_context(|| format!("nothing with {part:?} came"))?
+            .with_context(|| format!("no line with {part:?} arrived"))?
     }
 
-    /// Counts the messages that come, until the connection ends.
-    pub async fn count(mut self, heard: Arc<AtomicU64>) -> Result<()> {
+    /// Counts received messages until the connection ends.
+    pub async fn count(mut self, received: Arc<AtomicU64>) -> Result<()> {
         loop {
             let mut count = 0;
             self.read(|line| {
@@ -74,12 +75,13 @@ impl Client {
                 false
             })
             .await?;
-            heard.fetch_add(count, Ordering::Relaxed);
+            received.fetch_add(count, Ordering::Relaxed);
         }
     }
 
-    /// Says the same thing so many times, then stays.
-    pub async fn talk(mut self, messages: u64, rate: u32) -> Result<()> {
+    /// Sends [`TEXT`] `messages` times, `rate` times a second or as fast as possible if `rate` is
+    /// zero, and then stays connected.
+    pub async fn send_repeatedly(mut self, messages: u64, rate: u32) -> Result<()> {
         if rate == 0 {
             for chunk in 0..messages.div_ceil(100) {
                 let count = (messages - chunk * 100).min(100);
@@ -97,7 +99,7 @@ impl Client {
         Ok(())
     }
 
-    /// Reads once; true if one of the lines is what `wanted` wants.
+    /// Reads once, and returns whether `wanted` is true for any of the lines.
     async fn read(&mut self, mut wanted: impl FnMut(&str) -> bool) -> Result<bool> {
         let length = self.stream.read(&mut self.buffer).await?;
         ensure!(length > 0, "the server closed the connection");
@@ -130,7 +132,7 @@ fn tls() -> Arc<ClientConfig> {
     }))
 }
 
-/// Takes any certificate: what is measured is one's own machine.
+/// Accepts any certificate, as the measured server runs on the same machine.
 #[derive(Debug)]
 struct AnyServer(Arc<CryptoProvider>);
 

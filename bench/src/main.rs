@@ -1,5 +1,5 @@
-//! The load generator: connects guests to a running server, and tells what they cost it in memory
-//! and CPU. And how fast `rook` is while they talk.
+//! The load generator. It connects guests to a running server and measures what they cost it in
+//! memory and CPU, and how fast `rook` is in a busy channel.
 
 mod client;
 mod process;
@@ -20,16 +20,16 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use client::Client;
 use process::Process;
 
-/// How many connect at the same time.
-const CONNECTING: usize = 16;
+/// How many clients connect at the same time.
+const CONCURRENT_CONNECTS: usize = 16;
 
 #[derive(Parser)]
 #[command(about)]
 struct Arguments {
-    /// The server's chat port; guests must be allowed and limits off.
+    /// The server's chat port. Guests must be allowed and limits disabled.
     #[arg(long)]
     address: SocketAddr,
-    /// The server's process, on this machine; for what the server costs.
+    /// The server's process on this machine, to measure its cost.
     #[arg(long)]
     pid: Option<u32>,
     #[command(subcommand)]
@@ -38,28 +38,28 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Load {
-    /// Connects sessions that stay silent: CPU for each connection, memory for each session.
+    /// Connects silent sessions: CPU per connection, memory per session.
     Idle {
         #[arg(long, default_value_t = 1000)]
         sessions: usize,
     },
-    /// One member of a channel talks to all others: CPU for each delivery.
+    /// One member of a channel sends messages to all others: CPU per delivery.
     Channel {
         #[arg(long, default_value_t = 200)]
         members: usize,
         #[arg(long, default_value_t = 2000)]
         messages: u64,
-        /// Messages a second; 0 is as fast as it goes.
+        /// Messages per second; 0 sends as fast as possible.
         #[arg(long, default_value_t = 0)]
         rate: u32,
     },
-    /// A person with `rook` in a terminal: start to lobby, key to screen, memory. The lobby is
-    /// `#bench`, and no email is verified.
+    /// Runs `rook` in a terminal: time from start to lobby, time from key to screen, memory. The
+    /// server's lobby must be `#bench`, and emails must not be verified.
     Rook {
-        /// The program.
+        /// The path of `rook`.
         #[arg(long)]
         rook: PathBuf,
-        /// A folder for what it keeps.
+        /// A home folder for `rook`.
         #[arg(long)]
         home: PathBuf,
     },
@@ -68,12 +68,7 @@ enum Load {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let process = || {
-        arguments
-            .pid
-            .map(Process::new)
-            .context("say the server's process with --pid")
-    };
+    let process = || arguments.pid.map(Process::new).context("--pid is required");
     match arguments.load {
         Load::Idle { sessions } => idle(arguments.address, process()?, sessions).await,
         Load::Channel {
@@ -97,12 +92,12 @@ async fn connect_all(address: SocketAddr, count: usize) -> Result<Vec<Client>> {
     let mut connecting = JoinSet::new();
     let mut clients = Vec::with_capacity(count);
     for index in 0..count {
-        if connecting.len() == CONNECTING {
+        if connecting.len() == CONCURRENT_CONNECTS {
             clients.push(
                 connecting
                     .join_next()
                     .await
-                    .context("someone is connecting")???,
+                    .context("a client is connecting")???,
             );
         }
         connecting.spawn(Client::connect(address, format!("bench{index}")));
@@ -114,7 +109,7 @@ async fn connect_all(address: SocketAddr, count: usize) -> Result<Vec<Client>> {
 }
 
 async fn idle(address: SocketAddr, process: Process, sessions: usize) -> Result<()> {
-    // The first ones bring what is made once: threads, pools, caches.
+    // The first sessions cause one-time costs: threads, pools, caches.
     let warm = connect_all(address, 50).await?;
     drop(warm);
     sleep(Duration::from_secs(2)).await;
@@ -124,7 +119,8 @@ async fn idle(address: SocketAddr, process: Process, sessions: usize) -> Result<
     sleep(Duration::from_secs(3)).await;
     let grown = process.resident_bytes()?.saturating_sub(memory);
     println!(
-        "idle: {sessions} sessions, {:.1} KiB each, {} µs of CPU per connection, {} KiB resident in all",
+        "idle: {sessions} sessions, {:.1} KiB each, {} µs of CPU per connection, \
+         {} KiB resident in total",
         as_f64(grown) / 1024.0 / as_f64(sessions as u64),
         connected.as_micros() / sessions as u128,
         process.resident_bytes()? / 1024,
@@ -140,24 +136,24 @@ async fn channel(
     messages: u64,
     rate: u32,
 ) -> Result<()> {
-    let mut talker = Client::connect(address, "talker".to_owned()).await?;
+    let mut sender = Client::connect(address, "sender".to_owned()).await?;
     let mut clients = connect_all(address, members).await?;
     for client in &mut clients {
         client.send("JOIN #bench\r\n").await?;
         client.wait_for(" 366 ").await?;
     }
-    talker.send("JOIN #bench\r\n").await?;
-    talker.wait_for(" 366 ").await?;
+    sender.send("JOIN #bench\r\n").await?;
+    sender.wait_for(" 366 ").await?;
     sleep(Duration::from_secs(1)).await;
 
-    let heard = Arc::new(AtomicU64::new(0));
+    let received = Arc::new(AtomicU64::new(0));
     let mut readers = JoinSet::new();
     for client in clients {
-        readers.spawn(client.count(Arc::clone(&heard)));
+        readers.spawn(client.count(Arc::clone(&received)));
     }
     readers.spawn(async move {
-        // Reads what comes for the talker, so that its own sendq stays short.
-        talker.talk(messages, rate).await
+        // Also reads the sender's echoes, so that its own sendq stays short.
+        sender.send_repeatedly(messages, rate).await
     });
 
     let wanted = messages * members as u64;
@@ -165,24 +161,25 @@ async fn channel(
     let mut tick = interval(Duration::from_millis(5));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = (0, Instant::now());
-    while heard.load(Ordering::Relaxed) < wanted {
+    while received.load(Ordering::Relaxed) < wanted {
         tick.tick().await;
-        let count = heard.load(Ordering::Relaxed);
+        let count = received.load(Ordering::Relaxed);
         if count > last.0 {
             last = (count, Instant::now());
         }
         ensure!(
             last.1.elapsed() < Duration::from_secs(10),
-            "only {count} of {wanted} deliveries came"
+            "only {count} of {wanted} deliveries arrived"
         );
     }
     let (took, used) = (started.elapsed(), process.cpu()?.saturating_sub(cpu));
     println!(
-        "channel: {members} members, {messages} messages at {}: {:.2} µs of CPU per delivery, {:.0} deliveries a second, {} KiB resident",
+        "channel: {members} members, {messages} messages at {}: {:.2} µs of CPU per delivery, \
+         {:.0} deliveries per second, {} KiB resident",
         if rate == 0 {
             "full speed".to_owned()
         } else {
-            format!("{rate} a second")
+            format!("{rate} per second")
         },
         used.as_secs_f64() * 1e6 / as_f64(wanted),
         as_f64(wanted) / took.as_secs_f64(),
@@ -191,7 +188,7 @@ async fn channel(
     Ok(())
 }
 
-/// Exact up to 2^53; the counts here are far below.
+/// Converts a count, exactly up to 2^53.
 #[expect(
     clippy::cast_precision_loss,
     reason = "counts of messages and bytes are below 2^53"

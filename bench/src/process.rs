@@ -1,4 +1,4 @@
-//! What a process of this machine uses, from `/proc`.
+//! The memory and CPU time that a process uses, read from `/proc`.
 
 use std::fs;
 use std::time::Duration;
@@ -12,15 +12,15 @@ pub struct Process {
 }
 
 impl Process {
-    /// The process of that number.
+    /// Refers to the process with this number.
     pub fn new(pid: u32) -> Self {
         Self { pid }
     }
 
-    /// Its memory that is in RAM, in bytes.
+    /// Returns its resident memory in bytes.
     pub fn resident_bytes(self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid))
-            .context("the server is not running")?;
+            .context("the process is not running")?;
         let line = status
             .lines()
             .find_map(|line| line.strip_prefix("VmRSS:"))
@@ -29,11 +29,11 @@ impl Process {
         Ok(kib * 1024)
     }
 
-    /// The CPU time that its living threads have used.
+    /// Returns the CPU time used by the threads that still run.
     pub fn cpu(self) -> Result<Duration> {
         let mut total = 0;
-        for task in
-            fs::read_dir(format!("/proc/{}/task", self.pid)).context("the server is not running")?
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid))
+            .context("the process is not running")?
         {
             // A thread may have ended between the two reads.
             let Ok(stat) = fs::read_to_string(task?.path().join("schedstat")) else {

@@ -1,4 +1,4 @@
-//! A program in a pseudo-terminal: keys go in, and what it draws comes out with the moment it came.
+//! A program in a pseudo-terminal, with the time at which it drew each piece of output.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -10,20 +10,20 @@ use anyhow::{Result, bail};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-/// Longer than anything takes that goes well.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// How long to wait for output before the measurement fails.
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// A running program and its terminal.
 pub struct Screen {
     child: Child,
     keys: File,
     drawn: Receiver<(Instant, Vec<u8>)>,
-    /// The end of what was drawn, to find in it what is cut in two.
+    /// The end of the output, to find text that is split between two reads.
     last: Vec<u8>,
 }
 
 impl Screen {
-    /// Starts the program in a terminal of so many columns and rows.
+    /// Starts a program in a terminal of this size.
     pub fn start(command: &mut Command, columns: u16, rows: u16) -> Result<Self> {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
         let ours = openpt(flags)?;
@@ -51,7 +51,7 @@ impl Screen {
         let keys = File::from(ours);
         let mut output = keys.try_clone()?;
         let (sender, drawn) = channel();
-        // Ends when the program has, which closes its side.
+        // The thread ends with the program, which closes its side of the terminal.
         std::thread::spawn(move || {
             let mut buffer = vec![0; 65536];
             while let Ok(length @ 1..) = output.read(&mut buffer) {
@@ -71,7 +71,7 @@ impl Screen {
         })
     }
 
-    /// The program's process.
+    /// Returns the process number of the program.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -81,9 +81,9 @@ impl Screen {
         Ok(self.keys.write_all(keys.as_bytes())?)
     }
 
-    /// Waits until `part` is drawn; gives the moment.
-    pub fn shows(&mut self, part: &str) -> Result<Instant> {
-        let until = Instant::now() + PATIENCE;
+    /// Waits until `part` is drawn, and returns the time at which it was.
+    pub fn expect(&mut self, part: &str) -> Result<Instant> {
+        let until = Instant::now() + DEADLINE;
         let part = part.as_bytes();
         loop {
             let Ok((at, bytes)) = self
@@ -91,7 +91,7 @@ impl Screen {
                 .recv_timeout(until.saturating_duration_since(Instant::now()))
             else {
                 bail!(
-                    "{:?} was not drawn, but {:?}",
+                    "{:?} was not drawn; the last output is {:?}",
                     String::from_utf8_lossy(part),
                     String::from_utf8_lossy(&self.last)
                 );
@@ -106,8 +106,8 @@ impl Screen {
         }
     }
 
-    /// Waits until nothing has been drawn for so long.
-    pub fn settles(&mut self, silence: Duration) {
+    /// Waits until nothing has been drawn for `silence`.
+    pub fn settle(&mut self, silence: Duration) {
         while let Ok(_) | Err(RecvTimeoutError::Disconnected) = self.drawn.recv_timeout(silence) {}
         self.last.clear();
     }
@@ -115,7 +115,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

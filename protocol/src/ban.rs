@@ -1,4 +1,4 @@
-//! Whom a ban can be about: an account, an email, a pattern of emails, an IP address, a network.
+//! What a ban can target: an account, an email, a pattern of emails, an IP address or a network.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,35 +10,37 @@ use std::sync::Arc;
 use crate::glob;
 use crate::names::{AccountName, Email, MAX_EMAIL};
 
-/// Networks with fewer bits in common are a good part of the world.
+/// The shortest prefix of an IPv4 and of an IPv6 network whose ban is not sweeping.
 const SWEEPING_BITS: (u8, u8) = (8, 16);
 
-/// Who is refused.
+/// The users that a ban refuses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum BanTarget {
     /// One account, by its name.
     Account(AccountName),
-    /// Whoever has that email.
+    /// Accounts with this email.
     Email(Email),
-    /// Whoever has an email like that.
+    /// Accounts whose email matches.
     EmailPattern(EmailPattern),
-    /// Whoever comes from that IP address.
+    /// Connections from this IP address.
     Address(IpAddr),
-    /// Whoever comes from that network.
+    /// Connections from this network.
     Network(Network),
 }
 
-/// Why a text names nobody who could be banned.
+/// The text has none of the forms of a [`BanTarget`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "neither an account's name, an email address, a pattern of them (*@spam.example), an IP address nor a network \
+    "not an account name, email address, email pattern (*@spam.example), IP address or network \
      (192.0.2.0/24)"
 )]
 pub struct BadTarget;
 
 impl BanTarget {
-    /// Reads whatever a ban can be about. No two of the forms have a text in common: only emails
-    /// and their patterns have an `@`, only networks a `/`, and no account's name is an IP address.
+    /// Parses a target of any form.
+    ///
+    /// The forms cannot be confused: only emails and email patterns contain an `@`, only networks
+    /// contain a `/`, and no account name is an IP address.
     pub fn parse(text: &str) -> Result<Self, BadTarget> {
         if text.contains('@') {
             if glob::is_pattern(text) {
@@ -49,7 +51,7 @@ impl BanTarget {
         if text.contains('/') {
             return Network::parse(text).map(|network| {
                 network
-                    .alone()
+                    .single_address()
                     .map_or(Self::Network(network), Self::Address)
             });
         }
@@ -61,7 +63,7 @@ impl BanTarget {
             .map_err(|_| BadTarget)
     }
 
-    /// As it is compared; one form never means two targets.
+    /// Returns the form in which targets are compared. Different targets never share it.
     pub fn folded(&self) -> Cow<'_, str> {
         match self {
             Self::Account(name) => name.folded().into(),
@@ -71,7 +73,7 @@ impl BanTarget {
         }
     }
 
-    /// Whether it covers whoever comes from that address.
+    /// Whether the target is this address or a network that contains it.
     pub fn covers_address(&self, address: IpAddr) -> bool {
         match self {
             Self::Address(banned) => *banned == address.to_canonical(),
@@ -80,7 +82,9 @@ impl BanTarget {
         }
     }
 
-    /// Whether it covers the world, or a good part of it.
+    /// Whether the target covers so much that an operator should confirm it: an IPv4 network with a
+    /// prefix shorter than 8 bits, an IPv6 network with one shorter than 16 bits, or all emails of
+    /// a top-level domain.
     pub fn is_sweeping(&self) -> bool {
         match self {
             Self::EmailPattern(pattern) => pattern.is_sweeping(),
@@ -109,16 +113,19 @@ impl fmt::Display for BanTarget {
     }
 }
 
-/// A pattern of emails, as `*@spam.example`. Equality and hashing look at the folded form only.
+/// A pattern of emails such as `*@spam.example`.
+///
+/// Equality and hashing use the folded form only.
 #[derive(Clone)]
 pub struct EmailPattern {
     text: Arc<str>,
-    /// In small letters, whole labels of the domain in ASCII: what a folded email is compared with.
+    /// The pattern in lower case, with domain labels without wildcards in ASCII, so that it can be
+    /// matched against the folded form of an email.
     folded: Arc<str>,
 }
 
 impl EmailPattern {
-    /// Reads `local@domain`, in which `*` stands for anything and `?` for one character.
+    /// Parses `local@domain`, in which `*` matches any text and `?` matches one character.
     pub fn parse(text: &str) -> Result<Self, BadTarget> {
         let (local, domain) = text.rsplit_once('@').ok_or(BadTarget)?;
         let local_ok = !local.is_empty()
@@ -136,17 +143,17 @@ impl EmailPattern {
         })
     }
 
-    /// As it is compared.
+    /// Returns the form in which patterns are compared.
     pub fn folded(&self) -> &str {
         &self.folded
     }
 
-    /// Whether an email, in its folded form, is like that.
+    /// Whether an email, given in its folded form, matches the pattern.
     pub fn covers(&self, email: &str) -> bool {
         glob::matches(&self.folded, email)
     }
 
-    /// Whether it leaves nothing open but the last label of the domain, as `*@*` and `*@*.com` do.
+    /// Whether the pattern fixes at most the last label of the domain, as `*@*` and `*@*.com` do.
     fn is_sweeping(&self) -> bool {
         let is_open =
             |part: &str| part.contains('*') && part.chars().all(|char| "*?.".contains(char));
@@ -159,6 +166,8 @@ impl EmailPattern {
     }
 }
 
+/// Folds one label of a pattern's domain. A label with wildcards must be ASCII, as a part of an
+/// internationalized label has no ASCII form.
 fn fold_label(label: &str) -> Result<String, BadTarget> {
     if !glob::is_pattern(label) {
         let ascii = idna::domain_to_ascii_strict(label).map_err(|_| BadTarget)?;
@@ -198,16 +207,16 @@ impl fmt::Debug for EmailPattern {
     }
 }
 
-/// The addresses that have their first bits in common, as `192.0.2.0/24`.
+/// An IP network such as `192.0.2.0/24`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
-    /// Zero where the addresses differ.
+    /// The network address: all bits behind the prefix are zero.
     first: IpAddr,
     bits: u8,
 }
 
 impl Network {
-    /// Reads CIDR notation. Of the address, what the network leaves open is of no matter.
+    /// Parses CIDR notation. Bits of the address behind the prefix are ignored.
     pub fn parse(text: &str) -> Result<Self, BadTarget> {
         let (address, bits) = text.split_once('/').ok_or(BadTarget)?;
         let address: IpAddr = address.parse().map_err(|_| BadTarget)?;
@@ -218,7 +227,7 @@ impl Network {
         match (address, address.to_canonical()) {
             (IpAddr::V4(_), _) if bits > 32 => Err(BadTarget),
             (IpAddr::V6(_), _) if bits > 128 => Err(BadTarget),
-            // An IPv4 network in the clothes of IPv6.
+            // An IPv4-mapped IPv6 network.
             (IpAddr::V6(_), inner @ IpAddr::V4(_)) if bits >= 96 => Ok(Self::of(inner, bits - 96)),
             _ => Ok(Self::of(address, bits)),
         }
@@ -238,14 +247,14 @@ impl Network {
         Self { first, bits }
     }
 
-    /// Whether the address is of this network.
+    /// Whether the address belongs to the network. IPv4-mapped IPv6 addresses count as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.first.is_ipv4() && Self::of(address, self.bits) == *self
     }
 
-    /// The address, if it is one only.
-    fn alone(&self) -> Option<IpAddr> {
+    /// Returns the address if the network consists of only one.
+    fn single_address(&self) -> Option<IpAddr> {
         let all = if self.first.is_ipv4() { 32 } else { 128 };
         (self.bits == all).then_some(self.first)
     }
@@ -280,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_is_told_from_the_others_and_reads_back_as_itself() {
+    fn each_form_is_recognized_and_parses_back_to_itself() {
         assert!(matches!(target("alice"), BanTarget::Account(_)));
         assert!(matches!(target("alice@example.org"), BanTarget::Email(_)));
         assert!(matches!(
@@ -308,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_of_them_is_refused() {
+    fn other_texts_are_refused() {
         for bad in [
             "",
             "@",
@@ -336,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_holds_its_addresses_however_they_are_written() {
+    fn a_network_contains_its_addresses_in_every_notation() {
         let network = target("192.0.2.128/25");
         for inside in ["192.0.2.128", "192.0.2.255", "::ffff:192.0.2.200"] {
             assert!(network.covers_address(ip(inside)), "{inside}");
@@ -353,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_covers_emails_in_their_folded_form() {
+    fn a_pattern_matches_emails_in_their_folded_form() {
         let covers = |pattern: &str, email: &str| {
             let BanTarget::EmailPattern(pattern) = target(pattern) else {
                 panic!("{pattern}")
@@ -371,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ban_of_the_world_is_known_for_one() {
+    fn a_target_that_covers_too_much_is_recognized() {
         for sweeping in [
             "*@*",
             "?*@*.*",

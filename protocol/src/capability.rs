@@ -1,19 +1,19 @@
-//! The IRCv3 capabilities, each one bit, so that a session's set is one word to compare.
+//! The IRCv3 capabilities, and sets of them as the bits of one integer.
 
 use std::fmt;
 
 macro_rules! capabilities {
     ($($variant:ident = $name:literal, $doc:literal;)+) => {
-        /// One capability a client may ask for (IRCv3 capability negotiation).
+        /// A capability that a client may request (IRCv3 capability negotiation).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum Capability { $(#[doc = $doc] $variant,)+ }
 
         impl Capability {
-            /// Every capability, in the order they are listed to clients.
+            /// Every capability, in the order in which `CAP LS` lists them.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// The name on the wire.
+            /// Returns the name used on the wire.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
@@ -22,41 +22,49 @@ macro_rules! capabilities {
 }
 
 capabilities! {
-    AccountNotify = "account-notify", "Tells when someone signs in or out.";
+    AccountNotify = "account-notify", "`ACCOUNT` when a user signs in or out.";
     AccountRegistration = "draft/account-registration", "`REGISTER` and `VERIFY`.";
-    AccountTag = "account-tag", "The sender's account on each message.";
-    AwayNotify = "away-notify", "Tells when someone goes away or returns.";
-    Batch = "batch", "Groups of messages that belong together.";
-    CapNotify = "cap-notify", "Tells of new and withdrawn capabilities.";
-    ChannelRename = "draft/channel-rename", "`RENAME` tells of a channel's new name.";
-    Chghost = "chghost", "Tells when someone is shown with another user name or host.";
-    Chathistory = "draft/chathistory", "Reading back what was said.";
-    EchoMessage = "echo-message", "One's own messages come back: the receipt that they are stored.";
-    EventPlayback = "draft/event-playback", "What happened, among what was said.";
-    ExtendedIsupport = "draft/extended-isupport", "`ISUPPORT` before admission, and as a batch.";
+    AccountTag = "account-tag", "The sender's account as a tag on each message.";
+    AwayNotify = "away-notify", "`AWAY` when a user goes away or returns.";
+    Batch = "batch", "`BATCH` around messages that belong together.";
+    CapNotify = "cap-notify", "`CAP NEW` and `CAP DEL` when capabilities change.";
+    ChannelRename = "draft/channel-rename", "`RENAME` when a channel gets another name.";
+    Chghost = "chghost", "`CHGHOST` when the user name or host of a user changes.";
+    Chathistory = "draft/chathistory", "`CHATHISTORY` reads stored messages.";
+    EchoMessage = "echo-message",
+        "The client's own messages are sent back to it once they are stored.";
+    EventPlayback = "draft/event-playback",
+        "Joins, topics and other events in the history, not only messages.";
+    ExtendedIsupport = "draft/extended-isupport",
+        "The command `ISUPPORT`, also before admission, answered as a batch.";
     ExtendedJoin = "extended-join", "Account and real name on each `JOIN`.";
-    ExtendedMonitor = "extended-monitor", "More about monitored nicks than that they come and go.";
-    InviteNotify = "invite-notify", "Tells a channel's operators of invitations.";
-    LabeledResponse = "labeled-response", "Ties an answer to the command it answers.";
-    MessageRedaction = "draft/message-redaction", "`REDACT` takes a message back.";
+    ExtendedMonitor = "extended-monitor", "Away, account and other changes of monitored nicks.";
+    InviteNotify = "invite-notify",
+        "`INVITE` to the operators of a channel when someone is invited to it.";
+    LabeledResponse = "labeled-response", "A label on each response that names its command.";
+    MessageRedaction = "draft/message-redaction", "`REDACT` deletes a message.";
     MessageTags = "message-tags", "Tags in both directions, and `TAGMSG`.";
-    Metadata = "draft/metadata-3", "What users and channels say of themselves, by keys.";
-    MultiPrefix = "multi-prefix", "All of a member's prefixes, not only the highest.";
+    Metadata = "draft/metadata-3", "Keys and values that describe users and channels.";
+    MultiPrefix = "multi-prefix", "All prefixes of a member, not only the highest.";
     Multiline = "draft/multiline", "Messages of several lines.";
     NoImplicitNames = "no-implicit-names", "No `NAMES` after each `JOIN`.";
-    Playback = "znc.in/playback", "What was missed is asked for, by `PLAY` to `*playback`, and not shown unasked.";
-    PreAway = "draft/pre-away", "`AWAY` before the session is admitted, and `AWAY *` of one that nobody sits at.";
-    ReadMarker = "draft/read-marker", "`MARKREAD`: up to where one has read, told to one's other sessions.";
-    Sasl = "sasl", "Signing in before the session is admitted.";
-    ServerTime = "server-time", "The time on each message.";
-    Setname = "setname", "Changes of the real name.";
+    Playback = "znc.in/playback",
+        "Missed messages are sent only on request, by `PLAY` to `*playback`.";
+    PreAway = "draft/pre-away",
+        "`AWAY` before admission, and `AWAY *` for a client without a person at it.";
+    ReadMarker = "draft/read-marker",
+        "`MARKREAD` shares the last message read with the user's other sessions.";
+    Sasl = "sasl", "`AUTHENTICATE` signs in before admission.";
+    ServerTime = "server-time", "The time as a tag on each message.";
+    Setname = "setname", "`SETNAME` changes the real name.";
     StandardReplies = "standard-replies", "`FAIL`, `WARN` and `NOTE`.";
-    UserhostInNames = "userhost-in-names", "Whole masks in `NAMES`.";
-    Visitor = "rookery/visitor", "Comes for one errand: is not put into the lobby, and may speak there all the same.";
+    UserhostInNames = "userhost-in-names", "`nick!user@host` in `NAMES`.";
+    Visitor = "rookery/visitor",
+        "For short-lived scripts: does not join the lobby, yet may send to it.";
 }
 
 impl Capability {
-    /// The capability of that name. Names are case-sensitive.
+    /// Returns the capability with this name. Names are case-sensitive.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .iter()
@@ -71,20 +79,20 @@ impl fmt::Display for Capability {
     }
 }
 
-/// What the values of capabilities say, besides what never changes.
+/// The configurable parts of the values that `CAP LS` lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CapabilityValues {
-    /// Whether one can register only with an email.
+    /// Whether registration requires an email.
     pub email_required: bool,
-    /// Whether one may register before one is admitted.
+    /// Whether a client may register an account before admission.
     pub register_before_connect: bool,
-    /// For how long clients are to remember that this server is reached over TLS only; 0 says
-    /// nothing of it.
+    /// For how many seconds clients should remember to use TLS only (IRCv3 sts); 0 leaves the
+    /// policy out.
     pub sts_seconds: u64,
 }
 
 impl CapabilityValues {
-    /// `sts=…` (IRCv3 sts), which is told and cannot be asked for.
+    /// Returns `sts=…` (IRCv3 sts) for `CAP LS`. It is informative: clients cannot request it.
     pub fn sts(&self) -> Option<String> {
         (self.sts_seconds > 0).then(|| format!("sts=duration={}", self.sts_seconds))
     }
@@ -98,7 +106,7 @@ impl Capabilities {
     /// The empty set.
     pub const NONE: Self = Self(0);
 
-    /// The set of `items`.
+    /// Returns the set of `items`.
     pub const fn of(items: &[Capability]) -> Self {
         let mut bits = 0;
         let mut index = 0;
@@ -109,7 +117,7 @@ impl Capabilities {
         Self(bits)
     }
 
-    /// Whether `capability` is in it.
+    /// Whether the set contains `capability`.
     pub const fn has(self, capability: Capability) -> bool {
         self.0 & (1 << capability as u8) != 0
     }
@@ -119,18 +127,18 @@ impl Capabilities {
         self.0 |= 1 << capability as u8;
     }
 
-    /// Takes `capability` out.
+    /// Removes `capability`.
     pub fn remove(&mut self, capability: Capability) {
         self.0 &= !(1 << capability as u8);
     }
 
-    /// What is in both.
+    /// Returns the capabilities that are in both sets.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// The members, in listing order.
+    /// Iterates over the members in the order of [`Capability::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Capability> {
         Capability::ALL
             .iter()
@@ -144,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_lead_back_to_their_capability() {
+    fn each_capability_is_found_by_its_name() {
         for &capability in Capability::ALL {
             assert_eq!(Capability::from_name(capability.name()), Some(capability));
         }
@@ -152,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_holds_what_was_put_in() {
+    fn a_set_contains_what_was_inserted_and_not_removed() {
         let mut set = Capabilities::of(&[Capability::Batch, Capability::Sasl]);
         assert!(set.has(Capability::Sasl));
         set.remove(Capability::Sasl);

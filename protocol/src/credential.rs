@@ -1,44 +1,39 @@
-//! The device credential: a random secret that `rook` keeps for one device instead of a password.
+//! The device credential: a random secret that `rook` stores for one device in place of a password.
 
 use std::fmt;
 
-const PREFIX: &str = "rkd1_";
-const LENGTH: usize = PREFIX.len() + 64;
+use data_encoding::HEXLOWER;
 
-/// 256 random bits in a form of its own (`rkd1_` and 64 hexadecimal digits), so that the server can
-/// tell it from a password a person chose: it is stored as a plain hash and needs no slow one.
+const PREFIX: &str = "rkd1_";
+const RANDOM_BYTES: usize = 32;
+
+/// A secret of 256 random bits, written as `rkd1_` and 64 hexadecimal digits.
+///
+/// The prefix lets the server distinguish a credential from a password that a person chose. A
+/// credential cannot be guessed, so a fast hash is enough to store it safely.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DeviceCredential(String);
 
 impl DeviceCredential {
-    /// Makes the credential of 32 random bytes.
-    pub fn from_random(bytes: [u8; 32]) -> Self {
-        use fmt::Write as _;
-        let mut text = String::with_capacity(LENGTH);
-        text.push_str(PREFIX);
-        for byte in bytes {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        Self(text)
+    /// Makes a credential from random bytes.
+    pub fn from_random(bytes: [u8; RANDOM_BYTES]) -> Self {
+        Self(format!("{PREFIX}{}", HEXLOWER.encode(&bytes)))
     }
 
-    /// Reads a credential; `None` for anything of another form.
+    /// Parses a credential. Returns `None` if the text has any other form.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix(PREFIX)?;
-        let well_formed = text.len() == LENGTH
-            && digits
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-        well_formed.then(|| Self(text.to_owned()))
+        let bytes = HEXLOWER.decode(digits.as_bytes()).ok()?;
+        (bytes.len() == RANDOM_BYTES).then(|| Self(text.to_owned()))
     }
 
-    /// The secret itself.
+    /// Returns the secret itself.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
+/// Hides the secret, so that it cannot end up in a log.
 impl fmt::Debug for DeviceCredential {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("DeviceCredential(…)")
@@ -50,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_its_own_form_and_no_other() {
+    fn parses_its_own_form_and_no_other() {
         let credential = DeviceCredential::from_random([0xab; 32]);
         assert_eq!(
             DeviceCredential::parse(credential.expose()),
@@ -58,6 +53,10 @@ mod tests {
         );
         assert_eq!(DeviceCredential::parse("hunter2"), None);
         assert_eq!(DeviceCredential::parse(&credential.expose()[..20]), None);
+        assert_eq!(
+            DeviceCredential::parse(&credential.expose()[..credential.expose().len() - 2]),
+            None
+        );
         assert_eq!(
             DeviceCredential::parse(&credential.expose().to_uppercase()),
             None

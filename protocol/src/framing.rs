@@ -1,24 +1,27 @@
-//! Cuts a stream of bytes into lines, with bounds, and tells of every line that cannot be taken.
+//! Splits a stream of bytes into lines of bounded length, and reports every line that is dropped.
 
-/// The bytes a message may take without its tags, line end included (Modern IRC).
+/// The maximum length of a message in bytes, without its tags and with its line end (Modern IRC).
 pub const MAX_LINE: usize = 512;
-/// The bytes the tags of a client may take, `@` and the space included (IRCv3 message-tags).
+/// The maximum length in bytes of the tags that a client sends, including the `@` and the space
+/// (IRCv3 message-tags).
 pub const MAX_CLIENT_TAGS: usize = 4096;
-/// The bytes all tags together may take on the way to a client (IRCv3 message-tags).
+/// The maximum length in bytes of the tags that a server sends, including the `@` and the space
+/// (IRCv3 message-tags).
 pub const MAX_TAGS: usize = 8191;
 
-/// What came out of the stream.
+/// A line read from the stream, or the reason why it was dropped.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line<'a> {
-    /// A whole line without its end; never empty.
+    /// A complete line without its line end; never empty.
     Text(&'a str),
-    /// A line past its bound, left out as a whole.
+    /// A line that exceeded the maximum length and was dropped.
     TooLong,
-    /// A line that is not UTF-8, left out. This is what of it can be read, the rest replaced.
+    /// A line that is not UTF-8 and was dropped. Holds its text with invalid bytes replaced by
+    /// U+FFFD.
     NotUtf8(String),
 }
 
-/// Collects bytes until they make lines. Holds no memory between lines.
+/// Collects bytes until they form lines. Allocates only while a line is incomplete.
 #[derive(Debug)]
 pub struct LineFramer {
     partial: Vec<u8>,
@@ -27,7 +30,7 @@ pub struct LineFramer {
 }
 
 impl LineFramer {
-    /// For lines whose tags take up to `max_tags` bytes.
+    /// Creates a framer for lines whose tags take up to `max_tags` bytes.
     pub fn new(max_tags: usize) -> Self {
         Self {
             partial: Vec::new(),
@@ -36,7 +39,10 @@ impl LineFramer {
         }
     }
 
-    /// Takes what was read and gives each line that is complete with it, in order, to `each`.
+    /// Appends bytes read from the stream, and calls `each` for every line they complete, in order.
+    ///
+    /// A line that is too long is reported once, as soon as the maximum is exceeded; the rest of it
+    /// is skipped.
     pub fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(Line<'_>)) {
         while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
             let (head, tail) = (&bytes[..end], &bytes[end + 1..]);
@@ -100,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn joins_what_arrives_in_pieces() {
+    fn a_line_that_arrives_in_pieces_is_joined() {
         let mut framer = LineFramer::new(MAX_CLIENT_TAGS);
         assert!(lines(&mut framer, b"PI").is_empty());
         assert_eq!(
@@ -111,14 +117,14 @@ mod tests {
     }
 
     #[test]
-    fn an_over_long_line_is_told_once_and_the_next_is_read() {
+    fn a_line_that_is_too_long_is_reported_once_and_the_next_is_read() {
         let mut framer = LineFramer::new(MAX_CLIENT_TAGS);
         let mut input = vec![b'x'; 511];
         input.extend_from_slice(b"\r\nPING a\r\n");
         assert_eq!(lines(&mut framer, &input), ["TooLong", "PING a"]);
         for _ in 0..4 {
-            let told = lines(&mut framer, &[b'y'; 4000]);
-            assert!(told.len() <= 1, "{told:?}");
+            let reported = lines(&mut framer, &[b'y'; 4000]);
+            assert!(reported.len() <= 1, "{reported:?}");
         }
         assert_eq!(
             lines(&mut framer, b"still the same line\r\nPING b\r\n"),
@@ -127,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_just_within_its_bound_is_taken() {
+    fn a_line_of_exactly_the_maximum_length_is_accepted() {
         let mut framer = LineFramer::new(MAX_CLIENT_TAGS);
         let mut input = vec![b'x'; 510];
         input.extend_from_slice(b"\r\n");
@@ -138,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_and_message_have_bounds_of_their_own() {
+    fn tags_and_message_have_separate_limits() {
         let mut framer = LineFramer::new(MAX_CLIENT_TAGS);
         let tags = "a".repeat(MAX_CLIENT_TAGS - 2);
         assert_eq!(
@@ -152,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf8_are_told() {
+    fn a_line_that_is_not_utf8_is_reported() {
         let mut framer = LineFramer::new(MAX_CLIENT_TAGS);
         assert_eq!(
             lines(&mut framer, b"PRIVMSG #a :\xff\xfe\r\nPING a\r\n"),

@@ -1,14 +1,16 @@
-//! Patterns in which `*` stands for anything and `?` for one character.
+//! Patterns in which `*` matches any text and `?` matches one character.
 
-/// Whether `text` fits `pattern`, in which `*` stands for anything and `?` for one character. Takes
-/// time in proportion to the product of both lengths at worst.
+/// Whether the whole of `text` matches `pattern`.
+///
+/// The comparison is case-sensitive. The time taken is at worst proportional to the product of both
+/// lengths.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let (mut pattern_rest, mut text_rest) = (pattern.chars(), text.chars());
-    // Where to go on from if the characters differ: after the last star, and one further in the
+    // Where to resume after a mismatch: behind the last star, and one character further in the
     // text.
     let mut retry: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
     loop {
-        let (pattern_before, text_before) = (pattern_rest.clone(), text_rest.clone());
+        let text_before = text_rest.clone();
         match (pattern_rest.next(), text_rest.next()) {
             (None, None) => return true,
             (Some('*'), _) => {
@@ -18,7 +20,7 @@ pub fn matches(pattern: &str, text: &str) -> bool {
             }
             (Some('?'), Some(_)) => continue,
             (Some(wanted), Some(found)) if wanted == found => continue,
-            _ => drop(pattern_before),
+            _ => {}
         }
         let Some((after_star, mut tried)) = retry.take() else {
             return false;
@@ -32,7 +34,7 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// Whether a text is meant as a pattern.
+/// Whether the text contains a wildcard, `*` or `?`.
 pub fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?'])
 }
@@ -42,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stars_and_question_marks_stand_for_characters() {
+    fn stars_and_question_marks_are_wildcards() {
         for (pattern, text) in [
             ("*", ""),
             ("*", "abc"),
@@ -66,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn an_evil_mask_ends_soon() {
+    fn a_pathological_pattern_is_matched_quickly() {
         let pattern = "*a".repeat(200);
         assert!(!matches(&pattern, &"a".repeat(199)));
     }

@@ -1,5 +1,13 @@
-//! The language Rookery speaks: IRC messages, names, numerics and capabilities on the chat port,
-//! and the control plane's requests and replies. Nothing here reads or writes anything.
+//! IRC on the wire: what a client and a server send each other, and nothing else.
+//!
+//! This crate turns bytes into lines ([`framing`]), lines into messages and back ([`message`]), and
+//! text into checked names and ban targets ([`names`], [`ban`]). It also holds the tables that both
+//! sides share: numerics ([`numeric`]) and capabilities ([`capability`]).
+//!
+//! It performs no I/O, keeps no state beyond a half-read line, and has no notion of users, channels
+//! or sessions. Rules about them belong to the server and the clients, which build on this crate.
+//! It may depend on libraries for Unicode, encodings, serde and error types, never on tokio,
+//! rustls, a database, or another crate of this workspace.
 
 pub mod ban;
 pub mod capability;

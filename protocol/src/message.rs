@@ -1,45 +1,45 @@
-//! One IRC message: parsed from a line, written to a line (Modern IRC Client Protocol; IRCv3
-//! message-tags).
+//! IRC messages, parsed from and written to lines (Modern IRC Client Protocol; IRCv3 message-tags).
 
 use std::fmt::{self, Write as _};
 
-/// The most parameters one message carries; what follows belongs to the last.
+/// The maximum number of parameters of a message. Any text after them belongs to the last one.
 pub const MAX_PARAMS: usize = 15;
 
-/// One IRC message, owned.
+/// An IRC message that owns its parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
-    /// The tags, in the order they came.
+    /// The tags, in their order on the wire.
     pub tags: Tags,
-    /// Who it comes from, without the leading colon: a server's name or `nick!user@host`.
+    /// The sender without the leading colon: a server name or `nick!user@host`.
     pub source: Option<String>,
-    /// The command in capitals, or a three-digit numeric.
+    /// The command in upper case, or a three-digit numeric.
     pub command: String,
-    /// The parameters; the last may hold spaces or be empty.
+    /// The parameters. Only the last may be empty or contain spaces.
     pub params: Vec<String>,
 }
 
-/// Message tags with unescaped values, in the order they came; of a repeated key the last one
-/// counts.
+/// Message tags with unescaped values, in their order on the wire. If a key is repeated, its last
+/// value is used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tags(Vec<(String, String)>);
 
-/// Why a line is not a message.
+/// The reason why a line is not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
-    /// Nothing but spaces, tags or a source.
-    #[error("the line holds no command")]
+    /// The line has only spaces, tags or a source.
+    #[error("the line has no command")]
     NoCommand,
-    /// A command is a word of letters (and, for commands nobody has, underscores), or three digits.
-    #[error("the command is not a word of letters or a three-digit number")]
+    /// The command is neither letters and underscores nor three digits. Underscores are accepted
+    /// so that an unknown command can be reported by its name.
+    #[error("the command is neither a word nor a three-digit number")]
     BadCommand,
-    /// NUL, CR and LF cannot stand inside a message.
-    #[error("the line holds a NUL, CR or LF")]
+    /// The line contains a NUL, CR or LF, which no message may contain.
+    #[error("the line contains a NUL, CR or LF")]
     BadByte,
 }
 
 impl Message {
-    /// A message without source or tags.
+    /// Creates a message without source or tags.
     pub fn new<P: Into<String>>(command: &str, params: impl IntoIterator<Item = P>) -> Self {
         Self {
             command: command.to_owned(),
@@ -48,14 +48,14 @@ impl Message {
         }
     }
 
-    /// The same message with `source`.
+    /// Sets the source.
     #[must_use]
     pub fn from_source(mut self, source: impl Into<String>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// Reads one line, without its line end.
+    /// Parses a line without its line end.
     pub fn parse(line: &str) -> Result<Self, ParseError> {
         if line.bytes().any(|byte| matches!(byte, 0 | b'\r' | b'\n')) {
             return Err(ParseError::BadByte);
@@ -100,12 +100,12 @@ impl Message {
         Ok(message)
     }
 
-    /// The parameter at `index`, if there is one.
+    /// Returns the parameter at `index`, counted from zero.
     pub fn param(&self, index: usize) -> Option<&str> {
         self.params.get(index).map(String::as_str)
     }
 
-    /// The nick part of the source: all before `!` and `@`.
+    /// Returns the nick of the source: the text before the first `!` or `@`.
     pub fn source_nick(&self) -> Option<&str> {
         self.source
             .as_deref()
@@ -113,7 +113,7 @@ impl Message {
     }
 }
 
-/// Writes the line without its line end. The last parameter gets a colon whenever it needs one.
+/// Writes the line without its line end. The last parameter gets a colon only if it needs one.
 impl fmt::Display for Message {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.tags.is_empty() {
@@ -136,8 +136,8 @@ impl fmt::Display for Message {
 }
 
 impl Tags {
-    /// Reads the tags of a message, without the leading `@`. Bad ones are left out, as the
-    /// specification asks.
+    /// Parses the tags of a message without the leading `@`. Tags with an invalid key are ignored,
+    /// as the specification demands.
     pub fn parse(text: &str) -> Self {
         let mut tags = Self::default();
         for item in text.split(';').filter(|item| !item.is_empty()) {
@@ -149,7 +149,7 @@ impl Tags {
         tags
     }
 
-    /// The value of `key`; a tag without a value has the empty one.
+    /// Returns the value of `key`, which is empty for a tag without a value.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0
             .iter()
@@ -165,14 +165,14 @@ impl Tags {
         }
     }
 
-    /// Key and value of each tag, in order.
+    /// Iterates over keys and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// The client-only tags (`+typing`, …): the ones that clients pass to one another.
+    /// Returns the client-only tags (`+typing`, …), which a server relays between clients.
     #[must_use]
     pub fn client_only(&self) -> Self {
         Self(
@@ -184,7 +184,7 @@ impl Tags {
         )
     }
 
-    /// No tags at all.
+    /// Whether there are no tags.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -242,7 +242,7 @@ fn unescape(value: &str) -> String {
     text
 }
 
-/// Writes a tag's value as it stands on the wire.
+/// Writes a tag value in its escaped form (IRCv3 message-tags).
 pub fn write_escaped(out: &mut impl fmt::Write, value: &str) -> fmt::Result {
     for char in value.chars() {
         match char {
@@ -262,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_tags_source_and_a_trailing_parameter() {
+    fn tags_source_and_trailing_parameter_are_parsed() {
         let message = Message::parse(
             "@+typing=active;time=now\\s\\:\\\\ :alice!a@host  privmsg   #lobby :hi  there ",
         )
@@ -278,14 +278,14 @@ mod tests {
     }
 
     #[test]
-    fn the_fifteenth_parameter_takes_the_rest() {
+    fn the_fifteenth_parameter_contains_the_rest_of_the_line() {
         let message = Message::parse("X 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17").unwrap();
         assert_eq!(message.params.len(), MAX_PARAMS);
         assert_eq!(message.params[14], "15 16 17");
     }
 
     #[test]
-    fn refuses_what_is_not_a_message() {
+    fn lines_that_are_not_messages_are_refused() {
         assert_eq!(Message::parse(""), Err(ParseError::NoCommand));
         assert_eq!(Message::parse("   "), Err(ParseError::NoCommand));
         assert_eq!(Message::parse("@a=b"), Err(ParseError::NoCommand));
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_back_the_same() {
+    fn a_written_message_parses_back_to_itself() {
         let mut message =
             Message::new("PRIVMSG", ["#lobby", ":) two words"]).from_source("bob!b@host");
         message.tags.set("msgid", "a;b c\\d");

@@ -1,5 +1,7 @@
-//! The names people choose (nicks, accounts, channels, emails), checked once and compared by their
-//! folded form.
+//! The names that people choose: nicks, accounts, channels and emails.
+//!
+//! A name is checked once, when it is parsed. It keeps the spelling that its owner chose, and is
+//! compared by a folded form, in which letter case makes no difference.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -9,37 +11,37 @@ use precis_profiles::UsernameCaseMapped;
 use precis_profiles::precis_core::profile::Profile as _;
 use serde::{Deserialize, Serialize};
 
-/// The most bytes a nick or account name takes.
+/// The maximum length of a nick or account name in bytes.
 pub const MAX_NICK: usize = 32;
-/// The most bytes a channel name takes, its `#` included.
+/// The maximum length of a channel name in bytes, including its `#`.
 pub const MAX_CHANNEL: usize = 64;
-/// The most bytes an email address takes (RFC 5321 §4.5.3.1.3).
+/// The maximum length of an email address in bytes (RFC 5321 §4.5.3.1.3).
 pub const MAX_EMAIL: usize = 254;
 
-/// Why a name cannot be taken. The texts are for the person who chose it.
+/// The reason why a name is refused. The messages are shown to the person who chose it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing there.
+    /// The name is empty.
     #[error("the name is empty")]
     Empty,
-    /// More bytes than the bound of its kind.
+    /// The name exceeds the maximum length, given in bytes.
     #[error("the name is longer than {0} bytes")]
     TooLong(usize),
-    /// A first character that the protocol gives another meaning.
-    #[error("a name cannot begin with that character")]
+    /// The first character has another meaning in the protocol.
+    #[error("a name cannot start with a digit or any of $ : # & ~ @ % + -")]
     BadStart,
-    /// A character that the protocol or PRECIS (RFC 8265) does not allow.
-    #[error("the name holds a character that is not allowed")]
+    /// A character is not allowed by the protocol or by PRECIS (RFC 8265).
+    #[error("the name contains a character that is not allowed")]
     BadCharacter,
-    /// Channels begin with `#`.
-    #[error("a channel's name begins with #")]
+    /// A channel name does not start with `#`.
+    #[error("a channel name must start with #")]
     NotAChannel,
-    /// Not of the form `local@domain`.
-    #[error("that is not an email address")]
+    /// The text does not have the form `local@domain`.
+    #[error("not a valid email address")]
     NotAnEmail,
 }
 
-/// A name as its owner writes it, with the form by which it is compared.
+/// A name in its owner's spelling, with the folded form by which it is compared.
 #[derive(Clone)]
 struct Name {
     text: Arc<str>,
@@ -62,23 +64,23 @@ macro_rules! name_type {
     ($name:ident, $doc:literal, $parse:path) => {
         #[doc = $doc]
         ///
-        /// Equality, order and hashing look at the folded form only.
+        /// Equality, order and hashing use the folded form only.
         #[derive(Clone, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Name);
 
         impl $name {
-            /// Checks `text` and folds it.
+            /// Checks and folds `text`.
             pub fn parse(text: &str) -> Result<Self, NameError> {
                 $parse(text).map(Self)
             }
 
-            /// As its owner writes it.
+            /// Returns the name in its owner's spelling.
             pub fn as_str(&self) -> &str {
                 &self.0.text
             }
 
-            /// As it is compared.
+            /// Returns the form in which names are compared.
             pub fn folded(&self) -> &str {
                 &self.0.folded
             }
@@ -135,39 +137,43 @@ macro_rules! name_type {
     };
 }
 
-name_type!(Nick, "The name a user is shown under.", parse_nick);
+name_type!(
+    Nick,
+    "The name under which a user appears to others.",
+    parse_nick
+);
 name_type!(
     AccountName,
-    "The name of an account; a valid nick as well.",
+    "The name of an account. Every account name is also a valid nick.",
     parse_nick
 );
 name_type!(
     ChannelName,
-    "A channel's name, with its `#`.",
+    "The name of a channel, including its `#`.",
     parse_channel
 );
 name_type!(
     Email,
-    "An email address; folded, its domain is in ASCII and all letters are small.",
+    "An email address. Its folded form is in lower case and has its domain in ASCII.",
     parse_email
 );
 
 impl Nick {
-    /// What the name looks like: two names of the same skeleton could pose as one another (UTS #39
-    /// §4).
+    /// Returns the skeleton of the name (UTS #39 §4). Two names with the same skeleton look alike,
+    /// so that one could be mistaken for the other.
     pub fn skeleton(&self) -> String {
         skeleton(self.as_str())
     }
 }
 
 impl AccountName {
-    /// What the name looks like: two names of the same skeleton could pose as one another (UTS #39
-    /// §4).
+    /// Returns the skeleton of the name (UTS #39 §4). Two names with the same skeleton look alike,
+    /// so that one could be mistaken for the other.
     pub fn skeleton(&self) -> String {
         skeleton(self.as_str())
     }
 
-    /// The nick its owner is shown under.
+    /// Returns the account name as a nick.
     pub fn to_nick(&self) -> Nick {
         Nick(self.0.clone())
     }
@@ -179,7 +185,7 @@ fn parse_nick(text: &str) -> Result<Name, NameError> {
     }
     check_nick(text)?;
     let folded = fold(text)?;
-    // Full-width forms become plain ones: `＠` an `@`.
+    // Folding turns full-width characters into plain ones: `＠` becomes `@`.
     check_nick(&folded)?;
     Ok(Name::new(text, folded))
 }
@@ -206,7 +212,7 @@ fn parse_channel(text: &str) -> Result<Name, NameError> {
         return Err(NameError::Empty);
     }
     let folded = fold(rest)?;
-    // Full-width forms become plain ones: `，` a comma.
+    // Folding turns full-width characters into plain ones: `，` becomes a comma.
     if [rest, &folded]
         .iter()
         .any(|form| form.contains([' ', ',', ':', '*', '?']))
@@ -239,7 +245,7 @@ fn parse_email(text: &str) -> Result<Name, NameError> {
     ))
 }
 
-/// PRECIS `UsernameCaseMapped` (RFC 8265 §3.3), with the short way for ASCII.
+/// Applies PRECIS `UsernameCaseMapped` (RFC 8265 §3.3), with a fast path for ASCII.
 fn fold(text: &str) -> Result<String, NameError> {
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(text.to_ascii_lowercase());
@@ -250,8 +256,11 @@ fn fold(text: &str) -> Result<String, NameError> {
         .map_err(|_| NameError::BadCharacter)
 }
 
-/// `m` is left alone: the table takes it for `rn`, and no one mistakes `modern` for `modem`. `i`
-/// goes with `l`: a capital `I` looks like `l`, and letter case makes no other name.
+/// Returns the UTS #39 skeleton of a name, with two changes.
+///
+/// The letter `m` stays as it is: the table maps it to `rn`, which would make `modem` and `modern`
+/// the same name. The letter `i` becomes `l`: a capital `I` looks like `l`, and names are compared
+/// without regard to case.
 fn skeleton(text: &str) -> String {
     let looks: String = text
         .split_inclusive('m')
@@ -270,7 +279,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letter_case_makes_no_other_name() {
+    fn names_are_compared_without_letter_case() {
         assert_eq!(Nick::parse("Alice").unwrap(), Nick::parse("aLICE").unwrap());
         assert_eq!(Nick::parse("Ärger").unwrap(), Nick::parse("ärger").unwrap());
         assert_eq!(ChannelName::parse("#Lobby").unwrap().folded(), "#lobby");
@@ -278,19 +287,19 @@ mod tests {
     }
 
     #[test]
-    fn look_alikes_share_a_skeleton() {
+    fn names_that_look_alike_have_the_same_skeleton() {
         let look = |text: &str| Nick::parse(text).unwrap().skeleton();
         assert_eq!(look("alice"), look("\u{430}lice"), "cyrillic a");
         assert_eq!(look("alice"), look("a1ice"));
         assert_eq!(look("bob"), look("b0b"));
         assert_eq!(look("alice"), look("ALI\u{421}E"), "cyrillic C in capitals");
-        assert_eq!(look("irina"), look("lrina"), "who may be written Irina");
+        assert_eq!(look("irina"), look("lrina"), "it may be written Irina");
         assert_ne!(look("modern"), look("modem"));
         assert_ne!(look("alice"), look("alina"));
     }
 
     #[test]
-    fn refuses_names_that_break_the_protocol() {
+    fn names_that_would_break_the_protocol_are_refused() {
         for bad in [
             "",
             "a b",
@@ -311,7 +320,7 @@ mod tests {
         for wide in ["bob＠example．org", "a！b＠c", "＃a", "１a", "a，b", "a＊"] {
             assert!(
                 Nick::parse(wide).is_err(),
-                "{wide:?} is compared in its plain form"
+                "{wide:?} folds to a form that is not allowed"
             );
         }
         assert!(ChannelName::parse("#a，b").is_err());

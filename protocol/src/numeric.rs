@@ -1,4 +1,4 @@
-//! The three-digit replies by their common names (Modern IRC Client Protocol, "Numerics").
+//! The numeric replies under their usual names (Modern IRC Client Protocol, "Numerics").
 
 macro_rules! numerics {
     ($($name:ident = $code:literal;)+) => {
@@ -14,13 +14,10 @@ numerics! {
     RPL_ISUPPORT = "005";
     RPL_UMODEIS = "221";
     RPL_LUSERCLIENT = "251";
-    RPL_LUSEROP = "252";
-    RPL_LUSERUNKNOWN = "253";
     RPL_LUSERCHANNELS = "254";
     RPL_LUSERME = "255";
     RPL_LOCALUSERS = "265";
     RPL_GLOBALUSERS = "266";
-    RPL_WHOISCERTFP = "276";
     RPL_AWAY = "301";
     RPL_USERHOST = "302";
     RPL_ISON = "303";
@@ -68,7 +65,6 @@ numerics! {
     RPL_TIME = "391";
     ERR_UNKNOWNERROR = "400";
     ERR_NOSUCHNICK = "401";
-    ERR_NOSUCHSERVER = "402";
     ERR_NOSUCHCHANNEL = "403";
     ERR_CANNOTSENDTOCHAN = "404";
     ERR_TOOMANYCHANNELS = "405";
@@ -102,7 +98,6 @@ numerics! {
     ERR_UMODEUNKNOWNFLAG = "501";
     ERR_USERSDONTMATCH = "502";
     ERR_HELPNOTFOUND = "524";
-    ERR_INVALIDKEY = "525";
     RPL_WHOISSECURE = "671";
     ERR_INVALIDMODEPARAM = "696";
     RPL_HELPSTART = "704";

@@ -1,12 +1,11 @@
-//! catgirl, in a terminal. It ends with its connection, so that a shell starts it anew, as its
-//! users do.
+//! catgirl, in a terminal. It exits when its connection ends, so a shell loop starts it again.
 
 use rookery_tests::irc::PASSWORD;
 use rookery_tests::screen::Screen;
 use rookery_tests::server::Server;
 use tempfile::TempDir;
 
-use crate::life::{Program, is_told_what_it_missed, lives_through_everything};
+use crate::scenario::{Program, goes_from_sign_in_to_ban, shows_missed_messages};
 
 struct Catgirl {
     screen: Screen,
@@ -29,53 +28,53 @@ impl Program for Catgirl {
             screen: Screen::run(&line),
             _home: home,
         };
-        catgirl.connects().await;
+        catgirl.connect().await;
         catgirl
     }
 
-    async fn types(&self, line: &str) {
-        self.screen.enters(line);
+    async fn enter_line(&self, line: &str) {
+        self.screen.enter_line(line);
     }
 
-    async fn shows(&self, window: Option<&str>, part: &str) {
+    async fn expect(&self, window: Option<&str>, part: &str) {
         self.screen
-            .enters(&format!("/window {}", window.unwrap_or("0")));
-        self.screen.shows(part).await;
+            .enter_line(&format!("/window {}", window.unwrap_or("0")));
+        self.screen.expect(part).await;
     }
 
-    async fn tells_the_end(&self, words: &str) {
-        // On the terminal, once it has ended.
-        self.screen.shows(words).await;
+    async fn expect_disconnect_reason(&self, words: &str) {
+        // catgirl prints it on the terminal when it exits.
+        self.screen.expect(words).await;
     }
 
-    async fn shows_refusal(&self, _channel: &str, part: &str) {
-        self.shows(None, part).await;
+    async fn expect_refusal(&self, _channel: &str, part: &str) {
+        self.expect(None, part).await;
     }
 
-    async fn shows_in_view(&self, _window: &str, part: &str) {
-        self.screen.shows(part).await;
+    async fn expect_in_view(&self, _window: &str, part: &str) {
+        self.screen.expect(part).await;
     }
 
-    async fn disconnects(&self) {
-        self.types("/quit").await;
+    async fn disconnect(&self) {
+        self.enter_line("/quit").await;
     }
 
-    async fn connects(&self) {
-        self.screen.shows("Enter starts catgirl").await;
-        self.screen.presses("Enter");
+    async fn connect(&self) {
+        self.screen.expect("Enter starts catgirl").await;
+        self.screen.press("Enter");
     }
 
-    async fn recovers(&self) {
-        self.connects().await;
+    async fn recover(&self) {
+        self.connect().await;
     }
 }
 
 #[tokio::test]
-async fn catgirl_lives_through_everything() {
-    lives_through_everything::<Catgirl>().await;
+async fn catgirl_works_from_sign_in_to_ban() {
+    goes_from_sign_in_to_ban::<Catgirl>().await;
 }
 
 #[tokio::test]
-async fn catgirl_is_told_what_it_missed() {
-    is_told_what_it_missed::<Catgirl>().await;
+async fn catgirl_shows_missed_messages() {
+    shows_missed_messages::<Catgirl>().await;
 }

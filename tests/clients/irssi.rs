@@ -8,7 +8,7 @@ use rookery_tests::screen::Screen;
 use rookery_tests::server::Server;
 use tempfile::TempDir;
 
-use crate::life::{Program, is_told_what_it_missed, lives_through_everything};
+use crate::scenario::{Program, goes_from_sign_in_to_ban, shows_missed_messages};
 
 struct Irssi {
     screen: Screen,
@@ -27,9 +27,12 @@ impl Program for Irssi {
     use_tls = "yes"; tls_verify = "yes"; tls_cafile = "{}";
 }} );
 chatnets = {{ rookery = {{
-    type = "IRC"; nick = "alice"; sasl_mechanism = "PLAIN"; sasl_username = "alice"; sasl_password = "{PASSWORD}";
+    type = "IRC"; nick = "alice";
+    sasl_mechanism = "PLAIN"; sasl_username = "alice"; sasl_password = "{PASSWORD}";
 }}; }};
-settings = {{ core = {{ nick = "alice"; user_name = "alice"; real_name = "Alice"; server_reconnect_time = "1s"; }}; }};
+settings = {{ core = {{
+    nick = "alice"; user_name = "alice"; real_name = "Alice"; server_reconnect_time = "1s";
+}}; }};
 "#,
             ca.display()
         );
@@ -41,44 +44,44 @@ settings = {{ core = {{ nick = "alice"; user_name = "alice"; real_name = "Alice"
             .env("HOME", home.path())
             .env("LANG", "C.UTF-8");
         let screen = Screen::start(&command);
-        // Its status window has room for the end of one connection above all that the next one
-        // begins with.
-        screen.resizes(80, 60);
+        // Tall enough that the status window shows the end of one connection together with the
+        // start of the next.
+        screen.resize(80, 60);
         Self {
             screen,
             _home: home,
         }
     }
 
-    async fn types(&self, line: &str) {
-        self.screen.enters(line);
+    async fn enter_line(&self, line: &str) {
+        self.screen.enter_line(line);
     }
 
-    async fn shows(&self, window: Option<&str>, part: &str) {
+    async fn expect(&self, window: Option<&str>, part: &str) {
         self.screen
-            .enters(&format!("/window goto {}", window.unwrap_or("1")));
-        self.screen.shows(part).await;
+            .enter_line(&format!("/window goto {}", window.unwrap_or("1")));
+        self.screen.expect(part).await;
     }
 
-    async fn shows_in_view(&self, _window: &str, part: &str) {
-        self.screen.shows(part).await;
+    async fn expect_in_view(&self, _window: &str, part: &str) {
+        self.screen.expect(part).await;
     }
 
-    async fn disconnects(&self) {
-        self.types("/disconnect rookery").await;
+    async fn disconnect(&self) {
+        self.enter_line("/disconnect rookery").await;
     }
 
-    async fn connects(&self) {
-        self.types("/connect rookery").await;
+    async fn connect(&self) {
+        self.enter_line("/connect rookery").await;
     }
 }
 
 #[tokio::test]
-async fn irssi_lives_through_everything() {
-    lives_through_everything::<Irssi>().await;
+async fn irssi_works_from_sign_in_to_ban() {
+    goes_from_sign_in_to_ban::<Irssi>().await;
 }
 
 #[tokio::test]
-async fn irssi_is_told_what_it_missed() {
-    is_told_what_it_missed::<Irssi>().await;
+async fn irssi_shows_missed_messages() {
+    shows_missed_messages::<Irssi>().await;
 }

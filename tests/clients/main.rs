@@ -1,8 +1,8 @@
-//! IRC clients that others made, as Debian has them, set up as a person would, and judged by what
-//! they show. `tests/run` installs them.
+//! Tests with third-party IRC clients from Debian, configured as a person would, and judged by what
+//! they display. `tests/run` installs them.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod catgirl;
 mod irssi;
-mod life;
+mod scenario;
 mod weechat;

@@ -1,4 +1,4 @@
-//! WeeChat, without a screen: what it shows is what it writes into its logs.
+//! WeeChat without a screen. What it displays is read from its logs.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use rookery_tests::server::Server;
 use rookery_tests::wait_for;
 use tempfile::TempDir;
 
-use crate::life::{Program, is_told_what_it_missed, lives_through_everything};
+use crate::scenario::{Program, goes_from_sign_in_to_ban, shows_missed_messages};
 
 struct WeeChat {
     home: TempDir,
@@ -30,7 +30,7 @@ impl Program for WeeChat {
                 server.ca().display()
             ),
             format!("/server add rookery {}/{}", chat.ip(), chat.port()),
-            // The name of the option until 3.8, and from 4.0 on.
+            // The option is named `ssl` up to 3.8 and `tls` from 4.0.
             "/set irc.server.rookery.ssl on".to_owned(),
             "/set irc.server.rookery.tls on".to_owned(),
             "/set irc.server.rookery.nicks alice".to_owned(),
@@ -57,12 +57,12 @@ impl Program for WeeChat {
         weechat
     }
 
-    async fn types(&self, line: &str) {
+    async fn enter_line(&self, line: &str) {
         let mut fifo = OpenOptions::new().write(true).open(self.fifo()).unwrap();
         writeln!(fifo, "irc.server.rookery *{line}").unwrap();
     }
 
-    async fn shows(&self, window: Option<&str>, part: &str) {
+    async fn expect(&self, window: Option<&str>, part: &str) {
         let buffer = window.map_or("irc.server.rookery".to_owned(), |name| {
             format!("irc.rookery.{name}")
         });
@@ -82,21 +82,21 @@ impl Program for WeeChat {
         .await;
     }
 
-    async fn shows_in_view(&self, window: &str, part: &str) {
-        self.shows(Some(window), part).await;
+    async fn expect_in_view(&self, window: &str, part: &str) {
+        self.expect(Some(window), part).await;
     }
 
-    async fn disconnects(&self) {
-        self.types("/disconnect").await;
+    async fn disconnect(&self) {
+        self.enter_line("/disconnect").await;
     }
 
-    async fn connects(&self) {
-        self.types("/connect rookery").await;
+    async fn connect(&self) {
+        self.enter_line("/connect rookery").await;
     }
 }
 
 impl WeeChat {
-    /// Takes commands from other programs.
+    /// Returns the pipe from which WeeChat reads commands.
     fn fifo(&self) -> PathBuf {
         self.home.path().join("fifo")
     }
@@ -117,11 +117,11 @@ impl WeeChat {
 }
 
 #[tokio::test]
-async fn weechat_lives_through_everything() {
-    lives_through_everything::<WeeChat>().await;
+async fn weechat_works_from_sign_in_to_ban() {
+    goes_from_sign_in_to_ban::<WeeChat>().await;
 }
 
 #[tokio::test]
-async fn weechat_is_told_what_it_missed() {
-    is_told_what_it_missed::<WeeChat>().await;
+async fn weechat_shows_missed_messages() {
+    shows_missed_messages::<WeeChat>().await;
 }

@@ -1,27 +1,27 @@
-//! Registration and signing in, with real mails.
+//! Registration and sign-in, with real mails.
 
 use rookery_protocol::Message;
-use rookery_tests::control::other_than;
-use rookery_tests::irc::{Client, PASSWORD, device_credential, email_of, starts};
+use rookery_tests::control::wrong_code;
+use rookery_tests::irc::{Client, PASSWORD, device_credential, email_of, is_command};
 use rookery_tests::server::Server;
 use rookery_tests::tls::Identity;
 
 fn is_fail(message: &Message, command: &str) -> bool {
-    starts(message, "FAIL", command)
+    is_command(message, "FAIL", command)
 }
 
 #[tokio::test]
-async fn a_new_account_is_proved_with_the_code_from_the_mail_folder() {
+async fn a_new_account_is_verified_with_the_mailed_code() {
     let server = Server::start().await;
-    let mut alice = Client::introduce(&server, "alice").await;
+    let mut alice = Client::handshake(&server, "alice").await;
     alice.expect_text("REGISTER").await;
-    alice.ask_to_register("alice", "alice@example.org").await;
+    alice.start_registration("alice", "alice@example.org").await;
     let code = server.mailbox().code_to("alice@example.org").await;
     alice.send(&format!("VERIFY alice {code}")).await;
-    alice.expect_text("Welcome, alice. You are new here.").await;
+    alice.expect_text("Welcome, alice").await;
     alice.say("#lobby", "hello").await;
     assert_eq!(
-        server.record().accounts(),
+        server.database().accounts(),
         [("alice".to_owned(), "alice@example.org".to_owned())]
     );
     assert!(!server.log().contains(&code), "a code is a secret");
@@ -29,21 +29,21 @@ async fn a_new_account_is_proved_with_the_code_from_the_mail_folder() {
 }
 
 #[tokio::test]
-async fn a_known_account_is_welcomed_back_by_name_and_by_email() {
+async fn a_returning_user_signs_in_by_name_or_by_email() {
     let server = Server::start().await;
     drop(Client::register(&server, "alice").await);
     for account in ["alice", "alice@example.org"] {
         let mut alice = Client::try_sign_in(&server, "alice", account, PASSWORD).await;
         alice.expect_numeric("903").await;
         alice.send("CAP END").await;
-        alice.expect_text("Welcome back, alice.").await;
+        alice.expect_text("Welcome back, alice").await;
         alice.send("QUIT").await;
-        alice.until_closed().await;
+        alice.read_until_closed().await;
     }
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_refused_and_may_be_tried_again() {
+async fn a_wrong_password_is_refused_and_another_attempt_is_allowed() {
     let server = Server::start().await;
     drop(Client::register(&server, "alice").await);
     let mut alice = Client::try_sign_in(&server, "alice", "alice", "not the password").await;
@@ -54,10 +54,10 @@ async fn a_wrong_password_is_refused_and_may_be_tried_again() {
 }
 
 #[tokio::test]
-async fn the_waiting_room_hears_and_says_nothing() {
+async fn a_session_in_the_waiting_room_neither_receives_nor_sends_messages() {
     let server = Server::start().await;
     let mut alice = Client::register(&server, "alice").await;
-    let mut stranger = Client::introduce(&server, "stranger").await;
+    let mut stranger = Client::handshake(&server, "stranger").await;
     stranger.expect_text("REGISTER").await;
     stranger.send("JOIN #lobby").await;
     stranger.send("PRIVMSG #lobby :let me in").await;
@@ -66,31 +66,31 @@ async fn the_waiting_room_hears_and_says_nothing() {
     stranger.send("LIST").await;
     stranger.send("WHO #lobby").await;
     alice.say("#lobby", "for members only").await;
-    let heard = stranger.heard().await;
+    let received = stranger.sync().await;
     assert!(
-        heard
+        received
             .iter()
             .all(|message| !format!("{message}").contains("alice")),
-        "{heard:?}"
+        "{received:?}"
     );
-    let heard = alice.heard().await;
+    let received = alice.sync().await;
     assert!(
-        heard
+        received
             .iter()
             .all(|message| !format!("{message}").contains("stranger")),
-        "{heard:?}"
+        "{received:?}"
     );
 }
 
 #[tokio::test]
-async fn a_wrong_code_five_times_and_even_the_right_one_is_refused() {
+async fn after_five_wrong_codes_even_the_right_one_is_refused() {
     let server = Server::start().await;
-    let mut alice = Client::introduce(&server, "alice").await;
-    alice.ask_to_register("alice", "alice@example.org").await;
+    let mut alice = Client::handshake(&server, "alice").await;
+    alice.start_registration("alice", "alice@example.org").await;
     let code = server.mailbox().code_to("alice@example.org").await;
     for _ in 0..5 {
         alice
-            .send(&format!("VERIFY alice {}", other_than(&code)))
+            .send(&format!("VERIFY alice {}", wrong_code(&code)))
             .await;
         alice
             .expect("FAIL VERIFY", |message| is_fail(message, "VERIFY"))
@@ -100,41 +100,41 @@ async fn a_wrong_code_five_times_and_even_the_right_one_is_refused() {
     alice
         .expect("FAIL VERIFY", |message| is_fail(message, "VERIFY"))
         .await;
-    assert!(server.record().accounts().is_empty());
+    assert!(server.database().accounts().is_empty());
 }
 
 #[tokio::test]
-async fn a_code_is_good_for_its_own_registration_only() {
+async fn a_code_verifies_only_its_own_registration() {
     let server = Server::start().await;
-    let mut alice = Client::introduce(&server, "alice").await;
-    alice.ask_to_register("alice", "alice@example.org").await;
-    let mut mallory = Client::introduce(&server, "mallory").await;
+    let mut alice = Client::handshake(&server, "alice").await;
+    alice.start_registration("alice", "alice@example.org").await;
+    let mut mallory = Client::handshake(&server, "mallory").await;
     mallory
-        .ask_to_register("mallory", "mallory@example.org")
+        .start_registration("mallory", "mallory@example.org")
         .await;
-    let alices = server.mailbox().code_to("alice@example.org").await;
-    let mallorys = server.mailbox().code_to("mallory@example.org").await;
-    if alices != mallorys {
-        mallory.send(&format!("VERIFY mallory {alices}")).await;
+    let alice_code = server.mailbox().code_to("alice@example.org").await;
+    let mallory_code = server.mailbox().code_to("mallory@example.org").await;
+    if alice_code != mallory_code {
+        mallory.send(&format!("VERIFY mallory {alice_code}")).await;
         mallory
             .expect("FAIL VERIFY", |message| is_fail(message, "VERIFY"))
             .await;
     }
-    alice.send(&format!("VERIFY alice {alices}")).await;
-    alice.admitted().await;
-    // Used up, also for whoever says to be alice.
-    mallory.send(&format!("VERIFY alice {alices}")).await;
+    alice.send(&format!("VERIFY alice {alice_code}")).await;
+    alice.wait_until_admitted().await;
+    // The code is used up, even for a client that claims to be alice.
+    mallory.send(&format!("VERIFY alice {alice_code}")).await;
     mallory
         .expect("FAIL VERIFY", |message| is_fail(message, "VERIFY"))
         .await;
-    assert_eq!(server.record().accounts().len(), 1);
+    assert_eq!(server.database().accounts().len(), 1);
 }
 
 #[tokio::test]
-async fn a_name_or_email_that_is_taken_is_refused_however_it_is_written() {
+async fn a_taken_name_or_email_is_refused_in_any_spelling() {
     let server = Server::start().await;
     drop(Client::register(&server, "alice").await);
-    let mut other = Client::introduce(&server, "other").await;
+    let mut other = Client::handshake(&server, "other").await;
     for taken in ["alice", "ALICE", "a1ice", "\u{430}lice"] {
         other
             .send(&format!("REGISTER {taken} other@example.org :{PASSWORD}"))
@@ -143,12 +143,12 @@ async fn a_name_or_email_that_is_taken_is_refused_however_it_is_written() {
             .expect("FAIL REGISTER", |message| is_fail(message, "REGISTER"))
             .await;
     }
-    // Whoever owns the address is told by mail; whoever asks learns nothing, or is refused.
+    // The owner of the address is notified by mail. The client learns nothing, or is refused.
     other
         .send(&format!("REGISTER other Alice@EXAMPLE.org :{PASSWORD}"))
         .await;
-    other.heard().await;
-    assert_eq!(server.record().accounts().len(), 1);
+    other.sync().await;
+    assert_eq!(server.database().accounts().len(), 1);
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn a_new_device_signs_in_with_a_mailed_code_and_then_with_its_credential()
         .await;
     alice
         .expect("an empty challenge", |message| {
-            starts(message, "AUTHENTICATE", "+")
+            is_command(message, "AUTHENTICATE", "+")
         })
         .await;
     let code = server.mailbox().code_to("alice@example.org").await;
@@ -173,7 +173,7 @@ async fn a_new_device_signs_in_with_a_mailed_code_and_then_with_its_credential()
         .await;
     alice.expect_numeric("903").await;
     alice.send("CAP END").await;
-    alice.expect_text("Welcome back, alice.").await;
+    alice.expect_text("Welcome back, alice").await;
     drop(alice);
 
     let mut later = Client::connect(&server, "alice").await;
@@ -189,7 +189,7 @@ async fn a_new_device_signs_in_with_a_mailed_code_and_then_with_its_credential()
 }
 
 #[tokio::test]
-async fn a_mailed_code_opens_no_account_of_another_email() {
+async fn a_mailed_code_does_not_sign_in_to_an_account_with_another_email() {
     let server = Server::start().await;
     drop(Client::register(&server, "alice").await);
     drop(Client::register(&server, "mallory").await);
@@ -198,9 +198,9 @@ async fn a_mailed_code_opens_no_account_of_another_email() {
     mallory
         .authenticate("X-EMAIL-CODE", b"alice\0mallory@example.org")
         .await;
-    // The same as for an account that is right: whoever asks learns nothing.
+    // The same response as for the right account, so that the client learns nothing.
     mallory
-        .expect("an answer", |message| {
+        .expect("a response", |message| {
             message.command == "AUTHENTICATE" || message.command == "904"
         })
         .await;
@@ -211,13 +211,13 @@ async fn a_mailed_code_opens_no_account_of_another_email() {
 }
 
 #[tokio::test]
-async fn a_client_certificate_opens_the_account_it_was_added_to_until_it_is_revoked() {
+async fn a_client_certificate_signs_in_to_its_account_until_it_is_revoked() {
     let server = Server::start().await;
     drop(Client::register(&server, "alice").await);
     let identity = Identity::generate();
 
-    // Nobody's yet.
-    let mut early = Client::connect_as(&server, "alice", Some(&identity)).await;
+    // The certificate belongs to no account yet.
+    let mut early = Client::connect_with_certificate(&server, "alice", Some(&identity)).await;
     early.negotiate("alice").await;
     early.authenticate("EXTERNAL", b"").await;
     early.expect_numeric("904").await;
@@ -225,19 +225,20 @@ async fn a_client_certificate_opens_the_account_it_was_added_to_until_it_is_revo
     early.send("CREDENTIAL ADD").await;
     let added = early
         .expect("CREDENTIAL ADDED", |message| {
-            starts(message, "CREDENTIAL", "ADDED")
+            is_command(message, "CREDENTIAL", "ADDED")
         })
         .await;
     let number = added.param(1).unwrap().to_owned();
 
-    let mut alice = Client::connect_as(&server, "alice", Some(&identity)).await;
+    let mut alice = Client::connect_with_certificate(&server, "alice", Some(&identity)).await;
     alice.negotiate("alice").await;
     alice.authenticate("EXTERNAL", b"").await;
     alice.expect_numeric("903").await;
     alice.send("CAP END").await;
-    alice.admitted().await;
+    alice.wait_until_admitted().await;
 
-    let mut stranger = Client::connect_as(&server, "stranger", Some(&Identity::generate())).await;
+    let mut stranger =
+        Client::connect_with_certificate(&server, "stranger", Some(&Identity::generate())).await;
     stranger.negotiate("stranger").await;
     stranger.authenticate("EXTERNAL", b"alice").await;
     stranger.expect_numeric("904").await;
@@ -245,57 +246,57 @@ async fn a_client_certificate_opens_the_account_it_was_added_to_until_it_is_revo
     alice.send(&format!("CREDENTIAL REVOKE {number}")).await;
     alice
         .expect("CREDENTIAL REVOKED", |message| {
-            starts(message, "CREDENTIAL", "REVOKED")
+            is_command(message, "CREDENTIAL", "REVOKED")
         })
         .await;
-    let mut late = Client::connect_as(&server, "alice", Some(&identity)).await;
+    let mut late = Client::connect_with_certificate(&server, "alice", Some(&identity)).await;
     late.negotiate("alice").await;
     late.authenticate("EXTERNAL", b"").await;
     late.expect_numeric("904").await;
 }
 
 #[tokio::test]
-async fn guests_come_in_where_no_account_is_required_but_not_under_an_accounts_name() {
+async fn guests_are_admitted_where_no_account_is_required_but_not_under_an_account_name() {
     let server = Server::with(&["accounts.required = false"]).await;
-    let mut alice = Client::register_admitted(&server, "alice").await;
-    let mut guest = Client::introduce(&server, "gust").await;
-    guest.admitted().await;
+    let mut alice = Client::register_as_guest(&server, "alice").await;
+    let mut guest = Client::handshake(&server, "gust").await;
+    guest.wait_until_admitted().await;
     guest.say("#lobby", "just looking").await;
-    alice.expect_said("gust", "#lobby", "just looking").await;
+    alice.expect_privmsg("gust", "#lobby", "just looking").await;
 
-    let mut poser = Client::introduce(&server, "Alice").await;
+    let mut poser = Client::handshake(&server, "Alice").await;
     poser.expect_numeric("433").await;
     poser.send("NICK a1ice").await;
     poser.expect_numeric("433").await;
     poser.send("NICK other").await;
-    poser.admitted().await;
+    poser.wait_until_admitted().await;
     poser.send("NICK alice").await;
     poser.expect_numeric("433").await;
 }
 
 #[tokio::test]
-async fn without_open_registration_nobody_new_comes_in() {
+async fn while_registration_is_closed_no_account_can_be_registered() {
     let server = Server::with(&["accounts.open = false"]).await;
-    let mut alice = Client::introduce(&server, "alice").await;
+    let mut alice = Client::handshake(&server, "alice").await;
     alice
         .send(&format!("REGISTER alice {} :{PASSWORD}", email_of("alice")))
         .await;
     alice
         .expect("FAIL REGISTER", |message| is_fail(message, "REGISTER"))
         .await;
-    assert!(server.record().accounts().is_empty());
+    assert!(server.database().accounts().is_empty());
 }
 
 #[tokio::test]
-async fn mails_to_one_address_are_bounded() {
+async fn mails_to_one_address_are_limited() {
     let server = Server::with(&["limits.mails_per_hour = 3"]).await;
-    let mut alice = Client::introduce(&server, "alice").await;
+    let mut alice = Client::handshake(&server, "alice").await;
     for _ in 0..3 {
         alice
             .send(&format!("REGISTER alice {} :{PASSWORD}", email_of("alice")))
             .await;
         alice
-            .expect("an answer", |message| message.command == "REGISTER")
+            .expect("a response", |message| message.command == "REGISTER")
             .await;
     }
     alice

@@ -1,13 +1,13 @@
-//! Operators with `admin-cli`: list, kick, ban, unban, and the sign-in before.
+//! Operators with `admin-cli`: sign-in, list, kick, ban, accounts, channels and announcements.
 
 use rookery_tests::admin::{Operator, admin_email};
-use rookery_tests::control::{Control, other_than};
+use rookery_tests::control::{ControlClient, wrong_code};
 use rookery_tests::irc::{Client, PASSWORD, device_credential};
 use rookery_tests::server::Server;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn an_operator_signs_in_with_password_and_mailed_code_and_lists_who_is_here() {
+async fn an_operator_signs_in_with_password_and_mailed_code_and_lists_the_users() {
     let server = Server::start().await;
     let operator = Operator::add(&server, "root");
     let ended = operator.run(&["list"]).await;
@@ -15,26 +15,26 @@ async fn an_operator_signs_in_with_password_and_mailed_code_and_lists_who_is_her
     operator.login(&server).await;
 
     let _alice = Client::register(&server, "alice").await;
-    let table = operator.done(&["list"]).await;
+    let table = operator.run_ok(&["list"]).await;
     assert!(
         table.contains("alice") && table.contains("alice@example.org"),
         "{table}"
     );
-    let json: Value = serde_json::from_str(&operator.done(&["--json", "list"]).await).unwrap();
+    let json: Value = operator.run_json(&["list"]).await;
     assert_eq!(json["users"][0]["nick"], "alice", "{json}");
     assert_eq!(json["users"][0]["channels"], json!(["#lobby"]), "{json}");
-    operator.done(&["status"]).await;
-    operator.done(&["logout"]).await;
+    operator.run_ok(&["status"]).await;
+    operator.run_ok(&["logout"]).await;
     assert_eq!(operator.run(&["list"]).await.code, Some(3));
 }
 
 #[tokio::test]
-async fn the_kept_token_is_for_its_owner_only() {
+async fn the_stored_token_is_readable_only_by_its_owner() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
-    let mut folders = vec![operator.state()];
+    let mut folders = vec![operator.state_folder()];
     let mut files = 0;
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
@@ -54,7 +54,7 @@ async fn the_kept_token_is_for_its_owner_only() {
 }
 
 #[tokio::test]
-async fn wrong_usage_is_told_apart_from_refusals() {
+async fn wrong_usage_and_refusals_have_different_exit_codes() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     assert_eq!(operator.run(&["fly"]).await.code, Some(2));
@@ -68,12 +68,18 @@ async fn a_kick_ends_every_session_with_its_reason_and_the_user_may_return() {
     let mut bob = Client::register(&server, "bob").await;
     let mut alice = Client::register(&server, "alice").await;
     operator
-        .done(&["kick", "bob", "--reason", "too loud"])
+        .run_ok(&["kick", "bob", "--reason", "too loud"])
         .await;
-    let list = operator.done(&["list"]).await;
-    assert!(!list.contains("bob"), "done means done:\n{list}");
-    let heard = bob.until_closed().await;
-    assert_eq!(heard.last().unwrap().to_string(), "ERROR :Kicked: too loud");
+    let list = operator.run_ok(&["list"]).await;
+    assert!(
+        !list.contains("bob"),
+        "success means that bob is gone:\n{list}"
+    );
+    let received = bob.read_until_closed().await;
+    assert_eq!(
+        received.last().unwrap().to_string(),
+        "ERROR :Kicked: too loud"
+    );
     alice
         .expect("bob's QUIT", |message| {
             message.command == "QUIT" && message.source_nick() == Some("bob")
@@ -82,7 +88,7 @@ async fn a_kick_ends_every_session_with_its_reason_and_the_user_may_return() {
     let mut bob = Client::sign_in(&server, "bob").await;
     bob.say("#lobby", "back").await;
     let kicks = server
-        .record()
+        .database()
         .audit()
         .into_iter()
         .filter(|entry| entry.act == "kick")
@@ -95,24 +101,27 @@ async fn a_kick_ends_every_session_with_its_reason_and_the_user_may_return() {
 }
 
 #[tokio::test]
-async fn a_ban_is_on_disk_holds_after_a_restart_and_ends_with_unban() {
+async fn a_ban_is_stored_survives_a_restart_and_ends_with_unban() {
     let mut server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let mut bob = Client::register(&server, "bob").await;
     let mut alice = Client::register(&server, "alice").await;
 
     operator
-        .done(&["ban", "bob@example.org", "--reason", "spam"])
+        .run_ok(&["ban", "bob@example.org", "--reason", "spam"])
         .await;
-    assert_eq!(server.record().bans(), ["bob@example.org"]);
+    assert_eq!(server.database().bans(), ["bob@example.org"]);
     let csv = std::fs::read_to_string(server.path("data/bans.csv")).unwrap();
     assert!(csv.contains("bob@example.org,spam,root,"), "{csv}");
-    let list = operator.done(&["list"]).await;
-    assert!(!list.contains("bob"), "done means done:\n{list}");
-    let heard = bob.until_closed().await;
+    let list = operator.run_ok(&["list"]).await;
     assert!(
-        heard.last().unwrap().params[0].contains("spam"),
-        "{heard:?}"
+        !list.contains("bob"),
+        "success means that bob is gone:\n{list}"
+    );
+    let received = bob.read_until_closed().await;
+    assert!(
+        received.last().unwrap().params[0].contains("spam"),
+        "{received:?}"
     );
     assert_banned(&server, "bob", PASSWORD, "spam").await;
     alice.say("#lobby", "quiet again").await;
@@ -122,9 +131,9 @@ async fn a_ban_is_on_disk_holds_after_a_restart_and_ends_with_unban() {
     assert_banned(&server, "bob", PASSWORD, "spam").await;
 
     operator.login(&server).await;
-    assert!(operator.done(&["bans"]).await.contains("bob@example.org"));
-    operator.done(&["unban", "bob@example.org"]).await;
-    assert!(server.record().bans().is_empty());
+    assert!(operator.run_ok(&["bans"]).await.contains("bob@example.org"));
+    operator.run_ok(&["unban", "bob@example.org"]).await;
+    assert!(server.database().bans().is_empty());
     assert!(
         !std::fs::read_to_string(server.path("data/bans.csv"))
             .unwrap()
@@ -135,7 +144,7 @@ async fn a_ban_is_on_disk_holds_after_a_restart_and_ends_with_unban() {
 }
 
 #[tokio::test]
-async fn a_banned_name_is_refused_with_every_credential_for_its_time() {
+async fn a_banned_account_is_refused_with_every_credential() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     drop(Client::register(&server, "bob").await);
@@ -149,73 +158,76 @@ async fn a_banned_name_is_refused_with_every_credential_for_its_time() {
         .await;
     bob.expect_numeric("903").await;
     bob.send("CAP END").await;
-    bob.admitted().await;
+    bob.wait_until_admitted().await;
 
     operator
-        .done(&["ban", "BOB", "--reason", "spam", "--for", "7d"])
+        .run_ok(&["ban", "BOB", "--reason", "spam", "--for", "7d"])
         .await;
-    bob.until_closed().await;
+    bob.read_until_closed().await;
     assert_banned(&server, "bob", PASSWORD, "spam").await;
     assert_banned(&server, "bob", credential.expose(), "spam").await;
     assert_banned(&server, "bob@example.org", PASSWORD, "spam").await;
 }
 
 async fn assert_banned(server: &Server, account: &str, secret: &str, reason: &str) {
-    let heard = Client::sign_in_refused(server, account, secret).await;
-    let told = heard.iter().find(|message| message.command == "465");
-    let told = told.unwrap_or_else(|| panic!("no 465 in {heard:?}"));
-    assert!(told.params.last().unwrap().contains(reason), "{told:?}");
+    let received = Client::sign_in_refused(server, account, secret).await;
+    let refusal = received.iter().find(|message| message.command == "465");
+    let refusal = refusal.unwrap_or_else(|| panic!("no 465 in {received:?}"));
     assert!(
-        heard.iter().all(|message| message.command != "001"),
-        "{heard:?}"
+        refusal.params.last().unwrap().contains(reason),
+        "{refusal:?}"
+    );
+    assert!(
+        received.iter().all(|message| message.command != "001"),
+        "{received:?}"
     );
 }
 
 #[tokio::test]
-async fn the_admin_leaves_first_and_the_server_goes_on() {
+async fn the_server_keeps_running_when_the_admin_leaves_first() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
-    operator.done(&["list"]).await;
-    operator.done(&["logout"]).await;
+    operator.run_ok(&["list"]).await;
+    operator.run_ok(&["logout"]).await;
     drop(operator);
-    alice.say("#lobby", "the boss is gone").await;
-    bob.expect_said("alice", "#lobby", "the boss is gone").await;
+    alice.say("#lobby", "still here").await;
+    bob.expect_privmsg("alice", "#lobby", "still here").await;
     Client::register(&server, "carol").await;
 }
 
 #[tokio::test]
-async fn a_wrong_code_five_times_kills_the_challenge_and_all_is_audited() {
+async fn five_wrong_codes_end_the_challenge_and_every_attempt_is_audited() {
     let server = Server::start().await;
     Operator::add(&server, "root");
-    let control = Control::new(&server);
+    let control = ControlClient::new(&server);
     let challenge = control.login("root").await;
     let code = server.mailbox().code_to(&admin_email("root")).await;
     for _ in 0..5 {
         assert_eq!(
-            control.verify(&challenge, &other_than(&code)).await.status,
+            control.verify(&challenge, &wrong_code(&code)).await.status,
             401
         );
     }
     assert_eq!(
         control.verify(&challenge, &code).await.status,
         401,
-        "dead, even for the right one"
+        "the challenge has expired, even for the right code"
     );
-    assert_eq!(server.record().count_audit("verify", "refused"), 6);
-    assert_eq!(server.record().count_audit("verify", "allowed"), 0);
+    assert_eq!(server.database().count_audit("verify", "refused"), 6);
+    assert_eq!(server.database().count_audit("verify", "allowed"), 0);
     assert!(
-        !format!("{:?}", server.record().audit()).contains(&code),
+        !format!("{:?}", server.database().audit()).contains(&code),
         "a code is a secret"
     );
 }
 
 #[tokio::test]
-async fn a_code_opens_once_and_its_own_challenge_only() {
+async fn a_code_works_once_and_only_for_its_own_challenge() {
     let server = Server::start().await;
     Operator::add(&server, "root");
-    let control = Control::new(&server);
+    let control = ControlClient::new(&server);
     let first = control.login("root").await;
     let first_code = server.mailbox().code_to(&admin_email("root")).await;
     let second = control.login("root").await;
@@ -224,14 +236,14 @@ async fn a_code_opens_once_and_its_own_challenge_only() {
         assert_eq!(
             control.verify(&second, &first_code).await.status,
             401,
-            "of another challenge"
+            "the code belongs to another challenge"
         );
     }
     assert_eq!(control.verify(&second, &second_code).await.status, 200);
     assert_eq!(
         control.verify(&second, &second_code).await.status,
         401,
-        "used"
+        "the code is used up"
     );
     assert_eq!(
         control
@@ -241,15 +253,15 @@ async fn a_code_opens_once_and_its_own_challenge_only() {
         401
     );
     assert_ne!(first, second);
-    assert!(server.record().count_audit("verify", "refused") >= 2);
+    assert!(server.database().count_audit("verify", "refused") >= 2);
 }
 
 #[tokio::test]
-async fn a_wrong_password_or_name_gets_the_same_answer_and_no_mail() {
+async fn a_wrong_password_and_a_wrong_name_get_the_same_response_and_no_mail() {
     let server = Server::start().await;
     Operator::add(&server, "root");
-    let control = Control::new(&server);
-    let mut answers = Vec::new();
+    let control = ControlClient::new(&server);
+    let mut responses = Vec::new();
     for (name, password) in [
         ("root", "wrong"),
         ("nobody", rookery_tests::admin::PASSWORD),
@@ -265,26 +277,26 @@ async fn a_wrong_password_or_name_gets_the_same_answer_and_no_mail() {
             (reply.status, reply.content_type.as_str()),
             (401, "application/problem+json")
         );
-        answers.push(reply.body);
+        responses.push(reply.body);
     }
-    assert_eq!(answers[0], answers[1]);
+    assert_eq!(responses[0], responses[1]);
     control.login("root").await;
     server.mailbox().code_to(&admin_email("root")).await;
     let mails = std::fs::read_dir(server.path("data/mail")).unwrap().count();
     assert_eq!(
         mails, 1,
-        "only the right name and password have a code sent"
+        "a code is mailed only for the right name and password"
     );
-    assert_eq!(server.record().count_audit("login", "refused"), 2);
+    assert_eq!(server.database().count_audit("login", "refused"), 2);
 }
 
 #[tokio::test]
-async fn every_entry_of_the_trail_carries_the_hash_of_the_one_before() {
+async fn every_audit_entry_contains_the_hash_of_the_previous_one() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     operator.run(&["kick", "nobody"]).await;
-    operator.done(&["ban", "mallory@example.org"]).await;
-    let trail = server.record().audit();
+    operator.run_ok(&["ban", "mallory@example.org"]).await;
+    let trail = server.database().audit();
     assert!(trail.len() >= 4, "{trail:?}");
     assert_eq!(trail[0].previous, [0; 32]);
     for pair in trail.windows(2) {
@@ -293,14 +305,14 @@ async fn every_entry_of_the_trail_carries_the_hash_of_the_one_before() {
 }
 
 #[tokio::test]
-async fn a_wrong_code_at_the_prompt_is_refused_in_words() {
+async fn a_wrong_code_at_the_prompt_is_refused() {
     let server = Server::start().await;
     let operator = Operator::add(&server, "root");
     let mut login = operator.start_login(&server);
     let code = server.mailbox().code_to(&admin_email("root")).await;
-    login.type_line(&other_than(&code));
-    login.end_input();
-    let ended = login.ended().await;
+    login.type_line(&wrong_code(&code));
+    login.close_input();
+    let ended = login.wait().await;
     assert_eq!(ended.code, Some(1), "{}", ended.transcript);
     assert_eq!(operator.run(&["list"]).await.code, Some(3));
 }
@@ -311,73 +323,73 @@ async fn an_account_is_found_disabled_enabled_revoked_and_deleted() {
     let operator = Operator::sign_in(&server, "root").await;
     let mut bob = Client::register(&server, "bob").await;
     drop(Client::register(&server, "alice").await);
-    let table = operator.done(&["accounts", "--search", "BOB@"]).await;
+    let table = operator.run_ok(&["accounts", "--search", "BOB@"]).await;
     assert!(
         table.contains("bob@example.org") && !table.contains("alice"),
         "{table}"
     );
 
-    let page = operator.done(&["accounts", "--limit", "1"]).await;
+    let page = operator.run_ok(&["accounts", "--limit", "1"]).await;
     assert!(
-        page.contains("alice@example.org") && page.contains("for more, --after alice"),
+        page.contains("alice@example.org") && page.contains("--after alice"),
         "{page}"
     );
     let rest = operator
-        .done(&["accounts", "--limit", "1", "--after", "alice"])
+        .run_ok(&["accounts", "--limit", "1", "--after", "alice"])
         .await;
     assert!(
         rest.contains("bob@example.org") && !rest.contains("--after"),
         "{rest}"
     );
 
-    let told = operator
-        .done(&["account", "disable", "bob", "--reason", "on leave"])
+    let disabled = operator
+        .run_json(&["account", "disable", "bob", "--reason", "on leave"])
         .await;
-    assert!(
-        told.contains("bob (bob@example.org) is disabled; 1 session of bob ended."),
-        "{told}"
-    );
-    let heard = bob.until_closed().await;
     assert_eq!(
-        heard.last().unwrap().to_string(),
-        "ERROR :Your account is disabled: on leave"
+        disabled["account"]["email"], "bob@example.org",
+        "{disabled}"
+    );
+    assert_eq!(disabled["ended"]["sessions"], 1, "{disabled}");
+    let received = bob.read_until_closed().await;
+    let error = received.last().unwrap();
+    assert!(
+        error.command == "ERROR" && error.params[0].ends_with("disabled: on leave"),
+        "{error}"
     );
     let mut refused = Client::try_sign_in(&server, "bob", "bob", PASSWORD).await;
-    let why = refused.expect_numeric("904").await;
+    let refusal = refused.expect_numeric("904").await;
     assert!(
-        why.params
+        refusal
+            .params
             .last()
             .unwrap()
-            .ends_with("the account is disabled: on leave"),
-        "{why}"
+            .ends_with("disabled: on leave"),
+        "{refusal}"
     );
-    operator.done(&["account", "enable", "bob"]).await;
+    operator.run_ok(&["account", "enable", "bob"]).await;
     let mut bob = Client::sign_in(&server, "bob").await;
 
-    operator.done(&["account", "revoke", "bob"]).await;
-    bob.until_closed().await;
+    operator.run_ok(&["account", "revoke", "bob"]).await;
+    bob.read_until_closed().await;
     let mut refused = Client::try_sign_in(&server, "bob", "bob", PASSWORD).await;
     refused.expect_numeric("904").await;
 
     assert_eq!(
         operator.run(&["account", "delete", "bob"]).await.code,
         Some(1),
-        "that takes a yes"
+        "it must be confirmed"
     );
-    let reply: Value = serde_json::from_str(
-        &operator
-            .done(&["--json", "account", "delete", "bob", "--yes"])
-            .await,
-    )
-    .unwrap();
-    assert_eq!(reply["account"]["email"], "bob@example.org", "{reply}");
-    assert!(!operator.done(&["accounts"]).await.contains("bob"));
+    let deleted = operator
+        .run_json(&["account", "delete", "bob", "--yes"])
+        .await;
+    assert_eq!(deleted["account"]["email"], "bob@example.org", "{deleted}");
+    assert!(!operator.run_ok(&["accounts"]).await.contains("bob"));
     assert_eq!(
         operator.run(&["account", "enable", "bob"]).await.code,
         Some(1)
     );
     let acts = server
-        .record()
+        .database()
         .audit()
         .into_iter()
         .filter(|entry| entry.target == "bob");
@@ -407,18 +419,18 @@ async fn a_channel_is_listed_shown_and_closed() {
     bob.send("TOPIC #plots :gunpowder").await;
     bob.expect("the topic", |message| message.command == "TOPIC")
         .await;
-    let table = operator.done(&["channels"]).await;
+    let table = operator.run_ok(&["channels"]).await;
     assert!(
         table.contains("#lobby") && table.contains("#plots") && table.contains("gunpowder"),
         "{table}"
     );
-    let shown = operator.done(&["channel", "show", "plots"]).await;
+    let shown = operator.run_ok(&["channel", "show", "plots"]).await;
     assert!(
-        shown.contains("1: @bob") && shown.contains("gunpowder"),
+        shown.contains("@bob") && shown.contains("gunpowder"),
         "{shown}"
     );
     operator
-        .done(&[
+        .run_ok(&[
             "channel",
             "close",
             "#plots",
@@ -427,13 +439,14 @@ async fn a_channel_is_listed_shown_and_closed() {
         ])
         .await;
     assert!(
-        !operator.done(&["channels"]).await.contains("#plots"),
-        "done means done"
+        !operator.run_ok(&["channels"]).await.contains("#plots"),
+        "success means that the channel is gone"
     );
     let kick = bob
         .expect("the end of #plots", |message| message.command == "KICK")
         .await;
-    assert_eq!(kick.params, ["#plots", "bob", "Closed: against the rules"]);
+    assert_eq!(kick.params[..2], ["#plots", "bob"]);
+    assert!(kick.params[2].contains("against the rules"), "{kick}");
     bob.say("#lobby", "still here").await;
     assert_eq!(
         operator.run(&["channel", "close", "plots"]).await.code,
@@ -442,21 +455,21 @@ async fn a_channel_is_listed_shown_and_closed() {
 }
 
 #[tokio::test]
-async fn an_announcement_is_heard_by_its_audience() {
+async fn an_announcement_reaches_exactly_its_audience() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
     operator
-        .done(&["announce", "only alice", "--account", "alice"])
+        .run_ok(&["announce", "only alice", "--account", "alice"])
         .await;
-    operator.done(&["announce", "tea", "time"]).await;
+    operator.run_ok(&["announce", "tea", "time"]).await;
     operator
-        .done(&["announce", "in the lobby", "--channel", "lobby"])
+        .run_ok(&["announce", "in the lobby", "--channel", "lobby"])
         .await;
     alice.expect_text("in the lobby").await;
-    let heard = bob.heard().await;
-    let texts: Vec<&str> = heard
+    let received = bob.sync().await;
+    let texts: Vec<&str> = received
         .iter()
         .filter_map(|message| message.params.last())
         .map(String::as_str)
@@ -483,12 +496,12 @@ async fn an_announcement_is_heard_by_its_audience() {
 }
 
 #[tokio::test]
-async fn a_reload_takes_the_config_anew_or_says_what_is_wrong_with_it() {
+async fn a_reload_applies_the_config_or_reports_what_is_wrong_with_it() {
     let mut server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let mut alice = Client::register(&server, "alice").await;
     server.set("chat.motd = \"Mind the step.\"");
-    operator.done(&["reload"]).await;
+    operator.run_ok(&["reload"]).await;
     alice.send("MOTD").await;
     alice.expect_text("Mind the step.").await;
     server.set("limits.sendq_bites = 1");
@@ -500,24 +513,24 @@ async fn a_reload_takes_the_config_anew_or_says_what_is_wrong_with_it() {
         ended.transcript
     );
     assert!(
-        ended.transcript.contains("limits.sendq_bites: unknown key"),
+        ended.transcript.contains("limits.sendq_bites: "),
         "{}",
         ended.transcript
     );
     let reloads = server
-        .record()
+        .database()
         .audit()
         .into_iter()
         .filter(|entry| entry.act == "reload")
         .count();
     assert_eq!(
         reloads, 3,
-        "the last is entered as asked for, and as failed"
+        "the failed reload has an entry for the request and one for the failure"
     );
 }
 
 #[tokio::test]
-async fn a_reload_that_leaves_the_csv_files_out_says_that_the_rest_is_in_force() {
+async fn a_reload_that_fails_only_for_the_csv_files_applies_the_rest_and_says_so() {
     let mut server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let mut alice = Client::register(&server, "alice").await;
@@ -528,12 +541,15 @@ async fn a_reload_that_leaves_the_csv_files_out_says_that_the_rest_is_in_force()
         .unwrap();
     let ended = operator.run(&["reload"]).await;
     assert_eq!(ended.code, Some(1));
-    let expected = "config and certificates are loaded anew, but not all CSV files: ";
-    assert!(ended.transcript.contains(expected), "{}", ended.transcript);
+    assert!(
+        ended.transcript.contains("CSV files"),
+        "{}",
+        ended.transcript
+    );
     alice.send("MOTD").await;
     alice.expect_text("Mind the step.").await;
     database
         .execute_batch("ALTER TABLE elsewhere RENAME TO windows")
         .unwrap();
-    operator.done(&["reload"]).await;
+    operator.run_ok(&["reload"]).await;
 }

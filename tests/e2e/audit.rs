@@ -1,4 +1,4 @@
-//! The audit trail: found, exported, verified; and what happens when it cannot be written.
+//! The audit trail: reading, exporting and verifying it, and mailing the head of its chain.
 
 use std::fs;
 
@@ -6,37 +6,49 @@ use rookery_tests::admin::{Operator, admin_email};
 use rookery_tests::server::Server;
 use serde_json::Value;
 
-/// A server with an operator who has done a few things.
-async fn busy_server() -> (Server, Operator) {
+/// Starts a server on which an operator has done a few things.
+async fn server_with_entries() -> (Server, Operator) {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
-    operator.done(&["ban", "mallory", "--reason", "spam"]).await;
+    operator
+        .run_ok(&["ban", "mallory", "--reason", "spam"])
+        .await;
     operator.run(&["kick", "nobody"]).await;
-    operator.done(&["unban", "mallory"]).await;
+    operator.run_ok(&["unban", "mallory"]).await;
     (server, operator)
 }
 
-/// Changes the record behind the server's back.
+/// Changes the database behind the server's back.
 fn tamper(server: &Server, sql: &str) {
     let connection = rusqlite::Connection::open(server.path("data/rookery.db")).unwrap();
     connection.busy_timeout(rookery_tests::DEADLINE).unwrap();
     connection.execute_batch(sql).unwrap();
 }
 
-/// `rookeryd audit` with these arguments: its exit code, and all it wrote.
+/// Runs `rookeryd audit` with these arguments, and returns its exit code and output.
 fn rookeryd_audit(server: &Server, arguments: &[&str]) -> (Option<i32>, String) {
     let output = server.rookeryd(&[&["audit"], arguments].concat());
     let text = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(text).unwrap())
 }
 
+/// Whether the output names the entry with this number, in any wording.
+fn names_entry(output: &str, id: i64) -> bool {
+    let output = output.to_lowercase();
+    let name = format!("entry {id}");
+    output
+        .split(&name)
+        .skip(1)
+        .any(|rest| !rest.starts_with(|char: char| char.is_ascii_digit()))
+}
+
 #[tokio::test]
 async fn entries_are_found_by_admin_act_target_outcome_and_time() {
-    let (server, root) = busy_server().await;
+    let (server, root) = server_with_entries().await;
     let carla = Operator::sign_in(&server, "carla").await;
-    carla.done(&["ban", "eve"]).await;
+    carla.run_ok(&["ban", "eve"]).await;
     let find = async |filters: &[&str]| -> Vec<String> {
-        let json = root.done(&[&["--json", "audit"], filters].concat()).await;
+        let json = root.run_ok(&[&["--json", "audit"], filters].concat()).await;
         let list: Value = serde_json::from_str(&json).unwrap();
         let text = |entry: &Value, key: &str| entry[key].as_str().unwrap().to_owned();
         let line = |entry| {
@@ -51,15 +63,15 @@ async fn entries_are_found_by_admin_act_target_outcome_and_time() {
             .map(line)
             .collect()
     };
-    // Who, from where, with which session, and when.
-    let sessions: Value = serde_json::from_str(&carla.done(&["--json", "sessions"]).await).unwrap();
+    // An entry says who acted, from where, in which session, and when.
+    let sessions: Value = carla.run_json(&["sessions"]).await;
     let own = sessions["sessions"]
         .as_array()
         .unwrap()
         .iter()
         .find(|session| session["admin"] == "carla");
     let list = root
-        .done(&["--json", "audit", "--actor", "carla", "--act", "ban"])
+        .run_ok(&["--json", "audit", "--actor", "carla", "--act", "ban"])
         .await;
     let list: Value = serde_json::from_str(&list).unwrap();
     let entry = &list["entries"][0];
@@ -97,7 +109,9 @@ async fn entries_are_found_by_admin_act_target_outcome_and_time() {
         Some(2)
     );
 
-    let table = root.done(&["audit", "--act", "ban", "--limit", "1"]).await;
+    let table = root
+        .run_ok(&["audit", "--act", "ban", "--limit", "1"])
+        .await;
     assert!(
         table.contains("eve") && !table.contains("mallory"),
         "{table}"
@@ -108,7 +122,7 @@ async fn entries_are_found_by_admin_act_target_outcome_and_time() {
         .expect("there is more")
         .trim();
     let table = root
-        .done(&["audit", "--act", "ban", "--limit", "1", "--before", before])
+        .run_ok(&["audit", "--act", "ban", "--limit", "1", "--before", before])
         .await;
     assert!(
         table.contains("mallory") && table.contains("1 entry") && !table.contains("--before"),
@@ -117,43 +131,37 @@ async fn entries_are_found_by_admin_act_target_outcome_and_time() {
 }
 
 #[tokio::test]
-async fn an_export_holds_every_entry_and_is_verified_without_the_server() {
-    let (mut server, operator) = busy_server().await;
+async fn an_export_contains_every_entry_and_is_verified_without_the_server() {
+    let (mut server, operator) = server_with_entries().await;
     let file = server.path("trail.jsonl");
-    let told = operator
-        .done(&["audit", "export", file.to_str().unwrap()])
+    let output = operator
+        .run_ok(&["audit", "export", file.to_str().unwrap()])
         .await;
     let export = fs::read_to_string(&file).unwrap();
     let exported = export.lines().count();
-    assert!(
-        told.contains(&format!("Wrote {exported} entries")),
-        "{told}"
-    );
-    assert_eq!(exported, server.record().audit().len());
+    assert!(output.contains(&format!("{exported} entries")), "{output}");
+    assert_eq!(exported, server.database().audit().len());
     assert_eq!(
         operator
             .run(&["audit", "export", file.to_str().unwrap()])
             .await
             .code,
         Some(1),
-        "not over another"
+        "an existing file is not overwritten"
     );
     assert_eq!(fs::read_to_string(&file).unwrap(), export);
     assert!(
         operator
-            .done(&["audit", "export"])
+            .run_ok(&["audit", "export"])
             .await
             .starts_with(&export),
         "the same on standard output"
     );
 
     server.kill9();
-    let (code, said) = rookeryd_audit(&server, &["verify", "trail.jsonl"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(
-        said.contains(&format!("All {exported} entries are in order")),
-        "{said}"
-    );
+    let (code, output) = rookeryd_audit(&server, &["verify", "trail.jsonl"]);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains(&format!("{exported} entries")), "{output}");
     let lines: Vec<&str> = export.lines().collect();
     let without = |number: usize| [&lines[..number - 1], &lines[number..]].concat();
     let mut swapped = lines.clone();
@@ -170,27 +178,22 @@ async fn an_export_holds_every_entry_and_is_verified_without_the_server() {
         ),
     ] {
         fs::write(server.path("other.jsonl"), content).unwrap();
-        let (code, said) = rookeryd_audit(&server, &["verify", "other.jsonl"]);
-        assert_eq!(code, Some(1), "{name}: {said}");
+        let (code, output) = rookeryd_audit(&server, &["verify", "other.jsonl"]);
+        assert_eq!(code, Some(1), "{name}: {output}");
         assert!(
-            said.contains(&format!("entry {entry} of the audit trail is not in order")),
-            "{name}: {said}"
+            names_entry(&output, entry.try_into().unwrap()),
+            "{name}: {output}"
         );
     }
-    let (code, said) = rookeryd_audit(&server, &["verify", "nowhere.jsonl"]);
+    let (code, output) = rookeryd_audit(&server, &["verify", "nowhere.jsonl"]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("nowhere.jsonl cannot be read"), "{said}");
+    assert!(output.contains("nowhere.jsonl"), "{output}");
 }
 
 #[tokio::test]
-async fn whoever_changes_the_record_is_found_out_over_the_server_and_beside_it() {
-    let (server, operator) = busy_server().await;
-    assert!(
-        operator
-            .done(&["audit", "verify"])
-            .await
-            .contains("entries are in order")
-    );
+async fn changes_to_the_trail_are_detected_online_and_offline() {
+    let (server, operator) = server_with_entries().await;
+    operator.run_ok(&["audit", "verify"]).await;
     assert_eq!(rookeryd_audit(&server, &["verify"]).0, Some(0));
     let (_, head) = rookeryd_audit(&server, &["head"]);
     let head = head.trim();
@@ -198,7 +201,7 @@ async fn whoever_changes_the_record_is_found_out_over_the_server_and_beside_it()
         rookeryd_audit(&server, &["verify", "--head", head]).0,
         Some(0)
     );
-    operator.done(&["audit", "verify", "--head", head]).await;
+    operator.run_ok(&["audit", "verify", "--head", head]).await;
     tamper(&server, "CREATE TABLE whole AS SELECT * FROM audit");
 
     for (change, entry) in [
@@ -209,50 +212,40 @@ async fn whoever_changes_the_record_is_found_out_over_the_server_and_beside_it()
             3,
         ),
         (
-            "UPDATE audit SET id = -1 WHERE id = 3; UPDATE audit SET id = 3 WHERE id = 4; UPDATE audit SET id = 4 WHERE id = -1",
+            "UPDATE audit SET id = -1 WHERE id = 3; UPDATE audit SET id = 3 WHERE id = 4; \
+             UPDATE audit SET id = 4 WHERE id = -1",
             3,
         ),
     ] {
         tamper(&server, change);
-        let expected = format!("entry {entry} of the audit trail is not in order");
+
         let ended = operator.run(&["audit", "verify"]).await;
         assert_eq!(ended.code, Some(1), "{}", ended.transcript);
         assert!(
-            ended.transcript.contains(&expected),
+            names_entry(&ended.transcript, entry),
             "{change}: {}",
             ended.transcript
         );
-        let (code, said) = rookeryd_audit(&server, &["verify"]);
+        let (code, output) = rookeryd_audit(&server, &["verify"]);
         assert_eq!(code, Some(1));
-        assert!(said.contains(&expected), "{change}: {said}");
+        assert!(names_entry(&output, entry), "{change}: {output}");
         tamper(
             &server,
             "DELETE FROM audit; INSERT INTO audit SELECT * FROM whole",
         );
     }
 
-    // The chain alone cannot tell that its end is gone, if the counter was turned back as well; the
-    // head can.
+    // The chain alone does not show that its end was removed if the counter was set back as well.
+    // An earlier head does.
     tamper(
         &server,
         "DELETE FROM audit WHERE id > 3; UPDATE sqlite_sequence SET seq = 3 WHERE name = 'audit'",
     );
-    operator.done(&["audit", "verify"]).await;
+    operator.run_ok(&["audit", "verify"]).await;
     let id: i64 = head.split(':').next().unwrap().parse().unwrap();
     let ended = operator.run(&["audit", "verify", "--head", head]).await;
     assert_eq!(ended.code, Some(1));
-    assert!(
-        ended
-            .transcript
-            .contains(&format!("entry {id} of the audit trail is not in order")),
-        "{}",
-        ended.transcript
-    );
-    assert!(
-        ended.transcript.contains("the trail ends at entry"),
-        "{}",
-        ended.transcript
-    );
+    assert!(names_entry(&ended.transcript, id), "{}", ended.transcript);
     assert_eq!(
         operator
             .run(&["audit", "verify", "--head", "nonsense"])
@@ -270,7 +263,7 @@ async fn the_head_of_the_chain_is_mailed_to_every_admin_once_a_day() {
     server.set("admin.mail_chain_head = true");
     server.sigterm().await;
     server.restart().await;
-    let mail = server.mailbox().next_to(&admin_email("carla")).await;
+    let mail = server.mailbox().next_mail_to(&admin_email("carla")).await;
     let head = mail
         .lines()
         .find(|line| line.split(':').nth(1).is_some_and(|hash| hash.len() == 64));
@@ -280,21 +273,21 @@ async fn the_head_of_the_chain_is_mailed_to_every_admin_once_a_day() {
     assert!(
         server
             .mailbox()
-            .next_to(&admin_email("root"))
+            .next_mail_to(&admin_email("root"))
             .await
             .contains(&head),
-        "the same to all"
+        "all admins get the same head"
     );
-    assert_eq!(server.record().count_audit("mail head", "allowed"), 1);
+    assert_eq!(server.database().count_audit("mail head", "allowed"), 1);
 
     server.sigterm().await;
     server.restart().await;
     root.login(&server).await;
-    root.done(&["audit", "verify", "--head", &head]).await;
+    root.run_ok(&["audit", "verify", "--head", &head]).await;
     assert_eq!(
-        server.record().count_audit("mail head", "allowed"),
+        server.database().count_audit("mail head", "allowed"),
         1,
-        "not again on the same day"
+        "it is not mailed again on the same day"
     );
     tamper(&server, "DELETE FROM audit WHERE id >= 3");
     assert_eq!(

@@ -1,37 +1,39 @@
-//! Talking: who hears what, and what slow or bad company does to others.
+//! Messages: who receives them, and how slow and fast clients are handled.
 
 use rookery_tests::irc::Client;
 use rookery_tests::server::Server;
 
 #[tokio::test]
-async fn a_channel_hears_what_is_said_in_it_and_a_direct_message_reaches_one() {
+async fn a_channel_message_reaches_all_members_and_a_direct_message_only_its_receiver() {
     let server = Server::start().await;
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
     let mut carol = Client::register(&server, "carol").await;
 
     alice.say("#lobby", "good morning").await;
-    let heard = bob.expect_said("alice", "#lobby", "good morning").await;
+    let received = bob.expect_privmsg("alice", "#lobby", "good morning").await;
     assert!(
-        heard.tags.get("msgid").is_some() && heard.tags.get("time").is_some(),
-        "{heard:?}"
+        received.tags.get("msgid").is_some() && received.tags.get("time").is_some(),
+        "{received:?}"
     );
-    assert_eq!(heard.tags.get("account"), Some("alice"));
-    carol.expect_said("alice", "#lobby", "good morning").await;
+    assert_eq!(received.tags.get("account"), Some("alice"));
+    carol
+        .expect_privmsg("alice", "#lobby", "good morning")
+        .await;
 
     bob.say("alice", "between you and me").await;
     alice
-        .expect_said("bob", "alice", "between you and me")
+        .expect_privmsg("bob", "alice", "between you and me")
         .await;
-    let heard = carol.heard().await;
+    let received = carol.sync().await;
     assert!(
-        heard.iter().all(|message| message.command != "PRIVMSG"),
-        "{heard:?}"
+        received.iter().all(|message| message.command != "PRIVMSG"),
+        "{received:?}"
     );
 }
 
 #[tokio::test]
-async fn whoever_left_a_channel_hears_it_no_more() {
+async fn a_user_who_left_a_channel_no_longer_gets_its_messages() {
     let server = Server::start().await;
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
@@ -41,29 +43,29 @@ async fn whoever_left_a_channel_hears_it_no_more() {
             message.command == "PART" && message.source_nick() == Some("bob")
         })
         .await;
-    alice.say("#lobby", "now that he is gone").await;
-    let heard = bob.heard().await;
+    alice.say("#lobby", "after bob left").await;
+    let received = bob.sync().await;
     assert!(
-        heard.iter().all(|message| message.command != "PRIVMSG"),
-        "{heard:?}"
+        received.iter().all(|message| message.command != "PRIVMSG"),
+        "{received:?}"
     );
 }
 
 #[tokio::test]
-async fn a_reader_that_stops_reading_is_closed_and_others_miss_nothing() {
+async fn a_client_that_stops_reading_is_closed_and_others_miss_nothing() {
     const MESSAGES: usize = 6000;
     let server = Server::with(&[
         "limits.sendq_bytes = 65536",
         "limits.message_burst = 0",
         "limits.messages_per_second = 0",
-        // The one who sends fast reads its echoes fast, too; but not before it has sent a batch.
+        // A debug log would slow the server down.
         "log.level = \"info\"",
     ])
     .await;
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
     drop(Client::register(&server, "slow").await);
-    let mut slow = Client::connect_narrow(&server, "slow").await;
+    let mut slow = Client::connect_with_small_buffer(&server, "slow").await;
     slow.negotiate("slow").await;
     slow.sign_in_with("slow", rookery_tests::irc::PASSWORD)
         .await;
@@ -83,7 +85,7 @@ async fn a_reader_that_stops_reading_is_closed_and_others_miss_nothing() {
             assert_eq!(
                 text,
                 format!("m{number}"),
-                "none missing, none twice, in order"
+                "no message is missing, repeated or out of order"
             );
         }
         bob
@@ -96,17 +98,17 @@ async fn a_reader_that_stops_reading_is_closed_and_others_miss_nothing() {
                 .await;
         }
         let last = format!("m{} {filler}", batch * 50 + 49);
-        alice.expect_said("alice", "#lobby", &last).await;
+        alice.expect_privmsg("alice", "#lobby", &last).await;
     }
     let mut bob = listening.await.unwrap();
-    bob.expect("the slow one's QUIT", |message| {
+    bob.expect("the slow client's QUIT", |message| {
         message.command == "QUIT" && message.source_nick() == Some("slow")
     })
     .await;
 }
 
 #[tokio::test]
-async fn who_sends_too_fast_is_slowed_and_loses_nothing() {
+async fn a_client_that_sends_too_fast_is_slowed_down_and_loses_nothing() {
     let server = Server::with(&[
         "limits.message_burst = 10",
         "limits.messages_per_second = 20",
@@ -119,7 +121,7 @@ async fn who_sends_too_fast_is_slowed_and_loses_nothing() {
     }
     let start = std::time::Instant::now();
     for number in 0..40 {
-        bob.expect_said("alice", "#lobby", &number.to_string())
+        bob.expect_privmsg("alice", "#lobby", &number.to_string())
             .await;
     }
     assert!(

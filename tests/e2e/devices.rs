@@ -1,11 +1,13 @@
 //! One account on several devices at once, and on none.
+//!
+//! All sessions of an account are one user: they share channels, nick, read markers and messages.
 
 use rookery_protocol::Message;
 use rookery_tests::admin::Operator;
-use rookery_tests::irc::{Client, starts};
+use rookery_tests::irc::{Client, is_command};
 use rookery_tests::server::Server;
 
-/// Signs in again, with more capabilities than usual.
+/// Signs in with more capabilities than usual.
 async fn device(server: &Server, name: &str, capabilities: &str) -> Client {
     let mut client = Client::connect(server, name).await;
     client.negotiate(name).await;
@@ -19,15 +21,15 @@ async fn device(server: &Server, name: &str, capabilities: &str) -> Client {
     client
 }
 
-/// What of it was heard that tells of people and of what they said, in short.
-fn shortly(heard: &[Message]) -> Vec<String> {
-    let told = [
+/// Returns the messages about users and what they said, in short: sender, command and parameters.
+fn summarize(received: &[Message]) -> Vec<String> {
+    let commands = [
         "PRIVMSG", "JOIN", "PART", "QUIT", "AWAY", "MARKREAD", "NICK",
     ];
-    let of_note = heard
+    let relevant = received
         .iter()
-        .filter(|message| told.contains(&message.command.as_str()));
-    of_note
+        .filter(|message| commands.contains(&message.command.as_str()));
+    relevant
         .map(|message| {
             let who = message.source_nick().unwrap_or_default();
             format!("{who} {} {}", message.command, message.params.join(" "))
@@ -37,9 +39,9 @@ fn shortly(heard: &[Message]) -> Vec<String> {
         .collect()
 }
 
-/// All that was heard since the last look.
-async fn hear(client: &mut Client) -> Vec<String> {
-    shortly(&client.heard().await)
+/// Returns a summary of everything received since the last call.
+async fn news(client: &mut Client) -> Vec<String> {
+    summarize(&client.sync().await)
 }
 
 #[tokio::test]
@@ -48,11 +50,11 @@ async fn three_devices_are_one_user_and_each_sees_what_the_others_do() {
     Client::register(&server, "alice").await.send("QUIT").await;
     let mut bob = Client::register(&server, "bob").await;
     bob.send("CAP REQ :away-notify").await;
-    bob.heard().await;
+    bob.sync().await;
     let more = "away-notify draft/chathistory draft/read-marker draft/pre-away";
     let mut phone = device(&server, "alice", more).await;
     let mut desktop = device(&server, "alice", more).await;
-    // One that comes by itself, and knows no more than any client did thirty years ago.
+    // A script without a person at it, and with few capabilities.
     let mut script = Client::connect(&server, "alice").await;
     script.send("CAP REQ :sasl draft/pre-away").await;
     script.send("NICK alice").await;
@@ -67,119 +69,123 @@ async fn three_devices_are_one_user_and_each_sees_what_the_others_do() {
     script.send("AWAY *").await;
     script.expect_numeric("306").await;
     script.send("CAP END").await;
-    script.admitted().await;
+    script.wait_until_admitted().await;
     for client in [&mut phone, &mut desktop, &mut script, &mut bob] {
-        client.heard().await;
+        client.sync().await;
     }
 
-    // Joins are shared: each hears of it, with the names, and bob once.
+    // Joins are shared: every session gets the JOIN and the names, and bob gets one JOIN.
     desktop.send("JOIN #work").await;
     desktop
-        .expect("the names", |message| starts(message, "366", "alice"))
+        .expect("the names", |message| is_command(message, "366", "alice"))
         .await;
     let joined = ["alice JOIN #work", "rookery.test MARKREAD #work *"];
-    assert_eq!(hear(&mut phone).await, joined);
-    assert_eq!(hear(&mut script).await, joined[..1]);
+    assert_eq!(news(&mut phone).await, joined);
+    assert_eq!(news(&mut script).await, joined[..1]);
     bob.send("JOIN #work").await;
-    bob.expect("the names", |message| starts(message, "366", "bob"))
+    bob.expect("the names", |message| is_command(message, "366", "bob"))
         .await;
     for client in [&mut phone, &mut desktop, &mut script] {
         client
-            .expect("bob", |message| starts(message, "JOIN", "#work"))
+            .expect("bob", |message| is_command(message, "JOIN", "#work"))
             .await;
     }
 
-    // What one says, the others see, and the speaker as it has asked for.
+    // The other sessions get what one sends; the sender gets an echo if it requested echo-message.
     phone.say("#work", "from the phone").await;
     script.send("PRIVMSG bob :from the script").await;
-    bob.expect_said("alice", "bob", "from the script").await;
+    bob.expect_privmsg("alice", "bob", "from the script").await;
     bob.say("alice", "an answer").await;
     let talk = [
         "alice PRIVMSG bob from the script",
         "bob PRIVMSG alice an answer",
     ];
-    assert_eq!(hear(&mut phone).await, talk);
+    assert_eq!(news(&mut phone).await, talk);
     assert_eq!(
-        hear(&mut desktop).await,
+        news(&mut desktop).await,
         [&["alice PRIVMSG #work from the phone"][..], &talk].concat()
     );
     assert_eq!(
-        hear(&mut script).await,
+        news(&mut script).await,
         ["alice PRIVMSG #work from the phone", talk[1]]
     );
 
-    // Away is who is away everywhere; the script counts for nobody.
-    bob.heard().await;
+    // A user is away if all sessions are; a session with AWAY * does not count.
+    bob.sync().await;
     phone.send("AWAY :on the train").await;
     phone.expect_numeric("306").await;
-    assert_eq!(hear(&mut bob).await, [""; 0]);
+    assert_eq!(news(&mut bob).await, [""; 0]);
     desktop.send("AWAY :at lunch").await;
     desktop.expect_numeric("306").await;
-    assert_eq!(hear(&mut bob).await, ["alice AWAY at lunch"]);
-    assert_eq!(hear(&mut phone).await, ["alice AWAY at lunch"]);
+    assert_eq!(news(&mut bob).await, ["alice AWAY at lunch"]);
+    assert_eq!(news(&mut phone).await, ["alice AWAY at lunch"]);
     phone.send("AWAY").await;
     phone.expect_numeric("305").await;
-    assert_eq!(hear(&mut bob).await, ["alice AWAY"]);
+    assert_eq!(news(&mut bob).await, ["alice AWAY"]);
 
-    // What was read here is read there.
+    // Read markers are shared.
     phone
         .send("MARKREAD #work timestamp=2026-01-02T03:04:05.678Z")
         .await;
     let read = "rookery.test MARKREAD #work timestamp=2026-01-02T03:04:05.678Z";
-    assert_eq!(hear(&mut phone).await, [read]);
-    let heard = hear(&mut desktop).await;
-    assert_eq!(heard.last().map(String::as_str), Some(read), "{heard:?}");
-    assert_eq!(hear(&mut script).await, [""; 0]);
-
-    // Leaving one device leaves no channel, and nobody sees it.
-    phone.send("QUIT :out of battery").await;
-    phone.until_closed().await;
+    assert_eq!(news(&mut phone).await, [read]);
+    let received = news(&mut desktop).await;
     assert_eq!(
-        hear(&mut bob).await,
+        received.last().map(String::as_str),
+        Some(read),
+        "{received:?}"
+    );
+    assert_eq!(news(&mut script).await, [""; 0]);
+
+    // A QUIT of one session leaves no channel, and others do not see it.
+    phone.send("QUIT :out of battery").await;
+    phone.read_until_closed().await;
+    assert_eq!(
+        news(&mut bob).await,
         ["alice AWAY at lunch"],
-        "nobody sits at the others"
+        "the remaining sessions are away"
     );
     bob.say("#work", "still there?").await;
     let mut phone = device(&server, "alice", more).await;
-    assert_eq!(hear(&mut bob).await, ["alice AWAY"], "no JOIN");
+    assert_eq!(news(&mut bob).await, ["alice AWAY"], "no JOIN");
     phone.send("MARKREAD #work").await;
     phone
         .expect("the marker", |message| {
-            message.command == "MARKREAD" && shortly(std::slice::from_ref(message)) == [read]
+            message.command == "MARKREAD" && summarize(std::slice::from_ref(message)) == [read]
         })
         .await;
     phone.send("CHATHISTORY LATEST #work * 1").await;
     phone.expect_text("still there?").await;
 
-    // Parts are shared, and the nick is the account's everywhere.
-    script.heard().await;
-    desktop.heard().await;
+    // Parts are shared, and the nick is that of the account in every session.
+    script.sync().await;
+    desktop.sync().await;
     phone.send("NICK other").await;
     phone.expect_numeric("400").await;
     phone.send("PART #work :done").await;
     phone
-        .expect("the PART", |message| starts(message, "PART", "#work"))
+        .expect("the PART", |message| is_command(message, "PART", "#work"))
         .await;
     for client in [&mut desktop, &mut script, &mut bob] {
-        assert_eq!(hear(client).await, ["alice PART #work done"]);
+        assert_eq!(news(client).await, ["alice PART #work done"]);
     }
     for mut client in [phone, desktop, script] {
         client.send("QUIT").await;
-        client.until_closed().await;
+        client.read_until_closed().await;
     }
-    let heard = hear(&mut bob).await;
+    let received = news(&mut bob).await;
     assert_eq!(
-        heard
+        received
             .iter()
             .filter(|line| line.starts_with("alice QUIT"))
             .count(),
         1,
-        "{heard:?}"
+        "{received:?}"
     );
 }
 
 #[tokio::test]
-async fn whoever_is_always_on_is_there_after_a_restart_and_finds_what_was_missed() {
+async fn an_always_on_user_survives_a_restart_and_gets_missed_messages() {
     let mut server = Server::start().await;
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
@@ -197,7 +203,7 @@ async fn whoever_is_always_on_is_there_after_a_restart_and_finds_what_was_missed
     })
     .await;
     alice.send("QUIT").await;
-    alice.until_closed().await;
+    alice.read_until_closed().await;
     bob.say("#work", "one").await;
     bob.say("alice", "between us").await;
     bob.expect_numeric("301").await;
@@ -208,11 +214,19 @@ async fn whoever_is_always_on_is_there_after_a_restart_and_finds_what_was_missed
     bob.send("JOIN #work").await;
     assert!(bob.expect_numeric("353").await.params[3].contains("alice"));
     bob.say("alice", "and again").await;
-    assert!(bob.expect_numeric("301").await.params[2].starts_with("Nobody is at the keyboard"));
-    let operator = Operator::sign_in(&server, "root").await;
-    let list = operator.done(&["list"]).await;
+    let away = bob.expect_numeric("301").await;
     assert!(
-        list.contains("alice@example.org") && list.contains("2 users online"),
+        away.params[1] == "alice" && !away.params[2].is_empty(),
+        "{away}"
+    );
+    let operator = Operator::sign_in(&server, "root").await;
+    let list = operator.run_json(&["list"]).await;
+    assert_eq!(
+        (
+            &list["users"][0]["account"],
+            list["users"].as_array().map(Vec::len)
+        ),
+        (&"alice".into(), Some(2)),
         "{list}"
     );
 
@@ -220,8 +234,8 @@ async fn whoever_is_always_on_is_there_after_a_restart_and_finds_what_was_missed
     for text in ["between us", "and again", "one"] {
         alice.expect_text(text).await;
     }
-    let kicked = operator.done(&["kick", "alice"]).await;
-    assert!(kicked.contains("1 session of alice ended"), "{kicked}");
+    let kicked = operator.run_json(&["kick", "alice"]).await;
+    assert_eq!(kicked["sessions"], 1, "{kicked}");
     bob.send("WHOIS alice").await;
     bob.expect_numeric("401").await;
     server.sigterm().await;

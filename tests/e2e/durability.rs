@@ -1,12 +1,12 @@
-//! Seen means stored.
+//! A message that any client has received survives a crash of the server.
 
 use std::time::Duration;
 
-use rookery_tests::irc::{Client, starts};
+use rookery_tests::irc::{Client, is_command};
 use rookery_tests::server::Server;
 
 #[tokio::test]
-async fn after_kill_9_every_message_that_anyone_saw_is_in_the_database() {
+async fn after_kill_9_every_message_that_any_client_received_is_stored() {
     let mut server =
         Server::with(&["limits.message_burst = 0", "limits.messages_per_second = 0"]).await;
     let mut senders = Vec::new();
@@ -19,8 +19,8 @@ async fn after_kill_9_every_message_that_anyone_saw_is_in_the_database() {
         .into_iter()
         .map(|mut sender| {
             tokio::spawn(async move {
-                // Until the connection is gone; its echoes are receipts, and are read at the same
-                // time.
+                // Sends until the connection is lost, and reads the echoes at the same time: each
+                // echo means that a message is stored.
                 let mut seen = Vec::new();
                 for number in 0.. {
                     sender
@@ -32,8 +32,8 @@ async fn after_kill_9_every_message_that_anyone_saw_is_in_the_database() {
                         else {
                             break;
                         };
-                        seen.extend(said(&message));
-                        seen.extend(sender.so_far().iter().filter_map(said));
+                        seen.extend(text_of(&message));
+                        seen.extend(sender.buffered_messages().iter().filter_map(text_of));
                     }
                 }
                 seen
@@ -45,21 +45,27 @@ async fn after_kill_9_every_message_that_anyone_saw_is_in_the_database() {
         let message = listener
             .expect("a message", |message| message.command == "PRIVMSG")
             .await;
-        seen.extend(said(&message));
+        seen.extend(text_of(&message));
     }
     server.kill9();
-    seen.extend(listener.until_closed().await.iter().filter_map(said));
+    seen.extend(
+        listener
+            .read_until_closed()
+            .await
+            .iter()
+            .filter_map(text_of),
+    );
     for task in sending {
         seen.extend(task.await.unwrap());
     }
 
     server.restart().await;
     let stored: std::collections::HashSet<String> =
-        server.record().messages().into_iter().collect();
+        server.database().messages().into_iter().collect();
     let lost: Vec<&String> = seen.iter().filter(|text| !stored.contains(*text)).collect();
     assert!(
         lost.is_empty(),
-        "{} of {} seen messages are lost, as {:?}",
+        "{} of {} received messages are lost, for example {:?}",
         lost.len(),
         seen.len(),
         lost[0]
@@ -69,12 +75,12 @@ async fn after_kill_9_every_message_that_anyone_saw_is_in_the_database() {
     alice.say("#lobby", "back again").await;
 }
 
-fn said(message: &rookery_protocol::Message) -> Option<String> {
+fn text_of(message: &rookery_protocol::Message) -> Option<String> {
     (message.command == "PRIVMSG").then(|| message.params.last().unwrap().clone())
 }
 
 #[tokio::test]
-async fn accounts_outlive_the_death_of_the_server() {
+async fn accounts_survive_a_crash() {
     let mut server = Server::start().await;
     drop(Client::register(&server, "alice").await);
     server.kill9();
@@ -83,17 +89,18 @@ async fn accounts_outlive_the_death_of_the_server() {
 }
 
 #[tokio::test]
-async fn without_history_nothing_is_stored_and_all_is_heard() {
+async fn without_history_messages_are_delivered_but_not_stored() {
     let server = Server::with(&["history.enabled = false"]).await;
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
     alice.say("#lobby", "off the record").await;
-    bob.expect_said("alice", "#lobby", "off the record").await;
-    assert!(server.record().messages().is_empty());
+    bob.expect_privmsg("alice", "#lobby", "off the record")
+        .await;
+    assert!(server.database().messages().is_empty());
 }
 
 #[tokio::test]
-async fn after_kill_9_a_channel_that_lasts_is_as_it_was_last_seen() {
+async fn after_kill_9_a_persistent_channel_is_unchanged() {
     let mut server = Server::start().await;
     let mut alice = Client::register(&server, "alice").await;
     alice.send("JOIN #hers").await;
@@ -106,21 +113,23 @@ async fn after_kill_9_a_channel_that_lasts_is_as_it_was_last_seen() {
         "MODE #hers +smb evil!*@*",
         "ACCESS #hers ADD bob voice",
         "PRIVMSG #hers :remember this",
-        "JOIN #given",
+        "JOIN #transferred",
     ] {
         alice.send(line).await;
     }
-    bob.expect("the last of it", |message| message.command == "PRIVMSG")
+    bob.expect("the last message", |message| message.command == "PRIVMSG")
         .await;
-    bob.send("JOIN #given").await;
+    bob.send("JOIN #transferred").await;
     alice
         .expect("bob", |message| {
-            starts(message, "JOIN", "#given") && message.source_nick() == Some("bob")
+            is_command(message, "JOIN", "#transferred") && message.source_nick() == Some("bob")
         })
         .await;
-    alice.send("MODE #given +q bob").await;
-    bob.expect("the gift", |message| starts(message, "MODE", "#given"))
-        .await;
+    alice.send("MODE #transferred +q bob").await;
+    bob.expect("the MODE", |message| {
+        is_command(message, "MODE", "#transferred")
+    })
+    .await;
     server.kill9();
 
     server.restart().await;
@@ -142,13 +151,13 @@ async fn after_kill_9_a_channel_that_lasts_is_as_it_was_last_seen() {
     alice.send("CHATHISTORY LATEST #hers * 10").await;
     alice.expect_text("remember this").await;
     let mut bob = Client::sign_in(&server, "bob").await;
-    for (channel, names) in [("#hers", "~alice +bob"), ("#given", "~bob")] {
+    for (channel, names) in [("#hers", "~alice +bob"), ("#transferred", "~bob")] {
         bob.send(&format!("JOIN {channel}")).await;
-        let told = bob
+        let reply = bob
             .expect(channel, |message| {
                 message.command == "353" && message.params[2] == channel
             })
             .await;
-        assert_eq!(told.params[3], names);
+        assert_eq!(reply.params[3], names);
     }
 }

@@ -1,19 +1,20 @@
-//! What modern clients ask for, all of it at once, over the wire and over a crash.
+//! IRCv3 extensions, all of them enabled at once, before and after a crash of the server.
 
 use rookery_protocol::{Capability, Message};
-use rookery_tests::irc::{Client, PASSWORD, starts};
+use rookery_tests::irc::{Client, PASSWORD, is_command};
 use rookery_tests::server::Server;
 
-/// What keeps away what [`Client::admitted`] waits for: the lobby, and its names.
-const LEFT_OUT: [Capability; 2] = [Capability::Visitor, Capability::NoImplicitNames];
+/// Capabilities that suppress what [`Client::wait_until_admitted`] waits for: joining the lobby and
+/// its names.
+const EXCLUDED: [Capability; 2] = [Capability::Visitor, Capability::NoImplicitNames];
 
-/// Signs in with every other capability there is.
-async fn enter(server: &Server, name: &str) -> Client {
+/// Signs in with every other capability.
+async fn sign_in(server: &Server, name: &str) -> Client {
     let mut client = Client::connect(server, name).await;
     client.negotiate(name).await;
     let asked = Capability::ALL
         .iter()
-        .filter(|capability| !LEFT_OUT.contains(capability));
+        .filter(|capability| !EXCLUDED.contains(capability));
     let names: Vec<&str> = asked.map(|capability| capability.name()).collect();
     client.send(&format!("CAP REQ :{}", names.join(" "))).await;
     client
@@ -23,21 +24,24 @@ async fn enter(server: &Server, name: &str) -> Client {
     client
 }
 
-/// Alice and bob, in `#nest`, which alice has made.
-async fn scene() -> (Server, Client, Client) {
+/// Starts a server with alice and bob in `#nest`, which alice has created.
+async fn alice_and_bob() -> (Server, Client, Client) {
     let server = Server::with(&["limits.message_burst = 0"]).await;
     for name in ["alice", "bob"] {
         drop(Client::register(&server, name).await);
     }
-    let (mut alice, mut bob) = (enter(&server, "alice").await, enter(&server, "bob").await);
+    let (mut alice, mut bob) = (
+        sign_in(&server, "alice").await,
+        sign_in(&server, "bob").await,
+    );
     for client in [&mut alice, &mut bob] {
         client.send("JOIN #nest").await;
         client
-            .expect("JOIN", |message| starts(message, "JOIN", "#nest"))
+            .expect("JOIN", |message| is_command(message, "JOIN", "#nest"))
             .await;
     }
     for client in [&mut alice, &mut bob] {
-        client.heard().await;
+        client.sync().await;
     }
     (server, alice, bob)
 }
@@ -47,8 +51,8 @@ fn batch_of(message: &Message) -> Option<&str> {
 }
 
 #[tokio::test]
-async fn a_message_of_several_lines_is_one_answer_and_is_taken_back_as_one() {
-    let (_server, mut alice, mut bob) = scene().await;
+async fn a_multiline_message_has_one_echo_and_is_redacted_as_a_whole() {
+    let (_server, mut alice, mut bob) = alice_and_bob().await;
     for line in [
         "@label=poem BATCH +p draft/multiline #nest",
         "@batch=p PRIVMSG #nest :one",
@@ -70,7 +74,7 @@ async fn a_message_of_several_lines_is_one_answer_and_is_taken_back_as_one() {
     assert_eq!(open.tags.get("msgid"), Some(&*id), "{open}");
     let name = open.param(0).unwrap().trim_start_matches('+').to_owned();
     let lines: Vec<Message> = bob
-        .heard()
+        .sync()
         .await
         .into_iter()
         .filter(|message| batch_of(message) == Some(&name))
@@ -91,7 +95,7 @@ async fn a_message_of_several_lines_is_one_answer_and_is_taken_back_as_one() {
     })
     .await;
     bob.send("CHATHISTORY LATEST #nest * 10").await;
-    let page = bob.heard().await;
+    let page = bob.sync().await;
     assert!(
         !page
             .iter()
@@ -101,8 +105,8 @@ async fn a_message_of_several_lines_is_one_answer_and_is_taken_back_as_one() {
 }
 
 #[tokio::test]
-async fn what_somebody_says_of_itself_is_followed_and_outlives_a_crash() {
-    let (mut server, mut alice, mut bob) = scene().await;
+async fn metadata_reaches_its_subscribers_and_survives_a_crash() {
+    let (mut server, mut alice, mut bob) = alice_and_bob().await;
     bob.send("METADATA * SUB homepage").await;
     bob.expect_numeric("770").await;
     for target in ["*", "#nest"] {
@@ -113,28 +117,28 @@ async fn what_somebody_says_of_itself_is_followed_and_outlives_a_crash() {
             .await;
         let set = alice.expect_numeric("761").await;
         assert_eq!(set.tags.get("label"), Some("s"));
-        let told = bob.expect_numeric("761").await;
+        let update = bob.expect_numeric("761").await;
         assert_eq!(
-            told.params.last().unwrap(),
+            update.params.last().unwrap(),
             &format!("https://example.org/{target}")
         );
     }
     alice
-        .send("METADATA * SET other :nobody follows this")
+        .send("METADATA * SET other :without subscribers")
         .await;
     alice.expect_numeric("761").await;
-    assert!(bob.heard().await.is_empty());
+    assert!(bob.sync().await.is_empty());
     server.kill9();
     server.restart().await;
-    let mut bob = enter(&server, "bob").await;
+    let mut bob = sign_in(&server, "bob").await;
     bob.send("METADATA #nest GET homepage").await;
     assert_eq!(
         bob.expect_numeric("761").await.params.last().unwrap(),
         "https://example.org/#nest"
     );
-    let mut alice = enter(&server, "alice").await;
+    let mut alice = sign_in(&server, "alice").await;
     alice.send("METADATA * LIST").await;
-    let list = alice.heard().await;
+    let list = alice.sync().await;
     assert_eq!(
         list.iter()
             .filter(|message| message.command == "761")
@@ -145,16 +149,16 @@ async fn what_somebody_says_of_itself_is_followed_and_outlives_a_crash() {
 }
 
 #[tokio::test]
-async fn a_channel_under_another_name_is_the_same_channel_also_after_a_crash() {
-    let (mut server, mut alice, mut bob) = scene().await;
+async fn a_renamed_channel_keeps_its_state_even_after_a_crash() {
+    let (mut server, mut alice, mut bob) = alice_and_bob().await;
     let mut old = Client::sign_in(&server, "bob").await;
-    old.heard().await;
+    old.sync().await;
     alice.say("#nest", "before").await;
     alice.send("TOPIC #nest :Eggs").await;
-    bob.heard().await;
+    bob.sync().await;
     bob.send("MARKREAD #nest timestamp=2020-01-01T00:00:00.000Z")
         .await;
-    bob.heard().await;
+    bob.sync().await;
     alice.send("@label=r RENAME #nest #tower :higher up").await;
     let renamed = alice
         .expect("RENAME", |message| message.command == "RENAME")
@@ -164,14 +168,14 @@ async fn a_channel_under_another_name_is_the_same_channel_also_after_a_crash() {
         message.params == ["#nest", "#tower", "higher up"]
     })
     .await;
-    old.expect("PART", |message| starts(message, "PART", "#nest"))
+    old.expect("PART", |message| is_command(message, "PART", "#nest"))
         .await;
-    old.expect("JOIN", |message| starts(message, "JOIN", "#tower"))
+    old.expect("JOIN", |message| is_command(message, "JOIN", "#tower"))
         .await;
     alice.say("#tower", "after").await;
     server.kill9();
     server.restart().await;
-    let mut bob = enter(&server, "bob").await;
+    let mut bob = sign_in(&server, "bob").await;
     bob.send("JOIN #tower").await;
     assert_eq!(
         bob.expect_numeric("332").await.params.last().unwrap(),
@@ -182,33 +186,33 @@ async fn a_channel_under_another_name_is_the_same_channel_also_after_a_crash() {
             && message.params == ["#tower", "timestamp=2020-01-01T00:00:00.000Z"]
     })
     .await;
-    bob.heard().await;
+    bob.sync().await;
     bob.send("CHATHISTORY LATEST #tower * 10").await;
-    let page = bob.heard().await;
+    let page = bob.sync().await;
     let said = |text: &str| {
         page.iter()
             .any(|message| message.params.last().is_some_and(|last| last == text))
     };
     assert!(
         said("after") && !said("before"),
-        "its history begins anew: {page:?}"
+        "its history starts empty: {page:?}"
     );
     bob.send("JOIN #nest").await;
-    bob.heard().await;
+    bob.sync().await;
     bob.say("#nest", "mine now").await;
 }
 
 #[tokio::test]
-async fn who_monitors_a_nick_sees_all_that_becomes_of_it() {
-    let (server, mut alice, mut bob) = scene().await;
+async fn monitoring_a_nick_reports_every_change_of_its_user() {
+    let (server, mut alice, mut bob) = alice_and_bob().await;
     bob.send("PART #nest").await;
     bob.send("PART #lobby").await;
-    bob.heard().await;
+    bob.sync().await;
     alice.send("QUIT").await;
-    alice.until_closed().await;
+    alice.read_until_closed().await;
     bob.send("MONITOR + alice").await;
     bob.expect_numeric("731").await;
-    let mut alice = enter(&server, "alice").await;
+    let mut alice = sign_in(&server, "alice").await;
     bob.expect_numeric("730").await;
     alice.send("AWAY :for tea").await;
     bob.expect("AWAY", |message| {
@@ -217,7 +221,7 @@ async fn who_monitors_a_nick_sees_all_that_becomes_of_it() {
     .await;
     alice.send("SETNAME :Alice of the tower").await;
     bob.expect("SETNAME", |message| {
-        starts(message, "SETNAME", "Alice of the tower")
+        is_command(message, "SETNAME", "Alice of the tower")
     })
     .await;
     alice.send("QUIT").await;
@@ -225,7 +229,7 @@ async fn who_monitors_a_nick_sees_all_that_becomes_of_it() {
 }
 
 #[tokio::test]
-async fn a_stranger_may_ask_what_is_supported_and_is_told_the_same_later() {
+async fn isupport_before_sign_in_equals_isupport_after_it() {
     let server = Server::start().await;
     drop(Client::register(&server, "alice").await);
     let mut alice = Client::connect(&server, "alice").await;
@@ -239,15 +243,15 @@ async fn a_stranger_may_ask_what_is_supported_and_is_told_the_same_later() {
         (open.tags.get("label"), open.param(1)),
         (Some("i"), Some("draft/isupport"))
     );
-    let tokens = |heard: &[Message]| -> Vec<String> {
-        let lines = heard.iter().filter(|message| message.command == "005");
+    let tokens = |received: &[Message]| -> Vec<String> {
+        let lines = received.iter().filter(|message| message.command == "005");
         lines
             .flat_map(|line| line.params[1..line.params.len() - 1].to_vec())
             .collect()
     };
-    let early = tokens(&alice.heard().await);
+    let early = tokens(&alice.sync().await);
     assert!(early.iter().any(|token| token == "UTF8ONLY"), "{early:?}");
     alice.sign_in_with("alice", PASSWORD).await;
     alice.send("ISUPPORT").await;
-    assert_eq!(tokens(&alice.heard().await), early);
+    assert_eq!(tokens(&alice.sync().await), early);
 }

@@ -1,12 +1,12 @@
-//! Reading back what was said.
+//! Reading stored messages with `CHATHISTORY`.
 
 use rookery_protocol::Message;
-use rookery_tests::irc::{Client, PASSWORD, starts};
+use rookery_tests::irc::{Client, PASSWORD, is_command};
 use rookery_tests::server::Server;
 
-const UNHURRIED: &[&str] = &["limits.message_burst = 0", "limits.messages_per_second = 0"];
+const NO_FLOOD_LIMIT: &[&str] = &["limits.message_burst = 0", "limits.messages_per_second = 0"];
 
-/// Asks for the capability, which only clients that read history back do.
+/// Requests the capability for reading history.
 async fn with_history(mut client: Client) -> Client {
     client.send("CAP REQ draft/chathistory").await;
     client
@@ -17,9 +17,8 @@ async fn with_history(mut client: Client) -> Client {
     client
 }
 
-/// Someone with an account who asks for the capability before admission, so that nothing is
-/// replayed after it.
-async fn back_with_history(server: &Server, name: &str) -> Client {
+/// Signs in and requests the capability before admission, so that the server replays nothing.
+async fn sign_in_with_history(server: &Server, name: &str) -> Client {
     let mut client = Client::connect(server, name).await;
     client.negotiate(name).await;
     let mut client = with_history(client).await;
@@ -27,33 +26,36 @@ async fn back_with_history(server: &Server, name: &str) -> Client {
     client
 }
 
-/// What follows from a line, up to a `PONG` that is asked for at the same time.
-async fn ask(client: &mut Client, line: &str) -> Vec<Message> {
-    client.heard().await;
+/// Sends a line and returns the messages it causes.
+async fn send(client: &mut Client, line: &str) -> Vec<Message> {
+    client.sync().await;
     client.send(line).await;
-    client.heard().await
+    client.sync().await
 }
 
-/// The texts in a batch of history, which is all that was heard.
+/// Returns the texts in a batch of history, and checks that nothing else was received.
 #[track_caller]
-fn texts(heard: &[Message]) -> Vec<&str> {
-    let [open, inner @ .., close] = heard else {
-        panic!("{heard:?}")
+fn texts(received: &[Message]) -> Vec<&str> {
+    let [open, inner @ .., close] = received else {
+        panic!("{received:?}")
     };
     let name = open
         .param(0)
         .and_then(|name| name.strip_prefix('+'))
-        .unwrap_or_else(|| panic!("{heard:?}"));
+        .unwrap_or_else(|| panic!("{received:?}"));
     assert!(
         open.command == "BATCH" && open.param(1) == Some("chathistory"),
-        "{heard:?}"
+        "{received:?}"
     );
-    assert!(starts(close, "BATCH", &format!("-{name}")), "{heard:?}");
+    assert!(
+        is_command(close, "BATCH", &format!("-{name}")),
+        "{received:?}"
+    );
     assert!(
         inner
             .iter()
             .all(|message| message.tags.get("batch") == Some(name)),
-        "{heard:?}"
+        "{received:?}"
     );
     inner
         .iter()
@@ -62,22 +64,22 @@ fn texts(heard: &[Message]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn what_was_seen_before_the_server_died_is_read_back_as_it_was() {
+async fn messages_seen_before_a_crash_are_read_back_unchanged() {
     let mut server = Server::start().await;
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = with_history(Client::register(&server, "bob").await).await;
     alice.say("#lobby", "one").await;
-    let seen = bob.expect_said("alice", "#lobby", "one").await;
+    let seen = bob.expect_privmsg("alice", "#lobby", "one").await;
     alice.say("bob", "psst").await;
-    bob.expect_said("alice", "bob", "psst").await;
+    bob.expect_privmsg("alice", "bob", "psst").await;
     server.kill9();
     server.restart().await;
 
-    let mut bob = back_with_history(&server, "bob").await;
+    let mut bob = sign_in_with_history(&server, "bob").await;
     bob.say("#lobby", "two").await;
-    let heard = ask(&mut bob, "CHATHISTORY LATEST #lobby * 10").await;
-    assert_eq!(texts(&heard), ["one", "two"]);
-    let read = &heard[1];
+    let received = send(&mut bob, "CHATHISTORY LATEST #lobby * 10").await;
+    assert_eq!(texts(&received), ["one", "two"]);
+    let read = &received[1];
     for tag in ["time", "msgid", "account"] {
         assert_eq!(read.tags.get(tag), seen.tags.get(tag), "{tag}");
     }
@@ -85,7 +87,7 @@ async fn what_was_seen_before_the_server_died_is_read_back_as_it_was() {
     let msgid = seen.tags.get("msgid").unwrap();
     assert_eq!(
         texts(
-            &ask(
+            &send(
                 &mut bob,
                 &format!("CHATHISTORY AFTER #lobby msgid={msgid} 10")
             )
@@ -94,12 +96,12 @@ async fn what_was_seen_before_the_server_died_is_read_back_as_it_was() {
         ["two"]
     );
     assert_eq!(
-        texts(&ask(&mut bob, "CHATHISTORY LATEST alice * 10").await),
+        texts(&send(&mut bob, "CHATHISTORY LATEST alice * 10").await),
         ["psst"]
     );
     let never = "timestamp=2020-01-01T00:00:00.000Z timestamp=2999-01-01T00:00:00.000Z";
-    let heard = ask(&mut bob, &format!("CHATHISTORY TARGETS {never} 10")).await;
-    let targets: Vec<&str> = heard
+    let received = send(&mut bob, &format!("CHATHISTORY TARGETS {never} 10")).await;
+    let targets: Vec<&str> = received
         .iter()
         .filter(|message| message.command == "CHATHISTORY")
         .map(|message| message.param(1).unwrap())
@@ -108,11 +110,11 @@ async fn what_was_seen_before_the_server_died_is_read_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn answers_come_in_the_order_of_the_commands_and_a_page_holds_what_was_said_just_before() {
+async fn responses_keep_the_order_of_commands_and_a_page_contains_the_latest_message() {
     const ROUNDS: usize = 40;
-    let server = Server::with(UNHURRIED).await;
+    let server = Server::with(NO_FLOOD_LIMIT).await;
     let mut alice = with_history(Client::register(&server, "alice").await).await;
-    alice.heard().await;
+    alice.sync().await;
     let mut lines = String::new();
     for round in 0..ROUNDS {
         lines.extend([
@@ -123,84 +125,84 @@ async fn answers_come_in_the_order_of_the_commands_and_a_page_holds_what_was_sai
         ]);
     }
     alice.send_bytes(lines.as_bytes()).await;
-    let heard = alice.heard().await;
-    assert_eq!(heard.len(), ROUNDS * 6);
-    for (round, heard) in heard.chunks(6).enumerate() {
-        let [echo, batch @ .., fault, pong] = heard else {
-            panic!("{heard:?}")
+    let received = alice.sync().await;
+    assert_eq!(received.len(), ROUNDS * 6);
+    for (round, received) in received.chunks(6).enumerate() {
+        let [echo, batch @ .., fail, pong] = received else {
+            panic!("{received:?}")
         };
         let text = format!("m{round}");
         assert_eq!(echo.params, ["#lobby", &text]);
         assert_eq!(texts(batch), [&*text]);
-        for (message, label) in [(&batch[0], "h"), (fault, "f"), (pong, "p")] {
+        for (message, label) in [(&batch[0], "h"), (fail, "f"), (pong, "p")] {
             assert_eq!(
                 message.tags.get("label"),
                 Some(&*format!("{label}{round}")),
-                "{heard:?}"
+                "{received:?}"
             );
         }
         assert!(
-            starts(fault, "FAIL", "CHATHISTORY") && pong.command == "PONG",
-            "{heard:?}"
+            is_command(fail, "FAIL", "CHATHISTORY") && pong.command == "PONG",
+            "{received:?}"
         );
     }
 }
 
 #[tokio::test]
-async fn whoever_leaves_without_waiting_for_its_pages_harms_nobody() {
-    let server = Server::with(UNHURRIED).await;
+async fn a_client_that_disconnects_before_its_pages_arrive_harms_nobody() {
+    let server = Server::with(NO_FLOOD_LIMIT).await;
     let mut alice = with_history(Client::register(&server, "alice").await).await;
     alice.say("#lobby", "hello").await;
     for _ in 0..10 {
-        let mut again = back_with_history(&server, "alice").await;
+        let mut again = sign_in_with_history(&server, "alice").await;
         again
             .send_bytes("CHATHISTORY LATEST #lobby * 10\r\n".repeat(20).as_bytes())
             .await;
     }
     assert_eq!(
-        texts(&ask(&mut alice, "CHATHISTORY LATEST #lobby * 10").await),
+        texts(&send(&mut alice, "CHATHISTORY LATEST #lobby * 10").await),
         ["hello"]
     );
 }
 
 #[tokio::test]
-async fn a_guest_reads_what_was_said_while_it_was_there_and_nobodys_conversations() {
+async fn a_guest_reads_only_messages_since_it_connected_and_no_conversations() {
     let server = Server::with(&["accounts.required = false"]).await;
-    let mut alice = with_history(Client::register_admitted(&server, "alice").await).await;
+    let mut alice = with_history(Client::register_as_guest(&server, "alice").await).await;
     alice.say("#lobby", "before").await;
-    let mut guest = Client::introduce(&server, "gast").await;
-    guest.admitted().await;
+    let mut guest = Client::handshake(&server, "gast").await;
+    guest.wait_until_admitted().await;
     let mut guest = with_history(guest).await;
     alice.say("#lobby", "after").await;
     alice.say("gast", "between us").await;
     assert_eq!(
-        texts(&ask(&mut guest, "CHATHISTORY LATEST #lobby * 10").await),
+        texts(&send(&mut guest, "CHATHISTORY LATEST #lobby * 10").await),
         ["after"]
     );
-    let heard = ask(&mut guest, "CHATHISTORY LATEST alice * 10").await;
+    let received = send(&mut guest, "CHATHISTORY LATEST alice * 10").await;
     assert!(
-        heard[0]
+        received[0]
             .params
             .starts_with(&["CHATHISTORY".to_owned(), "INVALID_TARGET".to_owned()]),
-        "{heard:?}"
+        "{received:?}"
     );
     assert_eq!(
-        texts(&ask(&mut alice, "CHATHISTORY LATEST gast * 10").await),
+        texts(&send(&mut alice, "CHATHISTORY LATEST gast * 10").await),
         ["between us"]
     );
 
-    // Whoever registers the name later is somebody else.
+    // A user who registers the name later is someone else.
     guest.send("QUIT").await;
-    guest.until_closed().await;
-    let mut owner = with_history(Client::register_admitted(&server, "gast").await).await;
+    guest.read_until_closed().await;
+    let mut owner = with_history(Client::register_as_guest(&server, "gast").await).await;
     assert_eq!(
-        texts(&ask(&mut owner, "CHATHISTORY LATEST alice * 10").await),
+        texts(&send(&mut owner, "CHATHISTORY LATEST alice * 10").await),
         [""; 0]
     );
 }
 
 #[tokio::test]
-async fn what_was_done_to_a_channel_is_read_by_clients_that_play_events() {
+async fn channel_events_are_in_the_history_for_clients_with_event_playback() {
     let server = Server::start().await;
     let mut alice = with_history(Client::register(&server, "alice").await).await;
     alice.send("@label=1 TOPIC #lobby :the news").await;
@@ -210,37 +212,37 @@ async fn what_was_done_to_a_channel_is_read_by_clients_that_play_events() {
     assert_eq!(seen.tags.get("label"), Some("1"));
     alice.say("#lobby", "hello").await;
     assert_eq!(
-        texts(&ask(&mut alice, "CHATHISTORY LATEST #lobby * 10").await),
+        texts(&send(&mut alice, "CHATHISTORY LATEST #lobby * 10").await),
         ["hello"]
     );
     alice.send("CAP REQ draft/event-playback").await;
-    let heard = ask(&mut alice, "CHATHISTORY LATEST #lobby * 10").await;
-    assert_eq!(texts(&heard), ["the news", "hello"]);
+    let received = send(&mut alice, "CHATHISTORY LATEST #lobby * 10").await;
+    assert_eq!(texts(&received), ["the news", "hello"]);
     assert_eq!(
-        (&heard[1].command, &heard[1].source),
+        (&received[1].command, &received[1].source),
         (&seen.command, &seen.source)
     );
-    assert_eq!(heard[1].tags.get("msgid"), seen.tags.get("msgid"));
+    assert_eq!(received[1].tags.get("msgid"), seen.tags.get("msgid"));
 }
 
 #[tokio::test]
-async fn where_no_history_is_kept_none_is_offered() {
+async fn without_history_chathistory_is_not_offered() {
     let server = Server::with(&["history.enabled = false"]).await;
     let mut alice = Client::register(&server, "alice").await;
     for line in [
         "CAP REQ draft/chathistory",
         "CHATHISTORY LATEST #lobby * 10",
     ] {
-        let heard = ask(&mut alice, line).await;
-        let refused = heard
+        let received = send(&mut alice, line).await;
+        let refused = received
             .iter()
             .any(|message| message.command == "421" || message.param(1) == Some("NAK"));
-        assert!(refused, "{line}: {heard:?}");
+        assert!(refused, "{line}: {received:?}");
     }
 }
 
 #[tokio::test]
-async fn a_message_of_several_lines_is_one_message_after_the_server_died() {
+async fn a_multiline_message_is_one_message_after_a_crash() {
     let mut server = Server::start().await;
     let mut alice = Client::register(&server, "alice").await;
     let mut plain = Client::register(&server, "bob").await;
@@ -267,25 +269,25 @@ async fn a_message_of_several_lines_is_one_message_after_the_server_died() {
         ("BATCH", Some("draft/multiline"))
     );
     for text in ["a poem", "in two ", "verses"] {
-        plain.expect_said("alice", "#lobby", text).await;
+        plain.expect_privmsg("alice", "#lobby", text).await;
     }
     server.kill9();
     server.restart().await;
 
-    let mut bob = back_with_history(&server, "bob").await;
+    let mut bob = sign_in_with_history(&server, "bob").await;
     assert_eq!(
-        texts(&ask(&mut bob, "CHATHISTORY LATEST #lobby * 1").await),
+        texts(&send(&mut bob, "CHATHISTORY LATEST #lobby * 1").await),
         ["a poem", "in two ", "verses"]
     );
     bob.send("CAP REQ draft/multiline").await;
-    let heard = ask(&mut bob, "CHATHISTORY LATEST #lobby * 1").await;
-    let inner: Vec<&Message> = heard
+    let received = send(&mut bob, "CHATHISTORY LATEST #lobby * 1").await;
+    let inner: Vec<&Message> = received
         .iter()
         .filter(|message| message.command == "PRIVMSG")
         .collect();
-    assert_eq!(inner.len(), 4, "{heard:?}");
+    assert_eq!(inner.len(), 4, "{received:?}");
     assert!(
         inner[3].tags.get("draft/multiline-concat").is_some(),
-        "{heard:?}"
+        "{received:?}"
     );
 }

@@ -1,4 +1,4 @@
-//! `--json` on every command of `admin-cli`: what it prints is JSON, and nothing else.
+//! With `--json`, every command of `admin-cli` prints JSON and nothing else.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,12 +6,13 @@ use std::fs;
 use rookery_tests::admin::{Operator, admin_email};
 use rookery_tests::authenticator::App;
 use rookery_tests::irc::{Client, device_credential, email_of};
-use rookery_tests::process::Ended;
+use rookery_tests::process::Exit;
 use rookery_tests::server::Server;
+use rookery_tests::wait_for;
 use serde_json::Value;
 
-/// Every line of standard output, of which there is at least one, as JSON.
-fn parsed(command: &str, ended: &Ended) -> Vec<Value> {
+/// Parses every line of standard output as JSON, and checks that there is at least one.
+fn parsed(command: &str, ended: &Exit) -> Vec<Value> {
     assert!(
         !ended.output.is_empty(),
         "{command} printed nothing:\n{}",
@@ -23,8 +24,8 @@ fn parsed(command: &str, ended: &Ended) -> Vec<Value> {
     ended.output.iter().map(parse).collect()
 }
 
-/// Every command that does something, as the man pages name them: those made of others do nothing
-/// by themselves.
+/// Returns every command that can be run, read from the names of the man pages. A command that only
+/// groups others is left out.
 async fn commands(server: &Server, operator: &Operator) -> BTreeSet<String> {
     let folder = server.path("pages");
     let ended = operator
@@ -42,14 +43,14 @@ async fn commands(server: &Server, operator: &Operator) -> BTreeSet<String> {
             )
         })
         .collect();
-    let made_of_others = |page: &str| {
+    let is_group = |page: &str| {
         pages
             .iter()
             .any(|other| other.starts_with(&format!("{page} ")))
     };
     let commands: BTreeSet<String> = pages
         .iter()
-        .filter(|page| !made_of_others(page))
+        .filter(|page| !is_group(page))
         .cloned()
         .collect();
     assert!(commands.len() > 35, "{commands:?}");
@@ -57,12 +58,12 @@ async fn commands(server: &Server, operator: &Operator) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn every_command_prints_json_when_asked_to() {
+async fn every_command_prints_json_with_the_json_option() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let mut missing = commands(&server, &operator).await;
     missing.remove("man");
-    let mut done = async |command: &str, options: &[&str]| -> Value {
+    let mut run = async |command: &str, options: &[&str]| -> Value {
         let words: Vec<&str> = command.split(' ').collect();
         missing.remove(command);
         let ended = operator
@@ -86,46 +87,46 @@ async fn every_command_prints_json_when_asked_to() {
         .respond(format!("{code}\0{}", device_credential(2).expose()).as_bytes())
         .await;
     phone.expect_numeric("903").await;
-    let mut dora = Client::introduce(&server, "dora").await;
-    dora.ask_to_register("dora", &email_of("dora")).await;
+    let mut dora = Client::handshake(&server, "dora").await;
+    dora.start_registration("dora", &email_of("dora")).await;
 
-    // Who is here, and what they say.
-    done("list", &[]).await;
-    done("whois", &["alice"]).await;
-    done("channels", &[]).await;
-    done("channel show", &["lobby"]).await;
-    let found = done("messages", &[]).await;
-    done("redact", &[found["messages"][0]["msgid"].as_str().unwrap()]).await;
-    done("redact", &["--author", "alice", "--dry-run"]).await;
-    done("announce", &["tea time"]).await;
-    done("kick", &["alice"]).await;
-    done("kick", &["--match", "alice", "--dry-run"]).await;
+    // Users, channels and messages.
+    run("list", &[]).await;
+    run("whois", &["alice"]).await;
+    run("channels", &[]).await;
+    run("channel show", &["lobby"]).await;
+    let found = run("messages", &[]).await;
+    run("redact", &[found["messages"][0]["msgid"].as_str().unwrap()]).await;
+    run("redact", &["--author", "alice", "--dry-run"]).await;
+    run("announce", &["tea time"]).await;
+    run("kick", &["alice"]).await;
+    run("kick", &["--match", "alice", "--dry-run"]).await;
     drop(Client::sign_in(&server, "alice").await);
-    done("channel purge", &["lobby", "--yes"]).await;
+    run("channel purge", &["lobby", "--yes"]).await;
     let _bob = Client::sign_in(&server, "carol").await;
-    done("channel close", &["lobby"]).await;
+    run("channel close", &["lobby"]).await;
 
     // Bans, accounts, invitations.
-    done("ban", &["mallory", "--dry-run"]).await;
-    done("ban", &["mallory"]).await;
-    done("bans", &[]).await;
-    done("unban", &["mallory"]).await;
-    done("accounts", &[]).await;
-    done("account disable", &["carol"]).await;
-    done("account enable", &["carol"]).await;
-    let devices = done("account credentials", &["bob"]).await;
+    run("ban", &["mallory", "--dry-run"]).await;
+    run("ban", &["mallory"]).await;
+    run("bans", &[]).await;
+    run("unban", &["mallory"]).await;
+    run("accounts", &[]).await;
+    run("account disable", &["carol"]).await;
+    run("account enable", &["carol"]).await;
+    let devices = run("account credentials", &["bob"]).await;
     let device = devices["credentials"][0]["id"].to_string();
-    done("account revoke", &["bob", "--credential", &device]).await;
-    done("account delete", &["carol", "--yes"]).await;
-    let waiting = done("registrations", &[]).await;
-    done(
+    run("account revoke", &["bob", "--credential", &device]).await;
+    run("account delete", &["carol", "--yes"]).await;
+    let waiting = run("registrations", &[]).await;
+    run(
         "registrations resend",
         &[&waiting["registrations"][0]["id"].to_string()],
     )
     .await;
-    done("invite", &["eve@example.org"]).await;
-    let invited = done("invitations", &[]).await;
-    done(
+    run("invite", &["eve@example.org"]).await;
+    let invited = run("invitations", &[]).await;
+    run(
         "invitations revoke",
         &[&invited["invitations"][0]["id"].to_string()],
     )
@@ -134,49 +135,49 @@ async fn every_command_prints_json_when_asked_to() {
         let file = server.path(&format!("{table}-here.csv"));
         let file = file.to_str().unwrap();
         assert!(
-            done("export", &[table]).await["csv"]
+            run("export", &[table]).await["csv"]
                 .as_str()
                 .unwrap()
                 .starts_with(['n', 't'])
         );
-        done("export", &[table, file]).await;
-        done("import", &[table, file]).await;
+        run("export", &[table, file]).await;
+        run("import", &[table, file]).await;
     }
 
-    // The server and its trail.
-    done("status", &[]).await;
-    done("reload", &[]).await;
-    done("maintenance", &[]).await;
-    done("maintenance on", &["back at noon"]).await;
-    done("maintenance off", &[]).await;
-    done("audit", &[]).await;
-    done("audit verify", &[]).await;
-    done("audit export", &[]).await;
-    done(
+    // The server and its audit trail.
+    run("status", &[]).await;
+    run("reload", &[]).await;
+    run("maintenance", &[]).await;
+    run("maintenance on", &["back at noon"]).await;
+    run("maintenance off", &[]).await;
+    run("audit", &[]).await;
+    run("audit verify", &[]).await;
+    run("audit export", &[]).await;
+    run(
         "audit export",
         &[server.path("trail.jsonl").to_str().unwrap()],
     )
     .await;
-    done("completions", &["bash"]).await;
+    run("completions", &["bash"]).await;
 
-    // The admins, and oneself last, because most of that ends the sign-in.
-    done("admins list", &[]).await;
-    done(
+    // The admins. The operator's own account comes last, because most of that ends the session.
+    run("admins list", &[]).await;
+    run(
         "admins add",
         &["vera", "--email", &admin_email("vera"), "--role", "auditor"],
     )
     .await;
-    done("admins role", &["vera", "moderator"]).await;
-    done("admins reset", &["vera"]).await;
-    done("admins remove", &["vera"]).await;
-    done("totp status", &[]).await;
-    done("sessions", &[]).await;
-    done("sessions revoke", &["all"]).await;
+    run("admins role", &["vera", "moderator"]).await;
+    run("admins reset", &["vera"]).await;
+    run("admins remove", &["vera"]).await;
+    run("totp status", &[]).await;
+    run("sessions", &[]).await;
+    run("sessions revoke", &["all"]).await;
     let refused = operator.run(&["--json", "list"]).await;
     assert_eq!(refused.code, Some(3));
 
     operator.login(&server).await;
-    // These go on until ctrl-c, a line for each moment.
+    // These run until Ctrl-C and print one line per event or sample.
     for command in ["watch", "top"] {
         missing.remove(command);
         let mut running = operator.start(&["--json", command]);
@@ -193,11 +194,11 @@ async fn every_command_prints_json_when_asked_to() {
     for line in ["bans", "kick nobody", "status"] {
         shell.type_line(line);
     }
-    shell.end_input();
+    shell.close_input();
     assert_eq!(
-        parsed("shell", &shell.ended().await).len(),
+        parsed("shell", &shell.wait().await).len(),
         3,
-        "an answer, a refusal, an answer"
+        "a result, a refusal, a result"
     );
 
     let refused = operator.run(&["--json", "kick", "nobody"]).await;
@@ -208,10 +209,9 @@ async fn every_command_prints_json_when_asked_to() {
         "a refusal is JSON too"
     );
     let mut enrol = operator.start(&["--json", "totp", "enrol"]);
-    enrol.expect_text("Then enter a code").await;
-    let app = App::scan(&enrol.transcript());
+    let app = wait_for("the key of the app", || App::scan(&enrol.transcript())).await;
     enrol.type_line(&app.code(0));
-    let enrolled = parsed("totp enrol", &enrol.ended().await).remove(0);
+    let enrolled = parsed("totp enrol", &enrol.wait().await).remove(0);
     let recovery = |number: usize| {
         enrolled["recovery_codes"][number]
             .as_str()
@@ -225,13 +225,13 @@ async fn every_command_prints_json_when_asked_to() {
         let words: Vec<&str> = command.split(' ').collect();
         let mut running = operator.start(&[&["--json"], &words[..], options].concat());
         running.type_line(code);
-        let ended = running.ended().await;
+        let ended = running.wait().await;
         assert_eq!(ended.code, Some(0), "{command}: {}", ended.transcript);
         parsed(command, &ended);
     };
     let login = ["--name", "root", "--password-file", password];
     with_code("login", &login, &recovery(0)).await;
-    // It was mailed too, and is not for the next sign-in.
+    // A code was mailed too, which must not be used for the next sign-in.
     server.mailbox().code_to(&admin_email("root")).await;
     with_code("totp require", &["on"], "").await;
     with_code("login", &login, &recovery(1)).await;
@@ -251,6 +251,6 @@ async fn every_command_prints_json_when_asked_to() {
     missing.remove("totp enrol");
     assert!(
         missing.is_empty(),
-        "these are not run here with --json: {missing:?}"
+        "this test does not run these commands: {missing:?}"
     );
 }

@@ -1,17 +1,17 @@
-//! A mail server that is of no use must not hold up anyone but those who wait for their mail.
+//! A mail server that does not work delays only the users who wait for a mail.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use rookery_tests::irc::{Client, starts};
+use rookery_tests::irc::{Client, is_command};
 use rookery_tests::server::Server;
 
-/// More than the server tries to send at once.
-const STUCK: usize = 12;
+/// More mails than the server sends at the same time.
+const PENDING_MAILS: usize = 12;
 
 #[tokio::test]
-async fn a_mail_server_that_takes_connections_and_says_nothing_delays_nobody_else() {
-    // The system accepts for it; nobody ever answers.
+async fn a_silent_mail_server_delays_nobody_else() {
+    // The system accepts connections for this socket, and nothing ever responds.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = Server::with(&[
         "accounts.required = false",
@@ -21,10 +21,10 @@ async fn a_mail_server_that_takes_connections_and_says_nothing_delays_nobody_els
     ])
     .await;
     let mut waiting = Vec::new();
-    for number in 0..STUCK {
-        let mut client = Client::introduce(&server, &format!("waiting{number}")).await;
+    for number in 0..PENDING_MAILS {
+        let mut client = Client::handshake(&server, &format!("waiting{number}")).await;
         client
-            .ask_to_register(
+            .start_registration(
                 &format!("someone{number}"),
                 &format!("someone{number}@example.org"),
             )
@@ -32,36 +32,36 @@ async fn a_mail_server_that_takes_connections_and_says_nothing_delays_nobody_els
         waiting.push(client);
     }
     let start = Instant::now();
-    let mut gerd = Client::introduce(&server, "gerd").await;
-    gerd.admitted().await;
+    let mut gerd = Client::handshake(&server, "gerd").await;
+    gerd.wait_until_admitted().await;
     gerd.say("#lobby", "anyone?").await;
     for client in &mut waiting {
-        client.expect_said("gerd", "#lobby", "anyone?").await;
+        client.expect_privmsg("gerd", "#lobby", "anyone?").await;
     }
     assert!(
         start.elapsed() < Duration::from_secs(5),
-        "others wait: {:?}",
+        "others are delayed: {:?}",
         start.elapsed()
     );
 }
 
 #[tokio::test]
-async fn whoever_waits_for_a_mail_that_does_not_leave_is_told() {
-    let nobody = TcpListener::bind("127.0.0.1:0")
+async fn a_client_is_notified_that_its_mail_is_delayed() {
+    let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
     let server = Server::with(&[
         "mail.transport = \"smtp\"",
         "mail.smtp.host = \"127.0.0.1\"",
-        &format!("mail.smtp.port = {}", nobody.port()),
+        &format!("mail.smtp.port = {}", closed.port()),
     ])
     .await;
-    let mut alice = Client::introduce(&server, "alice").await;
-    alice.ask_to_register("alice", "alice@example.org").await;
+    let mut alice = Client::handshake(&server, "alice").await;
+    alice.start_registration("alice", "alice@example.org").await;
     alice
         .expect("a NOTE on the delay", |message| {
-            starts(message, "NOTE", "REGISTER")
+            is_command(message, "NOTE", "REGISTER")
         })
         .await;
 }

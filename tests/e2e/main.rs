@@ -1,14 +1,18 @@
-//! The real programs together, over TLS, as people and scripts use them.
+//! End-to-end tests: the real programs together, over TLS, as people and scripts use them.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod accounts;
 mod admin;
+mod admin_cli;
+mod admin_sign_in;
 mod audit;
 mod bad_input;
 mod bans;
 mod chat;
+mod control_requests;
+mod csv_sync;
 mod devices;
-mod doors;
+mod docs;
 mod durability;
 mod extensions;
 mod full_disk;
@@ -16,23 +20,19 @@ mod history;
 mod invitations;
 mod json;
 mod kicks;
+mod lifecycle;
 mod mail;
 mod maintenance;
-mod manual;
+mod monitoring;
 mod nicks;
-mod online;
-mod operation;
 mod passwords;
+mod port_separation;
 mod redaction;
 mod replay;
-mod requests;
 mod roles;
 mod rook;
 mod scram;
-mod seeing;
-mod sign_in;
-mod tool;
 mod top;
+mod user_list;
 mod watch;
 mod websocket;
-mod windows;

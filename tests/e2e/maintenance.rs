@@ -1,62 +1,48 @@
-//! Maintenance, as those hear of it who are in and who want to come in.
+//! Maintenance mode, as seen by users who are connected and by users who try to connect.
 
 use rookery_tests::admin::Operator;
-use rookery_tests::irc::{Client, tcp_from};
+use rookery_tests::irc::{Client, tcp_connect_from};
 use rookery_tests::server::Server;
 use tokio::io::AsyncReadExt as _;
 
 #[tokio::test]
-async fn nobody_new_is_let_in_until_it_is_over_also_over_a_restart() {
+async fn new_connections_are_refused_until_maintenance_ends_even_after_a_restart() {
     let mut server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let mut alice = Client::register(&server, "alice").await;
-    let mut early = Client::introduce(&server, "bob").await;
-    early.ask_to_register("bob", "bob@example.org").await;
+    let mut early = Client::handshake(&server, "bob").await;
+    early.start_registration("bob", "bob@example.org").await;
     let code = server.mailbox().code_to("bob@example.org").await;
 
-    let told = operator.done(&["maintenance", "on", "back at noon"]).await;
-    assert!(
-        told.contains("nobody new is let in, and is told: back at noon"),
-        "{told}"
-    );
-    assert!(operator.done(&["status"]).await.contains("back at noon"));
+    let output = operator
+        .run_ok(&["maintenance", "on", "back at noon"])
+        .await;
+    assert!(output.contains("back at noon"), "{output}");
+    assert!(operator.run_ok(&["status"]).await.contains("back at noon"));
     alice.say("#lobby", "still here").await;
-    let closed = "ERROR :Closed for maintenance, nobody new is let in just now: back at noon";
     early.send(&format!("VERIFY bob {code}")).await;
-    let heard = early.until_closed().await;
-    assert_eq!(
-        heard.last().unwrap().to_string(),
-        closed,
-        "whoever was on the way in, too"
-    );
-    let mut late = Client::connect(&server, "carol").await;
-    assert_eq!(
-        late.until_closed().await.last().unwrap().to_string(),
-        closed
-    );
+    // This includes a client that was already in the waiting room.
+    assert_refused(&mut early).await;
+    assert_refused(&mut Client::connect(&server, "carol").await).await;
 
     server.sigterm().await;
     server.restart().await;
-    let mut alice = Client::connect(&server, "alice").await;
-    assert_eq!(
-        alice.until_closed().await.last().unwrap().to_string(),
-        closed
-    );
+    assert_refused(&mut Client::connect(&server, "alice").await).await;
     operator.login(&server).await;
     assert!(
         operator
-            .done(&["maintenance"])
+            .run_ok(&["maintenance"])
             .await
             .contains("back at noon")
     );
-    operator.done(&["maintenance", "off"]).await;
+    operator.run_ok(&["maintenance", "off"]).await;
     Client::sign_in(&server, "alice")
         .await
         .say("#lobby", "back")
         .await;
     Client::sign_in(&server, "bob").await;
     let acts = server
-        .record()
+        .database()
         .audit()
         .into_iter()
         .filter(|entry| entry.act == "set-maintenance");
@@ -70,18 +56,34 @@ async fn nobody_new_is_let_in_until_it_is_over_also_over_a_restart() {
     );
 }
 
+/// Checks that the server closes the connection and names maintenance and the operator's text.
+async fn assert_refused(client: &mut Client) {
+    let received = client.read_until_closed().await;
+    let error = received.last().unwrap().to_string();
+    assert!(
+        error.starts_with("ERROR :")
+            && error.contains("maintenance")
+            && error.ends_with(": back at noon"),
+        "{error}"
+    );
+}
+
 #[tokio::test]
-async fn a_crowd_that_is_kept_out_costs_little() {
+async fn many_refused_connections_cost_little() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
-    operator.done(&["maintenance", "on"]).await;
+    operator.run_ok(&["maintenance", "on"]).await;
     let mut silent = Vec::new();
     for _ in 0..16 {
-        silent.push(tcp_from(&server, [127, 0, 0, 1].into()).await);
+        silent.push(tcp_connect_from(&server, [127, 0, 0, 1].into()).await);
     }
-    server.expect_log("refused: maintenance", 16).await;
-    let mut one_more = tcp_from(&server, [127, 0, 0, 1].into()).await;
-    let mut heard = Vec::new();
-    one_more.read_to_end(&mut heard).await.unwrap();
-    assert_eq!(heard.first(), Some(&21), "a TLS alert, without a handshake");
+    server.expect_log(&["refused", "maintenance"], 16).await;
+    let mut next = tcp_connect_from(&server, [127, 0, 0, 1].into()).await;
+    let mut received = Vec::new();
+    next.read_to_end(&mut received).await.unwrap();
+    assert_eq!(
+        received.first(),
+        Some(&21),
+        "a TLS alert, without a handshake"
+    );
 }

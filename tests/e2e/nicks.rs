@@ -1,10 +1,10 @@
-//! Nicks that are not the account's name (`accounts.free_nicks`), and signing in anew.
+//! Nicks that differ from the account name (`accounts.free_nicks`), and signing in again.
 
-use rookery_tests::irc::{Client, PASSWORD, starts};
+use rookery_tests::irc::{Client, PASSWORD, is_command};
 use rookery_tests::server::Server;
 
 /// Signs in to `account` under another nick.
-async fn enter(server: &Server, nick: &str, account: &str) -> Client {
+async fn sign_in(server: &Server, nick: &str, account: &str) -> Client {
     let mut client = Client::connect(server, nick).await;
     client.negotiate(nick).await;
     client.sign_in_with(account, PASSWORD).await;
@@ -12,18 +12,18 @@ async fn enter(server: &Server, nick: &str, account: &str) -> Client {
 }
 
 #[tokio::test]
-async fn with_free_nicks_one_is_who_one_likes_but_nobody_elses_name() {
+async fn with_free_nicks_any_nick_is_allowed_except_the_name_of_another_account() {
     let server = Server::with(&["accounts.free_nicks = true"]).await;
     drop(Client::register(&server, "alice").await);
     let mut bob = Client::register(&server, "bob").await;
-    let mut wren = enter(&server, "wren", "alice").await;
+    let mut wren = sign_in(&server, "wren", "alice").await;
     bob.expect("wren", |message| {
         message.command == "JOIN" && message.source_nick() == Some("wren")
     })
     .await;
     let said = {
         wren.send("PRIVMSG #lobby :hello").await;
-        bob.expect_said("wren", "#lobby", "hello").await
+        bob.expect_privmsg("wren", "#lobby", "hello").await
     };
     assert_eq!(
         said.tags.get("account"),
@@ -31,7 +31,7 @@ async fn with_free_nicks_one_is_who_one_likes_but_nobody_elses_name() {
         "the account is the same"
     );
     wren.send("NICK robin").await;
-    bob.expect("robin", |message| starts(message, "NICK", "robin"))
+    bob.expect("robin", |message| is_command(message, "NICK", "robin"))
         .await;
     for taken in ["bob", "B0B"] {
         wren.send(&format!("@label=n NICK {taken}")).await;
@@ -40,24 +40,26 @@ async fn with_free_nicks_one_is_who_one_likes_but_nobody_elses_name() {
         assert_eq!(refused.params[..2], ["robin", taken]);
     }
     wren.send("NICK alice").await;
-    bob.expect("her own name", |message| starts(message, "NICK", "alice"))
-        .await;
+    bob.expect("her own name", |message| {
+        is_command(message, "NICK", "alice")
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn without_free_nicks_one_is_ones_account() {
+async fn without_free_nicks_the_nick_is_the_account_name() {
     let server = Server::start().await;
     drop(Client::register(&server, "alice").await);
-    let mut alice = enter(&server, "wren", "alice").await;
+    let mut alice = sign_in(&server, "wren", "alice").await;
     alice.send("NICK robin").await;
     let refused = alice.expect_numeric("400").await;
     assert_eq!(refused.params[..2], ["alice", "NICK"], "{refused}");
     alice.send("PRIVMSG #lobby :hello").await;
-    alice.expect_said("alice", "#lobby", "hello").await;
+    alice.expect_privmsg("alice", "#lobby", "hello").await;
 }
 
 #[tokio::test]
-async fn whoever_is_in_may_sign_in_anew_but_not_become_another() {
+async fn an_admitted_user_may_authenticate_again_but_not_to_another_account() {
     let server = Server::start().await;
     let mut alice = Client::register(&server, "alice").await;
     drop(Client::register(&server, "bob").await);
@@ -71,39 +73,39 @@ async fn whoever_is_in_may_sign_in_anew_but_not_become_another() {
         .authenticate("PLAIN", format!("\0bob\0{PASSWORD}").as_bytes())
         .await;
     alice.expect_numeric("907").await;
-    alice.say("#lobby", "who I was").await;
+    alice.say("#lobby", "still alice").await;
 }
 
 #[tokio::test]
-async fn with_free_nicks_one_may_become_another_account_and_keeps_the_nick() {
+async fn with_free_nicks_a_user_may_switch_accounts_and_keeps_the_nick() {
     let server = Server::with(&["accounts.free_nicks = true"]).await;
     let mut watcher = Client::register(&server, "watcher").await;
     watcher.send("CAP REQ :account-notify").await;
     drop(Client::register(&server, "alice").await);
     drop(Client::register(&server, "bob").await);
-    let mut wren = enter(&server, "wren", "alice").await;
+    let mut wren = sign_in(&server, "wren", "alice").await;
     wren.authenticate("PLAIN", format!("\0bob\0{PASSWORD}").as_bytes())
         .await;
     wren.expect_numeric("903").await;
     watcher
         .expect("ACCOUNT bob", |message| {
-            starts(message, "ACCOUNT", "bob") && message.source_nick() == Some("wren")
+            is_command(message, "ACCOUNT", "bob") && message.source_nick() == Some("wren")
         })
         .await;
     wren.say("#lobby", "as bob now").await;
-    let said = watcher.expect_said("wren", "#lobby", "as bob now").await;
+    let said = watcher.expect_privmsg("wren", "#lobby", "as bob now").await;
     assert_eq!(said.tags.get("account"), Some("bob"));
 }
 
 #[tokio::test]
-async fn a_guest_that_signs_in_is_seen_as_its_account() {
+async fn a_guest_who_signs_in_gets_the_account_nick_and_host() {
     let server = Server::with(&["accounts.required = false"]).await;
-    drop(Client::register_admitted(&server, "alice").await);
-    let mut watcher = Client::introduce(&server, "watcher").await;
-    watcher.admitted().await;
+    drop(Client::register_as_guest(&server, "alice").await);
+    let mut watcher = Client::handshake(&server, "watcher").await;
+    watcher.wait_until_admitted().await;
     watcher.send("CAP REQ :account-notify chghost").await;
-    let mut guest = Client::introduce(&server, "gust").await;
-    guest.admitted().await;
+    let mut guest = Client::handshake(&server, "gust").await;
+    guest.wait_until_admitted().await;
     watcher
         .expect("gust", |message| {
             message.command == "JOIN" && message.source_nick() == Some("gust")
@@ -115,24 +117,24 @@ async fn a_guest_that_signs_in_is_seen_as_its_account() {
     guest.expect_numeric("903").await;
     let (mut account, mut host, mut nick) = (false, false, false);
     while !(account && host && nick) {
-        let heard = watcher
-            .expect("what has become of gust", |message| {
+        let received = watcher
+            .expect("a change of gust", |message| {
                 ["ACCOUNT", "CHGHOST", "NICK"].contains(&message.command.as_str())
             })
             .await;
-        account |= starts(&heard, "ACCOUNT", "alice");
-        nick |= starts(&heard, "NICK", "alice");
-        host |= heard.command == "CHGHOST";
+        account |= is_command(&received, "ACCOUNT", "alice");
+        nick |= is_command(&received, "NICK", "alice");
+        host |= received.command == "CHGHOST";
     }
 }
 
 #[tokio::test]
-async fn who_says_before_admission_to_be_away_comes_in_as_away() {
+async fn a_user_who_is_away_before_admission_is_admitted_as_away() {
     let server = Server::start().await;
     drop(Client::register(&server, "alice").await);
     let mut bob = Client::register(&server, "bob").await;
     bob.send("CAP REQ :away-notify").await;
-    bob.heard().await;
+    bob.sync().await;
     let mut alice = Client::connect(&server, "alice").await;
     alice.negotiate("alice").await;
     alice.send("AWAY :too early").await;
@@ -156,7 +158,7 @@ async fn who_says_before_admission_to_be_away_comes_in_as_away() {
         .await;
     assert!(back.params.is_empty());
 
-    // A client that came by itself, while somebody sits at another.
+    // A client without a person at it does not make the user away while another client is in use.
     let mut phone = Client::connect(&server, "phone").await;
     phone.negotiate("phone").await;
     phone.send("CAP REQ :draft/pre-away").await;
@@ -164,10 +166,10 @@ async fn who_says_before_admission_to_be_away_comes_in_as_away() {
     phone.expect_numeric("306").await;
     phone.sign_in_with("alice", PASSWORD).await;
     assert!(
-        bob.heard()
+        bob.sync()
             .await
             .iter()
             .all(|message| message.command != "AWAY"),
-        "she is here"
+        "alice is not away"
     );
 }

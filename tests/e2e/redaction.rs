@@ -1,13 +1,13 @@
-//! Messages that are taken back: gone from the history and from the disk.
+//! Redaction: deleted messages are gone from the history and from the disk.
 
 use rookery_protocol::Message;
 use rookery_tests::admin::Operator;
-use rookery_tests::irc::{Client, starts};
+use rookery_tests::irc::{Client, is_command};
 use rookery_tests::server::Server;
 use rookery_tests::wait_for;
 use serde_json::Value;
 
-/// Asks for more capabilities.
+/// Requests more capabilities.
 async fn with(mut client: Client, capabilities: &str) -> Client {
     client.send(&format!("CAP REQ :{capabilities}")).await;
     client
@@ -18,7 +18,7 @@ async fn with(mut client: Client, capabilities: &str) -> Client {
     client
 }
 
-/// Says something and gives its id.
+/// Sends a message and returns its id.
 async fn say(client: &mut Client, target: &str, text: &str) -> String {
     client.send(&format!("PRIVMSG {target} :{text}")).await;
     let echo = client.expect("the echo", |message| {
@@ -27,14 +27,14 @@ async fn say(client: &mut Client, target: &str, text: &str) -> String {
     echo.await.tags.get("msgid").unwrap().to_owned()
 }
 
-/// The texts that `CHATHISTORY` gives.
+/// Returns the texts that `CHATHISTORY` finds.
 async fn history(client: &mut Client, target: &str) -> Vec<String> {
-    client.heard().await;
+    client.sync().await;
     client
         .send(&format!("CHATHISTORY LATEST {target} * 20"))
         .await;
-    let heard = client.heard().await;
-    let said = heard.iter().filter(|message| message.command != "BATCH");
+    let received = client.sync().await;
+    let said = received.iter().filter(|message| message.command != "BATCH");
     said.map(|message| message.params.last().unwrap().clone())
         .collect()
 }
@@ -44,7 +44,7 @@ fn is_redaction(message: &Message) -> bool {
 }
 
 #[tokio::test]
-async fn what_was_taken_back_is_gone_from_the_history_and_from_the_disk() {
+async fn a_redacted_message_is_gone_from_the_history_and_from_the_disk() {
     let mut server = Server::start().await;
     let capabilities = "draft/chathistory draft/message-redaction";
     let mut alice = with(Client::register(&server, "alice").await, capabilities).await;
@@ -53,11 +53,11 @@ async fn what_was_taken_back_is_gone_from_the_history_and_from_the_disk() {
     alice.say("#lobby", "good morning").await;
     let msgid = say(&mut alice, "#lobby", "my password is hunter22").await;
     alice.say("#lobby", "have a nice day").await;
-    assert!(server.holds("hunter22"));
+    assert!(server.data_contains("hunter22"));
 
     bob.send(&format!("REDACT #lobby {msgid}")).await;
     let refusal = bob
-        .expect("a refusal", |message| starts(message, "FAIL", "REDACT"))
+        .expect("a refusal", |message| is_command(message, "FAIL", "REDACT"))
         .await;
     assert_eq!(refusal.param(1), Some("REDACT_FORBIDDEN"));
     alice
@@ -67,10 +67,14 @@ async fn what_was_taken_back_is_gone_from_the_history_and_from_the_disk() {
     assert_eq!(receipt.tags.get("label"), Some("r1"));
     let seen = bob.expect("the redaction", is_redaction).await;
     assert_eq!(seen.params, ["#lobby", &msgid, "oh no"]);
-    let notice = plain.expect_text("alice redacted a message").await;
-    assert!(starts(&notice, "NOTICE", "#lobby"), "{notice}");
+    let notice = plain
+        .expect("a notice in place of REDACT", |message| {
+            is_command(message, "NOTICE", "#lobby")
+        })
+        .await;
+    assert!(notice.params[1].contains("alice"), "{notice}");
 
-    // Seen means stored.
+    // A redaction that was seen is stored.
     server.kill9();
     server.restart().await;
     let mut bob = with(Client::sign_in(&server, "bob").await, capabilities).await;
@@ -79,10 +83,10 @@ async fn what_was_taken_back_is_gone_from_the_history_and_from_the_disk() {
         ["good morning", "have a nice day"]
     );
     wait_for("the text is gone from the disk", || {
-        (!server.holds("hunter22")).then_some(())
+        (!server.data_contains("hunter22")).then_some(())
     })
     .await;
-    assert!(server.holds("have a nice day"));
+    assert!(server.data_contains("have a nice day"));
     bob.send("CAP REQ draft/event-playback").await;
     assert_eq!(
         history(&mut bob, "#lobby").await,
@@ -92,13 +96,17 @@ async fn what_was_taken_back_is_gone_from_the_history_and_from_the_disk() {
     let mut alice = with(Client::sign_in(&server, "alice").await, capabilities).await;
     alice.send(&format!("REDACT #lobby {msgid}")).await;
     let refusal = alice
-        .expect("a refusal", |message| starts(message, "FAIL", "REDACT"))
+        .expect("a refusal", |message| is_command(message, "FAIL", "REDACT"))
         .await;
-    assert_eq!(refusal.param(1), Some("UNKNOWN_MSGID"), "once is enough");
+    assert_eq!(
+        refusal.param(1),
+        Some("UNKNOWN_MSGID"),
+        "the message is gone"
+    );
 }
 
 #[tokio::test]
-async fn a_direct_message_is_taken_back_on_every_device_of_both() {
+async fn a_direct_message_is_redacted_on_every_device_of_both_users() {
     let server = Server::with(&["history.redaction_minutes = 10"]).await;
     let mut alice = with(
         Client::register(&server, "alice").await,
@@ -117,7 +125,7 @@ async fn a_direct_message_is_taken_back_on_every_device_of_both() {
     .await;
     let msgid = say(&mut alice, "bob", "psst").await;
     for client in [&mut bob, &mut phone] {
-        client.expect_said("alice", "bob", "psst").await;
+        client.expect_privmsg("alice", "bob", "psst").await;
     }
     alice.send(&format!("REDACT bob {msgid}")).await;
     for client in [&mut alice, &mut bob, &mut phone] {
@@ -129,22 +137,22 @@ async fn a_direct_message_is_taken_back_on_every_device_of_both() {
 }
 
 #[tokio::test]
-async fn where_no_history_is_kept_nothing_can_be_taken_back() {
+async fn without_history_nothing_can_be_redacted() {
     let server = Server::with(&["history.enabled = false"]).await;
     let mut alice = Client::register(&server, "alice").await;
     for line in ["CAP REQ draft/message-redaction", "REDACT #lobby m"] {
-        alice.heard().await;
+        alice.sync().await;
         alice.send(line).await;
-        let heard = alice.heard().await;
-        let refused = heard
+        let received = alice.sync().await;
+        let refused = received
             .iter()
             .any(|message| message.command == "421" || message.param(1) == Some("NAK"));
-        assert!(refused, "{line}: {heard:?}");
+        assert!(refused, "{line}: {received:?}");
     }
 }
 
 #[tokio::test]
-async fn an_operator_finds_what_was_said_and_redacts_it() {
+async fn an_operator_searches_and_redacts_messages() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let mut alice = with(
@@ -158,18 +166,9 @@ async fn an_operator_finds_what_was_said_and_redacts_it() {
     let direct = say(&mut bob, "alice", "pills, just for you").await;
     alice.say("#lobby", "hello").await;
 
-    let found: Value = serde_json::from_str(
-        &operator
-            .done(&["--json", "messages", "--text", "pills"])
-            .await,
-    )
-    .unwrap();
+    let found: Value = operator.run_json(&["messages", "--text", "pills"]).await;
     let messages = found["messages"].as_array().unwrap();
-    assert_eq!(
-        messages.len(),
-        1,
-        "what is said in private is found by nobody: {found}"
-    );
+    assert_eq!(messages.len(), 1, "direct messages are not found: {found}");
     assert_eq!(
         (&messages[0]["msgid"], &messages[0]["nick"]),
         (&Value::from(first.clone()), &Value::from("bob"))
@@ -178,7 +177,7 @@ async fn an_operator_finds_what_was_said_and_redacts_it() {
     say(&mut bob, "#nest", "a nest of PILLS").await;
     let texts = async |filters: &[&str]| -> Vec<String> {
         let found = operator
-            .done(&[&["--json", "messages"], filters].concat())
+            .run_ok(&[&["--json", "messages"], filters].concat())
             .await;
         let found: Value = serde_json::from_str(&found).unwrap();
         let texts = found["messages"].as_array().unwrap().iter();
@@ -198,18 +197,28 @@ async fn an_operator_finds_what_was_said_and_redacts_it() {
     assert!(texts(&["--until", "1h"]).await.is_empty());
     assert!(texts(&["--since", "2100-01-01T00:00:00Z"]).await.is_empty());
     operator
-        .done(&["redact", "--author", "bob", "--channel", "nest", "--yes"])
+        .run_ok(&["redact", "--author", "bob", "--channel", "nest", "--yes"])
         .await;
-    assert_eq!(texts(&["--author", "bob"]).await.len(), 2, "only there");
+    assert_eq!(
+        texts(&["--author", "bob"]).await.len(),
+        2,
+        "messages in other channels stay"
+    );
     assert_eq!(operator.run(&["redact", "no-such-id"]).await.code, Some(1));
 
-    operator.done(&["redact", &first, "--reason", "spam"]).await;
+    operator
+        .run_ok(&["redact", &first, "--reason", "spam"])
+        .await;
     let seen = alice.expect("the redaction", is_redaction).await;
     assert_eq!(seen.source.as_deref(), Some("rookery.test"));
     assert_eq!(seen.params, ["#lobby", &first, "spam"]);
-    bob.expect_text("An operator of the server redacted a message from bob")
+    let notice = bob
+        .expect("a notice in place of REDACT", |message| {
+            is_command(message, "NOTICE", "#lobby")
+        })
         .await;
-    operator.done(&["redact", &direct]).await;
+    assert!(notice.params[1].contains("bob"), "{notice}");
+    operator.run_ok(&["redact", &direct]).await;
     assert_eq!(
         alice.expect("the redaction", is_redaction).await.params[..2],
         ["bob".to_owned(), direct]
@@ -218,33 +227,40 @@ async fn an_operator_finds_what_was_said_and_redacts_it() {
     let refused = operator.run(&["redact", "--author", "bob"]).await;
     assert_eq!(refused.code, Some(1), "{}", refused.transcript);
     assert!(
-        refused.transcript.contains("1 message of bob"),
+        refused.transcript.contains("1 message"),
         "{}",
         refused.transcript
     );
-    assert!(
-        operator
-            .done(&["redact", "--author", "bob", "--dry-run"])
-            .await
-            .contains("would be redacted")
+    let preview = operator
+        .run_ok(&["redact", "--author", "bob", "--dry-run"])
+        .await;
+    assert!(preview.contains("1 message"), "{preview}");
+    assert_eq!(
+        history(&mut alice, "#lobby").await.len(),
+        2,
+        "a dry run redacts nothing"
     );
-    operator.done(&["redact", "--author", "bob", "--yes"]).await;
+    operator
+        .run_ok(&["redact", "--author", "bob", "--yes"])
+        .await;
     assert_eq!(history(&mut alice, "#lobby").await, ["hello"]);
     let refused = operator.run(&["channel", "purge", "lobby"]).await;
     assert_eq!(refused.code, Some(1), "{}", refused.transcript);
     operator
-        .done(&["channel", "purge", "lobby", "--before", "1h", "--yes"])
+        .run_ok(&["channel", "purge", "lobby", "--before", "1h", "--yes"])
         .await;
     assert_eq!(history(&mut alice, "#lobby").await, ["hello"]);
-    operator.done(&["channel", "purge", "lobby", "--yes"]).await;
+    operator
+        .run_ok(&["channel", "purge", "lobby", "--yes"])
+        .await;
     assert!(history(&mut alice, "#lobby").await.is_empty());
     for text in ["PILLS", "more of them", "just for you", "hello"] {
         wait_for("the text is gone from the disk", || {
-            (!server.holds(text)).then_some(())
+            (!server.data_contains(text)).then_some(())
         })
         .await;
     }
-    let trail = server.record().audit();
+    let trail = server.database().audit();
     assert_eq!(
         trail
             .iter()

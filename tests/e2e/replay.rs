@@ -1,11 +1,11 @@
-//! What a client missed, shown to it when it comes back.
+//! Replay: a client that reconnects gets the messages that it missed.
 
 use rookery_protocol::Message;
-use rookery_tests::irc::{Client, device_credential, starts};
+use rookery_tests::irc::{Client, device_credential, is_command};
 use rookery_tests::server::Server;
 
-/// Adds a device credential to the account, and gives a session signed in with it.
-async fn on_device(server: &Server, name: &str, seed: u8) -> Client {
+/// Adds a device credential to the account, and returns a session that is signed in with it.
+async fn on_new_device(server: &Server, name: &str, seed: u8) -> Client {
     let mut client = Client::connect(server, name).await;
     client.negotiate(name).await;
     let email = format!("{name}@example.org");
@@ -14,7 +14,7 @@ async fn on_device(server: &Server, name: &str, seed: u8) -> Client {
         .await;
     client
         .expect("an empty challenge", |message| {
-            starts(message, "AUTHENTICATE", "+")
+            is_command(message, "AUTHENTICATE", "+")
         })
         .await;
     let code = server.mailbox().code_to(&email).await;
@@ -23,12 +23,12 @@ async fn on_device(server: &Server, name: &str, seed: u8) -> Client {
         .await;
     client.expect_numeric("903").await;
     client.send("CAP END").await;
-    client.admitted().await;
+    client.wait_until_admitted().await;
     client
 }
 
-/// The same device again.
-async fn again_on_device(server: &Server, name: &str, seed: u8) -> Client {
+/// Signs in again with the credential of a device.
+async fn on_known_device(server: &Server, name: &str, seed: u8) -> Client {
     let mut client = Client::connect(server, name).await;
     client.negotiate(name).await;
     client
@@ -37,8 +37,7 @@ async fn again_on_device(server: &Server, name: &str, seed: u8) -> Client {
     client
 }
 
-/// The next batch of history, all that came before it passed over: its target, and the last words
-/// of each message.
+/// Skips to the next batch of history, and returns its target and the text of each message.
 async fn batch(client: &mut Client) -> (String, Vec<String>) {
     let is_open =
         |message: &Message| message.command == "BATCH" && message.param(1) == Some("chathistory");
@@ -47,7 +46,7 @@ async fn batch(client: &mut Client) -> (String, Vec<String>) {
     let mut texts = Vec::new();
     loop {
         let message = client.expect("the end of the batch", |_| true).await;
-        if starts(&message, "BATCH", &format!("-{name}")) {
+        if is_command(&message, "BATCH", &format!("-{name}")) {
             return (open.param(2).unwrap().to_owned(), texts);
         }
         if message.tags.get("batch") == Some(&name) {
@@ -59,22 +58,22 @@ async fn batch(client: &mut Client) -> (String, Vec<String>) {
 
 async fn quit(mut client: Client) {
     client.send("QUIT").await;
-    client.until_closed().await;
+    client.read_until_closed().await;
 }
 
 #[tokio::test]
-async fn each_device_is_shown_what_it_missed_itself_also_over_a_restart() {
+async fn each_device_gets_what_it_missed_itself_even_after_a_restart() {
     let mut server = Server::start().await;
     let alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
-    let phone = on_device(&server, "alice", 1).await;
+    let phone = on_new_device(&server, "alice", 1).await;
     quit(alice).await;
     bob.say("#lobby", "one").await;
     bob.say("alice", "between us").await;
     quit(phone).await;
     bob.say("#lobby", "two").await;
 
-    let mut phone = again_on_device(&server, "alice", 1).await;
+    let mut phone = on_known_device(&server, "alice", 1).await;
     assert_eq!(
         batch(&mut phone).await,
         ("#lobby".to_owned(), vec!["two".to_owned()])
@@ -94,13 +93,13 @@ async fn each_device_is_shown_what_it_missed_itself_also_over_a_restart() {
 
     quit(phone).await;
     bob.say("#lobby", "three").await;
-    alice.expect_said("bob", "#lobby", "three").await;
-    alice.heard().await;
+    alice.expect_privmsg("bob", "#lobby", "three").await;
+    alice.sync().await;
     server.sigterm().await;
     server.restart().await;
     let mut bob = Client::sign_in(&server, "bob").await;
     bob.say("#lobby", "four").await;
-    let mut phone = again_on_device(&server, "alice", 1).await;
+    let mut phone = on_known_device(&server, "alice", 1).await;
     let missed = vec!["three".to_owned(), "four".to_owned()];
     assert_eq!(batch(&mut phone).await, ("#lobby".to_owned(), missed));
     let mut alice = Client::sign_in(&server, "alice").await;
@@ -111,17 +110,17 @@ async fn each_device_is_shown_what_it_missed_itself_also_over_a_restart() {
 }
 
 #[tokio::test]
-async fn whoever_was_here_when_the_server_died_has_heard_what_was_said_before() {
+async fn a_client_connected_at_a_crash_is_not_sent_earlier_messages_again() {
     let mut server = Server::with(&["limits.message_burst = 0"]).await;
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
     bob.say("#lobby", "long ago").await;
-    // What was said in the last millisecond may be shown once more.
+    // Messages of the last millisecond may be replayed although they were received.
     for _ in 0..20 {
         bob.say("#lobby", "meanwhile").await;
     }
-    bob.say("#lobby", "heard last").await;
-    alice.expect_said("bob", "#lobby", "heard last").await;
+    bob.say("#lobby", "received last").await;
+    alice.expect_privmsg("bob", "#lobby", "received last").await;
     server.kill9();
     server.restart().await;
     let mut bob = Client::sign_in(&server, "bob").await;
@@ -136,16 +135,16 @@ async fn whoever_was_here_when_the_server_died_has_heard_what_was_said_before() 
 }
 
 #[tokio::test]
-async fn playback_is_asked_for_in_the_manner_of_znc() {
+async fn playback_is_requested_as_with_znc() {
     let server = Server::start().await;
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
     bob.say("#lobby", "one").await;
     bob.say("alice", "two").await;
-    alice.expect_said("bob", "alice", "two").await;
+    alice.expect_privmsg("bob", "alice", "two").await;
     alice.send("@label=p PRIVMSG *playback :play *").await;
     let open = alice
-        .expect("the answer", |message| message.command == "BATCH")
+        .expect("the response", |message| message.command == "BATCH")
         .await;
     assert_eq!(
         (open.param(1), open.tags.get("label")),
@@ -160,9 +159,9 @@ async fn playback_is_asked_for_in_the_manner_of_znc() {
         ("#lobby".to_owned(), vec!["one".to_owned()])
     );
     alice.send("PRIVMSG *playback :PLAY #lobby 1 2").await;
-    let heard = alice.heard().await;
+    let received = alice.sync().await;
     assert!(
-        heard.iter().all(|message| message.command != "PRIVMSG"),
-        "{heard:?}"
+        received.iter().all(|message| message.command != "PRIVMSG"),
+        "{received:?}"
     );
 }

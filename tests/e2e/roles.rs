@@ -1,23 +1,23 @@
-//! What each role may do, and who gives it.
+//! What each role may do, and who may assign it.
 
 use rookery_tests::admin::{Operator, admin_email};
-use rookery_tests::control::{Control, Wire, bearer};
+use rookery_tests::control::{ControlClient, RawConnection, bearer};
 use rookery_tests::server::Server;
 use serde_json::{Value, json};
 
 const NEW_PASSWORD: &str = "lantern kettle marble ox";
-/// From the least to the most.
+/// All roles, from the least to the most privileged.
 const ROLES: [&str; 3] = ["auditor", "moderator", "owner"];
 
 #[tokio::test]
-async fn every_operation_beyond_a_role_is_refused_and_entered() {
+async fn every_operation_beyond_a_role_is_refused_and_audited() {
     let server = Server::start().await;
-    let control = Control::new(&server);
+    let control = ControlClient::new(&server);
     let description = control.get("/v1/openapi.json", None).await.body;
-    let mut wire = Wire::open(&server).await;
+    let mut connection = RawConnection::open(&server).await;
     for (rank, role) in ROLES.iter().enumerate() {
         Operator::add(&server, role);
-        // The first is made an owner; whoever comes later can have any role.
+        // The first admin becomes an owner. Its role can be changed once there is another owner.
         if rank > 0 {
             assert!(
                 server
@@ -29,7 +29,7 @@ async fn every_operation_beyond_a_role_is_refused_and_entered() {
     }
     for (rank, role) in ROLES.iter().enumerate().take(2) {
         let token = bearer(&control.sign_in(&server, role).await);
-        let before = server.record().count_audit("request", "refused");
+        let before = server.database().count_audit("request", "refused");
         let mut refused = 0;
         for (path, item) in description["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
@@ -38,44 +38,46 @@ async fn every_operation_beyond_a_role_is_refused_and_entered() {
                     continue;
                 }
                 let path = path.replace(['{', '}'], "");
-                let answer = wire
-                    .ask(&method.to_uppercase(), &path, &token, &json!({}))
+                let response = connection
+                    .request(&method.to_uppercase(), &path, &token, &json!({}))
                     .await;
-                assert_eq!(answer.status, 403, "{method} {path} as {role}: {answer:?}");
                 assert_eq!(
-                    answer.problem(),
-                    "not-allowed",
-                    "{method} {path} as {role}: {answer:?}"
+                    (response.status, response.problem()),
+                    (403, "not-allowed"),
+                    "{method} {path} as {role}: {response:?}"
                 );
                 refused += 1;
             }
         }
         assert!(refused >= 10, "{refused} as {role}");
         assert_eq!(
-            server.record().count_audit("request", "refused"),
+            server.database().count_audit("request", "refused"),
             before + refused
         );
         assert_eq!(
-            wire.ask("GET", "/v1/users", &token, &Value::Null)
+            connection
+                .request("GET", "/v1/users", &token, &Value::Null)
                 .await
                 .status,
             200,
-            "reading is for all"
+            "every role may read"
         );
         if *role == "moderator" {
             assert_eq!(
-                wire.ask("POST", "/v1/bans", &token, &json!({"target": "eve"}))
+                connection
+                    .request("POST", "/v1/bans", &token, &json!({"target": "eve"}))
                     .await
                     .status,
                 201
             );
-            let nobody = wire
-                .ask("POST", "/v1/users/eve/kick", &token, &json!({}))
+            let nobody = connection
+                .request("POST", "/v1/users/eve/kick", &token, &json!({}))
                 .await;
             assert_eq!(nobody.problem(), "not-online");
             let text = json!({"text": "tea time"});
             assert_eq!(
-                wire.ask("POST", "/v1/announcements", &token, &text)
+                connection
+                    .request("POST", "/v1/announcements", &token, &text)
                     .await
                     .status,
                 200
@@ -85,12 +87,12 @@ async fn every_operation_beyond_a_role_is_refused_and_entered() {
 }
 
 #[tokio::test]
-async fn an_owner_adds_an_auditor_who_reads_and_does_nothing_else() {
+async fn an_owner_adds_an_auditor_who_may_only_read() {
     let server = Server::start().await;
     let owner = Operator::sign_in(&server, "root").await;
     let email = admin_email("vera");
     let added = owner
-        .done(&[
+        .run_ok(&[
             "admins", "add", "vera", "--email", &email, "--role", "auditor",
         ])
         .await;
@@ -98,7 +100,7 @@ async fn an_owner_adds_an_auditor_who_reads_and_does_nothing_else() {
         .lines()
         .find(|line| line.len() == 29)
         .unwrap_or_else(|| panic!("{added}"));
-    let vera = Operator::known(&server, "vera");
+    let vera = Operator::existing(&server, "vera");
     let file = server.path("vera.password");
     std::fs::write(&file, initial).unwrap();
     vera.login(&server).await;
@@ -112,13 +114,13 @@ async fn an_owner_adds_an_auditor_who_reads_and_does_nothing_else() {
     let new = server.path("new.password");
     std::fs::write(&new, NEW_PASSWORD).unwrap();
     let (old, new) = (file.to_str().unwrap(), new.to_str().unwrap());
-    vera.done(&["passwd", "--password-file", old, "--new-password-file", new])
+    vera.run_ok(&["passwd", "--password-file", old, "--new-password-file", new])
         .await;
-    server.mailbox().next_to(&email).await;
+    server.mailbox().next_mail_to(&email).await;
     std::fs::copy(new, old).unwrap();
     vera.login(&server).await;
 
-    vera.done(&["list"]).await;
+    vera.run_ok(&["list"]).await;
     for refused in [
         &["kick", "alice"][..],
         &["ban", "alice"],
@@ -126,23 +128,18 @@ async fn an_owner_adds_an_auditor_who_reads_and_does_nothing_else() {
     ] {
         let ended = vera.run(refused).await;
         assert_eq!(ended.code, Some(1), "{}", ended.transcript);
-        assert!(
-            ended.transcript.contains("and yours is auditor"),
-            "{}",
-            ended.transcript
-        );
+        assert!(ended.transcript.contains("auditor"), "{}", ended.transcript);
     }
-    assert!(server.record().bans().is_empty());
+    assert!(server.database().bans().is_empty());
     assert_eq!(
-        server.record().count_audit("request", "refused"),
+        server.database().count_audit("request", "refused"),
         4,
-        "in the trail"
+        "every refusal is in the audit trail"
     );
 
-    // Each sees and ends sign-ins of one's own; an owner everyone's.
+    // An admin sees and ends only their own sessions; an owner those of every admin.
     let sessions = async |operator: &Operator| -> Vec<(String, String)> {
-        let list: Value =
-            serde_json::from_str(&operator.done(&["--json", "sessions"]).await).unwrap();
+        let list: Value = operator.run_json(&["sessions"]).await;
         let text = |entry: &Value, key: &str| entry[key].as_str().unwrap().to_owned();
         let sessions = list["sessions"].as_array().unwrap();
         sessions
@@ -157,23 +154,34 @@ async fn an_owner_adds_an_auditor_who_reads_and_does_nothing_else() {
             .map(|(_, id)| id.as_str())
             .unwrap()
     };
-    assert_eq!(sessions(&vera).await.len(), 1, "not the owner's");
+    assert_eq!(
+        sessions(&vera).await.len(),
+        1,
+        "the owner's session is not listed"
+    );
     assert_eq!(
         vera.run(&["sessions", "revoke", of("root")]).await.code,
         Some(1)
     );
-    owner.done(&["sessions", "revoke", of("vera")]).await;
+    owner.run_ok(&["sessions", "revoke", of("vera")]).await;
     assert_eq!(vera.run(&["list"]).await.code, Some(3));
     vera.login(&server).await;
 
-    let list = owner.done(&["admins", "list"]).await;
+    let list = owner.run_ok(&["admins", "list"]).await;
     let row = list
         .lines()
         .find(|line| line.starts_with("vera"))
         .unwrap_or_else(|| panic!("{list}"));
+    assert!(row.contains("  auditor  "), "{list}");
+    let initial_password_expiry = async || -> Value {
+        let list = owner.run_json(&["admins", "list"]).await;
+        let admins = list["admins"].as_array().unwrap();
+        let vera = admins.iter().find(|admin| admin["name"] == "vera");
+        vera.unwrap()["initial_password_expires_at"].clone()
+    };
     assert!(
-        row.contains("  auditor  ") && row.contains("  own  "),
-        "{list}"
+        initial_password_expiry().await.is_null(),
+        "vera has chosen a password"
     );
     let again = owner
         .run(&[
@@ -181,18 +189,17 @@ async fn an_owner_adds_an_auditor_who_reads_and_does_nothing_else() {
         ])
         .await;
     assert_eq!(again.code, Some(1), "{}", again.transcript);
-    owner.done(&["admins", "role", "vera", "moderator"]).await;
+    owner.run_ok(&["admins", "role", "vera", "moderator"]).await;
     assert_eq!(
         vera.run(&["list"]).await.code,
         Some(3),
-        "another role ends the session"
+        "a change of role ends the session"
     );
-    let reset = owner.done(&["admins", "reset", "vera"]).await;
-    assert!(reset.contains("opens nothing any more"), "{reset}");
-    let forgotten = vera
+    let reset = owner.run_ok(&["admins", "reset", "vera"]).await;
+    let old_password = vera
         .run(&["login", "--name", "vera", "--password-file", new])
         .await;
-    assert_eq!(forgotten.code, Some(1), "{}", forgotten.transcript);
+    assert_eq!(old_password.code, Some(1), "{}", old_password.transcript);
     std::fs::write(old, reset.lines().find(|line| line.len() == 29).unwrap()).unwrap();
     vera.login(&server).await;
     let refused = vera.run(&["list"]).await;
@@ -201,13 +208,17 @@ async fn an_owner_adds_an_auditor_who_reads_and_does_nothing_else() {
         "{}",
         refused.transcript
     );
-    let list = owner.done(&["admins", "list"]).await;
-    assert!(list.contains("initial, ends in 24h"), "{list}");
-    owner.done(&["admins", "remove", "vera"]).await;
+    let list = owner.run_ok(&["admins", "list"]).await;
+    assert!(list.contains("24h"), "{list}");
+    assert!(
+        initial_password_expiry().await.is_string(),
+        "vera has an initial password"
+    );
+    owner.run_ok(&["admins", "remove", "vera"]).await;
     assert_eq!(
         owner.run(&["admins", "remove", "vera"]).await.code,
         Some(1),
-        "once"
+        "there is no such admin any longer"
     );
     let late = vera
         .run(&["login", "--name", "vera", "--password-file", new])
@@ -215,16 +226,16 @@ async fn an_owner_adds_an_auditor_who_reads_and_does_nothing_else() {
     assert_eq!(
         late.code,
         Some(1),
-        "whoever is removed does not come back: {}",
+        "a removed admin cannot sign in: {}",
         late.transcript
     );
     for last in [
         &["admins", "remove", "root"][..],
         &["admins", "role", "root", "moderator"],
     ] {
-        let refused = owner.run(last).await;
+        let refused = owner.run(&[&["--json"], last].concat()).await;
         assert!(
-            refused.transcript.contains("only owner"),
+            refused.transcript.contains("/problems/last-owner"),
             "{}",
             refused.transcript
         );

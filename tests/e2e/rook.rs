@@ -1,4 +1,4 @@
-//! `rook` in its plain line mode: two people, and the ways it ends.
+//! `rook` in its plain line mode and in scripts: talking, and the ways in which it ends.
 
 use rookery_tests::admin::Operator;
 use rookery_tests::irc::Client;
@@ -23,64 +23,68 @@ async fn two_people_talk_in_the_lobby_and_in_private() {
     bob.type_line("/msg alice for you only");
     let line = alice.expect_line("for you only").await;
     assert!(line.contains("bob"), "{line}");
-    // The original's form.
+    // The syntax of the original program: the receiver at the end of the line.
     alice.type_line("How are you? /bob");
     let line = bob.expect_line("How are you?").await;
     assert!(line.contains("alice") && !line.contains("/bob"), "{line}");
-    let heard: Vec<_> = carol
-        .heard()
+    let received: Vec<_> = carol
+        .sync()
         .await
         .into_iter()
         .filter(|message| message.command == "PRIVMSG")
         .collect();
-    assert_eq!(heard.len(), 1, "only what was said in the lobby: {heard:?}");
+    assert_eq!(
+        received.len(),
+        1,
+        "only the message in the lobby: {received:?}"
+    );
 
     alice.type_line("/quit");
-    assert_eq!(alice.ended().await.code, Some(0));
+    assert_eq!(alice.wait().await.code, Some(0));
 }
 
 #[tokio::test]
-async fn a_device_that_is_known_asks_for_nothing() {
+async fn a_device_that_has_signed_in_before_needs_no_input() {
     let server = Server::start().await;
     let device = Device::new();
     let mut alice = device.sign_in(&server, "alice").await;
     alice.type_line("/quit");
-    alice.ended().await;
+    alice.wait().await;
     let mut alice = device.start(&server, "alice");
-    alice.expect_line("Welcome back, alice.").await;
+    alice.expect_line("Welcome back, alice").await;
 }
 
 #[tokio::test]
-async fn kicked_right_after_a_direct_message_it_ends_once_with_one_line() {
+async fn a_kick_right_after_a_direct_message_ends_rook_with_one_line() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let bobs = Device::new();
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = bobs.sign_in(&server, "bob").await;
     bob.type_line("/msg alice one last thing");
-    alice.expect_said("bob", "alice", "one last thing").await;
+    alice.expect_privmsg("bob", "alice", "one last thing").await;
     operator
-        .done(&["kick", "bob", "--reason", "too loud"])
+        .run_ok(&["kick", "bob", "--reason", "too loud"])
         .await;
     assert_ended_once(bob, "Kicked: too loud").await;
 
     let mut bob = bobs.start(&server, "bob");
-    bob.expect_line("Welcome back, bob.").await;
+    bob.expect_line("Welcome back, bob").await;
 }
 
 #[tokio::test]
-async fn banned_it_ends_once_with_one_line_and_does_not_come_back() {
+async fn a_ban_ends_rook_with_one_line_and_it_does_not_reconnect() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let bobs = Device::new();
     let bob = bobs.sign_in(&server, "bob").await;
-    operator.done(&["ban", "bob", "--reason", "spam"]).await;
+    operator.run_ok(&["ban", "bob", "--reason", "spam"]).await;
     assert_ended_once(bob, "spam").await;
     assert_ended_once(bobs.start(&server, "bob"), "spam").await;
 }
 
 async fn assert_ended_once(rook: Process, reason: &str) {
-    let ended = rook.ended().await;
+    let ended = rook.wait().await;
     assert_eq!(ended.code, Some(4), "{}", ended.transcript);
     assert_eq!(
         ended.transcript.matches(reason).count(),
@@ -101,13 +105,13 @@ async fn assert_ended_once(rook: Process, reason: &str) {
     );
     assert!(
         ended.transcript.lines().count() < 40,
-        "no loop, no repeat: {}",
+        "the output is not repeated: {}",
         ended.transcript
     );
 }
 
 #[tokio::test]
-async fn it_comes_back_by_itself_when_the_server_does() {
+async fn rook_reconnects_by_itself_after_a_restart() {
     let mut server = Server::start().await;
     let device = Device::new();
     let mut alice = device.sign_in(&server, "alice").await;
@@ -115,45 +119,46 @@ async fn it_comes_back_by_itself_when_the_server_does() {
     server.kill9();
     server.restart().await;
     let mut bob = Client::sign_in(&server, "bob").await;
-    alice.expect_line("Welcome back, alice.").await;
+    alice.expect_line("Welcome back, alice").await;
     alice.type_line("where were we?");
-    bob.expect_said("alice", "#lobby", "where were we?").await;
+    bob.expect_privmsg("alice", "#lobby", "where were we?")
+        .await;
 }
 
 #[tokio::test]
-async fn a_script_sends_one_message_and_knows_that_it_arrived() {
+async fn a_script_sends_one_message_and_learns_that_it_arrived() {
     let server = Server::start().await;
     let device = Device::new();
     let mut alice = device.sign_in(&server, "alice").await;
     alice.type_line("/quit");
-    alice.ended().await;
+    alice.wait().await;
     let mut bob = Client::register(&server, "bob").await;
 
     let send = Process::start(
         "rook send",
         &mut device.command(&server, &["send", "#lobby", "backup done"]),
     );
-    let ended = send.ended().await;
+    let ended = send.wait().await;
     assert_eq!(ended.code, Some(0), "{}", ended.transcript);
-    let heard = bob.heard().await;
-    let of_alice = heard
+    let received = bob.sync().await;
+    let signed_in_as_alice = received
         .iter()
         .filter(|message| message.source_nick() == Some("alice"));
-    let of_alice: Vec<_> = of_alice
+    let signed_in_as_alice: Vec<_> = signed_in_as_alice
         .map(|message| (message.command.as_str(), message.param(1)))
         .collect();
     assert_eq!(
-        of_alice,
+        signed_in_as_alice,
         [("PRIVMSG", Some("backup done"))],
-        "nobody sees the script come and go: {heard:?}"
+        "others do not see the script connect and disconnect: {received:?}"
     );
 
     let mut send = Process::start("rook send", &mut device.command(&server, &["send", "bob"]));
     send.type_line("from a pipe");
-    send.end_input();
-    let ended = send.ended().await;
+    send.close_input();
+    let ended = send.wait().await;
     assert_eq!(ended.code, Some(0), "{}", ended.transcript);
-    bob.expect_said("alice", "bob", "from a pipe").await;
+    bob.expect_privmsg("alice", "bob", "from a pipe").await;
 
     let stranger = Device::new();
     let send = Process::start(
@@ -161,24 +166,24 @@ async fn a_script_sends_one_message_and_knows_that_it_arrived() {
         &mut stranger.command(&server, &["send", "#lobby", "x"]),
     );
     assert_eq!(
-        send.ended().await.code,
+        send.wait().await.code,
         Some(3),
-        "nobody is signed in on that device"
+        "that device is not signed in"
     );
 }
 
 #[tokio::test]
-async fn a_script_follows_a_channel_through_a_crash_without_gap_or_double() {
+async fn a_script_follows_a_channel_across_a_crash_without_gaps_or_repeats() {
     let mut server = Server::start().await;
     let device = Device::new();
     let mut alice = device.sign_in(&server, "alice").await;
     alice.type_line("/quit");
-    alice.ended().await;
+    alice.wait().await;
     let mut bob = Client::register(&server, "bob").await;
     for number in 1..=3 {
         bob.say("#lobby", &format!("number {number}")).await;
     }
-    bob.heard().await;
+    bob.sync().await;
     let arguments = ["tail", "#lobby", "--json", "--lines", "2"];
     let mut tail = Process::start("rook tail", &mut device.command(&server, &arguments));
     tail.expect_line("number 3").await;
@@ -218,7 +223,7 @@ async fn a_certificate_of_another_authority_is_refused() {
     let other = Server::start().await;
     let mut command = Device::new().command_without_ca(&server, &ALICE);
     command.arg("--ca").arg(other.ca());
-    let ended = Process::start("rook", &mut command).ended().await;
+    let ended = Process::start("rook", &mut command).wait().await;
     assert_eq!(ended.code, Some(1), "{}", ended.transcript);
     assert!(
         ended.transcript.contains("certificate"),
@@ -236,15 +241,15 @@ async fn a_certificate_trusted_on_first_use_is_pinned_and_a_changed_one_refused_
     let mut alice = start(&server);
     alice.expect_text("SHA-256").await;
     alice.type_line(&server.mailbox().code_to("alice@example.org").await);
-    alice.expect_line("Welcome, alice.").await;
+    alice.expect_line("Welcome, alice").await;
     alice.type_line("/quit");
-    assert_eq!(alice.ended().await.code, Some(0));
+    assert_eq!(alice.wait().await.code, Some(0));
 
     let mut alice = start(&server);
-    alice.expect_line("Welcome back, alice.").await;
+    alice.expect_line("Welcome back, alice").await;
     assert!(
         !alice.transcript().contains("SHA-256"),
-        "known: {}",
+        "the certificate is already trusted: {}",
         alice.transcript()
     );
     drop(alice);
@@ -252,10 +257,10 @@ async fn a_certificate_trusted_on_first_use_is_pinned_and_a_changed_one_refused_
     server.sigterm().await;
     std::fs::remove_dir_all(server.path("certs")).unwrap();
     server.restart().await;
-    let ended = start(&server).ended().await;
+    let ended = start(&server).wait().await;
     assert_eq!(ended.code, Some(1), "{}", ended.transcript);
     assert!(
-        ended.transcript.contains("HAS CHANGED"),
+        ended.transcript.to_lowercase().contains("changed"),
         "{}",
         ended.transcript
     );

@@ -1,4 +1,4 @@
-//! Signing in by SASL SCRAM-SHA-256: the password is proved, and not told.
+//! Signing in by SASL SCRAM-SHA-256 (RFC 7677), which proves the password without sending it.
 
 use aws_lc_rs::{hmac, pbkdf2};
 use base64::Engine as _;
@@ -14,8 +14,8 @@ fn sign(key: &[u8], text: &str) -> [u8; 32] {
     tag.as_ref().try_into().unwrap()
 }
 
-/// What the client answers a challenge with, and what a server that knows the password says to that
-/// (RFC 5802).
+/// Returns the client's final message for a challenge, and the final message of a server that knows
+/// the password (RFC 5802 §3).
 fn proof(challenge: &str, password: &str) -> (String, String) {
     let field = |name: &str| {
         challenge
@@ -35,33 +35,34 @@ fn proof(challenge: &str, password: &str) -> (String, String) {
         &mut salted,
     );
     let client_key = sign(&salted, "Client Key");
-    let unproved = format!("c=biws,r={}", field("r="));
-    let whole = format!("{FIRST},{challenge},{unproved}");
-    let signature = sign(&Sha256::digest(client_key), &whole);
+    let without_proof = format!("c=biws,r={}", field("r="));
+    let auth_message = format!("{FIRST},{challenge},{without_proof}");
+    let signature = sign(&Sha256::digest(client_key), &auth_message);
     let proof: Vec<u8> = client_key
         .iter()
         .zip(signature)
         .map(|(key, signed)| key ^ signed)
         .collect();
-    let answer = STANDARD.encode(sign(&sign(&salted, "Server Key"), &whole));
+    let server_signature = STANDARD.encode(sign(&sign(&salted, "Server Key"), &auth_message));
     (
-        format!("{unproved},p={}", STANDARD.encode(proof)),
-        format!("v={answer}"),
+        format!("{without_proof},p={}", STANDARD.encode(proof)),
+        format!("v={server_signature}"),
     )
 }
 
-/// Goes through the exchange up to the proof; gives what the server is to say to it.
+/// Performs the exchange up to the proof, and returns the response expected from the server.
 async fn prove(client: &mut Client, password: &str) -> String {
     client
         .authenticate("SCRAM-SHA-256", format!("n,,{FIRST}").as_bytes())
         .await;
-    let challenge = challenged(client).await;
+    let challenge = read_challenge(client).await;
     let (proof, expected) = proof(&challenge, password);
     client.respond(proof.as_bytes()).await;
     expected
 }
 
-async fn challenged(client: &mut Client) -> String {
+/// Waits for the next message of the exchange and decodes it.
+async fn read_challenge(client: &mut Client) -> String {
     let message = client
         .expect("a challenge", |message| message.command == "AUTHENTICATE")
         .await;
@@ -69,7 +70,7 @@ async fn challenged(client: &mut Client) -> String {
 }
 
 #[tokio::test]
-async fn a_password_is_proved_over_the_wire_also_after_a_restart() {
+async fn scram_signs_in_even_after_a_restart() {
     let mut server = Server::start().await;
     drop(Client::register(&server, "alice").await);
     server.kill9();
@@ -78,18 +79,18 @@ async fn a_password_is_proved_over_the_wire_also_after_a_restart() {
     alice.negotiate("alice").await;
     let expected = prove(&mut alice, PASSWORD).await;
     assert_eq!(
-        challenged(&mut alice).await,
+        read_challenge(&mut alice).await,
         expected,
         "the server knows the password too"
     );
     alice.respond(b"").await;
     alice.expect_numeric("903").await;
     alice.send("CAP END").await;
-    alice.expect_text("Welcome back, alice.").await;
+    alice.expect_text("Welcome back, alice").await;
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_refused_and_the_right_one_may_follow() {
+async fn scram_refuses_a_wrong_password_and_accepts_the_right_one_afterwards() {
     let server = Server::start().await;
     drop(Client::register(&server, "alice").await);
     let mut alice = Client::connect(&server, "alice").await;
@@ -97,7 +98,7 @@ async fn a_wrong_password_is_refused_and_the_right_one_may_follow() {
     prove(&mut alice, "not the password").await;
     alice.expect_numeric("904").await;
     let expected = prove(&mut alice, PASSWORD).await;
-    assert_eq!(challenged(&mut alice).await, expected);
+    assert_eq!(read_challenge(&mut alice).await, expected);
     alice.respond(b"").await;
     alice.expect_numeric("903").await;
 }

@@ -1,34 +1,34 @@
-//! How busy the server is, as `admin-cli top` tells scripts; its screen has tests of its own, in a
-//! real terminal.
+//! `admin-cli top` for scripts. Tests of its screen are among the external tests, in a real
+//! terminal.
 
 use std::process::Command;
 
 use rookery_tests::admin::Operator;
-use rookery_tests::control::Control;
+use rookery_tests::control::ControlClient;
 use rookery_tests::irc::{Client, PASSWORD};
 use rookery_tests::process::Process;
-use rookery_tests::screen::line;
+use rookery_tests::screen::shell_command;
 use rookery_tests::server::Server;
 use serde_json::Value;
 
-/// The next moment for which that holds.
-async fn moment(top: &mut Process, what: impl Fn(&Value) -> bool) -> Value {
+/// Waits for a sample that matches, and returns it.
+async fn sample(top: &mut Process, matches: impl Fn(&Value) -> bool) -> Value {
     loop {
-        let moment: Value = serde_json::from_str(&top.expect_line("").await).unwrap();
-        if what(&moment) {
-            return moment;
+        let sample: Value = serde_json::from_str(&top.expect_line("").await).unwrap();
+        if matches(&sample) {
+            return sample;
         }
     }
 }
 
 #[tokio::test]
-async fn scripts_read_each_moment_as_a_line() {
+async fn top_prints_each_sample_as_one_line_of_json() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
     let mut top = operator.start(&["--json", "top"]);
-    let before = moment(&mut top, |_| true).await;
+    let before = sample(&mut top, |_| true).await;
     assert_eq!(
         (&before["users"], &before["role"]),
         (&2.into(), &"owner".into()),
@@ -37,19 +37,19 @@ async fn scripts_read_each_moment_as_a_line() {
     assert_eq!(
         before["busiest_users"],
         Value::Array(Vec::new()),
-        "nothing was said yet: {before}"
+        "there was no message yet: {before}"
     );
 
     for text in ["one", "two", "three"] {
         alice.say("#lobby", text).await;
-        bob.expect_said("alice", "#lobby", text).await;
+        bob.expect_privmsg("alice", "#lobby", text).await;
     }
     alice.say("bob", "words for bob alone").await;
-    let now = moment(&mut top, |now| now["busiest_users"][0]["messages"] == 4).await;
+    let now = sample(&mut top, |now| now["busiest_users"][0]["messages"] == 4).await;
     assert_eq!(now["busiest_users"][0]["nick"], "alice", "{now}");
     assert_eq!(now["busiest_channels"][0]["name"], "#lobby", "{now}");
     assert_eq!(now["busiest_channels"][0]["messages"], 3, "{now}");
-    let counted = |moment: &Value, name: &str| moment["counters"][name].as_u64().unwrap();
+    let counter = |sample: &Value, name: &str| sample["counters"][name].as_u64().unwrap();
     for (name, least) in [
         ("messages_received", 4),
         ("messages_stored", 4),
@@ -57,44 +57,44 @@ async fn scripts_read_each_moment_as_a_line() {
         ("delivered_bytes", 100),
     ] {
         assert!(
-            counted(&now, name) >= counted(&before, name) + least,
+            counter(&now, name) >= counter(&before, name) + least,
             "{name}: {before} {now}"
         );
     }
 
     let _guesser = Client::try_sign_in(&server, "guesser", "alice", "not her password").await;
-    let now = moment(&mut top, |now| now["refused_sign_ins"][0]["port"] == "chat").await;
+    let now = sample(&mut top, |now| now["refused_sign_ins"][0]["port"] == "chat").await;
     assert_eq!(now["refused_sign_ins"][0]["name"], "alice", "{now}");
-    let control = Control::new(&server);
+    let control = ControlClient::new(&server);
     let login = serde_json::json!({"name": "root", "password": "not this either"});
     assert_eq!(control.post("/v1/login", None, login).await.status, 401);
-    moment(&mut top, |now| {
+    sample(&mut top, |now| {
         now["refused_sign_ins"][0]["port"] == "control"
     })
     .await;
     let seen = top.transcript();
     assert!(
         !seen.contains("words for") && !seen.contains("not this"),
-        "what people say or type is not told:\n{seen}"
+        "messages and passwords are not shown:\n{seen}"
     );
     assert_eq!(
-        server.record().count_audit("top", "allowed"),
+        server.database().count_audit("top", "allowed"),
         1,
-        "one entry a minute"
+        "there is one entry per minute"
     );
 }
 
 #[tokio::test]
-async fn it_ends_with_its_reader() {
+async fn top_ends_when_its_output_is_closed() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
-    let top = line(&operator.command(&["--json", "top"]));
+    let top = shell_command(&operator.command(&["--json", "top"]));
     let mut piped = Command::new("sh");
     piped.args([
         "-c",
         &format!("{{ {top}; echo \"ended with $?\" >&2; }} | head -n 1"),
     ]);
-    let ended = Process::start("top | head", &mut piped).ended().await;
+    let ended = Process::start("top | head", &mut piped).wait().await;
     assert!(
         ended.transcript.contains("ended with 0"),
         "{}",
@@ -103,27 +103,30 @@ async fn it_ends_with_its_reader() {
 }
 
 #[tokio::test]
-async fn it_ends_with_the_sign_in() {
+async fn top_ends_with_its_session() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let mut top = operator.start(&["--json", "top"]);
-    moment(&mut top, |_| true).await;
-    operator.done(&["sessions", "revoke", "all"]).await;
-    let ended = top.ended().await;
+    sample(&mut top, |_| true).await;
+    operator.run_ok(&["sessions", "revoke", "all"]).await;
+    let ended = top.wait().await;
     assert_eq!(ended.code, Some(3), "{}", ended.transcript);
     assert!(
-        ended.transcript.contains("Sign in with `admin-cli login`."),
+        ended.transcript.contains("`admin-cli login`"),
         "{}",
         ended.transcript
     );
     assert_eq!(
         operator.run(&["top"]).await.code,
         Some(3),
-        "and without one it does not begin"
+        "it does not start without a session"
     );
     for token in [None, Some("rka1_0"), Some("")] {
         assert_eq!(
-            Control::new(&server).get("/v1/top", token).await.status,
+            ControlClient::new(&server)
+                .get("/v1/top", token)
+                .await
+                .status,
             401,
             "{token:?}"
         );
@@ -131,7 +134,7 @@ async fn it_ends_with_the_sign_in() {
 }
 
 #[tokio::test]
-async fn where_there_is_no_screen_it_says_what_to_do() {
+async fn without_a_terminal_top_says_what_to_do() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let ended = operator.run(&["top"]).await;
@@ -149,8 +152,8 @@ async fn where_there_is_no_screen_it_says_what_to_do() {
     let mut shell = operator.start(&["shell"]);
     shell.type_line("top");
     shell.type_line("bans");
-    shell.end_input();
-    let ended = shell.ended().await;
+    shell.close_input();
+    let ended = shell.wait().await;
     for part in ["`admin-cli --json top`", "0 bans"] {
         assert!(
             ended.transcript.contains(part),
@@ -165,7 +168,7 @@ async fn where_there_is_no_screen_it_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_is_told_with_what_waits_for_it() {
+async fn top_shows_a_slow_client_with_its_send_queue() {
     let fast = [
         "limits.messages_per_second = 0",
         "limits.message_burst = 0",
@@ -175,15 +178,15 @@ async fn a_slow_reader_is_told_with_what_waits_for_it() {
     let operator = Operator::sign_in(&server, "root").await;
     let mut alice = Client::register(&server, "alice").await;
     drop(Client::register(&server, "slow").await);
-    let mut slow = Client::connect_narrow(&server, "slow").await;
+    let mut slow = Client::connect_with_small_buffer(&server, "slow").await;
     slow.negotiate("slow").await;
     slow.sign_in_with("slow", PASSWORD).await;
     let mut top = operator.start(&["--json", "top"]);
-    moment(&mut top, |now| now["users"] == 2).await;
+    sample(&mut top, |now| now["users"] == 2).await;
 
     let filler = "x".repeat(380);
     let mut number = 0;
-    // As many as the system has no more room for.
+    // Sends until the buffers of the system are full.
     let now = loop {
         for _ in 0..500 {
             alice
@@ -192,18 +195,18 @@ async fn a_slow_reader_is_told_with_what_waits_for_it() {
             number += 1;
         }
         alice
-            .expect_said("alice", "#lobby", &format!("m{} {filler}", number - 1))
+            .expect_privmsg("alice", "#lobby", &format!("m{} {filler}", number - 1))
             .await;
-        let now: Value = serde_json::from_str(&operator.done(&["--json", "status"]).await).unwrap();
+        let now: Value = operator.run_json(&["status"]).await;
         if now["largest_sendq_bytes"].as_u64().unwrap() > 50_000 {
-            // Moments before this one were seen while alice was sending, and not reading either.
-            break moment(&mut top, |now| {
+            // In earlier samples alice may have been slow, too: she was sending without reading.
+            break sample(&mut top, |now| {
                 let first = &now["largest_sendqs"][0];
                 first["nick"] == "slow" && first["bytes"].as_u64() > Some(50_000)
             })
             .await;
         }
-        assert!(number < 50_000, "it is not slow: {now}");
+        assert!(number < 50_000, "the reader is not slow: {now}");
     };
     assert!(
         now["largest_sendqs"][0]["address"]
@@ -212,8 +215,8 @@ async fn a_slow_reader_is_told_with_what_waits_for_it() {
             .starts_with("127.0.0.1:"),
         "{now}"
     );
-    operator.done(&["kick", "slow"]).await;
-    moment(&mut top, |now| {
+    operator.run_ok(&["kick", "slow"]).await;
+    sample(&mut top, |now| {
         now["largest_sendqs"].as_array().is_some_and(Vec::is_empty)
     })
     .await;

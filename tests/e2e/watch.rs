@@ -1,98 +1,88 @@
-//! Watching what happens, as it happens: `admin-cli watch`.
+//! `admin-cli watch`, which prints events as they happen.
 
 use std::process::Command;
 
 use rookery_tests::admin::Operator;
 use rookery_tests::irc::{Client, email_of};
 use rookery_tests::process::Process;
-use rookery_tests::screen::line;
+use rookery_tests::screen::shell_command;
 use rookery_tests::server::Server;
 use serde_json::Value;
 
-/// Watches from now on.
+/// Starts to watch, and waits until the server sends events.
 async fn watch(operator: &Operator, options: &[&str]) -> Process {
     let mut watch = operator.start(&[&["watch"], options].concat());
     watch.expect_line("watch allowed").await;
     watch
 }
 
+/// Waits for an event of this kind whose line contains all of these words.
+async fn expect_event(watch: &mut Process, kind: &str, words: &[&str]) {
+    loop {
+        let line = watch.expect_line(kind).await;
+        let is_kind = line.split_whitespace().any(|word| word == kind);
+        if is_kind && words.iter().all(|word| line.contains(word)) {
+            return;
+        }
+    }
+}
+
 #[tokio::test]
-async fn everything_but_what_people_say_is_seen_as_it_happens() {
+async fn watch_shows_every_event_but_no_messages() {
     let mut server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let mut watch = watch(&operator, &[]).await;
     let mut alice = Client::register(&server, "alice").await;
-    watch
-        .expect_line(&format!(
-            "account-created     alice ({})",
-            email_of("alice")
-        ))
-        .await;
-    watch
-        .expect_line("user-connected        alice from 127.0.0.1:")
-        .await;
+    expect_event(
+        &mut watch,
+        "account-created",
+        &["alice", &email_of("alice")],
+    )
+    .await;
+    expect_event(&mut watch, "user-connected", &["alice", "127.0.0.1:"]).await;
     let mut bob = Client::register(&server, "bob").await;
-    alice.say("#lobby", "words for the room").await;
-    bob.expect_said("alice", "#lobby", "words for the room")
+    alice.say("#lobby", "words for everyone").await;
+    bob.expect_privmsg("alice", "#lobby", "words for everyone")
         .await;
     alice.send("JOIN #nest").await;
-    watch
-        .expect_line("channel-created     #nest by alice")
-        .await;
+    expect_event(&mut watch, "channel-created", &["#nest", "alice"]).await;
     alice.send("PART #nest :words in parting").await;
-    operator.done(&["channel", "close", "nest"]).await;
-    watch.expect_line("channel-removed     #nest").await;
+    operator.run_ok(&["channel", "close", "nest"]).await;
+    expect_event(&mut watch, "channel-removed", &["#nest"]).await;
     alice.send("QUIT :last words").await;
-    watch
-        .expect_line("user-disconnected        alice: quit")
-        .await;
+    expect_event(&mut watch, "user-disconnected", &["alice", "quit"]).await;
 
     let _guesser = Client::try_sign_in(&server, "guesser", "alice", "not her password").await;
-    watch
-        .expect_line("sign-in-refused  alice from 127.0.0.1:")
-        .await;
+    expect_event(&mut watch, "sign-in-refused", &["alice", "127.0.0.1:"]).await;
     operator
-        .done(&["ban", "bob", "--reason", "spam", "--for", "7d"])
+        .run_ok(&["ban", "bob", "--reason", "spam", "--for", "7d"])
         .await;
-    watch
-        .expect_line("user-disconnected        bob: banned")
-        .await;
-    watch.expect_line("bob by root, ends in 7d: spam").await;
-    operator.done(&["unban", "bob"]).await;
-    watch.expect_line("ban-removed       bob").await;
+    expect_event(&mut watch, "user-disconnected", &["bob", "banned"]).await;
+    expect_event(&mut watch, "ban-added", &["bob", "root", "7d", "spam"]).await;
+    operator.run_ok(&["unban", "bob"]).await;
+    expect_event(&mut watch, "ban-removed", &["bob"]).await;
     operator
-        .done(&["maintenance", "on", "back", "at", "noon"])
+        .run_ok(&["maintenance", "on", "back", "at", "noon"])
         .await;
-    watch
-        .expect_line("maintenance      begun by root; whoever connects is told: back at noon")
-        .await;
-    operator.done(&["maintenance", "off"]).await;
-    watch
-        .expect_line("maintenance      over, by root: people are let in")
-        .await;
-    operator.done(&["announce", "Hear me"]).await;
-    watch
-        .expect_line("announced        by root to everyone, 0 sessions")
-        .await;
+    expect_event(&mut watch, "maintenance", &["root", "back at noon"]).await;
+    operator.run_ok(&["maintenance", "off"]).await;
+    expect_event(&mut watch, "maintenance", &["root"]).await;
+    operator.run_ok(&["announce", "hello"]).await;
+    expect_event(&mut watch, "announced", &["root", "0 sessions"]).await;
 
-    // Made beside the server, by another process.
+    // An admin who is added by another process, `rookeryd admin add`.
     Operator::add(&server, "vera");
-    watch
-        .expect_line("from local, admin add vera allowed")
-        .await;
+    expect_event(&mut watch, "audit", &["vera", "allowed"]).await;
     server.set("chat.motd = 7");
     server.sighup().await;
-    watch.expect_line("reloaded         not at all: ").await;
+    expect_event(&mut watch, "reloaded", &["chat.motd"]).await;
     let seen = watch.transcript();
-    assert!(
-        !seen.contains("words"),
-        "what people say is not seen:\n{seen}"
-    );
+    assert!(!seen.contains("words"), "messages are not shown:\n{seen}");
     assert!(!seen.contains('\u{1b}'), "no colours in a pipe:\n{seen}");
 }
 
 #[tokio::test]
-async fn a_watcher_chooses_what_it_sees_and_scripts_read_json() {
+async fn watch_filters_events_and_prints_json_for_scripts() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let mut watch = operator.start(&[
@@ -105,7 +95,7 @@ async fn a_watcher_chooses_what_it_sees_and_scripts_read_json() {
     ]);
     let mut trail = operator.start(&["watch", "--kind", "audit"]);
     trail.expect_line("watch allowed: audit").await;
-    operator.done(&["audit", "--act", "watch"]).await;
+    operator.run_ok(&["audit", "--act", "watch"]).await;
     let _alice = Client::register(&server, "alice").await;
     let _bob = Client::register(&server, "bob").await;
     let first: Value = serde_json::from_str(&watch.expect_line("").await).unwrap();
@@ -124,18 +114,16 @@ async fn a_watcher_chooses_what_it_sees_and_scripts_read_json() {
 }
 
 #[tokio::test]
-async fn watching_ends_with_the_sign_in() {
+async fn watch_ends_with_its_session() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let watch = watch(&operator, &[]).await;
-    operator.done(&["sessions", "revoke", "all"]).await;
-    let ended = watch.ended().await;
+    operator.run_ok(&["sessions", "revoke", "all"]).await;
+    let ended = watch.wait().await;
     assert_eq!(ended.code, Some(3), "{}", ended.transcript);
     assert!(
-        ended
-            .transcript
-            .contains("The sign-in has ended: the session was ended."),
-        "{}",
+        ended.transcript.contains("session"),
+        "it says why: {}",
         ended.transcript
     );
     let again = operator.run(&["watch"]).await;
@@ -143,20 +131,20 @@ async fn watching_ends_with_the_sign_in() {
 }
 
 #[tokio::test]
-async fn watching_ends_with_the_server() {
+async fn watch_ends_with_the_server() {
     let mut server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let watch = watch(&operator, &[]).await;
     assert!(server.sigterm().await.success());
-    let ended = watch.ended().await;
+    let ended = watch.wait().await;
     assert_eq!(ended.code, Some(1), "{}", ended.transcript);
 }
 
 #[tokio::test]
-async fn watching_ends_with_its_reader() {
+async fn watch_ends_when_its_output_is_closed() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
-    let watch = line(&operator.command(&["watch"]));
+    let watch = shell_command(&operator.command(&["watch"]));
     let mut piped = Command::new("sh");
     piped.args([
         "-c",
@@ -164,14 +152,14 @@ async fn watching_ends_with_its_reader() {
     ]);
     let mut piped = Process::start("watch | head", &mut piped);
     piped.expect_line("watch allowed").await;
-    // It learns with the next event that nobody reads.
+    // It notices with the next event that its output is closed.
     for _ in 0..20 {
-        operator.done(&["bans"]).await;
+        operator.run_ok(&["bans"]).await;
         if piped.transcript().contains("ended with") {
             break;
         }
     }
-    let ended = piped.ended().await;
+    let ended = piped.wait().await;
     assert!(
         ended.transcript.contains("ended with 0"),
         "{}",

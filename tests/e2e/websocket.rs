@@ -1,4 +1,4 @@
-//! Web clients: the chat over WebSocket.
+//! Web clients, which chat over WebSocket.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn server(settings: &[&str]) -> Server {
 }
 
 async fn connect(server: &Server, protocol: &str, origin: Option<&str>) -> Result<Page, Error> {
-    // A small buffer, so that whoever does not read is soon noticed.
+    // A small buffer, so that a client that does not read is noticed soon.
     let tcp = TcpSocket::new_v4().unwrap();
     tcp.set_recv_buffer_size(8192).unwrap();
     let tcp = tcp.connect(server.websocket()).await.unwrap();
@@ -63,12 +63,12 @@ impl Page {
     async fn next(&mut self) -> Option<Message> {
         timeout(DEADLINE, self.0.next())
             .await
-            .expect("it does not wait for ever")
+            .expect("the server sends something in time")
             .map(Result::unwrap)
     }
 
     async fn expect(&mut self, part: &str) -> String {
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         loop {
             match self.next().await {
                 Some(message) if message.is_text() || message.is_binary() => {
@@ -77,10 +77,10 @@ impl Page {
                     if line.contains(part) {
                         return line;
                     }
-                    heard.push(line);
+                    received.push(line);
                 }
                 Some(Message::Ping(_) | Message::Pong(_)) => {}
-                other => panic!("{part:?} never came, but {other:?} after {heard:#?}"),
+                other => panic!("{other:?} instead of {part:?}, after {received:#?}"),
             }
         }
     }
@@ -90,12 +90,12 @@ impl Page {
             match self.next().await {
                 Some(Message::Close(Some(frame))) => return frame.code,
                 Some(_) => {}
-                None => panic!("no farewell"),
+                None => panic!("the connection ended without a close frame"),
             }
         }
     }
 
-    /// By password, up to where the server says what it thinks of it.
+    /// Signs in by password, without waiting for the outcome.
     async fn try_sign_in(&mut self, account: &str) {
         self.send("CAP REQ sasl").await;
         self.send("AUTHENTICATE PLAIN").await;
@@ -105,7 +105,7 @@ impl Page {
             STANDARD.encode(format!("\0{account}\0{PASSWORD}"))
         ))
         .await;
-        self.enter(account).await;
+        self.introduce(account).await;
         self.send("CAP END").await;
     }
 
@@ -115,7 +115,8 @@ impl Page {
         self.expect(" JOIN #lobby").await;
     }
 
-    async fn enter(&mut self, nick: &str) {
+    /// Sends `NICK` and `USER`.
+    async fn introduce(&mut self, nick: &str) {
         self.send(&format!("NICK {nick}")).await;
         self.send(&format!("USER {nick} 0 * :{nick}")).await;
     }
@@ -127,14 +128,16 @@ async fn a_web_client_signs_in_and_talks_with_others() {
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
     bob.send("QUIT").await;
-    bob.until_closed().await;
+    bob.read_until_closed().await;
     for protocol in ["text.ircv3.net", "binary.ircv3.net"] {
         let mut page = connect(&server, protocol, Some("https://chat.example.org"))
             .await
             .unwrap();
         page.sign_in("bob").await;
         page.send("PRIVMSG #lobby :from the web, é").await;
-        alice.expect_said("bob", "#lobby", "from the web, é").await;
+        alice
+            .expect_privmsg("bob", "#lobby", "from the web, é")
+            .await;
         alice.say("#lobby", "and back").await;
         page.expect("PRIVMSG #lobby :and back").await;
         page.send("QUIT :done").await;
@@ -150,31 +153,33 @@ async fn a_web_client_signs_in_and_talks_with_others() {
 async fn a_ban_takes_effect_on_both_chat_ports_at_once() {
     let server = server(&["accounts.required = false"]).await;
     let operator = Operator::sign_in(&server, "root").await;
-    let mut alice = Client::register_admitted(&server, "alice").await;
+    let mut alice = Client::register_as_guest(&server, "alice").await;
     let mut page = Page::open(&server).await;
     page.sign_in("alice").await;
     let mut guest = Page::open(&server).await;
-    guest.enter("guest").await;
+    guest.introduce("guest").await;
     guest.expect(" 001 guest ").await;
 
-    let told = operator.done(&["ban", "alice", "--reason", "spam"]).await;
-    assert!(told.contains("2 sessions of alice ended"), "{told}");
+    let banned = operator
+        .run_json(&["ban", "alice", "--reason", "spam"])
+        .await;
+    assert_eq!(banned["ended"]["sessions"], 2, "{banned}");
     assert_eq!(
-        alice.until_closed().await.last().unwrap().to_string(),
+        alice.read_until_closed().await.last().unwrap().to_string(),
         "ERROR :Banned: spam"
     );
     page.expect("ERROR :Banned: spam").await;
     let mut again = Page::open(&server).await;
     again.try_sign_in("alice").await;
     again.expect(" 465 ").await;
-    // An address is refused on both ports, too.
+    // A banned address is refused on both ports, too.
     operator
-        .done(&["ban", "127.0.0.0/8", "--reason", "storm", "--yes"])
+        .run_ok(&["ban", "127.0.0.0/8", "--reason", "storm", "--yes"])
         .await;
     guest.expect("ERROR :Banned: storm").await;
     let mut late = Client::connect(&server, "late").await;
     assert_eq!(
-        late.until_closed().await.last().unwrap().to_string(),
+        late.read_until_closed().await.last().unwrap().to_string(),
         "ERROR :Banned: storm"
     );
     Page::open(&server)
@@ -184,7 +189,7 @@ async fn a_ban_takes_effect_on_both_chat_ports_at_once() {
 }
 
 #[tokio::test]
-async fn pages_from_other_sites_are_turned_away() {
+async fn pages_from_other_origins_are_refused() {
     let server = server(&["websocket.origins = [\"https://chat.example.org\"]"]).await;
     assert!(
         connect(&server, "text.ircv3.net", Some("https://chat.example.org"))
@@ -193,15 +198,15 @@ async fn pages_from_other_sites_are_turned_away() {
     );
     match connect(&server, "text.ircv3.net", Some("https://evil.example")).await {
         Err(Error::Http(response)) => assert_eq!(response.status(), 403),
-        other => panic!("{:?}", other.map(|_| "it came in")),
+        other => panic!("{:?}", other.map(|_| "it was accepted")),
     }
 }
 
 #[tokio::test]
-async fn bad_input_gets_the_same_answers_as_over_tls_alone() {
+async fn bad_input_gets_the_same_responses_as_without_websocket() {
     let server = server(&["accounts.required = false"]).await;
     let mut page = Page::open(&server).await;
-    page.enter("ann").await;
+    page.introduce("ann").await;
     page.expect(" 001 ann ").await;
     page.0
         .send(Message::binary(b"PRIVMSG ann :\xff\xfe".as_slice()))
@@ -220,7 +225,7 @@ async fn bad_input_gets_the_same_answers_as_over_tls_alone() {
 }
 
 #[tokio::test]
-async fn a_web_client_that_sends_too_fast_is_read_more_slowly() {
+async fn a_web_client_that_sends_too_fast_is_slowed_down() {
     let server = server(&[
         "accounts.required = false",
         "limits.message_burst = 5",
@@ -228,7 +233,7 @@ async fn a_web_client_that_sends_too_fast_is_read_more_slowly() {
     ])
     .await;
     let mut page = Page::open(&server).await;
-    page.enter("ann").await;
+    page.introduce("ann").await;
     page.expect(" 001 ann ").await;
     let start = std::time::Instant::now();
     for count in 0..8 {
@@ -237,7 +242,7 @@ async fn a_web_client_that_sends_too_fast_is_read_more_slowly() {
     page.expect("PONG rookery.test :7").await;
     assert!(
         start.elapsed() >= Duration::from_secs(1),
-        "eight at five and four a second take a while"
+        "eight messages take a second after a burst of five"
     );
 }
 
@@ -251,22 +256,25 @@ async fn a_web_client_that_reads_nothing_is_closed_and_harms_nobody() {
     ])
     .await;
     let mut page = Page::open(&server).await;
-    page.enter("slow").await;
+    page.introduce("slow").await;
     page.expect(" 001 slow ").await;
     page.send("JOIN #lobby").await;
     page.expect(" 366 ").await;
-    let mut ann = Client::introduce(&server, "ann").await;
-    ann.admitted().await;
+    let mut ann = Client::handshake(&server, "ann").await;
+    ann.wait_until_admitted().await;
     let text = "x".repeat(400);
     let flood = async {
         loop {
-            // Few enough that her own echoes have room.
+            // Few enough that ann's own send queue has room for the echoes.
             for _ in 0..50 {
                 ann.send(&format!("NOTICE #lobby :{text}")).await;
             }
             ann.send("PING here").await;
             ann.expect_text("here").await;
-            if ann.so_far().iter().any(|message| message.command == "QUIT")
+            if ann
+                .buffered_messages()
+                .iter()
+                .any(|message| message.command == "QUIT")
                 || server.log().contains("SendQ")
             {
                 return;
@@ -290,18 +298,18 @@ async fn a_web_client_that_reads_nothing_is_closed_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn whoever_is_banned_or_speaks_plainly_is_told_so() {
+async fn plain_http_on_the_web_port_gets_an_error_that_names_tls() {
     let server = server(&["accounts.required = false"]).await;
     let address = server.websocket();
     let mut plain = TcpStream::connect(address).await.unwrap();
     plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    timeout(DEADLINE, plain.read_to_string(&mut answer))
+    let mut response = String::new();
+    timeout(DEADLINE, plain.read_to_string(&mut response))
         .await
         .unwrap()
         .unwrap();
     assert!(
-        answer.starts_with("HTTP/1.1 400 ") && answer.contains("WebSocket over TLS"),
-        "{answer}"
+        response.starts_with("HTTP/1.1 400 ") && response.contains("TLS"),
+        "{response}"
     );
 }

@@ -1,9 +1,9 @@
-//! Rookery with programs that others made: a real mail server, a real terminal, a clock that is
-//! set, schemathesis. `tests/run` installs them.
+//! Tests with third-party programs: a real mail server, a real terminal, a clock that can be set,
+//! and schemathesis. `tests/run` installs them.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod admin_cli;
 mod clock;
-mod operator;
+mod rook;
 mod schemathesis;
-mod screen;
 mod smtp;

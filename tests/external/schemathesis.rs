@@ -1,27 +1,28 @@
-//! The control plane against its own description: schemathesis makes requests of every kind, good
-//! and bad.
+//! The control plane against its OpenAPI description: schemathesis generates valid and invalid
+//! requests for every operation, and checks the responses.
 
 use std::process::Command;
 
 use rookery_tests::admin::{Operator, PASSWORD};
-use rookery_tests::control::Control;
+use rookery_tests::control::ControlClient;
 use rookery_tests::irc::Client;
 use rookery_tests::programs;
 use rookery_tests::server::Server;
 use serde_json::Value;
 
-/// For each operation; more find more, and take longer.
+/// The number of examples per operation. More of them find more, and take longer.
 const EXAMPLES: &str = "40";
-/// Its answer goes on without end; tests of its own are about it.
+/// The stream of events, whose response does not end. Other tests cover it.
 const STREAM: &str = "GET /v1/events";
+
 #[tokio::test]
-async fn every_operation_keeps_to_the_description() {
+async fn every_operation_conforms_to_its_openapi_description() {
     let server = Server::start().await;
     Operator::add(&server, "root");
-    let control = Control::new(&server);
+    let control = ControlClient::new(&server);
     let _alice = Client::register(&server, "alice").await;
     let mut description = control.get("/v1/openapi.json", None).await.body;
-    without_keys(&mut description);
+    remove_idempotency_keys(&mut description);
     let file = server.path("openapi.json");
     std::fs::write(&file, description.to_string()).unwrap();
 
@@ -39,8 +40,7 @@ async fn every_operation_keeps_to_the_description() {
         ])
         .arg("--generation-deterministic")
         .args(["--exclude-name", STREAM])
-        // Names that nobody has, or a ban that is not there, are refused however well they are
-        // written.
+        // A well-formed request is still refused if its user or ban does not exist.
         .args([
             "--checks",
             "all",
@@ -69,9 +69,9 @@ async fn every_operation_keeps_to_the_description() {
     let output = tokio::task::spawn_blocking(move || schemathesis.output().unwrap())
         .await
         .unwrap();
-    let said =
+    let report =
         [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    assert!(output.status.success(), "{}", said.concat());
+    assert!(output.status.success(), "{}", report.concat());
     Operator::add(&server, "witness");
     let token = control.sign_in(&server, "witness").await;
     let admins = control
@@ -81,15 +81,15 @@ async fn every_operation_keeps_to_the_description() {
         .to_string();
     assert!(
         admins.contains(r#""name":"root","role":"owner""#),
-        "requests were an owner's to the end: {admins}"
+        "all requests were made as an owner: {admins}"
     );
     assert!(!server.log().contains("panicked"), "{}", server.log());
 }
 
-/// Takes the header `Idempotency-Key` out: schemathesis sends the same few keys with everything,
-/// and so would see little but refusals of keys that were used before. Tests of the server's own
-/// are about that header.
-fn without_keys(description: &mut Value) {
+/// Removes the header `Idempotency-Key` from the description. Schemathesis sends the same few keys
+/// with every request, so that most responses would be refusals of reused keys. The server's own
+/// tests cover the header.
+fn remove_idempotency_keys(description: &mut Value) {
     for item in description["paths"].as_object_mut().unwrap().values_mut() {
         for operation in item.as_object_mut().unwrap().values_mut() {
             if let Some(parameters) = operation

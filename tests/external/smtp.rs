@@ -1,20 +1,20 @@
-//! Mail over SMTP with STARTTLS and a login, to a server that is not lettre's.
+//! Mail over SMTP with STARTTLS and authentication, to an independent mail server (aiosmtpd).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rookery_tests::irc::{Client, starts};
+use rookery_tests::irc::{Client, is_command};
 use rookery_tests::mailbox::{Mailbox, code_in};
 use rookery_tests::process::Process;
 use rookery_tests::programs;
-use rookery_tests::server::{Server, Site};
+use rookery_tests::server::{Server, ServerBuilder};
 
 const USERNAME: &str = "rookery";
 const PASSWORD: &str = "a password for the mail server";
 
-/// A mail server, its certificate, and the mails it took.
+/// A mail server, the folder with its certificate, and the mails it received.
 struct MailServer {
     folder: PathBuf,
     port: u16,
@@ -23,7 +23,7 @@ struct MailServer {
 }
 
 impl MailServer {
-    /// Makes the certificates, and starts it on a free port.
+    /// Creates the certificates, and starts the mail server on a free port.
     async fn start(folder: &Path) -> Self {
         std::fs::create_dir_all(folder.join("mails")).unwrap();
         let mut params = CertificateParams::default();
@@ -50,7 +50,7 @@ impl MailServer {
         self.process = None;
     }
 
-    /// Starts again on the same port.
+    /// Starts the mail server again on the same port.
     async fn resume(&mut self) {
         let mut command = Command::new(programs::python());
         command
@@ -72,10 +72,9 @@ impl MailServer {
     }
 }
 
-/// A chat server that sends its mail through that mail server, whose files are in a folder of the
-/// chat server's.
-async fn both() -> (Server, MailServer) {
-    let site = Site::new(&[]);
+/// Starts a mail server, and a chat server that sends its mails through it.
+async fn start_servers() -> (Server, MailServer) {
+    let site = ServerBuilder::new(&[]);
     let mail = MailServer::start(&site.path("mail-server")).await;
     std::fs::write(site.path("smtp-password"), format!("{PASSWORD}\n")).unwrap();
     let server = site.with(&[
@@ -92,62 +91,63 @@ async fn both() -> (Server, MailServer) {
 }
 
 async fn register(server: &Server, mail: &MailServer, name: &str) -> Client {
-    let mut client = Client::introduce(server, name).await;
+    let mut client = Client::handshake(server, name).await;
     client
-        .ask_to_register(name, &format!("{name}@example.org"))
+        .start_registration(name, &format!("{name}@example.org"))
         .await;
     let code = mail.mailbox.code_to(&format!("{name}@example.org")).await;
     client.send(&format!("VERIFY {name} {code}")).await;
-    client.admitted().await;
+    client.wait_until_admitted().await;
     client
 }
 
 #[tokio::test]
-async fn an_account_is_registered_over_starttls_with_a_login() {
-    let (server, mail) = both().await;
-    let mut alice = Client::introduce(&server, "alice").await;
-    alice.ask_to_register("alice", "alice@example.org").await;
-    let letter = mail.mailbox.next_to("alice@example.org").await;
-    assert!(letter.contains("X-Test-Tls: True"), "{letter}");
+async fn an_account_is_registered_over_starttls_with_authentication() {
+    let (server, mail) = start_servers().await;
+    let mut alice = Client::handshake(&server, "alice").await;
+    alice.start_registration("alice", "alice@example.org").await;
+    let text = mail.mailbox.next_mail_to("alice@example.org").await;
+    assert!(text.contains("X-Test-Tls: True"), "{text}");
     assert!(
-        letter.contains(&format!("X-Test-Login: {USERNAME}")),
-        "{letter}"
+        text.contains(&format!("X-Test-Login: {USERNAME}")),
+        "{text}"
     );
-    assert!(letter.contains("rookery@example.org"), "{letter}");
+    assert!(text.contains("rookery@example.org"), "{text}");
     alice
-        .send(&format!("VERIFY alice {}", code_in(&letter)))
+        .send(&format!("VERIFY alice {}", code_in(&text)))
         .await;
-    alice.expect_text("Welcome, alice. You are new here.").await;
+    alice.expect_text("Welcome, alice").await;
     assert!(!server.log().contains(PASSWORD), "a password is a secret");
 }
 
 #[tokio::test]
-async fn a_mail_server_that_is_down_delays_its_own_mail_only_and_is_tried_again() {
-    let (server, mut mail) = both().await;
+async fn an_unreachable_mail_server_delays_only_its_mails_and_is_tried_again() {
+    let (server, mut mail) = start_servers().await;
     let mut bob = register(&server, &mail, "bob").await;
     let mut dora = register(&server, &mail, "dora").await;
     mail.stop();
 
-    let mut alice = Client::introduce(&server, "alice").await;
-    alice.ask_to_register("alice", "alice@example.org").await;
+    let mut alice = Client::handshake(&server, "alice").await;
+    alice.start_registration("alice", "alice@example.org").await;
     let start = Instant::now();
     bob.say("#lobby", "business as usual").await;
-    dora.expect_said("bob", "#lobby", "business as usual").await;
+    dora.expect_privmsg("bob", "#lobby", "business as usual")
+        .await;
     let mut erna = Client::connect(&server, "erna").await;
     erna.negotiate("erna").await;
     assert!(
         start.elapsed() < Duration::from_secs(3),
-        "others wait: {:?}",
+        "others are delayed: {:?}",
         start.elapsed()
     );
     alice
         .expect("a NOTE on the delay", |message| {
-            starts(message, "NOTE", "REGISTER")
+            is_command(message, "NOTE", "REGISTER")
         })
         .await;
 
     mail.resume().await;
     let code = mail.mailbox.code_to("alice@example.org").await;
     alice.send(&format!("VERIFY alice {code}")).await;
-    alice.admitted().await;
+    alice.wait_until_admitted().await;
 }

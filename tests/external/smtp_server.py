@@ -1,9 +1,10 @@
-"""A real mail server for tests (aiosmtpd): STARTTLS and a login are required, each mail becomes one file.
+"""A mail server for tests (aiosmtpd). It requires STARTTLS and authentication, and writes each mail
+to a file.
 
 usage: smtp_server.py PORT CERTIFICATE KEY FOLDER USERNAME PASSWORD
 
-Port 0 is any free one. Writes "listening on PORT" once it does. Each file begins with two lines of our own, which
-say how the mail came.
+Port 0 chooses a free one. Prints "listening on PORT" once it listens. Each file starts with two
+extra headers, which say whether the mail arrived over TLS and who authenticated.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 
 class Folder:
-    """Writes each mail to a file, whole or not at all."""
+    """Writes each mail to a file, completely or not at all."""
 
     def __init__(self, path):
         self.path = path
@@ -37,8 +38,9 @@ async def main(port, certificate, key, folder, username, password):
     tls.load_cert_chain(certificate, key)
 
     def authenticate(server, session, envelope, mechanism, data):
-        right = isinstance(data, LoginPassword) and data == LoginPassword(username.encode(), password.encode())
-        return AuthResult(success=right, handled=False, auth_data=data.login if right else None)
+        expected = LoginPassword(username.encode(), password.encode())
+        success = isinstance(data, LoginPassword) and data == expected
+        return AuthResult(success=success, handled=False, auth_data=data.login if success else None)
 
     mails = Folder(folder)
 

@@ -1,5 +1,5 @@
-"""Lets progval/irctest test rookeryd: starts it with limits off, behind a relay, since the suite speaks plaintext and
-the server speaks TLS only."""
+"""Lets progval/irctest test rookeryd. Starts the server without limits and behind a relay, as the
+suite uses plaintext and the server accepts only TLS."""
 
 import asyncio
 import contextlib
@@ -44,7 +44,7 @@ level = "debug"
 
 
 class Relay(threading.Thread):
-    """Takes plaintext connections and passes each on over TLS."""
+    """Accepts plaintext connections and forwards each over TLS."""
 
     def __init__(self, hostname, port, server_port):
         super().__init__(daemon=True)
@@ -57,12 +57,13 @@ class Relay(threading.Thread):
 
     def run(self):
         with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
-            # The runner cancels whatever is still under way.
+            # The runner cancels all tasks that are still running.
             runner.run(self.serve())
 
     async def serve(self):
         stopped = asyncio.create_task(self.stopped.wait())
-        # The suite takes an open port for a running server: the relay's must not be open before the server's.
+        # The suite regards an open port as a running server, so the relay must not listen before
+        # the server does.
         while not stopped.done():
             with contextlib.suppress(OSError):
                 _, writer = await self.connect()
@@ -77,10 +78,10 @@ class Relay(threading.Thread):
 
     async def relay(self, reader, writer):
         with contextlib.suppress(OSError, asyncio.CancelledError):
-            there_reader, there_writer = await self.connect()
-            # Whichever side ends first ends both, once all it said is passed on.
-            ways = [pass_on(reader, there_writer), pass_on(there_reader, writer)]
-            await asyncio.gather(*ways)
+            server_reader, server_writer = await self.connect()
+            # If one side closes, the other is closed too, once all data has been forwarded.
+            directions = [forward(reader, server_writer), forward(server_reader, writer)]
+            await asyncio.gather(*directions)
         writer.close()
 
     def stop(self):
@@ -92,7 +93,7 @@ def toml(value):
     return "true" if value else "false"
 
 
-async def pass_on(reader, writer):
+async def forward(reader, writer):
     with contextlib.suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)
@@ -109,8 +110,8 @@ def is_alive(group):
     return True
 
 
-def asks_for_always_on(test_config):
-    """Some tests configure that by a key of Ergo's config; its other keys mean nothing here."""
+def wants_always_on(test_config):
+    """Whether a test enables always-on in Ergo's config. Other keys of that config are ignored."""
     config = {section: {"multiclient": {}, "listeners": {}} for section in ("accounts", "server")}
     if test_config.ergo_config:
         test_config.ergo_config(config)
@@ -120,7 +121,7 @@ def asks_for_always_on(test_config):
 class RookeryController(BaseServerController, DirectoryBasedController):
     software_name = "Rookery"
     supported_sasl_mechanisms = {"PLAIN", "SCRAM-SHA-256"}
-    # One client's words reach another over two relays: a moment more than the suite allows for.
+    # A message passes through two relays, which takes longer than the suite expects.
     sync_sleep_time = 0.02
     supports_sts = False
     extban_mute_char = "m"
@@ -200,7 +201,7 @@ class RookeryController(BaseServerController, DirectoryBasedController):
             port=server_port,
             admin_port=admin_port,
             verify_email=toml(wanted.account_registration_requires_email),
-            always_on=toml(asks_for_always_on(wanted)),
+            always_on=toml(wants_always_on(wanted)),
             before_connect=toml(wanted.account_registration_before_connect),
             history=toml(wanted.chathistory),
         )
@@ -225,7 +226,8 @@ class RookeryController(BaseServerController, DirectoryBasedController):
     def kill_proc(self):
         group = self.proc.pid
         super().kill_proc()
-        # `faketime` ends before the server that it has started, whose folder goes next.
+        # `faketime` exits before the server that it started, and the server's folder is removed
+        # next.
         deadline = time.monotonic() + 5
         while self.faketime_enabled and is_alive(group) and time.monotonic() < deadline:
             time.sleep(0.01)

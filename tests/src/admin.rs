@@ -1,19 +1,20 @@
-//! An operator with `admin-cli`, as it is run by hand.
+//! An operator who runs `admin-cli` by hand.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{Ended, Process};
+use crate::process::{Exit, Process};
 use crate::programs;
 use crate::server::Server;
 
-/// The password of every admin that tests make.
-pub const PASSWORD: &str = "a password for the other door";
+/// The password of every admin that tests create.
+pub const PASSWORD: &str = "a password for the control plane";
 
-/// One operator with a state folder of their own.
+/// An operator with a separate home folder, where `admin-cli` stores its state.
 #[derive(Debug)]
 pub struct Operator {
     name: String,
@@ -23,7 +24,7 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Makes an admin with `rookeryd admin add`; nobody is signed in yet.
+    /// Creates an admin with `rookeryd admin add`, without signing in.
     pub fn add(server: &Server, name: &str) -> Self {
         let password = server.path(&format!("{name}.password"));
         std::fs::write(&password, format!("{PASSWORD}\n")).unwrap();
@@ -42,12 +43,12 @@ impl Operator {
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
-        Self::known(server, name)
+        Self::existing(server, name)
     }
 
-    /// Someone who is an admin already, whose password is in `NAME.password`; nobody is signed in
-    /// yet.
-    pub fn known(server: &Server, name: &str) -> Self {
+    /// Returns an operator for an existing admin whose password is in `NAME.password`, without
+    /// signing in.
+    pub fn existing(server: &Server, name: &str) -> Self {
         Self {
             name: name.to_owned(),
             server: server.admin(),
@@ -56,7 +57,7 @@ impl Operator {
         }
     }
 
-    /// Makes an admin and signs in with password and mailed code.
+    /// Creates an admin and signs in with password and mailed code.
     pub async fn sign_in(server: &Server, name: &str) -> Self {
         let operator = Self::add(server, name);
         operator.login(server).await;
@@ -67,11 +68,11 @@ impl Operator {
     pub async fn login(&self, server: &Server) {
         let mut login = self.start_login(server);
         login.type_line(&server.mailbox().code_to(&admin_email(&self.name)).await);
-        let ended = login.ended().await;
-        assert_eq!(ended.code, Some(0), "{}", ended.transcript);
+        let exit = login.wait().await;
+        assert_eq!(exit.code, Some(0), "{}", exit.transcript);
     }
 
-    /// Begins to sign in; the code is to be typed.
+    /// Starts to sign in with the password. The returned process waits for the code.
     pub fn start_login(&self, server: &Server) -> Process {
         let password = server.path(&format!("{}.password", self.name));
         self.start(&[
@@ -88,19 +89,20 @@ impl Operator {
         self.spawn(Command::new(programs::path("admin-cli")), arguments)
     }
 
-    /// `admin-cli` with these arguments, to be started elsewhere.
+    /// Returns the command for `admin-cli` with these arguments, without starting it.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        self.prepared(Command::new(programs::path("admin-cli")), arguments)
+        self.configure(Command::new(programs::path("admin-cli")), arguments)
     }
 
-    /// The same in a terminal of its own, where ctrl-c can be typed.
+    /// Starts `admin-cli` in a terminal, where Ctrl-C can be typed.
     pub fn start_in_terminal(&self, arguments: &[&str]) -> Process {
         let mut command = Command::new("env");
-        // Who runs the tests in the background may ignore ctrl-c, and would hand that on.
+        // A test run in the background may ignore SIGINT, which child processes inherit.
         command.args(["--default-signal=INT", "sh"]);
-        // `script` (util-linux) takes one line; what follows it is made into that line, each word
-        // quoted.
-        let line = "line=; for word in \"$@\"; do line=\"$line '$word'\"; done; exec script -qec \"$line\" /dev/null";
+        // `script` (util-linux) takes the command as one line, so each word is quoted and added to
+        // it.
+        let line = "line=; for word in \"$@\"; do line=\"$line '$word'\"; done; \
+                    exec script -qec \"$line\" /dev/null";
         command
             .args(["-c", line, "sh"])
             .arg(programs::path("admin-cli"));
@@ -109,10 +111,10 @@ impl Operator {
 
     fn spawn(&self, command: Command, arguments: &[&str]) -> Process {
         let name = format!("admin-cli {}", arguments.join(" "));
-        Process::start(&name, &mut self.prepared(command, arguments))
+        Process::start(&name, &mut self.configure(command, arguments))
     }
 
-    fn prepared(&self, mut command: Command, arguments: &[&str]) -> Command {
+    fn configure(&self, mut command: Command, arguments: &[&str]) -> Command {
         command
             .arg("--server")
             .arg(self.server.to_string())
@@ -125,33 +127,39 @@ impl Operator {
         command
     }
 
-    /// Runs `admin-cli` to its end, with nothing to read.
-    pub async fn run(&self, arguments: &[&str]) -> Ended {
+    /// Runs `admin-cli` with empty input and waits until it exits.
+    pub async fn run(&self, arguments: &[&str]) -> Exit {
         let mut process = self.start(arguments);
-        process.end_input();
-        process.ended().await
+        process.close_input();
+        process.wait().await
     }
 
-    /// Runs `admin-cli`, which must succeed; gives what it wrote.
-    pub async fn done(&self, arguments: &[&str]) -> String {
-        let ended = self.run(arguments).await;
+    /// Runs `admin-cli`, which must succeed, and returns its output.
+    pub async fn run_ok(&self, arguments: &[&str]) -> String {
+        let exit = self.run(arguments).await;
         assert_eq!(
-            ended.code,
+            exit.code,
             Some(0),
             "admin-cli {}:\n{}",
             arguments.join(" "),
-            ended.transcript
+            exit.transcript
         );
-        ended.transcript
+        exit.transcript
     }
 
-    /// Where its state is.
-    pub fn state(&self) -> PathBuf {
+    /// Runs `admin-cli --json`, which must succeed, and returns its JSON.
+    pub async fn run_json(&self, arguments: &[&str]) -> Value {
+        let output = self.run_ok(&[&["--json"], arguments].concat()).await;
+        serde_json::from_str(&output).unwrap_or_else(|error| panic!("{error} in {output}"))
+    }
+
+    /// Returns the folder in which `admin-cli` stores its state.
+    pub fn state_folder(&self) -> PathBuf {
         self.home.path().join("state")
     }
 }
 
-/// The address of the admin of that name.
+/// Returns the email address of the admin with this name.
 pub fn admin_email(name: &str) -> String {
     format!("{name}@operators.example.org")
 }

@@ -1,25 +1,24 @@
-//! An authenticator app.
+//! An authenticator app (RFC 6238).
 
 use jiff::Timestamp;
 use totp_rs::{Builder, Secret, Totp};
 
-/// An authenticator app, as a phone has it.
+/// An authenticator app with one key.
 #[derive(Debug)]
 pub struct App(Totp);
 
 impl App {
-    /// Reads the key out of what `totp enrol` shows, or out of its link.
-    pub fn scan(transcript: &str) -> Self {
-        let (_, rest) = transcript
-            .split_once("secret=")
-            .unwrap_or_else(|| panic!("{transcript}"));
-        let secret = Secret::try_from_base32(&rest[..32]).unwrap();
-        Self(Builder::new().with_secret(secret).build().unwrap())
+    /// Reads the key from the output of `totp enrol` or from an `otpauth:` link. Returns `None` if
+    /// the text has no complete key.
+    pub fn scan(text: &str) -> Option<Self> {
+        let (_, rest) = text.split_once("secret=")?;
+        let secret = Secret::try_from_base32(rest.get(..32)?).unwrap();
+        Some(Self(Builder::new().with_secret(secret).build().unwrap()))
     }
 
-    /// The code that the app will show so many half-minutes later.
-    pub fn code(&self, later: i64) -> String {
-        let second = Timestamp::now().as_second() + 30 * later;
+    /// Returns the code that the app shows `periods` times 30 seconds from now.
+    pub fn code(&self, periods: i64) -> String {
+        let second = Timestamp::now().as_second() + 30 * periods;
         self.0.generate(second.unsigned_abs()).to_string()
     }
 }

@@ -1,4 +1,4 @@
-//! The control plane without `admin-cli`: requests as anyone could send them.
+//! Clients of the control plane other than `admin-cli`: plain HTTPS, and raw bytes over TLS.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -19,21 +19,21 @@ use crate::{DEADLINE, tls};
 
 /// An HTTPS client that trusts the server's own authority.
 #[derive(Clone, Debug)]
-pub struct Control {
+pub struct ControlClient {
     agent: Agent,
     base: String,
 }
 
-/// What came back: the status, and the JSON (null if there is none).
+/// A response: its status, and its JSON, which is null if there is none.
 #[derive(Debug)]
-pub struct Reply {
+pub struct Response {
     pub status: u16,
     pub content_type: String,
     pub body: Value,
 }
 
-impl Control {
-    /// Nothing is sent yet.
+impl ControlClient {
+    /// Creates a client. It does not connect yet.
     pub fn new(server: &Server) -> Self {
         let ca = std::fs::read(server.ca()).unwrap();
         let roots = RootCerts::new_with_certs(&[Certificate::from_pem(&ca).unwrap().to_owned()]);
@@ -53,8 +53,8 @@ impl Control {
         }
     }
 
-    /// `GET`.
-    pub async fn get(&self, path: &str, token: Option<&str>) -> Reply {
+    /// Sends a `GET` request.
+    pub async fn get(&self, path: &str, token: Option<&str>) -> Response {
         let mut request = self.agent.get(format!("{}{path}", self.base));
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -62,8 +62,8 @@ impl Control {
         run(move || request.call()).await
     }
 
-    /// `POST`.
-    pub async fn post(&self, path: &str, token: Option<&str>, body: Value) -> Reply {
+    /// Sends a `POST` request.
+    pub async fn post(&self, path: &str, token: Option<&str>, body: Value) -> Response {
         let mut request = self.agent.post(format!("{}{path}", self.base));
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -71,7 +71,7 @@ impl Control {
         run(move || request.send_json(body)).await
     }
 
-    /// The first factor; gives the challenge.
+    /// Signs in with the first factor, the password, and returns the challenge.
     pub async fn login(&self, name: &str) -> String {
         let reply = self
             .post(
@@ -84,8 +84,8 @@ impl Control {
         reply.body["challenge"].as_str().unwrap().to_owned()
     }
 
-    /// The second factor.
-    pub async fn verify(&self, challenge: &str, code: &str) -> Reply {
+    /// Sends the second factor, a code.
+    pub async fn verify(&self, challenge: &str, code: &str) -> Response {
         self.post(
             "/v1/login/verify",
             None,
@@ -94,7 +94,7 @@ impl Control {
         .await
     }
 
-    /// Both factors; gives the token.
+    /// Signs in with both factors and returns the token.
     pub async fn sign_in(&self, server: &Server, name: &str) -> String {
         let challenge = self.login(name).await;
         let code = server.mailbox().code_to(&admin_email(name)).await;
@@ -104,33 +104,33 @@ impl Control {
     }
 }
 
-/// One connection to the admin port, and what is written on it: from an address of one's choice,
-/// with a certificate of one's own, several requests at once, or half of one.
+/// A connection to the control plane on which a test writes arbitrary bytes: from a chosen address,
+/// with a client certificate, several requests at once, or half of one.
 #[derive(Debug)]
-pub struct Wire(TlsStream<TcpStream>);
+pub struct RawConnection(TlsStream<TcpStream>);
 
-/// What came back over a [`Wire`].
+/// A response on a [`RawConnection`].
 #[derive(Debug)]
-pub struct Answer {
+pub struct RawResponse {
     pub status: u16,
-    /// Its status line and headers.
+    /// The status line and headers.
     pub head: String,
-    /// Null if it is no JSON.
+    /// The JSON, or null if the body is not JSON.
     pub body: Value,
 }
 
-impl Wire {
-    /// From this machine's usual address.
+impl RawConnection {
+    /// Connects from 127.0.0.1.
     pub async fn open(server: &Server) -> Self {
         Self::open_from(server, Ipv4Addr::LOCALHOST.into(), None).await
     }
 
-    /// To another port of the server.
+    /// Connects to another port of the server.
     pub async fn open_at(server: &Server, port: SocketAddr) -> Self {
         Self::over(TcpStream::connect(port).await.unwrap(), server, None).await
     }
 
-    /// From that address of this machine, with a client certificate for a server that asks for one.
+    /// Connects from `address`, and presents a client certificate if the server requests one.
     pub async fn open_from(server: &Server, address: IpAddr, identity: Option<&Identity>) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((address, 0).into()).unwrap();
@@ -154,30 +154,30 @@ impl Wire {
         )
     }
 
-    /// A request as it stands on the wire. `headers` are whole lines, each with its line end.
-    pub fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
+    /// Returns the text of a request. `headers` are complete lines with their line ends.
+    pub fn format_request(method: &str, path: &str, headers: &str, body: &str) -> String {
         let length = body.len();
         format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Type: application/json\r\n\
-             Content-Length: {length}\r\n\r\n{body}"
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
         )
     }
 
-    /// Sends bytes as they are. Whether they arrive shows in the answer.
+    /// Sends bytes unchanged. Errors are ignored: the response shows whether the bytes arrived.
     pub async fn send(&mut self, bytes: &[u8]) {
         let _ = self.0.write_all(bytes).await;
         let _ = self.0.flush().await;
     }
 
-    /// Reads one answer; none if the server closes instead.
-    pub async fn answer(&mut self) -> Option<Answer> {
-        timeout(DEADLINE, self.answer_at_last())
+    /// Reads a response. Returns `None` if the server closes the connection instead.
+    pub async fn read_response(&mut self) -> Option<RawResponse> {
+        timeout(DEADLINE, self.read_response_without_timeout())
             .await
-            .expect("an answer, or the end of the connection")
+            .expect("a response or the end of the connection")
     }
 
-    /// The same, for as long as the test likes to wait.
-    pub async fn answer_at_last(&mut self) -> Option<Answer> {
+    /// Like [`Self::read_response`], without a deadline.
+    pub async fn read_response_without_timeout(&mut self) -> Option<RawResponse> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(self.0.read_u8().await.ok()?);
@@ -189,38 +189,44 @@ impl Wire {
         let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
         self.0.read_exact(&mut body).await.ok()?;
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Some(Answer {
+        Some(RawResponse {
             status,
             head,
             body: serde_json::from_slice(&body).unwrap_or_default(),
         })
     }
 
-    /// Asks for something, and reads the answer.
-    pub async fn ask(&mut self, method: &str, path: &str, headers: &str, body: &Value) -> Answer {
+    /// Sends a request and reads the response.
+    pub async fn request(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &Value,
+    ) -> RawResponse {
         let body = if body.is_null() {
             String::new()
         } else {
             body.to_string()
         };
-        self.send(Self::request(method, path, headers, &body).as_bytes())
+        self.send(Self::format_request(method, path, headers, &body).as_bytes())
             .await;
-        let answer = self.answer().await;
-        answer.unwrap_or_else(|| {
-            panic!("the connection was closed instead of an answer to {method} {path}")
+        let response = self.read_response().await;
+        response.unwrap_or_else(|| {
+            panic!("the connection was closed without a response to {method} {path}")
         })
     }
 }
 
-impl Answer {
-    /// The value of a header, by its name in small letters.
+impl RawResponse {
+    /// Returns the value of a header, whose name is given in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
-    /// Which problem it tells of, without the path before.
+    /// Returns the problem type (RFC 9457) without its path, or an empty string.
     pub fn problem(&self) -> &str {
         self.body["type"]
             .as_str()
@@ -229,15 +235,15 @@ impl Answer {
     }
 }
 
-/// The header that shows a token.
+/// Returns the header line that carries a token.
 pub fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
 }
 
-/// Requests block; a test's own clients must not wait for them.
+/// Runs a blocking request on another thread, so that the test's other clients are not delayed.
 async fn run(
     call: impl FnOnce() -> Result<http::Response<Body>, ureq::Error> + Send + 'static,
-) -> Reply {
+) -> Response {
     tokio::task::spawn_blocking(move || {
         let mut response = call().unwrap();
         let content_type = response
@@ -245,7 +251,7 @@ async fn run(
             .get("content-type")
             .map(|value| value.to_str().unwrap().to_owned());
         let text = response.body_mut().read_to_string().unwrap();
-        Reply {
+        Response {
             status: response.status().as_u16(),
             content_type: content_type.unwrap_or_default(),
             body: serde_json::from_str(&text).unwrap_or(Value::Null),
@@ -255,8 +261,8 @@ async fn run(
     .unwrap()
 }
 
-/// Six digits that are not `code`.
-pub fn other_than(code: &str) -> String {
+/// Returns a six-digit code that is not `code`.
+pub fn wrong_code(code: &str) -> String {
     let number: u32 = code.parse().unwrap();
     format!("{:06}", (number + 1) % 1_000_000)
 }

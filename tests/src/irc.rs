@@ -1,5 +1,5 @@
-//! An IRC client for tests: a line out, a message in, and a transcript when what is expected does
-//! not come.
+//! An IRC client for tests. It sends lines, waits for messages, and shows its transcript if an
+//! expected message does not arrive.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -21,51 +21,55 @@ use crate::DEADLINE;
 use crate::server::Server;
 use crate::tls::{self, Identity};
 
-/// The password of every account that tests make.
+/// The password of every account that tests create.
 pub const PASSWORD: &str = "correct horse battery staple";
 
-/// The lines of a transcript that a failed test shows.
-const SHOWN: usize = 60;
+/// How many lines of the transcript a failed test shows.
+const TRANSCRIPT_LINES: usize = 60;
 
-/// What a client of today asks for.
-const CAPABILITIES: &str = "sasl message-tags server-time echo-message account-tag standard-replies batch \
-                            labeled-response";
+/// The capabilities that a modern client requests.
+const CAPABILITIES: &str = "sasl message-tags server-time echo-message account-tag \
+                            standard-replies batch labeled-response";
 
-/// One connection.
+/// A connection to the chat port.
 #[derive(Debug)]
 pub struct Client {
     name: String,
     stream: TlsStream<TcpStream>,
     framer: LineFramer,
-    /// Whole messages that nobody has looked at yet.
-    waiting: VecDeque<Message>,
+    /// Messages that were received and not yet returned.
+    buffered: VecDeque<Message>,
     transcript: String,
     syncs: u32,
 }
 
 impl Client {
-    /// Shakes hands over TLS, and says nothing yet. `name` is for the transcript.
+    /// Connects over TLS and sends nothing yet. `name` is shown if the test fails.
     pub async fn connect(server: &Server, name: &str) -> Self {
-        Self::connect_as(server, name, None).await
+        Self::connect_with_certificate(server, name, None).await
     }
 
-    /// The same, with a client certificate.
-    pub async fn connect_as(server: &Server, name: &str, identity: Option<&Identity>) -> Self {
+    /// Like [`Self::connect`], with a client certificate.
+    pub async fn connect_with_certificate(
+        server: &Server,
+        name: &str,
+        identity: Option<&Identity>,
+    ) -> Self {
         let tcp = TcpStream::connect(server.chat()).await.unwrap();
         Self::over(tcp, server, name, identity).await
     }
 
-    /// The same, with as little room for what was not read as the system allows.
-    pub async fn connect_narrow(server: &Server, name: &str) -> Self {
+    /// Like [`Self::connect`], with the smallest receive buffer that the system allows.
+    pub async fn connect_with_small_buffer(server: &Server, name: &str) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         let tcp = socket.connect(server.chat()).await.unwrap();
         Self::over(tcp, server, name, None).await
     }
 
-    /// The same, from that address of this machine.
+    /// Like [`Self::connect`], from `address`.
     pub async fn connect_from(server: &Server, name: &str, address: IpAddr) -> Self {
-        let tcp = tcp_from(server, address).await;
+        let tcp = tcp_connect_from(server, address).await;
         Self::over(tcp, server, name, None).await
     }
 
@@ -82,70 +86,71 @@ impl Client {
             connector.connect(ServerName::try_from("localhost").unwrap(), tcp),
         )
         .await
-        .expect("the TLS handshake ends")
+        .expect("the TLS handshake completes in time")
         .expect("the TLS handshake succeeds");
         Self {
             name: name.to_owned(),
             stream,
             framer: LineFramer::new(MAX_TAGS),
-            waiting: VecDeque::new(),
+            buffered: VecDeque::new(),
             transcript: String::new(),
             syncs: 0,
         }
     }
 
-    /// Connects and goes through the handshake without signing in: as far as the waiting room, or
-    /// in as a guest.
-    pub async fn introduce(server: &Server, nick: &str) -> Self {
+    /// Connects and completes the handshake without signing in. The session is then in the waiting
+    /// room, or admitted as a guest where no account is required.
+    pub async fn handshake(server: &Server, nick: &str) -> Self {
         let mut client = Self::connect(server, nick).await;
         client.negotiate(nick).await;
         client.send("CAP END").await;
         client
     }
 
-    /// Makes an account of that name, proved with the code from the mail folder; comes back
+    /// Registers an account, verifies it with the mailed code, and waits until the session is
     /// admitted.
     pub async fn register(server: &Server, name: &str) -> Self {
-        let mut client = Self::introduce(server, name).await;
-        client.ask_to_register(name, &email_of(name)).await;
+        let mut client = Self::handshake(server, name).await;
+        client.start_registration(name, &email_of(name)).await;
         let code = server.mailbox().code_to(&email_of(name)).await;
         client.send(&format!("VERIFY {name} {code}")).await;
         client
             .expect("VERIFY SUCCESS", |message| {
-                starts(message, "VERIFY", "SUCCESS")
+                is_command(message, "VERIFY", "SUCCESS")
             })
             .await;
-        client.admitted().await;
+        client.wait_until_admitted().await;
         client
     }
 
-    /// The same where no account is required: it is in as a guest first, and signed in when this
-    /// returns.
-    pub async fn register_admitted(server: &Server, name: &str) -> Self {
-        let mut client = Self::introduce(server, name).await;
-        client.admitted().await;
-        client.ask_to_register(name, &email_of(name)).await;
+    /// Like [`Self::register`], where no account is required: the session is admitted as a guest
+    /// before it registers.
+    pub async fn register_as_guest(server: &Server, name: &str) -> Self {
+        let mut client = Self::handshake(server, name).await;
+        client.wait_until_admitted().await;
+        client.start_registration(name, &email_of(name)).await;
         let code = server.mailbox().code_to(&email_of(name)).await;
         client.send(&format!("VERIFY {name} {code}")).await;
         client
             .expect("VERIFY SUCCESS", |message| {
-                starts(message, "VERIFY", "SUCCESS")
+                is_command(message, "VERIFY", "SUCCESS")
             })
             .await;
         client
     }
 
-    /// Sends `REGISTER` and waits until the server wants the code.
-    pub async fn ask_to_register(&mut self, name: &str, email: &str) {
+    /// Sends `REGISTER` and waits until the server requests the code.
+    pub async fn start_registration(&mut self, name: &str, email: &str) {
         self.send(&format!("REGISTER {name} {email} :{PASSWORD}"))
             .await;
         self.expect("REGISTER VERIFICATION_REQUIRED", |message| {
-            starts(message, "REGISTER", "VERIFICATION_REQUIRED")
+            is_command(message, "REGISTER", "VERIFICATION_REQUIRED")
         })
         .await;
     }
 
-    /// Signs in to an account that [`Self::register`] made; comes back admitted.
+    /// Signs in to an account that [`Self::register`] created, and waits until the session is
+    /// admitted.
     pub async fn sign_in(server: &Server, name: &str) -> Self {
         let mut client = Self::connect(server, name).await;
         client.negotiate(name).await;
@@ -153,24 +158,23 @@ impl Client {
         client
     }
 
-    /// Signs in by SASL PLAIN, after [`Self::negotiate`]; comes back admitted.
+    /// Signs in by SASL PLAIN after [`Self::negotiate`], and waits until the session is admitted.
     pub async fn sign_in_with(&mut self, account: &str, secret: &str) {
         self.authenticate("PLAIN", format!("\0{account}\0{secret}").as_bytes())
             .await;
         self.expect_numeric("903").await;
         self.send("CAP END").await;
-        self.admitted().await;
+        self.wait_until_admitted().await;
     }
 
-    /// Tries to sign in, and reads on until the server closes.
+    /// Tries to sign in, and returns all messages until the server closes the connection.
     pub async fn sign_in_refused(server: &Server, account: &str, secret: &str) -> Vec<Message> {
         let mut client = Self::try_sign_in(server, "someone", account, secret).await;
         client.send("CAP END").await;
-        client.until_closed().await
+        client.read_until_closed().await
     }
 
-    /// Gives a name (or email) and a secret by SASL PLAIN; whatever the server says to it is still
-    /// to come.
+    /// Sends a name or email and a secret by SASL PLAIN, without waiting for the outcome.
     pub async fn try_sign_in(server: &Server, nick: &str, account: &str, secret: &str) -> Self {
         let mut client = Self::connect(server, nick).await;
         client.negotiate(nick).await;
@@ -180,14 +184,14 @@ impl Client {
         client
     }
 
-    /// `CAP`, `NICK` and `USER`; the handshake goes on until `CAP END`.
+    /// Sends `CAP`, `NICK` and `USER`. The handshake continues until `CAP END`.
     pub async fn negotiate(&mut self, nick: &str) {
         self.send("CAP LS 302").await;
         self.send(&format!("NICK {nick}")).await;
         self.send(&format!("USER {nick} 0 * :{nick} the tester"))
             .await;
         self.expect("CAP LS", |message| {
-            starts(message, "CAP", "*") || message.param(1) == Some("LS")
+            is_command(message, "CAP", "*") || message.param(1) == Some("LS")
         })
         .await;
         self.send(&format!("CAP REQ :{CAPABILITIES}")).await;
@@ -197,17 +201,17 @@ impl Client {
         .await;
     }
 
-    /// Begins a SASL exchange and gives its first response.
+    /// Starts a SASL exchange and sends its first response.
     pub async fn authenticate(&mut self, mechanism: &str, response: &[u8]) {
         self.send(&format!("AUTHENTICATE {mechanism}")).await;
         self.expect("AUTHENTICATE +", |message| {
-            starts(message, "AUTHENTICATE", "+")
+            is_command(message, "AUTHENTICATE", "+")
         })
         .await;
         self.respond(response).await;
     }
 
-    /// Gives a response of a SASL exchange.
+    /// Sends a response of a SASL exchange.
     pub async fn respond(&mut self, response: &[u8]) {
         let text = if response.is_empty() {
             "+".to_owned()
@@ -217,8 +221,8 @@ impl Client {
         self.send(&format!("AUTHENTICATE {text}")).await;
     }
 
-    /// Waits for the welcome and for having been joined to the lobby.
-    pub async fn admitted(&mut self) {
+    /// Waits for the welcome and until the session has joined the lobby.
+    pub async fn wait_until_admitted(&mut self) {
         self.expect_numeric("001").await;
         self.expect("the lobby", |message| {
             message.command == "366" && message.param(1) == Some("#lobby")
@@ -226,7 +230,7 @@ impl Client {
         .await;
     }
 
-    /// What the server showed in the handshake.
+    /// Returns the certificate that the server presented.
     pub fn server_certificate(&self) -> CertificateDer<'static> {
         self.stream.get_ref().1.peer_certificates().unwrap()[0]
             .clone()
@@ -239,7 +243,7 @@ impl Client {
         self.send_bytes(format!("{line}\r\n").as_bytes()).await;
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
         let write = async {
             self.stream.write_all(bytes).await?;
@@ -247,18 +251,19 @@ impl Client {
         };
         match timeout(DEADLINE, write).await {
             Ok(Ok(())) => {}
-            // What the server said before it closed is for the test to read.
+            // The test may still read what the server sent before it closed the connection.
             Ok(Err(error)) => {
                 let _ = writeln!(self.transcript, "! not sent: {error}");
             }
-            Err(_) => self.fail("the server takes nothing any more"),
+            Err(_) => self.fail("the server no longer reads"),
         }
     }
 
-    /// The next message; none once the server has closed. Answers `PING` by itself.
+    /// Returns the next message, or `None` once the server has closed the connection. Answers
+    /// `PING` automatically.
     pub async fn next(&mut self) -> Option<Message> {
         loop {
-            if let Some(message) = self.waiting.pop_front() {
+            if let Some(message) = self.buffered.pop_front() {
                 if message.command == "PING" {
                     self.send(&format!("PONG :{}", message.param(0).unwrap_or_default()))
                         .await;
@@ -266,11 +271,11 @@ impl Client {
                 }
                 return Some(message);
             }
-            // On the heap: the futures of tests are large enough.
+            // Allocated on the heap to keep the futures of tests small.
             let mut bytes = Vec::with_capacity(16 * 1024);
             match self.stream.read_buf(&mut bytes).await {
                 Ok(0) => return None,
-                Ok(_) => self.take(&bytes),
+                Ok(_) => self.parse(&bytes),
                 Err(error) => {
                     let _ = writeln!(self.transcript, "! {error}");
                     return None;
@@ -279,17 +284,17 @@ impl Client {
         }
     }
 
-    fn take(&mut self, bytes: &[u8]) {
+    fn parse(&mut self, bytes: &[u8]) {
         let Self {
             framer,
-            waiting,
+            buffered,
             transcript,
             ..
         } = self;
         framer.push(bytes, |line| match line {
             Line::Text(text) => {
                 let _ = writeln!(transcript, "< {text}");
-                waiting.push_back(
+                buffered.push_back(
                     Message::parse(text).unwrap_or_else(|error| panic!("{text:?}: {error}")),
                 );
             }
@@ -297,12 +302,12 @@ impl Client {
         });
     }
 
-    /// Waits for a message like that, passing over others.
-    pub async fn expect(&mut self, what: &str, is_it: impl Fn(&Message) -> bool) -> Message {
+    /// Waits for a message that matches, and skips others. `what` describes it if the test fails.
+    pub async fn expect(&mut self, what: &str, matches: impl Fn(&Message) -> bool) -> Message {
         let find = async {
             loop {
                 match self.next().await {
-                    Some(message) if is_it(&message) => return Some(message),
+                    Some(message) if matches(&message) => return Some(message),
                     Some(_) => {}
                     None => return None,
                 }
@@ -320,7 +325,7 @@ impl Client {
         self.expect(code, |message| message.command == code).await
     }
 
-    /// Waits for a message whose last parameter holds `text`.
+    /// Waits for a message whose last parameter contains `text`.
     pub async fn expect_text(&mut self, text: &str) -> Message {
         self.expect(text, |message| {
             message
@@ -331,8 +336,8 @@ impl Client {
         .await
     }
 
-    /// Waits until someone says `text` to `target`.
-    pub async fn expect_said(&mut self, from: &str, target: &str, text: &str) -> Message {
+    /// Waits for a `PRIVMSG` with this sender, target and text.
+    pub async fn expect_privmsg(&mut self, from: &str, target: &str, text: &str) -> Message {
         self.expect(&format!("{from} to {target}: {text}"), |message| {
             message.command == "PRIVMSG"
                 && message.source_nick() == Some(from)
@@ -341,68 +346,69 @@ impl Client {
         .await
     }
 
-    /// Sends, and waits for the echo: what was sent is stored and on its way to everyone.
+    /// Sends a `PRIVMSG` and waits for its echo, which means that the message is stored and being
+    /// delivered.
     pub async fn say(&mut self, target: &str, text: &str) {
         self.send(&format!("PRIVMSG {target} :{text}")).await;
         let name = self.name.clone();
-        self.expect_said(&name, target, text).await;
+        self.expect_privmsg(&name, target, text).await;
     }
 
-    /// The name given to [`Self::connect`].
+    /// Returns the name given to [`Self::connect`].
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What was read with the last message and nobody has looked at.
-    pub fn so_far(&mut self) -> Vec<Message> {
-        self.waiting.drain(..).collect()
+    /// Returns the messages that were read together with the last one and not yet returned.
+    pub fn buffered_messages(&mut self) -> Vec<Message> {
+        self.buffered.drain(..).collect()
     }
 
-    /// What has come until the server has answered a `PING`: all that was on its way when this was
-    /// called.
-    pub async fn heard(&mut self) -> Vec<Message> {
+    /// Sends a `PING` and returns all messages until its `PONG`: everything that the server had
+    /// sent before.
+    pub async fn sync(&mut self) -> Vec<Message> {
         self.syncs += 1;
         let token = format!("sync-{}", self.syncs);
         self.send(&format!("PING {token}")).await;
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         let collect = async {
             while let Some(message) = self.next().await {
                 if message.command == "PONG" && message.params.contains(&token) {
                     return true;
                 }
-                heard.push(message);
+                received.push(message);
             }
             false
         };
         match timeout(DEADLINE, collect).await {
-            Ok(true) => heard,
+            Ok(true) => received,
             Ok(false) => self.fail("the connection was closed"),
             Err(_) => self.fail("waited too long for PONG"),
         }
     }
 
-    /// Reads until the server closes, and gives what it said before.
-    pub async fn until_closed(&mut self) -> Vec<Message> {
-        self.until_closed_within(DEADLINE).await
+    /// Returns all messages until the server closes the connection.
+    pub async fn read_until_closed(&mut self) -> Vec<Message> {
+        self.read_until_closed_within(DEADLINE).await
     }
 
-    /// The same with a deadline of its own.
-    pub async fn until_closed_within(&mut self, deadline: Duration) -> Vec<Message> {
-        let mut heard = Vec::new();
+    /// Like [`Self::read_until_closed`], with another deadline.
+    pub async fn read_until_closed_within(&mut self, deadline: Duration) -> Vec<Message> {
+        let mut received = Vec::new();
         let collect = async {
             while let Some(message) = self.next().await {
-                heard.push(message);
+                received.push(message);
             }
         };
         match timeout(deadline, collect).await {
-            Ok(()) => heard,
+            Ok(()) => received,
             Err(_) => self.fail("the server does not close the connection"),
         }
     }
 
     fn fail(&self, why: &str) -> ! {
         let lines: Vec<&str> = self.transcript.lines().collect();
-        let last = &lines[lines.len().saturating_sub(SHOWN)..];
+        let last = &lines[lines.len().saturating_sub(TRANSCRIPT_LINES)..];
         panic!(
             "{}: {why}\n--- the end of the transcript ---\n{}",
             self.name,
@@ -411,24 +417,24 @@ impl Client {
     }
 }
 
-/// A connection to the chat port from that address of this machine, on which nothing was said yet.
-pub async fn tcp_from(server: &Server, address: IpAddr) -> TcpStream {
+/// Opens a TCP connection to the chat port from `address`, without a TLS handshake.
+pub async fn tcp_connect_from(server: &Server, address: IpAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((address, 0).into()).unwrap();
     socket.connect(server.chat()).await.unwrap()
 }
 
-/// The address of the account of that name.
+/// Returns the email address of the account with this name.
 pub fn email_of(name: &str) -> String {
     format!("{name}@example.org")
 }
 
-/// A device credential like no other.
+/// Returns a device credential that depends only on `seed`.
 pub fn device_credential(seed: u8) -> DeviceCredential {
     DeviceCredential::from_random([seed; 32])
 }
 
-/// Whether it is that command with that first parameter.
-pub fn starts(message: &Message, command: &str, first: &str) -> bool {
+/// Whether the message has this command and this first parameter.
+pub fn is_command(message: &Message, command: &str, first: &str) -> bool {
     message.command == command && message.param(0) == Some(first)
 }

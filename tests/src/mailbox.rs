@@ -1,4 +1,4 @@
-//! The mails that a server wrote to its folder.
+//! The mails that a server writes to a folder.
 
 use std::collections::HashSet;
 use std::fs;
@@ -7,8 +7,8 @@ use std::sync::Mutex;
 
 use crate::wait_for;
 
-/// A folder of `.eml` files. Each mail is read once, so that an old code is never taken for a new
-/// one.
+/// A folder of `.eml` files. Each mail is returned once, so that an old code is never mistaken for
+/// a new one.
 #[derive(Debug)]
 pub struct Mailbox {
     folder: PathBuf,
@@ -16,7 +16,7 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// The folder need not be there yet.
+    /// Creates a mailbox. The folder need not exist yet.
     pub fn new(folder: PathBuf) -> Self {
         Self {
             folder,
@@ -24,23 +24,23 @@ impl Mailbox {
         }
     }
 
-    /// Waits for a mail to that address that was not read before, and gives its text.
-    pub async fn next_to(&self, address: &str) -> String {
+    /// Waits for a mail to `address` that was not returned before, and returns its text.
+    pub async fn next_mail_to(&self, address: &str) -> String {
         self.next(&format!("a mail to {address}"), |mail| is_to(mail, address))
             .await
     }
 
-    /// Waits for a mail with a code to that address, passing over others, and gives the code.
+    /// Waits for a mail with a code to `address`, skipping others, and returns the code.
     pub async fn code_to(&self, address: &str) -> String {
-        let is_it = |mail: &str| is_to(mail, address) && mail.lines().any(is_code);
+        let matches = |mail: &str| is_to(mail, address) && mail.lines().any(is_code);
         code_in(
             &self
-                .next(&format!("a mail with a code to {address}"), is_it)
+                .next(&format!("a mail with a code to {address}"), matches)
                 .await,
         )
     }
 
-    async fn next(&self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
+    async fn next(&self, what: &str, matches: impl Fn(&str) -> bool) -> String {
         wait_for(what, || {
             let mut read = self.read.lock().unwrap();
             let files = fs::read_dir(&self.folder)
@@ -52,16 +52,16 @@ impl Mailbox {
                     file.extension().is_some_and(|ending| ending == "eml") && !read.contains(file)
                 })
                 .filter_map(|file| fs::read_to_string(&file).ok().map(|mail| (file, mail)))
-                .find(|(_, mail)| is_it(mail))?;
+                .find(|(_, mail)| matches(mail))?;
             read.insert(file);
-            // A line that was too long for a mail is put together again.
+            // Joins the lines that quoted-printable encoding (RFC 2045) has split.
             Some(mail.replace("\r\n", "\n").replace("=\n", ""))
         })
         .await
     }
 }
 
-/// The code of a mail: six digits alone on a line.
+/// Returns the code in a mail: six digits alone on a line.
 pub fn code_in(mail: &str) -> String {
     let mut codes = mail.lines().filter(|line| is_code(line)).map(str::trim);
     let code = codes

@@ -1,4 +1,4 @@
-//! A program with piped input, whose output is followed line by line.
+//! A program with piped input and output.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use crate::{DEADLINE, GLANCE};
+use crate::{DEADLINE, POLL_INTERVAL};
 
 /// A running program; killed when dropped.
 #[derive(Debug)]
@@ -18,22 +18,22 @@ pub struct Process {
     input: Option<ChildStdin>,
     lines: mpsc::UnboundedReceiver<String>,
     readers: Vec<JoinHandle<()>>,
-    /// All that was written to both outputs so far.
+    /// Everything that it has written to standard output and standard error.
     transcript: Arc<Mutex<String>>,
 }
 
-/// How a program ended, and what it wrote.
+/// The exit code and the output of a program.
 #[derive(Debug)]
-pub struct Ended {
+pub struct Exit {
     pub code: Option<i32>,
-    /// Both outputs, in the order their lines came.
+    /// Standard output and standard error together, in the order of arrival.
     pub transcript: String,
-    /// The lines of standard output that were not waited for.
+    /// The lines of standard output that no call has waited for.
     pub output: Vec<String>,
 }
 
 impl Process {
-    /// Starts it; `name` is for the transcripts of failed tests.
+    /// Starts a program. `name` is shown if the test fails.
     pub fn start(name: &str, command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
@@ -61,19 +61,19 @@ impl Process {
         }
     }
 
-    /// Types a line.
+    /// Writes a line to standard input.
     pub fn type_line(&mut self, line: &str) {
         let input = self.input.as_mut().expect("the input is open");
         writeln!(input, "{line}")
             .unwrap_or_else(|error| panic!("{}: {error}\n{}", self.name, self.transcript()));
     }
 
-    /// Ends its input.
-    pub fn end_input(&mut self) {
+    /// Closes standard input.
+    pub fn close_input(&mut self) {
         self.input = None;
     }
 
-    /// Waits for a line on standard output that holds `part`.
+    /// Waits for a line on standard output that contains `part`.
     pub async fn expect_line(&mut self, part: &str) -> String {
         let find = async {
             loop {
@@ -85,31 +85,36 @@ impl Process {
             }
         };
         let found = tokio::time::timeout(DEADLINE, find).await.ok().flatten();
-        found
-            .unwrap_or_else(|| panic!("{} did not say {part:?}:\n{}", self.name, self.transcript()))
+        found.unwrap_or_else(|| {
+            panic!(
+                "{} did not write {part:?}:\n{}",
+                self.name,
+                self.transcript()
+            )
+        })
     }
 
-    /// Waits for something in either output, also in a line that has not ended (a question).
+    /// Waits for text in either output, even in an incomplete line such as a prompt.
     pub async fn expect_text(&mut self, part: &str) {
         let start = Instant::now();
         while !self.transcript().contains(part) {
             assert!(
                 start.elapsed() < DEADLINE,
-                "{} did not say {part:?}:\n{}",
+                "{} did not write {part:?}:\n{}",
                 self.name,
                 self.transcript()
             );
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// What it wrote so far, to both outputs.
+    /// Returns everything written so far to standard output and standard error.
     pub fn transcript(&self) -> String {
         self.transcript.lock().unwrap().clone()
     }
 
-    /// Waits for it to end by itself.
-    pub async fn ended(mut self) -> Ended {
+    /// Waits until the program exits by itself.
+    pub async fn wait(mut self) -> Exit {
         let start = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -117,11 +122,11 @@ impl Process {
             }
             assert!(
                 start.elapsed() < DEADLINE,
-                "{} does not end:\n{}",
+                "{} does not exit:\n{}",
                 self.name,
                 self.transcript()
             );
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         };
         for reader in self.readers.drain(..) {
             tokio::task::spawn_blocking(|| reader.join().unwrap())
@@ -129,7 +134,7 @@ impl Process {
                 .unwrap();
         }
         let output = std::iter::from_fn(|| self.lines.try_recv().ok()).collect();
-        Ended {
+        Exit {
             code: status.code(),
             transcript: self.transcript(),
             output,
@@ -139,7 +144,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -172,7 +177,7 @@ fn follow(
                 let text = String::from_utf8_lossy(&line).trim_end().to_owned();
                 line.clear();
                 if let Some(lines) = &lines {
-                    // The test may have had enough.
+                    // The receiver may be gone at the end of a test.
                     let _ = lines.send(text);
                 }
             }

@@ -1,31 +1,31 @@
-//! Where the binaries are.
+//! Finds the binaries and other programs that tests need.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-/// The folder named by `ROOKERY_BIN_DIR`; without it they are built, once, beside the test that
-/// runs.
+/// The folder with the binaries: `ROOKERY_BIN_DIR`, or else the target folder of the running test,
+/// where they are built once.
 static FOLDER: LazyLock<PathBuf> =
     LazyLock::new(|| std::env::var_os("ROOKERY_BIN_DIR").map_or_else(build, PathBuf::from));
 
-/// The binary of that name.
+/// Returns the path of the binary with this name.
 pub fn path(name: &str) -> PathBuf {
     let program = FOLDER.join(name);
     assert!(
         program.is_file(),
-        "{} is not there; ROOKERY_BIN_DIR names the folder",
+        "{} does not exist; set ROOKERY_BIN_DIR to the folder with the binaries",
         program.display()
     );
     program
 }
 
-/// The Python that has what tests need; `tests/run` makes it.
+/// Returns the Python interpreter with the packages that tests need; `tests/run` installs it.
 pub fn python() -> PathBuf {
     std::env::var_os("ROOKERY_PYTHON").map_or_else(|| "python3".into(), PathBuf::from)
 }
 
-/// The library that sets a program's clock (Debian's `libfaketime`); `tests/run` installs it.
+/// Returns the path of libfaketime, which sets the clock of a program; `tests/run` installs it.
 pub fn faketime() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib").expect("libraries are in /usr/lib");
     let libraries =
@@ -38,7 +38,7 @@ pub fn faketime() -> PathBuf {
 
 fn build() -> PathBuf {
     let test = std::env::current_exe().expect("a running program has a path");
-    // Tests lie in `deps`, the binaries in the folder above.
+    // Test binaries are in `deps`, other binaries in its parent folder.
     let folder = test
         .parent()
         .and_then(Path::parent)

@@ -1,4 +1,4 @@
-//! A person with `rook` in its plain line mode.
+//! Runs `rook`, mostly in its plain line mode.
 
 use std::process::Command;
 
@@ -9,21 +9,21 @@ use crate::process::Process;
 use crate::programs;
 use crate::server::Server;
 
-/// A device: where `rook` keeps what it knows.
+/// A device of a user: the home folder in which `rook` stores its state.
 #[derive(Debug)]
 pub struct Device {
     home: TempDir,
 }
 
 impl Device {
-    /// Nothing is known on it yet.
+    /// Creates a device on which `rook` has never run.
     pub fn new() -> Self {
         Self {
             home: tempfile::tempdir().unwrap(),
         }
     }
 
-    /// Starts `rook --plain` for that name, and does not wait.
+    /// Starts `rook --plain` for a user, without waiting for anything.
     pub fn start(&self, server: &Server, name: &str) -> Process {
         let mut command = self.command(
             server,
@@ -32,7 +32,7 @@ impl Device {
         Process::start(&format!("rook of {name}"), &mut command)
     }
 
-    /// Starts `rook --plain` on a device that is new to the server, and types the mailed code.
+    /// Starts `rook --plain` on a new device, enters the mailed code, and waits for the greeting.
     pub async fn sign_in(&self, server: &Server, name: &str) -> Process {
         let mut rook = self.start(server, name);
         rook.type_line(&server.mailbox().code_to(&email_of(name)).await);
@@ -40,21 +40,21 @@ impl Device {
         rook
     }
 
-    /// Makes the device known to the server, and leaves.
-    pub async fn knows(&self, server: &Server, name: &str) {
+    /// Signs in, which stores a device credential, and quits.
+    pub async fn sign_in_and_quit(&self, server: &Server, name: &str) {
         let mut rook = self.sign_in(server, name).await;
         rook.type_line("/quit");
-        assert_eq!(rook.ended().await.code, Some(0));
+        assert_eq!(rook.wait().await.code, Some(0));
     }
 
-    /// `rook` with these arguments, trusting the server's own authority; nothing is started.
+    /// Returns the command for `rook` with these arguments, trusting the server's own authority.
     pub fn command(&self, server: &Server, arguments: &[&str]) -> Command {
         let mut command = self.command_without_ca(server, arguments);
         command.arg("--ca").arg(server.ca());
         command
     }
 
-    /// The same without being told whom to trust.
+    /// Like [`Self::command`], without an authority to trust.
     pub fn command_without_ca(&self, server: &Server, arguments: &[&str]) -> Command {
         let mut command = Command::new(programs::path("rook"));
         command

@@ -1,4 +1,4 @@
-//! A real terminal (tmux), as a person sees it.
+//! A real terminal (tmux), seen as a person sees it.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,19 +9,22 @@ use crate::DEADLINE;
 use crate::rook::Device;
 use crate::server::Server;
 
-/// A terminal with a program in it; both end when dropped.
+/// A terminal with a program in it; both are ended when dropped.
 #[derive(Debug)]
 pub struct Screen {
     folder: TempDir,
 }
 
 impl Screen {
-    /// Starts the program in a terminal of 80 × 24. When it ends, its exit code is shown.
-    pub fn start(rook: &Command) -> Self {
-        Self::run(&format!("{}; echo \"rook ended with $?\"; cat", line(rook)))
+    /// Starts a program in a terminal of 80 × 24 characters. When it exits, its exit code is shown.
+    pub fn start(program: &Command) -> Self {
+        Self::run(&format!(
+            "{}; echo \"exit code $?\"; cat",
+            shell_command(program)
+        ))
     }
 
-    /// The same with a line for a shell.
+    /// Runs a line of shell in a terminal of 80 × 24 characters.
     pub fn run(line: &str) -> Self {
         let screen = Self {
             folder: tempfile::tempdir().unwrap(),
@@ -40,15 +43,16 @@ impl Screen {
         screen
     }
 
-    /// Straight in, on a device that knows alice.
-    pub async fn of_alice(server: &Server, device: &Device) -> Self {
-        device.knows(server, "alice").await;
+    /// Starts `rook` on a device on which alice has signed in before, and waits for the lobby.
+    pub async fn signed_in_as_alice(server: &Server, device: &Device) -> Self {
+        device.sign_in_and_quit(server, "alice").await;
         let screen = Self::start(&device.command(server, &[]));
-        screen.shows("#lobby").await;
-        screen.shows("lag").await;
+        screen.expect("#lobby").await;
+        screen.expect("lag").await;
         screen
     }
 
+    /// Runs a tmux command and returns its output.
     pub fn tmux(&self, arguments: &[&str]) -> String {
         let socket = self.folder.path().join("tmux");
         let mut command = Command::new("tmux");
@@ -70,23 +74,24 @@ impl Screen {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Types letters.
-    pub fn types(&self, text: &str) {
+    /// Types text.
+    pub fn type_text(&self, text: &str) {
         self.tmux(&["send-keys", "-l", text]);
     }
 
-    /// Presses a key, as tmux names it.
-    pub fn presses(&self, key: &str) {
+    /// Presses a key, given by its tmux name.
+    pub fn press(&self, key: &str) {
         self.tmux(&["send-keys", key]);
     }
 
-    /// Types a line.
-    pub fn enters(&self, text: &str) {
-        self.types(text);
-        self.presses("Enter");
+    /// Types text and presses Enter.
+    pub fn enter_line(&self, text: &str) {
+        self.type_text(text);
+        self.press("Enter");
     }
 
-    pub fn resizes(&self, width: u16, height: u16) {
+    /// Resizes the terminal, in characters.
+    pub fn resize(&self, width: u16, height: u16) {
         self.tmux(&[
             "resize-window",
             "-x",
@@ -96,16 +101,17 @@ impl Screen {
         ]);
     }
 
-    pub fn now(&self) -> String {
+    /// Returns the text on the screen.
+    pub fn contents(&self) -> String {
         self.tmux(&["capture-pane", "-p"])
     }
 
-    /// Waits until `part` is on the screen, and gives the whole.
-    pub async fn shows(&self, part: &str) -> String {
+    /// Waits until `part` is on the screen, and returns all of its text.
+    pub async fn expect(&self, part: &str) -> String {
         let mut last = String::new();
         let start = Instant::now();
         while start.elapsed() < DEADLINE {
-            last = self.now();
+            last = self.contents();
             if last.contains(part) {
                 return last;
             }
@@ -114,8 +120,9 @@ impl Screen {
         panic!("{part:?} is not on the screen:\n{last}");
     }
 
-    /// Whether there is a second screen, the mouse is taken, and there is a cursor.
-    pub fn state(&self) -> String {
+    /// Returns three flags: whether the alternate screen is active, whether the program captures
+    /// the mouse, and whether the cursor is visible.
+    pub fn terminal_state(&self) -> String {
         let state = self.tmux(&[
             "display-message",
             "-p",
@@ -124,8 +131,8 @@ impl Screen {
         state.trim().to_owned()
     }
 
-    /// Sends a signal to what the shell has started.
-    pub fn signals(&self, name: &str) {
+    /// Sends a signal to the processes that the shell has started.
+    pub fn send_signal(&self, name: &str) {
         let shell = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
         let shell = shell.trim();
         let children =
@@ -137,26 +144,27 @@ impl Screen {
         assert!(sent.success());
     }
 
-    /// Waits for the end, on a terminal that is as it was: gives what stands there.
-    pub async fn ended(&self, code: u8) -> String {
-        let screen = self.shows(&format!("rook ended with {code}")).await;
+    /// Waits until the program exits, checks that it has restored the terminal, and returns the
+    /// text on the screen.
+    pub async fn expect_exit(&self, code: u8) -> String {
+        let screen = self.expect(&format!("exit code {code}")).await;
         assert!(
             !screen.contains("│"),
-            "the chat is gone from the screen:\n{screen}"
+            "the screen is not restored:\n{screen}"
         );
         assert_eq!(
-            self.state(),
+            self.terminal_state(),
             "0 0 1",
-            "no second screen, no mouse, a cursor"
+            "main screen, no mouse, visible cursor"
         );
-        // Echo, as a shell left it.
-        self.types("echoed");
-        self.shows("echoed").await
+        // The terminal echoes input again.
+        self.type_text("echoed");
+        self.expect("echoed").await
     }
 }
 
-/// A command as one types it.
-pub fn line(command: &Command) -> String {
+/// Returns a command as a line of shell.
+pub fn shell_command(command: &Command) -> String {
     let quoted =
         |text: &std::ffi::OsStr| format!("'{}'", text.to_str().unwrap().replace('\'', r"'\''"));
     let variables = command
@@ -176,7 +184,7 @@ pub fn line(command: &Command) -> String {
 impl Drop for Screen {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- the screen ---\n{}", self.now());
+            eprintln!("--- the screen ---\n{}", self.contents());
         }
         self.tmux(&["kill-server"]);
     }

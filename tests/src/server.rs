@@ -1,4 +1,4 @@
-//! A server of one's own: a real `rookeryd` in a temporary folder, on ports that nobody else has.
+//! A server for one test: a real `rookeryd` in a temporary folder, on free ports.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::database::Database;
 use crate::mailbox::Mailbox;
-use crate::record::Record;
 use crate::{programs, wait_for};
 
-/// What every test's server goes by, unless the test says otherwise. Each line is a key in full.
+/// The settings of every test's server, unless the test overrides them. Each line has a full key.
 const BASE: &[&str] = &[
     "chat.server_name = \"rookery.test\"",
     "limits.mails_per_hour = 0",
@@ -20,10 +20,10 @@ const BASE: &[&str] = &[
     "log.level = \"info,rookeryd=debug\"",
 ];
 
-/// What the server's clock is ahead of the true one by, in the words of libfaketime; in its folder.
+/// The file in the server's folder that says how far its clock is ahead, in libfaketime's format.
 const CLOCK: &str = "clock";
 
-/// A running server; killed when dropped, its folder removed.
+/// A running server. When dropped, it is killed and its folder removed.
 #[derive(Debug)]
 pub struct Server {
     folder: TempDir,
@@ -34,15 +34,15 @@ pub struct Server {
     mailbox: Mailbox,
 }
 
-/// A folder for a server that is not started yet, and may never start.
+/// The folder and settings of a server that is not started yet.
 #[derive(Debug)]
-pub struct Site {
+pub struct ServerBuilder {
     folder: TempDir,
     settings: Vec<String>,
 }
 
-impl Site {
-    /// With settings like `accounts.required = false`, each in full.
+impl ServerBuilder {
+    /// Creates a folder for a server with settings such as `accounts.required = false`.
     pub fn new(settings: &[&str]) -> Self {
         let keys: Vec<&str> = settings.iter().map(|line| key(line)).collect();
         let base = BASE.iter().filter(|line| !keys.contains(&key(line)));
@@ -53,12 +53,12 @@ impl Site {
         }
     }
 
-    /// A path in its folder.
+    /// Returns a path in the server's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The same folder with more settings.
+    /// Adds settings.
     #[must_use]
     pub fn with(mut self, settings: &[&str]) -> Self {
         self.settings
@@ -66,27 +66,27 @@ impl Site {
         self
     }
 
-    /// The same with a clock that can be set (libfaketime), so that no test waits for days.
+    /// Gives the server a clock that can be set (libfaketime), so that no test waits for days.
     #[must_use]
     pub fn with_clock(self) -> Self {
         fs::write(self.path(CLOCK), "+0s\n").unwrap();
         self
     }
 
-    /// Starts the server and waits until it is open.
+    /// Starts the server and waits until it accepts connections.
     pub async fn start(self) -> Server {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         write_config(self.folder.path(), any, any, &self.settings);
         let mut child = spawn(self.folder.path());
-        let [chat, admin] = opened(self.folder.path(), &mut child)
+        let [chat, admin] = wait_until_open(self.folder.path(), &mut child)
             .await
             .unwrap_or_else(|status| {
                 panic!(
-                    "rookeryd ended at its start ({status}):\n{}",
+                    "rookeryd exited during its start ({status}):\n{}",
                     read_log(self.folder.path())
                 )
             });
-        // A reload or restart finds the same ports.
+        // A reload or restart uses the same ports.
         write_config(self.folder.path(), chat, admin, &self.settings);
         let mailbox = Mailbox::new(self.path("data/mail"));
         Server {
@@ -99,7 +99,8 @@ impl Site {
         }
     }
 
-    /// Starts a server that is expected not to open; gives its exit code and what it wrote.
+    /// Starts a server that is expected to exit during its start, and returns its exit code and its
+    /// log.
     pub async fn fail_to_start(&self) -> (i32, String) {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let [chat, admin] = ["chat.listen", "admin.listen"].map(|name| {
@@ -114,74 +115,70 @@ impl Site {
             .collect();
         write_config(self.folder.path(), chat, admin, &others);
         let mut child = spawn(self.folder.path());
-        let Err(status) = opened(self.folder.path(), &mut child).await else {
+        let Err(status) = wait_until_open(self.folder.path(), &mut child).await else {
             child.kill().unwrap();
-            panic!("it opened:\n{}", read_log(self.folder.path()))
+            panic!("it started:\n{}", read_log(self.folder.path()))
         };
         (
-            status.code().expect("it ended by itself"),
+            status.code().expect("it exited by itself"),
             read_log(self.folder.path()),
         )
     }
 }
 
 impl Server {
-    /// With the defaults of the tests.
+    /// Starts a server with the default settings of tests.
     pub async fn start() -> Self {
         Self::with(&[]).await
     }
 
-    /// With settings like `accounts.required = false`, each in full.
+    /// Starts a server with settings such as `accounts.required = false`.
     pub async fn with(settings: &[&str]) -> Self {
-        Site::new(settings).start().await
+        ServerBuilder::new(settings).start().await
     }
 
-    /// Where clients connect.
+    /// Returns the address of the chat port.
     pub fn chat(&self) -> SocketAddr {
         self.chat
     }
 
-    /// Where the control plane listens.
+    /// Returns the address of the control plane.
     pub fn admin(&self) -> SocketAddr {
         self.admin
     }
 
-    /// Where web clients connect, if `websocket.listen` is set: the log says it.
+    /// Returns the address of the port for web clients, which requires `websocket.listen`.
     pub fn websocket(&self) -> SocketAddr {
-        let log = self.log();
-        let (_, after) = log
-            .split_once(" websocket=")
-            .expect("there is a port for web clients");
-        after
-            .split_whitespace()
-            .next()
-            .and_then(|address| address.parse().ok())
-            .expect("an address")
+        logged_address(&self.log(), "websocket").expect("the log has the port for web clients")
     }
 
-    /// A path in its folder.
+    /// Returns the address of the port for metrics, which requires `metrics.listen`.
+    pub fn metrics(&self) -> SocketAddr {
+        logged_address(&self.log(), "metrics").expect("the log has the port for metrics")
+    }
+
+    /// Returns a path in the server's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The authority it made for itself.
+    /// Returns the certificate of the authority that the server created.
     pub fn ca(&self) -> PathBuf {
         self.path("certs/ca.pem")
     }
 
-    /// The mails it sent.
+    /// Returns the mails that the server sent.
     pub fn mailbox(&self) -> &Mailbox {
         &self.mailbox
     }
 
-    /// What it keeps.
-    pub fn record(&self) -> Record {
-        Record::open(&self.path("data/rookery.db"))
+    /// Opens the server's database.
+    pub fn database(&self) -> Database {
+        Database::open(&self.path("data/rookery.db"))
     }
 
-    /// Whether a text stands anywhere in its data folder, as far as that is files beside one
-    /// another.
-    pub fn holds(&self, text: &str) -> bool {
+    /// Whether any file directly in the data folder contains this text.
+    pub fn data_contains(&self, text: &str) -> bool {
         let files = fs::read_dir(self.path("data"))
             .unwrap()
             .map(|file| file.unwrap().path());
@@ -193,63 +190,69 @@ impl Server {
         })
     }
 
-    /// What it logged.
+    /// Returns the server's log.
     pub fn log(&self) -> String {
         read_log(self.folder.path())
     }
 
-    /// Waits until the log holds `part`, `times` times.
-    pub async fn expect_log(&self, part: &str, times: usize) {
-        wait_for(&format!("{part:?} in the log"), || {
-            (self.log().matches(part).count() >= times).then_some(())
+    /// Waits until at least `count` lines of the log contain all of `words`.
+    pub async fn expect_log(&self, words: &[&str], count: usize) {
+        wait_for(&format!("{count} log lines with {words:?}"), || {
+            let log = self.log();
+            let lines = log
+                .lines()
+                .filter(|line| words.iter().all(|word| line.contains(word)));
+            (lines.count() >= count).then_some(())
         })
         .await;
     }
 
-    /// Ends it as a crash would.
+    /// Kills the server without warning, as a crash would.
     pub fn kill9(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Sets its clock so far ahead of the true one; it has to be a [`Site::with_clock`]'s.
+    /// Sets the server's clock ahead of the true time. Requires [`ServerBuilder::with_clock`].
     pub fn set_clock(&self, ahead: Duration) {
         let (clock, next) = (self.path(CLOCK), self.path("next-clock"));
-        assert!(clock.exists(), "its clock cannot be set");
+        assert!(clock.exists(), "the server was started with_clock");
         fs::write(&next, format!("+{}s\n", ahead.as_secs())).unwrap();
         fs::rename(next, clock).unwrap();
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Sends SIGTERM and waits until the server has exited.
     pub async fn sigterm(&mut self) -> ExitStatus {
         self.signal("TERM");
         let child = &mut self.child;
         wait_for("the server to stop", || child.try_wait().unwrap()).await
     }
 
-    /// Asks it to reload; waits until it says that it has, or could not.
+    /// Sends SIGHUP and waits until the log says that the reload succeeded or failed.
     pub async fn sighup(&self) {
-        let answers = || {
-            let log = self.log();
-            log.matches("are loaded anew").count() + log.matches("not reloaded").count()
+        let outcomes = || {
+            let log = self.log().to_lowercase();
+            let lines = log
+                .lines()
+                .filter(|line| line.contains("loaded") || line.contains("reload"));
+            lines.count()
         };
-        let before = answers();
+        let before = outcomes();
         self.signal("HUP");
-        wait_for("the reload", || (answers() > before).then_some(())).await;
+        wait_for("the reload", || (outcomes() > before).then_some(())).await;
     }
 
-    /// From now on no byte goes into any file, as on a disk without room: its database, its log,
-    /// its mails.
+    /// Makes every write to a file fail, as on a full disk: the database, the log and the mails.
     pub fn fill_disk(&self) {
         self.limit_files("0");
     }
 
-    /// There is room again.
+    /// Makes writes succeed again after [`Self::fill_disk`].
     pub fn free_disk(&self) {
         self.limit_files("unlimited");
     }
 
-    /// A limit of the process, as anyone may set for their own; a real disk is full for the whole
+    /// Limits the file size for the server's process. A real full disk would affect the whole
     /// machine.
     fn limit_files(&self, bytes: &str) {
         let limited = Command::new("prlimit")
@@ -259,12 +262,19 @@ impl Server {
                 &format!("--fsize={bytes}:unlimited"),
             ])
             .status();
-        assert!(limited.expect("prlimit (util-linux) is there").success());
+        assert!(
+            limited
+                .expect("prlimit (util-linux) is installed")
+                .success()
+        );
     }
 
-    /// Starts it again, after it has ended, on the same ports and data.
+    /// Starts the server again, after it has exited, with the same ports and data.
     pub async fn restart(&mut self) {
-        assert!(self.child.try_wait().unwrap().is_some(), "it still runs");
+        assert!(
+            self.child.try_wait().unwrap().is_some(),
+            "the server is still running"
+        );
         let folder = self.folder.path();
         wait_for("the ports to be free again", || {
             (std::net::TcpListener::bind(self.chat).is_ok()
@@ -273,19 +283,22 @@ impl Server {
         })
         .await;
         self.child = spawn(folder);
-        if let Err(status) = opened(folder, &mut self.child).await {
-            panic!("rookeryd ended at its restart ({status}):\n{}", self.log());
+        if let Err(status) = wait_until_open(folder, &mut self.child).await {
+            panic!(
+                "rookeryd exited during its restart ({status}):\n{}",
+                self.log()
+            );
         }
     }
 
-    /// Changes or adds a setting in the config file; a reload or restart puts it in force.
+    /// Changes or adds a setting in the config file. It takes effect with a reload or restart.
     pub fn set(&mut self, setting: &str) {
         self.settings.retain(|line| key(line) != key(setting));
         self.settings.push(setting.to_owned());
         write_config(self.folder.path(), self.chat, self.admin, &self.settings);
     }
 
-    /// Runs `rookeryd` with the server's config and other arguments, to its end.
+    /// Runs `rookeryd` with the server's config and other arguments, and waits until it exits.
     pub fn rookeryd(&self, arguments: &[&str]) -> std::process::Output {
         let mut command = Command::new(programs::path("rookeryd"));
         command.args(["--config", "config.toml"]).args(arguments);
@@ -301,13 +314,13 @@ impl Server {
             .args(["-c", &format!("kill -{name} {}", self.child.id())])
             .status()
             .unwrap();
-        assert!(status.success(), "the server is gone");
+        assert!(status.success(), "the server is not running");
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
@@ -316,7 +329,7 @@ impl Drop for Server {
     }
 }
 
-/// The key of `key = value`.
+/// Returns the key of a setting `key = value`.
 fn key(setting: &str) -> &str {
     setting.split('=').next().unwrap_or_default().trim()
 }
@@ -333,10 +346,11 @@ fn write_config(folder: &Path, chat: SocketAddr, admin: SocketAddr, settings: &[
 fn spawn(folder: &Path) -> Child {
     let log = File::create(folder.join("log")).unwrap();
     let clock = folder.join(CLOCK);
-    // What a file cannot take is to be an error as on a full disk (see `fill_disk`), not a signal.
+    // Ignores SIGXFSZ, so that a write beyond the limit of `fill_disk` fails with an error, as on a
+    // full disk.
     let mut command = Command::new("sh");
     if clock.exists() {
-        // What waits for a length of time waits for it truly; the dates of files stay true as well.
+        // Only the wall clock is set ahead. Timeouts and the dates of files stay true.
         command
             .env("LD_PRELOAD", programs::faketime())
             .env("FAKETIME_TIMESTAMP_FILE", clock)
@@ -360,23 +374,22 @@ fn read_log(folder: &Path) -> String {
     fs::read_to_string(folder.join("log")).unwrap_or_default()
 }
 
-/// The two addresses, once the log has them; or how the server ended before.
-async fn opened(folder: &Path, child: &mut Child) -> Result<[SocketAddr; 2], ExitStatus> {
+/// Returns an address that a server logs as `name=ADDRESS` once it is open.
+fn logged_address(log: &str, name: &str) -> Option<SocketAddr> {
+    let (_, rest) = log.split_once(&format!(" {name}="))?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+/// Waits until the server is open and returns the addresses of the chat port and the control plane,
+/// or the exit status if it exits before.
+async fn wait_until_open(folder: &Path, child: &mut Child) -> Result<[SocketAddr; 2], ExitStatus> {
     wait_for("the server to open", || {
         if let Some(status) = child.try_wait().unwrap() {
             return Some(Err(status));
         }
         let log = read_log(folder);
-        let line = log.lines().find(|line| line.contains("Rookery is open"))?;
-        let address = |name: &str| {
-            line.split_once(name)?
-                .1
-                .split_whitespace()
-                .next()?
-                .parse()
-                .ok()
-        };
-        Some(Ok([address(" chat=")?, address(" control_plane=")?]))
+        let chat = logged_address(&log, "chat")?;
+        Some(Ok([chat, logged_address(&log, "control_plane")?]))
     })
     .await
 }

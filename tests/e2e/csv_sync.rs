@@ -1,12 +1,12 @@
-//! The CSV files beside the record, and those of the Python original.
+//! The CSV files that follow the database, the files of the Python original, and import and export.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
 
 use rookery_tests::admin::Operator;
-use rookery_tests::irc::{Client, device_credential, starts};
-use rookery_tests::server::{Server, Site};
+use rookery_tests::irc::{Client, device_credential, is_command};
+use rookery_tests::server::{Server, ServerBuilder};
 use rookery_tests::wait_for;
 
 async fn expect_in_file(file: &Path, part: &str) {
@@ -19,7 +19,7 @@ async fn expect_in_file(file: &Path, part: &str) {
 }
 
 #[tokio::test]
-async fn accounts_show_in_users_csv() {
+async fn accounts_appear_in_users_csv() {
     let server = Server::start().await;
     drop(Client::register(&server, "alice").await);
     let file = server.path("data/users.csv");
@@ -32,8 +32,8 @@ async fn accounts_show_in_users_csv() {
 }
 
 #[tokio::test]
-async fn the_originals_files_are_taken_in_at_the_start() {
-    let site = Site::new(&[]);
+async fn the_files_of_the_original_are_imported_at_the_start() {
+    let site = ServerBuilder::new(&[]);
     fs::create_dir(site.path("data")).unwrap();
     fs::write(
         site.path("data/info.csv"),
@@ -46,16 +46,16 @@ async fn the_originals_files_are_taken_in_at_the_start() {
     )
     .unwrap();
     let server = site.start().await;
-    assert_eq!(server.record().accounts().len(), 2);
+    assert_eq!(server.database().accounts().len(), 2);
     expect_in_file(&server.path("data/bans.csv"), "mallory@example.org").await;
 
-    // Olga has no password here, but her email.
+    // Olga has no password on this server, but can prove her email.
     let mut olga = Client::connect(&server, "olga").await;
     olga.negotiate("olga").await;
     olga.authenticate("X-EMAIL-CODE", b"olga\0olga@example.org")
         .await;
     olga.expect("an empty challenge", |message| {
-        starts(message, "AUTHENTICATE", "+")
+        is_command(message, "AUTHENTICATE", "+")
     })
     .await;
     let code = server.mailbox().code_to("olga@example.org").await;
@@ -63,11 +63,11 @@ async fn the_originals_files_are_taken_in_at_the_start() {
         .await;
     olga.expect_numeric("903").await;
     olga.send("CAP END").await;
-    olga.admitted().await;
+    olga.wait_until_admitted().await;
 }
 
 #[tokio::test]
-async fn rows_added_by_hand_are_taken_in_and_bad_ones_are_named() {
+async fn rows_added_by_hand_are_imported_and_bad_ones_are_reported() {
     let server = Server::start().await;
     let mut bob = Client::register(&server, "bob").await;
     let mut alice = Client::register(&server, "alice").await;
@@ -81,19 +81,19 @@ async fn rows_added_by_hand_are_taken_in_and_bad_ones_are_named() {
     server.sighup().await;
 
     let log = server.log();
-    let told = log
+    let reported = log
         .lines()
         .any(|line| line.contains("users.csv") && line.contains('4'));
-    assert!(told, "the bad row is named by line:\n{log}");
+    assert!(reported, "the bad row is named by its line:\n{log}");
     let names: Vec<String> = server
-        .record()
+        .database()
         .accounts()
         .into_iter()
         .map(|(name, _)| name)
         .collect();
-    assert_eq!(names, ["bob", "alice", "olga"], "nothing else is lost");
-    assert_eq!(server.record().bans(), ["bob@example.org"]);
-    bob.until_closed().await;
+    assert_eq!(names, ["bob", "alice", "olga"], "the good row was added");
+    assert_eq!(server.database().bans(), ["bob@example.org"]);
+    bob.read_until_closed().await;
     alice.say("#lobby", "still here").await;
 }
 
@@ -107,53 +107,64 @@ fn append(file: &Path, rows: &str) {
 }
 
 #[tokio::test]
-async fn users_and_bans_move_from_one_server_to_another_by_hand() {
+async fn users_and_bans_are_exported_and_imported_by_another_server() {
     let (one, other) = (Server::start().await, Server::start().await);
-    let (here, there) = (
+    let (source, destination) = (
         Operator::sign_in(&one, "root").await,
         Operator::sign_in(&other, "root").await,
     );
     drop(Client::register(&one, "alice").await);
-    here.done(&["ban", "mallory", "--reason", "a \"joke\", he said"])
+    source
+        .run_ok(&["ban", "mallory", "--reason", "a \"joke\", he said"])
         .await;
     let mut mallory = Client::register(&other, "mallory").await;
     for what in ["users", "bans"] {
         let file = one.path(&format!("{what}-out.csv"));
         let file = file.to_str().unwrap();
-        here.done(&["export", what, file]).await;
+        source.run_ok(&["export", what, file]).await;
         assert_eq!(
-            here.run(&["export", what, file]).await.code,
+            source.run(&["export", what, file]).await.code,
             Some(1),
-            "it is not written over"
+            "an existing file is not overwritten"
         );
-        assert!(
-            there
-                .done(&["import", what, file, "--dry-run"])
-                .await
-                .contains("Nothing was done.")
+        let before = destination.run_ok(&["export", what]).await;
+        destination
+            .run_ok(&["import", what, file, "--dry-run"])
+            .await;
+        assert_eq!(
+            destination.run_ok(&["export", what]).await,
+            before,
+            "a dry run changes nothing"
         );
-        there.done(&["import", what, file]).await;
+        destination.run_ok(&["import", what, file]).await;
         let out = fs::read_to_string(file).unwrap();
         let row = out.lines().nth(1).unwrap();
-        assert!(there.done(&["export", what]).await.contains(row), "{row}");
+        assert!(
+            destination.run_ok(&["export", what]).await.contains(row),
+            "{row}"
+        );
     }
-    let heard = mallory.until_closed().await;
+    let received = mallory.read_until_closed().await;
     assert_eq!(
-        heard.last().unwrap().to_string(),
+        received.last().unwrap().to_string(),
         "ERROR :Banned: a \"joke\", he said"
     );
-    assert_eq!(other.record().accounts().len(), 2);
+    assert_eq!(other.database().accounts().len(), 2);
 
     let file = one.path("bad.csv");
     fs::write(&file, "name,email\nbob,bob@example.org\n,nobody\n").unwrap();
-    let ended = there
+    let ended = destination
         .run(&["import", "users", file.to_str().unwrap()])
         .await;
     assert_eq!(ended.code, Some(1), "{}", ended.transcript);
     assert!(
-        ended.transcript.contains("Line 3: "),
+        ended.transcript.to_lowercase().contains("line 3"),
         "{}",
         ended.transcript
     );
-    assert_eq!(other.record().accounts().len(), 3, "the good row is in");
+    assert_eq!(
+        other.database().accounts().len(),
+        3,
+        "the good row was imported"
+    );
 }

@@ -1,14 +1,14 @@
-//! Who is online: the list with its filters, orders and pages, one user in full, and the list that
-//! is watched.
+//! Users who are online: the list with its filters, orders and pages, the details of one user, and
+//! the list that refreshes itself.
 
 use rookery_tests::admin::Operator;
 use rookery_tests::irc::Client;
 use rookery_tests::server::Server;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 async fn nicks(operator: &Operator, options: &[&str]) -> Vec<String> {
     let list = operator
-        .done(&[&["--json", "list"], options].concat())
+        .run_ok(&[&["--json", "list"], options].concat())
         .await;
     let list: Value = serde_json::from_str(&list).unwrap();
     let users = list["users"].as_array().unwrap();
@@ -19,14 +19,14 @@ async fn nicks(operator: &Operator, options: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_list_is_sorted_filtered_and_paged() {
+async fn the_user_list_is_sorted_filtered_and_paged() {
     let server = Server::with(&["accounts.required=false"]).await;
     let operator = Operator::sign_in(&server, "root").await;
-    let mut alice = Client::register_admitted(&server, "alice").await;
-    let _bob = Client::register_admitted(&server, "bob").await;
+    let mut alice = Client::register_as_guest(&server, "alice").await;
+    let _bob = Client::register_as_guest(&server, "bob").await;
     let _bob_too = Client::sign_in(&server, "bob").await;
-    let mut guest = Client::introduce(&server, "zoe").await;
-    guest.admitted().await;
+    let mut guest = Client::handshake(&server, "zoe").await;
+    guest.wait_until_admitted().await;
     alice.send("JOIN #plots").await;
     alice
         .expect("the join", |message| {
@@ -62,9 +62,9 @@ async fn the_list_is_sorted_filtered_and_paged() {
         nicks(&operator, &["--limit", "1", "--after", "alice"]).await,
         ["bob"]
     );
-    let page = operator.done(&["list", "--limit", "2"]).await;
+    let page = operator.run_ok(&["list", "--limit", "2"]).await;
     assert!(
-        page.contains("3 users online, 2 of them here; for more, --after bob"),
+        page.contains("3 users") && page.contains("--after bob"),
         "{page}"
     );
     assert_eq!(
@@ -78,85 +78,82 @@ async fn the_list_is_sorted_filtered_and_paged() {
 }
 
 #[tokio::test]
-async fn one_user_is_shown_with_all_that_an_operator_needs() {
+async fn whois_shows_all_details_of_a_user() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let _alice = Client::register(&server, "alice").await;
-    let text = operator.done(&["whois", "ALICE"]).await;
+    let text = operator.run_ok(&["whois", "ALICE"]).await;
     for part in [
         "alice (alice@example.org)",
         "127.0.0.1:",
         "TLSv1.3 ",
         "#lobby",
-        "Idle",
-        "Sessions     1",
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
-    let user: Value =
-        serde_json::from_str(&operator.done(&["--json", "whois", "alice"]).await).unwrap();
+    let user: Value = operator.run_json(&["whois", "alice"]).await;
+    let sessions = &user["user"]["sessions"];
+    assert_eq!(sessions.as_array().map(Vec::len), Some(1), "{user}");
+    assert!(user["user"]["active_at"].is_string(), "{user}");
     assert_eq!(user["user"]["sessions"][0]["username"], "alice", "{user}");
     assert!(
         user["user"]["sessions"][0]["realname"].is_string(),
         "{user}"
     );
-    let nobody = operator.run(&["whois", "bob"]).await;
+    let nobody = operator.run(&["--json", "whois", "bob"]).await;
     assert_eq!(nobody.code, Some(1), "{}", nobody.transcript);
     assert!(
-        nobody.transcript.contains("Nobody is online as bob"),
+        nobody.transcript.contains("/problems/not-online"),
         "{}",
         nobody.transcript
     );
 }
 
 #[tokio::test]
-async fn a_watched_list_shows_who_comes_until_ctrl_c() {
+async fn a_refreshing_list_shows_new_users_until_ctrl_c() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     assert_eq!(
         operator.run(&["list", "--watch"]).await.code,
         Some(2),
-        "it is for a terminal"
+        "it needs a terminal"
     );
     let mut watch = operator.start_in_terminal(&["list", "--watch"]);
-    watch.expect_text("0 users online").await;
+    watch.expect_text("0 users").await;
     let _alice = Client::register(&server, "alice").await;
     watch.expect_text("alice@example.org").await;
-    watch.expect_text("1 user online").await;
+    watch.expect_text("1 user").await;
     watch.type_line("\u{3}");
-    let ended = watch.ended().await;
+    let ended = watch.wait().await;
     assert_eq!(ended.code, Some(130), "{}", ended.transcript);
 }
 
 #[tokio::test]
-async fn whoever_is_always_on_is_listed_without_a_session_and_gone_once_kicked() {
+async fn an_always_on_user_is_listed_without_sessions_and_removed_by_a_kick() {
     let server = Server::with(&["accounts.always_on = true"]).await;
     let operator = Operator::sign_in(&server, "root").await;
     let mut bob = Client::register(&server, "bob").await;
     let mut alice = Client::register(&server, "alice").await;
     alice.send("QUIT").await;
-    alice.until_closed().await;
+    alice.read_until_closed().await;
     assert_eq!(nicks(&operator, &[]).await, ["alice", "bob"]);
-    let shown = operator.done(&["whois", "alice"]).await;
-    assert!(
-        shown.contains("Sessions     0") && shown.contains("#lobby"),
-        "{shown}"
-    );
-    let told = operator.done(&["kick", "--match", "127.0.0.64/26"]).await;
-    assert!(told.contains("no session was online"), "{told}");
+    let shown = operator.run_json(&["whois", "alice"]).await;
+    assert_eq!(shown["user"]["sessions"], json!([]), "{shown}");
+    assert!(shown.to_string().contains("#lobby"), "{shown}");
+    let kicked = operator
+        .run_json(&["kick", "--match", "127.0.0.64/26"])
+        .await;
+    assert_eq!(kicked["sessions"], 0, "{kicked}");
     assert_eq!(
         nicks(&operator, &[]).await,
         ["alice", "bob"],
-        "it is at no address"
+        "a user without a session has no address"
     );
 
-    let told = operator
-        .done(&["kick", "alice", "--reason", "too quiet"])
+    let kicked = operator
+        .run_json(&["kick", "alice", "--reason", "too quiet"])
         .await;
-    assert!(
-        told.contains("alice is kicked; no session was online"),
-        "{told}"
-    );
+    assert_eq!(kicked["sessions"], 0, "{kicked}");
     assert_eq!(nicks(&operator, &[]).await, ["bob"]);
     let quit = bob
         .expect("alice's QUIT", |message| message.command == "QUIT")
@@ -165,7 +162,11 @@ async fn whoever_is_always_on_is_listed_without_a_session_and_gone_once_kicked()
     Client::sign_in(&server, "alice").await;
 
     bob.send("QUIT").await;
-    bob.until_closed().await;
-    operator.done(&["ban", "bob"]).await;
-    assert_eq!(nicks(&operator, &[]).await, ["alice"], "a ban ends it too");
+    bob.read_until_closed().await;
+    operator.run_ok(&["ban", "bob"]).await;
+    assert_eq!(
+        nicks(&operator, &[]).await,
+        ["alice"],
+        "a ban also removes such a user"
+    );
 }

@@ -1,16 +1,16 @@
-//! What the documents say of the code, held against it.
+//! Checks that the documents agree with the code.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The root of the project.
+/// Returns the root folder of the project.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// All Rust files under a folder, with what is in them.
-fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+/// Returns the text of every file below a folder of the project for which `wanted` holds.
+fn files(folder: &str, wanted: impl Fn(&Path) -> bool) -> Vec<String> {
     let mut folders = vec![root().join(folder)];
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
@@ -20,16 +20,15 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
         {
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                found.push((path, text));
+            } else if wanted(&path) {
+                found.push(fs::read_to_string(&path).unwrap());
             }
         }
     }
     found
 }
 
-/// The functions that are tests.
+/// Returns the names of the test functions in a source file.
 fn tests_in(text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let is_test = |line: &str| line == "#[test]" || line.starts_with("#[tokio::test");
@@ -41,7 +40,7 @@ fn tests_in(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// What stands between back quotes and reads like the name of a test.
+/// Returns the names of tests that a document mentions between backquotes.
 fn names_of_tests(text: &str) -> Vec<&str> {
     let quoted = text.split('`').skip(1).step_by(2);
     let is_name = |word: &&str| {
@@ -54,14 +53,14 @@ fn names_of_tests(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn the_document_on_security_names_every_requirement_and_tests_that_are_there() {
+fn the_security_document_names_every_requirement_and_only_existing_tests() {
     let document = fs::read_to_string(root().join("docs/control-plane-security.md")).unwrap();
     let rows: Vec<Vec<&str>> = document
         .lines()
         .filter(|line| line.starts_with("| 6.") || line.starts_with("| 7."))
         .map(|line| line.split(" | ").collect())
         .collect();
-    // How many requirements each section of the chapters V6 and V7 of ASVS 5.0.0 has.
+    // The number of requirements in each section of chapters V6 and V7 of ASVS 5.0.0.
     let sections = [
         (6, &[3, 12, 8, 6, 8, 4, 2, 4][..]),
         (7, &[3, 4, 2, 5, 3, 2]),
@@ -76,10 +75,11 @@ fn the_document_on_security_names_every_requirement_and_tests_that_are_there() {
     }
     assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), expected);
 
-    let tests: BTreeSet<String> = ["server/src", "admin-cli/src", "tests/e2e", "tests/external"]
+    let is_rust = |path: &Path| path.extension().is_some_and(|extension| extension == "rs");
+    let tests: BTreeSet<String> = ["server", "admin-cli", "tests/e2e", "tests/external"]
         .into_iter()
-        .flat_map(sources)
-        .flat_map(|(_, text)| tests_in(&text))
+        .flat_map(|folder| files(folder, is_rust))
+        .flat_map(|text| tests_in(&text))
         .collect();
     let named = names_of_tests(&document);
     assert!(named.len() > 60, "{named:?}");
@@ -103,13 +103,18 @@ fn the_document_on_security_names_every_requirement_and_tests_that_are_there() {
 }
 
 #[test]
-fn no_random_number_comes_from_anywhere_but_the_system() {
-    let manifest = fs::read_to_string(root().join("server/Cargo.toml")).unwrap();
-    assert!(manifest.contains("getrandom"));
+fn random_numbers_come_only_from_the_operating_system() {
+    let manifests = files("server", |path| path.ends_with("Cargo.toml"));
+    assert!(
+        manifests
+            .iter()
+            .any(|manifest| manifest.contains("getrandom"))
+    );
     for other in ["rand", "fastrand", "nanorand", "oorandom", "uuid"] {
         assert!(
-            !manifest
-                .lines()
+            !manifests
+                .iter()
+                .flat_map(|manifest| manifest.lines())
                 .any(|line| line.split(['.', ' ', '=']).next() == Some(other)),
             "{other}"
         );

@@ -1,21 +1,23 @@
-//! Seeing how the server fares: the status, and the metrics for Prometheus.
+//! Monitoring the server: `admin-cli status`, and metrics for Prometheus.
+
+use std::net::SocketAddr;
 
 use rookery_tests::admin::Operator;
-use rookery_tests::control::Control;
+use rookery_tests::control::ControlClient;
 use rookery_tests::irc::Client;
 use rookery_tests::server::Server;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// An HTTP request as it stands on the wire; gives the whole answer.
-async fn ask(address: &str, request: &str) -> String {
+/// Sends an HTTP request without TLS, and returns the whole response.
+async fn send(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    response
 }
 
 fn value(metrics: &str, name: &str) -> u64 {
@@ -28,13 +30,13 @@ fn value(metrics: &str, name: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn the_status_tells_how_the_server_fares() {
+async fn the_status_shows_the_state_of_the_server() {
     let server = Server::start().await;
     let operator = Operator::sign_in(&server, "root").await;
     let mut alice = Client::register(&server, "alice").await;
     alice.say("#lobby", "one").await;
     alice.say("#lobby", "two").await;
-    let status: Value = serde_json::from_str(&operator.done(&["--json", "status"]).await).unwrap();
+    let status: Value = operator.run_json(&["status"]).await;
     for (key, expected) in [
         ("users", 1),
         ("sessions", 1),
@@ -54,60 +56,47 @@ async fn the_status_tells_how_the_server_fares() {
     ] {
         assert!(
             status["rates"][rate].as_f64().unwrap() > 0.0,
-            "{rate} since the start, a moment ago: {status}"
+            "{rate} since the start: {status}"
         );
     }
-    let text = operator.done(&["status"]).await;
+    let text = operator.run_ok(&["status"]).await;
     for part in [
-        "Server       rookery.test\n",
-        "Versions     rookeryd 0.",
-        ", admin-cli 0.",
-        "Rates        ",
-        "s ago)",
+        "rookery.test\n",
+        "rookeryd 0.",
+        "admin-cli 0.",
         "1 user, 1 session, 1 connection",
-        "2 stored since the start",
-        "largest sendq 0 B",
-        "KiB on disk",
-        "0 at the inlet",
-        "Certificate  ends ",
+        "2 stored",
+        "sendq 0 B",
+        "KiB",
+        "Certificate",
     ] {
         assert!(text.contains(part), "{part:?} in\n{text}");
     }
 }
 
 #[tokio::test]
-async fn prometheus_reads_what_happens_on_a_port_of_its_own() {
+async fn metrics_are_served_to_prometheus_on_a_separate_port() {
     let server = Server::with(&["metrics.listen = \"127.0.0.1:0\""]).await;
-    let log = server.log();
-    let address = log
-        .split(" metrics=")
-        .nth(1)
-        .expect("the log has its address")
-        .split_whitespace()
-        .next()
-        .unwrap();
+    let address = server.metrics();
     let mut alice = Client::register(&server, "alice").await;
     let mut bob = Client::register(&server, "bob").await;
     alice.say("#lobby", "one").await;
-    bob.expect_said("alice", "#lobby", "one").await;
+    bob.expect_privmsg("alice", "#lobby", "one").await;
     let mut guesser = Client::try_sign_in(&server, "guesser", "alice", "not her password").await;
     guesser.expect_numeric("904").await;
     Operator::add(&server, "root");
-    let control = Control::new(&server);
+    let control = ControlClient::new(&server);
     let login = serde_json::json!({"name": "root", "password": "not this"});
     assert_eq!(control.post("/v1/login", None, login).await.status, 401);
 
-    let answer = ask(address, "GET /metrics").await;
-    let (head, metrics) = answer.split_once("\r\n\r\n").unwrap();
+    let response = send(address, "GET /metrics").await;
+    let (head, metrics) = response.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
     assert!(head.contains("text/plain; version=0.0.4"), "{head}");
     assert_eq!(value(metrics, "rookery_users"), 2);
     assert_eq!(value(metrics, "rookery_messages_stored_total"), 1);
     let commits = value(metrics, "rookery_commit_duration_seconds_count");
-    assert!(
-        commits >= 1,
-        "what is kept besides messages is committed too"
-    );
+    assert!(commits >= 1, "more than messages is committed");
     assert_eq!(
         value(
             metrics,
@@ -121,7 +110,7 @@ async fn prometheus_reads_what_happens_on_a_port_of_its_own() {
     assert_eq!(
         value(metrics, "rookery_sign_ins_total{port=\"chat\"}"),
         0,
-        "to register is no sign-in"
+        "a registration is not counted as a sign-in"
     );
     assert_eq!(
         value(metrics, "rookery_sign_ins_total{port=\"control\"}"),
@@ -138,20 +127,20 @@ async fn prometheus_reads_what_happens_on_a_port_of_its_own() {
     assert_eq!(value(metrics, "rookery_mails_sent_total"), 2);
     assert!(value(metrics, "rookery_store_size_bytes") > 10_000);
     assert!(
-        ask(address, "GET /v1/users")
+        send(address, "GET /v1/users")
             .await
             .starts_with("HTTP/1.1 404"),
-        "nothing else is there"
+        "the port serves metrics only"
     );
     assert!(
-        ask(address, "POST /metrics")
+        send(address, "POST /metrics")
             .await
             .starts_with("HTTP/1.1 405")
     );
 }
 
 #[tokio::test]
-async fn the_metrics_port_is_closed_unless_asked_for() {
+async fn the_metrics_port_is_closed_by_default() {
     let server = Server::start().await;
     assert!(!server.log().contains("metrics"), "{}", server.log());
 }
