@@ -51,11 +51,13 @@ pub async fn list(
         step.target = options.search.clone().unwrap_or_default();
         let limit = options.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Kind::BadRequest.because(format!("`limit` is between 1 and {MAX_LIMIT}.")));
+            return Err(
+                Kind::BadRequest.with_detail(format!("`limit` is between 1 and {MAX_LIMIT}."))
+            );
         }
         let after = options.after.as_deref().map(AccountName::parse).transpose();
         let after = after
-            .map_err(|_| Kind::BadRequest.because("`after` is the `next` of another page."))?;
+            .map_err(|_| Kind::BadRequest.with_detail("`after` is the `next` of another page."))?;
         Ok((
             options.search.unwrap_or_default().to_lowercase(),
             after,
@@ -277,7 +279,7 @@ pub async fn credentials(
     let step = begin(&operator, "credentials", &name);
     let asked = async {
         let Segment(name) = name?;
-        let none = Kind::NoSuchAccount.because(format!("There is no account {name}."));
+        let none = Kind::NoSuchAccount.with_detail(format!("There is no account {name}."));
         let Ok(parsed) = AccountName::parse(&name) else {
             return Err(none);
         };
@@ -340,7 +342,7 @@ pub async fn revoke_one(
                 "{0} has no credential {id}; `admin-cli account credentials {0}` has those there are.",
                 account.name
             );
-            Ok(Err(Kind::NoSuchCredential.because(detail)))
+            Ok(Err(Kind::NoSuchCredential.with_detail(detail)))
         })
         .await
 }
@@ -391,7 +393,7 @@ impl Change {
         + 'static,
     ) -> Result<Json<AccountReply>, Refusal> {
         let Self { name, detail, last } = self;
-        let none = Kind::NoSuchAccount.because(format!("There is no account {name}."));
+        let none = Kind::NoSuchAccount.with_detail(format!("There is no account {name}."));
         let why = none.detail.clone();
         let database = &operator.plane.control.database;
         let written = database.write(Durability::Record, move |store| {

@@ -63,9 +63,9 @@ pub async fn add(
     let asked = body.and_then(|Body(request)| {
         step.target.clone_from(&request.name);
         let name = AccountName::parse(&request.name)
-            .map_err(|error| Kind::Invalid.because(format!("`name`: {error}.")))?;
+            .map_err(|error| Kind::Invalid.with_detail(format!("`name`: {error}.")))?;
         let email = Email::parse(&request.email)
-            .map_err(|error| Kind::Invalid.because(format!("`email`: {error}.")))?;
+            .map_err(|error| Kind::Invalid.with_detail(format!("`email`: {error}.")))?;
         Ok((name, email, request.role))
     });
     let (name, email, role) = match asked {
@@ -99,7 +99,7 @@ pub async fn add(
                 Ok(Ok((format!("{role}, {}", admin.email), ())))
             } else {
                 let detail = format!("There is an admin named {} already.", admin.name);
-                Ok(Err(Kind::AdminExists.because(detail)))
+                Ok(Err(Kind::AdminExists.with_detail(detail)))
             }
         })
         .await?;
@@ -237,7 +237,7 @@ pub async fn reset_password(
             Ok(admin) if admin.name == own => {
                 let detail =
                     "Your own password is changed with PUT /v1/password (`admin-cli passwd`).";
-                return Ok(Err(Kind::Invalid.because(detail)));
+                return Ok(Err(Kind::Invalid.with_detail(detail)));
             }
             Ok(admin) => admin,
             Err(refusal) => return Ok(Err(refusal)),
@@ -268,7 +268,7 @@ fn other_owner_left(
 ) -> StoreResult<Result<Admin, Refusal>> {
     let Some(admin) = store.admin(name)? else {
         return Ok(Err(
-            Kind::NoSuchAdmin.because(format!("There is no admin named {name}."))
+            Kind::NoSuchAdmin.with_detail(format!("There is no admin named {name}."))
         ));
     };
     let stops = admin.role == Role::Owner && role != Some(Role::Owner);
@@ -284,7 +284,7 @@ fn other_owner_left(
              one.",
             admin.name
         );
-        return Ok(Err(Kind::LastOwner.because(detail)));
+        return Ok(Err(Kind::LastOwner.with_detail(detail)));
     }
     Ok(Ok(admin))
 }

@@ -67,11 +67,12 @@ pub async fn announce(
 
 fn nobody(to: &Audience) -> Refusal {
     match to {
-        Audience::Channel(name) => {
-            Kind::NoSuchChannel.because(format!("There is no channel {name} with anyone in it."))
+        Audience::Channel(name) => Kind::NoSuchChannel
+            .with_detail(format!("There is no channel {name} with anyone in it.")),
+        Audience::Account(name) => {
+            Kind::NotOnline.with_detail(format!("Nobody is online as {name}."))
         }
-        Audience::Account(name) => Kind::NotOnline.because(format!("Nobody is online as {name}.")),
-        Audience::All => Kind::NotOnline.because("Nobody is online."),
+        Audience::All => Kind::NotOnline.with_detail("Nobody is online."),
     }
 }
 
@@ -80,11 +81,13 @@ fn audience(request: &AnnouncementRequest) -> Result<Audience, Refusal> {
         (None, None) => Ok(Audience::All),
         (Some(channel), None) => ChannelName::parse(channel)
             .map(Audience::Channel)
-            .map_err(|error| Kind::Invalid.because(format!("`channel`: {error}."))),
+            .map_err(|error| Kind::Invalid.with_detail(format!("`channel`: {error}."))),
         (None, Some(account)) => AccountName::parse(account)
             .map(Audience::Account)
-            .map_err(|error| Kind::Invalid.because(format!("`account`: {error}."))),
-        (Some(_), Some(_)) => Err(Kind::Invalid.because("Give `channel` or `account`, not both.")),
+            .map_err(|error| Kind::Invalid.with_detail(format!("`account`: {error}."))),
+        (Some(_), Some(_)) => {
+            Err(Kind::Invalid.with_detail("Give `channel` or `account`, not both."))
+        }
     }
 }
 
@@ -92,16 +95,16 @@ fn audience(request: &AnnouncementRequest) -> Result<Audience, Refusal> {
 fn line(text: &str) -> Result<String, Refusal> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(Kind::Invalid.because("There is nothing to announce."));
+        return Err(Kind::Invalid.with_detail("There is nothing to announce."));
     }
     if text.len() > MAX_ANNOUNCEMENT {
-        return Err(Kind::Invalid.because(format!(
+        return Err(Kind::Invalid.with_detail(format!(
             "An announcement may have up to {MAX_ANNOUNCEMENT} bytes."
         )));
     }
     if text.contains(char::is_control) {
         return Err(
-            Kind::Invalid.because("An announcement is one line, without control characters.")
+            Kind::Invalid.with_detail("An announcement is one line, without control characters.")
         );
     }
     Ok(text.to_owned())

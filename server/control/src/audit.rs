@@ -208,7 +208,7 @@ impl Trail {
 pub fn unavailable(error: &StoreError) -> Refusal {
     METRICS.audit_failures.increment();
     tracing::error!(%error, "the audit trail cannot be written; the act was refused");
-    Kind::AuditUnavailable.because(
+    Kind::AuditUnavailable.with_detail(
         "Nothing was done, because it could not be entered in the audit trail. The server's log says why.",
     )
 }

@@ -61,11 +61,13 @@ impl AuditOptions {
         } = self;
         let limit = limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Kind::BadRequest.because(format!("`limit` is between 1 and {MAX_LIMIT}.")));
+            return Err(
+                Kind::BadRequest.with_detail(format!("`limit` is between 1 and {MAX_LIMIT}."))
+            );
         }
         let page = match (before, after) {
             (Some(_), Some(_)) => {
-                return Err(Kind::BadRequest.because("Give `before` or `after`, not both."));
+                return Err(Kind::BadRequest.with_detail("Give `before` or `after`, not both."));
             }
             (Some(id), None) => AuditPage::Before(id),
             (None, Some(id)) => AuditPage::After(id),
@@ -155,7 +157,7 @@ pub async fn verify(
             .head
             .map(|head| head.parse::<ChainHead>())
             .transpose();
-        head.map_err(|error| Kind::BadRequest.because(format!("`head`: {error}.")))
+        head.map_err(|error| Kind::BadRequest.with_detail(format!("`head`: {error}.")))
     });
     let head = match head {
         Ok(head) => head,

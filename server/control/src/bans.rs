@@ -160,7 +160,7 @@ pub async fn remove(
     // Whom the ban is about is known only once it is taken out; the entry and the taking out are
     // one transaction.
     step.target = format!("ban {}", id.0);
-    let refusal = Kind::NoSuchBan.because(format!(
+    let refusal = Kind::NoSuchBan.with_detail(format!(
         "There is no ban {}. The list has those that hold.",
         id.0
     ));
@@ -203,16 +203,16 @@ fn read_ban(operator: &Operator, request: &BanRequest) -> Result<NewBan, Refusal
     let target = targets::parse(&request.target)?;
     let expires_at = match (request.expires_at, request.duration.as_deref()) {
         (Some(_), Some(_)) => {
-            return Err(Kind::Invalid.because("Give `expires_at` or `duration`, not both."));
+            return Err(Kind::Invalid.with_detail("Give `expires_at` or `duration`, not both."));
         }
         (None, None) => None,
         (None, Some(duration)) => {
             let duration = parse_duration(duration)
-                .map_err(|error| Kind::Invalid.because(format!("`duration`: {error}.")))?;
+                .map_err(|error| Kind::Invalid.with_detail(format!("`duration`: {error}.")))?;
             Some(now + duration)
         }
         (Some(end), None) if end <= now => {
-            return Err(Kind::Invalid.because("`expires_at` is past already."));
+            return Err(Kind::Invalid.with_detail("`expires_at` is past already."));
         }
         (Some(end), None) => Some(end),
     };

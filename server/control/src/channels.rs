@@ -158,8 +158,9 @@ pub async fn purge(
     let asked = async {
         let (Segment(name), Body(request)) = (name?, body?);
         let reason = extract::reason(request.reason.as_deref())?;
-        let none =
-            || Kind::NoSuchChannel.because(format!("Nothing was ever said in a channel {name}."));
+        let none = || {
+            Kind::NoSuchChannel.with_detail(format!("Nothing was ever said in a channel {name}."))
+        };
         let channel = ChannelName::parse(&name).map_err(|_| none())?;
         let looked_for = channel.clone();
         if !operator
@@ -207,7 +208,7 @@ async fn remove_history(
         });
         let gone = gone.await.map_err(|error| {
             tracing::error!(%error, "a channel's history could not be removed");
-            Kind::RecordUnavailable.because(format!(
+            Kind::StoreUnavailable.with_detail(format!(
                 "{entries} entries are gone, and then the record could not be written. The server's log says why."
             ))
         })?;
@@ -219,7 +220,7 @@ async fn remove_history(
 }
 
 async fn existing(operator: &Operator, name: &str) -> Result<ChannelView, Refusal> {
-    let none = || Kind::NoSuchChannel.because(format!("There is no channel {name}."));
+    let none = || Kind::NoSuchChannel.with_detail(format!("There is no channel {name}."));
     let parsed = ChannelName::parse(name).map_err(|_| none())?;
     find(operator, Act::FindChannel(parsed))
         .await?

@@ -92,7 +92,7 @@ impl<S: Send + Sync> FromRequest<S> for CsvFile {
             .unwrap_or_default()
             .trim();
         if !essence.eq_ignore_ascii_case(CSV_TYPE) {
-            return Err(Kind::NotCsv.because("Send CSV, with `Content-Type: text/csv`."));
+            return Err(Kind::NotCsv.with_detail("Send CSV, with `Content-Type: text/csv`."));
         }
         whole_body(request).await.map(Self)
     }

@@ -59,22 +59,21 @@ impl EventOptions {
             .as_ref()
             .is_some_and(|kinds| kinds.len() > LONGEST_KINDS)
         {
-            return Err(Kind::BadRequest.because("`kinds` names each kind once."));
+            return Err(Kind::BadRequest.with_detail("`kinds` names each kind once."));
         }
         let kinds = self
             .kinds
             .map(|kinds| kinds.split(',').map(str::parse).collect())
             .transpose();
         let kinds =
-            kinds.map_err(|error| Kind::BadRequest.because(format!("`kinds`: {error}.")))?;
+            kinds.map_err(|error| Kind::BadRequest.with_detail(format!("`kinds`: {error}.")))?;
         if self
             .user
             .as_ref()
             .is_some_and(|user| user.chars().count() > LONGEST_NAME)
         {
-            return Err(
-                Kind::BadRequest.because(format!("`user` has up to {LONGEST_NAME} characters."))
-            );
+            return Err(Kind::BadRequest
+                .with_detail(format!("`user` has up to {LONGEST_NAME} characters.")));
         }
         Ok(Filter {
             kinds,

@@ -66,17 +66,18 @@ pub async fn whole_body(request: Request) -> Result<Bytes, Refusal> {
         Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             Err(too_large())
         }
-        Ok(Err(_)) => Err(Kind::BadRequest.because("The request's body ended early.")),
+        Ok(Err(_)) => Err(Kind::BadRequest.with_detail("The request's body ended early.")),
         Err(_) => Err(too_slow()),
     }
 }
 
 fn too_large() -> Refusal {
-    Kind::TooLarge.because("A request's body may have up to 64 KiB, a file to import 1 MiB.")
+    Kind::BodyTooLarge
+        .with_detail("A request's body may have up to 64 KiB, a file to import 1 MiB.")
 }
 
 fn too_slow() -> Refusal {
-    Kind::RequestTimeout.because("The request's body did not come within 10 seconds.")
+    Kind::RequestTimeout.with_detail("The request's body did not come within 10 seconds.")
 }
 
 fn from_json(rejection: &JsonRejection) -> Refusal {
@@ -84,10 +85,10 @@ fn from_json(rejection: &JsonRejection) -> Refusal {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            Kind::NotJson.because("Send JSON, with `Content-Type: application/json`.")
+            Kind::NotJson.with_detail("Send JSON, with `Content-Type: application/json`.")
         }
-        StatusCode::UNPROCESSABLE_ENTITY => Kind::Invalid.because(text),
-        _ => Kind::BadRequest.because(text),
+        StatusCode::UNPROCESSABLE_ENTITY => Kind::Invalid.with_detail(text),
+        _ => Kind::BadRequest.with_detail(text),
     }
 }
 
@@ -100,7 +101,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let path = Path::from_request_parts(parts, state).await;
         path.map(|Path(value)| Self(value))
-            .map_err(|rejection: PathRejection| Kind::BadRequest.because(rejection.body_text()))
+            .map_err(|rejection: PathRejection| Kind::BadRequest.with_detail(rejection.body_text()))
     }
 }
 
@@ -114,7 +115,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Options<T> {
         let query = Query::from_request_parts(parts, state).await;
         query
             .map(|Query(value)| Self(value))
-            .map_err(|rejection: QueryRejection| Kind::BadRequest.because(rejection.body_text()))
+            .map_err(|rejection: QueryRejection| {
+                Kind::BadRequest.with_detail(rejection.body_text())
+            })
     }
 }
 
@@ -131,11 +134,13 @@ pub fn one_line(name: &str, given: Option<&str>, default: &str) -> Result<String
         .filter(|text| !text.is_empty())
         .unwrap_or(default);
     if text.len() > MAX_REASON {
-        return Err(Kind::Invalid.because(format!("A {name} may have up to {MAX_REASON} bytes.")));
+        return Err(
+            Kind::Invalid.with_detail(format!("A {name} may have up to {MAX_REASON} bytes."))
+        );
     }
     if text.contains(char::is_control) {
         return Err(
-            Kind::Invalid.because(format!("A {name} is one line, without control characters."))
+            Kind::Invalid.with_detail(format!("A {name} is one line, without control characters."))
         );
     }
     Ok(text.to_owned())

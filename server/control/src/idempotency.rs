@@ -167,9 +167,9 @@ async fn do_once(plane: &Arc<Plane>, request: Request, next: Next) -> Result<Res
                 .await?;
             return Ok(answer.into_response());
         }
-        Found::UnderWay => Kind::UnderWay
-            .because("The request with this key is still under way. Send it again later for its answer."),
-        Found::OtherRequest => Kind::KeyReused.because(
+        Found::UnderWay => Kind::InProgress
+            .with_detail("The request with this key is still under way. Send it again later for its answer."),
+        Found::OtherRequest => Kind::IdempotencyKeyReused.with_detail(
             "This key came with another request in the last ten minutes. Choose a new key for each request.",
         ),
     };
@@ -183,7 +183,7 @@ fn key_of(parts: &Parts) -> Result<String, Refusal> {
         _ => None,
     }
     .ok_or_else(|| {
-        Kind::BadRequest.because(format!(
+        Kind::BadRequest.with_detail(format!(
             "`{HEADER}` is one text of 1 to {LONGEST_KEY} visible characters."
         ))
     })
@@ -204,8 +204,8 @@ async fn keep(response: Response) -> (Response, Option<Answer>) {
         return (Response::from_parts(parts, body), None);
     }
     let Ok(body) = to_bytes(body, LONGEST_ANSWER).await else {
-        let refusal = Kind::Internal
-            .because("The answer is longer than it may be; what was asked for is done.");
+        let refusal = Kind::InternalError
+            .with_detail("The answer is longer than it may be; what was asked for is done.");
         return (refusal.into_response(), None);
     };
     if body.len() > REMEMBERED_ANSWER {

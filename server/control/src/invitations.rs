@@ -49,7 +49,9 @@ pub async fn list(
     let asked = options.and_then(|Options(InvitationOptions { after, limit })| {
         let limit = limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Kind::BadRequest.because(format!("`limit` is between 1 and {MAX_LIMIT}.")));
+            return Err(
+                Kind::BadRequest.with_detail(format!("`limit` is between 1 and {MAX_LIMIT}."))
+            );
         }
         Ok((InvitationId(after.unwrap_or_default()), usize::from(limit)))
     });
@@ -95,7 +97,7 @@ pub async fn add(
     let asked = body.and_then(|Body(request)| {
         step.target.clone_from(&request.email);
         Email::parse(&request.email)
-            .map_err(|error| Kind::Invalid.because(format!("`email`: {error}.")))
+            .map_err(|error| Kind::Invalid.with_detail(format!("`email`: {error}.")))
     });
     let email = match asked {
         Ok(email) => email,
@@ -114,7 +116,7 @@ pub async fn add(
                     "{} belongs to the account {} already.",
                     new.email, account.name
                 );
-                return Ok(Err(Kind::HasAccount.because(detail)));
+                return Ok(Err(Kind::AccountExists.with_detail(detail)));
             }
             let earlier = store.invitation_for(&new.email, now)?;
             if let Some(wait) = earlier.and_then(|earlier| pause_after(&earlier, now)) {
@@ -122,7 +124,9 @@ pub async fn add(
                     "{} was invited a moment ago. Wait {wait} seconds.",
                     new.email
                 );
-                return Ok(Err(Kind::TooManyAttempts.because(detail).retry_after(wait)));
+                return Ok(Err(Kind::TooManyAttempts
+                    .with_detail(detail)
+                    .retry_after(wait)));
             }
             Ok(Ok((
                 format!("until {:.0}", new.expires_at),
@@ -171,7 +175,7 @@ pub async fn revoke(
                     "There is no invitation {}. The list has those that are good.",
                     id.0
                 );
-                return Ok(Err(Kind::NoSuchInvitation.because(detail)));
+                return Ok(Err(Kind::NoSuchInvitation.with_detail(detail)));
             };
             Ok(Ok((invitation.email.to_string(), invitation)))
         })

@@ -46,7 +46,7 @@ pub async fn kick(
             let detail = format!(
                 "{name} has no session {id}; `admin-cli whois {name}` has those there are."
             );
-            return Err(Kind::NoSuchSession.because(detail));
+            return Err(Kind::NoSuchSession.with_detail(detail));
         }
         Ok((Kicked::Session(user.nick, SessionId(id)), reason))
     };

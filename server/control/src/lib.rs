@@ -150,7 +150,8 @@ impl Plane {
     ) -> Result<T, Refusal> {
         self.control.database.read(job).await.map_err(|error| {
             tracing::error!(%error, "the control plane cannot read the record");
-            Kind::RecordUnavailable.because("The record cannot be read. The server's log says why.")
+            Kind::StoreUnavailable
+                .with_detail("The record cannot be read. The server's log says why.")
         })
     }
 
@@ -162,7 +163,7 @@ impl Plane {
             .begin(arrival.at, admin, arrival.network(), unit)
             .map_err(|seconds| {
                 Kind::TooManyAttempts
-                    .because(format!(
+                    .with_detail(format!(
                         "Too many attempts failed. Try again in {seconds} seconds."
                     ))
                     .retry_after(seconds)
@@ -178,7 +179,7 @@ impl Plane {
 /// The core gave an answer of another sort than the act has.
 fn unexpected(answer: &impl Debug) -> Refusal {
     tracing::error!(?answer, "the core answered an act with something else");
-    Kind::Internal.because("The server could not make sense of itself; its log has more.")
+    Kind::InternalError.with_detail("The server could not make sense of itself; its log has more.")
 }
 
 /// Locks what no code can leave half-changed.

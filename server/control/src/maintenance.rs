@@ -47,7 +47,7 @@ pub async fn set(
         match (request.on, request.message) {
             (true, _) => Ok(Some(message)),
             (false, None) => Ok(None),
-            (false, Some(_)) => Err(Kind::Invalid.because("A `message` is for `on` only.")),
+            (false, Some(_)) => Err(Kind::Invalid.with_detail("A `message` is for `on` only.")),
         }
     });
     let message = match asked {

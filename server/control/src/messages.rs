@@ -81,11 +81,13 @@ impl MessageOptions {
         } = self;
         let limit = limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Kind::BadRequest.because(format!("`limit` is between 1 and {MAX_LIMIT}.")));
+            return Err(
+                Kind::BadRequest.with_detail(format!("`limit` is between 1 and {MAX_LIMIT}."))
+            );
         }
         if text.as_ref().is_some_and(|text| text.len() > MAX_TEXT) {
             return Err(
-                Kind::BadRequest.because(format!("`text` may have up to {MAX_TEXT} bytes."))
+                Kind::BadRequest.with_detail(format!("`text` may have up to {MAX_TEXT} bytes."))
             );
         }
         let before = before.map(|before| before.parse::<Cursor>()).transpose();
@@ -102,7 +104,7 @@ impl MessageOptions {
             since,
             until,
             before: before.map_err(|()| {
-                Kind::BadRequest.because("`before` is the `next` of another page.")
+                Kind::BadRequest.with_detail("`before` is the `next` of another page.")
             })?,
             limit: limit.into(),
             most: MOST_READ,
@@ -130,11 +132,11 @@ impl MessageOptions {
 }
 
 fn parse_author(author: &str, kind: Kind) -> Result<Nick, Refusal> {
-    Nick::parse(author).map_err(|error| kind.because(format!("`author`: {error}.")))
+    Nick::parse(author).map_err(|error| kind.with_detail(format!("`author`: {error}.")))
 }
 
 fn parse_channel(channel: &str, kind: Kind) -> Result<ChannelName, Refusal> {
-    ChannelName::parse(channel).map_err(|error| kind.because(format!("`channel`: {error}.")))
+    ChannelName::parse(channel).map_err(|error| kind.with_detail(format!("`channel`: {error}.")))
 }
 
 /// What was said in the channels
@@ -213,7 +215,7 @@ pub async fn redact(
     let redacted = operator.record(step, move |store| {
         let Some(redacted) = redaction.make(store, &msgid)? else {
             let text = format!("There is no message {msgid}, or it is redacted already.");
-            return Ok(Err(Kind::NoSuchMessage.because(text)));
+            return Ok(Err(Kind::NoSuchMessage.with_detail(text)));
         };
         let (message, _) = &redacted;
         let place = match &message.place {
@@ -262,7 +264,7 @@ pub async fn redact_author(
         let reason = extract::reason(request.reason.as_deref())?;
         let wanted = said_by(&operator, &request).await?;
         if !request.dry_run && !request.confirm && wanted.count() > 0 {
-            return Err(Kind::NeedsConfirmation.because(format!(
+            return Err(Kind::ConfirmationRequired.with_detail(format!(
                 "{} would be redacted. To do so, send `confirm` along (`admin-cli redact --yes`).",
                 wanted.in_words(&request)
             )));
@@ -406,7 +408,7 @@ async fn redact_all(
 /// Some are redacted, and the others are not.
 fn broken_off(error: &StoreError, count: usize) -> Refusal {
     tracing::error!(%error, "messages could not be redacted");
-    Kind::RecordUnavailable.because(format!(
+    Kind::StoreUnavailable.with_detail(format!(
         "{count} messages are redacted, and then the record could not be written. The server's log says why."
     ))
 }

@@ -1,19 +1,18 @@
 //! The description of the control plane, made from its code.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use axum::body::Bytes;
 use axum::http::header;
 use axum::response::IntoResponse;
-use rookery_control_api::{CSV_TYPE, PROBLEM_TYPE, Problem};
+use rookery_control_api::{CSV_TYPE, Problem};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
-use utoipa::{Modify, OpenApi, ToSchema};
+use utoipa::openapi::{RefOr, Required};
+use utoipa::{Modify, OpenApi};
 
-use super::problem::Kind;
+use super::problem::{Kind, merge_problems};
 use super::{
     accounts, admins, announcements, audit_reading, bans, channels, csv, events, idempotency,
     invitations, kicks, maintenance, messages, password, registrations, reload, sessions, sign_in,
@@ -80,14 +79,13 @@ impl Modify for Problems {
                         .push(RefOr::T(idempotency_key()));
                     kinds.extend([
                         Kind::BadRequest,
-                        Kind::UnderWay,
-                        Kind::KeyReused,
-                        Kind::TooLarge,
+                        Kind::InProgress,
+                        Kind::IdempotencyKeyReused,
+                        Kind::BodyTooLarge,
                         Kind::RequestTimeout,
                     ]);
                 }
-                kinds.dedup();
-                add_problems(operation, &kinds);
+                merge_problems(&mut operation.responses.responses, kinds);
             }
         }
     }
@@ -111,14 +109,14 @@ fn idempotency_key() -> Parameter {
 }
 
 fn problems_of(operation: &Operation) -> Vec<Kind> {
-    let mut kinds = vec![Kind::Internal, Kind::NotFinished];
+    let mut kinds = vec![Kind::InternalError, Kind::StillRunning];
     let signed_in = operation.security.is_some();
     if signed_in {
         kinds.extend([
             Kind::NotSignedIn,
             Kind::NotAllowed,
-            Kind::OwnPasswordNeeded,
-            Kind::SignInAgain,
+            Kind::PasswordChangeRequired,
+            Kind::FreshSignInRequired,
         ]);
     }
     if operation.parameters.is_some() {
@@ -133,41 +131,17 @@ fn problems_of(operation: &Operation) -> Vec<Kind> {
         kinds.extend([
             Kind::BadRequest,
             Kind::RequestTimeout,
-            Kind::TooLarge,
+            Kind::BodyTooLarge,
             unfit,
             Kind::Invalid,
         ]);
     }
     kinds.extend([
         Kind::AuditUnavailable,
-        Kind::RecordUnavailable,
-        Kind::Stopping,
+        Kind::StoreUnavailable,
+        Kind::ShuttingDown,
     ]);
     kinds
-}
-
-fn add_problems(operation: &mut Operation, kinds: &[Kind]) {
-    let mut titles: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for kind in kinds {
-        titles
-            .entry(kind.status().as_str().to_owned())
-            .or_default()
-            .push(kind.title());
-    }
-    for (status, titles) in titles {
-        let schema = Ref::from_schema_name(Problem::name());
-        let content = ContentBuilder::new().schema(Some(schema)).build();
-        let response = ResponseBuilder::new()
-            .description(titles.join("; or: "))
-            .content(PROBLEM_TYPE, content)
-            .build();
-        // What a handler says of a status itself is more exact.
-        operation
-            .responses
-            .responses
-            .entry(status)
-            .or_insert(RefOr::T(response));
-    }
 }
 
 /// This description

@@ -40,9 +40,11 @@ impl PageOptions {
     pub fn page<K: FromStr>(self) -> Result<Page<K>, Refusal> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Kind::BadRequest.because(format!("`limit` is between 1 and {MAX_LIMIT}.")));
+            return Err(
+                Kind::BadRequest.with_detail(format!("`limit` is between 1 and {MAX_LIMIT}."))
+            );
         }
-        let no_page = || Kind::BadRequest.because("`after` is the `next` of another page.");
+        let no_page = || Kind::BadRequest.with_detail("`after` is the `next` of another page.");
         if self
             .after
             .as_ref()

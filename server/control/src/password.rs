@@ -67,11 +67,11 @@ async fn new_hash(
         operator
             .plane
             .note_failure(operator.admin(), operator.arrival());
-        return Err(Kind::PasswordWrong.because("That is not your present password."));
+        return Err(Kind::WrongPassword.with_detail("That is not your present password."));
     }
     lock(&operator.plane.throttle).succeeded(operator.now(), name, network);
     if old == new {
-        return Err(Kind::Invalid.because("The new password is the old one."));
+        return Err(Kind::Invalid.with_detail("The new password is the old one."));
     }
     admin_password::check(
         &new,
@@ -82,6 +82,6 @@ async fn new_hash(
             &config.chat.server_name,
         ],
     )
-    .map_err(|bad| Kind::Invalid.because(bad.to_string()))?;
+    .map_err(|bad| Kind::Invalid.with_detail(bad.to_string()))?;
     Ok(password::hash(new).await)
 }

@@ -49,10 +49,12 @@ pub async fn list(
     let asked = options.and_then(|Options(RegistrationOptions { after, limit })| {
         let limit = limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Kind::BadRequest.because(format!("`limit` is between 1 and {MAX_LIMIT}.")));
+            return Err(
+                Kind::BadRequest.with_detail(format!("`limit` is between 1 and {MAX_LIMIT}."))
+            );
         }
         let after = u64::try_from(after.unwrap_or_default())
-            .map_err(|_| Kind::BadRequest.because("`after` is the `next` of another page."))?;
+            .map_err(|_| Kind::BadRequest.with_detail("`after` is the `next` of another page."))?;
         Ok((after, usize::from(limit)))
     });
     let (after, limit) = match asked {
@@ -117,7 +119,8 @@ pub async fn resend(
         .await
         .map_err(|error| {
             tracing::error!(%error, "a code could not be mailed again");
-            Kind::RecordUnavailable.because("The record cannot be read. The server's log says why.")
+            Kind::StoreUnavailable
+                .with_detail("The record cannot be read. The server's log says why.")
         })?;
     let Some((waiting, mail)) = resent else {
         return Err(operator.refuse(&step, gone(waiting.id)).await);
@@ -129,7 +132,7 @@ pub async fn resend(
 }
 
 fn gone(id: u64) -> Refusal {
-    Kind::NoSuchRegistration.because(format!(
+    Kind::NoSuchRegistration.with_detail(format!(
         "No registration {id} waits for a code. It was made, or its code has expired."
     ))
 }

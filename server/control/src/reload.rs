@@ -25,7 +25,8 @@ pub type Request = oneshot::Sender<Result<(), String>>;
 )]
 pub async fn reload(operator: Signed<Owner>) -> Result<Json<ReloadReply>, Refusal> {
     operator.allow(&operator.step("reload", ""), "").await?;
-    let stopping = || Kind::Stopping.because("The server is stopping; its sessions end with it.");
+    let stopping =
+        || Kind::ShuttingDown.with_detail("The server is stopping; its sessions end with it.");
     let (request, answer) = oneshot::channel();
     operator
         .plane
@@ -39,7 +40,10 @@ pub async fn reload(operator: Signed<Owner>) -> Result<Json<ReloadReply>, Refusa
             reloaded_at: Timestamp::now(),
         })),
         Err(why) => Err(operator
-            .refuse(&operator.step("reload", ""), Kind::NotReloaded.because(why))
+            .refuse(
+                &operator.step("reload", ""),
+                Kind::ReloadFailed.with_detail(why),
+            )
             .await),
     }
 }

@@ -118,11 +118,12 @@ pub fn router(plane: Arc<Plane>) -> Router {
 }
 
 async fn not_found() -> Refusal {
-    Kind::NotFound.because("There is nothing under this path; /v1/openapi.json has all there is.")
+    Kind::NotFound
+        .with_detail("There is nothing under this path; /v1/openapi.json has all there is.")
 }
 
 async fn method_not_allowed() -> Refusal {
-    Kind::MethodNotAllowed.because("The header `Allow` has the methods of this path.")
+    Kind::MethodNotAllowed.with_detail("The header `Allow` has the methods of this path.")
 }
 
 /// Sees every request through, and sets what every answer carries.
@@ -133,10 +134,10 @@ async fn around(request: Request, next: Next) -> Response {
     let mut response = match tokio::time::timeout(REQUEST_TIMEOUT, tokio::spawn(next.run(request))).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => {
-            Kind::Internal.because("The request met a fault; the server's log has more.").into_response()
+            Kind::InternalError.with_detail("The request met a fault; the server's log has more.").into_response()
         }
-        Err(_) => Kind::NotFinished
-            .because(
+        Err(_) => Kind::StillRunning
+            .with_detail(
                 "This takes longer than 30 seconds. What has begun goes on; look again before you repeat it.",
             )
             .into_response(),

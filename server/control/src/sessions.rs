@@ -244,7 +244,7 @@ impl Operator {
             return Ok(());
         }
         let minutes = FRESH.as_mins();
-        let refusal = Kind::SignInAgain.because(format!(
+        let refusal = Kind::FreshSignInRequired.with_detail(format!(
             "This needs a sign-in of the last {minutes} minutes. Sign in again."
         ));
         Err(self.refuse(step, refusal).await)
@@ -293,7 +293,7 @@ async fn session_of(
     let refuse = |why| {
         (
             why,
-            Kind::NotSignedIn.because("Sign in with POST /v1/login and POST /v1/login/verify."),
+            Kind::NotSignedIn.with_detail("Sign in with POST /v1/login and POST /v1/login/verify."),
         )
     };
     let token = token.ok_or_else(|| refuse("no token"))?;
@@ -337,7 +337,7 @@ impl Operator {
             }
         };
         let refusal = if admin.role < P::ROLE {
-            Some(Kind::NotAllowed.because(format!(
+            Some(Kind::NotAllowed.with_detail(format!(
                 "This is for the role {}, and yours is {}. An owner of this server can do it, or change that.",
                 P::ROLE,
                 admin.role
@@ -345,7 +345,7 @@ impl Operator {
         } else if admin.initial_password_expires_at.is_some() && !P::BEFORE_OWN_PASSWORD {
             let detail = "You have an initial password. Choose one of your own with PUT /v1/password \
                           (`admin-cli passwd`), and sign in again.";
-            Some(Kind::OwnPasswordNeeded.because(detail))
+            Some(Kind::PasswordChangeRequired.with_detail(detail))
         } else {
             None
         };
@@ -451,7 +451,7 @@ pub async fn end_one(
             let detail = format!(
                 "There is no session {id} of yours; `admin-cli sessions` has those there are."
             );
-            Kind::NoSuchSession.because(detail)
+            Kind::NoSuchSession.with_detail(detail)
         })
     });
     let session = match found {

@@ -199,7 +199,7 @@ pub async fn login(
     };
     let hash = admin.as_ref().map(|admin| admin.password_hash.clone());
     let right = password::verify(request.password, hash).await;
-    let refusal = Kind::LoginFailed.because("The name or the password is wrong.");
+    let refusal = Kind::LoginFailed.with_detail("The name or the password is wrong.");
     let why = match admin {
         Some(admin) if !right => {
             plane.note_failure(&admin, arrival);
@@ -462,14 +462,14 @@ async fn open_session(
 }
 
 fn dead() -> Refusal {
-    Kind::ChallengeDead.because(
+    Kind::ChallengeExpired.with_detail(
         "No code will do for this challenge: it was used, has expired or was tried too often, or it was made for \
          another address. Sign in again.",
     )
 }
 
 fn wrong_code(attempts_left: u8) -> Refusal {
-    Kind::CodeWrong.because(match attempts_left {
+    Kind::WrongCode.with_detail(match attempts_left {
         0 => "That is not the code, and it was the last try. Sign in again.".to_owned(),
         1 => "That is not the code. One try is left.".to_owned(),
         more => format!("That is not the code. {more} tries are left."),

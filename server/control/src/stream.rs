@@ -74,7 +74,7 @@ pub fn place(operator: &Operator) -> Result<OwnedSemaphorePermit, Refusal> {
         .try_acquire_owned()
         .map_err(|_| {
             Kind::TooManyStreams
-                .because(format!(
+                .with_detail(format!(
                     "{STREAMS} streams of events are under way. End one, or try again later."
                 ))
                 .retry_after(60)

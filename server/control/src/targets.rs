@@ -10,7 +10,8 @@ use rookery_record::BanTarget;
 
 /// Reads a target.
 pub fn parse(text: &str) -> Result<BanTarget, Refusal> {
-    BanTarget::parse(text).map_err(|error| Kind::Invalid.because(format!("The target is {error}.")))
+    BanTarget::parse(text)
+        .map_err(|error| Kind::Invalid.with_detail(format!("The target is {error}.")))
 }
 
 /// Who is online and covered, with the sessions that are; by nick.
@@ -34,7 +35,7 @@ pub async fn ask_twice(operator: &Operator, target: &BanTarget, act: &str) -> Re
     } else {
         return Ok(());
     };
-    Err(Kind::NeedsConfirmation.because(format!(
+    Err(Kind::ConfirmationRequired.with_detail(format!(
         "{why} To {act} it all the same, send `confirm` along (`admin-cli {act} --yes`)."
     )))
 }

@@ -59,9 +59,8 @@ impl Enrolments {
     ) -> Result<Authenticator, Refusal> {
         let alive = |one: &&mut Enrolment| now < one.expires_at && one.attempts_left > 0;
         let Some(enrolment) = self.0.get_mut(admin).filter(alive) else {
-            return Err(
-                Kind::NoAuthenticator.because("No app is waiting to be confirmed; enrol it anew.")
-            );
+            return Err(Kind::NoAuthenticator
+                .with_detail("No app is waiting to be confirmed; enrol it anew."));
         };
         enrolment.attempts_left -= 1;
         let Enrolment {
@@ -70,7 +69,7 @@ impl Enrolments {
             ..
         } = *enrolment;
         let Some(last_step) = authenticator::step_of(&secret, code, now) else {
-            return Err(Kind::CodeWrong.because(format!(
+            return Err(Kind::WrongCode.with_detail(format!(
                 "That is not the app's code of now; tries left: {attempts_left}. If it goes on, look whether the clocks \
                  of the server and the app agree."
             )));
@@ -291,10 +290,10 @@ fn found(found: bool) -> Result<(), Refusal> {
 }
 
 fn none_enrolled() -> Refusal {
-    Kind::NoAuthenticator.because("No authenticator app is enrolled.")
+    Kind::NoAuthenticator.with_detail("No authenticator app is enrolled.")
 }
 
 fn wrong_code() -> Refusal {
-    Kind::CodeWrong
-        .because("That is not a code of now, or it was used. Wait for the app's next one.")
+    Kind::WrongCode
+        .with_detail("That is not a code of now, or it was used. Wait for the app's next one.")
 }

@@ -115,7 +115,7 @@ pub async fn show(
 
 /// The user of that nick.
 pub async fn existing(operator: &Operator, name: &str) -> Result<UserView, Refusal> {
-    let nobody = || Kind::NotOnline.because(format!("Nobody is online as {name}."));
+    let nobody = || Kind::NotOnline.with_detail(format!("Nobody is online as {name}."));
     let nick = Nick::parse(name).map_err(|_| nobody())?;
     find(operator, Act::FindUser(nick))
         .await?
@@ -166,24 +166,27 @@ impl Query {
         } = options;
         let limit = limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Kind::BadRequest.because(format!("`limit` is between 1 and {MAX_LIMIT}.")));
+            return Err(
+                Kind::BadRequest.with_detail(format!("`limit` is between 1 and {MAX_LIMIT}."))
+            );
         }
         let channel = channel.as_deref().map(ChannelName::parse).transpose();
-        let channel =
-            channel.map_err(|error| Kind::BadRequest.because(format!("`channel`: {error}.")))?;
+        let channel = channel
+            .map_err(|error| Kind::BadRequest.with_detail(format!("`channel`: {error}.")))?;
         let target = target.as_deref().map(BanTarget::parse).transpose();
         let target =
-            target.map_err(|error| Kind::BadRequest.because(format!("`match` is {error}.")))?;
+            target.map_err(|error| Kind::BadRequest.with_detail(format!("`match` is {error}.")))?;
         let search = search.unwrap_or_default().to_lowercase();
         if search.chars().count() > LONGEST_SEARCH {
-            return Err(Kind::BadRequest.because(format!(
+            return Err(Kind::BadRequest.with_detail(format!(
                 "`search` may have up to {LONGEST_SEARCH} characters."
             )));
         }
         let order = sort.unwrap_or_default();
         let after = after.map(|after| {
             Position::read(order, &after).ok_or_else(|| {
-                Kind::BadRequest.because("`after` is the `next` of another page in the same order.")
+                Kind::BadRequest
+                    .with_detail("`after` is the `next` of another page in the same order.")
             })
         });
         Ok(Self {

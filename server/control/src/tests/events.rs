@@ -200,11 +200,11 @@ async fn only_what_was_asked_for_is_told() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
     let mut watching = house
-        .watch(&token, "?kinds=user-connected,trouble&user=Alice")
+        .watch(&token, "?kinds=user-connected,component-failed&user=Alice")
         .await;
     assert_eq!(
         house.last_entry().await,
-        "watch  allowed: user-connected,trouble about Alice"
+        "watch  allowed: user-connected,component-failed about Alice"
     );
     house.tell(ServerEvent::ComponentFailed {
         component: Component::Mail,
@@ -240,7 +240,7 @@ async fn a_stream_ends_with_its_sign_in() {
     let house = House::new().await;
     house.add_admin("other").await;
     let other = house.sign_in("other").await;
-    let options = "?kinds=trouble";
+    let options = "?kinds=component-failed";
     for ending in ["ended", "password", "removed", "expired"] {
         let token = house.session_of("root").await;
         let token = if ending == "expired" {
@@ -317,7 +317,7 @@ async fn a_slow_watcher_is_told_what_it_missed_and_holds_up_nobody() {
     let house = House::new().await;
     let token = house.sign_in("root").await;
     let mut slow = house.watch(&token, "?kinds=reloaded").await;
-    let mut quick = house.watch(&token, "?kinds=trouble").await;
+    let mut quick = house.watch(&token, "?kinds=component-failed").await;
     // More than is kept, before either can read.
     for _ in 0..5000 {
         house.tell(ServerEvent::Reloaded { problem: None });

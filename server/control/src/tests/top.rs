@@ -92,7 +92,7 @@ async fn refused_sign_ins_of_both_ports_are_told_newest_first() {
     house.come_from("192.0.2.1");
     let refused = house.top(&token).await["refused_sign_ins"].clone();
     let told = |at: usize| {
-        ["port", "name", "address", "why"].map(|key| refused[at][key].as_str().unwrap().to_owned())
+        ["port", "name", "address", "reason"].map(|key| refused[at][key].as_str().unwrap().to_owned())
     };
     assert_eq!(
         told(0),
