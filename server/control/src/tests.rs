@@ -47,9 +47,10 @@ use rookery_protocol::{AccountName, Capabilities, Email};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::extract::Arrival;
-use super::sessions::{Fingerprint, Session};
-use super::{Control, Plane, lock, router};
+use crate::auth::sessions::{Fingerprint, Session};
+use crate::http::extract::Arrival;
+use crate::plane::{Control, ControlPlane, ReloadRequest};
+use crate::routes::router;
 use rookery_accounts::csv_sync::CsvSync;
 use rookery_accounts::{Accounts, password};
 use rookery_base::certificates::Certificates;
@@ -76,9 +77,9 @@ use rookery_store::{Database, Durability};
 const PASSWORD: &str = "correct horse battery staple";
 
 /// A server without a chat port, and a clock that is moved by hand.
-struct House {
+struct TestPlane {
     folder: TempDir,
-    plane: Arc<Plane>,
+    plane: Arc<ControlPlane>,
     router: Router,
     database: Database,
     accounts: Arc<Accounts>,
@@ -88,7 +89,7 @@ struct House {
     from: Cell<SocketAddr>,
     next_session: Cell<u64>,
     /// Where reloads are asked for.
-    reloads: RefCell<Option<tokio::sync::mpsc::Receiver<super::reload::Request>>>,
+    reloads: RefCell<Option<tokio::sync::mpsc::Receiver<ReloadRequest>>>,
 }
 
 /// What a request got.
@@ -124,7 +125,7 @@ impl Reply {
     }
 }
 
-impl House {
+impl TestPlane {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
@@ -141,7 +142,7 @@ impl House {
         .unwrap();
         let certificates = Arc::new(Certificates::open(&config).unwrap());
         let (_, live) = LiveConfig::new(config);
-        let windows = CsvSync::new(live.clone(), database.clone());
+        let csv_sync = CsvSync::new(live.clone(), database.clone());
 
         let settings = Settings {
             server_name: "rookery.test".to_owned(),
@@ -203,27 +204,27 @@ impl House {
             live.clone(),
             database.clone(),
             mailer.clone(),
-            windows.clone(),
+            csv_sync.clone(),
             news.clone(),
         );
         let accounts = Arc::new(accounts);
         let (reloads, reload_requests) = tokio::sync::mpsc::channel(1);
-        let plane = Arc::new(Plane::new(Control {
+        let plane = Arc::new(ControlPlane::new(Control {
             config: live.clone(),
             database: database.clone(),
-            windows,
+            csv_sync,
             core: core.clone(),
             accounts: Arc::clone(&accounts),
             mailer,
             certificates,
             probes,
-            news,
-            gate,
+            events: news,
+            admission_policy: gate,
             reloads,
         }));
         let house = Self {
             folder,
-            router: router::router(Arc::clone(&plane)),
+            router: router(Arc::clone(&plane)),
             plane,
             database,
             accounts,
@@ -413,7 +414,7 @@ impl House {
             arrival,
             minutes,
         );
-        lock(&self.plane.sessions).add(session)
+        self.plane.sessions.lock().add(session)
     }
 
     /// The mails with codes among them.

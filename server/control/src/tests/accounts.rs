@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn accounts_are_found_page_by_page() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     for name in ["dora", "Anna", "carl", "bert", "anton"] {
         house.add_account(name).await;
@@ -51,7 +51,7 @@ async fn accounts_are_found_page_by_page() {
 
 #[tokio::test]
 async fn a_disabled_account_is_gone_and_stays_away_until_it_is_enabled() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house.add_account("alice").await;
     let alice = house.come_online_as(house.identity("alice").await).await;
@@ -86,7 +86,7 @@ async fn a_disabled_account_is_gone_and_stays_away_until_it_is_enabled() {
 
 #[tokio::test]
 async fn a_deleted_account_leaves_its_name_and_nothing_else() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house.add_account("alice").await;
     let alice = house.come_online_as(house.identity("alice").await).await;
@@ -119,7 +119,7 @@ async fn a_deleted_account_leaves_its_name_and_nothing_else() {
 
 #[tokio::test]
 async fn what_opens_an_account_is_revoked_with_or_without_its_password() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house.add_account("alice").await;
     let id = house.identity("alice").await.id;
@@ -152,7 +152,7 @@ async fn what_opens_an_account_is_revoked_with_or_without_its_password() {
 
 #[tokio::test]
 async fn one_credential_is_revoked_and_the_others_stay() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house.add_account("alice").await;
     house.add_account("bob").await;
@@ -237,7 +237,7 @@ async fn one_credential_is_revoked_and_the_others_stay() {
 
 #[tokio::test]
 async fn whoever_was_signing_in_at_that_very_moment_is_kept_out() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house.add_account("alice").await;
     let proved = house.identity("alice").await;
@@ -250,7 +250,7 @@ async fn whoever_was_signing_in_at_that_very_moment_is_kept_out() {
 
 #[tokio::test]
 async fn nothing_is_done_to_nobody_or_without_a_record() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house.add_account("alice").await;
     for path in [

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn who_is_online_is_listed_with_all_an_operator_wants_to_know() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let nobody = json!({ "users": [], "total": 0, "next": null });
     assert_eq!(house.get(&token, "/v1/users").await.json(), nobody);
@@ -40,7 +40,7 @@ async fn who_is_online_is_listed_with_all_an_operator_wants_to_know() {
 
 #[tokio::test]
 async fn a_kick_ends_the_user_who_may_come_back() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let alice = house.come_online("alice").await;
     let reply = house
@@ -64,7 +64,7 @@ async fn a_kick_ends_the_user_who_may_come_back() {
 
 #[tokio::test]
 async fn a_kick_of_nobody_is_refused_and_entered() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     for name in ["nobody", "not%20a%20nick"] {
         let reply = house
@@ -74,7 +74,7 @@ async fn a_kick_of_nobody_is_refused_and_entered() {
     }
     assert_eq!(
         house.last_entry().await,
-        "kick not a nick refused: Nobody is online as not a nick."
+        "kick not a nick refused: No user not a nick is online."
     );
     let reply = house
         .post(
@@ -94,7 +94,7 @@ async fn a_kick_of_nobody_is_refused_and_entered() {
 
 #[tokio::test]
 async fn what_an_admin_sends_cannot_spoil_the_trail_either() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let name = format!("a%0D%0Ab%1B[2J{}", "x".repeat(10_000));
     house
@@ -126,7 +126,7 @@ async fn what_an_admin_sends_cannot_spoil_the_trail_either() {
 
 #[tokio::test]
 async fn a_ban_is_on_disk_and_its_sessions_are_gone_when_the_answer_says_so() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let alice = house.come_online("alice").await;
     let bob = house.come_online("bob").await;
@@ -172,7 +172,7 @@ async fn a_ban_is_on_disk_and_its_sessions_are_gone_when_the_answer_says_so() {
 
 #[tokio::test]
 async fn an_unban_lets_the_account_back_in() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let reply = house
         .post(&token, "/v1/bans", &json!({ "target": "alice" }))
@@ -180,7 +180,7 @@ async fn an_unban_lets_the_account_back_in() {
     assert_eq!(reply.json()["ended"], json!({ "users": [], "sessions": 0 }));
     assert_eq!(
         house.last_entry().await,
-        "ban alice allowed: for ever: no reason given"
+        "ban alice allowed: permanent: no reason given"
     );
     assert!(matches!(
         house.admission("alice").await,
@@ -218,7 +218,7 @@ async fn an_unban_lets_the_account_back_in() {
 
 #[tokio::test]
 async fn a_ban_that_makes_no_sense_is_refused_and_entered() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let future = house.now.get() + SignedDuration::from_hours(1);
     for bad in [
@@ -254,7 +254,7 @@ async fn a_ban_that_makes_no_sense_is_refused_and_entered() {
 
 #[tokio::test]
 async fn no_act_without_a_record() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let ban = house
         .post(&token, "/v1/bans", &json!({ "target": "mallory" }))
@@ -289,7 +289,7 @@ async fn no_act_without_a_record() {
 
 #[tokio::test]
 async fn an_act_is_seen_through_when_its_caller_hangs_up() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let alice = house.come_online("alice").await;
     {
@@ -308,7 +308,7 @@ async fn an_act_is_seen_through_when_its_caller_hangs_up() {
 
 #[tokio::test]
 async fn a_ban_stands_though_its_file_cannot_be_written() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     fs::create_dir_all(house.data().join("bans.csv/in the way")).unwrap();
     let reply = house
@@ -323,7 +323,7 @@ async fn a_ban_stands_though_its_file_cannot_be_written() {
 
 #[tokio::test]
 async fn the_newest_entries_of_the_trail_can_be_read() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house
         .post(

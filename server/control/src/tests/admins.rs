@@ -10,7 +10,7 @@ fn newcomer(role: &str) -> Value {
 
 #[tokio::test]
 async fn an_admin_is_added_with_a_password_that_opens_nothing_but_the_choice_of_another() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let reply = house
         .post(&token, "/v1/admins", &newcomer("moderator"))
@@ -48,7 +48,7 @@ async fn an_admin_is_added_with_a_password_that_opens_nothing_but_the_choice_of_
 
 #[tokio::test]
 async fn an_initial_password_is_good_for_a_day() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let initial = house
         .post(&token, "/v1/admins", &newcomer("auditor"))
@@ -74,7 +74,7 @@ async fn an_initial_password_is_good_for_a_day() {
 
 #[tokio::test]
 async fn what_makes_no_sense_is_refused_and_entered() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     for (body, kind) in [
         (
@@ -107,14 +107,14 @@ async fn what_makes_no_sense_is_refused_and_entered() {
             house
                 .last_entry()
                 .await
-                .ends_with("refused: There is no admin named nobody.")
+                .contains(" nobody refused: There is no admin nobody")
         );
     }
 }
 
 #[tokio::test]
 async fn another_role_holds_at_once_and_ends_the_sessions() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     house.add_admin_as("vera", Role::Auditor).await;
     let (token, vera) = (house.sign_in("root").await, house.session_of("vera").await);
     let reply = house
@@ -129,7 +129,7 @@ async fn another_role_holds_at_once_and_ends_the_sessions() {
         house.last_entry().await,
         "admin role VERA allowed: moderator, before: auditor"
     );
-    house.mail_with("your role was changed").await;
+    house.mail_with("the role was changed").await;
     assert_eq!(
         house.get(&vera, "/v1/users").await.problem(),
         "/problems/not-signed-in"
@@ -152,7 +152,7 @@ async fn another_role_holds_at_once_and_ends_the_sessions() {
 
 #[tokio::test]
 async fn an_owner_resets_a_password_without_choosing_it() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     house.add_admin_as("vera", Role::Moderator).await;
     let vera = house.sign_in("vera").await;
     let token = house.sign_in("root").await;
@@ -178,7 +178,7 @@ async fn an_owner_resets_a_password_without_choosing_it() {
         house.get(&vera, "/v1/users").await.problem(),
         "/problems/not-signed-in"
     );
-    house.mail_with("your password was reset").await;
+    house.mail_with("the password was reset").await;
     assert_eq!(
         house.login("vera", PASSWORD).await.problem(),
         "/problems/login-failed"
@@ -214,7 +214,7 @@ async fn an_owner_resets_a_password_without_choosing_it() {
 
 #[tokio::test]
 async fn the_last_owner_stays() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     house.add_admin_as("vera", Role::Moderator).await;
     let token = house.sign_in("root").await;
     let demote = async || {
@@ -260,7 +260,7 @@ async fn the_last_owner_stays() {
 
 #[tokio::test]
 async fn a_sign_in_of_ten_minutes_ago_does_not_manage_admins() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house.pass(SignedDuration::from_mins(10));
     for reply in [

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn an_announcement_is_heard_and_entered() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let alice = house.come_online("alice").await;
     for (request, entry) in [
@@ -42,7 +42,7 @@ async fn an_announcement_is_heard_and_entered() {
 
 #[tokio::test]
 async fn an_announcement_that_makes_no_sense_or_reaches_nobody_is_refused_and_entered() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     for bad in [
         json!({ "text": "" }),
@@ -85,7 +85,7 @@ async fn an_announcement_that_makes_no_sense_or_reaches_nobody_is_refused_and_en
 
 #[tokio::test]
 async fn a_reload_is_asked_for_once_it_is_entered_and_its_fault_comes_back() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let mut requests = house.reloads.borrow_mut().take().unwrap();
     let runner = tokio::spawn(async move {

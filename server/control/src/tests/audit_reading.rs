@@ -3,7 +3,7 @@
 use super::*;
 
 /// Puts so many kicks into the trail, of `user1`, `user2`, …
-async fn enter_kicks(house: &House, count: usize) {
+async fn enter_kicks(house: &TestPlane, count: usize) {
     let enter = move |store: &mut dyn rookery_store::Store| {
         (1..=count).try_for_each(|number| store.append_audit(&entry(number)).map(drop))
     };
@@ -16,7 +16,7 @@ async fn enter_kicks(house: &House, count: usize) {
 
 #[tokio::test]
 async fn every_entry_is_on_exactly_one_page_in_either_direction() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     enter_kicks(&house, 25).await;
     let expected: Vec<String> = (1..=25).map(|number| format!("user{number}")).collect();
@@ -55,7 +55,7 @@ async fn every_entry_is_on_exactly_one_page_in_either_direction() {
 
 #[tokio::test]
 async fn what_makes_no_sense_as_a_filter_is_refused_and_entered() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     for bad in [
         "limit=0",
@@ -88,7 +88,7 @@ async fn what_makes_no_sense_as_a_filter_is_refused_and_entered() {
 
 #[tokio::test]
 async fn a_trail_of_many_pages_is_verified_to_its_end() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     enter_kicks(&house, 2500).await;
     let verdict = house.get(&token, "/v1/audit/verify").await.json();

@@ -6,7 +6,7 @@ use super::*;
 
 #[tokio::test]
 async fn every_kind_of_target_is_banned_listed_and_lifted_under_one_form() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let kinds = [
         ("Alice", "Alice"),
@@ -46,7 +46,7 @@ async fn every_kind_of_target_is_banned_listed_and_lifted_under_one_form() {
 
 #[tokio::test]
 async fn a_ban_of_where_someone_is_ends_the_session_and_lets_nobody_in_from_there() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let alice = house.come_online("alice").await;
     let reply = house
@@ -70,7 +70,7 @@ async fn a_ban_of_where_someone_is_ends_the_session_and_lets_nobody_in_from_ther
 
 #[tokio::test]
 async fn of_many_bans_of_one_target_the_core_keeps_the_one_on_disk() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     house.add_admin("rival").await;
     let tokens = [
         house.session_of("root").await,
@@ -117,7 +117,7 @@ async fn join_all<F: Future<Output = Reply> + Unpin>(mut futures: Vec<F>) -> Vec
 
 #[tokio::test]
 async fn a_dry_run_tells_who_would_be_hit_and_does_nothing() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let alice = house.come_online("alice").await;
     house.add_account("carol").await;
@@ -153,7 +153,7 @@ async fn a_dry_run_tells_who_would_be_hit_and_does_nothing() {
 
 #[tokio::test]
 async fn a_ban_of_the_world_or_of_oneself_is_asked_twice() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house.add_account("root").await;
     for target in [

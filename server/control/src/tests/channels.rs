@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn channels_are_listed_and_shown_with_their_members() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     assert_eq!(
         house.get(&token, "/v1/channels").await.json()["channels"],
@@ -32,7 +32,7 @@ async fn channels_are_listed_and_shown_with_their_members() {
 
 #[tokio::test]
 async fn a_closed_channel_is_gone_when_the_answer_says_so() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let alice = house.come_online("alice").await;
     let reply = house
@@ -87,7 +87,7 @@ async fn a_closed_channel_is_gone_when_the_answer_says_so() {
 
 #[tokio::test]
 async fn a_channel_that_is_not_there_is_refused_and_entered() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let _alice = house.come_online("alice").await;
     for name in ["%23none", "lobby", "%23a%2Cb"] {

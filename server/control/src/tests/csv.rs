@@ -2,7 +2,7 @@
 
 use super::*;
 
-impl House {
+impl TestPlane {
     async fn import(&self, token: &str, what: &str, content: impl Into<Body>) -> Reply {
         let request = Request::post(format!("/v1/import/{what}"))
             .header("Authorization", format!("Bearer {token}"))
@@ -21,7 +21,7 @@ impl House {
 
 #[tokio::test]
 async fn what_is_exported_can_be_imported_elsewhere_as_it_was() {
-    let (one, other) = (House::new().await, House::new().await);
+    let (one, other) = (TestPlane::new().await, TestPlane::new().await);
     let (token, other_token) = (one.sign_in("root").await, other.sign_in("root").await);
     for name in ["alice", "Böb", "carl"] {
         one.add_account(name).await;
@@ -84,7 +84,7 @@ async fn what_is_exported_can_be_imported_elsewhere_as_it_was() {
 
 #[tokio::test]
 async fn every_bad_row_is_named_by_its_line_and_nothing_else_is_lost() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house.add_account("alice").await;
     let mut content = b"name,email,created_at\nbob,bob@example.org,2026-01-02T03:04:05Z\n".to_vec();
@@ -125,7 +125,7 @@ async fn every_bad_row_is_named_by_its_line_and_nothing_else_is_lost() {
 
 #[tokio::test]
 async fn an_imported_ban_takes_effect_at_once() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let (alice, bob) = (
         house.come_online("alice").await,
@@ -167,7 +167,7 @@ async fn an_imported_ban_takes_effect_at_once() {
 
 #[tokio::test]
 async fn the_originals_lists_are_taken_in_as_they_are() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let content = "name,email\nAlice,alice@example.org\n";
     let reply = house.import(&token, "users", content).await.json();
@@ -189,7 +189,7 @@ async fn the_originals_lists_are_taken_in_as_they_are() {
 
 #[tokio::test]
 async fn a_dry_run_tells_all_and_does_nothing() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let alice = house.come_online("alice").await;
     let content = "alice@example.org\nbad row\nalice@example.org\n";
@@ -223,7 +223,7 @@ async fn a_dry_run_tells_all_and_does_nothing() {
 
 #[tokio::test]
 async fn a_ban_of_the_world_among_them_takes_a_second_word() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let content = "mallory\n*@*\n";
     let reply = house.import(&token, "bans", content).await;
@@ -247,7 +247,7 @@ async fn a_ban_of_the_world_among_them_takes_a_second_word() {
 
 #[tokio::test]
 async fn what_is_no_csv_or_too_big_or_cannot_be_entered_is_not_taken_in() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let reply = house.post(&token, "/v1/import/users", &json!({})).await;
     assert_eq!(reply.problem(), "/problems/not-csv");

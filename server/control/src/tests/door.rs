@@ -7,11 +7,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::super::listener;
 use super::*;
+use crate::http::listener;
 
 /// Opens the door of a house; gives its address.
-async fn open(house: &House) -> SocketAddr {
+async fn open(house: &TestPlane) -> SocketAddr {
     let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = door.local_addr().unwrap();
     tokio::spawn(listener::run(Arc::clone(&house.plane), door));
@@ -26,7 +26,7 @@ fn authority(folder: &Path) -> rustls::RootCertStore {
     roots
 }
 
-async fn connect(house: &House, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
+async fn connect(house: &TestPlane, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -49,7 +49,7 @@ async fn ask(stream: &mut TlsStream<TcpStream>, request: &str) -> String {
 
 #[tokio::test]
 async fn the_port_speaks_http_over_tls() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let address = open(&house).await;
     let mut stream = connect(&house, address).await.unwrap();
     let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -74,7 +74,7 @@ async fn the_port_speaks_http_over_tls() {
 
 #[tokio::test]
 async fn a_plain_request_is_told_to_use_https() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let address = open(&house).await;
     for plain in [
         "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -100,7 +100,7 @@ async fn a_plain_request_is_told_to_use_https() {
 
 #[tokio::test]
 async fn one_network_cannot_take_every_place() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let address = open(&house).await;
     let mut held = Vec::new();
     for _ in 0..16 {
@@ -123,7 +123,7 @@ async fn one_network_cannot_take_every_place() {
 
 #[tokio::test]
 async fn bytes_that_only_begin_like_tls_harm_nobody() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let address = open(&house).await;
     let mut broken = TcpStream::connect(address).await.unwrap();
     broken.write_all(&[0x16; 600]).await.unwrap();

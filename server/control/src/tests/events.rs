@@ -4,7 +4,7 @@ use hyper::body::Body as _;
 use rookery_control_api::{Component, DisconnectReason, EventKind, ServerEvent, TimedEvent};
 
 use super::*;
-use crate::stream::STREAMS;
+use crate::plane::MAX_STREAMS;
 
 /// A client that watches.
 struct Watching {
@@ -51,7 +51,7 @@ impl Watching {
     }
 }
 
-impl House {
+impl TestPlane {
     async fn watch(&self, token: &str, options: &str) -> Watching {
         let arrival = Arrival {
             from: self.from.get(),
@@ -75,13 +75,13 @@ impl House {
     }
 
     fn tell(&self, what: ServerEvent) {
-        self.plane.control.news.tell(what);
+        self.plane.control.events.tell(what);
     }
 }
 
 #[tokio::test]
 async fn what_happens_is_told_in_order() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let mut watching = house.watch(&token, "").await;
     let ServerEvent::Audit { entry } = watching.next_of(EventKind::Audit).await else {
@@ -160,7 +160,7 @@ async fn what_happens_is_told_in_order() {
 
 #[tokio::test]
 async fn bans_are_told_as_they_come_and_go() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let ban = |target: &str, duration: &str| json!({ "target": target, "duration": duration, "reason": "spam" });
     house.post(&token, "/v1/bans", &ban("before", "1h")).await;
@@ -197,7 +197,7 @@ async fn bans_are_told_as_they_come_and_go() {
 
 #[tokio::test]
 async fn only_what_was_asked_for_is_told() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let mut watching = house
         .watch(&token, "?kinds=user-connected,component-failed&user=Alice")
@@ -237,7 +237,7 @@ async fn only_what_was_asked_for_is_told() {
 
 #[tokio::test]
 async fn a_stream_ends_with_its_sign_in() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     house.add_admin("other").await;
     let other = house.sign_in("other").await;
     let options = "?kinds=component-failed";
@@ -292,7 +292,7 @@ async fn a_stream_ends_with_its_sign_in() {
 
 #[tokio::test]
 async fn watching_is_a_use_of_the_sign_in() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let _watching = house.watch(&token, "").await;
     let begun = house.now.get();
@@ -314,7 +314,7 @@ async fn watching_is_a_use_of_the_sign_in() {
 
 #[tokio::test]
 async fn a_slow_watcher_is_told_what_it_missed_and_holds_up_nobody() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let mut slow = house.watch(&token, "?kinds=reloaded").await;
     let mut quick = house.watch(&token, "?kinds=component-failed").await;
@@ -347,10 +347,10 @@ async fn a_slow_watcher_is_told_what_it_missed_and_holds_up_nobody() {
 
 #[tokio::test]
 async fn there_is_a_limit_on_streams_and_a_place_comes_back() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let mut streams = Vec::new();
-    for _ in 0..STREAMS {
+    for _ in 0..MAX_STREAMS {
         streams.push(house.watch(&token, "").await);
     }
     let reply = house.get(&token, "/v1/events").await;
@@ -363,7 +363,7 @@ async fn there_is_a_limit_on_streams_and_a_place_comes_back() {
         house
             .last_entry()
             .await
-            .starts_with("watch  refused: 8 streams")
+            .starts_with("watch  refused: 8 event streams")
     );
     assert_eq!(
         house.get(&token, "/v1/bans").await.status,

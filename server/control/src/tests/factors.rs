@@ -1,7 +1,7 @@
 //! Authenticator apps, recovery codes, and the notices about them.
 
-use super::super::authenticator::code_at;
 use super::*;
+use crate::auth::authenticator::code_at;
 
 /// An authenticator app that an admin has enrolled.
 struct App {
@@ -10,12 +10,12 @@ struct App {
 }
 
 impl App {
-    fn code(&self, house: &House) -> String {
+    fn code(&self, house: &TestPlane) -> String {
         code_at(&self.secret, house.now.get())
     }
 }
 
-impl House {
+impl TestPlane {
     async fn secret_waiting(&self, token: &str) -> [u8; 20] {
         let reply = self.post(token, "/v1/totp", &json!({})).await;
         assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
@@ -78,7 +78,7 @@ impl House {
 
 #[tokio::test]
 async fn an_app_counts_once_a_code_of_it_is_confirmed() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     assert_eq!(house.factors("root").await.1, json!(["mail"]));
     let token = house.sign_in("root").await;
     let secret = house.secret_waiting(&token).await;
@@ -142,7 +142,7 @@ async fn an_app_counts_once_a_code_of_it_is_confirmed() {
 
 #[tokio::test]
 async fn five_wrong_codes_or_ten_minutes_end_an_enrolment() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let secret = house.secret_waiting(&token).await;
     let confirm = async |code: &str| {
@@ -169,7 +169,7 @@ async fn five_wrong_codes_or_ten_minutes_end_an_enrolment() {
 
 #[tokio::test]
 async fn a_code_of_one_time_step_works_once() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let app = house.enrol("root").await;
     let (first, _) = house.factors("root").await;
     let (second, _) = house.factors("root").await;
@@ -193,7 +193,7 @@ async fn a_code_of_one_time_step_works_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_a_hundred_at_once_with_one_code_of_the_app_one_wins() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let app = house.enrol("root").await;
     let mut challenges = Vec::new();
     for _ in 0..4 {
@@ -207,7 +207,7 @@ async fn of_a_hundred_at_once_with_one_code_of_the_app_one_wins() {
 
 #[tokio::test]
 async fn a_recovery_code_is_good_once_and_told_of() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let app = house.enrol("root").await;
     let (challenge, _) = house.factors("root").await;
     let typed = app.recovery_codes[3].to_uppercase().replace('-', " ");
@@ -216,7 +216,9 @@ async fn a_recovery_code_is_good_once_and_told_of() {
         house.get(&token, "/v1/totp").await.json()["recovery_codes"],
         9
     );
-    house.mail_with("with a recovery code; 9 are left").await;
+    house
+        .mail_with("with a recovery code. 9 codes are left")
+        .await;
     let (challenge, _) = house.factors("root").await;
     assert_eq!(
         house.verify(&challenge, &typed).await.problem(),
@@ -239,7 +241,7 @@ async fn a_recovery_code_is_good_once_and_told_of() {
 
 #[tokio::test]
 async fn where_the_app_is_required_no_code_is_mailed() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let app = house.enrol("root").await;
     house.require(&app).await;
     let mails = house.code_mails().len();
@@ -255,7 +257,7 @@ async fn where_the_app_is_required_no_code_is_mailed() {
         );
         assert_eq!(
             house.last_entry().await,
-            format!("verify  refused: wrong code; tries left: {attempts_left}")
+            format!("verify  refused: wrong code; attempts left: {attempts_left}")
         );
     }
     assert_eq!(
@@ -272,7 +274,7 @@ async fn where_the_app_is_required_no_code_is_mailed() {
 
 #[tokio::test]
 async fn an_app_is_done_away_with_by_a_fresh_code_of_it() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let app = house.enrol("root").await;
     house.require(&app).await;
     let (challenge, _) = house.factors("root").await;
@@ -308,7 +310,7 @@ async fn an_app_is_done_away_with_by_a_fresh_code_of_it() {
 
 #[tokio::test]
 async fn without_a_trail_no_factor_changes() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let app = house.enrol("root").await;
     let (challenge, _) = house.factors("root").await;
     let token = house.session_of("root").await;
@@ -342,7 +344,7 @@ async fn without_a_trail_no_factor_changes() {
 
 #[tokio::test]
 async fn no_secret_of_a_factor_is_entered_in_the_trail() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let app = house.enrol("root").await;
     let (challenge, _) = house.factors("root").await;
     let code = app.code(&house);
@@ -360,7 +362,7 @@ async fn no_secret_of_a_factor_is_entered_in_the_trail() {
         .await;
     house.verify(&challenge, &app.recovery_codes[0]).await;
     let trail = format!("{:?}", house.trail().await);
-    let secret = super::super::authenticator::base32(&app.secret);
+    let secret = crate::auth::authenticator::base32(&app.secret);
     for secret in ["81728172", &code, &app.recovery_codes[0], &secret] {
         assert!(!trail.contains(secret), "{secret} in {trail}");
     }
@@ -368,7 +370,7 @@ async fn no_secret_of_a_factor_is_entered_in_the_trail() {
 
 #[tokio::test]
 async fn a_sign_in_from_a_new_address_is_told() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     house.sign_in("root").await;
     house.sign_in("root").await;
     house.come_from("198.51.100.9");
@@ -393,7 +395,7 @@ async fn a_sign_in_from_a_new_address_is_told() {
 
 #[tokio::test]
 async fn repeated_failures_are_told_once_an_hour_and_not_to_strangers() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     for _ in 0..9 {
         house.login("root", "wrong").await;
         house.login("toor", "wrong").await;

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A request with a key.
-async fn keyed(house: &House, token: &str, key: &str, path: &str, body: &Value) -> Reply {
+async fn keyed(house: &TestPlane, token: &str, key: &str, path: &str, body: &Value) -> Reply {
     let request = Request::post(path)
         .header("Authorization", format!("Bearer {token}"))
         .header("Content-Type", "application/json")
@@ -13,7 +13,7 @@ async fn keyed(house: &House, token: &str, key: &str, path: &str, body: &Value) 
 
 #[tokio::test]
 async fn the_same_request_under_the_same_key_is_done_once_and_answered_alike() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let alice = house.come_online("alice").await;
     let kick = json!({ "reason": "enough" });
@@ -31,12 +31,9 @@ async fn the_same_request_under_the_same_key_is_done_once_and_answered_alike() {
         again.headers[header::CONTENT_TYPE],
         first.headers[header::CONTENT_TYPE]
     );
-    assert!(
-        house
-            .last_entry()
-            .await
-            .starts_with("request POST /v1/users/alice/kick allowed: came again")
-    );
+    assert!(house.last_entry().await.starts_with(
+        "request POST /v1/users/alice/kick allowed: repeated with its idempotency key"
+    ));
     let online = house.get(&token, "/v1/users").await.json();
     assert_eq!(online["users"][0]["nick"], "alice", "not kicked again");
 
@@ -59,7 +56,7 @@ async fn the_same_request_under_the_same_key_is_done_once_and_answered_alike() {
 
 #[tokio::test]
 async fn a_key_of_another_request_is_refused_and_one_of_another_sign_in_is_not_known() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let ban = |target: &str| json!({ "target": target });
     assert_eq!(
@@ -111,7 +108,7 @@ async fn a_key_of_another_request_is_refused_and_one_of_another_sign_in_is_not_k
 
 #[tokio::test]
 async fn what_could_not_be_done_is_tried_again() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let ban = json!({ "target": "mallory" });
     house.break_trail();
@@ -127,7 +124,7 @@ async fn what_could_not_be_done_is_tried_again() {
 
 #[tokio::test]
 async fn a_key_that_makes_no_sense_is_refused_and_bodies_stay_bounded() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let ban = json!({ "target": "mallory" });
     for bad in ["", &"x".repeat(256), "ä"] {

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn an_email_is_invited_listed_and_taken_back() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let reply = house
         .post(
@@ -74,7 +74,7 @@ async fn an_email_is_invited_listed_and_taken_back() {
 
 #[tokio::test]
 async fn the_same_email_is_invited_again_after_a_minute() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let invite = || async {
         house
@@ -114,7 +114,7 @@ async fn the_same_email_is_invited_again_after_a_minute() {
 
 #[tokio::test]
 async fn invitations_are_listed_page_by_page_while_they_are_good() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     for name in ["a", "b", "c"] {
         house
@@ -152,7 +152,7 @@ async fn invitations_are_listed_page_by_page_while_they_are_good() {
 
 #[tokio::test]
 async fn nobody_is_invited_who_has_an_account_or_without_a_record() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house.add_account("alice").await;
     let reply = house

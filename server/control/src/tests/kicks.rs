@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn one_session_is_kicked_and_the_other_stays() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let phone = house.come_online("alice").await;
     let desk = house.come_online("alice").await;
@@ -61,7 +61,7 @@ async fn one_session_is_kicked_and_the_other_stays() {
 
 #[tokio::test]
 async fn all_that_match_are_kicked_and_may_come_back() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let alice = house.come_online("alice").await;
     let bob = house.come_online("bob").await;
@@ -108,7 +108,7 @@ async fn all_that_match_are_kicked_and_may_come_back() {
 
 #[tokio::test]
 async fn a_kick_of_the_world_or_of_oneself_is_asked_twice() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house.add_account("root").await;
     let alice = house.come_online("alice").await;

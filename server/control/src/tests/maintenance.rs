@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn nobody_new_is_let_in_while_it_lasts_and_those_who_are_in_stay() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let off = json!({ "on": false, "message": null, "by": null, "since": null });
     assert_eq!(house.get(&token, "/v1/maintenance").await.json(), off);
@@ -59,7 +59,7 @@ async fn nobody_new_is_let_in_while_it_lasts_and_those_who_are_in_stay() {
 
 #[tokio::test]
 async fn a_ban_is_told_before_maintenance() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house
         .post(&token, "/v1/bans", &json!({ "target": "bob" }))
@@ -75,7 +75,7 @@ async fn a_ban_is_told_before_maintenance() {
 
 #[tokio::test]
 async fn what_makes_no_sense_or_cannot_be_entered_changes_nothing() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     for bad in [
         json!({}),

@@ -32,7 +32,7 @@ fn direct(from: &str, to: &str) -> Place {
     }
 }
 
-impl House {
+impl TestPlane {
     async fn store(&self, entries: Vec<HistoryEntry>) {
         let write = move |store: &mut dyn rookery_store::Store| store.append_history(&entries);
         self.database
@@ -63,7 +63,7 @@ fn ids(reply: &Reply) -> Vec<String> {
 
 #[tokio::test]
 async fn messages_of_channels_are_found_page_by_page_and_each_search_is_entered() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house
         .store(vec![
@@ -128,7 +128,7 @@ async fn messages_of_channels_are_found_page_by_page_and_each_search_is_entered(
 
 #[tokio::test]
 async fn a_redacted_message_is_gone_those_who_are_here_are_told_and_the_trail_has_not_its_text() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let alice = house.come_online("alice").await;
     house
@@ -180,7 +180,7 @@ async fn a_redacted_message_is_gone_those_who_are_here_are_told_and_the_trail_ha
 
 #[tokio::test]
 async fn a_direct_message_is_redacted_by_its_id_and_never_shown() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house
         .store(vec![said(1, direct("bob", "alice"), "bob", "between us")])
@@ -199,7 +199,7 @@ async fn a_direct_message_is_redacted_by_its_id_and_never_shown() {
 
 #[tokio::test]
 async fn all_of_an_authors_messages_are_redacted_once_it_was_confirmed() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let mut entries: Vec<HistoryEntry> = (0..450)
         .map(|number| said(number, channel("#lobby"), "bob", "spam"))
@@ -284,7 +284,7 @@ async fn all_of_an_authors_messages_are_redacted_once_it_was_confirmed() {
 
 #[tokio::test]
 async fn what_cannot_be_entered_is_not_redacted() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house
         .store(vec![said(1, channel("#lobby"), "bob", "still here")])
@@ -312,7 +312,7 @@ async fn what_cannot_be_entered_is_not_redacted() {
 
 #[tokio::test]
 async fn a_channels_history_is_removed_all_of_it_or_up_to_some_time() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let alice = house.come_online("alice").await;
     let mut entries: Vec<HistoryEntry> = (0..1200)

@@ -6,7 +6,7 @@ const NEW_PASSWORD: &str = "lantern kettle marble ox";
 
 #[tokio::test]
 async fn a_session_ends_when_it_is_idle() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house.pass(SignedDuration::from_secs(15 * 60 - 1));
     assert_eq!(house.get(&token, "/v1/bans").await.status, StatusCode::OK);
@@ -31,7 +31,7 @@ async fn a_session_ends_when_it_is_idle() {
 
 #[tokio::test]
 async fn admins_see_and_end_their_own_sessions_and_owners_everyones() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     house.add_admin_as("vera", Role::Auditor).await;
     let root = house.sign_in("root").await;
     house.pass(SignedDuration::from_secs(1));
@@ -107,7 +107,7 @@ async fn admins_see_and_end_their_own_sessions_and_owners_everyones() {
 
 #[tokio::test]
 async fn all_of_ones_own_sessions_end_at_once() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     house.add_admin("other").await;
     let (one, two) = (
         house.session_of("root").await,
@@ -131,7 +131,7 @@ async fn all_of_ones_own_sessions_end_at_once() {
 
 #[tokio::test]
 async fn a_changed_password_ends_every_session_and_is_told() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let (token, other) = (house.sign_in("root").await, house.session_of("root").await);
     let (challenge, code) = house.challenge("root").await;
     let change = json!({ "old": PASSWORD, "new": NEW_PASSWORD });
@@ -145,7 +145,7 @@ async fn a_changed_password_ends_every_session_and_is_told() {
         house.last_entry().await,
         "password  allowed: all sessions of the admin end"
     );
-    house.mail_with("the password of root was changed").await;
+    house.mail_with("The password of root was changed").await;
     for token in [token, other] {
         assert_eq!(
             house.get(&token, "/v1/bans").await.problem(),
@@ -168,7 +168,7 @@ async fn a_changed_password_ends_every_session_and_is_told() {
 
 #[tokio::test]
 async fn a_password_that_will_not_do_is_refused_and_changes_nothing() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     for (old, new, kind) in [
         ("wrong", NEW_PASSWORD, "wrong-password"),
@@ -191,7 +191,7 @@ async fn a_password_that_will_not_do_is_refused_and_changes_nothing() {
 
 #[tokio::test]
 async fn a_token_is_no_way_to_guess_the_password() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.session_of("root").await;
     let guess = json!({ "old": "guess", "new": NEW_PASSWORD });
     for _ in 0..10 {

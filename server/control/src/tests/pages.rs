@@ -5,7 +5,13 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// All entries of a list, fetched one by one, by what `name` gives of each.
-async fn one_by_one(house: &House, token: &str, path: &str, list: &str, name: &str) -> Vec<String> {
+async fn one_by_one(
+    house: &TestPlane,
+    token: &str,
+    path: &str,
+    list: &str,
+    name: &str,
+) -> Vec<String> {
     let mut found = Vec::new();
     let mut after = String::new();
     loop {
@@ -30,7 +36,7 @@ async fn one_by_one(house: &House, token: &str, path: &str, list: &str, name: &s
 
 #[tokio::test]
 async fn every_list_comes_page_by_page_without_a_gap() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     house.add_admin("Vera").await;
     house.add_admin("anna").await;
     let token = house.sign_in("root").await;

@@ -4,7 +4,7 @@ use super::*;
 use rookery_accounts::Peer;
 use rookery_accounts::registration::Registered;
 
-impl House {
+impl TestPlane {
     /// Somebody registers, and waits for the code.
     async fn register(&self, name: &str, email: &str) {
         let peer = Peer {
@@ -55,7 +55,7 @@ impl House {
 
 #[tokio::test]
 async fn who_registers_is_listed_and_gets_another_code_instead_of_the_first() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house.register("dora", "dora@example.org").await;
     let list = house.get(&token, "/v1/registrations").await.json();
@@ -100,7 +100,7 @@ async fn who_registers_is_listed_and_gets_another_code_instead_of_the_first() {
 
 #[tokio::test]
 async fn whose_email_is_taken_is_told_so_again_and_gets_no_code() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     house.add_account("alice").await;
     house.register("alicia", "alice@example.org").await;
@@ -126,7 +126,7 @@ async fn whose_email_is_taken_is_told_so_again_and_gets_no_code() {
 
 #[tokio::test]
 async fn registrations_are_listed_page_by_page_until_their_codes_end() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     for name in ["ann", "bea", "cid"] {
         house.register(name, &format!("{name}@example.org")).await;

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Every operation of the description that asks for a sign-in, with the role that it names.
-async fn operations(house: &House) -> Vec<(String, String, Role)> {
+async fn operations(house: &TestPlane) -> Vec<(String, String, Role)> {
     let document = house
         .send(Request::get("/v1/openapi.json"), "")
         .await
@@ -26,7 +26,7 @@ async fn operations(house: &House) -> Vec<(String, String, Role)> {
 
 #[tokio::test]
 async fn each_operation_is_for_the_role_that_its_description_names() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     // Nobody runs the server: a reload is refused at once, and not waited for.
     drop(house.reloads.take());
     for role in Role::ALL {
@@ -55,7 +55,7 @@ async fn each_operation_is_for_the_role_that_its_description_names() {
 
 #[tokio::test]
 async fn an_act_beyond_the_role_is_refused_told_and_entered() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     house.add_admin_as("vera", Role::Auditor).await;
     let token = house.sign_in("vera").await;
     let alice = house.come_online("alice").await;
@@ -87,7 +87,7 @@ async fn an_act_beyond_the_role_is_refused_told_and_entered() {
 
 #[tokio::test]
 async fn a_session_ends_when_its_admin_has_another_role() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let change = |store: &mut dyn rookery_store::Store| store.set_admin_role("ROOT", Role::Auditor);
     assert!(

@@ -2,7 +2,7 @@
 
 use super::*;
 
-impl House {
+impl TestPlane {
     /// The same code a hundred times at once, for those challenges in turn; gives how many win.
     pub(super) async fn verify_a_hundred(&self, challenges: &[String], code: &str) -> usize {
         let arrival = Arrival {
@@ -35,7 +35,7 @@ impl House {
 
 #[tokio::test]
 async fn a_password_and_a_mailed_code_open_the_control_plane() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let reply = house.login("Root", PASSWORD).await;
     assert_eq!(reply.status, StatusCode::ACCEPTED);
     assert_eq!(reply.field("sent_to"), "r…@e….org");
@@ -76,7 +76,7 @@ async fn a_password_and_a_mailed_code_open_the_control_plane() {
 
 #[tokio::test]
 async fn an_unknown_name_and_a_wrong_password_are_answered_alike() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let wrong = house.login("root", "wrong").await;
     let unknown = house.login("toor", PASSWORD).await;
     assert_eq!(wrong.problem(), "/problems/login-failed");
@@ -89,17 +89,14 @@ async fn an_unknown_name_and_a_wrong_password_are_answered_alike() {
         .collect();
     assert_eq!(
         refusals,
-        [
-            ("root", "wrong password"),
-            ("toor", "there is no such admin")
-        ]
+        [("root", "wrong password"), ("toor", "no such admin")]
     );
     assert!(house.mails().is_empty());
 }
 
 #[tokio::test]
 async fn an_unknown_name_costs_a_hash_like_a_wrong_password() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     for name in ["root", "toor"] {
         let held = hold_hash_permits().await;
         let mut attempt = pin!(house.login(name, "wrong"));
@@ -112,7 +109,7 @@ async fn an_unknown_name_costs_a_hash_like_a_wrong_password() {
 
 #[tokio::test]
 async fn a_code_is_good_once_for_its_own_challenge_from_its_own_address() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let (first, first_code) = house.challenge("root").await;
     let (second, second_code) = house.challenge("root").await;
 
@@ -123,10 +120,10 @@ async fn a_code_is_good_once_for_its_own_challenge_from_its_own_address() {
     };
     let reply = house.verify(&first, &crossed).await;
     assert_eq!(reply.problem(), "/problems/wrong-code");
-    assert!(reply.field("detail").contains("4 tries"), "{reply:?}");
+    assert!(reply.field("detail").contains("4 attempts"), "{reply:?}");
     assert_eq!(
         house.last_entry().await,
-        "verify  refused: wrong code; tries left: 4"
+        "verify  refused: wrong code; attempts left: 4"
     );
 
     house.come_from("192.0.2.99");
@@ -165,13 +162,13 @@ async fn a_code_is_good_once_for_its_own_challenge_from_its_own_address() {
     );
     assert_eq!(
         house.last_entry().await,
-        "verify  refused: there is no such challenge"
+        "verify  refused: no such challenge"
     );
 }
 
 #[tokio::test]
 async fn five_wrong_codes_kill_the_challenge() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let (challenge, code) = house.challenge("root").await;
     for attempts_left in (0..5).rev() {
         assert_eq!(
@@ -180,7 +177,7 @@ async fn five_wrong_codes_kill_the_challenge() {
         );
         assert_eq!(
             house.last_entry().await,
-            format!("verify  refused: wrong code; tries left: {attempts_left}")
+            format!("verify  refused: wrong code; attempts left: {attempts_left}")
         );
     }
     assert_eq!(
@@ -191,7 +188,7 @@ async fn five_wrong_codes_kill_the_challenge() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_a_hundred_at_once_with_the_right_code_one_wins() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let (challenge, code) = house.challenge("root").await;
     assert_eq!(house.verify_a_hundred(&[challenge], &code).await, 1);
     let trail = house.trail().await;
@@ -201,7 +198,7 @@ async fn of_a_hundred_at_once_with_the_right_code_one_wins() {
 
 #[tokio::test]
 async fn guessing_is_slowed_down_and_the_pause_is_told() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     for _ in 0..10 {
         assert_eq!(
             house.login("root", "guess").await.status,
@@ -232,7 +229,7 @@ async fn guessing_is_slowed_down_and_the_pause_is_told() {
 
 #[tokio::test]
 async fn nobody_comes_in_without_a_token_that_stands() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let forged = format!("rka1_{}", "0".repeat(64));
     for request in [
         Request::get("/v1/users"),
@@ -282,7 +279,7 @@ async fn nobody_comes_in_without_a_token_that_stands() {
 
 #[tokio::test]
 async fn a_flood_of_forged_tokens_cannot_fill_the_disk() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     for _ in 0..200 {
         assert_eq!(
             house.get("forged", "/v1/users").await.status,
@@ -316,7 +313,7 @@ async fn a_flood_of_forged_tokens_cannot_fill_the_disk() {
 
 #[tokio::test]
 async fn a_session_ends_with_its_time() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     for _ in 0..5 {
         house.pass(SignedDuration::from_mins(10));
@@ -338,7 +335,7 @@ async fn a_session_ends_with_its_time() {
 
 #[tokio::test]
 async fn a_session_ends_with_logout() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let (token, other) = (house.sign_in("root").await, house.sign_in("root").await);
     let reply = house.post(&token, "/v1/logout", &json!({})).await;
     assert_eq!(reply.status, StatusCode::OK);
@@ -359,7 +356,7 @@ async fn a_session_ends_with_logout() {
 
 #[tokio::test]
 async fn a_session_ends_with_its_admin_or_the_admins_password() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     house.add_admin("other").await;
     let (root, other) = (house.sign_in("root").await, house.sign_in("other").await);
     let hash = password::hash("another".to_owned()).await;
@@ -391,7 +388,7 @@ async fn a_session_ends_with_its_admin_or_the_admins_password() {
 
 #[tokio::test]
 async fn no_secret_is_entered_in_the_trail() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.sign_in("root").await;
     let (challenge, code) = house.challenge("root").await;
     let request = |path| Request::post(path).header("Content-Type", "application/json");
@@ -417,7 +414,7 @@ async fn no_secret_is_entered_in_the_trail() {
 
 #[tokio::test]
 async fn what_a_stranger_calls_himself_cannot_spoil_the_trail() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     house
         .login(&format!("\u{1b}[2J\r\nroot{}", "x".repeat(10_000)), "x")
         .await;
@@ -432,7 +429,7 @@ async fn what_a_stranger_calls_himself_cannot_spoil_the_trail() {
 
 #[tokio::test]
 async fn without_a_trail_nobody_signs_in() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let (challenge, code) = house.challenge("root").await;
     house.break_trail();
     assert_eq!(
@@ -452,7 +449,7 @@ async fn without_a_trail_nobody_signs_in() {
 
 #[tokio::test]
 async fn mail_that_does_not_get_through_is_told() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     fs::write(house.folder.path().join("mail"), "not a folder").unwrap();
     house.login("root", PASSWORD).await;
     eventually("the mail to fail", || {
@@ -462,14 +459,14 @@ async fn mail_that_does_not_get_through_is_told() {
     let reply = house.login("root", PASSWORD).await;
     assert_eq!(reply.status, StatusCode::ACCEPTED);
     assert!(
-        reply.field("warning").starts_with("Mail is late"),
+        reply.field("warning").starts_with("Mail is delayed"),
         "{reply:?}"
     );
 }
 
 #[tokio::test]
 async fn a_code_that_cannot_be_judged_is_in_the_trail_too() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let (challenge, code) = house.challenge("root").await;
     let record = rusqlite::Connection::open(house.data().join("rookery.db")).unwrap();
     record
@@ -486,5 +483,5 @@ async fn a_code_that_cannot_be_judged_is_in_the_trail_too() {
         (last.act.as_str(), last.outcome),
         ("verify", Outcome::Refused)
     );
-    assert_eq!(last.detail, "the record cannot be read");
+    assert_eq!(last.detail, "the database cannot be read");
 }

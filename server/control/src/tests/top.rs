@@ -2,7 +2,7 @@
 
 use super::*;
 
-impl House {
+impl TestPlane {
     /// A session that reads nothing, on which what it is sent waits.
     async fn come_and_sleep(&self, name: &str) -> Arc<Sendq> {
         let session = SessionId(self.next_session.get());
@@ -29,7 +29,7 @@ impl House {
 
 #[tokio::test]
 async fn the_busiest_and_the_slowest_are_told_with_what_they_do() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.session_of("root").await;
     let before = house.top(&token).await;
     assert_eq!(
@@ -81,7 +81,7 @@ async fn the_busiest_and_the_slowest_are_told_with_what_they_do() {
 
 #[tokio::test]
 async fn refused_sign_ins_of_both_ports_are_told_newest_first() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.session_of("root").await;
     house
         .accounts
@@ -92,16 +92,12 @@ async fn refused_sign_ins_of_both_ports_are_told_newest_first() {
     house.come_from("192.0.2.1");
     let refused = house.top(&token).await["refused_sign_ins"].clone();
     let told = |at: usize| {
-        ["port", "name", "address", "reason"].map(|key| refused[at][key].as_str().unwrap().to_owned())
+        ["port", "name", "address", "reason"]
+            .map(|key| refused[at][key].as_str().unwrap().to_owned())
     };
     assert_eq!(
         told(0),
-        [
-            "control",
-            "ro\u{7}ot",
-            "203.0.113.9:50000",
-            "there is no such admin"
-        ]
+        ["control", "ro\u{7}ot", "203.0.113.9:50000", "no such admin"]
     );
     assert_eq!(
         told(1),
@@ -127,7 +123,7 @@ async fn refused_sign_ins_of_both_ports_are_told_newest_first() {
 
 #[tokio::test]
 async fn whoever_looks_every_second_is_entered_once_a_minute() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     house.add_admin_as("vera", Role::Auditor).await;
     let token = house.session_of("vera").await;
     for _ in 0..10 {
@@ -150,7 +146,7 @@ async fn whoever_looks_every_second_is_entered_once_a_minute() {
 
 #[tokio::test]
 async fn the_status_has_the_rates_of_the_last_minute() {
-    let house = House::new().await;
+    let house = TestPlane::new().await;
     let token = house.session_of("root").await;
     let rates = &house.plane.control.probes.rates;
     let before = METRICS.counters();

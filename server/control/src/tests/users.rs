@@ -2,7 +2,7 @@
 
 use super::*;
 
-impl House {
+impl TestPlane {
     /// A user of that address, which is online until the house is gone.
     async fn come_online_from(&self, name: &str, account: bool, address: &str) {
         let session = SessionId(self.next_session.get());
@@ -41,8 +41,8 @@ impl House {
     }
 }
 
-async fn crowd() -> (House, String) {
-    let house = House::new().await;
+async fn crowd() -> (TestPlane, String) {
+    let house = TestPlane::new().await;
     let token = house.session_of("root").await;
     house
         .come_online_from("dora", true, "[2001:db8::1]:1000")
