@@ -103,7 +103,7 @@ async fn one_user_is_shown_with_all_that_an_operator_needs() {
     let nobody = operator.run(&["whois", "bob"]).await;
     assert_eq!(nobody.code, Some(1), "{}", nobody.transcript);
     assert!(
-        nobody.transcript.contains("Nobody is online as bob"),
+        nobody.transcript.contains("No user bob is online"),
         "{}",
         nobody.transcript
     );

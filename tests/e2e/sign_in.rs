@@ -77,7 +77,7 @@ async fn an_app_stands_beside_mail_or_in_its_place_and_each_code_of_it_works_onc
     );
     let notice = server.mailbox().next_to(&admin_email("root")).await;
     assert!(
-        notice.contains("with a recovery code; 9 are left"),
+        notice.contains("9 codes are left"),
         "{notice}"
     );
     let status = operator.done(&["totp", "status"]).await;

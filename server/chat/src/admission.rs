@@ -7,20 +7,20 @@ use rookery_control_api::DisconnectReason;
 use rookery_protocol::{Capability, ChannelName, Nick};
 
 use super::commands::{channels, monitor, names, server};
-use super::event::{
-    Answer, Candidate, Delivery, Disconnect, Identity, Output, SessionId, Settings, Ticket,
-};
+use super::event::{Candidate, Delivery, Disconnect, Identity, Output, SessionId, Settings};
 use super::lengths;
 use super::line::{Line, truncate};
 use super::metadata::Bearer;
+use super::request::Admission;
 use super::state::{ClosingSession, NewUser, Session, User, UserId};
+use super::ticket::Ticket;
 use super::turn::{Caller, Turn};
 
 impl Turn<'_> {
     /// Lets the candidate in, or says why not.
-    pub fn admit(&mut self, ticket: Ticket, session: SessionId, candidate: Candidate) {
+    pub fn admit(&mut self, ticket: Ticket<Admission>, session: SessionId, candidate: Candidate) {
         if self.state.user_of(session).is_some() {
-            return self.answer(ticket, Answer::Admitted);
+            return self.answer(ticket, Admission::Admitted);
         }
         let Candidate {
             nick,
@@ -37,7 +37,7 @@ impl Turn<'_> {
         }
         if let Some(message) = &self.state.gate.maintenance {
             let reason = message.to_string();
-            return self.answer(ticket, Answer::Closed { reason });
+            return self.answer(ticket, Admission::Closed { reason });
         }
         let here = identity
             .as_ref()
@@ -48,7 +48,7 @@ impl Turn<'_> {
             _ => nick,
         };
         if here.is_none() && self.make_way(&nick, identity.as_ref(), None).is_err() {
-            return self.answer(ticket, Answer::NickInUse);
+            return self.answer(ticket, Admission::NickInUse);
         }
         let new = identity.as_ref().map(|identity| identity.new);
         let credential = identity.as_ref().and_then(|identity| identity.credential);
@@ -94,15 +94,15 @@ impl Turn<'_> {
         }
         self.join_lobby(caller);
         self.catch_up(caller, credential);
-        self.answer(ticket, Answer::Admitted);
+        self.answer(ticket, Admission::Admitted);
     }
 
     /// A session has proved to be of that account: that of a guest, or, where nicks are free, of
     /// another account.
-    pub fn sign_in(&mut self, ticket: Ticket, session: SessionId, identity: Identity) {
+    pub fn sign_in(&mut self, ticket: Ticket<Admission>, session: SessionId, identity: Identity) {
         // It may have gone while it proved that.
         let Some(caller) = self.caller(session) else {
-            return self.answer(ticket, Answer::Admitted);
+            return self.answer(ticket, Admission::Admitted);
         };
         let address = self
             .state
@@ -120,7 +120,7 @@ impl Turn<'_> {
             // It may have another email.
             let host = Arc::clone(&before.host);
             self.state.identify(caller.user, identity, host);
-            return self.answer(ticket, Answer::Admitted);
+            return self.answer(ticket, Admission::Admitted);
         }
         let (new, credential) = (identity.new, identity.credential);
         let here = self.state.by_account(&identity.name).map(|user| user.id);
@@ -148,7 +148,7 @@ impl Turn<'_> {
                 (own, None)
             };
             if self.make_way(&nick, Some(&identity), itself).is_err() {
-                return self.answer(ticket, Answer::NickInUse);
+                return self.answer(ticket, Admission::NickInUse);
             }
             if alone {
                 self.leave_device(session, false);
@@ -164,7 +164,7 @@ impl Turn<'_> {
         }
         self.join_lobby(caller);
         self.catch_up(caller, credential);
-        self.answer(ticket, Answer::Admitted);
+        self.answer(ticket, Admission::Admitted);
     }
 
     /// The connection is no more.
@@ -241,8 +241,8 @@ impl Turn<'_> {
         }
     }
 
-    /// One of the sessions that the ticket waits for is gone.
-    fn settle(&mut self, ticket: Ticket) {
+    /// One of the sessions that the reply to that ticket waits for has ended.
+    fn settle(&mut self, ticket: u64) {
         let Some(due) = self.state.due.get_mut(&ticket) else {
             return;
         };
@@ -250,31 +250,25 @@ impl Turn<'_> {
         if due.waiting == 0
             && let Some(due) = self.state.due.remove(&ticket)
         {
-            self.answer(
-                ticket,
-                Answer::Ended {
-                    users: due.users,
-                    sessions: due.sessions,
-                },
-            );
+            self.answer(due.ticket, due.ended);
         }
     }
 
     /// The answer for an account, or an address, that is kept out.
-    fn refusal(&self, identity: Option<&Identity>, address: IpAddr) -> Option<Answer> {
+    fn refusal(&self, identity: Option<&Identity>, address: IpAddr) -> Option<Admission> {
         let ended = identity
             .and_then(|identity| Some((identity, self.state.ended_accounts.get(&identity.id)?)));
         if let Some((_, (_, reason))) =
             ended.filter(|(identity, (at, _))| identity.proved_at <= *at)
         {
-            return Some(Answer::Stale {
+            return Some(Admission::Stale {
                 reason: reason.clone(),
             });
         }
         let (bans, now) = (&self.state.gate.bans, self.now());
         let on_account = identity.and_then(|identity| bans.on_account(identity, now));
         let ban = on_account.or_else(|| bans.on_address(address, now))?;
-        Some(Answer::Banned {
+        Some(Admission::Banned {
             reason: ban.reason.clone(),
             expires_at: ban.expires_at,
         })

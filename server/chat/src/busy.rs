@@ -2,12 +2,11 @@
 //! behind.
 
 use std::cmp::Reverse;
-use std::net::SocketAddr;
 
 use jiff::Timestamp;
-use rookery_protocol::{AccountName, ChannelName, Nick};
 
-use super::event::{Answer, SessionId, Ticket};
+use super::event::SessionId;
+use super::request::{Busy, BusyChannel, BusyUser, Owner};
 use super::turn::Turn;
 
 /// The slots of a count.
@@ -61,52 +60,9 @@ fn place(slot: i64) -> usize {
     usize::try_from(slot).unwrap_or_default() % SLOTS
 }
 
-/// What operators see of it.
-#[derive(Debug)]
-pub struct Busy {
-    pub users: usize,
-    pub guests: usize,
-    pub sessions: usize,
-    pub channels: usize,
-    /// Of the last minute, the busiest first.
-    pub busiest_channels: Vec<BusyChannel>,
-    /// Of the last minute, the busiest first.
-    pub busiest_users: Vec<BusyUser>,
-    /// Whose the sessions are that were asked about; those that are gone are left out.
-    pub owners: Vec<Owner>,
-}
-
-/// A channel in which something was said.
-#[derive(Debug)]
-pub struct BusyChannel {
-    pub name: ChannelName,
-    pub members: usize,
-    pub messages: u32,
-}
-
-/// A user who said something.
-#[derive(Debug)]
-pub struct BusyUser {
-    pub nick: Nick,
-    pub account: Option<AccountName>,
-    /// Of its newest session.
-    pub address: Option<SocketAddr>,
-    pub sessions: usize,
-    pub messages: u32,
-}
-
-/// Whose a session is.
-#[derive(Debug)]
-pub struct Owner {
-    pub session: SessionId,
-    pub nick: Nick,
-    pub account: Option<AccountName>,
-    pub address: SocketAddr,
-}
-
 impl Turn<'_> {
     /// Up to `most` channels and users that were busy, and whose these sessions are.
-    pub fn tell_busy(&mut self, ticket: Ticket, most: usize, sessions: &[SessionId]) {
+    pub fn busiest(&self, most: usize, sessions: &[SessionId]) -> Box<Busy> {
         let now = self.now();
         let account = |identity: &Option<super::event::Identity>| {
             identity.as_ref().map(|who| who.name.clone())
@@ -139,7 +95,7 @@ impl Turn<'_> {
                 address: session.address,
             })
         });
-        let busy = Busy {
+        Box::new(Busy {
             users: self.state.user_count(),
             guests: self
                 .state
@@ -151,8 +107,7 @@ impl Turn<'_> {
             busiest_channels: busiest_channels.collect(),
             busiest_users: busiest_users.collect(),
             owners: owners.collect(),
-        };
-        self.answer(ticket, Answer::Busy(Box::new(busy)));
+        })
     }
 }
 

@@ -7,82 +7,87 @@ use rookery_protocol::numeric::ERR_YOUREBANNEDCREEP;
 use rookery_protocol::{ChannelName, Nick};
 
 use super::channel::{Channel, Flag};
-use super::event::{
-    Act, Answer, Audience, ChannelView, Identity, Kicked, MemberView, Output, SessionId,
-    SessionView, Ticket, UserView,
+use super::event::{Identity, Output, SessionId};
+use super::request::{
+    AddBan, Announced, ApplyBansToNewSessions, Audience, ChannelView, ControlRequest, Count,
+    Counts, Emptied, EndAll, Ended, FindBusiest, FindChannel, FindCovered, FindUser, ForgetAccount,
+    KickTarget, ListChannels, ListUsers, MemberView, RemoveBan, SessionView, SetMaintenance,
+    UserView,
 };
 use super::state::{ClosingSession, PendingEnd, Session, User, UserId};
+use super::ticket::Ticket;
 use super::turn::{Caller, Turn};
 use rookery_record::{AccountId, Ban, BanTarget, EmailAliases, covers_account};
 
 impl Turn<'_> {
-    /// Does what an operator asked for.
-    pub fn control(&mut self, ticket: Ticket, act: Act) {
-        match act {
-            Act::Kick { whom, reason } => self.kick(ticket, &whom, &reason),
-            Act::AddBan(ban) => self.ban(ticket, ban),
-            Act::KeepBans(bans) => {
-                let kept = &mut Arc::make_mut(&mut self.state.gate).bans;
-                for ban in bans {
-                    kept.add(ban);
+    /// Carries out a request of an operator.
+    pub fn control(&mut self, request: ControlRequest) {
+        use ControlRequest as Asked;
+        match request {
+            Asked::Kick(ticket, request) => self.kick(ticket, &request.target, &request.reason),
+            Asked::AddBan(ticket, AddBan(ban)) => self.ban(ticket, ban),
+            Asked::ApplyBansToNewSessions(ticket, ApplyBansToNewSessions(new)) => {
+                let bans = &mut Arc::make_mut(&mut self.state.gate).bans;
+                for ban in new {
+                    bans.add(ban);
                 }
                 self.show_gate();
-                self.answer(ticket, Answer::Done);
+                self.answer(ticket, ());
             }
-            Act::RemoveBan(id) => {
+            Asked::RemoveBan(ticket, RemoveBan(id)) => {
                 Arc::make_mut(&mut self.state.gate).bans.remove(id);
                 self.show_gate();
-                self.answer(ticket, Answer::Done);
+                self.answer(ticket, ());
             }
-            Act::SetMaintenance(message) => {
+            Asked::SetMaintenance(ticket, SetMaintenance(message)) => {
                 Arc::make_mut(&mut self.state.gate).maintenance = message;
                 self.show_gate();
-                self.answer(ticket, Answer::Done);
+                self.answer(ticket, ());
             }
-            Act::EndAccount { account, reason } => self.end_account(ticket, account, reason),
-            Act::ForgetAccount(name) => {
+            Asked::EndAccount(ticket, request) => {
+                self.end_account(ticket, request.account, request.reason);
+            }
+            Asked::ForgetAccount(ticket, ForgetAccount(name)) => {
                 self.forget_account(&name);
-                self.answer(ticket, Answer::Done);
+                self.answer(ticket, ());
             }
-            Act::FindCovered(target) => {
-                let users = self
-                    .covered(&target)
-                    .iter()
-                    .map(|hit| self.view_of(hit))
-                    .collect();
-                self.answer(ticket, Answer::Users(users));
+            Asked::FindCovered(ticket, FindCovered(target)) => {
+                let covered = self.covered(&target);
+                let users = covered.iter().map(|hit| self.view_of(hit)).collect();
+                self.answer(ticket, users);
             }
-            Act::FindUser(nick) => {
-                let users = self.state.by_name(&nick).map(view).into_iter().collect();
-                self.answer(ticket, Answer::Users(users));
+            Asked::FindUser(ticket, FindUser(nick)) => {
+                let user = self.state.by_name(&nick).map(view);
+                self.answer(ticket, user);
             }
-            Act::ListUsers => {
+            Asked::ListUsers(ticket, ListUsers) => {
                 let users = self.state.users().map(view).collect();
-                self.answer(ticket, Answer::Users(users));
+                self.answer(ticket, users);
             }
-            Act::ListChannels => {
-                let channels = self
-                    .state
-                    .channels()
-                    .map(|channel| self.channel_view(channel))
-                    .collect();
-                self.answer(ticket, Answer::Channels(channels));
+            Asked::ListChannels(ticket, ListChannels) => {
+                let channels = self.state.channels();
+                let views = channels.map(|channel| self.channel_view(channel)).collect();
+                self.answer(ticket, views);
             }
-            Act::FindChannel(name) => {
-                let channels = self
-                    .state
-                    .channel(&name)
-                    .map(|channel| self.channel_view(channel));
-                let channels = channels.into_iter().collect();
-                self.answer(ticket, Answer::Channels(channels));
+            Asked::FindChannel(ticket, FindChannel(name)) => {
+                let channel = self.state.channel(&name);
+                let view = channel.map(|channel| self.channel_view(channel));
+                self.answer(ticket, view);
             }
-            Act::CloseChannel { name, reason } => self.close_channel(ticket, &name, &reason),
-            Act::Announce { to, text } => self.announce(ticket, &to, &text),
-            Act::ShowRedacted { messages, reason } => {
-                self.show_redacted(ticket, &messages, &reason)
+            Asked::CloseChannel(ticket, request) => {
+                let members = self.close_channel(&request.name, &request.reason);
+                self.answer(ticket, Emptied { members });
             }
-            Act::Count => {
-                let counts = Answer::Counts {
+            Asked::Announce(ticket, request) => {
+                let announced = self.announce(&request.to, &request.text);
+                self.answer(ticket, announced);
+            }
+            Asked::PublishRedactions(ticket, request) => {
+                self.show_redacted(&request.messages, &request.reason);
+                self.answer(ticket, ());
+            }
+            Asked::Count(ticket, Count) => {
+                let counts = Counts {
                     users: self.state.user_count(),
                     sessions: self.state.session_count(),
                     channels: self.state.channel_count(),
@@ -91,12 +96,15 @@ impl Turn<'_> {
                 };
                 self.answer(ticket, counts);
             }
-            Act::FindBusy { most, sessions } => self.tell_busy(ticket, most, &sessions),
-            Act::EndAll { reason } => self.end_all(ticket, reason),
+            Asked::FindBusiest(ticket, FindBusiest { most, sessions }) => {
+                let busy = self.busiest(most, &sessions);
+                self.answer(ticket, busy);
+            }
+            Asked::EndAll(ticket, EndAll { reason }) => self.end_all(ticket, reason),
         }
     }
 
-    fn kick(&mut self, ticket: Ticket, whom: &Kicked, reason: &str) {
+    fn kick(&mut self, ticket: Ticket<Ended>, target: &KickTarget, reason: &str) {
         let last = format!("Kicked: {reason}");
         let end = Ending {
             why: DisconnectReason::Kicked,
@@ -104,8 +112,8 @@ impl Turn<'_> {
             shown: Some(last.clone()),
             last,
         };
-        match whom {
-            Kicked::User(nick) => {
+        match target {
+            KickTarget::User(nick) => {
                 let hits: Vec<Hit> = self
                     .state
                     .by_name(nick)
@@ -114,14 +122,14 @@ impl Turn<'_> {
                     .collect();
                 self.end(ticket, &hits, &end, |_, leaving| leaving.is_named(nick));
             }
-            Kicked::Session(nick, session) => {
+            KickTarget::Session(nick, session) => {
                 let its = |user| Hit::some_of(user, |its| its.id == *session);
                 let hits: Vec<Hit> = self.state.by_name(nick).and_then(its).into_iter().collect();
                 self.end(ticket, &hits, &end, |id, leaving| {
                     id == *session && leaving.is_named(nick)
                 });
             }
-            Kicked::Covered(target) => {
+            KickTarget::Covered(target) => {
                 let gate = Arc::clone(&self.state.gate);
                 let hits = self.covered(target);
                 self.end(ticket, &hits, &end, |_, leaving| {
@@ -131,7 +139,7 @@ impl Turn<'_> {
         }
     }
 
-    fn ban(&mut self, ticket: Ticket, ban: Ban) {
+    fn ban(&mut self, ticket: Ticket<Ended>, ban: Ban) {
         let now = self.now();
         let Ban { target, reason, .. } = ban.clone();
         let holds = ban.holds(now);
@@ -178,7 +186,7 @@ impl Turn<'_> {
         self.state.users().filter_map(hit).collect()
     }
 
-    fn end_account(&mut self, ticket: Ticket, account: AccountId, reason: String) {
+    fn end_account(&mut self, ticket: Ticket<Ended>, account: AccountId, reason: String) {
         let is_its =
             |identity: &Option<Identity>| identity.as_ref().is_some_and(|who| who.id == account);
         let hits: Vec<Hit> = self
@@ -200,7 +208,7 @@ impl Turn<'_> {
         self.end(ticket, &hits, &end, |_, leaving| is_its(&leaving.identity));
     }
 
-    fn announce(&mut self, ticket: Ticket, to: &Audience, text: &str) {
+    fn announce(&mut self, to: &Audience, text: &str) -> Announced {
         let sessions = match to {
             Audience::All => self.state.users().flat_map(sessions_of).collect(),
             Audience::Channel(name) => match self.state.channel(name) {
@@ -240,28 +248,22 @@ impl Turn<'_> {
             }
         }
         let nobody = callers.is_empty() && !matches!(to, Audience::All);
-        let answer = if nobody {
-            Answer::Done
+        if nobody {
+            Announced::NoRecipient
         } else {
-            Answer::Announced {
+            Announced::Sent {
                 sessions: callers.len(),
             }
-        };
-        self.answer(ticket, answer);
+        }
     }
 
     /// Nothing of the channel is kept, should it have been a lasting one.
     ///
     /// Each member sees itself kicked, and not the others: for all of them there is nothing left to
     /// see.
-    fn close_channel(&mut self, ticket: Ticket, name: &ChannelName, reason: &str) {
+    fn close_channel(&mut self, name: &ChannelName, reason: &str) -> Vec<Nick> {
         let Some(channel) = self.state.channel(name) else {
-            return self.answer(
-                ticket,
-                Answer::Emptied {
-                    members: Vec::new(),
-                },
-            );
+            return Vec::new();
         };
         let name = channel.name.clone();
         let members: Vec<UserId> = channel.members().iter().map(|member| member.user).collect();
@@ -284,7 +286,7 @@ impl Turn<'_> {
         }
         self.state.remove_channel(&name);
         nicks.sort_unstable();
-        self.answer(ticket, Answer::Emptied { members: nicks });
+        nicks
     }
 
     fn channel_view(&self, channel: &Channel) -> ChannelView {
@@ -323,7 +325,7 @@ impl Turn<'_> {
     }
 
     /// Those who are always on stay in the record, to be here again.
-    fn end_all(&mut self, ticket: Ticket, reason: String) {
+    fn end_all(&mut self, ticket: Ticket<Ended>, reason: String) {
         let connected = self
             .state
             .users()
@@ -342,43 +344,39 @@ impl Turn<'_> {
     /// `also_meant` that are on their way out already.
     fn end(
         &mut self,
-        ticket: Ticket,
+        ticket: Ticket<Ended>,
         hits: &[Hit],
         end: &Ending,
         also_meant: impl Fn(SessionId, &ClosingSession) -> bool,
     ) {
-        let mut due = PendingEnd {
-            users: Vec::new(),
-            sessions: 0,
-            waiting: 0,
-        };
+        let (mut ended, mut waiting) = (Ended::default(), 0);
         for (_, leaving) in self
             .state
             .leaving
             .iter_mut()
             .filter(|(id, leaving)| also_meant(**id, leaving))
         {
-            leaving.tickets.push(ticket);
-            due.waiting += 1;
+            leaving.tickets.push(ticket.number());
+            waiting += 1;
         }
         for hit in hits {
-            self.end_hit(ticket, hit, end, &mut due);
+            self.end_hit(ticket.number(), hit, end, &mut ended);
         }
-        due.waiting += due.sessions;
-        if due.waiting == 0 {
-            self.answer(
-                ticket,
-                Answer::Ended {
-                    users: due.users,
-                    sessions: due.sessions,
-                },
-            );
+        waiting += ended.sessions;
+        if waiting == 0 {
+            self.answer(ticket, ended);
         } else {
-            self.state.due.insert(ticket, due);
+            let number = ticket.number();
+            let due = PendingEnd {
+                ticket,
+                ended,
+                waiting,
+            };
+            self.state.due.insert(number, due);
         }
     }
 
-    fn end_hit(&mut self, ticket: Ticket, hit: &Hit, end: &Ending, due: &mut PendingEnd) {
+    fn end_hit(&mut self, ticket: u64, hit: &Hit, end: &Ending, ended: &mut Ended) {
         let callers: Vec<Caller> = hit
             .sessions
             .iter()
@@ -389,8 +387,8 @@ impl Turn<'_> {
                 self.reply(caller, ERR_YOUREBANNEDCREEP, &[], text);
             }
         }
-        due.users.push(self.state.user(hit.user).nick.clone());
-        due.sessions += callers.len();
+        ended.users.push(self.state.user(hit.user).nick.clone());
+        ended.sessions += callers.len();
         let leaving: Vec<ClosingSession> = callers
             .iter()
             .map(|&caller| ClosingSession {

@@ -12,21 +12,18 @@ use rookery_protocol::{
 };
 
 use super::always_on::AwayState;
-use super::busy::Busy;
 use super::gate::AdmissionPolicy;
 use super::replay::Mark;
+use super::request::{Admission, ControlRequest, ReplyFormat};
+use super::ticket::{Answer, Ticket};
 use rookery_record::{
-    AccountId, Ban, BanId, BanTarget, Change, CredentialId, EmailAliases, HistoryEntry,
-    HistoryTarget, PageQuery, SeveralQuery, TargetsQuery,
+    AccountId, Change, CredentialId, EmailAliases, HistoryEntry, HistoryTarget, PageQuery,
+    SeveralQuery, TargetsQuery,
 };
 
 /// One TLS connection on the chat port; never used twice while the server runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
-
-/// Ties an answer to the event that asked for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Ticket(pub u64);
 
 /// The account that a session has proved to be its own.
 #[derive(Clone, Debug)]
@@ -63,33 +60,34 @@ pub struct Candidate {
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
-    /// Answered with [`Answer::Admitted`], [`Answer::NickInUse`], [`Answer::Stale`],
-    /// [`Answer::Banned`] or [`Answer::Closed`]. The welcome comes before the answer.
+    /// A session asks to be admitted. The welcome is sent before the reply.
     Admit {
-        ticket: Ticket,
+        ticket: Ticket<Admission>,
         session: SessionId,
         candidate: Box<Candidate>,
     },
-    /// An admitted session has proved an identity, or has another email. Answered with
-    /// [`Answer::Admitted`], [`Answer::Stale`], [`Answer::Banned`] or, should someone be here whose
-    /// account's name looks the same, [`Answer::NickInUse`].
+    /// An admitted session has proved an identity, or its account has another email. The reply is
+    /// [`Admission::NickInUse`] if a user is present whose nick looks like the account's name.
     SignIn {
-        ticket: Ticket,
+        ticket: Ticket<Admission>,
         session: SessionId,
         identity: Identity,
     },
-    /// How the session is to be spoken to. Answered with [`Answer::Form`], or [`Answer::Done`] if
-    /// it is here no more.
-    AskForm { ticket: Ticket, session: SessionId },
+    /// An admitted session needs a reply that the core does not write. The reply is `None` if the
+    /// session has ended.
+    GetReplyFormat {
+        ticket: Ticket<Option<ReplyFormat>>,
+        session: SessionId,
+    },
     /// An admitted session sent a message.
     Command {
         session: SessionId,
         message: Message,
     },
-    /// An admitted session asks for history. Answered with [`Answer::Done`] when its reply is on
-    /// the way.
+    /// An admitted session sent a command that may have history read. The reply follows what the
+    /// command sends to the session.
     AskHistory {
-        ticket: Ticket,
+        ticket: Ticket<()>,
         session: SessionId,
         message: Message,
     },
@@ -107,8 +105,8 @@ pub enum Event {
         disconnect: Disconnect,
         lost: bool,
     },
-    /// The control plane acts.
-    Control { ticket: Ticket, act: Act },
+    /// A request of the control plane.
+    Control(ControlRequest),
     /// The config was read anew.
     Reload(Box<Settings>),
 }
@@ -141,179 +139,6 @@ pub enum LineFault {
     Malformed,
 }
 
-/// An act of the control plane. Its entry in the audit trail is on disk before it comes here.
-#[derive(Debug)]
-pub enum Act {
-    /// Ends sessions, whose users may come back. Answered with [`Answer::Ended`], empty if there
-    /// were none.
-    Kick { whom: Kicked, reason: String },
-    /// The ban is on disk: from now on it is kept, and whoever it covers is ended. Answered with
-    /// [`Answer::Ended`].
-    AddBan(Ban),
-    /// The bans are on disk: from now on they keep people out. Whoever is here and covered stays
-    /// until [`Self::AddBan`]. Answered with [`Answer::Done`].
-    KeepBans(Vec<Ban>),
-    /// Answered with [`Answer::Done`].
-    RemoveBan(BanId),
-    /// Lets nobody new in, who is told this; or lets people in again. It is on disk. Answered with
-    /// [`Answer::Done`].
-    SetMaintenance(Option<Arc<str>>),
-    /// Ends every session of the account, and lets none in that has proved to be of it before now.
-    /// Answered with [`Answer::Ended`].
-    EndAccount { account: AccountId, reason: String },
-    /// The account is no more, in the record: the channels it owned are nobody's from now on.
-    /// Answered with [`Answer::Done`].
-    ForgetAccount(AccountName),
-    /// Whom a ban of that target would end now; answered with [`Answer::Users`], each with the
-    /// sessions that it covers.
-    FindCovered(BanTarget),
-    /// Whether a user of that nick, or of the account of that name, is here; answered with
-    /// [`Answer::Users`], of one or none.
-    FindUser(Nick),
-    /// Answered with [`Answer::Users`].
-    ListUsers,
-    /// Answered with [`Answer::Channels`].
-    ListChannels,
-    /// Answered with [`Answer::Channels`], of one or none.
-    FindChannel(ChannelName),
-    /// Everyone is kicked out of the channel, which is gone with that. Answered with
-    /// [`Answer::Emptied`], with nobody if there was no such channel.
-    CloseChannel { name: ChannelName, reason: String },
-    /// A notice of the server to so many. Answered with [`Answer::Announced`], or [`Answer::Done`]
-    /// if there is no such channel or nobody of that account is here.
-    Announce { to: Audience, text: String },
-    /// These messages of one author are redacted on disk; beside each, the mark that stays of it.
-    /// Answered with [`Answer::Done`].
-    ShowRedacted {
-        messages: Vec<(HistoryEntry, HistoryEntry)>,
-        reason: String,
-    },
-    /// Answered with [`Answer::Counts`].
-    Count,
-    /// Up to `most` of those who are busy, and whose these sessions are. Answered with
-    /// [`Answer::Busy`].
-    FindBusy {
-        most: usize,
-        sessions: Vec<SessionId>,
-    },
-    /// The server stops: every session is told so (`ERROR :<reason>`) and ended. Answered with
-    /// [`Answer::Ended`].
-    EndAll { reason: String },
-}
-
-/// Whose sessions a kick ends.
-#[derive(Clone, Debug)]
-pub enum Kicked {
-    /// All sessions of the user of that nick, or of the account of that name.
-    User(Nick),
-    /// That one, if it is of that user.
-    Session(Nick, SessionId),
-    /// All that a ban of that target would end.
-    Covered(BanTarget),
-}
-
-/// Who hears an announcement.
-#[derive(Clone, Debug)]
-pub enum Audience {
-    All,
-    Channel(ChannelName),
-    Account(AccountName),
-}
-
-/// What an event that asked gets.
-#[derive(Debug)]
-pub enum Answer {
-    Admitted,
-    NickInUse,
-    /// The session is to be told numeric 465 and to be closed.
-    Banned {
-        reason: String,
-        expires_at: Option<Timestamp>,
-    },
-    /// What was proved is worth nothing any more; the session is to be closed.
-    Stale {
-        reason: String,
-    },
-    /// Nobody new is let in just now; the session is to be closed.
-    Closed {
-        reason: String,
-    },
-    /// Given when the connections of all these sessions have ended.
-    Ended {
-        users: Vec<Nick>,
-        sessions: usize,
-    },
-    Users(Vec<UserView>),
-    Channels(Vec<ChannelView>),
-    /// How many sessions an announcement goes to.
-    Announced {
-        sessions: usize,
-    },
-    /// Those who were in the channel.
-    Emptied {
-        members: Vec<Nick>,
-    },
-    /// Its user's nick, and its own capabilities.
-    Form {
-        nick: Nick,
-        capabilities: Capabilities,
-    },
-    Counts {
-        users: usize,
-        sessions: usize,
-        channels: usize,
-        bans: usize,
-        maintenance: bool,
-    },
-    Busy(Box<Busy>),
-    Done,
-}
-
-/// A user as operators see it.
-#[derive(Clone, Debug)]
-pub struct UserView {
-    pub nick: Nick,
-    pub identity: Option<Identity>,
-    pub since: Timestamp,
-    pub active_at: Timestamp,
-    pub channels: Vec<ChannelName>,
-    pub sessions: Vec<SessionView>,
-}
-
-/// A session as operators see it.
-#[derive(Clone, Debug)]
-pub struct SessionView {
-    pub id: SessionId,
-    /// What its client said of itself.
-    pub username: String,
-    pub realname: String,
-    pub address: SocketAddr,
-    pub tls: String,
-    pub since: Timestamp,
-}
-
-/// A channel as operators see it.
-#[derive(Clone, Debug)]
-pub struct ChannelView {
-    pub name: ChannelName,
-    pub created_at: Timestamp,
-    /// The account that owns it, if one does.
-    pub founder: Option<AccountName>,
-    pub topic: Option<String>,
-    /// The letters of the modes that are on.
-    pub modes: String,
-    /// By nick.
-    pub members: Vec<MemberView>,
-}
-
-/// A member of a channel as operators see it.
-#[derive(Clone, Debug)]
-pub struct MemberView {
-    pub nick: Nick,
-    pub operator: bool,
-    pub voice: bool,
-}
-
 /// One line (its end included) for some sessions; or several that nothing may come between.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -344,10 +169,8 @@ pub enum Output {
     },
     /// From now on people are kept out by this.
     AdmissionPolicy(Arc<AdmissionPolicy>),
-    Answer {
-        ticket: Ticket,
-        answer: Answer,
-    },
+    /// The reply to an event that carried a ticket.
+    Answer(Answer),
     /// For whoever watches the server.
     Happened(TimedEvent),
     /// History is to be read, once all that came before is let out; it comes back as
@@ -360,7 +183,7 @@ pub enum Output {
 pub struct Fetch {
     pub session: SessionId,
     /// Who else waits for it.
-    pub ticket: Option<Ticket>,
+    pub ticket: Option<Ticket<()>>,
     /// What the reply is marked with, escaped.
     pub label: Option<String>,
     pub purpose: Purpose,

@@ -4,25 +4,24 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Capability, ChannelName, Message, Nick};
 
-use super::event::{
-    Answer, Delivery, Fetch, Found, HistoryQuery, Output, Purpose, SessionId, Ticket,
-};
+use super::event::{Delivery, Fetch, Found, HistoryQuery, Output, Purpose, SessionId};
 use super::labels::{mark, within};
 use super::line::{Line, Tags};
 use super::multiline::{Several, Wording, is_multiline};
 use super::redaction::Redaction;
 use super::state::User;
+use super::ticket::Ticket;
 use super::turn::{Caller, Turn, shown_time};
 use rookery_record::{HistoryEntry, HistoryTarget, Party, Place, Reading};
 
 impl Turn<'_> {
     /// A command whose answer may have to wait for the record.
-    pub fn ask_history(&mut self, ticket: Ticket, session: SessionId, message: &Message) {
+    pub fn ask_history(&mut self, ticket: Ticket<()>, session: SessionId, message: &Message) {
         let start = self.out.len();
         self.command(session, message);
         match self.out[start..].last_mut() {
             Some(Output::Fetch(fetch)) => fetch.ticket = Some(ticket),
-            _ => self.answer(ticket, Answer::Done),
+            _ => self.answer(ticket, ()),
         }
     }
 
@@ -87,7 +86,7 @@ impl Turn<'_> {
             }
         }
         if let Some(ticket) = ticket {
-            self.answer(ticket, Answer::Done);
+            self.answer(ticket, ());
         }
     }
 

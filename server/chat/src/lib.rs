@@ -28,9 +28,11 @@ pub mod ownership;
 pub mod redaction;
 pub mod reload;
 pub mod replay;
+pub mod request;
 pub mod state;
 #[cfg(test)]
 mod tests;
+pub mod ticket;
 pub mod turn;
 
 use std::sync::Arc;
@@ -42,10 +44,11 @@ use rookery_protocol::{Capability, Message};
 
 use channel::Channel;
 pub use commands::{playback, presence};
-use event::{Answer, Event, LineFault, Output, SessionId, Settings};
+use event::{Event, LineFault, Output, SessionId, Settings};
 use gate::AdmissionPolicy;
 use labels::Labelling;
 use replay::Mark;
+use request::ReplyFormat;
 use state::State;
 use turn::{Caller, Stamp, Turn};
 
@@ -133,12 +136,12 @@ impl Chat {
                 session,
                 identity,
             } => turn.sign_in(ticket, session, identity),
-            Event::AskForm { ticket, session } => {
-                let form = turn.caller(session).map(|caller| Answer::Form {
+            Event::GetReplyFormat { ticket, session } => {
+                let format = turn.caller(session).map(|caller| ReplyFormat {
                     nick: turn.state.user(caller.user).nick.clone(),
                     capabilities: caller.capabilities,
                 });
-                turn.answer(ticket, form.unwrap_or(Answer::Done));
+                turn.answer(ticket, format);
             }
             Event::Command { session, message } => {
                 turn.command(session, &message);
@@ -156,7 +159,7 @@ impl Chat {
                 disconnect,
                 lost,
             } => turn.gone(session, &disconnect, lost),
-            Event::Control { ticket, act } => turn.control(ticket, act),
+            Event::Control(request) => turn.control(request),
             Event::Reload(_) => {}
         }
         turn.keep_presences();

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{AccountName, Capability};
 
 use super::channel::MemberModes;
-use super::event::{Answer, Delivery, Found, Output, Ticket};
+use super::event::{Delivery, Found, Output};
 use super::labels::mark;
 use super::line::{Line, Tags, address};
 use super::state::{Session, User};
@@ -205,12 +205,7 @@ impl Turn<'_> {
 
     /// Messages that an operator of the control plane has redacted, each with the mark that stays
     /// of it, are shown as such to those who are here. They are of one author.
-    pub fn show_redacted(
-        &mut self,
-        ticket: Ticket,
-        messages: &[(HistoryEntry, HistoryEntry)],
-        reason: &str,
-    ) {
+    pub fn show_redacted(&mut self, messages: &[(HistoryEntry, HistoryEntry)], reason: &str) {
         let mut told: Vec<(&HistoryEntry, usize)> = Vec::new();
         let mut deliveries = Vec::new();
         for (message, entry) in messages {
@@ -239,7 +234,6 @@ impl Turn<'_> {
             deliveries.extend(self.tell_of_redaction(message, &with_reason(text, Some(reason))));
         }
         self.out.extend(deliveries.into_iter().map(Output::Deliver));
-        self.answer(ticket, Answer::Done);
     }
 
     /// The users who heard the message, or would have.

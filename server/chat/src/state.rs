@@ -17,7 +17,7 @@ use rookery_protocol::{AccountName, ChannelName, Nick};
 
 use super::busy::Recent;
 use super::channel::Channel;
-use super::event::{Identity, SessionId, Ticket};
+use super::event::{Identity, SessionId};
 use super::gate::AdmissionPolicy;
 use super::markers::Markers;
 use super::replay::Mark;
@@ -61,7 +61,8 @@ pub struct State {
     /// Whose users are to be kept no more.
     pub presences_gone: Vec<AccountId>,
     pub leaving: BTreeMap<SessionId, ClosingSession>,
-    pub due: BTreeMap<Ticket, PendingEnd>,
+    /// By the number of the ticket.
+    pub due: BTreeMap<u64, PendingEnd>,
     pub started_at: Timestamp,
     /// How many users are invisible: asked at every admission, and too many to count then.
     invisible: usize,

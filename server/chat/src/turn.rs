@@ -4,9 +4,10 @@
 use jiff::Timestamp;
 use rookery_protocol::{Capabilities, Capability, ChannelName};
 
-use super::event::{Answer, Delivery, Output, SessionId, Settings, Ticket};
+use super::event::{Delivery, Output, SessionId, Settings};
 use super::line::{Line, MAX_BODY, Tags, address};
 use super::state::{Session, State, User, UserId};
+use super::ticket::{Reply, Ticket};
 use rookery_record::{HistoryEntry, Place};
 
 /// The time of an event, and its text for the `time` tag.
@@ -84,8 +85,9 @@ impl<'a> Turn<'a> {
             .collect()
     }
 
-    pub fn answer(&mut self, ticket: Ticket, answer: Answer) {
-        self.out.push(Output::Answer { ticket, answer });
+    /// Replies to the holder of a ticket.
+    pub fn answer<T: Reply>(&mut self, ticket: Ticket<T>, reply: T) {
+        self.out.push(ticket.answer(reply));
     }
 
     // From the server to one session.

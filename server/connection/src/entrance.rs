@@ -9,7 +9,8 @@ use super::session::{Admission, Session};
 use super::wire::{CLOSED, Input, Wake};
 use rookery_accounts::handshake::{Handshake, Next};
 use rookery_chat::event::{Candidate, Disconnect};
-use rookery_engine::handle::{self, CoreStopped};
+use rookery_chat::request;
+use rookery_engine::handle::CoreStopped;
 
 impl Session {
     /// Brings the session through its handshake, or to its end.
@@ -76,16 +77,18 @@ impl Session {
             .admit(self.id, Arc::clone(&self.sendq), candidate)
             .await?;
         Ok(match admission {
-            handle::Admission::NickInUse => {
+            request::Admission::NickInUse => {
                 let replies = handshake.nick_in_use();
                 self.tell(&replies);
                 None
             }
-            handle::Admission::Banned { reason, expires_at } => {
+            request::Admission::Banned { reason, expires_at } => {
                 Some(self.refuse_banned(&nick, &reason, expires_at).await)
             }
-            handle::Admission::Refused { reason } => Some(self.close(&reason).await),
-            handle::Admission::Admitted => {
+            request::Admission::Stale { reason } | request::Admission::Closed { reason } => {
+                Some(self.close(&reason).await)
+            }
+            request::Admission::Admitted => {
                 self.welcome(identity).await;
                 Some(Admission::Admitted)
             }

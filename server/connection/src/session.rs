@@ -15,9 +15,9 @@ use super::socket::Socket;
 use super::wire::{CLOSED, Wake, Wire};
 use rookery_accounts::{Accounts, Peer};
 use rookery_base::config::LiveConfig;
-use rookery_chat::event::{Disconnect, Event, Identity, SessionId};
+use rookery_chat::event::{Disconnect, Identity, SessionId};
 use rookery_chat::line::truncate;
-use rookery_engine::handle::CoreHandle;
+use rookery_engine::handle::{CoreHandle, SessionEvent};
 use rookery_engine::quota::ConnectionPlace;
 use rookery_engine::sendq::Sendq;
 
@@ -163,11 +163,7 @@ impl Drop for Session {
         };
         let core = self.services.core.clone();
         let (disconnect, lost) = (self.disconnect.clone(), !self.wire.has_left());
-        let gone = Event::Gone {
-            session: self.id,
-            disconnect,
-            lost,
-        };
+        let gone = SessionEvent::gone(self.id, disconnect, lost);
         runtime.spawn(async move {
             // The core may have stopped first.
             let _ = core.send(gone).await;

@@ -13,9 +13,10 @@ use super::wire::{CLOSED, Input, Wake};
 use rookery_accounts::replies::labelled;
 use rookery_accounts::sign_in::{self, SignIn};
 use rookery_base::metrics::METRICS;
-use rookery_chat::event::{Answer, Disconnect, Event};
+use rookery_chat::event::Disconnect;
+use rookery_chat::request::{Admission, ReplyFormat};
 use rookery_chat::{labels, playback};
-use rookery_engine::handle::{Admission, CoreStopped};
+use rookery_engine::handle::{CoreStopped, SessionEvent};
 
 /// How long a client may be silent.
 struct IdleTimer {
@@ -39,10 +40,7 @@ impl Session {
             };
             let event = match wake {
                 Wake::Input(Input::Message(message)) if self.is_for_the_core(&message) => {
-                    Event::Command {
-                        session: self.id,
-                        message,
-                    }
+                    SessionEvent::command(self.id, message)
                 }
                 Wake::Input(Input::Message(message)) => {
                     match Box::pin(self.take(&mut sign_in, message)).await? {
@@ -50,10 +48,7 @@ impl Session {
                         None => continue,
                     }
                 }
-                Wake::Input(Input::Fault(fault)) => Event::BadLine {
-                    session: self.id,
-                    fault,
-                },
+                Wake::Input(Input::Fault(fault)) => SessionEvent::bad_line(self.id, fault),
                 Wake::Deadline => match self.check_idle(&mut silence) {
                     None => continue,
                     Some(disconnect) => {
@@ -111,13 +106,8 @@ impl Session {
         }
         if !self.is_refused(&message).await? {
             METRICS.messages_received.increment();
-            self.services
-                .core
-                .send(Event::Command {
-                    session: self.id,
-                    message,
-                })
-                .await?;
+            let event = SessionEvent::command(self.id, message);
+            self.services.core.send(event).await?;
         }
         Ok(None)
     }
@@ -127,7 +117,7 @@ impl Session {
     /// session ends, if it does meanwhile.
     async fn read_history(&mut self, message: Message) -> Result<Option<Disconnect>, CoreStopped> {
         tokio::select! {
-            answer = self.services.core.ask_history(self.id, message) => answer.map(|_| None),
+            answered = self.services.core.ask_history(self.id, message) => answered.map(|()| None),
             over = self.wire.send_on() => Ok(Some(match over {
                 Wake::Broken(disconnect) => disconnect,
                 _ => Disconnect::lost(CLOSED),
@@ -152,7 +142,8 @@ impl Session {
             ))
         });
         // The core knows these, which may change at any time.
-        let Answer::Form { nick, capabilities } = self.services.core.ask_form(self.id).await?
+        let Some(ReplyFormat { nick, capabilities }) =
+            self.services.core.reply_format(self.id).await?
         else {
             return Ok(None);
         };
@@ -181,7 +172,7 @@ impl Session {
                     words: "Banned".into(),
                 }));
             }
-            Admission::Refused { reason } => {
+            Admission::Stale { reason } | Admission::Closed { reason } => {
                 self.close(&reason).await;
                 return Ok(Some(Disconnect {
                     why: DisconnectReason::AccountEnded,
@@ -211,10 +202,10 @@ impl Session {
                 "The nick could not be checked just now; try again later"
             }
         };
-        let Answer::Form {
+        let Some(ReplyFormat {
             nick: own,
             capabilities,
-        } = self.services.core.ask_form(self.id).await?
+        }) = self.services.core.reply_format(self.id).await?
         else {
             return Ok(true);
         };

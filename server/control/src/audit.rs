@@ -14,9 +14,9 @@
 //! others is cut to a maximum length, and its control characters are replaced.
 //!
 //! # Threats
-//! - *Tampering.* Each entry holds the hash of the previous one, and the newest hash is mailed to
-//!   all admins daily ([`chain_mail`]). Whoever rewrites the database can rebuild the chain, but not
-//!   the mails.
+//! - *Tampering.* Each entry has the hash of the previous one, and the newest hash is mailed to
+//!   all admins daily ([`chain_mail`]). An attacker who rewrites the database can rebuild the chain,
+//!   but not the mails.
 //! - *Flooding by strangers.* Refused requests without a session are recorded one by one only up to
 //!   a limit per network and minute, and counted beyond it ([`refusal_meter`]), so that nobody fills
 //!   the disk from outside.

@@ -8,8 +8,8 @@
 //!   them ([`openapi`]).
 //!
 //! # What it must not do
-//! It changes no chat state itself: it asks the core through its handle, or writes to the store and
-//! lets the core follow. Nothing on the chat port reaches this crate, and no credential of the chat
+//! It changes no chat state itself: it makes requests of the core ([`handle`]), or writes to the
+//! store and lets the core follow. Nothing on the chat port reaches this crate, and no credential of the chat
 //! is valid here.
 //!
 //! # What it may depend on
@@ -25,6 +25,7 @@
 
 mod audit;
 mod auth;
+pub mod handle;
 mod http;
 mod openapi;
 mod plane;

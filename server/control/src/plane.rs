@@ -1,6 +1,5 @@
 //! The state that all handlers share.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -13,6 +12,7 @@ use crate::auth::challenges::Challenges;
 use crate::auth::enrolments::Enrolments;
 use crate::auth::sessions::Sessions;
 use crate::auth::throttle::Throttle;
+use crate::handle::ControlHandle;
 use crate::http::extract::Arrival;
 use crate::http::idempotency::answers::Answers;
 use crate::http::problem::{Kind, Refusal};
@@ -22,9 +22,9 @@ use rookery_base::certificates::Certificates;
 use rookery_base::config::LiveConfig;
 use rookery_base::events::EventBus;
 use rookery_base::mail::Mailer;
-use rookery_chat::event::{Act, Answer};
 use rookery_chat::gate::AdmissionPolicy;
-use rookery_engine::handle::CoreHandle;
+use rookery_chat::request::Request;
+use rookery_engine::Awaited;
 use rookery_engine::probes::Probes;
 use rookery_record::Admin;
 use rookery_store::{Database, Result as StoreResult, Store};
@@ -46,7 +46,7 @@ pub struct Control {
     /// The CSV files beside the store.
     pub csv_sync: CsvSync,
     /// The chat's core.
-    pub core: CoreHandle,
+    pub core: ControlHandle,
     /// Registrations, invitations and sign-ins on the chat port.
     pub accounts: Arc<Accounts>,
     /// Outgoing mail.
@@ -145,17 +145,12 @@ impl ControlPlane {
         SignedDuration::from_mins(i64::from(self.control.config.get().admin.idle_minutes))
     }
 
-    /// Has the core act. The answer arrives when everything that the act does is done.
-    pub async fn act(&self, act: Act) -> Result<Answer, Refusal> {
-        Ok(self.control.core.act(act).await?)
+    /// Makes a request of the core. The reply arrives when everything that the request does is
+    /// done.
+    pub async fn ask<R>(&self, request: R) -> Result<R::Reply, Refusal>
+    where
+        R: Request<Reply: Awaited>,
+    {
+        Ok(self.control.core.ask(request).await?)
     }
-}
-
-/// Returns the refusal for an answer of the core that does not belong to the act.
-pub fn unexpected(answer: &impl Debug) -> Refusal {
-    tracing::error!(
-        ?answer,
-        "the core answered an act with an answer to another"
-    );
-    Kind::InternalError.with_detail("Internal error; see the server's log.")
 }

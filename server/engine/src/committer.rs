@@ -11,10 +11,11 @@ use rookery_control_api::{Component, TimedEvent};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::handle::CoreStopped;
+use crate::pending::ReadyReply;
 use crate::sendq::Sendq;
 use rookery_base::events::EventBus;
 use rookery_base::metrics::METRICS;
-use rookery_chat::event::{Answer, Delivery, SessionId};
+use rookery_chat::event::{Delivery, SessionId};
 use rookery_chat::gate::AdmissionPolicy;
 use rookery_record::{Change, HistoryEntry};
 use rookery_store::{Database, Durability, Store};
@@ -25,7 +26,6 @@ const WAITING_BATCHES: usize = 16;
 const LARGEST_SENDQS: usize = 20;
 
 /// What is to be let out, in order.
-#[derive(Debug)]
 pub enum Release {
     /// From here on the session can be sent to.
     Attach(SessionId, Arc<Sendq>),
@@ -46,7 +46,8 @@ pub enum Release {
     AdmissionPolicy(Arc<AdmissionPolicy>),
     /// Whoever watches the server is told.
     Happened(TimedEvent),
-    Answer(oneshot::Sender<Answer>, Answer),
+    /// Hand a reply of the core to the caller that waits for it.
+    Reply(ReadyReply),
     /// Tell for which sessions most waits to be sent, and how many bytes; the most first.
     Measure(oneshot::Sender<Vec<(SessionId, usize)>>),
 }
@@ -214,11 +215,10 @@ impl Outlet {
                 // Whoever asked may have gone.
                 let _ = reply.send(self.largest_sendqs());
             }
-            Release::Answer(reply, answer) => {
-                // What is sent before an answer is on its way before it.
+            Release::Reply(reply) => {
+                // What is sent before a reply is on its way before it.
                 self.wake();
-                // Whoever asked may have gone.
-                let _ = reply.send(answer);
+                reply();
             }
         }
     }
@@ -337,7 +337,9 @@ mod tests {
     /// Sends a batch and waits until all of it is let out.
     async fn release(running: &Running, mut batch: Vec<Release>) {
         let (reply, answer) = oneshot::channel();
-        batch.push(Release::Answer(reply, Answer::Done));
+        batch.push(Release::Reply(Box::new(move || {
+            reply.send(()).unwrap();
+        })));
         running.batches.send(batch).await.unwrap();
         timeout(Duration::from_secs(10), answer)
             .await

@@ -1,20 +1,29 @@
-//! The core's core, and the one task that drives the core: events in, in batches, outputs on to
-//! the journal.
+//! The ways into the core: one for sessions, one for operators, and one back for what was read.
+//!
+//! All of them lead into one queue, which the core's task empties. [`CoreHandle`] is what the chat
+//! port holds: it can admit a session, sign it in, and bring the core what it sends. It has no way
+//! to make a request of an operator. Those go through [`OperatorPort`], which [`channel`] makes once
+//! for a core and which nothing else makes or leads to: only whoever starts the core can hand it
+//! on, and `rookeryd` hands it to the control plane and to the probes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use rookery_protocol::Message;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::committer::Release;
 use crate::history_reader::HistoryReader;
+use crate::pending::{Awaited, PendingReplies};
 use crate::sendq::Sendq;
 use rookery_chat::Chat;
-use rookery_chat::event::{Act, Answer, Candidate, Event, Identity, Output, SessionId, Ticket};
+use rookery_chat::event::{
+    Candidate, Disconnect, Event, Identity, LineFault, Output, SessionId, Settings,
+};
+use rookery_chat::request::{Admission, ReplyFormat, Request};
+use rookery_chat::ticket::Ticket;
 use rookery_store::Database;
 
 /// Events that may wait before a connection has to.
@@ -30,251 +39,244 @@ const RELEASES: usize = 4096;
 #[error("the server is stopping")]
 pub struct CoreStopped;
 
-/// The only way into the core.
+/// The sending end of the core's queue.
 #[derive(Clone)]
-pub struct CoreHandle {
+struct Queue {
     events: mpsc::Sender<Envelope>,
     tickets: Arc<AtomicU64>,
-    /// One change at a time is committed and brought to the core; those who wait stand in line.
-    turn: Arc<Semaphore>,
 }
 
+/// An event on its way to the core.
 struct Envelope {
     event: Event,
-    /// Where lines for the session of an [`Event::Admit`] go.
+    /// The send queue of the session, for an [`Event::Admit`].
     sendq: Option<Arc<Sendq>>,
-    reply: Option<(Ticket, oneshot::Sender<Answer>)>,
+    /// Enters the caller that waits for the reply to the event, if it has one.
+    register: Option<Box<dyn FnOnce(&mut PendingReplies) + Send>>,
 }
 
-/// The core's decision about a session that asks to be admitted or to sign in.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// The only decision that lets the session in.
-    Admitted,
-    /// Another user has the nick, or one that looks the same.
-    NickInUse,
-    /// The session is sent numeric 465 and closed.
-    Banned {
-        reason: String,
-        expires_at: Option<Timestamp>,
-    },
-    /// The session is sent the reason and closed.
-    Refused { reason: String },
-}
-
-impl Admission {
-    /// Returns the decision that `answer` stands for. An answer to anything else admits nobody: it
-    /// is reported as a core that can no longer be relied on.
-    fn of(answer: Answer) -> Result<Self, CoreStopped> {
-        match answer {
-            Answer::Admitted => Ok(Self::Admitted),
-            Answer::NickInUse => Ok(Self::NickInUse),
-            Answer::Banned { reason, expires_at } => Ok(Self::Banned { reason, expires_at }),
-            Answer::Stale { reason } | Answer::Closed { reason } => Ok(Self::Refused { reason }),
-            Answer::Ended { .. }
-            | Answer::Users(_)
-            | Answer::Channels(_)
-            | Answer::Announced { .. }
-            | Answer::Emptied { .. }
-            | Answer::Form { .. }
-            | Answer::Counts { .. }
-            | Answer::Busy(_)
-            | Answer::Done => {
-                tracing::error!(
-                    ?answer,
-                    "the chat answered an admission with something else"
-                );
-                Err(CoreStopped)
-            }
+impl From<Event> for Envelope {
+    fn from(event: Event) -> Self {
+        Self {
+            event,
+            sendq: None,
+            register: None,
         }
     }
 }
 
-/// The other end of an [`CoreHandle`].
+/// The receiving end of the core's queue.
 pub struct Events {
     receiver: mpsc::Receiver<Envelope>,
-    /// For what is read for the core; it keeps nobody waiting.
+    /// Leads back into the queue without keeping it open.
     back: mpsc::WeakSender<Envelope>,
 }
 
-/// The way back into the core of what is read for it.
-#[derive(Clone)]
-pub struct HistorySender(mpsc::WeakSender<Envelope>);
+/// Makes the queue of a core. This is the only source of an [`OperatorPort`].
+pub fn channel() -> (CoreHandle, OperatorPort, Events) {
+    let (events, receiver) = mpsc::channel(WAITING_EVENTS);
+    let back = events.downgrade();
+    let queue = Queue {
+        events,
+        tickets: Arc::default(),
+    };
+    (
+        CoreHandle(queue.clone()),
+        OperatorPort(queue),
+        Events { receiver, back },
+    )
+}
 
-impl HistorySender {
-    /// Gives the core an event, if it is still there.
-    pub async fn send(&self, event: Event) {
-        if let Some(events) = self.0.upgrade() {
-            // It may have stopped.
-            let _ = events
-                .send(Envelope {
-                    event,
-                    sendq: None,
-                    reply: None,
-                })
-                .await;
-        }
+impl Queue {
+    async fn send(&self, event: Event) -> Result<(), CoreStopped> {
+        let sent = self.events.send(event.into()).await;
+        sent.map_err(|_| CoreStopped)
+    }
+
+    /// Queues the event that `event` makes of a ticket. Returns the reply, which is still to come.
+    async fn begin<T: Awaited>(
+        &self,
+        sendq: Option<Arc<Sendq>>,
+        event: impl FnOnce(Ticket<T>) -> Event,
+    ) -> Result<oneshot::Receiver<T>, CoreStopped> {
+        let number = self.tickets.fetch_add(1, Ordering::Relaxed);
+        let (sender, reply) = oneshot::channel();
+        let envelope = Envelope {
+            event: event(Ticket::new(number)),
+            sendq,
+            register: Some(Box::new(move |pending| pending.insert(number, sender))),
+        };
+        self.events.send(envelope).await.map_err(|_| CoreStopped)?;
+        Ok(reply)
+    }
+
+    async fn ask<T: Awaited>(
+        &self,
+        sendq: Option<Arc<Sendq>>,
+        event: impl FnOnce(Ticket<T>) -> Event,
+    ) -> Result<T, CoreStopped> {
+        let reply = self.begin(sendq, event).await?;
+        reply.await.map_err(|_| CoreStopped)
     }
 }
 
-/// An core and where its events come out.
-pub fn channel() -> (CoreHandle, Events) {
-    let (sender, receiver) = mpsc::channel(WAITING_EVENTS);
-    let back = sender.downgrade();
-    let core = CoreHandle {
-        events: sender,
-        tickets: Arc::default(),
-        turn: Arc::new(Semaphore::new(1)),
-    };
-    (core, Events { receiver, back })
+/// What an admitted session did. It holds events of sessions only, so that what takes one cannot be
+/// given a request of an operator.
+pub struct SessionEvent(Event);
+
+impl SessionEvent {
+    /// The session sent a message.
+    pub fn command(session: SessionId, message: Message) -> Self {
+        Self(Event::Command { session, message })
+    }
+
+    /// The session sent a line that is no message.
+    pub fn bad_line(session: SessionId, fault: LineFault) -> Self {
+        Self(Event::BadLine { session, fault })
+    }
+
+    /// The session's connection has ended. If it was `lost`, the client may not have received what
+    /// was sent last.
+    pub fn gone(session: SessionId, disconnect: Disconnect, lost: bool) -> Self {
+        Self(Event::Gone {
+            session,
+            disconnect,
+            lost,
+        })
+    }
 }
+
+/// The way into the core for sessions. It has no method for what only operators may do; see the
+/// module's documentation.
+#[derive(Clone)]
+pub struct CoreHandle(Queue);
 
 impl CoreHandle {
-    /// How many events wait for the core.
-    pub fn waiting(&self) -> usize {
-        self.events.max_capacity() - self.events.capacity()
-    }
-
-    /// Gives an event that has no answer; gives it back while the core is behind.
-    pub fn try_send(&self, event: Event) -> Result<Option<Box<Event>>, CoreStopped> {
-        match self.events.try_send(Envelope {
-            event,
-            sendq: None,
-            reply: None,
-        }) {
+    /// Sends an event without waiting. Returns the event while the core's queue is full.
+    pub fn try_send(&self, event: SessionEvent) -> Result<Option<Box<SessionEvent>>, CoreStopped> {
+        match self.0.events.try_send(event.0.into()) {
             Ok(()) => Ok(None),
-            Err(TrySendError::Full(Envelope { event, .. })) => Ok(Some(Box::new(event))),
+            Err(TrySendError::Full(Envelope { event, .. })) => {
+                Ok(Some(Box::new(SessionEvent(event))))
+            }
             Err(TrySendError::Closed(_)) => Err(CoreStopped),
         }
     }
 
-    /// Gives an event that has no answer; waits while the core is behind.
-    pub async fn send(&self, event: Event) -> Result<(), CoreStopped> {
-        self.events
-            .send(Envelope {
-                event,
-                sendq: None,
-                reply: None,
-            })
-            .await
-            .map_err(|_| CoreStopped)
+    /// Sends an event; waits while the core's queue is full.
+    pub async fn send(&self, event: SessionEvent) -> Result<(), CoreStopped> {
+        self.0.send(event.0).await
     }
 
-    /// Asks for admission. When admitted, `sendq` gets what the session is to hear, the welcome
-    /// first.
+    /// Asks for a session's admission. If it is admitted, what is sent to it is put into `sendq`,
+    /// the welcome first.
     pub async fn admit(
         &self,
         session: SessionId,
         sendq: Arc<Sendq>,
         candidate: Box<Candidate>,
     ) -> Result<Admission, CoreStopped> {
-        let answer = self
-            .ask(Some(sendq), |ticket| Event::Admit {
-                ticket,
-                session,
-                candidate,
-            })
-            .await?;
-        Admission::of(answer)
+        let event = |ticket| Event::Admit {
+            ticket,
+            session,
+            candidate,
+        };
+        self.0.ask(Some(sendq), event).await
     }
 
-    /// An admitted session is someone, or someone else.
+    /// Signs an admitted session in.
     pub async fn sign_in(
         &self,
         session: SessionId,
         identity: Identity,
     ) -> Result<Admission, CoreStopped> {
-        let answer = self
-            .ask(None, |ticket| Event::SignIn {
-                ticket,
-                session,
-                identity,
-            })
-            .await?;
-        Admission::of(answer)
+        let event = |ticket| Event::SignIn {
+            ticket,
+            session,
+            identity,
+        };
+        self.0.ask(None, event).await
     }
 
-    /// How the session is to be spoken to.
-    pub async fn ask_form(&self, session: SessionId) -> Result<Answer, CoreStopped> {
-        self.ask(None, |ticket| Event::AskForm { ticket, session })
-            .await
+    /// Returns what a reply to the session depends on; `None` if the session has ended.
+    pub async fn reply_format(
+        &self,
+        session: SessionId,
+    ) -> Result<Option<ReplyFormat>, CoreStopped> {
+        let event = |ticket| Event::GetReplyFormat { ticket, session };
+        self.0.ask(None, event).await
     }
 
-    /// Asks for history; answered when the session has its reply.
+    /// Sends a command that may have history read. Returns when its answer is in the session's send
+    /// queue.
     pub async fn ask_history(
         &self,
         session: SessionId,
         message: Message,
-    ) -> Result<Answer, CoreStopped> {
-        self.ask(None, |ticket| Event::AskHistory {
+    ) -> Result<(), CoreStopped> {
+        let event = |ticket| Event::AskHistory {
             ticket,
             session,
             message,
-        })
-        .await
-    }
-
-    /// An act of the control plane; its answer comes when all that it does is done.
-    pub async fn act(&self, act: Act) -> Result<Answer, CoreStopped> {
-        self.ask(None, |ticket| Event::Control { ticket, act })
-            .await
-    }
-
-    /// Commits a change, and brings the acts that follow from it to the core before those of any
-    /// later commit: the core hears of changes in the order in which they are on disk. Gives what
-    /// was committed, and the answers.
-    pub async fn commit_and_act<T, E: From<CoreStopped>>(
-        &self,
-        commit: impl Future<Output = Result<T, E>>,
-        acts: impl FnOnce(&T) -> Vec<Act>,
-    ) -> Result<(T, Vec<Answer>), E> {
-        let turn = self.turn.acquire().await.map_err(|_| CoreStopped)?;
-        let committed = commit.await?;
-        let mut waiting = Vec::new();
-        for act in acts(&committed) {
-            waiting.push(
-                self.begin(None, |ticket| Event::Control { ticket, act })
-                    .await?,
-            );
-        }
-        drop(turn);
-        let mut answers = Vec::with_capacity(waiting.len());
-        for answer in waiting {
-            answers.push(answer.await.map_err(|_| CoreStopped)?);
-        }
-        Ok((committed, answers))
-    }
-
-    async fn ask(
-        &self,
-        sendq: Option<Arc<Sendq>>,
-        event: impl FnOnce(Ticket) -> Event,
-    ) -> Result<Answer, CoreStopped> {
-        self.begin(sendq, event)
-            .await?
-            .await
-            .map_err(|_| CoreStopped)
-    }
-
-    /// Gives an event; its answer is still to come.
-    async fn begin(
-        &self,
-        sendq: Option<Arc<Sendq>>,
-        event: impl FnOnce(Ticket) -> Event,
-    ) -> Result<oneshot::Receiver<Answer>, CoreStopped> {
-        let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
-        let (reply, answer) = oneshot::channel();
-        let envelope = Envelope {
-            event: event(ticket),
-            sendq,
-            reply: Some((ticket, reply)),
         };
-        self.events.send(envelope).await.map_err(|_| CoreStopped)?;
-        Ok(answer)
+        self.0.ask(None, event).await
     }
 }
 
-/// Drives the core until every core is gone.
+/// The way into the core for operators.
+///
+/// The compiler keeps it from the chat port: it has no public constructor, [`channel`] returns one
+/// for a new core only, and no method of [`CoreHandle`] leads to it. The control plane's
+/// `ControlHandle`, which wraps it, is in a crate that `rookery-accounts` and `rookery-connection` do
+/// not depend on.
+#[derive(Clone)]
+pub struct OperatorPort(Queue);
+
+impl OperatorPort {
+    /// Returns how many events wait for the core.
+    pub fn waiting(&self) -> usize {
+        self.0.events.max_capacity() - self.0.events.capacity()
+    }
+
+    /// Makes a request. Returns the reply, which comes when all that the request does is done.
+    pub async fn ask<R>(&self, request: R) -> Result<R::Reply, CoreStopped>
+    where
+        R: Request<Reply: Awaited>,
+    {
+        self.begin(request).await?.await.map_err(|_| CoreStopped)
+    }
+
+    /// Queues a request, behind all that was queued before it. Returns the reply, which is still to
+    /// come.
+    pub async fn begin<R>(&self, request: R) -> Result<oneshot::Receiver<R::Reply>, CoreStopped>
+    where
+        R: Request<Reply: Awaited>,
+    {
+        let event = |ticket| Event::Control(request.with_ticket(ticket));
+        self.0.begin(None, event).await
+    }
+
+    /// Gives the core new settings.
+    pub async fn reload(&self, settings: Settings) -> Result<(), CoreStopped> {
+        self.0.send(Event::Reload(Box::new(settings))).await
+    }
+}
+
+/// The way back into the core for what was read for it.
+#[derive(Clone)]
+pub struct HistorySender(mpsc::WeakSender<Envelope>);
+
+impl HistorySender {
+    /// Sends the core an event, if it still runs.
+    pub async fn send(&self, event: Event) {
+        if let Some(events) = self.0.upgrade() {
+            // The core may have stopped.
+            let _ = events.send(event.into()).await;
+        }
+    }
+}
+
+/// Runs the core until every way into it is dropped.
 pub async fn drive(
     mut chat: Chat,
     mut events: Events,
@@ -282,7 +284,7 @@ pub async fn drive(
     database: Database,
 ) {
     let library = HistoryReader::new(database, HistorySender(events.back));
-    let mut waiting = HashMap::new();
+    let mut pending = PendingReplies::default();
     let mut batch = Vec::new();
     let mut outputs = Vec::new();
     while events.receiver.recv_many(&mut batch, BATCH).await > 0 {
@@ -291,10 +293,12 @@ pub async fn drive(
         for Envelope {
             event,
             sendq,
-            reply,
+            register,
         } in batch.drain(..)
         {
-            waiting.extend(reply);
+            if let Some(register) = register {
+                register(&mut pending);
+            }
             match (&event, sendq) {
                 (Event::Admit { session, .. }, Some(sendq)) => {
                     releases.push(Release::Attach(*session, sendq));
@@ -303,29 +307,23 @@ pub async fn drive(
                 _ => {}
             }
             chat.handle(now, event, &mut outputs);
-            releases.extend(outputs.drain(..).filter_map(|output| {
-                match output {
-                    Output::Deliver(delivery) => Some(Release::Deliver(delivery)),
-                    Output::Store {
-                        entry,
-                        then,
-                        otherwise,
-                    } => Some(Release::Store {
-                        entry,
-                        then,
-                        otherwise,
-                    }),
-                    Output::Persist(change) => Some(Release::Persist(change)),
-                    Output::End { session, line } => Some(Release::End(session, line)),
-                    Output::AdmissionPolicy(gate) => Some(Release::AdmissionPolicy(gate)),
-                    Output::Answer { ticket, answer } => waiting
-                        .remove(&ticket)
-                        .map(|reply| Release::Answer(reply, answer)),
-                    Output::Happened(event) => Some(Release::Happened(event)),
-                    Output::Fetch(fetch) => {
-                        Some(Release::Answer(library.fetch(fetch), Answer::Done))
-                    }
-                }
+            releases.extend(outputs.drain(..).filter_map(|output| match output {
+                Output::Deliver(delivery) => Some(Release::Deliver(delivery)),
+                Output::Store {
+                    entry,
+                    then,
+                    otherwise,
+                } => Some(Release::Store {
+                    entry,
+                    then,
+                    otherwise,
+                }),
+                Output::Persist(change) => Some(Release::Persist(change)),
+                Output::End { session, line } => Some(Release::End(session, line)),
+                Output::AdmissionPolicy(gate) => Some(Release::AdmissionPolicy(gate)),
+                Output::Answer(answer) => pending.resolve(answer).map(Release::Reply),
+                Output::Happened(event) => Some(Release::Happened(event)),
+                Output::Fetch(fetch) => Some(Release::Reply(library.fetch(fetch))),
             }));
             if releases.len() >= RELEASES
                 && journal.send(std::mem::take(&mut releases)).await.is_err()
@@ -342,8 +340,6 @@ pub async fn drive(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
     use rookery_record::ChatSnapshot;
 
@@ -358,74 +354,6 @@ mod tests {
             address: ([192, 0, 2, 1], 5000).into(),
             tls: String::new(),
         }
-    }
-
-    #[tokio::test]
-    async fn the_core_hears_of_changes_in_the_order_of_their_commits() {
-        let (core, mut events) = channel();
-        let disk: Arc<Mutex<Vec<String>>> = Arc::default();
-        // What is committed first takes longest to come back from the disk.
-        let changes: Vec<_> = (0..20_u32)
-            .map(|number| {
-                let (core, disk) = (core.clone(), Arc::clone(&disk));
-                tokio::spawn(async move {
-                    let commit = async {
-                        disk.lock().unwrap().push(number.to_string());
-                        for _ in number..20 {
-                            tokio::task::yield_now().await;
-                        }
-                        Ok::<_, CoreStopped>(number.to_string())
-                    };
-                    let acts = |reason: &String| {
-                        vec![Act::EndAll {
-                            reason: reason.clone(),
-                        }]
-                    };
-                    core.commit_and_act(commit, acts).await.unwrap()
-                })
-            })
-            .collect();
-        let mut heard = Vec::new();
-        while heard.len() < 20 {
-            let Envelope { event, reply, .. } = events.receiver.recv().await.unwrap();
-            let Event::Control {
-                act: Act::EndAll { reason },
-                ..
-            } = event
-            else {
-                panic!("{event:?}")
-            };
-            heard.push(reason);
-            reply.unwrap().1.send(Answer::Done).unwrap();
-        }
-        assert_eq!(heard, *disk.lock().unwrap());
-        for change in changes {
-            let (_, answers) = change.await.unwrap();
-            assert!(matches!(answers[..], [Answer::Done]));
-        }
-    }
-
-    #[tokio::test]
-    async fn an_answer_to_something_else_admits_nobody() {
-        let (core, mut events) = channel();
-        let asked = tokio::spawn(async move {
-            let (sendq, session) = (Arc::new(Sendq::new(0)), SessionId(1));
-            let admitted = core.admit(session, sendq, Box::new(alice())).await;
-            let identity = Identity {
-                id: rookery_record::AccountId(1),
-                name: rookery_protocol::AccountName::parse("alice").unwrap(),
-                email: None,
-                new: false,
-                proved_at: Timestamp::UNIX_EPOCH,
-                credential: None,
-            };
-            [admitted, core.sign_in(session, identity).await]
-        });
-        for _ in 0..2 {
-            let Envelope { reply, .. } = events.receiver.recv().await.unwrap();
-            reply.unwrap().1.send(Answer::Done).unwrap();
-        }
-        assert_eq!(asked.await.unwrap(), [Err(CoreStopped), Err(CoreStopped)]);
     }
 
     #[tokio::test]
@@ -446,23 +374,22 @@ mod tests {
             ChatSnapshot::default(),
             Timestamp::now(),
         );
-        let (core, events) = channel();
+        let (core, port, events) = channel();
         let session = SessionId(1);
         let candidate = Box::new(alice());
-        core.send(Event::Admit {
-            ticket: Ticket(0),
+        let admit = Event::Admit {
+            ticket: Ticket::new(0),
             session,
             candidate,
-        })
-        .await
-        .unwrap();
+        };
+        core.0.send(admit).await.unwrap();
         for _ in 0..BATCH - 1 {
             let message = Message::parse("MOTD").unwrap();
-            core.send(Event::Command { session, message })
+            core.send(SessionEvent::command(session, message))
                 .await
                 .unwrap();
         }
-        drop(core);
+        drop((core, port));
         let (journal, mut batches) = crate::committer::channel();
         tokio::spawn(drive(chat, events, journal, database));
         let mut all = 0;
@@ -475,23 +402,5 @@ mod tests {
             all += releases.len();
         }
         assert!(all > 50 * (BATCH - 1), "{all} in all");
-    }
-
-    #[tokio::test]
-    async fn a_change_that_fails_keeps_no_other_from_its_turn() {
-        let (core, mut events) = channel();
-        let failed = core
-            .commit_and_act(async { Err::<(), _>(CoreStopped) }, |()| vec![Act::Count])
-            .await;
-        assert_eq!(failed.unwrap_err(), CoreStopped);
-        let (committed, answers) = core
-            .commit_and_act(async { Ok::<_, CoreStopped>(7) }, |_| Vec::new())
-            .await
-            .unwrap();
-        assert_eq!((committed, answers.len()), (7, 0));
-        assert!(
-            events.receiver.try_recv().is_err(),
-            "nothing was to be done"
-        );
     }
 }

@@ -7,7 +7,8 @@ use rookery_protocol::Nick;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::handle::HistorySender;
-use rookery_chat::event::{Answer, Event, Fetch, Found, HistoryQuery};
+use crate::pending::ReadyReply;
+use rookery_chat::event::{Event, Fetch, Found, HistoryQuery};
 use rookery_record::{
     HistoryEntry, PageQuery, Place, Point, Reading, Selection, SeveralQuery, TargetsQuery,
 };
@@ -36,7 +37,7 @@ impl HistoryReader {
     }
 
     /// Reads once it is told to, and gives the core what it found.
-    pub fn fetch(&self, fetch: Box<Fetch>) -> oneshot::Sender<Answer> {
+    pub fn fetch(&self, fetch: Box<Fetch>) -> ReadyReply {
         let (go, told) = oneshot::channel();
         let Self {
             database,
@@ -61,7 +62,10 @@ impl HistoryReader {
                 });
             back.send(Event::Fetched { fetch, found }).await;
         });
-        go
+        Box::new(move || {
+            // The reader stops with the server.
+            let _ = go.send(());
+        })
     }
 }
 

@@ -9,8 +9,11 @@
 pub mod committer;
 pub mod handle;
 pub mod history_reader;
+mod pending;
 pub mod probes;
 pub mod quota;
 pub mod retention;
 pub mod sendq;
 pub mod settings;
+
+pub use pending::Awaited;

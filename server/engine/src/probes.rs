@@ -5,21 +5,20 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::committer;
-use crate::handle::{CoreHandle, CoreStopped};
+use crate::handle::{CoreStopped, OperatorPort};
 use crate::quota::Connections;
 use rookery_base::certificates::Certificates;
 use rookery_base::mail::Mailer;
 use rookery_base::metrics::ServerSnapshot;
 use rookery_base::rates::Rates;
-use rookery_chat::busy::Busy;
-use rookery_chat::event::{Act, Answer};
+use rookery_chat::request::{Busy, Count, FindBusiest};
 use rookery_store::Database;
 
 /// Where to look.
 #[derive(Clone)]
 pub struct Probes {
     pub started_at: Timestamp,
-    pub core: CoreHandle,
+    pub core: OperatorPort,
     pub journal: committer::QueueHandle,
     pub database: Database,
     pub connections: Arc<Connections>,
@@ -49,9 +48,7 @@ impl Probes {
             .take(most)
             .map(|(session, _)| *session)
             .collect();
-        let Answer::Busy(busy) = self.core.act(Act::FindBusy { most, sessions }).await? else {
-            unreachable!("the core answers this act with who is busy");
-        };
+        let busy = self.core.ask(FindBusiest { most, sessions }).await?;
         Ok(Activity {
             connections: self.connections.count(),
             core_queue_events,
@@ -63,24 +60,15 @@ impl Probes {
     /// Looks at all of them.
     pub async fn read(&self) -> Result<ServerSnapshot, CoreStopped> {
         let core_queue_events = self.core.waiting();
-        let Answer::Counts {
-            users,
-            sessions,
-            channels,
-            bans,
-            maintenance,
-        } = self.core.act(Act::Count).await?
-        else {
-            unreachable!("the core answers this act with counts");
-        };
+        let counts = self.core.ask(Count).await?;
         let journal = self.journal.read().await?;
         Ok(ServerSnapshot {
             started_at: self.started_at,
-            users,
-            sessions,
-            channels,
-            bans,
-            maintenance,
+            users: counts.users,
+            sessions: counts.sessions,
+            channels: counts.channels,
+            bans: counts.bans,
+            maintenance: counts.maintenance,
             connections: self.connections.count(),
             core_queue_events,
             commit_queue_batches: journal.waiting_batches,

@@ -24,11 +24,12 @@ use rookery_base::metrics::METRICS;
 use rookery_base::rates::Rates;
 use rookery_chat::Chat;
 use rookery_chat::bans::Bans;
-use rookery_chat::event::{Act, Event};
 use rookery_chat::gate::AdmissionPolicy;
+use rookery_chat::request::{AddBan, EndAll};
 use rookery_connection::{ChatPort, Door};
 use rookery_control::Control;
-use rookery_engine::handle::{self, CoreHandle};
+use rookery_control::handle::ControlHandle;
+use rookery_engine::handle;
 use rookery_engine::probes::Probes;
 use rookery_engine::quota::Connections;
 use rookery_engine::{committer, retention, settings};
@@ -46,7 +47,7 @@ struct Server {
     config: watch::Sender<Arc<Config>>,
     certificates: Arc<Certificates>,
     windows: CsvSync,
-    core: CoreHandle,
+    core: ControlHandle,
     news: EventBus,
 }
 
@@ -117,7 +118,8 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     );
     let (gate_sender, gate) = watch::channel(gate);
     let news = EventBus::default();
-    let (core, events) = handle::channel();
+    let (core, port, events) = handle::channel();
+    let control_handle = ControlHandle::new(port.clone());
     let (to_journal, batches) = committer::channel();
     let journal = committer::QueueHandle::new(&to_journal);
     let mut floors = JoinSet::new();
@@ -143,7 +145,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let chat_port = Arc::new(ChatPort::new(
         live.clone(),
         Arc::clone(&accounts),
-        core.clone(),
+        core,
         Arc::clone(&certificates),
         Arc::clone(&connections),
         gate.clone(),
@@ -152,7 +154,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let rates = Arc::new(Rates::new(started_at, METRICS.counters()));
     let probes = Probes {
         started_at,
-        core: core.clone(),
+        core: port,
         journal,
         database: database.clone(),
         connections,
@@ -169,7 +171,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         config: live.clone(),
         database,
         csv_sync: windows.clone(),
-        core: core.clone(),
+        core: control_handle.clone(),
         accounts,
         mailer,
         certificates: Arc::clone(&certificates),
@@ -210,7 +212,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         config: config_sender,
         certificates,
         windows,
-        core,
+        core: control_handle,
         news,
     };
     let mut renewal = interval_at(Instant::now() + RENEWAL, RENEWAL);
@@ -280,20 +282,21 @@ impl Server {
         self.certificates.reload(&config)?;
         let settings = settings::of(&config);
         self.config.send_replace(Arc::new(config));
-        Ok(self.core.send(Event::Reload(Box::new(settings))).await?)
+        Ok(self.core.reload(settings).await?)
     }
 
     /// Takes in what people added to the CSV files; bans among it hold when this returns.
     async fn take_in_files(&self) -> Result<()> {
         let take_in =
             async { Ok::<_, anyhow::Error>(self.windows.take_in(Timestamp::now()).await?) };
-        let acts = |bans: &Vec<Ban>| bans.iter().cloned().map(Act::AddBan).collect();
-        self.core.commit_and_act(take_in, acts).await.map(drop)
+        let requests = |bans: &Vec<Ban>| bans.iter().cloned().map(AddBan).collect();
+        let done = self.core.commit_and_ask_all(take_in, requests).await;
+        done.map(drop)
     }
 
     /// Tells everyone that the server stops. What was said before is stored when this returns.
     async fn farewell(&self) {
-        let goodbye = self.core.act(Act::EndAll {
+        let goodbye = self.core.ask(EndAll {
             reason: "The server is stopping".to_owned(),
         });
         if timeout(FAREWELL, goodbye).await.is_err() {

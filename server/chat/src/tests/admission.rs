@@ -4,13 +4,14 @@ use jiff::SignedDuration;
 use rookery_protocol::ChannelName;
 
 use super::play::*;
-use crate::event::{Act, Answer, Identity};
+use crate::event::Identity;
+use crate::request::{Admission, ListUsers};
 
 #[test]
 fn a_guest_is_greeted_and_let_in() {
     let mut play = Play::new();
     let (session, answer) = play.try_admit(Play::candidate("Ann", None, ""));
-    assert!(matches!(answer, Answer::Admitted));
+    assert!(matches!(answer, Admission::Admitted));
     let heard = play.heard(session);
     assert_eq!(commands(&heard)[..4], ["001", "002", "003", "004"]);
     assert_eq!(
@@ -35,7 +36,7 @@ fn an_account_is_welcomed_by_its_name_and_brought_to_the_lobby() {
         ..identity("Alice")
     };
     let (session, answer) = play.try_admit(Play::candidate("whatever", Some(new), ""));
-    assert!(matches!(answer, Answer::Admitted));
+    assert!(matches!(answer, Admission::Admitted));
     let heard = play.heard(session);
     assert_eq!(
         find(&heard, "NOTICE"),
@@ -139,11 +140,14 @@ fn nicks_that_are_taken_or_look_so_are_refused() {
     play.guest("alice", "");
     for taken in ["alice", "ALICE", "a1ice", "\u{430}lice"] {
         let (_, answer) = play.try_admit(Play::candidate(taken, None, ""));
-        assert!(matches!(answer, Answer::NickInUse), "{taken}: {answer:?}");
+        assert!(
+            matches!(answer, Admission::NickInUse),
+            "{taken}: {answer:?}"
+        );
     }
     assert!(matches!(
         play.try_admit(Play::candidate("alina", None, "")).1,
-        Answer::Admitted
+        Admission::Admitted
     ));
 }
 
@@ -169,7 +173,7 @@ fn whoever_is_banned_is_told_why_and_not_let_in() {
         vec![until.clone(), ban(2, "bob@example.org", "no")],
     );
     let (session, answer) = play.try_admit(Play::candidate("x", Some(identity("Alice")), ""));
-    let Answer::Banned { reason, expires_at } = answer else {
+    let Admission::Banned { reason, expires_at } = answer else {
         panic!("{answer:?}")
     };
     assert_eq!((reason.as_str(), expires_at), ("spam", until.expires_at));
@@ -177,13 +181,13 @@ fn whoever_is_banned_is_told_why_and_not_let_in() {
     assert!(matches!(
         play.try_admit(Play::candidate("x", Some(identity("bob")), ""))
             .1,
-        Answer::Banned { .. }
+        Admission::Banned { .. }
     ));
     play.wait(60);
     assert!(matches!(
         play.try_admit(Play::candidate("x", Some(identity("Alice")), ""))
             .1,
-        Answer::Admitted
+        Admission::Admitted
     ));
 }
 
@@ -196,7 +200,7 @@ fn a_guest_that_signs_in_becomes_its_account() {
     play.channel("#x", &[guest, other, plain]);
     assert!(matches!(
         play.sign_in(guest, identity("Alice")),
-        Answer::Admitted
+        Admission::Admitted
     ));
     assert_eq!(
         play.heard(other),
@@ -239,7 +243,7 @@ fn a_guest_with_the_nick_of_its_account_keeps_it() {
     let guest = play.guest("alice", "");
     assert!(matches!(
         play.sign_in(guest, identity("alice")),
-        Answer::Admitted
+        Admission::Admitted
     ));
     assert!(play.heard(guest).is_empty());
     assert_eq!(
@@ -258,7 +262,7 @@ fn a_guest_whose_account_is_here_joins_its_user() {
     play.channel("#home", &[first]);
     assert!(matches!(
         play.sign_in(guest, identity("alice")),
-        Answer::Admitted
+        Admission::Admitted
     ));
     assert_eq!(
         play.heard(other),
@@ -268,8 +272,8 @@ fn a_guest_whose_account_is_here_joins_its_user() {
     let heard = play.heard(guest);
     assert_eq!(commands(&heard), ["PART", "NICK", "JOIN", "353", "366"]);
     assert_eq!(heard[2], ":alice!~alice@users.irc.test JOIN #home");
-    let users = play.act(Act::ListUsers);
-    let Some(Answer::Users(users)) = play.answer(users) else {
+    let users = play.act(ListUsers);
+    let Some(users) = play.answer(users) else {
         panic!()
     };
     assert_eq!(users.len(), 2);
@@ -282,7 +286,7 @@ fn a_banned_account_cannot_sign_in_either() {
     let guest = play.guest("visitor", "");
     assert!(matches!(
         play.sign_in(guest, identity("alice")),
-        Answer::Banned { .. }
+        Admission::Banned { .. }
     ));
     assert!(
         play.ask(guest, "WHOIS visitor")

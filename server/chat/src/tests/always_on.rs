@@ -4,7 +4,11 @@ use rookery_protocol::{ChannelName, Nick};
 
 use super::lasting::restored;
 use super::play::*;
-use crate::event::{Act, Answer, Event, HistoryQuery, Kicked, SessionId, Settings, UserView};
+use crate::event::{Event, HistoryQuery, SessionId, Settings};
+use crate::request::{
+    AddBan, Admission, CloseChannel, Emptied, EndAccount, EndAll, Ended, FindCovered, Kick,
+    KickTarget, ListUsers, UserView,
+};
 
 const AWAY: &str = "Nobody is at the keyboard just now";
 
@@ -203,20 +207,24 @@ fn whoever_is_banned_or_changed_its_mind_does_not_come_back() {
 
 #[test]
 fn operators_end_it_and_a_ban_ends_it_for_good() {
-    type Deed = fn() -> Act;
+    type Deed = fn(&mut Play) -> Asked<Ended>;
     let deeds: [(Deed, &str); 3] = [
         (
-            || Act::Kick {
-                whom: Kicked::User(Nick::parse("alice").unwrap()),
-                reason: "enough".to_owned(),
+            |play| {
+                play.act(Kick {
+                    target: KickTarget::User(Nick::parse("alice").unwrap()),
+                    reason: "enough".to_owned(),
+                })
             },
             "Kicked: enough",
         ),
-        (|| Act::AddBan(ban(1, "alice", "spam")), "Banned"),
+        (|play| play.act(AddBan(ban(1, "alice", "spam"))), "Banned"),
         (
-            || Act::EndAccount {
-                account: identity("alice").id,
-                reason: "deleted".to_owned(),
+            |play| {
+                play.act(EndAccount {
+                    account: identity("alice").id,
+                    reason: "deleted".to_owned(),
+                })
             },
             "deleted",
         ),
@@ -228,7 +236,7 @@ fn operators_end_it_and_a_ban_ends_it_for_good() {
                 play.gone(alice);
             }
             play.forget();
-            let ticket = play.act(deed());
+            let ticket = deed(&mut play);
             if connected {
                 assert!(
                     play.answer(ticket).is_none(),
@@ -236,7 +244,7 @@ fn operators_end_it_and_a_ban_ends_it_for_good() {
                 );
                 play.gone(alice);
             }
-            let Some(Answer::Ended { users, sessions }) = play.answer(ticket) else {
+            let Some(Ended { users, sessions }) = play.answer(ticket) else {
                 panic!("{shown}")
             };
             assert_eq!((users.len(), sessions), (1, usize::from(connected)));
@@ -252,18 +260,18 @@ fn operators_end_it_and_a_ban_ends_it_for_good() {
 #[test]
 fn the_end_of_a_session_or_of_the_server_is_not_the_users() {
     let (mut play, alice, bob) = together();
-    let whom = Kicked::Session(Nick::parse("alice").unwrap(), alice);
-    play.act(Act::Kick {
-        whom,
+    let target = KickTarget::Session(Nick::parse("alice").unwrap(), alice);
+    play.act(Kick {
+        target,
         reason: "lost phone".to_owned(),
     });
     play.gone(alice);
     assert!(is_here(&mut play, bob));
     let alice = play.user("alice", "");
-    play.act(Act::AddBan(ban(1, "192.0.2.1", "spam")));
+    play.act(AddBan(ban(1, "192.0.2.1", "spam")));
     play.gone(alice);
     play.gone(bob);
-    let ticket = play.act(Act::EndAll {
+    let ticket = play.act(EndAll {
         reason: "stop".to_owned(),
     });
     assert!(play.answer(ticket).is_some());
@@ -274,15 +282,13 @@ fn the_end_of_a_session_or_of_the_server_is_not_the_users() {
 fn operators_see_the_user_and_that_no_session_is_connected() {
     let (mut play, alice, _) = together();
     play.gone(alice);
-    let covered =
-        |target: &str| Act::FindCovered(rookery_protocol::BanTarget::parse(target).unwrap());
-    for (act, expected) in [
-        (Act::ListUsers, 2),
-        (covered("alice"), 1),
-        (covered("192.0.2.1"), 1),
+    let target = |target: &str| rookery_protocol::BanTarget::parse(target).unwrap();
+    for (ticket, expected) in [
+        (play.act(ListUsers), 2),
+        (play.act(FindCovered(target("alice"))), 1),
+        (play.act(FindCovered(target("192.0.2.1"))), 1),
     ] {
-        let ticket = play.act(act);
-        let Some(Answer::Users(users)) = play.answer(ticket) else {
+        let Some(users) = play.answer(ticket) else {
             panic!()
         };
         assert_eq!(users.len(), expected);
@@ -296,11 +302,11 @@ fn operators_see_the_user_and_that_no_session_is_connected() {
                 .all(|user| user.sessions.is_empty() && user.channels.len() == 1)
         );
     }
-    let ticket = play.act(Act::CloseChannel {
+    let ticket = play.act(CloseChannel {
         name: ChannelName::parse("#x").unwrap(),
         reason: "over".to_owned(),
     });
-    assert!(matches!(play.answer(ticket), Some(Answer::Emptied { members }) if members.len() == 2));
+    assert!(matches!(play.answer(ticket), Some(Emptied { members }) if members.len() == 2));
     assert!(restored(&play.kept).presences[0].channels.is_empty());
 }
 
@@ -312,7 +318,7 @@ fn a_guest_that_signs_in_comes_to_the_user_that_stayed() {
     play.forget();
     assert!(matches!(
         play.sign_in(guest, identity("alice")),
-        Answer::Admitted
+        Admission::Admitted
     ));
     assert_eq!(
         find(&play.heard(bob), "AWAY"),

@@ -1,16 +1,16 @@
 //! Who and what is busy.
 
 use super::play::*;
-use crate::busy::Busy;
-use crate::event::{Act, Answer, SessionId};
+use crate::event::SessionId;
+use crate::request::{Busy, FindBusiest};
 
 fn busy(play: &mut Play, most: usize, sessions: &[SessionId]) -> Busy {
-    let ticket = play.act(Act::FindBusy {
+    let ticket = play.act(FindBusiest {
         most,
         sessions: sessions.to_vec(),
     });
     match play.answer(ticket) {
-        Some(Answer::Busy(busy)) => *busy,
+        Some(busy) => *busy,
         other => panic!("{other:?}"),
     }
 }

@@ -3,7 +3,8 @@
 use rookery_protocol::ChannelName;
 
 use super::play::*;
-use crate::event::{Act, Answer, Settings};
+use crate::event::Settings;
+use crate::request::{Count, Counts};
 
 #[test]
 fn joining_shows_everyone_and_tells_who_is_there() {
@@ -44,10 +45,10 @@ fn join_zero_leaves_all_and_an_empty_channel_is_gone() {
     let a = play.guest("gus", "");
     play.send(a, "JOIN #a,#b");
     assert_eq!(commands(&play.ask(a, "JOIN 0")), ["PART", "PART"]);
-    let count = play.act(Act::Count);
+    let count = play.act(Count);
     assert!(matches!(
         play.answer(count),
-        Some(Answer::Counts { channels: 0, .. })
+        Some(Counts { channels: 0, .. })
     ));
 }
 

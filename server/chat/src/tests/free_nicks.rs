@@ -3,7 +3,8 @@
 use rookery_protocol::{AccountName, Nick};
 
 use super::play::*;
-use crate::event::{Act, Answer, Found, HistoryQuery, Kicked, SessionId, Settings};
+use crate::event::{Found, HistoryQuery, SessionId, Settings};
+use crate::request::{AddBan, Admission, Ended, Kick, KickTarget};
 use rookery_record::{HistoryTarget, Party, Place};
 
 fn free() -> Play {
@@ -17,7 +18,7 @@ fn free() -> Play {
 fn user(play: &mut Play, account: &str, nick: &str, capabilities: &str) -> SessionId {
     let (session, answer) =
         play.try_admit(Play::candidate(nick, Some(identity(account)), capabilities));
-    assert!(matches!(answer, Answer::Admitted), "{answer:?}");
+    assert!(matches!(answer, Admission::Admitted), "{answer:?}");
     play.heard(session);
     session
 }
@@ -94,7 +95,7 @@ fn a_guest_that_signs_in_keeps_its_nick() {
     play.channel("#x", &[bob, guest]);
     assert!(matches!(
         play.sign_in(guest, identity("alice")),
-        Answer::Admitted
+        Admission::Admitted
     ));
     assert_eq!(
         play.heard(bob),
@@ -129,7 +130,7 @@ fn a_nick_in_use_is_refused_to_accounts_too_and_nobody_has_to_move() {
     let guest = play.guest("alice", "");
     user(&mut play, "bob", "rook", "");
     let (_, answer) = play.try_admit(Play::candidate("r00k", Some(identity("alice")), ""));
-    assert!(matches!(answer, Answer::NickInUse), "{answer:?}");
+    assert!(matches!(answer, Admission::NickInUse), "{answer:?}");
     assert!(play.heard(guest).is_empty());
 }
 
@@ -190,21 +191,21 @@ fn operators_reach_a_user_by_nick_and_by_account() {
     for name in ["rook", "alice"] {
         let mut play = free();
         let alice = user(&mut play, "alice", "rook", "");
-        let whom = Kicked::User(Nick::parse(name).unwrap());
-        let act = Act::Kick {
-            whom,
+        let target = KickTarget::User(Nick::parse(name).unwrap());
+        let act = Kick {
+            target,
             reason: "enough".to_owned(),
         };
         let ticket = play.act(act);
         play.gone(alice);
         assert!(
-            matches!(play.answer(ticket), Some(Answer::Ended { sessions: 1, .. })),
+            matches!(play.answer(ticket), Some(Ended { sessions: 1, .. })),
             "{name}"
         );
     }
     let mut play = free();
     let alice = user(&mut play, "alice", "rook", "");
-    play.act(Act::AddBan(ban(1, "alice", "spam")));
+    play.act(AddBan(ban(1, "alice", "spam")));
     assert_eq!(play.ended[0].0, alice, "bans go by the account");
 }
 
@@ -216,7 +217,7 @@ fn a_session_can_go_over_to_another_account() {
     play.channel("#x", &[bob, alice]);
     assert!(matches!(
         play.sign_in(alice, identity("carol")),
-        Answer::Admitted
+        Admission::Admitted
     ));
     assert_eq!(
         play.heard(bob),
@@ -243,7 +244,7 @@ fn a_session_that_goes_over_leaves_its_siblings_where_they_are() {
     play.channel("#x", &[bob, desk]);
     assert!(matches!(
         play.sign_in(phone, identity("carol")),
-        Answer::Admitted
+        Admission::Admitted
     ));
     assert_eq!(commands(&play.heard(phone)), ["PART", "NICK"]);
     assert!(play.heard(desk).is_empty() && play.heard(bob).is_empty());
@@ -258,7 +259,7 @@ fn a_session_that_goes_over_leaves_its_siblings_where_they_are() {
     // And to a user who is here.
     assert!(matches!(
         play.sign_in(phone, identity("bob")),
-        Answer::Admitted
+        Admission::Admitted
     ));
     assert_eq!(commands(&play.ask(bob, "WHOIS carol"))[0], "401");
 }
@@ -271,9 +272,9 @@ fn a_new_email_counts_at_once() {
         email: "new@example.org".parse().ok(),
         ..identity("alice")
     };
-    assert!(matches!(play.sign_in(alice, changed), Answer::Admitted));
-    play.act(Act::AddBan(ban(1, "alice@example.org", "spam")));
+    assert!(matches!(play.sign_in(alice, changed), Admission::Admitted));
+    play.act(AddBan(ban(1, "alice@example.org", "spam")));
     assert!(play.ended.is_empty());
-    play.act(Act::AddBan(ban(2, "new@example.org", "spam")));
+    play.act(AddBan(ban(2, "new@example.org", "spam")));
     assert_eq!(play.ended[0].0, alice);
 }

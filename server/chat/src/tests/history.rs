@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{ChannelName, Nick};
 
 use super::play::*;
-use crate::event::{Answer, Event, Found, HistoryQuery, SessionId, Settings};
+use crate::event::{Event, Found, HistoryQuery, SessionId, Settings};
 use rookery_record::{HistoryTarget, PageQuery, Party, Place, Point, Selection};
 
 const CAPS: &str = "draft/chathistory batch message-tags server-time account-tag";
@@ -499,7 +499,7 @@ fn whoever_waits_is_answered_when_the_reply_is_there_also_when_the_session_is_no
     ] {
         for gone in [false, true] {
             let session = if gone { play.user("alice", CAPS) } else { a };
-            let ticket = play.ticket();
+            let (ticket, asked) = play.ticket();
             let message = rookery_protocol::Message::parse(line).unwrap();
             play.event(Event::AskHistory {
                 ticket,
@@ -507,7 +507,7 @@ fn whoever_waits_is_answered_when_the_reply_is_there_also_when_the_session_is_no
                 message,
             });
             if waits {
-                assert!(play.answer(ticket).is_none());
+                assert!(play.answer(asked).is_none());
                 if gone {
                     play.gone(session);
                     play.forget();
@@ -515,7 +515,7 @@ fn whoever_waits_is_answered_when_the_reply_is_there_also_when_the_session_is_no
                 play.found(Found::Page(Vec::new()));
                 assert_eq!(play.heard(session).is_empty(), gone);
             }
-            assert!(matches!(play.answer(ticket), Some(Answer::Done)), "{line}");
+            assert!(matches!(play.answer(asked), Some(())), "{line}");
         }
     }
 }

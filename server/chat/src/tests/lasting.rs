@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use rookery_protocol::ChannelName;
 
 use super::play::*;
-use crate::event::{Act, Answer, SessionId, Settings};
+use crate::event::{SessionId, Settings};
+use crate::request::{CloseChannel, Count, Counts, Emptied};
 use rookery_record::{Change, ChatSnapshot, PersistentChannel};
 
 /// What the changes so far leave in the record.
@@ -82,9 +83,9 @@ fn restart(play: &Play) -> Play {
 }
 
 fn count(play: &mut Play) -> usize {
-    let ticket = play.act(Act::Count);
+    let ticket = play.act(Count);
     match play.answer(ticket) {
-        Some(Answer::Counts { channels, .. }) => channels,
+        Some(Counts { channels, .. }) => channels,
         other => panic!("{other:?}"),
     }
 }
@@ -257,11 +258,11 @@ fn a_new_name_takes_the_place_of_the_old_one() {
 fn a_channel_that_an_operator_of_the_server_closes_is_forgotten() {
     let (mut play, op) = furnished();
     let name = || "#x".parse().unwrap();
-    let ticket = play.act(Act::CloseChannel {
+    let ticket = play.act(CloseChannel {
         name: name(),
         reason: "spam".to_owned(),
     });
-    assert!(matches!(play.answer(ticket), Some(Answer::Emptied { members }) if members.len() == 1));
+    assert!(matches!(play.answer(ticket), Some(Emptied { members }) if members.len() == 1));
     assert_eq!(restored(&play.kept).channels, []);
     assert_eq!(count(&mut play), 0);
     assert!(
@@ -273,11 +274,11 @@ fn a_channel_that_an_operator_of_the_server_closes_is_forgotten() {
     );
     play.send(op, "JOIN #x");
     play.send(op, "PART #x");
-    let ticket = play.act(Act::CloseChannel {
+    let ticket = play.act(CloseChannel {
         name: name(),
         reason: "spam".to_owned(),
     });
-    assert!(matches!(play.answer(ticket), Some(Answer::Emptied { members }) if members.is_empty()));
+    assert!(matches!(play.answer(ticket), Some(Emptied { members }) if members.is_empty()));
     assert_eq!(restored(&play.kept).channels, [], "nobody need be in it");
 }
 

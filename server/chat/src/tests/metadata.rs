@@ -2,7 +2,8 @@
 
 use super::lasting::restored;
 use super::play::*;
-use crate::event::{Act, Answer, SessionId};
+use crate::event::SessionId;
+use crate::request::{Admission, ForgetAccount};
 
 const CAPS: &str = "batch draft/metadata-3";
 
@@ -337,7 +338,7 @@ fn what_accounts_and_lasting_channels_say_is_there_after_a_restart() {
     );
     let mut next = Play::restored(settings(), Vec::new(), kept);
     let (_, answer) = next.try_admit(Play::candidate("alice", Some(identity("alice")), CAPS));
-    assert!(matches!(answer, Answer::Admitted));
+    assert!(matches!(answer, Admission::Admitted));
     let alice = next.user("alice", CAPS);
     assert_eq!(
         batch(&next.ask(alice, "METADATA * LIST")),
@@ -347,7 +348,7 @@ fn what_accounts_and_lasting_channels_say_is_there_after_a_restart() {
         batch(&next.ask(alice, "METADATA #x LIST")),
         ["761 alice #x url * :its"]
     );
-    next.act(Act::ForgetAccount("alice".parse().unwrap()));
+    next.act(ForgetAccount("alice".parse().unwrap()));
     assert_eq!(batch(&next.ask(alice, "METADATA * LIST")), [""; 0]);
 }
 
@@ -383,7 +384,7 @@ fn a_guest_who_signs_in_says_what_the_account_says() {
     play.channel("#x", &[guest]);
     assert!(matches!(
         play.sign_in(guest, identity("alice")),
-        Answer::Admitted
+        Admission::Admitted
     ));
     let heard = play.heard(bob);
     let told: Vec<_> = heard.iter().filter(|line| line.contains(" 76")).collect();

@@ -6,7 +6,8 @@ use rookery_control_api::{DisconnectReason, ServerEvent};
 use rookery_protocol::Nick;
 
 use super::play::*;
-use crate::event::{Act, Disconnect, Event, Kicked};
+use crate::event::{Disconnect, Event};
+use crate::request::{AddBan, CloseChannel, EndAccount, EndAll, Kick, KickTarget};
 use rookery_record::AccountId;
 
 /// How the users went, in order.
@@ -65,20 +66,20 @@ fn how_a_user_went_is_told() {
     let quitter = play.user("alice", "");
     play.send(quitter, "QUIT :SendQ exceeded");
     play.user("alice", "");
-    play.act(Act::Kick {
-        whom: Kicked::User(Nick::parse("alice").unwrap()),
+    play.act(Kick {
+        target: KickTarget::User(Nick::parse("alice").unwrap()),
         reason: "loud".to_owned(),
     });
     play.user("bob", "");
-    play.act(Act::AddBan(ban(1, "bob", "spam")));
+    play.act(AddBan(ban(1, "bob", "spam")));
     play.user("carl", "");
-    play.act(Act::EndAccount {
+    play.act(EndAccount {
         account: identity("carl").id,
         reason: "moved".to_owned(),
     });
     assert_ne!(identity("carl").id, AccountId(0));
     play.user("dora", "");
-    play.act(Act::EndAll {
+    play.act(EndAll {
         reason: "over".to_owned(),
     });
     let told = why(&mut play);
@@ -149,7 +150,7 @@ fn channels_come_and_go() {
     play.send(alice, "PART #a");
     assert_eq!(play.news, []);
     let name = rookery_protocol::ChannelName::parse("#a").unwrap();
-    play.act(Act::CloseChannel {
+    play.act(CloseChannel {
         name,
         reason: "over".to_owned(),
     });

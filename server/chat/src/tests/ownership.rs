@@ -2,7 +2,8 @@
 
 use super::lasting::restored;
 use super::play::*;
-use crate::event::{Act, Answer, SessionId};
+use crate::event::SessionId;
+use crate::request::{Admission, EndAccount, Ended, ForgetAccount, ListChannels};
 use rookery_record::Change;
 
 const ALICE: &str = ":alice!~alice@users.irc.test";
@@ -105,8 +106,8 @@ fn a_channel_that_was_given_up_goes_with_the_last_and_may_be_taken_by_an_operato
     for session in [alice, bob, guest] {
         play.send(session, "JOIN 0");
     }
-    let ticket = play.act(Act::ListChannels);
-    assert!(matches!(play.answer(ticket), Some(Answer::Channels(channels)) if channels.is_empty()));
+    let ticket = play.act(ListChannels);
+    assert!(matches!(play.answer(ticket), Some(channels) if channels.is_empty()));
 }
 
 #[test]
@@ -328,7 +329,7 @@ fn a_guest_who_signs_in_is_what_the_account_is_there() {
     play.forget();
     assert!(matches!(
         play.sign_in(guest, identity("gus")),
-        Answer::Admitted
+        Admission::Admitted
     ));
     assert!(
         play.heard(bob)
@@ -344,7 +345,7 @@ fn a_guest_who_signs_in_is_what_the_account_is_there() {
     play.channel("#x", &[alice]);
     assert!(matches!(
         play.sign_in(alice, identity("alice")),
-        Answer::Admitted
+        Admission::Admitted
     ));
     assert!(
         play.heard(bob)
@@ -360,19 +361,19 @@ fn what_a_deleted_account_owned_is_nobodys_and_its_access_is_gone() {
     play.channel("#empty", &[alice]);
     play.send(alice, "PART #empty");
     play.send(bob, "ACCESS #his ADD alice op");
-    let ticket = play.act(Act::EndAccount {
+    let ticket = play.act(EndAccount {
         account: identity("alice").id,
         reason: "deleted".to_owned(),
     });
     play.gone(alice);
-    assert!(matches!(play.answer(ticket), Some(Answer::Ended { .. })));
-    let ticket = play.act(Act::ForgetAccount("ALICE".parse().unwrap()));
-    assert!(matches!(play.answer(ticket), Some(Answer::Done)));
+    assert!(matches!(play.answer(ticket), Some(Ended { .. })));
+    let ticket = play.act(ForgetAccount("ALICE".parse().unwrap()));
+    assert!(matches!(play.answer(ticket), Some(())));
     let kept = restored(&play.kept).channels;
     assert_eq!(kept.len(), 1, "{kept:?}");
     assert_eq!((kept[0].name.as_str(), kept[0].access.len()), ("#his", 0));
-    let ticket = play.act(Act::ListChannels);
-    let Some(Answer::Channels(channels)) = play.answer(ticket) else {
+    let ticket = play.act(ListChannels);
+    let Some(channels) = play.answer(ticket) else {
         panic!()
     };
     let there: Vec<_> = channels

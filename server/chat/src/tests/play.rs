@@ -1,6 +1,7 @@
 //! A chat to play with: admits users, sends lines, and keeps what each session hears.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -14,10 +15,12 @@ use crate::Chat;
 use crate::always_on::AwayState;
 use crate::bans::Bans;
 use crate::event::{
-    Act, Answer, Candidate, Delivery, Disconnect, Event, Fetch, Found, HistoryQuery, Identity,
-    LineFault, Output, SessionId, Settings, Ticket,
+    Candidate, Delivery, Disconnect, Event, Fetch, Found, HistoryQuery, Identity, LineFault,
+    Output, SessionId, Settings,
 };
 use crate::gate::AdmissionPolicy;
+use crate::request::{Admission, Request};
+use crate::ticket::{Answer, Reply, Ticket};
 use rookery_record::{
     AccountId, Ban, BanId, BanTarget, Change, ChatSnapshot, EmailAliases, HistoryEntry, Place,
     Reading,
@@ -84,6 +87,17 @@ pub fn ban(id: i64, target: &str, reason: &str) -> Ban {
     }
 }
 
+/// What the reply to a ticket is found by.
+pub struct Asked<T>(u64, PhantomData<fn() -> T>);
+
+impl<T> Clone for Asked<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Asked<T> {}
+
 pub struct Play {
     pub chat: Chat,
     pub now: Timestamp,
@@ -95,7 +109,7 @@ pub struct Play {
     pub gate: Arc<AdmissionPolicy>,
     heard: BTreeMap<SessionId, Vec<String>>,
     pub ended: Vec<(SessionId, String)>,
-    pub answers: Vec<(Ticket, Answer)>,
+    pub answers: Vec<Answer>,
     pub news: Vec<ServerEvent>,
     /// What waits to be read.
     pub fetches: Vec<Fetch>,
@@ -171,7 +185,7 @@ impl Play {
                 Output::Persist(change) => self.kept.push(*change),
                 Output::AdmissionPolicy(gate) => self.gate = gate,
                 Output::End { session, line } => self.ended.push((session, text(&line))),
-                Output::Answer { ticket, answer } => self.answers.push((ticket, answer)),
+                Output::Answer(answer) => self.answers.push(answer),
                 Output::Happened(event) => self.news.push(event.what),
                 Output::Fetch(fetch) => self.fetches.push(*fetch),
             }
@@ -191,9 +205,13 @@ impl Play {
         }
     }
 
-    pub fn ticket(&mut self) -> Ticket {
+    /// Makes a ticket, and what its reply is found by.
+    pub fn ticket<T: Reply>(&mut self) -> (Ticket<T>, Asked<T>) {
         self.last_ticket += 1;
-        Ticket(self.last_ticket)
+        (
+            Ticket::new(self.last_ticket),
+            Asked(self.last_ticket, PhantomData),
+        )
     }
 
     pub fn candidate(nick: &str, identity: Option<Identity>, capabilities: &str) -> Candidate {
@@ -210,16 +228,16 @@ impl Play {
     }
 
     /// Asks for admission. Gives the session, and the answer.
-    pub fn try_admit(&mut self, candidate: Candidate) -> (SessionId, Answer) {
+    pub fn try_admit(&mut self, candidate: Candidate) -> (SessionId, Admission) {
         self.last_session += 1;
         let session = SessionId(self.last_session);
-        let ticket = self.ticket();
+        let (ticket, asked) = self.ticket();
         self.event(Event::Admit {
             ticket,
             session,
             candidate: Box::new(candidate),
         });
-        (session, self.answer(ticket).unwrap())
+        (session, self.answer(asked).unwrap())
     }
 
     /// Admits a session of an account; what it hears first is forgotten.
@@ -236,7 +254,7 @@ impl Play {
 
     fn admit(&mut self, candidate: Candidate) -> SessionId {
         let (session, answer) = self.try_admit(candidate);
-        assert!(matches!(answer, Answer::Admitted), "{answer:?}");
+        assert!(matches!(answer, Admission::Admitted), "{answer:?}");
         self.heard(session);
         session
     }
@@ -345,29 +363,27 @@ impl Play {
         });
     }
 
-    pub fn act(&mut self, act: Act) -> Ticket {
-        let ticket = self.ticket();
-        self.event(Event::Control { ticket, act });
-        ticket
+    pub fn act<R: Request>(&mut self, request: R) -> Asked<R::Reply> {
+        let (ticket, asked) = self.ticket();
+        self.event(Event::Control(request.with_ticket(ticket)));
+        asked
     }
 
-    /// The answer to a ticket, if it has come.
-    pub fn answer(&mut self, ticket: Ticket) -> Option<Answer> {
-        let at = self
-            .answers
-            .iter()
-            .position(|(given, _)| *given == ticket)?;
-        Some(self.answers.remove(at).1)
+    /// The reply to what was asked, if it was sent.
+    pub fn answer<T: Reply>(&mut self, asked: Asked<T>) -> Option<T> {
+        let number = |answer: &Answer| answer.number() == asked.0;
+        let at = self.answers.iter().position(number)?;
+        Some(T::of(self.answers.remove(at)).unwrap())
     }
 
-    pub fn sign_in(&mut self, session: SessionId, identity: Identity) -> Answer {
-        let ticket = self.ticket();
+    pub fn sign_in(&mut self, session: SessionId, identity: Identity) -> Admission {
+        let (ticket, asked) = self.ticket();
         self.event(Event::SignIn {
             ticket,
             session,
             identity,
         });
-        self.answer(ticket).unwrap()
+        self.answer(asked).unwrap()
     }
 
     /// What the session has heard since it was last asked.

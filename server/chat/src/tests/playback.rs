@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::ChannelName;
 
 use super::play::*;
-use crate::event::{Answer, Event, Found, HistoryQuery, Identity, SessionId, Settings};
+use crate::event::{Event, Found, HistoryQuery, Identity, SessionId, Settings};
+use crate::request::Admission;
 use rookery_record::{CredentialId, SeveralQuery};
 
 /// What clients ask for that show a batch with its times.
@@ -29,7 +30,7 @@ fn device(name: &str, credential: i64) -> Identity {
 fn come(play: &mut Play, identity: Identity, capabilities: &str) -> (SessionId, Vec<String>) {
     let name = identity.name.to_string();
     let (session, answer) = play.try_admit(Play::candidate(&name, Some(identity), capabilities));
-    assert!(matches!(answer, Answer::Admitted));
+    assert!(matches!(answer, Admission::Admitted));
     play.heard(session);
     play.library();
     let heard = play.heard(session);
@@ -413,16 +414,16 @@ fn a_labelled_play_is_answered_in_one() {
     ];
     assert_eq!(tags[1..7], inner, "{heard:#?}");
     assert!(heard[7].ends_with(" BATCH -4") && heard.len() == 8);
-    let ticket = play.ticket();
+    let (ticket, asked) = play.ticket();
     let message = rookery_protocol::Message::parse("PRIVMSG *playback :PLAY #x").unwrap();
     play.event(Event::AskHistory {
         ticket,
         session: alice,
         message,
     });
-    assert!(play.answer(ticket).is_none());
+    assert!(play.answer(asked).is_none());
     play.library();
-    assert!(matches!(play.answer(ticket), Some(Answer::Done)));
+    assert!(matches!(play.answer(asked), Some(())));
 }
 
 #[test]
@@ -445,7 +446,7 @@ fn what_one_account_missed_is_not_shown_to_a_session_that_goes_over_to_another()
     let (session, _) = play.try_admit(Play::candidate("alice", Some(identity("alice")), CAPS));
     assert!(matches!(
         play.sign_in(session, identity("carl")),
-        Answer::Admitted
+        Admission::Admitted
     ));
     play.heard(session);
     play.library();
@@ -472,7 +473,7 @@ fn a_session_that_goes_over_to_another_account_and_back_is_shown_what_it_missed_
     for name in ["carl", "alice"] {
         assert!(matches!(
             play.sign_in(session, identity(name)),
-            Answer::Admitted
+            Admission::Admitted
         ));
     }
     play.heard(session);

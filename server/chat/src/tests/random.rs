@@ -10,7 +10,11 @@ use super::play::*;
 use crate::always_on::{AwayState, NOT_HERE};
 use crate::channel::Channel;
 use crate::commands::messages::kept_silent;
-use crate::event::{Act, Answer, Event, Kicked, SessionId, Settings};
+use crate::event::{Event, SessionId, Settings};
+use crate::request::{
+    AddBan, Admission, CloseChannel, Count, EndAccount, Ended, ForgetAccount, Kick, KickTarget,
+    RemoveBan,
+};
 use crate::state::User;
 use rookery_record::{BanId, Change, Metadata, Presence};
 
@@ -194,7 +198,7 @@ impl World {
         (self.play.kept, self.play.now) = (kept, now);
         self.here.clear();
         self.last.clear();
-        self.play.act(Act::Count);
+        self.play.act(Count);
     }
 
     fn do_one(&mut self, doing: Doing) {
@@ -216,7 +220,7 @@ impl World {
                 let candidate =
                     Play::candidate(GUESTS[guest], identity, CAPABILITIES[capabilities]);
                 let (session, answer) = self.play.try_admit(candidate);
-                if matches!(answer, Answer::Admitted) {
+                if matches!(answer, Admission::Admitted) {
                     self.here.push(session);
                 }
             }
@@ -235,8 +239,8 @@ impl World {
                 if let Some(session) = self.pick(session) {
                     let nick = self.nick(session);
                     let family = self.family(session);
-                    let ticket = self.play.act(Act::Kick {
-                        whom: Kicked::User(nick.clone()),
+                    let ticket = self.play.act(Kick {
+                        target: KickTarget::User(nick.clone()),
                         reason: "enough".to_owned(),
                     });
                     self.end(&family);
@@ -246,7 +250,7 @@ impl World {
                     );
                     let answer = self.play.answer(ticket);
                     assert!(
-                        matches!(answer, Some(Answer::Ended { sessions, .. }) if sessions == family.len())
+                        matches!(answer, Some(Ended { sessions, .. }) if sessions == family.len())
                     );
                 }
             }
@@ -254,7 +258,7 @@ impl World {
                 let id = i64::try_from(account).unwrap();
                 let meant = ACCOUNTS[account];
                 let family = self.sessions_of(meant);
-                let ticket = self.play.act(Act::AddBan(ban(id, meant, "enough")));
+                let ticket = self.play.act(AddBan(ban(id, meant, "enough")));
                 self.end(&family);
                 let gone = self
                     .play
@@ -264,26 +268,22 @@ impl World {
                     .is_none();
                 assert!(gone, "however always on it was");
                 let answer = self.play.answer(ticket);
-                assert!(
-                    matches!(answer, Some(Answer::Ended { sessions, .. }) if sessions == family.len())
-                );
+                assert!(matches!(answer, Some(Ended { sessions, .. }) if sessions == family.len()));
             }
             Doing::Ban { account, on: false } => {
                 self.play
-                    .act(Act::RemoveBan(BanId(i64::try_from(account).unwrap())));
+                    .act(RemoveBan(BanId(i64::try_from(account).unwrap())));
             }
             Doing::Forget(account) => {
                 self.forgotten.insert(account);
                 let meant = ACCOUNTS[account];
                 let (family, identity) = (self.sessions_of(meant), identity(meant));
                 let (account, reason) = (identity.id, "deleted".to_owned());
-                let ticket = self.play.act(Act::EndAccount { account, reason });
-                self.play.act(Act::ForgetAccount(identity.name.clone()));
+                let ticket = self.play.act(EndAccount { account, reason });
+                self.play.act(ForgetAccount(identity.name.clone()));
                 self.end(&family);
                 let answer = self.play.answer(ticket);
-                assert!(
-                    matches!(answer, Some(Answer::Ended { sessions, .. }) if sessions == family.len())
-                );
+                assert!(matches!(answer, Some(Ended { sessions, .. }) if sessions == family.len()));
                 // What the record has of the account goes with it.
                 self.play.kept.push(Change::AccountMetadata {
                     account: identity.name.clone(),
@@ -300,7 +300,7 @@ impl World {
             }
             Doing::Close(channel) => {
                 let name = ChannelName::parse(CHANNELS[channel]).unwrap();
-                self.play.act(Act::CloseChannel {
+                self.play.act(CloseChannel {
                     name: name.clone(),
                     reason: "enough".to_owned(),
                 });

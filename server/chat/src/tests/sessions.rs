@@ -1,7 +1,7 @@
 //! Several sessions of one user.
 
 use super::play::*;
-use crate::event::{Act, Answer};
+use crate::request::{Admission, Count, Counts};
 
 #[test]
 fn a_second_session_is_told_where_its_user_is_and_others_see_nothing() {
@@ -18,7 +18,7 @@ fn a_second_session_is_told_where_its_user_is_and_others_see_nothing() {
         Some(identity("alice")),
         "extended-join",
     ));
-    assert!(matches!(answer, Answer::Admitted));
+    assert!(matches!(answer, Admission::Admitted));
     assert!(play.heard(bob).is_empty() && play.heard(first).is_empty());
     let heard = play.heard(second);
     assert_eq!(
@@ -127,10 +127,10 @@ fn the_user_stays_until_its_last_session_is_gone() {
     assert_eq!(play.ended, [(second, "ERROR :Quit: bye".to_owned())]);
     play.gone(second);
     assert!(play.heard(bob).is_empty(), "once is enough");
-    let count = play.act(Act::Count);
+    let count = play.act(Count);
     assert!(matches!(
         play.answer(count),
-        Some(Answer::Counts {
+        Some(Counts {
             users: 1,
             sessions: 1,
             channels: 1,

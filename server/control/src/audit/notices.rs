@@ -86,7 +86,7 @@ impl Notice {
             Self::RecoveryCodeUsed { left } => (
                 "A recovery code was used",
                 format!(
-                    "Someone signed in as {name} from {from} with a recovery code. \
+                    "Someone signed in as {name} from {from} with a recovery code.\n\
                      {left} codes are left."
                 ),
             ),

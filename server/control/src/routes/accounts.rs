@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use rookery_control_api::{
     AccountCredential, AccountEntry, AccountList, AccountReply, CredentialEntry, CredentialList,
-    DisableRequest, KickReply, RevokeRequest,
+    DisableRequest, RevokeRequest,
 };
 use rookery_protocol::AccountName;
 use serde::Deserialize;
@@ -20,8 +20,8 @@ use crate::auth::permission::{Auditor, Moderator, Owner};
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
 use crate::http::pages::{Page, PageOptions};
 use crate::http::problem::{Kind, Refusal, response};
-use crate::plane::{ControlPlane, unexpected};
-use rookery_chat::event::{Act, Answer};
+use crate::plane::ControlPlane;
+use rookery_chat::request::{EndAccount, ForgetAccount};
 use rookery_record::{Account, AccountId, Credential, CredentialId, CredentialKind, Outcome};
 use rookery_store::{Durability, Result as StoreResult, Store};
 
@@ -202,10 +202,7 @@ async fn delete(
         .await?;
     operator.plane.control.csv_sync.users_changed();
     let name = AccountName::parse(&reply.account.name).expect("an account has an account's name");
-    match operator.plane.act(Act::ForgetAccount(name)).await? {
-        Answer::Done => {}
-        other => return Err(unexpected(&other)),
-    }
+    operator.plane.ask(ForgetAccount(name)).await?;
     Ok(reply)
 }
 
@@ -412,30 +409,19 @@ impl AccountChange {
             Ok(done.map(|entry| (id, entry)))
         });
         let commit = async { written.await.map_err(|error| trail::unavailable(&error))? };
-        let acts = |(id, _): &(AccountId, AccountEntry)| {
-            end_reason
-                .map(|reason| Act::EndAccount {
-                    account: *id,
-                    reason,
-                })
-                .into_iter()
-                .collect()
+        let requests = |(id, _): &(AccountId, AccountEntry)| {
+            let end = |reason| EndAccount {
+                account: *id,
+                reason,
+            };
+            end_reason.map(end).into_iter().collect()
         };
-        let ((_, account), answers) = operator
-            .plane
-            .control
-            .core
-            .commit_and_act(commit, acts)
-            .await?;
-        let ended = match answers.as_slice() {
-            [] => KickReply {
-                users: Vec::new(),
-                sessions: 0,
-            },
-            [Answer::Ended { users, sessions }] => kicks::ended(users, *sessions),
-            other => return Err(unexpected(&other)),
-        };
-        Ok(Json(AccountReply { account, ended }))
+        let core = &operator.plane.control.core;
+        let ((_, account), mut ended) = core.commit_and_ask_all(commit, requests).await?;
+        Ok(Json(AccountReply {
+            account,
+            ended: kicks::to_reply(&ended.pop().unwrap_or_default()),
+        }))
     }
 }
 

@@ -257,7 +257,7 @@ fn replaceable_admin(
     role: Option<Role>,
 ) -> StoreResult<Result<Admin, Refusal>> {
     let Some(admin) = store.admin(name)? else {
-        let detail = format!("There is no admin {name}; `admin-cli admins` lists them.");
+        let detail = format!("There is no admin {name}; `admin-cli admins list` lists them.");
         return Ok(Err(Kind::NoSuchAdmin.with_detail(detail)));
     };
     let is_demoted = admin.role == Role::Owner && role != Some(Role::Owner);

@@ -12,8 +12,8 @@ use crate::auth::operator::Signed;
 use crate::auth::permission::Moderator;
 use crate::http::extract::JsonBody;
 use crate::http::problem::{Kind, Refusal, response};
-use crate::plane::{ControlPlane, unexpected};
-use rookery_chat::event::{Act, Answer, Audience};
+use crate::plane::ControlPlane;
+use rookery_chat::request::{Announce, Announced, Audience};
 
 /// Returns the route of the announcements.
 pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
@@ -48,13 +48,13 @@ async fn announce(
     operator.allow(&step, text.as_str()).await?;
     match operator
         .plane
-        .act(Act::Announce {
+        .ask(Announce {
             to: to.clone(),
             text,
         })
         .await?
     {
-        Answer::Announced { sessions } => {
+        Announced::Sent { sessions } => {
             let to = Some(step.target).filter(|to| !to.is_empty());
             let by = operator.name().to_owned();
             operator
@@ -64,8 +64,7 @@ async fn announce(
                 .tell(ServerEvent::Announced { by, to, sessions });
             Ok(Json(AnnouncementReply { sessions }))
         }
-        Answer::Done => Err(operator.refuse(&step, no_recipient(&to)).await),
-        other => Err(unexpected(&other)),
+        Announced::NoRecipient => Err(operator.refuse(&step, no_recipient(&to)).await),
     }
 }
 

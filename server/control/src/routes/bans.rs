@@ -20,8 +20,8 @@ use crate::auth::permission::{Auditor, Moderator};
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
 use crate::http::pages::PageOptions;
 use crate::http::problem::{Kind, Refusal, response};
-use crate::plane::{ControlPlane, unexpected};
-use rookery_chat::event::{Act, Answer};
+use crate::plane::ControlPlane;
+use rookery_chat::request::{AddBan, RemoveBan};
 use rookery_record::{Account, Ban, BanId, BanTarget, NewBan, Outcome, covers_account};
 use rookery_store::Durability;
 
@@ -102,26 +102,19 @@ async fn add(
         store.add_ban(&ban)
     });
     let commit = async { written.await.map_err(|error| trail::unavailable(&error)) };
-    let acts = |ban: &Ban| vec![Act::AddBan(ban.clone())];
-    let (ban, answers) = operator
-        .plane
-        .control
-        .core
-        .commit_and_act(commit, acts)
+    let core = &operator.plane.control.core;
+    let (ban, ended) = core
+        .commit_and_ask(commit, |ban| AddBan(ban.clone()))
         .await?;
-    let ended = match &answers[..] {
-        [Answer::Ended { users, sessions }] => kicks::ended(users, *sessions),
-        other => return Err(unexpected(&other)),
-    };
     write_csv(&operator.plane, operator.now()).await;
     let reply = BanReply {
         ban: to_entry(ban),
-        ended,
+        ended: kicks::to_reply(&ended),
     };
     Ok((StatusCode::CREATED, Json(reply)).into_response())
 }
 
-/// Returns whom a ban of the target would affect now.
+/// Returns the users and accounts that a ban of the target would affect now.
 async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, Refusal> {
     let users = targets::covered(operator, &target).await?;
     let aliases = operator.plane.control.config.get().accounts.email_aliases();
@@ -186,12 +179,9 @@ async fn remove(
             .map_err(|error| trail::unavailable(&error))?
             .ok_or(refusal)
     };
-    let acts = |ban: &Ban| vec![Act::RemoveBan(ban.id)];
-    let (ban, _) = operator
-        .plane
-        .control
-        .core
-        .commit_and_act(commit, acts)
+    let core = &operator.plane.control.core;
+    let (ban, ()) = core
+        .commit_and_ask(commit, |ban: &Ban| RemoveBan(ban.id))
         .await?;
     write_csv(&operator.plane, operator.now()).await;
     Ok(Json(UnbanReply { ban: to_entry(ban) }))

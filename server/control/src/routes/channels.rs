@@ -17,8 +17,10 @@ use crate::auth::permission::{Auditor, Moderator};
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
 use crate::http::pages::PageOptions;
 use crate::http::problem::{Kind, Refusal, response};
-use crate::plane::{ControlPlane, unexpected};
-use rookery_chat::event::{Act, Answer, Audience, ChannelView};
+use crate::plane::ControlPlane;
+use rookery_chat::request::{
+    Announce, Audience, ChannelView, CloseChannel, FindChannel, ListChannels,
+};
 use rookery_store::Durability;
 
 /// The maximum number of history entries that one transaction removes.
@@ -48,7 +50,7 @@ async fn list(
         .audited(&mut step, async |_| query?.0.page())
         .await?;
     operator.allow(&step, "").await?;
-    let channels = find(&operator, Act::ListChannels).await?;
+    let channels = operator.plane.ask(ListChannels).await?;
     let (channels, next) = page.cut(channels, |channel| channel.name.clone());
     Ok(Json(ChannelList {
         channels: channels.iter().map(to_entry).collect(),
@@ -122,20 +124,15 @@ async fn close(
         })
         .await?;
     operator.allow(&step, reason.as_str()).await?;
-    match operator
-        .plane
-        .act(Act::CloseChannel {
-            name: name.clone(),
-            reason,
-        })
-        .await?
-    {
-        Answer::Emptied { members } => Ok(Json(CloseReply {
-            channel: name.to_string(),
-            members: members.iter().map(ToString::to_string).collect(),
-        })),
-        other => Err(unexpected(&other)),
-    }
+    let request = CloseChannel {
+        name: name.clone(),
+        reason,
+    };
+    let emptied = operator.plane.ask(request).await?;
+    Ok(Json(CloseReply {
+        channel: name.to_string(),
+        members: emptied.members.iter().map(ToString::to_string).collect(),
+    }))
 }
 
 /// Purges the history of a channel
@@ -185,7 +182,7 @@ async fn purge(
     let text = format!("An operator of the server has removed this channel's history: {reason}");
     operator
         .plane
-        .act(Act::Announce {
+        .ask(Announce {
             to: Audience::Channel(channel.clone()),
             text,
         })
@@ -228,17 +225,8 @@ async fn existing(operator: &Operator, name: &str) -> Result<ChannelView, Refusa
         Kind::NoSuchChannel.with_detail(detail)
     };
     let parsed = ChannelName::parse(name).map_err(|_| none())?;
-    find(operator, Act::FindChannel(parsed))
-        .await?
-        .pop()
-        .ok_or_else(none)
-}
-
-async fn find(operator: &Operator, act: Act) -> Result<Vec<ChannelView>, Refusal> {
-    match operator.plane.act(act).await? {
-        Answer::Channels(channels) => Ok(channels),
-        other => Err(unexpected(&other)),
-    }
+    let found = operator.plane.ask(FindChannel(parsed)).await?;
+    found.ok_or_else(none)
 }
 
 fn to_entry(channel: &ChannelView) -> ChannelEntry {

@@ -20,9 +20,9 @@ use crate::auth::operator::{Operator, Signed};
 use crate::auth::permission::{Auditor, Moderator, Owner};
 use crate::http::extract::{QueryParams, whole_body};
 use crate::http::problem::{Kind, Refusal, response};
-use crate::plane::{ControlPlane, unexpected};
+use crate::plane::ControlPlane;
 use rookery_accounts::csv_sync::{self, Import, Imported};
-use rookery_chat::event::{Act, Answer};
+use rookery_chat::request::{AddBan, ApplyBansToNewSessions};
 use rookery_record::{Ban, Outcome};
 use rookery_store::Durability;
 
@@ -142,7 +142,7 @@ async fn import_users(
 
 /// Imports bans from a CSV file
 ///
-/// With the columns `target,reason,by,created_at,expires_at`, or `name,email`, told apart by the
+/// With the columns `target,reason,by,created_at,expires_at`, or `name,email`, distinguished by the
 /// first line. Every valid row is imported, every invalid one is reported by its line. A ban that
 /// exists stays as it is. The bans are stored and the sessions they cover have ended when the answer
 /// is sent.
@@ -248,21 +248,14 @@ async fn ensure_all_confirmed(operator: &Operator, import: &Import) -> Result<()
 /// Puts stored bans in force, and returns the number of sessions that ended.
 async fn enforce(operator: &Operator, bans: Vec<Ban>) -> Result<usize, Refusal> {
     // All of them together first, then one by one those that cover a user who is online.
-    match operator.plane.act(Act::KeepBans(bans.clone())).await? {
-        Answer::Done => {}
-        other => return Err(unexpected(&other)),
-    }
+    let all = ApplyBansToNewSessions(bans.clone());
+    operator.plane.ask(all).await?;
     let mut sessions = 0;
     for ban in bans {
         if targets::covered(operator, &ban.target).await?.is_empty() {
             continue;
         }
-        match operator.plane.act(Act::AddBan(ban)).await? {
-            Answer::Ended {
-                sessions: ended, ..
-            } => sessions += ended,
-            other => return Err(unexpected(&other)),
-        }
+        sessions += operator.plane.ask(AddBan(ban)).await?.sessions;
     }
     Ok(sessions)
 }

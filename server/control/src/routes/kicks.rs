@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use rookery_control_api::{KickPreview, KickReply, KickRequest, MassKickReply, MassKickRequest};
-use rookery_protocol::Nick;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -13,8 +12,9 @@ use crate::auth::operator::{Operator, Signed};
 use crate::auth::permission::Moderator;
 use crate::http::extract::{self, JsonBody, PathParams};
 use crate::http::problem::{Kind, Refusal, response};
-use crate::plane::{ControlPlane, unexpected};
-use rookery_chat::event::{Act, Answer, Kicked, SessionId};
+use crate::plane::ControlPlane;
+use rookery_chat::event::SessionId;
+use rookery_chat::request::{Ended, Kick, KickTarget};
 
 /// Returns the routes of the kicks.
 pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
@@ -40,7 +40,7 @@ async fn kick(
     body: Result<JsonBody<KickRequest>, Refusal>,
 ) -> Result<Json<KickReply>, Refusal> {
     let mut step = operator.step("kick", "");
-    let (whom, reason) = operator
+    let (target, reason) = operator
         .audited(&mut step, async |step| {
             let PathParams(name) = name?;
             step.target.clone_from(&name);
@@ -49,7 +49,7 @@ async fn kick(
             let user = users::existing(&operator, &name).await?;
             user.nick.as_str().clone_into(&mut step.target);
             let Some(id) = request.session else {
-                return Ok((Kicked::User(user.nick), reason));
+                return Ok((KickTarget::User(user.nick), reason));
             };
             if !user.sessions.iter().any(|session| session.id.0 == id) {
                 let detail = format!(
@@ -57,15 +57,15 @@ async fn kick(
                 );
                 return Err(Kind::NoSuchSession.with_detail(detail));
             }
-            Ok((Kicked::Session(user.nick, SessionId(id)), reason))
+            Ok((KickTarget::Session(user.nick, SessionId(id)), reason))
         })
         .await?;
-    let detail = match &whom {
-        Kicked::Session(_, id) => format!("session {}: {reason}", id.0),
-        Kicked::User(_) | Kicked::Covered(_) => reason.clone(),
+    let detail = match &target {
+        KickTarget::Session(_, id) => format!("session {}: {reason}", id.0),
+        KickTarget::User(_) | KickTarget::Covered(_) => reason.clone(),
     };
     operator.allow(&step, detail).await?;
-    Ok(Json(end(&operator, Act::Kick { whom, reason }).await?))
+    Ok(Json(end(&operator, Kick { target, reason }).await?))
 }
 
 /// Ends all sessions that a ban of the target would end; the users may reconnect
@@ -109,25 +109,22 @@ async fn kick_all(
     }
     let detail = format!("all that match: {reason}");
     operator.allow(&step, detail).await?;
-    let act = Act::Kick {
-        whom: Kicked::Covered(target),
+    let kick = Kick {
+        target: KickTarget::Covered(target),
         reason,
     };
-    Ok(Json(MassKickReply::Done(end(&operator, act).await?)))
+    Ok(Json(MassKickReply::Done(end(&operator, kick).await?)))
 }
 
 /// Has the core end sessions.
-async fn end(operator: &Operator, act: Act) -> Result<KickReply, Refusal> {
-    match operator.plane.act(act).await? {
-        Answer::Ended { users, sessions } => Ok(ended(&users, sessions)),
-        other => Err(unexpected(&other)),
-    }
+async fn end(operator: &Operator, kick: Kick) -> Result<KickReply, Refusal> {
+    Ok(to_reply(&operator.plane.ask(kick).await?))
 }
 
 /// Returns the result of a kick or a ban.
-pub fn ended(users: &[Nick], sessions: usize) -> KickReply {
+pub fn to_reply(ended: &Ended) -> KickReply {
     KickReply {
-        users: users.iter().map(ToString::to_string).collect(),
-        sessions,
+        users: ended.users.iter().map(ToString::to_string).collect(),
+        sessions: ended.sessions,
     }
 }

@@ -12,7 +12,7 @@ use crate::auth::permission::{Auditor, Owner};
 use crate::http::extract::{self, JsonBody};
 use crate::http::problem::{Kind, Refusal};
 use crate::plane::ControlPlane;
-use rookery_chat::event::Act;
+use rookery_chat::request::SetMaintenance;
 use rookery_record::Maintenance;
 
 /// The message to clients that connect, if the request has none.
@@ -78,15 +78,9 @@ async fn set(
         let detail = next.map(|next| next.message).unwrap_or_default();
         Ok(Ok((detail, store.maintenance()?)))
     });
-    let acts = |next: &Option<Maintenance>| {
-        vec![Act::SetMaintenance(next.as_ref().map(Maintenance::told))]
-    };
-    let (next, _) = operator
-        .plane
-        .control
-        .core
-        .commit_and_act(commit, acts)
-        .await?;
+    let request = |next: &Option<Maintenance>| SetMaintenance(next.as_ref().map(Maintenance::told));
+    let core = &operator.plane.control.core;
+    let (next, ()) = core.commit_and_ask(commit, request).await?;
     let message = next.as_ref().map(|next| next.message.clone());
     operator
         .plane

@@ -22,9 +22,9 @@ use crate::auth::permission::Moderator;
 use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
 use crate::http::pages;
 use crate::http::problem::{Kind, Refusal, response};
-use crate::plane::{ControlPlane, unexpected};
+use crate::plane::ControlPlane;
 use rookery_base::random::random;
-use rookery_chat::event::{Act, Answer};
+use rookery_chat::request::PublishRedactions;
 use rookery_record::{
     Cursor, FoundMessages, HistoryEntry, MessageQuery, NewAudit, Outcome, Place, Redactor,
 };
@@ -38,7 +38,7 @@ const MAX_LIMIT: u16 = 500;
 const MAX_TEXT: usize = 200;
 /// The maximum number of messages that one read examines: a fraction of a second.
 const MAX_EXAMINED: usize = 100_000;
-/// The number of messages after which one request redacts no more.
+/// The number of messages after which one request stops redacting.
 const MAX_REDACTED: usize = 10_000;
 /// The number of messages redacted in one transaction, so that others can be stored in between.
 const REDACTION_BATCH: usize = 200;
@@ -464,14 +464,8 @@ async fn notify_clients(
     if messages.is_empty() {
         return Ok(());
     }
-    match operator
-        .plane
-        .act(Act::ShowRedacted { messages, reason })
-        .await?
-    {
-        Answer::Done => Ok(()),
-        other => Err(unexpected(&other)),
-    }
+    let request = PublishRedactions { messages, reason };
+    operator.plane.ask(request).await
 }
 
 fn channel_of(message: &HistoryEntry) -> Option<String> {

@@ -13,7 +13,7 @@ use crate::auth::permission::Auditor;
 use crate::http::problem::Refusal;
 use crate::plane::ControlPlane;
 use rookery_base::metrics::METRICS;
-use rookery_chat::event::Act;
+use rookery_chat::request::Count;
 
 /// Returns the routes of the status.
 pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
@@ -65,7 +65,7 @@ async fn status(operator: Signed<Auditor>) -> Result<Json<Status>, Refusal> {
 )]
 async fn healthz(State(plane): State<Arc<ControlPlane>>) -> Result<Json<Health>, Refusal> {
     plane.read(|_| Ok(())).await?;
-    plane.act(Act::Count).await?;
+    plane.ask(Count).await?;
     Ok(Json(Health {
         status: "ok".to_owned(),
     }))

@@ -1,11 +1,11 @@
-//! The targets of kicks and bans: whom they cover, and which ones have to be confirmed.
+//! The targets of kicks and bans: which users they cover, and which have to be confirmed.
 
 use rookery_control_api::OnlineUser;
 
 use super::users;
 use crate::auth::operator::Operator;
 use crate::http::problem::{Kind, Refusal};
-use rookery_chat::event::Act;
+use rookery_chat::request::FindCovered;
 use rookery_record::BanTarget;
 
 /// Parses a target.
@@ -16,7 +16,7 @@ pub fn parse(text: &str) -> Result<BanTarget, Refusal> {
 
 /// Returns the covered users who are online, with their covered sessions, by nick.
 pub async fn covered(operator: &Operator, target: &BanTarget) -> Result<Vec<OnlineUser>, Refusal> {
-    let mut users = users::find(operator, Act::FindCovered(target.clone())).await?;
+    let mut users = operator.plane.ask(FindCovered(target.clone())).await?;
     users.sort_by(|one, other| one.nick.cmp(&other.nick));
     Ok(users.into_iter().map(users::to_online_user).collect())
 }

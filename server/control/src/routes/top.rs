@@ -13,7 +13,7 @@ use crate::auth::permission::Auditor;
 use crate::http::problem::Refusal;
 use crate::plane::ControlPlane;
 use rookery_base::metrics::METRICS;
-use rookery_chat::busy::{self, Busy};
+use rookery_chat::request::{self, Busy};
 use rookery_engine::probes::Activity;
 
 /// The maximum number of entries of each kind.
@@ -85,8 +85,8 @@ async fn top(operator: Signed<Auditor>) -> Result<Json<Top>, Refusal> {
     }))
 }
 
-fn to_busy_channel(channel: busy::BusyChannel) -> BusyChannel {
-    let busy::BusyChannel {
+fn to_busy_channel(channel: request::BusyChannel) -> BusyChannel {
+    let request::BusyChannel {
         name,
         members,
         messages,
@@ -98,8 +98,8 @@ fn to_busy_channel(channel: busy::BusyChannel) -> BusyChannel {
     }
 }
 
-fn to_busy_user(user: busy::BusyUser) -> BusyUser {
-    let busy::BusyUser {
+fn to_busy_user(user: request::BusyUser) -> BusyUser {
+    let request::BusyUser {
         nick,
         account,
         address,

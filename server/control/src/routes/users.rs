@@ -15,8 +15,8 @@ use crate::auth::permission::Auditor;
 use crate::http::extract::{PathParams, QueryParams};
 use crate::http::pages::{Page, PageOptions};
 use crate::http::problem::{Kind, Refusal, response};
-use crate::plane::{ControlPlane, unexpected};
-use rookery_chat::event::{Act, Answer, UserView};
+use crate::plane::ControlPlane;
+use rookery_chat::request::{FindCovered, FindUser, ListUsers, UserView};
 use rookery_record::BanTarget;
 
 /// The maximum number of characters of a search: an email fits.
@@ -36,7 +36,7 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 struct UserOptions {
     /// Only users in this channel.
     channel: Option<String>,
-    /// Only users whom a ban of this target would affect, with the sessions it would end: an account
+    /// Only users that a ban of this target would affect, with the sessions it would end: an account
     /// name, an email, an email pattern, an IP address or a network.
     #[serde(rename = "match")]
     target: Option<String>,
@@ -84,11 +84,10 @@ async fn list(
         })
         .await?;
     operator.allow_view(&step).await?;
-    let act = query
-        .target
-        .clone()
-        .map_or(Act::ListUsers, Act::FindCovered);
-    let users = find(&operator, act).await?;
+    let users = match &query.target {
+        Some(target) => operator.plane.ask(FindCovered(target.clone())).await?,
+        None => operator.plane.ask(ListUsers).await?,
+    };
     Ok(Json(query.page(users)))
 }
 
@@ -123,18 +122,8 @@ async fn show(
 pub async fn existing(operator: &Operator, name: &str) -> Result<UserView, Refusal> {
     let not_online = || Kind::NotOnline.with_detail(format!("No user {name} is online."));
     let nick = Nick::parse(name).map_err(|_| not_online())?;
-    find(operator, Act::FindUser(nick))
-        .await?
-        .pop()
-        .ok_or_else(not_online)
-}
-
-/// Returns the users that an act of the core answers.
-pub async fn find(operator: &Operator, act: Act) -> Result<Vec<UserView>, Refusal> {
-    match operator.plane.act(act).await? {
-        Answer::Users(users) => Ok(users),
-        other => Err(unexpected(&other)),
-    }
+    let found = operator.plane.ask(FindUser(nick)).await?;
+    found.ok_or_else(not_online)
 }
 
 /// The parsed query.

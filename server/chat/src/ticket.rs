@@ -1,0 +1,108 @@
+//! Typed tickets: how the core replies to those who ask it something.
+//!
+//! An event that wants a reply carries a [`Ticket<T>`], where `T` is the type of the reply. The core
+//! replies by spending the ticket ([`Ticket::answer`]), at once or in a later event; the compiler
+//! refuses a reply of another type and a second reply to one ticket. What leaves the core is an
+//! [`Answer`]: the ticket beside the reply, as plain data. Who waits for it, and how it gets there,
+//! is not the core's business.
+
+use std::marker::PhantomData;
+
+use super::event::Output;
+use super::request::{
+    Admission, Announced, Busy, ChannelView, Counts, Emptied, Ended, ReplyFormat, UserView,
+};
+
+/// The right to one reply of type `T`.
+#[derive(Debug)]
+pub struct Ticket<T> {
+    number: u64,
+    reply: PhantomData<fn() -> T>,
+}
+
+impl<T> Ticket<T> {
+    /// Makes a ticket. Its number has to differ from that of every other ticket that is waited for.
+    pub fn new(number: u64) -> Self {
+        Self {
+            number,
+            reply: PhantomData,
+        }
+    }
+
+    /// Returns the number that tells this ticket from others.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl<T: Reply> Ticket<T> {
+    /// Returns the output that brings `reply` to the holder of the ticket.
+    pub fn answer(self, reply: T) -> Output {
+        Output::Answer(reply.with_ticket(self))
+    }
+}
+
+/// A type that the core replies with.
+pub trait Reply: Sized {
+    /// Returns the answer to `ticket`.
+    fn with_ticket(self, ticket: Ticket<Self>) -> Answer;
+
+    /// Returns the reply if it is of this type.
+    #[cfg(test)]
+    fn of(answer: Answer) -> Option<Self>;
+}
+
+/// Declares the types of replies, each with its variant of [`Answer`].
+macro_rules! replies {
+    ($($variant:ident($reply:ty)),* $(,)?) => {
+        /// A reply and the ticket that it belongs to.
+        #[derive(Debug)]
+        pub enum Answer {
+            $(
+                #[doc = concat!("A reply of type `", stringify!($reply), "`.")]
+                $variant(Ticket<$reply>, $reply),
+            )*
+        }
+
+        $(
+            impl Reply for $reply {
+                fn with_ticket(self, ticket: Ticket<Self>) -> Answer {
+                    Answer::$variant(ticket, self)
+                }
+
+                #[cfg(test)]
+                fn of(answer: Answer) -> Option<Self> {
+                    match answer {
+                        Answer::$variant(_, reply) => Some(reply),
+                        _ => None,
+                    }
+                }
+            }
+        )*
+
+        #[cfg(test)]
+        impl Answer {
+            /// Returns the number of the ticket.
+            pub fn number(&self) -> u64 {
+                match self {
+                    $(Self::$variant(ticket, _) => ticket.number(),)*
+                }
+            }
+        }
+    };
+}
+
+replies! {
+    Admission(Admission),
+    Announced(Announced),
+    Busy(Box<Busy>),
+    Channel(Option<ChannelView>),
+    Channels(Vec<ChannelView>),
+    Counts(Counts),
+    Done(()),
+    Emptied(Emptied),
+    Ended(Ended),
+    ReplyFormat(Option<ReplyFormat>),
+    User(Option<UserView>),
+    Users(Vec<UserView>),
+}
