@@ -14,12 +14,12 @@
 //! others is cut to a maximum length, and its control characters are replaced.
 //!
 //! # Threats
-//! - *Tampering.* Each entry has the hash of the previous one, and the newest hash is mailed to
-//!   all admins daily ([`chain_mail`]). An attacker who rewrites the database can rebuild the chain,
+//! - *Tampering.* Each entry has the hash of the previous one, and the newest hash is mailed to all
+//!   admins daily ([`chain_mail`]). An attacker who rewrites the database can rebuild the chain,
 //!   but not the mails.
 //! - *Flooding by strangers.* Refused requests without a session are recorded one by one only up to
-//!   a limit per network and minute, and counted beyond it ([`refusal_meter`]), so that nobody fills
-//!   the disk from outside.
+//!   a limit per network and minute, and counted beyond it ([`refusal_meter`]), so that nobody
+//!   fills the disk from outside.
 //! - *Noise.* A list that a screen refreshes every few seconds is recorded once a minute
 //!   ([`Trail::allow_view`](trail::Trail::allow_view)).
 //! - *Unnoticed misuse of an admin's access.* Admins are mailed about sign-ins from new addresses,

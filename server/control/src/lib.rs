@@ -1,16 +1,16 @@
 //! The control plane: an HTTP API on a port of its own, for the operators of the server.
 //!
 //! # What it owns
-//! - the control port: its listener, its TLS, its limits ([`http`]);
-//! - the admins' sign-in and everything that grants access ([`auth`]);
-//! - the audit trail ([`audit`]): every act is recorded before it takes effect;
-//! - one module per resource, with its routes ([`routes`]). The OpenAPI document is generated from
-//!   them ([`openapi`]).
+//! - the control port: its listener, its TLS, its limits (`http`);
+//! - the admins' sign-in and everything that grants access (`auth`);
+//! - the audit trail (`audit`): every act is recorded before it takes effect;
+//! - one module per resource, with its routes (`routes`). The OpenAPI document is generated from
+//!   them (`openapi`).
 //!
 //! # What it must not do
 //! It changes no chat state itself: it makes requests of the core ([`handle`]), or writes to the
-//! store and lets the core follow. Nothing on the chat port reaches this crate, and no credential of the chat
-//! is valid here.
+//! store and lets the core follow. Nothing on the chat port reaches this crate, and no credential
+//! of the chat is valid here.
 //!
 //! # What it may depend on
 //! Everything below it: the engine's handles, the accounts, and the crates under those. Only
@@ -18,10 +18,10 @@
 //!
 //! # A request
 //! The listener stamps each request with its origin and time. The extractor
-//! [`Signed`](auth::operator::Signed) authenticates it and checks the role. The handler then checks
-//! the parameters ([`Operator::audited`](auth::operator::Operator::audited) records a refusal),
+//! `auth::operator::Signed` authenticates it and checks the role. The handler then checks
+//! the parameters (`Operator::audited` records a refusal),
 //! records the act, and only then performs it. A refused request is answered with a problem
-//! document ([`http::problem`]).
+//! document (`http::problem`).
 
 mod audit;
 mod auth;

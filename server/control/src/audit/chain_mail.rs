@@ -1,5 +1,5 @@
-//! Mails the head of the audit trail's hash chain to all admins once a day. With yesterday's mail, a
-//! rewritten trail is noticed even if the attacker controls the whole machine.
+//! Mails the head of the audit trail's hash chain to all admins once a day. With yesterday's mail,
+//! a rewritten trail is noticed even if the attacker controls the whole machine.
 
 use std::time::Duration;
 

@@ -93,8 +93,9 @@ impl Notice {
             Self::RepeatedFailures => (
                 "Failed sign-ins",
                 format!(
-                    "Someone tried to sign in as {name} with wrong passwords or codes, {FAILURES} times \
-                     or more, most recently from {from}. The attempts were refused."
+                    "Someone tried to sign in as {name} with wrong passwords or codes, \
+                     {FAILURES} times or more, most recently from {from}. The attempts were \
+                     refused."
                 ),
             ),
         };

@@ -13,8 +13,8 @@ use rookery_store::{Result as StoreResult, Store};
 
 /// The number of recovery codes of an admin.
 const RECOVERY_CODES: usize = 10;
-/// The random bytes of a recovery code: 120 bits. From 112 bits on, a code may be stored with a fast
-/// hash (OWASP ASVS 6.5.2).
+/// The random bytes of a recovery code: 120 bits. From 112 bits on, a code may be stored with a
+/// fast hash (OWASP ASVS 6.5.2).
 const RECOVERY_BYTES: usize = 15;
 /// The letters of a recovery code; base32 encodes five bits in each.
 const RECOVERY_LETTERS: usize = 24;

@@ -53,8 +53,8 @@ impl Challenge {
     }
 }
 
-/// All challenges, by the id that the client sends with the code. Each required a right password, so
-/// their number is bounded by that of the admins.
+/// All challenges, by the id that the client sends with the code. Each required a right password,
+/// so their number is bounded by that of the admins.
 #[derive(Default)]
 pub struct Challenges(HashMap<String, Challenge>);
 

@@ -140,8 +140,8 @@ impl Operator {
         }
     }
 
-    /// Runs the checks before an act. If they refuse it, the refusal is recorded. The checks set the
-    /// step's target as soon as they know it.
+    /// Runs the checks before an act. If they refuse it, the refusal is recorded. The checks set
+    /// the step's target as soon as they know it.
     pub async fn audited<T>(
         &self,
         step: &mut Step,
@@ -212,8 +212,8 @@ impl Operator {
         done.map(|(_, value)| value)
     }
 
-    /// Checks that the session is still valid, which counts as a use of it. Returns how it ended, if
-    /// not.
+    /// Checks that the session is still valid, which counts as a use of it. Returns how it ended,
+    /// if not.
     pub async fn check_session(&self, now: Timestamp) -> Result<(), &'static str> {
         let expires_at = self
             .plane
@@ -262,8 +262,8 @@ fn bearer_token(parts: &Parts) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Returns the session of a token and its admin; or the reason why there is none, for the trail, and
-/// the refusal.
+/// Returns the session of a token and its admin; or the reason why there is none, for the trail,
+/// and the refusal.
 async fn find_session(
     plane: &ControlPlane,
     token: Option<&str>,

@@ -5,8 +5,8 @@
 //!
 //! - one admin from one network: strict;
 //! - one network, for all names it tries: looser;
-//! - one admin from all networks: loosest. An attacker could use this one to delay the admin, so its
-//!   pause is short, and it does not apply to networks from which the admin has signed in.
+//! - one admin from all networks: loosest. An attacker could use this one to delay the admin, so
+//!   its pause is short, and it does not apply to networks from which the admin has signed in.
 
 use std::hash::Hash;
 use std::net::IpAddr;

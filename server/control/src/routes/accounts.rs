@@ -94,8 +94,8 @@ async fn list(
 
 /// Disables an account
 ///
-/// Nobody can sign in to it, and its sessions have ended when the answer is sent. A sign-in with the
-/// right secret is answered with the reason. The account keeps its name, email and credentials.
+/// Nobody can sign in to it, and its sessions have ended when the answer is sent. A sign-in with
+/// the right secret is answered with the reason. The account keeps its name, email and credentials.
 #[utoipa::path(
     post, path = "/v1/accounts/{name}/disable", tag = "accounts",
     security(("token" = ["moderator"])),
@@ -373,8 +373,8 @@ impl AccountChange {
         .await
     }
 
-    /// As [`Self::apply`], for a change that may be refused; then nothing is changed and the refusal
-    /// is recorded.
+    /// As [`Self::apply`], for a change that may be refused; then nothing is changed and the
+    /// refusal is recorded.
     async fn try_apply(
         self,
         operator: &Operator,

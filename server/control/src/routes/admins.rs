@@ -249,8 +249,8 @@ async fn reset_password(
     }))
 }
 
-/// Returns the admin of a name, who is to be removed (`role` is none) or to get a role; or a refusal
-/// if there is no such admin, or no owner would remain.
+/// Returns the admin of a name, who is to be removed (`role` is none) or to get a role; or a
+/// refusal if there is no such admin, or no owner would remain.
 fn replaceable_admin(
     store: &dyn Store,
     name: &str,

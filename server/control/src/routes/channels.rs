@@ -63,7 +63,7 @@ async fn list(
     get, path = "/v1/channels/{name}", tag = "channels", security(("token" = ["auditor"])),
     params(PageOptions, ("name" = String, Path, description = "The channel's name, with its #")),
     responses(
-        (status = 200, description = "The channel and one page of its members", body = ChannelReply),
+        (status = 200, description = "The channel and a page of its members", body = ChannelReply),
         response::NoSuchChannel,
     )
 )]
@@ -97,8 +97,8 @@ async fn show(
 
 /// Closes a channel
 ///
-/// All members are kicked from it with the reason, and its topic and modes are removed. A persistent
-/// channel loses its founder. A user who joins it later creates it again.
+/// All members are kicked from it with the reason, and its topic and modes are removed. A
+/// persistent channel loses its founder. A user who joins it later creates it again.
 #[utoipa::path(
     post, path = "/v1/channels/{name}/close", tag = "channels", security(("token" = ["moderator"])),
     params(("name" = String, Path, description = "The channel's name, with its #")),

@@ -144,8 +144,8 @@ async fn import_users(
 ///
 /// With the columns `target,reason,by,created_at,expires_at`, or `name,email`, distinguished by the
 /// first line. Every valid row is imported, every invalid one is reported by its line. A ban that
-/// exists stays as it is. The bans are stored and the sessions they cover have ended when the answer
-/// is sent.
+/// exists stays as it is. The bans are stored and the sessions they cover have ended when the
+/// answer is sent.
 #[utoipa::path(
     post, path = "/v1/import/bans", tag = "bans", params(ImportOptions),
     security(("token" = ["moderator"])),

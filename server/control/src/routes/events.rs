@@ -115,8 +115,8 @@ impl Filter {
 ///
 /// Server-sent events, each named by its kind, with a JSON object as its data. The stream lasts
 /// until the client disconnects or its session ends, and counts as a use of the session. Comments
-/// are sent while there are no events. A client that reads too slowly gets an event `events-dropped`
-/// with the number of events it missed.
+/// are sent while there are no events. A client that reads too slowly gets an event
+/// `events-dropped` with the number of events it missed.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events", params(EventOptions),
     security(("token" = ["auditor"])),

@@ -98,7 +98,7 @@ async fn list(
     delete, path = "/v1/sessions/{id}", tag = "sign-in", security(("token" = ["auditor"])),
     params(("id" = String, Path, description = "The session's id")),
     responses(
-        (status = 200, description = "The session's token is no longer valid", body = SessionsEnded),
+        (status = 200, description = "The token is no longer valid", body = SessionsEnded),
         response::NoSuchSession,
     )
 )]

@@ -44,8 +44,8 @@ async fn status(operator: Signed<Auditor>) -> Result<Json<TotpStatus>, Refusal> 
 
 /// Begins the enrolment of an authenticator app
 ///
-/// The app takes effect when one of its codes is confirmed. An app that is already enrolled stays in
-/// effect until then.
+/// The app takes effect when one of its codes is confirmed. An app that is already enrolled stays
+/// in effect until then.
 #[utoipa::path(
     post, path = "/v1/totp", tag = "sign-in", security(("token" = ["auditor"])),
     responses((status = 200, description = "The secret for the app", body = TotpEnrolment))

@@ -36,8 +36,8 @@ pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
 struct UserOptions {
     /// Only users in this channel.
     channel: Option<String>,
-    /// Only users that a ban of this target would affect, with the sessions it would end: an account
-    /// name, an email, an email pattern, an IP address or a network.
+    /// Only users that a ban of this target would affect, with the sessions it would end: an
+    /// account name, an email, an email pattern, an IP address or a network.
     #[serde(rename = "match")]
     target: Option<String>,
     /// Only users with this text in their nick, email, an address, or a client's user name or real

@@ -138,7 +138,7 @@ async fn a_redacted_message_is_removed_its_receivers_notified_and_its_text_not_r
         .post(
             &token,
             "/v1/messages/m1/redact",
-            &json!({ "reason": "plane rules" }),
+            &json!({ "reason": "house rules" }),
         )
         .await;
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
@@ -149,7 +149,7 @@ async fn a_redacted_message_is_removed_its_receivers_notified_and_its_text_not_r
     assert_eq!(plane.stored("m1").await, None);
     assert_eq!(
         plane.last_entry().await,
-        "redact m1 allowed: from bob in #lobby: plane rules"
+        "redact m1 allowed: from bob in #lobby: house rules"
     );
     let trail = format!("{:?}", plane.trail().await);
     assert!(!trail.contains("unspeakable"), "{trail}");
@@ -174,7 +174,7 @@ async fn a_redacted_message_is_removed_its_receivers_notified_and_its_text_not_r
     assert_eq!(bad.problem(), "/problems/invalid");
     plane.post(&token, "/v1/users/alice/kick", &json!({})).await;
     let received = alice.await.unwrap();
-    let notice = "NOTICE #lobby :An operator of the server redacted a message from bob from 1 hour ago: plane rules\r\n";
+    let notice = "NOTICE #lobby :An operator of the server redacted a message from bob from 1 hour ago: house rules\r\n";
     assert!(received.contains(notice), "{received}");
 }
 
