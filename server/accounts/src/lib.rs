@@ -36,6 +36,7 @@ use pending::PendingRegistrations;
 use rookery_base::config::LiveConfig;
 use rookery_base::events::EventBus;
 use rookery_base::mail::Mailer;
+use rookery_base::random::random;
 use rookery_base::recent_refusals::RecentRefusals;
 use rookery_chat::event::Identity;
 use rookery_record::{Account, AccountId};
@@ -146,12 +147,6 @@ fn identity(account: &Account, proved_at: Timestamp) -> Identity {
         proved_at,
         credential: None,
     }
-}
-
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    bytes
 }
 
 /// As a device credential is kept. It needs no slow hash: it is random, not chosen.

@@ -1,43 +1,33 @@
-//! How often the same may be tried: failed sign-ins and mails, by address and by whom they are for.
+//! How often something may be tried: failed sign-ins and mails, by address and by recipient.
+//!
+//! Each key has a sliding window: the times of its last events. The keys are bounded
+//! ([`RateWindows`]), so that an attacker with many addresses or names fills no memory.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 
-/// Keys remembered at once. Past it the oldest thoughts go, so that memory stays bounded under
-/// attack.
+use rookery_base::rate_window::{RateWindows, Window};
+
+/// The maximum number of keys with events.
 const MAX_KEYS: usize = 100_000;
-/// Times remembered of one key, whatever the limit.
+/// The maximum number of times remembered for one key, whatever the limit.
 const MAX_TIMES: usize = 1000;
 
-type Times = HashMap<Key, VecDeque<Timestamp>>;
-
 /// What is counted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// Failed sign-ins from an address.
     FailuresFrom(IpAddr),
-    /// Failed sign-ins for a name or email as typed (folded). One account counts apart by its name
-    /// and by its email: if they counted together, it could be found out that they belong together.
+    /// Failed sign-ins for a name or email as typed (folded). The name and the email of one account
+    /// are counted separately: counting them together would reveal that they belong together.
     FailuresFor(String),
-    /// Mails and registrations asked for from an address.
+    /// Mails and registrations requested from an address.
     MailsFrom(IpAddr),
     /// Mails to one email (folded).
     MailsTo(String),
-}
-
-/// So many minutes must pass before the next try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wait {
-    pub minutes: i64,
-}
-
-/// The times of what was counted, by key.
-#[derive(Debug, Default)]
-pub struct Throttle {
-    times: Mutex<Times>,
 }
 
 impl Key {
@@ -49,40 +39,102 @@ impl Key {
     }
 }
 
-impl Throttle {
-    /// Whether none of the keys has reached `limit` (0: no limit).
-    pub fn check(&self, now: Timestamp, keys: &[Key], limit: u32) -> Result<(), Wait> {
-        check(&mut self.lock(), now, keys, limit)
+/// The number of minutes that must pass before the next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// Rounded up; at least one.
+    pub minutes: i64,
+}
+
+/// The times of one key's events, oldest first.
+#[derive(Debug)]
+struct Times {
+    window: SignedDuration,
+    times: VecDeque<Timestamp>,
+}
+
+impl Times {
+    /// Returns when the oldest of the last `limit` events leaves the window, if there are that
+    /// many.
+    fn free_at(&mut self, now: Timestamp, limit: usize) -> Option<Timestamp> {
+        while self
+            .times
+            .front()
+            .is_some_and(|&time| time + self.window <= now)
+        {
+            self.times.pop_front();
+        }
+        let index = self.times.len().checked_sub(limit)?;
+        self.times.get(index).map(|&time| time + self.window)
     }
 
-    /// Counts one more under every key.
-    pub fn add(&self, now: Timestamp, keys: &[Key]) {
-        add(&mut self.lock(), now, keys);
-    }
-
-    /// Counts one more under every key, or none if one of them has reached `limit` (0: no limit).
-    pub fn count(&self, now: Timestamp, keys: &[Key], limit: u32) -> Result<(), Wait> {
-        let mut times = self.lock();
-        check(&mut times, now, keys, limit)?;
-        add(&mut times, now, keys);
-        Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Times> {
-        // No code inside can panic half-way.
-        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    fn add(&mut self, now: Timestamp) {
+        self.times.push_back(now);
+        if self.times.len() > MAX_TIMES {
+            self.times.pop_front();
+        }
     }
 }
 
-fn check(times: &mut Times, now: Timestamp, keys: &[Key], limit: u32) -> Result<(), Wait> {
-    let limit = limit as usize;
+impl Window for Times {
+    fn latest(&self) -> Timestamp {
+        self.times.back().copied().unwrap_or(Timestamp::MIN)
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.times
+            .back()
+            .is_none_or(|&time| time + self.window <= now)
+    }
+}
+
+/// Counts events by key.
+#[derive(Debug)]
+pub struct Throttle {
+    times: Mutex<RateWindows<Key, Times>>,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self {
+            times: Mutex::new(RateWindows::new(MAX_KEYS)),
+        }
+    }
+}
+
+impl Throttle {
+    /// Checks that none of the keys has reached `limit` (0: no limit).
+    pub fn check(&self, now: Timestamp, keys: &[Key], limit: u32) -> Result<(), Wait> {
+        check(&mut self.times.lock(), now, keys, limit)
+    }
+
+    /// Counts one event for every key.
+    pub fn add(&self, now: Timestamp, keys: &[Key]) {
+        add(&mut self.times.lock(), now, keys);
+    }
+
+    /// Counts one event for every key, or for none if one of them has reached `limit` (0: no
+    /// limit).
+    pub fn count(&self, now: Timestamp, keys: &[Key], limit: u32) -> Result<(), Wait> {
+        let mut windows = self.times.lock();
+        check(&mut windows, now, keys, limit)?;
+        add(&mut windows, now, keys);
+        Ok(())
+    }
+}
+
+fn check(
+    windows: &mut RateWindows<Key, Times>,
+    now: Timestamp,
+    keys: &[Key],
+    limit: u32,
+) -> Result<(), Wait> {
+    if limit == 0 {
+        return Ok(());
+    }
     for key in keys {
-        let Some(earlier) = times.get_mut(key) else {
-            continue;
-        };
-        forget(earlier, key, now);
-        if limit > 0 && earlier.len() >= limit {
-            let free_at = earlier[earlier.len() - limit] + key.window();
+        let window = windows.get_mut(key);
+        if let Some(free_at) = window.and_then(|times| times.free_at(now, limit as usize)) {
             let minutes = (free_at.duration_since(now).as_secs() + 59) / 60;
             return Err(Wait {
                 minutes: minutes.max(1),
@@ -92,41 +144,13 @@ fn check(times: &mut Times, now: Timestamp, keys: &[Key], limit: u32) -> Result<
     Ok(())
 }
 
-fn add(times: &mut Times, now: Timestamp, keys: &[Key]) {
-    make_room(times, now);
+fn add(windows: &mut RateWindows<Key, Times>, now: Timestamp, keys: &[Key]) {
     for key in keys {
-        let counted = times.entry(key.clone()).or_default();
-        counted.push_back(now);
-        if counted.len() > MAX_TIMES {
-            counted.pop_front();
-        }
-    }
-}
-
-fn forget(times: &mut VecDeque<Timestamp>, key: &Key, now: Timestamp) {
-    while times
-        .front()
-        .is_some_and(|&time| time + key.window() <= now)
-    {
-        times.pop_front();
-    }
-}
-
-fn make_room(times: &mut Times, now: Timestamp) {
-    if times.len() < MAX_KEYS {
-        return;
-    }
-    times.retain(|key, times| {
-        forget(times, key, now);
-        !times.is_empty()
-    });
-    if times.len() >= MAX_KEYS {
-        let mut newest: Vec<Timestamp> = times
-            .values()
-            .filter_map(|times| times.back().copied())
-            .collect();
-        let (_, &mut middle, _) = newest.select_nth_unstable(MAX_KEYS / 2);
-        times.retain(|_, times| times.back().is_some_and(|&time| time > middle));
+        let open = || Times {
+            window: key.window(),
+            times: VecDeque::new(),
+        };
+        windows.get_or_open(now, key.clone(), open).add(now);
     }
 }
 
@@ -146,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_holds_for_a_window_and_tells_how_long() {
+    fn the_limit_applies_for_one_window_and_the_wait_is_reported() {
         let throttle = Throttle::default();
         for second in 0..3 {
             throttle.count(at(second), &[name("a")], 3).unwrap();
@@ -165,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn one_full_key_keeps_the_others_uncounted() {
+    fn one_full_key_leaves_the_others_uncounted() {
         let throttle = Throttle::default();
         throttle.count(at(0), &[name("full")], 1).unwrap();
         assert!(
@@ -187,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_the_newest_is_kept() {
+    fn memory_is_bounded_and_the_newest_counts_remain() {
         let throttle = Throttle::default();
         let count = i64::try_from(MAX_KEYS).unwrap() + 10;
         for index in 0..count {
@@ -199,7 +223,7 @@ mod tests {
                 )
                 .unwrap();
         }
-        assert!(throttle.lock().len() <= MAX_KEYS);
+        assert!(throttle.times.lock().len() <= MAX_KEYS);
         assert!(
             throttle
                 .count(at(1), &[Key::MailsTo((count - 1).to_string())], 1)

@@ -12,5 +12,7 @@ pub mod files;
 pub mod mail;
 pub mod metrics;
 pub mod net;
+pub mod random;
+pub mod rate_window;
 pub mod rates;
 pub mod recent_refusals;

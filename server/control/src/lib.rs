@@ -1,192 +1,65 @@
-//! The control plane: its listener, its sign-in, its handlers, its audit. It is reached through its
-//! own port only.
-#![allow(missing_docs)]
+//! The control plane: an HTTP API on a port of its own, for the operators of the server.
+//!
+//! # What it owns
+//! - the control port: its listener, its TLS, its limits (`http`);
+//! - the admins' sign-in and everything that grants access (`auth`);
+//! - the audit trail (`audit`): every act is recorded before it takes effect;
+//! - one module per resource, with its routes (`routes`). The OpenAPI document is generated from
+//!   them (`openapi`).
+//!
+//! # What it must not do
+//! It changes no chat state itself: it makes requests of the core ([`handle`]), or writes to the
+//! store and lets the core follow. Nothing on the chat port reaches this crate, and no credential
+//! of the chat is valid here.
+//!
+//! # What it may depend on
+//! Everything below it: the engine's handles, the accounts, and the crates under those. Only
+//! `rookeryd` depends on it.
+//!
+//! # A request
+//! The listener stamps each request with its origin and time. The extractor
+//! `auth::operator::Signed` authenticates it and checks the role. The handler then checks
+//! the parameters (`Operator::audited` records a refusal),
+//! records the act, and only then performs it. A refused request is answered with a problem
+//! document (`http::problem`).
 
-mod accounts;
-pub mod admin_password;
-mod admins;
-mod announcements;
 mod audit;
-mod audit_reading;
-mod authenticator;
-mod bans;
-mod chain_mail;
-mod channels;
-mod csv;
-mod events;
-mod extract;
+mod auth;
 pub mod handle;
-mod idempotency;
-mod invitations;
-mod kicks;
-mod listener;
-mod maintenance;
-mod messages;
-mod meter;
-mod notices;
+mod http;
 mod openapi;
-mod pages;
-mod password;
-mod permission;
-mod problem;
-mod registrations;
-mod reload;
-mod router;
-mod sessions;
-mod sign_in;
-mod status;
-mod stream;
-mod targets;
+mod plane;
+mod routes;
 #[cfg(test)]
 mod tests;
-mod throttle;
-mod top;
-mod totp;
-mod users;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, watch};
 
-use audit::Trail;
-use extract::Arrival;
-use handle::ControlHandle;
-use idempotency::Answers;
-use notices::Failures;
-use problem::{Kind, Refusal};
-pub use reload::Request as ReloadRequest;
-use rookery_accounts::Accounts;
-use rookery_accounts::csv_sync::CsvSync;
-use rookery_base::certificates::Certificates;
-use rookery_base::config::LiveConfig;
-use rookery_base::events::EventBus;
-use rookery_base::mail::Mailer;
-use rookery_chat::gate::AdmissionPolicy;
-use rookery_chat::request::Request;
-use rookery_engine::Awaited;
-use rookery_engine::probes::Probes;
-use rookery_store::{Database, Result as StoreResult, Store};
-use sessions::Sessions;
-use sign_in::Challenges;
-use throttle::Throttle;
-use totp::Enrolments;
+pub use auth::password as admin_password;
+pub use plane::{Control, ReloadRequest};
 
-/// How often the trail looks for counts to enter.
-const SETTLE_EVERY: Duration = Duration::from_secs(10);
+use plane::ControlPlane;
 
-/// What the control plane works with.
-pub struct Control {
-    pub config: LiveConfig,
-    pub database: Database,
-    pub windows: CsvSync,
-    pub core: ControlHandle,
-    pub accounts: Arc<Accounts>,
-    pub mailer: Mailer,
-    pub certificates: Arc<Certificates>,
-    /// For the status.
-    pub probes: Probes,
-    pub news: EventBus,
-    /// In force.
-    pub gate: watch::Receiver<Arc<AdmissionPolicy>>,
-    /// To whoever runs the server.
-    pub reloads: mpsc::Sender<ReloadRequest>,
-}
+/// How often the counts of refused requests are written to the audit trail.
+const SETTLE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Serves until the task is dropped.
+/// Serves the control plane on a listener until the future is dropped.
 pub async fn serve(control: Control, listener: TcpListener) {
-    let plane = Arc::new(Plane::new(control));
+    let plane = Arc::new(ControlPlane::new(control));
     let settle = async {
-        let mut ticks = tokio::time::interval(SETTLE_EVERY);
+        let mut ticks = tokio::time::interval(SETTLE_INTERVAL);
         loop {
             ticks.tick().await;
             plane.trail.settle(Timestamp::now()).await;
         }
     };
     tokio::join!(
-        listener::run(Arc::clone(&plane), listener),
+        http::listener::run(Arc::clone(&plane), listener),
         settle,
-        chain_mail::run(&plane)
+        audit::chain_mail::run(&plane)
     );
-}
-
-/// The control plane at work: what it works with, and what it keeps in memory.
-struct Plane {
-    control: Control,
-    trail: Trail,
-    challenges: Mutex<Challenges>,
-    sessions: Mutex<Sessions>,
-    throttle: Mutex<Throttle>,
-    answers: Mutex<Answers>,
-    enrolments: Mutex<Enrolments>,
-    failures: Mutex<Failures>,
-    /// For answers that go on.
-    streams: Arc<Semaphore>,
-    /// Held by the one search that reads.
-    searching: tokio::sync::Mutex<()>,
-}
-
-impl Plane {
-    fn new(control: Control) -> Self {
-        Self {
-            trail: Trail::new(control.database.clone()),
-            control,
-            challenges: Mutex::default(),
-            sessions: Mutex::default(),
-            throttle: Mutex::default(),
-            answers: Mutex::default(),
-            enrolments: Mutex::default(),
-            failures: Mutex::default(),
-            streams: stream::places(),
-            searching: tokio::sync::Mutex::default(),
-        }
-    }
-
-    /// Reads from the record.
-    async fn read<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&Store) -> StoreResult<T> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        self.control.database.read(job).await.map_err(|error| {
-            tracing::error!(%error, "the control plane cannot read the record");
-            Kind::RecordUnavailable.because("The record cannot be read. The server's log says why.")
-        })
-    }
-
-    /// Whether a password or a code of that admin may be tried from there now. It counts as wrong
-    /// until [`Throttle::succeeded`] is told otherwise.
-    fn may_try(&self, admin: &str, arrival: Arrival) -> Result<(), Refusal> {
-        let unit = self.control.config.get().limits.failed_sign_ins;
-        lock(&self.throttle)
-            .begin(arrival.at, admin, arrival.network(), unit)
-            .map_err(|seconds| {
-                Kind::TooManyAttempts
-                    .because(format!(
-                        "Too many attempts failed. Try again in {seconds} seconds."
-                    ))
-                    .retry_after(seconds)
-            })
-    }
-
-    /// Makes a request of the core. The reply comes when all that the request does is done.
-    async fn ask<R>(&self, request: R) -> Result<R::Reply, Refusal>
-    where
-        R: Request<Reply: Awaited>,
-    {
-        Ok(self.control.core.ask(request).await?)
-    }
-}
-
-/// Locks what no code can leave half-changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Bytes from the system's random source.
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the system has random bytes to give");
-    bytes
 }

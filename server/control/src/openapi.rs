@@ -1,99 +1,87 @@
-//! The description of the control plane, made from its code.
+//! The OpenAPI document: what the handlers declare, and what holds for every operation.
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::http::header;
 use axum::response::IntoResponse;
-use rookery_control_api::{CSV_TYPE, PROBLEM_TYPE, Problem};
+use rookery_control_api::{CSV_TYPE, Problem};
+use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder};
-use utoipa::{Modify, OpenApi, ToSchema};
+use utoipa::openapi::{OpenApi, RefOr, Required};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::problem::Kind;
-use super::{
-    accounts, admins, announcements, audit_reading, bans, channels, csv, events, idempotency,
-    invitations, kicks, maintenance, messages, password, registrations, reload, sessions, sign_in,
-    status, top, totp, users,
-};
+use crate::http::idempotency;
+use crate::http::problem::{Kind, merge_problems};
+use crate::plane::ControlPlane;
 
-/// The whole description; rendered once.
-static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
-    Description::openapi()
-        .to_json()
-        .expect("the description is plain JSON")
-        .into()
-});
-
-#[derive(OpenApi)]
+#[derive(utoipa::OpenApi)]
 #[openapi(
-    info(title = "Rookery control plane", description = "For operators of a Rookery chat server."),
-    paths(
-        sign_in::login, sign_in::verify, sessions::logout, sessions::list, sessions::end_one,
-        sessions::end_all, password::change, totp::status, totp::enrol, totp::confirm, totp::disable,
-        totp::require, admins::list, admins::add, admins::remove, admins::set_role, admins::reset_password, users::list, users::show,
-        kicks::kick, kicks::kick_all, bans::list, bans::add, bans::remove, accounts::list, accounts::disable,
-        accounts::enable, accounts::delete, accounts::revoke, accounts::credentials, accounts::revoke_one,
-        invitations::list, invitations::add, invitations::revoke, registrations::list, registrations::resend,
-        channels::list, channels::show, channels::close, channels::purge, messages::list, messages::redact,
-        messages::redact_author, csv::export_users, csv::export_bans, csv::import_users, csv::import_bans,
-        announcements::announce, maintenance::show, maintenance::set, reload::reload, audit_reading::list,
-        audit_reading::verify, events::events, status::status, status::healthz, top::top, openapi,
+    info(
+        title = "Rookery control plane",
+        description = "For operators of a Rookery chat server."
     ),
-    components(schemas(Problem)),
-    modifiers(&Tokens, &Problems)
+    components(schemas(Problem))
 )]
-struct Description;
+struct Base;
 
-/// How a request shows who sends it.
-struct Tokens;
-
-impl Modify for Tokens {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme("token", SecurityScheme::Http(token));
-    }
+/// Returns the document without operations.
+pub fn base() -> OpenApi {
+    let mut api = Base::openapi();
+    let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    let components = api.components.get_or_insert_default();
+    components.add_security_scheme("token", SecurityScheme::Http(token));
+    api
 }
 
-/// The problems that an operation has because of what it takes, not of what it does.
-struct Problems;
+/// The complete document, as JSON.
+#[derive(Clone)]
+pub struct Document(Bytes);
 
-impl Modify for Problems {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        for item in document.paths.paths.values_mut() {
-            let changing = [&mut item.post, &mut item.put, &mut item.delete];
-            let operations = changing
+impl Document {
+    /// Adds to each operation the header and the problems that it has because of its kind, and
+    /// renders the document.
+    pub fn new(mut api: OpenApi) -> Self {
+        for item in api.paths.paths.values_mut() {
+            let unsafe_operations = [&mut item.post, &mut item.put, &mut item.delete];
+            let operations = unsafe_operations
                 .into_iter()
-                .map(|it| (it, true))
+                .map(|operation| (operation, true))
                 .chain([(&mut item.get, false)]);
-            for (operation, changes) in operations {
-                let Some(operation) = operation else { continue };
-                let mut kinds = problems_of(operation);
-                if changes && operation.security.is_some() {
-                    operation
-                        .parameters
-                        .get_or_insert_default()
-                        .push(RefOr::T(idempotency_key()));
-                    kinds.extend([
-                        Kind::BadRequest,
-                        Kind::UnderWay,
-                        Kind::KeyReused,
-                        Kind::TooLarge,
-                        Kind::RequestTimeout,
-                    ]);
+            for (operation, is_unsafe) in operations {
+                if let Some(operation) = operation {
+                    complete(operation, is_unsafe);
                 }
-                kinds.dedup();
-                add_problems(operation, &kinds);
             }
         }
+        let json = api.to_json().expect("the document is plain JSON");
+        Self(json.into())
     }
 }
 
-/// What [`idempotency`] takes.
+fn complete(operation: &mut Operation, is_unsafe: bool) {
+    let mut kinds = general_problems(operation);
+    if is_unsafe && operation.security.is_some() {
+        operation
+            .parameters
+            .get_or_insert_default()
+            .push(RefOr::T(idempotency_key()));
+        kinds.extend([
+            Kind::BadRequest,
+            Kind::InProgress,
+            Kind::IdempotencyKeyReused,
+            Kind::BodyTooLarge,
+            Kind::RequestTimeout,
+        ]);
+    }
+    merge_problems(&mut operation.responses.responses, kinds);
+}
+
+/// Returns the header that [`idempotency`] reads.
 fn idempotency_key() -> Parameter {
     let text = ObjectBuilder::new()
         .schema_type(Type::String)
@@ -104,28 +92,35 @@ fn idempotency_key() -> Parameter {
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some(
-            "A name of your choice for this request; sent again with it, it is not done again.",
+            "A name of your choice for this request. A repeated request with the same name is \
+             answered again, but not carried out again.",
         ))
         .schema(Some(text.pattern(Some("^[!-~]+$"))))
         .build()
 }
 
-fn problems_of(operation: &Operation) -> Vec<Kind> {
-    let mut kinds = vec![Kind::Internal, Kind::NotFinished];
-    let signed_in = operation.security.is_some();
-    if signed_in {
+/// Returns the problems that follow from what the operation reads.
+fn general_problems(operation: &Operation) -> Vec<Kind> {
+    let mut kinds = vec![
+        Kind::InternalError,
+        Kind::StillRunning,
+        Kind::AuditUnavailable,
+        Kind::StoreUnavailable,
+        Kind::ShuttingDown,
+    ];
+    if operation.security.is_some() {
         kinds.extend([
             Kind::NotSignedIn,
             Kind::NotAllowed,
-            Kind::OwnPasswordNeeded,
-            Kind::SignInAgain,
+            Kind::PasswordChangeRequired,
+            Kind::FreshSignInRequired,
         ]);
     }
     if operation.parameters.is_some() {
         kinds.push(Kind::BadRequest);
     }
     if let Some(RefOr::T(body)) = &operation.request_body {
-        let unfit = if body.content.contains_key(CSV_TYPE) {
+        let wrong_type = if body.content.contains_key(CSV_TYPE) {
             Kind::NotCsv
         } else {
             Kind::NotJson
@@ -133,51 +128,26 @@ fn problems_of(operation: &Operation) -> Vec<Kind> {
         kinds.extend([
             Kind::BadRequest,
             Kind::RequestTimeout,
-            Kind::TooLarge,
-            unfit,
+            Kind::BodyTooLarge,
+            wrong_type,
             Kind::Invalid,
         ]);
     }
-    kinds.extend([
-        Kind::AuditUnavailable,
-        Kind::RecordUnavailable,
-        Kind::Stopping,
-    ]);
     kinds
 }
 
-fn add_problems(operation: &mut Operation, kinds: &[Kind]) {
-    let mut titles: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for kind in kinds {
-        titles
-            .entry(kind.status().as_str().to_owned())
-            .or_default()
-            .push(kind.title());
-    }
-    for (status, titles) in titles {
-        let schema = Ref::from_schema_name(Problem::name());
-        let content = ContentBuilder::new().schema(Some(schema)).build();
-        let response = ResponseBuilder::new()
-            .description(titles.join("; or: "))
-            .content(PROBLEM_TYPE, content)
-            .build();
-        // What a handler says of a status itself is more exact.
-        operation
-            .responses
-            .responses
-            .entry(status)
-            .or_insert(RefOr::T(response));
-    }
+/// Returns the route of the document.
+pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
+    OpenApiRouter::default().routes(routes!(openapi))
 }
 
-/// This description
+/// Returns this document
 #[utoipa::path(
     get, path = "/v1/openapi.json", tag = "status",
-    responses((status = 200, description = "OpenAPI, as JSON", content_type = "application/json"))
+    responses((
+        status = 200, description = "The OpenAPI document", content_type = "application/json",
+    ))
 )]
-pub async fn openapi() -> impl IntoResponse {
-    (
-        [(header::CONTENT_TYPE, "application/json")],
-        DOCUMENT.clone(),
-    )
+async fn openapi(Extension(Document(json)): Extension<Document>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], json)
 }

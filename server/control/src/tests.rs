@@ -1,5 +1,4 @@
-//! The control plane as a whole: the real router over a real record, a real core and a real mail
-//! folder.
+//! Tests of the control plane as a whole: the real router with a real store, core and mail folder.
 #![allow(clippy::unwrap_used)]
 
 mod accounts;
@@ -11,12 +10,12 @@ mod bans;
 mod channels;
 mod commit_order;
 mod csv;
-mod door;
 mod events;
 mod factors;
 mod idempotency;
 mod invitations;
 mod kicks;
+mod listener;
 mod maintenance;
 mod messages;
 mod own_sessions;
@@ -48,10 +47,11 @@ use rookery_protocol::{AccountName, Capabilities, Email};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::extract::Arrival;
-use super::handle::ControlHandle;
-use super::sessions::{Fingerprint, Session};
-use super::{Control, Plane, lock, router};
+use crate::auth::sessions::{Fingerprint, Session};
+use crate::handle::ControlHandle;
+use crate::http::extract::Arrival;
+use crate::plane::{Control, ControlPlane, ReloadRequest};
+use crate::routes::router;
 use rookery_accounts::csv_sync::CsvSync;
 use rookery_accounts::{Accounts, password};
 use rookery_base::certificates::Certificates;
@@ -76,23 +76,23 @@ use rookery_store::{Database, Durability};
 
 const PASSWORD: &str = "correct horse battery staple";
 
-/// A server without a chat port, and a clock that is moved by hand.
-struct House {
+/// A control plane with a core but without a chat port, and with a manual clock.
+struct TestPlane {
     folder: TempDir,
-    plane: Arc<Plane>,
+    state: Arc<ControlPlane>,
     router: Router,
     database: Database,
     accounts: Arc<Accounts>,
     core: CoreHandle,
     now: Cell<Timestamp>,
-    /// Where requests come from.
+    /// The origin of requests.
     from: Cell<SocketAddr>,
     next_session: Cell<u64>,
-    /// Where reloads are asked for.
-    reloads: RefCell<Option<tokio::sync::mpsc::Receiver<super::reload::Request>>>,
+    /// The requested reloads.
+    reloads: RefCell<Option<tokio::sync::mpsc::Receiver<ReloadRequest>>>,
 }
 
-/// What a request got.
+/// The answer to a request.
 #[derive(Debug)]
 struct Reply {
     status: StatusCode,
@@ -105,7 +105,7 @@ impl Reply {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The value under that name, as text.
+    /// Returns a text field of the body.
     fn field(&self, name: &str) -> String {
         self.json()[name]
             .as_str()
@@ -113,7 +113,7 @@ impl Reply {
             .to_owned()
     }
 
-    /// The kind of problem.
+    /// Returns the type of the problem.
     fn problem(&self) -> String {
         assert_eq!(
             self.headers[header::CONTENT_TYPE],
@@ -125,7 +125,7 @@ impl Reply {
     }
 }
 
-impl House {
+impl TestPlane {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
@@ -142,7 +142,7 @@ impl House {
         .unwrap();
         let certificates = Arc::new(Certificates::open(&config).unwrap());
         let (_, live) = LiveConfig::new(config);
-        let windows = CsvSync::new(live.clone(), database.clone());
+        let csv_sync = CsvSync::new(live.clone(), database.clone());
 
         let settings = Settings {
             server_name: "rookery.test".to_owned(),
@@ -204,28 +204,28 @@ impl House {
             live.clone(),
             database.clone(),
             mailer.clone(),
-            windows.clone(),
+            csv_sync.clone(),
             news.clone(),
         );
         let accounts = Arc::new(accounts);
         let (reloads, reload_requests) = tokio::sync::mpsc::channel(1);
-        let plane = Arc::new(Plane::new(Control {
+        let state = Arc::new(ControlPlane::new(Control {
             config: live.clone(),
             database: database.clone(),
-            windows,
+            csv_sync,
             core: ControlHandle::new(port),
             accounts: Arc::clone(&accounts),
             mailer,
             certificates,
             probes,
-            news,
-            gate,
+            events: news,
+            admission_policy: gate,
             reloads,
         }));
-        let house = Self {
+        let plane = Self {
             folder,
-            router: router::router(Arc::clone(&plane)),
-            plane,
+            router: router(Arc::clone(&state)),
+            state,
             database,
             accounts,
             core,
@@ -234,11 +234,11 @@ impl House {
             next_session: Cell::new(1),
             reloads: RefCell::new(Some(reload_requests)),
         };
-        house.add_admin("root").await;
-        house
+        plane.add_admin("root").await;
+        plane
     }
 
-    /// An owner.
+    /// Adds an owner.
     async fn add_admin(&self, name: &str) {
         self.add_admin_as(name, Role::Owner).await;
     }
@@ -256,7 +256,7 @@ impl House {
         assert!(self.database.write(Durability::Record, add).await.unwrap());
     }
 
-    /// An account, whose email is that of the name at example.org.
+    /// Adds an account with the email `NAME@example.org`.
     async fn add_account(&self, name: &str) {
         let account = NewAccount {
             name: AccountName::parse(name).unwrap(),
@@ -274,15 +274,15 @@ impl House {
         made.unwrap().unwrap();
     }
 
-    fn pass(&self, time: SignedDuration) {
+    fn advance(&self, time: SignedDuration) {
         self.now.set(self.now.get() + time);
     }
 
-    fn come_from(&self, address: &str) {
+    fn set_address(&self, address: &str) {
         self.from.set(format!("{address}:50000").parse().unwrap());
     }
 
-    /// Sends a request as it stands.
+    /// Sends a request.
     async fn send(&self, request: axum::http::request::Builder, body: impl Into<Body>) -> Reply {
         let arrival = Arrival {
             from: self.from.get(),
@@ -291,7 +291,7 @@ impl House {
         let request = request.extension(arrival).body(body.into()).unwrap();
         let service = TowerToHyperService::new(self.router.clone());
         let (parts, body) = service.call(request).await.unwrap().into_parts();
-        // A stream of events has no end to wait for.
+        // A stream of events has no end.
         let is_stream = parts
             .headers
             .get(header::CONTENT_TYPE)
@@ -339,7 +339,7 @@ impl House {
         self.send(request, body.to_string()).await
     }
 
-    /// `POST /v1/login`.
+    /// Sends `POST /v1/login`.
     async fn login(&self, name: &str, password: &str) -> Reply {
         let request = Request::post("/v1/login").header("Content-Type", "application/json");
         self.send(
@@ -349,7 +349,7 @@ impl House {
         .await
     }
 
-    /// `POST /v1/login/verify`.
+    /// Sends `POST /v1/login/verify`.
     async fn verify(&self, challenge: &str, code: &str) -> Reply {
         let request = Request::post("/v1/login/verify").header("Content-Type", "application/json");
         self.send(
@@ -359,7 +359,7 @@ impl House {
         .await
     }
 
-    /// The first factor; gives the challenge and the mailed code.
+    /// Sends the first factor; returns the challenge and the mailed code.
     async fn challenge(&self, name: &str) -> (String, String) {
         let before = self.code_mails().len();
         let reply = self.login(name, PASSWORD).await;
@@ -368,7 +368,7 @@ impl House {
         (reply.field("challenge"), code)
     }
 
-    /// The code in the mail of that number, once it is there.
+    /// Waits for the code mail of an index, and returns its code.
     async fn code_of_mail(&self, number: usize) -> String {
         let mail = eventually("a mail with the code", || {
             self.code_mails().get(number).cloned()
@@ -382,7 +382,7 @@ impl House {
             .to_owned()
     }
 
-    /// Both factors; gives the token.
+    /// Signs in with both factors and returns the token.
     async fn sign_in(&self, name: &str) -> String {
         let (challenge, code) = self.challenge(name).await;
         let reply = self.verify(&challenge, &code).await;
@@ -390,13 +390,13 @@ impl House {
         reply.field("token")
     }
 
-    /// A session without the sign-in before it; gives the token.
-    async fn session_of(&self, name: &str) -> String {
-        self.session_for(name, 60).await
+    /// Opens a session without a sign-in and returns its token.
+    async fn open_session(&self, name: &str) -> String {
+        self.open_session_for(name, 60).await
     }
 
-    /// The same, for so many minutes.
-    async fn session_for(&self, name: &str, minutes: u32) -> String {
+    /// Opens a session that expires after some minutes.
+    async fn open_session_for(&self, name: &str, minutes: u32) -> String {
         let name = name.to_owned();
         let admin = self
             .database
@@ -414,17 +414,17 @@ impl House {
             arrival,
             minutes,
         );
-        lock(&self.plane.sessions).add(session)
+        self.state.sessions.lock().add(session)
     }
 
-    /// The mails with codes among them.
+    /// Returns the mails with codes.
     fn code_mails(&self) -> Vec<String> {
         let mut mails = self.mails();
         mails.retain(|mail| mail.contains("Subject: Your code for the control plane"));
         mails
     }
 
-    /// Waits for a mail that says this.
+    /// Waits for a mail that contains a text.
     async fn mail_with(&self, text: &str) -> String {
         eventually(text, || {
             self.mails().into_iter().find(|mail| mail.contains(text))
@@ -432,7 +432,7 @@ impl House {
         .await
     }
 
-    /// The mails sent so far, oldest first.
+    /// Returns the mails sent so far, oldest first.
     fn mails(&self) -> Vec<String> {
         let mut files: Vec<PathBuf> = fs::read_dir(self.folder.path().join("mail"))
             .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
@@ -449,7 +449,7 @@ impl House {
         self.folder.path().join("data")
     }
 
-    /// The whole audit trail.
+    /// Returns the whole audit trail, and checks its chain.
     async fn trail(&self) -> Vec<NewAudit> {
         let entries = self
             .database
@@ -465,14 +465,14 @@ impl House {
         for entry in &entries {
             assert_eq!(
                 entry.previous, previous,
-                "each entry holds the hash of the one before"
+                "each entry has the hash of the previous one"
             );
             previous = entry.hash;
         }
         entries.into_iter().map(|entry| entry.entry).collect()
     }
 
-    /// The newest entry, as `act target outcome: detail`.
+    /// Returns the newest entry, as `act target outcome: detail`.
     async fn last_entry(&self) -> String {
         let NewAudit {
             act,
@@ -497,7 +497,7 @@ impl House {
             .unwrap()
     }
 
-    /// From now on the trail cannot be written.
+    /// Makes every write to the trail fail.
     fn break_trail(&self) {
         let connection = rusqlite::Connection::open(self.data().join("rookery.db")).unwrap();
         connection
@@ -507,7 +507,7 @@ impl House {
             .unwrap();
     }
 
-    /// What a session of that account proves now.
+    /// Returns the identity of an account as stored.
     async fn identity(&self, name: &str) -> Identity {
         let name = AccountName::parse(name).unwrap();
         let account = self
@@ -526,12 +526,12 @@ impl House {
         }
     }
 
-    /// A user comes online; gives what ends with the session, with all that it heard.
-    async fn come_online(&self, name: &str) -> tokio::task::JoinHandle<String> {
-        self.come_online_as(identity(name)).await
+    /// Connects a user; the task ends with the session and returns everything it was sent.
+    async fn connect(&self, name: &str) -> tokio::task::JoinHandle<String> {
+        self.connect_as(identity(name)).await
     }
 
-    async fn come_online_as(&self, identity: Identity) -> tokio::task::JoinHandle<String> {
+    async fn connect_as(&self, identity: Identity) -> tokio::task::JoinHandle<String> {
         let session = SessionId(self.next_session.get());
         self.next_session.set(session.0 + 1);
         let sendq = Arc::new(Sendq::new(0));
@@ -542,7 +542,7 @@ impl House {
         assert!(matches!(answer, Ok(Admission::Admitted)), "{answer:?}");
         let core = self.core.clone();
         tokio::spawn(async move {
-            let mut heard = String::new();
+            let mut received = String::new();
             loop {
                 let next = std::future::poll_fn(|context| match sendq.poll(context, true) {
                     (State::Open, lines) if lines.is_empty() => Poll::Pending,
@@ -551,7 +551,7 @@ impl House {
                 let (state, lines) = next.await;
                 for line in &lines {
                     sendq.sent(line.len());
-                    heard.push_str(std::str::from_utf8(line).unwrap());
+                    received.push_str(std::str::from_utf8(line).unwrap());
                 }
                 if state != State::Open && lines.is_empty() {
                     break;
@@ -560,12 +560,12 @@ impl House {
             let _ = core
                 .send(SessionEvent::gone(session, Disconnect::lost(""), false))
                 .await;
-            heard
+            received
         })
     }
 
-    /// The session that came last sends a line.
-    async fn last_sends(&self, line: &str) {
+    /// Sends a line from the session that connected last.
+    async fn send_from_last(&self, line: &str) {
         let session = SessionId(self.next_session.get() - 1);
         let message = rookery_protocol::Message::parse(line).unwrap();
         self.core
@@ -574,7 +574,7 @@ impl House {
             .unwrap();
     }
 
-    /// What the core says to one more candidate of that name.
+    /// Returns the answer of the core to another candidate of a name.
     async fn admission(&self, name: &str) -> Admission {
         self.admission_as(identity(name)).await
     }
@@ -596,7 +596,7 @@ async fn hold_hash_permits() -> tokio::sync::SemaphorePermit<'static> {
     password::hash_permits().acquire_many(all).await.unwrap()
 }
 
-/// Of an account that only the core knows.
+/// Returns an identity that only the core knows.
 fn identity(name: &str) -> Identity {
     Identity {
         id: AccountId(7),
@@ -608,7 +608,7 @@ fn identity(name: &str) -> Identity {
     }
 }
 
-/// A session that has proved that.
+/// Returns a candidate with an identity.
 fn candidate(identity: Identity) -> Candidate {
     Candidate {
         nick: identity.name.to_nick(),
@@ -622,22 +622,22 @@ fn candidate(identity: Identity) -> Candidate {
     }
 }
 
-/// Waits for a state, up to a deadline.
-async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+/// Waits for a state until a deadline.
+async fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = check() {
             return found;
         }
         assert!(
             tokio::time::Instant::now() < deadline,
-            "waited in vain for {what}"
+            "timed out waiting for {what}"
         );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// A code that is not that one.
+/// Returns a different code.
 fn another(code: &str) -> &'static str {
     if code == "123456" { "654321" } else { "123456" }
 }

@@ -173,14 +173,14 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let control = Control {
         config: live.clone(),
         database,
-        windows: windows.clone(),
+        csv_sync: windows.clone(),
         core: control_handle.clone(),
         accounts,
         mailer,
         certificates: Arc::clone(&certificates),
         probes,
-        news: news.clone(),
-        gate,
+        events: news.clone(),
+        admission_policy: gate,
         reloads,
     };
     let mut signals = Signals::new()?;

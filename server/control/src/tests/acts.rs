@@ -1,16 +1,16 @@
-//! Seeing, kicking, banning, unbanning.
+//! Listing, kicking, banning and unbanning users.
 
 use super::*;
 
 #[tokio::test]
-async fn who_is_online_is_listed_with_all_an_operator_wants_to_know() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+async fn online_users_are_listed_with_all_details() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     let nobody = json!({ "users": [], "total": 0, "next": null });
-    assert_eq!(house.get(&token, "/v1/users").await.json(), nobody);
-    let _bob = house.come_online("bob").await;
-    let _alice = house.come_online("alice").await;
-    let users = house.get(&token, "/v1/users").await.json()["users"].clone();
+    assert_eq!(plane.get(&token, "/v1/users").await.json(), nobody);
+    let _bob = plane.connect("bob").await;
+    let _alice = plane.connect("alice").await;
+    let users = plane.get(&token, "/v1/users").await.json()["users"].clone();
     let nicks: Vec<_> = users
         .as_array()
         .unwrap()
@@ -24,9 +24,9 @@ async fn who_is_online_is_listed_with_all_an_operator_wants_to_know() {
     assert_eq!(users[0]["sessions"][0]["address"], "198.51.100.7:6000");
     assert_eq!(users[0]["sessions"][0]["tls"], "TLSv1.3 X25519MLKEM768");
     assert_eq!(users[0]["sessions"][0]["realname"], "alice");
-    assert_eq!(house.last_entry().await, "users  allowed: ");
+    assert_eq!(plane.last_entry().await, "users  allowed: ");
 
-    let status = house.get(&token, "/v1/status").await.json();
+    let status = plane.get(&token, "/v1/status").await.json();
     assert_eq!(
         (&status["users"], &status["sessions"], &status["channels"]),
         (&json!(2), &json!(2), &json!(1))
@@ -39,11 +39,11 @@ async fn who_is_online_is_listed_with_all_an_operator_wants_to_know() {
 }
 
 #[tokio::test]
-async fn a_kick_ends_the_user_who_may_come_back() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let alice = house.come_online("alice").await;
-    let reply = house
+async fn a_kicked_user_is_disconnected_and_may_reconnect() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let alice = plane.connect("alice").await;
+    let reply = plane
         .post(
             &token,
             "/v1/users/ALICE/kick",
@@ -56,27 +56,27 @@ async fn a_kick_ends_the_user_who_may_come_back() {
         alice.is_finished()
             || eventually("alice's end", || alice.is_finished().then_some(true)).await
     );
-    let heard = alice.await.unwrap();
-    assert!(heard.contains("ERROR :Kicked: enough\r\n"), "{heard}");
-    assert_eq!(house.last_entry().await, "kick alice allowed: enough");
-    house.come_online("alice").await;
+    let received = alice.await.unwrap();
+    assert!(received.contains("ERROR :Kicked: enough\r\n"), "{received}");
+    assert_eq!(plane.last_entry().await, "kick alice allowed: enough");
+    plane.connect("alice").await;
 }
 
 #[tokio::test]
-async fn a_kick_of_nobody_is_refused_and_entered() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+async fn a_kick_of_an_offline_user_is_refused_and_recorded() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     for name in ["nobody", "not%20a%20nick"] {
-        let reply = house
+        let reply = plane
             .post(&token, &format!("/v1/users/{name}/kick"), &json!({}))
             .await;
         assert_eq!(reply.problem(), "/problems/not-online");
     }
     assert_eq!(
-        house.last_entry().await,
-        "kick not a nick refused: Nobody is online as not a nick."
+        plane.last_entry().await,
+        "kick not a nick refused: No user not a nick is online."
     );
-    let reply = house
+    let reply = plane
         .post(
             &token,
             "/v1/users/nobody/kick",
@@ -85,142 +85,142 @@ async fn a_kick_of_nobody_is_refused_and_entered() {
         .await;
     assert_eq!(reply.problem(), "/problems/invalid");
     assert!(
-        house
+        plane
             .last_entry()
             .await
-            .starts_with("kick nobody refused: A reason is one line")
+            .starts_with("kick nobody refused: A reason is a single line")
     );
 }
 
 #[tokio::test]
-async fn what_an_admin_sends_cannot_spoil_the_trail_either() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+async fn text_sent_by_admins_cannot_corrupt_the_trail() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     let name = format!("a%0D%0Ab%1B[2J{}", "x".repeat(10_000));
-    house
+    plane
         .post(&token, &format!("/v1/users/{name}/kick"), &json!({}))
         .await;
-    house
+    plane
         .post(
             &token,
             "/v1/bans",
             &json!({ "target": "a", "a\u{1b}\nb": 1 }),
         )
         .await;
-    for entry in house.trail().await {
+    for entry in plane.trail().await {
         assert!(!entry.detail.contains(char::is_control), "{entry:?}");
         assert!(entry.detail.len() < 2000, "{entry:?}");
     }
     let email = format!("{}@{}.example.org", "a".repeat(64), "b".repeat(60));
-    house
+    plane
         .post(&token, "/v1/bans", &json!({ "target": email }))
         .await;
     assert!(
-        house
+        plane
             .last_entry()
             .await
             .starts_with(&format!("ban {email} allowed: ")),
-        "whom it is about"
+        "the target"
     );
 }
 
 #[tokio::test]
-async fn a_ban_is_on_disk_and_its_sessions_are_gone_when_the_answer_says_so() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let alice = house.come_online("alice").await;
-    let bob = house.come_online("bob").await;
+async fn a_ban_is_stored_and_its_sessions_have_ended_when_it_is_answered() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let alice = plane.connect("alice").await;
+    let bob = plane.connect("bob").await;
     let request = json!({ "target": "Alice@Example.org", "reason": "flooding", "duration": "7d" });
-    let reply = house.post(&token, "/v1/bans", &request).await;
+    let reply = plane.post(&token, "/v1/bans", &request).await;
     assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
     let ended = json!({ "users": ["alice"], "sessions": 1 });
     assert_eq!(reply.json()["ended"], ended);
 
-    let bans = house.bans().await;
+    let bans = plane.bans().await;
     assert_eq!(bans.len(), 1);
     assert_eq!(
         (bans[0].by.as_str(), bans[0].reason.as_str()),
         ("root", "flooding")
     );
-    let expected = house.now.get() + SignedDuration::from_hours(7 * 24);
+    let expected = plane.now.get() + SignedDuration::from_hours(7 * 24);
     assert_eq!(
         bans[0].expires_at.unwrap().as_millisecond(),
         expected.as_millisecond()
     );
-    let csv = fs::read_to_string(house.data().join("bans.csv")).unwrap();
+    let csv = fs::read_to_string(plane.data().join("bans.csv")).unwrap();
     assert!(
         csv.to_lowercase()
             .contains("alice@example.org,flooding,root,"),
         "{csv}"
     );
     assert!(
-        house
+        plane
             .last_entry()
             .await
             .starts_with("ban Alice@Example.org allowed: until ")
     );
     alice.await.unwrap();
-    assert!(!bob.is_finished(), "nobody else is touched");
+    assert!(!bob.is_finished(), "other users are not affected");
     assert!(matches!(
-        house.admission("alice").await,
+        plane.admission("alice").await,
         Admission::Banned { .. }
     ));
 
-    let list = house.get(&token, "/v1/bans").await.json();
+    let list = plane.get(&token, "/v1/bans").await.json();
     assert_eq!(list["bans"][0]["id"], reply.json()["ban"]["id"]);
 }
 
 #[tokio::test]
-async fn an_unban_lets_the_account_back_in() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let reply = house
+async fn an_unbanned_account_may_sign_in_again() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let reply = plane
         .post(&token, "/v1/bans", &json!({ "target": "alice" }))
         .await;
     assert_eq!(reply.json()["ended"], json!({ "users": [], "sessions": 0 }));
     assert_eq!(
-        house.last_entry().await,
-        "ban alice allowed: for ever: no reason given"
+        plane.last_entry().await,
+        "ban alice allowed: permanent: no reason given"
     );
     assert!(matches!(
-        house.admission("alice").await,
+        plane.admission("alice").await,
         Admission::Banned { .. }
     ));
 
     let path = format!("/v1/bans/{}", reply.json()["ban"]["id"]);
-    let reply = house.delete(&token, &path).await;
+    let reply = plane.delete(&token, &path).await;
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
     assert_eq!(reply.json()["ban"]["target"], "alice");
     assert!(
-        house
+        plane
             .last_entry()
             .await
             .starts_with("unban alice allowed: ")
     );
-    assert!(house.bans().await.is_empty());
+    assert!(plane.bans().await.is_empty());
     assert!(
-        !fs::read_to_string(house.data().join("bans.csv"))
+        !fs::read_to_string(plane.data().join("bans.csv"))
             .unwrap()
             .contains("alice")
     );
-    house.come_online("alice").await;
+    plane.connect("alice").await;
 
     assert_eq!(
-        house.delete(&token, &path).await.problem(),
+        plane.delete(&token, &path).await.problem(),
         "/problems/no-such-ban"
     );
     assert!(
-        house.last_entry().await.starts_with("unban ban "),
+        plane.last_entry().await.starts_with("unban ban "),
         "{}",
-        house.last_entry().await
+        plane.last_entry().await
     );
 }
 
 #[tokio::test]
-async fn a_ban_that_makes_no_sense_is_refused_and_entered() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let future = house.now.get() + SignedDuration::from_hours(1);
+async fn an_invalid_ban_is_refused_and_recorded() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let future = plane.now.get() + SignedDuration::from_hours(1);
     for bad in [
         json!({ "target": "not a name" }),
         json!({ "target": "@" }),
@@ -229,20 +229,20 @@ async fn a_ban_that_makes_no_sense_is_refused_and_entered() {
         json!({ "target": "alice", "duration": "0s" }),
         json!({ "target": "alice", "duration": "9999999w" }),
         json!({ "target": "alice", "duration": "7d", "expires_at": future }),
-        json!({ "target": "alice", "expires_at": house.now.get() }),
+        json!({ "target": "alice", "expires_at": plane.now.get() }),
         json!({ "target": "alice", "reason": "x".repeat(301) }),
         json!({ "target": "alice", "reason": "a\nb" }),
         json!({ "target": "alice", "until": "tomorrow" }),
         json!({ "reason": "nobody" }),
     ] {
-        let before = house.trail().await.len();
-        let reply = house.post(&token, "/v1/bans", &bad).await;
+        let before = plane.trail().await.len();
+        let reply = plane.post(&token, "/v1/bans", &bad).await;
         assert_eq!(reply.problem(), "/problems/invalid", "{bad}");
-        assert_eq!(house.trail().await.len(), before + 1, "{bad}");
-        assert!(house.last_entry().await.contains(" refused: "), "{bad}");
+        assert_eq!(plane.trail().await.len(), before + 1, "{bad}");
+        assert!(plane.last_entry().await.contains(" refused: "), "{bad}");
     }
-    assert!(house.bans().await.is_empty());
-    let reply = house
+    assert!(plane.bans().await.is_empty());
+    let reply = plane
         .post(
             &token,
             "/v1/bans",
@@ -254,85 +254,85 @@ async fn a_ban_that_makes_no_sense_is_refused_and_entered() {
 
 #[tokio::test]
 async fn no_act_without_a_record() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let ban = house
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let ban = plane
         .post(&token, "/v1/bans", &json!({ "target": "mallory" }))
         .await
         .json()["ban"]["id"]
         .clone();
-    let alice = house.come_online("alice").await;
-    house.break_trail();
+    let alice = plane.connect("alice").await;
+    plane.break_trail();
     let replies = [
-        house
+        plane
             .post(&token, "/v1/bans", &json!({ "target": "alice" }))
             .await,
-        house.post(&token, "/v1/users/alice/kick", &json!({})).await,
-        house
+        plane.post(&token, "/v1/users/alice/kick", &json!({})).await,
+        plane
             .post(&token, "/v1/users/nobody/kick", &json!({}))
             .await,
-        house.delete(&token, &format!("/v1/bans/{ban}")).await,
-        house.get(&token, "/v1/users").await,
-        house.get(&token, "/v1/bans").await,
-        house.get(&token, "/v1/audit").await,
-        house.get(&token, "/v1/status").await,
-        house.post(&token, "/v1/logout", &json!({})).await,
-        house.get("forged", "/v1/users").await,
+        plane.delete(&token, &format!("/v1/bans/{ban}")).await,
+        plane.get(&token, "/v1/users").await,
+        plane.get(&token, "/v1/bans").await,
+        plane.get(&token, "/v1/audit").await,
+        plane.get(&token, "/v1/status").await,
+        plane.post(&token, "/v1/logout", &json!({})).await,
+        plane.get("forged", "/v1/users").await,
     ];
     for reply in replies {
         assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{reply:?}");
         assert_eq!(reply.problem(), "/problems/audit-unavailable");
     }
-    assert_eq!(house.bans().await.len(), 1);
+    assert_eq!(plane.bans().await.len(), 1);
     assert!(!alice.is_finished());
 }
 
 #[tokio::test]
-async fn an_act_is_seen_through_when_its_caller_hangs_up() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let alice = house.come_online("alice").await;
+async fn an_act_is_completed_even_if_its_caller_disconnects() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let alice = plane.connect("alice").await;
     {
         let request = json!({ "target": "alice" });
-        let mut ban = pin!(house.post(&token, "/v1/bans", &request));
+        let mut ban = pin!(plane.post(&token, "/v1/bans", &request));
         let begun = std::future::poll_fn(|context| Poll::Ready(ban.as_mut().poll(context))).await;
-        assert!(begun.is_pending(), "it is under way");
+        assert!(begun.is_pending(), "it is in progress");
     }
-    let heard = tokio::time::timeout(Duration::from_secs(20), alice)
+    let received = tokio::time::timeout(Duration::from_secs(20), alice)
         .await
         .unwrap()
         .unwrap();
-    assert!(heard.contains("ERROR :"), "{heard}");
-    assert_eq!(house.bans().await.len(), 1);
+    assert!(received.contains("ERROR :"), "{received}");
+    assert_eq!(plane.bans().await.len(), 1);
 }
 
 #[tokio::test]
-async fn a_ban_stands_though_its_file_cannot_be_written() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    fs::create_dir_all(house.data().join("bans.csv/in the way")).unwrap();
-    let reply = house
+async fn a_ban_is_in_force_even_if_its_file_cannot_be_written() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    fs::create_dir_all(plane.data().join("bans.csv/in the way")).unwrap();
+    let reply = plane
         .post(&token, "/v1/bans", &json!({ "target": "alice" }))
         .await;
     assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
     assert!(matches!(
-        house.admission("alice").await,
+        plane.admission("alice").await,
         Admission::Banned { .. }
     ));
 }
 
 #[tokio::test]
 async fn the_newest_entries_of_the_trail_can_be_read() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    house
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    plane
         .post(
             &token,
             "/v1/bans",
             &json!({ "target": "alice", "reason": "flooding" }),
         )
         .await;
-    let entries = house.get(&token, "/v1/audit?limit=2").await.json()["entries"].clone();
+    let entries = plane.get(&token, "/v1/audit?limit=2").await.json()["entries"].clone();
     let acts: Vec<_> = entries
         .as_array()
         .unwrap()
@@ -345,18 +345,18 @@ async fn the_newest_entries_of_the_trail_can_be_read() {
     assert_eq!(entries[0]["hash"], entries[1]["previous"]);
     assert_eq!(entries[0]["hash"].as_str().unwrap().len(), 64);
     assert_eq!(
-        house.get(&token, "/v1/audit").await.json()["entries"]
+        plane.get(&token, "/v1/audit").await.json()["entries"]
             .as_array()
             .unwrap()
             .len(),
         5
     );
     for bad in ["0", "1001", "-1", "many", ""] {
-        let reply = house.get(&token, &format!("/v1/audit?limit={bad}")).await;
+        let reply = plane.get(&token, &format!("/v1/audit?limit={bad}")).await;
         assert_eq!(reply.problem(), "/problems/bad-request", "{bad:?}");
     }
     assert_eq!(
-        house.get(&token, "/v1/audit?since=1").await.problem(),
+        plane.get(&token, "/v1/audit?since=1").await.problem(),
         "/problems/bad-request"
     );
 }

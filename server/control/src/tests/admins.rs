@@ -1,4 +1,4 @@
-//! Owners manage the admins.
+//! Managing the admins, as an owner.
 
 use super::*;
 
@@ -9,63 +9,63 @@ fn newcomer(role: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_admin_is_added_with_a_password_that_opens_nothing_but_the_choice_of_another() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let reply = house
+async fn a_new_admins_initial_password_only_allows_to_choose_another() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let reply = plane
         .post(&token, "/v1/admins", &newcomer("moderator"))
         .await;
     assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "admin add Vera allowed: moderator, vera@example.org"
     );
     let initial = reply.field("initial_password");
     assert_eq!(initial.len(), 29);
-    assert!(!format!("{:?}", house.trail().await).contains(&initial));
-    let list = house.get(&token, "/v1/admins").await.json()["admins"].clone();
+    assert!(!format!("{:?}", plane.trail().await).contains(&initial));
+    let list = plane.get(&token, "/v1/admins").await.json()["admins"].clone();
     assert_eq!(
         (&list[1]["name"], &list[1]["role"]),
         (&json!("Vera"), &json!("moderator"))
     );
 
-    let mails = house.code_mails().len();
-    let challenge = house.login("vera", &initial).await.field("challenge");
-    let code = house.code_of_mail(mails).await;
-    let vera = house.verify(&challenge, &code).await.field("token");
+    let mails = plane.code_mails().len();
+    let challenge = plane.login("vera", &initial).await.field("challenge");
+    let code = plane.code_of_mail(mails).await;
+    let vera = plane.verify(&challenge, &code).await.field("token");
     assert_eq!(
-        house.get(&vera, "/v1/bans").await.problem(),
+        plane.get(&vera, "/v1/bans").await.problem(),
         "/problems/password-change-required"
     );
     let change = json!({ "old": initial, "new": OWN_PASSWORD });
     assert_eq!(
-        house.put(&vera, "/v1/password", &change).await.status,
+        plane.put(&vera, "/v1/password", &change).await.status,
         StatusCode::OK
     );
-    let vera = house.session_of("vera").await;
-    assert_eq!(house.get(&vera, "/v1/bans").await.status, StatusCode::OK);
+    let vera = plane.open_session("vera").await;
+    assert_eq!(plane.get(&vera, "/v1/bans").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn an_initial_password_is_good_for_a_day() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let initial = house
+async fn an_initial_password_is_valid_for_a_day() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let initial = plane
         .post(&token, "/v1/admins", &newcomer("auditor"))
         .await
         .field("initial_password");
-    house.pass(SignedDuration::from_secs(24 * 3600 - 1));
+    plane.advance(SignedDuration::from_secs(24 * 3600 - 1));
     assert_eq!(
-        house.login("vera", &initial).await.status,
+        plane.login("vera", &initial).await.status,
         StatusCode::ACCEPTED
     );
-    house.pass(SignedDuration::from_secs(1));
+    plane.advance(SignedDuration::from_secs(1));
     assert_eq!(
-        house.login("vera", &initial).await.problem(),
+        plane.login("vera", &initial).await.problem(),
         "/problems/login-failed"
     );
     assert!(
-        house
+        plane
             .last_entry()
             .await
             .ends_with("the initial password has expired")
@@ -73,9 +73,9 @@ async fn an_initial_password_is_good_for_a_day() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_refused_and_entered() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+async fn invalid_requests_are_refused_and_recorded() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     for (body, kind) in [
         (
             json!({ "name": "ROOT", "email": "a@example.org", "role": "owner" }),
@@ -92,32 +92,35 @@ async fn what_makes_no_sense_is_refused_and_entered() {
         (newcomer("boss"), "invalid"),
     ] {
         assert_eq!(
-            house.post(&token, "/v1/admins", &body).await.problem(),
+            plane.post(&token, "/v1/admins", &body).await.problem(),
             format!("/problems/{kind}")
         );
-        assert!(house.last_entry().await.contains(" refused: "), "{body}");
+        assert!(plane.last_entry().await.contains(" refused: "), "{body}");
     }
     let role = json!({ "role": "auditor" });
     for reply in [
-        house.put(&token, "/v1/admins/nobody/role", &role).await,
-        house.delete(&token, "/v1/admins/nobody").await,
+        plane.put(&token, "/v1/admins/nobody/role", &role).await,
+        plane.delete(&token, "/v1/admins/nobody").await,
     ] {
         assert_eq!(reply.problem(), "/problems/no-such-admin");
         assert!(
-            house
+            plane
                 .last_entry()
                 .await
-                .ends_with("refused: There is no admin named nobody.")
+                .contains(" nobody refused: There is no admin nobody;")
         );
     }
 }
 
 #[tokio::test]
-async fn another_role_holds_at_once_and_ends_the_sessions() {
-    let house = House::new().await;
-    house.add_admin_as("vera", Role::Auditor).await;
-    let (token, vera) = (house.sign_in("root").await, house.session_of("vera").await);
-    let reply = house
+async fn a_new_role_applies_at_once_and_ends_the_sessions() {
+    let plane = TestPlane::new().await;
+    plane.add_admin_as("vera", Role::Auditor).await;
+    let (token, vera) = (
+        plane.sign_in("root").await,
+        plane.open_session("vera").await,
+    );
+    let reply = plane
         .put(
             &token,
             "/v1/admins/VERA/role",
@@ -126,38 +129,38 @@ async fn another_role_holds_at_once_and_ends_the_sessions() {
         .await;
     assert_eq!(reply.json()["role"], "moderator", "{reply:?}");
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "admin role VERA allowed: moderator, before: auditor"
     );
-    house.mail_with("your role was changed").await;
+    plane.mail_with("the role was changed").await;
     assert_eq!(
-        house.get(&vera, "/v1/users").await.problem(),
+        plane.get(&vera, "/v1/users").await.problem(),
         "/problems/not-signed-in"
     );
-    let vera = house.session_of("vera").await;
+    let vera = plane.open_session("vera").await;
     assert_eq!(
-        house
+        plane
             .post(&vera, "/v1/bans", &json!({ "target": "alice" }))
             .await
             .status,
         StatusCode::CREATED
     );
 
-    house.delete(&token, "/v1/admins/vera").await;
+    plane.delete(&token, "/v1/admins/vera").await;
     assert_eq!(
-        house.get(&vera, "/v1/users").await.problem(),
+        plane.get(&vera, "/v1/users").await.problem(),
         "/problems/not-signed-in"
     );
 }
 
 #[tokio::test]
 async fn an_owner_resets_a_password_without_choosing_it() {
-    let house = House::new().await;
-    house.add_admin_as("vera", Role::Moderator).await;
-    let vera = house.sign_in("vera").await;
-    let token = house.sign_in("root").await;
+    let plane = TestPlane::new().await;
+    plane.add_admin_as("vera", Role::Moderator).await;
+    let vera = plane.sign_in("vera").await;
+    let token = plane.sign_in("root").await;
     let reset = async |name: &str| {
-        house
+        plane
             .post(
                 &token,
                 &format!("/v1/admins/{name}/password/reset"),
@@ -171,38 +174,38 @@ async fn an_owner_resets_a_password_without_choosing_it() {
     let reply = reset("Vera").await;
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "admin reset Vera allowed: all sessions of the admin end"
     );
     assert_eq!(
-        house.get(&vera, "/v1/users").await.problem(),
+        plane.get(&vera, "/v1/users").await.problem(),
         "/problems/not-signed-in"
     );
-    house.mail_with("your password was reset").await;
+    plane.mail_with("the password was reset").await;
     assert_eq!(
-        house.login("vera", PASSWORD).await.problem(),
+        plane.login("vera", PASSWORD).await.problem(),
         "/problems/login-failed"
     );
     let initial = reply.field("initial_password");
-    assert!(!format!("{:?}", house.trail().await).contains(&initial));
+    assert!(!format!("{:?}", plane.trail().await).contains(&initial));
     assert_eq!(
-        house.login("vera", &initial).await.status,
+        plane.login("vera", &initial).await.status,
         StatusCode::ACCEPTED
     );
-    let vera = house.session_of("vera").await;
+    let vera = plane.open_session("vera").await;
     assert_eq!(
-        house.get(&vera, "/v1/users").await.problem(),
+        plane.get(&vera, "/v1/users").await.problem(),
         "/problems/password-change-required"
     );
-    house.pass(SignedDuration::from_hours(24));
+    plane.advance(SignedDuration::from_hours(24));
     assert_eq!(
-        house.login("vera", &initial).await.problem(),
+        plane.login("vera", &initial).await.problem(),
         "/problems/login-failed"
     );
 
-    let token = house.sign_in("root").await;
-    house.add_admin_as("olga", Role::Owner).await;
-    let own = house
+    let token = plane.sign_in("root").await;
+    plane.add_admin_as("olga", Role::Owner).await;
+    let own = plane
         .post(&token, "/v1/admins/root/password/reset", &json!({}))
         .await;
     assert_eq!(own.problem(), "/problems/invalid");
@@ -213,12 +216,12 @@ async fn an_owner_resets_a_password_without_choosing_it() {
 }
 
 #[tokio::test]
-async fn the_last_owner_stays() {
-    let house = House::new().await;
-    house.add_admin_as("vera", Role::Moderator).await;
-    let token = house.sign_in("root").await;
+async fn the_last_owner_cannot_be_removed() {
+    let plane = TestPlane::new().await;
+    plane.add_admin_as("vera", Role::Moderator).await;
+    let token = plane.sign_in("root").await;
     let demote = async || {
-        house
+        plane
             .put(
                 &token,
                 "/v1/admins/root/role",
@@ -227,53 +230,53 @@ async fn the_last_owner_stays() {
             .await
     };
     assert_eq!(demote().await.problem(), "/problems/last-owner");
-    let reply = house.delete(&token, "/v1/admins/Root").await;
+    let reply = plane.delete(&token, "/v1/admins/Root").await;
     assert_eq!(
         (reply.status, reply.problem().as_str()),
         (StatusCode::CONFLICT, "/problems/last-owner")
     );
     assert!(
-        house
+        plane
             .last_entry()
             .await
             .contains("admin remove Root refused: root is the only owner")
     );
     let dora = json!({ "name": "dora", "email": "dora@example.org", "role": "owner" });
     assert_eq!(
-        house.post(&token, "/v1/admins", &dora).await.status,
+        plane.post(&token, "/v1/admins", &dora).await.status,
         StatusCode::CREATED
     );
     assert_eq!(
         demote().await.problem(),
         "/problems/last-owner",
-        "an initial password may end unused"
+        "an initial password may expire unused"
     );
-    house
+    plane
         .put(&token, "/v1/admins/vera/role", &json!({ "role": "owner" }))
         .await;
     assert_eq!(demote().await.status, StatusCode::OK);
     assert_eq!(
-        house.get(&token, "/v1/admins").await.problem(),
+        plane.get(&token, "/v1/admins").await.problem(),
         "/problems/not-signed-in"
     );
 }
 
 #[tokio::test]
-async fn a_sign_in_of_ten_minutes_ago_does_not_manage_admins() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    house.pass(SignedDuration::from_mins(10));
+async fn a_session_of_ten_minutes_cannot_manage_admins() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    plane.advance(SignedDuration::from_mins(10));
     for reply in [
-        house.post(&token, "/v1/admins", &newcomer("owner")).await,
-        house
+        plane.post(&token, "/v1/admins", &newcomer("owner")).await,
+        plane
             .put(&token, "/v1/admins/root/role", &json!({ "role": "owner" }))
             .await,
-        house.delete(&token, "/v1/admins/root").await,
+        plane.delete(&token, "/v1/admins/root").await,
     ] {
         assert_eq!(reply.problem(), "/problems/fresh-sign-in-required");
     }
     assert_eq!(
-        house.get(&token, "/v1/admins").await.json()["admins"]
+        plane.get(&token, "/v1/admins").await.json()["admins"]
             .as_array()
             .unwrap()
             .len(),

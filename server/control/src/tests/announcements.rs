@@ -3,10 +3,10 @@
 use super::*;
 
 #[tokio::test]
-async fn an_announcement_is_heard_and_entered() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let alice = house.come_online("alice").await;
+async fn an_announcement_is_received_and_recorded() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let alice = plane.connect("alice").await;
     for (request, entry) in [
         (
             json!({ "text": " tea time " }),
@@ -21,29 +21,29 @@ async fn an_announcement_is_heard_and_entered() {
             "announce Alice allowed: you",
         ),
     ] {
-        let reply = house.post(&token, "/v1/announcements", &request).await;
+        let reply = plane.post(&token, "/v1/announcements", &request).await;
         assert_eq!(
             (reply.status, reply.json()),
             (StatusCode::OK, json!({ "sessions": 1 })),
             "{request}"
         );
-        assert_eq!(house.last_entry().await, entry);
+        assert_eq!(plane.last_entry().await, entry);
     }
-    house.post(&token, "/v1/users/alice/kick", &json!({})).await;
-    let heard = alice.await.unwrap();
+    plane.post(&token, "/v1/users/alice/kick", &json!({})).await;
+    let received = alice.await.unwrap();
     for line in [
         "NOTICE alice :tea time\r\n",
         "NOTICE #lobby :here\r\n",
         "NOTICE alice :you\r\n",
     ] {
-        assert!(heard.contains(line), "{line} in {heard}");
+        assert!(received.contains(line), "{line} in {received}");
     }
 }
 
 #[tokio::test]
-async fn an_announcement_that_makes_no_sense_or_reaches_nobody_is_refused_and_entered() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+async fn an_invalid_announcement_or_one_without_recipient_is_refused_and_recorded() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     for bad in [
         json!({ "text": "" }),
         json!({ "text": " " }),
@@ -53,9 +53,9 @@ async fn an_announcement_that_makes_no_sense_or_reaches_nobody_is_refused_and_en
         json!({ "text": "x", "account": "a b" }),
         json!({ "text": "x", "channel": "#lobby", "account": "alice" }),
     ] {
-        let reply = house.post(&token, "/v1/announcements", &bad).await;
+        let reply = plane.post(&token, "/v1/announcements", &bad).await;
         assert_eq!(reply.problem(), "/problems/invalid", "{bad}");
-        assert!(house.last_entry().await.contains(" refused: "), "{bad}");
+        assert!(plane.last_entry().await.contains(" refused: "), "{bad}");
     }
     for (request, problem) in [
         (
@@ -68,26 +68,26 @@ async fn an_announcement_that_makes_no_sense_or_reaches_nobody_is_refused_and_en
         ),
     ] {
         assert_eq!(
-            house
+            plane
                 .post(&token, "/v1/announcements", &request)
                 .await
                 .problem(),
             problem
         );
-        assert!(house.last_entry().await.contains(" refused: "), "{request}");
+        assert!(plane.last_entry().await.contains(" refused: "), "{request}");
     }
-    house.break_trail();
-    let reply = house
+    plane.break_trail();
+    let reply = plane
         .post(&token, "/v1/announcements", &json!({ "text": "x" }))
         .await;
     assert_eq!(reply.problem(), "/problems/audit-unavailable");
 }
 
 #[tokio::test]
-async fn a_reload_is_asked_for_once_it_is_entered_and_its_fault_comes_back() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let mut requests = house.reloads.borrow_mut().take().unwrap();
+async fn a_reload_is_requested_after_it_is_recorded_and_its_error_is_answered() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let mut requests = plane.reloads.borrow_mut().take().unwrap();
     let runner = tokio::spawn(async move {
         requests.recv().await.unwrap().send(Ok(())).unwrap();
         requests
@@ -98,21 +98,21 @@ async fn a_reload_is_asked_for_once_it_is_entered_and_its_fault_comes_back() {
             .unwrap();
         requests
     });
-    let reply = house.post(&token, "/v1/reload", &json!({})).await;
+    let reply = plane.post(&token, "/v1/reload", &json!({})).await;
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
-    assert_eq!(house.last_entry().await, "reload  allowed: ");
-    let reply = house.post(&token, "/v1/reload", &json!({})).await;
+    assert_eq!(plane.last_entry().await, "reload  allowed: ");
+    let reply = plane.post(&token, "/v1/reload", &json!({})).await;
     assert_eq!(reply.problem(), "/problems/reload-failed");
     assert_eq!(reply.field("detail"), "config.toml:3: chat.motd: no");
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "reload  refused: config.toml:3: chat.motd: no"
     );
     let mut requests = runner.await.unwrap();
-    house.break_trail();
+    plane.break_trail();
     assert_eq!(
-        house.post(&token, "/v1/reload", &json!({})).await.problem(),
+        plane.post(&token, "/v1/reload", &json!({})).await.problem(),
         "/problems/audit-unavailable"
     );
-    assert!(requests.try_recv().is_err(), "nobody was asked");
+    assert!(requests.try_recv().is_err(), "no reload was requested");
 }

@@ -1,13 +1,13 @@
-//! Reading the audit trail: pages, filters, and what a filter may not be.
+//! Reading the audit trail: pages, filters and invalid filters.
 
 use super::*;
 
-/// Puts so many kicks into the trail, of `user1`, `user2`, …
-async fn enter_kicks(house: &House, count: usize) {
+/// Adds that many kicks to the trail, of `user1`, `user2`, …
+async fn add_kicks(plane: &TestPlane, count: usize) {
     let enter = move |store: &mut rookery_store::Store| {
         (1..=count).try_for_each(|number| store.append_audit(&entry(number)).map(drop))
     };
-    house
+    plane
         .database
         .write(Durability::Message, enter)
         .await
@@ -16,14 +16,14 @@ async fn enter_kicks(house: &House, count: usize) {
 
 #[tokio::test]
 async fn every_entry_is_on_exactly_one_page_in_either_direction() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    enter_kicks(&house, 25).await;
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    add_kicks(&plane, 25).await;
     let expected: Vec<String> = (1..=25).map(|number| format!("user{number}")).collect();
     for (cursor, start) in [("before", ""), ("after", "&after=0")] {
         let (mut found, mut sizes, mut options) = (Vec::new(), Vec::new(), start.to_owned());
         loop {
-            let page = house
+            let page = plane
                 .get(&token, &format!("/v1/audit?act=kick&limit=10{options}"))
                 .await
                 .json();
@@ -43,20 +43,17 @@ async fn every_entry_is_on_exactly_one_page_in_either_direction() {
         assert_eq!(found, expected, "{cursor}");
         assert_eq!(sizes, [10, 10, 5]);
     }
-    let newest = house
+    let newest = plane
         .get(&token, "/v1/audit?act=kick&limit=25")
         .await
         .json();
-    assert!(
-        newest["next"].is_null(),
-        "a full page is the last where nothing follows"
-    );
+    assert!(newest["next"].is_null(), "a full page may be the last one");
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_as_a_filter_is_refused_and_entered() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+async fn an_invalid_filter_is_refused_and_recorded() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     for bad in [
         "limit=0",
         "limit=1001",
@@ -66,18 +63,18 @@ async fn what_makes_no_sense_as_a_filter_is_refused_and_entered() {
         "outcome=maybe",
         "colour=red",
     ] {
-        let reply = house.get(&token, &format!("/v1/audit?{bad}")).await;
+        let reply = plane.get(&token, &format!("/v1/audit?{bad}")).await;
         assert_eq!(reply.problem(), "/problems/bad-request", "{bad}");
         assert!(
-            house.last_entry().await.starts_with("audit  refused: "),
+            plane.last_entry().await.starts_with("audit  refused: "),
             "{bad}"
         );
     }
     for bad in ["head=x", "head=0:00", "tail=1"] {
-        let reply = house.get(&token, &format!("/v1/audit/verify?{bad}")).await;
+        let reply = plane.get(&token, &format!("/v1/audit/verify?{bad}")).await;
         assert_eq!(reply.problem(), "/problems/bad-request", "{bad}");
         assert!(
-            house
+            plane
                 .last_entry()
                 .await
                 .starts_with("audit verify  refused: "),
@@ -88,11 +85,11 @@ async fn what_makes_no_sense_as_a_filter_is_refused_and_entered() {
 
 #[tokio::test]
 async fn a_trail_of_many_pages_is_verified_to_its_end() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    enter_kicks(&house, 2500).await;
-    let verdict = house.get(&token, "/v1/audit/verify").await.json();
-    let entries = house.trail().await.len();
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    add_kicks(&plane, 2500).await;
+    let verdict = plane.get(&token, "/v1/audit/verify").await.json();
+    let entries = plane.trail().await.len();
     assert_eq!(
         (&verdict["whole"], &verdict["entries"]),
         (&json!(true), &json!(entries)),
@@ -100,11 +97,11 @@ async fn a_trail_of_many_pages_is_verified_to_its_end() {
     );
     assert!(verdict["fault"].is_null());
 
-    let connection = rusqlite::Connection::open(house.data().join("rookery.db")).unwrap();
+    let connection = rusqlite::Connection::open(plane.data().join("rookery.db")).unwrap();
     connection
         .execute_batch("UPDATE audit SET detail = 'spam' WHERE target = 'user2000'")
         .unwrap();
-    let verdict = house.get(&token, "/v1/audit/verify").await.json();
+    let verdict = plane.get(&token, "/v1/audit/verify").await.json();
     let target: String = connection
         .query_row(
             "SELECT target FROM audit WHERE id = ?1",
@@ -119,7 +116,7 @@ async fn a_trail_of_many_pages_is_verified_to_its_end() {
     );
 }
 
-/// The entry of the kick of the user of that number.
+/// Returns the entry of the kick of the user with that number.
 fn entry(number: usize) -> NewAudit {
     NewAudit {
         at: Timestamp::UNIX_EPOCH,

@@ -1,13 +1,13 @@
-//! Bans of every kind, whom they would hit, and what is asked twice.
+//! Bans of every kind of target, dry runs, and bans that have to be confirmed.
 
 use std::pin::Pin;
 
 use super::*;
 
 #[tokio::test]
-async fn every_kind_of_target_is_banned_listed_and_lifted_under_one_form() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+async fn every_kind_of_target_is_banned_listed_and_unbanned_in_one_form() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     let kinds = [
         ("Alice", "Alice"),
         ("bob@example.org", "bob@example.org"),
@@ -17,7 +17,7 @@ async fn every_kind_of_target_is_banned_listed_and_lifted_under_one_form() {
         ("2001:DB8::/32", "2001:db8::/32"),
     ];
     for (given, shown) in kinds {
-        let reply = house
+        let reply = plane
             .post(
                 &token,
                 "/v1/bans",
@@ -27,29 +27,29 @@ async fn every_kind_of_target_is_banned_listed_and_lifted_under_one_form() {
         assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
         assert_eq!(reply.json()["ban"]["target"], shown);
     }
-    let csv = fs::read_to_string(house.data().join("bans.csv")).unwrap();
+    let csv = fs::read_to_string(plane.data().join("bans.csv")).unwrap();
     for (_, shown) in kinds {
         assert!(
             csv.contains(&format!("\n{shown},spam,root,")),
             "{shown} in {csv}"
         );
     }
-    let list = house.get(&token, "/v1/bans").await.json();
+    let list = plane.get(&token, "/v1/bans").await.json();
     for ban in list["bans"].as_array().unwrap() {
-        let reply = house
+        let reply = plane
             .delete(&token, &format!("/v1/bans/{}", ban["id"]))
             .await;
         assert_eq!(reply.json()["ban"]["target"], ban["target"]);
     }
-    assert!(house.bans().await.is_empty());
+    assert!(plane.bans().await.is_empty());
 }
 
 #[tokio::test]
-async fn a_ban_of_where_someone_is_ends_the_session_and_lets_nobody_in_from_there() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let alice = house.come_online("alice").await;
-    let reply = house
+async fn a_ban_of_an_address_ends_its_sessions_and_refuses_new_ones() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let alice = plane.connect("alice").await;
+    let reply = plane
         .post(&token, "/v1/bans", &json!({ "target": "198.51.100.0/28" }))
         .await;
     assert_eq!(
@@ -63,18 +63,18 @@ async fn a_ban_of_where_someone_is_ends_the_session_and_lets_nobody_in_from_ther
             .contains(" 465 alice :You are banned from this server")
     );
     assert!(matches!(
-        house.admission("bob").await,
+        plane.admission("bob").await,
         Admission::Banned { .. }
     ));
 }
 
 #[tokio::test]
-async fn of_many_bans_of_one_target_the_core_keeps_the_one_on_disk() {
-    let house = House::new().await;
-    house.add_admin("rival").await;
+async fn of_many_concurrent_bans_of_one_target_the_core_applies_the_stored_one() {
+    let plane = TestPlane::new().await;
+    plane.add_admin("rival").await;
     let tokens = [
-        house.session_of("root").await,
-        house.session_of("rival").await,
+        plane.open_session("root").await,
+        plane.open_session("rival").await,
     ];
     for round in 0..10 {
         let requests: Vec<Value> = (0..6)
@@ -82,19 +82,19 @@ async fn of_many_bans_of_one_target_the_core_keeps_the_one_on_disk() {
             .collect();
         let bans = requests.iter().zip(tokens.iter().cycle());
         let bans: Vec<_> = bans
-            .map(|(request, token)| Box::pin(house.post(token, "/v1/bans", request)))
+            .map(|(request, token)| Box::pin(plane.post(token, "/v1/bans", request)))
             .collect();
         for reply in join_all(bans).await {
             assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
         }
-        let Admission::Banned { reason, .. } = house.admission("alice").await else {
+        let Admission::Banned { reason, .. } = plane.admission("alice").await else {
             panic!("not banned")
         };
-        assert_eq!(reason, house.bans().await[0].reason);
+        assert_eq!(reason, plane.bans().await[0].reason);
     }
 }
 
-/// All of them side by side.
+/// Sends all of them concurrently.
 async fn join_all<F: Future<Output = Reply> + Unpin>(mut futures: Vec<F>) -> Vec<Reply> {
     let mut replies = Vec::new();
     std::future::poll_fn(|context| {
@@ -116,16 +116,16 @@ async fn join_all<F: Future<Output = Reply> + Unpin>(mut futures: Vec<F>) -> Vec
 }
 
 #[tokio::test]
-async fn a_dry_run_tells_who_would_be_hit_and_does_nothing() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let alice = house.come_online("alice").await;
-    house.add_account("carol").await;
+async fn a_dry_run_lists_the_affected_users_and_changes_nothing() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let alice = plane.connect("alice").await;
+    plane.add_account("carol").await;
     let preview = |target: &'static str| {
         let request = json!({ "target": target, "dry_run": true });
-        let (house, token) = (&house, &token);
+        let (plane, token) = (&plane, &token);
         async move {
-            let reply = house.post(token, "/v1/bans", &request).await;
+            let reply = plane.post(token, "/v1/bans", &request).await;
             assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
             reply.json()
         }
@@ -146,16 +146,16 @@ async fn a_dry_run_tells_who_would_be_hit_and_does_nothing() {
         preview("nobody").await,
         json!({ "target": "nobody", "users": [], "accounts": 0 })
     );
-    assert_eq!(house.last_entry().await, "ban nobody allowed: dry run");
-    assert!(house.bans().await.is_empty());
+    assert_eq!(plane.last_entry().await, "ban nobody allowed: dry run");
+    assert!(plane.bans().await.is_empty());
     assert!(!alice.is_finished());
 }
 
 #[tokio::test]
-async fn a_ban_of_the_world_or_of_oneself_is_asked_twice() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    house.add_account("root").await;
+async fn a_ban_of_everyone_or_of_oneself_has_to_be_confirmed() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    plane.add_account("root").await;
     for target in [
         "*@*",
         "*@*.org",
@@ -167,20 +167,20 @@ async fn a_ban_of_the_world_or_of_oneself_is_asked_twice() {
         "ROOT@example.org",
         "r*@example.org",
     ] {
-        let reply = house
+        let reply = plane
             .post(&token, "/v1/bans", &json!({ "target": target }))
             .await;
         assert_eq!(reply.status, StatusCode::CONFLICT, "{target}: {reply:?}");
         assert_eq!(reply.problem(), "/problems/confirmation-required");
         assert!(
-            house
+            plane
                 .last_entry()
                 .await
                 .starts_with(&format!("ban {target} refused: "))
         );
-        assert!(house.bans().await.is_empty());
+        assert!(plane.bans().await.is_empty());
     }
-    let reply = house
+    let reply = plane
         .post(
             &token,
             "/v1/bans",
@@ -189,15 +189,15 @@ async fn a_ban_of_the_world_or_of_oneself_is_asked_twice() {
         .await;
     assert_eq!(reply.status, StatusCode::CREATED);
     assert!(matches!(
-        house.admission("alice").await,
+        plane.admission("alice").await,
         Admission::Banned { .. }
     ));
-    let reply = house
+    let reply = plane
         .post(&token, "/v1/bans", &json!({ "target": "192.0.2.2" }))
         .await;
     assert_eq!(
         reply.status,
         StatusCode::CREATED,
-        "a neighbour is no reason to ask"
+        "a neighbouring address needs no confirmation"
     );
 }

@@ -1,18 +1,18 @@
-//! Channels: listed, shown, closed.
+//! Listing, showing and closing channels.
 
 use super::*;
 
 #[tokio::test]
 async fn channels_are_listed_and_shown_with_their_members() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     assert_eq!(
-        house.get(&token, "/v1/channels").await.json()["channels"],
+        plane.get(&token, "/v1/channels").await.json()["channels"],
         json!([])
     );
-    let _bob = house.come_online("bob").await;
-    let _alice = house.come_online("alice").await;
-    let list = house.get(&token, "/v1/channels").await.json();
+    let _bob = plane.connect("bob").await;
+    let _alice = plane.connect("alice").await;
+    let list = plane.get(&token, "/v1/channels").await.json();
     assert_eq!(
         (
             &list["channels"][0]["name"],
@@ -20,22 +20,22 @@ async fn channels_are_listed_and_shown_with_their_members() {
         ),
         (&json!("#lobby"), &json!(2))
     );
-    assert_eq!(house.last_entry().await, "channels  allowed: ");
-    let lobby = house.get(&token, "/v1/channels/%23LOBBY").await.json();
+    assert_eq!(plane.last_entry().await, "channels  allowed: ");
+    let lobby = plane.get(&token, "/v1/channels/%23LOBBY").await.json();
     assert_eq!(
         lobby["members"][0],
         json!({ "nick": "alice", "operator": false, "voice": false })
     );
     assert_eq!(lobby["channel"]["topic"], Value::Null);
-    assert_eq!(house.last_entry().await, "channel #LOBBY allowed: ");
+    assert_eq!(plane.last_entry().await, "channel #LOBBY allowed: ");
 }
 
 #[tokio::test]
-async fn a_closed_channel_is_gone_when_the_answer_says_so() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let alice = house.come_online("alice").await;
-    let reply = house
+async fn a_closed_channel_is_gone_when_it_is_answered() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let alice = plane.connect("alice").await;
+    let reply = plane
         .post(
             &token,
             "/v1/channels/%23Lobby/close",
@@ -48,35 +48,35 @@ async fn a_closed_channel_is_gone_when_the_answer_says_so() {
         "{reply:?}"
     );
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "close-channel #Lobby allowed: off topic"
     );
     assert_eq!(
-        house.get(&token, "/v1/channels").await.json()["channels"],
+        plane.get(&token, "/v1/channels").await.json()["channels"],
         json!([])
     );
     assert_eq!(
-        house.get(&token, "/v1/users").await.json()["users"][0]["channels"],
+        plane.get(&token, "/v1/users").await.json()["users"][0]["channels"],
         json!([])
     );
-    house.last_sends("JOIN #hers").await;
-    house.last_sends("PART #hers").await;
-    let channel = house.get(&token, "/v1/channels/%23hers").await.json()["channel"].clone();
+    plane.send_from_last("JOIN #hers").await;
+    plane.send_from_last("PART #hers").await;
+    let channel = plane.get(&token, "/v1/channels/%23hers").await.json()["channel"].clone();
     assert_eq!(
         (&channel["founder"], &channel["members"]),
         (&json!("alice"), &json!(0)),
-        "it lasts"
+        "it is persistent"
     );
-    let reply = house
+    let reply = plane
         .post(&token, "/v1/channels/%23hers/close", &json!({}))
         .await;
     assert_eq!(reply.json()["members"], json!([]), "{reply:?}");
     assert_eq!(
-        house.get(&token, "/v1/channels").await.json()["channels"],
+        plane.get(&token, "/v1/channels").await.json()["channels"],
         json!([]),
-        "and is forgotten"
+        "its founder is removed"
     );
-    house.post(&token, "/v1/users/alice/kick", &json!({})).await;
+    plane.post(&token, "/v1/users/alice/kick", &json!({})).await;
     assert!(
         alice
             .await
@@ -86,25 +86,25 @@ async fn a_closed_channel_is_gone_when_the_answer_says_so() {
 }
 
 #[tokio::test]
-async fn a_channel_that_is_not_there_is_refused_and_entered() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let _alice = house.come_online("alice").await;
+async fn an_unknown_channel_is_refused_and_recorded() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let _alice = plane.connect("alice").await;
     for name in ["%23none", "lobby", "%23a%2Cb"] {
-        let reply = house.get(&token, &format!("/v1/channels/{name}")).await;
+        let reply = plane.get(&token, &format!("/v1/channels/{name}")).await;
         assert_eq!(reply.problem(), "/problems/no-such-channel", "{name}");
         assert!(
-            house.last_entry().await.starts_with("channel "),
+            plane.last_entry().await.starts_with("channel "),
             "{}",
-            house.last_entry().await
+            plane.last_entry().await
         );
-        let reply = house
+        let reply = plane
             .post(&token, &format!("/v1/channels/{name}/close"), &json!({}))
             .await;
         assert_eq!(reply.problem(), "/problems/no-such-channel", "{name}");
-        assert!(house.last_entry().await.starts_with("close-channel "));
+        assert!(plane.last_entry().await.starts_with("close-channel "));
         assert!(
-            house
+            plane
                 .last_entry()
                 .await
                 .contains(" refused: There is no channel ")
@@ -112,20 +112,20 @@ async fn a_channel_that_is_not_there_is_refused_and_entered() {
     }
     let bad = json!({ "reason": "a\r\nQUIT" });
     assert_eq!(
-        house
+        plane
             .post(&token, "/v1/channels/%23lobby/close", &bad)
             .await
             .problem(),
         "/problems/invalid"
     );
-    house.break_trail();
-    let reply = house
+    plane.break_trail();
+    let reply = plane
         .post(&token, "/v1/channels/%23lobby/close", &json!({}))
         .await;
     assert_eq!(reply.problem(), "/problems/audit-unavailable");
     assert_eq!(
-        house.plane.ask(ListChannels).await.unwrap().len(),
+        plane.state.ask(ListChannels).await.unwrap().len(),
         1,
-        "it is still there"
+        "it still exists"
     );
 }

@@ -1,6 +1,6 @@
 //! The order in which the core learns of what was committed.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 
 use super::*;
 use rookery_chat::request::{Announce, Audience, Count};
@@ -8,10 +8,10 @@ use rookery_engine::handle::CoreStopped;
 
 #[tokio::test]
 async fn the_core_learns_of_changes_in_the_order_of_their_commits() {
-    let house = House::new().await;
-    let token = house.session_of("root").await;
-    let alice = house.come_online("alice").await;
-    let core = &house.plane.control.core;
+    let plane = TestPlane::new().await;
+    let token = plane.open_session("root").await;
+    let alice = plane.connect("alice").await;
+    let core = &plane.state.control.core;
     let disk: Arc<Mutex<Vec<String>>> = Arc::default();
     // What is committed first takes longest to come back from the disk.
     let changes: Vec<_> = (0..20_u32)
@@ -19,7 +19,7 @@ async fn the_core_learns_of_changes_in_the_order_of_their_commits() {
             let (core, disk) = (core.clone(), Arc::clone(&disk));
             tokio::spawn(async move {
                 let commit = async {
-                    disk.lock().unwrap().push(format!("change {number}"));
+                    disk.lock().push(format!("change {number}"));
                     for _ in number..20 {
                         tokio::task::yield_now().await;
                     }
@@ -36,22 +36,22 @@ async fn the_core_learns_of_changes_in_the_order_of_their_commits() {
     for change in changes {
         change.await.unwrap();
     }
-    house.post(&token, "/v1/users/alice/kick", &json!({})).await;
-    let heard = alice.await.unwrap();
-    let notices: Vec<&str> = heard
+    plane.post(&token, "/v1/users/alice/kick", &json!({})).await;
+    let received = alice.await.unwrap();
+    let notices: Vec<&str> = received
         .lines()
         .filter_map(|line| line.split_once(" NOTICE ")?.1.split_once(" :"))
         .map(|(_, text)| text)
         .filter(|text| text.starts_with("change "))
         .collect();
     assert_eq!(notices.len(), 20);
-    assert_eq!(notices, *disk.lock().unwrap());
+    assert_eq!(notices, *disk.lock());
 }
 
 #[tokio::test]
 async fn a_change_that_fails_keeps_no_other_from_its_turn() {
-    let house = House::new().await;
-    let core = &house.plane.control.core;
+    let plane = TestPlane::new().await;
+    let core = &plane.state.control.core;
     let failed = core
         .commit_and_ask(async { Err::<(), _>(CoreStopped) }, |()| Count)
         .await;

@@ -1,8 +1,8 @@
-//! Users and bans as CSV files: out, and in again.
+//! Exporting and importing accounts and bans as CSV files.
 
 use super::*;
 
-impl House {
+impl TestPlane {
     async fn import(&self, token: &str, what: &str, content: impl Into<Body>) -> Reply {
         let request = Request::post(format!("/v1/import/{what}"))
             .header("Authorization", format!("Bearer {token}"))
@@ -20,8 +20,8 @@ impl House {
 }
 
 #[tokio::test]
-async fn what_is_exported_can_be_imported_elsewhere_as_it_was() {
-    let (one, other) = (House::new().await, House::new().await);
+async fn an_export_can_be_imported_on_another_server() {
+    let (one, other) = (TestPlane::new().await, TestPlane::new().await);
     let (token, other_token) = (one.sign_in("root").await, other.sign_in("root").await);
     for name in ["alice", "Böb", "carl"] {
         one.add_account(name).await;
@@ -83,17 +83,17 @@ async fn what_is_exported_can_be_imported_elsewhere_as_it_was() {
 }
 
 #[tokio::test]
-async fn every_bad_row_is_named_by_its_line_and_nothing_else_is_lost() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    house.add_account("alice").await;
+async fn every_invalid_row_is_reported_by_its_line_and_the_others_are_imported() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    plane.add_account("alice").await;
     let mut content = b"name,email,created_at\nbob,bob@example.org,2026-01-02T03:04:05Z\n".to_vec();
     content.extend(
         b"no mail,\n\nalice,other@example.org\ncarl,carl@example.org\n\xff,x@example.org\n",
     );
     content
         .extend(b"dora,carl@example.org\neve,eve@example.org,yesterday\n\"open,open@example.org\n");
-    let reply = house.import(&token, "users", content).await.json();
+    let reply = plane.import(&token, "users", content).await.json();
     let lines: Vec<_> = reply["rejected"]
         .as_array()
         .unwrap()
@@ -116,26 +116,23 @@ async fn every_bad_row_is_named_by_its_line_and_nothing_else_is_lost() {
         (&reply["rows"], &reply["added"], &reply["known"]),
         (&json!(8), &json!(2), &json!(0))
     );
-    assert_eq!(house.account_names().await, ["alice", "bob", "carl"]);
+    assert_eq!(plane.account_names().await, ["alice", "bob", "carl"]);
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "import-users  allowed: 8 rows: 2 added, 0 known, 6 bad"
     );
 }
 
 #[tokio::test]
 async fn an_imported_ban_takes_effect_at_once() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let (alice, bob) = (
-        house.come_online("alice").await,
-        house.come_online("bob").await,
-    );
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let (alice, bob) = (plane.connect("alice").await, plane.connect("bob").await);
     let content = "target,reason,by,created_at,expires_at\n\
         alice,\"spam, spam\",elsewhere,2026-01-02T03:04:05Z,\n\
         bob@example.org,,,,2090-01-01\n\
         old,over,root,,2020-01-01\n";
-    let reply = house.import(&token, "bans", content).await.json();
+    let reply = plane.import(&token, "bans", content).await.json();
     assert_eq!(
         (&reply["added"], &reply["sessions"]),
         (&json!(2), &json!(2)),
@@ -153,47 +150,47 @@ async fn an_imported_ban_takes_effect_at_once() {
     );
     assert!(bob.await.unwrap().contains("ERROR :Banned: "));
     assert!(matches!(
-        house.admission("alice").await,
+        plane.admission("alice").await,
         Admission::Banned { .. }
     ));
-    let bans = house.bans().await;
+    let bans = plane.bans().await;
     let by: Vec<&str> = bans.iter().map(|ban| ban.by.as_str()).collect();
     assert_eq!(
         by,
         ["root", "elsewhere"],
-        "whoever imports a ban that nobody made has made it"
+        "an imported ban without an author is by the operator"
     );
 }
 
 #[tokio::test]
-async fn the_originals_lists_are_taken_in_as_they_are() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+async fn the_csv_lists_of_the_original_chat_room_are_imported() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     let content = "name,email\nAlice,alice@example.org\n";
-    let reply = house.import(&token, "users", content).await.json();
+    let reply = plane.import(&token, "users", content).await.json();
     assert_eq!(
         (&reply["added"], &reply["rejected"]),
         (&json!(1), &json!([]))
     );
-    let reply = house.import(&token, "bans", content).await.json();
+    let reply = plane.import(&token, "bans", content).await.json();
     assert_eq!(
         (&reply["added"], &reply["rejected"]),
         (&json!(1), &json!([])),
         "{reply}"
     );
     assert_eq!(
-        house.bans().await[0].target.to_string(),
+        plane.bans().await[0].target.to_string(),
         "alice@example.org"
     );
 }
 
 #[tokio::test]
-async fn a_dry_run_tells_all_and_does_nothing() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let alice = house.come_online("alice").await;
+async fn a_dry_run_reports_everything_and_changes_nothing() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let alice = plane.connect("alice").await;
     let content = "alice@example.org\nbad row\nalice@example.org\n";
-    let reply = house
+    let reply = plane
         .import(&token, "bans?dry_run=true", content)
         .await
         .json();
@@ -202,19 +199,19 @@ async fn a_dry_run_tells_all_and_does_nothing() {
         (&json!(1), &json!(1), &json!(false))
     );
     assert_eq!(reply["rejected"][0]["line"], json!(2));
-    assert!(house.bans().await.is_empty() && !alice.is_finished());
+    assert!(plane.bans().await.is_empty() && !alice.is_finished());
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "import-bans  allowed: dry run, 3 rows"
     );
-    let users = house
+    let users = plane
         .import(&token, "users?dry_run=true", "alice,alice@example.org\n")
         .await
         .json();
     assert_eq!(users["added"], json!(1));
-    assert!(house.account_names().await.is_empty());
-    // What was rehearsed can be done.
-    let users = house
+    assert!(plane.account_names().await.is_empty());
+    // The import of the dry run succeeds.
+    let users = plane
         .import(&token, "users", "alice,alice@example.org\n")
         .await
         .json();
@@ -222,22 +219,22 @@ async fn a_dry_run_tells_all_and_does_nothing() {
 }
 
 #[tokio::test]
-async fn a_ban_of_the_world_among_them_takes_a_second_word() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+async fn an_import_with_a_ban_of_everyone_has_to_be_confirmed() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     let content = "mallory\n*@*\n";
-    let reply = house.import(&token, "bans", content).await;
+    let reply = plane.import(&token, "bans", content).await;
     assert_eq!(reply.problem(), "/problems/confirmation-required");
     assert!(reply.field("detail").starts_with("Line 2: "), "{reply:?}");
-    assert!(house.bans().await.is_empty());
+    assert!(plane.bans().await.is_empty());
     assert!(
-        house
+        plane
             .last_entry()
             .await
             .starts_with("import-bans  refused: Line 2: ")
     );
     assert_eq!(
-        house
+        plane
             .import(&token, "bans?confirm=true", content)
             .await
             .json()["added"],
@@ -246,18 +243,18 @@ async fn a_ban_of_the_world_among_them_takes_a_second_word() {
 }
 
 #[tokio::test]
-async fn what_is_no_csv_or_too_big_or_cannot_be_entered_is_not_taken_in() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let reply = house.post(&token, "/v1/import/users", &json!({})).await;
+async fn no_import_is_done_of_another_type_too_large_or_without_a_record() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let reply = plane.post(&token, "/v1/import/users", &json!({})).await;
     assert_eq!(reply.problem(), "/problems/not-csv");
     let big = "x".repeat(1024 * 1024 + 1);
     assert_eq!(
-        house.import(&token, "users", big).await.problem(),
+        plane.import(&token, "users", big).await.problem(),
         "/problems/body-too-large"
     );
     assert_eq!(
-        house.import(&token, "users?dry=1", "").await.problem(),
+        plane.import(&token, "users?dry=1", "").await.problem(),
         "/problems/bad-request"
     );
     let rows: Vec<String> = (0..3000)
@@ -270,17 +267,17 @@ async fn what_is_no_csv_or_too_big_or_cannot_be_entered_is_not_taken_in() {
         .header("Content-Type", "text/csv")
         .header("Idempotency-Key", "k1");
     assert_eq!(
-        house.send(keyed, rows).await.json()["added"],
+        plane.send(keyed, rows).await.json()["added"],
         json!(3000),
-        "also with a key"
+        "with a key as well"
     );
-    house.break_trail();
+    plane.break_trail();
     assert_eq!(
-        house
+        plane
             .import(&token, "users", "zoe,zoe@example.org\n")
             .await
             .problem(),
         "/problems/audit-unavailable"
     );
-    assert_eq!(house.account_names().await.len(), 3000);
+    assert_eq!(plane.account_names().await.len(), 3000);
 }

@@ -1,19 +1,19 @@
-//! What whoever watches is told, and who may.
+//! The stream of events: what it sends, and how it ends.
 
 use hyper::body::Body as _;
 use rookery_control_api::{Component, DisconnectReason, EventKind, ServerEvent, TimedEvent};
 
 use super::*;
-use crate::stream::STREAMS;
+use crate::plane::MAX_STREAMS;
 
-/// A client that watches.
-struct Watching {
+/// A client of the event stream.
+struct EventClient {
     body: Body,
     unread: String,
 }
 
-impl Watching {
-    /// The next event; none at the end.
+impl EventClient {
+    /// Returns the next event, or none at the end of the stream.
     async fn next(&mut self) -> Option<TimedEvent> {
         loop {
             if let Some((event, rest)) = self.unread.split_once("\n\n") {
@@ -31,13 +31,13 @@ impl Watching {
             });
             let frame = tokio::time::timeout(Duration::from_secs(20), frame)
                 .await
-                .expect("something comes");
+                .expect("an event in time");
             let data = frame?.unwrap().into_data().unwrap();
             self.unread.push_str(std::str::from_utf8(&data).unwrap());
         }
     }
 
-    /// The next event of that kind.
+    /// Returns the next event of a kind.
     async fn next_of(&mut self, kind: EventKind) -> ServerEvent {
         loop {
             let event = self
@@ -51,8 +51,8 @@ impl Watching {
     }
 }
 
-impl House {
-    async fn watch(&self, token: &str, options: &str) -> Watching {
+impl TestPlane {
+    async fn watch(&self, token: &str, options: &str) -> EventClient {
         let arrival = Arrival {
             from: self.from.get(),
             at: self.now.get(),
@@ -68,23 +68,23 @@ impl House {
             .unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         assert_eq!(answer.headers()[header::CONTENT_TYPE], "text/event-stream");
-        Watching {
+        EventClient {
             body: answer.into_body(),
             unread: String::new(),
         }
     }
 
-    fn tell(&self, what: ServerEvent) {
-        self.plane.control.news.tell(what);
+    fn publish(&self, what: ServerEvent) {
+        self.state.control.events.tell(what);
     }
 }
 
 #[tokio::test]
-async fn what_happens_is_told_in_order() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let mut watching = house.watch(&token, "").await;
-    let ServerEvent::Audit { entry } = watching.next_of(EventKind::Audit).await else {
+async fn events_are_sent_in_order() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let mut client = plane.watch(&token, "").await;
+    let ServerEvent::Audit { entry } = client.next_of(EventKind::Audit).await else {
         unreachable!()
     };
     assert_eq!(
@@ -93,20 +93,20 @@ async fn what_happens_is_told_in_order() {
     );
     assert_eq!(
         entry.id,
-        i64::try_from(house.trail().await.len()).unwrap(),
-        "as it is in the trail"
+        i64::try_from(plane.trail().await.len()).unwrap(),
+        "the number in the trail"
     );
 
-    let alice = house.come_online("alice").await;
-    let came = watching.next_of(EventKind::UserConnected).await;
-    assert!(came.is_about("alice"), "{came:?}");
+    let alice = plane.connect("alice").await;
+    let connected = client.next_of(EventKind::UserConnected).await;
+    assert!(connected.is_about("alice"), "{connected:?}");
     let ServerEvent::ChannelCreated { channel, by } =
-        watching.next_of(EventKind::ChannelCreated).await
+        client.next_of(EventKind::ChannelCreated).await
     else {
         unreachable!()
     };
     assert_eq!((channel.as_str(), by.as_str()), ("#lobby", "alice"));
-    house
+    plane
         .post(&token, "/v1/announcements", &json!({ "text": "Hear me" }))
         .await;
     let announced = ServerEvent::Announced {
@@ -114,9 +114,9 @@ async fn what_happens_is_told_in_order() {
         to: None,
         sessions: 1,
     };
-    assert_eq!(watching.next_of(EventKind::Announced).await, announced);
+    assert_eq!(client.next_of(EventKind::Announced).await, announced);
     for message in [Some("moving house"), None] {
-        house
+        plane
             .put(
                 &token,
                 "/v1/maintenance",
@@ -127,25 +127,25 @@ async fn what_happens_is_told_in_order() {
             by: "root".to_owned(),
             message: message.map(str::to_owned),
         };
-        assert_eq!(watching.next_of(EventKind::Maintenance).await, expected);
+        assert_eq!(client.next_of(EventKind::Maintenance).await, expected);
     }
-    house
+    plane
         .post(&token, "/v1/users/alice/kick", &json!({ "reason": "loud" }))
         .await;
-    let went = watching.next_of(EventKind::UserDisconnected).await;
+    let disconnected = client.next_of(EventKind::UserDisconnected).await;
     assert!(
         matches!(
-            went,
+            disconnected,
             ServerEvent::UserDisconnected {
                 reason: DisconnectReason::Kicked,
                 ..
             }
         ),
-        "{went:?}"
+        "{disconnected:?}"
     );
     alice.await.unwrap();
     let entry = loop {
-        let ServerEvent::Audit { entry } = watching.next_of(EventKind::Audit).await else {
+        let ServerEvent::Audit { entry } = client.next_of(EventKind::Audit).await else {
             unreachable!()
         };
         if entry.act == "kick" {
@@ -159,36 +159,36 @@ async fn what_happens_is_told_in_order() {
 }
 
 #[tokio::test]
-async fn bans_are_told_as_they_come_and_go() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+async fn added_removed_and_expired_bans_are_sent_as_events() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     let ban = |target: &str, duration: &str| json!({ "target": target, "duration": duration, "reason": "spam" });
-    house.post(&token, "/v1/bans", &ban("before", "1h")).await;
-    let mut watching = house
+    plane.post(&token, "/v1/bans", &ban("before", "1h")).await;
+    let mut client = plane
         .watch(&token, "?kinds=ban-added,ban-removed,ban-expired")
         .await;
-    let id = house
+    let id = plane
         .post(&token, "/v1/bans", &ban("mallory", "1h"))
         .await
         .json()["ban"]["id"]
         .clone();
-    let made = watching.next().await.unwrap().what;
+    let made = client.next().await.unwrap().what;
     assert!(
         matches!(&made, ServerEvent::BanAdded { ban } if ban.target == "mallory"),
         "{made:?}"
     );
-    house.delete(&token, &format!("/v1/bans/{id}")).await;
-    let lifted = watching.next().await.unwrap().what;
+    plane.delete(&token, &format!("/v1/bans/{id}")).await;
+    let lifted = client.next().await.unwrap().what;
     assert!(
         matches!(&lifted, ServerEvent::BanRemoved { ban } if ban.target == "mallory"),
         "{lifted:?}"
     );
-    house.post(&token, "/v1/bans", &ban("brief", "1s")).await;
+    plane.post(&token, "/v1/bans", &ban("brief", "1s")).await;
     assert_eq!(
-        watching.next().await.unwrap().what.kind(),
+        client.next().await.unwrap().what.kind(),
         EventKind::BanAdded
     );
-    let expired = watching.next().await.unwrap().what;
+    let expired = client.next().await.unwrap().what;
     assert!(
         matches!(&expired, ServerEvent::BanExpired { ban } if ban.target == "brief"),
         "{expired:?}"
@@ -196,23 +196,23 @@ async fn bans_are_told_as_they_come_and_go() {
 }
 
 #[tokio::test]
-async fn only_what_was_asked_for_is_told() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let mut watching = house
-        .watch(&token, "?kinds=user-connected,trouble&user=Alice")
+async fn only_the_requested_events_are_sent() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let mut client = plane
+        .watch(&token, "?kinds=user-connected,component-failed&user=Alice")
         .await;
     assert_eq!(
-        house.last_entry().await,
-        "watch  allowed: user-connected,trouble about Alice"
+        plane.last_entry().await,
+        "watch  allowed: user-connected,component-failed about Alice"
     );
-    house.tell(ServerEvent::ComponentFailed {
+    plane.publish(ServerEvent::ComponentFailed {
         component: Component::Mail,
         detail: "of nobody".to_owned(),
     });
-    house.come_online("bob").await;
-    house.come_online("alice").await;
-    let first = watching.next().await.unwrap().what;
+    plane.connect("bob").await;
+    plane.connect("alice").await;
+    let first = client.next().await.unwrap().what;
     assert!(
         first.kind() == EventKind::UserConnected && first.is_about("alice"),
         "{first:?}"
@@ -222,58 +222,58 @@ async fn only_what_was_asked_for_is_told() {
         ("?kinds=kick", "no events of the kind"),
         ("?kind=audit", "unknown field"),
     ] {
-        let reply = house.get(&token, &format!("/v1/events{options}")).await;
+        let reply = plane.get(&token, &format!("/v1/events{options}")).await;
         assert_eq!(
             (reply.status.as_u16(), reply.problem().as_str()),
             (400, "/problems/bad-request")
         );
         assert!(reply.field("detail").contains(part), "{reply:?}");
     }
-    let long = house
+    let long = plane
         .get(&token, &format!("/v1/events?user={}", "x".repeat(255)))
         .await;
     assert_eq!(long.problem(), "/problems/bad-request");
 }
 
 #[tokio::test]
-async fn a_stream_ends_with_its_sign_in() {
-    let house = House::new().await;
-    house.add_admin("other").await;
-    let other = house.sign_in("other").await;
-    let options = "?kinds=trouble";
+async fn a_stream_ends_with_its_session() {
+    let plane = TestPlane::new().await;
+    plane.add_admin("other").await;
+    let other = plane.sign_in("other").await;
+    let options = "?kinds=component-failed";
     for ending in ["ended", "password", "removed", "expired"] {
-        let token = house.session_of("root").await;
+        let token = plane.open_session("root").await;
         let token = if ending == "expired" {
-            let minute = house.session_for("root", 1).await;
-            house.pass(SignedDuration::from_secs(59));
+            let minute = plane.open_session_for("root", 1).await;
+            plane.advance(SignedDuration::from_secs(59));
             minute
         } else {
             token
         };
-        let mut watching = house.watch(&token, options).await;
+        let mut client = plane.watch(&token, options).await;
         let reason = match ending {
             "ended" => {
-                house.delete(&token, "/v1/sessions").await;
+                plane.delete(&token, "/v1/sessions").await;
                 "the session was ended"
             }
             "password" => {
                 let new = json!({ "old": PASSWORD, "new": "lantern kettle marble ox" });
-                let reply = house.put(&token, "/v1/password", &new).await;
+                let reply = plane.put(&token, "/v1/password", &new).await;
                 assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
                 "the session was ended"
             }
             "removed" => {
-                house
+                plane
                     .database
                     .write(Durability::Record, |store| store.remove_admin("root"))
                     .await
                     .unwrap();
-                house.add_admin("root").await;
+                plane.add_admin("root").await;
                 "the admin was removed, or has another password, role or factor"
             }
             _ => "the session has expired",
         };
-        let last = watching.next().await.unwrap().what;
+        let last = client.next().await.unwrap().what;
         assert_eq!(
             last,
             ServerEvent::Ended {
@@ -281,24 +281,24 @@ async fn a_stream_ends_with_its_sign_in() {
             },
             "{ending}"
         );
-        assert!(watching.next().await.is_none(), "nothing follows");
+        assert!(client.next().await.is_none(), "nothing follows");
     }
     assert_eq!(
-        house.get(&other, "/v1/bans").await.status,
+        plane.get(&other, "/v1/bans").await.status,
         StatusCode::OK,
-        "others are not touched"
+        "other sessions are not affected"
     );
 }
 
 #[tokio::test]
-async fn watching_is_a_use_of_the_sign_in() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let _watching = house.watch(&token, "").await;
-    let begun = house.now.get();
+async fn a_stream_counts_as_a_use_of_the_session() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let _watching = plane.watch(&token, "").await;
+    let begun = plane.now.get();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     loop {
-        let sessions = house.get(&token, "/v1/sessions").await.json();
+        let sessions = plane.get(&token, "/v1/sessions").await.json();
         let used_at: Timestamp = sessions["sessions"][0]["used_at"]
             .as_str()
             .unwrap()
@@ -313,31 +313,31 @@ async fn watching_is_a_use_of_the_sign_in() {
 }
 
 #[tokio::test]
-async fn a_slow_watcher_is_told_what_it_missed_and_holds_up_nobody() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let mut slow = house.watch(&token, "?kinds=reloaded").await;
-    let mut quick = house.watch(&token, "?kinds=trouble").await;
-    // More than is kept, before either can read.
+async fn a_slow_client_is_sent_how_many_events_it_missed_and_delays_no_other() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let mut slow = plane.watch(&token, "?kinds=reloaded").await;
+    let mut quick = plane.watch(&token, "?kinds=component-failed").await;
+    // More events than the bus buffers, before either client can read.
     for _ in 0..5000 {
-        house.tell(ServerEvent::Reloaded { problem: None });
+        plane.publish(ServerEvent::Reloaded { problem: None });
     }
-    house.tell(ServerEvent::ComponentFailed {
+    plane.publish(ServerEvent::ComponentFailed {
         component: Component::Mail,
         detail: "now".to_owned(),
     });
-    let mut told = 0;
-    let mut left_out = 0;
-    while told + left_out < 5000 {
+    let mut received = 0;
+    let mut dropped = 0;
+    while received + dropped < 5000 {
         match slow.next().await.unwrap().what {
-            ServerEvent::Reloaded { .. } => told += 1,
-            ServerEvent::EventsDropped { events } => left_out += events,
+            ServerEvent::Reloaded { .. } => received += 1,
+            ServerEvent::EventsDropped { events } => dropped += events,
             other => panic!("{other:?}"),
         }
     }
     assert!(
-        told > 0 && left_out > 0,
-        "{told} were told, {left_out} were left out"
+        received > 0 && dropped > 0,
+        "{received} received, {dropped} dropped"
     );
     assert_eq!(
         quick.next_of(EventKind::ComponentFailed).await.kind(),
@@ -346,35 +346,35 @@ async fn a_slow_watcher_is_told_what_it_missed_and_holds_up_nobody() {
 }
 
 #[tokio::test]
-async fn there_is_a_limit_on_streams_and_a_place_comes_back() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+async fn the_number_of_streams_is_limited_and_a_closed_one_frees_its_place() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     let mut streams = Vec::new();
-    for _ in 0..STREAMS {
-        streams.push(house.watch(&token, "").await);
+    for _ in 0..MAX_STREAMS {
+        streams.push(plane.watch(&token, "").await);
     }
-    let reply = house.get(&token, "/v1/events").await;
+    let reply = plane.get(&token, "/v1/events").await;
     assert_eq!(
         (reply.status.as_u16(), reply.problem().as_str()),
         (429, "/problems/too-many-streams")
     );
     assert_eq!(reply.headers[header::RETRY_AFTER], "60");
     assert!(
-        house
+        plane
             .last_entry()
             .await
-            .starts_with("watch  refused: 8 streams")
+            .starts_with("watch  refused: 8 event streams")
     );
     assert_eq!(
-        house.get(&token, "/v1/bans").await.status,
+        plane.get(&token, "/v1/bans").await.status,
         StatusCode::OK,
-        "all else goes on"
+        "other requests are served"
     );
     streams.pop();
-    let places = &house.plane.streams;
-    eventually("the place of whoever hung up", || {
+    let places = &plane.state.streams;
+    eventually("the place of a closed stream", || {
         (places.available_permits() > 0).then_some(())
     })
     .await;
-    house.watch(&token, "").await;
+    plane.watch(&token, "").await;
 }

@@ -1,21 +1,21 @@
 //! Authenticator apps, recovery codes, and the notices about them.
 
-use super::super::authenticator::code_at;
 use super::*;
+use crate::auth::authenticator::code_at;
 
-/// An authenticator app that an admin has enrolled.
+/// An enrolled authenticator app.
 struct App {
     secret: [u8; 20],
     recovery_codes: Vec<String>,
 }
 
 impl App {
-    fn code(&self, house: &House) -> String {
-        code_at(&self.secret, house.now.get())
+    fn code(&self, plane: &TestPlane) -> String {
+        code_at(&self.secret, plane.now.get())
     }
 }
 
-impl House {
+impl TestPlane {
     async fn secret_waiting(&self, token: &str) -> [u8; 20] {
         let reply = self.post(token, "/v1/totp", &json!({})).await;
         assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
@@ -31,7 +31,7 @@ impl House {
             .unwrap()
     }
 
-    /// Signs in by mail and enrols an app; the clock goes on to the next of its codes.
+    /// Signs in by mail, enrols an app, and advances the clock to its next code.
     async fn enrol(&self, name: &str) -> App {
         let token = self.sign_in(name).await;
         let secret = self.secret_waiting(&token).await;
@@ -40,7 +40,7 @@ impl House {
             .post(&token, "/v1/totp/confirm", &json!({ "code": code }))
             .await;
         assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
-        self.pass(SignedDuration::from_secs(60));
+        self.advance(SignedDuration::from_secs(60));
         let codes = reply.json()["recovery_codes"].as_array().unwrap().clone();
         App {
             secret,
@@ -51,7 +51,7 @@ impl House {
         }
     }
 
-    /// The first factor; gives the challenge and the factors that are open.
+    /// Sends the first factor; returns the challenge and its factors.
     async fn factors(&self, name: &str) -> (String, Value) {
         let before = self.code_mails().len();
         let reply = self.login(name, PASSWORD).await;
@@ -72,23 +72,23 @@ impl House {
             .put(&token, "/v1/totp/required", &json!({ "required": true }))
             .await;
         assert_eq!(reply.json()["required"], true, "{reply:?}");
-        self.pass(SignedDuration::from_secs(60));
+        self.advance(SignedDuration::from_secs(60));
     }
 }
 
 #[tokio::test]
-async fn an_app_counts_once_a_code_of_it_is_confirmed() {
-    let house = House::new().await;
-    assert_eq!(house.factors("root").await.1, json!(["mail"]));
-    let token = house.sign_in("root").await;
-    let secret = house.secret_waiting(&token).await;
+async fn an_app_takes_effect_when_one_of_its_codes_is_confirmed() {
+    let plane = TestPlane::new().await;
+    assert_eq!(plane.factors("root").await.1, json!(["mail"]));
+    let token = plane.sign_in("root").await;
+    let secret = plane.secret_waiting(&token).await;
     assert_eq!(
-        house.factors("root").await.1,
+        plane.factors("root").await.1,
         json!(["mail"]),
         "not confirmed yet"
     );
-    let code = code_at(&secret, house.now.get());
-    let wrong = house
+    let code = code_at(&secret, plane.now.get());
+    let wrong = plane
         .post(
             &token,
             "/v1/totp/confirm",
@@ -96,7 +96,7 @@ async fn an_app_counts_once_a_code_of_it_is_confirmed() {
         )
         .await;
     assert_eq!(wrong.problem(), "/problems/wrong-code");
-    let reply = house
+    let reply = plane
         .post(&token, "/v1/totp/confirm", &json!({ "code": code }))
         .await;
     assert_eq!(
@@ -105,131 +105,131 @@ async fn an_app_counts_once_a_code_of_it_is_confirmed() {
         "{reply:?}"
     );
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "totp confirm  allowed: an authenticator app was enrolled"
     );
-    house.mail_with("an authenticator app was enrolled").await;
+    plane.mail_with("an authenticator app was enrolled").await;
     assert_eq!(
-        house.get(&token, "/v1/totp").await.problem(),
+        plane.get(&token, "/v1/totp").await.problem(),
         "/problems/not-signed-in",
         "sessions end"
     );
 
     assert_eq!(
-        house.factors("root").await.1,
+        plane.factors("root").await.1,
         json!(["mail", "totp", "recovery"])
     );
-    let (challenge, _) = house.factors("root").await;
-    house.pass(SignedDuration::from_secs(60));
-    let reply = house
-        .verify(&challenge, &code_at(&secret, house.now.get()))
+    let (challenge, _) = plane.factors("root").await;
+    plane.advance(SignedDuration::from_secs(60));
+    let reply = plane
+        .verify(&challenge, &code_at(&secret, plane.now.get()))
         .await;
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
     assert!(
-        house
+        plane
             .last_entry()
             .await
             .ends_with("signed in with the authenticator app")
     );
-    let status = house.get(&reply.field("token"), "/v1/totp").await.json();
+    let status = plane.get(&reply.field("token"), "/v1/totp").await.json();
     assert_eq!(
         (&status["required"], &status["recovery_codes"]),
         (&json!(false), &json!(10))
     );
     assert!(status["enrolled_at"].is_string());
-    house.sign_in("root").await;
+    plane.sign_in("root").await;
 }
 
 #[tokio::test]
 async fn five_wrong_codes_or_ten_minutes_end_an_enrolment() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let secret = house.secret_waiting(&token).await;
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let secret = plane.secret_waiting(&token).await;
     let confirm = async |code: &str| {
-        house
+        plane
             .post(&token, "/v1/totp/confirm", &json!({ "code": code }))
             .await
     };
     for _ in 0..5 {
-        let wrong = another(&code_at(&secret, house.now.get()));
+        let wrong = another(&code_at(&secret, plane.now.get()));
         assert_eq!(confirm(wrong).await.problem(), "/problems/wrong-code");
     }
     assert_eq!(
-        confirm(&code_at(&secret, house.now.get())).await.problem(),
+        confirm(&code_at(&secret, plane.now.get())).await.problem(),
         "/problems/no-authenticator"
     );
 
-    house.pass(SignedDuration::from_mins(10));
+    plane.advance(SignedDuration::from_mins(10));
     assert_eq!(
-        house.post(&token, "/v1/totp", &json!({})).await.problem(),
+        plane.post(&token, "/v1/totp", &json!({})).await.problem(),
         "/problems/fresh-sign-in-required",
-        "a token that was left open enrols nothing"
+        "an old session cannot enrol an app"
     );
 }
 
 #[tokio::test]
 async fn a_code_of_one_time_step_works_once() {
-    let house = House::new().await;
-    let app = house.enrol("root").await;
-    let (first, _) = house.factors("root").await;
-    let (second, _) = house.factors("root").await;
-    let code = app.code(&house);
-    assert_eq!(house.verify(&first, &code).await.status, StatusCode::OK);
+    let plane = TestPlane::new().await;
+    let app = plane.enrol("root").await;
+    let (first, _) = plane.factors("root").await;
+    let (second, _) = plane.factors("root").await;
+    let code = app.code(&plane);
+    assert_eq!(plane.verify(&first, &code).await.status, StatusCode::OK);
     assert_eq!(
-        house.verify(&second, &code).await.problem(),
+        plane.verify(&second, &code).await.problem(),
         "/problems/wrong-code"
     );
-    house.pass(SignedDuration::from_secs(30));
+    plane.advance(SignedDuration::from_secs(30));
     assert_eq!(
-        house.verify(&second, &code).await.problem(),
+        plane.verify(&second, &code).await.problem(),
         "/problems/wrong-code",
-        "nor in the next"
+        "not in the next one either"
     );
     assert_eq!(
-        house.verify(&second, &app.code(&house)).await.status,
+        plane.verify(&second, &app.code(&plane)).await.status,
         StatusCode::OK
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_a_hundred_at_once_with_one_code_of_the_app_one_wins() {
-    let house = House::new().await;
-    let app = house.enrol("root").await;
+async fn of_a_hundred_concurrent_uses_of_one_app_code_one_succeeds() {
+    let plane = TestPlane::new().await;
+    let app = plane.enrol("root").await;
     let mut challenges = Vec::new();
     for _ in 0..4 {
-        challenges.push(house.factors("root").await.0);
+        challenges.push(plane.factors("root").await.0);
     }
     assert_eq!(
-        house.verify_a_hundred(&challenges, &app.code(&house)).await,
+        plane.verify_a_hundred(&challenges, &app.code(&plane)).await,
         1
     );
 }
 
 #[tokio::test]
-async fn a_recovery_code_is_good_once_and_told_of() {
-    let house = House::new().await;
-    let app = house.enrol("root").await;
-    let (challenge, _) = house.factors("root").await;
+async fn a_recovery_code_is_valid_once_and_notified() {
+    let plane = TestPlane::new().await;
+    let app = plane.enrol("root").await;
+    let (challenge, _) = plane.factors("root").await;
     let typed = app.recovery_codes[3].to_uppercase().replace('-', " ");
-    let token = house.verify(&challenge, &typed).await.field("token");
+    let token = plane.verify(&challenge, &typed).await.field("token");
     assert_eq!(
-        house.get(&token, "/v1/totp").await.json()["recovery_codes"],
+        plane.get(&token, "/v1/totp").await.json()["recovery_codes"],
         9
     );
-    house.mail_with("with a recovery code; 9 are left").await;
-    let (challenge, _) = house.factors("root").await;
+    plane.mail_with("9 codes are left").await;
+    let (challenge, _) = plane.factors("root").await;
     assert_eq!(
-        house.verify(&challenge, &typed).await.problem(),
+        plane.verify(&challenge, &typed).await.problem(),
         "/problems/wrong-code"
     );
     assert!(
-        house
+        plane
             .last_entry()
             .await
             .ends_with("the code was used before")
     );
     assert_eq!(
-        house
+        plane
             .verify(&challenge, &app.recovery_codes[4])
             .await
             .status,
@@ -238,48 +238,48 @@ async fn a_recovery_code_is_good_once_and_told_of() {
 }
 
 #[tokio::test]
-async fn where_the_app_is_required_no_code_is_mailed() {
-    let house = House::new().await;
-    let app = house.enrol("root").await;
-    house.require(&app).await;
-    let mails = house.code_mails().len();
-    let reply = house.login("root", PASSWORD).await;
+async fn no_code_is_mailed_if_the_app_is_required() {
+    let plane = TestPlane::new().await;
+    let app = plane.enrol("root").await;
+    plane.require(&app).await;
+    let mails = plane.code_mails().len();
+    let reply = plane.login("root", PASSWORD).await;
     assert_eq!(reply.json()["factors"], json!(["totp", "recovery"]));
     assert_eq!(reply.json()["sent_to"], Value::Null);
     let challenge = reply.field("challenge");
     for attempts_left in (0..5).rev() {
-        let wrong = another(&app.code(&house));
+        let wrong = another(&app.code(&plane));
         assert_eq!(
-            house.verify(&challenge, wrong).await.problem(),
+            plane.verify(&challenge, wrong).await.problem(),
             "/problems/wrong-code"
         );
         assert_eq!(
-            house.last_entry().await,
-            format!("verify  refused: wrong code; tries left: {attempts_left}")
+            plane.last_entry().await,
+            format!("verify  refused: wrong code; attempts left: {attempts_left}")
         );
     }
     assert_eq!(
-        house.verify(&challenge, &app.code(&house)).await.problem(),
+        plane.verify(&challenge, &app.code(&plane)).await.problem(),
         "/problems/challenge-expired"
     );
-    let (challenge, _) = house.factors("root").await;
+    let (challenge, _) = plane.factors("root").await;
     assert_eq!(
-        house.verify(&challenge, &app.code(&house)).await.status,
+        plane.verify(&challenge, &app.code(&plane)).await.status,
         StatusCode::OK
     );
-    assert_eq!(house.code_mails().len(), mails);
+    assert_eq!(plane.code_mails().len(), mails);
 }
 
 #[tokio::test]
-async fn an_app_is_done_away_with_by_a_fresh_code_of_it() {
-    let house = House::new().await;
-    let app = house.enrol("root").await;
-    house.require(&app).await;
-    let (challenge, _) = house.factors("root").await;
-    let code = app.code(&house);
-    let token = house.verify(&challenge, &code).await.field("token");
+async fn an_app_is_removed_with_a_current_code_of_it() {
+    let plane = TestPlane::new().await;
+    let app = plane.enrol("root").await;
+    plane.require(&app).await;
+    let (challenge, _) = plane.factors("root").await;
+    let code = app.code(&plane);
+    let token = plane.verify(&challenge, &code).await.field("token");
     let disable = async |code: &str| {
-        house
+        plane
             .post(&token, "/v1/totp/disable", &json!({ "code": code }))
             .await
     };
@@ -288,17 +288,17 @@ async fn an_app_is_done_away_with_by_a_fresh_code_of_it() {
         "/problems/wrong-code",
         "used for the sign-in"
     );
-    house.pass(SignedDuration::from_secs(30));
-    let reply = disable(&app.code(&house)).await;
+    plane.advance(SignedDuration::from_secs(30));
+    let reply = disable(&app.code(&plane)).await;
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
-    house.mail_with("the authenticator app was removed").await;
-    assert_eq!(house.factors("root").await.1, json!(["mail"]));
-    let token = house.sign_in("root").await;
+    plane.mail_with("the authenticator app was removed").await;
+    assert_eq!(plane.factors("root").await.1, json!(["mail"]));
+    let token = plane.sign_in("root").await;
     for reply in [
-        house
+        plane
             .post(&token, "/v1/totp/disable", &json!({ "code": "123456" }))
             .await,
-        house
+        plane
             .put(&token, "/v1/totp/required", &json!({ "required": true }))
             .await,
     ] {
@@ -308,25 +308,25 @@ async fn an_app_is_done_away_with_by_a_fresh_code_of_it() {
 
 #[tokio::test]
 async fn without_a_trail_no_factor_changes() {
-    let house = House::new().await;
-    let app = house.enrol("root").await;
-    let (challenge, _) = house.factors("root").await;
-    let token = house.session_of("root").await;
-    house.break_trail();
-    let code = app.code(&house);
+    let plane = TestPlane::new().await;
+    let app = plane.enrol("root").await;
+    let (challenge, _) = plane.factors("root").await;
+    let token = plane.open_session("root").await;
+    plane.break_trail();
+    let code = app.code(&plane);
     for reply in [
-        house.post(&token, "/v1/totp", &json!({})).await,
-        house
+        plane.post(&token, "/v1/totp", &json!({})).await,
+        plane
             .put(&token, "/v1/totp/required", &json!({ "required": true }))
             .await,
-        house
+        plane
             .post(&token, "/v1/totp/disable", &json!({ "code": code }))
             .await,
-        house.verify(&challenge, &code).await,
+        plane.verify(&challenge, &code).await,
     ] {
         assert_eq!(reply.problem(), "/problems/audit-unavailable");
     }
-    let admin = house
+    let admin = plane
         .database
         .read(|store| store.admin("root"))
         .await
@@ -335,83 +335,83 @@ async fn without_a_trail_no_factor_changes() {
     let kept = admin.authenticator.unwrap();
     assert!(!kept.required);
     assert!(
-        kept.last_step < house.now.get().as_second().unsigned_abs() / 30,
+        kept.last_step < plane.now.get().as_second().unsigned_abs() / 30,
         "the code is not used up"
     );
 }
 
 #[tokio::test]
-async fn no_secret_of_a_factor_is_entered_in_the_trail() {
-    let house = House::new().await;
-    let app = house.enrol("root").await;
-    let (challenge, _) = house.factors("root").await;
-    let code = app.code(&house);
-    house.verify(&challenge, &code).await;
-    let token = house.session_of("root").await;
-    house
+async fn no_secret_of_a_factor_is_written_to_the_trail() {
+    let plane = TestPlane::new().await;
+    let app = plane.enrol("root").await;
+    let (challenge, _) = plane.factors("root").await;
+    let code = app.code(&plane);
+    plane.verify(&challenge, &code).await;
+    let token = plane.open_session("root").await;
+    plane
         .post(&token, "/v1/totp/disable", &json!({ "code": 81_728_172 }))
         .await;
-    house
+    plane
         .put(
             &token,
             "/v1/password",
             &json!({ "old": 81_728_172, "new": "x" }),
         )
         .await;
-    house.verify(&challenge, &app.recovery_codes[0]).await;
-    let trail = format!("{:?}", house.trail().await);
-    let secret = super::super::authenticator::base32(&app.secret);
+    plane.verify(&challenge, &app.recovery_codes[0]).await;
+    let trail = format!("{:?}", plane.trail().await);
+    let secret = crate::auth::authenticator::base32(&app.secret);
     for secret in ["81728172", &code, &app.recovery_codes[0], &secret] {
         assert!(!trail.contains(secret), "{secret} in {trail}");
     }
 }
 
 #[tokio::test]
-async fn a_sign_in_from_a_new_address_is_told() {
-    let house = House::new().await;
-    house.sign_in("root").await;
-    house.sign_in("root").await;
-    house.come_from("198.51.100.9");
-    house.sign_in("root").await;
-    let mail = house
+async fn a_sign_in_from_a_new_address_is_notified() {
+    let plane = TestPlane::new().await;
+    plane.sign_in("root").await;
+    plane.sign_in("root").await;
+    plane.set_address("198.51.100.9");
+    plane.sign_in("root").await;
+    let mail = plane
         .mail_with("Subject: A sign-in from a new address")
         .await;
     assert!(
         mail.contains("198.51.100.9") && mail.contains("To: root@example.org"),
         "{mail}"
     );
-    house.sign_in("root").await;
-    house.come_from("192.0.2.1");
-    house.sign_in("root").await;
-    let told = house
+    plane.sign_in("root").await;
+    plane.set_address("192.0.2.1");
+    plane.sign_in("root").await;
+    let mails_sent = plane
         .mails()
         .iter()
         .filter(|mail| mail.contains("from a new address"))
         .count();
-    assert_eq!(told, 1, "both are known now");
+    assert_eq!(mails_sent, 1, "both addresses are known now");
 }
 
 #[tokio::test]
-async fn repeated_failures_are_told_once_an_hour_and_not_to_strangers() {
-    let house = House::new().await;
+async fn repeated_failures_are_notified_once_an_hour_and_only_for_admins() {
+    let plane = TestPlane::new().await;
     for _ in 0..9 {
-        house.login("root", "wrong").await;
-        house.login("toor", "wrong").await;
+        plane.login("root", "wrong").await;
+        plane.login("toor", "wrong").await;
     }
-    let mail = house.mail_with("Subject: Failed sign-ins").await;
+    let mail = plane.mail_with("Subject: Failed sign-ins").await;
     assert!(
         mail.contains("To: root@example.org") && mail.contains("192.0.2.1"),
         "{mail}"
     );
-    house.sign_in("root").await;
-    let (challenge, code) = house.challenge("root").await;
+    plane.sign_in("root").await;
+    let (challenge, code) = plane.challenge("root").await;
     for _ in 0..5 {
-        house.verify(&challenge, another(&code)).await;
+        plane.verify(&challenge, another(&code)).await;
     }
-    let told = house
+    let mails_sent = plane
         .mails()
         .iter()
         .filter(|mail| mail.contains("Failed sign-ins"))
         .count();
-    assert_eq!(told, 1);
+    assert_eq!(mails_sent, 1);
 }

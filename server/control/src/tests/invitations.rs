@@ -1,12 +1,12 @@
-//! Inviting, and taking that back.
+//! Adding, listing and revoking invitations.
 
 use super::*;
 
 #[tokio::test]
-async fn an_email_is_invited_listed_and_taken_back() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let reply = house
+async fn an_invitation_is_added_listed_and_revoked() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let reply = plane
         .post(
             &token,
             "/v1/invitations",
@@ -24,15 +24,15 @@ async fn an_email_is_invited_listed_and_taken_back() {
         (&json!("Dora@example.org"), &json!(5))
     );
     let ends: Timestamp = invitation["expires_at"].as_str().unwrap().parse().unwrap();
-    let expected = house.now.get() + SignedDuration::from_hours(7 * 24);
+    let expected = plane.now.get() + SignedDuration::from_hours(7 * 24);
     assert_eq!(ends.as_second(), expected.as_second());
     assert!(
-        house
+        plane
             .last_entry()
             .await
             .starts_with("invite Dora@example.org allowed: until ")
     );
-    let mail = house.mail_with("To: Dora@example.org").await;
+    let mail = plane.mail_with("To: Dora@example.org").await;
     assert!(
         mail.contains("Subject: You are invited to Rookery"),
         "{mail}"
@@ -44,40 +44,40 @@ async fn an_email_is_invited_listed_and_taken_back() {
         .expect("a code alone on its line")
         .to_owned();
     assert!(
-        !format!("{:?}", house.trail().await).contains(&code),
+        !format!("{:?}", plane.trail().await).contains(&code),
         "a code is a secret"
     );
     assert!(!reply.text.contains(&code));
 
-    let list = house.get(&token, "/v1/invitations").await.json();
+    let list = plane.get(&token, "/v1/invitations").await.json();
     assert_eq!(list, json!({ "invitations": [invitation], "next": null }));
     let path = format!("/v1/invitations/{}", invitation["id"]);
     assert_eq!(
-        house.delete(&token, &path).await.json()["invitation"]["email"],
+        plane.delete(&token, &path).await.json()["invitation"]["email"],
         "Dora@example.org"
     );
     assert!(
-        house
+        plane
             .last_entry()
             .await
             .ends_with(" allowed: Dora@example.org")
     );
     assert_eq!(
-        house.delete(&token, &path).await.problem(),
+        plane.delete(&token, &path).await.problem(),
         "/problems/no-such-invitation"
     );
     assert_eq!(
-        house.get(&token, "/v1/invitations").await.json()["invitations"],
+        plane.get(&token, "/v1/invitations").await.json()["invitations"],
         json!([])
     );
 }
 
 #[tokio::test]
 async fn the_same_email_is_invited_again_after_a_minute() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     let invite = || async {
-        house
+        plane
             .post(
                 &token,
                 "/v1/invitations",
@@ -95,16 +95,16 @@ async fn the_same_email_is_invited_again_after_a_minute() {
         .unwrap();
     assert!((55..=61).contains(&wait), "{wait}");
     assert!(
-        house
+        plane
             .last_entry()
             .await
             .starts_with("invite dora@example.org refused: ")
     );
-    house.pass(SignedDuration::from_secs(61));
+    plane.advance(SignedDuration::from_secs(61));
     let second = invite().await.json()["invitation"]["id"].clone();
     assert_ne!(first, second);
     assert_eq!(
-        house.get(&token, "/v1/invitations").await.json()["invitations"]
+        plane.get(&token, "/v1/invitations").await.json()["invitations"]
             .as_array()
             .unwrap()
             .len(),
@@ -113,11 +113,11 @@ async fn the_same_email_is_invited_again_after_a_minute() {
 }
 
 #[tokio::test]
-async fn invitations_are_listed_page_by_page_while_they_are_good() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+async fn valid_invitations_are_listed_page_by_page() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     for name in ["a", "b", "c"] {
-        house
+        plane
             .post(
                 &token,
                 "/v1/invitations",
@@ -125,9 +125,9 @@ async fn invitations_are_listed_page_by_page_while_they_are_good() {
             )
             .await;
     }
-    let first = house.get(&token, "/v1/invitations?limit=2").await.json();
+    let first = plane.get(&token, "/v1/invitations?limit=2").await.json();
     assert_eq!(first["invitations"].as_array().unwrap().len(), 2);
-    let rest = house
+    let rest = plane
         .get(
             &token,
             &format!("/v1/invitations?limit=2&after={}", first["next"]),
@@ -139,23 +139,23 @@ async fn invitations_are_listed_page_by_page_while_they_are_good() {
         (&json!("c@example.org"), &Value::Null)
     );
     for bad in ["limit=0", "limit=1001", "after=x", "before=1"] {
-        let reply = house.get(&token, &format!("/v1/invitations?{bad}")).await;
+        let reply = plane.get(&token, &format!("/v1/invitations?{bad}")).await;
         assert_eq!(reply.problem(), "/problems/bad-request", "{bad}");
     }
-    house.pass(SignedDuration::from_hours(7 * 24));
-    let token = house.session_of("root").await;
+    plane.advance(SignedDuration::from_hours(7 * 24));
+    let token = plane.open_session("root").await;
     assert_eq!(
-        house.get(&token, "/v1/invitations").await.json()["invitations"],
+        plane.get(&token, "/v1/invitations").await.json()["invitations"],
         json!([])
     );
 }
 
 #[tokio::test]
-async fn nobody_is_invited_who_has_an_account_or_without_a_record() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    house.add_account("alice").await;
-    let reply = house
+async fn no_one_is_invited_who_has_an_account_or_without_a_record() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    plane.add_account("alice").await;
+    let reply = plane
         .post(
             &token,
             "/v1/invitations",
@@ -172,15 +172,15 @@ async fn nobody_is_invited_who_has_an_account_or_without_a_record() {
         json!({ "email": "a@example.org", "code": 1 }),
     ] {
         assert_eq!(
-            house.post(&token, "/v1/invitations", &bad).await.problem(),
+            plane.post(&token, "/v1/invitations", &bad).await.problem(),
             "/problems/invalid",
             "{bad}"
         );
-        assert!(house.last_entry().await.contains(" refused: "), "{bad}");
+        assert!(plane.last_entry().await.contains(" refused: "), "{bad}");
     }
-    let mails = house.mails().len();
-    house.break_trail();
-    let reply = house
+    let mails = plane.mails().len();
+    plane.break_trail();
+    let reply = plane
         .post(
             &token,
             "/v1/invitations",
@@ -188,8 +188,8 @@ async fn nobody_is_invited_who_has_an_account_or_without_a_record() {
         )
         .await;
     assert_eq!(reply.problem(), "/problems/audit-unavailable");
-    assert_eq!(house.mails().len(), mails, "nothing was mailed");
-    let none = house
+    assert_eq!(plane.mails().len(), mails, "nothing was mailed");
+    let none = plane
         .database
         .read(|store| store.invitations(Timestamp::UNIX_EPOCH, rookery_record::InvitationId(0), 9));
     assert!(none.await.unwrap().is_empty());

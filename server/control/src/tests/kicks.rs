@@ -1,15 +1,15 @@
-//! Kicks of one session, of one user, and of all that match.
+//! Kicks of one session, of one user, and of everyone who matches.
 
 use super::*;
 
 #[tokio::test]
 async fn one_session_is_kicked_and_the_other_stays() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let phone = house.come_online("alice").await;
-    let desk = house.come_online("alice").await;
-    let bob = house.come_online("bob").await;
-    let users = house.get(&token, "/v1/users").await.json()["users"].clone();
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let phone = plane.connect("alice").await;
+    let desk = plane.connect("alice").await;
+    let bob = plane.connect("bob").await;
+    let users = plane.get(&token, "/v1/users").await.json()["users"].clone();
     let id = users[0]["sessions"][0]["id"].clone();
     let of_bob = users[1]["sessions"][0]["id"].clone();
 
@@ -19,7 +19,7 @@ async fn one_session_is_kicked_and_the_other_stays() {
         ("bob", id.clone()),
     ] {
         let body = json!({ "session": session });
-        let reply = house
+        let reply = plane
             .post(&token, &format!("/v1/users/{name}/kick"), &body)
             .await;
         assert_eq!(reply.status, StatusCode::NOT_FOUND);
@@ -29,17 +29,17 @@ async fn one_session_is_kicked_and_the_other_stays() {
             "{name} has no session {session}"
         );
         assert!(
-            house
+            plane
                 .last_entry()
                 .await
                 .starts_with(&format!("kick {name} refused: "))
         );
     }
     let body = json!({ "session": id, "reason": "left open" });
-    let reply = house.post(&token, "/v1/users/alice/kick", &body).await;
+    let reply = plane.post(&token, "/v1/users/alice/kick", &body).await;
     assert_eq!(reply.json(), json!({ "users": ["alice"], "sessions": 1 }));
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         format!("kick alice allowed: session {id}: left open")
     );
     assert!(
@@ -49,25 +49,29 @@ async fn one_session_is_kicked_and_the_other_stays() {
             .contains("ERROR :Kicked: left open\r\n")
     );
     assert!(!desk.is_finished() && !bob.is_finished());
-    let users = house.get(&token, "/v1/users").await.json()["users"].clone();
+    let users = plane.get(&token, "/v1/users").await.json()["users"].clone();
     assert_eq!(
         users[0]["sessions"].as_array().unwrap().len(),
         1,
-        "done means done"
+        "the sessions have ended when the kick is answered"
     );
-    let reply = house.post(&token, "/v1/users/alice/kick", &body).await;
-    assert_eq!(reply.problem(), "/problems/no-such-session", "it is gone");
+    let reply = plane.post(&token, "/v1/users/alice/kick", &body).await;
+    assert_eq!(
+        reply.problem(),
+        "/problems/no-such-session",
+        "the session has ended"
+    );
 }
 
 #[tokio::test]
-async fn all_that_match_are_kicked_and_may_come_back() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let alice = house.come_online("alice").await;
-    let bob = house.come_online("bob").await;
+async fn everyone_who_matches_is_kicked_and_may_reconnect() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let alice = plane.connect("alice").await;
+    let bob = plane.connect("bob").await;
     let kick = |body: Value| {
-        let (house, token) = (&house, &token);
-        async move { house.post(token, "/v1/kick", &body).await }
+        let (plane, token) = (&plane, &token);
+        async move { plane.post(token, "/v1/kick", &body).await }
     };
     let preview = kick(json!({ "match": "A*@Example.org", "dry_run": true }))
         .await
@@ -78,7 +82,7 @@ async fn all_that_match_are_kicked_and_may_come_back() {
     );
     assert_eq!(preview["users"].as_array().unwrap().len(), 1);
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "kick A*@Example.org allowed: all that match; dry run"
     );
     assert!(!alice.is_finished());
@@ -86,12 +90,12 @@ async fn all_that_match_are_kicked_and_may_come_back() {
     let reply = kick(json!({ "match": "a*@example.org", "reason": "storm" })).await;
     assert_eq!(reply.json(), json!({ "users": ["alice"], "sessions": 1 }));
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "kick a*@example.org allowed: all that match: storm"
     );
     assert!(alice.await.unwrap().contains("ERROR :Kicked: storm\r\n"));
     assert!(!bob.is_finished());
-    let alice = house.come_online("alice").await;
+    let alice = plane.connect("alice").await;
 
     let reply = kick(json!({ "match": "198.51.100.0/24" })).await;
     assert_eq!(
@@ -107,13 +111,13 @@ async fn all_that_match_are_kicked_and_may_come_back() {
 }
 
 #[tokio::test]
-async fn a_kick_of_the_world_or_of_oneself_is_asked_twice() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    house.add_account("root").await;
-    let alice = house.come_online("alice").await;
+async fn a_kick_of_everyone_or_of_oneself_has_to_be_confirmed() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    plane.add_account("root").await;
+    let alice = plane.connect("alice").await;
     for target in ["*@*", "0.0.0.0/0", "192.0.2.1", "root", "r*@example.org"] {
-        let reply = house
+        let reply = plane
             .post(&token, "/v1/kick", &json!({ "match": target }))
             .await;
         assert_eq!(
@@ -126,7 +130,7 @@ async fn a_kick_of_the_world_or_of_oneself_is_asked_twice() {
             "{reply:?}"
         );
         assert!(
-            house
+            plane
                 .last_entry()
                 .await
                 .starts_with(&format!("kick {target} refused: "))
@@ -140,13 +144,13 @@ async fn a_kick_of_the_world_or_of_oneself_is_asked_twice() {
         json!({}),
     ] {
         assert_eq!(
-            house.post(&token, "/v1/kick", &bad).await.problem(),
+            plane.post(&token, "/v1/kick", &bad).await.problem(),
             "/problems/invalid",
             "{bad}"
         );
-        assert!(house.last_entry().await.contains(" refused: "), "{bad}");
+        assert!(plane.last_entry().await.contains(" refused: "), "{bad}");
     }
-    let reply = house
+    let reply = plane
         .post(
             &token,
             "/v1/kick",

@@ -1,17 +1,17 @@
-//! Maintenance: who is let in while it lasts, and what is said of it.
+//! Maintenance: who is refused meanwhile, and with which message.
 
 use super::*;
 
 #[tokio::test]
-async fn nobody_new_is_let_in_while_it_lasts_and_those_who_are_in_stay() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+async fn during_maintenance_new_sessions_are_refused_and_existing_ones_stay() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     let off = json!({ "on": false, "message": null, "by": null, "since": null });
-    assert_eq!(house.get(&token, "/v1/maintenance").await.json(), off);
-    let alice = house.come_online("alice").await;
+    assert_eq!(plane.get(&token, "/v1/maintenance").await.json(), off);
+    let alice = plane.connect("alice").await;
 
     let body = json!({ "on": true, "message": " moving house " });
-    let reply = house.put(&token, "/v1/maintenance", &body).await;
+    let reply = plane.put(&token, "/v1/maintenance", &body).await;
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
     let on = reply.json();
     assert_eq!(
@@ -19,16 +19,16 @@ async fn nobody_new_is_let_in_while_it_lasts_and_those_who_are_in_stay() {
         (&json!(true), &json!("moving house"), &json!("root"))
     );
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "set-maintenance on allowed: moving house"
     );
-    assert_eq!(house.get(&token, "/v1/maintenance").await.json(), on);
+    assert_eq!(plane.get(&token, "/v1/maintenance").await.json(), on);
     assert_eq!(
-        house.get(&token, "/v1/status").await.json()["maintenance"],
+        plane.get(&token, "/v1/status").await.json()["maintenance"],
         "moving house"
     );
     for name in ["bob", "alice"] {
-        let Admission::Closed { reason } = house.admission(name).await else {
+        let Admission::Closed { reason } = plane.admission(name).await else {
             panic!("{name} is let in")
         };
         assert_eq!(
@@ -38,45 +38,45 @@ async fn nobody_new_is_let_in_while_it_lasts_and_those_who_are_in_stay() {
     }
     assert!(!alice.is_finished());
 
-    let reply = house
+    let reply = plane
         .put(&token, "/v1/maintenance", &json!({ "on": true }))
         .await;
     assert_eq!(reply.field("message"), "please try again later");
     assert_eq!(
-        house
+        plane
             .put(&token, "/v1/maintenance", &json!({ "on": false }))
             .await
             .json(),
         off
     );
-    assert_eq!(house.last_entry().await, "set-maintenance off allowed: ");
+    assert_eq!(plane.last_entry().await, "set-maintenance off allowed: ");
     assert_eq!(
-        house.get(&token, "/v1/status").await.json()["maintenance"],
+        plane.get(&token, "/v1/status").await.json()["maintenance"],
         Value::Null
     );
-    house.come_online("bob").await;
+    plane.connect("bob").await;
 }
 
 #[tokio::test]
-async fn a_ban_is_told_before_maintenance() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    house
+async fn a_ban_takes_precedence_over_maintenance_in_the_reason() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    plane
         .post(&token, "/v1/bans", &json!({ "target": "bob" }))
         .await;
-    house
+    plane
         .put(&token, "/v1/maintenance", &json!({ "on": true }))
         .await;
     assert!(matches!(
-        house.admission("bob").await,
+        plane.admission("bob").await,
         Admission::Banned { .. }
     ));
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_or_cannot_be_entered_changes_nothing() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+async fn invalid_requests_and_those_without_a_record_change_nothing() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     for bad in [
         json!({}),
         json!({ "on": "yes" }),
@@ -86,16 +86,16 @@ async fn what_makes_no_sense_or_cannot_be_entered_changes_nothing() {
         json!({ "on": true, "until": "tomorrow" }),
     ] {
         assert_eq!(
-            house.put(&token, "/v1/maintenance", &bad).await.problem(),
+            plane.put(&token, "/v1/maintenance", &bad).await.problem(),
             "/problems/invalid",
             "{bad}"
         );
-        assert!(house.last_entry().await.contains(" refused: "), "{bad}");
+        assert!(plane.last_entry().await.contains(" refused: "), "{bad}");
     }
-    house.break_trail();
-    let reply = house
+    plane.break_trail();
+    let reply = plane
         .put(&token, "/v1/maintenance", &json!({ "on": true }))
         .await;
     assert_eq!(reply.problem(), "/problems/audit-unavailable");
-    house.come_online("alice").await;
+    plane.connect("alice").await;
 }

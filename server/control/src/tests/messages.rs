@@ -1,4 +1,4 @@
-//! Messages: found, redacted one by one and by author, and the history of a channel removed.
+//! Searching and redacting messages, and purging the history of a channel.
 
 use std::slice;
 
@@ -32,7 +32,7 @@ fn direct(from: &str, to: &str) -> Place {
     }
 }
 
-impl House {
+impl TestPlane {
     async fn store(&self, entries: Vec<HistoryEntry>) {
         let write = move |store: &mut rookery_store::Store| store.append_history(&entries);
         self.database
@@ -62,10 +62,10 @@ fn ids(reply: &Reply) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn messages_of_channels_are_found_page_by_page_and_each_search_is_entered() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    house
+async fn messages_in_channels_are_found_page_by_page_and_each_search_is_recorded() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    plane
         .store(vec![
             said(1, channel("#lobby"), "bob", "Buy pills"),
             said(2, direct("bob", "alice"), "bob", "pills, secretly"),
@@ -73,7 +73,7 @@ async fn messages_of_channels_are_found_page_by_page_and_each_search_is_entered(
             said(4, channel("#dev"), "alice", "no pills"),
         ])
         .await;
-    let reply = house
+    let reply = plane
         .get(&token, "/v1/messages?text=pills&author=BOB")
         .await;
     assert_eq!(ids(&reply), ["m3", "m1"]);
@@ -83,15 +83,15 @@ async fn messages_of_channels_are_found_page_by_page_and_each_search_is_entered(
         (&json!("#dev"), &json!("bob"), &json!("more PILLS"))
     );
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "messages  allowed: text \"pills\", author BOB"
     );
 
-    let page = house.get(&token, "/v1/messages?limit=2").await;
+    let page = plane.get(&token, "/v1/messages?limit=2").await;
     assert_eq!(ids(&page), ["m4", "m3"]);
     assert_eq!(page.json()["stopped"], json!(false));
     let next = page.field("next");
-    let page = house
+    let page = plane
         .get(&token, &format!("/v1/messages?limit=2&before={next}"))
         .await;
     assert_eq!(
@@ -99,11 +99,11 @@ async fn messages_of_channels_are_found_page_by_page_and_each_search_is_entered(
         (vec!["m1".to_owned()], &Value::Null)
     );
     assert_eq!(
-        ids(&house.get(&token, "/v1/messages?channel=%23lobby").await),
+        ids(&plane.get(&token, "/v1/messages?channel=%23lobby").await),
         ["m1"]
     );
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "messages #lobby allowed: channel #lobby"
     );
 
@@ -116,25 +116,25 @@ async fn messages_of_channels_are_found_page_by_page_and_each_search_is_entered(
         "since=noon",
         "until=1",
     ] {
-        let reply = house.get(&token, &format!("/v1/messages?{bad}")).await;
+        let reply = plane.get(&token, &format!("/v1/messages?{bad}")).await;
         assert_eq!(reply.problem(), "/problems/bad-request", "{bad}");
     }
     let long = format!("/v1/messages?text={}", "x".repeat(201));
     assert_eq!(
-        house.get(&token, &long).await.problem(),
+        plane.get(&token, &long).await.problem(),
         "/problems/bad-request"
     );
 }
 
 #[tokio::test]
-async fn a_redacted_message_is_gone_those_who_are_here_are_told_and_the_trail_has_not_its_text() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let alice = house.come_online("alice").await;
-    house
+async fn a_redacted_message_is_removed_its_receivers_notified_and_its_text_not_recorded() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let alice = plane.connect("alice").await;
+    plane
         .store(vec![said(1, channel("#lobby"), "bob", "unspeakable")])
         .await;
-    let reply = house
+    let reply = plane
         .post(
             &token,
             "/v1/messages/m1/redact",
@@ -146,25 +146,25 @@ async fn a_redacted_message_is_gone_those_who_are_here_are_told_and_the_trail_ha
         (reply.field("channel"), reply.field("nick")),
         ("#lobby".to_owned(), "bob".to_owned())
     );
-    assert_eq!(house.stored("m1").await, None);
+    assert_eq!(plane.stored("m1").await, None);
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "redact m1 allowed: from bob in #lobby: house rules"
     );
-    let trail = format!("{:?}", house.trail().await);
+    let trail = format!("{:?}", plane.trail().await);
     assert!(!trail.contains("unspeakable"), "{trail}");
 
-    let again = house
+    let again = plane
         .post(&token, "/v1/messages/m1/redact", &json!({}))
         .await;
     assert_eq!(again.problem(), "/problems/no-such-message");
     assert!(
-        house
+        plane
             .last_entry()
             .await
             .starts_with("redact m1 refused: There is no message m1")
     );
-    let bad = house
+    let bad = plane
         .post(
             &token,
             "/v1/messages/m1/redact",
@@ -172,44 +172,44 @@ async fn a_redacted_message_is_gone_those_who_are_here_are_told_and_the_trail_ha
         )
         .await;
     assert_eq!(bad.problem(), "/problems/invalid");
-    house.post(&token, "/v1/users/alice/kick", &json!({})).await;
-    let heard = alice.await.unwrap();
+    plane.post(&token, "/v1/users/alice/kick", &json!({})).await;
+    let received = alice.await.unwrap();
     let notice = "NOTICE #lobby :An operator of the server redacted a message from bob from 1 hour ago: house rules\r\n";
-    assert!(heard.contains(notice), "{heard}");
+    assert!(received.contains(notice), "{received}");
 }
 
 #[tokio::test]
-async fn a_direct_message_is_redacted_by_its_id_and_never_shown() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    house
+async fn a_direct_message_is_redacted_by_its_id_and_never_listed() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    plane
         .store(vec![said(1, direct("bob", "alice"), "bob", "between us")])
         .await;
-    let reply = house
+    let reply = plane
         .post(&token, "/v1/messages/m1/redact", &json!({}))
         .await;
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
     assert!(!reply.text.contains("between us"), "{reply:?}");
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "redact m1 allowed: from bob to alice: no reason given"
     );
-    assert_eq!(house.stored("m1").await, None);
+    assert_eq!(plane.stored("m1").await, None);
 }
 
 #[tokio::test]
-async fn all_of_an_authors_messages_are_redacted_once_it_was_confirmed() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+async fn all_messages_of_an_author_are_redacted_after_confirmation() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     let mut entries: Vec<HistoryEntry> = (0..450)
         .map(|number| said(number, channel("#lobby"), "bob", "spam"))
         .collect();
     entries.push(said(1000, channel("#dev"), "bob", "spam"));
     entries.push(said(1001, channel("#dev"), "alice", "ham"));
     entries.push(said(1002, direct("bob", "alice"), "bob", "in private"));
-    house.store(entries).await;
+    plane.store(entries).await;
     let mut request = json!({ "author": "Bob", "reason": "spam", "dry_run": true });
-    let reply = house
+    let reply = plane
         .post(&token, "/v1/messages/redact", &request)
         .await
         .json();
@@ -219,48 +219,48 @@ async fn all_of_an_authors_messages_are_redacted_once_it_was_confirmed() {
     );
     assert_eq!(reply["channels"], json!(["#dev", "#lobby"]));
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "redact-author Bob allowed: dry run: 451 messages of Bob in 2 channels"
     );
     request["dry_run"] = json!(false);
-    let reply = house.post(&token, "/v1/messages/redact", &request).await;
+    let reply = plane.post(&token, "/v1/messages/redact", &request).await;
     assert_eq!(reply.problem(), "/problems/confirmation-required");
-    assert!(house.stored("m5").await.is_some());
+    assert!(plane.stored("m5").await.is_some());
 
     request["confirm"] = json!(true);
     request["channel"] = json!("#lobby");
     request["since"] = json!(Timestamp::now() - SignedDuration::from_mins(95));
-    let reply = house.post(&token, "/v1/messages/redact", &request).await;
+    let reply = plane.post(&token, "/v1/messages/redact", &request).await;
     assert_eq!(
         (&reply.json()["messages"], &reply.json()["more"]),
         (&json!(444), &json!(false)),
         "{reply:?}"
     );
     assert!(
-        house
+        plane
             .last_entry()
             .await
             .starts_with("redact-author Bob allowed: 444 messages of Bob in #lobby since ")
     );
-    assert!(house.last_entry().await.ends_with(": spam"));
-    assert!(house.stored("m5").await.is_some() && house.stored("m6").await.is_none());
+    assert!(plane.last_entry().await.ends_with(": spam"));
+    assert!(plane.stored("m5").await.is_some() && plane.stored("m6").await.is_none());
 
     let rest = json!({ "author": "bob", "confirm": true });
     assert_eq!(
-        house
+        plane
             .post(&token, "/v1/messages/redact", &rest)
             .await
             .json()["messages"],
         json!(7)
     );
-    assert_eq!(ids(&house.get(&token, "/v1/messages").await), ["m1001"]);
+    assert_eq!(ids(&plane.get(&token, "/v1/messages").await), ["m1001"]);
     assert!(
-        house.stored("m1002").await.is_some(),
-        "what is said in private is found by nobody"
+        plane.stored("m1002").await.is_some(),
+        "direct messages are not searched"
     );
     let none = json!({ "author": "bob" });
     assert_eq!(
-        house
+        plane
             .post(&token, "/v1/messages/redact", &none)
             .await
             .json()["messages"],
@@ -272,7 +272,7 @@ async fn all_of_an_authors_messages_are_redacted_once_it_was_confirmed() {
         json!({}),
     ] {
         assert_eq!(
-            house
+            plane
                 .post(&token, "/v1/messages/redact", &bad)
                 .await
                 .problem(),
@@ -283,13 +283,13 @@ async fn all_of_an_authors_messages_are_redacted_once_it_was_confirmed() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_entered_is_not_redacted() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    house
+async fn no_message_is_redacted_without_a_record() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    plane
         .store(vec![said(1, channel("#lobby"), "bob", "still here")])
         .await;
-    house.break_trail();
+    plane.break_trail();
     for (path, body) in [
         ("/v1/messages/m1/redact", json!({})),
         (
@@ -299,22 +299,22 @@ async fn what_cannot_be_entered_is_not_redacted() {
         ("/v1/channels/%23lobby/purge", json!({})),
     ] {
         assert_eq!(
-            house.post(&token, path, &body).await.problem(),
+            plane.post(&token, path, &body).await.problem(),
             "/problems/audit-unavailable"
         );
     }
     assert_eq!(
-        house.get(&token, "/v1/messages").await.problem(),
+        plane.get(&token, "/v1/messages").await.problem(),
         "/problems/audit-unavailable"
     );
-    assert!(house.stored("m1").await.is_some());
+    assert!(plane.stored("m1").await.is_some());
 }
 
 #[tokio::test]
-async fn a_channels_history_is_removed_all_of_it_or_up_to_some_time() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let alice = house.come_online("alice").await;
+async fn a_channels_history_is_purged_completely_or_before_a_time() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let alice = plane.connect("alice").await;
     let mut entries: Vec<HistoryEntry> = (0..1200)
         .map(|number| said(number % 90, channel("#Lobby"), "bob", "old"))
         .collect();
@@ -330,36 +330,36 @@ async fn a_channels_history_is_removed_all_of_it_or_up_to_some_time() {
         said(99, channel("#lobby"), "bob", "new"),
         said(2, channel("#dev"), "bob", "dev"),
     ]);
-    house.store(entries).await;
+    plane.store(entries).await;
     let by = rookery_record::Redactor {
         source: "x".to_owned(),
         account: None,
     };
     let mark =
-        house
+        plane
             .stored("old7")
             .await
             .unwrap()
             .redaction(by, "r".to_owned(), Timestamp::now(), None);
-    house.store(slice::from_ref(&mark).to_vec()).await;
+    plane.store(slice::from_ref(&mark).to_vec()).await;
 
     let before = Timestamp::now() - SignedDuration::from_mins(5);
     let request = json!({ "before": before, "reason": "tidying" });
-    let reply = house
+    let reply = plane
         .post(&token, "/v1/channels/%23LOBBY/purge", &request)
         .await;
     assert_eq!(reply.json()["entries"], json!(1201), "{reply:?}");
-    let entry = house.last_entry().await;
+    let entry = plane.last_entry().await;
     assert!(
         entry.starts_with("purge-channel #LOBBY allowed: before ") && entry.ends_with(": tidying"),
         "{entry}"
     );
     assert_eq!(
-        ids(&house.get(&token, "/v1/messages").await),
+        ids(&plane.get(&token, "/v1/messages").await),
         ["m2", "m99"],
         "in the order they were stored"
     );
-    let reply = house
+    let reply = plane
         .post(&token, "/v1/channels/%23lobby/purge", &json!({}))
         .await;
     assert_eq!(
@@ -368,19 +368,19 @@ async fn a_channels_history_is_removed_all_of_it_or_up_to_some_time() {
         "{reply:?}; the mark is younger than the request"
     );
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "purge-channel #lobby allowed: all: no reason given"
     );
-    assert_eq!(ids(&house.get(&token, "/v1/messages").await), ["m2"]);
+    assert_eq!(ids(&plane.get(&token, "/v1/messages").await), ["m2"]);
     for name in ["%23none", "lobby"] {
-        let reply = house
+        let reply = plane
             .post(&token, &format!("/v1/channels/{name}/purge"), &json!({}))
             .await;
         assert_eq!(reply.problem(), "/problems/no-such-channel");
     }
-    house.post(&token, "/v1/users/alice/kick", &json!({})).await;
-    let heard = alice.await.unwrap();
-    assert!(heard.contains(
+    plane.post(&token, "/v1/users/alice/kick", &json!({})).await;
+    let received = alice.await.unwrap();
+    assert!(received.contains(
         "NOTICE #lobby :An operator of the server has removed this channel's history: tidying\r\n"
     ));
 }

@@ -1,15 +1,21 @@
-//! Lists that come in pages.
+//! Lists in pages.
 
 use std::collections::BTreeSet;
 
 use super::*;
 
-/// All entries of a list, fetched one by one, by what `name` gives of each.
-async fn one_by_one(house: &House, token: &str, path: &str, list: &str, name: &str) -> Vec<String> {
+/// Fetches all entries of a list one by one; returns the field `name` of each.
+async fn one_by_one(
+    plane: &TestPlane,
+    token: &str,
+    path: &str,
+    list: &str,
+    name: &str,
+) -> Vec<String> {
     let mut found = Vec::new();
     let mut after = String::new();
     loop {
-        let page = house.get(token, &format!("{path}?limit=1{after}")).await;
+        let page = plane.get(token, &format!("{path}?limit=1{after}")).await;
         assert_eq!(page.status, StatusCode::OK, "{page:?}");
         let page = page.json();
         let entries = page[list].as_array().unwrap();
@@ -30,35 +36,35 @@ async fn one_by_one(house: &House, token: &str, path: &str, list: &str, name: &s
 
 #[tokio::test]
 async fn every_list_comes_page_by_page_without_a_gap() {
-    let house = House::new().await;
-    house.add_admin("Vera").await;
-    house.add_admin("anna").await;
-    let token = house.sign_in("root").await;
-    let _alice = house.come_online("alice").await;
-    let _bob = house.come_online("bob").await;
+    let plane = TestPlane::new().await;
+    plane.add_admin("Vera").await;
+    plane.add_admin("anna").await;
+    let token = plane.sign_in("root").await;
+    let _alice = plane.connect("alice").await;
+    let _bob = plane.connect("bob").await;
     for target in ["one", "two", "three"] {
-        house
+        plane
             .post(&token, "/v1/bans", &json!({ "target": target }))
             .await;
     }
     for _ in 0..2 {
-        house.session_of("root").await;
+        plane.open_session("root").await;
     }
     assert_eq!(
-        one_by_one(&house, &token, "/v1/bans", "bans", "target").await,
+        one_by_one(&plane, &token, "/v1/bans", "bans", "target").await,
         ["three", "two", "one"]
     );
     assert_eq!(
-        one_by_one(&house, &token, "/v1/admins", "admins", "name").await,
+        one_by_one(&plane, &token, "/v1/admins", "admins", "name").await,
         ["anna", "root", "Vera"]
     );
     assert_eq!(
-        one_by_one(&house, &token, "/v1/channels", "channels", "name").await,
+        one_by_one(&plane, &token, "/v1/channels", "channels", "name").await,
         ["#lobby"]
     );
-    let members = one_by_one(&house, &token, "/v1/channels/%23lobby", "members", "nick").await;
+    let members = one_by_one(&plane, &token, "/v1/channels/%23lobby", "members", "nick").await;
     assert_eq!(members, ["alice", "bob"]);
-    let sessions = one_by_one(&house, &token, "/v1/sessions", "sessions", "id").await;
+    let sessions = one_by_one(&plane, &token, "/v1/sessions", "sessions", "id").await;
     assert_eq!(
         sessions.iter().collect::<BTreeSet<_>>().len(),
         3,
@@ -73,16 +79,16 @@ async fn every_list_comes_page_by_page_without_a_gap() {
         "/v1/sessions",
     ] {
         for options in ["?limit=0", "?limit=1001", "?limit=x", "?nothing=1"] {
-            let reply = house.get(&token, &format!("{path}{options}")).await;
+            let reply = plane.get(&token, &format!("{path}{options}")).await;
             assert_eq!(reply.problem(), "/problems/bad-request", "{path}{options}");
         }
     }
     assert_eq!(
-        house.get(&token, "/v1/bans?after=x").await.problem(),
+        plane.get(&token, "/v1/bans?after=x").await.problem(),
         "/problems/bad-request"
     );
     assert_eq!(
-        house
+        plane
             .get(&token, "/v1/channels?after=lobby")
             .await
             .problem(),

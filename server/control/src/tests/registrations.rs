@@ -1,11 +1,11 @@
-//! Registrations that wait, and another mail for one of them.
+//! Pending registrations, and another code for one.
 
 use super::*;
 use rookery_accounts::Peer;
 use rookery_accounts::registration::Registered;
 
-impl House {
-    /// Somebody registers, and waits for the code.
+impl TestPlane {
+    /// Registers a user who waits for the code.
     async fn register(&self, name: &str, email: &str) {
         let peer = Peer {
             address: self.from.get(),
@@ -20,7 +20,7 @@ impl House {
         assert!(matches!(registered, Ok(Registered::CodeMailed { .. })));
     }
 
-    /// Whether that code makes the account.
+    /// Whether a code completes the registration.
     async fn takes(&self, name: &str, code: &str) -> bool {
         let peer = Peer {
             address: self.from.get(),
@@ -34,7 +34,7 @@ impl House {
             .is_ok()
     }
 
-    /// The codes that were mailed for registrations, oldest first; waits until there are so many.
+    /// Waits for that many codes of registrations, and returns them, oldest first.
     async fn registration_codes(&self, count: usize) -> Vec<String> {
         let is_code =
             |line: &&str| line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_digit());
@@ -54,11 +54,11 @@ impl House {
 }
 
 #[tokio::test]
-async fn who_registers_is_listed_and_gets_another_code_instead_of_the_first() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    house.register("dora", "dora@example.org").await;
-    let list = house.get(&token, "/v1/registrations").await.json();
+async fn a_pending_registration_is_listed_and_can_get_another_code() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    plane.register("dora", "dora@example.org").await;
+    let list = plane.get(&token, "/v1/registrations").await.json();
     let waiting = &list["registrations"][0];
     assert_eq!(
         (&waiting["name"], &waiting["email"]),
@@ -68,72 +68,72 @@ async fn who_registers_is_listed_and_gets_another_code_instead_of_the_first() {
         (&waiting["attempts_left"], &waiting["email_taken"]),
         (&json!(5), &json!(false))
     );
-    let first = house.registration_codes(1).await.remove(0);
+    let first = plane.registration_codes(1).await.remove(0);
 
     let path = format!("/v1/registrations/{}/resend", waiting["id"]);
-    let reply = house.post(&token, &path, &json!({})).await;
+    let reply = plane.post(&token, &path, &json!({})).await;
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
     assert_eq!(reply.json()["mail"], "sent");
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "resend dora allowed: dora@example.org"
     );
-    let second = house.registration_codes(2).await.remove(1);
+    let second = plane.registration_codes(2).await.remove(1);
     assert!(
-        !format!("{:?}", house.trail().await).contains(&second),
+        !format!("{:?}", plane.trail().await).contains(&second),
         "a code is a secret"
     );
     if first != second {
-        assert!(!house.takes("dora", &first).await);
+        assert!(!plane.takes("dora", &first).await);
     }
-    assert!(house.takes("dora", &second).await);
+    assert!(plane.takes("dora", &second).await);
     assert_eq!(
-        house.get(&token, "/v1/registrations").await.json(),
+        plane.get(&token, "/v1/registrations").await.json(),
         json!({ "registrations": [], "next": null })
     );
     assert_eq!(
-        house.post(&token, &path, &json!({})).await.problem(),
+        plane.post(&token, &path, &json!({})).await.problem(),
         "/problems/no-such-registration"
     );
-    assert!(house.last_entry().await.starts_with("resend registration "));
+    assert!(plane.last_entry().await.starts_with("resend registration "));
 }
 
 #[tokio::test]
-async fn whose_email_is_taken_is_told_so_again_and_gets_no_code() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    house.add_account("alice").await;
-    house.register("alicia", "alice@example.org").await;
-    let waiting = house.get(&token, "/v1/registrations").await.json()["registrations"][0].clone();
+async fn a_registration_with_a_taken_email_gets_another_notice_and_no_code() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    plane.add_account("alice").await;
+    plane.register("alicia", "alice@example.org").await;
+    let waiting = plane.get(&token, "/v1/registrations").await.json()["registrations"][0].clone();
     assert_eq!(waiting["email_taken"], true);
-    house
+    plane
         .post(
             &token,
             &format!("/v1/registrations/{}/resend", waiting["id"]),
             &json!({}),
         )
         .await;
-    let told = || {
-        house
+    let mails_sent = || {
+        plane
             .mails()
             .iter()
             .filter(|mail| mail.contains("You have an account on"))
             .count()
     };
-    eventually("two mails", || (told() == 2).then_some(())).await;
-    assert!(house.registration_codes(0).await.is_empty());
+    eventually("two mails", || (mails_sent() == 2).then_some(())).await;
+    assert!(plane.registration_codes(0).await.is_empty());
 }
 
 #[tokio::test]
 async fn registrations_are_listed_page_by_page_until_their_codes_end() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     for name in ["ann", "bea", "cid"] {
-        house.register(name, &format!("{name}@example.org")).await;
+        plane.register(name, &format!("{name}@example.org")).await;
     }
-    let first = house.get(&token, "/v1/registrations?limit=2").await.json();
+    let first = plane.get(&token, "/v1/registrations?limit=2").await.json();
     assert_eq!(first["registrations"].as_array().unwrap().len(), 2);
-    let rest = house
+    let rest = plane
         .get(
             &token,
             &format!("/v1/registrations?after={}", first["next"]),
@@ -145,12 +145,12 @@ async fn registrations_are_listed_page_by_page_until_their_codes_end() {
         (&json!("cid"), &Value::Null)
     );
     for bad in ["limit=0", "after=-1", "after=9223372036854775808"] {
-        let reply = house.get(&token, &format!("/v1/registrations?{bad}")).await;
+        let reply = plane.get(&token, &format!("/v1/registrations?{bad}")).await;
         assert_eq!(reply.problem(), "/problems/bad-request", "{bad}");
     }
-    house.pass(SignedDuration::from_mins(5));
+    plane.advance(SignedDuration::from_mins(5));
     assert_eq!(
-        house.get(&token, "/v1/registrations").await.json()["registrations"],
+        plane.get(&token, "/v1/registrations").await.json()["registrations"],
         json!([])
     );
 }

@@ -1,10 +1,10 @@
-//! What each role may do.
+//! The operations that each role allows.
 
 use super::*;
 
-/// Every operation of the description that asks for a sign-in, with the role that it names.
-async fn operations(house: &House) -> Vec<(String, String, Role)> {
-    let document = house
+/// Returns every operation of the document that requires a sign-in, with the role it states.
+async fn operations(plane: &TestPlane) -> Vec<(String, String, Role)> {
+    let document = plane
         .send(Request::get("/v1/openapi.json"), "")
         .await
         .json();
@@ -25,23 +25,22 @@ async fn operations(house: &House) -> Vec<(String, String, Role)> {
 }
 
 #[tokio::test]
-async fn each_operation_is_for_the_role_that_its_description_names() {
-    let house = House::new().await;
-    // Nobody runs the server: a reload is refused at once, and not waited for.
-    drop(house.reloads.take());
+async fn each_operation_requires_the_role_that_the_document_states() {
+    let plane = TestPlane::new().await;
+    // Without a receiver, a reload is refused at once.
+    drop(plane.reloads.take());
     for role in Role::ALL {
-        house.add_admin_as(role.as_str(), role).await;
-        for (method, path, needed) in operations(&house).await {
-            // Each act may end the sign-in, so each has its own; what it says of the rest does not
-            // matter here.
-            let token = house.session_of(role.as_str()).await;
+        plane.add_admin_as(role.as_str(), role).await;
+        for (method, path, needed) in operations(&plane).await {
+            // Each act may end its session, so each has its own. Only the status 403 matters here.
+            let token = plane.open_session(role.as_str()).await;
             let path = path.replace(['{', '}'], "");
             let bearer = format!("Bearer {token}");
             let request = Request::builder().method(method.as_str()).uri(&path);
             let request = request
                 .header("Authorization", bearer)
                 .header("Content-Type", "application/json");
-            let reply = house.send(request, "{}").await;
+            let reply = plane.send(request, "{}").await;
             let refused =
                 reply.status == StatusCode::FORBIDDEN && reply.problem() == "/problems/not-allowed";
             assert_eq!(
@@ -54,12 +53,12 @@ async fn each_operation_is_for_the_role_that_its_description_names() {
 }
 
 #[tokio::test]
-async fn an_act_beyond_the_role_is_refused_told_and_entered() {
-    let house = House::new().await;
-    house.add_admin_as("vera", Role::Auditor).await;
-    let token = house.sign_in("vera").await;
-    let alice = house.come_online("alice").await;
-    let reply = house.post(&token, "/v1/users/alice/kick", &json!({})).await;
+async fn an_act_beyond_the_role_is_refused_explained_and_recorded() {
+    let plane = TestPlane::new().await;
+    plane.add_admin_as("vera", Role::Auditor).await;
+    let token = plane.sign_in("vera").await;
+    let alice = plane.connect("alice").await;
+    let reply = plane.post(&token, "/v1/users/alice/kick", &json!({})).await;
     assert_eq!(
         (reply.status, reply.problem().as_str()),
         (StatusCode::FORBIDDEN, "/problems/not-allowed")
@@ -70,7 +69,7 @@ async fn an_act_beyond_the_role_is_refused_told_and_entered() {
             .contains("for the role moderator, and yours is auditor"),
         "{reply:?}"
     );
-    let entry = house.trail().await.pop().unwrap();
+    let entry = plane.trail().await.pop().unwrap();
     assert_eq!(
         (entry.actor.as_str(), entry.outcome),
         ("vera", Outcome::Refused)
@@ -79,30 +78,30 @@ async fn an_act_beyond_the_role_is_refused_told_and_entered() {
     assert!(!entry.session.is_empty());
     assert!(!alice.is_finished());
     assert_eq!(
-        house.get(&token, "/v1/users").await.status,
+        plane.get(&token, "/v1/users").await.status,
         StatusCode::OK,
-        "reading is for all"
+        "every role may read"
     );
 }
 
 #[tokio::test]
 async fn a_session_ends_when_its_admin_has_another_role() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     let change = |store: &mut rookery_store::Store| store.set_admin_role("ROOT", Role::Auditor);
     assert!(
-        house
+        plane
             .database
             .write(Durability::Record, change)
             .await
             .unwrap()
     );
     assert_eq!(
-        house.get(&token, "/v1/users").await.problem(),
+        plane.get(&token, "/v1/users").await.problem(),
         "/problems/not-signed-in"
     );
     assert!(
-        house
+        plane
             .last_entry()
             .await
             .ends_with("another password, role or factor")

@@ -1,9 +1,10 @@
-//! Password, code, token; and all who have not got them.
+//! Signing in: password, code and token, and requests without them.
 
 use super::*;
 
-impl House {
-    /// The same code a hundred times at once, for those challenges in turn; gives how many win.
+impl TestPlane {
+    /// Sends the same code a hundred times concurrently, for the challenges in turn; returns how
+    /// many succeed.
     pub(super) async fn verify_a_hundred(&self, challenges: &[String], code: &str) -> usize {
         let arrival = Arrival {
             from: self.from.get(),
@@ -34,28 +35,28 @@ impl House {
 }
 
 #[tokio::test]
-async fn a_password_and_a_mailed_code_open_the_control_plane() {
-    let house = House::new().await;
-    let reply = house.login("Root", PASSWORD).await;
+async fn a_password_and_a_mailed_code_sign_an_admin_in() {
+    let plane = TestPlane::new().await;
+    let reply = plane.login("Root", PASSWORD).await;
     assert_eq!(reply.status, StatusCode::ACCEPTED);
     assert_eq!(reply.field("sent_to"), "r…@e….org");
     assert_eq!(reply.json()["warning"], Value::Null);
     let expires_at: Timestamp = reply.field("expires_at").parse().unwrap();
-    assert_eq!(expires_at, house.now.get() + SignedDuration::from_mins(5));
+    assert_eq!(expires_at, plane.now.get() + SignedDuration::from_mins(5));
 
-    let code = house.code_of_mail(0).await;
-    let reply = house.verify(&reply.field("challenge"), &code).await;
+    let code = plane.code_of_mail(0).await;
+    let reply = plane.verify(&reply.field("challenge"), &code).await;
     let token = reply.field("token");
     let expires_at: Timestamp = reply.field("expires_at").parse().unwrap();
-    assert_eq!(expires_at, house.now.get() + SignedDuration::from_mins(60));
-    assert_eq!(house.get(&token, "/v1/bans").await.status, StatusCode::OK);
-    let mail = house.mails().pop().unwrap();
+    assert_eq!(expires_at, plane.now.get() + SignedDuration::from_mins(60));
+    assert_eq!(plane.get(&token, "/v1/bans").await.status, StatusCode::OK);
+    let mail = plane.mails().pop().unwrap();
     assert!(
         mail.contains("root@example.org") && mail.contains("192.0.2.1"),
         "{mail}"
     );
 
-    let trail = house.trail().await;
+    let trail = plane.trail().await;
     let steps: Vec<_> = trail
         .iter()
         .map(|entry| (entry.act.as_str(), entry.outcome))
@@ -76,33 +77,30 @@ async fn a_password_and_a_mailed_code_open_the_control_plane() {
 
 #[tokio::test]
 async fn an_unknown_name_and_a_wrong_password_are_answered_alike() {
-    let house = House::new().await;
-    let wrong = house.login("root", "wrong").await;
-    let unknown = house.login("toor", PASSWORD).await;
+    let plane = TestPlane::new().await;
+    let wrong = plane.login("root", "wrong").await;
+    let unknown = plane.login("toor", PASSWORD).await;
     assert_eq!(wrong.problem(), "/problems/login-failed");
     assert_eq!(wrong.headers[header::WWW_AUTHENTICATE], "Bearer");
     assert_eq!((wrong.status, &wrong.text), (unknown.status, &unknown.text));
-    let trail = house.trail().await;
+    let trail = plane.trail().await;
     let refusals: Vec<_> = trail
         .iter()
         .map(|entry| (entry.actor.as_str(), entry.detail.as_str()))
         .collect();
     assert_eq!(
         refusals,
-        [
-            ("root", "wrong password"),
-            ("toor", "there is no such admin")
-        ]
+        [("root", "wrong password"), ("toor", "no such admin")]
     );
-    assert!(house.mails().is_empty());
+    assert!(plane.mails().is_empty());
 }
 
 #[tokio::test]
 async fn an_unknown_name_costs_a_hash_like_a_wrong_password() {
-    let house = House::new().await;
+    let plane = TestPlane::new().await;
     for name in ["root", "toor"] {
         let held = hold_hash_permits().await;
-        let mut attempt = pin!(house.login(name, "wrong"));
+        let mut attempt = pin!(plane.login(name, "wrong"));
         let early = tokio::time::timeout(Duration::from_millis(300), &mut attempt).await;
         assert!(early.is_err(), "{name} was answered without a hash");
         drop(held);
@@ -111,128 +109,128 @@ async fn an_unknown_name_costs_a_hash_like_a_wrong_password() {
 }
 
 #[tokio::test]
-async fn a_code_is_good_once_for_its_own_challenge_from_its_own_address() {
-    let house = House::new().await;
-    let (first, first_code) = house.challenge("root").await;
-    let (second, second_code) = house.challenge("root").await;
+async fn a_code_is_valid_once_for_its_challenge_from_its_address() {
+    let plane = TestPlane::new().await;
+    let (first, first_code) = plane.challenge("root").await;
+    let (second, second_code) = plane.challenge("root").await;
 
     let crossed = if first_code == second_code {
         another(&first_code).to_owned()
     } else {
         second_code.clone()
     };
-    let reply = house.verify(&first, &crossed).await;
+    let reply = plane.verify(&first, &crossed).await;
     assert_eq!(reply.problem(), "/problems/wrong-code");
-    assert!(reply.field("detail").contains("4 tries"), "{reply:?}");
+    assert!(reply.field("detail").contains("4 attempts"), "{reply:?}");
     assert_eq!(
-        house.last_entry().await,
-        "verify  refused: wrong code; tries left: 4"
+        plane.last_entry().await,
+        "verify  refused: wrong code; attempts left: 4"
     );
 
-    house.come_from("192.0.2.99");
+    plane.set_address("192.0.2.99");
     assert_eq!(
-        house.verify(&first, &first_code).await.problem(),
+        plane.verify(&first, &first_code).await.problem(),
         "/problems/challenge-expired"
     );
     assert_eq!(
-        house.last_entry().await,
+        plane.last_entry().await,
         "verify  refused: the challenge belongs to another address"
     );
 
-    house.come_from("192.0.2.1");
+    plane.set_address("192.0.2.1");
     assert_eq!(
-        house.verify(&first, &first_code).await.status,
+        plane.verify(&first, &first_code).await.status,
         StatusCode::OK
     );
     assert_eq!(
-        house.verify(&first, &first_code).await.problem(),
+        plane.verify(&first, &first_code).await.problem(),
         "/problems/challenge-expired"
     );
-    let entry = house.trail().await.pop().unwrap();
+    let entry = plane.trail().await.pop().unwrap();
     assert_eq!(
         (entry.actor.as_str(), entry.outcome),
         ("root", Outcome::Refused)
     );
 
-    house.pass(SignedDuration::from_mins(5));
+    plane.advance(SignedDuration::from_mins(5));
     assert_eq!(
-        house.verify(&second, &second_code).await.problem(),
+        plane.verify(&second, &second_code).await.problem(),
         "/problems/challenge-expired"
     );
     assert_eq!(
-        house.verify("no such challenge", "123456").await.problem(),
+        plane.verify("no such challenge", "123456").await.problem(),
         "/problems/challenge-expired"
     );
     assert_eq!(
-        house.last_entry().await,
-        "verify  refused: there is no such challenge"
+        plane.last_entry().await,
+        "verify  refused: no such challenge"
     );
 }
 
 #[tokio::test]
-async fn five_wrong_codes_kill_the_challenge() {
-    let house = House::new().await;
-    let (challenge, code) = house.challenge("root").await;
+async fn five_wrong_codes_exhaust_the_challenge() {
+    let plane = TestPlane::new().await;
+    let (challenge, code) = plane.challenge("root").await;
     for attempts_left in (0..5).rev() {
         assert_eq!(
-            house.verify(&challenge, another(&code)).await.problem(),
+            plane.verify(&challenge, another(&code)).await.problem(),
             "/problems/wrong-code"
         );
         assert_eq!(
-            house.last_entry().await,
-            format!("verify  refused: wrong code; tries left: {attempts_left}")
+            plane.last_entry().await,
+            format!("verify  refused: wrong code; attempts left: {attempts_left}")
         );
     }
     assert_eq!(
-        house.verify(&challenge, &code).await.problem(),
+        plane.verify(&challenge, &code).await.problem(),
         "/problems/challenge-expired"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_a_hundred_at_once_with_the_right_code_one_wins() {
-    let house = House::new().await;
-    let (challenge, code) = house.challenge("root").await;
-    assert_eq!(house.verify_a_hundred(&[challenge], &code).await, 1);
-    let trail = house.trail().await;
+async fn of_a_hundred_concurrent_uses_of_one_mailed_code_one_succeeds() {
+    let plane = TestPlane::new().await;
+    let (challenge, code) = plane.challenge("root").await;
+    assert_eq!(plane.verify_a_hundred(&[challenge], &code).await, 1);
+    let trail = plane.trail().await;
     let verified = |entry: &&NewAudit| entry.act == "verify" && entry.outcome == Outcome::Allowed;
     assert_eq!(trail.iter().filter(verified).count(), 1);
 }
 
 #[tokio::test]
-async fn guessing_is_slowed_down_and_the_pause_is_told() {
-    let house = House::new().await;
+async fn guessing_is_throttled_and_the_pause_is_answered() {
+    let plane = TestPlane::new().await;
     for _ in 0..10 {
         assert_eq!(
-            house.login("root", "guess").await.status,
+            plane.login("root", "guess").await.status,
             StatusCode::UNAUTHORIZED
         );
     }
     for password in ["guess", PASSWORD] {
-        let reply = house.login("root", password).await;
+        let reply = plane.login("root", password).await;
         assert_eq!(reply.problem(), "/problems/too-many-attempts");
         assert_eq!(reply.headers[header::RETRY_AFTER], "5");
     }
-    assert!(house.code_mails().is_empty());
+    assert!(plane.code_mails().is_empty());
 
-    house.pass(SignedDuration::from_mins(1));
-    house.plane.trail.settle(house.now.get()).await;
-    let last = house.last_entry().await;
+    plane.advance(SignedDuration::from_mins(1));
+    plane.state.trail.settle(plane.now.get()).await;
+    let last = plane.last_entry().await;
     assert!(
         last.starts_with("refusals  refused: 2 more since"),
         "the two are in the trail: {last}"
     );
-    house.sign_in("root").await;
+    plane.sign_in("root").await;
     assert_eq!(
-        house.login("root", "guess").await.status,
+        plane.login("root", "guess").await.status,
         StatusCode::UNAUTHORIZED,
         "a sign-in wipes the slate"
     );
 }
 
 #[tokio::test]
-async fn nobody_comes_in_without_a_token_that_stands() {
-    let house = House::new().await;
+async fn a_request_without_a_valid_token_is_refused() {
+    let plane = TestPlane::new().await;
     let forged = format!("rka1_{}", "0".repeat(64));
     for request in [
         Request::get("/v1/users"),
@@ -240,11 +238,11 @@ async fn nobody_comes_in_without_a_token_that_stands() {
         Request::get("/v1/users").header("Authorization", "Bearer "),
         Request::get("/v1/users").header("Authorization", "Basic cm9vdDpyb290"),
     ] {
-        let reply = house.send(request, "").await;
+        let reply = plane.send(request, "").await;
         assert_eq!(reply.problem(), "/problems/not-signed-in");
         assert_eq!(reply.headers[header::WWW_AUTHENTICATE], "Bearer");
     }
-    let trail = house.trail().await;
+    let trail = plane.trail().await;
     let whys: Vec<_> = trail.iter().map(|entry| entry.detail.as_str()).collect();
     assert_eq!(
         whys,
@@ -269,7 +267,7 @@ async fn nobody_comes_in_without_a_token_that_stands() {
         ("GET", "/v1/audit"),
         ("GET", "/v1/status"),
     ] {
-        let reply = house
+        let reply = plane
             .send(Request::builder().method(method).uri(path), "")
             .await;
         assert_eq!(
@@ -282,30 +280,30 @@ async fn nobody_comes_in_without_a_token_that_stands() {
 
 #[tokio::test]
 async fn a_flood_of_forged_tokens_cannot_fill_the_disk() {
-    let house = House::new().await;
+    let plane = TestPlane::new().await;
     for _ in 0..200 {
         assert_eq!(
-            house.get("forged", "/v1/users").await.status,
+            plane.get("forged", "/v1/users").await.status,
             StatusCode::UNAUTHORIZED
         );
     }
-    assert_eq!(house.trail().await.len(), 10);
+    assert_eq!(plane.trail().await.len(), 10);
     assert!(
-        house
+        plane
             .last_entry()
             .await
             .ends_with("only counted for a minute")
     );
-    let token = house.sign_in("root").await;
+    let token = plane.sign_in("root").await;
     assert_eq!(
-        house.get(&token, "/v1/bans").await.status,
+        plane.get(&token, "/v1/bans").await.status,
         StatusCode::OK,
-        "admins are not in the way of it"
+        "refusals of admins are recorded"
     );
 
-    house.pass(SignedDuration::from_mins(1));
-    house.plane.trail.settle(house.now.get()).await;
-    let entry = house.trail().await.pop().unwrap();
+    plane.advance(SignedDuration::from_mins(1));
+    plane.state.trail.settle(plane.now.get()).await;
+    let entry = plane.trail().await.pop().unwrap();
     assert_eq!(entry.origin, "192.0.2.1");
     assert!(
         entry.detail.starts_with("190 more since "),
@@ -315,21 +313,21 @@ async fn a_flood_of_forged_tokens_cannot_fill_the_disk() {
 }
 
 #[tokio::test]
-async fn a_session_ends_with_its_time() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
+async fn a_session_expires() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
     for _ in 0..5 {
-        house.pass(SignedDuration::from_mins(10));
-        assert_eq!(house.get(&token, "/v1/bans").await.status, StatusCode::OK);
+        plane.advance(SignedDuration::from_mins(10));
+        assert_eq!(plane.get(&token, "/v1/bans").await.status, StatusCode::OK);
     }
-    house.pass(SignedDuration::from_secs(9 * 60 + 59));
-    assert_eq!(house.get(&token, "/v1/bans").await.status, StatusCode::OK);
-    house.pass(SignedDuration::from_secs(1));
+    plane.advance(SignedDuration::from_secs(9 * 60 + 59));
+    assert_eq!(plane.get(&token, "/v1/bans").await.status, StatusCode::OK);
+    plane.advance(SignedDuration::from_secs(1));
     assert_eq!(
-        house.get(&token, "/v1/bans").await.problem(),
+        plane.get(&token, "/v1/bans").await.problem(),
         "/problems/not-signed-in"
     );
-    let entry = house.trail().await.pop().unwrap();
+    let entry = plane.trail().await.pop().unwrap();
     assert_eq!(
         (entry.actor.as_str(), entry.detail.as_str()),
         ("root", "the session has expired")
@@ -338,37 +336,37 @@ async fn a_session_ends_with_its_time() {
 
 #[tokio::test]
 async fn a_session_ends_with_logout() {
-    let house = House::new().await;
-    let (token, other) = (house.sign_in("root").await, house.sign_in("root").await);
-    let reply = house.post(&token, "/v1/logout", &json!({})).await;
+    let plane = TestPlane::new().await;
+    let (token, other) = (plane.sign_in("root").await, plane.sign_in("root").await);
+    let reply = plane.post(&token, "/v1/logout", &json!({})).await;
     assert_eq!(reply.status, StatusCode::OK);
     assert_eq!(
         reply.field("session"),
-        house.trail().await.pop().unwrap().session
+        plane.trail().await.pop().unwrap().session
     );
     assert_eq!(
-        house.get(&token, "/v1/bans").await.problem(),
+        plane.get(&token, "/v1/bans").await.problem(),
         "/problems/not-signed-in"
     );
     assert_eq!(
-        house.get(&other, "/v1/bans").await.status,
+        plane.get(&other, "/v1/bans").await.status,
         StatusCode::OK,
-        "the other session stands"
+        "the other session is still valid"
     );
 }
 
 #[tokio::test]
 async fn a_session_ends_with_its_admin_or_the_admins_password() {
-    let house = House::new().await;
-    house.add_admin("other").await;
-    let (root, other) = (house.sign_in("root").await, house.sign_in("other").await);
+    let plane = TestPlane::new().await;
+    plane.add_admin("other").await;
+    let (root, other) = (plane.sign_in("root").await, plane.sign_in("other").await);
     let hash = password::hash("another".to_owned()).await;
     let change = move |store: &mut rookery_store::Store| {
         store.set_admin_password("root", &hash, None)?;
         store.remove_admin("other")
     };
     assert!(
-        house
+        plane
             .database
             .write(Durability::Record, change)
             .await
@@ -376,10 +374,10 @@ async fn a_session_ends_with_its_admin_or_the_admins_password() {
     );
     for token in [root, other] {
         assert_eq!(
-            house.get(&token, "/v1/bans").await.problem(),
+            plane.get(&token, "/v1/bans").await.problem(),
             "/problems/not-signed-in"
         );
-        let last = house.last_entry().await;
+        let last = plane.last_entry().await;
         assert!(
             last.ends_with(
                 "refused: the admin was removed, or has another password, role or factor"
@@ -390,38 +388,38 @@ async fn a_session_ends_with_its_admin_or_the_admins_password() {
 }
 
 #[tokio::test]
-async fn no_secret_is_entered_in_the_trail() {
-    let house = House::new().await;
-    let token = house.sign_in("root").await;
-    let (challenge, code) = house.challenge("root").await;
+async fn no_secret_is_written_to_the_trail() {
+    let plane = TestPlane::new().await;
+    let token = plane.sign_in("root").await;
+    let (challenge, code) = plane.challenge("root").await;
     let request = |path| Request::post(path).header("Content-Type", "application/json");
-    // Of a wrong type, so that the refusal's own text repeats it.
-    house
+    // A wrong type, so that the text of the rejection quotes it.
+    plane
         .send(
             request("/v1/login"),
             r#"{"name":"root","password":81728172}"#,
         )
         .await;
-    house
+    plane
         .send(
             request("/v1/login/verify"),
             format!(r#"{{"challenge":"{challenge}","code":{code}}}"#),
         )
         .await;
-    house.get(&format!("{token}x"), "/v1/users").await;
-    let trail = format!("{:?}", house.trail().await);
+    plane.get(&format!("{token}x"), "/v1/users").await;
+    let trail = format!("{:?}", plane.trail().await);
     for secret in [PASSWORD, "81728172", &code, &token, &challenge] {
         assert!(!trail.contains(secret), "{secret} in {trail}");
     }
 }
 
 #[tokio::test]
-async fn what_a_stranger_calls_himself_cannot_spoil_the_trail() {
-    let house = House::new().await;
-    house
+async fn names_sent_by_strangers_cannot_corrupt_the_trail() {
+    let plane = TestPlane::new().await;
+    plane
         .login(&format!("\u{1b}[2J\r\nroot{}", "x".repeat(10_000)), "x")
         .await;
-    let entry = house.trail().await.pop().unwrap();
+    let entry = plane.trail().await.pop().unwrap();
     assert!(
         entry.actor.starts_with("\u{fffd}[2J\u{fffd}\u{fffd}root"),
         "{}",
@@ -431,60 +429,60 @@ async fn what_a_stranger_calls_himself_cannot_spoil_the_trail() {
 }
 
 #[tokio::test]
-async fn without_a_trail_nobody_signs_in() {
-    let house = House::new().await;
-    let (challenge, code) = house.challenge("root").await;
-    house.break_trail();
+async fn without_a_trail_no_one_signs_in() {
+    let plane = TestPlane::new().await;
+    let (challenge, code) = plane.challenge("root").await;
+    plane.break_trail();
     assert_eq!(
-        house.login("root", PASSWORD).await.problem(),
+        plane.login("root", PASSWORD).await.problem(),
         "/problems/audit-unavailable"
     );
     assert_eq!(
-        house.login("root", "wrong").await.problem(),
+        plane.login("root", "wrong").await.problem(),
         "/problems/audit-unavailable"
     );
     assert_eq!(
-        house.verify(&challenge, &code).await.problem(),
+        plane.verify(&challenge, &code).await.problem(),
         "/problems/audit-unavailable"
     );
-    assert_eq!(house.mails().len(), 1, "no code goes out");
+    assert_eq!(plane.mails().len(), 1, "no other code was mailed");
 }
 
 #[tokio::test]
-async fn mail_that_does_not_get_through_is_told() {
-    let house = House::new().await;
-    fs::write(house.folder.path().join("mail"), "not a folder").unwrap();
-    house.login("root", PASSWORD).await;
+async fn a_sign_in_warns_that_mail_is_delayed() {
+    let plane = TestPlane::new().await;
+    fs::write(plane.folder.path().join("mail"), "not a folder").unwrap();
+    plane.login("root", PASSWORD).await;
     eventually("the mail to fail", || {
-        house.plane.control.mailer.health().err()
+        plane.state.control.mailer.health().err()
     })
     .await;
-    let reply = house.login("root", PASSWORD).await;
+    let reply = plane.login("root", PASSWORD).await;
     assert_eq!(reply.status, StatusCode::ACCEPTED);
     assert!(
-        reply.field("warning").starts_with("Mail is late"),
+        reply.field("warning").starts_with("Mail is delayed"),
         "{reply:?}"
     );
 }
 
 #[tokio::test]
-async fn a_code_that_cannot_be_judged_is_in_the_trail_too() {
-    let house = House::new().await;
-    let (challenge, code) = house.challenge("root").await;
-    let record = rusqlite::Connection::open(house.data().join("rookery.db")).unwrap();
+async fn a_code_that_cannot_be_checked_is_recorded_too() {
+    let plane = TestPlane::new().await;
+    let (challenge, code) = plane.challenge("root").await;
+    let record = rusqlite::Connection::open(plane.data().join("rookery.db")).unwrap();
     record
         .execute_batch("ALTER TABLE admins RENAME TO away")
         .unwrap();
-    let reply = house.verify(&challenge, &code).await;
+    let reply = plane.verify(&challenge, &code).await;
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
     record
         .execute_batch("ALTER TABLE away RENAME TO admins")
         .unwrap();
-    let trail = house.trail().await;
+    let trail = plane.trail().await;
     let last = trail.last().unwrap();
     assert_eq!(
         (last.act.as_str(), last.outcome),
         ("verify", Outcome::Refused)
     );
-    assert_eq!(last.detail, "the record cannot be read");
+    assert_eq!(last.detail, "the database cannot be read");
 }

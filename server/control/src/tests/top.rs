@@ -1,9 +1,9 @@
-//! How busy the server is, as operators are told.
+//! The activity of the server.
 
 use super::*;
 
-impl House {
-    /// A session that reads nothing, on which what it is sent waits.
+impl TestPlane {
+    /// Connects a session that never reads its send queue.
     async fn come_and_sleep(&self, name: &str) -> Arc<Sendq> {
         let session = SessionId(self.next_session.get());
         self.next_session.set(session.0 + 1);
@@ -28,21 +28,21 @@ impl House {
 }
 
 #[tokio::test]
-async fn the_busiest_and_the_slowest_are_told_with_what_they_do() {
-    let house = House::new().await;
-    let token = house.session_of("root").await;
-    let before = house.top(&token).await;
+async fn the_busiest_users_and_channels_and_the_largest_send_queues_are_listed() {
+    let plane = TestPlane::new().await;
+    let token = plane.open_session("root").await;
+    let before = plane.top(&token).await;
     assert_eq!(
         (&before["users"], &before["busiest_users"], &before["role"]),
         (&json!(0), &json!([]), &json!("owner"))
     );
 
-    let asleep = house.come_and_sleep("dora").await;
-    let _alice = house.come_online("alice").await;
-    house.last_sends("PRIVMSG #lobby :one").await;
-    house.last_sends("PRIVMSG #lobby :two").await;
-    house.last_sends("PRIVMSG dora :three").await;
-    let top = house.top(&token).await;
+    let asleep = plane.come_and_sleep("dora").await;
+    let _alice = plane.connect("alice").await;
+    plane.send_from_last("PRIVMSG #lobby :one").await;
+    plane.send_from_last("PRIVMSG #lobby :two").await;
+    plane.send_from_last("PRIVMSG dora :three").await;
+    let top = plane.top(&token).await;
     assert_eq!(
         (
             &top["users"],
@@ -66,7 +66,7 @@ async fn the_busiest_and_the_slowest_are_told_with_what_they_do() {
     assert_eq!(slowest["bytes"], json!(asleep.bytes()), "{top}");
     assert!(
         !top.to_string().contains("three"),
-        "what people say is not told: {top}"
+        "messages are not shown: {top}"
     );
     let gained = |name: &str| {
         top["counters"][name].as_u64().unwrap() - before["counters"][name].as_u64().unwrap()
@@ -80,87 +80,79 @@ async fn the_busiest_and_the_slowest_are_told_with_what_they_do() {
 }
 
 #[tokio::test]
-async fn refused_sign_ins_of_both_ports_are_told_newest_first() {
-    let house = House::new().await;
-    let token = house.session_of("root").await;
-    house
+async fn refused_sign_ins_of_both_ports_are_listed_newest_first() {
+    let plane = TestPlane::new().await;
+    let token = plane.open_session("root").await;
+    plane
         .accounts
         .tell_refused("alice", "192.0.2.66:700".parse().unwrap(), "wrong password");
-    house.pass(SignedDuration::from_secs(60));
-    house.come_from("203.0.113.9");
-    house.login("ro\u{7}ot", "not this").await;
-    house.come_from("192.0.2.1");
-    let refused = house.top(&token).await["refused_sign_ins"].clone();
-    let told = |at: usize| {
-        ["port", "name", "address", "why"].map(|key| refused[at][key].as_str().unwrap().to_owned())
+    plane.advance(SignedDuration::from_secs(60));
+    plane.set_address("203.0.113.9");
+    plane.login("ro\u{7}ot", "not this").await;
+    plane.set_address("192.0.2.1");
+    let refused = plane.top(&token).await["refused_sign_ins"].clone();
+    let entry = |at: usize| {
+        ["port", "name", "address", "reason"]
+            .map(|key| refused[at][key].as_str().unwrap().to_owned())
     };
     assert_eq!(
-        told(0),
-        [
-            "control",
-            "ro\u{7}ot",
-            "203.0.113.9:50000",
-            "there is no such admin"
-        ]
+        entry(0),
+        ["control", "ro\u{7}ot", "203.0.113.9:50000", "no such admin"]
     );
     assert_eq!(
-        told(1),
+        entry(1),
         ["chat", "alice", "192.0.2.66:700", "wrong password"]
     );
     assert_eq!(refused.as_array().unwrap().len(), 2);
     assert!(!refused.to_string().contains("not this"), "{refused}");
 
     for number in 0..50 {
-        house.accounts.tell_refused(
+        plane.accounts.tell_refused(
             number.to_string(),
             "192.0.2.66:700".parse().unwrap(),
             "wrong password",
         );
     }
-    let refused = house.top(&token).await["refused_sign_ins"].clone();
-    assert_eq!(
-        refused.as_array().unwrap().len(),
-        20,
-        "bounded, whoever floods"
-    );
+    let refused = plane.top(&token).await["refused_sign_ins"].clone();
+    assert_eq!(refused.as_array().unwrap().len(), 20, "the list is bounded");
 }
 
 #[tokio::test]
-async fn whoever_looks_every_second_is_entered_once_a_minute() {
-    let house = House::new().await;
-    house.add_admin_as("vera", Role::Auditor).await;
-    let token = house.session_of("vera").await;
+async fn a_view_repeated_every_second_is_recorded_once_a_minute() {
+    let plane = TestPlane::new().await;
+    plane.add_admin_as("vera", Role::Auditor).await;
+    let token = plane.open_session("vera").await;
     for _ in 0..10 {
-        assert_eq!(house.top(&token).await["role"], "auditor");
-        house.pass(SignedDuration::from_secs(1));
+        assert_eq!(plane.top(&token).await["role"], "auditor");
+        plane.advance(SignedDuration::from_secs(1));
     }
-    let entries = house.trail().await;
+    let entries = plane.trail().await;
     assert_eq!(entries.iter().filter(|entry| entry.act == "top").count(), 1);
     assert_eq!(
-        house.send(Request::get("/v1/top"), "").await.problem(),
+        plane.send(Request::get("/v1/top"), "").await.problem(),
         "/problems/not-signed-in"
     );
-    house.break_trail();
-    house.pass(SignedDuration::from_secs(60));
+    plane.break_trail();
+    plane.advance(SignedDuration::from_secs(60));
     assert_eq!(
-        house.get(&token, "/v1/top").await.problem(),
+        plane.get(&token, "/v1/top").await.problem(),
         "/problems/audit-unavailable"
     );
 }
 
 #[tokio::test]
 async fn the_status_has_the_rates_of_the_last_minute() {
-    let house = House::new().await;
-    let token = house.session_of("root").await;
-    let rates = &house.plane.control.probes.rates;
+    let plane = TestPlane::new().await;
+    let token = plane.open_session("root").await;
+    let rates = &plane.state.control.probes.rates;
     let before = METRICS.counters();
     for _ in 0..12 {
-        house.pass(SignedDuration::from_secs(5));
-        rates.note(house.now.get(), before);
+        plane.advance(SignedDuration::from_secs(5));
+        rates.note(plane.now.get(), before);
     }
     METRICS.connections_accepted.add(6_000);
-    house.pass(SignedDuration::from_secs(5));
-    let status = house.get(&token, "/v1/status").await.json();
+    plane.advance(SignedDuration::from_secs(5));
+    let status = plane.get(&token, "/v1/status").await.json();
     let rate = status["rates"]["connections_accepted"].as_f64().unwrap();
     assert!(
         (100.0..110.0).contains(&rate),

@@ -1,9 +1,9 @@
-//! The list of who is online: its orders, filters and pages; and one user in full.
+//! The list of online users (orders, filters, pages), and one user.
 
 use super::*;
 
-impl House {
-    /// A user of that address, which is online until the house is gone.
+impl TestPlane {
+    /// Connects a user from an address, until the test ends.
     async fn come_online_from(&self, name: &str, account: bool, address: &str) {
         let session = SessionId(self.next_session.get());
         self.next_session.set(session.0 + 1);
@@ -41,28 +41,28 @@ impl House {
     }
 }
 
-async fn crowd() -> (House, String) {
-    let house = House::new().await;
-    let token = house.session_of("root").await;
-    house
+async fn crowd() -> (TestPlane, String) {
+    let plane = TestPlane::new().await;
+    let token = plane.open_session("root").await;
+    plane
         .come_online_from("dora", true, "[2001:db8::1]:1000")
         .await;
-    house.come_online_from("bob", true, "192.0.2.10:1000").await;
-    house
+    plane.come_online_from("bob", true, "192.0.2.10:1000").await;
+    plane
         .come_online_from("Alice", true, "198.51.100.9:1000")
         .await;
-    house
+    plane
         .come_online_from("gast", false, "192.0.2.9:1000")
         .await;
-    house
+    plane
         .come_online_from("bob", true, "203.0.113.1:1000")
         .await;
-    (house, token)
+    (plane, token)
 }
 
 #[tokio::test]
-async fn users_are_sorted_by_what_is_asked_for_and_the_other_way_round() {
-    let (house, token) = crowd().await;
+async fn users_are_sorted_in_the_requested_order_and_in_reverse() {
+    let (plane, token) = crowd().await;
     for (options, expected) in [
         ("", "Alice bob dora gast"),
         ("reverse=true", "gast dora bob Alice"),
@@ -72,7 +72,7 @@ async fn users_are_sorted_by_what_is_asked_for_and_the_other_way_round() {
         ("sort=address", "gast bob Alice dora"),
     ] {
         assert_eq!(
-            house.nicks(&token, options).await.join(" "),
+            plane.nicks(&token, options).await.join(" "),
             expected,
             "{options}"
         );
@@ -81,7 +81,7 @@ async fn users_are_sorted_by_what_is_asked_for_and_the_other_way_round() {
 
 #[tokio::test]
 async fn users_are_found_by_channel_target_text_and_kind() {
-    let (house, token) = crowd().await;
+    let (plane, token) = crowd().await;
     for (options, expected) in [
         ("channel=%23LOBBY", "Alice bob dora gast"),
         ("channel=%23none", ""),
@@ -96,34 +96,34 @@ async fn users_are_found_by_channel_target_text_and_kind() {
         ("guests=false&match=192.0.2.0/24", "bob"),
     ] {
         assert_eq!(
-            house.nicks(&token, options).await.join(" "),
+            plane.nicks(&token, options).await.join(" "),
             expected,
             "{options}"
         );
     }
-    let matched = house
+    let matched = plane
         .get(&token, "/v1/users?match=203.0.113.1")
         .await
         .json();
     assert_eq!(
         matched["users"][0]["sessions"].as_array().unwrap().len(),
         1,
-        "only what is covered"
+        "only covered sessions"
     );
 }
 
 #[tokio::test]
-async fn pages_hold_everyone_once_in_every_order() {
-    let (house, token) = crowd().await;
+async fn in_every_order_the_pages_have_each_user_once() {
+    let (plane, token) = crowd().await;
     for order in ["name", "since", "idle", "sessions", "address"] {
         for reverse in [false, true] {
             let options = format!("sort={order}&reverse={reverse}");
-            let all = house.nicks(&token, &options).await;
+            let all = plane.nicks(&token, &options).await;
             let mut paged = Vec::new();
             let mut after = String::new();
             loop {
                 let path = format!("/v1/users?{options}&limit=1{after}");
-                let page = house.get(&token, &path).await.json();
+                let page = plane.get(&token, &path).await.json();
                 assert_eq!(
                     (&page["total"], page["users"].as_array().unwrap().len()),
                     (&json!(4), 1)
@@ -148,11 +148,11 @@ async fn pages_hold_everyone_once_in_every_order() {
         "guests=maybe",
         "order=name",
     ] {
-        let reply = house.get(&token, &format!("/v1/users?{bad}")).await;
+        let reply = plane.get(&token, &format!("/v1/users?{bad}")).await;
         assert_eq!(reply.problem(), "/problems/bad-request", "{bad}");
-        assert!(house.last_entry().await.starts_with("users "), "{bad}");
+        assert!(plane.last_entry().await.starts_with("users "), "{bad}");
     }
-    let reply = house
+    let reply = plane
         .get(&token, &format!("/v1/users?search={}", "x".repeat(255)))
         .await;
     assert_eq!(reply.problem(), "/problems/bad-request");
@@ -160,8 +160,8 @@ async fn pages_hold_everyone_once_in_every_order() {
 
 #[tokio::test]
 async fn one_user_is_shown_with_all_sessions() {
-    let (house, token) = crowd().await;
-    let user = house.get(&token, "/v1/users/BOB").await.json()["user"].clone();
+    let (plane, token) = crowd().await;
+    let user = plane.get(&token, "/v1/users/BOB").await.json()["user"].clone();
     assert_eq!(
         (&user["nick"], &user["email"]),
         (&json!("bob"), &json!("bob@example.org"))
@@ -169,10 +169,10 @@ async fn one_user_is_shown_with_all_sessions() {
     assert_eq!(user["sessions"][1]["address"], "203.0.113.1:1000");
     assert_eq!(user["sessions"][1]["username"], "bob-phone");
     assert_eq!(user["sessions"][1]["tls"], "TLSv1.2 secp256r1");
-    assert_eq!(house.last_entry().await, "user BOB allowed: ");
+    assert_eq!(plane.last_entry().await, "user BOB allowed: ");
     for nobody in ["carol", "not%20a%20nick"] {
         assert_eq!(
-            house
+            plane
                 .get(&token, &format!("/v1/users/{nobody}"))
                 .await
                 .problem(),
@@ -180,7 +180,7 @@ async fn one_user_is_shown_with_all_sessions() {
         );
     }
     assert!(
-        house
+        plane
             .last_entry()
             .await
             .starts_with("user not a nick refused: ")
@@ -188,10 +188,10 @@ async fn one_user_is_shown_with_all_sessions() {
 }
 
 #[tokio::test]
-async fn a_list_that_is_watched_is_entered_once_a_minute() {
-    let (house, token) = crowd().await;
+async fn a_repeated_list_is_recorded_once_a_minute() {
+    let (plane, token) = crowd().await;
     let entries = async || {
-        house
+        plane
             .trail()
             .await
             .iter()
@@ -199,22 +199,22 @@ async fn a_list_that_is_watched_is_entered_once_a_minute() {
             .count()
     };
     for _ in 0..5 {
-        house.nicks(&token, "").await;
-        house.pass(SignedDuration::from_secs(2));
+        plane.nicks(&token, "").await;
+        plane.advance(SignedDuration::from_secs(2));
     }
     assert_eq!(entries().await, 1);
-    house.nicks(&token, "search=bob").await;
-    assert_eq!(entries().await, 2, "that is another look");
-    let other = house.session_of("root").await;
-    house.nicks(&other, "").await;
-    assert_eq!(entries().await, 3, "and so is that of another sign-in");
-    house.pass(SignedDuration::from_secs(60));
-    house.nicks(&token, "").await;
+    plane.nicks(&token, "search=bob").await;
+    assert_eq!(entries().await, 2, "another filter is another view");
+    let other = plane.open_session("root").await;
+    plane.nicks(&other, "").await;
+    assert_eq!(entries().await, 3, "and so is another session");
+    plane.advance(SignedDuration::from_secs(60));
+    plane.nicks(&token, "").await;
     assert_eq!(entries().await, 4);
-    house.break_trail();
-    house.pass(SignedDuration::from_secs(60));
+    plane.break_trail();
+    plane.advance(SignedDuration::from_secs(60));
     assert_eq!(
-        house.get(&token, "/v1/users").await.problem(),
+        plane.get(&token, "/v1/users").await.problem(),
         "/problems/audit-unavailable"
     );
 }

@@ -1,0 +1,99 @@
+//! Mails the head of the audit trail's hash chain to all admins once a day. With yesterday's mail,
+//! a rewritten trail is noticed even if the attacker controls the whole machine.
+
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use jiff::{SignedDuration, Timestamp};
+use rookery_control_api::ChainHead;
+
+use crate::plane::ControlPlane;
+use rookery_base::mail::Mail;
+use rookery_record::{Admin, AuditQuery, NewAudit, Outcome};
+use rookery_store::{Durability, Result, Store};
+
+/// The act under which a mailing is recorded. The last such entry says when the next one is due.
+const ACT: &str = "mail head";
+/// How often the due time is checked.
+const CHECK_INTERVAL: Duration = Duration::from_mins(1);
+/// How long the delivery of a head is worth another attempt.
+const USEFUL_FOR: Duration = Duration::from_hours(12);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// Mails the head whenever it is due, until the future is dropped.
+pub async fn run(plane: &ControlPlane) {
+    let mut checks = tokio::time::interval(CHECK_INTERVAL);
+    loop {
+        checks.tick().await;
+        if plane.control.config.get().admin.mail_chain_head
+            && let Err(error) = mail_if_due(plane, Timestamp::now()).await
+        {
+            tracing::error!(%error, "cannot record the head of the audit trail; it was not mailed");
+        }
+    }
+}
+
+async fn mail_if_due(plane: &ControlPlane, now: Timestamp) -> Result<()> {
+    let recorded = plane
+        .control
+        .database
+        .write(Durability::Record, move |store| record_if_due(store, now))
+        .await?;
+    let Some((head, admins)) = recorded else {
+        return Ok(());
+    };
+    let server = plane.control.config.get().chat.server_name.clone();
+    for admin in admins {
+        drop(plane.control.mailer.send(mail(&server, &head, admin)));
+    }
+    Ok(())
+}
+
+/// Records the mailing, if the last one is a day old and there is an admin. The new entry itself is
+/// the head, in one transaction, so that no other entry can follow it in between.
+fn record_if_due(store: &mut Store, now: Timestamp) -> Result<Option<(ChainHead, Vec<Admin>)>> {
+    let query = AuditQuery {
+        act: Some(ACT.to_owned()),
+        limit: 1,
+        ..AuditQuery::default()
+    };
+    let last = store.find_audit(&query)?.pop();
+    let admins = store.admins()?;
+    if admins.is_empty() || last.is_some_and(|last| now.duration_since(last.entry.at) < DAY) {
+        return Ok(None);
+    }
+    let names: Vec<&str> = admins.iter().map(|admin| admin.name.as_str()).collect();
+    let entry = store.append_audit(&NewAudit {
+        at: now,
+        actor: String::new(),
+        origin: "local".to_owned(),
+        session: String::new(),
+        act: ACT.to_owned(),
+        target: names.join(" "),
+        outcome: Outcome::Allowed,
+        detail: "this entry's number and hash are mailed".to_owned(),
+    })?;
+    Ok(Some((
+        ChainHead {
+            id: entry.id,
+            hash: HEXLOWER.encode(&entry.hash),
+        },
+        admins,
+    )))
+}
+
+fn mail(server: &str, head: &ChainHead, admin: Admin) -> Mail {
+    Mail {
+        to: admin.email,
+        subject: format!("The audit trail of {server}: entry {}", head.id),
+        text: format!(
+            "The newest entry of the audit trail of {server}, by number and hash:\n\n\
+             {head}\n\n\
+             Please keep this mail. With it you can check later that no entry up to\n\
+             this one was changed or removed:\n\n    \
+             admin-cli audit verify --head ID:HASH\n\n\
+             Replace ID:HASH by the line above.\n"
+        ),
+        useful_for: USEFUL_FOR,
+    }
+}

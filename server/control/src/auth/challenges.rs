@@ -1,0 +1,159 @@
+//! The sign-in attempts that wait for their second factor, in memory only.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use data_encoding::HEXLOWER;
+use jiff::{SignedDuration, Timestamp};
+
+use super::sessions::Fingerprint;
+use rookery_accounts::codes::{self, PendingCode, Verdict};
+use rookery_base::random::random;
+
+/// The maximum number of challenges of one admin; the oldest is removed first.
+const CHALLENGES_PER_ADMIN: usize = 8;
+/// How long an expired challenge is remembered, so that the trail can name its admin.
+const REMEMBERED: SignedDuration = SignedDuration::from_mins(10);
+/// The wrong codes that a challenge accepts, of all factors together.
+const MAX_ATTEMPTS: u8 = codes::TRIES;
+/// How long a challenge accepts codes.
+const LIFETIME: SignedDuration = SignedDuration::from_secs(codes::LIFETIME_SECONDS);
+
+/// A sign-in attempt that waits for its second factor.
+pub struct Challenge {
+    admin: String,
+    fingerprint: Fingerprint,
+    /// The code has to come from the network that the password came from.
+    network: IpAddr,
+    pub expires_at: Timestamp,
+    attempts_left: u8,
+    is_used: bool,
+    /// None if the admin requires the authenticator app.
+    mailed: Option<PendingCode>,
+}
+
+impl Challenge {
+    /// Returns a challenge for an admin whose password was right.
+    pub fn new(
+        now: Timestamp,
+        admin: String,
+        fingerprint: Fingerprint,
+        network: IpAddr,
+        mailed: Option<PendingCode>,
+    ) -> Self {
+        Self {
+            admin,
+            fingerprint,
+            network,
+            expires_at: now + LIFETIME,
+            attempts_left: MAX_ATTEMPTS,
+            is_used: false,
+            mailed,
+        }
+    }
+}
+
+/// All challenges, by the id that the client sends with the code. Each required a right password,
+/// so their number is bounded by that of the admins.
+#[derive(Default)]
+pub struct Challenges(HashMap<String, Challenge>);
+
+/// The result of a check of a code.
+pub enum CodeCheck {
+    /// The code is the mailed one, and the challenge is used.
+    Mailed {
+        admin: String,
+        fingerprint: Fingerprint,
+    },
+    /// The code is not the mailed one, but may belong to another factor.
+    NotMailed {
+        admin: String,
+        fingerprint: Fingerprint,
+        attempts_left: u8,
+    },
+    /// The challenge accepts no code.
+    Dead {
+        /// None if the challenge is unknown.
+        admin: Option<String>,
+        reason: &'static str,
+    },
+}
+
+impl Challenges {
+    /// Adds a challenge and returns its id.
+    pub fn add(&mut self, now: Timestamp, challenge: Challenge) -> String {
+        self.0
+            .retain(|_, old| now.duration_since(old.expires_at) < REMEMBERED);
+        let of_admin = || {
+            self.0
+                .iter()
+                .filter(|(_, old)| old.admin == challenge.admin)
+        };
+        if of_admin().count() >= CHALLENGES_PER_ADMIN {
+            let oldest = of_admin()
+                .min_by_key(|(_, old)| old.expires_at)
+                .map(|(id, _)| id.clone());
+            oldest.map(|id| self.0.remove(&id));
+        }
+        let id = HEXLOWER.encode(&random::<16>());
+        self.0.insert(id.clone(), challenge);
+        id
+    }
+
+    /// Counts an attempt and compares the code with the mailed one. Callers are serialized by the
+    /// lock, so that of simultaneous right codes only one succeeds.
+    pub fn check(&mut self, now: Timestamp, id: &str, network: IpAddr, code: &str) -> CodeCheck {
+        let Some(challenge) = self.0.get_mut(id) else {
+            return CodeCheck::Dead {
+                admin: None,
+                reason: "no such challenge",
+            };
+        };
+        let admin = challenge.admin.clone();
+        if challenge.network != network {
+            return CodeCheck::Dead {
+                admin: Some(admin),
+                reason: "the challenge belongs to another address",
+            };
+        }
+        if challenge.is_used || challenge.attempts_left == 0 || now >= challenge.expires_at {
+            return CodeCheck::Dead {
+                admin: Some(admin),
+                reason: "the challenge is used, expired or out of attempts",
+            };
+        }
+        challenge.attempts_left -= 1;
+        let Challenge {
+            fingerprint,
+            attempts_left,
+            ..
+        } = *challenge;
+        let verdict = challenge
+            .mailed
+            .as_mut()
+            .map(|mailed| mailed.judge(now, code));
+        if let Some(Verdict::Right) = verdict {
+            challenge.is_used = true;
+            return CodeCheck::Mailed { admin, fingerprint };
+        }
+        CodeCheck::NotMailed {
+            admin,
+            fingerprint,
+            attempts_left,
+        }
+    }
+
+    /// Marks a challenge as used, for a code of another factor. Returns false if it already is.
+    pub fn claim(&mut self, id: &str) -> bool {
+        self.0
+            .get_mut(id)
+            .is_some_and(|challenge| !std::mem::replace(&mut challenge.is_used, true))
+    }
+
+    /// Marks a challenge as unused again: the code that claimed it was not valid.
+    pub fn release(&mut self, id: &str) {
+        if let Some(challenge) = self.0.get_mut(id) {
+            challenge.is_used = false;
+        }
+    }
+}

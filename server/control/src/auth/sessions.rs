@@ -1,0 +1,183 @@
+//! The sessions of signed-in admins, in memory only.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use data_encoding::HEXLOWER;
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
+
+use crate::http::extract::Arrival;
+use rookery_base::random::random;
+use rookery_record::Admin;
+
+/// The prefix of every token, by which one is recognized in the wrong place.
+const TOKEN_PREFIX: &str = "rka1_";
+/// The maximum number of sessions of one admin; the oldest ends first.
+const SESSIONS_PER_ADMIN: usize = 10;
+/// How long an expired session is remembered, so that the trail can name it.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+
+/// A hash of an admin's password, role and authenticator app. A session ends when it changes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// Returns the fingerprint of an admin as stored now.
+    pub fn of(admin: &Admin) -> Self {
+        let mut digest = Sha256::new();
+        digest.update(admin.role.as_str());
+        digest.update("\n");
+        digest.update(&admin.password_hash);
+        if let Some(app) = &admin.authenticator {
+            digest.update("\n");
+            digest.update(app.secret);
+            digest.update([u8::from(app.required)]);
+        }
+        Self(digest.finalize().into())
+    }
+}
+
+/// One sign-in of an admin, from its second factor to its end.
+#[derive(Clone)]
+pub struct Session {
+    /// The public id, for lists and the trail.
+    pub id: String,
+    pub admin: String,
+    pub fingerprint: Fingerprint,
+    pub from: SocketAddr,
+    pub since: Timestamp,
+    pub used_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+impl Session {
+    /// Returns a session that begins now and expires after `minutes`.
+    pub fn begin(admin: String, fingerprint: Fingerprint, arrival: Arrival, minutes: u32) -> Self {
+        let Arrival { from, at } = arrival;
+        let expires_at = at + SignedDuration::from_mins(i64::from(minutes));
+        Self {
+            id: HEXLOWER.encode(&random::<4>()),
+            admin,
+            fingerprint,
+            from,
+            since: at,
+            used_at: at,
+            expires_at,
+        }
+    }
+}
+
+/// All sessions, by the SHA-256 of their tokens. The tokens themselves are not stored, and the time
+/// of a comparison of hashes reveals nothing about them.
+#[derive(Default)]
+pub struct Sessions(HashMap<[u8; 32], Session>);
+
+impl Sessions {
+    /// Adds a session and returns its token.
+    pub fn add(&mut self, session: Session) -> String {
+        self.0
+            .retain(|_, old| session.since.duration_since(old.expires_at) < REMEMBERED);
+        if let Some(oldest) = self.next_to_end(&session.admin) {
+            self.end(&oldest.id);
+        }
+        let token = format!("{TOKEN_PREFIX}{}", HEXLOWER.encode(&random::<32>()));
+        self.0.insert(digest(&token), session);
+        token
+    }
+
+    /// Returns the session that ends when the admin signs in once more.
+    pub fn next_to_end(&self, admin: &str) -> Option<Session> {
+        let of_admin = || self.0.values().filter(|session| session.admin == admin);
+        let is_full = of_admin().count() >= SESSIONS_PER_ADMIN;
+        is_full
+            .then(|| of_admin().min_by_key(|session| session.since).cloned())
+            .flatten()
+    }
+
+    /// Returns the session of a token.
+    pub fn find(&self, token: &str) -> Option<Session> {
+        self.0.get(&digest(token)).cloned()
+    }
+
+    /// Returns the session with a public id.
+    pub fn by_id(&self, id: &str) -> Option<&Session> {
+        self.0.values().find(|session| session.id == id)
+    }
+
+    /// Returns all sessions, expired ones too.
+    pub fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.0.values()
+    }
+
+    /// Ends the session with a public id.
+    pub fn end(&mut self, id: &str) {
+        self.0.retain(|_, session| session.id != id);
+    }
+
+    /// Ends every session of an admin and returns their public ids.
+    pub fn end_all_of(&mut self, admin: &str) -> Vec<String> {
+        let ended = self.0.extract_if(|_, session| session.admin == admin);
+        ended.map(|(_, session)| session.id).collect()
+    }
+
+    /// Notes a use of the session, which resets its idle time.
+    pub fn touch(&mut self, id: &str, now: Timestamp) {
+        if let Some(session) = self.0.values_mut().find(|session| session.id == id) {
+            session.used_at = session.used_at.max(now);
+        }
+    }
+}
+
+fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(admin: &str, second: i64) -> Session {
+        let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second);
+        let arrival = Arrival {
+            from: "192.0.2.1:1000".parse().unwrap(),
+            at,
+        };
+        Session::begin(admin.to_owned(), Fingerprint([0; 32]), arrival, 60)
+    }
+
+    #[test]
+    fn a_token_is_valid_for_its_own_session_only() {
+        let mut sessions = Sessions::default();
+        let token = sessions.add(session("root", 0));
+        let other = sessions.add(session("root", 1));
+        assert_ne!(token, other);
+        assert_eq!(token.len(), TOKEN_PREFIX.len() + 64);
+        let found = sessions.find(&token).unwrap();
+        assert_eq!(
+            found.expires_at,
+            Timestamp::UNIX_EPOCH + SignedDuration::from_mins(60)
+        );
+        assert_ne!(found.id, sessions.find(&other).unwrap().id);
+        assert!(sessions.find(&token.to_uppercase()).is_none());
+        assert!(sessions.find("").is_none());
+        sessions.end(&found.id);
+        assert!(sessions.find(&token).is_none());
+        assert!(sessions.find(&other).is_some());
+    }
+
+    #[test]
+    fn the_oldest_of_too_many_sessions_ends() {
+        let mut sessions = Sessions::default();
+        let others = sessions.add(session("other", 0));
+        let tokens: Vec<String> = (1..=12)
+            .map(|second| sessions.add(session("root", second)))
+            .collect();
+        let open = |token: &String| sessions.find(token).is_some();
+        assert_eq!(
+            tokens.iter().map(open).collect::<Vec<_>>(),
+            [&[false; 2][..], &[true; 10]].concat()
+        );
+        assert!(open(&others));
+    }
+}

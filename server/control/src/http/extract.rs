@@ -1,0 +1,179 @@
+//! Extractors that turn everything wrong with a request into a problem document.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use jiff::Timestamp;
+use rookery_control_api::MAX_REASON;
+use serde::de::DeserializeOwned;
+
+use super::problem::{Kind, Refusal};
+use rookery_base::net::network;
+
+/// How long the body of a request may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The origin and time of a request. The listener adds it to each.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    pub from: SocketAddr,
+    pub at: Timestamp,
+}
+
+impl Arrival {
+    /// Returns what limits count as one origin: an IPv4 address, or the first 64 bits of an IPv6
+    /// address.
+    pub fn network(&self) -> IpAddr {
+        network(self.from.ip())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Arrival {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(*parts
+            .extensions
+            .get()
+            .expect("the listener stamps every request"))
+    }
+}
+
+/// The JSON body of a request.
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        match tokio::time::timeout(BODY_TIMEOUT, Json::from_request(request, state)).await {
+            Ok(Ok(Json(value))) => Ok(Self(value)),
+            Ok(Err(rejection)) => Err(json_refusal(&rejection)),
+            Err(_) => Err(too_slow()),
+        }
+    }
+}
+
+/// Reads the whole body of a request, of any content type.
+pub async fn whole_body(request: Request) -> Result<Bytes, Refusal> {
+    match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(too_large())
+        }
+        Ok(Err(_)) => Err(Kind::BadRequest.with_detail("The request's body ended early.")),
+        Err(_) => Err(too_slow()),
+    }
+}
+
+fn too_large() -> Refusal {
+    Kind::BodyTooLarge
+        .with_detail("A request's body may have up to 64 KiB, and a file to import up to 1 MiB.")
+}
+
+fn too_slow() -> Refusal {
+    Kind::RequestTimeout.with_detail("The request's body did not arrive within 10 seconds.")
+}
+
+fn json_refusal(rejection: &JsonRejection) -> Refusal {
+    let text = rejection.body_text();
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            Kind::NotJson.with_detail("Send JSON, with `Content-Type: application/json`.")
+        }
+        StatusCode::UNPROCESSABLE_ENTITY => Kind::Invalid.with_detail(text),
+        _ => Kind::BadRequest.with_detail(text),
+    }
+}
+
+/// The variable parts of a path.
+pub struct PathParams<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathParams<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(value)| Self(value))
+            .map_err(|rejection: PathRejection| Kind::BadRequest.with_detail(rejection.body_text()))
+    }
+}
+
+/// The query of a request.
+pub struct QueryParams<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let query = Query::from_request_parts(parts, state).await;
+        query
+            .map(|Query(value)| Self(value))
+            .map_err(|rejection: QueryRejection| {
+                Kind::BadRequest.with_detail(rejection.body_text())
+            })
+    }
+}
+
+/// Returns the reason of an act as the users it affects see it, or a general one if none is given.
+pub fn reason(given: Option<&str>) -> Result<String, Refusal> {
+    one_line("reason", given, "no reason given")
+}
+
+/// Returns a text that becomes part of one IRC line: short, and without control characters. `name`
+/// is what a refusal calls it.
+pub fn one_line(name: &str, given: Option<&str>, default: &str) -> Result<String, Refusal> {
+    let text = given
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .unwrap_or(default);
+    if text.len() > MAX_REASON {
+        return Err(
+            Kind::Invalid.with_detail(format!("A {name} may have up to {MAX_REASON} bytes."))
+        );
+    }
+    if text.contains(char::is_control) {
+        return Err(Kind::Invalid.with_detail(format!(
+            "A {name} is a single line without control characters."
+        )));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_short_line() {
+        assert_eq!(reason(None).unwrap(), "no reason given");
+        assert_eq!(reason(Some("  ")).unwrap(), "no reason given");
+        assert_eq!(reason(Some(" flooding ")).unwrap(), "flooding");
+        assert_eq!(
+            reason(Some(&"x".repeat(MAX_REASON))).unwrap().len(),
+            MAX_REASON
+        );
+        for bad in [
+            "a\r\nQUIT",
+            "a\nb",
+            "a\0b",
+            "a\u{85}b",
+            "\u{1b}[2J",
+            &"ä".repeat(151),
+        ] {
+            assert_eq!(
+                reason(Some(bad)).unwrap_err().kind,
+                Kind::Invalid,
+                "{bad:?}"
+            );
+        }
+    }
+}

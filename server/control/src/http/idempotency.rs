@@ -1,0 +1,162 @@
+//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): an unsafe request that arrives
+//! again with the same key is answered again, but not carried out again.
+//!
+//! A key belongs to one session and one request (method, path and body). Answers are remembered for
+//! ten minutes, in memory. Server errors (5xx) are not remembered, so that such a request can be
+//! tried again.
+
+pub mod answers;
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{FromRequestParts as _, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use sha2::{Digest as _, Sha256};
+
+use super::extract::whole_body;
+use super::problem::{Kind, Refusal};
+use crate::auth::operator::Signed;
+use crate::auth::permission::Anyone;
+use crate::plane::ControlPlane;
+use answers::{Answer, Found, Key};
+
+/// The name of the header.
+pub const HEADER: &str = "Idempotency-Key";
+/// The maximum number of bytes of a remembered answer. Only an import with many bad rows has a
+/// longer one, and importing the same rows again adds nothing.
+const MAX_REMEMBERED_BYTES: usize = 64 * 1024;
+/// The maximum number of bytes of an answer.
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// The maximum number of characters of a key.
+const MAX_KEY: usize = 255;
+
+/// Frees the key of a request that ends without an answer.
+struct Reservation<'a> {
+    plane: &'a ControlPlane,
+    key: Key,
+    answer: Option<Answer>,
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.plane.answers.lock().end(&self.key, self.answer.take());
+    }
+}
+
+/// Middleware that carries a request with a key out once.
+pub async fn once(
+    State(plane): State<Arc<ControlPlane>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_safe = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
+    // A sign-in has no session that the key could belong to, and makes a new challenge each time.
+    let is_sign_in = request.uri().path().starts_with("/v1/login");
+    if is_safe || is_sign_in || !request.headers().contains_key(HEADER) {
+        return next.run(request).await;
+    }
+    run_once(&plane, request, next)
+        .await
+        .unwrap_or_else(Refusal::into_response)
+}
+
+async fn run_once(
+    plane: &Arc<ControlPlane>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    let (mut parts, body) = request.into_parts();
+    // The handler checks its own role; here it only matters whose key this is.
+    let operator = Signed::<Anyone>::from_request_parts(&mut parts, plane).await?;
+    let target = format!("{} {}", parts.method, parts.uri.path());
+    let mut step = operator.step("request", target);
+    let (key, body) = operator
+        .audited(&mut step, async |_| {
+            let key = key_of(&parts)?;
+            let body = whole_body(Request::from_parts(parts.clone(), body)).await?;
+            Ok((key, body))
+        })
+        .await?;
+    let key = (operator.session_id().to_owned(), key);
+    let found = plane
+        .answers
+        .lock()
+        .begin(operator.now(), &key, digest(&parts, &body));
+    let refusal = match found {
+        Found::New => {
+            let mut reservation = Reservation {
+                plane,
+                key,
+                answer: None,
+            };
+            let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+            let (response, answer) = to_answer(response).await;
+            reservation.answer = answer;
+            return Ok(response);
+        }
+        Found::Answer(answer) => {
+            let detail = "repeated with its idempotency key; answered again, not carried out again";
+            operator.allow(&step, detail).await?;
+            return Ok(answer.into_response());
+        }
+        Found::InProgress => Kind::InProgress.with_detail(
+            "The request with this key is still in progress. Send it again later for its answer.",
+        ),
+        Found::OtherRequest => Kind::IdempotencyKeyReused.with_detail(
+            "This key was used for a different request in the last ten minutes. Choose a new key \
+             for each request.",
+        ),
+    };
+    Err(operator.refuse(&step, refusal).await)
+}
+
+fn key_of(parts: &Parts) -> Result<String, Refusal> {
+    let keys: Vec<&HeaderValue> = parts.headers.get_all(HEADER).iter().collect();
+    match keys.as_slice() {
+        [key] if (1..=MAX_KEY).contains(&key.len()) => key.to_str().ok().map(str::to_owned),
+        _ => None,
+    }
+    .ok_or_else(|| {
+        Kind::BadRequest.with_detail(format!(
+            "`{HEADER}` must be one value of 1 to {MAX_KEY} visible characters."
+        ))
+    })
+}
+
+/// Returns the hash by which a request is recognized as the same.
+fn digest(parts: &Parts, body: &Bytes) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update(format!("{} {}\n", parts.method, parts.uri));
+    hasher.update(body);
+    hasher.finalize().into()
+}
+
+/// Returns the response, and the part of it to remember.
+async fn to_answer(response: Response) -> (Response, Option<Answer>) {
+    let (parts, body) = response.into_parts();
+    if parts.status.is_server_error() {
+        return (Response::from_parts(parts, body), None);
+    }
+    let Ok(body) = to_bytes(body, MAX_ANSWER_BYTES).await else {
+        let refusal = Kind::InternalError
+            .with_detail("The request was carried out, but its answer is too long to be sent.");
+        return (refusal.into_response(), None);
+    };
+    if body.len() > MAX_REMEMBERED_BYTES {
+        return (Response::from_parts(parts, Body::from(body)), None);
+    }
+    let content_type = parts.headers.get(header::CONTENT_TYPE).cloned();
+    let answer = Answer {
+        status: parts.status,
+        content_type,
+        body: body.clone(),
+    };
+    (Response::from_parts(parts, Body::from(body)), Some(answer))
+}

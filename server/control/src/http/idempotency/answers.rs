@@ -1,0 +1,164 @@
+//! The answers that are remembered for their idempotency keys.
+
+use std::collections::HashMap;
+
+use axum::body::Bytes;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use jiff::{SignedDuration, Timestamp};
+
+/// How long an answer is remembered.
+const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
+/// The maximum number of answers; the oldest is removed first.
+const MAX_ANSWERS: usize = 1000;
+
+/// The public id of a session, and the key that its client chose.
+pub type Key = (String, String);
+
+/// The answers of the last minutes.
+#[derive(Default)]
+pub struct Answers(HashMap<Key, Entry>);
+
+struct Entry {
+    /// The hash of the request.
+    request: [u8; 32],
+    since: Timestamp,
+    /// None while the request is in progress.
+    answer: Option<Answer>,
+}
+
+/// An answer to be sent again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub content_type: Option<HeaderValue>,
+    pub body: Bytes,
+}
+
+/// What is known about a key.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The key is new: the request has to be carried out.
+    New,
+    /// The first request with the key is not finished.
+    InProgress,
+    /// The key belongs to a different request.
+    OtherRequest,
+    /// The answer to the first request.
+    Answer(Answer),
+}
+
+impl Answers {
+    /// Looks a key up, and reserves it for this request if it is new.
+    pub fn begin(&mut self, now: Timestamp, key: &Key, request: [u8; 32]) -> Found {
+        self.0
+            .retain(|_, entry| now.duration_since(entry.since) < LIFETIME);
+        if let Some(entry) = self.0.get(key) {
+            return match &entry.answer {
+                _ if entry.request != request => Found::OtherRequest,
+                None => Found::InProgress,
+                Some(answer) => Found::Answer(answer.clone()),
+            };
+        }
+        if self.0.len() >= MAX_ANSWERS {
+            let oldest = self
+                .0
+                .iter()
+                .min_by_key(|(_, entry)| entry.since)
+                .map(|(key, _)| key.clone());
+            oldest.map(|oldest| self.0.remove(&oldest));
+        }
+        let entry = Entry {
+            request,
+            since: now,
+            answer: None,
+        };
+        self.0.insert(key.clone(), entry);
+        Found::New
+    }
+
+    /// Stores the answer to a request. Without one, the key is free again.
+    pub fn end(&mut self, key: &Key, answer: Option<Answer>) {
+        match (answer, self.0.get_mut(key)) {
+            (Some(answer), Some(entry)) => entry.answer = Some(answer),
+            _ => drop(self.0.remove(key)),
+        }
+    }
+}
+
+impl Answer {
+    /// Returns the answer as a response.
+    pub fn into_response(self) -> Response {
+        let mut response = (self.status, self.body).into_response();
+        if let Some(content_type) = self.content_type {
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, content_type);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        ("session".to_owned(), name.to_owned())
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
+    }
+
+    fn answer(text: &'static str) -> Answer {
+        Answer {
+            status: StatusCode::OK,
+            content_type: None,
+            body: Bytes::from_static(text.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn of_concurrent_requests_one_runs_and_the_others_get_its_answer() {
+        let mut answers = Answers::default();
+        assert_eq!(answers.begin(at(0), &key("a"), [1; 32]), Found::New);
+        assert_eq!(answers.begin(at(0), &key("a"), [1; 32]), Found::InProgress);
+        assert_eq!(
+            answers.begin(at(0), &key("a"), [2; 32]),
+            Found::OtherRequest
+        );
+        answers.end(&key("a"), Some(answer("done")));
+        assert_eq!(
+            answers.begin(at(599), &key("a"), [1; 32]),
+            Found::Answer(answer("done"))
+        );
+        assert_eq!(
+            answers.begin(at(600), &key("a"), [1; 32]),
+            Found::New,
+            "forgotten after ten minutes"
+        );
+        answers.end(&key("a"), None);
+        assert_eq!(
+            answers.begin(at(600), &key("a"), [2; 32]),
+            Found::New,
+            "it ended without an answer"
+        );
+    }
+
+    #[test]
+    fn the_number_of_answers_is_bounded() {
+        let mut answers = Answers::default();
+        for number in 0..3000 {
+            let key = key(&number.to_string());
+            assert_eq!(answers.begin(at(number / 100), &key, [0; 32]), Found::New);
+            answers.end(&key, Some(answer("")));
+        }
+        assert_eq!(answers.0.len(), MAX_ANSWERS);
+        assert_eq!(
+            answers.begin(at(30), &key("2999"), [0; 32]),
+            Found::Answer(answer("")),
+            "the newest stay"
+        );
+    }
+}

@@ -1,0 +1,194 @@
+//! Event streams: server-sent events that last for as long as the session that asked for them.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream::poll_fn;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+
+use super::problem::{Kind, Refusal};
+use crate::auth::operator::{Operator, Signed};
+use crate::auth::permission::Auditor;
+use crate::plane::MAX_STREAMS;
+
+/// The maximum number of events written ahead of a client that reads slowly.
+const MAX_QUEUED: usize = 16;
+/// How often a comment is sent while there are no events, so that the client knows the connection
+/// is alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How often the session is checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Whether a connection has an open stream, which the listener gives more time than others.
+#[derive(Clone)]
+pub struct StreamState(watch::Sender<bool>);
+
+impl StreamState {
+    /// Returns the state for the handlers of a connection, and the listener's end.
+    pub fn new() -> (Self, watch::Receiver<bool>) {
+        let (state, is_open) = watch::channel(false);
+        (Self(state), is_open)
+    }
+}
+
+/// Marks a connection as streaming until it is dropped.
+struct OpenStream(Option<StreamState>);
+
+impl OpenStream {
+    fn new(state: Option<StreamState>) -> Self {
+        if let Some(state) = &state {
+            state.0.send_replace(true);
+        }
+        Self(state)
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        if let Some(state) = &self.0 {
+            state.0.send_replace(false);
+        }
+    }
+}
+
+/// Takes one of the [`MAX_STREAMS`] places.
+pub fn acquire_place(operator: &Operator) -> Result<OwnedSemaphorePermit, Refusal> {
+    Arc::clone(&operator.plane.streams)
+        .try_acquire_owned()
+        .map_err(|_| {
+            Kind::TooManyStreams
+                .with_detail(format!(
+                    "{MAX_STREAMS} event streams are open. Close one, or try again later."
+                ))
+                .retry_after(60)
+        })
+}
+
+/// Why a stream ends.
+#[derive(Debug)]
+pub enum StreamEnd {
+    /// The client disconnected.
+    Disconnected,
+    /// The session ended, for this reason.
+    SessionEnded(&'static str),
+}
+
+/// The sending end of a stream.
+pub struct EventStream {
+    operator: Signed<Auditor>,
+    events: mpsc::Sender<Event>,
+    checks: Interval,
+    opened_at: Instant,
+    sent_at: Instant,
+    _place: OwnedSemaphorePermit,
+    _open: OpenStream,
+}
+
+impl EventStream {
+    /// Returns the sending end, and the response that streams what is sent.
+    pub fn open(
+        operator: Signed<Auditor>,
+        state: Option<Extension<StreamState>>,
+        place: OwnedSemaphorePermit,
+    ) -> (Self, Response) {
+        let (events, mut queue) = mpsc::channel(MAX_QUEUED);
+        let open = OpenStream::new(state.map(|Extension(state)| state));
+        let opened_at = Instant::now();
+        let mut checks = interval(CHECK_INTERVAL);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let stream = Self {
+            operator,
+            events,
+            checks,
+            opened_at,
+            sent_at: opened_at,
+            _place: place,
+            _open: open,
+        };
+        let body = poll_fn(move |context| {
+            let next = queue.poll_recv(context);
+            next.map(|event| event.map(Ok::<Event, Infallible>))
+        });
+        (stream, Sse::new(body).into_response())
+    }
+
+    /// Returns the operator who opened the stream.
+    pub fn operator(&self) -> &Operator {
+        &self.operator
+    }
+
+    /// Returns the time, counted from the request's.
+    pub fn now(&self) -> Timestamp {
+        let passed =
+            SignedDuration::try_from(self.opened_at.elapsed()).unwrap_or(SignedDuration::MAX);
+        self.operator
+            .now()
+            .saturating_add(passed)
+            .unwrap_or(Timestamp::MAX)
+    }
+
+    /// Waits until it is time for [`Self::check`]. Cancel-safe.
+    pub async fn wait(&mut self) {
+        tokio::select! {
+            () = self.events.closed() => {}
+            _ = self.checks.tick() => {}
+        }
+    }
+
+    /// Checks that the client is connected and its session valid, which counts as a use of the
+    /// session, and sends a comment if it is due.
+    pub async fn check(&mut self) -> Result<(), StreamEnd> {
+        if self.events.is_closed() {
+            return Err(StreamEnd::Disconnected);
+        }
+        self.check_session().await?;
+        if self.sent_at.elapsed() >= KEEP_ALIVE {
+            self.write(Event::default().comment("keep-alive")).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends an event, and waits for a slow client as long as its session is valid.
+    pub async fn send(&mut self, name: &str, data: &impl Serialize) -> Result<(), StreamEnd> {
+        self.write(event(name, data)).await
+    }
+
+    /// Sends a last event. A client whose queue is full only sees the stream end.
+    pub fn send_last(self, name: &str, data: &impl Serialize) {
+        let _ = self.events.try_send(event(name, data));
+    }
+
+    async fn write(&mut self, event: Event) -> Result<(), StreamEnd> {
+        let events = self.events.clone();
+        let place = loop {
+            tokio::select! {
+                place = events.reserve() => break place.map_err(|_| StreamEnd::Disconnected)?,
+                _ = self.checks.tick() => self.check_session().await?,
+            }
+        };
+        place.send(event);
+        self.sent_at = Instant::now();
+        Ok(())
+    }
+
+    async fn check_session(&self) -> Result<(), StreamEnd> {
+        self.operator
+            .check_session(self.now())
+            .await
+            .map_err(StreamEnd::SessionEnded)
+    }
+}
+
+fn event(name: &str, data: &impl Serialize) -> Event {
+    Event::default()
+        .event(name)
+        .json_data(data)
+        .expect("events are plain JSON")
+}

@@ -1,0 +1,123 @@
+//! The routes, one module per resource, and the middleware around them.
+//!
+//! A handler's `#[utoipa::path]` is the only declaration of its method and path: the router and the
+//! OpenAPI document are both built from it.
+
+mod accounts;
+mod admins;
+mod announcements;
+mod audit;
+mod bans;
+mod channels;
+mod csv;
+mod events;
+mod invitations;
+mod kicks;
+mod maintenance;
+mod messages;
+mod password;
+mod registrations;
+mod reload;
+mod sessions;
+mod sign_in;
+mod status;
+mod targets;
+mod top;
+mod totp;
+mod users;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Router};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::http::idempotency;
+use crate::http::problem::{Kind, Refusal};
+use crate::openapi::{self, Document};
+use crate::plane::ControlPlane;
+
+/// The maximum number of bytes of a request's body.
+const BODY_LIMIT: usize = 64 * 1024;
+/// How long a request may take before its caller is answered that it continues.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Returns the router of the control plane.
+pub fn router(plane: Arc<ControlPlane>) -> Router {
+    let once = middleware::from_fn_with_state(Arc::clone(&plane), idempotency::once);
+    // A file to import may be larger than other bodies. The limit has to be outside of `once`,
+    // which reads the body.
+    let imports = csv::import_routes()
+        .route_layer(once.clone())
+        .layer(DefaultBodyLimit::max(csv::IMPORT_LIMIT));
+    let (router, api) = OpenApiRouter::with_openapi(openapi::base())
+        .merge(sign_in::routes())
+        .merge(sessions::routes())
+        .merge(password::routes())
+        .merge(totp::routes())
+        .merge(admins::routes())
+        .merge(users::routes())
+        .merge(kicks::routes())
+        .merge(bans::routes())
+        .merge(accounts::routes())
+        .merge(invitations::routes())
+        .merge(registrations::routes())
+        .merge(channels::routes())
+        .merge(messages::routes())
+        .merge(csv::export_routes())
+        .merge(announcements::routes())
+        .merge(maintenance::routes())
+        .merge(reload::routes())
+        .merge(audit::routes())
+        .merge(events::routes())
+        .merge(status::routes())
+        .merge(top::routes())
+        .merge(openapi::routes())
+        .route_layer(once)
+        .merge(imports)
+        .split_for_parts();
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(Extension(Document::new(api)))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(run_to_completion))
+        .with_state(plane)
+}
+
+async fn not_found() -> Refusal {
+    Kind::NotFound.with_detail("No route has this path; /v1/openapi.json lists all of them.")
+}
+
+async fn method_not_allowed() -> Refusal {
+    Kind::MethodNotAllowed.with_detail("The header `Allow` lists the methods of this path.")
+}
+
+/// Runs each request as a task of its own, so that an act that was recorded is completed even if
+/// its caller disconnects or the request times out; and sets the headers that every answer has.
+async fn run_to_completion(request: Request, next: Next) -> Response {
+    let task = tokio::spawn(next.run(request));
+    let mut response = match tokio::time::timeout(REQUEST_TIMEOUT, task).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => Kind::InternalError
+            .with_detail("Internal error; see the server's log.")
+            .into_response(),
+        Err(_) => Kind::StillRunning
+            .with_detail(
+                "The operation takes longer than 30 seconds and continues. Check its result \
+                 before you repeat it.",
+            )
+            .into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}

@@ -1,0 +1,113 @@
+//! Announcements: notices of the server to all users, to a channel or to an account.
+
+use std::sync::Arc;
+
+use axum::Json;
+use rookery_control_api::{AnnouncementReply, AnnouncementRequest, MAX_ANNOUNCEMENT, ServerEvent};
+use rookery_protocol::{AccountName, ChannelName};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::operator::Signed;
+use crate::auth::permission::Moderator;
+use crate::http::extract::JsonBody;
+use crate::http::problem::{Kind, Refusal, response};
+use crate::plane::ControlPlane;
+use rookery_chat::request::{Announce, Announced, Audience};
+
+/// Returns the route of the announcements.
+pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
+    OpenApiRouter::default().routes(routes!(announce))
+}
+
+/// Sends an announcement to all users, to a channel or to an account
+///
+/// It is sent as a notice of the server and not stored: users who are offline do not receive it.
+#[utoipa::path(
+    post, path = "/v1/announcements", tag = "announcements", security(("token" = ["moderator"])),
+    request_body = AnnouncementRequest,
+    responses(
+        (status = 200, description = "The number of sessions it was sent to",
+            body = AnnouncementReply),
+        response::NoSuchChannel, response::NotOnline,
+    )
+)]
+async fn announce(
+    operator: Signed<Moderator>,
+    body: Result<JsonBody<AnnouncementRequest>, Refusal>,
+) -> Result<Json<AnnouncementReply>, Refusal> {
+    let mut step = operator.step("announce", "");
+    let (to, text) = operator
+        .audited(&mut step, async |step| {
+            let JsonBody(request) = body?;
+            let target = request.channel.as_ref().or(request.account.as_ref());
+            step.target = target.cloned().unwrap_or_default();
+            Ok((audience(&request)?, one_line(&request.text)?))
+        })
+        .await?;
+    operator.allow(&step, text.as_str()).await?;
+    match operator
+        .plane
+        .ask(Announce {
+            to: to.clone(),
+            text,
+        })
+        .await?
+    {
+        Announced::Sent { sessions } => {
+            let to = Some(step.target).filter(|to| !to.is_empty());
+            let by = operator.name().to_owned();
+            operator
+                .plane
+                .control
+                .events
+                .tell(ServerEvent::Announced { by, to, sessions });
+            Ok(Json(AnnouncementReply { sessions }))
+        }
+        Announced::NoRecipient => Err(operator.refuse(&step, no_recipient(&to)).await),
+    }
+}
+
+fn no_recipient(to: &Audience) -> Refusal {
+    match to {
+        Audience::Channel(name) => Kind::NoSuchChannel
+            .with_detail(format!("There is no channel {name}, or nobody is in it.")),
+        Audience::Account(name) => {
+            Kind::NotOnline.with_detail(format!("No user {name} is online."))
+        }
+        Audience::All => Kind::NotOnline.with_detail("No user is online."),
+    }
+}
+
+fn audience(request: &AnnouncementRequest) -> Result<Audience, Refusal> {
+    match (&request.channel, &request.account) {
+        (None, None) => Ok(Audience::All),
+        (Some(channel), None) => ChannelName::parse(channel)
+            .map(Audience::Channel)
+            .map_err(|error| Kind::Invalid.with_detail(format!("`channel`: {error}."))),
+        (None, Some(account)) => AccountName::parse(account)
+            .map(Audience::Account)
+            .map_err(|error| Kind::Invalid.with_detail(format!("`account`: {error}."))),
+        (Some(_), Some(_)) => {
+            Err(Kind::Invalid.with_detail("Send `channel` or `account`, not both."))
+        }
+    }
+}
+
+/// Checks the text of an announcement, which becomes one IRC line.
+fn one_line(text: &str) -> Result<String, Refusal> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Kind::Invalid.with_detail("The announcement is empty."));
+    }
+    if text.len() > MAX_ANNOUNCEMENT {
+        return Err(Kind::Invalid.with_detail(format!(
+            "An announcement may have up to {MAX_ANNOUNCEMENT} bytes."
+        )));
+    }
+    if text.contains(char::is_control) {
+        return Err(Kind::Invalid
+            .with_detail("An announcement is a single line without control characters."));
+    }
+    Ok(text.to_owned())
+}

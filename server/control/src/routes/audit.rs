@@ -1,0 +1,210 @@
+//! The audit trail: reads its entries, and verifies its chain of hashes.
+
+use std::sync::Arc;
+
+use axum::Json;
+use data_encoding::HEXLOWER;
+use jiff::Timestamp;
+use rookery_control_api::{AuditList, AuditOutcome, AuditRecord, AuditVerdict, ChainHead};
+use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::operator::Signed;
+use crate::auth::permission::Auditor;
+use crate::http::extract::QueryParams;
+use crate::http::pages;
+use crate::http::problem::{Kind, Refusal};
+use crate::plane::ControlPlane;
+use rookery_record::{AuditEntry, AuditPage, AuditQuery, Outcome};
+use rookery_store::audit_chain::Walk;
+
+/// The number of entries on a page if the request names none.
+const DEFAULT_LIMIT: u16 = 50;
+/// The maximum number of entries on a page.
+const MAX_LIMIT: u16 = 1000;
+
+/// Returns the routes of the audit trail.
+pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(verify))
+}
+
+/// The query of `GET /v1/audit`. Texts match as a whole, in any letter case.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct AuditOptions {
+    /// Only entries of this admin.
+    actor: Option<String>,
+    /// Only entries of this act, such as `kick`.
+    act: Option<String>,
+    /// Only entries about this user, ban or admin.
+    target: Option<String>,
+    /// Only entries with this outcome.
+    outcome: Option<AuditOutcome>,
+    /// Only entries from this time on.
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
+    /// Only entries before this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+    /// The newest entries before this one, instead of the newest of all.
+    before: Option<i64>,
+    /// The oldest entries after this one, instead of the newest of all; 0 begins at the first.
+    after: Option<i64>,
+    /// The maximum number of entries; 50 by default.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u16>,
+}
+
+impl AuditOptions {
+    fn query(self) -> Result<AuditQuery, Refusal> {
+        let Self {
+            actor,
+            act,
+            target,
+            outcome,
+            since,
+            until,
+            before,
+            after,
+            limit,
+        } = self;
+        let limit = pages::limit(limit, DEFAULT_LIMIT, MAX_LIMIT)?;
+        let page = match (before, after) {
+            (Some(_), Some(_)) => {
+                return Err(Kind::BadRequest.with_detail("Send `before` or `after`, not both."));
+            }
+            (Some(id), None) => AuditPage::Before(id),
+            (None, Some(id)) => AuditPage::After(id),
+            (None, None) => AuditPage::Newest,
+        };
+        let outcome = outcome.map(|outcome| match outcome {
+            AuditOutcome::Allowed => Outcome::Allowed,
+            AuditOutcome::Refused => Outcome::Refused,
+        });
+        Ok(AuditQuery {
+            actor,
+            act,
+            target,
+            outcome,
+            since,
+            until,
+            page,
+            limit,
+        })
+    }
+}
+
+/// Lists entries of the audit trail
+///
+/// The newest entries, unless `before` or `after` is set. Reading the trail is recorded in it as
+/// well.
+#[utoipa::path(
+    get, path = "/v1/audit", tag = "audit", params(AuditOptions), security(("token" = ["auditor"])),
+    responses((status = 200, description = "The matching entries, oldest first", body = AuditList))
+)]
+async fn list(
+    operator: Signed<Auditor>,
+    query: Result<QueryParams<AuditOptions>, Refusal>,
+) -> Result<Json<AuditList>, Refusal> {
+    let mut step = operator.step("audit", "");
+    let query = operator
+        .audited(&mut step, async |_| query?.0.query())
+        .await?;
+    operator.allow(&step, "").await?;
+    // One more entry than requested shows whether there is another page.
+    let (page, limit) = (query.page, query.limit);
+    let query = AuditQuery {
+        limit: limit + 1,
+        ..query
+    };
+    let mut entries = operator.read(move |store| store.find_audit(&query)).await?;
+    let has_more = entries.len() > limit;
+    let next = if let AuditPage::After(_) = page {
+        entries.truncate(limit);
+        entries.last()
+    } else {
+        entries.drain(..usize::from(has_more));
+        entries.first()
+    };
+    let next = next.filter(|_| has_more).map(|entry| entry.id);
+    Ok(Json(AuditList {
+        entries: entries.into_iter().map(to_record).collect(),
+        next,
+    }))
+}
+
+/// The query of `GET /v1/audit/verify`.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct VerifyOptions {
+    /// An entry noted earlier, as `ID:HASH`, which has to be part of the trail still.
+    #[param(pattern = "^[1-9][0-9]{0,17}:[0-9a-fA-F]{64}$")]
+    head: Option<String>,
+}
+
+/// Verifies that the audit trail is as it was written
+///
+/// Checks the whole chain of hashes. The status is 200 even if the trail was changed; the answer
+/// says so.
+#[utoipa::path(
+    get, path = "/v1/audit/verify", tag = "audit", params(VerifyOptions),
+    security(("token" = ["auditor"])),
+    responses((status = 200, description = "The result of the check", body = AuditVerdict))
+)]
+async fn verify(
+    operator: Signed<Auditor>,
+    query: Result<QueryParams<VerifyOptions>, Refusal>,
+) -> Result<Json<AuditVerdict>, Refusal> {
+    let mut step = operator.step("audit verify", "");
+    let head = operator
+        .audited(&mut step, async |_| {
+            let QueryParams(VerifyOptions { head }) = query?;
+            let head = head.map(|head| head.parse::<ChainHead>()).transpose();
+            head.map_err(|error| Kind::BadRequest.with_detail(format!("`head`: {error}.")))
+        })
+        .await?;
+    operator.allow(&step, "").await?;
+    let mut walk = Walk::new(head);
+    // Page by page, so that other reads can run in between.
+    loop {
+        let (next, has_more) = operator
+            .read(move |store| walk.check_page(store).map(|has_more| (walk, has_more)))
+            .await?;
+        walk = next;
+        if !has_more {
+            return Ok(Json(walk.verdict()));
+        }
+    }
+}
+
+/// Returns an entry as it is answered.
+pub fn to_record(
+    AuditEntry {
+        id,
+        entry,
+        previous,
+        hash,
+    }: AuditEntry,
+) -> AuditRecord {
+    AuditRecord {
+        id,
+        at: entry.at,
+        actor: entry.actor,
+        origin: entry.origin,
+        session: entry.session,
+        act: entry.act,
+        target: entry.target,
+        outcome: match entry.outcome {
+            Outcome::Allowed => AuditOutcome::Allowed,
+            Outcome::Refused => AuditOutcome::Refused,
+        },
+        detail: entry.detail,
+        previous: HEXLOWER.encode(&previous),
+        hash: HEXLOWER.encode(&hash),
+    }
+}

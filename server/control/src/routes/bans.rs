@@ -1,0 +1,235 @@
+//! The bans: lists, adds and removes them.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use jiff::Timestamp;
+use rookery_control_api::{
+    BanEntry, BanList, BanPreview, BanReply, BanRequest, UnbanReply, parse_duration,
+};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{kicks, targets};
+use crate::audit::trail;
+use crate::auth::operator::{Operator, Signed};
+use crate::auth::permission::{Auditor, Moderator};
+use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
+use crate::http::pages::PageOptions;
+use crate::http::problem::{Kind, Refusal, response};
+use crate::plane::ControlPlane;
+use rookery_chat::request::{AddBan, RemoveBan};
+use rookery_record::{Account, Ban, BanId, BanTarget, NewBan, Outcome, covers_account};
+use rookery_store::Durability;
+
+/// Returns the routes of the bans.
+pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
+    OpenApiRouter::default()
+        .routes(routes!(list, add))
+        .routes(routes!(remove))
+}
+
+/// Lists the bans in force
+#[utoipa::path(
+    get, path = "/v1/bans", tag = "bans", params(PageOptions), security(("token" = ["auditor"])),
+    responses((status = 200, description = "One page of the bans, newest first", body = BanList))
+)]
+async fn list(
+    operator: Signed<Auditor>,
+    query: Result<QueryParams<PageOptions>, Refusal>,
+) -> Result<Json<BanList>, Refusal> {
+    let mut step = operator.step("bans", "");
+    let page = operator
+        .audited(&mut step, async |_| query?.0.page::<i64>())
+        .await?
+        .reversed();
+    operator.allow(&step, "").await?;
+    let now = operator.now();
+    let mut bans = operator.read(move |store| store.bans(now)).await?;
+    bans.sort_by_key(|ban| Reverse(ban.id));
+    let (bans, next) = page.cut(bans, |ban| Reverse(ban.id.0));
+    Ok(Json(BanList {
+        bans: bans.into_iter().map(to_entry).collect(),
+        next: next.map(|Reverse(id)| id),
+    }))
+}
+
+/// Bans an account, an email, an email pattern, an IP address or a network
+///
+/// The ban is stored and the sessions it covers have ended when the answer is sent. It replaces an
+/// earlier ban of the same target. With `dry_run`, nothing is done, and the answer lists the users
+/// who would be affected now.
+#[utoipa::path(
+    post, path = "/v1/bans", tag = "bans", security(("token" = ["moderator"])),
+    request_body = BanRequest,
+    responses(
+        (status = 201, description = "The ban is in force", body = BanReply),
+        (status = 200, description = "Dry run: the users who would be affected", body = BanPreview),
+        response::ConfirmationRequired,
+    )
+)]
+async fn add(
+    operator: Signed<Moderator>,
+    body: Result<JsonBody<BanRequest>, Refusal>,
+) -> Result<Response, Refusal> {
+    let mut step = operator.step("ban", "");
+    let (ban, dry_run) = operator
+        .audited(&mut step, async |step| {
+            let JsonBody(request) = body?;
+            step.target.clone_from(&request.target);
+            let ban = parse_ban(&operator, &request)?;
+            if !request.dry_run && !request.confirm {
+                targets::ensure_confirmed(&operator, &ban.target, "ban").await?;
+            }
+            Ok((ban, request.dry_run))
+        })
+        .await?;
+    if dry_run {
+        operator.allow(&step, "dry run").await?;
+        return Ok(Json(preview(&operator, ban.target).await?).into_response());
+    }
+
+    let duration = ban
+        .expires_at
+        .map_or_else(|| "permanent".to_owned(), |end| format!("until {end:.0}"));
+    let entry = step.entry(Outcome::Allowed, format!("{duration}: {}", ban.reason));
+    let database = &operator.plane.control.database;
+    let written = database.write(Durability::Record, move |store| {
+        store.append_audit(&entry)?;
+        store.add_ban(&ban)
+    });
+    let commit = async { written.await.map_err(|error| trail::unavailable(&error)) };
+    let core = &operator.plane.control.core;
+    let (ban, ended) = core
+        .commit_and_ask(commit, |ban| AddBan(ban.clone()))
+        .await?;
+    write_csv(&operator.plane, operator.now()).await;
+    let reply = BanReply {
+        ban: to_entry(ban),
+        ended: kicks::to_reply(&ended),
+    };
+    Ok((StatusCode::CREATED, Json(reply)).into_response())
+}
+
+/// Returns the users and accounts that a ban of the target would affect now.
+async fn preview(operator: &Operator, target: BanTarget) -> Result<BanPreview, Refusal> {
+    let users = targets::covered(operator, &target).await?;
+    let aliases = operator.plane.control.config.get().accounts.email_aliases();
+    let text = target.to_string();
+    let accounts = operator.read(move |store| {
+        let covered = |account: &Account| {
+            covers_account(&target, &aliases, &account.name, account.email.as_ref())
+        };
+        Ok(store
+            .accounts()?
+            .iter()
+            .filter(|account| covered(account))
+            .count())
+    });
+    let accounts = accounts.await?;
+    Ok(BanPreview {
+        target: text,
+        users,
+        accounts,
+    })
+}
+
+/// Removes a ban
+#[utoipa::path(
+    delete, path = "/v1/bans/{id}", tag = "bans", security(("token" = ["moderator"])),
+    params(("id" = i64, Path, description = "The ban's number")),
+    responses(
+        (status = 200, description = "The removed ban", body = UnbanReply),
+        response::NoSuchBan,
+    )
+)]
+async fn remove(
+    operator: Signed<Moderator>,
+    id: Result<PathParams<i64>, Refusal>,
+) -> Result<Json<UnbanReply>, Refusal> {
+    let mut step = operator.step("unban", "");
+    let PathParams(id) = operator.audited(&mut step, async |_| id).await?;
+
+    // The target is known once the ban is read, in the transaction that removes and records it.
+    step.target = format!("ban {id}");
+    let refusal = Kind::NoSuchBan.with_detail(format!(
+        "There is no ban {id}; `admin-cli bans` lists those in force."
+    ));
+    let reason = refusal.detail.clone();
+    let database = &operator.plane.control.database;
+    let written = database.write(Durability::Record, move |store| {
+        let removed = store.remove_ban(BanId(id))?;
+        let entry = match &removed {
+            Some(ban) => {
+                step.target = ban.target.to_string();
+                let detail = format!("ban {id}, by {}: {}", ban.by, ban.reason);
+                step.entry(Outcome::Allowed, detail)
+            }
+            None => step.entry(Outcome::Refused, reason),
+        };
+        store.append_audit(&entry)?;
+        Ok(removed)
+    });
+    let commit = async {
+        written
+            .await
+            .map_err(|error| trail::unavailable(&error))?
+            .ok_or(refusal)
+    };
+    let core = &operator.plane.control.core;
+    let (ban, ()) = core
+        .commit_and_ask(commit, |ban: &Ban| RemoveBan(ban.id))
+        .await?;
+    write_csv(&operator.plane, operator.now()).await;
+    Ok(Json(UnbanReply { ban: to_entry(ban) }))
+}
+
+fn parse_ban(operator: &Operator, request: &BanRequest) -> Result<NewBan, Refusal> {
+    let now = operator.now();
+    let target = targets::parse(&request.target)?;
+    let expires_at = match (request.expires_at, request.duration.as_deref()) {
+        (Some(_), Some(_)) => {
+            return Err(Kind::Invalid.with_detail("Send `expires_at` or `duration`, not both."));
+        }
+        (None, None) => None,
+        (None, Some(duration)) => {
+            let duration = parse_duration(duration)
+                .map_err(|error| Kind::Invalid.with_detail(format!("`duration`: {error}.")))?;
+            Some(now + duration)
+        }
+        (Some(end), None) if end <= now => {
+            return Err(Kind::Invalid.with_detail("`expires_at` is in the past."));
+        }
+        (Some(end), None) => Some(end),
+    };
+    let reason = extract::reason(request.reason.as_deref())?;
+    Ok(NewBan {
+        target,
+        reason,
+        by: operator.name().to_owned(),
+        created_at: now,
+        expires_at,
+    })
+}
+
+/// Writes `bans.csv`. A failure is logged only: the ban itself is stored and in force.
+pub async fn write_csv(plane: &ControlPlane, now: Timestamp) {
+    if let Err(error) = plane.control.csv_sync.write_bans(now).await {
+        tracing::error!(%error, "cannot write bans.csv; the bans themselves are stored");
+    }
+}
+
+/// Returns a ban as it is answered.
+pub fn to_entry(ban: Ban) -> BanEntry {
+    BanEntry {
+        id: ban.id.0,
+        target: ban.target.to_string(),
+        reason: ban.reason,
+        by: ban.by,
+        created_at: ban.created_at,
+        expires_at: ban.expires_at,
+    }
+}

@@ -1,0 +1,241 @@
+//! The channels: lists them and their members, closes them and purges their history.
+
+use std::sync::Arc;
+
+use axum::Json;
+use jiff::Timestamp;
+use rookery_control_api::{
+    ChannelEntry, ChannelList, ChannelMember, ChannelReply, CloseReply, CloseRequest, PurgeReply,
+    PurgeRequest,
+};
+use rookery_protocol::ChannelName;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::operator::{Operator, Signed};
+use crate::auth::permission::{Auditor, Moderator};
+use crate::http::extract::{self, JsonBody, PathParams, QueryParams};
+use crate::http::pages::PageOptions;
+use crate::http::problem::{Kind, Refusal, response};
+use crate::plane::ControlPlane;
+use rookery_chat::request::{
+    Announce, Audience, ChannelView, CloseChannel, FindChannel, ListChannels,
+};
+use rookery_store::Durability;
+
+/// The maximum number of history entries that one transaction removes.
+const PURGE_BATCH: usize = 500;
+
+/// Returns the routes of the channels.
+pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(close))
+        .routes(routes!(purge))
+}
+
+/// Lists the channels
+#[utoipa::path(
+    get, path = "/v1/channels", tag = "channels", params(PageOptions),
+    security(("token" = ["auditor"])),
+    responses((status = 200, description = "One page of the channels, by name", body = ChannelList))
+)]
+async fn list(
+    operator: Signed<Auditor>,
+    query: Result<QueryParams<PageOptions>, Refusal>,
+) -> Result<Json<ChannelList>, Refusal> {
+    let mut step = operator.step("channels", "");
+    let page = operator
+        .audited(&mut step, async |_| query?.0.page())
+        .await?;
+    operator.allow(&step, "").await?;
+    let channels = operator.plane.ask(ListChannels).await?;
+    let (channels, next) = page.cut(channels, |channel| channel.name.clone());
+    Ok(Json(ChannelList {
+        channels: channels.iter().map(to_entry).collect(),
+        next: next.map(|name| name.to_string()),
+    }))
+}
+
+/// Returns a channel with its members
+#[utoipa::path(
+    get, path = "/v1/channels/{name}", tag = "channels", security(("token" = ["auditor"])),
+    params(PageOptions, ("name" = String, Path, description = "The channel's name, with its #")),
+    responses(
+        (status = 200, description = "The channel and a page of its members", body = ChannelReply),
+        response::NoSuchChannel,
+    )
+)]
+async fn show(
+    operator: Signed<Auditor>,
+    name: Result<PathParams<String>, Refusal>,
+    query: Result<QueryParams<PageOptions>, Refusal>,
+) -> Result<Json<ChannelReply>, Refusal> {
+    let mut step = operator.step("channel", "");
+    let (channel, page) = operator
+        .audited(&mut step, async |step| {
+            let PathParams(name) = name?;
+            step.target.clone_from(&name);
+            let QueryParams(options) = query?;
+            Ok((existing(&operator, &name).await?, options.page()?))
+        })
+        .await?;
+    operator.allow(&step, "").await?;
+    let (members, next) = page.cut(&channel.members, |member| member.nick.clone());
+    let members = members.into_iter().map(|member| ChannelMember {
+        nick: member.nick.to_string(),
+        operator: member.operator,
+        voice: member.voice,
+    });
+    Ok(Json(ChannelReply {
+        channel: to_entry(&channel),
+        members: members.collect(),
+        next: next.map(|nick| nick.to_string()),
+    }))
+}
+
+/// Closes a channel
+///
+/// All members are kicked from it with the reason, and its topic and modes are removed. A
+/// persistent channel loses its founder. A user who joins it later creates it again.
+#[utoipa::path(
+    post, path = "/v1/channels/{name}/close", tag = "channels", security(("token" = ["moderator"])),
+    params(("name" = String, Path, description = "The channel's name, with its #")),
+    request_body = CloseRequest,
+    responses(
+        (status = 200, description = "The members who were kicked", body = CloseReply),
+        response::NoSuchChannel,
+    )
+)]
+async fn close(
+    operator: Signed<Moderator>,
+    name: Result<PathParams<String>, Refusal>,
+    body: Result<JsonBody<CloseRequest>, Refusal>,
+) -> Result<Json<CloseReply>, Refusal> {
+    let mut step = operator.step("close-channel", "");
+    let (name, reason) = operator
+        .audited(&mut step, async |step| {
+            let PathParams(name) = name?;
+            step.target.clone_from(&name);
+            let JsonBody(request) = body?;
+            let reason = extract::reason(request.reason.as_deref())?;
+            Ok((existing(&operator, &name).await?.name, reason))
+        })
+        .await?;
+    operator.allow(&step, reason.as_str()).await?;
+    let request = CloseChannel {
+        name: name.clone(),
+        reason,
+    };
+    let emptied = operator.plane.ask(request).await?;
+    Ok(Json(CloseReply {
+        channel: name.to_string(),
+        members: emptied.members.iter().map(ToString::to_string).collect(),
+    }))
+}
+
+/// Purges the history of a channel
+///
+/// The entries are removed from the database and cannot be recovered. The channel and its members
+/// stay as they are.
+#[utoipa::path(
+    post, path = "/v1/channels/{name}/purge", tag = "channels", security(("token" = ["moderator"])),
+    params(("name" = String, Path, description = "The channel's name, with its #")),
+    request_body = PurgeRequest,
+    responses(
+        (status = 200, description = "The number of removed entries", body = PurgeReply),
+        response::NoSuchChannel,
+    )
+)]
+async fn purge(
+    operator: Signed<Moderator>,
+    name: Result<PathParams<String>, Refusal>,
+    body: Result<JsonBody<PurgeRequest>, Refusal>,
+) -> Result<Json<PurgeReply>, Refusal> {
+    let mut step = operator.step("purge-channel", "");
+    let (channel, before, reason) = operator
+        .audited(&mut step, async |step| {
+            let PathParams(name) = name?;
+            step.target.clone_from(&name);
+            let JsonBody(request) = body?;
+            let reason = extract::reason(request.reason.as_deref())?;
+            let none = || {
+                let detail = format!("The channel {name} has no history.");
+                Kind::NoSuchChannel.with_detail(detail)
+            };
+            let channel = ChannelName::parse(&name).map_err(|_| none())?;
+            let searched = channel.clone();
+            if !operator
+                .read(move |store| store.has_history(&searched))
+                .await?
+            {
+                return Err(none());
+            }
+            Ok((channel, request.before, reason))
+        })
+        .await?;
+    let extent = before.map_or_else(|| "all".to_owned(), |before| format!("before {before:.0}"));
+    let before = before.map_or(operator.now(), |before| before.min(operator.now()));
+    operator.allow(&step, format!("{extent}: {reason}")).await?;
+    let entries = remove_history(&operator, &channel, before).await?;
+    let text = format!("An operator of the server has removed this channel's history: {reason}");
+    operator
+        .plane
+        .ask(Announce {
+            to: Audience::Channel(channel.clone()),
+            text,
+        })
+        .await?;
+    Ok(Json(PurgeReply {
+        channel: channel.to_string(),
+        entries,
+    }))
+}
+
+/// Removes entries in small transactions, so that messages can be stored in between.
+async fn remove_history(
+    operator: &Operator,
+    channel: &ChannelName,
+    before: Timestamp,
+) -> Result<usize, Refusal> {
+    let mut entries = 0;
+    loop {
+        let channel = channel.clone();
+        let database = &operator.plane.control.database;
+        let removed = database.write(Durability::Record, move |store| {
+            store.purge_history(&channel, before, PURGE_BATCH)
+        });
+        let removed = removed.await.map_err(|error| {
+            tracing::error!(%error, "cannot remove a channel's history");
+            Kind::StoreUnavailable.with_detail(format!(
+                "{entries} entries were removed before the database failed; see the server's log."
+            ))
+        })?;
+        entries += removed;
+        if removed < PURGE_BATCH {
+            return Ok(entries);
+        }
+    }
+}
+
+async fn existing(operator: &Operator, name: &str) -> Result<ChannelView, Refusal> {
+    let none = || {
+        let detail = format!("There is no channel {name}; `admin-cli channels` lists them.");
+        Kind::NoSuchChannel.with_detail(detail)
+    };
+    let parsed = ChannelName::parse(name).map_err(|_| none())?;
+    let found = operator.plane.ask(FindChannel(parsed)).await?;
+    found.ok_or_else(none)
+}
+
+fn to_entry(channel: &ChannelView) -> ChannelEntry {
+    ChannelEntry {
+        name: channel.name.to_string(),
+        members: channel.members.len(),
+        founder: channel.founder.as_ref().map(ToString::to_string),
+        topic: channel.topic.clone(),
+        modes: channel.modes.clone(),
+        created_at: channel.created_at,
+    }
+}

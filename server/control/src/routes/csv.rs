@@ -1,0 +1,261 @@
+//! Accounts and bans as CSV files, exported and imported. The columns are those of `users.csv` and
+//! `bans.csv`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use rookery_control_api::{CSV_TYPE, ImportReply, RejectedRow};
+use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::bans::write_csv;
+use super::targets;
+use crate::audit::trail;
+use crate::auth::operator::{Operator, Signed};
+use crate::auth::permission::{Auditor, Moderator, Owner};
+use crate::http::extract::{QueryParams, whole_body};
+use crate::http::problem::{Kind, Refusal, response};
+use crate::plane::ControlPlane;
+use rookery_accounts::csv_sync::{self, Import, Imported};
+use rookery_chat::request::{AddBan, ApplyBansToNewSessions};
+use rookery_record::{Ban, Outcome};
+use rookery_store::Durability;
+
+/// The maximum number of bytes of a file to import.
+pub const IMPORT_LIMIT: usize = 1024 * 1024;
+
+/// Returns the routes of the exports.
+pub fn export_routes() -> OpenApiRouter<Arc<ControlPlane>> {
+    OpenApiRouter::default()
+        .routes(routes!(export_users))
+        .routes(routes!(export_bans))
+}
+
+/// Returns the routes of the imports, whose bodies may have [`IMPORT_LIMIT`] bytes.
+pub fn import_routes() -> OpenApiRouter<Arc<ControlPlane>> {
+    OpenApiRouter::default()
+        .routes(routes!(import_users))
+        .routes(routes!(import_bans))
+}
+
+/// Exports the accounts as CSV
+///
+/// With the columns `name,email,created_at`, by name.
+#[utoipa::path(
+    get, path = "/v1/export/users", tag = "accounts", security(("token" = ["owner"])),
+    responses((
+        status = 200, description = "All accounts", body = String, content_type = "text/csv",
+    ))
+)]
+async fn export_users(operator: Signed<Owner>) -> Result<Response, Refusal> {
+    let step = operator.step("export-users", "");
+    operator.allow(&step, "").await?;
+    let content = operator
+        .read(|store| Ok(csv_sync::users(&store.accounts()?)))
+        .await?;
+    Ok(file(content))
+}
+
+/// Exports the bans in force as CSV
+///
+/// With the columns `target,reason,by,created_at,expires_at`, oldest first.
+#[utoipa::path(
+    get, path = "/v1/export/bans", tag = "bans", security(("token" = ["auditor"])),
+    responses((
+        status = 200, description = "All bans in force", body = String, content_type = "text/csv",
+    ))
+)]
+async fn export_bans(operator: Signed<Auditor>) -> Result<Response, Refusal> {
+    let step = operator.step("export-bans", "");
+    operator.allow(&step, "").await?;
+    let now = operator.now();
+    let content = operator
+        .read(move |store| Ok(csv_sync::bans(&store.bans(now)?)))
+        .await?;
+    Ok(file(content))
+}
+
+fn file(content: String) -> Response {
+    ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], content).into_response()
+}
+
+/// The query of an import.
+#[derive(Clone, Copy, Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ImportOptions {
+    /// Imports nothing, and answers what the import would do.
+    #[serde(default)]
+    dry_run: bool,
+    /// Imports the bans even if one of them covers everyone, or the operator.
+    #[serde(default)]
+    confirm: bool,
+}
+
+/// A body of the type CSV.
+struct CsvBody(Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for CsvBody {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Refusal> {
+        let content_type = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let essence = content_type
+            .and_then(|content_type| content_type.split(';').next())
+            .unwrap_or_default()
+            .trim();
+        if !essence.eq_ignore_ascii_case(CSV_TYPE) {
+            return Err(Kind::NotCsv.with_detail("Send CSV, with `Content-Type: text/csv`."));
+        }
+        whole_body(request).await.map(Self)
+    }
+}
+
+/// Imports accounts from a CSV file
+///
+/// With the columns `name,email,created_at`, or `name,email`. Every valid row is imported, every
+/// invalid one is reported by its line. An account that exists stays as it is. A new one signs in
+/// with a mailed code.
+#[utoipa::path(
+    post, path = "/v1/import/users", tag = "accounts", params(ImportOptions),
+    security(("token" = ["owner"])),
+    request_body(content = String, content_type = "text/csv"),
+    responses((status = 200, description = "The result of the import", body = ImportReply))
+)]
+async fn import_users(
+    operator: Signed<Owner>,
+    query: Result<QueryParams<ImportOptions>, Refusal>,
+    file: Result<CsvBody, Refusal>,
+) -> Result<Json<ImportReply>, Refusal> {
+    let reply = import(&operator, csv_sync::Kind::Users, query, file).await?;
+    operator.plane.control.csv_sync.users_changed();
+    Ok(reply)
+}
+
+/// Imports bans from a CSV file
+///
+/// With the columns `target,reason,by,created_at,expires_at`, or `name,email`, distinguished by the
+/// first line. Every valid row is imported, every invalid one is reported by its line. A ban that
+/// exists stays as it is. The bans are stored and the sessions they cover have ended when the
+/// answer is sent.
+#[utoipa::path(
+    post, path = "/v1/import/bans", tag = "bans", params(ImportOptions),
+    security(("token" = ["moderator"])),
+    request_body(content = String, content_type = "text/csv"),
+    responses(
+        (status = 200, description = "The result of the import", body = ImportReply),
+        response::ConfirmationRequired,
+    )
+)]
+async fn import_bans(
+    operator: Signed<Moderator>,
+    query: Result<QueryParams<ImportOptions>, Refusal>,
+    file: Result<CsvBody, Refusal>,
+) -> Result<Json<ImportReply>, Refusal> {
+    let reply = import(&operator, csv_sync::Kind::Bans, query, file).await?;
+    write_csv(&operator.plane, operator.now()).await;
+    Ok(reply)
+}
+
+async fn import(
+    operator: &Operator,
+    kind: csv_sync::Kind,
+    query: Result<QueryParams<ImportOptions>, Refusal>,
+    file: Result<CsvBody, Refusal>,
+) -> Result<Json<ImportReply>, Refusal> {
+    let act = match kind {
+        csv_sync::Kind::Users => "import-users",
+        csv_sync::Kind::Bans => "import-bans",
+    };
+    let mut step = operator.step(act, "");
+    let (import, dry_run) = operator
+        .audited(&mut step, async |_| {
+            let (QueryParams(options), CsvBody(content)) = (query?, file?);
+            let import = Import::read(kind, &content);
+            if !options.dry_run && !options.confirm {
+                ensure_all_confirmed(operator, &import).await?;
+            }
+            Ok((import, options.dry_run))
+        })
+        .await?;
+    let (rows, now, by) = (import.rows(), operator.now(), operator.name().to_owned());
+    let database = &operator.plane.control.database;
+    let imported = if dry_run {
+        let detail = format!("dry run, {rows} rows");
+        operator.allow(&step, detail).await?;
+        database
+            .dry_run(move |store| import.take_in(store, now, &by))
+            .await
+    } else {
+        database
+            .write(Durability::Record, move |store| {
+                let imported = import.take_in(store, now, &by)?;
+                let Imported {
+                    added,
+                    known,
+                    rejected,
+                    ..
+                } = &imported;
+                let rejected = rejected.len();
+                let detail = format!("{rows} rows: {added} added, {known} known, {rejected} bad");
+                store.append_audit(&step.entry(Outcome::Allowed, detail))?;
+                Ok(imported)
+            })
+            .await
+    };
+    let imported = imported.map_err(|error| trail::unavailable(&error))?;
+    let sessions = if dry_run {
+        0
+    } else {
+        enforce(operator, imported.bans).await?
+    };
+    let rejected = imported
+        .rejected
+        .into_iter()
+        .map(|(line, reason)| RejectedRow { line, reason })
+        .collect();
+    Ok(Json(ImportReply {
+        rows,
+        added: imported.added,
+        known: imported.known,
+        rejected,
+        sessions,
+        done: !dry_run,
+    }))
+}
+
+/// Refuses an unconfirmed import with a target that is probably a mistake.
+async fn ensure_all_confirmed(operator: &Operator, import: &Import) -> Result<(), Refusal> {
+    for (line, target) in import.targets() {
+        targets::ensure_confirmed(operator, target, "ban")
+            .await
+            .map_err(|refusal| {
+                let detail = format!("Line {line}: {}", refusal.detail);
+                Refusal { detail, ..refusal }
+            })?;
+    }
+    Ok(())
+}
+
+/// Puts stored bans in force, and returns the number of sessions that ended.
+async fn enforce(operator: &Operator, bans: Vec<Ban>) -> Result<usize, Refusal> {
+    // All of them together first, then one by one those that cover a user who is online.
+    let all = ApplyBansToNewSessions(bans.clone());
+    operator.plane.ask(all).await?;
+    let mut sessions = 0;
+    for ban in bans {
+        if targets::covered(operator, &ban.target).await?.is_empty() {
+            continue;
+        }
+        sessions += operator.plane.ask(AddBan(ban)).await?.sessions;
+    }
+    Ok(sessions)
+}

@@ -1,0 +1,99 @@
+//! The admin's own password.
+
+use std::sync::Arc;
+
+use axum::Json;
+use rookery_control_api::{PasswordRequest, SessionsEnded};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::audit::notices::Notice;
+use crate::auth;
+use crate::auth::operator::Signed;
+use crate::auth::permission::Anyone;
+use crate::http::extract::JsonBody;
+use crate::http::problem::{Kind, Refusal, response};
+use crate::plane::ControlPlane;
+use rookery_accounts::password;
+use rookery_record::Admin;
+
+/// Returns the route of the password.
+pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
+    OpenApiRouter::default().routes(routes!(change))
+}
+
+/// Changes your password, which ends all of your sessions, including this one
+#[utoipa::path(
+    put, path = "/v1/password", tag = "sign-in", security(("token" = ["auditor"])),
+    request_body = PasswordRequest,
+    responses(
+        (status = 200, description = "The new password is valid", body = SessionsEnded),
+        response::WrongPassword, response::TooManyAttempts,
+    )
+)]
+async fn change(
+    operator: Signed<Anyone>,
+    body: Result<JsonBody<PasswordRequest>, Refusal>,
+) -> Result<Json<SessionsEnded>, Refusal> {
+    let mut step = operator.step("password", "");
+    let hash = operator
+        .audited(&mut step, async |_| new_hash(&operator, body).await)
+        .await?;
+    let name = operator.name().to_owned();
+    operator
+        .record(step, move |store| {
+            store.set_admin_password(&name, &hash, None)?;
+            Ok(Ok(("all sessions of the admin end".to_owned(), ())))
+        })
+        .await?;
+    let sessions = operator.plane.sessions.lock().end_all_of(operator.name());
+    operator.plane.notify(
+        operator.admin(),
+        operator.arrival(),
+        &Notice::PasswordChanged,
+    );
+    Ok(Json(SessionsEnded { sessions }))
+}
+
+/// Checks the current password and the new one, and returns the new one's hash.
+async fn new_hash(
+    operator: &Signed<Anyone>,
+    body: Result<JsonBody<PasswordRequest>, Refusal>,
+) -> Result<String, Refusal> {
+    let JsonBody(PasswordRequest { old, new }) = body.map_err(Refusal::without_content)?;
+    let Admin {
+        name,
+        email,
+        password_hash,
+        ..
+    } = operator.admin();
+    let config = operator.plane.control.config.get();
+    // A stolen token must not become a way to guess the password.
+    let network = operator.arrival().network();
+    operator.plane.begin_attempt(name, operator.arrival())?;
+    if !password::verify(old.clone(), Some(password_hash.clone())).await {
+        operator
+            .plane
+            .count_failure(operator.admin(), operator.arrival());
+        return Err(Kind::WrongPassword.with_detail("The current password is wrong."));
+    }
+    operator
+        .plane
+        .throttle
+        .lock()
+        .succeeded(operator.now(), name, network);
+    if old == new {
+        return Err(Kind::Invalid.with_detail("The new password is the same as the old one."));
+    }
+    auth::password::check(
+        &new,
+        &[
+            name,
+            email.as_str(),
+            &config.chat.network,
+            &config.chat.server_name,
+        ],
+    )
+    .map_err(|bad| Kind::Invalid.with_detail(bad.to_string()))?;
+    Ok(password::hash(new).await)
+}

@@ -1,0 +1,371 @@
+//! The sign-in of an admin: the password first, then a code. The order of the checks is documented
+//! in [`auth`](crate::auth).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use rookery_control_api::{Factor, LoginReply, LoginRequest, VerifyReply, VerifyRequest};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::audit::notices::Notice;
+use crate::audit::trail::{self, Step};
+use crate::auth::authenticator::Proof;
+use crate::auth::challenges::{Challenge, CodeCheck};
+use crate::auth::sessions::{Fingerprint, Session};
+use crate::http::extract::{Arrival, JsonBody};
+use crate::http::problem::{Kind, Refusal, response};
+use crate::plane::ControlPlane;
+use rookery_accounts::codes::{self, PendingCode};
+use rookery_accounts::password;
+use rookery_base::mail::{self, Mail};
+use rookery_base::metrics::METRICS;
+use rookery_record::{Admin, Outcome};
+use rookery_store::Durability;
+
+/// Returns the routes of the sign-in.
+pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
+    OpenApiRouter::default()
+        .routes(routes!(login))
+        .routes(routes!(verify))
+}
+
+/// Checks the first factor: name and password
+///
+/// If the password is right, a code is mailed to the admin, unless the admin requires an
+/// authenticator app. A wrong password and an unknown name get the same answer after the same time.
+#[utoipa::path(
+    post, path = "/v1/login", tag = "sign-in", request_body = LoginRequest,
+    responses(
+        (status = 202, description = "The second factor is required", body = LoginReply),
+        response::LoginFailed, response::TooManyAttempts,
+    )
+)]
+async fn login(
+    State(plane): State<Arc<ControlPlane>>,
+    arrival: Arrival,
+    body: Result<JsonBody<LoginRequest>, Refusal>,
+) -> Result<(StatusCode, Json<LoginReply>), Refusal> {
+    let mut step = Step::of_stranger(arrival, "login");
+    match check_password(&plane, arrival, &mut step, body).await {
+        Ok(admin) => challenge(&plane, arrival, step, admin).await,
+        Err((reason, refusal)) => Err(plane.trail.refuse_stranger(&step, reason, refusal).await),
+    }
+}
+
+/// Returns the admin whose name and password are right; or the reason of a refusal, for the trail,
+/// and the refusal.
+async fn check_password(
+    plane: &ControlPlane,
+    arrival: Arrival,
+    step: &mut Step,
+    body: Result<JsonBody<LoginRequest>, Refusal>,
+) -> Result<Admin, (&'static str, Refusal)> {
+    let JsonBody(request) = body.map_err(without_secret)?;
+    step.actor.clone_from(&request.name);
+    plane
+        .begin_attempt(&request.name, arrival)
+        .map_err(|refusal| ("too many attempts", refusal))?;
+    let name = request.name;
+    let admin = plane
+        .read(move |store| store.admin(&name))
+        .await
+        .map_err(unreadable)?;
+    let hash = admin.as_ref().map(|admin| admin.password_hash.clone());
+    let is_right = password::verify(request.password, hash).await;
+    let has_expired = |admin: &Admin| {
+        admin
+            .initial_password_expires_at
+            .is_some_and(|end| arrival.at >= end)
+    };
+    let reason = match admin {
+        Some(admin) if !is_right => {
+            plane.count_failure(&admin, arrival);
+            "wrong password"
+        }
+        Some(admin) if has_expired(&admin) => "the initial password has expired",
+        Some(admin) => return Ok(admin),
+        None => "no such admin",
+    };
+    let refusal = Kind::LoginFailed.with_detail("The name or the password is wrong.");
+    Err((reason, refusal))
+}
+
+/// Opens a challenge and mails its code, if the admin accepts mailed codes.
+async fn challenge(
+    plane: &ControlPlane,
+    arrival: Arrival,
+    mut step: Step,
+    admin: Admin,
+) -> Result<(StatusCode, Json<LoginReply>), Refusal> {
+    let factors = factors(&admin);
+    let sent_to = factors
+        .contains(&Factor::Mail)
+        .then(|| mail::shortened(&admin.email));
+    step.actor.clone_from(&admin.name);
+    let detail = match &sent_to {
+        Some(sent_to) => format!("right password; a code is mailed to {sent_to}"),
+        None => "right password; a code of the authenticator app is required".to_owned(),
+    };
+    plane.trail.allow(&step, detail).await?;
+
+    let fingerprint = Fingerprint::of(&admin);
+    let (digits, mailed) = sent_to
+        .is_some()
+        .then(|| PendingCode::issue(arrival.at))
+        .unzip();
+    let server = &plane.control.config.get().chat.server_name;
+    let code_mail = digits.map(|digits| code_mail(server, &admin, arrival, &digits));
+    let challenge = Challenge::new(
+        arrival.at,
+        admin.name,
+        fingerprint,
+        arrival.network(),
+        mailed,
+    );
+    let expires_at = challenge.expires_at;
+    let challenge = plane.challenges.lock().add(arrival.at, challenge);
+    let mut warning = None;
+    if let Some(code_mail) = code_mail {
+        // The answer does not wait for the delivery of this mail, but reports how mail works.
+        drop(plane.control.mailer.send(code_mail));
+        let health = plane.control.mailer.health();
+        warning = health
+            .err()
+            .map(|problem| format!("Mail is delayed at the moment: {problem}"));
+    }
+    let reply = LoginReply {
+        challenge,
+        factors,
+        sent_to,
+        expires_at,
+        warning,
+    };
+    Ok((StatusCode::ACCEPTED, Json(reply)))
+}
+
+/// Returns the factors whose codes the admin may use.
+fn factors(admin: &Admin) -> Vec<Factor> {
+    let app = admin.authenticator.as_ref();
+    let mail = app.is_none_or(|app| !app.required).then_some(Factor::Mail);
+    let totp = app.map(|_| Factor::Totp);
+    let recovery = app
+        .filter(|_| admin.recovery_codes > 0)
+        .map(|_| Factor::Recovery);
+    mail.into_iter().chain(totp).chain(recovery).collect()
+}
+
+fn code_mail(server: &str, admin: &Admin, arrival: Arrival, digits: &str) -> Mail {
+    let Admin { name, email, .. } = admin;
+    let from = arrival.from.ip().to_canonical();
+    Mail {
+        to: email.clone(),
+        subject: "Your code for the control plane".to_owned(),
+        text: format!(
+            "Someone is signing in to the control plane of {server}\n\
+             as {name}, from {from}. The code is\n\n\
+             {digits}\n\n\
+             It is valid once, for five minutes. If this was not you, someone else\n\
+             knows your password. Have it changed on the server with\n\
+             `rookeryd admin passwd {name}`.\n"
+        ),
+        useful_for: Duration::from_secs(codes::LIFETIME_SECONDS.unsigned_abs()),
+    }
+}
+
+/// Checks the second factor: a mailed code, a code of the authenticator app, or a recovery code
+#[utoipa::path(
+    post, path = "/v1/login/verify", tag = "sign-in", request_body = VerifyRequest,
+    responses(
+        (status = 200, description = "Signed in", body = VerifyReply),
+        response::WrongCode, response::ChallengeExpired,
+    )
+)]
+async fn verify(
+    State(plane): State<Arc<ControlPlane>>,
+    arrival: Arrival,
+    body: Result<JsonBody<VerifyRequest>, Refusal>,
+) -> Result<Json<VerifyReply>, Refusal> {
+    let mut step = Step::of_stranger(arrival, "verify");
+    match check_code(&plane, arrival, &mut step, body).await {
+        Ok(checked) => open_session(&plane, arrival, step, checked).await,
+        Err((reason, refusal)) => Err(plane.trail.refuse_stranger(&step, &reason, refusal).await),
+    }
+}
+
+/// A right code: a mailed one that is used already, or a proof that still has to be used up.
+struct Checked {
+    admin: Admin,
+    challenge: String,
+    /// None for the mailed code.
+    proof: Option<(Proof, AttemptsLeft)>,
+}
+
+type AttemptsLeft = u8;
+
+/// Checks a code; or returns the reason of a refusal, for the trail, and the refusal.
+async fn check_code(
+    plane: &ControlPlane,
+    arrival: Arrival,
+    step: &mut Step,
+    body: Result<JsonBody<VerifyRequest>, Refusal>,
+) -> Result<Checked, (String, Refusal)> {
+    let own = |(reason, refusal): (&str, Refusal)| (reason.to_owned(), refusal);
+    let JsonBody(request) = body.map_err(without_secret).map_err(own)?;
+    let check = plane.challenges.lock().check(
+        arrival.at,
+        &request.challenge,
+        arrival.network(),
+        &request.code,
+    );
+    let (name, fingerprint, attempts_left) = match check {
+        CodeCheck::Mailed { admin, fingerprint } => (admin, fingerprint, None),
+        CodeCheck::NotMailed {
+            admin,
+            fingerprint,
+            attempts_left,
+        } => (admin, fingerprint, Some(attempts_left)),
+        CodeCheck::Dead { admin, reason } => {
+            step.actor = admin.unwrap_or_default();
+            return Err(own((reason, challenge_expired())));
+        }
+    };
+    step.actor.clone_from(&name);
+    // Nothing may have changed since the password was checked.
+    let admin = plane
+        .read(move |store| store.admin(&name))
+        .await
+        .map_err(unreadable)
+        .map_err(own)?;
+    let Some(admin) = admin.filter(|admin| Fingerprint::of(admin) == fingerprint) else {
+        let reason = "the admin was removed, or has another password, role or factor";
+        return Err(own((reason, challenge_expired())));
+    };
+    let Some(attempts_left) = attempts_left else {
+        return Ok(Checked {
+            admin,
+            challenge: request.challenge,
+            proof: None,
+        });
+    };
+    let app = admin.authenticator.as_ref();
+    let Some(proof) = app.and_then(|app| Proof::parse(app, &request.code, arrival.at)) else {
+        plane.count_failure(&admin, arrival);
+        let reason = format!("wrong code; attempts left: {attempts_left}");
+        return Err((reason, wrong_code(attempts_left)));
+    };
+    Ok(Checked {
+        admin,
+        challenge: request.challenge,
+        proof: Some((proof, attempts_left)),
+    })
+}
+
+/// Uses the code up, records the sign-in and opens the session.
+async fn open_session(
+    plane: &ControlPlane,
+    arrival: Arrival,
+    mut step: Step,
+    checked: Checked,
+) -> Result<Json<VerifyReply>, Refusal> {
+    let Checked {
+        admin,
+        challenge,
+        proof,
+    } = checked;
+    let minutes = plane.control.config.get().admin.session_minutes;
+    let session = Session::begin(
+        admin.name.clone(),
+        Fingerprint::of(&admin),
+        arrival,
+        minutes,
+    );
+    let expires_at = session.expires_at;
+    let refused_step = step.clone();
+    step.session.clone_from(&session.id);
+    let factor = match &proof {
+        None => "a mailed code",
+        Some((Proof::App(_), _)) => "the authenticator app",
+        Some((Proof::Recovery(_), _)) => "a recovery code",
+    };
+    let detail = match plane.sessions.lock().next_to_end(&admin.name) {
+        Some(old) => format!("signed in with {factor}; session {} ends", old.id),
+        None => format!("signed in with {factor}"),
+    };
+
+    // The check of a mailed code has claimed the challenge already.
+    if proof.is_some() && !plane.challenges.lock().claim(&challenge) {
+        let reason = "the challenge was used in the meantime";
+        return Err(plane
+            .trail
+            .refuse_stranger(&refused_step, reason, challenge_expired())
+            .await);
+    }
+    let is_recovery = matches!(proof, Some((Proof::Recovery(_), _)));
+    let (proof, attempts_left) = proof.unzip();
+    let (name, network) = (admin.name.clone(), arrival.network().to_string());
+    // The used code, the network and the entry are written together or not at all.
+    let written = plane
+        .control
+        .database
+        .write(Durability::Record, move |store| {
+            let is_used_up = proof.map_or(Ok(true), |proof| proof.use_up(store, &name))?;
+            if !is_used_up {
+                return Ok(None);
+            }
+            let is_new_network = store.remember_admin_network(&name, &network, arrival.at)?;
+            store.append_audit(&step.entry(Outcome::Allowed, detail))?;
+            Ok(Some(is_new_network))
+        });
+    let Some(is_new_network) = written.await.map_err(|error| trail::unavailable(&error))? else {
+        plane.count_failure(&admin, arrival);
+        plane.challenges.lock().release(&challenge);
+        let refusal = wrong_code(attempts_left.unwrap_or_default());
+        return Err(plane
+            .trail
+            .refuse_stranger(&refused_step, "the code was used before", refusal)
+            .await);
+    };
+    if is_new_network {
+        plane.notify(&admin, arrival, &Notice::NewAddress);
+    }
+    if is_recovery {
+        let left = admin.recovery_codes.saturating_sub(1);
+        plane.notify(&admin, arrival, &Notice::RecoveryCodeUsed { left });
+    }
+    plane
+        .throttle
+        .lock()
+        .succeeded(arrival.at, &admin.name, arrival.network());
+    METRICS.control_sign_ins.increment();
+    let token = plane.sessions.lock().add(session);
+    Ok(Json(VerifyReply { token, expires_at }))
+}
+
+fn challenge_expired() -> Refusal {
+    Kind::ChallengeExpired.with_detail(
+        "This challenge accepts no code: it is used, expired, out of attempts, or belongs to \
+         another address. Sign in again.",
+    )
+}
+
+fn wrong_code(attempts_left: AttemptsLeft) -> Refusal {
+    Kind::WrongCode.with_detail(match attempts_left {
+        0 => "The code is wrong, and no attempts are left. Sign in again.".to_owned(),
+        1 => "The code is wrong. One attempt is left.".to_owned(),
+        more => format!("The code is wrong. {more} attempts are left."),
+    })
+}
+
+fn unreadable(refusal: Refusal) -> (&'static str, Refusal) {
+    ("the database cannot be read", refusal)
+}
+
+/// The detail of the refusal may quote the request, with a password or a code in it, so the trail
+/// gets the title only.
+fn without_secret(refusal: Refusal) -> (&'static str, Refusal) {
+    (refusal.kind.title(), refusal)
+}

@@ -1,0 +1,72 @@
+//! The status and the health of the server.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use rookery_control_api::{Health, Status};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::operator::Signed;
+use crate::auth::permission::Auditor;
+use crate::http::problem::Refusal;
+use crate::plane::ControlPlane;
+use rookery_base::metrics::METRICS;
+use rookery_chat::request::Count;
+
+/// Returns the routes of the status.
+pub fn routes() -> OpenApiRouter<Arc<ControlPlane>> {
+    OpenApiRouter::default()
+        .routes(routes!(status))
+        .routes(routes!(healthz))
+}
+
+/// Returns the status of the server
+#[utoipa::path(
+    get, path = "/v1/status", tag = "status", security(("token" = ["auditor"])),
+    responses((status = 200, description = "The status of the server", body = Status))
+)]
+async fn status(operator: Signed<Auditor>) -> Result<Json<Status>, Refusal> {
+    operator.allow(&operator.step("status", ""), "").await?;
+    let control = &operator.plane.control;
+    let now = control.probes.read().await?;
+    Ok(Json(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        server_name: control.config.get().chat.server_name.clone(),
+        started_at: now.started_at,
+        users: now.users,
+        sessions: now.sessions,
+        connections: now.connections,
+        channels: now.channels,
+        bans: now.bans,
+        maintenance: operator
+            .read(|store| store.maintenance())
+            .await?
+            .map(|maintenance| maintenance.message),
+        messages_stored: METRICS.messages_stored.get(),
+        rates: control
+            .probes
+            .rates
+            .per_second(operator.now(), &METRICS.counters()),
+        core_queue_events: now.core_queue_events,
+        commit_queue_batches: now.commit_queue_batches,
+        largest_sendq_bytes: now.largest_sendq,
+        store_bytes: now.store_bytes,
+        mail: now.mail.err().unwrap_or_else(|| "ok".to_owned()),
+        certificate_expires_at: now.certificate_expires_at,
+    }))
+}
+
+/// Checks that the server works: the core answers, and the database can be read
+#[utoipa::path(
+    get, path = "/healthz", tag = "status",
+    responses((status = 200, description = "The server works", body = Health))
+)]
+async fn healthz(State(plane): State<Arc<ControlPlane>>) -> Result<Json<Health>, Refusal> {
+    plane.read(|_| Ok(())).await?;
+    plane.ask(Count).await?;
+    Ok(Json(Health {
+        status: "ok".to_owned(),
+    }))
+}

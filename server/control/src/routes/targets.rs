@@ -1,0 +1,67 @@
+//! The targets of kicks and bans: which users they cover, and which have to be confirmed.
+
+use rookery_control_api::OnlineUser;
+
+use super::users;
+use crate::auth::operator::Operator;
+use crate::http::problem::{Kind, Refusal};
+use rookery_chat::request::FindCovered;
+use rookery_record::BanTarget;
+
+/// Parses a target.
+pub fn parse(text: &str) -> Result<BanTarget, Refusal> {
+    BanTarget::parse(text)
+        .map_err(|error| Kind::Invalid.with_detail(format!("The target is {error}.")))
+}
+
+/// Returns the covered users who are online, with their covered sessions, by nick.
+pub async fn covered(operator: &Operator, target: &BanTarget) -> Result<Vec<OnlineUser>, Refusal> {
+    let mut users = operator.plane.ask(FindCovered(target.clone())).await?;
+    users.sort_by(|one, other| one.nick.cmp(&other.nick));
+    Ok(users.into_iter().map(users::to_online_user).collect())
+}
+
+/// Refuses an unconfirmed act (`ban` or `kick`) on a target that is probably a mistake: one that
+/// covers everyone, or the operator.
+pub async fn ensure_confirmed(
+    operator: &Operator,
+    target: &BanTarget,
+    act: &str,
+) -> Result<(), Refusal> {
+    let problem = if target.is_sweeping() {
+        format!("{target} covers everyone, or a large part of everyone.")
+    } else if target.covers_address(operator.address()) {
+        format!("{target} covers your own address, {}.", operator.address())
+    } else if covers_admin(operator, target).await? {
+        format!("{target} covers your own account.")
+    } else {
+        return Ok(());
+    };
+    Err(Kind::ConfirmationRequired.with_detail(format!(
+        "{problem} To {act} it anyway, add `confirm` to the request (`admin-cli {act} --yes`)."
+    )))
+}
+
+/// Whether the target covers the account with the admin's email.
+async fn covers_admin(operator: &Operator, target: &BanTarget) -> Result<bool, Refusal> {
+    let aliases = operator.plane.control.config.get().accounts.email_aliases();
+    let (target, admin) = (target.clone(), operator.name().to_owned());
+    let covers = operator.read(move |store| {
+        let Some(admin) = store.admin(&admin)? else {
+            return Ok(false);
+        };
+        Ok(match &target {
+            BanTarget::Account(name) => store
+                .account_by_name(name)?
+                .and_then(|account| account.email)
+                .is_some_and(|email| aliases.mailbox(&email) == aliases.mailbox(&admin.email)),
+            BanTarget::Email(email) => aliases.mailbox(email) == aliases.mailbox(&admin.email),
+            BanTarget::EmailPattern(pattern) => {
+                pattern.covers(admin.email.folded())
+                    || pattern.covers(&aliases.mailbox(&admin.email))
+            }
+            BanTarget::Address(_) | BanTarget::Network(_) => false,
+        })
+    });
+    covers.await
+}

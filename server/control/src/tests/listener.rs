@@ -1,0 +1,139 @@
+//! The control port itself: TLS, and clients that do not use it.
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::*;
+use crate::http::listener;
+
+/// Starts the listener of a test plane and returns its address.
+async fn open(plane: &TestPlane) -> SocketAddr {
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = door.local_addr().unwrap();
+    tokio::spawn(listener::run(Arc::clone(&plane.state), door));
+    address
+}
+
+fn authority(folder: &Path) -> rustls::RootCertStore {
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_file(folder.join("certs/ca.pem")).unwrap())
+        .unwrap();
+    roots
+}
+
+async fn connect(plane: &TestPlane, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(authority(plane.folder.path()))
+        .with_no_client_auth();
+    let stream = TcpStream::connect(address).await?;
+    TlsConnector::from(Arc::new(config))
+        .connect(ServerName::try_from("localhost").unwrap(), stream)
+        .await
+}
+
+async fn ask(stream: &mut TlsStream<TcpStream>, request: &str) -> String {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // A missing close_notify does not matter here.
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn the_port_speaks_http_over_tls() {
+    let plane = TestPlane::new().await;
+    let address = open(&plane).await;
+    let mut stream = connect(&plane, address).await.unwrap();
+    let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let answer = ask(&mut stream, request).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with(r#"{"status":"ok"}"#), "{answer}");
+
+    let mut stream = connect(&plane, address).await.unwrap();
+    ask(
+        &mut stream,
+        "GET /v1/users HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    )
+    .await;
+    let entry = plane.trail().await.pop().unwrap();
+    let local = stream.get_ref().0.local_addr().unwrap();
+    assert_eq!(
+        entry.origin,
+        local.to_string(),
+        "the trail has the origin of the request"
+    );
+}
+
+#[tokio::test]
+async fn a_plaintext_request_is_answered_that_the_port_is_https() {
+    let plane = TestPlane::new().await;
+    let address = open(&plane).await;
+    for plain in [
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "NICK alice\r\n",
+        "\0\0\0",
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(plain.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 400 Bad Request\r\n"),
+            "{answer}"
+        );
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(
+            head.contains(&format!("Content-Length: {}", body.len())),
+            "{answer}"
+        );
+        assert!(body.contains("HTTPS only"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn one_network_cannot_occupy_all_connections() {
+    let plane = TestPlane::new().await;
+    let address = open(&plane).await;
+    let mut held = Vec::new();
+    for _ in 0..16 {
+        held.push(connect(&plane, address).await.unwrap());
+    }
+    assert!(
+        connect(&plane, address).await.is_err(),
+        "the seventeenth connection is closed"
+    );
+    held.clear();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while connect(&plane, address).await.is_err() {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "places are free again when connections end"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_only_begin_like_tls_block_no_other_client() {
+    let plane = TestPlane::new().await;
+    let address = open(&plane).await;
+    let mut broken = TcpStream::connect(address).await.unwrap();
+    broken.write_all(&[0x16; 600]).await.unwrap();
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    silent.write_all(&[0x16]).await.unwrap();
+    let mut stream = connect(&plane, address).await.unwrap();
+    let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    assert!(
+        ask(&mut stream, request)
+            .await
+            .starts_with("HTTP/1.1 200 OK\r\n")
+    );
+}
