@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rookery_control_api::{CSV_TYPE, Problem};
+use rookery_terminal::certificate_problem;
 use rustls::AlertDescription;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -401,20 +403,14 @@ impl Trusted {
 
     fn explain(&self, server: &ServerAddress, fault: &rustls::CertificateError) -> String {
         use rustls::CertificateError as Fault;
-        let fault_text = match fault {
-            Fault::UnknownIssuer => {
-                "it is signed by an authority that is not trusted here".to_owned()
-            }
-            Fault::NotValidForName | Fault::NotValidForNameContext { .. } => {
-                return format!(
-                    "the certificate of {server} is for other names. Use one of its names with --server, or have \
-                     this one added to `tls.names` in the server's config.toml and a new certificate made."
-                );
-            }
-            Fault::Expired | Fault::ExpiredContext { .. } => "it has expired".to_owned(),
-            Fault::BadSignature => "another authority has signed it".to_owned(),
-            other => format!("{other:?}"),
-        };
+        if let Fault::NotValidForName | Fault::NotValidForNameContext { .. } = fault {
+            return format!(
+                "the certificate of {server} is for other host names. Use one of its names with \
+                 --server, or have this one added to `tls.names` in the server's config.toml and a \
+                 new certificate made."
+            );
+        }
+        let problem = certificate_problem(fault);
         let hint = match self {
             Self::File(file) => format!(
                 "The authority trusted is the one in {}. If the server has another, pass it with --ca FILE: it is \
@@ -427,7 +423,7 @@ impl Trusted {
                     .to_owned()
             }
         };
-        format!("the certificate of {server} is not accepted: {fault_text}. {hint}")
+        format!("the certificate of {server} is not accepted: {problem}. {hint}")
     }
 }
 
@@ -446,18 +442,17 @@ fn owned(certificate: &CertificateDer<'_>) -> Certificate<'static> {
     Certificate::from_der(certificate).to_owned()
 }
 
-/// One segment of a path, whatever it holds.
+/// The characters that are percent-encoded in a path segment or a query value: all but the
+/// unreserved ones (RFC 3986 §2.3).
+const RESERVED: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Returns text as one segment of a path, or one value of a query.
 pub fn segment(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::new(), |mut path, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(path, "%{byte:02X}");
-        }
-        path
-    })
+    utf8_percent_encode(text, &RESERVED).to_string()
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! The token of each server, kept where only its owner can read it.
 
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
 use crate::cli::ServerAddress;
 use crate::failure::{Failure, while_doing};
@@ -100,22 +101,12 @@ impl TokenStore {
 
     fn write(&self, content: &[u8]) -> io::Result<()> {
         self.make_folder()?;
-        let unfinished = self
-            .file
-            .with_extension(format!("{}.part", std::process::id()));
-        let written = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&unfinished)
-            .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&unfinished, &self.file));
-        if written.is_err() {
-            // What went wrong before is what counts.
-            let _ = fs::remove_file(&unfinished);
-        }
-        written
+        // `tempfile` makes it readable by its owner only.
+        let mut file = NamedTempFile::new_in(&self.folder)?;
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        file.persist(&self.file)?;
+        Ok(())
     }
 
     fn while_doing(&self, what: &str) -> impl FnOnce(io::Error) -> Failure + use<> {

@@ -14,7 +14,7 @@ impl Reader {
             .strftime("%H:%M:%S")
             .to_string();
         let line = plain(&format!(
-            "{time}  {:<15}  {}",
+            "{time}  {:<17}  {}",
             event.what.kind().name(),
             self.happening(&event.what)
         ));
@@ -172,7 +172,7 @@ mod tests {
         };
         assert_eq!(
             line(went),
-            "10:00:00  user-disconnected        bo\u{fffd}[2J (guest): kicked"
+            "10:00:00  user-disconnected  bo\u{fffd}[2J (guest): kicked"
         );
         let ban = BanEntry {
             id: 1,
@@ -184,7 +184,7 @@ mod tests {
         };
         assert_eq!(
             line(ServerEvent::BanAdded { ban: ban.clone() }),
-            "10:00:00  ban-added         bo by root, for ever: spam"
+            "10:00:00  ban-added          bo by root, for ever: spam"
         );
         let ban = BanEntry {
             expires_at: Some(ago(-60)),
@@ -192,7 +192,7 @@ mod tests {
         };
         assert_eq!(
             line(ServerEvent::BanAdded { ban }),
-            "10:00:00  ban-added         bo by root, ends in 1m: spam"
+            "10:00:00  ban-added          bo by root, ends in 1m: spam"
         );
         let trouble = ServerEvent::ComponentFailed {
             component: Component::Mail,
@@ -200,7 +200,7 @@ mod tests {
         };
         assert_eq!(
             line(trouble),
-            "10:00:00  trouble          mail: no route\u{fffd}"
+            "10:00:00  component-failed   mail: no route\u{fffd}"
         );
         assert!(
             line(ServerEvent::EventsDropped { events: 1 })

@@ -22,6 +22,8 @@ pub use messages::{redacted, redacted_author};
 pub use status::{announced, bytes};
 pub use users::kick;
 
+pub use rookery_terminal::printable as plain;
+
 use std::io::{self, Write as _};
 
 use comfy_table::Table;
@@ -68,24 +70,6 @@ pub fn redraw(text: &str) -> Result<(), Failure> {
         "\u{1b}[H{}\u{1b}[K\n\u{1b}[J",
         text.replace('\n', "\u{1b}[K\n")
     ))
-}
-
-/// `text` without what a terminal would obey instead of showing it.
-pub fn plain(text: &str) -> String {
-    // Besides control characters, those that turn the reading direction around.
-    let obeyed = |char: char| {
-        char.is_control()
-            || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars()
-        .map(|char| {
-            if obeyed(char) {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                char
-            }
-        })
-        .collect()
 }
 
 /// The moment and place of the reader, by which times are told.

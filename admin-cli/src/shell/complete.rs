@@ -138,7 +138,7 @@ mod tests {
     fn options_and_their_values_are_completed() {
         assert_eq!(completed("ban alice --re"), ["--reason"]);
         assert_eq!(completed("totp require o"), ["off", "on"]);
-        assert_eq!(completed("watch --kind user-w"), ["user-disconnected"]);
+        assert_eq!(completed("watch --kind user-d"), ["user-disconnected"]);
         assert_eq!(completed("list --sort s"), ["sessions", "since"]);
         assert_eq!(completed("admins role vera mod"), ["moderator"]);
         assert_eq!(completed("audit --actor v"), ["vera"]);

@@ -5,9 +5,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEvent, KeyEventKind};
 use rookery_control_api::{BanReply, BanRequest, KickReply, KickRequest, Top};
+use rookery_terminal::{Capture, Screen};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -33,39 +33,14 @@ enum Input {
     Stop,
 }
 
-/// The terminal, for as long as this lives. A panic gives it back before it is told.
-struct Screen(DefaultTerminal);
-
-impl Screen {
-    fn take() -> Result<Self, Failure> {
-        let taken = ratatui::try_init().map(Self);
-        taken.map_err(|error| {
-            give_back();
-            while_doing("the terminal cannot be used")(error)
-        })
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        // Else it would be shown when the other screen is left already.
-        let _ = self.0.show_cursor();
-        give_back();
-    }
-}
-
-/// A terminal that is gone cannot be given back.
-fn give_back() {
-    let _ = ratatui::try_restore();
-}
-
 /// Shows what there is, until the operator leaves or the sign-in ends.
 pub fn run(client: &Client, every: Duration, mut model: Model) -> Result<(), Failure> {
     let (inputs, came) = mpsc::channel();
     // Before the terminal is taken: a signal may come at any time from here on.
     let signals =
         Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(while_doing("signals cannot be heard"))?;
-    let mut screen = Screen::take()?;
+    let mut screen =
+        Screen::open(Capture::Keys).map_err(while_doing("the terminal cannot be used"))?;
     wait_for_signals(signals, inputs.clone());
     wait_for_keys(inputs.clone());
     let look_again = look_every(client.clone(), every, inputs.clone());
@@ -75,7 +50,7 @@ pub fn run(client: &Client, every: Duration, mut model: Model) -> Result<(), Fai
     let failed = |error| while_doing("the terminal cannot be written")(error);
     loop {
         screen
-            .0
+            .terminal
             .draw(|frame| draw(frame, &model, look))
             .map_err(failed)?;
         match came.recv() {
@@ -176,70 +151,5 @@ fn carry_out(client: &Client, deed: &Deed) -> Result<String, Failure> {
             let reply: Reply<BanReply> = client.post("/v1/bans", &request)?;
             Ok(Reader::here().ban(&reply.value))
         }
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    /// Not a test of its own: [`a_panic_gives_the_terminal_back`] runs it, on a terminal.
-    const ON_A_TERMINAL: &str = "ADMIN_CLI_TEST_ON_A_TERMINAL";
-
-    #[test]
-    fn a_panic_gives_the_terminal_back() {
-        use std::io::Read as _;
-        use std::process::Command;
-
-        use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
-        use rustix::termios::{LocalModes, tcgetattr};
-
-        if std::env::var_os(ON_A_TERMINAL).is_some() {
-            let _screen = Screen::take().unwrap();
-            panic!("as it may happen");
-        }
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
-        let ours = openpt(flags).unwrap();
-        grantpt(&ours).unwrap();
-        unlockpt(&ours).unwrap();
-        let theirs = ioctl_tiocgptpeer(&ours, flags).unwrap();
-        let end = || theirs.try_clone().unwrap();
-        let status = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "--nocapture",
-                "top::screen::tests::a_panic_gives_the_terminal_back",
-            ])
-            .env(ON_A_TERMINAL, "yes")
-            .stdin(end())
-            .stdout(end())
-            .stderr(end())
-            .status()
-            .unwrap();
-        assert!(!status.success());
-        let modes = tcgetattr(&theirs).unwrap().local_modes;
-        assert!(
-            modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG),
-            "{modes:?}"
-        );
-        drop(theirs);
-        let mut written = Vec::new();
-        // A terminal that nobody holds any more ends with an error.
-        let _ = std::fs::File::from(ours).read_to_end(&mut written);
-        let written = String::from_utf8_lossy(&written);
-        let at = |part: &str| {
-            written
-                .find(part)
-                .unwrap_or_else(|| panic!("no {part:?} in {written:?}"))
-        };
-        assert!(
-            at("\u{1b}[?1049h") < at("\u{1b}[?1049l"),
-            "the second screen is left"
-        );
-        assert!(
-            at("\u{1b}[?1049l") < at("as it may happen"),
-            "and the panic is told on the first"
-        );
     }
 }
