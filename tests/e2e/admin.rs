@@ -334,7 +334,7 @@ async fn an_account_is_found_disabled_enabled_revoked_and_deleted() {
         .done(&["account", "disable", "bob", "--reason", "on leave"])
         .await;
     assert!(
-        told.contains("bob (bob@example.org) is disabled; 1 session of bob ended."),
+        told.contains("Disabled bob (bob@example.org); 1 session of bob ended."),
         "{told}"
     );
     let heard = bob.until_closed().await;

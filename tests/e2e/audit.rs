@@ -151,7 +151,7 @@ async fn an_export_holds_every_entry_and_is_verified_without_the_server() {
     let (code, said) = rookeryd_audit(&server, &["verify", "trail.jsonl"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(
-        said.contains(&format!("All {exported} entries are in order")),
+        said.contains(&format!("All {exported} entries are intact")),
         "{said}"
     );
     let lines: Vec<&str> = export.lines().collect();
@@ -173,7 +173,7 @@ async fn an_export_holds_every_entry_and_is_verified_without_the_server() {
         let (code, said) = rookeryd_audit(&server, &["verify", "other.jsonl"]);
         assert_eq!(code, Some(1), "{name}: {said}");
         assert!(
-            said.contains(&format!("entry {entry} of the audit trail is not in order")),
+            said.contains(&format!("entry {entry} of the audit trail is defective")),
             "{name}: {said}"
         );
     }
@@ -189,7 +189,7 @@ async fn whoever_changes_the_record_is_found_out_over_the_server_and_beside_it()
         operator
             .done(&["audit", "verify"])
             .await
-            .contains("entries are in order")
+            .contains("entries are intact")
     );
     assert_eq!(rookeryd_audit(&server, &["verify"]).0, Some(0));
     let (_, head) = rookeryd_audit(&server, &["head"]);
@@ -214,7 +214,7 @@ async fn whoever_changes_the_record_is_found_out_over_the_server_and_beside_it()
         ),
     ] {
         tamper(&server, change);
-        let expected = format!("entry {entry} of the audit trail is not in order");
+        let expected = format!("entry {entry} of the audit trail is defective");
         let ended = operator.run(&["audit", "verify"]).await;
         assert_eq!(ended.code, Some(1), "{}", ended.transcript);
         assert!(
@@ -244,7 +244,7 @@ async fn whoever_changes_the_record_is_found_out_over_the_server_and_beside_it()
     assert!(
         ended
             .transcript
-            .contains(&format!("entry {id} of the audit trail is not in order")),
+            .contains(&format!("entry {id} of the audit trail is defective")),
         "{}",
         ended.transcript
     );

@@ -94,7 +94,7 @@ async fn a_ban_of_the_world_or_of_oneself_takes_a_yes() {
     // At a terminal, it is asked.
     for (answer, code, bans) in [("n", 1, 0), ("", 1, 0), ("y", 0, 1)] {
         let mut ban = operator.start_in_terminal(&["ban", "127.0.0.0/8"]);
-        ban.expect_text("Do it all the same? [y/N]").await;
+        ban.expect_text("Continue? [y/N]").await;
         ban.type_line(answer);
         let ended = ban.ended().await;
         assert_eq!(
@@ -182,7 +182,7 @@ async fn whoever_was_signing_in_when_the_ban_came_is_not_let_in_under_any_nick()
         join_all(rush)
     );
     assert!(
-        told.0.contains("bob is banned") && told.1.contains("0 users online"),
+        told.0.contains("Banned bob") && told.1.contains("0 users online"),
         "done means done: {told:?}"
     );
     for heard in rushed {

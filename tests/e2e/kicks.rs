@@ -53,7 +53,7 @@ async fn all_that_match_are_gone_when_it_says_so_and_may_come_back() {
         .done(&["kick", "--match", "127.0.0.64/26", "--dry-run"])
         .await;
     assert!(
-        preview.contains("guest") && preview.contains("Nothing was done"),
+        preview.contains("guest") && preview.contains("Nothing was changed"),
         "{preview}"
     );
     assert!(!preview.contains("alice"), "{preview}");

@@ -16,7 +16,7 @@ async fn nobody_new_is_let_in_until_it_is_over_also_over_a_restart() {
 
     let told = operator.done(&["maintenance", "on", "back at noon"]).await;
     assert!(
-        told.contains("nobody new is let in, and is told: back at noon"),
+        told.contains("New connections are refused with: back at noon"),
         "{told}"
     );
     assert!(operator.done(&["status"]).await.contains("back at noon"));

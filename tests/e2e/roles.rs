@@ -172,7 +172,7 @@ async fn an_owner_adds_an_auditor_who_reads_and_does_nothing_else() {
         .find(|line| line.starts_with("vera"))
         .unwrap_or_else(|| panic!("{list}"));
     assert!(
-        row.contains("  auditor  ") && row.contains("  own  "),
+        row.contains("  auditor  ") && row.contains("  set  "),
         "{list}"
     );
     let again = owner
@@ -188,7 +188,7 @@ async fn an_owner_adds_an_auditor_who_reads_and_does_nothing_else() {
         "another role ends the session"
     );
     let reset = owner.done(&["admins", "reset", "vera"]).await;
-    assert!(reset.contains("opens nothing any more"), "{reset}");
+    assert!(reset.contains("no longer valid"), "{reset}");
     let forgotten = vera
         .run(&["login", "--name", "vera", "--password-file", new])
         .await;
@@ -202,7 +202,7 @@ async fn an_owner_adds_an_auditor_who_reads_and_does_nothing_else() {
         refused.transcript
     );
     let list = owner.done(&["admins", "list"]).await;
-    assert!(list.contains("initial, ends in 24h"), "{list}");
+    assert!(list.contains("initial, expires in 24h"), "{list}");
     owner.done(&["admins", "remove", "vera"]).await;
     assert_eq!(
         owner.run(&["admins", "remove", "vera"]).await.code,

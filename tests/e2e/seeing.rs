@@ -68,8 +68,8 @@ async fn the_status_tells_how_the_server_fares() {
         "2 stored since the start",
         "largest sendq 0 B",
         "KiB on disk",
-        "0 at the inlet",
-        "Certificate  ends ",
+        "0 events for the core",
+        "Certificate  expires ",
     ] {
         assert!(text.contains(part), "{part:?} in\n{text}");
     }

@@ -82,7 +82,8 @@ async fn an_app_stands_beside_mail_or_in_its_place_and_each_code_of_it_works_onc
     );
     let status = operator.done(&["totp", "status"]).await;
     assert!(
-        status.contains("no longer suffices") && status.contains("9 recovery codes left"),
+        status.contains("mailed codes are not accepted")
+            && status.contains("9 recovery codes left"),
         "{status}"
     );
     let (ended, said) = login_with(&server, &operator, &recovery[0]).await;

@@ -130,7 +130,7 @@ async fn users_and_bans_move_from_one_server_to_another_by_hand() {
             there
                 .done(&["import", what, file, "--dry-run"])
                 .await
-                .contains("Nothing was done.")
+                .contains("Nothing was changed.")
         );
         there.done(&["import", what, file]).await;
         let out = fs::read_to_string(file).unwrap();

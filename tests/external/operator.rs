@@ -16,7 +16,7 @@ async fn the_shell_completes_keeps_its_history_and_signs_in_anew() {
     let screen = Screen::start(&operator.command(&["shell"]));
     let screen_at_first = screen.shows("admin-cli>").await;
     assert!(
-        screen_at_first.contains("`help` shows the commands"),
+        screen_at_first.contains("`help` lists the commands"),
         "{screen_at_first}"
     );
     screen.types("/ki");
@@ -27,7 +27,7 @@ async fn the_shell_completes_keeps_its_history_and_signs_in_anew() {
     screen.shows("/kick alice").await;
     screen.enters(" --reason loud");
     screen
-        .shows("alice is kicked; 1 session of alice ended.")
+        .shows("Kicked alice; 1 session of alice ended.")
         .await;
     alice.until_closed().await;
 
@@ -132,20 +132,20 @@ async fn top_shows_who_talks_and_kicks_and_bans_them() {
     let operator = Operator::sign_in(&server, "root").await;
     let (screen, mut alice) = top_sees_alice(&server, &operator).await;
     screen.presses("k");
-    screen.shows("Choose somebody first").await;
+    screen.shows("Select a user first").await;
     screen.presses("Down");
     screen.shows("alice, from 127.0.0.1").await;
     screen.presses("k");
-    screen.shows("Kick alice:").await;
+    screen.shows("Kick alice?").await;
     screen.presses("Escape");
-    screen.shows("Nothing was done.").await;
+    screen.shows("nothing was changed").await;
     alice.say("#lobby", "still here").await;
     screen.presses("k");
     screen.types("too loud");
     screen.shows("Reason: too loud").await;
     screen.presses("Enter");
     screen
-        .shows("alice is kicked; 1 session of alice ended.")
+        .shows("Kicked alice; 1 session of alice ended.")
         .await;
     assert_eq!(
         alice.until_closed().await.last().unwrap().to_string(),
@@ -163,10 +163,10 @@ async fn top_shows_who_talks_and_kicks_and_bans_them() {
     screen.shows("alice           alice").await;
     screen.presses("Down");
     screen.presses("b");
-    screen.shows("Ban alice for ever").await;
+    screen.shows("Ban alice permanently").await;
     screen.enters("spam");
     screen
-        .shows("alice is banned for ever; 1 session of alice ended.")
+        .shows("Banned alice permanently; 1 session of alice ended.")
         .await;
     alice.until_closed().await;
     assert!(operator.done(&["bans"]).await.contains("spam"));
@@ -211,7 +211,7 @@ async fn top_waits_for_a_server_that_does_not_answer_and_keeps_what_it_saw() {
     let operator = Operator::sign_in(&server, "root").await;
     let (screen, _alice) = top_sees_alice(&server, &operator).await;
     server.kill9();
-    let now = screen.shows("no answer since").await;
+    let now = screen.shows("no reply since").await;
     assert!(now.contains("alice           alice"), "{now}");
     screen.shows("cannot be reached").await;
     // Its sign-ins are gone with it.
@@ -232,9 +232,9 @@ async fn an_auditor_sees_all_of_top_and_is_told_that_it_may_only_read() {
     screen.presses("Down");
     for key in ["k", "b"] {
         screen.presses(key);
-        screen.shows("You are an auditor, who may only read").await;
+        screen.shows("Auditors may only read").await;
         screen.presses("Down");
-        screen.shows("choose").await;
+        screen.shows("select").await;
     }
     alice.say("#lobby", "still here").await;
     assert!(!server.log().contains("panicked"), "{}", server.log());

@@ -1,5 +1,4 @@
-//! The terminal: taken whole, and given back as it was; and those who wait for keys, for the
-//! server, and for signals.
+//! The event loop: the terminal, and the threads that wait for keys, the server and signals.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -12,69 +11,68 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::PATH;
-use super::asking::{Deed, Kind};
+use super::confirm::{Action, ActionKind};
 use super::draw::{Look, draw};
-use super::model::{Model, Wish};
+use super::model::{Command, Model};
 use crate::client::{Client, Reply, segment};
 use crate::colour;
+use crate::commands::{bans, users};
 use crate::failure::{Failure, while_doing};
-use crate::output::{self, Reader};
+use crate::render::Clock;
 
-/// What there is to react to.
+/// An input of the event loop.
 enum Input {
     Key(KeyEvent),
-    /// The screen has another size.
+    /// The screen has a new size.
     Resized,
-    /// The server answered, or did not.
-    Moment(Box<Result<Top, Failure>>),
-    /// What was to be done is done, or not.
-    Done(Result<String, Failure>),
-    /// Someone wants it to end, or the terminal is gone.
+    /// The next snapshot, or why there is none.
+    Snapshot(Box<Result<Top, Failure>>),
+    /// The result of an action.
+    ActionDone(Result<String, Failure>),
+    /// A signal asks the program to stop, or the terminal has disappeared.
     Stop,
 }
 
-/// Shows what there is, until the operator leaves or the sign-in ends.
-pub fn run(client: &Client, every: Duration, mut model: Model) -> Result<(), Failure> {
-    let (inputs, came) = mpsc::channel();
-    // Before the terminal is taken: a signal may come at any time from here on.
-    let signals =
-        Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(while_doing("signals cannot be heard"))?;
-    let mut screen =
-        Screen::open(Capture::Keys).map_err(while_doing("the terminal cannot be used"))?;
-    wait_for_signals(signals, inputs.clone());
-    wait_for_keys(inputs.clone());
-    let look_again = look_every(client.clone(), every, inputs.clone());
+/// Shows snapshots until the operator quits or the session ends.
+pub fn run(client: &Client, interval: Duration, mut model: Model) -> Result<(), Failure> {
+    let (sender, inputs) = mpsc::channel();
+    // Registered before the terminal is changed, so that no signal leaves it changed.
+    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM])
+        .map_err(while_doing("cannot register signal handlers"))?;
+    let mut screen = Screen::open(Capture::Keys).map_err(while_doing("cannot use the terminal"))?;
+    wait_for_signals(signals, sender.clone());
+    wait_for_keys(sender.clone());
+    let refresh = fetch_snapshots(client.clone(), interval, sender.clone());
     let look = Look {
         colour: colour::is_on(),
     };
-    let failed = |error| while_doing("the terminal cannot be written")(error);
     loop {
         screen
             .terminal
             .draw(|frame| draw(frame, &model, look))
-            .map_err(failed)?;
-        match came.recv() {
+            .map_err(while_doing("cannot write to the terminal"))?;
+        match inputs.recv() {
             Err(_) | Ok(Input::Stop) => return Ok(()),
             Ok(Input::Resized) => {}
-            Ok(Input::Moment(answer)) => match *answer {
-                Ok(top) => model.take(top),
+            Ok(Input::Snapshot(reply)) => match *reply {
+                Ok(top) => model.update(top),
                 Err(failure @ Failure::NotSignedIn(_)) => return Err(failure),
-                Err(failure) => model.no_answer(&failure),
+                Err(failure) => model.set_unreachable(&failure),
             },
-            Ok(Input::Done(Err(failure @ Failure::NotSignedIn(_)))) => return Err(failure),
-            Ok(Input::Done(result)) => {
-                model.done(result);
-                // Whoever looks once a second sees it then, at the latest.
-                let _ = look_again.send(());
+            Ok(Input::ActionDone(Err(failure @ Failure::NotSignedIn(_)))) => return Err(failure),
+            Ok(Input::ActionDone(result)) => {
+                model.finish_action(result);
+                // If the thread has ended, there is nothing to refresh.
+                let _ = refresh.send(());
             }
-            Ok(Input::Key(key)) => match model.key(key) {
+            Ok(Input::Key(key)) => match model.handle_key(key) {
                 None => {}
-                Some(Wish::Leave) => return Ok(()),
-                Some(Wish::Do(deed)) => {
-                    let (client, inputs) = (client.clone(), inputs.clone());
+                Some(Command::Quit) => return Ok(()),
+                Some(Command::CarryOut(action)) => {
+                    let (client, sender) = (client.clone(), sender.clone());
                     thread::spawn(move || {
-                        // The screen may be gone.
-                        let _ = inputs.send(Input::Done(carry_out(&client, &deed)));
+                        // The event loop may have ended.
+                        let _ = sender.send(Input::ActionDone(carry_out(&client, &action)));
                     });
                 }
             },
@@ -110,46 +108,44 @@ fn wait_for_keys(inputs: Sender<Input>) {
     });
 }
 
-/// Looks again after every so long, and whenever the sender that it gives is sent something.
-fn look_every(client: Client, every: Duration, inputs: Sender<Input>) -> Sender<()> {
-    let (look_again, asked): (_, Receiver<()>) = mpsc::channel();
+/// Fetches a snapshot after each interval, and whenever something is sent to the returned sender.
+fn fetch_snapshots(client: Client, interval: Duration, inputs: Sender<Input>) -> Sender<()> {
+    let (refresh, requested): (_, Receiver<()>) = mpsc::channel();
     thread::spawn(move || {
-        while asked.recv_timeout(every) != Err(RecvTimeoutError::Disconnected) {
-            let answer = client.get(PATH).map(|reply: Reply<Top>| reply.value);
-            if inputs.send(Input::Moment(Box::new(answer))).is_err() {
+        while requested.recv_timeout(interval) != Err(RecvTimeoutError::Disconnected) {
+            let snapshot = client.get(PATH).map(|reply: Reply<Top>| reply.value);
+            if inputs.send(Input::Snapshot(Box::new(snapshot))).is_err() {
                 return;
             }
         }
     });
-    look_again
+    refresh
 }
 
-/// Has the server do it; gives what is told of it.
-fn carry_out(client: &Client, deed: &Deed) -> Result<String, Failure> {
-    let reason = Some(deed.reason.clone());
-    match &deed.kind {
-        Kind::Kick { nick } => {
+/// Carries out an action on the server and returns the confirmation.
+fn carry_out(client: &Client, action: &Action) -> Result<String, Failure> {
+    let reason = Some(action.reason.clone());
+    match &action.kind {
+        ActionKind::Kick { nick } => {
             let path = format!("/v1/users/{}/kick", segment(nick));
-            let reply: Reply<KickReply> = client.post(
-                &path,
-                &KickRequest {
-                    reason,
-                    session: None,
-                },
-            )?;
-            Ok(output::kick(nick, &reply.value))
+            let request = KickRequest {
+                reason,
+                session: None,
+            };
+            let reply: Reply<KickReply> = client.post(&path, &request)?;
+            Ok(users::kicked(nick, &reply.value))
         }
-        Kind::Ban { target } => {
+        ActionKind::Ban { target } => {
             let request = BanRequest {
                 target: target.clone(),
                 reason,
                 expires_at: None,
                 duration: None,
                 dry_run: false,
-                confirm: deed.confirmed,
+                confirm: action.confirmed,
             };
             let reply: Reply<BanReply> = client.post("/v1/bans", &request)?;
-            Ok(Reader::here().ban(&reply.value))
+            Ok(bans::banned(&reply.value, &Clock::system()))
         }
     }
 }

@@ -138,7 +138,7 @@ fn parse_channel(channel: &str, kind: Kind) -> Result<ChannelName, Refusal> {
 /// What was said in the channels
 ///
 /// Newest first. What was redacted, and what was said between two, is not among it. A search that
-/// would take long stops on its way and says so (`stopped`); `next` goes on with it.
+/// would take long stops on its way and says so (`incomplete`); `next` goes on with it.
 #[utoipa::path(
     get, path = "/v1/messages", tag = "messages", params(MessageOptions), security(("token" = ["moderator"])),
     responses((status = 200, description = "One page of the messages that fit", body = MessageList))
@@ -160,12 +160,12 @@ pub async fn list(
     operator.allow(&step, detail).await?;
     let limit = query.limit;
     let FoundMessages { messages, next } = find(&operator, query).await?;
-    let stopped = next.is_some() && messages.len() < limit;
+    let incomplete = next.is_some() && messages.len() < limit;
     let messages = messages.into_iter().map(to_entry).collect();
     Ok(Json(MessageList {
         messages,
         next: next.map(|next| next.to_string()),
-        stopped,
+        incomplete,
     }))
 }
 

@@ -299,7 +299,7 @@ async fn watching_is_a_use_of_the_sign_in() {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     loop {
         let sessions = house.get(&token, "/v1/sessions").await.json();
-        let used_at: Timestamp = sessions["sessions"][0]["used_at"]
+        let used_at: Timestamp = sessions["sessions"][0]["last_used_at"]
             .as_str()
             .unwrap()
             .parse()

@@ -1,4 +1,4 @@
-//! Where the control plane is.
+//! The address of a control plane.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ const DEFAULT_PORT: u16 = 6698;
 /// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAddress {
-    /// A name or an IP address, in small letters; without brackets.
+    /// A host name or IP address, in lower case and without brackets.
     host: String,
     port: u16,
 }
@@ -20,8 +20,8 @@ impl FromStr for ServerAddress {
         let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
         let (host, port) = match bracketed {
             Some((host, "")) => (host, None),
-            Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or("write HOST:PORT")?)),
-            // An IPv6 address has many colons, and none of them begins a port.
+            Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or("use HOST:PORT")?)),
+            // An IPv6 address without brackets has no port.
             None if text.matches(':').count() > 1 => (text, None),
             None => text
                 .split_once(':')
@@ -34,12 +34,12 @@ impl FromStr for ServerAddress {
             !host.is_empty() && host.chars().all(host_ok)
         };
         if !is_host {
-            return Err("write HOST:PORT, without https:// before it or a path behind it");
+            return Err("use HOST:PORT, without https:// and without a path");
         }
         let port = match port.map(str::parse) {
             None => DEFAULT_PORT,
             Some(Ok(port)) if port > 0 => port,
-            Some(_) => return Err("the port is a number between 1 and 65535"),
+            Some(_) => return Err("the port must be a number from 1 to 65535"),
         };
         Ok(Self {
             host: host.to_lowercase(),
@@ -65,14 +65,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_is_a_host_and_maybe_a_port() {
-        let read = |text: &str| text.parse::<ServerAddress>().unwrap().to_string();
-        assert_eq!(read("localhost:7000"), "localhost:7000");
-        assert_eq!(read("Chat.Example.org"), "chat.example.org:6698");
-        assert_eq!(read("192.0.2.1:1"), "192.0.2.1:1");
-        assert_eq!(read("[::1]:7000"), "[::1]:7000");
-        assert_eq!(read("[::1]"), "[::1]:6698");
-        assert_eq!(read("::1"), "[::1]:6698");
+    fn the_port_may_be_left_out() {
+        let parsed = |text: &str| text.parse::<ServerAddress>().unwrap().to_string();
+        assert_eq!(parsed("localhost:7000"), "localhost:7000");
+        assert_eq!(parsed("Chat.Example.org"), "chat.example.org:6698");
+        assert_eq!(parsed("192.0.2.1:1"), "192.0.2.1:1");
+        assert_eq!(parsed("[::1]:7000"), "[::1]:7000");
+        assert_eq!(parsed("[::1]"), "[::1]:6698");
+        assert_eq!(parsed("::1"), "[::1]:6698");
         for bad in [
             "",
             ":1",

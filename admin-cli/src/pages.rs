@@ -1,5 +1,6 @@
-//! Lists that come in pages: one of them, or all, one after the other.
+//! Lists that the server returns in pages: one page, or all of them joined.
 
+use clap::Args;
 use rookery_control_api::{
     AdminList, AdminSessionList, BanList, ChannelList, ChannelReply, InvitationList,
     RegistrationList,
@@ -7,25 +8,35 @@ use rookery_control_api::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cli::PageOptions;
-use crate::client::{Client, Reply, segment};
+use crate::client::{Client, Query, Reply};
 use crate::failure::Failure;
 
-/// Asked for at once where the whole list is wanted.
-const WHOLE_PAGE: u16 = 1000;
+/// The page size where the whole list is wanted.
+const LARGEST_PAGE: u16 = 1000;
 
-/// One page of a list.
-pub trait Paged: Serialize + DeserializeOwned {
-    /// Where the next one begins.
+/// Which page of a list. Without options, the whole list is shown.
+#[derive(Debug, Default, Args)]
+pub struct PageOptions {
+    /// Start after this entry; the previous page names it
+    #[arg(long, value_name = "NEXT")]
+    pub after: Option<String>,
+    /// Show one page only, with up to this many entries
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub limit: Option<u16>,
+}
+
+/// A page of a list.
+pub trait Page: Serialize + DeserializeOwned {
+    /// Returns where the next page starts, if there is one.
     fn next(&self) -> Option<String>;
 
-    /// Takes the page behind it in.
+    /// Appends the page that follows this one.
     fn append(&mut self, page: Self);
 }
 
-macro_rules! paged {
+macro_rules! pages {
     ($($list:ident . $entries:ident),*) => {
-        $(impl Paged for $list {
+        $(impl Page for $list {
             fn next(&self) -> Option<String> {
                 self.next.as_ref().map(ToString::to_string)
             }
@@ -38,7 +49,7 @@ macro_rules! paged {
     };
 }
 
-paged!(
+pages!(
     BanList.bans,
     ChannelList.channels,
     ChannelReply.members,
@@ -48,16 +59,11 @@ paged!(
     RegistrationList.registrations
 );
 
-/// The page that was asked for; without a limit, that and all behind it.
-pub fn get<T: Paged>(client: &Client, path: &str, page: &PageOptions) -> Result<Reply<T>, Failure> {
+/// Fetches the page that was asked for; without a limit, that page and all that follow it.
+pub fn get<T: Page>(client: &Client, path: &str, page: &PageOptions) -> Result<Reply<T>, Failure> {
     let fetch = |after: Option<&str>| -> Result<Reply<T>, Failure> {
-        let after = after
-            .map(|after| format!("&after={}", segment(after)))
-            .unwrap_or_default();
-        client.get(&format!(
-            "{path}?limit={}{after}",
-            page.limit.unwrap_or(WHOLE_PAGE)
-        ))
+        let limit = page.limit.unwrap_or(LARGEST_PAGE);
+        client.get(&Query::new(path).set("limit", limit).maybe("after", after))
     };
     let mut reply = fetch(page.after.as_deref())?;
     if page.limit.is_some() || reply.value.next().is_none() {
@@ -71,7 +77,7 @@ pub fn get<T: Paged>(client: &Client, path: &str, page: &PageOptions) -> Result<
     Ok(reply)
 }
 
-/// The whole list.
-pub fn get_all<T: Paged>(client: &Client, path: &str) -> Result<Reply<T>, Failure> {
+/// Fetches the whole list.
+pub fn get_all<T: Page>(client: &Client, path: &str) -> Result<Reply<T>, Failure> {
     get(client, path, &PageOptions::default())
 }

@@ -1,18 +1,18 @@
-//! A typed line as words: blanks part them, quotes and backslashes keep them together.
+//! Splits a typed line into words. Spaces separate words; quotes and backslashes protect spaces.
 
-/// The words of a line, and where the last one begins in it: an empty one, if a blank stands before
-/// the end.
+/// The words of a line.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Split {
+pub struct Tokens {
+    /// At least one word; the last one is empty if the line is empty or ends with a space.
     pub words: Vec<String>,
+    /// The byte offset at which the last word starts.
     pub last_at: usize,
-    /// A quote that is not closed.
+    /// Whether a quote or a backslash at the end is incomplete.
     pub is_open: bool,
 }
 
-/// Takes a line apart. A slash before the first word may be there or not: the first Rookery's
-/// admins typed `/kick alice`.
-pub fn split(line: &str) -> Split {
+/// Splits a line. A slash before the first word is removed: `/kick alice` is `kick alice`.
+pub fn tokenize(line: &str) -> Tokens {
     let mut words = Vec::new();
     let mut word = String::new();
     let (mut quote, mut escaped, mut in_word, mut last_at) = (None, false, false, 0);
@@ -41,7 +41,7 @@ pub fn split(line: &str) -> Split {
     if words[0].len() > 1 && words[0].starts_with('/') {
         words[0].remove(0);
     }
-    Split {
+    Tokens {
         words,
         last_at,
         is_open: quote.is_some() || escaped,
@@ -53,8 +53,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blanks_part_words_and_quotes_keep_them_together() {
-        let words = |line: &str| split(line).words;
+    fn spaces_separate_words_unless_they_are_quoted() {
+        let words = |line: &str| tokenize(line).words;
         assert_eq!(words("kick alice"), ["kick", "alice"]);
         assert_eq!(words("/kick alice"), ["kick", "alice"]);
         assert_eq!(
@@ -71,17 +71,17 @@ mod tests {
             ["channel", "close", "#lobby"]
         );
         assert_eq!(words("announce ''x"), ["announce", "x"]);
-        assert_eq!(words("list "), ["list", ""], "the next word has begun");
+        assert_eq!(words("list "), ["list", ""], "a new word has started");
         assert_eq!(words(""), [""]);
         assert_eq!(words("/"), ["/"]);
     }
 
     #[test]
-    fn the_last_word_is_known_by_its_place() {
-        assert_eq!(split("kick al").last_at, 5);
-        assert_eq!(split("kick ").last_at, 5);
-        assert_eq!(split("/ki").last_at, 0);
-        assert!(split("announce 'a").is_open && split("announce a\\").is_open);
-        assert!(!split("announce 'a'").is_open);
+    fn the_offset_of_the_last_word_is_known() {
+        assert_eq!(tokenize("kick al").last_at, 5);
+        assert_eq!(tokenize("kick ").last_at, 5);
+        assert_eq!(tokenize("/ki").last_at, 0);
+        assert!(tokenize("announce 'a").is_open && tokenize("announce a\\").is_open);
+        assert!(!tokenize("announce 'a'").is_open);
     }
 }

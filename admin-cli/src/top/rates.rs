@@ -1,15 +1,14 @@
-//! How fast things go: what the counters gain from one moment to the next, and what that was
-//! before.
+//! Rates: how much each counter has grown per second, now and in the past.
 
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
 use rookery_control_api::{Counters, Rates, Top};
 
-/// The moments that are kept: as many as a wide screen shows.
-const KEPT: usize = 240;
+/// The number of past rates that are stored: as many as a wide screen shows.
+const MAX_PAST: usize = 240;
 
-/// What is shown of how fast things go.
+/// A rate that is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
     Messages,
@@ -21,7 +20,7 @@ pub enum Measure {
 }
 
 impl Measure {
-    /// The most telling first.
+    /// All measures, the most important first.
     pub const ALL: [Self; 6] = [
         Self::Messages,
         Self::Deliveries,
@@ -31,7 +30,7 @@ impl Measure {
         Self::Refused,
     ];
 
-    /// What stands beside it.
+    /// Returns the label.
     pub fn label(self) -> &'static str {
         match self {
             Self::Messages => "messages/s",
@@ -43,7 +42,7 @@ impl Measure {
         }
     }
 
-    /// Its part of the rates.
+    /// Returns the value of this measure.
     pub fn of(self, rates: &Rates) -> f64 {
         match self {
             Self::Messages => rates.messages_received,
@@ -57,7 +56,7 @@ impl Measure {
 }
 
 /// The rates so far.
-pub struct Pace {
+pub struct RateHistory {
     at: Timestamp,
     started_at: Timestamp,
     counters: Counters,
@@ -65,8 +64,8 @@ pub struct Pace {
     past: VecDeque<Rates>,
 }
 
-impl Pace {
-    /// Nothing is known before the second moment.
+impl RateHistory {
+    /// Starts with a first snapshot. Rates are known from the second one on.
     pub fn new(first: &Top) -> Self {
         let Top {
             at,
@@ -82,26 +81,26 @@ impl Pace {
         }
     }
 
-    /// Takes the next moment. Where the server has started anew meanwhile, its counters tell
-    /// nothing yet.
-    pub fn take(&mut self, next: &Top) {
+    /// Adds a snapshot. If the server has restarted since the last one, its counters started from
+    /// zero and give no rate yet.
+    pub fn add(&mut self, next: &Top) {
         let before = std::mem::replace(self, Self::new(next));
         self.past = before.past;
         let seconds = next.at.duration_since(before.at).as_secs_f64();
         if next.started_at != before.started_at || seconds <= 0.0 {
             return;
         }
-        self.past.truncate(KEPT - 1);
+        self.past.truncate(MAX_PAST - 1);
         self.past
             .push_front(next.counters.rates_since(&before.counters, seconds));
     }
 
-    /// How fast it goes now.
+    /// Returns the current rate, if it is known.
     pub fn now(&self, measure: Measure) -> Option<f64> {
         self.past.front().map(|rates| measure.of(rates))
     }
 
-    /// How fast it went, in hundredths, the newest first.
+    /// Returns all known rates in hundredths, the newest first.
     pub fn past(&self, measure: Measure) -> impl Iterator<Item = u64> {
         #[expect(
             clippy::cast_possible_truncation,
