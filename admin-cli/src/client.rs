@@ -1,7 +1,7 @@
 //! HTTPS requests to the control plane, and explanations of what may fail.
 //!
-//! The client knows paths and JSON, not commands. Every failure becomes a [`Failure`] that says what
-//! to do next.
+//! The client knows paths and JSON, not commands. Every failure becomes a [`Failure`] that says
+//! what to do next.
 
 use std::fmt::{self, Display};
 use std::fs;
@@ -92,8 +92,8 @@ enum Trusted {
 impl Client {
     /// Reads the trusted authorities. The first request connects.
     ///
-    /// Without `ca`, the authority in `certs/ca.pem` is trusted if that file exists, and the system's
-    /// authorities otherwise.
+    /// Without `ca`, the authority in `certs/ca.pem` is trusted if that file exists, and the
+    /// system's authorities otherwise.
     pub fn new(
         server: ServerAddress,
         ca: Option<PathBuf>,

@@ -11,8 +11,8 @@ use crate::users::{KickReply, OnlineUser};
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BanRequest {
-    /// The name of an account, an email, a pattern of emails (`*@spam.example`), an IP address, or a
-    /// network (`192.0.2.0/24`).
+    /// The name of an account, an email, a pattern of emails (`*@spam.example`), an IP address, or
+    /// a network (`192.0.2.0/24`).
     pub target: String,
     /// Shown to those who are refused.
     #[serde(default)]

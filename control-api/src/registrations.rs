@@ -22,8 +22,8 @@ pub struct RegistrationEntry {
     pub name: String,
     /// The address to which the code was mailed.
     pub email: String,
-    /// Whether the email already belongs to an account. Its owner was notified, and this registration
-    /// cannot be completed.
+    /// Whether the email already belongs to an account. Its owner was notified, and this
+    /// registration cannot be completed.
     pub email_taken: bool,
     /// When the code expires.
     #[schema(value_type = String, format = DateTime)]

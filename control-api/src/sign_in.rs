@@ -43,7 +43,8 @@ pub struct LoginReply {
     pub challenge: String,
     /// The accepted sources of the code.
     pub factors: Vec<Factor>,
-    /// The address to which a code was mailed, abbreviated (`a…@e….org`); absent if none was mailed.
+    /// The address to which a code was mailed, abbreviated (`a…@e….org`); absent if none was
+    /// mailed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_to: Option<String>,
     /// When the challenge expires.

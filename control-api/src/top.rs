@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use crate::Role;
 
-/// The reply to `GET /v1/top`: a snapshot of the server. The rate of a counter is its growth between
-/// two snapshots, divided by the time between them.
+/// The reply to `GET /v1/top`: a snapshot of the server. The rate of a counter is its growth
+/// between two snapshots, divided by the time between them.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Top {
     /// The time of the snapshot by the server's clock.
@@ -70,8 +70,8 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Returns the rates since `before`, which was taken so many seconds ago. A counter that has been
-    /// reset since then has the rate 0.
+    /// Returns the rates since `before`, which was taken so many seconds ago. A counter that has
+    /// been reset since then has the rate 0.
     pub fn rates_since(&self, before: &Self, seconds: f64) -> Rates {
         #[expect(clippy::cast_precision_loss, reason = "a rate is rounded anyway")]
         let rate = |now: u64, before: u64| {

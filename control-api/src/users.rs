@@ -133,7 +133,7 @@ pub struct KickRequest {
     pub session: Option<u64>,
 }
 
-/// The body of `POST /v1/kick`: kicks everyone whom a target covers.
+/// The body of `POST /v1/kick`: kicks everyone that a target covers.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MassKickRequest {

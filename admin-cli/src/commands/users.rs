@@ -45,14 +45,14 @@ pub struct KickOptions {
     /// Only this session of the user, by its id (see `whois`)
     #[arg(long, value_name = "ID", conflicts_with = "target")]
     session: Option<u64>,
-    /// Everyone whom a ban of this target would cover: an account's name, an email, a pattern of
+    /// Everyone that a ban of this target would cover: an account's name, an email, a pattern of
     /// emails, an IP address, or a network
     #[arg(long = "match", value_name = "TARGET")]
     target: Option<String>,
     /// Shown to those who are kicked
     #[arg(long, value_name = "R")]
     reason: Option<String>,
-    /// Only show whom `--match` would kick now
+    /// Only show who `--match` would kick now
     #[arg(long, requires = "target")]
     dry_run: bool,
     /// Do not ask for confirmation if the kick covers everyone or yourself
@@ -65,7 +65,7 @@ pub struct ListOptions {
     /// Only those in this channel, with or without its #
     #[arg(long, value_name = "C")]
     channel: Option<String>,
-    /// Only those whom a ban of this target would cover, with the sessions that it would end
+    /// Only those that a ban of this target would cover, with the sessions that it would end
     #[arg(long = "match", value_name = "TARGET")]
     target: Option<String>,
     /// Only those with this text in their nick, email, address, or in what their client reports
@@ -169,11 +169,11 @@ fn kick(client: &Client, options: KickOptions, context: &Context<'_>) -> Result<
     if let Some(name) = name {
         let path = format!("/v1/users/{}/kick", segment(&name));
         let reply: Reply<KickReply> = client.post(&path, &KickRequest { reason, session })?;
-        let kicked_whom = match session {
+        let kicked_name = match session {
             None => name,
             Some(id) => format!("session {id} of {name}"),
         };
-        return context.show(&reply, |reply, _| kicked(&kicked_whom, reply));
+        return context.show(&reply, |reply, _| kicked(&kicked_name, reply));
     }
     let request = MassKickRequest {
         target: target.unwrap_or_default(),
@@ -272,7 +272,7 @@ fn kick_preview(reply: &KickPreview, clock: &Clock) -> String {
     preview(&reply.users, &summary, clock)
 }
 
-/// Returns the users whom a kick or ban would affect, if any, and a summary.
+/// Returns the users that a kick or ban would affect, if any, and a summary.
 pub fn preview(users: &[OnlineUser], summary: &str, clock: &Clock) -> String {
     if users.is_empty() {
         return summary.to_owned();
@@ -437,7 +437,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_dry_run_shows_whom_a_kick_would_affect() {
+    fn a_dry_run_shows_who_a_kick_would_affect() {
         let reply = KickPreview {
             target: "192.0.2.0/24".to_owned(),
             users: vec![user("bo", None, 2)],

@@ -1,4 +1,4 @@
-//! The four lists: their columns and rows, and whom a kick or ban of a row affects.
+//! The four lists: their columns and rows, and who is affected by a kick or ban.
 
 use std::net::SocketAddr;
 
@@ -111,7 +111,7 @@ pub struct Row {
     pub subject: Subject,
 }
 
-/// Whom a kick or ban of a row affects.
+/// Who is affected by a kick or ban of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// Nobody: the row is a channel.
