@@ -1,44 +1,43 @@
-//! Colour, where there is a terminal to show it and nobody has said no (`NO_COLOR`).
+//! Colour, on a terminal unless `NO_COLOR` or `TERM=dumb` forbids it.
 
 use std::env;
 use std::io::{self, IsTerminal as _};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Whether what goes to standard output is coloured; not before [`decide`] was asked.
-static OUTPUT: AtomicBool = AtomicBool::new(false);
+/// Whether standard output is coloured; `false` until [`detect`] is called.
+static ON_STDOUT: AtomicBool = AtomicBool::new(false);
 
-/// Looks once what standard output is.
-pub fn decide() {
-    OUTPUT.store(is_wanted() && io::stdout().is_terminal(), Relaxed);
+/// Determines once whether standard output is coloured.
+pub fn detect() {
+    ON_STDOUT.store(is_allowed() && io::stdout().is_terminal(), Relaxed);
 }
 
-/// Whether anybody has said no.
-fn is_wanted() -> bool {
-    let says_no = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    !says_no && env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+fn is_allowed() -> bool {
+    let forbidden = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !forbidden && env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
-/// Whether there is colour on standard output.
+/// Returns whether standard output is coloured.
 pub fn is_on() -> bool {
-    OUTPUT.load(Relaxed)
+    ON_STDOUT.load(Relaxed)
 }
 
-/// A heading on standard output.
+/// Returns text in bold, for a heading on standard output.
 pub fn bold(text: &str) -> String {
-    painted(text, "1", is_on())
+    styled(text, "1", is_on())
 }
 
-/// What should be noticed on standard output: a refusal, something that fails.
+/// Returns text in red, for a refusal or failure on standard output.
 pub fn red(text: &str) -> String {
-    painted(text, "31", is_on())
+    styled(text, "31", is_on())
 }
 
-/// What should be noticed on standard error.
-pub fn red_error(text: &str) -> String {
-    painted(text, "31", is_wanted() && io::stderr().is_terminal())
+/// Returns text in red, for standard error.
+pub fn red_on_stderr(text: &str) -> String {
+    styled(text, "31", is_allowed() && io::stderr().is_terminal())
 }
 
-fn painted(text: &str, code: &str, on: bool) -> String {
+fn styled(text: &str, code: &str, on: bool) -> String {
     if on {
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     } else {
@@ -51,9 +50,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paint_ends_where_it_should_and_is_not_there_where_nobody_sees_it() {
-        assert_eq!(painted("no", "31", true), "\u{1b}[31mno\u{1b}[0m");
-        assert_eq!(painted("no", "31", false), "no");
-        assert_eq!(red("no"), "no", "nothing is coloured before it was decided");
+    fn a_colour_ends_with_its_text_and_is_left_out_without_a_terminal() {
+        assert_eq!(styled("no", "31", true), "\u{1b}[31mno\u{1b}[0m");
+        assert_eq!(styled("no", "31", false), "no");
+        assert_eq!(red("no"), "no", "nothing is coloured before detection");
     }
 }

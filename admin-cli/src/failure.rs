@@ -1,27 +1,30 @@
-//! Why a command failed, and the exit code that scripts go by.
+//! Why a command failed, and the exit code for scripts.
 
 use std::io;
 
-/// A command that did not come to its good end. The texts are for the operator.
+use rookery_control_api::Problem;
+
+/// Why a command failed. The texts are for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Exit code 1: the server refused, or something on the way there failed.
+    /// Exit code 1: the server refused the request, or something failed before it got there.
     #[error("{message}")]
     Failed {
+        /// What failed, and what to do.
         message: String,
-        /// What the server answered, as it came.
+        /// The problem document with which the server replied.
         document: Option<String>,
     },
-    /// Exit code 2: what was asked for makes no sense.
+    /// Exit code 2: wrong usage.
     #[error("{0}")]
     Usage(String),
-    /// Exit code 3: there is no sign-in, or none that stands any more.
+    /// Exit code 3: nobody is signed in, or the sign-in has ended.
     #[error("{0} Sign in with `admin-cli login`.")]
     NotSignedIn(String),
 }
 
 impl Failure {
-    /// Something failed on this side.
+    /// Creates a failure that does not come from the server.
     pub fn new(message: impl Into<String>) -> Self {
         Self::Failed {
             message: message.into(),
@@ -29,7 +32,7 @@ impl Failure {
         }
     }
 
-    /// For the shell.
+    /// Returns the exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Failed { .. } => 1,
@@ -38,16 +41,28 @@ impl Failure {
         }
     }
 
-    /// What the server answered, if that is where the failure comes from.
+    /// Returns the problem document with which the server replied, if it did.
     pub fn document(&self) -> Option<&str> {
         match self {
             Self::Failed { document, .. } => document.as_deref(),
             Self::Usage(_) | Self::NotSignedIn(_) => None,
         }
     }
+
+    /// Returns whether the server replied with the problem `/problems/KIND`.
+    pub fn is_problem(&self, kind: &str) -> bool {
+        let document = self.document().unwrap_or_default();
+        serde_json::from_str(document)
+            .is_ok_and(|problem: Problem| problem.kind.strip_prefix("/problems/") == Some(kind))
+    }
+
+    /// Returns whether the server wants the request confirmed.
+    pub fn needs_confirmation(&self) -> bool {
+        self.is_problem("confirmation-required")
+    }
 }
 
-/// Adds what was being done to an error of the system.
+/// Returns a function that adds what was being done to an I/O error.
 pub fn while_doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> Failure {
     move |error| Failure::new(format!("{}: {error}", what.into()))
 }

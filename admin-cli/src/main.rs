@@ -1,11 +1,22 @@
-//! `admin-cli`, the operator's tool for a Rookery server's control plane.
+//! `admin-cli`, the operators' tool for the control plane of a Rookery server.
+//!
+//! Each family of commands is one file in `commands/`: its arguments, its requests and what it
+//! prints. What families share lies beneath them: [`context`] (the sign-in and the output format),
+//! [`client`] (HTTPS and JSON), [`render`] (tables and times), [`prompt`] (questions to the
+//! operator), [`pages`] (lists) and [`args`] (parsers of arguments). `cli` and `shell` lie above
+//! them: the command line and the interactive shell run the same commands.
 
+mod address;
+mod args;
 mod cli;
 mod client;
 mod colour;
 mod commands;
+mod context;
 mod failure;
-mod output;
+mod pages;
+mod prompt;
+mod render;
 mod shell;
 mod token_store;
 mod top;
@@ -16,16 +27,16 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
-    colour::decide();
+    colour::detect();
     let json = arguments.json;
-    match commands::run(arguments) {
+    match cli::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if json {
-                output::document(&failure);
+                render::print_document(&failure);
             }
-            let name = colour::red_error("admin-cli:");
-            eprintln!("{name} {}", output::plain(&failure.to_string()));
+            let name = colour::red_on_stderr("admin-cli:");
+            eprintln!("{name} {}", render::printable(&failure.to_string()));
             ExitCode::from(failure.exit_code())
         }
     }

@@ -1,36 +1,37 @@
-//! The token of each server, kept where only its owner can read it.
+//! The token for each server, in a file that only its owner can read.
 
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
-use crate::cli::ServerAddress;
+use crate::address::ServerAddress;
 use crate::failure::{Failure, while_doing};
 
-/// A token as it is kept.
+/// A token and when it expires.
 #[derive(Serialize, Deserialize)]
 pub struct SavedToken {
     pub token: String,
     pub expires_at: Timestamp,
 }
 
-/// One file for each server, in the user's state folder.
+/// The token of one server: a file in the user's state folder.
 pub struct TokenStore {
     folder: PathBuf,
     file: PathBuf,
 }
 
 impl TokenStore {
-    /// The user's own store (`$XDG_STATE_HOME/rookery/admin-cli`).
+    /// Returns the store in `$XDG_STATE_HOME/rookery/admin-cli`.
     pub fn of_user(server: &ServerAddress) -> Result<Self, Failure> {
         let places = etcetera::choose_base_strategy().map_err(|error| {
             Failure::new(format!(
-                "there is no home folder to keep the token in: {error}"
+                "there is no home folder to store the token in: {error}"
             ))
         })?;
         let state = places.state_dir().unwrap_or_else(|| places.data_dir());
@@ -41,85 +42,77 @@ impl TokenStore {
     }
 
     fn inside(folder: PathBuf, server: &ServerAddress) -> Self {
-        let plain = |char: char| {
+        let safe = |char: char| {
             if char.is_alphanumeric() || ".-".contains(char) {
                 char
             } else {
                 '_'
             }
         };
-        let name: String = server.to_string().chars().map(plain).collect();
+        let name: String = server.to_string().chars().map(safe).collect();
         let file = folder.join(format!("{name}.json"));
         Self { folder, file }
     }
 
-    /// The token, if there is one; one that cannot be understood is none.
+    /// Returns the token, if there is one. A damaged file counts as none.
     pub fn load(&self) -> Result<Option<SavedToken>, Failure> {
         match fs::read(&self.file) {
             Ok(content) => Ok(serde_json::from_slice(&content).ok()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.while_doing("cannot be read")(error)),
+            Err(error) => Err(self.failed_to("read")(error)),
         }
     }
 
-    /// Keeps the token, whole or not at all.
+    /// Stores the token. The file is replaced as a whole or not at all.
     pub fn save(&self, token: &SavedToken) -> Result<(), Failure> {
         let content = serde_json::to_vec(token).map_err(|error| Failure::new(error.to_string()))?;
-        self.write(&content)
-            .map_err(self.while_doing("cannot be written"))
+        self.write(&content).map_err(self.failed_to("write"))
     }
 
-    /// Forgets the token.
+    /// Removes the token.
     pub fn remove(&self) -> Result<(), Failure> {
         match fs::remove_file(&self.file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(self.while_doing("cannot be removed")(error))
+                Err(self.failed_to("remove")(error))
             }
             _ => Ok(()),
         }
     }
 
-    /// The folder, which only its owner can read.
+    /// Returns the folder, which only its owner can read. It is created if it does not exist.
     pub fn folder(&self) -> Result<&Path, Failure> {
         let failed = while_doing(format!(
-            "the folder {} cannot be made",
+            "cannot create the folder {}",
             self.folder.display()
         ));
-        self.make_folder().map_err(failed)?;
+        self.create_folder().map_err(failed)?;
         Ok(&self.folder)
     }
 
-    fn make_folder(&self) -> io::Result<()> {
+    fn create_folder(&self) -> io::Result<()> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.folder)?;
-        // It may have been there before, with another mode.
+        // It may have existed before, with another mode.
         fs::set_permissions(&self.folder, Permissions::from_mode(0o700))
     }
 
     fn write(&self, content: &[u8]) -> io::Result<()> {
-        self.make_folder()?;
-        let unfinished = self
-            .file
-            .with_extension(format!("{}.part", std::process::id()));
-        let written = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&unfinished)
-            .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&unfinished, &self.file));
-        if written.is_err() {
-            // What went wrong before is what counts.
-            let _ = fs::remove_file(&unfinished);
-        }
-        written
+        self.create_folder()?;
+        // `tempfile` creates it readable by its owner only.
+        let mut file = NamedTempFile::new_in(&self.folder)?;
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        file.persist(&self.file)?;
+        Ok(())
     }
 
-    fn while_doing(&self, what: &str) -> impl FnOnce(io::Error) -> Failure + use<> {
-        while_doing(format!("the token file {} {what}", self.file.display()))
+    fn failed_to(&self, verb: &str) -> impl FnOnce(io::Error) -> Failure + use<> {
+        while_doing(format!(
+            "cannot {verb} the token file {}",
+            self.file.display()
+        ))
     }
 }
 
@@ -136,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn each_server_has_a_token_of_its_own() {
+    fn each_server_has_its_own_token() {
         let home = tempfile::tempdir().unwrap();
         let store =
             |server: &str| TokenStore::inside(home.path().join("a/b"), &server.parse().unwrap());
@@ -166,12 +159,12 @@ mod tests {
         assert_eq!(
             fs::read_dir(&folder).unwrap().count(),
             1,
-            "nothing half-written is left"
+            "no temporary file is left"
         );
     }
 
     #[test]
-    fn a_file_that_makes_no_sense_is_no_token() {
+    fn a_damaged_file_is_no_token() {
         let home = tempfile::tempdir().unwrap();
         let store = TokenStore::inside(home.path().to_owned(), &"one:1".parse().unwrap());
         fs::write(&store.file, "{").unwrap();

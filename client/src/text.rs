@@ -1,6 +1,8 @@
 //! Text on its way to a terminal and on its way to the wire: what may not be shown, and what does
 //! not fit one line.
 
+pub use rookery_terminal::is_unsafe;
+
 /// How a piece of text is to look, as IRC's formatting codes say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a code of its own")]
@@ -123,7 +125,7 @@ fn pieces(text: &str, format: &mut Format, with_marks: bool) -> Vec<(Format, Str
                 set_colours(format, &digits, exact);
             }
             '\t' | '\u{2028}' | '\u{2029}' => add(*format, " "),
-            _ if is_harmful(char) => {}
+            _ if is_unsafe(char) => {}
             _ => add(*format, char.encode_utf8(&mut letter)),
         }
         if let Some(mark) = mark(char).filter(|_| with_marks) {
@@ -133,11 +135,6 @@ fn pieces(text: &str, format: &mut Format, with_marks: bool) -> Vec<(Format, Str
         }
     }
     pieces
-}
-
-/// Whether a terminal may obey it, or it turns the direction of what follows.
-pub fn is_harmful(char: char) -> bool {
-    char.is_control() || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The digits of a colour code: for the letters, and after a comma for what is behind them.

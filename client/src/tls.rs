@@ -8,6 +8,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use rookery_terminal::certificate_problem;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
@@ -199,7 +200,10 @@ impl Verifier {
     /// What to do about a certificate that nobody vouches for.
     fn judge(&self, shown: Pinned, refusal: &TlsError) -> Judgement {
         let Trust::SystemOr(pin) = &self.trust else {
-            return Judgement::Refused(refusal.to_string());
+            return Judgement::Refused(match refusal {
+                TlsError::InvalidCertificate(error) => certificate_problem(error),
+                other => other.to_string(),
+            });
         };
         match *pin {
             Pin::Known(pinned)

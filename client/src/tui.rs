@@ -26,6 +26,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use rookery_protocol::{AccountName, Email};
+use rookery_terminal::{Capture, Screen};
 use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -37,7 +38,6 @@ use crate::person::Interrupt;
 use crate::state::{Kept, KeptAccount, StateFile};
 use app::{App, Connection, Effect};
 use entry::{Answer, Entry};
-use terminal::Screen;
 use theme::Theme;
 
 /// At most sixty pictures a second: what comes in between is drawn together.
@@ -100,7 +100,7 @@ pub async fn run(
     };
     chat.app.settle_in(&chat.kept.habits);
     chat.begin()?;
-    let mut screen = Screen::take()?;
+    let mut screen = Screen::open(Capture::All)?;
     chat.run(
         &mut screen,
         &mut terminal::events(),
@@ -197,11 +197,11 @@ impl Chat {
                     let Some(input) = input else { return Ok(Ending::Finished) };
                     self.stale = true;
                     if is_control(&input, 'z') {
-                        screen.suspend(continued).await?;
+                        terminal::suspend(screen, continued).await?;
                         continue;
                     }
                     if redraws(&input) {
-                        screen.forget()?;
+                        screen.invalidate()?;
                     }
                     if let Some(ending) = self.input(input)? {
                         return Ok(ending);
@@ -214,7 +214,7 @@ impl Chat {
                 }
                 _ = continued.recv() => {
                     // Someone else had stopped us, and the terminal may have been theirs meanwhile.
-                    screen.take_again()?;
+                    screen.reopen()?;
                     self.stale = true;
                 }
                 () = interrupt.wait() => return Ok(Ending::Finished),

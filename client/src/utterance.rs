@@ -86,7 +86,7 @@ impl Utterance {
         let json = serde_json::to_string(self).expect("texts and numbers are always JSON");
         let mut safe = String::with_capacity(json.len());
         for char in json.chars() {
-            if text::is_harmful(char) {
+            if text::is_unsafe(char) {
                 // All of these are within 16 bits. Writing to a String cannot fail.
                 let _ = write!(safe, "\\u{:04x}", u32::from(char));
             } else {

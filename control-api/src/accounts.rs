@@ -1,4 +1,4 @@
-//! Accounts.
+//! Chat accounts and their credentials.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,89 +6,89 @@ use utoipa::ToSchema;
 
 use crate::users::KickReply;
 
-/// `GET /v1/accounts`.
+/// The reply to `GET /v1/accounts`: one page of the accounts.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct AccountList {
-    /// By name.
+    /// The accounts, sorted by name.
     pub accounts: Vec<AccountEntry>,
-    /// Where the next page begins, for `after`; none when this was the last.
+    /// Where the next page starts, for `after`; `null` on the last page.
     pub next: Option<String>,
 }
 
-/// One account.
+/// A chat account.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AccountEntry {
-    /// Its name.
+    /// The name of the account, which is also its nick.
     pub name: String,
-    /// Its email; none for an account that was made without one.
+    /// The email; `null` if the account has none.
     pub email: Option<String>,
-    /// When it was made.
+    /// When the account was created.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
-    /// Whether a password opens it.
+    /// Whether a password is set.
     pub has_password: bool,
-    /// How many devices and client certificates open it.
+    /// The number of devices and client certificates with which one can sign in.
     pub credentials: usize,
-    /// Why an admin has disabled it; none for one that is open.
+    /// Why an admin has disabled the account; `null` if it is active.
     pub disabled: Option<String>,
 }
 
-/// `POST /v1/accounts/{name}/disable`.
+/// The body of `POST /v1/accounts/{name}/disable`.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DisableRequest {
-    /// Told to the owner; a general one when left out.
+    /// Shown to the owner of the account. A default text is used if left out.
     #[serde(default)]
     pub reason: Option<String>,
 }
 
-/// `POST /v1/accounts/{name}/credentials/revoke`.
+/// The body of `POST /v1/accounts/{name}/credentials/revoke`.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeRequest {
-    /// Whether the password stays good.
+    /// Whether to keep the password.
     #[serde(default)]
     pub keep_password: bool,
 }
 
-/// `GET /v1/accounts/{name}/credentials`.
+/// The reply to `GET /v1/accounts/{name}/credentials`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct CredentialList {
-    /// Oldest first.
+    /// The credentials, oldest first.
     pub credentials: Vec<CredentialEntry>,
 }
 
-/// Something that opens an account besides its password.
+/// A credential of an account other than its password.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CredentialEntry {
-    /// For `DELETE /v1/accounts/{name}/credentials/{id}`.
+    /// The id for `DELETE /v1/accounts/{name}/credentials/{id}`.
     pub id: i64,
-    /// What it is.
+    /// The kind of credential.
     pub kind: AccountCredential,
-    /// When it was added.
+    /// When the credential was created.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
-    /// When it last opened the account; never when left out.
+    /// When it was last used to sign in; `null` if never.
     #[schema(value_type = Option<String>, format = DateTime)]
-    pub used_at: Option<Timestamp>,
+    pub last_used_at: Option<Timestamp>,
 }
 
-/// The kinds of credential.
+/// A kind of credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AccountCredential {
-    /// A random secret that `rook` keeps for one device.
+    /// A device credential: a random secret that `rook` stores on one device.
     Device,
-    /// A client certificate.
+    /// A TLS client certificate.
     Certificate,
 }
 
-/// What was done to an account is done.
+/// The reply after an account was changed.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct AccountReply {
-    /// The account as it stands; for one that was deleted or whose credentials were revoked, as it
-    /// was before.
+    /// The account after the change. If it was deleted or its credentials were revoked, the account
+    /// before the change.
     pub account: AccountEntry,
-    /// Who was online and is gone.
+    /// The sessions that were ended.
     pub ended: KickReply,
 }

@@ -7,23 +7,23 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What an admin may do on the control plane. Each role may do all that those before it may.
+/// What an admin may do. Each role includes the permissions of those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Read only.
+    /// May read.
     Auditor,
-    /// Kick, ban, announce.
+    /// May also kick, ban and announce.
     Moderator,
-    /// Manage the admins.
+    /// May do everything, including to manage admins.
     Owner,
 }
 
 impl Role {
-    /// All of them, the least first.
+    /// All roles, the least powerful first.
     pub const ALL: [Self; 3] = [Self::Auditor, Self::Moderator, Self::Owner];
 
-    /// As it is written.
+    /// Returns the name of the role.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Auditor => "auditor",
@@ -39,7 +39,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// A text that names no role.
+/// The error for a text that is not the name of a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a role is owner, moderator or auditor")]
 pub struct InvalidRole;
@@ -55,55 +55,55 @@ impl FromStr for Role {
     }
 }
 
-/// `GET /v1/admins`.
+/// The reply to `GET /v1/admins`: one page of the admins.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct AdminList {
-    /// By name.
+    /// The admins, sorted by name.
     pub admins: Vec<AdminEntry>,
-    /// Where the next page begins, for `after`; none when this was the last.
+    /// Where the next page starts, for `after`; `null` on the last page.
     pub next: Option<String>,
 }
 
-/// An admin.
+/// An operator of the control plane.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AdminEntry {
-    /// For signing in.
+    /// The name with which the admin signs in.
     pub name: String,
-    /// Where codes and notices go.
+    /// The address to which codes and notices are mailed.
     pub email: String,
-    /// What the admin may do.
+    /// The role of the admin.
     pub role: Role,
     /// Whether an authenticator app is enrolled.
     pub totp: bool,
     /// When the admin was added.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
-    /// Until when the initial password is good; none for whoever has chosen one.
+    /// Until when the initial password is valid; `null` if the admin has set a password.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub initial_password_expires_at: Option<Timestamp>,
 }
 
-/// `POST /v1/admins`.
+/// The body of `POST /v1/admins`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdminRequest {
-    /// For signing in; written like an account's name.
+    /// The name with which the admin signs in; the rules for account names apply.
     pub name: String,
-    /// Where codes and notices go.
+    /// The address to which codes and notices are mailed.
     pub email: String,
-    /// What the admin may do.
+    /// The role of the admin.
     pub role: Role,
 }
 
-/// `POST /v1/admins` or `POST /v1/admins/{name}/password/reset` is done.
+/// The reply to `POST /v1/admins` and `POST /v1/admins/{name}/password/reset`.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub struct InitialPassword {
-    /// Whose it is.
+    /// The admin.
     pub admin: AdminEntry,
-    /// To be given to the admin by a way other than mail. It is not shown again, and opens nothing
-    /// but the choice of another one.
+    /// The initial password, to be passed on by a channel other than mail. It is not shown again,
+    /// and permits nothing but setting a new password.
     pub initial_password: String,
-    /// Until when it is good.
+    /// Until when the initial password is valid.
     #[schema(value_type = String, format = DateTime)]
     pub initial_password_expires_at: Timestamp,
 }
@@ -116,10 +116,10 @@ impl fmt::Debug for InitialPassword {
     }
 }
 
-/// `PUT /v1/admins/{name}/role`.
+/// The body of `PUT /v1/admins/{name}/role`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoleRequest {
-    /// What the admin may do from now on.
+    /// The new role.
     pub role: Role,
 }

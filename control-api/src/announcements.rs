@@ -1,28 +1,29 @@
-//! Announcements.
+//! Announcements to chat users.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The most bytes an announcement takes: it has to fit into one IRC line beside all else.
+/// The most bytes of an announcement, so that it fits into one IRC line.
 pub const MAX_ANNOUNCEMENT: usize = 350;
 
-/// `POST /v1/announcements`. To everyone, or to one of `channel` and `account`.
+/// The body of `POST /v1/announcements`. Without `channel` and `account`, everyone receives it; at
+/// most one of the two may be given.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnnouncementRequest {
-    /// One line.
+    /// The text, one line of at most 350 bytes.
     pub text: String,
-    /// Only to those in that channel.
+    /// Sends the announcement only to the members of this channel.
     #[serde(default)]
     pub channel: Option<String>,
-    /// Only to that account.
+    /// Sends the announcement only to this account.
     #[serde(default)]
     pub account: Option<String>,
 }
 
-/// The announcement is on its way.
+/// The reply to `POST /v1/announcements`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct AnnouncementReply {
-    /// To how many sessions.
+    /// The number of sessions that receive it.
     pub sessions: usize,
 }

@@ -1,5 +1,4 @@
-//! The audit trail as the control plane shows it: its entries, and what was found when it was
-//! verified.
+//! The audit trail: its entries, and the result of verifying it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,28 +7,28 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// `GET /v1/audit`.
+/// The reply to `GET /v1/audit`: one page of the audit trail.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct AuditList {
-    /// Oldest first.
+    /// The entries, oldest first.
     pub entries: Vec<AuditRecord>,
-    /// Where the next page begins, if there is one: the value for `after` if that was given, else
-    /// for `before`.
+    /// Where the next page starts: the value for `after` if the request had one, otherwise for
+    /// `before`. `null` on the last page.
     pub next: Option<i64>,
 }
 
-/// Whether an act was let through.
+/// Whether an act was allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AuditOutcome {
-    /// It was done.
+    /// The act was allowed.
     Allowed,
-    /// It was not.
+    /// The act was refused.
     Refused,
 }
 
 impl AuditOutcome {
-    /// In one word, as it is written everywhere.
+    /// Returns the name of the outcome.
     pub fn name(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
@@ -38,71 +37,71 @@ impl AuditOutcome {
     }
 }
 
-/// One entry of the audit trail; also one line of an export.
+/// An entry of the audit trail, and a line of an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditRecord {
-    /// Counted up from 1.
+    /// The number of the entry, counted from 1 without gaps.
     pub id: i64,
-    /// When the act was asked for.
+    /// When the act was requested.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// The admin's name as given; empty where nobody was signed in.
+    /// The name of the admin as it was given; empty if none was given.
     pub actor: String,
-    /// IP address and port, or `local` for `rookeryd` itself.
+    /// The IP address and port of the request, or `local` for the `rookeryd` command.
     pub origin: String,
-    /// The control-plane session, by its public name; empty where nobody was signed in.
+    /// The id of the control plane session; empty if nobody was signed in.
     pub session: String,
-    /// `login`, `verify`, `kick`, `ban`, …
+    /// The act, such as `login`, `verify`, `kick` or `ban`.
     pub act: String,
-    /// Whom or what it was about; empty where there is nothing to name.
+    /// The user, ban, admin or other object of the act; empty if there is none.
     pub target: String,
-    /// Whether it was let through.
+    /// Whether the act was allowed.
     pub outcome: AuditOutcome,
-    /// The reason of the act, or why it was refused.
+    /// The reason given for the act, or why it was refused.
     pub detail: String,
-    /// The hash of the entry before, in hexadecimal; zeros for the first.
+    /// The hash of the preceding entry, in hexadecimal; zeros for the first entry.
     pub previous: String,
     /// SHA-256 over `previous` and this entry, in hexadecimal.
     pub hash: String,
 }
 
-/// `GET /v1/audit/verify`: what a walk along the whole chain found.
+/// The reply to `GET /v1/audit/verify`: the result of verifying the chain of hashes.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct AuditVerdict {
-    /// Whether every entry is as it was written, and none is missing. The newest entries alone can
-    /// be taken away without a trace; `head` shows that.
-    pub whole: bool,
-    /// How many entries are in order, counted from the first.
+    /// Whether no entry was changed and none is missing. Only the removal of the newest entries
+    /// leaves no trace in the chain; compare `head` with one noted earlier to detect it.
+    pub intact: bool,
+    /// The number of intact entries, counted from the first.
     pub entries: u64,
-    /// The last entry that is in order.
+    /// The last intact entry; `null` if there is none.
     pub head: Option<ChainHead>,
-    /// The first thing that is not in order.
-    pub fault: Option<AuditDefect>,
+    /// The first defect; `null` if the trail is intact.
+    pub defect: Option<AuditDefect>,
 }
 
-/// The first thing in the trail that is not as it was written.
+/// A defect of the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditDefect {
-    /// The entry at which it shows.
+    /// The number of the defective entry.
     pub id: i64,
-    /// What is wrong there.
-    pub what: String,
+    /// What is wrong with it.
+    pub description: String,
 }
 
-/// An entry by number and hash: whoever kept this once can tell later whether the trail up to there
-/// is still the same. Written `ID:HASH`.
+/// An entry by number and hash, written `ID:HASH`. An operator who has noted it can verify later
+/// that the trail up to this entry is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChainHead {
-    /// The entry's number.
+    /// The number of the entry.
     pub id: i64,
-    /// Its hash, in hexadecimal.
+    /// The hash of the entry, in hexadecimal.
     pub hash: String,
 }
 
-/// Why a text names no entry.
+/// The error for a text that is not `ID:HASH`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a chain head is written ID:HASH, a number and 64 hexadecimal digits")]
+#[error("a chain head has the form ID:HASH, a number and 64 hexadecimal digits")]
 pub struct InvalidChainHead;
 
 impl FromStr for ChainHead {

@@ -6,83 +6,85 @@ use utoipa::ToSchema;
 
 use crate::users::{KickReply, OnlineUser};
 
-/// `POST /v1/bans`. At most one of `expires_at` and `duration`; neither is for ever.
+/// The body of `POST /v1/bans`. At most one of `expires_at` and `duration` may be given; without
+/// both, the ban is permanent.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BanRequest {
-    /// An account's name, an email, a pattern of emails (`*@spam.example`), an IP address, or a
-    /// network (`192.0.2.0/24`).
+    /// The name of an account, an email, a pattern of emails (`*@spam.example`), an IP address, or
+    /// a network (`192.0.2.0/24`).
     pub target: String,
-    /// Shown to whoever is refused.
+    /// Shown to those who are refused.
     #[serde(default)]
     pub reason: Option<String>,
-    /// When the ban ends.
+    /// When the ban expires.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
-    /// How long it holds, as `90s`, `15m`, `12h`, `7d` or `2w`.
+    /// How long the ban lasts, such as `90s`, `15m`, `12h`, `7d` or `2w`.
     #[serde(default)]
     pub duration: Option<String>,
-    /// Only tells who would be hit now.
+    /// Only returns who would be affected now.
     #[serde(default)]
     pub dry_run: bool,
-    /// Makes the ban though it covers the world, or the admin who makes it.
+    /// Confirms a ban that covers everyone, or the admin who requests it.
     #[serde(default)]
     pub confirm: bool,
 }
 
-/// `POST /v1/bans` with `dry_run`: nothing was done.
+/// The reply to `POST /v1/bans` with `dry_run`: nothing was changed.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct BanPreview {
-    /// As it would stand on disk.
+    /// The target as it would be stored.
     pub target: String,
-    /// Who is online and would be gone, with those of their sessions that would end; by nick.
+    /// The users whose sessions would end, with those sessions, sorted by nick.
     pub users: Vec<OnlineUser>,
-    /// How many accounts would be refused, online or not; for a ban of addresses, none is known.
+    /// The number of accounts that would be refused, online or not. It is 0 for a ban of addresses,
+    /// whose accounts are unknown.
     pub accounts: usize,
 }
 
-/// `POST /v1/bans` is done.
+/// The reply to `POST /v1/bans`: the ban is stored, and every session that it covers has ended.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct BanReply {
-    /// As it stands on disk.
+    /// The ban as it is stored.
     pub ban: BanEntry,
-    /// Who was online and is gone.
+    /// The sessions that were ended.
     pub ended: KickReply,
 }
 
-/// `GET /v1/bans`.
+/// The reply to `GET /v1/bans`: one page of the bans.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct BanList {
-    /// Newest first; those that have expired are left out.
+    /// The bans in force, newest first.
     pub bans: Vec<BanEntry>,
-    /// Where the next page begins, for `after`; none when this was the last.
+    /// Where the next page starts, for `after`; `null` on the last page.
     pub next: Option<i64>,
 }
 
-/// One ban.
+/// A ban.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BanEntry {
-    /// For `DELETE /v1/bans/{id}`.
+    /// The id for `DELETE /v1/bans/{id}`.
     pub id: i64,
-    /// Who is refused: an account's name, an email, a pattern of emails, an IP address, or a
+    /// Who is refused: the name of an account, an email, a pattern of emails, an IP address, or a
     /// network.
     pub target: String,
-    /// Shown to whoever is refused.
+    /// Shown to those who are refused.
     pub reason: String,
-    /// The admin who made it, or `file` for a row added by hand.
+    /// The admin who created it, or `file` for a row that was added to the CSV file by hand.
     pub by: String,
-    /// When it was made.
+    /// When it was created.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
-    /// When it ends; never when left out.
+    /// When it expires; `null` for a permanent ban.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
 }
 
-/// `DELETE /v1/bans/{id}` is done.
+/// The reply to `DELETE /v1/bans/{id}`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct UnbanReply {
-    /// The ban that holds no more.
+    /// The ban that was lifted.
     pub ban: BanEntry,
 }

@@ -1,94 +1,95 @@
-//! Channels.
+//! Channels and their members.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// `GET /v1/channels`.
+/// The reply to `GET /v1/channels`: one page of the channels.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ChannelList {
-    /// By name.
+    /// The channels, sorted by name.
     pub channels: Vec<ChannelEntry>,
-    /// Where the next page begins, for `after`; none when this was the last.
+    /// Where the next page starts, for `after`; `null` on the last page.
     pub next: Option<String>,
 }
 
 /// A channel.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ChannelEntry {
-    /// Its name, with its `#`.
+    /// The name, with its `#`.
     pub name: String,
-    /// How many users are in it; one that lasts may have none.
+    /// The number of users in the channel. A persistent channel may have none.
     pub members: usize,
-    /// The account that owns it; then it lasts, with nobody in it and over restarts.
+    /// The account that owns the channel, which is then persistent: it exists without members and
+    /// across restarts. `null` if the channel has no owner.
     pub founder: Option<String>,
-    /// What it is about.
+    /// The topic; `null` if there is none.
     pub topic: Option<String>,
     /// The letters of the modes that are on.
     pub modes: String,
-    /// When it was made.
+    /// When the channel was created.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
 }
 
-/// `GET /v1/channels/{name}`.
+/// The reply to `GET /v1/channels/{name}`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ChannelReply {
     /// The channel.
     pub channel: ChannelEntry,
-    /// Who is in it, by nick.
+    /// One page of the members, sorted by nick.
     pub members: Vec<ChannelMember>,
-    /// Where the next page of members begins, for `after`; none when this was the last.
+    /// Where the next page of members starts, for `after`; `null` on the last page.
     pub next: Option<String>,
 }
 
-/// A user in a channel.
+/// A member of a channel.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ChannelMember {
-    /// The name shown.
+    /// The nick.
     pub nick: String,
-    /// Whether it is an operator of the channel.
+    /// Whether the member is an operator of the channel.
     pub operator: bool,
-    /// Whether it may speak where the channel is moderated.
+    /// Whether the member has voice: may speak while the channel is moderated.
     pub voice: bool,
 }
 
-/// `POST /v1/channels/{name}/close`.
+/// The body of `POST /v1/channels/{name}/close`.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CloseRequest {
-    /// Shown to everyone in the channel; a general one when left out.
+    /// Shown to the members of the channel. A default text is used if left out.
     #[serde(default)]
     pub reason: Option<String>,
 }
 
-/// The channel is gone.
+/// The reply to `POST /v1/channels/{name}/close`: the channel no longer exists.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct CloseReply {
-    /// Its name.
+    /// The name of the channel.
     pub channel: String,
-    /// Who was in it.
+    /// The nicks of its last members.
     pub members: Vec<String>,
 }
 
-/// `POST /v1/channels/{name}/purge`.
+/// The body of `POST /v1/channels/{name}/purge`.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PurgeRequest {
-    /// Only what was said before then; all that was said until now when left out.
+    /// Deletes only the history before this time. If left out, everything until now is deleted.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub before: Option<Timestamp>,
-    /// Shown to everyone in the channel; a general one when left out.
+    /// Shown to the members of the channel. A default text is used if left out.
     #[serde(default)]
     pub reason: Option<String>,
 }
 
-/// The channel's history is gone.
+/// The reply to `POST /v1/channels/{name}/purge`: the history was deleted.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct PurgeReply {
-    /// Its name.
+    /// The name of the channel.
     pub channel: String,
-    /// How many messages and events there were.
+    /// The number of deleted messages and events.
     pub entries: usize,
 }

@@ -6,27 +6,27 @@ use utoipa::ToSchema;
 /// The media type of the files.
 pub const CSV_TYPE: &str = "text/csv";
 
-/// `POST /v1/import/users` and `POST /v1/import/bans`.
+/// The reply to `POST /v1/import/users` and `POST /v1/import/bans`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ImportReply {
-    /// How many rows the file has, without its header and empty lines.
+    /// The number of rows in the file, without the header and empty lines.
     pub rows: usize,
-    /// Rows that made an account or a ban.
+    /// The number of rows that added an account or a ban.
     pub added: usize,
-    /// Rows that were there already, and stay as they were.
+    /// The number of rows that were already known and were left unchanged.
     pub known: usize,
-    /// Rows that cannot be taken in.
+    /// The invalid rows.
     pub rejected: Vec<RejectedRow>,
-    /// How many sessions ended with it.
+    /// The number of sessions that imported bans have ended.
     pub sessions: usize,
-    /// False for a dry run.
+    /// Whether the rows were imported; `false` for a dry run.
     pub done: bool,
 }
 
-/// A row that cannot be taken in.
+/// An invalid row of an import.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct RejectedRow {
-    /// The first line of a file is 1.
+    /// The number of the line in the file, counted from 1.
     pub line: u64,
     /// What is wrong with it.
     pub reason: String,

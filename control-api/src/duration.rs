@@ -1,22 +1,22 @@
-//! Durations, as people write them.
+//! Durations such as `7d`.
 
 use jiff::SignedDuration;
 
-/// The longest ban that has an end: a hundred years.
+/// The longest duration: a hundred years.
 const MAX_DURATION_SECONDS: i64 = 100 * 366 * 86_400;
 
-/// Why a text is no duration.
+/// Why a text is not a duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDuration {
-    /// Not a number and a unit.
-    #[error("a duration is a whole number and a unit, as 90s, 15m, 12h, 7d or 2w")]
+    /// The text is not a whole number and a unit.
+    #[error("a duration is a whole number and a unit, such as 90s, 15m, 12h, 7d or 2w")]
     Form,
-    /// Nothing, or more than a hundred years.
+    /// The duration is zero or longer than a hundred years.
     #[error("a duration is at least one second and at most a hundred years")]
     Range,
 }
 
-/// Reads a duration, as `90s`, `15m`, `12h`, `7d` or `2w`.
+/// Parses a duration, such as `90s`, `15m`, `12h`, `7d` or `2w`.
 pub fn parse_duration(text: &str) -> Result<SignedDuration, InvalidDuration> {
     let unit = text.chars().next_back().ok_or(InvalidDuration::Form)?;
     let seconds_per_unit = match unit {
@@ -31,7 +31,7 @@ pub fn parse_duration(text: &str) -> Result<SignedDuration, InvalidDuration> {
     if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(InvalidDuration::Form);
     }
-    // Digits that do not fit the type are out of range as well.
+    // A number too large for the type is out of range too.
     let number: i64 = number.parse().map_err(|_| InvalidDuration::Range)?;
     match number.checked_mul(seconds_per_unit) {
         Some(seconds @ 1..=MAX_DURATION_SECONDS) => Ok(SignedDuration::from_secs(seconds)),
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_durations_in_every_unit() {
+    fn durations_are_parsed_in_every_unit() {
         for (text, seconds) in [
             ("90s", 90),
             ("15m", 900),
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_duration() {
+    fn other_texts_are_refused() {
         for text in [
             "", "7", "d", "7 d", "-7d", "+7d", "1.5h", "7D", "7días", "٧d", "1d12h", "7d ",
         ] {

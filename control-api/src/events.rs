@@ -1,4 +1,4 @@
-//! What happens at the server, as it happens: the events of `GET /v1/events`.
+//! The events of `GET /v1/events`, sent as they happen.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,169 +15,169 @@ pub struct TimedEvent {
     /// When it happened.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub what: ServerEvent,
 }
 
-/// What happened. The words of people in the chat are never part of it.
+/// An event. It never contains what people say in the chat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ServerEvent {
     /// The first session of a user was admitted.
     UserConnected {
-        /// The name shown.
+        /// The nick.
         nick: String,
-        /// None for a guest.
+        /// The account; `null` for a guest.
         account: Option<String>,
         /// IP address and port.
         address: String,
     },
-    /// A user is shown under another nick.
+    /// A user has changed nick.
     UserRenamed {
-        /// From now on.
+        /// The new nick.
         nick: String,
-        /// Up to now.
+        /// The old nick.
         previous_nick: String,
     },
     /// The last session of a user has ended.
     UserDisconnected {
-        /// The name shown.
+        /// The nick.
         nick: String,
-        /// None for a guest.
+        /// The account; `null` for a guest.
         account: Option<String>,
-        /// How that came.
+        /// Why the session ended.
         reason: DisconnectReason,
     },
-    /// Someone did not get into the chat.
+    /// A sign-in to the chat was refused.
     SignInRefused {
-        /// The account's name or the email that was claimed; empty where it did not come to that.
+        /// The name of the account or the email that was claimed; empty if none was.
         name: String,
         /// IP address and port.
         address: String,
-        /// For what reason.
+        /// Why it was refused.
         reason: String,
     },
-    /// There is a new account.
+    /// An account was created.
     AccountCreated {
-        /// Its name.
+        /// The name of the account.
         account: String,
-        /// Its email, if it has one.
+        /// The email; `null` if it has none.
         email: Option<String>,
-        /// From where it was registered.
+        /// The IP address and port from which it was registered.
         address: String,
     },
-    /// Someone joined a channel that was not there.
+    /// A user created a channel by joining it.
     ChannelCreated {
-        /// Its name.
+        /// The name of the channel.
         channel: String,
-        /// Whoever joined it.
+        /// The nick of the user who joined it.
         by: String,
     },
-    /// A channel is no more.
+    /// A channel no longer exists.
     ChannelRemoved {
-        /// Its name.
+        /// The name of the channel.
         channel: String,
     },
-    /// A ban is in force.
+    /// A ban was added.
     BanAdded {
-        /// That one.
+        /// The ban.
         ban: BanEntry,
     },
-    /// A ban was taken back, or another took its place.
+    /// A ban was lifted or replaced.
     BanRemoved {
-        /// That one.
+        /// The ban.
         ban: BanEntry,
     },
-    /// A ban has come to its end.
+    /// A ban has expired.
     BanExpired {
-        /// That one.
+        /// The ban.
         ban: BanEntry,
     },
-    /// An entry was made in the audit trail.
+    /// An entry was added to the audit trail.
     Audit {
-        /// That one.
+        /// The entry.
         entry: Box<AuditRecord>,
     },
-    /// The server has said something to everyone, or to some.
+    /// An announcement was sent.
     Announced {
-        /// The admin.
+        /// The name of the admin.
         by: String,
-        /// A channel or an account; none for everyone.
+        /// The channel or account that receives it; `null` for everyone.
         to: Option<String>,
-        /// How many sessions hear it.
+        /// The number of sessions that receive it.
         sessions: usize,
     },
-    /// Maintenance has begun, or is over: whether anyone new is let in.
+    /// Maintenance, during which nobody new can connect, has started or ended.
     Maintenance {
-        /// The admin.
+        /// The name of the admin.
         by: String,
-        /// What whoever connects is told from now on; none when people are let in again.
+        /// The message with which new connections are refused; `null` if maintenance has ended.
         message: Option<String>,
     },
-    /// Config, certificates and CSV files were read anew.
+    /// The config, certificates and CSV files were reloaded.
     Reloaded {
-        /// Why all stays as it was, if it does.
+        /// Why the reload failed and nothing was changed; `null` if it succeeded.
         problem: Option<String>,
     },
-    /// Something that the server needs fails.
+    /// A component of the server has failed.
     ComponentFailed {
-        /// What that is.
+        /// The component.
         component: Component,
         /// What went wrong.
         detail: String,
     },
-    /// Whoever reads these reads too slowly: that many were left out here.
+    /// Events were dropped at this point because they were read too slowly.
     EventsDropped {
-        /// How many.
+        /// The number of dropped events.
         events: u64,
     },
-    /// The last event: the sign-in it was sent to has ended.
+    /// The last event: the session that receives the events has ended.
     Ended {
-        /// How that came.
+        /// Why it ended.
         reason: String,
     },
 }
 
-/// How a user's last session ended.
+/// Why a user's last session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DisconnectReason {
-    /// By `QUIT`.
+    /// The client sent `QUIT`.
     Quit,
-    /// The connection broke, or was closed without a word.
+    /// The connection was lost, or closed without `QUIT`.
     ConnectionLost,
     /// The client was silent for too long.
     PingTimeout,
     /// The client read too slowly.
     SendqExceeded,
-    /// By an operator.
+    /// An operator kicked the user.
     Kicked,
-    /// By a ban.
+    /// A ban covers the user.
     Banned,
-    /// The account was disabled, deleted or its credentials revoked.
+    /// The account was disabled or deleted, or its credentials were revoked.
     AccountEnded,
-    /// The guest signed in, and goes on as a session of its account's user.
+    /// The guest signed in; the session continues as one of the account's user.
     SignedIn,
-    /// With the server.
+    /// The server is stopping.
     ServerStopping,
 }
 
-/// A part of the server that can fail.
+/// A component of the server that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Component {
-    /// The certificate of the server.
+    /// The server's certificate.
     Certificate,
-    /// Mail on its way out.
+    /// Outgoing mail.
     Mail,
-    /// The record: messages or the audit trail cannot be written.
+    /// The database: messages or audit entries cannot be written.
     Store,
 }
 
 impl DisconnectReason {
-    /// In words that follow a dash.
-    pub fn words(self) -> &'static str {
+    /// Returns a description, such as `ping timeout`.
+    pub fn description(self) -> &'static str {
         match self {
             Self::Quit => "quit",
             Self::ConnectionLost => "connection lost",
@@ -187,13 +187,13 @@ impl DisconnectReason {
             Self::Banned => "banned",
             Self::AccountEnded => "the account was disabled, deleted or revoked",
             Self::SignedIn => "signed in",
-            Self::ServerStopping => "the server stops",
+            Self::ServerStopping => "the server is stopping",
         }
     }
 }
 
 impl Component {
-    /// Its name.
+    /// Returns the name of the component.
     pub fn name(self) -> &'static str {
         match self {
             Self::Certificate => "certificate",
@@ -207,21 +207,21 @@ macro_rules! kinds {
     ($($kind:ident = $name:literal),* $(,)?) => {
         /// A kind of event, by which `?kinds=` filters.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        #[allow(missing_docs)] // They are documented as events.
+        #[allow(missing_docs)] // `ServerEvent` documents them.
         pub enum EventKind { $($kind),* }
 
         impl EventKind {
-            /// All of them.
+            /// All kinds.
             pub const ALL: &[Self] = &[$(Self::$kind),*];
 
-            /// As it is written everywhere.
+            /// Returns the name of the kind.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$kind => $name),* }
             }
         }
 
         impl ServerEvent {
-            /// Of which kind it is.
+            /// Returns the kind of the event.
             pub fn kind(&self) -> EventKind {
                 match self { $(Self::$kind { .. } => EventKind::$kind),* }
             }
@@ -249,9 +249,9 @@ kinds! {
     Ended = "ended",
 }
 
-/// Why a text names no kind of event.
+/// The error for a text that is not the name of a kind of event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there are no events of the kind {0:?}; the kinds are {all}", all = all_kinds())]
+#[error("{0:?} is not a kind of event; the kinds are {all}", all = all_kinds())]
 pub struct UnknownEventKind(String);
 
 fn all_kinds() -> String {
@@ -280,7 +280,8 @@ impl fmt::Display for EventKind {
 }
 
 impl ServerEvent {
-    /// Whether it is about the user, account, ban target or admin of that name, letter case aside.
+    /// Returns whether the event is about the user, account, ban target or admin of that name.
+    /// Case is ignored.
     pub fn is_about(&self, name: &str) -> bool {
         let names: [Option<&str>; 2] = match self {
             Self::UserConnected { nick, account, .. }
@@ -317,15 +318,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_one_flat_object_that_names_its_kind() {
-        let what = ServerEvent::UserDisconnected {
+    fn an_event_is_one_flat_object_with_its_kind() {
+        let disconnected = ServerEvent::UserDisconnected {
             nick: "alice".to_owned(),
             account: None,
             reason: DisconnectReason::PingTimeout,
         };
         let event = TimedEvent {
             at: Timestamp::UNIX_EPOCH,
-            what,
+            what: disconnected,
         };
         let text = serde_json::to_string(&event).unwrap();
         let expected = r#"{"at":"1970-01-01T00:00:00Z","kind":"user-disconnected","nick":"alice","account":null,"reason":"ping-timeout"}"#;
@@ -334,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn the_names_of_kinds_are_those_in_the_events() {
+    fn the_names_of_kinds_are_those_in_the_json() {
         for event in [
             ServerEvent::ChannelRemoved {
                 channel: String::new(),
@@ -365,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_about_whoever_it_names() {
+    fn an_event_is_about_everyone_it_names() {
         let renamed = ServerEvent::UserRenamed {
             nick: "Ann".to_owned(),
             previous_nick: "Änne".to_owned(),

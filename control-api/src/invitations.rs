@@ -1,58 +1,58 @@
-//! Invitations.
+//! Invitations to create an account.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// `POST /v1/invitations`.
+/// The body of `POST /v1/invitations`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InvitationRequest {
-    /// Who is invited.
+    /// The invited email address.
     pub email: String,
 }
 
-/// An invitation.
+/// An open invitation.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct InvitationEntry {
-    /// For `DELETE /v1/invitations/{id}`.
+    /// The id for `DELETE /v1/invitations/{id}`.
     pub id: i64,
-    /// Who is invited.
+    /// The invited email address.
     pub email: String,
-    /// The admin who invites.
+    /// The name of the admin who created it.
     pub by: String,
-    /// When it was made.
+    /// When it was created.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
-    /// When it ends.
+    /// When it expires.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
-    /// How often its code may still be tried. With 0, the invitation stands, and another code is
-    /// mailed to whoever registers with the email.
+    /// The number of attempts left to enter its code. At 0 the invitation remains open: someone who
+    /// registers with the email is mailed another code.
     pub attempts_left: u8,
 }
 
-/// `POST /v1/invitations` is done.
+/// The reply to `POST /v1/invitations`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct InvitationReply {
     /// The invitation.
     pub invitation: InvitationEntry,
-    /// How far the mail has come: `sent`, `waiting`, or what goes wrong with it.
+    /// The state of the mail: `sent`, `waiting`, or why it cannot be sent.
     pub mail: String,
 }
 
-/// `GET /v1/invitations`.
+/// The reply to `GET /v1/invitations`: one page of the open invitations.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct InvitationList {
-    /// Oldest first; those that were used or have expired are left out.
+    /// The invitations, oldest first, without those that were used or have expired.
     pub invitations: Vec<InvitationEntry>,
-    /// Where the next page begins, for `after`; none when this was the last.
+    /// Where the next page starts, for `after`; `null` on the last page.
     pub next: Option<i64>,
 }
 
-/// `DELETE /v1/invitations/{id}` is done.
+/// The reply to `DELETE /v1/invitations/{id}`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct InvitationRevoked {
-    /// The invitation that is good no more.
+    /// The invitation that was revoked.
     pub invitation: InvitationEntry,
 }

@@ -1,30 +1,31 @@
-//! Maintenance.
+//! Maintenance, during which nobody new can connect.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// `PUT /v1/maintenance`.
+/// The body of `PUT /v1/maintenance`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaintenanceRequest {
-    /// Whether nobody new is let in from now on.
+    /// Whether to refuse new connections.
     pub on: bool,
-    /// What whoever connects is told, in one line; a general one when left out. Only with `on`.
+    /// Shown to those who are refused, one line. A default text is used if left out. Allowed only
+    /// with `on`.
     #[serde(default)]
     pub message: Option<String>,
 }
 
-/// `GET /v1/maintenance`, and what a `PUT` has made of it.
+/// The reply to `GET` and `PUT /v1/maintenance`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct MaintenanceState {
-    /// Whether nobody new is let in.
+    /// Whether new connections are refused.
     pub on: bool,
-    /// What whoever connects is told.
+    /// Shown to those who are refused; `null` if maintenance is off.
     pub message: Option<String>,
-    /// The admin who turned it on.
+    /// The admin who started it; `null` if maintenance is off.
     pub by: Option<String>,
-    /// Since when.
+    /// When it started; `null` if maintenance is off.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
 }

@@ -1,103 +1,104 @@
-//! What was said in the channels: found and redacted.
+//! Searching and redacting messages.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// `GET /v1/messages`.
+/// The reply to `GET /v1/messages`: one page of channel messages.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct MessageList {
-    /// Newest first.
+    /// The messages, newest first.
     pub messages: Vec<MessageEntry>,
-    /// Where there may be more, for `before`; none when all was looked at.
+    /// Where the next page starts, for `before`; `null` if the whole history was searched.
     pub next: Option<String>,
-    /// Whether the search stopped before the page was full, so as not to take too long: `next` goes
-    /// on with it.
-    pub stopped: bool,
+    /// Whether the search reached its time limit before the page was full. `next` continues it.
+    pub incomplete: bool,
 }
 
 /// A message in a channel.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct MessageEntry {
-    /// For `POST /v1/messages/{msgid}/redact`.
+    /// The message id, for `POST /v1/messages/{msgid}/redact`.
     pub msgid: String,
-    /// When it was said.
+    /// When it was sent.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// Where it was said.
+    /// The channel.
     pub channel: String,
-    /// `@` or `+` if it was for the channel's operators or voiced members only.
+    /// `@` if it was sent to the channel's operators only, `+` if also to voiced members; otherwise
+    /// `null`.
     pub status: Option<String>,
-    /// The name its author was shown under.
+    /// The nick of the author at that time.
     pub nick: String,
-    /// The author's account; none for a guest.
+    /// The author's account; `null` for a guest.
     pub account: Option<String>,
     /// `PRIVMSG` or `NOTICE`.
     pub command: String,
-    /// What was said; it may have several lines.
+    /// The text, which may have several lines.
     pub text: String,
 }
 
-/// `POST /v1/messages/{msgid}/redact`.
+/// The body of `POST /v1/messages/{msgid}/redact`.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RedactRequest {
-    /// Shown to those who heard the message; a general one when left out.
+    /// Shown to those who received the message. A default text is used if left out.
     #[serde(default)]
     pub reason: Option<String>,
 }
 
-/// The message is redacted.
+/// The reply to `POST /v1/messages/{msgid}/redact`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct RedactReply {
-    /// The message's id.
+    /// The message id.
     pub msgid: String,
-    /// Where it was said; none for a direct message.
+    /// The channel; `null` for a direct message.
     pub channel: Option<String>,
-    /// The name its author was shown under.
+    /// The nick of the author at that time.
     pub nick: String,
-    /// The author's account; none for a guest.
+    /// The author's account; `null` for a guest.
     pub account: Option<String>,
-    /// When it was said.
+    /// When it was sent.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
 }
 
-/// `POST /v1/messages/redact`.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+/// The body of `POST /v1/messages/redact`: redacts all channel messages of an author.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RedactAuthorRequest {
-    /// An account's name, or the nick of guests.
+    /// The name of an account, or the nick of guests.
     pub author: String,
-    /// Only in that channel; in all of them when left out.
+    /// Redacts only messages in this channel.
     #[serde(default)]
     pub channel: Option<String>,
-    /// Only what was said from then on.
+    /// Redacts only messages sent at or after this time.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
-    /// Shown to those who heard the messages; a general one when left out.
+    /// Shown to those who received the messages. A default text is used if left out.
     #[serde(default)]
     pub reason: Option<String>,
-    /// Only tells how many messages would be redacted.
+    /// Only returns how many messages would be redacted.
     #[serde(default)]
     pub dry_run: bool,
-    /// Redacts them; without it, whoever asks is told how many they are.
+    /// Confirms the redaction. Without it, the request is refused with the number of messages.
     #[serde(default)]
     pub confirm: bool,
 }
 
-/// How many messages of an author were redacted, or would be.
+/// The reply to `POST /v1/messages/redact`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct RedactAuthorReply {
-    /// As it was given.
+    /// The author, as in the request.
     pub author: String,
-    /// How many.
+    /// The number of messages.
     pub messages: usize,
-    /// Where they were said, by name.
+    /// The channels of the messages, sorted by name.
     pub channels: Vec<String>,
-    /// Whether there are more, for another request: one redacts 10000 at most, the newest first.
+    /// Whether there are more messages for another request. One request redacts at most the 10000
+    /// newest.
     pub more: bool,
-    /// False for a dry run.
+    /// Whether the messages were redacted; `false` for a dry run.
     pub done: bool,
 }

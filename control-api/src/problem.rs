@@ -1,20 +1,20 @@
-//! Errors (RFC 9457).
+//! Problem documents (RFC 9457).
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The media type of an error (RFC 9457).
+/// The media type of a problem document.
 pub const PROBLEM_TYPE: &str = "application/problem+json";
 
-/// An error (RFC 9457).
+/// A problem document (RFC 9457): why a request failed.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
-    /// What kind of error, as a URI reference (`/problems/not-signed-in`).
+    /// The problem type, a URI reference such as `/problems/not-signed-in`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The kind in words.
+    /// A short summary of the problem type.
     pub title: String,
-    /// The HTTP status.
+    /// The HTTP status code.
     pub status: u16,
     /// What happened here, and what to do.
     pub detail: String,

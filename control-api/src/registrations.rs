@@ -1,42 +1,42 @@
-//! Registrations that wait for their codes.
+//! Pending registrations.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// `GET /v1/registrations`.
+/// The reply to `GET /v1/registrations`: one page of the pending registrations.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct RegistrationList {
-    /// Oldest first.
+    /// The registrations, oldest first.
     pub registrations: Vec<RegistrationEntry>,
-    /// Where the next page begins, for `after`; none when this was the last.
+    /// Where the next page starts, for `after`; `null` on the last page.
     pub next: Option<u64>,
 }
 
-/// A registration that waits for its code.
+/// A registration that waits for its mailed code.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RegistrationEntry {
-    /// For `POST /v1/registrations/{id}/resend`.
+    /// The id for `POST /v1/registrations/{id}/resend`.
     pub id: u64,
-    /// The account to be.
+    /// The name of the account that is being registered.
     pub name: String,
-    /// Where the code was mailed.
+    /// The address to which the code was mailed.
     pub email: String,
-    /// Whether an account has that email already: its owner was told so, and no code makes this
-    /// account.
+    /// Whether the email already belongs to an account. Its owner was notified, and this
+    /// registration cannot be completed.
     pub email_taken: bool,
-    /// When its code ends.
+    /// When the code expires.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
-    /// How often its code may still be tried.
+    /// The number of attempts left to enter the code.
     pub attempts_left: u8,
 }
 
-/// `POST /v1/registrations/{id}/resend` is done.
+/// The reply to `POST /v1/registrations/{id}/resend`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ResendReply {
     /// The registration, with its new code.
     pub registration: RegistrationEntry,
-    /// How far the mail has come: `sent`, `waiting`, or what goes wrong with it.
+    /// The state of the mail: `sent`, `waiting`, or why it cannot be sent.
     pub mail: String,
 }

@@ -1,4 +1,4 @@
-//! Signing in, an admin's sessions and password.
+//! An admin's sign-in, sessions and password.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// `POST /v1/login`: the first factor.
+/// The body of `POST /v1/login`: the first factor.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoginRequest {
@@ -24,44 +24,44 @@ impl fmt::Debug for LoginRequest {
     }
 }
 
-/// What a code may come from.
+/// The source of a sign-in code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Factor {
-    /// A mail: six digits.
+    /// A mail, with six digits.
     Mail,
-    /// An authenticator app: six digits.
+    /// An authenticator app, with six digits.
     Totp,
-    /// One of the recovery codes, as `abcd-efgh-ijkl-mnop-qrst-uvwx`.
+    /// One of the recovery codes, such as `abcd-efgh-ijkl-mnop-qrst-uvwx`.
     Recovery,
 }
 
-/// The password was right; a challenge waits for its code.
+/// The reply to `POST /v1/login`: the password was correct, and the challenge waits for a code.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct LoginReply {
-    /// What to send along with the code.
+    /// The id of the challenge, to be sent with the code.
     pub challenge: String,
-    /// What the code may come from.
+    /// The accepted sources of the code.
     pub factors: Vec<Factor>,
-    /// Where the code went, shortened so that it tells little (`a…@e….org`); left out where none is
+    /// The address to which a code was mailed, abbreviated (`a…@e….org`); absent if none was
     /// mailed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_to: Option<String>,
-    /// When the challenge dies.
+    /// When the challenge expires.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
-    /// What to know while waiting: mail is late at the moment.
+    /// A warning, for example that mail is delayed at the moment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
 }
 
-/// `POST /v1/login/verify`: the second factor.
+/// The body of `POST /v1/login/verify`: the second factor.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyRequest {
-    /// From the login's reply.
+    /// The id of the challenge, from the reply to `POST /v1/login`.
     pub challenge: String,
-    /// The six digits of the mail or the authenticator app, or a recovery code.
+    /// The six digits from the mail or the authenticator app, or a recovery code.
     pub code: String,
 }
 
@@ -71,12 +71,12 @@ impl fmt::Debug for VerifyRequest {
     }
 }
 
-/// The admin is signed in.
+/// The reply to `POST /v1/login/verify`: the admin is signed in.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub struct VerifyReply {
-    /// For `Authorization: Bearer`.
+    /// The token for the header `Authorization: Bearer`.
     pub token: String,
-    /// When the token dies.
+    /// When the token expires.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
 }
@@ -89,58 +89,58 @@ impl fmt::Debug for VerifyReply {
     }
 }
 
-/// `POST /v1/logout`: the token is good no more.
+/// The reply to `POST /v1/logout`: the token is no longer valid.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct LogoutReply {
-    /// The session that has ended, by the name the audit trail has for it.
+    /// The id of the session that has ended, as the audit trail records it.
     pub session: String,
 }
 
-/// `GET /v1/sessions`.
+/// The reply to `GET /v1/sessions`: one page of sessions.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct AdminSessionList {
-    /// The admin's own, oldest first; an owner sees everyone's.
+    /// The admin's own sessions, oldest first. Owners see the sessions of all admins.
     pub sessions: Vec<AdminSession>,
-    /// Where the next page begins, for `after`; none when this was the last.
+    /// Where the next page starts, for `after`; `null` on the last page.
     pub next: Option<String>,
 }
 
-/// A sign-in of an admin that stands.
+/// A session of an admin.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AdminSession {
-    /// As the audit trail names it, and for `DELETE /v1/sessions/{id}`.
+    /// The id, as the audit trail records it and for `DELETE /v1/sessions/{id}`.
     pub id: String,
-    /// Whose it is.
+    /// The name of the admin.
     pub admin: String,
-    /// IP address and port it began from.
-    pub from: String,
-    /// When it began.
+    /// The IP address and port from which the admin signed in.
+    pub address: String,
+    /// When the admin signed in.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
-    /// When it was last used.
+    /// When the session was last used.
     #[schema(value_type = String, format = DateTime)]
-    pub used_at: Timestamp,
-    /// When it ends, unless it is idle for too long before.
+    pub last_used_at: Timestamp,
+    /// When the session expires, unless it is idle for too long before that.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
-    /// Whether it is the one that asks.
+    /// Whether this request was made with the session.
     pub current: bool,
 }
 
-/// Sign-ins have ended.
+/// The reply after sessions were ended.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct SessionsEnded {
-    /// By the names that the audit trail has for them.
+    /// The ids of the sessions that have ended, as the audit trail records them.
     pub sessions: Vec<String>,
 }
 
-/// `PUT /v1/password`.
+/// The body of `PUT /v1/password`.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordRequest {
-    /// The present password.
+    /// The current password.
     pub old: String,
-    /// The one to come.
+    /// The new password.
     pub new: String,
 }
 

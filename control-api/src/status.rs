@@ -1,4 +1,4 @@
-//! How the server is, and its reload.
+//! Server status, health and reload.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,59 +6,58 @@ use utoipa::ToSchema;
 
 use crate::Rates;
 
-/// `POST /v1/reload`: the config, the certificates and the CSV files are read anew.
+/// The reply to `POST /v1/reload`: the config, the certificates and the CSV files were reloaded.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ReloadReply {
-    /// When that was done.
+    /// When they were reloaded.
     #[schema(value_type = String, format = DateTime)]
     pub reloaded_at: Timestamp,
 }
 
-/// `GET /v1/status`.
+/// The reply to `GET /v1/status`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Status {
-    /// The server's version.
+    /// The version of `rookeryd`.
     pub version: String,
-    /// The server's name on the chat port.
+    /// The name of the server on the chat port.
     pub server_name: String,
-    /// When it started.
+    /// When the server started.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
-    /// Users online.
+    /// The number of online users, guests included.
     pub users: usize,
-    /// Admitted sessions.
+    /// The number of admitted sessions.
     pub sessions: usize,
-    /// Connections, in whatever state.
+    /// The number of connections to the chat port, in any state.
     pub connections: usize,
-    /// Channels, those included that last with nobody in them.
+    /// The number of channels, including persistent channels without members.
     pub channels: usize,
-    /// Bans in force.
+    /// The number of bans in force.
     pub bans: usize,
-    /// What whoever connects is told while there is maintenance; none when people are let in.
+    /// The message with which new connections are refused; `null` if maintenance is off.
     pub maintenance: Option<String>,
-    /// Messages put into the history since the start.
+    /// The number of messages stored in the history since the start.
     pub messages_stored: u64,
-    /// What there was in a second, on average over the last minute; or since the start, if that is
-    /// less.
+    /// Rates per second, averaged over the last minute, or since the start if that is less.
     pub rates: Rates,
-    /// Events that wait for the core.
+    /// The number of events queued for the core.
     pub core_queue_events: usize,
-    /// Batches that wait to be committed.
+    /// The number of batches queued to be committed.
     pub commit_queue_batches: usize,
-    /// The bytes that wait for the session with the most to be sent.
+    /// The size of the largest send queue, in bytes.
     pub largest_sendq_bytes: usize,
-    /// What the database takes on disk.
+    /// The size of the database on disk, in bytes.
     pub store_bytes: u64,
-    /// How the mail fares: `ok`, or what went wrong last.
+    /// The state of outgoing mail: `ok`, or the last failure.
     pub mail: String,
-    /// When the server's certificate ends.
+    /// When the server's certificate expires; `null` if unknown.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub certificate_expires_at: Option<Timestamp>,
 }
 
-/// `GET /healthz`.
+/// The reply to `GET /healthz`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Health {
-    /// Always `ok`; whoever is not well does not answer so.
+    /// Always `ok`. A server that is not healthy does not send this reply.
     pub status: String,
 }

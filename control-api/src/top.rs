@@ -1,4 +1,4 @@
-//! How busy the server is: what is counted, how fast that goes, and who and what it comes from.
+//! Server activity: counters, rates, the busiest channels and users.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,59 +6,60 @@ use utoipa::ToSchema;
 
 use crate::Role;
 
-/// `GET /v1/top`: the server at one moment. Ask again for the next; what the counters have gained
-/// between two is how fast things go.
+/// The reply to `GET /v1/top`: a snapshot of the server. The rate of a counter is its growth
+/// between two snapshots, divided by the time between them.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Top {
-    /// The moment, by the server's clock.
+    /// The time of the snapshot by the server's clock.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// When the server started, and its counters with it.
+    /// When the server started. The counters started from zero then.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
-    /// What whoever asks may do.
+    /// The role of the admin who sent the request.
     pub role: Role,
-    /// Users online, guests included.
+    /// The number of online users, guests included.
     pub users: usize,
-    /// Guests among them.
+    /// The number of guests among them.
     pub guests: usize,
-    /// Admitted sessions.
+    /// The number of admitted sessions.
     pub sessions: usize,
-    /// Connections, in whatever state.
+    /// The number of connections to the chat port, in any state.
     pub connections: usize,
-    /// Channels, those included that last with nobody in them.
+    /// The number of channels, including persistent channels without members.
     pub channels: usize,
-    /// Since the start.
+    /// The counters since the start.
     pub counters: Counters,
-    /// Events that wait for the core.
+    /// The number of events queued for the core.
     pub core_queue_events: usize,
-    /// Batches that wait to be committed.
+    /// The number of batches queued to be committed.
     pub commit_queue_batches: usize,
-    /// The channels in which most was said in the last minute, the busiest first; none in which
-    /// nothing was.
+    /// The channels with the most messages in the last minute, busiest first. Channels without
+    /// messages are left out.
     #[schema(max_items = 20)]
     pub busiest_channels: Vec<BusyChannel>,
-    /// The users who said most in the last minute, the busiest first; none who said nothing.
+    /// The users with the most messages in the last minute, busiest first. Users without messages
+    /// are left out.
     #[schema(max_items = 20)]
     pub busiest_users: Vec<BusyUser>,
-    /// The sessions for which most waits to be sent, the most first; none for which nothing does.
+    /// The sessions with the largest send queues, largest first. Empty queues are left out.
     #[schema(max_items = 20)]
     pub largest_sendqs: Vec<WaitingSendq>,
-    /// The sign-ins that were refused last, at either port, the newest first.
+    /// The last refused sign-ins at either port, newest first.
     #[schema(max_items = 20)]
     pub refused_sign_ins: Vec<RefusedSignIn>,
 }
 
-/// What has been counted since the server started.
+/// Counters since the server started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counters {
-    /// IRC messages from admitted sessions, of whatever kind.
+    /// IRC messages of any kind from admitted sessions.
     pub messages_received: u64,
-    /// Messages put into the history.
+    /// Messages stored in the history.
     pub messages_stored: u64,
-    /// Lines put into the sendqs of sessions.
+    /// Lines added to send queues.
     pub deliveries: u64,
-    /// Their bytes.
+    /// Bytes added to send queues.
     pub delivered_bytes: u64,
     /// Connections to the chat port.
     pub connections_accepted: u64,
@@ -69,8 +70,8 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// How much each gained a second, if so much time has passed since `before`. Counters that
-    /// began anew meanwhile have gained nothing.
+    /// Returns the rates since `before`, which was taken so many seconds ago. A counter that has
+    /// been reset since then has the rate 0.
     pub fn rates_since(&self, before: &Self, seconds: f64) -> Rates {
         #[expect(clippy::cast_precision_loss, reason = "a rate is rounded anyway")]
         let rate = |now: u64, before: u64| {
@@ -93,16 +94,16 @@ impl Counters {
     }
 }
 
-/// How much of what is counted there was in a second.
+/// Rates per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Rates {
-    /// IRC messages from admitted sessions, of whatever kind.
+    /// IRC messages of any kind from admitted sessions.
     pub messages_received: f64,
-    /// Messages put into the history.
+    /// Messages stored in the history.
     pub messages_stored: f64,
-    /// Lines put into the sendqs of sessions.
+    /// Lines added to send queues.
     pub deliveries: f64,
-    /// Their bytes.
+    /// Bytes added to send queues.
     pub delivered_bytes: f64,
     /// Connections to the chat port.
     pub connections_accepted: f64,
@@ -112,70 +113,70 @@ pub struct Rates {
     pub sign_ins_refused: f64,
 }
 
-/// A channel in which something was said.
+/// A busy channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BusyChannel {
-    /// With its `#`.
+    /// The name of the channel, with its `#`.
     pub name: String,
-    /// Who is in it.
+    /// The number of members.
     pub members: usize,
-    /// Messages of about the last minute.
+    /// The number of messages in about the last minute.
     pub messages: u32,
 }
 
-/// A user who said something.
+/// A busy user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BusyUser {
-    /// The nick shown.
+    /// The nick.
     pub nick: String,
-    /// The account's name; none for a guest.
+    /// The account; `null` for a guest.
     pub account: Option<String>,
-    /// IP address and port of its newest session, if it is connected.
+    /// The IP address and port of the newest session; `null` if the user is not connected.
     pub address: Option<String>,
-    /// How many are connected.
+    /// The number of sessions.
     pub sessions: usize,
-    /// Messages of about the last minute, to whomever.
+    /// The number of messages in about the last minute, to channels and users.
     pub messages: u32,
 }
 
-/// A session that has yet to be sent something.
+/// A session with a send queue that is not empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WaitingSendq {
-    /// The nick of its user.
+    /// The user's nick.
     pub nick: String,
-    /// The name of its user's account; none for a guest.
+    /// The user's account; `null` for a guest.
     pub account: Option<String>,
-    /// Its number, as in the list of users.
+    /// The id of the session, as in the list of users.
     pub session: u64,
-    /// IP address and port.
+    /// The IP address and port.
     pub address: String,
-    /// What waits.
+    /// The size of the send queue, in bytes.
     pub bytes: usize,
 }
 
-/// Someone was not let in.
+/// A refused sign-in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RefusedSignIn {
-    /// When.
+    /// When it was refused.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// At which port.
+    /// The port.
     pub port: Port,
-    /// The account, email or admin that was claimed; empty where it did not come to that.
+    /// The account, email or admin that was claimed; empty if none was.
     pub name: String,
-    /// IP address and port.
+    /// The IP address and port.
     pub address: String,
-    /// For what reason.
+    /// Why it was refused.
     pub reason: String,
 }
 
-/// One of the server's two ports.
+/// A port of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Port {
-    /// The port for those who talk.
+    /// The chat port.
     Chat,
-    /// The port for admins.
+    /// The control plane.
     Control,
 }
 
@@ -184,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_what_was_gained_by_the_time_it_took() {
+    fn a_rate_is_the_growth_of_a_counter_divided_by_the_time() {
         let before = Counters {
             messages_received: 10,
             deliveries: 7,
@@ -203,7 +204,7 @@ mod tests {
             deliveries: 0.33,
             ..Rates::default()
         };
-        assert_eq!(rates, expected, "and what began anew has gained nothing");
+        assert_eq!(rates, expected, "a counter that was reset has no rate");
         for no_time in [0.0, -1.0] {
             assert_eq!(now.rates_since(&before, no_time), Rates::default());
         }

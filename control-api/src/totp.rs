@@ -6,28 +6,28 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// `GET /v1/totp`: the admin's own factors.
+/// The reply to `GET /v1/totp`: the state of the admin's own authenticator app.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct TotpStatus {
-    /// When the authenticator app was enrolled; left out where there is none.
+    /// When the app was enrolled; absent if none is.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub enrolled_at: Option<Timestamp>,
-    /// Whether a mailed code no longer suffices.
+    /// Whether a code from the app is required, so that mailed codes are not accepted.
     pub required: bool,
-    /// Recovery codes that are still good.
+    /// The number of unused recovery codes.
     pub recovery_codes: u32,
 }
 
-/// `POST /v1/totp`: an authenticator app is to be enrolled. It counts once a code of it is
-/// confirmed.
+/// The reply to `POST /v1/totp`: a secret for an authenticator app. The app is enrolled once a code
+/// from it is confirmed.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub struct TotpEnrolment {
-    /// For the app, as a link or a QR code.
+    /// The secret as an `otpauth` URI, for a link or a QR code.
     pub uri: String,
-    /// For the app, typed by hand (Base32).
+    /// The secret in Base32, to be typed into the app.
     pub secret: String,
-    /// Until when a code can confirm it.
+    /// Until when the enrolment can be confirmed.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
 }
@@ -40,11 +40,11 @@ impl fmt::Debug for TotpEnrolment {
     }
 }
 
-/// `POST /v1/totp/confirm` and `POST /v1/totp/disable`.
+/// The body of `POST /v1/totp/confirm` and `POST /v1/totp/disable`.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TotpCode {
-    /// Six digits of the app. To disable, a recovery code does as well.
+    /// Six digits from the app. `POST /v1/totp/disable` also accepts a recovery code.
     pub code: String,
 }
 
@@ -54,10 +54,10 @@ impl fmt::Debug for TotpCode {
     }
 }
 
-/// `POST /v1/totp/confirm`: the app counts from now on.
+/// The reply to `POST /v1/totp/confirm`: the app is enrolled.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub struct TotpConfirmed {
-    /// Each is good once, in place of the app. They are not shown again.
+    /// The recovery codes. Each can be used once in place of the app. They are not shown again.
     pub recovery_codes: Vec<String>,
 }
 
@@ -67,10 +67,10 @@ impl fmt::Debug for TotpConfirmed {
     }
 }
 
-/// `PUT /v1/totp/required`.
+/// The body of `PUT /v1/totp/required`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TotpRequirement {
-    /// Whether a mailed code no longer suffices.
+    /// Whether a code from the app is required, so that mailed codes are not accepted.
     pub required: bool,
 }

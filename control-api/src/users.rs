@@ -1,4 +1,4 @@
-//! Who is online, and kicks.
+//! Online users and kicks.
 
 use std::str::FromStr;
 
@@ -6,46 +6,46 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The most bytes a reason takes: it has to fit into one IRC line beside all else.
+/// The most bytes of a reason, so that it fits into one IRC line.
 pub const MAX_REASON: usize = 300;
 
-/// `GET /v1/users`: who is online.
+/// The reply to `GET /v1/users`: one page of the online users.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct UserList {
-    /// In the order that was asked for.
+    /// The users, in the requested order.
     pub users: Vec<OnlineUser>,
-    /// How many there are on all pages.
+    /// The number of users on all pages.
     pub total: usize,
-    /// Where the next page begins, for `after`; none when this was the last.
+    /// Where the next page starts, for `after`; `null` on the last page.
     pub next: Option<String>,
 }
 
-/// `GET /v1/users/{name}`.
+/// The reply to `GET /v1/users/{name}`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct UserReply {
-    /// Who it is.
+    /// The user.
     pub user: OnlineUser,
 }
 
-/// In which order users stand.
+/// An order of users.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UserOrder {
     /// By nick.
     #[default]
     Name,
-    /// Who came first stands first.
+    /// By the time of connecting, earliest first.
     Since,
-    /// Who has said and done nothing for longest stands first.
+    /// By idle time, longest first.
     Idle,
-    /// Who has the most sessions stands first.
+    /// By number of sessions, most first.
     Sessions,
-    /// By IP address, the lowest of each user.
+    /// By each user's lowest IP address.
     Address,
 }
 
 impl UserOrder {
-    /// All of them.
+    /// All orders.
     pub const ALL: [Self; 5] = [
         Self::Name,
         Self::Since,
@@ -54,7 +54,7 @@ impl UserOrder {
         Self::Address,
     ];
 
-    /// As it is written.
+    /// Returns the name of the order.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Name => "name",
@@ -66,7 +66,7 @@ impl UserOrder {
     }
 }
 
-/// A text that names no order of users.
+/// The error for a text that is not the name of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("users are sorted by name, since, idle, sessions or address")]
 pub struct InvalidUserOrder;
@@ -82,101 +82,101 @@ impl FromStr for UserOrder {
     }
 }
 
-/// A user who is online.
+/// A user who is online. All sessions of an account are one user.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct OnlineUser {
-    /// The name shown.
+    /// The nick.
     pub nick: String,
-    /// The account; none for a guest.
+    /// The account; `null` for a guest.
     pub account: Option<String>,
-    /// The account's email; none for a guest, or an account without one.
+    /// The account's email; `null` for a guest and for an account without an email.
     pub email: Option<String>,
-    /// When the first of its sessions was admitted.
+    /// When the first of the sessions was admitted.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
-    /// When it last said or did something.
+    /// When the user was last active.
     #[schema(value_type = String, format = DateTime)]
     pub active_at: Timestamp,
-    /// The channels it is in.
+    /// The channels that the user is in.
     pub channels: Vec<String>,
-    /// One for each device.
+    /// The user's sessions, one per connected device.
     pub sessions: Vec<OnlineSession>,
 }
 
 /// One TLS connection of a user.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct OnlineSession {
-    /// Unlike any other since the server started.
+    /// The id, unique since the server started.
     pub id: u64,
-    /// IP address and port.
+    /// The IP address and port.
     pub address: String,
-    /// Version and key exchange, as `TLSv1.3 X25519MLKEM768`.
+    /// The TLS version and key exchange, such as `TLSv1.3 X25519MLKEM768`.
     pub tls: String,
-    /// When it was admitted.
+    /// When the session was admitted.
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
-    /// The user name that its client gave; nobody has checked it.
+    /// The user name that the client reports, unverified.
     pub username: String,
-    /// The real name that its client gave, often what the client is; nobody has checked it.
+    /// The real name that the client reports, often the name of the client, unverified.
     pub realname: String,
 }
 
-/// `POST /v1/users/{name}/kick`.
+/// The body of `POST /v1/users/{name}/kick`.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KickRequest {
-    /// Shown to the user; a general one when left out.
+    /// Shown to the user. A default text is used if left out.
     #[serde(default)]
     pub reason: Option<String>,
-    /// Only this session of the user; all of them when left out.
+    /// Kicks only this session of the user. If left out, all sessions are kicked.
     #[serde(default)]
     pub session: Option<u64>,
 }
 
-/// `POST /v1/kick`.
+/// The body of `POST /v1/kick`: kicks everyone that a target covers.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MassKickRequest {
-    /// Whom: an account's name, an email, a pattern of emails (`*@spam.example`), an IP address, or
-    /// a network (`192.0.2.0/24`), as in a ban.
+    /// The target, as in a ban: the name of an account, an email, a pattern of emails
+    /// (`*@spam.example`), an IP address, or a network (`192.0.2.0/24`).
     #[serde(rename = "match")]
     pub target: String,
-    /// Shown to the users; a general one when left out.
+    /// Shown to the users. A default text is used if left out.
     #[serde(default)]
     pub reason: Option<String>,
-    /// Only tells who would be hit now.
+    /// Only returns who would be affected now.
     #[serde(default)]
     pub dry_run: bool,
-    /// Kicks though it covers the world, or the admin who kicks.
+    /// Confirms a kick that covers everyone, or the admin who requests it.
     #[serde(default)]
     pub confirm: bool,
 }
 
-/// `POST /v1/kick`: who is gone, or would be.
+/// The reply to `POST /v1/kick`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum MassKickReply {
-    /// They are gone.
+    /// The sessions have ended.
     Done(KickReply),
-    /// It was a dry run.
+    /// The request was a dry run.
     Preview(KickPreview),
 }
 
-/// `POST /v1/kick` with `dry_run`: nothing was done.
+/// The reply to `POST /v1/kick` with `dry_run`: nothing was changed.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct KickPreview {
-    /// Whom, as it is understood.
+    /// The target in its normal form.
     #[serde(rename = "match")]
     pub target: String,
-    /// Who would be gone, with those of their sessions that would end; by nick.
+    /// The users whose sessions would end, with those sessions, sorted by nick.
     pub users: Vec<OnlineUser>,
 }
 
-/// What a kick or ban did to those online.
+/// The sessions that a kick or ban has ended.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct KickReply {
-    /// The users whose sessions were ended.
+    /// The nicks of the users whose sessions have ended.
     pub users: Vec<String>,
-    /// How many sessions that were.
+    /// The number of sessions.
     pub sessions: usize,
 }

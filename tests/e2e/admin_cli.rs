@@ -261,9 +261,9 @@ async fn the_shell_runs_commands_from_a_pipe_line_by_line() {
     for part in [
         "2 users",
         "1 session of alice",
-        "charlie is banned",
+        "Banned charlie",
         "\"target\":\"charlie\"",
-        "charlie is no",
+        "Unbanned charlie",
     ] {
         assert_eq!(
             ended.transcript.matches(part).count(),

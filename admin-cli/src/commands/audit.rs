@@ -1,25 +1,102 @@
-//! `audit`: the trail page by page, as a whole, and along its chain of hashes.
+//! `audit`: shows, exports and verifies the audit trail.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rookery_control_api::{AuditDefect, AuditList, AuditVerdict, ChainHead};
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use rookery_control_api::{AuditDefect, AuditList, AuditOutcome, AuditVerdict, ChainHead};
 use serde_json::json;
 
-use super::Show;
-use crate::cli::{AuditCommand, AuditFilters, AuditOptions};
-use crate::client::{Client, Reply, segment};
+use crate::args::moment;
+use crate::client::{Client, Query, Reply};
+use crate::context::Context;
 use crate::failure::{Failure, while_doing};
-use crate::output::{self, Reader};
+use crate::render::{self, Clock, count, table, table_text};
 
-/// Entries asked for at once in an export.
-const PAGE: u16 = 1000;
+/// Entries per request of an export.
+const EXPORT_PAGE: u16 = 1000;
 
-/// One page.
-fn list(client: &Client, filters: &AuditFilters, limit: u16, show: &Show) -> Result<(), Failure> {
-    let AuditFilters {
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    filters: Filters,
+    /// Show up to this many entries
+    #[arg(
+        long, value_name = "N", default_value_t = 50,
+        value_parser = clap::value_parser!(u16).range(1..=1000)
+    )]
+    limit: u16,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write the whole trail as JSON, one entry per line, with the hashes
+    ///
+    /// `rookeryd audit verify FILE` verifies such a file on any machine.
+    Export {
+        /// A file that does not exist yet; standard output if left out
+        file: Option<PathBuf>,
+    },
+    /// Verify that no entry was changed and none is missing
+    ///
+    /// Exits with code 1 and names the first defective entry.
+    Verify {
+        /// An entry noted earlier, from a mail or a previous `audit verify`, that must still exist
+        #[arg(long, value_name = "ID:HASH")]
+        head: Option<ChainHead>,
+    },
+}
+
+/// Which entries to show. Texts must match as a whole; case is ignored.
+#[derive(Debug, Args)]
+struct Filters {
+    /// Only entries of this admin
+    #[arg(long, value_name = "NAME")]
+    actor: Option<String>,
+    /// Only this act, such as `kick`
+    #[arg(long, value_name = "ACT")]
+    act: Option<String>,
+    /// Only entries about this user, ban or admin
+    #[arg(long, value_name = "TARGET")]
+    target: Option<String>,
+    /// Only allowed or only refused acts
+    #[arg(long, value_name = "OUTCOME", value_parser = ["allowed", "refused"])]
+    outcome: Option<String>,
+    /// Only entries since then: 7d for the last seven days, or a time such as 2026-11-22T10:00:00Z
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    since: Option<Timestamp>,
+    /// Only entries before then, in the same format
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    until: Option<Timestamp>,
+    /// Only entries with a smaller id: the preceding page
+    #[arg(long, value_name = "ID")]
+    before: Option<i64>,
+}
+
+impl Options {
+    pub fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        let client = context.client()?;
+        match self.command {
+            None => list(&client, self.filters, self.limit, context),
+            Some(Command::Export { file }) => export(&client, file.as_deref(), context.json),
+            Some(Command::Verify { head }) => verify(&client, head.as_ref(), context),
+        }
+    }
+}
+
+fn list(
+    client: &Client,
+    filters: Filters,
+    limit: u16,
+    context: &Context<'_>,
+) -> Result<(), Failure> {
+    let Filters {
         actor,
         act,
         target,
@@ -28,81 +105,65 @@ fn list(client: &Client, filters: &AuditFilters, limit: u16, show: &Show) -> Res
         until,
         before,
     } = filters;
-    let options = [
-        ("actor", actor.clone()),
-        ("act", act.clone()),
-        ("target", target.clone()),
-        ("outcome", outcome.clone()),
-        ("since", since.map(|since| since.to_string())),
-        ("until", until.map(|until| until.to_string())),
-        ("before", before.map(|before| before.to_string())),
-    ];
-    let options: String = options
-        .into_iter()
-        .filter_map(|(name, value)| Some(format!("&{name}={}", segment(&value?))))
-        .collect();
-    let reply: Reply<AuditList> = client.get(&format!("/v1/audit?limit={limit}{options}"))?;
-    show.result(&reply, |list| Reader::here().audit(list))
+    let query = Query::new("/v1/audit")
+        .set("limit", limit)
+        .maybe("actor", actor)
+        .maybe("act", act)
+        .maybe("target", target)
+        .maybe("outcome", outcome)
+        .maybe("since", since)
+        .maybe("until", until)
+        .maybe("before", before);
+    let reply: Reply<AuditList> = client.get(&query)?;
+    context.show(&reply, entry_table)
 }
 
-/// A page of it, or what else is asked for.
-pub fn run(client: &Client, options: AuditOptions, show: &Show) -> Result<(), Failure> {
-    match options.command {
-        None => list(client, &options.filters, options.limit, show),
-        Some(AuditCommand::Export { file }) => export(client, file.as_deref(), show),
-        Some(AuditCommand::Verify { head }) => verify(client, head.as_ref(), show),
-    }
-}
-
-fn export(client: &Client, file: Option<&Path>, show: &Show) -> Result<(), Failure> {
+fn export(client: &Client, file: Option<&Path>, json: bool) -> Result<(), Failure> {
     let Some(file) = file else {
-        return write_all(
-            client,
-            &mut io::stdout().lock(),
-            "standard output cannot be written",
-        )
-        .map(drop);
+        let fault = "cannot write standard output";
+        return write_entries(client, &mut io::stdout().lock(), fault).map(drop);
     };
-    let fault = format!("{} cannot be written", file.display());
-    // An older export is evidence: it is not written over.
+    let fault = format!("cannot write {}", file.display());
+    // An older export is evidence and is never overwritten.
     let out = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(file);
-    let written = write_all(
-        client,
-        &mut BufWriter::new(out.map_err(while_doing(&fault))?),
-        &fault,
-    );
+        .open(file)
+        .map_err(while_doing(&fault))?;
+    let written = write_entries(client, &mut BufWriter::new(out), &fault);
     if written.is_err() {
-        // Half an export is none; what went wrong before is what counts.
+        // An incomplete export must not look like a complete one. The first error is reported.
         let _ = fs::remove_file(file);
     }
     let (entries, head) = written?;
-    if show.json {
-        return output::print(&json!({ "entries": entries, "head": head }).to_string());
+    if json {
+        return render::print(&json!({ "entries": entries, "head": head }).to_string());
     }
     let newest = head
         .map(|head| format!("; the newest is\n{head}"))
         .unwrap_or_default();
-    output::print(&format!(
-        "Wrote {entries} entries to {}{newest}",
-        file.display()
-    ))
+    let entries = count(
+        usize::try_from(entries).unwrap_or(usize::MAX),
+        "entry",
+        "entries",
+    );
+    render::print(&format!("Wrote {entries} to {}{newest}", file.display()))
 }
 
-/// Page by page, so that a trail of any size fits; gives how many entries, and the newest.
-fn write_all(
+/// Writes all entries, page by page, so that memory is bounded. Returns their number and the
+/// newest.
+fn write_entries(
     client: &Client,
     out: &mut impl Write,
     fault: &str,
 ) -> Result<(u64, Option<ChainHead>), Failure> {
     let (mut entries, mut head, mut after) = (0, None, 0);
     loop {
-        let list: AuditList = client
-            .get(&format!("/v1/audit?limit={PAGE}&after={after}"))?
-            .value;
+        let query = Query::new("/v1/audit")
+            .set("limit", EXPORT_PAGE)
+            .set("after", after);
+        let list: AuditList = client.get(&query)?.value;
         for entry in list.entries {
             let line =
                 serde_json::to_string(&entry).map_err(|error| Failure::new(error.to_string()))?;
@@ -122,17 +183,63 @@ fn write_all(
     Ok((entries, head))
 }
 
-fn verify(client: &Client, head: Option<&ChainHead>, show: &Show) -> Result<(), Failure> {
-    let options = head.map(|head| format!("?head={head}")).unwrap_or_default();
-    let reply: Reply<AuditVerdict> = client.get(&format!("/v1/audit/verify{options}"))?;
-    match &reply.value.fault {
-        None => show.result(&reply, output::verdict),
-        Some(AuditDefect { id, what }) => Err(Failure::Failed {
+fn verify(client: &Client, head: Option<&ChainHead>, context: &Context<'_>) -> Result<(), Failure> {
+    let query = Query::new("/v1/audit/verify").maybe("head", head);
+    let reply: Reply<AuditVerdict> = client.get(&query)?;
+    match &reply.value.defect {
+        None => context.show(&reply, |verdict, _| intact(verdict)),
+        Some(AuditDefect { id, description }) => Err(Failure::Failed {
             message: format!(
-                "entry {id} of the audit trail is not in order: {what}. {} before it are.",
+                "entry {id} of the audit trail is defective: {description}. The {} before it are \
+                 intact.",
                 reply.value.entries
             ),
             document: Some(reply.raw),
         }),
+    }
+}
+
+fn entry_table(list: &AuditList, clock: &Clock) -> String {
+    let rows = list.entries.iter().map(|entry| {
+        [
+            entry.id.to_string(),
+            clock.time(entry.at),
+            entry.actor.clone(),
+            entry.origin.clone(),
+            entry.session.clone(),
+            entry.act.clone(),
+            entry.target.clone(),
+            entry.outcome.name().to_owned(),
+            entry.detail.clone(),
+        ]
+    });
+    let header = [
+        "ID", "TIME", "ADMIN", "ORIGIN", "SESSION", "ACT", "TARGET", "OUTCOME", "DETAIL",
+    ];
+    let is_refused = |row: usize| {
+        list.entries
+            .get(row)
+            .is_some_and(|entry| entry.outcome == AuditOutcome::Refused)
+    };
+    let number = count(list.entries.len(), "entry", "entries");
+    let text = if list.entries.is_empty() {
+        number
+    } else {
+        let table = table_text(&table(header, rows), is_refused);
+        format!("{table}\n\n{number}")
+    };
+    match list.next {
+        Some(id) => format!("{text}; for older ones, --before {id}"),
+        None => text,
+    }
+}
+
+fn intact(verdict: &AuditVerdict) -> String {
+    match &verdict.head {
+        Some(head) => format!(
+            "All {} entries are intact. The newest is\n{head}",
+            verdict.entries
+        ),
+        None => "The audit trail is empty.".to_owned(),
     }
 }

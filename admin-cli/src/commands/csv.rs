@@ -1,88 +1,211 @@
-//! `export` and `import`: users and bans as CSV files.
+//! `export` and `import`: accounts and bans as CSV files.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
 
+use clap::{Args, Subcommand, ValueEnum};
 use rookery_control_api::ImportReply;
 use serde_json::json;
 
-use super::{Show, ask};
-use crate::cli::{ExportOptions, ImportOptions, Table};
-use crate::client::{Client, Reply, problem_kind};
+use crate::client::{Client, Query, Reply};
+use crate::context::Context;
 use crate::failure::{Failure, while_doing};
-use crate::output;
+use crate::prompt::send_confirmed;
+use crate::render::{self, count, printable};
 
-/// Writes all accounts, or all bans that hold.
-pub fn export(client: &Client, options: &ExportOptions, show: &Show) -> Result<(), Failure> {
-    let content = client.get_text(&format!("/v1/export/{}", name(options.what)))?;
-    let rows = content.lines().count().saturating_sub(1);
-    let Some(file) = &options.file else {
-        if show.json {
-            return output::print(&json!({ "rows": rows, "csv": content }).to_string());
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write the accounts or the bans as CSV
+    Export(ExportOptions),
+    /// Import accounts or bans from a CSV file
+    ///
+    /// Every valid row is imported; every invalid row is reported by its line, and makes the exit
+    /// code 1.
+    Import(ImportOptions),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Table {
+    /// The accounts: `name,email,created_at` (owners only)
+    Users,
+    /// The bans: `target,reason,by,created_at,expires_at`
+    Bans,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportOptions {
+    /// What to export
+    what: Table,
+    /// A file that does not exist yet; standard output if left out
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ImportOptions {
+    /// What to import
+    what: Table,
+    /// A file with the columns of an export, or with name,email
+    file: PathBuf,
+    /// Only show what would be imported
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask for confirmation if a ban covers everyone or yourself
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Table {
+    /// Returns the name in paths and texts, a plural.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Bans => "bans",
         }
-        return output::print(content.trim_end());
+    }
+
+    fn count(self, number: usize) -> String {
+        match self {
+            Self::Users => count(number, "user", "users"),
+            Self::Bans => count(number, "ban", "bans"),
+        }
+    }
+}
+
+impl Command {
+    pub fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        let client = context.client()?;
+        match self {
+            Self::Export(options) => export(&client, &options, context.json),
+            Self::Import(options) => import(&client, &options, context),
+        }
+    }
+}
+
+fn export(client: &Client, options: &ExportOptions, json: bool) -> Result<(), Failure> {
+    let ExportOptions { what, file } = options;
+    let content = client.get_text(&format!("/v1/export/{}", what.name()))?;
+    let rows = content.lines().count().saturating_sub(1);
+    let Some(file) = file else {
+        if json {
+            return render::print(&json!({ "rows": rows, "csv": content }).to_string());
+        }
+        return render::print(content.trim_end());
     };
-    let fault = format!("{} cannot be written", file.display());
-    // What stands in a file may be worth more than what comes: it is not written over.
-    let out = OpenOptions::new()
+    let fault = format!("cannot write {}", file.display());
+    // An existing file may be worth more than the export and is never overwritten.
+    let written = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(file);
-    let written = out
+        .open(file)
         .map_err(while_doing(&fault))?
         .write_all(content.as_bytes());
     if written.is_err() {
-        // Half a file is none; what went wrong before is what counts.
+        // An incomplete export must not look like a complete one. The first error is reported.
         let _ = fs::remove_file(file);
     }
     written.map_err(while_doing(&fault))?;
-    if show.json {
-        return output::print(&json!({ "rows": rows }).to_string());
+    if json {
+        return render::print(&json!({ "rows": rows }).to_string());
     }
-    output::print(&output::plain(&format!(
-        "Wrote {rows} {} to {}",
-        name(options.what),
+    render::print(&printable(&format!(
+        "Wrote {} to {}",
+        what.count(rows),
         file.display()
     )))
 }
 
-/// Takes rows in. Ends with exit code 1 if any of them was bad; the others are in all the same.
-pub fn import(client: &Client, options: &ImportOptions, show: &Show) -> Result<(), Failure> {
+/// Imports a file. The exit code is 1 if a row was rejected; the other rows are imported anyway.
+fn import(client: &Client, options: &ImportOptions, context: &Context<'_>) -> Result<(), Failure> {
     let ImportOptions {
         what,
         file,
         dry_run,
         yes,
     } = options;
-    let content =
-        fs::read(file).map_err(while_doing(&format!("{} cannot be read", file.display())))?;
-    let path = |confirm: bool| {
-        format!(
-            "/v1/import/{}?dry_run={dry_run}&confirm={confirm}",
-            name(*what)
-        )
+    let content = fs::read(file).map_err(while_doing(format!("cannot read {}", file.display())))?;
+    let send = |confirm: bool| {
+        let query = Query::new(&format!("/v1/import/{}", what.name()))
+            .set("dry_run", dry_run)
+            .set("confirm", confirm);
+        client.post_csv(&query, &content)
     };
-    let mut reply: Result<Reply<ImportReply>, Failure> = client.post_csv(&path(*yes), &content);
-    if let Err(failure) = &reply
-        && problem_kind(failure).as_deref() == Some("/problems/confirmation-required")
-        && ask(&failure.to_string())?
-    {
-        reply = client.post_csv(&path(true), &content);
-    }
-    let reply = reply?;
-    show.result(&reply, |reply| output::imported(reply, name(*what)))?;
+    let reply: Reply<ImportReply> = send_confirmed(send, *yes)?;
+    context.show(&reply, |reply, _| imported(reply, *what))?;
     match reply.value.rejected.len() {
         0 => Ok(()),
-        1 => Err(Failure::new("one row could not be taken in")),
-        bad => Err(Failure::new(format!("{bad} rows could not be taken in"))),
+        rejected => Err(Failure::new(format!(
+            "{} could not be imported",
+            count(rejected, "row", "rows")
+        ))),
     }
 }
 
-fn name(what: Table) -> &'static str {
-    match what {
-        Table::Users => "users",
-        Table::Bans => "bans",
+fn imported(reply: &ImportReply, what: Table) -> String {
+    let ImportReply {
+        rows,
+        added,
+        known,
+        rejected,
+        sessions,
+        done,
+    } = reply;
+    let mut lines: Vec<String> = rejected
+        .iter()
+        .map(|row| printable(&format!("Line {}: {}", row.line, row.reason)))
+        .collect();
+    let added = what.count(*added);
+    let added = if *done {
+        format!("added {added}")
+    } else {
+        format!("would add {added}")
+    };
+    let ended = match sessions {
+        0 => String::new(),
+        sessions => format!("; {} ended", count(*sessions, "session", "sessions")),
+    };
+    let unchanged = if *done { "" } else { " Nothing was changed." };
+    lines.push(format!(
+        "{}: {added}, {known} already known, {} invalid{ended}.{unchanged}",
+        count(*rows, "row", "rows"),
+        rejected.len()
+    ));
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use rookery_control_api::RejectedRow;
+
+    use super::*;
+
+    #[test]
+    fn invalid_rows_are_reported_by_line() {
+        let row = |line, reason: &str| RejectedRow {
+            line,
+            reason: reason.to_owned(),
+        };
+        let mut reply = ImportReply {
+            rows: 5,
+            added: 2,
+            known: 1,
+            rejected: vec![row(3, "the name is empty"), row(9, "no\u{1b}mail")],
+            sessions: 1,
+            done: true,
+        };
+        let expected = "\
+Line 3: the name is empty
+Line 9: no\u{fffd}mail
+5 rows: added 2 bans, 1 already known, 2 invalid; 1 session ended.";
+        assert_eq!(imported(&reply, Table::Bans), expected);
+        reply.done = false;
+        reply.rejected.clear();
+        (reply.added, reply.sessions) = (1, 0);
+        assert_eq!(
+            imported(&reply, Table::Users),
+            "5 rows: would add 1 user, 1 already known, 0 invalid. Nothing was changed."
+        );
     }
 }

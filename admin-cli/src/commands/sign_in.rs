@@ -1,28 +1,87 @@
-//! `login` and `logout`.
+//! `login`, `logout`, `passwd` and `sessions`: the operator's own sign-in.
 
-use std::fs;
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-use std::path::Path;
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
 
+use clap::{Args, Subcommand};
 use rookery_control_api::{
-    Factor, LoginReply, LoginRequest, LogoutReply, VerifyReply, VerifyRequest,
+    AdminSessionList, Factor, LoginReply, LoginRequest, LogoutReply, PasswordRequest,
+    SessionsEnded, VerifyReply, VerifyRequest,
 };
 use serde_json::json;
 
-use super::Show;
-use crate::cli::LoginOptions;
-use crate::client::{Client, Reply, problem_kind};
-use crate::failure::{Failure, while_doing};
-use crate::output::{self, Reader};
-use crate::token_store::{SavedToken, TokenStore};
+use crate::client::{Reply, segment};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::pages;
+use crate::prompt::{ask_password, read_code, read_line, read_password_file};
+use crate::render::{self, Clock, printable, table, with_count};
+use crate::token_store::SavedToken;
 
-/// Name and password, then a code; keeps the token.
-pub fn login(
-    client: &Client,
-    store: &TokenStore,
-    options: LoginOptions,
-    show: &Show,
-) -> Result<(), Failure> {
+/// Follows the text of a command that ends the operator's own sessions.
+pub const SIGN_IN_AGAIN: &str =
+    "All your sessions have ended; sign in again with `admin-cli login`.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Sign in with a password and a code: mailed, from an authenticator app, or a recovery code
+    ///
+    /// The code is asked for on a terminal, and otherwise read from standard input.
+    Login(LoginOptions),
+    /// Sign out
+    Logout,
+    /// Change your password, which ends all your sessions
+    Passwd(PasswdOptions),
+    /// List your sessions (an owner sees everyone's), or end them
+    Sessions {
+        #[command(subcommand)]
+        command: Option<SessionsCommand>,
+    },
+}
+
+#[derive(Debug, Default, Args)]
+pub struct LoginOptions {
+    /// The admin's name; asked for if left out
+    #[arg(long, value_name = "N")]
+    name: Option<String>,
+    /// File that holds the password and nothing else; asked for if left out
+    #[arg(long, value_name = "F")]
+    password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct PasswdOptions {
+    /// File that holds the current password and nothing else; asked for if left out
+    #[arg(long, value_name = "F")]
+    password_file: Option<PathBuf>,
+    /// File that holds the new password and nothing else; asked for if left out
+    #[arg(long, value_name = "F")]
+    new_password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SessionsCommand {
+    /// End a session
+    Revoke {
+        /// The session's id, or `all` for all your own sessions
+        id: String,
+    },
+}
+
+impl Command {
+    pub fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        match self {
+            Self::Login(options) => login(options, context),
+            Self::Logout => logout(context),
+            Self::Passwd(options) => passwd(&options, context),
+            Self::Sessions { command } => sessions(command, context),
+        }
+    }
+}
+
+/// Signs in with name, password and code, and stores the token.
+pub fn login(options: LoginOptions, context: &Context<'_>) -> Result<(), Failure> {
+    let client = context.anonymous;
     let LoginOptions {
         name,
         password_file,
@@ -30,7 +89,7 @@ pub fn login(
     let name = name.map_or_else(ask_name, Ok)?;
     let password = password_file.map_or_else(
         || ask_password("Password: ", "--password-file"),
-        |file| read_password(&file),
+        |file| read_password_file(&file),
     )?;
     let LoginReply {
         challenge,
@@ -41,50 +100,44 @@ pub fn login(
     } = client
         .post("/v1/login", &LoginRequest { name, password })?
         .value;
-    let until = Reader::here().time(expires_at);
-    let asked = asked_for(&factors, sent_to.as_deref());
+    let until = Clock::system().time(expires_at);
+    let instruction = code_instruction(&factors, sent_to.as_deref());
     eprintln!(
         "{}",
-        output::plain(&format!("{asked} The sign-in waits for it until {until}."))
+        printable(&format!("{instruction} It is accepted until {until}."))
     );
     if let Some(warning) = warning {
-        eprintln!("{}", output::plain(&warning));
+        eprintln!("{}", printable(&warning));
     }
 
-    let reply: Reply<VerifyReply> = loop {
+    let reply: Reply<VerifyReply> = retry_wrong_codes(|code| {
         let request = VerifyRequest {
             challenge: challenge.clone(),
-            code: ask_code()?,
+            code,
         };
-        match client.post("/v1/login/verify", &request) {
-            // A slip of the fingers is put right at once.
-            Err(failure) if io::stdin().is_terminal() && may_try_again(&failure) => {
-                eprintln!("{}", output::plain(&failure.to_string()));
-            }
-            done => break done?,
-        }
-    };
+        client.post("/v1/login/verify", &request)
+    })?;
     let VerifyReply { token, expires_at } = reply.value;
-    store.save(&SavedToken { token, expires_at })?;
-    if show.json {
-        // The server's answer holds the token, and that is for nobody's eyes.
-        return output::print(&json!({ "expires_at": expires_at }).to_string());
+    context.store.save(&SavedToken { token, expires_at })?;
+    if context.json {
+        // The server's reply contains the token, which must not be printed.
+        return render::print(&json!({ "expires_at": expires_at }).to_string());
     }
-    output::print(&format!(
+    render::print(&format!(
         "Signed in to {} until {}.",
         client.server(),
-        Reader::here().time(expires_at)
+        Clock::system().time(expires_at)
     ))
 }
 
-/// What to enter.
-fn asked_for(factors: &[Factor], sent_to: Option<&str>) -> String {
+/// Returns which code to enter.
+fn code_instruction(factors: &[Factor], sent_to: Option<&str>) -> String {
     let mailed = sent_to.map(|sent_to| format!("A code was mailed to {sent_to}."));
     let others: Vec<&str> = factors
         .iter()
         .filter_map(|factor| match factor {
             Factor::Mail => None,
-            Factor::Totp => Some("a code of your authenticator app"),
+            Factor::Totp => Some("a code from your authenticator app"),
             Factor::Recovery => Some("a recovery code"),
         })
         .collect();
@@ -95,107 +148,136 @@ fn asked_for(factors: &[Factor], sent_to: Option<&str>) -> String {
     }
 }
 
-/// Whether only the code was wrong.
-pub fn may_try_again(failure: &Failure) -> bool {
-    problem_kind(failure).as_deref() == Some("/problems/wrong-code")
+/// Reads a code and sends it. On a terminal, a wrong code can be corrected.
+pub fn retry_wrong_codes<T>(
+    send: impl Fn(String) -> Result<Reply<T>, Failure>,
+) -> Result<Reply<T>, Failure> {
+    loop {
+        match send(read_code()?) {
+            Err(failure) if io::stdin().is_terminal() && failure.is_problem("wrong-code") => {
+                eprintln!("{}", printable(&failure.to_string()));
+            }
+            result => return result,
+        }
+    }
 }
 
-/// Ends the sign-in on the server, and forgets the token.
-pub fn logout(client: &Client, store: &TokenStore, show: &Show) -> Result<(), Failure> {
-    let reply: Result<Reply<LogoutReply>, Failure> = client.post_nothing("/v1/logout");
-    // Where the server knows the token no more, it is of no use here either.
+/// Ends the session on the server and removes the stored token.
+fn logout(context: &Context<'_>) -> Result<(), Failure> {
+    let client = context.client()?;
+    let reply: Result<Reply<LogoutReply>, Failure> = client.post_empty("/v1/logout");
+    // A token that the server no longer accepts is useless here too.
     if matches!(reply, Ok(_) | Err(Failure::NotSignedIn(_))) {
-        store.remove()?;
+        context.store.remove()?;
     }
-    show.result(&reply?, |_| format!("Signed out of {}.", client.server()))
+    context.show(&reply?, |_, _| {
+        format!("Signed out of {}.", client.server())
+    })
 }
 
 fn ask_name() -> Result<String, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::Usage(
-            "without a terminal, give the admin's name with --name".to_owned(),
+            "there is no terminal to ask for the admin's name: pass it with --name".to_owned(),
         ));
     }
     read_line("Name: ")
 }
 
-/// A password, typed unseen; `option` is the way to give it where there is nobody to ask.
-pub fn ask_password(prompt: &str, option: &str) -> Result<String, Failure> {
-    let nobody =
-        || format!("without a terminal, give a file that holds the password with {option}");
-    rpassword::prompt_password(prompt).map_err(|_| Failure::Usage(nobody()))
+fn passwd(options: &PasswdOptions, context: &Context<'_>) -> Result<(), Failure> {
+    let client = context.client()?;
+    let (old, new) = (
+        options.password_file.as_deref(),
+        options.new_password_file.as_deref(),
+    );
+    let old = old.map_or_else(
+        || ask_password("Current password: ", "--password-file"),
+        read_password_file,
+    )?;
+    let new = new.map_or_else(ask_new_password, read_password_file)?;
+    let reply: Reply<SessionsEnded> = client.put("/v1/password", &PasswordRequest { old, new })?;
+    context.store.remove()?;
+    context.show(&reply, |_, _| {
+        format!("Your password was changed. {SIGN_IN_AGAIN}")
+    })
 }
 
-/// The file's line end is no part of the password.
-pub fn read_password(file: &Path) -> Result<String, Failure> {
-    let content = fs::read_to_string(file).map_err(while_doing(format!(
-        "the password file {} cannot be read",
-        file.display()
-    )))?;
-    let line = content.strip_suffix('\n').unwrap_or(&content);
-    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
-}
-
-/// A code, typed or piped.
-pub fn ask_code() -> Result<String, Failure> {
-    read_line("Code: ")
-}
-
-/// One line of standard input; asked for where there is someone to ask.
-pub fn read_line(prompt: &str) -> Result<String, Failure> {
-    let broken = || while_doing("standard input cannot be read");
-    if io::stdin().is_terminal() {
-        let mut err = io::stderr();
-        err.write_all(prompt.as_bytes())
-            .and_then(|()| err.flush())
-            .map_err(broken())?;
+fn ask_new_password() -> Result<String, Failure> {
+    let ask = |prompt| ask_password(prompt, "--new-password-file");
+    let first = ask("New password: ")?;
+    if ask("New password again: ")? != first {
+        return Err(Failure::new("the two new passwords differ"));
     }
-    let mut line = String::new();
-    if io::stdin().lock().read_line(&mut line).map_err(broken())? == 0 {
-        return Err(Failure::new("standard input ended before all was asked"));
+    Ok(first)
+}
+
+fn sessions(command: Option<SessionsCommand>, context: &Context<'_>) -> Result<(), Failure> {
+    let client = context.client()?;
+    match command {
+        None => {
+            let reply: Reply<AdminSessionList> = pages::get_all(&client, "/v1/sessions")?;
+            context.show(&reply, session_table)
+        }
+        Some(SessionsCommand::Revoke { id }) if id == "all" => {
+            let reply: Reply<SessionsEnded> = client.delete("/v1/sessions")?;
+            context.store.remove()?;
+            context.show(&reply, |_, _| SIGN_IN_AGAIN.to_owned())
+        }
+        Some(SessionsCommand::Revoke { id }) => {
+            let reply: Reply<SessionsEnded> =
+                client.delete(&format!("/v1/sessions/{}", segment(&id)))?;
+            context.show(&reply, |_, _| printable(&format!("Ended session {id}.")))
+        }
     }
-    Ok(line.trim().to_owned())
+}
+
+fn session_table(list: &AdminSessionList, clock: &Clock) -> String {
+    let rows = list.sessions.iter().map(|session| {
+        let this = if session.current { " (this one)" } else { "" };
+        [
+            format!("{}{this}", session.id),
+            session.admin.clone(),
+            session.address.clone(),
+            clock.time(session.since),
+            clock.distance(session.last_used_at),
+            clock.distance(session.expires_at),
+        ]
+    });
+    let header = [
+        "ID",
+        "ADMIN",
+        "ADDRESS",
+        "SIGNED IN",
+        "LAST USED",
+        "EXPIRES",
+    ];
+    with_count(
+        &table(header, rows),
+        list.sessions.len(),
+        "session",
+        "sessions",
+    )
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_for_is_what_would_do() {
+    fn the_instruction_names_every_accepted_code() {
         use Factor::{Mail, Recovery, Totp};
         assert_eq!(
-            asked_for(&[Mail], Some("a…@e….org")),
+            code_instruction(&[Mail], Some("a…@e….org")),
             "A code was mailed to a…@e….org."
         );
         assert_eq!(
-            asked_for(&[Mail, Totp, Recovery], Some("a…@e….org")),
-            "A code was mailed to a…@e….org. Enter it, or a code of your authenticator app or a recovery code."
+            code_instruction(&[Mail, Totp, Recovery], Some("a…@e….org")),
+            "A code was mailed to a…@e….org. Enter it, or a code from your authenticator app or a \
+             recovery code."
         );
         assert_eq!(
-            asked_for(&[Totp], None),
-            "Enter a code of your authenticator app."
-        );
-    }
-
-    #[test]
-    fn a_password_file_holds_the_password_and_at_most_a_line_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("password");
-        for (content, password) in [
-            ("pass word", "pass word"),
-            ("a \n", "a "),
-            ("a\r\n", "a"),
-            ("a\n\n", "a\n"),
-        ] {
-            fs::write(&file, content).unwrap();
-            assert_eq!(read_password(&file).unwrap(), password);
-        }
-        let missing = read_password(&folder.path().join("missing")).unwrap_err();
-        assert!(
-            missing.to_string().contains("missing cannot be read"),
-            "{missing}"
+            code_instruction(&[Totp], None),
+            "Enter a code from your authenticator app."
         );
     }
 }

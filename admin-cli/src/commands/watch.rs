@@ -1,54 +1,252 @@
-//! `watch`: what happens, as it happens.
+//! `watch`: events as they happen.
 
 use std::io::BufRead as _;
 
-use rookery_control_api::{ServerEvent, TimedEvent};
+use clap::Args;
+use rookery_control_api::{
+    AuditOutcome, AuditRecord, BanEntry, EventKind, ServerEvent, TimedEvent,
+};
 
-use super::Show;
-use crate::cli::WatchOptions;
-use crate::client::{Client, segment};
+use crate::args::one_of;
+use crate::client::Query;
+use crate::colour;
+use crate::context::Context;
 use crate::failure::{Failure, while_doing};
-use crate::output::{self, Reader};
+use crate::render::{self, Clock, count, printable};
 
-/// Shows events until the sign-in, the server or its reader ends.
-pub fn run(client: &Client, options: &WatchOptions, show: &Show) -> Result<(), Failure> {
-    let kinds: Vec<&str> = options.kinds.iter().map(|kind| kind.name()).collect();
-    let kinds = (!kinds.is_empty()).then(|| format!("kinds={}", kinds.join(",")));
-    let user = options
-        .user
-        .as_deref()
-        .map(|user| format!("user={}", segment(user)));
-    let options: Vec<String> = [kinds, user].into_iter().flatten().collect();
-    let stream = client.stream(&format!("/v1/events?{}", options.join("&")))?;
-    for line in stream.lines() {
-        let line = line.map_err(while_doing(format!(
-            "{} says nothing more",
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Only events of this kind, such as user-disconnected; can be repeated
+    #[arg(long = "kind", value_name = "K",
+        value_parser = one_of::<EventKind>(EventKind::ALL.iter().map(|kind| kind.name())))]
+    kinds: Vec<EventKind>,
+    /// Only events about this user, account, admin or ban target
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+}
+
+impl Options {
+    /// Prints events until the session or the server ends, or nothing reads them any longer.
+    pub fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        let client = context.client()?;
+        let kinds: Vec<&str> = self.kinds.iter().map(|kind| kind.name()).collect();
+        let query = Query::new("/v1/events")
+            .maybe("kinds", (!kinds.is_empty()).then(|| kinds.join(",")))
+            .maybe("user", self.user);
+        for line in client.stream(&query.to_string())?.lines() {
+            let line = line.map_err(while_doing(format!(
+                "the stream of events from {} broke off",
+                client.server()
+            )))?;
+            // Other lines are comments, or name the event's kind, which the data contains too.
+            let Some(data) = line.strip_prefix("data: ") else {
+                continue;
+            };
+            // A newer server may send kinds that this version does not know.
+            let Ok(event) = serde_json::from_str::<TimedEvent>(data) else {
+                continue;
+            };
+            let text = if context.json {
+                data.to_owned()
+            } else {
+                event_line(&event, &Clock::system())
+            };
+            if !render::print_line(&text)? {
+                return Ok(());
+            }
+            if let ServerEvent::Ended { reason } = event.what {
+                return Err(Failure::NotSignedIn(format!(
+                    "The session has ended: {reason}."
+                )));
+            }
+        }
+        Err(Failure::new(format!(
+            "{} has ended the stream of events; it may be stopping",
             client.server()
-        )))?;
-        // What is no data is the name of the event, which stands in the data too, or a comment.
-        let Some(data) = line.strip_prefix("data: ") else {
-            continue;
-        };
-        // A kind that this version does not know is left out.
-        let Ok(event) = serde_json::from_str::<TimedEvent>(data) else {
-            continue;
-        };
-        let text = if show.json {
-            data.to_owned()
-        } else {
-            Reader::here().event(&event)
-        };
-        if !output::print_on(&text)? {
-            return Ok(());
-        }
-        if let ServerEvent::Ended { reason } = event.what {
-            return Err(Failure::NotSignedIn(format!(
-                "The sign-in has ended: {reason}."
-            )));
-        }
+        )))
     }
-    Err(Failure::new(format!(
-        "{} has ended the stream of events; it may be stopping",
-        client.server()
-    )))
+}
+
+/// Returns the time of day, the kind and a description of an event.
+fn event_line(event: &TimedEvent, clock: &Clock) -> String {
+    let line = printable(&format!(
+        "{}  {:<17}  {}",
+        clock.time_of_day(event.at),
+        event.what.kind().name(),
+        describe(&event.what, clock)
+    ));
+    if is_alarming(&event.what) {
+        colour::red(&line)
+    } else {
+        line
+    }
+}
+
+fn describe(event: &ServerEvent, clock: &Clock) -> String {
+    let guest = |account: &Option<String>| if account.is_some() { "" } else { " (guest)" };
+    let or_unknown = |name: &str| {
+        if name.is_empty() {
+            "(no name)".to_owned()
+        } else {
+            name.to_owned()
+        }
+    };
+    match event {
+        ServerEvent::UserConnected {
+            nick,
+            account,
+            address,
+        } => format!("{nick}{} from {address}", guest(account)),
+        ServerEvent::UserRenamed {
+            nick,
+            previous_nick,
+        } => format!("{previous_nick} is now {nick}"),
+        ServerEvent::UserDisconnected {
+            nick,
+            account,
+            reason,
+        } => format!("{nick}{}: {}", guest(account), reason.description()),
+        ServerEvent::SignInRefused {
+            name,
+            address,
+            reason,
+        } => format!("{} from {address}: {reason}", or_unknown(name)),
+        ServerEvent::AccountCreated {
+            account,
+            email,
+            address,
+        } => format!(
+            "{account} ({}) from {address}",
+            email.as_deref().unwrap_or("no email")
+        ),
+        ServerEvent::ChannelCreated { channel, by } => format!("{channel} by {by}"),
+        ServerEvent::ChannelRemoved { channel } => channel.clone(),
+        ServerEvent::BanAdded { ban } => {
+            let BanEntry {
+                target,
+                expires_at,
+                by,
+                reason,
+                ..
+            } = ban;
+            let end = expires_at.map_or_else(
+                || "permanent".to_owned(),
+                |end| format!("expires {}", clock.distance(end)),
+            );
+            format!("{target} by {by}, {end}: {reason}")
+        }
+        ServerEvent::BanRemoved { ban } | ServerEvent::BanExpired { ban } => ban.target.clone(),
+        ServerEvent::Audit { entry } => describe_audit(entry, &or_unknown(&entry.actor)),
+        ServerEvent::Announced { by, to, sessions } => {
+            let to = to.as_deref().unwrap_or("everyone");
+            let sessions = count(*sessions, "session", "sessions");
+            format!("by {by} to {to}, {sessions}")
+        }
+        ServerEvent::Maintenance {
+            by,
+            message: Some(message),
+        } => format!("started by {by}; new connections are refused with: {message}"),
+        ServerEvent::Maintenance { by, message: None } => format!("ended by {by}"),
+        ServerEvent::Reloaded { problem: None } => "config, certificates and CSV files".to_owned(),
+        ServerEvent::Reloaded {
+            problem: Some(problem),
+        } => format!("failed, nothing was changed: {problem}"),
+        ServerEvent::ComponentFailed { component, detail } => {
+            format!("{}: {detail}", component.name())
+        }
+        ServerEvent::EventsDropped { events } => {
+            let events = usize::try_from(*events).unwrap_or(usize::MAX);
+            let events = count(events, "event", "events");
+            format!("{events}, because they were read too slowly")
+        }
+        ServerEvent::Ended { reason } => reason.clone(),
+    }
+}
+
+fn describe_audit(entry: &AuditRecord, actor: &str) -> String {
+    let AuditRecord {
+        origin,
+        act,
+        target,
+        outcome,
+        detail,
+        ..
+    } = entry;
+    let what = [act.as_str(), target].join(" ");
+    let detail = if detail.is_empty() {
+        String::new()
+    } else {
+        format!(": {detail}")
+    };
+    format!(
+        "{actor} from {origin}, {} {}{detail}",
+        what.trim_end(),
+        outcome.name()
+    )
+}
+
+/// Returns whether the event is a refusal or a failure.
+fn is_alarming(event: &ServerEvent) -> bool {
+    match event {
+        ServerEvent::SignInRefused { .. }
+        | ServerEvent::ComponentFailed { .. }
+        | ServerEvent::EventsDropped { .. }
+        | ServerEvent::Reloaded { problem: Some(_) } => true,
+        ServerEvent::Audit { entry } => entry.outcome == AuditOutcome::Refused,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rookery_control_api::{Component, DisconnectReason};
+
+    use super::*;
+    use crate::render::tests::{ago, clock};
+
+    #[test]
+    fn an_event_is_one_safe_line() {
+        let line = |what| event_line(&TimedEvent { at: ago(0), what }, &clock());
+        let disconnected = ServerEvent::UserDisconnected {
+            nick: "bo\u{1b}[2J".to_owned(),
+            account: None,
+            reason: DisconnectReason::Kicked,
+        };
+        assert_eq!(
+            line(disconnected),
+            "10:00:00  user-disconnected  bo\u{fffd}[2J (guest): kicked"
+        );
+        let ban = BanEntry {
+            id: 1,
+            target: "bo".to_owned(),
+            reason: "spam".to_owned(),
+            by: "root".to_owned(),
+            created_at: ago(0),
+            expires_at: None,
+        };
+        assert_eq!(
+            line(ServerEvent::BanAdded { ban: ban.clone() }),
+            "10:00:00  ban-added          bo by root, permanent: spam"
+        );
+        let ban = BanEntry {
+            expires_at: Some(ago(-60)),
+            ..ban
+        };
+        assert_eq!(
+            line(ServerEvent::BanAdded { ban }),
+            "10:00:00  ban-added          bo by root, expires in 1m: spam"
+        );
+        let failed = ServerEvent::ComponentFailed {
+            component: Component::Mail,
+            detail: "no route\n".to_owned(),
+        };
+        assert_eq!(
+            line(failed),
+            "10:00:00  component-failed   mail: no route\u{fffd}"
+        );
+        assert!(
+            line(ServerEvent::EventsDropped { events: 1 })
+                .ends_with("1 event, because they were read too slowly")
+        );
+    }
 }

@@ -1,39 +1,39 @@
-//! What could stand where the cursor is: commands and options as clap knows them, names as the
-//! server does.
+//! Completion of the word before the cursor: commands and options from clap, names from the server.
 
 use clap::{Arg, Command};
 
-use super::names::{Named, Source};
-use super::words;
+use super::names::{NameKind, Names};
+use super::tokenize::tokenize;
 
-/// Where the word at the end of `line` begins, and what could stand in its place.
-pub fn complete(root: &Command, line: &str, source: &dyn Source) -> (usize, Vec<String>) {
-    let split = words::split(line);
-    let Some((word, before)) = split.words.split_last() else {
+/// Returns the offset of the last word of `line` and the candidates for it.
+pub fn complete(root: &Command, line: &str, names: &dyn Names) -> (usize, Vec<String>) {
+    let tokens = tokenize(line);
+    let Some((word, before)) = tokens.words.split_last() else {
         return (0, Vec::new());
     };
-    let slash = if split.last_at == 0 && line.starts_with('/') && !word.starts_with('/') {
+    let slash = if tokens.last_at == 0 && line.starts_with('/') && !word.starts_with('/') {
         "/"
     } else {
         ""
     };
     let mut command = root;
     let mut positionals = 0;
-    let mut waiting: Option<&Arg> = None;
+    let mut awaiting_value: Option<&Arg> = None;
     for word in before {
-        if waiting.take().is_some() {
+        if awaiting_value.take().is_some() {
             continue;
         }
         if let Some(option) = word.strip_prefix("--") {
-            waiting = option_of(command, option).filter(|arg| arg.get_action().takes_values());
+            awaiting_value =
+                find_option(command, option).filter(|arg| arg.get_action().takes_values());
         } else if let Some(subcommand) = command.find_subcommand(word) {
             (command, positionals) = (subcommand, 0);
         } else {
             positionals += 1;
         }
     }
-    let mut candidates = if let Some(option) = waiting {
-        values(command, option, source)
+    let mut candidates = if let Some(option) = awaiting_value {
+        values(command, option, names)
     } else if word.starts_with('-') {
         options(command)
     } else if command.has_subcommands() && positionals == 0 {
@@ -44,17 +44,17 @@ pub fn complete(root: &Command, line: &str, source: &dyn Source) -> (usize, Vec<
     } else {
         let positional = command.get_positionals().nth(positionals);
         positional
-            .map(|arg| values(command, arg, source))
+            .map(|arg| values(command, arg, names))
             .unwrap_or_default()
     };
     let typed = format!("{slash}{word}").to_lowercase();
     candidates.retain(|candidate| candidate.to_lowercase().starts_with(&typed));
     candidates.sort_unstable();
     candidates.dedup();
-    (split.last_at, candidates)
+    (tokens.last_at, candidates)
 }
 
-fn option_of<'c>(command: &'c Command, long: &str) -> Option<&'c Arg> {
+fn find_option<'c>(command: &'c Command, long: &str) -> Option<&'c Arg> {
     command
         .get_arguments()
         .find(|arg| arg.get_long() == Some(long))
@@ -68,8 +68,8 @@ fn options(command: &Command) -> Vec<String> {
     longs.map(|long| format!("--{long}")).collect()
 }
 
-/// What an argument may be.
-fn values(command: &Command, arg: &Arg, source: &dyn Source) -> Vec<String> {
+/// Returns the possible values of an argument.
+fn values(command: &Command, arg: &Arg, names: &dyn Names) -> Vec<String> {
     let possible = arg.get_possible_values();
     if !possible.is_empty() {
         return possible
@@ -77,20 +77,20 @@ fn values(command: &Command, arg: &Arg, source: &dyn Source) -> Vec<String> {
             .map(|value| value.get_name().to_owned())
             .collect();
     }
-    let named = match (command.get_name(), arg.get_id().as_str()) {
-        ("kick" | "whois", "name") | ("ban", "target") | (_, "user") => Named::User,
-        ("unban", "target") => Named::Ban,
+    let kind = match (command.get_name(), arg.get_id().as_str()) {
+        ("kick" | "whois", "name") | ("ban", "target") | (_, "user") => NameKind::User,
+        ("unban", "target") => NameKind::Ban,
         ("disable" | "enable" | "delete" | "revoke" | "credentials", "name")
-        | (_, "account" | "author") => Named::Account,
-        ("show" | "close" | "purge", "name") | (_, "channel") => Named::Channel,
-        ("remove" | "role" | "reset" | "login", "name") | (_, "actor") => Named::Admin,
-        // Of the three that are called `revoke`, only that of sessions takes an id.
-        ("revoke", "id") => Named::Session,
-        (_, "invitation") => Named::Invitation,
-        (_, "registration") => Named::Registration,
+        | (_, "account" | "author") => NameKind::Account,
+        ("show" | "close" | "purge", "name") | (_, "channel") => NameKind::Channel,
+        ("remove" | "role" | "reset" | "login", "name") | (_, "actor") => NameKind::Admin,
+        // Of the three `revoke` commands, only that of `sessions` has this argument.
+        ("revoke", "id") => NameKind::Session,
+        (_, "invitation") => NameKind::Invitation,
+        (_, "registration") => NameKind::Registration,
         _ => return Vec::new(),
     };
-    source.names(named)
+    names.of(kind)
 }
 
 #[cfg(test)]
@@ -102,17 +102,17 @@ mod tests {
 
     struct Known;
 
-    impl Source for Known {
-        fn names(&self, kind: Named) -> Vec<String> {
+    impl Names for Known {
+        fn of(&self, kind: NameKind) -> Vec<String> {
             let names: &[&str] = match kind {
-                Named::User => &["alice", "Alina", "bob"],
-                Named::Account => &["carol"],
-                Named::Channel => &["#lobby", "#nest"],
-                Named::Ban => &["*@spam.example", "mallory"],
-                Named::Admin => &["root", "vera"],
-                Named::Session => &["all", "s-1"],
-                Named::Invitation => &["dora@example.org"],
-                Named::Registration => &["erin"],
+                NameKind::User => &["alice", "Alina", "bob"],
+                NameKind::Account => &["carol"],
+                NameKind::Channel => &["#lobby", "#nest"],
+                NameKind::Ban => &["*@spam.example", "mallory"],
+                NameKind::Admin => &["root", "vera"],
+                NameKind::Session => &["all", "s-1"],
+                NameKind::Invitation => &["dora@example.org"],
+                NameKind::Registration => &["erin"],
             };
             names.iter().map(|&name| name.to_owned()).collect()
         }
@@ -138,7 +138,7 @@ mod tests {
     fn options_and_their_values_are_completed() {
         assert_eq!(completed("ban alice --re"), ["--reason"]);
         assert_eq!(completed("totp require o"), ["off", "on"]);
-        assert_eq!(completed("watch --kind user-w"), ["user-disconnected"]);
+        assert_eq!(completed("watch --kind user-d"), ["user-disconnected"]);
         assert_eq!(completed("list --sort s"), ["sessions", "since"]);
         assert_eq!(completed("admins role vera mod"), ["moderator"]);
         assert_eq!(completed("audit --actor v"), ["vera"]);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_completed_by_what_they_name() {
+    fn names_are_completed_by_the_kind_that_the_argument_takes() {
         assert_eq!(completed("kick al"), ["Alina", "alice"]);
         assert_eq!(completed("/kick b"), ["bob"]);
         assert_eq!(completed("kick --reason 'too loud' b"), ["bob"]);
@@ -164,10 +164,13 @@ mod tests {
         for command in ["remove", "role", "reset"] {
             assert_eq!(completed(&format!("admins {command} ")), ["root", "vera"]);
         }
-        assert!(completed("kick alice ").is_empty(), "there is one only");
+        assert!(
+            completed("kick alice ").is_empty(),
+            "it takes one name only"
+        );
         assert!(
             completed("ban bob --reason ").is_empty(),
-            "a reason is no name"
+            "a reason is not completed"
         );
     }
 }

@@ -1,5 +1,4 @@
-//! The names there are, asked from the server and kept for a few seconds, for whoever completes
-//! them.
+//! Names for completion, fetched from the server and cached for a few seconds.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,75 +10,81 @@ use rookery_control_api::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::client::Client;
-use crate::commands::signed_in;
-use crate::token_store::TokenStore;
+use crate::client::{Client, Query};
+use crate::context::Context;
 
-/// How long names are taken as they were.
-const FRESH: Duration = Duration::from_secs(5);
-/// As many as one page holds.
-const PAGE: &str = "limit=1000";
+/// How long names are cached.
+const CACHE_TIME: Duration = Duration::from_secs(5);
+/// The largest page of each list; names on further pages are not completed.
+const PAGE: u16 = 1000;
 
-/// What a name is the name of.
+/// What a name refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Named {
+pub enum NameKind {
     User,
     Account,
     Channel,
     Ban,
     Admin,
-    /// An operator's sign-in.
+    /// An operator's session, by its id.
     Session,
-    /// By its email.
+    /// An invitation, by its email.
     Invitation,
-    /// By its name.
+    /// A registration, by its name.
     Registration,
 }
 
-/// Where names come from.
-pub trait Source {
-    /// All of a kind; none where they cannot be had.
-    fn names(&self, kind: Named) -> Vec<String>;
+/// A source of names.
+pub trait Names {
+    /// Returns all names of a kind; none if they are unavailable.
+    fn of(&self, kind: NameKind) -> Vec<String>;
 }
 
-/// The server.
-pub struct Server<'a> {
-    pub stranger: &'a Client,
-    pub store: &'a TokenStore,
-    pub known: RefCell<HashMap<Named, (Instant, Vec<String>)>>,
+/// The names that the server knows.
+pub struct ServerNames<'a> {
+    context: Context<'a>,
+    cache: RefCell<HashMap<NameKind, (Instant, Vec<String>)>>,
 }
 
-impl Server<'_> {
-    /// Whatever fails shows when the command is given; here it is only that nothing is completed.
-    fn ask(&self, kind: Named) -> Option<Vec<String>> {
-        let client = signed_in(self.stranger, self.store).ok()?;
+impl<'a> ServerNames<'a> {
+    pub fn new(context: Context<'a>) -> Self {
+        Self {
+            context,
+            cache: RefCell::default(),
+        }
+    }
+
+    /// Fetches the names of a kind. A failure only means that nothing is completed; the command
+    /// itself will report it.
+    fn fetch(&self, kind: NameKind) -> Option<Vec<String>> {
+        let client = self.context.client().ok()?;
         Some(match kind {
-            Named::User => get::<UserList>(&client, "users")?
+            NameKind::User => get::<UserList>(&client, "users")?
                 .users
                 .into_iter()
                 .map(|it| it.nick)
                 .collect(),
-            Named::Account => get::<AccountList>(&client, "accounts")?
+            NameKind::Account => get::<AccountList>(&client, "accounts")?
                 .accounts
                 .into_iter()
                 .map(|it| it.name)
                 .collect(),
-            Named::Channel => get::<ChannelList>(&client, "channels")?
+            NameKind::Channel => get::<ChannelList>(&client, "channels")?
                 .channels
                 .into_iter()
                 .map(|it| it.name)
                 .collect(),
-            Named::Ban => get::<BanList>(&client, "bans")?
+            NameKind::Ban => get::<BanList>(&client, "bans")?
                 .bans
                 .into_iter()
                 .map(|it| it.target)
                 .collect(),
-            Named::Admin => get::<AdminList>(&client, "admins")?
+            NameKind::Admin => get::<AdminList>(&client, "admins")?
                 .admins
                 .into_iter()
                 .map(|it| it.name)
                 .collect(),
-            Named::Session => {
+            NameKind::Session => {
                 let sessions = get::<AdminSessionList>(&client, "sessions")?.sessions;
                 sessions
                     .into_iter()
@@ -87,11 +92,11 @@ impl Server<'_> {
                     .chain(["all".to_owned()])
                     .collect()
             }
-            Named::Invitation => {
+            NameKind::Invitation => {
                 let invitations = get::<InvitationList>(&client, "invitations")?.invitations;
                 invitations.into_iter().map(|it| it.email).collect()
             }
-            Named::Registration => {
+            NameKind::Registration => {
                 let registrations =
                     get::<RegistrationList>(&client, "registrations")?.registrations;
                 registrations.into_iter().map(|it| it.name).collect()
@@ -102,21 +107,21 @@ impl Server<'_> {
 
 fn get<T: DeserializeOwned>(client: &Client, list: &str) -> Option<T> {
     client
-        .get(&format!("/v1/{list}?{PAGE}"))
+        .get(&Query::new(&format!("/v1/{list}")).set("limit", PAGE))
         .ok()
         .map(|reply| reply.value)
 }
 
-impl Source for Server<'_> {
-    fn names(&self, kind: Named) -> Vec<String> {
-        let mut known = self.known.borrow_mut();
-        if let Some((at, names)) = known.get(&kind)
-            && at.elapsed() < FRESH
+impl Names for ServerNames<'_> {
+    fn of(&self, kind: NameKind) -> Vec<String> {
+        let mut cache = self.cache.borrow_mut();
+        if let Some((at, names)) = cache.get(&kind)
+            && at.elapsed() < CACHE_TIME
         {
             return names.clone();
         }
-        let names = self.ask(kind).unwrap_or_default();
-        known.insert(kind, (Instant::now(), names.clone()));
+        let names = self.fetch(kind).unwrap_or_default();
+        cache.insert(kind, (Instant::now(), names.clone()));
         names
     }
 }

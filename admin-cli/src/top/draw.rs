@@ -1,34 +1,31 @@
-//! What it looks like, on a screen of any size.
+//! Renders the model on a screen of any size.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Margin, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{
     Block, Borders, Clear, Paragraph, RenderDirection, Row as TableRow, Sparkline, Table,
-    TableState, Wrap,
+    TableState,
 };
+use rookery_terminal::wrap;
 
-use super::asking::Asking;
-use super::model::{Model, Told};
-use super::pace::Measure;
+use super::confirm::Dialog;
+use super::model::{Model, Notice};
 use super::panes::{Pane, Width};
-use crate::output::{Reader, bytes, count};
+use super::rates::Measure;
+use crate::render::{Clock, bytes, count};
 
-/// From here on, all four lists fit.
+/// The smallest size at which all four lists fit.
 const WIDE: u16 = 70;
 const HIGH: u16 = 16;
-/// The room for a measure's name and its rate.
+/// The columns for the label of a measure and for its rate.
 const LABEL: usize = 14;
 const RATE: usize = 9;
-/// The widest that a question gets.
-const QUESTION: u16 = 64;
-/// As long as most words are.
-const LONG_WORD: u16 = 10;
+/// The largest width of the dialog.
+const DIALOG: u16 = 64;
 
-/// Whether there is colour. Without it, things differ by weight alone.
+/// The style of the screen. Without colour, only weight distinguishes elements.
 #[derive(Clone, Copy)]
 pub struct Look {
     pub colour: bool,
@@ -58,13 +55,13 @@ impl Look {
 }
 
 const FAINT: Style = Style::new().add_modifier(Modifier::DIM);
-const CHOSEN: Style = Style::new().add_modifier(Modifier::REVERSED);
+const SELECTED: Style = Style::new().add_modifier(Modifier::REVERSED);
 
-/// Draws all of it.
+/// Draws the whole screen.
 pub fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) {
     let area = frame.area();
     let is_high = area.height >= HIGH;
-    let in_all = is_high && area.width >= WIDE;
+    let shows_all_panes = is_high && area.width >= WIDE;
     let columns = match area.width {
         0..WIDE => 1,
         WIDE..120 => 2,
@@ -92,8 +89,8 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) {
         &Measure::ALL[..shown],
         columns,
     );
-    frame.render_widget(Line::styled(queues_of(model), FAINT), waiting);
-    if in_all {
+    frame.render_widget(Line::styled(queues_text(model), FAINT), waiting);
+    if shows_all_panes {
         let [above, below] = Layout::vertical([Constraint::Fill(1); 2]).areas(lists);
         let across = Layout::horizontal([Constraint::Fill(1); 2]).spacing(1);
         let areas = [above, below].map(|row| across.areas::<2>(row)).concat();
@@ -103,37 +100,38 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) {
     } else {
         draw_pane(frame, lists, model, look, model.focus);
     }
-    if let Some(row) = model.chosen_row() {
+    if let Some(row) = model.selected_row() {
         frame.render_widget(Line::raw(row.detail), about);
     }
     draw_foot(frame, foot, model, look);
-    if let Some(asking) = &model.asking {
-        draw_question(frame, area, asking, look);
+    if let Some(dialog) = &model.dialog {
+        draw_dialog(frame, area, dialog, look);
     }
 }
 
-/// Who is here, as far as it fits; and the time, or since when it stands still.
+/// Draws the numbers of users and so on, as many as fit, and the time of the snapshot or since when
+/// the server has not replied.
 fn draw_head(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
     let top = &model.top;
-    let (time, style) = match &model.trouble {
-        None => (clock(top.at, &model.zone), FAINT),
+    let clock = Clock {
+        now: top.at,
+        zone: model.zone.clone(),
+    };
+    let (time, style) = match &model.unreachable {
+        None => (clock.time_of_day(top.at), FAINT),
         Some((since, _)) => (
-            format!("no answer since {}", clock(*since, &model.zone)),
+            format!("no reply since {}", clock.time_of_day(*since)),
             look.alarm(),
         ),
     };
-    let up = Reader {
-        now: top.at,
-        zone: model.zone.clone(),
-    }
-    .length(top.started_at);
+    let up = clock.elapsed(top.started_at);
     let server = Some(model.server.clone());
     let (first, last) = if area.width < WIDE {
         (None, server)
     } else {
         (server, None)
     };
-    let here = [
+    let counts = [
         count(top.users, "user", "users"),
         count(top.sessions, "session", "sessions"),
         count(top.guests, "guest", "guests"),
@@ -141,13 +139,13 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
         count(top.connections, "connection", "connections"),
         format!("up {up}"),
     ];
-    let parts = first.into_iter().chain(here).chain(last);
+    let parts = first.into_iter().chain(counts).chain(last);
     let width = |text: &str| Line::raw(text).width();
     let length = u16::try_from(width(&time)).unwrap_or(u16::MAX);
-    let [who, when] = Layout::horizontal([Constraint::Min(0), Constraint::Length(length)])
+    let [left, right] = Layout::horizontal([Constraint::Min(0), Constraint::Length(length)])
         .spacing(1)
         .areas(area);
-    let room = usize::from(who.width);
+    let room = usize::from(left.width);
     let mut shown = String::new();
     for part in parts {
         let between = if shown.is_empty() { "" } else { " · " };
@@ -156,26 +154,22 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
             shown += &part;
         }
     }
-    frame.render_widget(Line::styled(shown, look.heading()), who);
-    frame.render_widget(Line::styled(time, style), when);
+    frame.render_widget(Line::styled(shown, look.heading()), left);
+    frame.render_widget(Line::styled(time, style), right);
 }
 
-fn clock(at: Timestamp, zone: &TimeZone) -> String {
-    at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string()
-}
-
-fn queues_of(model: &Model) -> String {
+fn queues_text(model: &Model) -> String {
     let top = &model.top;
     let largest = top.largest_sendqs.first().map_or(0, |sendq| sendq.bytes);
     format!(
-        "waiting: {} for the core, {} for the disk; largest sendq {}",
+        "queues: {} for the core, {} to commit; largest sendq {}",
         count(top.core_queue_events, "event", "events"),
         count(top.commit_queue_batches, "batch", "batches"),
         bytes(largest as u64)
     )
 }
 
-/// Each measure with its rate, and what that was before.
+/// Draws each measure with its rate and a sparkline of past rates.
 fn draw_measures(
     frame: &mut Frame<'_>,
     area: Rect,
@@ -188,7 +182,7 @@ fn draw_measures(
     let across = Layout::horizontal(vec![Constraint::Fill(1); columns]).spacing(2);
     for (column, area) in measures.chunks(rows).zip(across.split(area).iter()) {
         for (measure, line) in column.iter().zip(area.rows()) {
-            let rate = match (model.pace.now(*measure), measure) {
+            let rate = match (model.rates.now(*measure), measure) {
                 (None, _) => "…".to_owned(),
                 #[expect(
                     clippy::cast_possible_truncation,
@@ -209,11 +203,11 @@ fn draw_measures(
                 look.accent()
             };
             let past_rates: Vec<u64> = model
-                .pace
+                .rates
                 .past(*measure)
                 .take(usize::from(past.width))
                 .collect();
-            // The newest at the right, where the next one comes.
+            // The newest rate is at the right edge.
             let sparkline = Sparkline::default()
                 .data(past_rates)
                 .direction(RenderDirection::RightToLeft)
@@ -224,9 +218,8 @@ fn draw_measures(
 }
 
 fn draw_pane(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look, pane: Pane) {
-    let has_keys = pane == model.focus;
-    let title = if has_keys {
-        // The line it stands on is faint, and it is not.
+    let title = if pane == model.focus {
+        // The border, which the title is part of, is faint.
         Span::styled(
             format!("▸{} ", pane.title()),
             look.heading().remove_modifier(Modifier::DIM),
@@ -241,12 +234,12 @@ fn draw_pane(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look, pane:
     let rows = model.rows(pane);
     if rows.is_empty() {
         frame.render_widget(
-            Paragraph::new(pane.nothing()).style(FAINT).block(block),
+            Paragraph::new(pane.empty_text()).style(FAINT).block(block),
             area,
         );
         return;
     }
-    let mut state = TableState::new().with_selected(model.chosen(pane, &rows));
+    let mut state = TableState::new().with_selected(model.selected(pane, &rows));
     let is_number = |at: usize| matches!(pane.columns()[at].1, Width::Number(_));
     let cell = |at: usize, text: String| {
         let line = Line::raw(text);
@@ -276,15 +269,15 @@ fn draw_pane(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look, pane:
     });
     let table = Table::new(rows, widths)
         .header(TableRow::new(header.collect::<Vec<_>>()).style(FAINT))
-        .row_highlight_style(CHOSEN)
+        .row_highlight_style(SELECTED)
         .block(block);
     frame.render_stateful_widget(table, area, &mut state);
 }
 
-/// What the operator is told; else what the keys do.
+/// Draws the notice, if there is one, and otherwise what the keys do.
 fn draw_foot(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
-    let line = match (model.told(), &model.trouble) {
-        (Some(Told { text, is_alarming }), _) => Line::styled(
+    let line = match (model.notice(), &model.unreachable) {
+        (Some(Notice { text, is_alarming }), _) => Line::styled(
             text,
             if is_alarming {
                 look.alarm()
@@ -295,17 +288,17 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
         (None, Some((_, why))) => Line::styled(why.clone(), look.alarm()),
         (None, None) => {
             let keys = [
-                ("↑↓", "choose"),
-                ("tab", "next"),
+                ("↑↓", "select"),
+                ("Tab", "next"),
                 ("k", "kick"),
                 ("b", "ban"),
-                ("q", "leave"),
+                ("q", "quit"),
             ];
             let between = if area.width < WIDE { " " } else { "   " };
-            let spans = keys.into_iter().flat_map(|(key, does)| {
+            let spans = keys.into_iter().flat_map(|(key, action)| {
                 [
                     Span::styled(key, look.heading()),
-                    Span::styled(format!(" {does}{between}"), FAINT),
+                    Span::styled(format!(" {action}{between}"), FAINT),
                 ]
             });
             spans.collect()
@@ -314,21 +307,18 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
     frame.render_widget(line, area);
 }
 
-/// A window in the middle.
-fn draw_question(frame: &mut Frame<'_>, area: Rect, asking: &Asking, look: Look) {
-    let width = area.width.min(QUESTION);
-    let inside = width.saturating_sub(4);
-    let text = asking
+/// Draws the dialog in the middle of the screen.
+fn draw_dialog(frame: &mut Frame<'_>, area: Rect, dialog: &Dialog, look: Look) {
+    let width = area.width.min(DIALOG);
+    let text = dialog
         .warning
         .clone()
-        .unwrap_or_else(|| asking.deed.question());
-    let lines = match Line::raw(text.as_str()).width() {
-        width if width <= usize::from(inside) => 1,
-        // A word that does not fit leaves some room at the end of its line.
-        width => width.div_ceil(usize::from(inside.saturating_sub(LONG_WORD).max(1))),
-    };
-    let lines = u16::try_from(lines).unwrap_or(u16::MAX);
-    let paragraph = Paragraph::new(text).wrap(Wrap { trim: true });
+        .unwrap_or_else(|| dialog.action.question());
+    let rows: Vec<Line<'_>> = wrap(&[((), text)], usize::from(width.saturating_sub(4)))
+        .into_iter()
+        .map(|row| row.into_iter().map(|(_, text)| Span::raw(text)).collect())
+        .collect();
+    let lines = u16::try_from(rows.len()).unwrap_or(u16::MAX);
     let height = area.height.min(lines.saturating_add(5));
     let window = area.centered(Constraint::Length(width), Constraint::Length(height));
     frame.render_widget(Clear, window);
@@ -341,24 +331,22 @@ fn draw_question(frame: &mut Frame<'_>, area: Rect, asking: &Asking, look: Look)
         Constraint::Length(1),
     ])
     .areas(window);
-    frame.render_widget(paragraph, above);
-    if asking.warning.is_some() {
-        frame.render_widget(
-            Line::styled("y does it all the same, any other key does not", FAINT),
-            keys,
-        );
+    frame.render_widget(Paragraph::new(rows), above);
+    if dialog.warning.is_some() {
+        let help = "y: continue, any other key: cancel";
+        frame.render_widget(Line::styled(help, FAINT), keys);
         return;
     }
     let label = "Reason: ";
     let room = usize::from(field.width).saturating_sub(label.len() + 1);
-    let reason = end_of(&asking.deed.reason, room);
+    let reason = end_of(&dialog.action.reason, room);
     let at = label.len() + Line::raw(reason).width();
     frame.render_widget(Line::raw(format!("{label}{reason}")), field);
     frame.set_cursor_position((field.x + u16::try_from(at).unwrap_or_default(), field.y));
-    frame.render_widget(Line::styled("enter does it, esc does not", FAINT), keys);
+    frame.render_widget(Line::styled("Enter: confirm, Esc: cancel", FAINT), keys);
 }
 
-/// As much of the end of a text as fits.
+/// Returns the longest end of a text that fits.
 fn end_of(text: &str, room: usize) -> &str {
     let starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
     starts

@@ -1,52 +1,53 @@
-//! What is shown, what is chosen in it, and what a key means.
+//! The state of the screen, and what keys do to it.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use rookery_control_api::{Role, Top};
 
-use super::asking::{Answered, Asking, Deed, Kind};
-use super::pace::Pace;
-use super::panes::{Pane, Row, Whom};
-use crate::client::problem_kind;
+use super::confirm::{Action, ActionKind, Answer, Dialog};
+use super::panes::{Pane, Row, Subject};
+use super::rates::RateHistory;
 use crate::failure::Failure;
-use crate::output::plain;
+use crate::render::printable;
 
-/// How many rows a page is.
+/// How many rows Page Up and Page Down move.
 const PAGE: usize = 5;
 
-/// All there is to see.
+const SUBJECT_IS_A_CHANNEL: &str = "This is a channel. Select a user: Tab moves to the next list.";
+
+/// Everything on the screen.
 pub struct Model {
     pub server: String,
     pub zone: TimeZone,
     pub top: Top,
-    pub pace: Pace,
+    pub rates: RateHistory,
     pub focus: Pane,
-    /// The row that is chosen in each pane, by its key: rows change their places, and the choice
-    /// goes with them.
-    chosen: [Option<String>; Pane::ALL.len()],
-    /// The question that is put to the operator.
-    pub asking: Option<Asking>,
-    /// What is being done.
-    under_way: Option<Deed>,
-    /// What the operator is told, until the next key.
-    told: Option<Told>,
-    /// Since when the server does not answer, and why.
-    pub trouble: Option<(Timestamp, String)>,
+    /// The key of the selected row in each pane. Rows move between snapshots, and the selection
+    /// moves with them.
+    selected: [Option<String>; Pane::ALL.len()],
+    /// The open dialog.
+    pub dialog: Option<Dialog>,
+    /// The action that the server is carrying out.
+    in_progress: Option<Action>,
+    /// The notice in the last line, until the next key.
+    notice: Option<Notice>,
+    /// Since when the server has not replied, and why.
+    pub unreachable: Option<(Timestamp, String)>,
 }
 
-/// Something the operator is told.
+/// A notice for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Notice {
     pub text: String,
     pub is_alarming: bool,
 }
 
-/// What a key asks for, besides another look.
+/// What a key press asks of the program.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Wish {
-    Leave,
-    Do(Deed),
+pub enum Command {
+    Quit,
+    CarryOut(Action),
 }
 
 impl Model {
@@ -54,177 +55,176 @@ impl Model {
         Self {
             server,
             zone,
-            pace: Pace::new(&first),
+            rates: RateHistory::new(&first),
             top: first,
             focus: Pane::Users,
-            chosen: [const { None }; Pane::ALL.len()],
-            asking: None,
-            under_way: None,
-            told: None,
-            trouble: None,
+            selected: [const { None }; Pane::ALL.len()],
+            dialog: None,
+            in_progress: None,
+            notice: None,
+            unreachable: None,
         }
     }
 
-    /// The next moment.
-    pub fn take(&mut self, next: Top) {
-        self.pace.take(&next);
+    /// Shows the next snapshot.
+    pub fn update(&mut self, next: Top) {
+        self.rates.add(&next);
         self.top = next;
-        self.trouble = None;
+        self.unreachable = None;
     }
 
-    /// The server did not answer; what is shown is what it was.
-    pub fn no_answer(&mut self, why: &Failure) {
-        let since = self.trouble.take().map_or(self.top.at, |(since, _)| since);
-        self.trouble = Some((since, plain(&why.to_string())));
+    /// Notes that the server did not reply. The last snapshot stays on the screen.
+    pub fn set_unreachable(&mut self, why: &Failure) {
+        let since = self
+            .unreachable
+            .take()
+            .map_or(self.top.at, |(since, _)| since);
+        self.unreachable = Some((since, printable(&why.to_string())));
     }
 
-    /// What was to be done is done, or was refused.
-    pub fn done(&mut self, result: Result<String, Failure>) {
-        let deed = self.under_way.take();
-        self.told = Some(match (result, deed) {
-            (Ok(text), _) => Told {
+    /// Handles the result of an action.
+    pub fn finish_action(&mut self, result: Result<String, Failure>) {
+        let action = self.in_progress.take();
+        self.notice = Some(match (result, action) {
+            (Ok(text), _) => Notice {
                 text,
                 is_alarming: false,
             },
-            (Err(failure), Some(deed)) if asks_twice(&failure) && !deed.confirmed => {
-                self.asking = Some(Asking::again(deed, plain(&failure.to_string())));
+            (Err(failure), Some(action)) if failure.needs_confirmation() && !action.confirmed => {
+                let warning = printable(&failure.to_string());
+                self.dialog = Some(Dialog::with_warning(action, warning));
                 return;
             }
-            (Err(failure), _) => Told {
-                text: plain(&failure.to_string()),
+            (Err(failure), _) => Notice {
+                text: printable(&failure.to_string()),
                 is_alarming: true,
             },
         });
     }
 
+    /// Returns the rows of a pane.
     pub fn rows(&self, pane: Pane) -> Vec<Row> {
         pane.rows(&self.top, &self.zone)
     }
 
-    /// The number of the row that is chosen, if that is still there.
-    pub fn chosen(&self, pane: Pane, rows: &[Row]) -> Option<usize> {
-        let key = self.chosen[pane.index()].as_ref()?;
+    /// Returns the index of the selected row, if it still exists.
+    pub fn selected(&self, pane: Pane, rows: &[Row]) -> Option<usize> {
+        let key = self.selected[pane.index()].as_ref()?;
         rows.iter().position(|row| row.key == *key)
     }
 
-    /// The row that is chosen in the list that has the keys.
-    pub fn chosen_row(&self) -> Option<Row> {
+    /// Returns the selected row of the focused pane.
+    pub fn selected_row(&self) -> Option<Row> {
         let mut rows = self.rows(self.focus);
-        let at = self.chosen(self.focus, &rows)?;
+        let at = self.selected(self.focus, &rows)?;
         Some(rows.swap_remove(at))
     }
 
-    /// What the operator is told in the last line, if anything.
-    pub fn told(&self) -> Option<Told> {
-        let under_way = self.under_way.as_ref();
-        under_way
-            .map(|deed| Told {
-                text: deed.under_way(),
+    /// Returns the notice for the last line, if there is one.
+    pub fn notice(&self) -> Option<Notice> {
+        let in_progress = self.in_progress.as_ref();
+        in_progress
+            .map(|action| Notice {
+                text: action.progress(),
                 is_alarming: false,
             })
-            .or_else(|| self.told.clone())
+            .or_else(|| self.notice.clone())
     }
 
-    /// A key was pressed.
-    pub fn key(&mut self, key: KeyEvent) -> Option<Wish> {
+    /// Handles a key.
+    pub fn handle_key(&mut self, key: KeyEvent) -> Option<Command> {
         if key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c') {
-            return Some(Wish::Leave);
+            return Some(Command::Quit);
         }
-        self.told = None;
-        if let Some(asking) = &mut self.asking {
-            let answered = asking.key(key);
-            if answered == Answered::NotYet {
+        self.notice = None;
+        if let Some(dialog) = &mut self.dialog {
+            let answer = dialog.handle_key(key);
+            if answer == Answer::Pending {
                 return None;
             }
-            let deed = self.asking.take().map(|asking| asking.deed)?;
-            if answered == Answered::No {
-                self.tell("Nothing was done.");
+            let action = self.dialog.take().map(|dialog| dialog.action)?;
+            if answer == Answer::Cancelled {
+                self.set_notice("Cancelled; nothing was changed.");
                 return None;
             }
-            self.under_way = Some(deed.clone());
-            return Some(Wish::Do(deed));
+            self.in_progress = Some(action.clone());
+            return Some(Command::CarryOut(action));
         }
         match key.code {
-            KeyCode::Char('q') => return Some(Wish::Leave),
-            KeyCode::Char('k') => self.ask(|whom| match whom {
-                Whom::User { nick, .. } => Ok(Kind::Kick { nick }),
-                Whom::Nobody => Err("That is a channel. Choose a user: tab goes to the next list."),
-                Whom::Address(_) | Whom::Stranger => {
-                    Err("Whoever was refused is not here to be kicked.")
+            KeyCode::Char('q') => return Some(Command::Quit),
+            KeyCode::Char('k') => self.open_dialog(|subject| match subject {
+                Subject::User { nick, .. } => Ok(ActionKind::Kick { nick }),
+                Subject::Channel => Err(SUBJECT_IS_A_CHANNEL),
+                Subject::Address(_) | Subject::ControlPlane => {
+                    Err("A refused sign-in has no session to kick.")
                 }
             }),
-            KeyCode::Char('b') => self.ask(|whom| match whom {
-                Whom::User {
+            KeyCode::Char('b') => self.open_dialog(|subject| match subject {
+                Subject::User {
                     target: Some(target),
                     ..
                 }
-                | Whom::Address(target) => Ok(Kind::Ban { target }),
-                Whom::User { target: None, .. } => {
-                    Err("Nothing is known by which this guest could be banned.")
+                | Subject::Address(target) => Ok(ActionKind::Ban { target }),
+                Subject::User { target: None, .. } => {
+                    Err("This guest cannot be banned: neither account nor address is known.")
                 }
-                Whom::Nobody => Err("That is a channel. Choose a user: tab goes to the next list."),
-                Whom::Stranger => {
-                    Err("A ban keeps nobody from the control plane; that is for a firewall.")
+                Subject::Channel => Err(SUBJECT_IS_A_CHANNEL),
+                Subject::ControlPlane => {
+                    Err("Bans do not apply to the control plane; use a firewall.")
                 }
             }),
-            KeyCode::Tab | KeyCode::Right => self.go(1),
-            KeyCode::BackTab | KeyCode::Left => self.go(Pane::ALL.len() - 1),
-            KeyCode::Down => self.choose(|at, _| at.map_or(0, |at| at + 1)),
-            KeyCode::Up => self.choose(|at, _| at.map_or(0, |at| at.saturating_sub(1))),
-            KeyCode::PageDown => self.choose(|at, _| at.unwrap_or_default() + PAGE),
-            KeyCode::PageUp => self.choose(|at, _| at.unwrap_or_default().saturating_sub(PAGE)),
-            KeyCode::Home => self.choose(|_, _| 0),
-            KeyCode::End => self.choose(|_, last| last),
-            KeyCode::Esc => self.chosen[self.focus.index()] = None,
+            KeyCode::Tab | KeyCode::Right => self.move_focus(1),
+            KeyCode::BackTab | KeyCode::Left => self.move_focus(Pane::ALL.len() - 1),
+            KeyCode::Down => self.select(|at, _| at.map_or(0, |at| at + 1)),
+            KeyCode::Up => self.select(|at, _| at.map_or(0, |at| at.saturating_sub(1))),
+            KeyCode::PageDown => self.select(|at, _| at.unwrap_or_default() + PAGE),
+            KeyCode::PageUp => self.select(|at, _| at.unwrap_or_default().saturating_sub(PAGE)),
+            KeyCode::Home => self.select(|_, _| 0),
+            KeyCode::End => self.select(|_, last| last),
+            KeyCode::Esc => self.selected[self.focus.index()] = None,
             _ => {}
         }
         None
     }
 
-    /// Goes so many lists on.
-    fn go(&mut self, lists: usize) {
-        self.focus = Pane::ALL[(self.focus.index() + lists) % Pane::ALL.len()];
+    /// Moves the focus forward by so many panes.
+    fn move_focus(&mut self, panes: usize) {
+        self.focus = Pane::ALL[(self.focus.index() + panes) % Pane::ALL.len()];
     }
 
-    /// Chooses another row, by the one chosen and the last.
-    fn choose(&mut self, which: impl Fn(Option<usize>, usize) -> usize) {
+    /// Selects the row that `which` returns for the index of the selected row and of the last row.
+    fn select(&mut self, which: impl Fn(Option<usize>, usize) -> usize) {
         let mut rows = self.rows(self.focus);
         let Some(last) = rows.len().checked_sub(1) else {
             return;
         };
-        let at = which(self.chosen(self.focus, &rows), last).min(last);
-        self.chosen[self.focus.index()] = Some(rows.swap_remove(at).key);
+        let at = which(self.selected(self.focus, &rows), last).min(last);
+        self.selected[self.focus.index()] = Some(rows.swap_remove(at).key);
     }
 
-    /// Asks whether that is to be done with whom is chosen; or tells why it cannot be.
-    fn ask(&mut self, what: impl Fn(Whom) -> Result<Kind, &'static str>) {
+    /// Opens the dialog for an action on the selected row, or explains why it is not possible.
+    fn open_dialog(&mut self, action: impl Fn(Subject) -> Result<ActionKind, &'static str>) {
         if self.top.role < Role::Moderator {
-            return self.tell(
-                "You are an auditor, who may only read. An owner can give you another role.",
-            );
+            return self.set_notice("Auditors may only read. An owner can change your role.");
         }
-        if self.under_way.is_some() {
+        if self.in_progress.is_some() {
             return;
         }
-        let Some(row) = self.chosen_row() else {
-            return self
-                .tell("Choose somebody first, with the arrow keys; tab goes to the next list.");
+        let Some(row) = self.selected_row() else {
+            return self.set_notice(
+                "Select a user first, with the arrow keys; Tab moves to the next list.",
+            );
         };
-        match what(row.whom) {
-            Ok(kind) => self.asking = Some(Asking::whether(kind)),
-            Err(why) => self.tell(why),
+        match action(row.subject) {
+            Ok(kind) => self.dialog = Some(Dialog::new(kind)),
+            Err(why) => self.set_notice(why),
         }
     }
 
-    fn tell(&mut self, text: &str) {
-        self.told = Some(Told {
+    fn set_notice(&mut self, text: &str) {
+        self.notice = Some(Notice {
             text: text.to_owned(),
             is_alarming: false,
         });
     }
-}
-
-/// Whether the server wants it to be confirmed.
-fn asks_twice(failure: &Failure) -> bool {
-    problem_kind(failure).as_deref() == Some("/problems/confirmation-required")
 }

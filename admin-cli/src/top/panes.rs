@@ -1,11 +1,11 @@
-//! The four lists: what stands in them, and who is meant by a row.
+//! The four lists: their columns and rows, and who is affected by a kick or ban.
 
 use std::net::SocketAddr;
 
 use jiff::tz::TimeZone;
-use rookery_control_api::{Port, Top};
+use rookery_control_api::{BusyChannel, BusyUser, Port, RefusedSignIn, Top, WaitingSendq};
 
-use crate::output::{bytes, plain};
+use crate::render::{Clock, bytes, printable};
 
 /// One of the lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,21 +16,22 @@ pub enum Pane {
     Refused,
 }
 
-/// How wide a column is.
+/// The width and alignment of a column.
 #[derive(Clone, Copy)]
 pub enum Width {
-    /// As many characters, to the right.
+    /// So many characters, right-aligned.
     Number(u16),
-    /// As many characters, to the left.
+    /// So many characters, left-aligned.
     Fixed(u16),
-    /// Its part of what is left.
+    /// This share of the remaining width, left-aligned.
     Part(u16),
 }
 
 impl Pane {
-    /// In the order that tab goes.
+    /// All panes, in the order of Tab.
     pub const ALL: [Self; 4] = [Self::Channels, Self::Users, Self::Sendqs, Self::Refused];
 
+    /// Returns the title.
     pub fn title(self) -> &'static str {
         match self {
             Self::Channels => "busiest channels",
@@ -40,16 +41,16 @@ impl Pane {
         }
     }
 
-    /// What it says where there is nothing to list.
-    pub fn nothing(self) -> &'static str {
+    /// Returns the text for an empty list.
+    pub fn empty_text(self) -> &'static str {
         match self {
-            Self::Channels | Self::Users => "Nothing was said in the last minute.",
-            Self::Sendqs => "Nothing waits to be sent.",
-            Self::Refused => "Nobody was refused.",
+            Self::Channels | Self::Users => "No messages in the last minute.",
+            Self::Sendqs => "Nothing is queued.",
+            Self::Refused => "No sign-in was refused.",
         }
     }
 
-    /// The names and widths of its columns.
+    /// Returns the names and widths of the columns.
     pub fn columns(self) -> &'static [(&'static str, Width)] {
         match self {
             Self::Channels => &[
@@ -65,18 +66,18 @@ impl Pane {
             Self::Sendqs => &[
                 ("NICK", Width::Part(1)),
                 ("SESSION", Width::Number(7)),
-                ("WAITING", Width::Number(9)),
+                ("QUEUED", Width::Number(9)),
             ],
             Self::Refused => &[
                 ("TIME", Width::Fixed(8)),
                 ("NAME", Width::Part(2)),
-                ("FROM", Width::Part(3)),
-                ("WHY", Width::Part(3)),
+                ("ADDRESS", Width::Part(3)),
+                ("REASON", Width::Part(3)),
             ],
         }
     }
 
-    /// What the moment has for it.
+    /// Returns the rows of a snapshot.
     pub fn rows(self, top: &Top, zone: &TimeZone) -> Vec<Row> {
         match self {
             Self::Channels => top.busiest_channels.iter().map(channel).collect(),
@@ -90,44 +91,45 @@ impl Pane {
         }
     }
 
-    /// Which of all it is.
+    /// Returns the index in [`Pane::ALL`].
     pub fn index(self) -> usize {
         Self::ALL
             .iter()
             .position(|pane| *pane == self)
-            .expect("all are in the list of all")
+            .expect("ALL lists every pane")
     }
 }
 
-/// A row of a list; its texts are harmless for a terminal.
+/// A row of a list. Its texts are safe for the terminal.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Row {
-    /// What it is known by from one moment to the next.
+    /// Identifies the row across snapshots.
     pub key: String,
     pub cells: Vec<String>,
-    /// All about it, for whoever has chosen it.
+    /// Shown in full while the row is selected.
     pub detail: String,
-    pub whom: Whom,
+    pub subject: Subject,
 }
 
-/// Who can be kicked or banned by a row.
+/// Who is affected by a kick or ban of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whom {
-    /// A channel.
-    Nobody,
+pub enum Subject {
+    /// Nobody: the row is a channel.
+    Channel,
+    /// A user who is online.
     User {
         nick: String,
-        /// What a ban is of: the account, or where a guest comes from.
+        /// The target of a ban: the account, or the IP address of a guest.
         target: Option<String>,
     },
-    /// Someone who is not here, but comes from there.
+    /// An IP address from which a sign-in to the chat was refused.
     Address(String),
-    /// Someone who knocked at the control plane, which bans keep nobody out of.
-    Stranger,
+    /// Nobody: the sign-in was refused by the control plane, to which bans do not apply.
+    ControlPlane,
 }
 
-fn channel(channel: &rookery_control_api::BusyChannel) -> Row {
-    let name = plain(&channel.name);
+fn channel(channel: &BusyChannel) -> Row {
+    let name = printable(&channel.name);
     Row {
         cells: vec![
             name.clone(),
@@ -136,103 +138,103 @@ fn channel(channel: &rookery_control_api::BusyChannel) -> Row {
         ],
         detail: name,
         key: channel.name.clone(),
-        whom: Whom::Nobody,
+        subject: Subject::Channel,
     }
 }
 
-fn user(user: &rookery_control_api::BusyUser) -> Row {
+fn user(user: &BusyUser) -> Row {
     let account = user
         .account
         .as_deref()
-        .map_or_else(|| "(guest)".to_owned(), plain);
-    let from = user
+        .map_or_else(|| "(guest)".to_owned(), printable);
+    let address = user
         .address
         .as_deref()
-        .map_or_else(|| "not connected".to_owned(), plain);
+        .map_or_else(|| "not connected".to_owned(), printable);
     let sessions = match user.sessions {
         1 => String::new(),
         sessions => format!(", {sessions} sessions"),
     };
     Row {
         detail: format!(
-            "{}, from {from}{sessions}",
-            known_as(&user.nick, user.account.as_deref())
+            "{}, from {address}{sessions}",
+            nick_and_account(&user.nick, user.account.as_deref())
         ),
-        cells: vec![plain(&user.nick), account, user.messages.to_string()],
+        cells: vec![printable(&user.nick), account, user.messages.to_string()],
         key: user.nick.clone(),
-        whom: whom(&user.nick, user.account.as_deref(), user.address.as_deref()),
+        subject: subject(&user.nick, user.account.as_deref(), user.address.as_deref()),
     }
 }
 
-fn sendq(sendq: &rookery_control_api::WaitingSendq) -> Row {
+fn sendq(sendq: &WaitingSendq) -> Row {
     Row {
         detail: format!(
             "{}, session {} from {}",
-            known_as(&sendq.nick, sendq.account.as_deref()),
+            nick_and_account(&sendq.nick, sendq.account.as_deref()),
             sendq.session,
-            plain(&sendq.address)
+            printable(&sendq.address)
         ),
         cells: vec![
-            plain(&sendq.nick),
+            printable(&sendq.nick),
             sendq.session.to_string(),
             bytes(sendq.bytes as u64),
         ],
         key: sendq.session.to_string(),
-        whom: whom(&sendq.nick, sendq.account.as_deref(), Some(&sendq.address)),
+        subject: subject(&sendq.nick, sendq.account.as_deref(), Some(&sendq.address)),
     }
 }
 
-fn refused(refused: &rookery_control_api::RefusedSignIn, zone: &TimeZone) -> Row {
-    let time = refused
-        .at
-        .to_zoned(zone.clone())
-        .strftime("%H:%M:%S")
-        .to_string();
+fn refused(refused: &RefusedSignIn, zone: &TimeZone) -> Row {
+    let clock = Clock {
+        now: refused.at,
+        zone: zone.clone(),
+    };
+    let time = clock.time_of_day(refused.at);
     let name = if refused.name.is_empty() {
         "(no name)".to_owned()
     } else {
-        plain(&refused.name)
+        printable(&refused.name)
     };
-    let (from, why) = (
-        ip(&refused.address).unwrap_or_else(|| plain(&refused.address)),
-        plain(&refused.reason),
+    let (address, reason) = (
+        ip(&refused.address).unwrap_or_else(|| printable(&refused.address)),
+        printable(&refused.reason),
     );
     let port = match refused.port {
         Port::Chat => "chat",
         Port::Control => "control plane",
     };
     Row {
-        detail: format!("{port}: {name} from {from}: {why}"),
+        detail: format!("{port}: {name} from {address}: {reason}"),
         key: format!(
             "{} {} {} {}",
             refused.at, refused.address, refused.name, refused.reason
         ),
-        whom: match (refused.port, ip(&refused.address)) {
-            (Port::Chat, Some(address)) => Whom::Address(address),
-            _ => Whom::Stranger,
+        subject: match (refused.port, ip(&refused.address)) {
+            (Port::Chat, Some(ip)) => Subject::Address(ip),
+            _ => Subject::ControlPlane,
         },
-        cells: vec![time, name, from, why],
+        cells: vec![time, name, address, reason],
     }
 }
 
-/// The nick, and the account if it has another name.
-fn known_as(nick: &str, account: Option<&str>) -> String {
+/// Returns the nick, and the account if its name differs.
+fn nick_and_account(nick: &str, account: Option<&str>) -> String {
     match account {
-        None => format!("{}, a guest", plain(nick)),
-        Some(account) if account == nick => plain(nick),
-        Some(account) => plain(&format!("{nick}, account {account}")),
+        None => format!("{} (guest)", printable(nick)),
+        Some(account) if account == nick => printable(nick),
+        Some(account) => printable(&format!("{nick}, account {account}")),
     }
 }
 
-fn whom(nick: &str, account: Option<&str>, address: Option<&str>) -> Whom {
+fn subject(nick: &str, account: Option<&str>, address: Option<&str>) -> Subject {
     let target = account.map(str::to_owned).or_else(|| ip(address?));
-    Whom::User {
+    Subject::User {
         nick: nick.to_owned(),
         target,
     }
 }
 
-/// The address without its port, as bans name it.
+/// Returns the IP address without its port, the form that bans use.
 fn ip(address: &str) -> Option<String> {
     address
         .parse()

@@ -1,4 +1,4 @@
-//! Moments and keys in, whole screens and wishes out.
+//! Tests of the model and the drawing: snapshots and keys in, whole screens and commands out.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +12,11 @@ use rookery_control_api::{
     BusyChannel, BusyUser, Counters, Port, RefusedSignIn, Role, Top, WaitingSendq,
 };
 
-use super::asking::{Deed, Kind};
+use super::confirm::{Action, ActionKind};
 use super::draw::{Look, draw};
-use super::model::{Model, Wish};
-use super::pace::Measure;
+use super::model::{Command, Model};
 use super::panes::Pane;
+use super::rates::Measure;
 use crate::failure::Failure;
 
 const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -42,9 +42,9 @@ fn refused(port: Port, name: &str, address: &str, reason: &str) -> RefusedSignIn
     }
 }
 
-/// A server on which something of everything happens.
-fn moment(second: i64) -> Top {
-    let gone = second.unsigned_abs();
+/// Returns a snapshot of a busy server.
+fn snapshot(second: i64) -> Top {
+    let elapsed = second.unsigned_abs();
     Top {
         at: START + SignedDuration::from_secs(second),
         started_at: START - SignedDuration::from_hours(80),
@@ -55,13 +55,13 @@ fn moment(second: i64) -> Top {
         connections: 15,
         channels: 3,
         counters: Counters {
-            messages_received: 1000 + gone * gone,
+            messages_received: 1000 + elapsed * elapsed,
             messages_stored: 900,
-            deliveries: 5000 + 40 * gone,
-            delivered_bytes: (1 << 20) + gone * 3000,
-            connections_accepted: 40 + gone / 3,
+            deliveries: 5000 + 40 * elapsed,
+            delivered_bytes: (1 << 20) + elapsed * 3000,
+            connections_accepted: 40 + elapsed / 3,
             sign_ins: 9,
-            sign_ins_refused: gone / 10,
+            sign_ins_refused: elapsed / 10,
         },
         core_queue_events: 1,
         commit_queue_batches: 0,
@@ -98,23 +98,23 @@ fn moment(second: i64) -> Top {
 }
 
 fn model() -> Model {
-    Model::new("localhost:6698".to_owned(), TimeZone::UTC, moment(0))
+    Model::new("localhost:6698".to_owned(), TimeZone::UTC, snapshot(0))
 }
 
-/// After so many seconds.
+/// Returns the model after so many seconds.
 fn model_after(seconds: i64) -> Model {
     let mut model = model();
     for second in 1..=seconds {
-        model.take(moment(second));
+        model.update(snapshot(second));
     }
     model
 }
 
-fn press(model: &mut Model, code: KeyCode) -> Option<Wish> {
-    model.key(KeyEvent::new(code, KeyModifiers::NONE))
+fn press(model: &mut Model, code: KeyCode) -> Option<Command> {
+    model.handle_key(KeyEvent::new(code, KeyModifiers::NONE))
 }
 
-fn types(model: &mut Model, text: &str) {
+fn type_text(model: &mut Model, text: &str) {
     for letter in text.chars() {
         assert_eq!(
             press(model, KeyCode::Char(letter)),
@@ -136,8 +136,8 @@ fn screen(model: &Model, width: u16, height: u16) -> String {
     drawn(model, width, height, false).backend().to_string()
 }
 
-fn told(model: &Model) -> String {
-    model.told().map(|told| told.text).unwrap_or_default()
+fn notice(model: &Model) -> String {
+    model.notice().map(|notice| notice.text).unwrap_or_default()
 }
 
 fn refusal(kind: &str, detail: &str) -> Failure {
@@ -150,14 +150,14 @@ fn refusal(kind: &str, detail: &str) -> Failure {
 }
 
 #[test]
-fn all_of_it_on_a_terminal_of_the_usual_size() {
+fn everything_fits_a_terminal_of_the_usual_size() {
     let mut model = model_after(25);
     press(&mut model, KeyCode::Down);
     insta::assert_snapshot!(screen(&model, 80, 24));
 }
 
 #[test]
-fn one_list_at_a_time_on_a_small_terminal() {
+fn a_small_terminal_shows_one_list_at_a_time() {
     let mut model = model_after(25);
     press(&mut model, KeyCode::Tab);
     press(&mut model, KeyCode::Tab);
@@ -166,12 +166,12 @@ fn one_list_at_a_time_on_a_small_terminal() {
 }
 
 #[test]
-fn more_on_a_wide_terminal() {
+fn a_wide_terminal_shows_more() {
     insta::assert_snapshot!(screen(&model_after(120), 140, 30));
 }
 
 #[test]
-fn a_quiet_server() {
+fn a_quiet_server_has_empty_lists() {
     let quiet = Top {
         users: 0,
         guests: 0,
@@ -179,27 +179,27 @@ fn a_quiet_server() {
         busiest_users: Vec::new(),
         largest_sendqs: Vec::new(),
         refused_sign_ins: Vec::new(),
-        ..moment(0)
+        ..snapshot(0)
     };
     let model = Model::new("localhost:6698".to_owned(), TimeZone::UTC, quiet);
     insta::assert_snapshot!(screen(&model, 80, 24));
 }
 
 #[test]
-fn a_ban_is_asked_about_with_its_reason() {
+fn the_dialog_of_a_ban_asks_for_a_reason() {
     let mut model = model_after(3);
     press(&mut model, KeyCode::Down);
     press(&mut model, KeyCode::Down);
     press(&mut model, KeyCode::Char('b'));
-    types(&mut model, "keeps on selling quilts");
+    type_text(&mut model, "keeps on selling quilts");
     insta::assert_snapshot!(screen(&model, 80, 24));
     assert!(screen(&model, 40, 10).contains("Reason: keeps on selling quilts"));
 }
 
 #[test]
-fn any_size_will_do() {
+fn every_size_can_be_drawn() {
     let mut model = model_after(3);
-    for asking in [false, true] {
+    for with_dialog in [false, true] {
         for (width, height) in [
             (1, 1),
             (2, 3),
@@ -212,16 +212,16 @@ fn any_size_will_do() {
         ] {
             screen(&model, width, height);
         }
-        if !asking {
+        if !with_dialog {
             press(&mut model, KeyCode::Down);
             press(&mut model, KeyCode::Char('k'));
-            types(&mut model, &"wörtlich ".repeat(30));
+            type_text(&mut model, &"wörtlich ".repeat(30));
         }
     }
 }
 
 #[test]
-fn nothing_but_weight_without_colour() {
+fn without_colour_only_weight_is_used() {
     let mut model = model_after(20);
     press(&mut model, KeyCode::Down);
     let colours = |colour| -> BTreeSet<String> {
@@ -238,13 +238,13 @@ fn nothing_but_weight_without_colour() {
 }
 
 #[test]
-fn nothing_from_the_wire_steers_the_terminal() {
-    let mut top = moment(0);
+fn nothing_from_the_network_controls_the_terminal() {
+    let mut top = snapshot(0);
     top.busiest_users[0].nick = "a\u{1b}[2J\u{202e}b".to_owned();
     top.busiest_channels[0].name = "#\u{7}".to_owned();
     top.refused_sign_ins[1].name = "\u{9b}31m".to_owned();
     let mut model = Model::new("localhost:6698".to_owned(), TimeZone::UTC, top);
-    model.no_answer(&Failure::new("no\u{1b}route"));
+    model.set_unreachable(&Failure::new("no\u{1b}route"));
     press(&mut model, KeyCode::Down);
     press(&mut model, KeyCode::Char('k'));
     let text = screen(&model, 120, 30);
@@ -256,66 +256,66 @@ fn nothing_from_the_wire_steers_the_terminal() {
 }
 
 #[test]
-fn rates_are_what_was_gained_by_the_time_it_took() {
+fn a_rate_is_the_growth_of_a_counter_divided_by_the_time() {
     let mut model = model();
     assert_eq!(
-        model.pace.now(Measure::Messages),
+        model.rates.now(Measure::Messages),
         None,
-        "one moment tells no rate"
+        "one snapshot has no rate"
     );
-    let mut next = moment(0);
+    let mut next = snapshot(0);
     next.at += SignedDuration::from_secs(4);
     next.counters.messages_received += 10;
-    model.take(next.clone());
-    assert_eq!(model.pace.now(Measure::Messages), Some(2.5));
+    model.update(next.clone());
+    assert_eq!(model.rates.now(Measure::Messages), Some(2.5));
 
-    // The server starts anew: its counters are small again.
+    // The server has restarted: its counters are small again.
     next.at += SignedDuration::from_secs(1);
     next.started_at = next.at;
     next.counters = Counters::default();
-    model.take(next.clone());
+    model.update(next.clone());
     assert_eq!(
-        model.pace.past(Measure::Messages).collect::<Vec<_>>(),
+        model.rates.past(Measure::Messages).collect::<Vec<_>>(),
         [250],
-        "that tells nothing"
+        "a restart has no rate"
     );
-    model.take(next);
+    model.update(next);
     assert_eq!(
-        model.pace.past(Measure::Messages).count(),
+        model.rates.past(Measure::Messages).count(),
         1,
-        "and neither does the same moment again"
+        "nor does the same snapshot again"
     );
 }
 
 #[test]
-fn the_choice_goes_with_its_row_and_is_gone_when_that_is() {
+fn the_selection_moves_with_its_row_and_ends_with_it() {
     let mut model = model();
     press(&mut model, KeyCode::Down);
     press(&mut model, KeyCode::Down);
-    assert_eq!(model.chosen_row().unwrap().key, "bobby");
-    let mut next = moment(1);
+    assert_eq!(model.selected_row().unwrap().key, "bobby");
+    let mut next = snapshot(1);
     next.busiest_users.reverse();
     next.busiest_users.push(user("dora", Some("dora"), 1));
-    model.take(next.clone());
+    model.update(next.clone());
     assert_eq!(
-        model.chosen_row().unwrap().key,
+        model.selected_row().unwrap().key,
         "bobby",
-        "wherever it stands now"
+        "at its new place"
     );
     next.busiest_users.retain(|user| user.nick != "bobby");
-    model.take(next);
+    model.update(next);
     assert_eq!(
-        model.chosen_row(),
+        model.selected_row(),
         None,
-        "and never somebody else in its place"
+        "and never another row in its place"
     );
     press(&mut model, KeyCode::Char('k'));
     assert!(
-        told(&model).starts_with("Choose somebody first"),
+        notice(&model).starts_with("Select a user first"),
         "{}",
-        told(&model)
+        notice(&model)
     );
-    assert!(model.asking.is_none());
+    assert!(model.dialog.is_none());
 }
 
 #[test]
@@ -332,10 +332,10 @@ fn the_arrow_keys_stay_within_the_list() {
         (KeyCode::PageUp, "alice"),
     ] {
         press(&mut model, key);
-        assert_eq!(model.chosen_row().unwrap().key, expected, "{key:?}");
+        assert_eq!(model.selected_row().unwrap().key, expected, "{key:?}");
     }
     press(&mut model, KeyCode::Esc);
-    assert_eq!(model.chosen_row(), None);
+    assert_eq!(model.selected_row(), None);
     for (key, expected) in [
         (KeyCode::Tab, Pane::Sendqs),
         (KeyCode::Right, Pane::Refused),
@@ -349,54 +349,57 @@ fn the_arrow_keys_stay_within_the_list() {
 }
 
 #[test]
-fn a_kick_is_done_when_its_question_is_answered() {
+fn a_kick_is_carried_out_after_its_confirmation() {
     let mut model = model();
     press(&mut model, KeyCode::Down);
     press(&mut model, KeyCode::Char('k'));
-    types(&mut model, "too louD");
+    type_text(&mut model, "too louD");
     press(&mut model, KeyCode::Backspace);
-    types(&mut model, "d");
-    // Meanwhile all goes on.
-    let mut next = moment(1);
+    type_text(&mut model, "d");
+    // Snapshots are shown meanwhile.
+    let mut next = snapshot(1);
     next.busiest_users.clear();
-    model.take(next);
-    let kick = Deed {
-        kind: Kind::Kick {
+    model.update(next);
+    let kick = Action {
+        kind: ActionKind::Kick {
             nick: "alice".to_owned(),
         },
         reason: "too loud".to_owned(),
         confirmed: false,
     };
-    assert_eq!(press(&mut model, KeyCode::Enter), Some(Wish::Do(kick)));
-    assert_eq!(told(&model), "Kicking alice …");
-    model.done(Ok("alice is kicked; 1 session of alice ended.".to_owned()));
-    assert_eq!(told(&model), "alice is kicked; 1 session of alice ended.");
+    assert_eq!(
+        press(&mut model, KeyCode::Enter),
+        Some(Command::CarryOut(kick))
+    );
+    assert_eq!(notice(&model), "Kicking alice …");
+    model.finish_action(Ok("Kicked alice; 1 session of alice ended.".to_owned()));
+    assert_eq!(notice(&model), "Kicked alice; 1 session of alice ended.");
     press(&mut model, KeyCode::Down);
-    assert_eq!(told(&model), "", "until the next key");
+    assert_eq!(notice(&model), "", "until the next key");
 }
 
 #[test]
-fn escape_does_nothing_and_says_so() {
+fn escape_cancels_and_says_so() {
     let mut model = model();
     press(&mut model, KeyCode::Down);
     for key in ['k', 'b'] {
         press(&mut model, KeyCode::Char(key));
-        types(&mut model, "q");
+        type_text(&mut model, "q");
         assert_eq!(press(&mut model, KeyCode::Esc), None);
-        assert_eq!(told(&model), "Nothing was done.");
-        assert!(model.asking.is_none());
+        assert_eq!(notice(&model), "Cancelled; nothing was changed.");
+        assert!(model.dialog.is_none());
     }
     press(&mut model, KeyCode::Char('k'));
     let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
     assert_eq!(
-        model.key(interrupt),
-        Some(Wish::Leave),
-        "from wherever one is"
+        model.handle_key(interrupt),
+        Some(Command::Quit),
+        "Ctrl-C quits from a dialog too"
     );
 }
 
 #[test]
-fn a_ban_is_of_the_account_or_of_where_someone_comes_from() {
+fn a_ban_targets_the_account_or_the_address() {
     let target = |pane: Pane, row: usize| {
         let mut model = model();
         model.focus = pane;
@@ -404,13 +407,13 @@ fn a_ban_is_of_the_account_or_of_where_someone_comes_from() {
             press(&mut model, KeyCode::Down);
         }
         press(&mut model, KeyCode::Char('b'));
-        let told = told(&model);
+        let notice = notice(&model);
         match press(&mut model, KeyCode::Enter) {
-            Some(Wish::Do(Deed {
-                kind: Kind::Ban { target },
+            Some(Command::CarryOut(Action {
+                kind: ActionKind::Ban { target },
                 ..
             })) => target,
-            _ => told,
+            _ => notice,
         }
     };
     assert_eq!(target(Pane::Users, 1), "bob", "the account, not the nick");
@@ -422,91 +425,95 @@ fn a_ban_is_of_the_account_or_of_where_someone_comes_from() {
     assert_eq!(target(Pane::Sendqs, 0), "carol");
     assert_eq!(target(Pane::Refused, 1), "192.0.2.66");
     assert_eq!(target(Pane::Refused, 2), "2001:db8::66");
-    assert!(target(Pane::Refused, 0).starts_with("A ban keeps nobody from the control plane"));
-    assert!(target(Pane::Channels, 0).starts_with("That is a channel"));
+    assert!(target(Pane::Refused, 0).starts_with("Bans do not apply to the control plane"));
+    assert!(target(Pane::Channels, 0).starts_with("This is a channel"));
 }
 
 #[test]
-fn whoever_was_refused_cannot_be_kicked() {
+fn a_refused_sign_in_cannot_be_kicked() {
     let mut model = model();
     model.focus = Pane::Refused;
     press(&mut model, KeyCode::Down);
     press(&mut model, KeyCode::Char('k'));
     assert!(
-        told(&model).contains("not here to be kicked"),
+        notice(&model).contains("no session to kick"),
         "{}",
-        told(&model)
+        notice(&model)
     );
 }
 
 #[test]
-fn what_the_server_doubts_is_asked_once_more() {
+fn a_warning_of_the_server_needs_a_second_confirmation() {
     let mut model = model();
     press(&mut model, KeyCode::Down);
     for (answer, is_done) in [('n', false), ('y', true)] {
         press(&mut model, KeyCode::Char('b'));
-        types(&mut model, "spam");
+        type_text(&mut model, "spam");
         press(&mut model, KeyCode::Enter);
-        model.done(Err(refusal(
+        model.finish_action(Err(refusal(
             "confirmation-required",
             "alice covers your own account.",
         )));
         assert!(screen(&model, 80, 24).contains("alice covers your own account."));
-        let wish = press(&mut model, KeyCode::Char(answer));
-        let ban = Deed {
-            kind: Kind::Ban {
+        let command = press(&mut model, KeyCode::Char(answer));
+        let ban = Action {
+            kind: ActionKind::Ban {
                 target: "alice".to_owned(),
             },
             reason: "spam".to_owned(),
             confirmed: true,
         };
-        assert_eq!(wish, is_done.then_some(Wish::Do(ban)));
+        assert_eq!(command, is_done.then_some(Command::CarryOut(ban)));
     }
-    model.done(Err(refusal("not-online", "Nobody is online as alice.")));
-    assert!(model.told().unwrap().is_alarming);
-    assert_eq!(told(&model), "Nobody is online as alice.");
+    model.finish_action(Err(refusal("not-online", "Nobody is online as alice.")));
+    assert!(model.notice().unwrap().is_alarming);
+    assert_eq!(notice(&model), "Nobody is online as alice.");
 }
 
 #[test]
-fn an_auditor_is_told_that_it_may_only_read() {
+fn an_auditor_may_only_read() {
     let top = Top {
         role: Role::Auditor,
-        ..moment(0)
+        ..snapshot(0)
     };
     let mut model = Model::new("localhost:6698".to_owned(), TimeZone::UTC, top);
     press(&mut model, KeyCode::Down);
     for key in ['k', 'b'] {
         press(&mut model, KeyCode::Char(key));
-        assert!(model.asking.is_none());
-        assert!(told(&model).contains("may only read"), "{}", told(&model));
+        assert!(model.dialog.is_none());
+        assert!(
+            notice(&model).contains("may only read"),
+            "{}",
+            notice(&model)
+        );
     }
 }
 
 #[test]
-fn a_reason_is_no_longer_than_the_server_takes() {
+fn a_reason_is_limited_to_what_the_server_accepts() {
     let mut model = model();
     press(&mut model, KeyCode::Down);
     press(&mut model, KeyCode::Char('k'));
-    types(&mut model, &"ä".repeat(200));
-    let Some(Wish::Do(deed)) = press(&mut model, KeyCode::Enter) else {
-        panic!("it is done")
+    type_text(&mut model, &"ä".repeat(200));
+    let Some(Command::CarryOut(action)) = press(&mut model, KeyCode::Enter) else {
+        panic!("it is carried out")
     };
-    assert_eq!(deed.reason.len(), 300);
+    assert_eq!(action.reason.len(), 300);
 }
 
 #[test]
-fn a_server_that_does_not_answer_is_told_and_what_was_seen_stays() {
+fn an_unreachable_server_is_reported_and_the_last_snapshot_stays() {
     let mut model = model_after(5);
-    model.no_answer(&Failure::new("localhost:6698 cannot be reached"));
-    model.no_answer(&Failure::new("localhost:6698 cannot be reached"));
+    model.set_unreachable(&Failure::new("localhost:6698 cannot be reached"));
+    model.set_unreachable(&Failure::new("localhost:6698 cannot be reached"));
     let text = screen(&model, 80, 24);
     for part in [
-        "no answer since 08:00:05",
+        "no reply since 08:00:05",
         "localhost:6698 cannot be reached",
         "bobby",
     ] {
         assert!(text.contains(part), "{part:?} in\n{text}");
     }
-    model.take(moment(9));
-    assert!(!screen(&model, 80, 24).contains("no answer"));
+    model.update(snapshot(9));
+    assert!(!screen(&model, 80, 24).contains("no reply"));
 }

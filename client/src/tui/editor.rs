@@ -91,7 +91,7 @@ impl Editor {
     /// Types or pastes; formatting codes are kept, and nothing else that a terminal would obey.
     pub fn insert(&mut self, text: &str) {
         let taken =
-            |char: &char| *char == '\n' || text::mark(*char).is_some() || !text::is_harmful(*char);
+            |char: &char| *char == '\n' || text::mark(*char).is_some() || !text::is_unsafe(*char);
         let text: String = text.replace('\t', " ").chars().filter(taken).collect();
         if self.has_room(&text) {
             self.text.insert_str(self.cursor, &text);

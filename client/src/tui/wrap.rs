@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 use ratatui::text::Span;
-use unicode_segmentation::UnicodeSegmentation as _;
+pub use rookery_terminal::{cut, wrap};
 use unicode_width::UnicodeWidthStr as _;
 
 /// What a piece of a message is: its look, and which of the message's links it belongs to.
@@ -45,98 +45,9 @@ pub fn right(text: &str, width: usize) -> String {
     " ".repeat(width.saturating_sub(cut.width())) + &cut
 }
 
-/// As much of `text` as fits `width` columns; an ellipsis tells that there is more.
-pub fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut cut = String::new();
-    let mut taken = 1;
-    for grapheme in text.graphemes(true) {
-        taken += grapheme.width();
-        if taken > width {
-            break;
-        }
-        cut.push_str(grapheme);
-    }
-    if width > 0 {
-        cut.push('…');
-    }
-    cut
-}
-
-/// Cuts styled text into rows of up to `width` columns, between words where it can be. Always at
-/// least one row.
-pub fn wrap(pieces: &[(Ink, String)], width: usize) -> Vec<Wrapped> {
-    let letters: Vec<(&str, Ink, usize)> = pieces
-        .iter()
-        .flat_map(|(ink, text)| {
-            text.graphemes(true)
-                .map(|letter| (letter, *ink, letter.width()))
-        })
-        .collect();
-    let mut rows = Vec::new();
-    let mut start = 0;
-    while start < letters.len() {
-        let mut end = start;
-        let mut taken = 0;
-        while end < letters.len() && taken + letters[end].2 <= width {
-            taken += letters[end].2;
-            end += 1;
-        }
-        // A letter that is wider than the row is still shown as far as it goes.
-        end = end.max(start + 1);
-        let mut next = end;
-        if end < letters.len() {
-            let space = (start + 1..=end).rev().find(|&at| letters[at].0 == " ");
-            if let Some(space) = space {
-                end = space;
-                next = space + 1;
-            }
-        }
-        rows.push(join(&letters[start..end]));
-        start = next;
-    }
-    if rows.is_empty() {
-        rows.push(Vec::new());
-    }
-    rows
-}
-
-fn join(letters: &[(&str, Ink, usize)]) -> Wrapped {
-    let runs = letters.chunk_by(|one, other| one.1 == other.1);
-    runs.map(|run| (run[0].1, run.iter().map(|(letter, ..)| *letter).collect()))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn rows(text: &str, width: usize) -> Vec<String> {
-        let wrapped = wrap(&[(Ink::default(), text.to_owned())], width);
-        wrapped
-            .into_iter()
-            .map(|row| row.into_iter().map(|(_, text)| text).collect())
-            .collect()
-    }
-
-    #[test]
-    fn text_is_wrapped_between_words_and_a_long_word_where_it_must() {
-        assert_eq!(rows("one two three", 7), ["one two", "three"]);
-        assert_eq!(rows("one twothree four", 8), ["one", "twothree", "four"]);
-        assert_eq!(rows("abcdefghij", 4), ["abcd", "efgh", "ij"]);
-        assert_eq!(rows("", 4), [""]);
-    }
-
-    #[test]
-    fn wide_letters_take_their_room() {
-        assert_eq!(rows("日本語です", 4), ["日本", "語で", "す"]);
-        assert_eq!(rows("日", 1), ["日"]);
-        assert_eq!(cut("日本語", 5), "日本…");
-        assert_eq!(cut("abc", 3), "abc");
-        assert_eq!(cut("abc", 0), "");
-    }
 
     #[test]
     fn a_link_is_found_on_every_row_that_it_takes() {

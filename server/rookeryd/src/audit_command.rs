@@ -142,12 +142,12 @@ fn entry(line: &[u8]) -> Result<AuditEntry, String> {
 }
 
 fn report(verdict: &AuditVerdict, out: &mut dyn Write) -> Result<()> {
-    match (&verdict.fault, &verdict.head) {
+    match (&verdict.defect, &verdict.head) {
         (Some(fault), _) => {
             bail!(
-                "entry {} of the audit trail is not in order: {}. {} before it are.",
+                "entry {} of the audit trail is defective: {}. The {} before it are intact.",
                 fault.id,
-                fault.what,
+                fault.description,
                 verdict.entries
             )
         }
@@ -155,7 +155,7 @@ fn report(verdict: &AuditVerdict, out: &mut dyn Write) -> Result<()> {
         (None, Some(head)) => {
             writeln!(
                 out,
-                "All {} entries are in order. The newest is\n{head}",
+                "All {} entries are intact. The newest is\n{head}",
                 verdict.entries
             )?;
         }
@@ -186,11 +186,11 @@ mod tests {
         ] {
             let fault = verify_export(export.as_bytes(), None)
                 .unwrap()
-                .fault
+                .defect
                 .unwrap();
             assert_eq!(fault.id, 1);
-            assert!(fault.what.contains(what), "{fault:?}");
+            assert!(fault.description.contains(what), "{fault:?}");
         }
-        assert!(verify_export(&b""[..], None).unwrap().whole);
+        assert!(verify_export(&b""[..], None).unwrap().intact);
     }
 }

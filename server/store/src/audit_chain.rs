@@ -183,15 +183,15 @@ impl Walk {
             .map(|head| (head.id, Break::CutOff { newest }));
         let fault = self.fault.or(cut_off);
         AuditVerdict {
-            whole: fault.is_none(),
+            intact: fault.is_none(),
             entries: self.entries,
             head: self.newest.map(|(id, hash)| ChainHead {
                 id,
                 hash: HEXLOWER.encode(&hash),
             }),
-            fault: fault.map(|(id, fault)| AuditDefect {
+            defect: fault.map(|(id, fault)| AuditDefect {
                 id,
-                what: fault.to_string(),
+                description: fault.to_string(),
             }),
         }
     }
@@ -256,9 +256,9 @@ pub mod tests {
     /// Returns the entry at which the chain breaks, and how.
     fn defect(trail: &[AuditEntry], expected: Option<ChainHead>) -> (i64, String) {
         let verdict = walk(trail, expected);
-        assert!(!verdict.whole);
-        let AuditDefect { id, what } = verdict.fault.unwrap();
-        (id, what)
+        assert!(!verdict.intact);
+        let AuditDefect { id, description } = verdict.defect.unwrap();
+        (id, description)
     }
 
     #[test]
@@ -266,11 +266,11 @@ pub mod tests {
         let trail = trail(5);
         let verdict = walk(&trail, Some(head(&trail[2])));
         assert_eq!(
-            (verdict.whole, verdict.entries, verdict.fault),
+            (verdict.intact, verdict.entries, verdict.defect),
             (true, 5, None)
         );
         assert_eq!(verdict.head, Some(head(&trail[4])));
-        assert!(walk(&[], None).whole, "an empty trail is intact");
+        assert!(walk(&[], None).intact, "an empty trail is intact");
     }
 
     #[test]
@@ -355,7 +355,7 @@ pub mod tests {
     #[test]
     fn only_a_known_head_shows_that_the_newest_were_cut_off_or_all_was_recomputed() {
         let whole = trail(5);
-        assert!(walk(&whole[..3], None).whole);
+        assert!(walk(&whole[..3], None).intact);
         assert_eq!(
             defect(&whole[..3], Some(head(&whole[4]))),
             (5, Break::CutOff { newest: 3 }.to_string())
@@ -368,7 +368,7 @@ pub mod tests {
             entry.hash = entry.entry.hash(&previous);
             previous = entry.hash;
         }
-        assert!(walk(&forged, None).whole);
+        assert!(walk(&forged, None).intact);
         assert_eq!(
             defect(&forged, Some(head(&whole[3]))),
             (4, Break::Rewritten.to_string())
@@ -390,7 +390,7 @@ pub mod tests {
             while walk.check_page(&sqlite).unwrap() {}
             walk.verdict()
         };
-        assert_eq!((verdict().whole, verdict().entries), (true, 2001));
+        assert_eq!((verdict().intact, verdict().entries), (true, 2001));
 
         let other = rusqlite::Connection::open(&file).unwrap();
         other
@@ -415,11 +415,11 @@ pub mod tests {
             ("UPDATE audit SET hash = x'00' WHERE id = 1", "", 1),
         ] {
             other.execute_batch(change).unwrap();
-            let found = verdict().fault.unwrap();
+            let found = verdict().defect.unwrap();
             assert_eq!(found.id, id, "{found:?}");
             if change.contains("maybe") {
                 assert!(
-                    found.what.contains("in entry 7 of the audit trail"),
+                    found.description.contains("in entry 7 of the audit trail"),
                     "{found:?}"
                 );
             }

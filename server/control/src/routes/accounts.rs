@@ -346,7 +346,7 @@ fn to_credential(credential: &Credential) -> CredentialEntry {
             CredentialKind::Certificate => AccountCredential::Certificate,
         },
         created_at: credential.created_at,
-        used_at: credential.used_at,
+        last_used_at: credential.used_at,
     }
 }
 

@@ -147,7 +147,7 @@ fn parse_channel(channel: &str, kind: Kind) -> Result<ChannelName, Refusal> {
 /// Searches the messages in channels
 ///
 /// Newest first, without redacted messages and direct messages. A search that would take too long
-/// stops early and says so (`stopped`); `next` continues it.
+/// stops early and says so (`incomplete`); `next` continues it.
 #[utoipa::path(
     get, path = "/v1/messages", tag = "messages", params(MessageOptions),
     security(("token" = ["moderator"])),
@@ -169,11 +169,11 @@ async fn list(
     operator.allow(&step, detail).await?;
     let limit = query.limit;
     let FoundMessages { messages, next } = find(&operator, query).await?;
-    let stopped = next.is_some() && messages.len() < limit;
+    let incomplete = next.is_some() && messages.len() < limit;
     Ok(Json(MessageList {
         messages: messages.into_iter().map(to_entry).collect(),
         next: next.map(|next| next.to_string()),
-        stopped,
+        incomplete,
     }))
 }
 

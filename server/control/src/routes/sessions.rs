@@ -78,9 +78,9 @@ async fn list(
         .map(|session| AdminSession {
             id: session.id.clone(),
             admin: session.admin.clone(),
-            from: session.from.to_string(),
+            address: session.from.to_string(),
             since: session.since,
-            used_at: session.used_at,
+            last_used_at: session.used_at,
             expires_at: session.expires_at,
             current: session.id == operator.session_id(),
         })

@@ -180,7 +180,7 @@ async fn one_credential_is_revoked_and_the_others_stay() {
         (&both[0]["kind"], &both[1]["kind"]),
         (&json!("device"), &json!("certificate"))
     );
-    assert_eq!(both[0]["used_at"], Value::Null);
+    assert_eq!(both[0]["last_used_at"], Value::Null);
     assert!(!both.to_string().contains("07070707"), "hashes are secret");
 
     let path = format!("/v1/accounts/alice/credentials/{}", both[0]["id"]);

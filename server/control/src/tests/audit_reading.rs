@@ -91,11 +91,11 @@ async fn a_trail_of_many_pages_is_verified_to_its_end() {
     let verdict = plane.get(&token, "/v1/audit/verify").await.json();
     let entries = plane.trail().await.len();
     assert_eq!(
-        (&verdict["whole"], &verdict["entries"]),
+        (&verdict["intact"], &verdict["entries"]),
         (&json!(true), &json!(entries)),
         "{verdict}"
     );
-    assert!(verdict["fault"].is_null());
+    assert!(verdict["defect"].is_null());
 
     let connection = rusqlite::Connection::open(plane.data().join("rookery.db")).unwrap();
     connection
@@ -105,12 +105,12 @@ async fn a_trail_of_many_pages_is_verified_to_its_end() {
     let target: String = connection
         .query_row(
             "SELECT target FROM audit WHERE id = ?1",
-            [verdict["fault"]["id"].as_i64()],
+            [verdict["defect"]["id"].as_i64()],
             |row| row.get(0),
         )
         .unwrap();
     assert_eq!(
-        (&verdict["whole"], target.as_str()),
+        (&verdict["intact"], target.as_str()),
         (&json!(false), "user2000"),
         "{verdict}"
     );

@@ -299,7 +299,7 @@ async fn a_stream_counts_as_a_use_of_the_session() {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     loop {
         let sessions = plane.get(&token, "/v1/sessions").await.json();
-        let used_at: Timestamp = sessions["sessions"][0]["used_at"]
+        let used_at: Timestamp = sessions["sessions"][0]["last_used_at"]
             .as_str()
             .unwrap()
             .parse()

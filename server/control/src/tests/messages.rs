@@ -89,7 +89,7 @@ async fn messages_in_channels_are_found_page_by_page_and_each_search_is_recorded
 
     let page = plane.get(&token, "/v1/messages?limit=2").await;
     assert_eq!(ids(&page), ["m4", "m3"]);
-    assert_eq!(page.json()["stopped"], json!(false));
+    assert_eq!(page.json()["incomplete"], json!(false));
     let next = page.field("next");
     let page = plane
         .get(&token, &format!("/v1/messages?limit=2&before={next}"))

@@ -58,7 +58,7 @@ async fn admins_list_and_end_their_own_sessions_and_owners_all_sessions() {
     let all = plane.get(&root, "/v1/sessions").await.json()["sessions"].clone();
     assert_eq!(all.as_array().unwrap().len(), 3, "{all}");
     assert_eq!(
-        (&all[0]["admin"], &all[0]["from"]),
+        (&all[0]["admin"], &all[0]["address"]),
         (&json!("root"), &json!("192.0.2.1:50000"))
     );
     assert!(!all.to_string().contains("rka1_"), "tokens are not listed");

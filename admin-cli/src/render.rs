@@ -1,0 +1,237 @@
+//! Output for people: tables, counts, times. All text that comes from the server is made safe for
+//! the terminal here ([`printable`]).
+
+use std::io::{self, Write as _};
+
+use comfy_table::Table;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use rookery_control_api::KickReply;
+pub use rookery_terminal::printable;
+
+use crate::colour;
+use crate::failure::{Failure, while_doing};
+
+/// Prints text and a line end to standard output. It is no error if the reader has stopped reading.
+pub fn print(text: &str) -> Result<(), Failure> {
+    print_line(text).map(drop)
+}
+
+/// Prints one line of endless output. Returns whether something still reads it.
+pub fn print_line(text: &str) -> Result<bool, Failure> {
+    let mut out = io::stdout().lock();
+    match out
+        .write_all(text.as_bytes())
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush())
+    {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(while_doing("cannot write standard output")(error)),
+    }
+}
+
+/// Prints the server's problem document, if there is one, for scripts that use `--json`.
+pub fn print_document(failure: &Failure) {
+    if let Some(document) = failure.document() {
+        // If this fails too, the exit code still reports the failure.
+        let _ = print(document);
+    }
+}
+
+/// Replaces the content of the screen by `text`. The old content is overwritten, not cleared, so
+/// that nothing flickers.
+pub fn redraw(text: &str) -> Result<(), Failure> {
+    // Cursor to the top left; clear the rest of each line, and after the last line the rest of the
+    // screen.
+    print(&format!(
+        "\u{1b}[H{}\u{1b}[K\n\u{1b}[J",
+        text.replace('\n', "\u{1b}[K\n")
+    ))
+}
+
+/// The time and time zone in which times are shown.
+pub struct Clock {
+    pub now: Timestamp,
+    pub zone: TimeZone,
+}
+
+impl Clock {
+    /// Returns the system's current time and time zone.
+    pub fn system() -> Self {
+        Self {
+            now: Timestamp::now(),
+            zone: TimeZone::system(),
+        }
+    }
+
+    /// Returns the local time and its distance from now: `2026-11-22 10:08:15 (5m ago)`.
+    pub fn time(&self, at: Timestamp) -> String {
+        let local = at
+            .to_zoned(self.zone.clone())
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .to_string();
+        format!("{local} ({})", self.distance(at))
+    }
+
+    /// Returns the local time of day: `10:08:15`.
+    pub fn time_of_day(&self, at: Timestamp) -> String {
+        at.to_zoned(self.zone.clone())
+            .strftime("%H:%M:%S")
+            .to_string()
+    }
+
+    /// Returns the distance from now in the largest unit that fits: `5m ago` or `in 5m`. A time in
+    /// the future is rounded to the nearest unit, so that a new ban for seven days ends `in 7d`.
+    pub fn distance(&self, at: Timestamp) -> String {
+        let seconds = self.now.duration_since(at).as_secs();
+        let whole = |unit: u64| {
+            if seconds < 0 {
+                (seconds.unsigned_abs() + unit / 2) / unit
+            } else {
+                seconds.unsigned_abs() / unit
+            }
+        };
+        let length = match seconds.unsigned_abs() {
+            0..60 => format!("{}s", whole(1)),
+            60..3_600 => format!("{}m", whole(60)),
+            3_600..86_400 => format!("{}h", whole(3_600)),
+            _ => format!("{}d", whole(86_400)),
+        };
+        if seconds < 0 {
+            format!("in {length}")
+        } else {
+            format!("{length} ago")
+        }
+    }
+
+    /// Returns the time that has passed since then: `5m`.
+    pub fn elapsed(&self, since: Timestamp) -> String {
+        self.distance(since).trim_end_matches(" ago").to_owned()
+    }
+}
+
+/// Returns a number with its noun: `1 ban`, `2 bans`.
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// Returns whose sessions a kick or ban has ended.
+pub fn ended_sessions(reply: &KickReply) -> String {
+    match reply.sessions {
+        0 => "no sessions were online".to_owned(),
+        sessions => format!(
+            "{} of {} ended",
+            count(sessions, "session", "sessions"),
+            reply.users.join(", ")
+        ),
+    }
+}
+
+/// Appends how to ask for the next page, if there is one.
+pub fn with_next(page: String, next: Option<&impl ToString>) -> String {
+    match next {
+        None => page,
+        Some(next) => format!("{page}; for more, --after {}", printable(&next.to_string())),
+    }
+}
+
+/// Returns the table, unless it is empty, and a line with the number of entries.
+pub fn with_count(table: &Table, number: usize, one: &str, many: &str) -> String {
+    let line = count(number, one, many);
+    if number == 0 {
+        line
+    } else {
+        format!("{}\n\n{line}", table_text(table, |_| false))
+    }
+}
+
+/// Returns the table as text. The rows for whose index `is_alarming` returns `true` are red.
+pub fn table_text(table: &Table, is_alarming: impl Fn(usize) -> bool) -> String {
+    let text = table.trim_fmt();
+    let lines = text
+        .lines()
+        .enumerate()
+        .map(|(at, line)| match at.checked_sub(1) {
+            None => colour::bold(line),
+            Some(row) if is_alarming(row) => colour::red(line),
+            Some(_) => line.to_owned(),
+        });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Creates a table without lines, whose columns are two spaces apart.
+pub fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(comfy_table::presets::NOTHING)
+        .set_header(header);
+    for row in rows {
+        table.add_row(row.map(|cell| printable(&cell)));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+/// Returns names and values, one pair per line.
+pub fn facts<const N: usize>(facts: [(&str, String); N]) -> String {
+    facts
+        .map(|(name, value)| {
+            let name = colour::bold(&format!("{name:<13}"));
+            format!("{name}{}", printable(&value))
+        })
+        .join("\n")
+}
+
+/// Returns a size in the largest binary unit that fits: `1.5 KiB`.
+pub fn bytes(bytes: u64) -> String {
+    let in_unit = |shift: u32, unit: &str| {
+        let tenths = (u128::from(bytes) * 10) >> shift;
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    };
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..0x10_0000 => in_unit(10, "KiB"),
+        0x10_0000..0x4000_0000 => in_unit(20, "MiB"),
+        _ => in_unit(30, "GiB"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    /// Returns a clock that stands still.
+    pub fn clock() -> Clock {
+        Clock {
+            now: "2026-11-22T10:00:00Z".parse().unwrap(),
+            zone: TimeZone::UTC,
+        }
+    }
+
+    /// Returns the time so many seconds before that of [`clock`].
+    pub fn ago(seconds: i64) -> Timestamp {
+        clock().now - SignedDuration::from_secs(seconds)
+    }
+
+    #[test]
+    fn distances_are_shown_in_one_unit() {
+        let shown: Vec<String> = [
+            0, 59, 60, 3_599, 3_600, 86_399, 86_400, 8_640_000, -30, -119, -604_799,
+        ]
+        .map(|seconds| clock().distance(ago(seconds)))
+        .into();
+        assert_eq!(
+            shown,
+            [
+                "0s ago", "59s ago", "1m ago", "59m ago", "1h ago", "23h ago", "1d ago",
+                "100d ago", "in 30s", "in 2m", "in 7d"
+            ]
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! Text in columns: cut to a width, wrapped into rows.
+
+use unicode_segmentation::UnicodeSegmentation as _;
+use unicode_width::UnicodeWidthStr as _;
+
+/// Returns `text` cut to `width` columns, with an ellipsis at the end if anything was cut off.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut cut = String::new();
+    let mut used = 1;
+    for grapheme in text.graphemes(true) {
+        used += grapheme.width();
+        if used > width {
+            break;
+        }
+        cut.push_str(grapheme);
+    }
+    if width > 0 {
+        cut.push('…');
+    }
+    cut
+}
+
+/// Wraps pieces of text into rows of up to `width` columns, at spaces where possible. Each piece
+/// keeps its style. Returns at least one row.
+pub fn wrap<S: Copy + PartialEq>(pieces: &[(S, String)], width: usize) -> Vec<Vec<(S, String)>> {
+    let graphemes: Vec<(&str, S, usize)> = pieces
+        .iter()
+        .flat_map(|(style, text)| {
+            text.graphemes(true)
+                .map(|grapheme| (grapheme, *style, grapheme.width()))
+        })
+        .collect();
+    let mut rows = Vec::new();
+    let mut start = 0;
+    while start < graphemes.len() {
+        let mut end = start;
+        let mut used = 0;
+        while end < graphemes.len() && used + graphemes[end].2 <= width {
+            used += graphemes[end].2;
+            end += 1;
+        }
+        // A grapheme that is wider than the row has a row to itself.
+        end = end.max(start + 1);
+        let mut next = end;
+        if end < graphemes.len() {
+            let space = (start + 1..=end).rev().find(|&at| graphemes[at].0 == " ");
+            if let Some(space) = space {
+                end = space;
+                next = space + 1;
+            }
+        }
+        rows.push(join(&graphemes[start..end]));
+        start = next;
+    }
+    if rows.is_empty() {
+        rows.push(Vec::new());
+    }
+    rows
+}
+
+/// Joins neighbouring graphemes of one style.
+fn join<S: Copy + PartialEq>(graphemes: &[(&str, S, usize)]) -> Vec<(S, String)> {
+    let runs = graphemes.chunk_by(|one, other| one.1 == other.1);
+    runs.map(|run| (run[0].1, run.iter().map(|(text, ..)| *text).collect()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(text: &str, width: usize) -> Vec<String> {
+        let wrapped = wrap(&[((), text.to_owned())], width);
+        wrapped
+            .into_iter()
+            .map(|row| row.into_iter().map(|(_, text)| text).collect())
+            .collect()
+    }
+
+    #[test]
+    fn text_is_wrapped_between_words_and_inside_a_word_only_if_it_is_too_long() {
+        assert_eq!(rows("one two three", 7), ["one two", "three"]);
+        assert_eq!(rows("one twothree four", 8), ["one", "twothree", "four"]);
+        assert_eq!(rows("abcdefghij", 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(rows("", 4), [""]);
+    }
+
+    #[test]
+    fn wide_letters_take_two_columns() {
+        assert_eq!(rows("日本語です", 4), ["日本", "語で", "す"]);
+        assert_eq!(rows("日", 1), ["日"]);
+        assert_eq!(cut("日本語", 5), "日本…");
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abc", 0), "");
+    }
+
+    #[test]
+    fn pieces_keep_their_style_across_rows() {
+        let pieces = [('a', "one tw".to_owned()), ('b', "o three".to_owned())];
+        let piece = |style, text: &str| (style, text.to_owned());
+        assert_eq!(
+            wrap(&pieces, 7),
+            [
+                vec![piece('a', "one tw"), piece('b', "o")],
+                vec![piece('b', "three")]
+            ]
+        );
+    }
+}
