@@ -143,7 +143,7 @@ async fn whoever_is_always_on_is_listed_without_a_session_and_gone_once_kicked()
         "{shown}"
     );
     let told = operator.done(&["kick", "--match", "127.0.0.64/26"]).await;
-    assert!(told.contains("no session was online"), "{told}");
+    assert!(told.contains("no sessions were online"), "{told}");
     assert_eq!(
         nicks(&operator, &[]).await,
         ["alice", "bob"],

@@ -42,7 +42,7 @@ async fn enrol(server: &Server, operator: &Operator) -> (App, Vec<String>) {
 async fn login_with(server: &Server, operator: &Operator, code: &str) -> (Option<i32>, String) {
     let mut login = operator.start_login(server);
     login
-        .expect_text("a code of your authenticator app or a recovery code")
+        .expect_text("a code from your authenticator app or a recovery code")
         .await;
     login.type_line(code);
     login.end_input();
@@ -121,7 +121,7 @@ async fn an_app_stands_beside_mail_or_in_its_place_and_each_code_of_it_works_onc
     );
     let mut login = operator.start_login(&server);
     login
-        .expect_text("Enter a code of your authenticator app")
+        .expect_text("Enter a code from your authenticator app")
         .await;
     drop(login);
     let lost = server.rookeryd(&["admin", "forget-totp", "root"]);
