@@ -7,19 +7,19 @@ use rookery_protocol::{ChannelName, Message};
 use tokio::time::Instant;
 
 use crate::commands::{self, Typed};
-use crate::ending::Ending;
-use crate::link::{Event, Link, Options, new_credential};
-use crate::model::{Manner, Model};
-use crate::person::{self, Input, Interrupt, Keyboard};
+use crate::console::{self, Interrupt, StdinEvent, StdinReader};
+use crate::exit::Exit;
+use crate::model::{MessageKind, Model};
 use crate::plain::Printer;
 use crate::receipts::{Outcome, Receipts, Sent};
-use crate::state::{KeptAccount, StateFile};
+use crate::reconnect::{ConnectOptions, Event, Reconnector, new_credential};
+use crate::state::{StateFile, StoredAccount};
 use crate::text;
 
 /// The chat, over as many connections as it takes.
 pub struct Chat<W> {
-    link: Link,
-    keyboard: Keyboard,
+    server: Reconnector,
+    stdin: StdinReader,
     interrupt: Interrupt,
     printer: Printer<W>,
     model: Model,
@@ -40,7 +40,7 @@ enum Leave {
     InputEnded,
 }
 
-/// What the keyboard is for.
+/// What the stdin is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Nothing yet.
@@ -56,27 +56,27 @@ enum Phase {
 }
 
 /// Chats until it is over.
-pub async fn run<W: Write>(options: Options, printer: Printer<W>) -> anyhow::Result<Ending> {
+pub async fn run<W: Write>(options: ConnectOptions, printer: Printer<W>) -> anyhow::Result<Exit> {
     let state = StateFile::of(&options.server)?;
     let kept = state.load()?;
     let mut interrupt = Interrupt::catch()?;
-    let mut keyboard = Keyboard::open();
+    let mut stdin = StdinReader::open();
     let introduced = tokio::select! {
-        introduced = introduce(options.known(&kept).cloned(), &options, &mut keyboard) => introduced?,
-        () = interrupt.wait() => return Ok(Ending::Finished),
+        introduced = introduce(options.known(&kept).cloned(), &options, &mut stdin) => introduced?,
+        () = interrupt.wait() => return Ok(Exit::Finished),
     };
     let Some(account) = introduced else {
-        return Ok(Ending::NotSignedIn(
+        return Ok(Exit::NotSignedIn(
             "who you are was asked, and standard input has ended".to_owned(),
         ));
     };
     // What a script pipes in is not the answer to a question it does not expect.
     let mut model = Model::default();
-    model.be_in(&options.join);
-    let link = Link::new(options, state, kept, account, keyboard.is_terminal());
+    model.add_auto_join(&options.join);
+    let server = Reconnector::new(options, state, kept, account, stdin.is_terminal());
     let mut chat = Chat {
-        link,
-        keyboard,
+        server,
+        stdin,
         interrupt,
         printer,
         model,
@@ -86,28 +86,28 @@ pub async fn run<W: Write>(options: Options, printer: Printer<W>) -> anyhow::Res
         undelivered: 0,
     };
     match chat.run().await {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ending::Finished),
-        ending => Ok(ending?),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Finished),
+        exit => Ok(exit?),
     }
 }
 
 /// Asks who signs in, unless that is known. `None` when there is nobody to ask.
 async fn introduce(
-    known: Option<KeptAccount>,
-    options: &Options,
-    keyboard: &mut Keyboard,
-) -> anyhow::Result<Option<KeptAccount>> {
+    known: Option<StoredAccount>,
+    options: &ConnectOptions,
+    stdin: &mut StdinReader,
+) -> anyhow::Result<Option<StoredAccount>> {
     if known.is_some() {
         return Ok(known);
     }
     let question = format!("Your name on {}:", options.server);
-    let Some(name) = ask(keyboard, &question, options.name.clone()).await else {
+    let Some(name) = ask(stdin, &question, options.name.clone()).await else {
         return Ok(None);
     };
-    let Some(email) = ask(keyboard, "Your email:", options.email.clone()).await else {
+    let Some(email) = ask(stdin, "Your email:", options.email.clone()).await else {
         return Ok(None);
     };
-    Ok(Some(KeptAccount {
+    Ok(Some(StoredAccount {
         name,
         email,
         credential: new_credential()?,
@@ -115,7 +115,7 @@ async fn introduce(
 }
 
 async fn ask<T: std::str::FromStr<Err: std::fmt::Display>>(
-    keyboard: &mut Keyboard,
+    stdin: &mut StdinReader,
     question: &str,
     given: Option<T>,
 ) -> Option<T> {
@@ -123,20 +123,20 @@ async fn ask<T: std::str::FromStr<Err: std::fmt::Display>>(
         return given;
     }
     loop {
-        person::prompt(question);
-        match keyboard.next().await {
-            Input::End => return None,
-            Input::NotText => person::tell("That is not UTF-8."),
-            Input::Line(line) => match line.trim().parse() {
+        console::prompt(question);
+        match stdin.next().await {
+            StdinEvent::Eof => return None,
+            StdinEvent::InvalidUtf8 => console::notice("That is not UTF-8."),
+            StdinEvent::Line(line) => match line.trim().parse() {
                 Ok(answer) => return Some(answer),
-                Err(error) => person::tell(&format!("That will not do: {error}.")),
+                Err(error) => console::notice(&format!("That will not do: {error}.")),
             },
         }
     }
 }
 
 impl<W: Write> Chat<W> {
-    async fn run(&mut self) -> io::Result<Ending> {
+    async fn run(&mut self) -> io::Result<Exit> {
         loop {
             if self.phase == Phase::Chatting
                 && self.receipts.is_empty()
@@ -146,7 +146,7 @@ impl<W: Write> Chat<W> {
                     Leave::Asked(reason) => reason.as_deref(),
                     Leave::InputEnded => None,
                 };
-                self.link.quit(reason);
+                self.server.quit(reason);
                 self.phase = Phase::Goodbye;
             }
             let listening = match self.phase {
@@ -154,33 +154,33 @@ impl<W: Write> Chat<W> {
                 Phase::Asking => true,
                 Phase::Chatting => self.leaving.is_none() && self.receipts.has_room(),
                 // A script's lines wait; a person is told that theirs went nowhere.
-                Phase::Lost => self.keyboard.is_terminal(),
+                Phase::Lost => self.stdin.is_terminal(),
             };
             let late = self.receipts.deadline();
             tokio::select! {
-                event = self.link.next() => {
-                    if let Some(ending) = self.follow(event)? {
-                        return Ok(ending);
+                event = self.server.next() => {
+                    if let Some(exit) = self.follow(event)? {
+                        return Ok(exit);
                     }
                 }
-                input = self.keyboard.next(), if listening => {
-                    if let Some(ending) = self.read(input)? {
-                        return Ok(ending);
+                input = self.stdin.next(), if listening => {
+                    if let Some(exit) = self.read(input)? {
+                        return Ok(exit);
                     }
                 }
                 () = self.interrupt.wait() => {
                     if self.phase == Phase::Goodbye {
-                        return Ok(Ending::Finished);
+                        return Ok(Exit::Finished);
                     }
                     if self.phase == Phase::Asking {
                         // The cursor stands behind the question.
-                        person::tell("\n");
+                        console::notice("\n");
                     }
-                    self.link.quit(None);
+                    self.server.quit(None);
                     self.phase = Phase::Goodbye;
                 }
                 () = tokio::time::sleep_until(late.unwrap_or_else(Instant::now)), if late.is_some() => {
-                    let lost = self.receipts.give_up_late(Instant::now());
+                    let lost = self.receipts.expire(Instant::now());
                     self.report_lost(lost)?;
                 }
             }
@@ -188,45 +188,45 @@ impl<W: Write> Chat<W> {
     }
 
     /// Takes what happens; gives the end when that is it.
-    fn follow(&mut self, event: Event) -> io::Result<Option<Ending>> {
+    fn follow(&mut self, event: Event) -> io::Result<Option<Exit>> {
         match event {
-            Event::Over(ending) => {
-                let lost = self.receipts.give_up();
+            Event::Exit(exit) => {
+                let lost = self.receipts.drain();
                 self.report_lost(lost)?;
-                return Ok(Some(match ending {
-                    Ending::Finished => self.account_for_losses(),
-                    ending => ending,
+                return Ok(Some(match exit {
+                    Exit::Finished => self.account_for_losses(),
+                    exit => exit,
                 }));
             }
             Event::Lost(why) => {
-                let lost = self.receipts.give_up();
+                let lost = self.receipts.drain();
                 self.report_lost(lost)?;
                 if self.leaving.is_some() {
                     return Ok(Some(match self.account_for_losses() {
-                        Ending::Failed(losses) => Ending::Failed(format!("{losses} ({why})")),
-                        ending => ending,
+                        Exit::Failed(losses) => Exit::Failed(format!("{losses} ({why})")),
+                        exit => exit,
                     }));
                 }
                 self.model.disconnect();
                 self.phase = Phase::Lost;
-                let pause = self.link.retry();
+                let pause = self.server.retry();
                 self.info(&format!(
                     "{why}; trying again in {:.0} s",
                     pause.as_secs_f32().ceil()
                 ))?;
             }
-            Event::AskCode { mailed } => {
-                person::prompt(&format!("{mailed} Code:"));
+            Event::CodeRequired { mailed } => {
+                console::prompt(&format!("{mailed} Code:"));
                 self.phase = Phase::Asking;
             }
-            Event::Tell(words) if self.phase == Phase::Asking => {
+            Event::Notice(words) if self.phase == Phase::Asking => {
                 // The cursor stands behind the question.
-                person::tell(&format!("\n{words}"));
-                person::prompt("Code:");
+                console::notice(&format!("\n{words}"));
+                console::prompt("Code:");
             }
-            Event::Tell(words) => person::tell(&words),
-            Event::Settled => {
-                for join in self.model.joins() {
+            Event::Notice(words) => console::notice(&words),
+            Event::Ready => {
+                for join in self.model.rejoin_messages() {
                     self.ask(join);
                 }
                 if self.phase != Phase::Goodbye {
@@ -240,38 +240,38 @@ impl<W: Write> Chat<W> {
     }
 
     /// Takes what was typed; gives the end when that is it.
-    fn read(&mut self, input: Input) -> io::Result<Option<Ending>> {
+    fn read(&mut self, input: StdinEvent) -> io::Result<Option<Exit>> {
         match (self.phase, input) {
-            (Phase::Asking, Input::Line(line)) => {
+            (Phase::Asking, StdinEvent::Line(line)) => {
                 self.phase = Phase::SigningIn;
-                self.link.answer(&line);
+                self.server.answer(&line);
             }
-            (Phase::Asking, Input::NotText) => person::prompt("That is not UTF-8. Code:"),
-            (Phase::Asking, Input::End) => {
+            (Phase::Asking, StdinEvent::InvalidUtf8) => console::prompt("That is not UTF-8. Code:"),
+            (Phase::Asking, StdinEvent::Eof) => {
                 let why = "the mailed code was asked for, and standard input has ended";
-                return Ok(Some(Ending::NotSignedIn(why.to_owned())));
+                return Ok(Some(Exit::NotSignedIn(why.to_owned())));
             }
-            (Phase::Lost, Input::End) => return Ok(Some(Ending::Finished)),
-            (Phase::Lost, Input::Line(line)) => match commands::read(&line) {
-                Typed::Quit(_) => return Ok(Some(Ending::Finished)),
+            (Phase::Lost, StdinEvent::Eof) => return Ok(Some(Exit::Finished)),
+            (Phase::Lost, StdinEvent::Line(line)) => match commands::read(&line) {
+                Typed::Quit(_) => return Ok(Some(Exit::Finished)),
                 Typed::Nothing => {}
                 _ => self.info("not connected: nothing was sent")?,
             },
-            (_, Input::Line(line)) => self.obey(commands::read(&line))?,
-            (_, Input::NotText) => {
+            (_, StdinEvent::Line(line)) => self.obey(commands::read(&line))?,
+            (_, StdinEvent::InvalidUtf8) => {
                 self.undelivered += 1;
                 self.info("that line is not UTF-8: it was not sent")?;
             }
-            (_, Input::End) => self.leaving = Some(Leave::InputEnded),
+            (_, StdinEvent::Eof) => self.leaving = Some(Leave::InputEnded),
         }
         Ok(None)
     }
 
     fn take(&mut self, message: &Message) -> io::Result<()> {
-        if let Some(Outcome::Refused(Sent::Said { .. }, _)) = self.receipts.take(message) {
+        if let Some(Outcome::Refused(Sent::Text { .. }, _)) = self.receipts.settle(message) {
             self.undelivered += 1;
         }
-        for change in self.model.take(message, Timestamp::now()) {
+        for change in self.model.handle(message, Timestamp::now()) {
             self.printer.show(&change, &self.model)?;
         }
         Ok(())
@@ -289,12 +289,12 @@ impl<W: Write> Chat<W> {
         }
         match typed {
             Typed::Say(line) => match (
-                commands::addressed(&line, |nick| self.model.is_here(nick)),
+                commands::addressed(&line, |nick| self.model.is_present(nick)),
                 here,
             ) {
-                (Some((text, nick)), _) => self.say(nick.as_str(), text, Manner::Message),
+                (Some((text, nick)), _) => self.say(nick.as_str(), text, MessageKind::Message),
                 (None, Some(channel)) => {
-                    self.say(channel.as_str(), &line, Manner::Message);
+                    self.say(channel.as_str(), &line, MessageKind::Message);
                     // It may have been meant for one person's eyes.
                     if let Some((_, nick)) = commands::addressed(&line, |_| true) {
                         self.info(&format!(
@@ -305,17 +305,17 @@ impl<W: Write> Chat<W> {
                 (None, None) => self.hint(commands::NOWHERE)?,
             },
             Typed::Act(text) => match here {
-                Some(channel) => self.say(channel.as_str(), &text, Manner::Action),
+                Some(channel) => self.say(channel.as_str(), &text, MessageKind::Action),
                 None => self.hint(commands::NOWHERE)?,
             },
-            Typed::Message(target, text) => self.say(target.as_str(), &text, Manner::Message),
+            Typed::Message(target, text) => self.say(target.as_str(), &text, MessageKind::Message),
             Typed::Join(channel, key) => {
                 if self.model.is_in(&channel) {
                     self.info(&format!("you are in {channel}"))?;
                 } else {
                     self.join(&channel, key.as_deref());
                 }
-                self.model.ask_for(&channel, key.as_deref());
+                self.model.switch_to(&channel, key.as_deref());
             }
             Typed::Quit(reason) => self.leaving = Some(Leave::Asked(reason)),
             Typed::Help => {
@@ -341,13 +341,13 @@ impl<W: Write> Chat<W> {
         Ok(())
     }
 
-    fn say(&mut self, target: &str, text: &str, manner: Manner) {
-        for message in messages(&self.model, target, text, manner) {
-            let sent = Sent::Said {
+    fn say(&mut self, target: &str, text: &str, kind: MessageKind) {
+        for message in messages(&self.model, target, text, kind) {
+            let sent = Sent::Text {
                 target: target.to_owned(),
                 text: text.to_owned(),
             };
-            self.link.send(&self.receipts.expect(message, sent));
+            self.server.send(&self.receipts.track(message, sent));
         }
     }
 
@@ -360,10 +360,10 @@ impl<W: Write> Chat<W> {
 
     fn ask(&mut self, request: Message) {
         if !commands::is_answered(&request) {
-            return self.link.send(&request);
+            return self.server.send(&request);
         }
-        self.link
-            .send(&self.receipts.expect(request, Sent::Command));
+        self.server
+            .send(&self.receipts.track(request, Sent::Command));
     }
 
     fn info(&mut self, words: &str) -> io::Result<()> {
@@ -378,7 +378,7 @@ impl<W: Write> Chat<W> {
 
     fn report_lost(&mut self, lost: Vec<Sent>) -> io::Result<()> {
         for sent in lost {
-            if let Sent::Said { target, text } = sent {
+            if let Sent::Text { target, text } = sent {
                 self.undelivered += 1;
                 self.info(&format!(
                     "not confirmed, perhaps not sent, to {target}: {text}"
@@ -389,19 +389,19 @@ impl<W: Write> Chat<W> {
     }
 
     /// A script learns whether all that it piped in has arrived; a person has seen it.
-    fn account_for_losses(&self) -> Ending {
+    fn account_for_losses(&self) -> Exit {
         match (&self.leaving, self.undelivered) {
-            (Some(Leave::InputEnded), 1..) if !self.keyboard.is_terminal() => {
-                Ending::Failed(format!("lines that did not arrive: {}", self.undelivered))
+            (Some(Leave::InputEnded), 1..) if !self.stdin.is_terminal() => {
+                Exit::Failed(format!("lines that did not arrive: {}", self.undelivered))
             }
-            _ => Ending::Finished,
+            _ => Exit::Finished,
         }
     }
 }
 
 /// The messages that carry `text`, as many as it takes.
-pub fn messages(model: &Model, target: &str, text: &str, manner: Manner) -> Vec<Message> {
-    let (before, after) = if manner == Manner::Action {
+pub fn messages(model: &Model, target: &str, text: &str, kind: MessageKind) -> Vec<Message> {
+    let (before, after) = if kind == MessageKind::Action {
         ("\u{1}ACTION ", "\u{1}")
     } else {
         ("", "")
@@ -427,17 +427,17 @@ mod tests {
     fn long_text_takes_several_messages_that_fit_the_wire_with_our_source() {
         let mut model = Model::default();
         let source = "me!user@some.host.example";
-        model.take(
+        model.handle(
             &Message::parse(":s 001 me :Hi").unwrap(),
             Timestamp::UNIX_EPOCH,
         );
-        model.take(
+        model.handle(
             &Message::parse(&format!(":{source} JOIN #lobby")).unwrap(),
             Timestamp::UNIX_EPOCH,
         );
         let text = "word ".repeat(300);
-        for manner in [Manner::Message, Manner::Action] {
-            let sent = messages(&model, "#lobby", &text, manner);
+        for kind in [MessageKind::Message, MessageKind::Action] {
+            let sent = messages(&model, "#lobby", &text, kind);
             assert!(sent.len() > 2);
             let heard: Vec<String> = sent
                 .into_iter()

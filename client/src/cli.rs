@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use rookery_protocol::{AccountName, ChannelName, Email, NameError, Nick};
 
-use crate::config::Choice;
+use crate::config::ServerArgument;
 
 /// Chats on a Rookery server.
 #[derive(Debug, Parser)]
@@ -17,7 +17,7 @@ pub struct Cli {
     /// The server: its name in the config, HOST or HOST:PORT [default: the one of the config, or
     /// localhost:6697]
     #[arg(value_name = "SERVER", conflicts_with = "server_option")]
-    server: Option<Choice>,
+    server: Option<ServerArgument>,
     /// The server, as an option
     #[arg(
         long = "server",
@@ -25,7 +25,7 @@ pub struct Cli {
         value_name = "HOST:PORT",
         global = true
     )]
-    server_option: Option<Choice>,
+    server_option: Option<ServerArgument>,
     /// Trust only certificates of the authority in this PEM file
     #[arg(long, value_name = "FILE", global = true)]
     pub ca: Option<PathBuf>,
@@ -47,7 +47,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     #[command(flatten)]
-    Errand(Errand),
+    ScriptCommand(ScriptCommand),
     /// Prints the completions for a shell
     Completions {
         /// Which shell
@@ -63,7 +63,7 @@ pub enum Command {
 
 /// What a script does on the server.
 #[derive(Debug, Subcommand)]
-pub enum Errand {
+pub enum ScriptCommand {
     /// Sends a message with the credential kept from an earlier sign-in, and waits for its receipt
     Send {
         /// A channel (#ops) or a nick
@@ -128,7 +128,7 @@ impl Cli {
     }
 
     /// The server that is named, if one is.
-    pub fn server(&self) -> Option<&Choice> {
+    pub fn server(&self) -> Option<&ServerArgument> {
         self.server.as_ref().or(self.server_option.as_ref())
     }
 
@@ -146,7 +146,7 @@ impl Cli {
     }
 
     /// Ends the program as for any other wrong usage.
-    pub fn refuse(message: &str) -> ! {
+    pub fn exit_with_usage_error(message: &str) -> ! {
         Self::command()
             .error(clap::error::ErrorKind::InvalidValue, message)
             .exit()
@@ -207,7 +207,8 @@ mod tests {
         ] {
             let cli = read(&line).unwrap();
             assert_eq!(server(&cli), "chat.example:6697");
-            let Some(Command::Errand(Errand::Send { target, text })) = cli.command else {
+            let Some(Command::ScriptCommand(ScriptCommand::Send { target, text })) = cli.command
+            else {
                 panic!("{cli:?}")
             };
             assert_eq!(target, Target::Channel(ChannelName::parse("#ops").unwrap()));
@@ -218,7 +219,7 @@ mod tests {
     #[test]
     fn tail_shows_ten_lines_unless_told_otherwise() {
         let tail = |line: &[&str]| match read(line).unwrap().command {
-            Some(Command::Errand(Errand::Tail { lines, json, .. })) => (lines, json),
+            Some(Command::ScriptCommand(ScriptCommand::Tail { lines, json, .. })) => (lines, json),
             command => panic!("{command:?}"),
         };
         assert_eq!(tail(&["tail", "#ops"]), (10, false));

@@ -370,12 +370,12 @@ pub fn is_answered(request: &Message) -> bool {
 }
 
 /// The original's form: a line that ends in `/alice` is for alice alone. Gives the text and her
-/// nick, if `is_here`.
-pub fn addressed(line: &str, is_here: impl Fn(&Nick) -> bool) -> Option<(&str, Nick)> {
+/// nick, if `is_present`.
+pub fn addressed(line: &str, is_present: impl Fn(&Nick) -> bool) -> Option<(&str, Nick)> {
     let (text, last) = line.trim_end().rsplit_once(char::is_whitespace)?;
     let nick = Nick::parse(last.strip_prefix('/')?).ok()?;
     let text = text.trim();
-    (!text.is_empty() && is_here(&nick)).then_some((text, nick))
+    (!text.is_empty() && is_present(&nick)).then_some((text, nick))
 }
 
 fn split_word(text: &str) -> (&str, &str) {

@@ -14,7 +14,7 @@ use toml::Spanned;
 use crate::address::{AddressError, ServerAddress};
 
 /// Words of the command line that a server cannot be named.
-const TAKEN: [&str; 5] = ["completions", "help", "man", "send", "tail"];
+const RESERVED_NAMES: [&str; 5] = ["completions", "help", "man", "send", "tail"];
 
 /// The config file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -43,7 +43,7 @@ pub struct Server {
     pub ca: Option<PathBuf>,
     /// The channels to be in, beside the lobby.
     #[serde(default)]
-    pub join: Vec<ToJoin>,
+    pub join: Vec<AutoJoin>,
 }
 
 /// How many colours the screen uses.
@@ -76,14 +76,14 @@ pub enum Notify {
 /// A channel, with its key: `#ops` or `#ops sesame`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ToJoin {
+pub struct AutoJoin {
     /// The channel.
     pub channel: ChannelName,
     /// Its key.
     pub key: Option<String>,
 }
 
-impl TryFrom<String> for ToJoin {
+impl TryFrom<String> for AutoJoin {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -98,8 +98,8 @@ impl TryFrom<String> for ToJoin {
     }
 }
 
-impl From<ToJoin> for String {
-    fn from(ToJoin { channel, key }: ToJoin) -> Self {
+impl From<AutoJoin> for String {
+    fn from(AutoJoin { channel, key }: AutoJoin) -> Self {
         match key {
             Some(key) => format!("{channel} {key}"),
             None => channel.to_string(),
@@ -122,7 +122,7 @@ impl TryFrom<String> for ServerName {
                 "{name:?} cannot be a server's name: letters, digits, - and _ make one"
             ));
         }
-        if TAKEN.contains(&name.as_str()) {
+        if RESERVED_NAMES.contains(&name.as_str()) {
             return Err(format!(
                 "a server cannot be named {name}: `rook {name}` is a command"
             ));
@@ -133,12 +133,12 @@ impl TryFrom<String> for ServerName {
 
 /// The server that the command line names: by its name in the config, or by its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice {
+pub struct ServerArgument {
     text: String,
     address: ServerAddress,
 }
 
-impl FromStr for Choice {
+impl FromStr for ServerArgument {
     type Err = AddressError;
 
     /// Whatever could name a server in the config could be a host as well.
@@ -163,7 +163,7 @@ pub enum ConfigError {
     },
     /// Something is wrong in it.
     #[error("{}:{line}: {message}", file.display())]
-    Wrong {
+    Invalid {
         /// Which file.
         file: PathBuf,
         /// From 1.
@@ -191,7 +191,7 @@ impl Config {
     fn parse(text: &str, file: &Path, home: &Path) -> Result<Self, ConfigError> {
         let wrong = |at: usize, message: String| {
             let line = 1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count();
-            ConfigError::Wrong {
+            ConfigError::Invalid {
                 file: file.to_owned(),
                 line,
                 message,
@@ -229,7 +229,7 @@ impl Config {
     }
 
     /// The server that is meant, with what is written down about it.
-    pub fn choose(&self, choice: Option<&Choice>) -> Server {
+    pub fn choose(&self, choice: Option<&ServerArgument>) -> Server {
         let by_default = || match &self.default {
             Some(default) => self.named(default.get_ref()),
             // Where there is only one, it is that.
@@ -282,7 +282,7 @@ mod tests {
     }
 
     fn chosen(config: &Config, choice: Option<&str>) -> String {
-        let choice: Option<Choice> = choice.map(|text| text.parse().unwrap());
+        let choice: Option<ServerArgument> = choice.map(|text| text.parse().unwrap());
         config.choose(choice.as_ref()).address.to_string()
     }
 

@@ -15,7 +15,7 @@ pub struct Fingerprint([u8; 32]);
 
 /// What is known again of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pinned {
+pub struct CertificatePin {
     /// The whole certificate.
     pub certificate: Fingerprint,
     /// Its public key (`SubjectPublicKeyInfo`), which a renewed certificate may keep.
@@ -25,7 +25,7 @@ pub struct Pinned {
 /// What is not 64 hexadecimal digits, with or without colons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("that is not a SHA-256 fingerprint")]
-pub struct NotAFingerprint;
+pub struct InvalidFingerprint;
 
 impl Fingerprint {
     /// Of a certificate or a key in DER.
@@ -34,7 +34,7 @@ impl Fingerprint {
     }
 }
 
-impl Pinned {
+impl CertificatePin {
     /// Of a certificate. One whose key cannot be read is only known as a whole.
     pub fn of(certificate: &CertificateDer<'_>) -> Self {
         let key = ParsedCertificate::try_from(certificate).ok();
@@ -64,29 +64,29 @@ impl fmt::Debug for Fingerprint {
 }
 
 impl FromStr for Fingerprint {
-    type Err = NotAFingerprint;
+    type Err = InvalidFingerprint;
 
-    fn from_str(text: &str) -> Result<Self, NotAFingerprint> {
+    fn from_str(text: &str) -> Result<Self, InvalidFingerprint> {
         let digits: Vec<u8> = text.bytes().filter(|&byte| byte != b':').collect();
         let mut bytes = [0; 32];
         if digits.len() != 64 {
-            return Err(NotAFingerprint);
+            return Err(InvalidFingerprint);
         }
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
             let [high, low] = [pair[0], pair[1]].map(|digit| char::from(digit).to_digit(16));
             let value = high
                 .zip(low)
                 .map(|(high, low)| high * 16 + low)
-                .ok_or(NotAFingerprint)?;
-            *byte = u8::try_from(value).map_err(|_| NotAFingerprint)?;
+                .ok_or(InvalidFingerprint)?;
+            *byte = u8::try_from(value).map_err(|_| InvalidFingerprint)?;
         }
         Ok(Self(bytes))
     }
 }
 
 impl TryFrom<String> for Fingerprint {
-    type Error = NotAFingerprint;
-    fn try_from(text: String) -> Result<Self, NotAFingerprint> {
+    type Error = InvalidFingerprint;
+    fn try_from(text: String) -> Result<Self, InvalidFingerprint> {
         text.parse()
     }
 }
@@ -118,7 +118,7 @@ mod tests {
             &text.replace("BA", "XY"),
             &format!("{text}:00"),
         ] {
-            assert_eq!(bad.parse::<Fingerprint>(), Err(NotAFingerprint), "{bad}");
+            assert_eq!(bad.parse::<Fingerprint>(), Err(InvalidFingerprint), "{bad}");
         }
     }
 }

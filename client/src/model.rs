@@ -1,16 +1,16 @@
 //! What the client knows of the chat: messages from the server go in, changes to show come out, and
 //! buffers keep what was said in each place. It knows nothing of the connection nor of the screen.
 
+mod batches;
 mod buffer;
 mod buffers;
-mod change;
 mod channel;
+mod conversation;
+mod event;
 mod history;
 mod line;
 mod numerics;
-mod pages;
-mod place;
-mod telling;
+mod render_events;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,17 +18,17 @@ use jiff::Timestamp;
 use rookery_protocol::framing::MAX_LINE;
 use rookery_protocol::{ChannelName, Message, Nick};
 
-pub use buffer::{Buffer, Filling};
+pub use buffer::{Buffer, GapState};
 pub use buffers::Buffers;
-pub use change::{Change, Manner, What};
 pub use channel::Rank;
-pub use line::{Body, Line, LineId, Move};
-pub use place::Place;
-pub use telling::Call;
+pub use conversation::Conversation;
+pub use event::{ChatEvent, EventKind, MessageKind};
+pub use line::{Body, Line, LineId, MembershipChange};
+pub use render_events::Highlight;
 
-use crate::config::ToJoin;
+use crate::config::AutoJoin;
+use batches::Batches;
 use channel::Channel;
-use pages::Batches;
 
 /// Correspondents remembered; they only serve the form `text /alice`.
 const MAX_CORRESPONDENTS: usize = 500;
@@ -45,7 +45,7 @@ pub struct Model {
     source: Option<String>,
     channels: BTreeMap<ChannelName, Channel>,
     /// The channels to be in, with their keys: what is joined again after a reconnection.
-    home: BTreeMap<ChannelName, Option<String>>,
+    auto_join: BTreeMap<ChannelName, Option<String>>,
     current: Option<ChannelName>,
     /// A channel that becomes the current one when it is joined.
     asked: Option<(ChannelName, Option<String>)>,
@@ -102,7 +102,7 @@ impl Model {
     }
 
     /// Whether `text` calls us by our nick.
-    pub fn is_called(&self, text: &str) -> bool {
+    pub fn mentions_me(&self, text: &str) -> bool {
         let me = self.nick.to_lowercase();
         let name_like = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-');
         !me.is_empty()
@@ -123,14 +123,14 @@ impl Model {
     }
 
     /// Whether a message of `channel` has to be shown with its name.
-    pub fn needs_name(&self, channel: &str) -> bool {
+    pub fn needs_channel_name(&self, channel: &str) -> bool {
         let current = self.current.as_ref().map(ChannelName::folded);
         let folded = ChannelName::parse(channel).ok();
         self.channels.len() > 1 || current != folded.as_ref().map(ChannelName::folded)
     }
 
     /// Whether `nick` is in a channel with us, or has written to us.
-    pub fn is_here(&self, nick: &Nick) -> bool {
+    pub fn is_present(&self, nick: &Nick) -> bool {
         self.correspondents.contains(nick)
             || self
                 .channels
@@ -139,7 +139,7 @@ impl Model {
     }
 
     /// The person asks for a channel: it becomes the current one, now or when it is joined.
-    pub fn ask_for(&mut self, channel: &ChannelName, key: Option<&str>) {
+    pub fn switch_to(&mut self, channel: &ChannelName, key: Option<&str>) {
         if self.is_in(channel) {
             self.current = Some(channel.clone());
         } else {
@@ -172,8 +172,8 @@ impl Model {
     }
 
     /// Channels to be in, whenever there is a connection.
-    pub fn be_in(&mut self, channels: &[ToJoin]) {
-        self.home.extend(
+    pub fn add_auto_join(&mut self, channels: &[AutoJoin]) {
+        self.auto_join.extend(
             channels
                 .iter()
                 .map(|one| (one.channel.clone(), one.key.clone())),
@@ -181,9 +181,9 @@ impl Model {
     }
 
     /// The channels to be in, whenever there is a connection.
-    pub fn home(&self) -> Vec<ToJoin> {
-        let home = self.home.iter();
-        home.map(|(channel, key)| ToJoin {
+    pub fn auto_join(&self) -> Vec<AutoJoin> {
+        let home = self.auto_join.iter();
+        home.map(|(channel, key)| AutoJoin {
             channel: channel.clone(),
             key: key.clone(),
         })
@@ -191,9 +191,9 @@ impl Model {
     }
 
     /// What is sent to be in all these channels again: as few messages as hold them.
-    pub fn joins(&self) -> Vec<Message> {
+    pub fn rejoin_messages(&self) -> Vec<Message> {
         let mut missing: Vec<_> = self
-            .home
+            .auto_join
             .iter()
             .filter(|(channel, _)| !self.is_in(channel))
             .collect();
@@ -233,23 +233,23 @@ impl Model {
     }
 
     /// What follows from a message.
-    pub fn take(&mut self, message: &Message, now: Timestamp) -> Vec<Change> {
+    pub fn handle(&mut self, message: &Message, now: Timestamp) -> Vec<ChatEvent> {
         let at = message
             .tags
             .get("time")
             .and_then(|time| time.parse().ok())
             .unwrap_or(now);
-        if self.take_batched(message, at) {
+        if self.collect_batched(message, at) {
             return Vec::new();
         }
         let msgid = message.tags.get("msgid").map(str::to_owned);
-        self.follow(message)
-            .map(|what| Change { at, msgid, what })
+        self.apply(message)
+            .map(|kind| ChatEvent { at, msgid, kind })
             .into_iter()
             .collect()
     }
 
-    fn follow(&mut self, message: &Message) -> Option<What> {
+    fn apply(&mut self, message: &Message) -> Option<EventKind> {
         let nick = message.source_nick().unwrap_or_default().to_owned();
         let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
         let reason = |index: usize| {
@@ -264,13 +264,13 @@ impl Model {
                 Some(self.said(message))
             }
             "REDACT" => Some(self.redacted(message)),
-            "CREDENTIAL" => credential(message).map(What::Info),
-            "BATCH" => self.take_batch(message),
+            "CREDENTIAL" => credential(message).map(EventKind::Info),
+            "BATCH" => self.handle_batch(message),
             "MARKREAD" => {
                 let until = message
                     .param(1)
                     .and_then(|until| until.strip_prefix("timestamp="));
-                Some(What::Read {
+                Some(EventKind::ReadMarker {
                     target: param(0),
                     until: until.and_then(|time| time.parse().ok()),
                 })
@@ -279,14 +279,14 @@ impl Model {
             "FAIL" if message.param(0) == Some("MARKREAD") => None,
             "JOIN" => {
                 self.join(&param(0), &nick, message.source.as_deref());
-                Some(What::Joined {
+                Some(EventKind::Joined {
                     channel: param(0),
                     nick,
                 })
             }
             "PART" => {
                 self.leave(&param(0), &nick);
-                Some(What::Parted {
+                Some(EventKind::Parted {
                     channel: param(0),
                     nick,
                     reason: reason(1),
@@ -294,7 +294,7 @@ impl Model {
             }
             "KICK" => {
                 self.leave(&param(0), &param(1));
-                Some(What::Removed {
+                Some(EventKind::Kicked {
                     channel: param(0),
                     nick: param(1),
                     by: nick,
@@ -304,7 +304,7 @@ impl Model {
             "QUIT" => {
                 let channels = self.channels_of(&nick);
                 self.forget(&nick);
-                Some(What::Left {
+                Some(EventKind::Quit {
                     nick,
                     reason: reason(0),
                     channels,
@@ -313,7 +313,7 @@ impl Model {
             "NICK" => {
                 let channels = self.channels_of(&nick);
                 self.rename(&nick, &param(0));
-                Some(What::Renamed {
+                Some(EventKind::NickChanged {
                     old: nick,
                     new: param(0),
                     channels,
@@ -321,7 +321,7 @@ impl Model {
             }
             "TOPIC" => {
                 self.set_topic(&param(0), param(1));
-                Some(What::Topic {
+                Some(EventKind::Topic {
                     channel: param(0),
                     by: Some(nick),
                     text: param(1),
@@ -332,21 +332,21 @@ impl Model {
                 if let Some(channel) = self.channel_mut(&param(0)) {
                     channel.set_ranks(modes);
                 }
-                Some(What::Mode {
+                Some(EventKind::ModeChanged {
                     channel: param(0),
                     by: nick,
                     modes: modes.join(" "),
                 })
             }
-            "INVITE" => Some(What::Invited {
+            "INVITE" => Some(EventKind::Invited {
                 channel: param(1),
                 by: nick,
                 nick: param(0),
             }),
-            "FAIL" | "WARN" => Some(What::Refused(
+            "FAIL" | "WARN" => Some(EventKind::Refused(
                 message.params.last().cloned().unwrap_or_default(),
             )),
-            "NOTE" => Some(What::Info(
+            "NOTE" => Some(EventKind::Info(
                 message.params.last().cloned().unwrap_or_default(),
             )),
             numeric if numeric.len() == 3 && numeric.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -356,7 +356,7 @@ impl Model {
         }
     }
 
-    fn said(&self, message: &Message) -> What {
+    fn said(&self, message: &Message) -> EventKind {
         let nick = message.source_nick().unwrap_or_default().to_owned();
         let target = message.param(0).unwrap_or_default().to_owned();
         let text = message.param(1).unwrap_or_default();
@@ -364,31 +364,31 @@ impl Model {
             .source
             .as_deref()
             .is_some_and(|source| source.contains('!'));
-        let (manner, text) = match text
+        let (kind, text) = match text
             .strip_prefix('\u{1}')
             .map(|ctcp| ctcp.trim_end_matches('\u{1}'))
         {
-            _ if message.command == "NOTICE" => (Manner::Notice, text.to_owned()),
-            None => (Manner::Message, text.to_owned()),
+            _ if message.command == "NOTICE" => (MessageKind::Notice, text.to_owned()),
+            None => (MessageKind::Message, text.to_owned()),
             Some(ctcp) => match ctcp.strip_prefix("ACTION") {
-                Some(action) => (Manner::Action, action.trim_start().to_owned()),
+                Some(action) => (MessageKind::Action, action.trim_start().to_owned()),
                 None => {
-                    return What::Info(format!(
+                    return EventKind::Info(format!(
                         "{nick} asks for {ctcp} (CTCP); rook does not answer"
                     ));
                 }
             },
         };
         if target.starts_with('#') {
-            return What::Said {
+            return EventKind::ChannelMessage {
                 channel: target,
                 nick,
-                manner,
+                kind,
                 text,
             };
         }
         if from_server {
-            return What::Notice {
+            return EventKind::ServerNotice {
                 from: if nick.is_empty() {
                     "server".to_owned()
                 } else {
@@ -398,15 +398,15 @@ impl Model {
             };
         }
         if self.is_me(&nick) && !self.is_me(&target) {
-            return What::Whispered {
+            return EventKind::DirectSent {
                 to: target,
-                manner,
+                kind,
                 text,
             };
         }
-        What::Heard {
+        EventKind::DirectReceived {
             from: nick,
-            manner,
+            kind,
             text,
         }
     }
@@ -426,7 +426,7 @@ impl Model {
         }
     }
 
-    fn redacted(&self, message: &Message) -> What {
+    fn redacted(&self, message: &Message) -> EventKind {
         let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
         let by = message.source_nick().unwrap_or_default().to_owned();
         // Between two people, the place is named after the other one.
@@ -439,7 +439,7 @@ impl Model {
             .param(2)
             .filter(|reason| !reason.is_empty())
             .map(str::to_owned);
-        What::Redacted {
+        EventKind::Redacted {
             target,
             msgid: param(1),
             by,
@@ -458,7 +458,7 @@ impl Model {
                 self.current = Some(name.clone());
             }
             let key = asked.and_then(|(_, key)| key);
-            self.home.entry(name.clone()).or_insert(key);
+            self.auto_join.entry(name.clone()).or_insert(key);
         }
         self.channels
             .entry(name)
@@ -478,7 +478,7 @@ impl Model {
             return;
         }
         self.channels.remove(&name);
-        self.home.remove(&name);
+        self.auto_join.remove(&name);
         if self.current.as_ref() == Some(&name) {
             self.current = self.channels.keys().next().cloned();
         }

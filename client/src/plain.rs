@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::model::{Change, Manner, Model, What};
+use crate::model::{ChatEvent, EventKind, MessageKind, Model};
 use crate::text;
 
 /// Prints to `out`, with the time of day in `zone`.
@@ -22,8 +22,8 @@ impl<W: Write> Printer<W> {
     }
 
     /// Prints a change.
-    pub fn show(&mut self, change: &Change, model: &Model) -> io::Result<()> {
-        match describe(&change.what, model) {
+    pub fn show(&mut self, change: &ChatEvent, model: &Model) -> io::Result<()> {
+        match describe(&change.kind, model) {
             Some(words) => self.line(change.at, &words),
             None => Ok(()),
         }
@@ -42,7 +42,7 @@ impl<W: Write> Printer<W> {
 }
 
 /// In words; none for what only a screen shows.
-fn describe(what: &What, model: &Model) -> Option<String> {
+fn describe(kind: &EventKind, model: &Model) -> Option<String> {
     let who = |nick: &str| {
         if model.is_me(nick) {
             "you".to_owned()
@@ -55,42 +55,42 @@ fn describe(what: &What, model: &Model) -> Option<String> {
             .as_ref()
             .map_or(String::new(), |why| format!(" ({why})"))
     };
-    Some(match what {
-        What::Said {
+    Some(match kind {
+        EventKind::ChannelMessage {
             channel,
             nick,
-            manner,
+            kind,
             text,
         } => {
-            let place = if model.needs_name(channel) {
+            let place = if model.needs_channel_name(channel) {
                 format!("{channel} ")
             } else {
                 String::new()
             };
-            format!("{place}{}", said(nick, *manner, text))
+            format!("{place}{}", said(nick, *kind, text))
         }
-        What::Heard {
+        EventKind::DirectReceived {
             from,
-            manner: Manner::Action,
+            kind: MessageKind::Action,
             text,
         } => format!("[{from} → you] * {from} {text}"),
-        What::Heard { from, text, .. } => format!("[{from} → you] {text}"),
-        What::Whispered {
+        EventKind::DirectReceived { from, text, .. } => format!("[{from} → you] {text}"),
+        EventKind::DirectSent {
             to,
-            manner: Manner::Action,
+            kind: MessageKind::Action,
             text,
         } => format!("[you → {to}] * you {text}"),
-        What::Whispered { to, text, .. } => format!("[you → {to}] {text}"),
-        What::Notice { from, text } => format!("-{from}- {text}"),
-        What::Joined { channel, nick } => format!("-- {} joined {channel}", who(nick)),
-        What::Parted {
+        EventKind::DirectSent { to, text, .. } => format!("[you → {to}] {text}"),
+        EventKind::ServerNotice { from, text } => format!("-{from}- {text}"),
+        EventKind::Joined { channel, nick } => format!("-- {} joined {channel}", who(nick)),
+        EventKind::Parted {
             channel,
             nick,
             reason,
         } => {
             format!("-- {} left {channel}{}", who(nick), because(reason))
         }
-        What::Removed {
+        EventKind::Kicked {
             channel,
             nick,
             by,
@@ -103,39 +103,39 @@ fn describe(what: &What, model: &Model) -> Option<String> {
                 because(reason)
             )
         }
-        What::Left { nick, reason, .. } => format!("-- {} left{}", who(nick), because(reason)),
-        What::Renamed { old, new, .. } if model.is_me(new) => {
+        EventKind::Quit { nick, reason, .. } => format!("-- {} left{}", who(nick), because(reason)),
+        EventKind::NickChanged { old, new, .. } if model.is_me(new) => {
             format!("-- you are now {new} (were {old})")
         }
-        What::Renamed { old, new, .. } => format!("-- {old} is now {new}"),
-        What::Topic {
+        EventKind::NickChanged { old, new, .. } => format!("-- {old} is now {new}"),
+        EventKind::Topic {
             channel,
             by: None,
             text,
         } => format!("-- the topic of {channel} is: {text}"),
-        What::Topic {
+        EventKind::Topic {
             channel,
             by: Some(nick),
             text,
         } if text.is_empty() => {
             format!("-- {} took away the topic of {channel}", who(nick))
         }
-        What::Topic {
+        EventKind::Topic {
             channel,
             by: Some(nick),
             text,
         } => {
             format!("-- {} set the topic of {channel}: {text}", who(nick))
         }
-        What::Mode { channel, by, modes } => {
+        EventKind::ModeChanged { channel, by, modes } => {
             format!("-- {} sets mode {modes} on {channel}", who(by))
         }
-        What::Invited { channel, by, nick } => {
+        EventKind::Invited { channel, by, nick } => {
             format!("-- {} invites {} to {channel}", who(by), who(nick))
         }
-        What::Members { channel, nicks } => format!("-- in {channel}: {}", nicks.join(", ")),
-        What::Info(words) | What::Refused(words) => format!("-- {words}"),
-        What::Redacted {
+        EventKind::Members { channel, nicks } => format!("-- in {channel}: {}", nicks.join(", ")),
+        EventKind::Info(words) | EventKind::Refused(words) => format!("-- {words}"),
+        EventKind::Redacted {
             target, by, reason, ..
         } => {
             format!(
@@ -144,15 +144,17 @@ fn describe(what: &What, model: &Model) -> Option<String> {
                 because(reason)
             )
         }
-        What::Page { .. } | What::Conversations(_) | What::Read { .. } => return None,
+        EventKind::HistoryPage { .. }
+        | EventKind::Conversations(_)
+        | EventKind::ReadMarker { .. } => return None,
     })
 }
 
-fn said(nick: &str, manner: Manner, text: &str) -> String {
-    match manner {
-        Manner::Message => format!("<{nick}> {text}"),
-        Manner::Action => format!("* {nick} {text}"),
-        Manner::Notice => format!("-{nick}- {text}"),
+fn said(nick: &str, kind: MessageKind, text: &str) -> String {
+    match kind {
+        MessageKind::Message => format!("<{nick}> {text}"),
+        MessageKind::Action => format!("* {nick} {text}"),
+        MessageKind::Notice => format!("-{nick}- {text}"),
     }
 }
 
@@ -172,7 +174,7 @@ mod tests {
         for line in start.iter().chain(lines) {
             let message =
                 Message::parse(&format!("@time=2026-01-02T14:03:05.678Z {line}")).unwrap();
-            for change in model.take(&message, Timestamp::UNIX_EPOCH) {
+            for change in model.handle(&message, Timestamp::UNIX_EPOCH) {
                 printer.show(&change, &model).unwrap();
             }
         }

@@ -19,7 +19,7 @@ const WINDOW: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// A message to people.
-    Said {
+    Text {
         /// To whom.
         target: String,
         /// As it was typed, or a piece of it.
@@ -28,7 +28,7 @@ pub enum Sent {
     /// Anything else that was typed.
     Command,
     /// A question that nobody typed.
-    Question,
+    Query,
 }
 
 /// What became of something sent.
@@ -58,7 +58,7 @@ pub struct Receipts {
 impl Receipts {
     /// Gives the message its label, and waits for the answer from now on.
     #[must_use]
-    pub fn expect(&mut self, mut message: Message, sent: Sent) -> Message {
+    pub fn track(&mut self, mut message: Message, sent: Sent) -> Message {
         self.last_label += 1;
         message.tags.set("label", self.last_label.to_string());
         self.pending.insert(
@@ -92,7 +92,7 @@ impl Receipts {
     }
 
     /// Gives up what has waited too long.
-    pub fn give_up_late(&mut self, now: Instant) -> Vec<Sent> {
+    pub fn expire(&mut self, now: Instant) -> Vec<Sent> {
         // Labels grow with time, so the late ones come first.
         let mut late = Vec::new();
         while let Some(first) = self.pending.first_entry()
@@ -104,7 +104,7 @@ impl Receipts {
     }
 
     /// The connection is gone, and with it all answers.
-    pub fn give_up(&mut self) -> Vec<Sent> {
+    pub fn drain(&mut self) -> Vec<Sent> {
         self.batches.clear();
         std::mem::take(&mut self.pending)
             .into_values()
@@ -113,9 +113,9 @@ impl Receipts {
     }
 
     /// What a message settles, if it is an answer.
-    pub fn take(&mut self, message: &Message) -> Option<Outcome> {
+    pub fn settle(&mut self, message: &Message) -> Option<Outcome> {
         if message.command == "BATCH" {
-            return self.take_batch(message);
+            return self.settle_batch(message);
         }
         let labelled = message
             .tags
@@ -130,8 +130,8 @@ impl Receipts {
         let sent = &self.pending.get(&label)?.sent;
         let refused = refusal(message);
         let settles = match sent {
-            Sent::Said { .. } => matches!(message.command.as_str(), "PRIVMSG" | "NOTICE" | "ACK"),
-            Sent::Command | Sent::Question => labelled.is_some(),
+            Sent::Text { .. } => matches!(message.command.as_str(), "PRIVMSG" | "NOTICE" | "ACK"),
+            Sent::Command | Sent::Query => labelled.is_some(),
         };
         if !settles && refused.is_none() {
             return None;
@@ -143,7 +143,7 @@ impl Receipts {
         })
     }
 
-    fn take_batch(&mut self, message: &Message) -> Option<Outcome> {
+    fn settle_batch(&mut self, message: &Message) -> Option<Outcome> {
         let name = message.param(0)?;
         if let Some(opened) = name.strip_prefix('+') {
             let label = message.tags.get("label")?.parse().ok()?;
@@ -154,7 +154,7 @@ impl Receipts {
         }
         let label = self.batches.remove(name.strip_prefix('-')?)?;
         Some(match self.pending.remove(&label)?.sent {
-            sent @ Sent::Said { .. } => {
+            sent @ Sent::Text { .. } => {
                 Outcome::Refused(sent, "the server gave no receipt".to_owned())
             }
             sent => Outcome::Done(sent),
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     fn said(text: &str) -> Sent {
-        Sent::Said {
+        Sent::Text {
             target: "#a".to_owned(),
             text: text.to_owned(),
         }
@@ -177,7 +177,7 @@ mod tests {
     fn waiting(sent: &[Sent]) -> Receipts {
         let mut receipts = Receipts::default();
         for (index, sent) in sent.iter().enumerate() {
-            let message = receipts.expect(Message::new("PRIVMSG", ["#a", "x"]), sent.clone());
+            let message = receipts.track(Message::new("PRIVMSG", ["#a", "x"]), sent.clone());
             assert_eq!(
                 message.tags.get("label"),
                 Some((index + 1).to_string().as_str())
@@ -187,7 +187,7 @@ mod tests {
     }
 
     fn take(receipts: &mut Receipts, line: &str) -> Option<Outcome> {
-        receipts.take(&Message::parse(line).unwrap())
+        receipts.settle(&Message::parse(line).unwrap())
     }
 
     #[test]
@@ -281,12 +281,12 @@ mod tests {
         let deadline = receipts.deadline().unwrap();
         assert!(
             receipts
-                .give_up_late(deadline - Duration::from_secs(1))
+                .expire(deadline - Duration::from_secs(1))
                 .is_empty()
         );
-        assert_eq!(receipts.give_up_late(deadline), [said("one")]);
+        assert_eq!(receipts.expire(deadline), [said("one")]);
         let mut receipts = waiting(&[said("two")]);
-        assert_eq!(receipts.give_up(), [said("two")]);
+        assert_eq!(receipts.drain(), [said("two")]);
         assert!(receipts.is_empty());
     }
 }

@@ -27,7 +27,7 @@ pub fn refusal(message: &Message) -> Option<String> {
 }
 
 /// The same for a person, who is told what can be done about it.
-pub fn advised(message: &Message) -> Option<String> {
+pub fn refusal_with_advice(message: &Message) -> Option<String> {
     let words = refusal(message)?;
     Some(
         match advice(&message.command, message.param(1).unwrap_or_default()) {
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     fn words(line: &str) -> Option<String> {
-        advised(&Message::parse(line).unwrap())
+        refusal_with_advice(&Message::parse(line).unwrap())
     }
 
     #[test]

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use crate::chat::messages;
 use crate::cli::Target;
-use crate::ending::{Ending, Over};
-use crate::link::{Options, stand_in};
-use crate::model::{Manner, Model};
-use crate::person::{self, Input, Interrupt, Keyboard};
+use crate::console::{self, Interrupt, StdinEvent, StdinReader};
+use crate::exit::{Exit, SessionEnd};
+use crate::model::{MessageKind, Model};
 use crate::receipts::{Outcome, PATIENCE, Receipts, Sent};
+use crate::reconnect::{ConnectOptions, temporary_nick};
 use crate::session::{self, Event, Session};
 use crate::sign_in::Plan;
 use crate::state::StateFile;
@@ -34,33 +34,37 @@ enum Source {
     /// The command line: it is all in the queue.
     Given,
     /// Standard input, one message a line.
-    Lines(Keyboard),
+    Lines(StdinReader),
 }
 
 impl Source {
     /// The next line; waits for ever when there is none to come.
-    async fn next(&mut self) -> Input {
+    async fn next(&mut self) -> StdinEvent {
         match self {
             Self::Given => std::future::pending().await,
-            Self::Lines(keyboard) => keyboard.next().await,
+            Self::Lines(stdin) => stdin.next().await,
         }
     }
 }
 
 /// Sends `text`, or what comes from standard input, to `target`.
-pub async fn run(options: Options, target: Target, text: Option<String>) -> anyhow::Result<Ending> {
+pub async fn run(
+    options: ConnectOptions,
+    target: Target,
+    text: Option<String>,
+) -> anyhow::Result<Exit> {
     let state = StateFile::of(&options.server)?;
     let mut kept = state.load()?;
     let trust = session::trust(options.ca.as_deref(), &kept);
     let account = match options.signed_in(&kept) {
         Ok(account) => account.clone(),
-        Err(ending) => return Ok(ending),
+        Err(exit) => return Ok(exit),
     };
     let mut interrupt = Interrupt::catch()?;
     let give_up_at = Instant::now() + PATIENCE;
     let connected = tokio::select! {
         connected = session::connect(&options.server, trust, &state) => connected,
-        () = interrupt.wait() => return Ok(Ending::Failed("interrupted: nothing was sent".to_owned())),
+        () = interrupt.wait() => return Ok(Exit::Failed("interrupted: nothing was sent".to_owned())),
     };
     let connection = match connected {
         Ok(connected) => {
@@ -75,7 +79,7 @@ pub async fn run(options: Options, target: Target, text: Option<String>) -> anyh
         Err(over) => return Ok(end(over, None)),
     };
     let mut sender = Sender {
-        session: Session::start(connection, Plan::Errand(account), stand_in()),
+        session: Session::start(connection, Plan::Visit(account), temporary_nick()),
         target,
         model: Model::default(),
         receipts: Receipts::default(),
@@ -90,7 +94,7 @@ pub async fn run(options: Options, target: Target, text: Option<String>) -> anyh
             sender.queue.extend(text.lines().map(str::to_owned));
             Source::Given
         }
-        None => Source::Lines(Keyboard::open()),
+        None => Source::Lines(StdinReader::open()),
     };
     loop {
         sender.proceed();
@@ -104,14 +108,14 @@ pub async fn run(options: Options, target: Target, text: Option<String>) -> anyh
         };
         tokio::select! {
             event = sender.session.next() => {
-                if let Some(ending) = sender.take(event) {
-                    return Ok(ending);
+                if let Some(exit) = sender.take(event) {
+                    return Ok(exit);
                 }
             }
             input = source.next(), if wants_text => match input {
-                Input::Line(line) => sender.queue.push_back(line),
-                Input::NotText => sender.fail("a line is not UTF-8: it was not sent".to_owned()),
-                Input::End => sender.more_to_come = false,
+                StdinEvent::Line(line) => sender.queue.push_back(line),
+                StdinEvent::InvalidUtf8 => sender.fail("a line is not UTF-8: it was not sent".to_owned()),
+                StdinEvent::Eof => sender.more_to_come = false,
             },
             () = interrupt.wait() => sender.fail("interrupted".to_owned()),
             () = tokio::time::sleep_until(deadline.unwrap_or(give_up_at)), if deadline.is_some() => {
@@ -141,14 +145,17 @@ impl Sender {
         while self.phase == Phase::Sending && self.receipts.is_empty() {
             match self.queue.pop_front() {
                 Some(text) => {
-                    for message in
-                        messages(&self.model, self.target.as_str(), &text, Manner::Message)
-                    {
-                        let sent = Sent::Said {
+                    for message in messages(
+                        &self.model,
+                        self.target.as_str(),
+                        &text,
+                        MessageKind::Message,
+                    ) {
+                        let sent = Sent::Text {
                             target: self.target.as_str().to_owned(),
                             text: text.clone(),
                         };
-                        self.session.send(&self.receipts.expect(message, sent));
+                        self.session.send(&self.receipts.track(message, sent));
                     }
                 }
                 None if self.more_to_come => return,
@@ -157,19 +164,19 @@ impl Sender {
         }
     }
 
-    fn take(&mut self, event: Event) -> Option<Ending> {
+    fn take(&mut self, event: Event) -> Option<Exit> {
         match event {
-            Event::Over(over) => return Some(end(over, self.failure.take())),
-            Event::Tell(words) => person::tell(&words),
-            Event::AskCode { .. } => self.fail("the server asks for a mailed code".to_owned()),
-            Event::Settled if self.phase == Phase::SigningIn => self.phase = Phase::Sending,
+            Event::Closed(over) => return Some(end(over, self.failure.take())),
+            Event::Notice(words) => console::notice(&words),
+            Event::CodeRequired { .. } => self.fail("the server asks for a mailed code".to_owned()),
+            Event::Ready if self.phase == Phase::SigningIn => self.phase = Phase::Sending,
             Event::Message(message) => {
-                self.model.take(&message, Timestamp::now());
-                if let Some(Outcome::Refused(sent, words)) = self.receipts.take(&message) {
+                self.model.handle(&message, Timestamp::now());
+                if let Some(Outcome::Refused(sent, words)) = self.receipts.settle(&message) {
                     self.refused(sent, &message.command, words);
                 }
             }
-            Event::Keep(_) | Event::SignedIn | Event::Settled | Event::Lag(_) => {}
+            Event::Store(_) | Event::SignedIn | Event::Ready | Event::Lag(_) => {}
         }
         None
     }
@@ -182,15 +189,14 @@ impl Sender {
             numeric::ERR_CANNOTSENDTOCHAN | numeric::ERR_NOSUCHCHANNEL
         );
         match (&self.target, sent) {
-            (Target::Channel(channel), Sent::Said { text, .. })
+            (Target::Channel(channel), Sent::Text { text, .. })
                 if outside && !self.joined && !self.model.is_in(channel) =>
             {
                 self.joined = true;
                 self.queue.push_front(text);
-                self.receipts.give_up();
+                self.receipts.drain();
                 let join = Message::new("JOIN", [channel.as_str()]);
-                self.session
-                    .send(&self.receipts.expect(join, Sent::Command));
+                self.session.send(&self.receipts.track(join, Sent::Command));
             }
             _ => self.fail(words),
         }
@@ -220,10 +226,12 @@ impl Sender {
 
 /// An accident is a failure here: whether a message has arrived before it is not known, so nothing
 /// is tried again.
-fn end(over: Over, failure: Option<String>) -> Ending {
+fn end(over: SessionEnd, failure: Option<String>) -> Exit {
     match (over, failure) {
-        (Over::Ended(Ending::Finished), Some(why)) | (Over::Lost(why), None) => Ending::Failed(why),
-        (Over::Lost(why), Some(first)) => Ending::Failed(format!("{first} ({why})")),
-        (Over::Ended(ending), _) => ending,
+        (SessionEnd::Exit(Exit::Finished), Some(why)) | (SessionEnd::Lost(why), None) => {
+            Exit::Failed(why)
+        }
+        (SessionEnd::Lost(why), Some(first)) => Exit::Failed(format!("{first} ({why})")),
+        (SessionEnd::Exit(exit), _) => exit,
     }
 }

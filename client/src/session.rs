@@ -12,19 +12,19 @@ use tokio_rustls::client::TlsStream;
 
 use crate::address::ServerAddress;
 use crate::authority::Authority;
-use crate::connection::{Connection, Patience};
-use crate::ending::{Ending, LastWords, Over};
-use crate::fingerprint::Pinned;
+use crate::connection::{Connection, Timeouts};
+use crate::exit::{EndTracker, Exit, SessionEnd};
+use crate::fingerprint::CertificatePin;
 use crate::sign_in::{Plan, SignIn, Step};
-use crate::state::{Kept, KeptAccount, StateFile};
-use crate::tls::{self, ConnectError, Pin, Trust};
+use crate::state::{ServerState, StateFile, StoredAccount};
+use crate::tls::{self, ConnectError, PinPolicy, Trust};
 
 /// How long the server may take over a step of the sign-in that waits for no person.
 const SIGN_IN_PATIENCE: Duration = Duration::from_secs(30);
 /// How long the server may take to say goodbye.
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(3);
 /// Comes back with the `PONG` that follows all that the server has to say to a newcomer.
-const SETTLED: &str = "rook-settled";
+const READY: &str = "rook-ready";
 /// Comes back with the `PONG` that answers [`Session::measure`].
 const LAG: &str = "rook-lag";
 
@@ -32,26 +32,26 @@ const LAG: &str = "rook-lag";
 #[derive(Debug)]
 pub enum Event {
     /// The person has to fetch the code that was mailed; the answer goes to [`Session::answer`].
-    AskCode {
+    CodeRequired {
         /// Where it was mailed.
         email: Email,
         /// The account that must have that email, or no mail was sent.
         known_to: Option<AccountName>,
     },
     /// Something the person should know about the sign-in.
-    Tell(String),
+    Notice(String),
     /// To be kept for the next time.
-    Keep(KeptAccount),
+    Store(StoredAccount),
     /// Signed in and admitted.
     SignedIn,
     /// The server has told a newcomer all it had to: which channels we are in, for one.
-    Settled,
+    Ready,
     /// A message of the chat.
     Message(Message),
     /// The answer to [`Session::measure`].
     Lag(Duration),
     /// Nothing follows.
-    Over(Over),
+    Closed(SessionEnd),
 }
 
 /// One connection to the server.
@@ -59,7 +59,7 @@ pub struct Session {
     connection: Connection<TlsStream<TcpStream>>,
     /// Until it is done.
     sign_in: Option<SignIn>,
-    last_words: LastWords,
+    end_tracker: EndTracker,
     events: VecDeque<Event>,
     /// By when the server has to have done what it is at.
     deadline: Option<Instant>,
@@ -69,10 +69,10 @@ pub struct Session {
 
 /// A connection to the server, before anything is said.
 pub struct Connected {
-    /// Over TLS.
+    /// SessionEnd TLS.
     pub connection: Connection<TlsStream<TcpStream>>,
     /// The certificate to pin from now on, where that is not pinned already.
-    pub pin: Option<Pinned>,
+    pub pin: Option<CertificatePin>,
     /// The authority that has vouched for the server, where one was named.
     pub authority: Option<Authority>,
 }
@@ -80,21 +80,21 @@ pub struct Connected {
 /// Connects to `server`, if `trust` says whom to believe.
 pub async fn connect(
     server: &ServerAddress,
-    trust: Result<Trust, Ending>,
+    trust: Result<Trust, Exit>,
     state: &StateFile,
-) -> Result<Connected, Over> {
-    let trust = trust.map_err(Over::Ended)?;
+) -> Result<Connected, SessionEnd> {
+    let trust = trust.map_err(SessionEnd::Exit)?;
     match tls::connect(server, &trust).await {
         Ok(secured) => Ok(Connected {
-            connection: Connection::new(secured.stream, Patience::default()),
+            connection: Connection::new(secured.stream, Timeouts::default()),
             pin: secured.pin,
             authority: match trust {
                 Trust::Authority(authority) => Some(authority),
                 Trust::SystemOr(_) => None,
             },
         }),
-        Err(error @ ConnectError::Unreachable { .. }) => Err(Over::Lost(error.to_string())),
-        Err(error) => Err(Over::Ended(Ending::Failed(explain(&error, state)))),
+        Err(error @ ConnectError::Unreachable { .. }) => Err(SessionEnd::Lost(error.to_string())),
+        Err(error) => Err(SessionEnd::Exit(Exit::Failed(explain(&error, state)))),
     }
 }
 
@@ -132,10 +132,10 @@ fn explain(error: &ConnectError, state: &StateFile) -> String {
 }
 
 /// Whom to believe: the authority in the file `ca`, or what is kept.
-pub fn trust(ca: Option<&Path>, kept: &Kept) -> Result<Trust, Ending> {
+pub fn trust(ca: Option<&Path>, kept: &ServerState) -> Result<Trust, Exit> {
     if let Some(file) = ca {
         let authority = Authority::read(file).map_err(|cause| {
-            Ending::Failed(format!(
+            Exit::Failed(format!(
                 "cannot use the authority in {}: {cause}",
                 file.display()
             ))
@@ -144,20 +144,24 @@ pub fn trust(ca: Option<&Path>, kept: &Kept) -> Result<Trust, Ending> {
     }
     Ok(match (&kept.authority, kept.pinned(), &kept.account) {
         (Some(authority), ..) => Trust::Authority(authority.clone()),
-        (None, Some(pinned), _) => Trust::SystemOr(Pin::Known(pinned)),
-        (None, None, None) => Trust::SystemOr(Pin::Open),
-        (None, None, Some(_)) => Trust::SystemOr(Pin::Forbidden),
+        (None, Some(pinned), _) => Trust::SystemOr(PinPolicy::Known(pinned)),
+        (None, None, None) => Trust::SystemOr(PinPolicy::TrustFirst),
+        (None, None, Some(_)) => Trust::SystemOr(PinPolicy::Refuse),
     })
 }
 
 impl Session {
     /// Starts to sign in over `connection`.
-    pub fn start(connection: Connection<TlsStream<TcpStream>>, plan: Plan, stand_in: Nick) -> Self {
-        let (sign_in, steps) = SignIn::start(plan, stand_in);
+    pub fn start(
+        connection: Connection<TlsStream<TcpStream>>,
+        plan: Plan,
+        temporary_nick: Nick,
+    ) -> Self {
+        let (sign_in, steps) = SignIn::start(plan, temporary_nick);
         let mut session = Self {
             connection,
             sign_in: Some(sign_in),
-            last_words: LastWords::default(),
+            end_tracker: EndTracker::default(),
             events: VecDeque::new(),
             deadline: None,
             measured_at: None,
@@ -178,8 +182,8 @@ impl Session {
                     match tokio::time::timeout_at(deadline, self.connection.next()).await {
                         Ok(message) => message,
                         Err(_) => {
-                            return Event::Over(
-                                self.last_words
+                            return Event::Closed(
+                                self.end_tracker
                                     .close("the server does not finish the sign-in"),
                             );
                         }
@@ -187,9 +191,9 @@ impl Session {
                 }
             };
             match message {
-                Err(lost) => return Event::Over(self.last_words.close(&lost.to_string())),
-                Ok(message) => match self.last_words.hear(&message) {
-                    Some(over) => return Event::Over(over),
+                Err(lost) => return Event::Closed(self.end_tracker.close(&lost.to_string())),
+                Ok(message) => match self.end_tracker.hear(&message) {
+                    Some(over) => return Event::Closed(over),
                     None => self.take(message),
                 },
             }
@@ -209,7 +213,7 @@ impl Session {
         }
     }
 
-    /// Takes the answer to [`Event::AskCode`].
+    /// Takes the answer to [`Event::CodeRequired`].
     pub fn answer(&mut self, code: &str) {
         if let Some(sign_in) = &mut self.sign_in {
             let steps = sign_in.answer(code);
@@ -218,7 +222,7 @@ impl Session {
     }
 
     /// Signs in as `account` instead, on the same connection; false when the sign-in is over.
-    pub fn start_over(&mut self, account: &KeptAccount) -> bool {
+    pub fn start_over(&mut self, account: &StoredAccount) -> bool {
         let Some(sign_in) = &mut self.sign_in else {
             return false;
         };
@@ -229,9 +233,9 @@ impl Session {
         true
     }
 
-    /// Says goodbye; what is left is [`Event::Over`], after what is still to come.
+    /// Says goodbye; what is left is [`Event::Closed`], after what is still to come.
     pub fn quit(&mut self, reason: Option<&str>) {
-        self.last_words.leave();
+        self.end_tracker.leave();
         self.connection.send(&Message::new("QUIT", reason));
         self.deadline = Some(Instant::now() + GOODBYE_PATIENCE);
     }
@@ -251,7 +255,7 @@ impl Session {
             }
             None if message.command == "PONG" => {
                 match (message.params.last().map(String::as_str), self.measured_at) {
-                    (Some(SETTLED), _) => self.events.push_back(Event::Settled),
+                    (Some(READY), _) => self.events.push_back(Event::Ready),
                     (Some(LAG), Some(asked)) => {
                         self.measured_at = None;
                         self.events.push_back(Event::Lag(asked.elapsed()));
@@ -273,17 +277,17 @@ impl Session {
                 }
                 Step::AskCode { email, known_to } => {
                     self.deadline = None;
-                    Event::AskCode { email, known_to }
+                    Event::CodeRequired { email, known_to }
                 }
-                Step::Tell(words) => Event::Tell(words),
-                Step::Keep(account) => Event::Keep(account),
+                Step::Notify(words) => Event::Notice(words),
+                Step::Store(account) => Event::Store(account),
                 Step::Done => {
                     self.sign_in = None;
                     self.deadline = None;
-                    self.connection.send(&Message::new("PING", [SETTLED]));
+                    self.connection.send(&Message::new("PING", [READY]));
                     Event::SignedIn
                 }
-                Step::Fail(why) => Event::Over(Over::Ended(Ending::NotSignedIn(why))),
+                Step::Fail(why) => Event::Closed(SessionEnd::Exit(Exit::NotSignedIn(why))),
             });
         }
     }

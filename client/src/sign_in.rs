@@ -13,7 +13,7 @@ use rookery_protocol::{
     AccountName, Capabilities, Capability, DeviceCredential, Email, Message, Nick, numeric,
 };
 
-use crate::state::KeptAccount;
+use crate::state::StoredAccount;
 
 /// Without these, it is not a server that `rook` can talk to.
 const NEEDED: Capabilities = Capabilities::of(&[
@@ -45,16 +45,16 @@ const MAIL_MECHANISM: &str = "X-EMAIL-CODE";
 #[derive(Clone, Debug)]
 pub enum Plan {
     /// With the credential of this device.
-    Kept {
+    StoredCredential {
         /// The account.
-        account: KeptAccount,
+        account: StoredAccount,
         /// What to do when the credential is refused: start anew with this one, or (none) give up.
-        otherwise: Option<DeviceCredential>,
+        fallback: Option<DeviceCredential>,
     },
     /// With the credential of this device, for one errand: others are not to see us come and go.
-    Errand(KeptAccount),
+    Visit(StoredAccount),
     /// With a mailed code, which makes `account` good for the next time.
-    Mail(KeptAccount),
+    MailedCode(StoredAccount),
 }
 
 /// What follows from a message or an answer.
@@ -70,9 +70,9 @@ pub enum Step {
         known_to: Option<AccountName>,
     },
     /// To the person, in the server's words or ours.
-    Tell(String),
+    Notify(String),
     /// To be kept for the next time.
-    Keep(KeptAccount),
+    Store(StoredAccount),
     /// Signed in and admitted; nothing follows.
     Done,
     /// Not to be signed in; nothing follows.
@@ -84,7 +84,7 @@ pub enum Step {
 pub struct SignIn {
     plan: Plan,
     /// Taken when the nick is in use before it is known to be ours.
-    stand_in: Nick,
+    temporary_nick: Nick,
     offered: Capabilities,
     mechanisms: Option<String>,
     negotiating: bool,
@@ -116,15 +116,15 @@ enum Stage {
     /// Nothing left but to be admitted.
     Admission,
     /// Over, either way.
-    Over,
+    Finished,
 }
 
 impl SignIn {
     /// Begins. The steps are to be taken at once.
-    pub fn start(plan: Plan, stand_in: Nick) -> (Self, Vec<Step>) {
+    pub fn start(plan: Plan, temporary_nick: Nick) -> (Self, Vec<Step>) {
         let sign_in = Self {
             plan,
-            stand_in,
+            temporary_nick,
             offered: Capabilities::NONE,
             mechanisms: None,
             negotiating: true,
@@ -162,7 +162,7 @@ impl SignIn {
                     Stage::Verify | Stage::MailCode | Stage::MailVerdict
                 );
                 if waiting {
-                    vec![Step::Tell(words(message))]
+                    vec![Step::Notify(words(message))]
                 } else {
                     Vec::new()
                 }
@@ -177,7 +177,7 @@ impl SignIn {
                 self.take_refusal(message)
             }
             numeric::ERR_NICKNAMEINUSE if !self.welcomed && !self.signed_in => {
-                vec![send("NICK", &[self.stand_in.as_str()])]
+                vec![send("NICK", &[self.temporary_nick.as_str()])]
             }
             numeric::RPL_WELCOME => {
                 self.welcomed = true;
@@ -196,7 +196,7 @@ impl SignIn {
         // Each try counts; what is no code at all does not cost one.
         if code.len() != CODE_DIGITS || !code.bytes().all(|byte| byte.is_ascii_digit()) {
             return vec![
-                Step::Tell(format!("The code is the {CODE_DIGITS} digits in the mail.")),
+                Step::Notify(format!("The code is the {CODE_DIGITS} digits in the mail.")),
                 self.ask(),
             ];
         }
@@ -212,7 +212,7 @@ impl SignIn {
     }
 
     /// Starts over as `account`: the person has mended their name or email, or wants another mail.
-    pub fn start_over(&mut self, account: KeptAccount) -> Vec<Step> {
+    pub fn start_over(&mut self, account: StoredAccount) -> Vec<Step> {
         let mut steps = Vec::new();
         if matches!(
             self.stage,
@@ -223,14 +223,16 @@ impl SignIn {
         if self.account().name != account.name && !self.welcomed {
             steps.push(send("NICK", &[account.name.as_str()]));
         }
-        (self.plan, self.tries, self.taken) = (Plan::Mail(account), 0, None);
+        (self.plan, self.tries, self.taken) = (Plan::MailedCode(account), 0, None);
         steps.extend(self.register());
         steps
     }
 
-    fn account(&self) -> &KeptAccount {
+    fn account(&self) -> &StoredAccount {
         match &self.plan {
-            Plan::Kept { account, .. } | Plan::Errand(account) | Plan::Mail(account) => account,
+            Plan::StoredCredential { account, .. }
+            | Plan::Visit(account)
+            | Plan::MailedCode(account) => account,
         }
     }
 
@@ -278,7 +280,7 @@ impl SignIn {
                 missing.join(", ")
             ));
         }
-        let visits = matches!(self.plan, Plan::Errand(_));
+        let visits = matches!(self.plan, Plan::Visit(_));
         let wanted: Vec<&str> = self
             .offered
             .iter()
@@ -292,11 +294,11 @@ impl SignIn {
 
     fn begin(&mut self) -> Vec<Step> {
         match self.plan {
-            Plan::Kept { .. } | Plan::Errand(_) => {
+            Plan::StoredCredential { .. } | Plan::Visit(_) => {
                 self.stage = Stage::Plain;
                 vec![send("AUTHENTICATE", &["PLAIN"])]
             }
-            Plan::Mail(_) => self.register(),
+            Plan::MailedCode(_) => self.register(),
         }
     }
 
@@ -307,7 +309,7 @@ impl SignIn {
             return steps;
         }
         self.stage = Stage::Register;
-        let KeptAccount {
+        let StoredAccount {
             name,
             email,
             credential,
@@ -332,7 +334,7 @@ impl SignIn {
         if message.param(0) != Some("+") {
             return Vec::new();
         }
-        let KeptAccount {
+        let StoredAccount {
             name,
             email,
             credential,
@@ -353,7 +355,7 @@ impl SignIn {
                 let name = name.clone();
                 self.stage = Stage::MailVerdict;
                 let told = self.taken.take().map(|_| {
-                    Step::Tell(format!(
+                    Step::Notify(format!(
                         "{name} is taken. If the account is yours, this device is new to it."
                     ))
                 });
@@ -387,7 +389,7 @@ impl SignIn {
                 self.fail(words(message))
             }
             // The numeric that follows says what it means for the exchange.
-            ("AUTHENTICATE", ..) => vec![Step::Tell(words(message))],
+            ("AUTHENTICATE", ..) => vec![Step::Notify(words(message))],
             // That is why we are here.
             ("*", "ACCOUNT_REQUIRED", _) => Vec::new(),
             _ => return None,
@@ -397,12 +399,12 @@ impl SignIn {
     /// A SASL exchange has failed.
     fn take_refusal(&mut self, message: &Message) -> Vec<Step> {
         match (self.stage, &self.plan) {
-            (Stage::Plain, Plan::Kept { account, otherwise: Some(fresh) }) => {
-                let told = Step::Tell(format!(
+            (Stage::Plain, Plan::StoredCredential { account, fallback: Some(fresh) }) => {
+                let told = Step::Notify(format!(
                     "The server no longer takes the credential kept on this device: {}",
                     words(message)
                 ));
-                self.plan = Plan::Mail(KeptAccount { credential: fresh.clone(), ..account.clone() });
+                self.plan = Plan::MailedCode(StoredAccount { credential: fresh.clone(), ..account.clone() });
                 let mut steps = vec![told];
                 steps.extend(self.register());
                 steps
@@ -417,7 +419,7 @@ impl SignIn {
                 if self.tries >= TRIES {
                     return self.fail(words(message));
                 }
-                let mut steps = vec![Step::Tell(words(message))];
+                let mut steps = vec![Step::Notify(words(message))];
                 steps.extend(self.start_mail());
                 steps
             }
@@ -434,11 +436,11 @@ impl SignIn {
         if self.tries >= TRIES {
             return self.fail(said);
         }
-        vec![Step::Tell(said), self.ask()]
+        vec![Step::Notify(said), self.ask()]
     }
 
     fn ask(&self) -> Step {
-        let KeptAccount { name, email, .. } = self.account();
+        let StoredAccount { name, email, .. } = self.account();
         let known_to = (self.stage == Stage::MailVerdict).then(|| name.clone());
         Step::AskCode {
             email: email.clone(),
@@ -448,14 +450,14 @@ impl SignIn {
 
     /// The server knows who we are.
     fn prove(&mut self) -> Vec<Step> {
-        if self.signed_in || self.stage == Stage::Over {
+        if self.signed_in || self.stage == Stage::Finished {
             return Vec::new();
         }
         self.signed_in = true;
         self.stage = Stage::Admission;
         let mut steps = Vec::new();
-        if let Plan::Mail(account) = &self.plan {
-            steps.push(Step::Keep(account.clone()));
+        if let Plan::MailedCode(account) = &self.plan {
+            steps.push(Step::Store(account.clone()));
         }
         steps.extend(self.end_negotiation());
         steps.extend(self.finish());
@@ -471,12 +473,12 @@ impl SignIn {
         if !self.welcomed || self.stage != Stage::Admission {
             return Vec::new();
         }
-        self.stage = Stage::Over;
+        self.stage = Stage::Finished;
         vec![Step::Done]
     }
 
     fn fail(&mut self, why: String) -> Vec<Step> {
-        self.stage = Stage::Over;
+        self.stage = Stage::Finished;
         vec![Step::Fail(why)]
     }
 }

@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::ServerAddress;
 use crate::authority::Authority;
-use crate::config::ToJoin;
-use crate::fingerprint::{Fingerprint, Pinned};
+use crate::config::AutoJoin;
+use crate::fingerprint::{CertificatePin, Fingerprint};
 
 /// What is kept for one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct ServerState {
     /// The certificate pinned on first use; none for a server that an authority vouches for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
@@ -31,23 +31,23 @@ pub struct Kept {
     pub authority: Option<Authority>,
     /// How the person has arranged things.
     #[serde(flatten)]
-    pub habits: Habits,
+    pub preferences: Preferences,
     /// Who signs in from this device.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub account: Option<KeptAccount>,
+    pub account: Option<StoredAccount>,
 }
 
-impl Kept {
+impl ServerState {
     /// The certificate that is pinned, if one is.
-    pub fn pinned(&self) -> Option<Pinned> {
-        self.fingerprint.map(|certificate| Pinned {
+    pub fn pinned(&self) -> Option<CertificatePin> {
+        self.fingerprint.map(|certificate| CertificatePin {
             certificate,
             key: self.key,
         })
     }
 
     /// Pins a certificate in place of the one before.
-    pub fn pin(&mut self, pinned: Pinned) {
+    pub fn pin(&mut self, pinned: CertificatePin) {
         self.fingerprint = Some(pinned.certificate);
         self.key = pinned.key;
     }
@@ -64,10 +64,10 @@ impl Kept {
 
 /// How a person has arranged things on the screen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Habits {
+pub struct Preferences {
     /// The channels to be in again the next time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub channels: Vec<ToJoin>,
+    pub channels: Vec<AutoJoin>,
     /// Of whom nothing is to be heard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<Nick>,
@@ -78,7 +78,7 @@ pub struct Habits {
 
 /// An account that signs in without questions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptAccount {
+pub struct StoredAccount {
     /// The account's name.
     pub name: AccountName,
     /// For the next mailed code, should the credential be refused.
@@ -88,7 +88,7 @@ pub struct KeptAccount {
     pub credential: DeviceCredential,
 }
 
-/// The file in which [`Kept`] is kept.
+/// The file in which [`ServerState`] is kept.
 #[derive(Clone, Debug)]
 pub struct StateFile {
     path: PathBuf,
@@ -125,10 +125,10 @@ impl StateFile {
     }
 
     /// Reads it; without a file, nothing is kept.
-    pub fn load(&self) -> anyhow::Result<Kept> {
+    pub fn load(&self) -> anyhow::Result<ServerState> {
         let text = match std::fs::read_to_string(&self.path) {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Kept::default()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(ServerState::default()),
             Err(error) => {
                 return Err(error).with_context(|| format!("cannot read {}", self.path.display()));
             }
@@ -145,12 +145,12 @@ impl StateFile {
     }
 
     /// Writes it whole or not at all, for its owner's eyes only.
-    pub fn save(&self, kept: &Kept) -> anyhow::Result<()> {
+    pub fn save(&self, kept: &ServerState) -> anyhow::Result<()> {
         self.write(kept)
             .with_context(|| format!("cannot write {}", self.path.display()))
     }
 
-    fn write(&self, kept: &Kept) -> anyhow::Result<()> {
+    fn write(&self, kept: &ServerState) -> anyhow::Result<()> {
         let folder = self.path.parent().context("the state file has no folder")?;
         DirBuilder::new()
             .recursive(true)
@@ -209,17 +209,17 @@ mod tests {
 
     use super::*;
 
-    fn kept() -> Kept {
-        Kept {
+    fn kept() -> ServerState {
+        ServerState {
             fingerprint: Some(Fingerprint::of(b"a certificate")),
             key: Some(Fingerprint::of(b"its key")),
             authority: None,
-            habits: Habits {
+            preferences: Preferences {
                 channels: vec!["#ops sesame".to_owned().try_into().unwrap()],
                 ignored: vec![Nick::parse("eve").unwrap()],
                 muted: vec!["#noise".to_owned()],
             },
-            account: Some(KeptAccount {
+            account: Some(StoredAccount {
                 name: AccountName::parse("alice").unwrap(),
                 email: Email::parse("alice@example.org").unwrap(),
                 credential: DeviceCredential::from_random([7; 32]),
@@ -235,13 +235,13 @@ mod tests {
     fn what_was_saved_is_loaded_and_each_server_has_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let here = file(folder.path(), "localhost:6697");
-        assert_eq!(here.load().unwrap(), Kept::default());
-        here.save(&Kept::default()).unwrap();
+        assert_eq!(here.load().unwrap(), ServerState::default());
+        here.save(&ServerState::default()).unwrap();
         here.save(&kept()).unwrap();
         assert_eq!(here.load().unwrap(), kept());
         assert_eq!(
             file(folder.path(), "[::1]:6697").load().unwrap(),
-            Kept::default()
+            ServerState::default()
         );
         let files = std::fs::read_dir(here.path().parent().unwrap())
             .unwrap()

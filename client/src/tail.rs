@@ -8,14 +8,14 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{ChannelName, Message, Nick};
 
+use crate::chat_message::ChatMessage;
 use crate::cli::Target;
-use crate::ending::Ending;
-use crate::link::{Event, Link, Options};
+use crate::console::{self, Interrupt};
+use crate::exit::Exit;
 use crate::model::Model;
-use crate::person::{self, Interrupt};
 use crate::receipts::{Outcome, Receipts, Sent};
+use crate::reconnect::{ConnectOptions, Event, Reconnector};
 use crate::state::StateFile;
-use crate::utterance::Utterance;
 
 /// Messages known again when they come twice.
 const MAX_KNOWN: usize = 10_000;
@@ -26,7 +26,7 @@ const A_MOMENT: SignedDuration = SignedDuration::from_millis(1);
 
 /// How messages are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum OutputFormat {
     /// For people: time, nick, text.
     Lines,
     /// For scripts: one JSON object a line.
@@ -35,46 +35,46 @@ pub enum Form {
 
 /// Prints what is said at `target` until it is over, beginning with the last `lines` there are.
 pub async fn run(
-    options: Options,
+    options: ConnectOptions,
     target: Target,
     lines: usize,
-    form: Form,
+    format: OutputFormat,
     out: impl Write,
-) -> anyhow::Result<Ending> {
+) -> anyhow::Result<Exit> {
     let state = StateFile::of(&options.server)?;
     let kept = state.load()?;
     let account = match options.signed_in(&kept) {
         Ok(account) => account.clone(),
-        Err(ending) => return Ok(ending),
+        Err(exit) => return Ok(exit),
     };
     let mut interrupt = Interrupt::catch()?;
-    let mut link = Link::new(options, state, kept, account, false);
-    let mut tail = Tail::new(target, lines, form, out);
+    let mut server = Reconnector::new(options, state, kept, account, false);
+    let mut tail = Tail::new(target, lines, format, out);
     loop {
         let followed = tokio::select! {
-            event = link.next() => tail.follow(event),
+            event = server.next() => tail.follow(event),
             () = interrupt.wait() => {
                 tail.leave();
                 Ok(None)
             }
         };
         match followed {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Ending::Finished),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Finished),
             Err(error) => return Err(error.into()),
-            Ok(Some(ending)) => return Ok(ending),
+            Ok(Some(exit)) => return Ok(exit),
             Ok(None) => {}
         }
         for effect in tail.effects.drain(..) {
             match effect {
-                Effect::Send(message) => link.send(&message),
+                Effect::Send(message) => server.send(&message),
                 Effect::Retry(why) => {
-                    let pause = link.retry();
-                    person::tell(&format!(
+                    let pause = server.retry();
+                    console::notice(&format!(
                         "{why}; trying again in {:.0} s",
                         pause.as_secs_f32().ceil()
                     ));
                 }
-                Effect::Quit => link.quit(None),
+                Effect::Quit => server.quit(None),
             }
         }
     }
@@ -113,7 +113,7 @@ struct Page {
     /// The ids of the first and the last of them.
     first: Option<String>,
     last: Option<String>,
-    said: Vec<Utterance>,
+    said: Vec<ChatMessage>,
 }
 
 impl Page {
@@ -133,7 +133,7 @@ struct Tail<W> {
     target: Target,
     /// To be printed of what was said before the first connection.
     lines: usize,
-    form: Form,
+    format: OutputFormat,
     zone: TimeZone,
     out: W,
     model: Model,
@@ -148,9 +148,9 @@ struct Tail<W> {
     /// after it.
     begun: bool,
     /// That, the oldest first, until there is enough of it.
-    before: VecDeque<Utterance>,
+    before: VecDeque<ChatMessage>,
     /// What comes while older messages are read.
-    waiting: Vec<Utterance>,
+    waiting: Vec<ChatMessage>,
     /// There was too much of it.
     overran: bool,
     /// When the last message was said.
@@ -163,11 +163,11 @@ struct Tail<W> {
 }
 
 impl<W: Write> Tail<W> {
-    fn new(target: Target, lines: usize, form: Form, out: W) -> Self {
+    fn new(target: Target, lines: usize, format: OutputFormat, out: W) -> Self {
         Self {
             target,
             lines,
-            form,
+            format,
             zone: TimeZone::system(),
             out,
             model: Model::default(),
@@ -189,30 +189,30 @@ impl<W: Write> Tail<W> {
     }
 
     /// Takes what happens; gives the end when that is it.
-    fn follow(&mut self, event: Event) -> io::Result<Option<Ending>> {
+    fn follow(&mut self, event: Event) -> io::Result<Option<Exit>> {
         match event {
-            Event::Over(Ending::Finished) => return Ok(Some(self.ending())),
-            Event::Lost(_) if self.phase == Phase::Leaving => return Ok(Some(self.ending())),
-            Event::Over(ending) => return Ok(Some(ending)),
+            Event::Exit(Exit::Finished) => return Ok(Some(self.exit())),
+            Event::Lost(_) if self.phase == Phase::Leaving => return Ok(Some(self.exit())),
+            Event::Exit(exit) => return Ok(Some(exit)),
             Event::Lost(why) => {
                 self.model.disconnect();
-                self.receipts.give_up();
+                self.receipts.drain();
                 self.before.clear();
                 self.waiting.clear();
                 self.phase = Phase::Arriving;
                 self.effects.push(Effect::Retry(why));
             }
-            Event::Tell(words) => person::tell(&words),
-            Event::AskCode { .. } => self.fail("the server asks for a mailed code".to_owned()),
-            Event::Settled => self.arrive()?,
+            Event::Notice(words) => console::notice(&words),
+            Event::CodeRequired { .. } => self.fail("the server asks for a mailed code".to_owned()),
+            Event::Ready => self.arrive()?,
             Event::Message(message) => self.hear(&message)?,
             Event::SignedIn | Event::Lag(_) => {}
         }
         Ok(None)
     }
 
-    fn ending(&mut self) -> Ending {
-        self.failure.take().map_or(Ending::Finished, Ending::Failed)
+    fn exit(&mut self) -> Exit {
+        self.failure.take().map_or(Exit::Finished, Exit::Failed)
     }
 
     /// Leaves by our own wish.
@@ -246,7 +246,7 @@ impl<W: Write> Tail<W> {
                 self.joined = true;
                 let join = self
                     .receipts
-                    .expect(Message::new("JOIN", [channel.as_str()]), Sent::Command);
+                    .track(Message::new("JOIN", [channel.as_str()]), Sent::Command);
                 self.effects.push(Effect::Send(join));
                 Ok(())
             }
@@ -258,7 +258,9 @@ impl<W: Write> Tail<W> {
     fn catch_up(&mut self) -> io::Result<()> {
         let Some(size) = self.page_size else {
             if !self.begun && self.lines > 0 {
-                person::tell("the server keeps no history: only what is said from now on is shown");
+                console::notice(
+                    "the server keeps no history: only what is said from now on is shown",
+                );
             }
             self.begun = true;
             return self.go_live();
@@ -291,23 +293,23 @@ impl<W: Write> Tail<W> {
         if message.command == "005" {
             self.learn(message);
         }
-        if let Some(outcome) = self.receipts.take(message) {
+        if let Some(outcome) = self.receipts.settle(message) {
             match outcome {
                 Outcome::Refused(_, words) => self.fail(words),
                 Outcome::Done(_) => {
-                    self.model.take(message, Timestamp::now());
+                    self.model.handle(message, Timestamp::now());
                     return self.catch_up();
                 }
             }
         }
         let said = || match message.command.as_str() {
-            "PRIVMSG" | "NOTICE" => Utterance::of(message).filter(|said| self.is_here(said)),
+            "PRIVMSG" | "NOTICE" => ChatMessage::of(message).filter(|said| self.is_here(said)),
             _ => None,
         };
         match message.command.as_str() {
             "BATCH" => return self.hear_batch(message),
             "FAIL" if message.param(0) == Some("CHATHISTORY") => {
-                person::tell(message.params.last().map_or("", String::as_str));
+                console::notice(message.params.last().map_or("", String::as_str));
                 return self.page_ends();
             }
             _ if self.page.holds(message) => {
@@ -326,7 +328,7 @@ impl<W: Write> Tail<W> {
             }
         }
         let was_in = self.is_in();
-        self.model.take(message, Timestamp::now());
+        self.model.handle(message, Timestamp::now());
         if was_in && !self.is_in() && self.phase != Phase::Leaving {
             let why = match (message.command.as_str(), message.param(2)) {
                 ("KICK", Some(reason)) => {
@@ -369,7 +371,7 @@ impl<W: Write> Tail<W> {
     }
 
     /// Whether it was said where we listen.
-    fn is_here(&self, said: &Utterance) -> bool {
+    fn is_here(&self, said: &ChatMessage) -> bool {
         match &self.target {
             Target::Channel(channel) => {
                 let to = said.target.trim_start_matches(['@', '+']);
@@ -384,7 +386,7 @@ impl<W: Write> Tail<W> {
     }
 
     /// Takes what is said now.
-    fn take(&mut self, said: Utterance) -> io::Result<()> {
+    fn take(&mut self, said: ChatMessage) -> io::Result<()> {
         match self.phase {
             Phase::Live => return self.print(&said),
             Phase::Leaving => {}
@@ -445,7 +447,7 @@ impl<W: Write> Tail<W> {
         }
     }
 
-    fn print(&mut self, said: &Utterance) -> io::Result<()> {
+    fn print(&mut self, said: &ChatMessage) -> io::Result<()> {
         if said
             .msgid
             .as_ref()
@@ -454,14 +456,14 @@ impl<W: Write> Tail<W> {
             return Ok(());
         }
         self.know(said);
-        match self.form {
-            Form::Lines => writeln!(self.out, "{}", said.line(&self.zone))?,
-            Form::Json => writeln!(self.out, "{}", said.json())?,
+        match self.format {
+            OutputFormat::Lines => writeln!(self.out, "{}", said.line(&self.zone))?,
+            OutputFormat::Json => writeln!(self.out, "{}", said.json())?,
         }
         self.out.flush()
     }
 
-    fn know(&mut self, said: &Utterance) {
+    fn know(&mut self, said: &ChatMessage) {
         self.last_at = self.last_at.max(said.time);
         let Some(msgid) = &said.msgid else { return };
         self.known.insert(msgid.clone());

@@ -22,7 +22,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::address::ServerAddress;
 use crate::authority::Authority;
-use crate::fingerprint::{Fingerprint, Pinned};
+use crate::fingerprint::{CertificatePin, Fingerprint};
 
 /// How long a connection and its TLS handshake may take together.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -33,27 +33,27 @@ pub enum Trust {
     /// This authority, and nobody else.
     Authority(Authority),
     /// The system's roots, or the certificate pinned before.
-    SystemOr(Pin),
+    SystemOr(PinPolicy),
 }
 
 /// What is known of a certificate that no authority vouches for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pin {
+pub enum PinPolicy {
     /// It was this one.
-    Known(Pinned),
+    Known(CertificatePin),
     /// Nothing; the first one is pinned.
-    Open,
+    TrustFirst,
     /// Nothing, but there is a credential, won when an authority vouched for the server: it is not
     /// shown to strangers.
-    Forbidden,
+    Refuse,
 }
 
 /// A connection, and what to pin.
-pub struct Secured {
+pub struct TlsConnection {
     /// Ready to carry the chat.
     pub stream: TlsStream<TcpStream>,
     /// To be pinned from now on, where that is not pinned already.
-    pub pin: Option<Pinned>,
+    pub pin: Option<CertificatePin>,
 }
 
 /// Why there is no connection.
@@ -96,7 +96,7 @@ pub enum ConnectError {
 }
 
 /// Connects to `server`.
-pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<Secured, ConnectError> {
+pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<TlsConnection, ConnectError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Arc::new(Verifier::new(trust, &provider));
     let unreachable = |cause: String| ConnectError::Unreachable {
@@ -127,21 +127,21 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<Secured, C
         }
         Ok(Err(error)) => error,
         Ok(Ok(stream)) => {
-            let pin = match verifier.judgement.get() {
-                Some(Judgement::ToPin(pinned)) => Some(*pinned),
+            let pin = match verifier.verdict.get() {
+                Some(Verdict::Pin(pinned)) => Some(*pinned),
                 _ => None,
             };
-            return Ok(Secured { stream, pin });
+            return Ok(TlsConnection { stream, pin });
         }
     };
-    Err(match verifier.judgement.get() {
-        Some(&Judgement::Changed { pinned, shown }) => ConnectError::Changed {
+    Err(match verifier.verdict.get() {
+        Some(&Verdict::Changed { pinned, shown }) => ConnectError::Changed {
             server,
             pinned,
             shown,
         },
-        Some(&Judgement::Stranger(shown)) => ConnectError::NoLongerVouched { server, shown },
-        Some(Judgement::Refused(cause)) => ConnectError::Untrusted {
+        Some(&Verdict::Unvouched(shown)) => ConnectError::NoLongerVouched { server, shown },
+        Some(Verdict::Refused(cause)) => ConnectError::Untrusted {
             server,
             cause: cause.clone(),
         },
@@ -151,11 +151,11 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<Secured, C
 
 /// What was found of the server's certificate; told beside rustls, whose errors carry only text.
 #[derive(Debug)]
-enum Judgement {
+enum Verdict {
     Trusted,
     /// Trusted on first use, or as a new certificate for the key that is pinned.
-    ToPin(Pinned),
-    Stranger(Fingerprint),
+    Pin(CertificatePin),
+    Unvouched(Fingerprint),
     Changed {
         pinned: Fingerprint,
         shown: Fingerprint,
@@ -167,7 +167,7 @@ enum Judgement {
 struct Verifier {
     trust: Trust,
     provider: Arc<CryptoProvider>,
-    judgement: OnceLock<Judgement>,
+    verdict: OnceLock<Verdict>,
 }
 
 impl Verifier {
@@ -175,7 +175,7 @@ impl Verifier {
         Self {
             trust: trust.clone(),
             provider: Arc::clone(provider),
-            judgement: OnceLock::new(),
+            verdict: OnceLock::new(),
         }
     }
 
@@ -197,23 +197,23 @@ impl Verifier {
     }
 
     /// What to do about a certificate that nobody vouches for.
-    fn judge(&self, shown: Pinned, refusal: &TlsError) -> Judgement {
+    fn judge(&self, shown: CertificatePin, refusal: &TlsError) -> Verdict {
         let Trust::SystemOr(pin) = &self.trust else {
-            return Judgement::Refused(refusal.to_string());
+            return Verdict::Refused(refusal.to_string());
         };
         match *pin {
-            Pin::Known(pinned)
+            PinPolicy::Known(pinned)
                 if pinned.certificate == shown.certificate
                     || (pinned.key.is_some() && pinned.key == shown.key) =>
             {
-                Judgement::ToPin(shown)
+                Verdict::Pin(shown)
             }
-            Pin::Known(pinned) => Judgement::Changed {
+            PinPolicy::Known(pinned) => Verdict::Changed {
                 pinned: pinned.certificate,
                 shown: shown.certificate,
             },
-            Pin::Open => Judgement::ToPin(shown),
-            Pin::Forbidden => Judgement::Stranger(shown.certificate),
+            PinPolicy::TrustFirst => Verdict::Pin(shown),
+            PinPolicy::Refuse => Verdict::Unvouched(shown.certificate),
         }
     }
 }
@@ -227,11 +227,11 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
-        let shown = Pinned::of(end_entity);
+        let shown = CertificatePin::of(end_entity);
         // It is known again: nobody has to vouch for it, and reading the system's roots takes its
         // time.
-        if matches!(&self.trust, Trust::SystemOr(Pin::Known(pinned)) if *pinned == shown) {
-            self.judgement.get_or_init(|| Judgement::Trusted);
+        if matches!(&self.trust, Trust::SystemOr(PinPolicy::Known(pinned)) if *pinned == shown) {
+            self.verdict.get_or_init(|| Verdict::Trusted);
             return Ok(ServerCertVerified::assertion());
         }
         let vouched = match self.authorities() {
@@ -244,12 +244,12 @@ impl ServerCertVerifier for Verifier {
             ),
             None => Err(CertificateError::UnknownIssuer.into()),
         };
-        let judgement = match &vouched {
-            Ok(_) => Judgement::Trusted,
+        let verdict = match &vouched {
+            Ok(_) => Verdict::Trusted,
             Err(refusal) => self.judge(shown, refusal),
         };
-        match self.judgement.get_or_init(|| judgement) {
-            Judgement::Trusted | Judgement::ToPin(_) => Ok(ServerCertVerified::assertion()),
+        match self.verdict.get_or_init(|| verdict) {
+            Verdict::Trusted | Verdict::Pin(_) => Ok(ServerCertVerified::assertion()),
             _ => Err(vouched
                 .err()
                 .unwrap_or_else(|| CertificateError::ApplicationVerificationFailure.into())),

@@ -4,17 +4,17 @@ mod app;
 mod areas;
 mod chosen;
 mod completion;
-mod conversation;
 mod draw;
 mod editor;
-mod entry;
 mod keys;
+mod layout;
 mod links;
 mod password;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod screens;
 mod search;
+mod sign_in_screen;
 mod switcher;
 mod terminal;
 mod theme;
@@ -31,12 +31,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::config::{Colours, Notify};
-use crate::ending::Ending;
-use crate::link::{Event, Link, Options, new_credential};
-use crate::person::Interrupt;
-use crate::state::{Kept, KeptAccount, StateFile};
+use crate::console::Interrupt;
+use crate::exit::Exit;
+use crate::reconnect::{ConnectOptions, Event, Reconnector, new_credential};
+use crate::state::{ServerState, StateFile, StoredAccount};
 use app::{App, Connection, Effect};
-use entry::{Answer, Entry};
+use sign_in_screen::{Input as SignInInput, SignInScreen};
 use terminal::Screen;
 use theme::Theme;
 
@@ -49,13 +49,13 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// The chat and its surroundings.
 struct Chat {
-    options: Options,
+    options: ConnectOptions,
     state: StateFile,
-    kept: Kept,
+    kept: ServerState,
     /// None until it is known who signs in.
-    link: Option<Link>,
+    link: Option<Reconnector>,
     /// The first screen, while it is needed.
-    entry: Option<Entry>,
+    sign_in: Option<SignInScreen>,
     app: App,
     theme: Theme,
     notify: Notify,
@@ -69,10 +69,10 @@ struct Chat {
 
 /// Chats until it is over. The terminal is given back by then.
 pub async fn run(
-    options: Options,
+    options: ConnectOptions,
     colours: Option<Colours>,
     notify: Notify,
-) -> anyhow::Result<Ending> {
+) -> anyhow::Result<Exit> {
     let state = StateFile::of(&options.server)?;
     let kept = state.load()?;
     let mut interrupt = Interrupt::catch()?;
@@ -84,13 +84,13 @@ pub async fn run(
         TimeZone::system(),
         Timestamp::now(),
     );
-    app.model.be_in(&options.join);
+    app.model.add_auto_join(&options.join);
     let mut chat = Chat {
         options,
         state,
         kept,
         link: None,
-        entry: None,
+        sign_in: None,
         app,
         theme,
         notify,
@@ -98,7 +98,7 @@ pub async fn run(
         stale: true,
         leaving: false,
     };
-    chat.app.settle_in(&chat.kept.habits);
+    chat.app.settle_in(&chat.kept.preferences);
     chat.begin()?;
     let mut screen = Screen::take()?;
     chat.run(
@@ -117,16 +117,16 @@ impl Chat {
             self.link = Some(self.link_for(account));
             return Ok(());
         }
-        let Options {
+        let ConnectOptions {
             server,
             name,
             email,
             ..
         } = &self.options;
-        let entry = Entry::new(server.to_string(), name.clone(), email.clone());
-        let introduced = entry.introduced();
-        self.entry = Some(entry);
-        if let Some((name, email)) = introduced {
+        let sign_in = SignInScreen::new(server.to_string(), name.clone(), email.clone());
+        let identity = sign_in.identity();
+        self.sign_in = Some(sign_in);
+        if let Some((name, email)) = identity {
             self.introduce(name, email)?;
         }
         Ok(())
@@ -135,7 +135,7 @@ impl Chat {
     fn introduce(&mut self, name: AccountName, email: Email) -> anyhow::Result<()> {
         // What was pinned at an earlier try is known by now.
         self.kept = self.state.load()?;
-        let account = KeptAccount {
+        let account = StoredAccount {
             name,
             email,
             credential: new_credential()?,
@@ -151,8 +151,8 @@ impl Chat {
         Ok(())
     }
 
-    fn link_for(&self, account: KeptAccount) -> Link {
-        Link::new(
+    fn link_for(&self, account: StoredAccount) -> Reconnector {
+        Reconnector::new(
             self.options.clone(),
             self.state.clone(),
             self.kept.clone(),
@@ -167,7 +167,7 @@ impl Chat {
         inputs: &mut mpsc::UnboundedReceiver<Input>,
         interrupt: &mut Interrupt,
         continued: &mut unix::Signal,
-    ) -> anyhow::Result<Ending> {
+    ) -> anyhow::Result<Exit> {
         self.app.size = screen.terminal.size()?.into();
         let mut next_frame = Instant::now();
         let mut next_tick = Instant::now() + TICK;
@@ -175,14 +175,14 @@ impl Chat {
         loop {
             let now = Instant::now();
             if self.stale && now >= next_frame {
-                if self.entry.is_none() {
+                if self.sign_in.is_none() {
                     self.app.look();
                     self.perform()?;
                 }
                 screen.terminal.draw(|frame| {
                     self.app.size = frame.area();
-                    match &self.entry {
-                        Some(entry) => entry.draw(frame, self.theme),
+                    match &self.sign_in {
+                        Some(sign_in) => sign_in.draw(frame, self.theme),
                         None => draw::draw(frame, &self.app),
                     }
                 })?;
@@ -194,7 +194,7 @@ impl Chat {
                 // Keys come before all that the server has to say.
                 biased;
                 input = inputs.recv() => {
-                    let Some(input) = input else { return Ok(Ending::Finished) };
+                    let Some(input) = input else { return Ok(Exit::Finished) };
                     self.stale = true;
                     if is_control(&input, 'z') {
                         screen.suspend(continued).await?;
@@ -203,8 +203,8 @@ impl Chat {
                     if redraws(&input) {
                         screen.forget()?;
                     }
-                    if let Some(ending) = self.input(input)? {
-                        return Ok(ending);
+                    if let Some(exit) = self.input(input)? {
+                        return Ok(exit);
                     }
                     // Whoever types sees it at once, however soon the next picture is due; a burst
                     // of keys is one.
@@ -217,16 +217,16 @@ impl Chat {
                     screen.take_again()?;
                     self.stale = true;
                 }
-                () = interrupt.wait() => return Ok(Ending::Finished),
+                () = interrupt.wait() => return Ok(Exit::Finished),
                 () = tokio::time::sleep_until(next_frame), if self.stale => {}
                 event = next(&mut self.link) => {
                     self.stale = true;
-                    if let Some(ending) = self.follow(event) {
-                        return Ok(ending);
+                    if let Some(exit) = self.follow(event) {
+                        return Ok(exit);
                     }
                 }
                 () = tokio::time::sleep_until(late.unwrap_or(now)), if late.is_some() => {
-                    self.app.give_up_late(Instant::now());
+                    self.app.expire(Instant::now());
                     self.stale = true;
                 }
                 () = tokio::time::sleep_until(next_tick) => {
@@ -248,8 +248,8 @@ impl Chat {
     }
 
     /// Takes a key or the like; gives the end when that is it.
-    fn input(&mut self, input: Input) -> anyhow::Result<Option<Ending>> {
-        let Some(entry) = &mut self.entry else {
+    fn input(&mut self, input: Input) -> anyhow::Result<Option<Exit>> {
+        let Some(sign_in) = &mut self.sign_in else {
             match input {
                 Input::Key(key) => self.app.key(key),
                 Input::Paste(text) => self.app.paste(&text),
@@ -261,51 +261,52 @@ impl Chat {
             return Ok(None);
         };
         match input {
-            Input::Key(key) if key.kind != KeyEventKind::Release => match entry.key(key) {
-                Some(Answer::Introduced(name, email)) => self.introduce(name, email)?,
-                Some(Answer::Code(code)) => {
+            Input::Key(key) if key.kind != KeyEventKind::Release => match sign_in.key(key) {
+                Some(SignInInput::Identity(name, email)) => self.introduce(name, email)?,
+                Some(SignInInput::Code(code)) => {
                     if let Some(link) = &mut self.link {
                         link.answer(&code);
                     }
                 }
-                Some(Answer::Leave) => return Ok(Some(Ending::Finished)),
+                Some(SignInInput::Leave) => return Ok(Some(Exit::Finished)),
                 None => {}
             },
-            Input::Paste(text) => entry.paste(&text),
+            Input::Paste(text) => sign_in.paste(&text),
             _ => {}
         }
         Ok(None)
     }
 
     /// Takes what happens on the way to the server; gives the end when that is it.
-    fn follow(&mut self, event: Event) -> Option<Ending> {
+    fn follow(&mut self, event: Event) -> Option<Exit> {
         match event {
-            Event::Tell(words) => {
-                if let Some(entry) = &mut self.entry {
-                    entry.tell(&words);
+            Event::Notice(words) => {
+                if let Some(sign_in) = &mut self.sign_in {
+                    sign_in.tell(&words);
                 } else {
                     self.app.tell(&words);
                     self.told.push(words);
                 }
             }
-            Event::AskCode { mailed } => {
+            Event::CodeRequired { mailed } => {
                 // A kept credential may be refused: then there is no first screen yet.
-                let entry = self.entry.get_or_insert_with(|| {
+                let sign_in = self.sign_in.get_or_insert_with(|| {
                     let known = self.kept.account.clone();
                     let (name, email) = known.map(|account| (account.name, account.email)).unzip();
-                    let mut entry = Entry::new(self.options.server.to_string(), name, email);
+                    let mut sign_in =
+                        SignInScreen::new(self.options.server.to_string(), name, email);
                     for words in self.told.drain(..) {
-                        entry.tell(&words);
+                        sign_in.tell(&words);
                     }
-                    entry
+                    sign_in
                 });
-                entry.ask_code(&mailed);
+                sign_in.ask_code(&mailed);
             }
             Event::SignedIn => {
-                self.app.newcomer = self.entry.take().is_some();
+                self.app.newcomer = self.sign_in.take().is_some();
                 self.told.clear();
             }
-            Event::Settled => {
+            Event::Ready => {
                 self.app.settled();
                 if let Some(link) = &mut self.link {
                     link.measure();
@@ -315,18 +316,21 @@ impl Chat {
             Event::Lag(lag) => self.app.lag = Some(lag),
             Event::Lost(why) => {
                 if self.leaving {
-                    return Some(Ending::Finished);
+                    return Some(Exit::Finished);
                 }
-                let pause = self.link.as_mut().map_or(Duration::ZERO, Link::retry);
+                let pause = self
+                    .link
+                    .as_mut()
+                    .map_or(Duration::ZERO, Reconnector::retry);
                 self.app.lost(&why, pause);
             }
-            Event::Over(Ending::NotSignedIn(why)) if self.entry.is_some() => {
+            Event::Exit(Exit::NotSignedIn(why)) if self.sign_in.is_some() => {
                 self.link = None;
-                if let Some(entry) = &mut self.entry {
-                    entry.refused(&why);
+                if let Some(sign_in) = &mut self.sign_in {
+                    sign_in.refused(&why);
                 }
             }
-            Event::Over(ending) => return Some(ending),
+            Event::Exit(exit) => return Some(exit),
         }
         None
     }
@@ -346,7 +350,7 @@ impl Chat {
                     }
                 }
                 Effect::Copy(text) => terminal::copy(&text)?,
-                Effect::Keep(habits) => link.keep(habits),
+                Effect::SavePreferences(preferences) => link.keep(preferences),
                 Effect::Quit(reason) => {
                     self.leaving = true;
                     link.quit(reason.as_deref());
@@ -369,7 +373,7 @@ fn is_control(input: &Input, letter: char) -> bool {
 }
 
 /// The next event; none for ever while nobody is known to sign in.
-async fn next(link: &mut Option<Link>) -> Event {
+async fn next(link: &mut Option<Reconnector>) -> Event {
     match link {
         Some(link) => link.next().await,
         None => std::future::pending().await,

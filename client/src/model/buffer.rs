@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use jiff::Timestamp;
 
-use super::{Body, Line, LineId, Move, Place};
+use super::{Body, Conversation, Line, LineId, MembershipChange};
 
 /// Comings and goings that one line tells of.
 const MAX_FOLDED: usize = 200;
@@ -18,7 +18,7 @@ const MAX_OVERTAKEN: usize = 100;
 #[derive(Debug)]
 pub struct Buffer {
     /// Where.
-    pub place: Place,
+    pub conversation: Conversation,
     lines: VecDeque<Line>,
     next: u64,
     /// Where messages are missing, oldest first.
@@ -31,20 +31,20 @@ pub struct Buffer {
     calls: usize,
     new_from: Option<LineId>,
     /// What the server knows to be read.
-    marker: Marker,
+    marker: ServerMarker,
     /// When something was said last, as far as the server has told.
     pub(super) latest: Option<Timestamp>,
 }
 
 /// What the server knows to be read in a place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Marker {
+struct ServerMarker {
     /// It has told what it knows.
-    told: bool,
+    known: bool,
     /// All up to then.
     until: Option<Timestamp>,
     /// Something was read here since.
-    owed: bool,
+    unsent: bool,
 }
 
 /// Somewhere in a buffer, where messages may be missing.
@@ -56,18 +56,18 @@ pub struct Gap {
     /// known after it.
     pub before: Option<Box<str>>,
     /// What is done about it.
-    pub state: Filling,
+    pub state: GapState,
 }
 
 /// What is done about a gap.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Filling {
+pub enum GapState {
     /// Nothing, until someone looks.
-    Waiting,
+    Idle,
     /// The server is to be asked.
     Wanted,
     /// The server was asked.
-    Asked,
+    Requested,
     /// It did not work, in words.
     Failed(Box<str>),
 }
@@ -78,12 +78,12 @@ pub struct Page {
     /// Its oldest message, as [`Gap::before`] names it; none when the page is empty.
     pub oldest: Option<Box<str>>,
     /// What is to be shown of it, oldest first.
-    pub lines: Vec<PastLine>,
+    pub lines: Vec<HistoryLine>,
 }
 
 /// A line of a page.
 #[derive(Debug)]
-pub struct PastLine {
+pub struct HistoryLine {
     /// When.
     pub at: Timestamp,
     /// The message's own name.
@@ -94,9 +94,9 @@ pub struct PastLine {
 
 impl Buffer {
     /// Nothing was said yet; what was before `since` is not new.
-    pub fn new(place: Place, since: Timestamp) -> Self {
+    pub fn new(conversation: Conversation, since: Timestamp) -> Self {
         Self {
-            place,
+            conversation,
             lines: VecDeque::new(),
             next: 0,
             gaps: Vec::new(),
@@ -105,7 +105,7 @@ impl Buffer {
             unread: 0,
             calls: 0,
             new_from: None,
-            marker: Marker::default(),
+            marker: ServerMarker::default(),
             latest: None,
         }
     }
@@ -184,7 +184,7 @@ impl Buffer {
     }
 
     /// Whether that message is among the last ones already.
-    pub fn has_lately(&self, msgid: &str) -> bool {
+    pub fn has_recent(&self, msgid: &str) -> bool {
         self.lines
             .iter()
             .rev()
@@ -193,11 +193,11 @@ impl Buffer {
     }
 
     /// Adds to the last line, if that tells of comings and goings and has room.
-    pub fn fold(&mut self, at: Timestamp, one: Move) -> Result<(), Move> {
+    pub fn fold(&mut self, at: Timestamp, one: MembershipChange) -> Result<(), MembershipChange> {
         match self.lines.back_mut() {
             Some(Line {
                 at: last,
-                body: Body::Moves(moves),
+                body: Body::Membership(moves),
                 ..
             }) if moves.len() < MAX_FOLDED => {
                 moves.retain(|earlier| earlier.nick != one.nick);
@@ -226,7 +226,7 @@ impl Buffer {
                 by: by.into(),
                 reason: reason.map(Into::into),
             };
-            self.count();
+            self.recount();
         }
         true
     }
@@ -259,7 +259,7 @@ impl Buffer {
                 Gap {
                     line: first.id,
                     before,
-                    state: Filling::Waiting,
+                    state: GapState::Idle,
                 },
             );
         } else if let Some(gap) = self.gaps.first_mut() {
@@ -268,7 +268,7 @@ impl Buffer {
     }
 
     /// Messages may be missing from here on, up to what comes next.
-    pub fn open_gap(&mut self, at: Timestamp, state: Filling) {
+    pub fn open_gap(&mut self, at: Timestamp, state: GapState) {
         let last = self.gaps.last().and_then(|gap| self.index_of(gap.line));
         let unbroken =
             last.is_some_and(|index| self.lines.range(index..).all(|line| line.msgid.is_none()));
@@ -285,16 +285,16 @@ impl Buffer {
     }
 
     /// Changes what is done about a gap.
-    pub fn set_filling(&mut self, line: LineId, state: Filling) {
+    pub fn set_gap_state(&mut self, line: LineId, state: GapState) {
         if let Some(gap) = self.gaps.iter_mut().find(|gap| gap.line == line) {
             gap.state = state;
         }
     }
 
     /// Nothing is asked for any more, nor wanted.
-    pub fn wait(&mut self) {
+    pub fn reset_gaps(&mut self) {
         for gap in &mut self.gaps {
-            gap.state = Filling::Waiting;
+            gap.state = GapState::Idle;
         }
     }
 
@@ -309,7 +309,7 @@ impl Buffer {
         };
         if self.gaps[which].before.as_deref() != before {
             // What follows the gap was dropped meanwhile: the page is not its neighbour any more.
-            self.gaps[which].state = Filling::Waiting;
+            self.gaps[which].state = GapState::Idle;
             return 0;
         }
         let known: HashMap<&str, usize> = self
@@ -318,7 +318,7 @@ impl Buffer {
             .enumerate()
             .filter_map(|(at, line)| Some((line.msgid.as_deref()?, at)))
             .collect();
-        let position = |line: &PastLine| known.get(line.msgid.as_deref()?).copied();
+        let position = |line: &HistoryLine| known.get(line.msgid.as_deref()?).copied();
         // From the last message that stands before the gap on, nothing is missing any more.
         let overlap = page
             .lines
@@ -337,10 +337,10 @@ impl Buffer {
             .zip(is_new)
             .skip(skipped)
             .filter(|(_, is_new)| *is_new);
-        let new: Vec<PastLine> = new.map(|(line, _)| line).collect();
+        let new: Vec<HistoryLine> = new.map(|(line, _)| line).collect();
         let added = new.len();
         let after = self.lines.split_off(index + 1);
-        for PastLine { at, msgid, body } in new {
+        for HistoryLine { at, msgid, body } in new {
             self.push(at, msgid, body);
         }
         self.lines.extend(after);
@@ -353,7 +353,7 @@ impl Buffer {
                 .map(|line| line.at);
         }
         if !end && overlap.is_none() {
-            (self.gaps[which].before, self.gaps[which].state) = (page.oldest, Filling::Waiting);
+            (self.gaps[which].before, self.gaps[which].state) = (page.oldest, GapState::Idle);
         } else {
             self.gaps.remove(which);
             if index == 0 {
@@ -362,30 +362,30 @@ impl Buffer {
                 self.lines.remove(index);
             }
         }
-        self.count();
+        self.recount();
         added
     }
 
     /// All that was said is read.
-    pub fn look(&mut self) {
+    pub fn mark_read(&mut self) {
         (self.unread, self.calls) = (0, 0);
         if let Some(last) = self.last_said().filter(|last| *last > self.read) {
             self.read = last;
-            self.marker.owed = true;
+            self.marker.unsent = true;
         }
     }
 
     /// Up to when all is read, if the server is to be told.
-    pub fn owed_marker(&mut self) -> Option<Timestamp> {
-        let Marker {
-            told: true,
+    pub fn take_unsent_marker(&mut self) -> Option<Timestamp> {
+        let ServerMarker {
+            known: true,
             until,
-            owed: true,
+            unsent: true,
         } = self.marker
         else {
             return None;
         };
-        self.marker.owed = false;
+        self.marker.unsent = false;
         if until >= Some(self.read) {
             return None;
         }
@@ -395,16 +395,16 @@ impl Buffer {
 
     /// All up to `until` is read, the server says: on whatever device that was.
     pub fn mark(&mut self, until: Option<Timestamp>) {
-        let first = !std::mem::replace(&mut self.marker.told, true);
+        let first = !std::mem::replace(&mut self.marker.known, true);
         self.marker.until = self.marker.until.max(until);
-        match (until, &self.place) {
+        match (until, &self.conversation) {
             // What was assumed is known now.
             (Some(until), _) if first => (self.read, self.left_at) = (until, Some(until)),
             (Some(until), _) => self.read = self.read.max(until),
-            (None, Place::Person(_)) if first => self.read = Timestamp::MIN,
+            (None, Conversation::Person(_)) if first => self.read = Timestamp::MIN,
             (None, _) => {}
         }
-        self.count();
+        self.recount();
     }
 
     /// What comes from now on is new to whoever returns.
@@ -415,7 +415,7 @@ impl Buffer {
     }
 
     /// Takes note of a line that has come while nobody looked.
-    pub fn miss(&mut self, id: LineId, at: Timestamp, called: bool) {
+    pub fn count_unread(&mut self, id: LineId, at: Timestamp, called: bool) {
         if at <= self.read {
             return;
         }
@@ -427,7 +427,7 @@ impl Buffer {
     }
 
     /// Counts anew what is unread, and finds where what is new begins.
-    fn count(&mut self) {
+    fn recount(&mut self) {
         (self.unread, self.calls, self.new_from) = (0, 0, None);
         let floor = self.left_at.map_or(self.read, |left| left.min(self.read));
         for line in self.lines.iter().rev() {

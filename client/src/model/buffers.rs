@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use rookery_protocol::Nick;
 
-use super::history::Questions;
-use super::{Body, Buffer, Filling, LineId, Model, Place, What};
+use super::history::Queries;
+use super::{Body, Buffer, Conversation, EventKind, GapState, LineId, Model};
 
 /// Lines kept in all buffers together.
 const MAX_LINES: usize = 100_000;
@@ -23,14 +23,14 @@ pub struct Buffers {
     /// Somebody looks at the current one, as far as we know.
     watched: bool,
     /// Those that were shown, the last one last.
-    shown: Vec<Place>,
+    shown: Vec<Conversation>,
     /// The server has told a newcomer all it had to.
     pub(super) settled: bool,
     /// Places that count nothing and ring no bell.
-    muted: BTreeSet<Place>,
+    muted: BTreeSet<Conversation>,
     /// People of whom nothing is heard.
     ignored: BTreeSet<Nick>,
-    pub(super) questions: Questions,
+    pub(super) queries: Queries,
     /// Lines kept in all of them together.
     pub(super) max_lines: usize,
 }
@@ -38,14 +38,14 @@ pub struct Buffers {
 impl Default for Buffers {
     fn default() -> Self {
         Self {
-            list: vec![Buffer::new(Place::Server, Timestamp::MIN)],
+            list: vec![Buffer::new(Conversation::Server, Timestamp::MIN)],
             current: 0,
             watched: true,
             shown: Vec::new(),
             settled: false,
             muted: BTreeSet::new(),
             ignored: BTreeSet::new(),
-            questions: Questions::default(),
+            queries: Queries::default(),
             max_lines: MAX_LINES,
         }
     }
@@ -71,8 +71,8 @@ impl Buffers {
     pub fn show(&mut self, index: usize) {
         if index < self.list.len() && index != self.current {
             self.list[self.current].leave();
-            let left = self.list[self.current].place.clone();
-            self.shown.retain(|place| *place != left);
+            let left = self.list[self.current].conversation.clone();
+            self.shown.retain(|conversation| *conversation != left);
             self.shown.push(left);
             self.current = index;
             self.look_if_seen(self.current);
@@ -91,9 +91,9 @@ impl Buffers {
         );
     }
 
-    /// All that can be gone to, the likeliest first: what calls, what is unread, then what was
+    /// All that can be gone to, the by_relevance first: what calls, what is unread, then what was
     /// shown last; in the end the current one.
-    pub fn likeliest(&self) -> Vec<usize> {
+    pub fn by_relevance(&self) -> Vec<usize> {
         let mut all: Vec<usize> = (0..self.list.len()).collect();
         all.sort_by_cached_key(|&index| {
             let buffer = &self.list[index];
@@ -102,7 +102,7 @@ impl Buffers {
                 .shown
                 .iter()
                 .rev()
-                .position(|place| *place == buffer.place);
+                .position(|conversation| *conversation == buffer.conversation);
             (
                 index == self.current,
                 calls == 0,
@@ -128,14 +128,14 @@ impl Buffers {
     }
 
     /// Shows a place, which is opened if need be.
-    pub fn open(&mut self, place: Place, now: Timestamp, model: &Model) {
-        let index = self.at(place, now, model);
+    pub fn open(&mut self, conversation: Conversation, now: Timestamp, model: &Model) {
+        let index = self.at(conversation, now, model);
         self.show(index);
     }
 
     /// Messages in a place that nobody has looked at, and those of them that call us.
     pub fn unread(&self, buffer: &Buffer) -> (usize, usize) {
-        if self.is_muted(&buffer.place) {
+        if self.is_muted(&buffer.conversation) {
             (0, 0)
         } else {
             (buffer.unread(), buffer.calls())
@@ -149,22 +149,22 @@ impl Buffers {
     }
 
     /// Whether a place counts nothing and rings no bell.
-    pub fn is_muted(&self, place: &Place) -> bool {
-        self.muted.contains(place)
+    pub fn is_muted(&self, conversation: &Conversation) -> bool {
+        self.muted.contains(conversation)
     }
 
     /// Mutes a place.
-    pub fn mute(&mut self, place: Place) {
-        self.muted.insert(place);
+    pub fn mute(&mut self, conversation: Conversation) {
+        self.muted.insert(conversation);
     }
 
     /// Ends that.
-    pub fn unmute(&mut self, place: &Place) {
-        self.muted.remove(place);
+    pub fn unmute(&mut self, conversation: &Conversation) {
+        self.muted.remove(conversation);
     }
 
     /// All that are muted.
-    pub fn muted(&self) -> impl Iterator<Item = &Place> {
+    pub fn muted(&self) -> impl Iterator<Item = &Conversation> {
         self.muted.iter()
     }
 
@@ -184,10 +184,10 @@ impl Buffers {
     }
 
     /// Whether that comes from someone of whom nothing is heard.
-    pub(super) fn is_ignored(&self, what: &What) -> bool {
-        let (What::Said { nick, .. }
-        | What::Heard { from: nick, .. }
-        | What::Invited { by: nick, .. }) = what
+    pub(super) fn is_ignored(&self, kind: &EventKind) -> bool {
+        let (EventKind::ChannelMessage { nick, .. }
+        | EventKind::DirectReceived { from: nick, .. }
+        | EventKind::Invited { by: nick, .. }) = kind
         else {
             return false;
         };
@@ -195,15 +195,15 @@ impl Buffers {
     }
 
     /// Puts the place away.
-    pub fn close(&mut self, place: &Place) {
-        let Some(index) = self.position(place) else {
+    pub fn close(&mut self, conversation: &Conversation) {
+        let Some(index) = self.position(conversation) else {
             return;
         };
-        if *place == Place::Server {
+        if *conversation == Conversation::Server {
             return;
         }
         self.list.remove(index);
-        self.shown.retain(|shown| shown != place);
+        self.shown.retain(|shown| shown != conversation);
         if self.current == index {
             self.current = index.min(self.list.len() - 1);
             self.look_if_seen(self.current);
@@ -223,8 +223,10 @@ impl Buffers {
     }
 
     /// Where that place is in the list, if it is open.
-    pub(super) fn position(&self, place: &Place) -> Option<usize> {
-        self.list.iter().position(|buffer| buffer.place == *place)
+    pub(super) fn position(&self, conversation: &Conversation) -> Option<usize> {
+        self.list
+            .iter()
+            .position(|buffer| buffer.conversation == *conversation)
     }
 
     /// Somebody looks at that one, as far as we know.
@@ -235,7 +237,7 @@ impl Buffers {
     /// What is seen is read.
     pub(super) fn look_if_seen(&mut self, index: usize) {
         if self.is_seen(index) {
-            self.list[index].look();
+            self.list[index].mark_read();
         }
     }
 
@@ -266,21 +268,28 @@ impl Buffers {
 
     /// The index of a place, which is opened if need be; what was said there before `since` is not
     /// new.
-    pub(super) fn at(&mut self, place: Place, since: Timestamp, model: &Model) -> usize {
+    pub(super) fn at(
+        &mut self,
+        conversation: Conversation,
+        since: Timestamp,
+        model: &Model,
+    ) -> usize {
         let found = self
             .list
-            .binary_search_by(|buffer| buffer.place.cmp(&place));
+            .binary_search_by(|buffer| buffer.conversation.cmp(&conversation));
         found.unwrap_or_else(|mut index| {
             if self.list.len() >= MAX_BUFFERS
-                && let Some(oldest) = self.least_wanted()
+                && let Some(oldest) = self.quietest_direct()
             {
                 self.close(&oldest);
-                index = self.list.partition_point(|buffer| buffer.place < place);
+                index = self
+                    .list
+                    .partition_point(|buffer| buffer.conversation < conversation);
             }
-            self.ask_marker(&place);
-            let mut buffer = Buffer::new(place, since);
+            self.ask_marker(&conversation);
+            let mut buffer = Buffer::new(conversation, since);
             if model.page().is_some() {
-                buffer.open_gap(since, Filling::Waiting);
+                buffer.open_gap(since, GapState::Idle);
             }
             self.list.insert(index, buffer);
             if index <= self.current {
@@ -291,18 +300,18 @@ impl Buffers {
     }
 
     /// The conversation with one person that has been silent longest, unless someone looks at it.
-    fn least_wanted(&self) -> Option<Place> {
+    fn quietest_direct(&self) -> Option<Conversation> {
         let people = self.list.iter().enumerate().filter(|(index, buffer)| {
-            *index != self.current && matches!(buffer.place, Place::Person(_))
+            *index != self.current && matches!(buffer.conversation, Conversation::Person(_))
         });
         let (_, oldest) =
             people.min_by_key(|(_, buffer)| buffer.lines().back().map(|line| line.at))?;
-        Some(oldest.place.clone())
+        Some(oldest.conversation.clone())
     }
 
     /// A conversation with one person goes on under their new name.
-    pub(super) fn follow_nick(&mut self, old: &str, new: &str) {
-        let (Some(old), Some(new)) = (Place::person(old), Place::person(new)) else {
+    pub(super) fn rename_direct(&mut self, old: &str, new: &str) {
+        let (Some(old), Some(new)) = (Conversation::person(old), Conversation::person(new)) else {
             return;
         };
         let Some(from) = self.position(&old) else {
@@ -316,8 +325,10 @@ impl Buffers {
         if self.current > from {
             self.current -= 1;
         }
-        buffer.place = new.clone();
-        let to = self.list.partition_point(|buffer| buffer.place < new);
+        buffer.conversation = new.clone();
+        let to = self
+            .list
+            .partition_point(|buffer| buffer.conversation < new);
         self.list.insert(to, buffer);
         if was_current {
             self.current = to;

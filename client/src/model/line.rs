@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::Manner;
+use super::MessageKind;
 
 /// Which line of its buffer: a name that stays, wherever the line moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Line {
     pub fn speaker(&self) -> Option<&str> {
         match &self.body {
             Body::Said {
-                manner: Manner::Notice,
+                kind: MessageKind::Notice,
                 ..
             } if self.msgid.is_none() => None,
             Body::Said { nick, .. } => Some(nick),
@@ -42,7 +42,7 @@ pub enum Body {
     /// Someone said something; `mine` when it was us, `called` when it calls us.
     Said {
         nick: Box<str>,
-        manner: Manner,
+        kind: MessageKind,
         text: Box<str>,
         mine: bool,
         called: bool,
@@ -54,7 +54,7 @@ pub enum Body {
         reason: Option<Box<str>>,
     },
     /// People came and went.
-    Moves(Vec<Move>),
+    Membership(Vec<MembershipChange>),
     /// Something else happened, in words.
     Info(Box<str>),
     /// Something was not done, in words.
@@ -67,11 +67,11 @@ pub enum Body {
 
 /// Someone's coming or going.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Move {
+pub struct MembershipChange {
     /// Who.
     pub nick: Box<str>,
     /// Came, or went.
-    pub came: bool,
+    pub joined: bool,
     /// Why.
     pub reason: Option<Box<str>>,
 }

@@ -2,14 +2,14 @@
 
 use rookery_protocol::{ChannelName, Message, Nick, numeric};
 
-use super::{Model, Rank, What};
-use crate::refusals::advised;
+use super::{EventKind, Model, Rank};
+use crate::refusals::refusal_with_advice;
 
 /// What precedes a nick in `NAMES`.
 const MEMBER_PREFIXES: [char; 5] = ['~', '&', '@', '%', '+'];
 
 impl Model {
-    pub(super) fn numeric(&mut self, message: &Message) -> Option<What> {
+    pub(super) fn numeric(&mut self, message: &Message) -> Option<EventKind> {
         let last = || message.params.last().cloned().unwrap_or_default();
         let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
         match message.command.as_str() {
@@ -28,7 +28,7 @@ impl Model {
             }
             numeric::RPL_TOPIC => {
                 self.set_topic(&param(1), param(2));
-                Some(What::Topic {
+                Some(EventKind::Topic {
                     channel: param(1),
                     by: None,
                     text: param(2),
@@ -57,7 +57,7 @@ impl Model {
                 let nicks = self
                     .listing
                     .remove(&ChannelName::parse(message.param(1)?).ok()?)?;
-                Some(What::Members {
+                Some(EventKind::Members {
                     channel: param(1),
                     nicks,
                 })
@@ -75,20 +75,22 @@ impl Model {
                     .unwrap_or_default();
                 self.found = true;
                 let nick = param(5);
-                Some(What::Info(if real_name.is_empty() || real_name == nick {
-                    format!("{nick}{state}")
-                } else {
-                    format!("{nick}{state}: {real_name}")
-                }))
+                Some(EventKind::Info(
+                    if real_name.is_empty() || real_name == nick {
+                        format!("{nick}{state}")
+                    } else {
+                        format!("{nick}{state}: {real_name}")
+                    },
+                ))
             }
             numeric::RPL_ENDOFWHO => {
                 let found = std::mem::take(&mut self.found);
-                (!found).then(|| What::Info(format!("nobody found: {}", param(1))))
+                (!found).then(|| EventKind::Info(format!("nobody found: {}", param(1))))
             }
-            numeric::RPL_AWAY => Some(What::Info(format!("{} is away: {}", param(1), last()))),
+            numeric::RPL_AWAY => Some(EventKind::Info(format!("{} is away: {}", param(1), last()))),
             numeric::RPL_UNAWAY | numeric::RPL_NOWAWAY => {
                 self.away = message.command == numeric::RPL_NOWAWAY;
-                Some(What::Info(last()))
+                Some(EventKind::Info(last()))
             }
             numeric::RPL_WHOISUSER => {
                 let (nick, name) = (param(1), last());
@@ -97,24 +99,30 @@ impl Model {
                 } else {
                     format!(": {name}")
                 };
-                Some(What::Info(format!(
+                Some(EventKind::Info(format!(
                     "{nick} ({}@{}){named}",
                     param(2),
                     param(3)
                 )))
             }
-            numeric::RPL_WHOISCHANNELS => {
-                Some(What::Info(format!("{} is in {}", param(1), last().trim())))
-            }
-            numeric::RPL_WHOISACCOUNT => Some(What::Info(format!(
+            numeric::RPL_WHOISCHANNELS => Some(EventKind::Info(format!(
+                "{} is in {}",
+                param(1),
+                last().trim()
+            ))),
+            numeric::RPL_WHOISACCOUNT => Some(EventKind::Info(format!(
                 "{} is signed in as {}",
                 param(1),
                 param(2)
             ))),
-            numeric::RPL_WHOISBOT => Some(What::Info(format!("{} {}", param(1), last()))),
+            numeric::RPL_WHOISBOT => Some(EventKind::Info(format!("{} {}", param(1), last()))),
             numeric::RPL_WHOISIDLE => {
                 let seconds: i64 = param(2).parse().ok()?;
-                Some(What::Info(format!("{} {}", param(1), silence(seconds))))
+                Some(EventKind::Info(format!(
+                    "{} {}",
+                    param(1),
+                    silence(seconds)
+                )))
             }
             numeric::RPL_LIST => {
                 let topic = if last().is_empty() {
@@ -122,12 +130,19 @@ impl Model {
                 } else {
                     format!(": {}", last())
                 };
-                Some(What::Info(format!("{} ({}){topic}", param(1), param(2))))
+                Some(EventKind::Info(format!(
+                    "{} ({}){topic}",
+                    param(1),
+                    param(2)
+                )))
             }
-            numeric::RPL_LISTEND => Some(What::Info("/join #CHANNEL goes to one".to_owned())),
+            numeric::RPL_LISTEND => Some(EventKind::Info("/join #CHANNEL goes to one".to_owned())),
             numeric::RPL_CHANNELMODEIS => {
                 let modes = message.params.get(2..).unwrap_or_default().join(" ");
-                Some(What::Info(format!("the modes of {} are {modes}", param(1))))
+                Some(EventKind::Info(format!(
+                    "the modes of {} are {modes}",
+                    param(1)
+                )))
             }
             numeric::RPL_BANLIST | numeric::RPL_EXCEPTLIST | numeric::RPL_INVEXLIST => {
                 self.found = true;
@@ -139,7 +154,7 @@ impl Model {
                 let by = message
                     .param(3)
                     .map(|by| format!(" (by {})", by.split('!').next().unwrap_or(by)));
-                Some(What::Info(format!(
+                Some(EventKind::Info(format!(
                     "{what}: {}{}",
                     param(2),
                     by.unwrap_or_default()
@@ -149,18 +164,18 @@ impl Model {
             | numeric::RPL_ENDOFEXCEPTLIST
             | numeric::RPL_ENDOFINVEXLIST => {
                 let found = std::mem::take(&mut self.found);
-                (!found).then(|| What::Info("that list is empty".to_owned()))
+                (!found).then(|| EventKind::Info("that list is empty".to_owned()))
             }
             numeric::RPL_MOTD => {
                 let words = last();
-                Some(What::Info(
+                Some(EventKind::Info(
                     words.strip_prefix("- ").unwrap_or(&words).to_owned(),
                 ))
             }
             numeric::RPL_NOTOPIC | numeric::RPL_HELPSTART | numeric::RPL_HELPTXT => {
-                Some(What::Info(last()))
+                Some(EventKind::Info(last()))
             }
-            numeric::RPL_INVITING => Some(What::Info(format!(
+            numeric::RPL_INVITING => Some(EventKind::Info(format!(
                 "{} is invited to {}",
                 param(1),
                 param(2)
@@ -175,9 +190,9 @@ impl Model {
                 if let Ok(channel) = ChannelName::parse(&param(1))
                     && !self.is_in(&channel)
                 {
-                    self.home.remove(&channel);
+                    self.auto_join.remove(&channel);
                 }
-                advised(message).map(What::Refused)
+                refusal_with_advice(message).map(EventKind::Refused)
             }
             _ => {
                 if message.command == numeric::ERR_NOSUCHNICK
@@ -185,7 +200,7 @@ impl Model {
                 {
                     self.correspondents.remove(&nick);
                 }
-                advised(message).map(What::Refused)
+                refusal_with_advice(message).map(EventKind::Refused)
             }
         }
     }

@@ -15,17 +15,17 @@ use rookery_protocol::Message;
 use tokio::time::Instant;
 
 use super::areas::Areas;
-use super::chosen::{Aim, Chosen};
+use super::chosen::{MessageRef, Selection};
 use super::completion::Completion;
-use super::conversation::{Scroll, Setting};
 use super::editor::{Draft, Editor};
+use super::layout::{Layout, ScrollPosition};
 use super::links::LinkList;
 use super::password::PasswordChange;
 use super::search::Search;
 use super::theme::Theme;
-use crate::model::{Buffers, Model, Place};
+use crate::model::{Buffers, Conversation, Model};
 use crate::receipts::{Receipts, Sent};
-use crate::state::Habits;
+use crate::state::Preferences;
 use crate::urls::Url;
 
 /// What is to be done outside.
@@ -33,10 +33,10 @@ use crate::urls::Url;
 pub enum Effect {
     /// Send it.
     Send(Message),
-    /// Call the person, who looks elsewhere: who, and what they said.
+    /// Highlight the person, who looks elsewhere: who, and what they said.
     Notify(String, String),
     /// Keep for the next time how the person has arranged things.
-    Keep(Habits),
+    SavePreferences(Preferences),
     /// Open a link.
     Open(Url),
     /// Put it where a paste takes it from.
@@ -72,7 +72,7 @@ pub enum Overlay {
     /// The links of a place.
     Links(LinkList),
     /// A message that is chosen; the status line says what can be done with it.
-    Chosen(Chosen),
+    Selection(Selection),
     /// Which formatting begins or ends here: the next key says. The status line lists them.
     Format,
 }
@@ -87,13 +87,13 @@ pub struct App {
     /// What was said.
     pub buffers: Buffers,
     /// Where someone has scrolled to.
-    scrolls: BTreeMap<Place, Scroll>,
+    scrolls: BTreeMap<Conversation, ScrollPosition>,
     /// What is being typed.
     pub editor: Editor,
     /// Where.
-    typed_in: Place,
+    typed_in: Conversation,
     /// What was being typed elsewhere.
-    drafts: BTreeMap<Place, Draft>,
+    drafts: BTreeMap<Conversation, Draft>,
     /// What lies over the conversation.
     pub overlay: Option<Overlay>,
     /// How the connection is.
@@ -113,15 +113,15 @@ pub struct App {
     /// The time, as whoever runs this has told last.
     pub now: Timestamp,
     /// How things are arranged, as far as it is kept.
-    kept: Habits,
+    kept: Preferences,
     receipts: Receipts,
     /// What waits until earlier messages have their receipts.
     queue: VecDeque<(Message, Sent)>,
     pub(super) completion: Option<Completion>,
     /// The message that what is typed is about.
-    pub(super) aim: Option<Aim>,
+    pub(super) reply_target: Option<MessageRef>,
     /// Who called last, and where.
-    caller: Option<(Place, String)>,
+    caller: Option<(Conversation, String)>,
     /// Whether the terminal has the focus; unknown until it tells.
     focused: Option<bool>,
     /// Someone is here for the first time, and told the first things to know.
@@ -144,7 +144,7 @@ impl App {
             buffers: Buffers::default(),
             scrolls: BTreeMap::new(),
             editor: Editor::default(),
-            typed_in: Place::Server,
+            typed_in: Conversation::Server,
             drafts: BTreeMap::new(),
             overlay: None,
             connection: Connection::Connecting,
@@ -155,11 +155,11 @@ impl App {
             zone,
             size: Rect::new(0, 0, 80, 24),
             now,
-            kept: Habits::default(),
+            kept: Preferences::default(),
             receipts: Receipts::default(),
             queue: VecDeque::new(),
             completion: None,
-            aim: None,
+            reply_target: None,
             caller: None,
             focused: None,
             newcomer: false,
@@ -171,37 +171,37 @@ impl App {
     }
 
     /// Arranges things as they were left an earlier time.
-    pub fn settle_in(&mut self, habits: &Habits) {
-        self.model.be_in(&habits.channels);
-        for nick in &habits.ignored {
+    pub fn settle_in(&mut self, preferences: &Preferences) {
+        self.model.add_auto_join(&preferences.channels);
+        for nick in &preferences.ignored {
             self.buffers.ignore(nick.clone());
         }
-        habits
+        preferences
             .muted
             .iter()
-            .filter_map(|name| Place::named(name))
-            .for_each(|place| self.buffers.mute(place));
-        self.kept = self.habits();
+            .filter_map(|name| Conversation::named(name))
+            .for_each(|conversation| self.buffers.mute(conversation));
+        self.kept = self.preferences();
     }
 
-    fn habits(&self) -> Habits {
-        Habits {
-            channels: self.model.home(),
+    fn preferences(&self) -> Preferences {
+        Preferences {
+            channels: self.model.auto_join(),
             ignored: self.buffers.ignored().cloned().collect(),
             muted: self
                 .buffers
                 .muted()
-                .map(|place| place.name().to_owned())
+                .map(|conversation| conversation.name().to_owned())
                 .collect(),
         }
     }
 
     /// Keeps how things are arranged, if that has changed.
     fn keep(&mut self) {
-        let habits = self.habits();
-        if habits != self.kept {
-            self.kept = habits.clone();
-            self.effects.push(Effect::Keep(habits));
+        let preferences = self.preferences();
+        if preferences != self.kept {
+            self.kept = preferences.clone();
+            self.effects.push(Effect::SavePreferences(preferences));
         }
     }
 
@@ -227,15 +227,17 @@ impl App {
     }
 
     /// How the conversation is laid out.
-    pub fn setting(&self) -> Setting<'_> {
-        Setting {
+    pub fn layout(&self) -> Layout<'_> {
+        Layout {
             width: usize::from(self.areas().talk.width),
             zone: &self.zone,
             theme: self.theme,
             marked: match &self.overlay {
                 Some(Overlay::Search(search)) => search.shown(),
-                Some(Overlay::Chosen(chosen)) => self.line_at(&chosen.aim).map(|line| line.id),
-                _ => self.aimed().map(|line| line.id),
+                Some(Overlay::Selection(chosen)) => {
+                    self.line_at(&chosen.target).map(|line| line.id)
+                }
+                _ => self.replied_to().map(|line| line.id),
             },
             wanted: match &self.overlay {
                 Some(Overlay::Search(search)) => search.wanted(),

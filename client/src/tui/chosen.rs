@@ -5,23 +5,23 @@ use rookery_protocol::Message;
 
 use super::app::{App, Effect, Overlay};
 use super::links::links_of;
-use crate::model::{Body, Line, LineId, Place, Rank};
+use crate::model::{Body, Conversation, Line, LineId, Rank};
 use crate::text;
 
 /// A message that stands out, while the keys are about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chosen {
+pub struct Selection {
     /// Which.
-    pub aim: Aim,
+    pub target: MessageRef,
     /// The same key once more takes it back.
     is_going: bool,
 }
 
 /// A message that the keys, or what is typed next, are about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Aim {
+pub struct MessageRef {
     /// Where it was said.
-    place: Place,
+    conversation: Conversation,
     /// Its line there.
     line: LineId,
 }
@@ -30,7 +30,7 @@ impl App {
     /// Chooses the newest message in view.
     pub(super) fn choose(&mut self) {
         let buffer = self.buffers.current();
-        let newest = self.setting().lowest_index(buffer, self.scrolled());
+        let newest = self.layout().lowest_index(buffer, self.scrolled());
         let line = newest.and_then(|end| {
             buffer
                 .lines()
@@ -45,8 +45,8 @@ impl App {
     }
 
     /// Takes a key while a message is chosen; gives what is chosen then.
-    pub(super) fn key_over_chosen(&mut self, chosen: Chosen, key: KeyEvent) -> Option<Overlay> {
-        let line = self.line_at(&chosen.aim)?.clone();
+    pub(super) fn key_over_chosen(&mut self, chosen: Selection, key: KeyEvent) -> Option<Overlay> {
+        let line = self.line_at(&chosen.target)?.clone();
         let Body::Said { nick, text, .. } = &line.body else {
             return None;
         };
@@ -61,15 +61,18 @@ impl App {
                 return stays;
             }
             KeyCode::Enter | KeyCode::Char('r') => {
-                self.aim = Some(chosen.aim);
-                let is_channel = matches!(self.buffers.current().place, Place::Channel(_));
+                self.reply_target = Some(chosen.target);
+                let is_channel = matches!(
+                    self.buffers.current().conversation,
+                    Conversation::Channel(_)
+                );
                 if is_channel && self.editor.is_empty() && !self.model.is_me(nick) {
                     self.editor.insert(&format!("{nick}: "));
                 }
             }
             KeyCode::Char('p') if !self.model.is_me(nick) => {
-                if let Some(place) = Place::person(nick) {
-                    self.buffers.open(place, self.now, &self.model);
+                if let Some(conversation) = Conversation::person(nick) {
+                    self.buffers.open(conversation, self.now, &self.model);
                 }
             }
             KeyCode::Char('c') => {
@@ -84,13 +87,13 @@ impl App {
             KeyCode::Char('d') if !self.may_take_back(&line) => return stays,
             KeyCode::Char('d') if chosen.is_going => self.take_back(line.id, None),
             KeyCode::Char('d') => {
-                return Some(Overlay::Chosen(Chosen {
+                return Some(Overlay::Selection(Selection {
                     is_going: true,
                     ..chosen
                 }));
             }
             KeyCode::Char('/') => {
-                self.aim = Some(chosen.aim);
+                self.reply_target = Some(chosen.target);
                 self.editor.insert("/");
             }
             _ => return stays,
@@ -99,8 +102,8 @@ impl App {
     }
 
     /// What the keys do with the message, for the status line.
-    pub fn choices(&self, chosen: &Chosen) -> String {
-        let Some(line) = self.line_at(&chosen.aim) else {
+    pub fn choices(&self, chosen: &Selection) -> String {
+        let Some(line) = self.line_at(&chosen.target) else {
             return String::new();
         };
         if chosen.is_going {
@@ -123,14 +126,14 @@ impl App {
     }
 
     /// The message that what is typed is about, if it is here.
-    pub fn aimed(&self) -> Option<&Line> {
-        self.line_at(self.aim.as_ref()?)
+    pub fn replied_to(&self) -> Option<&Line> {
+        self.line_at(self.reply_target.as_ref()?)
     }
 
     /// That message, if its place is the current one.
-    pub fn line_at(&self, aim: &Aim) -> Option<&Line> {
-        if aim.place == self.buffers.current().place {
-            self.line(aim.line)
+    pub fn line_at(&self, target: &MessageRef) -> Option<&Line> {
+        if target.conversation == self.buffers.current().conversation {
+            self.line(target.line)
         } else {
             None
         }
@@ -138,14 +141,14 @@ impl App {
 
     /// What is typed answers it: in words, for the status line.
     pub fn answered(&self) -> Option<String> {
-        let line = self.aimed()?;
+        let line = self.replied_to()?;
         Some(format!("to {}; Esc: not to that", excerpt(line)))
     }
 
     /// Takes back that message, or the last one of one's own.
     pub(super) fn take_back_aimed(&mut self, reason: Option<&str>) {
-        let aimed = self.aimed().map(|line| line.id);
-        match aimed.or_else(|| self.buffers.current().last_own()) {
+        let reply_target = self.replied_to().map(|line| line.id);
+        match reply_target.or_else(|| self.buffers.current().last_own()) {
             Some(line) => self.take_back(line, reason),
             None => self.refuse("you have said nothing here that could be taken back"),
         }
@@ -153,10 +156,10 @@ impl App {
 
     fn take_back(&mut self, line: LineId, reason: Option<&str>) {
         let msgid = self.line(line).and_then(|line| line.msgid.clone());
-        let place = self.buffers.current().place.name();
+        let conversation = self.buffers.current().conversation.name();
         match msgid {
             Some(msgid) => {
-                let words = [place, &*msgid].into_iter().chain(reason);
+                let words = [conversation, &*msgid].into_iter().chain(reason);
                 self.ask(Message::new("REDACT", words));
             }
             None => self.refuse(
@@ -166,12 +169,12 @@ impl App {
     }
 
     fn chosen(&self, line: LineId) -> Overlay {
-        let aim = Aim {
-            place: self.buffers.current().place.clone(),
+        let target = MessageRef {
+            conversation: self.buffers.current().conversation.clone(),
             line,
         };
-        Overlay::Chosen(Chosen {
-            aim,
+        Overlay::Selection(Selection {
+            target,
             is_going: false,
         })
     }
@@ -211,8 +214,8 @@ impl App {
 
     /// One's own messages can be taken back, and in a channel that one runs all of them.
     fn may_take_back(&self, line: &Line) -> bool {
-        let is_operator = || match &self.buffers.current().place {
-            Place::Channel(channel) => self
+        let is_operator = || match &self.buffers.current().conversation {
+            Conversation::Channel(channel) => self
                 .model
                 .members(channel)
                 .any(|(nick, rank)| rank == Rank::Operator && self.model.is_me(nick.as_str())),

@@ -4,11 +4,11 @@
 use super::app::App;
 use super::editor::Editor;
 use crate::commands;
-use crate::model::Place;
+use crate::model::Conversation;
 
 /// What can be completed, best first.
 #[derive(Debug, Default)]
-pub struct Words {
+pub struct Candidates {
     /// Nicks.
     pub nicks: Vec<String>,
     /// Channels.
@@ -28,7 +28,7 @@ pub struct Completion {
 
 impl Completion {
     /// Completes the word before the cursor; `None` when nothing fits.
-    pub fn begin(editor: &mut Editor, words: &Words, forward: bool) -> Option<Self> {
+    pub fn begin(editor: &mut Editor, words: &Candidates, forward: bool) -> Option<Self> {
         let before = &editor.text()[..editor.cursor()];
         let start = before
             .rfind(char::is_whitespace)
@@ -60,7 +60,7 @@ impl Completion {
     }
 }
 
-fn choices(word: &str, at_start: bool, words: &Words) -> Vec<String> {
+fn choices(word: &str, at_start: bool, words: &Candidates) -> Vec<String> {
     let fitting = |list: &[String], word: &str, after: &str| -> Vec<String> {
         let fits = |name: &&String| name.to_lowercase().starts_with(word);
         list.iter()
@@ -83,7 +83,7 @@ fn choices(word: &str, at_start: bool, words: &Words) -> Vec<String> {
 
 impl App {
     /// What Tab knows.
-    pub fn words(&self) -> Words {
+    pub fn words(&self) -> Candidates {
         let buffer = self.buffers.current();
         // Whoever spoke last is meant most often.
         let mut nicks: Vec<String> = Vec::new();
@@ -93,13 +93,13 @@ impl App {
             }
         };
         buffer.speakers().into_iter().for_each(&mut add);
-        match &buffer.place {
-            Place::Channel(channel) => self
+        match &buffer.conversation {
+            Conversation::Channel(channel) => self
                 .model
                 .members(channel)
                 .for_each(|(nick, _)| add(nick.as_str())),
-            Place::Person(nick) => add(nick.as_str()),
-            Place::Server => {}
+            Conversation::Person(nick) => add(nick.as_str()),
+            Conversation::Server => {}
         }
         let command = |(form, _): (&str, &str)| form.split(' ').next().map(str::to_owned);
         let mut commands: Vec<String> = commands::beginning("/")
@@ -108,7 +108,7 @@ impl App {
             .collect();
         commands.sort();
         commands.dedup();
-        Words {
+        Candidates {
             nicks,
             channels: self
                 .model
@@ -125,9 +125,9 @@ impl App {
 mod tests {
     use super::*;
 
-    fn words() -> Words {
+    fn words() -> Candidates {
         let list = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
-        Words {
+        Candidates {
             nicks: list(&["bob", "Bobby", "alice"]),
             channels: list(&["#lobby", "#ops"]),
             commands: list(&["/me", "/msg", "/mode"]),

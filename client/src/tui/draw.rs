@@ -1,7 +1,7 @@
 //! Draws the chat.
 
+pub mod popups;
 mod status;
-pub mod windows;
 
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
@@ -13,7 +13,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::app::{App, Connection, Overlay};
 use super::areas::input_rows;
 use super::wrap::cut;
-use crate::model::{Buffer, Place};
+use crate::model::{Buffer, Conversation};
 use crate::text::{self, Format};
 
 /// Draws the whole screen.
@@ -21,7 +21,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     let areas = app.areas();
     let buffer = app.buffers.current();
     let rows = app
-        .setting()
+        .layout()
         .visible(buffer, app.scrolled(), usize::from(areas.talk.height));
     // Talk stands at the bottom, next to where one types.
     let empty = areas
@@ -51,24 +51,26 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     );
     input(frame, app, areas.input);
     match &app.overlay {
-        None | Some(Overlay::Search(_) | Overlay::Format | Overlay::Chosen(_)) => {}
-        Some(Overlay::Help(from)) => windows::help(frame, app, *from),
-        Some(Overlay::Switcher(query, chosen)) => windows::switcher(frame, app, query, *chosen),
-        Some(Overlay::Paste(text)) => windows::paste(frame, app, text),
+        None | Some(Overlay::Search(_) | Overlay::Format | Overlay::Selection(_)) => {}
+        Some(Overlay::Help(from)) => popups::help(frame, app, *from),
+        Some(Overlay::Switcher(query, chosen)) => popups::switcher(frame, app, query, *chosen),
+        Some(Overlay::Paste(text)) => popups::paste(frame, app, text),
         Some(Overlay::Links(links)) => links.draw(frame, app),
-        Some(Overlay::Password(change)) => windows::password(frame, app, change),
+        Some(Overlay::Password(change)) => popups::password(frame, app, change),
     }
 }
 
 fn topic(app: &App, width: usize) -> String {
     let buffer = app.buffers.current();
-    let words = match &buffer.place {
-        Place::Server => format!("{} · what the server says to you alone", app.server),
-        Place::Channel(channel) if app.connection != Connection::Online => channel.to_string(),
-        Place::Channel(channel) if !app.model.is_in(channel) => {
+    let words = match &buffer.conversation {
+        Conversation::Server => format!("{} · what the server says to you alone", app.server),
+        Conversation::Channel(channel) if app.connection != Connection::Online => {
+            channel.to_string()
+        }
+        Conversation::Channel(channel) if !app.model.is_in(channel) => {
             format!("{channel} · you are not in it")
         }
-        Place::Channel(channel) => {
+        Conversation::Channel(channel) => {
             let count = app.model.members(channel).count();
             let people = if count == 1 {
                 "you alone".to_owned()
@@ -80,7 +82,7 @@ fn topic(app: &App, width: usize) -> String {
                 topic => format!("{channel} · {people} · {topic}"),
             }
         }
-        Place::Person(nick) => format!("{nick} · between the two of you"),
+        Conversation::Person(nick) => format!("{nick} · between the two of you"),
     };
     cut(&format!(" {}", text::plain(&words)), width)
 }
@@ -136,7 +138,7 @@ fn list(frame: &mut Frame<'_>, app: &App, area: Rect) {
 
 fn entry(app: &App, index: usize, buffer: &Buffer, width: usize) -> Row<'static> {
     let current = index == app.buffers.index();
-    let muted = app.buffers.is_muted(&buffer.place);
+    let muted = app.buffers.is_muted(&buffer.conversation);
     let (unread, calls) = app.buffers.unread(buffer);
     let (count, count_style) = match (calls, unread) {
         (0, 0) => (String::new(), Style::new()),
@@ -150,7 +152,7 @@ fn entry(app: &App, index: usize, buffer: &Buffer, width: usize) -> Row<'static>
     };
     let sign = if current { "›" } else { " " };
     let room = width.saturating_sub(4 + count.width());
-    let name = cut(&text::plain(buffer.place.name()), room);
+    let name = cut(&text::plain(buffer.conversation.name()), room);
     let space = " ".repeat(room.saturating_sub(name.width()));
     let style = match (current, unread > 0) {
         (true, _) => app.theme.accent(),
@@ -241,14 +243,14 @@ fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
 
 /// What could be typed.
 fn placeholder(app: &App) -> String {
-    let what = match &app.buffers.current().place {
+    let what = match &app.buffers.current().conversation {
         _ if app.connection != Connection::Online => "Not connected yet".to_owned(),
-        Place::Server => "/join #CHANNEL, or Ctrl-K to go to one".to_owned(),
-        Place::Channel(channel) if !app.model.is_in(channel) => {
+        Conversation::Server => "/join #CHANNEL, or Ctrl-K to go to one".to_owned(),
+        Conversation::Channel(channel) if !app.model.is_in(channel) => {
             format!("/join {channel} to go back to it")
         }
-        Place::Channel(channel) => format!("Message to {channel}"),
-        Place::Person(nick) => format!("Message to {nick} alone"),
+        Conversation::Channel(channel) => format!("Message to {channel}"),
+        Conversation::Person(nick) => format!("Message to {nick} alone"),
     };
     text::plain(&format!("{what} · /help"))
 }

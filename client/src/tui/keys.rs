@@ -11,7 +11,7 @@ use super::editor::Editor;
 use super::password::Step;
 use super::search::Search;
 use super::switcher;
-use crate::model::{Place, Rank};
+use crate::model::{Conversation, Rank};
 use crate::text;
 
 /// Rows that one turn of the wheel scrolls.
@@ -26,7 +26,7 @@ pub const KEYS: &[(&str, &str)] = &[
         "Tab, Shift-Tab",
         "complete a nick, a #channel or a /command",
     ),
-    ("Ctrl-N, Ctrl-P", "the next place, the one before"),
+    ("Ctrl-N, Ctrl-P", "the next conversation, the one before"),
     ("Alt-1 … Alt-9", "the place of that number"),
     ("Alt-A", "the next place with something unread"),
     (
@@ -93,7 +93,7 @@ impl App {
         }
         match overlay {
             Overlay::Search(search) => self.key_in_search(search, key),
-            Overlay::Chosen(chosen) => self.key_over_chosen(chosen, key),
+            Overlay::Selection(chosen) => self.key_over_chosen(chosen, key),
             Overlay::Format => {
                 if let KeyCode::Char(letter) = key.code
                     && let Some(code) = text::code(letter)
@@ -182,14 +182,14 @@ impl App {
 
     /// The places that the switcher finds, by their indices.
     pub fn found(&self, query: &str) -> Vec<usize> {
-        let likeliest = self.buffers.likeliest();
-        let names: Vec<&str> = likeliest
+        let by_relevance = self.buffers.by_relevance();
+        let names: Vec<&str> = by_relevance
             .iter()
-            .map(|&index| self.buffers.list()[index].place.name())
+            .map(|&index| self.buffers.list()[index].conversation.name())
             .collect();
         switcher::matches(query, &names)
             .into_iter()
-            .map(|found| likeliest[found])
+            .map(|found| by_relevance[found])
             .collect()
     }
 
@@ -260,7 +260,7 @@ impl App {
             KeyCode::Down => self.editor.down(),
             KeyCode::PageUp => self.scroll(true, self.page()),
             KeyCode::PageDown => self.scroll(false, self.page()),
-            KeyCode::Esc if self.aim.is_some() => self.aim = None,
+            KeyCode::Esc if self.reply_target.is_some() => self.reply_target = None,
             KeyCode::Esc => self.scroll_to_end(),
             KeyCode::F(1) => self.overlay = Some(Overlay::Help(0)),
             _ => {}
@@ -302,11 +302,11 @@ impl App {
                     let nick = members
                         .get(usize::from(mouse.row - area.y))
                         .map(|(_, nick)| nick.to_string());
-                    if let Some(place) = nick
+                    if let Some(conversation) = nick
                         .filter(|nick| !self.model.is_me(nick))
-                        .and_then(|nick| Place::person(&nick))
+                        .and_then(|nick| Conversation::person(&nick))
                     {
-                        self.buffers.open(place, self.now, &self.model);
+                        self.buffers.open(conversation, self.now, &self.model);
                     }
                 } else if let Some(link) = self.link_at(at) {
                     self.hint = Some(format!("opening {}", link.as_str()));
@@ -321,7 +321,7 @@ impl App {
 
     /// The members that are shown where so many have room, and how many more there are.
     pub fn listed_members(&self, height: usize) -> (Vec<(Rank, &str)>, usize) {
-        let Place::Channel(channel) = &self.buffers.current().place else {
+        let Conversation::Channel(channel) = &self.buffers.current().conversation else {
             return (Vec::new(), 0);
         };
         let mut members: Vec<(Rank, &str)> = self

@@ -7,7 +7,7 @@ use ratatui::text::Line as Row;
 use ratatui::widgets::Paragraph;
 
 use super::app::{App, Effect, Overlay};
-use super::draw::windows::window;
+use super::draw::popups::window;
 use super::wrap::cut;
 use crate::model::{Body, Line};
 use crate::urls::{Url, urls};
@@ -112,18 +112,18 @@ impl App {
     /// The link that stands there on the screen.
     pub(super) fn link_at(&self, at: Position) -> Option<Url> {
         let talk = self.areas().talk;
-        let (buffer, setting) = (self.buffers.current(), self.setting());
+        let (buffer, layout) = (self.buffers.current(), self.layout());
         let up = usize::from(talk.bottom().checked_sub(at.y + 1)?);
         let column = usize::from(at.x.checked_sub(talk.x)?);
         if !talk.contains(at)
             || up
-                >= setting
+                >= layout
                     .visible(buffer, self.scrolled(), talk.height.into())
                     .len()
         {
             return None;
         }
-        let (line, which) = setting.link_at(buffer, self.scrolled(), up, column)?;
+        let (line, which) = layout.link_at(buffer, self.scrolled(), up, column)?;
         links_of(buffer.lines().get(line)?).into_iter().nth(which)
     }
 }

@@ -1,4 +1,4 @@
-//! Setting the account's password: asked for in a window where nothing of it can be read, and which
+//! Layout the account's password: asked for in a window where nothing of it can be read, and which
 //! forgets it.
 
 use std::fmt;
@@ -30,7 +30,7 @@ enum Stage {
     New,
     Again,
     /// Nothing: the server has the word.
-    Patience,
+    Waiting,
     Code,
 }
 
@@ -45,7 +45,7 @@ pub enum Step {
 
 /// What a message of the server was.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum ReplyKind {
     /// Not about the password.
     NotOurs,
     /// About it.
@@ -82,7 +82,7 @@ impl PasswordChange {
             Stage::Present => "Present password, if you know it",
             Stage::New => "New password",
             Stage::Again => "The new one once more",
-            Stage::Patience => "One moment…",
+            Stage::Waiting => "One moment…",
             Stage::Code => "The six digits from the mail",
         }
     }
@@ -91,7 +91,7 @@ impl PasswordChange {
     pub fn hint(&self) -> &'static str {
         match self.stage {
             Stage::Present => "Enter alone: a code is mailed instead. Esc leaves all as it is.",
-            Stage::Patience => "Esc closes this.",
+            Stage::Waiting => "Esc closes this.",
             Stage::New | Stage::Again | Stage::Code => "Enter goes on, Esc leaves all as it is.",
         }
     }
@@ -122,7 +122,7 @@ impl PasswordChange {
     /// Takes text.
     pub fn paste(&mut self, text: &str) {
         let line = text.lines().next().unwrap_or_default();
-        if self.stage != Stage::Patience && self.typed.len() + line.len() <= MAX_PASSWORD {
+        if self.stage != Stage::Waiting && self.typed.len() + line.len() <= MAX_PASSWORD {
             self.typed.push_str(line);
         }
     }
@@ -156,7 +156,7 @@ impl PasswordChange {
                 self.stage = Stage::New;
             }
             Stage::Again => {
-                self.stage = Stage::Patience;
+                self.stage = Stage::Waiting;
                 let (present, new) = (
                     std::mem::take(&mut self.present),
                     std::mem::take(&mut self.new),
@@ -165,33 +165,33 @@ impl PasswordChange {
             }
             Stage::Code if typed.trim().is_empty() => {}
             Stage::Code => {
-                self.stage = Stage::Patience;
+                self.stage = Stage::Waiting;
                 return Step::Send(Message::new(
                     "VERIFY",
                     [self.account.as_str(), typed.trim()],
                 ));
             }
-            Stage::Patience => {}
+            Stage::Waiting => {}
         }
         Step::Stay
     }
 
     /// Takes what the server says to it.
-    pub fn hear(&mut self, message: &Message) -> Heard {
+    pub fn hear(&mut self, message: &Message) -> ReplyKind {
         let (stage, told) = match (message.command.as_str(), message.param(0), message.param(1)) {
-            ("SETPASS" | "VERIFY", Some("SUCCESS"), _) => return Heard::Done(words(message)),
+            ("SETPASS" | "VERIFY", Some("SUCCESS"), _) => return ReplyKind::Done(words(message)),
             ("SETPASS", Some("VERIFICATION_REQUIRED"), _) | ("FAIL", Some("VERIFY"), _) => {
                 (Stage::Code, words(message))
             }
             ("FAIL", Some("SETPASS"), _) => (Stage::Present, words(message)),
             (numeric::ERR_UNKNOWNCOMMAND, _, Some("SETPASS")) => (
-                Stage::Patience,
+                Stage::Waiting,
                 "This server has no command that sets a password.".to_owned(),
             ),
-            _ => return Heard::NotOurs,
+            _ => return ReplyKind::NotOurs,
         };
         (self.stage, self.told) = (stage, Some(told));
-        Heard::Taken
+        ReplyKind::Taken
     }
 }
 
@@ -212,7 +212,7 @@ mod tests {
         change.key(KeyCode::Enter.into())
     }
 
-    fn hears(change: &mut PasswordChange, line: &str) -> Heard {
+    fn hears(change: &mut PasswordChange, line: &str) -> ReplyKind {
         change.hear(&Message::parse(line).unwrap())
     }
 
@@ -227,7 +227,7 @@ mod tests {
             Step::Send(Message::new("SETPASS", ["old", "new and long"]))
         );
         let end = hears(&mut change, ":s SETPASS SUCCESS alice :The password is set");
-        assert_eq!(end, Heard::Done("The password is set".to_owned()));
+        assert_eq!(end, ReplyKind::Done("The password is set".to_owned()));
     }
 
     #[test]
@@ -244,7 +244,7 @@ mod tests {
                 &mut change,
                 ":s SETPASS VERIFICATION_REQUIRED alice :A code was mailed"
             ),
-            Heard::Taken
+            ReplyKind::Taken
         );
         assert_eq!(
             enters(&mut change, "111111"),
@@ -252,7 +252,7 @@ mod tests {
         );
         assert_eq!(
             hears(&mut change, ":s FAIL VERIFY INVALID_CODE alice :Not right"),
-            Heard::Taken
+            ReplyKind::Taken
         );
         assert_eq!(change.told.as_deref(), Some("Not right"));
         assert_eq!(
@@ -261,7 +261,7 @@ mod tests {
         );
         assert!(matches!(
             hears(&mut change, ":s VERIFY SUCCESS alice :Set"),
-            Heard::Done(_)
+            ReplyKind::Done(_)
         ));
     }
 
@@ -287,7 +287,7 @@ mod tests {
         );
         assert_eq!(
             hears(&mut change, ":bob!b@h PRIVMSG alice :hi"),
-            Heard::NotOurs
+            ReplyKind::NotOurs
         );
     }
 

@@ -1,6 +1,6 @@
 //! Looking for something that was said: in what is loaded, and page by page in what the server has.
 
-use crate::model::{Body, Buffer, Filling, Line, LineId, Place};
+use crate::model::{Body, Buffer, Conversation, GapState, Line, LineId};
 use crate::text;
 
 /// Pages that are loaded before the person is asked whether to go on.
@@ -10,7 +10,7 @@ const PAGES: usize = 20;
 #[derive(Debug)]
 pub struct Search {
     /// Where.
-    pub place: Place,
+    pub conversation: Conversation,
     /// For what, as it was typed.
     pub query: String,
     /// In small letters.
@@ -43,7 +43,7 @@ enum State {
 
 /// What a step of the search wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum SearchStep {
     /// To go to this line.
     Show(LineId),
     /// To have this gap loaded.
@@ -54,9 +54,9 @@ pub enum Next {
 
 impl Search {
     /// Begins at the end of a place.
-    pub fn new(place: Place, query: &str) -> Self {
+    pub fn new(conversation: Conversation, query: &str) -> Self {
         Self {
-            place,
+            conversation,
             query: query.to_owned(),
             wanted: query.to_lowercase(),
             found: Vec::new(),
@@ -79,28 +79,28 @@ impl Search {
     }
 
     /// To what was found before, or further into the past.
-    pub fn older(&mut self) -> Next {
+    pub fn older(&mut self) -> SearchStep {
         let next = self.chosen.map_or(0, |chosen| chosen + 1);
         if let Some(line) = self.found.get(next) {
             self.chosen = Some(next);
-            return Next::Show(*line);
+            return SearchStep::Show(*line);
         }
         if self.state != State::Exhausted {
             (self.state, self.pages) = (State::Looking, PAGES);
         }
-        Next::Rest
+        SearchStep::Rest
     }
 
     /// To what was found after it.
-    pub fn newer(&mut self) -> Next {
+    pub fn newer(&mut self) -> SearchStep {
         self.chosen = self.chosen.map(|chosen| chosen.saturating_sub(1));
-        self.shown().map_or(Next::Rest, Next::Show)
+        self.shown().map_or(SearchStep::Rest, SearchStep::Show)
     }
 
     /// Looks on, as far as it goes with what is loaded.
-    pub fn look(&mut self, buffer: &Buffer) -> Next {
+    pub fn look(&mut self, buffer: &Buffer) -> SearchStep {
         if self.state != State::Looking {
-            return Next::Rest;
+            return SearchStep::Rest;
         }
         let lines = buffer.lines();
         let end = self
@@ -119,35 +119,35 @@ impl Search {
                 self.found.push(line.id);
                 self.chosen = Some(self.found.len() - 1);
                 self.state = State::Paused;
-                return Next::Show(line.id);
+                return SearchStep::Show(line.id);
             }
         }
         self.state = State::Exhausted;
-        Next::Rest
+        SearchStep::Rest
     }
 
     /// What is behind a gap has to be loaded first.
-    fn look_behind(&mut self, buffer: &Buffer, gap: LineId) -> Next {
+    fn look_behind(&mut self, buffer: &Buffer, gap: LineId) -> SearchStep {
         match buffer
             .gaps()
             .iter()
             .find(|one| one.line == gap)
             .map(|gap| &gap.state)
         {
-            Some(Filling::Wanted | Filling::Asked) => Next::Rest,
-            Some(Filling::Failed(why)) if self.awaited == Some(gap) => {
+            Some(GapState::Wanted | GapState::Requested) => SearchStep::Rest,
+            Some(GapState::Failed(why)) if self.awaited == Some(gap) => {
                 self.state = State::Stuck(why.to_string());
                 self.awaited = None;
-                Next::Rest
+                SearchStep::Rest
             }
             _ if self.pages == 0 => {
                 self.state = State::Paused;
-                Next::Rest
+                SearchStep::Rest
             }
             _ => {
                 self.pages -= 1;
                 self.awaited = Some(gap);
-                Next::Load(gap)
+                SearchStep::Load(gap)
             }
         }
     }

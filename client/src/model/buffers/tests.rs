@@ -1,7 +1,7 @@
 use jiff::SignedDuration;
 use rookery_protocol::Message;
 
-use super::super::{Call, LineId, Model};
+use super::super::{Highlight, LineId, Model};
 use super::*;
 
 /// Buffers and the model they follow.
@@ -25,13 +25,13 @@ impl Chat {
         chat
     }
 
-    fn hear(&mut self, line: &str) -> Option<Call> {
+    fn hear(&mut self, line: &str) -> Option<Highlight> {
         let message = Message::parse(line).unwrap();
         self.now += SignedDuration::from_secs(1);
-        let changes = self.model.take(&message, self.now);
+        let changes = self.model.handle(&message, self.now);
         changes
             .iter()
-            .filter_map(|change| self.buffers.take(change, &self.model))
+            .filter_map(|change| self.buffers.apply(change, &self.model))
             .last()
     }
 
@@ -39,7 +39,7 @@ impl Chat {
         self.buffers
             .list
             .iter()
-            .find(|buffer| buffer.place.name() == name)
+            .find(|buffer| buffer.conversation.name() == name)
             .expect("the place is open")
     }
 
@@ -51,7 +51,7 @@ impl Chat {
         self.buffers
             .list()
             .iter()
-            .map(|buffer| buffer.place.name())
+            .map(|buffer| buffer.conversation.name())
             .collect()
     }
 }
@@ -67,7 +67,7 @@ fn places_are_the_server_then_channels_then_people() {
         ["server", "#aaa", "#lobby", "#ops", "alice", "bob"]
     );
     assert_eq!(
-        chat.buffers.current().place.name(),
+        chat.buffers.current().conversation.name(),
         "#lobby",
         "what opens beside it changes nothing"
     );
@@ -96,12 +96,12 @@ fn what_nobody_looks_at_is_counted_until_it_is_looked_at() {
     assert_eq!((chat.unread("bob").0, chat.unread("bob").1), (1, 1));
     chat.buffers.show_unread();
     assert_eq!(
-        chat.buffers.current().place.name(),
+        chat.buffers.current().conversation.name(),
         "#ops",
         "the first that calls"
     );
     chat.buffers.show_unread();
-    assert_eq!(chat.buffers.current().place.name(), "bob");
+    assert_eq!(chat.buffers.current().conversation.name(), "bob");
     assert_eq!((chat.unread("#ops").0, chat.unread("bob").1), (0, 0));
 }
 
@@ -134,10 +134,10 @@ fn comings_and_goings_fold_into_one_line() {
     chat.hear(":b!b@h JOIN #lobby");
     chat.hear(":a!a@h QUIT :gone");
     chat.hear(":c!c@h PART #lobby");
-    let Body::Moves(moves) = &chat.at("#lobby").lines().back().unwrap().body else {
+    let Body::Membership(moves) = &chat.at("#lobby").lines().back().unwrap().body else {
         panic!()
     };
-    let told: Vec<_> = moves.iter().map(|one| (&*one.nick, one.came)).collect();
+    let told: Vec<_> = moves.iter().map(|one| (&*one.nick, one.joined)).collect();
     assert_eq!(told, [("b", true), ("a", false), ("c", false)]);
     assert_eq!(chat.at("#lobby").lines().len(), 2, "with our own joining");
     chat.hear(":b!b@h PRIVMSG #lobby :hi");
@@ -148,11 +148,11 @@ fn comings_and_goings_fold_into_one_line() {
 #[test]
 fn muted_places_count_and_call_nothing() {
     let mut chat = Chat::new();
-    chat.buffers.mute(Place::named("#ops").unwrap());
+    chat.buffers.mute(Conversation::named("#ops").unwrap());
     assert_eq!(chat.hear(":bob!b@h PRIVMSG #ops :me: hi"), None);
     assert_eq!(chat.unread("#ops").0, 0);
     assert_eq!(chat.at("#ops").lines().len(), 2, "but it is written down");
-    chat.buffers.unmute(&Place::named("#ops").unwrap());
+    chat.buffers.unmute(&Conversation::named("#ops").unwrap());
     assert!(chat.hear(":bob!b@h PRIVMSG #ops :me: hi").is_some());
 }
 
@@ -167,11 +167,11 @@ fn an_announcement_is_seen_wherever_one_looks() {
     );
     chat.buffers.catch_up(&chat.model);
     chat.hear(":s.example NOTICE me :restart in five minutes");
-    for place in ["server", "#lobby"] {
-        let last = &chat.at(place).lines().back().unwrap().body;
+    for conversation in ["server", "#lobby"] {
+        let last = &chat.at(conversation).lines().back().unwrap().body;
         assert!(
             matches!(last, Body::Said { nick, text, .. } if &**nick == "server" && &**text == "restart in five minutes"),
-            "{place}"
+            "{conversation}"
         );
     }
 }
@@ -187,8 +187,8 @@ fn a_part_closes_the_place_and_a_kick_leaves_it_with_its_words() {
     );
     chat.hear(":me!m@h PART #lobby");
     assert_eq!(chat.names(), ["server", "#ops"]);
-    chat.buffers.close(&Place::Server);
-    chat.buffers.close(&Place::named("#ops").unwrap());
+    chat.buffers.close(&Conversation::Server);
+    chat.buffers.close(&Conversation::named("#ops").unwrap());
     assert_eq!(chat.names(), ["server"], "that one stays");
 }
 
@@ -198,10 +198,10 @@ fn a_conversation_follows_a_new_nick() {
     chat.hear(":bob!b@h PRIVMSG me :hi");
     chat.hear(":zoe!z@h PRIVMSG me :hi");
     chat.buffers.show(3);
-    assert_eq!(chat.buffers.current().place.name(), "bob");
+    assert_eq!(chat.buffers.current().conversation.name(), "bob");
     chat.hear(":bob!b@h NICK zz");
     assert_eq!(chat.names(), ["server", "#lobby", "#ops", "zoe", "zz"]);
-    assert_eq!(chat.buffers.current().place.name(), "zz");
+    assert_eq!(chat.buffers.current().conversation.name(), "zz");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn strangers_cannot_open_places_without_end() {
         chat.hear(&format!(":n{number}!b@h PRIVMSG me :hi"));
     }
     assert_eq!(chat.buffers.list().len(), MAX_BUFFERS);
-    assert_eq!(chat.buffers.current().place.name(), "#lobby");
+    assert_eq!(chat.buffers.current().conversation.name(), "#lobby");
     let last = format!("n{}", MAX_BUFFERS + 9);
     assert!(chat.names().contains(&last.as_str()), "the newest is there");
 }

@@ -72,8 +72,8 @@ impl Chat {
     fn hear(&mut self, line: &str) {
         self.now += 1;
         let message = Message::parse(line).unwrap();
-        for change in self.model.take(&message, at(self.now)) {
-            self.buffers.take(&change, &self.model);
+        for change in self.model.handle(&message, at(self.now)) {
+            self.buffers.apply(&change, &self.model);
         }
     }
 
@@ -92,9 +92,9 @@ impl Chat {
     /// Something is said now.
     fn happens(&mut self, nick: &'static str, target: &str) -> String {
         self.now += 1;
-        let place = if target == "me" { nick } else { target };
+        let conversation = if target == "me" { nick } else { target };
         self.kept
-            .entry(place.to_owned())
+            .entry(conversation.to_owned())
             .or_default()
             .push((self.now, nick));
         line(self.now, nick, target)
@@ -106,18 +106,18 @@ impl Chat {
     }
 
     fn asks_once(&mut self) -> bool {
-        let Some(question) = self.buffers.question(&self.model, at(self.now)) else {
+        let Some(question) = self.buffers.next_query(&self.model, at(self.now)) else {
             return false;
         };
         assert_eq!(
-            self.buffers.question(&self.model, at(self.now)),
+            self.buffers.next_query(&self.model, at(self.now)),
             None,
             "one at a time"
         );
         self.asked.push(question.to_string());
         let answer = self.answer(&question);
         self.hears(&answer);
-        self.buffers.answered();
+        self.buffers.query_finished();
         true
     }
 
@@ -172,7 +172,7 @@ impl Chat {
 
     fn index(&self, name: &str) -> usize {
         self.buffers
-            .position(&Place::named(name).unwrap())
+            .position(&Conversation::named(name).unwrap())
             .expect("the place is open")
     }
 
@@ -200,7 +200,7 @@ impl Chat {
 
     fn wants(&mut self, which: usize) {
         let gap = self.buffers.current().gaps()[which].line;
-        self.buffers.want(gap, false);
+        self.buffers.request_gap(gap, false);
     }
 }
 
@@ -262,7 +262,7 @@ fn what_was_said_before_stands_before_what_is_said_now() {
     let mut chat = Chat::with(3);
     chat.signs_in();
     // The page is asked for; before it comes, something is said, and the page holds it as well.
-    let question = chat.buffers.question(&chat.model, at(chat.now)).unwrap();
+    let question = chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
     chat.says("bob", "#lobby");
     let page = chat.answer(&question);
     chat.hears(&page);
@@ -339,9 +339,9 @@ fn more_than_a_page_missed_leaves_a_gap_that_is_loaded_when_looked_at() {
 fn a_connection_lost_while_a_page_is_under_way_does_no_harm() {
     let mut chat = Chat::with(4);
     chat.signs_in();
-    chat.buffers.question(&chat.model, at(chat.now)).unwrap();
+    chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
     chat.loses_the_connection();
-    assert_eq!(chat.buffers.question(&chat.model, at(chat.now)), None);
+    assert_eq!(chat.buffers.next_query(&chat.model, at(chat.now)), None);
     chat.signs_in();
     chat.catches_up();
     assert_eq!(chat.shown("#lobby"), ["?", "1", "2", "3", "4"]);
@@ -351,14 +351,14 @@ fn a_connection_lost_while_a_page_is_under_way_does_no_harm() {
 fn a_refused_page_says_why_and_is_asked_for_again_only_on_demand() {
     let mut chat = Chat::with(4);
     chat.signs_in();
-    chat.buffers.question(&chat.model, at(chat.now)).unwrap();
-    chat.buffers.unanswered("please try again later");
+    chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
+    chat.buffers.query_failed("please try again later");
     chat.catches_up();
     let gap = chat.buffers.current().gaps()[0].clone();
-    assert_eq!(gap.state, Filling::Failed("please try again later".into()));
-    chat.buffers.want(gap.line, false);
+    assert_eq!(gap.state, GapState::Failed("please try again later".into()));
+    chat.buffers.request_gap(gap.line, false);
     assert!(!chat.asks_once(), "no loop");
-    chat.buffers.want(gap.line, true);
+    chat.buffers.request_gap(gap.line, true);
     chat.catches_up();
     assert_eq!(chat.shown("#lobby"), ["?", "1", "2", "3", "4"]);
 }
@@ -379,7 +379,7 @@ fn a_page_that_does_not_move_on_ends_the_loading() {
     chat.signs_in();
     chat.catches_up();
     chat.wants(0);
-    chat.buffers.question(&chat.model, at(chat.now)).unwrap();
+    chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
     // The same again, from a server that did not understand.
     let lines = (1..=4).map(|second| line(second, "bob", "#lobby").replacen('@', "@batch=p;", 1));
     chat.hears(&batch("p", "chathistory #lobby", lines.collect()));
@@ -401,7 +401,7 @@ fn conversations_are_found_again_and_those_with_news_are_loaded() {
         .buffers
         .list()
         .iter()
-        .map(|buffer| buffer.place.name())
+        .map(|buffer| buffer.conversation.name())
         .collect();
     assert_eq!(names, ["server", "#lobby", "carol", "dave"]);
     assert_eq!(
@@ -569,7 +569,7 @@ fn what_is_dropped_for_want_of_room_can_be_loaded_again() {
     chat.wants(0);
     assert!(!chat.asks_once(), "there is no room");
     let gap = &chat.buffers.current().gaps()[0];
-    assert!(matches!(gap.state, Filling::Failed(_)));
+    assert!(matches!(gap.state, GapState::Failed(_)));
     assert_eq!(
         gap.before.as_deref(),
         Some(format!("msgid=m{first}").as_str())

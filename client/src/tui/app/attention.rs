@@ -4,9 +4,9 @@
 use jiff::SignedDuration;
 
 use super::{App, Connection, Effect, Overlay};
-use crate::model::{LineId, Place};
-use crate::tui::conversation::{Scroll, gaps_near};
-use crate::tui::search::Next;
+use crate::model::{Conversation, LineId};
+use crate::tui::layout::{ScrollPosition, gaps_near};
+use crate::tui::search::SearchStep;
 
 /// What is read is told to the server no more often than that.
 const MARK_EVERY: SignedDuration = SignedDuration::from_secs(2);
@@ -31,7 +31,7 @@ impl App {
         let height = usize::from(self.areas().talk.height);
         let near = gaps_near(self.buffers.current(), self.scrolled(), height);
         for gap in near {
-            self.buffers.want(gap, false);
+            self.buffers.request_gap(gap, false);
         }
         if self.now.duration_since(self.marked_at).abs() >= MARK_EVERY {
             self.mark();
@@ -42,7 +42,7 @@ impl App {
     /// Each place has its own line to type in: nothing is said in another place than it was typed
     /// for.
     pub(in crate::tui) fn change_drafts(&mut self) {
-        let here = &self.buffers.current().place;
+        let here = &self.buffers.current().conversation;
         if self.typed_in == *here {
             return;
         }
@@ -54,10 +54,14 @@ impl App {
             .buffers
             .list()
             .iter()
-            .all(|buffer| buffer.place != left);
-        let is_renamed = is_gone && matches!((&left, &here), (Place::Person(_), Place::Person(_)));
+            .all(|buffer| buffer.conversation != left);
+        let is_renamed = is_gone
+            && matches!(
+                (&left, &here),
+                (Conversation::Person(_), Conversation::Person(_))
+            );
         // In the server's place nothing is said, but typed while the connection is made.
-        if is_renamed || (left == Place::Server && !self.drafts.contains_key(&here)) {
+        if is_renamed || (left == Conversation::Server && !self.drafts.contains_key(&here)) {
             return;
         }
         let draft = self
@@ -74,7 +78,7 @@ impl App {
             return;
         };
         let buffer = self.buffers.current();
-        if buffer.place != search.place {
+        if buffer.conversation != search.conversation {
             self.overlay = None;
             return;
         }
@@ -83,17 +87,17 @@ impl App {
     }
 
     /// Does what a search wants.
-    pub(in crate::tui) fn follow(&mut self, next: Next) {
+    pub(in crate::tui) fn follow(&mut self, next: SearchStep) {
         match next {
-            Next::Rest => {}
-            Next::Load(gap) => self.buffers.want(gap, true),
-            Next::Show(line) => self.show_in_the_middle(line),
+            SearchStep::Rest => {}
+            SearchStep::Load(gap) => self.buffers.request_gap(gap, true),
+            SearchStep::Show(line) => self.show_in_the_middle(line),
         }
     }
 
     fn show_in_the_middle(&mut self, line: LineId) {
         let height = usize::from(self.areas().talk.height);
-        let scroll = self.setting().around(self.buffers.current(), line, height);
+        let scroll = self.layout().around(self.buffers.current(), line, height);
         self.scroll_to(scroll);
     }
 
@@ -101,7 +105,7 @@ impl App {
     pub(in crate::tui) fn show_line(&mut self, line: LineId) {
         let height = usize::from(self.areas().talk.height);
         if !self
-            .setting()
+            .layout()
             .shows(self.buffers.current(), self.scrolled(), height, line)
         {
             self.show_in_the_middle(line);
@@ -127,11 +131,11 @@ impl App {
     /// Scrolls by so many rows.
     pub fn scroll(&mut self, up: bool, rows: usize) {
         let height = usize::from(self.areas().talk.height);
-        let (buffer, setting) = (self.buffers.current(), self.setting());
+        let (buffer, layout) = (self.buffers.current(), self.layout());
         let scroll = if up {
-            setting.up(buffer, self.scrolled(), height, rows)
+            layout.up(buffer, self.scrolled(), height, rows)
         } else {
-            setting.down(buffer, self.scrolled(), rows)
+            layout.down(buffer, self.scrolled(), rows)
         };
         // Whoever goes on looks for what could not be loaded.
         let near = if up {
@@ -140,27 +144,29 @@ impl App {
             Vec::new()
         };
         for gap in near {
-            self.buffers.want(gap, true);
+            self.buffers.request_gap(gap, true);
         }
         self.scroll_to(scroll);
     }
 
-    fn scroll_to(&mut self, scroll: Option<Scroll>) {
-        let place = self.buffers.current().place.clone();
+    fn scroll_to(&mut self, scroll: Option<ScrollPosition>) {
+        let conversation = self.buffers.current().conversation.clone();
         match scroll {
-            Some(scroll) => self.scrolls.insert(place, scroll),
-            None => self.scrolls.remove(&place),
+            Some(scroll) => self.scrolls.insert(conversation, scroll),
+            None => self.scrolls.remove(&conversation),
         };
     }
 
     /// Where one has scrolled to in the current place; none at the end.
-    pub fn scrolled(&self) -> Option<Scroll> {
-        self.scrolls.get(&self.buffers.current().place).copied()
+    pub fn scrolled(&self) -> Option<ScrollPosition> {
+        self.scrolls
+            .get(&self.buffers.current().conversation)
+            .copied()
     }
 
     /// Goes back to the end of the current place.
     pub fn scroll_to_end(&mut self) {
-        self.scrolls.remove(&self.buffers.current().place);
+        self.scrolls.remove(&self.buffers.current().conversation);
     }
 
     /// Whether what is typed goes into the line below the conversation.

@@ -7,9 +7,9 @@ use rookery_protocol::Message;
 use tokio::time::Instant;
 
 use super::{App, Connection, Effect, Overlay};
-use crate::model::Call;
+use crate::model::Highlight;
 use crate::receipts::{Outcome, Sent};
-use crate::tui::password::Heard;
+use crate::tui::password::ReplyKind;
 
 /// Lines that may wait to be sent.
 const MAX_QUEUED: usize = 1000;
@@ -25,17 +25,17 @@ impl App {
     pub fn hear(&mut self, message: &Message) {
         if let Some(Overlay::Password(change)) = &mut self.overlay {
             match change.hear(message) {
-                Heard::NotOurs => {}
-                Heard::Taken => return,
-                Heard::Done(words) => {
+                ReplyKind::NotOurs => {}
+                ReplyKind::Taken => return,
+                ReplyKind::Done(words) => {
                     self.overlay = None;
                     return self.tell(&words);
                 }
             }
         }
-        let outcome = self.receipts.take(message);
+        let outcome = self.receipts.settle(message);
         match &outcome {
-            Some(Outcome::Refused(Sent::Said { target, text }, words))
+            Some(Outcome::Refused(Sent::Text { target, text }, words))
                 if message.command == "BATCH" =>
             {
                 self.buffers.refuse(
@@ -43,17 +43,17 @@ impl App {
                     &format!("not confirmed ({words}), to {target}: {text}"),
                 );
             }
-            Some(Outcome::Refused(Sent::Question, words)) => self.buffers.unanswered(words),
+            Some(Outcome::Refused(Sent::Query, words)) => self.buffers.query_failed(words),
             _ => {
-                for change in self.model.take(message, self.now) {
-                    if let Some(call) = self.buffers.take(&change, &self.model) {
+                for change in self.model.handle(message, self.now) {
+                    if let Some(call) = self.buffers.apply(&change, &self.model) {
                         self.called(call);
                     }
                 }
             }
         }
-        if let Some(Outcome::Done(Sent::Question)) = outcome {
-            self.buffers.answered();
+        if let Some(Outcome::Done(Sent::Query)) = outcome {
+            self.buffers.query_finished();
         }
         // Only these change in which channels one is at home.
         let is_refusal = message.command.starts_with('4');
@@ -63,7 +63,7 @@ impl App {
         self.flush();
     }
 
-    fn called(&mut self, call: Call) {
+    fn called(&mut self, call: Highlight) {
         let unseen = match self.focused {
             Some(focused) => !focused,
             // The terminal does not tell: whoever looks at the place needs no bell.
@@ -73,7 +73,7 @@ impl App {
             self.effects
                 .push(Effect::Notify(call.nick.clone(), call.text));
         }
-        self.caller = Some((call.place, call.nick));
+        self.caller = Some((call.conversation, call.nick));
     }
 
     /// The server has told a newcomer all it had to.
@@ -86,7 +86,7 @@ impl App {
         if std::mem::take(&mut self.newcomer) {
             self.tell(FIRST_STEPS);
         }
-        for join in self.model.joins() {
+        for join in self.model.rejoin_messages() {
             self.ask(join);
         }
         self.buffers.catch_up(&self.model);
@@ -101,7 +101,7 @@ impl App {
         self.lag = None;
         let lost: Vec<Sent> = self
             .receipts
-            .give_up()
+            .drain()
             .into_iter()
             .chain(self.queue.drain(..).map(|(_, sent)| sent))
             .collect();
@@ -115,14 +115,14 @@ impl App {
         self.model.disconnect();
     }
 
-    /// When [`Self::give_up_late`] has something to do.
+    /// When [`Self::expire`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
         self.receipts.deadline()
     }
 
     /// Tells of what has had no receipt for too long.
-    pub fn give_up_late(&mut self, now: Instant) {
-        let late = self.receipts.give_up_late(now);
+    pub fn expire(&mut self, now: Instant) {
+        let late = self.receipts.expire(now);
         self.report_lost(late);
         self.flush();
     }
@@ -130,12 +130,12 @@ impl App {
     fn report_lost(&mut self, lost: Vec<Sent>) {
         for sent in lost {
             match sent {
-                Sent::Said { target, text } => {
+                Sent::Text { target, text } => {
                     self.refuse(&format!(
                         "not confirmed, perhaps not sent, to {target}: {text}"
                     ));
                 }
-                Sent::Question => self.buffers.unanswered("the server does not answer"),
+                Sent::Query => self.buffers.query_failed("the server does not answer"),
                 Sent::Command => {}
             }
         }
@@ -155,13 +155,13 @@ impl App {
             && let Some((message, sent)) = self.queue.pop_front()
         {
             self.effects
-                .push(Effect::Send(self.receipts.expect(message, sent)));
+                .push(Effect::Send(self.receipts.track(message, sent)));
         }
         if self.connection == Connection::Online
-            && let Some(question) = self.buffers.question(&self.model, self.now)
+            && let Some(question) = self.buffers.next_query(&self.model, self.now)
         {
             self.effects
-                .push(Effect::Send(self.receipts.expect(question, Sent::Question)));
+                .push(Effect::Send(self.receipts.track(question, Sent::Query)));
         }
     }
 }

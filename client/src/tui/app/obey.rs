@@ -5,7 +5,7 @@ use rookery_protocol::{ChannelName, Message, Nick};
 use super::{App, Connection, Effect, Overlay};
 use crate::chat::messages;
 use crate::commands::{self, Typed};
-use crate::model::{Body, Manner, Place, Rank};
+use crate::model::{Body, Conversation, MessageKind, Rank};
 use crate::receipts::Sent;
 use crate::tui::password::PasswordChange;
 use crate::tui::search::Search;
@@ -33,7 +33,7 @@ impl App {
         let text = self.editor.submit();
         self.scroll_to_end();
         self.obey_text(&text);
-        self.aim = None;
+        self.reply_target = None;
     }
 
     fn obey_text(&mut self, text: &str) {
@@ -55,27 +55,30 @@ impl App {
         let is_said = if commands::is_command(text) {
             matches!(commands::read(text), Typed::Act(_))
         } else {
-            let is_for_one =
-                |line: &str| commands::addressed(line, |nick| self.model.is_here(nick)).is_some();
+            let is_for_one = |line: &str| {
+                commands::addressed(line, |nick| self.model.is_present(nick)).is_some()
+            };
             text.lines()
                 .any(|line| !line.trim().is_empty() && !is_for_one(line))
         };
-        match &self.buffers.current().place {
-            Place::Server if is_said => Some(
+        match &self.buffers.current().conversation {
+            Conversation::Server if is_said => Some(
                 "nobody hears you here: choose a channel or a person (Ctrl-K), or /join one"
                     .to_owned(),
             ),
-            Place::Channel(channel) if is_said && !self.model.is_in(channel) => Some(format!(
-                "you are not in {channel}; /join {channel} first: what you typed is kept here"
-            )),
+            Conversation::Channel(channel) if is_said && !self.model.is_in(channel) => {
+                Some(format!(
+                    "you are not in {channel}; /join {channel} first: what you typed is kept here"
+                ))
+            }
             _ => None,
         }
     }
 
     fn obey(&mut self, typed: Typed) {
-        let place = self.buffers.current().place.clone();
-        let here = match &place {
-            Place::Channel(channel) => Some(channel.clone()),
+        let conversation = self.buffers.current().conversation.clone();
+        let here = match &conversation {
+            Conversation::Channel(channel) => Some(channel.clone()),
             _ => None,
         };
         match typed {
@@ -85,7 +88,7 @@ impl App {
                     .as_ref()
                     .is_some_and(|channel| !self.model.is_in(channel)) =>
             {
-                return self.buffers.close(&place);
+                return self.buffers.close(&conversation);
             }
             _ => {}
         }
@@ -97,40 +100,40 @@ impl App {
         match typed {
             Typed::Say(line) => {
                 if let Some((text, nick)) =
-                    commands::addressed(&line, |nick| self.model.is_here(nick))
+                    commands::addressed(&line, |nick| self.model.is_present(nick))
                 {
-                    return self.say(nick.as_str(), text, Manner::Message);
+                    return self.say(nick.as_str(), text, MessageKind::Message);
                 }
-                self.say(place.name(), &line, Manner::Message);
+                self.say(conversation.name(), &line, MessageKind::Message);
                 // It may have been meant for one person's eyes.
-                if let (Place::Channel(channel), Some((_, nick))) =
-                    (&place, commands::addressed(&line, |_| true))
+                if let (Conversation::Channel(channel), Some((_, nick))) =
+                    (&conversation, commands::addressed(&line, |_| true))
                 {
                     self.tell(&format!(
                         "{nick} is not here, so that goes to all of {channel}"
                     ));
                 }
             }
-            Typed::Act(text) => self.say(place.name(), &text, Manner::Action),
-            Typed::Message(target, text) => self.say(target.as_str(), &text, Manner::Message),
+            Typed::Act(text) => self.say(conversation.name(), &text, MessageKind::Action),
+            Typed::Message(target, text) => self.say(target.as_str(), &text, MessageKind::Message),
             Typed::Join(channel, key) => {
                 if self.model.is_in(&channel) {
                     self.buffers
-                        .open(Place::Channel(channel), self.now, &self.model);
+                        .open(Conversation::Channel(channel), self.now, &self.model);
                 } else {
                     self.join(&channel, key.as_deref());
-                    self.model.ask_for(&channel, key.as_deref());
+                    self.model.switch_to(&channel, key.as_deref());
                 }
             }
             Typed::Query(nick, text) => {
                 self.buffers
-                    .open(Place::Person(nick.clone()), self.now, &self.model);
+                    .open(Conversation::Person(nick.clone()), self.now, &self.model);
                 if let Some(text) = text {
-                    self.say(nick.as_str(), &text, Manner::Message);
+                    self.say(nick.as_str(), &text, MessageKind::Message);
                 }
             }
-            Typed::Close => self.close(&place),
-            Typed::Reply(text) => self.reply(&place, &text),
+            Typed::Close => self.close(&conversation),
+            Typed::Reply(text) => self.reply(&conversation, &text),
             Typed::Ignore(None) => {
                 let names: Vec<&str> = self.buffers.ignored().map(Nick::as_str).collect();
                 let words = if names.is_empty() {
@@ -150,16 +153,18 @@ impl App {
                 self.tell(&words);
                 self.keep();
             }
-            Typed::Mute if place == Place::Server => self.refuse("the server cannot be muted"),
+            Typed::Mute if conversation == Conversation::Server => {
+                self.refuse("the server cannot be muted")
+            }
             Typed::Mute => {
-                let words = if self.buffers.is_muted(&place) {
-                    self.buffers.unmute(&place);
-                    format!("{} is no longer muted", place.name())
+                let words = if self.buffers.is_muted(&conversation) {
+                    self.buffers.unmute(&conversation);
+                    format!("{} is no longer muted", conversation.name())
                 } else {
-                    self.buffers.mute(place.clone());
+                    self.buffers.mute(conversation.clone());
                     format!(
                         "{} is muted: no counts and no bell; /mute ends it",
-                        place.name()
+                        conversation.name()
                     )
                 };
                 self.tell(&words);
@@ -171,7 +176,7 @@ impl App {
             }
             Typed::Redact(reason) => self.take_back_aimed(reason.as_deref()),
             Typed::Search(text) => {
-                self.overlay = Some(Overlay::Search(Search::new(place, &text)));
+                self.overlay = Some(Overlay::Search(Search::new(conversation, &text)));
             }
             Typed::Links => self.open_links(),
             Typed::Help => self.overlay = Some(Overlay::Help(0)),
@@ -181,33 +186,35 @@ impl App {
         }
     }
 
-    /// Answers the message that was aimed at, else whoever called last.
-    fn reply(&mut self, place: &Place, text: &str) {
-        let aimed = self.aimed().and_then(|line| match &line.body {
-            Body::Said { nick, .. } => Some((place.clone(), nick.to_string())),
+    /// Answers the message that was reply_target at, else whoever called last.
+    fn reply(&mut self, conversation: &Conversation, text: &str) {
+        let reply_target = self.replied_to().and_then(|line| match &line.body {
+            Body::Said { nick, .. } => Some((conversation.clone(), nick.to_string())),
             _ => None,
         });
-        match aimed.or_else(|| self.caller.clone()) {
-            Some((Place::Channel(channel), nick)) => {
+        match reply_target.or_else(|| self.caller.clone()) {
+            Some((Conversation::Channel(channel), nick)) => {
                 self.say(
                     channel.as_str(),
                     &format!("{nick}: {text}"),
-                    Manner::Message,
+                    MessageKind::Message,
                 );
             }
             // Between two people, the place is named after the other one.
-            Some((Place::Person(nick), _)) => self.say(nick.as_str(), text, Manner::Message),
-            Some((Place::Server, _)) | None => self.refuse("nobody has called you yet"),
+            Some((Conversation::Person(nick), _)) => {
+                self.say(nick.as_str(), text, MessageKind::Message)
+            }
+            Some((Conversation::Server, _)) | None => self.refuse("nobody has called you yet"),
         }
     }
 
-    fn close(&mut self, place: &Place) {
-        match place {
-            Place::Server => self.refuse("this one stays"),
-            Place::Channel(channel) if self.model.is_in(channel) => {
+    fn close(&mut self, conversation: &Conversation) {
+        match conversation {
+            Conversation::Server => self.refuse("this one stays"),
+            Conversation::Channel(channel) if self.model.is_in(channel) => {
                 self.ask(Message::new("PART", [channel.as_str()]));
             }
-            _ => self.buffers.close(place),
+            _ => self.buffers.close(conversation),
         }
     }
 
@@ -228,17 +235,17 @@ impl App {
         self.tell(&format!("in {channel}: {}", names.join(", ")));
     }
 
-    fn say(&mut self, target: &str, text: &str, manner: Manner) {
-        let answered = self.aimed().and_then(|line| line.msgid.clone());
-        let is_here = target == self.buffers.current().place.name();
-        let mut answered = answered.filter(|_| is_here && manner != Manner::Notice);
-        for mut message in messages(&self.model, target, text, manner) {
+    fn say(&mut self, target: &str, text: &str, kind: MessageKind) {
+        let answered = self.replied_to().and_then(|line| line.msgid.clone());
+        let is_present = target == self.buffers.current().conversation.name();
+        let mut answered = answered.filter(|_| is_present && kind != MessageKind::Notice);
+        for mut message in messages(&self.model, target, text, kind) {
             if let Some(msgid) = answered.take() {
                 message.tags.set("+draft/reply", msgid);
             }
             self.queue(
                 message,
-                Sent::Said {
+                Sent::Text {
                     target: target.to_owned(),
                     text: text.to_owned(),
                 },

@@ -46,11 +46,11 @@ fn words(app: &App) -> String {
                 CODES.map(|(_, letter, what)| format!("{} {what}", letter.to_ascii_lowercase()));
             codes.join(" · ")
         }
-        Some(Overlay::Chosen(chosen)) => app.choices(chosen),
+        Some(Overlay::Selection(chosen)) => app.choices(chosen),
         _ => {
             let hint = app.hint.clone().or_else(|| command(app.editor.text()));
             hint.or_else(|| app.answered())
-                .unwrap_or_else(|| place(app))
+                .unwrap_or_else(|| conversation(app))
         }
     }
 }
@@ -91,9 +91,9 @@ fn time(app: &App, line: &Line) -> String {
 }
 
 /// Where one is; before that, where the list of places has no room, what is new elsewhere.
-fn place(app: &App) -> String {
+fn conversation(app: &App) -> String {
     let buffer = app.buffers.current();
-    let muted = if app.buffers.is_muted(&buffer.place) {
+    let muted = if app.buffers.is_muted(&buffer.conversation) {
         " (muted)"
     } else {
         ""
@@ -111,7 +111,7 @@ fn place(app: &App) -> String {
         unread.sort_by_key(|(_, (_, calls))| *calls == 0);
         let told = unread.into_iter().map(|(other, (unread, calls))| {
             let call = if calls > 0 { "!" } else { "" };
-            format!("{}:{call}{}", other.place.name(), unread.min(999))
+            format!("{}:{call}{}", other.conversation.name(), unread.min(999))
         });
         parts.push(told.collect::<Vec<_>>().join(" "));
     }
@@ -122,7 +122,7 @@ fn place(app: &App) -> String {
         "{}@{}{away} {}{muted}",
         app.model.nick(),
         app.server,
-        buffer.place.name()
+        buffer.conversation.name()
     ));
     parts.retain(|part| !part.is_empty());
     parts.join(" · ")

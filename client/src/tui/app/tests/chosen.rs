@@ -3,26 +3,26 @@
 use super::*;
 
 /// Three messages, the second one's own.
-fn desk() -> Desk {
-    let mut desk = Desk::new();
-    desk.hear(":s.example NOTICE alice :an announcement that nobody can answer");
-    desk.hear("@msgid=m1 :bob!b@h PRIVMSG #lobby :shall we? see http://a.example");
-    desk.hear("@msgid=m2 :alice!a@h PRIVMSG #lobby :of course");
-    desk.hear("@msgid=m3 :carol!c@h PRIVMSG #lobby :\u{2}well\u{2}, when");
-    desk.hear(":dave!d@h JOIN #lobby");
-    desk.app.effects();
-    desk
+fn ui() -> Harness {
+    let mut ui = Harness::new();
+    ui.hear(":s.example NOTICE alice :an announcement that nobody can answer");
+    ui.hear("@msgid=m1 :bob!b@h PRIVMSG #lobby :shall we? see http://a.example");
+    ui.hear("@msgid=m2 :alice!a@h PRIVMSG #lobby :of course");
+    ui.hear("@msgid=m3 :carol!c@h PRIVMSG #lobby :\u{2}well\u{2}, when");
+    ui.hear(":dave!d@h JOIN #lobby");
+    ui.app.effects();
+    ui
 }
 
-fn choose(desk: &mut Desk, steps: usize) {
+fn choose(ui: &mut Harness, steps: usize) {
     for _ in 0..steps {
-        desk.press(KeyCode::Up, KeyModifiers::ALT);
+        ui.press(KeyCode::Up, KeyModifiers::ALT);
     }
 }
 
 /// What is sent, with the reply that it is.
-fn sent(desk: &mut Desk) -> Vec<(String, Option<String>)> {
-    let effects = desk.app.effects().into_iter();
+fn sent(ui: &mut Harness) -> Vec<(String, Option<String>)> {
+    let effects = ui.app.effects().into_iter();
     let messages = effects.filter_map(|effect| match effect {
         Effect::Send(message) => Some(message),
         _ => None,
@@ -40,107 +40,107 @@ fn sent(desk: &mut Desk) -> Vec<(String, Option<String>)> {
 
 #[test]
 fn a_message_is_chosen_and_answered() {
-    let mut desk = desk();
-    choose(&mut desk, 1);
-    insta::assert_snapshot!(desk.screen());
-    desk.types("r");
-    assert_eq!(desk.app.editor.text(), "carol: ");
-    desk.types("at noon");
+    let mut ui = ui();
+    choose(&mut ui, 1);
+    insta::assert_snapshot!(ui.screen());
+    ui.types("r");
+    assert_eq!(ui.app.editor.text(), "carol: ");
+    ui.types("at noon");
     assert!(
-        desk.screen()
+        ui.screen()
             .contains("to carol: “well, when”; Esc: not to that"),
         "{}",
-        desk.screen()
+        ui.screen()
     );
-    desk.press(KeyCode::Enter, KeyModifiers::NONE);
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
     assert_eq!(
-        sent(&mut desk),
+        sent(&mut ui),
         [(
             "PRIVMSG #lobby :carol: at noon".to_owned(),
             Some("m3".to_owned())
         )]
     );
-    desk.enters("and to all");
+    ui.enters("and to all");
     assert_eq!(
-        sent(&mut desk),
+        sent(&mut ui),
         [("PRIVMSG #lobby :and to all".to_owned(), None)],
         "only that one"
     );
-    choose(&mut desk, 3);
-    desk.types("/reply yes");
-    desk.press(KeyCode::Enter, KeyModifiers::NONE);
+    choose(&mut ui, 3);
+    ui.types("/reply yes");
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
     assert_eq!(
-        sent(&mut desk),
+        sent(&mut ui),
         [("PRIVMSG #lobby :bob: yes".to_owned(), Some("m1".to_owned()))]
     );
-    choose(&mut desk, 1);
-    desk.types("r");
-    desk.press(KeyCode::Esc, KeyModifiers::NONE);
-    desk.press(KeyCode::Enter, KeyModifiers::NONE);
+    choose(&mut ui, 1);
+    ui.types("r");
+    ui.press(KeyCode::Esc, KeyModifiers::NONE);
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
     assert_eq!(
-        sent(&mut desk),
+        sent(&mut ui),
         [("PRIVMSG #lobby :carol: ".to_owned(), None)]
     );
 }
 
 #[test]
 fn a_chosen_message_is_copied_opened_and_talked_about_in_private() {
-    let mut desk = desk();
-    choose(&mut desk, 1);
-    desk.types("oc");
+    let mut ui = ui();
+    choose(&mut ui, 1);
+    ui.types("oc");
     assert_eq!(
-        desk.app.effects(),
+        ui.app.effects(),
         [Effect::Copy("well, when".to_owned())],
         "it has no link to open"
     );
-    choose(&mut desk, 1);
-    desk.press(KeyCode::Up, KeyModifiers::NONE);
-    desk.press(KeyCode::Up, KeyModifiers::NONE);
-    assert!(desk.screen().contains("o open"));
-    desk.types("o");
-    let effects = desk.app.effects();
+    choose(&mut ui, 1);
+    ui.press(KeyCode::Up, KeyModifiers::NONE);
+    ui.press(KeyCode::Up, KeyModifiers::NONE);
+    assert!(ui.screen().contains("o open"));
+    ui.types("o");
+    let effects = ui.app.effects();
     assert!(
         matches!(&effects[..], [Effect::Open(url)] if url.as_str() == "http://a.example"),
         "{effects:?}"
     );
-    choose(&mut desk, 4);
-    desk.types("p");
-    assert_eq!(desk.place(), "bob");
-    choose(&mut desk, 1);
-    assert!(desk.screen().contains("nothing was said here yet"));
+    choose(&mut ui, 4);
+    ui.types("p");
+    assert_eq!(ui.place(), "bob");
+    choose(&mut ui, 1);
+    assert!(ui.screen().contains("nothing was said here yet"));
 }
 
 #[test]
 fn only_what_one_may_take_back_is_taken_back_and_only_at_the_second_key() {
-    let mut desk = desk();
-    choose(&mut desk, 1);
+    let mut ui = ui();
+    choose(&mut ui, 1);
     assert!(
-        !desk.screen().contains("d take back"),
+        !ui.screen().contains("d take back"),
         "it is carol's: {}",
-        desk.screen()
+        ui.screen()
     );
-    desk.types("dd");
-    choose(&mut desk, 1);
-    desk.types("d");
+    ui.types("dd");
+    choose(&mut ui, 1);
+    ui.types("d");
     assert!(
-        desk.screen()
+        ui.screen()
             .contains("d again takes back: alice: “of course”"),
         "{}",
-        desk.screen()
+        ui.screen()
     );
-    desk.press(KeyCode::Down, KeyModifiers::NONE);
-    desk.press(KeyCode::Up, KeyModifiers::NONE);
-    desk.types("d");
-    assert_eq!(sent(&mut desk), []);
-    desk.types("d");
-    assert_eq!(sent(&mut desk), [("REDACT #lobby m2".to_owned(), None)]);
-    desk.hear("@label=1 :alice!a@h REDACT #lobby m2");
-    desk.hear(":boss!o@h MODE #lobby +o alice");
-    choose(&mut desk, 1);
-    desk.types("/redact too loud");
-    desk.press(KeyCode::Enter, KeyModifiers::NONE);
+    ui.press(KeyCode::Down, KeyModifiers::NONE);
+    ui.press(KeyCode::Up, KeyModifiers::NONE);
+    ui.types("d");
+    assert_eq!(sent(&mut ui), []);
+    ui.types("d");
+    assert_eq!(sent(&mut ui), [("REDACT #lobby m2".to_owned(), None)]);
+    ui.hear("@label=1 :alice!a@h REDACT #lobby m2");
+    ui.hear(":boss!o@h MODE #lobby +o alice");
+    choose(&mut ui, 1);
+    ui.types("/redact too loud");
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
     assert_eq!(
-        sent(&mut desk),
+        sent(&mut ui),
         [("REDACT #lobby m3 :too loud".to_owned(), None)],
         "an operator may"
     );
@@ -148,14 +148,14 @@ fn only_what_one_may_take_back_is_taken_back_and_only_at_the_second_key() {
 
 #[test]
 fn what_is_chosen_is_in_view_and_past_the_newest_nothing_is_chosen() {
-    let mut desk = Desk::sized(80, 12);
+    let mut ui = Harness::sized(80, 12);
     for number in 10..60 {
-        desk.hear(&format!(
+        ui.hear(&format!(
             "@msgid=m{number} :bob!b@h PRIVMSG #lobby :number {number}"
         ));
     }
     for number in (10..60).rev() {
-        desk.press(
+        ui.press(
             KeyCode::Up,
             if number == 59 {
                 KeyModifiers::ALT
@@ -164,37 +164,37 @@ fn what_is_chosen_is_in_view_and_past_the_newest_nothing_is_chosen() {
             },
         );
         assert!(
-            desk.screen().contains(&format!("number {number}")),
+            ui.screen().contains(&format!("number {number}")),
             "{number}:\n{}",
-            desk.screen()
+            ui.screen()
         );
     }
-    desk.press(KeyCode::Up, KeyModifiers::NONE);
-    assert!(desk.screen().contains("number 10"), "there is none before");
+    ui.press(KeyCode::Up, KeyModifiers::NONE);
+    assert!(ui.screen().contains("number 10"), "there is none before");
     for _ in 10..60 {
-        desk.press(KeyCode::Down, KeyModifiers::NONE);
+        ui.press(KeyCode::Down, KeyModifiers::NONE);
     }
-    assert!(desk.app.overlay.is_none() && desk.app.scrolled().is_none());
-    assert!(desk.screen().contains("number 59"));
+    assert!(ui.app.overlay.is_none() && ui.app.scrolled().is_none());
+    assert!(ui.screen().contains("number 59"));
 }
 
 #[test]
 fn what_is_chosen_in_one_place_is_nothing_in_another() {
-    let mut desk = desk();
-    desk.hear("@msgid=p1 :bob!b@h PRIVMSG alice :psst");
-    choose(&mut desk, 1);
-    desk.types("r");
-    desk.alt('3');
-    assert_eq!(desk.place(), "bob");
-    desk.control('u');
-    desk.enters("hello");
-    assert_eq!(sent(&mut desk), [("PRIVMSG bob hello".to_owned(), None)]);
-    desk.alt('2');
-    choose(&mut desk, 1);
-    desk.hear(":alice!a@h PART #lobby");
-    desk.types("dd");
+    let mut ui = ui();
+    ui.hear("@msgid=p1 :bob!b@h PRIVMSG alice :psst");
+    choose(&mut ui, 1);
+    ui.types("r");
+    ui.alt('3');
+    assert_eq!(ui.place(), "bob");
+    ui.control('u');
+    ui.enters("hello");
+    assert_eq!(sent(&mut ui), [("PRIVMSG bob hello".to_owned(), None)]);
+    ui.alt('2');
+    choose(&mut ui, 1);
+    ui.hear(":alice!a@h PART #lobby");
+    ui.types("dd");
     assert!(
-        desk.app
+        ui.app
             .effects()
             .iter()
             .all(|effect| !matches!(effect, Effect::Send(_)))

@@ -4,48 +4,47 @@ use super::*;
 
 #[test]
 fn whoever_is_away_sees_that_they_are() {
-    let mut desk = Desk::new();
-    desk.enters("/away lunch");
-    assert_eq!(desk.sent(), ["AWAY lunch"]);
-    desk.hear("@label=1 :s 306 alice :You have been marked as being away");
+    let mut ui = Harness::new();
+    ui.enters("/away lunch");
+    assert_eq!(ui.sent(), ["AWAY lunch"]);
+    ui.hear("@label=1 :s 306 alice :You have been marked as being away");
     assert!(
-        desk.screen()
-            .contains("alice@chat.example.org (away) #lobby"),
+        ui.screen().contains("alice@chat.example.org (away) #lobby"),
         "{}",
-        desk.screen()
+        ui.screen()
     );
-    desk.enters("/away");
-    desk.hear("@label=2 :s 305 alice :You are no longer marked as being away");
-    assert!(!desk.screen().contains("(away)"));
+    ui.enters("/away");
+    ui.hear("@label=2 :s 305 alice :You are no longer marked as being away");
+    assert!(!ui.screen().contains("(away)"));
 }
 
 #[test]
 fn one_takes_back_the_last_thing_one_said() {
-    let mut desk = Desk::new();
-    desk.enters("/redact");
-    assert!(desk.screen().contains("you have said nothing here"));
-    desk.hear("@msgid=m1 :alice!a@h PRIVMSG #lobby :my pasword is walnut");
-    desk.hear("@msgid=m2 :bob!b@h PRIVMSG #lobby :oh");
-    desk.enters("/redact a slip");
-    assert_eq!(desk.sent(), ["REDACT #lobby m1 :a slip"]);
-    desk.hear(":alice!a@h REDACT #lobby m1 :a slip");
-    assert!(!desk.screen().contains("walnut"));
+    let mut ui = Harness::new();
+    ui.enters("/redact");
+    assert!(ui.screen().contains("you have said nothing here"));
+    ui.hear("@msgid=m1 :alice!a@h PRIVMSG #lobby :my pasword is walnut");
+    ui.hear("@msgid=m2 :bob!b@h PRIVMSG #lobby :oh");
+    ui.enters("/redact a slip");
+    assert_eq!(ui.sent(), ["REDACT #lobby m1 :a slip"]);
+    ui.hear(":alice!a@h REDACT #lobby m1 :a slip");
+    assert!(!ui.screen().contains("walnut"));
     assert!(
-        desk.screen().contains("alice took back a message (a slip)"),
+        ui.screen().contains("alice took back a message (a slip)"),
         "{}",
-        desk.screen()
+        ui.screen()
     );
 }
 
 #[test]
 fn the_devices_of_the_account_are_listed_and_one_is_revoked() {
-    let mut desk = Desk::new();
-    desk.enters("/devices");
-    assert_eq!(desk.sent(), ["CREDENTIAL LIST"]);
-    desk.hear(":s CREDENTIAL LIST 3 device 2026-01-01T08:00:00.000Z 2026-01-02T09:00:00.000Z here");
-    desk.hear(":s CREDENTIAL LIST 4 certificate 2026-01-02T08:00:00.000Z *");
-    desk.hear(":s CREDENTIAL END 2");
-    let screen = desk.screen();
+    let mut ui = Harness::new();
+    ui.enters("/devices");
+    assert_eq!(ui.sent(), ["CREDENTIAL LIST"]);
+    ui.hear(":s CREDENTIAL LIST 3 device 2026-01-01T08:00:00.000Z 2026-01-02T09:00:00.000Z here");
+    ui.hear(":s CREDENTIAL LIST 4 certificate 2026-01-02T08:00:00.000Z *");
+    ui.hear(":s CREDENTIAL END 2");
+    let screen = ui.screen();
     for part in [
         "device 3: since 2026-01-01, last used",
         "this device",
@@ -54,116 +53,121 @@ fn the_devices_of_the_account_are_listed_and_one_is_revoked() {
     ] {
         assert!(screen.contains(part), "{part} in\n{screen}");
     }
-    desk.enters("and talk goes on meanwhile");
+    ui.enters("and talk goes on meanwhile");
     assert_eq!(
-        desk.sent().len(),
+        ui.sent().len(),
         1,
         "the answer carries no label, so none is waited for"
     );
-    desk.enters("/devices revoke 3");
-    assert_eq!(desk.sent(), ["CREDENTIAL REVOKE 3"]);
+    ui.enters("/devices revoke 3");
+    assert_eq!(ui.sent(), ["CREDENTIAL REVOKE 3"]);
 }
 
 #[test]
 fn text_goes_where_one_is_and_direct_messages_to_the_person() {
-    let mut desk = Desk::new();
-    desk.enters("hello all");
-    desk.enters("How are you? /bob");
-    desk.enters("/me waves");
+    let mut ui = Harness::new();
+    ui.enters("hello all");
+    ui.enters("How are you? /bob");
+    ui.enters("/me waves");
     let sent = [
         "PRIVMSG #lobby :hello all",
         "PRIVMSG bob :How are you?",
         "PRIVMSG #lobby :\u{1}ACTION waves\u{1}",
     ];
-    assert_eq!(desk.sent(), sent);
-    desk.enters("a secret /mallory");
-    assert_eq!(desk.sent(), ["PRIVMSG #lobby :a secret /mallory"]);
+    assert_eq!(ui.sent(), sent);
+    ui.enters("a secret /mallory");
+    assert_eq!(ui.sent(), ["PRIVMSG #lobby :a secret /mallory"]);
     assert!(
-        desk.screen().contains("mallory is not here"),
+        ui.screen().contains("mallory is not here"),
         "whoever types it is told"
     );
-    desk.enters("/query bob");
-    desk.enters("just us");
-    assert_eq!(desk.sent(), ["PRIVMSG bob :just us"]);
-    desk.enters("/close");
-    assert_eq!(desk.place(), "#lobby");
-    desk.hear(":carol!c@h PRIVMSG #lobby :alice: lunch?");
-    desk.enters("/reply yes");
-    assert_eq!(desk.sent(), ["PRIVMSG #lobby :carol: yes"]);
+    ui.enters("/query bob");
+    ui.enters("just us");
+    assert_eq!(ui.sent(), ["PRIVMSG bob :just us"]);
+    ui.enters("/close");
+    assert_eq!(ui.place(), "#lobby");
+    ui.hear(":carol!c@h PRIVMSG #lobby :alice: lunch?");
+    ui.enters("/reply yes");
+    assert_eq!(ui.sent(), ["PRIVMSG #lobby :carol: yes"]);
 }
 
 #[test]
 fn the_lobby_is_left_by_close_and_the_server_stays() {
-    let mut desk = Desk::new();
-    desk.enters("/close");
-    assert_eq!(desk.sent(), ["PART #lobby"]);
-    desk.hear(":alice!a@h PART #lobby");
-    assert_eq!(desk.place(), "server");
-    desk.enters("/close");
-    desk.enters("anyone?");
-    assert_eq!(desk.sent(), [""; 0]);
-    assert!(desk.screen().contains("nobody hears you here"));
+    let mut ui = Harness::new();
+    ui.enters("/close");
+    assert_eq!(ui.sent(), ["PART #lobby"]);
+    ui.hear(":alice!a@h PART #lobby");
+    assert_eq!(ui.place(), "server");
+    ui.enters("/close");
+    ui.enters("anyone?");
+    assert_eq!(ui.sent(), [""; 0]);
+    assert!(ui.screen().contains("nobody hears you here"));
 }
 
 #[test]
 fn whoever_is_ignored_is_not_heard_and_that_is_kept() {
-    let mut desk = Desk::new();
-    desk.enters("/ignore bob");
-    let habits = desk.kept();
+    let mut ui = Harness::new();
+    ui.enters("/ignore bob");
+    let preferences = ui.kept();
     assert_eq!(
-        habits.ignored,
+        preferences.ignored,
         [rookery_protocol::Nick::parse("bob").unwrap()]
     );
-    desk.hear(":bob!b@h PRIVMSG #lobby :can you hear me");
-    desk.hear(":bob!b@h PRIVMSG alice :can you hear me");
-    assert!(!desk.screen().contains("can you hear me"));
-    desk.enters("/ignore Bob");
-    desk.hear(":bob!b@h PRIVMSG #lobby :and now");
-    assert!(desk.screen().contains("and now"));
+    ui.hear(":bob!b@h PRIVMSG #lobby :can you hear me");
+    ui.hear(":bob!b@h PRIVMSG alice :can you hear me");
+    assert!(!ui.screen().contains("can you hear me"));
+    ui.enters("/ignore Bob");
+    ui.hear(":bob!b@h PRIVMSG #lobby :and now");
+    assert!(ui.screen().contains("and now"));
 }
 
 #[test]
 fn a_password_is_set_in_a_window_that_shows_nothing_of_it() {
-    let mut desk = Desk::new();
-    desk.enters("/password");
-    desk.enters("");
-    desk.types("hunter2hunter2");
-    insta::assert_snapshot!(desk.screen());
-    desk.press(KeyCode::Enter, KeyModifiers::NONE);
-    desk.enters("hunter2hunter2");
-    assert_eq!(desk.sent(), ["SETPASS * hunter2hunter2"]);
-    desk.hear(":s SETPASS VERIFICATION_REQUIRED alice :A code was mailed to you");
+    let mut ui = Harness::new();
+    ui.enters("/password");
+    ui.enters("");
+    ui.types("hunter2hunter2");
+    insta::assert_snapshot!(ui.screen());
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    ui.enters("hunter2hunter2");
+    assert_eq!(ui.sent(), ["SETPASS * hunter2hunter2"]);
+    ui.hear(":s SETPASS VERIFICATION_REQUIRED alice :A code was mailed to you");
     assert!(
-        desk.screen().contains("A code was mailed to you"),
+        ui.screen().contains("A code was mailed to you"),
         "{}",
-        desk.screen()
+        ui.screen()
     );
-    desk.enters("123456");
-    assert_eq!(desk.sent(), ["VERIFY alice 123456"]);
-    desk.hear(":s VERIFY SUCCESS alice :The password is set");
-    assert!(desk.app.overlay.is_none());
-    assert!(desk.screen().contains("The password is set"));
+    ui.enters("123456");
+    assert_eq!(ui.sent(), ["VERIFY alice 123456"]);
+    ui.hear(":s VERIFY SUCCESS alice :The password is set");
+    assert!(ui.app.overlay.is_none());
+    assert!(ui.screen().contains("The password is set"));
     for _ in 0..3 {
-        desk.press(KeyCode::Up, KeyModifiers::NONE);
+        ui.press(KeyCode::Up, KeyModifiers::NONE);
         assert!(
-            !desk.app.editor.text().contains("hunter"),
+            !ui.app.editor.text().contains("hunter"),
             "it is not among what was typed before"
         );
     }
-    assert!(!desk.screen().contains("hunter"));
+    assert!(!ui.screen().contains("hunter"));
 }
 
 #[test]
 fn one_is_in_the_same_channels_the_next_time() {
-    let mut desk = Desk::new();
-    desk.enters("/join #ops sesame");
-    desk.hear("@label=1 :alice!a@h JOIN #ops");
-    let habits = desk.kept();
-    let names: Vec<String> = habits.channels.iter().cloned().map(String::from).collect();
+    let mut ui = Harness::new();
+    ui.enters("/join #ops sesame");
+    ui.hear("@label=1 :alice!a@h JOIN #ops");
+    let preferences = ui.kept();
+    let names: Vec<String> = preferences
+        .channels
+        .iter()
+        .cloned()
+        .map(String::from)
+        .collect();
     assert_eq!(names, ["#lobby", "#ops sesame"]);
 
-    let mut next = Desk::before();
-    next.app.settle_in(&habits);
+    let mut next = Harness::before();
+    next.app.settle_in(&preferences);
     next.hear(":s 001 alice :Welcome back, alice.");
     next.hear(":alice!a@h JOIN #lobby");
     next.app.settled();
@@ -185,32 +189,32 @@ fn one_is_in_the_same_channels_the_next_time() {
 
 #[test]
 fn what_is_typed_for_one_place_is_not_said_in_another() {
-    let mut desk = Desk::new().with_talk();
-    desk.alt('4');
-    desk.types("only for bob");
-    desk.press(KeyCode::Left, KeyModifiers::NONE);
-    desk.alt('2');
-    assert!(desk.app.editor.is_empty(), "{}", desk.app.editor.text());
-    desk.enters("for all");
-    desk.hear("@label=1 :alice!a@h PRIVMSG #lobby :for all");
-    desk.hear(":bob!b@h PRIVMSG alice :well?");
-    desk.alt('4');
-    desk.types("!");
+    let mut ui = Harness::new().with_talk();
+    ui.alt('4');
+    ui.types("only for bob");
+    ui.press(KeyCode::Left, KeyModifiers::NONE);
+    ui.alt('2');
+    assert!(ui.app.editor.is_empty(), "{}", ui.app.editor.text());
+    ui.enters("for all");
+    ui.hear("@label=1 :alice!a@h PRIVMSG #lobby :for all");
+    ui.hear(":bob!b@h PRIVMSG alice :well?");
+    ui.alt('4');
+    ui.types("!");
     assert_eq!(
-        desk.app.editor.text(),
+        ui.app.editor.text(),
         "only for bo!b",
         "with the cursor where it was"
     );
-    desk.hear(":bob!b@h NICK rob");
-    desk.app.look();
+    ui.hear(":bob!b@h NICK rob");
+    ui.app.look();
     assert_eq!(
-        (desk.place(), desk.app.editor.text()),
+        (ui.place(), ui.app.editor.text()),
         ("rob", "only for bo!b"),
         "it is for the same person"
     );
-    desk.alt('k');
-    desk.types("lobby");
-    desk.press(KeyCode::Enter, KeyModifiers::NONE);
-    assert!(desk.app.editor.is_empty());
-    assert_eq!(desk.sent(), ["PRIVMSG #lobby :for all"]);
+    ui.alt('k');
+    ui.types("lobby");
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert!(ui.app.editor.is_empty());
+    assert_eq!(ui.sent(), ["PRIVMSG #lobby :for all"]);
 }

@@ -5,18 +5,18 @@ use rookery_protocol::ChannelName;
 
 /// Something to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct ChatEvent {
     /// When it happened, by the server's clock where it tells.
     pub at: Timestamp,
     /// The name that the server gave the message.
     pub msgid: Option<String>,
     /// What happened.
-    pub what: What,
+    pub kind: EventKind,
 }
 
 /// How something was said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
+pub enum MessageKind {
     /// As a message.
     Message,
     /// `/me`.
@@ -28,28 +28,28 @@ pub enum Manner {
 /// What happened. Names and texts are as the server sent them: whoever shows them makes them
 /// harmless first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum EventKind {
     /// Someone, perhaps we, said something in a channel.
-    Said {
+    ChannelMessage {
         channel: String,
         nick: String,
-        manner: Manner,
+        kind: MessageKind,
         text: String,
     },
     /// Someone said something to us alone.
-    Heard {
+    DirectReceived {
         from: String,
-        manner: Manner,
+        kind: MessageKind,
         text: String,
     },
     /// We said something to someone alone.
-    Whispered {
+    DirectSent {
         to: String,
-        manner: Manner,
+        kind: MessageKind,
         text: String,
     },
     /// The server itself said something.
-    Notice { from: String, text: String },
+    ServerNotice { from: String, text: String },
     /// Someone came into a channel.
     Joined { channel: String, nick: String },
     /// Someone left a channel.
@@ -59,26 +59,26 @@ pub enum What {
         reason: Option<String>,
     },
     /// Someone was put out of a channel by one of its operators.
-    Removed {
+    Kicked {
         channel: String,
         nick: String,
         by: String,
         reason: Option<String>,
     },
     /// Someone left the server, and these of our channels with it.
-    Left {
+    Quit {
         nick: String,
         reason: Option<String>,
         channels: Vec<ChannelName>,
     },
     /// Someone has another name, in these of our channels.
-    Renamed {
+    NickChanged {
         old: String,
         new: String,
         channels: Vec<ChannelName>,
     },
     /// Someone changed what may be done in a channel, or who may do it.
-    Mode {
+    ModeChanged {
         channel: String,
         by: String,
         modes: String,
@@ -98,14 +98,14 @@ pub enum What {
     /// Who is in a channel.
     Members { channel: String, nicks: Vec<String> },
     /// What was said in a place before, oldest first.
-    Page {
+    HistoryPage {
         target: String,
-        changes: Vec<Change>,
+        changes: Vec<ChatEvent>,
     },
     /// With whom something was said before, and when last.
     Conversations(Vec<(String, Timestamp)>),
     /// What this account has read in a place, on whatever device: all up to then.
-    Read {
+    ReadMarker {
         target: String,
         until: Option<Timestamp>,
     },

@@ -93,7 +93,7 @@ pub fn switcher(frame: &mut Frame<'_>, app: &App, query: &Editor, chosen: usize)
     let mut rows = vec![Row::from(cut(&text::plain(query.text()), width))];
     let room = usize::from(inside.height).saturating_sub(1);
     let first = (chosen + 1).saturating_sub(room);
-    for (place, &index) in found.iter().enumerate().skip(first).take(room) {
+    for (position, &index) in found.iter().enumerate().skip(first).take(room) {
         let Some(buffer) = app.buffers.list().get(index) else {
             continue;
         };
@@ -103,12 +103,12 @@ pub fn switcher(frame: &mut Frame<'_>, app: &App, query: &Editor, chosen: usize)
         } else {
             String::new()
         };
-        let sign = if place == chosen { "›" } else { " " };
+        let sign = if position == chosen { "›" } else { " " };
         let words = cut(
-            &text::plain(&format!("{sign} {}{count}", buffer.place.name())),
+            &text::plain(&format!("{sign} {}{count}", buffer.conversation.name())),
             width,
         );
-        rows.push(if place == chosen {
+        rows.push(if position == chosen {
             Row::styled(words, app.theme.accent())
         } else {
             Row::from(words)

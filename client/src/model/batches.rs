@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use rookery_protocol::Message;
 
-use super::{Change, Model, What};
+use super::{ChatEvent, EventKind, Model};
 
 /// Batches that are taken at once.
 const MAX_BATCHES: usize = 16;
@@ -23,7 +23,7 @@ pub enum Batch {
         /// The place's name.
         target: String,
         /// So far.
-        changes: Vec<Change>,
+        changes: Vec<ChatEvent>,
     },
     /// With whom something was said, and when last.
     Conversations(Vec<(String, Timestamp)>),
@@ -31,12 +31,12 @@ pub enum Batch {
 
 impl Model {
     /// Begins or ends a batch.
-    pub(super) fn take_batch(&mut self, message: &Message) -> Option<What> {
+    pub(super) fn handle_batch(&mut self, message: &Message) -> Option<EventKind> {
         let name = message.param(0)?;
         if let Some(ended) = name.strip_prefix('-') {
             return Some(match self.batches.remove(ended)? {
-                Batch::Page { target, changes } => What::Page { target, changes },
-                Batch::Conversations(found) => What::Conversations(found),
+                Batch::Page { target, changes } => EventKind::HistoryPage { target, changes },
+                Batch::Conversations(found) => EventKind::Conversations(found),
             });
         }
         let batch = match message.param(1)? {
@@ -55,7 +55,7 @@ impl Model {
     }
 
     /// Takes a message that belongs to a batch; whatever it is, it is not new.
-    pub(super) fn take_batched(&mut self, message: &Message, at: Timestamp) -> bool {
+    pub(super) fn collect_batched(&mut self, message: &Message, at: Timestamp) -> bool {
         let Some(name) = message
             .tags
             .get("batch")
@@ -82,16 +82,16 @@ impl Model {
     }
 
     /// What a message of the past told; it changes nothing now.
-    fn past(&self, message: &Message, at: Timestamp) -> Option<Change> {
-        let what = match message.command.as_str() {
+    fn past(&self, message: &Message, at: Timestamp) -> Option<ChatEvent> {
+        let kind = match message.command.as_str() {
             "PRIVMSG" | "NOTICE" => self.said(message),
             "REDACT" => self.redacted(message),
             _ => return None,
         };
-        Some(Change {
+        Some(ChatEvent {
             at,
             msgid: message.tags.get("msgid").map(str::to_owned),
-            what,
+            kind,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The person, or the script, at the keyboard: lines from standard input, and the wish to stop.
+//! The person, or the script, at the stdin: lines from standard input, and the wish to stop.
 
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 
@@ -13,22 +13,22 @@ const MAX_TYPED: u64 = 64 * 1024;
 
 /// What came from standard input.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Input {
+pub enum StdinEvent {
     /// A line without its end.
     Line(String),
     /// A line that is not UTF-8.
-    NotText,
+    InvalidUtf8,
     /// There will be no more.
-    End,
+    Eof,
 }
 
 /// Standard input, read no faster than it is asked for.
-pub struct Keyboard {
-    lines: mpsc::Receiver<Input>,
+pub struct StdinReader {
+    lines: mpsc::Receiver<StdinEvent>,
     terminal: bool,
 }
 
-impl Keyboard {
+impl StdinReader {
     /// Starts to read. A thread of its own does it: nothing else can wait for standard input and
     /// still be interrupted.
     pub fn open() -> Self {
@@ -37,7 +37,7 @@ impl Keyboard {
             let mut input = std::io::stdin().lock();
             loop {
                 let read = read_line(&mut input);
-                if read == Input::End || sender.blocking_send(read).is_err() {
+                if read == StdinEvent::Eof || sender.blocking_send(read).is_err() {
                     return;
                 }
             }
@@ -54,20 +54,20 @@ impl Keyboard {
     }
 
     /// The next line.
-    pub async fn next(&mut self) -> Input {
-        self.lines.recv().await.unwrap_or(Input::End)
+    pub async fn next(&mut self) -> StdinEvent {
+        self.lines.recv().await.unwrap_or(StdinEvent::Eof)
     }
 }
 
-fn read_line(input: &mut std::io::StdinLock<'_>) -> Input {
+fn read_line(input: &mut std::io::StdinLock<'_>) -> StdinEvent {
     let mut line = Vec::new();
     // An input that cannot be read has ended.
     if !matches!(input.take(MAX_TYPED).read_until(b'\n', &mut line), Ok(1..)) {
-        return Input::End;
+        return StdinEvent::Eof;
     }
     match String::from_utf8(line) {
-        Ok(line) => Input::Line(line.trim_end_matches(['\n', '\r']).to_owned()),
-        Err(_) => Input::NotText,
+        Ok(line) => StdinEvent::Line(line.trim_end_matches(['\n', '\r']).to_owned()),
+        Err(_) => StdinEvent::InvalidUtf8,
     }
 }
 
@@ -100,7 +100,7 @@ impl Interrupt {
 }
 
 /// Says something on standard error, where it does not mix with the chat.
-pub fn tell(words: &str) {
+pub fn notice(words: &str) {
     for line in words.lines() {
         write_to_stderr(&format!("{}\n", text::plain(line)));
     }

@@ -3,13 +3,16 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::history::said;
-use super::{Body, Buffers, Change, Filling, LineId, Manner, Model, Move, Place, What};
+use super::{
+    Body, Buffers, ChatEvent, Conversation, EventKind, GapState, LineId, MembershipChange,
+    MessageKind, Model,
+};
 
 /// Something that calls for attention.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
+pub struct Highlight {
     /// Where.
-    pub place: Place,
+    pub conversation: Conversation,
     /// Who calls.
     pub nick: String,
     /// What was said.
@@ -20,7 +23,7 @@ pub struct Call {
 
 impl Buffers {
     /// Writes a change where it belongs. `model` has taken it already.
-    pub fn take(&mut self, change: &Change, model: &Model) -> Option<Call> {
+    pub fn apply(&mut self, change: &ChatEvent, model: &Model) -> Option<Highlight> {
         let at = change.at;
         let who = |nick: &str| {
             if model.is_me(nick) {
@@ -35,25 +38,35 @@ impl Buffers {
                 .map_or(String::new(), |why| format!(" ({why})"))
         };
         let info = |words: String| Body::Info(words.into());
-        if self.is_ignored(&change.what) {
+        if self.is_ignored(&change.kind) {
             return None;
         }
-        match &change.what {
-            What::Said { channel, .. } => return self.say(Place::channel(channel)?, change, model),
-            What::Heard { from, .. } => {
-                return self.say(Place::person(from).unwrap_or(Place::Server), change, model);
+        match &change.kind {
+            EventKind::ChannelMessage { channel, .. } => {
+                return self.say(Conversation::channel(channel)?, change, model);
             }
-            What::Whispered { to, .. } => {
-                return self.say(Place::person(to).unwrap_or(Place::Server), change, model);
+            EventKind::DirectReceived { from, .. } => {
+                return self.say(
+                    Conversation::person(from).unwrap_or(Conversation::Server),
+                    change,
+                    model,
+                );
+            }
+            EventKind::DirectSent { to, .. } => {
+                return self.say(
+                    Conversation::person(to).unwrap_or(Conversation::Server),
+                    change,
+                    model,
+                );
             }
             // What a server says to each newcomer stays in the server's place.
-            What::Notice { text, .. } if !self.settled => {
+            EventKind::ServerNotice { text, .. } if !self.settled => {
                 self.push(0, at, None, notice_of_server(text, false));
             }
-            What::Info(words) if !self.settled => {
+            EventKind::Info(words) if !self.settled => {
                 self.push(0, at, None, info(words.clone()));
             }
-            What::Notice { text, .. } => {
+            EventKind::ServerNotice { text, .. } => {
                 // An announcement is for everyone, wherever they look.
                 let body = notice_of_server(text, true);
                 if self.current != 0 {
@@ -62,58 +75,67 @@ impl Buffers {
                 let id = self.push(self.current, at, None, body);
                 self.notice(self.current, id, at, true);
             }
-            What::Joined { channel, nick } if model.is_me(nick) => {
-                let place = Place::channel(channel)?;
+            EventKind::Joined { channel, nick } if model.is_me(nick) => {
+                let conversation = Conversation::channel(channel)?;
                 let wanted = model
                     .current()
-                    .is_some_and(|current| Place::Channel(current.clone()) == place);
+                    .is_some_and(|current| Conversation::Channel(current.clone()) == conversation);
                 // After a reconnection the person stays where they were.
-                let is_new = !self.list.iter().any(|buffer| buffer.place == place);
-                let index = self.at(place, at, model);
+                let is_new = !self
+                    .list
+                    .iter()
+                    .any(|buffer| buffer.conversation == conversation);
+                let index = self.at(conversation, at, model);
                 if model.page().is_some() {
-                    self.list[index].open_gap(at, Filling::Wanted);
+                    self.list[index].open_gap(at, GapState::Wanted);
                 }
                 self.push(index, at, None, info(format!("you joined {channel}")));
                 if wanted && is_new {
                     self.show(index);
                 }
             }
-            What::Joined { channel, nick } => {
-                self.fold(&Place::channel(channel)?, at, nick, true, None)
+            EventKind::Joined { channel, nick } => {
+                self.fold(&Conversation::channel(channel)?, at, nick, true, None)
             }
-            What::Parted { channel, nick, .. } if model.is_me(nick) => {
-                self.close(&Place::channel(channel)?);
+            EventKind::Parted { channel, nick, .. } if model.is_me(nick) => {
+                self.close(&Conversation::channel(channel)?);
             }
-            What::Parted {
+            EventKind::Parted {
                 channel,
                 nick,
                 reason,
             } => {
                 self.fold(
-                    &Place::channel(channel)?,
+                    &Conversation::channel(channel)?,
                     at,
                     nick,
                     false,
                     reason.as_deref(),
                 );
             }
-            What::Left {
+            EventKind::Quit {
                 nick,
                 reason,
                 channels,
             } => {
                 for channel in channels {
                     self.fold(
-                        &Place::Channel(channel.clone()),
+                        &Conversation::Channel(channel.clone()),
                         at,
                         nick,
                         false,
                         reason.as_deref(),
                     );
                 }
-                self.fold(&Place::person(nick)?, at, nick, false, reason.as_deref());
+                self.fold(
+                    &Conversation::person(nick)?,
+                    at,
+                    nick,
+                    false,
+                    reason.as_deref(),
+                );
             }
-            What::Removed {
+            EventKind::Kicked {
                 channel,
                 nick,
                 by,
@@ -130,7 +152,7 @@ impl Buffers {
                     who(nick),
                     because(reason)
                 );
-                let index = self.at(Place::channel(channel)?, at, model);
+                let index = self.at(Conversation::channel(channel)?, at, model);
                 let body = if model.is_me(nick) {
                     Body::Refused(words.into())
                 } else {
@@ -138,30 +160,34 @@ impl Buffers {
                 };
                 self.push(index, at, None, body);
             }
-            What::Renamed { old, new, channels } => {
+            EventKind::NickChanged { old, new, channels } => {
                 let words = if model.is_me(new) {
                     format!("you are now {new} (were {old})")
                 } else {
                     format!("{old} is now {new}")
                 };
                 for channel in channels {
-                    self.push_if_open(&Place::Channel(channel.clone()), at, info(words.clone()));
+                    self.push_if_open(
+                        &Conversation::Channel(channel.clone()),
+                        at,
+                        info(words.clone()),
+                    );
                 }
-                self.follow_nick(old, new);
-                self.push_if_open(&Place::person(new)?, at, info(words));
+                self.rename_direct(old, new);
+                self.push_if_open(&Conversation::person(new)?, at, info(words));
             }
-            What::Topic {
+            EventKind::Topic {
                 channel,
                 by: None,
                 text,
             } => {
                 self.push_if_open(
-                    &Place::channel(channel)?,
+                    &Conversation::channel(channel)?,
                     at,
                     info(format!("the topic is: {text}")),
                 );
             }
-            What::Topic {
+            EventKind::Topic {
                 channel,
                 by: Some(nick),
                 text,
@@ -171,19 +197,19 @@ impl Buffers {
                 } else {
                     format!("{} set the topic: {text}", who(nick))
                 };
-                self.push_if_open(&Place::channel(channel)?, at, info(words));
+                self.push_if_open(&Conversation::channel(channel)?, at, info(words));
             }
-            What::Mode { channel, by, modes } => {
+            EventKind::ModeChanged { channel, by, modes } => {
                 let words = mode_words(modes, &who).unwrap_or_else(|| format!("set mode {modes}"));
                 let words = format!("{} {words}", who(by));
-                match Place::channel(channel) {
-                    Some(place) => self.push_if_open(&place, at, info(words)),
+                match Conversation::channel(channel) {
+                    Some(conversation) => self.push_if_open(&conversation, at, info(words)),
                     None => {
                         self.push(0, at, None, info(words));
                     }
                 }
             }
-            What::Invited { channel, by, nick } if model.is_me(nick) => {
+            EventKind::Invited { channel, by, nick } if model.is_me(nick) => {
                 self.push(
                     self.current,
                     at,
@@ -191,7 +217,7 @@ impl Buffers {
                     info(format!("{by} invites you to {channel}: /join {channel}")),
                 );
             }
-            What::Invited { channel, by, nick } => {
+            EventKind::Invited { channel, by, nick } => {
                 self.push(
                     self.current,
                     at,
@@ -200,29 +226,36 @@ impl Buffers {
                 );
             }
             // Who is there is shown beside the conversation; the command /names has its own answer.
-            What::Members { .. } => {}
-            What::Page { target, changes } => self.take_page(target, changes, model)?,
-            What::Conversations(found) => self.take_conversations(found, model),
-            What::Read { target, until } => self.take_marker(target, *until, model)?,
-            What::Redacted {
+            EventKind::Members { .. } => {}
+            EventKind::HistoryPage { target, changes } => {
+                self.apply_page(target, changes, model)?
+            }
+            EventKind::Conversations(found) => self.apply_conversations(found, model),
+            EventKind::ReadMarker { target, until } => self.apply_marker(target, *until, model)?,
+            EventKind::Redacted {
                 target,
                 msgid,
                 by,
                 reason,
             } => {
-                let index = self.position(&Place::named(target)?)?;
+                let index = self.position(&Conversation::named(target)?)?;
                 self.list[index].redact(msgid, by, reason.as_deref());
             }
-            What::Info(words) => self.tell(at, words),
-            What::Refused(words) => self.refuse(at, words),
+            EventKind::Info(words) => self.tell(at, words),
+            EventKind::Refused(words) => self.refuse(at, words),
         }
         None
     }
 
     /// Writes down what someone said.
-    fn say(&mut self, place: Place, change: &Change, model: &Model) -> Option<Call> {
+    fn say(
+        &mut self,
+        conversation: Conversation,
+        change: &ChatEvent,
+        model: &Model,
+    ) -> Option<Highlight> {
         let at = change.at;
-        let body = said(&change.what, model)?;
+        let body = said(&change.kind, model)?;
         let Body::Said {
             nick,
             text,
@@ -236,24 +269,28 @@ impl Buffers {
         let call = (!mine && *called).then(|| (nick.to_string(), text.to_string()));
         let mine = *mine;
         // What opens a conversation is new in it.
-        let index = self.at(place.clone(), at - SignedDuration::from_millis(1), model);
+        let index = self.at(
+            conversation.clone(),
+            at - SignedDuration::from_millis(1),
+            model,
+        );
         if change
             .msgid
             .as_ref()
-            .is_some_and(|msgid| self.list[index].has_lately(msgid))
+            .is_some_and(|msgid| self.list[index].has_recent(msgid))
         {
             return None;
         }
-        self.note_time(at);
+        self.note_latest(at);
         let id = self.push(index, at, change.msgid.as_deref(), body);
         let read = self.list[index].read() >= at;
         if !mine {
             self.notice(index, id, at, call.is_some());
         }
         let (nick, text) = call?;
-        let counts = !read && !self.is_muted(&place);
-        counts.then_some(Call {
-            place,
+        let counts = !read && !self.is_muted(&conversation);
+        counts.then_some(Highlight {
+            conversation,
             nick,
             text,
             elsewhere: index != self.current,
@@ -263,29 +300,36 @@ impl Buffers {
     /// Counts a line, unless it is seen.
     fn notice(&mut self, index: usize, id: LineId, at: Timestamp, called: bool) {
         if self.is_seen(index) {
-            self.list[index].look();
+            self.list[index].mark_read();
         } else {
-            self.list[index].miss(id, at, called);
+            self.list[index].count_unread(id, at, called);
         }
     }
 
     /// Adds to the line of comings and goings, or begins one.
-    fn fold(&mut self, place: &Place, at: Timestamp, nick: &str, came: bool, reason: Option<&str>) {
-        let Some(index) = self.position(place) else {
+    fn fold(
+        &mut self,
+        conversation: &Conversation,
+        at: Timestamp,
+        nick: &str,
+        joined: bool,
+        reason: Option<&str>,
+    ) {
+        let Some(index) = self.position(conversation) else {
             return;
         };
-        let one = Move {
+        let one = MembershipChange {
             nick: nick.into(),
-            came,
+            joined,
             reason: reason.map(Into::into),
         };
         if let Err(one) = self.list[index].fold(at, one) {
-            self.push(index, at, None, Body::Moves(vec![one]));
+            self.push(index, at, None, Body::Membership(vec![one]));
         }
     }
 
-    fn push_if_open(&mut self, place: &Place, at: Timestamp, body: Body) {
-        if let Some(index) = self.position(place) {
+    fn push_if_open(&mut self, conversation: &Conversation, at: Timestamp, body: Body) {
+        if let Some(index) = self.position(conversation) {
             self.push(index, at, None, body);
         }
     }
@@ -294,10 +338,10 @@ impl Buffers {
 /// The server is called so here as it is in the list of places: its own name has no room beside
 /// what it says.
 fn notice_of_server(text: &str, called: bool) -> Body {
-    let nick = Place::Server.name().into();
+    let nick = Conversation::Server.name().into();
     Body::Said {
         nick,
-        manner: Manner::Notice,
+        kind: MessageKind::Notice,
         text: text.into(),
         mine: false,
         called,

@@ -11,23 +11,23 @@ use rookery_protocol::{AccountName, DeviceCredential, Email, Message, Nick};
 use tokio::time::Instant;
 
 use crate::address::ServerAddress;
-use crate::config::ToJoin;
-use crate::ending::{Ending, Over};
-use crate::fingerprint::Pinned;
+use crate::config::AutoJoin;
+use crate::exit::{Exit, SessionEnd};
+use crate::fingerprint::CertificatePin;
 use crate::session::{self, Connected, Session};
 use crate::sign_in::Plan;
-use crate::state::{Habits, Kept, KeptAccount, StateFile};
+use crate::state::{Preferences, ServerState, StateFile, StoredAccount};
 
 /// The shortest pause between two attempts to connect.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+const MIN_PAUSE: Duration = Duration::from_secs(1);
 /// The longest.
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+const MAX_PAUSE: Duration = Duration::from_mins(1);
 /// A connection that held so long was a good one: the next pause is short again.
-const GOOD_WHILE: Duration = Duration::from_mins(1);
+const STABLE_AFTER: Duration = Duration::from_mins(1);
 
 /// Which server, and what the command line and the config say about it.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct ConnectOptions {
     /// The server.
     pub server: ServerAddress,
     /// The authority to trust.
@@ -37,25 +37,25 @@ pub struct Options {
     /// Where the code is mailed.
     pub email: Option<Email>,
     /// The channels to be in, beside the lobby.
-    pub join: Vec<ToJoin>,
+    pub join: Vec<AutoJoin>,
 }
 
-impl Options {
+impl ConnectOptions {
     /// The account kept from an earlier sign-in, unless another one is wanted.
-    pub fn known<'a>(&self, kept: &'a Kept) -> Option<&'a KeptAccount> {
+    pub fn known<'a>(&self, kept: &'a ServerState) -> Option<&'a StoredAccount> {
         let wanted =
-            |account: &&KeptAccount| self.name.as_ref().is_none_or(|name| *name == account.name);
+            |account: &&StoredAccount| self.name.as_ref().is_none_or(|name| *name == account.name);
         kept.account.as_ref().filter(wanted)
     }
 
     /// The same for those who cannot ask.
-    pub fn signed_in<'a>(&self, kept: &'a Kept) -> Result<&'a KeptAccount, Ending> {
+    pub fn signed_in<'a>(&self, kept: &'a ServerState) -> Result<&'a StoredAccount, Exit> {
         self.known(kept).ok_or_else(|| {
             let (whom, option) = match &self.name {
                 None => (String::new(), String::new()),
                 Some(name) => (format!(" as {name}"), format!(" --name {name}")),
             };
-            Ending::NotSignedIn(format!(
+            Exit::NotSignedIn(format!(
                 "not signed in to {0}{whom}: run `rook {0}{option}` once on this device",
                 self.server
             ))
@@ -67,27 +67,27 @@ impl Options {
 #[derive(Debug)]
 pub enum Event {
     /// Something the person should know about the server or the sign-in; perhaps several lines.
-    Tell(String),
-    /// The person has to fetch the code that was mailed; the answer goes to [`Link::answer`].
-    AskCode {
+    Notice(String),
+    /// The person has to fetch the code that was mailed; the answer goes to [`Reconnector::answer`].
+    CodeRequired {
         /// Where it was mailed, in words.
         mailed: String,
     },
     /// Signed in and admitted.
     SignedIn,
     /// The server has told a newcomer all it had to: which channels we are in, for one.
-    Settled,
+    Ready,
     /// A message of the chat.
     Message(Message),
-    /// The answer to [`Link::measure`].
+    /// The answer to [`Reconnector::measure`].
     Lag(Duration),
-    /// The connection is gone, for this reason. Nothing follows but after [`Link::retry`].
+    /// The connection is gone, for this reason. Nothing follows but after [`Reconnector::retry`].
     Lost(String),
     /// Nothing follows.
-    Over(Ending),
+    Exit(Exit),
 }
 
-type Connecting = Pin<Box<dyn Future<Output = Result<Connected, Over>>>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<Connected, SessionEnd>>>>;
 
 enum Stage {
     /// Nothing is under way: waits until then, and connects.
@@ -95,18 +95,18 @@ enum Stage {
     Connecting(Connecting),
     Online(Box<Session>),
     /// Lost or over.
-    Gone,
+    Disconnected,
 }
 
 /// The way to one server, for one account.
-pub struct Link {
-    options: Options,
+pub struct Reconnector {
+    options: ConnectOptions,
     state: StateFile,
-    kept: Kept,
+    kept: ServerState,
     /// Who signs in; good for SASL PLAIN once it is in `kept`.
-    account: KeptAccount,
+    account: StoredAccount,
     /// Whether there is a person who can fetch a code when the kept credential is refused.
-    may_ask: bool,
+    interactive: bool,
     stage: Stage,
     events: VecDeque<Event>,
     /// Signed in at least once.
@@ -115,27 +115,27 @@ pub struct Link {
     next_pause: Duration,
 }
 
-impl Link {
+impl Reconnector {
     /// For `account`, whose credential is either the kept one or a new one. [`Self::next`] does the
     /// work.
     pub fn new(
-        options: Options,
+        options: ConnectOptions,
         state: StateFile,
-        kept: Kept,
-        account: KeptAccount,
-        may_ask: bool,
+        kept: ServerState,
+        account: StoredAccount,
+        interactive: bool,
     ) -> Self {
         Self {
             options,
             state,
             kept,
             account,
-            may_ask,
+            interactive,
             stage: Stage::Waiting(Instant::now()),
             events: VecDeque::new(),
             admitted: false,
             began: Instant::now(),
-            next_pause: SHORTEST_PAUSE,
+            next_pause: MIN_PAUSE,
         }
     }
 
@@ -152,10 +152,10 @@ impl Link {
                 }
                 Stage::Connecting(connecting) => match connecting.await {
                     Ok(connected) => self.start(connected),
-                    Err(over) => return self.end(over),
+                    Err(end) => return self.end(end),
                 },
                 Stage::Online(session) => match session.next().await {
-                    session::Event::AskCode { email, known_to } => {
+                    session::Event::CodeRequired { email, known_to } => {
                         let mailed = match known_to {
                             None => format!("A code was mailed to {email}."),
                             Some(name) => {
@@ -164,11 +164,11 @@ impl Link {
                                 )
                             }
                         };
-                        return Event::AskCode { mailed };
+                        return Event::CodeRequired { mailed };
                     }
-                    session::Event::Tell(words) => return Event::Tell(words),
-                    session::Event::Keep(account) => {
-                        self.tell_who_makes_room(&account);
+                    session::Event::Notice(words) => return Event::Notice(words),
+                    session::Event::Store(account) => {
+                        self.notify_account_replaced(&account);
                         self.account = account.clone();
                         self.kept.account = Some(account);
                         self.save();
@@ -177,12 +177,12 @@ impl Link {
                         self.admitted = true;
                         return Event::SignedIn;
                     }
-                    session::Event::Settled => return Event::Settled,
+                    session::Event::Ready => return Event::Ready,
                     session::Event::Message(message) => return Event::Message(message),
                     session::Event::Lag(lag) => return Event::Lag(lag),
-                    session::Event::Over(over) => return self.end(over),
+                    session::Event::Closed(end) => return self.end(end),
                 },
-                Stage::Gone => return std::future::pending().await,
+                Stage::Disconnected => return std::future::pending().await,
             }
         }
     }
@@ -190,11 +190,11 @@ impl Link {
     /// After [`Event::Lost`]: connects again after a pause, which grows with every failure. Gives
     /// the pause.
     pub fn retry(&mut self) -> Duration {
-        if self.began.elapsed() >= GOOD_WHILE {
-            self.next_pause = SHORTEST_PAUSE;
+        if self.began.elapsed() >= STABLE_AFTER {
+            self.next_pause = MIN_PAUSE;
         }
         let pause = jittered(self.next_pause, getrandom::u32().unwrap_or_default());
-        self.next_pause = (self.next_pause * 2).min(LONGEST_PAUSE);
+        self.next_pause = (self.next_pause * 2).min(MAX_PAUSE);
         self.stage = Stage::Waiting(Instant::now() + pause);
         pause
     }
@@ -206,7 +206,7 @@ impl Link {
         }
     }
 
-    /// Takes the answer to [`Event::AskCode`].
+    /// Takes the answer to [`Event::CodeRequired`].
     pub fn answer(&mut self, code: &str) {
         if let Stage::Online(session) = &mut self.stage {
             session.answer(code);
@@ -214,7 +214,7 @@ impl Link {
     }
 
     /// Signs in as `account` instead; false when there is no sign-in under way.
-    pub fn start_over(&mut self, account: &KeptAccount) -> bool {
+    pub fn start_over(&mut self, account: &StoredAccount) -> bool {
         let Stage::Online(session) = &mut self.stage else {
             return false;
         };
@@ -226,8 +226,8 @@ impl Link {
     }
 
     /// Keeps for the next time how the person has arranged things.
-    pub fn keep(&mut self, habits: Habits) {
-        self.kept.habits = habits;
+    pub fn keep(&mut self, preferences: Preferences) {
+        self.kept.preferences = preferences;
         self.save();
     }
 
@@ -238,13 +238,13 @@ impl Link {
         }
     }
 
-    /// Says goodbye; what is left is [`Event::Over`], after what is still to come.
+    /// Says goodbye; what is left is [`Event::Exit`], after what is still to come.
     pub fn quit(&mut self, reason: Option<&str>) {
         if let Stage::Online(session) = &mut self.stage {
             session.quit(reason);
         } else {
-            self.stage = Stage::Gone;
-            self.events.push_back(Event::Over(Ending::Finished));
+            self.stage = Stage::Disconnected;
+            self.events.push_back(Event::Exit(Exit::Finished));
         }
     }
 
@@ -263,7 +263,7 @@ impl Link {
         if let Some(authority) = connected.authority
             && self.kept.remember(authority)
         {
-            self.events.push_back(Event::Tell(format!(
+            self.events.push_back(Event::Notice(format!(
                 "{}: only certificates of this authority will do from now on, also without --ca.",
                 self.options.server
             )));
@@ -274,29 +274,29 @@ impl Link {
                 self.stage = Stage::Online(Box::new(Session::start(
                     connected.connection,
                     plan,
-                    stand_in(),
+                    temporary_nick(),
                 )));
             }
             Err(error) => {
-                self.stage = Stage::Gone;
+                self.stage = Stage::Disconnected;
                 self.events
-                    .push_back(Event::Over(Ending::Failed(format!("{error:#}"))));
+                    .push_back(Event::Exit(Exit::Failed(format!("{error:#}"))));
             }
         }
     }
 
-    fn pin(&mut self, pinned: Pinned) {
-        let Options { server, .. } = &self.options;
+    fn pin(&mut self, pinned: CertificatePin) {
+        let ConnectOptions { server, .. } = &self.options;
         let shown = pinned.certificate;
         match self.kept.fingerprint {
-            None => self.events.push_back(Event::Tell(format!(
+            None => self.events.push_back(Event::Notice(format!(
                 "No authority vouches for the certificate of {server}. Its fingerprint is\n  SHA-256 {shown}\n\
                  It is trusted from now on, and pinned in {}",
                 self.state.path().display()
             ))),
-            // Pinned by a version that did not keep the key, or by hand: there is no news.
+            // CertificatePin by a version that did not keep the key, or by hand: there is no news.
             Some(known) if known == shown => {}
-            Some(_) => self.events.push_back(Event::Tell(format!(
+            Some(_) => self.events.push_back(Event::Notice(format!(
                 "{server} has a new certificate for the same key; it is pinned from now on: SHA-256 {shown}"
             ))),
         }
@@ -306,28 +306,28 @@ impl Link {
 
     fn plan(&self) -> anyhow::Result<Plan> {
         if self.kept.account.as_ref() != Some(&self.account) {
-            return Ok(Plan::Mail(self.account.clone()));
+            return Ok(Plan::MailedCode(self.account.clone()));
         }
-        let otherwise = if self.may_ask {
+        let fallback = if self.interactive {
             Some(new_credential()?)
         } else {
             None
         };
-        Ok(Plan::Kept {
+        Ok(Plan::StoredCredential {
             account: self.account.clone(),
-            otherwise,
+            fallback,
         })
     }
 
     /// A device keeps one account for each server.
-    fn tell_who_makes_room(&mut self, account: &KeptAccount) {
+    fn notify_account_replaced(&mut self, account: &StoredAccount) {
         if let Some(before) = self
             .kept
             .account
             .as_ref()
             .filter(|before| before.name != account.name)
         {
-            self.events.push_back(Event::Tell(format!(
+            self.events.push_back(Event::Notice(format!(
                 "This device signs in to {} as {} from now on; for {}, a code will be mailed again.",
                 self.options.server, account.name, before.name
             )));
@@ -336,19 +336,19 @@ impl Link {
 
     fn save(&mut self) {
         if let Err(error) = self.state.save(&self.kept) {
-            self.events.push_back(Event::Tell(format!(
+            self.events.push_back(Event::Notice(format!(
                 "{error:#}: you will be asked again the next time"
             )));
         }
     }
 
-    fn end(&mut self, over: Over) -> Event {
-        self.stage = Stage::Gone;
+    fn end(&mut self, over: SessionEnd) -> Event {
+        self.stage = Stage::Disconnected;
         match over {
-            Over::Ended(ending) => Event::Over(ending),
+            SessionEnd::Exit(exit) => Event::Exit(exit),
             // Whoever never got in is told why, and decides.
-            Over::Lost(why) if !self.admitted => Event::Over(Ending::Failed(why)),
-            Over::Lost(why) => Event::Lost(why),
+            SessionEnd::Lost(why) if !self.admitted => Event::Exit(Exit::Failed(why)),
+            SessionEnd::Lost(why) => Event::Lost(why),
         }
     }
 }
@@ -361,7 +361,7 @@ pub fn new_credential() -> anyhow::Result<DeviceCredential> {
 }
 
 /// A nick for the time until the server knows whose the wanted one is.
-pub fn stand_in() -> Nick {
+pub fn temporary_nick() -> Nick {
     let number = getrandom::u32().unwrap_or_default() % 100_000;
     Nick::parse(&format!("rook{number:05}")).expect("letters and digits make a nick")
 }

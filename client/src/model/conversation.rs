@@ -4,7 +4,7 @@ use rookery_protocol::{ChannelName, Nick};
 
 /// Where something was said. In the order in which places are listed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum Conversation {
     /// By the server, to us alone.
     Server,
     /// In a channel.
@@ -13,7 +13,7 @@ pub enum Place {
     Person(Nick),
 }
 
-impl Place {
+impl Conversation {
     /// From the name of a channel or a nick.
     pub fn named(name: &str) -> Option<Self> {
         if name.starts_with('#') {

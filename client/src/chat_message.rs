@@ -9,7 +9,7 @@ use crate::text;
 
 /// A message that someone said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Utterance {
+pub struct ChatMessage {
     /// When, by the server's clock.
     pub time: Timestamp,
     /// Its name, where the server gives it one.
@@ -38,7 +38,7 @@ pub enum Kind {
     Notice,
 }
 
-impl Utterance {
+impl ChatMessage {
     /// From a `PRIVMSG` or `NOTICE`; none for what programs ask each other.
     pub fn of(message: &Message) -> Option<Self> {
         let tag = |name| message.tags.get(name).map(str::to_owned);
@@ -102,9 +102,9 @@ impl Utterance {
 mod tests {
     use super::*;
 
-    fn said(text: &str) -> Utterance {
+    fn said(text: &str) -> ChatMessage {
         let line = "@time=2026-01-02T14:03:05.678Z;msgid=m1;account=alice :alice!a@h ";
-        Utterance::of(&Message::parse(&format!("{line}{text}")).unwrap()).unwrap()
+        ChatMessage::of(&Message::parse(&format!("{line}{text}")).unwrap()).unwrap()
     }
 
     #[test]
@@ -127,7 +127,7 @@ mod tests {
             "2026-01-02 14:03:05 <alice> a[2J1m"
         );
         let version = Message::parse(":a!a@h PRIVMSG #ops :\u{1}VERSION\u{1}").unwrap();
-        assert_eq!(Utterance::of(&version), None);
+        assert_eq!(ChatMessage::of(&version), None);
     }
 
     #[test]
@@ -140,7 +140,7 @@ mod tests {
         );
         let read: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(read["text"], "say \"x\" \u{1b}\u{9b}\u{202e}\u{7f}日");
-        let guest = Utterance::of(&Message::parse(":g!g@h PRIVMSG #ops :x").unwrap()).unwrap();
+        let guest = ChatMessage::of(&Message::parse(":g!g@h PRIVMSG #ops :x").unwrap()).unwrap();
         assert!(
             guest
                 .json()

@@ -9,13 +9,13 @@ use crate::text;
 
 /// Why `rook` ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum Exit {
     /// All is done, or the person has had enough.
     Finished,
     /// Something went wrong that trying again will not mend.
     Failed(String),
     /// The config cannot be used.
-    Misconfigured(String),
+    InvalidConfig(String),
     /// The server does not know us, and there is nobody to ask.
     NotSignedIn(String),
     /// An operator ended the session.
@@ -26,19 +26,19 @@ pub enum Ending {
 
 /// How one connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Over {
+pub enum SessionEnd {
     /// For good: nothing is tried again.
-    Ended(Ending),
+    Exit(Exit),
     /// By accident: a new connection may do better.
     Lost(String),
 }
 
-impl Ending {
+impl Exit {
     /// What the person is told: one line, except where a refusal needs a few to be understood.
     pub fn words(&self) -> Option<String> {
         let said = match self {
             Self::Finished => return None,
-            Self::Failed(why) | Self::Misconfigured(why) | Self::NotSignedIn(why) => why.clone(),
+            Self::Failed(why) | Self::InvalidConfig(why) | Self::NotSignedIn(why) => why.clone(),
             Self::Kicked(why) => {
                 format!(
                     "Kicked: {}. You may come back: start rook again.",
@@ -63,7 +63,7 @@ impl Ending {
         ExitCode::from(match self {
             Self::Finished => 0,
             Self::Failed(_) => 1,
-            Self::Misconfigured(_) => 2,
+            Self::InvalidConfig(_) => 2,
             Self::NotSignedIn(_) => 3,
             Self::Kicked(_) | Self::Banned(_) => 4,
         })
@@ -72,21 +72,21 @@ impl Ending {
 
 /// Hears out the server, and says what its last words mean.
 #[derive(Debug, Default)]
-pub struct LastWords {
+pub struct EndTracker {
     /// The words of numeric 465.
     banned: Option<String>,
     /// We have said `QUIT`.
     leaving: bool,
 }
 
-impl LastWords {
+impl EndTracker {
     /// From now on, the end of the connection is our own doing.
     pub fn leave(&mut self) {
         self.leaving = true;
     }
 
     /// Hears a message; `Some` when nothing will follow it.
-    pub fn hear(&mut self, message: &Message) -> Option<Over> {
+    pub fn hear(&mut self, message: &Message) -> Option<SessionEnd> {
         match message.command.as_str() {
             numeric::ERR_YOUREBANNEDCREEP => {
                 self.banned = Some(message.params.last().cloned().unwrap_or_default());
@@ -95,8 +95,8 @@ impl LastWords {
             "ERROR" => {
                 let words = message.param(0).unwrap_or_default();
                 Some(match (reason(words, "Kicked"), reason(words, "Banned")) {
-                    (Some(why), _) => Over::Ended(Ending::Kicked(why)),
-                    (_, Some(why)) => Over::Ended(Ending::Banned(why)),
+                    (Some(why), _) => SessionEnd::Exit(Exit::Kicked(why)),
+                    (_, Some(why)) => SessionEnd::Exit(Exit::Banned(why)),
                     _ => self.close(&format!("the server ended the connection: {words}")),
                 })
             }
@@ -105,11 +105,11 @@ impl LastWords {
     }
 
     /// The connection has ended without (more) words.
-    pub fn close(&mut self, why: &str) -> Over {
+    pub fn close(&mut self, why: &str) -> SessionEnd {
         match self.banned.take() {
-            Some(banned) => Over::Ended(Ending::Banned(banned)),
-            None if self.leaving => Over::Ended(Ending::Finished),
-            None => Over::Lost(why.to_owned()),
+            Some(banned) => SessionEnd::Exit(Exit::Banned(banned)),
+            None if self.leaving => SessionEnd::Exit(Exit::Finished),
+            None => SessionEnd::Lost(why.to_owned()),
         }
     }
 }
@@ -130,8 +130,8 @@ fn reason(words: &str, verb: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn hear(lines: &[&str]) -> Option<Over> {
-        let mut words = LastWords::default();
+    fn hear(lines: &[&str]) -> Option<SessionEnd> {
+        let mut words = EndTracker::default();
         lines
             .iter()
             .find_map(|line| words.hear(&Message::parse(line).unwrap()))
@@ -142,23 +142,26 @@ mod tests {
         let kicked = hear(&["ERROR :Kicked: too loud"]);
         assert_eq!(
             kicked,
-            Some(Over::Ended(Ending::Kicked("too loud".to_owned())))
+            Some(SessionEnd::Exit(Exit::Kicked("too loud".to_owned())))
         );
         let banned = hear(&[":s 465 * :You are banned", "ERROR :Banned: spam"]);
-        assert_eq!(banned, Some(Over::Ended(Ending::Banned("spam".to_owned()))));
+        assert_eq!(
+            banned,
+            Some(SessionEnd::Exit(Exit::Banned("spam".to_owned())))
+        );
         assert_eq!(
             hear(&["ERROR Kicked"]),
-            Some(Over::Ended(Ending::Kicked("no reason given".to_owned())))
+            Some(SessionEnd::Exit(Exit::Kicked("no reason given".to_owned())))
         );
     }
 
     #[test]
     fn a_ban_is_known_even_when_the_connection_just_closes() {
-        let mut words = LastWords::default();
+        let mut words = EndTracker::default();
         assert_eq!(words.hear(&Message::parse(":s 465 * :Out").unwrap()), None);
         assert_eq!(
             words.close("end of file"),
-            Over::Ended(Ending::Banned("Out".to_owned()))
+            SessionEnd::Exit(Exit::Banned("Out".to_owned()))
         );
     }
 
@@ -167,29 +170,29 @@ mod tests {
         let lost = "the server ended the connection: Server is stopping";
         assert_eq!(
             hear(&["ERROR :Server is stopping"]),
-            Some(Over::Lost(lost.to_owned()))
+            Some(SessionEnd::Lost(lost.to_owned()))
         );
         assert_eq!(hear(&["PRIVMSG bob :ERROR Kicked: no"]), None);
-        let mut words = LastWords::default();
+        let mut words = EndTracker::default();
         words.leave();
         let error = Message::parse("ERROR :Quit: bye").unwrap();
-        assert_eq!(words.hear(&error), Some(Over::Ended(Ending::Finished)));
+        assert_eq!(words.hear(&error), Some(SessionEnd::Exit(Exit::Finished)));
         let kicked = Message::parse("ERROR :Kicked: no").unwrap();
         assert_eq!(
             words.hear(&kicked),
-            Some(Over::Ended(Ending::Kicked("no".to_owned())))
+            Some(SessionEnd::Exit(Exit::Kicked("no".to_owned())))
         );
     }
 
     #[test]
     fn the_words_of_an_operator_are_one_harmless_line() {
-        let words = Ending::Kicked("a\u{1b}[2J\nb\r\nc".to_owned())
+        let words = Exit::Kicked("a\u{1b}[2J\nb\r\nc".to_owned())
             .words()
             .unwrap();
         assert_eq!(
             words,
             "rook: Kicked: a[2Jbc. You may come back: start rook again."
         );
-        assert_eq!(Ending::Finished.words(), None);
+        assert_eq!(Exit::Finished.words(), None);
     }
 }

@@ -20,11 +20,11 @@ const ROOMY: u16 = 14;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Question {
+enum Field {
     Name,
     Email,
     /// Nothing: the server has the word.
-    Patience,
+    Waiting,
     /// The code; while one is being checked, the next may be typed.
     Code {
         checking: bool,
@@ -33,9 +33,9 @@ enum Question {
 
 /// What the person has answered.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Input {
     /// Who they are.
-    Introduced(AccountName, Email),
+    Identity(AccountName, Email),
     /// The mailed code.
     Code(String),
     /// That they have had enough.
@@ -44,9 +44,9 @@ pub enum Answer {
 
 /// The screen.
 #[derive(Debug)]
-pub struct Entry {
+pub struct SignInScreen {
     server: String,
-    question: Question,
+    question: Field,
     name: Option<AccountName>,
     email: Option<Email>,
     editor: Editor,
@@ -62,12 +62,12 @@ pub struct Entry {
     mending: bool,
 }
 
-impl Entry {
+impl SignInScreen {
     /// Asks for what is not given.
     pub fn new(server: String, name: Option<AccountName>, email: Option<Email>) -> Self {
-        let mut entry = Self {
+        let mut screen = Self {
             server,
-            question: Question::Patience,
+            question: Field::Waiting,
             name,
             email,
             editor: Editor::default(),
@@ -77,16 +77,16 @@ impl Entry {
             wrong: None,
             mending: false,
         };
-        entry.ask(match (&entry.name, &entry.email) {
-            (None, _) => Question::Name,
-            (_, None) => Question::Email,
-            _ => Question::Patience,
+        screen.ask(match (&screen.name, &screen.email) {
+            (None, _) => Field::Name,
+            (_, None) => Field::Email,
+            _ => Field::Waiting,
         });
-        entry
+        screen
     }
 
     /// Whom it is, when nothing has to be asked.
-    pub fn introduced(&self) -> Option<(AccountName, Email)> {
+    pub fn identity(&self) -> Option<(AccountName, Email)> {
         self.name.clone().zip(self.email.clone())
     }
 
@@ -94,7 +94,7 @@ impl Entry {
     pub fn refused(&mut self, why: &str) {
         self.wrong = Some(why.to_owned());
         self.mending = true;
-        self.ask(Question::Name);
+        self.ask(Field::Name);
     }
 
     /// Says something.
@@ -108,34 +108,34 @@ impl Entry {
     /// Asks for the code; `mailed` says where to look for it.
     pub fn ask_code(&mut self, mailed: &str) {
         self.mailed = Some(mailed.to_owned());
-        if let Question::Code { checking } = &mut self.question {
+        if let Field::Code { checking } = &mut self.question {
             // What is being typed stays.
             *checking = false;
         } else {
             self.told_before = self.told.len();
-            self.ask(Question::Code { checking: false });
+            self.ask(Field::Code { checking: false });
         }
     }
 
     /// Takes a paste.
     pub fn paste(&mut self, text: &str) {
-        if self.question != Question::Patience {
+        if self.question != Field::Waiting {
             self.editor
                 .insert(text.lines().next().unwrap_or_default().trim());
         }
     }
 
     /// Takes a key.
-    pub fn key(&mut self, key: KeyEvent) -> Option<Answer> {
+    pub fn key(&mut self, key: KeyEvent) -> Option<Input> {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
-            KeyCode::Char('c' | 'd') if control => return Some(Answer::Leave),
-            KeyCode::Esc => return Some(Answer::Leave),
+            KeyCode::Char('c' | 'd') if control => return Some(Input::Leave),
+            KeyCode::Esc => return Some(Input::Leave),
             KeyCode::Char('a') if control => self.editor.home(),
             KeyCode::Char('e') if control => self.editor.end(),
             KeyCode::Char('u') if control => self.editor.cut_to_start(),
             KeyCode::Char('w') if control => self.editor.cut_word_left(),
-            KeyCode::Char(letter) if !control && self.question != Question::Patience => {
+            KeyCode::Char(letter) if !control && self.question != Field::Waiting => {
                 self.editor.insert(&letter.to_string());
             }
             KeyCode::Backspace => self.editor.backspace(),
@@ -151,39 +151,39 @@ impl Entry {
         None
     }
 
-    fn submit(&mut self) -> Option<Answer> {
+    fn submit(&mut self) -> Option<Input> {
         let typed = self.editor.text().trim().to_owned();
         let taken = match self.question {
-            Question::Name => AccountName::parse(&typed).map(|name| self.name = Some(name)),
-            Question::Email => Email::parse(&typed).map(|email| self.email = Some(email)),
-            Question::Code { checking: false } if !typed.is_empty() => {
-                self.ask(Question::Code { checking: true });
+            Field::Name => AccountName::parse(&typed).map(|name| self.name = Some(name)),
+            Field::Email => Email::parse(&typed).map(|email| self.email = Some(email)),
+            Field::Code { checking: false } if !typed.is_empty() => {
+                self.ask(Field::Code { checking: true });
                 self.told.truncate(self.told_before);
-                return Some(Answer::Code(typed));
+                return Some(Input::Code(typed));
             }
-            Question::Code { .. } | Question::Patience => return None,
+            Field::Code { .. } | Field::Waiting => return None,
         };
         if let Err(error) = taken {
             self.wrong = Some(format!("That will not do: {error}."));
             return None;
         }
         self.wrong = None;
-        if self.question == Question::Name && (self.mending || self.email.is_none()) {
-            self.ask(Question::Email);
+        if self.question == Field::Name && (self.mending || self.email.is_none()) {
+            self.ask(Field::Email);
             return None;
         }
         self.mending = false;
-        self.ask(Question::Patience);
-        self.introduced()
-            .map(|(name, email)| Answer::Introduced(name, email))
+        self.ask(Field::Waiting);
+        self.identity()
+            .map(|(name, email)| Input::Identity(name, email))
     }
 
     /// To the question before, to mend its answer.
     fn go_back(&mut self) {
         match self.question {
-            Question::Code { .. } => self.ask(Question::Email),
-            Question::Email => self.ask(Question::Name),
-            Question::Name | Question::Patience => return,
+            Field::Code { .. } => self.ask(Field::Email),
+            Field::Email => self.ask(Field::Name),
+            Field::Name | Field::Waiting => return,
         }
         self.mending = true;
         self.mailed = None;
@@ -191,12 +191,12 @@ impl Entry {
     }
 
     /// What was answered before is there to be changed.
-    fn ask(&mut self, question: Question) {
+    fn ask(&mut self, question: Field) {
         self.question = question;
         self.editor.set(match question {
-            Question::Name => self.name.as_ref().map_or("", AccountName::as_str),
-            Question::Email => self.email.as_ref().map_or("", Email::as_str),
-            Question::Code { .. } | Question::Patience => "",
+            Field::Name => self.name.as_ref().map_or("", AccountName::as_str),
+            Field::Email => self.email.as_ref().map_or("", Email::as_str),
+            Field::Code { .. } | Field::Waiting => "",
         });
     }
 
@@ -224,19 +224,19 @@ impl Entry {
         let mut cursor_row = None;
         let questions = [
             (
-                Question::Name,
+                Field::Name,
                 "Name",
                 self.name.as_ref().map(AccountName::as_str),
             ),
             (
-                Question::Email,
+                Field::Email,
                 "Email",
                 self.email.as_ref().map(Email::as_str),
             ),
-            (Question::Code { checking: false }, "Code", None),
+            (Field::Code { checking: false }, "Code", None),
         ];
         for (question, label, value) in questions {
-            let is_code = |question| matches!(question, Question::Code { .. });
+            let is_code = |question| matches!(question, Field::Code { .. });
             let asked = self.question == question || (is_code(self.question) && is_code(question));
             if asked {
                 cursor_row = Some(asked_row(&rows));
@@ -257,7 +257,7 @@ impl Entry {
         if let Some(wrong) = &self.wrong {
             rows.push(Row::styled(text::plain(wrong), theme.alert()));
         }
-        let is_code = matches!(self.question, Question::Code { .. });
+        let is_code = matches!(self.question, Field::Code { .. });
         let split = if is_code {
             self.told_before.min(self.told.len())
         } else {
@@ -275,14 +275,14 @@ impl Entry {
                 .map(|words| Row::from(text::plain(words))),
         );
         let hint = match self.question {
-            Question::Name => {
+            Field::Name => {
                 "The name others will see: a new one, or the one you have here already. Enter goes on, Esc leaves."
             }
-            Question::Email => {
+            Field::Email => {
                 "A code is mailed there, to prove that it is yours. Enter goes on, Up goes back."
             }
-            Question::Patience | Question::Code { checking: true } => "One moment…",
-            Question::Code { checking: false } => {
+            Field::Waiting | Field::Code { checking: true } => "One moment…",
+            Field::Code { checking: false } => {
                 "Type the six digits from the mail, then Enter. Wrong email, or no mail? Up goes back."
             }
         };
@@ -321,11 +321,11 @@ impl Entry {
 mod tests {
     use super::*;
 
-    fn type_line(entry: &mut Entry, text: &str) -> Option<Answer> {
+    fn type_line(screen: &mut SignInScreen, text: &str) -> Option<Input> {
         for letter in text.chars() {
-            assert_eq!(entry.key(KeyCode::Char(letter).into()), None);
+            assert_eq!(screen.key(KeyCode::Char(letter).into()), None);
         }
-        entry.key(KeyCode::Enter.into())
+        screen.key(KeyCode::Enter.into())
     }
 
     fn name(text: &str) -> AccountName {
@@ -338,57 +338,54 @@ mod tests {
 
     #[test]
     fn name_and_email_are_asked_until_they_will_do_and_then_the_code() {
-        let mut entry = Entry::new("chat.example".to_owned(), None, None);
-        assert_eq!(type_line(&mut entry, "a!b"), None);
-        assert!(entry.wrong.is_some());
-        entry.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
-        assert_eq!(type_line(&mut entry, "alice"), None);
-        let answer = type_line(&mut entry, "alice@example.org");
+        let mut screen = SignInScreen::new("chat.example".to_owned(), None, None);
+        assert_eq!(type_line(&mut screen, "a!b"), None);
+        assert!(screen.wrong.is_some());
+        screen.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+        assert_eq!(type_line(&mut screen, "alice"), None);
+        let answer = type_line(&mut screen, "alice@example.org");
         assert_eq!(
             answer,
-            Some(Answer::Introduced(
-                name("alice"),
-                email("alice@example.org")
-            ))
+            Some(Input::Identity(name("alice"), email("alice@example.org")))
         );
-        assert_eq!(type_line(&mut entry, "typed too early"), None);
-        entry.ask_code("A code was mailed to alice@example.org.");
-        entry.paste("123456\nand more");
+        assert_eq!(type_line(&mut screen, "typed too early"), None);
+        screen.ask_code("A code was mailed to alice@example.org.");
+        screen.paste("123456\nand more");
         assert_eq!(
-            entry.key(KeyCode::Enter.into()),
-            Some(Answer::Code("123456".to_owned()))
+            screen.key(KeyCode::Enter.into()),
+            Some(Input::Code("123456".to_owned()))
         );
     }
 
     #[test]
     fn a_verdict_leaves_what_is_being_typed_and_the_next_one_takes_its_place() {
-        let mut entry = Entry::new(
+        let mut screen = SignInScreen::new(
             "x".to_owned(),
             Some(name("alice")),
             Some(email("a@b.example")),
         );
-        entry.tell("about the certificate");
-        entry.ask_code("mailed");
-        assert!(type_line(&mut entry, "000000").is_some());
+        screen.tell("about the certificate");
+        screen.ask_code("mailed");
+        assert!(type_line(&mut screen, "000000").is_some());
         for letter in "12345".chars() {
-            entry.key(KeyCode::Char(letter).into());
+            screen.key(KeyCode::Char(letter).into());
         }
-        entry.tell("The code is not right; 4 tries are left");
-        entry.ask_code("mailed");
+        screen.tell("The code is not right; 4 tries are left");
+        screen.ask_code("mailed");
         assert_eq!(
-            type_line(&mut entry, "6"),
-            Some(Answer::Code("123456".to_owned()))
+            type_line(&mut screen, "6"),
+            Some(Input::Code("123456".to_owned()))
         );
-        entry.tell("The code is not right; 3 tries are left");
+        screen.tell("The code is not right; 3 tries are left");
         assert_eq!(
-            entry.told,
+            screen.told,
             [
                 "about the certificate",
                 "The code is not right; 3 tries are left"
             ]
         );
         assert_eq!(
-            type_line(&mut entry, "111111"),
+            type_line(&mut screen, "111111"),
             None,
             "one is being checked"
         );
@@ -396,64 +393,58 @@ mod tests {
 
     #[test]
     fn a_wrong_email_is_mended_after_the_code_was_mailed_there() {
-        let mut entry = Entry::new("x".to_owned(), None, None);
-        type_line(&mut entry, "alice");
-        assert!(type_line(&mut entry, "alice@exmple.org").is_some());
-        entry.ask_code("A code was mailed to alice@exmple.org.");
-        entry.key(KeyCode::Up.into());
-        entry.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
-        let answer = type_line(&mut entry, "alice@example.org");
+        let mut screen = SignInScreen::new("x".to_owned(), None, None);
+        type_line(&mut screen, "alice");
+        assert!(type_line(&mut screen, "alice@exmple.org").is_some());
+        screen.ask_code("A code was mailed to alice@exmple.org.");
+        screen.key(KeyCode::Up.into());
+        screen.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+        let answer = type_line(&mut screen, "alice@example.org");
         assert_eq!(
             answer,
-            Some(Answer::Introduced(
-                name("alice"),
-                email("alice@example.org")
-            ))
+            Some(Input::Identity(name("alice"), email("alice@example.org")))
         );
         assert_eq!(
-            entry.mailed, None,
+            screen.mailed, None,
             "nothing is said of the other mail any more"
         );
-        entry.refused("that name is taken");
+        screen.refused("that name is taken");
         assert_eq!(
-            type_line(&mut entry, "2"),
+            type_line(&mut screen, "2"),
             None,
             "the email can be mended as well"
         );
-        let answer = entry.key(KeyCode::Enter.into());
+        let answer = screen.key(KeyCode::Enter.into());
         assert_eq!(
             answer,
-            Some(Answer::Introduced(
-                name("alice2"),
-                email("alice@example.org")
-            ))
+            Some(Input::Identity(name("alice2"), email("alice@example.org")))
         );
     }
 
     #[test]
     fn what_is_given_is_not_asked() {
-        let mut entry = Entry::new("x".to_owned(), Some(name("alice")), None);
-        assert_eq!(entry.introduced(), None);
-        let answer = type_line(&mut entry, "a@b.example");
-        assert!(matches!(answer, Some(Answer::Introduced(..))));
+        let mut screen = SignInScreen::new("x".to_owned(), Some(name("alice")), None);
+        assert_eq!(screen.identity(), None);
+        let answer = type_line(&mut screen, "a@b.example");
+        assert!(matches!(answer, Some(Input::Identity(..))));
         assert!(
-            Entry::new("x".to_owned(), Some(name("a")), Some(email("a@b.c")))
-                .introduced()
+            SignInScreen::new("x".to_owned(), Some(name("a")), Some(email("a@b.c")))
+                .identity()
                 .is_some()
         );
     }
 
     #[test]
     fn one_may_go_back_and_leave() {
-        let mut entry = Entry::new("x".to_owned(), None, None);
-        type_line(&mut entry, "alice");
-        entry.key(KeyCode::Up.into());
+        let mut screen = SignInScreen::new("x".to_owned(), None, None);
+        type_line(&mut screen, "alice");
+        screen.key(KeyCode::Up.into());
         assert_eq!(
-            type_line(&mut entry, "a"),
+            type_line(&mut screen, "a"),
             None,
             "the name is there to be changed"
         );
-        assert_eq!(entry.name, Some(name("alicea")));
-        assert_eq!(entry.key(KeyCode::Esc.into()), Some(Answer::Leave));
+        assert_eq!(screen.name, Some(name("alicea")));
+        assert_eq!(screen.key(KeyCode::Esc.into()), Some(Input::Leave));
     }
 }

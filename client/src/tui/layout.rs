@@ -8,7 +8,9 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::theme::Theme;
 use super::wrap::{Ink, Wrapped, cut, link_at, right, spans, wrap};
-use crate::model::{Body, Buffer, Filling, Line, LineId, Manner, Move, Place};
+use crate::model::{
+    Body, Buffer, Conversation, GapState, Line, LineId, MembershipChange, MessageKind,
+};
 use crate::text::{self, Format};
 use crate::urls;
 
@@ -23,7 +25,7 @@ const MAX_NAMES: usize = 5;
 
 /// The lowest row that is shown, when that is not the last one there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scroll {
+pub struct ScrollPosition {
     /// Its line.
     pub line: LineId,
     /// How many rows of that line are shown.
@@ -32,7 +34,7 @@ pub struct Scroll {
 
 /// How lines become rows.
 #[derive(Debug)]
-pub struct Setting<'a> {
+pub struct Layout<'a> {
     /// The width there is.
     pub width: usize,
     /// For the time of day.
@@ -45,15 +47,15 @@ pub struct Setting<'a> {
     pub wanted: &'a str,
 }
 
-/// The same as [`Scroll`], while the lines stand still.
+/// The same as [`ScrollPosition`], while the lines stand still.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Spot {
+struct RowPosition {
     index: usize,
     rows: usize,
 }
 
 /// A line, laid out.
-struct Laid {
+struct LaidOutLine {
     /// The time and the nick, on the first row.
     head: Vec<Span<'static>>,
     /// The columns left of what is said.
@@ -62,12 +64,12 @@ struct Laid {
     rows: Vec<Wrapped>,
 }
 
-impl Setting<'_> {
+impl Layout<'_> {
     /// The rows that fill `height`, at a scroll position.
     pub fn visible(
         &self,
         buffer: &Buffer,
-        scroll: Option<Scroll>,
+        scroll: Option<ScrollPosition>,
         height: usize,
     ) -> Vec<Row<'static>> {
         let end = buffer.lines().len();
@@ -95,7 +97,7 @@ impl Setting<'_> {
     }
 
     /// The index of the lowest line that is shown.
-    pub fn lowest_index(&self, buffer: &Buffer, scroll: Option<Scroll>) -> Option<usize> {
+    pub fn lowest_index(&self, buffer: &Buffer, scroll: Option<ScrollPosition>) -> Option<usize> {
         Some(self.lowest(buffer, scroll)?.index)
     }
 
@@ -103,7 +105,7 @@ impl Setting<'_> {
     pub fn shows(
         &self,
         buffer: &Buffer,
-        scroll: Option<Scroll>,
+        scroll: Option<ScrollPosition>,
         height: usize,
         line: LineId,
     ) -> bool {
@@ -123,7 +125,7 @@ impl Setting<'_> {
     pub fn link_at(
         &self,
         buffer: &Buffer,
-        scroll: Option<Scroll>,
+        scroll: Option<ScrollPosition>,
         up: usize,
         column: usize,
     ) -> Option<(usize, usize)> {
@@ -138,13 +140,13 @@ impl Setting<'_> {
     pub fn up(
         &self,
         buffer: &Buffer,
-        scroll: Option<Scroll>,
+        scroll: Option<ScrollPosition>,
         height: usize,
         by: usize,
-    ) -> Option<Scroll> {
+    ) -> Option<ScrollPosition> {
         let mut at = self.climb(buffer, self.lowest(buffer, scroll)?, by);
         // The first row there is does not go further down than the top.
-        let top = Spot { index: 0, rows: 1 };
+        let top = RowPosition { index: 0, rows: 1 };
         if self.climb(buffer, at, height.saturating_sub(1)) == top {
             at = self.descend(buffer, top, height.saturating_sub(1));
         }
@@ -152,14 +154,19 @@ impl Setting<'_> {
     }
 
     /// The scroll position so many rows further down.
-    pub fn down(&self, buffer: &Buffer, scroll: Option<Scroll>, by: usize) -> Option<Scroll> {
+    pub fn down(
+        &self,
+        buffer: &Buffer,
+        scroll: Option<ScrollPosition>,
+        by: usize,
+    ) -> Option<ScrollPosition> {
         self.unless_last(buffer, self.descend(buffer, spot(buffer, scroll?), by))
     }
 
     /// The scroll position at which that line stands in the middle.
-    pub fn around(&self, buffer: &Buffer, line: LineId, height: usize) -> Option<Scroll> {
+    pub fn around(&self, buffer: &Buffer, line: LineId, height: usize) -> Option<ScrollPosition> {
         let index = buffer.index_of(line)?;
-        let spot = Spot {
+        let spot = RowPosition {
             index,
             rows: self.height(buffer, index),
         };
@@ -167,40 +174,40 @@ impl Setting<'_> {
     }
 
     /// The lowest row that is shown; none where there are no rows.
-    fn lowest(&self, buffer: &Buffer, scroll: Option<Scroll>) -> Option<Spot> {
+    fn lowest(&self, buffer: &Buffer, scroll: Option<ScrollPosition>) -> Option<RowPosition> {
         let last = buffer.lines().len().checked_sub(1)?;
-        let end = || Spot {
+        let end = || RowPosition {
             index: last,
             rows: self.height(buffer, last),
         };
         Some(scroll.map_or_else(end, |scroll| spot(buffer, scroll)))
     }
 
-    fn climb(&self, buffer: &Buffer, from: Spot, mut by: usize) -> Spot {
+    fn climb(&self, buffer: &Buffer, from: RowPosition, mut by: usize) -> RowPosition {
         let mut at = from;
         while by >= at.rows {
             if at.index == 0 {
-                return Spot { index: 0, rows: 1 };
+                return RowPosition { index: 0, rows: 1 };
             }
             by -= at.rows;
             at.index -= 1;
             at.rows = self.height(buffer, at.index);
         }
-        Spot {
+        RowPosition {
             rows: at.rows - by,
             ..at
         }
     }
 
-    fn descend(&self, buffer: &Buffer, from: Spot, by: usize) -> Spot {
-        let mut at = Spot {
+    fn descend(&self, buffer: &Buffer, from: RowPosition, by: usize) -> RowPosition {
+        let mut at = RowPosition {
             rows: from.rows + by,
             ..from
         };
         loop {
             let height = self.height(buffer, at.index);
             if at.rows <= height || at.index + 1 >= buffer.lines().len() {
-                return Spot {
+                return RowPosition {
                     rows: at.rows.min(height),
                     ..at
                 };
@@ -211,11 +218,11 @@ impl Setting<'_> {
     }
 
     /// At the end, what comes next is followed.
-    fn unless_last(&self, buffer: &Buffer, at: Spot) -> Option<Scroll> {
+    fn unless_last(&self, buffer: &Buffer, at: RowPosition) -> Option<ScrollPosition> {
         let line = buffer.lines().get(at.index)?;
         let at_end =
             at.index + 1 == buffer.lines().len() && at.rows >= self.height(buffer, at.index);
-        (!at_end).then_some(Scroll {
+        (!at_end).then_some(ScrollPosition {
             line: line.id,
             rows: at.rows,
         })
@@ -234,11 +241,11 @@ impl Setting<'_> {
         match line.body {
             Body::Gap => return vec![self.gap(buffer, index, line.id)],
             Body::Beginning => {
-                let words = match &buffer.place {
-                    Place::Person(nick) => {
+                let words = match &buffer.conversation {
+                    Conversation::Person(nick) => {
                         format!("the beginning of what {nick} and you have said")
                     }
-                    place => format!("the beginning of {}", place.name()),
+                    conversation => format!("the beginning of {}", conversation.name()),
                 };
                 return vec![self.rule(&text::plain(&words), self.theme.faint())];
             }
@@ -256,7 +263,7 @@ impl Setting<'_> {
         if buffer.new_from() == Some(line.id) && before.is_some() {
             rows.push(self.rule("new since you left", self.theme.accent()));
         }
-        let Laid {
+        let LaidOutLine {
             head,
             indent,
             rows: said,
@@ -278,9 +285,11 @@ impl Setting<'_> {
             .find(|gap| gap.line == line)
             .map(|gap| &gap.state);
         let words = match state {
-            Some(Filling::Failed(why)) => format!("not loaded: {}", text::plain(why)),
-            Some(Filling::Asked) if index == 0 => "older messages are being loaded".to_owned(),
-            Some(Filling::Asked) => "messages are missing here; they are being loaded".to_owned(),
+            Some(GapState::Failed(why)) => format!("not loaded: {}", text::plain(why)),
+            Some(GapState::Requested) if index == 0 => "older messages are being loaded".to_owned(),
+            Some(GapState::Requested) => {
+                "messages are missing here; they are being loaded".to_owned()
+            }
             _ if index == 0 => "older messages".to_owned(),
             _ => "messages are missing here".to_owned(),
         };
@@ -301,7 +310,7 @@ impl Setting<'_> {
         )
     }
 
-    fn lay(&self, line: &Line) -> Laid {
+    fn lay(&self, line: &Line) -> LaidOutLine {
         let time = line
             .at
             .to_zoned(self.zone.clone())
@@ -322,17 +331,17 @@ impl Setting<'_> {
         match &line.body {
             Body::Said {
                 nick,
-                manner,
+                kind,
                 text,
                 called,
                 ..
             } => {
                 let nick = text::plain(nick);
                 let style = self.theme.nick(&nick);
-                let (shown, style) = match manner {
-                    Manner::Message => (nick, style),
-                    Manner::Action => ("*".to_owned(), style),
-                    Manner::Notice => (format!("-{nick}-"), style),
+                let (shown, style) = match kind {
+                    MessageKind::Message => (nick, style),
+                    MessageKind::Action => ("*".to_owned(), style),
+                    MessageKind::Notice => (format!("-{nick}-"), style),
                 };
                 if *called && !is_marked {
                     // At the time, where it does not hide whose words they are.
@@ -344,7 +353,7 @@ impl Setting<'_> {
                     head.push(Span::styled(right(&shown, column), style));
                     head.push(Span::raw(" "));
                 }
-                if *manner == Manner::Action {
+                if *kind == MessageKind::Action {
                     pieces.push((
                         self.theme.nick(&shown_name(line)).into(),
                         format!("{} ", shown_name(line)),
@@ -372,7 +381,7 @@ impl Setting<'_> {
                 );
             }
             Body::Gap | Body::Beginning => {}
-            Body::Moves(moves) => {
+            Body::Membership(moves) => {
                 self.aside(
                     &mut head,
                     &mut pieces,
@@ -403,7 +412,7 @@ impl Setting<'_> {
         }
         let indent = if column == 0 { TIME } else { TIME + column + 1 };
         let room = self.width.saturating_sub(indent).max(1);
-        Laid {
+        LaidOutLine {
             head,
             indent,
             rows: wrap(&pieces, room),
@@ -476,7 +485,7 @@ impl Setting<'_> {
 }
 
 /// The gaps that are in view, or would be a page further up.
-pub fn gaps_near(buffer: &Buffer, scroll: Option<Scroll>, height: usize) -> Vec<LineId> {
+pub fn gaps_near(buffer: &Buffer, scroll: Option<ScrollPosition>, height: usize) -> Vec<LineId> {
     let end = buffer.lines().len();
     let indices = buffer
         .gaps()
@@ -495,13 +504,13 @@ pub fn gaps_near(buffer: &Buffer, scroll: Option<Scroll>, height: usize) -> Vec<
 }
 
 /// Whoever looked at what is gone sees what is oldest now.
-fn spot(buffer: &Buffer, scroll: Scroll) -> Spot {
+fn spot(buffer: &Buffer, scroll: ScrollPosition) -> RowPosition {
     match buffer.index_of(scroll.line) {
-        Some(index) => Spot {
+        Some(index) => RowPosition {
             index,
             rows: scroll.rows,
         },
-        None => Spot { index: 0, rows: 1 },
+        None => RowPosition { index: 0, rows: 1 },
     }
 }
 
@@ -513,10 +522,11 @@ fn shown_name(line: &Line) -> String {
 }
 
 /// Who came and who went, in one sentence.
-fn told(moves: &[Move]) -> String {
-    let names = |came: bool| {
-        let these: Vec<&Move> = moves.iter().filter(|one| one.came == came).collect();
-        let verb = if came { "joined" } else { "left" };
+fn told(moves: &[MembershipChange]) -> String {
+    let names = |joined: bool| {
+        let these: Vec<&MembershipChange> =
+            moves.iter().filter(|one| one.joined == joined).collect();
+        let verb = if joined { "joined" } else { "left" };
         match these[..] {
             [] => None,
             [one] => {
@@ -561,14 +571,14 @@ mod tests {
         let zone = TimeZone::UTC;
         let (theme, marked) = (Theme::new(Colours::None), None);
         let shown = |text: &str| -> String {
-            let setting = Setting {
+            let layout = Layout {
                 width: 80,
                 zone: &zone,
                 theme,
                 marked,
                 wanted: "twig",
             };
-            let pieces = setting.found(Ink::default(), text.to_owned()).into_iter();
+            let pieces = layout.found(Ink::default(), text.to_owned()).into_iter();
             let written = pieces.map(|(ink, piece)| {
                 if ink == Ink::default() {
                     piece
@@ -585,9 +595,9 @@ mod tests {
 
     #[test]
     fn moves_are_told_in_one_sentence() {
-        let one = |nick: &str, came, reason: Option<&str>| Move {
+        let one = |nick: &str, joined, reason: Option<&str>| MembershipChange {
             nick: nick.into(),
-            came,
+            joined,
             reason: reason.map(Into::into),
         };
         assert_eq!(told(&[one("a", false, Some("bye"))]), "a left (bye)");
@@ -597,7 +607,7 @@ mod tests {
             one("c", true, None),
         ];
         assert_eq!(told(&some), "a, c joined · b left");
-        let many: Vec<Move> = ["a", "b", "c", "d", "e", "f"]
+        let many: Vec<MembershipChange> = ["a", "b", "c", "d", "e", "f"]
             .map(|nick| one(nick, true, None))
             .into();
         assert_eq!(told(&many), "a, b, c, d and 2 more joined");
