@@ -31,7 +31,7 @@ pub struct StdinReader {
 impl StdinReader {
     /// Starts to read. A thread of its own does it: nothing else can wait for standard input and
     /// still be interrupted.
-    pub fn open() -> Self {
+    pub fn start() -> Self {
         let (sender, lines) = mpsc::channel(1);
         std::thread::spawn(move || {
             let mut input = std::io::stdin().lock();

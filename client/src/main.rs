@@ -2,7 +2,6 @@
 
 mod address;
 mod authority;
-mod chat;
 mod chat_message;
 mod cli;
 mod commands;
@@ -11,6 +10,7 @@ mod connection;
 mod console;
 mod exit;
 mod fingerprint;
+mod front_end;
 mod model;
 mod plain;
 mod receipts;
@@ -108,7 +108,7 @@ fn run(mut cli: Cli) -> anyhow::Result<Exit> {
         }
         None => {
             let printer = plain::Printer::new(std::io::stdout().lock(), TimeZone::system());
-            runtime.block_on(chat::run(options, printer))
+            runtime.block_on(plain::run(options, printer))
         }
     };
     // A look-up of a name may still be under way; nobody waits for it any more.

@@ -10,12 +10,12 @@ mod event;
 mod history;
 mod line;
 mod numerics;
+mod outgoing;
 mod render_events;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rookery_protocol::framing::MAX_LINE;
 use rookery_protocol::{ChannelName, Message, Nick};
 
 pub use buffer::{Buffer, GapState};
@@ -32,11 +32,6 @@ use channel::Channel;
 
 /// Correspondents remembered; they only serve the form `text /alice`.
 const MAX_CORRESPONDENTS: usize = 500;
-/// The bytes of channels and keys that one `JOIN` names; far less than a message may have.
-const MAX_JOIN: usize = 400;
-/// Room for the user and host in our own source, until the server has shown it to us.
-const ASSUMED_USER_AND_HOST: usize = 80;
-
 /// The chat as this client sees it.
 #[derive(Debug, Default)]
 pub struct Model {
@@ -48,7 +43,7 @@ pub struct Model {
     auto_join: BTreeMap<ChannelName, Option<String>>,
     current: Option<ChannelName>,
     /// A channel that becomes the current one when it is joined.
-    asked: Option<(ChannelName, Option<String>)>,
+    requested: Option<(ChannelName, Option<String>)>,
     correspondents: BTreeSet<Nick>,
     /// The list that is coming in, of people or of masks, is not empty.
     found: bool,
@@ -138,24 +133,17 @@ impl Model {
                 .any(|channel| channel.members.contains_key(nick))
     }
 
-    /// The person asks for a channel: it becomes the current one, now or when it is joined.
-    pub fn switch_to(&mut self, channel: &ChannelName, key: Option<&str>) {
+    /// Makes a channel the current one, if we are in it.
+    pub fn switch_to(&mut self, channel: &ChannelName) {
         if self.is_in(channel) {
             self.current = Some(channel.clone());
-        } else {
-            self.asked = Some((channel.clone(), key.map(str::to_owned)));
         }
     }
 
-    /// The bytes of text that fit one message of `command` to `target`, as others will receive it.
-    pub fn room(&self, command: &str, target: &str) -> usize {
-        let source = self
-            .source
-            .as_ref()
-            .map_or(self.nick.len() + ASSUMED_USER_AND_HOST, String::len);
-        // `:source COMMAND target :text\r\n`
-        let taken = 1 + source + 1 + command.len() + 1 + target.len() + 2 + 2;
-        MAX_LINE.saturating_sub(taken)
+    /// Makes a channel the current one as soon as it is joined, and stores its key for later
+    /// rejoins.
+    pub fn switch_when_joined(&mut self, channel: &ChannelName, key: Option<&str>) {
+        self.requested = Some((channel.clone(), key.map(str::to_owned)));
     }
 
     /// The connection is gone: what is remembered is where to return to.
@@ -164,7 +152,7 @@ impl Model {
         self.listing.clear();
         self.found = false;
         self.correspondents.clear();
-        self.asked = None;
+        self.requested = None;
         self.source = None;
         self.page = None;
         self.away = false;
@@ -188,43 +176,6 @@ impl Model {
             key: key.clone(),
         })
         .collect()
-    }
-
-    /// What is sent to be in all these channels again: as few messages as hold them.
-    pub fn rejoin_messages(&self) -> Vec<Message> {
-        let mut missing: Vec<_> = self
-            .auto_join
-            .iter()
-            .filter(|(channel, _)| !self.is_in(channel))
-            .collect();
-        // Keys are told in the order of the channels, so those that have one come first.
-        missing.sort_by_key(|(_, key)| key.is_none());
-        let mut joins: Vec<[String; 2]> = Vec::new();
-        for (channel, key) in missing {
-            let key = key.as_deref().unwrap_or_default();
-            let fits = |[channels, keys]: &&mut [String; 2]| {
-                channels.len() + channel.as_str().len() + keys.len() + key.len() < MAX_JOIN
-            };
-            let Some([channels, keys]) = joins.last_mut().filter(fits) else {
-                joins.push([channel.to_string(), key.to_owned()]);
-                continue;
-            };
-            channels.push(',');
-            channels.push_str(channel.as_str());
-            if !key.is_empty() {
-                keys.push(',');
-                keys.push_str(key);
-            }
-        }
-        let message = |[channels, keys]: [String; 2]| {
-            Message::new(
-                "JOIN",
-                [channels, keys]
-                    .into_iter()
-                    .filter(|param| !param.is_empty()),
-            )
-        };
-        joins.into_iter().map(message).collect()
     }
 
     /// Messages of history that the server gives at once; none where it keeps no history.
@@ -453,7 +404,7 @@ impl Model {
         };
         if self.is_me(nick) {
             self.source = source.map(str::to_owned);
-            let asked = self.asked.take_if(|(asked, _)| *asked == name);
+            let asked = self.requested.take_if(|(asked, _)| *asked == name);
             if asked.is_some() || self.current.is_none() {
                 self.current = Some(name.clone());
             }

@@ -162,6 +162,12 @@ impl Receipts {
     }
 }
 
+/// Whether the server's answer to a request carries the request's label. `CREDENTIAL` is answered
+/// without one.
+pub fn is_labelled(request: &Message) -> bool {
+    request.command != "CREDENTIAL"
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

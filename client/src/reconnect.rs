@@ -42,15 +42,15 @@ pub struct ConnectOptions {
 
 impl ConnectOptions {
     /// The account kept from an earlier sign-in, unless another one is wanted.
-    pub fn known<'a>(&self, kept: &'a ServerState) -> Option<&'a StoredAccount> {
+    pub fn stored_account<'a>(&self, kept: &'a ServerState) -> Option<&'a StoredAccount> {
         let wanted =
             |account: &&StoredAccount| self.name.as_ref().is_none_or(|name| *name == account.name);
         kept.account.as_ref().filter(wanted)
     }
 
     /// The same for those who cannot ask.
-    pub fn signed_in<'a>(&self, kept: &'a ServerState) -> Result<&'a StoredAccount, Exit> {
-        self.known(kept).ok_or_else(|| {
+    pub fn require_account<'a>(&self, kept: &'a ServerState) -> Result<&'a StoredAccount, Exit> {
+        self.stored_account(kept).ok_or_else(|| {
             let (whom, option) = match &self.name {
                 None => (String::new(), String::new()),
                 Some(name) => (format!(" as {name}"), format!(" --name {name}")),
@@ -79,7 +79,7 @@ pub enum Event {
     Ready,
     /// A message of the chat.
     Message(Message),
-    /// The answer to [`Reconnector::measure`].
+    /// The answer to [`Reconnector::measure_lag`].
     Lag(Duration),
     /// The connection is gone, for this reason. Nothing follows but after [`Reconnector::retry`].
     Lost(String),
@@ -214,11 +214,11 @@ impl Reconnector {
     }
 
     /// Signs in as `account` instead; false when there is no sign-in under way.
-    pub fn start_over(&mut self, account: &StoredAccount) -> bool {
+    pub fn restart_sign_in(&mut self, account: &StoredAccount) -> bool {
         let Stage::Online(session) = &mut self.stage else {
             return false;
         };
-        let started = session.start_over(account);
+        let started = session.restart_sign_in(account);
         if started {
             self.account = account.clone();
         }
@@ -226,15 +226,15 @@ impl Reconnector {
     }
 
     /// Keeps for the next time how the person has arranged things.
-    pub fn keep(&mut self, preferences: Preferences) {
+    pub fn save_preferences(&mut self, preferences: Preferences) {
         self.kept.preferences = preferences;
         self.save();
     }
 
     /// Asks how long the server takes to answer; gives [`Event::Lag`].
-    pub fn measure(&mut self) {
+    pub fn measure_lag(&mut self) {
         if let Stage::Online(session) = &mut self.stage {
-            session.measure();
+            session.measure_lag();
         }
     }
 

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use rookery_protocol::{Message, numeric};
 use tokio::time::Instant;
 
-use crate::chat::messages;
 use crate::cli::Target;
 use crate::console::{self, Interrupt, StdinEvent, StdinReader};
 use crate::exit::{Exit, SessionEnd};
@@ -56,7 +55,7 @@ pub async fn run(
     let state = StateFile::of(&options.server)?;
     let mut kept = state.load()?;
     let trust = session::trust(options.ca.as_deref(), &kept);
-    let account = match options.signed_in(&kept) {
+    let account = match options.require_account(&kept) {
         Ok(account) => account.clone(),
         Err(exit) => return Ok(exit),
     };
@@ -94,7 +93,7 @@ pub async fn run(
             sender.queue.extend(text.lines().map(str::to_owned));
             Source::Given
         }
-        None => Source::Lines(StdinReader::open()),
+        None => Source::Lines(StdinReader::start()),
     };
     loop {
         sender.proceed();
@@ -145,12 +144,10 @@ impl Sender {
         while self.phase == Phase::Sending && self.receipts.is_empty() {
             match self.queue.pop_front() {
                 Some(text) => {
-                    for message in messages(
-                        &self.model,
-                        self.target.as_str(),
-                        &text,
-                        MessageKind::Message,
-                    ) {
+                    for message in
+                        self.model
+                            .text_messages(self.target.as_str(), &text, MessageKind::Message)
+                    {
                         let sent = Sent::Text {
                             target: self.target.as_str().to_owned(),
                             text: text.clone(),

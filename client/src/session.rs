@@ -25,7 +25,7 @@ const SIGN_IN_PATIENCE: Duration = Duration::from_secs(30);
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(3);
 /// Comes back with the `PONG` that follows all that the server has to say to a newcomer.
 const READY: &str = "rook-ready";
-/// Comes back with the `PONG` that answers [`Session::measure`].
+/// Comes back with the `PONG` that answers [`Session::measure_lag`].
 const LAG: &str = "rook-lag";
 
 /// What happens in a session.
@@ -48,7 +48,7 @@ pub enum Event {
     Ready,
     /// A message of the chat.
     Message(Message),
-    /// The answer to [`Session::measure`].
+    /// The answer to [`Session::measure_lag`].
     Lag(Duration),
     /// Nothing follows.
     Closed(SessionEnd),
@@ -63,7 +63,7 @@ pub struct Session {
     events: VecDeque<Event>,
     /// By when the server has to have done what it is at.
     deadline: Option<Instant>,
-    /// When [`Self::measure`] asked.
+    /// When [`Self::measure_lag`] asked.
     measured_at: Option<Instant>,
 }
 
@@ -206,7 +206,7 @@ impl Session {
     }
 
     /// Asks how long the server takes to answer, unless that is being asked already.
-    pub fn measure(&mut self) {
+    pub fn measure_lag(&mut self) {
         if self.sign_in.is_none() && self.measured_at.is_none() {
             self.measured_at = Some(Instant::now());
             self.connection.send(&Message::new("PING", [LAG]));
@@ -222,11 +222,11 @@ impl Session {
     }
 
     /// Signs in as `account` instead, on the same connection; false when the sign-in is over.
-    pub fn start_over(&mut self, account: &StoredAccount) -> bool {
+    pub fn restart_sign_in(&mut self, account: &StoredAccount) -> bool {
         let Some(sign_in) = &mut self.sign_in else {
             return false;
         };
-        let steps = sign_in.start_over(account.clone());
+        let steps = sign_in.restart(account.clone());
         // What was asked before is not asked any more.
         self.events.clear();
         self.perform(steps);

@@ -212,7 +212,7 @@ impl SignIn {
     }
 
     /// Starts over as `account`: the person has mended their name or email, or wants another mail.
-    pub fn start_over(&mut self, account: StoredAccount) -> Vec<Step> {
+    pub fn restart(&mut self, account: StoredAccount) -> Vec<Step> {
         let mut steps = Vec::new();
         if matches!(
             self.stage,

@@ -43,7 +43,7 @@ pub async fn run(
 ) -> anyhow::Result<Exit> {
     let state = StateFile::of(&options.server)?;
     let kept = state.load()?;
-    let account = match options.signed_in(&kept) {
+    let account = match options.require_account(&kept) {
         Ok(account) => account.clone(),
         Err(exit) => return Ok(exit),
     };

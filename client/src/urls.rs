@@ -43,7 +43,7 @@ impl Url {
 }
 
 /// The links in a message, in their order.
-pub fn urls(text: &str) -> Vec<Url> {
+pub fn find_urls(text: &str) -> Vec<Url> {
     let text = text::plain(text);
     find(&text)
         .into_iter()
@@ -52,8 +52,8 @@ pub fn urls(text: &str) -> Vec<Url> {
 }
 
 /// Cuts formatted text where links begin and end: each piece says which link it belongs to, as
-/// [`urls`] counts them.
-pub fn linked(pieces: Vec<(Format, String)>) -> Vec<(Format, Option<usize>, String)> {
+/// [`find_urls`] counts them.
+pub fn split_at_links(pieces: Vec<(Format, String)>) -> Vec<(Format, Option<usize>, String)> {
     let whole: String = pieces.iter().map(|(_, piece)| piece.as_str()).collect();
     let found = find(&whole);
     if found.is_empty() {
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<String> {
-        urls(text).into_iter().map(|url| url.0).collect()
+        find_urls(text).into_iter().map(|url| url.0).collect()
     }
 
     #[test]
@@ -202,7 +202,7 @@ mod tests {
             bold: true,
             ..plain
         };
-        let pieces = linked(text::formatted("a http://b.\u{2}c/d e http://f.g"));
+        let pieces = split_at_links(text::formatted("a http://b.\u{2}c/d e http://f.g"));
         let piece = |format, link, text: &str| (format, link, text.to_owned());
         let wanted = [
             piece(plain, None, "a "),
@@ -212,7 +212,7 @@ mod tests {
             piece(bold, Some(1), "http://f.g"),
         ];
         assert_eq!(pieces, wanted);
-        let whole = linked(text::formatted("http://b.c"));
+        let whole = split_at_links(text::formatted("http://b.c"));
         assert_eq!(whole, [piece(plain, Some(0), "http://b.c")]);
     }
 }

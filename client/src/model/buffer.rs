@@ -28,7 +28,7 @@ pub struct Buffer {
     /// What was read when the person looked away last.
     left_at: Option<Timestamp>,
     unread: usize,
-    calls: usize,
+    highlights: usize,
     new_from: Option<LineId>,
     /// What the server knows to be read.
     marker: ServerMarker,
@@ -103,7 +103,7 @@ impl Buffer {
             read: since,
             left_at: None,
             unread: 0,
-            calls: 0,
+            highlights: 0,
             new_from: None,
             marker: ServerMarker::default(),
             latest: None,
@@ -131,8 +131,8 @@ impl Buffer {
     }
 
     /// Those of them that call us, or are for us alone.
-    pub fn calls(&self) -> usize {
-        self.calls
+    pub fn highlights(&self) -> usize {
+        self.highlights
     }
 
     /// What was said from this line on is new since the person left.
@@ -165,7 +165,7 @@ impl Buffer {
     /// The last message of our own that has a name.
     pub fn last_own(&self) -> Option<LineId> {
         let own = |line: &&Line| {
-            matches!(line.body, Body::Said { mine: true, .. }) && line.msgid.is_some()
+            matches!(line.body, Body::Said { own: true, .. }) && line.msgid.is_some()
         };
         self.lines.iter().rev().find(own).map(|line| line.id)
     }
@@ -368,7 +368,7 @@ impl Buffer {
 
     /// All that was said is read.
     pub fn mark_read(&mut self) {
-        (self.unread, self.calls) = (0, 0);
+        (self.unread, self.highlights) = (0, 0);
         if let Some(last) = self.last_said().filter(|last| *last > self.read) {
             self.read = last;
             self.marker.unsent = true;
@@ -415,7 +415,7 @@ impl Buffer {
     }
 
     /// Takes note of a line that has come while nobody looked.
-    pub fn count_unread(&mut self, id: LineId, at: Timestamp, called: bool) {
+    pub fn count_unread(&mut self, id: LineId, at: Timestamp, highlight: bool) {
         if at <= self.read {
             return;
         }
@@ -423,26 +423,26 @@ impl Buffer {
             (self.left_at, self.new_from) = (Some(self.read), Some(id));
         }
         self.unread += 1;
-        self.calls += usize::from(called);
+        self.highlights += usize::from(highlight);
     }
 
     /// Counts anew what is unread, and finds where what is new begins.
     fn recount(&mut self) {
-        (self.unread, self.calls, self.new_from) = (0, 0, None);
+        (self.unread, self.highlights, self.new_from) = (0, 0, None);
         let floor = self.left_at.map_or(self.read, |left| left.min(self.read));
         for line in self.lines.iter().rev() {
-            let Body::Said { mine, called, .. } = line.body else {
+            let Body::Said { own, highlight, .. } = line.body else {
                 continue;
             };
             if line.at <= floor {
                 break;
             }
-            if mine {
+            if own {
                 continue;
             }
             if line.at > self.read {
                 self.unread += 1;
-                self.calls += usize::from(called);
+                self.highlights += usize::from(highlight);
             }
             if self.left_at.is_some_and(|left| line.at > left) {
                 self.new_from = Some(line.id);

@@ -91,13 +91,13 @@ impl Buffers {
         );
     }
 
-    /// All that can be gone to, the by_relevance first: what calls, what is unread, then what was
+    /// All that can be gone to, the by_relevance first: what highlights, what is unread, then what was
     /// shown last; in the end the current one.
     pub fn by_relevance(&self) -> Vec<usize> {
         let mut all: Vec<usize> = (0..self.list.len()).collect();
         all.sort_by_cached_key(|&index| {
             let buffer = &self.list[index];
-            let (unread, calls) = self.unread(buffer);
+            let (unread, highlights) = self.unread(buffer);
             let shown = self
                 .shown
                 .iter()
@@ -105,7 +105,7 @@ impl Buffers {
                 .position(|conversation| *conversation == buffer.conversation);
             (
                 index == self.current,
-                calls == 0,
+                highlights == 0,
                 unread == 0,
                 shown.unwrap_or(usize::MAX),
             )
@@ -121,7 +121,7 @@ impl Buffers {
         let unread = elsewhere.map(|index| (self.unread(&self.list[index]), index));
         let found = unread
             .filter(|((unread, _), _)| *unread > 0)
-            .max_by_key(|((_, calls), _)| *calls > 0);
+            .max_by_key(|((_, highlights), _)| *highlights > 0);
         if let Some((_, index)) = found {
             self.show(index);
         }
@@ -138,12 +138,12 @@ impl Buffers {
         if self.is_muted(&buffer.conversation) {
             (0, 0)
         } else {
-            (buffer.unread(), buffer.calls())
+            (buffer.unread(), buffer.highlights())
         }
     }
 
     /// Whether someone looks at the end of the current place.
-    pub fn watch(&mut self, watched: bool) {
+    pub fn set_watched(&mut self, watched: bool) {
         self.watched = watched;
         self.look_if_seen(self.current);
     }
@@ -213,12 +213,12 @@ impl Buffers {
     }
 
     /// Writes something of our own where it is seen.
-    pub fn tell(&mut self, at: Timestamp, words: &str) {
+    pub fn add_info(&mut self, at: Timestamp, words: &str) {
         self.push(self.current, at, None, Body::Info(words.into()));
     }
 
     /// The same for what was not done.
-    pub fn refuse(&mut self, at: Timestamp, words: &str) {
+    pub fn add_refusal(&mut self, at: Timestamp, words: &str) {
         self.push(self.current, at, None, Body::Refused(words.into()));
     }
 

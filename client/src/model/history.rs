@@ -181,7 +181,7 @@ impl Buffers {
     }
 
     /// What was read here and the server does not know yet.
-    pub fn markers(&mut self) -> Vec<Message> {
+    pub fn take_unsent_markers(&mut self) -> Vec<Message> {
         let owed = self.list.iter_mut().filter_map(|buffer| {
             let read = buffer.take_unsent_marker()?;
             Some(Message::new(
@@ -319,22 +319,22 @@ fn name(change: &ChatEvent) -> Box<str> {
 
 /// What someone said, as it is written down.
 pub fn said(kind: &EventKind, model: &Model) -> Option<Body> {
-    let (nick, kind, text, mine, called) = match kind {
+    let (nick, kind, text, own, highlight) = match kind {
         EventKind::ChannelMessage {
             nick, kind, text, ..
         } => {
-            let mine = model.is_me(nick);
-            let called = !mine && *kind != MessageKind::Notice && model.mentions_me(text);
-            (nick.as_str(), kind, text, mine, called)
+            let own = model.is_me(nick);
+            let highlight = !own && *kind != MessageKind::Notice && model.mentions_me(text);
+            (nick.as_str(), kind, text, own, highlight)
         }
         EventKind::DirectReceived { from, kind, text } => {
-            let mine = model.is_me(from);
+            let own = model.is_me(from);
             (
                 from.as_str(),
                 kind,
                 text,
-                mine,
-                !mine && *kind != MessageKind::Notice,
+                own,
+                !own && *kind != MessageKind::Notice,
             )
         }
         EventKind::DirectSent { kind, text, .. } => (model.nick(), kind, text, true, false),
@@ -345,8 +345,8 @@ pub fn said(kind: &EventKind, model: &Model) -> Option<Body> {
         nick: nick.into(),
         kind: *kind,
         text: text.as_str().into(),
-        mine,
-        called,
+        own,
+        highlight,
     })
 }
 

@@ -39,13 +39,13 @@ impl Line {
 /// What a line holds. Names and texts are as the server sent them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// Someone said something; `mine` when it was us, `called` when it calls us.
+    /// Someone said something; `own` when it was us, `highlight` when it highlights us.
     Said {
         nick: Box<str>,
         kind: MessageKind,
         text: Box<str>,
-        mine: bool,
-        called: bool,
+        own: bool,
+        highlight: bool,
     },
     /// Something was said, and taken back by someone.
     Redacted {

@@ -8,12 +8,12 @@ use super::{
     MessageKind, Model,
 };
 
-/// Something that calls for attention.
+/// Something that highlights for attention.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Highlight {
     /// Where.
     pub conversation: Conversation,
-    /// Who calls.
+    /// Who highlights.
     pub nick: String,
     /// What was said.
     pub text: String,
@@ -241,8 +241,8 @@ impl Buffers {
                 let index = self.position(&Conversation::named(target)?)?;
                 self.list[index].redact(msgid, by, reason.as_deref());
             }
-            EventKind::Info(words) => self.tell(at, words),
-            EventKind::Refused(words) => self.refuse(at, words),
+            EventKind::Info(words) => self.add_info(at, words),
+            EventKind::Refused(words) => self.add_refusal(at, words),
         }
         None
     }
@@ -259,15 +259,15 @@ impl Buffers {
         let Body::Said {
             nick,
             text,
-            mine,
-            called,
+            own,
+            highlight,
             ..
         } = &body
         else {
             return None;
         };
-        let call = (!mine && *called).then(|| (nick.to_string(), text.to_string()));
-        let mine = *mine;
+        let call = (!own && *highlight).then(|| (nick.to_string(), text.to_string()));
+        let own = *own;
         // What opens a conversation is new in it.
         let index = self.at(
             conversation.clone(),
@@ -284,7 +284,7 @@ impl Buffers {
         self.note_latest(at);
         let id = self.push(index, at, change.msgid.as_deref(), body);
         let read = self.list[index].read() >= at;
-        if !mine {
+        if !own {
             self.notice(index, id, at, call.is_some());
         }
         let (nick, text) = call?;
@@ -298,11 +298,11 @@ impl Buffers {
     }
 
     /// Counts a line, unless it is seen.
-    fn notice(&mut self, index: usize, id: LineId, at: Timestamp, called: bool) {
+    fn notice(&mut self, index: usize, id: LineId, at: Timestamp, highlight: bool) {
         if self.is_seen(index) {
             self.list[index].mark_read();
         } else {
-            self.list[index].count_unread(id, at, called);
+            self.list[index].count_unread(id, at, highlight);
         }
     }
 
@@ -335,16 +335,16 @@ impl Buffers {
     }
 }
 
-/// The server is called so here as it is in the list of places: its own name has no room beside
+/// The server is highlight so here as it is in the list of places: its own name has no room beside
 /// what it says.
-fn notice_of_server(text: &str, called: bool) -> Body {
+fn notice_of_server(text: &str, highlight: bool) -> Body {
     let nick = Conversation::Server.name().into();
     Body::Said {
         nick,
         kind: MessageKind::Notice,
         text: text.into(),
-        mine: false,
-        called,
+        own: false,
+        highlight,
     }
 }
 

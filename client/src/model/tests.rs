@@ -150,12 +150,12 @@ fn the_current_channel_is_the_first_joined_then_the_one_asked_for() {
         Some(&channel("#lobby")),
         "a join we did not ask for changes nothing"
     );
-    model.switch_to(&channel("#ops"), Some("key"));
+    model.switch_when_joined(&channel("#ops"), Some("key"));
     take(&mut model, ":bob!b@h JOIN #ops");
     assert_eq!(model.current(), Some(&channel("#lobby")));
     take(&mut model, ":me!m@h JOIN #ops");
     assert_eq!(model.current(), Some(&channel("#ops")));
-    model.switch_to(&channel("#Lobby"), None);
+    model.switch_to(&channel("#Lobby"));
     assert_eq!(model.current(), Some(&channel("#lobby")));
     take(&mut model, ":me!m@h PART #lobby");
     assert!(
@@ -216,7 +216,7 @@ fn after_a_reconnection_it_returns_to_its_channels_with_their_keys() {
         ":me!m@h PART #gone",
         ":me!m@h JOIN #out",
     ]);
-    model.switch_to(&channel("#ops"), Some("key"));
+    model.switch_when_joined(&channel("#ops"), Some("key"));
     take(&mut model, ":me!m@h JOIN #ops");
     take(&mut model, ":boss!b@h KICK #out me :no");
     model.disconnect();

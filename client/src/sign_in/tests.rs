@@ -38,7 +38,7 @@ impl Harness {
     }
 
     fn negotiate(&mut self) -> Vec<String> {
-        let request = self.hear(OFFER);
+        let request = self.receive(OFFER);
         assert_eq!(request.len(), 1);
         assert!(request[0].starts_with("> CAP REQ :"), "{request:?}");
         for unused in ["away-notify", "draft/multiline"] {
@@ -48,13 +48,13 @@ impl Harness {
             );
         }
         assert!(request[0].contains("draft/read-marker"), "{request:?}");
-        self.hear(&format!(
+        self.receive(&format!(
             ":s CAP * ACK :{}",
             &request[0]["> CAP REQ :".len()..]
         ))
     }
 
-    fn hear(&mut self, line: &str) -> Vec<String> {
+    fn receive(&mut self, line: &str) -> Vec<String> {
         self.0
             .take(&Message::parse(line).unwrap())
             .map(show)
@@ -102,19 +102,19 @@ fn a_kept_credential_signs_in_without_questions() {
     assert_eq!(sign_in.negotiate(), ["> AUTHENTICATE PLAIN"]);
     let response = base64(&format!("\0alice\0{}", credential(1).expose()));
     assert_eq!(
-        sign_in.hear("AUTHENTICATE +"),
+        sign_in.receive("AUTHENTICATE +"),
         [format!("> AUTHENTICATE {response}")]
     );
     assert!(
         sign_in
-            .hear(":s 900 alice alice!a@h alice :You are now signed in")
+            .receive(":s 900 alice alice!a@h alice :You are now signed in")
             .is_empty()
     );
     assert_eq!(
-        sign_in.hear(":s 903 alice :SASL authentication successful"),
+        sign_in.receive(":s 903 alice :SASL authentication successful"),
         ["> CAP END"]
     );
-    assert_eq!(sign_in.hear(":s 001 Alice :Welcome"), ["done"]);
+    assert_eq!(sign_in.receive(":s 001 Alice :Welcome"), ["done"]);
 }
 
 #[test]
@@ -127,27 +127,27 @@ fn a_new_account_is_registered_and_its_code_asked_for_after_negotiation() {
     assert_eq!(sign_in.negotiate(), ["> CAP END".to_owned(), registered]);
     assert!(
         sign_in
-            .hear(":s NOTICE * :Sign in with SASL or REGISTER")
+            .receive(":s NOTICE * :Sign in with SASL or REGISTER")
             .is_empty(),
         "for people who type commands"
     );
-    let asked = sign_in.hear(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
+    let asked = sign_in.receive(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
     assert_eq!(asked, ["? alice@example.org"]);
     assert_eq!(
-        sign_in.hear(":s NOTICE * :The mail is delayed"),
+        sign_in.receive(":s NOTICE * :The mail is delayed"),
         ["- The mail is delayed"]
     );
     assert_eq!(
-        sign_in.hear(":s NOTE REGISTER MAIL_DELAYED alice :Trying again"),
+        sign_in.receive(":s NOTE REGISTER MAIL_DELAYED alice :Trying again"),
         ["- Trying again"]
     );
     assert_eq!(sign_in.answer("  123456 "), ["> VERIFY alice 123456"]);
     assert_eq!(
-        sign_in.hear(":s VERIFY SUCCESS alice :Verified"),
+        sign_in.receive(":s VERIFY SUCCESS alice :Verified"),
         ["keep alice rkd1_01"]
     );
     assert_eq!(
-        sign_in.hear(":s 001 alice :Welcome, alice. You are new here."),
+        sign_in.receive(":s 001 alice :Welcome, alice. You are new here."),
         ["done"]
     );
 }
@@ -156,16 +156,16 @@ fn a_new_account_is_registered_and_its_code_asked_for_after_negotiation() {
 fn without_verification_there_is_no_question() {
     let mut sign_in = Harness::first_time();
     assert_eq!(
-        sign_in.hear(":s REGISTER SUCCESS alice :Done"),
+        sign_in.receive(":s REGISTER SUCCESS alice :Done"),
         ["keep alice rkd1_01"]
     );
-    assert_eq!(sign_in.hear(":s 001 alice :Welcome"), ["done"]);
+    assert_eq!(sign_in.receive(":s 001 alice :Welcome"), ["done"]);
 }
 
 #[test]
 fn a_wrong_code_is_asked_for_again_and_what_is_none_is_not_sent() {
     let mut sign_in = Harness::first_time();
-    sign_in.hear(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
+    sign_in.receive(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
     for no_code in ["", "12 34", "12345", "abcdef"] {
         let asked_again = [
             "- The code is the 6 digits in the mail.",
@@ -177,26 +177,26 @@ fn a_wrong_code_is_asked_for_again_and_what_is_none_is_not_sent() {
     for _ in 1..TRIES {
         sign_in.answer("000000");
         assert_eq!(
-            sign_in.hear(wrong),
+            sign_in.receive(wrong),
             ["- That code is not right", "? alice@example.org"]
         );
     }
-    assert_eq!(sign_in.hear(wrong), ["fail That code is not right"]);
+    assert_eq!(sign_in.receive(wrong), ["fail That code is not right"]);
 }
 
 #[test]
 fn an_existing_account_gets_a_new_device_by_mail() {
     let mut sign_in = Harness::first_time();
-    let steps = sign_in.hear(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
+    let steps = sign_in.receive(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
     assert_eq!(steps, ["> AUTHENTICATE X-EMAIL-CODE"]);
     let who = base64("alice\0alice@example.org");
     assert_eq!(
-        sign_in.hear("AUTHENTICATE +"),
+        sign_in.receive("AUTHENTICATE +"),
         [format!("> AUTHENTICATE {who}")]
     );
     let taken = "- alice is taken. If the account is yours, this device is new to it.";
     assert_eq!(
-        sign_in.hear("AUTHENTICATE +"),
+        sign_in.receive("AUTHENTICATE +"),
         [taken, "? alice@example.org if of alice"]
     );
     let proof = base64(&format!("123456\0{}", credential(1).expose()));
@@ -204,19 +204,22 @@ fn an_existing_account_gets_a_new_device_by_mail() {
         sign_in.answer("123456"),
         [format!("> AUTHENTICATE {proof}")]
     );
-    assert_eq!(sign_in.hear(":s 903 * :ok"), ["keep alice rkd1_01"]);
-    assert_eq!(sign_in.hear(":s 001 alice :Welcome back, alice."), ["done"]);
+    assert_eq!(sign_in.receive(":s 903 * :ok"), ["keep alice rkd1_01"]);
+    assert_eq!(
+        sign_in.receive(":s 001 alice :Welcome back, alice."),
+        ["done"]
+    );
 }
 
 #[test]
 fn a_name_that_is_being_registered_by_someone_else_is_told_as_such() {
     let mut sign_in = Harness::first_time();
-    sign_in.hear(
+    sign_in.receive(
         ":s FAIL REGISTER ACCOUNT_EXISTS alice :Someone is registering that name; choose another",
     );
-    sign_in.hear("AUTHENTICATE +");
+    sign_in.receive("AUTHENTICATE +");
     let refused =
-        sign_in.hear(":s 904 * :SASL authentication failed: no account has exactly that name");
+        sign_in.receive(":s 904 * :SASL authentication failed: no account has exactly that name");
     let words =
         "fail Someone is registering that name; choose another (no account has exactly that name)";
     assert_eq!(refused, [words]);
@@ -230,25 +233,25 @@ fn whoever_has_mistyped_their_email_starts_over_on_the_same_connection() {
         ..alice()
     };
     let mut sign_in = Harness::first_time();
-    sign_in.hear(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
+    sign_in.receive(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
     assert_eq!(
-        show(sign_in.0.start_over(mended.clone())),
+        show(sign_in.0.restart(mended.clone())),
         [registered("alice@right.example")]
     );
     assert_eq!(
-        sign_in.hear(":s REGISTER VERIFICATION_REQUIRED alice :Mailed"),
+        sign_in.receive(":s REGISTER VERIFICATION_REQUIRED alice :Mailed"),
         ["? alice@right.example"]
     );
     // In the middle of the exchange for a new device, that one is broken off.
     let mut sign_in = Harness::first_time();
-    sign_in.hear(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
-    sign_in.hear("AUTHENTICATE +");
-    sign_in.hear("AUTHENTICATE +");
+    sign_in.receive(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
+    sign_in.receive("AUTHENTICATE +");
+    sign_in.receive("AUTHENTICATE +");
     let other = StoredAccount {
         name: AccountName::parse("alicia").unwrap(),
         ..alice()
     };
-    let steps = show(sign_in.0.start_over(other));
+    let steps = show(sign_in.0.restart(other));
     assert_eq!(
         steps[..2],
         ["> AUTHENTICATE *", "> NICK alicia"],
@@ -260,11 +263,11 @@ fn whoever_has_mistyped_their_email_starts_over_on_the_same_connection() {
     );
     assert!(
         sign_in
-            .hear(":s 906 alice :SASL authentication aborted")
+            .receive(":s 906 alice :SASL authentication aborted")
             .is_empty()
     );
     assert_eq!(
-        sign_in.hear(":s REGISTER VERIFICATION_REQUIRED alicia :Mailed"),
+        sign_in.receive(":s REGISTER VERIFICATION_REQUIRED alicia :Mailed"),
         ["? alice@example.org"]
     );
     assert_eq!(sign_in.answer("123456"), ["> VERIFY alicia 123456"]);
@@ -273,10 +276,10 @@ fn whoever_has_mistyped_their_email_starts_over_on_the_same_connection() {
 #[test]
 fn a_wrong_code_for_a_new_device_starts_the_exchange_again() {
     let mut sign_in = Harness::first_time();
-    sign_in.hear(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
+    sign_in.receive(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
     for attempt in 1..=TRIES {
-        sign_in.hear("AUTHENTICATE +");
-        let asked = sign_in.hear("AUTHENTICATE +");
+        sign_in.receive("AUTHENTICATE +");
+        let asked = sign_in.receive("AUTHENTICATE +");
         assert_eq!(asked.last().unwrap(), "? alice@example.org if of alice");
         assert_eq!(
             asked.len() == 2,
@@ -284,7 +287,7 @@ fn a_wrong_code_for_a_new_device_starts_the_exchange_again() {
             "that the name is taken is told once: {asked:?}"
         );
         sign_in.answer("000000");
-        let steps = sign_in.hear(":s 904 * :Wrong code");
+        let steps = sign_in.receive(":s 904 * :Wrong code");
         if attempt < TRIES {
             assert_eq!(steps, ["- Wrong code", "> AUTHENTICATE X-EMAIL-CODE"]);
         } else {
@@ -300,8 +303,8 @@ fn a_refused_credential_goes_through_the_mail_with_a_fresh_one_or_fails() {
         fallback: Some(credential(2)),
     });
     sign_in.negotiate();
-    sign_in.hear("AUTHENTICATE +");
-    let steps = sign_in.hear(":s 904 * :Unknown credential");
+    sign_in.receive("AUTHENTICATE +");
+    let steps = sign_in.receive(":s 904 * :Unknown credential");
     assert!(steps[0].contains("Unknown credential"), "{steps:?}");
     assert_eq!(steps[1], "> CAP END");
     assert!(
@@ -314,8 +317,8 @@ fn a_refused_credential_goes_through_the_mail_with_a_fresh_one_or_fails() {
         fallback: None,
     });
     sign_in.negotiate();
-    sign_in.hear("AUTHENTICATE +");
-    let steps = sign_in.hear(":s 904 * :Unknown credential");
+    sign_in.receive("AUTHENTICATE +");
+    let steps = sign_in.receive(":s 904 * :Unknown credential");
     assert!(
         matches!(&steps[..], [fail] if fail.starts_with("fail ")),
         "{steps:?}"
@@ -326,12 +329,12 @@ fn a_refused_credential_goes_through_the_mail_with_a_fresh_one_or_fails() {
 fn other_refusals_end_it_in_the_servers_words() {
     let mut sign_in = Harness::first_time();
     let refusal = ":s FAIL REGISTER UNACCEPTABLE_EMAIL alice :That email has an account";
-    assert_eq!(sign_in.hear(refusal), ["fail That email has an account"]);
+    assert_eq!(sign_in.receive(refusal), ["fail That email has an account"]);
     let mut sign_in = Harness::first_time();
-    sign_in.hear(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
-    sign_in.hear("AUTHENTICATE +");
+    sign_in.receive(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
+    sign_in.receive("AUTHENTICATE +");
     assert_eq!(
-        sign_in.hear(":s 904 * :Too many mails"),
+        sign_in.receive(":s 904 * :Too many mails"),
         ["fail Taken (Too many mails)"]
     );
 }
@@ -339,10 +342,10 @@ fn other_refusals_end_it_in_the_servers_words() {
 #[test]
 fn where_registration_is_closed_the_mail_still_signs_in() {
     let mut sign_in = Harness::start(Plan::MailedCode(alice()));
-    sign_in.hear(":s CAP * LS * :message-tags echo-message");
-    sign_in.hear(":s CAP * LS :batch labeled-response sasl=PLAIN,X-EMAIL-CODE");
+    sign_in.receive(":s CAP * LS * :message-tags echo-message");
+    sign_in.receive(":s CAP * LS :batch labeled-response sasl=PLAIN,X-EMAIL-CODE");
     assert_eq!(
-        sign_in.hear(":s CAP * ACK :batch"),
+        sign_in.receive(":s CAP * ACK :batch"),
         ["> CAP END", "> AUTHENTICATE X-EMAIL-CODE"]
     );
 }
@@ -350,7 +353,7 @@ fn where_registration_is_closed_the_mail_still_signs_in() {
 #[test]
 fn a_server_that_lacks_what_rook_needs_is_told_apart() {
     let mut sign_in = Harness::start(Plan::MailedCode(alice()));
-    let steps = sign_in.hear(":s CAP * LS :message-tags batch sasl");
+    let steps = sign_in.receive(":s CAP * LS :message-tags batch sasl");
     assert_eq!(
         steps,
         ["fail rook cannot talk to this server: it lacks echo-message, labeled-response"]
@@ -360,15 +363,18 @@ fn a_server_that_lacks_what_rook_needs_is_told_apart() {
 #[test]
 fn a_server_that_takes_guests_admits_first_and_is_signed_in_to_later() {
     let mut sign_in = Harness::first_time();
-    assert_eq!(sign_in.hear(":s 433 * alice :In use"), ["> NICK rook1234"]);
-    assert!(sign_in.hear(":s 001 rook1234 :Welcome").is_empty());
-    sign_in.hear(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
-    sign_in.hear("AUTHENTICATE +");
-    sign_in.hear("AUTHENTICATE +");
-    sign_in.answer("123456");
-    assert!(sign_in.hear(":rook1234!r@h NICK alice").is_empty());
     assert_eq!(
-        sign_in.hear(":s 903 alice :ok"),
+        sign_in.receive(":s 433 * alice :In use"),
+        ["> NICK rook1234"]
+    );
+    assert!(sign_in.receive(":s 001 rook1234 :Welcome").is_empty());
+    sign_in.receive(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
+    sign_in.receive("AUTHENTICATE +");
+    sign_in.receive("AUTHENTICATE +");
+    sign_in.answer("123456");
+    assert!(sign_in.receive(":rook1234!r@h NICK alice").is_empty());
+    assert_eq!(
+        sign_in.receive(":s 903 alice :ok"),
         ["keep alice rkd1_01", "done"]
     );
 }

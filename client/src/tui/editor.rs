@@ -60,7 +60,7 @@ impl Editor {
     }
 
     /// Puts a draft in place of what is typed, and gives that.
-    pub fn exchange(&mut self, draft: Draft) -> Draft {
+    pub fn replace(&mut self, draft: Draft) -> Draft {
         self.recalled = None;
         let text = std::mem::replace(&mut self.text, draft.text);
         Draft {

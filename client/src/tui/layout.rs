@@ -44,7 +44,7 @@ pub struct Layout<'a> {
     /// A line that stands out.
     pub marked: Option<LineId>,
     /// What is looked for, in small letters: it stands out wherever it was said.
-    pub wanted: &'a str,
+    pub search: &'a str,
 }
 
 /// The same as [`ScrollPosition`], while the lines stand still.
@@ -243,9 +243,9 @@ impl Layout<'_> {
             Body::Beginning => {
                 let words = match &buffer.conversation {
                     Conversation::Person(nick) => {
-                        format!("the beginning of what {nick} and you have said")
+                        format!("beginning of your conversation with {nick}")
                     }
-                    conversation => format!("the beginning of {}", conversation.name()),
+                    conversation => format!("beginning of {}", conversation.name()),
                 };
                 return vec![self.rule(&text::plain(&words), self.theme.faint())];
             }
@@ -286,10 +286,8 @@ impl Layout<'_> {
             .map(|gap| &gap.state);
         let words = match state {
             Some(GapState::Failed(why)) => format!("not loaded: {}", text::plain(why)),
-            Some(GapState::Requested) if index == 0 => "older messages are being loaded".to_owned(),
-            Some(GapState::Requested) => {
-                "messages are missing here; they are being loaded".to_owned()
-            }
+            Some(GapState::Requested) if index == 0 => "loading older messages…".to_owned(),
+            Some(GapState::Requested) => "loading missing messages…".to_owned(),
             _ if index == 0 => "older messages".to_owned(),
             _ => "messages are missing here".to_owned(),
         };
@@ -333,7 +331,7 @@ impl Layout<'_> {
                 nick,
                 kind,
                 text,
-                called,
+                highlight,
                 ..
             } => {
                 let nick = text::plain(nick);
@@ -343,7 +341,7 @@ impl Layout<'_> {
                     MessageKind::Action => ("*".to_owned(), style),
                     MessageKind::Notice => (format!("-{nick}-"), style),
                 };
-                if *called && !is_marked {
+                if *highlight && !is_marked {
                     // At the time, where it does not hide whose words they are.
                     head[0].style = self.theme.alert();
                 }
@@ -360,16 +358,16 @@ impl Layout<'_> {
                     ));
                 }
                 let said = self.linked(text::formatted(text));
-                pieces.extend(said.flat_map(|(ink, piece)| self.found(ink, piece)));
+                pieces.extend(said.flat_map(|(ink, piece)| self.mark_matches(ink, piece)));
             }
             Body::Redacted { nick, by, reason } => {
                 let because = reason
                     .as_ref()
                     .map_or(String::new(), |why| format!(" ({why})"));
                 let words = if by == nick {
-                    format!("{nick} took back a message{because}")
+                    format!("{nick} deleted a message{because}")
                 } else {
-                    format!("{by} took back a message of {nick}{because}")
+                    format!("{by} deleted a message by {nick}{because}")
                 };
                 self.aside(
                     &mut head,
@@ -421,7 +419,7 @@ impl Layout<'_> {
 
     /// Links are underlined, and known again when they are clicked on.
     fn linked(&self, pieces: Vec<(Format, String)>) -> impl Iterator<Item = (Ink, String)> {
-        urls::linked(pieces)
+        urls::split_at_links(pieces)
             .into_iter()
             .map(|(format, link, piece)| {
                 let format = Format {
@@ -439,10 +437,10 @@ impl Layout<'_> {
     }
 
     /// A piece, cut where what is looked for stands.
-    fn found(&self, ink: Ink, piece: String) -> Wrapped {
+    fn mark_matches(&self, ink: Ink, piece: String) -> Wrapped {
         let small = piece.to_lowercase();
         // Letters that change their length with their size are rare; then nothing stands out.
-        if self.wanted.is_empty() || small.len() != piece.len() || !small.contains(self.wanted) {
+        if self.search.is_empty() || small.len() != piece.len() || !small.contains(self.search) {
             return vec![(ink, piece)];
         }
         let marked = Ink {
@@ -451,8 +449,8 @@ impl Layout<'_> {
         };
         let mut pieces = Vec::new();
         let mut from = 0;
-        for (at, _) in small.match_indices(self.wanted) {
-            let end = at + self.wanted.len();
+        for (at, _) in small.match_indices(self.search) {
+            let end = at + self.search.len();
             let parts = piece.get(from..at).zip(piece.get(at..end));
             let Some((before, found)) = parts else {
                 return vec![(ink, piece)];
@@ -576,9 +574,11 @@ mod tests {
                 zone: &zone,
                 theme,
                 marked,
-                wanted: "twig",
+                search: "twig",
             };
-            let pieces = layout.found(Ink::default(), text.to_owned()).into_iter();
+            let pieces = layout
+                .mark_matches(Ink::default(), text.to_owned())
+                .into_iter();
             let written = pieces.map(|(ink, piece)| {
                 if ink == Ink::default() {
                     piece

@@ -1,4 +1,4 @@
-//! Whole screens of the way in, as a newcomer sees them.
+//! Snapshots of the sign-in screen.
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -20,19 +20,19 @@ fn first_start() -> SignInScreen {
     SignInScreen::new("chat.example.org".to_owned(), None, None)
 }
 
-fn types(screen: &mut SignInScreen, text: &str) {
+fn type_line(screen: &mut SignInScreen, text: &str) {
     for letter in text.chars() {
-        screen.key(KeyCode::Char(letter).into());
+        screen.handle_key(KeyCode::Char(letter).into());
     }
-    screen.key(KeyCode::Enter.into());
+    screen.handle_key(KeyCode::Enter.into());
 }
 
-/// A server that nobody vouches for has mailed a code.
+/// A server whose certificate no authority vouches for has mailed a code.
 fn waiting_for_the_code() -> SignInScreen {
     let mut screen = first_start();
-    types(&mut screen, "alice");
-    types(&mut screen, "alice@example.org");
-    screen.tell(
+    type_line(&mut screen, "alice");
+    type_line(&mut screen, "alice@example.org");
+    screen.add_notice(
         "No authority vouches for the certificate of chat.example.org. Its fingerprint is\n  SHA-256 \
          46:95:F4:38:C4:25:3C:F5:CA:78:2B:F0:91:9A:56:4A:69:03:1D:B1:49:8D:18:8D:3C:53:2F:DA:73:8E:72:7B\nIt is \
          trusted from now on, and pinned in /home/alice/.local/state/rookery/rook/chat.example.org.toml",
@@ -42,34 +42,34 @@ fn waiting_for_the_code() -> SignInScreen {
 }
 
 #[test]
-fn the_first_start() {
+fn first_start_screen() {
     insta::assert_snapshot!(draw(&first_start(), 80, 24));
 }
 
 #[test]
-fn the_first_start_on_a_small_terminal() {
+fn first_start_on_a_small_terminal() {
     insta::assert_snapshot!(draw(&first_start(), 40, 10));
 }
 
 #[test]
-fn a_name_that_will_not_do() {
+fn an_invalid_name() {
     let mut screen = first_start();
-    types(&mut screen, "alice!");
+    type_line(&mut screen, "alice!");
     insta::assert_snapshot!(draw(&screen, 80, 24));
 }
 
 #[test]
-fn the_code_is_asked_for() {
+fn code_screen() {
     insta::assert_snapshot!(draw(&waiting_for_the_code(), 80, 24));
 }
 
 #[test]
-fn the_code_is_asked_for_on_a_small_terminal() {
+fn the_question_is_in_view_on_a_small_terminal() {
     let screen = draw(&waiting_for_the_code(), 40, 10);
-    for part in ["Code", "A code was mailed", "six digits", "Up goes"] {
+    for part in ["Code", "A code was mailed", "six-digit code", "Up goes"] {
         assert!(
             screen.contains(part),
-            "what is asked is in view, whatever else is not:\n{screen}"
+            "the question is in view, whatever else is not:\n{screen}"
         );
     }
 }

@@ -1,4 +1,7 @@
-//! The first screen: who one is, and the mailed code.
+//! The sign-in screen: name, email and the mailed code.
+//!
+//! It is shown when no account is stored for the server, or when the server refuses the stored
+//! credential. It only collects answers; the event loop signs in.
 
 use ratatui::Frame;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -12,37 +15,36 @@ use super::editor::Editor;
 use super::theme::Theme;
 use crate::text;
 
-/// Things said on the way in that are kept in view.
-const MAX_TOLD: usize = 8;
+/// The most lines of notices that are shown.
+const MAX_NOTICES: usize = 8;
+/// From this height on, empty rows separate the parts.
+const SPACIOUS: u16 = 14;
 
-/// From this height on there is room for empty rows.
-const ROOMY: u16 = 14;
-
-/// What is asked.
+/// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
     Name,
     Email,
-    /// Nothing: the server has the word.
+    /// Nothing: the server's answer is awaited.
     Waiting,
-    /// The code; while one is being checked, the next may be typed.
+    /// The mailed code. While one is being checked, the next may be typed already.
     Code {
         checking: bool,
     },
 }
 
-/// What the person has answered.
+/// What the user has answered.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Input {
-    /// Who they are.
+pub enum Answer {
+    /// The name and email.
     Identity(AccountName, Email),
     /// The mailed code.
     Code(String),
-    /// That they have had enough.
+    /// To leave without signing in.
     Leave,
 }
 
-/// The screen.
+/// The state of the sign-in screen.
 #[derive(Debug)]
 pub struct SignInScreen {
     server: String,
@@ -50,20 +52,20 @@ pub struct SignInScreen {
     name: Option<AccountName>,
     email: Option<Email>,
     editor: Editor,
-    told: Vec<String>,
-    /// Where the code was mailed.
+    /// Lines about the server and the sign-in, oldest first.
+    notices: Vec<String>,
+    /// Where the code was mailed, in words.
     mailed: Option<String>,
-    /// How much had been told when the code was asked for; what comes then is about the last
-    /// answer.
-    told_before: usize,
-    /// What was wrong with the last answer.
-    wrong: Option<String>,
-    /// A name or an email that is known is asked for all the same, to be mended.
-    mending: bool,
+    /// The number of notices from before the code was asked for. Later ones are about the last code.
+    earlier_notices: usize,
+    /// What is wrong with the last answer.
+    error: Option<String>,
+    /// Whether name and email are both asked for again, to be corrected.
+    correcting: bool,
 }
 
 impl SignInScreen {
-    /// Asks for what is not given.
+    /// Asks for those of name and email that are not known.
     pub fn new(server: String, name: Option<AccountName>, email: Option<Email>) -> Self {
         let mut screen = Self {
             server,
@@ -71,11 +73,11 @@ impl SignInScreen {
             name,
             email,
             editor: Editor::default(),
-            told: Vec::new(),
+            notices: Vec::new(),
             mailed: None,
-            told_before: 0,
-            wrong: None,
-            mending: false,
+            earlier_notices: 0,
+            error: None,
+            correcting: false,
         };
         screen.ask(match (&screen.name, &screen.email) {
             (None, _) => Field::Name,
@@ -85,39 +87,39 @@ impl SignInScreen {
         screen
     }
 
-    /// Whom it is, when nothing has to be asked.
+    /// Returns name and email, if both are known.
     pub fn identity(&self) -> Option<(AccountName, Email)> {
         self.name.clone().zip(self.email.clone())
     }
 
-    /// Begins again, after the server did not let us in.
-    pub fn refused(&mut self, why: &str) {
-        self.wrong = Some(why.to_owned());
-        self.mending = true;
+    /// Asks for the name and email again after the server has refused the sign-in.
+    pub fn restart(&mut self, why: &str) {
+        self.error = Some(why.to_owned());
+        self.correcting = true;
         self.ask(Field::Name);
     }
 
-    /// Says something.
-    pub fn tell(&mut self, words: &str) {
-        self.told.extend(words.lines().map(str::to_owned));
-        let over = self.told.len().saturating_sub(MAX_TOLD);
-        self.told.drain(..over);
-        self.told_before = self.told_before.saturating_sub(over);
+    /// Adds a notice of one or more lines.
+    pub fn add_notice(&mut self, words: &str) {
+        self.notices.extend(words.lines().map(str::to_owned));
+        let over = self.notices.len().saturating_sub(MAX_NOTICES);
+        self.notices.drain(..over);
+        self.earlier_notices = self.earlier_notices.saturating_sub(over);
     }
 
-    /// Asks for the code; `mailed` says where to look for it.
+    /// Asks for the code; `mailed` says where it was mailed.
     pub fn ask_code(&mut self, mailed: &str) {
         self.mailed = Some(mailed.to_owned());
         if let Field::Code { checking } = &mut self.question {
-            // What is being typed stays.
+            // The last code was wrong. What is being typed already stays.
             *checking = false;
         } else {
-            self.told_before = self.told.len();
+            self.earlier_notices = self.notices.len();
             self.ask(Field::Code { checking: false });
         }
     }
 
-    /// Takes a paste.
+    /// Inserts the first line of a paste.
     pub fn paste(&mut self, text: &str) {
         if self.question != Field::Waiting {
             self.editor
@@ -125,12 +127,12 @@ impl SignInScreen {
         }
     }
 
-    /// Takes a key.
-    pub fn key(&mut self, key: KeyEvent) -> Option<Input> {
+    /// Handles a key; returns an answer if one is complete.
+    pub fn handle_key(&mut self, key: KeyEvent) -> Option<Answer> {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
-            KeyCode::Char('c' | 'd') if control => return Some(Input::Leave),
-            KeyCode::Esc => return Some(Input::Leave),
+            KeyCode::Char('c' | 'd') if control => return Some(Answer::Leave),
+            KeyCode::Esc => return Some(Answer::Leave),
             KeyCode::Char('a') if control => self.editor.home(),
             KeyCode::Char('e') if control => self.editor.end(),
             KeyCode::Char('u') if control => self.editor.cut_to_start(),
@@ -151,46 +153,46 @@ impl SignInScreen {
         None
     }
 
-    fn submit(&mut self) -> Option<Input> {
+    fn submit(&mut self) -> Option<Answer> {
         let typed = self.editor.text().trim().to_owned();
-        let taken = match self.question {
+        let parsed = match self.question {
             Field::Name => AccountName::parse(&typed).map(|name| self.name = Some(name)),
             Field::Email => Email::parse(&typed).map(|email| self.email = Some(email)),
             Field::Code { checking: false } if !typed.is_empty() => {
                 self.ask(Field::Code { checking: true });
-                self.told.truncate(self.told_before);
-                return Some(Input::Code(typed));
+                self.notices.truncate(self.earlier_notices);
+                return Some(Answer::Code(typed));
             }
             Field::Code { .. } | Field::Waiting => return None,
         };
-        if let Err(error) = taken {
-            self.wrong = Some(format!("That will not do: {error}."));
+        if let Err(error) = parsed {
+            self.error = Some(format!("Not valid: {error}."));
             return None;
         }
-        self.wrong = None;
-        if self.question == Field::Name && (self.mending || self.email.is_none()) {
+        self.error = None;
+        if self.question == Field::Name && (self.correcting || self.email.is_none()) {
             self.ask(Field::Email);
             return None;
         }
-        self.mending = false;
+        self.correcting = false;
         self.ask(Field::Waiting);
         self.identity()
-            .map(|(name, email)| Input::Identity(name, email))
+            .map(|(name, email)| Answer::Identity(name, email))
     }
 
-    /// To the question before, to mend its answer.
+    /// Goes back to the previous question, to correct its answer.
     fn go_back(&mut self) {
         match self.question {
             Field::Code { .. } => self.ask(Field::Email),
             Field::Email => self.ask(Field::Name),
             Field::Name | Field::Waiting => return,
         }
-        self.mending = true;
+        self.correcting = true;
         self.mailed = None;
-        self.told.truncate(self.told_before);
+        self.notices.truncate(self.earlier_notices);
     }
 
-    /// What was answered before is there to be changed.
+    /// Asks a question. An earlier answer is in the field, to be corrected.
     fn ask(&mut self, question: Field) {
         self.question = question;
         self.editor.set(match question {
@@ -200,13 +202,12 @@ impl SignInScreen {
         });
     }
 
-    /// Draws it.
+    /// Draws the screen.
     pub fn draw(&self, frame: &mut Frame<'_>, theme: Theme) {
         let area = frame.area();
         let width = area.width.min(72);
         let left = (area.width - width) / 2;
-        // Where there is little room, none of it is left empty.
-        let gap = usize::from(area.height >= ROOMY);
+        let gap = usize::from(area.height >= SPACIOUS);
         let space = || std::iter::repeat_n(Row::default(), gap);
         let mut rows: Vec<Row<'_>> = vec![Row::styled(
             format!("Rookery · {}", self.server),
@@ -254,18 +255,18 @@ impl SignInScreen {
             }
         }
         rows.extend(space());
-        if let Some(wrong) = &self.wrong {
-            rows.push(Row::styled(text::plain(wrong), theme.alert()));
+        if let Some(error) = &self.error {
+            rows.push(Row::styled(text::plain(error), theme.alert()));
         }
         let is_code = matches!(self.question, Field::Code { .. });
         let split = if is_code {
-            self.told_before.min(self.told.len())
+            self.earlier_notices.min(self.notices.len())
         } else {
-            self.told.len()
+            self.notices.len()
         };
-        let (before, about_the_answer) = self.told.split_at(split);
+        let (before, about_last_code) = self.notices.split_at(split);
         rows.extend(
-            about_the_answer
+            about_last_code
                 .iter()
                 .map(|words| Row::styled(text::plain(words), theme.alert())),
         );
@@ -275,15 +276,13 @@ impl SignInScreen {
                 .map(|words| Row::from(text::plain(words))),
         );
         let hint = match self.question {
-            Field::Name => {
-                "The name others will see: a new one, or the one you have here already. Enter goes on, Esc leaves."
-            }
+            Field::Name => "A new name, or your account's name. Enter continues, Esc leaves.",
             Field::Email => {
-                "A code is mailed there, to prove that it is yours. Enter goes on, Up goes back."
+                "A code is mailed to this address to verify it. Enter continues, Up goes back."
             }
             Field::Waiting | Field::Code { checking: true } => "One moment…",
             Field::Code { checking: false } => {
-                "Type the six digits from the mail, then Enter. Wrong email, or no mail? Up goes back."
+                "Enter the six-digit code from the mail. Wrong email or no mail? Up goes back."
             }
         };
         rows.push(Row::styled(hint, theme.faint()));
@@ -321,11 +320,11 @@ impl SignInScreen {
 mod tests {
     use super::*;
 
-    fn type_line(screen: &mut SignInScreen, text: &str) -> Option<Input> {
+    fn type_line(screen: &mut SignInScreen, text: &str) -> Option<Answer> {
         for letter in text.chars() {
-            assert_eq!(screen.key(KeyCode::Char(letter).into()), None);
+            assert_eq!(screen.handle_key(KeyCode::Char(letter).into()), None);
         }
-        screen.key(KeyCode::Enter.into())
+        screen.handle_key(KeyCode::Enter.into())
     }
 
     fn name(text: &str) -> AccountName {
@@ -337,48 +336,48 @@ mod tests {
     }
 
     #[test]
-    fn name_and_email_are_asked_until_they_will_do_and_then_the_code() {
+    fn name_and_email_are_asked_until_they_are_valid_and_then_the_code() {
         let mut screen = SignInScreen::new("chat.example".to_owned(), None, None);
         assert_eq!(type_line(&mut screen, "a!b"), None);
-        assert!(screen.wrong.is_some());
-        screen.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+        assert!(screen.error.is_some());
+        screen.handle_key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
         assert_eq!(type_line(&mut screen, "alice"), None);
         let answer = type_line(&mut screen, "alice@example.org");
         assert_eq!(
             answer,
-            Some(Input::Identity(name("alice"), email("alice@example.org")))
+            Some(Answer::Identity(name("alice"), email("alice@example.org")))
         );
         assert_eq!(type_line(&mut screen, "typed too early"), None);
         screen.ask_code("A code was mailed to alice@example.org.");
         screen.paste("123456\nand more");
         assert_eq!(
-            screen.key(KeyCode::Enter.into()),
-            Some(Input::Code("123456".to_owned()))
+            screen.handle_key(KeyCode::Enter.into()),
+            Some(Answer::Code("123456".to_owned()))
         );
     }
 
     #[test]
-    fn a_verdict_leaves_what_is_being_typed_and_the_next_one_takes_its_place() {
+    fn an_answer_about_a_code_leaves_what_is_typed_and_replaces_the_last_answer() {
         let mut screen = SignInScreen::new(
             "x".to_owned(),
             Some(name("alice")),
             Some(email("a@b.example")),
         );
-        screen.tell("about the certificate");
+        screen.add_notice("about the certificate");
         screen.ask_code("mailed");
         assert!(type_line(&mut screen, "000000").is_some());
         for letter in "12345".chars() {
-            screen.key(KeyCode::Char(letter).into());
+            screen.handle_key(KeyCode::Char(letter).into());
         }
-        screen.tell("The code is not right; 4 tries are left");
+        screen.add_notice("The code is not right; 4 tries are left");
         screen.ask_code("mailed");
         assert_eq!(
             type_line(&mut screen, "6"),
-            Some(Input::Code("123456".to_owned()))
+            Some(Answer::Code("123456".to_owned()))
         );
-        screen.tell("The code is not right; 3 tries are left");
+        screen.add_notice("The code is not right; 3 tries are left");
         assert_eq!(
-            screen.told,
+            screen.notices,
             [
                 "about the certificate",
                 "The code is not right; 3 tries are left"
@@ -392,41 +391,38 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_email_is_mended_after_the_code_was_mailed_there() {
+    fn a_wrong_email_can_be_corrected_after_the_code_was_mailed() {
         let mut screen = SignInScreen::new("x".to_owned(), None, None);
         type_line(&mut screen, "alice");
         assert!(type_line(&mut screen, "alice@exmple.org").is_some());
         screen.ask_code("A code was mailed to alice@exmple.org.");
-        screen.key(KeyCode::Up.into());
-        screen.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+        screen.handle_key(KeyCode::Up.into());
+        screen.handle_key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
         let answer = type_line(&mut screen, "alice@example.org");
         assert_eq!(
             answer,
-            Some(Input::Identity(name("alice"), email("alice@example.org")))
+            Some(Answer::Identity(name("alice"), email("alice@example.org")))
         );
-        assert_eq!(
-            screen.mailed, None,
-            "nothing is said of the other mail any more"
-        );
-        screen.refused("that name is taken");
+        assert_eq!(screen.mailed, None, "the other mail is no longer mentioned");
+        screen.restart("that name is taken");
         assert_eq!(
             type_line(&mut screen, "2"),
             None,
-            "the email can be mended as well"
+            "the email can be corrected as well"
         );
-        let answer = screen.key(KeyCode::Enter.into());
+        let answer = screen.handle_key(KeyCode::Enter.into());
         assert_eq!(
             answer,
-            Some(Input::Identity(name("alice2"), email("alice@example.org")))
+            Some(Answer::Identity(name("alice2"), email("alice@example.org")))
         );
     }
 
     #[test]
-    fn what_is_given_is_not_asked() {
+    fn what_is_known_is_not_asked_for() {
         let mut screen = SignInScreen::new("x".to_owned(), Some(name("alice")), None);
         assert_eq!(screen.identity(), None);
         let answer = type_line(&mut screen, "a@b.example");
-        assert!(matches!(answer, Some(Input::Identity(..))));
+        assert!(matches!(answer, Some(Answer::Identity(..))));
         assert!(
             SignInScreen::new("x".to_owned(), Some(name("a")), Some(email("a@b.c")))
                 .identity()
@@ -435,16 +431,16 @@ mod tests {
     }
 
     #[test]
-    fn one_may_go_back_and_leave() {
+    fn up_goes_back_and_esc_leaves() {
         let mut screen = SignInScreen::new("x".to_owned(), None, None);
         type_line(&mut screen, "alice");
-        screen.key(KeyCode::Up.into());
+        screen.handle_key(KeyCode::Up.into());
         assert_eq!(
             type_line(&mut screen, "a"),
             None,
-            "the name is there to be changed"
+            "the name is in the field, to be corrected"
         );
         assert_eq!(screen.name, Some(name("alicea")));
-        assert_eq!(screen.key(KeyCode::Esc.into()), Some(Input::Leave));
+        assert_eq!(screen.handle_key(KeyCode::Esc.into()), Some(Answer::Leave));
     }
 }

@@ -27,7 +27,7 @@ pub struct Theme {
 }
 
 /// What this process's environment says of the terminal and the person's wishes.
-pub fn colours_here() -> Colours {
+pub fn colours_from_environment() -> Colours {
     let var = |name| std::env::var(name).ok();
     colours(var("NO_COLOR").as_deref(), var("COLORTERM").as_deref())
 }

@@ -49,10 +49,7 @@ fn piped_lines_that_did_not_arrive_make_it_fail() {
         ended.stdout.contains("-- #lobby: Cannot send to channel"),
         "{ended:?}"
     );
-    assert!(
-        ended.stderr.contains("lines that did not arrive: 2"),
-        "{ended:?}"
-    );
+    assert!(ended.stderr.contains("lines not delivered: 2"), "{ended:?}");
 }
 
 #[test]

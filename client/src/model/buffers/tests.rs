@@ -19,13 +19,13 @@ impl Chat {
             buffers: Buffers::default(),
             now: Timestamp::UNIX_EPOCH,
         };
-        chat.hear(":s 001 me :Welcome");
-        chat.hear(":me!m@h JOIN #lobby");
-        chat.hear(":me!m@h JOIN #ops");
+        chat.receive(":s 001 me :Welcome");
+        chat.receive(":me!m@h JOIN #lobby");
+        chat.receive(":me!m@h JOIN #ops");
         chat
     }
 
-    fn hear(&mut self, line: &str) -> Option<Highlight> {
+    fn receive(&mut self, line: &str) -> Option<Highlight> {
         let message = Message::parse(line).unwrap();
         self.now += SignedDuration::from_secs(1);
         let changes = self.model.handle(&message, self.now);
@@ -59,9 +59,9 @@ impl Chat {
 #[test]
 fn places_are_the_server_then_channels_then_people() {
     let mut chat = Chat::new();
-    chat.hear(":bob!b@h PRIVMSG me :psst");
-    chat.hear(":me!m@h PRIVMSG alice :psst");
-    chat.hear(":me!m@h JOIN #aaa");
+    chat.receive(":bob!b@h PRIVMSG me :psst");
+    chat.receive(":me!m@h PRIVMSG alice :psst");
+    chat.receive(":me!m@h JOIN #aaa");
     assert_eq!(
         chat.names(),
         ["server", "#aaa", "#lobby", "#ops", "alice", "bob"]
@@ -76,12 +76,12 @@ fn places_are_the_server_then_channels_then_people() {
 #[test]
 fn what_nobody_looks_at_is_counted_until_it_is_looked_at() {
     let mut chat = Chat::new();
-    chat.hear(":bob!b@h PRIVMSG #lobby :in view");
-    chat.hear(":bob!b@h PRIVMSG #ops :one");
-    let call = chat.hear(":bob!b@h PRIVMSG #ops :me: two").unwrap();
+    chat.receive(":bob!b@h PRIVMSG #lobby :in view");
+    chat.receive(":bob!b@h PRIVMSG #ops :one");
+    let call = chat.receive(":bob!b@h PRIVMSG #ops :me: two").unwrap();
     assert!(call.elsewhere && call.nick == "bob");
     assert_eq!(
-        chat.hear(":me!m@h PRIVMSG #ops :my own, from another device"),
+        chat.receive(":me!m@h PRIVMSG #ops :my own, from another device"),
         None
     );
     assert_eq!(
@@ -92,7 +92,7 @@ fn what_nobody_looks_at_is_counted_until_it_is_looked_at() {
         ),
         (0, 2, 1)
     );
-    chat.hear(":bob!b@h PRIVMSG me :for you alone");
+    chat.receive(":bob!b@h PRIVMSG me :for you alone");
     assert_eq!((chat.unread("bob").0, chat.unread("bob").1), (1, 1));
     chat.buffers.show_unread();
     assert_eq!(
@@ -108,20 +108,20 @@ fn what_nobody_looks_at_is_counted_until_it_is_looked_at() {
 #[test]
 fn what_came_while_away_is_marked_until_one_leaves_again() {
     let mut chat = Chat::new();
-    chat.hear(":bob!b@h PRIVMSG #lobby :seen");
+    chat.receive(":bob!b@h PRIVMSG #lobby :seen");
     chat.buffers.step(true);
     chat.buffers.step(false);
     assert_eq!(chat.at("#lobby").new_from(), None);
-    chat.buffers.watch(false);
-    chat.hear(":bob!b@h PRIVMSG #lobby :unseen");
-    chat.hear(":bob!b@h PRIVMSG #lobby :unseen");
+    chat.buffers.set_watched(false);
+    chat.receive(":bob!b@h PRIVMSG #lobby :unseen");
+    chat.receive(":bob!b@h PRIVMSG #lobby :unseen");
     assert_eq!(chat.unread("#lobby").0, 2);
-    chat.buffers.watch(true);
+    chat.buffers.set_watched(true);
     assert_eq!(
         (chat.unread("#lobby").0, chat.at("#lobby").new_from()),
         (0, Some(LineId(3)))
     );
-    chat.hear(":bob!b@h PRIVMSG #lobby :seen");
+    chat.receive(":bob!b@h PRIVMSG #lobby :seen");
     assert_eq!(chat.at("#lobby").new_from(), Some(LineId(3)));
     chat.buffers.step(true);
     assert_eq!(chat.at("#lobby").new_from(), None);
@@ -130,18 +130,18 @@ fn what_came_while_away_is_marked_until_one_leaves_again() {
 #[test]
 fn comings_and_goings_fold_into_one_line() {
     let mut chat = Chat::new();
-    chat.hear(":a!a@h JOIN #lobby");
-    chat.hear(":b!b@h JOIN #lobby");
-    chat.hear(":a!a@h QUIT :gone");
-    chat.hear(":c!c@h PART #lobby");
+    chat.receive(":a!a@h JOIN #lobby");
+    chat.receive(":b!b@h JOIN #lobby");
+    chat.receive(":a!a@h QUIT :gone");
+    chat.receive(":c!c@h PART #lobby");
     let Body::Membership(moves) = &chat.at("#lobby").lines().back().unwrap().body else {
         panic!()
     };
     let told: Vec<_> = moves.iter().map(|one| (&*one.nick, one.joined)).collect();
     assert_eq!(told, [("b", true), ("a", false), ("c", false)]);
     assert_eq!(chat.at("#lobby").lines().len(), 2, "with our own joining");
-    chat.hear(":b!b@h PRIVMSG #lobby :hi");
-    chat.hear(":d!d@h JOIN #lobby");
+    chat.receive(":b!b@h PRIVMSG #lobby :hi");
+    chat.receive(":d!d@h JOIN #lobby");
     assert_eq!(chat.at("#lobby").lines().len(), 4, "talk ends the fold");
 }
 
@@ -149,24 +149,24 @@ fn comings_and_goings_fold_into_one_line() {
 fn muted_places_count_and_call_nothing() {
     let mut chat = Chat::new();
     chat.buffers.mute(Conversation::named("#ops").unwrap());
-    assert_eq!(chat.hear(":bob!b@h PRIVMSG #ops :me: hi"), None);
+    assert_eq!(chat.receive(":bob!b@h PRIVMSG #ops :me: hi"), None);
     assert_eq!(chat.unread("#ops").0, 0);
     assert_eq!(chat.at("#ops").lines().len(), 2, "but it is written down");
     chat.buffers.unmute(&Conversation::named("#ops").unwrap());
-    assert!(chat.hear(":bob!b@h PRIVMSG #ops :me: hi").is_some());
+    assert!(chat.receive(":bob!b@h PRIVMSG #ops :me: hi").is_some());
 }
 
 #[test]
 fn an_announcement_is_seen_wherever_one_looks() {
     let mut chat = Chat::new();
-    chat.hear(":s.example NOTICE me :Welcome back, me.");
+    chat.receive(":s.example NOTICE me :Welcome back, me.");
     let last = |chat: &Chat| chat.at("#lobby").lines().back().unwrap().body.clone();
     assert!(
         !matches!(last(&chat), Body::Said { .. }),
         "what each newcomer hears is none"
     );
     chat.buffers.catch_up(&chat.model);
-    chat.hear(":s.example NOTICE me :restart in five minutes");
+    chat.receive(":s.example NOTICE me :restart in five minutes");
     for conversation in ["server", "#lobby"] {
         let last = &chat.at(conversation).lines().back().unwrap().body;
         assert!(
@@ -179,13 +179,13 @@ fn an_announcement_is_seen_wherever_one_looks() {
 #[test]
 fn a_part_closes_the_place_and_a_kick_leaves_it_with_its_words() {
     let mut chat = Chat::new();
-    chat.hear(":boss!b@h KICK #ops me :too loud");
+    chat.receive(":boss!b@h KICK #ops me :too loud");
     let words = "boss removed you from #ops (too loud); /join #ops to come back";
     assert_eq!(
         chat.at("#ops").lines().back().unwrap().body,
         Body::Refused(words.into())
     );
-    chat.hear(":me!m@h PART #lobby");
+    chat.receive(":me!m@h PART #lobby");
     assert_eq!(chat.names(), ["server", "#ops"]);
     chat.buffers.close(&Conversation::Server);
     chat.buffers.close(&Conversation::named("#ops").unwrap());
@@ -195,11 +195,11 @@ fn a_part_closes_the_place_and_a_kick_leaves_it_with_its_words() {
 #[test]
 fn a_conversation_follows_a_new_nick() {
     let mut chat = Chat::new();
-    chat.hear(":bob!b@h PRIVMSG me :hi");
-    chat.hear(":zoe!z@h PRIVMSG me :hi");
+    chat.receive(":bob!b@h PRIVMSG me :hi");
+    chat.receive(":zoe!z@h PRIVMSG me :hi");
     chat.buffers.show(3);
     assert_eq!(chat.buffers.current().conversation.name(), "bob");
-    chat.hear(":bob!b@h NICK zz");
+    chat.receive(":bob!b@h NICK zz");
     assert_eq!(chat.names(), ["server", "#lobby", "#ops", "zoe", "zz"]);
     assert_eq!(chat.buffers.current().conversation.name(), "zz");
 }
@@ -209,11 +209,11 @@ fn the_longest_buffer_pays_for_all() {
     let mut chat = Chat::new();
     chat.buffers.max_lines = 100;
     for number in 0..110 {
-        chat.hear(&format!(":bob!b@h PRIVMSG #lobby :{number}"));
+        chat.receive(&format!(":bob!b@h PRIVMSG #lobby :{number}"));
     }
     let lobby = chat.at("#lobby");
     assert_eq!(lobby.index_of(LineId(0)), None, "the oldest is gone");
-    chat.hear(":bob!b@h PRIVMSG #ops :hi");
+    chat.receive(":bob!b@h PRIVMSG #ops :hi");
     assert_eq!(chat.at("#ops").lines().len(), 2);
     assert_eq!(
         chat.buffers
@@ -229,7 +229,7 @@ fn the_longest_buffer_pays_for_all() {
 fn strangers_cannot_open_places_without_end() {
     let mut chat = Chat::new();
     for number in 0..MAX_BUFFERS + 10 {
-        chat.hear(&format!(":n{number}!b@h PRIVMSG me :hi"));
+        chat.receive(&format!(":n{number}!b@h PRIVMSG me :hi"));
     }
     assert_eq!(chat.buffers.list().len(), MAX_BUFFERS);
     assert_eq!(chat.buffers.current().conversation.name(), "#lobby");
@@ -252,7 +252,7 @@ fn modes_of_every_day_are_told_in_words_and_others_as_they_are() {
         ("+o", "boss set mode +o"),
         ("+k sesame", "boss set mode +k sesame"),
     ] {
-        chat.hear(&format!(":boss!b@h MODE #lobby {modes}"));
+        chat.receive(&format!(":boss!b@h MODE #lobby {modes}"));
         assert_eq!(
             chat.at("#lobby").lines().back().unwrap().body,
             Body::Info(words.into()),

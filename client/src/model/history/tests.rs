@@ -46,8 +46,8 @@ impl Chat {
     }
 
     fn signs_in(&mut self) {
-        self.hear(":s 001 me :Welcome");
-        self.hear(&format!(
+        self.receive(":s 001 me :Welcome");
+        self.receive(&format!(
             ":s 005 me CHATHISTORY={LIMIT} MSGREFTYPES=msgid,timestamp :are supported"
         ));
         self.joins("#lobby");
@@ -55,9 +55,9 @@ impl Chat {
     }
 
     fn joins(&mut self, channel: &str) {
-        self.hear(&format!(":me!m@h JOIN {channel}"));
+        self.receive(&format!(":me!m@h JOIN {channel}"));
         if let Some(marker) = self.markers.get(channel).copied() {
-            self.hear(&format!(
+            self.receive(&format!(
                 ":s MARKREAD {channel} timestamp={:.3}",
                 at(marker)
             ));
@@ -69,7 +69,7 @@ impl Chat {
         self.model.disconnect();
     }
 
-    fn hear(&mut self, line: &str) {
+    fn receive(&mut self, line: &str) {
         self.now += 1;
         let message = Message::parse(line).unwrap();
         for change in self.model.handle(&message, at(self.now)) {
@@ -77,16 +77,16 @@ impl Chat {
         }
     }
 
-    fn hears(&mut self, lines: &[String]) {
+    fn receive_all(&mut self, lines: &[String]) {
         for line in lines {
-            self.hear(line);
+            self.receive(line);
         }
     }
 
     /// Something is said now, while we are there to hear it.
     fn says(&mut self, nick: &'static str, target: &str) {
         let line = self.happens(nick, target);
-        self.hear(&line);
+        self.receive(&line);
     }
 
     /// Something is said now.
@@ -116,7 +116,7 @@ impl Chat {
         );
         self.asked.push(question.to_string());
         let answer = self.answer(&question);
-        self.hears(&answer);
+        self.receive_all(&answer);
         self.buffers.query_finished();
         true
     }
@@ -265,12 +265,12 @@ fn what_was_said_before_stands_before_what_is_said_now() {
     let question = chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
     chat.says("bob", "#lobby");
     let page = chat.answer(&question);
-    chat.hears(&page);
+    chat.receive_all(&page);
     let now = chat.kept["#lobby"][3].0.to_string();
     assert_eq!(chat.shown("#lobby"), ["?", "1", "2", "3", &now]);
     // A message that overtook its own delivery is shown once.
     let again = line(chat.kept["#lobby"][3].0, "bob", "#lobby");
-    chat.hear(&again);
+    chat.receive(&again);
     assert_eq!(chat.shown("#lobby").len(), 5);
 }
 
@@ -366,7 +366,7 @@ fn a_refused_page_says_why_and_is_asked_for_again_only_on_demand() {
 #[test]
 fn a_server_without_history_is_asked_nothing() {
     let mut chat = Chat::with(4);
-    chat.hear(":s 001 me :Welcome");
+    chat.receive(":s 001 me :Welcome");
     chat.joins("#lobby");
     chat.buffers.catch_up(&chat.model);
     assert!(!chat.asks_once());
@@ -382,7 +382,7 @@ fn a_page_that_does_not_move_on_ends_the_loading() {
     chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
     // The same again, from a server that did not understand.
     let lines = (1..=4).map(|second| line(second, "bob", "#lobby").replacen('@', "@batch=p;", 1));
-    chat.hears(&batch("p", "chathistory #lobby", lines.collect()));
+    chat.receive_all(&batch("p", "chathistory #lobby", lines.collect()));
     assert_eq!(chat.shown("#lobby"), ["|", "1", "2", "3", "4"]);
 }
 
@@ -439,7 +439,7 @@ fn conversations_are_found_again_and_those_with_news_are_loaded() {
 fn unread_counts_and_the_line_of_what_is_new_follow_the_marker() {
     let mut chat = Chat::with(8);
     chat.markers.insert("#lobby".to_owned(), 5);
-    chat.buffers.watch(false);
+    chat.buffers.set_watched(false);
     chat.signs_in();
     chat.catches_up();
     let lobby = |chat: &Chat| {
@@ -452,15 +452,15 @@ fn unread_counts_and_the_line_of_what_is_new_follow_the_marker() {
     let first = chat.buffers.current().index_of(new_from).unwrap();
     assert_eq!(chat.buffers.current().lines()[first].at, at(6));
     assert!(
-        chat.buffers.markers().is_empty(),
+        chat.buffers.take_unsent_markers().is_empty(),
         "nobody has read anything"
     );
     // Another device reads two of them.
-    chat.hear(&format!(":s MARKREAD #lobby timestamp={:.3}", at(7)));
+    chat.receive(&format!(":s MARKREAD #lobby timestamp={:.3}", at(7)));
     assert_eq!(lobby(&chat), 1);
-    chat.hear(&format!(":s MARKREAD #lobby timestamp={:.3}", at(2)));
+    chat.receive(&format!(":s MARKREAD #lobby timestamp={:.3}", at(2)));
     assert_eq!(lobby(&chat), 1, "a marker only goes forward");
-    chat.buffers.watch(true);
+    chat.buffers.set_watched(true);
     assert_eq!(lobby(&chat), 0);
     assert_eq!(
         chat.buffers.current().new_from(),
@@ -469,12 +469,12 @@ fn unread_counts_and_the_line_of_what_is_new_follow_the_marker() {
     );
     let told: Vec<String> = chat
         .buffers
-        .markers()
+        .take_unsent_markers()
         .iter()
         .map(Message::to_string)
         .collect();
     assert_eq!(told, ["MARKREAD #lobby timestamp=1970-01-01T00:00:08.000Z"]);
-    assert!(chat.buffers.markers().is_empty(), "once");
+    assert!(chat.buffers.take_unsent_markers().is_empty(), "once");
 }
 
 #[test]
@@ -483,7 +483,7 @@ fn a_server_without_markers_is_told_none() {
     chat.signs_in();
     chat.catches_up();
     chat.says("bob", "#lobby");
-    assert!(chat.buffers.markers().is_empty());
+    assert!(chat.buffers.take_unsent_markers().is_empty());
     assert!(!chat.asked.iter().any(|asked| asked.starts_with("MARKREAD")));
 }
 
@@ -539,8 +539,8 @@ fn a_message_taken_back_is_shown_as_such_now_and_in_the_past() {
     let mut chat = Chat::with(3);
     chat.signs_in();
     chat.catches_up();
-    chat.hear(":boss!b@h REDACT #lobby m2 :off topic");
-    chat.hear(":boss!b@h REDACT #lobby m99 :not here");
+    chat.receive(":boss!b@h REDACT #lobby m2 :off topic");
+    chat.receive(":boss!b@h REDACT #lobby m99 :not here");
     assert_eq!(chat.shown("#lobby"), ["?", "1", "3"]);
     let lines = chat.buffers.current().lines();
     let body = Body::Redacted {

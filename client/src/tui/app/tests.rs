@@ -1,4 +1,4 @@
-//! The chat as a person sees it: keys and messages in, whole screens out.
+//! The full screen as a user sees it: keys and messages in, whole screens out.
 
 use std::collections::BTreeSet;
 
@@ -12,22 +12,22 @@ use super::*;
 use crate::config::Colours;
 use crate::tui::draw::draw;
 
-mod chosen;
 mod everyday;
 mod guidance;
+mod history;
 mod links;
-mod past;
+mod selection;
 
-/// Someone called `alice` at the keyboard.
+/// The screen of a user with the nick `alice`.
 struct Harness {
     app: App,
-    /// Of what was sent last.
+    /// The label of the message sent last.
     label: String,
 }
 
 impl Harness {
-    /// Before there is a connection.
-    fn before() -> Self {
+    /// Before the first connection.
+    fn disconnected() -> Self {
         let start = "2026-01-02T13:59:00Z".parse().unwrap();
         let theme = Theme::new(Colours::None);
         let app = App::new("chat.example.org".to_owned(), theme, TimeZone::UTC, start);
@@ -37,16 +37,16 @@ impl Harness {
         }
     }
 
-    /// Signed in, in `#lobby`, with some people there.
+    /// Signed in, in `#lobby` with some others.
     fn new() -> Self {
-        let mut ui = Self::before();
-        ui.hear(":s 001 alice :Welcome back, alice.");
-        ui.hear(":alice!a@h JOIN #lobby");
-        ui.hear(":s 332 alice #lobby :Plans for the week: eggs, twigs, moss");
-        ui.hear(":s 353 alice = #lobby :@boss alice bob +carol");
-        ui.hear(":s 366 alice #lobby :End");
-        ui.app.settled();
-        ui.app.effects();
+        let mut ui = Self::disconnected();
+        ui.receive(":s 001 alice :Welcome back, alice.");
+        ui.receive(":alice!a@h JOIN #lobby");
+        ui.receive(":s 332 alice #lobby :Plans for the week: eggs, twigs, moss");
+        ui.receive(":s 353 alice = #lobby :@boss alice bob +carol");
+        ui.receive(":s 366 alice #lobby :End");
+        ui.app.connection_ready();
+        ui.app.take_effects();
         ui.app.lag = Some(Duration::from_millis(12));
         ui
     }
@@ -57,34 +57,34 @@ impl Harness {
         ui
     }
 
-    fn hear(&mut self, line: &str) {
+    fn receive(&mut self, line: &str) {
         self.app.now += Duration::from_secs(20);
-        self.app.hear(&Message::parse(line).unwrap());
+        self.app.handle_message(&Message::parse(line).unwrap());
     }
 
-    /// A conversation with something of everything in it.
-    fn with_talk(mut self) -> Self {
-        self.hear(":bob!b@h PRIVMSG #lobby :good morning");
-        self.hear(":carol!c@h PRIVMSG #lobby :\u{1}ACTION yawns\u{1}");
-        self.hear(":dave!d@h JOIN #lobby");
-        self.hear(":erin!e@h JOIN #lobby");
-        self.hear(":dave!d@h QUIT :Ping timeout");
-        self.hear(
+    /// Adds messages and events of all kinds.
+    fn with_messages(mut self) -> Self {
+        self.receive(":bob!b@h PRIVMSG #lobby :good morning");
+        self.receive(":carol!c@h PRIVMSG #lobby :\u{1}ACTION yawns\u{1}");
+        self.receive(":dave!d@h JOIN #lobby");
+        self.receive(":erin!e@h JOIN #lobby");
+        self.receive(":dave!d@h QUIT :Ping timeout");
+        self.receive(
             ":bob!b@h PRIVMSG #lobby :alice: here is a long message that has to be wrapped over several rows of \
              the screen and keeps its indent while it does so, to the very last word",
         );
-        self.hear(":alice!a@h JOIN #ops");
-        self.hear(":boss!o@h PRIVMSG #ops :deploy at noon");
-        self.hear(":bob!b@h PRIVMSG alice :psst");
+        self.receive(":alice!a@h JOIN #ops");
+        self.receive(":boss!o@h PRIVMSG #ops :deploy at noon");
+        self.receive(":bob!b@h PRIVMSG alice :psst");
         self.app.now = "2026-01-03T00:00:10Z".parse().unwrap();
-        self.hear(
+        self.receive(
             ":carol!c@h PRIVMSG #lobby :a new \u{2}day\u{2}, \u{1d}日本語\u{1d} \u{1b}[2Jand nothing to obey",
         );
         self
     }
 
     fn press(&mut self, code: KeyCode, modifiers: KeyModifiers) {
-        self.app.key(KeyEvent::new(code, modifiers));
+        self.app.handle_key(KeyEvent::new(code, modifiers));
     }
 
     fn control(&mut self, letter: char) {
@@ -95,20 +95,20 @@ impl Harness {
         self.press(KeyCode::Char(letter), KeyModifiers::ALT);
     }
 
-    fn types(&mut self, text: &str) {
+    fn type_text(&mut self, text: &str) {
         for letter in text.chars() {
             self.press(KeyCode::Char(letter), KeyModifiers::NONE);
         }
     }
 
-    fn enters(&mut self, text: &str) {
-        self.types(text);
+    fn enter(&mut self, text: &str) {
+        self.type_text(text);
         self.press(KeyCode::Enter, KeyModifiers::NONE);
     }
 
-    /// What is sent, without labels.
+    /// Returns what is sent, without labels.
     fn sent(&mut self) -> Vec<String> {
-        let effects = self.app.effects();
+        let effects = self.app.take_effects();
         let messages = effects.into_iter().filter_map(|effect| match effect {
             Effect::Send(message) => Some(message),
             _ => None,
@@ -126,29 +126,29 @@ impl Harness {
             .collect()
     }
 
-    /// What is kept for the next time, as it was kept last.
-    fn kept(&mut self) -> Preferences {
-        let kept = self
+    /// Returns the preferences as last stored.
+    fn saved(&mut self) -> Preferences {
+        let saved = self
             .app
-            .effects()
+            .take_effects()
             .into_iter()
             .filter_map(|effect| match effect {
                 Effect::SavePreferences(preferences) => Some(preferences),
                 _ => None,
             });
-        kept.last().expect("something is kept")
+        saved.last().expect("preferences are stored")
     }
 
-    /// The server answers what was sent last.
-    fn answers(&mut self, kind: &str, lines: &[&str]) {
-        self.hear(&format!("@label={} :s BATCH +x {kind}", self.label));
+    /// Receives the server's answer to the message sent last: a batch of these lines.
+    fn answer(&mut self, kind: &str, lines: &[&str]) {
+        self.receive(&format!("@label={} :s BATCH +x {kind}", self.label));
         for line in lines {
-            self.hear(&line.replacen('@', "@batch=x;", 1));
+            self.receive(&line.replacen('@', "@batch=x;", 1));
         }
-        self.hear(":s BATCH -x");
+        self.receive(":s BATCH -x");
     }
 
-    fn place(&self) -> &str {
+    fn conversation(&self) -> &str {
         self.app.buffers.current().conversation.name()
     }
 
@@ -162,27 +162,27 @@ impl Harness {
 
 #[test]
 fn a_comfortable_screen() {
-    insta::assert_snapshot!(Harness::new().with_talk().screen());
+    insta::assert_snapshot!(Harness::new().with_messages().screen());
 }
 
 #[test]
 fn a_wide_screen_with_members() {
-    insta::assert_snapshot!(Harness::sized(120, 24).with_talk().screen());
+    insta::assert_snapshot!(Harness::sized(120, 24).with_messages().screen());
 }
 
 #[test]
 fn a_tiny_screen() {
-    insta::assert_snapshot!(Harness::sized(40, 10).with_talk().screen());
+    insta::assert_snapshot!(Harness::sized(40, 10).with_messages().screen());
 }
 
 #[test]
-fn several_lines_are_typed_in_a_box_that_grows() {
-    let mut ui = Harness::sized(60, 14).with_talk();
-    ui.types("one");
+fn the_message_box_grows_with_its_lines() {
+    let mut ui = Harness::sized(60, 14).with_messages();
+    ui.type_text("one");
     ui.press(KeyCode::Enter, KeyModifiers::ALT);
-    ui.types("two");
+    ui.type_text("two");
     ui.control('j');
-    ui.types("three");
+    ui.type_text("three");
     insta::assert_snapshot!(ui.screen());
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
     assert_eq!(
@@ -196,9 +196,9 @@ fn several_lines_are_typed_in_a_box_that_grows() {
 }
 
 #[test]
-fn help_lies_over_the_chat_and_scrolls() {
+fn help_is_a_popup_that_scrolls() {
     let mut ui = Harness::new();
-    ui.enters("/help");
+    ui.enter("/help");
     insta::assert_snapshot!(ui.screen());
     ui.press(KeyCode::PageDown, KeyModifiers::NONE);
     assert!(!ui.screen().contains("TEXT /NICK"));
@@ -209,7 +209,7 @@ fn help_lies_over_the_chat_and_scrolls() {
 #[test]
 fn every_command_and_key_is_in_the_help() {
     let mut ui = Harness::sized(100, 200);
-    ui.enters("/help");
+    ui.enter("/help");
     let screen = ui.screen();
     for word in [
         "/msg", "/ignore", "/kick", "/unban", "Ctrl-K", "Alt-1", "PgUp", "//TEXT",
@@ -219,14 +219,14 @@ fn every_command_and_key_is_in_the_help() {
 }
 
 #[test]
-fn the_switcher_finds_a_place_by_a_few_letters() {
-    let mut ui = Harness::new().with_talk();
+fn the_switcher_finds_a_conversation_by_a_few_letters() {
+    let mut ui = Harness::new().with_messages();
     ui.control('k');
-    ui.types("op");
+    ui.type_text("op");
     insta::assert_snapshot!(ui.screen());
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
-    assert_eq!(ui.place(), "#ops");
-    ui.types("text");
+    assert_eq!(ui.conversation(), "#ops");
+    ui.type_text("text");
     ui.control('a');
     ui.control('k');
     assert!(ui.app.overlay.is_none(), "with text to the right it cuts");
@@ -234,73 +234,77 @@ fn the_switcher_finds_a_place_by_a_few_letters() {
 }
 
 #[test]
-fn places_are_switched_by_number_by_step_and_by_mouse() {
-    let mut ui = Harness::new().with_talk();
+fn conversations_are_switched_by_number_by_step_and_by_mouse() {
+    let mut ui = Harness::new().with_messages();
     ui.alt('4');
-    assert_eq!(ui.place(), "bob");
+    assert_eq!(ui.conversation(), "bob");
     ui.control('n');
-    assert_eq!(ui.place(), "server");
+    assert_eq!(ui.conversation(), "server");
     ui.control('p');
-    assert_eq!(ui.place(), "bob");
+    assert_eq!(ui.conversation(), "bob");
     ui.control('p');
-    assert_eq!(ui.place(), "#ops");
+    assert_eq!(ui.conversation(), "#ops");
     let click = |column, row| MouseEvent {
         kind: MouseEventKind::Down(MouseButton::Left),
         column,
         row,
         modifiers: KeyModifiers::NONE,
     };
-    ui.app.mouse(click(3, 2));
-    assert_eq!(ui.place(), "#lobby");
-    ui.app.mouse(click(3, 20));
-    assert_eq!(ui.place(), "#lobby", "nothing is there");
+    ui.app.handle_mouse(click(3, 2));
+    assert_eq!(ui.conversation(), "#lobby");
+    ui.app.handle_mouse(click(3, 20));
+    assert_eq!(
+        ui.conversation(),
+        "#lobby",
+        "there is no conversation there"
+    );
 }
 
 #[test]
-fn a_paste_of_several_lines_is_asked_about() {
+fn a_paste_of_several_lines_asks_for_confirmation() {
     let mut ui = Harness::new();
-    ui.app.paste("one line\n");
+    ui.app.handle_paste("one line\n");
     assert_eq!(ui.app.editor.text(), "one line");
     ui.control('u');
-    ui.app.paste("a\r\nb\x1b[2J\r\nc\r\n");
+    ui.app.handle_paste("a\r\nb\x1b[2J\r\nc\r\n");
     insta::assert_snapshot!(ui.screen());
     ui.press(KeyCode::Char('n'), KeyModifiers::NONE);
     assert!(ui.app.editor.is_empty());
-    ui.app.paste("a\nb");
+    ui.app.handle_paste("a\nb");
     ui.press(KeyCode::Char('y'), KeyModifiers::NONE);
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
     assert_eq!(ui.sent(), ["PRIVMSG #lobby a", "PRIVMSG #lobby b"]);
 }
 
 #[test]
-fn what_is_pasted_is_said_and_not_obeyed() {
+fn pasted_commands_are_sent_as_text() {
     let mut ui = Harness::new();
-    ui.app.paste("/quit\n/part");
+    ui.app.handle_paste("/quit\n/part");
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
     assert_eq!(ui.sent(), ["PRIVMSG #lobby /quit", "PRIVMSG #lobby /part"]);
 }
 
 #[test]
-fn tab_completes_whoever_spoke_last() {
+fn tab_completes_the_last_speaker_first() {
     let mut ui = Harness::new();
-    ui.hear(":bob!b@h JOIN #lobby");
-    ui.hear(":bill!b@h JOIN #lobby");
-    ui.hear(":bob!b@h PRIVMSG #lobby :hi");
-    ui.types("b");
+    ui.receive(":bob!b@h JOIN #lobby");
+    ui.receive(":bill!b@h JOIN #lobby");
+    ui.receive(":bob!b@h PRIVMSG #lobby :hi");
+    ui.type_text("b");
     ui.press(KeyCode::Tab, KeyModifiers::NONE);
     assert_eq!(ui.app.editor.text(), "bob: ");
     ui.press(KeyCode::Tab, KeyModifiers::NONE);
     assert_eq!(ui.app.editor.text(), "bill: ");
-    ui.types("x");
+    ui.type_text("x");
     ui.press(KeyCode::Tab, KeyModifiers::NONE);
-    assert_eq!(ui.app.editor.text(), "bill: x", "that fits nobody");
+    assert_eq!(ui.app.editor.text(), "bill: x", "no nick matches");
 }
 
 #[test]
 fn no_size_breaks_the_screen() {
-    let mut ui = Harness::new().with_talk();
-    ui.types(&"long ".repeat(50));
+    let mut ui = Harness::new().with_messages();
+    ui.type_text(&"long ".repeat(50));
     for overlay in ["", "/help", "switch", "paste"] {
         match overlay {
             "switch" => ui.app.overlay = Some(Overlay::Switcher(Editor::default(), 2)),
@@ -322,7 +326,7 @@ fn no_size_breaks_the_screen() {
 }
 
 #[test]
-fn nothing_from_the_server_reaches_the_screen_as_a_control() {
+fn no_control_character_from_the_server_reaches_the_screen() {
     let evil = "\u{1b}]0;title\u{7}\u{9b}2J\u{202e}\u{200b}";
     let mut ui = Harness::new();
     for line in [
@@ -336,7 +340,7 @@ fn nothing_from_the_server_reaches_the_screen_as_a_control() {
         "s 404 alice #% :%",
         "boss!a@h KICK #lobby % :%",
     ] {
-        ui.hear(&format!(":{}", line.replace('%', evil)));
+        ui.receive(&format!(":{}", line.replace('%', evil)));
     }
     ui.app.editor.insert(evil);
     let size = ui.app.size;
@@ -349,36 +353,36 @@ fn nothing_from_the_server_reaches_the_screen_as_a_control() {
 }
 
 #[test]
-fn a_lost_connection_keeps_what_is_typed_and_goes_back_to_its_channels() {
+fn after_a_lost_connection_typed_text_is_still_there_and_channels_are_rejoined() {
     let mut ui = Harness::new();
-    ui.hear(":alice!a@h JOIN #ops");
-    ui.enters("on its way");
+    ui.receive(":alice!a@h JOIN #ops");
+    ui.enter("on its way");
     ui.sent();
     ui.app
-        .lost("the server closed the connection", Duration::from_secs(2));
-    ui.enters("too late");
+        .connection_lost("the server closed the connection", Duration::from_secs(2));
+    ui.enter("too late");
     let screen = ui.screen();
     for part in [
         "not confirmed, perhaps not sent, to",
         "the server closed the connection; trying",
         "NOT CONNECTED",
         "too late",
-        "what you typed is kept here",
+        "your text was not sent",
     ] {
         assert!(screen.contains(part), "{part} in\n{screen}");
     }
-    ui.hear(":s 001 alice :Welcome back, alice.");
-    ui.hear(":alice!a@h JOIN #lobby");
-    ui.app.settled();
+    ui.receive(":s 001 alice :Welcome back, alice.");
+    ui.receive(":alice!a@h JOIN #lobby");
+    ui.app.connection_ready();
     assert_eq!(ui.sent(), ["JOIN #ops"]);
-    ui.hear("@label=2 :alice!a@h JOIN #ops");
+    ui.receive("@label=2 :alice!a@h JOIN #ops");
 }
 
 #[test]
-fn much_is_sent_no_faster_than_it_is_confirmed() {
+fn a_long_paste_is_sent_no_faster_than_it_is_confirmed() {
     let mut ui = Harness::new();
     let lines: Vec<String> = (0..40).map(|number| number.to_string()).collect();
-    ui.app.paste(&lines.join("\n"));
+    ui.app.handle_paste(&lines.join("\n"));
     ui.press(KeyCode::Char('y'), KeyModifiers::NONE);
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
     let first = ui.sent();
@@ -387,49 +391,49 @@ fn much_is_sent_no_faster_than_it_is_confirmed() {
         "{first:?}"
     );
     let message = Message::parse("@label=1 :alice!a@h PRIVMSG #lobby 0").unwrap();
-    ui.app.hear(&message);
+    ui.app.handle_message(&message);
     assert_eq!(ui.sent(), [format!("PRIVMSG #lobby {}", first.len())]);
 }
 
 #[test]
-fn the_bell_rings_for_who_does_not_look() {
+fn highlights_notify_only_someone_who_does_not_look() {
     let mut ui = Harness::new();
     let calls = |ui: &mut Harness| -> usize {
         ui.app
-            .effects()
+            .take_effects()
             .iter()
             .filter(|effect| matches!(effect, Effect::Notify(..)))
             .count()
     };
-    ui.app.focus(true);
-    ui.hear(":bob!b@h PRIVMSG alice :psst");
-    assert_eq!(calls(&mut ui), 0, "they see the count");
-    ui.app.focus(false);
-    ui.hear(":bob!b@h PRIVMSG #lobby :nothing of note");
+    ui.app.set_focused(true);
+    ui.receive(":bob!b@h PRIVMSG alice :psst");
+    assert_eq!(calls(&mut ui), 0, "the unread count is in view");
+    ui.app.set_focused(false);
+    ui.receive(":bob!b@h PRIVMSG #lobby :nothing of note");
     assert_eq!(calls(&mut ui), 0);
-    ui.hear(":bob!b@h PRIVMSG #lobby :Alice?");
-    ui.hear(":bob!b@h PRIVMSG alice :psst");
+    ui.receive(":bob!b@h PRIVMSG #lobby :Alice?");
+    ui.receive(":bob!b@h PRIVMSG alice :psst");
     assert_eq!(calls(&mut ui), 2);
-    ui.enters("/mute");
-    ui.hear(":bob!b@h PRIVMSG #lobby :Alice!");
+    ui.enter("/mute");
+    ui.receive(":bob!b@h PRIVMSG #lobby :Alice!");
     assert_eq!(calls(&mut ui), 0);
 }
 
 #[test]
-fn ctrl_c_empties_the_line_and_leaves_the_second_time() {
+fn ctrl_c_clears_the_message_box_and_leaves_the_second_time() {
     let mut ui = Harness::new();
-    ui.types("text");
+    ui.type_text("text");
     ui.control('c');
     assert!(ui.app.editor.is_empty());
     ui.control('c');
-    assert!(ui.app.effects().is_empty());
-    assert!(ui.screen().contains("once more"));
-    ui.types("a");
+    assert!(ui.app.take_effects().is_empty());
+    assert!(ui.screen().contains("press Ctrl-C again"));
+    ui.type_text("a");
     ui.control('c');
     ui.control('c');
-    assert!(ui.app.effects().is_empty(), "not twice in a row");
+    assert!(ui.app.take_effects().is_empty(), "not twice in a row");
     ui.control('c');
-    assert_eq!(ui.app.effects(), [Effect::Quit(None)]);
+    assert_eq!(ui.app.take_effects(), [Effect::Quit(None)]);
 }
 
 #[test]
@@ -439,15 +443,15 @@ fn members_and_topic_are_those_of_the_channel() {
     for part in ["@boss", "+carol", "Plans for the week"] {
         assert!(screen.contains(part), "{part} in\n{screen}");
     }
-    ui.hear(":boss!o@h MODE #lobby +o alice");
-    ui.hear(":boss!o@h TOPIC #lobby :Something else");
+    ui.receive(":boss!o@h MODE #lobby +o alice");
+    ui.receive(":boss!o@h TOPIC #lobby :Something else");
     assert!(
         ui.screen().contains("@alice")
             && ui.screen().contains("#lobby · 4 people · Something else")
     );
     ui.alt('m');
     assert!(!ui.screen().contains("+carol"));
-    ui.enters("/names");
+    ui.enter("/names");
     assert!(
         ui.screen()
             .contains("in #lobby: @alice, @boss, +carol, bob"),
@@ -457,23 +461,23 @@ fn members_and_topic_are_those_of_the_channel() {
 }
 
 #[test]
-fn formatting_is_typed_and_seen_and_sent() {
+fn formatting_is_typed_shown_and_sent() {
     let mut ui = Harness::new();
     let format = |ui: &mut Harness, letter: char| {
         ui.control('o');
         ui.press(KeyCode::Char(letter), KeyModifiers::NONE);
     };
-    ui.types("a ");
+    ui.type_text("a ");
     ui.control('o');
     assert!(ui.screen().contains("b bold · i italic"), "{}", ui.screen());
-    ui.types("b");
-    ui.types("bold");
+    ui.type_text("b");
+    ui.type_text("bold");
     for letter in ['b', 'i', 'u', 's', 'm', 'r', 'o', 'c'] {
         format(&mut ui, letter);
     }
-    ui.types("4red");
+    ui.type_text("4red");
     format(&mut ui, 'X');
-    ui.types("00ff00green");
+    ui.type_text("00ff00green");
     format(&mut ui, 'z');
     ui.control('o');
     ui.press(KeyCode::Esc, KeyModifiers::NONE);
@@ -485,7 +489,7 @@ fn formatting_is_typed_and_seen_and_sent() {
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
     let wanted = "PRIVMSG #lobby :a \u{2}bold\u{2}\u{1d}\u{1f}\u{1e}\u{11}\u{16}\u{f}\u{3}4red\u{4}00ff00green";
     assert_eq!(ui.sent(), [wanted]);
-    ui.hear(&format!(":bob!b@h {wanted}"));
+    ui.receive(&format!(":bob!b@h {wanted}"));
     assert!(
         ui.screen().contains("bob a boldredgreen"),
         "{}",

@@ -1,17 +1,17 @@
-//! Links that were said.
+//! Links in messages.
 
 use super::*;
 
 #[test]
 fn links_are_listed_newest_first_and_opened_or_copied() {
     let mut ui = Harness::new();
-    ui.enters("/links");
+    ui.enter("/links");
     assert!(ui.screen().contains("there are no links here"));
     ui.sent();
-    ui.hear(":bob!b@h PRIVMSG #lobby :read https://a.example/one.");
-    ui.hear(":bob!b@h PRIVMSG #lobby :or (https://b.example/two) and http://c.example");
-    ui.hear(":bob!b@h PRIVMSG #lobby :again https://a.example/one");
-    ui.hear(":bob!b@h PRIVMSG #lobby :file:///etc/passwd");
+    ui.receive(":bob!b@h PRIVMSG #lobby :read https://a.example/one.");
+    ui.receive(":bob!b@h PRIVMSG #lobby :or (https://b.example/two) and http://c.example");
+    ui.receive(":bob!b@h PRIVMSG #lobby :again https://a.example/one");
+    ui.receive(":bob!b@h PRIVMSG #lobby :file:///etc/passwd");
     ui.alt('o');
     let screen = ui.screen();
     let at = |link: &str| {
@@ -24,14 +24,14 @@ fn links_are_listed_newest_first_and_opened_or_copied() {
             && at("http://c.example") < at("https://b.example/two")
     );
     ui.press(KeyCode::Down, KeyModifiers::NONE);
-    ui.types("c");
+    ui.type_text("c");
     assert!(ui.screen().contains("copied http://c.example"));
     ui.alt('o');
     ui.press(KeyCode::Up, KeyModifiers::NONE);
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
     let urls: Vec<String> = ui
         .app
-        .effects()
+        .take_effects()
         .into_iter()
         .map(|effect| match effect {
             Effect::Open(url) => format!("open {}", url.as_str()),
@@ -46,12 +46,12 @@ fn links_are_listed_newest_first_and_opened_or_copied() {
 }
 
 #[test]
-fn a_click_on_a_link_opens_it_and_beside_it_nothing_happens() {
+fn a_click_opens_a_link_and_nothing_else() {
     let mut ui = Harness::new();
-    ui.hear(
+    ui.receive(
         ":bob!b@h PRIVMSG #lobby :see https://a.example/one or https://b.example/a/path/that/is/so/long/that/it/is/wrapped now",
     );
-    ui.hear(":boss!o@h TOPIC #lobby :about http://c.example");
+    ui.receive(":boss!o@h TOPIC #lobby :about http://c.example");
     let screen = ui.screen();
     let find = |part: &str| {
         let (row, text) = screen
@@ -66,13 +66,13 @@ fn a_click_on_a_link_opens_it_and_beside_it_nothing_happens() {
     };
     let click = |ui: &mut Harness, (row, column): (u16, u16)| -> Vec<String> {
         let kind = MouseEventKind::Down(MouseButton::Left);
-        ui.app.mouse(MouseEvent {
+        ui.app.handle_mouse(MouseEvent {
             kind,
             column,
             row,
             modifiers: KeyModifiers::NONE,
         });
-        let effects = ui.app.effects().into_iter();
+        let effects = ui.app.take_effects().into_iter();
         effects
             .map(|effect| match effect {
                 Effect::Open(url) => url.as_str().to_owned(),

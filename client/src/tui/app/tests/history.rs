@@ -1,16 +1,16 @@
-//! What was said before: scrolled to, searched, read and not read.
+//! Older messages: loading, scrolling, searching, and what counts as read.
 
 use super::*;
 
 #[test]
-fn the_past_is_loaded_when_one_looks_at_it() {
+fn history_is_loaded_when_it_comes_into_view() {
     let mut ui = Harness::new();
-    ui.hear(":s 005 alice CHATHISTORY=50 :are supported");
-    ui.hear(":alice!a@h JOIN #den");
-    ui.hear(":s MARKREAD #den timestamp=2026-01-02T12:00:00.000Z");
+    ui.receive(":s 005 alice CHATHISTORY=50 :are supported");
+    ui.receive(":alice!a@h JOIN #den");
+    ui.receive(":s MARKREAD #den timestamp=2026-01-02T12:00:00.000Z");
     ui.alt('2');
     assert_eq!(ui.sent(), ["CHATHISTORY LATEST #den * 50"]);
-    ui.answers(
+    ui.answer(
         "chathistory #den",
         &[
             "@time=2026-01-01T09:00:00.000Z;msgid=a :bob!b@h PRIVMSG #den :happy new year",
@@ -18,55 +18,51 @@ fn the_past_is_loaded_when_one_looks_at_it() {
             "@time=2026-01-02T13:00:00.000Z;msgid=c :bob!b@h PRIVMSG #den :alice: are you there?",
         ],
     );
-    ui.app.look();
+    ui.app.refresh();
     let marked = "MARKREAD #den timestamp=2026-01-02T13:00:00.000Z";
     assert_eq!(
         ui.sent(),
         [marked, "CHATHISTORY BEFORE #den msgid=a 50"],
-        "it is read, and there is room for more"
+        "the page is read, and the screen has room for more"
     );
     insta::assert_snapshot!(ui.screen());
-    ui.answers("chathistory #den", &[]);
-    assert!(
-        ui.screen().contains("the beginning of #den"),
-        "{}",
-        ui.screen()
-    );
+    ui.answer("chathistory #den", &[]);
+    assert!(ui.screen().contains("beginning of #den"), "{}", ui.screen());
 }
 
 #[test]
 fn a_screen_without_a_connection() {
-    let mut ui = Harness::sized(80, 12).with_talk();
+    let mut ui = Harness::sized(80, 12).with_messages();
     ui.app
-        .lost("the server closed the connection", Duration::from_secs(2));
+        .connection_lost("the server closed the connection", Duration::from_secs(2));
     ui.app.connection = Connection::Connecting;
-    ui.enters("typed meanwhile");
+    ui.enter("typed meanwhile");
     insta::assert_snapshot!(ui.screen());
 }
 
 #[test]
-fn a_page_that_was_under_way_when_the_connection_was_lost_is_asked_for_again() {
+fn a_page_that_the_lost_connection_did_not_deliver_is_requested_again() {
     let mut ui = Harness::new();
-    ui.hear(":s 005 alice CHATHISTORY=50 :are supported");
-    ui.hear(":alice!a@h JOIN #den");
+    ui.receive(":s 005 alice CHATHISTORY=50 :are supported");
+    ui.receive(":alice!a@h JOIN #den");
     ui.alt('2');
     assert_eq!(ui.sent(), ["CHATHISTORY LATEST #den * 50"]);
     ui.app
-        .lost("the server closed the connection", Duration::from_secs(2));
-    ui.app.look();
-    assert_eq!(ui.sent(), [""; 0], "nobody would hear it");
+        .connection_lost("the server closed the connection", Duration::from_secs(2));
+    ui.app.refresh();
+    assert_eq!(ui.sent(), [""; 0], "there is no connection");
     for line in [
         ":s 001 alice :Welcome back, alice.",
         ":s 005 alice CHATHISTORY=50 :are supported",
         ":alice!a@h JOIN #lobby",
         ":alice!a@h JOIN #den",
     ] {
-        ui.hear(line);
+        ui.receive(line);
     }
-    ui.app.settled();
+    ui.app.connection_ready();
     let sent = ui.sent();
     assert_eq!(sent, ["CHATHISTORY LATEST #den * 50"]);
-    ui.answers(
+    ui.answer(
         "chathistory #den",
         &["@time=2026-01-01T09:00:00.000Z;msgid=a :bob!b@h PRIVMSG #den :here"],
     );
@@ -78,14 +74,14 @@ fn a_page_that_was_under_way_when_the_connection_was_lost_is_asked_for_again() {
 }
 
 #[test]
-fn what_cannot_be_loaded_says_so_and_is_tried_again_on_the_way_up() {
+fn a_failed_page_is_marked_and_requested_again_when_scrolling_up() {
     let mut ui = Harness::new();
-    ui.hear(":s 005 alice CHATHISTORY=50 :are supported");
-    ui.hear(":alice!a@h JOIN #den");
+    ui.receive(":s 005 alice CHATHISTORY=50 :are supported");
+    ui.receive(":alice!a@h JOIN #den");
     ui.alt('2');
     ui.sent();
     let label = ui.label.clone();
-    ui.hear(&format!(
+    ui.receive(&format!(
         "@label={label} :s FAIL CHATHISTORY MESSAGE_ERROR LATEST #den :please try again later"
     ));
     assert!(
@@ -93,17 +89,17 @@ fn what_cannot_be_loaded_says_so_and_is_tried_again_on_the_way_up() {
         "{}",
         ui.screen()
     );
-    ui.app.look();
+    ui.app.refresh();
     assert_eq!(ui.sent(), [""; 0]);
     ui.press(KeyCode::PageUp, KeyModifiers::NONE);
     assert_eq!(ui.sent(), ["CHATHISTORY LATEST #den * 50"]);
 }
 
 #[test]
-fn a_search_goes_through_what_is_loaded_and_then_back_through_the_history() {
+fn a_search_covers_loaded_messages_first_and_then_the_history() {
     let mut ui = Harness::sized(80, 12);
-    ui.hear(":s 005 alice CHATHISTORY=50 :are supported");
-    ui.hear(":alice!a@h JOIN #den");
+    ui.receive(":s 005 alice CHATHISTORY=50 :are supported");
+    ui.receive(":alice!a@h JOIN #den");
     ui.alt('2');
     ui.sent();
     let page = |from: u32| -> Vec<String> {
@@ -114,15 +110,15 @@ fn a_search_goes_through_what_is_loaded_and_then_back_through_the_history() {
         (from..from + 50).map(line).collect()
     };
     let answers = |ui: &mut Harness, lines: &[String]| {
-        ui.answers(
+        ui.answer(
             "chathistory #den",
             &lines.iter().map(String::as_str).collect::<Vec<_>>(),
         );
-        ui.app.look();
+        ui.app.refresh();
         ui.sent()
     };
     assert_eq!(answers(&mut ui, &page(200)), [""; 0], "the screen is full");
-    ui.enters("/search NUMBER 23");
+    ui.enter("/search NUMBER 23");
     assert!(ui.screen().contains("NUMBER 23: 1 of 1"), "{}", ui.screen());
     assert!(ui.screen().contains("number 239"));
     for wanted in ["number 238", "number 237"] {
@@ -134,18 +130,18 @@ fn a_search_goes_through_what_is_loaded_and_then_back_through_the_history() {
     assert!(ui.screen().contains("NUMBER 23: 2 of 3"));
     ui.press(KeyCode::Esc, KeyModifiers::NONE);
     assert!(
-        ui.app.overlay.is_none() && ui.app.scrolled().is_some(),
-        "one stays where one is"
+        ui.app.overlay.is_none() && ui.app.scroll_position().is_some(),
+        "the scroll position stays"
     );
-    // What is not loaded is looked for page by page.
-    ui.enters("/search number 11");
+    // What is not loaded is searched page by page.
+    ui.enter("/search number 11");
     assert_eq!(ui.sent(), ["CHATHISTORY BEFORE #den msgid=m200 50"]);
-    assert!(ui.screen().contains("looking"));
+    assert!(ui.screen().contains("searching"));
     assert_eq!(
         answers(&mut ui, &page(150)),
         ["CHATHISTORY BEFORE #den msgid=m150 50"]
     );
-    assert_eq!(answers(&mut ui, &page(100)), [""; 0], "it is found");
+    assert_eq!(answers(&mut ui, &page(100)), [""; 0], "a match was found");
     assert!(ui.screen().contains("number 119"), "{}", ui.screen());
     for _ in 0..10 {
         ui.press(KeyCode::Up, KeyModifiers::NONE);
@@ -159,55 +155,56 @@ fn a_search_goes_through_what_is_loaded_and_then_back_through_the_history() {
         "{}",
         ui.screen()
     );
-    assert!(ui.screen().contains("that is all there is"));
+    assert!(ui.screen().contains("no more matches"));
 }
 
 #[test]
-fn a_search_that_finds_nothing_asks_before_it_goes_on_for_ever() {
+fn a_search_without_a_match_pauses_after_some_pages() {
     let mut ui = Harness::new();
-    ui.hear(":s 005 alice CHATHISTORY=1 :are supported");
-    ui.hear(":alice!a@h JOIN #den");
+    ui.receive(":s 005 alice CHATHISTORY=1 :are supported");
+    ui.receive(":alice!a@h JOIN #den");
     ui.alt('2');
-    ui.enters("/search needle");
+    ui.enter("/search needle");
     let mut pages = 0;
     while let [question] = &ui.sent()[..] {
         assert!(question.starts_with("CHATHISTORY"), "{question}");
         pages += 1;
         let line =
             format!("@time=2026-01-01T09:00:00.000Z;msgid=m{pages} :bob!b@h PRIVMSG #den :hay");
-        ui.answers("chathistory #den", &[&line]);
-        ui.app.look();
+        ui.answer("chathistory #den", &[&line]);
+        ui.app.refresh();
     }
     assert!(pages > 10 && pages < 50, "{pages}");
     assert!(
-        ui.screen().contains("needle: nothing, back to 1 Jan 2026"),
+        ui.screen()
+            .contains("needle: nothing found, back to 1 Jan 2026"),
         "{}",
         ui.screen()
     );
     ui.press(KeyCode::Up, KeyModifiers::NONE);
     assert_eq!(ui.sent().len(), 1, "on demand");
-    ui.types("a");
-    assert!(ui.app.overlay.is_none(), "whoever types is done with it");
+    ui.type_text("a");
+    assert!(ui.app.overlay.is_none(), "typing ends the search");
     assert_eq!(ui.app.editor.text(), "a");
 }
 
 #[test]
-fn whoever_does_nothing_for_long_is_not_taken_for_a_reader() {
+fn after_minutes_without_a_key_messages_count_as_unread() {
     let mut ui = Harness::new();
-    ui.hear(":s MARKREAD #lobby timestamp=2026-01-02T12:00:00.000Z");
-    ui.hear(":bob!b@h PRIVMSG #lobby :hi");
-    ui.app.look();
-    assert_eq!(ui.sent().len(), 1, "this is read");
+    ui.receive(":s MARKREAD #lobby timestamp=2026-01-02T12:00:00.000Z");
+    ui.receive(":bob!b@h PRIVMSG #lobby :hi");
+    ui.app.refresh();
+    assert_eq!(ui.sent().len(), 1, "this one is read");
     ui.app.now += Duration::from_mins(10);
-    ui.app.look();
-    ui.hear(":bob!b@h PRIVMSG #lobby :alice: are you there?");
-    ui.app.look();
+    ui.app.refresh();
+    ui.receive(":bob!b@h PRIVMSG #lobby :alice: are you there?");
+    ui.app.refresh();
     assert!(
         ui.app
-            .effects()
+            .take_effects()
             .iter()
             .any(|effect| matches!(effect, Effect::Notify(..))),
-        "the bell rings"
+        "the user is notified"
     );
     assert!(ui.screen().contains("2›#lobby      !1"), "{}", ui.screen());
     ui.press(KeyCode::Char('y'), KeyModifiers::NONE);
@@ -220,10 +217,10 @@ fn whoever_does_nothing_for_long_is_not_taken_for_a_reader() {
 }
 
 #[test]
-fn one_scrolls_through_all_there_is_and_back() {
+fn scrolling_reaches_every_message_in_both_directions() {
     let mut ui = Harness::new();
     for number in 0..200 {
-        ui.hear(&format!(
+        ui.receive(&format!(
             ":bob!b@h PRIVMSG #lobby :message {number:03} {}",
             "word ".repeat(number % 30)
         ));
@@ -240,13 +237,13 @@ fn one_scrolls_through_all_there_is_and_back() {
     let at_top = ui.screen();
     ui.press(KeyCode::PageUp, KeyModifiers::NONE);
     assert_eq!(ui.screen(), at_top);
-    ui.hear(":bob!b@h PRIVMSG #lobby :one more");
+    ui.receive(":bob!b@h PRIVMSG #lobby :one more");
     assert_eq!(
         ui.screen().lines().nth(5),
         at_top.lines().nth(5),
-        "what one reads stays where it is"
+        "visible lines do not move"
     );
-    // Every message is seen on the way down, page by page.
+    // Every message is shown on the way down, page by page.
     let mut seen = BTreeSet::new();
     for _ in 0..120 {
         let screen = ui.screen();
@@ -254,7 +251,10 @@ fn one_scrolls_through_all_there_is_and_back() {
         ui.press(KeyCode::PageDown, KeyModifiers::NONE);
     }
     assert_eq!(seen.len(), 200);
-    assert!(ui.app.scrolled().is_none(), "the end is followed again");
+    assert!(
+        ui.app.scroll_position().is_none(),
+        "new messages are followed again"
+    );
     ui.press(KeyCode::PageUp, KeyModifiers::NONE);
     assert!(ui.screen().contains("more below"));
     ui.press(KeyCode::Esc, KeyModifiers::NONE);
@@ -262,11 +262,11 @@ fn one_scrolls_through_all_there_is_and_back() {
 }
 
 #[test]
-fn what_is_new_has_a_line_above_it() {
+fn unread_messages_have_a_line_above_them() {
     let mut ui = Harness::new();
-    ui.hear(":bob!b@h PRIVMSG #lobby :seen");
-    ui.app.focus(false);
-    ui.hear(":bob!b@h PRIVMSG #lobby :not seen");
-    ui.app.focus(true);
+    ui.receive(":bob!b@h PRIVMSG #lobby :seen");
+    ui.app.set_focused(false);
+    ui.receive(":bob!b@h PRIVMSG #lobby :not seen");
+    ui.app.set_focused(true);
     insta::assert_snapshot!(ui.screen());
 }

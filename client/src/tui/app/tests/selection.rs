@@ -1,28 +1,28 @@
-//! A message is chosen, and something is done with it.
+//! Selecting a message.
 
 use super::*;
 
-/// Three messages, the second one's own.
-fn ui() -> Harness {
+/// Three messages, the second of them our own.
+fn three_messages() -> Harness {
     let mut ui = Harness::new();
-    ui.hear(":s.example NOTICE alice :an announcement that nobody can answer");
-    ui.hear("@msgid=m1 :bob!b@h PRIVMSG #lobby :shall we? see http://a.example");
-    ui.hear("@msgid=m2 :alice!a@h PRIVMSG #lobby :of course");
-    ui.hear("@msgid=m3 :carol!c@h PRIVMSG #lobby :\u{2}well\u{2}, when");
-    ui.hear(":dave!d@h JOIN #lobby");
-    ui.app.effects();
+    ui.receive(":s.example NOTICE alice :an announcement that nobody can answer");
+    ui.receive("@msgid=m1 :bob!b@h PRIVMSG #lobby :shall we? see http://a.example");
+    ui.receive("@msgid=m2 :alice!a@h PRIVMSG #lobby :of course");
+    ui.receive("@msgid=m3 :carol!c@h PRIVMSG #lobby :\u{2}well\u{2}, when");
+    ui.receive(":dave!d@h JOIN #lobby");
+    ui.app.take_effects();
     ui
 }
 
-fn choose(ui: &mut Harness, steps: usize) {
+fn select(ui: &mut Harness, steps: usize) {
     for _ in 0..steps {
         ui.press(KeyCode::Up, KeyModifiers::ALT);
     }
 }
 
-/// What is sent, with the reply that it is.
+/// Returns what is sent, and which message it replies to.
 fn sent(ui: &mut Harness) -> Vec<(String, Option<String>)> {
-    let effects = ui.app.effects().into_iter();
+    let effects = ui.app.take_effects().into_iter();
     let messages = effects.filter_map(|effect| match effect {
         Effect::Send(message) => Some(message),
         _ => None,
@@ -39,16 +39,16 @@ fn sent(ui: &mut Harness) -> Vec<(String, Option<String>)> {
 }
 
 #[test]
-fn a_message_is_chosen_and_answered() {
-    let mut ui = ui();
-    choose(&mut ui, 1);
+fn a_message_is_selected_and_replied_to() {
+    let mut ui = three_messages();
+    select(&mut ui, 1);
     insta::assert_snapshot!(ui.screen());
-    ui.types("r");
+    ui.type_text("r");
     assert_eq!(ui.app.editor.text(), "carol: ");
-    ui.types("at noon");
+    ui.type_text("at noon");
     assert!(
         ui.screen()
-            .contains("to carol: “well, when”; Esc: not to that"),
+            .contains("reply to carol: “well, when” · Esc: cancel reply"),
         "{}",
         ui.screen()
     );
@@ -60,21 +60,21 @@ fn a_message_is_chosen_and_answered() {
             Some("m3".to_owned())
         )]
     );
-    ui.enters("and to all");
+    ui.enter("and to all");
     assert_eq!(
         sent(&mut ui),
         [("PRIVMSG #lobby :and to all".to_owned(), None)],
         "only that one"
     );
-    choose(&mut ui, 3);
-    ui.types("/reply yes");
+    select(&mut ui, 3);
+    ui.type_text("/reply yes");
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
     assert_eq!(
         sent(&mut ui),
         [("PRIVMSG #lobby :bob: yes".to_owned(), Some("m1".to_owned()))]
     );
-    choose(&mut ui, 1);
-    ui.types("r");
+    select(&mut ui, 1);
+    ui.type_text("r");
     ui.press(KeyCode::Esc, KeyModifiers::NONE);
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
     assert_eq!(
@@ -84,60 +84,59 @@ fn a_message_is_chosen_and_answered() {
 }
 
 #[test]
-fn a_chosen_message_is_copied_opened_and_talked_about_in_private() {
-    let mut ui = ui();
-    choose(&mut ui, 1);
-    ui.types("oc");
+fn a_selected_message_is_copied_opened_and_answered_in_private() {
+    let mut ui = three_messages();
+    select(&mut ui, 1);
+    ui.type_text("oc");
     assert_eq!(
-        ui.app.effects(),
+        ui.app.take_effects(),
         [Effect::Copy("well, when".to_owned())],
         "it has no link to open"
     );
-    choose(&mut ui, 1);
+    select(&mut ui, 1);
     ui.press(KeyCode::Up, KeyModifiers::NONE);
     ui.press(KeyCode::Up, KeyModifiers::NONE);
     assert!(ui.screen().contains("o open"));
-    ui.types("o");
-    let effects = ui.app.effects();
+    ui.type_text("o");
+    let effects = ui.app.take_effects();
     assert!(
         matches!(&effects[..], [Effect::Open(url)] if url.as_str() == "http://a.example"),
         "{effects:?}"
     );
-    choose(&mut ui, 4);
-    ui.types("p");
-    assert_eq!(ui.place(), "bob");
-    choose(&mut ui, 1);
-    assert!(ui.screen().contains("nothing was said here yet"));
+    select(&mut ui, 4);
+    ui.type_text("p");
+    assert_eq!(ui.conversation(), "bob");
+    select(&mut ui, 1);
+    assert!(ui.screen().contains("there are no messages here yet"));
 }
 
 #[test]
-fn only_what_one_may_take_back_is_taken_back_and_only_at_the_second_key() {
-    let mut ui = ui();
-    choose(&mut ui, 1);
+fn only_messages_one_may_delete_are_deleted_and_only_at_the_second_key() {
+    let mut ui = three_messages();
+    select(&mut ui, 1);
     assert!(
-        !ui.screen().contains("d take back"),
-        "it is carol's: {}",
+        !ui.screen().contains("d delete"),
+        "it is a message by carol: {}",
         ui.screen()
     );
-    ui.types("dd");
-    choose(&mut ui, 1);
-    ui.types("d");
+    ui.type_text("dd");
+    select(&mut ui, 1);
+    ui.type_text("d");
     assert!(
-        ui.screen()
-            .contains("d again takes back: alice: “of course”"),
+        ui.screen().contains("d again deletes: alice: “of course”"),
         "{}",
         ui.screen()
     );
     ui.press(KeyCode::Down, KeyModifiers::NONE);
     ui.press(KeyCode::Up, KeyModifiers::NONE);
-    ui.types("d");
+    ui.type_text("d");
     assert_eq!(sent(&mut ui), []);
-    ui.types("d");
+    ui.type_text("d");
     assert_eq!(sent(&mut ui), [("REDACT #lobby m2".to_owned(), None)]);
-    ui.hear("@label=1 :alice!a@h REDACT #lobby m2");
-    ui.hear(":boss!o@h MODE #lobby +o alice");
-    choose(&mut ui, 1);
-    ui.types("/redact too loud");
+    ui.receive("@label=1 :alice!a@h REDACT #lobby m2");
+    ui.receive(":boss!o@h MODE #lobby +o alice");
+    select(&mut ui, 1);
+    ui.type_text("/redact too loud");
     ui.press(KeyCode::Enter, KeyModifiers::NONE);
     assert_eq!(
         sent(&mut ui),
@@ -147,10 +146,10 @@ fn only_what_one_may_take_back_is_taken_back_and_only_at_the_second_key() {
 }
 
 #[test]
-fn what_is_chosen_is_in_view_and_past_the_newest_nothing_is_chosen() {
+fn the_selection_is_in_view_and_ends_past_the_newest_message() {
     let mut ui = Harness::sized(80, 12);
     for number in 10..60 {
-        ui.hear(&format!(
+        ui.receive(&format!(
             "@msgid=m{number} :bob!b@h PRIVMSG #lobby :number {number}"
         ));
     }
@@ -174,28 +173,28 @@ fn what_is_chosen_is_in_view_and_past_the_newest_nothing_is_chosen() {
     for _ in 10..60 {
         ui.press(KeyCode::Down, KeyModifiers::NONE);
     }
-    assert!(ui.app.overlay.is_none() && ui.app.scrolled().is_none());
+    assert!(ui.app.overlay.is_none() && ui.app.scroll_position().is_none());
     assert!(ui.screen().contains("number 59"));
 }
 
 #[test]
-fn what_is_chosen_in_one_place_is_nothing_in_another() {
-    let mut ui = ui();
-    ui.hear("@msgid=p1 :bob!b@h PRIVMSG alice :psst");
-    choose(&mut ui, 1);
-    ui.types("r");
+fn a_selection_in_one_conversation_does_not_apply_in_another() {
+    let mut ui = three_messages();
+    ui.receive("@msgid=p1 :bob!b@h PRIVMSG alice :psst");
+    select(&mut ui, 1);
+    ui.type_text("r");
     ui.alt('3');
-    assert_eq!(ui.place(), "bob");
+    assert_eq!(ui.conversation(), "bob");
     ui.control('u');
-    ui.enters("hello");
+    ui.enter("hello");
     assert_eq!(sent(&mut ui), [("PRIVMSG bob hello".to_owned(), None)]);
     ui.alt('2');
-    choose(&mut ui, 1);
-    ui.hear(":alice!a@h PART #lobby");
-    ui.types("dd");
+    select(&mut ui, 1);
+    ui.receive(":alice!a@h PART #lobby");
+    ui.type_text("dd");
     assert!(
         ui.app
-            .effects()
+            .take_effects()
             .iter()
             .all(|effect| !matches!(effect, Effect::Send(_)))
     );
