@@ -155,8 +155,8 @@ impl Reconnector {
                     Err(end) => return self.end(end),
                 },
                 Stage::Online(session) => match session.next().await {
-                    session::Event::CodeRequired { email, known_to } => {
-                        let mailed = match known_to {
+                    session::Event::CodeRequired { email, if_email_of } => {
+                        let mailed = match if_email_of {
                             None => format!("A code was mailed to {email}."),
                             Some(name) => {
                                 format!(

@@ -15,7 +15,7 @@ use crate::authority::Authority;
 use crate::connection::{Connection, Timeouts};
 use crate::exit::{EndTracker, Exit, SessionEnd};
 use crate::fingerprint::CertificatePin;
-use crate::sign_in::{Plan, SignIn, Step};
+use crate::sign_in::{Action, Plan, SignIn};
 use crate::state::{ServerState, StateFile, StoredAccount};
 use crate::tls::{self, ConnectError, PinPolicy, Trust};
 
@@ -36,7 +36,7 @@ pub enum Event {
         /// Where it was mailed.
         email: Email,
         /// The account that must have that email, or no mail was sent.
-        known_to: Option<AccountName>,
+        if_email_of: Option<AccountName>,
     },
     /// Something the person should know about the sign-in.
     Notice(String),
@@ -157,7 +157,7 @@ impl Session {
         plan: Plan,
         temporary_nick: Nick,
     ) -> Self {
-        let (sign_in, steps) = SignIn::start(plan, temporary_nick);
+        let (sign_in, actions) = SignIn::start(plan, temporary_nick);
         let mut session = Self {
             connection,
             sign_in: Some(sign_in),
@@ -166,7 +166,7 @@ impl Session {
             deadline: None,
             measured_at: None,
         };
-        session.perform(steps);
+        session.perform(actions);
         session
     }
 
@@ -216,8 +216,8 @@ impl Session {
     /// Takes the answer to [`Event::CodeRequired`].
     pub fn answer(&mut self, code: &str) {
         if let Some(sign_in) = &mut self.sign_in {
-            let steps = sign_in.answer(code);
-            self.perform(steps);
+            let actions = sign_in.answer(code);
+            self.perform(actions);
         }
     }
 
@@ -226,10 +226,10 @@ impl Session {
         let Some(sign_in) = &mut self.sign_in else {
             return false;
         };
-        let steps = sign_in.restart(account.clone());
+        let actions = sign_in.restart(account.clone());
         // What was asked before is not asked any more.
         self.events.clear();
-        self.perform(steps);
+        self.perform(actions);
         true
     }
 
@@ -245,10 +245,10 @@ impl Session {
         match self
             .sign_in
             .as_mut()
-            .and_then(|sign_in| sign_in.take(&message))
+            .and_then(|sign_in| sign_in.handle(&message))
         {
-            Some(steps) => {
-                self.perform(steps);
+            Some(actions) => {
+                self.perform(actions);
                 if welcome {
                     self.events.push_back(Event::Message(message));
                 }
@@ -267,27 +267,27 @@ impl Session {
         }
     }
 
-    fn perform(&mut self, steps: Vec<Step>) {
-        for step in steps {
-            self.events.push_back(match step {
-                Step::Send(message) => {
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            self.events.push_back(match action {
+                Action::Send(message) => {
                     self.connection.send(&message);
                     self.deadline = Some(Instant::now() + SIGN_IN_PATIENCE);
                     continue;
                 }
-                Step::AskCode { email, known_to } => {
+                Action::AskCode { email, if_email_of } => {
                     self.deadline = None;
-                    Event::CodeRequired { email, known_to }
+                    Event::CodeRequired { email, if_email_of }
                 }
-                Step::Notify(words) => Event::Notice(words),
-                Step::Store(account) => Event::Store(account),
-                Step::Done => {
+                Action::Notify(words) => Event::Notice(words),
+                Action::Store(account) => Event::Store(account),
+                Action::Done => {
                     self.sign_in = None;
                     self.deadline = None;
                     self.connection.send(&Message::new("PING", [READY]));
                     Event::SignedIn
                 }
-                Step::Fail(why) => Event::Closed(SessionEnd::Exit(Exit::NotSignedIn(why))),
+                Action::Fail(why) => Event::Closed(SessionEnd::Exit(Exit::NotSignedIn(why))),
             });
         }
     }
