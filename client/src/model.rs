@@ -1,10 +1,10 @@
 //! What the client knows of the chat: messages from the server go in, changes to show come out, and
 //! buffers keep what was said in each place. It knows nothing of the connection nor of the screen.
 
-mod batches;
 mod buffer;
 mod buffers;
 mod channel;
+pub mod chathistory;
 mod conversation;
 mod event;
 mod history;
@@ -27,8 +27,8 @@ pub use line::{Body, Line, LineId, MembershipChange};
 pub use render_events::Highlight;
 
 use crate::config::AutoJoin;
-use batches::Batches;
 use channel::Channel;
+use chathistory::{Batched, Batches, MAX_PAGE};
 
 /// Correspondents remembered; they only serve the form `text /alice`.
 const MAX_CORRESPONDENTS: usize = 500;
@@ -52,7 +52,7 @@ pub struct Model {
     /// We have said that we are away.
     away: bool,
     /// Messages of history that the server gives at once; none where it keeps no history.
-    page: Option<usize>,
+    page_limit: Option<usize>,
     batches: Batches,
 }
 
@@ -154,7 +154,7 @@ impl Model {
         self.correspondents.clear();
         self.requested = None;
         self.source = None;
-        self.page = None;
+        self.page_limit = None;
         self.away = false;
         self.batches.clear();
     }
@@ -178,26 +178,42 @@ impl Model {
         .collect()
     }
 
-    /// Messages of history that the server gives at once; none where it keeps no history.
-    pub fn page(&self) -> Option<usize> {
-        self.page
+    /// Returns how many messages of history may be requested at once; `None` if the server keeps no
+    /// history. The server advertises no limit as 0.
+    pub fn history_limit(&self) -> Option<usize> {
+        self.page_limit.map(|limit| match limit {
+            0 => MAX_PAGE,
+            limit => limit.min(MAX_PAGE),
+        })
     }
 
-    /// What follows from a message.
+    /// Handles a message from the server; returns what is to be shown.
     pub fn handle(&mut self, message: &Message, now: Timestamp) -> Vec<ChatEvent> {
-        let at = message
-            .tags
-            .get("time")
-            .and_then(|time| time.parse().ok())
-            .unwrap_or(now);
-        if self.collect_batched(message, at) {
-            return Vec::new();
-        }
-        let msgid = message.tags.get("msgid").map(str::to_owned);
-        self.apply(message)
-            .map(|kind| ChatEvent { at, msgid, kind })
+        let kind = match self.batches.collect(message) {
+            None => self.apply(message),
+            Some(Batched::Incomplete) => None,
+            Some(Batched::Conversations(found)) => Some(EventKind::Conversations(found)),
+            Some(Batched::Page(page)) => {
+                let past = |message| self.past_event(message, now);
+                Some(EventKind::HistoryPage {
+                    events: page.messages.iter().filter_map(past).collect(),
+                    target: page.target,
+                })
+            }
+        };
+        kind.map(|kind| ChatEvent::new(message, kind, now))
             .into_iter()
             .collect()
+    }
+
+    /// Returns the event of a message from the history. It does not change the current state.
+    fn past_event(&self, message: &Message, now: Timestamp) -> Option<ChatEvent> {
+        let kind = match message.command.as_str() {
+            "PRIVMSG" | "NOTICE" => self.said(message),
+            "REDACT" => self.redacted(message),
+            _ => return None,
+        };
+        Some(ChatEvent::new(message, kind, now))
     }
 
     fn apply(&mut self, message: &Message) -> Option<EventKind> {
@@ -216,7 +232,6 @@ impl Model {
             }
             "REDACT" => Some(self.redacted(message)),
             "CREDENTIAL" => credential(message).map(EventKind::Info),
-            "BATCH" => self.handle_batch(message),
             "MARKREAD" => {
                 let until = message
                     .param(1)

@@ -1,7 +1,7 @@
 //! What follows from a message: something to show.
 
 use jiff::Timestamp;
-use rookery_protocol::ChannelName;
+use rookery_protocol::{ChannelName, Message};
 
 /// Something to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,18 @@ pub struct ChatEvent {
     pub msgid: Option<String>,
     /// What happened.
     pub kind: EventKind,
+}
+
+impl ChatEvent {
+    /// Creates the event of a message, with the server's time where it is known.
+    pub fn new(message: &Message, kind: EventKind, now: Timestamp) -> Self {
+        let time = message.tags.get("time").and_then(|time| time.parse().ok());
+        Self {
+            at: time.unwrap_or(now),
+            msgid: message.tags.get("msgid").map(str::to_owned),
+            kind,
+        }
+    }
 }
 
 /// How something was said.
@@ -100,7 +112,7 @@ pub enum EventKind {
     /// What was said in a place before, oldest first.
     HistoryPage {
         target: String,
-        changes: Vec<ChatEvent>,
+        events: Vec<ChatEvent>,
     },
     /// With whom something was said before, and when last.
     Conversations(Vec<(String, Timestamp)>),

@@ -19,11 +19,13 @@ impl Model {
                 None
             }
             numeric::RPL_ISUPPORT => {
-                let page = message
+                let limit = message
                     .params
                     .iter()
                     .find_map(|token| token.strip_prefix("CHATHISTORY="));
-                self.page = page.and_then(|page| page.parse().ok()).or(self.page);
+                self.page_limit = limit
+                    .and_then(|limit| limit.parse().ok())
+                    .or(self.page_limit);
                 None
             }
             numeric::RPL_TOPIC => {

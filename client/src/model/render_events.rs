@@ -1,8 +1,8 @@
-//! What changes are written down where, in which words, and whom they call.
+//! What events are written down where, in which words, and whom they call.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::history::said;
+use super::history::message_body;
 use super::{
     Body, Buffers, ChatEvent, Conversation, EventKind, GapState, LineId, MembershipChange,
     MessageKind, Model,
@@ -22,9 +22,9 @@ pub struct Highlight {
 }
 
 impl Buffers {
-    /// Writes a change where it belongs. `model` has taken it already.
-    pub fn apply(&mut self, change: &ChatEvent, model: &Model) -> Option<Highlight> {
-        let at = change.at;
+    /// Writes a event where it belongs. `model` has taken it already.
+    pub fn apply(&mut self, event: &ChatEvent, model: &Model) -> Option<Highlight> {
+        let at = event.at;
         let who = |nick: &str| {
             if model.is_me(nick) {
                 "you".to_owned()
@@ -38,32 +38,32 @@ impl Buffers {
                 .map_or(String::new(), |why| format!(" ({why})"))
         };
         let info = |words: String| Body::Info(words.into());
-        if self.is_ignored(&change.kind) {
+        if self.is_ignored(&event.kind) {
             return None;
         }
-        match &change.kind {
+        match &event.kind {
             EventKind::ChannelMessage { channel, .. } => {
-                return self.say(Conversation::channel(channel)?, change, model);
+                return self.say(Conversation::channel(channel)?, event, model);
             }
             EventKind::DirectReceived { from, .. } => {
                 return self.say(
                     Conversation::person(from).unwrap_or(Conversation::Server),
-                    change,
+                    event,
                     model,
                 );
             }
             EventKind::DirectSent { to, .. } => {
                 return self.say(
                     Conversation::person(to).unwrap_or(Conversation::Server),
-                    change,
+                    event,
                     model,
                 );
             }
             // What a server says to each newcomer stays in the server's place.
-            EventKind::ServerNotice { text, .. } if !self.settled => {
+            EventKind::ServerNotice { text, .. } if !self.is_ready => {
                 self.push(0, at, None, notice_of_server(text, false));
             }
-            EventKind::Info(words) if !self.settled => {
+            EventKind::Info(words) if !self.is_ready => {
                 self.push(0, at, None, info(words.clone()));
             }
             EventKind::ServerNotice { text, .. } => {
@@ -85,8 +85,8 @@ impl Buffers {
                     .list
                     .iter()
                     .any(|buffer| buffer.conversation == conversation);
-                let index = self.at(conversation, at, model);
-                if model.page().is_some() {
+                let index = self.ensure_open(conversation, at, model);
+                if model.history_limit().is_some() {
                     self.list[index].open_gap(at, GapState::Wanted);
                 }
                 self.push(index, at, None, info(format!("you joined {channel}")));
@@ -152,7 +152,7 @@ impl Buffers {
                     who(nick),
                     because(reason)
                 );
-                let index = self.at(Conversation::channel(channel)?, at, model);
+                let index = self.ensure_open(Conversation::channel(channel)?, at, model);
                 let body = if model.is_me(nick) {
                     Body::Refused(words.into())
                 } else {
@@ -227,9 +227,7 @@ impl Buffers {
             }
             // Who is there is shown beside the conversation; the command /names has its own answer.
             EventKind::Members { .. } => {}
-            EventKind::HistoryPage { target, changes } => {
-                self.apply_page(target, changes, model)?
-            }
+            EventKind::HistoryPage { target, events } => self.apply_page(target, events, model)?,
             EventKind::Conversations(found) => self.apply_conversations(found, model),
             EventKind::ReadMarker { target, until } => self.apply_marker(target, *until, model)?,
             EventKind::Redacted {
@@ -251,11 +249,11 @@ impl Buffers {
     fn say(
         &mut self,
         conversation: Conversation,
-        change: &ChatEvent,
+        event: &ChatEvent,
         model: &Model,
     ) -> Option<Highlight> {
-        let at = change.at;
-        let body = said(&change.kind, model)?;
+        let at = event.at;
+        let body = message_body(&event.kind, model)?;
         let Body::Said {
             nick,
             text,
@@ -269,12 +267,12 @@ impl Buffers {
         let call = (!own && *highlight).then(|| (nick.to_string(), text.to_string()));
         let own = *own;
         // What opens a conversation is new in it.
-        let index = self.at(
+        let index = self.ensure_open(
             conversation.clone(),
             at - SignedDuration::from_millis(1),
             model,
         );
-        if change
+        if event
             .msgid
             .as_ref()
             .is_some_and(|msgid| self.list[index].has_recent(msgid))
@@ -282,8 +280,8 @@ impl Buffers {
             return None;
         }
         self.note_latest(at);
-        let id = self.push(index, at, change.msgid.as_deref(), body);
-        let read = self.list[index].read() >= at;
+        let id = self.push(index, at, event.msgid.as_deref(), body);
+        let read = self.list[index].read_until() >= at;
         if !own {
             self.notice(index, id, at, call.is_some());
         }
@@ -299,7 +297,7 @@ impl Buffers {
 
     /// Counts a line, unless it is seen.
     fn notice(&mut self, index: usize, id: LineId, at: Timestamp, highlight: bool) {
-        if self.is_seen(index) {
+        if self.is_watched(index) {
             self.list[index].mark_read();
         } else {
             self.list[index].count_unread(id, at, highlight);

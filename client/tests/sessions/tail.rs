@@ -142,7 +142,7 @@ fn tail_ends_quietly_when_nobody_reads_it() {
     assert_eq!(ended.code, 0);
     assert_eq!(
         ended.stderr,
-        "the server keeps no history: only what is said from now on is shown\n"
+        "the server keeps no history: only new messages are printed\n"
     );
 }
 

@@ -28,14 +28,14 @@ impl Chat {
     fn receive(&mut self, line: &str) -> Option<Highlight> {
         let message = Message::parse(line).unwrap();
         self.now += SignedDuration::from_secs(1);
-        let changes = self.model.handle(&message, self.now);
-        changes
+        let events = self.model.handle(&message, self.now);
+        events
             .iter()
-            .filter_map(|change| self.buffers.apply(change, &self.model))
+            .filter_map(|event| self.buffers.apply(event, &self.model))
             .last()
     }
 
-    fn at(&self, name: &str) -> &Buffer {
+    fn buffer(&self, name: &str) -> &Buffer {
         self.buffers
             .list
             .iter()
@@ -44,7 +44,7 @@ impl Chat {
     }
 
     fn unread(&self, name: &str) -> (usize, usize) {
-        self.buffers.unread(self.at(name))
+        self.buffers.unread(self.buffer(name))
     }
 
     fn names(&self) -> Vec<&str> {
@@ -69,7 +69,7 @@ fn places_are_the_server_then_channels_then_people() {
     assert_eq!(
         chat.buffers.current().conversation.name(),
         "#lobby",
-        "what opens beside it changes nothing"
+        "what opens beside it events nothing"
     );
 }
 
@@ -111,20 +111,20 @@ fn what_came_while_away_is_marked_until_one_leaves_again() {
     chat.receive(":bob!b@h PRIVMSG #lobby :seen");
     chat.buffers.step(true);
     chat.buffers.step(false);
-    assert_eq!(chat.at("#lobby").new_from(), None);
+    assert_eq!(chat.buffer("#lobby").new_from(), None);
     chat.buffers.set_watched(false);
     chat.receive(":bob!b@h PRIVMSG #lobby :unseen");
     chat.receive(":bob!b@h PRIVMSG #lobby :unseen");
     assert_eq!(chat.unread("#lobby").0, 2);
     chat.buffers.set_watched(true);
     assert_eq!(
-        (chat.unread("#lobby").0, chat.at("#lobby").new_from()),
+        (chat.unread("#lobby").0, chat.buffer("#lobby").new_from()),
         (0, Some(LineId(3)))
     );
     chat.receive(":bob!b@h PRIVMSG #lobby :seen");
-    assert_eq!(chat.at("#lobby").new_from(), Some(LineId(3)));
+    assert_eq!(chat.buffer("#lobby").new_from(), Some(LineId(3)));
     chat.buffers.step(true);
-    assert_eq!(chat.at("#lobby").new_from(), None);
+    assert_eq!(chat.buffer("#lobby").new_from(), None);
 }
 
 #[test]
@@ -134,15 +134,15 @@ fn comings_and_goings_fold_into_one_line() {
     chat.receive(":b!b@h JOIN #lobby");
     chat.receive(":a!a@h QUIT :gone");
     chat.receive(":c!c@h PART #lobby");
-    let Body::Membership(moves) = &chat.at("#lobby").lines().back().unwrap().body else {
+    let Body::Membership(moves) = &chat.buffer("#lobby").lines().back().unwrap().body else {
         panic!()
     };
     let told: Vec<_> = moves.iter().map(|one| (&*one.nick, one.joined)).collect();
     assert_eq!(told, [("b", true), ("a", false), ("c", false)]);
-    assert_eq!(chat.at("#lobby").lines().len(), 2, "with our own joining");
+    assert_eq!(chat.buffer("#lobby").lines().len(), 2, "with our own joining");
     chat.receive(":b!b@h PRIVMSG #lobby :hi");
     chat.receive(":d!d@h JOIN #lobby");
-    assert_eq!(chat.at("#lobby").lines().len(), 4, "talk ends the fold");
+    assert_eq!(chat.buffer("#lobby").lines().len(), 4, "talk ends the fold");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn muted_places_count_and_call_nothing() {
     chat.buffers.mute(Conversation::named("#ops").unwrap());
     assert_eq!(chat.receive(":bob!b@h PRIVMSG #ops :me: hi"), None);
     assert_eq!(chat.unread("#ops").0, 0);
-    assert_eq!(chat.at("#ops").lines().len(), 2, "but it is written down");
+    assert_eq!(chat.buffer("#ops").lines().len(), 2, "but it is written down");
     chat.buffers.unmute(&Conversation::named("#ops").unwrap());
     assert!(chat.receive(":bob!b@h PRIVMSG #ops :me: hi").is_some());
 }
@@ -160,7 +160,7 @@ fn muted_places_count_and_call_nothing() {
 fn an_announcement_is_seen_wherever_one_looks() {
     let mut chat = Chat::new();
     chat.receive(":s.example NOTICE me :Welcome back, me.");
-    let last = |chat: &Chat| chat.at("#lobby").lines().back().unwrap().body.clone();
+    let last = |chat: &Chat| chat.buffer("#lobby").lines().back().unwrap().body.clone();
     assert!(
         !matches!(last(&chat), Body::Said { .. }),
         "what each newcomer hears is none"
@@ -168,7 +168,7 @@ fn an_announcement_is_seen_wherever_one_looks() {
     chat.buffers.catch_up(&chat.model);
     chat.receive(":s.example NOTICE me :restart in five minutes");
     for conversation in ["server", "#lobby"] {
-        let last = &chat.at(conversation).lines().back().unwrap().body;
+        let last = &chat.buffer(conversation).lines().back().unwrap().body;
         assert!(
             matches!(last, Body::Said { nick, text, .. } if &**nick == "server" && &**text == "restart in five minutes"),
             "{conversation}"
@@ -182,7 +182,7 @@ fn a_part_closes_the_place_and_a_kick_leaves_it_with_its_words() {
     chat.receive(":boss!b@h KICK #ops me :too loud");
     let words = "boss removed you from #ops (too loud); /join #ops to come back";
     assert_eq!(
-        chat.at("#ops").lines().back().unwrap().body,
+        chat.buffer("#ops").lines().back().unwrap().body,
         Body::Refused(words.into())
     );
     chat.receive(":me!m@h PART #lobby");
@@ -211,10 +211,10 @@ fn the_longest_buffer_pays_for_all() {
     for number in 0..110 {
         chat.receive(&format!(":bob!b@h PRIVMSG #lobby :{number}"));
     }
-    let lobby = chat.at("#lobby");
+    let lobby = chat.buffer("#lobby");
     assert_eq!(lobby.index_of(LineId(0)), None, "the oldest is gone");
     chat.receive(":bob!b@h PRIVMSG #ops :hi");
-    assert_eq!(chat.at("#ops").lines().len(), 2);
+    assert_eq!(chat.buffer("#ops").lines().len(), 2);
     assert_eq!(
         chat.buffers
             .list()
@@ -254,7 +254,7 @@ fn modes_of_every_day_are_told_in_words_and_others_as_they_are() {
     ] {
         chat.receive(&format!(":boss!b@h MODE #lobby {modes}"));
         assert_eq!(
-            chat.at("#lobby").lines().back().unwrap().body,
+            chat.buffer("#lobby").lines().back().unwrap().body,
             Body::Info(words.into()),
             "{modes}"
         );

@@ -72,8 +72,8 @@ impl Chat {
     fn receive(&mut self, line: &str) {
         self.now += 1;
         let message = Message::parse(line).unwrap();
-        for change in self.model.handle(&message, at(self.now)) {
-            self.buffers.apply(&change, &self.model);
+        for event in self.model.handle(&message, at(self.now)) {
+            self.buffers.apply(&event, &self.model);
         }
     }
 
