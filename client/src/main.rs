@@ -40,8 +40,8 @@ fn main() -> ExitCode {
     let cli = Cli::read();
     let exit = run(cli).unwrap_or_else(|error| Exit::Failed(format!("{error:#}")));
     // The only place where the end is told, once.
-    if let Some(words) = exit.words() {
-        console::notice(&words);
+    if let Some(message) = exit.message() {
+        console::notice(&message);
     }
     exit.exit_code()
 }

@@ -261,7 +261,7 @@ impl Reconnector {
             self.pin(pinned);
         }
         if let Some(authority) = connected.authority
-            && self.kept.remember(authority)
+            && self.kept.trust_authority(authority)
         {
             self.events.push_back(Event::Notice(format!(
                 "{}: only certificates of this authority will do from now on, also without --ca.",

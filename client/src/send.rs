@@ -69,7 +69,7 @@ pub async fn run(
         Ok(connected) => {
             if connected
                 .authority
-                .is_some_and(|authority| kept.remember(authority))
+                .is_some_and(|authority| kept.trust_authority(authority))
             {
                 state.save(&kept)?;
             }

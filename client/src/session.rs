@@ -184,15 +184,15 @@ impl Session {
                         Err(_) => {
                             return Event::Closed(
                                 self.end_tracker
-                                    .close("the server does not finish the sign-in"),
+                                    .closed("the server does not finish the sign-in"),
                             );
                         }
                     }
                 }
             };
             match message {
-                Err(lost) => return Event::Closed(self.end_tracker.close(&lost.to_string())),
-                Ok(message) => match self.end_tracker.hear(&message) {
+                Err(lost) => return Event::Closed(self.end_tracker.closed(&lost.to_string())),
+                Ok(message) => match self.end_tracker.watch(&message) {
                     Some(over) => return Event::Closed(over),
                     None => self.take(message),
                 },
@@ -235,7 +235,7 @@ impl Session {
 
     /// Says goodbye; what is left is [`Event::Closed`], after what is still to come.
     pub fn quit(&mut self, reason: Option<&str>) {
-        self.end_tracker.leave();
+        self.end_tracker.quit();
         self.connection.send(&Message::new("QUIT", reason));
         self.deadline = Some(Instant::now() + GOODBYE_PATIENCE);
     }

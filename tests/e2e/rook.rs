@@ -62,7 +62,7 @@ async fn kicked_right_after_a_direct_message_it_ends_once_with_one_line() {
     operator
         .done(&["kick", "bob", "--reason", "too loud"])
         .await;
-    assert_ended_once(bob, "Kicked: too loud").await;
+    assert_ended_once(bob, "kicked: too loud").await;
 
     let mut bob = bobs.start(&server, "bob");
     bob.expect_line("Welcome back, bob.").await;

@@ -20,7 +20,7 @@ fn kicked_right_after_a_direct_message_it_ends_once_with_one_line() {
     assert_eq!(ended.code, 4, "{ended:?}");
     assert_eq!(
         ended.stderr,
-        "rook: Kicked: enough for today. You may come back: start rook again.\n"
+        "rook: You were kicked: enough for today. Run rook to rejoin.\n"
     );
     assert!(ended.stdout.contains("[you → bob] hi"), "{ended:?}");
     assert!(
@@ -44,7 +44,7 @@ fn banned_it_ends_with_the_reason() {
         (ended.code, ended.stderr.as_str()),
         (
             4,
-            "rook: Banned: spam. Only whoever runs the server can lift it.\n"
+            "rook: You are banned: spam. Ask the server's operators.\n"
         )
     );
     assert!(!ended.stdout.contains("spam"), "it is told once: {ended:?}");

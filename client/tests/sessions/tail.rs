@@ -111,10 +111,7 @@ fn tail_gives_scripts_one_object_a_line_and_hears_one_person() {
     let ended = rook.ends();
     assert_eq!(
         (ended.code, ended.stderr.as_str()),
-        (
-            4,
-            "rook: Kicked: enough. You may come back: start rook again.\n"
-        )
+        (4, "rook: You were kicked: enough. Run rook to rejoin.\n")
     );
     let wanted = [
         "{\"time\":\"2026-01-02T14:03:05.678Z\",\"msgid\":\"a\",\"sender\":\"bob\",\"account\":\"Bob\",\

@@ -139,7 +139,11 @@ fn comings_and_goings_fold_into_one_line() {
     };
     let told: Vec<_> = moves.iter().map(|one| (&*one.nick, one.joined)).collect();
     assert_eq!(told, [("b", true), ("a", false), ("c", false)]);
-    assert_eq!(chat.buffer("#lobby").lines().len(), 2, "with our own joining");
+    assert_eq!(
+        chat.buffer("#lobby").lines().len(),
+        2,
+        "with our own joining"
+    );
     chat.receive(":b!b@h PRIVMSG #lobby :hi");
     chat.receive(":d!d@h JOIN #lobby");
     assert_eq!(chat.buffer("#lobby").lines().len(), 4, "talk ends the fold");
@@ -151,7 +155,11 @@ fn muted_places_count_and_call_nothing() {
     chat.buffers.mute(Conversation::named("#ops").unwrap());
     assert_eq!(chat.receive(":bob!b@h PRIVMSG #ops :me: hi"), None);
     assert_eq!(chat.unread("#ops").0, 0);
-    assert_eq!(chat.buffer("#ops").lines().len(), 2, "but it is written down");
+    assert_eq!(
+        chat.buffer("#ops").lines().len(),
+        2,
+        "but it is written down"
+    );
     chat.buffers.unmute(&Conversation::named("#ops").unwrap());
     assert!(chat.receive(":bob!b@h PRIVMSG #ops :me: hi").is_some());
 }
