@@ -1,4 +1,4 @@
-//! One thing that someone said, as scripts want it.
+//! A chat message as `rook tail` prints it.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -7,39 +7,40 @@ use serde::Serialize;
 
 use crate::text;
 
-/// A message that someone said.
+/// A chat message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ChatMessage {
-    /// When, by the server's clock.
+    /// The time, by the server's clock.
     pub time: Timestamp,
-    /// Its name, where the server gives it one.
+    /// The msgid, if the server assigns them.
     pub msgid: Option<String>,
-    /// Whose nick.
+    /// The sender's nick.
     pub sender: String,
-    /// The sender's account; none for a guest.
+    /// The sender's account; `None` for a guest.
     pub account: Option<String>,
-    /// The channel or nick it was said to.
+    /// The channel or nick that it was sent to.
     pub target: String,
-    /// How.
+    /// How it was sent.
     pub kind: Kind,
-    /// What.
+    /// The text.
     pub text: String,
 }
 
-/// How something was said.
+/// How a message was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// As a message.
     Message,
-    /// `/me`.
+    /// As an action (`/me`).
     Action,
     /// As a notice.
     Notice,
 }
 
 impl ChatMessage {
-    /// From a `PRIVMSG` or `NOTICE`; none for what programs ask each other.
+    /// Returns the chat message in a `PRIVMSG` or `NOTICE`; `None` for other CTCP messages than
+    /// actions.
     pub fn of(message: &Message) -> Option<Self> {
         let tag = |name| message.tags.get(name).map(str::to_owned);
         let text = message.param(1)?;
@@ -64,7 +65,7 @@ impl ChatMessage {
         })
     }
 
-    /// For people, and harmless to their terminal.
+    /// Formats it as a line for people, without control characters.
     pub fn line(&self, zone: &TimeZone) -> String {
         let time = self
             .time
@@ -79,8 +80,8 @@ impl ChatMessage {
         format!("{time} {}", text::plain(&said))
     }
 
-    /// One JSON object on one line: the text as it was sent, with all escaped that a terminal could
-    /// obey.
+    /// Formats it as one JSON object on one line. The text is complete; what a terminal could
+    /// interpret is escaped.
     pub fn json(&self) -> String {
         use std::fmt::Write as _;
         let json = serde_json::to_string(self).expect("texts and numbers are always JSON");

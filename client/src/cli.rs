@@ -14,7 +14,7 @@ use crate::config::ServerArgument;
 #[derive(Debug, Parser)]
 #[command(name = "rook", version, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// The server: its name in the config, HOST or HOST:PORT [default: the one of the config, or
+    /// The server: its name in the config, HOST or HOST:PORT [default: from the config, or
     /// localhost:6697]
     #[arg(value_name = "SERVER", conflicts_with = "server_option")]
     server: Option<ServerArgument>,
@@ -26,7 +26,7 @@ pub struct Cli {
         global = true
     )]
     server_option: Option<ServerArgument>,
-    /// Trust only certificates of the authority in this PEM file
+    /// Trust only certificates signed by the authority in this PEM file
     #[arg(long, value_name = "FILE", global = true)]
     pub ca: Option<PathBuf>,
     /// The name of your account
@@ -35,7 +35,7 @@ pub struct Cli {
     /// The email of your account
     #[arg(long, value_name = "E", global = true)]
     pub email: Option<Email>,
-    /// Plain lines, for pipes and scripts
+    /// Use plain lines, for pipes and scripts
     #[arg(long)]
     pub plain: bool,
     /// What to do instead of chatting
@@ -48,55 +48,54 @@ pub struct Cli {
 pub enum Command {
     #[command(flatten)]
     ScriptCommand(ScriptCommand),
-    /// Prints the completions for a shell
+    /// Prints completions for a shell
     Completions {
-        /// Which shell
+        /// The shell
         shell: Shell,
     },
-    /// Writes the man pages, of this and of every command
+    /// Writes the man pages of rook and its commands
     Man {
-        /// Where to
+        /// The folder to write to
         #[arg(value_name = "DIR", default_value = ".")]
         folder: PathBuf,
     },
 }
 
-/// What a script does on the server.
+/// What scripts do on the server.
 #[derive(Debug, Subcommand)]
 pub enum ScriptCommand {
-    /// Sends a message with the credential kept from an earlier sign-in, and waits for its receipt
+    /// Sends a message and waits for its receipt; needs an earlier sign-in on this device
     Send {
         /// A channel (#ops) or a nick
         target: Target,
-        /// The message; from standard input, one a line, when left out
+        /// The message; if left out, each line of standard input is one
         text: Option<String>,
     },
-    /// Prints what is said in a channel or by someone, as it comes; connects again when it must,
-    /// and goes on
+    /// Prints the messages of a channel or a person as they arrive; reconnects if necessary
     Tail {
         /// A channel (#ops) or a nick
         target: Target,
-        /// How many messages of the history come first
+        /// How many messages of the history to print first
         #[arg(long, value_name = "N", default_value_t = 10)]
         lines: usize,
-        /// One JSON object a line: time, msgid, sender, account, target, kind (message, action,
-        /// notice) and text
+        /// Print one JSON object a line: time, msgid, sender, account, target, kind (message,
+        /// action, notice) and text
         #[arg(long)]
         json: bool,
     },
 }
 
-/// Whom a message is for.
+/// Where messages are sent to or come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Everyone in a channel.
+    /// A channel.
     Channel(ChannelName),
-    /// One user.
+    /// A user.
     User(Nick),
 }
 
 impl Target {
-    /// As it stands in a message.
+    /// Returns the name as messages contain it.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Channel(channel) => channel.as_str(),
@@ -122,30 +121,30 @@ Exit codes: 0 done, 1 failed or could not connect, 2 wrong usage or a mistake in
 `rook` in a terminal first), 4 kicked or banned.";
 
 impl Cli {
-    /// Reads the command line; ends the program when it is wrong or asks for help.
+    /// Parses the command line. Exits if it is invalid or asks for help.
     pub fn read() -> Self {
         Self::parse()
     }
 
-    /// The server that is named, if one is.
+    /// Returns the server that is named, if one is.
     pub fn server(&self) -> Option<&ServerArgument> {
         self.server.as_ref().or(self.server_option.as_ref())
     }
 
-    /// Writes the man pages into a folder, which is made if need be.
+    /// Writes the man pages into a folder, which is created if necessary.
     pub fn write_man_pages(folder: &Path) -> io::Result<()> {
         std::fs::create_dir_all(folder)?;
         clap_mangen::generate_to(Self::command(), folder)
     }
 
-    /// What a shell needs to complete the command line.
+    /// Returns the completion script for a shell.
     pub fn completions(shell: Shell) -> Vec<u8> {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Self::command(), "rook", &mut script);
         script
     }
 
-    /// Ends the program as for any other wrong usage.
+    /// Exits as for any other wrong usage.
     pub fn exit_with_usage_error(message: &str) -> ! {
         Self::command()
             .error(clap::error::ErrorKind::InvalidValue, message)

@@ -1,5 +1,5 @@
-//! Bytes to messages and back. Answers `PING`, and asks for a sign of life itself when the server
-//! is silent.
+//! A connection that transports messages. It answers `PING`, and checks with its own `PING` that a
+//! silent server is still there.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -15,9 +15,9 @@ use tokio::time::Instant;
 /// How long the server may be silent.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// Before it is asked for a sign of life.
+    /// The time before a `PING` is sent.
     pub idle: Duration,
-    /// After that, before it is given up.
+    /// The time after it before the connection is given up.
     pub pong: Duration,
 }
 
@@ -30,21 +30,21 @@ impl Default for Timeouts {
     }
 }
 
-/// Why nothing more will be read.
+/// Why no more messages can be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
-    /// The other side closed it.
+    /// The server closed the connection.
     #[error("the server closed the connection")]
     Closed,
     /// The network failed.
     #[error("the connection broke: {0}")]
     Broken(std::io::Error),
-    /// No sign of life.
+    /// The server did not answer within that many seconds.
     #[error("the server has not answered for {0} seconds")]
     Silent(u64),
 }
 
-/// A connection that speaks messages.
+/// A connection that transports messages.
 pub struct Connection<S> {
     reader: ReadHalf<S>,
     writer: WriteHalf<S>,
@@ -52,9 +52,10 @@ pub struct Connection<S> {
     framer: LineFramer,
     read: VecDeque<Message>,
     unsent: Vec<u8>,
-    /// TLS may still hold what the writer has taken.
+    /// Whether TLS may still hold data that the writer has accepted.
     unflushed: bool,
-    /// Writing has failed. What the server said before is still worth reading: it may say why.
+    /// Whether writing has failed. Reading goes on, since what the server said before may explain
+    /// why.
     write_failed: bool,
     timeouts: Timeouts,
     last_read_at: Instant,
@@ -62,7 +63,7 @@ pub struct Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite> Connection<S> {
-    /// Over `stream`, whose TLS handshake is done.
+    /// Creates a connection over `stream`, whose TLS handshake is complete.
     pub fn new(stream: S, timeouts: Timeouts) -> Self {
         let (reader, writer) = tokio::io::split(stream);
         Self {
@@ -80,15 +81,15 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
     }
 
-    /// Puts a message on its way; [`Self::next`] moves it.
+    /// Queues a message; [`Self::next`] sends it.
     pub fn send(&mut self, message: &Message) {
-        // One message is one line, whatever was typed.
+        // A line break in typed text must not start another message.
         let line = message.to_string().replace(['\r', '\n', '\0'], " ");
         self.unsent.extend_from_slice(line.as_bytes());
         self.unsent.extend_from_slice(b"\r\n");
     }
 
-    /// The next message. Nothing is lost when the future is dropped half-way.
+    /// Returns the next message, and sends queued ones meanwhile. Cancellation safe.
     pub async fn next(&mut self) -> Result<Message, ConnectionError> {
         loop {
             match self.read.pop_front() {
@@ -101,7 +102,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
     }
 
-    /// Reads something, writes something, or runs out of timeouts.
+    /// Reads or writes once, or handles a timeout.
     async fn step(&mut self) -> Result<(), ConnectionError> {
         let wait = if self.ping_sent {
             self.timeouts.idle + self.timeouts.pong
@@ -114,7 +115,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 match read {
                     Ok(0) => return Err(ConnectionError::Closed),
                     Ok(read) => self.take(read),
-                    // Closed without the goodbye of TLS, as by a process that dies.
+                    // The connection closed without a TLS close_notify, as when a process dies.
                     Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Err(ConnectionError::Closed),
                     Err(error) => return Err(ConnectionError::Broken(error)),
                 }
@@ -142,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         self.last_read_at = Instant::now();
         self.ping_sent = false;
         self.framer.push(&self.buffer[..bytes], |line| {
-            // What is no message says nothing to us, and the next one may.
+            // Lines that are not messages are ignored.
             if let Line::Text(text) = line
                 && let Ok(message) = Message::parse(text)
             {
@@ -152,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     }
 }
 
-/// Writes some of `bytes`; with none left, flushes, and gives 0.
+/// Writes some of `bytes`; without any, flushes and returns 0.
 async fn write<W: AsyncWrite + Unpin>(writer: &mut W, bytes: &[u8]) -> std::io::Result<usize> {
     if bytes.is_empty() {
         writer.flush().await?;
@@ -258,7 +259,7 @@ mod tests {
                     number.to_string()
                 );
             }
-            // The last of what was sent has to be moved as well.
+            // The last messages still have to be sent.
             let _ = tokio::time::timeout(Duration::from_millis(200), connection.next()).await;
         };
         tokio::join!(talk, hear);

@@ -1,4 +1,4 @@
-//! The person, or the script, at the stdin: lines from standard input, and the wish to stop.
+//! Standard input and error, and the signals that interrupt the program.
 
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 
@@ -8,29 +8,29 @@ use tokio::sync::mpsc;
 
 use crate::text;
 
-/// A longer line is taken in pieces.
+/// The longest line; longer ones are read in pieces.
 const MAX_TYPED: u64 = 64 * 1024;
 
-/// What came from standard input.
+/// What was read from standard input.
 #[derive(Debug, PartialEq, Eq)]
 pub enum StdinEvent {
-    /// A line without its end.
+    /// A line without its line break.
     Line(String),
     /// A line that is not UTF-8.
     InvalidUtf8,
-    /// There will be no more.
+    /// The end of the input.
     Eof,
 }
 
-/// Standard input, read no faster than it is asked for.
+/// Reads lines from standard input, only as fast as they are requested.
 pub struct StdinReader {
     lines: mpsc::Receiver<StdinEvent>,
     terminal: bool,
 }
 
 impl StdinReader {
-    /// Starts to read. A thread of its own does it: nothing else can wait for standard input and
-    /// still be interrupted.
+    /// Starts to read in a thread of its own: a blocking read of standard input cannot be
+    /// cancelled.
     pub fn start() -> Self {
         let (sender, lines) = mpsc::channel(1);
         std::thread::spawn(move || {
@@ -48,12 +48,12 @@ impl StdinReader {
         }
     }
 
-    /// Whether a person is likely to sit there.
+    /// Whether standard input is a terminal, with a person in front of it.
     pub fn is_terminal(&self) -> bool {
         self.terminal
     }
 
-    /// The next line.
+    /// Waits for the next line.
     pub async fn next(&mut self) -> StdinEvent {
         self.lines.recv().await.unwrap_or(StdinEvent::Eof)
     }
@@ -61,7 +61,7 @@ impl StdinReader {
 
 fn read_line(input: &mut std::io::StdinLock<'_>) -> StdinEvent {
     let mut line = Vec::new();
-    // An input that cannot be read has ended.
+    // An input that cannot be read counts as ended.
     if !matches!(input.take(MAX_TYPED).read_until(b'\n', &mut line), Ok(1..)) {
         return StdinEvent::Eof;
     }
@@ -71,7 +71,7 @@ fn read_line(input: &mut std::io::StdinLock<'_>) -> StdinEvent {
     }
 }
 
-/// Ctrl-C, a polite request of the system to end, or the terminal gone.
+/// The signals SIGINT, SIGTERM and SIGHUP.
 pub struct Interrupt {
     asked: Signal,
     ordered: Signal,
@@ -79,7 +79,7 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// From now on.
+    /// Starts to catch the signals.
     pub fn catch() -> anyhow::Result<Self> {
         let catch = |kind| signal(kind).context("cannot listen for Ctrl-C");
         Ok(Self {
@@ -89,7 +89,7 @@ impl Interrupt {
         })
     }
 
-    /// Waits for it.
+    /// Waits for a signal.
     pub async fn wait(&mut self) {
         tokio::select! {
             _ = self.asked.recv() => {}
@@ -99,15 +99,15 @@ impl Interrupt {
     }
 }
 
-/// Says something on standard error, where it does not mix with the chat.
+/// Prints a notice to standard error, where it does not mix with the chat.
 pub fn notice(words: &str) {
     for line in words.lines() {
         write_to_stderr(&format!("{}\n", text::plain(line)));
     }
 }
 
-/// Asks something on standard error; the answer is the next line of standard input. A person ends
-/// the line by answering it.
+/// Prints a question to standard error; the answer is the next line of standard input. On a
+/// terminal, the answer's Enter ends the line.
 pub fn prompt(question: &str) {
     let end = if std::io::stdin().is_terminal() {
         ' '
@@ -119,6 +119,6 @@ pub fn prompt(question: &str) {
 
 fn write_to_stderr(text: &str) {
     let mut out = std::io::stderr().lock();
-    // Whoever closed standard error does not want to be told.
+    // If standard error is closed, nobody reads it.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -1,4 +1,5 @@
-//! The SHA-256 fingerprint of a certificate, as people compare it, and what is pinned of one.
+//! The SHA-256 fingerprint of a certificate, as people compare it, and what is pinned of a
+//! certificate.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,34 +9,36 @@ use rustls::server::ParsedCertificate;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 over a whole certificate, or over its public key (DER).
+/// The SHA-256 hash of a certificate or of its public key, in DER.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint([u8; 32]);
 
-/// What is known again of a certificate.
+/// What identifies a pinned certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CertificatePin {
-    /// The whole certificate.
+    /// The fingerprint of the certificate.
     pub certificate: Fingerprint,
-    /// Its public key (`SubjectPublicKeyInfo`), which a renewed certificate may keep.
+    /// The fingerprint of its public key (`SubjectPublicKeyInfo`), which a renewed certificate may
+    /// share.
     pub key: Option<Fingerprint>,
 }
 
-/// What is not 64 hexadecimal digits, with or without colons.
+/// A text is not 64 hexadecimal digits, with or without colons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("that is not a SHA-256 fingerprint")]
 pub struct InvalidFingerprint;
 
 impl Fingerprint {
-    /// Of a certificate or a key in DER.
+    /// Returns the fingerprint of a certificate or key in DER.
     pub fn of(der: &[u8]) -> Self {
         Self(Sha256::digest(der).into())
     }
 }
 
 impl CertificatePin {
-    /// Of a certificate. One whose key cannot be read is only known as a whole.
+    /// Returns what identifies a certificate. If its key cannot be parsed, only the certificate
+    /// does.
     pub fn of(certificate: &CertificateDer<'_>) -> Self {
         let key = ParsedCertificate::try_from(certificate).ok();
         let key = key.map(|parsed| Fingerprint::of(&parsed.subject_public_key_info()));
@@ -46,7 +49,7 @@ impl CertificatePin {
     }
 }
 
-/// In the form that `openssl x509 -fingerprint -sha256` prints.
+/// Formats the fingerprint like `openssl x509 -fingerprint -sha256`.
 impl fmt::Display for Fingerprint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, byte) in self.0.iter().enumerate() {

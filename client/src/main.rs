@@ -1,4 +1,8 @@
 //! `rook`, the Rookery chat client.
+//!
+//! It has two front ends (`tui`: the full screen, `plain`: plain lines) and two commands for
+//! scripts (`send`, `tail`). All of them use a `session`, or a `reconnect`ing series of sessions,
+//! and feed what it receives into the `model`.
 
 mod address;
 mod authority;
@@ -39,7 +43,7 @@ use exit::Exit;
 fn main() -> ExitCode {
     let cli = Cli::read();
     let exit = run(cli).unwrap_or_else(|error| Exit::Failed(format!("{error:#}")));
-    // The only place where the end is told, once.
+    // The reason of the exit is printed here only.
     if let Some(message) = exit.message() {
         console::notice(&message);
     }
@@ -111,7 +115,7 @@ fn run(mut cli: Cli) -> anyhow::Result<Exit> {
             runtime.block_on(plain::run(options, printer))
         }
     };
-    // A look-up of a name may still be under way; nobody waits for it any more.
+    // A name lookup may still be running in the background.
     runtime.shutdown_background();
     ended
 }

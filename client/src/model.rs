@@ -1,5 +1,14 @@
-//! What the client knows of the chat: messages from the server go in, changes to show come out, and
-//! buffers keep what was said in each place. It knows nothing of the connection nor of the screen.
+//! The client's model of the chat, without I/O.
+//!
+//! Two types share the work. [`Model`] follows the state that the server reports: our nick, the
+//! channels we are in, their members and topics, the limits of the server. It is fed with every
+//! message, and turns each into a [`ChatEvent`]: a typed description of what there is to show.
+//! [`Buffers`] owns the lines of all conversations, including read markers, unread counts and gaps
+//! in the history. It turns events into lines, and says what has to be requested from the server.
+//!
+//! Plain mode prints events as they are and needs no buffers; the full screen needs both; `rook
+//! send` and `rook tail` only use [`Model`]. Neither type knows of connections, clocks or screens:
+//! times are passed in, messages to send are returned.
 
 mod buffer;
 mod buffers;
@@ -30,34 +39,35 @@ use crate::config::AutoJoin;
 use channel::Channel;
 use chathistory::{Batched, Batches, MAX_PAGE};
 
-/// Correspondents remembered; they only serve the form `text /alice`.
+/// The most people remembered as correspondents. They only serve the form `TEXT /NICK`.
 const MAX_CORRESPONDENTS: usize = 500;
-/// The chat as this client sees it.
+/// The state of the chat as the server reports it.
 #[derive(Debug, Default)]
 pub struct Model {
     nick: String,
-    /// `nick!user@host`, as others see us.
+    /// Our `nick!user@host`, as others receive it; `None` until the server has shown it.
     source: Option<String>,
     channels: BTreeMap<ChannelName, Channel>,
-    /// The channels to be in, with their keys: what is joined again after a reconnection.
+    /// The channels to join on every connection, with their keys.
     auto_join: BTreeMap<ChannelName, Option<String>>,
     current: Option<ChannelName>,
-    /// A channel that becomes the current one when it is joined.
+    /// A channel that becomes the current one when it is joined, with its key.
     requested: Option<(ChannelName, Option<String>)>,
     correspondents: BTreeSet<Nick>,
-    /// The list that is coming in, of people or of masks, is not empty.
+    /// Whether the list of people or masks that is arriving has any entries.
     found: bool,
-    /// The lines of `NAMES` that have come, by channel, until the last.
+    /// The nicks of `NAMES` replies that are still incomplete, by channel.
     listing: BTreeMap<ChannelName, Vec<String>>,
-    /// We have said that we are away.
+    /// Whether we are marked away.
     away: bool,
-    /// Messages of history that the server gives at once; none where it keeps no history.
+    /// The server's limit of messages in one page of history; `None` without history, 0 for no
+    /// limit.
     page_limit: Option<usize>,
     batches: Batches,
 }
 
 impl Model {
-    /// Whether that is us.
+    /// Whether that nick is ours.
     pub fn is_me(&self, nick: &str) -> bool {
         match (Nick::parse(nick), Nick::parse(&self.nick)) {
             (Ok(one), Ok(other)) => one == other,
@@ -65,22 +75,22 @@ impl Model {
         }
     }
 
-    /// Our own nick.
+    /// Returns our nick.
     pub fn nick(&self) -> &str {
         &self.nick
     }
 
-    /// Whether others are told that we are away.
+    /// Whether we are marked away.
     pub fn is_away(&self) -> bool {
         self.away
     }
 
-    /// The channels we are in.
+    /// Returns the channels that we are in.
     pub fn channels(&self) -> impl Iterator<Item = &ChannelName> {
         self.channels.keys()
     }
 
-    /// Who is in `channel`.
+    /// Returns the members of a channel.
     pub fn members(&self, channel: &ChannelName) -> impl Iterator<Item = (&Nick, Rank)> {
         let members = self.channels.get(channel).map(|channel| &channel.members);
         members
@@ -89,14 +99,14 @@ impl Model {
             .map(|(nick, rank)| (nick, *rank))
     }
 
-    /// What `channel` is about; empty when nobody said.
+    /// Returns the topic of a channel; empty if there is none.
     pub fn topic(&self, channel: &ChannelName) -> &str {
         self.channels
             .get(channel)
             .map_or("", |channel| &channel.topic)
     }
 
-    /// Whether `text` calls us by our nick.
+    /// Whether a text mentions our nick as a word of its own.
     pub fn mentions_me(&self, text: &str) -> bool {
         let me = self.nick.to_lowercase();
         let name_like = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-');
@@ -107,24 +117,25 @@ impl Model {
                 .any(|word| word == me)
     }
 
-    /// Where what is typed goes.
+    /// Returns the channel that typed text goes to in plain mode.
     pub fn current(&self) -> Option<&ChannelName> {
         self.current.as_ref()
     }
 
-    /// Whether we are in `channel`.
+    /// Whether we are in a channel.
     pub fn is_in(&self, channel: &ChannelName) -> bool {
         self.channels.contains_key(channel)
     }
 
-    /// Whether a message of `channel` has to be shown with its name.
+    /// Whether a message must be shown with the name of its channel, because it could be in
+    /// another.
     pub fn needs_channel_name(&self, channel: &str) -> bool {
         let current = self.current.as_ref().map(ChannelName::folded);
         let folded = ChannelName::parse(channel).ok();
         self.channels.len() > 1 || current != folded.as_ref().map(ChannelName::folded)
     }
 
-    /// Whether `nick` is in a channel with us, or has written to us.
+    /// Whether someone is in a channel with us or has written to us.
     pub fn is_present(&self, nick: &Nick) -> bool {
         self.correspondents.contains(nick)
             || self
@@ -146,7 +157,7 @@ impl Model {
         self.requested = Some((channel.clone(), key.map(str::to_owned)));
     }
 
-    /// The connection is gone: what is remembered is where to return to.
+    /// Handles the loss of the connection. Only the channels to rejoin are remembered.
     pub fn disconnect(&mut self) {
         self.channels.clear();
         self.listing.clear();
@@ -159,7 +170,7 @@ impl Model {
         self.batches.clear();
     }
 
-    /// Channels to be in, whenever there is a connection.
+    /// Adds channels to join on every connection.
     pub fn add_auto_join(&mut self, channels: &[AutoJoin]) {
         self.auto_join.extend(
             channels
@@ -168,7 +179,7 @@ impl Model {
         );
     }
 
-    /// The channels to be in, whenever there is a connection.
+    /// Returns the channels to join on every connection.
     pub fn auto_join(&self) -> Vec<AutoJoin> {
         let home = self.auto_join.iter();
         home.map(|(channel, key)| AutoJoin {
@@ -241,7 +252,7 @@ impl Model {
                     until: until.and_then(|time| time.parse().ok()),
                 })
             }
-            // What is marked as read is told of its own accord.
+            // Read markers are sent without being asked for; a refusal is of no interest.
             "FAIL" if message.param(0) == Some("MARKREAD") => None,
             "JOIN" => {
                 self.join(&param(0), &nick, message.source.as_deref());
@@ -377,7 +388,7 @@ impl Model {
         }
     }
 
-    /// Whoever writes to us is here.
+    /// Remembers who has written to us.
     fn remember(&mut self, message: &Message) {
         if message.param(0).is_some_and(|target| self.is_me(target))
             && let Some(nick) = message
@@ -395,7 +406,7 @@ impl Model {
     fn redacted(&self, message: &Message) -> EventKind {
         let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
         let by = message.source_nick().unwrap_or_default().to_owned();
-        // Between two people, the place is named after the other one.
+        // A private conversation is named after the other person.
         let target = if self.is_me(&param(0)) {
             by.clone()
         } else {
@@ -461,7 +472,7 @@ impl Model {
     fn rename(&mut self, old: &str, new: &str) {
         if self.is_me(old) {
             new.clone_into(&mut self.nick);
-            // The user and host stay, and are shown again at the next join.
+            // The user and host are unchanged, but only shown again at the next join.
             self.source = None;
         }
         let (Ok(old), Ok(new)) = (Nick::parse(old), Nick::parse(new)) else {
@@ -499,7 +510,7 @@ impl Model {
     }
 }
 
-/// What opens this account, and what became of it.
+/// Describes a device or certificate of the account, or what became of it.
 fn credential(message: &Message) -> Option<String> {
     let param = |index: usize| message.param(index).unwrap_or_default();
     let day = |index: usize| param(index).split('T').next().unwrap_or_default();

@@ -1,6 +1,7 @@
-//! What was sent and not answered yet. Each command carries a label (the capability
-//! `labeled-response`), so that its answer is known from all else; the answer to a message is its
-//! echo: the receipt that it is stored.
+//! Receipts: which messages and commands the server has not answered yet.
+//!
+//! Each one carries a label (IRCv3 `labeled-response`) by which its answer is recognised. The
+//! answer to a message is its echo, which the server sends once the message is stored.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -10,33 +11,33 @@ use tokio::time::Instant;
 
 use crate::refusals::refusal;
 
-/// How long an answer may take.
+/// The longest time that an answer may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// Messages that may be on their way at once; more is only sent when these are answered.
+/// The most messages without a receipt; later ones wait.
 const WINDOW: usize = 8;
 
-/// What waits for its answer.
+/// What was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// A message to people.
+    /// A message to a channel or nick.
     Text {
-        /// To whom.
+        /// The channel or nick.
         target: String,
-        /// As it was typed, or a piece of it.
+        /// The text as it was typed.
         text: String,
     },
-    /// Anything else that was typed.
+    /// A command that was typed.
     Command,
-    /// A question that nobody typed.
+    /// A query of the program itself.
     Query,
 }
 
 /// What became of something sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was done; a message is stored.
+    /// It was carried out; a message was stored.
     Done(Sent),
-    /// It was not, for the reason in the server's words.
+    /// It was refused, for the reason in the server's words.
     Refused(Sent, String),
 }
 
@@ -46,17 +47,17 @@ struct Pending {
     deadline: Instant,
 }
 
-/// All that waits for its answer.
+/// Everything that awaits an answer.
 #[derive(Debug, Default)]
 pub struct Receipts {
     last_label: u64,
     pending: BTreeMap<u64, Pending>,
-    /// Answers of several messages, by their batch.
+    /// The labels of answers of several messages, by the batch that they arrive in.
     batches: HashMap<String, u64>,
 }
 
 impl Receipts {
-    /// Gives the message its label, and waits for the answer from now on.
+    /// Labels a message and awaits its answer from now on.
     #[must_use]
     pub fn track(&mut self, mut message: Message, sent: Sent) -> Message {
         self.last_label += 1;
@@ -71,13 +72,13 @@ impl Receipts {
         message
     }
 
-    /// Nothing waits.
+    /// Whether nothing awaits an answer.
     pub fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }
 
-    /// Whether there is room to send more. A command may change what the next line means, so it is
-    /// waited for.
+    /// Whether more may be sent. A command may change what the next line means, so nothing is sent
+    /// before it is answered.
     pub fn has_room(&self) -> bool {
         self.pending.len() < WINDOW
             && !self
@@ -86,14 +87,14 @@ impl Receipts {
                 .any(|pending| pending.sent == Sent::Command)
     }
 
-    /// When the oldest has waited long enough.
+    /// Returns when [`Self::expire`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
         self.pending.values().next().map(|pending| pending.deadline)
     }
 
-    /// Gives up what has waited too long.
+    /// Removes and returns what is overdue.
     pub fn expire(&mut self, now: Instant) -> Vec<Sent> {
-        // Labels grow with time, so the late ones come first.
+        // Labels are assigned in order, so the oldest come first.
         let mut late = Vec::new();
         while let Some(first) = self.pending.first_entry()
             && first.get().deadline <= now
@@ -103,7 +104,7 @@ impl Receipts {
         late
     }
 
-    /// The connection is gone, and with it all answers.
+    /// Removes and returns everything, when the connection is lost.
     pub fn drain(&mut self) -> Vec<Sent> {
         self.batches.clear();
         std::mem::take(&mut self.pending)
@@ -112,7 +113,7 @@ impl Receipts {
             .collect()
     }
 
-    /// What a message settles, if it is an answer.
+    /// Returns what a message settles, if it is an answer.
     pub fn settle(&mut self, message: &Message) -> Option<Outcome> {
         if message.command == "BATCH" {
             return self.settle_batch(message);

@@ -1,6 +1,6 @@
-//! The way to one server, over as many connections as it takes: connects, signs in, keeps what the
-//! next time needs, and says how each connection ended. Whoever talks over it decides whether it is
-//! tried again.
+//! The connection to a server over as many sessions as necessary: it connects, signs in, stores
+//! what the next start needs, and says how each session ended. Its user decides whether to
+//! reconnect.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -20,35 +20,35 @@ use crate::state::{Preferences, ServerState, StateFile, StoredAccount};
 
 /// The shortest pause between two attempts to connect.
 const MIN_PAUSE: Duration = Duration::from_secs(1);
-/// The longest.
+/// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_mins(1);
-/// A connection that held so long was a good one: the next pause is short again.
+/// After a connection that lasted this long, the next pause is the shortest again.
 const STABLE_AFTER: Duration = Duration::from_mins(1);
 
-/// Which server, and what the command line and the config say about it.
+/// The server, and what the command line and the config say about it.
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
     /// The server.
     pub server: ServerAddress,
-    /// The authority to trust.
+    /// The PEM file of the only trusted authority.
     pub ca: Option<PathBuf>,
-    /// Who to be.
+    /// The account's name.
     pub name: Option<AccountName>,
-    /// Where the code is mailed.
+    /// The address that codes are mailed to.
     pub email: Option<Email>,
-    /// The channels to be in, beside the lobby.
+    /// The channels to join, besides the lobby.
     pub join: Vec<AutoJoin>,
 }
 
 impl ConnectOptions {
-    /// The account kept from an earlier sign-in, unless another one is wanted.
+    /// Returns the stored account, unless the user asks for another one.
     pub fn stored_account<'a>(&self, kept: &'a ServerState) -> Option<&'a StoredAccount> {
         let wanted =
             |account: &&StoredAccount| self.name.as_ref().is_none_or(|name| *name == account.name);
         kept.account.as_ref().filter(wanted)
     }
 
-    /// The same for those who cannot ask.
+    /// Returns the stored account for a command that cannot ask the user.
     pub fn require_account<'a>(&self, kept: &'a ServerState) -> Result<&'a StoredAccount, Exit> {
         self.stored_account(kept).ok_or_else(|| {
             let (whom, option) = match &self.name {
@@ -63,61 +63,63 @@ impl ConnectOptions {
     }
 }
 
-/// What happens on the way.
+/// What happened on the connection.
 #[derive(Debug)]
 pub enum Event {
-    /// Something the person should know about the server or the sign-in; perhaps several lines.
+    /// A notice about the server or the sign-in, of one or more lines.
     Notice(String),
-    /// The person has to fetch the code that was mailed; the answer goes to [`Reconnector::answer`].
+    /// The user must enter the mailed code; it goes to [`Reconnector::answer`].
     CodeRequired {
         /// Where it was mailed, in words.
         mailed: String,
     },
-    /// Signed in and admitted.
+    /// The user is signed in and admitted.
     SignedIn,
-    /// The server has told a newcomer all it had to: which channels we are in, for one.
+    /// The server's greeting is complete: the channels that we are in are known.
     Ready,
-    /// A message of the chat.
+    /// A message.
     Message(Message),
-    /// The answer to [`Reconnector::measure_lag`].
+    /// The round-trip time that [`Reconnector::measure_lag`] has measured.
     Lag(Duration),
-    /// The connection is gone, for this reason. Nothing follows but after [`Reconnector::retry`].
+    /// The connection was lost, for that reason. Nothing follows until [`Reconnector::retry`] is
+    /// called.
     Lost(String),
-    /// Nothing follows.
+    /// The program should exit. Nothing follows.
     Exit(Exit),
 }
 
 type Connecting = Pin<Box<dyn Future<Output = Result<Connected, SessionEnd>>>>;
 
 enum Stage {
-    /// Nothing is under way: waits until then, and connects.
+    /// Waits until that time, then connects.
     Waiting(Instant),
     Connecting(Connecting),
     Online(Box<Session>),
-    /// Lost or over.
+    /// The connection was lost or has ended.
     Disconnected,
 }
 
-/// The way to one server, for one account.
+/// The connection to one server for one account.
 pub struct Reconnector {
     options: ConnectOptions,
     state: StateFile,
     kept: ServerState,
-    /// Who signs in; good for SASL PLAIN once it is in `kept`.
+    /// Who signs in: with the credential if the account is stored in `state`, else with a mailed
+    /// code.
     account: StoredAccount,
-    /// Whether there is a person who can fetch a code when the kept credential is refused.
+    /// Whether someone can enter a code when the stored credential is refused.
     interactive: bool,
     stage: Stage,
     events: VecDeque<Event>,
-    /// Signed in at least once.
+    /// Whether the user was signed in at least once.
     admitted: bool,
     began: Instant,
     next_pause: Duration,
 }
 
 impl Reconnector {
-    /// For `account`, whose credential is either the kept one or a new one. [`Self::next`] does the
-    /// work.
+    /// Creates a connection for an account, whose credential is the stored one or a new one. It is
+    /// made by [`Self::next`].
     pub fn new(
         options: ConnectOptions,
         state: StateFile,
@@ -139,7 +141,7 @@ impl Reconnector {
         }
     }
 
-    /// The next event. Nothing is lost when the future is dropped half-way.
+    /// Waits for the next event. Cancellation safe.
     pub async fn next(&mut self) -> Event {
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -187,7 +189,7 @@ impl Reconnector {
         }
     }
 
-    /// After [`Event::Lost`]: connects again after a pause, which grows with every failure. Gives
+    /// Reconnects after [`Event::Lost`], following a pause that grows with every failure; returns
     /// the pause.
     pub fn retry(&mut self) -> Duration {
         if self.began.elapsed() >= STABLE_AFTER {
@@ -199,21 +201,21 @@ impl Reconnector {
         pause
     }
 
-    /// Sends a message; without a connection it goes nowhere.
+    /// Sends a message. Without a connection it is dropped.
     pub fn send(&mut self, message: &Message) {
         if let Stage::Online(session) = &mut self.stage {
             session.send(message);
         }
     }
 
-    /// Takes the answer to [`Event::CodeRequired`].
+    /// Takes the user's answer to [`Event::CodeRequired`].
     pub fn answer(&mut self, code: &str) {
         if let Stage::Online(session) = &mut self.stage {
             session.answer(code);
         }
     }
 
-    /// Signs in as `account` instead; false when there is no sign-in under way.
+    /// Restarts the sign-in as `account`; returns false if no sign-in is under way.
     pub fn restart_sign_in(&mut self, account: &StoredAccount) -> bool {
         let Stage::Online(session) = &mut self.stage else {
             return false;
@@ -225,20 +227,20 @@ impl Reconnector {
         started
     }
 
-    /// Keeps for the next time how the person has arranged things.
+    /// Stores the preferences for the next start.
     pub fn save_preferences(&mut self, preferences: Preferences) {
         self.kept.preferences = preferences;
         self.save();
     }
 
-    /// Asks how long the server takes to answer; gives [`Event::Lag`].
+    /// Measures the round-trip time; [`Event::Lag`] follows.
     pub fn measure_lag(&mut self) {
         if let Stage::Online(session) = &mut self.stage {
             session.measure_lag();
         }
     }
 
-    /// Says goodbye; what is left is [`Event::Exit`], after what is still to come.
+    /// Quits. [`Event::Exit`] follows.
     pub fn quit(&mut self, reason: Option<&str>) {
         if let Stage::Online(session) = &mut self.stage {
             session.quit(reason);
@@ -294,7 +296,7 @@ impl Reconnector {
                  It is trusted from now on, and pinned in {}",
                 self.state.path().display()
             ))),
-            // CertificatePin by a version that did not keep the key, or by hand: there is no news.
+            // An older version pinned it without its key, or it was pinned by hand.
             Some(known) if known == shown => {}
             Some(_) => self.events.push_back(Event::Notice(format!(
                 "{server} has a new certificate for the same key; it is pinned from now on: SHA-256 {shown}"
@@ -319,7 +321,7 @@ impl Reconnector {
         })
     }
 
-    /// A device keeps one account for each server.
+    /// Notifies the user when another account was stored for this server: only one can be.
     fn notify_account_replaced(&mut self, account: &StoredAccount) {
         if let Some(before) = self
             .kept
@@ -346,27 +348,28 @@ impl Reconnector {
         self.stage = Stage::Disconnected;
         match over {
             SessionEnd::Exit(exit) => Event::Exit(exit),
-            // Whoever never got in is told why, and decides.
+            // Before the first sign-in, the user is told and decides whether to try again.
             SessionEnd::Lost(why) if !self.admitted => Event::Exit(Exit::Failed(why)),
             SessionEnd::Lost(why) => Event::Lost(why),
         }
     }
 }
 
-/// A credential that the server has not seen yet.
+/// Returns a new random credential.
 pub fn new_credential() -> anyhow::Result<DeviceCredential> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
     Ok(DeviceCredential::from_random(bytes))
 }
 
-/// A nick for the time until the server knows whose the wanted one is.
+/// Returns a random nick for the time until the server knows that ours belongs to us.
 pub fn temporary_nick() -> Nick {
     let number = getrandom::u32().unwrap_or_default() % 100_000;
     Nick::parse(&format!("rook{number:05}")).expect("letters and digits make a nick")
 }
 
-/// Up to a quarter less, so that a server that comes back is not met by everyone at once.
+/// Shortens a pause by up to a quarter at random, so that clients of a restarted server do not all
+/// reconnect at once.
 fn jittered(pause: Duration, random: u32) -> Duration {
     pause.mul_f64(1.0 - f64::from(random) / f64::from(u32::MAX) / 4.0)
 }

@@ -1,17 +1,18 @@
-//! What the server refuses: why, in its words; and what can be done about it.
+//! What the server refuses: the reason in its words, and what can be done about it.
 
 use rookery_protocol::{Message, numeric};
 
-/// The words of an error; `None` for what is none.
+/// Returns the text of an error; `None` if the message is none.
 pub fn refusal(message: &Message) -> Option<String> {
     let error_numeric = message.command.len() == 3 && message.command.starts_with(['4', '5']);
     match message.command.as_str() {
         "FAIL" => message.params.last().cloned(),
         _ if error_numeric => {
-            // The first parameter is our own nick; what stands between says what it is about.
+            // The first parameter is our own nick; those before the text say what the error is
+            // about.
             let about = message.params.get(1..).unwrap_or_default();
             Some(match about {
-                // What it is about is the command just typed.
+                // It is about the command just typed.
                 [_, words] if message.command == numeric::ERR_UNKNOWNERROR => words.clone(),
                 [nick, _] if message.command == numeric::ERR_NOSUCHNICK => {
                     format!("{nick} is not here")
@@ -26,7 +27,7 @@ pub fn refusal(message: &Message) -> Option<String> {
     }
 }
 
-/// The same for a person, who is told what can be done about it.
+/// Returns the text of an error for a person, with advice.
 pub fn refusal_with_advice(message: &Message) -> Option<String> {
     let words = refusal(message)?;
     Some(
@@ -37,7 +38,7 @@ pub fn refusal_with_advice(message: &Message) -> Option<String> {
     )
 }
 
-/// What can be done about an error that is about `name`.
+/// Returns what can be done about an error about `name`.
 fn advice(command: &str, name: &str) -> Option<String> {
     Some(match command {
         numeric::ERR_NOSUCHCHANNEL if name.starts_with('#') => format!("/join {name} opens it"),

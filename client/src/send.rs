@@ -1,5 +1,5 @@
-//! `rook send`: signs in with the kept credential, sends, waits for the receipt, and says with its
-//! exit code whether all has arrived.
+//! `rook send`: signs in with the stored credential, sends messages, waits for each receipt, and
+//! says with its exit code whether all have arrived.
 
 use std::collections::VecDeque;
 
@@ -17,27 +17,27 @@ use crate::session::{self, Event, Session};
 use crate::sign_in::Plan;
 use crate::state::StateFile;
 
-/// How far it has come.
+/// How far the program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Connecting is done.
+    /// The sign-in is under way.
     SigningIn,
-    /// One message at a time.
+    /// Messages are sent, one at a time.
     Sending,
-    /// All is done, or something has failed.
+    /// `QUIT` is sent.
     Leaving,
 }
 
 /// Where the text comes from.
 enum Source {
-    /// The command line: it is all in the queue.
+    /// The command line; it is in the queue already.
     Given,
     /// Standard input, one message a line.
     Lines(StdinReader),
 }
 
 impl Source {
-    /// The next line; waits for ever when there is none to come.
+    /// Waits for the next line; for ever if there is none to wait for.
     async fn next(&mut self) -> StdinEvent {
         match self {
             Self::Given => std::future::pending().await,
@@ -46,7 +46,7 @@ impl Source {
     }
 }
 
-/// Sends `text`, or what comes from standard input, to `target`.
+/// Sends `text`, or the lines of standard input, to `target`.
 pub async fn run(
     options: ConnectOptions,
     target: Target,
@@ -102,7 +102,7 @@ pub async fn run(
         let deadline = match sender.phase {
             Phase::SigningIn => Some(give_up_at),
             Phase::Sending => sender.receipts.deadline(),
-            // The session sees to it.
+            // The session has a deadline of its own.
             Phase::Leaving => None,
         };
         tokio::select! {
@@ -124,7 +124,7 @@ pub async fn run(
     }
 }
 
-/// One session that sends.
+/// A session that sends messages.
 struct Sender {
     session: Session,
     target: Target,
@@ -133,13 +133,13 @@ struct Sender {
     queue: VecDeque<String>,
     more_to_come: bool,
     phase: Phase,
-    /// The channel was not ours, and is left again.
+    /// Whether the channel was joined for this, so that it must be left again.
     joined: bool,
     failure: Option<String>,
 }
 
 impl Sender {
-    /// Sends what is next, once what was sent is confirmed; leaves when there is nothing more.
+    /// Sends the next message once the previous one is confirmed; quits after the last one.
     fn proceed(&mut self) {
         while self.phase == Phase::Sending && self.receipts.is_empty() {
             match self.queue.pop_front() {
@@ -178,8 +178,8 @@ impl Sender {
         None
     }
 
-    /// Not everyone may speak in a channel who is not in it: then it is joined, once, and all is
-    /// said again.
+    /// Handles a refused message. If the channel accepts messages from members only, joins it once
+    /// and sends the message again.
     fn refused(&mut self, sent: Sent, code: &str, words: String) {
         let outside = matches!(
             code,
@@ -199,7 +199,7 @@ impl Sender {
         }
     }
 
-    /// Notes the first failure; nothing is sent after it.
+    /// Notes the first failure, and quits.
     fn fail(&mut self, why: String) {
         self.failure.get_or_insert(why);
         self.leave();
@@ -210,7 +210,7 @@ impl Sender {
             return;
         }
         self.phase = Phase::Leaving;
-        // Other devices of the account are where they were.
+        // Other devices of the account stay in the channels they were in.
         if let Target::Channel(channel) = &self.target
             && self.joined
             && self.model.is_in(channel)
@@ -221,8 +221,8 @@ impl Sender {
     }
 }
 
-/// An accident is a failure here: whether a message has arrived before it is not known, so nothing
-/// is tried again.
+/// Returns the exit for the end of the session. A lost connection is a failure: the message may
+/// have been delivered, so it is not sent again.
 fn end(over: SessionEnd, failure: Option<String>) -> Exit {
     match (over, failure) {
         (SessionEnd::Exit(Exit::Finished), Some(why)) | (SessionEnd::Lost(why), None) => {

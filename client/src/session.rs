@@ -1,5 +1,5 @@
-//! One session: a connection that signs in and then chats, until it is over. Whoever runs it asks
-//! for the next event and need know nothing of sockets, certificates or sign-in.
+//! One session: a connection that signs in and then chats, until it ends. It hides sockets,
+//! certificates and the steps of the sign-in; its user only asks for the next event.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -19,65 +19,65 @@ use crate::sign_in::{Action, Plan, SignIn};
 use crate::state::{ServerState, StateFile, StoredAccount};
 use crate::tls::{self, ConnectError, PinPolicy, Trust};
 
-/// How long the server may take over a step of the sign-in that waits for no person.
+/// The longest time for a step of the sign-in that does not wait for the user.
 const SIGN_IN_PATIENCE: Duration = Duration::from_secs(30);
-/// How long the server may take to say goodbye.
+/// The longest time between `QUIT` and the end of the connection.
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(3);
-/// Comes back with the `PONG` that follows all that the server has to say to a newcomer.
+/// The token of the `PING` after the sign-in. Its answer follows the server's greeting.
 const READY: &str = "rook-ready";
-/// Comes back with the `PONG` that answers [`Session::measure_lag`].
+/// The token of the `PING` that [`Session::measure_lag`] sends.
 const LAG: &str = "rook-lag";
 
-/// What happens in a session.
+/// What happened in a session.
 #[derive(Debug)]
 pub enum Event {
-    /// The person has to fetch the code that was mailed; the answer goes to [`Session::answer`].
+    /// The user must enter the mailed code; it goes to [`Session::answer`].
     CodeRequired {
-        /// Where it was mailed.
+        /// The address it was mailed to.
         email: Email,
-        /// The account that must have that email, or no mail was sent.
+        /// The account whose email this must be for a mail to have been sent.
         if_email_of: Option<AccountName>,
     },
-    /// Something the person should know about the sign-in.
+    /// A notice about the sign-in.
     Notice(String),
-    /// To be kept for the next time.
+    /// The account must be stored.
     Store(StoredAccount),
-    /// Signed in and admitted.
+    /// The user is signed in and admitted.
     SignedIn,
-    /// The server has told a newcomer all it had to: which channels we are in, for one.
+    /// The server's greeting is complete: the channels that we are in are known.
     Ready,
-    /// A message of the chat.
+    /// A message.
     Message(Message),
-    /// The answer to [`Session::measure_lag`].
+    /// The round-trip time that [`Session::measure_lag`] has measured.
     Lag(Duration),
-    /// Nothing follows.
+    /// The session has ended. Nothing follows.
     Closed(SessionEnd),
 }
 
-/// One connection to the server.
+/// A connection to the server.
 pub struct Session {
     connection: Connection<TlsStream<TcpStream>>,
-    /// Until it is done.
+    /// The sign-in, until it is complete.
     sign_in: Option<SignIn>,
     end_tracker: EndTracker,
     events: VecDeque<Event>,
-    /// By when the server has to have done what it is at.
+    /// The time by which the server must have answered.
     deadline: Option<Instant>,
-    /// When [`Self::measure_lag`] asked.
+    /// When [`Self::measure_lag`] sent its `PING`.
     measured_at: Option<Instant>,
 }
 
-/// A connection to the server, before anything is said.
+/// A connection to the server before the sign-in.
 pub struct Connected {
-    /// SessionEnd TLS.
+    /// The connection, over TLS.
     pub connection: Connection<TlsStream<TcpStream>>,
-    /// The certificate to pin from now on, where that is not pinned already.
+    /// The certificate to pin, if it is not pinned already.
     pub pin: Option<CertificatePin>,
-    /// The authority that has vouched for the server, where one was named.
+    /// The authority that was required to vouch for the server, if one was.
     pub authority: Option<Authority>,
 }
 
-/// Connects to `server`, if `trust` says whom to believe.
+/// Connects to a server; `trust` says which certificates are accepted.
 pub async fn connect(
     server: &ServerAddress,
     trust: Result<Trust, Exit>,
@@ -98,7 +98,7 @@ pub async fn connect(
     }
 }
 
-/// What changed, where the pin is kept, and what to do.
+/// Explains why a certificate was refused, and what the user can do.
 fn explain(error: &ConnectError, state: &StateFile) -> String {
     let file = state.path().display();
     match error {
@@ -131,7 +131,8 @@ fn explain(error: &ConnectError, state: &StateFile) -> String {
     }
 }
 
-/// Whom to believe: the authority in the file `ca`, or what is kept.
+/// Returns which certificates are accepted: those of the authority in the file `ca`, or what is
+/// stored for the server.
 pub fn trust(ca: Option<&Path>, kept: &ServerState) -> Result<Trust, Exit> {
     if let Some(file) = ca {
         let authority = Authority::read(file).map_err(|cause| {
@@ -151,7 +152,7 @@ pub fn trust(ca: Option<&Path>, kept: &ServerState) -> Result<Trust, Exit> {
 }
 
 impl Session {
-    /// Starts to sign in over `connection`.
+    /// Starts the sign-in on a connection.
     pub fn start(
         connection: Connection<TlsStream<TcpStream>>,
         plan: Plan,
@@ -170,7 +171,7 @@ impl Session {
         session
     }
 
-    /// The next event. Nothing is lost when the future is dropped half-way.
+    /// Waits for the next event. Cancellation safe.
     pub async fn next(&mut self) -> Event {
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -205,7 +206,7 @@ impl Session {
         self.connection.send(message);
     }
 
-    /// Asks how long the server takes to answer, unless that is being asked already.
+    /// Measures the round-trip time, unless a measurement is under way.
     pub fn measure_lag(&mut self) {
         if self.sign_in.is_none() && self.measured_at.is_none() {
             self.measured_at = Some(Instant::now());
@@ -213,7 +214,7 @@ impl Session {
         }
     }
 
-    /// Takes the answer to [`Event::CodeRequired`].
+    /// Takes the user's answer to [`Event::CodeRequired`].
     pub fn answer(&mut self, code: &str) {
         if let Some(sign_in) = &mut self.sign_in {
             let actions = sign_in.answer(code);
@@ -221,19 +222,19 @@ impl Session {
         }
     }
 
-    /// Signs in as `account` instead, on the same connection; false when the sign-in is over.
+    /// Restarts the sign-in as `account` on the same connection; returns false if it is complete.
     pub fn restart_sign_in(&mut self, account: &StoredAccount) -> bool {
         let Some(sign_in) = &mut self.sign_in else {
             return false;
         };
         let actions = sign_in.restart(account.clone());
-        // What was asked before is not asked any more.
+        // Earlier questions are obsolete.
         self.events.clear();
         self.perform(actions);
         true
     }
 
-    /// Says goodbye; what is left is [`Event::Closed`], after what is still to come.
+    /// Sends `QUIT`. [`Event::Closed`] follows.
     pub fn quit(&mut self, reason: Option<&str>) {
         self.end_tracker.quit();
         self.connection.send(&Message::new("QUIT", reason));

@@ -1,9 +1,8 @@
-//! The way to the server: a TCP connection, TLS over it, and the decision whether the certificate
-//! is to be trusted.
+//! Connects by TCP and TLS, and decides whether the server's certificate is trusted.
 //!
-//! With an authority given, only its certificates will do. Otherwise the system's roots are asked;
-//! a certificate they do not vouch for is pinned the first time, and has to be the same one from
-//! then on, or one for the same key.
+//! If an authority is named, only its certificates are trusted. Otherwise the system's authorities
+//! are. A certificate that none of them vouches for is pinned on first use; from then on it must be
+//! the same one, or one for the same key.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -24,78 +23,78 @@ use crate::address::ServerAddress;
 use crate::authority::Authority;
 use crate::fingerprint::{CertificatePin, Fingerprint};
 
-/// How long a connection and its TLS handshake may take together.
+/// The longest time for connecting and the TLS handshake together.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Whom to believe that the server is the right one.
+/// Which certificates of the server are trusted.
 #[derive(Clone, Debug)]
 pub enum Trust {
-    /// This authority, and nobody else.
+    /// Those of this authority only.
     Authority(Authority),
-    /// The system's roots, or the certificate pinned before.
+    /// Those of the system's authorities, and what the policy allows besides.
     SystemOr(PinPolicy),
 }
 
-/// What is known of a certificate that no authority vouches for.
+/// What is done with a certificate that no authority vouches for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PinPolicy {
-    /// It was this one.
+    /// It must be this one, or one for the same key.
     Known(CertificatePin),
-    /// Nothing; the first one is pinned.
+    /// It is pinned.
     TrustFirst,
-    /// Nothing, but there is a credential, won when an authority vouched for the server: it is not
-    /// shown to strangers.
+    /// It is refused: an authority vouched for the server when the stored credential was issued, so
+    /// the credential must not be sent to this one.
     Refuse,
 }
 
-/// A connection, and what to pin.
+/// A TLS connection.
 pub struct TlsConnection {
-    /// Ready to carry the chat.
+    /// The stream, ready for messages.
     pub stream: TlsStream<TcpStream>,
-    /// To be pinned from now on, where that is not pinned already.
+    /// The certificate to pin, if it is not pinned already.
     pub pin: Option<CertificatePin>,
 }
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// No answer, or none that leads anywhere. Another time may be better.
+    /// The server cannot be reached. A later attempt may succeed.
     #[error("cannot connect to {server}: {cause}")]
     Unreachable {
-        /// Where to.
+        /// The server.
         server: String,
-        /// What went wrong.
+        /// The reason.
         cause: String,
     },
-    /// The certificate is not one to trust.
+    /// The certificate is not trusted.
     #[error("the certificate of {server} is not trusted: {cause}")]
     Untrusted {
-        /// Whose.
+        /// The server.
         server: String,
-        /// What is wrong with it.
+        /// The reason.
         cause: String,
     },
-    /// No authority vouches for it, it is not pinned, and there is a credential to lose.
+    /// No authority vouches for the certificate, as one did when the stored credential was issued.
     #[error("no authority vouches for the certificate of {server}, as one did when you signed in")]
     NoLongerVouched {
-        /// Whose.
+        /// The server.
         server: String,
-        /// What it shows.
+        /// The certificate that it presents.
         shown: Fingerprint,
     },
-    /// It is another one than was pinned.
+    /// The certificate is not the pinned one.
     #[error("the certificate of {server} has changed")]
     Changed {
-        /// Whose.
+        /// The server.
         server: String,
-        /// What was pinned.
+        /// The pinned certificate.
         pinned: Fingerprint,
-        /// What it shows.
+        /// The certificate that it presents.
         shown: Fingerprint,
     },
 }
 
-/// Connects to `server`.
+/// Connects to a server.
 pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<TlsConnection, ConnectError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Arc::new(Verifier::new(trust, &provider));
@@ -149,11 +148,11 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<TlsConnect
     })
 }
 
-/// What was found of the server's certificate; told beside rustls, whose errors carry only text.
+/// The verdict about a certificate. It is passed beside rustls, whose errors contain only text.
 #[derive(Debug)]
 enum Verdict {
     Trusted,
-    /// Trusted on first use, or as a new certificate for the key that is pinned.
+    /// It is trusted and must be pinned: on first use, or as a new certificate for the pinned key.
     Pin(CertificatePin),
     Unvouched(Fingerprint),
     Changed {
@@ -179,13 +178,13 @@ impl Verifier {
         }
     }
 
-    /// Whoever may vouch for a server; none when there is no root at all.
+    /// Returns a verifier for the trusted authorities; `None` if there are none.
     fn authorities(&self) -> Option<Arc<WebPkiServerVerifier>> {
         let roots = match &self.trust {
             Trust::Authority(authority) => authority.roots(),
             Trust::SystemOr(_) => {
                 let mut roots = RootCertStore::empty();
-                // A root that cannot be read vouches for nobody; the rest still do.
+                // Roots that cannot be parsed are skipped.
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
                 roots
             }
@@ -196,7 +195,7 @@ impl Verifier {
             .ok()
     }
 
-    /// What to do about a certificate that nobody vouches for.
+    /// Decides about a certificate that no authority vouches for.
     fn judge(&self, shown: CertificatePin, refusal: &TlsError) -> Verdict {
         let Trust::SystemOr(pin) = &self.trust else {
             return Verdict::Refused(refusal.to_string());
@@ -228,8 +227,8 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
         let shown = CertificatePin::of(end_entity);
-        // It is known again: nobody has to vouch for it, and reading the system's roots takes its
-        // time.
+        // The pinned certificate is trusted without a look at the system's roots, which are slow to
+        // load.
         if matches!(&self.trust, Trust::SystemOr(PinPolicy::Known(pinned)) if *pinned == shown) {
             self.verdict.get_or_init(|| Verdict::Trusted);
             return Ok(ServerCertVerified::assertion());

@@ -1,20 +1,20 @@
-//! Where things are said.
+//! The names of conversations.
 
 use rookery_protocol::{ChannelName, Nick};
 
-/// Where something was said. In the order in which places are listed.
+/// A conversation, in the order in which they are listed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Conversation {
-    /// By the server, to us alone.
+    /// Notices of the server to us.
     Server,
-    /// In a channel.
+    /// A channel.
     Channel(ChannelName),
-    /// Between one person and us.
+    /// A private conversation with a person.
     Person(Nick),
 }
 
 impl Conversation {
-    /// From the name of a channel or a nick.
+    /// Returns the conversation of that name: a channel or a nick.
     pub fn named(name: &str) -> Option<Self> {
         if name.starts_with('#') {
             Self::channel(name)
@@ -23,17 +23,17 @@ impl Conversation {
         }
     }
 
-    /// From the name of a channel.
+    /// Returns the conversation in a channel.
     pub fn channel(name: &str) -> Option<Self> {
         ChannelName::parse(name).ok().map(Self::Channel)
     }
 
-    /// From a nick.
+    /// Returns the conversation with a nick.
     pub fn person(nick: &str) -> Option<Self> {
         Nick::parse(nick).ok().map(Self::Person)
     }
 
-    /// As it is listed.
+    /// Returns the name as it is listed.
     pub fn name(&self) -> &str {
         match self {
             Self::Server => "server",

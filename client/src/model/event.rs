@@ -1,4 +1,4 @@
-//! What follows from a message: something to show.
+//! The events that messages from the server are turned into.
 
 use jiff::Timestamp;
 use rookery_protocol::{ChannelName, Message};
@@ -6,16 +6,16 @@ use rookery_protocol::{ChannelName, Message};
 /// Something to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatEvent {
-    /// When it happened, by the server's clock where it tells.
+    /// The time, by the server's clock if the message has it.
     pub at: Timestamp,
-    /// The name that the server gave the message.
+    /// The msgid of the message.
     pub msgid: Option<String>,
     /// What happened.
     pub kind: EventKind,
 }
 
 impl ChatEvent {
-    /// Creates the event of a message, with the server's time where it is known.
+    /// Creates the event of a message.
     pub fn new(message: &Message, kind: EventKind, now: Timestamp) -> Self {
         let time = message.tags.get("time").and_then(|time| time.parse().ok());
         Self {
@@ -26,43 +26,43 @@ impl ChatEvent {
     }
 }
 
-/// How something was said.
+/// How a text was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageKind {
     /// As a message.
     Message,
-    /// `/me`.
+    /// As an action (`/me`).
     Action,
     /// As a notice.
     Notice,
 }
 
-/// What happened. Names and texts are as the server sent them: whoever shows them makes them
-/// harmless first.
+/// What happened. Names and texts are as the server sent them: control characters must be removed
+/// before they are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// Someone, perhaps we, said something in a channel.
+    /// A message to a channel, perhaps our own.
     ChannelMessage {
         channel: String,
         nick: String,
         kind: MessageKind,
         text: String,
     },
-    /// Someone said something to us alone.
+    /// A direct message to us.
     DirectReceived {
         from: String,
         kind: MessageKind,
         text: String,
     },
-    /// We said something to someone alone.
+    /// A direct message that we sent.
     DirectSent {
         to: String,
         kind: MessageKind,
         text: String,
     },
-    /// The server itself said something.
+    /// A notice of the server.
     ServerNotice { from: String, text: String },
-    /// Someone came into a channel.
+    /// Someone joined a channel.
     Joined { channel: String, nick: String },
     /// Someone left a channel.
     Parted {
@@ -70,58 +70,58 @@ pub enum EventKind {
         nick: String,
         reason: Option<String>,
     },
-    /// Someone was put out of a channel by one of its operators.
+    /// Someone was kicked from a channel by one of its operators.
     Kicked {
         channel: String,
         nick: String,
         by: String,
         reason: Option<String>,
     },
-    /// Someone left the server, and these of our channels with it.
+    /// Someone disconnected, and with that left these of our channels.
     Quit {
         nick: String,
         reason: Option<String>,
         channels: Vec<ChannelName>,
     },
-    /// Someone has another name, in these of our channels.
+    /// Someone changed their nick; they are in these of our channels.
     NickChanged {
         old: String,
         new: String,
         channels: Vec<ChannelName>,
     },
-    /// Someone changed what may be done in a channel, or who may do it.
+    /// Someone changed the modes of a channel.
     ModeChanged {
         channel: String,
         by: String,
         modes: String,
     },
-    /// Someone asks someone, perhaps us, into a channel.
+    /// Someone was invited to a channel.
     Invited {
         channel: String,
         by: String,
         nick: String,
     },
-    /// A channel has another topic (`by` someone), or this is the one it has.
+    /// The topic of a channel was changed `by` someone, or was requested.
     Topic {
         channel: String,
         by: Option<String>,
         text: String,
     },
-    /// Who is in a channel.
+    /// The members of a channel.
     Members { channel: String, nicks: Vec<String> },
-    /// What was said in a place before, oldest first.
+    /// A page of a conversation's history, oldest first.
     HistoryPage {
         target: String,
         events: Vec<ChatEvent>,
     },
-    /// With whom something was said before, and when last.
+    /// The private conversations with recent messages, and the time of the latest message in each.
     Conversations(Vec<(String, Timestamp)>),
-    /// What this account has read in a place, on whatever device: all up to then.
+    /// The account's read marker in a conversation.
     ReadMarker {
         target: String,
         until: Option<Timestamp>,
     },
-    /// Someone took a message back.
+    /// A message was redacted.
     Redacted {
         target: String,
         msgid: String,
@@ -130,6 +130,6 @@ pub enum EventKind {
     },
     /// Anything else, in words.
     Info(String),
-    /// The server refused something, in its words.
+    /// The server refused something, in words.
     Refused(String),
 }

@@ -1,11 +1,11 @@
-//! What the server's numbered replies tell.
+//! Handles numeric replies.
 
 use rookery_protocol::{ChannelName, Message, Nick, numeric};
 
 use super::{EventKind, Model, Rank};
 use crate::refusals::refusal_with_advice;
 
-/// What precedes a nick in `NAMES`.
+/// The prefixes of nicks in `NAMES`.
 const MEMBER_PREFIXES: [char; 5] = ['~', '&', '@', '%', '+'];
 
 impl Model {
@@ -14,7 +14,7 @@ impl Model {
         let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
         match message.command.as_str() {
             numeric::RPL_WELCOME => {
-                // Its words are the same for all; who is signed in is welcomed by a notice.
+                // Its text is the same for everyone; a signed-in user is greeted by a notice.
                 self.nick = param(0);
                 None
             }
@@ -70,7 +70,7 @@ impl Model {
                 } else {
                     ""
                 };
-                // The last parameter is the distance, a space, and the real name.
+                // The last parameter is the hop count, a space, and the real name.
                 let real_name = last()
                     .split_once(' ')
                     .map(|(_, name)| name.to_owned())
@@ -182,13 +182,13 @@ impl Model {
                 param(1),
                 param(2)
             ))),
-            // The end of the session will tell of a ban, once.
+            // A ban is reported once, when the session ends.
             numeric::ERR_NOMOTD | numeric::ERR_YOUREBANNEDCREEP => None,
             numeric::ERR_INVITEONLYCHAN
             | numeric::ERR_BANNEDFROMCHAN
             | numeric::ERR_BADCHANNELKEY
             | numeric::ERR_BADCHANMASK => {
-                // It is not tried again by itself.
+                // Rejoining would be refused again.
                 if let Ok(channel) = ChannelName::parse(&param(1))
                     && !self.is_in(&channel)
                 {
@@ -208,7 +208,7 @@ impl Model {
     }
 }
 
-/// For how long someone has said nothing.
+/// Describes how long someone has been idle.
 fn silence(seconds: i64) -> String {
     match seconds {
         ..60 => "spoke just now".to_owned(),

@@ -1,4 +1,5 @@
-//! What events are written down where, in which words, and whom they call.
+//! Turns events into lines: which buffer an event belongs to, its text, and whether it is unread or
+//! a highlight.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,21 +9,22 @@ use super::{
     MessageKind, Model,
 };
 
-/// Something that highlights for attention.
+/// A message that mentions the user or is for the user only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Highlight {
-    /// Where.
+    /// The conversation.
     pub conversation: Conversation,
-    /// Who highlights.
+    /// The sender's nick.
     pub nick: String,
-    /// What was said.
+    /// The text.
     pub text: String,
-    /// It is not in view: the place is another one.
+    /// Whether another conversation is the current one.
     pub elsewhere: bool,
 }
 
 impl Buffers {
-    /// Writes a event where it belongs. `model` has taken it already.
+    /// Adds an event to the buffers it belongs to; returns a highlight if it is one that notifies.
+    /// `model` has handled the event already.
     pub fn apply(&mut self, event: &ChatEvent, model: &Model) -> Option<Highlight> {
         let at = event.at;
         let who = |nick: &str| {
@@ -59,7 +61,7 @@ impl Buffers {
                     model,
                 );
             }
-            // What a server says to each newcomer stays in the server's place.
+            // The server's greeting stays in the server's buffer.
             EventKind::ServerNotice { text, .. } if !self.is_ready => {
                 self.push(0, at, None, notice_of_server(text, false));
             }
@@ -67,7 +69,7 @@ impl Buffers {
                 self.push(0, at, None, info(words.clone()));
             }
             EventKind::ServerNotice { text, .. } => {
-                // An announcement is for everyone, wherever they look.
+                // An announcement is shown in the current conversation as well.
                 let body = notice_of_server(text, true);
                 if self.current != 0 {
                     self.push(0, at, None, body.clone());
@@ -80,7 +82,7 @@ impl Buffers {
                 let wanted = model
                     .current()
                     .is_some_and(|current| Conversation::Channel(current.clone()) == conversation);
-                // After a reconnection the person stays where they were.
+                // After a reconnection, the current conversation does not change.
                 let is_new = !self
                     .list
                     .iter()
@@ -225,7 +227,7 @@ impl Buffers {
                     info(format!("{} invited {nick} to {channel}", who(by))),
                 );
             }
-            // Who is there is shown beside the conversation; the command /names has its own answer.
+            // Members are shown beside the conversation.
             EventKind::Members { .. } => {}
             EventKind::HistoryPage { target, events } => self.apply_page(target, events, model)?,
             EventKind::Conversations(found) => self.apply_conversations(found, model),
@@ -245,7 +247,7 @@ impl Buffers {
         None
     }
 
-    /// Writes down what someone said.
+    /// Adds a message.
     fn say(
         &mut self,
         conversation: Conversation,
@@ -266,7 +268,7 @@ impl Buffers {
         };
         let call = (!own && *highlight).then(|| (nick.to_string(), text.to_string()));
         let own = *own;
-        // What opens a conversation is new in it.
+        // The message that opens a conversation is unread in it.
         let index = self.ensure_open(
             conversation.clone(),
             at - SignedDuration::from_millis(1),
@@ -295,7 +297,7 @@ impl Buffers {
         })
     }
 
-    /// Counts a line, unless it is seen.
+    /// Counts a line as unread, unless someone looks at it.
     fn notice(&mut self, index: usize, id: LineId, at: Timestamp, highlight: bool) {
         if self.is_watched(index) {
             self.list[index].mark_read();
@@ -304,7 +306,7 @@ impl Buffers {
         }
     }
 
-    /// Adds to the line of comings and goings, or begins one.
+    /// Adds a join or part to the last line, or starts a new line of them.
     fn fold(
         &mut self,
         conversation: &Conversation,
@@ -333,8 +335,8 @@ impl Buffers {
     }
 }
 
-/// The server is highlight so here as it is in the list of places: its own name has no room beside
-/// what it says.
+/// Formats a notice of the server. It is named as in the list of conversations: its host name would
+/// not fit beside the text.
 fn notice_of_server(text: &str, highlight: bool) -> Body {
     let nick = Conversation::Server.name().into();
     Body::Said {
@@ -346,7 +348,7 @@ fn notice_of_server(text: &str, highlight: bool) -> Body {
     }
 }
 
-/// What someone did who changed one mode that people meet every day.
+/// Describes a change of one common mode; `None` for other changes.
 fn mode_words(modes: &str, who: &impl Fn(&str) -> String) -> Option<String> {
     let (mode, parameter) = modes.split_once(' ').unwrap_or((modes, ""));
     let (nick, mask) = (

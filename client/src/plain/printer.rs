@@ -1,5 +1,5 @@
-//! Prints changes as plain lines. All that reaches the terminal passes through here, and is
-//! harmless by then.
+//! Prints events as plain lines. Everything that plain mode prints passes through here, and control
+//! characters are removed.
 
 use std::io::{self, Write};
 
@@ -9,19 +9,19 @@ use jiff::tz::TimeZone;
 use crate::model::{ChatEvent, EventKind, MessageKind, Model};
 use crate::text;
 
-/// Prints to `out`, with the time of day in `zone`.
+/// A printer of plain lines.
 pub struct Printer<W> {
     out: W,
     zone: TimeZone,
 }
 
 impl<W: Write> Printer<W> {
-    /// Prints to `out`.
+    /// Creates a printer to `out`, with times of day in `zone`.
     pub fn new(out: W, zone: TimeZone) -> Self {
         Self { out, zone }
     }
 
-    /// Prints a change.
+    /// Prints an event.
     pub fn print(&mut self, change: &ChatEvent, model: &Model) -> io::Result<()> {
         match describe(&change.kind, model) {
             Some(words) => self.line(change.at, &words),
@@ -29,7 +29,7 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// Prints something of our own.
+    /// Prints a line of the program itself.
     pub fn info(&mut self, now: Timestamp, words: &str) -> io::Result<()> {
         self.line(now, &format!("-- {words}"))
     }
@@ -41,7 +41,7 @@ impl<W: Write> Printer<W> {
     }
 }
 
-/// In words; none for what only a screen shows.
+/// Describes an event; `None` for events that only the full screen shows.
 fn describe(kind: &EventKind, model: &Model) -> Option<String> {
     let who = |nick: &str| {
         if model.is_me(nick) {
@@ -165,8 +165,8 @@ mod tests {
 
     use super::*;
 
-    /// What is printed for `lines` from the server, without the time, by someone called `me` who is
-    /// in `#lobby`.
+    /// Returns what is printed for `lines` from the server, without the time. Our nick is `me`, and
+    /// we are in `#lobby`.
     fn printed(lines: &[&str]) -> Vec<String> {
         let mut model = Model::default();
         let mut printer = Printer::new(Vec::new(), TimeZone::UTC);

@@ -217,7 +217,7 @@ fn column_line(frame: &mut Frame<'_>, app: &App, x: u16, area: Rect) {
 fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
     let editor = &app.editor;
     let (rows, (column, row)) = input_rows(editor.text(), editor.cursor(), usize::from(area.width));
-    // The row of the cursor is always in view.
+    // The row of the cursor is always visible.
     let first = (row + 1).saturating_sub(usize::from(area.height));
     let mut format = Format::default();
     let rows = rows.iter().map(|row| {

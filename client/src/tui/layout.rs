@@ -1,4 +1,4 @@
-//! Lines of a conversation as rows of the screen. Only what is visible is laid out.
+//! Lays out the lines of a conversation as rows of the screen. Only visible lines are laid out.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -14,58 +14,58 @@ use crate::model::{
 use crate::text::{self, Format};
 use crate::urls;
 
-/// The width of a nick, where there is room for a column of nicks.
+/// The width of the column of nicks.
 const NICK: usize = 12;
-/// Narrower than this, nicks stand in the text instead.
+/// Below this width, nicks are part of the text instead of a column.
 const NARROW: usize = 56;
 /// The width of `14:03 `.
 const TIME: usize = 6;
-/// Names told of one kind of move.
+/// The most nicks in one line of joins or parts.
 const MAX_NAMES: usize = 5;
 
-/// The lowest row that is shown, when that is not the last one there is.
+/// The lowest visible row, if it is not the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScrollPosition {
     /// Its line.
     pub line: LineId,
-    /// How many rows of that line are shown.
+    /// How many rows of that line are visible.
     pub rows: usize,
 }
 
-/// How lines become rows.
+/// How lines are laid out.
 #[derive(Debug)]
 pub struct Layout<'a> {
-    /// The width there is.
+    /// The width of the conversation.
     pub width: usize,
-    /// For the time of day.
+    /// The time zone for times.
     pub zone: &'a TimeZone,
-    /// For colours.
+    /// The colours.
     pub theme: Theme,
-    /// A line that stands out.
+    /// A line that is highlighted.
     pub marked: Option<LineId>,
-    /// What is looked for, in small letters: it stands out wherever it was said.
+    /// A search term in lower case; its matches are highlighted.
     pub search: &'a str,
 }
 
-/// The same as [`ScrollPosition`], while the lines stand still.
+/// A [`ScrollPosition`] with the index of the line, valid while no lines are added.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct RowPosition {
     index: usize,
     rows: usize,
 }
 
-/// A line, laid out.
+/// A line as it is laid out.
 struct LaidOutLine {
     /// The time and the nick, on the first row.
     head: Vec<Span<'static>>,
-    /// The columns left of what is said.
+    /// The columns to the left of the text.
     indent: usize,
-    /// What is said.
+    /// The rows of text.
     rows: Vec<Wrapped>,
 }
 
 impl Layout<'_> {
-    /// The rows that fill `height`, at a scroll position.
+    /// Returns the rows that fill `height` at a scroll position.
     pub fn visible(
         &self,
         buffer: &Buffer,
@@ -87,7 +87,7 @@ impl Layout<'_> {
             rows = above;
         }
         rows.drain(..rows.len().saturating_sub(height));
-        // The window has grown since someone scrolled.
+        // The screen may have become higher since then.
         while rows.len() < height && below < end {
             rows.extend(self.block(buffer, below));
             below += 1;
@@ -96,12 +96,12 @@ impl Layout<'_> {
         rows
     }
 
-    /// The index of the lowest line that is shown.
+    /// Returns the index of the lowest visible line.
     pub fn lowest_index(&self, buffer: &Buffer, scroll: Option<ScrollPosition>) -> Option<usize> {
         Some(self.lowest(buffer, scroll)?.index)
     }
 
-    /// Whether all of a line is shown.
+    /// Whether a line is entirely visible.
     pub fn shows(
         &self,
         buffer: &Buffer,
@@ -120,8 +120,8 @@ impl Layout<'_> {
         begins && ends
     }
 
-    /// The link that stands so many rows above the lowest, in that column: the index of its line,
-    /// and which of the line's links it is.
+    /// Returns the link in a column of the row that is `up` rows above the lowest: the index of its
+    /// line, and of the link in the line.
     pub fn link_at(
         &self,
         buffer: &Buffer,
@@ -136,7 +136,7 @@ impl Layout<'_> {
         Some((at.index, link_at(row, column.checked_sub(laid.indent)?)?))
     }
 
-    /// The scroll position so many rows further up.
+    /// Returns the scroll position `by` rows further up.
     pub fn up(
         &self,
         buffer: &Buffer,
@@ -145,7 +145,7 @@ impl Layout<'_> {
         by: usize,
     ) -> Option<ScrollPosition> {
         let mut at = self.climb(buffer, self.lowest(buffer, scroll)?, by);
-        // The first row there is does not go further down than the top.
+        // The first row does not move below the top.
         let top = RowPosition { index: 0, rows: 1 };
         if self.climb(buffer, at, height.saturating_sub(1)) == top {
             at = self.descend(buffer, top, height.saturating_sub(1));
@@ -153,7 +153,7 @@ impl Layout<'_> {
         self.unless_last(buffer, at)
     }
 
-    /// The scroll position so many rows further down.
+    /// Returns the scroll position `by` rows further down.
     pub fn down(
         &self,
         buffer: &Buffer,
@@ -163,7 +163,7 @@ impl Layout<'_> {
         self.unless_last(buffer, self.descend(buffer, spot(buffer, scroll?), by))
     }
 
-    /// The scroll position at which that line stands in the middle.
+    /// Returns the scroll position with that line in the middle.
     pub fn around(&self, buffer: &Buffer, line: LineId, height: usize) -> Option<ScrollPosition> {
         let index = buffer.index_of(line)?;
         let spot = RowPosition {
@@ -173,7 +173,7 @@ impl Layout<'_> {
         self.unless_last(buffer, self.descend(buffer, spot, height / 2))
     }
 
-    /// The lowest row that is shown; none where there are no rows.
+    /// Returns the lowest visible row; `None` if there are no rows.
     fn lowest(&self, buffer: &Buffer, scroll: Option<ScrollPosition>) -> Option<RowPosition> {
         let last = buffer.lines().len().checked_sub(1)?;
         let end = || RowPosition {
@@ -217,7 +217,7 @@ impl Layout<'_> {
         }
     }
 
-    /// At the end, what comes next is followed.
+    /// Returns the scroll position; `None` at the end, where new messages are followed.
     fn unless_last(&self, buffer: &Buffer, at: RowPosition) -> Option<ScrollPosition> {
         let line = buffer.lines().get(at.index)?;
         let at_end =
@@ -232,7 +232,7 @@ impl Layout<'_> {
         self.block(buffer, index).len()
     }
 
-    /// The rows of one line, with what stands above it: a new day, or the beginning of what is new.
+    /// Returns the rows of a line, below a rule if it is the first of a day or the first new one.
     fn block(&self, buffer: &Buffer, index: usize) -> Vec<Row<'static>> {
         let Some(line) = buffer.lines().get(index) else {
             return Vec::new();
@@ -342,7 +342,7 @@ impl Layout<'_> {
                     MessageKind::Notice => (format!("-{nick}-"), style),
                 };
                 if *highlight && !is_marked {
-                    // At the time, where it does not hide whose words they are.
+                    // The time is highlighted, since the nick has its own colour.
                     head[0].style = self.theme.alert();
                 }
                 if column == 0 {
@@ -417,7 +417,7 @@ impl Layout<'_> {
         }
     }
 
-    /// Links are underlined, and known again when they are clicked on.
+    /// Underlines links, and marks them to be recognised by a click.
     fn linked(&self, pieces: Vec<(Format, String)>) -> impl Iterator<Item = (Ink, String)> {
         urls::split_at_links(pieces)
             .into_iter()
@@ -436,10 +436,10 @@ impl Layout<'_> {
             })
     }
 
-    /// A piece, cut where what is looked for stands.
+    /// Splits a piece at the matches of the search term.
     fn mark_matches(&self, ink: Ink, piece: String) -> Wrapped {
         let small = piece.to_lowercase();
-        // Letters that change their length with their size are rare; then nothing stands out.
+        // If a letter has another length in lower case, which is rare, nothing is highlighted.
         if self.search.is_empty() || small.len() != piece.len() || !small.contains(self.search) {
             return vec![(ink, piece)];
         }
@@ -462,7 +462,7 @@ impl Layout<'_> {
         pieces
     }
 
-    /// What nobody said stands behind a sign in place of a nick.
+    /// Lays out a line that is not a message: a sign takes the place of the nick.
     fn aside(
         &self,
         head: &mut Vec<Span<'static>>,
@@ -482,7 +482,7 @@ impl Layout<'_> {
     }
 }
 
-/// The gaps that are in view, or would be a page further up.
+/// Returns the gaps in view or within a page above.
 pub fn gaps_near(buffer: &Buffer, scroll: Option<ScrollPosition>, height: usize) -> Vec<LineId> {
     let end = buffer.lines().len();
     let indices = buffer
@@ -501,7 +501,7 @@ pub fn gaps_near(buffer: &Buffer, scroll: Option<ScrollPosition>, height: usize)
     near.map(|(_, line)| line).collect()
 }
 
-/// Whoever looked at what is gone sees what is oldest now.
+/// Returns the position of a row. If its line was dropped, that is the oldest row.
 fn spot(buffer: &Buffer, scroll: ScrollPosition) -> RowPosition {
     match buffer.index_of(scroll.line) {
         Some(index) => RowPosition {
@@ -519,7 +519,7 @@ fn shown_name(line: &Line) -> String {
     }
 }
 
-/// Who came and who went, in one sentence.
+/// Describes joins and parts in one sentence.
 fn told(moves: &[MembershipChange]) -> String {
     let names = |joined: bool| {
         let these: Vec<&MembershipChange> =
