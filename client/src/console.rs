@@ -100,8 +100,8 @@ impl Interrupt {
 }
 
 /// Prints a notice to standard error, where it does not mix with the chat.
-pub fn notice(words: &str) {
-    for line in words.lines() {
+pub fn notice(text: &str) {
+    for line in text.lines() {
         write_to_stderr(&format!("{}\n", text::plain(line)));
     }
 }

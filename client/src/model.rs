@@ -238,11 +238,11 @@ impl Model {
         };
         match message.command.as_str() {
             "PRIVMSG" | "NOTICE" => {
-                self.remember(message);
+                self.add_correspondent(message);
                 Some(self.said(message))
             }
             "REDACT" => Some(self.redacted(message)),
-            "CREDENTIAL" => credential(message).map(EventKind::Info),
+            "CREDENTIAL" => describe_credential(message).map(EventKind::Info),
             "MARKREAD" => {
                 let until = message
                     .param(1)
@@ -262,7 +262,7 @@ impl Model {
                 })
             }
             "PART" => {
-                self.leave(&param(0), &nick);
+                self.part(&param(0), &nick);
                 Some(EventKind::Parted {
                     channel: param(0),
                     nick,
@@ -270,7 +270,7 @@ impl Model {
                 })
             }
             "KICK" => {
-                self.leave(&param(0), &param(1));
+                self.part(&param(0), &param(1));
                 Some(EventKind::Kicked {
                     channel: param(0),
                     nick: param(1),
@@ -280,7 +280,7 @@ impl Model {
             }
             "QUIT" => {
                 let channels = self.channels_of(&nick);
-                self.forget(&nick);
+                self.remove_user(&nick);
                 Some(EventKind::Quit {
                     nick,
                     reason: reason(0),
@@ -351,7 +351,7 @@ impl Model {
                 Some(action) => (MessageKind::Action, action.trim_start().to_owned()),
                 None => {
                     return EventKind::Info(format!(
-                        "{nick} asks for {ctcp} (CTCP); rook does not answer"
+                        "{nick} sent a CTCP request, {ctcp}, which rook does not answer"
                     ));
                 }
             },
@@ -389,7 +389,7 @@ impl Model {
     }
 
     /// Remembers who has written to us.
-    fn remember(&mut self, message: &Message) {
+    fn add_correspondent(&mut self, message: &Message) {
         if message.param(0).is_some_and(|target| self.is_me(target))
             && let Some(nick) = message
                 .source_nick()
@@ -444,7 +444,7 @@ impl Model {
             .insert(member, Rank::Ordinary);
     }
 
-    fn leave(&mut self, channel: &str, nick: &str) {
+    fn part(&mut self, channel: &str, nick: &str) {
         let (Ok(name), Ok(member)) = (ChannelName::parse(channel), Nick::parse(nick)) else {
             return;
         };
@@ -461,7 +461,7 @@ impl Model {
         }
     }
 
-    fn forget(&mut self, nick: &str) {
+    fn remove_user(&mut self, nick: &str) {
         let Ok(nick) = Nick::parse(nick) else { return };
         self.correspondents.remove(&nick);
         for channel in self.channels.values_mut() {
@@ -511,7 +511,7 @@ impl Model {
 }
 
 /// Describes a device or certificate of the account, or what became of it.
-fn credential(message: &Message) -> Option<String> {
+fn describe_credential(message: &Message) -> Option<String> {
     let param = |index: usize| message.param(index).unwrap_or_default();
     let day = |index: usize| param(index).split('T').next().unwrap_or_default();
     Some(match param(0) {
@@ -529,12 +529,10 @@ fn credential(message: &Message) -> Option<String> {
             format!("{} {}: since {}, {used}{here}", param(2), param(1), day(3))
         }
         "END" if param(1) == "0" => {
-            "no device or certificate opens this account; its password does".to_owned()
+            "no device or certificate can sign in to this account; its password can".to_owned()
         }
-        "END" => {
-            "/devices revoke NUMBER takes one away: it has to prove itself anew by a mailed code"
-                .to_owned()
-        }
+        "END" => "/devices revoke NUMBER removes one: it will need a new code to sign in again"
+            .to_owned(),
         "REVOKED" => format!("{} is revoked: {}", param(1), param(2)),
         _ => return None,
     })

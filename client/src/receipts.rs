@@ -139,7 +139,7 @@ impl Receipts {
         }
         let sent = self.pending.remove(&label)?.sent;
         Some(match refused {
-            Some(words) => Outcome::Refused(sent, words),
+            Some(text) => Outcome::Refused(sent, text),
             None => Outcome::Done(sent),
         })
     }

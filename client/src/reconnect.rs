@@ -42,15 +42,15 @@ pub struct ConnectOptions {
 
 impl ConnectOptions {
     /// Returns the stored account, unless the user asks for another one.
-    pub fn stored_account<'a>(&self, kept: &'a ServerState) -> Option<&'a StoredAccount> {
+    pub fn stored_account<'a>(&self, state: &'a ServerState) -> Option<&'a StoredAccount> {
         let wanted =
             |account: &&StoredAccount| self.name.as_ref().is_none_or(|name| *name == account.name);
-        kept.account.as_ref().filter(wanted)
+        state.account.as_ref().filter(wanted)
     }
 
     /// Returns the stored account for a command that cannot ask the user.
-    pub fn require_account<'a>(&self, kept: &'a ServerState) -> Result<&'a StoredAccount, Exit> {
-        self.stored_account(kept).ok_or_else(|| {
+    pub fn require_account<'a>(&self, state: &'a ServerState) -> Result<&'a StoredAccount, Exit> {
+        self.stored_account(state).ok_or_else(|| {
             let (whom, option) = match &self.name {
                 None => (String::new(), String::new()),
                 Some(name) => (format!(" as {name}"), format!(" --name {name}")),
@@ -102,8 +102,8 @@ enum Stage {
 /// The connection to one server for one account.
 pub struct Reconnector {
     options: ConnectOptions,
-    state: StateFile,
-    kept: ServerState,
+    state_file: StateFile,
+    state: ServerState,
     /// Who signs in: with the credential if the account is stored in `state`, else with a mailed
     /// code.
     account: StoredAccount,
@@ -122,15 +122,15 @@ impl Reconnector {
     /// made by [`Self::next`].
     pub fn new(
         options: ConnectOptions,
-        state: StateFile,
-        kept: ServerState,
+        state_file: StateFile,
+        state: ServerState,
         account: StoredAccount,
         interactive: bool,
     ) -> Self {
         Self {
             options,
+            state_file,
             state,
-            kept,
             account,
             interactive,
             stage: Stage::Waiting(Instant::now()),
@@ -168,11 +168,11 @@ impl Reconnector {
                         };
                         return Event::CodeRequired { mailed };
                     }
-                    session::Event::Notice(words) => return Event::Notice(words),
+                    session::Event::Notice(text) => return Event::Notice(text),
                     session::Event::Store(account) => {
                         self.notify_account_replaced(&account);
                         self.account = account.clone();
-                        self.kept.account = Some(account);
+                        self.state.account = Some(account);
                         self.save();
                     }
                     session::Event::SignedIn => {
@@ -229,7 +229,7 @@ impl Reconnector {
 
     /// Stores the preferences for the next start.
     pub fn save_preferences(&mut self, preferences: Preferences) {
-        self.kept.preferences = preferences;
+        self.state.preferences = preferences;
         self.save();
     }
 
@@ -252,9 +252,9 @@ impl Reconnector {
 
     fn connect(&mut self) {
         self.began = Instant::now();
-        let (server, state) = (self.options.server.clone(), self.state.clone());
-        let trust = session::trust(self.options.ca.as_deref(), &self.kept);
-        let connecting = async move { session::connect(&server, trust, &state).await };
+        let (server, state_file) = (self.options.server.clone(), self.state_file.clone());
+        let trust = session::trust(self.options.ca.as_deref(), &self.state);
+        let connecting = async move { session::connect(&server, trust, &state_file).await };
         self.stage = Stage::Connecting(Box::pin(connecting));
     }
 
@@ -263,7 +263,7 @@ impl Reconnector {
             self.pin(pinned);
         }
         if let Some(authority) = connected.authority
-            && self.kept.trust_authority(authority)
+            && self.state.trust_authority(authority)
         {
             self.events.push_back(Event::Notice(format!(
                 "{}: only certificates of this authority will do from now on, also without --ca.",
@@ -290,11 +290,11 @@ impl Reconnector {
     fn pin(&mut self, pinned: CertificatePin) {
         let ConnectOptions { server, .. } = &self.options;
         let shown = pinned.certificate;
-        match self.kept.fingerprint {
+        match self.state.fingerprint {
             None => self.events.push_back(Event::Notice(format!(
                 "No authority vouches for the certificate of {server}. Its fingerprint is\n  SHA-256 {shown}\n\
                  It is trusted from now on, and pinned in {}",
-                self.state.path().display()
+                self.state_file.path().display()
             ))),
             // An older version pinned it without its key, or it was pinned by hand.
             Some(known) if known == shown => {}
@@ -302,12 +302,12 @@ impl Reconnector {
                 "{server} has a new certificate for the same key; it is pinned from now on: SHA-256 {shown}"
             ))),
         }
-        self.kept.pin(pinned);
+        self.state.pin(pinned);
         self.save();
     }
 
     fn plan(&self) -> anyhow::Result<Plan> {
-        if self.kept.account.as_ref() != Some(&self.account) {
+        if self.state.account.as_ref() != Some(&self.account) {
             return Ok(Plan::MailedCode(self.account.clone()));
         }
         let fallback = if self.interactive {
@@ -324,7 +324,7 @@ impl Reconnector {
     /// Notifies the user when another account was stored for this server: only one can be.
     fn notify_account_replaced(&mut self, account: &StoredAccount) {
         if let Some(before) = self
-            .kept
+            .state
             .account
             .as_ref()
             .filter(|before| before.name != account.name)
@@ -337,7 +337,7 @@ impl Reconnector {
     }
 
     fn save(&mut self) {
-        if let Err(error) = self.state.save(&self.kept) {
+        if let Err(error) = self.state_file.save(&self.state) {
             self.events.push_back(Event::Notice(format!(
                 "{error:#}: you will be asked again the next time"
             )));

@@ -52,26 +52,26 @@ pub async fn run(
     target: Target,
     text: Option<String>,
 ) -> anyhow::Result<Exit> {
-    let state = StateFile::of(&options.server)?;
-    let mut kept = state.load()?;
-    let trust = session::trust(options.ca.as_deref(), &kept);
-    let account = match options.require_account(&kept) {
+    let state_file = StateFile::of(&options.server)?;
+    let mut state = state_file.load()?;
+    let trust = session::trust(options.ca.as_deref(), &state);
+    let account = match options.require_account(&state) {
         Ok(account) => account.clone(),
         Err(exit) => return Ok(exit),
     };
     let mut interrupt = Interrupt::catch()?;
     let give_up_at = Instant::now() + PATIENCE;
     let connected = tokio::select! {
-        connected = session::connect(&options.server, trust, &state) => connected,
+        connected = session::connect(&options.server, trust, &state_file) => connected,
         () = interrupt.wait() => return Ok(Exit::Failed("interrupted: nothing was sent".to_owned())),
     };
     let connection = match connected {
         Ok(connected) => {
             if connected
                 .authority
-                .is_some_and(|authority| kept.trust_authority(authority))
+                .is_some_and(|authority| state.trust_authority(authority))
             {
-                state.save(&kept)?;
+                state_file.save(&state)?;
             }
             connected.connection
         }
@@ -164,13 +164,13 @@ impl Sender {
     fn take(&mut self, event: Event) -> Option<Exit> {
         match event {
             Event::Closed(over) => return Some(end(over, self.failure.take())),
-            Event::Notice(words) => console::notice(&words),
+            Event::Notice(text) => console::notice(&text),
             Event::CodeRequired { .. } => self.fail("the server asks for a mailed code".to_owned()),
             Event::Ready if self.phase == Phase::SigningIn => self.phase = Phase::Sending,
             Event::Message(message) => {
                 self.model.handle(&message, Timestamp::now());
-                if let Some(Outcome::Refused(sent, words)) = self.receipts.settle(&message) {
-                    self.refused(sent, &message.command, words);
+                if let Some(Outcome::Refused(sent, text)) = self.receipts.settle(&message) {
+                    self.refused(sent, &message.command, text);
                 }
             }
             Event::Store(_) | Event::SignedIn | Event::Ready | Event::Lag(_) => {}
@@ -180,7 +180,7 @@ impl Sender {
 
     /// Handles a refused message. If the channel accepts messages from members only, joins it once
     /// and sends the message again.
-    fn refused(&mut self, sent: Sent, code: &str, words: String) {
+    fn refused(&mut self, sent: Sent, code: &str, text: String) {
         let outside = matches!(
             code,
             numeric::ERR_CANNOTSENDTOCHAN | numeric::ERR_NOSUCHCHANNEL
@@ -195,7 +195,7 @@ impl Sender {
                 let join = Message::new("JOIN", [channel.as_str()]);
                 self.session.send(&self.receipts.track(join, Sent::Command));
             }
-            _ => self.fail(words),
+            _ => self.fail(text),
         }
     }
 

@@ -81,7 +81,7 @@ pub struct Connected {
 pub async fn connect(
     server: &ServerAddress,
     trust: Result<Trust, Exit>,
-    state: &StateFile,
+    state_file: &StateFile,
 ) -> Result<Connected, SessionEnd> {
     let trust = trust.map_err(SessionEnd::Exit)?;
     match tls::connect(server, &trust).await {
@@ -94,13 +94,13 @@ pub async fn connect(
             },
         }),
         Err(error @ ConnectError::Unreachable { .. }) => Err(SessionEnd::Lost(error.to_string())),
-        Err(error) => Err(SessionEnd::Exit(Exit::Failed(explain(&error, state)))),
+        Err(error) => Err(SessionEnd::Exit(Exit::Failed(explain(&error, state_file)))),
     }
 }
 
 /// Explains why a certificate was refused, and what the user can do.
-fn explain(error: &ConnectError, state: &StateFile) -> String {
-    let file = state.path().display();
+fn explain(error: &ConnectError, state_file: &StateFile) -> String {
+    let file = state_file.path().display();
     match error {
         ConnectError::Changed {
             server,
@@ -133,7 +133,7 @@ fn explain(error: &ConnectError, state: &StateFile) -> String {
 
 /// Returns which certificates are accepted: those of the authority in the file `ca`, or what is
 /// stored for the server.
-pub fn trust(ca: Option<&Path>, kept: &ServerState) -> Result<Trust, Exit> {
+pub fn trust(ca: Option<&Path>, state: &ServerState) -> Result<Trust, Exit> {
     if let Some(file) = ca {
         let authority = Authority::read(file).map_err(|cause| {
             Exit::Failed(format!(
@@ -143,7 +143,7 @@ pub fn trust(ca: Option<&Path>, kept: &ServerState) -> Result<Trust, Exit> {
         })?;
         return Ok(Trust::Authority(authority));
     }
-    Ok(match (&kept.authority, kept.pinned(), &kept.account) {
+    Ok(match (&state.authority, state.pinned(), &state.account) {
         (Some(authority), ..) => Trust::Authority(authority.clone()),
         (None, Some(pinned), _) => Trust::SystemOr(PinPolicy::Known(pinned)),
         (None, None, None) => Trust::SystemOr(PinPolicy::TrustFirst),
@@ -280,7 +280,7 @@ impl Session {
                     self.deadline = None;
                     Event::CodeRequired { email, if_email_of }
                 }
-                Action::Notify(words) => Event::Notice(words),
+                Action::Notify(text) => Event::Notice(text),
                 Action::Store(account) => Event::Store(account),
                 Action::Done => {
                     self.sign_in = None;

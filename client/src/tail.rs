@@ -290,7 +290,7 @@ impl<W: Write> Tail<W> {
         if was_in && !self.is_in_channel() && self.phase != Phase::Quitting {
             let channel = self.target.as_str();
             let reason = match (message.command.as_str(), message.param(2)) {
-                ("KICK", Some(reason)) => format!("removed from {channel} ({reason})"),
+                ("KICK", Some(reason)) => format!("kicked from {channel} ({reason})"),
                 _ => format!("no longer in {channel}"),
             };
             self.fail(reason);

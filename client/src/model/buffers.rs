@@ -93,8 +93,8 @@ impl Buffers {
         );
     }
 
-    /// All that can be gone to, the by_relevance first: what highlights, what is unread, then what was
-    /// shown last; in the end the current one.
+    /// Returns the indices of all buffers, the most relevant first: those with highlights, those with
+    /// unread messages, then those that were current last; the current one comes last.
     pub fn by_relevance(&self) -> Vec<usize> {
         let mut all: Vec<usize> = (0..self.list.len()).collect();
         all.sort_by_cached_key(|&index| {
@@ -268,8 +268,8 @@ impl Buffers {
             .saturating_sub(self.list.iter().map(|buffer| buffer.lines().len()).sum())
     }
 
-    /// The index of a place, which is opened if need be; what was said there before `since` is not
-    /// new.
+    /// Returns the index of a conversation, which is opened if necessary. Messages from before `since`
+    /// count as read then.
     pub(super) fn ensure_open(
         &mut self,
         conversation: Conversation,

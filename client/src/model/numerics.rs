@@ -123,7 +123,7 @@ impl Model {
                 Some(EventKind::Info(format!(
                     "{} {}",
                     param(1),
-                    silence(seconds)
+                    describe_idle(seconds)
                 )))
             }
             numeric::RPL_LIST => {
@@ -138,7 +138,9 @@ impl Model {
                     param(2)
                 )))
             }
-            numeric::RPL_LISTEND => Some(EventKind::Info("/join #CHANNEL goes to one".to_owned())),
+            numeric::RPL_LISTEND => Some(EventKind::Info(
+                "/join #CHANNEL joins one of them".to_owned(),
+            )),
             numeric::RPL_CHANNELMODEIS => {
                 let modes = message.params.get(2..).unwrap_or_default().join(" ");
                 Some(EventKind::Info(format!(
@@ -149,9 +151,9 @@ impl Model {
             numeric::RPL_BANLIST | numeric::RPL_EXCEPTLIST | numeric::RPL_INVEXLIST => {
                 self.found = true;
                 let what = match message.command.as_str() {
-                    numeric::RPL_BANLIST => "kept out",
-                    numeric::RPL_EXCEPTLIST => "let in all the same",
-                    _ => "let in without an invitation",
+                    numeric::RPL_BANLIST => "banned",
+                    numeric::RPL_EXCEPTLIST => "exempt from bans",
+                    _ => "may join without an invitation",
                 };
                 let by = message
                     .param(3)
@@ -166,12 +168,12 @@ impl Model {
             | numeric::RPL_ENDOFEXCEPTLIST
             | numeric::RPL_ENDOFINVEXLIST => {
                 let found = std::mem::take(&mut self.found);
-                (!found).then(|| EventKind::Info("that list is empty".to_owned()))
+                (!found).then(|| EventKind::Info("the list is empty".to_owned()))
             }
             numeric::RPL_MOTD => {
-                let words = last();
+                let text = last();
                 Some(EventKind::Info(
-                    words.strip_prefix("- ").unwrap_or(&words).to_owned(),
+                    text.strip_prefix("- ").unwrap_or(&text).to_owned(),
                 ))
             }
             numeric::RPL_NOTOPIC | numeric::RPL_HELPSTART | numeric::RPL_HELPTXT => {
@@ -209,11 +211,11 @@ impl Model {
 }
 
 /// Describes how long someone has been idle.
-fn silence(seconds: i64) -> String {
+fn describe_idle(seconds: i64) -> String {
     match seconds {
-        ..60 => "spoke just now".to_owned(),
-        60..3600 => format!("has said nothing for {} min", seconds / 60),
-        3600..86400 => format!("has said nothing for {} h", seconds / 3600),
-        _ => format!("has said nothing for {} days", seconds / 86400),
+        ..60 => "was active just now".to_owned(),
+        60..3600 => format!("has been idle for {} min", seconds / 60),
+        3600..86400 => format!("has been idle for {} h", seconds / 3600),
+        _ => format!("has been idle for {} days", seconds / 86400),
     }
 }

@@ -39,7 +39,7 @@ impl Buffers {
                 .as_ref()
                 .map_or(String::new(), |why| format!(" ({why})"))
         };
-        let info = |words: String| Body::Info(words.into());
+        let info = |text: String| Body::Info(text.into());
         if self.is_ignored(&event.kind) {
             return None;
         }
@@ -65,8 +65,8 @@ impl Buffers {
             EventKind::ServerNotice { text, .. } if !self.is_ready => {
                 self.push(0, at, None, notice_of_server(text, false));
             }
-            EventKind::Info(words) if !self.is_ready => {
-                self.push(0, at, None, info(words.clone()));
+            EventKind::Info(text) if !self.is_ready => {
+                self.push(0, at, None, info(text.clone()));
             }
             EventKind::ServerNotice { text, .. } => {
                 // An announcement is shown in the current conversation as well.
@@ -144,26 +144,26 @@ impl Buffers {
                 reason,
             } => {
                 let back = if model.is_me(nick) {
-                    format!("; /join {channel} to come back")
+                    format!("; /join {channel} to rejoin")
                 } else {
                     String::new()
                 };
-                let words = format!(
-                    "{} removed {} from {channel}{}{back}",
+                let text = format!(
+                    "{} kicked {} from {channel}{}{back}",
                     who(by),
                     who(nick),
                     because(reason)
                 );
                 let index = self.ensure_open(Conversation::channel(channel)?, at, model);
                 let body = if model.is_me(nick) {
-                    Body::Refused(words.into())
+                    Body::Refused(text.into())
                 } else {
-                    Body::Info(words.into())
+                    Body::Info(text.into())
                 };
                 self.push(index, at, None, body);
             }
             EventKind::NickChanged { old, new, channels } => {
-                let words = if model.is_me(new) {
+                let text = if model.is_me(new) {
                     format!("you are now {new} (were {old})")
                 } else {
                     format!("{old} is now {new}")
@@ -172,11 +172,11 @@ impl Buffers {
                     self.push_if_open(
                         &Conversation::Channel(channel.clone()),
                         at,
-                        info(words.clone()),
+                        info(text.clone()),
                     );
                 }
                 self.rename_direct(old, new);
-                self.push_if_open(&Conversation::person(new)?, at, info(words));
+                self.push_if_open(&Conversation::person(new)?, at, info(text));
             }
             EventKind::Topic {
                 channel,
@@ -194,20 +194,21 @@ impl Buffers {
                 by: Some(nick),
                 text,
             } => {
-                let words = if text.is_empty() {
-                    format!("{} took away the topic", who(nick))
+                let text = if text.is_empty() {
+                    format!("{} removed the topic", who(nick))
                 } else {
                     format!("{} set the topic: {text}", who(nick))
                 };
-                self.push_if_open(&Conversation::channel(channel)?, at, info(words));
+                self.push_if_open(&Conversation::channel(channel)?, at, info(text));
             }
             EventKind::ModeChanged { channel, by, modes } => {
-                let words = mode_words(modes, &who).unwrap_or_else(|| format!("set mode {modes}"));
-                let words = format!("{} {words}", who(by));
+                let text =
+                    describe_mode(modes, &who).unwrap_or_else(|| format!("set mode {modes}"));
+                let text = format!("{} {text}", who(by));
                 match Conversation::channel(channel) {
-                    Some(conversation) => self.push_if_open(&conversation, at, info(words)),
+                    Some(conversation) => self.push_if_open(&conversation, at, info(text)),
                     None => {
-                        self.push(0, at, None, info(words));
+                        self.push(0, at, None, info(text));
                     }
                 }
             }
@@ -216,7 +217,7 @@ impl Buffers {
                     self.current,
                     at,
                     None,
-                    info(format!("{by} invites you to {channel}: /join {channel}")),
+                    info(format!("{by} invited you: /join {channel}")),
                 );
             }
             EventKind::Invited { channel, by, nick } => {
@@ -241,8 +242,8 @@ impl Buffers {
                 let index = self.position(&Conversation::named(target)?)?;
                 self.list[index].redact(msgid, by, reason.as_deref());
             }
-            EventKind::Info(words) => self.add_info(at, words),
-            EventKind::Refused(words) => self.add_refusal(at, words),
+            EventKind::Info(text) => self.add_info(at, text),
+            EventKind::Refused(text) => self.add_refusal(at, text),
         }
         None
     }
@@ -349,7 +350,7 @@ fn notice_of_server(text: &str, highlight: bool) -> Body {
 }
 
 /// Describes a change of one common mode; `None` for other changes.
-fn mode_words(modes: &str, who: &impl Fn(&str) -> String) -> Option<String> {
+fn describe_mode(modes: &str, who: &impl Fn(&str) -> String) -> Option<String> {
     let (mode, parameter) = modes.split_once(' ').unwrap_or((modes, ""));
     let (nick, mask) = (
         who(parameter),
@@ -362,17 +363,17 @@ fn mode_words(modes: &str, who: &impl Fn(&str) -> String) -> Option<String> {
     }
     Some(match mode {
         "+o" => format!("made {nick} an operator"),
-        "-o" => format!("made {nick} an operator no more"),
-        "+v" => format!("gave {nick} a voice"),
-        "-v" => format!("took back the voice of {nick}"),
-        "+b" => format!("shut {mask} out"),
-        "-b" => format!("let {mask} in again"),
-        "+i" => "lets in only who is invited".to_owned(),
-        "-i" => "lets everyone in".to_owned(),
-        "+m" => "lets only those speak who have a voice".to_owned(),
-        "-m" => "lets everyone speak".to_owned(),
-        "+t" => "lets only operators set the topic".to_owned(),
-        "-t" => "lets everyone set the topic".to_owned(),
+        "-o" => format!("removed {nick} as operator"),
+        "+v" => format!("gave {nick} voice"),
+        "-v" => format!("removed the voice of {nick}"),
+        "+b" => format!("banned {mask}"),
+        "-b" => format!("unbanned {mask}"),
+        "+i" => "made the channel invite-only".to_owned(),
+        "-i" => "opened the channel to everyone".to_owned(),
+        "+m" => "made the channel moderated".to_owned(),
+        "-m" => "ended moderation".to_owned(),
+        "+t" => "let only operators set the topic".to_owned(),
+        "-t" => "let everyone set the topic".to_owned(),
         _ => return None,
     })
 }

@@ -4,7 +4,7 @@ fn now() -> Timestamp {
     "2026-01-02T03:04:05Z".parse().unwrap()
 }
 
-/// A model of someone called `me` in `#lobby`, after `lines`.
+/// A model in which our nick is `me` and we are in `#lobby`, after `lines`.
 fn model(lines: &[&str]) -> Model {
     let mut model = Model::default();
     take(&mut model, ":s 001 me :Welcome");
@@ -32,19 +32,20 @@ fn channel(name: &str) -> ChannelName {
 }
 
 #[test]
-fn the_time_is_the_servers_where_it_tells() {
+fn the_time_is_the_servers_if_the_message_has_it() {
     let mut model = model(&[]);
-    let told = Message::parse("@time=2025-05-06T07:08:09.123Z :a!a@h PRIVMSG #lobby :x").unwrap();
+    let with_time =
+        Message::parse("@time=2025-05-06T07:08:09.123Z :a!a@h PRIVMSG #lobby :x").unwrap();
     assert_eq!(
-        model.handle(&told, now())[0].at,
+        model.handle(&with_time, now())[0].at,
         "2025-05-06T07:08:09.123Z".parse().unwrap()
     );
-    let untold = Message::parse("@time=nonsense :a!a@h PRIVMSG #lobby :x").unwrap();
-    assert_eq!(model.handle(&untold, now())[0].at, now());
+    let without_time = Message::parse("@time=nonsense :a!a@h PRIVMSG #lobby :x").unwrap();
+    assert_eq!(model.handle(&without_time, now())[0].at, now());
 }
 
 #[test]
-fn who_is_here_follows_names_joins_parts_kicks_quits_and_nicks() {
+fn presence_follows_names_joins_parts_kicks_quits_and_nicks() {
     let mut model = model(&[
         ":s 353 me = #lobby :@alice +bob ~@carol",
         ":s 366 me #lobby :End",
@@ -64,7 +65,7 @@ fn who_is_here_follows_names_joins_parts_kicks_quits_and_nicks() {
 }
 
 #[test]
-fn ranks_follow_names_and_modes_and_keep_to_the_person() {
+fn ranks_follow_names_and_modes_and_stay_with_the_person() {
     let mut model = model(&[
         ":s 353 me = #lobby :@alice bob +carol @+dave",
         ":s 366 me #lobby :End",
@@ -95,7 +96,7 @@ fn the_topic_is_known_until_the_channel_is_left() {
 }
 
 #[test]
-fn we_are_called_by_our_nick_as_a_word_of_its_own() {
+fn our_nick_as_a_word_of_its_own_mentions_us() {
     let model = model(&[]);
     for text in ["me: hi", "hey ME!", "ask me", "(me)"] {
         assert!(model.mentions_me(text), "{text}");
@@ -106,27 +107,27 @@ fn we_are_called_by_our_nick_as_a_word_of_its_own() {
 }
 
 #[test]
-fn whoever_leaves_or_is_renamed_does_so_in_the_channels_we_share() {
+fn quits_and_new_nicks_name_the_channels_we_share() {
     let mut model = model(&[":me!m@h JOIN #ops", ":bob!b@h JOIN #ops"]);
-    let told = take(&mut model, ":bob!b@h NICK rob");
+    let events = take(&mut model, ":bob!b@h NICK rob");
     assert!(
-        matches!(&told[..], [EventKind::NickChanged { channels, .. }] if *channels == [channel("#ops")])
+        matches!(&events[..], [EventKind::NickChanged { channels, .. }] if *channels == [channel("#ops")])
     );
-    let told = take(&mut model, ":rob!b@h QUIT :bye");
+    let events = take(&mut model, ":rob!b@h QUIT :bye");
     assert!(
-        matches!(&told[..], [EventKind::Quit { channels, .. }] if *channels == [channel("#ops")])
+        matches!(&events[..], [EventKind::Quit { channels, .. }] if *channels == [channel("#ops")])
     );
 }
 
 #[test]
-fn names_are_told_once_as_a_whole() {
+fn names_replies_become_one_event() {
     let mut model = model(&[]);
     assert!(take(&mut model, ":s 353 me = #lobby :@alice bob").is_empty());
     assert!(take(&mut model, ":s 353 me = #lobby :carol").is_empty());
     let nicks = ["alice", "bob", "carol"].map(str::to_owned).into();
-    let told = take(&mut model, ":s 366 me #lobby :End of /NAMES list");
+    let events = take(&mut model, ":s 366 me #lobby :End of /NAMES list");
     assert_eq!(
-        told,
+        events,
         [EventKind::Members {
             channel: "#lobby".to_owned(),
             nicks
@@ -135,7 +136,7 @@ fn names_are_told_once_as_a_whole() {
 }
 
 #[test]
-fn whoever_wrote_to_us_is_here_until_they_are_gone() {
+fn someone_who_wrote_to_us_is_present_until_they_disconnect() {
     let mut model = model(&[":eve!e@h PRIVMSG me :hi"]);
     assert!(model.is_present(&nick("eve")));
     take(&mut model, ":s 401 me eve :No such nick");
@@ -143,12 +144,12 @@ fn whoever_wrote_to_us_is_here_until_they_are_gone() {
 }
 
 #[test]
-fn the_current_channel_is_the_first_joined_then_the_one_asked_for() {
+fn the_current_channel_is_the_first_joined_then_the_requested_one() {
     let mut model = model(&[":me!m@h JOIN #other"]);
     assert_eq!(
         model.current(),
         Some(&channel("#lobby")),
-        "a join we did not ask for changes nothing"
+        "a join that we did not request changes nothing"
     );
     model.switch_when_joined(&channel("#ops"), Some("key"));
     take(&mut model, ":bob!b@h JOIN #ops");
@@ -166,7 +167,7 @@ fn the_current_channel_is_the_first_joined_then_the_one_asked_for() {
 }
 
 #[test]
-fn the_name_of_a_channel_is_needed_unless_there_is_only_the_current_one() {
+fn the_name_of_a_channel_is_needed_unless_it_is_the_only_one() {
     let mut model = model(&[]);
     assert!(!model.needs_channel_name("#LOBBY"));
     assert!(model.needs_channel_name("#elsewhere"));
@@ -210,7 +211,7 @@ fn many_channels_are_joined_by_few_messages_each_with_its_own_key() {
 }
 
 #[test]
-fn after_a_reconnection_it_returns_to_its_channels_with_their_keys() {
+fn after_a_reconnection_channels_are_rejoined_with_their_keys() {
     let mut model = model(&[
         ":me!m@h JOIN #gone",
         ":me!m@h PART #gone",
@@ -227,15 +228,15 @@ fn after_a_reconnection_it_returns_to_its_channels_with_their_keys() {
     assert_eq!(
         model.current(),
         Some(&channel("#ops")),
-        "and what is typed goes where it went before"
+        "typed text goes to the same channel as before"
     );
 }
 
 #[test]
-fn direct_messages_know_their_direction() {
+fn direct_messages_have_a_direction() {
     let mut model = model(&[]);
-    let heard = take(&mut model, ":alice!a@h PRIVMSG me :hi");
-    assert!(matches!(&heard[..], [EventKind::DirectReceived { from, .. }] if from == "alice"));
+    let received = take(&mut model, ":alice!a@h PRIVMSG me :hi");
+    assert!(matches!(&received[..], [EventKind::DirectReceived { from, .. }] if from == "alice"));
     let echo = take(&mut model, ":me!m@h PRIVMSG alice :hi");
     assert!(matches!(&echo[..], [EventKind::DirectSent { to, .. }] if to == "alice"));
     let server = take(&mut model, ":irc.example NOTICE me :hi");
@@ -254,7 +255,7 @@ fn our_own_new_nick_is_known() {
 }
 
 #[test]
-fn errors_are_told_and_chatter_of_the_protocol_is_not() {
+fn errors_become_events_and_protocol_messages_do_not() {
     let mut model = model(&[]);
     assert_eq!(
         take(&mut model, ":s 401 me bob :No such nick"),
@@ -293,7 +294,7 @@ fn messages_without_their_parts_do_no_harm() {
 }
 
 #[test]
-fn who_names_people_once_and_says_when_there_is_nobody() {
+fn who_lists_people_and_says_if_there_are_none() {
     let mut model = model(&[]);
     let info = |words: &str| [EventKind::Info(words.to_owned())];
     assert_eq!(
@@ -312,9 +313,9 @@ fn who_names_people_once_and_says_when_there_is_nobody() {
 }
 
 #[test]
-fn questions_about_people_and_channels_are_answered_in_words() {
+fn replies_about_people_and_channels_are_described() {
     let mut model = model(&[]);
-    for (line, words) in [
+    for (line, text) in [
         ("311 me bob u h * :Bob Roberts", "bob (u@h): Bob Roberts"),
         ("311 me bob u h * bob", "bob (u@h)"),
         ("319 me bob :@#lobby #ops ", "bob is in @#lobby #ops"),
@@ -324,11 +325,11 @@ fn questions_about_people_and_channels_are_answered_in_words() {
         ),
         (
             "317 me bob 59 1 :seconds idle, signon time",
-            "bob spoke just now",
+            "bob was active just now",
         ),
         (
             "317 me bob 7300 1 :seconds idle, signon time",
-            "bob has said nothing for 2 h",
+            "bob has been idle for 2 h",
         ),
         ("322 me #ops 3 :Plans", "#ops (3): Plans"),
         ("322 me #ops 3 :", "#ops (3)"),
@@ -338,18 +339,18 @@ fn questions_about_people_and_channels_are_answered_in_words() {
         ),
         (
             "367 me #lobby eve!*@* boss!b@h 1",
-            "kept out: eve!*@* (by boss)",
+            "banned: eve!*@* (by boss)",
         ),
         ("372 me :- Be kind.", "Be kind."),
     ] {
         assert_eq!(
             take(&mut model, &format!(":s {line}")),
-            [EventKind::Info(words.to_owned())],
+            [EventKind::Info(text.to_owned())],
             "{line}"
         );
     }
     assert_eq!(take(&mut model, ":s 368 me #lobby :End"), []);
-    let empty = [EventKind::Info("that list is empty".to_owned())];
+    let empty = [EventKind::Info("the list is empty".to_owned())];
     assert_eq!(take(&mut model, ":s 368 me #lobby :End"), empty);
     for silent in [
         "312 me bob s :net",

@@ -24,19 +24,19 @@ impl<W: Write> Printer<W> {
     /// Prints an event.
     pub fn print(&mut self, change: &ChatEvent, model: &Model) -> io::Result<()> {
         match describe(&change.kind, model) {
-            Some(words) => self.line(change.at, &words),
+            Some(text) => self.line(change.at, &text),
             None => Ok(()),
         }
     }
 
     /// Prints a line of the program itself.
-    pub fn info(&mut self, now: Timestamp, words: &str) -> io::Result<()> {
-        self.line(now, &format!("-- {words}"))
+    pub fn info(&mut self, now: Timestamp, text: &str) -> io::Result<()> {
+        self.line(now, &format!("-- {text}"))
     }
 
-    fn line(&mut self, at: Timestamp, words: &str) -> io::Result<()> {
+    fn line(&mut self, at: Timestamp, text: &str) -> io::Result<()> {
         let time = at.to_zoned(self.zone.clone()).strftime("%H:%M").to_string();
-        writeln!(self.out, "{time} {}", text::plain(words))?;
+        writeln!(self.out, "{time} {}", text::plain(text))?;
         self.out.flush()
     }
 }
@@ -97,7 +97,7 @@ fn describe(kind: &EventKind, model: &Model) -> Option<String> {
             reason,
         } => {
             format!(
-                "-- {} removed {} from {channel}{}",
+                "-- {} kicked {} from {channel}{}",
                 who(by),
                 who(nick),
                 because(reason)
@@ -118,7 +118,7 @@ fn describe(kind: &EventKind, model: &Model) -> Option<String> {
             by: Some(nick),
             text,
         } if text.is_empty() => {
-            format!("-- {} took away the topic of {channel}", who(nick))
+            format!("-- {} removed the topic of {channel}", who(nick))
         }
         EventKind::Topic {
             channel,
@@ -134,12 +134,12 @@ fn describe(kind: &EventKind, model: &Model) -> Option<String> {
             format!("-- {} invites {} to {channel}", who(by), who(nick))
         }
         EventKind::Members { channel, nicks } => format!("-- in {channel}: {}", nicks.join(", ")),
-        EventKind::Info(words) | EventKind::Refused(words) => format!("-- {words}"),
+        EventKind::Info(text) | EventKind::Refused(text) => format!("-- {text}"),
         EventKind::Redacted {
             target, by, reason, ..
         } => {
             format!(
-                "-- {} took back a message in {target}{}",
+                "-- {} deleted a message in {target}{}",
                 who(by),
                 because(reason)
             )
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_show_who_and_where() {
+    fn messages_are_printed_with_sender_and_direction() {
         let lines = printed(&[
             ":alice!a@h PRIVMSG #lobby :hi",
             ":alice!a@h PRIVMSG #lobby :\u{1}ACTION waves\u{1}",
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_channel_is_named_when_it_could_be_another() {
+    fn the_channel_is_named_if_there_is_more_than_one() {
         let lines = printed(&[
             ":bob!b@h PRIVMSG #ops :from elsewhere",
             ":me!m@h JOIN #ops",
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn comings_and_goings_are_short_lines() {
+    fn other_events_are_short_lines() {
         let lines = printed(&[
             ":bob!b@h JOIN #lobby bob :Bob",
             ":bob!b@h NICK rob",
@@ -245,17 +245,17 @@ mod tests {
             "-- bob joined #lobby",
             "-- bob is now rob",
             "-- rob set the topic of #lobby: Plans",
-            "-- rob removed carol from #lobby (loud)",
+            "-- rob kicked carol from #lobby (loud)",
             "-- rob left #lobby",
             "-- rob left (Gone fishing)",
-            "-- #lobby: Cannot send to channel; its operators say who may speak",
+            "-- #lobby: Cannot send to channel; its operators decide who may speak",
             "-- Not stored",
         ];
         assert_eq!(lines, wanted);
     }
 
     #[test]
-    fn nothing_from_the_server_reaches_the_terminal_as_a_control() {
+    fn no_control_character_from_the_server_is_printed() {
         let evil = "\u{1b}[2J\u{9b}1m\u{7}\u{8}\u{202e}";
         let lines: Vec<String> = [
             "%!a@h PRIVMSG #lobby :x%",

@@ -65,7 +65,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
 
 fn topic(app: &App, width: usize) -> String {
     let buffer = app.buffers.current();
-    let words = match &buffer.conversation {
+    let text = match &buffer.conversation {
         Conversation::Server => format!("{} · messages from the server to you", app.server),
         Conversation::Channel(channel) if app.connection != Connection::Online => {
             channel.to_string()
@@ -87,7 +87,7 @@ fn topic(app: &App, width: usize) -> String {
         }
         Conversation::Person(nick) => format!("{nick} · private conversation"),
     };
-    cut(&format!(" {}", text::plain(&words)), width)
+    cut(&format!(" {}", text::plain(&text)), width)
 }
 
 fn list(frame: &mut Frame<'_>, app: &App, area: Rect) {
@@ -228,8 +228,8 @@ fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
     });
     let shown: Vec<Row<'_>> = rows.skip(first).take(usize::from(area.height)).collect();
     if editor.is_empty() {
-        let words = cut(&placeholder(app), usize::from(area.width));
-        frame.render_widget(Span::styled(words, app.theme.faint()), area);
+        let text = cut(&placeholder(app), usize::from(area.width));
+        frame.render_widget(Span::styled(text, app.theme.faint()), area);
     } else {
         frame.render_widget(Paragraph::new(shown), area);
     }

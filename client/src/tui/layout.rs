@@ -241,13 +241,13 @@ impl Layout<'_> {
         match line.body {
             Body::Gap => return vec![self.gap(buffer, index, line.id)],
             Body::Beginning => {
-                let words = match &buffer.conversation {
+                let text = match &buffer.conversation {
                     Conversation::Person(nick) => {
                         format!("beginning of your conversation with {nick}")
                     }
                     conversation => format!("beginning of {}", conversation.name()),
                 };
-                return vec![self.rule(&text::plain(&words), self.theme.faint())];
+                return vec![self.rule(&text::plain(&text), self.theme.faint())];
             }
             _ => {}
         }
@@ -284,26 +284,26 @@ impl Layout<'_> {
             .iter()
             .find(|gap| gap.line == line)
             .map(|gap| &gap.state);
-        let words = match state {
+        let text = match state {
             Some(GapState::Failed(why)) => format!("not loaded: {}", text::plain(why)),
             Some(GapState::Requested) if index == 0 => "loading older messages…".to_owned(),
             Some(GapState::Requested) => "loading missing messages…".to_owned(),
             _ if index == 0 => "older messages".to_owned(),
             _ => "messages are missing here".to_owned(),
         };
-        self.rule(&words, self.theme.faint())
+        self.rule(&text, self.theme.faint())
     }
 
     fn day(&self, line: &Line) -> Date {
         line.at.to_zoned(self.zone.clone()).date()
     }
 
-    fn rule(&self, words: &str, style: Style) -> Row<'static> {
-        let words = cut(words, self.width.saturating_sub(2));
-        let left = self.width.saturating_sub(words.width() + 2);
+    fn rule(&self, text: &str, style: Style) -> Row<'static> {
+        let text = cut(text, self.width.saturating_sub(2));
+        let left = self.width.saturating_sub(text.width() + 2);
         let dashes = |count: usize| "─".repeat(count);
         Row::styled(
-            format!("{} {words} {}", dashes(left / 2), dashes(left - left / 2)),
+            format!("{} {text} {}", dashes(left / 2), dashes(left - left / 2)),
             style,
         )
     }
@@ -364,7 +364,7 @@ impl Layout<'_> {
                 let because = reason
                     .as_ref()
                     .map_or(String::new(), |why| format!(" ({why})"));
-                let words = if by == nick {
+                let text = if by == nick {
                     format!("{nick} deleted a message{because}")
                 } else {
                     format!("{by} deleted a message by {nick}{because}")
@@ -375,7 +375,7 @@ impl Layout<'_> {
                     column,
                     "·",
                     self.theme.faint(),
-                    &words,
+                    &text,
                 );
             }
             Body::Gap | Body::Beginning => {}
@@ -386,25 +386,25 @@ impl Layout<'_> {
                     column,
                     "↔",
                     self.theme.faint(),
-                    &told(moves),
+                    &describe_membership(moves),
                 );
             }
-            Body::Info(words) => self.aside(
+            Body::Info(text) => self.aside(
                 &mut head,
                 &mut pieces,
                 column,
                 "·",
                 self.theme.faint(),
-                words,
+                text,
             ),
-            Body::Refused(words) => {
+            Body::Refused(text) => {
                 self.aside(
                     &mut head,
                     &mut pieces,
                     column,
                     "!",
                     self.theme.alert(),
-                    words,
+                    text,
                 );
             }
         }
@@ -470,7 +470,7 @@ impl Layout<'_> {
         column: usize,
         sign: &str,
         style: Style,
-        words: &str,
+        text: &str,
     ) {
         if column == 0 {
             pieces.push((style.into(), format!("{sign} ")));
@@ -478,7 +478,7 @@ impl Layout<'_> {
             head.push(Span::styled(right(sign, column), style));
             head.push(Span::raw(" "));
         }
-        pieces.extend(self.linked(vec![(Format::default(), text::plain(words))]));
+        pieces.extend(self.linked(vec![(Format::default(), text::plain(text))]));
     }
 }
 
@@ -520,7 +520,7 @@ fn shown_name(line: &Line) -> String {
 }
 
 /// Describes joins and parts in one sentence.
-fn told(moves: &[MembershipChange]) -> String {
+fn describe_membership(moves: &[MembershipChange]) -> String {
     let names = |joined: bool| {
         let these: Vec<&MembershipChange> =
             moves.iter().filter(|one| one.joined == joined).collect();
@@ -565,7 +565,7 @@ mod tests {
     use crate::config::Colours;
 
     #[test]
-    fn what_is_looked_for_stands_out_wherever_it_stands() {
+    fn matches_of_a_search_are_highlighted() {
         let zone = TimeZone::UTC;
         let (theme, marked) = (Theme::new(Colours::None), None);
         let shown = |text: &str| -> String {
@@ -594,22 +594,25 @@ mod tests {
     }
 
     #[test]
-    fn moves_are_told_in_one_sentence() {
+    fn joins_and_parts_are_described_in_one_sentence() {
         let one = |nick: &str, joined, reason: Option<&str>| MembershipChange {
             nick: nick.into(),
             joined,
             reason: reason.map(Into::into),
         };
-        assert_eq!(told(&[one("a", false, Some("bye"))]), "a left (bye)");
+        assert_eq!(
+            describe_membership(&[one("a", false, Some("bye"))]),
+            "a left (bye)"
+        );
         let some = [
             one("a", true, None),
             one("b", false, None),
             one("c", true, None),
         ];
-        assert_eq!(told(&some), "a, c joined · b left");
+        assert_eq!(describe_membership(&some), "a, c joined · b left");
         let many: Vec<MembershipChange> = ["a", "b", "c", "d", "e", "f"]
             .map(|nick| one(nick, true, None))
             .into();
-        assert_eq!(told(&many), "a, b, c, d and 2 more joined");
+        assert_eq!(describe_membership(&many), "a, b, c, d and 2 more joined");
     }
 }

@@ -100,8 +100,8 @@ impl SignInScreen {
     }
 
     /// Adds a notice of one or more lines.
-    pub fn add_notice(&mut self, words: &str) {
-        self.notices.extend(words.lines().map(str::to_owned));
+    pub fn add_notice(&mut self, text: &str) {
+        self.notices.extend(text.lines().map(str::to_owned));
         let over = self.notices.len().saturating_sub(MAX_NOTICES);
         self.notices.drain(..over);
         self.earlier_notices = self.earlier_notices.saturating_sub(over);
@@ -268,13 +268,9 @@ impl SignInScreen {
         rows.extend(
             about_last_code
                 .iter()
-                .map(|words| Row::styled(text::plain(words), theme.alert())),
+                .map(|line| Row::styled(text::plain(line), theme.alert())),
         );
-        rows.extend(
-            self.mailed
-                .iter()
-                .map(|words| Row::from(text::plain(words))),
-        );
+        rows.extend(self.mailed.iter().map(|line| Row::from(text::plain(line))));
         let hint = match self.question {
             Field::Name => "A new name, or your account's name. Enter continues, Esc leaves.",
             Field::Email => {
@@ -288,7 +284,7 @@ impl SignInScreen {
         rows.push(Row::styled(hint, theme.faint()));
         if !before.is_empty() {
             rows.extend(space());
-            rows.extend(before.iter().map(|words| Row::from(text::plain(words))));
+            rows.extend(before.iter().map(|line| Row::from(text::plain(line))));
         }
         let height = u16::try_from(rows.len())
             .unwrap_or(u16::MAX)

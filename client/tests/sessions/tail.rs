@@ -175,6 +175,6 @@ fn tail_fails_where_it_may_not_listen() {
     assert_eq!(ended.code, 1);
     assert_eq!(
         ended.stderr,
-        "Please try again later\nrook: removed from #ops (not here)\n"
+        "Please try again later\nrook: kicked from #ops (not here)\n"
     );
 }

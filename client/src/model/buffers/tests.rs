@@ -57,7 +57,7 @@ impl Chat {
 }
 
 #[test]
-fn places_are_the_server_then_channels_then_people() {
+fn conversations_are_listed_server_first_then_channels_then_people() {
     let mut chat = Chat::new();
     chat.receive(":bob!b@h PRIVMSG me :psst");
     chat.receive(":me!m@h PRIVMSG alice :psst");
@@ -74,7 +74,7 @@ fn places_are_the_server_then_channels_then_people() {
 }
 
 #[test]
-fn what_nobody_looks_at_is_counted_until_it_is_looked_at() {
+fn unread_messages_are_counted_until_someone_looks() {
     let mut chat = Chat::new();
     chat.receive(":bob!b@h PRIVMSG #lobby :in view");
     chat.receive(":bob!b@h PRIVMSG #ops :one");
@@ -98,7 +98,7 @@ fn what_nobody_looks_at_is_counted_until_it_is_looked_at() {
     assert_eq!(
         chat.buffers.current().conversation.name(),
         "#ops",
-        "the first that calls"
+        "the first with a highlight"
     );
     chat.buffers.show_unread();
     assert_eq!(chat.buffers.current().conversation.name(), "bob");
@@ -106,7 +106,7 @@ fn what_nobody_looks_at_is_counted_until_it_is_looked_at() {
 }
 
 #[test]
-fn what_came_while_away_is_marked_until_one_leaves_again() {
+fn new_messages_are_marked_until_the_next_switch() {
     let mut chat = Chat::new();
     chat.receive(":bob!b@h PRIVMSG #lobby :seen");
     chat.buffers.step(true);
@@ -128,7 +128,7 @@ fn what_came_while_away_is_marked_until_one_leaves_again() {
 }
 
 #[test]
-fn comings_and_goings_fold_into_one_line() {
+fn joins_and_parts_fold_into_one_line() {
     let mut chat = Chat::new();
     chat.receive(":a!a@h JOIN #lobby");
     chat.receive(":b!b@h JOIN #lobby");
@@ -137,41 +137,37 @@ fn comings_and_goings_fold_into_one_line() {
     let Body::Membership(moves) = &chat.buffer("#lobby").lines().back().unwrap().body else {
         panic!()
     };
-    let told: Vec<_> = moves.iter().map(|one| (&*one.nick, one.joined)).collect();
-    assert_eq!(told, [("b", true), ("a", false), ("c", false)]);
-    assert_eq!(
-        chat.buffer("#lobby").lines().len(),
-        2,
-        "with our own joining"
-    );
+    let folded: Vec<_> = moves.iter().map(|one| (&*one.nick, one.joined)).collect();
+    assert_eq!(folded, [("b", true), ("a", false), ("c", false)]);
+    assert_eq!(chat.buffer("#lobby").lines().len(), 2, "with our own join");
     chat.receive(":b!b@h PRIVMSG #lobby :hi");
     chat.receive(":d!d@h JOIN #lobby");
-    assert_eq!(chat.buffer("#lobby").lines().len(), 4, "talk ends the fold");
+    assert_eq!(
+        chat.buffer("#lobby").lines().len(),
+        4,
+        "a message ends the fold"
+    );
 }
 
 #[test]
-fn muted_places_count_and_call_nothing() {
+fn muted_conversations_have_no_counts_and_no_highlights() {
     let mut chat = Chat::new();
     chat.buffers.mute(Conversation::named("#ops").unwrap());
     assert_eq!(chat.receive(":bob!b@h PRIVMSG #ops :me: hi"), None);
     assert_eq!(chat.unread("#ops").0, 0);
-    assert_eq!(
-        chat.buffer("#ops").lines().len(),
-        2,
-        "but it is written down"
-    );
+    assert_eq!(chat.buffer("#ops").lines().len(), 2, "the message is there");
     chat.buffers.unmute(&Conversation::named("#ops").unwrap());
     assert!(chat.receive(":bob!b@h PRIVMSG #ops :me: hi").is_some());
 }
 
 #[test]
-fn an_announcement_is_seen_wherever_one_looks() {
+fn an_announcement_is_shown_in_the_current_conversation_too() {
     let mut chat = Chat::new();
     chat.receive(":s.example NOTICE me :Welcome back, me.");
     let last = |chat: &Chat| chat.buffer("#lobby").lines().back().unwrap().body.clone();
     assert!(
         !matches!(last(&chat), Body::Said { .. }),
-        "what each newcomer hears is none"
+        "the greeting is no announcement"
     );
     chat.buffers.catch_up(&chat.model);
     chat.receive(":s.example NOTICE me :restart in five minutes");
@@ -185,23 +181,23 @@ fn an_announcement_is_seen_wherever_one_looks() {
 }
 
 #[test]
-fn a_part_closes_the_place_and_a_kick_leaves_it_with_its_words() {
+fn a_part_closes_the_conversation_and_a_kick_leaves_it_with_its_reason() {
     let mut chat = Chat::new();
     chat.receive(":boss!b@h KICK #ops me :too loud");
-    let words = "boss removed you from #ops (too loud); /join #ops to come back";
+    let text = "boss kicked you from #ops (too loud); /join #ops to rejoin";
     assert_eq!(
         chat.buffer("#ops").lines().back().unwrap().body,
-        Body::Refused(words.into())
+        Body::Refused(text.into())
     );
     chat.receive(":me!m@h PART #lobby");
     assert_eq!(chat.names(), ["server", "#ops"]);
     chat.buffers.close(&Conversation::Server);
     chat.buffers.close(&Conversation::named("#ops").unwrap());
-    assert_eq!(chat.names(), ["server"], "that one stays");
+    assert_eq!(chat.names(), ["server"], "that one cannot be closed");
 }
 
 #[test]
-fn a_conversation_follows_a_new_nick() {
+fn a_private_conversation_follows_a_new_nick() {
     let mut chat = Chat::new();
     chat.receive(":bob!b@h PRIVMSG me :hi");
     chat.receive(":zoe!z@h PRIVMSG me :hi");
@@ -213,14 +209,18 @@ fn a_conversation_follows_a_new_nick() {
 }
 
 #[test]
-fn the_longest_buffer_pays_for_all() {
+fn the_longest_buffer_is_shortened_first() {
     let mut chat = Chat::new();
     chat.buffers.max_lines = 100;
     for number in 0..110 {
         chat.receive(&format!(":bob!b@h PRIVMSG #lobby :{number}"));
     }
     let lobby = chat.buffer("#lobby");
-    assert_eq!(lobby.index_of(LineId(0)), None, "the oldest is gone");
+    assert_eq!(
+        lobby.index_of(LineId(0)),
+        None,
+        "the oldest line was dropped"
+    );
     chat.receive(":bob!b@h PRIVMSG #ops :hi");
     assert_eq!(chat.buffer("#ops").lines().len(), 2);
     assert_eq!(
@@ -234,7 +234,7 @@ fn the_longest_buffer_pays_for_all() {
 }
 
 #[test]
-fn strangers_cannot_open_places_without_end() {
+fn strangers_cannot_open_conversations_without_limit() {
     let mut chat = Chat::new();
     for number in 0..MAX_BUFFERS + 10 {
         chat.receive(&format!(":n{number}!b@h PRIVMSG me :hi"));
@@ -246,15 +246,15 @@ fn strangers_cannot_open_places_without_end() {
 }
 
 #[test]
-fn modes_of_every_day_are_told_in_words_and_others_as_they_are() {
+fn common_modes_are_described_and_others_shown_as_they_are() {
     let mut chat = Chat::new();
-    for (modes, words) in [
+    for (modes, text) in [
         ("+o bob", "boss made bob an operator"),
         ("+o me", "boss made you an operator"),
-        ("-v bob", "boss took back the voice of bob"),
-        ("+b eve!*@*", "boss shut eve out"),
-        ("-b *!*@1.2.3.4", "boss let *!*@1.2.3.4 in again"),
-        ("+i", "boss lets in only who is invited"),
+        ("-v bob", "boss removed the voice of bob"),
+        ("+b eve!*@*", "boss banned eve"),
+        ("-b *!*@1.2.3.4", "boss unbanned *!*@1.2.3.4"),
+        ("+i", "boss made the channel invite-only"),
         ("+im", "boss set mode +im"),
         ("+ov bob eve", "boss set mode +ov bob eve"),
         ("+o", "boss set mode +o"),
@@ -263,7 +263,7 @@ fn modes_of_every_day_are_told_in_words_and_others_as_they_are() {
         chat.receive(&format!(":boss!b@h MODE #lobby {modes}"));
         assert_eq!(
             chat.buffer("#lobby").lines().back().unwrap().body,
-            Body::Info(words.into()),
+            Body::Info(text.into()),
             "{modes}"
         );
     }
