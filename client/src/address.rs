@@ -23,10 +23,10 @@ pub struct ServerAddress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// The host is neither a name nor an IP address.
-    #[error("that is no host: write a name, an address, HOST:PORT or [ADDRESS]:PORT")]
+    #[error("not a valid host: use a name, an address, HOST:PORT or [ADDRESS]:PORT")]
     BadHost,
     /// The port is not a number from 1 to 65535.
-    #[error("a port is a number from 1 to 65535")]
+    #[error("a port must be a number from 1 to 65535")]
     BadPort,
 }
 
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn invalid_addresses_are_refused() {
         for bad in ["", ":6697", "a b", "[::1", "[::1]7000", "a/b", "host\u{1b}"] {
             assert_eq!(read(bad), Err(AddressError::BadHost), "{bad:?}");
         }

@@ -39,7 +39,7 @@ impl Authority {
                 .map_err(|error| error.to_string())?;
         }
         if roots.is_empty() {
-            return Err("it holds no certificate".to_owned());
+            return Err("it contains no certificate".to_owned());
         }
         Ok(Self(certificates))
     }
@@ -51,7 +51,7 @@ impl TryFrom<Vec<String>> for Authority {
     fn try_from(texts: Vec<String>) -> Result<Self, String> {
         let decode = |text: String| BASE64.decode(text).map(CertificateDer::from);
         let certificates: Result<Vec<_>, _> = texts.into_iter().map(decode).collect();
-        Self::of(certificates.map_err(|_| "not a certificate in Base64".to_owned())?)
+        Self::of(certificates.map_err(|_| "not a Base64-encoded certificate".to_owned())?)
     }
 }
 

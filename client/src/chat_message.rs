@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use rookery_protocol::Message;
 use serde::Serialize;
 
+use crate::model::MessageKind;
 use crate::text;
 
 /// A chat message.
@@ -21,21 +22,9 @@ pub struct ChatMessage {
     /// The channel or nick that it was sent to.
     pub target: String,
     /// How it was sent.
-    pub kind: Kind,
+    pub kind: MessageKind,
     /// The text.
     pub text: String,
-}
-
-/// How a message was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// As a message.
-    Message,
-    /// As an action (`/me`).
-    Action,
-    /// As a notice.
-    Notice,
 }
 
 impl ChatMessage {
@@ -48,9 +37,12 @@ impl ChatMessage {
             .strip_prefix('\u{1}')
             .map(|text| text.trim_end_matches('\u{1}'))
         {
-            _ if message.command == "NOTICE" => (Kind::Notice, text),
-            None => (Kind::Message, text),
-            Some(action) => (Kind::Action, action.strip_prefix("ACTION")?.trim_start()),
+            _ if message.command == "NOTICE" => (MessageKind::Notice, text),
+            None => (MessageKind::Message, text),
+            Some(action) => (
+                MessageKind::Action,
+                action.strip_prefix("ACTION")?.trim_start(),
+            ),
         };
         Some(Self {
             time: tag("time")
@@ -73,9 +65,9 @@ impl ChatMessage {
             .strftime("%Y-%m-%d %H:%M:%S");
         let Self { sender, text, .. } = self;
         let said = match self.kind {
-            Kind::Message => format!("<{sender}> {text}"),
-            Kind::Action => format!("* {sender} {text}"),
-            Kind::Notice => format!("-{sender}- {text}"),
+            MessageKind::Message => format!("<{sender}> {text}"),
+            MessageKind::Action => format!("* {sender} {text}"),
+            MessageKind::Notice => format!("-{sender}- {text}"),
         };
         format!("{time} {}", text::plain(&said))
     }
@@ -109,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_when_who_and_what() {
+    fn a_line_has_time_sender_and_text() {
         let line = |text: &str| said(text).line(&TimeZone::UTC);
         assert_eq!(
             line("PRIVMSG #ops :a \u{2}b"),
@@ -132,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn json_has_everything_and_nothing_that_a_terminal_obeys() {
+    fn json_is_complete_and_without_control_characters() {
         let json = said("PRIVMSG #ops :say \"x\" \u{1b}\u{9b}\u{202e}\u{7f}日").json();
         assert_eq!(
             json,

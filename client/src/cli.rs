@@ -117,8 +117,8 @@ impl FromStr for Target {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 failed or could not connect, 2 wrong usage or a mistake in the config, 3 not signed in (run \
-`rook` in a terminal first), 4 kicked or banned.";
+Exit codes: 0 success, 1 failure or no connection, 2 wrong usage or an error in the config, 3 not \
+signed in (run `rook` in a terminal first), 4 kicked or banned.";
 
 impl Cli {
     /// Parses the command line. Exits if it is invalid or asks for help.
@@ -163,12 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn the_definition_is_sound() {
+    fn the_definition_is_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn no_server_of_the_config_is_named_like_a_command() {
+    fn no_server_of_the_config_has_the_name_of_a_command() {
         for command in Cli::command().get_subcommands() {
             let config = format!(
                 "[servers.{}]\naddress = \"chat.example\"",
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_may_be_a_word_or_an_option_but_not_both() {
+    fn the_server_may_be_an_argument_or_an_option_but_not_both() {
         assert_eq!(server(&read(&[]).unwrap()), "localhost:6697");
         assert_eq!(
             server(&read(&["chat.example"]).unwrap()),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn tail_shows_ten_lines_unless_told_otherwise() {
+    fn tail_prints_ten_lines_by_default() {
         let tail = |line: &[&str]| match read(line).unwrap().command {
             Some(Command::ScriptCommand(ScriptCommand::Tail { lines, json, .. })) => (lines, json),
             command => panic!("{command:?}"),

@@ -118,12 +118,12 @@ impl TryFrom<String> for ServerName {
         let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
         if name.is_empty() || !name.chars().all(fits) {
             return Err(format!(
-                "{name:?} cannot be a server's name: letters, digits, - and _ make one"
+                "{name:?} is not a valid name of a server: use letters, digits, - and _"
             ));
         }
         if RESERVED_NAMES.contains(&name.as_str()) {
             return Err(format!(
-                "a server cannot be named {name}: `rook {name}` is a command"
+                "a server cannot be named {name}, since `rook {name}` is a command"
             ));
         }
         Ok(Self(name))
@@ -300,7 +300,7 @@ mod tests {
     "##;
 
     #[test]
-    fn a_server_is_known_by_its_name_and_by_its_address() {
+    fn a_server_is_found_by_name_and_by_address() {
         let config = parse(TWO).unwrap();
         let home = config.choose(Some(&"home".parse().unwrap()));
         assert_eq!(home.address.to_string(), "chat.example.org:6697");
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_word_it_is_the_default_or_the_only_one_or_this_machine() {
+    fn without_an_argument_it_is_the_default_or_the_only_server_or_localhost() {
         assert_eq!(chosen(&Config::default(), None), "localhost:6697");
         assert_eq!(chosen(&parse(TWO).unwrap(), None), "localhost:6697");
         let with_default = format!("default = \"work\"\n{TWO}");
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_example_is_valid_and_says_what_it_shows() {
+    fn the_documented_example_is_valid() {
         let page = include_str!("../../docs/rook.md");
         let example = page
             .split("```toml\n")
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_by_file_line_and_key() {
+    fn an_error_names_file_line_and_key() {
         for (text, line, parts) in [
             ("\nthem = 1", 2, &["them", "unknown key"] as &[_]),
             (
@@ -369,11 +369,7 @@ mod tests {
                 3,
                 &["nick", "email"],
             ),
-            (
-                "[servers.a]\naddress = \"a b\"",
-                2,
-                &["address: ", "no host"],
-            ),
+            ("[servers.a]\naddress = \"a b\"", 2, &["address: ", "host"]),
             (
                 "[servers.a]\naddress = \"a\"\nname = \"a!\"",
                 3,

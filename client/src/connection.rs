@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bad_lines_are_passed_over() {
+    async fn invalid_lines_are_ignored() {
         let (mut connection, mut server) = pair(Timeouts::default());
         server
             .get_mut()
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_silent_server_is_asked_once_and_then_given_up() {
+    async fn a_silent_server_is_pinged_once_and_then_given_up() {
         let timeouts = Timeouts {
             idle: Duration::from_millis(40),
             pong: Duration::from_millis(40),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_is_one_line_whatever_it_holds() {
+    async fn a_message_is_one_line_whatever_it_contains() {
         let (mut connection, mut server) = pair(Timeouts::default());
         connection.send(&Message::new("PRIVMSG", ["#a", "x\r\nQUIT :y\0"]));
         let (sent, _) = tokio::join!(line(&mut server), async {
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn much_is_written_while_much_is_read() {
+    async fn reading_and_writing_do_not_block_each_other() {
         let (mut connection, mut server) = pair(Timeouts::default());
         for number in 0..500 {
             connection.send(&Message::new("PRIVMSG", ["#a", &format!("line {number}")]));
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn last_words_are_heard_though_writing_fails() {
+    async fn messages_are_read_after_writing_has_failed() {
         let (mut connection, mut server) = pair(Timeouts::default());
         server
             .get_mut()

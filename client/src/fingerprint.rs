@@ -26,7 +26,7 @@ pub struct CertificatePin {
 
 /// A text is not 64 hexadecimal digits, with or without colons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("that is not a SHA-256 fingerprint")]
+#[error("not a SHA-256 fingerprint")]
 pub struct InvalidFingerprint;
 
 impl Fingerprint {
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_written_as_openssl_writes_it_and_read_in_any_form() {
+    fn fingerprints_are_formatted_like_openssl_and_parsed_in_any_form() {
         let fingerprint = Fingerprint::of(b"abc");
         let text = fingerprint.to_string();
         assert!(text.starts_with("BA:78:16:BF:8F:01"), "{text}");

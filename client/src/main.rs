@@ -60,7 +60,7 @@ fn run(mut cli: Cli) -> anyhow::Result<Exit> {
         }
         Some(Command::Man { folder }) => {
             Cli::write_man_pages(&folder).with_context(|| {
-                format!("the man pages cannot be written into {}", folder.display())
+                format!("the man pages cannot be written to {}", folder.display())
             })?;
             return Ok(Exit::Finished);
         }
@@ -85,7 +85,7 @@ fn run(mut cli: Cli) -> anyhow::Result<Exit> {
     let ended = match script {
         Some(ScriptCommand::Send { target, text }) => {
             if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
-                Cli::exit_with_usage_error("there is nothing to send");
+                Cli::exit_with_usage_error("the message is empty");
             }
             runtime.block_on(send::run(options, target, text))
         }

@@ -156,7 +156,7 @@ impl Receipts {
         let label = self.batches.remove(name.strip_prefix('-')?)?;
         Some(match self.pending.remove(&label)?.sent {
             sent @ Sent::Text { .. } => {
-                Outcome::Refused(sent, "the server gave no receipt".to_owned())
+                Outcome::Refused(sent, "the server sent no receipt".to_owned())
             }
             sent => Outcome::Done(sent),
         })
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_echo_with_the_label_is_the_receipt_and_no_other_message_is() {
+    fn only_the_echo_with_the_label_is_the_receipt() {
         let mut receipts = waiting(&[said("one"), said("two")]);
         assert_eq!(take(&mut receipts, ":me!m@h PRIVMSG #a :two"), None);
         assert_eq!(
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_with_the_label_refuses() {
+    fn an_error_with_the_label_is_a_refusal() {
         let mut receipts = waiting(&[said("one"), said("two"), Sent::Command]);
         let refused = take(
             &mut receipts,
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_several_messages_is_known_by_its_batch() {
+    fn an_answer_of_several_messages_is_recognised_by_its_batch() {
         let mut receipts = waiting(&[said("one"), Sent::Command]);
         take(&mut receipts, "@label=1 :s BATCH +x labeled-response");
         assert_eq!(take(&mut receipts, "@batch=x :s 301 me bob :Away"), None);
@@ -276,14 +276,14 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_waited_for_and_messages_have_a_window() {
+    fn a_command_blocks_and_messages_have_a_window() {
         assert!(!waiting(&[Sent::Command]).has_room());
         assert!(waiting(&vec![said("x"); WINDOW - 1]).has_room());
         assert!(!waiting(&vec![said("x"); WINDOW]).has_room());
     }
 
     #[test]
-    fn what_waits_too_long_is_given_up() {
+    fn overdue_receipts_expire() {
         let mut receipts = waiting(&[said("one")]);
         let deadline = receipts.deadline().unwrap();
         assert!(

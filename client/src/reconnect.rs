@@ -51,12 +51,12 @@ impl ConnectOptions {
     /// Returns the stored account for a command that cannot ask the user.
     pub fn require_account<'a>(&self, state: &'a ServerState) -> Result<&'a StoredAccount, Exit> {
         self.stored_account(state).ok_or_else(|| {
-            let (whom, option) = match &self.name {
+            let (account, option) = match &self.name {
                 None => (String::new(), String::new()),
                 Some(name) => (format!(" as {name}"), format!(" --name {name}")),
             };
             Exit::NotSignedIn(format!(
-                "not signed in to {0}{whom}: run `rook {0}{option}` once on this device",
+                "not signed in to {0}{account}: run `rook {0}{option}` once on this device",
                 self.server
             ))
         })
@@ -162,7 +162,7 @@ impl Reconnector {
                             None => format!("A code was mailed to {email}."),
                             Some(name) => {
                                 format!(
-                                    "If {email} is the email of {name}, a code was mailed to it."
+                                    "If {email} is the email of {name}, a code was mailed there."
                                 )
                             }
                         };
@@ -266,7 +266,7 @@ impl Reconnector {
             && self.state.trust_authority(authority)
         {
             self.events.push_back(Event::Notice(format!(
-                "{}: only certificates of this authority will do from now on, also without --ca.",
+                "{}: from now on only certificates of this authority are trusted, also without --ca.",
                 self.options.server
             )));
             self.save();
@@ -299,7 +299,7 @@ impl Reconnector {
             // An older version pinned it without its key, or it was pinned by hand.
             Some(known) if known == shown => {}
             Some(_) => self.events.push_back(Event::Notice(format!(
-                "{server} has a new certificate for the same key; it is pinned from now on: SHA-256 {shown}"
+                "{server} has a new certificate for the same key, which is now pinned: SHA-256 {shown}"
             ))),
         }
         self.state.pin(pinned);
@@ -330,7 +330,7 @@ impl Reconnector {
             .filter(|before| before.name != account.name)
         {
             self.events.push_back(Event::Notice(format!(
-                "This device signs in to {} as {} from now on; for {}, a code will be mailed again.",
+                "From now on this device signs in to {} as {}; {} will need a new code.",
                 self.options.server, account.name, before.name
             )));
         }
@@ -339,7 +339,7 @@ impl Reconnector {
     fn save(&mut self) {
         if let Err(error) = self.state_file.save(&self.state) {
             self.events.push_back(Event::Notice(format!(
-                "{error:#}: you will be asked again the next time"
+                "{error:#}: you will have to sign in again next time"
             )));
         }
     }

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_what_it_is_about_and_what_can_be_done() {
+    fn an_error_has_its_context_and_advice() {
         for (line, wanted) in [
             (":s 401 me bob :No such nick", "bob is not here"),
             (
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_without_its_parts_does_no_harm() {
+    fn an_incomplete_error_is_handled() {
         for numeric in ["401", "404", "442", "475", "433"] {
             assert!(text(&format!(":s {numeric}")).is_some());
         }

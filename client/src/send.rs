@@ -113,7 +113,7 @@ pub async fn run(
             }
             input = source.next(), if wants_text => match input {
                 StdinEvent::Line(line) => sender.queue.push_back(line),
-                StdinEvent::InvalidUtf8 => sender.fail("a line is not UTF-8: it was not sent".to_owned()),
+                StdinEvent::InvalidUtf8 => sender.fail("a line is not UTF-8 text: it was not sent".to_owned()),
                 StdinEvent::Eof => sender.more_to_come = false,
             },
             () = interrupt.wait() => sender.fail("interrupted".to_owned()),

@@ -110,22 +110,22 @@ fn explain(error: &ConnectError, state_file: &StateFile) -> String {
             "THE CERTIFICATE OF {server} HAS CHANGED. Nothing was sent to it.\n\
              \x20 pinned here:  SHA-256 {pinned}\n\
              \x20 shown now:    SHA-256 {shown}\n\
-             \x20 The pin is kept in {file}\n\
-             Either the server was given a new certificate, or someone stands between you and it. Ask whoever runs \
-             the server for its fingerprint. If it is the one shown now, write it into that file in place of the old \
-             one (the line `fingerprint`) and connect again."
+             \x20 The pin is stored in {file}\n\
+             Either the server has a new certificate, or someone intercepts your connection. Ask \
+             the server's operators for its fingerprint. If it is the one shown now, put it into \
+             the line `fingerprint` of that file and connect again."
         ),
         ConnectError::NoLongerVouched { server, shown } => format!(
-            "No authority vouches for the certificate of {server}, as one did when you signed in. Nothing was sent \
-             to it.\n\
+            "No authority vouches for the certificate of {server}, as one did when you signed in. \
+             Nothing was sent to it.\n\
              \x20 shown now:    SHA-256 {shown}\n\
-             If you signed in with `--ca FILE`, give it again. Otherwise ask whoever runs the server for its \
-             fingerprint; if it is this one, write it as the first line of {file}:\n\
+             If you signed in with `--ca FILE`, use that option again. Otherwise ask the server's \
+             operators for its fingerprint; if it is this one, add it as the first line of {file}:\n\
              fingerprint = \"{shown}\""
         ),
         ConnectError::Untrusted { .. } => format!(
-            "{error}. Once an authority is named with --ca, only its certificates will do. It is remembered in {file}; \
-             if the server has another one now, name that with --ca FILE."
+            "{error}. Only certificates of the authority that was named with --ca are trusted. It is \
+             stored in {file}; if the server uses another authority now, name it with --ca FILE."
         ),
         ConnectError::Unreachable { .. } => error.to_string(),
     }

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_web_is_a_link_and_nothing_harmful_is_in_one() {
+    fn only_web_links_are_found_without_control_characters() {
         for text in [
             "",
             "://",
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pieces_of_a_link_know_it_whatever_else_is_marked() {
+    fn every_piece_of_a_link_refers_to_it() {
         let plain = Format::default();
         let bold = Format {
             bold: true,

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rookery_protocol::{ChannelName, Message};
+use serde::Serialize;
 
 /// Something to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +28,8 @@ impl ChatEvent {
 }
 
 /// How a text was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum MessageKind {
     /// As a message.
     Message,

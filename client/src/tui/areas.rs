@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn narrow_screens_drop_the_sides() {
+    fn narrow_screens_have_no_side_columns() {
         let of = |width| Areas::of(Rect::new(0, 0, width, 24), "", None);
         assert!(of(40).list.is_none() && of(40).members.is_none());
         assert!(of(80).list.is_some() && of(80).members.is_none());

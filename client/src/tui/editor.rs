@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_are_whole_however_many_bytes_they_take() {
+    fn characters_of_several_bytes_are_deleted_as_a_whole() {
         let mut editor = editor("aä👩‍👩‍👧e\u{301}");
         for left in ["aä👩‍👩‍👧", "aä", "a", "", ""] {
             editor.backspace();
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_cut_and_put_back() {
+    fn words_are_cut_and_yanked() {
         let mut editor = editor("one two-three four");
         editor.cut_word_left();
         editor.cut_word_left();
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_swapped_within_their_line() {
+    fn characters_are_swapped_within_their_line() {
         let mut editor = editor("one\nab");
         editor.swap();
         assert_eq!((editor.text(), editor.cursor()), ("one\nba", 6));
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_walked() {
+    fn the_cursor_moves_by_words() {
         let mut editor = editor("one two");
         editor.word_left();
         assert_eq!(editor.cursor(), 4);
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn up_and_down_go_through_lines_and_then_through_history() {
+    fn up_and_down_move_through_lines_and_then_the_history() {
         let mut editor = editor("first");
         assert_eq!(editor.submit(), "first");
         editor.insert("second");
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_is_remembered_once_and_nothing_is_not() {
+    fn the_history_has_no_repeats_and_no_empty_text() {
         let mut editor = Editor::default();
         for text in ["a", "a", "  "] {
             editor.set(text);
@@ -422,13 +422,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_terminal_would_obey_is_not_taken_but_formatting_is() {
+    fn control_characters_are_removed_except_formatting() {
         let editor = editor("a\tb\u{1b}[2Jc\u{2}d\u{3}4e\u{202e}\nf\u{0}");
         assert_eq!(editor.text(), "a b[2Jc\u{2}d\u{3}4e\nf");
     }
 
     #[test]
-    fn too_much_is_not_taken() {
+    fn too_long_text_is_not_inserted() {
         let mut editor = Editor::default();
         editor.insert(&"x".repeat(MAX_TEXT));
         editor.insert("y");

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters_in_order_find_names_and_beginnings_come_first() {
+    fn letters_in_order_match_and_word_beginnings_come_first() {
         let names = ["server", "#lobby", "#ops", "#ops-night", "bob"];
         let found = |query: &str| -> Vec<&str> {
             matches(query, &names)

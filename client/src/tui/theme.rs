@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nick_keeps_its_colour_and_others_have_others() {
+    fn a_nick_always_has_its_colour() {
         let theme = Theme::new(Colours::True);
         assert_eq!(theme.nick("Alice"), theme.nick("alice"));
         let names = [
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn without_colour_there_is_none() {
+    fn no_color_disables_all_colours() {
         let theme = Theme::new(colours(Some("1"), Some("truecolor")));
         let red = Format {
             foreground: Some(Colour::Numbered(4)),

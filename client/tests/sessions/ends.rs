@@ -3,7 +3,7 @@
 use crate::server::{Rook, Server};
 
 #[test]
-fn kicked_right_after_a_direct_message_it_ends_once_with_one_line() {
+fn kicked_right_after_a_direct_message_it_exits_once_with_one_line() {
     let server = Server::start();
     let home = server.known_home();
     let mut rook = Rook::start(&home, &[&server.address()]);
@@ -31,7 +31,7 @@ fn kicked_right_after_a_direct_message_it_ends_once_with_one_line() {
 }
 
 #[test]
-fn banned_it_ends_with_the_reason() {
+fn banned_it_exits_with_the_reason() {
     let server = Server::start();
     let rook = Rook::start(&server.known_home(), &[&server.address()]);
     let mut session = server.accept();
@@ -52,7 +52,7 @@ fn banned_it_ends_with_the_reason() {
 }
 
 #[test]
-fn a_lost_connection_is_replaced_and_its_channels_are_joined_again() {
+fn a_lost_connection_is_replaced_and_its_channels_are_rejoined() {
     let server = Server::start();
     let home = server.known_home();
     let mut rook = Rook::start(&home, &[&server.address()]);
@@ -82,7 +82,7 @@ fn a_lost_connection_is_replaced_and_its_channels_are_joined_again() {
 }
 
 #[test]
-fn who_never_got_in_is_told_why_and_nothing_is_tried_again() {
+fn a_failure_before_the_first_sign_in_is_reported_and_not_retried() {
     let server = Server::start();
     let rook = Rook::start(&server.known_home(), &[&server.address()]);
     let mut session = server.accept();
@@ -108,7 +108,7 @@ fn who_never_got_in_is_told_why_and_nothing_is_tried_again() {
 }
 
 #[test]
-fn ctrl_c_says_goodbye() {
+fn ctrl_c_quits() {
     let server = Server::start();
     let mut rook = Rook::start(&server.known_home(), &[&server.address()]);
     let mut session = server.accept();

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::server::{Rook, Server};
 
 #[test]
-fn the_first_time_it_asks_registers_and_pins_and_the_second_time_it_asks_nothing() {
+fn the_first_start_asks_registers_and_pins_and_the_second_asks_nothing() {
     let server = Server::start();
     let home = tempfile::tempdir().unwrap();
     let mut rook = Rook::start(&home, &[&server.address()]);
@@ -61,7 +61,7 @@ fn the_first_time_it_asks_registers_and_pins_and_the_second_time_it_asks_nothing
 }
 
 #[test]
-fn a_question_that_nobody_answers_ends_it() {
+fn an_unanswered_question_ends_it() {
     let server = Server::start();
     let home = tempfile::tempdir().unwrap();
     let ended = Rook::start(&home, &[&server.address()]).types_and_ends(&["alice"]);

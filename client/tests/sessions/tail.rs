@@ -29,7 +29,7 @@ fn page(session: &mut Session, numbers: &[u32]) {
 }
 
 #[test]
-fn tail_prints_history_and_then_what_comes_through_a_lost_connection_without_gap_or_double() {
+fn tail_prints_history_and_new_messages_across_a_lost_connection_without_gaps_or_duplicates() {
     let server = Server::start();
     let mut rook = Rook::start(
         &server.known_home(),
@@ -83,7 +83,7 @@ fn tail_prints_history_and_then_what_comes_through_a_lost_connection_without_gap
 }
 
 #[test]
-fn tail_gives_scripts_one_object_a_line_and_hears_one_person() {
+fn tail_prints_one_json_object_a_line_for_one_person() {
     let server = Server::start();
     let mut rook = Rook::start(
         &server.known_home(),
@@ -123,7 +123,7 @@ fn tail_gives_scripts_one_object_a_line_and_hears_one_person() {
 }
 
 #[test]
-fn tail_ends_quietly_when_nobody_reads_it() {
+fn tail_ends_quietly_when_its_output_is_closed() {
     let server = Server::start();
     let mut rook = Rook::start(
         &server.known_home(),
@@ -144,7 +144,7 @@ fn tail_ends_quietly_when_nobody_reads_it() {
 }
 
 #[test]
-fn tail_fails_where_it_may_not_listen() {
+fn tail_fails_where_it_cannot_join_or_is_kicked() {
     let server = Server::start();
     let home = server.known_home();
     let start = || Rook::start(&home, &["tail", "#ops", "--server", &server.address()]);

@@ -3,7 +3,7 @@
 use crate::server::{Rook, Server};
 
 #[test]
-fn a_changed_certificate_is_refused_loudly_before_a_word_is_said() {
+fn a_changed_certificate_is_refused_before_anything_is_sent() {
     let (pinned, server) = (Server::start(), Server::start());
     let home = server.home_with_pin(Some(&pinned.fingerprint()));
     let rook = Rook::start(&home, &[&server.address()]);
@@ -23,7 +23,7 @@ fn a_changed_certificate_is_refused_loudly_before_a_word_is_said() {
 }
 
 #[test]
-fn a_credential_won_from_a_vouched_server_is_not_shown_to_an_unknown_one() {
+fn a_credential_issued_by_a_vouched_server_is_not_sent_to_an_unknown_one() {
     let server = Server::start();
     let home = server.home_with_pin(None);
     let address = server.address();
@@ -40,7 +40,7 @@ fn a_credential_won_from_a_vouched_server_is_not_shown_to_an_unknown_one() {
 }
 
 #[test]
-fn with_an_authority_only_its_certificates_will_do() {
+fn with_an_authority_only_its_certificates_are_trusted() {
     let (server, other) = (Server::start(), Server::start());
     let home = server.home_with_pin(None);
     let rook = Rook::start(
@@ -75,7 +75,7 @@ fn with_an_authority_only_its_certificates_will_do() {
 }
 
 #[test]
-fn an_authority_named_once_is_remembered_with_what_it_is_and_not_with_its_file() {
+fn an_authority_is_stored_by_content_and_not_by_its_file() {
     let (server, other) = (Server::start(), Server::start());
     let home = server.home_with_pin(None);
     let file = home.join("named.pem");
@@ -126,7 +126,7 @@ fn an_authority_named_once_is_remembered_with_what_it_is_and_not_with_its_file()
 }
 
 #[test]
-fn a_new_certificate_for_the_same_key_is_taken_with_one_line_and_for_another_key_it_is_not() {
+fn a_new_certificate_is_accepted_for_the_same_key_only() {
     let mut server = Server::start();
     // The pin of an older version: the key is learned when it is first seen to fit.
     let home = server.known_home();

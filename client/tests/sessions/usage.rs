@@ -3,7 +3,7 @@
 use crate::server::{Rook, Server};
 
 #[test]
-fn a_server_of_the_config_is_called_by_its_name_and_its_channels_are_joined() {
+fn a_server_of_the_config_is_used_by_name_and_its_channels_are_joined() {
     let server = Server::start();
     let home = server.known_home();
     let config = format!(
@@ -35,7 +35,7 @@ fn a_server_of_the_config_is_called_by_its_name_and_its_channels_are_joined() {
 }
 
 #[test]
-fn a_mistake_in_the_config_is_named_by_file_line_and_key() {
+fn an_error_in_the_config_names_file_line_and_key() {
     let home = tempfile::tempdir().unwrap();
     Server::configure(
         &home,
@@ -88,7 +88,7 @@ fn exit_codes_are_as_documented() {
 }
 
 #[test]
-fn wrong_usage_is_told_apart() {
+fn wrong_usage_has_its_own_exit_code() {
     let home = tempfile::tempdir().unwrap();
     for arguments in [
         &["--server", "a b"] as &[_],
@@ -128,9 +128,7 @@ fn completions_and_man_pages_need_neither_config_nor_server() {
     let ended = Rook::start(&home, &["man", "/dev/null/here"]).ends();
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(
-        ended
-            .stderr
-            .contains("cannot be written into /dev/null/here"),
+        ended.stderr.contains("cannot be written to /dev/null/here"),
         "{ended:?}"
     );
 }

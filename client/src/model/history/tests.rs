@@ -229,7 +229,7 @@ fn numbers(range: std::ops::RangeInclusive<i64>) -> Vec<String> {
 }
 
 #[test]
-fn the_latest_page_is_there_on_joining_and_older_ones_when_someone_looks() {
+fn joining_loads_the_latest_page_and_looking_loads_older_ones() {
     let mut chat = Chat::with(25);
     chat.signs_in();
     chat.catches_up();
@@ -258,7 +258,7 @@ fn the_latest_page_is_there_on_joining_and_older_ones_when_someone_looks() {
 }
 
 #[test]
-fn what_was_said_before_stands_before_what_is_said_now() {
+fn history_is_inserted_before_live_messages() {
     let mut chat = Chat::with(3);
     chat.signs_in();
     // The page is asked for; before it comes, something is said, and the page holds it as well.
@@ -275,7 +275,7 @@ fn what_was_said_before_stands_before_what_is_said_now() {
 }
 
 #[test]
-fn what_was_missed_is_filled_in_without_doubles() {
+fn missed_messages_are_inserted_without_duplicates() {
     let mut chat = Chat::with(4);
     chat.signs_in();
     chat.catches_up();
@@ -299,7 +299,7 @@ fn what_was_missed_is_filled_in_without_doubles() {
 }
 
 #[test]
-fn more_than_a_page_missed_leaves_a_gap_that_is_loaded_when_looked_at() {
+fn more_than_a_missed_page_leaves_a_gap_that_looking_loads() {
     let mut chat = Chat::with(4);
     chat.signs_in();
     chat.catches_up();
@@ -336,7 +336,7 @@ fn more_than_a_page_missed_leaves_a_gap_that_is_loaded_when_looked_at() {
 }
 
 #[test]
-fn a_connection_lost_while_a_page_is_under_way_does_no_harm() {
+fn a_connection_lost_during_a_page_does_no_harm() {
     let mut chat = Chat::with(4);
     chat.signs_in();
     chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
@@ -348,7 +348,7 @@ fn a_connection_lost_while_a_page_is_under_way_does_no_harm() {
 }
 
 #[test]
-fn a_refused_page_says_why_and_is_asked_for_again_only_on_demand() {
+fn a_refused_page_says_why_and_is_requested_again_only_on_demand() {
     let mut chat = Chat::with(4);
     chat.signs_in();
     chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
@@ -364,7 +364,7 @@ fn a_refused_page_says_why_and_is_asked_for_again_only_on_demand() {
 }
 
 #[test]
-fn a_server_without_history_is_asked_nothing() {
+fn a_server_without_history_gets_no_queries() {
     let mut chat = Chat::with(4);
     chat.receive(":s 001 me :Welcome");
     chat.joins("#lobby");
@@ -374,7 +374,7 @@ fn a_server_without_history_is_asked_nothing() {
 }
 
 #[test]
-fn a_page_that_does_not_move_on_ends_the_loading() {
+fn a_page_that_repeats_ends_the_loading() {
     let mut chat = Chat::with(4);
     chat.signs_in();
     chat.catches_up();
@@ -387,7 +387,7 @@ fn a_page_that_does_not_move_on_ends_the_loading() {
 }
 
 #[test]
-fn conversations_are_found_again_and_those_with_news_are_loaded() {
+fn conversations_are_restored_and_those_with_new_messages_loaded() {
     let mut chat = Chat::with(0);
     chat.markers.insert("#lobby".to_owned(), 5);
     chat.markers.insert("carol".to_owned(), 8000);
@@ -436,7 +436,7 @@ fn conversations_are_found_again_and_those_with_news_are_loaded() {
 }
 
 #[test]
-fn unread_counts_and_the_line_of_what_is_new_follow_the_marker() {
+fn unread_counts_and_the_line_of_new_messages_follow_the_marker() {
     let mut chat = Chat::with(8);
     chat.markers.insert("#lobby".to_owned(), 5);
     chat.buffers.set_watched(false);
@@ -478,7 +478,7 @@ fn unread_counts_and_the_line_of_what_is_new_follow_the_marker() {
 }
 
 #[test]
-fn a_server_without_markers_is_told_none() {
+fn a_server_without_markers_gets_none() {
     let mut chat = Chat::with(8);
     chat.signs_in();
     chat.catches_up();
@@ -488,7 +488,7 @@ fn a_server_without_markers_is_told_none() {
 }
 
 #[test]
-fn after_a_reconnection_the_line_of_what_is_new_is_where_the_connection_was_lost() {
+fn after_a_reconnection_the_line_of_new_messages_is_where_the_connection_was_lost() {
     let mut chat = Chat::with(4);
     chat.signs_in();
     chat.catches_up();
@@ -509,7 +509,7 @@ fn after_a_reconnection_the_line_of_what_is_new_is_where_the_connection_was_lost
 }
 
 #[test]
-fn whoever_is_ignored_is_not_heard_in_the_past_either() {
+fn messages_of_ignored_people_are_left_out_of_the_history() {
     let mut chat = Chat::with(0);
     chat.kept.insert(
         "#lobby".to_owned(),
@@ -535,7 +535,7 @@ fn whoever_is_ignored_is_not_heard_in_the_past_either() {
 }
 
 #[test]
-fn a_message_taken_back_is_shown_as_such_now_and_in_the_past() {
+fn a_redacted_message_is_marked_in_live_messages_and_history() {
     let mut chat = Chat::with(3);
     chat.signs_in();
     chat.catches_up();
@@ -552,7 +552,7 @@ fn a_message_taken_back_is_shown_as_such_now_and_in_the_past() {
 }
 
 #[test]
-fn what_is_dropped_for_want_of_room_can_be_loaded_again() {
+fn dropped_lines_can_be_loaded_again() {
     let mut chat = Chat::with(0);
     chat.signs_in();
     chat.catches_up();
