@@ -183,7 +183,7 @@ impl<W: Write + 'static> PlainChat<W> {
                     }
                 }
                 input = self.stdin.next(), if reads_stdin => {
-                    if let Some(exit) = self.handle_input(input)? {
+                    if let Some(exit) = self.handle_input(input) {
                         return Ok(exit);
                     }
                 }
@@ -258,7 +258,7 @@ impl<W: Write + 'static> PlainChat<W> {
     }
 
     /// Handles a line from standard input; returns `Some` when the program should exit.
-    fn handle_input(&mut self, input: StdinEvent) -> io::Result<Option<Exit>> {
+    fn handle_input(&mut self, input: StdinEvent) -> Option<Exit> {
         match (self.phase, input) {
             (Phase::AwaitingCode, StdinEvent::Line(line)) => {
                 self.phase = Phase::SigningIn;
@@ -269,13 +269,13 @@ impl<W: Write + 'static> PlainChat<W> {
             }
             (Phase::AwaitingCode, StdinEvent::Eof) => {
                 let why = "not signed in: standard input ended before the mailed code was entered";
-                return Ok(Some(Exit::NotSignedIn(why.to_owned())));
+                return Some(Exit::NotSignedIn(why.to_owned()));
             }
-            (Phase::Reconnecting, StdinEvent::Eof) => return Ok(Some(Exit::Finished)),
+            (Phase::Reconnecting, StdinEvent::Eof) => return Some(Exit::Finished),
             (Phase::Reconnecting, StdinEvent::Line(line)) => {
                 self.execute_offline(&line);
                 if self.quitting.is_some() {
-                    return Ok(Some(Exit::Finished));
+                    return Some(Exit::Finished);
                 }
             }
             (_, StdinEvent::Line(line)) => self.execute(&line),
@@ -284,7 +284,7 @@ impl<W: Write + 'static> PlainChat<W> {
             }
             (_, StdinEvent::Eof) => self.quitting = Some(QuitReason::EndOfInput),
         }
-        Ok(None)
+        None
     }
 
     fn handle_message(&mut self, message: &Message) -> io::Result<()> {

@@ -62,9 +62,9 @@ async fn a_newcomer_signs_in_talks_whispers_and_leaves() {
     let screen = Screen::start(&device.command_without_ca(&server, &[]));
     screen.shows("Name").await;
     screen.enters("alice");
-    screen.shows("prove that it is yours").await;
+    screen.shows("to verify it").await;
     screen.enters(&email_of("alice"));
-    let asked = screen.shows("six digits").await;
+    let asked = screen.shows("six-digit code").await;
     assert!(
         asked.contains("SHA-256"),
         "the fingerprint is shown:\n{asked}"
@@ -107,11 +107,11 @@ async fn a_mistyped_email_is_mended_when_the_code_does_not_come() {
     let screen = Screen::start(&device.command(&server, &[]));
     screen.shows("Name").await;
     screen.enters("alice");
-    screen.shows("prove that it is yours").await;
+    screen.shows("to verify it").await;
     screen.enters("alice@exmaple.org");
-    screen.shows("Up goes back").await;
+    screen.shows("six-digit code").await;
     screen.presses("Up");
-    screen.shows("prove that it is yours").await;
+    screen.shows("to verify it").await;
     screen.presses("C-u");
     screen.enters(&email_of("alice"));
     screen
@@ -136,7 +136,7 @@ async fn a_server_that_comes_back_is_found_again() {
     server.kill9();
     screen.shows("NOT CONNECTED").await;
     screen.enters("typed meanwhile");
-    screen.shows("what you typed is kept here").await;
+    screen.shows("your text was not sent").await;
     server.restart().await;
     screen.shows("lag").await;
     screen.presses("Enter");
@@ -156,7 +156,7 @@ async fn one_scrolls_back_to_the_first_message_ever_said() {
     say_many(&mut bob, 0..350).await;
     let screen = Screen::of_alice(&server, &device).await;
     screen.shows("message 349").await;
-    let seen = scrolls_up_to(&screen, "the beginning of #lobby").await;
+    let seen = scrolls_up_to(&screen, "beginning of #lobby").await;
     assert_eq!(seen.len(), 350, "every message is seen on the way");
     screen.presses("Escape");
     screen.shows("message 349").await;
@@ -175,11 +175,11 @@ async fn one_finds_an_old_message_and_writes_about_it_in_private() {
     let found = screen.shows("1 of 1").await;
     assert!(found.contains("the key is under the third twig"), "{found}");
     screen.presses("Up");
-    screen.shows("that is all there is").await;
+    screen.shows("no more matches").await;
     screen.presses("Escape");
     screen.shows("more below").await;
     screen.enters("/query bob");
-    screen.shows("between the two of you").await;
+    screen.shows("private conversation").await;
     screen.enters("found it");
     bob.expect_said("alice", "bob", "found it").await;
     // Another day, the conversation is still listed.
@@ -189,7 +189,7 @@ async fn one_finds_an_old_message_and_writes_about_it_in_private() {
     screen.shows("3 bob").await;
     screen.presses("M-3");
     let private = screen
-        .shows("the beginning of what bob and you have said")
+        .shows("beginning of your conversation with bob")
         .await;
     assert!(private.contains("alice found it"), "{private}");
 }
@@ -214,9 +214,9 @@ async fn a_lost_device_is_revoked_and_has_to_prove_itself_anew() {
     screen.enters("and talk goes on");
     screen.shows("alice and talk goes on").await;
     let screen = Screen::start(&lost.command(&server, &[]));
-    let asked = screen.shows("six digits").await;
+    let asked = screen.shows("six-digit code").await;
     assert!(
-        asked.contains("no longer takes the credential") && asked.contains("Name   alice"),
+        asked.contains("no longer accepts") && asked.contains("Name   alice"),
         "{asked}"
     );
     screen.enters(&server.mailbox().code_to(&email_of("alice")).await);
@@ -253,7 +253,7 @@ async fn what_is_taken_back_is_gone_from_every_screen() {
     screen.enters("the door code is 4711");
     screen.shows("alice the door code").await;
     screen.enters("/redact a slip");
-    let now = screen.shows("alice took back a message (a slip)").await;
+    let now = screen.shows("alice deleted a message (a slip)").await;
     assert!(!now.contains("4711"), "{now}");
     // Not only the last one: it is chosen, and goes at the second key.
     screen.enters("and the window's 4712");
@@ -261,11 +261,11 @@ async fn what_is_taken_back_is_gone_from_every_screen() {
     screen.enters("what a day");
     screen.shows("alice what a day").await;
     screen.presses("M-Up");
-    screen.shows("d take back").await;
+    screen.shows("d delete").await;
     screen.presses("Up");
     screen.types("d");
     screen
-        .shows("d again takes back: alice: “and the window's 4712”")
+        .shows("d again deletes: alice: “and the window's 4712”")
         .await;
     screen.types("d");
     wait_for("the window's code to go", || {
@@ -278,7 +278,7 @@ async fn what_is_taken_back_is_gone_from_every_screen() {
         screen.now()
     );
     let screen = Screen::of_alice(&server, &second).await;
-    let now = screen.shows("the beginning of #lobby").await;
+    let now = screen.shows("beginning of #lobby").await;
     assert!(!now.contains("4711"), "{now}");
 }
 
@@ -509,7 +509,7 @@ async fn a_paste_of_many_lines_is_asked_about_and_formatting_is_shown() {
     let screen = Screen::of_alice(&server, &device).await;
     screen.tmux(&["set-buffer", "one\ntwo\u{1b}[2J\n/quit"]);
     screen.tmux(&["paste-buffer", "-p"]);
-    screen.shows("Take these 3 lines").await;
+    screen.shows("Send these 3 lines").await;
     screen.types("y");
     screen.presses("Enter");
     for text in ["one", "two[2J", "/quit"] {

@@ -1,5 +1,10 @@
 //! Commands about channels.
 
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "all commands have the same signature"
+)]
+
 use rookery_protocol::{ChannelName, Message};
 
 use super::command::{

@@ -1,5 +1,10 @@
 //! Commands about people.
 
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "all commands have the same signature"
+)]
+
 use rookery_protocol::{Message, Nick};
 
 use super::command::{Command, Refusal, Requires, invalid, non_empty, parse_nick};

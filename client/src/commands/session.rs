@@ -1,5 +1,10 @@
 //! Commands about one's own account, and about `rook` itself.
 
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "all commands have the same signature"
+)]
+
 use rookery_protocol::Message;
 
 use super::command::{Command, Refusal, Requires, non_empty};

@@ -97,7 +97,7 @@ impl Buffers {
                 }
             }
             EventKind::Joined { channel, nick } => {
-                self.fold(&Conversation::channel(channel)?, at, nick, true, None)
+                self.fold(&Conversation::channel(channel)?, at, nick, true, None);
             }
             EventKind::Parted { channel, nick, .. } if model.is_me(nick) => {
                 self.close(&Conversation::channel(channel)?);

@@ -31,12 +31,12 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
         .conversation
         .height
         .saturating_sub(u16::try_from(rows.len()).unwrap_or(u16::MAX));
-    let lines = Rect {
+    let filled = Rect {
         y: areas.conversation.y + empty,
         height: areas.conversation.height - empty,
         ..areas.conversation
     };
-    frame.render_widget(Paragraph::new(rows), lines);
+    frame.render_widget(Paragraph::new(rows), filled);
     frame.render_widget(
         Paragraph::new(topic(app, usize::from(areas.topic.width))).style(app.theme.bar()),
         areas.topic,
@@ -56,7 +56,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     match &app.overlay {
         None | Some(Overlay::Search(_) | Overlay::Format | Overlay::Selection(_)) => {}
         Some(Overlay::Help(from)) => popups::help(frame, app, *from),
-        Some(Overlay::Switcher(query, chosen)) => popups::switcher(frame, app, query, *chosen),
+        Some(Overlay::Switcher(query, selected)) => popups::switcher(frame, app, query, *selected),
         Some(Overlay::Paste(text)) => popups::paste(frame, app, text),
         Some(Overlay::Links(links)) => popups::links(frame, app, links),
         Some(Overlay::Password(change)) => popups::password(frame, app, change),

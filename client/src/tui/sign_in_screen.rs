@@ -273,12 +273,10 @@ impl SignInScreen {
         rows.extend(self.mailed.iter().map(|line| Row::from(text::plain(line))));
         let hint = match self.question {
             Field::Name => "A new name, or your account's name. Enter continues, Esc leaves.",
-            Field::Email => {
-                "A code is mailed to this address to verify it. Enter continues, Up goes back."
-            }
+            Field::Email => "A code is mailed there to verify it. Enter continues, Up goes back.",
             Field::Waiting | Field::Code { checking: true } => "One moment…",
             Field::Code { checking: false } => {
-                "Enter the six-digit code from the mail. Wrong email or no mail? Up goes back."
+                "Enter the six-digit code. Wrong email or no mail? Up goes back."
             }
         };
         rows.push(Row::styled(hint, theme.faint()));

@@ -130,7 +130,7 @@ impl App {
             },
             KeyCode::Char(letter) => self.editor.insert(&letter.to_string()),
             KeyCode::Enter if alt || key.modifiers.contains(KeyModifiers::SHIFT) => {
-                self.editor.insert("\n")
+                self.editor.insert("\n");
             }
             KeyCode::Enter => self.submit(),
             KeyCode::Tab => self.complete(true),

@@ -38,9 +38,9 @@ impl App {
 
     /// Opens the list of the links in this conversation, newest first.
     pub(super) fn open_links(&mut self) {
-        let lines = self.buffers.current().lines();
+        let all = self.buffers.current().lines();
         let mut links: Vec<Url> = Vec::new();
-        for link in lines
+        for link in all
             .iter()
             .rev()
             .flat_map(|line| links_of(line).into_iter().rev())

@@ -19,7 +19,7 @@ impl App {
         let text = text.trim_end_matches('\n');
         match &mut self.overlay {
             Some(Overlay::Switcher(query, _)) => {
-                query.insert(text.lines().next().unwrap_or_default())
+                query.insert(text.lines().next().unwrap_or_default());
             }
             Some(Overlay::Password(change)) => change.paste(text),
             Some(_) => {}

@@ -1,5 +1,10 @@
 //! The commands that need the full screen, and what they do.
 
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "all commands have the same signature"
+)]
+
 use rookery_protocol::{Message, Nick};
 
 use super::App;
