@@ -1,4 +1,4 @@
-//! How a session ends: kicked, banned, lost, left.
+//! How a session ends: by a kick, a ban, a lost connection, or quitting.
 
 use crate::server::{Rook, Server};
 
@@ -13,7 +13,7 @@ fn kicked_right_after_a_direct_message_it_exits_once_with_one_line() {
     let label = session.expect_labelled("PRIVMSG bob hi");
     session.sends(&format!("@label={label} :alice!a@h PRIVMSG bob :hi"));
     session.sends("ERROR :Kicked: enough for today");
-    // What a server might still have on its way changes nothing.
+    // Messages that follow change nothing.
     session.sends_if_it_can(&":bob!b@h PRIVMSG alice :are you there?\r\n".repeat(100));
     drop(session);
     let ended = rook.ends();
@@ -25,9 +25,9 @@ fn kicked_right_after_a_direct_message_it_exits_once_with_one_line() {
     assert!(ended.stdout.contains("[you → bob] hi"), "{ended:?}");
     assert!(
         !ended.stdout.contains("are you there"),
-        "nothing follows the end: {ended:?}"
+        "nothing is printed after the end: {ended:?}"
     );
-    assert!(!server.has_visitor(), "it does not come back by itself");
+    assert!(!server.has_connection(), "it does not reconnect");
 }
 
 #[test]
@@ -47,8 +47,11 @@ fn banned_it_exits_with_the_reason() {
             "rook: You are banned: spam. Ask the server's operators.\n"
         )
     );
-    assert!(!ended.stdout.contains("spam"), "it is told once: {ended:?}");
-    assert!(!server.has_visitor());
+    assert!(
+        !ended.stdout.contains("spam"),
+        "it is reported once: {ended:?}"
+    );
+    assert!(!server.has_connection());
 }
 
 #[test]
@@ -97,7 +100,7 @@ fn a_failure_before_the_first_sign_in_is_reported_and_not_retried() {
             .contains("Too many connections from your address"),
         "{ended:?}"
     );
-    assert!(!server.has_visitor());
+    assert!(!server.has_connection());
     let nobody = Rook::start(&server.known_home(), &["localhost:1"]);
     let ended = nobody.types_and_ends(&["alice", "alice@example.org"]);
     assert_eq!(ended.code, 1);

@@ -1,4 +1,4 @@
-//! The chat in plain lines, between pipes.
+//! Plain mode between pipes.
 
 use crate::server::{Rook, Server};
 

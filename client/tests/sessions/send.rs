@@ -138,9 +138,9 @@ fn send_fails_with_the_servers_reason() {
     let ended = rook.ends();
     assert_eq!(
         ended.code, 1,
-        "a message without receipt is not said to have arrived: {ended:?}"
+        "a message without a receipt is a failure: {ended:?}"
     );
-    assert!(!server.has_visitor());
+    assert!(!server.has_connection());
 }
 
 #[test]

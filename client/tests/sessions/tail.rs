@@ -2,7 +2,7 @@
 
 use crate::server::{Rook, Server, Session};
 
-/// The way of `rook tail #ops` to where it asks for history.
+/// Plays the session of `rook tail #ops` up to its request for history.
 fn tail_arrives(session: &mut Session) {
     session.authenticate();
     session.sends(":s 001 alice :Welcome back, alice.");
@@ -13,7 +13,7 @@ fn tail_arrives(session: &mut Session) {
     session.sends(&format!("@label={label} :alice!a@h JOIN #ops"));
 }
 
-/// `bob` says a number to `#ops`, at a second of that number.
+/// A message of `bob` to `#ops` with a number, sent at that second.
 fn numbered(number: u32) -> String {
     format!(
         "msgid=m{number};time=2026-01-02T00:00:{number:02}.000Z :bob!b@h PRIVMSG #ops :number {number}"
@@ -45,7 +45,7 @@ fn tail_prints_history_and_new_messages_across_a_lost_connection_without_gaps_or
     let mut session = server.accept();
     tail_arrives(&mut session);
     session.expect("CHATHISTORY LATEST #ops * 3");
-    // What is said meanwhile waits its turn, though the page has it too.
+    // New messages wait, although the page contains them too.
     session.sends(&format!("@{}", numbered(6)));
     session.sends(&format!("@{}", numbered(7)));
     page(&mut session, &[4, 5, 6]);
@@ -99,7 +99,7 @@ fn tail_prints_one_json_object_a_line_for_one_person() {
     );
     let mut session = server.accept();
     session.sign_in();
-    // Without history there is only what comes.
+    // Without history there are only new messages.
     session.sends(
         "@time=2026-01-02T14:03:05.678Z;msgid=a;account=Bob :bob!b@h PRIVMSG alice :\u{1}ACTION nods\u{1}",
     );

@@ -1,4 +1,4 @@
-//! Which server is believed to be the right one.
+//! Which certificates are trusted.
 
 use crate::server::{Rook, Server};
 
@@ -7,7 +7,7 @@ fn a_changed_certificate_is_refused_before_anything_is_sent() {
     let (pinned, server) = (Server::start(), Server::start());
     let home = server.home_with_pin(Some(&pinned.fingerprint()));
     let rook = Rook::start(&home, &[&server.address()]);
-    assert!(server.refused_handshake(), "nothing is sent to a stranger");
+    assert!(server.refused_handshake(), "nothing is sent");
     let ended = rook.ends();
     assert_eq!(ended.code, 1);
     let file = home.join("rookery/rook");
@@ -89,25 +89,25 @@ fn an_authority_is_stored_by_content_and_not_by_its_file() {
         session.sign_in();
         rook.leaves(&mut session)
     };
-    let told = visit(&["--ca", file.to_str().unwrap()]).stderr;
+    let output = visit(&["--ca", file.to_str().unwrap()]).stderr;
     assert!(
-        told.contains("only certificates of this authority") && told.lines().count() == 1,
-        "{told}"
+        output.contains("only certificates of this authority") && output.lines().count() == 1,
+        "{output}"
     );
     std::fs::copy(other.certificate(), &file).unwrap();
     assert_eq!(
         visit(&[]).stderr,
         "",
-        "what has been written into the file since decides nothing"
+        "the file's later content does not matter"
     );
 
-    // Whoever has the name of the server, but not its authority, is refused.
-    let kept = home
+    // A server with the right name but another authority is refused.
+    let state = home
         .join("rookery/rook")
         .join(server.address().replace(':', "%3A") + ".toml");
     std::fs::rename(
-        &kept,
-        kept.with_file_name(other.address().replace(':', "%3A") + ".toml"),
+        &state,
+        state.with_file_name(other.address().replace(':', "%3A") + ".toml"),
     )
     .unwrap();
     for arguments in [
@@ -128,7 +128,8 @@ fn an_authority_is_stored_by_content_and_not_by_its_file() {
 #[test]
 fn a_new_certificate_is_accepted_for_the_same_key_only() {
     let mut server = Server::start();
-    // The pin of an older version: the key is learned when it is first seen to fit.
+    // An older version pinned the certificate without its key, which is added when it is next
+    // presented.
     let home = server.known_home();
     let visit = |server: &Server| {
         let rook = Rook::start(&home, &[&server.address()]);
@@ -138,12 +139,13 @@ fn a_new_certificate_is_accepted_for_the_same_key_only() {
     };
     assert_eq!(visit(&server), "");
     server.renew_certificate();
-    let told = visit(&server);
+    let output = visit(&server);
     assert!(
-        told.contains("a new certificate for the same key") && told.contains(&server.fingerprint())
+        output.contains("a new certificate for the same key")
+            && output.contains(&server.fingerprint())
     );
-    assert_eq!(told.lines().count(), 1, "{told}");
-    assert_eq!(visit(&server), "", "it is said once");
+    assert_eq!(output.lines().count(), 1, "{output}");
+    assert_eq!(visit(&server), "", "it is reported once");
     server.renew_key();
     let rook = Rook::start(&home, &[&server.address()]);
     assert!(server.refused_handshake());

@@ -48,11 +48,11 @@ fn an_error_in_the_config_names_file_line_and_key() {
     assert!(ended.stderr.starts_with(&place), "{ended:?}");
     assert!(
         !std::fs::exists(home.path().join("rookery")).unwrap(),
-        "nothing was begun"
+        "nothing was started"
     );
 }
 
-/// Every exit code that the documentation names, for every way in which a script runs `rook`.
+/// Every documented exit code, for each command that scripts run.
 #[test]
 fn exit_codes_are_as_documented() {
     let server = Server::start();
@@ -65,7 +65,7 @@ fn exit_codes_are_as_documented() {
         assert_eq!(
             start(&server.known_home(), "localhost:1").ends().code,
             3,
-            "nobody is known there"
+            "no account is stored for it"
         );
         assert_eq!(
             start(stranger.path(), &address).ends().code,
@@ -122,7 +122,7 @@ fn completions_and_man_pages_need_neither_config_nor_server() {
     let page = std::fs::read_to_string(folder.join("rook.1")).unwrap();
     assert!(
         page.contains("not signed in"),
-        "the exit codes are told: {page}"
+        "the exit codes are documented: {page}"
     );
     assert!(folder.join("rook-tail.1").exists());
     let ended = Rook::start(&home, &["man", "/dev/null/here"]).ends();

@@ -4,7 +4,7 @@ use rookery_protocol::Message;
 use super::super::{Highlight, LineId, Model};
 use super::*;
 
-/// Buffers and the model they follow.
+/// Buffers and the model that they follow.
 struct Chat {
     model: Model,
     buffers: Buffers,
@@ -12,7 +12,7 @@ struct Chat {
 }
 
 impl Chat {
-    /// Someone called `me` in `#lobby` and `#ops`, looking at `#lobby`.
+    /// Creates a client with the nick `me` in `#lobby` and `#ops`; `#lobby` is current.
     fn new() -> Self {
         let mut chat = Self {
             model: Model::default(),
