@@ -1,8 +1,8 @@
 //! How a session ends, and what that means for the program.
 //!
-//! This is the only place that decides it: kicks and bans exit with their reason, everything else is
-//! a lost connection unless the user quits. Front ends pass on what it says, so a session cannot end
-//! twice or be retried after a kick.
+//! This is the only place that decides it: kicks and bans exit with their reason, everything else
+//! is a lost connection unless the user quits. Front ends pass on what it says, so a session cannot
+//! end twice or be retried after a kick.
 
 use std::process::ExitCode;
 

@@ -1,8 +1,8 @@
 //! The plain front end: what is typed is sent, what arrives is printed, one line each.
 //!
-//! It serves pipes, scripts and screen readers. A script that pipes in lines learns by the exit code
-//! whether all of them arrived, so no more is read from standard input than can be sent, and at its
-//! end the program waits for the outstanding receipts.
+//! It serves pipes, scripts and screen readers. A script that pipes in lines learns by the exit
+//! code whether all of them arrived, so no more is read from standard input than can be sent, and
+//! at its end the program waits for the outstanding receipts.
 
 mod printer;
 

@@ -266,7 +266,8 @@ impl Reconnector {
             && self.state.trust_authority(authority)
         {
             self.events.push_back(Event::Notice(format!(
-                "{}: from now on only certificates of this authority are trusted, also without --ca.",
+                "{}: from now on only certificates of this authority are trusted, also \
+                 without --ca.",
                 self.options.server
             )));
             self.save();
@@ -292,14 +293,16 @@ impl Reconnector {
         let shown = pinned.certificate;
         match self.state.fingerprint {
             None => self.events.push_back(Event::Notice(format!(
-                "No authority vouches for the certificate of {server}. Its fingerprint is\n  SHA-256 {shown}\n\
+                "No authority vouches for the certificate of {server}. Its fingerprint is\n  \
+                 SHA-256 {shown}\n\
                  It is trusted from now on, and pinned in {}",
                 self.state_file.path().display()
             ))),
             // An older version pinned it without its key, or it was pinned by hand.
             Some(known) if known == shown => {}
             Some(_) => self.events.push_back(Event::Notice(format!(
-                "{server} has a new certificate for the same key, which is now pinned: SHA-256 {shown}"
+                "{server} has a new certificate for the same key, which is now pinned: \
+                 SHA-256 {shown}"
             ))),
         }
         self.state.pin(pinned);

@@ -1,10 +1,10 @@
-//! The sign-in on one connection, as a state machine without I/O: messages from the server and codes
-//! from the user go in, [`Action`]s come out.
+//! The sign-in on one connection, as a state machine without I/O: messages from the server and
+//! codes from the user go in, [`Action`]s come out.
 //!
-//! A credential stored on this device signs in without questions (SASL `PLAIN`). Without one, or when
-//! the server refuses it, the account is registered (IRCv3 `draft/account-registration`); if it
-//! exists already, this device is added to it (SASL `X-EMAIL-CODE`). Both verify the email with a
-//! mailed code. Reading a mail may take minutes, and servers limit the time of capability
+//! A credential stored on this device signs in without questions (SASL `PLAIN`). Without one, or
+//! when the server refuses it, the account is registered (IRCv3 `draft/account-registration`); if
+//! it exists already, this device is added to it (SASL `X-EMAIL-CODE`). Both verify the email with
+//! a mailed code. Reading a mail may take minutes, and servers limit the time of capability
 //! negotiation, so the negotiation ends before a code is asked for. A server that admits guests may
 //! therefore welcome the user before the sign-in is complete.
 //!
@@ -364,8 +364,8 @@ impl SignIn {
         actions
     }
 
-    /// Registers the account. If the server has no registration, it may still know the account: then
-    /// this device is added to it.
+    /// Registers the account. If the server has no registration, it may still know the account:
+    /// then this device is added to it.
     fn register(&mut self) -> Vec<Action> {
         let admitted = self.state.is_admitted();
         if !self.offered.has(Capability::AccountRegistration) {

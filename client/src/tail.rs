@@ -121,8 +121,8 @@ struct Tail<W> {
     phase: Phase,
     /// Whether the channel was joined for this, so that it must be left again.
     joined: bool,
-    /// Whether the history from before the first connection has been read. From then on only what is
-    /// newer than the last message is missing.
+    /// Whether the history from before the first connection has been read. From then on only what
+    /// is newer than the last message is missing.
     has_start: bool,
     /// Messages from before the first connection, oldest first, until there are `lines` of them.
     before: VecDeque<ChatMessage>,

@@ -300,8 +300,9 @@ impl Buffer {
         }
     }
 
-    /// Inserts a page after the line of the gap, and closes the gap if nothing is missing any longer.
-    /// `before` is the reference that the page was requested with. Returns the number of new lines.
+    /// Inserts a page after the line of the gap, and closes the gap if nothing is missing any
+    /// longer. `before` is the reference that the page was requested with. Returns the number of
+    /// new lines.
     pub fn fill_gap(&mut self, line: LineId, before: Option<&str>, page: Page) -> usize {
         let Some(which) = self.gaps.iter().position(|gap| gap.line == line) else {
             return 0;

@@ -1,7 +1,7 @@
 //! The buffers of all conversations: which of them is current, and how much is unread in each.
 //!
-//! The number of lines and of buffers is limited, since strangers can cause both: the oldest lines of
-//! the longest buffer are dropped first.
+//! The number of lines and of buffers is limited, since strangers can cause both: the oldest lines
+//! of the longest buffer are dropped first.
 
 use std::collections::BTreeSet;
 
@@ -93,8 +93,8 @@ impl Buffers {
         );
     }
 
-    /// Returns the indices of all buffers, the most relevant first: those with highlights, those with
-    /// unread messages, then those that were current last; the current one comes last.
+    /// Returns the indices of all buffers, the most relevant first: those with highlights, those
+    /// with unread messages, then those that were current last; the current one comes last.
     pub fn by_relevance(&self) -> Vec<usize> {
         let mut all: Vec<usize> = (0..self.list.len()).collect();
         all.sort_by_cached_key(|&index| {
@@ -268,8 +268,8 @@ impl Buffers {
             .saturating_sub(self.list.iter().map(|buffer| buffer.lines().len()).sum())
     }
 
-    /// Returns the index of a conversation, which is opened if necessary. Messages from before `since`
-    /// count as read then.
+    /// Returns the index of a conversation, which is opened if necessary. Messages from before
+    /// `since` count as read then.
     pub(super) fn ensure_open(
         &mut self,
         conversation: Conversation,

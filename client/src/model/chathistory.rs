@@ -1,5 +1,5 @@
-//! The wire format of IRCv3 `draft/chathistory`: requests, references to messages, and the batches in
-//! which pages arrive. What is requested when is decided elsewhere.
+//! The wire format of IRCv3 `draft/chathistory`: requests, references to messages, and the batches
+//! in which pages arrive. What is requested when is decided elsewhere.
 
 use std::collections::HashMap;
 

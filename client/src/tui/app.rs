@@ -1,9 +1,10 @@
 //! The state of the full screen: keys and messages go in, effects come out.
 //!
-//! [`App`] owns the state of the chat (`model`), the lines of all conversations (`buffers`) and what
-//! the user is doing: text being typed, scroll positions, an open overlay. It neither draws nor
-//! performs I/O: drawing reads it (`tui/draw.rs`), and what has to happen outside is an [`Effect`]
-//! that the event loop (`tui.rs`) carries out. That makes whole sessions testable without a terminal.
+//! [`App`] owns the state of the chat (`model`), the lines of all conversations (`buffers`) and
+//! what the user is doing: text being typed, scroll positions, an open overlay. It neither draws
+//! nor performs I/O: drawing reads it (`tui/draw.rs`), and what has to happen outside is an
+//! [`Effect`] that the event loop (`tui.rs`) carries out. That makes whole sessions testable
+//! without a terminal.
 //!
 //! Its methods are spread over the files of this folder by concern: `keys`, `overlay_keys` and
 //! `mouse` handle input; `submit`, `front_end` and `screen_commands` carry out what was typed;

@@ -33,8 +33,8 @@ pub struct Areas {
 }
 
 impl Areas {
-    /// Divides a screen of that size while `typed` is in the message box. `members` says whether they
-    /// are shown; `None`: if the screen is wide enough.
+    /// Divides a screen of that size while `typed` is in the message box. `members` says whether
+    /// they are shown; `None`: if the screen is wide enough.
     pub fn of(size: Rect, typed: &str, members: Option<bool>) -> Self {
         let Rect { width, height, .. } = size;
         let has_list = width >= WIDE_FOR_LIST;

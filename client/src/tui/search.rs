@@ -1,7 +1,7 @@
 //! Searching a conversation: first what is loaded, then page by page what the server has.
 //!
-//! A search does not load anything itself. Each step says what it needs next: a line to be shown, or
-//! a gap to be loaded before it can go on.
+//! A search does not load anything itself. Each step says what it needs next: a line to be shown,
+//! or a gap to be loaded before it can go on.
 
 use crate::model::{Body, Buffer, Conversation, GapState, Line, LineId};
 use crate::text;

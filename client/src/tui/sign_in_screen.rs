@@ -56,7 +56,8 @@ pub struct SignInScreen {
     notices: Vec<String>,
     /// Where the code was mailed, in words.
     mailed: Option<String>,
-    /// The number of notices from before the code was asked for. Later ones are about the last code.
+    /// The number of notices from before the code was asked for. Later ones are about the last
+    /// code.
     earlier_notices: usize,
     /// What is wrong with the last answer.
     error: Option<String>,

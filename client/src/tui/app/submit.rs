@@ -74,8 +74,8 @@ impl App {
         }
     }
 
-    /// Puts the text of the current conversation into the editor, so that nothing is sent to another
-    /// conversation than it was typed for.
+    /// Puts the text of the current conversation into the editor, so that nothing is sent to
+    /// another conversation than it was typed for.
     pub(super) fn switch_drafts(&mut self) {
         let current = self.buffers.current().conversation.clone();
         if self.editor_conversation == current {
