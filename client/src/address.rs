@@ -1,4 +1,4 @@
-//! Where a server is: a host and a port, as a person writes them.
+//! The address of a server: a host and a port, as people write them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,42 +6,42 @@ use std::str::FromStr;
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
 
-/// The port of the chat, when none is written.
+/// The port if none is given.
 pub const DEFAULT_PORT: u16 = 6697;
 
-/// A server's host and port. Two ways to write the same one are equal.
+/// A server's host and port. Two ways of writing the same address are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ServerAddress {
-    /// A name in small letters, or an IP address without brackets.
+    /// A name in lower case, or an IP address without brackets.
     host: String,
     port: u16,
     name: ServerName<'static>,
 }
 
-/// Why a server's address cannot be read.
+/// Why an address is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// Neither a name nor an IP address.
-    #[error("that is no host: write a name, an address, HOST:PORT or [ADDRESS]:PORT")]
+    /// The host is neither a name nor an IP address.
+    #[error("not a valid host: use a name, an address, HOST:PORT or [ADDRESS]:PORT")]
     BadHost,
-    /// Not from 1 to 65535.
-    #[error("a port is a number from 1 to 65535")]
+    /// The port is not a number from 1 to 65535.
+    #[error("a port must be a number from 1 to 65535")]
     BadPort,
 }
 
 impl ServerAddress {
-    /// The name or IP address.
+    /// Returns the name or IP address.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port.
+    /// Returns the port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The name that the server's certificate has to carry.
+    /// Returns the name that the server's certificate must contain.
     pub fn name(&self) -> ServerName<'static> {
         self.name.clone()
     }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn invalid_addresses_are_refused() {
         for bad in ["", ":6697", "a b", "[::1", "[::1]7000", "a/b", "host\u{1b}"] {
             assert_eq!(read(bad), Err(AddressError::BadHost), "{bad:?}");
         }

@@ -1,5 +1,5 @@
-//! An authority that vouches for a server: named by a file once, and remembered from then on by
-//! what stood in it, so that whoever can write to that file later decides nothing.
+//! A certificate authority that vouches for a server. It is read from a file once and then stored,
+//! so that someone who can write to the file later cannot replace it.
 
 use std::path::Path;
 
@@ -10,13 +10,13 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
 
-/// The certificates of an authority; at least one, and all of them good for that.
+/// The certificates of an authority: at least one, all of them usable as roots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct Authority(Vec<CertificateDer<'static>>);
 
 impl Authority {
-    /// Reads the certificates in a PEM file, and nothing else that may be in it.
+    /// Reads the certificates in a PEM file; other items in it are ignored.
     pub fn read(file: &Path) -> Result<Self, String> {
         let certificates =
             CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())?;
@@ -24,7 +24,7 @@ impl Authority {
         Self::of(certificates.map_err(|error| error.to_string())?)
     }
 
-    /// For whoever asks who is to be believed.
+    /// Returns the certificates as roots of trust.
     pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(self.0.iter().cloned());
@@ -39,7 +39,7 @@ impl Authority {
                 .map_err(|error| error.to_string())?;
         }
         if roots.is_empty() {
-            return Err("it holds no certificate".to_owned());
+            return Err("it contains no certificate".to_owned());
         }
         Ok(Self(certificates))
     }
@@ -51,7 +51,7 @@ impl TryFrom<Vec<String>> for Authority {
     fn try_from(texts: Vec<String>) -> Result<Self, String> {
         let decode = |text: String| BASE64.decode(text).map(CertificateDer::from);
         let certificates: Result<Vec<_>, _> = texts.into_iter().map(decode).collect();
-        Self::of(certificates.map_err(|_| "not a certificate in Base64".to_owned())?)
+        Self::of(certificates.map_err(|_| "not a Base64-encoded certificate".to_owned())?)
     }
 }
 

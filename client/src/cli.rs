@@ -8,16 +8,16 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use rookery_protocol::{AccountName, ChannelName, Email, NameError, Nick};
 
-use crate::config::Choice;
+use crate::config::ServerArgument;
 
 /// Chats on a Rookery server.
 #[derive(Debug, Parser)]
 #[command(name = "rook", version, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// The server: its name in the config, HOST or HOST:PORT [default: the one of the config, or
+    /// The server: its name in the config, HOST or HOST:PORT [default: from the config, or
     /// localhost:6697]
     #[arg(value_name = "SERVER", conflicts_with = "server_option")]
-    server: Option<Choice>,
+    server: Option<ServerArgument>,
     /// The server, as an option
     #[arg(
         long = "server",
@@ -25,8 +25,8 @@ pub struct Cli {
         value_name = "HOST:PORT",
         global = true
     )]
-    server_option: Option<Choice>,
-    /// Trust only certificates of the authority in this PEM file
+    server_option: Option<ServerArgument>,
+    /// Trust only certificates signed by the authority in this PEM file
     #[arg(long, value_name = "FILE", global = true)]
     pub ca: Option<PathBuf>,
     /// The name of your account
@@ -35,7 +35,7 @@ pub struct Cli {
     /// The email of your account
     #[arg(long, value_name = "E", global = true)]
     pub email: Option<Email>,
-    /// Plain lines, for pipes and scripts
+    /// Use plain lines, for pipes and scripts
     #[arg(long)]
     pub plain: bool,
     /// What to do instead of chatting
@@ -47,56 +47,55 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     #[command(flatten)]
-    Errand(Errand),
-    /// Prints the completions for a shell
+    ScriptCommand(ScriptCommand),
+    /// Prints completions for a shell
     Completions {
-        /// Which shell
+        /// The shell
         shell: Shell,
     },
-    /// Writes the man pages, of this and of every command
+    /// Writes the man pages of rook and its commands
     Man {
-        /// Where to
+        /// The folder to write to
         #[arg(value_name = "DIR", default_value = ".")]
         folder: PathBuf,
     },
 }
 
-/// What a script does on the server.
+/// What scripts do on the server.
 #[derive(Debug, Subcommand)]
-pub enum Errand {
-    /// Sends a message with the credential kept from an earlier sign-in, and waits for its receipt
+pub enum ScriptCommand {
+    /// Sends a message and waits for its receipt; needs an earlier sign-in on this device
     Send {
         /// A channel (#ops) or a nick
         target: Target,
-        /// The message; from standard input, one a line, when left out
+        /// The message; if left out, each line of standard input is one
         text: Option<String>,
     },
-    /// Prints what is said in a channel or by someone, as it comes; connects again when it must,
-    /// and goes on
+    /// Prints the messages of a channel or a person as they arrive; reconnects if necessary
     Tail {
         /// A channel (#ops) or a nick
         target: Target,
-        /// How many messages of the history come first
+        /// How many messages of the history to print first
         #[arg(long, value_name = "N", default_value_t = 10)]
         lines: usize,
-        /// One JSON object a line: time, msgid, sender, account, target, kind (message, action,
-        /// notice) and text
+        /// Print one JSON object a line: time, msgid, sender, account, target, kind (message,
+        /// action, notice) and text
         #[arg(long)]
         json: bool,
     },
 }
 
-/// Whom a message is for.
+/// Where messages are sent to or come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Everyone in a channel.
+    /// A channel.
     Channel(ChannelName),
-    /// One user.
+    /// A user.
     User(Nick),
 }
 
 impl Target {
-    /// As it stands in a message.
+    /// Returns the name as messages contain it.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Channel(channel) => channel.as_str(),
@@ -118,35 +117,35 @@ impl FromStr for Target {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 failed or could not connect, 2 wrong usage or a mistake in the config, 3 not signed in (run \
-`rook` in a terminal first), 4 kicked or banned.";
+Exit codes: 0 success, 1 failure or no connection, 2 wrong usage or an error in the config, 3 not \
+signed in (run `rook` in a terminal first), 4 kicked or banned.";
 
 impl Cli {
-    /// Reads the command line; ends the program when it is wrong or asks for help.
+    /// Parses the command line. Exits if it is invalid or asks for help.
     pub fn read() -> Self {
         Self::parse()
     }
 
-    /// The server that is named, if one is.
-    pub fn server(&self) -> Option<&Choice> {
+    /// Returns the server that is named, if one is.
+    pub fn server(&self) -> Option<&ServerArgument> {
         self.server.as_ref().or(self.server_option.as_ref())
     }
 
-    /// Writes the man pages into a folder, which is made if need be.
+    /// Writes the man pages into a folder, which is created if necessary.
     pub fn write_man_pages(folder: &Path) -> io::Result<()> {
         std::fs::create_dir_all(folder)?;
         clap_mangen::generate_to(Self::command(), folder)
     }
 
-    /// What a shell needs to complete the command line.
+    /// Returns the completion script for a shell.
     pub fn completions(shell: Shell) -> Vec<u8> {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Self::command(), "rook", &mut script);
         script
     }
 
-    /// Ends the program as for any other wrong usage.
-    pub fn refuse(message: &str) -> ! {
+    /// Exits as for any other wrong usage.
+    pub fn exit_with_usage_error(message: &str) -> ! {
         Self::command()
             .error(clap::error::ErrorKind::InvalidValue, message)
             .exit()
@@ -164,12 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn the_definition_is_sound() {
+    fn the_definition_is_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn no_server_of_the_config_is_named_like_a_command() {
+    fn no_server_of_the_config_has_the_name_of_a_command() {
         for command in Cli::command().get_subcommands() {
             let config = format!(
                 "[servers.{}]\naddress = \"chat.example\"",
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_may_be_a_word_or_an_option_but_not_both() {
+    fn the_server_may_be_an_argument_or_an_option_but_not_both() {
         assert_eq!(server(&read(&[]).unwrap()), "localhost:6697");
         assert_eq!(
             server(&read(&["chat.example"]).unwrap()),
@@ -207,7 +206,8 @@ mod tests {
         ] {
             let cli = read(&line).unwrap();
             assert_eq!(server(&cli), "chat.example:6697");
-            let Some(Command::Errand(Errand::Send { target, text })) = cli.command else {
+            let Some(Command::ScriptCommand(ScriptCommand::Send { target, text })) = cli.command
+            else {
                 panic!("{cli:?}")
             };
             assert_eq!(target, Target::Channel(ChannelName::parse("#ops").unwrap()));
@@ -216,9 +216,9 @@ mod tests {
     }
 
     #[test]
-    fn tail_shows_ten_lines_unless_told_otherwise() {
+    fn tail_prints_ten_lines_by_default() {
         let tail = |line: &[&str]| match read(line).unwrap().command {
-            Some(Command::Errand(Errand::Tail { lines, json, .. })) => (lines, json),
+            Some(Command::ScriptCommand(ScriptCommand::Tail { lines, json, .. })) => (lines, json),
             command => panic!("{command:?}"),
         };
         assert_eq!(tail(&["tail", "#ops"]), (10, false));

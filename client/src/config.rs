@@ -1,5 +1,4 @@
-//! What a person has written down for `rook`: the servers by name, and how things look and sound.
-//! Read, never written.
+//! The user's config file: servers by name, colours and notifications. It is only read.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -13,77 +12,77 @@ use toml::Spanned;
 
 use crate::address::{AddressError, ServerAddress};
 
-/// Words of the command line that a server cannot be named.
-const TAKEN: [&str; 5] = ["completions", "help", "man", "send", "tail"];
+/// Subcommands, which cannot be names of servers.
+const RESERVED_NAMES: [&str; 5] = ["completions", "help", "man", "send", "tail"];
 
 /// The config file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The server that `rook` alone means.
+    /// The server that is used if none is named.
     default: Option<Spanned<String>>,
     /// How many colours the screen uses.
     pub colours: Option<Colours>,
-    /// How the person is called when someone calls them, and they look elsewhere.
+    /// How the user is notified of highlights while looking elsewhere.
     pub notify: Notify,
     servers: BTreeMap<ServerName, Server>,
 }
 
-/// One server.
+/// A server.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
-    /// Where it is.
+    /// Its address.
     pub address: ServerAddress,
-    /// Who to be.
+    /// The account's name.
     pub name: Option<AccountName>,
-    /// Where codes are mailed.
+    /// The address that codes are mailed to.
     pub email: Option<Email>,
-    /// The authority to trust, and no other: a PEM file.
+    /// The PEM file of the only trusted authority.
     pub ca: Option<PathBuf>,
-    /// The channels to be in, beside the lobby.
+    /// The channels to join, besides the lobby.
     #[serde(default)]
-    pub join: Vec<ToJoin>,
+    pub join: Vec<AutoJoin>,
 }
 
 /// How many colours the screen uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum Colours {
-    /// None; bold and the like only.
+    /// No colours; only bold and the like.
     #[serde(rename = "none")]
     None,
     /// The terminal's own sixteen.
     #[serde(rename = "16")]
     Sixteen,
-    /// All.
+    /// 24-bit colours.
     #[serde(rename = "true")]
     True,
 }
 
-/// What a notification is.
+/// How the user is notified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Notify {
-    /// The bell, and a notification where the terminal has them.
+    /// With the bell, and a desktop notification where the terminal supports it.
     #[default]
     Terminal,
-    /// The bell alone.
+    /// With the bell only.
     Bell,
-    /// Nothing.
+    /// Not at all.
     Nothing,
 }
 
-/// A channel, with its key: `#ops` or `#ops sesame`.
+/// A channel to join, with its key: `#ops` or `#ops sesame`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ToJoin {
+pub struct AutoJoin {
     /// The channel.
     pub channel: ChannelName,
     /// Its key.
     pub key: Option<String>,
 }
 
-impl TryFrom<String> for ToJoin {
+impl TryFrom<String> for AutoJoin {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -98,8 +97,8 @@ impl TryFrom<String> for ToJoin {
     }
 }
 
-impl From<ToJoin> for String {
-    fn from(ToJoin { channel, key }: ToJoin) -> Self {
+impl From<AutoJoin> for String {
+    fn from(AutoJoin { channel, key }: AutoJoin) -> Self {
         match key {
             Some(key) => format!("{channel} {key}"),
             None => channel.to_string(),
@@ -107,7 +106,7 @@ impl From<ToJoin> for String {
     }
 }
 
-/// The name of a server: letters, digits, `-` and `_`.
+/// The name of a server in the config: letters, digits, `-` and `_`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 struct ServerName(String);
@@ -119,29 +118,29 @@ impl TryFrom<String> for ServerName {
         let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
         if name.is_empty() || !name.chars().all(fits) {
             return Err(format!(
-                "{name:?} cannot be a server's name: letters, digits, - and _ make one"
+                "{name:?} is not a valid name of a server: use letters, digits, - and _"
             ));
         }
-        if TAKEN.contains(&name.as_str()) {
+        if RESERVED_NAMES.contains(&name.as_str()) {
             return Err(format!(
-                "a server cannot be named {name}: `rook {name}` is a command"
+                "a server cannot be named {name}, since `rook {name}` is a command"
             ));
         }
         Ok(Self(name))
     }
 }
 
-/// The server that the command line names: by its name in the config, or by its address.
+/// A server on the command line: its name in the config, or its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice {
+pub struct ServerArgument {
     text: String,
     address: ServerAddress,
 }
 
-impl FromStr for Choice {
+impl FromStr for ServerArgument {
     type Err = AddressError;
 
-    /// Whatever could name a server in the config could be a host as well.
+    /// Every valid name of a server is also a valid host.
     fn from_str(text: &str) -> Result<Self, AddressError> {
         Ok(Self {
             text: text.to_owned(),
@@ -150,33 +149,33 @@ impl FromStr for Choice {
     }
 }
 
-/// Why there is no config.
+/// Why the config cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// It is there, and cannot be read.
+    /// The file cannot be read.
     #[error("cannot read {}: {error}", file.display())]
     Unreadable {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Why.
+        /// The reason.
         error: std::io::Error,
     },
-    /// Something is wrong in it.
+    /// Its content is invalid.
     #[error("{}:{line}: {message}", file.display())]
-    Wrong {
-        /// Which file.
+    Invalid {
+        /// The file.
         file: PathBuf,
-        /// From 1.
+        /// The line, from 1.
         line: usize,
-        /// What, and at which key.
+        /// The key and what is wrong with it.
         message: String,
     },
 }
 
 impl Config {
-    /// Reads the file in the user's config folder; it need not be there.
+    /// Loads the file from the user's config folder. Without a file, the config is empty.
     pub fn load() -> Result<Self, ConfigError> {
-        // Without a home there is no config.
+        // Without a home folder there is no config.
         let Ok(base) = etcetera::choose_base_strategy() else {
             return Ok(Self::default());
         };
@@ -191,7 +190,7 @@ impl Config {
     fn parse(text: &str, file: &Path, home: &Path) -> Result<Self, ConfigError> {
         let wrong = |at: usize, message: String| {
             let line = 1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count();
-            ConfigError::Wrong {
+            ConfigError::Invalid {
                 file: file.to_owned(),
                 line,
                 message,
@@ -199,7 +198,7 @@ impl Config {
         };
         let mut config: Self = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
-            // The key stands before its value, on the same line.
+            // The key is on the same line, before its value.
             let line = text[..at].rsplit('\n').next().unwrap_or_default();
             let key = line
                 .split_once('=')
@@ -228,11 +227,11 @@ impl Config {
         Ok(config)
     }
 
-    /// The server that is meant, with what is written down about it.
-    pub fn choose(&self, choice: Option<&Choice>) -> Server {
+    /// Returns the server to connect to, with what the config says about it.
+    pub fn choose(&self, choice: Option<&ServerArgument>) -> Server {
         let by_default = || match &self.default {
             Some(default) => self.named(default.get_ref()),
-            // Where there is only one, it is that.
+            // If only one server is configured, it is the default.
             None => self
                 .servers
                 .values()
@@ -282,7 +281,7 @@ mod tests {
     }
 
     fn chosen(config: &Config, choice: Option<&str>) -> String {
-        let choice: Option<Choice> = choice.map(|text| text.parse().unwrap());
+        let choice: Option<ServerArgument> = choice.map(|text| text.parse().unwrap());
         config.choose(choice.as_ref()).address.to_string()
     }
 
@@ -301,7 +300,7 @@ mod tests {
     "##;
 
     #[test]
-    fn a_server_is_known_by_its_name_and_by_its_address() {
+    fn a_server_is_found_by_name_and_by_address() {
         let config = parse(TWO).unwrap();
         let home = config.choose(Some(&"home".parse().unwrap()));
         assert_eq!(home.address.to_string(), "chat.example.org:6697");
@@ -331,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_word_it_is_the_default_or_the_only_one_or_this_machine() {
+    fn without_an_argument_it_is_the_default_or_the_only_server_or_localhost() {
         assert_eq!(chosen(&Config::default(), None), "localhost:6697");
         assert_eq!(chosen(&parse(TWO).unwrap(), None), "localhost:6697");
         let with_default = format!("default = \"work\"\n{TWO}");
@@ -344,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_example_is_valid_and_says_what_it_shows() {
+    fn the_documented_example_is_valid() {
         let page = include_str!("../../docs/rook.md");
         let example = page
             .split("```toml\n")
@@ -362,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_by_file_line_and_key() {
+    fn an_error_names_file_line_and_key() {
         for (text, line, parts) in [
             ("\nthem = 1", 2, &["them", "unknown key"] as &[_]),
             (
@@ -370,11 +369,7 @@ mod tests {
                 3,
                 &["nick", "email"],
             ),
-            (
-                "[servers.a]\naddress = \"a b\"",
-                2,
-                &["address: ", "no host"],
-            ),
+            ("[servers.a]\naddress = \"a b\"", 2, &["address: ", "host"]),
             (
                 "[servers.a]\naddress = \"a\"\nname = \"a!\"",
                 3,

@@ -1,5 +1,5 @@
-//! Bytes to messages and back. Answers `PING`, and asks for a sign of life itself when the server
-//! is silent.
+//! A connection that transports messages. It answers `PING`, and checks with its own `PING` that a
+//! silent server is still there.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -14,37 +14,37 @@ use tokio::time::Instant;
 
 /// How long the server may be silent.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// Before it is asked for a sign of life.
-    pub silence: Duration,
-    /// After that, before it is given up.
-    pub answer: Duration,
+pub struct Timeouts {
+    /// The time before a `PING` is sent.
+    pub idle: Duration,
+    /// The time after it before the connection is given up.
+    pub pong: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            silence: Duration::from_secs(90),
-            answer: Duration::from_secs(30),
+            idle: Duration::from_secs(90),
+            pong: Duration::from_secs(30),
         }
     }
 }
 
-/// Why nothing more will be read.
+/// Why no more messages can be read.
 #[derive(Debug, thiserror::Error)]
-pub enum Lost {
-    /// The other side closed it.
+pub enum ConnectionError {
+    /// The server closed the connection.
     #[error("the server closed the connection")]
     Closed,
     /// The network failed.
     #[error("the connection broke: {0}")]
     Broken(std::io::Error),
-    /// No sign of life.
+    /// The server did not answer within that many seconds.
     #[error("the server has not answered for {0} seconds")]
     Silent(u64),
 }
 
-/// A connection that speaks messages.
+/// A connection that transports messages.
 pub struct Connection<S> {
     reader: ReadHalf<S>,
     writer: WriteHalf<S>,
@@ -52,18 +52,19 @@ pub struct Connection<S> {
     framer: LineFramer,
     read: VecDeque<Message>,
     unsent: Vec<u8>,
-    /// TLS may still hold what the writer has taken.
+    /// Whether TLS may still hold data that the writer has accepted.
     unflushed: bool,
-    /// Writing has failed. What the server said before is still worth reading: it may say why.
-    mute: bool,
-    patience: Patience,
-    heard_at: Instant,
-    asked: bool,
+    /// Whether writing has failed. Reading goes on, since what the server said before may explain
+    /// why.
+    write_failed: bool,
+    timeouts: Timeouts,
+    last_read_at: Instant,
+    ping_sent: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite> Connection<S> {
-    /// Over `stream`, whose TLS handshake is done.
-    pub fn new(stream: S, patience: Patience) -> Self {
+    /// Creates a connection over `stream`, whose TLS handshake is complete.
+    pub fn new(stream: S, timeouts: Timeouts) -> Self {
         let (reader, writer) = tokio::io::split(stream);
         Self {
             reader,
@@ -73,23 +74,23 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             read: VecDeque::new(),
             unsent: Vec::new(),
             unflushed: false,
-            mute: false,
-            patience,
-            heard_at: Instant::now(),
-            asked: false,
+            write_failed: false,
+            timeouts,
+            last_read_at: Instant::now(),
+            ping_sent: false,
         }
     }
 
-    /// Puts a message on its way; [`Self::next`] moves it.
+    /// Queues a message; [`Self::next`] sends it.
     pub fn send(&mut self, message: &Message) {
-        // One message is one line, whatever was typed.
+        // A line break in typed text must not start another message.
         let line = message.to_string().replace(['\r', '\n', '\0'], " ");
         self.unsent.extend_from_slice(line.as_bytes());
         self.unsent.extend_from_slice(b"\r\n");
     }
 
-    /// The next message. Nothing is lost when the future is dropped half-way.
-    pub async fn next(&mut self) -> Result<Message, Lost> {
+    /// Returns the next message, and sends queued ones meanwhile. Cancellation safe.
+    pub async fn next(&mut self) -> Result<Message, ConnectionError> {
         loop {
             match self.read.pop_front() {
                 Some(message) if message.command == "PING" => {
@@ -101,22 +102,22 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
     }
 
-    /// Reads something, writes something, or runs out of patience.
-    async fn step(&mut self) -> Result<(), Lost> {
-        let wait = if self.asked {
-            self.patience.silence + self.patience.answer
+    /// Reads or writes once, or handles a timeout.
+    async fn step(&mut self) -> Result<(), ConnectionError> {
+        let wait = if self.ping_sent {
+            self.timeouts.idle + self.timeouts.pong
         } else {
-            self.patience.silence
+            self.timeouts.idle
         };
-        let has_work = !self.mute && (self.unflushed || !self.unsent.is_empty());
+        let has_work = !self.write_failed && (self.unflushed || !self.unsent.is_empty());
         tokio::select! {
             read = self.reader.read(&mut self.buffer) => {
                 match read {
-                    Ok(0) => return Err(Lost::Closed),
+                    Ok(0) => return Err(ConnectionError::Closed),
                     Ok(read) => self.take(read),
-                    // Closed without the goodbye of TLS, as by a process that dies.
-                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Err(Lost::Closed),
-                    Err(error) => return Err(Lost::Broken(error)),
+                    // The connection closed without a TLS close_notify, as when a process dies.
+                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Err(ConnectionError::Closed),
+                    Err(error) => return Err(ConnectionError::Broken(error)),
                 }
             }
             written = write(&mut self.writer, &self.unsent), if has_work => match written {
@@ -125,13 +126,13 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                     self.unsent.drain(..written);
                     self.unflushed = true;
                 }
-                Err(_) => self.mute = true,
+                Err(_) => self.write_failed = true,
             },
-            () = tokio::time::sleep_until(self.heard_at + wait) => {
-                if self.asked {
-                    return Err(Lost::Silent(wait.as_secs()));
+            () = tokio::time::sleep_until(self.last_read_at + wait) => {
+                if self.ping_sent {
+                    return Err(ConnectionError::Silent(wait.as_secs()));
                 }
-                self.asked = true;
+                self.ping_sent = true;
                 self.send(&Message::new("PING", ["rook"]));
             }
         }
@@ -139,10 +140,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     }
 
     fn take(&mut self, bytes: usize) {
-        self.heard_at = Instant::now();
-        self.asked = false;
+        self.last_read_at = Instant::now();
+        self.ping_sent = false;
         self.framer.push(&self.buffer[..bytes], |line| {
-            // What is no message says nothing to us, and the next one may.
+            // Lines that are not messages are ignored.
             if let Line::Text(text) = line
                 && let Ok(message) = Message::parse(text)
             {
@@ -152,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     }
 }
 
-/// Writes some of `bytes`; with none left, flushes, and gives 0.
+/// Writes some of `bytes`; without any, flushes and returns 0.
 async fn write<W: AsyncWrite + Unpin>(writer: &mut W, bytes: &[u8]) -> std::io::Result<usize> {
     if bytes.is_empty() {
         writer.flush().await?;
@@ -171,9 +172,9 @@ mod tests {
 
     use super::*;
 
-    fn pair(patience: Patience) -> (Connection<DuplexStream>, BufReader<DuplexStream>) {
+    fn pair(timeouts: Timeouts) -> (Connection<DuplexStream>, BufReader<DuplexStream>) {
         let (ours, theirs) = tokio::io::duplex(256);
-        (Connection::new(ours, patience), BufReader::new(theirs))
+        (Connection::new(ours, timeouts), BufReader::new(theirs))
     }
 
     async fn line(server: &mut BufReader<DuplexStream>) -> String {
@@ -184,7 +185,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_ping_is_answered_and_not_passed_on() {
-        let (mut connection, mut server) = pair(Patience::default());
+        let (mut connection, mut server) = pair(Timeouts::default());
         server
             .get_mut()
             .write_all(b"PING :a b\r\nNOTICE * hi\r\n")
@@ -198,8 +199,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bad_lines_are_passed_over() {
-        let (mut connection, mut server) = pair(Patience::default());
+    async fn invalid_lines_are_ignored() {
+        let (mut connection, mut server) = pair(Timeouts::default());
         server
             .get_mut()
             .write_all(b"\xff\xfe\r\n:only-a-source\r\n\r\nNOTICE * hi\r\n")
@@ -209,22 +210,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_silent_server_is_asked_once_and_then_given_up() {
-        let patience = Patience {
-            silence: Duration::from_millis(40),
-            answer: Duration::from_millis(40),
+    async fn a_silent_server_is_pinged_once_and_then_given_up() {
+        let timeouts = Timeouts {
+            idle: Duration::from_millis(40),
+            pong: Duration::from_millis(40),
         };
-        let (mut connection, mut server) = pair(patience);
+        let (mut connection, mut server) = pair(timeouts);
         let lost = connection.next().await.unwrap_err();
-        assert!(matches!(lost, Lost::Silent(_)), "{lost}");
+        assert!(matches!(lost, ConnectionError::Silent(_)), "{lost}");
         drop(connection);
         assert_eq!(line(&mut server).await, "PING rook\r\n");
         assert_eq!(line(&mut server).await, "");
     }
 
     #[tokio::test]
-    async fn a_message_is_one_line_whatever_it_holds() {
-        let (mut connection, mut server) = pair(Patience::default());
+    async fn a_message_is_one_line_whatever_it_contains() {
+        let (mut connection, mut server) = pair(Timeouts::default());
         connection.send(&Message::new("PRIVMSG", ["#a", "x\r\nQUIT :y\0"]));
         let (sent, _) = tokio::join!(line(&mut server), async {
             tokio::time::timeout(Duration::from_millis(200), connection.next()).await
@@ -233,8 +234,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn much_is_written_while_much_is_read() {
-        let (mut connection, mut server) = pair(Patience::default());
+    async fn reading_and_writing_do_not_block_each_other() {
+        let (mut connection, mut server) = pair(Timeouts::default());
         for number in 0..500 {
             connection.send(&Message::new("PRIVMSG", ["#a", &format!("line {number}")]));
         }
@@ -258,15 +259,15 @@ mod tests {
                     number.to_string()
                 );
             }
-            // The last of what was sent has to be moved as well.
+            // The last messages still have to be sent.
             let _ = tokio::time::timeout(Duration::from_millis(200), connection.next()).await;
         };
         tokio::join!(talk, hear);
     }
 
     #[tokio::test]
-    async fn last_words_are_heard_though_writing_fails() {
-        let (mut connection, mut server) = pair(Patience::default());
+    async fn messages_are_read_after_writing_has_failed() {
+        let (mut connection, mut server) = pair(Timeouts::default());
         server
             .get_mut()
             .write_all(b"ERROR :Kicked: no\r\n")
@@ -275,6 +276,9 @@ mod tests {
         drop(server);
         connection.send(&Message::new("PRIVMSG", ["#a", "hi"]));
         assert_eq!(connection.next().await.unwrap().command, "ERROR");
-        assert!(matches!(connection.next().await, Err(Lost::Closed)));
+        assert!(matches!(
+            connection.next().await,
+            Err(ConnectionError::Closed)
+        ));
     }
 }

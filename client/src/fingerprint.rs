@@ -1,4 +1,5 @@
-//! The SHA-256 fingerprint of a certificate, as people compare it, and what is pinned of one.
+//! The SHA-256 fingerprint of a certificate, as people compare it, and what is pinned of a
+//! certificate.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,34 +9,36 @@ use rustls::server::ParsedCertificate;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 over a whole certificate, or over its public key (DER).
+/// The SHA-256 hash of a certificate or of its public key, in DER.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint([u8; 32]);
 
-/// What is known again of a certificate.
+/// What identifies a pinned certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pinned {
-    /// The whole certificate.
+pub struct CertificatePin {
+    /// The fingerprint of the certificate.
     pub certificate: Fingerprint,
-    /// Its public key (`SubjectPublicKeyInfo`), which a renewed certificate may keep.
+    /// The fingerprint of its public key (`SubjectPublicKeyInfo`), which a renewed certificate may
+    /// share.
     pub key: Option<Fingerprint>,
 }
 
-/// What is not 64 hexadecimal digits, with or without colons.
+/// A text is not 64 hexadecimal digits, with or without colons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("that is not a SHA-256 fingerprint")]
-pub struct NotAFingerprint;
+#[error("not a SHA-256 fingerprint")]
+pub struct InvalidFingerprint;
 
 impl Fingerprint {
-    /// Of a certificate or a key in DER.
+    /// Returns the fingerprint of a certificate or key in DER.
     pub fn of(der: &[u8]) -> Self {
         Self(Sha256::digest(der).into())
     }
 }
 
-impl Pinned {
-    /// Of a certificate. One whose key cannot be read is only known as a whole.
+impl CertificatePin {
+    /// Returns what identifies a certificate. If its key cannot be parsed, only the certificate
+    /// does.
     pub fn of(certificate: &CertificateDer<'_>) -> Self {
         let key = ParsedCertificate::try_from(certificate).ok();
         let key = key.map(|parsed| Fingerprint::of(&parsed.subject_public_key_info()));
@@ -46,7 +49,7 @@ impl Pinned {
     }
 }
 
-/// In the form that `openssl x509 -fingerprint -sha256` prints.
+/// Formats the fingerprint like `openssl x509 -fingerprint -sha256`.
 impl fmt::Display for Fingerprint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, byte) in self.0.iter().enumerate() {
@@ -64,29 +67,29 @@ impl fmt::Debug for Fingerprint {
 }
 
 impl FromStr for Fingerprint {
-    type Err = NotAFingerprint;
+    type Err = InvalidFingerprint;
 
-    fn from_str(text: &str) -> Result<Self, NotAFingerprint> {
+    fn from_str(text: &str) -> Result<Self, InvalidFingerprint> {
         let digits: Vec<u8> = text.bytes().filter(|&byte| byte != b':').collect();
         let mut bytes = [0; 32];
         if digits.len() != 64 {
-            return Err(NotAFingerprint);
+            return Err(InvalidFingerprint);
         }
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
             let [high, low] = [pair[0], pair[1]].map(|digit| char::from(digit).to_digit(16));
             let value = high
                 .zip(low)
                 .map(|(high, low)| high * 16 + low)
-                .ok_or(NotAFingerprint)?;
-            *byte = u8::try_from(value).map_err(|_| NotAFingerprint)?;
+                .ok_or(InvalidFingerprint)?;
+            *byte = u8::try_from(value).map_err(|_| InvalidFingerprint)?;
         }
         Ok(Self(bytes))
     }
 }
 
 impl TryFrom<String> for Fingerprint {
-    type Error = NotAFingerprint;
-    fn try_from(text: String) -> Result<Self, NotAFingerprint> {
+    type Error = InvalidFingerprint;
+    fn try_from(text: String) -> Result<Self, InvalidFingerprint> {
         text.parse()
     }
 }
@@ -103,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_written_as_openssl_writes_it_and_read_in_any_form() {
+    fn fingerprints_are_formatted_like_openssl_and_parsed_in_any_form() {
         let fingerprint = Fingerprint::of(b"abc");
         let text = fingerprint.to_string();
         assert!(text.starts_with("BA:78:16:BF:8F:01"), "{text}");
@@ -118,7 +121,7 @@ mod tests {
             &text.replace("BA", "XY"),
             &format!("{text}:00"),
         ] {
-            assert_eq!(bad.parse::<Fingerprint>(), Err(NotAFingerprint), "{bad}");
+            assert_eq!(bad.parse::<Fingerprint>(), Err(InvalidFingerprint), "{bad}");
         }
     }
 }

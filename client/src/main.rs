@@ -1,19 +1,24 @@
 //! `rook`, the Rookery chat client.
+//!
+//! It has two front ends (`tui`: the full screen, `plain`: plain lines) and two commands for
+//! scripts (`send`, `tail`). All of them use a `session`, or a `reconnect`ing series of sessions,
+//! and feed what it receives into the `model`.
 
 mod address;
 mod authority;
-mod chat;
+mod chat_message;
 mod cli;
 mod commands;
 mod config;
 mod connection;
-mod ending;
+mod console;
+mod exit;
 mod fingerprint;
-mod link;
+mod front_end;
 mod model;
-mod person;
 mod plain;
 mod receipts;
+mod reconnect;
 mod refusals;
 mod send;
 mod session;
@@ -24,7 +29,6 @@ mod text;
 mod tls;
 mod tui;
 mod urls;
-mod utterance;
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -32,43 +36,43 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use jiff::tz::TimeZone;
 
-use cli::{Cli, Command, Errand};
+use cli::{Cli, Command, ScriptCommand};
 use config::Config;
-use ending::Ending;
+use exit::Exit;
 
 fn main() -> ExitCode {
     let cli = Cli::read();
-    let ending = run(cli).unwrap_or_else(|error| Ending::Failed(format!("{error:#}")));
-    // The only place where the end is told, once.
-    if let Some(words) = ending.words() {
-        person::tell(&words);
+    let exit = run(cli).unwrap_or_else(|error| Exit::Failed(format!("{error:#}")));
+    // The reason of the exit is printed here only.
+    if let Some(message) = exit.message() {
+        console::notice(&message);
     }
-    ending.exit_code()
+    exit.exit_code()
 }
 
-fn run(mut cli: Cli) -> anyhow::Result<Ending> {
-    let errand = match cli.command.take() {
+fn run(mut cli: Cli) -> anyhow::Result<Exit> {
+    let script = match cli.command.take() {
         Some(Command::Completions { shell }) => {
             return match std::io::stdout().write_all(&Cli::completions(shell)) {
                 Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-                _ => Ok(Ending::Finished),
+                _ => Ok(Exit::Finished),
             };
         }
         Some(Command::Man { folder }) => {
             Cli::write_man_pages(&folder).with_context(|| {
-                format!("the man pages cannot be written into {}", folder.display())
+                format!("the man pages cannot be written to {}", folder.display())
             })?;
-            return Ok(Ending::Finished);
+            return Ok(Exit::Finished);
         }
-        Some(Command::Errand(errand)) => Some(errand),
+        Some(Command::ScriptCommand(script)) => Some(script),
         None => None,
     };
     let config = match Config::load() {
         Ok(config) => config,
-        Err(error) => return Ok(Ending::Misconfigured(error.to_string())),
+        Err(error) => return Ok(Exit::InvalidConfig(error.to_string())),
     };
     let server = config.choose(cli.server());
-    let options = link::Options {
+    let options = reconnect::ConnectOptions {
         server: server.address,
         ca: cli.ca.or(server.ca),
         name: cli.name.or(server.name),
@@ -78,22 +82,22 @@ fn run(mut cli: Cli) -> anyhow::Result<Ending> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let ended = match errand {
-        Some(Errand::Send { target, text }) => {
+    let ended = match script {
+        Some(ScriptCommand::Send { target, text }) => {
             if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
-                Cli::refuse("there is nothing to send");
+                Cli::exit_with_usage_error("the message is empty");
             }
             runtime.block_on(send::run(options, target, text))
         }
-        Some(Errand::Tail {
+        Some(ScriptCommand::Tail {
             target,
             lines,
             json,
         }) => {
             let form = if json {
-                tail::Form::Json
+                tail::OutputFormat::Json
             } else {
-                tail::Form::Lines
+                tail::OutputFormat::Lines
             };
             runtime.block_on(tail::run(
                 options,
@@ -108,10 +112,10 @@ fn run(mut cli: Cli) -> anyhow::Result<Ending> {
         }
         None => {
             let printer = plain::Printer::new(std::io::stdout().lock(), TimeZone::system());
-            runtime.block_on(chat::run(options, printer))
+            runtime.block_on(plain::run(options, printer))
         }
     };
-    // A look-up of a name may still be under way; nobody waits for it any more.
+    // A name lookup may still be running in the background.
     runtime.shutdown_background();
     ended
 }

@@ -1,68 +1,73 @@
-//! What the client knows of the chat: messages from the server go in, changes to show come out, and
-//! buffers keep what was said in each place. It knows nothing of the connection nor of the screen.
+//! The client's model of the chat, without I/O.
+//!
+//! Two types share the work. [`Model`] follows the state that the server reports: our nick, the
+//! channels we are in, their members and topics, the limits of the server. It is fed with every
+//! message, and turns each into a [`ChatEvent`]: a typed description of what there is to show.
+//! [`Buffers`] owns the lines of all conversations, including read markers, unread counts and gaps
+//! in the history. It turns events into lines, and says what has to be requested from the server.
+//!
+//! Plain mode prints events as they are and needs no buffers; the full screen needs both; `rook
+//! send` and `rook tail` only use [`Model`]. Neither type knows of connections, clocks or screens:
+//! times are passed in, messages to send are returned.
 
 mod buffer;
 mod buffers;
-mod change;
 mod channel;
+pub mod chathistory;
+mod conversation;
+mod event;
 mod history;
 mod line;
 mod numerics;
-mod pages;
-mod place;
-mod telling;
+mod outgoing;
+mod render_events;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rookery_protocol::framing::MAX_LINE;
 use rookery_protocol::{ChannelName, Message, Nick};
 
-pub use buffer::{Buffer, Filling};
+pub use buffer::{Buffer, GapState};
 pub use buffers::Buffers;
-pub use change::{Change, Manner, What};
 pub use channel::Rank;
-pub use line::{Body, Line, LineId, Move};
-pub use place::Place;
-pub use telling::Call;
+pub use conversation::Conversation;
+pub use event::{ChatEvent, EventKind, MessageKind};
+pub use line::{Body, Line, LineId, MembershipChange};
+pub use render_events::Highlight;
 
-use crate::config::ToJoin;
+use crate::config::AutoJoin;
 use channel::Channel;
-use pages::Batches;
+use chathistory::{Batched, Batches, MAX_PAGE};
 
-/// Correspondents remembered; they only serve the form `text /alice`.
+/// The most people remembered as correspondents. They only serve the form `TEXT /NICK`.
 const MAX_CORRESPONDENTS: usize = 500;
-/// The bytes of channels and keys that one `JOIN` names; far less than a message may have.
-const MAX_JOIN: usize = 400;
-/// Room for the user and host in our own source, until the server has shown it to us.
-const ASSUMED_USER_AND_HOST: usize = 80;
-
-/// The chat as this client sees it.
+/// The state of the chat as the server reports it.
 #[derive(Debug, Default)]
 pub struct Model {
     nick: String,
-    /// `nick!user@host`, as others see us.
+    /// Our `nick!user@host`, as others receive it; `None` until the server has shown it.
     source: Option<String>,
     channels: BTreeMap<ChannelName, Channel>,
-    /// The channels to be in, with their keys: what is joined again after a reconnection.
-    home: BTreeMap<ChannelName, Option<String>>,
+    /// The channels to join on every connection, with their keys.
+    auto_join: BTreeMap<ChannelName, Option<String>>,
     current: Option<ChannelName>,
-    /// A channel that becomes the current one when it is joined.
-    asked: Option<(ChannelName, Option<String>)>,
+    /// A channel that becomes the current one when it is joined, with its key.
+    requested: Option<(ChannelName, Option<String>)>,
     correspondents: BTreeSet<Nick>,
-    /// The list that is coming in, of people or of masks, is not empty.
+    /// Whether the list of people or masks that is arriving has any entries.
     found: bool,
-    /// The lines of `NAMES` that have come, by channel, until the last.
+    /// The nicks of `NAMES` replies that are still incomplete, by channel.
     listing: BTreeMap<ChannelName, Vec<String>>,
-    /// We have said that we are away.
+    /// Whether we are marked away.
     away: bool,
-    /// Messages of history that the server gives at once; none where it keeps no history.
-    page: Option<usize>,
+    /// The server's limit of messages in one page of history; `None` without history, 0 for no
+    /// limit.
+    page_limit: Option<usize>,
     batches: Batches,
 }
 
 impl Model {
-    /// Whether that is us.
+    /// Whether that nick is ours.
     pub fn is_me(&self, nick: &str) -> bool {
         match (Nick::parse(nick), Nick::parse(&self.nick)) {
             (Ok(one), Ok(other)) => one == other,
@@ -70,22 +75,22 @@ impl Model {
         }
     }
 
-    /// Our own nick.
+    /// Returns our nick.
     pub fn nick(&self) -> &str {
         &self.nick
     }
 
-    /// Whether others are told that we are away.
+    /// Whether we are marked away.
     pub fn is_away(&self) -> bool {
         self.away
     }
 
-    /// The channels we are in.
+    /// Returns the channels that we are in.
     pub fn channels(&self) -> impl Iterator<Item = &ChannelName> {
         self.channels.keys()
     }
 
-    /// Who is in `channel`.
+    /// Returns the members of a channel.
     pub fn members(&self, channel: &ChannelName) -> impl Iterator<Item = (&Nick, Rank)> {
         let members = self.channels.get(channel).map(|channel| &channel.members);
         members
@@ -94,15 +99,15 @@ impl Model {
             .map(|(nick, rank)| (nick, *rank))
     }
 
-    /// What `channel` is about; empty when nobody said.
+    /// Returns the topic of a channel; empty if there is none.
     pub fn topic(&self, channel: &ChannelName) -> &str {
         self.channels
             .get(channel)
             .map_or("", |channel| &channel.topic)
     }
 
-    /// Whether `text` calls us by our nick.
-    pub fn is_called(&self, text: &str) -> bool {
+    /// Whether a text mentions our nick as a word of its own.
+    pub fn mentions_me(&self, text: &str) -> bool {
         let me = self.nick.to_lowercase();
         let name_like = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-');
         !me.is_empty()
@@ -112,25 +117,26 @@ impl Model {
                 .any(|word| word == me)
     }
 
-    /// Where what is typed goes.
+    /// Returns the channel that typed text goes to in plain mode.
     pub fn current(&self) -> Option<&ChannelName> {
         self.current.as_ref()
     }
 
-    /// Whether we are in `channel`.
+    /// Whether we are in a channel.
     pub fn is_in(&self, channel: &ChannelName) -> bool {
         self.channels.contains_key(channel)
     }
 
-    /// Whether a message of `channel` has to be shown with its name.
-    pub fn needs_name(&self, channel: &str) -> bool {
+    /// Whether a message must be shown with the name of its channel, because it could be in
+    /// another.
+    pub fn needs_channel_name(&self, channel: &str) -> bool {
         let current = self.current.as_ref().map(ChannelName::folded);
         let folded = ChannelName::parse(channel).ok();
         self.channels.len() > 1 || current != folded.as_ref().map(ChannelName::folded)
     }
 
-    /// Whether `nick` is in a channel with us, or has written to us.
-    pub fn is_here(&self, nick: &Nick) -> bool {
+    /// Whether someone is in a channel with us or has written to us.
+    pub fn is_present(&self, nick: &Nick) -> bool {
         self.correspondents.contains(nick)
             || self
                 .channels
@@ -138,118 +144,90 @@ impl Model {
                 .any(|channel| channel.members.contains_key(nick))
     }
 
-    /// The person asks for a channel: it becomes the current one, now or when it is joined.
-    pub fn ask_for(&mut self, channel: &ChannelName, key: Option<&str>) {
+    /// Makes a channel the current one, if we are in it.
+    pub fn switch_to(&mut self, channel: &ChannelName) {
         if self.is_in(channel) {
             self.current = Some(channel.clone());
-        } else {
-            self.asked = Some((channel.clone(), key.map(str::to_owned)));
         }
     }
 
-    /// The bytes of text that fit one message of `command` to `target`, as others will receive it.
-    pub fn room(&self, command: &str, target: &str) -> usize {
-        let source = self
-            .source
-            .as_ref()
-            .map_or(self.nick.len() + ASSUMED_USER_AND_HOST, String::len);
-        // `:source COMMAND target :text\r\n`
-        let taken = 1 + source + 1 + command.len() + 1 + target.len() + 2 + 2;
-        MAX_LINE.saturating_sub(taken)
+    /// Makes a channel the current one as soon as it is joined, and stores its key for later
+    /// rejoins.
+    pub fn switch_when_joined(&mut self, channel: &ChannelName, key: Option<&str>) {
+        self.requested = Some((channel.clone(), key.map(str::to_owned)));
     }
 
-    /// The connection is gone: what is remembered is where to return to.
+    /// Handles the loss of the connection. Only the channels to rejoin are remembered.
     pub fn disconnect(&mut self) {
         self.channels.clear();
         self.listing.clear();
         self.found = false;
         self.correspondents.clear();
-        self.asked = None;
+        self.requested = None;
         self.source = None;
-        self.page = None;
+        self.page_limit = None;
         self.away = false;
         self.batches.clear();
     }
 
-    /// Channels to be in, whenever there is a connection.
-    pub fn be_in(&mut self, channels: &[ToJoin]) {
-        self.home.extend(
+    /// Adds channels to join on every connection.
+    pub fn add_auto_join(&mut self, channels: &[AutoJoin]) {
+        self.auto_join.extend(
             channels
                 .iter()
                 .map(|one| (one.channel.clone(), one.key.clone())),
         );
     }
 
-    /// The channels to be in, whenever there is a connection.
-    pub fn home(&self) -> Vec<ToJoin> {
-        let home = self.home.iter();
-        home.map(|(channel, key)| ToJoin {
+    /// Returns the channels to join on every connection.
+    pub fn auto_join(&self) -> Vec<AutoJoin> {
+        let home = self.auto_join.iter();
+        home.map(|(channel, key)| AutoJoin {
             channel: channel.clone(),
             key: key.clone(),
         })
         .collect()
     }
 
-    /// What is sent to be in all these channels again: as few messages as hold them.
-    pub fn joins(&self) -> Vec<Message> {
-        let mut missing: Vec<_> = self
-            .home
-            .iter()
-            .filter(|(channel, _)| !self.is_in(channel))
-            .collect();
-        // Keys are told in the order of the channels, so those that have one come first.
-        missing.sort_by_key(|(_, key)| key.is_none());
-        let mut joins: Vec<[String; 2]> = Vec::new();
-        for (channel, key) in missing {
-            let key = key.as_deref().unwrap_or_default();
-            let fits = |[channels, keys]: &&mut [String; 2]| {
-                channels.len() + channel.as_str().len() + keys.len() + key.len() < MAX_JOIN
-            };
-            let Some([channels, keys]) = joins.last_mut().filter(fits) else {
-                joins.push([channel.to_string(), key.to_owned()]);
-                continue;
-            };
-            channels.push(',');
-            channels.push_str(channel.as_str());
-            if !key.is_empty() {
-                keys.push(',');
-                keys.push_str(key);
+    /// Returns how many messages of history may be requested at once; `None` if the server keeps no
+    /// history. The server advertises no limit as 0.
+    pub fn history_limit(&self) -> Option<usize> {
+        self.page_limit.map(|limit| match limit {
+            0 => MAX_PAGE,
+            limit => limit.min(MAX_PAGE),
+        })
+    }
+
+    /// Handles a message from the server; returns what is to be shown.
+    pub fn handle(&mut self, message: &Message, now: Timestamp) -> Vec<ChatEvent> {
+        let kind = match self.batches.collect(message) {
+            None => self.apply(message),
+            Some(Batched::Incomplete) => None,
+            Some(Batched::Conversations(found)) => Some(EventKind::Conversations(found)),
+            Some(Batched::Page(page)) => {
+                let past = |message| self.past_event(message, now);
+                Some(EventKind::HistoryPage {
+                    events: page.messages.iter().filter_map(past).collect(),
+                    target: page.target,
+                })
             }
-        }
-        let message = |[channels, keys]: [String; 2]| {
-            Message::new(
-                "JOIN",
-                [channels, keys]
-                    .into_iter()
-                    .filter(|param| !param.is_empty()),
-            )
         };
-        joins.into_iter().map(message).collect()
-    }
-
-    /// Messages of history that the server gives at once; none where it keeps no history.
-    pub fn page(&self) -> Option<usize> {
-        self.page
-    }
-
-    /// What follows from a message.
-    pub fn take(&mut self, message: &Message, now: Timestamp) -> Vec<Change> {
-        let at = message
-            .tags
-            .get("time")
-            .and_then(|time| time.parse().ok())
-            .unwrap_or(now);
-        if self.take_batched(message, at) {
-            return Vec::new();
-        }
-        let msgid = message.tags.get("msgid").map(str::to_owned);
-        self.follow(message)
-            .map(|what| Change { at, msgid, what })
+        kind.map(|kind| ChatEvent::new(message, kind, now))
             .into_iter()
             .collect()
     }
 
-    fn follow(&mut self, message: &Message) -> Option<What> {
+    /// Returns the event of a message from the history. It does not change the current state.
+    fn past_event(&self, message: &Message, now: Timestamp) -> Option<ChatEvent> {
+        let kind = match message.command.as_str() {
+            "PRIVMSG" | "NOTICE" => self.said(message),
+            "REDACT" => self.redacted(message),
+            _ => return None,
+        };
+        Some(ChatEvent::new(message, kind, now))
+    }
+
+    fn apply(&mut self, message: &Message) -> Option<EventKind> {
         let nick = message.source_nick().unwrap_or_default().to_owned();
         let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
         let reason = |index: usize| {
@@ -260,41 +238,40 @@ impl Model {
         };
         match message.command.as_str() {
             "PRIVMSG" | "NOTICE" => {
-                self.remember(message);
+                self.add_correspondent(message);
                 Some(self.said(message))
             }
             "REDACT" => Some(self.redacted(message)),
-            "CREDENTIAL" => credential(message).map(What::Info),
-            "BATCH" => self.take_batch(message),
+            "CREDENTIAL" => describe_credential(message).map(EventKind::Info),
             "MARKREAD" => {
                 let until = message
                     .param(1)
                     .and_then(|until| until.strip_prefix("timestamp="));
-                Some(What::Read {
+                Some(EventKind::ReadMarker {
                     target: param(0),
                     until: until.and_then(|time| time.parse().ok()),
                 })
             }
-            // What is marked as read is told of its own accord.
+            // Read markers are sent without being asked for; a refusal is of no interest.
             "FAIL" if message.param(0) == Some("MARKREAD") => None,
             "JOIN" => {
                 self.join(&param(0), &nick, message.source.as_deref());
-                Some(What::Joined {
+                Some(EventKind::Joined {
                     channel: param(0),
                     nick,
                 })
             }
             "PART" => {
-                self.leave(&param(0), &nick);
-                Some(What::Parted {
+                self.part(&param(0), &nick);
+                Some(EventKind::Parted {
                     channel: param(0),
                     nick,
                     reason: reason(1),
                 })
             }
             "KICK" => {
-                self.leave(&param(0), &param(1));
-                Some(What::Removed {
+                self.part(&param(0), &param(1));
+                Some(EventKind::Kicked {
                     channel: param(0),
                     nick: param(1),
                     by: nick,
@@ -303,8 +280,8 @@ impl Model {
             }
             "QUIT" => {
                 let channels = self.channels_of(&nick);
-                self.forget(&nick);
-                Some(What::Left {
+                self.remove_user(&nick);
+                Some(EventKind::Quit {
                     nick,
                     reason: reason(0),
                     channels,
@@ -313,7 +290,7 @@ impl Model {
             "NICK" => {
                 let channels = self.channels_of(&nick);
                 self.rename(&nick, &param(0));
-                Some(What::Renamed {
+                Some(EventKind::NickChanged {
                     old: nick,
                     new: param(0),
                     channels,
@@ -321,7 +298,7 @@ impl Model {
             }
             "TOPIC" => {
                 self.set_topic(&param(0), param(1));
-                Some(What::Topic {
+                Some(EventKind::Topic {
                     channel: param(0),
                     by: Some(nick),
                     text: param(1),
@@ -332,21 +309,21 @@ impl Model {
                 if let Some(channel) = self.channel_mut(&param(0)) {
                     channel.set_ranks(modes);
                 }
-                Some(What::Mode {
+                Some(EventKind::ModeChanged {
                     channel: param(0),
                     by: nick,
                     modes: modes.join(" "),
                 })
             }
-            "INVITE" => Some(What::Invited {
+            "INVITE" => Some(EventKind::Invited {
                 channel: param(1),
                 by: nick,
                 nick: param(0),
             }),
-            "FAIL" | "WARN" => Some(What::Refused(
+            "FAIL" | "WARN" => Some(EventKind::Refused(
                 message.params.last().cloned().unwrap_or_default(),
             )),
-            "NOTE" => Some(What::Info(
+            "NOTE" => Some(EventKind::Info(
                 message.params.last().cloned().unwrap_or_default(),
             )),
             numeric if numeric.len() == 3 && numeric.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -356,7 +333,7 @@ impl Model {
         }
     }
 
-    fn said(&self, message: &Message) -> What {
+    fn said(&self, message: &Message) -> EventKind {
         let nick = message.source_nick().unwrap_or_default().to_owned();
         let target = message.param(0).unwrap_or_default().to_owned();
         let text = message.param(1).unwrap_or_default();
@@ -364,31 +341,31 @@ impl Model {
             .source
             .as_deref()
             .is_some_and(|source| source.contains('!'));
-        let (manner, text) = match text
+        let (kind, text) = match text
             .strip_prefix('\u{1}')
             .map(|ctcp| ctcp.trim_end_matches('\u{1}'))
         {
-            _ if message.command == "NOTICE" => (Manner::Notice, text.to_owned()),
-            None => (Manner::Message, text.to_owned()),
+            _ if message.command == "NOTICE" => (MessageKind::Notice, text.to_owned()),
+            None => (MessageKind::Message, text.to_owned()),
             Some(ctcp) => match ctcp.strip_prefix("ACTION") {
-                Some(action) => (Manner::Action, action.trim_start().to_owned()),
+                Some(action) => (MessageKind::Action, action.trim_start().to_owned()),
                 None => {
-                    return What::Info(format!(
-                        "{nick} asks for {ctcp} (CTCP); rook does not answer"
+                    return EventKind::Info(format!(
+                        "{nick} sent a CTCP request, {ctcp}, which rook does not answer"
                     ));
                 }
             },
         };
         if target.starts_with('#') {
-            return What::Said {
+            return EventKind::ChannelMessage {
                 channel: target,
                 nick,
-                manner,
+                kind,
                 text,
             };
         }
         if from_server {
-            return What::Notice {
+            return EventKind::ServerNotice {
                 from: if nick.is_empty() {
                     "server".to_owned()
                 } else {
@@ -398,21 +375,21 @@ impl Model {
             };
         }
         if self.is_me(&nick) && !self.is_me(&target) {
-            return What::Whispered {
+            return EventKind::DirectSent {
                 to: target,
-                manner,
+                kind,
                 text,
             };
         }
-        What::Heard {
+        EventKind::DirectReceived {
             from: nick,
-            manner,
+            kind,
             text,
         }
     }
 
-    /// Whoever writes to us is here.
-    fn remember(&mut self, message: &Message) {
+    /// Remembers who has written to us.
+    fn add_correspondent(&mut self, message: &Message) {
         if message.param(0).is_some_and(|target| self.is_me(target))
             && let Some(nick) = message
                 .source_nick()
@@ -426,10 +403,10 @@ impl Model {
         }
     }
 
-    fn redacted(&self, message: &Message) -> What {
+    fn redacted(&self, message: &Message) -> EventKind {
         let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
         let by = message.source_nick().unwrap_or_default().to_owned();
-        // Between two people, the place is named after the other one.
+        // A private conversation is named after the other person.
         let target = if self.is_me(&param(0)) {
             by.clone()
         } else {
@@ -439,7 +416,7 @@ impl Model {
             .param(2)
             .filter(|reason| !reason.is_empty())
             .map(str::to_owned);
-        What::Redacted {
+        EventKind::Redacted {
             target,
             msgid: param(1),
             by,
@@ -453,12 +430,12 @@ impl Model {
         };
         if self.is_me(nick) {
             self.source = source.map(str::to_owned);
-            let asked = self.asked.take_if(|(asked, _)| *asked == name);
+            let asked = self.requested.take_if(|(asked, _)| *asked == name);
             if asked.is_some() || self.current.is_none() {
                 self.current = Some(name.clone());
             }
             let key = asked.and_then(|(_, key)| key);
-            self.home.entry(name.clone()).or_insert(key);
+            self.auto_join.entry(name.clone()).or_insert(key);
         }
         self.channels
             .entry(name)
@@ -467,7 +444,7 @@ impl Model {
             .insert(member, Rank::Ordinary);
     }
 
-    fn leave(&mut self, channel: &str, nick: &str) {
+    fn part(&mut self, channel: &str, nick: &str) {
         let (Ok(name), Ok(member)) = (ChannelName::parse(channel), Nick::parse(nick)) else {
             return;
         };
@@ -478,13 +455,13 @@ impl Model {
             return;
         }
         self.channels.remove(&name);
-        self.home.remove(&name);
+        self.auto_join.remove(&name);
         if self.current.as_ref() == Some(&name) {
             self.current = self.channels.keys().next().cloned();
         }
     }
 
-    fn forget(&mut self, nick: &str) {
+    fn remove_user(&mut self, nick: &str) {
         let Ok(nick) = Nick::parse(nick) else { return };
         self.correspondents.remove(&nick);
         for channel in self.channels.values_mut() {
@@ -495,7 +472,7 @@ impl Model {
     fn rename(&mut self, old: &str, new: &str) {
         if self.is_me(old) {
             new.clone_into(&mut self.nick);
-            // The user and host stay, and are shown again at the next join.
+            // The user and host are unchanged, but only shown again at the next join.
             self.source = None;
         }
         let (Ok(old), Ok(new)) = (Nick::parse(old), Nick::parse(new)) else {
@@ -533,8 +510,8 @@ impl Model {
     }
 }
 
-/// What opens this account, and what became of it.
-fn credential(message: &Message) -> Option<String> {
+/// Describes a device or certificate of the account, or what became of it.
+fn describe_credential(message: &Message) -> Option<String> {
     let param = |index: usize| message.param(index).unwrap_or_default();
     let day = |index: usize| param(index).split('T').next().unwrap_or_default();
     Some(match param(0) {
@@ -552,12 +529,10 @@ fn credential(message: &Message) -> Option<String> {
             format!("{} {}: since {}, {used}{here}", param(2), param(1), day(3))
         }
         "END" if param(1) == "0" => {
-            "no device or certificate opens this account; its password does".to_owned()
+            "no device or certificate can sign in to this account; its password can".to_owned()
         }
-        "END" => {
-            "/devices revoke NUMBER takes one away: it has to prove itself anew by a mailed code"
-                .to_owned()
-        }
+        "END" => "/devices revoke NUMBER removes one: it will need a new code to sign in again"
+            .to_owned(),
         "REVOKED" => format!("{} is revoked: {}", param(1), param(2)),
         _ => return None,
     })

@@ -1,288 +1,426 @@
-//! Prints changes as plain lines. All that reaches the terminal passes through here, and is
-//! harmless by then.
+//! The plain front end: what is typed is sent, what arrives is printed, one line each.
+//!
+//! It serves pipes, scripts and screen readers. A script that pipes in lines learns by the exit
+//! code whether all of them arrived, so no more is read from standard input than can be sent, and
+//! at its end the program waits for the outstanding receipts.
+
+mod printer;
+
+pub use printer::Printer;
 
 use std::io::{self, Write};
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use rookery_protocol::Message;
+use tokio::time::Instant;
 
-use crate::model::{Change, Manner, Model, What};
-use crate::text;
+use crate::commands::{self, Requires, Typed};
+use crate::console::{self, Interrupt, StdinEvent, StdinReader};
+use crate::exit::Exit;
+use crate::front_end::FrontEnd;
+use crate::model::{Conversation, MessageKind, Model};
+use crate::receipts::{Outcome, Receipts, Sent, is_labelled};
+use crate::reconnect::{ConnectOptions, Event, Reconnector, new_credential};
+use crate::state::{StateFile, StoredAccount};
+use crate::tui::is_screen_command;
 
-/// Prints to `out`, with the time of day in `zone`.
-pub struct Printer<W> {
-    out: W,
-    zone: TimeZone,
+/// Shown when there is no connection to send what was typed.
+const NOT_CONNECTED: &str = "not connected: nothing was sent";
+
+/// A chat in plain lines.
+struct PlainChat<W> {
+    server: Reconnector,
+    stdin: StdinReader,
+    interrupt: Interrupt,
+    printer: Printer<W>,
+    model: Model,
+    receipts: Receipts,
+    phase: Phase,
+    /// Set when nothing more will be typed. The program quits once all receipts have arrived.
+    quitting: Option<QuitReason>,
+    /// The number of lines that were refused, not understood or not confirmed.
+    undelivered: usize,
+    /// Lines that a command has shown; they are printed when it has returned.
+    shown: Vec<String>,
 }
 
-impl<W: Write> Printer<W> {
-    /// Prints to `out`.
-    pub fn new(out: W, zone: TimeZone) -> Self {
-        Self { out, zone }
-    }
+/// Why the program quits.
+#[derive(Clone, Debug)]
+enum QuitReason {
+    /// `/quit`, with a reason for the others.
+    Requested(Option<String>),
+    /// The end of standard input.
+    EndOfInput,
+}
 
-    /// Prints a change.
-    pub fn show(&mut self, change: &Change, model: &Model) -> io::Result<()> {
-        match describe(&change.what, model) {
-            Some(words) => self.line(change.at, &words),
-            None => Ok(()),
-        }
-    }
+/// What the next line from standard input means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing: the sign-in is under way.
+    SigningIn,
+    /// The mailed code.
+    AwaitingCode,
+    /// Text or a command.
+    Chatting,
+    /// A command that needs no connection: it was lost and is being replaced.
+    Reconnecting,
+    /// Nothing: `QUIT` was sent.
+    Closing,
+}
 
-    /// Prints something of our own.
-    pub fn info(&mut self, now: Timestamp, words: &str) -> io::Result<()> {
-        self.line(now, &format!("-- {words}"))
-    }
-
-    fn line(&mut self, at: Timestamp, words: &str) -> io::Result<()> {
-        let time = at.to_zoned(self.zone.clone()).strftime("%H:%M").to_string();
-        writeln!(self.out, "{time} {}", text::plain(words))?;
-        self.out.flush()
+/// Runs the chat until it ends.
+pub async fn run<W: Write + 'static>(
+    options: ConnectOptions,
+    printer: Printer<W>,
+) -> anyhow::Result<Exit> {
+    let state_file = StateFile::of(&options.server)?;
+    let state = state_file.load()?;
+    let mut interrupt = Interrupt::catch()?;
+    let mut stdin = StdinReader::start();
+    let account = tokio::select! {
+        account = identify(&options, options.stored_account(&state), &mut stdin) => account?,
+        () = interrupt.wait() => return Ok(Exit::Finished),
+    };
+    let Some(account) = account else {
+        return Ok(Exit::NotSignedIn(
+            "not signed in, and standard input ended before the name and email were given"
+                .to_owned(),
+        ));
+    };
+    let mut model = Model::default();
+    model.add_auto_join(&options.join);
+    // Lines that a script pipes in must not be taken for a mailed code.
+    let interactive = stdin.is_terminal();
+    let mut chat = PlainChat {
+        server: Reconnector::new(options, state_file, state, account, interactive),
+        stdin,
+        interrupt,
+        printer,
+        model,
+        receipts: Receipts::default(),
+        phase: Phase::SigningIn,
+        quitting: None,
+        undelivered: 0,
+        shown: Vec::new(),
+    };
+    match chat.run().await {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Finished),
+        exit => Ok(exit?),
     }
 }
 
-/// In words; none for what only a screen shows.
-fn describe(what: &What, model: &Model) -> Option<String> {
-    let who = |nick: &str| {
-        if model.is_me(nick) {
-            "you".to_owned()
-        } else {
-            nick.to_owned()
+/// Returns the stored account, or asks for name and email. `None` if standard input ends first.
+async fn identify(
+    options: &ConnectOptions,
+    stored: Option<&StoredAccount>,
+    stdin: &mut StdinReader,
+) -> anyhow::Result<Option<StoredAccount>> {
+    if let Some(stored) = stored {
+        return Ok(Some(stored.clone()));
+    }
+    let question = format!("Your name on {}:", options.server);
+    let Some(name) = ask(stdin, &question, options.name.clone()).await else {
+        return Ok(None);
+    };
+    let Some(email) = ask(stdin, "Your email:", options.email.clone()).await else {
+        return Ok(None);
+    };
+    Ok(Some(StoredAccount {
+        name,
+        email,
+        credential: new_credential()?,
+    }))
+}
+
+/// Asks until the answer is valid, unless it is `known`. `None` if standard input ends first.
+async fn ask<T: std::str::FromStr<Err: std::fmt::Display>>(
+    stdin: &mut StdinReader,
+    question: &str,
+    known: Option<T>,
+) -> Option<T> {
+    if known.is_some() {
+        return known;
+    }
+    loop {
+        console::prompt(question);
+        match stdin.next().await {
+            StdinEvent::Eof => return None,
+            StdinEvent::InvalidUtf8 => console::notice("Please type UTF-8 text."),
+            StdinEvent::Line(line) => match line.trim().parse() {
+                Ok(answer) => return Some(answer),
+                Err(error) => console::notice(&format!("Not valid: {error}.")),
+            },
         }
-    };
-    let because = |reason: &Option<String>| {
-        reason
-            .as_ref()
-            .map_or(String::new(), |why| format!(" ({why})"))
-    };
-    Some(match what {
-        What::Said {
-            channel,
-            nick,
-            manner,
-            text,
-        } => {
-            let place = if model.needs_name(channel) {
-                format!("{channel} ")
-            } else {
-                String::new()
+    }
+}
+
+impl<W: Write + 'static> PlainChat<W> {
+    async fn run(&mut self) -> io::Result<Exit> {
+        loop {
+            if self.phase == Phase::Chatting
+                && self.receipts.is_empty()
+                && let Some(quitting) = &self.quitting
+            {
+                let reason = match quitting {
+                    QuitReason::Requested(reason) => reason.as_deref(),
+                    QuitReason::EndOfInput => None,
+                };
+                self.server.quit(reason);
+                self.phase = Phase::Closing;
+            }
+            let reads_stdin = match self.phase {
+                Phase::SigningIn | Phase::Closing => false,
+                Phase::AwaitingCode => true,
+                Phase::Chatting => self.quitting.is_none() && self.receipts.has_room(),
+                // Lines of a script wait for the connection; a person is told that there is none.
+                Phase::Reconnecting => self.stdin.is_terminal(),
             };
-            format!("{place}{}", said(nick, *manner, text))
+            let deadline = self.receipts.deadline();
+            tokio::select! {
+                event = self.server.next() => {
+                    if let Some(exit) = self.handle_event(event)? {
+                        return Ok(exit);
+                    }
+                }
+                input = self.stdin.next(), if reads_stdin => {
+                    if let Some(exit) = self.handle_input(input) {
+                        return Ok(exit);
+                    }
+                }
+                () = self.interrupt.wait() => {
+                    if self.phase == Phase::Closing {
+                        return Ok(Exit::Finished);
+                    }
+                    if self.phase == Phase::AwaitingCode {
+                        // The cursor is behind the prompt.
+                        console::notice("\n");
+                    }
+                    self.server.quit(None);
+                    self.phase = Phase::Closing;
+                }
+                () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)),
+                    if deadline.is_some() =>
+                {
+                    let lost = self.receipts.expire(Instant::now());
+                    self.show_unconfirmed(&lost);
+                }
+            }
+            self.print_shown()?;
         }
-        What::Heard {
-            from,
-            manner: Manner::Action,
-            text,
-        } => format!("[{from} → you] * {from} {text}"),
-        What::Heard { from, text, .. } => format!("[{from} → you] {text}"),
-        What::Whispered {
-            to,
-            manner: Manner::Action,
-            text,
-        } => format!("[you → {to}] * you {text}"),
-        What::Whispered { to, text, .. } => format!("[you → {to}] {text}"),
-        What::Notice { from, text } => format!("-{from}- {text}"),
-        What::Joined { channel, nick } => format!("-- {} joined {channel}", who(nick)),
-        What::Parted {
-            channel,
-            nick,
-            reason,
-        } => {
-            format!("-- {} left {channel}{}", who(nick), because(reason))
-        }
-        What::Removed {
-            channel,
-            nick,
-            by,
-            reason,
-        } => {
-            format!(
-                "-- {} removed {} from {channel}{}",
-                who(by),
-                who(nick),
-                because(reason)
-            )
-        }
-        What::Left { nick, reason, .. } => format!("-- {} left{}", who(nick), because(reason)),
-        What::Renamed { old, new, .. } if model.is_me(new) => {
-            format!("-- you are now {new} (were {old})")
-        }
-        What::Renamed { old, new, .. } => format!("-- {old} is now {new}"),
-        What::Topic {
-            channel,
-            by: None,
-            text,
-        } => format!("-- the topic of {channel} is: {text}"),
-        What::Topic {
-            channel,
-            by: Some(nick),
-            text,
-        } if text.is_empty() => {
-            format!("-- {} took away the topic of {channel}", who(nick))
-        }
-        What::Topic {
-            channel,
-            by: Some(nick),
-            text,
-        } => {
-            format!("-- {} set the topic of {channel}: {text}", who(nick))
-        }
-        What::Mode { channel, by, modes } => {
-            format!("-- {} sets mode {modes} on {channel}", who(by))
-        }
-        What::Invited { channel, by, nick } => {
-            format!("-- {} invites {} to {channel}", who(by), who(nick))
-        }
-        What::Members { channel, nicks } => format!("-- in {channel}: {}", nicks.join(", ")),
-        What::Info(words) | What::Refused(words) => format!("-- {words}"),
-        What::Redacted {
-            target, by, reason, ..
-        } => {
-            format!(
-                "-- {} took back a message in {target}{}",
-                who(by),
-                because(reason)
-            )
-        }
-        What::Page { .. } | What::Conversations(_) | What::Read { .. } => return None,
-    })
-}
-
-fn said(nick: &str, manner: Manner, text: &str) -> String {
-    match manner {
-        Manner::Message => format!("<{nick}> {text}"),
-        Manner::Action => format!("* {nick} {text}"),
-        Manner::Notice => format!("-{nick}- {text}"),
     }
-}
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use rookery_protocol::Message;
+    /// Handles what happened on the connection; returns `Some` when the program should exit.
+    fn handle_event(&mut self, event: Event) -> io::Result<Option<Exit>> {
+        match event {
+            Event::Exit(exit) => {
+                self.give_up_receipts()?;
+                return Ok(Some(match exit {
+                    Exit::Finished => self.exit_for_losses(),
+                    exit => exit,
+                }));
+            }
+            Event::Lost(why) => {
+                self.give_up_receipts()?;
+                if self.quitting.is_some() {
+                    return Ok(Some(match self.exit_for_losses() {
+                        Exit::Failed(losses) => Exit::Failed(format!("{losses} ({why})")),
+                        exit => exit,
+                    }));
+                }
+                self.model.disconnect();
+                self.phase = Phase::Reconnecting;
+                let pause = self.server.retry();
+                let seconds = pause.as_secs_f32().ceil();
+                self.show(&format!("{why}; trying again in {seconds:.0} s"));
+            }
+            Event::CodeRequired { mailed } => {
+                console::prompt(&format!("{mailed} Code:"));
+                self.phase = Phase::AwaitingCode;
+            }
+            Event::Notice(text) if self.phase == Phase::AwaitingCode => {
+                // The cursor is behind the prompt.
+                console::notice(&format!("\n{text}"));
+                console::prompt("Code:");
+            }
+            Event::Notice(text) => console::notice(&text),
+            Event::Ready => {
+                for join in self.model.rejoin_messages() {
+                    self.request(join);
+                }
+                if self.phase != Phase::Closing {
+                    self.phase = Phase::Chatting;
+                }
+            }
+            Event::Message(message) => self.handle_message(&message)?,
+            Event::SignedIn | Event::Lag(_) => {}
+        }
+        Ok(None)
+    }
 
-    use super::*;
+    /// Handles a line from standard input; returns `Some` when the program should exit.
+    fn handle_input(&mut self, input: StdinEvent) -> Option<Exit> {
+        match (self.phase, input) {
+            (Phase::AwaitingCode, StdinEvent::Line(line)) => {
+                self.phase = Phase::SigningIn;
+                self.server.answer(&line);
+            }
+            (Phase::AwaitingCode, StdinEvent::InvalidUtf8) => {
+                console::prompt("Please type UTF-8 text. Code:");
+            }
+            (Phase::AwaitingCode, StdinEvent::Eof) => {
+                let why = "not signed in: standard input ended before the mailed code was entered";
+                return Some(Exit::NotSignedIn(why.to_owned()));
+            }
+            (Phase::Reconnecting, StdinEvent::Eof) => return Some(Exit::Finished),
+            (Phase::Reconnecting, StdinEvent::Line(line)) => {
+                self.execute_offline(&line);
+                if self.quitting.is_some() {
+                    return Some(Exit::Finished);
+                }
+            }
+            (_, StdinEvent::Line(line)) => self.execute(&line),
+            (_, StdinEvent::InvalidUtf8) => {
+                self.show_refusal("that line is not UTF-8 text: it was not sent");
+            }
+            (_, StdinEvent::Eof) => self.quitting = Some(QuitReason::EndOfInput),
+        }
+        None
+    }
 
-    /// What is printed for `lines` from the server, without the time, by someone called `me` who is
-    /// in `#lobby`.
-    fn printed(lines: &[&str]) -> Vec<String> {
-        let mut model = Model::default();
-        let mut printer = Printer::new(Vec::new(), TimeZone::UTC);
-        let start = [":s 001 me :Welcome", ":me!m@h JOIN #lobby"];
-        for line in start.iter().chain(lines) {
-            let message =
-                Message::parse(&format!("@time=2026-01-02T14:03:05.678Z {line}")).unwrap();
-            for change in model.take(&message, Timestamp::UNIX_EPOCH) {
-                printer.show(&change, &model).unwrap();
+    fn handle_message(&mut self, message: &Message) -> io::Result<()> {
+        if let Some(Outcome::Refused(Sent::Text { .. }, _)) = self.receipts.settle(message) {
+            self.undelivered += 1;
+        }
+        for event in self.model.handle(message, Timestamp::now()) {
+            self.printer.print(&event, &self.model)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a typed line or carries out the command in it.
+    fn execute(&mut self, line: &str) {
+        match Typed::parse(line) {
+            Typed::Nothing => {}
+            Typed::Text(text) => commands::say(self, text),
+            Typed::Command(name, arguments) => {
+                let result = match commands::find(name) {
+                    Some(command) => command.execute(self, arguments),
+                    None if is_screen_command(name) => Err(format!(
+                        "/{name} needs the full screen: run rook in a terminal, without --plain"
+                    )),
+                    None => Err(commands::unknown(name)),
+                };
+                if let Err(refusal) = result {
+                    self.show_refusal(&refusal);
+                }
             }
         }
-        let text = String::from_utf8(printer.out).unwrap();
-        let lines = text.split_terminator('\n').skip(1);
-        lines
-            .map(|line| {
-                line.strip_prefix("14:03 ")
-                    .expect("every line has its time")
-                    .to_owned()
-            })
-            .collect()
     }
 
-    #[test]
-    fn messages_show_who_and_where() {
-        let lines = printed(&[
-            ":alice!a@h PRIVMSG #lobby :hi",
-            ":alice!a@h PRIVMSG #lobby :\u{1}ACTION waves\u{1}",
-            ":s.example NOTICE me :going down",
-            ":alice!a@h PRIVMSG me :psst",
-            ":alice!a@h PRIVMSG me :\u{1}ACTION nods\u{1}",
-            ":me!m@h PRIVMSG alice :yes?",
-            ":alice!a@h NOTICE #lobby :build done",
-        ]);
-        let wanted = [
-            "<alice> hi",
-            "* alice waves",
-            "-s.example- going down",
-            "[alice → you] psst",
-            "[alice → you] * alice nods",
-            "[you → alice] yes?",
-            "-alice- build done",
-        ];
-        assert_eq!(lines, wanted);
-    }
-
-    #[test]
-    fn the_channel_is_named_when_it_could_be_another() {
-        let lines = printed(&[
-            ":bob!b@h PRIVMSG #ops :from elsewhere",
-            ":me!m@h JOIN #ops",
-            ":bob!b@h PRIVMSG #ops :hi",
-            ":bob!b@h PRIVMSG #lobby :hi",
-        ]);
-        let wanted = [
-            "#ops <bob> from elsewhere",
-            "-- you joined #ops",
-            "#ops <bob> hi",
-            "#lobby <bob> hi",
-        ];
-        assert_eq!(lines, wanted);
-    }
-
-    #[test]
-    fn comings_and_goings_are_short_lines() {
-        let lines = printed(&[
-            ":bob!b@h JOIN #lobby bob :Bob",
-            ":bob!b@h NICK rob",
-            ":rob!b@h TOPIC #lobby :Plans",
-            ":rob!b@h KICK #lobby carol :loud",
-            ":rob!b@h PART #lobby",
-            ":rob!b@h QUIT :Gone fishing",
-            ":s 404 me #lobby :Cannot send to channel",
-            ":s FAIL PRIVMSG STORE_FAILED :Not stored",
-        ]);
-        let wanted = [
-            "-- bob joined #lobby",
-            "-- bob is now rob",
-            "-- rob set the topic of #lobby: Plans",
-            "-- rob removed carol from #lobby (loud)",
-            "-- rob left #lobby",
-            "-- rob left (Gone fishing)",
-            "-- #lobby: Cannot send to channel; its operators say who may speak",
-            "-- Not stored",
-        ];
-        assert_eq!(lines, wanted);
-    }
-
-    #[test]
-    fn nothing_from_the_server_reaches_the_terminal_as_a_control() {
-        let evil = "\u{1b}[2J\u{9b}1m\u{7}\u{8}\u{202e}";
-        let lines: Vec<String> = [
-            "%!a@h PRIVMSG #lobby :x%",
-            "%!a@h PRIVMSG me :x%",
-            "a!a@h PRIVMSG #lobby :\u{1}ACTION %\u{1}",
-            "a!a@h PRIVMSG me :\u{1}VERSION %\u{1}",
-            "s NOTICE me :%",
-            "%!a@h JOIN #lobby%",
-            "a!a@h PART #lobby :%",
-            "a!a@h QUIT :%",
-            "a!a@h TOPIC #lobby :%",
-            "a!a@h NICK %",
-            "a!a@h MODE #lobby +b %",
-            "s 372 me :%",
-            "s 353 me = #lobby :% b",
-            "s 366 me #lobby :%",
-            "s 404 me #% :%",
-            "s FAIL % % :%",
-            "s 352 me #lobby u h s % G :0 %",
-        ]
-        .map(|line| format!(":{}", line.replace('%', evil)))
-        .into();
-        for line in printed(&lines.iter().map(String::as_str).collect::<Vec<_>>()) {
-            assert!(
-                !line
-                    .chars()
-                    .any(|char| char.is_control() || char == '\u{202e}'),
-                "{line:?}"
-            );
+    /// The same while there is no connection.
+    fn execute_offline(&mut self, line: &str) {
+        let works_offline = match Typed::parse(line) {
+            Typed::Nothing => true,
+            Typed::Text(_) => false,
+            Typed::Command(name, _) => {
+                commands::find(name).is_some_and(|command| command.requires == Requires::Nothing)
+            }
+        };
+        if works_offline {
+            self.execute(line);
+        } else {
+            self.show(NOT_CONNECTED);
         }
+    }
+
+    /// Gives up all outstanding receipts, and shows which messages they were for.
+    fn give_up_receipts(&mut self) -> io::Result<()> {
+        let lost = self.receipts.drain();
+        self.show_unconfirmed(&lost);
+        self.print_shown()
+    }
+
+    fn print_shown(&mut self) -> io::Result<()> {
+        for line in std::mem::take(&mut self.shown) {
+            self.printer.info(Timestamp::now(), &line)?;
+        }
+        Ok(())
+    }
+
+    /// Tells a script by the exit code whether all that it piped in has arrived. A person has seen
+    /// it on the screen.
+    fn exit_for_losses(&self) -> Exit {
+        match (&self.quitting, self.undelivered) {
+            (Some(QuitReason::EndOfInput), 1..) if !self.stdin.is_terminal() => {
+                Exit::Failed(format!("lines not delivered: {}", self.undelivered))
+            }
+            _ => Exit::Finished,
+        }
+    }
+}
+
+impl<W: Write + 'static> FrontEnd for PlainChat<W> {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn model_mut(&mut self) -> &mut Model {
+        &mut self.model
+    }
+
+    fn conversation(&self) -> Option<Conversation> {
+        self.model.current().cloned().map(Conversation::Channel)
+    }
+
+    fn show(&mut self, line: &str) {
+        self.shown.push(line.to_owned());
+    }
+
+    fn show_refusal(&mut self, line: &str) {
+        self.undelivered += 1;
+        self.show(line);
+    }
+
+    fn show_help(&mut self) {
+        for (form, help) in commands::TEXT_FORMS
+            .iter()
+            .copied()
+            .chain(commands::usages())
+        {
+            self.show(&format!("{form}    {help}"));
+        }
+    }
+
+    fn switch_to(&mut self, conversation: Conversation) {
+        if let Conversation::Channel(channel) = &conversation {
+            self.model.switch_to(channel);
+            self.show(&format!("you are in {channel}"));
+        }
+    }
+
+    /// Nothing is open here.
+    fn close(&mut self, _conversation: &Conversation) {}
+
+    fn say(&mut self, target: &str, text: &str, kind: MessageKind) {
+        for message in self.model.text_messages(target, text, kind) {
+            let sent = Sent::Text {
+                target: target.to_owned(),
+                text: text.to_owned(),
+            };
+            self.server.send(&self.receipts.track(message, sent));
+        }
+    }
+
+    fn request(&mut self, message: Message) {
+        if is_labelled(&message) {
+            self.server
+                .send(&self.receipts.track(message, Sent::Command));
+        } else {
+            self.server.send(&message);
+        }
+    }
+
+    fn quit(&mut self, reason: Option<String>) {
+        self.quitting = Some(QuitReason::Requested(reason));
     }
 }

@@ -1,6 +1,7 @@
-//! What was sent and not answered yet. Each command carries a label (the capability
-//! `labeled-response`), so that its answer is known from all else; the answer to a message is its
-//! echo: the receipt that it is stored.
+//! Receipts: which messages and commands the server has not answered yet.
+//!
+//! Each one carries a label (IRCv3 `labeled-response`) by which its answer is recognised. The
+//! answer to a message is its echo, which the server sends once the message is stored.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -10,33 +11,33 @@ use tokio::time::Instant;
 
 use crate::refusals::refusal;
 
-/// How long an answer may take.
+/// The longest time that an answer may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// Messages that may be on their way at once; more is only sent when these are answered.
+/// The most messages without a receipt; later ones wait.
 const WINDOW: usize = 8;
 
-/// What waits for its answer.
+/// What was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// A message to people.
-    Said {
-        /// To whom.
+    /// A message to a channel or nick.
+    Text {
+        /// The channel or nick.
         target: String,
-        /// As it was typed, or a piece of it.
+        /// The text as it was typed.
         text: String,
     },
-    /// Anything else that was typed.
+    /// A command that was typed.
     Command,
-    /// A question that nobody typed.
-    Question,
+    /// A query of the program itself.
+    Query,
 }
 
 /// What became of something sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was done; a message is stored.
+    /// It was carried out; a message was stored.
     Done(Sent),
-    /// It was not, for the reason in the server's words.
+    /// It was refused, for the reason in the server's words.
     Refused(Sent, String),
 }
 
@@ -46,19 +47,19 @@ struct Pending {
     deadline: Instant,
 }
 
-/// All that waits for its answer.
+/// Everything that awaits an answer.
 #[derive(Debug, Default)]
 pub struct Receipts {
     last_label: u64,
     pending: BTreeMap<u64, Pending>,
-    /// Answers of several messages, by their batch.
+    /// The labels of answers of several messages, by the batch that they arrive in.
     batches: HashMap<String, u64>,
 }
 
 impl Receipts {
-    /// Gives the message its label, and waits for the answer from now on.
+    /// Labels a message and awaits its answer from now on.
     #[must_use]
-    pub fn expect(&mut self, mut message: Message, sent: Sent) -> Message {
+    pub fn track(&mut self, mut message: Message, sent: Sent) -> Message {
         self.last_label += 1;
         message.tags.set("label", self.last_label.to_string());
         self.pending.insert(
@@ -71,13 +72,13 @@ impl Receipts {
         message
     }
 
-    /// Nothing waits.
+    /// Whether nothing awaits an answer.
     pub fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }
 
-    /// Whether there is room to send more. A command may change what the next line means, so it is
-    /// waited for.
+    /// Whether more may be sent. A command may change what the next line means, so nothing is sent
+    /// before it is answered.
     pub fn has_room(&self) -> bool {
         self.pending.len() < WINDOW
             && !self
@@ -86,14 +87,14 @@ impl Receipts {
                 .any(|pending| pending.sent == Sent::Command)
     }
 
-    /// When the oldest has waited long enough.
+    /// Returns when [`Self::expire`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
         self.pending.values().next().map(|pending| pending.deadline)
     }
 
-    /// Gives up what has waited too long.
-    pub fn give_up_late(&mut self, now: Instant) -> Vec<Sent> {
-        // Labels grow with time, so the late ones come first.
+    /// Removes and returns what is overdue.
+    pub fn expire(&mut self, now: Instant) -> Vec<Sent> {
+        // Labels are assigned in order, so the oldest come first.
         let mut late = Vec::new();
         while let Some(first) = self.pending.first_entry()
             && first.get().deadline <= now
@@ -103,8 +104,8 @@ impl Receipts {
         late
     }
 
-    /// The connection is gone, and with it all answers.
-    pub fn give_up(&mut self) -> Vec<Sent> {
+    /// Removes and returns everything, when the connection is lost.
+    pub fn drain(&mut self) -> Vec<Sent> {
         self.batches.clear();
         std::mem::take(&mut self.pending)
             .into_values()
@@ -112,10 +113,10 @@ impl Receipts {
             .collect()
     }
 
-    /// What a message settles, if it is an answer.
-    pub fn take(&mut self, message: &Message) -> Option<Outcome> {
+    /// Returns what a message settles, if it is an answer.
+    pub fn settle(&mut self, message: &Message) -> Option<Outcome> {
         if message.command == "BATCH" {
-            return self.take_batch(message);
+            return self.settle_batch(message);
         }
         let labelled = message
             .tags
@@ -130,20 +131,20 @@ impl Receipts {
         let sent = &self.pending.get(&label)?.sent;
         let refused = refusal(message);
         let settles = match sent {
-            Sent::Said { .. } => matches!(message.command.as_str(), "PRIVMSG" | "NOTICE" | "ACK"),
-            Sent::Command | Sent::Question => labelled.is_some(),
+            Sent::Text { .. } => matches!(message.command.as_str(), "PRIVMSG" | "NOTICE" | "ACK"),
+            Sent::Command | Sent::Query => labelled.is_some(),
         };
         if !settles && refused.is_none() {
             return None;
         }
         let sent = self.pending.remove(&label)?.sent;
         Some(match refused {
-            Some(words) => Outcome::Refused(sent, words),
+            Some(text) => Outcome::Refused(sent, text),
             None => Outcome::Done(sent),
         })
     }
 
-    fn take_batch(&mut self, message: &Message) -> Option<Outcome> {
+    fn settle_batch(&mut self, message: &Message) -> Option<Outcome> {
         let name = message.param(0)?;
         if let Some(opened) = name.strip_prefix('+') {
             let label = message.tags.get("label")?.parse().ok()?;
@@ -154,12 +155,18 @@ impl Receipts {
         }
         let label = self.batches.remove(name.strip_prefix('-')?)?;
         Some(match self.pending.remove(&label)?.sent {
-            sent @ Sent::Said { .. } => {
-                Outcome::Refused(sent, "the server gave no receipt".to_owned())
+            sent @ Sent::Text { .. } => {
+                Outcome::Refused(sent, "the server sent no receipt".to_owned())
             }
             sent => Outcome::Done(sent),
         })
     }
+}
+
+/// Whether the server's answer to a request carries the request's label. `CREDENTIAL` is answered
+/// without one.
+pub fn is_labelled(request: &Message) -> bool {
+    request.command != "CREDENTIAL"
 }
 
 #[cfg(test)]
@@ -168,7 +175,7 @@ mod tests {
     use super::*;
 
     fn said(text: &str) -> Sent {
-        Sent::Said {
+        Sent::Text {
             target: "#a".to_owned(),
             text: text.to_owned(),
         }
@@ -177,7 +184,7 @@ mod tests {
     fn waiting(sent: &[Sent]) -> Receipts {
         let mut receipts = Receipts::default();
         for (index, sent) in sent.iter().enumerate() {
-            let message = receipts.expect(Message::new("PRIVMSG", ["#a", "x"]), sent.clone());
+            let message = receipts.track(Message::new("PRIVMSG", ["#a", "x"]), sent.clone());
             assert_eq!(
                 message.tags.get("label"),
                 Some((index + 1).to_string().as_str())
@@ -187,11 +194,11 @@ mod tests {
     }
 
     fn take(receipts: &mut Receipts, line: &str) -> Option<Outcome> {
-        receipts.take(&Message::parse(line).unwrap())
+        receipts.settle(&Message::parse(line).unwrap())
     }
 
     #[test]
-    fn the_echo_with_the_label_is_the_receipt_and_no_other_message_is() {
+    fn only_the_echo_with_the_label_is_the_receipt() {
         let mut receipts = waiting(&[said("one"), said("two")]);
         assert_eq!(take(&mut receipts, ":me!m@h PRIVMSG #a :two"), None);
         assert_eq!(
@@ -211,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_with_the_label_refuses() {
+    fn an_error_with_the_label_is_a_refusal() {
         let mut receipts = waiting(&[said("one"), said("two"), Sent::Command]);
         let refused = take(
             &mut receipts,
@@ -240,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_several_messages_is_known_by_its_batch() {
+    fn an_answer_of_several_messages_is_recognised_by_its_batch() {
         let mut receipts = waiting(&[said("one"), Sent::Command]);
         take(&mut receipts, "@label=1 :s BATCH +x labeled-response");
         assert_eq!(take(&mut receipts, "@batch=x :s 301 me bob :Away"), None);
@@ -269,24 +276,24 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_waited_for_and_messages_have_a_window() {
+    fn a_command_blocks_and_messages_have_a_window() {
         assert!(!waiting(&[Sent::Command]).has_room());
         assert!(waiting(&vec![said("x"); WINDOW - 1]).has_room());
         assert!(!waiting(&vec![said("x"); WINDOW]).has_room());
     }
 
     #[test]
-    fn what_waits_too_long_is_given_up() {
+    fn overdue_receipts_expire() {
         let mut receipts = waiting(&[said("one")]);
         let deadline = receipts.deadline().unwrap();
         assert!(
             receipts
-                .give_up_late(deadline - Duration::from_secs(1))
+                .expire(deadline - Duration::from_secs(1))
                 .is_empty()
         );
-        assert_eq!(receipts.give_up_late(deadline), [said("one")]);
+        assert_eq!(receipts.expire(deadline), [said("one")]);
         let mut receipts = waiting(&[said("two")]);
-        assert_eq!(receipts.give_up(), [said("two")]);
+        assert_eq!(receipts.drain(), [said("two")]);
         assert!(receipts.is_empty());
     }
 }

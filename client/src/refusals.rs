@@ -1,23 +1,24 @@
-//! What the server refuses: why, in its words; and what can be done about it.
+//! What the server refuses: the reason in its words, and what can be done about it.
 
 use rookery_protocol::{Message, numeric};
 
-/// The words of an error; `None` for what is none.
+/// Returns the text of an error; `None` if the message is none.
 pub fn refusal(message: &Message) -> Option<String> {
     let error_numeric = message.command.len() == 3 && message.command.starts_with(['4', '5']);
     match message.command.as_str() {
         "FAIL" => message.params.last().cloned(),
         _ if error_numeric => {
-            // The first parameter is our own nick; what stands between says what it is about.
+            // The first parameter is our own nick; those before the text say what the error is
+            // about.
             let about = message.params.get(1..).unwrap_or_default();
             Some(match about {
-                // What it is about is the command just typed.
-                [_, words] if message.command == numeric::ERR_UNKNOWNERROR => words.clone(),
+                // It is about the command just typed.
+                [_, text] if message.command == numeric::ERR_UNKNOWNERROR => text.clone(),
                 [nick, _] if message.command == numeric::ERR_NOSUCHNICK => {
                     format!("{nick} is not here")
                 }
-                [context @ .., words] if !context.is_empty() => {
-                    format!("{}: {words}", context.join(" "))
+                [context @ .., text] if !context.is_empty() => {
+                    format!("{}: {text}", context.join(" "))
                 }
                 _ => message.params.last().cloned().unwrap_or_default(),
             })
@@ -26,29 +27,29 @@ pub fn refusal(message: &Message) -> Option<String> {
     }
 }
 
-/// The same for a person, who is told what can be done about it.
-pub fn advised(message: &Message) -> Option<String> {
-    let words = refusal(message)?;
+/// Returns the text of an error for a person, with advice.
+pub fn refusal_with_advice(message: &Message) -> Option<String> {
+    let text = refusal(message)?;
     Some(
         match advice(&message.command, message.param(1).unwrap_or_default()) {
-            Some(advice) => format!("{words}; {advice}"),
-            None => words,
+            Some(advice) => format!("{text}; {advice}"),
+            None => text,
         },
     )
 }
 
-/// What can be done about an error that is about `name`.
+/// Returns what can be done about an error about `name`.
 fn advice(command: &str, name: &str) -> Option<String> {
     Some(match command {
-        numeric::ERR_NOSUCHCHANNEL if name.starts_with('#') => format!("/join {name} opens it"),
-        numeric::ERR_CANNOTSENDTOCHAN => "its operators say who may speak".to_owned(),
+        numeric::ERR_NOSUCHCHANNEL if name.starts_with('#') => format!("/join {name} creates it"),
+        numeric::ERR_CANNOTSENDTOCHAN => "its operators decide who may speak".to_owned(),
         numeric::ERR_NICKNAMEINUSE => "choose another: /nick NAME".to_owned(),
         numeric::ERR_NOTONCHANNEL => format!("/join {name} first"),
         numeric::ERR_CHANNELISFULL => "try again when someone has left".to_owned(),
         numeric::ERR_INVITEONLYCHAN => "ask someone in it for an /invite".to_owned(),
         numeric::ERR_BANNEDFROMCHAN => "ask one of its operators to /unban you".to_owned(),
         numeric::ERR_BADCHANNELKEY => format!("/join {name} KEY"),
-        numeric::ERR_CHANOPRIVSNEEDED => "those have an @ before their name".to_owned(),
+        numeric::ERR_CHANOPRIVSNEEDED => "operators have an @ before their nick".to_owned(),
         _ => return None,
     })
 }
@@ -58,12 +59,12 @@ fn advice(command: &str, name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn words(line: &str) -> Option<String> {
-        advised(&Message::parse(line).unwrap())
+    fn text(line: &str) -> Option<String> {
+        refusal_with_advice(&Message::parse(line).unwrap())
     }
 
     #[test]
-    fn an_error_says_what_it_is_about_and_what_can_be_done() {
+    fn an_error_has_its_context_and_advice() {
         for (line, wanted) in [
             (":s 401 me bob :No such nick", "bob is not here"),
             (
@@ -76,7 +77,7 @@ mod tests {
             ),
             (
                 ":s 482 me #a :Not an operator",
-                "#a: Not an operator; those have an @ before their name",
+                "#a: Not an operator; operators have an @ before their nick",
             ),
             (":s 400 me NICK :One is enough", "One is enough"),
             (
@@ -85,21 +86,21 @@ mod tests {
             ),
             (":s FAIL REDACT X :Too late", "Too late"),
         ] {
-            assert_eq!(words(line).as_deref(), Some(wanted));
+            assert_eq!(text(line).as_deref(), Some(wanted));
         }
         for line in [
             ":s 332 me #a :Topic",
             ":bob!b@h PRIVMSG me :475 #a",
             ":s NOTE X :y",
         ] {
-            assert_eq!(words(line), None, "{line}");
+            assert_eq!(text(line), None, "{line}");
         }
     }
 
     #[test]
-    fn an_error_without_its_parts_does_no_harm() {
+    fn an_incomplete_error_is_handled() {
         for numeric in ["401", "404", "442", "475", "433"] {
-            assert!(words(&format!(":s {numeric}")).is_some());
+            assert!(text(&format!(":s {numeric}")).is_some());
         }
     }
 }

@@ -1,5 +1,5 @@
-//! `rook send`: signs in with the kept credential, sends, waits for the receipt, and says with its
-//! exit code whether all has arrived.
+//! `rook send`: signs in with the stored credential, sends messages, waits for each receipt, and
+//! says with its exit code whether all have arrived.
 
 use std::collections::VecDeque;
 
@@ -7,75 +7,78 @@ use jiff::Timestamp;
 use rookery_protocol::{Message, numeric};
 use tokio::time::Instant;
 
-use crate::chat::messages;
 use crate::cli::Target;
-use crate::ending::{Ending, Over};
-use crate::link::{Options, stand_in};
-use crate::model::{Manner, Model};
-use crate::person::{self, Input, Interrupt, Keyboard};
+use crate::console::{self, Interrupt, StdinEvent, StdinReader};
+use crate::exit::{Exit, SessionEnd};
+use crate::model::{MessageKind, Model};
 use crate::receipts::{Outcome, PATIENCE, Receipts, Sent};
+use crate::reconnect::{ConnectOptions, temporary_nick};
 use crate::session::{self, Event, Session};
 use crate::sign_in::Plan;
 use crate::state::StateFile;
 
-/// How far it has come.
+/// How far the program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Connecting is done.
+    /// The sign-in is under way.
     SigningIn,
-    /// One message at a time.
+    /// Messages are sent, one at a time.
     Sending,
-    /// All is done, or something has failed.
+    /// `QUIT` is sent.
     Leaving,
 }
 
 /// Where the text comes from.
 enum Source {
-    /// The command line: it is all in the queue.
+    /// The command line; it is in the queue already.
     Given,
     /// Standard input, one message a line.
-    Lines(Keyboard),
+    Lines(StdinReader),
 }
 
 impl Source {
-    /// The next line; waits for ever when there is none to come.
-    async fn next(&mut self) -> Input {
+    /// Waits for the next line; for ever if there is none to wait for.
+    async fn next(&mut self) -> StdinEvent {
         match self {
             Self::Given => std::future::pending().await,
-            Self::Lines(keyboard) => keyboard.next().await,
+            Self::Lines(stdin) => stdin.next().await,
         }
     }
 }
 
-/// Sends `text`, or what comes from standard input, to `target`.
-pub async fn run(options: Options, target: Target, text: Option<String>) -> anyhow::Result<Ending> {
-    let state = StateFile::of(&options.server)?;
-    let mut kept = state.load()?;
-    let trust = session::trust(options.ca.as_deref(), &kept);
-    let account = match options.signed_in(&kept) {
+/// Sends `text`, or the lines of standard input, to `target`.
+pub async fn run(
+    options: ConnectOptions,
+    target: Target,
+    text: Option<String>,
+) -> anyhow::Result<Exit> {
+    let state_file = StateFile::of(&options.server)?;
+    let mut state = state_file.load()?;
+    let trust = session::trust(options.ca.as_deref(), &state);
+    let account = match options.require_account(&state) {
         Ok(account) => account.clone(),
-        Err(ending) => return Ok(ending),
+        Err(exit) => return Ok(exit),
     };
     let mut interrupt = Interrupt::catch()?;
     let give_up_at = Instant::now() + PATIENCE;
     let connected = tokio::select! {
-        connected = session::connect(&options.server, trust, &state) => connected,
-        () = interrupt.wait() => return Ok(Ending::Failed("interrupted: nothing was sent".to_owned())),
+        connected = session::connect(&options.server, trust, &state_file) => connected,
+        () = interrupt.wait() => return Ok(Exit::Failed("interrupted: nothing was sent".to_owned())),
     };
     let connection = match connected {
         Ok(connected) => {
             if connected
                 .authority
-                .is_some_and(|authority| kept.remember(authority))
+                .is_some_and(|authority| state.trust_authority(authority))
             {
-                state.save(&kept)?;
+                state_file.save(&state)?;
             }
             connected.connection
         }
         Err(over) => return Ok(end(over, None)),
     };
     let mut sender = Sender {
-        session: Session::start(connection, Plan::Errand(account), stand_in()),
+        session: Session::start(connection, Plan::Visit(account), temporary_nick()),
         target,
         model: Model::default(),
         receipts: Receipts::default(),
@@ -90,7 +93,7 @@ pub async fn run(options: Options, target: Target, text: Option<String>) -> anyh
             sender.queue.extend(text.lines().map(str::to_owned));
             Source::Given
         }
-        None => Source::Lines(Keyboard::open()),
+        None => Source::Lines(StdinReader::start()),
     };
     loop {
         sender.proceed();
@@ -99,19 +102,19 @@ pub async fn run(options: Options, target: Target, text: Option<String>) -> anyh
         let deadline = match sender.phase {
             Phase::SigningIn => Some(give_up_at),
             Phase::Sending => sender.receipts.deadline(),
-            // The session sees to it.
+            // The session has a deadline of its own.
             Phase::Leaving => None,
         };
         tokio::select! {
             event = sender.session.next() => {
-                if let Some(ending) = sender.take(event) {
-                    return Ok(ending);
+                if let Some(exit) = sender.take(event) {
+                    return Ok(exit);
                 }
             }
             input = source.next(), if wants_text => match input {
-                Input::Line(line) => sender.queue.push_back(line),
-                Input::NotText => sender.fail("a line is not UTF-8: it was not sent".to_owned()),
-                Input::End => sender.more_to_come = false,
+                StdinEvent::Line(line) => sender.queue.push_back(line),
+                StdinEvent::InvalidUtf8 => sender.fail("a line is not UTF-8 text: it was not sent".to_owned()),
+                StdinEvent::Eof => sender.more_to_come = false,
             },
             () = interrupt.wait() => sender.fail("interrupted".to_owned()),
             () = tokio::time::sleep_until(deadline.unwrap_or(give_up_at)), if deadline.is_some() => {
@@ -121,7 +124,7 @@ pub async fn run(options: Options, target: Target, text: Option<String>) -> anyh
     }
 }
 
-/// One session that sends.
+/// A session that sends messages.
 struct Sender {
     session: Session,
     target: Target,
@@ -130,25 +133,26 @@ struct Sender {
     queue: VecDeque<String>,
     more_to_come: bool,
     phase: Phase,
-    /// The channel was not ours, and is left again.
+    /// Whether the channel was joined for this, so that it must be left again.
     joined: bool,
     failure: Option<String>,
 }
 
 impl Sender {
-    /// Sends what is next, once what was sent is confirmed; leaves when there is nothing more.
+    /// Sends the next message once the previous one is confirmed; quits after the last one.
     fn proceed(&mut self) {
         while self.phase == Phase::Sending && self.receipts.is_empty() {
             match self.queue.pop_front() {
                 Some(text) => {
                     for message in
-                        messages(&self.model, self.target.as_str(), &text, Manner::Message)
+                        self.model
+                            .text_messages(self.target.as_str(), &text, MessageKind::Message)
                     {
-                        let sent = Sent::Said {
+                        let sent = Sent::Text {
                             target: self.target.as_str().to_owned(),
                             text: text.clone(),
                         };
-                        self.session.send(&self.receipts.expect(message, sent));
+                        self.session.send(&self.receipts.track(message, sent));
                     }
                 }
                 None if self.more_to_come => return,
@@ -157,46 +161,45 @@ impl Sender {
         }
     }
 
-    fn take(&mut self, event: Event) -> Option<Ending> {
+    fn take(&mut self, event: Event) -> Option<Exit> {
         match event {
-            Event::Over(over) => return Some(end(over, self.failure.take())),
-            Event::Tell(words) => person::tell(&words),
-            Event::AskCode { .. } => self.fail("the server asks for a mailed code".to_owned()),
-            Event::Settled if self.phase == Phase::SigningIn => self.phase = Phase::Sending,
+            Event::Closed(over) => return Some(end(over, self.failure.take())),
+            Event::Notice(text) => console::notice(&text),
+            Event::CodeRequired { .. } => self.fail("the server asks for a mailed code".to_owned()),
+            Event::Ready if self.phase == Phase::SigningIn => self.phase = Phase::Sending,
             Event::Message(message) => {
-                self.model.take(&message, Timestamp::now());
-                if let Some(Outcome::Refused(sent, words)) = self.receipts.take(&message) {
-                    self.refused(sent, &message.command, words);
+                self.model.handle(&message, Timestamp::now());
+                if let Some(Outcome::Refused(sent, text)) = self.receipts.settle(&message) {
+                    self.refused(sent, &message.command, text);
                 }
             }
-            Event::Keep(_) | Event::SignedIn | Event::Settled | Event::Lag(_) => {}
+            Event::Store(_) | Event::SignedIn | Event::Ready | Event::Lag(_) => {}
         }
         None
     }
 
-    /// Not everyone may speak in a channel who is not in it: then it is joined, once, and all is
-    /// said again.
-    fn refused(&mut self, sent: Sent, code: &str, words: String) {
+    /// Handles a refused message. If the channel accepts messages from members only, joins it once
+    /// and sends the message again.
+    fn refused(&mut self, sent: Sent, code: &str, text: String) {
         let outside = matches!(
             code,
             numeric::ERR_CANNOTSENDTOCHAN | numeric::ERR_NOSUCHCHANNEL
         );
         match (&self.target, sent) {
-            (Target::Channel(channel), Sent::Said { text, .. })
+            (Target::Channel(channel), Sent::Text { text, .. })
                 if outside && !self.joined && !self.model.is_in(channel) =>
             {
                 self.joined = true;
                 self.queue.push_front(text);
-                self.receipts.give_up();
+                self.receipts.drain();
                 let join = Message::new("JOIN", [channel.as_str()]);
-                self.session
-                    .send(&self.receipts.expect(join, Sent::Command));
+                self.session.send(&self.receipts.track(join, Sent::Command));
             }
-            _ => self.fail(words),
+            _ => self.fail(text),
         }
     }
 
-    /// Notes the first failure; nothing is sent after it.
+    /// Notes the first failure, and quits.
     fn fail(&mut self, why: String) {
         self.failure.get_or_insert(why);
         self.leave();
@@ -207,7 +210,7 @@ impl Sender {
             return;
         }
         self.phase = Phase::Leaving;
-        // Other devices of the account are where they were.
+        // Other devices of the account stay in the channels they were in.
         if let Target::Channel(channel) = &self.target
             && self.joined
             && self.model.is_in(channel)
@@ -218,12 +221,14 @@ impl Sender {
     }
 }
 
-/// An accident is a failure here: whether a message has arrived before it is not known, so nothing
-/// is tried again.
-fn end(over: Over, failure: Option<String>) -> Ending {
+/// Returns the exit for the end of the session. A lost connection is a failure: the message may
+/// have been delivered, so it is not sent again.
+fn end(over: SessionEnd, failure: Option<String>) -> Exit {
     match (over, failure) {
-        (Over::Ended(Ending::Finished), Some(why)) | (Over::Lost(why), None) => Ending::Failed(why),
-        (Over::Lost(why), Some(first)) => Ending::Failed(format!("{first} ({why})")),
-        (Over::Ended(ending), _) => ending,
+        (SessionEnd::Exit(Exit::Finished), Some(why)) | (SessionEnd::Lost(why), None) => {
+            Exit::Failed(why)
+        }
+        (SessionEnd::Lost(why), Some(first)) => Exit::Failed(format!("{first} ({why})")),
+        (SessionEnd::Exit(exit), _) => exit,
     }
 }

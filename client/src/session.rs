@@ -1,5 +1,5 @@
-//! One session: a connection that signs in and then chats, until it is over. Whoever runs it asks
-//! for the next event and need know nothing of sockets, certificates or sign-in.
+//! One session: a connection that signs in and then chats, until it ends. It hides sockets,
+//! certificates and the steps of the sign-in; its user only asks for the next event.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -12,95 +12,95 @@ use tokio_rustls::client::TlsStream;
 
 use crate::address::ServerAddress;
 use crate::authority::Authority;
-use crate::connection::{Connection, Patience};
-use crate::ending::{Ending, LastWords, Over};
-use crate::fingerprint::Pinned;
-use crate::sign_in::{Plan, SignIn, Step};
-use crate::state::{Kept, KeptAccount, StateFile};
-use crate::tls::{self, ConnectError, Pin, Trust};
+use crate::connection::{Connection, Timeouts};
+use crate::exit::{EndTracker, Exit, SessionEnd};
+use crate::fingerprint::CertificatePin;
+use crate::sign_in::{Action, Plan, SignIn};
+use crate::state::{ServerState, StateFile, StoredAccount};
+use crate::tls::{self, ConnectError, PinPolicy, Trust};
 
-/// How long the server may take over a step of the sign-in that waits for no person.
+/// The longest time for a step of the sign-in that does not wait for the user.
 const SIGN_IN_PATIENCE: Duration = Duration::from_secs(30);
-/// How long the server may take to say goodbye.
+/// The longest time between `QUIT` and the end of the connection.
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(3);
-/// Comes back with the `PONG` that follows all that the server has to say to a newcomer.
-const SETTLED: &str = "rook-settled";
-/// Comes back with the `PONG` that answers [`Session::measure`].
+/// The token of the `PING` after the sign-in. Its answer follows the server's greeting.
+const READY: &str = "rook-ready";
+/// The token of the `PING` that [`Session::measure_lag`] sends.
 const LAG: &str = "rook-lag";
 
-/// What happens in a session.
+/// What happened in a session.
 #[derive(Debug)]
 pub enum Event {
-    /// The person has to fetch the code that was mailed; the answer goes to [`Session::answer`].
-    AskCode {
-        /// Where it was mailed.
+    /// The user must enter the mailed code; it goes to [`Session::answer`].
+    CodeRequired {
+        /// The address it was mailed to.
         email: Email,
-        /// The account that must have that email, or no mail was sent.
-        known_to: Option<AccountName>,
+        /// The account whose email this must be for a mail to have been sent.
+        if_email_of: Option<AccountName>,
     },
-    /// Something the person should know about the sign-in.
-    Tell(String),
-    /// To be kept for the next time.
-    Keep(KeptAccount),
-    /// Signed in and admitted.
+    /// A notice about the sign-in.
+    Notice(String),
+    /// The account must be stored.
+    Store(StoredAccount),
+    /// The user is signed in and admitted.
     SignedIn,
-    /// The server has told a newcomer all it had to: which channels we are in, for one.
-    Settled,
-    /// A message of the chat.
+    /// The server's greeting is complete: the channels that we are in are known.
+    Ready,
+    /// A message.
     Message(Message),
-    /// The answer to [`Session::measure`].
+    /// The round-trip time that [`Session::measure_lag`] has measured.
     Lag(Duration),
-    /// Nothing follows.
-    Over(Over),
+    /// The session has ended. Nothing follows.
+    Closed(SessionEnd),
 }
 
-/// One connection to the server.
+/// A connection to the server.
 pub struct Session {
     connection: Connection<TlsStream<TcpStream>>,
-    /// Until it is done.
+    /// The sign-in, until it is complete.
     sign_in: Option<SignIn>,
-    last_words: LastWords,
+    end_tracker: EndTracker,
     events: VecDeque<Event>,
-    /// By when the server has to have done what it is at.
+    /// The time by which the server must have answered.
     deadline: Option<Instant>,
-    /// When [`Self::measure`] asked.
+    /// When [`Self::measure_lag`] sent its `PING`.
     measured_at: Option<Instant>,
 }
 
-/// A connection to the server, before anything is said.
+/// A connection to the server before the sign-in.
 pub struct Connected {
-    /// Over TLS.
+    /// The connection, over TLS.
     pub connection: Connection<TlsStream<TcpStream>>,
-    /// The certificate to pin from now on, where that is not pinned already.
-    pub pin: Option<Pinned>,
-    /// The authority that has vouched for the server, where one was named.
+    /// The certificate to pin, if it is not pinned already.
+    pub pin: Option<CertificatePin>,
+    /// The authority that was required to vouch for the server, if one was.
     pub authority: Option<Authority>,
 }
 
-/// Connects to `server`, if `trust` says whom to believe.
+/// Connects to a server; `trust` says which certificates are accepted.
 pub async fn connect(
     server: &ServerAddress,
-    trust: Result<Trust, Ending>,
-    state: &StateFile,
-) -> Result<Connected, Over> {
-    let trust = trust.map_err(Over::Ended)?;
+    trust: Result<Trust, Exit>,
+    state_file: &StateFile,
+) -> Result<Connected, SessionEnd> {
+    let trust = trust.map_err(SessionEnd::Exit)?;
     match tls::connect(server, &trust).await {
         Ok(secured) => Ok(Connected {
-            connection: Connection::new(secured.stream, Patience::default()),
+            connection: Connection::new(secured.stream, Timeouts::default()),
             pin: secured.pin,
             authority: match trust {
                 Trust::Authority(authority) => Some(authority),
                 Trust::SystemOr(_) => None,
             },
         }),
-        Err(error @ ConnectError::Unreachable { .. }) => Err(Over::Lost(error.to_string())),
-        Err(error) => Err(Over::Ended(Ending::Failed(explain(&error, state)))),
+        Err(error @ ConnectError::Unreachable { .. }) => Err(SessionEnd::Lost(error.to_string())),
+        Err(error) => Err(SessionEnd::Exit(Exit::Failed(explain(&error, state_file)))),
     }
 }
 
-/// What changed, where the pin is kept, and what to do.
-fn explain(error: &ConnectError, state: &StateFile) -> String {
-    let file = state.path().display();
+/// Explains why a certificate was refused, and what the user can do.
+fn explain(error: &ConnectError, state_file: &StateFile) -> String {
+    let file = state_file.path().display();
     match error {
         ConnectError::Changed {
             server,
@@ -110,63 +110,68 @@ fn explain(error: &ConnectError, state: &StateFile) -> String {
             "THE CERTIFICATE OF {server} HAS CHANGED. Nothing was sent to it.\n\
              \x20 pinned here:  SHA-256 {pinned}\n\
              \x20 shown now:    SHA-256 {shown}\n\
-             \x20 The pin is kept in {file}\n\
-             Either the server was given a new certificate, or someone stands between you and it. Ask whoever runs \
-             the server for its fingerprint. If it is the one shown now, write it into that file in place of the old \
-             one (the line `fingerprint`) and connect again."
+             \x20 The pin is stored in {file}\n\
+             Either the server has a new certificate, or someone intercepts your connection. Ask \
+             the server's operators for its fingerprint. If it is the one shown now, put it into \
+             the line `fingerprint` of that file and connect again."
         ),
         ConnectError::NoLongerVouched { server, shown } => format!(
-            "No authority vouches for the certificate of {server}, as one did when you signed in. Nothing was sent \
-             to it.\n\
+            "No authority vouches for the certificate of {server}, as one did when you signed in. \
+             Nothing was sent to it.\n\
              \x20 shown now:    SHA-256 {shown}\n\
-             If you signed in with `--ca FILE`, give it again. Otherwise ask whoever runs the server for its \
-             fingerprint; if it is this one, write it as the first line of {file}:\n\
+             If you signed in with `--ca FILE`, use that option again. Otherwise ask the server's \
+             operators for its fingerprint; if it is this one, add it as the first line of {file}:\n\
              fingerprint = \"{shown}\""
         ),
         ConnectError::Untrusted { .. } => format!(
-            "{error}. Once an authority is named with --ca, only its certificates will do. It is remembered in {file}; \
-             if the server has another one now, name that with --ca FILE."
+            "{error}. Only certificates of the authority that was named with --ca are trusted. It is \
+             stored in {file}; if the server uses another authority now, name it with --ca FILE."
         ),
         ConnectError::Unreachable { .. } => error.to_string(),
     }
 }
 
-/// Whom to believe: the authority in the file `ca`, or what is kept.
-pub fn trust(ca: Option<&Path>, kept: &Kept) -> Result<Trust, Ending> {
+/// Returns which certificates are accepted: those of the authority in the file `ca`, or what is
+/// stored for the server.
+pub fn trust(ca: Option<&Path>, state: &ServerState) -> Result<Trust, Exit> {
     if let Some(file) = ca {
         let authority = Authority::read(file).map_err(|cause| {
-            Ending::Failed(format!(
+            Exit::Failed(format!(
                 "cannot use the authority in {}: {cause}",
                 file.display()
             ))
         })?;
         return Ok(Trust::Authority(authority));
     }
-    Ok(match (&kept.authority, kept.pinned(), &kept.account) {
+    Ok(match (&state.authority, state.pinned(), &state.account) {
         (Some(authority), ..) => Trust::Authority(authority.clone()),
-        (None, Some(pinned), _) => Trust::SystemOr(Pin::Known(pinned)),
-        (None, None, None) => Trust::SystemOr(Pin::Open),
-        (None, None, Some(_)) => Trust::SystemOr(Pin::Forbidden),
+        (None, Some(pinned), _) => Trust::SystemOr(PinPolicy::Known(pinned)),
+        (None, None, None) => Trust::SystemOr(PinPolicy::TrustFirst),
+        (None, None, Some(_)) => Trust::SystemOr(PinPolicy::Refuse),
     })
 }
 
 impl Session {
-    /// Starts to sign in over `connection`.
-    pub fn start(connection: Connection<TlsStream<TcpStream>>, plan: Plan, stand_in: Nick) -> Self {
-        let (sign_in, steps) = SignIn::start(plan, stand_in);
+    /// Starts the sign-in on a connection.
+    pub fn start(
+        connection: Connection<TlsStream<TcpStream>>,
+        plan: Plan,
+        temporary_nick: Nick,
+    ) -> Self {
+        let (sign_in, actions) = SignIn::start(plan, temporary_nick);
         let mut session = Self {
             connection,
             sign_in: Some(sign_in),
-            last_words: LastWords::default(),
+            end_tracker: EndTracker::default(),
             events: VecDeque::new(),
             deadline: None,
             measured_at: None,
         };
-        session.perform(steps);
+        session.perform(actions);
         session
     }
 
-    /// The next event. Nothing is lost when the future is dropped half-way.
+    /// Waits for the next event. Cancellation safe.
     pub async fn next(&mut self) -> Event {
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -178,18 +183,18 @@ impl Session {
                     match tokio::time::timeout_at(deadline, self.connection.next()).await {
                         Ok(message) => message,
                         Err(_) => {
-                            return Event::Over(
-                                self.last_words
-                                    .close("the server does not finish the sign-in"),
+                            return Event::Closed(
+                                self.end_tracker
+                                    .closed("the server does not finish the sign-in"),
                             );
                         }
                     }
                 }
             };
             match message {
-                Err(lost) => return Event::Over(self.last_words.close(&lost.to_string())),
-                Ok(message) => match self.last_words.hear(&message) {
-                    Some(over) => return Event::Over(over),
+                Err(lost) => return Event::Closed(self.end_tracker.closed(&lost.to_string())),
+                Ok(message) => match self.end_tracker.watch(&message) {
+                    Some(over) => return Event::Closed(over),
                     None => self.take(message),
                 },
             }
@@ -201,37 +206,37 @@ impl Session {
         self.connection.send(message);
     }
 
-    /// Asks how long the server takes to answer, unless that is being asked already.
-    pub fn measure(&mut self) {
+    /// Measures the round-trip time, unless a measurement is under way.
+    pub fn measure_lag(&mut self) {
         if self.sign_in.is_none() && self.measured_at.is_none() {
             self.measured_at = Some(Instant::now());
             self.connection.send(&Message::new("PING", [LAG]));
         }
     }
 
-    /// Takes the answer to [`Event::AskCode`].
+    /// Takes the user's answer to [`Event::CodeRequired`].
     pub fn answer(&mut self, code: &str) {
         if let Some(sign_in) = &mut self.sign_in {
-            let steps = sign_in.answer(code);
-            self.perform(steps);
+            let actions = sign_in.answer(code);
+            self.perform(actions);
         }
     }
 
-    /// Signs in as `account` instead, on the same connection; false when the sign-in is over.
-    pub fn start_over(&mut self, account: &KeptAccount) -> bool {
+    /// Restarts the sign-in as `account` on the same connection; returns false if it is complete.
+    pub fn restart_sign_in(&mut self, account: &StoredAccount) -> bool {
         let Some(sign_in) = &mut self.sign_in else {
             return false;
         };
-        let steps = sign_in.start_over(account.clone());
-        // What was asked before is not asked any more.
+        let actions = sign_in.restart(account.clone());
+        // Earlier questions are obsolete.
         self.events.clear();
-        self.perform(steps);
+        self.perform(actions);
         true
     }
 
-    /// Says goodbye; what is left is [`Event::Over`], after what is still to come.
+    /// Sends `QUIT`. [`Event::Closed`] follows.
     pub fn quit(&mut self, reason: Option<&str>) {
-        self.last_words.leave();
+        self.end_tracker.quit();
         self.connection.send(&Message::new("QUIT", reason));
         self.deadline = Some(Instant::now() + GOODBYE_PATIENCE);
     }
@@ -241,17 +246,17 @@ impl Session {
         match self
             .sign_in
             .as_mut()
-            .and_then(|sign_in| sign_in.take(&message))
+            .and_then(|sign_in| sign_in.handle(&message))
         {
-            Some(steps) => {
-                self.perform(steps);
+            Some(actions) => {
+                self.perform(actions);
                 if welcome {
                     self.events.push_back(Event::Message(message));
                 }
             }
             None if message.command == "PONG" => {
                 match (message.params.last().map(String::as_str), self.measured_at) {
-                    (Some(SETTLED), _) => self.events.push_back(Event::Settled),
+                    (Some(READY), _) => self.events.push_back(Event::Ready),
                     (Some(LAG), Some(asked)) => {
                         self.measured_at = None;
                         self.events.push_back(Event::Lag(asked.elapsed()));
@@ -263,27 +268,27 @@ impl Session {
         }
     }
 
-    fn perform(&mut self, steps: Vec<Step>) {
-        for step in steps {
-            self.events.push_back(match step {
-                Step::Send(message) => {
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            self.events.push_back(match action {
+                Action::Send(message) => {
                     self.connection.send(&message);
                     self.deadline = Some(Instant::now() + SIGN_IN_PATIENCE);
                     continue;
                 }
-                Step::AskCode { email, known_to } => {
+                Action::AskCode { email, if_email_of } => {
                     self.deadline = None;
-                    Event::AskCode { email, known_to }
+                    Event::CodeRequired { email, if_email_of }
                 }
-                Step::Tell(words) => Event::Tell(words),
-                Step::Keep(account) => Event::Keep(account),
-                Step::Done => {
+                Action::Notify(text) => Event::Notice(text),
+                Action::Store(account) => Event::Store(account),
+                Action::Done => {
                     self.sign_in = None;
                     self.deadline = None;
-                    self.connection.send(&Message::new("PING", [SETTLED]));
+                    self.connection.send(&Message::new("PING", [READY]));
                     Event::SignedIn
                 }
-                Step::Fail(why) => Event::Over(Over::Ended(Ending::NotSignedIn(why))),
+                Action::Fail(why) => Event::Closed(SessionEnd::Exit(Exit::NotSignedIn(why))),
             });
         }
     }

@@ -1,11 +1,15 @@
-//! Signing in, as a machine without I/O: the server's messages and the person's answers go in,
-//! steps come out.
+//! The sign-in on one connection, as a state machine without I/O: messages from the server and
+//! codes from the user go in, [`Action`]s come out.
 //!
-//! With a credential kept on this device there are no questions (SASL `PLAIN`). Without one, or
-//! when it is refused, the account is registered; if it exists already, this is a new device of it
-//! (SASL `X-EMAIL-CODE`). Both prove the email with a mailed code. A person may take minutes over
-//! their mail, so capability negotiation, for which servers have little patience, is ended before
-//! the code is asked for.
+//! A credential stored on this device signs in without questions (SASL `PLAIN`). Without one, or
+//! when the server refuses it, the account is registered (IRCv3 `draft/account-registration`); if
+//! it exists already, this device is added to it (SASL `X-EMAIL-CODE`). Both verify the email with
+//! a mailed code. Reading a mail may take minutes, and servers limit the time of capability
+//! negotiation, so the negotiation ends before a code is asked for. A server that admits guests may
+//! therefore welcome the user before the sign-in is complete.
+//!
+//! What is only meaningful in one state is part of that state, so nothing has to be reset when the
+//! user corrects the name or email and the sign-in restarts.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -13,18 +17,18 @@ use rookery_protocol::{
     AccountName, Capabilities, Capability, DeviceCredential, Email, Message, Nick, numeric,
 };
 
-use crate::state::KeptAccount;
+use crate::state::StoredAccount;
 
-/// Without these, it is not a server that `rook` can talk to.
-const NEEDED: Capabilities = Capabilities::of(&[
+/// The capabilities without which `rook` does not work.
+const REQUIRED: Capabilities = Capabilities::of(&[
     Capability::Batch,
     Capability::EchoMessage,
     Capability::LabeledResponse,
     Capability::MessageTags,
     Capability::Sasl,
 ]);
-/// Taken where they are offered.
-const WELCOME: Capabilities = Capabilities::of(&[
+/// The capabilities that are requested where they are offered.
+const OPTIONAL: Capabilities = Capabilities::of(&[
     Capability::AccountRegistration,
     Capability::AccountTag,
     Capability::Chathistory,
@@ -34,465 +38,539 @@ const WELCOME: Capabilities = Capabilities::of(&[
     Capability::ServerTime,
     Capability::StandardReplies,
 ]);
-/// Codes a person may get wrong before we give up; the server's own limit is the same.
-const TRIES: u8 = 5;
+/// How many wrong codes end the sign-in. The server's own limit is the same.
+const MAX_ATTEMPTS: u8 = 5;
+/// The number of digits of a mailed code.
 const CODE_DIGITS: usize = 6;
-/// Begins the words of numeric 904, and tells a person nothing.
+/// The beginning of the text of numeric 904, which says nothing to users.
 const SASL_FAILED: &str = "SASL authentication failed: ";
+/// The SASL mechanism that adds a device by a mailed code.
 const MAIL_MECHANISM: &str = "X-EMAIL-CODE";
 
 /// Who signs in, and how.
 #[derive(Clone, Debug)]
 pub enum Plan {
-    /// With the credential of this device.
-    Kept {
+    /// With the credential stored on this device.
+    StoredCredential {
         /// The account.
-        account: KeptAccount,
-        /// What to do when the credential is refused: start anew with this one, or (none) give up.
-        otherwise: Option<DeviceCredential>,
+        account: StoredAccount,
+        /// The credential to register when the stored one is refused; `None` if there is nobody to
+        /// enter a code.
+        fallback: Option<DeviceCredential>,
     },
-    /// With the credential of this device, for one errand: others are not to see us come and go.
-    Errand(KeptAccount),
-    /// With a mailed code, which makes `account` good for the next time.
-    Mail(KeptAccount),
+    /// With the stored credential, for one command of a script. Others do not see the session come
+    /// online, where the server supports that (`rookery/visitor`).
+    Visit(StoredAccount),
+    /// With a mailed code. Afterwards the account's credential is valid.
+    MailedCode(StoredAccount),
 }
 
-/// What follows from a message or an answer.
+/// What to do after a message or a code.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Step {
-    /// To the server.
+pub enum Action {
+    /// Send a message to the server.
     Send(Message),
-    /// To the person; the answer goes to [`SignIn::answer`].
+    /// Ask the user for the mailed code, which goes to [`SignIn::answer`].
     AskCode {
-        /// Where the code was mailed.
+        /// The address that the code was mailed to.
         email: Email,
-        /// The account that must have that email, or no mail was sent; the server does not tell.
-        known_to: Option<AccountName>,
+        /// The account whose email this must be for a mail to have been sent; the server does not
+        /// say whether it is. `None` if the mail was sent in any case.
+        if_email_of: Option<AccountName>,
     },
-    /// To the person, in the server's words or ours.
-    Tell(String),
-    /// To be kept for the next time.
-    Keep(KeptAccount),
-    /// Signed in and admitted; nothing follows.
+    /// Show a text to the user.
+    Notify(String),
+    /// Store the account on this device.
+    Store(StoredAccount),
+    /// The user is signed in and admitted. Nothing follows.
     Done,
-    /// Not to be signed in; nothing follows.
+    /// The sign-in has failed for that reason. Nothing follows.
     Fail(String),
 }
 
-/// One sign-in, on one connection.
+/// A sign-in on one connection.
 #[derive(Debug)]
 pub struct SignIn {
-    plan: Plan,
-    /// Taken when the nick is in use before it is known to be ours.
-    stand_in: Nick,
+    account: StoredAccount,
+    /// The nick to use when the account's is in use and it is not yet known to be ours.
+    temporary_nick: Nick,
+    /// The capabilities that the server offers.
     offered: Capabilities,
+    /// The SASL mechanisms that the server offers, if it lists them.
     mechanisms: Option<String>,
-    negotiating: bool,
-    stage: Stage,
-    tries: u8,
-    signed_in: bool,
-    /// Admitted, if only as a guest.
-    welcomed: bool,
-    /// The name belongs to someone, in the server's words; until it is known whether they are us.
-    taken: Option<String>,
+    state: State,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// `CAP LS` and `CAP REQ`.
-    Capabilities,
-    /// `AUTHENTICATE PLAIN`: waiting for `+`, then for the verdict.
-    Plain,
+/// How far a sign-in is.
+#[derive(Debug)]
+enum State {
+    /// `CAP LS` or `CAP REQ` is sent; capability negotiation is open.
+    Negotiating { method: Method },
+    /// `AUTHENTICATE PLAIN` is sent; capability negotiation is open.
+    Plain { fallback: Option<DeviceCredential> },
     /// `REGISTER` is sent.
-    Register,
+    Registering { admitted: bool },
     /// The code of a registration is asked for or sent.
-    Verify,
-    /// `AUTHENTICATE X-EMAIL-CODE` is sent.
-    MailStart,
-    /// Name and email are sent: the code is on its way.
-    MailCode,
+    Verifying { admitted: bool, attempts: u8 },
+    /// `AUTHENTICATE X-EMAIL-CODE` is under way.
+    AddingDevice {
+        admitted: bool,
+        attempts: u8,
+        step: MailStep,
+        /// The server's text that the account exists, until the code is asked for.
+        exists: Option<String>,
+    },
+    /// The server knows the account; only the welcome is missing.
+    Authenticated,
+    /// The sign-in is over.
+    Finished,
+}
+
+/// How the account is authenticated once capabilities are negotiated.
+#[derive(Debug)]
+enum Method {
+    StoredCredential { fallback: Option<DeviceCredential> },
+    Visit,
+    MailedCode,
+}
+
+/// How far an `X-EMAIL-CODE` exchange is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MailStep {
+    /// The mechanism is chosen.
+    Started,
+    /// Name and email are sent; the server mails the code.
+    Mailing,
     /// The code is asked for or sent.
-    MailVerdict,
-    /// Nothing left but to be admitted.
-    Admission,
-    /// Over, either way.
-    Over,
+    Code,
+}
+
+impl State {
+    /// Whether the server has welcomed the user, perhaps as a guest.
+    fn is_admitted(&self) -> bool {
+        match self {
+            Self::Registering { admitted }
+            | Self::Verifying { admitted, .. }
+            | Self::AddingDevice { admitted, .. } => *admitted,
+            _ => false,
+        }
+    }
+
+    /// Whether a mail with a code is on its way or has arrived.
+    fn has_mail(&self) -> bool {
+        match self {
+            Self::Verifying { .. } => true,
+            Self::AddingDevice { step, .. } => *step != MailStep::Started,
+            _ => false,
+        }
+    }
 }
 
 impl SignIn {
-    /// Begins. The steps are to be taken at once.
-    pub fn start(plan: Plan, stand_in: Nick) -> (Self, Vec<Step>) {
-        let sign_in = Self {
-            plan,
-            stand_in,
-            offered: Capabilities::NONE,
-            mechanisms: None,
-            negotiating: true,
-            stage: Stage::Capabilities,
-            tries: 0,
-            signed_in: false,
-            welcomed: false,
-            taken: None,
+    /// Starts a sign-in. The actions must be carried out at once.
+    pub fn start(plan: Plan, temporary_nick: Nick) -> (Self, Vec<Action>) {
+        let (account, method) = match plan {
+            Plan::StoredCredential { account, fallback } => {
+                (account, Method::StoredCredential { fallback })
+            }
+            Plan::Visit(account) => (account, Method::Visit),
+            Plan::MailedCode(account) => (account, Method::MailedCode),
         };
-        let name = sign_in.account().name.as_str();
-        let steps = vec![
+        let name = account.name.as_str();
+        let actions = vec![
             send("CAP", &["LS", "302"]),
             send("NICK", &[name]),
             send("USER", &["rook", "0", "*", name]),
         ];
-        (sign_in, steps)
+        let sign_in = Self {
+            account,
+            temporary_nick,
+            offered: Capabilities::NONE,
+            mechanisms: None,
+            state: State::Negotiating { method },
+        };
+        (sign_in, actions)
     }
 
-    /// Takes a message. `None`: it is not about signing in.
-    pub fn take(&mut self, message: &Message) -> Option<Vec<Step>> {
+    /// Handles a message; `None` if it is not about the sign-in.
+    pub fn handle(&mut self, message: &Message) -> Option<Vec<Action>> {
         Some(match message.command.as_str() {
-            "CAP" => self.take_capability(message),
-            "AUTHENTICATE" => self.take_challenge(message),
-            "REGISTER" => self.take_register(message),
-            "VERIFY" => match message.param(0) {
-                Some("SUCCESS") => self.prove(),
+            "CAP" => self.handle_cap(message),
+            "AUTHENTICATE" if message.param(0) == Some("+") => self.handle_challenge(),
+            "REGISTER" => match message.param(0) {
+                Some("SUCCESS") => self.handle_success(),
+                Some("VERIFICATION_REQUIRED") => {
+                    self.state = State::Verifying {
+                        admitted: self.state.is_admitted(),
+                        attempts: 0,
+                    };
+                    vec![self.ask_code()]
+                }
                 _ => Vec::new(),
             },
-            "FAIL" => self.take_failure(message)?,
-            // What the server says to strangers in general, on their way in, is said to people who
-            // have to type their commands themselves. Once a mail is on its way it is about that.
-            "NOTE" | "WARN" | "NOTICE" => {
-                let waiting = matches!(
-                    self.stage,
-                    Stage::Verify | Stage::MailCode | Stage::MailVerdict
-                );
-                if waiting {
-                    vec![Step::Tell(words(message))]
-                } else {
-                    Vec::new()
-                }
+            "VERIFY" if message.param(0) == Some("SUCCESS") => self.handle_success(),
+            "FAIL" => self.handle_failure(message)?,
+            // Before a mail is sent, servers explain how to sign in to people who type commands
+            // themselves. Afterwards such messages are about the mail.
+            "NOTE" | "WARN" | "NOTICE" if self.state.has_mail() => {
+                vec![Action::Notify(text_of(message))]
             }
-            // The last one is our own doing, when we start over.
-            numeric::RPL_LOGGEDIN
+            numeric::RPL_SASLSUCCESS => self.handle_success(),
+            numeric::ERR_SASLFAIL | numeric::ERR_NICKLOCKED | numeric::ERR_SASLTOOLONG => {
+                self.handle_sasl_failure(message)
+            }
+            numeric::RPL_WELCOME => self.handle_welcome(),
+            numeric::ERR_NICKNAMEINUSE | numeric::ERR_ERRONEUSNICKNAME
+                if !self.state.is_admitted() =>
+            {
+                self.handle_nick_refusal(message)
+            }
+            // ERR_SASLABORTED answers our own abort when the sign-in restarts.
+            "AUTHENTICATE"
+            | "VERIFY"
+            | "NOTE"
+            | "WARN"
+            | "NOTICE"
+            | numeric::RPL_LOGGEDIN
             | numeric::RPL_LOGGEDOUT
             | numeric::RPL_SASLMECHS
             | numeric::ERR_SASLABORTED => Vec::new(),
-            numeric::RPL_SASLSUCCESS => self.prove(),
-            numeric::ERR_SASLFAIL | numeric::ERR_NICKLOCKED | numeric::ERR_SASLTOOLONG => {
-                self.take_refusal(message)
-            }
-            numeric::ERR_NICKNAMEINUSE if !self.welcomed && !self.signed_in => {
-                vec![send("NICK", &[self.stand_in.as_str()])]
-            }
-            numeric::RPL_WELCOME => {
-                self.welcomed = true;
-                self.finish()
-            }
-            numeric::ERR_NICKNAMEINUSE | numeric::ERR_ERRONEUSNICKNAME if !self.welcomed => {
-                self.fail(words(message))
-            }
             _ => return None,
         })
     }
 
-    /// Takes the person's answer to [`Step::AskCode`].
-    pub fn answer(&mut self, code: &str) -> Vec<Step> {
+    /// Takes the user's answer to [`Action::AskCode`].
+    pub fn answer(&mut self, code: &str) -> Vec<Action> {
         let code = code.trim();
-        // Each try counts; what is no code at all does not cost one.
+        // The server counts attempts, so what cannot be a code is not sent.
         if code.len() != CODE_DIGITS || !code.bytes().all(|byte| byte.is_ascii_digit()) {
             return vec![
-                Step::Tell(format!("The code is the {CODE_DIGITS} digits in the mail.")),
-                self.ask(),
+                Action::Notify(format!("The code is the {CODE_DIGITS} digits in the mail.")),
+                self.ask_code(),
             ];
         }
-        let account = self.account();
-        match self.stage {
-            Stage::Verify => vec![send("VERIFY", &[account.name.as_str(), code])],
-            Stage::MailVerdict => {
-                let response = BASE64.encode(format!("{code}\0{}", account.credential.expose()));
-                vec![send("AUTHENTICATE", &[&response])]
+        match self.state {
+            State::Verifying { .. } => vec![send("VERIFY", &[self.account.name.as_str(), code])],
+            State::AddingDevice {
+                step: MailStep::Code,
+                ..
+            } => {
+                let response = format!("{code}\0{}", self.account.credential.expose());
+                vec![send("AUTHENTICATE", &[&BASE64.encode(response)])]
             }
             _ => Vec::new(),
         }
     }
 
-    /// Starts over as `account`: the person has mended their name or email, or wants another mail.
-    pub fn start_over(&mut self, account: KeptAccount) -> Vec<Step> {
-        let mut steps = Vec::new();
-        if matches!(
-            self.stage,
-            Stage::MailStart | Stage::MailCode | Stage::MailVerdict
-        ) {
-            steps.push(send("AUTHENTICATE", &["*"]));
+    /// Restarts the sign-in as `account`, after the user has corrected the name or email or wants
+    /// another mail.
+    pub fn restart(&mut self, account: StoredAccount) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if matches!(self.state, State::AddingDevice { .. }) {
+            actions.push(send("AUTHENTICATE", &["*"]));
         }
-        if self.account().name != account.name && !self.welcomed {
-            steps.push(send("NICK", &[account.name.as_str()]));
+        if self.account.name != account.name && !self.state.is_admitted() {
+            actions.push(send("NICK", &[account.name.as_str()]));
         }
-        (self.plan, self.tries, self.taken) = (Plan::Mail(account), 0, None);
-        steps.extend(self.register());
-        steps
+        self.account = account;
+        if let State::Negotiating { method } = &mut self.state {
+            *method = Method::MailedCode;
+        } else {
+            actions.extend(self.register());
+        }
+        actions
     }
 
-    fn account(&self) -> &KeptAccount {
-        match &self.plan {
-            Plan::Kept { account, .. } | Plan::Errand(account) | Plan::Mail(account) => account,
-        }
-    }
-
-    fn take_capability(&mut self, message: &Message) -> Vec<Step> {
+    fn handle_cap(&mut self, message: &Message) -> Vec<Action> {
+        let State::Negotiating { method } = &self.state else {
+            return Vec::new();
+        };
+        let is_visit = matches!(method, Method::Visit);
         let list = message
             .params
             .last()
             .map(String::as_str)
             .unwrap_or_default();
         match message.param(1) {
-            Some("LS") if self.stage == Stage::Capabilities => {
-                for item in list.split_ascii_whitespace() {
-                    let (name, value) = item.split_once('=').unwrap_or((item, ""));
-                    if let Some(capability) = Capability::from_name(name) {
-                        self.offered.insert(capability);
-                    }
-                    if name == Capability::Sasl.name() && !value.is_empty() {
-                        self.mechanisms = Some(value.to_owned());
-                    }
-                }
-                // A star before the last parameter: the list goes on in the next message.
+            Some("LS") => {
+                self.collect_offer(list);
+                // An asterisk before the list: it continues in the next message.
                 if message.params.len() > 3 {
                     Vec::new()
                 } else {
-                    self.request()
+                    self.request_capabilities(is_visit)
                 }
             }
-            Some("ACK") if self.stage == Stage::Capabilities => self.begin(),
-            Some("NAK") if self.stage == Stage::Capabilities => {
-                self.fail(format!("the server refuses what rook needs: {list}"))
-            }
+            Some("ACK") => self.authenticate(),
+            Some("NAK") => self.fail(format!(
+                "the server refuses capabilities that rook needs: {list}"
+            )),
             _ => Vec::new(),
         }
     }
 
-    fn request(&mut self) -> Vec<Step> {
-        let missing: Vec<&str> = NEEDED
+    fn collect_offer(&mut self, list: &str) {
+        for item in list.split_ascii_whitespace() {
+            let (name, value) = item.split_once('=').unwrap_or((item, ""));
+            if let Some(capability) = Capability::from_name(name) {
+                self.offered.insert(capability);
+            }
+            if name == Capability::Sasl.name() && !value.is_empty() {
+                self.mechanisms = Some(value.to_owned());
+            }
+        }
+    }
+
+    fn request_capabilities(&mut self, is_visit: bool) -> Vec<Action> {
+        let missing: Vec<&str> = REQUIRED
             .iter()
-            .filter(|needed| !self.offered.has(*needed))
+            .filter(|required| !self.offered.has(*required))
             .map(Capability::name)
             .collect();
         if !missing.is_empty() {
             return self.fail(format!(
-                "rook cannot talk to this server: it lacks {}",
+                "rook needs capabilities that this server lacks: {}",
                 missing.join(", ")
             ));
         }
-        let visits = matches!(self.plan, Plan::Errand(_));
         let wanted: Vec<&str> = self
             .offered
             .iter()
             .filter(|&one| {
-                NEEDED.has(one) || WELCOME.has(one) || (visits && one == Capability::Visitor)
+                REQUIRED.has(one) || OPTIONAL.has(one) || (is_visit && one == Capability::Visitor)
             })
             .map(Capability::name)
             .collect();
         vec![send("CAP", &["REQ", &wanted.join(" ")])]
     }
 
-    fn begin(&mut self) -> Vec<Step> {
-        match self.plan {
-            Plan::Kept { .. } | Plan::Errand(_) => {
-                self.stage = Stage::Plain;
-                vec![send("AUTHENTICATE", &["PLAIN"])]
-            }
-            Plan::Mail(_) => self.register(),
+    /// Begins to authenticate, once capabilities are negotiated.
+    fn authenticate(&mut self) -> Vec<Action> {
+        match std::mem::replace(&mut self.state, State::Plain { fallback: None }) {
+            State::Negotiating {
+                method: Method::StoredCredential { fallback },
+            } => self.state = State::Plain { fallback },
+            State::Negotiating {
+                method: Method::Visit,
+            } => {}
+            _ => return self.end_negotiation_and_register(),
         }
+        vec![send("AUTHENTICATE", &["PLAIN"])]
     }
 
-    fn register(&mut self) -> Vec<Step> {
-        let mut steps = Vec::from_iter(self.end_negotiation());
+    fn end_negotiation_and_register(&mut self) -> Vec<Action> {
+        let mut actions = vec![send("CAP", &["END"])];
+        actions.extend(self.register());
+        actions
+    }
+
+    /// Registers the account. If the server has no registration, it may still know the account:
+    /// then this device is added to it.
+    fn register(&mut self) -> Vec<Action> {
+        let admitted = self.state.is_admitted();
         if !self.offered.has(Capability::AccountRegistration) {
-            steps.extend(self.start_mail());
-            return steps;
+            return self.add_device(admitted, 0, None);
         }
-        self.stage = Stage::Register;
-        let KeptAccount {
+        self.state = State::Registering { admitted };
+        let StoredAccount {
             name,
             email,
             credential,
-        } = self.account();
-        steps.push(send(
+        } = &self.account;
+        vec![send(
             "REGISTER",
             &[name.as_str(), email.as_str(), credential.expose()],
-        ));
-        steps
+        )]
     }
 
-    fn start_mail(&mut self) -> Vec<Step> {
-        let knows = |list: &String| list.split(',').any(|mechanism| mechanism == MAIL_MECHANISM);
-        if !self.mechanisms.as_ref().is_none_or(knows) {
-            return self.fail("the server mails no codes to sign in with".to_owned());
+    /// Adds this device to an account that exists.
+    fn add_device(&mut self, admitted: bool, attempts: u8, exists: Option<String>) -> Vec<Action> {
+        let offers = |list: &String| list.split(',').any(|one| one == MAIL_MECHANISM);
+        if !self.mechanisms.as_ref().is_none_or(offers) {
+            return self.fail("the server does not offer sign-in by mailed code".to_owned());
         }
-        self.stage = Stage::MailStart;
+        self.state = State::AddingDevice {
+            admitted,
+            attempts,
+            step: MailStep::Started,
+            exists,
+        };
         vec![send("AUTHENTICATE", &[MAIL_MECHANISM])]
     }
 
-    fn take_challenge(&mut self, message: &Message) -> Vec<Step> {
-        if message.param(0) != Some("+") {
-            return Vec::new();
-        }
-        let KeptAccount {
+    /// Handles `AUTHENTICATE +`: the server is ready for the next response. Name, email and
+    /// credential together stay below 400 bytes, so every response is one message.
+    fn handle_challenge(&mut self) -> Vec<Action> {
+        let StoredAccount {
             name,
             email,
             credential,
-        } = self.account();
-        // Name (32), email (254) or credential (69) with what stands between make less than the 400
-        // characters after which SASL would want another message.
-        match self.stage {
-            Stage::Plain => {
-                let response = BASE64.encode(format!("\0{name}\0{}", credential.expose()));
-                vec![send("AUTHENTICATE", &[&response])]
+        } = &self.account;
+        match &mut self.state {
+            State::Plain { .. } => {
+                let response = format!("\0{name}\0{}", credential.expose());
+                vec![send("AUTHENTICATE", &[&BASE64.encode(response)])]
             }
-            Stage::MailStart => {
-                let response = BASE64.encode(format!("{name}\0{email}"));
-                self.stage = Stage::MailCode;
-                vec![send("AUTHENTICATE", &[&response])]
-            }
-            Stage::MailCode => {
-                let name = name.clone();
-                self.stage = Stage::MailVerdict;
-                let told = self.taken.take().map(|_| {
-                    Step::Tell(format!(
-                        "{name} is taken. If the account is yours, this device is new to it."
-                    ))
-                });
-                told.into_iter().chain([self.ask()]).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn take_register(&mut self, message: &Message) -> Vec<Step> {
-        match message.param(0) {
-            Some("SUCCESS") => self.prove(),
-            Some("VERIFICATION_REQUIRED") => {
-                self.stage = Stage::Verify;
-                vec![self.ask()]
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// `FAIL <command> <code> [context…] <words>`.
-    fn take_failure(&mut self, message: &Message) -> Option<Vec<Step>> {
-        let command = message.param(0)?;
-        Some(match (command, message.param(1)?, self.stage) {
-            ("REGISTER", "ACCOUNT_EXISTS", Stage::Register) => {
-                self.taken = Some(words(message));
-                self.start_mail()
-            }
-            ("VERIFY", "INVALID_CODE", Stage::Verify) => self.wrong_code(words(message)),
-            ("REGISTER", _, Stage::Register) | ("VERIFY", _, Stage::Verify) => {
-                self.fail(words(message))
-            }
-            // The numeric that follows says what it means for the exchange.
-            ("AUTHENTICATE", ..) => vec![Step::Tell(words(message))],
-            // That is why we are here.
-            ("*", "ACCOUNT_REQUIRED", _) => Vec::new(),
-            _ => return None,
-        })
-    }
-
-    /// A SASL exchange has failed.
-    fn take_refusal(&mut self, message: &Message) -> Vec<Step> {
-        match (self.stage, &self.plan) {
-            (Stage::Plain, Plan::Kept { account, otherwise: Some(fresh) }) => {
-                let told = Step::Tell(format!(
-                    "The server no longer takes the credential kept on this device: {}",
-                    words(message)
-                ));
-                self.plan = Plan::Mail(KeptAccount { credential: fresh.clone(), ..account.clone() });
-                let mut steps = vec![told];
-                steps.extend(self.register());
-                steps
-            }
-            (Stage::Plain, _) => self.fail(format!(
-                "the server no longer takes the credential kept on this device ({}); run `rook` in a terminal to \
-                 sign in anew",
-                words(message)
-            )),
-            (Stage::MailVerdict, _) => {
-                self.tries += 1;
-                if self.tries >= TRIES {
-                    return self.fail(words(message));
+            State::AddingDevice { step, exists, .. } => match step {
+                MailStep::Started => {
+                    *step = MailStep::Mailing;
+                    let response = format!("{name}\0{email}");
+                    vec![send("AUTHENTICATE", &[&BASE64.encode(response)])]
                 }
-                let mut steps = vec![Step::Tell(words(message))];
-                steps.extend(self.start_mail());
-                steps
-            }
-            (Stage::MailStart | Stage::MailCode, _) => match self.taken.take() {
-                Some(taken) => self.fail(format!("{taken} ({})", words(message))),
-                None => self.fail(words(message)),
+                MailStep::Mailing => {
+                    *step = MailStep::Code;
+                    let notice = exists.take().map(|_| {
+                        Action::Notify(format!(
+                            "{name} already exists. If it is yours, enter the mailed code to add \
+                             this device."
+                        ))
+                    });
+                    notice.into_iter().chain([self.ask_code()]).collect()
+                }
+                MailStep::Code => Vec::new(),
             },
             _ => Vec::new(),
         }
     }
 
-    fn wrong_code(&mut self, said: String) -> Vec<Step> {
-        self.tries += 1;
-        if self.tries >= TRIES {
-            return self.fail(said);
-        }
-        vec![Step::Tell(said), self.ask()]
+    /// Handles `FAIL <command> <code> [context…] <text>` (IRCv3 standard replies).
+    fn handle_failure(&mut self, message: &Message) -> Option<Vec<Action>> {
+        let text = text_of(message);
+        Some(
+            match (message.param(0)?, message.param(1)?, &mut self.state) {
+                ("REGISTER", "ACCOUNT_EXISTS", State::Registering { admitted }) => {
+                    let admitted = *admitted;
+                    self.add_device(admitted, 0, Some(text))
+                }
+                ("VERIFY", "INVALID_CODE", State::Verifying { attempts, .. }) => {
+                    *attempts += 1;
+                    if *attempts >= MAX_ATTEMPTS {
+                        return Some(self.fail(text));
+                    }
+                    vec![Action::Notify(text), self.ask_code()]
+                }
+                ("REGISTER", _, State::Registering { .. })
+                | ("VERIFY", _, State::Verifying { .. }) => self.fail(text),
+                // The numeric that follows says whether the exchange has failed.
+                ("AUTHENTICATE", ..) => vec![Action::Notify(text)],
+                // The sign-in is under way.
+                ("*", "ACCOUNT_REQUIRED", _) => Vec::new(),
+                _ => return None,
+            },
+        )
     }
 
-    fn ask(&self) -> Step {
-        let KeptAccount { name, email, .. } = self.account();
-        let known_to = (self.stage == Stage::MailVerdict).then(|| name.clone());
-        Step::AskCode {
+    /// Handles the failure of a SASL exchange.
+    fn handle_sasl_failure(&mut self, message: &Message) -> Vec<Action> {
+        let text = text_of(message);
+        match &mut self.state {
+            State::Plain { fallback } => match fallback.take() {
+                Some(credential) => {
+                    self.account.credential = credential;
+                    let mut actions = vec![Action::Notify(format!(
+                        "The server no longer accepts this device's credential: {text}"
+                    ))];
+                    actions.extend(self.end_negotiation_and_register());
+                    actions
+                }
+                None => self.fail(format!(
+                    "the server no longer accepts this device's credential ({text}): run `rook` in \
+                     a terminal to sign in again"
+                )),
+            },
+            State::AddingDevice {
+                admitted,
+                attempts,
+                step: MailStep::Code,
+                ..
+            } => {
+                let (admitted, attempts) = (*admitted, *attempts + 1);
+                if attempts >= MAX_ATTEMPTS {
+                    return self.fail(text);
+                }
+                let mut actions = vec![Action::Notify(text)];
+                actions.extend(self.add_device(admitted, attempts, None));
+                actions
+            }
+            State::AddingDevice { exists, .. } => match exists.take() {
+                Some(exists) => self.fail(format!("{exists} ({text})")),
+                None => self.fail(text),
+            },
+            _ => Vec::new(),
+        }
+    }
+
+    /// Handles that the server has authenticated the account. It may say so in more than one way.
+    fn handle_success(&mut self) -> Vec<Action> {
+        let mut actions = match self.state {
+            State::Plain { .. } => vec![send("CAP", &["END"])],
+            State::Registering { .. } | State::Verifying { .. } | State::AddingDevice { .. } => {
+                vec![Action::Store(self.account.clone())]
+            }
+            State::Negotiating { .. } | State::Authenticated | State::Finished => {
+                return Vec::new();
+            }
+        };
+        if self.state.is_admitted() {
+            self.state = State::Finished;
+            actions.push(Action::Done);
+        } else {
+            self.state = State::Authenticated;
+        }
+        actions
+    }
+
+    fn handle_welcome(&mut self) -> Vec<Action> {
+        match &mut self.state {
+            State::Authenticated => {
+                self.state = State::Finished;
+                return vec![Action::Done];
+            }
+            State::Registering { admitted }
+            | State::Verifying { admitted, .. }
+            | State::AddingDevice { admitted, .. } => *admitted = true,
+            State::Negotiating { .. } | State::Plain { .. } | State::Finished => {}
+        }
+        Vec::new()
+    }
+
+    /// Handles that the nick is refused before the user is admitted. Once authenticated, the server
+    /// would give us the account's nick if it could.
+    fn handle_nick_refusal(&mut self, message: &Message) -> Vec<Action> {
+        let is_authenticated = matches!(self.state, State::Authenticated);
+        if message.command == numeric::ERR_NICKNAMEINUSE && !is_authenticated {
+            return vec![send("NICK", &[self.temporary_nick.as_str()])];
+        }
+        self.fail(text_of(message))
+    }
+
+    fn ask_code(&self) -> Action {
+        let StoredAccount { name, email, .. } = &self.account;
+        let is_added = matches!(self.state, State::AddingDevice { .. });
+        Action::AskCode {
             email: email.clone(),
-            known_to,
+            if_email_of: is_added.then(|| name.clone()),
         }
     }
 
-    /// The server knows who we are.
-    fn prove(&mut self) -> Vec<Step> {
-        if self.signed_in || self.stage == Stage::Over {
-            return Vec::new();
-        }
-        self.signed_in = true;
-        self.stage = Stage::Admission;
-        let mut steps = Vec::new();
-        if let Plan::Mail(account) = &self.plan {
-            steps.push(Step::Keep(account.clone()));
-        }
-        steps.extend(self.end_negotiation());
-        steps.extend(self.finish());
-        steps
-    }
-
-    fn end_negotiation(&mut self) -> Option<Step> {
-        std::mem::take(&mut self.negotiating).then(|| send("CAP", &["END"]))
-    }
-
-    /// Done once both are true; a server that takes guests admits before it knows who we are.
-    fn finish(&mut self) -> Vec<Step> {
-        if !self.welcomed || self.stage != Stage::Admission {
-            return Vec::new();
-        }
-        self.stage = Stage::Over;
-        vec![Step::Done]
-    }
-
-    fn fail(&mut self, why: String) -> Vec<Step> {
-        self.stage = Stage::Over;
-        vec![Step::Fail(why)]
+    fn fail(&mut self, reason: String) -> Vec<Action> {
+        self.state = State::Finished;
+        vec![Action::Fail(reason)]
     }
 }
 
-fn send(command: &str, params: &[&str]) -> Step {
-    Step::Send(Message::new(command, params.iter().copied()))
+fn send(command: &str, params: &[&str]) -> Action {
+    Action::Send(Message::new(command, params.iter().copied()))
 }
 
-/// What a message says to people: its last parameter.
-fn words(message: &Message) -> String {
-    let words = message
+/// Returns the text of a message for people: its last parameter.
+fn text_of(message: &Message) -> String {
+    let text = message
         .params
         .last()
         .map(String::as_str)
         .unwrap_or_default();
-    words.strip_prefix(SASL_FAILED).unwrap_or(words).to_owned()
+    text.strip_prefix(SASL_FAILED).unwrap_or(text).to_owned()
 }
 
 #[cfg(test)]

@@ -1,59 +1,68 @@
-//! What `rook` keeps for each server: the account it signs in with on this device, and the
-//! certificate it trusts.
+//! The state that `rook` stores for each server: the account that signs in from this device, the
+//! trusted certificate, and preferences.
+//!
+//! Each server has a file of its own, since a device has one account per server. The file holds the
+//! device credential: only its owner may read it, and no error or log shows its content.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use etcetera::BaseStrategy as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rookery_protocol::{AccountName, DeviceCredential, Email, Nick};
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
 use crate::address::ServerAddress;
 use crate::authority::Authority;
-use crate::config::ToJoin;
-use crate::fingerprint::{Fingerprint, Pinned};
+use crate::config::AutoJoin;
+use crate::fingerprint::{CertificatePin, Fingerprint};
 
-/// What is kept for one server.
+/// The characters of a server's address that are percent-encoded in the name of its file.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
+
+/// The state stored for one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
-    /// The certificate pinned on first use; none for a server that an authority vouches for.
+pub struct ServerState {
+    /// The fingerprint of the certificate pinned on first use; `None` if an authority vouches for
+    /// the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
-    /// Its public key: a new certificate for the same key is the same server. None when an older
-    /// version pinned it.
+    /// The fingerprint of its public key: a new certificate for the same key is accepted. `None` if
+    /// an older version pinned the certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Fingerprint>,
-    /// The authority that alone vouches for the server, since it was named with `--ca`.
+    /// The only trusted authority, as last named with `--ca`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authority: Option<Authority>,
-    /// How the person has arranged things.
+    /// The user's preferences.
     #[serde(flatten)]
-    pub habits: Habits,
-    /// Who signs in from this device.
+    pub preferences: Preferences,
+    /// The account that signs in from this device.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub account: Option<KeptAccount>,
+    pub account: Option<StoredAccount>,
 }
 
-impl Kept {
-    /// The certificate that is pinned, if one is.
-    pub fn pinned(&self) -> Option<Pinned> {
-        self.fingerprint.map(|certificate| Pinned {
+impl ServerState {
+    /// Returns the pinned certificate.
+    pub fn pinned(&self) -> Option<CertificatePin> {
+        self.fingerprint.map(|certificate| CertificatePin {
             certificate,
             key: self.key,
         })
     }
 
-    /// Pins a certificate in place of the one before.
-    pub fn pin(&mut self, pinned: Pinned) {
+    /// Pins a certificate in place of the previous one.
+    pub fn pin(&mut self, pinned: CertificatePin) {
         self.fingerprint = Some(pinned.certificate);
         self.key = pinned.key;
     }
 
-    /// Remembers the authority in place of any pin; false when there is nothing new in it.
-    pub fn remember(&mut self, authority: Authority) -> bool {
+    /// Trusts an authority in place of any pin; returns whether that is a change.
+    pub fn trust_authority(&mut self, authority: Authority) -> bool {
         if self.authority.as_ref() == Some(&authority) {
             return false;
         }
@@ -62,40 +71,40 @@ impl Kept {
     }
 }
 
-/// How a person has arranged things on the screen.
+/// A user's preferences on one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Habits {
-    /// The channels to be in again the next time.
+pub struct Preferences {
+    /// The channels to join at the next start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub channels: Vec<ToJoin>,
-    /// Of whom nothing is to be heard.
+    pub channels: Vec<AutoJoin>,
+    /// The people whose messages are not shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<Nick>,
-    /// The channels and people that are not to ring a bell.
+    /// The channels and people without unread counts and notifications.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub muted: Vec<String>,
 }
 
 /// An account that signs in without questions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptAccount {
+pub struct StoredAccount {
     /// The account's name.
     pub name: AccountName,
-    /// For the next mailed code, should the credential be refused.
+    /// The email for the next mailed code, should the credential be refused.
     pub email: Email,
     /// The secret of this device.
     #[serde(with = "credential_text")]
     pub credential: DeviceCredential,
 }
 
-/// The file in which [`Kept`] is kept.
+/// The file that stores a [`ServerState`].
 #[derive(Clone, Debug)]
 pub struct StateFile {
     path: PathBuf,
 }
 
 impl StateFile {
-    /// The file for `server` in the user's state folder.
+    /// Returns the file for a server, in the user's state folder.
     pub fn of(server: &ServerAddress) -> anyhow::Result<Self> {
         let base =
             etcetera::choose_base_strategy().context("cannot tell where your home folder is")?;
@@ -104,86 +113,60 @@ impl StateFile {
     }
 
     fn within(folder: &Path, server: &ServerAddress) -> Self {
-        use std::fmt::Write as _;
-        let mut name = String::new();
-        for byte in server.to_string().bytes() {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') {
-                name.push(char::from(byte));
-            } else {
-                // Writing to a String cannot fail.
-                let _ = write!(name, "%{byte:02X}");
-            }
-        }
+        let address = server.to_string();
+        let name = utf8_percent_encode(&address, ENCODED);
         Self {
-            path: folder.join(name + ".toml"),
+            path: folder.join(format!("{name}.toml")),
         }
     }
 
-    /// Where it is, to be told to a person.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads it; without a file, nothing is kept.
-    pub fn load(&self) -> anyhow::Result<Kept> {
+    /// Loads the state. Without a file it is empty.
+    pub fn load(&self) -> anyhow::Result<ServerState> {
         let text = match std::fs::read_to_string(&self.path) {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Kept::default()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(ServerState::default()),
             Err(error) => {
                 return Err(error).with_context(|| format!("cannot read {}", self.path.display()));
             }
         };
-        // The error of toml shows the line it stumbles over, which may be the credential: tell only
-        // where it is.
+        // The full error would quote the line, which may be the credential.
         toml::from_str(&text).map_err(|error: toml::de::Error| {
             anyhow::anyhow!(
-                "{} is damaged ({}): mend or remove it, and sign in anew",
+                "{} is damaged ({}): repair or delete it, and sign in again",
                 self.path.display(),
                 error.message()
             )
         })
     }
 
-    /// Writes it whole or not at all, for its owner's eyes only.
-    pub fn save(&self, kept: &Kept) -> anyhow::Result<()> {
-        self.write(kept)
+    /// Writes the state as a whole or not at all, readable by its owner only.
+    pub fn save(&self, state: &ServerState) -> anyhow::Result<()> {
+        self.write(state)
             .with_context(|| format!("cannot write {}", self.path.display()))
     }
 
-    fn write(&self, kept: &Kept) -> anyhow::Result<()> {
+    fn write(&self, state: &ServerState) -> anyhow::Result<()> {
         let folder = self.path.parent().context("the state file has no folder")?;
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(folder)?;
-        let new = self
-            .path
-            .with_extension(format!("{}.new", std::process::id()));
-        // Left behind by a process of the same number that died half-way.
-        match std::fs::remove_file(&new) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&new)?;
-        let written = file
-            .write_all(toml::to_string(kept)?.as_bytes())
-            .and_then(|()| file.sync_all())
-            .and_then(|()| std::fs::rename(&new, &self.path));
-        if written.is_err() {
-            // The first error is the one to tell.
-            let _ = std::fs::remove_file(&new);
-        }
-        written?;
+        // A temporary file is readable by its owner only, and is deleted on an error.
+        let mut file = NamedTempFile::new_in(folder)?;
+        file.write_all(toml::to_string(state)?.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(&self.path)?;
         File::open(folder)?.sync_all()?;
         Ok(())
     }
 }
 
-/// The credential as text, in this file and nowhere else.
+/// Serializes the credential as text. Its other representations hide it.
 mod credential_text {
     use rookery_protocol::DeviceCredential;
     use serde::{Deserialize as _, Deserializer, Serializer};
@@ -209,17 +192,17 @@ mod tests {
 
     use super::*;
 
-    fn kept() -> Kept {
-        Kept {
+    fn state() -> ServerState {
+        ServerState {
             fingerprint: Some(Fingerprint::of(b"a certificate")),
             key: Some(Fingerprint::of(b"its key")),
             authority: None,
-            habits: Habits {
+            preferences: Preferences {
                 channels: vec!["#ops sesame".to_owned().try_into().unwrap()],
                 ignored: vec![Nick::parse("eve").unwrap()],
                 muted: vec!["#noise".to_owned()],
             },
-            account: Some(KeptAccount {
+            account: Some(StoredAccount {
                 name: AccountName::parse("alice").unwrap(),
                 email: Email::parse("alice@example.org").unwrap(),
                 credential: DeviceCredential::from_random([7; 32]),
@@ -232,38 +215,38 @@ mod tests {
     }
 
     #[test]
-    fn what_was_saved_is_loaded_and_each_server_has_its_own() {
+    fn saved_state_is_loaded_and_each_server_has_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let here = file(folder.path(), "localhost:6697");
-        assert_eq!(here.load().unwrap(), Kept::default());
-        here.save(&Kept::default()).unwrap();
-        here.save(&kept()).unwrap();
-        assert_eq!(here.load().unwrap(), kept());
+        assert_eq!(here.load().unwrap(), ServerState::default());
+        here.save(&ServerState::default()).unwrap();
+        here.save(&state()).unwrap();
+        assert_eq!(here.load().unwrap(), state());
         assert_eq!(
             file(folder.path(), "[::1]:6697").load().unwrap(),
-            Kept::default()
+            ServerState::default()
         );
         let files = std::fs::read_dir(here.path().parent().unwrap())
             .unwrap()
             .count();
-        assert_eq!(files, 1, "no half-written file is left");
+        assert_eq!(files, 1, "no temporary file is left");
     }
 
     #[test]
-    fn only_the_owner_may_look() {
+    fn only_the_owner_may_read_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let here = file(folder.path(), "localhost");
-        here.save(&kept()).unwrap();
+        here.save(&state()).unwrap();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(here.path()), 0o600);
         assert_eq!(mode(here.path().parent().unwrap()), 0o700);
     }
 
     #[test]
-    fn a_damaged_file_is_named_and_its_secret_is_not_told() {
+    fn a_damaged_file_is_named_without_its_secret() {
         let folder = tempfile::tempdir().unwrap();
         let here = file(folder.path(), "localhost");
-        here.save(&kept()).unwrap();
+        here.save(&state()).unwrap();
         let text = std::fs::read_to_string(here.path()).unwrap();
         std::fs::write(here.path(), text.replace("rkd1_07", "rkd1_0X")).unwrap();
         let error = format!("{:#}", here.load().unwrap_err());
@@ -272,16 +255,16 @@ mod tests {
             "{error}"
         );
         assert!(!error.contains("0707"), "{error}");
-        assert!(!format!("{:?}", kept()).contains("0707"));
+        assert!(!format!("{:?}", state()).contains("0707"));
     }
 
     #[test]
-    fn a_folder_that_cannot_be_written_is_an_error_that_names_the_file() {
+    fn an_error_on_writing_names_the_file() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("rookery"), "in the way").unwrap();
         let error = format!(
             "{:#}",
-            file(folder.path(), "localhost").save(&kept()).unwrap_err()
+            file(folder.path(), "localhost").save(&state()).unwrap_err()
         );
         assert!(error.contains("localhost%3A6697.toml"), "{error}");
     }

@@ -1,5 +1,9 @@
-//! `rook tail`: prints what is said in one place, from the history on and then as it comes, over as
-//! many connections as it takes, without a gap and nothing twice.
+//! `rook tail`: prints the messages of one conversation, first from the history and then as they
+//! arrive, over as many connections as necessary, without gaps or duplicates.
+//!
+//! After a connection is lost, everything since the last printed message is read from the history
+//! before new messages are printed; those that arrive meanwhile wait. Messages are recognised by
+//! their msgid, because the history and the live messages overlap.
 
 use std::collections::{HashSet, VecDeque};
 use std::io::{self, Write};
@@ -8,179 +12,152 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::{ChannelName, Message, Nick};
 
+use crate::chat_message::ChatMessage;
 use crate::cli::Target;
-use crate::ending::Ending;
-use crate::link::{Event, Link, Options};
+use crate::console::{self, Interrupt};
+use crate::exit::Exit;
 use crate::model::Model;
-use crate::person::{self, Interrupt};
+use crate::model::chathistory::{self, Batched, Batches};
 use crate::receipts::{Outcome, Receipts, Sent};
+use crate::reconnect::{ConnectOptions, Event, Reconnector};
 use crate::state::StateFile;
-use crate::utterance::Utterance;
 
-/// Messages known again when they come twice.
+/// The number of printed messages that are remembered, to recognise duplicates.
 const MAX_KNOWN: usize = 10_000;
-/// Messages that may wait for the history before them.
+/// The most messages that wait while the history before them is read.
 const MAX_WAITING: usize = 10_000;
-/// The server's clock may have given several messages the same moment.
-const A_MOMENT: SignedDuration = SignedDuration::from_millis(1);
+/// The precision of timestamps: several messages may have the same one.
+const TIME_PRECISION: SignedDuration = SignedDuration::from_millis(1);
 
 /// How messages are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum OutputFormat {
     /// For people: time, nick, text.
     Lines,
     /// For scripts: one JSON object a line.
     Json,
 }
 
-/// Prints what is said at `target` until it is over, beginning with the last `lines` there are.
+/// Prints the messages of a channel or of the conversation with a nick until the session ends,
+/// beginning with the last `lines` of the history.
 pub async fn run(
-    options: Options,
+    options: ConnectOptions,
     target: Target,
     lines: usize,
-    form: Form,
+    format: OutputFormat,
     out: impl Write,
-) -> anyhow::Result<Ending> {
-    let state = StateFile::of(&options.server)?;
-    let kept = state.load()?;
-    let account = match options.signed_in(&kept) {
+) -> anyhow::Result<Exit> {
+    let state_file = StateFile::of(&options.server)?;
+    let state = state_file.load()?;
+    let account = match options.require_account(&state) {
         Ok(account) => account.clone(),
-        Err(ending) => return Ok(ending),
+        Err(exit) => return Ok(exit),
     };
     let mut interrupt = Interrupt::catch()?;
-    let mut link = Link::new(options, state, kept, account, false);
-    let mut tail = Tail::new(target, lines, form, out);
+    let mut server = Reconnector::new(options, state_file, state, account, false);
+    let mut tail = Tail::new(target, lines, format, out);
     loop {
-        let followed = tokio::select! {
-            event = link.next() => tail.follow(event),
+        let handled = tokio::select! {
+            event = server.next() => tail.handle_event(event),
             () = interrupt.wait() => {
-                tail.leave();
+                tail.quit();
                 Ok(None)
             }
         };
-        match followed {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Ending::Finished),
+        match handled {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Finished),
             Err(error) => return Err(error.into()),
-            Ok(Some(ending)) => return Ok(ending),
+            Ok(Some(exit)) => return Ok(exit),
             Ok(None) => {}
         }
         for effect in tail.effects.drain(..) {
             match effect {
-                Effect::Send(message) => link.send(&message),
-                Effect::Retry(why) => {
-                    let pause = link.retry();
-                    person::tell(&format!(
-                        "{why}; trying again in {:.0} s",
-                        pause.as_secs_f32().ceil()
-                    ));
+                Effect::Send(message) => server.send(&message),
+                Effect::Reconnect(reason) => {
+                    let seconds = server.retry().as_secs_f32().ceil();
+                    console::notice(&format!("{reason}; trying again in {seconds:.0} s"));
                 }
-                Effect::Quit => link.quit(None),
+                Effect::Quit => server.quit(None),
             }
         }
     }
 }
 
-/// What is to be done outside.
+/// Something to be done on the connection.
 #[derive(Debug, PartialEq, Eq)]
 enum Effect {
+    /// Sends a message.
     Send(Message),
-    /// Connect again; the connection was lost for that reason.
-    Retry(String),
+    /// Connects again; the connection was lost for that reason.
+    Reconnect(String),
+    /// Quits.
     Quit,
 }
 
-/// How far it has come, on this connection.
+/// How far the tail is on this connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Signing in, and joining.
-    Arriving,
-    /// Reading what was said before.
-    CatchingUp,
-    /// All is printed that there is.
+    /// It signs in and joins the channel.
+    Connecting,
+    /// It has requested a page of at most that many messages.
+    CatchingUp { limit: usize },
+    /// All messages are printed as they arrive.
     Live,
-    /// Enough.
-    Leaving,
+    /// `QUIT` is sent.
+    Quitting,
 }
 
-/// The page of history that is coming in.
-#[derive(Debug, Default)]
-struct Page {
-    /// How many messages were asked for.
-    limit: usize,
-    batch: Option<String>,
-    /// Messages of any kind that have come.
-    heard: usize,
-    /// The ids of the first and the last of them.
-    first: Option<String>,
-    last: Option<String>,
-    said: Vec<Utterance>,
-}
-
-impl Page {
-    /// Whether the message is of this page.
-    fn holds(&self, message: &Message) -> bool {
-        self.batch.is_some() && message.tags.get("batch") == self.batch.as_deref()
-    }
-
-    /// There may be more.
-    fn is_full(&self) -> bool {
-        self.heard >= self.limit
-    }
-}
-
-/// The messages of one place.
+/// The messages of one conversation.
 struct Tail<W> {
     target: Target,
-    /// To be printed of what was said before the first connection.
+    /// How many messages from before the first connection are printed.
     lines: usize,
-    form: Form,
+    format: OutputFormat,
     zone: TimeZone,
     out: W,
     model: Model,
     receipts: Receipts,
+    batches: Batches,
     phase: Phase,
-    /// The channel was not ours, and is left again.
+    /// Whether the channel was joined for this, so that it must be left again.
     joined: bool,
-    /// Messages on one page of history; none while the server has not offered any.
-    page_size: Option<usize>,
-    page: Page,
-    /// What was said before the first connection has been read; what is missing later is what came
-    /// after it.
-    begun: bool,
-    /// That, the oldest first, until there is enough of it.
-    before: VecDeque<Utterance>,
-    /// What comes while older messages are read.
-    waiting: Vec<Utterance>,
-    /// There was too much of it.
-    overran: bool,
-    /// When the last message was said.
-    last_at: Timestamp,
+    /// Whether the history from before the first connection has been read. From then on only what
+    /// is newer than the last message is missing.
+    has_start: bool,
+    /// Messages from before the first connection, oldest first, until there are `lines` of them.
+    before: VecDeque<ChatMessage>,
+    /// Messages that arrived while older ones were read.
+    waiting: Vec<ChatMessage>,
+    /// Whether there were too many of those: some were dropped.
+    dropped: bool,
+    /// The time of the latest message.
+    latest_at: Timestamp,
     known: HashSet<String>,
+    /// The msgids in `known`, oldest first.
     known_in_order: VecDeque<String>,
-    /// Why it ends, when that is not our own wish.
+    /// Why it quits, if not by an interrupt.
     failure: Option<String>,
     effects: Vec<Effect>,
 }
 
 impl<W: Write> Tail<W> {
-    fn new(target: Target, lines: usize, form: Form, out: W) -> Self {
+    fn new(target: Target, lines: usize, format: OutputFormat, out: W) -> Self {
         Self {
             target,
             lines,
-            form,
+            format,
             zone: TimeZone::system(),
             out,
             model: Model::default(),
             receipts: Receipts::default(),
-            phase: Phase::Arriving,
+            batches: Batches::default(),
+            phase: Phase::Connecting,
             joined: false,
-            page_size: None,
-            page: Page::default(),
-            begun: false,
+            has_start: false,
             before: VecDeque::new(),
             waiting: Vec::new(),
-            overran: false,
-            last_at: Timestamp::UNIX_EPOCH,
+            dropped: false,
+            latest_at: Timestamp::UNIX_EPOCH,
             known: HashSet::new(),
             known_in_order: VecDeque::new(),
             failure: None,
@@ -188,36 +165,37 @@ impl<W: Write> Tail<W> {
         }
     }
 
-    /// Takes what happens; gives the end when that is it.
-    fn follow(&mut self, event: Event) -> io::Result<Option<Ending>> {
+    /// Handles what happened on the connection; returns `Some` when the program should exit.
+    fn handle_event(&mut self, event: Event) -> io::Result<Option<Exit>> {
         match event {
-            Event::Over(Ending::Finished) => return Ok(Some(self.ending())),
-            Event::Lost(_) if self.phase == Phase::Leaving => return Ok(Some(self.ending())),
-            Event::Over(ending) => return Ok(Some(ending)),
-            Event::Lost(why) => {
+            Event::Exit(Exit::Finished) => return Ok(Some(self.exit())),
+            Event::Lost(_) if self.phase == Phase::Quitting => return Ok(Some(self.exit())),
+            Event::Exit(exit) => return Ok(Some(exit)),
+            Event::Lost(reason) => {
                 self.model.disconnect();
-                self.receipts.give_up();
+                self.receipts.drain();
+                self.batches.clear();
                 self.before.clear();
                 self.waiting.clear();
-                self.phase = Phase::Arriving;
-                self.effects.push(Effect::Retry(why));
+                self.phase = Phase::Connecting;
+                self.effects.push(Effect::Reconnect(reason));
             }
-            Event::Tell(words) => person::tell(&words),
-            Event::AskCode { .. } => self.fail("the server asks for a mailed code".to_owned()),
-            Event::Settled => self.arrive()?,
-            Event::Message(message) => self.hear(&message)?,
+            Event::Notice(text) => console::notice(&text),
+            Event::CodeRequired { .. } => self.fail("the server asks for a mailed code".to_owned()),
+            Event::Ready => self.handle_ready()?,
+            Event::Message(message) => self.handle_message(&message)?,
             Event::SignedIn | Event::Lag(_) => {}
         }
         Ok(None)
     }
 
-    fn ending(&mut self) -> Ending {
-        self.failure.take().map_or(Ending::Finished, Ending::Failed)
+    fn exit(&mut self) -> Exit {
+        self.failure.take().map_or(Exit::Finished, Exit::Failed)
     }
 
-    /// Leaves by our own wish.
-    fn leave(&mut self) {
-        if self.phase == Phase::Leaving {
+    /// Leaves the channel if it was joined for this, and quits.
+    fn quit(&mut self) {
+        if self.phase == Phase::Quitting {
             return;
         }
         if let Target::Channel(channel) = &self.target
@@ -227,18 +205,18 @@ impl<W: Write> Tail<W> {
             self.effects
                 .push(Effect::Send(Message::new("PART", [channel.as_str()])));
         }
-        self.phase = Phase::Leaving;
+        self.phase = Phase::Quitting;
         self.effects.push(Effect::Quit);
     }
 
-    fn fail(&mut self, why: String) {
-        self.failure.get_or_insert(why);
-        self.leave();
+    fn fail(&mut self, reason: String) {
+        self.failure.get_or_insert(reason);
+        self.quit();
     }
 
-    /// The server has told a newcomer all it had to.
-    fn arrive(&mut self) -> io::Result<()> {
-        if self.phase != Phase::Arriving {
+    /// Joins the channel if necessary, and begins to read the history.
+    fn handle_ready(&mut self) -> io::Result<()> {
+        if self.phase != Phase::Connecting {
             return Ok(());
         }
         match &self.target {
@@ -246,7 +224,7 @@ impl<W: Write> Tail<W> {
                 self.joined = true;
                 let join = self
                     .receipts
-                    .expect(Message::new("JOIN", [channel.as_str()]), Sent::Command);
+                    .track(Message::new("JOIN", [channel.as_str()]), Sent::Command);
                 self.effects.push(Effect::Send(join));
                 Ok(())
             }
@@ -254,222 +232,198 @@ impl<W: Write> Tail<W> {
         }
     }
 
-    /// Asks for what was said before.
+    /// Requests the first page of the history that is missing.
     fn catch_up(&mut self) -> io::Result<()> {
-        let Some(size) = self.page_size else {
-            if !self.begun && self.lines > 0 {
-                person::tell("the server keeps no history: only what is said from now on is shown");
+        let target = self.target.as_str();
+        let Some(limit) = self.model.history_limit() else {
+            if !self.has_start && self.lines > 0 {
+                console::notice("the server keeps no history: only new messages are printed");
             }
-            self.begun = true;
+            self.has_start = true;
             return self.go_live();
         };
-        if self.begun {
-            // The last moment is asked for once more: not all that was said in it need have come.
-            let since = self.last_at.checked_sub(A_MOMENT).unwrap_or(self.last_at);
-            self.ask("AFTER", &format!("timestamp={since:.3}"), size);
+        if self.has_start {
+            // The last millisecond is requested again: there may be more messages in it.
+            let since = self
+                .latest_at
+                .checked_sub(TIME_PRECISION)
+                .unwrap_or(self.latest_at);
+            let reference = chathistory::time_reference(since);
+            self.request_page(chathistory::after(target, &reference, limit), limit);
         } else {
-            // At least the last message is to be known: what is missed later came after it.
-            self.ask("LATEST", "*", self.lines.clamp(1, size));
+            // At least the latest message must be known, to tell later what is newer.
+            let limit = self.lines.clamp(1, limit);
+            self.request_page(chathistory::latest(target, limit), limit);
         }
         Ok(())
     }
 
-    fn ask(&mut self, what: &str, from: &str, limit: usize) {
-        self.phase = Phase::CatchingUp;
-        self.page = Page {
-            limit,
-            ..Page::default()
-        };
-        let asked = Message::new(
-            "CHATHISTORY",
-            [what, self.target.as_str(), from, &limit.to_string()],
-        );
-        self.effects.push(Effect::Send(asked));
+    fn request_page(&mut self, request: Message, limit: usize) {
+        self.phase = Phase::CatchingUp { limit };
+        self.effects.push(Effect::Send(request));
     }
 
-    fn hear(&mut self, message: &Message) -> io::Result<()> {
-        if message.command == "005" {
-            self.learn(message);
+    fn handle_message(&mut self, message: &Message) -> io::Result<()> {
+        match self.batches.collect(message) {
+            Some(Batched::Page(page)) => return self.handle_page(&page.messages),
+            Some(_) => return Ok(()),
+            None => {}
         }
-        if let Some(outcome) = self.receipts.take(message) {
+        if let Some(outcome) = self.receipts.settle(message) {
             match outcome {
-                Outcome::Refused(_, words) => self.fail(words),
+                Outcome::Refused(_, reason) => self.fail(reason),
                 Outcome::Done(_) => {
-                    self.model.take(message, Timestamp::now());
+                    self.model.handle(message, Timestamp::now());
                     return self.catch_up();
                 }
             }
         }
-        let said = || match message.command.as_str() {
-            "PRIVMSG" | "NOTICE" => Utterance::of(message).filter(|said| self.is_here(said)),
-            _ => None,
-        };
-        match message.command.as_str() {
-            "BATCH" => return self.hear_batch(message),
-            "FAIL" if message.param(0) == Some("CHATHISTORY") => {
-                person::tell(message.params.last().map_or("", String::as_str));
-                return self.page_ends();
-            }
-            _ if self.page.holds(message) => {
-                let said = said();
-                let id = message.tags.get("msgid").map(str::to_owned);
-                self.page.heard += 1;
-                self.page.first = self.page.first.take().or_else(|| id.clone());
-                self.page.last = id;
-                self.page.said.extend(said);
-                return Ok(());
-            }
-            _ => {
-                if let Some(said) = said() {
-                    return self.take(said);
-                }
-            }
+        if message.command == "FAIL" && message.param(0) == Some("CHATHISTORY") {
+            console::notice(message.params.last().map_or("", String::as_str));
+            return self.handle_page(&[]);
         }
-        let was_in = self.is_in();
-        self.model.take(message, Timestamp::now());
-        if was_in && !self.is_in() && self.phase != Phase::Leaving {
-            let why = match (message.command.as_str(), message.param(2)) {
-                ("KICK", Some(reason)) => {
-                    format!("removed from {} ({reason})", self.target.as_str())
-                }
-                _ => format!("no longer in {}", self.target.as_str()),
+        if let Some(message) = self.message_here(message) {
+            return self.handle_live(message);
+        }
+        let was_in = self.is_in_channel();
+        self.model.handle(message, Timestamp::now());
+        if was_in && !self.is_in_channel() && self.phase != Phase::Quitting {
+            let channel = self.target.as_str();
+            let reason = match (message.command.as_str(), message.param(2)) {
+                ("KICK", Some(reason)) => format!("kicked from {channel} ({reason})"),
+                _ => format!("no longer in {channel}"),
             };
-            self.fail(why);
+            self.fail(reason);
         }
         Ok(())
     }
 
-    fn is_in(&self) -> bool {
+    fn is_in_channel(&self) -> bool {
         matches!(&self.target, Target::Channel(channel) if self.model.is_in(channel))
     }
 
-    /// How much history the server gives at once.
-    fn learn(&mut self, message: &Message) {
-        let limit = message
-            .params
-            .iter()
-            .find_map(|token| token.strip_prefix("CHATHISTORY="));
-        if let Some(limit) = limit.and_then(|limit| limit.parse().ok()) {
-            // No limit is told by zero.
-            self.page_size = Some(if limit == 0 { 1000 } else { limit });
+    /// Returns the chat message in a message, if it belongs to the conversation.
+    fn message_here(&self, message: &Message) -> Option<ChatMessage> {
+        if !matches!(message.command.as_str(), "PRIVMSG" | "NOTICE") {
+            return None;
         }
-    }
-
-    fn hear_batch(&mut self, message: &Message) -> io::Result<()> {
-        let name = message.param(0).unwrap_or_default();
-        if let Some(opened) = name.strip_prefix('+') {
-            if message.param(1) == Some("chathistory") {
-                self.page.batch = Some(opened.to_owned());
-            }
-        } else if self.page.batch.is_some() && name.strip_prefix('-') == self.page.batch.as_deref()
-        {
-            return self.page_ends();
-        }
-        Ok(())
-    }
-
-    /// Whether it was said where we listen.
-    fn is_here(&self, said: &Utterance) -> bool {
-        match &self.target {
+        let message = ChatMessage::of(message)?;
+        let is_here = match &self.target {
             Target::Channel(channel) => {
-                let to = said.target.trim_start_matches(['@', '+']);
-                ChannelName::parse(to).is_ok_and(|to| to == *channel)
+                // A message may be for the operators or voiced members of the channel only.
+                let name = message.target.trim_start_matches(['@', '+']);
+                ChannelName::parse(name).is_ok_and(|name| name == *channel)
             }
             Target::User(nick) => {
-                let is_them = |name: &str| Nick::parse(name).is_ok_and(|name| name == *nick);
-                (is_them(&said.sender) && self.model.is_me(&said.target))
-                    || (self.model.is_me(&said.sender) && is_them(&said.target))
+                let is_nick = |name: &str| Nick::parse(name).is_ok_and(|name| name == *nick);
+                (is_nick(&message.sender) && self.model.is_me(&message.target))
+                    || (self.model.is_me(&message.sender) && is_nick(&message.target))
             }
-        }
+        };
+        is_here.then_some(message)
     }
 
-    /// Takes what is said now.
-    fn take(&mut self, said: Utterance) -> io::Result<()> {
+    /// Prints a message that has just been sent, or lets it wait until older ones are printed.
+    fn handle_live(&mut self, message: ChatMessage) -> io::Result<()> {
         match self.phase {
-            Phase::Live => return self.print(&said),
-            Phase::Leaving => {}
-            Phase::Arriving | Phase::CatchingUp if self.waiting.len() < MAX_WAITING => {
-                self.waiting.push(said);
+            Phase::Live => return self.print(&message),
+            Phase::Quitting => {}
+            Phase::Connecting | Phase::CatchingUp { .. } if self.waiting.len() < MAX_WAITING => {
+                self.waiting.push(message);
             }
-            Phase::Arriving | Phase::CatchingUp => self.overran = true,
+            Phase::Connecting | Phase::CatchingUp { .. } => self.dropped = true,
         }
         Ok(())
     }
 
-    /// A page of history is whole, or there is none.
-    fn page_ends(&mut self) -> io::Result<()> {
-        if self.phase != Phase::CatchingUp {
+    /// Handles a page of history; an empty one if it was refused. A full page is followed by the
+    /// next one.
+    fn handle_page(&mut self, page: &[Message]) -> io::Result<()> {
+        let Phase::CatchingUp { limit } = self.phase else {
             return Ok(());
-        }
-        let page = std::mem::take(&mut self.page);
-        let full = page.is_full();
-        if self.begun {
-            for said in &page.said {
-                self.print(said)?;
+        };
+        let is_full = page.len() >= limit;
+        let reference = |message: Option<&Message>| {
+            message
+                .filter(|_| is_full)
+                .and_then(|message| message.tags.get("msgid"))
+                .map(chathistory::msgid_reference)
+        };
+        let messages: Vec<ChatMessage> = page
+            .iter()
+            .filter_map(|message| self.message_here(message))
+            .collect();
+        if self.has_start {
+            for message in &messages {
+                self.print(message)?;
             }
-            match page.last.filter(|_| full) {
-                Some(last) => self.ask("AFTER", &format!("msgid={last}"), page.limit),
-                None => self.go_live()?,
-            }
-            return Ok(());
+            return match reference(page.last()) {
+                Some(reference) => {
+                    let request = chathistory::after(self.target.as_str(), &reference, limit);
+                    self.request_page(request, limit);
+                    Ok(())
+                }
+                None => self.go_live(),
+            };
         }
-        page.said
-            .into_iter()
-            .rev()
-            .for_each(|said| self.before.push_front(said));
+        for message in messages.into_iter().rev() {
+            self.before.push_front(message);
+        }
         if self.before.len() < self.lines
-            && let Some(first) = page.first.filter(|_| full)
+            && let Some(reference) = reference(page.first())
         {
-            self.ask("BEFORE", &format!("msgid={first}"), page.limit);
+            let request = chathistory::before(self.target.as_str(), &reference, limit);
+            self.request_page(request, limit);
             return Ok(());
         }
-        self.begun = true;
+        self.has_start = true;
         let before = std::mem::take(&mut self.before);
-        let untold = before.len().saturating_sub(self.lines);
-        before.iter().take(untold).for_each(|said| self.know(said));
-        for said in before.iter().skip(untold) {
-            self.print(said)?;
+        let surplus = before.len().saturating_sub(self.lines);
+        for message in before.iter().take(surplus) {
+            self.remember(message);
+        }
+        for message in before.iter().skip(surplus) {
+            self.print(message)?;
         }
         self.go_live()
     }
 
+    /// Prints what has waited. If messages were dropped meanwhile, reads them from the history.
     fn go_live(&mut self) -> io::Result<()> {
         self.phase = Phase::Live;
-        for said in std::mem::take(&mut self.waiting) {
-            self.print(&said)?;
+        for message in std::mem::take(&mut self.waiting) {
+            self.print(&message)?;
         }
-        if std::mem::take(&mut self.overran) {
+        if std::mem::take(&mut self.dropped) {
             self.catch_up()
         } else {
             Ok(())
         }
     }
 
-    fn print(&mut self, said: &Utterance) -> io::Result<()> {
-        if said
-            .msgid
-            .as_ref()
-            .is_some_and(|msgid| self.known.contains(msgid))
-        {
+    /// Prints a message, unless it was printed before.
+    fn print(&mut self, message: &ChatMessage) -> io::Result<()> {
+        let is_known = |msgid: &String| self.known.contains(msgid);
+        if message.msgid.as_ref().is_some_and(is_known) {
             return Ok(());
         }
-        self.know(said);
-        match self.form {
-            Form::Lines => writeln!(self.out, "{}", said.line(&self.zone))?,
-            Form::Json => writeln!(self.out, "{}", said.json())?,
+        self.remember(message);
+        match self.format {
+            OutputFormat::Lines => writeln!(self.out, "{}", message.line(&self.zone))?,
+            OutputFormat::Json => writeln!(self.out, "{}", message.json())?,
         }
         self.out.flush()
     }
 
-    fn know(&mut self, said: &Utterance) {
-        self.last_at = self.last_at.max(said.time);
-        let Some(msgid) = &said.msgid else { return };
+    fn remember(&mut self, message: &ChatMessage) {
+        self.latest_at = self.latest_at.max(message.time);
+        let Some(msgid) = &message.msgid else { return };
         self.known.insert(msgid.clone());
         self.known_in_order.push_back(msgid.clone());
         if self.known_in_order.len() > MAX_KNOWN
-            && let Some(forgotten) = self.known_in_order.pop_front()
+            && let Some(oldest) = self.known_in_order.pop_front()
         {
-            self.known.remove(&forgotten);
+            self.known.remove(&oldest);
         }
     }
 }

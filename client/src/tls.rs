@@ -1,9 +1,8 @@
-//! The way to the server: a TCP connection, TLS over it, and the decision whether the certificate
-//! is to be trusted.
+//! Connects by TCP and TLS, and decides whether the server's certificate is trusted.
 //!
-//! With an authority given, only its certificates will do. Otherwise the system's roots are asked;
-//! a certificate they do not vouch for is pinned the first time, and has to be the same one from
-//! then on, or one for the same key.
+//! If an authority is named, only its certificates are trusted. Otherwise the system's authorities
+//! are. A certificate that none of them vouches for is pinned on first use; from then on it must be
+//! the same one, or one for the same key.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -23,81 +22,81 @@ use tokio_rustls::client::TlsStream;
 
 use crate::address::ServerAddress;
 use crate::authority::Authority;
-use crate::fingerprint::{Fingerprint, Pinned};
+use crate::fingerprint::{CertificatePin, Fingerprint};
 
-/// How long a connection and its TLS handshake may take together.
+/// The longest time for connecting and the TLS handshake together.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Whom to believe that the server is the right one.
+/// Which certificates of the server are trusted.
 #[derive(Clone, Debug)]
 pub enum Trust {
-    /// This authority, and nobody else.
+    /// Those of this authority only.
     Authority(Authority),
-    /// The system's roots, or the certificate pinned before.
-    SystemOr(Pin),
+    /// Those of the system's authorities, and what the policy allows besides.
+    SystemOr(PinPolicy),
 }
 
-/// What is known of a certificate that no authority vouches for.
+/// What is done with a certificate that no authority vouches for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pin {
-    /// It was this one.
-    Known(Pinned),
-    /// Nothing; the first one is pinned.
-    Open,
-    /// Nothing, but there is a credential, won when an authority vouched for the server: it is not
-    /// shown to strangers.
-    Forbidden,
+pub enum PinPolicy {
+    /// It must be this one, or one for the same key.
+    Known(CertificatePin),
+    /// It is pinned.
+    TrustFirst,
+    /// It is refused: an authority vouched for the server when the stored credential was issued, so
+    /// the credential must not be sent to this one.
+    Refuse,
 }
 
-/// A connection, and what to pin.
-pub struct Secured {
-    /// Ready to carry the chat.
+/// A TLS connection.
+pub struct TlsConnection {
+    /// The stream, ready for messages.
     pub stream: TlsStream<TcpStream>,
-    /// To be pinned from now on, where that is not pinned already.
-    pub pin: Option<Pinned>,
+    /// The certificate to pin, if it is not pinned already.
+    pub pin: Option<CertificatePin>,
 }
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// No answer, or none that leads anywhere. Another time may be better.
+    /// The server cannot be reached. A later attempt may succeed.
     #[error("cannot connect to {server}: {cause}")]
     Unreachable {
-        /// Where to.
+        /// The server.
         server: String,
-        /// What went wrong.
+        /// The reason.
         cause: String,
     },
-    /// The certificate is not one to trust.
+    /// The certificate is not trusted.
     #[error("the certificate of {server} is not trusted: {cause}")]
     Untrusted {
-        /// Whose.
+        /// The server.
         server: String,
-        /// What is wrong with it.
+        /// The reason.
         cause: String,
     },
-    /// No authority vouches for it, it is not pinned, and there is a credential to lose.
+    /// No authority vouches for the certificate, as one did when the stored credential was issued.
     #[error("no authority vouches for the certificate of {server}, as one did when you signed in")]
     NoLongerVouched {
-        /// Whose.
+        /// The server.
         server: String,
-        /// What it shows.
+        /// The certificate that it presents.
         shown: Fingerprint,
     },
-    /// It is another one than was pinned.
+    /// The certificate is not the pinned one.
     #[error("the certificate of {server} has changed")]
     Changed {
-        /// Whose.
+        /// The server.
         server: String,
-        /// What was pinned.
+        /// The pinned certificate.
         pinned: Fingerprint,
-        /// What it shows.
+        /// The certificate that it presents.
         shown: Fingerprint,
     },
 }
 
-/// Connects to `server`.
-pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<Secured, ConnectError> {
+/// Connects to a server.
+pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<TlsConnection, ConnectError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Arc::new(Verifier::new(trust, &provider));
     let unreachable = |cause: String| ConnectError::Unreachable {
@@ -128,21 +127,21 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<Secured, C
         }
         Ok(Err(error)) => error,
         Ok(Ok(stream)) => {
-            let pin = match verifier.judgement.get() {
-                Some(Judgement::ToPin(pinned)) => Some(*pinned),
+            let pin = match verifier.verdict.get() {
+                Some(Verdict::Pin(pinned)) => Some(*pinned),
                 _ => None,
             };
-            return Ok(Secured { stream, pin });
+            return Ok(TlsConnection { stream, pin });
         }
     };
-    Err(match verifier.judgement.get() {
-        Some(&Judgement::Changed { pinned, shown }) => ConnectError::Changed {
+    Err(match verifier.verdict.get() {
+        Some(&Verdict::Changed { pinned, shown }) => ConnectError::Changed {
             server,
             pinned,
             shown,
         },
-        Some(&Judgement::Stranger(shown)) => ConnectError::NoLongerVouched { server, shown },
-        Some(Judgement::Refused(cause)) => ConnectError::Untrusted {
+        Some(&Verdict::Unvouched(shown)) => ConnectError::NoLongerVouched { server, shown },
+        Some(Verdict::Refused(cause)) => ConnectError::Untrusted {
             server,
             cause: cause.clone(),
         },
@@ -150,13 +149,13 @@ pub async fn connect(server: &ServerAddress, trust: &Trust) -> Result<Secured, C
     })
 }
 
-/// What was found of the server's certificate; told beside rustls, whose errors carry only text.
+/// The verdict about a certificate. It is passed beside rustls, whose errors contain only text.
 #[derive(Debug)]
-enum Judgement {
+enum Verdict {
     Trusted,
-    /// Trusted on first use, or as a new certificate for the key that is pinned.
-    ToPin(Pinned),
-    Stranger(Fingerprint),
+    /// It is trusted and must be pinned: on first use, or as a new certificate for the pinned key.
+    Pin(CertificatePin),
+    Unvouched(Fingerprint),
     Changed {
         pinned: Fingerprint,
         shown: Fingerprint,
@@ -168,7 +167,7 @@ enum Judgement {
 struct Verifier {
     trust: Trust,
     provider: Arc<CryptoProvider>,
-    judgement: OnceLock<Judgement>,
+    verdict: OnceLock<Verdict>,
 }
 
 impl Verifier {
@@ -176,17 +175,17 @@ impl Verifier {
         Self {
             trust: trust.clone(),
             provider: Arc::clone(provider),
-            judgement: OnceLock::new(),
+            verdict: OnceLock::new(),
         }
     }
 
-    /// Whoever may vouch for a server; none when there is no root at all.
+    /// Returns a verifier for the trusted authorities; `None` if there are none.
     fn authorities(&self) -> Option<Arc<WebPkiServerVerifier>> {
         let roots = match &self.trust {
             Trust::Authority(authority) => authority.roots(),
             Trust::SystemOr(_) => {
                 let mut roots = RootCertStore::empty();
-                // A root that cannot be read vouches for nobody; the rest still do.
+                // Roots that cannot be parsed are skipped.
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
                 roots
             }
@@ -197,27 +196,27 @@ impl Verifier {
             .ok()
     }
 
-    /// What to do about a certificate that nobody vouches for.
-    fn judge(&self, shown: Pinned, refusal: &TlsError) -> Judgement {
+    /// Decides about a certificate that no authority vouches for.
+    fn judge(&self, shown: CertificatePin, refusal: &TlsError) -> Verdict {
         let Trust::SystemOr(pin) = &self.trust else {
-            return Judgement::Refused(match refusal {
+            return Verdict::Refused(match refusal {
                 TlsError::InvalidCertificate(error) => certificate_problem(error),
                 other => other.to_string(),
             });
         };
         match *pin {
-            Pin::Known(pinned)
+            PinPolicy::Known(pinned)
                 if pinned.certificate == shown.certificate
                     || (pinned.key.is_some() && pinned.key == shown.key) =>
             {
-                Judgement::ToPin(shown)
+                Verdict::Pin(shown)
             }
-            Pin::Known(pinned) => Judgement::Changed {
+            PinPolicy::Known(pinned) => Verdict::Changed {
                 pinned: pinned.certificate,
                 shown: shown.certificate,
             },
-            Pin::Open => Judgement::ToPin(shown),
-            Pin::Forbidden => Judgement::Stranger(shown.certificate),
+            PinPolicy::TrustFirst => Verdict::Pin(shown),
+            PinPolicy::Refuse => Verdict::Unvouched(shown.certificate),
         }
     }
 }
@@ -231,11 +230,11 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
-        let shown = Pinned::of(end_entity);
-        // It is known again: nobody has to vouch for it, and reading the system's roots takes its
-        // time.
-        if matches!(&self.trust, Trust::SystemOr(Pin::Known(pinned)) if *pinned == shown) {
-            self.judgement.get_or_init(|| Judgement::Trusted);
+        let shown = CertificatePin::of(end_entity);
+        // The pinned certificate is trusted without a look at the system's roots, which are slow to
+        // load.
+        if matches!(&self.trust, Trust::SystemOr(PinPolicy::Known(pinned)) if *pinned == shown) {
+            self.verdict.get_or_init(|| Verdict::Trusted);
             return Ok(ServerCertVerified::assertion());
         }
         let vouched = match self.authorities() {
@@ -248,12 +247,12 @@ impl ServerCertVerifier for Verifier {
             ),
             None => Err(CertificateError::UnknownIssuer.into()),
         };
-        let judgement = match &vouched {
-            Ok(_) => Judgement::Trusted,
+        let verdict = match &vouched {
+            Ok(_) => Verdict::Trusted,
             Err(refusal) => self.judge(shown, refusal),
         };
-        match self.judgement.get_or_init(|| judgement) {
-            Judgement::Trusted | Judgement::ToPin(_) => Ok(ServerCertVerified::assertion()),
+        match self.verdict.get_or_init(|| verdict) {
+            Verdict::Trusted | Verdict::Pin(_) => Ok(ServerCertVerified::assertion()),
             _ => Err(vouched
                 .err()
                 .unwrap_or_else(|| CertificateError::ApplicationVerificationFailure.into())),

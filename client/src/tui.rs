@@ -1,20 +1,23 @@
-//! The chat on the whole screen of a terminal.
+//! The full screen front end: the event loop between the terminal, the server and the state of the
+//! screen.
+//!
+//! [`FullScreen`] owns the connection and what surrounds the chat: the sign-in screen while it is
+//! needed, the stored state, the exit. The chat itself is [`App`], which is fed with keys and
+//! messages here, and whose effects are carried out here.
 
 mod app;
 mod areas;
-mod chosen;
 mod completion;
-mod conversation;
 mod draw;
 mod editor;
-mod entry;
-mod keys;
-mod links;
+mod layout;
+mod overlay;
 mod password;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod screens;
 mod search;
+mod sign_in_screen;
 mod switcher;
 mod terminal;
 mod theme;
@@ -32,130 +35,137 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::config::{Colours, Notify};
-use crate::ending::Ending;
-use crate::link::{Event, Link, Options, new_credential};
-use crate::person::Interrupt;
-use crate::state::{Kept, KeptAccount, StateFile};
+use crate::console::Interrupt;
+use crate::exit::Exit;
+use crate::front_end::FrontEnd as _;
+use crate::reconnect::{ConnectOptions, Event, Reconnector, new_credential};
+use crate::state::{ServerState, StateFile, StoredAccount};
 use app::{App, Connection, Effect};
-use entry::{Answer, Entry};
+use sign_in_screen::{Answer, SignInScreen};
 use theme::Theme;
 
-/// At most sixty pictures a second: what comes in between is drawn together.
+/// The shortest time between two frames: at most sixty a second.
 const FRAME: Duration = Duration::from_millis(16);
-/// How often the server is asked how long it takes to answer.
-const MEASURE_EVERY: Duration = Duration::from_secs(15);
-/// What shows time passing is drawn so often.
+/// How often the round-trip time to the server is measured.
+const LAG_INTERVAL: Duration = Duration::from_secs(15);
+/// How often what depends on the time is brought up to date.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The chat and its surroundings.
-struct Chat {
-    options: Options,
-    state: StateFile,
-    kept: Kept,
-    /// None until it is known who signs in.
-    link: Option<Link>,
-    /// The first screen, while it is needed.
-    entry: Option<Entry>,
+/// The full screen and its connection.
+struct FullScreen {
+    options: ConnectOptions,
+    state_file: StateFile,
+    state: ServerState,
+    /// `None` until it is known who signs in.
+    server: Option<Reconnector>,
+    /// The sign-in screen, while it is needed.
+    sign_in: Option<SignInScreen>,
     app: App,
     theme: Theme,
     notify: Notify,
-    /// What was told on the way in, before there was a first screen to tell it on.
-    told: Vec<String>,
-    /// The screen differs from what is drawn.
-    stale: bool,
-    /// We have said goodbye.
-    leaving: bool,
+    /// Notices that arrived before there was a sign-in screen to show them on.
+    notices: Vec<String>,
+    /// Whether the screen differs from what was drawn.
+    needs_redraw: bool,
+    /// Whether `QUIT` was sent.
+    quitting: bool,
 }
 
-/// Chats until it is over. The terminal is given back by then.
+/// Whether a slash command of that name exists that needs the full screen.
+pub fn is_screen_command(name: &str) -> bool {
+    app::screen_commands::find(name).is_some()
+}
+
+/// Runs the chat until it ends. The terminal is restored by then.
 pub async fn run(
-    options: Options,
+    options: ConnectOptions,
     colours: Option<Colours>,
     notify: Notify,
-) -> anyhow::Result<Ending> {
-    let state = StateFile::of(&options.server)?;
-    let kept = state.load()?;
+) -> anyhow::Result<Exit> {
+    let state_file = StateFile::of(&options.server)?;
+    let state = state_file.load()?;
     let mut interrupt = Interrupt::catch()?;
     let mut continued = signal(SignalKind::from_raw(terminal::CONTINUED))?;
-    let theme = Theme::new(colours.unwrap_or_else(theme::colours_here));
+    let theme = Theme::new(colours.unwrap_or_else(theme::colours_from_environment));
     let mut app = App::new(
         options.server.to_string(),
         theme,
         TimeZone::system(),
         Timestamp::now(),
     );
-    app.model.be_in(&options.join);
-    let mut chat = Chat {
+    app.model.add_auto_join(&options.join);
+    app.restore(&state.preferences);
+    let mut full_screen = FullScreen {
         options,
+        state_file,
         state,
-        kept,
-        link: None,
-        entry: None,
+        server: None,
+        sign_in: None,
         app,
         theme,
         notify,
-        told: Vec::new(),
-        stale: true,
-        leaving: false,
+        notices: Vec::new(),
+        needs_redraw: true,
+        quitting: false,
     };
-    chat.app.settle_in(&chat.kept.habits);
-    chat.begin()?;
+    full_screen.start()?;
     let mut screen = Screen::open(Capture::All)?;
-    chat.run(
-        &mut screen,
-        &mut terminal::events(),
-        &mut interrupt,
-        &mut continued,
-    )
-    .await
+    full_screen
+        .run(
+            &mut screen,
+            &mut terminal::events(),
+            &mut interrupt,
+            &mut continued,
+        )
+        .await
 }
 
-impl Chat {
-    /// Straight in with a kept account; else by the first screen.
-    fn begin(&mut self) -> anyhow::Result<()> {
-        if let Some(account) = self.options.known(&self.kept).cloned() {
-            self.link = Some(self.link_for(account));
+impl FullScreen {
+    /// Starts to connect if a stored account exists; otherwise opens the sign-in screen.
+    fn start(&mut self) -> anyhow::Result<()> {
+        if let Some(account) = self.options.stored_account(&self.state).cloned() {
+            self.server = Some(self.server_for(account));
             return Ok(());
         }
-        let Options {
+        let ConnectOptions {
             server,
             name,
             email,
             ..
         } = &self.options;
-        let entry = Entry::new(server.to_string(), name.clone(), email.clone());
-        let introduced = entry.introduced();
-        self.entry = Some(entry);
-        if let Some((name, email)) = introduced {
-            self.introduce(name, email)?;
+        let sign_in = SignInScreen::new(server.to_string(), name.clone(), email.clone());
+        let identity = sign_in.identity();
+        self.sign_in = Some(sign_in);
+        if let Some((name, email)) = identity {
+            self.sign_in_as(name, email)?;
         }
         Ok(())
     }
 
-    fn introduce(&mut self, name: AccountName, email: Email) -> anyhow::Result<()> {
-        // What was pinned at an earlier try is known by now.
-        self.kept = self.state.load()?;
-        let account = KeptAccount {
+    fn sign_in_as(&mut self, name: AccountName, email: Email) -> anyhow::Result<()> {
+        // An earlier attempt may have pinned the server's certificate.
+        self.state = self.state_file.load()?;
+        let account = StoredAccount {
             name,
             email,
             credential: new_credential()?,
         };
-        // A code may have been asked for already, with something mistyped.
-        if !self
-            .link
+        // If a sign-in is under way, the name or email was corrected: it starts over.
+        let restarted = self
+            .server
             .as_mut()
-            .is_some_and(|link| link.start_over(&account))
-        {
-            self.link = Some(self.link_for(account));
+            .is_some_and(|server| server.restart_sign_in(&account));
+        if !restarted {
+            self.server = Some(self.server_for(account));
         }
         Ok(())
     }
 
-    fn link_for(&self, account: KeptAccount) -> Link {
-        Link::new(
+    fn server_for(&self, account: StoredAccount) -> Reconnector {
+        Reconnector::new(
             self.options.clone(),
+            self.state_file.clone(),
             self.state.clone(),
-            self.kept.clone(),
             account,
             true,
         )
@@ -167,189 +177,194 @@ impl Chat {
         inputs: &mut mpsc::UnboundedReceiver<Input>,
         interrupt: &mut Interrupt,
         continued: &mut unix::Signal,
-    ) -> anyhow::Result<Ending> {
+    ) -> anyhow::Result<Exit> {
         self.app.size = screen.terminal.size()?.into();
         let mut next_frame = Instant::now();
         let mut next_tick = Instant::now() + TICK;
-        let mut next_measure = Instant::now() + MEASURE_EVERY;
+        let mut next_measurement = Instant::now() + LAG_INTERVAL;
         loop {
             let now = Instant::now();
-            if self.stale && now >= next_frame {
-                if self.entry.is_none() {
-                    self.app.look();
-                    self.perform()?;
+            if self.needs_redraw && now >= next_frame {
+                if self.sign_in.is_none() {
+                    self.app.refresh();
+                    self.perform_effects()?;
                 }
                 screen.terminal.draw(|frame| {
                     self.app.size = frame.area();
-                    match &self.entry {
-                        Some(entry) => entry.draw(frame, self.theme),
+                    match &self.sign_in {
+                        Some(sign_in) => sign_in.draw(frame, self.theme),
                         None => draw::draw(frame, &self.app),
                     }
                 })?;
-                self.stale = false;
+                self.needs_redraw = false;
                 next_frame = now + FRAME;
             }
-            let late = self.app.deadline();
+            let deadline = self.app.deadline();
             tokio::select! {
-                // Keys come before all that the server has to say.
+                // Keys are handled before messages, however many there are.
                 biased;
                 input = inputs.recv() => {
-                    let Some(input) = input else { return Ok(Ending::Finished) };
-                    self.stale = true;
+                    let Some(input) = input else { return Ok(Exit::Finished) };
+                    self.needs_redraw = true;
                     if is_control(&input, 'z') {
                         terminal::suspend(screen, continued).await?;
                         continue;
                     }
-                    if redraws(&input) {
+                    if forces_redraw(&input) {
                         screen.invalidate()?;
                     }
-                    if let Some(ending) = self.input(input)? {
-                        return Ok(ending);
+                    if let Some(exit) = self.handle_input(input)? {
+                        return Ok(exit);
                     }
-                    // Whoever types sees it at once, however soon the next picture is due; a burst
-                    // of keys is one.
+                    // A key is shown at once, without waiting for the next frame. A burst of keys
+                    // is one frame.
                     if inputs.is_empty() {
                         next_frame = Instant::now();
                     }
                 }
                 _ = continued.recv() => {
-                    // Someone else had stopped us, and the terminal may have been theirs meanwhile.
+                    // The process was stopped by someone else, and another program may have used
+                    // the terminal meanwhile.
                     screen.reopen()?;
-                    self.stale = true;
+                    self.needs_redraw = true;
                 }
-                () = interrupt.wait() => return Ok(Ending::Finished),
-                () = tokio::time::sleep_until(next_frame), if self.stale => {}
-                event = next(&mut self.link) => {
-                    self.stale = true;
-                    if let Some(ending) = self.follow(event) {
-                        return Ok(ending);
+                () = interrupt.wait() => return Ok(Exit::Finished),
+                () = tokio::time::sleep_until(next_frame), if self.needs_redraw => {}
+                event = next_event(&mut self.server) => {
+                    self.needs_redraw = true;
+                    if let Some(exit) = self.handle_event(event) {
+                        return Ok(exit);
                     }
                 }
-                () = tokio::time::sleep_until(late.unwrap_or(now)), if late.is_some() => {
-                    self.app.give_up_late(Instant::now());
-                    self.stale = true;
+                () = tokio::time::sleep_until(deadline.unwrap_or(now)), if deadline.is_some() => {
+                    self.app.expire_receipts(Instant::now());
+                    self.needs_redraw = true;
                 }
                 () = tokio::time::sleep_until(next_tick) => {
                     next_tick = Instant::now() + TICK;
-                    // A countdown is all that changes by itself.
-                    self.stale |= matches!(self.app.connection, Connection::Lost { .. });
-                    self.app.look();
+                    // Only the countdown to the next attempt changes by itself.
+                    self.needs_redraw |= matches!(self.app.connection, Connection::Lost { .. });
+                    self.app.refresh();
                 }
-                () = tokio::time::sleep_until(next_measure) => {
-                    next_measure = Instant::now() + MEASURE_EVERY;
-                    if let Some(link) = &mut self.link {
-                        link.measure();
+                () = tokio::time::sleep_until(next_measurement) => {
+                    next_measurement = Instant::now() + LAG_INTERVAL;
+                    if let Some(server) = &mut self.server {
+                        server.measure_lag();
                     }
                 }
             }
-            self.perform()?;
+            self.perform_effects()?;
             self.app.now = Timestamp::now();
         }
     }
 
-    /// Takes a key or the like; gives the end when that is it.
-    fn input(&mut self, input: Input) -> anyhow::Result<Option<Ending>> {
-        let Some(entry) = &mut self.entry else {
+    /// Handles a key, a paste or the like; returns `Some` when the program should exit.
+    fn handle_input(&mut self, input: Input) -> anyhow::Result<Option<Exit>> {
+        let Some(sign_in) = &mut self.sign_in else {
             match input {
-                Input::Key(key) => self.app.key(key),
-                Input::Paste(text) => self.app.paste(&text),
-                Input::Mouse(mouse) => self.app.mouse(mouse),
-                Input::FocusGained => self.app.focus(true),
-                Input::FocusLost => self.app.focus(false),
+                Input::Key(key) => self.app.handle_key(key),
+                Input::Paste(text) => self.app.handle_paste(&text),
+                Input::Mouse(mouse) => self.app.handle_mouse(mouse),
+                Input::FocusGained => self.app.set_focused(true),
+                Input::FocusLost => self.app.set_focused(false),
                 Input::Resize(..) => {}
             }
             return Ok(None);
         };
         match input {
-            Input::Key(key) if key.kind != KeyEventKind::Release => match entry.key(key) {
-                Some(Answer::Introduced(name, email)) => self.introduce(name, email)?,
+            Input::Key(key) if key.kind != KeyEventKind::Release => match sign_in.handle_key(key) {
+                Some(Answer::Identity(name, email)) => self.sign_in_as(name, email)?,
                 Some(Answer::Code(code)) => {
-                    if let Some(link) = &mut self.link {
-                        link.answer(&code);
+                    if let Some(server) = &mut self.server {
+                        server.answer(&code);
                     }
                 }
-                Some(Answer::Leave) => return Ok(Some(Ending::Finished)),
+                Some(Answer::Leave) => return Ok(Some(Exit::Finished)),
                 None => {}
             },
-            Input::Paste(text) => entry.paste(&text),
+            Input::Paste(text) => sign_in.paste(&text),
             _ => {}
         }
         Ok(None)
     }
 
-    /// Takes what happens on the way to the server; gives the end when that is it.
-    fn follow(&mut self, event: Event) -> Option<Ending> {
+    /// Handles what happened on the connection; returns `Some` when the program should exit.
+    fn handle_event(&mut self, event: Event) -> Option<Exit> {
         match event {
-            Event::Tell(words) => {
-                if let Some(entry) = &mut self.entry {
-                    entry.tell(&words);
+            Event::Notice(text) => {
+                if let Some(sign_in) = &mut self.sign_in {
+                    sign_in.add_notice(&text);
                 } else {
-                    self.app.tell(&words);
-                    self.told.push(words);
+                    self.app.show(&text);
+                    self.notices.push(text);
                 }
             }
-            Event::AskCode { mailed } => {
-                // A kept credential may be refused: then there is no first screen yet.
-                let entry = self.entry.get_or_insert_with(|| {
-                    let known = self.kept.account.clone();
-                    let (name, email) = known.map(|account| (account.name, account.email)).unzip();
-                    let mut entry = Entry::new(self.options.server.to_string(), name, email);
-                    for words in self.told.drain(..) {
-                        entry.tell(&words);
+            Event::CodeRequired { mailed } => {
+                // When the stored credential is refused, there is no sign-in screen yet.
+                let sign_in = self.sign_in.get_or_insert_with(|| {
+                    let stored = self.state.account.clone();
+                    let (name, email) = stored.map(|account| (account.name, account.email)).unzip();
+                    let server = self.options.server.to_string();
+                    let mut sign_in = SignInScreen::new(server, name, email);
+                    for notice in self.notices.drain(..) {
+                        sign_in.add_notice(&notice);
                     }
-                    entry
+                    sign_in
                 });
-                entry.ask_code(&mailed);
+                sign_in.ask_code(&mailed);
             }
             Event::SignedIn => {
-                self.app.newcomer = self.entry.take().is_some();
-                self.told.clear();
+                self.app.first_visit = self.sign_in.take().is_some();
+                self.notices.clear();
             }
-            Event::Settled => {
-                self.app.settled();
-                if let Some(link) = &mut self.link {
-                    link.measure();
+            Event::Ready => {
+                self.app.connection_ready();
+                if let Some(server) = &mut self.server {
+                    server.measure_lag();
                 }
             }
-            Event::Message(message) => self.app.hear(&message),
+            Event::Message(message) => self.app.handle_message(&message),
             Event::Lag(lag) => self.app.lag = Some(lag),
-            Event::Lost(why) => {
-                if self.leaving {
-                    return Some(Ending::Finished);
+            Event::Lost(reason) => {
+                if self.quitting {
+                    return Some(Exit::Finished);
                 }
-                let pause = self.link.as_mut().map_or(Duration::ZERO, Link::retry);
-                self.app.lost(&why, pause);
+                let pause = self
+                    .server
+                    .as_mut()
+                    .map_or(Duration::ZERO, Reconnector::retry);
+                self.app.connection_lost(&reason, pause);
             }
-            Event::Over(Ending::NotSignedIn(why)) if self.entry.is_some() => {
-                self.link = None;
-                if let Some(entry) = &mut self.entry {
-                    entry.refused(&why);
+            Event::Exit(Exit::NotSignedIn(reason)) if self.sign_in.is_some() => {
+                self.server = None;
+                if let Some(sign_in) = &mut self.sign_in {
+                    sign_in.restart(&reason);
                 }
             }
-            Event::Over(ending) => return Some(ending),
+            Event::Exit(exit) => return Some(exit),
         }
         None
     }
 
-    /// Does what the chat has decided.
-    fn perform(&mut self) -> anyhow::Result<()> {
-        for effect in self.app.effects() {
-            let Some(link) = &mut self.link else {
+    /// Carries out what the app has decided.
+    fn perform_effects(&mut self) -> anyhow::Result<()> {
+        for effect in self.app.take_effects() {
+            let Some(server) = &mut self.server else {
                 return Ok(());
             };
             match effect {
-                Effect::Send(message) => link.send(&message),
-                Effect::Notify(nick, words) => terminal::notify(self.notify, &nick, &words)?,
+                Effect::Send(message) => server.send(&message),
+                Effect::Notify(nick, text) => terminal::notify(self.notify, &nick, &text)?,
                 Effect::Open(link) => {
                     if let Err(error) = link.open() {
                         self.app.hint = Some(format!("{error}; c copies the link"));
                     }
                 }
                 Effect::Copy(text) => terminal::copy(&text)?,
-                Effect::Keep(habits) => link.keep(habits),
+                Effect::SavePreferences(preferences) => server.save_preferences(preferences),
                 Effect::Quit(reason) => {
-                    self.leaving = true;
-                    link.quit(reason.as_deref());
+                    self.quitting = true;
+                    server.quit(reason.as_deref());
                 }
             }
         }
@@ -357,8 +372,8 @@ impl Chat {
     }
 }
 
-/// Ctrl-L, or another size: nothing of what is drawn is relied upon.
-fn redraws(input: &Input) -> bool {
+/// Whether everything must be drawn again: after Ctrl-L or another size.
+fn forces_redraw(input: &Input) -> bool {
     matches!(input, Input::Resize(..)) || is_control(input, 'l')
 }
 
@@ -368,10 +383,10 @@ fn is_control(input: &Input, letter: char) -> bool {
         if *code == wanted && *modifiers == KeyModifiers::CONTROL)
 }
 
-/// The next event; none for ever while nobody is known to sign in.
-async fn next(link: &mut Option<Link>) -> Event {
-    match link {
-        Some(link) => link.next().await,
+/// Returns the next event; waits for ever while it is not known who signs in.
+async fn next_event(server: &mut Option<Reconnector>) -> Event {
+    match server {
+        Some(server) => server.next().await,
         None => std::future::pending().await,
     }
 }

@@ -1,4 +1,4 @@
-//! Links in what people say: found, opened with the person's own program, never through a shell.
+//! Links in messages: found, and opened with the user's own program, never through a shell.
 
 use std::io;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::text::{self, Format};
 
-/// What opens a link.
+/// The program that opens a link.
 const OPENER: &str = if cfg!(target_os = "macos") {
     "open"
 } else {
@@ -15,17 +15,17 @@ const OPENER: &str = if cfg!(target_os = "macos") {
 };
 const SCHEMES: [&str; 2] = ["https://", "http://"];
 
-/// An address on the web: `http` or `https`, with nothing in it that a terminal would obey.
+/// A link to the web, `http` or `https`, without control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url(String);
 
 impl Url {
-    /// As it was written.
+    /// Returns the link as it was written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Opens it. What the opener has to say is not for this screen.
+    /// Opens the link. The output of the program is discarded.
     pub fn open(&self) -> io::Result<()> {
         let mut opener = Command::new(OPENER);
         opener
@@ -33,7 +33,7 @@ impl Url {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        // Not to be stopped by a Ctrl-C that is meant for the chat.
+        // A process group of its own, so that Ctrl-C in the chat does not stop the program.
         let mut child = opener.process_group(0).spawn().map_err(|error| {
             io::Error::new(error.kind(), format!("cannot run {OPENER}: {error}"))
         })?;
@@ -42,8 +42,8 @@ impl Url {
     }
 }
 
-/// The links in a message, in their order.
-pub fn urls(text: &str) -> Vec<Url> {
+/// Returns the links in a message, in order.
+pub fn find_urls(text: &str) -> Vec<Url> {
     let text = text::plain(text);
     find(&text)
         .into_iter()
@@ -51,9 +51,9 @@ pub fn urls(text: &str) -> Vec<Url> {
         .collect()
 }
 
-/// Cuts formatted text where links begin and end: each piece says which link it belongs to, as
-/// [`urls`] counts them.
-pub fn linked(pieces: Vec<(Format, String)>) -> Vec<(Format, Option<usize>, String)> {
+/// Splits formatted text where links begin and end. Each piece has the index of its link, as in
+/// [`find_urls`].
+pub fn split_at_links(pieces: Vec<(Format, String)>) -> Vec<(Format, Option<usize>, String)> {
     let whole: String = pieces.iter().map(|(_, piece)| piece.as_str()).collect();
     let found = find(&whole);
     if found.is_empty() {
@@ -87,7 +87,7 @@ pub fn linked(pieces: Vec<(Format, String)>) -> Vec<(Format, Option<usize>, Stri
     marked
 }
 
-/// Where the links stand in harmless text.
+/// Returns where the links are in text without formatting codes.
 fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut from = 0;
@@ -120,8 +120,8 @@ fn find(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The sentence around a link ends with it more often than the link ends with a full stop. A
-/// closing bracket belongs to it if it was opened in it.
+/// Removes punctuation at the end of a link, which usually belongs to the sentence around it. A
+/// closing bracket stays if the link contains the opening one.
 fn without_punctuation(link: &str) -> &str {
     let mut link = link;
     loop {
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<String> {
-        urls(text).into_iter().map(|url| url.0).collect()
+        find_urls(text).into_iter().map(|url| url.0).collect()
     }
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_web_is_a_link_and_nothing_harmful_is_in_one() {
+    fn only_web_links_are_found_without_control_characters() {
         for text in [
             "",
             "://",
@@ -191,18 +191,18 @@ mod tests {
             found("https://a.example/\u{1b}]52;c;x\u{7}\u{202e}z"),
             ["https://a.example/]52;c;xz"]
         );
-        // One word for a program, however it looks to a shell.
+        // It is one argument for the program, whatever it would mean to a shell.
         assert_eq!(found("http://a/$(reboot);x -y"), ["http://a/$(reboot);x"]);
     }
 
     #[test]
-    fn the_pieces_of_a_link_know_it_whatever_else_is_marked() {
+    fn every_piece_of_a_link_refers_to_it() {
         let plain = Format::default();
         let bold = Format {
             bold: true,
             ..plain
         };
-        let pieces = linked(text::formatted("a http://b.\u{2}c/d e http://f.g"));
+        let pieces = split_at_links(text::formatted("a http://b.\u{2}c/d e http://f.g"));
         let piece = |format, link, text: &str| (format, link, text.to_owned());
         let wanted = [
             piece(plain, None, "a "),
@@ -212,7 +212,7 @@ mod tests {
             piece(bold, Some(1), "http://f.g"),
         ];
         assert_eq!(pieces, wanted);
-        let whole = linked(text::formatted("http://b.c"));
+        let whole = split_at_links(text::formatted("http://b.c"));
         assert_eq!(whole, [piece(plain, Some(0), "http://b.c")]);
     }
 }

@@ -66,7 +66,7 @@ async fn a_kick_right_after_a_direct_message_ends_rook_with_one_line() {
     operator
         .run_ok(&["kick", "bob", "--reason", "too loud"])
         .await;
-    assert_ended_once(bob, "Kicked: too loud").await;
+    assert_ended_once(bob, "kicked: too loud").await;
 
     let mut bob = bobs.start(&server, "bob");
     bob.expect_line("Welcome back, bob").await;

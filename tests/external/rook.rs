@@ -160,7 +160,7 @@ async fn scrolling_back_reaches_the_first_message() {
     say_many(&mut bob, 0..350).await;
     let screen = Screen::signed_in_as_alice(&server, &device).await;
     screen.expect("message 349").await;
-    let seen = scroll_up_to(&screen, "the beginning of #lobby").await;
+    let seen = scroll_up_to(&screen, "beginning of #lobby").await;
     assert_eq!(seen.len(), 350, "every message is seen on the way");
     screen.press("Escape");
     screen.expect("message 349").await;
@@ -274,7 +274,7 @@ async fn a_redacted_message_disappears_from_every_screen() {
         screen.contents()
     );
     let screen = Screen::signed_in_as_alice(&server, &second).await;
-    let now = screen.expect("the beginning of #lobby").await;
+    let now = screen.expect("beginning of #lobby").await;
     assert!(!now.contains("4711"), "{now}");
 }
 

@@ -1,157 +1,159 @@
-//! What was said in one place, line by line, in the order in which it was said; and where something
-//! is missing.
+//! The lines of one conversation in order, where messages are missing among them, and what is read.
+//!
+//! A gap is a line of its own, so it has a position among the others. Pages of history are inserted
+//! at it until it meets the messages before it or the beginning of the conversation.
 
 use std::collections::{HashMap, VecDeque};
 
 use jiff::Timestamp;
 
-use super::{Body, Line, LineId, Move, Place};
+use super::{Body, Conversation, Line, LineId, MembershipChange, chathistory};
 
-/// Comings and goings that one line tells of.
+/// The most joins and parts in one line.
 const MAX_FOLDED: usize = 200;
-/// Lines in which speakers are looked for.
+/// The number of lines, from the end, in which speakers are looked for.
 const RECENT: usize = 300;
-/// Lines among which a message that comes anew may be known already.
-const MAX_OVERTAKEN: usize = 100;
+/// The number of lines, from the end, among which a message that arrives twice is recognised.
+const MAX_RECENT: usize = 100;
 
-/// One place's lines.
+/// The lines of one conversation.
 #[derive(Debug)]
 pub struct Buffer {
-    /// Where.
-    pub place: Place,
+    /// The conversation.
+    pub conversation: Conversation,
     lines: VecDeque<Line>,
-    next: u64,
-    /// Where messages are missing, oldest first.
+    next_id: u64,
+    /// The gaps, oldest first.
     gaps: Vec<Gap>,
-    /// All up to then is read.
-    read: Timestamp,
-    /// What was read when the person looked away last.
+    /// Everything up to this time is read.
+    read_until: Timestamp,
+    /// What was read when the user last looked away: what is newer is new to them.
     left_at: Option<Timestamp>,
     unread: usize,
-    calls: usize,
+    highlights: usize,
     new_from: Option<LineId>,
-    /// What the server knows to be read.
-    marker: Marker,
-    /// When something was said last, as far as the server has told.
+    /// The read marker on the server.
+    marker: ServerMarker,
+    /// The time of the latest message, from the server's list of conversations, until the read
+    /// marker is known.
     pub(super) latest: Option<Timestamp>,
 }
 
-/// What the server knows to be read in a place.
+/// The read marker on the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Marker {
-    /// It has told what it knows.
-    told: bool,
-    /// All up to then.
+struct ServerMarker {
+    /// Whether the server has sent it.
+    known: bool,
+    /// The time up to which everything is read.
     until: Option<Timestamp>,
-    /// Something was read here since.
-    owed: bool,
+    /// Whether more was read here since.
+    unsent: bool,
 }
 
-/// Somewhere in a buffer, where messages may be missing.
+/// A position where messages may be missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// The line that stands for it.
+    /// Its line in the buffer.
     pub line: LineId,
-    /// What is missing was said before this (`msgid=…` or `timestamp=…`); none when nothing is
-    /// known after it.
+    /// A reference to the message after it (`msgid=…` or `timestamp=…`); `None` if there is none.
     pub before: Option<Box<str>>,
-    /// What is done about it.
-    pub state: Filling,
+    /// Whether it is being loaded.
+    pub state: GapState,
 }
 
-/// What is done about a gap.
+/// Whether a gap is being loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Filling {
-    /// Nothing, until someone looks.
-    Waiting,
-    /// The server is to be asked.
+pub enum GapState {
+    /// It is loaded when someone looks at it.
+    Idle,
+    /// It is to be requested.
     Wanted,
-    /// The server was asked.
-    Asked,
-    /// It did not work, in words.
+    /// It was requested from the server.
+    Requested,
+    /// It could not be loaded, for that reason.
     Failed(Box<str>),
 }
 
 /// A page of history.
 #[derive(Debug)]
 pub struct Page {
-    /// Its oldest message, as [`Gap::before`] names it; none when the page is empty.
+    /// A reference to its oldest message, like [`Gap::before`]; `None` if the page is empty.
     pub oldest: Option<Box<str>>,
-    /// What is to be shown of it, oldest first.
-    pub lines: Vec<PastLine>,
+    /// The lines to show, oldest first.
+    pub lines: Vec<HistoryLine>,
 }
 
 /// A line of a page.
 #[derive(Debug)]
-pub struct PastLine {
-    /// When.
+pub struct HistoryLine {
+    /// The time of the message.
     pub at: Timestamp,
-    /// The message's own name.
+    /// The msgid.
     pub msgid: Option<Box<str>>,
-    /// What.
+    /// The content.
     pub body: Body,
 }
 
 impl Buffer {
-    /// Nothing was said yet; what was before `since` is not new.
-    pub fn new(place: Place, since: Timestamp) -> Self {
+    /// Creates an empty buffer. Messages up to `since` count as read.
+    pub fn new(conversation: Conversation, since: Timestamp) -> Self {
         Self {
-            place,
+            conversation,
             lines: VecDeque::new(),
-            next: 0,
+            next_id: 0,
             gaps: Vec::new(),
-            read: since,
+            read_until: since,
             left_at: None,
             unread: 0,
-            calls: 0,
+            highlights: 0,
             new_from: None,
-            marker: Marker::default(),
+            marker: ServerMarker::default(),
             latest: None,
         }
     }
 
-    /// The lines, oldest first.
+    /// Returns the lines, oldest first.
     pub fn lines(&self) -> &VecDeque<Line> {
         &self.lines
     }
 
-    /// Where that line stands among the others, unless it is gone.
+    /// Returns the index of a line, unless it was dropped.
     pub fn index_of(&self, id: LineId) -> Option<usize> {
         self.lines.iter().position(|line| line.id == id)
     }
 
-    /// Where messages are missing, oldest first.
+    /// Returns the gaps, oldest first.
     pub fn gaps(&self) -> &[Gap] {
         &self.gaps
     }
 
-    /// Messages that nobody has looked at.
+    /// Returns the number of unread messages.
     pub fn unread(&self) -> usize {
         self.unread
     }
 
-    /// Those of them that call us, or are for us alone.
-    pub fn calls(&self) -> usize {
-        self.calls
+    /// Returns how many of them mention the user or are for the user only.
+    pub fn highlights(&self) -> usize {
+        self.highlights
     }
 
-    /// What was said from this line on is new since the person left.
+    /// Returns the first line that is new since the user last looked away.
     pub fn new_from(&self) -> Option<LineId> {
         self.new_from
     }
 
-    /// All up to then is read.
-    pub fn read(&self) -> Timestamp {
-        self.read
+    /// Returns the time up to which everything is read.
+    pub fn read_until(&self) -> Timestamp {
+        self.read_until
     }
 
-    /// When the last message was said.
-    pub fn last_said(&self) -> Option<Timestamp> {
+    /// Returns the time of the last message.
+    pub fn last_message_at(&self) -> Option<Timestamp> {
         let said = |line: &Line| matches!(line.body, Body::Said { .. }).then_some(line.at);
         self.lines.iter().rev().find_map(said)
     }
 
-    /// Whoever spoke last, first; nobody twice.
+    /// Returns the nicks of recent speakers, the last one first.
     pub fn speakers(&self) -> Vec<&str> {
         let mut speakers: Vec<&str> = Vec::new();
         for line in self.lines.iter().rev().take(RECENT) {
@@ -162,15 +164,15 @@ impl Buffer {
         speakers
     }
 
-    /// The last message of our own that has a name.
+    /// Returns the last message of our own that has a msgid.
     pub fn last_own(&self) -> Option<LineId> {
         let own = |line: &&Line| {
-            matches!(line.body, Body::Said { mine: true, .. }) && line.msgid.is_some()
+            matches!(line.body, Body::Said { own: true, .. }) && line.msgid.is_some()
         };
         self.lines.iter().rev().find(own).map(|line| line.id)
     }
 
-    /// Adds a line at the end.
+    /// Appends a line.
     pub fn push(&mut self, at: Timestamp, msgid: Option<Box<str>>, body: Body) -> LineId {
         let line = Line {
             id: self.new_id(),
@@ -183,21 +185,21 @@ impl Buffer {
         id
     }
 
-    /// Whether that message is among the last ones already.
-    pub fn has_lately(&self, msgid: &str) -> bool {
+    /// Whether that message is among the last lines already.
+    pub fn has_recent(&self, msgid: &str) -> bool {
         self.lines
             .iter()
             .rev()
-            .take(MAX_OVERTAKEN)
+            .take(MAX_RECENT)
             .any(|line| line.msgid.as_deref() == Some(msgid))
     }
 
-    /// Adds to the last line, if that tells of comings and goings and has room.
-    pub fn fold(&mut self, at: Timestamp, one: Move) -> Result<(), Move> {
+    /// Adds a join or part to the last line, if that is one of joins and parts and has room.
+    pub fn fold(&mut self, at: Timestamp, one: MembershipChange) -> Result<(), MembershipChange> {
         match self.lines.back_mut() {
             Some(Line {
                 at: last,
-                body: Body::Moves(moves),
+                body: Body::Membership(moves),
                 ..
             }) if moves.len() < MAX_FOLDED => {
                 moves.retain(|earlier| earlier.nick != one.nick);
@@ -209,7 +211,7 @@ impl Buffer {
         }
     }
 
-    /// Shows a message as taken back, if it is here.
+    /// Marks a message redacted; returns whether it is here.
     pub fn redact(&mut self, msgid: &str, by: &str, reason: Option<&str>) -> bool {
         let Some(line) = self
             .lines
@@ -226,12 +228,12 @@ impl Buffer {
                 by: by.into(),
                 reason: reason.map(Into::into),
             };
-            self.count();
+            self.recount();
         }
         true
     }
 
-    /// Forgets the oldest line.
+    /// Drops the oldest line.
     pub fn drop_oldest(&mut self) {
         match self.lines.front().map(|line| &line.body) {
             Some(Body::Gap | Body::Beginning) => {
@@ -246,9 +248,9 @@ impl Buffer {
         }
     }
 
-    /// What was dropped can be asked for again.
+    /// Lets a gap stand for what was dropped, so that it can be loaded again.
     fn reopen(&mut self) {
-        let before = self.lines.iter().find_map(point);
+        let before = self.lines.iter().find_map(reference);
         let Some(first) = self.lines.front_mut() else {
             return;
         };
@@ -259,7 +261,7 @@ impl Buffer {
                 Gap {
                     line: first.id,
                     before,
-                    state: Filling::Waiting,
+                    state: GapState::Idle,
                 },
             );
         } else if let Some(gap) = self.gaps.first_mut() {
@@ -267,8 +269,8 @@ impl Buffer {
         }
     }
 
-    /// Messages may be missing from here on, up to what comes next.
-    pub fn open_gap(&mut self, at: Timestamp, state: Filling) {
+    /// Opens a gap at the end: messages may be missing up to what is appended next.
+    pub fn open_gap(&mut self, at: Timestamp, state: GapState) {
         let last = self.gaps.last().and_then(|gap| self.index_of(gap.line));
         let unbroken =
             last.is_some_and(|index| self.lines.range(index..).all(|line| line.msgid.is_none()));
@@ -284,23 +286,24 @@ impl Buffer {
         });
     }
 
-    /// Changes what is done about a gap.
-    pub fn set_filling(&mut self, line: LineId, state: Filling) {
+    /// Sets the state of a gap.
+    pub fn set_gap_state(&mut self, line: LineId, state: GapState) {
         if let Some(gap) = self.gaps.iter_mut().find(|gap| gap.line == line) {
             gap.state = state;
         }
     }
 
-    /// Nothing is asked for any more, nor wanted.
-    pub fn wait(&mut self) {
+    /// Resets all gaps to be loaded when someone looks at them.
+    pub fn reset_gaps(&mut self) {
         for gap in &mut self.gaps {
-            gap.state = Filling::Waiting;
+            gap.state = GapState::Idle;
         }
     }
 
-    /// Puts a page in its place: after the line of the gap. `before` is what the gap said when the
-    /// page was asked for. Gives the number of lines that are new.
-    pub fn fill(&mut self, line: LineId, before: Option<&str>, page: Page) -> usize {
+    /// Inserts a page after the line of the gap, and closes the gap if nothing is missing any
+    /// longer. `before` is the reference that the page was requested with. Returns the number of
+    /// new lines.
+    pub fn fill_gap(&mut self, line: LineId, before: Option<&str>, page: Page) -> usize {
         let Some(which) = self.gaps.iter().position(|gap| gap.line == line) else {
             return 0;
         };
@@ -308,8 +311,8 @@ impl Buffer {
             return 0;
         };
         if self.gaps[which].before.as_deref() != before {
-            // What follows the gap was dropped meanwhile: the page is not its neighbour any more.
-            self.gaps[which].state = Filling::Waiting;
+            // What follows the gap was dropped meanwhile: the page is no longer next to it.
+            self.gaps[which].state = GapState::Idle;
             return 0;
         }
         let known: HashMap<&str, usize> = self
@@ -318,8 +321,8 @@ impl Buffer {
             .enumerate()
             .filter_map(|(at, line)| Some((line.msgid.as_deref()?, at)))
             .collect();
-        let position = |line: &PastLine| known.get(line.msgid.as_deref()?).copied();
-        // From the last message that stands before the gap on, nothing is missing any more.
+        let position = |line: &HistoryLine| known.get(line.msgid.as_deref()?).copied();
+        // From the last message that is also before the gap on, nothing is missing.
         let overlap = page
             .lines
             .iter()
@@ -337,10 +340,10 @@ impl Buffer {
             .zip(is_new)
             .skip(skipped)
             .filter(|(_, is_new)| *is_new);
-        let new: Vec<PastLine> = new.map(|(line, _)| line).collect();
+        let new: Vec<HistoryLine> = new.map(|(line, _)| line).collect();
         let added = new.len();
         let after = self.lines.split_off(index + 1);
-        for PastLine { at, msgid, body } in new {
+        for HistoryLine { at, msgid, body } in new {
             self.push(at, msgid, body);
         }
         self.lines.extend(after);
@@ -353,7 +356,7 @@ impl Buffer {
                 .map(|line| line.at);
         }
         if !end && overlap.is_none() {
-            (self.gaps[which].before, self.gaps[which].state) = (page.oldest, Filling::Waiting);
+            (self.gaps[which].before, self.gaps[which].state) = (page.oldest, GapState::Idle);
         } else {
             self.gaps.remove(which);
             if index == 0 {
@@ -362,87 +365,92 @@ impl Buffer {
                 self.lines.remove(index);
             }
         }
-        self.count();
+        self.recount();
         added
     }
 
-    /// All that was said is read.
-    pub fn look(&mut self) {
-        (self.unread, self.calls) = (0, 0);
-        if let Some(last) = self.last_said().filter(|last| *last > self.read) {
-            self.read = last;
-            self.marker.owed = true;
+    /// Marks all messages read.
+    pub fn mark_read(&mut self) {
+        (self.unread, self.highlights) = (0, 0);
+        if let Some(last) = self
+            .last_message_at()
+            .filter(|last| *last > self.read_until)
+        {
+            self.read_until = last;
+            self.marker.unsent = true;
         }
     }
 
-    /// Up to when all is read, if the server is to be told.
-    pub fn owed_marker(&mut self) -> Option<Timestamp> {
-        let Marker {
-            told: true,
+    /// Returns the read marker if the server must be sent it, and takes it for sent.
+    pub fn take_unsent_marker(&mut self) -> Option<Timestamp> {
+        let ServerMarker {
+            known: true,
             until,
-            owed: true,
+            unsent: true,
         } = self.marker
         else {
             return None;
         };
-        self.marker.owed = false;
-        if until >= Some(self.read) {
+        self.marker.unsent = false;
+        if until >= Some(self.read_until) {
             return None;
         }
-        self.marker.until = Some(self.read);
+        self.marker.until = Some(self.read_until);
         self.marker.until
     }
 
-    /// All up to `until` is read, the server says: on whatever device that was.
-    pub fn mark(&mut self, until: Option<Timestamp>) {
-        let first = !std::mem::replace(&mut self.marker.told, true);
+    /// Applies the read marker from the server, which covers all devices of the account.
+    pub fn apply_marker(&mut self, until: Option<Timestamp>) {
+        let first = !std::mem::replace(&mut self.marker.known, true);
         self.marker.until = self.marker.until.max(until);
-        match (until, &self.place) {
-            // What was assumed is known now.
-            (Some(until), _) if first => (self.read, self.left_at) = (until, Some(until)),
-            (Some(until), _) => self.read = self.read.max(until),
-            (None, Place::Person(_)) if first => self.read = Timestamp::MIN,
+        match (until, &self.conversation) {
+            // It replaces what was assumed.
+            (Some(until), _) if first => (self.read_until, self.left_at) = (until, Some(until)),
+            (Some(until), _) => self.read_until = self.read_until.max(until),
+            (None, Conversation::Person(_)) if first => self.read_until = Timestamp::MIN,
             (None, _) => {}
         }
-        self.count();
+        self.recount();
     }
 
-    /// What comes from now on is new to whoever returns.
+    /// Handles that another conversation becomes current: later messages are new on return.
     pub fn leave(&mut self) {
         if self.unread == 0 {
             (self.left_at, self.new_from) = (None, None);
         }
     }
 
-    /// Takes note of a line that has come while nobody looked.
-    pub fn miss(&mut self, id: LineId, at: Timestamp, called: bool) {
-        if at <= self.read {
+    /// Counts a message that arrived while nobody looked.
+    pub fn count_unread(&mut self, id: LineId, at: Timestamp, highlight: bool) {
+        if at <= self.read_until {
             return;
         }
         if self.unread == 0 {
-            (self.left_at, self.new_from) = (Some(self.read), Some(id));
+            (self.left_at, self.new_from) = (Some(self.read_until), Some(id));
         }
         self.unread += 1;
-        self.calls += usize::from(called);
+        self.highlights += usize::from(highlight);
     }
 
-    /// Counts anew what is unread, and finds where what is new begins.
-    fn count(&mut self) {
-        (self.unread, self.calls, self.new_from) = (0, 0, None);
-        let floor = self.left_at.map_or(self.read, |left| left.min(self.read));
+    /// Counts the unread messages again, and finds the first new one.
+    fn recount(&mut self) {
+        (self.unread, self.highlights, self.new_from) = (0, 0, None);
+        let floor = self
+            .left_at
+            .map_or(self.read_until, |left| left.min(self.read_until));
         for line in self.lines.iter().rev() {
-            let Body::Said { mine, called, .. } = line.body else {
+            let Body::Said { own, highlight, .. } = line.body else {
                 continue;
             };
             if line.at <= floor {
                 break;
             }
-            if mine {
+            if own {
                 continue;
             }
-            if line.at > self.read {
+            if line.at > self.read_until {
                 self.unread += 1;
-                self.calls += usize::from(called);
+                self.highlights += usize::from(highlight);
             }
             if self.left_at.is_some_and(|left| line.at > left) {
                 self.new_from = Some(line.id);
@@ -451,14 +459,14 @@ impl Buffer {
     }
 
     fn new_id(&mut self) -> LineId {
-        self.next += 1;
-        LineId(self.next)
+        self.next_id += 1;
+        LineId(self.next_id)
     }
 }
 
-/// A message, as a question about what was said before it names it.
-pub fn point(line: &Line) -> Option<Box<str>> {
+/// Returns a reference to a message, to request what was said before it.
+fn reference(line: &Line) -> Option<Box<str>> {
     line.msgid
         .as_ref()
-        .map(|msgid| format!("msgid={msgid}").into())
+        .map(|msgid| chathistory::msgid_reference(msgid).into())
 }

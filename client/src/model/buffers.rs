@@ -1,5 +1,7 @@
-//! The buffers of all places, which of them is the current one, and how much is unread. Bounded:
-//! the oldest lines of the longest buffer go first.
+//! The buffers of all conversations: which of them is current, and how much is unread in each.
+//!
+//! The number of lines and of buffers is limited, since strangers can cause both: the oldest lines
+//! of the longest buffer are dropped first.
 
 use std::collections::BTreeSet;
 
@@ -7,79 +9,79 @@ use jiff::Timestamp;
 
 use rookery_protocol::Nick;
 
-use super::history::Questions;
-use super::{Body, Buffer, Filling, LineId, Model, Place, What};
+use super::history::Queries;
+use super::{Body, Buffer, Conversation, EventKind, GapState, LineId, Model};
 
-/// Lines kept in all buffers together.
+/// The most lines in all buffers together.
 const MAX_LINES: usize = 100_000;
-/// Buffers for direct messages; strangers can open them, so they are bounded as well.
+/// The most buffers.
 const MAX_BUFFERS: usize = 500;
 
-/// All places.
+/// The buffers of all conversations.
 #[derive(Debug)]
 pub struct Buffers {
     pub(super) list: Vec<Buffer>,
     pub(super) current: usize,
-    /// Somebody looks at the current one, as far as we know.
+    /// Whether someone looks at the end of the current one, as far as is known.
     watched: bool,
-    /// Those that were shown, the last one last.
-    shown: Vec<Place>,
-    /// The server has told a newcomer all it had to.
-    pub(super) settled: bool,
-    /// Places that count nothing and ring no bell.
-    muted: BTreeSet<Place>,
-    /// People of whom nothing is heard.
+    /// The conversations that were current before, the latest last.
+    shown: Vec<Conversation>,
+    /// Whether the server has finished its greeting.
+    pub(super) is_ready: bool,
+    /// Conversations without unread counts and notifications.
+    muted: BTreeSet<Conversation>,
+    /// People whose messages are not shown.
     ignored: BTreeSet<Nick>,
-    pub(super) questions: Questions,
-    /// Lines kept in all of them together.
+    pub(super) queries: Queries,
+    /// The most lines in all buffers together.
     pub(super) max_lines: usize,
 }
 
 impl Default for Buffers {
     fn default() -> Self {
         Self {
-            list: vec![Buffer::new(Place::Server, Timestamp::MIN)],
+            list: vec![Buffer::new(Conversation::Server, Timestamp::MIN)],
             current: 0,
             watched: true,
             shown: Vec::new(),
-            settled: false,
+            is_ready: false,
             muted: BTreeSet::new(),
             ignored: BTreeSet::new(),
-            questions: Questions::default(),
+            queries: Queries::default(),
             max_lines: MAX_LINES,
         }
     }
 }
 
 impl Buffers {
-    /// In the order in which they are listed.
+    /// Returns the buffers in the order in which they are listed.
     pub fn list(&self) -> &[Buffer] {
         &self.list
     }
 
-    /// The one that is shown.
+    /// Returns the current buffer.
     pub fn current(&self) -> &Buffer {
         &self.list[self.current]
     }
 
-    /// Its place in the list.
+    /// Returns the index of the current buffer.
     pub fn index(&self) -> usize {
         self.current
     }
 
-    /// Shows the one at `index`, if there is one.
+    /// Makes the buffer at `index` the current one, if there is one.
     pub fn show(&mut self, index: usize) {
         if index < self.list.len() && index != self.current {
             self.list[self.current].leave();
-            let left = self.list[self.current].place.clone();
-            self.shown.retain(|place| *place != left);
+            let left = self.list[self.current].conversation.clone();
+            self.shown.retain(|conversation| *conversation != left);
             self.shown.push(left);
             self.current = index;
-            self.look_if_seen(self.current);
+            self.mark_read_if_watched(self.current);
         }
     }
 
-    /// Shows the next one, or the one before.
+    /// Makes the next or the previous buffer the current one.
     pub fn step(&mut self, forward: bool) {
         let count = self.list.len();
         self.show(
@@ -91,21 +93,21 @@ impl Buffers {
         );
     }
 
-    /// All that can be gone to, the likeliest first: what calls, what is unread, then what was
-    /// shown last; in the end the current one.
-    pub fn likeliest(&self) -> Vec<usize> {
+    /// Returns the indices of all buffers, the most relevant first: those with highlights, those
+    /// with unread messages, then those that were current last; the current one comes last.
+    pub fn by_relevance(&self) -> Vec<usize> {
         let mut all: Vec<usize> = (0..self.list.len()).collect();
         all.sort_by_cached_key(|&index| {
             let buffer = &self.list[index];
-            let (unread, calls) = self.unread(buffer);
+            let (unread, highlights) = self.unread(buffer);
             let shown = self
                 .shown
                 .iter()
                 .rev()
-                .position(|place| *place == buffer.place);
+                .position(|conversation| *conversation == buffer.conversation);
             (
                 index == self.current,
-                calls == 0,
+                highlights == 0,
                 unread == 0,
                 shown.unwrap_or(usize::MAX),
             )
@@ -113,7 +115,7 @@ impl Buffers {
         all
     }
 
-    /// Shows one with unread messages, those that call us first.
+    /// Makes a buffer with unread messages the current one; those with highlights come first.
     pub fn show_unread(&mut self) {
         let elsewhere = (0..self.list.len())
             .rev()
@@ -121,121 +123,123 @@ impl Buffers {
         let unread = elsewhere.map(|index| (self.unread(&self.list[index]), index));
         let found = unread
             .filter(|((unread, _), _)| *unread > 0)
-            .max_by_key(|((_, calls), _)| *calls > 0);
+            .max_by_key(|((_, highlights), _)| *highlights > 0);
         if let Some((_, index)) = found {
             self.show(index);
         }
     }
 
-    /// Shows a place, which is opened if need be.
-    pub fn open(&mut self, place: Place, now: Timestamp, model: &Model) {
-        let index = self.at(place, now, model);
+    /// Makes a conversation the current one; opens it if necessary.
+    pub fn open(&mut self, conversation: Conversation, now: Timestamp, model: &Model) {
+        let index = self.ensure_open(conversation, now, model);
         self.show(index);
     }
 
-    /// Messages in a place that nobody has looked at, and those of them that call us.
+    /// Returns the number of unread messages and of highlights among them.
     pub fn unread(&self, buffer: &Buffer) -> (usize, usize) {
-        if self.is_muted(&buffer.place) {
+        if self.is_muted(&buffer.conversation) {
             (0, 0)
         } else {
-            (buffer.unread(), buffer.calls())
+            (buffer.unread(), buffer.highlights())
         }
     }
 
-    /// Whether someone looks at the end of the current place.
-    pub fn watch(&mut self, watched: bool) {
+    /// Sets whether someone looks at the end of the current conversation.
+    pub fn set_watched(&mut self, watched: bool) {
         self.watched = watched;
-        self.look_if_seen(self.current);
+        self.mark_read_if_watched(self.current);
     }
 
-    /// Whether a place counts nothing and rings no bell.
-    pub fn is_muted(&self, place: &Place) -> bool {
-        self.muted.contains(place)
+    /// Whether a conversation is muted.
+    pub fn is_muted(&self, conversation: &Conversation) -> bool {
+        self.muted.contains(conversation)
     }
 
-    /// Mutes a place.
-    pub fn mute(&mut self, place: Place) {
-        self.muted.insert(place);
+    /// Mutes a conversation: no unread counts and no notifications.
+    pub fn mute(&mut self, conversation: Conversation) {
+        self.muted.insert(conversation);
     }
 
-    /// Ends that.
-    pub fn unmute(&mut self, place: &Place) {
-        self.muted.remove(place);
+    /// Unmutes a conversation.
+    pub fn unmute(&mut self, conversation: &Conversation) {
+        self.muted.remove(conversation);
     }
 
-    /// All that are muted.
-    pub fn muted(&self) -> impl Iterator<Item = &Place> {
+    /// Returns the muted conversations.
+    pub fn muted(&self) -> impl Iterator<Item = &Conversation> {
         self.muted.iter()
     }
 
-    /// Hears nothing of someone any more.
+    /// Ignores someone: their messages and invitations are not shown.
     pub fn ignore(&mut self, nick: Nick) {
         self.ignored.insert(nick);
     }
 
-    /// Ends that; gives whether it was so.
+    /// Unignores someone; returns whether they were ignored.
     pub fn unignore(&mut self, nick: &Nick) -> bool {
         self.ignored.remove(nick)
     }
 
-    /// Of whom nothing is heard.
+    /// Returns the ignored people.
     pub fn ignored(&self) -> impl Iterator<Item = &Nick> {
         self.ignored.iter()
     }
 
-    /// Whether that comes from someone of whom nothing is heard.
-    pub(super) fn is_ignored(&self, what: &What) -> bool {
-        let (What::Said { nick, .. }
-        | What::Heard { from: nick, .. }
-        | What::Invited { by: nick, .. }) = what
+    /// Whether an event comes from someone who is ignored.
+    pub(super) fn is_ignored(&self, kind: &EventKind) -> bool {
+        let (EventKind::ChannelMessage { nick, .. }
+        | EventKind::DirectReceived { from: nick, .. }
+        | EventKind::Invited { by: nick, .. }) = kind
         else {
             return false;
         };
         !self.ignored.is_empty() && Nick::parse(nick).is_ok_and(|nick| self.ignored.contains(&nick))
     }
 
-    /// Puts the place away.
-    pub fn close(&mut self, place: &Place) {
-        let Some(index) = self.position(place) else {
+    /// Closes a conversation.
+    pub fn close(&mut self, conversation: &Conversation) {
+        let Some(index) = self.position(conversation) else {
             return;
         };
-        if *place == Place::Server {
+        if *conversation == Conversation::Server {
             return;
         }
         self.list.remove(index);
-        self.shown.retain(|shown| shown != place);
+        self.shown.retain(|shown| shown != conversation);
         if self.current == index {
             self.current = index.min(self.list.len() - 1);
-            self.look_if_seen(self.current);
+            self.mark_read_if_watched(self.current);
         } else if self.current > index {
             self.current -= 1;
         }
     }
 
-    /// Writes something of our own where it is seen.
-    pub fn tell(&mut self, at: Timestamp, words: &str) {
-        self.push(self.current, at, None, Body::Info(words.into()));
+    /// Adds a line of information to the current conversation.
+    pub fn add_info(&mut self, at: Timestamp, text: &str) {
+        self.push(self.current, at, None, Body::Info(text.into()));
     }
 
-    /// The same for what was not done.
-    pub fn refuse(&mut self, at: Timestamp, words: &str) {
-        self.push(self.current, at, None, Body::Refused(words.into()));
+    /// Adds a line about something that was not done to the current conversation.
+    pub fn add_refusal(&mut self, at: Timestamp, text: &str) {
+        self.push(self.current, at, None, Body::Refused(text.into()));
     }
 
-    /// Where that place is in the list, if it is open.
-    pub(super) fn position(&self, place: &Place) -> Option<usize> {
-        self.list.iter().position(|buffer| buffer.place == *place)
+    /// Returns the index of a conversation, if it is open.
+    pub(super) fn position(&self, conversation: &Conversation) -> Option<usize> {
+        self.list
+            .iter()
+            .position(|buffer| buffer.conversation == *conversation)
     }
 
-    /// Somebody looks at that one, as far as we know.
-    pub(super) fn is_seen(&self, index: usize) -> bool {
+    /// Whether someone looks at the end of that buffer, as far as is known.
+    pub(super) fn is_watched(&self, index: usize) -> bool {
         index == self.current && self.watched
     }
 
-    /// What is seen is read.
-    pub(super) fn look_if_seen(&mut self, index: usize) {
-        if self.is_seen(index) {
-            self.list[index].look();
+    /// Marks a buffer read if someone looks at it.
+    pub(super) fn mark_read_if_watched(&mut self, index: usize) {
+        if self.is_watched(index) {
+            self.list[index].mark_read();
         }
     }
 
@@ -258,29 +262,36 @@ impl Buffers {
         id
     }
 
-    /// Lines that there is still room for.
+    /// Returns how many more lines there is room for.
     pub(super) fn room(&self) -> usize {
         self.max_lines
             .saturating_sub(self.list.iter().map(|buffer| buffer.lines().len()).sum())
     }
 
-    /// The index of a place, which is opened if need be; what was said there before `since` is not
-    /// new.
-    pub(super) fn at(&mut self, place: Place, since: Timestamp, model: &Model) -> usize {
+    /// Returns the index of a conversation, which is opened if necessary. Messages from before
+    /// `since` count as read then.
+    pub(super) fn ensure_open(
+        &mut self,
+        conversation: Conversation,
+        since: Timestamp,
+        model: &Model,
+    ) -> usize {
         let found = self
             .list
-            .binary_search_by(|buffer| buffer.place.cmp(&place));
+            .binary_search_by(|buffer| buffer.conversation.cmp(&conversation));
         found.unwrap_or_else(|mut index| {
             if self.list.len() >= MAX_BUFFERS
-                && let Some(oldest) = self.least_wanted()
+                && let Some(oldest) = self.quietest_direct()
             {
                 self.close(&oldest);
-                index = self.list.partition_point(|buffer| buffer.place < place);
+                index = self
+                    .list
+                    .partition_point(|buffer| buffer.conversation < conversation);
             }
-            self.ask_marker(&place);
-            let mut buffer = Buffer::new(place, since);
-            if model.page().is_some() {
-                buffer.open_gap(since, Filling::Waiting);
+            self.request_marker(&conversation);
+            let mut buffer = Buffer::new(conversation, since);
+            if model.history_limit().is_some() {
+                buffer.open_gap(since, GapState::Idle);
             }
             self.list.insert(index, buffer);
             if index <= self.current {
@@ -290,19 +301,19 @@ impl Buffers {
         })
     }
 
-    /// The conversation with one person that has been silent longest, unless someone looks at it.
-    fn least_wanted(&self) -> Option<Place> {
+    /// Returns the private conversation without messages for the longest time, except the current.
+    fn quietest_direct(&self) -> Option<Conversation> {
         let people = self.list.iter().enumerate().filter(|(index, buffer)| {
-            *index != self.current && matches!(buffer.place, Place::Person(_))
+            *index != self.current && matches!(buffer.conversation, Conversation::Person(_))
         });
         let (_, oldest) =
             people.min_by_key(|(_, buffer)| buffer.lines().back().map(|line| line.at))?;
-        Some(oldest.place.clone())
+        Some(oldest.conversation.clone())
     }
 
-    /// A conversation with one person goes on under their new name.
-    pub(super) fn follow_nick(&mut self, old: &str, new: &str) {
-        let (Some(old), Some(new)) = (Place::person(old), Place::person(new)) else {
+    /// Continues a private conversation under a new nick.
+    pub(super) fn rename_direct(&mut self, old: &str, new: &str) {
+        let (Some(old), Some(new)) = (Conversation::person(old), Conversation::person(new)) else {
             return;
         };
         let Some(from) = self.position(&old) else {
@@ -316,8 +327,10 @@ impl Buffers {
         if self.current > from {
             self.current -= 1;
         }
-        buffer.place = new.clone();
-        let to = self.list.partition_point(|buffer| buffer.place < new);
+        buffer.conversation = new.clone();
+        let to = self
+            .list
+            .partition_point(|buffer| buffer.conversation < new);
         self.list.insert(to, buffer);
         if was_current {
             self.current = to;

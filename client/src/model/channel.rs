@@ -1,4 +1,4 @@
-//! A channel: who is in it, what they may do, and what it is about.
+//! A channel that we are in: its members, their ranks, its topic.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use rookery_protocol::Nick;
 /// A channel that we are in.
 #[derive(Debug, Default)]
 pub struct Channel {
-    /// Who is in it.
+    /// The members.
     pub members: BTreeMap<Nick, Rank>,
-    /// What it is about; empty when nobody said.
+    /// The topic; empty if there is none.
     pub topic: String,
 }
 
-/// What someone may do in a channel.
+/// What a member may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
-    /// Run it.
+    /// Everything: an operator of the channel, or a higher rank of other servers.
     Operator,
-    /// Speak where not everyone may.
+    /// Speak while the channel is moderated.
     Voiced,
     /// What everyone may.
     #[default]
@@ -26,8 +26,8 @@ pub enum Rank {
 }
 
 impl Rank {
-    /// From what precedes a nick in `NAMES`. Other servers know ranks above operator; all of them
-    /// run the channel.
+    /// Returns the rank that a prefix of a nick in `NAMES` stands for. Ranks above operator, which
+    /// other servers have, count as operator.
     pub fn of(name: &str) -> Self {
         match name.chars().next() {
             Some('~' | '&' | '@' | '%') => Self::Operator,
@@ -36,7 +36,7 @@ impl Rank {
         }
     }
 
-    /// As it is shown before a nick.
+    /// Returns the prefix that is shown before a nick.
     pub fn sign(self) -> &'static str {
         match self {
             Self::Operator => "@",
@@ -47,7 +47,7 @@ impl Rank {
 }
 
 impl Channel {
-    /// Follows who becomes an operator or is voiced, among all that a `MODE` changes.
+    /// Applies the changes of ranks in a `MODE`.
     pub fn set_ranks(&mut self, modes: &[String]) {
         let [letters, parameters @ ..] = modes else {
             return;
@@ -60,8 +60,7 @@ impl Channel {
                     given = letter == '+';
                     continue;
                 }
-                // A founder runs the channel as operators do, and is one of them still when it has
-                // handed it on.
+                // A founder counts as an operator, also after handing the channel over.
                 'q' if !given => {
                     parameters.next();
                     continue;

@@ -1,342 +1,343 @@
-//! What of the past is asked of the server, one question at a time, and where the answers go.
+//! Loading history and read markers: what is requested from the server, one query at a time, and
+//! where the answers go.
+//!
+//! A buffer knows where messages may be missing ([`Gap`](super::buffer::Gap)). A gap is requested
+//! when someone looks at it, or at once after a reconnection; the current conversation comes first.
+//! Only one query is outstanding at a time, so that an answer can be told from its predecessor's
+//! and the server is not flooded.
 
 use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::Message;
 
-use super::buffer::{Page, PastLine};
-use super::{Body, Buffers, Change, Filling, LineId, Manner, Model, Place, What};
+use super::buffer::{HistoryLine, Page};
+use super::{
+    Body, Buffers, ChatEvent, Conversation, EventKind, GapState, LineId, MessageKind, Model,
+    chathistory,
+};
 
-/// Messages that are asked for at once.
-const PAGE: usize = 100;
-/// Conversations with people that are opened at the start.
+/// The most messages that one query requests.
+const MAX_PAGE: usize = 100;
+/// The most private conversations that are opened after signing in.
 const MAX_CONVERSATIONS: usize = 30;
-/// They were had within this time.
+/// How old the latest message of those may be.
 const RECENT: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// Clocks differ.
-const FUZZ: SignedDuration = SignedDuration::from_secs(10);
+/// How far before the latest known message to look for missed ones: clocks differ.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(10);
 const ONE_DAY: SignedDuration = SignedDuration::from_hours(24);
+/// Why older messages are not loaded when there is no room for them.
+const NO_ROOM: &str = "rook's limit of lines is reached";
 
-/// Something to be asked of the server.
+/// A query to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Question {
-    /// With whom something was said lately.
+enum HistoryQuery {
+    /// Which private conversations have recent messages.
     Conversations,
-    /// What is read of a conversation.
-    Marker(Place),
-    /// What was said in a place, in a gap.
+    /// The read marker of a conversation.
+    Marker(Conversation),
+    /// A page of messages for a gap, before a reference; without one, the latest messages.
     Page {
-        place: Place,
+        conversation: Conversation,
         gap: LineId,
         before: Option<Box<str>>,
     },
 }
 
-/// The questions that are not answered yet.
+/// The queries without an answer.
 #[derive(Debug, Default)]
-pub struct Questions {
-    asked: Option<Question>,
-    waiting: VecDeque<Question>,
-    /// When something was said last, anywhere.
-    heard_at: Option<Timestamp>,
-    /// The server keeps what is read.
-    keeps_markers: bool,
+pub struct Queries {
+    /// The query that the server is answering.
+    outstanding: Option<HistoryQuery>,
+    waiting: VecDeque<HistoryQuery>,
+    /// The time of the latest message in any conversation.
+    latest_at: Option<Timestamp>,
+    /// Whether the server stores read markers.
+    has_markers: bool,
 }
 
 impl Buffers {
-    /// The server has let us in: what was said meanwhile is asked for.
+    /// Starts to look for messages that were missed, once the connection is ready.
     pub fn catch_up(&mut self, model: &Model) {
-        self.settled = true;
-        if model.page().is_some() {
-            self.questions.waiting.push_back(Question::Conversations);
+        self.is_ready = true;
+        if model.history_limit().is_some() {
+            self.queries.waiting.push_back(HistoryQuery::Conversations);
         }
     }
 
-    /// The next question to the server. Only when the one before is answered there is another.
-    pub fn question(&mut self, model: &Model, now: Timestamp) -> Option<Message> {
-        if self.questions.asked.is_some() {
+    /// Returns the next query to send; `None` while one is outstanding.
+    pub fn next_query(&mut self, model: &Model, now: Timestamp) -> Option<Message> {
+        if self.queries.outstanding.is_some() {
             return None;
         }
-        let limit = match model.page()? {
-            0 => PAGE,
-            page => page.min(PAGE),
-        };
-        let question = self.next_question(limit)?;
-        let message = match &question {
-            Question::Conversations => {
-                let since = self
-                    .questions
-                    .heard_at
-                    .map_or(now - RECENT, |heard_at| heard_at - FUZZ);
-                let [from, to] = [now + ONE_DAY, since].map(|time| format!("timestamp={time:.3}"));
+        let limit = model.history_limit()?.min(MAX_PAGE);
+        let query = self.choose_query(limit)?;
+        let message = match &query {
+            HistoryQuery::Conversations => {
+                let since = match self.queries.latest_at {
+                    Some(latest_at) => latest_at - CLOCK_SKEW,
+                    None => now - RECENT,
+                };
+                let [from, to] = [now + ONE_DAY, since].map(chathistory::time_reference);
                 Message::new("CHATHISTORY", ["TARGETS", &from, &to, &limit.to_string()])
             }
-            Question::Marker(place) => Message::new("MARKREAD", [place.name()]),
-            Question::Page {
-                place,
+            HistoryQuery::Marker(conversation) => Message::new("MARKREAD", [conversation.name()]),
+            HistoryQuery::Page {
+                conversation,
                 before: Some(before),
                 ..
-            } => Message::new(
-                "CHATHISTORY",
-                ["BEFORE", place.name(), before, &limit.to_string()],
-            ),
-            Question::Page {
-                place,
+            } => chathistory::before(conversation.name(), before, limit),
+            HistoryQuery::Page {
+                conversation,
                 before: None,
                 ..
-            } => Message::new(
-                "CHATHISTORY",
-                ["LATEST", place.name(), "*", &limit.to_string()],
-            ),
+            } => chathistory::latest(conversation.name(), limit),
         };
-        self.questions.asked = Some(question);
+        self.queries.outstanding = Some(query);
         Some(message)
     }
 
-    /// What someone looks at comes first.
-    fn next_question(&mut self, limit: usize) -> Option<Question> {
+    /// Chooses the next query. Gaps of the current conversation come first.
+    fn choose_query(&mut self, limit: usize) -> Option<HistoryQuery> {
         let room = self.room();
-        let places = std::iter::once(self.current).chain(0..self.list.len());
-        for index in places {
+        let indices = std::iter::once(self.current).chain(0..self.list.len());
+        for index in indices {
             let buffer = &mut self.list[index];
             let wanted = buffer
                 .gaps()
                 .iter()
                 .rev()
-                .find(|gap| gap.state == Filling::Wanted)
+                .find(|gap| gap.state == GapState::Wanted)
                 .cloned();
             if let Some(gap) = wanted {
                 if room < limit {
-                    buffer.set_filling(gap.line, Filling::Failed(FULL.into()));
+                    buffer.set_gap_state(gap.line, GapState::Failed(NO_ROOM.into()));
                     continue;
                 }
-                buffer.set_filling(gap.line, Filling::Asked);
-                return Some(Question::Page {
-                    place: buffer.place.clone(),
+                buffer.set_gap_state(gap.line, GapState::Requested);
+                return Some(HistoryQuery::Page {
+                    conversation: buffer.conversation.clone(),
                     gap: gap.line,
                     before: gap.before,
                 });
             }
             if index == self.current
-                && let Some(question) = self.questions.waiting.pop_front()
+                && let Some(query) = self.queries.waiting.pop_front()
             {
-                return Some(question);
+                return Some(query);
             }
         }
         None
     }
 
-    /// The question was refused, or there is no answer.
-    pub fn unanswered(&mut self, why: &str) {
-        if let Some(Question::Page { place, gap, .. }) = self.questions.asked.take()
-            && let Some(index) = self.position(&place)
+    /// Handles that the outstanding query was refused or not answered.
+    pub fn query_failed(&mut self, reason: &str) {
+        if let Some(HistoryQuery::Page {
+            conversation, gap, ..
+        }) = self.queries.outstanding.take()
+            && let Some(index) = self.position(&conversation)
         {
-            self.list[index].set_filling(gap, Filling::Failed(why.into()));
+            self.list[index].set_gap_state(gap, GapState::Failed(reason.into()));
         }
     }
 
-    /// The answer is complete.
-    pub fn answered(&mut self) {
-        // It has been taken, unless it was an answer to something else.
-        self.unanswered("the server's answer was none");
+    /// Handles the end of the answer. A query that is still outstanding then has got none.
+    pub fn query_finished(&mut self) {
+        self.query_failed("the server sent no answer");
     }
 
-    /// The connection is gone, and the answers with it; what is said in our channels from now on is
-    /// missed.
+    /// Handles the loss of the connection: queries are dropped, and what is said in our channels
+    /// from now on will be missing.
     pub fn disconnect(&mut self, now: Timestamp, model: &Model) {
-        self.settled = false;
-        self.questions.waiting.clear();
-        self.questions.asked = None;
+        self.is_ready = false;
+        self.queries.waiting.clear();
+        self.queries.outstanding = None;
         for buffer in &mut self.list {
-            buffer.wait();
-            if model.page().is_some()
-                && let Place::Channel(channel) = &buffer.place
+            buffer.reset_gaps();
+            if model.history_limit().is_some()
+                && let Conversation::Channel(channel) = &buffer.conversation
                 && model.is_in(channel)
             {
-                buffer.open_gap(now, Filling::Waiting);
+                buffer.open_gap(now, GapState::Idle);
             }
         }
     }
 
-    /// Someone looks at a gap of the current place; `again` when it has failed before.
-    pub fn want(&mut self, gap: LineId, again: bool) {
+    /// Requests a gap of the current conversation; with `retry`, also one that has failed.
+    pub fn request_gap(&mut self, gap: LineId, retry: bool) {
         let buffer = &mut self.list[self.current];
-        let wants = |state: &Filling| match state {
-            Filling::Waiting => true,
-            Filling::Failed(_) => again,
-            Filling::Wanted | Filling::Asked => false,
+        let may_request = |state: &GapState| match state {
+            GapState::Idle => true,
+            GapState::Failed(_) => retry,
+            GapState::Wanted | GapState::Requested => false,
         };
         if buffer
             .gaps()
             .iter()
-            .any(|one| one.line == gap && wants(&one.state))
+            .any(|one| one.line == gap && may_request(&one.state))
         {
-            buffer.set_filling(gap, Filling::Wanted);
+            buffer.set_gap_state(gap, GapState::Wanted);
         }
     }
 
-    /// What was read here and the server does not know yet.
-    pub fn markers(&mut self) -> Vec<Message> {
-        let owed = self.list.iter_mut().filter_map(|buffer| {
-            let read = buffer.owed_marker()?;
+    /// Returns the read markers that the server does not have yet, and takes them for sent.
+    pub fn take_unsent_markers(&mut self) -> Vec<Message> {
+        let unsent = self.list.iter_mut().filter_map(|buffer| {
+            let read = chathistory::time_reference(buffer.take_unsent_marker()?);
             Some(Message::new(
                 "MARKREAD",
-                [buffer.place.name(), &format!("timestamp={read:.3}")],
+                [buffer.conversation.name(), &read],
             ))
         });
-        owed.collect()
+        unsent.collect()
     }
 
-    /// Something was said then.
-    pub(super) fn note_time(&mut self, at: Timestamp) {
-        self.questions.heard_at = self.questions.heard_at.max(Some(at));
+    /// Notes the time of a message.
+    pub(super) fn note_latest(&mut self, at: Timestamp) {
+        self.queries.latest_at = self.queries.latest_at.max(Some(at));
     }
 
-    /// What was read of a conversation that is just opened has to be asked for: for channels, the
-    /// server tells.
-    pub(super) fn ask_marker(&mut self, place: &Place) {
-        if self.questions.keeps_markers && matches!(place, Place::Person(_)) {
-            self.questions
+    /// Requests the read marker of a private conversation that is being opened. For channels the
+    /// server sends it unasked.
+    pub(super) fn request_marker(&mut self, conversation: &Conversation) {
+        if self.queries.has_markers && matches!(conversation, Conversation::Person(_)) {
+            self.queries
                 .waiting
-                .push_back(Question::Marker(place.clone()));
+                .push_back(HistoryQuery::Marker(conversation.clone()));
         }
     }
 
-    pub(super) fn take_page(
+    pub(super) fn apply_page(
         &mut self,
         target: &str,
-        changes: &[Change],
+        events: &[ChatEvent],
         model: &Model,
     ) -> Option<()> {
-        let asked = self.questions.asked.take_if(
-            |asked| matches!(asked, Question::Page { place, .. } if Place::named(target).as_ref() == Some(place)),
-        );
-        let Some(Question::Page { place, gap, before }) = asked else {
+        let target = Conversation::named(target);
+        let query = self.queries.outstanding.take_if(|query| {
+            matches!(query, HistoryQuery::Page { conversation, .. }
+                if target.as_ref() == Some(conversation))
+        });
+        let Some(HistoryQuery::Page {
+            conversation,
+            gap,
+            before,
+        }) = query
+        else {
             return None;
         };
-        let index = self.position(&place)?;
-        let lines = changes
+        let index = self.position(&conversation)?;
+        let lines = events
             .iter()
-            .filter(|change| !self.is_ignored(&change.what));
-        let lines = lines.filter_map(|change| {
-            let msgid = change.msgid.as_deref().map(Into::into);
-            Some(PastLine {
-                at: change.at,
-                msgid,
-                body: said(&change.what, model)?,
-            })
-        });
+            .filter(|event| !self.is_ignored(&event.kind))
+            .filter_map(|event| {
+                Some(HistoryLine {
+                    at: event.at,
+                    msgid: event.msgid.as_deref().map(Into::into),
+                    body: message_body(&event.kind, model)?,
+                })
+            });
         let page = Page {
-            oldest: changes.first().map(name),
+            oldest: events.first().map(reference),
             lines: lines.collect(),
         };
-        self.list[index].fill(gap, before.as_deref(), page);
-        for change in changes {
-            if let What::Redacted {
+        self.list[index].fill_gap(gap, before.as_deref(), page);
+        for event in events {
+            if let EventKind::Redacted {
                 msgid, by, reason, ..
-            } = &change.what
+            } = &event.kind
             {
                 self.list[index].redact(msgid, by, reason.as_deref());
             }
         }
-        if let Some(last) = changes.last() {
-            self.note_time(last.at);
+        if let Some(last) = events.last() {
+            self.note_latest(last.at);
         }
-        self.look_if_seen(index);
+        self.mark_read_if_watched(index);
         Some(())
     }
 
-    pub(super) fn take_conversations(&mut self, found: &[(String, Timestamp)], model: &Model) {
-        if self.questions.asked == Some(Question::Conversations) {
-            self.questions.asked = None;
+    pub(super) fn apply_conversations(&mut self, found: &[(String, Timestamp)], model: &Model) {
+        if self.queries.outstanding == Some(HistoryQuery::Conversations) {
+            self.queries.outstanding = None;
         }
         let people = found
             .iter()
-            .filter_map(|(name, latest)| Some((Place::person(name)?, *latest)));
-        let people = people
-            .filter(|(place, _)| matches!(place, Place::Person(_)) && !model.is_me(place.name()));
-        for (place, latest) in people.take(MAX_CONVERSATIONS) {
-            if self.position(&place).is_none() {
-                // Whether it is read, the marker will tell.
-                let index = self.at(place, latest, model);
+            .filter_map(|(name, latest)| Some((Conversation::person(name)?, *latest)))
+            .filter(|(conversation, _)| !model.is_me(conversation.name()));
+        for (conversation, latest) in people.take(MAX_CONVERSATIONS) {
+            if self.position(&conversation).is_none() {
+                // The read marker, which is requested now, says whether there is something unread.
+                let index = self.ensure_open(conversation, latest, model);
                 self.list[index].latest = Some(latest);
                 continue;
             }
-            let index = self.at(place, latest, model);
-            if self.list[index].last_said() < Some(latest) {
-                self.list[index].open_gap(latest, Filling::Wanted);
+            let index = self.ensure_open(conversation, latest, model);
+            if self.list[index].last_message_at() < Some(latest) {
+                self.list[index].open_gap(latest, GapState::Wanted);
             }
         }
     }
 
-    pub(super) fn take_marker(
+    pub(super) fn apply_marker(
         &mut self,
         target: &str,
         until: Option<Timestamp>,
         model: &Model,
     ) -> Option<()> {
-        self.questions.keeps_markers = true;
-        let place = Place::named(target)?;
-        if self.questions.asked == Some(Question::Marker(place.clone())) {
-            self.questions.asked = None;
+        self.queries.has_markers = true;
+        let conversation = Conversation::named(target)?;
+        if self.queries.outstanding == Some(HistoryQuery::Marker(conversation.clone())) {
+            self.queries.outstanding = None;
         }
-        let index = self.position(&place)?;
+        let index = self.position(&conversation)?;
         let buffer = &mut self.list[index];
-        buffer.mark(until);
-        let behind = buffer
+        buffer.apply_marker(until);
+        let has_unread = buffer
             .latest
             .take()
-            .is_some_and(|latest| latest > buffer.read());
-        if behind && model.page().is_some() {
-            buffer.open_gap(buffer.read(), Filling::Wanted);
+            .is_some_and(|latest| latest > buffer.read_until());
+        if has_unread && model.history_limit().is_some() {
+            buffer.open_gap(buffer.read_until(), GapState::Wanted);
         }
-        self.look_if_seen(index);
+        self.mark_read_if_watched(index);
         Some(())
     }
 }
 
-/// Said where older messages would be.
-const FULL: &str = "rook keeps no more lines than these at a time";
-
-/// A message, as a question about what was said before it names it.
-fn name(change: &Change) -> Box<str> {
-    match &change.msgid {
-        Some(msgid) => format!("msgid={msgid}").into(),
-        None => format!("timestamp={:.3}", change.at).into(),
+/// Returns a reference to a message, to request what was said before it.
+fn reference(event: &ChatEvent) -> Box<str> {
+    match &event.msgid {
+        Some(msgid) => chathistory::msgid_reference(msgid).into(),
+        None => chathistory::time_reference(event.at).into(),
     }
 }
 
-/// What someone said, as it is written down.
-pub fn said(what: &What, model: &Model) -> Option<Body> {
-    let (nick, manner, text, mine, called) = match what {
-        What::Said {
-            nick, manner, text, ..
+/// Returns the body of a message's line; `None` for other events.
+pub fn message_body(kind: &EventKind, model: &Model) -> Option<Body> {
+    let (nick, kind, text, own, highlight) = match kind {
+        EventKind::ChannelMessage {
+            nick, kind, text, ..
         } => {
-            let mine = model.is_me(nick);
-            let called = !mine && *manner != Manner::Notice && model.is_called(text);
-            (nick.as_str(), manner, text, mine, called)
+            let own = model.is_me(nick);
+            let highlight = !own && *kind != MessageKind::Notice && model.mentions_me(text);
+            (nick.as_str(), kind, text, own, highlight)
         }
-        What::Heard { from, manner, text } => {
-            let mine = model.is_me(from);
-            (
-                from.as_str(),
-                manner,
-                text,
-                mine,
-                !mine && *manner != Manner::Notice,
-            )
+        EventKind::DirectReceived { from, kind, text } => {
+            let own = model.is_me(from);
+            let highlight = !own && *kind != MessageKind::Notice;
+            (from.as_str(), kind, text, own, highlight)
         }
-        What::Whispered { manner, text, .. } => (model.nick(), manner, text, true, false),
-        What::Info(words) => return Some(Body::Info(words.as_str().into())),
+        EventKind::DirectSent { kind, text, .. } => (model.nick(), kind, text, true, false),
+        EventKind::Info(text) => return Some(Body::Info(text.as_str().into())),
         _ => return None,
     };
     Some(Body::Said {
         nick: nick.into(),
-        manner: *manner,
+        kind: *kind,
         text: text.as_str().into(),
-        mine,
-        called,
+        own,
+        highlight,
     })
 }
 

@@ -1,33 +1,33 @@
-//! A line of a conversation.
+//! The lines of a conversation.
 
 use jiff::Timestamp;
 
-use super::Manner;
+use super::MessageKind;
 
-/// Which line of its buffer: a name that stays, wherever the line moves.
+/// Identifies a line within its buffer, wherever it moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineId(pub(super) u64);
 
-/// One line.
+/// A line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Its name in its buffer.
+    /// Its identifier.
     pub id: LineId,
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// The name that the server gave the message.
+    /// The msgid, if it is a message that has one.
     pub msgid: Option<Box<str>>,
-    /// What.
+    /// The content.
     pub body: Body,
 }
 
 impl Line {
-    /// Whoever has said it: a person or a bot. What the server says to us alone has neither a name
-    /// nor anyone to answer.
+    /// Returns the nick of who said it, if it can be replied to. Notices of the server to us alone,
+    /// which have no msgid, cannot.
     pub fn speaker(&self) -> Option<&str> {
         match &self.body {
             Body::Said {
-                manner: Manner::Notice,
+                kind: MessageKind::Notice,
                 ..
             } if self.msgid.is_none() => None,
             Body::Said { nick, .. } => Some(nick),
@@ -36,42 +36,42 @@ impl Line {
     }
 }
 
-/// What a line holds. Names and texts are as the server sent them.
+/// The content of a line. Names and texts are as the server sent them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// Someone said something; `mine` when it was us, `called` when it calls us.
+    /// A message; `own` if we sent it, `highlight` if it mentions us or is for us only.
     Said {
         nick: Box<str>,
-        manner: Manner,
+        kind: MessageKind,
         text: Box<str>,
-        mine: bool,
-        called: bool,
+        own: bool,
+        highlight: bool,
     },
-    /// Something was said, and taken back by someone.
+    /// A message that was redacted, `by` its sender or an operator.
     Redacted {
         nick: Box<str>,
         by: Box<str>,
         reason: Option<Box<str>>,
     },
-    /// People came and went.
-    Moves(Vec<Move>),
-    /// Something else happened, in words.
+    /// Joins and parts.
+    Membership(Vec<MembershipChange>),
+    /// Something else that happened, in words.
     Info(Box<str>),
-    /// Something was not done, in words.
+    /// Something that was not done, in words.
     Refused(Box<str>),
-    /// Messages are missing here.
+    /// Messages may be missing here.
     Gap,
-    /// Nothing was said before.
+    /// The conversation begins here.
     Beginning,
 }
 
-/// Someone's coming or going.
+/// A join or a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Move {
-    /// Who.
+pub struct MembershipChange {
+    /// Whose.
     pub nick: Box<str>,
-    /// Came, or went.
-    pub came: bool,
-    /// Why.
+    /// Whether it is a join.
+    pub joined: bool,
+    /// The reason given for a part.
     pub reason: Option<Box<str>>,
 }

@@ -1,34 +1,36 @@
-//! What the server's numbered replies tell.
+//! Handles numeric replies.
 
 use rookery_protocol::{ChannelName, Message, Nick, numeric};
 
-use super::{Model, Rank, What};
-use crate::refusals::advised;
+use super::{EventKind, Model, Rank};
+use crate::refusals::refusal_with_advice;
 
-/// What precedes a nick in `NAMES`.
+/// The prefixes of nicks in `NAMES`.
 const MEMBER_PREFIXES: [char; 5] = ['~', '&', '@', '%', '+'];
 
 impl Model {
-    pub(super) fn numeric(&mut self, message: &Message) -> Option<What> {
+    pub(super) fn numeric(&mut self, message: &Message) -> Option<EventKind> {
         let last = || message.params.last().cloned().unwrap_or_default();
         let param = |index: usize| message.param(index).unwrap_or_default().to_owned();
         match message.command.as_str() {
             numeric::RPL_WELCOME => {
-                // Its words are the same for all; who is signed in is welcomed by a notice.
+                // Its text is the same for everyone; a signed-in user is greeted by a notice.
                 self.nick = param(0);
                 None
             }
             numeric::RPL_ISUPPORT => {
-                let page = message
+                let limit = message
                     .params
                     .iter()
                     .find_map(|token| token.strip_prefix("CHATHISTORY="));
-                self.page = page.and_then(|page| page.parse().ok()).or(self.page);
+                self.page_limit = limit
+                    .and_then(|limit| limit.parse().ok())
+                    .or(self.page_limit);
                 None
             }
             numeric::RPL_TOPIC => {
                 self.set_topic(&param(1), param(2));
-                Some(What::Topic {
+                Some(EventKind::Topic {
                     channel: param(1),
                     by: None,
                     text: param(2),
@@ -57,7 +59,7 @@ impl Model {
                 let nicks = self
                     .listing
                     .remove(&ChannelName::parse(message.param(1)?).ok()?)?;
-                Some(What::Members {
+                Some(EventKind::Members {
                     channel: param(1),
                     nicks,
                 })
@@ -68,27 +70,29 @@ impl Model {
                 } else {
                     ""
                 };
-                // The last parameter is the distance, a space, and the real name.
+                // The last parameter is the hop count, a space, and the real name.
                 let real_name = last()
                     .split_once(' ')
                     .map(|(_, name)| name.to_owned())
                     .unwrap_or_default();
                 self.found = true;
                 let nick = param(5);
-                Some(What::Info(if real_name.is_empty() || real_name == nick {
-                    format!("{nick}{state}")
-                } else {
-                    format!("{nick}{state}: {real_name}")
-                }))
+                Some(EventKind::Info(
+                    if real_name.is_empty() || real_name == nick {
+                        format!("{nick}{state}")
+                    } else {
+                        format!("{nick}{state}: {real_name}")
+                    },
+                ))
             }
             numeric::RPL_ENDOFWHO => {
                 let found = std::mem::take(&mut self.found);
-                (!found).then(|| What::Info(format!("nobody found: {}", param(1))))
+                (!found).then(|| EventKind::Info(format!("nobody found: {}", param(1))))
             }
-            numeric::RPL_AWAY => Some(What::Info(format!("{} is away: {}", param(1), last()))),
+            numeric::RPL_AWAY => Some(EventKind::Info(format!("{} is away: {}", param(1), last()))),
             numeric::RPL_UNAWAY | numeric::RPL_NOWAWAY => {
                 self.away = message.command == numeric::RPL_NOWAWAY;
-                Some(What::Info(last()))
+                Some(EventKind::Info(last()))
             }
             numeric::RPL_WHOISUSER => {
                 let (nick, name) = (param(1), last());
@@ -97,24 +101,30 @@ impl Model {
                 } else {
                     format!(": {name}")
                 };
-                Some(What::Info(format!(
+                Some(EventKind::Info(format!(
                     "{nick} ({}@{}){named}",
                     param(2),
                     param(3)
                 )))
             }
-            numeric::RPL_WHOISCHANNELS => {
-                Some(What::Info(format!("{} is in {}", param(1), last().trim())))
-            }
-            numeric::RPL_WHOISACCOUNT => Some(What::Info(format!(
+            numeric::RPL_WHOISCHANNELS => Some(EventKind::Info(format!(
+                "{} is in {}",
+                param(1),
+                last().trim()
+            ))),
+            numeric::RPL_WHOISACCOUNT => Some(EventKind::Info(format!(
                 "{} is signed in as {}",
                 param(1),
                 param(2)
             ))),
-            numeric::RPL_WHOISBOT => Some(What::Info(format!("{} {}", param(1), last()))),
+            numeric::RPL_WHOISBOT => Some(EventKind::Info(format!("{} {}", param(1), last()))),
             numeric::RPL_WHOISIDLE => {
                 let seconds: i64 = param(2).parse().ok()?;
-                Some(What::Info(format!("{} {}", param(1), silence(seconds))))
+                Some(EventKind::Info(format!(
+                    "{} {}",
+                    param(1),
+                    describe_idle(seconds)
+                )))
             }
             numeric::RPL_LIST => {
                 let topic = if last().is_empty() {
@@ -122,24 +132,33 @@ impl Model {
                 } else {
                     format!(": {}", last())
                 };
-                Some(What::Info(format!("{} ({}){topic}", param(1), param(2))))
+                Some(EventKind::Info(format!(
+                    "{} ({}){topic}",
+                    param(1),
+                    param(2)
+                )))
             }
-            numeric::RPL_LISTEND => Some(What::Info("/join #CHANNEL goes to one".to_owned())),
+            numeric::RPL_LISTEND => Some(EventKind::Info(
+                "/join #CHANNEL joins one of them".to_owned(),
+            )),
             numeric::RPL_CHANNELMODEIS => {
                 let modes = message.params.get(2..).unwrap_or_default().join(" ");
-                Some(What::Info(format!("the modes of {} are {modes}", param(1))))
+                Some(EventKind::Info(format!(
+                    "the modes of {} are {modes}",
+                    param(1)
+                )))
             }
             numeric::RPL_BANLIST | numeric::RPL_EXCEPTLIST | numeric::RPL_INVEXLIST => {
                 self.found = true;
                 let what = match message.command.as_str() {
-                    numeric::RPL_BANLIST => "kept out",
-                    numeric::RPL_EXCEPTLIST => "let in all the same",
-                    _ => "let in without an invitation",
+                    numeric::RPL_BANLIST => "banned",
+                    numeric::RPL_EXCEPTLIST => "exempt from bans",
+                    _ => "may join without an invitation",
                 };
                 let by = message
                     .param(3)
                     .map(|by| format!(" (by {})", by.split('!').next().unwrap_or(by)));
-                Some(What::Info(format!(
+                Some(EventKind::Info(format!(
                     "{what}: {}{}",
                     param(2),
                     by.unwrap_or_default()
@@ -149,35 +168,35 @@ impl Model {
             | numeric::RPL_ENDOFEXCEPTLIST
             | numeric::RPL_ENDOFINVEXLIST => {
                 let found = std::mem::take(&mut self.found);
-                (!found).then(|| What::Info("that list is empty".to_owned()))
+                (!found).then(|| EventKind::Info("the list is empty".to_owned()))
             }
             numeric::RPL_MOTD => {
-                let words = last();
-                Some(What::Info(
-                    words.strip_prefix("- ").unwrap_or(&words).to_owned(),
+                let text = last();
+                Some(EventKind::Info(
+                    text.strip_prefix("- ").unwrap_or(&text).to_owned(),
                 ))
             }
             numeric::RPL_NOTOPIC | numeric::RPL_HELPSTART | numeric::RPL_HELPTXT => {
-                Some(What::Info(last()))
+                Some(EventKind::Info(last()))
             }
-            numeric::RPL_INVITING => Some(What::Info(format!(
+            numeric::RPL_INVITING => Some(EventKind::Info(format!(
                 "{} is invited to {}",
                 param(1),
                 param(2)
             ))),
-            // The end of the session will tell of a ban, once.
+            // A ban is reported once, when the session ends.
             numeric::ERR_NOMOTD | numeric::ERR_YOUREBANNEDCREEP => None,
             numeric::ERR_INVITEONLYCHAN
             | numeric::ERR_BANNEDFROMCHAN
             | numeric::ERR_BADCHANNELKEY
             | numeric::ERR_BADCHANMASK => {
-                // It is not tried again by itself.
+                // Rejoining would be refused again.
                 if let Ok(channel) = ChannelName::parse(&param(1))
                     && !self.is_in(&channel)
                 {
-                    self.home.remove(&channel);
+                    self.auto_join.remove(&channel);
                 }
-                advised(message).map(What::Refused)
+                refusal_with_advice(message).map(EventKind::Refused)
             }
             _ => {
                 if message.command == numeric::ERR_NOSUCHNICK
@@ -185,18 +204,18 @@ impl Model {
                 {
                     self.correspondents.remove(&nick);
                 }
-                advised(message).map(What::Refused)
+                refusal_with_advice(message).map(EventKind::Refused)
             }
         }
     }
 }
 
-/// For how long someone has said nothing.
-fn silence(seconds: i64) -> String {
+/// Describes how long someone has been idle.
+fn describe_idle(seconds: i64) -> String {
     match seconds {
-        ..60 => "spoke just now".to_owned(),
-        60..3600 => format!("has said nothing for {} min", seconds / 60),
-        3600..86400 => format!("has said nothing for {} h", seconds / 3600),
-        _ => format!("has said nothing for {} days", seconds / 86400),
+        ..60 => "was active just now".to_owned(),
+        60..3600 => format!("has been idle for {} min", seconds / 60),
+        3600..86400 => format!("has been idle for {} h", seconds / 3600),
+        _ => format!("has been idle for {} days", seconds / 86400),
     }
 }

@@ -4,7 +4,7 @@ fn now() -> Timestamp {
     "2026-01-02T03:04:05Z".parse().unwrap()
 }
 
-/// A model of someone called `me` in `#lobby`, after `lines`.
+/// A model in which our nick is `me` and we are in `#lobby`, after `lines`.
 fn model(lines: &[&str]) -> Model {
     let mut model = Model::default();
     take(&mut model, ":s 001 me :Welcome");
@@ -15,11 +15,11 @@ fn model(lines: &[&str]) -> Model {
     model
 }
 
-fn take(model: &mut Model, line: &str) -> Vec<What> {
+fn take(model: &mut Model, line: &str) -> Vec<EventKind> {
     model
-        .take(&Message::parse(line).unwrap(), now())
+        .handle(&Message::parse(line).unwrap(), now())
         .into_iter()
-        .map(|change| change.what)
+        .map(|change| change.kind)
         .collect()
 }
 
@@ -32,39 +32,40 @@ fn channel(name: &str) -> ChannelName {
 }
 
 #[test]
-fn the_time_is_the_servers_where_it_tells() {
+fn the_time_is_the_servers_if_the_message_has_it() {
     let mut model = model(&[]);
-    let told = Message::parse("@time=2025-05-06T07:08:09.123Z :a!a@h PRIVMSG #lobby :x").unwrap();
+    let with_time =
+        Message::parse("@time=2025-05-06T07:08:09.123Z :a!a@h PRIVMSG #lobby :x").unwrap();
     assert_eq!(
-        model.take(&told, now())[0].at,
+        model.handle(&with_time, now())[0].at,
         "2025-05-06T07:08:09.123Z".parse().unwrap()
     );
-    let untold = Message::parse("@time=nonsense :a!a@h PRIVMSG #lobby :x").unwrap();
-    assert_eq!(model.take(&untold, now())[0].at, now());
+    let without_time = Message::parse("@time=nonsense :a!a@h PRIVMSG #lobby :x").unwrap();
+    assert_eq!(model.handle(&without_time, now())[0].at, now());
 }
 
 #[test]
-fn who_is_here_follows_names_joins_parts_kicks_quits_and_nicks() {
+fn presence_follows_names_joins_parts_kicks_quits_and_nicks() {
     let mut model = model(&[
         ":s 353 me = #lobby :@alice +bob ~@carol",
         ":s 366 me #lobby :End",
         ":dave!d@h JOIN #lobby",
     ]);
     for name in ["alice", "Bob", "carol", "dave", "me"] {
-        assert!(model.is_here(&nick(name)), "{name}");
+        assert!(model.is_present(&nick(name)), "{name}");
     }
     take(&mut model, ":alice!a@h PART #lobby");
     take(&mut model, ":bob!b@h QUIT :bye");
     take(&mut model, ":carol!c@h KICK #lobby dave :out");
     take(&mut model, ":carol!c@h NICK carla");
     for name in ["alice", "bob", "dave", "carol"] {
-        assert!(!model.is_here(&nick(name)), "{name}");
+        assert!(!model.is_present(&nick(name)), "{name}");
     }
-    assert!(model.is_here(&nick("carla")));
+    assert!(model.is_present(&nick("carla")));
 }
 
 #[test]
-fn ranks_follow_names_and_modes_and_keep_to_the_person() {
+fn ranks_follow_names_and_modes_and_stay_with_the_person() {
     let mut model = model(&[
         ":s 353 me = #lobby :@alice bob +carol @+dave",
         ":s 366 me #lobby :End",
@@ -95,37 +96,39 @@ fn the_topic_is_known_until_the_channel_is_left() {
 }
 
 #[test]
-fn we_are_called_by_our_nick_as_a_word_of_its_own() {
+fn our_nick_as_a_word_of_its_own_mentions_us() {
     let model = model(&[]);
     for text in ["me: hi", "hey ME!", "ask me", "(me)"] {
-        assert!(model.is_called(text), "{text}");
+        assert!(model.mentions_me(text), "{text}");
     }
     for text in ["some", "me-too", "home", ""] {
-        assert!(!model.is_called(text), "{text}");
+        assert!(!model.mentions_me(text), "{text}");
     }
 }
 
 #[test]
-fn whoever_leaves_or_is_renamed_does_so_in_the_channels_we_share() {
+fn quits_and_new_nicks_name_the_channels_we_share() {
     let mut model = model(&[":me!m@h JOIN #ops", ":bob!b@h JOIN #ops"]);
-    let told = take(&mut model, ":bob!b@h NICK rob");
+    let events = take(&mut model, ":bob!b@h NICK rob");
     assert!(
-        matches!(&told[..], [What::Renamed { channels, .. }] if *channels == [channel("#ops")])
+        matches!(&events[..], [EventKind::NickChanged { channels, .. }] if *channels == [channel("#ops")])
     );
-    let told = take(&mut model, ":rob!b@h QUIT :bye");
-    assert!(matches!(&told[..], [What::Left { channels, .. }] if *channels == [channel("#ops")]));
+    let events = take(&mut model, ":rob!b@h QUIT :bye");
+    assert!(
+        matches!(&events[..], [EventKind::Quit { channels, .. }] if *channels == [channel("#ops")])
+    );
 }
 
 #[test]
-fn names_are_told_once_as_a_whole() {
+fn names_replies_become_one_event() {
     let mut model = model(&[]);
     assert!(take(&mut model, ":s 353 me = #lobby :@alice bob").is_empty());
     assert!(take(&mut model, ":s 353 me = #lobby :carol").is_empty());
     let nicks = ["alice", "bob", "carol"].map(str::to_owned).into();
-    let told = take(&mut model, ":s 366 me #lobby :End of /NAMES list");
+    let events = take(&mut model, ":s 366 me #lobby :End of /NAMES list");
     assert_eq!(
-        told,
-        [What::Members {
+        events,
+        [EventKind::Members {
             channel: "#lobby".to_owned(),
             nicks
         }]
@@ -133,27 +136,27 @@ fn names_are_told_once_as_a_whole() {
 }
 
 #[test]
-fn whoever_wrote_to_us_is_here_until_they_are_gone() {
+fn someone_who_wrote_to_us_is_present_until_they_disconnect() {
     let mut model = model(&[":eve!e@h PRIVMSG me :hi"]);
-    assert!(model.is_here(&nick("eve")));
+    assert!(model.is_present(&nick("eve")));
     take(&mut model, ":s 401 me eve :No such nick");
-    assert!(!model.is_here(&nick("eve")));
+    assert!(!model.is_present(&nick("eve")));
 }
 
 #[test]
-fn the_current_channel_is_the_first_joined_then_the_one_asked_for() {
+fn the_current_channel_is_the_first_joined_then_the_requested_one() {
     let mut model = model(&[":me!m@h JOIN #other"]);
     assert_eq!(
         model.current(),
         Some(&channel("#lobby")),
-        "a join we did not ask for changes nothing"
+        "a join that we did not request changes nothing"
     );
-    model.ask_for(&channel("#ops"), Some("key"));
+    model.switch_when_joined(&channel("#ops"), Some("key"));
     take(&mut model, ":bob!b@h JOIN #ops");
     assert_eq!(model.current(), Some(&channel("#lobby")));
     take(&mut model, ":me!m@h JOIN #ops");
     assert_eq!(model.current(), Some(&channel("#ops")));
-    model.ask_for(&channel("#Lobby"), None);
+    model.switch_to(&channel("#Lobby"));
     assert_eq!(model.current(), Some(&channel("#lobby")));
     take(&mut model, ":me!m@h PART #lobby");
     assert!(
@@ -164,27 +167,31 @@ fn the_current_channel_is_the_first_joined_then_the_one_asked_for() {
 }
 
 #[test]
-fn the_name_of_a_channel_is_needed_unless_there_is_only_the_current_one() {
+fn the_name_of_a_channel_is_needed_unless_it_is_the_only_one() {
     let mut model = model(&[]);
-    assert!(!model.needs_name("#LOBBY"));
-    assert!(model.needs_name("#elsewhere"));
+    assert!(!model.needs_channel_name("#LOBBY"));
+    assert!(model.needs_channel_name("#elsewhere"));
     take(&mut model, ":me!m@h JOIN #ops");
-    assert!(model.needs_name("#lobby"));
+    assert!(model.needs_channel_name("#lobby"));
 }
 
 fn joins(model: &Model) -> Vec<String> {
-    model.joins().iter().map(ToString::to_string).collect()
+    model
+        .rejoin_messages()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 #[test]
 fn many_channels_are_joined_by_few_messages_each_with_its_own_key() {
     let mut model = model(&[]);
-    model.be_in(
+    model.add_auto_join(
         &["#b", "#a sesame", "#d", "#c walnut"].map(|one| one.to_owned().try_into().unwrap()),
     );
     assert_eq!(joins(&model), ["JOIN #a,#c,#b,#d sesame,walnut"]);
     let many = (100..200).map(|number| format!("#channel{number} key{number}").try_into().unwrap());
-    model.be_in(&many.collect::<Vec<_>>());
+    model.add_auto_join(&many.collect::<Vec<_>>());
     let lines = joins(&model);
     assert!(
         lines.len() < 10 && lines.iter().all(|line| line.len() < 480),
@@ -204,13 +211,13 @@ fn many_channels_are_joined_by_few_messages_each_with_its_own_key() {
 }
 
 #[test]
-fn after_a_reconnection_it_returns_to_its_channels_with_their_keys() {
+fn after_a_reconnection_channels_are_rejoined_with_their_keys() {
     let mut model = model(&[
         ":me!m@h JOIN #gone",
         ":me!m@h PART #gone",
         ":me!m@h JOIN #out",
     ]);
-    model.ask_for(&channel("#ops"), Some("key"));
+    model.switch_when_joined(&channel("#ops"), Some("key"));
     take(&mut model, ":me!m@h JOIN #ops");
     take(&mut model, ":boss!b@h KICK #out me :no");
     model.disconnect();
@@ -221,19 +228,19 @@ fn after_a_reconnection_it_returns_to_its_channels_with_their_keys() {
     assert_eq!(
         model.current(),
         Some(&channel("#ops")),
-        "and what is typed goes where it went before"
+        "typed text goes to the same channel as before"
     );
 }
 
 #[test]
-fn direct_messages_know_their_direction() {
+fn direct_messages_have_a_direction() {
     let mut model = model(&[]);
-    let heard = take(&mut model, ":alice!a@h PRIVMSG me :hi");
-    assert!(matches!(&heard[..], [What::Heard { from, .. }] if from == "alice"));
+    let received = take(&mut model, ":alice!a@h PRIVMSG me :hi");
+    assert!(matches!(&received[..], [EventKind::DirectReceived { from, .. }] if from == "alice"));
     let echo = take(&mut model, ":me!m@h PRIVMSG alice :hi");
-    assert!(matches!(&echo[..], [What::Whispered { to, .. }] if to == "alice"));
+    assert!(matches!(&echo[..], [EventKind::DirectSent { to, .. }] if to == "alice"));
     let server = take(&mut model, ":irc.example NOTICE me :hi");
-    assert!(matches!(&server[..], [What::Notice { from, .. }] if from == "irc.example"));
+    assert!(matches!(&server[..], [EventKind::ServerNotice { from, .. }] if from == "irc.example"));
 }
 
 #[test]
@@ -243,16 +250,16 @@ fn our_own_new_nick_is_known() {
     assert!(!model.is_me("me"));
     assert!(matches!(
         &take(&mut model, ":myself!m@h PRIVMSG bob :x")[..],
-        [What::Whispered { .. }]
+        [EventKind::DirectSent { .. }]
     ));
 }
 
 #[test]
-fn errors_are_told_and_chatter_of_the_protocol_is_not() {
+fn errors_become_events_and_protocol_messages_do_not() {
     let mut model = model(&[]);
     assert_eq!(
         take(&mut model, ":s 401 me bob :No such nick"),
-        [What::Refused("bob is not here".to_owned())]
+        [EventKind::Refused("bob is not here".to_owned())]
     );
     for line in [
         ":s 005 me X=1 :are supported",
@@ -287,9 +294,9 @@ fn messages_without_their_parts_do_no_harm() {
 }
 
 #[test]
-fn who_names_people_once_and_says_when_there_is_nobody() {
+fn who_lists_people_and_says_if_there_are_none() {
     let mut model = model(&[]);
-    let info = |words: &str| [What::Info(words.to_owned())];
+    let info = |words: &str| [EventKind::Info(words.to_owned())];
     assert_eq!(
         take(&mut model, ":s 352 me #lobby u h s bob H :0 bob"),
         info("bob")
@@ -306,9 +313,9 @@ fn who_names_people_once_and_says_when_there_is_nobody() {
 }
 
 #[test]
-fn questions_about_people_and_channels_are_answered_in_words() {
+fn replies_about_people_and_channels_are_described() {
     let mut model = model(&[]);
-    for (line, words) in [
+    for (line, text) in [
         ("311 me bob u h * :Bob Roberts", "bob (u@h): Bob Roberts"),
         ("311 me bob u h * bob", "bob (u@h)"),
         ("319 me bob :@#lobby #ops ", "bob is in @#lobby #ops"),
@@ -318,11 +325,11 @@ fn questions_about_people_and_channels_are_answered_in_words() {
         ),
         (
             "317 me bob 59 1 :seconds idle, signon time",
-            "bob spoke just now",
+            "bob was active just now",
         ),
         (
             "317 me bob 7300 1 :seconds idle, signon time",
-            "bob has said nothing for 2 h",
+            "bob has been idle for 2 h",
         ),
         ("322 me #ops 3 :Plans", "#ops (3): Plans"),
         ("322 me #ops 3 :", "#ops (3)"),
@@ -332,18 +339,18 @@ fn questions_about_people_and_channels_are_answered_in_words() {
         ),
         (
             "367 me #lobby eve!*@* boss!b@h 1",
-            "kept out: eve!*@* (by boss)",
+            "banned: eve!*@* (by boss)",
         ),
         ("372 me :- Be kind.", "Be kind."),
     ] {
         assert_eq!(
             take(&mut model, &format!(":s {line}")),
-            [What::Info(words.to_owned())],
+            [EventKind::Info(text.to_owned())],
             "{line}"
         );
     }
     assert_eq!(take(&mut model, ":s 368 me #lobby :End"), []);
-    let empty = [What::Info("that list is empty".to_owned())];
+    let empty = [EventKind::Info("the list is empty".to_owned())];
     assert_eq!(take(&mut model, ":s 368 me #lobby :End"), empty);
     for silent in [
         "312 me bob s :net",

@@ -10,35 +10,35 @@ fn credential(byte: u8) -> DeviceCredential {
     DeviceCredential::from_random([byte; 32])
 }
 
-fn alice() -> KeptAccount {
-    KeptAccount {
+fn alice() -> StoredAccount {
+    StoredAccount {
         name: AccountName::parse("alice").unwrap(),
         email: Email::parse("alice@example.org").unwrap(),
         credential: credential(1),
     }
 }
 
-/// A sign-in under test, its steps as short texts.
-struct Play(SignIn);
+/// A sign-in under test, with its actions as short texts.
+struct Harness(SignIn);
 
-impl Play {
+impl Harness {
     fn start(plan: Plan) -> Self {
-        let (sign_in, steps) = SignIn::start(plan, Nick::parse("rook1234").unwrap());
+        let (sign_in, actions) = SignIn::start(plan, Nick::parse("rook1234").unwrap());
         assert_eq!(
-            show(steps),
+            show(actions),
             ["> CAP LS 302", "> NICK alice", "> USER rook 0 * alice"]
         );
         Self(sign_in)
     }
 
-    fn first_time() -> Self {
-        let mut play = Self::start(Plan::Mail(alice()));
-        play.negotiate();
-        play
+    fn mailed_code() -> Self {
+        let mut sign_in = Self::start(Plan::MailedCode(alice()));
+        sign_in.negotiate();
+        sign_in
     }
 
     fn negotiate(&mut self) -> Vec<String> {
-        let request = self.hear(OFFER);
+        let request = self.receive(OFFER);
         assert_eq!(request.len(), 1);
         assert!(request[0].starts_with("> CAP REQ :"), "{request:?}");
         for unused in ["away-notify", "draft/multiline"] {
@@ -48,15 +48,15 @@ impl Play {
             );
         }
         assert!(request[0].contains("draft/read-marker"), "{request:?}");
-        self.hear(&format!(
+        self.receive(&format!(
             ":s CAP * ACK :{}",
             &request[0]["> CAP REQ :".len()..]
         ))
     }
 
-    fn hear(&mut self, line: &str) -> Vec<String> {
+    fn receive(&mut self, line: &str) -> Vec<String> {
         self.0
-            .take(&Message::parse(line).unwrap())
+            .handle(&Message::parse(line).unwrap())
             .map(show)
             .unwrap_or_default()
     }
@@ -66,27 +66,27 @@ impl Play {
     }
 }
 
-fn show(steps: Vec<Step>) -> Vec<String> {
-    let show = |step| match step {
-        Step::Send(message) => format!("> {message}"),
-        Step::AskCode {
+fn show(actions: Vec<Action>) -> Vec<String> {
+    let show = |action| match action {
+        Action::Send(message) => format!("> {message}"),
+        Action::AskCode {
             email,
-            known_to: None,
+            if_email_of: None,
         } => format!("? {email}"),
-        Step::AskCode {
+        Action::AskCode {
             email,
-            known_to: Some(name),
+            if_email_of: Some(name),
         } => format!("? {email} if of {name}"),
-        Step::Tell(words) => format!("- {words}"),
-        Step::Keep(account) => format!(
-            "keep {} {}",
+        Action::Notify(words) => format!("- {words}"),
+        Action::Store(account) => format!(
+            "store {} {}",
             account.name,
             &account.credential.expose()[..7]
         ),
-        Step::Done => "done".to_owned(),
-        Step::Fail(why) => format!("fail {why}"),
+        Action::Done => "done".to_owned(),
+        Action::Fail(why) => format!("fail {why}"),
     };
-    steps.into_iter().map(show).collect()
+    actions.into_iter().map(show).collect()
 }
 
 fn base64(text: &str) -> String {
@@ -94,286 +94,313 @@ fn base64(text: &str) -> String {
 }
 
 #[test]
-fn a_kept_credential_signs_in_without_questions() {
-    let mut play = Play::start(Plan::Kept {
+fn a_stored_credential_signs_in_without_questions() {
+    let mut sign_in = Harness::start(Plan::StoredCredential {
         account: alice(),
-        otherwise: None,
+        fallback: None,
     });
-    assert_eq!(play.negotiate(), ["> AUTHENTICATE PLAIN"]);
+    assert_eq!(sign_in.negotiate(), ["> AUTHENTICATE PLAIN"]);
     let response = base64(&format!("\0alice\0{}", credential(1).expose()));
     assert_eq!(
-        play.hear("AUTHENTICATE +"),
+        sign_in.receive("AUTHENTICATE +"),
         [format!("> AUTHENTICATE {response}")]
     );
     assert!(
-        play.hear(":s 900 alice alice!a@h alice :You are now signed in")
+        sign_in
+            .receive(":s 900 alice alice!a@h alice :You are now signed in")
             .is_empty()
     );
     assert_eq!(
-        play.hear(":s 903 alice :SASL authentication successful"),
+        sign_in.receive(":s 903 alice :SASL authentication successful"),
         ["> CAP END"]
     );
-    assert_eq!(play.hear(":s 001 Alice :Welcome"), ["done"]);
+    assert_eq!(sign_in.receive(":s 001 Alice :Welcome"), ["done"]);
 }
 
 #[test]
 fn a_new_account_is_registered_and_its_code_asked_for_after_negotiation() {
-    let mut play = Play::start(Plan::Mail(alice()));
+    let mut sign_in = Harness::start(Plan::MailedCode(alice()));
     let registered = format!(
         "> REGISTER alice alice@example.org {}",
         credential(1).expose()
     );
-    assert_eq!(play.negotiate(), ["> CAP END".to_owned(), registered]);
+    assert_eq!(sign_in.negotiate(), ["> CAP END".to_owned(), registered]);
     assert!(
-        play.hear(":s NOTICE * :Sign in with SASL or REGISTER")
+        sign_in
+            .receive(":s NOTICE * :Sign in with SASL or REGISTER")
             .is_empty(),
-        "for people who type commands"
+        "that is for people who type commands"
     );
-    let asked = play.hear(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
+    let asked = sign_in.receive(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
     assert_eq!(asked, ["? alice@example.org"]);
     assert_eq!(
-        play.hear(":s NOTICE * :The mail is delayed"),
+        sign_in.receive(":s NOTICE * :The mail is delayed"),
         ["- The mail is delayed"]
     );
     assert_eq!(
-        play.hear(":s NOTE REGISTER MAIL_DELAYED alice :Trying again"),
+        sign_in.receive(":s NOTE REGISTER MAIL_DELAYED alice :Trying again"),
         ["- Trying again"]
     );
-    assert_eq!(play.answer("  123456 "), ["> VERIFY alice 123456"]);
+    assert_eq!(sign_in.answer("  123456 "), ["> VERIFY alice 123456"]);
     assert_eq!(
-        play.hear(":s VERIFY SUCCESS alice :Verified"),
-        ["keep alice rkd1_01"]
+        sign_in.receive(":s VERIFY SUCCESS alice :Verified"),
+        ["store alice rkd1_01"]
     );
     assert_eq!(
-        play.hear(":s 001 alice :Welcome, alice. You are new here."),
+        sign_in.receive(":s 001 alice :Welcome, alice. You are new here."),
         ["done"]
     );
 }
 
 #[test]
 fn without_verification_there_is_no_question() {
-    let mut play = Play::first_time();
+    let mut sign_in = Harness::mailed_code();
     assert_eq!(
-        play.hear(":s REGISTER SUCCESS alice :Done"),
-        ["keep alice rkd1_01"]
+        sign_in.receive(":s REGISTER SUCCESS alice :Done"),
+        ["store alice rkd1_01"]
     );
-    assert_eq!(play.hear(":s 001 alice :Welcome"), ["done"]);
+    assert_eq!(sign_in.receive(":s 001 alice :Welcome"), ["done"]);
 }
 
 #[test]
-fn a_wrong_code_is_asked_for_again_and_what_is_none_is_not_sent() {
-    let mut play = Play::first_time();
-    play.hear(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
-    for no_code in ["", "12 34", "12345", "abcdef"] {
+fn a_wrong_code_is_asked_for_again_and_what_cannot_be_a_code_is_not_sent() {
+    let mut sign_in = Harness::mailed_code();
+    sign_in.receive(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
+    for invalid in ["", "12 34", "12345", "abcdef"] {
         let asked_again = [
             "- The code is the 6 digits in the mail.",
             "? alice@example.org",
         ];
-        assert_eq!(play.answer(no_code), asked_again);
+        assert_eq!(sign_in.answer(invalid), asked_again);
     }
     let wrong = ":s FAIL VERIFY INVALID_CODE alice :That code is not right";
-    for _ in 1..TRIES {
-        play.answer("000000");
+    for _ in 1..MAX_ATTEMPTS {
+        sign_in.answer("000000");
         assert_eq!(
-            play.hear(wrong),
+            sign_in.receive(wrong),
             ["- That code is not right", "? alice@example.org"]
         );
     }
-    assert_eq!(play.hear(wrong), ["fail That code is not right"]);
+    assert_eq!(sign_in.receive(wrong), ["fail That code is not right"]);
 }
 
 #[test]
-fn an_existing_account_gets_a_new_device_by_mail() {
-    let mut play = Play::first_time();
-    let steps = play.hear(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
-    assert_eq!(steps, ["> AUTHENTICATE X-EMAIL-CODE"]);
+fn a_device_is_added_to_an_existing_account_by_a_mailed_code() {
+    let mut sign_in = Harness::mailed_code();
+    let actions = sign_in.receive(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
+    assert_eq!(actions, ["> AUTHENTICATE X-EMAIL-CODE"]);
     let who = base64("alice\0alice@example.org");
     assert_eq!(
-        play.hear("AUTHENTICATE +"),
+        sign_in.receive("AUTHENTICATE +"),
         [format!("> AUTHENTICATE {who}")]
     );
-    let taken = "- alice is taken. If the account is yours, this device is new to it.";
+    let exists =
+        "- alice already exists. If it is yours, enter the mailed code to add this device.";
     assert_eq!(
-        play.hear("AUTHENTICATE +"),
-        [taken, "? alice@example.org if of alice"]
+        sign_in.receive("AUTHENTICATE +"),
+        [exists, "? alice@example.org if of alice"]
     );
     let proof = base64(&format!("123456\0{}", credential(1).expose()));
-    assert_eq!(play.answer("123456"), [format!("> AUTHENTICATE {proof}")]);
-    assert_eq!(play.hear(":s 903 * :ok"), ["keep alice rkd1_01"]);
-    assert_eq!(play.hear(":s 001 alice :Welcome back, alice."), ["done"]);
+    assert_eq!(
+        sign_in.answer("123456"),
+        [format!("> AUTHENTICATE {proof}")]
+    );
+    assert_eq!(sign_in.receive(":s 903 * :ok"), ["store alice rkd1_01"]);
+    assert_eq!(
+        sign_in.receive(":s 001 alice :Welcome back, alice."),
+        ["done"]
+    );
 }
 
 #[test]
-fn a_name_that_is_being_registered_by_someone_else_is_told_as_such() {
-    let mut play = Play::first_time();
-    play.hear(
+fn the_text_about_a_name_that_someone_else_is_registering_is_shown() {
+    let mut sign_in = Harness::mailed_code();
+    sign_in.receive(
         ":s FAIL REGISTER ACCOUNT_EXISTS alice :Someone is registering that name; choose another",
     );
-    play.hear("AUTHENTICATE +");
+    sign_in.receive("AUTHENTICATE +");
     let refused =
-        play.hear(":s 904 * :SASL authentication failed: no account has exactly that name");
+        sign_in.receive(":s 904 * :SASL authentication failed: no account has exactly that name");
     let words =
         "fail Someone is registering that name; choose another (no account has exactly that name)";
     assert_eq!(refused, [words]);
 }
 
 #[test]
-fn whoever_has_mistyped_their_email_starts_over_on_the_same_connection() {
+fn a_mistyped_email_is_corrected_on_the_same_connection() {
     let registered = |email: &str| format!("> REGISTER alice {email} {}", credential(1).expose());
-    let mended = KeptAccount {
+    let corrected = StoredAccount {
         email: Email::parse("alice@right.example").unwrap(),
         ..alice()
     };
-    let mut play = Play::first_time();
-    play.hear(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
+    let mut sign_in = Harness::mailed_code();
+    sign_in.receive(":s REGISTER VERIFICATION_REQUIRED alice :Mailed");
     assert_eq!(
-        show(play.0.start_over(mended.clone())),
+        show(sign_in.0.restart(corrected.clone())),
         [registered("alice@right.example")]
     );
     assert_eq!(
-        play.hear(":s REGISTER VERIFICATION_REQUIRED alice :Mailed"),
+        sign_in.receive(":s REGISTER VERIFICATION_REQUIRED alice :Mailed"),
         ["? alice@right.example"]
     );
-    // In the middle of the exchange for a new device, that one is broken off.
-    let mut play = Play::first_time();
-    play.hear(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
-    play.hear("AUTHENTICATE +");
-    play.hear("AUTHENTICATE +");
-    let other = KeptAccount {
+    // An exchange that adds a device is aborted.
+    let mut sign_in = Harness::mailed_code();
+    sign_in.receive(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
+    sign_in.receive("AUTHENTICATE +");
+    sign_in.receive("AUTHENTICATE +");
+    let other = StoredAccount {
         name: AccountName::parse("alicia").unwrap(),
         ..alice()
     };
-    let steps = show(play.0.start_over(other));
+    let actions = show(sign_in.0.restart(other));
     assert_eq!(
-        steps[..2],
+        actions[..2],
         ["> AUTHENTICATE *", "> NICK alicia"],
-        "{steps:?}"
+        "{actions:?}"
     );
     assert!(
-        steps[2].starts_with("> REGISTER alicia alice@example.org "),
-        "{steps:?}"
+        actions[2].starts_with("> REGISTER alicia alice@example.org "),
+        "{actions:?}"
     );
     assert!(
-        play.hear(":s 906 alice :SASL authentication aborted")
+        sign_in
+            .receive(":s 906 alice :SASL authentication aborted")
             .is_empty()
     );
     assert_eq!(
-        play.hear(":s REGISTER VERIFICATION_REQUIRED alicia :Mailed"),
+        sign_in.receive(":s REGISTER VERIFICATION_REQUIRED alicia :Mailed"),
         ["? alice@example.org"]
     );
-    assert_eq!(play.answer("123456"), ["> VERIFY alicia 123456"]);
+    assert_eq!(sign_in.answer("123456"), ["> VERIFY alicia 123456"]);
 }
 
 #[test]
 fn a_wrong_code_for_a_new_device_starts_the_exchange_again() {
-    let mut play = Play::first_time();
-    play.hear(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
-    for attempt in 1..=TRIES {
-        play.hear("AUTHENTICATE +");
-        let asked = play.hear("AUTHENTICATE +");
+    let mut sign_in = Harness::mailed_code();
+    sign_in.receive(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
+    for attempt in 1..=MAX_ATTEMPTS {
+        sign_in.receive("AUTHENTICATE +");
+        let asked = sign_in.receive("AUTHENTICATE +");
         assert_eq!(asked.last().unwrap(), "? alice@example.org if of alice");
         assert_eq!(
             asked.len() == 2,
             attempt == 1,
-            "that the name is taken is told once: {asked:?}"
+            "that the account exists is shown once: {asked:?}"
         );
-        play.answer("000000");
-        let steps = play.hear(":s 904 * :Wrong code");
-        if attempt < TRIES {
-            assert_eq!(steps, ["- Wrong code", "> AUTHENTICATE X-EMAIL-CODE"]);
+        sign_in.answer("000000");
+        let actions = sign_in.receive(":s 904 * :Wrong code");
+        if attempt < MAX_ATTEMPTS {
+            assert_eq!(actions, ["- Wrong code", "> AUTHENTICATE X-EMAIL-CODE"]);
         } else {
-            assert_eq!(steps, ["fail Wrong code"]);
+            assert_eq!(actions, ["fail Wrong code"]);
         }
     }
 }
 
 #[test]
-fn a_refused_credential_goes_through_the_mail_with_a_fresh_one_or_fails() {
-    let mut play = Play::start(Plan::Kept {
+fn a_refused_credential_is_replaced_by_a_mailed_code_or_fails() {
+    let mut sign_in = Harness::start(Plan::StoredCredential {
         account: alice(),
-        otherwise: Some(credential(2)),
+        fallback: Some(credential(2)),
     });
-    play.negotiate();
-    play.hear("AUTHENTICATE +");
-    let steps = play.hear(":s 904 * :Unknown credential");
-    assert!(steps[0].contains("Unknown credential"), "{steps:?}");
-    assert_eq!(steps[1], "> CAP END");
+    sign_in.negotiate();
+    sign_in.receive("AUTHENTICATE +");
+    let actions = sign_in.receive(":s 904 * :Unknown credential");
+    assert!(actions[0].contains("Unknown credential"), "{actions:?}");
+    assert_eq!(actions[1], "> CAP END");
     assert!(
-        steps[2].starts_with("> REGISTER alice alice@example.org rkd1_02"),
-        "{steps:?}"
+        actions[2].starts_with("> REGISTER alice alice@example.org rkd1_02"),
+        "{actions:?}"
     );
 
-    let mut play = Play::start(Plan::Kept {
+    let mut sign_in = Harness::start(Plan::StoredCredential {
         account: alice(),
-        otherwise: None,
+        fallback: None,
     });
-    play.negotiate();
-    play.hear("AUTHENTICATE +");
-    let steps = play.hear(":s 904 * :Unknown credential");
+    sign_in.negotiate();
+    sign_in.receive("AUTHENTICATE +");
+    let actions = sign_in.receive(":s 904 * :Unknown credential");
     assert!(
-        matches!(&steps[..], [fail] if fail.starts_with("fail ")),
-        "{steps:?}"
+        matches!(&actions[..], [fail] if fail.starts_with("fail ")),
+        "{actions:?}"
     );
 }
 
 #[test]
-fn other_refusals_end_it_in_the_servers_words() {
-    let mut play = Play::first_time();
+fn other_refusals_end_the_sign_in_with_the_servers_text() {
+    let mut sign_in = Harness::mailed_code();
     let refusal = ":s FAIL REGISTER UNACCEPTABLE_EMAIL alice :That email has an account";
-    assert_eq!(play.hear(refusal), ["fail That email has an account"]);
-    let mut play = Play::first_time();
-    play.hear(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
-    play.hear("AUTHENTICATE +");
+    assert_eq!(sign_in.receive(refusal), ["fail That email has an account"]);
+    let mut sign_in = Harness::mailed_code();
+    sign_in.receive(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
+    sign_in.receive("AUTHENTICATE +");
     assert_eq!(
-        play.hear(":s 904 * :Too many mails"),
+        sign_in.receive(":s 904 * :Too many mails"),
         ["fail Taken (Too many mails)"]
     );
 }
 
 #[test]
-fn where_registration_is_closed_the_mail_still_signs_in() {
-    let mut play = Play::start(Plan::Mail(alice()));
-    play.hear(":s CAP * LS * :message-tags echo-message");
-    play.hear(":s CAP * LS :batch labeled-response sasl=PLAIN,X-EMAIL-CODE");
+fn where_registration_is_closed_a_mailed_code_still_signs_in() {
+    let mut sign_in = Harness::start(Plan::MailedCode(alice()));
+    sign_in.receive(":s CAP * LS * :message-tags echo-message");
+    sign_in.receive(":s CAP * LS :batch labeled-response sasl=PLAIN,X-EMAIL-CODE");
     assert_eq!(
-        play.hear(":s CAP * ACK :batch"),
+        sign_in.receive(":s CAP * ACK :batch"),
         ["> CAP END", "> AUTHENTICATE X-EMAIL-CODE"]
     );
 }
 
 #[test]
-fn a_server_that_lacks_what_rook_needs_is_told_apart() {
-    let mut play = Play::start(Plan::Mail(alice()));
-    let steps = play.hear(":s CAP * LS :message-tags batch sasl");
+fn a_server_that_lacks_required_capabilities_is_refused() {
+    let mut sign_in = Harness::start(Plan::MailedCode(alice()));
+    let actions = sign_in.receive(":s CAP * LS :message-tags batch sasl");
     assert_eq!(
-        steps,
-        ["fail rook cannot talk to this server: it lacks echo-message, labeled-response"]
+        actions,
+        ["fail rook needs capabilities that this server lacks: echo-message, labeled-response"]
     );
 }
 
 #[test]
-fn a_server_that_takes_guests_admits_first_and_is_signed_in_to_later() {
-    let mut play = Play::first_time();
-    assert_eq!(play.hear(":s 433 * alice :In use"), ["> NICK rook1234"]);
-    assert!(play.hear(":s 001 rook1234 :Welcome").is_empty());
-    play.hear(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
-    play.hear("AUTHENTICATE +");
-    play.hear("AUTHENTICATE +");
-    play.answer("123456");
-    assert!(play.hear(":rook1234!r@h NICK alice").is_empty());
+fn a_server_that_admits_guests_welcomes_before_the_sign_in_is_complete() {
+    let mut sign_in = Harness::mailed_code();
     assert_eq!(
-        play.hear(":s 903 alice :ok"),
-        ["keep alice rkd1_01", "done"]
+        sign_in.receive(":s 433 * alice :In use"),
+        ["> NICK rook1234"]
+    );
+    assert!(sign_in.receive(":s 001 rook1234 :Welcome").is_empty());
+    sign_in.receive(":s FAIL REGISTER ACCOUNT_EXISTS alice :Taken");
+    sign_in.receive("AUTHENTICATE +");
+    sign_in.receive("AUTHENTICATE +");
+    sign_in.answer("123456");
+    assert!(sign_in.receive(":rook1234!r@h NICK alice").is_empty());
+    assert_eq!(
+        sign_in.receive(":s 903 alice :ok"),
+        ["store alice rkd1_01", "done"]
     );
 }
 
 #[test]
-fn what_is_not_about_signing_in_is_left_to_others() {
-    let mut play = Play::first_time();
+fn a_correction_during_negotiation_registers_the_corrected_account() {
+    let mut sign_in = Harness::start(Plan::MailedCode(alice()));
+    let corrected = StoredAccount {
+        email: Email::parse("alice@right.example").unwrap(),
+        ..alice()
+    };
+    assert!(sign_in.0.restart(corrected).is_empty());
+    let actions = sign_in.negotiate();
+    assert_eq!(actions[0], "> CAP END");
+    let registered = "> REGISTER alice alice@right.example ";
+    assert!(actions[1].starts_with(registered), "{actions:?}");
+}
+
+#[test]
+fn messages_about_something_else_are_not_handled() {
+    let mut sign_in = Harness::mailed_code();
     let message = Message::parse(":bob!b@h PRIVMSG #lobby :VERIFY SUCCESS").unwrap();
-    assert_eq!(play.0.take(&message), None);
+    assert_eq!(sign_in.0.handle(&message), None);
     assert!(
-        !format!("{:?}", play.0).contains("0101"),
+        !format!("{:?}", sign_in.0).contains("0101"),
         "no secret in Debug output"
     );
 }

@@ -1,9 +1,29 @@
-//! The chat as it stands on the screen: keys and messages go in, effects come out. No terminal, no
-//! connection.
+//! The state of the full screen: keys and messages go in, effects come out.
+//!
+//! [`App`] owns the state of the chat (`model`), the lines of all conversations (`buffers`) and
+//! what the user is doing: text being typed, scroll positions, an open overlay. It neither draws
+//! nor performs I/O: drawing reads it (`tui/draw.rs`), and what has to happen outside is an
+//! [`Effect`] that the event loop (`tui.rs`) carries out. That makes whole sessions testable
+//! without a terminal.
+//!
+//! Its methods are spread over the files of this folder by concern: `keys`, `overlay_keys` and
+//! `mouse` handle input; `submit`, `front_end` and `screen_commands` carry out what was typed;
+//! `network` follows the connection; `focus`, `scroll` and `view` know what is on the screen;
+//! `selection`, `links` and `completion` belong to one feature each.
 
-mod attention;
-mod exchange;
-mod obey;
+mod completion;
+mod focus;
+mod front_end;
+pub mod keys;
+mod links;
+mod mouse;
+mod network;
+mod overlay_keys;
+pub mod screen_commands;
+mod scroll;
+mod selection;
+mod submit;
+mod view;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -14,129 +34,105 @@ use ratatui::layout::Rect;
 use rookery_protocol::Message;
 use tokio::time::Instant;
 
-use super::areas::Areas;
-use super::chosen::{Aim, Chosen};
 use super::completion::Completion;
-use super::conversation::{Scroll, Setting};
 use super::editor::{Draft, Editor};
-use super::links::LinkList;
-use super::password::PasswordChange;
-use super::search::Search;
+use super::layout::ScrollPosition;
+use super::overlay::{MessageRef, Overlay};
 use super::theme::Theme;
-use crate::model::{Buffers, Model, Place};
+use crate::model::{Buffers, Conversation, Model};
 use crate::receipts::{Receipts, Sent};
-use crate::state::Habits;
+use crate::state::Preferences;
 use crate::urls::Url;
 
-/// What is to be done outside.
+/// Something to be done outside of the app.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Send it.
+    /// Sends a message to the server.
     Send(Message),
-    /// Call the person, who looks elsewhere: who, and what they said.
+    /// Notifies the user, who is looking elsewhere, of a message: its sender's nick and its text.
     Notify(String, String),
-    /// Keep for the next time how the person has arranged things.
-    Keep(Habits),
-    /// Open a link.
+    /// Stores the preferences for the next start.
+    SavePreferences(Preferences),
+    /// Opens a link.
     Open(Url),
-    /// Put it where a paste takes it from.
+    /// Copies text to the clipboard.
     Copy(String),
-    /// Leave.
+    /// Quits, with a reason for the others.
     Quit(Option<String>),
 }
 
-/// How the connection is.
+/// The state of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connection {
-    /// On its way.
+    /// It is being made for the first time.
     Connecting,
-    /// Good.
+    /// It is ready for messages.
     Online,
-    /// Lost, and tried again then.
-    Lost { again_at: Instant },
+    /// It was lost; the next attempt is made at that time.
+    Lost { retry_at: Instant },
 }
 
-/// What lies over the conversation.
-#[derive(Debug)]
-pub enum Overlay {
-    /// All keys and commands, from this row on.
-    Help(usize),
-    /// The quick switcher: what is typed, and which of the places found is chosen.
-    Switcher(Editor, usize),
-    /// Whether to take a paste of several lines.
-    Paste(String),
-    /// A password that is being set.
-    Password(PasswordChange),
-    /// A search, whose state stands in the status line.
-    Search(Search),
-    /// The links of a place.
-    Links(LinkList),
-    /// A message that is chosen; the status line says what can be done with it.
-    Chosen(Chosen),
-    /// Which formatting begins or ends here: the next key says. The status line lists them.
-    Format,
-}
-
-/// The chat.
+/// The state of the full screen.
 #[derive(Debug)]
 pub struct App {
     /// The server's name, for the status line.
     pub server: String,
-    /// What the client knows.
+    /// The state of the chat.
     pub model: Model,
-    /// What was said.
+    /// The lines of all conversations.
     pub buffers: Buffers,
-    /// Where someone has scrolled to.
-    scrolls: BTreeMap<Place, Scroll>,
-    /// What is being typed.
+    /// The conversations that are not scrolled to their end.
+    scrolls: BTreeMap<Conversation, ScrollPosition>,
+    /// The text being typed.
     pub editor: Editor,
-    /// Where.
-    typed_in: Place,
-    /// What was being typed elsewhere.
-    drafts: BTreeMap<Place, Draft>,
-    /// What lies over the conversation.
+    /// The conversation that the text in `editor` is for.
+    editor_conversation: Conversation,
+    /// The text being typed for other conversations.
+    drafts: BTreeMap<Conversation, Draft>,
+    /// What is shown over the conversation.
     pub overlay: Option<Overlay>,
-    /// How the connection is.
+    /// The state of the connection.
     pub connection: Connection,
-    /// How long the server took to answer, the last time it was asked.
+    /// The round-trip time to the server, as last measured.
     pub lag: Option<Duration>,
-    /// A word about the last key, gone with the next.
+    /// A hint about the last key; the next key clears it.
     pub hint: Option<String>,
-    /// Whether the members are shown; by the width, until someone says.
+    /// Whether the members are shown; `None`: if the screen is wide enough.
     pub members: Option<bool>,
-    /// Colours.
+    /// The colours.
     pub theme: Theme,
-    /// For times.
+    /// The time zone for displayed times.
     pub zone: TimeZone,
-    /// Of the whole screen.
+    /// The size of the screen.
     pub size: Rect,
-    /// The time, as whoever runs this has told last.
+    /// The current time, set by the event loop.
     pub now: Timestamp,
-    /// How things are arranged, as far as it is kept.
-    kept: Habits,
+    /// The preferences as last stored.
+    saved_preferences: Preferences,
     receipts: Receipts,
-    /// What waits until earlier messages have their receipts.
+    /// Messages that wait until earlier ones have their receipts.
     queue: VecDeque<(Message, Sent)>,
-    pub(super) completion: Option<Completion>,
-    /// The message that what is typed is about.
-    pub(super) aim: Option<Aim>,
-    /// Who called last, and where.
-    caller: Option<(Place, String)>,
-    /// Whether the terminal has the focus; unknown until it tells.
+    /// A completion that Tab goes on with.
+    completion: Option<Completion>,
+    /// The message that the text in `editor` replies to.
+    reply_target: Option<MessageRef>,
+    /// The conversation and sender of the last highlight.
+    last_highlight: Option<(Conversation, String)>,
+    /// Whether the terminal has the focus; `None` if it does not report that.
     focused: Option<bool>,
-    /// Someone is here for the first time, and told the first things to know.
-    pub newcomer: bool,
-    /// Why there is no connection, as was told.
-    lost_because: Option<String>,
-    /// When the person did something last.
-    pub(super) used_at: Timestamp,
-    /// When the server was told last what is read.
-    marked_at: Timestamp,
-    pub(super) effects: Vec<Effect>,
+    /// Set at the first sign-in on this device, until the first steps have been shown.
+    pub first_visit: bool,
+    /// Why the connection was lost, as last shown.
+    lost_reason: Option<String>,
+    /// When the user last pressed a key or moved the mouse.
+    active_at: Timestamp,
+    /// When read markers were last sent.
+    markers_sent_at: Timestamp,
+    effects: Vec<Effect>,
 }
 
 impl App {
-    /// A chat that has not begun.
+    /// Creates the state before the first connection.
     pub fn new(server: String, theme: Theme, zone: TimeZone, now: Timestamp) -> Self {
         Self {
             server,
@@ -144,7 +140,7 @@ impl App {
             buffers: Buffers::default(),
             scrolls: BTreeMap::new(),
             editor: Editor::default(),
-            typed_in: Place::Server,
+            editor_conversation: Conversation::Server,
             drafts: BTreeMap::new(),
             overlay: None,
             connection: Connection::Connecting,
@@ -155,93 +151,59 @@ impl App {
             zone,
             size: Rect::new(0, 0, 80, 24),
             now,
-            kept: Habits::default(),
+            saved_preferences: Preferences::default(),
             receipts: Receipts::default(),
             queue: VecDeque::new(),
             completion: None,
-            aim: None,
-            caller: None,
+            reply_target: None,
+            last_highlight: None,
             focused: None,
-            newcomer: false,
-            lost_because: None,
-            used_at: now,
-            marked_at: now,
+            first_visit: false,
+            lost_reason: None,
+            active_at: now,
+            markers_sent_at: now,
             effects: Vec::new(),
         }
     }
 
-    /// Arranges things as they were left an earlier time.
-    pub fn settle_in(&mut self, habits: &Habits) {
-        self.model.be_in(&habits.channels);
-        for nick in &habits.ignored {
+    /// Applies the preferences stored at an earlier time.
+    pub fn restore(&mut self, preferences: &Preferences) {
+        self.model.add_auto_join(&preferences.channels);
+        for nick in &preferences.ignored {
             self.buffers.ignore(nick.clone());
         }
-        habits
+        preferences
             .muted
             .iter()
-            .filter_map(|name| Place::named(name))
-            .for_each(|place| self.buffers.mute(place));
-        self.kept = self.habits();
+            .filter_map(|name| Conversation::named(name))
+            .for_each(|conversation| self.buffers.mute(conversation));
+        self.saved_preferences = self.preferences();
     }
 
-    fn habits(&self) -> Habits {
-        Habits {
-            channels: self.model.home(),
+    fn preferences(&self) -> Preferences {
+        Preferences {
+            channels: self.model.auto_join(),
             ignored: self.buffers.ignored().cloned().collect(),
             muted: self
                 .buffers
                 .muted()
-                .map(|place| place.name().to_owned())
+                .map(|conversation| conversation.name().to_owned())
                 .collect(),
         }
     }
 
-    /// Keeps how things are arranged, if that has changed.
-    fn keep(&mut self) {
-        let habits = self.habits();
-        if habits != self.kept {
-            self.kept = habits.clone();
-            self.effects.push(Effect::Keep(habits));
+    /// Stores the preferences if they have changed.
+    fn save_preferences(&mut self) {
+        let preferences = self.preferences();
+        if preferences != self.saved_preferences {
+            self.saved_preferences = preferences.clone();
+            self.effects.push(Effect::SavePreferences(preferences));
         }
     }
 
-    /// What is to be done outside, once.
-    pub fn effects(&mut self) -> Vec<Effect> {
+    /// Takes the effects that are to be carried out.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
-    }
-
-    /// Says something of our own.
-    pub fn tell(&mut self, words: &str) {
-        for line in words.lines() {
-            self.buffers.tell(self.now, line.trim());
-        }
-    }
-
-    pub(super) fn refuse(&mut self, words: &str) {
-        self.buffers.refuse(self.now, words);
-    }
-
-    /// Where everything stands.
-    pub fn areas(&self) -> Areas {
-        Areas::of(self.size, self.editor.text(), self.members)
-    }
-
-    /// How the conversation is laid out.
-    pub fn setting(&self) -> Setting<'_> {
-        Setting {
-            width: usize::from(self.areas().talk.width),
-            zone: &self.zone,
-            theme: self.theme,
-            marked: match &self.overlay {
-                Some(Overlay::Search(search)) => search.shown(),
-                Some(Overlay::Chosen(chosen)) => self.line_at(&chosen.aim).map(|line| line.id),
-                _ => self.aimed().map(|line| line.id),
-            },
-            wanted: match &self.overlay {
-                Some(Overlay::Search(search)) => search.wanted(),
-                _ => "",
-            },
-        }
     }
 }
 

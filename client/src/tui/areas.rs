@@ -1,4 +1,4 @@
-//! Where everything stands on a screen of a given size.
+//! Where the parts of the screen are, for a given size.
 
 use ratatui::layout::Rect;
 use unicode_segmentation::UnicodeSegmentation as _;
@@ -6,35 +6,35 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::text;
 
-/// From this width on, the channels have a column.
+/// From this width on, the conversations have a column.
 const WIDE_FOR_LIST: u16 = 64;
-/// From this width on, the members have one as well.
+/// From this width on, the members have a column too.
 const WIDE_FOR_MEMBERS: u16 = 96;
 const LIST: u16 = 18;
 const MEMBERS: u16 = 18;
-/// The most rows that the input takes.
+/// The most rows of the message box.
 const MAX_INPUT: u16 = 6;
 
 /// The parts of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Areas {
-    /// The channels and people, with the line that parts them from the rest.
+    /// The list of conversations, with the line at its right.
     pub list: Option<Rect>,
-    /// The members, likewise.
+    /// The members, with the line at their left.
     pub members: Option<Rect>,
-    /// One row, where there is room.
+    /// The topic: one row where there is room.
     pub topic: Rect,
-    /// The conversation.
-    pub talk: Rect,
-    /// One row.
+    /// The lines of the current conversation.
+    pub conversation: Rect,
+    /// The status line: one row where there is room.
     pub status: Rect,
-    /// At least one row.
+    /// The message box: at least one row.
     pub input: Rect,
 }
 
 impl Areas {
-    /// For a screen of that size, while `typed` is being typed. `members` says whether they are
-    /// shown, if anyone said.
+    /// Divides a screen of that size while `typed` is in the message box. `members` says whether
+    /// they are shown; `None`: if the screen is wide enough.
     pub fn of(size: Rect, typed: &str, members: Option<bool>) -> Self {
         let Rect { width, height, .. } = size;
         let has_list = width >= WIDE_FOR_LIST;
@@ -62,7 +62,7 @@ impl Areas {
                 width,
                 height: topic,
             },
-            talk: column(left, width - left - right),
+            conversation: column(left, width - left - right),
             status: Rect {
                 x: 0,
                 y: topic + middle,
@@ -79,13 +79,13 @@ impl Areas {
     }
 }
 
-/// The rows of what is typed at a given width, and the column and row of the cursor.
+/// Returns the rows of typed text at a given width, and the column and row of the cursor.
 pub fn input_rows(text: &str, cursor: usize, width: usize) -> (Vec<String>, (usize, usize)) {
     let mut rows = vec![String::new()];
     let mut column = 0;
-    let mut place = (0, 0);
+    let mut position = (0, 0);
     for (at, letter) in text.grapheme_indices(true) {
-        // A formatting code is seen as one letter.
+        // A formatting code is shown as one letter.
         let wide = if letter.chars().all(|char| text::mark(char).is_some()) {
             1
         } else {
@@ -97,7 +97,7 @@ pub fn input_rows(text: &str, cursor: usize, width: usize) -> (Vec<String>, (usi
             column = 0;
         }
         if at == cursor {
-            place = (column, rows.len() - 1);
+            position = (column, rows.len() - 1);
         }
         if letter == "\n" {
             rows.push(String::new());
@@ -108,9 +108,9 @@ pub fn input_rows(text: &str, cursor: usize, width: usize) -> (Vec<String>, (usi
         }
     }
     if cursor >= text.len() {
-        place = (column, rows.len() - 1);
+        position = (column, rows.len() - 1);
     }
-    (rows, place)
+    (rows, position)
 }
 
 #[cfg(test)]
@@ -123,7 +123,7 @@ mod tests {
             for height in 0..40 {
                 for typed in ["", "a\nb\nc\nd\ne\nf\ng\nh"] {
                     let areas = Areas::of(Rect::new(0, 0, width, height), typed, None);
-                    let parts = [areas.topic, areas.talk, areas.status, areas.input];
+                    let parts = [areas.topic, areas.conversation, areas.status, areas.input];
                     let rows: u16 = parts.iter().map(|part| part.height).sum();
                     assert_eq!(
                         rows,
@@ -134,7 +134,7 @@ mod tests {
                         .into_iter()
                         .flatten()
                         .map(|side| side.width);
-                    assert_eq!(areas.talk.width + sides.sum::<u16>(), width);
+                    assert_eq!(areas.conversation.width + sides.sum::<u16>(), width);
                     assert!(
                         parts.iter().all(|part| part.bottom() <= height.max(1)),
                         "{areas:?}"
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn narrow_screens_drop_the_sides() {
+    fn narrow_screens_have_no_side_columns() {
         let of = |width| Areas::of(Rect::new(0, 0, width, 24), "", None);
         assert!(of(40).list.is_none() && of(40).members.is_none());
         assert!(of(80).list.is_some() && of(80).members.is_none());
@@ -158,11 +158,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_typed_takes_rows_and_the_cursor_has_its_place() {
+    fn typed_text_is_cut_into_rows_and_the_cursor_is_placed() {
         assert_eq!(input_rows("", 0, 10), (vec![String::new()], (0, 0)));
-        let (rows, place) = input_rows("abcdef\ng", 8, 4);
+        let (rows, position) = input_rows("abcdef\ng", 8, 4);
         assert_eq!(rows, ["abc", "def", "g"]);
-        assert_eq!(place, (1, 2));
+        assert_eq!(position, (1, 2));
         assert_eq!(input_rows("ab\ncd", 2, 10).1, (2, 0));
         assert_eq!(input_rows("日本", 6, 5).1, (4, 0));
         assert_eq!(input_rows("\u{2}a\u{2}b", 4, 5).1, (4, 0));

@@ -1,122 +1,80 @@
-//! What Tab makes of the word before the cursor: a nick, a channel or a command; again and again,
-//! the next that fits.
+//! Completion of the word before the cursor to a nick, a channel or a command. Completing again
+//! replaces it by the next match.
 
-use super::app::App;
 use super::editor::Editor;
-use crate::commands;
-use crate::model::Place;
 
-/// What can be completed, best first.
+/// What a word can be completed to, best first.
 #[derive(Debug, Default)]
-pub struct Words {
-    /// Nicks.
+pub struct Candidates {
+    /// The nicks.
     pub nicks: Vec<String>,
-    /// Channels.
+    /// The channels.
     pub channels: Vec<String>,
-    /// Commands with their slash.
+    /// The commands, with their slash.
     pub commands: Vec<String>,
 }
 
-/// A completion under way: Tab again gives the next.
+/// A completion that can go on to the next match.
 #[derive(Debug)]
 pub struct Completion {
-    /// Where the word begins.
+    /// The byte offset at which the word begins.
     start: usize,
-    choices: Vec<String>,
-    chosen: usize,
+    matches: Vec<String>,
+    current: usize,
 }
 
 impl Completion {
-    /// Completes the word before the cursor; `None` when nothing fits.
-    pub fn begin(editor: &mut Editor, words: &Words, forward: bool) -> Option<Self> {
+    /// Completes the word before the cursor; `None` if nothing matches.
+    pub fn begin(editor: &mut Editor, candidates: &Candidates, forward: bool) -> Option<Self> {
         let before = &editor.text()[..editor.cursor()];
         let start = before
             .rfind(char::is_whitespace)
             .map_or(0, |space| space + 1);
         let word = before[start..].to_lowercase();
-        let choices = choices(&word, start == 0, words);
-        let chosen = if forward {
+        let matches = find_matches(&word, start == 0, candidates);
+        let current = if forward {
             0
         } else {
-            choices.len().checked_sub(1)?
+            matches.len().checked_sub(1)?
         };
-        editor.replace_from(start, choices.get(chosen)?);
+        editor.replace_from(start, matches.get(current)?);
         Some(Self {
             start,
-            choices,
-            chosen,
+            matches,
+            current,
         })
     }
 
-    /// The next choice in place of this one, or the one before.
+    /// Replaces the match by the next or the previous one.
     pub fn step(&mut self, editor: &mut Editor, forward: bool) {
-        let count = self.choices.len();
-        self.chosen = if forward {
-            self.chosen + 1
+        let count = self.matches.len();
+        self.current = if forward {
+            self.current + 1
         } else {
-            self.chosen + count - 1
+            self.current + count - 1
         } % count;
-        editor.replace_from(self.start, &self.choices[self.chosen]);
+        editor.replace_from(self.start, &self.matches[self.current]);
     }
 }
 
-fn choices(word: &str, at_start: bool, words: &Words) -> Vec<String> {
-    let fitting = |list: &[String], word: &str, after: &str| -> Vec<String> {
-        let fits = |name: &&String| name.to_lowercase().starts_with(word);
+fn find_matches(word: &str, at_start: bool, candidates: &Candidates) -> Vec<String> {
+    let complete = |list: &[String], word: &str, after: &str| -> Vec<String> {
+        let matches = |name: &&String| name.to_lowercase().starts_with(word);
         list.iter()
-            .filter(fits)
+            .filter(matches)
             .map(|name| format!("{name}{after}"))
             .collect()
     };
     match word.strip_prefix('/') {
-        Some(_) if at_start => fitting(&words.commands, word, " "),
-        // The form `TEXT /NICK`.
-        Some(nick) => fitting(&words.nicks, nick, "")
+        Some(_) if at_start => complete(&candidates.commands, word, " "),
+        // A nick in the form `TEXT /NICK`.
+        Some(nick) => complete(&candidates.nicks, nick, "")
             .into_iter()
             .map(|name| format!("/{name}"))
             .collect(),
-        None if word.starts_with('#') => fitting(&words.channels, word, " "),
+        None if word.starts_with('#') => complete(&candidates.channels, word, " "),
         None if word.is_empty() => Vec::new(),
-        None => fitting(&words.nicks, word, if at_start { ": " } else { " " }),
-    }
-}
-
-impl App {
-    /// What Tab knows.
-    pub fn words(&self) -> Words {
-        let buffer = self.buffers.current();
-        // Whoever spoke last is meant most often.
-        let mut nicks: Vec<String> = Vec::new();
-        let mut add = |nick: &str| {
-            if !self.model.is_me(nick) && !nicks.iter().any(|other| other == nick) {
-                nicks.push(nick.to_owned());
-            }
-        };
-        buffer.speakers().into_iter().for_each(&mut add);
-        match &buffer.place {
-            Place::Channel(channel) => self
-                .model
-                .members(channel)
-                .for_each(|(nick, _)| add(nick.as_str())),
-            Place::Person(nick) => add(nick.as_str()),
-            Place::Server => {}
-        }
-        let command = |(form, _): (&str, &str)| form.split(' ').next().map(str::to_owned);
-        let mut commands: Vec<String> = commands::beginning("/")
-            .into_iter()
-            .filter_map(command)
-            .collect();
-        commands.sort();
-        commands.dedup();
-        Words {
-            nicks,
-            channels: self
-                .model
-                .channels()
-                .map(|channel| channel.as_str().to_owned())
-                .collect(),
-            commands,
-        }
+        None => complete(&candidates.nicks, word, if at_start { ": " } else { " " }),
     }
 }
 
@@ -125,9 +83,9 @@ impl App {
 mod tests {
     use super::*;
 
-    fn words() -> Words {
+    fn candidates() -> Candidates {
         let list = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
-        Words {
+        Candidates {
             nicks: list(&["bob", "Bobby", "alice"]),
             channels: list(&["#lobby", "#ops"]),
             commands: list(&["/me", "/msg", "/mode"]),
@@ -137,7 +95,7 @@ mod tests {
     fn completed(text: &str, tabs: usize, forward: bool) -> String {
         let mut editor = Editor::default();
         editor.insert(text);
-        let Some(mut completion) = Completion::begin(&mut editor, &words(), forward) else {
+        let Some(mut completion) = Completion::begin(&mut editor, &candidates(), forward) else {
             return editor.text().to_owned();
         };
         for _ in 1..tabs {
@@ -147,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn nicks_channels_and_commands_are_completed_and_tab_goes_round() {
+    fn nicks_channels_and_commands_are_completed_and_tab_cycles() {
         assert_eq!(completed("b", 1, true), "bob: ");
         assert_eq!(completed("b", 2, true), "Bobby: ");
         assert_eq!(completed("b", 3, true), "bob: ");
@@ -162,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_nothing_stays() {
+    fn a_word_without_a_match_stays() {
         for text in ["", "x", "hi ", "#x", "/x"] {
             assert_eq!(completed(text, 1, true), text);
         }

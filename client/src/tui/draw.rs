@@ -1,7 +1,7 @@
-//! Draws the chat.
+//! Draws the chat on the full screen. Drawing only reads the state; it changes nothing.
 
+mod popups;
 mod status;
-pub mod windows;
 
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
@@ -10,30 +10,33 @@ use ratatui::text::{Line as Row, Span};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::app::{App, Connection, Overlay};
+use super::app::{App, Connection};
 use super::areas::input_rows;
+use super::overlay::Overlay;
 use super::wrap::cut;
-use crate::model::{Buffer, Place};
+use crate::model::{Buffer, Conversation};
 use crate::text::{self, Format};
 
 /// Draws the whole screen.
 pub fn draw(frame: &mut Frame<'_>, app: &App) {
     let areas = app.areas();
     let buffer = app.buffers.current();
-    let rows = app
-        .setting()
-        .visible(buffer, app.scrolled(), usize::from(areas.talk.height));
-    // Talk stands at the bottom, next to where one types.
+    let rows = app.layout().visible(
+        buffer,
+        app.scroll_position(),
+        usize::from(areas.conversation.height),
+    );
+    // Few lines are drawn at the bottom, next to the message box.
     let empty = areas
-        .talk
+        .conversation
         .height
         .saturating_sub(u16::try_from(rows.len()).unwrap_or(u16::MAX));
-    let talk = Rect {
-        y: areas.talk.y + empty,
-        height: areas.talk.height - empty,
-        ..areas.talk
+    let filled = Rect {
+        y: areas.conversation.y + empty,
+        height: areas.conversation.height - empty,
+        ..areas.conversation
     };
-    frame.render_widget(Paragraph::new(rows), talk);
+    frame.render_widget(Paragraph::new(rows), filled);
     frame.render_widget(
         Paragraph::new(topic(app, usize::from(areas.topic.width))).style(app.theme.bar()),
         areas.topic,
@@ -51,27 +54,29 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     );
     input(frame, app, areas.input);
     match &app.overlay {
-        None | Some(Overlay::Search(_) | Overlay::Format | Overlay::Chosen(_)) => {}
-        Some(Overlay::Help(from)) => windows::help(frame, app, *from),
-        Some(Overlay::Switcher(query, chosen)) => windows::switcher(frame, app, query, *chosen),
-        Some(Overlay::Paste(text)) => windows::paste(frame, app, text),
-        Some(Overlay::Links(links)) => links.draw(frame, app),
-        Some(Overlay::Password(change)) => windows::password(frame, app, change),
+        None | Some(Overlay::Search(_) | Overlay::Format | Overlay::Selection(_)) => {}
+        Some(Overlay::Help(from)) => popups::help(frame, app, *from),
+        Some(Overlay::Switcher(query, selected)) => popups::switcher(frame, app, query, *selected),
+        Some(Overlay::Paste(text)) => popups::paste(frame, app, text),
+        Some(Overlay::Links(links)) => popups::links(frame, app, links),
+        Some(Overlay::Password(change)) => popups::password(frame, app, change),
     }
 }
 
 fn topic(app: &App, width: usize) -> String {
     let buffer = app.buffers.current();
-    let words = match &buffer.place {
-        Place::Server => format!("{} · what the server says to you alone", app.server),
-        Place::Channel(channel) if app.connection != Connection::Online => channel.to_string(),
-        Place::Channel(channel) if !app.model.is_in(channel) => {
-            format!("{channel} · you are not in it")
+    let text = match &buffer.conversation {
+        Conversation::Server => format!("{} · messages from the server to you", app.server),
+        Conversation::Channel(channel) if app.connection != Connection::Online => {
+            channel.to_string()
         }
-        Place::Channel(channel) => {
+        Conversation::Channel(channel) if !app.model.is_in(channel) => {
+            format!("{channel} · not joined")
+        }
+        Conversation::Channel(channel) => {
             let count = app.model.members(channel).count();
             let people = if count == 1 {
-                "you alone".to_owned()
+                "only you".to_owned()
             } else {
                 format!("{count} people")
             };
@@ -80,9 +85,9 @@ fn topic(app: &App, width: usize) -> String {
                 topic => format!("{channel} · {people} · {topic}"),
             }
         }
-        Place::Person(nick) => format!("{nick} · between the two of you"),
+        Conversation::Person(nick) => format!("{nick} · private conversation"),
     };
-    cut(&format!(" {}", text::plain(&words)), width)
+    cut(&format!(" {}", text::plain(&text)), width)
 }
 
 fn list(frame: &mut Frame<'_>, app: &App, area: Rect) {
@@ -97,25 +102,25 @@ fn list(frame: &mut Frame<'_>, app: &App, area: Rect) {
         .skip(first)
         .take(height);
     let rows: Vec<Row<'_>> = entries
-        .map(|(index, buffer)| entry(app, index, buffer, width))
+        .map(|(index, buffer)| list_entry(app, index, buffer, width))
         .collect();
     frame.render_widget(Paragraph::new(rows), area);
     let line = area.right().saturating_sub(1);
     column_line(frame, app, line, area);
-    // What has no room may be what one would like to see.
-    let mut point = |sign: &'static str, hidden: &[Buffer], y: u16| {
-        let (unread, calls) = hidden
+    // Marks that there are unread messages in conversations that do not fit.
+    let mut mark_hidden = |marker: &'static str, hidden: &[Buffer], y: u16| {
+        let (unread, highlights) = hidden
             .iter()
             .map(|buffer| app.buffers.unread(buffer))
             .fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
         if unread > 0 {
-            let style = if calls > 0 {
+            let style = if highlights > 0 {
                 app.theme.alert()
             } else {
                 app.theme.accent()
             };
             frame.render_widget(
-                Span::styled(sign, style),
+                Span::styled(marker, style),
                 Rect {
                     x: line,
                     y,
@@ -126,31 +131,31 @@ fn list(frame: &mut Frame<'_>, app: &App, area: Rect) {
         }
     };
     let all = app.buffers.list();
-    point("▲", &all[..first], area.y);
-    point(
+    mark_hidden("▲", &all[..first], area.y);
+    mark_hidden(
         "▼",
         all.get(first + height..).unwrap_or_default(),
         area.bottom().saturating_sub(1),
     );
 }
 
-fn entry(app: &App, index: usize, buffer: &Buffer, width: usize) -> Row<'static> {
+fn list_entry(app: &App, index: usize, buffer: &Buffer, width: usize) -> Row<'static> {
     let current = index == app.buffers.index();
-    let muted = app.buffers.is_muted(&buffer.place);
-    let (unread, calls) = app.buffers.unread(buffer);
-    let (count, count_style) = match (calls, unread) {
+    let muted = app.buffers.is_muted(&buffer.conversation);
+    let (unread, highlights) = app.buffers.unread(buffer);
+    let (count, count_style) = match (highlights, unread) {
         (0, 0) => (String::new(), Style::new()),
         (0, unread) => (unread.min(999).to_string(), app.theme.accent()),
-        (calls, _) => (format!("!{}", calls.min(999)), app.theme.alert()),
+        (highlights, _) => (format!("!{}", highlights.min(999)), app.theme.alert()),
     };
     let number = if index < 9 {
         (index + 1).to_string()
     } else {
         " ".to_owned()
     };
-    let sign = if current { "›" } else { " " };
+    let marker = if current { "›" } else { " " };
     let room = width.saturating_sub(4 + count.width());
-    let name = cut(&text::plain(buffer.place.name()), room);
+    let name = cut(&text::plain(buffer.conversation.name()), room);
     let space = " ".repeat(room.saturating_sub(name.width()));
     let style = match (current, unread > 0) {
         (true, _) => app.theme.accent(),
@@ -160,7 +165,7 @@ fn entry(app: &App, index: usize, buffer: &Buffer, width: usize) -> Row<'static>
     };
     Row::from(vec![
         Span::styled(
-            format!("{number}{sign}"),
+            format!("{number}{marker}"),
             if current { style } else { app.theme.faint() },
         ),
         Span::styled(name, style),
@@ -212,7 +217,7 @@ fn column_line(frame: &mut Frame<'_>, app: &App, x: u16, area: Rect) {
 fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
     let editor = &app.editor;
     let (rows, (column, row)) = input_rows(editor.text(), editor.cursor(), usize::from(area.width));
-    // The row of the cursor is always in view.
+    // The row of the cursor is always visible.
     let first = (row + 1).saturating_sub(usize::from(area.height));
     let mut format = Format::default();
     let rows = rows.iter().map(|row| {
@@ -223,12 +228,12 @@ fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
     });
     let shown: Vec<Row<'_>> = rows.skip(first).take(usize::from(area.height)).collect();
     if editor.is_empty() {
-        let words = cut(&placeholder(app), usize::from(area.width));
-        frame.render_widget(Span::styled(words, app.theme.faint()), area);
+        let text = cut(&placeholder(app), usize::from(area.width));
+        frame.render_widget(Span::styled(text, app.theme.faint()), area);
     } else {
         frame.render_widget(Paragraph::new(shown), area);
     }
-    if app.types() && area.height > 0 && area.width > 0 {
+    if app.has_text_input() && area.height > 0 && area.width > 0 {
         let column = u16::try_from(column)
             .unwrap_or(u16::MAX)
             .min(area.width - 1);
@@ -239,16 +244,16 @@ fn input(frame: &mut Frame<'_>, app: &App, area: Rect) {
     }
 }
 
-/// What could be typed.
+/// Returns what an empty message box says.
 fn placeholder(app: &App) -> String {
-    let what = match &app.buffers.current().place {
+    let what = match &app.buffers.current().conversation {
         _ if app.connection != Connection::Online => "Not connected yet".to_owned(),
-        Place::Server => "/join #CHANNEL, or Ctrl-K to go to one".to_owned(),
-        Place::Channel(channel) if !app.model.is_in(channel) => {
-            format!("/join {channel} to go back to it")
+        Conversation::Server => "/join #CHANNEL, or Ctrl-K to switch to one".to_owned(),
+        Conversation::Channel(channel) if !app.model.is_in(channel) => {
+            format!("/join {channel} to rejoin")
         }
-        Place::Channel(channel) => format!("Message to {channel}"),
-        Place::Person(nick) => format!("Message to {nick} alone"),
+        Conversation::Channel(channel) => format!("Message to {channel}"),
+        Conversation::Person(nick) => format!("Message to {nick} only"),
     };
     text::plain(&format!("{what} · /help"))
 }

@@ -1,16 +1,15 @@
-//! The line one types in: one or more lines of text, a cursor, what was cut, and what was typed
-//! before.
+//! The editor of the message box: text of one or more lines, a cursor, cut text, and a history.
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::text;
 
-/// What was typed before and can be had again.
+/// The most texts in the history.
 const MAX_HISTORY: usize = 500;
-/// More than this is not taken: it would be hundreds of messages.
+/// The longest text in bytes; more would be hundreds of messages.
 const MAX_TEXT: usize = 64 * 1024;
 
-/// What was being typed in one place, while one is in another.
+/// Text being typed for another conversation than the current one.
 #[derive(Debug, Default)]
 pub struct Draft {
     text: String,
@@ -18,7 +17,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Nothing was.
+    /// Whether there is no text.
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
@@ -28,39 +27,39 @@ impl Draft {
 #[derive(Debug, Default)]
 pub struct Editor {
     text: String,
-    /// In bytes, always between two characters.
+    /// The byte offset of the cursor, always on a character boundary.
     cursor: usize,
-    /// What was cut last.
+    /// The text that was last cut.
     cut: String,
     history: Vec<String>,
-    /// Which of the history is shown, and what was being typed before.
+    /// The index of the recalled text in the history, and what was being typed before.
     recalled: Option<(usize, String)>,
 }
 
 impl Editor {
-    /// The text as it stands.
+    /// Returns the text.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Where the cursor is, in bytes.
+    /// Returns the byte offset of the cursor.
     pub fn cursor(&self) -> usize {
         self.cursor
     }
 
-    /// Nothing is typed.
+    /// Whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
-    /// Puts text in place of all.
+    /// Replaces the text.
     pub fn set(&mut self, text: &str) {
         text.clone_into(&mut self.text);
         self.cursor = self.text.len();
     }
 
-    /// Puts a draft in place of what is typed, and gives that.
-    pub fn exchange(&mut self, draft: Draft) -> Draft {
+    /// Replaces the text and cursor by a draft, and returns them.
+    pub fn replace(&mut self, draft: Draft) -> Draft {
         self.recalled = None;
         let text = std::mem::replace(&mut self.text, draft.text);
         Draft {
@@ -69,7 +68,7 @@ impl Editor {
         }
     }
 
-    /// Takes all that is typed, and remembers it.
+    /// Takes the text, and adds it to the history.
     pub fn submit(&mut self) -> String {
         let text = std::mem::take(&mut self.text);
         self.cursor = 0;
@@ -83,12 +82,13 @@ impl Editor {
         text
     }
 
-    /// Whether so much more can be typed.
+    /// Whether that text still fits.
     pub fn has_room(&self, text: &str) -> bool {
         self.text.len() + text.len() <= MAX_TEXT
     }
 
-    /// Types or pastes; formatting codes are kept, and nothing else that a terminal would obey.
+    /// Inserts text at the cursor. Formatting codes are preserved; other control characters are
+    /// removed.
     pub fn insert(&mut self, text: &str) {
         let taken =
             |char: &char| *char == '\n' || text::mark(*char).is_some() || !text::is_unsafe(*char);
@@ -99,56 +99,56 @@ impl Editor {
         }
     }
 
-    /// Puts `text` in place of what stands between `start` and the cursor.
+    /// Replaces the text between `start` and the cursor.
     pub fn replace_from(&mut self, start: usize, text: &str) {
         self.text.replace_range(start..self.cursor, text);
         self.cursor = start + text.len();
     }
 
-    /// One character to the left.
+    /// Moves one character to the left.
     pub fn left(&mut self) {
         self.cursor = self.before();
     }
 
-    /// One character to the right.
+    /// Moves one character to the right.
     pub fn right(&mut self) {
         self.cursor = self.after();
     }
 
-    /// To the beginning of the line.
+    /// Moves to the start of the line.
     pub fn home(&mut self) {
         self.cursor = self.line_start();
     }
 
-    /// To the end of the line.
+    /// Moves to the end of the line.
     pub fn end(&mut self) {
         self.cursor = self.line_end();
     }
 
-    /// To the beginning of a word.
+    /// Moves to the start of the word.
     pub fn word_left(&mut self) {
         self.cursor = self.word_before();
     }
 
-    /// To the end of a word.
+    /// Moves to the end of the word.
     pub fn word_right(&mut self) {
         self.cursor = self.word_after();
     }
 
-    /// Takes the character before the cursor away.
+    /// Deletes the character before the cursor.
     pub fn backspace(&mut self) {
         let start = self.before();
         self.replace_from(start, "");
     }
 
-    /// Takes the character after the cursor away.
+    /// Deletes the character after the cursor.
     pub fn delete(&mut self) {
         let end = self.after();
         self.text.replace_range(self.cursor..end, "");
     }
 
-    /// Swaps the characters before and after the cursor, which goes on; at the end of a line, the
-    /// last two.
+    /// Swaps the characters before and after the cursor and moves on; at the end of a line, swaps
+    /// the last two.
     pub fn swap(&mut self) {
         let at_end = self.cursor == self.line_end();
         let middle = if at_end { self.before() } else { self.cursor };
@@ -171,12 +171,12 @@ impl Editor {
         }
     }
 
-    /// Cuts to the beginning of the line.
+    /// Cuts to the start of the line.
     pub fn cut_to_start(&mut self) {
         self.cut_between(self.line_start(), self.cursor);
     }
 
-    /// Cuts to the end of the line; false when there is nothing there.
+    /// Cuts to the end of the line; returns false if there is nothing to cut.
     pub fn cut_to_end(&mut self) -> bool {
         let end = self.line_end();
         if end == self.cursor {
@@ -186,7 +186,7 @@ impl Editor {
         true
     }
 
-    /// Cuts what stands between the last space and the cursor.
+    /// Cuts between the last space and the cursor.
     pub fn cut_word_left(&mut self) {
         let before = self.text[..self.cursor].trim_end();
         let start = before
@@ -195,17 +195,17 @@ impl Editor {
         self.cut_between(start.min(self.cursor), self.cursor);
     }
 
-    /// Cuts to the end of a word.
+    /// Cuts to the end of the word.
     pub fn cut_word_right(&mut self) {
         self.cut_between(self.cursor, self.word_after());
     }
 
-    /// Puts back what was cut last.
+    /// Inserts what was last cut.
     pub fn yank(&mut self) {
         self.insert(&self.cut.clone());
     }
 
-    /// One line up; from the first, to what was typed before.
+    /// Moves one line up; from the first line, recalls the previous text of the history.
     pub fn up(&mut self) {
         let start = self.line_start();
         if start > 0 {
@@ -227,7 +227,7 @@ impl Editor {
         }
     }
 
-    /// One line down; from the last, back to what was typed later.
+    /// Moves one line down; from the last line, recalls the next text of the history.
     pub fn down(&mut self) {
         let end = self.line_end();
         if end < self.text.len() {
@@ -267,7 +267,7 @@ impl Editor {
             .map_or(self.text.len(), |end| self.cursor + end)
     }
 
-    /// So many characters into the line that begins at `start`, or at its end.
+    /// Returns the offset of a column in the line that begins at `start`, or of its end.
     fn place_in(&self, start: usize, column: usize) -> usize {
         let line = self.text[start..].split('\n').next().unwrap_or_default();
         start
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_are_whole_however_many_bytes_they_take() {
+    fn characters_of_several_bytes_are_deleted_as_a_whole() {
         let mut editor = editor("aä👩‍👩‍👧e\u{301}");
         for left in ["aä👩‍👩‍👧", "aä", "a", "", ""] {
             editor.backspace();
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_cut_and_put_back() {
+    fn words_are_cut_and_yanked() {
         let mut editor = editor("one two-three four");
         editor.cut_word_left();
         editor.cut_word_left();
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_swapped_within_their_line() {
+    fn characters_are_swapped_within_their_line() {
         let mut editor = editor("one\nab");
         editor.swap();
         assert_eq!((editor.text(), editor.cursor()), ("one\nba", 6));
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_walked() {
+    fn the_cursor_moves_by_words() {
         let mut editor = editor("one two");
         editor.word_left();
         assert_eq!(editor.cursor(), 4);
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn up_and_down_go_through_lines_and_then_through_history() {
+    fn up_and_down_move_through_lines_and_then_the_history() {
         let mut editor = editor("first");
         assert_eq!(editor.submit(), "first");
         editor.insert("second");
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_is_remembered_once_and_nothing_is_not() {
+    fn the_history_has_no_repeats_and_no_empty_text() {
         let mut editor = Editor::default();
         for text in ["a", "a", "  "] {
             editor.set(text);
@@ -422,13 +422,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_terminal_would_obey_is_not_taken_but_formatting_is() {
+    fn control_characters_are_removed_except_formatting() {
         let editor = editor("a\tb\u{1b}[2Jc\u{2}d\u{3}4e\u{202e}\nf\u{0}");
         assert_eq!(editor.text(), "a b[2Jc\u{2}d\u{3}4e\nf");
     }
 
     #[test]
-    fn too_much_is_not_taken() {
+    fn too_long_text_is_not_inserted() {
         let mut editor = Editor::default();
         editor.insert(&"x".repeat(MAX_TEXT));
         editor.insert("y");

@@ -1,5 +1,5 @@
-//! Setting the account's password: asked for in a window where nothing of it can be read, and which
-//! forgets it.
+//! The dialog that sets the account's password. What is typed is not shown, is not part of `Debug`
+//! output, and is forgotten as soon as it has been sent.
 
 use std::fmt;
 
@@ -8,196 +8,178 @@ use rookery_protocol::{Message, numeric};
 
 use crate::text;
 
-/// Longer ones are not taken.
-const MAX_PASSWORD: usize = 300;
+/// The longest input, in bytes.
+const MAX_INPUT: usize = 300;
 
-/// A password on its way to be set.
+/// A password that is being set.
 pub struct PasswordChange {
     account: String,
     stage: Stage,
-    typed: String,
-    /// As given first: `*` when a code is to be mailed instead.
-    present: String,
-    new: String,
-    /// What was wrong with the last answer, or what has come of it.
-    pub told: Option<String>,
+    input: String,
+    /// What is wrong with the last answer, or what the server said.
+    message: Option<String>,
 }
 
-/// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is asked for.
 enum Stage {
-    Present,
-    New,
-    Again,
-    /// Nothing: the server has the word.
-    Patience,
+    /// The current password. It may be left out: then a code is mailed.
+    Current,
+    /// The new password; `current` is what `SETPASS` takes for the current one.
+    New { current: String },
+    /// The new password once more.
+    Repeat { current: String, new: String },
+    /// Nothing: the server's answer is awaited.
+    Waiting,
+    /// The mailed code.
     Code,
 }
 
-/// What follows from a key.
+/// What a message from the server means for the dialog.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Nothing outside.
-    Stay,
-    /// A message to the server.
-    Send(Message),
-}
-
-/// What a message of the server was.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// Not about the password.
-    NotOurs,
-    /// About it.
-    Taken,
-    /// The end, in its words.
+pub enum Reply {
+    /// It is about something else.
+    Unrelated,
+    /// It is about the password; the dialog goes on.
+    Handled,
+    /// The password is set; the server's text says so.
     Done(String),
 }
 
-/// Nothing that was typed is shown, also not here.
 impl fmt::Debug for PasswordChange {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("PasswordChange")
-            .field("stage", &self.stage)
-            .finish_non_exhaustive()
+        out.debug_struct("PasswordChange").finish_non_exhaustive()
     }
 }
 
 impl PasswordChange {
-    /// For that account.
+    /// Starts to set the password of an account.
     pub fn new(account: &str) -> Self {
         Self {
             account: account.to_owned(),
-            stage: Stage::Present,
-            typed: String::new(),
-            present: String::new(),
-            new: String::new(),
-            told: None,
+            stage: Stage::Current,
+            input: String::new(),
+            message: None,
         }
     }
 
-    /// What is asked, in words.
+    /// Returns what is asked for.
     pub fn question(&self) -> &'static str {
         match self.stage {
-            Stage::Present => "Present password, if you know it",
-            Stage::New => "New password",
-            Stage::Again => "The new one once more",
-            Stage::Patience => "One moment…",
-            Stage::Code => "The six digits from the mail",
+            Stage::Current => "Current password, if you know it",
+            Stage::New { .. } => "New password",
+            Stage::Repeat { .. } => "New password again",
+            Stage::Waiting => "One moment…",
+            Stage::Code => "The six-digit code from the mail",
         }
     }
 
-    /// What can be done, in words.
+    /// Returns what the keys do.
     pub fn hint(&self) -> &'static str {
         match self.stage {
-            Stage::Present => "Enter alone: a code is mailed instead. Esc leaves all as it is.",
-            Stage::Patience => "Esc closes this.",
-            Stage::New | Stage::Again | Stage::Code => "Enter goes on, Esc leaves all as it is.",
+            Stage::Current => "Enter alone: confirm with a mailed code instead. Esc cancels.",
+            Stage::Waiting => "Esc closes this.",
+            Stage::New { .. } | Stage::Repeat { .. } | Stage::Code => {
+                "Enter continues, Esc cancels."
+            }
         }
     }
 
-    /// What is typed, as it may be seen.
-    pub fn shown(&self) -> String {
+    /// Returns what is wrong with the last answer, or what the server said.
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// Returns the input as it may be shown.
+    pub fn masked_input(&self) -> String {
         match self.stage {
-            Stage::Code => text::plain(&self.typed),
-            _ => "•".repeat(self.typed.chars().count()),
+            Stage::Code => text::plain(&self.input),
+            _ => "•".repeat(self.input.chars().count()),
         }
     }
 
-    /// Takes a key.
-    pub fn key(&mut self, key: KeyEvent) -> Step {
+    /// Handles a key; returns the message to send, if any.
+    pub fn handle_key(&mut self, key: KeyEvent) -> Option<Message> {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
-            KeyCode::Enter => return self.enter(),
+            KeyCode::Enter => return self.submit(),
             KeyCode::Backspace => {
-                self.typed.pop();
+                self.input.pop();
             }
-            KeyCode::Char('u') if control => self.typed.clear(),
+            KeyCode::Char('u') if control => self.input.clear(),
             KeyCode::Char(letter) if !control => self.paste(&letter.to_string()),
             _ => {}
         }
-        Step::Stay
+        None
     }
 
-    /// Takes text.
+    /// Inserts the first line of some text.
     pub fn paste(&mut self, text: &str) {
         let line = text.lines().next().unwrap_or_default();
-        if self.stage != Stage::Patience && self.typed.len() + line.len() <= MAX_PASSWORD {
-            self.typed.push_str(line);
+        let is_waiting = matches!(self.stage, Stage::Waiting);
+        if !is_waiting && self.input.len() + line.len() <= MAX_INPUT {
+            self.input.push_str(line);
         }
     }
 
-    fn enter(&mut self) -> Step {
-        let typed = std::mem::take(&mut self.typed);
-        self.told = None;
-        match self.stage {
-            // It stands between spaces on its way.
-            Stage::Present if typed.contains(' ') || typed.starts_with(':') => {
-                self.told = Some(
-                    "That form cannot be sent here: press Enter alone, and a code is mailed."
+    fn submit(&mut self) -> Option<Message> {
+        let input = std::mem::take(&mut self.input);
+        self.message = None;
+        let mut message = None;
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Waiting) {
+            // `SETPASS` takes it as a parameter between spaces.
+            Stage::Current if input.contains(' ') || input.starts_with(':') => {
+                self.message = Some(
+                    "That password cannot be sent here: press Enter alone to get a code by mail."
                         .to_owned(),
                 );
+                Stage::Current
             }
-            Stage::Present => {
-                self.present = if typed.is_empty() {
-                    "*".to_owned()
-                } else {
-                    typed
-                };
-                self.stage = Stage::New;
+            Stage::Current if input.is_empty() => Stage::New {
+                current: "*".to_owned(),
+            },
+            Stage::Current => Stage::New { current: input },
+            Stage::New { current } if input.is_empty() => Stage::New { current },
+            Stage::New { current } => Stage::Repeat {
+                current,
+                new: input,
+            },
+            Stage::Repeat { current, new } if input != new => {
+                self.message = Some("The two passwords differ.".to_owned());
+                Stage::New { current }
             }
-            Stage::New if typed.is_empty() => {}
-            Stage::New => {
-                self.new = typed;
-                self.stage = Stage::Again;
+            Stage::Repeat { current, new } => {
+                message = Some(Message::new("SETPASS", [current, new]));
+                Stage::Waiting
             }
-            Stage::Again if typed != self.new => {
-                self.told = Some("The two are not the same.".to_owned());
-                self.stage = Stage::New;
-            }
-            Stage::Again => {
-                self.stage = Stage::Patience;
-                let (present, new) = (
-                    std::mem::take(&mut self.present),
-                    std::mem::take(&mut self.new),
-                );
-                return Step::Send(Message::new("SETPASS", [present, new]));
-            }
-            Stage::Code if typed.trim().is_empty() => {}
+            Stage::Code if input.trim().is_empty() => Stage::Code,
             Stage::Code => {
-                self.stage = Stage::Patience;
-                return Step::Send(Message::new(
-                    "VERIFY",
-                    [self.account.as_str(), typed.trim()],
-                ));
+                let params = [self.account.as_str(), input.trim()];
+                message = Some(Message::new("VERIFY", params));
+                Stage::Waiting
             }
-            Stage::Patience => {}
-        }
-        Step::Stay
+            Stage::Waiting => Stage::Waiting,
+        };
+        message
     }
 
-    /// Takes what the server says to it.
-    pub fn hear(&mut self, message: &Message) -> Heard {
-        let (stage, told) = match (message.command.as_str(), message.param(0), message.param(1)) {
-            ("SETPASS" | "VERIFY", Some("SUCCESS"), _) => return Heard::Done(words(message)),
+    /// Handles a message from the server.
+    pub fn handle_message(&mut self, message: &Message) -> Reply {
+        let last_param = || message.params.last().cloned().unwrap_or_default();
+        let (stage, text) = match (message.command.as_str(), message.param(0), message.param(1)) {
+            ("SETPASS" | "VERIFY", Some("SUCCESS"), _) => return Reply::Done(last_param()),
             ("SETPASS", Some("VERIFICATION_REQUIRED"), _) | ("FAIL", Some("VERIFY"), _) => {
-                (Stage::Code, words(message))
+                (Stage::Code, last_param())
             }
-            ("FAIL", Some("SETPASS"), _) => (Stage::Present, words(message)),
+            ("FAIL", Some("SETPASS"), _) => (Stage::Current, last_param()),
             (numeric::ERR_UNKNOWNCOMMAND, _, Some("SETPASS")) => (
-                Stage::Patience,
+                Stage::Waiting,
                 "This server has no command that sets a password.".to_owned(),
             ),
-            _ => return Heard::NotOurs,
+            _ => return Reply::Unrelated,
         };
-        (self.stage, self.told) = (stage, Some(told));
-        Heard::Taken
+        (self.stage, self.message) = (stage, Some(text));
+        Reply::Handled
     }
-}
-
-/// What a message says to people: its last parameter.
-fn words(message: &Message) -> String {
-    message.params.last().cloned().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -205,99 +187,95 @@ fn words(message: &Message) -> String {
 mod tests {
     use super::*;
 
-    fn enters(change: &mut PasswordChange, text: &str) -> Step {
+    /// Types a line, and returns the message that is sent.
+    fn enter(change: &mut PasswordChange, text: &str) -> Option<Message> {
         for letter in text.chars() {
-            assert_eq!(change.key(KeyCode::Char(letter).into()), Step::Stay);
+            assert_eq!(change.handle_key(KeyCode::Char(letter).into()), None);
         }
-        change.key(KeyCode::Enter.into())
+        change.handle_key(KeyCode::Enter.into())
     }
 
-    fn hears(change: &mut PasswordChange, line: &str) -> Heard {
-        change.hear(&Message::parse(line).unwrap())
-    }
-
-    #[test]
-    fn a_password_is_set_with_the_present_one() {
-        let mut change = PasswordChange::new("alice");
-        enters(&mut change, "old");
-        enters(&mut change, "new and long");
-        let sent = enters(&mut change, "new and long");
-        assert_eq!(
-            sent,
-            Step::Send(Message::new("SETPASS", ["old", "new and long"]))
-        );
-        let end = hears(&mut change, ":s SETPASS SUCCESS alice :The password is set");
-        assert_eq!(end, Heard::Done("The password is set".to_owned()));
+    fn receive(change: &mut PasswordChange, line: &str) -> Reply {
+        change.handle_message(&Message::parse(line).unwrap())
     }
 
     #[test]
-    fn without_the_present_one_a_mailed_code_proves_who_it_is() {
+    fn a_password_is_set_with_the_current_one() {
         let mut change = PasswordChange::new("alice");
-        enters(&mut change, "");
-        enters(&mut change, "new");
+        enter(&mut change, "old");
+        enter(&mut change, "new and long");
+        let sent = enter(&mut change, "new and long");
+        assert_eq!(sent, Some(Message::new("SETPASS", ["old", "new and long"])));
+        let end = receive(&mut change, ":s SETPASS SUCCESS alice :The password is set");
+        assert_eq!(end, Reply::Done("The password is set".to_owned()));
+    }
+
+    #[test]
+    fn without_the_current_password_a_mailed_code_is_asked_for() {
+        let mut change = PasswordChange::new("alice");
+        enter(&mut change, "");
+        enter(&mut change, "new");
         assert_eq!(
-            enters(&mut change, "new"),
-            Step::Send(Message::new("SETPASS", ["*", "new"]))
+            enter(&mut change, "new"),
+            Some(Message::new("SETPASS", ["*", "new"]))
         );
         assert_eq!(
-            hears(
+            receive(
                 &mut change,
                 ":s SETPASS VERIFICATION_REQUIRED alice :A code was mailed"
             ),
-            Heard::Taken
+            Reply::Handled
         );
         assert_eq!(
-            enters(&mut change, "111111"),
-            Step::Send(Message::new("VERIFY", ["alice", "111111"]))
+            enter(&mut change, "111111"),
+            Some(Message::new("VERIFY", ["alice", "111111"]))
         );
         assert_eq!(
-            hears(&mut change, ":s FAIL VERIFY INVALID_CODE alice :Not right"),
-            Heard::Taken
+            receive(&mut change, ":s FAIL VERIFY INVALID_CODE alice :Not right"),
+            Reply::Handled
         );
-        assert_eq!(change.told.as_deref(), Some("Not right"));
+        assert_eq!(change.message(), Some("Not right"));
         assert_eq!(
-            enters(&mut change, "222222"),
-            Step::Send(Message::new("VERIFY", ["alice", "222222"]))
+            enter(&mut change, "222222"),
+            Some(Message::new("VERIFY", ["alice", "222222"]))
         );
         assert!(matches!(
-            hears(&mut change, ":s VERIFY SUCCESS alice :Set"),
-            Heard::Done(_)
+            receive(&mut change, ":s VERIFY SUCCESS alice :Set"),
+            Reply::Done(_)
         ));
     }
 
     #[test]
-    fn what_will_not_do_is_asked_again() {
+    fn invalid_answers_are_asked_for_again() {
         let mut change = PasswordChange::new("alice");
-        enters(&mut change, "two words");
-        assert_eq!(change.question(), "Present password, if you know it");
-        enters(&mut change, "old");
-        enters(&mut change, "");
-        enters(&mut change, "one");
-        enters(&mut change, "other");
+        enter(&mut change, "two words");
+        assert!(change.question().starts_with("Current"));
+        enter(&mut change, "old");
+        enter(&mut change, "");
+        enter(&mut change, "one");
+        enter(&mut change, "other");
+        assert_eq!(change.question(), "New password");
+        assert!(change.message().is_some_and(|text| text.contains("differ")));
+        enter(&mut change, "one");
+        enter(&mut change, "one");
+        receive(&mut change, ":s FAIL SETPASS WEAK_PASSWORD :Too short");
+        assert!(change.question().starts_with("Current"));
+        assert_eq!(change.message(), Some("Too short"));
         assert_eq!(
-            (change.question(), change.told.as_deref()),
-            ("New password", Some("The two are not the same."))
-        );
-        enters(&mut change, "one");
-        enters(&mut change, "one");
-        hears(&mut change, ":s FAIL SETPASS WEAK_PASSWORD :Too short");
-        assert_eq!(
-            (change.question(), change.told.as_deref()),
-            ("Present password, if you know it", Some("Too short"))
-        );
-        assert_eq!(
-            hears(&mut change, ":bob!b@h PRIVMSG alice :hi"),
-            Heard::NotOurs
+            receive(&mut change, ":bob!b@h PRIVMSG alice :hi"),
+            Reply::Unrelated
         );
     }
 
     #[test]
-    fn nothing_of_it_can_be_read() {
+    fn what_is_typed_is_neither_shown_nor_in_debug_output() {
         let mut change = PasswordChange::new("alice");
         change.paste("secret\nand more");
-        assert_eq!(change.shown(), "••••••");
+        assert_eq!(change.masked_input(), "••••••");
         assert!(!format!("{change:?}").contains("secret"));
-        change.key(KeyCode::Backspace.into());
-        assert_eq!(change.shown(), "•••••");
+        change.handle_key(KeyCode::Backspace.into());
+        assert_eq!(change.masked_input(), "•••••");
+        enter(&mut change, "");
+        assert!(!format!("{change:?}").contains("secre"));
     }
 }

@@ -1,192 +1,192 @@
-//! Looking for something that was said: in what is loaded, and page by page in what the server has.
+//! Searching a conversation: first what is loaded, then page by page what the server has.
+//!
+//! A search does not load anything itself. Each step says what it needs next: a line to be shown,
+//! or a gap to be loaded before it can go on.
 
-use crate::model::{Body, Buffer, Filling, Line, LineId, Place};
+use crate::model::{Body, Buffer, Conversation, GapState, Line, LineId};
 use crate::text;
 
-/// Pages that are loaded before the person is asked whether to go on.
-const PAGES: usize = 20;
+/// The pages that are loaded before the user is asked whether to go on.
+const MAX_PAGES: usize = 20;
 
-/// A search in one place.
+/// A search in one conversation.
 #[derive(Debug)]
 pub struct Search {
-    /// Where.
-    pub place: Place,
-    /// For what, as it was typed.
-    pub query: String,
-    /// In small letters.
-    wanted: String,
-    /// What was found, newest first.
-    found: Vec<LineId>,
-    /// Which of it is shown.
-    chosen: Option<usize>,
-    /// All from this line on is looked through.
-    from: Option<LineId>,
-    /// Pages that may still be loaded.
-    pages: usize,
-    /// The gap that is being loaded.
-    awaited: Option<LineId>,
+    /// The conversation.
+    pub conversation: Conversation,
+    /// The query as it was typed.
+    query: String,
+    /// The query in lower case.
+    needle: String,
+    /// The matches so far, newest first.
+    matches: Vec<LineId>,
+    /// The index of the match that is shown.
+    current: Option<usize>,
+    /// The oldest line that was searched.
+    searched_to: Option<LineId>,
+    /// How many pages may still be loaded.
+    pages_left: usize,
+    /// The gap that this search has asked to be loaded.
+    awaited_gap: Option<LineId>,
     state: State,
 }
 
 /// How far a search is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
-    /// It goes on.
-    Looking,
-    /// The next one is found, or as many pages are looked through as may be.
+    /// It is going on.
+    Searching,
+    /// A match was found, or the limit of pages is reached.
     Paused,
-    /// Nothing is left to look through.
+    /// Everything was searched.
     Exhausted,
-    /// What is left cannot be loaded, in words.
-    Stuck(String),
+    /// The rest cannot be loaded, for that reason.
+    Failed(String),
 }
 
-/// What a step of the search wants.
+/// What a search needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// To go to this line.
+pub enum SearchStep {
+    /// This line must be shown.
     Show(LineId),
-    /// To have this gap loaded.
+    /// This gap must be loaded.
     Load(LineId),
-    /// Nothing.
-    Rest,
+    /// Nothing now.
+    Wait,
 }
 
 impl Search {
-    /// Begins at the end of a place.
-    pub fn new(place: Place, query: &str) -> Self {
+    /// Starts a search at the end of a conversation.
+    pub fn new(conversation: Conversation, query: &str) -> Self {
         Self {
-            place,
+            conversation,
             query: query.to_owned(),
-            wanted: query.to_lowercase(),
-            found: Vec::new(),
-            chosen: None,
-            from: None,
-            pages: PAGES,
-            awaited: None,
-            state: State::Looking,
+            needle: query.to_lowercase(),
+            matches: Vec::new(),
+            current: None,
+            searched_to: None,
+            pages_left: MAX_PAGES,
+            awaited_gap: None,
+            state: State::Searching,
         }
     }
 
-    /// What is looked for, in small letters.
-    pub fn wanted(&self) -> &str {
-        &self.wanted
+    /// Returns the query in lower case.
+    pub fn needle(&self) -> &str {
+        &self.needle
     }
 
-    /// The line that is shown.
-    pub fn shown(&self) -> Option<LineId> {
-        self.found.get(self.chosen?).copied()
+    /// Returns the match that is shown.
+    pub fn current_match(&self) -> Option<LineId> {
+        self.matches.get(self.current?).copied()
     }
 
-    /// To what was found before, or further into the past.
-    pub fn older(&mut self) -> Next {
-        let next = self.chosen.map_or(0, |chosen| chosen + 1);
-        if let Some(line) = self.found.get(next) {
-            self.chosen = Some(next);
-            return Next::Show(*line);
+    /// Goes to the next older match; searches further back if none is known.
+    pub fn older(&mut self) -> SearchStep {
+        let next = self.current.map_or(0, |current| current + 1);
+        if let Some(line) = self.matches.get(next) {
+            self.current = Some(next);
+            return SearchStep::Show(*line);
         }
         if self.state != State::Exhausted {
-            (self.state, self.pages) = (State::Looking, PAGES);
+            (self.state, self.pages_left) = (State::Searching, MAX_PAGES);
         }
-        Next::Rest
+        SearchStep::Wait
     }
 
-    /// To what was found after it.
-    pub fn newer(&mut self) -> Next {
-        self.chosen = self.chosen.map(|chosen| chosen.saturating_sub(1));
-        self.shown().map_or(Next::Rest, Next::Show)
+    /// Goes to the next newer match.
+    pub fn newer(&mut self) -> SearchStep {
+        self.current = self.current.map(|current| current.saturating_sub(1));
+        self.current_match()
+            .map_or(SearchStep::Wait, SearchStep::Show)
     }
 
-    /// Looks on, as far as it goes with what is loaded.
-    pub fn look(&mut self, buffer: &Buffer) -> Next {
-        if self.state != State::Looking {
-            return Next::Rest;
+    /// Searches on in what is loaded, up to the next match or gap.
+    pub fn advance(&mut self, buffer: &Buffer) -> SearchStep {
+        if self.state != State::Searching {
+            return SearchStep::Wait;
         }
         let lines = buffer.lines();
         let end = self
-            .from
-            .and_then(|from| buffer.index_of(from))
+            .searched_to
+            .and_then(|line| buffer.index_of(line))
             .unwrap_or(lines.len());
         for line in lines.range(..end).rev() {
             if line.body == Body::Gap {
-                return self.look_behind(buffer, line.id);
+                return self.load_gap(buffer, line.id);
             }
             if line.body == Body::Beginning {
                 break;
             }
-            self.from = Some(line.id);
-            if self.fits(line) {
-                self.found.push(line.id);
-                self.chosen = Some(self.found.len() - 1);
+            self.searched_to = Some(line.id);
+            if self.matches_line(line) {
+                self.matches.push(line.id);
+                self.current = Some(self.matches.len() - 1);
                 self.state = State::Paused;
-                return Next::Show(line.id);
+                return SearchStep::Show(line.id);
             }
         }
         self.state = State::Exhausted;
-        Next::Rest
+        SearchStep::Wait
     }
 
-    /// What is behind a gap has to be loaded first.
-    fn look_behind(&mut self, buffer: &Buffer, gap: LineId) -> Next {
-        match buffer
-            .gaps()
-            .iter()
-            .find(|one| one.line == gap)
-            .map(|gap| &gap.state)
-        {
-            Some(Filling::Wanted | Filling::Asked) => Next::Rest,
-            Some(Filling::Failed(why)) if self.awaited == Some(gap) => {
-                self.state = State::Stuck(why.to_string());
-                self.awaited = None;
-                Next::Rest
+    fn load_gap(&mut self, buffer: &Buffer, line: LineId) -> SearchStep {
+        let gap = buffer.gaps().iter().find(|gap| gap.line == line);
+        match gap.map(|gap| &gap.state) {
+            Some(GapState::Wanted | GapState::Requested) => SearchStep::Wait,
+            Some(GapState::Failed(reason)) if self.awaited_gap == Some(line) => {
+                self.state = State::Failed(reason.to_string());
+                self.awaited_gap = None;
+                SearchStep::Wait
             }
-            _ if self.pages == 0 => {
+            _ if self.pages_left == 0 => {
                 self.state = State::Paused;
-                Next::Rest
+                SearchStep::Wait
             }
             _ => {
-                self.pages -= 1;
-                self.awaited = Some(gap);
-                Next::Load(gap)
+                self.pages_left -= 1;
+                self.awaited_gap = Some(line);
+                SearchStep::Load(line)
             }
         }
     }
 
-    fn fits(&self, line: &Line) -> bool {
+    fn matches_line(&self, line: &Line) -> bool {
         match &line.body {
             Body::Said { nick, text, .. } => {
-                text::plain(text).to_lowercase().contains(&self.wanted)
-                    || nick.to_lowercase() == self.wanted
+                text::plain(text).to_lowercase().contains(&self.needle)
+                    || nick.to_lowercase() == self.needle
             }
             _ => false,
         }
     }
 
-    /// How it stands; `time` writes when a line was said.
-    pub fn words(&self, buffer: &Buffer, time: impl Fn(&Line) -> String) -> String {
-        let found = match self.chosen {
-            Some(chosen) => format!("{} of {}", chosen + 1, self.found.len()),
-            None => "nothing".to_owned(),
+    /// Returns the state of the search for the status line; `format_time` formats the time of a
+    /// line.
+    pub fn status(&self, buffer: &Buffer, format_time: impl Fn(&Line) -> String) -> String {
+        let found = match self.current {
+            Some(current) => format!("{} of {}", current + 1, self.matches.len()),
+            None => "nothing found".to_owned(),
         };
-        let at_newest = self
-            .chosen
-            .is_none_or(|chosen| chosen + 1 == self.found.len());
+        let at_oldest = self
+            .current
+            .is_none_or(|current| current + 1 == self.matches.len());
         let oldest = self
-            .from
-            .and_then(|from| buffer.index_of(from))
+            .searched_to
+            .and_then(|line| buffer.index_of(line))
             .and_then(|index| buffer.lines().get(index));
-        let back = oldest.map_or(String::new(), |line| format!(", back to {}", time(line)));
+        let back = oldest.map_or(String::new(), |line| {
+            format!(", back to {}", format_time(line))
+        });
         let next = match &self.state {
-            State::Looking => "looking…".to_owned(),
-            State::Exhausted if at_newest => "that is all there is".to_owned(),
-            State::Stuck(why) if at_newest => why.clone(),
-            State::Paused | State::Exhausted | State::Stuck(_) => {
+            State::Searching => "searching…".to_owned(),
+            State::Exhausted if at_oldest => "no more matches".to_owned(),
+            State::Failed(reason) if at_oldest => reason.clone(),
+            State::Paused | State::Exhausted | State::Failed(_) => {
                 "Up: older, Down: newer".to_owned()
             }
         };
-        format!(
-            "{}: {found}{back} · {next} · Esc ends",
-            text::plain(&self.query)
-        )
+        let query = text::plain(&self.query);
+        format!("{query}: {found}{back} · {next} · Esc ends")
     }
 }

@@ -1,7 +1,7 @@
-//! The quick switcher: a few letters find a place.
+//! The quick switcher: finds a conversation by a few letters.
 
-/// How well the letters of `query` stand in `name`, in their order: more is better. `None` when
-/// they do not.
+/// Returns how well the letters of `query` occur in `name` in their order: more is better. `None`
+/// if they do not.
 fn score(query: &str, name: &str) -> Option<i32> {
     let name: Vec<char> = name.to_lowercase().chars().collect();
     let mut score = 0;
@@ -17,11 +17,11 @@ fn score(query: &str, name: &str) -> Option<i32> {
         score += 1 + if begins_word { 4 } else { 0 } + if follows { 3 } else { 0 };
         from = at + 1;
     }
-    // Of those that fit as well, the shorter one is nearer.
+    // Of equal matches, the shorter name is better.
     Some(score * 64 - i32::try_from(name.len().min(63)).unwrap_or(63))
 }
 
-/// The indices of the names that fit, best first; as they stand when nothing is asked.
+/// Returns the indices of the matching names, best first; all in order if the query is empty.
 pub fn matches(query: &str, names: &[&str]) -> Vec<usize> {
     if query.trim().is_empty() {
         return (0..names.len()).collect();
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters_in_order_find_names_and_beginnings_come_first() {
+    fn letters_in_order_match_and_word_beginnings_come_first() {
         let names = ["server", "#lobby", "#ops", "#ops-night", "bob"];
         let found = |query: &str| -> Vec<&str> {
             matches(query, &names)

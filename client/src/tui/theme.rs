@@ -1,17 +1,16 @@
-//! Colours: what the terminal can show, and what each thing looks like.
+//! Colours: what the terminal supports, and the style of each element.
 
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::config::Colours;
 use crate::text::{Colour, Format};
 
-/// The relative luminance (WCAG) that contrasts as well with black as with white: 4.5 to 1 and a
-/// little more.
+/// The relative luminance (WCAG 2) that contrasts with black and with white alike, by slightly more
+/// than 4.5 to 1.
 const BETWEEN_BLACK_AND_WHITE: f64 = 0.179;
-/// Hues that nicks are told apart by.
+/// The number of hues for nicks.
 const HUES: u32 = 24;
-/// Of the terminal's own colours, those that most people can read on their background, be it light
-/// or dark.
+/// Those of the terminal's own colours that are readable on a light and on a dark background.
 const SIXTEEN: [Color; 5] = [
     Color::Red,
     Color::Green,
@@ -20,14 +19,14 @@ const SIXTEEN: [Color; 5] = [
     Color::Blue,
 ];
 
-/// The look of things. Asked for everything, also for what looks the same in all themes today.
+/// The styles. There is a method for each element, even if some look the same.
 #[derive(Clone, Copy, Debug)]
 pub struct Theme {
     colours: Colours,
 }
 
-/// What this process's environment says of the terminal and the person's wishes.
-pub fn colours_here() -> Colours {
+/// Returns the colours that the environment asks for (`NO_COLOR`, `COLORTERM`).
+pub fn colours_from_environment() -> Colours {
     let var = |name| std::env::var(name).ok();
     colours(var("NO_COLOR").as_deref(), var("COLORTERM").as_deref())
 }
@@ -42,12 +41,12 @@ fn colours(no_color: Option<&str>, colorterm: Option<&str>) -> Colours {
 
 #[allow(clippy::unused_self, reason = "a theme is asked for each look")]
 impl Theme {
-    /// For so many colours.
+    /// Creates the theme for a number of colours.
     pub fn new(colours: Colours) -> Self {
         Self { colours }
     }
 
-    /// The same nick always looks the same.
+    /// Returns the style of a nick, which is always the same for a nick.
     pub fn nick(self, nick: &str) -> Style {
         let bold = Style::new().add_modifier(Modifier::BOLD);
         let hash = hash(&nick.to_lowercase());
@@ -63,29 +62,29 @@ impl Theme {
         }
     }
 
-    /// What matters less: times, comings and goings.
+    /// Returns the style of less important text: times, joins and parts.
     pub fn faint(self) -> Style {
         Style::new().add_modifier(Modifier::DIM)
     }
 
-    /// What was not done, and what calls for attention.
+    /// Returns the style of errors and highlights.
     pub fn alert(self) -> Style {
         self.coloured(Color::Red, (214, 45, 45))
             .add_modifier(Modifier::BOLD)
     }
 
-    /// What is new, and where we are.
+    /// Returns the style of what is new or selected.
     pub fn accent(self) -> Style {
         self.coloured(Color::Cyan, (0, 124, 150))
             .add_modifier(Modifier::BOLD)
     }
 
-    /// The topic and status lines.
+    /// Returns the style of the topic and status lines.
     pub fn bar(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
-    /// As a formatting code wishes.
+    /// Returns the style that formatting codes ask for.
     pub fn formatted(self, format: Format) -> Style {
         let mut style = Style::new();
         let modifiers = [
@@ -127,7 +126,7 @@ impl Theme {
     }
 }
 
-/// The sixteen colours of mIRC by their numbers, as the terminal's own.
+/// The sixteen mIRC colours, as colours of the terminal.
 const MIRC: [Color; 16] = [
     Color::White,
     Color::Black,
@@ -147,14 +146,14 @@ const MIRC: [Color; 16] = [
     Color::Gray,
 ];
 
-/// FNV-1a: short, and the same everywhere and always.
+/// The FNV-1a hash: short, and stable across versions and platforms.
 fn hash(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     })
 }
 
-/// The colour of a hue (0 to 1) that is as legible on black as on white.
+/// Returns the colour of a hue (0 to 1) that is equally readable on black and on white.
 fn legible(hue: f64) -> (u8, u8, u8) {
     let (mut dark, mut light) = (0.0, 1.0);
     for _ in 0..20 {
@@ -168,7 +167,7 @@ fn legible(hue: f64) -> (u8, u8, u8) {
     from_hsl(hue, dark)
 }
 
-/// With a saturation that is strong without being shrill.
+/// Converts with a fixed, moderate saturation.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nick_keeps_its_colour_and_others_have_others() {
+    fn a_nick_always_has_its_colour() {
         let theme = Theme::new(Colours::True);
         assert_eq!(theme.nick("Alice"), theme.nick("alice"));
         let names = [
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn without_colour_there_is_none() {
+    fn no_color_disables_all_colours() {
         let theme = Theme::new(colours(Some("1"), Some("truecolor")));
         let red = Format {
             foreground: Some(Colour::Numbered(4)),

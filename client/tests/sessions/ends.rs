@@ -1,9 +1,9 @@
-//! How a session ends: kicked, banned, lost, left.
+//! How a session ends: by a kick, a ban, a lost connection, or quitting.
 
 use crate::server::{Rook, Server};
 
 #[test]
-fn kicked_right_after_a_direct_message_it_ends_once_with_one_line() {
+fn kicked_right_after_a_direct_message_it_exits_once_with_one_line() {
     let server = Server::start();
     let home = server.known_home();
     let mut rook = Rook::start(&home, &[&server.address()]);
@@ -13,25 +13,25 @@ fn kicked_right_after_a_direct_message_it_ends_once_with_one_line() {
     let label = session.expect_labelled("PRIVMSG bob hi");
     session.sends(&format!("@label={label} :alice!a@h PRIVMSG bob :hi"));
     session.sends("ERROR :Kicked: enough for today");
-    // What a server might still have on its way changes nothing.
+    // Messages that follow change nothing.
     session.sends_if_it_can(&":bob!b@h PRIVMSG alice :are you there?\r\n".repeat(100));
     drop(session);
     let ended = rook.ends();
     assert_eq!(ended.code, 4, "{ended:?}");
     assert_eq!(
         ended.stderr,
-        "rook: Kicked: enough for today. You may come back: start rook again.\n"
+        "rook: You were kicked: enough for today. Run rook to rejoin.\n"
     );
     assert!(ended.stdout.contains("[you → bob] hi"), "{ended:?}");
     assert!(
         !ended.stdout.contains("are you there"),
-        "nothing follows the end: {ended:?}"
+        "nothing is printed after the end: {ended:?}"
     );
-    assert!(!server.has_visitor(), "it does not come back by itself");
+    assert!(!server.has_connection(), "it does not reconnect");
 }
 
 #[test]
-fn banned_it_ends_with_the_reason() {
+fn banned_it_exits_with_the_reason() {
     let server = Server::start();
     let rook = Rook::start(&server.known_home(), &[&server.address()]);
     let mut session = server.accept();
@@ -44,15 +44,18 @@ fn banned_it_ends_with_the_reason() {
         (ended.code, ended.stderr.as_str()),
         (
             4,
-            "rook: Banned: spam. Only whoever runs the server can lift it.\n"
+            "rook: You are banned: spam. Ask the server's operators.\n"
         )
     );
-    assert!(!ended.stdout.contains("spam"), "it is told once: {ended:?}");
-    assert!(!server.has_visitor());
+    assert!(
+        !ended.stdout.contains("spam"),
+        "it is reported once: {ended:?}"
+    );
+    assert!(!server.has_connection());
 }
 
 #[test]
-fn a_lost_connection_is_replaced_and_its_channels_are_joined_again() {
+fn a_lost_connection_is_replaced_and_its_channels_are_rejoined() {
     let server = Server::start();
     let home = server.known_home();
     let mut rook = Rook::start(&home, &[&server.address()]);
@@ -82,7 +85,7 @@ fn a_lost_connection_is_replaced_and_its_channels_are_joined_again() {
 }
 
 #[test]
-fn who_never_got_in_is_told_why_and_nothing_is_tried_again() {
+fn a_failure_before_the_first_sign_in_is_reported_and_not_retried() {
     let server = Server::start();
     let rook = Rook::start(&server.known_home(), &[&server.address()]);
     let mut session = server.accept();
@@ -97,7 +100,7 @@ fn who_never_got_in_is_told_why_and_nothing_is_tried_again() {
             .contains("Too many connections from your address"),
         "{ended:?}"
     );
-    assert!(!server.has_visitor());
+    assert!(!server.has_connection());
     let nobody = Rook::start(&server.known_home(), &["localhost:1"]);
     let ended = nobody.types_and_ends(&["alice", "alice@example.org"]);
     assert_eq!(ended.code, 1);
@@ -108,7 +111,7 @@ fn who_never_got_in_is_told_why_and_nothing_is_tried_again() {
 }
 
 #[test]
-fn ctrl_c_says_goodbye() {
+fn ctrl_c_quits() {
     let server = Server::start();
     let mut rook = Rook::start(&server.known_home(), &[&server.address()]);
     let mut session = server.accept();

@@ -1,5 +1,4 @@
-//! `rook` itself against a server that does as each test says: what people and scripts see of a
-//! session's ways to begin and to end.
+//! Runs `rook` against a scripted server: how sessions begin and end for people and scripts.
 
 #![allow(clippy::unwrap_used)]
 

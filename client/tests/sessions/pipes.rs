@@ -1,4 +1,4 @@
-//! The chat in plain lines, between pipes.
+//! Plain mode between pipes.
 
 use crate::server::{Rook, Server};
 
@@ -29,7 +29,7 @@ fn at_the_end_of_its_input_it_waits_for_the_receipts() {
 }
 
 #[test]
-fn piped_lines_that_did_not_arrive_make_it_fail() {
+fn undelivered_piped_lines_make_it_fail() {
     let server = Server::start();
     let mut rook = Rook::start(&server.known_home(), &[&server.address(), "--plain"]);
     rook.types("refused");
@@ -49,10 +49,7 @@ fn piped_lines_that_did_not_arrive_make_it_fail() {
         ended.stdout.contains("-- #lobby: Cannot send to channel"),
         "{ended:?}"
     );
-    assert!(
-        ended.stderr.contains("lines that did not arrive: 2"),
-        "{ended:?}"
-    );
+    assert!(ended.stderr.contains("lines not delivered: 2"), "{ended:?}");
 }
 
 #[test]
@@ -74,7 +71,7 @@ fn a_line_typed_after_a_join_goes_to_the_channel_joined() {
 }
 
 #[test]
-fn when_nobody_reads_its_output_it_ends_quietly() {
+fn a_closed_output_ends_it_quietly() {
     let server = Server::start();
     let mut rook = Rook::start(&server.known_home(), &[&server.address()]);
     let mut session = server.accept();

@@ -35,7 +35,7 @@ fn send_joins_the_channel_and_waits_for_each_receipt() {
 }
 
 #[test]
-fn send_joins_only_where_it_must_and_asks_not_to_be_seen() {
+fn send_joins_only_if_necessary_and_as_a_visitor() {
     let server = Server::start();
     let rook = Rook::start(
         &server.known_home(),
@@ -68,7 +68,7 @@ fn send_joins_only_where_it_must_and_asks_not_to_be_seen() {
 }
 
 #[test]
-fn send_reads_its_text_from_standard_input_when_there_is_none() {
+fn send_without_a_text_reads_standard_input() {
     let server = Server::start();
     let home = server.known_home();
     let mut rook = Rook::start(&home, &["send", "bob", "--server", &server.address()]);
@@ -88,7 +88,7 @@ fn send_reads_its_text_from_standard_input_when_there_is_none() {
 }
 
 #[test]
-fn send_fails_in_the_servers_words() {
+fn send_fails_with_the_servers_reason() {
     let server = Server::start();
     let home = server.known_home();
     for (target, command, refusal, words) in [
@@ -138,9 +138,9 @@ fn send_fails_in_the_servers_words() {
     let ended = rook.ends();
     assert_eq!(
         ended.code, 1,
-        "a message without receipt is not said to have arrived: {ended:?}"
+        "a message without a receipt is a failure: {ended:?}"
     );
-    assert!(!server.has_visitor());
+    assert!(!server.has_connection());
 }
 
 #[test]

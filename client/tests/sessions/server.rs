@@ -1,5 +1,5 @@
-//! A server of one certificate that says what a test tells it to, and `rook` as a person or a
-//! script runs it. Every wait has a deadline.
+//! A scripted server with one certificate, and `rook` as a person or a script runs it. Every wait
+//! has a deadline.
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -16,9 +16,9 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-/// Longer than anything takes that goes well.
+/// Longer than anything takes that succeeds.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// Long enough for something that should not come.
+/// How long to wait for something that should not happen.
 const A_WHILE: Duration = Duration::from_millis(300);
 
 pub struct Server {
@@ -29,7 +29,7 @@ pub struct Server {
     folder: TempDir,
 }
 
-/// A certificate for `key`, with a number of its own, and the settings to show it.
+/// Creates a certificate for `key` with a new serial number, and the settings to present it.
 fn certify(key: &KeyPair) -> (Arc<ServerConfig>, Certificate) {
     let certificate = CertificateParams::new(["localhost".to_owned()])
         .unwrap()
@@ -76,13 +76,13 @@ impl Server {
         }
     }
 
-    /// From now on it shows a new certificate for the same key.
+    /// Presents a new certificate for the same key from now on.
     pub fn renew_certificate(&mut self) {
         let (tls, certificate) = certify(&self.key);
         (self.tls, self.fingerprint) = (tls, fingerprint(&certificate));
     }
 
-    /// From now on it shows a certificate for a new key.
+    /// Presents a certificate for a new key from now on.
     pub fn renew_key(&mut self) {
         self.key = KeyPair::generate().unwrap();
         self.renew_certificate();
@@ -96,12 +96,13 @@ impl Server {
         self.fingerprint.clone()
     }
 
-    /// The certificate as a PEM file.
+    /// Returns the certificate as a PEM file.
     pub fn certificate(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
-    /// A state folder in which alice is signed in to this server, and its certificate pinned.
+    /// Returns a state folder in which alice is signed in to this server and its certificate is
+    /// pinned.
     pub fn known_home(&self) -> PathBuf {
         self.home_with_pin(Some(&self.fingerprint))
     }
@@ -124,7 +125,7 @@ impl Server {
         home
     }
 
-    /// The next connection, its TLS handshake done.
+    /// Accepts the next connection and completes its TLS handshake.
     pub fn accept(&self) -> Session {
         let mut session = Session {
             stream: BufReader::new(self.connection()),
@@ -137,22 +138,22 @@ impl Server {
         session
     }
 
-    /// Writes the config for whoever lives in that folder.
+    /// Writes the config for the user with that home folder.
     pub fn configure(home: &impl AsRef<Path>, config: &str) {
         let folder = home.as_ref().join("config/rookery");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("rook.toml"), config).unwrap();
     }
 
-    /// Waits for a connection whose client ends the TLS handshake, and says whether it did so
-    /// without a word.
+    /// Waits for a connection whose client aborts the TLS handshake; returns whether it sent
+    /// nothing after that.
     pub fn refused_handshake(&self) -> bool {
         let mut stream = self.connection();
-        let mut heard = Vec::new();
-        stream.read_to_end(&mut heard).is_err() && heard.is_empty()
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).is_err() && received.is_empty()
     }
 
-    /// Waits for a connection and closes it before a word is said.
+    /// Waits for a connection and closes it at once.
     pub fn hangs_up(&self) -> bool {
         self.connection()
             .sock
@@ -160,8 +161,8 @@ impl Server {
             .is_ok()
     }
 
-    /// Whether someone has connected meanwhile.
-    pub fn has_visitor(&self) -> bool {
+    /// Whether another client has connected meanwhile.
+    pub fn has_connection(&self) -> bool {
         self.listener.accept().is_ok()
     }
 
@@ -195,12 +196,12 @@ impl Session {
             .unwrap();
     }
 
-    /// Whether or not someone still listens.
+    /// Sends lines, ignoring whether the client still reads them.
     pub fn sends_if_it_can(&mut self, lines: &str) {
         let _ = self.stream.get_mut().write_all(lines.as_bytes());
     }
 
-    /// The next line that begins with `start`; others are passed over.
+    /// Returns the next line that begins with `start`; skips others.
     pub fn expect(&mut self, start: &str) -> String {
         loop {
             let line = self.line();
@@ -210,8 +211,8 @@ impl Session {
         }
     }
 
-    /// The label of the next message of chat, which must be `command`: its words with single spaces
-    /// between.
+    /// Returns the label of the next labelled message, which must be `command`: its words separated
+    /// by single spaces.
     pub fn expect_labelled(&mut self, command: &str) -> String {
         loop {
             let message = Message::parse(&self.line()).unwrap();
@@ -225,7 +226,7 @@ impl Session {
         }
     }
 
-    /// Whether another line comes within a while.
+    /// Whether another line arrives within a short time.
     pub fn says_more(&mut self) -> bool {
         self.stream
             .get_ref()
@@ -251,7 +252,7 @@ impl Session {
         self.sends(&format!(":s CAP * ACK :{}", &asked["CAP REQ :".len()..]));
     }
 
-    /// Up to the moment before the admission.
+    /// Plays the sign-in up to the welcome.
     pub fn authenticate(&mut self) {
         self.negotiate();
         self.proves_itself();
@@ -265,7 +266,7 @@ impl Session {
         self.expect("CAP END");
     }
 
-    /// The whole sign-in, into the lobby.
+    /// Plays the whole sign-in and the join of the lobby.
     pub fn sign_in(&mut self) {
         self.sign_in_with(":s 353 alice = #lobby :alice");
     }
@@ -332,7 +333,7 @@ impl Rook {
         let input = child.stdin.take();
         let stdout = child.stdout.take().unwrap();
         let (sender, output) = channel();
-        // Ends, and closes the pipe, when the test no longer listens or `rook` has ended.
+        // Ends, and closes the pipe, when the test no longer reads or `rook` has exited.
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {
@@ -368,7 +369,7 @@ impl Rook {
         assert!(sent.success());
     }
 
-    /// Waits until a line is printed that holds `text`.
+    /// Waits until a line is printed that contains `text`.
     pub fn prints(&mut self, text: &str) {
         loop {
             let line = self.output.recv_timeout(DEADLINE).unwrap_or_else(|_| {
@@ -381,7 +382,7 @@ impl Rook {
         }
     }
 
-    /// Types the last lines, closes the input, and waits for the end.
+    /// Types the last lines, closes the input, and waits for the exit.
     pub fn types_and_ends(mut self, lines: &[&str]) -> Ended {
         for line in lines {
             self.types(line);
@@ -390,7 +391,7 @@ impl Rook {
         self.ends()
     }
 
-    /// Closes the input, sees the goodbye off, and waits for the end.
+    /// Closes the input, answers `QUIT`, and waits for the exit.
     pub fn leaves(mut self, session: &mut Session) -> Ended {
         self.closes_input();
         session.expect("QUIT");
@@ -398,7 +399,7 @@ impl Rook {
         self.ends()
     }
 
-    /// Does `something` again and again until it has ended by itself.
+    /// Does `something` repeatedly until the program has exited by itself.
     pub fn ends_while(&mut self, mut something: impl FnMut()) -> ExitStatus {
         let until = Instant::now() + DEADLINE;
         loop {
@@ -415,7 +416,7 @@ impl Rook {
         }
     }
 
-    /// Waits until it has ended by itself, its input still open if it was.
+    /// Waits until the program has exited by itself, with its input still open if it was.
     pub fn ends(mut self) -> Ended {
         let status = self.ends_while(|| {});
         let mut stderr = String::new();
@@ -437,7 +438,7 @@ impl Rook {
     }
 }
 
-/// A test that fails leaves nothing running.
+/// A failed test leaves no process running.
 impl Drop for Rook {
     fn drop(&mut self) {
         let _ = self.child.kill();

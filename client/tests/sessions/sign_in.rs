@@ -1,11 +1,11 @@
-//! The first time, the times after it, and what is asked.
+//! The first sign-in on a device and later ones, and what is asked.
 
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::server::{Rook, Server};
 
 #[test]
-fn the_first_time_it_asks_registers_and_pins_and_the_second_time_it_asks_nothing() {
+fn the_first_start_asks_registers_and_pins_and_the_second_asks_nothing() {
     let server = Server::start();
     let home = tempfile::tempdir().unwrap();
     let mut rook = Rook::start(&home, &[&server.address()]);
@@ -41,10 +41,10 @@ fn the_first_time_it_asks_registers_and_pins_and_the_second_time_it_asks_nothing
         "rookery/rook/{}.toml",
         server.address().replace(':', "%3A")
     ));
-    let kept = std::fs::read_to_string(&file).unwrap();
+    let state = std::fs::read_to_string(&file).unwrap();
     assert!(
-        kept.contains(&credential) && kept.contains(&server.fingerprint()),
-        "{kept}"
+        state.contains(&credential) && state.contains(&server.fingerprint()),
+        "{state}"
     );
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let ended = rook.leaves(&mut session);
@@ -61,7 +61,7 @@ fn the_first_time_it_asks_registers_and_pins_and_the_second_time_it_asks_nothing
 }
 
 #[test]
-fn a_question_that_nobody_answers_ends_it() {
+fn an_unanswered_question_ends_it() {
     let server = Server::start();
     let home = tempfile::tempdir().unwrap();
     let ended = Rook::start(&home, &[&server.address()]).types_and_ends(&["alice"]);

@@ -2,7 +2,7 @@
 
 use crate::server::{Rook, Server, Session};
 
-/// The way of `rook tail #ops` to where it asks for history.
+/// Plays the session of `rook tail #ops` up to its request for history.
 fn tail_arrives(session: &mut Session) {
     session.authenticate();
     session.sends(":s 001 alice :Welcome back, alice.");
@@ -13,7 +13,7 @@ fn tail_arrives(session: &mut Session) {
     session.sends(&format!("@label={label} :alice!a@h JOIN #ops"));
 }
 
-/// `bob` says a number to `#ops`, at a second of that number.
+/// A message of `bob` to `#ops` with a number, sent at that second.
 fn numbered(number: u32) -> String {
     format!(
         "msgid=m{number};time=2026-01-02T00:00:{number:02}.000Z :bob!b@h PRIVMSG #ops :number {number}"
@@ -29,7 +29,7 @@ fn page(session: &mut Session, numbers: &[u32]) {
 }
 
 #[test]
-fn tail_prints_history_and_then_what_comes_through_a_lost_connection_without_gap_or_double() {
+fn tail_prints_history_and_new_messages_across_a_lost_connection_without_gaps_or_duplicates() {
     let server = Server::start();
     let mut rook = Rook::start(
         &server.known_home(),
@@ -45,7 +45,7 @@ fn tail_prints_history_and_then_what_comes_through_a_lost_connection_without_gap
     let mut session = server.accept();
     tail_arrives(&mut session);
     session.expect("CHATHISTORY LATEST #ops * 3");
-    // What is said meanwhile waits its turn, though the page has it too.
+    // New messages wait, although the page contains them too.
     session.sends(&format!("@{}", numbered(6)));
     session.sends(&format!("@{}", numbered(7)));
     page(&mut session, &[4, 5, 6]);
@@ -83,7 +83,7 @@ fn tail_prints_history_and_then_what_comes_through_a_lost_connection_without_gap
 }
 
 #[test]
-fn tail_gives_scripts_one_object_a_line_and_hears_one_person() {
+fn tail_prints_one_json_object_a_line_for_one_person() {
     let server = Server::start();
     let mut rook = Rook::start(
         &server.known_home(),
@@ -99,7 +99,7 @@ fn tail_gives_scripts_one_object_a_line_and_hears_one_person() {
     );
     let mut session = server.accept();
     session.sign_in();
-    // Without history there is only what comes.
+    // Without history there are only new messages.
     session.sends(
         "@time=2026-01-02T14:03:05.678Z;msgid=a;account=Bob :bob!b@h PRIVMSG alice :\u{1}ACTION nods\u{1}",
     );
@@ -111,10 +111,7 @@ fn tail_gives_scripts_one_object_a_line_and_hears_one_person() {
     let ended = rook.ends();
     assert_eq!(
         (ended.code, ended.stderr.as_str()),
-        (
-            4,
-            "rook: Kicked: enough. You may come back: start rook again.\n"
-        )
+        (4, "rook: You were kicked: enough. Run rook to rejoin.\n")
     );
     let wanted = [
         "{\"time\":\"2026-01-02T14:03:05.678Z\",\"msgid\":\"a\",\"sender\":\"bob\",\"account\":\"Bob\",\
@@ -126,7 +123,7 @@ fn tail_gives_scripts_one_object_a_line_and_hears_one_person() {
 }
 
 #[test]
-fn tail_ends_quietly_when_nobody_reads_it() {
+fn tail_ends_quietly_when_its_output_is_closed() {
     let server = Server::start();
     let mut rook = Rook::start(
         &server.known_home(),
@@ -142,12 +139,12 @@ fn tail_ends_quietly_when_nobody_reads_it() {
     assert_eq!(ended.code, 0);
     assert_eq!(
         ended.stderr,
-        "the server keeps no history: only what is said from now on is shown\n"
+        "the server keeps no history: only new messages are printed\n"
     );
 }
 
 #[test]
-fn tail_fails_where_it_may_not_listen() {
+fn tail_fails_where_it_cannot_join_or_is_kicked() {
     let server = Server::start();
     let home = server.known_home();
     let start = || Rook::start(&home, &["tail", "#ops", "--server", &server.address()]);
@@ -178,6 +175,6 @@ fn tail_fails_where_it_may_not_listen() {
     assert_eq!(ended.code, 1);
     assert_eq!(
         ended.stderr,
-        "Please try again later\nrook: removed from #ops (not here)\n"
+        "Please try again later\nrook: kicked from #ops (not here)\n"
     );
 }

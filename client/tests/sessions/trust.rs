@@ -1,13 +1,13 @@
-//! Which server is believed to be the right one.
+//! Which certificates are trusted.
 
 use crate::server::{Rook, Server};
 
 #[test]
-fn a_changed_certificate_is_refused_loudly_before_a_word_is_said() {
+fn a_changed_certificate_is_refused_before_anything_is_sent() {
     let (pinned, server) = (Server::start(), Server::start());
     let home = server.home_with_pin(Some(&pinned.fingerprint()));
     let rook = Rook::start(&home, &[&server.address()]);
-    assert!(server.refused_handshake(), "nothing is sent to a stranger");
+    assert!(server.refused_handshake(), "nothing is sent");
     let ended = rook.ends();
     assert_eq!(ended.code, 1);
     let file = home.join("rookery/rook");
@@ -23,7 +23,7 @@ fn a_changed_certificate_is_refused_loudly_before_a_word_is_said() {
 }
 
 #[test]
-fn a_credential_won_from_a_vouched_server_is_not_shown_to_an_unknown_one() {
+fn a_credential_issued_by_a_vouched_server_is_not_sent_to_an_unknown_one() {
     let server = Server::start();
     let home = server.home_with_pin(None);
     let address = server.address();
@@ -40,7 +40,7 @@ fn a_credential_won_from_a_vouched_server_is_not_shown_to_an_unknown_one() {
 }
 
 #[test]
-fn with_an_authority_only_its_certificates_will_do() {
+fn with_an_authority_only_its_certificates_are_trusted() {
     let (server, other) = (Server::start(), Server::start());
     let home = server.home_with_pin(None);
     let rook = Rook::start(
@@ -75,7 +75,7 @@ fn with_an_authority_only_its_certificates_will_do() {
 }
 
 #[test]
-fn an_authority_named_once_is_remembered_with_what_it_is_and_not_with_its_file() {
+fn an_authority_is_stored_by_content_and_not_by_its_file() {
     let (server, other) = (Server::start(), Server::start());
     let home = server.home_with_pin(None);
     let file = home.join("named.pem");
@@ -89,25 +89,25 @@ fn an_authority_named_once_is_remembered_with_what_it_is_and_not_with_its_file()
         session.sign_in();
         rook.leaves(&mut session)
     };
-    let told = visit(&["--ca", file.to_str().unwrap()]).stderr;
+    let output = visit(&["--ca", file.to_str().unwrap()]).stderr;
     assert!(
-        told.contains("only certificates of this authority") && told.lines().count() == 1,
-        "{told}"
+        output.contains("only certificates of this authority") && output.lines().count() == 1,
+        "{output}"
     );
     std::fs::copy(other.certificate(), &file).unwrap();
     assert_eq!(
         visit(&[]).stderr,
         "",
-        "what has been written into the file since decides nothing"
+        "the file's later content does not matter"
     );
 
-    // Whoever has the name of the server, but not its authority, is refused.
-    let kept = home
+    // A server with the right name but another authority is refused.
+    let state = home
         .join("rookery/rook")
         .join(server.address().replace(':', "%3A") + ".toml");
     std::fs::rename(
-        &kept,
-        kept.with_file_name(other.address().replace(':', "%3A") + ".toml"),
+        &state,
+        state.with_file_name(other.address().replace(':', "%3A") + ".toml"),
     )
     .unwrap();
     for arguments in [
@@ -126,9 +126,10 @@ fn an_authority_named_once_is_remembered_with_what_it_is_and_not_with_its_file()
 }
 
 #[test]
-fn a_new_certificate_for_the_same_key_is_taken_with_one_line_and_for_another_key_it_is_not() {
+fn a_new_certificate_is_accepted_for_the_same_key_only() {
     let mut server = Server::start();
-    // The pin of an older version: the key is learned when it is first seen to fit.
+    // An older version pinned the certificate without its key, which is added when it is next
+    // presented.
     let home = server.known_home();
     let visit = |server: &Server| {
         let rook = Rook::start(&home, &[&server.address()]);
@@ -138,12 +139,13 @@ fn a_new_certificate_for_the_same_key_is_taken_with_one_line_and_for_another_key
     };
     assert_eq!(visit(&server), "");
     server.renew_certificate();
-    let told = visit(&server);
+    let output = visit(&server);
     assert!(
-        told.contains("a new certificate for the same key") && told.contains(&server.fingerprint())
+        output.contains("a new certificate for the same key")
+            && output.contains(&server.fingerprint())
     );
-    assert_eq!(told.lines().count(), 1, "{told}");
-    assert_eq!(visit(&server), "", "it is said once");
+    assert_eq!(output.lines().count(), 1, "{output}");
+    assert_eq!(visit(&server), "", "it is reported once");
     server.renew_key();
     let rook = Rook::start(&home, &[&server.address()]);
     assert!(server.refused_handshake());

@@ -3,7 +3,7 @@
 use crate::server::{Rook, Server};
 
 #[test]
-fn a_server_of_the_config_is_called_by_its_name_and_its_channels_are_joined() {
+fn a_server_of_the_config_is_used_by_name_and_its_channels_are_joined() {
     let server = Server::start();
     let home = server.known_home();
     let config = format!(
@@ -35,7 +35,7 @@ fn a_server_of_the_config_is_called_by_its_name_and_its_channels_are_joined() {
 }
 
 #[test]
-fn a_mistake_in_the_config_is_named_by_file_line_and_key() {
+fn an_error_in_the_config_names_file_line_and_key() {
     let home = tempfile::tempdir().unwrap();
     Server::configure(
         &home,
@@ -48,11 +48,11 @@ fn a_mistake_in_the_config_is_named_by_file_line_and_key() {
     assert!(ended.stderr.starts_with(&place), "{ended:?}");
     assert!(
         !std::fs::exists(home.path().join("rookery")).unwrap(),
-        "nothing was begun"
+        "nothing was started"
     );
 }
 
-/// Every exit code that the documentation names, for every way in which a script runs `rook`.
+/// Every documented exit code, for each command that scripts run.
 #[test]
 fn exit_codes_are_as_documented() {
     let server = Server::start();
@@ -65,7 +65,7 @@ fn exit_codes_are_as_documented() {
         assert_eq!(
             start(&server.known_home(), "localhost:1").ends().code,
             3,
-            "nobody is known there"
+            "no account is stored for it"
         );
         assert_eq!(
             start(stranger.path(), &address).ends().code,
@@ -88,7 +88,7 @@ fn exit_codes_are_as_documented() {
 }
 
 #[test]
-fn wrong_usage_is_told_apart() {
+fn wrong_usage_has_its_own_exit_code() {
     let home = tempfile::tempdir().unwrap();
     for arguments in [
         &["--server", "a b"] as &[_],
@@ -122,15 +122,13 @@ fn completions_and_man_pages_need_neither_config_nor_server() {
     let page = std::fs::read_to_string(folder.join("rook.1")).unwrap();
     assert!(
         page.contains("not signed in"),
-        "the exit codes are told: {page}"
+        "the exit codes are documented: {page}"
     );
     assert!(folder.join("rook-tail.1").exists());
     let ended = Rook::start(&home, &["man", "/dev/null/here"]).ends();
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(
-        ended
-            .stderr
-            .contains("cannot be written into /dev/null/here"),
+        ended.stderr.contains("cannot be written to /dev/null/here"),
         "{ended:?}"
     );
 }

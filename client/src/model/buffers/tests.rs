@@ -1,10 +1,10 @@
 use jiff::SignedDuration;
 use rookery_protocol::Message;
 
-use super::super::{Call, LineId, Model};
+use super::super::{Highlight, LineId, Model};
 use super::*;
 
-/// Buffers and the model they follow.
+/// Buffers and the model that they follow.
 struct Chat {
     model: Model,
     buffers: Buffers,
@@ -12,76 +12,76 @@ struct Chat {
 }
 
 impl Chat {
-    /// Someone called `me` in `#lobby` and `#ops`, looking at `#lobby`.
+    /// Creates a client with the nick `me` in `#lobby` and `#ops`; `#lobby` is current.
     fn new() -> Self {
         let mut chat = Self {
             model: Model::default(),
             buffers: Buffers::default(),
             now: Timestamp::UNIX_EPOCH,
         };
-        chat.hear(":s 001 me :Welcome");
-        chat.hear(":me!m@h JOIN #lobby");
-        chat.hear(":me!m@h JOIN #ops");
+        chat.receive(":s 001 me :Welcome");
+        chat.receive(":me!m@h JOIN #lobby");
+        chat.receive(":me!m@h JOIN #ops");
         chat
     }
 
-    fn hear(&mut self, line: &str) -> Option<Call> {
+    fn receive(&mut self, line: &str) -> Option<Highlight> {
         let message = Message::parse(line).unwrap();
         self.now += SignedDuration::from_secs(1);
-        let changes = self.model.take(&message, self.now);
-        changes
+        let events = self.model.handle(&message, self.now);
+        events
             .iter()
-            .filter_map(|change| self.buffers.take(change, &self.model))
+            .filter_map(|event| self.buffers.apply(event, &self.model))
             .last()
     }
 
-    fn at(&self, name: &str) -> &Buffer {
+    fn buffer(&self, name: &str) -> &Buffer {
         self.buffers
             .list
             .iter()
-            .find(|buffer| buffer.place.name() == name)
+            .find(|buffer| buffer.conversation.name() == name)
             .expect("the place is open")
     }
 
     fn unread(&self, name: &str) -> (usize, usize) {
-        self.buffers.unread(self.at(name))
+        self.buffers.unread(self.buffer(name))
     }
 
     fn names(&self) -> Vec<&str> {
         self.buffers
             .list()
             .iter()
-            .map(|buffer| buffer.place.name())
+            .map(|buffer| buffer.conversation.name())
             .collect()
     }
 }
 
 #[test]
-fn places_are_the_server_then_channels_then_people() {
+fn conversations_are_listed_server_first_then_channels_then_people() {
     let mut chat = Chat::new();
-    chat.hear(":bob!b@h PRIVMSG me :psst");
-    chat.hear(":me!m@h PRIVMSG alice :psst");
-    chat.hear(":me!m@h JOIN #aaa");
+    chat.receive(":bob!b@h PRIVMSG me :psst");
+    chat.receive(":me!m@h PRIVMSG alice :psst");
+    chat.receive(":me!m@h JOIN #aaa");
     assert_eq!(
         chat.names(),
         ["server", "#aaa", "#lobby", "#ops", "alice", "bob"]
     );
     assert_eq!(
-        chat.buffers.current().place.name(),
+        chat.buffers.current().conversation.name(),
         "#lobby",
-        "what opens beside it changes nothing"
+        "what opens beside it events nothing"
     );
 }
 
 #[test]
-fn what_nobody_looks_at_is_counted_until_it_is_looked_at() {
+fn unread_messages_are_counted_until_someone_looks() {
     let mut chat = Chat::new();
-    chat.hear(":bob!b@h PRIVMSG #lobby :in view");
-    chat.hear(":bob!b@h PRIVMSG #ops :one");
-    let call = chat.hear(":bob!b@h PRIVMSG #ops :me: two").unwrap();
+    chat.receive(":bob!b@h PRIVMSG #lobby :in view");
+    chat.receive(":bob!b@h PRIVMSG #ops :one");
+    let call = chat.receive(":bob!b@h PRIVMSG #ops :me: two").unwrap();
     assert!(call.elsewhere && call.nick == "bob");
     assert_eq!(
-        chat.hear(":me!m@h PRIVMSG #ops :my own, from another device"),
+        chat.receive(":me!m@h PRIVMSG #ops :my own, from another device"),
         None
     );
     assert_eq!(
@@ -92,129 +92,137 @@ fn what_nobody_looks_at_is_counted_until_it_is_looked_at() {
         ),
         (0, 2, 1)
     );
-    chat.hear(":bob!b@h PRIVMSG me :for you alone");
+    chat.receive(":bob!b@h PRIVMSG me :for you alone");
     assert_eq!((chat.unread("bob").0, chat.unread("bob").1), (1, 1));
     chat.buffers.show_unread();
     assert_eq!(
-        chat.buffers.current().place.name(),
+        chat.buffers.current().conversation.name(),
         "#ops",
-        "the first that calls"
+        "the first with a highlight"
     );
     chat.buffers.show_unread();
-    assert_eq!(chat.buffers.current().place.name(), "bob");
+    assert_eq!(chat.buffers.current().conversation.name(), "bob");
     assert_eq!((chat.unread("#ops").0, chat.unread("bob").1), (0, 0));
 }
 
 #[test]
-fn what_came_while_away_is_marked_until_one_leaves_again() {
+fn new_messages_are_marked_until_the_next_switch() {
     let mut chat = Chat::new();
-    chat.hear(":bob!b@h PRIVMSG #lobby :seen");
+    chat.receive(":bob!b@h PRIVMSG #lobby :seen");
     chat.buffers.step(true);
     chat.buffers.step(false);
-    assert_eq!(chat.at("#lobby").new_from(), None);
-    chat.buffers.watch(false);
-    chat.hear(":bob!b@h PRIVMSG #lobby :unseen");
-    chat.hear(":bob!b@h PRIVMSG #lobby :unseen");
+    assert_eq!(chat.buffer("#lobby").new_from(), None);
+    chat.buffers.set_watched(false);
+    chat.receive(":bob!b@h PRIVMSG #lobby :unseen");
+    chat.receive(":bob!b@h PRIVMSG #lobby :unseen");
     assert_eq!(chat.unread("#lobby").0, 2);
-    chat.buffers.watch(true);
+    chat.buffers.set_watched(true);
     assert_eq!(
-        (chat.unread("#lobby").0, chat.at("#lobby").new_from()),
+        (chat.unread("#lobby").0, chat.buffer("#lobby").new_from()),
         (0, Some(LineId(3)))
     );
-    chat.hear(":bob!b@h PRIVMSG #lobby :seen");
-    assert_eq!(chat.at("#lobby").new_from(), Some(LineId(3)));
+    chat.receive(":bob!b@h PRIVMSG #lobby :seen");
+    assert_eq!(chat.buffer("#lobby").new_from(), Some(LineId(3)));
     chat.buffers.step(true);
-    assert_eq!(chat.at("#lobby").new_from(), None);
+    assert_eq!(chat.buffer("#lobby").new_from(), None);
 }
 
 #[test]
-fn comings_and_goings_fold_into_one_line() {
+fn joins_and_parts_fold_into_one_line() {
     let mut chat = Chat::new();
-    chat.hear(":a!a@h JOIN #lobby");
-    chat.hear(":b!b@h JOIN #lobby");
-    chat.hear(":a!a@h QUIT :gone");
-    chat.hear(":c!c@h PART #lobby");
-    let Body::Moves(moves) = &chat.at("#lobby").lines().back().unwrap().body else {
+    chat.receive(":a!a@h JOIN #lobby");
+    chat.receive(":b!b@h JOIN #lobby");
+    chat.receive(":a!a@h QUIT :gone");
+    chat.receive(":c!c@h PART #lobby");
+    let Body::Membership(moves) = &chat.buffer("#lobby").lines().back().unwrap().body else {
         panic!()
     };
-    let told: Vec<_> = moves.iter().map(|one| (&*one.nick, one.came)).collect();
-    assert_eq!(told, [("b", true), ("a", false), ("c", false)]);
-    assert_eq!(chat.at("#lobby").lines().len(), 2, "with our own joining");
-    chat.hear(":b!b@h PRIVMSG #lobby :hi");
-    chat.hear(":d!d@h JOIN #lobby");
-    assert_eq!(chat.at("#lobby").lines().len(), 4, "talk ends the fold");
+    let folded: Vec<_> = moves.iter().map(|one| (&*one.nick, one.joined)).collect();
+    assert_eq!(folded, [("b", true), ("a", false), ("c", false)]);
+    assert_eq!(chat.buffer("#lobby").lines().len(), 2, "with our own join");
+    chat.receive(":b!b@h PRIVMSG #lobby :hi");
+    chat.receive(":d!d@h JOIN #lobby");
+    assert_eq!(
+        chat.buffer("#lobby").lines().len(),
+        4,
+        "a message ends the fold"
+    );
 }
 
 #[test]
-fn muted_places_count_and_call_nothing() {
+fn muted_conversations_have_no_counts_and_no_highlights() {
     let mut chat = Chat::new();
-    chat.buffers.mute(Place::named("#ops").unwrap());
-    assert_eq!(chat.hear(":bob!b@h PRIVMSG #ops :me: hi"), None);
+    chat.buffers.mute(Conversation::named("#ops").unwrap());
+    assert_eq!(chat.receive(":bob!b@h PRIVMSG #ops :me: hi"), None);
     assert_eq!(chat.unread("#ops").0, 0);
-    assert_eq!(chat.at("#ops").lines().len(), 2, "but it is written down");
-    chat.buffers.unmute(&Place::named("#ops").unwrap());
-    assert!(chat.hear(":bob!b@h PRIVMSG #ops :me: hi").is_some());
+    assert_eq!(chat.buffer("#ops").lines().len(), 2, "the message is there");
+    chat.buffers.unmute(&Conversation::named("#ops").unwrap());
+    assert!(chat.receive(":bob!b@h PRIVMSG #ops :me: hi").is_some());
 }
 
 #[test]
-fn an_announcement_is_seen_wherever_one_looks() {
+fn an_announcement_is_shown_in_the_current_conversation_too() {
     let mut chat = Chat::new();
-    chat.hear(":s.example NOTICE me :Welcome back, me.");
-    let last = |chat: &Chat| chat.at("#lobby").lines().back().unwrap().body.clone();
+    chat.receive(":s.example NOTICE me :Welcome back, me.");
+    let last = |chat: &Chat| chat.buffer("#lobby").lines().back().unwrap().body.clone();
     assert!(
         !matches!(last(&chat), Body::Said { .. }),
-        "what each newcomer hears is none"
+        "the greeting is no announcement"
     );
     chat.buffers.catch_up(&chat.model);
-    chat.hear(":s.example NOTICE me :restart in five minutes");
-    for place in ["server", "#lobby"] {
-        let last = &chat.at(place).lines().back().unwrap().body;
+    chat.receive(":s.example NOTICE me :restart in five minutes");
+    for conversation in ["server", "#lobby"] {
+        let last = &chat.buffer(conversation).lines().back().unwrap().body;
         assert!(
             matches!(last, Body::Said { nick, text, .. } if &**nick == "server" && &**text == "restart in five minutes"),
-            "{place}"
+            "{conversation}"
         );
     }
 }
 
 #[test]
-fn a_part_closes_the_place_and_a_kick_leaves_it_with_its_words() {
+fn a_part_closes_the_conversation_and_a_kick_leaves_it_with_its_reason() {
     let mut chat = Chat::new();
-    chat.hear(":boss!b@h KICK #ops me :too loud");
-    let words = "boss removed you from #ops (too loud); /join #ops to come back";
+    chat.receive(":boss!b@h KICK #ops me :too loud");
+    let text = "boss kicked you from #ops (too loud); /join #ops to rejoin";
     assert_eq!(
-        chat.at("#ops").lines().back().unwrap().body,
-        Body::Refused(words.into())
+        chat.buffer("#ops").lines().back().unwrap().body,
+        Body::Refused(text.into())
     );
-    chat.hear(":me!m@h PART #lobby");
+    chat.receive(":me!m@h PART #lobby");
     assert_eq!(chat.names(), ["server", "#ops"]);
-    chat.buffers.close(&Place::Server);
-    chat.buffers.close(&Place::named("#ops").unwrap());
-    assert_eq!(chat.names(), ["server"], "that one stays");
+    chat.buffers.close(&Conversation::Server);
+    chat.buffers.close(&Conversation::named("#ops").unwrap());
+    assert_eq!(chat.names(), ["server"], "that one cannot be closed");
 }
 
 #[test]
-fn a_conversation_follows_a_new_nick() {
+fn a_private_conversation_follows_a_new_nick() {
     let mut chat = Chat::new();
-    chat.hear(":bob!b@h PRIVMSG me :hi");
-    chat.hear(":zoe!z@h PRIVMSG me :hi");
+    chat.receive(":bob!b@h PRIVMSG me :hi");
+    chat.receive(":zoe!z@h PRIVMSG me :hi");
     chat.buffers.show(3);
-    assert_eq!(chat.buffers.current().place.name(), "bob");
-    chat.hear(":bob!b@h NICK zz");
+    assert_eq!(chat.buffers.current().conversation.name(), "bob");
+    chat.receive(":bob!b@h NICK zz");
     assert_eq!(chat.names(), ["server", "#lobby", "#ops", "zoe", "zz"]);
-    assert_eq!(chat.buffers.current().place.name(), "zz");
+    assert_eq!(chat.buffers.current().conversation.name(), "zz");
 }
 
 #[test]
-fn the_longest_buffer_pays_for_all() {
+fn the_longest_buffer_is_shortened_first() {
     let mut chat = Chat::new();
     chat.buffers.max_lines = 100;
     for number in 0..110 {
-        chat.hear(&format!(":bob!b@h PRIVMSG #lobby :{number}"));
+        chat.receive(&format!(":bob!b@h PRIVMSG #lobby :{number}"));
     }
-    let lobby = chat.at("#lobby");
-    assert_eq!(lobby.index_of(LineId(0)), None, "the oldest is gone");
-    chat.hear(":bob!b@h PRIVMSG #ops :hi");
-    assert_eq!(chat.at("#ops").lines().len(), 2);
+    let lobby = chat.buffer("#lobby");
+    assert_eq!(
+        lobby.index_of(LineId(0)),
+        None,
+        "the oldest line was dropped"
+    );
+    chat.receive(":bob!b@h PRIVMSG #ops :hi");
+    assert_eq!(chat.buffer("#ops").lines().len(), 2);
     assert_eq!(
         chat.buffers
             .list()
@@ -226,36 +234,36 @@ fn the_longest_buffer_pays_for_all() {
 }
 
 #[test]
-fn strangers_cannot_open_places_without_end() {
+fn strangers_cannot_open_conversations_without_limit() {
     let mut chat = Chat::new();
     for number in 0..MAX_BUFFERS + 10 {
-        chat.hear(&format!(":n{number}!b@h PRIVMSG me :hi"));
+        chat.receive(&format!(":n{number}!b@h PRIVMSG me :hi"));
     }
     assert_eq!(chat.buffers.list().len(), MAX_BUFFERS);
-    assert_eq!(chat.buffers.current().place.name(), "#lobby");
+    assert_eq!(chat.buffers.current().conversation.name(), "#lobby");
     let last = format!("n{}", MAX_BUFFERS + 9);
     assert!(chat.names().contains(&last.as_str()), "the newest is there");
 }
 
 #[test]
-fn modes_of_every_day_are_told_in_words_and_others_as_they_are() {
+fn common_modes_are_described_and_others_shown_as_they_are() {
     let mut chat = Chat::new();
-    for (modes, words) in [
+    for (modes, text) in [
         ("+o bob", "boss made bob an operator"),
         ("+o me", "boss made you an operator"),
-        ("-v bob", "boss took back the voice of bob"),
-        ("+b eve!*@*", "boss shut eve out"),
-        ("-b *!*@1.2.3.4", "boss let *!*@1.2.3.4 in again"),
-        ("+i", "boss lets in only who is invited"),
+        ("-v bob", "boss removed the voice of bob"),
+        ("+b eve!*@*", "boss banned eve"),
+        ("-b *!*@1.2.3.4", "boss unbanned *!*@1.2.3.4"),
+        ("+i", "boss made the channel invite-only"),
         ("+im", "boss set mode +im"),
         ("+ov bob eve", "boss set mode +ov bob eve"),
         ("+o", "boss set mode +o"),
         ("+k sesame", "boss set mode +k sesame"),
     ] {
-        chat.hear(&format!(":boss!b@h MODE #lobby {modes}"));
+        chat.receive(&format!(":boss!b@h MODE #lobby {modes}"));
         assert_eq!(
-            chat.at("#lobby").lines().back().unwrap().body,
-            Body::Info(words.into()),
+            chat.buffer("#lobby").lines().back().unwrap().body,
+            Body::Info(text.into()),
             "{modes}"
         );
     }

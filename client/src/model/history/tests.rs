@@ -1,22 +1,22 @@
-//! A client and a server with a past, without a connection between them.
+//! A client and a server with a history, without a connection between them.
 
 use std::collections::BTreeMap;
 
 use super::*;
 
-/// Messages in one page of this server.
+/// The limit of messages in one page.
 const LIMIT: usize = 10;
 
-/// A message that the server keeps, by its number: said so many seconds after the beginning of
-/// time.
-type Kept = (i64, &'static str);
+/// A message in the server's history: the second at which it was sent, which is also its number,
+/// and its sender.
+type Stored = (i64, &'static str);
 
 struct Chat {
     model: Model,
     buffers: Buffers,
-    /// What was said in each place: who said it, and when.
-    kept: BTreeMap<String, Vec<Kept>>,
-    /// What is read of each place.
+    /// The history of each conversation.
+    stored: BTreeMap<String, Vec<Stored>>,
+    /// The read marker of each conversation.
     markers: BTreeMap<String, i64>,
     now: i64,
     asked: Vec<String>,
@@ -27,97 +27,97 @@ fn at(second: i64) -> Timestamp {
 }
 
 impl Chat {
-    /// Someone called `me` who signs in at a server on which `count` messages were said in
+    /// Creates a client with the nick `me`, and a server on which `count` messages were sent to
     /// `#lobby`, one a second.
     fn with(count: i64) -> Self {
         let mut chat = Self {
             model: Model::default(),
             buffers: Buffers::default(),
-            kept: BTreeMap::new(),
+            stored: BTreeMap::new(),
             markers: BTreeMap::new(),
             now: 10_000,
             asked: Vec::new(),
         };
-        chat.kept.insert(
+        chat.stored.insert(
             "#lobby".to_owned(),
             (1..=count).map(|number| (number, "bob")).collect(),
         );
         chat
     }
 
-    fn signs_in(&mut self) {
-        self.hear(":s 001 me :Welcome");
-        self.hear(&format!(
+    fn sign_in(&mut self) {
+        self.receive(":s 001 me :Welcome");
+        self.receive(&format!(
             ":s 005 me CHATHISTORY={LIMIT} MSGREFTYPES=msgid,timestamp :are supported"
         ));
-        self.joins("#lobby");
+        self.join("#lobby");
         self.buffers.catch_up(&self.model);
     }
 
-    fn joins(&mut self, channel: &str) {
-        self.hear(&format!(":me!m@h JOIN {channel}"));
+    fn join(&mut self, channel: &str) {
+        self.receive(&format!(":me!m@h JOIN {channel}"));
         if let Some(marker) = self.markers.get(channel).copied() {
-            self.hear(&format!(
+            self.receive(&format!(
                 ":s MARKREAD {channel} timestamp={:.3}",
                 at(marker)
             ));
         }
     }
 
-    fn loses_the_connection(&mut self) {
+    fn lose_connection(&mut self) {
         self.buffers.disconnect(at(self.now), &self.model);
         self.model.disconnect();
     }
 
-    fn hear(&mut self, line: &str) {
+    fn receive(&mut self, line: &str) {
         self.now += 1;
         let message = Message::parse(line).unwrap();
-        for change in self.model.take(&message, at(self.now)) {
-            self.buffers.take(&change, &self.model);
+        for event in self.model.handle(&message, at(self.now)) {
+            self.buffers.apply(&event, &self.model);
         }
     }
 
-    fn hears(&mut self, lines: &[String]) {
+    fn receive_all(&mut self, lines: &[String]) {
         for line in lines {
-            self.hear(line);
+            self.receive(line);
         }
     }
 
-    /// Something is said now, while we are there to hear it.
-    fn says(&mut self, nick: &'static str, target: &str) {
-        let line = self.happens(nick, target);
-        self.hear(&line);
+    /// Sends a message now, which the client receives.
+    fn send_message(&mut self, nick: &'static str, target: &str) {
+        let line = self.store_message(nick, target);
+        self.receive(&line);
     }
 
-    /// Something is said now.
-    fn happens(&mut self, nick: &'static str, target: &str) -> String {
+    /// Sends a message now, which only the history receives.
+    fn store_message(&mut self, nick: &'static str, target: &str) -> String {
         self.now += 1;
-        let place = if target == "me" { nick } else { target };
-        self.kept
-            .entry(place.to_owned())
+        let conversation = if target == "me" { nick } else { target };
+        self.stored
+            .entry(conversation.to_owned())
             .or_default()
             .push((self.now, nick));
         line(self.now, nick, target)
     }
 
-    /// Asks and answers until there is no question left.
-    fn catches_up(&mut self) {
-        while self.asks_once() {}
+    /// Sends queries and answers them until there are none left.
+    fn catch_up(&mut self) {
+        while self.send_query() {}
     }
 
-    fn asks_once(&mut self) -> bool {
-        let Some(question) = self.buffers.question(&self.model, at(self.now)) else {
+    fn send_query(&mut self) -> bool {
+        let Some(question) = self.buffers.next_query(&self.model, at(self.now)) else {
             return false;
         };
         assert_eq!(
-            self.buffers.question(&self.model, at(self.now)),
+            self.buffers.next_query(&self.model, at(self.now)),
             None,
             "one at a time"
         );
         self.asked.push(question.to_string());
         let answer = self.answer(&question);
-        self.hears(&answer);
-        self.buffers.answered();
+        self.receive_all(&answer);
+        self.buffers.query_finished();
         true
     }
 
@@ -134,9 +134,9 @@ impl Chat {
             ("CHATHISTORY", ["TARGETS", _, since, _]) => {
                 let since: Timestamp = since.strip_prefix("timestamp=").unwrap().parse().unwrap();
                 let latest = self
-                    .kept
+                    .stored
                     .iter()
-                    .filter_map(|(name, kept)| Some((name, at(kept.last()?.0))));
+                    .filter_map(|(name, stored)| Some((name, at(stored.last()?.0))));
                 let targets = latest.filter(|(_, latest)| *latest > since);
                 let lines = targets.map(|(name, latest)| {
                     format!("@batch=t :s CHATHISTORY TARGETS {name} {latest:.3}")
@@ -147,14 +147,16 @@ impl Chat {
                 let limit: usize = limit.parse().unwrap();
                 assert!(limit <= LIMIT);
                 let none = Vec::new();
-                let kept = self.kept.get(*target).unwrap_or(&none);
+                let stored = self.stored.get(*target).unwrap_or(&none);
                 let before: i64 = match *subcommand {
                     "LATEST" => i64::MAX,
                     "BEFORE" => point.strip_prefix("msgid=m").unwrap().parse().unwrap(),
                     other => panic!("{other}"),
                 };
-                let fitting: Vec<&Kept> =
-                    kept.iter().filter(|(second, _)| *second < before).collect();
+                let fitting: Vec<&Stored> = stored
+                    .iter()
+                    .filter(|(second, _)| *second < before)
+                    .collect();
                 let page = &fitting[fitting.len().saturating_sub(limit)..];
                 let to = if target.starts_with('#') {
                     target
@@ -172,11 +174,11 @@ impl Chat {
 
     fn index(&self, name: &str) -> usize {
         self.buffers
-            .position(&Place::named(name).unwrap())
+            .position(&Conversation::named(name).unwrap())
             .expect("the place is open")
     }
 
-    /// What is shown of a place: the seconds of messages, and signs for what is missing.
+    /// Returns what a buffer shows: the seconds of messages, and signs for gaps and the beginning.
     fn shown(&self, name: &str) -> Vec<String> {
         let sign = |line: &super::super::Line| match &line.body {
             Body::Said { .. } => Some(line.at.as_second().to_string()),
@@ -191,16 +193,16 @@ impl Chat {
             .collect()
     }
 
-    fn wants_all(&mut self) {
+    fn request_all_gaps(&mut self) {
         while !self.buffers.current().gaps().is_empty() {
-            self.wants(0);
-            self.catches_up();
+            self.request_gap(0);
+            self.catch_up();
         }
     }
 
-    fn wants(&mut self, which: usize) {
+    fn request_gap(&mut self, which: usize) {
         let gap = self.buffers.current().gaps()[which].line;
-        self.buffers.want(gap, false);
+        self.buffers.request_gap(gap, false);
     }
 }
 
@@ -229,25 +231,25 @@ fn numbers(range: std::ops::RangeInclusive<i64>) -> Vec<String> {
 }
 
 #[test]
-fn the_latest_page_is_there_on_joining_and_older_ones_when_someone_looks() {
+fn joining_loads_the_latest_page_and_looking_loads_older_ones() {
     let mut chat = Chat::with(25);
-    chat.signs_in();
-    chat.catches_up();
+    chat.sign_in();
+    chat.catch_up();
     assert_eq!(chat.asked[0], "CHATHISTORY LATEST #lobby * 10");
     assert_eq!(
         chat.shown("#lobby"),
         [vec!["?".to_owned()], numbers(16..=25)].concat()
     );
-    assert!(!chat.asks_once(), "nothing is loaded that nobody looks at");
-    chat.wants(0);
-    chat.catches_up();
+    assert!(!chat.send_query(), "nothing is loaded that nobody looks at");
+    chat.request_gap(0);
+    chat.catch_up();
     assert_eq!(
         chat.asked.last().unwrap(),
         "CHATHISTORY BEFORE #lobby msgid=m16 10"
     );
     for _ in 0..2 {
-        chat.wants(0);
-        chat.catches_up();
+        chat.request_gap(0);
+        chat.catch_up();
     }
     assert_eq!(
         chat.shown("#lobby"),
@@ -258,36 +260,36 @@ fn the_latest_page_is_there_on_joining_and_older_ones_when_someone_looks() {
 }
 
 #[test]
-fn what_was_said_before_stands_before_what_is_said_now() {
+fn history_is_inserted_before_live_messages() {
     let mut chat = Chat::with(3);
-    chat.signs_in();
-    // The page is asked for; before it comes, something is said, and the page holds it as well.
-    let question = chat.buffers.question(&chat.model, at(chat.now)).unwrap();
-    chat.says("bob", "#lobby");
+    chat.sign_in();
+    // Before the requested page arrives, a message is sent, which the page contains too.
+    let question = chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
+    chat.send_message("bob", "#lobby");
     let page = chat.answer(&question);
-    chat.hears(&page);
-    let now = chat.kept["#lobby"][3].0.to_string();
+    chat.receive_all(&page);
+    let now = chat.stored["#lobby"][3].0.to_string();
     assert_eq!(chat.shown("#lobby"), ["?", "1", "2", "3", &now]);
-    // A message that overtook its own delivery is shown once.
-    let again = line(chat.kept["#lobby"][3].0, "bob", "#lobby");
-    chat.hear(&again);
+    // A message that arrives twice is shown once.
+    let again = line(chat.stored["#lobby"][3].0, "bob", "#lobby");
+    chat.receive(&again);
     assert_eq!(chat.shown("#lobby").len(), 5);
 }
 
 #[test]
-fn what_was_missed_is_filled_in_without_doubles() {
+fn missed_messages_are_inserted_without_duplicates() {
     let mut chat = Chat::with(4);
-    chat.signs_in();
-    chat.catches_up();
-    chat.says("bob", "#lobby");
-    chat.loses_the_connection();
+    chat.sign_in();
+    chat.catch_up();
+    chat.send_message("bob", "#lobby");
+    chat.lose_connection();
     for _ in 0..3 {
-        chat.happens("bob", "#lobby");
+        chat.store_message("bob", "#lobby");
     }
-    chat.signs_in();
-    chat.says("bob", "#lobby");
-    chat.catches_up();
-    let all: Vec<String> = chat.kept["#lobby"]
+    chat.sign_in();
+    chat.send_message("bob", "#lobby");
+    chat.catch_up();
+    let all: Vec<String> = chat.stored["#lobby"]
         .iter()
         .map(|(second, _)| second.to_string())
         .collect();
@@ -299,19 +301,19 @@ fn what_was_missed_is_filled_in_without_doubles() {
 }
 
 #[test]
-fn more_than_a_page_missed_leaves_a_gap_that_is_loaded_when_looked_at() {
+fn more_than_a_missed_page_leaves_a_gap_that_looking_loads() {
     let mut chat = Chat::with(4);
-    chat.signs_in();
-    chat.catches_up();
-    chat.wants(0);
-    chat.catches_up();
-    chat.loses_the_connection();
+    chat.sign_in();
+    chat.catch_up();
+    chat.request_gap(0);
+    chat.catch_up();
+    chat.lose_connection();
     for _ in 0..25 {
-        chat.happens("bob", "#lobby");
+        chat.store_message("bob", "#lobby");
     }
-    chat.signs_in();
-    chat.catches_up();
-    let all: Vec<String> = chat.kept["#lobby"]
+    chat.sign_in();
+    chat.catch_up();
+    let all: Vec<String> = chat.stored["#lobby"]
         .iter()
         .map(|(second, _)| second.to_string())
         .collect();
@@ -320,14 +322,14 @@ fn more_than_a_page_missed_leaves_a_gap_that_is_loaded_when_looked_at() {
         chat.shown("#lobby"),
         [beginning.clone(), all[19..].to_vec()].concat()
     );
-    chat.wants(0);
-    chat.catches_up();
+    chat.request_gap(0);
+    chat.catch_up();
     assert_eq!(
         chat.shown("#lobby"),
         [beginning, all[9..].to_vec()].concat()
     );
-    chat.wants(0);
-    chat.catches_up();
+    chat.request_gap(0);
+    chat.catch_up();
     assert_eq!(
         chat.shown("#lobby"),
         [vec!["|".to_owned()], all].concat(),
@@ -336,72 +338,72 @@ fn more_than_a_page_missed_leaves_a_gap_that_is_loaded_when_looked_at() {
 }
 
 #[test]
-fn a_connection_lost_while_a_page_is_under_way_does_no_harm() {
+fn a_connection_lost_during_a_page_does_no_harm() {
     let mut chat = Chat::with(4);
-    chat.signs_in();
-    chat.buffers.question(&chat.model, at(chat.now)).unwrap();
-    chat.loses_the_connection();
-    assert_eq!(chat.buffers.question(&chat.model, at(chat.now)), None);
-    chat.signs_in();
-    chat.catches_up();
+    chat.sign_in();
+    chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
+    chat.lose_connection();
+    assert_eq!(chat.buffers.next_query(&chat.model, at(chat.now)), None);
+    chat.sign_in();
+    chat.catch_up();
     assert_eq!(chat.shown("#lobby"), ["?", "1", "2", "3", "4"]);
 }
 
 #[test]
-fn a_refused_page_says_why_and_is_asked_for_again_only_on_demand() {
+fn a_refused_page_says_why_and_is_requested_again_only_on_demand() {
     let mut chat = Chat::with(4);
-    chat.signs_in();
-    chat.buffers.question(&chat.model, at(chat.now)).unwrap();
-    chat.buffers.unanswered("please try again later");
-    chat.catches_up();
+    chat.sign_in();
+    chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
+    chat.buffers.query_failed("please try again later");
+    chat.catch_up();
     let gap = chat.buffers.current().gaps()[0].clone();
-    assert_eq!(gap.state, Filling::Failed("please try again later".into()));
-    chat.buffers.want(gap.line, false);
-    assert!(!chat.asks_once(), "no loop");
-    chat.buffers.want(gap.line, true);
-    chat.catches_up();
+    assert_eq!(gap.state, GapState::Failed("please try again later".into()));
+    chat.buffers.request_gap(gap.line, false);
+    assert!(!chat.send_query(), "no loop");
+    chat.buffers.request_gap(gap.line, true);
+    chat.catch_up();
     assert_eq!(chat.shown("#lobby"), ["?", "1", "2", "3", "4"]);
 }
 
 #[test]
-fn a_server_without_history_is_asked_nothing() {
+fn a_server_without_history_gets_no_queries() {
     let mut chat = Chat::with(4);
-    chat.hear(":s 001 me :Welcome");
-    chat.joins("#lobby");
+    chat.receive(":s 001 me :Welcome");
+    chat.join("#lobby");
     chat.buffers.catch_up(&chat.model);
-    assert!(!chat.asks_once());
+    assert!(!chat.send_query());
     assert_eq!(chat.shown("#lobby"), [""; 0]);
 }
 
 #[test]
-fn a_page_that_does_not_move_on_ends_the_loading() {
+fn a_page_that_repeats_ends_the_loading() {
     let mut chat = Chat::with(4);
-    chat.signs_in();
-    chat.catches_up();
-    chat.wants(0);
-    chat.buffers.question(&chat.model, at(chat.now)).unwrap();
-    // The same again, from a server that did not understand.
+    chat.sign_in();
+    chat.catch_up();
+    chat.request_gap(0);
+    chat.buffers.next_query(&chat.model, at(chat.now)).unwrap();
+    // The server sends the same page again.
     let lines = (1..=4).map(|second| line(second, "bob", "#lobby").replacen('@', "@batch=p;", 1));
-    chat.hears(&batch("p", "chathistory #lobby", lines.collect()));
+    chat.receive_all(&batch("p", "chathistory #lobby", lines.collect()));
     assert_eq!(chat.shown("#lobby"), ["|", "1", "2", "3", "4"]);
 }
 
 #[test]
-fn conversations_are_found_again_and_those_with_news_are_loaded() {
+fn conversations_are_restored_and_those_with_new_messages_loaded() {
     let mut chat = Chat::with(0);
     chat.markers.insert("#lobby".to_owned(), 5);
     chat.markers.insert("carol".to_owned(), 8000);
-    chat.kept
+    chat.stored
         .insert("carol".to_owned(), vec![(7000, "carol"), (8000, "carol")]);
-    chat.kept.insert("dave".to_owned(), vec![(9000, "dave")]);
-    chat.kept.insert("me".to_owned(), vec![(9000, "me")]);
-    chat.signs_in();
-    chat.catches_up();
+    chat.stored.insert("dave".to_owned(), vec![(9000, "dave")]);
+    chat.stored.insert("me".to_owned(), vec![(9000, "me")]);
+    chat.sign_in();
+    chat.catch_up();
     let names: Vec<&str> = chat
         .buffers
         .list()
         .iter()
-        .map(|buffer| buffer.place.name())
+        .map(|buffer| buffer.conversation.name())
         .collect();
     assert_eq!(names, ["server", "#lobby", "carol", "dave"]);
     assert_eq!(
@@ -414,14 +416,13 @@ fn conversations_are_found_again_and_those_with_news_are_loaded() {
         |chat: &Chat, name: &str| chat.buffers.unread(&chat.buffers.list()[chat.index(name)]);
     assert_eq!(unread(&chat, "dave"), (1, 1));
     assert_eq!(unread(&chat, "carol"), (0, 0));
-    // Later, one of them has said more while we were away, and someone else wrote for the first
-    // time.
-    chat.loses_the_connection();
-    chat.happens("dave", "me");
-    chat.happens("erin", "me");
+    // Later, one of them has written more while we were away, and someone else for the first time.
+    chat.lose_connection();
+    chat.store_message("dave", "me");
+    chat.store_message("erin", "me");
     chat.asked.clear();
-    chat.signs_in();
-    chat.catches_up();
+    chat.sign_in();
+    chat.catch_up();
     assert_eq!(unread(&chat, "dave"), (2, 2));
     assert_eq!(unread(&chat, "erin"), (1, 1));
     let about_carol: Vec<&String> = chat
@@ -436,12 +437,12 @@ fn conversations_are_found_again_and_those_with_news_are_loaded() {
 }
 
 #[test]
-fn unread_counts_and_the_line_of_what_is_new_follow_the_marker() {
+fn unread_counts_and_the_line_of_new_messages_follow_the_marker() {
     let mut chat = Chat::with(8);
     chat.markers.insert("#lobby".to_owned(), 5);
-    chat.buffers.watch(false);
-    chat.signs_in();
-    chat.catches_up();
+    chat.buffers.set_watched(false);
+    chat.sign_in();
+    chat.catch_up();
     let lobby = |chat: &Chat| {
         chat.buffers
             .unread(&chat.buffers.list()[chat.index("#lobby")])
@@ -452,15 +453,15 @@ fn unread_counts_and_the_line_of_what_is_new_follow_the_marker() {
     let first = chat.buffers.current().index_of(new_from).unwrap();
     assert_eq!(chat.buffers.current().lines()[first].at, at(6));
     assert!(
-        chat.buffers.markers().is_empty(),
+        chat.buffers.take_unsent_markers().is_empty(),
         "nobody has read anything"
     );
-    // Another device reads two of them.
-    chat.hear(&format!(":s MARKREAD #lobby timestamp={:.3}", at(7)));
+    // Another device marks two of them read.
+    chat.receive(&format!(":s MARKREAD #lobby timestamp={:.3}", at(7)));
     assert_eq!(lobby(&chat), 1);
-    chat.hear(&format!(":s MARKREAD #lobby timestamp={:.3}", at(2)));
+    chat.receive(&format!(":s MARKREAD #lobby timestamp={:.3}", at(2)));
     assert_eq!(lobby(&chat), 1, "a marker only goes forward");
-    chat.buffers.watch(true);
+    chat.buffers.set_watched(true);
     assert_eq!(lobby(&chat), 0);
     assert_eq!(
         chat.buffers.current().new_from(),
@@ -469,36 +470,36 @@ fn unread_counts_and_the_line_of_what_is_new_follow_the_marker() {
     );
     let told: Vec<String> = chat
         .buffers
-        .markers()
+        .take_unsent_markers()
         .iter()
         .map(Message::to_string)
         .collect();
     assert_eq!(told, ["MARKREAD #lobby timestamp=1970-01-01T00:00:08.000Z"]);
-    assert!(chat.buffers.markers().is_empty(), "once");
+    assert!(chat.buffers.take_unsent_markers().is_empty(), "once");
 }
 
 #[test]
-fn a_server_without_markers_is_told_none() {
+fn a_server_without_markers_gets_none() {
     let mut chat = Chat::with(8);
-    chat.signs_in();
-    chat.catches_up();
-    chat.says("bob", "#lobby");
-    assert!(chat.buffers.markers().is_empty());
+    chat.sign_in();
+    chat.catch_up();
+    chat.send_message("bob", "#lobby");
+    assert!(chat.buffers.take_unsent_markers().is_empty());
     assert!(!chat.asked.iter().any(|asked| asked.starts_with("MARKREAD")));
 }
 
 #[test]
-fn after_a_reconnection_the_line_of_what_is_new_is_where_the_connection_was_lost() {
+fn after_a_reconnection_the_line_of_new_messages_is_where_the_connection_was_lost() {
     let mut chat = Chat::with(4);
-    chat.signs_in();
-    chat.catches_up();
-    chat.says("bob", "#lobby");
-    chat.loses_the_connection();
-    chat.happens("bob", "#lobby");
+    chat.sign_in();
+    chat.catch_up();
+    chat.send_message("bob", "#lobby");
+    chat.lose_connection();
+    chat.store_message("bob", "#lobby");
     let missed = chat.now;
-    chat.happens("bob", "#lobby");
-    chat.signs_in();
-    chat.catches_up();
+    chat.store_message("bob", "#lobby");
+    chat.sign_in();
+    chat.catch_up();
     let new_from = chat
         .buffers
         .current()
@@ -509,9 +510,9 @@ fn after_a_reconnection_the_line_of_what_is_new_is_where_the_connection_was_lost
 }
 
 #[test]
-fn whoever_is_ignored_is_not_heard_in_the_past_either() {
+fn messages_of_ignored_people_are_left_out_of_the_history() {
     let mut chat = Chat::with(0);
-    chat.kept.insert(
+    chat.stored.insert(
         "#lobby".to_owned(),
         (1..=30)
             .map(|second| (second, if second < 25 { "bob" } else { "eve" }))
@@ -519,12 +520,12 @@ fn whoever_is_ignored_is_not_heard_in_the_past_either() {
     );
     chat.buffers
         .ignore(rookery_protocol::Nick::parse("bob").unwrap());
-    chat.signs_in();
-    chat.catches_up();
+    chat.sign_in();
+    chat.catch_up();
     for _ in 0..5 {
         if !chat.buffers.current().gaps().is_empty() {
-            chat.wants(0);
-            chat.catches_up();
+            chat.request_gap(0);
+            chat.catch_up();
         }
     }
     assert_eq!(
@@ -535,12 +536,12 @@ fn whoever_is_ignored_is_not_heard_in_the_past_either() {
 }
 
 #[test]
-fn a_message_taken_back_is_shown_as_such_now_and_in_the_past() {
+fn a_redacted_message_is_marked_in_live_messages_and_history() {
     let mut chat = Chat::with(3);
-    chat.signs_in();
-    chat.catches_up();
-    chat.hear(":boss!b@h REDACT #lobby m2 :off topic");
-    chat.hear(":boss!b@h REDACT #lobby m99 :not here");
+    chat.sign_in();
+    chat.catch_up();
+    chat.receive(":boss!b@h REDACT #lobby m2 :off topic");
+    chat.receive(":boss!b@h REDACT #lobby m99 :not here");
     assert_eq!(chat.shown("#lobby"), ["?", "1", "3"]);
     let lines = chat.buffers.current().lines();
     let body = Body::Redacted {
@@ -552,24 +553,24 @@ fn a_message_taken_back_is_shown_as_such_now_and_in_the_past() {
 }
 
 #[test]
-fn what_is_dropped_for_want_of_room_can_be_loaded_again() {
+fn dropped_lines_can_be_loaded_again() {
     let mut chat = Chat::with(0);
-    chat.signs_in();
-    chat.catches_up();
-    chat.wants_all();
+    chat.sign_in();
+    chat.catch_up();
+    chat.request_all_gaps();
     chat.buffers.max_lines = 100;
     for _ in 0..100 {
-        chat.says("bob", "#lobby");
+        chat.send_message("bob", "#lobby");
     }
     let shown = chat.shown("#lobby");
     assert_eq!(shown[0], "?", "the beginning is out of sight");
-    let all = &chat.kept["#lobby"];
+    let all = &chat.stored["#lobby"];
     let first = all[all.len() - (shown.len() - 1)].0.to_string();
     assert_eq!(shown[1], first);
-    chat.wants(0);
-    assert!(!chat.asks_once(), "there is no room");
+    chat.request_gap(0);
+    assert!(!chat.send_query(), "there is no room");
     let gap = &chat.buffers.current().gaps()[0];
-    assert!(matches!(gap.state, Filling::Failed(_)));
+    assert!(matches!(gap.state, GapState::Failed(_)));
     assert_eq!(
         gap.before.as_deref(),
         Some(format!("msgid=m{first}").as_str())

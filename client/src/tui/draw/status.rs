@@ -1,24 +1,25 @@
-//! Draws the status line: what the keys do just now, else where one is and what is new elsewhere;
-//! and the connection.
+//! Draws the status line: on the left a hint about the keys or the current conversation, on the
+//! right the state of the connection.
 
 use jiff::tz::TimeZone;
 use ratatui::text::Line as Row;
 use tokio::time::Instant;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::commands;
+use crate::commands::{self, split_word};
 use crate::model::Line;
 use crate::text::{self, CODES};
-use crate::tui::app::{App, Connection, Overlay};
+use crate::tui::app::{App, Connection, screen_commands};
+use crate::tui::overlay::Overlay;
 use crate::tui::wrap::cut;
 
-/// The whole line.
+/// Returns the status line.
 pub fn row(app: &App, width: usize) -> Row<'static> {
     let connection = cut(&format!("{} ", connection(app)), width);
     let room = width.saturating_sub(connection.width() + 1);
-    let words = cut(&text::plain(&format!(" {}", words(app))), room);
-    let space = " ".repeat((room + 1).saturating_sub(words.width()));
-    Row::from(format!("{words}{space}{connection}"))
+    let left = cut(&text::plain(&format!(" {}", left(app))), room);
+    let space = " ".repeat((room + 1).saturating_sub(left.width()));
+    Row::from(format!("{left}{space}{connection}"))
 }
 
 fn connection(app: &App) -> String {
@@ -28,58 +29,55 @@ fn connection(app: &App) -> String {
             Some(lag) => format!("lag {} ms", lag.as_millis()),
             None => "connected".to_owned(),
         },
-        Connection::Lost { again_at } => {
-            let left = again_at.saturating_duration_since(Instant::now());
-            format!("NOT CONNECTED, again in {} s", left.as_secs())
+        Connection::Lost { retry_at } => {
+            let left = retry_at.saturating_duration_since(Instant::now());
+            format!("NOT CONNECTED, retry in {} s", left.as_secs())
         }
     }
 }
 
-/// What matters most just now.
-fn words(app: &App) -> String {
+/// Returns the most important of what could be on the left.
+fn left(app: &App) -> String {
     match &app.overlay {
         Some(Overlay::Search(search)) => {
-            search.words(app.buffers.current(), |line| time(app, line))
+            search.status(app.buffers.current(), |line| time(app, line))
         }
         Some(Overlay::Format) => {
             let codes =
-                CODES.map(|(_, letter, what)| format!("{} {what}", letter.to_ascii_lowercase()));
+                CODES.map(|(_, letter, name)| format!("{} {name}", letter.to_ascii_lowercase()));
             codes.join(" · ")
         }
-        Some(Overlay::Chosen(chosen)) => app.choices(chosen),
-        _ => {
-            let hint = app.hint.clone().or_else(|| command(app.editor.text()));
-            hint.or_else(|| app.answered())
-                .unwrap_or_else(|| place(app))
-        }
+        Some(Overlay::Selection(selection)) => app.selection_hint(selection),
+        _ => app
+            .hint
+            .clone()
+            .or_else(|| command_hint(app.editor.text()))
+            .or_else(|| app.reply_hint())
+            .unwrap_or_else(|| location(app)),
     }
 }
 
-/// How the command is written that is being typed, or which there are that begin so.
-fn command(typed: &str) -> Option<String> {
+/// Returns how the command being typed is written, or which commands it may become.
+fn command_hint(typed: &str) -> Option<String> {
     if !commands::is_command(typed) {
         return None;
     }
-    let found = commands::beginning(typed);
-    Some(match &found[..] {
-        [] => "no command begins like that: /help lists them all".to_owned(),
-        [(form, what)] => format!("{form}: {what}"),
+    let name = |form: &'static str| split_word(form).0;
+    let matches = commands::matching(typed, screen_commands::usages());
+    Some(match &matches[..] {
+        [] => "no such command: /help lists all commands".to_owned(),
+        [(form, help)] => format!("{form}: {help}"),
         // One command in several forms.
-        [(first, _), .., (last, _)] if word(first) == word(last) => found
-            .iter()
-            .map(|(form, _)| *form)
-            .collect::<Vec<_>>()
-            .join(" · "),
+        [(first, _), .., (last, _)] if name(first) == name(last) => {
+            let forms: Vec<&str> = matches.iter().map(|(form, _)| *form).collect();
+            forms.join(" · ")
+        }
         _ => {
-            let mut words: Vec<&str> = found.iter().map(|(form, _)| word(form)).collect();
-            words.dedup();
-            format!("{} · Tab completes", words.join(" "))
+            let mut names: Vec<&str> = matches.iter().map(|(form, _)| name(form)).collect();
+            names.dedup();
+            format!("{} · Tab completes", names.join(" "))
         }
     })
-}
-
-fn word(form: &str) -> &str {
-    form.split(' ').next().unwrap_or_default()
 }
 
 fn time(app: &App, line: &Line) -> String {
@@ -90,10 +88,11 @@ fn time(app: &App, line: &Line) -> String {
         .to_string()
 }
 
-/// Where one is; before that, where the list of places has no room, what is new elsewhere.
-fn place(app: &App) -> String {
+/// Returns the current conversation. Where the list of conversations has no room, unread messages
+/// come first.
+fn location(app: &App) -> String {
     let buffer = app.buffers.current();
-    let muted = if app.buffers.is_muted(&buffer.place) {
+    let muted = if app.buffers.is_muted(&buffer.conversation) {
         " (muted)"
     } else {
         ""
@@ -101,29 +100,32 @@ fn place(app: &App) -> String {
     let away = if app.model.is_away() { " (away)" } else { "" };
     let mut parts: Vec<String> = Vec::new();
     if app.areas().list.is_none() {
-        let elsewhere = app
-            .buffers
-            .list()
-            .iter()
-            .map(|other| (other, app.buffers.unread(other)));
-        let mut unread: Vec<_> = elsewhere.filter(|(_, (unread, _))| *unread > 0).collect();
-        // Whoever calls comes first.
-        unread.sort_by_key(|(_, (_, calls))| *calls == 0);
-        let told = unread.into_iter().map(|(other, (unread, calls))| {
-            let call = if calls > 0 { "!" } else { "" };
-            format!("{}:{call}{}", other.place.name(), unread.min(999))
-        });
-        parts.push(told.collect::<Vec<_>>().join(" "));
+        parts.push(unread_elsewhere(app));
     }
-    if app.scrolled().is_some() {
+    if app.scroll_position().is_some() {
         parts.push("more below: Esc".to_owned());
     }
     parts.push(format!(
         "{}@{}{away} {}{muted}",
         app.model.nick(),
         app.server,
-        buffer.place.name()
+        buffer.conversation.name()
     ));
     parts.retain(|part| !part.is_empty());
     parts.join(" · ")
+}
+
+/// Returns the conversations with unread messages, those with highlights first.
+fn unread_elsewhere(app: &App) -> String {
+    let counted = app.buffers.list().iter().map(|buffer| {
+        let (unread, highlights) = app.buffers.unread(buffer);
+        (buffer, unread, highlights)
+    });
+    let mut unread: Vec<_> = counted.filter(|(_, unread, _)| *unread > 0).collect();
+    unread.sort_by_key(|(_, _, highlights)| *highlights == 0);
+    let parts = unread.into_iter().map(|(buffer, unread, highlights)| {
+        let mark = if highlights > 0 { "!" } else { "" };
+        format!("{}:{mark}{}", buffer.conversation.name(), unread.min(999))
+    });
+    parts.collect::<Vec<_>>().join(" ")
 }

@@ -1,212 +1,230 @@
-//! What tells people what they can do, and where to look.
+//! Hints about what can be done, and marks of where to look.
 
 use super::*;
 
 #[test]
-fn whoever_is_here_for_the_first_time_is_told_the_first_steps() {
-    let mut desk = Desk::new();
-    desk.app.newcomer = true;
-    desk.app.settled();
-    let screen = desk.screen();
+fn the_first_visit_shows_the_first_steps_once() {
+    let mut ui = Harness::new();
+    ui.app.first_visit = true;
+    ui.app.connection_ready();
+    let screen = ui.screen();
     for part in [
-        "type and press Enter",
-        "goes to bob alone",
-        "Ctrl-K goes",
-        "/help: all keys",
+        "type a message and press Enter",
+        "to send it to bob only",
+        "Ctrl-K switches",
+        "/help lists keys",
         "/quit leaves",
     ] {
         assert!(screen.contains(part), "{part} in\n{screen}");
     }
-    desk.app.settled();
-    assert_eq!(desk.screen().matches("/help: all keys").count(), 1, "once");
+    ui.app.connection_ready();
+    assert_eq!(ui.screen().matches("/help lists keys").count(), 1, "once");
 }
 
 #[test]
-fn an_empty_line_says_what_could_be_typed_there() {
-    let mut desk = Desk::new().with_talk();
-    let last = |desk: &Desk| desk.screen().lines().last().unwrap().to_owned();
+fn an_empty_message_box_says_what_can_be_typed() {
+    let mut ui = Harness::new().with_messages();
+    let last = |ui: &Harness| ui.screen().lines().last().unwrap().to_owned();
     assert!(
-        last(&desk).contains("Message to #lobby · /help"),
+        last(&ui).contains("Message to #lobby · /help"),
         "{}",
-        desk.screen()
+        ui.screen()
     );
-    desk.types("x");
-    assert!(!last(&desk).contains("Message"), "{}", desk.screen());
-    desk.control('u');
+    ui.type_text("x");
+    assert!(!last(&ui).contains("Message"), "{}", ui.screen());
+    ui.control('u');
     for (place, words) in [
         ('1', "/join #CHANNEL, or Ctrl-K"),
-        ('4', "Message to bob alone"),
+        ('4', "Message to bob only"),
     ] {
-        desk.alt(place);
-        assert!(last(&desk).contains(words), "{}", desk.screen());
+        ui.alt(place);
+        assert!(last(&ui).contains(words), "{}", ui.screen());
     }
-    desk.alt('2');
-    desk.hear(":boss!o@h KICK #lobby alice :out");
+    ui.alt('2');
+    ui.receive(":boss!o@h KICK #lobby alice :out");
     assert!(
-        last(&desk).contains("/join #lobby to go back to it"),
+        last(&ui).contains("/join #lobby to rejoin"),
         "{}",
-        desk.screen()
+        ui.screen()
     );
 }
 
 #[test]
 fn a_command_is_explained_while_it_is_typed() {
-    let mut desk = Desk::new();
+    let mut ui = Harness::new();
     for (typed, words) in [
-        ("/k", "/kick NICK [REASON]: out of the channel (operators)"),
+        ("/k", "/kick NICK [REASON]: remove someone from the channel"),
         (
             "/kick bob too lou",
-            "/kick NICK [REASON]: out of the channel (operators)",
+            "/kick NICK [REASON]: remove someone from the channel",
         ),
         ("/m", "/msg /me /mode /mute · Tab completes"),
         ("/dev", "/devices · /devices revoke NUMBER"),
-        ("/zz", "no command begins like that: /help"),
+        ("/zz", "no such command: /help"),
         ("//zz", "alice@chat.example.org #lobby"),
     ] {
-        desk.types(typed);
-        assert!(desk.screen().contains(words), "{typed}: {}", desk.screen());
-        desk.control('u');
+        ui.type_text(typed);
+        assert!(ui.screen().contains(words), "{typed}: {}", ui.screen());
+        ui.control('u');
     }
 }
 
 #[test]
-fn what_nobody_would_hear_stays_where_it_was_typed() {
-    let mut desk = Desk::new();
-    desk.hear(":boss!o@h KICK #lobby alice :out");
+fn text_that_nobody_would_receive_stays_in_the_message_box() {
+    let mut ui = Harness::new();
+    ui.receive(":boss!o@h KICK #lobby alice :out");
     for text in ["still here?", "/me waves"] {
-        desk.enters(text);
-        assert_eq!(desk.app.editor.text(), text);
+        ui.enter(text);
+        assert_eq!(ui.app.editor.text(), text);
         assert!(
-            desk.screen()
-                .contains("you are not in #lobby; /join #lobby first"),
+            ui.screen()
+                .contains("you are not in #lobby: /join #lobby first"),
             "{}",
-            desk.screen()
+            ui.screen()
         );
-        desk.control('u');
+        ui.control('u');
     }
-    desk.alt('1');
-    desk.app.paste("a line\nand one /bob");
-    desk.press(KeyCode::Char('y'), KeyModifiers::NONE);
-    desk.press(KeyCode::Enter, KeyModifiers::NONE);
-    assert_eq!(desk.app.editor.text(), "a line\nand one /bob");
-    assert_eq!(desk.sent(), [""; 0]);
-    desk.control('c');
-    desk.enters("/join #lobby");
-    assert_eq!(desk.sent(), ["JOIN #lobby"]);
+    ui.alt('1');
+    ui.app.handle_paste("a line\nand one /bob");
+    ui.press(KeyCode::Char('y'), KeyModifiers::NONE);
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(ui.app.editor.text(), "a line\nand one /bob");
+    assert_eq!(ui.sent(), [""; 0]);
+    ui.control('c');
+    ui.enter("/join #lobby");
+    assert_eq!(ui.sent(), ["JOIN #lobby"]);
 }
 
 #[test]
-fn a_long_outage_is_told_once_and_so_is_its_end() {
-    let mut desk = Desk::new();
-    desk.hear(":bob!b@h PRIVMSG alice :psst");
-    desk.alt('3');
-    desk.app
-        .lost("the server closed the connection", Duration::from_secs(1));
+fn a_long_outage_and_its_end_are_each_shown_once() {
+    let mut ui = Harness::new();
+    ui.receive(":bob!b@h PRIVMSG alice :psst");
+    ui.alt('3');
+    ui.app
+        .connection_lost("the server closed the connection", Duration::from_secs(1));
     for _ in 0..9 {
-        desk.app.lost("cannot connect", Duration::from_secs(9));
+        ui.app
+            .connection_lost("cannot connect", Duration::from_secs(9));
     }
-    desk.enters("hello");
-    assert!(desk.screen().contains("what you typed is kept here"));
-    desk.hear(":s 001 alice :Hi");
-    desk.hear(":s 372 alice :- Be kind.");
-    desk.hear(":s.example NOTICE alice :Welcome back, alice.");
-    desk.app.settled();
-    let screen = desk.screen();
+    ui.enter("hello");
+    assert!(ui.screen().contains("your text was not sent"));
+    ui.receive(":s 001 alice :Hi");
+    ui.receive(":s 372 alice :- Be kind.");
+    ui.receive(":s.example NOTICE alice :Welcome back, alice.");
+    ui.app.connection_ready();
+    let screen = ui.screen();
     assert_eq!(
         screen.matches("cannot connect; trying again").count(),
         1,
         "{screen}"
     );
     assert_eq!(screen.matches("connected again").count(), 1, "{screen}");
-    assert!(!screen.contains("is kept here"), "{screen}");
+    assert!(!screen.contains("was not sent"), "{screen}");
     for greeting in ["Be kind.", "Welcome back"] {
         assert!(
             !screen.contains(greeting),
-            "not in the middle of a talk:\n{screen}"
+            "not in the middle of a conversation:\n{screen}"
         );
     }
-    desk.alt('1');
+    ui.alt('1');
     assert!(
-        desk.screen().contains("Be kind.") && desk.screen().contains("Welcome back"),
+        ui.screen().contains("Be kind.") && ui.screen().contains("Welcome back"),
         "{}",
-        desk.screen()
+        ui.screen()
     );
 }
 
 #[test]
-fn the_switcher_begins_with_what_calls_then_what_is_unread_then_where_one_was() {
-    let mut desk = Desk::new().with_talk();
-    desk.hear(":carol!c@h PRIVMSG alice :psst");
-    desk.alt('3');
-    desk.alt('2');
-    desk.hear(":boss!o@h PRIVMSG #ops :another");
-    desk.control('k');
-    let order = |desk: &Desk| -> Vec<String> {
-        let found = desk.app.found("");
+fn the_switcher_lists_highlights_then_unread_then_recently_shown_conversations() {
+    let mut ui = Harness::new().with_messages();
+    ui.receive(":carol!c@h PRIVMSG alice :psst");
+    ui.alt('3');
+    ui.alt('2');
+    ui.receive(":boss!o@h PRIVMSG #ops :another");
+    ui.control('k');
+    let order = |ui: &Harness| -> Vec<String> {
+        let found = ui.app.switcher_matches("");
         found
             .into_iter()
-            .map(|index| desk.app.buffers.list()[index].place.name().to_owned())
+            .map(|index| ui.app.buffers.list()[index].conversation.name().to_owned())
             .collect()
     };
-    assert_eq!(order(&desk), ["bob", "carol", "#ops", "server", "#lobby"]);
-    desk.press(KeyCode::Enter, KeyModifiers::NONE);
-    assert_eq!(desk.place(), "bob");
-    desk.alt('5');
-    desk.alt('3');
-    desk.control('k');
-    desk.press(KeyCode::Enter, KeyModifiers::NONE);
-    assert_eq!(desk.place(), "carol", "back to where one was");
+    assert_eq!(order(&ui), ["bob", "carol", "#ops", "server", "#lobby"]);
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(ui.conversation(), "bob");
+    ui.alt('5');
+    ui.alt('3');
+    ui.control('k');
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(ui.conversation(), "carol", "the conversation shown before");
 }
 
 #[test]
-fn a_long_list_shows_that_there_is_something_new_above_or_below() {
-    let mut desk = Desk::sized(80, 12);
+fn a_long_list_marks_unread_messages_above_and_below() {
+    let mut ui = Harness::sized(80, 12);
     for number in 10..30 {
-        desk.hear(&format!(":alice!a@h JOIN #room{number}"));
+        ui.receive(&format!(":alice!a@h JOIN #room{number}"));
     }
-    let marks = |desk: &Desk| {
-        let screen = desk.screen();
+    let marks = |ui: &Harness| {
+        let screen = ui.screen();
         (screen.contains('▲'), screen.contains('▼'))
     };
-    assert_eq!(marks(&desk), (false, false));
-    desk.hear(":bob!b@h PRIVMSG #room29 :hi");
-    assert_eq!(marks(&desk), (false, true));
-    desk.control('p');
-    desk.control('p');
-    assert_eq!(desk.place(), "#room29");
-    desk.hear(":bob!b@h PRIVMSG #lobby :alice?");
-    assert_eq!(marks(&desk), (true, false));
+    assert_eq!(marks(&ui), (false, false));
+    ui.receive(":bob!b@h PRIVMSG #room29 :hi");
+    assert_eq!(marks(&ui), (false, true));
+    ui.control('p');
+    ui.control('p');
+    assert_eq!(ui.conversation(), "#room29");
+    ui.receive(":bob!b@h PRIVMSG #lobby :alice?");
+    assert_eq!(marks(&ui), (true, false));
 }
 
 #[test]
-fn a_member_is_clicked_on_to_write_to_them() {
-    let mut desk = Desk::sized(120, 24);
-    let click = |desk: &mut Desk, row| {
+fn a_click_on_a_member_opens_a_private_conversation() {
+    let mut ui = Harness::sized(120, 24);
+    let click = |ui: &mut Harness, row| {
         let kind = MouseEventKind::Down(MouseButton::Left);
-        desk.app.mouse(MouseEvent {
+        ui.app.handle_mouse(MouseEvent {
             kind,
             column: 110,
             row,
             modifiers: KeyModifiers::NONE,
         });
     };
-    click(&mut desk, 15);
-    assert_eq!(desk.place(), "#lobby", "nobody is there");
-    click(&mut desk, 3);
-    assert_eq!(desk.place(), "#lobby", "nobody writes to themselves");
-    click(&mut desk, 4);
-    assert_eq!(desk.place(), "bob");
+    click(&mut ui, 15);
+    assert_eq!(ui.conversation(), "#lobby", "there is no member there");
+    click(&mut ui, 3);
+    assert_eq!(ui.conversation(), "#lobby", "one does not write to oneself");
+    click(&mut ui, 4);
+    assert_eq!(ui.conversation(), "bob");
 }
 
 #[test]
-fn what_is_too_long_to_be_pasted_is_told() {
-    let mut desk = Desk::new();
-    desk.types("kept");
-    desk.app.paste(&"x\n".repeat(40_000));
+fn a_paste_that_is_too_long_is_refused_with_a_hint() {
+    let mut ui = Harness::new();
+    ui.type_text("kept");
+    ui.app.handle_paste(&"x\n".repeat(40_000));
     assert!(
-        desk.screen().contains("too long to be pasted"),
+        ui.screen().contains("too long to be pasted"),
         "{}",
-        desk.screen()
+        ui.screen()
     );
-    assert_eq!(desk.app.editor.text(), "kept");
+    assert_eq!(ui.app.editor.text(), "kept");
+}
+
+#[test]
+fn wrong_arguments_of_screen_commands_are_refused() {
+    for (line, refusal) in [
+        ("/query", "usage: /query NICK [TEXT]"),
+        ("/query a!b", "a!b: "),
+        ("/reply", "usage: /reply TEXT"),
+        ("/search", "usage: /search TEXT"),
+        ("/password hunter2", "/password alone"),
+    ] {
+        let mut ui = Harness::new();
+        ui.enter(line);
+        assert_eq!(ui.sent(), [""; 0], "{line}");
+        assert!(ui.screen().contains(refusal), "{line}: {}", ui.screen());
+        assert!(ui.app.overlay.is_none(), "{line}");
+    }
 }

@@ -1,19 +1,19 @@
-//! Links that were said.
+//! Links in messages.
 
 use super::*;
 
 #[test]
 fn links_are_listed_newest_first_and_opened_or_copied() {
-    let mut desk = Desk::new();
-    desk.enters("/links");
-    assert!(desk.screen().contains("there are no links here"));
-    desk.sent();
-    desk.hear(":bob!b@h PRIVMSG #lobby :read https://a.example/one.");
-    desk.hear(":bob!b@h PRIVMSG #lobby :or (https://b.example/two) and http://c.example");
-    desk.hear(":bob!b@h PRIVMSG #lobby :again https://a.example/one");
-    desk.hear(":bob!b@h PRIVMSG #lobby :file:///etc/passwd");
-    desk.alt('o');
-    let screen = desk.screen();
+    let mut ui = Harness::new();
+    ui.enter("/links");
+    assert!(ui.screen().contains("there are no links here"));
+    ui.sent();
+    ui.receive(":bob!b@h PRIVMSG #lobby :read https://a.example/one.");
+    ui.receive(":bob!b@h PRIVMSG #lobby :or (https://b.example/two) and http://c.example");
+    ui.receive(":bob!b@h PRIVMSG #lobby :again https://a.example/one");
+    ui.receive(":bob!b@h PRIVMSG #lobby :file:///etc/passwd");
+    ui.alt('o');
+    let screen = ui.screen();
     let at = |link: &str| {
         screen
             .find(&format!(" {link} "))
@@ -23,15 +23,15 @@ fn links_are_listed_newest_first_and_opened_or_copied() {
         at("https://a.example/one") < at("http://c.example")
             && at("http://c.example") < at("https://b.example/two")
     );
-    desk.press(KeyCode::Down, KeyModifiers::NONE);
-    desk.types("c");
-    assert!(desk.screen().contains("copied http://c.example"));
-    desk.alt('o');
-    desk.press(KeyCode::Up, KeyModifiers::NONE);
-    desk.press(KeyCode::Enter, KeyModifiers::NONE);
-    let urls: Vec<String> = desk
+    ui.press(KeyCode::Down, KeyModifiers::NONE);
+    ui.type_text("c");
+    assert!(ui.screen().contains("copied http://c.example"));
+    ui.alt('o');
+    ui.press(KeyCode::Up, KeyModifiers::NONE);
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    let urls: Vec<String> = ui
         .app
-        .effects()
+        .take_effects()
         .into_iter()
         .map(|effect| match effect {
             Effect::Open(url) => format!("open {}", url.as_str()),
@@ -46,13 +46,13 @@ fn links_are_listed_newest_first_and_opened_or_copied() {
 }
 
 #[test]
-fn a_click_on_a_link_opens_it_and_beside_it_nothing_happens() {
-    let mut desk = Desk::new();
-    desk.hear(
+fn a_click_opens_a_link_and_nothing_else() {
+    let mut ui = Harness::new();
+    ui.receive(
         ":bob!b@h PRIVMSG #lobby :see https://a.example/one or https://b.example/a/path/that/is/so/long/that/it/is/wrapped now",
     );
-    desk.hear(":boss!o@h TOPIC #lobby :about http://c.example");
-    let screen = desk.screen();
+    ui.receive(":boss!o@h TOPIC #lobby :about http://c.example");
+    let screen = ui.screen();
     let find = |part: &str| {
         let (row, text) = screen
             .lines()
@@ -64,15 +64,15 @@ fn a_click_on_a_link_opens_it_and_beside_it_nothing_happens() {
         let column = text[..text.find(part).unwrap()].chars().count() - 1;
         (u16::try_from(row).unwrap(), u16::try_from(column).unwrap())
     };
-    let click = |desk: &mut Desk, (row, column): (u16, u16)| -> Vec<String> {
+    let click = |ui: &mut Harness, (row, column): (u16, u16)| -> Vec<String> {
         let kind = MouseEventKind::Down(MouseButton::Left);
-        desk.app.mouse(MouseEvent {
+        ui.app.handle_mouse(MouseEvent {
             kind,
             column,
             row,
             modifiers: KeyModifiers::NONE,
         });
-        let effects = desk.app.effects().into_iter();
+        let effects = ui.app.take_effects().into_iter();
         effects
             .map(|effect| match effect {
                 Effect::Open(url) => url.as_str().to_owned(),
@@ -88,11 +88,11 @@ fn a_click_on_a_link_opens_it_and_beside_it_nothing_happens() {
         ("wrapped", long),
         ("http://c", "http://c.example"),
     ] {
-        assert_eq!(click(&mut desk, find(part)), [link], "{part}");
+        assert_eq!(click(&mut ui, find(part)), [link], "{part}");
     }
-    assert!(desk.screen().contains("opening http://c.example"));
+    assert!(ui.screen().contains("opening http://c.example"));
     for part in ["bob", "see", "now", "about", "lag"] {
-        assert_eq!(click(&mut desk, find(part)), [""; 0], "{part}");
+        assert_eq!(click(&mut ui, find(part)), [""; 0], "{part}");
     }
-    assert_eq!(click(&mut desk, (3, 40)), [""; 0], "nothing is there");
+    assert_eq!(click(&mut ui, (3, 40)), [""; 0], "nothing is there");
 }

@@ -1,0 +1,253 @@
+use jiff::Timestamp;
+use rookery_protocol::{Message, Nick};
+
+use super::*;
+use crate::front_end::FrontEnd;
+use crate::model::{Conversation, MessageKind, Model};
+
+/// A front end that records what commands ask of it.
+#[derive(Default)]
+struct Recorder {
+    model: Model,
+    conversation: Option<Conversation>,
+    calls: Vec<String>,
+}
+
+impl Recorder {
+    /// Runs a line in `#lobby`, and returns what it asked for.
+    fn in_lobby(line: &str) -> Vec<String> {
+        let mut recorder = Self {
+            conversation: Conversation::named("#lobby"),
+            ..Self::default()
+        };
+        for line in [":s 001 me :Welcome", ":me!m@h JOIN #lobby"] {
+            let message = Message::parse(line).unwrap();
+            recorder.model.handle(&message, Timestamp::UNIX_EPOCH);
+        }
+        recorder.run(line)
+    }
+
+    fn run(mut self, line: &str) -> Vec<String> {
+        match Typed::parse(line) {
+            Typed::Nothing => {}
+            Typed::Text(text) => say(&mut self, text),
+            Typed::Command(name, arguments) => match find(name) {
+                Some(command) => {
+                    if let Err(refusal) = command.execute(&mut self, arguments) {
+                        self.show_refusal(&refusal);
+                    }
+                }
+                None => self.show_refusal(&unknown(name)),
+            },
+        }
+        self.calls
+    }
+}
+
+impl FrontEnd for Recorder {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn model_mut(&mut self) -> &mut Model {
+        &mut self.model
+    }
+
+    fn conversation(&self) -> Option<Conversation> {
+        self.conversation.clone()
+    }
+
+    fn show(&mut self, line: &str) {
+        self.calls.push(format!("show {line}"));
+    }
+
+    fn show_refusal(&mut self, line: &str) {
+        self.calls.push(format!("refuse {line}"));
+    }
+
+    fn show_help(&mut self) {
+        self.calls.push("help".to_owned());
+    }
+
+    fn switch_to(&mut self, conversation: Conversation) {
+        self.calls
+            .push(format!("switch to {}", conversation.name()));
+    }
+
+    fn close(&mut self, conversation: &Conversation) {
+        self.calls.push(format!("close {}", conversation.name()));
+    }
+
+    fn say(&mut self, target: &str, text: &str, kind: MessageKind) {
+        let what = match kind {
+            MessageKind::Action => "act",
+            _ => "say",
+        };
+        self.calls.push(format!("{what} {target}: {text}"));
+    }
+
+    fn request(&mut self, message: Message) {
+        self.calls.push(message.to_string());
+    }
+
+    fn quit(&mut self, reason: Option<String>) {
+        self.calls
+            .push(format!("quit {}", reason.unwrap_or_default()));
+    }
+}
+
+#[test]
+fn text_without_a_leading_slash_is_sent_as_it_is() {
+    assert_eq!(Typed::parse("  hi  there "), Typed::Text("  hi  there "));
+    assert_eq!(Typed::parse("   "), Typed::Nothing);
+    assert_eq!(Typed::parse("//etc/passwd"), Typed::Text("/etc/passwd"));
+    assert_eq!(Typed::parse("a /msg b"), Typed::Text("a /msg b"));
+    let sent = Recorder::in_lobby("  hi  there ");
+    assert_eq!(sent, ["say #lobby:   hi  there "]);
+}
+
+#[test]
+fn commands_are_parsed_with_their_arguments() {
+    for (line, call) in [
+        ("/msg bob hi  you", "say bob: hi  you"),
+        ("/MSG  bob  hi", "say bob: hi"),
+        ("/msg #ops hi", "say #ops: hi"),
+        ("/join #x", "JOIN #x"),
+        ("/join x", "JOIN #x"),
+        ("/join #x key", "JOIN #x key"),
+        ("/join #Lobby", "switch to #Lobby"),
+        ("/part", "PART #lobby"),
+        ("/part so long", "PART #lobby :so long"),
+        ("/part #x so long", "PART #x :so long"),
+        ("/me waves", "act #lobby: waves"),
+        ("/topic", "TOPIC #lobby"),
+        ("/away lunch", "AWAY lunch"),
+        ("/away", "AWAY"),
+        ("/who #x", "WHO #x"),
+        ("/who", "WHO #lobby"),
+        ("/whois bob", "WHOIS bob"),
+        ("/list", "LIST"),
+        ("/quit", "quit "),
+        ("/quit so long", "quit so long"),
+        ("/help me", "help"),
+        ("/nick rob", "NICK rob"),
+    ] {
+        assert_eq!(Recorder::in_lobby(line), [call], "{line}");
+    }
+}
+
+#[test]
+fn channel_operators_commands_are_about_the_current_channel() {
+    for (line, call) in [
+        ("/kick bob too loud", "KICK #lobby bob :too loud"),
+        ("/ban", "MODE #lobby +b"),
+        ("/ban bob", "MODE #lobby +b bob!*@*"),
+        ("/unban *!*@1.2.3.4", "MODE #lobby -b *!*@1.2.3.4"),
+        ("/invite bob", "INVITE bob #lobby"),
+        ("/invite bob #ops", "INVITE bob #ops"),
+        ("/mode +o bob", "MODE #lobby +o bob"),
+        ("/mode", "MODE #lobby"),
+        ("/names", "show in #lobby: me"),
+        ("/names #ops", "NAMES #ops"),
+        ("/devices", "CREDENTIAL LIST"),
+        ("/devices revoke 7", "CREDENTIAL REVOKE 7"),
+        ("/part #x", "PART #x"),
+        ("/topic new plans", "TOPIC #lobby :new plans"),
+    ] {
+        assert_eq!(Recorder::in_lobby(line), [call], "{line}");
+    }
+    for line in ["/kick bob", "/who", "/me waves", "hello"] {
+        let calls = Recorder::default().run(line);
+        assert!(
+            matches!(&calls[..], [call] if call.starts_with("refuse you are not in a channel")),
+            "{line}: {calls:?}"
+        );
+    }
+}
+
+#[test]
+fn a_channel_that_was_left_is_closed_by_part() {
+    let recorder = Recorder {
+        conversation: Conversation::named("#left"),
+        ..Recorder::default()
+    };
+    assert_eq!(recorder.run("/part"), ["close #left"]);
+}
+
+#[test]
+fn wrong_arguments_are_refused_and_nothing_is_sent() {
+    for line in [
+        "/mgs bob hi",
+        "/",
+        "/msg",
+        "/msg bob",
+        "/msg a!b hi",
+        "/join",
+        "/join #",
+        "/join #a b c",
+        "/nick",
+        "/nick a b",
+        "/me",
+        "/part #",
+        "/who a b",
+        "/whois",
+        "/kick",
+        "/ban a b",
+        "/unban",
+        "/invite",
+        "/invite bob ops",
+        "/devices revoke",
+        "/devices revoke x",
+        "/devices x",
+    ] {
+        let calls = Recorder::in_lobby(line);
+        assert!(
+            matches!(&calls[..], [call] if call.starts_with("refuse ")),
+            "{line}: {calls:?}"
+        );
+    }
+    let calls = Recorder::in_lobby("/alice");
+    assert!(calls[0].contains("TEXT /alice"), "{calls:?}");
+    let usage = Recorder::in_lobby("/devices x");
+    assert_eq!(usage, ["refuse usage: /devices or /devices revoke NUMBER"]);
+}
+
+#[test]
+fn a_line_that_ends_in_a_nick_is_for_that_person_if_present() {
+    let alice = Nick::parse("alice").unwrap();
+    let present = |nick: &Nick| *nick == alice;
+    assert_eq!(
+        addressee("How are you? /alice", present),
+        Some(("How are you?", alice.clone()))
+    );
+    assert_eq!(
+        addressee("hi /Alice  ", present),
+        Some(("hi", alice.clone()))
+    );
+    for line in [
+        "How are you? /bob",
+        "/alice",
+        " /alice",
+        "see http://x/alice",
+        "hi alice",
+        "hi /alice there",
+        "hi/alice",
+        "hi //alice",
+    ] {
+        assert_eq!(addressee(line, present), None, "{line}");
+    }
+    assert_eq!(Recorder::in_lobby("hi /me"), ["say me: hi"]);
+    let sent = Recorder::in_lobby("hi /bob");
+    assert_eq!(sent[0], "say #lobby: hi /bob");
+    assert!(sent[1].contains("bob is not here"), "{sent:?}");
+}
+
+#[test]
+fn every_usage_begins_with_the_name_of_its_command() {
+    for command in FAMILIES.into_iter().flatten() {
+        for (form, help) in command.usages {
+            assert_eq!(split_word(form).0, format!("/{}", command.name));
+            assert!(!help.is_empty(), "{form}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The names of conversations.
+
+use rookery_protocol::{ChannelName, Nick};
+
+/// A conversation, in the order in which they are listed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Conversation {
+    /// Notices of the server to us.
+    Server,
+    /// A channel.
+    Channel(ChannelName),
+    /// A private conversation with a person.
+    Person(Nick),
+}
+
+impl Conversation {
+    /// Returns the conversation of that name: a channel or a nick.
+    pub fn named(name: &str) -> Option<Self> {
+        if name.starts_with('#') {
+            Self::channel(name)
+        } else {
+            Self::person(name)
+        }
+    }
+
+    /// Returns the conversation in a channel.
+    pub fn channel(name: &str) -> Option<Self> {
+        ChannelName::parse(name).ok().map(Self::Channel)
+    }
+
+    /// Returns the conversation with a nick.
+    pub fn person(nick: &str) -> Option<Self> {
+        Nick::parse(nick).ok().map(Self::Person)
+    }
+
+    /// Returns the name as it is listed.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Server => "server",
+            Self::Channel(channel) => channel.as_str(),
+            Self::Person(nick) => nick.as_str(),
+        }
+    }
+}

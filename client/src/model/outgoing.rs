@@ -1,0 +1,116 @@
+//! Messages that the state of the chat calls for: text cut to what fits, and channels to rejoin.
+
+use rookery_protocol::Message;
+use rookery_protocol::framing::MAX_LINE;
+
+use super::{MessageKind, Model};
+use crate::text;
+
+/// The most bytes of channel names and keys in one `JOIN`, well below the limit of a message.
+const MAX_JOIN: usize = 400;
+/// The assumed length of our `!user@host` until the server has shown it to us.
+const ASSUMED_USER_AND_HOST: usize = 80;
+
+impl Model {
+    /// Returns the messages that carry `text` to a channel or nick. Others receive them with our
+    /// source in front, so the text is cut to what still fits a line then.
+    pub fn text_messages(&self, target: &str, text: &str, kind: MessageKind) -> Vec<Message> {
+        let (before, after) = if kind == MessageKind::Action {
+            ("\u{1}ACTION ", "\u{1}")
+        } else {
+            ("", "")
+        };
+        let room = self
+            .max_text("PRIVMSG", target)
+            .saturating_sub(before.len() + after.len());
+        let message = |piece: &str| {
+            Message::new(
+                "PRIVMSG",
+                [target.to_owned(), format!("{before}{piece}{after}")],
+            )
+        };
+        text::split(text, room).into_iter().map(message).collect()
+    }
+
+    /// Returns the messages that join all channels of the auto-join list that we are not in, as few
+    /// as possible.
+    pub fn rejoin_messages(&self) -> Vec<Message> {
+        let mut missing: Vec<_> = self
+            .auto_join
+            .iter()
+            .filter(|(channel, _)| !self.is_in(channel))
+            .collect();
+        // Keys are matched to channels by position, so the channels with a key come first.
+        missing.sort_by_key(|(_, key)| key.is_none());
+        let mut joins: Vec<[String; 2]> = Vec::new();
+        for (channel, key) in missing {
+            let key = key.as_deref().unwrap_or_default();
+            let fits = |[channels, keys]: &&mut [String; 2]| {
+                channels.len() + channel.as_str().len() + keys.len() + key.len() < MAX_JOIN
+            };
+            let Some([channels, keys]) = joins.last_mut().filter(fits) else {
+                joins.push([channel.to_string(), key.to_owned()]);
+                continue;
+            };
+            channels.push(',');
+            channels.push_str(channel.as_str());
+            if !key.is_empty() {
+                keys.push(',');
+                keys.push_str(key);
+            }
+        }
+        let message = |[channels, keys]: [String; 2]| {
+            Message::new(
+                "JOIN",
+                [channels, keys]
+                    .into_iter()
+                    .filter(|param| !param.is_empty()),
+            )
+        };
+        joins.into_iter().map(message).collect()
+    }
+
+    /// Returns how many bytes of text fit one message of `command` to `target`, as others receive
+    /// it: `:source COMMAND target :text\r\n`.
+    fn max_text(&self, command: &str, target: &str) -> usize {
+        let source = self
+            .source
+            .as_ref()
+            .map_or(self.nick.len() + ASSUMED_USER_AND_HOST, String::len);
+        let taken = 1 + source + 1 + command.len() + 1 + target.len() + 2 + 2;
+        MAX_LINE.saturating_sub(taken)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn long_text_takes_several_messages_that_fit_the_wire_with_our_source() {
+        let mut model = Model::default();
+        let source = "me!user@some.host.example";
+        for line in [":s 001 me :Hi", &format!(":{source} JOIN #lobby")] {
+            model.handle(&Message::parse(line).unwrap(), Timestamp::UNIX_EPOCH);
+        }
+        let text = "word ".repeat(300);
+        for kind in [MessageKind::Message, MessageKind::Action] {
+            let sent = model.text_messages("#lobby", &text, kind);
+            assert!(sent.len() > 2);
+            let received: Vec<String> = sent
+                .into_iter()
+                .map(|message| format!("{}\r\n", message.from_source(source)))
+                .collect();
+            assert!(
+                received.iter().all(|line| line.len() <= 512),
+                "{received:?}"
+            );
+            assert!(received[0].len() > 500, "the room is used");
+            let words = received.iter().map(|line| line.matches("word").count());
+            assert_eq!(words.sum::<usize>(), 300);
+        }
+    }
+}

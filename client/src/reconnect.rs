@@ -1,0 +1,390 @@
+//! The connection to a server over as many sessions as necessary: it connects, signs in, stores
+//! what the next start needs, and says how each session ended. Its user decides whether to
+//! reconnect.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use rookery_protocol::{AccountName, DeviceCredential, Email, Message, Nick};
+use tokio::time::Instant;
+
+use crate::address::ServerAddress;
+use crate::config::AutoJoin;
+use crate::exit::{Exit, SessionEnd};
+use crate::fingerprint::CertificatePin;
+use crate::session::{self, Connected, Session};
+use crate::sign_in::Plan;
+use crate::state::{Preferences, ServerState, StateFile, StoredAccount};
+
+/// The shortest pause between two attempts to connect.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two attempts.
+const MAX_PAUSE: Duration = Duration::from_mins(1);
+/// After a connection that lasted this long, the next pause is the shortest again.
+const STABLE_AFTER: Duration = Duration::from_mins(1);
+
+/// The server, and what the command line and the config say about it.
+#[derive(Clone, Debug)]
+pub struct ConnectOptions {
+    /// The server.
+    pub server: ServerAddress,
+    /// The PEM file of the only trusted authority.
+    pub ca: Option<PathBuf>,
+    /// The account's name.
+    pub name: Option<AccountName>,
+    /// The address that codes are mailed to.
+    pub email: Option<Email>,
+    /// The channels to join, besides the lobby.
+    pub join: Vec<AutoJoin>,
+}
+
+impl ConnectOptions {
+    /// Returns the stored account, unless the user asks for another one.
+    pub fn stored_account<'a>(&self, state: &'a ServerState) -> Option<&'a StoredAccount> {
+        let wanted =
+            |account: &&StoredAccount| self.name.as_ref().is_none_or(|name| *name == account.name);
+        state.account.as_ref().filter(wanted)
+    }
+
+    /// Returns the stored account for a command that cannot ask the user.
+    pub fn require_account<'a>(&self, state: &'a ServerState) -> Result<&'a StoredAccount, Exit> {
+        self.stored_account(state).ok_or_else(|| {
+            let (account, option) = match &self.name {
+                None => (String::new(), String::new()),
+                Some(name) => (format!(" as {name}"), format!(" --name {name}")),
+            };
+            Exit::NotSignedIn(format!(
+                "not signed in to {0}{account}: run `rook {0}{option}` once on this device",
+                self.server
+            ))
+        })
+    }
+}
+
+/// What happened on the connection.
+#[derive(Debug)]
+pub enum Event {
+    /// A notice about the server or the sign-in, of one or more lines.
+    Notice(String),
+    /// The user must enter the mailed code; it goes to [`Reconnector::answer`].
+    CodeRequired {
+        /// Where it was mailed, in words.
+        mailed: String,
+    },
+    /// The user is signed in and admitted.
+    SignedIn,
+    /// The server's greeting is complete: the channels that we are in are known.
+    Ready,
+    /// A message.
+    Message(Message),
+    /// The round-trip time that [`Reconnector::measure_lag`] has measured.
+    Lag(Duration),
+    /// The connection was lost, for that reason. Nothing follows until [`Reconnector::retry`] is
+    /// called.
+    Lost(String),
+    /// The program should exit. Nothing follows.
+    Exit(Exit),
+}
+
+type Connecting = Pin<Box<dyn Future<Output = Result<Connected, SessionEnd>>>>;
+
+enum Stage {
+    /// Waits until that time, then connects.
+    Waiting(Instant),
+    Connecting(Connecting),
+    Online(Box<Session>),
+    /// The connection was lost or has ended.
+    Disconnected,
+}
+
+/// The connection to one server for one account.
+pub struct Reconnector {
+    options: ConnectOptions,
+    state_file: StateFile,
+    state: ServerState,
+    /// Who signs in: with the credential if the account is stored in `state`, else with a mailed
+    /// code.
+    account: StoredAccount,
+    /// Whether someone can enter a code when the stored credential is refused.
+    interactive: bool,
+    stage: Stage,
+    events: VecDeque<Event>,
+    /// Whether the user was signed in at least once.
+    admitted: bool,
+    began: Instant,
+    next_pause: Duration,
+}
+
+impl Reconnector {
+    /// Creates a connection for an account, whose credential is the stored one or a new one. It is
+    /// made by [`Self::next`].
+    pub fn new(
+        options: ConnectOptions,
+        state_file: StateFile,
+        state: ServerState,
+        account: StoredAccount,
+        interactive: bool,
+    ) -> Self {
+        Self {
+            options,
+            state_file,
+            state,
+            account,
+            interactive,
+            stage: Stage::Waiting(Instant::now()),
+            events: VecDeque::new(),
+            admitted: false,
+            began: Instant::now(),
+            next_pause: MIN_PAUSE,
+        }
+    }
+
+    /// Waits for the next event. Cancellation safe.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            match &mut self.stage {
+                Stage::Waiting(until) => {
+                    tokio::time::sleep_until(*until).await;
+                    self.connect();
+                }
+                Stage::Connecting(connecting) => match connecting.await {
+                    Ok(connected) => self.start(connected),
+                    Err(end) => return self.end(end),
+                },
+                Stage::Online(session) => match session.next().await {
+                    session::Event::CodeRequired { email, if_email_of } => {
+                        let mailed = match if_email_of {
+                            None => format!("A code was mailed to {email}."),
+                            Some(name) => {
+                                format!(
+                                    "If {email} is the email of {name}, a code was mailed there."
+                                )
+                            }
+                        };
+                        return Event::CodeRequired { mailed };
+                    }
+                    session::Event::Notice(text) => return Event::Notice(text),
+                    session::Event::Store(account) => {
+                        self.notify_account_replaced(&account);
+                        self.account = account.clone();
+                        self.state.account = Some(account);
+                        self.save();
+                    }
+                    session::Event::SignedIn => {
+                        self.admitted = true;
+                        return Event::SignedIn;
+                    }
+                    session::Event::Ready => return Event::Ready,
+                    session::Event::Message(message) => return Event::Message(message),
+                    session::Event::Lag(lag) => return Event::Lag(lag),
+                    session::Event::Closed(end) => return self.end(end),
+                },
+                Stage::Disconnected => return std::future::pending().await,
+            }
+        }
+    }
+
+    /// Reconnects after [`Event::Lost`], following a pause that grows with every failure; returns
+    /// the pause.
+    pub fn retry(&mut self) -> Duration {
+        if self.began.elapsed() >= STABLE_AFTER {
+            self.next_pause = MIN_PAUSE;
+        }
+        let pause = jittered(self.next_pause, getrandom::u32().unwrap_or_default());
+        self.next_pause = (self.next_pause * 2).min(MAX_PAUSE);
+        self.stage = Stage::Waiting(Instant::now() + pause);
+        pause
+    }
+
+    /// Sends a message. Without a connection it is dropped.
+    pub fn send(&mut self, message: &Message) {
+        if let Stage::Online(session) = &mut self.stage {
+            session.send(message);
+        }
+    }
+
+    /// Takes the user's answer to [`Event::CodeRequired`].
+    pub fn answer(&mut self, code: &str) {
+        if let Stage::Online(session) = &mut self.stage {
+            session.answer(code);
+        }
+    }
+
+    /// Restarts the sign-in as `account`; returns false if no sign-in is under way.
+    pub fn restart_sign_in(&mut self, account: &StoredAccount) -> bool {
+        let Stage::Online(session) = &mut self.stage else {
+            return false;
+        };
+        let started = session.restart_sign_in(account);
+        if started {
+            self.account = account.clone();
+        }
+        started
+    }
+
+    /// Stores the preferences for the next start.
+    pub fn save_preferences(&mut self, preferences: Preferences) {
+        self.state.preferences = preferences;
+        self.save();
+    }
+
+    /// Measures the round-trip time; [`Event::Lag`] follows.
+    pub fn measure_lag(&mut self) {
+        if let Stage::Online(session) = &mut self.stage {
+            session.measure_lag();
+        }
+    }
+
+    /// Quits. [`Event::Exit`] follows.
+    pub fn quit(&mut self, reason: Option<&str>) {
+        if let Stage::Online(session) = &mut self.stage {
+            session.quit(reason);
+        } else {
+            self.stage = Stage::Disconnected;
+            self.events.push_back(Event::Exit(Exit::Finished));
+        }
+    }
+
+    fn connect(&mut self) {
+        self.began = Instant::now();
+        let (server, state_file) = (self.options.server.clone(), self.state_file.clone());
+        let trust = session::trust(self.options.ca.as_deref(), &self.state);
+        let connecting = async move { session::connect(&server, trust, &state_file).await };
+        self.stage = Stage::Connecting(Box::pin(connecting));
+    }
+
+    fn start(&mut self, connected: Connected) {
+        if let Some(pinned) = connected.pin {
+            self.pin(pinned);
+        }
+        if let Some(authority) = connected.authority
+            && self.state.trust_authority(authority)
+        {
+            self.events.push_back(Event::Notice(format!(
+                "{}: from now on only certificates of this authority are trusted, also \
+                 without --ca.",
+                self.options.server
+            )));
+            self.save();
+        }
+        match self.plan() {
+            Ok(plan) => {
+                self.stage = Stage::Online(Box::new(Session::start(
+                    connected.connection,
+                    plan,
+                    temporary_nick(),
+                )));
+            }
+            Err(error) => {
+                self.stage = Stage::Disconnected;
+                self.events
+                    .push_back(Event::Exit(Exit::Failed(format!("{error:#}"))));
+            }
+        }
+    }
+
+    fn pin(&mut self, pinned: CertificatePin) {
+        let ConnectOptions { server, .. } = &self.options;
+        let shown = pinned.certificate;
+        match self.state.fingerprint {
+            None => self.events.push_back(Event::Notice(format!(
+                "No authority vouches for the certificate of {server}. Its fingerprint is\n  \
+                 SHA-256 {shown}\n\
+                 It is trusted from now on, and pinned in {}",
+                self.state_file.path().display()
+            ))),
+            // An older version pinned it without its key, or it was pinned by hand.
+            Some(known) if known == shown => {}
+            Some(_) => self.events.push_back(Event::Notice(format!(
+                "{server} has a new certificate for the same key, which is now pinned: \
+                 SHA-256 {shown}"
+            ))),
+        }
+        self.state.pin(pinned);
+        self.save();
+    }
+
+    fn plan(&self) -> anyhow::Result<Plan> {
+        if self.state.account.as_ref() != Some(&self.account) {
+            return Ok(Plan::MailedCode(self.account.clone()));
+        }
+        let fallback = if self.interactive {
+            Some(new_credential()?)
+        } else {
+            None
+        };
+        Ok(Plan::StoredCredential {
+            account: self.account.clone(),
+            fallback,
+        })
+    }
+
+    /// Notifies the user when another account was stored for this server: only one can be.
+    fn notify_account_replaced(&mut self, account: &StoredAccount) {
+        if let Some(before) = self
+            .state
+            .account
+            .as_ref()
+            .filter(|before| before.name != account.name)
+        {
+            self.events.push_back(Event::Notice(format!(
+                "From now on this device signs in to {} as {}; {} will need a new code.",
+                self.options.server, account.name, before.name
+            )));
+        }
+    }
+
+    fn save(&mut self) {
+        if let Err(error) = self.state_file.save(&self.state) {
+            self.events.push_back(Event::Notice(format!(
+                "{error:#}: you will have to sign in again next time"
+            )));
+        }
+    }
+
+    fn end(&mut self, over: SessionEnd) -> Event {
+        self.stage = Stage::Disconnected;
+        match over {
+            SessionEnd::Exit(exit) => Event::Exit(exit),
+            // Before the first sign-in, the user is told and decides whether to try again.
+            SessionEnd::Lost(why) if !self.admitted => Event::Exit(Exit::Failed(why)),
+            SessionEnd::Lost(why) => Event::Lost(why),
+        }
+    }
+}
+
+/// Returns a new random credential.
+pub fn new_credential() -> anyhow::Result<DeviceCredential> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(DeviceCredential::from_random(bytes))
+}
+
+/// Returns a random nick for the time until the server knows that ours belongs to us.
+pub fn temporary_nick() -> Nick {
+    let number = getrandom::u32().unwrap_or_default() % 100_000;
+    Nick::parse(&format!("rook{number:05}")).expect("letters and digits make a nick")
+}
+
+/// Shortens a pause by up to a quarter at random, so that clients of a restarted server do not all
+/// reconnect at once.
+fn jittered(pause: Duration, random: u32) -> Duration {
+    pause.mul_f64(1.0 - f64::from(random) / f64::from(u32::MAX) / 4.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_vary_within_a_quarter() {
+        let pause = Duration::from_secs(8);
+        assert_eq!(jittered(pause, 0), pause);
+        assert_eq!(jittered(pause, u32::MAX), Duration::from_secs(6));
+    }
+}

@@ -1,0 +1,65 @@
+//! Where the user looks: what is in view is marked read, and messages from elsewhere notify.
+
+use jiff::SignedDuration;
+
+use super::{App, Connection, Effect};
+use crate::model::Highlight;
+
+/// The shortest time between two rounds of read markers.
+const MARKER_INTERVAL: SignedDuration = SignedDuration::from_secs(2);
+/// Someone who has pressed no key for this long is taken to be away from the screen.
+const IDLE: SignedDuration = SignedDuration::from_mins(5);
+
+impl App {
+    /// Handles that the terminal has gained or lost the focus.
+    pub fn set_focused(&mut self, focused: bool) {
+        self.focused = Some(focused);
+        self.active_at = self.now;
+        self.refresh();
+    }
+
+    /// Brings the state up to date before drawing and as time passes: what is in view is marked
+    /// read, and what is missing there is requested.
+    pub fn refresh(&mut self) {
+        self.switch_drafts();
+        self.continue_search();
+        self.buffers
+            .set_watched(self.is_present() && self.scroll_position().is_none());
+        self.request_visible_gaps();
+        let elapsed = self.now.duration_since(self.markers_sent_at).abs();
+        if elapsed >= MARKER_INTERVAL {
+            self.send_markers();
+        }
+        self.send_queued();
+    }
+
+    /// Sends what was read to the server, for the account's other devices.
+    pub(super) fn send_markers(&mut self) {
+        if self.connection == Connection::Online {
+            let markers = self.buffers.take_unsent_markers();
+            if !markers.is_empty() {
+                self.markers_sent_at = self.now;
+            }
+            self.effects.extend(markers.into_iter().map(Effect::Send));
+        }
+    }
+
+    /// Notifies the user of a highlight that they do not see.
+    pub(super) fn handle_highlight(&mut self, highlight: Highlight) {
+        let is_unseen = match self.focused {
+            Some(focused) => !focused,
+            // The terminal does not report the focus: assume that the conversation is watched.
+            None => highlight.elsewhere || !self.is_present(),
+        };
+        if is_unseen {
+            self.effects
+                .push(Effect::Notify(highlight.nick.clone(), highlight.text));
+        }
+        self.last_highlight = Some((highlight.conversation, highlight.nick));
+    }
+
+    /// Whether someone looks at the screen, as far as can be told.
+    fn is_present(&self) -> bool {
+        self.focused != Some(false) && self.now.duration_since(self.active_at) < IDLE
+    }
+}

@@ -1,0 +1,80 @@
+//! The full screen as the front end of slash commands.
+
+use rookery_protocol::Message;
+
+use super::{App, Effect};
+use crate::front_end::FrontEnd;
+use crate::model::{Conversation, MessageKind, Model};
+use crate::receipts::{Sent, is_labelled};
+use crate::tui::overlay::Overlay;
+
+impl FrontEnd for App {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn model_mut(&mut self) -> &mut Model {
+        &mut self.model
+    }
+
+    fn conversation(&self) -> Option<Conversation> {
+        match &self.buffers.current().conversation {
+            Conversation::Server => None,
+            conversation => Some(conversation.clone()),
+        }
+    }
+
+    fn show(&mut self, text: &str) {
+        for line in text.lines() {
+            self.buffers.add_info(self.now, line.trim());
+        }
+    }
+
+    fn show_refusal(&mut self, line: &str) {
+        self.buffers.add_refusal(self.now, line);
+    }
+
+    fn show_help(&mut self) {
+        self.overlay = Some(Overlay::Help(0));
+    }
+
+    fn switch_to(&mut self, conversation: Conversation) {
+        self.buffers.open(conversation, self.now, &self.model);
+    }
+
+    fn close(&mut self, conversation: &Conversation) {
+        self.buffers.close(conversation);
+    }
+
+    /// The first message also says which message it replies to, if one was selected for that.
+    fn say(&mut self, target: &str, text: &str, kind: MessageKind) {
+        let is_current = target == self.buffers.current().conversation.name();
+        let mut msgid = self
+            .replied_to()
+            .and_then(|line| line.msgid.clone())
+            .filter(|_| is_current && kind != MessageKind::Notice);
+        for mut message in self.model.text_messages(target, text, kind) {
+            if let Some(msgid) = msgid.take() {
+                message.tags.set("+draft/reply", msgid);
+            }
+            let sent = Sent::Text {
+                target: target.to_owned(),
+                text: text.to_owned(),
+            };
+            self.enqueue(message, sent);
+        }
+    }
+
+    fn request(&mut self, message: Message) {
+        if is_labelled(&message) {
+            self.enqueue(message, Sent::Command);
+        } else {
+            self.effects.push(Effect::Send(message));
+        }
+    }
+
+    fn quit(&mut self, reason: Option<String>) {
+        self.send_markers();
+        self.effects.push(Effect::Quit(reason));
+    }
+}

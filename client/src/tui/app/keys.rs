@@ -1,0 +1,162 @@
+//! What each key does while nothing is shown over the conversation.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use super::App;
+use crate::commands::Usage;
+use crate::front_end::FrontEnd as _;
+use crate::tui::editor::Editor;
+use crate::tui::overlay::Overlay;
+
+/// The keys and what they do, for the help.
+pub const KEYS: &[Usage] = &[
+    ("F1", "show this list"),
+    ("Enter", "send"),
+    ("Alt-Enter, Ctrl-J", "start a new line in the message box"),
+    (
+        "Tab, Shift-Tab",
+        "complete a nick, #channel or /command; again for the next match",
+    ),
+    ("Ctrl-N, Ctrl-P", "next, previous conversation"),
+    ("Alt-1 … Alt-9", "conversation by number"),
+    ("Alt-A", "next conversation with unread messages"),
+    (
+        "Ctrl-K, Alt-K",
+        "find a conversation by a few letters (Ctrl-K: if the cursor is at the end)",
+    ),
+    (
+        "PgUp, PgDn, wheel",
+        "scroll; Esc returns to the newest message",
+    ),
+    ("Ctrl-R", "search this conversation"),
+    (
+        "Alt-Up",
+        "select a message to reply to, copy or delete it, …",
+    ),
+    ("Up, Down", "recall what you typed before"),
+    ("Ctrl-A, Ctrl-E", "move to the start, the end of the line"),
+    (
+        "Ctrl-B, Ctrl-F, Alt-B, Alt-F",
+        "move by a character or by a word",
+    ),
+    (
+        "Ctrl-U, Ctrl-K, Ctrl-W, Alt-D",
+        "cut to the start, to the end, the previous word, the next word",
+    ),
+    ("Ctrl-Y", "paste what was cut"),
+    ("Ctrl-T", "swap the two characters around the cursor"),
+    ("Alt-M", "show or hide the members"),
+    ("Alt-O, /links", "list the links in this conversation"),
+    (
+        "Ctrl-O, then a letter",
+        "start or end formatting: bold, italic, underlined, struck through, …",
+    ),
+    ("Ctrl-L", "redraw the screen"),
+    ("Ctrl-Z", "suspend; `fg` in the shell resumes"),
+    (
+        "Ctrl-C",
+        "clear the message box; twice when it is empty: leave",
+    ),
+    (
+        "click",
+        "switch to a conversation or member, open a link; Shift selects text",
+    ),
+];
+
+/// The hint after the first Ctrl-C in an empty message box.
+const CONFIRM_LEAVE: &str = "press Ctrl-C again, or type /quit, to leave";
+
+impl App {
+    /// Handles a key.
+    pub fn handle_key(&mut self, key: KeyEvent) {
+        if key.kind == KeyEventKind::Release {
+            return;
+        }
+        self.switch_drafts();
+        let previous_hint = self.hint.take();
+        match self.overlay.take() {
+            Some(overlay) => self.overlay = self.handle_overlay_key(overlay, key),
+            None => self.handle_chat_key(key, previous_hint.as_deref()),
+        }
+        self.active_at = self.now;
+        self.refresh();
+    }
+
+    /// Handles a key in the message box; `previous_hint` is what the key before it has shown.
+    pub(super) fn handle_chat_key(&mut self, key: KeyEvent, previous_hint: Option<&str>) {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let alt = key.modifiers.contains(KeyModifiers::ALT);
+        if !matches!(key.code, KeyCode::Tab | KeyCode::BackTab) {
+            self.completion = None;
+        }
+        match key.code {
+            KeyCode::Char(letter) if control && !alt => match letter {
+                'a' => self.editor.home(),
+                'b' => self.editor.left(),
+                'c' if !self.editor.is_empty() => self.editor.set(""),
+                'c' if previous_hint == Some(CONFIRM_LEAVE) => self.quit(None),
+                'c' => self.hint = Some(CONFIRM_LEAVE.to_owned()),
+                'd' => self.editor.delete(),
+                'e' => self.editor.end(),
+                'f' => self.editor.right(),
+                'h' => self.editor.backspace(),
+                'j' => self.editor.insert("\n"),
+                'k' if self.editor.cut_to_end() => {}
+                'k' => self.open_switcher(),
+                'n' => self.buffers.step(true),
+                'o' => self.overlay = Some(Overlay::Format),
+                'p' => self.buffers.step(false),
+                'r' if self.editor.is_empty() => self.editor.insert("/search "),
+                't' => self.editor.swap(),
+                'u' => self.editor.cut_to_start(),
+                'w' => self.editor.cut_word_left(),
+                'y' => self.editor.yank(),
+                _ => {}
+            },
+            KeyCode::Char(letter) if alt && !control => match letter {
+                'a' => self.buffers.show_unread(),
+                'b' => self.editor.word_left(),
+                'd' => self.editor.cut_word_right(),
+                'f' => self.editor.word_right(),
+                'k' => self.open_switcher(),
+                'm' => self.members = Some(self.areas().members.is_none()),
+                'o' => self.open_links(),
+                '1'..='9' => {
+                    if let Some(number) = letter.to_digit(10) {
+                        self.buffers.show(usize::try_from(number).unwrap_or(1) - 1);
+                    }
+                }
+                _ => {}
+            },
+            KeyCode::Char(letter) => self.editor.insert(&letter.to_string()),
+            KeyCode::Enter if alt || key.modifiers.contains(KeyModifiers::SHIFT) => {
+                self.editor.insert("\n");
+            }
+            KeyCode::Enter => self.submit(),
+            KeyCode::Tab => self.complete(true),
+            KeyCode::BackTab => self.complete(false),
+            KeyCode::Backspace if alt => self.editor.cut_word_left(),
+            KeyCode::Backspace => self.editor.backspace(),
+            KeyCode::Delete => self.editor.delete(),
+            KeyCode::Left if control || alt => self.editor.word_left(),
+            KeyCode::Right if control || alt => self.editor.word_right(),
+            KeyCode::Left => self.editor.left(),
+            KeyCode::Right => self.editor.right(),
+            KeyCode::Home => self.editor.home(),
+            KeyCode::End => self.editor.end(),
+            KeyCode::Up | KeyCode::Down if alt => self.select_newest(),
+            KeyCode::Up => self.editor.up(),
+            KeyCode::Down => self.editor.down(),
+            KeyCode::PageUp => self.scroll_page(true),
+            KeyCode::PageDown => self.scroll_page(false),
+            KeyCode::Esc if self.reply_target.is_some() => self.reply_target = None,
+            KeyCode::Esc => self.scroll_to_end(),
+            KeyCode::F(1) => self.show_help(),
+            _ => {}
+        }
+    }
+
+    fn open_switcher(&mut self) {
+        self.overlay = Some(Overlay::Switcher(Editor::default(), 0));
+    }
+}

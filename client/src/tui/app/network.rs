@@ -1,0 +1,143 @@
+//! What arrives from the server and what is sent to it. Each message is followed until its receipt
+//! arrives; those that get none are reported.
+
+use std::time::Duration;
+
+use rookery_protocol::Message;
+use tokio::time::Instant;
+
+use super::{App, Connection, Effect};
+use crate::front_end::FrontEnd as _;
+use crate::receipts::{Outcome, Sent};
+use crate::tui::overlay::Overlay;
+use crate::tui::password::Reply;
+
+/// The most messages that may wait to be sent.
+const MAX_QUEUED: usize = 1000;
+
+/// Shown after the first sign-in on a device.
+const FIRST_STEPS: &str = "type a message and press Enter: everyone here receives it\n\
+                           end a line with /bob to send it to bob only\n\
+                           Ctrl-K switches to another conversation\n\
+                           /help lists keys and commands; /quit leaves";
+
+impl App {
+    /// Handles a message from the server.
+    pub fn handle_message(&mut self, message: &Message) {
+        if let Some(Overlay::Password(change)) = &mut self.overlay {
+            match change.handle_message(message) {
+                Reply::Unrelated => {}
+                Reply::Handled => return,
+                Reply::Done(text) => {
+                    self.overlay = None;
+                    return self.show(&text);
+                }
+            }
+        }
+        let outcome = self.receipts.settle(message);
+        match &outcome {
+            Some(Outcome::Refused(Sent::Text { target, text }, reason))
+                if message.command == "BATCH" =>
+            {
+                self.show_refusal(&format!("not confirmed ({reason}), to {target}: {text}"));
+            }
+            Some(Outcome::Refused(Sent::Query, reason)) => self.buffers.query_failed(reason),
+            _ => {
+                for event in self.model.handle(message, self.now) {
+                    if let Some(highlight) = self.buffers.apply(&event, &self.model) {
+                        self.handle_highlight(highlight);
+                    }
+                }
+            }
+        }
+        if let Some(Outcome::Done(Sent::Query)) = outcome {
+            self.buffers.query_finished();
+        }
+        // Only these change the list of channels to rejoin.
+        let is_refusal = message.command.starts_with('4');
+        if is_refusal || matches!(message.command.as_str(), "JOIN" | "PART" | "KICK") {
+            self.save_preferences();
+        }
+        self.send_queued();
+    }
+
+    /// Handles the end of the server's greeting: from now on messages can be sent.
+    pub fn connection_ready(&mut self) {
+        self.connection = Connection::Online;
+        self.hint = None;
+        if self.lost_reason.take().is_some() {
+            self.show("connected again");
+        }
+        if std::mem::take(&mut self.first_visit) {
+            self.show(FIRST_STEPS);
+        }
+        for join in self.model.rejoin_messages() {
+            self.request(join);
+        }
+        self.buffers.catch_up(&self.model);
+        self.send_queued();
+    }
+
+    /// Handles the loss of the connection; the next attempt follows after `pause`.
+    pub fn connection_lost(&mut self, reason: &str, pause: Duration) {
+        self.connection = Connection::Lost {
+            retry_at: Instant::now() + pause,
+        };
+        self.lag = None;
+        let mut lost = self.receipts.drain();
+        lost.extend(self.queue.drain(..).map(|(_, sent)| sent));
+        self.give_up(&lost);
+        // The status line counts down to the next attempt; the same reason is shown only once.
+        if self.lost_reason.as_deref() != Some(reason) {
+            self.show_refusal(&format!("{reason}; trying again"));
+            self.lost_reason = Some(reason.to_owned());
+        }
+        self.buffers.disconnect(self.now, &self.model);
+        self.model.disconnect();
+    }
+
+    /// Returns when [`Self::expire_receipts`] has something to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.receipts.deadline()
+    }
+
+    /// Gives up receipts that are overdue.
+    pub fn expire_receipts(&mut self, now: Instant) {
+        let lost = self.receipts.expire(now);
+        self.give_up(&lost);
+        self.send_queued();
+    }
+
+    fn give_up(&mut self, lost: &[Sent]) {
+        if lost.contains(&Sent::Query) {
+            self.buffers.query_failed("the server does not answer");
+        }
+        self.show_unconfirmed(lost);
+    }
+
+    /// Sends a message as soon as there is room.
+    pub(super) fn enqueue(&mut self, message: Message, sent: Sent) {
+        if self.queue.len() >= MAX_QUEUED {
+            self.give_up(&[sent]);
+            return;
+        }
+        self.queue.push_back((message, sent));
+        self.send_queued();
+    }
+
+    /// Sends queued messages as far as there is room, and the next query for history.
+    pub(super) fn send_queued(&mut self) {
+        while self.receipts.has_room()
+            && let Some((message, sent)) = self.queue.pop_front()
+        {
+            self.effects
+                .push(Effect::Send(self.receipts.track(message, sent)));
+        }
+        if self.connection == Connection::Online
+            && let Some(query) = self.buffers.next_query(&self.model, self.now)
+        {
+            self.effects
+                .push(Effect::Send(self.receipts.track(query, Sent::Query)));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What each key does while something is shown over the conversation.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::{App, Effect};
+use crate::text;
+use crate::tui::editor::Editor;
+use crate::tui::overlay::Overlay;
+use crate::tui::search::Search;
+
+impl App {
+    /// Handles a key in an overlay; returns the overlay unless the key has closed it.
+    pub(super) fn handle_overlay_key(
+        &mut self,
+        overlay: Overlay,
+        key: KeyEvent,
+    ) -> Option<Overlay> {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        if key.code == KeyCode::Esc || (control && matches!(key.code, KeyCode::Char('c' | 'g'))) {
+            return None;
+        }
+        match overlay {
+            Overlay::Search(search) => self.handle_search_key(search, key),
+            Overlay::Selection(selection) => self.handle_selection_key(selection, key),
+            Overlay::Links(links) => self.handle_links_key(links, key.code),
+            Overlay::Switcher(query, selected) => self.handle_switcher_key(query, selected, key),
+            Overlay::Help(from) => self.handle_help_key(from, key.code),
+            Overlay::Format => {
+                if let KeyCode::Char(letter) = key.code
+                    && let Some(code) = text::code(letter)
+                {
+                    self.editor.insert(code.encode_utf8(&mut [0; 4]));
+                }
+                None
+            }
+            Overlay::Password(mut change) => {
+                // The server's answer carries no label, so no receipt is tracked.
+                let message = change.handle_key(key);
+                self.effects.extend(message.map(Effect::Send));
+                Some(Overlay::Password(change))
+            }
+            Overlay::Paste(text) => match key.code {
+                KeyCode::Char('y') | KeyCode::Enter => {
+                    self.editor.insert(&text);
+                    None
+                }
+                KeyCode::Char('n') => None,
+                _ => Some(Overlay::Paste(text)),
+            },
+        }
+    }
+
+    fn handle_help_key(&self, from: usize, key: KeyCode) -> Option<Overlay> {
+        let half_page = usize::from(self.size.height / 2);
+        let from = match key {
+            KeyCode::Down | KeyCode::Char('j') => from + 1,
+            KeyCode::Up | KeyCode::Char('k') => from.saturating_sub(1),
+            KeyCode::PageDown | KeyCode::Char(' ') => from + half_page,
+            KeyCode::PageUp => from.saturating_sub(half_page),
+            _ => return None,
+        };
+        Some(Overlay::Help(from))
+    }
+
+    fn handle_switcher_key(
+        &mut self,
+        mut query: Editor,
+        selected: usize,
+        key: KeyEvent,
+    ) -> Option<Overlay> {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let matches = self.switcher_matches(query.text());
+        let count = matches.len().max(1);
+        let selected = match key.code {
+            KeyCode::Enter => {
+                if let Some(&index) = matches.get(selected) {
+                    self.buffers.show(index);
+                }
+                return None;
+            }
+            KeyCode::Down | KeyCode::Tab => (selected + 1) % count,
+            KeyCode::Char('n' | 'k') if control => (selected + 1) % count,
+            KeyCode::Up | KeyCode::BackTab => (selected + count - 1) % count,
+            KeyCode::Char('p') if control => (selected + count - 1) % count,
+            // Another query: its best match is selected.
+            KeyCode::Char('u') if control => {
+                query.cut_to_start();
+                0
+            }
+            KeyCode::Char('w') if control => {
+                query.cut_word_left();
+                0
+            }
+            KeyCode::Backspace => {
+                query.backspace();
+                0
+            }
+            KeyCode::Char(letter) if !control => {
+                query.insert(&letter.to_string());
+                0
+            }
+            _ => selected,
+        };
+        Some(Overlay::Switcher(query, selected))
+    }
+
+    /// Keys that do not belong to the search end it, and do what they do without one.
+    fn handle_search_key(&mut self, mut search: Search, key: KeyEvent) -> Option<Overlay> {
+        let step = match key.code {
+            KeyCode::Up | KeyCode::Enter => search.older(),
+            KeyCode::Down => search.newer(),
+            KeyCode::PageUp | KeyCode::PageDown => {
+                self.scroll_page(key.code == KeyCode::PageUp);
+                return Some(Overlay::Search(search));
+            }
+            _ => {
+                self.handle_chat_key(key, None);
+                return self.overlay.take();
+            }
+        };
+        self.apply_search_step(step);
+        Some(Overlay::Search(search))
+    }
+}

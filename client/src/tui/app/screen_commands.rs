@@ -1,0 +1,229 @@
+//! The commands that need the full screen, and what they do.
+
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "all commands have the same signature"
+)]
+
+use rookery_protocol::{Message, Nick};
+
+use super::App;
+use crate::commands::{self, Command, Refusal, Requires, TEXT_FORMS, Usage, non_empty, parse_nick};
+use crate::front_end::FrontEnd as _;
+use crate::model::{Body, Conversation, MessageKind};
+use crate::tui::overlay::Overlay;
+use crate::tui::password::PasswordChange;
+use crate::tui::search::Search;
+
+/// The commands that need the full screen.
+const COMMANDS: &[Command<App>] = &[
+    Command {
+        name: "query",
+        usages: &[(
+            "/query NICK [TEXT]",
+            "open a private conversation with someone",
+        )],
+        requires: Requires::Connection,
+        run: query,
+    },
+    Command {
+        name: "close",
+        usages: &[("/close", "leave this channel, or close this conversation")],
+        requires: Requires::Nothing,
+        run: close,
+    },
+    Command {
+        name: "reply",
+        usages: &[(
+            "/reply TEXT",
+            "reply to the selected message (Alt-Up), or to the last one that mentioned you",
+        )],
+        requires: Requires::Connection,
+        run: reply,
+    },
+    Command {
+        name: "ignore",
+        usages: &[(
+            "/ignore [NICK]",
+            "ignore or unignore someone; without a nick, list ignored people",
+        )],
+        requires: Requires::Connection,
+        run: ignore,
+    },
+    Command {
+        name: "search",
+        usages: &[(
+            "/search TEXT",
+            "search this conversation and its history on the server",
+        )],
+        requires: Requires::Connection,
+        run: search,
+    },
+    Command {
+        name: "password",
+        usages: &[(
+            "/password",
+            "set the password of your account, for other clients (input is hidden)",
+        )],
+        requires: Requires::Connection,
+        run: password,
+    },
+    Command {
+        name: "redact",
+        usages: &[(
+            "/redact [REASON]",
+            "delete the selected message (Alt-Up), or your last one here",
+        )],
+        requires: Requires::Connection,
+        run: redact,
+    },
+    Command {
+        name: "mute",
+        usages: &[("/mute", "mute or unmute this conversation")],
+        requires: Requires::Connection,
+        run: mute,
+    },
+    Command {
+        name: "links",
+        usages: &[("/links", "list the links in this conversation")],
+        requires: Requires::Nothing,
+        run: links,
+    },
+];
+
+/// Returns the command of that name, if it needs the full screen.
+pub fn find(name: &str) -> Option<&'static Command<App>> {
+    commands::find_in(COMMANDS, name)
+}
+
+/// Returns how the commands of the full screen are written and what they do, those of both front
+/// ends included.
+pub fn usages() -> impl Iterator<Item = Usage> {
+    let screen = COMMANDS.iter().flat_map(|command| command.usages).copied();
+    commands::usages().chain(screen)
+}
+
+/// Returns all that the help lists.
+pub fn help() -> impl Iterator<Item = Usage> {
+    TEXT_FORMS.iter().copied().chain(usages())
+}
+
+fn query(app: &mut App, arguments: &str) -> Result<(), Refusal> {
+    let (nick, text) = parse_nick(arguments)?;
+    app.switch_to(Conversation::Person(nick.clone()));
+    if let Some(text) = non_empty(text) {
+        app.say(nick.as_str(), text, MessageKind::Message);
+    }
+    Ok(())
+}
+
+fn close(app: &mut App, _arguments: &str) -> Result<(), Refusal> {
+    let conversation = app.buffers.current().conversation.clone();
+    match &conversation {
+        Conversation::Server => return Err("this one cannot be closed".into()),
+        Conversation::Channel(channel) if app.model.is_in(channel) => {
+            app.request(Message::new("PART", [channel.as_str()]));
+        }
+        _ => app.buffers.close(&conversation),
+    }
+    Ok(())
+}
+
+/// Replies to the selected message, else to the last highlight. In a channel the text begins with
+/// the nick that it is for.
+fn reply(app: &mut App, text: &str) -> Result<(), Refusal> {
+    if text.is_empty() {
+        return Err(Refusal::Usage);
+    }
+    let selected = app.replied_to().and_then(|line| match &line.body {
+        Body::Said { nick, .. } => {
+            Some((app.buffers.current().conversation.clone(), nick.to_string()))
+        }
+        _ => None,
+    });
+    match selected.or_else(|| app.last_highlight.clone()) {
+        Some((Conversation::Channel(channel), nick)) => {
+            let text = format!("{nick}: {text}");
+            app.say(channel.as_str(), &text, MessageKind::Message);
+        }
+        Some((Conversation::Person(nick), _)) => {
+            app.say(nick.as_str(), text, MessageKind::Message);
+        }
+        Some((Conversation::Server, _)) | None => {
+            return Err("nobody has mentioned you yet".into());
+        }
+    }
+    Ok(())
+}
+
+fn ignore(app: &mut App, arguments: &str) -> Result<(), Refusal> {
+    if arguments.is_empty() {
+        let names: Vec<&str> = app.buffers.ignored().map(Nick::as_str).collect();
+        let list = match &names[..] {
+            [] => "nobody is ignored".to_owned(),
+            _ => format!("ignored: {}", names.join(", ")),
+        };
+        app.show(&list);
+        return Ok(());
+    }
+    let (nick, _) = parse_nick(arguments)?;
+    let line = if app.buffers.unignore(&nick) {
+        format!("{nick} is no longer ignored")
+    } else {
+        app.buffers.ignore(nick.clone());
+        format!("{nick} is ignored; /ignore {nick} again to unignore")
+    };
+    app.show(&line);
+    app.save_preferences();
+    Ok(())
+}
+
+fn search(app: &mut App, text: &str) -> Result<(), Refusal> {
+    if text.is_empty() {
+        return Err(Refusal::Usage);
+    }
+    let conversation = app.buffers.current().conversation.clone();
+    app.overlay = Some(Overlay::Search(Search::new(conversation, text)));
+    Ok(())
+}
+
+/// The password is never an argument: it would be among the typed lines that can be recalled.
+fn password(app: &mut App, arguments: &str) -> Result<(), Refusal> {
+    if !arguments.is_empty() {
+        return Err("type /password alone; you are asked for the password".into());
+    }
+    app.overlay = Some(Overlay::Password(PasswordChange::new(app.model.nick())));
+    Ok(())
+}
+
+fn redact(app: &mut App, reason: &str) -> Result<(), Refusal> {
+    let selected = app.replied_to().map(|line| line.id);
+    match selected.or_else(|| app.buffers.current().last_own()) {
+        Some(line) => app.redact(line, non_empty(reason)),
+        None => return Err("you have no message here that could be deleted".into()),
+    }
+    Ok(())
+}
+
+fn mute(app: &mut App, _arguments: &str) -> Result<(), Refusal> {
+    let conversation = app.buffers.current().conversation.clone();
+    let name = conversation.name();
+    if conversation == Conversation::Server {
+        return Err("the server cannot be muted".into());
+    }
+    let line = if app.buffers.is_muted(&conversation) {
+        app.buffers.unmute(&conversation);
+        format!("{name} is no longer muted")
+    } else {
+        app.buffers.mute(conversation.clone());
+        format!("{name} is muted: no unread counts and no bell; /mute again to unmute")
+    };
+    app.show(&line);
+    app.save_preferences();
+    Ok(())
+}
+
+fn links(app: &mut App, _arguments: &str) -> Result<(), Refusal> {
+    app.open_links();
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! Selecting a message, to reply to it, copy it or delete it.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent};
+use rookery_protocol::Message;
+
+use super::links::links_of;
+use super::{App, Effect};
+use crate::front_end::FrontEnd as _;
+use crate::model::{Body, Conversation, Line, LineId, Rank};
+use crate::text;
+use crate::tui::overlay::{MessageRef, Overlay, Selection};
+
+/// The letters of a message that the status line quotes.
+const EXCERPT: usize = 30;
+
+impl App {
+    /// Selects the newest message in view.
+    pub(super) fn select_newest(&mut self) {
+        let buffer = self.buffers.current();
+        let newest = self.layout().lowest_index(buffer, self.scroll_position());
+        let line = newest.and_then(|end| {
+            buffer
+                .lines()
+                .range(..=end)
+                .rev()
+                .find(|line| line.speaker().is_some())
+        });
+        match line.map(|line| line.id) {
+            Some(line) => self.overlay = Some(self.selection(line)),
+            None => self.hint = Some("there are no messages here yet".to_owned()),
+        }
+    }
+
+    /// Handles a key while a message is selected; returns the overlay unless the key has closed it.
+    pub(super) fn handle_selection_key(
+        &mut self,
+        selection: Selection,
+        key: KeyEvent,
+    ) -> Option<Overlay> {
+        let line = self.find_message(&selection.message)?.clone();
+        let Body::Said { nick, text, .. } = &line.body else {
+            return None;
+        };
+        let unchanged = Some(self.selection(line.id));
+        match key.code {
+            KeyCode::Up | KeyCode::Down | KeyCode::Char('k' | 'j') => {
+                let older = matches!(key.code, KeyCode::Up | KeyCode::Char('k'));
+                return self.select_next(line.id, older);
+            }
+            KeyCode::PageUp | KeyCode::PageDown => {
+                self.scroll_page(key.code == KeyCode::PageUp);
+                return unchanged;
+            }
+            KeyCode::Enter | KeyCode::Char('r') => {
+                self.reply_target = Some(selection.message);
+                let is_channel = matches!(
+                    self.buffers.current().conversation,
+                    Conversation::Channel(_)
+                );
+                if is_channel && self.editor.is_empty() && !self.model.is_me(nick) {
+                    self.editor.insert(&format!("{nick}: "));
+                }
+            }
+            KeyCode::Char('p') if !self.model.is_me(nick) => {
+                if let Some(conversation) = Conversation::person(nick) {
+                    self.switch_to(conversation);
+                }
+            }
+            KeyCode::Char('c') => {
+                self.hint = Some("copied".to_owned());
+                self.effects.push(Effect::Copy(text::plain(text)));
+            }
+            KeyCode::Char('o') => match links_of(&line).as_slice() {
+                [] => return unchanged,
+                [only] => self.effects.push(Effect::Open(only.clone())),
+                links => return self.list_links(links.to_vec()),
+            },
+            KeyCode::Char('d') if !self.may_redact(&line) => return unchanged,
+            KeyCode::Char('d') if selection.confirming_redaction => self.redact(line.id, None),
+            KeyCode::Char('d') => {
+                return Some(Overlay::Selection(Selection {
+                    confirming_redaction: true,
+                    ..selection
+                }));
+            }
+            KeyCode::Char('/') => {
+                self.reply_target = Some(selection.message);
+                self.editor.insert("/");
+            }
+            _ => return unchanged,
+        }
+        None
+    }
+
+    /// Returns what the keys do with the selected message, for the status line.
+    pub fn selection_hint(&self, selection: &Selection) -> String {
+        let Some(line) = self.find_message(&selection.message) else {
+            return String::new();
+        };
+        if selection.confirming_redaction {
+            return format!("d again deletes: {}", excerpt(line));
+        }
+        let own = matches!(line.body, Body::Said { own: true, .. });
+        let hints = [
+            (true, "r reply"),
+            (!own, "p private"),
+            (true, "c copy"),
+            (!links_of(line).is_empty(), "o open"),
+            (self.may_redact(line), "d delete"),
+            (true, "Up, Down: others"),
+            (true, "Esc"),
+        ];
+        let applicable = hints
+            .into_iter()
+            .filter_map(|(applies, hint)| applies.then_some(hint));
+        applicable.collect::<Vec<_>>().join(" · ")
+    }
+
+    /// Returns the message that typed text replies to, if it is in the current conversation.
+    pub fn replied_to(&self) -> Option<&Line> {
+        self.find_message(self.reply_target.as_ref()?)
+    }
+
+    /// Returns the message, if it is in the current conversation.
+    pub fn find_message(&self, message: &MessageRef) -> Option<&Line> {
+        if message.conversation == self.buffers.current().conversation {
+            self.line(message.line)
+        } else {
+            None
+        }
+    }
+
+    /// Returns which message typed text replies to, for the status line.
+    pub fn reply_hint(&self) -> Option<String> {
+        let line = self.replied_to()?;
+        Some(format!("reply to {} · Esc: cancel reply", excerpt(line)))
+    }
+
+    /// Asks the server to delete a message (`draft/message-redaction`).
+    pub(super) fn redact(&mut self, line: LineId, reason: Option<&str>) {
+        let msgid = self.line(line).and_then(|line| line.msgid.clone());
+        let target = self.buffers.current().conversation.name();
+        match msgid {
+            Some(msgid) => {
+                let params = [target, &*msgid].into_iter().chain(reason);
+                self.request(Message::new("REDACT", params));
+            }
+            None => self.show_refusal("that message cannot be deleted: it has no msgid"),
+        }
+    }
+
+    fn selection(&self, line: LineId) -> Overlay {
+        let message = MessageRef {
+            conversation: self.buffers.current().conversation.clone(),
+            line,
+        };
+        Overlay::Selection(Selection {
+            message,
+            confirming_redaction: false,
+        })
+    }
+
+    fn select_next(&mut self, from: LineId, older: bool) -> Option<Overlay> {
+        let buffer = self.buffers.current();
+        let index = buffer.index_of(from)?;
+        let is_message = |line: &&Line| line.speaker().is_some();
+        let next = if older {
+            buffer.lines().range(..index).rev().find(is_message)
+        } else {
+            buffer.lines().range(index + 1..).find(is_message)
+        };
+        let Some(line) = next.map(|line| line.id) else {
+            if older {
+                // There may be more to load.
+                self.scroll(true, 1);
+                return Some(self.selection(from));
+            }
+            self.scroll_to_end();
+            return None;
+        };
+        self.scroll_to_line(line);
+        Some(self.selection(line))
+    }
+
+    fn line(&self, id: LineId) -> Option<&Line> {
+        let buffer = self.buffers.current();
+        buffer.lines().get(buffer.index_of(id)?)
+    }
+
+    /// Whether the user may delete a message: their own, and any message in a channel that they are
+    /// an operator of.
+    fn may_redact(&self, line: &Line) -> bool {
+        let is_operator = || match &self.buffers.current().conversation {
+            Conversation::Channel(channel) => self
+                .model
+                .members(channel)
+                .any(|(nick, rank)| rank == Rank::Operator && self.model.is_me(nick.as_str())),
+            _ => false,
+        };
+        matches!(line.body, Body::Said { own: true, .. }) || is_operator()
+    }
+}
+
+/// Returns the sender of a message and how it begins.
+fn excerpt(line: &Line) -> String {
+    match &line.body {
+        Body::Said { nick, text, .. } => {
+            let text = text::plain(text);
+            let more = if text.chars().count() > EXCERPT {
+                "…"
+            } else {
+                ""
+            };
+            let beginning: String = text.chars().take(EXCERPT).collect();
+            format!("{nick}: “{beginning}{more}”")
+        }
+        _ => String::new(),
+    }
+}

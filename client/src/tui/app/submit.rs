@@ -1,0 +1,121 @@
+//! The text being typed: one draft for each conversation, and what Enter does with it.
+
+use super::{App, Connection, screen_commands};
+use crate::commands::{self, Requires, Typed};
+use crate::front_end::FrontEnd as _;
+use crate::model::Conversation;
+
+impl App {
+    /// Sends the typed text or carries out the command in it. Text that cannot be sent now stays in
+    /// the editor, with a hint.
+    pub(super) fn submit(&mut self) {
+        let text = self.editor.text();
+        if text.trim().is_empty() {
+            return;
+        }
+        let requires = requirement(text);
+        if self.connection != Connection::Online && requires != Requires::Nothing {
+            self.hint = Some("not connected: your text was not sent".to_owned());
+            return;
+        }
+        if let Some(hint) = self.missing_audience(text, requires) {
+            self.hint = Some(hint);
+            return;
+        }
+        let text = self.editor.submit();
+        self.scroll_to_end();
+        self.execute(&text);
+        self.reply_target = None;
+    }
+
+    fn execute(&mut self, text: &str) {
+        if !commands::is_command(text) {
+            for line in text.lines().filter(|line| !line.trim().is_empty()) {
+                // `//` stands for a slash at the beginning of text.
+                let is_escaped = line.starts_with("//");
+                commands::say(self, if is_escaped { &line[1..] } else { line });
+            }
+            return;
+        }
+        let Typed::Command(name, arguments) = Typed::parse(text) else {
+            return;
+        };
+        let result = if let Some(command) = screen_commands::find(name) {
+            command.execute(self, arguments)
+        } else if let Some(command) = commands::find(name) {
+            command.execute(self, arguments)
+        } else {
+            Err(commands::unknown(name))
+        };
+        if let Err(refusal) = result {
+            self.show_refusal(&refusal);
+        }
+    }
+
+    /// Returns a hint if nobody would receive the text in the current conversation.
+    fn missing_audience(&self, text: &str, requires: Requires) -> Option<String> {
+        let is_for_one_person =
+            |line: &str| commands::addressee(line, |nick| self.model.is_present(nick)).is_some();
+        let needs_audience = if commands::is_command(text) {
+            requires == Requires::Audience
+        } else {
+            text.lines()
+                .any(|line| !line.trim().is_empty() && !is_for_one_person(line))
+        };
+        match &self.buffers.current().conversation {
+            Conversation::Server if needs_audience => Some(
+                "nobody would receive that here: choose a conversation (Ctrl-K) or /join a channel"
+                    .to_owned(),
+            ),
+            Conversation::Channel(channel) if needs_audience && !self.model.is_in(channel) => Some(
+                format!("you are not in {channel}: /join {channel} first; your text was not sent"),
+            ),
+            _ => None,
+        }
+    }
+
+    /// Puts the text of the current conversation into the editor, so that nothing is sent to
+    /// another conversation than it was typed for.
+    pub(super) fn switch_drafts(&mut self) {
+        let current = self.buffers.current().conversation.clone();
+        if self.editor_conversation == current {
+            return;
+        }
+        let previous = std::mem::replace(&mut self.editor_conversation, current.clone());
+        let is_closed = self
+            .buffers
+            .list()
+            .iter()
+            .all(|buffer| buffer.conversation != previous);
+        let is_renamed = is_closed
+            && matches!(
+                (&previous, &current),
+                (Conversation::Person(_), Conversation::Person(_))
+            );
+        // What was typed while the connection was made is for the first conversation after it.
+        let was_connecting =
+            previous == Conversation::Server && !self.drafts.contains_key(&current);
+        if is_renamed || was_connecting {
+            return;
+        }
+        let draft = self.drafts.remove(&current).unwrap_or_default();
+        let draft = self.editor.replace(draft);
+        if !draft.is_empty() {
+            self.drafts.insert(previous, draft);
+        }
+    }
+}
+
+/// Returns what must hold for the text to be sent or carried out.
+fn requirement(text: &str) -> Requires {
+    let Typed::Command(name, _) = Typed::parse(text) else {
+        return Requires::Connection;
+    };
+    if !commands::is_command(text) {
+        return Requires::Connection;
+    }
+    screen_commands::find(name)
+        .map(|command| command.requires)
+        .or_else(|| commands::find(name).map(|command| command.requires))
+        .unwrap_or(Requires::Connection)
+}

@@ -1,0 +1,201 @@
+//! Selecting a message.
+
+use super::*;
+
+/// Three messages, the second of them our own.
+fn three_messages() -> Harness {
+    let mut ui = Harness::new();
+    ui.receive(":s.example NOTICE alice :an announcement that nobody can answer");
+    ui.receive("@msgid=m1 :bob!b@h PRIVMSG #lobby :shall we? see http://a.example");
+    ui.receive("@msgid=m2 :alice!a@h PRIVMSG #lobby :of course");
+    ui.receive("@msgid=m3 :carol!c@h PRIVMSG #lobby :\u{2}well\u{2}, when");
+    ui.receive(":dave!d@h JOIN #lobby");
+    ui.app.take_effects();
+    ui
+}
+
+fn select(ui: &mut Harness, steps: usize) {
+    for _ in 0..steps {
+        ui.press(KeyCode::Up, KeyModifiers::ALT);
+    }
+}
+
+/// Returns what is sent, and which message it replies to.
+fn sent(ui: &mut Harness) -> Vec<(String, Option<String>)> {
+    let effects = ui.app.take_effects().into_iter();
+    let messages = effects.filter_map(|effect| match effect {
+        Effect::Send(message) => Some(message),
+        _ => None,
+    });
+    messages
+        .map(|message| {
+            let reply = message.tags.get("+draft/reply").map(str::to_owned);
+            (
+                Message::new(&message.command, message.params).to_string(),
+                reply,
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn a_message_is_selected_and_replied_to() {
+    let mut ui = three_messages();
+    select(&mut ui, 1);
+    insta::assert_snapshot!(ui.screen());
+    ui.type_text("r");
+    assert_eq!(ui.app.editor.text(), "carol: ");
+    ui.type_text("at noon");
+    assert!(
+        ui.screen()
+            .contains("reply to carol: “well, when” · Esc: cancel reply"),
+        "{}",
+        ui.screen()
+    );
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(
+        sent(&mut ui),
+        [(
+            "PRIVMSG #lobby :carol: at noon".to_owned(),
+            Some("m3".to_owned())
+        )]
+    );
+    ui.enter("and to all");
+    assert_eq!(
+        sent(&mut ui),
+        [("PRIVMSG #lobby :and to all".to_owned(), None)],
+        "only that one"
+    );
+    select(&mut ui, 3);
+    ui.type_text("/reply yes");
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(
+        sent(&mut ui),
+        [("PRIVMSG #lobby :bob: yes".to_owned(), Some("m1".to_owned()))]
+    );
+    select(&mut ui, 1);
+    ui.type_text("r");
+    ui.press(KeyCode::Esc, KeyModifiers::NONE);
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(
+        sent(&mut ui),
+        [("PRIVMSG #lobby :carol: ".to_owned(), None)]
+    );
+}
+
+#[test]
+fn a_selected_message_is_copied_opened_and_answered_in_private() {
+    let mut ui = three_messages();
+    select(&mut ui, 1);
+    ui.type_text("oc");
+    assert_eq!(
+        ui.app.take_effects(),
+        [Effect::Copy("well, when".to_owned())],
+        "it has no link to open"
+    );
+    select(&mut ui, 1);
+    ui.press(KeyCode::Up, KeyModifiers::NONE);
+    ui.press(KeyCode::Up, KeyModifiers::NONE);
+    assert!(ui.screen().contains("o open"));
+    ui.type_text("o");
+    let effects = ui.app.take_effects();
+    assert!(
+        matches!(&effects[..], [Effect::Open(url)] if url.as_str() == "http://a.example"),
+        "{effects:?}"
+    );
+    select(&mut ui, 4);
+    ui.type_text("p");
+    assert_eq!(ui.conversation(), "bob");
+    select(&mut ui, 1);
+    assert!(ui.screen().contains("there are no messages here yet"));
+}
+
+#[test]
+fn only_messages_one_may_delete_are_deleted_and_only_at_the_second_key() {
+    let mut ui = three_messages();
+    select(&mut ui, 1);
+    assert!(
+        !ui.screen().contains("d delete"),
+        "it is a message by carol: {}",
+        ui.screen()
+    );
+    ui.type_text("dd");
+    select(&mut ui, 1);
+    ui.type_text("d");
+    assert!(
+        ui.screen().contains("d again deletes: alice: “of course”"),
+        "{}",
+        ui.screen()
+    );
+    ui.press(KeyCode::Down, KeyModifiers::NONE);
+    ui.press(KeyCode::Up, KeyModifiers::NONE);
+    ui.type_text("d");
+    assert_eq!(sent(&mut ui), []);
+    ui.type_text("d");
+    assert_eq!(sent(&mut ui), [("REDACT #lobby m2".to_owned(), None)]);
+    ui.receive("@label=1 :alice!a@h REDACT #lobby m2");
+    ui.receive(":boss!o@h MODE #lobby +o alice");
+    select(&mut ui, 1);
+    ui.type_text("/redact too loud");
+    ui.press(KeyCode::Enter, KeyModifiers::NONE);
+    assert_eq!(
+        sent(&mut ui),
+        [("REDACT #lobby m3 :too loud".to_owned(), None)],
+        "an operator may"
+    );
+}
+
+#[test]
+fn the_selection_is_in_view_and_ends_past_the_newest_message() {
+    let mut ui = Harness::sized(80, 12);
+    for number in 10..60 {
+        ui.receive(&format!(
+            "@msgid=m{number} :bob!b@h PRIVMSG #lobby :number {number}"
+        ));
+    }
+    for number in (10..60).rev() {
+        ui.press(
+            KeyCode::Up,
+            if number == 59 {
+                KeyModifiers::ALT
+            } else {
+                KeyModifiers::NONE
+            },
+        );
+        assert!(
+            ui.screen().contains(&format!("number {number}")),
+            "{number}:\n{}",
+            ui.screen()
+        );
+    }
+    ui.press(KeyCode::Up, KeyModifiers::NONE);
+    assert!(ui.screen().contains("number 10"), "there is none before");
+    for _ in 10..60 {
+        ui.press(KeyCode::Down, KeyModifiers::NONE);
+    }
+    assert!(ui.app.overlay.is_none() && ui.app.scroll_position().is_none());
+    assert!(ui.screen().contains("number 59"));
+}
+
+#[test]
+fn a_selection_in_one_conversation_does_not_apply_in_another() {
+    let mut ui = three_messages();
+    ui.receive("@msgid=p1 :bob!b@h PRIVMSG alice :psst");
+    select(&mut ui, 1);
+    ui.type_text("r");
+    ui.alt('3');
+    assert_eq!(ui.conversation(), "bob");
+    ui.control('u');
+    ui.enter("hello");
+    assert_eq!(sent(&mut ui), [("PRIVMSG bob hello".to_owned(), None)]);
+    ui.alt('2');
+    select(&mut ui, 1);
+    ui.receive(":alice!a@h PART #lobby");
+    ui.type_text("dd");
+    assert!(
+        ui.app
+            .take_effects()
+            .iter()
+            .all(|effect| !matches!(effect, Effect::Send(_)))
+    );
+}

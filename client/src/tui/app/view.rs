@@ -1,0 +1,84 @@
+//! What the parts of the screen show.
+
+use super::App;
+use crate::model::{Conversation, Rank};
+use crate::tui::areas::Areas;
+use crate::tui::layout::Layout;
+use crate::tui::overlay::Overlay;
+use crate::tui::switcher;
+
+impl App {
+    /// Returns where the parts of the screen are.
+    pub fn areas(&self) -> Areas {
+        Areas::of(self.size, self.editor.text(), self.members)
+    }
+
+    /// Returns how the lines of a conversation are laid out.
+    pub fn layout(&self) -> Layout<'_> {
+        Layout {
+            width: usize::from(self.areas().conversation.width),
+            zone: &self.zone,
+            theme: self.theme,
+            marked: match &self.overlay {
+                Some(Overlay::Search(search)) => search.current_match(),
+                Some(Overlay::Selection(selection)) => {
+                    self.find_message(&selection.message).map(|line| line.id)
+                }
+                _ => self.replied_to().map(|line| line.id),
+            },
+            search: match &self.overlay {
+                Some(Overlay::Search(search)) => search.needle(),
+                _ => "",
+            },
+        }
+    }
+
+    /// Whether typed text goes into the message box.
+    pub fn has_text_input(&self) -> bool {
+        matches!(
+            self.overlay,
+            None | Some(Overlay::Search(_) | Overlay::Format)
+        )
+    }
+
+    /// Returns the indices of the conversations that match the switcher's query, best first.
+    pub fn switcher_matches(&self, query: &str) -> Vec<usize> {
+        let ordered = self.buffers.by_relevance();
+        let names: Vec<&str> = ordered
+            .iter()
+            .map(|&index| self.buffers.list()[index].conversation.name())
+            .collect();
+        switcher::matches(query, &names)
+            .into_iter()
+            .map(|found| ordered[found])
+            .collect()
+    }
+
+    /// Returns the index of the first conversation in the list. The current one is always in view.
+    pub fn first_listed(&self, height: usize) -> usize {
+        (self.buffers.index() + 1).saturating_sub(height)
+    }
+
+    /// Returns the members that fit into a column of that height, and how many do not.
+    pub fn listed_members(&self, height: usize) -> (Vec<(Rank, &str)>, usize) {
+        let Conversation::Channel(channel) = &self.buffers.current().conversation else {
+            return (Vec::new(), 0);
+        };
+        let mut members: Vec<(Rank, &str)> = self
+            .model
+            .members(channel)
+            .map(|(nick, rank)| (rank, nick.as_str()))
+            .collect();
+        let count = members.len();
+        if count > height {
+            // Of a large channel only those that are shown are sorted; the last row is for the
+            // number of the others.
+            let room = height.saturating_sub(1);
+            members.select_nth_unstable(room);
+            members.truncate(room);
+        }
+        members.sort_unstable();
+        let more = count - members.len();
+        (members, more)
+    }
+}

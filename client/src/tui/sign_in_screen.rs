@@ -1,0 +1,441 @@
+//! The sign-in screen: name, email and the mailed code.
+//!
+//! It is shown when no account is stored for the server, or when the server refuses the stored
+//! credential. It only collects answers; the event loop signs in.
+
+use ratatui::Frame;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line as Row, Span};
+use ratatui::widgets::{Paragraph, Wrap};
+use rookery_protocol::{AccountName, Email};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::editor::Editor;
+use super::theme::Theme;
+use crate::text;
+
+/// The most lines of notices that are shown.
+const MAX_NOTICES: usize = 8;
+/// From this height on, empty rows separate the parts.
+const SPACIOUS: u16 = 14;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Name,
+    Email,
+    /// Nothing: the server's answer is awaited.
+    Waiting,
+    /// The mailed code. While one is being checked, the next may be typed already.
+    Code {
+        checking: bool,
+    },
+}
+
+/// What the user has answered.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The name and email.
+    Identity(AccountName, Email),
+    /// The mailed code.
+    Code(String),
+    /// To leave without signing in.
+    Leave,
+}
+
+/// The state of the sign-in screen.
+#[derive(Debug)]
+pub struct SignInScreen {
+    server: String,
+    question: Field,
+    name: Option<AccountName>,
+    email: Option<Email>,
+    editor: Editor,
+    /// Lines about the server and the sign-in, oldest first.
+    notices: Vec<String>,
+    /// Where the code was mailed, in words.
+    mailed: Option<String>,
+    /// The number of notices from before the code was asked for. Later ones are about the last
+    /// code.
+    earlier_notices: usize,
+    /// What is wrong with the last answer.
+    error: Option<String>,
+    /// Whether name and email are both asked for again, to be corrected.
+    correcting: bool,
+}
+
+impl SignInScreen {
+    /// Asks for those of name and email that are not known.
+    pub fn new(server: String, name: Option<AccountName>, email: Option<Email>) -> Self {
+        let mut screen = Self {
+            server,
+            question: Field::Waiting,
+            name,
+            email,
+            editor: Editor::default(),
+            notices: Vec::new(),
+            mailed: None,
+            earlier_notices: 0,
+            error: None,
+            correcting: false,
+        };
+        screen.ask(match (&screen.name, &screen.email) {
+            (None, _) => Field::Name,
+            (_, None) => Field::Email,
+            _ => Field::Waiting,
+        });
+        screen
+    }
+
+    /// Returns name and email, if both are known.
+    pub fn identity(&self) -> Option<(AccountName, Email)> {
+        self.name.clone().zip(self.email.clone())
+    }
+
+    /// Asks for the name and email again after the server has refused the sign-in.
+    pub fn restart(&mut self, why: &str) {
+        self.error = Some(why.to_owned());
+        self.correcting = true;
+        self.ask(Field::Name);
+    }
+
+    /// Adds a notice of one or more lines.
+    pub fn add_notice(&mut self, text: &str) {
+        self.notices.extend(text.lines().map(str::to_owned));
+        let over = self.notices.len().saturating_sub(MAX_NOTICES);
+        self.notices.drain(..over);
+        self.earlier_notices = self.earlier_notices.saturating_sub(over);
+    }
+
+    /// Asks for the code; `mailed` says where it was mailed.
+    pub fn ask_code(&mut self, mailed: &str) {
+        self.mailed = Some(mailed.to_owned());
+        if let Field::Code { checking } = &mut self.question {
+            // The last code was wrong. What is being typed already stays.
+            *checking = false;
+        } else {
+            self.earlier_notices = self.notices.len();
+            self.ask(Field::Code { checking: false });
+        }
+    }
+
+    /// Inserts the first line of a paste.
+    pub fn paste(&mut self, text: &str) {
+        if self.question != Field::Waiting {
+            self.editor
+                .insert(text.lines().next().unwrap_or_default().trim());
+        }
+    }
+
+    /// Handles a key; returns an answer if one is complete.
+    pub fn handle_key(&mut self, key: KeyEvent) -> Option<Answer> {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('c' | 'd') if control => return Some(Answer::Leave),
+            KeyCode::Esc => return Some(Answer::Leave),
+            KeyCode::Char('a') if control => self.editor.home(),
+            KeyCode::Char('e') if control => self.editor.end(),
+            KeyCode::Char('u') if control => self.editor.cut_to_start(),
+            KeyCode::Char('w') if control => self.editor.cut_word_left(),
+            KeyCode::Char(letter) if !control && self.question != Field::Waiting => {
+                self.editor.insert(&letter.to_string());
+            }
+            KeyCode::Backspace => self.editor.backspace(),
+            KeyCode::Delete => self.editor.delete(),
+            KeyCode::Left => self.editor.left(),
+            KeyCode::Right => self.editor.right(),
+            KeyCode::Home => self.editor.home(),
+            KeyCode::End => self.editor.end(),
+            KeyCode::Up | KeyCode::BackTab => self.go_back(),
+            KeyCode::Enter | KeyCode::Tab | KeyCode::Down => return self.submit(),
+            _ => {}
+        }
+        None
+    }
+
+    fn submit(&mut self) -> Option<Answer> {
+        let typed = self.editor.text().trim().to_owned();
+        let parsed = match self.question {
+            Field::Name => AccountName::parse(&typed).map(|name| self.name = Some(name)),
+            Field::Email => Email::parse(&typed).map(|email| self.email = Some(email)),
+            Field::Code { checking: false } if !typed.is_empty() => {
+                self.ask(Field::Code { checking: true });
+                self.notices.truncate(self.earlier_notices);
+                return Some(Answer::Code(typed));
+            }
+            Field::Code { .. } | Field::Waiting => return None,
+        };
+        if let Err(error) = parsed {
+            self.error = Some(format!("Not valid: {error}."));
+            return None;
+        }
+        self.error = None;
+        if self.question == Field::Name && (self.correcting || self.email.is_none()) {
+            self.ask(Field::Email);
+            return None;
+        }
+        self.correcting = false;
+        self.ask(Field::Waiting);
+        self.identity()
+            .map(|(name, email)| Answer::Identity(name, email))
+    }
+
+    /// Goes back to the previous question, to correct its answer.
+    fn go_back(&mut self) {
+        match self.question {
+            Field::Code { .. } => self.ask(Field::Email),
+            Field::Email => self.ask(Field::Name),
+            Field::Name | Field::Waiting => return,
+        }
+        self.correcting = true;
+        self.mailed = None;
+        self.notices.truncate(self.earlier_notices);
+    }
+
+    /// Asks a question. An earlier answer is in the field, to be corrected.
+    fn ask(&mut self, question: Field) {
+        self.question = question;
+        self.editor.set(match question {
+            Field::Name => self.name.as_ref().map_or("", AccountName::as_str),
+            Field::Email => self.email.as_ref().map_or("", Email::as_str),
+            Field::Code { .. } | Field::Waiting => "",
+        });
+    }
+
+    /// Draws the screen.
+    pub fn draw(&self, frame: &mut Frame<'_>, theme: Theme) {
+        let area = frame.area();
+        let width = area.width.min(72);
+        let left = (area.width - width) / 2;
+        let gap = usize::from(area.height >= SPACIOUS);
+        let space = || std::iter::repeat_n(Row::default(), gap);
+        let mut rows: Vec<Row<'_>> = vec![Row::styled(
+            format!("Rookery · {}", self.server),
+            theme.accent(),
+        )];
+        rows.extend(space());
+        let field = |label: &str, value: &str, asked: bool| {
+            let style = if asked { theme.accent() } else { theme.faint() };
+            Row::from(vec![
+                Span::styled(format!("{label:<7}"), style),
+                Span::raw(value.to_owned()),
+            ])
+        };
+        let asked_row = |rows: &Vec<Row<'_>>| u16::try_from(rows.len()).unwrap_or(u16::MAX);
+        let mut cursor_row = None;
+        let questions = [
+            (
+                Field::Name,
+                "Name",
+                self.name.as_ref().map(AccountName::as_str),
+            ),
+            (
+                Field::Email,
+                "Email",
+                self.email.as_ref().map(Email::as_str),
+            ),
+            (Field::Code { checking: false }, "Code", None),
+        ];
+        for (question, label, value) in questions {
+            let is_code = |question| matches!(question, Field::Code { .. });
+            let asked = self.question == question || (is_code(self.question) && is_code(question));
+            if asked {
+                cursor_row = Some(asked_row(&rows));
+            }
+            if !is_code(question) || asked {
+                rows.push(field(
+                    label,
+                    if asked {
+                        self.editor.text()
+                    } else {
+                        value.unwrap_or_default()
+                    },
+                    asked,
+                ));
+            }
+        }
+        rows.extend(space());
+        if let Some(error) = &self.error {
+            rows.push(Row::styled(text::plain(error), theme.alert()));
+        }
+        let is_code = matches!(self.question, Field::Code { .. });
+        let split = if is_code {
+            self.earlier_notices.min(self.notices.len())
+        } else {
+            self.notices.len()
+        };
+        let (before, about_last_code) = self.notices.split_at(split);
+        rows.extend(
+            about_last_code
+                .iter()
+                .map(|line| Row::styled(text::plain(line), theme.alert())),
+        );
+        rows.extend(self.mailed.iter().map(|line| Row::from(text::plain(line))));
+        let hint = match self.question {
+            Field::Name => "A new name, or your account's name. Enter continues, Esc leaves.",
+            Field::Email => "A code is mailed there to verify it. Enter continues, Up goes back.",
+            Field::Waiting | Field::Code { checking: true } => "One moment…",
+            Field::Code { checking: false } => {
+                "Enter the six-digit code. Wrong email or no mail? Up goes back."
+            }
+        };
+        rows.push(Row::styled(hint, theme.faint()));
+        if !before.is_empty() {
+            rows.extend(space());
+            rows.extend(before.iter().map(|line| Row::from(text::plain(line))));
+        }
+        let height = u16::try_from(rows.len())
+            .unwrap_or(u16::MAX)
+            .min(area.height);
+        let top = (area.height - height) / 3;
+        let body = Rect {
+            x: left,
+            y: top,
+            width,
+            height: area.height - top,
+        };
+        frame.render_widget(Paragraph::new(rows).wrap(Wrap { trim: false }), body);
+        if let Some(row) = cursor_row {
+            let typed = self.editor.text()[..self.editor.cursor()].width();
+            let column = u16::try_from(typed)
+                .unwrap_or(u16::MAX)
+                .saturating_add(7)
+                .min(width.saturating_sub(1));
+            frame.set_cursor_position(Position::new(
+                left + column,
+                (top + row).min(area.height.saturating_sub(1)),
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn type_line(screen: &mut SignInScreen, text: &str) -> Option<Answer> {
+        for letter in text.chars() {
+            assert_eq!(screen.handle_key(KeyCode::Char(letter).into()), None);
+        }
+        screen.handle_key(KeyCode::Enter.into())
+    }
+
+    fn name(text: &str) -> AccountName {
+        AccountName::parse(text).unwrap()
+    }
+
+    fn email(text: &str) -> Email {
+        Email::parse(text).unwrap()
+    }
+
+    #[test]
+    fn name_and_email_are_asked_until_they_are_valid_and_then_the_code() {
+        let mut screen = SignInScreen::new("chat.example".to_owned(), None, None);
+        assert_eq!(type_line(&mut screen, "a!b"), None);
+        assert!(screen.error.is_some());
+        screen.handle_key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+        assert_eq!(type_line(&mut screen, "alice"), None);
+        let answer = type_line(&mut screen, "alice@example.org");
+        assert_eq!(
+            answer,
+            Some(Answer::Identity(name("alice"), email("alice@example.org")))
+        );
+        assert_eq!(type_line(&mut screen, "typed too early"), None);
+        screen.ask_code("A code was mailed to alice@example.org.");
+        screen.paste("123456\nand more");
+        assert_eq!(
+            screen.handle_key(KeyCode::Enter.into()),
+            Some(Answer::Code("123456".to_owned()))
+        );
+    }
+
+    #[test]
+    fn an_answer_about_a_code_leaves_what_is_typed_and_replaces_the_last_answer() {
+        let mut screen = SignInScreen::new(
+            "x".to_owned(),
+            Some(name("alice")),
+            Some(email("a@b.example")),
+        );
+        screen.add_notice("about the certificate");
+        screen.ask_code("mailed");
+        assert!(type_line(&mut screen, "000000").is_some());
+        for letter in "12345".chars() {
+            screen.handle_key(KeyCode::Char(letter).into());
+        }
+        screen.add_notice("The code is not right; 4 tries are left");
+        screen.ask_code("mailed");
+        assert_eq!(
+            type_line(&mut screen, "6"),
+            Some(Answer::Code("123456".to_owned()))
+        );
+        screen.add_notice("The code is not right; 3 tries are left");
+        assert_eq!(
+            screen.notices,
+            [
+                "about the certificate",
+                "The code is not right; 3 tries are left"
+            ]
+        );
+        assert_eq!(
+            type_line(&mut screen, "111111"),
+            None,
+            "one is being checked"
+        );
+    }
+
+    #[test]
+    fn a_wrong_email_can_be_corrected_after_the_code_was_mailed() {
+        let mut screen = SignInScreen::new("x".to_owned(), None, None);
+        type_line(&mut screen, "alice");
+        assert!(type_line(&mut screen, "alice@exmple.org").is_some());
+        screen.ask_code("A code was mailed to alice@exmple.org.");
+        screen.handle_key(KeyCode::Up.into());
+        screen.handle_key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+        let answer = type_line(&mut screen, "alice@example.org");
+        assert_eq!(
+            answer,
+            Some(Answer::Identity(name("alice"), email("alice@example.org")))
+        );
+        assert_eq!(screen.mailed, None, "the other mail is no longer mentioned");
+        screen.restart("that name is taken");
+        assert_eq!(
+            type_line(&mut screen, "2"),
+            None,
+            "the email can be corrected as well"
+        );
+        let answer = screen.handle_key(KeyCode::Enter.into());
+        assert_eq!(
+            answer,
+            Some(Answer::Identity(name("alice2"), email("alice@example.org")))
+        );
+    }
+
+    #[test]
+    fn what_is_known_is_not_asked_for() {
+        let mut screen = SignInScreen::new("x".to_owned(), Some(name("alice")), None);
+        assert_eq!(screen.identity(), None);
+        let answer = type_line(&mut screen, "a@b.example");
+        assert!(matches!(answer, Some(Answer::Identity(..))));
+        assert!(
+            SignInScreen::new("x".to_owned(), Some(name("a")), Some(email("a@b.c")))
+                .identity()
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn up_goes_back_and_esc_leaves() {
+        let mut screen = SignInScreen::new("x".to_owned(), None, None);
+        type_line(&mut screen, "alice");
+        screen.handle_key(KeyCode::Up.into());
+        assert_eq!(
+            type_line(&mut screen, "a"),
+            None,
+            "the name is in the field, to be corrected"
+        );
+        assert_eq!(screen.name, Some(name("alicea")));
+        assert_eq!(screen.handle_key(KeyCode::Esc.into()), Some(Answer::Leave));
+    }
+}
