@@ -55,8 +55,8 @@ pub async fn announce(
             operator
                 .plane
                 .control
-                .news
-                .tell(ServerEvent::Announced { by, to, sessions });
+                .events
+                .publish_now(ServerEvent::Announced { by, to, sessions });
             Ok(Json(AnnouncementReply { sessions }))
         }
         Announced::NoRecipient => Err(operator.refuse(&step, nobody(&to)).await),

@@ -90,7 +90,7 @@ type Looks = BTreeMap<(String, &'static str, String), Timestamp>;
 impl Trail {
     /// The trail of that record.
     pub fn new(database: Database) -> Self {
-        let refused = RecentRefusals::at(Port::Control);
+        let refused = RecentRefusals::new(Port::Control);
         Self {
             database,
             strangers: Mutex::default(),

@@ -140,7 +140,7 @@ pub async fn events(
         Err(refusal) => return Err(operator.refuse(&step, refusal).await),
     };
     let control = &operator.plane.control;
-    let (news, mut gate) = (control.news.watch(), control.gate.clone());
+    let (events, mut gate) = (control.events.subscribe(), control.gate.clone());
     let known_bans = in_force(&gate.borrow_and_update().bans, operator.now());
     let newest = AuditQuery {
         limit: 1,
@@ -154,7 +154,7 @@ pub async fn events(
     let watcher = Watcher {
         stream,
         filter,
-        news,
+        events,
         known_bans,
         gate,
         last_entry: newest.first().map_or(0, |entry| entry.id),
@@ -168,7 +168,7 @@ pub async fn events(
 struct Watcher {
     stream: Stream,
     filter: Filter,
-    news: Receiver<Arc<TimedEvent>>,
+    events: Receiver<Arc<TimedEvent>>,
     gate: watch::Receiver<Arc<AdmissionPolicy>>,
     /// Those in force, as they were told.
     known_bans: BTreeMap<BanId, Ban>,
@@ -193,7 +193,7 @@ impl Watcher {
     async fn tell_all(&mut self) -> Result<(), Over> {
         loop {
             tokio::select! {
-                event = self.news.recv() => match event {
+                event = self.events.recv() => match event {
                     Ok(event) => self.tell(&event).await?,
                     Err(RecvError::Lagged(events)) => self.tell_now(ServerEvent::EventsDropped { events }).await?,
                     Err(RecvError::Closed) => return Err(Over::Gone),

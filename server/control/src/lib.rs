@@ -88,7 +88,7 @@ pub struct Control {
     pub certificates: Arc<Certificates>,
     /// For the status.
     pub probes: Probes,
-    pub news: EventBus,
+    pub events: EventBus,
     /// In force.
     pub gate: watch::Receiver<Arc<AdmissionPolicy>>,
     /// To whoever runs the server.

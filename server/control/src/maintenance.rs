@@ -72,8 +72,8 @@ pub async fn set(
     operator
         .plane
         .control
-        .news
-        .tell(ServerEvent::Maintenance { by, message });
+        .events
+        .publish_now(ServerEvent::Maintenance { by, message });
     Ok(Json(to_state(next)))
 }
 

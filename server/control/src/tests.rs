@@ -177,10 +177,10 @@ impl House {
             ChatSnapshot::default(),
             now,
         );
-        let news = EventBus::default();
-        let (core, port, events) = handle::channel();
+        let events = EventBus::default();
+        let (core, port, core_events) = handle::channel();
         let (to_journal, batches) = committer::channel();
-        let mailer = Mailer::start(live.section(|config| &config.mail), news.clone());
+        let mailer = Mailer::start(live.section(|config| &config.mail), events.clone());
         let probes = Probes {
             started_at: now,
             core: port.clone(),
@@ -191,13 +191,18 @@ impl House {
             certificates: Arc::clone(&certificates),
             rates: Arc::new(Rates::new(now, METRICS.counters())),
         };
-        tokio::spawn(handle::drive(chat, events, to_journal, database.clone()));
+        tokio::spawn(handle::drive(
+            chat,
+            core_events,
+            to_journal,
+            database.clone(),
+        ));
         let (gate_sender, gate) = tokio::sync::watch::channel(Arc::default());
         tokio::spawn(committer::run(
             database.clone(),
             batches,
             gate_sender,
-            news.clone(),
+            events.clone(),
         ));
 
         let accounts = Accounts::new(
@@ -205,7 +210,7 @@ impl House {
             database.clone(),
             mailer.clone(),
             windows.clone(),
-            news.clone(),
+            events.clone(),
         );
         let accounts = Arc::new(accounts);
         let (reloads, reload_requests) = tokio::sync::mpsc::channel(1);
@@ -218,7 +223,7 @@ impl House {
             mailer,
             certificates,
             probes,
-            news,
+            events,
             gate,
             reloads,
         }));

@@ -106,8 +106,8 @@ fn to_busy_user(user: request::BusyUser) -> BusyUser {
 
 /// Of both ports, the newest first.
 fn refused_sign_ins(plane: &Plane) -> Vec<RefusedSignIn> {
-    let mut refused = plane.control.accounts.refused.last();
-    refused.extend(plane.trail.refused.last());
+    let mut refused = plane.control.accounts.refused.list();
+    refused.extend(plane.trail.refused.list());
     refused.sort_by_key(|refused| Reverse(refused.at));
     refused.truncate(MOST);
     refused

@@ -75,7 +75,7 @@ impl House {
     }
 
     fn tell(&self, what: ServerEvent) {
-        self.plane.control.news.tell(what);
+        self.plane.control.events.publish_now(what);
     }
 }
 

@@ -156,7 +156,7 @@ async fn the_status_has_the_rates_of_the_last_minute() {
     let before = METRICS.counters();
     for _ in 0..12 {
         house.pass(SignedDuration::from_secs(5));
-        rates.note(house.now.get(), before);
+        rates.sample(house.now.get(), before);
     }
     METRICS.connections_accepted.add(6_000);
     house.pass(SignedDuration::from_secs(5));
