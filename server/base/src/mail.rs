@@ -6,7 +6,7 @@
 //! Mails wait in memory only, so a restart loses them; all of them are short-lived codes and
 //! notices that a user or operator can ask for again.
 //!
-//! This module does not know what a mail says, and never logs its text or the receiver's whole
+//! This module does not know what a mail is about, and never logs its text or the receiver's whole
 //! address.
 
 mod compose;
@@ -48,7 +48,7 @@ const PAUSES: [Duration; 4] = [
 /// The most time for all tries of one mail, even if it would be useful for longer.
 const MAX_RETRY_TIME: Duration = Duration::from_mins(10);
 
-/// What the waiting user is told of a failure on our side.
+/// The reason that a waiting user reads if the failure is on the server's side.
 const CANNOT_SEND: &str = "this server cannot send mail at the moment";
 
 /// A plain-text mail to one person.

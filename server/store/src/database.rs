@@ -185,7 +185,7 @@ mod tests {
     use crate::DATABASE_FILE;
 
     #[tokio::test]
-    async fn what_was_written_is_read_by_every_reader() {
+    async fn every_reader_reads_what_was_written() {
         let folder = tempfile::tempdir().unwrap();
         let database =
             Database::open(&folder.path().join(DATABASE_FILE), HistorySync::Normal).unwrap();
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn redacted_text_leaves_the_write_ahead_log_by_itself() {
+    async fn redacted_text_is_removed_from_the_write_ahead_log() {
         use rookery_record::{Place, Redactor};
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(DATABASE_FILE);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_ends_its_job_but_not_the_store() {
+    async fn a_panic_fails_its_job_but_not_the_store() {
         let folder = tempfile::tempdir().unwrap();
         let database =
             Database::open(&folder.path().join(DATABASE_FILE), HistorySync::Full).unwrap();

@@ -374,7 +374,7 @@ fn a_reload_changes_the_certificate_of_both_ports_and_ends_no_session() {
 fn a_failed_reload_leaves_the_certificate_unchanged() {
     let fixture = Fixture::new();
     let certificates = fixture.open(Timestamp::now());
-    std::fs::write(fixture.file("server.pem"), "gone").unwrap();
+    std::fs::write(fixture.file("server.pem"), "not PEM").unwrap();
     let error = format!("{:#}", certificates.reload(&fixture.config).unwrap_err());
     assert!(
         error.contains("server.pem: no certificate found"),
@@ -451,20 +451,20 @@ fn a_certificate_of_another_authority_is_never_overwritten() {
 
 #[test]
 fn half_of_a_pair_is_an_error_and_nothing_is_written() {
-    for (gone, message) in [
+    for (missing, message) in [
         ("server.key", "tls.private_key: "),
         ("server.pem", "tls.certificate: "),
     ] {
         let fixture = Fixture::new();
         fixture.open(Timestamp::now());
-        std::fs::remove_file(fixture.file(gone)).unwrap();
+        std::fs::remove_file(fixture.file(missing)).unwrap();
         fixture.assert_refused(message);
-        assert!(!fixture.file(gone).exists());
+        assert!(!fixture.file(missing).exists());
     }
     let fixture = Fixture::new();
     fixture.open(Timestamp::now());
-    for gone in ["server.key", "server.pem", "ca.key"] {
-        std::fs::remove_file(fixture.file(gone)).unwrap();
+    for missing in ["server.key", "server.pem", "ca.key"] {
+        std::fs::remove_file(fixture.file(missing)).unwrap();
     }
     fixture.assert_refused("ca.key is missing, but ");
 }

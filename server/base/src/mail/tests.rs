@@ -85,14 +85,15 @@ async fn mail_server(
 async fn tls_mail_server(
     reply: impl Fn(&str) -> &'static str + Clone + Send + 'static,
 ) -> (u16, mpsc::UnboundedReceiver<String>, String) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let created = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key =
+        rustls::pki_types::PrivateKeyDer::try_from(created.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
+        .with_single_cert(vec![created.cert.der().clone()], key)
         .unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -105,7 +106,7 @@ async fn tls_mail_server(
             }
         }
     });
-    (port, lines, made.cert.pem())
+    (port, lines, created.cert.pem())
 }
 
 async fn converse(
