@@ -172,8 +172,9 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
         .map_err(StoreError::Thread)
 }
 
-/// Runs a job so that a panic, which is a defect, ends this job and not the store. The panic hook has
-/// reported it, the job's caller gets [`StoreError::BrokenOff`], and the transaction is rolled back.
+/// Runs a job so that a panic, which is a defect, ends this job and not the store. The panic hook
+/// has reported it, the job's caller gets [`StoreError::BrokenOff`], and the transaction is rolled
+/// back.
 fn run_isolated(job: impl FnOnce()) {
     let _ = panic::catch_unwind(AssertUnwindSafe(job));
 }
