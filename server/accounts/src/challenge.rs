@@ -67,7 +67,7 @@ impl Accounts {
         let follow = if matches {
             self.mailer.send(letter)
         } else {
-            self.mailer.rehearse(useful_for)
+            self.mailer.send_dummy(useful_for)
         };
         Ok((
             Challenge {

@@ -59,7 +59,7 @@ pub struct Accounts {
     database: Database,
     mailer: Mailer,
     windows: CsvSync,
-    news: EventBus,
+    events: EventBus,
     throttle: Throttle,
     /// Passwords looked at in one moment.
     turns: Semaphore,
@@ -77,18 +77,18 @@ impl Accounts {
         database: Database,
         mailer: Mailer,
         windows: CsvSync,
-        news: EventBus,
+        events: EventBus,
     ) -> Self {
         Self {
             config,
             database,
             mailer,
             windows,
-            news,
+            events,
             throttle: Throttle::default(),
             turns: Semaphore::new(password::SLOTS),
             pending: PendingRegistrations::default(),
-            refused: RecentRefusals::at(Port::Chat),
+            refused: RecentRefusals::new(Port::Chat),
             nobodys_secret: OnceCell::new(),
         }
     }
@@ -118,7 +118,7 @@ impl Accounts {
         let (name, why) = (name.into(), why.into());
         self.refused.add(Timestamp::now(), &name, address, &why);
         let address = address.to_string();
-        self.news.tell(ServerEvent::SignInRefused {
+        self.events.publish_now(ServerEvent::SignInRefused {
             name,
             address,
             reason: why,

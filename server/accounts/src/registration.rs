@@ -333,7 +333,7 @@ impl Accounts {
             account.email.as_ref().map(ToString::to_string),
         );
         let address = peer.address.to_string();
-        self.news.tell(ServerEvent::AccountCreated {
+        self.events.publish_now(ServerEvent::AccountCreated {
             account: name,
             email,
             address,

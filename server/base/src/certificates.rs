@@ -1,5 +1,10 @@
-//! The server's certificate: made at the first start, loaded, and loaded anew without dropping a
+//! The server's certificate: created at the first start, loaded, and reloaded without ending a
 //! session.
+//!
+//! [`Certificates`] owns the certificate that every port presents, and builds the TLS configuration
+//! of each. `authority` creates and renews a certificate of the server's own local authority; it
+//! never changes one that another authority signed. What a client certificate means is decided
+//! elsewhere: here it only has to be valid.
 
 mod authority;
 mod client;
@@ -25,82 +30,89 @@ use rustls::{RootCertStore, ServerConfig};
 
 use crate::config::{Config, Tls};
 
-/// From here on an end that comes closer is spoken of, and a certificate of our own making is
-/// renewed.
-const CLOSE_TO_THE_END: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// How long before its expiry a certificate of the local authority is renewed, and any other is
+/// warned about.
+const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// The certificate in force on both ports.
+/// The server's certificate and the TLS configurations that use it.
 pub struct Certificates {
-    in_force: Arc<InForce>,
+    current: Arc<CurrentCertificate>,
     provider: Arc<CryptoProvider>,
     chat_tls: Arc<ServerConfig>,
     web_tls: Arc<ServerConfig>,
 }
 
 impl Certificates {
-    /// Loads what `[tls]` names; makes a local authority and a certificate where there are none.
+    /// Loads the files that `[tls]` names. Creates a local authority and a certificate if they are
+    /// missing.
     pub fn open(config: &Config) -> anyhow::Result<Self> {
         Self::open_at(config, Timestamp::now())
     }
 
     fn open_at(config: &Config, now: Timestamp) -> anyhow::Result<Self> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        authority::make_missing(&config.tls, now)?;
-        let in_force = Arc::new(InForce(RwLock::new(load(&config.tls, &provider, now)?)));
-        let verifier = Arc::new(client::TakesAny::new(&provider));
-        let chat_tls = Arc::new(server_config(&provider, verifier, &in_force)?);
-        let nobody = WebPkiClientVerifier::no_client_auth();
-        let web_tls = Arc::new(server_config(&provider, nobody, &in_force)?);
+        authority::create_missing(&config.tls, now)?;
+        let current = Arc::new(CurrentCertificate(RwLock::new(load(
+            &config.tls,
+            &provider,
+            now,
+        )?)));
+        let verifier = Arc::new(client::AcceptsAnyCertificate::new(&provider));
+        let chat_tls = Arc::new(server_config(&provider, verifier, &current)?);
+        let no_client_auth = WebPkiClientVerifier::no_client_auth();
+        let web_tls = Arc::new(server_config(&provider, no_client_auth, &current)?);
         let certificates = Self {
-            in_force,
+            current,
             provider,
             chat_tls,
             web_tls,
         };
-        // What is wrong there is said now, and not to nobody at each connection.
+        // Reports an unusable `admin.client_ca` at the start, not at each connection.
         certificates.admin_tls(config)?;
         Ok(certificates)
     }
 
-    /// Loads the files anew; on an error the old certificate stays in force.
+    /// Loads the files again. On an error, the current certificate stays in use.
     pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
         self.reload_at(config, Timestamp::now())
     }
 
     fn reload_at(&self, config: &Config, now: Timestamp) -> anyhow::Result<()> {
         self.admin_tls(config)?;
-        self.in_force.set(load(&config.tls, &self.provider, now)?);
+        self.current.set(load(&config.tls, &self.provider, now)?);
         Ok(())
     }
 
-    /// For the chat port. A client certificate is asked for, and any is taken: SASL EXTERNAL goes
-    /// by its fingerprint.
+    /// Returns the configuration of the chat port. It requests a client certificate and accepts
+    /// any, because SASL EXTERNAL identifies an account by the certificate's fingerprint.
     ///
-    /// No protocol is negotiated (ALPN): a list of ours would turn away the clients that offer
-    /// something else.
+    /// No protocol is negotiated (ALPN): with a list of protocols, the server would refuse clients
+    /// that offer others only.
     pub fn chat_tls(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.chat_tls)
     }
 
-    /// For web clients. No client certificate is asked for: a browser would ask its user for one.
+    /// Returns the configuration of the port for web clients. It requests no client certificate,
+    /// because a browser would prompt its user for one.
     pub fn web_tls(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.web_tls)
     }
 
-    /// For the admin port; with `admin.client_ca`, only for clients that it has signed.
+    /// Returns the configuration of the control plane's port. With `admin.client_ca`, it requires a
+    /// client certificate that this authority signed.
     pub fn admin_tls(&self, config: &Config) -> anyhow::Result<Arc<ServerConfig>> {
         let verifier = match &config.admin.client_ca {
             None => WebPkiClientVerifier::no_client_auth(),
             Some(file) => self
-                .signed_by(file)
+                .verifier_for(file)
                 .with_context(|| format!("admin.client_ca: {}", file.display()))?,
         };
-        let mut tls = server_config(&self.provider, verifier, &self.in_force)?;
+        let mut tls = server_config(&self.provider, verifier, &self.current)?;
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(tls))
     }
 
-    fn signed_by(&self, file: &Path) -> anyhow::Result<Arc<dyn ClientCertVerifier>> {
+    fn verifier_for(&self, file: &Path) -> anyhow::Result<Arc<dyn ClientCertVerifier>> {
         let mut roots = RootCertStore::empty();
         for certificate in pem::certificates(file)? {
             roots.add(certificate)?;
@@ -114,18 +126,18 @@ impl Certificates {
         )
     }
 
-    /// When the certificate in force ends.
+    /// Returns when the current certificate expires, or `None` if its dates cannot be read.
     pub fn expires_at(&self) -> Option<Timestamp> {
-        validity::of(self.in_force.get().cert.first()?).map(|validity| validity.end)
+        validity::of(self.current.get().cert.first()?).map(|validity| validity.end)
     }
 }
 
-/// The certificate that new handshakes get. All ports hold the same one, so that a reload changes
-/// it for all.
+/// The certificate that new handshakes use. All ports share it, so that a reload changes it for
+/// all.
 #[derive(Debug)]
-struct InForce(RwLock<Arc<CertifiedKey>>);
+struct CurrentCertificate(RwLock<Arc<CertifiedKey>>);
 
-impl InForce {
+impl CurrentCertificate {
     fn get(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.0.read())
     }
@@ -135,20 +147,20 @@ impl InForce {
     }
 }
 
-impl ResolvesServerCert for InForce {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.get())
     }
 }
 
-/// TLS 1.3 and 1.2, no resumption: sessions last for hours, and what a ticket would save once is
-/// not worth keeping for every one of them.
+/// Returns a configuration with TLS 1.3 and 1.2 and without resumption: sessions last for hours, so
+/// the one handshake that a ticket saves is not worth the memory it needs.
 fn server_config(
     provider: &Arc<CryptoProvider>,
     verifier: Arc<dyn ClientCertVerifier>,
-    in_force: &Arc<InForce>,
+    current: &Arc<CurrentCertificate>,
 ) -> anyhow::Result<ServerConfig> {
-    let resolver: Arc<dyn ResolvesServerCert> = Arc::<InForce>::clone(in_force);
+    let resolver: Arc<dyn ResolvesServerCert> = Arc::<CurrentCertificate>::clone(current);
     let mut tls = ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(verifier)
@@ -158,18 +170,18 @@ fn server_config(
     Ok(tls)
 }
 
-/// Reads certificate and key, renewed first if they are our own and it is time.
+/// Reads certificate and key. A certificate of the local authority is renewed first if it is due.
 fn load(tls: &Tls, provider: &CryptoProvider, now: Timestamp) -> anyhow::Result<Arc<CertifiedKey>> {
-    let mut loaded = read_pair(tls, provider)?;
-    match authority::renew(tls, &loaded.cert[0], now) {
-        Ok(true) => loaded = read_pair(tls, provider)?,
+    let mut pair = read_pair(tls, provider)?;
+    match authority::renew(tls, &pair.cert[0], now) {
+        Ok(true) => pair = read_pair(tls, provider)?,
         Ok(false) => {}
         Err(error) => {
             tracing::warn!("the server's certificate could not be renewed: {error:#}");
         }
     }
-    tell_of_the_end(tls, &loaded.cert[0], now);
-    Ok(Arc::new(loaded))
+    warn_about_expiry(tls, &pair.cert[0], now);
+    Ok(Arc::new(pair))
 }
 
 fn read_pair(tls: &Tls, provider: &CryptoProvider) -> anyhow::Result<CertifiedKey> {
@@ -183,7 +195,8 @@ fn read_pair(tls: &Tls, provider: &CryptoProvider) -> anyhow::Result<CertifiedKe
     match pair.keys_match() {
         Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => {
             anyhow::bail!(
-                "tls.private_key: {private_key}: is not the key of the certificate in {certificate}"
+                "tls.private_key: {private_key}: this is not the key of the certificate in \
+                 {certificate}"
             )
         }
         Err(rustls::Error::InconsistentKeys(_)) | Ok(()) => Ok(pair),
@@ -191,24 +204,24 @@ fn read_pair(tls: &Tls, provider: &CryptoProvider) -> anyhow::Result<CertifiedKe
     }
 }
 
-fn tell_of_the_end(tls: &Tls, certificate: &CertificateDer<'_>, now: Timestamp) {
+fn warn_about_expiry(tls: &Tls, certificate: &CertificateDer<'_>, now: Timestamp) {
     let file = tls.certificate.display();
     match validity::of(certificate) {
-        None => tracing::warn!("{file}: cannot tell when the certificate ends"),
+        None => tracing::warn!("{file}: the certificate's dates cannot be read"),
         Some(validity) if validity.end <= now => {
             tracing::warn!(
-                "{file}: the certificate ended on {}; clients will refuse it",
+                "{file}: the certificate expired on {}; clients refuse it",
                 validity.end
             );
         }
         Some(validity) if validity.start > now => {
             tracing::warn!(
-                "{file}: the certificate begins on {}; clients will refuse it until then",
+                "{file}: the certificate is valid from {} on; clients refuse it until then",
                 validity.start
             );
         }
-        Some(validity) if validity.end < now + CLOSE_TO_THE_END => {
-            tracing::warn!("{file}: the certificate ends soon, on {}", validity.end);
+        Some(validity) if validity.end < now + RENEW_BEFORE => {
+            tracing::warn!("{file}: the certificate expires soon, on {}", validity.end);
         }
         Some(_) => {}
     }

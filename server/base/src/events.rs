@@ -1,5 +1,7 @@
-//! What happens, told to whoever watches the server. Nobody waits for a watcher, and while nobody
-//! watches, nothing is kept.
+//! The event bus: what happens on the server, published to the operators who follow it.
+//!
+//! Publishing never waits for a subscriber. While there is no subscriber, an event is dropped, so
+//! the bus is no record: the audit trail and the log are.
 
 use std::sync::Arc;
 
@@ -7,46 +9,46 @@ use jiff::Timestamp;
 use rookery_control_api::{Component, ServerEvent, TimedEvent};
 use tokio::sync::broadcast;
 
-/// Events that a watcher may be behind; it misses the oldest of what is beyond.
-const KEPT: usize = 1024;
+/// The number of events that a subscriber may lag behind. One that lags further misses the oldest.
+const CAPACITY: usize = 1024;
 
-/// Where the floors say what happened, and where watchers hear it.
+/// Publishes events to every subscriber. Clones share the same subscribers.
 #[derive(Clone)]
 pub struct EventBus(broadcast::Sender<Arc<TimedEvent>>);
 
 impl Default for EventBus {
     fn default() -> Self {
-        Self(broadcast::Sender::new(KEPT))
+        Self(broadcast::Sender::new(CAPACITY))
     }
 }
 
 impl EventBus {
-    /// Tells every watcher.
+    /// Publishes an event that already has its time.
     pub fn publish(&self, event: TimedEvent) {
         if self.0.receiver_count() > 0 {
-            // The last one may just have gone.
+            // Fails if the last subscriber has just unsubscribed, which is no error.
             let _ = self.0.send(Arc::new(event));
         }
     }
 
-    /// Something has happened just now.
-    pub fn tell(&self, what: ServerEvent) {
+    /// Publishes an event that happens now.
+    pub fn publish_now(&self, what: ServerEvent) {
         self.publish(TimedEvent {
             at: Timestamp::now(),
             what,
         });
     }
 
-    /// Something that the server needs has just failed.
-    pub fn trouble(&self, component: Component, detail: impl Into<String>) {
-        self.tell(ServerEvent::ComponentFailed {
+    /// Publishes that a component the server depends on has just failed.
+    pub fn component_failed(&self, component: Component, detail: impl Into<String>) {
+        self.publish_now(ServerEvent::ComponentFailed {
             component,
             detail: detail.into(),
         });
     }
 
-    /// Hears all that is told from now on.
-    pub fn watch(&self) -> broadcast::Receiver<Arc<TimedEvent>> {
+    /// Returns a receiver of every event that is published from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<TimedEvent>> {
         self.0.subscribe()
     }
 }

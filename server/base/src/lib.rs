@@ -1,9 +1,12 @@
-//! The ground that the parts of the server stand on: configuration, metrics, the event bus for
-//! operators, recently refused sign-ins, mail, certificates and what concerns network addresses.
+//! The foundation that the other parts of the server share: configuration, metrics, the event bus
+//! for operators, the latest refused sign-ins, rates, outgoing mail, TLS certificates, and helpers
+//! for files and network addresses.
 //!
-//! Nothing here knows the chat's core, its accounts or the control plane. It may depend on the
-//! protocol, the control plane's types, the record and the store's settings.
-#![allow(missing_docs)]
+//! This crate owns `config.toml` and the two kinds of files that the server writes for itself
+//! besides the database: certificates and mails. It must not know the chat's core, accounts or the
+//! control plane, and it decides nothing about users: it is given what to send, count or publish.
+//!
+//! It may depend on the protocol crate, the control plane's types and the record.
 
 pub mod certificates;
 pub mod config;

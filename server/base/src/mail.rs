@@ -1,5 +1,13 @@
-//! Mail through lettre: to a folder of `.eml` files, or to a real server. Whoever sends never
-//! waits.
+//! Outgoing mail: queues mails and sends them through lettre, either to a mail server (SMTP) or as
+//! `.eml` files into a folder.
+//!
+//! The caller never waits: [`Mailer::send`] returns at once, and the caller may follow the
+//! [`MailState`]. A mail is tried again after a transient failure until it is of no use any longer.
+//! Mails wait in memory only, so a restart loses them; all of them are short-lived codes and
+//! notices that a user or operator can ask for again.
+//!
+//! This module does not know what a mail is about, and never logs its text or the receiver's whole
+//! address.
 
 mod compose;
 mod directory;
@@ -22,38 +30,41 @@ use crate::config::{self, Live, MailTransport};
 use crate::events::EventBus;
 use crate::metrics::{Counter, METRICS};
 
-/// Mails that may be on their way at once; the next is refused.
+/// The most mails that are queued or being sent. Another one fails at once.
 const QUEUE: usize = 1000;
-/// Tries at work at once, so that one slow receiver does not hold up the others.
+/// The number of mails that are sent at the same time, so that one slow mail server does not delay
+/// the others.
 const WORKERS: usize = 8;
-/// One try, from the connection to the server's receipt. Some servers make strangers wait for their
-/// greeting.
-const TRY_TIME: Duration = Duration::from_secs(30);
-/// The pauses between tries; the last one repeats.
+/// The most time for one try, from connecting to the mail server's final reply. Some servers delay
+/// their greeting to unknown clients.
+const TRY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The pauses between tries. The last one repeats.
 const PAUSES: [Duration; 4] = [
     Duration::from_secs(5),
     Duration::from_secs(15),
     Duration::from_secs(45),
     Duration::from_mins(2),
 ];
-/// No mail is tried for longer, however long it would be of use.
-const PATIENCE: Duration = Duration::from_mins(10);
+/// The most time for all tries of one mail, even if it would be useful for longer.
+const MAX_RETRY_TIME: Duration = Duration::from_mins(10);
 
-/// What is told of our own trouble.
-const TROUBLE: &str = "mail does not leave this server at the moment";
+/// The reason that a waiting user reads if the failure is on the server's side.
+const CANNOT_SEND: &str = "this server cannot send mail at the moment";
 
-/// A mail to one person, in plain text.
+/// A plain-text mail to one person.
 #[derive(Clone)]
 pub struct Mail {
+    /// The receiver.
     pub to: Email,
+    /// The subject line.
     pub subject: String,
-    /// A mailed code stands alone on its line.
+    /// The body. A mailed code stands alone on its line.
     pub text: String,
-    /// It is not worth sending any more after that: a code's lifetime.
+    /// For how long the mail is worth sending: the lifetime of the code in it.
     pub useful_for: Duration,
 }
 
-/// Leaves out the text: it holds codes.
+/// Leaves out the text, because it holds codes.
 impl std::fmt::Debug for Mail {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Mail")
@@ -62,102 +73,105 @@ impl std::fmt::Debug for Mail {
     }
 }
 
-/// How far a mail has come. The reasons are for the one who waits for it: what a stranger need not
-/// know of the server (its folders, its mail server's name) is in the log and in [`Mailer::health`]
-/// only.
+/// The progress of a mail. The reasons are for the user who waits for it, so they do not name the
+/// server's folders or its mail server: that is in the log and in [`Mailer::health`] only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailState {
+    /// The first try has not ended.
     Waiting,
-    /// The last try failed, for that reason; another follows.
+    /// The last try failed, for this reason. Another one follows.
     Delayed(String),
+    /// The mail server or the folder has the mail.
     Sent,
-    /// Given up, for that reason.
+    /// The mail was given up, for this reason.
     Failed(String),
 }
 
-/// Takes mails and sees them on their way, so that nobody waits for a mail server.
+/// A handle to the mail queue.
 #[derive(Clone)]
 pub struct Mailer(Arc<MailQueue>);
 
 struct MailQueue {
     config: Live<config::Mail>,
     runtime: Handle,
-    queue: Arc<Semaphore>,
+    /// One permit for each mail that may be queued.
+    places: Arc<Semaphore>,
     workers: Semaphore,
     pauses: &'static [Duration],
-    news: EventBus,
-    /// What went wrong at the last try; none if it went well.
-    trouble: Mutex<Option<String>>,
+    events: EventBus,
+    /// Why the last try failed; `None` if it succeeded.
+    last_failure: Mutex<Option<String>>,
 }
 
-/// What is to be tried.
-enum Errand {
-    Deliver(Mail),
-    /// All that a delivery does, up to the point where a mail would be handed over.
-    Rehearse,
+/// What a worker does.
+enum Job {
+    Send(Mail),
+    /// Does everything that sending does, up to the point where the mail would be handed over.
+    Dummy,
 }
 
 /// Why a try failed. The texts hold no secrets.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
-    /// The way is blocked, for any mail; it may clear.
+enum SendError {
+    /// No mail can be sent at the moment; a later try may succeed.
     #[error("{0}")]
-    Way(String),
-    /// This one mail will never be taken.
+    Transient(String),
+    /// This mail will never be accepted.
     #[error("{0}")]
     Refused(String),
 }
 
 impl Mailer {
-    /// Mail as the config says at the moment of each try. Needs a tokio runtime.
-    pub fn start(config: Live<config::Mail>, news: EventBus) -> Self {
-        Self::start_with(config, news, QUEUE, &PAUSES)
+    /// Starts an empty queue. Each try uses the configuration as it is at that moment. Must be
+    /// called within a tokio runtime.
+    pub fn start(config: Live<config::Mail>, events: EventBus) -> Self {
+        Self::start_with(config, events, QUEUE, &PAUSES)
     }
 
     fn start_with(
         config: Live<config::Mail>,
-        news: EventBus,
-        queue: usize,
+        events: EventBus,
+        capacity: usize,
         pauses: &'static [Duration],
     ) -> Self {
         Self(Arc::new(MailQueue {
             config,
             runtime: Handle::current(),
-            queue: Arc::new(Semaphore::new(queue)),
+            places: Arc::new(Semaphore::new(capacity)),
             workers: Semaphore::new(WORKERS),
             pauses,
-            news,
-            trouble: Mutex::default(),
+            events,
+            last_failure: Mutex::default(),
         }))
     }
 
-    /// Takes a mail; never waits. Follow its state, or drop it.
+    /// Queues a mail and returns its state, which may be followed or dropped. Never waits.
     pub fn send(&self, mail: Mail) -> watch::Receiver<MailState> {
         let useful_for = mail.useful_for;
-        self.run(Errand::Deliver(mail), useful_for)
+        self.enqueue(Job::Send(mail), useful_for)
     }
 
-    /// Goes the same way as a mail and fares the same, but sends none. Where a mail must not go out
-    /// and nobody may notice that, this stands in for it.
-    pub fn rehearse(&self, useful_for: Duration) -> watch::Receiver<MailState> {
-        self.run(Errand::Rehearse, useful_for)
+    /// Does what [`send`](Self::send) does and takes as long, but sends no mail. It stands in for a
+    /// mail that must not be sent where nobody may notice the difference.
+    pub fn send_dummy(&self, useful_for: Duration) -> watch::Receiver<MailState> {
+        self.enqueue(Job::Dummy, useful_for)
     }
 
-    /// How the mail fares on the whole: `ok`, or what went wrong last.
+    /// Whether mail can be sent: an error says why the last try failed.
     pub fn health(&self) -> Result<(), String> {
-        self.0.trouble.lock().clone().map_or(Ok(()), Err)
+        self.0.last_failure.lock().clone().map_or(Ok(()), Err)
     }
 
-    fn run(&self, errand: Errand, useful_for: Duration) -> watch::Receiver<MailState> {
+    fn enqueue(&self, job: Job, useful_for: Duration) -> watch::Receiver<MailState> {
         let (state, follow) = watch::channel(MailState::Waiting);
-        if let Ok(place) = Arc::clone(&self.0.queue).try_acquire_owned() {
-            let deadline = Instant::now() + useful_for.min(PATIENCE);
-            let office = Arc::clone(&self.0);
+        if let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() {
+            let deadline = Instant::now() + useful_for.min(MAX_RETRY_TIME);
+            let queue = Arc::clone(&self.0);
             self.0
                 .runtime
-                .spawn(async move { office.see_off(&errand, deadline, &state, place).await });
+                .spawn(async move { queue.process(&job, deadline, &state, place).await });
         } else {
-            tracing::warn!("a mail was refused: too many are waiting");
+            tracing::warn!("a mail was not queued: too many mails are waiting");
             state.send_replace(MailState::Failed(
                 "too many mails are waiting; try again later".to_owned(),
             ));
@@ -167,15 +181,16 @@ impl Mailer {
 }
 
 impl MailQueue {
-    /// Tries until it is done, or of no use any more. Holds its place in the queue for as long.
-    async fn see_off(
+    /// Tries until the job succeeds, is refused, or is of no use any longer. Holds its place in the
+    /// queue until then.
+    async fn process(
         &self,
-        errand: &Errand,
+        job: &Job,
         deadline: Instant,
         state: &watch::Sender<MailState>,
         _place: OwnedSemaphorePermit,
     ) {
-        let to = errand.receiver();
+        let to = job.receiver();
         let mut pauses = self
             .pauses
             .iter()
@@ -188,21 +203,21 @@ impl MailQueue {
                     .acquire()
                     .await
                     .expect("the workers are never closed");
-                tokio::time::timeout(TRY_TIME, self.attempt(errand))
+                tokio::time::timeout(TRY_TIMEOUT, self.attempt(job))
                     .await
                     .unwrap_or_else(|_| {
-                        Err(Fault::Way(format!(
-                            "no end after {} seconds",
-                            TRY_TIME.as_secs()
+                        Err(SendError::Transient(format!(
+                            "timed out after {} seconds",
+                            TRY_TIMEOUT.as_secs()
                         )))
                     })
             };
             let reason = match outcome {
                 Ok(file) => {
-                    self.set_trouble(None);
-                    errand.count(&METRICS.mails_sent);
+                    self.set_last_failure(None);
+                    job.count(&METRICS.mails_sent);
                     if let Some(file) = file {
-                        // Whoever tries the server out looks for the code there.
+                        // People who try the server out look for the code in this file.
                         tracing::info!(%to, file = %file.display(), "mail written");
                     } else {
                         tracing::info!(%to, "mail sent");
@@ -210,41 +225,43 @@ impl MailQueue {
                     state.send_replace(MailState::Sent);
                     return;
                 }
-                Err(Fault::Refused(reason)) => {
-                    errand.count(&METRICS.mails_failed);
+                Err(SendError::Refused(reason)) => {
+                    job.count(&METRICS.mails_failed);
                     let why = without_addresses(&reason);
                     tracing::warn!(%to, reason = why, "mail refused");
-                    self.news
-                        .trouble(Component::Mail, format!("mail to {to} was refused: {why}"));
+                    self.events.component_failed(
+                        Component::Mail,
+                        format!("mail to {to} was refused: {why}"),
+                    );
                     state.send_replace(MailState::Failed(reason));
                     return;
                 }
-                Err(Fault::Way(reason)) => reason,
+                Err(SendError::Transient(reason)) => reason,
             };
             let why = without_addresses(&reason);
             tracing::warn!(%to, reason = why, "mail could not be sent");
-            self.news.trouble(
+            self.events.component_failed(
                 Component::Mail,
                 format!("mail to {to} could not be sent: {why}"),
             );
-            self.set_trouble(Some(why));
-            let pause = pauses.next().unwrap_or(PATIENCE);
+            self.set_last_failure(Some(why));
+            let pause = pauses.next().unwrap_or(MAX_RETRY_TIME);
             if Instant::now() + pause >= deadline {
-                errand.count(&METRICS.mails_failed);
-                state.send_replace(MailState::Failed(TROUBLE.to_owned()));
+                job.count(&METRICS.mails_failed);
+                state.send_replace(MailState::Failed(CANNOT_SEND.to_owned()));
                 return;
             }
-            state.send_replace(MailState::Delayed(TROUBLE.to_owned()));
+            state.send_replace(MailState::Delayed(CANNOT_SEND.to_owned()));
             tokio::time::sleep(pause).await;
         }
     }
 
-    /// Gives the file, where the mail became one.
-    async fn attempt(&self, errand: &Errand) -> Result<Option<PathBuf>, Fault> {
+    /// Tries once. Returns the file that was written, if the transport writes files.
+    async fn attempt(&self, job: &Job) -> Result<Option<PathBuf>, SendError> {
         let config = self.config.get();
-        let message = match errand {
-            Errand::Deliver(mail) => Some(compose::message(mail, &config.from)?),
-            Errand::Rehearse => None,
+        let message = match job {
+            Job::Send(mail) => Some(compose::message(mail, &config.from)?),
+            Job::Dummy => None,
         };
         match config.transport {
             MailTransport::Directory => directory::deliver(&config.directory, message).await,
@@ -252,29 +269,29 @@ impl MailQueue {
         }
     }
 
-    fn set_trouble(&self, trouble: Option<String>) {
-        *self.trouble.lock() = trouble;
+    fn set_last_failure(&self, reason: Option<String>) {
+        *self.last_failure.lock() = reason;
     }
 }
 
-impl Errand {
-    /// A rehearsal is no mail.
+impl Job {
+    /// Increments `counter`, unless this is a dummy.
     fn count(&self, counter: &Counter) {
-        if matches!(self, Self::Deliver(_)) {
+        if matches!(self, Self::Send(_)) {
             counter.increment();
         }
     }
 
-    /// For the log.
+    /// Returns the receiver as the log shows it.
     fn receiver(&self) -> String {
         match self {
-            Self::Deliver(mail) => shortened(&mail.to),
-            Self::Rehearse => "nobody (a rehearsal)".to_owned(),
+            Self::Send(mail) => shortened(&mail.to),
+            Self::Dummy => "nobody (a dummy)".to_owned(),
         }
     }
 }
 
-/// An address so that its owner knows it and others learn little: `a…@e….org`.
+/// Shortens an address so that its owner recognizes it and others learn little: `a…@e….org`.
 pub fn shortened(email: &Email) -> String {
     let first = |text: &str| text.chars().next().map(String::from).unwrap_or_default();
     let (local, domain) = email
@@ -287,7 +304,7 @@ pub fn shortened(email: &Email) -> String {
     }
 }
 
-/// `text` for the log: mail servers like to repeat the address they refuse.
+/// Returns `text` for the log: mail servers often repeat the address that they refuse.
 fn without_addresses(text: &str) -> String {
     text.split(' ')
         .map(|word| if word.contains('@') { "…@…" } else { word })

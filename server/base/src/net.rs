@@ -1,4 +1,4 @@
-//! What the chat port and the control plane both need to know of addresses and connections.
+//! Helpers for addresses and new connections, shared by the chat port and the control plane.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
@@ -11,8 +11,8 @@ use tokio::time::timeout;
 /// The first byte of every TLS connection (RFC 8446 §5.1, `handshake`).
 const TLS_HANDSHAKE: u8 = 22;
 
-/// The address as one who can change it cheaply has it: an IPv4 address, or the first 64 bits of an
-/// IPv6 one, which are the network of one customer.
+/// Returns what limits count as one address: an IPv4 address as it is, and the first 64 bits of an
+/// IPv6 address, because one customer usually has such a network and can change the rest at will.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -23,7 +23,8 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Whether the connection begins as TLS does; waits for its first byte and leaves it in place.
+/// Whether the connection begins with a TLS handshake. Waits for its first byte, and leaves it to
+/// be read. Returns `UnexpectedEof` if the connection is closed without a byte.
 pub async fn is_tls(stream: &TcpStream) -> io::Result<bool> {
     let mut first = [0];
     match stream.peek(&mut first).await? {
@@ -32,14 +33,15 @@ pub async fn is_tls(stream: &TcpStream) -> io::Result<bool> {
     }
 }
 
-/// Sends a last word and closes so that it arrives: what the client still sends is read, for a
-/// moment, since closing over unread bytes would reset the connection.
+/// Sends `text` and closes the connection so that the text arrives. What the client still sends is
+/// read and dropped for up to a second: closing a socket with unread bytes would reset the
+/// connection and could discard the text.
 pub async fn close_with(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), text: &[u8]) {
-    let farewell = async {
+    let closing = async {
         stream.write_all(text).await?;
         stream.shutdown().await?;
         tokio::io::copy(stream, &mut tokio::io::sink()).await
     };
-    // Whatever goes wrong here, the connection is over.
-    let _ = timeout(Duration::from_secs(1), farewell).await;
+    // The connection ends in any case, so an error here changes nothing.
+    let _ = timeout(Duration::from_secs(1), closing).await;
 }

@@ -1,4 +1,4 @@
-//! How fast things go: what the counters have gained in the last minute.
+//! Rates per second, computed from samples of the counters over the last minute.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,42 +9,42 @@ use rookery_control_api::{Counters, Rates as PerSecond};
 
 use crate::metrics::METRICS;
 
-/// How often the counters are noted.
-const EVERY: Duration = Duration::from_secs(5);
-/// How many notes are kept: the oldest is a minute old.
-const KEPT: usize = 12;
+/// How often the counters are sampled.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// The number of samples that are stored: the oldest is a minute old.
+const SAMPLES: usize = 12;
 
-/// What the counters were, the oldest first.
+/// Samples of the counters, oldest first.
 pub struct Rates(Mutex<VecDeque<(Timestamp, Counters)>>);
 
 impl Rates {
-    /// From now on.
+    /// Starts with one sample.
     pub fn new(now: Timestamp, counters: Counters) -> Self {
         Self(Mutex::new(VecDeque::from([(now, counters)])))
     }
 
-    /// Notes what the counters are.
-    pub fn note(&self, now: Timestamp, counters: Counters) {
-        let mut notes = self.0.lock();
-        if notes.len() == KEPT {
-            notes.pop_front();
+    /// Adds a sample, and drops the oldest one if there are enough.
+    pub fn sample(&self, now: Timestamp, counters: Counters) {
+        let mut samples = self.0.lock();
+        if samples.len() == SAMPLES {
+            samples.pop_front();
         }
-        notes.push_back((now, counters));
+        samples.push_back((now, counters));
     }
 
-    /// What they have gained a second since the oldest note.
+    /// Returns by how much each counter grew per second since the oldest sample.
     pub fn per_second(&self, now: Timestamp, counters: &Counters) -> PerSecond {
         let oldest = self.0.lock().front().copied();
         let (since, before) = oldest.unwrap_or((now, *counters));
         counters.rates_since(&before, now.duration_since(since).as_secs_f64())
     }
 
-    /// Notes the counters of this process for as long as it runs.
-    pub async fn keep(&self) {
-        let mut ticks = tokio::time::interval(EVERY);
+    /// Samples the counters of this process until the task is dropped.
+    pub async fn run(&self) {
+        let mut ticks = tokio::time::interval(INTERVAL);
         loop {
             ticks.tick().await;
-            self.note(Timestamp::now(), METRICS.counters());
+            self.sample(Timestamp::now(), METRICS.counters());
         }
     }
 }
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_those_of_the_last_minute() {
+    fn rates_cover_the_last_minute() {
         let rates = Rates::new(at(0), received(100));
         let of = |second, messages| {
             rates
@@ -77,9 +77,12 @@ mod tests {
         assert!(of(0, 100).abs() < 1e-9, "no time has passed");
         assert!((of(2, 120) - 10.0).abs() < 1e-9, "since the start");
         for second in (5..=300).step_by(5) {
-            rates.note(at(second), received(120));
+            rates.sample(at(second), received(120));
         }
-        assert!(of(300, 120).abs() < 1e-9, "what was before is over");
+        assert!(
+            of(300, 120).abs() < 1e-9,
+            "messages before the last minute do not count"
+        );
         assert!(
             (of(305, 240) - 2.0).abs() < 1e-9,
             "over a minute: {}",

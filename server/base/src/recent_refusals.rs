@@ -1,4 +1,6 @@
-//! The sign-ins that were refused last, kept for operators who look later.
+//! The latest refused sign-ins of a port, in memory, for operators who look at them later.
+//!
+//! This is no record: it is empty after a restart. The audit trail holds what has to last.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -7,45 +9,46 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use rookery_control_api::{Port, RefusedSignIn};
 
-/// How many are kept; older ones give way.
-pub const KEPT: usize = 20;
-/// The most characters of a name or a reason that are kept: an email fits, and the reason of a ban.
-const LONGEST: usize = 254;
+/// The number of sign-ins that are stored. The oldest is dropped for a new one.
+const CAPACITY: usize = 20;
+/// The most characters of a name or a reason that are stored. An email address fits, and so does
+/// the reason of a ban.
+const MAX_TEXT: usize = 254;
 
-/// Those of one port.
+/// The latest refused sign-ins of one port.
 pub struct RecentRefusals {
     port: Port,
-    /// The newest first.
-    last: Mutex<VecDeque<RefusedSignIn>>,
+    /// Newest first.
+    refusals: Mutex<VecDeque<RefusedSignIn>>,
 }
 
 impl RecentRefusals {
-    /// None so far.
-    pub fn at(port: Port) -> Self {
+    /// Creates an empty list for `port`.
+    pub fn new(port: Port) -> Self {
         Self {
             port,
-            last: Mutex::default(),
+            refusals: Mutex::default(),
         }
     }
 
-    /// Someone who claimed that name was not let in.
-    pub fn add(&self, at: Timestamp, name: &str, address: SocketAddr, why: &str) {
-        let clip = |text: &str| text.chars().take(LONGEST).collect();
-        let (port, name, address, why) = (self.port, clip(name), address.to_string(), clip(why));
-        let mut last = self.last.lock();
-        last.truncate(KEPT - 1);
-        last.push_front(RefusedSignIn {
+    /// Adds a refused sign-in: the name that was claimed, from where, and why it was refused.
+    pub fn add(&self, at: Timestamp, name: &str, address: SocketAddr, reason: &str) {
+        let clip = |text: &str| text.chars().take(MAX_TEXT).collect();
+        let refusal = RefusedSignIn {
             at,
-            port,
-            name,
-            address,
-            reason: why,
-        });
+            port: self.port,
+            name: clip(name),
+            address: address.to_string(),
+            reason: clip(reason),
+        };
+        let mut refusals = self.refusals.lock();
+        refusals.truncate(CAPACITY - 1);
+        refusals.push_front(refusal);
     }
 
-    /// All that are kept, the newest first.
-    pub fn last(&self) -> Vec<RefusedSignIn> {
-        self.last.lock().iter().cloned().collect()
+    /// Returns the stored sign-ins, newest first.
+    pub fn list(&self) -> Vec<RefusedSignIn> {
+        self.refusals.lock().iter().cloned().collect()
     }
 }
 
@@ -54,8 +57,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_are_kept_and_nothing_is_long() {
-        let refusals = RecentRefusals::at(Port::Chat);
+    fn only_the_newest_are_stored_and_long_texts_are_clipped() {
+        let refusals = RecentRefusals::new(Port::Chat);
         let address = SocketAddr::from(([192, 0, 2, 1], 1000));
         for number in 0..100 {
             refusals.add(
@@ -65,12 +68,12 @@ mod tests {
                 "wrong",
             );
         }
-        let last = refusals.last();
-        assert_eq!(last.len(), KEPT);
-        assert!(last[0].name.starts_with("99 ü") && last[KEPT - 1].name.starts_with("80 ü"));
+        let list = refusals.list();
+        assert_eq!(list.len(), CAPACITY);
+        assert!(list[0].name.starts_with("99 ü") && list[CAPACITY - 1].name.starts_with("80 ü"));
         assert!(
-            last.iter()
-                .all(|refused| refused.name.chars().count() == LONGEST)
+            list.iter()
+                .all(|refused| refused.name.chars().count() == MAX_TEXT)
         );
     }
 }

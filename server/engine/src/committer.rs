@@ -106,18 +106,18 @@ pub async fn run(
     database: Database,
     mut batches: mpsc::Receiver<Vec<Release>>,
     gate: watch::Sender<Arc<AdmissionPolicy>>,
-    news: EventBus,
+    events: EventBus,
 ) {
     let mut outlet = Outlet {
         sessions: HashMap::default(),
         touched: Vec::new(),
         gate,
-        news,
+        events,
     };
     let mut gathered = Vec::new();
     while batches.recv_many(&mut gathered, WAITING_BATCHES).await > 0 {
         let releases: Vec<Release> = gathered.drain(..).flatten().collect();
-        let stored = commit(&database, &releases, &outlet.news).await;
+        let stored = commit(&database, &releases, &outlet.events).await;
         for release in releases {
             outlet.release(release, stored);
         }
@@ -126,7 +126,7 @@ pub async fn run(
 }
 
 /// Whether the messages and the changes of a group are on disk: all of them, or none.
-async fn commit(database: &Database, releases: &[Release], news: &EventBus) -> bool {
+async fn commit(database: &Database, releases: &[Release], events: &EventBus) -> bool {
     let (mut entries, mut changes): (Vec<HistoryEntry>, Vec<Change>) = (Vec::new(), Vec::new());
     for release in releases {
         match release {
@@ -156,7 +156,7 @@ async fn commit(database: &Database, releases: &[Release], news: &EventBus) -> b
                 let detail = format!(
                     "{messages} messages could not be stored, and so were not sent: {error}"
                 );
-                news.trouble(Component::Store, detail);
+                events.component_failed(Component::Store, detail);
             }
             if kept > 0 {
                 tracing::error!(
@@ -176,7 +176,7 @@ struct Outlet {
     touched: Vec<Arc<Sendq>>,
     /// Those who keep people out before they reach the core look here.
     gate: watch::Sender<Arc<AdmissionPolicy>>,
-    news: EventBus,
+    events: EventBus,
 }
 
 impl Outlet {
@@ -210,7 +210,7 @@ impl Outlet {
             // Committed with its group.
             Release::Persist(_) => {}
             Release::AdmissionPolicy(gate) => drop(self.gate.send_replace(gate)),
-            Release::Happened(event) => self.news.publish(event),
+            Release::Happened(event) => self.events.publish(event),
             Release::Measure(reply) => {
                 // Whoever asked may have gone.
                 let _ = reply.send(self.largest_sendqs());

@@ -48,7 +48,7 @@ struct Server {
     certificates: Arc<Certificates>,
     windows: CsvSync,
     core: ControlHandle,
-    news: EventBus,
+    events: EventBus,
 }
 
 /// Serves until it is told to stop.
@@ -117,31 +117,36 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         started_at,
     );
     let (gate_sender, gate) = watch::channel(gate);
-    let news = EventBus::default();
-    let (core, port, events) = handle::channel();
+    let events = EventBus::default();
+    let (core, port, core_events) = handle::channel();
     let control_handle = ControlHandle::new(port.clone());
     let (to_journal, batches) = committer::channel();
     let journal = committer::QueueHandle::new(&to_journal);
     let mut floors = JoinSet::new();
-    floors.spawn(handle::drive(chat, events, to_journal, database.clone()));
+    floors.spawn(handle::drive(
+        chat,
+        core_events,
+        to_journal,
+        database.clone(),
+    ));
     floors.spawn(committer::run(
         database.clone(),
         batches,
         gate_sender,
-        news.clone(),
+        events.clone(),
     ));
     tokio::spawn(retention::keep(
         live.section(|config| &config.history),
         database.clone(),
     ));
 
-    let mailer = Mailer::start(live.section(|config| &config.mail), news.clone());
+    let mailer = Mailer::start(live.section(|config| &config.mail), events.clone());
     let accounts = Accounts::new(
         live.clone(),
         database.clone(),
         mailer.clone(),
         windows.clone(),
-        news.clone(),
+        events.clone(),
     );
     let accounts = Arc::new(accounts);
     let connections = Arc::new(Connections::default());
@@ -165,7 +170,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         certificates: Arc::clone(&certificates),
         rates: Arc::clone(&rates),
     };
-    tokio::spawn(async move { rates.keep().await });
+    tokio::spawn(async move { rates.run().await });
     if let Some(listener) = metrics_listener {
         tracing::info!(metrics = %listener.local_addr()?, "metrics are open to whoever reaches that address");
         tokio::spawn(metrics_port::serve(probes.clone(), listener));
@@ -216,7 +221,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         certificates,
         windows,
         core: control_handle,
-        news,
+        events,
     };
     let mut renewal = interval_at(Instant::now() + RENEWAL, RENEWAL);
     loop {
@@ -250,7 +255,7 @@ impl Server {
             Ok(()) => tracing::info!("config and certificates are loaded anew"),
             Err(problem) => tracing::error!("{problem}"),
         }
-        self.news.tell(ServerEvent::Reloaded {
+        self.events.publish_now(ServerEvent::Reloaded {
             problem: done.clone().err(),
         });
         done
@@ -271,7 +276,7 @@ impl Server {
     fn renew_certificate(&self) {
         if let Err(error) = self.certificates.reload(&self.config.borrow()) {
             tracing::error!("the certificate stays the old one: {error:#}");
-            self.news.trouble(
+            self.events.component_failed(
                 Component::Certificate,
                 format!("it stays the old one: {error:#}"),
             );

@@ -1,10 +1,10 @@
 //! Verifies the audit trail: finds the entry that was changed, removed or moved.
 //!
 //! Each entry contains the SHA-256 hash of the entry before it and its own, over all its fields and
-//! the hash before. So whoever changes, removes or moves an entry has to recompute every hash after
-//! it, and the newest hash (the head) changes. A head that was noted elsewhere, such as one from the
-//! daily mail, therefore proves everything before it. What cannot be detected without such a head
-//! is that the newest entries were cut off or that the whole rest was recomputed.
+//! the hash before. So someone who changes, removes or moves an entry has to recompute every hash
+//! after it, and the newest hash (the head) changes. A head that was noted elsewhere, such as one
+//! from the daily mail, therefore proves everything before it. What cannot be detected without such
+//! a head is that the newest entries were cut off or that the whole rest was recomputed.
 //!
 //! The same walk verifies the trail in the database, page by page, and an exported file.
 
@@ -199,7 +199,7 @@ impl Walk {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-pub mod tests {
+pub(crate) mod tests {
     use jiff::Timestamp;
 
     use super::*;
@@ -262,7 +262,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_trail_as_it_was_written_is_intact() {
+    fn an_unchanged_trail_is_intact() {
         let trail = trail(5);
         let verdict = walk(&trail, Some(head(&trail[2])));
         assert_eq!(
@@ -274,7 +274,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_changed_entry_is_named_whichever_field_changed() {
+    fn a_change_of_any_field_is_reported_at_its_entry() {
         let changes: [fn(&mut AuditEntry); 9] = [
             |it| it.entry.at = Timestamp::MAX,
             |it| it.entry.actor.push('x'),
@@ -294,7 +294,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_change_with_a_recomputed_hash_shows_at_the_entry_after_it() {
+    fn a_change_with_a_recomputed_hash_is_reported_at_the_next_entry() {
         let mut trail = trail(5);
         trail[2].entry.target = "someone else".to_owned();
         trail[2].hash = trail[2].entry.hash(&trail[2].previous);
@@ -305,7 +305,7 @@ pub mod tests {
     }
 
     #[test]
-    fn removed_entries_are_named() {
+    fn removed_entries_are_reported() {
         let mut one = trail(5);
         one.remove(2);
         assert_eq!(
@@ -332,7 +332,7 @@ pub mod tests {
     }
 
     #[test]
-    fn reordered_entries_are_named() {
+    fn reordered_entries_are_reported() {
         let mut swapped = trail(5);
         swapped.swap(2, 3);
         assert_eq!(defect(&swapped, None).0, 4);
@@ -342,7 +342,7 @@ pub mod tests {
             defect(&twice, None),
             (2, Break::OutOfOrder { after: 3 }.to_string())
         );
-        // In the database the numbers make the order.
+        // In the database, the numbers define the order.
         let mut renumbered = trail(5);
         renumbered.swap(2, 3);
         (renumbered[2].id, renumbered[3].id) = (3, 4);
@@ -353,7 +353,7 @@ pub mod tests {
     }
 
     #[test]
-    fn only_a_known_head_shows_that_the_newest_were_cut_off_or_all_was_recomputed() {
+    fn only_a_known_head_reveals_removed_newest_entries_or_a_recomputed_trail() {
         let whole = trail(5);
         assert!(walk(&whole[..3], None).intact);
         assert_eq!(
@@ -376,7 +376,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_stored_trail_is_checked_page_by_page_and_an_unreadable_entry_is_named() {
+    fn a_stored_trail_is_checked_page_by_page_and_an_unreadable_entry_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(DATABASE_FILE);
         let mut sqlite = Store::open(&file).unwrap();

@@ -172,8 +172,9 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
         .map_err(StoreError::Thread)
 }
 
-/// Runs a job so that a panic, which is a defect, ends this job and not the store. The panic hook has
-/// reported it, the job's caller gets [`StoreError::BrokenOff`], and the transaction is rolled back.
+/// Runs a job so that a panic, which is a defect, ends this job and not the store. The panic hook
+/// has reported it, the job's caller gets [`StoreError::BrokenOff`], and the transaction is rolled
+/// back.
 fn run_isolated(job: impl FnOnce()) {
     let _ = panic::catch_unwind(AssertUnwindSafe(job));
 }
@@ -185,7 +186,7 @@ mod tests {
     use crate::DATABASE_FILE;
 
     #[tokio::test]
-    async fn what_was_written_is_read_by_every_reader() {
+    async fn every_reader_reads_what_was_written() {
         let folder = tempfile::tempdir().unwrap();
         let database =
             Database::open(&folder.path().join(DATABASE_FILE), HistorySync::Normal).unwrap();
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn redacted_text_leaves_the_write_ahead_log_by_itself() {
+    async fn redacted_text_is_removed_from_the_write_ahead_log() {
         use rookery_record::{Place, Redactor};
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(DATABASE_FILE);
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_ends_its_job_but_not_the_store() {
+    async fn a_panic_fails_its_job_but_not_the_store() {
         let folder = tempfile::tempdir().unwrap();
         let database =
             Database::open(&folder.path().join(DATABASE_FILE), HistorySync::Full).unwrap();

@@ -11,8 +11,8 @@
 //! schema to the next are in `migrations/`. [`audit_chain`] verifies the chain of hashes in the
 //! audit trail.
 //!
-//! Times are stored in milliseconds, the resolution of the chat protocol. Text that comes out of the
-//! database is parsed again before it is used, since other programs can write to the file.
+//! Times are stored in milliseconds, the resolution of the chat protocol. Text from the database is
+//! parsed again before it is used, since other programs can write to the file.
 //!
 //! This crate depends on the record's types and the names of the protocol. It knows neither the
 //! chat's core nor the configuration.

@@ -1,5 +1,7 @@
-//! A local authority and the server's certificate signed by it: made where there are none, renewed
-//! in time.
+//! The local certificate authority: created together with the server's certificate if both are
+//! missing, and used to renew that certificate before it expires.
+//!
+//! Files that exist are never overwritten, except the certificate that this authority signed.
 
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -20,18 +22,19 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 
-use super::{CLOSE_TO_THE_END, pem, validity};
+use super::{RENEW_BEFORE, pem, validity};
 use crate::config::Tls;
 use crate::files;
 
+/// How long the authority is valid.
 const AUTHORITY_YEARS: i16 = 10;
-/// The longest that browsers and the strictest clients take.
+/// The longest validity that browsers and the strictest clients accept.
 const CERTIFICATE_DAYS: i32 = 397;
 
+/// The mode of certificates. Keys are written with [`files::PRIVATE`].
 const READABLE: u32 = 0o644;
-const SECRET: u32 = 0o600;
 
-/// Where the authority's files are: beside the server's certificate.
+/// The authority's files, in the same folder as the server's certificate.
 struct Authority {
     certificate: PathBuf,
     key: PathBuf,
@@ -46,7 +49,7 @@ impl Authority {
         }
     }
 
-    fn is_there(&self) -> anyhow::Result<bool> {
+    fn exists(&self) -> anyhow::Result<bool> {
         both_or_none(
             "the authority's certificate",
             &self.certificate,
@@ -66,9 +69,9 @@ impl Authority {
     }
 }
 
-/// Makes the server's certificate and key where both are missing, and the authority if that is
-/// missing too. Nothing that is there is ever written over.
-pub(super) fn make_missing(tls: &Tls, now: Timestamp) -> anyhow::Result<()> {
+/// Creates the server's certificate and key if both are missing, and the authority if that is
+/// missing too. Fails if only one file of a pair is missing.
+pub(super) fn create_missing(tls: &Tls, now: Timestamp) -> anyhow::Result<()> {
     if both_or_none(
         "tls.certificate",
         &tls.certificate,
@@ -80,19 +83,19 @@ pub(super) fn make_missing(tls: &Tls, now: Timestamp) -> anyhow::Result<()> {
     for file in [&tls.certificate, &tls.private_key] {
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder)
-                .with_context(|| format!("{}: cannot be made", folder.display()))?;
+                .with_context(|| format!("{}: cannot create the folder", folder.display()))?;
         }
     }
     let authority = Authority::beside(tls);
-    if !authority.is_there()? {
-        make_authority(&authority, now)?;
+    if !authority.exists()? {
+        create_authority(&authority, now)?;
     }
     let key = KeyPair::generate()?;
     let chain = sign(tls, &authority, &key, now)?;
-    write(&tls.private_key, &key.serialize_pem(), SECRET)?;
+    write(&tls.private_key, &key.serialize_pem(), files::PRIVATE)?;
     write(&tls.certificate, &chain, READABLE)?;
     tracing::info!(
-        "made a certificate for {} in {}, signed by the authority in {}",
+        "created the certificate {1} for {0}, signed by the local authority {2}",
         names(tls).join(", "),
         tls.certificate.display(),
         authority.certificate.display()
@@ -100,9 +103,9 @@ pub(super) fn make_missing(tls: &Tls, now: Timestamp) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Renews the certificate, if it is one of our own making that ends soon or lacks a name that the
-/// config holds. Its key stays, so whoever has pinned that key is not alarmed. Says whether it was
-/// renewed.
+/// Renews the certificate if the local authority signed it and it expires soon or lacks a name of
+/// `tls.names`. The key stays the same, so clients that have pinned it still accept it. Returns
+/// whether the certificate was renewed.
 pub(super) fn renew(
     tls: &Tls,
     current: &CertificateDer<'_>,
@@ -121,8 +124,8 @@ pub(super) fn renew(
         ServerName::try_from(name.as_str())
             .is_ok_and(|name| verify_server_name(&parsed, &name).is_err())
     });
-    let ends_soon = validity.end < now + CLOSE_TO_THE_END;
-    if !(ends_soon || lacks_a_name)
+    let expires_soon = validity.end < now + RENEW_BEFORE;
+    if !(expires_soon || lacks_a_name)
         || !is_signed_by(&authority.read_certificate()?, current, validity.start)
     {
         return Ok(false);
@@ -130,14 +133,14 @@ pub(super) fn renew(
     let chain = sign(tls, &authority, &read_key(&tls.private_key)?, now)?;
     write(&tls.certificate, &chain, READABLE)?;
     tracing::info!(
-        "renewed the certificate in {} for {}",
+        "renewed the certificate {} for {}",
         tls.certificate.display(),
         names(tls).join(", ")
     );
     Ok(true)
 }
 
-fn make_authority(authority: &Authority, now: Timestamp) -> anyhow::Result<()> {
+fn create_authority(authority: &Authority, now: Timestamp) -> anyhow::Result<()> {
     let key = KeyPair::generate()?;
     let mut params = authority_params();
     let today = date(now);
@@ -147,17 +150,18 @@ fn make_authority(authority: &Authority, now: Timestamp) -> anyhow::Result<()> {
         today.saturating_add(AUTHORITY_YEARS.years()),
     );
     let certificate = params.self_signed(&key)?;
-    write(&authority.key, &key.serialize_pem(), SECRET)?;
+    write(&authority.key, &key.serialize_pem(), files::PRIVATE)?;
     write(&authority.certificate, &certificate.pem(), READABLE)?;
     tracing::info!(
-        "made an authority of your own in {}: give that file to your users, and keep {} to yourself",
+        "created a local certificate authority: give {} to your users, and keep {} secret",
         authority.certificate.display(),
         authority.key.display()
     );
     Ok(())
 }
 
-/// The same each time: with its key, they are all that signing needs.
+/// Returns the authority's parameters. They never change, so the authority can be restored from its
+/// key alone.
 fn authority_params() -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = common_name("Rookery local authority");
@@ -166,21 +170,21 @@ fn authority_params() -> CertificateParams {
     params
 }
 
-/// A certificate for the server's key, and after it the authority's, in PEM.
+/// Signs a certificate for `key`. Returns it and the authority's certificate in PEM.
 fn sign(tls: &Tls, authority: &Authority, key: &KeyPair, now: Timestamp) -> anyhow::Result<String> {
     let authority_certificate = authority.read_certificate()?;
     let authority_end = validity::of(&authority_certificate)
         .with_context(|| {
             format!(
-                "{}: cannot tell when it ends",
+                "{}: the certificate's dates cannot be read",
                 authority.certificate.display()
             )
         })?
         .end;
     ensure!(
-        authority_end > now + CLOSE_TO_THE_END,
-        "the authority in {} ends on {authority_end}: move it and its key away to have another made, and give the \
-         new file to your users",
+        authority_end > now + RENEW_BEFORE,
+        "the local authority {} expires on {authority_end}: move it and its key away, restart to \
+         create a new one, and give the new file to your users",
         authority.certificate.display()
     );
     let mut params = CertificateParams::new(names(tls))?;
@@ -196,7 +200,7 @@ fn sign(tls: &Tls, authority: &Authority, key: &KeyPair, now: Timestamp) -> anyh
     let certificate = params.signed_by(key, &authority.issuer()?)?;
     ensure!(
         is_signed_by(&authority_certificate, certificate.der(), now),
-        "{} is not the key of the authority in {}",
+        "{} is not the key of the local authority {}",
         authority.key.display(),
         authority.certificate.display()
     );
@@ -204,6 +208,7 @@ fn sign(tls: &Tls, authority: &Authority, key: &KeyPair, now: Timestamp) -> anyh
     Ok(format!("{}{authority_pem}", certificate.pem()))
 }
 
+/// Whether `authority` signed `certificate`, and both are valid at that time.
 fn is_signed_by(
     authority: &CertificateDer<'_>,
     certificate: &CertificateDer<'_>,
@@ -222,7 +227,7 @@ fn is_signed_by(
     verify_server_cert_signed_by_trust_anchor(&parsed, &roots, &[], at, algorithms.all).is_ok()
 }
 
-/// What clients on this machine and elsewhere may call the server.
+/// Returns the names and addresses that the certificate is for: this machine's, and `tls.names`.
 fn names(tls: &Tls) -> Vec<String> {
     let mut names = vec![
         "localhost".to_owned(),
@@ -249,7 +254,7 @@ fn date(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::UTC).date()
 }
 
-/// From the day before `today`, for clients whose clock is a little behind.
+/// Sets the validity. It starts the day before `today`, for clients whose clock is a little slow.
 fn set_dates(params: &mut CertificateParams, today: Date, end: Date) {
     let midnight = |date: Date| {
         date_time_ymd(
@@ -264,37 +269,42 @@ fn set_dates(params: &mut CertificateParams, today: Date, end: Date) {
 
 fn read_key(file: &Path) -> anyhow::Result<KeyPair> {
     let pem = fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    KeyPair::from_pem(&pem)
-        .with_context(|| format!("{}: no private key can be read from it", file.display()))
+    KeyPair::from_pem(&pem).with_context(|| {
+        format!(
+            "{}: cannot read a private key from this file",
+            file.display()
+        )
+    })
 }
 
-/// Whether both files are there; an error if only one is, as nothing is written over and nothing is
-/// guessed.
+/// Whether both files exist. Fails if only one does: it cannot be known which of the two to
+/// replace.
 fn both_or_none(
-    first_is: &str,
+    first_name: &str,
     first: &Path,
-    second_is: &str,
+    second_name: &str,
     second: &Path,
 ) -> anyhow::Result<bool> {
-    let there = |file: &Path| {
+    let exists = |file: &Path| {
         file.try_exists()
             .with_context(|| file.display().to_string())
     };
-    let (missing_is, missing, other) = match (there(first)?, there(second)?) {
+    let (missing_name, missing, other) = match (exists(first)?, exists(second)?) {
         (true, true) => return Ok(true),
         (false, false) => return Ok(false),
-        (false, true) => (first_is, first, second),
-        (true, false) => (second_is, second, first),
+        (false, true) => (first_name, first, second),
+        (true, false) => (second_name, second, first),
     };
     bail!(
-        "{missing_is}: {} is missing while {} is there: put it back, or move the other away to have both made anew",
+        "{missing_name}: {} is missing, but {} exists: restore the missing file, or move the \
+         other one away so that both are created",
         missing.display(),
         other.display()
     )
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file whole or not at all, with permissions `mode`.
 fn write(file: &Path, content: &str, mode: u32) -> anyhow::Result<()> {
     files::write(file, content.as_bytes(), mode)
-        .with_context(|| format!("{}: cannot be written", file.display()))
+        .with_context(|| format!("{}: cannot write the file", file.display()))
 }

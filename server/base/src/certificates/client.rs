@@ -1,5 +1,7 @@
-//! Client certificates on the chat port: optional, and any is taken. Who it belongs to is a matter
-//! of accounts, which know its fingerprint; TLS proves that the client has its key.
+//! Client certificates on the chat port: optional, and any certificate is accepted.
+//!
+//! TLS proves that the client has the certificate's private key. To whom the certificate belongs is
+//! decided by the accounts, which know its fingerprint.
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{
@@ -9,13 +11,13 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
-/// Looks at no chain: most client certificates are signed by themselves.
+/// Accepts every certificate without checking its chain: most client certificates are self-signed.
 #[derive(Debug)]
-pub(super) struct TakesAny {
+pub(super) struct AcceptsAnyCertificate {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl TakesAny {
+impl AcceptsAnyCertificate {
     pub(super) fn new(provider: &CryptoProvider) -> Self {
         Self {
             algorithms: provider.signature_verification_algorithms,
@@ -23,7 +25,7 @@ impl TakesAny {
     }
 }
 
-impl ClientCertVerifier for TakesAny {
+impl ClientCertVerifier for AcceptsAnyCertificate {
     fn client_auth_mandatory(&self) -> bool {
         false
     }

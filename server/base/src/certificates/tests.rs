@@ -1,4 +1,4 @@
-//! Certificates on a real disk, and real handshakes with them.
+//! Certificates in real files, and TLS handshakes with them.
 #![allow(clippy::unwrap_used)]
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,12 +21,12 @@ const ONLY_1_3: &[&SupportedProtocolVersion] = &[&version::TLS13];
 const ONLY_1_2: &[&SupportedProtocolVersion] = &[&version::TLS12];
 
 /// A folder for certificates, and the config that names it.
-struct House {
+struct Fixture {
     folder: TempDir,
     config: Config,
 }
 
-impl House {
+impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
@@ -52,13 +52,13 @@ impl House {
         let error = format!("{error:#}");
         assert!(
             error.contains(expected),
-            "said: {error}\nexpected: {expected}"
+            "actual:   {error}\nexpected: {expected}"
         );
     }
 }
 
-/// How a client comes in; it trusts the authority that the server made.
-struct Visit {
+/// How a client connects. It trusts the authority that the server created.
+struct TestClient {
     authority: PathBuf,
     name: &'static str,
     versions: &'static [&'static SupportedProtocolVersion],
@@ -66,10 +66,10 @@ struct Visit {
     certificate: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
 }
 
-impl Visit {
-    fn to(house: &House) -> Self {
+impl TestClient {
+    fn to(fixture: &Fixture) -> Self {
         Self {
-            authority: house.file("ca.pem"),
+            authority: fixture.file("ca.pem"),
             name: "localhost",
             versions: rustls::DEFAULT_VERSIONS,
             protocols: Vec::new(),
@@ -101,8 +101,8 @@ impl Visit {
         ClientConnection::new(Arc::new(config), ServerName::try_from(self.name).unwrap()).unwrap()
     }
 
-    /// Shakes hands, and says one word each way.
-    fn shake(
+    /// Completes a handshake, and sends a few bytes each way.
+    fn connect(
         &self,
         tls: Arc<ServerConfig>,
     ) -> Result<(ClientConnection, ServerConnection), rustls::Error> {
@@ -115,7 +115,7 @@ impl Visit {
     }
 }
 
-/// Carries bytes back and forth until both are silent.
+/// Passes bytes between client and server until neither has more to send.
 fn exchange(
     client: &mut ClientConnection,
     server: &mut ServerConnection,
@@ -148,11 +148,11 @@ fn talk(client: &mut ClientConnection, server: &mut ServerConnection) -> Result<
     client.writer().write_all(b"ping").unwrap();
     server.writer().write_all(b"pong").unwrap();
     exchange(client, server)?;
-    let mut heard = [0; 4];
-    server.reader().read_exact(&mut heard).unwrap();
-    assert_eq!(&heard, b"ping");
-    client.reader().read_exact(&mut heard).unwrap();
-    assert_eq!(&heard, b"pong");
+    let mut received = [0; 4];
+    server.reader().read_exact(&mut received).unwrap();
+    assert_eq!(&received, b"ping");
+    client.reader().read_exact(&mut received).unwrap();
+    assert_eq!(&received, b"pong");
     Ok(())
 }
 
@@ -171,13 +171,13 @@ fn leaf(client: &ClientConnection) -> CertificateDer<'static> {
 }
 
 #[test]
-fn the_first_start_makes_an_authority_and_a_certificate_for_every_name() {
-    let house = House::new();
-    let certificates = house.open(Timestamp::now());
-    assert_eq!(mode(&house.file("server.key")), 0o600);
-    assert_eq!(mode(&house.file("ca.key")), 0o600);
-    assert_eq!(mode(&house.file("server.pem")), 0o644);
-    assert_eq!(std::fs::read_dir(house.file("")).unwrap().count(), 4);
+fn the_first_start_creates_an_authority_and_a_certificate_for_every_name() {
+    let fixture = Fixture::new();
+    let certificates = fixture.open(Timestamp::now());
+    assert_eq!(mode(&fixture.file("server.key")), 0o600);
+    assert_eq!(mode(&fixture.file("ca.key")), 0o600);
+    assert_eq!(mode(&fixture.file("server.pem")), 0o644);
+    assert_eq!(std::fs::read_dir(fixture.file("")).unwrap().count(), 4);
     for name in [
         "localhost",
         "127.0.0.1",
@@ -185,72 +185,76 @@ fn the_first_start_makes_an_authority_and_a_certificate_for_every_name() {
         "chat.example.org",
         "192.0.2.7",
     ] {
-        let visit = Visit {
+        let test_client = TestClient {
             name,
-            ..Visit::to(&house)
+            ..TestClient::to(&fixture)
         };
-        visit.shake(certificates.chat_tls()).unwrap();
-        visit
-            .shake(certificates.admin_tls(&house.config).unwrap())
+        test_client.connect(certificates.chat_tls()).unwrap();
+        test_client
+            .connect(certificates.admin_tls(&fixture.config).unwrap())
             .unwrap();
     }
-    let visit = Visit {
+    let test_client = TestClient {
         name: "elsewhere.example.org",
-        ..Visit::to(&house)
+        ..TestClient::to(&fixture)
     };
-    assert!(visit.shake(certificates.chat_tls()).is_err());
+    assert!(test_client.connect(certificates.chat_tls()).is_err());
 }
 
 #[test]
-fn a_later_start_takes_the_files_as_they_are() {
-    let house = House::new();
-    house.open(Timestamp::now());
-    let before = std::fs::read(house.file("server.pem")).unwrap();
-    let authority = std::fs::read(house.file("ca.pem")).unwrap();
-    house.open(Timestamp::now());
-    assert_eq!(std::fs::read(house.file("server.pem")).unwrap(), before);
-    assert_eq!(std::fs::read(house.file("ca.pem")).unwrap(), authority);
+fn a_later_start_uses_the_files_unchanged() {
+    let fixture = Fixture::new();
+    fixture.open(Timestamp::now());
+    let before = std::fs::read(fixture.file("server.pem")).unwrap();
+    let authority = std::fs::read(fixture.file("ca.pem")).unwrap();
+    fixture.open(Timestamp::now());
+    assert_eq!(std::fs::read(fixture.file("server.pem")).unwrap(), before);
+    assert_eq!(std::fs::read(fixture.file("ca.pem")).unwrap(), authority);
 }
 
 #[test]
 fn key_exchange_is_post_quantum_and_tls_1_2_still_works() {
-    let house = House::new();
-    let certificates = house.open(Timestamp::now());
-    let (client, _) = Visit::to(&house).shake(certificates.chat_tls()).unwrap();
+    let fixture = Fixture::new();
+    let certificates = fixture.open(Timestamp::now());
+    let (client, _) = TestClient::to(&fixture)
+        .connect(certificates.chat_tls())
+        .unwrap();
     assert_eq!(client.protocol_version(), Some(ProtocolVersion::TLSv1_3));
     let group = client.negotiated_key_exchange_group().unwrap().name();
     assert_eq!(group, NamedGroup::X25519MLKEM768);
 
-    let old = Visit {
+    let old = TestClient {
         versions: ONLY_1_2,
-        ..Visit::to(&house)
+        ..TestClient::to(&fixture)
     };
-    let (client, _) = old.shake(certificates.chat_tls()).unwrap();
+    let (client, _) = old.connect(certificates.chat_tls()).unwrap();
     assert_eq!(client.protocol_version(), Some(ProtocolVersion::TLSv1_2));
 }
 
 #[test]
-fn the_chat_port_takes_any_client_certificate_and_none() {
-    let house = House::new();
-    let certificates = house.open(Timestamp::now());
-    let (_, server) = Visit::to(&house).shake(certificates.chat_tls()).unwrap();
+fn the_chat_port_accepts_any_client_certificate_or_none() {
+    let fixture = Fixture::new();
+    let certificates = fixture.open(Timestamp::now());
+    let (_, server) = TestClient::to(&fixture)
+        .connect(certificates.chat_tls())
+        .unwrap();
     assert!(server.peer_certificates().is_none());
     for versions in [ONLY_1_3, ONLY_1_2] {
         let own = self_signed();
-        let visit = Visit {
+        let test_client = TestClient {
             certificate: Some((own.0.clone(), own.1)),
             versions,
-            ..Visit::to(&house)
+            ..TestClient::to(&fixture)
         };
-        let (_, server) = visit.shake(certificates.chat_tls()).unwrap();
+        let (_, server) = test_client.connect(certificates.chat_tls()).unwrap();
         assert_eq!(server.peer_certificates().unwrap()[0], own.0);
     }
 }
 
 #[test]
 fn a_client_certificate_needs_its_key() {
-    let house = House::new();
-    let certificates = house.open(Timestamp::now());
+    let fixture = Fixture::new();
+    let certificates = fixture.open(Timestamp::now());
     let provider = aws_lc_rs::default_provider();
     let (stolen, _) = self_signed();
     let (_, other_key) = self_signed();
@@ -262,7 +266,7 @@ fn a_client_certificate_needs_its_key() {
         let pair = Arc::new(CertifiedKey::new(vec![stolen.clone()], signing));
         let mut roots = RootCertStore::empty();
         roots
-            .add(CertificateDer::from_pem_file(house.file("ca.pem")).unwrap())
+            .add(CertificateDer::from_pem_file(fixture.file("ca.pem")).unwrap())
             .unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(provider.clone()))
             .with_protocol_versions(versions)
@@ -277,7 +281,7 @@ fn a_client_certificate_needs_its_key() {
     }
 }
 
-/// Shows a certificate whether or not the key fits.
+/// Presents a certificate whether or not the key matches.
 #[derive(Debug)]
 struct Presents(Arc<CertifiedKey>);
 
@@ -292,136 +296,140 @@ impl rustls::client::ResolvesClientCert for Presents {
 }
 
 #[test]
-fn the_chat_port_turns_nobody_away_for_the_protocols_they_offer() {
-    let house = House::new();
-    let certificates = house.open(Timestamp::now());
+fn the_chat_port_accepts_clients_whatever_protocols_they_offer() {
+    let fixture = Fixture::new();
+    let certificates = fixture.open(Timestamp::now());
     for protocol in [b"irc".to_vec(), b"h2".to_vec()] {
-        let visit = Visit {
+        let test_client = TestClient {
             protocols: vec![protocol],
-            ..Visit::to(&house)
+            ..TestClient::to(&fixture)
         };
-        visit.shake(certificates.chat_tls()).unwrap();
+        test_client.connect(certificates.chat_tls()).unwrap();
     }
-    let visit = Visit {
+    let test_client = TestClient {
         protocols: vec![b"http/1.1".to_vec()],
-        ..Visit::to(&house)
+        ..TestClient::to(&fixture)
     };
-    let (client, _) = visit
-        .shake(certificates.admin_tls(&house.config).unwrap())
+    let (client, _) = test_client
+        .connect(certificates.admin_tls(&fixture.config).unwrap())
         .unwrap();
     assert_eq!(client.alpn_protocol(), Some(b"http/1.1".as_slice()));
 }
 
 #[test]
-fn with_client_ca_the_admin_port_takes_only_whom_it_signed() {
-    let mut house = House::new();
-    let certificates = house.open(Timestamp::now());
+fn with_client_ca_the_admin_port_accepts_only_certificates_that_it_signed() {
+    let mut fixture = Fixture::new();
+    let certificates = fixture.open(Timestamp::now());
     let mut params = CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    std::fs::write(house.file("admins.pem"), authority.pem()).unwrap();
-    house.config.admin.client_ca = Some(house.file("admins.pem"));
-    let tls = certificates.admin_tls(&house.config).unwrap();
+    std::fs::write(fixture.file("admins.pem"), authority.pem()).unwrap();
+    fixture.config.admin.client_ca = Some(fixture.file("admins.pem"));
+    let tls = certificates.admin_tls(&fixture.config).unwrap();
 
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
     params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
     let signed = params.signed_by(&key, &authority).unwrap().der().clone();
-    let admin = Visit {
+    let admin = TestClient {
         certificate: Some((signed, key.into())),
-        ..Visit::to(&house)
+        ..TestClient::to(&fixture)
     };
-    admin.shake(Arc::clone(&tls)).unwrap();
+    admin.connect(Arc::clone(&tls)).unwrap();
 
-    let stranger = Visit {
+    let stranger = TestClient {
         certificate: Some(self_signed()),
-        ..Visit::to(&house)
+        ..TestClient::to(&fixture)
     };
-    assert!(stranger.shake(Arc::clone(&tls)).is_err());
-    assert!(Visit::to(&house).shake(tls).is_err());
+    assert!(stranger.connect(Arc::clone(&tls)).is_err());
+    assert!(TestClient::to(&fixture).connect(tls).is_err());
 }
 
 #[test]
-fn a_reload_changes_both_ports_and_drops_no_session() {
-    let house = House::new();
-    let certificates = house.open(Timestamp::now());
-    let visit = Visit::to(&house);
+fn a_reload_changes_the_certificate_of_both_ports_and_ends_no_session() {
+    let fixture = Fixture::new();
+    let certificates = fixture.open(Timestamp::now());
+    let test_client = TestClient::to(&fixture);
     let (chat, admin) = (
         certificates.chat_tls(),
-        certificates.admin_tls(&house.config).unwrap(),
+        certificates.admin_tls(&fixture.config).unwrap(),
     );
-    let (mut client, mut server) = visit.shake(Arc::clone(&chat)).unwrap();
+    let (mut client, mut server) = test_client.connect(Arc::clone(&chat)).unwrap();
     let before = leaf(&client);
 
-    let other = House::new();
+    let other = Fixture::new();
     other.open(Timestamp::now());
     for name in ["server.pem", "server.key", "ca.pem", "ca.key"] {
-        std::fs::copy(other.file(name), house.file(name)).unwrap();
+        std::fs::copy(other.file(name), fixture.file(name)).unwrap();
     }
-    certificates.reload(&house.config).unwrap();
+    certificates.reload(&fixture.config).unwrap();
     talk(&mut client, &mut server).unwrap();
-    let (client, _) = visit.shake(chat).unwrap();
+    let (client, _) = test_client.connect(chat).unwrap();
     assert_ne!(leaf(&client), before);
     let after = leaf(&client);
-    assert_eq!(leaf(&visit.shake(admin).unwrap().0), after);
+    assert_eq!(leaf(&test_client.connect(admin).unwrap().0), after);
 }
 
 #[test]
-fn a_reload_that_fails_leaves_the_certificate_in_force() {
-    let house = House::new();
-    let certificates = house.open(Timestamp::now());
-    std::fs::write(house.file("server.pem"), "gone").unwrap();
-    let error = format!("{:#}", certificates.reload(&house.config).unwrap_err());
+fn a_failed_reload_leaves_the_certificate_unchanged() {
+    let fixture = Fixture::new();
+    let certificates = fixture.open(Timestamp::now());
+    std::fs::write(fixture.file("server.pem"), "not PEM").unwrap();
+    let error = format!("{:#}", certificates.reload(&fixture.config).unwrap_err());
     assert!(
-        error.contains("server.pem: there is no certificate in it"),
+        error.contains("server.pem: no certificate found"),
         "{error}"
     );
-    Visit::to(&house).shake(certificates.chat_tls()).unwrap();
+    TestClient::to(&fixture)
+        .connect(certificates.chat_tls())
+        .unwrap();
 }
 
 #[test]
-fn our_own_certificate_is_renewed_when_its_end_is_close() {
-    let house = House::new();
+fn a_certificate_of_the_local_authority_is_renewed_before_it_expires() {
+    let fixture = Fixture::new();
     let long_ago = Timestamp::now() - SignedDuration::from_hours(24 * 380);
-    let certificates = house.open(long_ago);
+    let certificates = fixture.open(long_ago);
     let end = certificates.expires_at().unwrap();
-    let key = std::fs::read(house.file("server.key")).unwrap();
+    let key = std::fs::read(fixture.file("server.key")).unwrap();
     let day = 24.hours();
     assert_eq!(end.duration_since(long_ago).as_hours() / 24, 396);
 
     certificates
-        .reload_at(&house.config, end - CLOSE_TO_THE_END - day)
+        .reload_at(&fixture.config, end - RENEW_BEFORE - day)
         .unwrap();
     assert_eq!(certificates.expires_at(), Some(end), "not yet");
-    let now = end - CLOSE_TO_THE_END + day;
-    certificates.reload_at(&house.config, now).unwrap();
+    let now = end - RENEW_BEFORE + day;
+    certificates.reload_at(&fixture.config, now).unwrap();
     assert!(certificates.expires_at().unwrap() > now + SignedDuration::from_hours(24 * 390));
     assert_eq!(
-        std::fs::read(house.file("server.key")).unwrap(),
+        std::fs::read(fixture.file("server.key")).unwrap(),
         key,
-        "whoever pinned the key is not alarmed"
+        "the key stays for clients that have pinned it"
     );
-    Visit::to(&house).shake(certificates.chat_tls()).unwrap();
+    TestClient::to(&fixture)
+        .connect(certificates.chat_tls())
+        .unwrap();
 }
 
 #[test]
-fn our_own_certificate_is_renewed_for_a_name_that_is_added() {
-    let mut house = House::new();
-    let certificates = house.open(Timestamp::now());
-    house.config.tls.names.push("new.example.org".to_owned());
-    certificates.reload(&house.config).unwrap();
-    Visit {
+fn a_certificate_of_the_local_authority_is_renewed_for_an_added_name() {
+    let mut fixture = Fixture::new();
+    let certificates = fixture.open(Timestamp::now());
+    fixture.config.tls.names.push("new.example.org".to_owned());
+    certificates.reload(&fixture.config).unwrap();
+    TestClient {
         name: "new.example.org",
-        ..Visit::to(&house)
+        ..TestClient::to(&fixture)
     }
-    .shake(certificates.chat_tls())
+    .connect(certificates.chat_tls())
     .unwrap();
 }
 
 #[test]
-fn the_certificate_of_another_authority_is_never_written_over() {
-    let house = House::new();
-    house.open(Timestamp::now());
+fn a_certificate_of_another_authority_is_never_overwritten() {
+    let fixture = Fixture::new();
+    fixture.open(Timestamp::now());
     let (certificate, key) = {
         let key = KeyPair::generate().unwrap();
         (
@@ -432,72 +440,72 @@ fn the_certificate_of_another_authority_is_never_written_over() {
             key,
         )
     };
-    std::fs::write(house.file("server.pem"), certificate.pem()).unwrap();
-    std::fs::write(house.file("server.key"), key.serialize_pem()).unwrap();
-    house.open(Timestamp::now());
+    std::fs::write(fixture.file("server.pem"), certificate.pem()).unwrap();
+    std::fs::write(fixture.file("server.key"), key.serialize_pem()).unwrap();
+    fixture.open(Timestamp::now());
     assert_eq!(
-        std::fs::read_to_string(house.file("server.pem")).unwrap(),
+        std::fs::read_to_string(fixture.file("server.pem")).unwrap(),
         certificate.pem()
     );
 }
 
 #[test]
-fn one_of_a_pair_alone_is_an_error_and_nothing_is_written() {
-    for (gone, message) in [
+fn half_of_a_pair_is_an_error_and_nothing_is_written() {
+    for (missing, message) in [
         ("server.key", "tls.private_key: "),
         ("server.pem", "tls.certificate: "),
     ] {
-        let house = House::new();
-        house.open(Timestamp::now());
-        std::fs::remove_file(house.file(gone)).unwrap();
-        house.assert_refused(message);
-        assert!(!house.file(gone).exists());
+        let fixture = Fixture::new();
+        fixture.open(Timestamp::now());
+        std::fs::remove_file(fixture.file(missing)).unwrap();
+        fixture.assert_refused(message);
+        assert!(!fixture.file(missing).exists());
     }
-    let house = House::new();
-    house.open(Timestamp::now());
-    for gone in ["server.key", "server.pem", "ca.key"] {
-        std::fs::remove_file(house.file(gone)).unwrap();
+    let fixture = Fixture::new();
+    fixture.open(Timestamp::now());
+    for missing in ["server.key", "server.pem", "ca.key"] {
+        std::fs::remove_file(fixture.file(missing)).unwrap();
     }
-    house.assert_refused("ca.key is missing while ");
+    fixture.assert_refused("ca.key is missing, but ");
 }
 
 #[test]
-fn what_is_wrong_with_the_files_is_said() {
-    let house = House::new();
-    house.open(Timestamp::now());
-    let other = House::new();
+fn an_error_says_what_is_wrong_with_a_file() {
+    let fixture = Fixture::new();
+    fixture.open(Timestamp::now());
+    let other = Fixture::new();
     other.open(Timestamp::now());
-    let certificate = std::fs::read_to_string(house.file("server.pem")).unwrap();
+    let certificate = std::fs::read_to_string(fixture.file("server.pem")).unwrap();
 
-    std::fs::copy(other.file("server.key"), house.file("server.key")).unwrap();
-    house.assert_refused("server.key: is not the key of the certificate in ");
-    std::fs::write(house.file("server.key"), &certificate).unwrap();
-    house.assert_refused("server.key: there is no private key in it");
+    std::fs::copy(other.file("server.key"), fixture.file("server.key")).unwrap();
+    fixture.assert_refused("server.key: this is not the key of the certificate in ");
+    std::fs::write(fixture.file("server.key"), &certificate).unwrap();
+    fixture.assert_refused("server.key: no private key found");
     std::fs::write(
-        house.file("server.key"),
+        fixture.file("server.key"),
         "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
     )
     .unwrap();
-    house.assert_refused("tls.private_key: ");
-    std::fs::write(house.file("server.pem"), &certificate[..200]).unwrap();
-    house.assert_refused("server.pem: broken PEM: a BEGIN line has no END line");
-    std::fs::write(house.file("server.pem"), certificate.replace('M', "!")).unwrap();
-    house.assert_refused("server.pem: broken PEM");
+    fixture.assert_refused("tls.private_key: ");
+    std::fs::write(fixture.file("server.pem"), &certificate[..200]).unwrap();
+    fixture.assert_refused("server.pem: broken PEM: a BEGIN line has no END line");
+    std::fs::write(fixture.file("server.pem"), certificate.replace('M', "!")).unwrap();
+    fixture.assert_refused("server.pem: broken PEM");
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_named() {
-    let house = House::new();
-    std::fs::write(house.folder.path().join("certs"), "a file in its place").unwrap();
-    house.assert_refused("certs");
+fn a_folder_that_cannot_be_created_is_named() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.folder.path().join("certs"), "a file in its place").unwrap();
+    fixture.assert_refused("certs");
 }
 
 #[test]
-fn an_authority_for_admins_that_cannot_be_read_is_named_at_start_and_reload() {
-    let mut house = House::new();
-    let certificates = house.open(Timestamp::now());
-    house.config.admin.client_ca = Some(house.file("none.pem"));
-    house.assert_refused("admin.client_ca: ");
-    let error = format!("{:#}", certificates.reload(&house.config).unwrap_err());
+fn an_unreadable_client_ca_is_an_error_at_start_and_at_reload() {
+    let mut fixture = Fixture::new();
+    let certificates = fixture.open(Timestamp::now());
+    fixture.config.admin.client_ca = Some(fixture.file("none.pem"));
+    fixture.assert_refused("admin.client_ca: ");
+    let error = format!("{:#}", certificates.reload(&fixture.config).unwrap_err());
     assert!(error.contains("admin.client_ca: "), "{error}");
 }

@@ -1,5 +1,7 @@
-//! From when to when a certificate holds. rustls checks these dates of others but shows them to
-//! nobody, so the few elements before them (RFC 5280 §4.1) are stepped over here.
+//! Reads from when to when a certificate is valid.
+//!
+//! rustls does not expose these dates, so this module skips the DER elements that precede them
+//! (RFC 5280 §4.1).
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -9,14 +11,14 @@ const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// From when to when.
+/// The time during which a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Validity {
     pub start: Timestamp,
     pub end: Timestamp,
 }
 
-/// Reads the dates of a certificate in DER.
+/// Returns the validity of a certificate in DER, or `None` if it cannot be read.
 pub(super) fn of(certificate: &[u8]) -> Option<Validity> {
     let (_, certificate, _) = element(certificate)?;
     let (_, mut fields, _) = element(certificate)?;
@@ -35,7 +37,7 @@ pub(super) fn of(certificate: &[u8]) -> Option<Validity> {
     })
 }
 
-/// Cuts the first DER element off: its tag, its content, and what follows.
+/// Splits off the first DER element. Returns its tag, its content, and the rest of the input.
 fn element(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[tag, first], rest) = input.split_first_chunk()?;
     let (length, rest) = match first {
@@ -55,6 +57,7 @@ fn element(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, content, rest))
 }
 
+/// Parses a `UTCTime` or a `GeneralizedTime` (RFC 5280 §4.1.2.5).
 fn time(tag: u8, text: &[u8]) -> Option<Timestamp> {
     let text = std::str::from_utf8(text).ok()?;
     let century = match tag {
@@ -64,7 +67,7 @@ fn time(tag: u8, text: &[u8]) -> Option<Timestamp> {
         _ => return None,
     };
     let time = DateTime::strptime("%Y%m%d%H%M%SZ", format!("{century}{text}")).ok()?;
-    // "99991231235959Z" says that there is no end, and lies past the last timestamp.
+    // "99991231235959Z" means no expiry, and is later than the last timestamp.
     Some(
         time.to_zoned(TimeZone::UTC)
             .map_or(Timestamp::MAX, |zoned| zoned.timestamp()),
@@ -77,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_forms_of_time_are_read() {
+    fn both_forms_of_time_are_parsed() {
         let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
         assert_eq!(time(UTC_TIME, b"260102030405Z"), at("2026-01-02T03:04:05Z"));
         assert_eq!(time(UTC_TIME, b"500102030405Z"), at("1950-01-02T03:04:05Z"));
@@ -94,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_is_no_certificate() {
+    fn a_truncated_certificate_has_no_validity() {
         let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let der = pair.cert.der();
         assert!(of(der).is_some());

@@ -1,4 +1,5 @@
-//! What a config must hold besides the types of its values.
+//! Checks values that their types alone do not: ranges, keys that depend on one another, and
+//! addresses that are used twice.
 
 use std::path::Path;
 
@@ -10,28 +11,29 @@ use super::{Config, Limits, MailTransport, Smtp, SmtpSecurity};
 
 const MINUTES_A_DAY: u32 = 24 * 60;
 const SECONDS_A_DAY: u32 = 24 * 60 * 60;
-/// A hundred years: beyond it, dates of the past would leave the calendar.
+/// A hundred years. With many more, the date of the oldest message to keep could not be computed.
 const MAX_RETENTION_DAYS: u32 = 36_500;
 /// Ten years.
 const MAX_STS_DAYS: u32 = 3650;
-/// What greets a session has to fit.
+/// The messages that every session receives on sign-in must fit.
 const MIN_SENDQ: usize = 16 * 1024;
-/// What one may be asked to remember.
+/// The highest minimum that can be demanded of a password.
 const MAX_PASSWORD_LENGTH: usize = 64;
-/// The most bytes a server name takes: it stands in every numeric.
+/// The most bytes of a server name, which is part of every numeric.
 const MAX_SERVER_NAME: usize = 63;
 
-/// A value that cannot be.
+/// A value that cannot be used.
 #[derive(Debug)]
-pub(super) struct Fault {
-    /// Dotted, as `chat.listen`.
+pub(super) struct InvalidValue {
+    /// The dotted key, for example `chat.listen`.
     pub key: &'static str,
+    /// What is wrong with it, and which values are valid.
     pub message: String,
 }
 
-/// The first thing that cannot be, from the top of the file down.
-pub(super) fn first_fault(config: &Config) -> Option<Fault> {
-    let result = chat(config)
+/// Returns an error for the first invalid value, in the order of the shipped file.
+pub(super) fn validate(config: &Config) -> Checked {
+    chat(config)
         .and_then(|()| admin(config))
         .and_then(|()| tls(config))
         .and_then(|()| accounts(config))
@@ -40,17 +42,16 @@ pub(super) fn first_fault(config: &Config) -> Option<Fault> {
         .and_then(|()| limits(&config.limits))
         .and_then(|()| log_level(&config.log.level))
         .and_then(|()| metrics(config))
-        .and_then(|()| websocket(config));
-    result.err()
+        .and_then(|()| websocket(config))
 }
 
-type Checked = Result<(), Fault>;
+type Checked = Result<(), InvalidValue>;
 
 fn ensure(holds: bool, key: &'static str, message: impl Into<String>) -> Checked {
     if holds {
         Ok(())
     } else {
-        Err(Fault {
+        Err(InvalidValue {
             key,
             message: message.into(),
         })
@@ -62,7 +63,7 @@ fn chat(config: &Config) -> Checked {
     ensure(
         is_host_name(&chat.server_name) && chat.server_name.len() <= MAX_SERVER_NAME,
         "chat.server_name",
-        "must look like a host name, as chat.example.org, of at most 63 bytes",
+        "must have the form of a host name, such as chat.example.org, and at most 63 bytes",
     )?;
     ensure(
         !chat.network.is_empty()
@@ -78,7 +79,7 @@ fn chat(config: &Config) -> Checked {
             .motd
             .contains(|char: char| char.is_control() && char != '\n' && char != '\t'),
         "chat.motd",
-        "holds a control character; only line ends and tabs are allowed",
+        "contains a control character; only line breaks and tabs are allowed",
     )
 }
 
@@ -87,7 +88,7 @@ fn admin(config: &Config) -> Checked {
         config.admin.listen != config.chat.listen || config.admin.listen.port() == 0,
         "admin.listen",
         format!(
-            "is the same as chat.listen ({}); the control plane needs a port of its own",
+            "must differ from chat.listen ({}): the control plane needs a port of its own",
             config.chat.listen
         ),
     )?;
@@ -101,22 +102,22 @@ fn admin(config: &Config) -> Checked {
         "admin.idle_minutes",
         format!("must be between 1 and {MINUTES_A_DAY}"),
     )?;
-    is_named(config.admin.client_ca.as_deref(), "admin.client_ca")
+    ensure_not_empty(config.admin.client_ca.as_deref(), "admin.client_ca")
 }
 
 fn tls(config: &Config) -> Checked {
     let tls = &config.tls;
-    is_named(Some(&tls.certificate), "tls.certificate")?;
-    is_named(Some(&tls.private_key), "tls.private_key")?;
+    ensure_not_empty(Some(&tls.certificate), "tls.certificate")?;
+    ensure_not_empty(Some(&tls.private_key), "tls.private_key")?;
     ensure(
         tls.certificate != tls.private_key,
         "tls.private_key",
-        "is the same file as tls.certificate; the key needs a file of its own",
+        "must differ from tls.certificate: the key needs a file of its own",
     )?;
     ensure(
         tls.sts_days <= MAX_STS_DAYS,
         "tls.sts_days",
-        format!("must be at most {MAX_STS_DAYS}; 0 switches it off"),
+        format!("must be at most {MAX_STS_DAYS}; 0 disables it"),
     )?;
     match tls
         .names
@@ -126,7 +127,7 @@ fn tls(config: &Config) -> Checked {
         None => Ok(()),
         Some(name) => {
             let message = format!("{name:?} is neither a host name nor an IP address");
-            Err(Fault {
+            Err(InvalidValue {
                 key: "tls.names",
                 message,
             })
@@ -138,7 +139,7 @@ fn accounts(config: &Config) -> Checked {
     ensure(
         config.accounts.register_before_connect || !config.accounts.required,
         "accounts.register_before_connect",
-        "must be true where accounts.required is: nobody without an account is let in to register",
+        "must be true if accounts.required is true: otherwise nobody new could register",
     )?;
     for (key, domains) in [
         (
@@ -151,8 +152,8 @@ fn accounts(config: &Config) -> Checked {
         ),
     ] {
         if let Some(domain) = domains.iter().find(|domain| !is_host_name(domain)) {
-            let message = format!("{domain:?} is no domain in ASCII, as gmail.com");
-            return Err(Fault { key, message });
+            let message = format!("{domain:?} is not a domain in ASCII, such as gmail.com");
+            return Err(InvalidValue { key, message });
         }
     }
     Ok(())
@@ -160,7 +161,7 @@ fn accounts(config: &Config) -> Checked {
 
 fn mail(config: &Config) -> Checked {
     let mail = &config.mail;
-    is_named(Some(&mail.directory), "mail.directory")?;
+    ensure_not_empty(Some(&mail.directory), "mail.directory")?;
     let Smtp {
         host,
         port,
@@ -179,31 +180,31 @@ fn mail(config: &Config) -> Checked {
         "mail.smtp.port",
         "must be between 1 and 65535",
     )?;
-    is_named(password_file.as_deref(), "mail.smtp.password_file")?;
-    is_named(ca.as_deref(), "mail.smtp.ca")?;
+    ensure_not_empty(password_file.as_deref(), "mail.smtp.password_file")?;
+    ensure_not_empty(ca.as_deref(), "mail.smtp.ca")?;
     ensure(
         username.is_none() || password_file.is_some(),
         "mail.smtp.username",
-        "needs mail.smtp.password_file beside it",
+        "requires mail.smtp.password_file",
     )?;
     ensure(
         password_file.is_none() || username.is_some(),
         "mail.smtp.password_file",
-        "needs mail.smtp.username beside it",
+        "requires mail.smtp.username",
     )?;
     ensure(
         username.is_none() || *security != SmtpSecurity::None,
         "mail.smtp.security",
-        "must be tls or starttls where there is a username: the password would travel for all to read",
+        "must be tls or starttls if there is a username: the password would be sent unencrypted",
     )
 }
 
 fn data(config: &Config) -> Checked {
-    is_named(Some(&config.data.directory), "data.directory")?;
+    ensure_not_empty(Some(&config.data.directory), "data.directory")?;
     ensure(
         config.history.retention_days <= MAX_RETENTION_DAYS,
         "history.retention_days",
-        format!("must be at most {MAX_RETENTION_DAYS}; 0 keeps all"),
+        format!("must be at most {MAX_RETENTION_DAYS}; 0 means that messages are never deleted"),
     )
 }
 
@@ -214,37 +215,39 @@ fn limits(limits: &Limits) -> Checked {
         ("limits.waiting_room_seconds", limits.waiting_room_seconds),
         ("limits.ping_seconds", limits.ping_seconds),
     ] {
-        let message = format!("must be at most {SECONDS_A_DAY}, a day; 0 switches the limit off");
+        let message = format!("must be at most {SECONDS_A_DAY} (one day); 0 disables the limit");
         ensure(seconds <= SECONDS_A_DAY, key, message)?;
     }
     ensure(
         limits.sendq_bytes == 0 || limits.sendq_bytes >= MIN_SENDQ,
         "limits.sendq_bytes",
-        format!("must be at least {MIN_SENDQ}, or 0 to switch the limit off"),
+        format!("must be at least {MIN_SENDQ}, or 0 to disable the limit"),
     )?;
     ensure(
         limits.password_length <= MAX_PASSWORD_LENGTH,
         "limits.password_length",
-        format!("must be at most {MAX_PASSWORD_LENGTH}; 0 switches the limit off"),
+        format!("must be at most {MAX_PASSWORD_LENGTH}; 0 disables the limit"),
     )
 }
 
-/// A filter takes any word for the name of a module, so a misspelt level has to be found here.
+/// Checks the log filter. `EnvFilter` accepts any word as the name of a module, so a misspelt level
+/// must be found here.
 fn log_level(level: &str) -> Checked {
     let misspelt = level.split(',').find(|part| {
         !part.contains(['=', '['])
             && (part.is_empty() || part.trim().parse::<LevelFilter>().is_err())
     });
     if let Some(part) = misspelt {
-        let message = format!("{part:?} is not one of error, warn, info, debug, trace, off");
-        return Err(Fault {
+        let message =
+            format!("{part:?} is not a level; must be one of error, warn, info, debug, trace, off");
+        return Err(InvalidValue {
             key: "log.level",
             message,
         });
     }
     match EnvFilter::builder().parse(level) {
         Ok(_) => Ok(()),
-        Err(error) => Err(Fault {
+        Err(error) => Err(InvalidValue {
             key: "log.level",
             message: error.to_string(),
         }),
@@ -253,14 +256,14 @@ fn log_level(level: &str) -> Checked {
 
 fn metrics(config: &Config) -> Checked {
     let others = [config.chat.listen, config.admin.listen];
-    let taken = config
+    let used_twice = config
         .metrics
         .listen
         .filter(|listen| listen.port() != 0 && others.contains(listen));
     ensure(
-        taken.is_none(),
+        used_twice.is_none(),
         "metrics.listen",
-        "is another listener's address; metrics need a port of their own",
+        "must differ from the other listen addresses: metrics need a port of their own",
     )
 }
 
@@ -274,7 +277,7 @@ fn websocket(config: &Config) -> Checked {
     ensure(
         listen.is_none_or(|listen| !others.contains(&Some(listen))),
         "websocket.listen",
-        "is another listener's address; web clients need a port of their own",
+        "must differ from the other listen addresses: web clients need a port of their own",
     )?;
     let is_origin = |origin: &&String| {
         let host = origin
@@ -290,8 +293,8 @@ fn websocket(config: &Config) -> Checked {
     {
         None => Ok(()),
         Some(origin) => {
-            let message = format!("{origin:?} is no origin, as https://chat.example.org");
-            Err(Fault {
+            let message = format!("{origin:?} is not an origin, such as https://chat.example.org");
+            Err(InvalidValue {
                 key: "websocket.origins",
                 message,
             })
@@ -299,7 +302,8 @@ fn websocket(config: &Config) -> Checked {
     }
 }
 
-fn is_named(path: Option<&Path>, key: &'static str) -> Checked {
+/// Refuses an empty path.
+fn ensure_not_empty(path: Option<&Path>, key: &'static str) -> Checked {
     ensure(
         path.is_none_or(|path| !path.as_os_str().is_empty()),
         key,

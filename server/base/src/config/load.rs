@@ -1,4 +1,4 @@
-//! Reads the config file, and turns what is wrong with it into file, line and key.
+//! Reads the config file, and reports what is wrong with it by file, line and key.
 
 use std::io;
 use std::ops::Range;
@@ -7,38 +7,49 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize as _;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use super::{Config, check};
+use super::Config;
+use super::check::{self, InvalidValue};
 
-/// Read when no other file is named; it need not be there.
+/// The file that is read if no other is named. It may be missing.
 const DEFAULT_FILE: &str = "config.toml";
 
-/// A config and where it came from.
+/// A configuration and where it was read from.
 #[derive(Debug)]
 pub struct Loaded {
+    /// The configuration.
     pub config: Config,
-    /// None for the built-in defaults.
+    /// The file that was read; `None` for the built-in defaults.
     pub file: Option<PathBuf>,
 }
 
-/// Why there is no config.
+/// Why the configuration could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// The file cannot be read.
     #[error("{}: cannot be read: {error}", file.display())]
-    Unreadable { file: PathBuf, error: io::Error },
-    #[error("{}:{line}: {key}{message}", file.display(), key = prefix(key.as_deref()))]
-    Wrong {
+    Unreadable {
+        /// The file.
         file: PathBuf,
-        /// From 1.
+        /// Why it cannot be read.
+        error: io::Error,
+    },
+    /// The file is not valid.
+    #[error("{}:{line}: {key}{message}", file.display(), key = prefix(key.as_deref()))]
+    Invalid {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
         line: usize,
-        /// Dotted, as `chat.listen`; none where the file is not TOML at all.
+        /// The dotted key, for example `chat.listen`; `None` if the file is not TOML.
         key: Option<String>,
+        /// What is wrong, and what is valid.
         message: String,
     },
 }
 
 impl Config {
-    /// Reads the named file; without a name `config.toml`, or the built-in defaults where that is
-    /// missing.
+    /// Reads the named file. Without a name, reads `config.toml`, and returns the built-in defaults
+    /// if that is missing.
     pub fn load(named: Option<&Path>) -> Result<Loaded, ConfigError> {
         let file = named.unwrap_or(Path::new(DEFAULT_FILE));
         match std::fs::read_to_string(file) {
@@ -59,37 +70,35 @@ impl Config {
         }
     }
 
-    /// Reads the text of `file`.
+    /// Parses and checks the text of `file`.
     pub(super) fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
-        let wrong = |at: usize, key: Option<String>, message: String| ConfigError::Wrong {
+        let invalid = |at: usize, key: Option<String>, message: String| ConfigError::Invalid {
             file: file.to_owned(),
             line: line_of(text, at),
             key,
             message,
         };
         let table = DeTable::parse(text).map_err(|error| {
-            wrong(
+            invalid(
                 error.span().map_or(0, |span| span.start),
                 None,
-                plain(error.message()),
+                one_line(error.message()),
             )
         })?;
         let config = Self::deserialize(Deserializer::from(table.clone())).map_err(|error| {
             let span = error.span().unwrap_or_default();
             let path = path_of(table.get_ref(), &span);
-            wrong(
+            invalid(
                 span.start,
                 path.map(|path| path.join(".")),
                 reworded(error.message(), table.get_ref(), &span),
             )
         })?;
-        match check::first_fault(&config) {
-            None => Ok(config),
-            Some(fault) => {
-                let at = position_of(table.get_ref(), fault.key).unwrap_or(0);
-                Err(wrong(at, Some(fault.key.to_owned()), fault.message))
-            }
-        }
+        check::validate(&config).map_err(|InvalidValue { key, message }| {
+            let at = position_of(table.get_ref(), key).unwrap_or(0);
+            invalid(at, Some(key.to_owned()), message)
+        })?;
+        Ok(config)
     }
 }
 
@@ -97,11 +106,12 @@ fn prefix(key: Option<&str>) -> String {
     key.map(|key| format!("{key}: ")).unwrap_or_default()
 }
 
+/// Returns the line, from 1, of a byte position.
 fn line_of(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count()
 }
 
-/// The keys that lead to what stands at `span`: a key, or a value.
+/// Returns the keys that lead to the key or the value at `span`.
 fn path_of(table: &DeTable<'_>, span: &Range<usize>) -> Option<Vec<String>> {
     let covers = |whole: Range<usize>| whole.start <= span.start && span.end <= whole.end;
     table.iter().find_map(|(key, value)| {
@@ -116,7 +126,7 @@ fn path_of(table: &DeTable<'_>, span: &Range<usize>) -> Option<Vec<String>> {
     })
 }
 
-/// Where the value of a dotted key stands.
+/// Returns the byte position of a dotted key's value.
 fn position_of(table: &DeTable<'_>, dotted: &str) -> Option<usize> {
     let (first, rest) = dotted
         .split_once('.')
@@ -128,43 +138,43 @@ fn position_of(table: &DeTable<'_>, dotted: &str) -> Option<usize> {
     }
 }
 
-/// What serde says, in the words of this file's readers.
+/// Rewords an error of serde for operators, who think in sections and keys, not in Rust types.
 fn reworded(message: &str, table: &DeTable<'_>, span: &Range<usize>) -> String {
     if message.starts_with("unknown field") {
         let what = match path_of(table, span) {
             Some(path) if path.len() == 1 => "section",
             _ => "key",
         };
-        return format!("unknown {what}; known {what}s here: {}", known(message));
+        return format!("unknown {what}; known {what}s here: {}", names_in(message));
     }
     if message.starts_with("unknown variant") {
-        return format!("must be one of {}", known(message));
+        return format!("must be one of {}", names_in(message));
     }
     if message.starts_with("invalid socket address") {
-        return "must be an IP address and a port, as 0.0.0.0:6697 or [::]:6697".to_owned();
+        return "must be an IP address and a port, such as 0.0.0.0:6697 or [::]:6697".to_owned();
     }
     if message.starts_with("invalid type") || message.starts_with("invalid value") {
         return message
-            .replace("expected struct", "expected a section, as")
+            .replace("expected struct", "expected a section, such as")
             .replace("invalid type: map", "invalid type: table")
             .replace(
                 "expected a sequence",
-                "expected a list, as [\"one\", \"two\"]",
+                "expected a list, such as [\"one\", \"two\"]",
             )
-            .replace("expected usize", "expected a whole number from 0 on")
+            .replace("expected usize", "expected a whole number, 0 or more")
             .replace("expected u16", "expected a whole number from 0 to 65535")
-            .replace("expected u32", "expected a whole number from 0 on");
+            .replace("expected u32", "expected a whole number, 0 or more");
     }
-    plain(message)
+    one_line(message)
 }
 
-/// The names that serde lists in backquotes after the wrong one.
-fn known(message: &str) -> String {
+/// Returns the valid names, which serde lists in backquotes after the invalid one.
+fn names_in(message: &str) -> String {
     let names: Vec<&str> = message.split('`').skip(1).step_by(2).skip(1).collect();
     names.join(", ")
 }
 
-/// On one line, as the log wants it.
-fn plain(message: &str) -> String {
+/// Puts a message on one line, as the log requires.
+fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,9 +1,8 @@
-//! What the config file may hold, and what people are told about the rest.
+//! What a config file may contain, and the error messages for the rest.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 
-use super::load::ConfigError;
 use super::*;
 
 const SHIPPED: &str = include_str!("../../../../config.toml");
@@ -17,12 +16,12 @@ fn assert_refused(text: &str, expected: &str) {
     let error = parse(text).expect_err("must be refused");
     assert!(
         error.starts_with(expected),
-        "said:    {error}\nexpected: {expected}"
+        "actual:   {error}\nexpected: {expected}"
     );
     assert_eq!(error.lines().count(), 1, "{error}");
 }
 
-/// The names that a section knows, as its own error message tells them.
+/// Returns the keys of a section, as its error message for an unknown key lists them.
 fn known_keys(section: &str) -> Vec<String> {
     let error = parse(&format!("{section}no_such_key = 1")).unwrap_err();
     let (_, names) = error.split_once("here: ").unwrap();
@@ -30,7 +29,7 @@ fn known_keys(section: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_shipped_file_is_the_defaults_exactly() {
+fn the_shipped_file_has_exactly_the_defaults() {
     assert_eq!(parse(SHIPPED).unwrap(), Config::default());
     assert_eq!(parse("").unwrap(), Config::default());
 }
@@ -70,7 +69,7 @@ fn the_shipped_file_documents_every_key_once() {
     assert_eq!(found, expected);
 }
 
-/// The key of `key = value`, also where it is commented out.
+/// Returns the key of `key = value`, also if it is commented out.
 fn assigned_key(line: &str) -> Option<&str> {
     let (key, _) = line.strip_prefix("# ").unwrap_or(line).split_once(" = ")?;
     key.bytes()
@@ -79,7 +78,7 @@ fn assigned_key(line: &str) -> Option<&str> {
 }
 
 #[test]
-fn the_examples_that_are_commented_out_are_right() {
+fn the_commented_out_examples_are_valid() {
     let uncommented: Vec<&str> = SHIPPED
         .lines()
         .map(|line| {
@@ -96,10 +95,10 @@ fn the_examples_that_are_commented_out_are_right() {
 }
 
 #[test]
-fn a_bad_value_is_named_with_file_line_and_key() {
+fn an_error_names_file_line_and_key() {
     assert_refused(
         "\n[chat]\nlisten = \"nowhere\"",
-        "config.toml:3: chat.listen: must be an IP address and a port, as 0.0.0.0:6697",
+        "config.toml:3: chat.listen: must be an IP address and a port, such as 0.0.0.0:6697",
     );
     assert_refused(
         "[chat]\nlobby = [\"#a\", \"b\"]",
@@ -133,7 +132,7 @@ fn a_bad_value_is_named_with_file_line_and_key() {
 }
 
 #[test]
-fn an_unknown_key_is_named_with_those_that_are_known() {
+fn the_error_for_an_unknown_key_lists_the_known_ones() {
     assert_refused(
         "[history]\nenabled = true\nretention = 3",
         "config.toml:3: history.retention: unknown key; known keys here: enabled, retention_days, sync, before_join, replay_lines, redaction_minutes",
@@ -153,7 +152,7 @@ fn an_unknown_key_is_named_with_those_that_are_known() {
 }
 
 #[test]
-fn a_choice_is_refused_with_those_there_are() {
+fn the_error_for_an_unknown_choice_lists_the_valid_ones() {
     assert_refused(
         "[history]\nsync = \"fully\"",
         "config.toml:2: history.sync: must be one of normal, full",
@@ -170,22 +169,22 @@ fn a_choice_is_refused_with_those_there_are() {
 }
 
 #[test]
-fn what_is_not_toml_is_named_with_its_line() {
+fn an_error_in_toml_names_the_line() {
     assert_refused("[chat]\nlisten = \"a", "config.toml:2: ");
     assert_refused("[chat]\n[chat]\n", "config.toml:2: ");
     assert_refused("[chat]\nmotd = \"a\"\nmotd = \"b\"\n", "config.toml:3: ");
 }
 
 #[test]
-fn values_that_cannot_be_are_refused() {
+fn invalid_values_are_refused() {
     for (text, expected) in [
         (
             "[chat]\nserver_name = \"two words\"",
-            "chat.server_name: must look like a host name",
+            "chat.server_name: must have the form of a host name",
         ),
         (
             "[chat]\nserver_name = \"\"",
-            "chat.server_name: must look like a host name",
+            "chat.server_name: must have the form of a host name",
         ),
         (
             "[chat]\nnetwork = \"My Net\"",
@@ -193,15 +192,15 @@ fn values_that_cannot_be_are_refused() {
         ),
         (
             "[chat]\nmotd = \"a\\rb\"",
-            "chat.motd: holds a control character",
+            "chat.motd: contains a control character",
         ),
         (
             "[admin]\nlisten = \"0.0.0.0:6697\"",
-            "admin.listen: is the same as chat.listen",
+            "admin.listen: must differ from chat.listen",
         ),
         (
             "[metrics]\nlisten = \"127.0.0.1:6698\"",
-            "metrics.listen: is another listener's address",
+            "metrics.listen: must differ from the other listen addresses",
         ),
         (
             "[admin]\nsession_minutes = 0",
@@ -221,17 +220,17 @@ fn values_that_cannot_be_are_refused() {
         ),
         (
             "[tls]\nprivate_key = \"certs/server.pem\"",
-            "tls.private_key: is the same file",
+            "tls.private_key: must differ from tls.certificate",
         ),
         ("[tls]\nnames = [\"a b\"]", "tls.names: \"a b\" is neither"),
         ("[mail.smtp]\nport = 0", "mail.smtp.port: must be between"),
         (
             "[mail.smtp]\nusername = \"u\"",
-            "mail.smtp.username: needs mail.smtp.password_file",
+            "mail.smtp.username: requires mail.smtp.password_file",
         ),
         (
             "[mail.smtp]\npassword_file = \"p\"",
-            "mail.smtp.password_file: needs mail.smtp.username",
+            "mail.smtp.password_file: requires mail.smtp.username",
         ),
         ("[data]\ndirectory = \"\"", "data.directory: must name"),
         (
@@ -248,7 +247,7 @@ fn values_that_cannot_be_are_refused() {
         ),
         (
             "[log]\nlevel = \"inof\"",
-            "log.level: \"inof\" is not one of",
+            "log.level: \"inof\" is not a level; must be one of",
         ),
         ("[log]\nlevel = \"info,rookeryd::mail=loud\"", "log.level: "),
     ] {
@@ -265,7 +264,7 @@ fn values_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn limits_can_be_switched_off_and_logs_filtered() {
+fn limits_can_be_disabled_and_the_log_filtered() {
     let config = parse(
         "[limits]\nsendq_bytes = 0\nping_seconds = 0\n[log]\nlevel = \"warn,rookeryd::mail=debug\"",
     );
@@ -273,7 +272,7 @@ fn limits_can_be_switched_off_and_logs_filtered() {
 }
 
 #[test]
-fn a_named_file_must_be_there() {
+fn a_named_file_must_exist() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("other.toml");
     let error = Config::load(Some(&file)).unwrap_err().to_string();

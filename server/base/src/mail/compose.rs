@@ -1,14 +1,14 @@
-//! A mail as it goes out: its headers and its text.
+//! Composes the message of a mail: its headers and its text.
 
 use lettre::Address;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, Message};
 use rookery_protocol::Email;
 
-use super::{Fault, Mail};
+use super::{Mail, SendError};
 
-/// The whole mail. Lettre encodes the headers, so that nothing in a subject can begin another one.
-pub fn message(mail: &Mail, from: &Email) -> Result<Message, Fault> {
+/// Returns the whole message. Lettre encodes the headers, so a subject cannot start another header.
+pub fn message(mail: &Mail, from: &Email) -> Result<Message, SendError> {
     let domain = ascii(from)?.domain().to_owned();
     Message::builder()
         .from(Mailbox::new(Some("Rookery".to_owned()), ascii(from)?))
@@ -25,11 +25,11 @@ pub fn message(mail: &Mail, from: &Email) -> Result<Message, Fault> {
         ))
         .header(ContentType::TEXT_PLAIN)
         .body(body(&mail.text))
-        .map_err(|error| Fault::Refused(format!("the mail cannot be written: {error}")))
+        .map_err(|error| SendError::Refused(format!("the mail cannot be composed: {error}")))
 }
 
-/// Plain where the text allows it, else quoted-printable, and never base64: a person or a script
-/// finds the code in the file, on a line of its own.
+/// Encodes the text as 7bit if possible, otherwise as quoted-printable, and never as base64: a
+/// person or a script must find the code in an `.eml` file, alone on its line.
 fn body(text: &str) -> Body {
     Body::new_with_encoding(text.to_owned(), ContentTransferEncoding::SevenBit)
         .or_else(|_| {
@@ -38,13 +38,16 @@ fn body(text: &str) -> Body {
         .unwrap_or_else(Body::new)
 }
 
-/// The address with its domain in ASCII, as every mail server takes it.
-fn ascii(email: &Email) -> Result<Address, Fault> {
+/// Returns the address with its domain in ASCII, which every mail server accepts.
+fn ascii(email: &Email) -> Result<Address, SendError> {
     let user = email.as_str().rsplit_once('@').map_or("", |(user, _)| user);
     let domain = email
         .folded()
         .rsplit_once('@')
         .map_or("", |(_, domain)| domain);
-    Address::new(user, domain)
-        .map_err(|_| Fault::Refused(format!("{email} is no address that mail can go to")))
+    Address::new(user, domain).map_err(|_| {
+        SendError::Refused(format!(
+            "{email} is not an address that mail can be sent to"
+        ))
+    })
 }

@@ -1,4 +1,5 @@
-//! Mail into a folder: one `.eml` file for each, written whole or not at all.
+//! The `directory` transport: writes one `.eml` file for each mail into a folder. A file is written
+//! whole or not at all.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -8,25 +9,29 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use lettre::Message;
 
-use super::Fault;
+use super::SendError;
 use crate::files;
 
-/// Writes `message` into `folder`, or finds out whether one could be written. Gives the file, if
-/// there is one.
-pub async fn deliver(folder: &Path, message: Option<Message>) -> Result<Option<PathBuf>, Fault> {
+/// Writes `message` into `folder` and returns the file. Without a message, finds out whether one
+/// could be written, and returns `None`.
+pub async fn deliver(
+    folder: &Path,
+    message: Option<Message>,
+) -> Result<Option<PathBuf>, SendError> {
     let folder = folder.to_owned();
     tokio::task::spawn_blocking(move || {
-        write(&folder, message.as_ref())
-            .map_err(|error| Fault::Way(format!("the mail folder {}: {error}", folder.display())))
+        write(&folder, message.as_ref()).map_err(|error| {
+            SendError::Transient(format!("the mail folder {}: {error}", folder.display()))
+        })
     })
     .await
-    .unwrap_or_else(|error| Err(Fault::Way(error.to_string())))
+    .unwrap_or_else(|error| Err(SendError::Transient(error.to_string())))
 }
 
-/// Sorts by time, and is never used twice.
+/// Returns a name that sorts by time and is unique.
 pub fn unique_name() -> String {
     let mut random = [0; 8];
-    getrandom::fill(&mut random).expect("the operating system gives random bytes");
+    getrandom::fill(&mut random).expect("the operating system provides random bytes");
     let time = Timestamp::now().strftime("%Y%m%dT%H%M%S.%6fZ");
     format!("{time}-{:016x}", u64::from_ne_bytes(random))
 }
@@ -46,7 +51,7 @@ fn write(folder: &Path, message: Option<&Message>) -> io::Result<Option<PathBuf>
     Ok(Some(file))
 }
 
-/// On disk, lines end as in any text file here.
+/// Turns the CRLF line ends of mail into the LF of text files on disk.
 fn with_local_line_ends(mut mail: Vec<u8>) -> Vec<u8> {
     mail.retain(|&byte| byte != b'\r');
     mail

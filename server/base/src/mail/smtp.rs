@@ -1,5 +1,5 @@
-//! Mail to a real server. TLS goes by rustls on aws-lc-rs, and STARTTLS is asked for or nothing is
-//! sent.
+//! The `smtp` transport: hands mails to a mail server. TLS is rustls on aws-lc-rs. With
+//! `security = "starttls"`, nothing is sent if the server does not offer STARTTLS.
 
 use std::fs;
 use std::path::Path;
@@ -10,32 +10,33 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 
-use super::Fault;
+use super::SendError;
 use crate::config::{Smtp, SmtpSecurity};
 
 type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
-const CONNECT_TIME: Duration = Duration::from_secs(10);
-/// The most that is told of what a server said.
-const MAX_REASON: usize = 200;
-/// Replies that are about our way in, not about the mail (RFC 4954).
-const ABOUT_THE_SIGN_IN: [&str; 4] = ["530", "534", "535", "538"];
+/// The timeout of the connection and of each command.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most characters of a server's reply that are reported.
+const MAX_REPLY: usize = 200;
+/// Reply codes that concern our authentication, not the mail (RFC 4954 §6).
+const AUTHENTICATION_REPLIES: [&str; 4] = ["530", "534", "535", "538"];
 
-/// Hands `message` over, or finds out whether the server would let us in.
-pub async fn deliver(config: &Smtp, message: Option<Message>) -> Result<(), Fault> {
+/// Hands `message` to the server. Without a message, connects and authenticates only.
+pub async fn deliver(config: &Smtp, message: Option<Message>) -> Result<(), SendError> {
     let owned = config.clone();
-    // Reads the system's authorities and the password from files.
+    // Blocking: reads the system's certificate authorities and the password from files.
     let transport = tokio::task::spawn_blocking(move || transport(&owned))
         .await
-        .unwrap_or_else(|error| Err(Fault::Way(error.to_string())))?;
+        .unwrap_or_else(|error| Err(SendError::Transient(error.to_string())))?;
     let sent = match message {
         Some(message) => transport.send(message).await.map(drop),
         None => transport.test_connection().await.map(drop),
     };
-    sent.map_err(|error| fault(config, &error))
+    sent.map_err(|error| send_error(config, &error))
 }
 
-fn transport(config: &Smtp) -> Result<Transport, Fault> {
+fn transport(config: &Smtp) -> Result<Transport, SendError> {
     let (tls, port) = match config.security {
         SmtpSecurity::Tls => (Tls::Wrapper(tls_parameters(config)?), 465),
         SmtpSecurity::StartTls => (Tls::Required(tls_parameters(config)?), 587),
@@ -44,7 +45,7 @@ fn transport(config: &Smtp) -> Result<Transport, Fault> {
     let mut builder = Transport::builder_dangerous(&config.host)
         .port(config.port.unwrap_or(port))
         .tls(tls)
-        .timeout(Some(CONNECT_TIME));
+        .timeout(Some(COMMAND_TIMEOUT));
     if let Some(username) = &config.username {
         let password = config
             .password_file
@@ -58,35 +59,37 @@ fn transport(config: &Smtp) -> Result<Transport, Fault> {
     Ok(builder.build())
 }
 
-fn tls_parameters(config: &Smtp) -> Result<TlsParameters, Fault> {
+fn tls_parameters(config: &Smtp) -> Result<TlsParameters, SendError> {
     let mut builder = TlsParameters::builder(config.host.clone());
     if let Some(file) = &config.ca {
         let certificate = Certificate::from_pem(read(file)?.as_bytes())
-            .map_err(|error| Fault::Way(format!("{}: {error}", file.display())))?;
+            .map_err(|error| SendError::Transient(format!("{}: {error}", file.display())))?;
         builder = builder.add_root_certificate(certificate);
     }
     builder
         .build_rustls()
-        .map_err(|error| Fault::Way(format!("TLS to the mail server: {error}")))
+        .map_err(|error| SendError::Transient(format!("TLS to the mail server: {error}")))
 }
 
-fn read(file: &Path) -> Result<String, Fault> {
-    fs::read_to_string(file).map_err(|error| Fault::Way(format!("{}: {error}", file.display())))
+fn read(file: &Path) -> Result<String, SendError> {
+    fs::read_to_string(file)
+        .map_err(|error| SendError::Transient(format!("{}: {error}", file.display())))
 }
 
-fn fault(config: &Smtp, error: &Error) -> Fault {
-    let said: String = error
+/// Classifies an error. Only a permanent reply that concerns this mail is final.
+fn send_error(config: &Smtp, error: &Error) -> SendError {
+    let reply: String = error
         .to_string()
         .chars()
         .map(|char| if char.is_control() { ' ' } else { char })
-        .take(MAX_REASON)
+        .take(MAX_REPLY)
         .collect();
-    let about_the_way = error
+    let concerns_us = error
         .status()
-        .is_none_or(|code| ABOUT_THE_SIGN_IN.contains(&code.to_string().as_str()));
-    if error.is_permanent() && !about_the_way {
-        Fault::Refused(format!("the mail server refused it: {said}"))
+        .is_none_or(|code| AUTHENTICATION_REPLIES.contains(&code.to_string().as_str()));
+    if error.is_permanent() && !concerns_us {
+        SendError::Refused(format!("the mail server refused the mail: {reply}"))
     } else {
-        Fault::Way(format!("the mail server {}: {said}", config.host))
+        SendError::Transient(format!("the mail server {}: {reply}", config.host))
     }
 }

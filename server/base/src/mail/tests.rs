@@ -1,4 +1,4 @@
-//! Mails through the real transports: a folder, and a mail server of few words.
+//! Mails through the real transports: a folder, and a small mail server.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -11,8 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::config::LiveConfig;
-use crate::config::{Config, SmtpSecurity};
+use crate::config::{Config, LiveConfig, SmtpSecurity};
 
 const SHORT: &[Duration] = &[Duration::from_millis(10), Duration::from_millis(20)];
 
@@ -25,13 +24,13 @@ fn mail(to: &str, text: &str) -> Mail {
     }
 }
 
-fn into_folder(folder: &Path) -> Config {
+fn folder_config(folder: &Path) -> Config {
     let mut config = Config::default();
     config.mail.directory = folder.to_owned();
     config
 }
 
-fn over_smtp(port: u16, security: SmtpSecurity) -> Config {
+fn smtp_config(port: u16, security: SmtpSecurity) -> Config {
     let mut config = Config::default();
     config.mail.transport = MailTransport::Smtp;
     config.mail.smtp.host = "127.0.0.1".to_owned();
@@ -49,12 +48,12 @@ async fn until(
         follow.wait_for(|state| good(state)),
     )
     .await
-    .expect("the state comes in time")
+    .expect("the state changes in time")
     .unwrap()
     .clone()
 }
 
-fn is_over(state: &MailState) -> bool {
+fn is_final(state: &MailState) -> bool {
     matches!(state, MailState::Sent | MailState::Failed(_))
 }
 
@@ -65,53 +64,55 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Answers each command as `reply` says; gives the lines it got.
+/// Starts a server that answers each command with `reply`. Returns its port and the lines that it
+/// receives.
 async fn mail_server(
     reply: impl Fn(&str) -> &'static str + Clone + Send + 'static,
 ) -> (u16, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let (heard, lines) = mpsc::unbounded_channel();
+    let (received, lines) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(converse(stream, reply.clone(), heard.clone()));
+            tokio::spawn(converse(stream, reply.clone(), received.clone()));
         }
     });
     (port, lines)
 }
 
-/// The same within TLS, with a certificate for `localhost` of its own authority, whose PEM it
-/// gives.
+/// Starts the same server with TLS and a self-signed certificate for `localhost`, whose PEM is
+/// returned too.
 async fn tls_mail_server(
     reply: impl Fn(&str) -> &'static str + Clone + Send + 'static,
 ) -> (u16, mpsc::UnboundedReceiver<String>, String) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let created = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key =
+        rustls::pki_types::PrivateKeyDer::try_from(created.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
+        .with_single_cert(vec![created.cert.der().clone()], key)
         .unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let (heard, lines) = mpsc::unbounded_channel();
+    let (received, lines) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             if let Ok(stream) = acceptor.accept(stream).await {
-                tokio::spawn(converse(stream, reply.clone(), heard.clone()));
+                tokio::spawn(converse(stream, reply.clone(), received.clone()));
             }
         }
     });
-    (port, lines, made.cert.pem())
+    (port, lines, created.cert.pem())
 }
 
 async fn converse(
     stream: impl AsyncRead + AsyncWrite,
     reply: impl Fn(&str) -> &'static str,
-    heard: mpsc::UnboundedSender<String>,
+    received: mpsc::UnboundedSender<String>,
 ) {
     let (read, mut write) = tokio::io::split(stream);
     let mut read = std::pin::pin!(BufReader::new(read).lines());
@@ -124,12 +125,12 @@ async fn converse(
             reply(&line)
         };
         in_data = if in_data { line != "." } else { line == "DATA" };
-        let _ = heard.send(line);
+        let _ = received.send(line);
         let _ = write.write_all(answer.as_bytes()).await;
     }
 }
 
-fn agreeable(line: &str) -> &'static str {
+fn accepting(line: &str) -> &'static str {
     match line.split(' ').next() {
         Some("DATA") => "354 go on\r\n",
         Some("QUIT") => "221 bye\r\n",
@@ -138,16 +139,16 @@ fn agreeable(line: &str) -> &'static str {
 }
 
 #[tokio::test]
-async fn a_mail_lands_in_the_folder_whole_and_private() {
+async fn a_mail_is_written_into_the_folder_whole_and_private() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("data/mail");
-    let (_keep, config) = LiveConfig::new(into_folder(&folder));
+    let (_sender, config) = LiveConfig::new(folder_config(&folder));
     let mut follow = Mailer::start(config.section(|config| &config.mail), EventBus::default())
         .send(mail(
             "alice@bücher.example",
             "Hello Älice,\n\n123456\n\nBye\n",
         ));
-    assert_eq!(until(&mut follow, is_over).await, MailState::Sent);
+    assert_eq!(until(&mut follow, is_final).await, MailState::Sent);
     let [file] = files(&folder).try_into().unwrap();
     assert_eq!(file.extension().unwrap(), "eml");
     assert_eq!(
@@ -182,9 +183,9 @@ async fn a_mail_lands_in_the_folder_whole_and_private() {
 }
 
 #[tokio::test]
-async fn the_code_stands_alone_whatever_the_text_around_it() {
+async fn a_code_stands_alone_on_its_line_whatever_text_surrounds_it() {
     let home = tempfile::tempdir().unwrap();
-    let (_keep, config) = LiveConfig::new(into_folder(home.path()));
+    let (_sender, config) = LiveConfig::new(folder_config(home.path()));
     let mailer = Mailer::start(config.section(|config| &config.mail), EventBus::default());
     for around in [
         "plain".to_owned(),
@@ -196,7 +197,7 @@ async fn the_code_stands_alone_whatever_the_text_around_it() {
             "a@b.example",
             &format!("{around}\n\n123456\n\n{around}\n"),
         ));
-        assert_eq!(until(&mut follow, is_over).await, MailState::Sent);
+        assert_eq!(until(&mut follow, is_final).await, MailState::Sent);
     }
     for file in files(home.path()) {
         let text = fs::read_to_string(&file).unwrap();
@@ -205,14 +206,14 @@ async fn the_code_stands_alone_whatever_the_text_around_it() {
 }
 
 #[tokio::test]
-async fn a_subject_can_begin_no_header_of_its_own() {
+async fn a_subject_cannot_start_another_header() {
     let home = tempfile::tempdir().unwrap();
-    let (_keep, config) = LiveConfig::new(into_folder(home.path()));
+    let (_sender, config) = LiveConfig::new(folder_config(home.path()));
     let mut evil = mail("a@b.example", "text");
     evil.subject = "hello\r\nBcc: victim@b.example\r\n\r\nbody".to_owned();
     let mut follow =
         Mailer::start(config.section(|config| &config.mail), EventBus::default()).send(evil);
-    until(&mut follow, is_over).await;
+    until(&mut follow, is_final).await;
     for file in files(home.path()) {
         let text = fs::read_to_string(file).unwrap();
         assert!(!text.lines().any(|line| line.starts_with("Bcc")), "{text}");
@@ -220,11 +221,11 @@ async fn a_subject_can_begin_no_header_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_blocked_folder_delays_mail_until_it_is_free_again() {
+async fn an_unusable_folder_delays_mail_until_it_is_usable_again() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("mail");
     fs::write(&folder, "in the way").unwrap();
-    let (_keep, config) = LiveConfig::new(into_folder(&folder));
+    let (_sender, config) = LiveConfig::new(folder_config(&folder));
     let mailer = Mailer::start_with(
         config.section(|config| &config.mail),
         EventBus::default(),
@@ -235,26 +236,22 @@ async fn a_blocked_folder_delays_mail_until_it_is_free_again() {
     let delayed = until(&mut follow, |state| matches!(state, MailState::Delayed(_))).await;
     assert_eq!(
         delayed,
-        MailState::Delayed(TROUBLE.to_owned()),
-        "strangers learn no more"
+        MailState::Delayed(CANNOT_SEND.to_owned()),
+        "users are not told about the folder"
     );
     assert!(mailer.health().unwrap_err().contains("the mail folder"));
     fs::remove_file(&folder).unwrap();
-    assert_eq!(until(&mut follow, is_over).await, MailState::Sent);
+    assert_eq!(until(&mut follow, is_final).await, MailState::Sent);
     assert_eq!(mailer.health(), Ok(()));
-    assert_eq!(
-        files(&folder).len(),
-        1,
-        "and nothing half-written beside it"
-    );
+    assert_eq!(files(&folder).len(), 1, "no half-written file is left");
 }
 
 #[tokio::test]
-async fn a_mail_is_given_up_when_it_is_of_no_use_any_more() {
+async fn a_mail_is_given_up_when_it_is_no_longer_useful() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("mail");
     fs::write(&folder, "in the way").unwrap();
-    let (_keep, config) = LiveConfig::new(into_folder(&folder));
+    let (_sender, config) = LiveConfig::new(folder_config(&folder));
     let mut late = mail("a@b.example", "text");
     late.useful_for = Duration::from_millis(100);
     let mut follow = Mailer::start_with(
@@ -265,104 +262,105 @@ async fn a_mail_is_given_up_when_it_is_of_no_use_any_more() {
     )
     .send(late);
     assert!(matches!(
-        until(&mut follow, is_over).await,
+        until(&mut follow, is_final).await,
         MailState::Failed(_)
     ));
 }
 
 #[tokio::test]
-async fn the_queue_is_bounded_and_says_so_at_once() {
+async fn a_mail_fails_at_once_when_the_queue_is_full() {
     let home = tempfile::tempdir().unwrap();
-    let (_keep, config) = LiveConfig::new(into_folder(home.path()));
+    let (_sender, config) = LiveConfig::new(folder_config(home.path()));
     let mailer = Mailer::start_with(
         config.section(|config| &config.mail),
         EventBus::default(),
         1,
         SHORT,
     );
-    // On one thread, the first is not on its way before this task waits.
+    // On one thread, the first mail is not processed before this task waits.
     let mut first = mailer.send(mail("a@b.example", "text"));
     let second = mailer.send(mail("c@d.example", "text"));
     assert!(matches!(&*second.borrow(), MailState::Failed(reason) if reason.contains("too many")));
-    assert_eq!(until(&mut first, is_over).await, MailState::Sent);
+    assert_eq!(until(&mut first, is_final).await, MailState::Sent);
 }
 
 #[tokio::test]
-async fn a_rehearsal_fares_like_a_mail_and_leaves_nothing() {
+async fn a_dummy_succeeds_and_fails_like_a_mail_and_leaves_no_file() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("mail");
-    let (_keep, config) = LiveConfig::new(into_folder(&folder));
+    let (_sender, config) = LiveConfig::new(folder_config(&folder));
     let mailer = Mailer::start_with(
         config.section(|config| &config.mail),
         EventBus::default(),
         QUEUE,
         SHORT,
     );
-    let mut follow = mailer.rehearse(Duration::from_mins(1));
-    assert_eq!(until(&mut follow, is_over).await, MailState::Sent);
+    let mut follow = mailer.send_dummy(Duration::from_mins(1));
+    assert_eq!(until(&mut follow, is_final).await, MailState::Sent);
     assert!(files(&folder).is_empty());
     fs::remove_dir(&folder).unwrap();
     fs::write(&folder, "in the way").unwrap();
-    let mut follow = mailer.rehearse(Duration::from_millis(100));
+    let mut follow = mailer.send_dummy(Duration::from_millis(100));
     assert!(matches!(
-        until(&mut follow, is_over).await,
+        until(&mut follow, is_final).await,
         MailState::Failed(_)
     ));
 }
 
 #[tokio::test]
-async fn a_reload_sends_the_next_mail_another_way() {
+async fn the_next_mail_follows_a_reloaded_configuration() {
     let home = tempfile::tempdir().unwrap();
     let (one, two) = (home.path().join("one"), home.path().join("two"));
-    let (change, config) = LiveConfig::new(into_folder(&one));
+    let (sender, config) = LiveConfig::new(folder_config(&one));
     let mailer = Mailer::start(config.section(|config| &config.mail), EventBus::default());
-    until(&mut mailer.send(mail("a@b.example", "text")), is_over).await;
-    change.send_replace(Arc::new(into_folder(&two)));
-    until(&mut mailer.send(mail("a@b.example", "text")), is_over).await;
+    until(&mut mailer.send(mail("a@b.example", "text")), is_final).await;
+    sender.send_replace(Arc::new(folder_config(&two)));
+    until(&mut mailer.send(mail("a@b.example", "text")), is_final).await;
     assert_eq!((files(&one).len(), files(&two).len()), (1, 1));
 }
 
 #[tokio::test]
-async fn a_mail_server_gets_the_mail_and_a_rehearsal_names_nobody() {
-    let (port, mut lines) = mail_server(agreeable).await;
-    let (_keep, config) = LiveConfig::new(over_smtp(port, SmtpSecurity::None));
+async fn a_mail_server_receives_the_mail_and_a_dummy_names_no_receiver() {
+    let (port, mut lines) = mail_server(accepting).await;
+    let (_sender, config) = LiveConfig::new(smtp_config(port, SmtpSecurity::None));
     let mailer = Mailer::start(config.section(|config| &config.mail), EventBus::default());
     assert_eq!(
-        until(&mut mailer.rehearse(Duration::from_mins(1)), is_over).await,
+        until(&mut mailer.send_dummy(Duration::from_mins(1)), is_final).await,
         MailState::Sent
     );
     assert_eq!(
-        until(&mut mailer.send(mail("a@b.example", "123456\n")), is_over).await,
+        until(&mut mailer.send(mail("a@b.example", "123456\n")), is_final).await,
         MailState::Sent
     );
     lines.close();
-    let mut said = Vec::new();
+    let mut lines_sent = Vec::new();
     while let Some(line) = lines.recv().await {
-        said.push(line);
+        lines_sent.push(line);
     }
     assert_eq!(
-        said.iter()
+        lines_sent
+            .iter()
             .filter(|line| line.starts_with("RCPT TO:<a@b.example>"))
             .count(),
         1,
-        "{said:?}"
+        "{lines_sent:?}"
     );
-    assert!(said.contains(&"123456".to_owned()), "{said:?}");
+    assert!(lines_sent.contains(&"123456".to_owned()), "{lines_sent:?}");
 }
 
 #[tokio::test]
-async fn a_refused_receiver_is_told_at_once_and_is_no_trouble_of_the_mail() {
+async fn a_refused_receiver_fails_the_mail_at_once_and_does_not_affect_health() {
     let (port, _lines) = mail_server(|line| {
         if line.starts_with("RCPT") {
             "550 no a@b.example here\r\n"
         } else {
-            agreeable(line)
+            accepting(line)
         }
     })
     .await;
-    let (_keep, config) = LiveConfig::new(over_smtp(port, SmtpSecurity::None));
+    let (_sender, config) = LiveConfig::new(smtp_config(port, SmtpSecurity::None));
     let mailer = Mailer::start(config.section(|config| &config.mail), EventBus::default());
-    let state = until(&mut mailer.send(mail("a@b.example", "text")), is_over).await;
+    let state = until(&mut mailer.send(mail("a@b.example", "text")), is_final).await;
     assert!(
         matches!(&state, MailState::Failed(reason) if reason.contains("550")),
         "{state:?}"
@@ -371,9 +369,9 @@ async fn a_refused_receiver_is_told_at_once_and_is_no_trouble_of_the_mail() {
 }
 
 #[tokio::test]
-async fn without_starttls_nothing_is_sent_in_the_clear() {
-    let (port, mut lines) = mail_server(agreeable).await;
-    let (_keep, config) = LiveConfig::new(over_smtp(port, SmtpSecurity::StartTls));
+async fn nothing_is_sent_if_the_server_does_not_offer_starttls() {
+    let (port, mut lines) = mail_server(accepting).await;
+    let (_sender, config) = LiveConfig::new(smtp_config(port, SmtpSecurity::StartTls));
     let mailer = Mailer::start_with(
         config.section(|config| &config.mail),
         EventBus::default(),
@@ -383,7 +381,7 @@ async fn without_starttls_nothing_is_sent_in_the_clear() {
     let mut late = mail("a@b.example", "123456\n");
     late.useful_for = Duration::from_millis(50);
     assert!(matches!(
-        until(&mut mailer.send(late), is_over).await,
+        until(&mut mailer.send(late), is_final).await,
         MailState::Failed(_)
     ));
     assert!(mailer.health().is_err());
@@ -397,20 +395,20 @@ async fn without_starttls_nothing_is_sent_in_the_clear() {
 }
 
 #[tokio::test]
-async fn over_tls_the_server_must_be_the_right_one_and_gets_the_password_of_the_file() {
+async fn the_password_is_sent_only_to_a_server_with_a_trusted_certificate() {
     let (port, mut lines, authority) = tls_mail_server(|line| match line.split(' ').next() {
         Some("EHLO") => "250-hi\r\n250 AUTH PLAIN\r\n",
         Some("AUTH") => "235 welcome\r\n",
-        _ => agreeable(line),
+        _ => accepting(line),
     })
     .await;
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("password"), "open sesame\n").unwrap();
-    let mut settings = over_smtp(port, SmtpSecurity::Tls);
+    let mut settings = smtp_config(port, SmtpSecurity::Tls);
     settings.mail.smtp.host = "localhost".to_owned();
     settings.mail.smtp.username = Some("rookery".to_owned());
     settings.mail.smtp.password_file = Some(home.path().join("password"));
-    let (change, config) = LiveConfig::new(settings.clone());
+    let (sender, config) = LiveConfig::new(settings.clone());
     let mailer = Mailer::start_with(
         config.section(|config| &config.mail),
         EventBus::default(),
@@ -420,48 +418,51 @@ async fn over_tls_the_server_must_be_the_right_one_and_gets_the_password_of_the_
     let mut short_lived = mail("a@b.example", "text");
     short_lived.useful_for = Duration::from_millis(20);
     assert!(matches!(
-        until(&mut mailer.send(short_lived), is_over).await,
+        until(&mut mailer.send(short_lived), is_final).await,
         MailState::Failed(_)
     ));
     assert!(
         lines.try_recv().is_err(),
-        "nothing is said to a server that is not trusted"
+        "nothing is sent to a server that is not trusted"
     );
     fs::write(home.path().join("ca.pem"), authority).unwrap();
     settings.mail.smtp.ca = Some(home.path().join("ca.pem"));
-    change.send_replace(Arc::new(settings));
+    sender.send_replace(Arc::new(settings));
     assert_eq!(
-        until(&mut mailer.send(mail("a@b.example", "text")), is_over).await,
+        until(&mut mailer.send(mail("a@b.example", "text")), is_final).await,
         MailState::Sent
     );
     lines.close();
-    let mut said = Vec::new();
+    let mut lines_sent = Vec::new();
     while let Some(line) = lines.recv().await {
-        said.push(line);
+        lines_sent.push(line);
     }
     let expected = base64::engine::general_purpose::STANDARD.encode("\0rookery\0open sesame");
-    assert!(said.contains(&format!("AUTH PLAIN {expected}")), "{said:?}");
+    assert!(
+        lines_sent.contains(&format!("AUTH PLAIN {expected}")),
+        "{lines_sent:?}"
+    );
 }
 
 #[tokio::test]
-async fn one_silent_server_holds_up_only_its_own_mail() {
-    // Takes the connection, and never says a word.
+async fn a_silent_server_delays_only_its_own_mail() {
+    // Accepts the connection and never sends anything.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let home = tempfile::tempdir().unwrap();
-    let (change, config) = LiveConfig::new(over_smtp(
+    let (sender, config) = LiveConfig::new(smtp_config(
         silent.local_addr().unwrap().port(),
         SmtpSecurity::None,
     ));
     let mailer = Mailer::start(config.section(|config| &config.mail), EventBus::default());
     let stuck = mailer.send(mail("a@b.example", "text"));
     let _stream = silent.accept().await.unwrap();
-    change.send_replace(Arc::new(into_folder(home.path())));
-    until(&mut mailer.send(mail("c@d.example", "text")), is_over).await;
+    sender.send_replace(Arc::new(folder_config(home.path())));
+    until(&mut mailer.send(mail("c@d.example", "text")), is_final).await;
     assert_eq!(*stuck.borrow(), MailState::Waiting);
 }
 
 #[test]
-fn logs_and_debug_show_neither_codes_nor_whole_addresses() {
+fn logs_and_debug_output_show_neither_codes_nor_whole_addresses() {
     let mail = mail("alice@example.org", "123456\n");
     assert!(!format!("{mail:?}").contains("123456") && !format!("{mail:?}").contains("alice@"));
     assert_eq!(shortened(&mail.to), "a…@e….org");

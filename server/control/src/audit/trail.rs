@@ -92,7 +92,7 @@ impl Trail {
             database,
             meter: Mutex::default(),
             views: Mutex::default(),
-            refused: RecentRefusals::at(Port::Control),
+            refused: RecentRefusals::new(Port::Control),
         }
     }
 

@@ -117,8 +117,8 @@ fn to_busy_user(user: request::BusyUser) -> BusyUser {
 
 /// Returns the last refused sign-ins of both ports, newest first.
 fn refused_sign_ins(plane: &ControlPlane) -> Vec<RefusedSignIn> {
-    let mut refused = plane.control.accounts.refused.last();
-    refused.extend(plane.trail.refused.last());
+    let mut refused = plane.control.accounts.refused.list();
+    refused.extend(plane.trail.refused.list());
     refused.sort_by_key(|refused| Reverse(refused.at));
     refused.truncate(MAX_ENTRIES);
     refused

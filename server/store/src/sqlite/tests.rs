@@ -1,4 +1,4 @@
-//! The record over a real file.
+//! Tests of the store with a real database file.
 #![allow(clippy::unwrap_used)]
 
 mod accounts;
@@ -19,6 +19,7 @@ use rookery_record::{
     Outcome, Party, Place,
 };
 
+/// Creates an empty store in a temporary folder.
 pub(super) fn fresh() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = Store::open(&folder.path().join(DATABASE_FILE)).unwrap();
@@ -108,7 +109,7 @@ fn count(sqlite: &Store, table: &str) -> i64 {
         .unwrap()
 }
 
-/// The first entry that does not follow from the one before.
+/// Returns the number of the first entry that does not continue the hash chain.
 fn first_break(entries: &[AuditEntry]) -> Option<i64> {
     let mut previous = [0; 32];
     for entry in entries {

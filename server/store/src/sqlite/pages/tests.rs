@@ -1,4 +1,4 @@
-//! Pages of history, from a real database.
+//! Pages of history from a real database.
 #![allow(clippy::unwrap_used)]
 
 use rookery_protocol::{AccountName, ChannelName};
@@ -8,8 +8,8 @@ use super::super::tests::{at, direct, fresh, lobby, message, noon};
 use super::*;
 use rookery_record::Redactor;
 
-/// Ten messages in the lobby, `m0` to `m9`: two each second, so that times alone do not tell them
-/// apart; and others elsewhere, between them.
+/// Stores ten messages in the lobby, `m0` to `m9`, two in each second, so that their times alone do
+/// not order them; and messages in other places between them.
 fn lively() -> (tempfile::TempDir, Store) {
     let (folder, mut sqlite) = fresh();
     let mut entries = Vec::new();
@@ -49,7 +49,7 @@ fn ids(sqlite: &Store, query: &PageQuery) -> String {
     let page = sqlite
         .history_page(query)
         .unwrap()
-        .expect("the points are there");
+        .expect("the points exist");
     page.iter()
         .map(|entry| entry.msgid.as_str())
         .collect::<Vec<_>>()
@@ -57,7 +57,7 @@ fn ids(sqlite: &Store, query: &PageQuery) -> String {
 }
 
 #[test]
-fn each_selection_gives_what_its_name_says_by_id_and_by_time() {
+fn each_selection_returns_its_messages_by_id_and_by_time() {
     use Selection::{After, Around, Before, Between, Latest};
     let (_folder, sqlite) = lively();
     let time = |number| Point::At(second(number));
@@ -97,7 +97,7 @@ fn each_selection_gives_what_its_name_says_by_id_and_by_time() {
 }
 
 #[test]
-fn a_message_reads_as_it_was_said() {
+fn a_message_is_read_as_it_was_stored() {
     let (_folder, mut sqlite) = fresh();
     let between = |from, to| Place::Direct { from, to };
     let (alice, bob) = (
@@ -140,7 +140,7 @@ fn a_message_reads_as_it_was_said() {
 }
 
 #[test]
-fn what_a_guest_and_an_account_of_the_same_name_say_are_two_conversations_and_can_be_read_as_one() {
+fn a_guest_and_an_account_of_one_name_have_two_conversations_that_can_be_read_as_one() {
     let (_folder, mut sqlite) = fresh();
     let alice = || Party::Account("alice".parse().unwrap());
     let bob = || "bob".parse().unwrap();
@@ -171,7 +171,7 @@ fn what_a_guest_and_an_account_of_the_same_name_say_are_two_conversations_and_ca
 }
 
 #[test]
-fn nothing_out_of_sight_is_read() {
+fn messages_outside_the_visible_range_are_not_read() {
     let (_folder, mut sqlite) = lively();
     let mut hidden = message("hidden", second(9), lobby());
     hidden.tags = "statusmsg=@;+x=y".to_owned();
@@ -202,7 +202,7 @@ fn nothing_out_of_sight_is_read() {
 }
 
 #[test]
-fn events_are_read_by_those_who_ask_for_them_and_any_one_may_be_a_point() {
+fn events_are_read_on_request_and_any_event_may_be_a_point() {
     let (_folder, mut sqlite) = fresh();
     let event = |msgid: &str, at, place| HistoryEntry {
         command: "TAGMSG".to_owned(),
@@ -254,12 +254,12 @@ fn events_are_read_by_those_who_ask_for_them_and_any_one_may_be_a_point() {
     assert_eq!(
         sqlite.history_targets(&targets).unwrap(),
         [],
-        "an event is no message"
+        "an event is not a message"
     );
 }
 
 #[test]
-fn targets_are_those_whose_latest_message_lies_between() {
+fn targets_are_selected_by_the_time_of_their_latest_message() {
     let (_folder, mut sqlite) = fresh();
     let channel = |name: &str| ChannelName::parse(name).unwrap();
     let guest = Place::Direct {
@@ -319,7 +319,7 @@ fn targets_are_those_whose_latest_message_lies_between() {
         to: second(6),
         ..all.clone()
     };
-    assert_eq!(names(&within), expected[1..3], "neither end is part of it");
+    assert_eq!(names(&within), expected[1..3], "both ends are excluded");
     let guest = TargetsQuery {
         account: None,
         ..all
@@ -328,7 +328,7 @@ fn targets_are_those_whose_latest_message_lies_between() {
 }
 
 #[test]
-fn a_page_is_found_by_the_index_at_both_ends() {
+fn a_page_is_read_by_the_index_from_either_end() {
     let (_folder, sqlite) = fresh();
     for direction in [Direction::Forward, Direction::Backward] {
         let sql = format!("EXPLAIN QUERY PLAN {}", span_sql(direction));
@@ -364,7 +364,7 @@ fn a_page_is_found_by_the_index_at_both_ends() {
 }
 
 #[test]
-fn a_redacted_message_is_on_no_page_and_others_are_found_by_it_all_the_same() {
+fn a_redacted_message_is_on_no_page_but_still_serves_as_a_point() {
     let (_folder, mut sqlite) = lively();
     let by = Redactor {
         source: "bob!~b@users".to_owned(),
@@ -412,7 +412,7 @@ fn a_redacted_message_is_on_no_page_and_others_are_found_by_it_all_the_same() {
 }
 
 #[test]
-fn what_the_server_takes_back_between_two_is_read_as_the_servers() {
+fn a_redaction_by_the_server_in_a_conversation_is_read_as_the_servers() {
     let (_folder, mut sqlite) = lively();
     let by = Redactor {
         source: "rookery.local".to_owned(),

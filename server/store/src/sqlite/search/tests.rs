@@ -1,4 +1,4 @@
-//! Searches over a real database.
+//! Searches in a real database.
 #![allow(clippy::unwrap_used)]
 
 use jiff::SignedDuration;
@@ -13,7 +13,7 @@ fn minute(number: i64) -> Timestamp {
     noon() + SignedDuration::from_mins(number)
 }
 
-fn said(number: i64, place: Place, by: &str, text: &str) -> HistoryEntry {
+fn sent(number: i64, place: Place, by: &str, text: &str) -> HistoryEntry {
     HistoryEntry {
         source: format!("{by}!~u@users"),
         account: if by.starts_with("guest") {
@@ -30,26 +30,26 @@ fn channel(name: &str) -> Place {
     Place::Channel(ChannelName::parse(name).unwrap())
 }
 
-/// Ten messages, one a minute.
+/// Returns ten messages, one per minute.
 fn lively() -> (tempfile::TempDir, Store) {
     let (folder, mut sqlite) = fresh();
     let entries = [
-        said(0, lobby(), "alice", "Buy PILLS now"),
-        said(1, lobby(), "bob", "no thanks"),
-        said(2, direct("alice", "bob"), "alice", "pills in private"),
-        said(3, channel("#Dev"), "Alice", "pills here too"),
-        said(4, channel("#dev"), "guest7", "a pill?"),
+        sent(0, lobby(), "alice", "Buy PILLS now"),
+        sent(1, lobby(), "bob", "no thanks"),
+        sent(2, direct("alice", "bob"), "alice", "pills in private"),
+        sent(3, channel("#Dev"), "Alice", "pills here too"),
+        sent(4, channel("#dev"), "guest7", "a pill?"),
         HistoryEntry {
             command: "TOPIC".to_owned(),
-            ..said(5, lobby(), "alice", " :pills")
+            ..sent(5, lobby(), "alice", " :pills")
         },
-        said(6, lobby(), "alice", "schöne GRÜSSE"),
+        sent(6, lobby(), "alice", "schöne GRÜSSE"),
         HistoryEntry {
             tags: "statusmsg=@".to_owned(),
-            ..said(7, lobby(), "bob", "pills, operators?")
+            ..sent(7, lobby(), "bob", "pills, operators?")
         },
-        said(8, channel("#dev"), "bob", "done"),
-        said(9, lobby(), "Guest7", "bye"),
+        sent(8, channel("#dev"), "bob", "done"),
+        sent(9, lobby(), "Guest7", "bye"),
     ];
     sqlite.append_history(&entries).unwrap();
     (folder, sqlite)
@@ -80,7 +80,7 @@ fn ids(sqlite: &Store, query: &MessageQuery) -> String {
 }
 
 #[test]
-fn channels_are_searched_by_text_author_channel_and_time_and_nothing_else_is() {
+fn only_channels_are_searched_by_text_author_channel_and_time() {
     let (_folder, sqlite) = lively();
     let text = |text: &str| MessageQuery {
         text: Some(text.to_owned()),
@@ -145,7 +145,7 @@ fn channels_are_searched_by_text_author_channel_and_time_and_nothing_else_is() {
 }
 
 #[test]
-fn what_was_redacted_is_not_found() {
+fn a_redacted_message_is_not_found() {
     let (_folder, mut sqlite) = lively();
     let by = Redactor {
         source: "irc.test".to_owned(),
@@ -172,7 +172,7 @@ fn what_was_redacted_is_not_found() {
 }
 
 #[test]
-fn page_after_page_gives_everything_once_however_soon_a_search_stops() {
+fn pages_return_each_match_once_wherever_a_search_stops() {
     let (_folder, sqlite) = lively();
     let all = "m9 m8 m7 m6 m4 m3 m1 m0";
     for (channel, all) in [(None, all), (Some("#lobby"), "m9 m7 m6 m1 m0")] {
@@ -190,7 +190,7 @@ fn page_after_page_gives_everything_once_however_soon_a_search_stops() {
                 assert!(page.messages.len() <= limit && page.messages.len() <= most);
                 found.extend(page.messages.into_iter().map(|entry| entry.msgid));
                 rounds += 1;
-                assert!(rounds < 20, "it ends");
+                assert!(rounds < 20, "the search ends");
                 match page.next {
                     Some(next) => query.before = Some(next),
                     None => break,
@@ -202,7 +202,7 @@ fn page_after_page_gives_everything_once_however_soon_a_search_stops() {
 }
 
 #[test]
-fn a_full_last_page_says_that_it_is_the_last() {
+fn a_full_last_page_is_marked_as_the_last() {
     let (_folder, sqlite) = lively();
     let page = sqlite
         .find_messages(&MessageQuery {
@@ -214,13 +214,13 @@ fn a_full_last_page_says_that_it_is_the_last() {
 }
 
 #[test]
-fn a_search_for_a_time_begins_there() {
+fn a_search_from_a_time_starts_there() {
     let (_folder, mut sqlite) = fresh();
-    let day = |number: i64| said(number * 24 * 60, lobby(), "alice", "hello");
+    let day = |number: i64| sent(number * 24 * 60, lobby(), "alice", "hello");
     sqlite
         .append_history(&(0..100).map(day).collect::<Vec<_>>())
         .unwrap();
-    // Of what is older or newer, only what lies within an hour is walked over: that of the next
+    // Outside the time range, only messages within an hour of it are read: the one of the next
     // midday.
     let around = |number: i64| MessageQuery {
         since: Some(minute(number * 24 * 60)),
@@ -240,7 +240,7 @@ fn a_search_for_a_time_begins_there() {
 }
 
 #[test]
-fn a_search_reads_by_number_or_by_the_index_of_its_channel() {
+fn a_search_uses_the_primary_key_or_the_index_of_its_channel() {
     let (_folder, sqlite) = fresh();
     for (sql, expected) in [
         (

@@ -1,4 +1,4 @@
-//! Accounts, and what opens them.
+//! Accounts, and the credentials that sign in to them.
 
 use super::*;
 use rookery_record::{AccountId, CredentialId, CredentialKind, NewAccount, ScramKeys, Taken};
@@ -6,35 +6,40 @@ use rookery_record::{AccountId, CredentialId, CredentialKind, NewAccount, ScramK
 #[test]
 fn an_account_is_found_by_number_name_and_email_after_a_restart() {
     let (folder, mut sqlite) = fresh();
-    let made = sqlite
+    let created = sqlite
         .create_account(&account("Alice", "Alice@Example.org"))
         .unwrap()
         .unwrap();
     drop(sqlite);
     let mut sqlite = Store::open(&folder.path().join(DATABASE_FILE)).unwrap();
     for found in [
-        sqlite.account(made.id).unwrap(),
+        sqlite.account(created.id).unwrap(),
         sqlite.account_by_name(&name("aLICE")).unwrap(),
         sqlite
             .account_by_email(&email("alice@EXAMPLE.org"))
             .unwrap(),
     ] {
         let found = found.unwrap();
-        assert_eq!(found.id, made.id);
+        assert_eq!(found.id, created.id);
         assert_eq!(found.name.as_str(), "Alice");
         assert_eq!(found.email.unwrap().as_str(), "Alice@Example.org");
         assert_eq!(found.created_at, noon());
         assert!(!found.greeted);
     }
-    sqlite.set_greeted(made.id).unwrap();
-    let found = sqlite.account(made.id).unwrap().unwrap();
+    sqlite.set_greeted(created.id).unwrap();
+    let found = sqlite.account(created.id).unwrap().unwrap();
     assert!(found.greeted);
-    assert!(sqlite.account(AccountId(made.id.0 + 1)).unwrap().is_none());
+    assert!(
+        sqlite
+            .account(AccountId(created.id.0 + 1))
+            .unwrap()
+            .is_none()
+    );
     assert!(sqlite.account_by_name(&name("bob")).unwrap().is_none());
 }
 
 #[test]
-fn a_name_that_is_the_same_or_looks_the_same_is_taken() {
+fn a_name_that_equals_or_resembles_another_is_taken() {
     let (_folder, mut sqlite) = fresh();
     sqlite
         .create_account(&account("alice", "alice@example.org"))
@@ -56,7 +61,7 @@ fn a_name_that_is_the_same_or_looks_the_same_is_taken() {
 }
 
 #[test]
-fn accounts_come_by_name_whatever_the_letter_case() {
+fn accounts_are_sorted_by_name_without_letter_case() {
     let (_folder, mut sqlite) = fresh();
     for text in ["carol", "Bob", "alice", "Dave"] {
         sqlite
@@ -74,7 +79,7 @@ fn accounts_come_by_name_whatever_the_letter_case() {
 }
 
 #[test]
-fn a_certificate_leads_to_its_account_and_to_no_other() {
+fn a_certificate_identifies_exactly_one_account() {
     let (_folder, mut sqlite) = fresh();
     let alice = sqlite
         .create_account(&account("alice", "alice@example.org"))
@@ -98,7 +103,7 @@ fn a_certificate_leads_to_its_account_and_to_no_other() {
     );
     assert!(
         sqlite.account_by_certificate(&[8; 32]).unwrap().is_none(),
-        "a device's hash is no certificate"
+        "the hash of a device is not that of a certificate"
     );
 
     let again = sqlite
@@ -127,7 +132,7 @@ fn a_certificate_leads_to_its_account_and_to_no_other() {
 
     assert!(
         !sqlite.remove_credential(bob, certificate).unwrap(),
-        "it is alice's"
+        "it belongs to alice"
     );
     assert!(sqlite.remove_credential(alice, certificate).unwrap());
     assert!(!sqlite.remove_credential(alice, certificate).unwrap());
@@ -136,15 +141,15 @@ fn a_certificate_leads_to_its_account_and_to_no_other() {
 }
 
 #[test]
-fn accounts_keep_all_that_refers_to_them_when_the_email_becomes_optional() {
+fn the_migration_to_optional_emails_preserves_rows_that_refer_to_accounts() {
     let (folder, sqlite) = fresh();
     let file = folder.path().join("old.db");
     drop(sqlite);
     let old = Connection::open(&file).unwrap();
-    let makes_anew = |step: &str| step.contains("CREATE TABLE new_accounts");
+    let recreates_accounts = |step: &str| step.contains("CREATE TABLE new_accounts");
     let before = migrations::STEPS
         .iter()
-        .position(|step| makes_anew(step))
+        .position(|step| recreates_accounts(step))
         .unwrap();
     for step in &migrations::STEPS[..before] {
         old.execute_batch(step).unwrap();
@@ -169,24 +174,27 @@ fn accounts_keep_all_that_refers_to_them_when_the_email_becomes_optional() {
         .unwrap();
     assert_eq!(alice.email.as_ref().unwrap().as_str(), "a@b.example");
     assert_eq!(sqlite.credentials(alice.id).unwrap().len(), 1);
-    let made = sqlite
+    let created = sqlite
         .create_account(&NewAccount {
             email: None,
             ..account("carol", "c@b.example")
         })
         .unwrap();
     assert_eq!(
-        made.unwrap().id,
+        created.unwrap().id,
         AccountId(3),
-        "the number of one that is gone is not given again"
+        "the number of a deleted account is not used again"
     );
-    let made = sqlite
+    let created = sqlite
         .create_account(&NewAccount {
             email: None,
             ..account("dave", "c@b.example")
         })
         .unwrap();
-    assert!(made.unwrap().email.is_none(), "several may be without");
+    assert!(
+        created.unwrap().email.is_none(),
+        "several accounts may have no email"
+    );
     sqlite.delete_account(&alice).unwrap();
     let left = |table: &str| -> i64 {
         sqlite
@@ -199,12 +207,12 @@ fn accounts_keep_all_that_refers_to_them_when_the_email_becomes_optional() {
     assert_eq!(
         (left("credentials"), left("channels")),
         (0, 0),
-        "what refers to it goes with it again"
+        "rows that refer to an account are still deleted with it"
     );
 }
 
 #[test]
-fn secrets_stay_and_passwords_take_their_scram_keys_along() {
+fn secrets_are_stable_and_scram_keys_follow_the_password() {
     let (_folder, mut sqlite) = fresh();
     let secret = sqlite.secret("one").unwrap();
     assert_eq!(sqlite.secret("one").unwrap(), secret);

@@ -1,9 +1,9 @@
-//! Admins, and the trail of what they do.
+//! Admins and the audit trail.
 
 use super::*;
 
 #[test]
-fn admins_are_known_without_letter_case() {
+fn admins_are_found_without_letter_case() {
     let (_folder, mut sqlite) = fresh();
     assert!(
         sqlite
@@ -79,7 +79,7 @@ fn the_audit_trail_is_a_chain_that_shows_where_it_was_changed() {
     assert_eq!(
         newest_entries(&sqlite, 2).unwrap(),
         entries[2..],
-        "the newest, oldest first"
+        "the newest entries, oldest first"
     );
 
     for (change, broken) in [

@@ -1,9 +1,9 @@
-//! Bans, and the windows they are shown in.
+//! Bans, and the stored content of the CSV files.
 
 use super::*;
 
 #[test]
-fn a_ban_of_the_same_target_takes_the_place_of_the_one_before() {
+fn a_ban_replaces_an_earlier_one_of_the_same_target() {
     let (_folder, mut sqlite) = fresh();
     let first = sqlite.add_ban(&ban("Bob@Example.org", None)).unwrap();
     let name = sqlite.add_ban(&ban("bob", None)).unwrap();
@@ -16,19 +16,19 @@ fn a_ban_of_the_same_target_takes_the_place_of_the_one_before() {
     assert_eq!(
         sqlite.bans(end).unwrap(),
         std::slice::from_ref(&name),
-        "it has ended"
+        "it has expired"
     );
     assert_eq!(sqlite.remove_ban(name.id).unwrap(), Some(name.clone()));
     assert_eq!(sqlite.remove_ban(name.id).unwrap(), None);
     assert_ne!(
         sqlite.add_ban(&ban("bob", None)).unwrap().id,
         name.id,
-        "a number is never given twice"
+        "a number is never used twice"
     );
 }
 
 #[test]
-fn a_window_keeps_its_last_content() {
+fn the_last_content_of_a_csv_file_is_stored() {
     let (_folder, mut sqlite) = fresh();
     assert_eq!(sqlite.csv_content("bans.csv").unwrap(), None);
     sqlite.set_csv_content("bans.csv", "first").unwrap();

@@ -1,4 +1,4 @@
-//! What the chat keeps of itself.
+//! The persistent state of the chat: channels, devices, metadata, read markers and presences.
 
 use rookery_protocol::{ChannelName, Nick};
 
@@ -27,11 +27,11 @@ fn channel(channel: &str, founder: &str) -> PersistentChannel {
             access("Carol", AccessLevel::Operator),
             access("bob", AccessLevel::Voice),
         ],
-        metadata: said(),
+        metadata: metadata(),
     }
 }
 
-fn said() -> Metadata {
+fn metadata() -> Metadata {
     Metadata::from([
         ("url".to_owned(), "https://a.b".to_owned()),
         ("x".to_owned(), String::new()),
@@ -57,7 +57,7 @@ fn listed(mask: &str) -> ListedMask {
 }
 
 #[test]
-fn channels_that_last_are_kept_whole_and_go_with_their_founder() {
+fn persistent_channels_are_stored_whole_and_deleted_with_their_founder() {
     let (folder, mut sqlite) = fresh();
     let alice = sqlite
         .create_account(&account("Alice", "a@b.c"))
@@ -79,11 +79,11 @@ fn channels_that_last_are_kept_whole_and_go_with_their_founder() {
     for change in [channel("#X", "alice"), channel("#a", "bob"), bare.clone()] {
         sqlite.persist(&Change::Channel(change)).unwrap();
     }
-    let kept = |sqlite: &Store| sqlite.chat_snapshot().unwrap().channels;
+    let stored = |sqlite: &Store| sqlite.chat_snapshot().unwrap().channels;
     drop(sqlite);
     let mut sqlite = Store::open(&folder.path().join(DATABASE_FILE)).unwrap();
     assert_eq!(
-        kept(&sqlite),
+        stored(&sqlite),
         [channel("#a", "bob"), bare.clone(), channel("#X", "Alice")],
         "by name"
     );
@@ -99,9 +99,9 @@ fn channels_that_last_are_kept_whole_and_go_with_their_founder() {
         .persist(&Change::ChannelGone(ChannelName::parse("#A").unwrap()))
         .unwrap();
     assert_eq!(
-        kept(&sqlite),
+        stored(&sqlite),
         [bare.clone(), changed.clone()],
-        "nothing of what it was is left"
+        "nothing of the earlier state is left"
     );
     let carol = sqlite
         .create_account(&account("Carol", "c@b.c"))
@@ -109,19 +109,19 @@ fn channels_that_last_are_kept_whole_and_go_with_their_founder() {
         .unwrap();
     sqlite.delete_account(&carol).unwrap();
     assert_eq!(
-        kept(&sqlite)[1],
+        stored(&sqlite)[1],
         PersistentChannel {
             access: vec![],
             ..changed
         },
-        "she has no access any more"
+        "she no longer has access"
     );
 
     sqlite
         .persist(&Change::Channel(channel("#x", "ALICE")))
         .unwrap();
     sqlite.delete_account(&alice).unwrap();
-    assert_eq!(kept(&sqlite), std::slice::from_ref(&bare));
+    assert_eq!(stored(&sqlite), std::slice::from_ref(&bare));
     sqlite
         .persist(&Change::Channel(channel("#y", "alice")))
         .unwrap();
@@ -131,7 +131,10 @@ fn channels_that_last_are_kept_whole_and_go_with_their_founder() {
             ..bare
         }))
         .unwrap();
-    assert!(kept(&sqlite).is_empty(), "nobody owns them any more");
+    assert!(
+        stored(&sqlite).is_empty(),
+        "channels without an owner are not stored"
+    );
     let lists: i64 = sqlite
         .connection
         .query_row("SELECT count(*) FROM channel_lists", [], |row| row.get(0))
@@ -140,7 +143,7 @@ fn channels_that_last_are_kept_whole_and_go_with_their_founder() {
 }
 
 #[test]
-fn what_devices_have_heard_is_kept_until_they_are_revoked() {
+fn device_marks_are_stored_until_the_device_is_revoked() {
     let (_folder, mut sqlite) = fresh();
     let alice = sqlite
         .create_account(&account("Alice", "a@b.c"))
@@ -166,7 +169,7 @@ fn what_devices_have_heard_is_kept_until_they_are_revoked() {
             account: bob.id,
             credential: None,
         },
-        // Another account's credential is no device of his, and nothing of a stranger is kept.
+        // Not stored: a credential of another account, and a device of an unknown account.
         Device {
             account: bob.id,
             credential: Some(phone),
@@ -186,16 +189,16 @@ fn what_devices_have_heard_is_kept_until_they_are_revoked() {
         };
         sqlite.persist(&Change::Device(mark)).unwrap();
     }
-    let kept = |sqlite: &Store| sqlite.chat_snapshot().unwrap().devices;
+    let stored = |sqlite: &Store| sqlite.chat_snapshot().unwrap().devices;
     let [by_password, on_phone, bobs, ..] = devices;
     let before = [
         (by_password, later(1)),
         (bobs, later(3)),
         (on_phone, later(2)),
     ];
-    assert_eq!(kept(&sqlite), before);
+    assert_eq!(stored(&sqlite), before);
 
-    // The server has died: bob was here, and has heard what was said last.
+    // After a crash: bob was connected, and has received the newest message.
     for (msgid, seconds) in [("m1", 60), ("m2", 90)] {
         let place = Place::Channel(ChannelName::parse("#x").unwrap());
         sqlite
@@ -203,7 +206,7 @@ fn what_devices_have_heard_is_kept_until_they_are_revoked() {
             .unwrap();
         sqlite.mark_all_disconnected().unwrap();
         assert_eq!(
-            kept(&sqlite),
+            stored(&sqlite),
             [
                 (by_password, later(1)),
                 (bobs, later(60)),
@@ -213,11 +216,11 @@ fn what_devices_have_heard_is_kept_until_they_are_revoked() {
     }
     sqlite.remove_credential(alice.id, phone).unwrap();
     sqlite.delete_account(&bob).unwrap();
-    assert_eq!(kept(&sqlite), [(by_password, later(1))]);
+    assert_eq!(stored(&sqlite), [(by_password, later(1))]);
 }
 
 #[test]
-fn what_accounts_say_of_themselves_is_kept_whole_and_goes_with_them() {
+fn account_metadata_is_stored_whole_and_deleted_with_the_account() {
     let (folder, mut sqlite) = fresh();
     let alice = sqlite
         .create_account(&account("Alice", "a@b.c"))
@@ -227,7 +230,7 @@ fn what_accounts_say_of_themselves_is_kept_whole_and_goes_with_them() {
         .create_account(&account("bob", "b@b.c"))
         .unwrap()
         .unwrap();
-    let says = |sqlite: &mut Store, who: &str, metadata: Metadata| {
+    let set_metadata = |sqlite: &mut Store, who: &str, metadata: Metadata| {
         sqlite
             .persist(&Change::AccountMetadata {
                 account: name(who),
@@ -235,27 +238,31 @@ fn what_accounts_say_of_themselves_is_kept_whole_and_goes_with_them() {
             })
             .unwrap();
     };
-    says(&mut sqlite, "bob", said());
-    says(&mut sqlite, "ALICE", said());
-    says(
+    set_metadata(&mut sqlite, "bob", metadata());
+    set_metadata(&mut sqlite, "ALICE", metadata());
+    set_metadata(
         &mut sqlite,
         "bob",
         Metadata::from([("url".to_owned(), "new".to_owned())]),
     );
-    says(&mut sqlite, "nobody", said());
+    set_metadata(&mut sqlite, "nobody", metadata());
     drop(sqlite);
     let mut sqlite = Store::open(&folder.path().join(DATABASE_FILE)).unwrap();
-    let kept = sqlite.chat_snapshot().unwrap().metadata;
-    assert_eq!(kept.len(), 2);
-    assert_eq!(kept[0], (name("Alice"), said()));
-    assert_eq!(kept[1].1.len(), 1, "the last one says it all");
+    let stored = sqlite.chat_snapshot().unwrap().metadata;
+    assert_eq!(stored.len(), 2);
+    assert_eq!(stored[0], (name("Alice"), metadata()));
+    assert_eq!(
+        stored[1].1.len(),
+        1,
+        "the last change replaces the earlier ones"
+    );
     sqlite.delete_account(&alice).unwrap();
-    says(&mut sqlite, "bob", Metadata::new());
+    set_metadata(&mut sqlite, "bob", Metadata::new());
     assert!(sqlite.chat_snapshot().unwrap().metadata.is_empty());
 }
 
 #[test]
-fn what_owners_of_accounts_have_read_and_chosen_is_kept_with_the_account() {
+fn read_markers_settings_and_presences_are_stored_with_the_account() {
     let (_folder, mut sqlite) = fresh();
     let alice = sqlite
         .create_account(&account("Alice", "a@b.c"))
@@ -309,18 +316,18 @@ fn what_owners_of_accounts_have_read_and_chosen_is_kept_with_the_account() {
     ] {
         sqlite.persist(&change).unwrap();
     }
-    let kept = sqlite.chat_snapshot().unwrap();
+    let stored = sqlite.chat_snapshot().unwrap();
     let read = |account, at| (account, "#x".to_owned(), at);
     assert_eq!(
-        kept.read_markers,
+        stored.read_markers,
         [
             read(alice.id, at("2026-11-22T13:00:00.5Z")),
             read(bob.id, noon())
         ]
     );
-    assert_eq!(kept.always_on, [(alice.id, false), (bob.id, true)]);
+    assert_eq!(stored.always_on, [(alice.id, false), (bob.id, true)]);
     assert_eq!(
-        kept.presences,
+        stored.presences,
         [presence(&alice, Some("lunch")), presence(&bob, None)]
     );
 
@@ -329,15 +336,15 @@ fn what_owners_of_accounts_have_read_and_chosen_is_kept_with_the_account() {
     assert_eq!(
         sqlite.chat_snapshot().unwrap().presences.len(),
         1,
-        "a disabled account's user does not come back"
+        "the user of a disabled account is not restored"
     );
     sqlite.persist(&Change::PresenceGone(bob.id)).unwrap();
     sqlite.delete_account(&alice).unwrap();
     sqlite.set_disabled(bob.id, None).unwrap();
-    let kept = sqlite.chat_snapshot().unwrap();
+    let stored = sqlite.chat_snapshot().unwrap();
     assert_eq!(
-        (kept.read_markers, kept.always_on),
+        (stored.read_markers, stored.always_on),
         (vec![read(bob.id, noon())], vec![])
     );
-    assert!(kept.presences.is_empty());
+    assert!(stored.presences.is_empty());
 }

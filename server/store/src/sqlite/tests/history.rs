@@ -1,4 +1,4 @@
-//! What was said: stored, redacted, and removed when it is too old.
+//! Messages: stored, redacted, and deleted when they are too old.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use super::*;
 use rookery_record::{HistoryEntry, Place};
 
 #[test]
-fn messages_keep_all_that_was_said_and_where() {
+fn messages_are_stored_with_all_their_fields_and_their_place() {
     let (_folder, mut sqlite) = fresh();
     let guest = HistoryEntry {
         account: None,
@@ -70,7 +70,7 @@ fn messages_keep_all_that_was_said_and_where() {
 }
 
 #[test]
-fn a_place_first_met_in_a_transaction_that_fails_is_made_again() {
+fn a_place_first_used_in_a_failed_transaction_is_created_again() {
     let (_folder, mut sqlite) = fresh();
     let failed = sqlite.transaction(false, |store| {
         store.append_history(&[message("r-1", noon(), lobby())])?;
@@ -104,7 +104,7 @@ fn a_place_first_met_in_a_transaction_that_fails_is_made_again() {
 }
 
 #[test]
-fn retention_takes_only_what_is_older_and_never_more_than_asked() {
+fn retention_deletes_only_older_messages_and_at_most_as_many_as_asked() {
     let (_folder, mut sqlite) = fresh();
     let (old, new) = (at("2026-01-01T00:00:00Z"), at("2026-02-01T00:00:00Z"));
     let mut entries = vec![message("future", at("2090-01-01T00:00:00Z"), lobby())];
@@ -119,17 +119,17 @@ fn retention_takes_only_what_is_older_and_never_more_than_asked() {
     }
     sqlite.append_history(&entries).unwrap();
     let (mut point, mut before) = (ExpiryPoint::Beginning, count(&sqlite, "history"));
-    for gone in [4, 4, 2] {
+    for expired in [4, 4, 2] {
         point = sqlite.expire_history(new, point, 4).unwrap();
-        assert_eq!(count(&sqlite, "history"), before - gone);
-        before -= gone;
+        assert_eq!(count(&sqlite, "history"), before - expired);
+        before -= expired;
     }
     assert_eq!(point, ExpiryPoint::Through);
     let left = "history WHERE msgid LIKE 'new-%' OR msgid = 'future'";
     assert_eq!((count(&sqlite, "history"), count(&sqlite, left)), (11, 11));
 }
 
-/// Whether any of the files in the folder holds these bytes.
+/// Whether any file in the folder contains these bytes.
 fn is_on_disk(folder: &TempDir, text: &str) -> bool {
     let files = fs::read_dir(folder.path())
         .unwrap()
@@ -142,20 +142,20 @@ fn is_on_disk(folder: &TempDir, text: &str) -> bool {
 }
 
 #[test]
-fn what_is_redacted_or_too_old_is_gone_from_the_disk_once_it_is_swept() {
+fn redacted_and_expired_text_is_gone_from_the_disk_after_scrubbing() {
     let (folder, mut sqlite) = fresh();
     let reader = Store::open_reader(&folder.path().join(DATABASE_FILE)).unwrap();
-    let said = |msgid: &str, at, text: &str| HistoryEntry {
+    let sent = |msgid: &str, at, text: &str| HistoryEntry {
         text: text.to_owned(),
         tags: format!("+x=tag-{text}"),
         ..message(msgid, at, lobby())
     };
     let (old, new) = (at("2026-01-01T00:00:00Z"), noon());
     let mut entries: Vec<HistoryEntry> = (0..50)
-        .map(|number| said(&format!("m{number}"), new, &"filling ".repeat(20)))
+        .map(|number| sent(&format!("m{number}"), new, &"filling ".repeat(20)))
         .collect();
-    entries.insert(7, said("redacted", new, "the-redacted-words"));
-    entries.insert(0, said("old", old, "the-old-words"));
+    entries.insert(7, sent("redacted", new, "the-redacted-words"));
+    entries.insert(0, sent("old", old, "the-old-words"));
     sqlite
         .transaction(false, |store| store.append_history(&entries))
         .unwrap();
@@ -187,7 +187,7 @@ fn what_is_redacted_or_too_old_is_gone_from_the_disk_once_it_is_swept() {
                 store.append_history(&[message("later", new, lobby())])
             })?;
             sqlite.scrub()?;
-            assert!(sqlite.needs_scrub(), "somebody still reads");
+            assert!(sqlite.needs_scrub(), "a reader is still active");
             Ok(())
         })
         .unwrap();
@@ -198,15 +198,15 @@ fn what_is_redacted_or_too_old_is_gone_from_the_disk_once_it_is_swept() {
 }
 
 #[test]
-fn retention_takes_redacted_messages_too() {
+fn retention_deletes_redacted_messages_too() {
     let (_folder, mut sqlite) = fresh();
-    let said = message("m1", at("2026-01-01T00:00:00Z"), lobby());
+    let sent = message("m1", at("2026-01-01T00:00:00Z"), lobby());
     let by = rookery_record::Redactor {
         source: "irc.test".to_owned(),
         account: None,
     };
-    let mark = said.redaction(by, "r1".to_owned(), noon(), None);
-    sqlite.append_history(&[said, mark]).unwrap();
+    let mark = sent.redaction(by, "r1".to_owned(), noon(), None);
+    sqlite.append_history(&[sent, mark]).unwrap();
     let before = count(&sqlite, "history");
     sqlite
         .expire_history(noon(), ExpiryPoint::Beginning, 9)
@@ -216,7 +216,7 @@ fn retention_takes_redacted_messages_too() {
 }
 
 #[test]
-fn retention_and_pages_of_history_are_found_by_the_index() {
+fn retention_and_pages_of_history_use_the_index() {
     let (_folder, sqlite) = fresh();
     for sql in [
         "SELECT history.id FROM places CROSS JOIN history
@@ -244,7 +244,7 @@ fn retention_and_pages_of_history_are_found_by_the_index() {
 }
 
 #[test]
-fn old_messages_of_any_number_of_places_go_a_few_places_at_a_time() {
+fn old_messages_are_deleted_a_few_places_at_a_time() {
     let (_folder, mut sqlite) = fresh();
     let old = |number: usize| {
         let place = Place::Channel(ChannelName::parse(&format!("#x{number}")).unwrap());

@@ -1,4 +1,4 @@
-//! The file, its transactions, and what befalls them.
+//! The database file and its transactions, also when they fail.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +9,7 @@ use std::thread;
 use super::*;
 
 #[test]
-fn two_processes_that_write_at_once_make_one_chain_and_lose_nothing() {
+fn two_concurrent_writers_extend_one_chain_and_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(DATABASE_FILE);
     fs::write(&file, "").unwrap();
@@ -17,7 +17,7 @@ fn two_processes_that_write_at_once_make_one_chain_and_lose_nothing() {
         for actor in ["server", "local"] {
             let file = &file;
             scope.spawn(move || {
-                // Both find an empty file and make the tables at the same time.
+                // Both find an empty file and create the tables at the same time.
                 let mut sqlite = Store::open(file).unwrap();
                 for index in 0..100 {
                     sqlite
@@ -45,7 +45,7 @@ fn two_processes_that_write_at_once_make_one_chain_and_lose_nothing() {
 }
 
 #[test]
-fn many_that_open_a_new_file_at_once_wait_for_one_another() {
+fn concurrent_openers_of_a_new_file_wait_for_one_another() {
     for _ in 0..10 {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(DATABASE_FILE);
@@ -68,18 +68,18 @@ fn many_that_open_a_new_file_at_once_wait_for_one_another() {
 }
 
 #[test]
-fn what_is_committed_survives_the_death_of_the_process_and_what_is_not_leaves_no_trace() {
+fn committed_data_survives_a_killed_process_and_uncommitted_data_does_not() {
     let (folder, mut sqlite) = fresh();
     let copy = tempfile::tempdir().unwrap();
     sqlite
         .transaction(false, |store| {
-            store.append_history(&[message("kept", noon(), lobby())])
+            store.append_history(&[message("committed", noon(), lobby())])
         })
         .unwrap();
     sqlite
         .transaction(false, |store| {
-            store.append_history(&[message("lost", noon(), lobby())])?;
-            // The files as the system has them now are what a killed process leaves behind.
+            store.append_history(&[message("uncommitted", noon(), lobby())])?;
+            // A process that is killed now would leave the files in this state.
             for file in fs::read_dir(folder.path()).unwrap() {
                 let file = file.unwrap();
                 if !file.file_name().to_string_lossy().ends_with("-shm") {
@@ -89,13 +89,13 @@ fn what_is_committed_survives_the_death_of_the_process_and_what_is_not_leaves_no
             Ok(())
         })
         .unwrap();
-    let revived = Store::open(&copy.path().join(DATABASE_FILE)).unwrap();
-    assert_eq!(count(&revived, "history WHERE msgid = 'kept'"), 1);
-    assert_eq!(count(&revived, "history"), 1);
+    let reopened = Store::open(&copy.path().join(DATABASE_FILE)).unwrap();
+    assert_eq!(count(&reopened, "history WHERE msgid = 'committed'"), 1);
+    assert_eq!(count(&reopened, "history"), 1);
 }
 
 #[test]
-fn a_job_that_fails_or_panics_leaves_nothing_behind_and_the_next_one_works() {
+fn a_failed_or_panicked_job_is_rolled_back_and_the_next_one_succeeds() {
     let (_folder, mut sqlite) = fresh();
     let failed: Result<()> = sqlite.transaction(true, |store| {
         store.add_ban(&ban("bob", None))?;
@@ -117,7 +117,7 @@ fn a_job_that_fails_or_panics_leaves_nothing_behind_and_the_next_one_works() {
 }
 
 #[test]
-fn the_disk_is_waited_for_when_asked_and_only_then() {
+fn a_commit_is_synced_to_disk_only_on_request() {
     let (_folder, mut sqlite) = fresh();
     let level = |sqlite: &Store| {
         sqlite
@@ -142,7 +142,7 @@ fn the_disk_is_waited_for_when_asked_and_only_then() {
 }
 
 #[test]
-fn a_snapshot_stands_still_while_others_write() {
+fn a_snapshot_does_not_change_while_others_write() {
     let (folder, mut sqlite) = fresh();
     let reader = Store::open_reader(&folder.path().join(DATABASE_FILE)).unwrap();
     let seen = reader
@@ -157,7 +157,7 @@ fn a_snapshot_stands_still_while_others_write() {
         })
         .unwrap();
     assert_eq!(seen, (0, 0));
-    assert_eq!(reader.snapshot(|store| store.admins()).unwrap().len(), 1);
+    assert_eq!(reader.snapshot(Store::admins).unwrap().len(), 1);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_reader_cannot_write() {
 }
 
 #[test]
-fn a_newer_schema_is_refused_and_left_alone() {
+fn a_newer_schema_is_refused() {
     let (folder, sqlite) = fresh();
     sqlite
         .connection
@@ -190,7 +190,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
 }
 
 #[test]
-fn what_cannot_be_opened_is_named() {
+fn the_error_names_the_file_that_cannot_be_opened() {
     let folder = tempfile::tempdir().unwrap();
     let in_the_way = folder.path().join("data");
     fs::write(&in_the_way, "a file where the folder should be").unwrap();
@@ -220,7 +220,7 @@ fn what_cannot_be_opened_is_named() {
 }
 
 #[test]
-fn the_files_are_their_owners_alone() {
+fn only_the_owner_can_read_the_files() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mut sqlite = Store::open(&data.join(DATABASE_FILE)).unwrap();
@@ -240,13 +240,13 @@ fn the_files_are_their_owners_alone() {
 }
 
 #[test]
-fn a_full_disk_is_told_of_and_costs_only_what_did_not_fit() {
+fn a_full_disk_is_an_error_and_loses_only_what_did_not_fit() {
     let (_folder, mut sqlite) = fresh();
     let pages: i64 = sqlite
         .connection
         .pragma_query_value(None, "page_count", |row| row.get(0))
         .unwrap();
-    // This pragma answers with the new value.
+    // This pragma returns the new value.
     let limit = |sqlite: &Store, pages: i64| {
         sqlite
             .connection
@@ -280,12 +280,12 @@ fn a_full_disk_is_told_of_and_costs_only_what_did_not_fit() {
     assert_eq!(
         count(&sqlite, "places"),
         stored + 1,
-        "numbers from before are not taken for those of rows that are gone"
+        "ids cached in the failed transaction are not used"
     );
 }
 
 #[test]
-fn what_is_unreadable_in_the_record_is_named() {
+fn the_error_names_an_unreadable_value() {
     let (_folder, mut sqlite) = fresh();
     sqlite
         .create_account(&account("alice", "alice@example.org"))
