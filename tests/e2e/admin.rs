@@ -528,7 +528,7 @@ async fn a_reload_that_leaves_the_csv_files_out_says_that_the_rest_is_in_force()
         .unwrap();
     let ended = operator.run(&["reload"]).await;
     assert_eq!(ended.code, Some(1));
-    let expected = "config and certificates are loaded anew, but not all CSV files: ";
+    let expected = "config and certificates reloaded, but not all CSV files: ";
     assert!(ended.transcript.contains(expected), "{}", ended.transcript);
     alice.send("MOTD").await;
     alice.expect_text("Mind the step.").await;

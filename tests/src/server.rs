@@ -231,7 +231,7 @@ impl Server {
     pub async fn sighup(&self) {
         let answers = || {
             let log = self.log();
-            log.matches("are loaded anew").count() + log.matches("not reloaded").count()
+            log.matches("certificates reloaded").count() + log.matches("not reloaded").count()
         };
         let before = answers();
         self.signal("HUP");

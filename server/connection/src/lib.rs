@@ -11,4 +11,4 @@ pub mod stay;
 pub mod web;
 pub mod wire;
 
-pub use listener::{ChatPort, Door};
+pub use listener::{ChatPort, Transport};

@@ -38,14 +38,14 @@ const ACCESS_DENIED: &[u8] = &[21, 3, 3, 0, 2, 2, 49];
 
 /// The ways into the chat. All lead to the same sessions, under the same limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
+pub enum Transport {
     /// IRC over TLS.
     Irc,
     /// WebSocket over TLS.
-    Web,
+    WebSocket,
 }
 
-/// The chat's door to the outside.
+/// The chat's transport to the outside.
 pub struct ChatPort {
     services: Arc<Services>,
     certificates: Arc<Certificates>,
@@ -81,12 +81,12 @@ impl ChatPort {
         }
     }
 
-    /// Serves those who come by that door until the task is dropped.
-    pub async fn serve(self: Arc<Self>, door: Door, listener: TcpListener) {
+    /// Serves those who come by that transport until the task is dropped.
+    pub async fn serve(self: Arc<Self>, transport: Transport, listener: TcpListener) {
         loop {
             match listener.accept().await {
                 Ok((stream, address)) => {
-                    tokio::spawn(Arc::clone(&self).welcome(door, stream, address));
+                    tokio::spawn(Arc::clone(&self).welcome(transport, stream, address));
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: it passes when others leave.
@@ -97,10 +97,15 @@ impl ChatPort {
         }
     }
 
-    async fn welcome(self: Arc<Self>, door: Door, stream: TcpStream, address: SocketAddr) {
+    async fn welcome(
+        self: Arc<Self>,
+        transport: Transport,
+        stream: TcpStream,
+        address: SocketAddr,
+    ) {
         let limits = self.services.config.get().limits.clone();
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        let place = Connections::enter(
+        let place = Connections::try_acquire(
             &self.connections,
             address.ip(),
             limits.connections,
@@ -112,11 +117,11 @@ impl ChatPort {
             return;
         };
         if let Some(last_words) = self.refusal(address) {
-            Box::pin(self.refuse(door, stream, address, &last_words)).await;
+            Box::pin(self.refuse(transport, stream, address, &last_words)).await;
             return;
         }
         METRICS.connections_accepted.increment();
-        let begin = Box::pin(self.begin(door, stream, address));
+        let begin = Box::pin(self.begin(transport, stream, address));
         let handshake = match limits.tls_handshake_seconds {
             0 => begin.await,
             seconds => match timeout(Duration::from_secs(seconds.into()), begin).await {
@@ -166,7 +171,7 @@ impl ChatPort {
     /// be told; and else in the seven bytes that TLS has for it.
     async fn refuse(
         &self,
-        door: Door,
+        transport: Transport,
         mut stream: TcpStream,
         address: SocketAddr,
         last_words: &[Message],
@@ -175,7 +180,7 @@ impl ChatPort {
             return close_with(&mut stream, ACCESS_DENIED).await;
         };
         let in_words = async {
-            let Ok(Some((_, mut socket))) = self.begin(door, stream, address).await else {
+            let Ok(Some((_, mut socket))) = self.begin(transport, stream, address).await else {
                 return;
             };
             let lines: Vec<u8> = last_words.iter().flat_map(session::line).collect();
@@ -189,25 +194,25 @@ impl ChatPort {
     /// so.
     async fn begin(
         &self,
-        door: Door,
+        transport: Transport,
         stream: TcpStream,
         address: SocketAddr,
     ) -> io::Result<Option<(Peer, Socket)>> {
         stream.set_nodelay(true)?;
         if !is_tls(&stream).await? {
             tracing::debug!(%address, "spoke plainly to a TLS port");
-            plaintext::answer(stream, door).await;
+            plaintext::answer(stream, transport).await;
             return Ok(None);
         }
-        let tls = match door {
-            Door::Irc => self.certificates.chat_tls(),
-            Door::Web => self.certificates.web_tls(),
+        let tls = match transport {
+            Transport::Irc => self.certificates.chat_tls(),
+            Transport::WebSocket => self.certificates.web_tls(),
         };
         let tls = TlsAcceptor::from(tls).accept(stream).await?;
         let peer = peer(address, &tls);
-        let socket = match door {
-            Door::Irc => Socket::Tls(tls),
-            Door::Web => {
+        let socket = match transport {
+            Transport::Irc => Socket::Tls(tls),
+            Transport::WebSocket => {
                 let origins = self.services.config.get().websocket.origins.clone();
                 Socket::Web(Box::new(
                     web::accept(tls, &origins).await.map_err(io::Error::other)?,

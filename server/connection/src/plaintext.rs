@@ -4,7 +4,7 @@ use tokio::net::TcpStream;
 
 use rookery_base::net::close_with;
 
-use super::Door;
+use super::Transport;
 
 const HTTP_METHODS: [&[u8]; 8] = [
     b"GET ",
@@ -18,7 +18,7 @@ const HTTP_METHODS: [&[u8]; 8] = [
 ];
 
 /// Says that the port is for TLS, and closes.
-pub async fn answer(mut stream: TcpStream, door: Door) {
+pub async fn answer(mut stream: TcpStream, transport: Transport) {
     let mut head = [0; 16];
     let Ok(length) = stream.peek(&mut head).await else {
         return;
@@ -27,9 +27,9 @@ pub async fn answer(mut stream: TcpStream, door: Door) {
         .iter()
         .any(|method| head[..length].starts_with(method))
     {
-        let text = match door {
-            Door::Irc => "This port speaks IRC over TLS. There are no web pages on it.\r\n",
-            Door::Web => {
+        let text = match transport {
+            Transport::Irc => "This port speaks IRC over TLS. There are no web pages on it.\r\n",
+            Transport::WebSocket => {
                 "This port speaks WebSocket over TLS (wss). There are no web pages on it.\r\n"
             }
         };

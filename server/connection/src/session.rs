@@ -18,7 +18,7 @@ use rookery_base::config::LiveConfig;
 use rookery_chat::event::{Disconnect, Identity, SessionId};
 use rookery_chat::line::truncate;
 use rookery_engine::handle::{CoreHandle, SessionEvent};
-use rookery_engine::quota::ConnectionPlace;
+use rookery_engine::quota::ConnectionPermit;
 use rookery_engine::sendq::Sendq;
 
 /// What every session works with.
@@ -38,7 +38,7 @@ pub struct Session {
     /// Who it has been admitted as, or has proved to be since.
     pub(super) identity: Option<Box<Identity>>,
     /// Counts as a connection until the session is dropped.
-    _place: ConnectionPlace,
+    _place: ConnectionPermit,
     /// How it ended.
     disconnect: Disconnect,
 }
@@ -56,7 +56,7 @@ impl Session {
         id: SessionId,
         peer: Peer,
         socket: Socket,
-        place: ConnectionPlace,
+        place: ConnectionPermit,
     ) -> Box<Self> {
         let limits = services.config.get().limits.clone();
         let now = Instant::now();
