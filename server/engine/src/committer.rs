@@ -1,18 +1,18 @@
 //! Makes what the core decides durable, and only then lets anyone see it.
 //!
 //! **Group commit.** The core's effects come in batches. While one transaction is on its way to the
-//! disk, the batches that follow gather; all of them then become the next transaction. A busy server
-//! so commits many messages at once, and a quiet one commits each message immediately.
+//! disk, the batches that follow gather; all of them then become the next transaction. A busy
+//! server so commits many messages at once, and a quiet one commits each message immediately.
 //!
 //! **Order.** Effects are applied in the order in which the core decided them, and none before the
 //! transaction of its group has ended. A client therefore never receives a message, nor a caller a
 //! reply, before what it follows from is on disk: seen means stored.
 //!
-//! **Failure.** A group is stored as a whole or not at all. If it cannot be stored, its messages are
-//! delivered to nobody and their senders receive a refusal. Changes of state (channels, presences,
-//! markers) are different: the core has already made them, so they stay in force until the server
-//! stops, and the log and the metrics say that they were not stored. Everything else in the group is
-//! applied as usual, and the next group is tried again.
+//! **Failure.** A group is stored as a whole or not at all. If it cannot be stored, its messages
+//! are delivered to nobody and their senders receive a refusal. Changes of state (channels,
+//! presences, markers) are different: the core has already made them, so they stay in force until
+//! the server stops, and the log and the metrics say that they were not stored. Everything else in
+//! the group is applied as usual, and the next group is tried again.
 //!
 //! The committer owns the table of send queues and the callers that wait for replies. It must not
 //! decide anything that the core could decide.
@@ -151,8 +151,8 @@ impl Committer {
         }
     }
 
-    /// Stores the messages and the changes of a group. Returns whether they are on disk: all of them
-    /// or none are.
+    /// Stores the messages and the changes of a group. Returns whether they are on disk: all of
+    /// them or none are.
     async fn commit(&self, entries: Vec<HistoryEntry>, changes: Vec<Change>) -> bool {
         if entries.is_empty() && changes.is_empty() {
             return true;

@@ -226,10 +226,10 @@ impl CoreHandle {
 
 /// The way into the core for operators.
 ///
-/// The compiler keeps it from the chat port: it has no public constructor, [`start`](crate::start) returns
-/// one for the core that it starts, and no method of [`CoreHandle`] leads to it. The control plane's
-/// `ControlHandle`, which wraps it, is in a crate that `rookery-accounts` and `rookery-connection` do
-/// not depend on.
+/// The compiler keeps it from the chat port: it has no public constructor, [`start`](crate::start)
+/// returns one for the core that it starts, and no method of [`CoreHandle`] leads to it. The
+/// control plane's `ControlHandle`, which wraps it, is in a crate that `rookery-accounts` and
+/// `rookery-connection` do not depend on.
 #[derive(Clone)]
 pub struct OperatorPort(Queue);
 

@@ -8,9 +8,8 @@
 //! ```
 //!
 //! It owns every queue between a session and the core. It decides nothing about the chat itself:
-//! that is the core's. It knows the core (`rookery-chat`), the store, and what `rookery-base` offers;
-//! it must know neither accounts nor connections nor the control plane.
-#![allow(missing_docs)]
+//! that is the core's. It knows the core (`rookery-chat`), the store, and what `rookery-base`
+//! offers; it must know neither accounts nor connections nor the control plane.
 
 pub mod committer;
 mod core_task;

@@ -24,7 +24,8 @@ pub trait Awaited: Reply + Send + 'static {
     fn waiting(pending: &mut PendingReplies) -> &mut Waiting<Self>;
 }
 
-/// Returns what enters the caller that waits at the other end of `sender` for the reply to `ticket`.
+/// Returns what enters the caller that waits at the other end of `sender` for the reply to
+/// `ticket`.
 pub fn register<T: Awaited>(ticket: u64, sender: oneshot::Sender<T>) -> Register {
     Box::new(move |pending| {
         T::waiting(pending).insert(ticket, sender);

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 
 use rookery_base::net::network;
 
-/// Counts the open connections, whatever state they are in, by address. A [`network`] of IPv6 counts
-/// as one address.
+/// Counts the open connections, whatever state they are in, by address. A [`network`] of IPv6
+/// counts as one address.
 #[derive(Debug, Default)]
 pub struct Connections {
     counts: Mutex<Counts>,

@@ -1,7 +1,7 @@
 //! The send queue: the lines that wait to be sent to one session.
 //!
-//! The committer fills it and the session's connection drains it; neither waits for the other. It is
-//! bounded: a client that reads too slowly loses its connection, and holds up nobody else.
+//! The committer fills it and the session's connection drains it; neither waits for the other. It
+//! is bounded: a client that reads too slowly loses its connection, and holds up nobody else.
 
 use std::collections::VecDeque;
 use std::task::{Context, Waker};

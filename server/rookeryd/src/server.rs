@@ -163,8 +163,8 @@ impl Listeners {
         })
     }
 
-    /// Serves every port on a task of its own. Dropping what it returns closes the chat port and the
-    /// control plane.
+    /// Serves every port on a task of its own. Dropping what it returns closes the chat port and
+    /// the control plane.
     fn serve(
         self,
         config: &Config,
@@ -376,8 +376,8 @@ impl Server {
         }
     }
 
-    /// Tells every session that the server stops, and ends it. All messages that were sent before are
-    /// stored when this returns.
+    /// Tells every session that the server stops, and ends it. All messages that were sent before
+    /// are stored when this returns.
     async fn end_sessions(&self) {
         let ended = self.core.ask(EndAll {
             reason: "The server is stopping".to_owned(),
