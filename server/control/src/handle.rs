@@ -87,7 +87,7 @@ impl ControlHandle {
         Ok((committed, replies))
     }
 
-    /// Gives the core new settings.
+    /// Replaces the settings of the core.
     pub async fn reload(&self, settings: Settings) -> Result<(), CoreStopped> {
         self.port.reload(settings).await
     }

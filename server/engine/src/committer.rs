@@ -42,6 +42,10 @@ const WAITING_BATCHES: usize = 16;
 const LARGEST_SENDQS: usize = 20;
 
 /// What the committer does, in order.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all effects are outputs of the core, and a box would cost each an allocation"
+)]
 pub(crate) enum Effect {
     /// Delivers to the session from now on, through this send queue.
     Attach(SessionId, Arc<Sendq>),
@@ -111,7 +115,7 @@ pub(crate) struct Committer {
     sessions: HashMap<SessionId, Arc<Sendq>, foldhash::fast::FixedState>,
     /// The send queues whose connections have to be woken at the end of the batch.
     touched: Vec<Arc<Sendq>>,
-    /// Where the chat port reads whom to refuse before they reach the core.
+    /// Where the chat port reads which connections to refuse.
     policy: watch::Sender<Arc<AdmissionPolicy>>,
     events: EventBus,
     pending: PendingReplies,
@@ -157,7 +161,7 @@ impl Committer {
         if entries.is_empty() && changes.is_empty() {
             return true;
         }
-        let (messages, changed) = (entries.len(), changes.len());
+        let (messages, change_count) = (entries.len(), changes.len());
         let started = Instant::now();
         let write = move |store: &mut dyn Store| {
             store.append_history(&entries)?;
@@ -170,17 +174,17 @@ impl Committer {
             return true;
         };
         METRICS.messages_not_stored.add(messages);
-        METRICS.changes_not_kept.add(changed);
+        METRICS.changes_not_kept.add(change_count);
         if messages > 0 {
             tracing::error!(%error, messages, "cannot store messages; they were not delivered");
             let detail =
                 format!("{messages} messages could not be stored and were not delivered: {error}");
             self.events.trouble(Component::Store, detail);
         }
-        if changed > 0 {
+        if change_count > 0 {
             tracing::error!(
                 %error,
-                changes = changed,
+                changes = change_count,
                 "cannot store changes of channels or accounts; they hold until the server stops"
             );
         }

@@ -257,7 +257,7 @@ impl OperatorPort {
         self.0.begin(None, event).await
     }
 
-    /// Gives the core new settings.
+    /// Replaces the settings of the core.
     pub async fn reload(&self, settings: Settings) -> Result<(), CoreStopped> {
         self.0.send(Event::Reload(Box::new(settings))).await
     }
