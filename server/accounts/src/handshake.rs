@@ -359,7 +359,7 @@ impl Handshake {
     }
 
     fn isupport(&self) -> Vec<Message> {
-        let settings = settings::of(&self.accounts.config.get());
+        let settings = settings::from_config(&self.accounts.config.get());
         let lines = isupport::lines(&settings).map(|mut tokens| {
             tokens.push(isupport::END.to_owned());
             let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();

@@ -51,8 +51,8 @@ pub struct RemoveBan(pub BanId);
 #[derive(Debug)]
 pub struct SetMaintenance(pub Option<Arc<str>>);
 
-/// Ends every session of an account, and refuses those that proved to be of it before now. The reply
-/// waits until all of their connections are closed.
+/// Ends every session of an account, and refuses those that proved to be of it before now. The
+/// reply waits until all of their connections are closed.
 #[derive(Debug)]
 pub struct EndAccount {
     /// The account.

@@ -1,52 +1,55 @@
-//! How fast one session may send: a burst, then a steady rate.
+//! Flood control: a session may send a burst of messages, and then a steady rate.
 
 use std::time::{Duration, Instant};
 
 use rookery_protocol::{Message, glob};
 
-/// A leaky bucket kept as one point in time (GCRA).
+/// A rate limit by the generic cell rate algorithm (GCRA): a leaky bucket, stored as the one point
+/// in time at which it will be empty.
 #[derive(Debug)]
 pub struct Flood {
-    /// None where there is no limit.
-    pace: Option<Pace>,
-    /// When the bucket will be empty again.
-    full_until: Instant,
+    /// `None` if there is no limit.
+    rate: Option<Rate>,
+    empty_at: Instant,
 }
 
 #[derive(Debug)]
-struct Pace {
-    each: Duration,
+struct Rate {
+    /// The time that one message takes.
+    interval: Duration,
+    /// The time that a burst takes.
     burst: Duration,
 }
 
 impl Flood {
-    /// `burst` messages at once and `per_second` after that; 0 for either is no limit.
+    /// Allows `burst` messages at once and `per_second` after that; if either is 0, there is no
+    /// limit.
     pub fn new(burst: u32, per_second: u32, now: Instant) -> Self {
-        let pace = (burst > 0 && per_second > 0).then(|| {
-            let each = Duration::from_secs(1) / per_second;
-            Pace {
-                each,
-                burst: each * burst,
+        let rate = (burst > 0 && per_second > 0).then(|| {
+            let interval = Duration::from_secs(1) / per_second;
+            Rate {
+                interval,
+                burst: interval * burst,
             }
         });
         Self {
-            pace,
-            full_until: now,
+            rate,
+            empty_at: now,
         }
     }
 
-    /// Counts a message of that [`weight`]. Gives the time from which the next one may be taken, if
-    /// that is not at once.
+    /// Counts a message of that [`weight`]. Returns from when on the next one may be read, if that
+    /// is later than `now`.
     pub fn count(&mut self, now: Instant, weight: u32) -> Option<Instant> {
-        let pace = self.pace.as_ref()?;
-        self.full_until = self.full_until.max(now) + pace.each * weight;
-        let next = (self.full_until + pace.each).checked_sub(pace.burst)?;
+        let rate = self.rate.as_ref()?;
+        self.empty_at = self.empty_at.max(now) + rate.interval * weight;
+        let next = (self.empty_at + rate.interval).checked_sub(rate.burst)?;
         (next > now).then_some(next)
     }
 }
 
-/// For how many messages one counts: what has the core go through all channels or users there are
-/// keeps everyone waiting for longer than what one says.
+/// Returns how many messages this one counts as. Commands that make the core visit all channels or
+/// users count as more than one.
 pub fn weight(message: &Message) -> u32 {
     let is_mask =
         |asked: &str| asked.is_empty() || !asked.starts_with('#') && glob::is_pattern(asked);
@@ -62,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_passes_and_then_one_at_a_time() {
+    fn after_a_burst_messages_pass_one_at_a_time() {
         let start = Instant::now();
         let mut flood = Flood::new(3, 2, start);
         assert_eq!(flood.count(start, 1), None);
@@ -76,12 +79,12 @@ mod tests {
         assert_eq!(
             flood.count(start + Duration::from_mins(1), 1),
             None,
-            "a pause fills it again"
+            "a pause allows a burst again"
         );
     }
 
     #[test]
-    fn what_goes_through_everything_counts_for_more() {
+    fn commands_that_visit_everything_count_as_more() {
         for (line, weight) in [
             ("LIST", 10),
             ("LIST >5", 10),

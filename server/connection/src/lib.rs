@@ -1,14 +1,23 @@
-//! The chat port: TLS, framing, limits and the sendq's way out; bytes to messages and back.
-#![allow(missing_docs)]
+//! The chat port: accepts connections, and carries each from its TLS handshake to its end.
+//!
+//! It owns sockets, framing, flood control and timeouts. A connection goes through `listener` (TCP,
+//! TLS and, for browsers, WebSocket), becomes a `session`, passes the `handshake` and is then
+//! `admitted`. What the client sends goes to the core through a
+//! [`CoreHandle`](rookery_engine::handle::CoreHandle), or to the accounts; what is sent to the
+//! client comes out of its send queue.
+//!
+//! It decides nothing about the chat or about who someone is. It may depend on `rookery-accounts`
+//! and what is below that; it must not know the control plane, and cannot make an operator's
+//! request.
 
-pub mod entrance;
-pub mod flood;
-pub mod listener;
-pub mod plaintext;
-pub mod session;
-pub mod socket;
-pub mod stay;
-pub mod web;
-pub mod wire;
+mod admitted;
+mod flood;
+mod handshake;
+mod line_stream;
+mod listener;
+mod plaintext;
+mod session;
+mod socket;
+mod websocket;
 
-pub use listener::{ChatPort, Door};
+pub use listener::{ChatPort, Transport};

@@ -1,5 +1,8 @@
-//! Accepts connections to the chat, within limits, and brings each through its TLS and WebSocket
-//! handshakes.
+//! Accepts connections to the chat, and brings each through its TLS and WebSocket handshakes.
+//!
+//! This is where connections are refused before they cost anything: for the number of connections,
+//! for a ban of their address, for maintenance. What passes becomes a [`Session`] on a task of its
+//! own.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +22,7 @@ use tokio_rustls::server::TlsStream;
 use super::plaintext;
 use super::session::{self, Services, Session};
 use super::socket::Socket;
-use super::web;
+use super::websocket;
 use rookery_accounts::{Accounts, Peer};
 use rookery_base::certificates::Certificates;
 use rookery_base::config::LiveConfig;
@@ -30,41 +33,44 @@ use rookery_chat::gate::AdmissionPolicy;
 use rookery_engine::handle::CoreHandle;
 use rookery_engine::quota::Connections;
 
-/// Those who are told in words at one time that they are kept out.
+/// How many refused clients are sent the reason at the same time.
 const REFUSALS_AT_ONCE: usize = 16;
+/// How long sending the reason of a refusal may take.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(3);
+/// The pause after a connection could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A TLS record: fatal alert, `access_denied` (RFC 8446 §6.2).
 const ACCESS_DENIED: &[u8] = &[21, 3, 3, 0, 2, 2, 49];
 
-/// The ways into the chat. All lead to the same sessions, under the same limits.
+/// What a port of the chat speaks. All ports lead to the same sessions, under the same limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
+pub enum Transport {
     /// IRC over TLS.
     Irc,
-    /// WebSocket over TLS.
-    Web,
+    /// IRC over WebSocket over TLS.
+    WebSocket,
 }
 
-/// The chat's door to the outside.
+/// Serves the chat on its ports.
 pub struct ChatPort {
     services: Arc<Services>,
     certificates: Arc<Certificates>,
     connections: Arc<Connections>,
     next_session: AtomicU64,
-    gate: watch::Receiver<Arc<AdmissionPolicy>>,
-    /// For those who are told in words that they are kept out.
+    policy: watch::Receiver<Arc<AdmissionPolicy>>,
+    /// Limits how many refused clients are sent the reason.
     refusals: Semaphore,
 }
 
 impl ChatPort {
-    /// Ready to serve; `connections` is counted up and down as they come and go.
+    /// Makes a port that admits sessions to `core` and counts its connections in `connections`.
     pub fn new(
         config: LiveConfig,
         accounts: Arc<Accounts>,
         core: CoreHandle,
         certificates: Arc<Certificates>,
         connections: Arc<Connections>,
-        gate: watch::Receiver<Arc<AdmissionPolicy>>,
+        policy: watch::Receiver<Arc<AdmissionPolicy>>,
     ) -> Self {
         let services = Arc::new(Services {
             config,
@@ -76,84 +82,84 @@ impl ChatPort {
             certificates,
             connections,
             next_session: AtomicU64::new(1),
-            gate,
+            policy,
             refusals: Semaphore::new(REFUSALS_AT_ONCE),
         }
     }
 
-    /// Serves those who come by that door until the task is dropped.
-    pub async fn serve(self: Arc<Self>, door: Door, listener: TcpListener) {
+    /// Accepts connections until the task is dropped.
+    pub async fn serve(self: Arc<Self>, transport: Transport, listener: TcpListener) {
         loop {
             match listener.accept().await {
                 Ok((stream, address)) => {
-                    tokio::spawn(Arc::clone(&self).welcome(door, stream, address));
+                    tokio::spawn(Arc::clone(&self).accept(transport, stream, address));
                 }
                 Err(error) => {
-                    // Out of file descriptors, most likely: it passes when others leave.
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    sleep(Duration::from_millis(100)).await;
+                    // Most likely there are no file descriptors left, until some connections end.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
-    async fn welcome(self: Arc<Self>, door: Door, stream: TcpStream, address: SocketAddr) {
+    /// Brings a connection up to its session, or refuses it.
+    async fn accept(self: Arc<Self>, transport: Transport, stream: TcpStream, address: SocketAddr) {
         let limits = self.services.config.get().limits.clone();
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        let place = Connections::enter(
+        let permit = Connections::try_acquire(
             &self.connections,
             address.ip(),
             limits.connections,
             limits.connections_per_address,
         );
-        let Some(place) = place else {
+        let Some(permit) = permit else {
             METRICS.connections_refused.increment();
             tracing::info!(%address, "refused: too many connections");
             return;
         };
-        if let Some(last_words) = self.refusal(address) {
-            Box::pin(self.refuse(door, stream, address, &last_words)).await;
+        if let Some(reason) = self.refusal(address) {
+            Box::pin(self.refuse(transport, stream, address, &reason)).await;
             return;
         }
         METRICS.connections_accepted.increment();
-        let begin = Box::pin(self.begin(door, stream, address));
-        let handshake = match limits.tls_handshake_seconds {
-            0 => begin.await,
-            seconds => match timeout(Duration::from_secs(seconds.into()), begin).await {
+        let handshakes = Box::pin(self.handshakes(transport, stream, address));
+        let result = match limits.tls_handshake_seconds {
+            0 => handshakes.await,
+            seconds => match timeout(Duration::from_secs(seconds.into()), handshakes).await {
                 Ok(result) => result,
                 Err(_) => Err(io::ErrorKind::TimedOut.into()),
             },
         };
-        match handshake {
+        match result {
             Ok(Some((peer, socket))) => {
                 let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
-                let session = Session::new(Arc::clone(&self.services), id, peer, socket, place);
-                // A task of its own: nothing that the TLS handshake needed stays with the session.
+                let session = Session::new(Arc::clone(&self.services), id, peer, socket, permit);
+                // On a task of its own, the session holds no memory that the handshakes needed.
                 tokio::spawn(session.run());
             }
             Ok(None) => {}
             Err(error) => {
                 METRICS.tls_handshakes_failed.increment();
-                tracing::debug!(%address, %error, "no TLS or WebSocket handshake");
+                tracing::debug!(%address, %error, "a TLS or WebSocket handshake failed");
             }
         }
     }
 
-    /// What whoever comes from there is told instead of being let in; none if the way is free.
+    /// Returns what is sent to a client from that address if it is refused, and reports the
+    /// refusal.
     fn refusal(&self, address: SocketAddr) -> Option<Vec<Message>> {
-        let gate = Arc::clone(&self.gate.borrow());
-        if let Some(ban) = gate.bans.on_address(address.ip(), Timestamp::now()) {
+        let policy = Arc::clone(&self.policy.borrow());
+        if let Some(ban) = policy.bans.on_address(address.ip(), Timestamp::now()) {
             tracing::info!(%address, target = %ban.target, "refused: banned");
             let why = format!("{} is banned: {}", ban.target, ban.reason);
             self.services.accounts.tell_refused("", address, why);
             let server = self.services.config.get().chat.server_name.clone();
-            let told = session::banned(server, "*", &ban.reason, ban.expires_at);
-            return Some(vec![
-                told,
-                Message::new("ERROR", [format!("Banned: {}", ban.reason)]),
-            ]);
+            let banned = session::banned(server, "*", &ban.reason, ban.expires_at);
+            let error = Message::new("ERROR", [format!("Banned: {}", ban.reason)]);
+            return Some(vec![banned, error]);
         }
-        gate.maintenance.as_ref().map(|message| {
+        policy.maintenance.as_ref().map(|message| {
             tracing::info!(%address, "refused: maintenance");
             self.services
                 .accounts
@@ -162,62 +168,63 @@ impl ChatPort {
         })
     }
 
-    /// Tells whoever is kept out why: in words, which take a TLS handshake, as long as few are to
-    /// be told; and else in the seven bytes that TLS has for it.
+    /// Sends a refused client the reason, which takes the handshakes. If many are refused at once,
+    /// the rest receive a TLS alert of seven bytes instead.
     async fn refuse(
         &self,
-        door: Door,
+        transport: Transport,
         mut stream: TcpStream,
         address: SocketAddr,
-        last_words: &[Message],
+        reason: &[Message],
     ) {
         let Ok(_permit) = self.refusals.try_acquire() else {
             return close_with(&mut stream, ACCESS_DENIED).await;
         };
-        let in_words = async {
-            let Ok(Some((_, mut socket))) = self.begin(door, stream, address).await else {
+        let send = async {
+            let Ok(Some((_, mut socket))) = self.handshakes(transport, stream, address).await
+            else {
                 return;
             };
-            let lines: Vec<u8> = last_words.iter().flat_map(session::line).collect();
+            let lines: Vec<u8> = reason.iter().flat_map(session::line).collect();
             close_with(&mut socket, &lines).await;
         };
-        // Whoever is slower than that does without.
-        let _ = timeout(REFUSAL_TIMEOUT, in_words).await;
+        // A client that is slower is disconnected without the reason.
+        let _ = timeout(REFUSAL_TIMEOUT, send).await;
     }
 
-    /// All handshakes that come before IRC; none for someone who does not speak TLS and was told
-    /// so.
-    async fn begin(
+    /// Performs the handshakes that precede that of IRC. Returns `None` for a client that does not
+    /// speak TLS; it has received a reply in plaintext.
+    async fn handshakes(
         &self,
-        door: Door,
+        transport: Transport,
         stream: TcpStream,
         address: SocketAddr,
     ) -> io::Result<Option<(Peer, Socket)>> {
         stream.set_nodelay(true)?;
         if !is_tls(&stream).await? {
-            tracing::debug!(%address, "spoke plainly to a TLS port");
-            plaintext::answer(stream, door).await;
+            tracing::debug!(%address, "a client connected without TLS");
+            plaintext::refuse(stream, transport).await;
             return Ok(None);
         }
-        let tls = match door {
-            Door::Irc => self.certificates.chat_tls(),
-            Door::Web => self.certificates.web_tls(),
+        let tls = match transport {
+            Transport::Irc => self.certificates.chat_tls(),
+            Transport::WebSocket => self.certificates.web_tls(),
         };
         let tls = TlsAcceptor::from(tls).accept(stream).await?;
         let peer = peer(address, &tls);
-        let socket = match door {
-            Door::Irc => Socket::Tls(tls),
-            Door::Web => {
+        let socket = match transport {
+            Transport::Irc => Socket::Tls(tls),
+            Transport::WebSocket => {
                 let origins = self.services.config.get().websocket.origins.clone();
-                Socket::Web(Box::new(
-                    web::accept(tls, &origins).await.map_err(io::Error::other)?,
-                ))
+                let lines = websocket::accept(tls, &origins).await;
+                Socket::WebSocket(Box::new(lines.map_err(io::Error::other)?))
             }
         };
         Ok(Some((peer, socket)))
     }
 }
 
+/// Returns what the TLS handshake has shown about the client.
 fn peer(address: SocketAddr, tls: &TlsStream<TcpStream>) -> Peer {
     let connection = tls.get_ref().1;
     let version = connection

@@ -1,10 +1,10 @@
-//! Whoever speaks plainly to a port that speaks TLS gets an answer in the language they used.
+//! Replies in plaintext to clients that connect without TLS, in the protocol that they seem to use.
 
 use tokio::net::TcpStream;
 
 use rookery_base::net::close_with;
 
-use super::Door;
+use super::Transport;
 
 const HTTP_METHODS: [&[u8]; 8] = [
     b"GET ",
@@ -17,8 +17,8 @@ const HTTP_METHODS: [&[u8]; 8] = [
     b"PATCH ",
 ];
 
-/// Says that the port is for TLS, and closes.
-pub async fn answer(mut stream: TcpStream, door: Door) {
+/// Sends that the port requires TLS, and closes the connection.
+pub async fn refuse(mut stream: TcpStream, transport: Transport) {
     let mut head = [0; 16];
     let Ok(length) = stream.peek(&mut head).await else {
         return;
@@ -27,11 +27,9 @@ pub async fn answer(mut stream: TcpStream, door: Door) {
         .iter()
         .any(|method| head[..length].starts_with(method))
     {
-        let text = match door {
-            Door::Irc => "This port speaks IRC over TLS. There are no web pages on it.\r\n",
-            Door::Web => {
-                "This port speaks WebSocket over TLS (wss). There are no web pages on it.\r\n"
-            }
+        let text = match transport {
+            Transport::Irc => "This port serves IRC over TLS, not web pages.\r\n",
+            Transport::WebSocket => "This port serves WebSocket over TLS (wss), not web pages.\r\n",
         };
         let length = text.len();
         format!(
@@ -39,7 +37,7 @@ pub async fn answer(mut stream: TcpStream, door: Door) {
              Content-Length: {length}\r\n\r\n{text}"
         )
     } else {
-        "ERROR :This port speaks TLS only: switch TLS on in your client.\r\n".to_owned()
+        "ERROR :This port speaks TLS only; enable TLS in your client.\r\n".to_owned()
     };
     close_with(&mut stream, text.as_bytes()).await;
 }

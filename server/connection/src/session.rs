@@ -1,5 +1,8 @@
-//! The life of one session: handshake and waiting room, then admitted, then gone. What it shares
-//! over all of them.
+//! One session of a client, from the end of its TLS handshake to the end of its connection.
+//!
+//! A session is first in the `handshake` (and perhaps in the waiting room, which is part of it),
+//! then `admitted`. This module has what both share: the connection, the send queue, the identity,
+//! and how a session is closed. The core knows admitted sessions only.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,86 +14,88 @@ use rookery_protocol::{Message, Nick, numeric};
 use tokio::runtime::Handle;
 
 use super::flood::Flood;
+use super::line_stream::{CLOSED, LineStream, StreamEvent};
 use super::socket::Socket;
-use super::wire::{CLOSED, Wake, Wire};
 use rookery_accounts::{Accounts, Peer};
 use rookery_base::config::LiveConfig;
 use rookery_chat::event::{Disconnect, Identity, SessionId};
 use rookery_chat::line::truncate;
 use rookery_engine::handle::{CoreHandle, SessionEvent};
-use rookery_engine::quota::ConnectionPlace;
+use rookery_engine::quota::ConnectionPermit;
 use rookery_engine::sendq::Sendq;
 
-/// What every session works with.
-pub struct Services {
+/// What all sessions share.
+pub(super) struct Services {
     pub config: LiveConfig,
     pub accounts: Arc<Accounts>,
     pub core: CoreHandle,
 }
 
-/// One session, from the end of its TLS handshake to its own end.
-pub struct Session {
+/// One session.
+pub(super) struct Session {
     pub(super) id: SessionId,
     pub(super) peer: Peer,
     pub(super) services: Arc<Services>,
     pub(super) sendq: Arc<Sendq>,
-    pub(super) wire: Wire,
-    /// Who it has been admitted as, or has proved to be since.
+    pub(super) stream: LineStream,
+    /// The account it is signed in to; `None` for a guest.
     pub(super) identity: Option<Box<Identity>>,
-    /// Counts as a connection until the session is dropped.
-    _place: ConnectionPlace,
-    /// How it ended.
+    /// Counts the connection until the session is dropped.
+    _permit: ConnectionPermit,
+    /// Why it ended; what holds until it does is for a session that is dropped in the middle.
     disconnect: Disconnect,
 }
 
-/// How a session came through the handshake.
-pub(super) enum Admission {
+/// How a handshake ended.
+pub(super) enum HandshakeResult {
+    /// The core has admitted the session.
     Admitted,
-    Over(Disconnect),
+    /// The connection is closed.
+    Closed(Disconnect),
 }
 
 impl Session {
-    /// The session of a connection whose TLS handshake is done.
+    /// Makes the session of a connection whose TLS handshake is done.
     pub fn new(
         services: Arc<Services>,
         id: SessionId,
         peer: Peer,
         socket: Socket,
-        place: ConnectionPlace,
+        permit: ConnectionPermit,
     ) -> Box<Self> {
         let limits = services.config.get().limits.clone();
         let now = Instant::now();
         let sendq = Arc::new(Sendq::new(limits.sendq_bytes));
         let flood = Flood::new(limits.message_burst, limits.messages_per_second, now);
-        let wire = Wire::new(socket, Arc::clone(&sendq), flood, now);
+        let stream = LineStream::new(socket, Arc::clone(&sendq), flood, now);
         let disconnect = Disconnect::lost(CLOSED);
         Box::new(Self {
             id,
             peer,
             services,
             sendq,
-            wire,
+            stream,
             identity: None,
-            _place: place,
+            _permit: permit,
             disconnect,
         })
     }
 
-    /// Serves it to its end. What is rare is boxed, so that an idle session does not keep room for
-    /// it.
+    /// Serves the session until it ends. Rare paths are boxed, so that the task of an idle session
+    /// holds no memory for them.
     pub async fn run(mut self: Box<Self>) {
-        let disconnect = match Box::pin(self.enter()).await {
-            Ok(Admission::Admitted) => self.stay().await,
-            Ok(Admission::Over(disconnect)) => Ok(disconnect),
+        let disconnect = match Box::pin(self.handshake()).await {
+            Ok(HandshakeResult::Admitted) => self.serve_admitted().await,
+            Ok(HandshakeResult::Closed(disconnect)) => Ok(disconnect),
             Err(stopped) => Err(stopped),
         };
         self.disconnect =
             disconnect.unwrap_or_else(|stopped| Disconnect::lost(stopped.to_string()));
-        Box::pin(self.wire.close()).await;
+        Box::pin(self.stream.shut_down()).await;
     }
 
-    /// Tells a session that is `own` that it cannot be `nick`.
-    pub(super) fn refuse_nick(&self, own: &Nick, nick: &Nick, text: &str) -> Message {
+    /// Returns the numeric that refuses `nick` to the user whose nick is `own`.
+    pub(super) fn nick_in_use(&self, own: &Nick, nick: &Nick, text: &str) -> Message {
         let server = self.services.config.get().chat.server_name.clone();
         Message::new(
             numeric::ERR_NICKNAMEINUSE,
@@ -99,49 +104,52 @@ impl Session {
         .from_source(server)
     }
 
-    /// The core knows it as that from now on. Notes that the account was welcomed, if it was the
-    /// first time.
-    pub(super) async fn welcome(&mut self, identity: Option<Identity>) {
+    /// Sets the identity that the core has accepted. If the account is new, its welcome is
+    /// recorded, so that it is not welcomed again.
+    pub(super) async fn set_identity(&mut self, identity: Option<Identity>) {
         if let Some(identity) = identity.as_ref().filter(|identity| identity.new)
             && let Err(error) = self.services.accounts.set_greeted(identity.id).await
         {
-            tracing::error!(%error, account = %identity.name, "a welcome could not be noted");
+            tracing::error!(%error, account = %identity.name, "cannot record a welcome");
         }
         self.identity = identity.map(Box::new);
     }
 
-    /// Tells a banned account why it may not come in, and closes.
-    pub(super) async fn refuse_banned(
+    /// Sends a banned client the reason, and closes.
+    pub(super) async fn close_banned(
         &mut self,
         nick: &Nick,
         reason: &str,
         expires_at: Option<Timestamp>,
-    ) -> Admission {
+    ) -> HandshakeResult {
         let why = format!("banned: {reason}");
         self.services
             .accounts
             .tell_refused(nick.as_str(), self.peer.address, why);
         let server = self.services.config.get().chat.server_name.clone();
-        self.tell(&[banned(server, nick.as_str(), reason, expires_at)]);
+        self.send(&[banned(server, nick.as_str(), reason, expires_at)]);
         self.close(&format!("Banned: {reason}")).await
     }
 
-    /// Sends `ERROR` with the reason and sees it out.
-    pub(super) async fn close(&mut self, reason: &str) -> Admission {
-        self.tell(&[Message::new("ERROR", [reason])]);
+    /// Sends `ERROR` with the reason, and waits until it is sent.
+    pub(super) async fn close(&mut self, reason: &str) -> HandshakeResult {
+        self.send(&[Message::new("ERROR", [reason])]);
         self.sendq.end();
-        while !matches!(self.wire.next(None).await, Wake::Ended | Wake::Broken(_)) {}
-        Admission::Over(Disconnect::lost(reason.to_owned()))
+        while !matches!(
+            self.stream.next(None).await,
+            StreamEvent::Drained | StreamEvent::Closed(_)
+        ) {}
+        HandshakeResult::Closed(Disconnect::lost(reason.to_owned()))
     }
 
-    /// Sends lines that do not come from the core.
-    pub(super) fn tell(&self, messages: &[Message]) {
+    /// Sends messages that do not come from the core.
+    pub(super) fn send(&self, messages: &[Message]) {
         self.sendq.push_all(messages.iter().map(line));
     }
 }
 
-/// The message as one line, its end included. What is too long for a line is cut: a client leaves
-/// such a line out. Tags have room of their own.
+/// Returns the message as one line with its end. A line that is too long is cut, because clients
+/// discard such lines whole. Tags have a limit of their own.
 pub(super) fn line(message: &Message) -> Bytes {
     let text = message.to_string();
     let tags = if message.tags.is_empty() {
@@ -153,16 +161,16 @@ pub(super) fn line(message: &Message) -> Bytes {
     format!("{tags}{}\r\n", truncate(rest, MAX_LINE - 2)).into()
 }
 
-/// However it ends, by a panic even, the core hears of it: nobody stays behind as a ghost. Whoever
-/// was not admitted is unknown to the core, which takes no notice then.
+/// Tells the core that the session has ended, however it did, even by a panic: no user stays behind
+/// without a connection. The core ignores a session that it has not admitted.
 impl Drop for Session {
     fn drop(&mut self) {
-        // None while the whole server goes down.
+        // There is no runtime when the whole server stops.
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
         let core = self.services.core.clone();
-        let (disconnect, lost) = (self.disconnect.clone(), !self.wire.has_left());
+        let (disconnect, lost) = (self.disconnect.clone(), !self.stream.closed_by_client());
         let gone = SessionEvent::gone(self.id, disconnect, lost);
         runtime.spawn(async move {
             // The core may have stopped first.
@@ -171,7 +179,7 @@ impl Drop for Session {
     }
 }
 
-/// What numeric 465 says to whoever is banned.
+/// Returns the numeric 465 that a banned client receives.
 pub(super) fn banned(
     server: String,
     nick: &str,
@@ -188,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_that_is_too_long_is_cut_and_still_arrives() {
+    fn a_text_that_is_too_long_is_cut_and_still_sent() {
         let short = Message::new("ERROR", ["Banned: spam"]);
         assert_eq!(line(&short), "ERROR :Banned: spam\r\n");
         let labelled = Message::parse("@label=abc ERROR Banned").expect("a message");
@@ -201,9 +209,9 @@ mod tests {
         assert!(long.ends_with("ü\r\n".as_bytes()));
     }
 
-    /// Most sessions wait most of the time, and each keeps this beside its TLS.
+    /// Most sessions are idle most of the time, and each has this beside its TLS state.
     #[test]
-    fn what_an_idle_session_keeps_is_small() {
+    fn the_memory_of_an_idle_session_is_small() {
         fn future_size<F: Future>(_: fn(Box<Session>) -> F) -> usize {
             size_of::<F>()
         }

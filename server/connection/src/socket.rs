@@ -1,5 +1,5 @@
-//! What a session's bytes go over: TLS alone, or WebSocket messages inside of it. The session sees
-//! lines either way.
+//! The connection of a session: TLS, or WebSocket over TLS. The session reads and writes lines
+//! either way.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,23 +9,26 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use super::web::WebStream;
+use super::websocket::WebSocketLines;
 
-/// One connection whose handshakes are done, but for that of IRC.
+/// A connection whose TLS and WebSocket handshakes are done.
 #[expect(
     clippy::large_enum_variant,
-    reason = "most are TLS alone, and a box would cost each of them an allocation"
+    reason = "most connections are TLS alone, and a box would cost each of them an allocation"
 )]
 pub enum Socket {
+    /// TLS alone.
     Tls(TlsStream<TcpStream>),
-    Web(Box<WebStream<TlsStream<TcpStream>>>),
+    /// WebSocket over TLS.
+    WebSocket(Box<WebSocketLines<TlsStream<TcpStream>>>),
 }
 
+/// Calls a method of the stream inside.
 macro_rules! each {
     ($socket:expr, $method:ident ( $($argument:expr),* )) => {
         match $socket.get_mut() {
             Self::Tls(stream) => Pin::new(stream).$method($($argument),*),
-            Self::Web(stream) => Pin::new(stream).$method($($argument),*),
+            Self::WebSocket(stream) => Pin::new(stream).$method($($argument),*),
         }
     };
 }
@@ -60,7 +63,7 @@ impl AsyncWrite for Socket {
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Tls(stream) => stream.is_write_vectored(),
-            Self::Web(stream) => stream.is_write_vectored(),
+            Self::WebSocket(stream) => stream.is_write_vectored(),
         }
     }
 

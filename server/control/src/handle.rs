@@ -13,9 +13,9 @@ use rookery_engine::handle::{CoreStopped, OperatorPort};
 /// commits.
 ///
 /// What only operators may do goes through this type. The compiler keeps it from the chat port:
-/// `rookery-accounts` and `rookery-connection` do not depend on this crate and so cannot name it, and
-/// the [`OperatorPort`] that it is made from is in the hands of `rookeryd` alone, which started the
-/// core.
+/// `rookery-accounts` and `rookery-connection` do not depend on this crate and so cannot name it,
+/// and the [`OperatorPort`] that it is made from is in the hands of `rookeryd` alone, which started
+/// the core.
 #[derive(Clone)]
 pub struct ControlHandle {
     port: OperatorPort,
@@ -87,7 +87,7 @@ impl ControlHandle {
         Ok((committed, replies))
     }
 
-    /// Gives the core new settings.
+    /// Replaces the settings of the core.
     pub async fn reload(&self, settings: Settings) -> Result<(), CoreStopped> {
         self.port.reload(settings).await
     }

@@ -65,8 +65,8 @@ use rookery_chat::bans::Bans;
 use rookery_chat::event::{Candidate, Disconnect, Identity, SessionId, Settings};
 use rookery_chat::gate::AdmissionPolicy;
 use rookery_chat::request::{Admission, ListChannels};
-use rookery_engine::committer;
-use rookery_engine::handle::{self, CoreHandle, SessionEvent};
+use rookery_engine::Engine;
+use rookery_engine::handle::{CoreHandle, SessionEvent};
 use rookery_engine::probes::Probes;
 use rookery_engine::quota::Connections;
 use rookery_engine::sendq::{Sendq, State};
@@ -173,32 +173,30 @@ impl TestPlane {
         let chat = Chat::new(
             settings,
             "run".to_owned(),
-            gate,
+            Arc::clone(&gate),
             ChatSnapshot::default(),
             now,
         );
         let news = EventBus::default();
-        let (core, port, events) = handle::channel();
-        let (to_journal, batches) = committer::channel();
+        let Engine {
+            core,
+            operators,
+            commit_queue,
+            admission_policy,
+            mut tasks,
+        } = rookery_engine::start(chat, gate, database.clone(), news.clone());
+        tasks.detach_all();
         let mailer = Mailer::start(live.section(|config| &config.mail), news.clone());
         let probes = Probes {
             started_at: now,
-            core: port.clone(),
-            journal: committer::QueueHandle::new(&to_journal),
+            core: operators.clone(),
+            commit_queue,
             database: database.clone(),
             connections: Arc::new(Connections::default()),
             mailer: mailer.clone(),
             certificates: Arc::clone(&certificates),
             rates: Arc::new(Rates::new(now, METRICS.counters())),
         };
-        tokio::spawn(handle::drive(chat, events, to_journal, database.clone()));
-        let (gate_sender, gate) = tokio::sync::watch::channel(Arc::default());
-        tokio::spawn(committer::run(
-            database.clone(),
-            batches,
-            gate_sender,
-            news.clone(),
-        ));
 
         let accounts = Accounts::new(
             live.clone(),
@@ -213,13 +211,13 @@ impl TestPlane {
             config: live.clone(),
             database: database.clone(),
             csv_sync,
-            core: ControlHandle::new(port),
+            core: ControlHandle::new(operators),
             accounts: Arc::clone(&accounts),
             mailer,
             certificates,
             probes,
             events: news,
-            admission_policy: gate,
+            admission_policy,
             reloads,
         }));
         let plane = Self {

@@ -1,98 +1,106 @@
-//! The journal: takes what the core decided, commits its messages and changes in groups, and only
-//! then lets it out.
+//! Makes what the core decides durable, and only then lets anyone see it.
+//!
+//! **Group commit.** The core's effects come in batches. While one transaction is on its way to the
+//! disk, the batches that follow gather; all of them then become the next transaction. A busy
+//! server so commits many messages at once, and a quiet one commits each message immediately.
+//!
+//! **Order.** Effects are applied in the order in which the core decided them, and none before the
+//! transaction of its group has ended. A client therefore never receives a message, nor a caller a
+//! reply, before what it follows from is on disk: seen means stored.
+//!
+//! **Failure.** A group is stored as a whole or not at all. If it cannot be stored, its messages
+//! are delivered to nobody and their senders receive a refusal. Changes of state (channels,
+//! presences, markers) are different: the core has already made them, so they stay in force until
+//! the server stops, and the log and the metrics say that they were not stored. Everything else in
+//! the group is applied as usual, and the next group is tried again.
+//!
+//! The committer owns the table of send queues and the callers that wait for replies. It must not
+//! decide anything that the core could decide.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use rookery_control_api::{Component, TimedEvent};
+use rookery_control_api::Component;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::handle::CoreStopped;
-use crate::pending::ReadyReply;
+use crate::history_reader::HistoryReader;
+use crate::pending::{PendingReplies, Register};
 use crate::sendq::Sendq;
 use rookery_base::events::EventBus;
 use rookery_base::metrics::METRICS;
-use rookery_chat::event::{Delivery, SessionId};
+use rookery_chat::event::{Delivery, Output, SessionId};
 use rookery_chat::gate::AdmissionPolicy;
 use rookery_record::{Change, HistoryEntry};
 use rookery_store::{Database, Durability, Store};
 
-/// Batches that may wait before the core has to.
+/// How many batches may wait before the core has to wait.
 const WAITING_BATCHES: usize = 16;
-/// The sessions that are told for which most waits.
+/// How many sessions [`QueueDepth::largest_sendqs`] names at most.
 const LARGEST_SENDQS: usize = 20;
 
-/// What is to be let out, in order.
-pub enum Release {
-    /// From here on the session can be sent to.
+/// What the committer does, in order.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all effects are outputs of the core, and a box would cost each an allocation"
+)]
+pub(crate) enum Effect {
+    /// Delivers to the session from now on, through this send queue.
     Attach(SessionId, Arc<Sendq>),
-    /// Its connection has ended.
+    /// Stops delivering to the session: its connection has ended.
     Detach(SessionId),
-    Deliver(Delivery),
-    Store {
-        entry: Box<HistoryEntry>,
-        then: Vec<Delivery>,
-        otherwise: Option<Delivery>,
-    },
-    /// To be on disk before what follows is let out; see
-    /// [`Output::Persist`](rookery_chat::event::Output::Persist).
-    Persist(Box<Change>),
-    /// Close the session's connection after this last line.
-    End(SessionId, Bytes),
-    /// From now on people are kept out by this.
-    AdmissionPolicy(Arc<AdmissionPolicy>),
-    /// Whoever watches the server is told.
-    Happened(TimedEvent),
-    /// Hand a reply of the core to the caller that waits for it.
-    Reply(ReadyReply),
-    /// Tell for which sessions most waits to be sent, and how many bytes; the most first.
+    /// Enters a caller that waits for a reply of the core.
+    Await(Register),
+    /// Carries out what the core decided.
+    Core(Output),
+    /// Replies with the sessions for which most bytes wait to be sent, the largest first.
     Measure(oneshot::Sender<Vec<(SessionId, usize)>>),
 }
 
-/// Where the core's batches go.
-pub fn channel() -> (mpsc::Sender<Vec<Release>>, mpsc::Receiver<Vec<Release>>) {
+/// Makes the queue between the core's task and the committer.
+pub(crate) fn channel() -> (mpsc::Sender<Vec<Effect>>, mpsc::Receiver<Vec<Effect>>) {
     mpsc::channel(WAITING_BATCHES)
 }
 
-/// A look at the journal from outside; it ends with the core all the same.
+/// Reads the state of the committer's queue. It does not keep the committer running.
 #[derive(Clone)]
-pub struct QueueHandle(mpsc::WeakSender<Vec<Release>>);
+pub struct QueueHandle(mpsc::WeakSender<Vec<Effect>>);
 
-/// How much the journal has to do.
+/// How much waits for the committer, and for the sessions behind it.
 #[derive(Debug)]
 pub struct QueueDepth {
+    /// How many batches wait to be committed.
     pub waiting_batches: usize,
-    /// For which sessions most waits to be sent, and how many bytes; the most first.
+    /// The sessions for which most bytes wait to be sent, with how many, the largest first.
     pub largest_sendqs: Vec<(SessionId, usize)>,
 }
 
 impl QueueDepth {
-    /// What waits for the session with the most to be sent.
+    /// Returns how many bytes wait in the largest send queue.
     pub fn largest_sendq(&self) -> usize {
         self.largest_sendqs.first().map_or(0, |(_, bytes)| *bytes)
     }
 }
 
 impl QueueHandle {
-    /// Of the journal that these batches go to.
-    pub fn new(batches: &mpsc::Sender<Vec<Release>>) -> Self {
+    /// Makes the handle of the queue that `batches` sends to.
+    pub(crate) fn new(batches: &mpsc::Sender<Vec<Effect>>) -> Self {
         Self(batches.downgrade())
     }
 
-    /// Asks the journal, behind all that waits for it.
+    /// Returns the state of the queue. The committer replies after all that waits for it now.
     pub async fn read(&self) -> Result<QueueDepth, CoreStopped> {
         let batches = self.0.upgrade().ok_or(CoreStopped)?;
         let waiting_batches = batches.max_capacity() - batches.capacity();
-        let (reply, answer) = oneshot::channel();
+        let (sender, reply) = oneshot::channel();
         batches
-            .send(vec![Release::Measure(reply)])
+            .send(vec![Effect::Measure(sender)])
             .await
             .map_err(|_| CoreStopped)?;
         drop(batches);
-        let largest_sendqs = answer.await.map_err(|_| CoreStopped)?;
+        let largest_sendqs = reply.await.map_err(|_| CoreStopped)?;
         Ok(QueueDepth {
             waiting_batches,
             largest_sendqs,
@@ -100,96 +108,110 @@ impl QueueHandle {
     }
 }
 
-/// Commits and lets out until the core is gone. While one group is being committed, the next
-/// gathers.
-pub async fn run(
+/// Commits the core's decisions and carries them out.
+pub(crate) struct Committer {
     database: Database,
-    mut batches: mpsc::Receiver<Vec<Release>>,
-    gate: watch::Sender<Arc<AdmissionPolicy>>,
-    events: EventBus,
-) {
-    let mut outlet = Outlet {
-        sessions: HashMap::default(),
-        touched: Vec::new(),
-        gate,
-        events,
-    };
-    let mut gathered = Vec::new();
-    while batches.recv_many(&mut gathered, WAITING_BATCHES).await > 0 {
-        let releases: Vec<Release> = gathered.drain(..).flatten().collect();
-        let stored = commit(&database, &releases, &outlet.events).await;
-        for release in releases {
-            outlet.release(release, stored);
-        }
-        outlet.wake();
-    }
-}
-
-/// Whether the messages and the changes of a group are on disk: all of them, or none.
-async fn commit(database: &Database, releases: &[Release], events: &EventBus) -> bool {
-    let (mut entries, mut changes): (Vec<HistoryEntry>, Vec<Change>) = (Vec::new(), Vec::new());
-    for release in releases {
-        match release {
-            Release::Store { entry, .. } => entries.push((**entry).clone()),
-            Release::Persist(change) => changes.push((**change).clone()),
-            _ => {}
-        }
-    }
-    if entries.is_empty() && changes.is_empty() {
-        return true;
-    }
-    let (messages, kept) = (entries.len(), changes.len());
-    let begun = Instant::now();
-    let write = move |store: &mut Store| {
-        store.append_history(&entries)?;
-        changes.iter().try_for_each(|change| store.persist(change))
-    };
-    let result = database.write(Durability::Message, write).await;
-    METRICS.commits.observe(begun.elapsed());
-    match &result {
-        Ok(()) => METRICS.messages_stored.add(messages),
-        Err(error) => {
-            METRICS.messages_not_stored.add(messages);
-            METRICS.changes_not_persisted.add(kept);
-            if messages > 0 {
-                tracing::error!(%error, messages, "messages could not be stored, and so were not sent");
-                let detail = format!(
-                    "{messages} messages could not be stored, and so were not sent: {error}"
-                );
-                events.component_failed(Component::Store, detail);
-            }
-            if kept > 0 {
-                tracing::error!(
-                    %error,
-                    changes = kept,
-                    "changes (channels and the like) could not be stored: they hold until the server stops"
-                );
-            }
-        }
-    }
-    result.is_ok()
-}
-
-/// Every session that can be sent to, and those to be woken at the end of the batch.
-struct Outlet {
+    /// The send queue of every session that can be delivered to.
     sessions: HashMap<SessionId, Arc<Sendq>, foldhash::fast::FixedState>,
+    /// The send queues whose connections have to be woken at the end of the batch.
     touched: Vec<Arc<Sendq>>,
-    /// Those who keep people out before they reach the core look here.
-    gate: watch::Sender<Arc<AdmissionPolicy>>,
+    /// Where the chat port reads which connections to refuse.
+    policy: watch::Sender<Arc<AdmissionPolicy>>,
     events: EventBus,
+    pending: PendingReplies,
+    reader: HistoryReader,
 }
 
-impl Outlet {
-    fn release(&mut self, release: Release, stored: bool) {
-        match release {
-            Release::Attach(session, sendq) => {
+impl Committer {
+    /// Makes a committer that delivers to no session yet.
+    pub fn new(
+        database: Database,
+        policy: watch::Sender<Arc<AdmissionPolicy>>,
+        events: EventBus,
+        reader: HistoryReader,
+    ) -> Self {
+        Self {
+            database,
+            sessions: HashMap::default(),
+            touched: Vec::new(),
+            policy,
+            events,
+            pending: PendingReplies::default(),
+            reader,
+        }
+    }
+
+    /// Runs until the core's task has ended. While one group is being committed, the next gathers.
+    pub async fn run(mut self, mut batches: mpsc::Receiver<Vec<Effect>>) {
+        let mut gathered = Vec::new();
+        while batches.recv_many(&mut gathered, WAITING_BATCHES).await > 0 {
+            let effects: Vec<Effect> = gathered.drain(..).flatten().collect();
+            let (entries, changes) = to_store(&effects);
+            let stored = self.commit(entries, changes).await;
+            for effect in effects {
+                self.apply(effect, stored);
+            }
+            self.wake();
+        }
+    }
+
+    /// Stores the messages and the changes of a group. Returns whether they are on disk: all of
+    /// them or none are.
+    async fn commit(&self, entries: Vec<HistoryEntry>, changes: Vec<Change>) -> bool {
+        if entries.is_empty() && changes.is_empty() {
+            return true;
+        }
+        let (messages, change_count) = (entries.len(), changes.len());
+        let started = Instant::now();
+        let write = move |store: &mut Store| {
+            store.append_history(&entries)?;
+            changes.iter().try_for_each(|change| store.persist(change))
+        };
+        let result = self.database.write(Durability::Message, write).await;
+        METRICS.commits.observe(started.elapsed());
+        let Err(error) = result else {
+            METRICS.messages_stored.add(messages);
+            return true;
+        };
+        METRICS.messages_not_stored.add(messages);
+        METRICS.changes_not_persisted.add(change_count);
+        if messages > 0 {
+            tracing::error!(%error, messages, "cannot store messages; they were not delivered");
+            let detail =
+                format!("{messages} messages could not be stored and were not delivered: {error}");
+            self.events.component_failed(Component::Store, detail);
+        }
+        if change_count > 0 {
+            tracing::error!(
+                %error,
+                changes = change_count,
+                "cannot store changes of channels or accounts; they hold until the server stops"
+            );
+        }
+        false
+    }
+
+    fn apply(&mut self, effect: Effect, stored: bool) {
+        match effect {
+            Effect::Attach(session, sendq) => {
                 self.sessions.insert(session, sendq);
             }
-            Release::Detach(session) => {
+            Effect::Detach(session) => {
                 self.sessions.remove(&session);
             }
-            Release::Deliver(delivery) => self.deliver(&delivery),
-            Release::Store {
+            Effect::Await(register) => register(&mut self.pending),
+            Effect::Core(output) => self.apply_output(output, stored),
+            Effect::Measure(reply) => {
+                // The caller may no longer wait.
+                let _ = reply.send(self.largest_sendqs());
+            }
+        }
+    }
+
+    fn apply_output(&mut self, output: Output, stored: bool) {
+        match output {
+            Output::Deliver(delivery) => self.deliver(&delivery),
+            Output::Store {
                 then, otherwise, ..
             } => {
                 if stored {
@@ -200,25 +222,25 @@ impl Outlet {
                     self.deliver(&refusal);
                 }
             }
-            Release::End(session, line) => {
+            // It was stored with its group.
+            Output::Persist(_) => {}
+            Output::End { session, line } => {
                 if let Some(sendq) = self.sessions.get(&session) {
                     sendq.push(line);
                     sendq.end();
                     self.touched.push(Arc::clone(sendq));
                 }
             }
-            // Committed with its group.
-            Release::Persist(_) => {}
-            Release::AdmissionPolicy(gate) => drop(self.gate.send_replace(gate)),
-            Release::Happened(event) => self.events.publish(event),
-            Release::Measure(reply) => {
-                // Whoever asked may have gone.
-                let _ = reply.send(self.largest_sendqs());
-            }
-            Release::Reply(reply) => {
-                // What is sent before a reply is on its way before it.
+            Output::AdmissionPolicy(policy) => drop(self.policy.send_replace(policy)),
+            Output::Happened(event) => self.events.publish(event),
+            Output::Answer(answer) => {
+                // Connections receive what precedes a reply no later than the caller the reply.
                 self.wake();
-                reply();
+                self.pending.hand_over(answer);
+            }
+            Output::Fetch(fetch) => {
+                self.wake();
+                self.reader.fetch(fetch);
             }
         }
     }
@@ -255,12 +277,26 @@ impl Outlet {
     }
 }
 
+/// Returns copies of the messages and the changes of a group.
+fn to_store(effects: &[Effect]) -> (Vec<HistoryEntry>, Vec<Change>) {
+    let (mut entries, mut changes) = (Vec::new(), Vec::new());
+    for effect in effects {
+        match effect {
+            Effect::Core(Output::Store { entry, .. }) => entries.push((**entry).clone()),
+            Effect::Core(Output::Persist(change)) => changes.push((**change).clone()),
+            _ => {}
+        }
+    }
+    (entries, changes)
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
     use std::task::{Context, Waker};
     use std::time::Duration;
 
+    use bytes::Bytes;
     use jiff::Timestamp;
     use rookery_protocol::{AccountName, ChannelName};
     use tokio::time::timeout;
@@ -274,22 +310,27 @@ mod tests {
 
     struct Running {
         folder: tempfile::TempDir,
-        batches: mpsc::Sender<Vec<Release>>,
+        batches: mpsc::Sender<Vec<Effect>>,
         alice: Arc<Sendq>,
         bob: Arc<Sendq>,
     }
 
-    /// A journal over a real database, with two sessions attached.
+    /// Starts a committer over a real database, with two sessions attached.
     async fn start() -> Running {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&file(folder.path()), HistorySync::Normal).unwrap();
         let (batches, receiver) = channel();
-        let (bans, _) = watch::channel(Arc::default());
-        tokio::spawn(run(database, receiver, bans, EventBus::default()));
+        let (policy, _) = watch::channel(Arc::default());
+        let reader = HistoryReader::new(
+            database.clone(),
+            crate::handle::channel().2.history_sender(),
+        );
+        let committer = Committer::new(database, policy, EventBus::default(), reader);
+        tokio::spawn(committer.run(receiver));
         let [alice, bob] = [(); 2].map(|()| Arc::new(Sendq::new(0)));
         let attach = vec![
-            Release::Attach(ALICE, Arc::clone(&alice)),
-            Release::Attach(BOB, Arc::clone(&bob)),
+            Effect::Attach(ALICE, Arc::clone(&alice)),
+            Effect::Attach(BOB, Arc::clone(&bob)),
         ];
         batches.send(attach).await.unwrap();
         Running {
@@ -300,11 +341,15 @@ mod tests {
         }
     }
 
+    fn deliver(delivery: Delivery) -> Effect {
+        Effect::Core(Output::Deliver(delivery))
+    }
+
     fn file(folder: &Path) -> std::path::PathBuf {
         folder.join("rookery.db")
     }
 
-    fn message(number: i64) -> Release {
+    fn message(number: i64) -> Effect {
         let entry = HistoryEntry {
             msgid: format!("m{number}"),
             at: Timestamp::UNIX_EPOCH,
@@ -319,11 +364,11 @@ mod tests {
             to: vec![to],
             line: Bytes::from(text),
         };
-        Release::Store {
+        Effect::Core(Output::Store {
             entry: Box::new(entry),
-            then: vec![line(BOB, format!("heard {number}"))],
+            then: vec![line(BOB, format!("delivered {number}"))],
             otherwise: Some(line(ALICE, format!("failed {number}"))),
-        }
+        })
     }
 
     fn drain(sendq: &Sendq) -> Vec<String> {
@@ -334,23 +379,21 @@ mod tests {
             .collect()
     }
 
-    /// Sends a batch and waits until all of it is let out.
-    async fn release(running: &Running, mut batch: Vec<Release>) {
+    /// Sends a batch and waits until all of it is applied.
+    async fn apply(running: &Running, mut batch: Vec<Effect>) {
         let (reply, answer) = oneshot::channel();
-        batch.push(Release::Reply(Box::new(move || {
-            reply.send(()).unwrap();
-        })));
+        batch.push(Effect::Measure(reply));
         running.batches.send(batch).await.unwrap();
         timeout(Duration::from_secs(10), answer)
             .await
-            .expect("the journal lets everything out")
+            .expect("the committer applies everything")
             .unwrap();
     }
 
     #[tokio::test]
-    async fn whatever_was_heard_is_in_the_record() {
+    async fn a_message_that_was_delivered_is_in_the_database() {
         let running = start().await;
-        let record = rusqlite::Connection::open(file(running.folder.path())).unwrap();
+        let database = rusqlite::Connection::open(file(running.folder.path())).unwrap();
         for number in 0..50_i64 {
             running
                 .batches
@@ -360,7 +403,7 @@ mod tests {
             while drain(&running.bob).is_empty() {
                 tokio::task::yield_now().await;
             }
-            let stored: i64 = record
+            let stored: i64 = database
                 .query_row("SELECT count(*) FROM history", [], |row| row.get(0))
                 .unwrap();
             assert_eq!(stored, 2 * (number + 1));
@@ -368,54 +411,56 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_that_cannot_be_stored_is_heard_by_nobody_and_its_sender_is_told() {
+    async fn a_message_that_cannot_be_stored_reaches_nobody_and_its_sender_gets_a_refusal() {
         let running = start().await;
-        let record = rusqlite::Connection::open(file(running.folder.path())).unwrap();
-        release(&running, vec![message(1)]).await;
-        assert_eq!(drain(&running.bob), ["heard 1"]);
-        record
+        let database = rusqlite::Connection::open(file(running.folder.path())).unwrap();
+        apply(&running, vec![message(1)]).await;
+        assert_eq!(drain(&running.bob), ["delivered 1"]);
+        database
             .execute_batch("ALTER TABLE history RENAME TO away")
             .unwrap();
-        release(&running, vec![message(2)]).await;
+        apply(&running, vec![message(2)]).await;
         assert_eq!(drain(&running.bob), [""; 0]);
         assert_eq!(drain(&running.alice), ["failed 2"]);
-        record
+        database
             .execute_batch("ALTER TABLE away RENAME TO history")
             .unwrap();
-        release(&running, vec![message(3)]).await;
+        apply(&running, vec![message(3)]).await;
         assert_eq!(
             drain(&running.bob),
-            ["heard 3"],
-            "the journal goes on when the record is well again"
+            ["delivered 3"],
+            "the committer goes on when the database works again"
         );
     }
 
-    fn channel_of_alice(topic: &str) -> Release {
+    fn channel_of_alice(topic: &str) -> Effect {
         let at = Timestamp::UNIX_EPOCH;
-        Release::Persist(Box::new(Change::Channel(PersistentChannel {
-            name: ChannelName::parse("#hers").unwrap(),
-            founder: AccountName::parse("alice").unwrap(),
-            created_at: at,
-            named_at: at,
-            topic: Some(PersistentTopic {
-                text: topic.to_owned(),
-                by: "alice!a@host".to_owned(),
-                at,
-            }),
-            modes: "nt".to_owned(),
-            key: None,
-            limit: None,
-            lists: Vec::new(),
-            access: Vec::new(),
-            metadata: rookery_record::Metadata::new(),
-        })))
+        Effect::Core(Output::Persist(Box::new(Change::Channel(
+            PersistentChannel {
+                name: ChannelName::parse("#hers").unwrap(),
+                founder: AccountName::parse("alice").unwrap(),
+                created_at: at,
+                named_at: at,
+                topic: Some(PersistentTopic {
+                    text: topic.to_owned(),
+                    by: "alice!a@host".to_owned(),
+                    at,
+                }),
+                modes: "nt".to_owned(),
+                key: None,
+                limit: None,
+                lists: Vec::new(),
+                access: Vec::new(),
+                metadata: rookery_record::Metadata::new(),
+            },
+        ))))
     }
 
     #[tokio::test]
-    async fn a_change_is_in_the_record_before_what_follows_it_is_heard() {
+    async fn a_change_is_in_the_database_before_what_follows_it_is_delivered() {
         let running = start().await;
-        let record = rusqlite::Connection::open(file(running.folder.path())).unwrap();
-        record
+        let database = rusqlite::Connection::open(file(running.folder.path())).unwrap();
+        database
             .execute_batch(
                 "INSERT INTO accounts (name, name_folded, name_skeleton, email, email_folded, created_at, greeted)
                  VALUES ('alice', 'alice', 'alice', 'a@b.c', 'a@b.c', 0, 1)",
@@ -429,71 +474,71 @@ mod tests {
             };
             running
                 .batches
-                .send(vec![channel_of_alice(&topic), Release::Deliver(line)])
+                .send(vec![channel_of_alice(&topic), deliver(line)])
                 .await
                 .unwrap();
             while drain(&running.bob).is_empty() {
                 tokio::task::yield_now().await;
             }
-            let kept: String = record
+            let stored: String = database
                 .query_row("SELECT topic FROM channels", [], |row| row.get(0))
                 .unwrap();
-            assert_eq!(kept, topic);
+            assert_eq!(stored, topic);
         }
     }
 
     #[tokio::test]
-    async fn a_change_that_cannot_be_kept_is_counted_and_the_chat_goes_on() {
+    async fn a_change_that_cannot_be_stored_is_counted_and_the_chat_goes_on() {
         let running = start().await;
-        let record = rusqlite::Connection::open(file(running.folder.path())).unwrap();
-        record
+        let database = rusqlite::Connection::open(file(running.folder.path())).unwrap();
+        database
             .execute_batch("ALTER TABLE channels RENAME TO away")
             .unwrap();
         let before = METRICS.changes_not_persisted.get();
         let line = |text: &'static str| {
-            Release::Deliver(Delivery {
+            deliver(Delivery {
                 to: vec![BOB],
                 line: Bytes::from_static(text.as_bytes()),
             })
         };
-        release(&running, vec![channel_of_alice("lost"), line("one")]).await;
+        apply(&running, vec![channel_of_alice("lost"), line("one")]).await;
         assert!(METRICS.changes_not_persisted.get() > before);
-        release(&running, vec![message(2), line("three")]).await;
-        assert_eq!(drain(&running.bob), ["one", "heard 2", "three"]);
+        apply(&running, vec![message(2), line("three")]).await;
+        assert_eq!(drain(&running.bob), ["one", "delivered 2", "three"]);
     }
 
     #[tokio::test]
-    async fn the_sessions_are_told_for_which_most_waits() {
+    async fn the_largest_send_queues_are_named_with_their_sizes() {
         let running = start().await;
-        let gauge = QueueHandle::new(&running.batches);
-        let depth = gauge.read().await.unwrap();
+        let queue = QueueHandle::new(&running.batches);
+        let depth = queue.read().await.unwrap();
         assert_eq!((depth.largest_sendq(), depth.largest_sendqs), (0, vec![]));
         let line = |to, bytes| {
-            Release::Deliver(Delivery {
+            deliver(Delivery {
                 to,
                 line: Bytes::from(vec![b'x'; bytes]),
             })
         };
-        release(
+        apply(
             &running,
             vec![line(vec![ALICE, BOB], 10), line(vec![BOB], 7)],
         )
         .await;
-        let depth = gauge.read().await.unwrap();
+        let depth = queue.read().await.unwrap();
         assert_eq!(
             (depth.largest_sendq(), &depth.largest_sendqs[..]),
             (17, &[(BOB, 17), (ALICE, 10)][..])
         );
-        let taken = drain(&running.bob).concat().len();
-        running.bob.sent(taken);
+        let drained = drain(&running.bob).concat().len();
+        running.bob.sent(drained);
         assert_eq!(
-            gauge.read().await.unwrap().largest_sendqs,
+            queue.read().await.unwrap().largest_sendqs,
             [(ALICE, 10)],
-            "what was sent waits no more"
+            "what was sent no longer waits"
         );
 
-        let crowd = (100..200).map(|id| Release::Attach(SessionId(id), Arc::new(Sendq::new(0))));
-        release(
+        let crowd = (100..200).map(|id| Effect::Attach(SessionId(id), Arc::new(Sendq::new(0))));
+        apply(
             &running,
             crowd
                 .chain([line((100..200).map(SessionId).collect(), 3)])
@@ -501,24 +546,24 @@ mod tests {
         )
         .await;
         assert_eq!(
-            gauge.read().await.unwrap().largest_sendqs.len(),
+            queue.read().await.unwrap().largest_sendqs.len(),
             LARGEST_SENDQS,
-            "and no more than fit"
+            "and as many as fit"
         );
     }
 
     #[tokio::test]
-    async fn the_order_is_kept_and_nothing_reaches_a_session_that_is_gone() {
+    async fn the_order_holds_and_nothing_reaches_a_session_that_has_ended() {
         let running = start().await;
         let line = |text: &'static str| {
-            Release::Deliver(Delivery {
+            deliver(Delivery {
                 to: vec![ALICE, BOB],
                 line: Bytes::from_static(text.as_bytes()),
             })
         };
-        release(&running, vec![line("one"), message(2), line("three")]).await;
-        assert_eq!(drain(&running.bob), ["one", "heard 2", "three"]);
-        release(&running, vec![Release::Detach(BOB), line("four")]).await;
+        apply(&running, vec![line("one"), message(2), line("three")]).await;
+        assert_eq!(drain(&running.bob), ["one", "delivered 2", "three"]);
+        apply(&running, vec![Effect::Detach(BOB), line("four")]).await;
         assert_eq!(drain(&running.bob), [""; 0]);
         assert_eq!(drain(&running.alice), ["one", "three", "four"]);
     }

@@ -1,39 +1,26 @@
 //! The ways into the core: one for sessions, one for operators, and one back for what was read.
 //!
 //! All of them lead into one queue, which the core's task empties. [`CoreHandle`] is what the chat
-//! port holds: it can admit a session, sign it in, and bring the core what it sends. It has no way
-//! to make a request of an operator. Those go through [`OperatorPort`], which [`channel`] makes once
-//! for a core and which nothing else makes or leads to: only whoever starts the core can hand it
-//! on, and `rookeryd` hands it to the control plane and to the probes.
+//! port holds: it admits a session, signs it in, and brings the core what the session sends. It has
+//! no way to make a request of an operator. Those go through [`OperatorPort`]. Only
+//! [`start`](crate::start) returns one, for the core that it starts, and nothing else leads to it:
+//! `rookeryd` hands it to the control plane and to the probes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use jiff::Timestamp;
 use rookery_protocol::Message;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::committer::Release;
-use crate::history_reader::HistoryReader;
-use crate::pending::{Awaited, PendingReplies};
+use crate::pending::{Awaited, Register, register};
 use crate::sendq::Sendq;
-use rookery_chat::Chat;
-use rookery_chat::event::{
-    Candidate, Disconnect, Event, Identity, LineFault, Output, SessionId, Settings,
-};
+use rookery_chat::event::{Candidate, Disconnect, Event, Identity, LineFault, SessionId, Settings};
 use rookery_chat::request::{Admission, ReplyFormat, Request};
 use rookery_chat::ticket::Ticket;
-use rookery_store::Database;
 
-/// Events that may wait before a connection has to.
+/// How many events may wait for the core before those who send more have to wait.
 const WAITING_EVENTS: usize = 4096;
-/// Events the core takes in one go; their outputs make one batch.
-const BATCH: usize = 512;
-/// What they let out that is handed on before the rest of them is looked at: a few long answers to
-/// many who ask at once would otherwise all be in memory.
-const RELEASES: usize = 4096;
-
 /// The core has stopped: the server is going down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the server is stopping")]
@@ -47,12 +34,12 @@ struct Queue {
 }
 
 /// An event on its way to the core.
-struct Envelope {
-    event: Event,
+pub(crate) struct Envelope {
+    pub event: Event,
     /// The send queue of the session, for an [`Event::Admit`].
-    sendq: Option<Arc<Sendq>>,
-    /// Enters the caller that waits for the reply to the event, if it has one.
-    register: Option<Box<dyn FnOnce(&mut PendingReplies) + Send>>,
+    pub sendq: Option<Arc<Sendq>>,
+    /// Enters the caller that waits for the reply to the event, if there is one.
+    pub register: Option<Register>,
 }
 
 impl From<Event> for Envelope {
@@ -66,14 +53,28 @@ impl From<Event> for Envelope {
 }
 
 /// The receiving end of the core's queue.
-pub struct Events {
+pub(crate) struct EventQueue {
     receiver: mpsc::Receiver<Envelope>,
     /// Leads back into the queue without keeping it open.
     back: mpsc::WeakSender<Envelope>,
 }
 
-/// Makes the queue of a core. This is the only source of an [`OperatorPort`].
-pub fn channel() -> (CoreHandle, OperatorPort, Events) {
+impl EventQueue {
+    /// Waits for events and moves up to `most` of them into `batch`. Returns how many; 0 once every
+    /// way into the core is closed.
+    pub async fn recv_many(&mut self, batch: &mut Vec<Envelope>, most: usize) -> usize {
+        self.receiver.recv_many(batch, most).await
+    }
+
+    /// Returns the way back into the queue for what is read for the core.
+    pub fn history_sender(&self) -> HistorySender {
+        HistorySender(self.back.clone())
+    }
+}
+
+/// Makes the queue of a core, with both ways into it. This is the only source of an
+/// [`OperatorPort`].
+pub(crate) fn channel() -> (CoreHandle, OperatorPort, EventQueue) {
     let (events, receiver) = mpsc::channel(WAITING_EVENTS);
     let back = events.downgrade();
     let queue = Queue {
@@ -83,7 +84,7 @@ pub fn channel() -> (CoreHandle, OperatorPort, Events) {
     (
         CoreHandle(queue.clone()),
         OperatorPort(queue),
-        Events { receiver, back },
+        EventQueue { receiver, back },
     )
 }
 
@@ -104,7 +105,7 @@ impl Queue {
         let envelope = Envelope {
             event: event(Ticket::new(number)),
             sendq,
-            register: Some(Box::new(move |pending| pending.insert(number, sender))),
+            register: Some(register(number, sender)),
         };
         self.events.send(envelope).await.map_err(|_| CoreStopped)?;
         Ok(reply)
@@ -225,10 +226,10 @@ impl CoreHandle {
 
 /// The way into the core for operators.
 ///
-/// The compiler keeps it from the chat port: it has no public constructor, [`channel`] returns one
-/// for a new core only, and no method of [`CoreHandle`] leads to it. The control plane's
-/// `ControlHandle`, which wraps it, is in a crate that `rookery-accounts` and `rookery-connection` do
-/// not depend on.
+/// The compiler keeps it from the chat port: it has no public constructor, [`start`](crate::start)
+/// returns one for the core that it starts, and no method of [`CoreHandle`] leads to it. The
+/// control plane's `ControlHandle`, which wraps it, is in a crate that `rookery-accounts` and
+/// `rookery-connection` do not depend on.
 #[derive(Clone)]
 pub struct OperatorPort(Queue);
 
@@ -256,15 +257,15 @@ impl OperatorPort {
         self.0.begin(None, event).await
     }
 
-    /// Gives the core new settings.
+    /// Replaces the settings of the core.
     pub async fn reload(&self, settings: Settings) -> Result<(), CoreStopped> {
         self.0.send(Event::Reload(Box::new(settings))).await
     }
 }
 
-/// The way back into the core for what was read for it.
+/// The way back into the core for what was read for it. It does not keep the queue open.
 #[derive(Clone)]
-pub struct HistorySender(mpsc::WeakSender<Envelope>);
+pub(crate) struct HistorySender(mpsc::WeakSender<Envelope>);
 
 impl HistorySender {
     /// Sends the core an event, if it still runs.
@@ -273,134 +274,5 @@ impl HistorySender {
             // The core may have stopped.
             let _ = events.send(event.into()).await;
         }
-    }
-}
-
-/// Runs the core until every way into it is dropped.
-pub async fn drive(
-    mut chat: Chat,
-    mut events: Events,
-    journal: mpsc::Sender<Vec<Release>>,
-    database: Database,
-) {
-    let library = HistoryReader::new(database, HistorySender(events.back));
-    let mut pending = PendingReplies::default();
-    let mut batch = Vec::new();
-    let mut outputs = Vec::new();
-    while events.receiver.recv_many(&mut batch, BATCH).await > 0 {
-        let now = Timestamp::now();
-        let mut releases = Vec::with_capacity(batch.len());
-        for Envelope {
-            event,
-            sendq,
-            register,
-        } in batch.drain(..)
-        {
-            if let Some(register) = register {
-                register(&mut pending);
-            }
-            match (&event, sendq) {
-                (Event::Admit { session, .. }, Some(sendq)) => {
-                    releases.push(Release::Attach(*session, sendq));
-                }
-                (Event::Gone { session, .. }, _) => releases.push(Release::Detach(*session)),
-                _ => {}
-            }
-            chat.handle(now, event, &mut outputs);
-            releases.extend(outputs.drain(..).filter_map(|output| match output {
-                Output::Deliver(delivery) => Some(Release::Deliver(delivery)),
-                Output::Store {
-                    entry,
-                    then,
-                    otherwise,
-                } => Some(Release::Store {
-                    entry,
-                    then,
-                    otherwise,
-                }),
-                Output::Persist(change) => Some(Release::Persist(change)),
-                Output::End { session, line } => Some(Release::End(session, line)),
-                Output::AdmissionPolicy(gate) => Some(Release::AdmissionPolicy(gate)),
-                Output::Answer(answer) => pending.resolve(answer).map(Release::Reply),
-                Output::Happened(event) => Some(Release::Happened(event)),
-                Output::Fetch(fetch) => Some(Release::Reply(library.fetch(fetch))),
-            }));
-            if releases.len() >= RELEASES
-                && journal.send(std::mem::take(&mut releases)).await.is_err()
-            {
-                return;
-            }
-        }
-        if !releases.is_empty() && journal.send(releases).await.is_err() {
-            break;
-        }
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use rookery_record::ChatSnapshot;
-
-    fn alice() -> Candidate {
-        Candidate {
-            nick: rookery_protocol::Nick::parse("alice").unwrap(),
-            username: String::new(),
-            realname: String::new(),
-            identity: None,
-            capabilities: rookery_protocol::Capabilities::NONE,
-            away_state: rookery_chat::always_on::AwayState::Here,
-            address: ([192, 0, 2, 1], 5000).into(),
-            tls: String::new(),
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_let_out_by_many_long_answers_goes_on_in_parts() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(
-            &folder.path().join("rookery.db"),
-            rookery_record::HistorySync::Normal,
-        )
-        .unwrap();
-        let mut config = rookery_base::config::Config::default();
-        config.chat.motd = "a line\n".repeat(50);
-        let settings = crate::settings::of(&config);
-        let chat = Chat::new(
-            settings,
-            String::new(),
-            Arc::default(),
-            ChatSnapshot::default(),
-            Timestamp::now(),
-        );
-        let (core, port, events) = channel();
-        let session = SessionId(1);
-        let candidate = Box::new(alice());
-        let admit = Event::Admit {
-            ticket: Ticket::new(0),
-            session,
-            candidate,
-        };
-        core.0.send(admit).await.unwrap();
-        for _ in 0..BATCH - 1 {
-            let message = Message::parse("MOTD").unwrap();
-            core.send(SessionEvent::command(session, message))
-                .await
-                .unwrap();
-        }
-        drop((core, port));
-        let (journal, mut batches) = crate::committer::channel();
-        tokio::spawn(drive(chat, events, journal, database));
-        let mut all = 0;
-        while let Some(releases) = batches.recv().await {
-            assert!(
-                releases.len() < RELEASES + 100,
-                "{} at once",
-                releases.len()
-            );
-            all += releases.len();
-        }
-        assert!(all > 50 * (BATCH - 1), "{all} in all");
     }
 }

@@ -1,75 +1,68 @@
-//! The library: reads history for the core, beside it, and brings back what it found.
+//! Reads history for the core, outside of it, and sends it back what was found.
+//!
+//! The core never waits for the store: it asks for a page with [`Output::Fetch`] and goes on. What
+//! was found returns as [`Event::Fetched`].
+//!
+//! [`Output::Fetch`]: rookery_chat::event::Output::Fetch
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use rookery_protocol::Nick;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
 use crate::handle::HistorySender;
-use crate::pending::ReadyReply;
 use rookery_chat::event::{Event, Fetch, Found, HistoryQuery};
 use rookery_record::{
     HistoryEntry, PageQuery, Place, Point, Reading, Selection, SeveralQuery, TargetsQuery,
 };
 use rookery_store::{Database, Result, Store};
 
-/// What is read at once: less than the store has readers, so that a sign-in never waits for it.
-const FETCHES: usize = 2;
-/// The conversations that are read in one go, those that went on last.
+/// How many pages are read at the same time: fewer than the store has readers, so that a sign-in
+/// never waits for history.
+const READS: usize = 2;
+/// How many conversations at most are read for one query: those with the newest messages.
 const CONVERSATIONS: usize = 100;
 
-/// Reads for the core.
+/// Reads history for one core.
 pub struct HistoryReader {
     database: Database,
-    back: HistorySender,
-    places: Arc<Semaphore>,
+    core: HistorySender,
+    permits: Arc<Semaphore>,
 }
 
 impl HistoryReader {
-    /// Over the record; what is found goes back there.
-    pub fn new(database: Database, back: HistorySender) -> Self {
+    /// Makes a reader of `database` that sends what it finds to `core`.
+    pub fn new(database: Database, core: HistorySender) -> Self {
         Self {
             database,
-            back,
-            places: Arc::new(Semaphore::new(FETCHES)),
+            core,
+            permits: Arc::new(Semaphore::new(READS)),
         }
     }
 
-    /// Reads once it is told to, and gives the core what it found.
-    pub fn fetch(&self, fetch: Box<Fetch>) -> ReadyReply {
-        let (go, told) = oneshot::channel();
-        let Self {
-            database,
-            back,
-            places,
-        } = self;
-        let (database, back, places) = (database.clone(), back.clone(), Arc::clone(places));
+    /// Reads on a task of its own, and sends the core what was found.
+    pub fn fetch(&self, fetch: Box<Fetch>) {
+        let (database, core) = (self.database.clone(), self.core.clone());
+        let permits = Arc::clone(&self.permits);
         tokio::spawn(async move {
-            if told.await.is_err() {
-                return;
-            }
-            let Ok(_place) = places.acquire().await else {
+            let Ok(_permit) = permits.acquire().await else {
                 return;
             };
             let query = fetch.query.clone();
             let found = database
-                .read(move |store| look_up(store, &query))
+                .read(move |store| find(store, &query))
                 .await
                 .unwrap_or_else(|error| {
-                    tracing::error!(%error, "history could not be read");
+                    tracing::error!(%error, "cannot read the history");
                     Found::Failed
                 });
-            back.send(Event::Fetched { fetch, found }).await;
+            core.send(Event::Fetched { fetch, found }).await;
         });
-        Box::new(move || {
-            // The reader stops with the server.
-            let _ = go.send(());
-        })
     }
 }
 
-fn look_up(store: &Store, query: &HistoryQuery) -> Result<Found> {
+fn find(store: &Store, query: &HistoryQuery) -> Result<Found> {
     Ok(match query {
         HistoryQuery::Page(query) => store
             .history_page(query)?
@@ -80,7 +73,8 @@ fn look_up(store: &Store, query: &HistoryQuery) -> Result<Found> {
     })
 }
 
-/// The conversations come first: should there be more than can be shown, they matter most.
+/// Reads a page of each place. Conversations are read first, because they matter most if there is
+/// more than the core can send.
 fn several(store: &Store, query: &SeveralQuery) -> Result<Vec<(String, Vec<HistoryEntry>)>> {
     let conversations = match &query.account {
         Some(account) => conversations(store, account, query.after)?,
@@ -95,7 +89,7 @@ fn several(store: &Store, query: &SeveralQuery) -> Result<Vec<(String, Vec<Histo
     {
         let page = PageQuery {
             places: places.clone(),
-            // Counted from the newest on.
+            // With the later end first, the limit counts from the newest message.
             selection: Selection::Between(Point::At(query.before), Point::At(query.after)),
             events: false,
             redactions: false,
@@ -110,12 +104,12 @@ fn several(store: &Store, query: &SeveralQuery) -> Result<Vec<(String, Vec<Histo
     Ok(found)
 }
 
-/// The conversations of the account that went on after that.
+/// Returns the conversations of the account that have messages after that time.
 fn conversations(store: &Store, account: &Nick, after: Timestamp) -> Result<Vec<Reading>> {
     let query = TargetsQuery {
         channels: Vec::new(),
         account: Some(account.clone()),
-        // Counted from the newest on.
+        // With the later end first, the limit counts from the newest message.
         from: Timestamp::MAX,
         to: after,
         limit: CONVERSATIONS,

@@ -10,34 +10,33 @@ use tokio::sync::oneshot;
 use rookery_chat::request::{
     Admission, Announced, Busy, ChannelView, Counts, Emptied, Ended, ReplyFormat, UserView,
 };
-use rookery_chat::ticket::{Answer, Reply, Ticket};
+use rookery_chat::ticket::{Answer, Reply};
 
 /// Those that wait for a reply of type `T`, by the number of the ticket.
 pub type Waiting<T> = HashMap<u64, oneshot::Sender<T>>;
 
-/// A reply on its way to the caller that waits for it. Calling it hands the reply over.
-pub type ReadyReply = Box<dyn FnOnce() + Send + Sync>;
+/// Enters a caller that waits for a reply.
+pub type Register = Box<dyn FnOnce(&mut PendingReplies) + Send>;
 
 /// A reply that the engine can hand to a caller.
-pub trait Awaited: Reply + Send + Sync + 'static {
+pub trait Awaited: Reply + Send + 'static {
     /// Returns the table of those that wait for a reply of this type.
     fn waiting(pending: &mut PendingReplies) -> &mut Waiting<Self>;
 }
 
-impl PendingReplies {
-    /// Notes that `reply` waits for the reply to `ticket`.
-    pub fn insert<T: Awaited>(&mut self, ticket: u64, reply: oneshot::Sender<T>) {
-        T::waiting(self).insert(ticket, reply);
-    }
+/// Returns what enters the caller that waits at the other end of `sender` for the reply to
+/// `ticket`.
+pub fn register<T: Awaited>(ticket: u64, sender: oneshot::Sender<T>) -> Register {
+    Box::new(move |pending| {
+        T::waiting(pending).insert(ticket, sender);
+    })
 }
 
-/// Returns what hands `reply` to the caller that holds `ticket`; `None` if no caller does.
-fn ready<T: Awaited>(waiting: &mut Waiting<T>, ticket: &Ticket<T>, reply: T) -> Option<ReadyReply> {
-    let sender = waiting.remove(&ticket.number())?;
-    Some(Box::new(move || {
+fn hand_over<T>(waiting: &mut Waiting<T>, ticket: u64, reply: T) {
+    if let Some(sender) = waiting.remove(&ticket) {
         // The caller may no longer wait.
         let _ = sender.send(reply);
-    }))
+    }
 }
 
 /// Declares the table of each type of reply.
@@ -50,10 +49,12 @@ macro_rules! pending_replies {
         }
 
         impl PendingReplies {
-            /// Returns what hands the answer to the caller that waits for it, if one does.
-            pub fn resolve(&mut self, answer: Answer) -> Option<ReadyReply> {
+            /// Hands an answer to the caller that waits for it, if one does.
+            pub fn hand_over(&mut self, answer: Answer) {
                 match answer {
-                    $(Answer::$variant(ticket, reply) => ready(&mut self.$table, &ticket, reply),)*
+                    $(Answer::$variant(ticket, reply) => {
+                        hand_over(&mut self.$table, ticket.number(), reply);
+                    })*
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! How the server stands at this moment: what the status and the metrics show.
+//! Reads the state of the server, for the status, `admin-cli top` and the metrics.
 
 use std::sync::Arc;
 
@@ -14,35 +14,46 @@ use rookery_base::rates::Rates;
 use rookery_chat::request::{Busy, Count, FindBusiest};
 use rookery_store::Database;
 
-/// Where to look.
+/// What the state is read from.
 #[derive(Clone)]
 pub struct Probes {
+    /// When the server started.
     pub started_at: Timestamp,
+    /// Asked for users, sessions and channels.
     pub core: OperatorPort,
-    pub journal: committer::QueueHandle,
+    /// Asked for the committer's backlog.
+    pub commit_queue: committer::QueueHandle,
+    /// Asked for its size.
     pub database: Database,
+    /// The open connections.
     pub connections: Arc<Connections>,
+    /// Asked whether mail can be sent.
     pub mailer: Mailer,
+    /// Asked when the certificate expires.
     pub certificates: Arc<Certificates>,
+    /// How fast the counters of the metrics grow.
     pub rates: Arc<Rates>,
 }
 
-/// How busy the server is at this moment.
+/// How busy the server is.
 #[derive(Debug)]
 pub struct Activity {
+    /// Open connections.
     pub connections: usize,
     /// Events that wait for the core.
     pub core_queue_events: usize,
-    pub journal: committer::QueueDepth,
+    /// What waits for the committer, and for the sessions behind it.
+    pub commit_queue: committer::QueueDepth,
+    /// The busiest users and channels.
     pub busy: Busy,
 }
 
 impl Probes {
-    /// Looks who and what is busy; up to `most` of each kind.
+    /// Returns who and what is busiest, up to `most` of each kind.
     pub async fn activity(&self, most: usize) -> Result<Activity, CoreStopped> {
         let core_queue_events = self.core.waiting();
-        let journal = self.journal.read().await?;
-        let sessions = journal
+        let commit_queue = self.commit_queue.read().await?;
+        let sessions = commit_queue
             .largest_sendqs
             .iter()
             .take(most)
@@ -52,16 +63,16 @@ impl Probes {
         Ok(Activity {
             connections: self.connections.count(),
             core_queue_events,
-            journal,
+            commit_queue,
             busy: *busy,
         })
     }
 
-    /// Looks at all of them.
+    /// Returns the state of the whole server.
     pub async fn read(&self) -> Result<ServerSnapshot, CoreStopped> {
         let core_queue_events = self.core.waiting();
         let counts = self.core.ask(Count).await?;
-        let journal = self.journal.read().await?;
+        let commit_queue = self.commit_queue.read().await?;
         Ok(ServerSnapshot {
             started_at: self.started_at,
             users: counts.users,
@@ -71,8 +82,8 @@ impl Probes {
             maintenance: counts.maintenance,
             connections: self.connections.count(),
             core_queue_events,
-            commit_queue_batches: journal.waiting_batches,
-            largest_sendq: journal.largest_sendq(),
+            commit_queue_batches: commit_queue.waiting_batches,
+            largest_sendq: commit_queue.largest_sendq(),
             store_bytes: self.database.size().await,
             certificate_expires_at: self.certificates.expires_at(),
             mail: self.mailer.health(),

@@ -1,5 +1,5 @@
-//! Keeps `history.retention_days`: old messages go, a few at a time, so that the chat never waits
-//! for it.
+//! Applies `history.retention_days`: deletes old messages a few at a time, so that the chat never
+//! waits for the deletion.
 
 use std::time::Duration;
 
@@ -9,39 +9,39 @@ use tokio::time::sleep;
 use rookery_base::config::{History, Live};
 use rookery_store::{Database, Durability, ExpiryPoint, Result, Store};
 
-/// Between two looks at what has grown too old.
-const PAUSE: Duration = Duration::from_mins(10);
-/// Messages that go in one transaction.
-const AT_ONCE: usize = 500;
-/// Between two transactions, for others to write.
-const BREATH: Duration = Duration::from_millis(20);
+/// The time between two searches for expired messages.
+const INTERVAL: Duration = Duration::from_mins(10);
+/// How many messages are deleted in one transaction.
+const BATCH: usize = 500;
+/// The pause between two transactions, in which others can write.
+const PAUSE: Duration = Duration::from_millis(20);
 
-/// Runs until its task is dropped.
-pub async fn keep(config: Live<History>, database: Database) {
+/// Deletes expired messages until its task is dropped.
+pub async fn run(config: Live<History>, database: Database) {
     loop {
         let days = config.get().retention_days;
         if days > 0
             && let Err(error) = expire(&database, Timestamp::now(), days).await
         {
-            tracing::error!(%error, "old messages could not be removed");
+            tracing::error!(%error, "cannot delete expired messages");
         }
-        sleep(PAUSE).await;
+        sleep(INTERVAL).await;
     }
 }
 
-/// Takes away what is older than `days` at `now`.
+/// Deletes what is older than `days` at `now`.
 async fn expire(database: &Database, now: Timestamp, days: u32) -> Result<()> {
     let age = SignedDuration::from_hours(24 * i64::from(days));
-    // Before the first moment there is: nothing is that old.
+    // The limit lies before the earliest time there is: nothing is that old.
     let Ok(before) = now.checked_sub(age) else {
         return Ok(());
     };
     let mut point = ExpiryPoint::Beginning;
     while point != ExpiryPoint::Through {
         let from = point;
-        let step = move |store: &mut Store| store.expire_history(before, from, AT_ONCE);
+        let step = move |store: &mut Store| store.expire_history(before, from, BATCH);
         point = database.write(Durability::Message, step).await?;
-        sleep(BREATH).await;
+        sleep(PAUSE).await;
     }
     Ok(())
 }
@@ -56,10 +56,11 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::committer::{self, Release};
+    use crate::committer::{self, Committer, Effect};
+    use crate::history_reader::HistoryReader;
     use crate::sendq::Sendq;
     use rookery_base::events::EventBus;
-    use rookery_chat::event::{Delivery, SessionId};
+    use rookery_chat::event::{Delivery, Output, SessionId};
     use rookery_record::HistorySync;
     use rookery_record::{HistoryEntry, Place};
 
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn messages_are_heard_while_a_great_many_old_ones_go() {
+    async fn messages_are_delivered_while_many_old_ones_are_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("rookery.db");
         let database = Database::open(&file, HistorySync::Normal).unwrap();
@@ -92,22 +93,20 @@ mod tests {
             .await
             .unwrap();
         let (batches, receiver) = committer::channel();
-        let (bans, _) = watch::channel(Arc::default());
-        tokio::spawn(committer::run(
-            database.clone(),
-            receiver,
-            bans,
-            EventBus::default(),
-        ));
+        let (policy, _) = watch::channel(Arc::default());
+        let core = crate::handle::channel().2.history_sender();
+        let reader = HistoryReader::new(database.clone(), core);
+        let committer = Committer::new(database.clone(), policy, EventBus::default(), reader);
+        tokio::spawn(committer.run(receiver));
         let alice = Arc::new(Sendq::new(0));
         batches
-            .send(vec![Release::Attach(ALICE, Arc::clone(&alice))])
+            .send(vec![Effect::Attach(ALICE, Arc::clone(&alice))])
             .await
             .unwrap();
-        let record = rusqlite::Connection::open(&file).unwrap();
+        let connection = rusqlite::Connection::open(&file).unwrap();
         let count = |condition: &str| -> i64 {
             let sql = format!("SELECT count(*) FROM history WHERE {condition}");
-            record.query_row(&sql, [], |row| row.get(0)).unwrap()
+            connection.query_row(&sql, [], |row| row.get(0)).unwrap()
         };
 
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(48);
@@ -125,11 +124,11 @@ mod tests {
                 line: Bytes::from_static(b"hello\r\n"),
             }];
             batches
-                .send(vec![Release::Store {
+                .send(vec![Effect::Core(Output::Store {
                     entry,
                     then,
                     otherwise: None,
-                }])
+                })])
                 .await
                 .unwrap();
             while alice
@@ -141,7 +140,7 @@ mod tests {
             }
             assert!(
                 count("msgid LIKE 'old-%'") > 0,
-                "all went before message {number} was heard"
+                "all were deleted before message {number} was delivered"
             );
         }
         expiry.await.unwrap().unwrap();

@@ -1,76 +1,81 @@
-//! The bytes waiting to go to one session: bounded, filled by the journal, drained by the
-//! connection.
+//! The send queue: the lines that wait to be sent to one session.
+//!
+//! The committer fills it and the session's connection drains it; neither waits for the other. It
+//! is bounded: a client that reads too slowly loses its connection, and holds up nobody else.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
-/// Shared by the journal, which fills it, and one connection, which drains it. Lines are shared,
-/// not copied: a message to two hundred sessions is one piece of memory.
+/// The send queue of one session. Queues share lines instead of copying them: a message to two
+/// hundred sessions is in memory once.
 #[derive(Debug)]
 pub struct Sendq {
-    /// In bytes; 0 is no bound.
+    /// How many bytes may wait; 0 for any number.
     bound: usize,
-    inside: Mutex<Inside>,
+    inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
-struct Inside {
+struct Inner {
     lines: VecDeque<Bytes>,
-    /// What is in `lines` and what the connection has taken and not yet sent.
+    /// The bytes in `lines`, and those that the connection has taken and not yet sent.
     bytes: usize,
     state: State,
-    reader: Option<Waker>,
+    /// Wakes the connection.
+    waker: Option<Waker>,
 }
 
-/// Whether more is to come.
+/// What the connection is to do once it has sent what it has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
+    /// Wait for more.
     #[default]
     Open,
-    /// What is inside is sent, then the connection closes.
+    /// Close: nothing follows.
     Ending,
-    /// The bound was passed: the connection closes at once.
+    /// Close at once, without sending: more bytes waited than the bound allows.
     Overflowed,
 }
 
 impl Sendq {
-    /// An empty one that holds up to `bound` bytes; 0 is no bound.
+    /// Makes an empty queue for up to `bound` bytes; 0 for any number.
     pub fn new(bound: usize) -> Self {
         Self {
             bound,
-            inside: Mutex::default(),
+            inner: Mutex::default(),
         }
     }
 
-    /// Adds a line. Gives true when the reader has to be woken for it, with [`Self::wake`], once
-    /// all is pushed.
+    /// Adds a line. Returns whether the connection has to be woken for it: call [`Self::wake`] once
+    /// everything is pushed.
     pub fn push(&self, line: Bytes) -> bool {
-        let mut inside = self.lock();
-        if inside.state != State::Open {
+        let mut inner = self.inner.lock();
+        if inner.state != State::Open {
             return false;
         }
-        inside.bytes += line.len();
-        if self.bound > 0 && inside.bytes > self.bound {
-            inside.lines = VecDeque::new();
-            inside.state = State::Overflowed;
+        inner.bytes += line.len();
+        if self.bound > 0 && inner.bytes > self.bound {
+            inner.lines = VecDeque::new();
+            inner.state = State::Overflowed;
             return true;
         }
-        inside.lines.push_back(line);
-        inside.lines.len() == 1
+        inner.lines.push_back(line);
+        inner.lines.len() == 1
     }
 
-    /// Nothing follows after what is inside. The reader has to be woken for it.
+    /// Ends the queue: the connection closes after it has sent what is in it. The connection has to
+    /// be woken for it.
     pub fn end(&self) {
-        let mut inside = self.lock();
-        if inside.state == State::Open {
-            inside.state = State::Ending;
+        let mut inner = self.inner.lock();
+        if inner.state == State::Open {
+            inner.state = State::Ending;
         }
     }
 
-    /// Adds lines of the connection's own and wakes it.
+    /// Adds lines and wakes the connection.
     pub fn push_all(&self, lines: impl IntoIterator<Item = Bytes>) {
         for line in lines {
             self.push(line);
@@ -78,42 +83,38 @@ impl Sendq {
         self.wake();
     }
 
-    /// Wakes the connection, if it waits.
+    /// Wakes the connection if it waits.
     pub fn wake(&self) {
-        let waker = self.lock().reader.take();
+        let waker = self.inner.lock().waker.take();
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// Takes all lines, if there is `room` for them, and leaves a waker for what comes later.
+    /// Returns the state, and all lines if the connection has `room` for them. Wakes the task of
+    /// `context` when something changes.
     pub fn poll(&self, context: &mut Context<'_>, room: bool) -> (State, VecDeque<Bytes>) {
-        let mut inside = self.lock();
-        match &mut inside.reader {
+        let mut inner = self.inner.lock();
+        match &mut inner.waker {
             Some(waker) => waker.clone_from(context.waker()),
             none => *none = Some(context.waker().clone()),
         }
         let lines = if room {
-            std::mem::take(&mut inside.lines)
+            std::mem::take(&mut inner.lines)
         } else {
             VecDeque::new()
         };
-        (inside.state, lines)
+        (inner.state, lines)
     }
 
-    /// How much waits to be sent.
+    /// Returns how many bytes wait to be sent.
     pub fn bytes(&self) -> usize {
-        self.lock().bytes
+        self.inner.lock().bytes
     }
 
-    /// The connection has sent `bytes` of what it took.
+    /// Notes that the connection has sent that many bytes of what it took.
     pub fn sent(&self, bytes: usize) {
-        self.lock().bytes -= bytes;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inside> {
-        // No code inside can panic half-way.
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().bytes -= bytes;
     }
 }
 
@@ -131,7 +132,7 @@ mod tests {
         let sendq = Sendq::new(100);
         assert!(
             sendq.push(Bytes::from_static(b"a")),
-            "the first has to wake the reader"
+            "the first line has to wake the connection"
         );
         assert!(!sendq.push(Bytes::from_static(b"b")), "the next need not");
         assert_eq!(
@@ -144,12 +145,12 @@ mod tests {
         assert_eq!(poll(&sendq), (State::Open, vec![]));
         assert!(
             sendq.push(Bytes::from_static(b"c")),
-            "the reader may wait again"
+            "the connection may wait again"
         );
     }
 
     #[test]
-    fn what_was_taken_and_not_sent_counts_against_the_bound() {
+    fn lines_taken_but_not_sent_count_against_the_bound() {
         let sendq = Sendq::new(10);
         sendq.push(Bytes::from_static(b"12345678"));
         poll(&sendq);
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_makes_room() {
+    fn sent_lines_make_room() {
         let sendq = Sendq::new(10);
         for _ in 0..5 {
             sendq.push(Bytes::from_static(b"12345678"));
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_one_gives_what_it_holds_and_takes_no_more() {
+    fn an_ended_queue_returns_what_it_holds_and_accepts_nothing() {
         let sendq = Sendq::new(0);
         sendq.push(Bytes::from_static(b"last"));
         sendq.end();
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn without_room_nothing_is_taken() {
+    fn without_room_no_line_is_taken() {
         let sendq = Sendq::new(0);
         sendq.push(Bytes::from_static(b"a"));
         let (_, lines) = sendq.poll(&mut Context::from_waker(Waker::noop()), false);

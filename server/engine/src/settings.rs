@@ -1,10 +1,10 @@
-//! The part of the config that the core goes by.
+//! The settings of the core, out of the config.
 
 use rookery_base::config::Config;
 use rookery_chat::event::Settings;
 
-/// As that config has it.
-pub fn of(config: &Config) -> Settings {
+/// Returns the settings that `config` has for the core.
+pub fn from_config(config: &Config) -> Settings {
     Settings {
         server_name: config.chat.server_name.clone(),
         network: config.chat.network.clone(),

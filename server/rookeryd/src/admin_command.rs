@@ -1,5 +1,5 @@
-//! `rookeryd admin`: the admins, managed where the data folder can be read and written, whether the
-//! server runs or not.
+//! `rookeryd admin`: manages the admins of the control plane directly in the database, whether the
+//! server runs or not. Every act is in the audit trail, in the same transaction.
 
 #[cfg(test)]
 mod tests;
@@ -20,18 +20,18 @@ use rookery_control::admin_password;
 use rookery_record::{Admin, NewAdmin, NewAudit, Outcome};
 use rookery_store::{DATABASE_FILE, Store};
 
-const NO_RECORD: &str = "There was no record in";
+const NO_DATABASE: &str = "There was no database in";
 const WHERE_TO_RUN: &str =
     "If the server has run before, run this in its folder, or name its config with --config.";
 
-/// What to do with the admins.
+/// The commands of `rookeryd admin`.
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
-    /// Add an admin, who signs in with this name, a password and the codes mailed to this address
+    /// Add an admin, who signs in with a name, a password and mailed codes
     Add {
         /// The name to sign in with
         name: AccountName,
-        /// Where the codes are mailed
+        /// The address that the codes are mailed to
         #[arg(long)]
         email: Email,
         /// What the admin may do: owner (everything), moderator (kick, ban, announce, read) or
@@ -49,19 +49,19 @@ pub enum AdminCommand {
         /// The admin's name
         name: AccountName,
     },
-    /// Give an admin another role, which ends the admin's sign-ins
+    /// Change an admin's role, and end the admin's sign-ins
     Role {
         /// The admin's name
         name: AccountName,
         /// owner, moderator or auditor
         role: Role,
     },
-    /// Take an admin's authenticator app and recovery codes away: mailed codes suffice again
+    /// Remove an admin's authenticator app and recovery codes; mailed codes are used again
     ForgetTotp {
         /// The admin's name
         name: AccountName,
     },
-    /// Give an admin another password
+    /// Change an admin's password
     Passwd {
         /// The admin's name
         name: AccountName,
@@ -71,37 +71,37 @@ pub enum AdminCommand {
     },
 }
 
-/// Does it, and says so on standard output.
+/// Runs the command, and prints the result to standard output.
 pub fn run(config: &Config, command: AdminCommand) -> Result<()> {
     let file = config.data.directory.join(DATABASE_FILE);
     let is_new = !file.exists();
-    // Only the first admin may come before the server's first start. Anything else is asked in the
-    // wrong folder.
+    // The first admin may be added before the server's first start. Any other command without a
+    // database was most likely run in the wrong folder.
     if is_new && !matches!(command, AdminCommand::Add { .. }) {
-        bail!("{NO_RECORD} {}. {WHERE_TO_RUN}", file.display());
+        bail!("{NO_DATABASE} {}. {WHERE_TO_RUN}", file.display());
     }
     let sqlite = Store::open(&file).context(
-        "The record cannot be opened; run this in the server's folder, as the user that runs the server",
+        "Cannot open the database; run this in the server's folder, as the user that runs the server",
     )?;
     let network = config.chat.network.clone();
-    Desk {
+    AdminDatabase {
         sqlite,
         actor: operator(),
         network,
         now: Timestamp::now(),
         out: &mut io::stdout().lock(),
     }
-    .serve(command)?;
+    .run(command)?;
     if is_new {
         eprintln!(
-            "{NO_RECORD} {}: a new one is made. {WHERE_TO_RUN}",
+            "{NO_DATABASE} {}; a new one was created. {WHERE_TO_RUN}",
             file.display()
         );
     }
     Ok(())
 }
 
-/// Who sits at the terminal, as far as the system says.
+/// Returns the name of the user at the terminal, as far as the environment says.
 fn operator() -> String {
     ["USER", "LOGNAME"]
         .into_iter()
@@ -110,7 +110,8 @@ fn operator() -> String {
         .unwrap_or_else(|| "local".to_owned())
 }
 
-struct Desk<'a> {
+/// The database and what every act is recorded with.
+struct AdminDatabase<'a> {
     sqlite: Store,
     actor: String,
     network: String,
@@ -118,8 +119,8 @@ struct Desk<'a> {
     out: &'a mut dyn Write,
 }
 
-impl Desk<'_> {
-    fn serve(mut self, command: AdminCommand) -> Result<()> {
+impl AdminDatabase<'_> {
+    fn run(mut self, command: AdminCommand) -> Result<()> {
         match command {
             AdminCommand::Add {
                 name,
@@ -166,7 +167,7 @@ impl Desk<'_> {
         )?;
         if !added {
             bail!(
-                "There is an admin named {name} already. `rookeryd admin passwd {name}` gives them another password."
+                "There is an admin named {name} already. `rookeryd admin passwd {name}` changes the password."
             );
         }
         writeln!(
@@ -185,7 +186,7 @@ impl Desk<'_> {
         if admins.is_empty() {
             writeln!(
                 self.out,
-                "There are no admins. `rookeryd admin add NAME --email E` adds one."
+                "There are no admins. `rookeryd admin add NAME --email EMAIL` adds one."
             )?;
         } else {
             writeln!(self.out, "{}", table(&admins))?;
@@ -215,7 +216,7 @@ impl Desk<'_> {
             |store| store.set_admin_role(name.as_str(), role).map(drop),
         )?;
         known(changed, name)?;
-        writeln!(self.out, "The admin {name} is {role} now.")?;
+        writeln!(self.out, "The admin {name} is now {role}.")?;
         Ok(())
     }
 
@@ -228,7 +229,7 @@ impl Desk<'_> {
             |store| store.remove_authenticator(name.as_str()).map(drop),
         )?;
         known(done, name)?;
-        writeln!(self.out, "The admin {name} signs in with mailed codes.")?;
+        writeln!(self.out, "The admin {name} now signs in with mailed codes.")?;
         Ok(())
     }
 
@@ -250,8 +251,8 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// Puts the act into the audit trail and does it, both or neither; false if it was refused,
-    /// which is in the trail too.
+    /// Records the act in the audit trail and performs it, both or neither. Returns whether it was
+    /// allowed; a refusal is recorded too.
     fn act(
         &mut self,
         act: &str,
@@ -286,16 +287,16 @@ impl Desk<'_> {
     }
 }
 
-/// An error if there was no such admin.
+/// Fails if there was no such admin.
 fn known(found: bool, name: &AccountName) -> Result<()> {
     ensure!(
         found,
-        "There is no admin named {name}. `rookeryd admin list` shows who there is."
+        "There is no admin named {name}. `rookeryd admin list` lists them."
     );
     Ok(())
 }
 
-/// What has to hold of the admins' names for an act.
+/// Whether an admin of the name must exist for an act.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Admins {
     HaveOne,
@@ -306,35 +307,36 @@ impl Admins {
     fn otherwise(self) -> &'static str {
         match self {
             Self::HaveOne => "there is no such admin",
-            Self::HaveNone => "there is such an admin already",
+            Self::HaveNone => "there is an admin of that name already",
         }
     }
 }
 
-/// From the file; or asked for twice on a terminal; or else the line that comes on standard input.
+/// Returns the password from the file; without one, prompts for it twice on a terminal, or else
+/// reads a line of standard input.
 fn password(file: Option<&Path>, context: &[&str]) -> Result<String> {
     let password = if let Some(path) = file {
-        let source = || format!("The password file {} cannot be read", path.display());
+        let source = || format!("Cannot read the password file {}", path.display());
         first_line(File::open(path).with_context(source)?).with_context(source)?
     } else if io::stdin().is_terminal() {
         let first = rpassword::prompt_password("Password: ")?;
-        // Nobody likes to type twice what is too short.
+        // A weak password is refused before it has to be typed again.
         admin_password::check(&first, context)?;
-        if rpassword::prompt_password("The same again: ")? != first {
-            bail!("The two passwords are not the same.");
+        if rpassword::prompt_password("Repeat the password: ")? != first {
+            bail!("The passwords do not match.");
         }
         first
     } else {
-        first_line(io::stdin()).context("The password cannot be read from standard input")?
+        first_line(io::stdin()).context("Cannot read the password from standard input")?
     };
     admin_password::check(&password, context)?;
     Ok(password)
 }
 
-/// Without the line's end.
+/// Returns the first line without its end.
 fn first_line(from: impl Read) -> io::Result<String> {
     let mut line = String::new();
-    // Enough to see that it is too long.
+    // Enough to find that a password is too long.
     BufReader::new(from.take(admin_password::MAX_BYTES as u64 * 2)).read_line(&mut line)?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -1,5 +1,5 @@
-//! `rookeryd audit`: verifies the audit trail where its file, or an export of it, can be read.
-//! Changes nothing.
+//! `rookeryd audit`: verifies the audit trail in the database, or in an export of it. It only
+//! reads.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write};
@@ -15,39 +15,38 @@ use rookery_record::{AuditEntry, AuditQuery, NewAudit, Outcome};
 use rookery_store::audit_chain::Walk;
 use rookery_store::{DATABASE_FILE, Store};
 
-/// What every `SQLite` file begins with.
+/// The first bytes of every `SQLite` file.
 const SQLITE: &[u8] = b"SQLite format 3\0";
-/// The most bytes a line of an export takes, by far.
-const LONGEST_LINE: u64 = 1 << 20;
+/// How many bytes a line of an export may have: far more than any has.
+const MAX_LINE: u64 = 1 << 20;
 
-/// What to do with the audit trail.
+/// The commands of `rookeryd audit`.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Look whether every entry is as it was written, and none is missing
+    /// Verify that no entry was changed or removed
     ///
-    /// Ends with exit code 1 and the first entry that is not in order.
+    /// Exits with code 1 if one was, and names the first such entry.
     Verify {
-        /// A database file, or what `admin-cli audit export` wrote [default: the database in the
+        /// A database file, or the output of `admin-cli audit export` [default: the database in the
         /// data folder]
         file: Option<PathBuf>,
-        /// An entry that was noted before, from a mail or `rookeryd audit head`: it has to be there
-        /// still
+        /// An entry that must still be there, as noted earlier from a mail or `rookeryd audit head`
         #[arg(long, value_name = "ID:HASH")]
         head: Option<ChainHead>,
     },
-    /// Print the number and hash of the newest entry, as `audit verify --head` takes them
+    /// Print the number and hash of the newest entry, for `audit verify --head`
     Head,
 }
 
-/// Does it, and says so on standard output.
+/// Runs the command, and prints the result to standard output.
 pub fn run(config: &Config, command: AuditCommand) -> Result<()> {
     let database = config.data.directory.join(DATABASE_FILE);
     let mut out = io::stdout().lock();
     match command {
         AuditCommand::Verify { file, head } => {
             let file = file.unwrap_or(database);
-            let broken = || format!("{} cannot be read", file.display());
-            let verdict = verify(&file, head).with_context(broken)?;
+            let unreadable = || format!("{} cannot be read", file.display());
+            let verdict = verify(&file, head).with_context(unreadable)?;
             report(&verdict, &mut out)
         }
         AuditCommand::Head => {
@@ -57,7 +56,7 @@ pub fn run(config: &Config, command: AuditCommand) -> Result<()> {
             };
             let newest =
                 Store::open_reader(&database).and_then(|sqlite| sqlite.find_audit(&newest));
-            match newest.context("The record cannot be read")?.pop() {
+            match newest.context("Cannot read the database")?.pop() {
                 None => bail!("The audit trail is empty."),
                 Some(AuditEntry { id, hash, .. }) => Ok(writeln!(
                     out,
@@ -88,22 +87,20 @@ fn verify(file: &Path, head: Option<ChainHead>) -> Result<AuditVerdict> {
     })?)
 }
 
-/// Line by line: an export may be of any size.
+/// Verifies an export line by line, because it may be of any size.
 fn verify_export(mut export: impl io::BufRead, head: Option<ChainHead>) -> Result<AuditVerdict> {
     let mut walk = Walk::new(head);
     for number in 1_u64.. {
         let mut line = Vec::new();
-        if (&mut export)
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut line)?
-            == 0
-        {
+        if (&mut export).take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
             break;
         }
         let fits = match entry(&line) {
             Ok(entry) => walk.check(&entry),
             Err(why) => {
-                walk.record_unreadable(format!("line {number} of the export is no entry: {why}"));
+                walk.record_unreadable(format!(
+                    "line {number} of the export is not an entry: {why}"
+                ));
                 false
             }
         };
@@ -119,7 +116,7 @@ fn entry(line: &[u8]) -> Result<AuditEntry, String> {
     let hash = |text: &str| {
         let bytes = HEXLOWER.decode(text.as_bytes()).ok();
         let hash: Option<[u8; 32]> = bytes.and_then(|bytes| bytes.try_into().ok());
-        hash.ok_or(format!("{text:?} is no hash"))
+        hash.ok_or(format!("{text:?} is not a hash"))
     };
     Ok(AuditEntry {
         id: record.id,
@@ -169,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_that_is_no_entry_is_named_by_its_number() {
+    fn a_line_that_is_not_an_entry_is_named_by_its_number() {
         let zeros = "0".repeat(64);
         let line = |hash: &str| {
             format!(
@@ -178,10 +175,10 @@ mod tests {
         };
         let long = "x".repeat(3 << 20);
         for (export, what) in [
-            ("{".to_owned(), "line 1 of the export is no entry"),
-            ("\n".to_owned(), "line 1 of the export is no entry"),
-            (long, "line 1 of the export is no entry"),
-            (line("12"), "\"12\" is no hash"),
+            ("{".to_owned(), "line 1 of the export is not an entry"),
+            ("\n".to_owned(), "line 1 of the export is not an entry"),
+            (long, "line 1 of the export is not an entry"),
+            (line("12"), "\"12\" is not a hash"),
             (line(&zeros), "it was changed"),
         ] {
             let fault = verify_export(export.as_bytes(), None)

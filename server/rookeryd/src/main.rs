@@ -1,4 +1,8 @@
 //! `rookeryd`, the Rookery chat server: chat on one TLS port, the control plane on another.
+//!
+//! This crate parses the command line, starts the parts of the server on top of each other, and
+//! connects them. It is the only one that holds both a core and the operators' way into it. It may
+//! depend on every crate of the server.
 
 mod admin_command;
 mod audit_command;
@@ -14,11 +18,11 @@ use tracing_subscriber::EnvFilter;
 
 use rookery_base::config::{Config, LogFormat};
 
-/// The Rookery chat server. Without a command, it serves.
+/// The Rookery chat server. Without a command, it runs the server.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The config file [default: config.toml, or the built-in defaults where there is none].
+    /// The config file [default: config.toml, or the built-in defaults if it does not exist]
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -27,17 +31,17 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Looks whether a config is valid, and exits.
+    /// Check the config and exit
     Check,
-    /// Manages the admins of the control plane, on this machine; the server may run meanwhile.
+    /// Manage the admins of the control plane, on this machine; the server may be running
     #[command(subcommand)]
     Admin(admin_command::AdminCommand),
-    /// Verifies the audit trail on this machine, or an export of it; the server may run meanwhile.
+    /// Verify the audit trail on this machine, or an export of it; the server may be running
     #[command(subcommand)]
     Audit(audit_command::AuditCommand),
-    /// Writes the man pages, of this and of every command.
+    /// Write the man pages of rookeryd and its commands
     Man {
-        /// Where to.
+        /// The folder to write them to
         #[arg(value_name = "DIR", default_value = ".")]
         folder: PathBuf,
     },
@@ -59,7 +63,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Some(Command::Check) => {
             match load()?.file {
                 Some(file) => println!("{} is valid.", file.display()),
-                None => println!("There is no config.toml here; the built-in defaults are valid."),
+                None => println!("No config.toml found; the built-in defaults are valid."),
             }
             Ok(())
         }
@@ -67,17 +71,17 @@ fn run(arguments: Arguments) -> Result<()> {
         Some(Command::Audit(command)) => audit_command::run(&load()?.config, command),
         Some(Command::Man { folder }) => std::fs::create_dir_all(&folder)
             .and_then(|()| clap_mangen::generate_to(Arguments::command(), &folder))
-            .with_context(|| format!("the man pages cannot be written into {}", folder.display())),
+            .with_context(|| format!("cannot write the man pages to {}", folder.display())),
         None => {
             let loaded = load()?;
             start_log(&loaded.config)?;
             rustls::crypto::aws_lc_rs::default_provider()
                 .install_default()
-                .expect("nothing was installed before the first line of the server");
+                .expect("no other provider is installed");
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()
-                .context("the runtime could not be started")?;
+                .context("cannot start the runtime")?;
             runtime.block_on(server::run(loaded))
         }
     }
@@ -85,8 +89,8 @@ fn run(arguments: Arguments) -> Result<()> {
 
 fn start_log(config: &Config) -> Result<()> {
     let filter = EnvFilter::try_new(&config.log.level).context("log.level is not a filter")?;
-    // Where the log cannot be written (its reader is gone, the disk is full), complaining on
-    // standard error would end the task that wrote.
+    // If the log cannot be written (its reader has exited, the disk is full), reporting that on
+    // standard error would panic in the task that logs.
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

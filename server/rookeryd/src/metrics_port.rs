@@ -1,4 +1,4 @@
-//! The metrics' listener: plain HTTP for a Prometheus on the same machine, on a port of its own.
+//! Serves the metrics to Prometheus: plain HTTP, without sign-in, on a port of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,31 +20,31 @@ use tokio::task::JoinSet;
 use rookery_base::metrics::METRICS;
 use rookery_engine::probes::Probes;
 
-/// Connections at once; others wait.
+/// How many connections are served at the same time; others wait.
 const CONNECTIONS: usize = 16;
-/// For a request's head; a connection without a request ends after that too.
+/// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Nobody keeps a place for ever.
+/// How long one connection may last.
 const CONNECTION_TIMEOUT: Duration = Duration::from_mins(5);
-/// What Prometheus calls its text format.
+/// The content type of Prometheus' text format.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Serves until the task is dropped.
+/// Serves the metrics until the task is dropped.
 pub async fn serve(probes: Probes, listener: TcpListener) {
     let router = Router::new()
         .route("/metrics", get(metrics))
         .with_state(probes);
-    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
-        let place = Arc::clone(&free)
+        let permit = Arc::clone(&permits)
             .acquire_owned()
             .await
             .expect("the semaphore is never closed");
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::warn!(%error, "a connection to the metrics port could not be accepted");
+                tracing::warn!(%error, "cannot accept a connection to the metrics port");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
@@ -57,18 +57,18 @@ pub async fn serve(probes: Probes, listener: TcpListener) {
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIMEOUT)
                 .serve_connection(TokioIo::new(stream), service);
-            // Whoever asks for metrics asks again.
+            // After an error, Prometheus connects again.
             let _ = tokio::time::timeout(CONNECTION_TIMEOUT, served).await;
-            drop(place);
+            drop(permit);
         });
     }
 }
 
 async fn metrics(State(probes): State<Probes>) -> Response {
     match probes.read().await {
-        Ok(readings) => (
+        Ok(snapshot) => (
             [(header::CONTENT_TYPE, TEXT_FORMAT)],
-            METRICS.text(&readings),
+            METRICS.text(&snapshot),
         )
             .into_response(),
         Err(stopped) => (StatusCode::SERVICE_UNAVAILABLE, stopped.to_string()).into_response(),

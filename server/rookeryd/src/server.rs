@@ -1,10 +1,13 @@
-//! Starts each floor on top of the one below, reloads while they stand, and stops them in order.
+//! Starts every part of the server on top of those below it, reloads while they run, and stops them
+//! in order.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
 use rookery_control_api::{Component, ServerEvent};
 use tokio::net::TcpListener;
@@ -26,129 +29,58 @@ use rookery_chat::Chat;
 use rookery_chat::bans::Bans;
 use rookery_chat::gate::AdmissionPolicy;
 use rookery_chat::request::{AddBan, EndAll};
-use rookery_connection::{ChatPort, Door};
-use rookery_control::Control;
+use rookery_connection::{ChatPort, Transport};
 use rookery_control::handle::ControlHandle;
-use rookery_engine::handle;
+use rookery_control::{Control, ReloadRequest};
 use rookery_engine::probes::Probes;
 use rookery_engine::quota::Connections;
-use rookery_engine::{committer, retention, settings};
-use rookery_record::Ban;
+use rookery_engine::{Engine, retention, settings};
+use rookery_record::{Admin, Ban, ChatSnapshot, Maintenance};
 use rookery_store::{DATABASE_FILE, Database, Durability};
 
-/// Between two looks at whether the certificate was, or has to be, renewed.
+/// The time between two checks whether the certificate has to be renewed, or was.
 const RENEWAL: Duration = Duration::from_hours(12);
-/// How long the last words to everyone may take when the server stops.
-const FAREWELL: Duration = Duration::from_secs(4);
+/// How long the sessions may take to end when the server stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// What a reload has to reach.
-struct Server {
-    file: Option<PathBuf>,
-    config: watch::Sender<Arc<Config>>,
-    certificates: Arc<Certificates>,
-    windows: CsvSync,
-    core: ControlHandle,
-    events: EventBus,
-}
-
-/// Serves until it is told to stop.
+/// Serves until a signal stops the server.
 pub async fn run(loaded: Loaded) -> Result<()> {
     let Loaded { config, file } = loaded;
     if file.is_none() {
-        tracing::info!("no config.toml here: the built-in defaults are in force");
+        tracing::info!("no config.toml found, using the built-in defaults");
     }
     let started_at = Timestamp::now();
-    let folder = &config.data.directory;
-    let database =
-        Database::open(&folder.join(DATABASE_FILE), config.history.sync).with_context(|| {
-            format!(
-                "the data folder {} cannot be used (data.directory)",
-                folder.display()
-            )
-        })?;
+    let database = open_database(&config)?;
     let certificates = Arc::new(Certificates::open(&config)?);
-    let chat_listener = listen(config.chat.listen, "chat.listen").await?;
-    let admin_listener = listen(config.admin.listen, "admin.listen").await?;
-    let metrics_listener = match config.metrics.listen {
-        Some(address) => Some(listen(address, "metrics.listen").await?),
-        None => None,
-    };
-    let web_listener = match config.websocket.listen {
-        Some(address) => Some(listen(address, "websocket.listen").await?),
-        None => None,
-    };
-    let (chat_address, admin_address) = (chat_listener.local_addr()?, admin_listener.local_addr()?);
-
+    let listeners = Listeners::bind(&config).await?;
     let (config_sender, live) = LiveConfig::new(config);
-    let config = live.get();
-    let windows = CsvSync::new(live.clone(), database.clone());
-    windows
-        .take_in(started_at)
-        .await
-        .context("the CSV files could not be taken in")?;
-    database
-        .write(Durability::Message, |store| store.mark_all_disconnected())
-        .await
-        .context("the record cannot be written")?;
-    let (bans, maintenance, admins, restored) = database
-        .read(move |store| {
-            Ok((
-                store.bans(started_at)?,
-                store.maintenance()?,
-                store.admins()?,
-                store.chat_snapshot()?,
-            ))
-        })
-        .await
-        .context("the record cannot be read")?;
+    let csv_sync = CsvSync::new(live.clone(), database.clone());
+    let stored = Stored::load(&database, &csv_sync, started_at).await?;
+    let has_admins = !stored.admins.is_empty();
 
-    if let Some(maintenance) = &maintenance {
-        tracing::warn!(by = %maintenance.by, since = %maintenance.since, "under maintenance: nobody new is let in");
-    }
-    let gate = Arc::new(AdmissionPolicy {
-        bans: Bans::new(bans, config.accounts.email_aliases()),
-        maintenance: maintenance.map(|maintenance| maintenance.told()),
-    });
-    let chat = Chat::new(
-        settings::of(&config),
-        run_name(),
-        Arc::clone(&gate),
-        restored,
-        started_at,
-    );
-    let (gate_sender, gate) = watch::channel(gate);
+    let config = live.get();
     let events = EventBus::default();
-    let (core, port, core_events) = handle::channel();
-    let control_handle = ControlHandle::new(port.clone());
-    let (to_journal, batches) = committer::channel();
-    let journal = committer::QueueHandle::new(&to_journal);
-    let mut floors = JoinSet::new();
-    floors.spawn(handle::drive(
-        chat,
-        core_events,
-        to_journal,
-        database.clone(),
-    ));
-    floors.spawn(committer::run(
-        database.clone(),
-        batches,
-        gate_sender,
-        events.clone(),
-    ));
-    tokio::spawn(retention::keep(
+    let (chat, policy) = restore_chat(&config, stored, started_at);
+    let engine = rookery_engine::start(chat, policy, database.clone(), events.clone());
+    tokio::spawn(retention::run(
         live.section(|config| &config.history),
         database.clone(),
     ));
-
     let mailer = Mailer::start(live.section(|config| &config.mail), events.clone());
-    let accounts = Accounts::new(
+    let accounts = Arc::new(Accounts::new(
         live.clone(),
         database.clone(),
         mailer.clone(),
-        windows.clone(),
+        csv_sync.clone(),
         events.clone(),
-    );
-    let accounts = Arc::new(accounts);
+    ));
+    let Engine {
+        core,
+        operators,
+        commit_queue,
+        admission_policy,
+        mut tasks,
+    } = engine;
     let connections = Arc::new(Connections::default());
     let chat_port = Arc::new(ChatPort::new(
         live.clone(),
@@ -156,14 +88,13 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         core,
         Arc::clone(&certificates),
         Arc::clone(&connections),
-        gate.clone(),
+        admission_policy.clone(),
     ));
-    let (reloads, mut reload_requests) = mpsc::channel(1);
     let rates = Arc::new(Rates::new(started_at, METRICS.counters()));
     let probes = Probes {
         started_at,
-        core: port,
-        journal,
+        core: operators.clone(),
+        commit_queue,
         database: database.clone(),
         connections,
         mailer: mailer.clone(),
@@ -171,163 +102,293 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         rates: Arc::clone(&rates),
     };
     tokio::spawn(async move { rates.run().await });
-    if let Some(listener) = metrics_listener {
-        tracing::info!(metrics = %listener.local_addr()?, "metrics are open to whoever reaches that address");
-        tokio::spawn(metrics_port::serve(probes.clone(), listener));
-    }
+    let (reloads, reload_requests) = mpsc::channel(1);
+    let control_handle = ControlHandle::new(operators);
     let control = Control {
         config: live.clone(),
         database,
-        csv_sync: windows.clone(),
+        csv_sync: csv_sync.clone(),
         core: control_handle.clone(),
         accounts,
         mailer,
         certificates: Arc::clone(&certificates),
-        probes,
-        events: news.clone(),
-        admission_policy: gate,
+        probes: probes.clone(),
+        events: events.clone(),
+        admission_policy,
         reloads,
     };
     let mut signals = Signals::new()?;
-    let mut doors = JoinSet::new();
-    doors.spawn(Arc::clone(&chat_port).serve(Door::Irc, chat_listener));
-    if let Some(listener) = web_listener {
-        tracing::info!(websocket = %listener.local_addr()?, "web clients may connect");
-        doors.spawn(chat_port.serve(Door::Web, listener));
-    }
-    let admin = tokio::spawn(rookery_control::serve(control, admin_listener));
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        chat = %chat_address,
-        control_plane = %admin_address,
-        data = %config.data.directory.display(),
-        "Rookery is open"
-    );
-    if config.mail.transport == MailTransport::Directory {
-        tracing::info!(
-            folder = %config.mail.directory.display(),
-            "no mail server is named in the config: every mail, with its code, becomes a file"
-        );
-    }
-    if admins.is_empty() {
-        tracing::info!(
-            "there is no admin yet: `rookeryd admin add NAME --email EMAIL` makes the first"
-        );
-    }
+    let ports = listeners.serve(&config, chat_port, control, probes)?;
+    log_hints(&config, has_admins);
 
     let server = Server {
         file,
         config: config_sender,
         certificates,
-        windows,
+        csv_sync,
         core: control_handle,
         events,
     };
-    let mut renewal = interval_at(Instant::now() + RENEWAL, RENEWAL);
-    loop {
-        tokio::select! {
-            asked = signals.reload_or_stop() => match asked {
-                Asked::Reload => drop(server.reload_and_tell().await),
-                Asked::Stop => break,
-            },
-            Some(request) = reload_requests.recv() => {
-                // Whoever asked may have gone.
-                let _ = request.send(server.reload_and_tell().await);
-            }
-            _ = renewal.tick() => server.renew_certificate(),
-            // Nothing goes on without the core and the journal: whoever supervises the server
-            // starts it again.
-            _ = floors.join_next() => bail!("the chat or the journal broke down; what it says above is why"),
-        }
-    }
+    server
+        .run(&mut signals, reload_requests, &mut tasks)
+        .await?;
     tracing::info!("stopping");
-    doors.abort_all();
-    admin.abort();
-    server.farewell().await;
+    drop(ports);
+    server.end_sessions().await;
     Ok(())
 }
 
-impl Server {
-    /// Reloads and says in the log how that went; gives what went wrong.
-    async fn reload_and_tell(&self) -> Result<(), String> {
-        let done = self.try_reload().await;
-        match &done {
-            Ok(()) => tracing::info!("config and certificates are loaded anew"),
-            Err(problem) => tracing::error!("{problem}"),
+fn open_database(config: &Config) -> Result<Database> {
+    let folder = &config.data.directory;
+    Database::open(&folder.join(DATABASE_FILE), config.history.sync).with_context(|| {
+        format!(
+            "cannot use the data folder {} (data.directory)",
+            folder.display()
+        )
+    })
+}
+
+/// The listeners of all ports.
+struct Listeners {
+    chat: TcpListener,
+    admin: TcpListener,
+    metrics: Option<TcpListener>,
+    websocket: Option<TcpListener>,
+}
+
+impl Listeners {
+    async fn bind(config: &Config) -> Result<Self> {
+        Ok(Self {
+            chat: listen(config.chat.listen, "chat.listen").await?,
+            admin: listen(config.admin.listen, "admin.listen").await?,
+            metrics: listen_if_set(config.metrics.listen, "metrics.listen").await?,
+            websocket: listen_if_set(config.websocket.listen, "websocket.listen").await?,
+        })
+    }
+
+    /// Serves every port on a task of its own. Dropping what it returns closes the chat port and
+    /// the control plane.
+    fn serve(
+        self,
+        config: &Config,
+        chat_port: Arc<ChatPort>,
+        control: Control,
+        probes: Probes,
+    ) -> Result<JoinSet<()>> {
+        let (chat_address, admin_address) = (self.chat.local_addr()?, self.admin.local_addr()?);
+        let mut ports = JoinSet::new();
+        if let Some(listener) = self.metrics {
+            tracing::info!(metrics = %listener.local_addr()?, "serving metrics, without sign-in");
+            tokio::spawn(metrics_port::serve(probes, listener));
         }
-        self.events.publish_now(ServerEvent::Reloaded {
-            problem: done.clone().err(),
-        });
-        done
-    }
-
-    async fn try_reload(&self) -> Result<(), String> {
-        let nothing =
-            |error: anyhow::Error| format!("not reloaded, all stays as it was: {error:#}");
-        self.reload().await.map_err(nothing)?;
-        let rest = |error: anyhow::Error| {
-            format!("config and certificates are loaded anew, but not all CSV files: {error:#}")
-        };
-        self.take_in_files().await.map_err(rest)
-    }
-
-    /// Takes the certificate anew: ours is renewed in time, and one that another program renews is
-    /// taken up.
-    fn renew_certificate(&self) {
-        if let Err(error) = self.certificates.reload(&self.config.borrow()) {
-            tracing::error!("the certificate stays the old one: {error:#}");
-            self.events.component_failed(
-                Component::Certificate,
-                format!("it stays the old one: {error:#}"),
-            );
+        ports.spawn(Arc::clone(&chat_port).serve(Transport::Irc, self.chat));
+        if let Some(listener) = self.websocket {
+            tracing::info!(websocket = %listener.local_addr()?, "serving web clients");
+            ports.spawn(chat_port.serve(Transport::WebSocket, listener));
         }
-    }
-
-    /// Takes the config and the certificates anew; on an error, neither. Listeners and the data
-    /// folder stay what they are.
-    async fn reload(&self) -> Result<()> {
-        let config = Config::load(self.file.as_deref())?.config;
-        self.certificates.reload(&config)?;
-        let settings = settings::of(&config);
-        self.config.send_replace(Arc::new(config));
-        Ok(self.core.reload(settings).await?)
-    }
-
-    /// Takes in what people added to the CSV files; bans among it hold when this returns.
-    async fn take_in_files(&self) -> Result<()> {
-        let take_in =
-            async { Ok::<_, anyhow::Error>(self.windows.take_in(Timestamp::now()).await?) };
-        let requests = |bans: &Vec<Ban>| bans.iter().cloned().map(AddBan).collect();
-        let done = self.core.commit_and_ask_all(take_in, requests).await;
-        done.map(drop)
-    }
-
-    /// Tells everyone that the server stops. What was said before is stored when this returns.
-    async fn farewell(&self) {
-        let goodbye = self.core.ask(EndAll {
-            reason: "The server is stopping".to_owned(),
-        });
-        if timeout(FAREWELL, goodbye).await.is_err() {
-            tracing::warn!("some sessions did not end in time");
-        }
+        ports.spawn(rookery_control::serve(control, self.admin));
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            chat = %chat_address,
+            control_plane = %admin_address,
+            data = %config.data.directory.display(),
+            "Rookery is open"
+        );
+        Ok(ports)
     }
 }
 
-async fn listen(address: std::net::SocketAddr, key: &str) -> Result<TcpListener> {
+async fn listen(address: SocketAddr, key: &str) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address} ({key}); is another server running there?")
     })
 }
 
-/// A name for this run of the server that no other run has: 50 random bits.
+async fn listen_if_set(address: Option<SocketAddr>, key: &str) -> Result<Option<TcpListener>> {
+    match address {
+        Some(address) => listen(address, key).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// What the database holds at the start.
+struct Stored {
+    bans: Vec<Ban>,
+    maintenance: Option<Maintenance>,
+    admins: Vec<Admin>,
+    chat: ChatSnapshot,
+}
+
+impl Stored {
+    /// Imports what was added to the CSV files, and reads what the server starts from.
+    async fn load(database: &Database, csv_sync: &CsvSync, now: Timestamp) -> Result<Self> {
+        csv_sync
+            .take_in(now)
+            .await
+            .context("cannot import the CSV files")?;
+        database
+            .write(Durability::Message, |store| store.mark_all_disconnected())
+            .await
+            .context("cannot write to the database")?;
+        let stored = database.read(move |store| {
+            Ok(Self {
+                bans: store.bans(now)?,
+                maintenance: store.maintenance()?,
+                admins: store.admins()?,
+                chat: store.chat_snapshot()?,
+            })
+        });
+        stored.await.context("cannot read the database")
+    }
+}
+
+/// Makes the core of what was stored, and the policy by which the chat port refuses connections.
+fn restore_chat(config: &Config, stored: Stored, now: Timestamp) -> (Chat, Arc<AdmissionPolicy>) {
+    if let Some(maintenance) = &stored.maintenance {
+        tracing::warn!(
+            by = %maintenance.by,
+            since = %maintenance.since,
+            "under maintenance: new connections are refused"
+        );
+    }
+    let policy = Arc::new(AdmissionPolicy {
+        bans: Bans::new(stored.bans, config.accounts.email_aliases()),
+        maintenance: stored.maintenance.map(|maintenance| maintenance.told()),
+    });
+    let chat = Chat::new(
+        settings::from_config(config),
+        run_name(),
+        Arc::clone(&policy),
+        stored.chat,
+        now,
+    );
+    (chat, policy)
+}
+
+/// Returns a name for this run of the server that no other run has: 50 random bits.
 fn run_name() -> String {
-    const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    let mut random = [0; 10];
-    getrandom::fill(&mut random).expect("the system gives random bytes");
-    random
-        .iter()
-        .map(|byte| char::from(DIGITS[usize::from(byte % 32)]))
-        .collect()
+    let mut random = [0; 7];
+    getrandom::fill(&mut random).expect("the system has a source of random bytes");
+    let mut name = BASE32_NOPAD.encode(&random).to_ascii_lowercase();
+    // Ten letters of five bits.
+    name.truncate(10);
+    name
+}
+
+/// Logs what an operator who starts the server for the first time has to know.
+fn log_hints(config: &Config, has_admins: bool) {
+    if config.mail.transport == MailTransport::Directory {
+        tracing::info!(
+            folder = %config.mail.directory.display(),
+            "no mail server configured: mails, with their codes, are written to files"
+        );
+    }
+    if !has_admins {
+        tracing::info!("no admin exists; create one with `rookeryd admin add NAME --email EMAIL`");
+    }
+}
+
+/// The parts of the server that a reload and a stop reach.
+struct Server {
+    file: Option<PathBuf>,
+    config: watch::Sender<Arc<Config>>,
+    certificates: Arc<Certificates>,
+    csv_sync: CsvSync,
+    core: ControlHandle,
+    events: EventBus,
+}
+
+impl Server {
+    /// Reloads on request and renews the certificate, until a signal stops the server. Fails if one
+    /// of the engine's tasks ends.
+    async fn run(
+        &self,
+        signals: &mut Signals,
+        mut reload_requests: mpsc::Receiver<ReloadRequest>,
+        engine_tasks: &mut JoinSet<()>,
+    ) -> Result<()> {
+        let mut renewal = interval_at(Instant::now() + RENEWAL, RENEWAL);
+        loop {
+            tokio::select! {
+                asked = signals.reload_or_stop() => match asked {
+                    Asked::Reload => drop(self.reload_and_report().await),
+                    Asked::Stop => return Ok(()),
+                },
+                Some(request) = reload_requests.recv() => {
+                    // The requester may no longer wait.
+                    let _ = request.send(self.reload_and_report().await);
+                }
+                _ = renewal.tick() => self.renew_certificate(),
+                // The server cannot go on without them; its supervisor restarts it.
+                _ = engine_tasks.join_next() => {
+                    bail!("the core or the committer stopped unexpectedly; see the log above")
+                }
+            }
+        }
+    }
+
+    /// Reloads, and reports the result to the log and to operators. Returns what went wrong.
+    async fn reload_and_report(&self) -> Result<(), String> {
+        let result = self.try_reload().await;
+        match &result {
+            Ok(()) => tracing::info!("config and certificates reloaded"),
+            Err(problem) => tracing::error!("{problem}"),
+        }
+        self.events.publish_now(ServerEvent::Reloaded {
+            problem: result.clone().err(),
+        });
+        result
+    }
+
+    async fn try_reload(&self) -> Result<(), String> {
+        self.reload_config()
+            .await
+            .map_err(|error| format!("not reloaded, everything stays as it was: {error:#}"))?;
+        self.import_files().await.map_err(|error| {
+            format!("config and certificates reloaded, but not all CSV files: {error:#}")
+        })
+    }
+
+    /// Loads the config and the certificates again: both, or neither if one has an error. The ports
+    /// and the data folder stay the same.
+    async fn reload_config(&self) -> Result<()> {
+        let config = Config::load(self.file.as_deref())?.config;
+        self.certificates.reload(&config)?;
+        let settings = settings::from_config(&config);
+        self.config.send_replace(Arc::new(config));
+        Ok(self.core.reload(settings).await?)
+    }
+
+    /// Imports what was added to the CSV files. Bans among it are in force when this returns.
+    async fn import_files(&self) -> Result<()> {
+        let import =
+            async { Ok::<_, anyhow::Error>(self.csv_sync.take_in(Timestamp::now()).await?) };
+        let requests = |bans: &Vec<Ban>| bans.iter().cloned().map(AddBan).collect();
+        let imported = self.core.commit_and_ask_all(import, requests).await;
+        imported.map(drop)
+    }
+
+    /// Renews our own certificate in time, and loads one that another program has renewed.
+    fn renew_certificate(&self) {
+        if let Err(error) = self.certificates.reload(&self.config.borrow()) {
+            tracing::error!("cannot renew the certificate, the old one stays in use: {error:#}");
+            self.events.component_failed(
+                Component::Certificate,
+                format!("the old one stays in use: {error:#}"),
+            );
+        }
+    }
+
+    /// Tells every session that the server stops, and ends it. All messages that were sent before
+    /// are stored when this returns.
+    async fn end_sessions(&self) {
+        let ended = self.core.ask(EndAll {
+            reason: "The server is stopping".to_owned(),
+        });
+        if timeout(STOP_TIMEOUT, ended).await.is_err() {
+            tracing::warn!("some sessions did not end in time");
+        }
+    }
 }
 
 /// What a signal asks for.
@@ -337,7 +398,7 @@ enum Asked {
     Stop,
 }
 
-/// The signals the server listens to.
+/// The signals that the server handles.
 struct Signals {
     hangup: Signal,
     terminate: Signal,

@@ -68,7 +68,7 @@ pub async fn run(plane: Arc<ControlPlane>, listener: TcpListener) {
         };
         while connections.try_join_next().is_some() {}
         let Some(share) =
-            Connections::enter(&networks, from.ip(), CONNECTIONS, CONNECTIONS_PER_NETWORK)
+            Connections::try_acquire(&networks, from.ip(), CONNECTIONS, CONNECTIONS_PER_NETWORK)
         else {
             tracing::debug!(%from, "too many connections to the control port from one network");
             continue;

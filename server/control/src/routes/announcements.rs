@@ -61,7 +61,7 @@ async fn announce(
                 .plane
                 .control
                 .events
-                .tell(ServerEvent::Announced { by, to, sessions });
+                .publish_now(ServerEvent::Announced { by, to, sessions });
             Ok(Json(AnnouncementReply { sessions }))
         }
         Announced::NoRecipient => Err(operator.refuse(&step, no_recipient(&to)).await),

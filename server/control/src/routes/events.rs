@@ -138,7 +138,7 @@ async fn events(
         })
         .await?;
     let control = &operator.plane.control;
-    let events = control.events.watch();
+    let events = control.events.subscribe();
     let mut policy = control.admission_policy.clone();
     let known_bans = in_force(&policy.borrow_and_update().bans, operator.now());
     let newest = AuditQuery {

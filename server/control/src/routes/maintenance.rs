@@ -86,7 +86,7 @@ async fn set(
         .plane
         .control
         .events
-        .tell(ServerEvent::Maintenance { by, message });
+        .publish_now(ServerEvent::Maintenance { by, message });
     Ok(Json(to_state(next)))
 }
 

@@ -41,7 +41,7 @@ async fn top(operator: Signed<Auditor>) -> Result<Json<Top>, Refusal> {
     let Activity {
         connections,
         core_queue_events,
-        journal,
+        commit_queue,
         busy,
     } = probes.activity(MAX_ENTRIES).await?;
     let Busy {
@@ -53,7 +53,7 @@ async fn top(operator: Signed<Auditor>) -> Result<Json<Top>, Refusal> {
         busiest_users,
         owners,
     } = busy;
-    let largest_sendqs = journal
+    let largest_sendqs = commit_queue
         .largest_sendqs
         .iter()
         .filter_map(|(session, bytes)| {
@@ -77,7 +77,7 @@ async fn top(operator: Signed<Auditor>) -> Result<Json<Top>, Refusal> {
         channels,
         counters: METRICS.counters(),
         core_queue_events,
-        commit_queue_batches: journal.waiting_batches,
+        commit_queue_batches: commit_queue.waiting_batches,
         busiest_channels: busiest_channels.into_iter().map(to_busy_channel).collect(),
         busiest_users: busiest_users.into_iter().map(to_busy_user).collect(),
         largest_sendqs: largest_sendqs.collect(),

@@ -75,7 +75,7 @@ impl TestPlane {
     }
 
     fn publish(&self, what: ServerEvent) {
-        self.state.control.events.tell(what);
+        self.state.control.events.publish_now(what);
     }
 }
 

@@ -148,7 +148,7 @@ async fn the_status_has_the_rates_of_the_last_minute() {
     let before = METRICS.counters();
     for _ in 0..12 {
         plane.advance(SignedDuration::from_secs(5));
-        rates.note(plane.now.get(), before);
+        rates.sample(plane.now.get(), before);
     }
     METRICS.connections_accepted.add(6_000);
     plane.advance(SignedDuration::from_secs(5));

@@ -37,14 +37,14 @@ impl House {
         let mut out = Vec::new();
         let now = "2026-11-02T12:00:00Z".parse().unwrap();
         let (actor, network) = ("carla".to_owned(), "Rookery".to_owned());
-        Desk {
+        AdminDatabase {
             sqlite: self.sqlite(),
             actor,
             network,
             now,
             out: &mut out,
         }
-        .serve(command)?;
+        .run(command)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -131,7 +131,7 @@ fn a_role_is_changed() {
         .unwrap();
     assert_eq!(
         house.run("role ANNA moderator").unwrap(),
-        "The admin ANNA is moderator now.\n"
+        "The admin ANNA is now moderator.\n"
     );
     assert_eq!(
         house.sqlite().admin("anna").unwrap().unwrap().role,
@@ -213,7 +213,7 @@ fn what_cannot_be_done_is_refused_changes_nothing_and_is_in_the_trail() {
     assert_eq!(
         house.trail()[1..],
         [
-            "admin add ANNA Refused there is such an admin already",
+            "admin add ANNA Refused there is an admin of that name already",
             "admin remove bob Refused there is no such admin",
             "admin passwd bob Refused there is no such admin",
         ]

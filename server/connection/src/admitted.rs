@@ -1,5 +1,5 @@
-//! An admitted session: its messages go to the core, its sign-in commands to the accounts, its
-//! silence is noticed.
+//! An admitted session: most messages go straight to the core, and those that need the accounts or
+//! the history go there first. A client that is silent for too long is disconnected.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use rookery_control_api::DisconnectReason;
 use rookery_protocol::{Message, Nick};
 
+use super::line_stream::{CLOSED, Input, StreamEvent};
 use super::session::Session;
-use super::wire::{CLOSED, Input, Wake};
 use rookery_accounts::replies::labelled;
 use rookery_accounts::sign_in::{self, SignIn};
 use rookery_base::metrics::METRICS;
@@ -18,46 +18,47 @@ use rookery_chat::request::{Admission, ReplyFormat};
 use rookery_chat::{labels, playback};
 use rookery_engine::handle::{CoreStopped, SessionEvent};
 
-/// How long a client may be silent.
+/// Finds clients that no longer respond: sends `PING` after a time of silence, and gives up after
+/// the same time again.
 struct IdleTimer {
-    /// Zero for ever.
+    /// How long a client may be silent; zero for as long as it likes.
     limit: Duration,
     check_at: Option<Instant>,
-    /// Whether a `PING` waits for its answer.
-    asked: bool,
+    /// Whether a `PING` waits for its reply.
+    pinged: bool,
 }
 
 impl Session {
-    /// Serves an admitted session; gives how it ended. What is rare is boxed, so that an idle
-    /// session keeps no room for it.
-    pub(super) async fn stay(&mut self) -> Result<Disconnect, CoreStopped> {
-        let mut silence = IdleTimer::new(self.services.config.get().limits.ping_seconds);
+    /// Serves an admitted session. Returns why it ended. Rare paths are boxed, so that the task of
+    /// an idle session holds no memory for them.
+    pub(super) async fn serve_admitted(&mut self) -> Result<Disconnect, CoreStopped> {
+        let mut idle = IdleTimer::new(self.services.config.get().limits.ping_seconds);
         let mut sign_in: Option<Box<SignIn>> = None;
         loop {
-            let wake = match &mut sign_in {
-                None => self.wire.next(silence.check_at).await,
-                Some(sign_in) => Box::pin(self.next_but_for_news(sign_in, silence.check_at)).await,
+            let next = match &mut sign_in {
+                None => self.stream.next(idle.check_at).await,
+                Some(sign_in) => Box::pin(self.next_or_news(sign_in, idle.check_at)).await,
             };
-            let event = match wake {
-                Wake::Input(Input::Message(message)) if self.is_for_the_core(&message) => {
+            let event = match next {
+                StreamEvent::Input(Input::Message(message)) if self.is_for_the_core(&message) => {
                     SessionEvent::command(self.id, message)
                 }
-                Wake::Input(Input::Message(message)) => {
-                    match Box::pin(self.take(&mut sign_in, message)).await? {
+                StreamEvent::Input(Input::Message(message)) => {
+                    match Box::pin(self.handle(&mut sign_in, message)).await? {
                         Some(disconnect) => return Ok(disconnect),
                         None => continue,
                     }
                 }
-                Wake::Input(Input::Fault(fault)) => SessionEvent::bad_line(self.id, fault),
-                Wake::Deadline => match self.check_idle(&mut silence) {
+                StreamEvent::Input(Input::Fault(fault)) => SessionEvent::bad_line(self.id, fault),
+                StreamEvent::Deadline => match self.check_idle(&mut idle) {
                     None => continue,
                     Some(disconnect) => {
                         Box::pin(self.close(&disconnect.words)).await;
                         return Ok(disconnect);
                     }
                 },
-                Wake::Ended => return Ok(Disconnect::lost(CLOSED)),
-                Wake::Broken(disconnect) => return Ok(disconnect),
+                StreamEvent::Drained => return Ok(Disconnect::lost(CLOSED)),
+                StreamEvent::Closed(disconnect) => return Ok(disconnect),
             };
             if let Some(event) = self.services.core.try_send(event)? {
                 Box::pin(self.services.core.send(*event)).await?;
@@ -66,45 +67,49 @@ impl Session {
         }
     }
 
-    /// Waits for the next thing to do, and tells the client of the mails that it waits for
-    /// meanwhile.
-    async fn next_but_for_news(&mut self, sign_in: &mut SignIn, deadline: Option<Instant>) -> Wake {
+    /// Waits for the next event, and meanwhile tells the client what becomes of a mail that was
+    /// sent for its sign-in.
+    async fn next_or_news(
+        &mut self,
+        sign_in: &mut SignIn,
+        deadline: Option<Instant>,
+    ) -> StreamEvent {
         loop {
             tokio::select! {
                 biased;
-                wake = self.wire.next(deadline) => return wake,
-                news = sign_in.news() => self.tell(&news),
+                event = self.stream.next(deadline) => return event,
+                news = sign_in.news() => self.send(&news),
             }
         }
     }
 
-    /// Whether nothing has to be asked or waited for before the core may have it.
+    /// Whether the message can go to the core at once.
     fn is_for_the_core(&self, message: &Message) -> bool {
         !sign_in::COMMANDS.contains(&message.command.as_str())
-            && !asks_for_history(message)
-            && !self.may_rename(message)
+            && !may_read_history(message)
+            && !self.may_change_nick(message)
     }
 
-    fn may_rename(&self, message: &Message) -> bool {
+    fn may_change_nick(&self, message: &Message) -> bool {
         let nick_is_free =
             self.identity.is_none() || self.services.config.get().accounts.free_nicks;
         message.command == "NICK" && nick_is_free
     }
 
-    /// Takes a message that something has to be asked or waited for. Gives how the session ends, if
-    /// it does with that.
-    async fn take(
+    /// Handles a message that cannot go to the core at once. Returns why the session ends, if it
+    /// does.
+    async fn handle(
         &mut self,
         sign_in: &mut Option<Box<SignIn>>,
         message: Message,
     ) -> Result<Option<Disconnect>, CoreStopped> {
         if sign_in::COMMANDS.contains(&message.command.as_str()) {
-            return self.prove(sign_in, message).await;
+            return self.authenticate(sign_in, message).await;
         }
-        if asks_for_history(&message) {
+        if may_read_history(&message) {
             return self.read_history(message).await;
         }
-        if !self.is_refused(&message).await? {
+        if !self.refuse_reserved_nick(&message).await? {
             METRICS.messages_received.increment();
             let event = SessionEvent::command(self.id, message);
             self.services.core.send(event).await?;
@@ -112,22 +117,22 @@ impl Session {
         Ok(None)
     }
 
-    /// Sends a command that has history read. Nothing more is read until the reply is on its way,
-    /// so that one session has one page read at a time, and has its answers in order. Gives how the
-    /// session ends, if it does meanwhile.
+    /// Sends the core a command that may have history read. Until the reply is in the send queue,
+    /// nothing more is read from the client, so that one session has one page read at a time and
+    /// receives its replies in order. Returns why the session ends, if it does.
     async fn read_history(&mut self, message: Message) -> Result<Option<Disconnect>, CoreStopped> {
         tokio::select! {
-            answered = self.services.core.ask_history(self.id, message) => answered.map(|()| None),
-            over = self.wire.send_on() => Ok(Some(match over {
-                Wake::Broken(disconnect) => disconnect,
+            done = self.services.core.ask_history(self.id, message) => done.map(|()| None),
+            end = self.stream.send_until_closed() => Ok(Some(match end {
+                StreamEvent::Closed(disconnect) => disconnect,
                 _ => Disconnect::lost(CLOSED),
             })),
         }
     }
 
-    /// Takes a command that proves or changes an identity. Gives how the session ends, if it does
-    /// with that.
-    async fn prove(
+    /// Handles a command that proves or changes an identity. Returns why the session ends, if it
+    /// does.
+    async fn authenticate(
         &mut self,
         sign_in: &mut Option<Box<SignIn>>,
         message: Message,
@@ -141,32 +146,37 @@ impl Session {
                 self.identity.as_deref().cloned(),
             ))
         });
-        // The core knows these, which may change at any time.
+        // Both may change at any time, so the core is asked for them each time.
         let Some(ReplyFormat { nick, capabilities }) =
             self.services.core.reply_format(self.id).await?
         else {
             return Ok(None);
         };
         let label = labels::of(&message, capabilities).map(str::to_owned);
-        let (replies, proved) = machine.take(Timestamp::now(), nick.as_str(), message).await;
-        self.tell(&labelled(
+        let (replies, identity) = machine.take(Timestamp::now(), nick.as_str(), message).await;
+        self.send(&labelled(
             replies,
             label,
             &self.services.config.get().chat.server_name,
         ));
-        let Some(proved) = proved else {
+        let Some(identity) = identity else {
             return Ok(None);
         };
-        let name = proved.name.to_nick();
-        match self.services.core.sign_in(self.id, proved.clone()).await? {
+        let name = identity.name.to_nick();
+        match self
+            .services
+            .core
+            .sign_in(self.id, identity.clone())
+            .await?
+        {
             Admission::NickInUse => {
-                let text =
-                    "Somebody whose name looks like yours is here; you stay who you are for now";
-                self.tell(&[self.refuse_nick(&nick, &name, text)]);
+                let text = "A user whose nick looks like your account's name is online; \
+                            you are not signed in";
+                self.send(&[self.nick_in_use(&nick, &name, text)]);
                 *sign_in = None;
             }
             Admission::Banned { reason, expires_at } => {
-                self.refuse_banned(&name, &reason, expires_at).await;
+                self.close_banned(&name, &reason, expires_at).await;
                 return Ok(Some(Disconnect {
                     why: DisconnectReason::Banned,
                     words: "Banned".into(),
@@ -179,15 +189,15 @@ impl Session {
                     words: reason.into(),
                 }));
             }
-            Admission::Admitted => self.welcome(Some(proved)).await,
+            Admission::Admitted => self.set_identity(Some(identity)).await,
         }
         Ok(None)
     }
 
-    /// Whether the name of an account, other than the session's own, stands against the nick that
-    /// it asks for; it is told.
-    async fn is_refused(&self, message: &Message) -> Result<bool, CoreStopped> {
-        // The core says what is wrong with what is no nick.
+    /// Refuses a nick that belongs to another account or looks like its name. Returns whether it
+    /// was refused.
+    async fn refuse_reserved_nick(&self, message: &Message) -> Result<bool, CoreStopped> {
+        // The core replies to what is not a nick.
         let Some(Ok(nick)) = message.param(0).map(Nick::parse) else {
             return Ok(false);
         };
@@ -195,11 +205,11 @@ impl Session {
         let text = match self.services.accounts.is_reserved(&nick, own).await {
             Ok(false) => return Ok(false),
             Ok(true) => {
-                "That is the name of another's account, or looks like one; sign in if it is yours"
+                "This nick is the name of an account, or looks like one; sign in if it is yours"
             }
             Err(error) => {
-                tracing::error!(%error, "a nick could not be checked");
-                "The nick could not be checked just now; try again later"
+                tracing::error!(%error, "cannot check a nick");
+                "The nick cannot be checked now; try again later"
             }
         };
         let Some(ReplyFormat {
@@ -210,8 +220,8 @@ impl Session {
             return Ok(true);
         };
         let label = labels::of(message, capabilities).map(str::to_owned);
-        let refusal = vec![self.refuse_nick(&own, &nick, text)];
-        self.tell(&labelled(
+        let refusal = vec![self.nick_in_use(&own, &nick, text)];
+        self.send(&labelled(
             refusal,
             label,
             &self.services.config.get().chat.server_name,
@@ -219,32 +229,33 @@ impl Session {
         Ok(true)
     }
 
-    /// The time to check has come. Gives how the session ends, if the client is taken for lost.
-    fn check_idle(&self, silence: &mut IdleTimer) -> Option<Disconnect> {
-        let heard_at = self.wire.heard_at();
-        let silent = heard_at.elapsed();
-        if silent < silence.limit {
-            silence.asked = false;
-            silence.check_at = Some(heard_at + silence.limit);
+    /// Checks how long the client has been silent. Returns why the session ends if the client no
+    /// longer responds.
+    fn check_idle(&self, idle: &mut IdleTimer) -> Option<Disconnect> {
+        let last_received = self.stream.last_received_at();
+        let silent = last_received.elapsed();
+        if silent < idle.limit {
+            idle.pinged = false;
+            idle.check_at = Some(last_received + idle.limit);
             return None;
         }
-        if silence.asked {
+        if idle.pinged {
             let words = format!("Ping timeout: {} seconds", silent.as_secs());
             return Some(Disconnect {
                 why: DisconnectReason::PingTimeout,
                 words: words.into(),
             });
         }
-        silence.asked = true;
-        silence.check_at = Some(Instant::now() + silence.limit);
+        idle.pinged = true;
+        idle.check_at = Some(Instant::now() + idle.limit);
         let server = self.services.config.get().chat.server_name.clone();
-        self.tell(&[Message::new("PING", [server])]);
+        self.send(&[Message::new("PING", [server])]);
         None
     }
 }
 
-/// Whether the answer may have to be read from the record.
-fn asks_for_history(message: &Message) -> bool {
+/// Whether the core may have to read history to reply.
+fn may_read_history(message: &Message) -> bool {
     match message.command.as_str() {
         "CHATHISTORY" | "REDACT" => true,
         "PRIVMSG" => message.param(0).is_some_and(playback::is_meant),
@@ -259,7 +270,7 @@ impl IdleTimer {
         Self {
             limit,
             check_at,
-            asked: false,
+            pinged: false,
         }
     }
 }

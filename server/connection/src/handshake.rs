@@ -1,25 +1,29 @@
-//! A session on its way in: it drives the handshake, and asks the core when that is done.
+//! A session before it is admitted: the IRC handshake, and the waiting room.
+//!
+//! The state machine of the handshake is in `rookery-accounts`. This module feeds it what the
+//! client sends, sends its replies, enforces the time limits, and asks the core for admission when
+//! the machine is done.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::session::{Admission, Session};
-use super::wire::{CLOSED, Input, Wake};
+use super::line_stream::{CLOSED, Input, StreamEvent};
+use super::session::{HandshakeResult, Session};
 use rookery_accounts::handshake::{Handshake, Next};
 use rookery_chat::event::{Candidate, Disconnect};
-use rookery_chat::request;
+use rookery_chat::request::Admission;
 use rookery_engine::handle::CoreStopped;
 
 impl Session {
-    /// Brings the session through its handshake, or to its end.
-    pub(super) async fn enter(&mut self) -> Result<Admission, CoreStopped> {
+    /// Runs the handshake until the session is admitted or closed.
+    pub(super) async fn handshake(&mut self) -> Result<HandshakeResult, CoreStopped> {
         let mut handshake = Handshake::new(Arc::clone(&self.services.accounts), self.peer.clone());
         let started = Instant::now();
         loop {
             let limits = &self.services.config.get().limits;
-            let (seconds, late) = if handshake.is_waiting_room() {
+            let (seconds, too_late) = if handshake.is_waiting_room() {
                 (
                     limits.waiting_room_seconds,
                     "You have been in the waiting room for too long",
@@ -28,48 +32,52 @@ impl Session {
                 (limits.handshake_seconds, "The handshake took too long")
             };
             let deadline = after(started, seconds);
-            let wake = tokio::select! {
+            let event = tokio::select! {
                 biased;
-                wake = self.wire.next(deadline) => wake,
+                event = self.stream.next(deadline) => event,
                 news = handshake.news() => {
-                    self.tell(&news);
+                    self.send(&news);
                     continue;
                 }
             };
-            let input = match wake {
-                Wake::Input(input) => input,
-                Wake::Deadline => return Ok(self.close(late).await),
-                Wake::Ended => return Ok(Admission::Over(Disconnect::lost(CLOSED))),
-                Wake::Broken(disconnect) => return Ok(Admission::Over(disconnect)),
+            let input = match event {
+                StreamEvent::Input(input) => input,
+                StreamEvent::Deadline => return Ok(self.close(too_late).await),
+                StreamEvent::Drained => {
+                    return Ok(HandshakeResult::Closed(Disconnect::lost(CLOSED)));
+                }
+                StreamEvent::Closed(disconnect) => {
+                    return Ok(HandshakeResult::Closed(disconnect));
+                }
             };
             let message = match input {
                 Input::Message(message) => message,
                 Input::Fault(fault) => {
                     let replies = handshake.take_fault(&fault);
-                    self.tell(&replies);
+                    self.send(&replies);
                     continue;
                 }
             };
             let step = handshake.take(Timestamp::now(), message).await;
-            self.tell(&step.replies);
+            self.send(&step.replies);
             match step.next {
                 Next::Stay => {}
                 Next::Close(reason) => return Ok(self.close(&reason).await),
                 Next::Admit(candidate) => {
-                    if let Some(admission) = self.admit(&mut handshake, candidate).await? {
-                        return Ok(admission);
+                    if let Some(result) = self.admit(&mut handshake, candidate).await? {
+                        return Ok(result);
                     }
                 }
             }
         }
     }
 
-    /// Asks the core. None: the handshake goes on.
+    /// Asks the core for admission. Returns `None` if the handshake goes on.
     async fn admit(
         &mut self,
         handshake: &mut Handshake,
         candidate: Box<Candidate>,
-    ) -> Result<Option<Admission>, CoreStopped> {
+    ) -> Result<Option<HandshakeResult>, CoreStopped> {
         let (nick, identity) = (candidate.nick.clone(), candidate.identity.clone());
         let admission = self
             .services
@@ -77,26 +85,26 @@ impl Session {
             .admit(self.id, Arc::clone(&self.sendq), candidate)
             .await?;
         Ok(match admission {
-            request::Admission::NickInUse => {
+            Admission::NickInUse => {
                 let replies = handshake.nick_in_use();
-                self.tell(&replies);
+                self.send(&replies);
                 None
             }
-            request::Admission::Banned { reason, expires_at } => {
-                Some(self.refuse_banned(&nick, &reason, expires_at).await)
+            Admission::Banned { reason, expires_at } => {
+                Some(self.close_banned(&nick, &reason, expires_at).await)
             }
-            request::Admission::Stale { reason } | request::Admission::Closed { reason } => {
+            Admission::Stale { reason } | Admission::Closed { reason } => {
                 Some(self.close(&reason).await)
             }
-            request::Admission::Admitted => {
-                self.welcome(identity).await;
-                Some(Admission::Admitted)
+            Admission::Admitted => {
+                self.set_identity(identity).await;
+                Some(HandshakeResult::Admitted)
             }
         })
     }
 }
 
-/// `seconds` after `start`; never for 0.
+/// Returns the time that many seconds after `start`; `None`, for never, if they are 0.
 fn after(start: Instant, seconds: u32) -> Option<Instant> {
     (seconds > 0).then(|| start + Duration::from_secs(seconds.into()))
 }

@@ -1,5 +1,5 @@
-//! WebSocket (RFC 6455; IRCv3 websocket): a stream of lines for the session, a message for each
-//! line on the wire.
+//! WebSocket (RFC 6455, IRCv3 websocket): turns messages into lines, and lines into messages, so
+//! that the session reads and writes the same bytes as over plain TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -15,46 +15,52 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// The most bytes of a message: more than any line may have, which is told to whoever sends that;
-/// what is longer yet ends the connection.
+/// How many bytes a message may have. A line may have fewer, so a client that sends too long a line
+/// receives a reply; a longer message ends the connection.
 const MAX_MESSAGE: usize = 16 * 1024;
-/// What is read at once, and gathered before it is written.
+/// How many bytes are read at once, and collected before they are written.
 const BUFFER: usize = 4096;
-/// The most bytes that wait to be written: answers to pings gather while a client reads nothing,
-/// and go beyond what the sendq counts.
+/// How many bytes may wait to be written. Replies to pings collect while a client reads nothing,
+/// and the send queue does not count them.
 const MAX_WRITE: usize = 64 * 1024;
+/// The subprotocol with text messages.
 const TEXT: &str = "text.ircv3.net";
+/// The subprotocol with binary messages.
 const BINARY: &str = "binary.ircv3.net";
 
-/// A WebSocket over `S`.
-pub struct WebStream<S> {
+/// A WebSocket over `S`, as a stream of lines.
+pub struct WebSocketLines<S> {
     socket: WebSocketStream<S>,
     is_binary: bool,
-    /// What came in the last message, as a line, and was not read yet.
+    /// The line of the last message, as far as it was not read yet.
     unread: Bytes,
-    /// What the other side is told at the end.
+    /// The code of our close frame.
     code: CloseCode,
-    ending: Ending,
+    closing: Closing,
 }
 
-/// How far the end of the connection has come.
+/// How far the closing handshake has got.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ending {
+enum Closing {
+    /// It has not begun.
     Open,
-    /// Our farewell is on its way.
-    Told,
-    /// What the client still sends is read, up to its own farewell: otherwise ours could be lost.
-    Heard,
+    /// Our close frame is being sent.
+    Sending,
+    /// Our close frame is sent. What the client still sends is read, up to its close frame: if the
+    /// connection closed with unread bytes, ours could be lost (TCP reset).
+    Sent,
 }
 
-/// Answers a client's handshake. With `origins`, pages from elsewhere are turned away.
-#[expect(clippy::result_large_err, reason = "it is what the library asks for")]
-pub async fn accept<S>(stream: S, origins: &[String]) -> Result<WebStream<S>, Error>
+/// Accepts a client's WebSocket handshake. If `origins` is not empty, pages from other origins are
+/// refused.
+#[expect(clippy::result_large_err, reason = "the library requires this type")]
+pub async fn accept<S>(stream: S, origins: &[String]) -> Result<WebSocketLines<S>, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut is_binary = false;
-    let answer = |request: &Request, response| answer(request, response, origins, &mut is_binary);
+    let callback =
+        |request: &Request, response| respond(request, response, origins, &mut is_binary);
     let limits = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER)
@@ -62,31 +68,32 @@ where
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
     let socket =
-        tokio_tungstenite::accept_hdr_async_with_config(stream, answer, Some(limits)).await?;
-    Ok(WebStream {
+        tokio_tungstenite::accept_hdr_async_with_config(stream, callback, Some(limits)).await?;
+    Ok(WebSocketLines {
         socket,
         is_binary,
         unread: Bytes::new(),
         code: CloseCode::Normal,
-        ending: Ending::Open,
+        closing: Closing::Open,
     })
 }
 
-#[expect(clippy::result_large_err, reason = "it is what the library asks for")]
-fn answer(
+#[expect(clippy::result_large_err, reason = "the library requires this type")]
+/// Chooses the subprotocol, or refuses the handshake.
+fn respond(
     request: &Request,
     mut response: Response,
     origins: &[String],
     is_binary: &mut bool,
 ) -> Result<Response, ErrorResponse> {
-    if !is_welcome(request.headers(), origins) {
+    if !is_allowed(request.headers(), origins) {
         let mut refusal =
-            ErrorResponse::new(Some("Pages from there may not connect.\n".to_owned()));
+            ErrorResponse::new(Some("Pages from this origin may not connect.\n".to_owned()));
         *refusal.status_mut() = StatusCode::FORBIDDEN;
         return Err(refusal);
     }
-    // The first that is known: the client lists what it likes best first. One that lists nothing
-    // known gets text.
+    // The client lists subprotocols by preference, so the first known one is chosen. If none is
+    // known, messages are text.
     let listed = request
         .headers()
         .get_all(header::SEC_WEBSOCKET_PROTOCOL)
@@ -108,8 +115,9 @@ fn answer(
     Ok(response)
 }
 
-/// A browser tells which page connects; other programs do not, and could say anything.
-fn is_welcome(headers: &HeaderMap, origins: &[String]) -> bool {
+/// Whether the origin of the page may connect. Only browsers send one, and only theirs can be
+/// trusted: the check protects users of a browser from other pages.
+fn is_allowed(headers: &HeaderMap, origins: &[String]) -> bool {
     let Some(origin) = headers.get(header::ORIGIN).filter(|_| !origins.is_empty()) else {
         return true;
     };
@@ -118,8 +126,8 @@ fn is_welcome(headers: &HeaderMap, origins: &[String]) -> bool {
         .any(|known| origin.as_bytes().eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// The message as a line. One that holds line ends is more than one line, which it may not be: what
-/// stands in their place makes it no line at all.
+/// Returns the message as a line. A message must be one line: line ends inside of it become NUL,
+/// which makes the line invalid.
 fn to_line(message: &[u8]) -> Bytes {
     let message = message.strip_suffix(b"\n").unwrap_or(message);
     let message = message.strip_suffix(b"\r").unwrap_or(message);
@@ -135,7 +143,8 @@ fn to_line(message: &[u8]) -> Bytes {
     line.freeze()
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> WebStream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketLines<S> {
+    /// Returns the message of a line.
     fn to_message(&self, line: &[u8]) -> Message {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -146,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebStream<S> {
         }
     }
 
-    /// Takes whole lines, as many as there is room for now.
+    /// Sends whole lines, as many as there is room for. Returns how many bytes they had.
     fn poll_send(&mut self, context: &mut Context<'_>, lines: &[u8]) -> Poll<io::Result<usize>> {
         let mut sent = 0;
         for line in lines.split_inclusive(|&byte| byte == b'\n') {
@@ -165,7 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebStream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebStream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocketLines<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -175,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebStream<S> {
             match ready!(Pin::new(&mut self.socket).poll_next(context)) {
                 Some(Ok(Message::Text(text))) => self.unread = to_line(text.as_bytes()),
                 Some(Ok(Message::Binary(bytes))) => self.unread = to_line(&bytes),
-                // Pings are answered, and farewells returned, by the library.
+                // The library replies to pings and to close frames.
                 Some(Ok(_)) => {}
                 Some(Err(Error::Io(error))) => return Poll::Ready(Err(error)),
                 Some(Err(error)) => {
@@ -192,7 +201,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebStream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebStream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocketLines<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -234,24 +243,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebStream<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.ending == Ending::Open {
-            let farewell = CloseFrame {
+        if self.closing == Closing::Open {
+            let frame = CloseFrame {
                 code: self.code,
                 reason: "".into(),
             };
-            // The client may have said it first.
-            let _ = Pin::new(&mut self.socket).start_send(Message::Close(Some(farewell)));
-            self.ending = Ending::Told;
+            // The client may have closed first.
+            let _ = Pin::new(&mut self.socket).start_send(Message::Close(Some(frame)));
+            self.closing = Closing::Sending;
         }
-        if self.ending == Ending::Told {
+        if self.closing == Closing::Sending {
             let _ = ready!(Pin::new(&mut self.socket).poll_flush(context));
-            self.ending = Ending::Heard;
+            self.closing = Closing::Sent;
         }
         while let Some(Ok(_)) = ready!(Pin::new(&mut self.socket).poll_next(context)) {}
         Pin::new(self.socket.get_mut()).poll_shutdown(context)
     }
 }
 
+/// Returns the close code for an error of the client.
 fn code_of(error: &Error) -> CloseCode {
     match error {
         Error::Capacity(_) => CloseCode::Size,
@@ -282,11 +292,12 @@ mod tests {
 
     type Client = WebSocketStream<DuplexStream>;
 
-    /// Both ends, and the subprotocol that was agreed on; the client sends these headers along.
+    /// Connects both ends. Returns them with the subprotocol that was chosen; the client sends
+    /// these headers too.
     async fn pair(
         origins: &[&str],
         headers: &[(header::HeaderName, &'static str)],
-    ) -> Result<(Client, WebStream<DuplexStream>, Option<String>), Error> {
+    ) -> Result<(Client, WebSocketLines<DuplexStream>, Option<String>), Error> {
         let (near, far) = duplex(64 * 1024);
         let mut request = "ws://irc.test/".into_client_request().unwrap();
         for (name, value) in headers {
@@ -305,12 +316,12 @@ mod tests {
         ))
     }
 
-    async fn plain_pair() -> (Client, WebStream<DuplexStream>) {
+    async fn plain_pair() -> (Client, WebSocketLines<DuplexStream>) {
         let (client, server, _) = pair(&[], &[]).await.unwrap();
         (client, server)
     }
 
-    async fn read_line(server: &mut WebStream<DuplexStream>) -> Vec<u8> {
+    async fn read_line(server: &mut WebSocketLines<DuplexStream>) -> Vec<u8> {
         let mut line = Vec::new();
         while !line.ends_with(b"\n") {
             line.push(server.read_u8().await.unwrap());
@@ -323,7 +334,7 @@ mod tests {
             match client.next().await {
                 Some(Ok(Message::Close(Some(frame)))) => return frame.code,
                 Some(Ok(_)) => {}
-                other => panic!("no farewell: {other:?}"),
+                other => panic!("no close frame: {other:?}"),
             }
         }
     }
@@ -366,18 +377,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pages_from_elsewhere_are_turned_away_where_origins_are_named() {
+    async fn pages_of_other_origins_are_refused_if_origins_are_configured() {
         let origins = ["https://chat.example.org"];
-        for (origin, welcome) in [
+        for (origin, allowed) in [
             ("https://CHAT.example.org", true),
             ("https://evil.example", false),
             ("null", false),
         ] {
             let result = pair(&origins, &[(header::ORIGIN, origin)]).await;
             match result {
-                Ok(_) => assert!(welcome, "{origin}"),
+                Ok(_) => assert!(allowed, "{origin}"),
                 Err(Error::Http(response)) => {
-                    assert!(!welcome && response.status() == 403, "{origin}")
+                    assert!(!allowed && response.status() == 403, "{origin}")
                 }
                 Err(other) => panic!("{other}"),
             }
@@ -391,7 +402,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_is_one_line_also_in_fragments_and_pings_are_answered() {
+    async fn a_message_is_one_line_even_in_fragments_and_pings_are_answered() {
         let (mut client, mut server) = plain_pair().await;
         client.send(Message::Ping("x".into())).await.unwrap();
         client.send(Message::text("PING a")).await.unwrap();
@@ -408,19 +419,19 @@ mod tests {
         assert_eq!(
             read_line(&mut server).await,
             b"PING \xff\r\n",
-            "whether that is UTF-8 is looked at later"
+            "UTF-8 is checked later"
         );
         assert_eq!(
             read_line(&mut server).await,
             b"PING a\0\0QUIT\r\n",
-            "nobody smuggles in a second line"
+            "a message cannot contain a second line"
         );
         assert_eq!(read_line(&mut server).await, b"PING b\r\n");
         assert!(matches!(client.next().await, Some(Ok(Message::Pong(text))) if text == "x"));
     }
 
     #[tokio::test]
-    async fn what_is_too_long_or_no_websocket_ends_with_a_code() {
+    async fn invalid_messages_end_the_connection_with_a_close_code() {
         let frame = |opcode, bytes: &[u8]| {
             Message::Frame(Frame::message(bytes.to_vec(), OpCode::Data(opcode), true))
         };
@@ -440,10 +451,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn either_side_may_say_farewell_first() {
+    async fn either_side_may_close_first() {
         let (mut client, mut server) = plain_pair().await;
         server.write_all(b"ERROR :bye\r\n").await.unwrap();
-        let farewell = async {
+        let client_side = async {
             assert_eq!(
                 client
                     .next()
@@ -456,11 +467,11 @@ mod tests {
                 "ERROR :bye"
             );
             let code = close_code(&mut client).await;
-            // Its own farewell goes out with the next look.
+            // The client's own close frame is sent by the next poll.
             let _ = client.next().await;
             code
         };
-        let (shut, code) = tokio::join!(server.shutdown(), farewell);
+        let (shut, code) = tokio::join!(server.shutdown(), client_side);
         assert_eq!((shut.is_ok(), code), (true, CloseCode::Normal));
 
         let (mut client, mut server) = plain_pair().await;
@@ -475,18 +486,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_reads_nothing_holds_up_the_writer() {
+    async fn writing_to_a_client_that_reads_nothing_blocks() {
         let (_client, mut server) = plain_pair().await;
         let line = format!("NOTICE a :{}\r\n", "x".repeat(400));
-        let mut taken = 0;
+        let mut written_bytes = 0;
         loop {
             let write = tokio::time::timeout(
                 std::time::Duration::from_millis(200),
                 server.write(line.as_bytes()),
             );
             let Ok(written) = write.await else { break };
-            taken += written.unwrap();
-            assert!(taken < 256 * 1024, "it takes no end of lines");
+            written_bytes += written.unwrap();
+            assert!(
+                written_bytes < 256 * 1024,
+                "the writer accepts lines without end"
+            );
         }
     }
 
@@ -516,6 +530,6 @@ mod tests {
         let (_, ()) = tokio::join!(answers, async {
             let _ = server.flush().await;
         });
-        assert!(pongs > 0 && pongs < PINGS / 4, "{pongs} answers were kept");
+        assert!(pongs > 0 && pongs < PINGS / 4, "{pongs} pongs were stored");
     }
 }

@@ -1,4 +1,8 @@
-//! One connection as the session sees it: messages in, lines out, all limits kept.
+//! One connection as a stream: parsed lines in, the send queue out, within all limits.
+//!
+//! It owns the socket, the framing of lines, flood control and the deadlines. One call,
+//! [`LineStream::next`], waits for whatever happens first and sends what is in the send queue
+//! meanwhile. It holds as little as it can for an idle connection: buffers live on the stack.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -22,58 +26,61 @@ use rookery_base::metrics::METRICS;
 use rookery_chat::event::{Disconnect, LineFault};
 use rookery_engine::sendq::{Sendq, State};
 
-/// Bytes read at once.
+/// How many bytes are read at once.
 const READ: usize = 4096;
-/// Lines that go into one TLS record, if they fit.
+/// How many lines are written together, as one TLS record if they fit.
 const GATHER: usize = 64;
-/// What the others read of a connection that just ended.
+/// The quit message of a session whose connection just ended.
 pub const CLOSED: &str = "Connection closed";
-/// How long a connection may take to hear its last lines.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long sending the last lines may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the client sent.
+/// A line that the client sent.
 #[derive(Debug)]
 pub enum Input {
+    /// A message.
     Message(Message),
+    /// A line that is no message.
     Fault(LineFault),
 }
 
-/// What the session wakes up for.
+/// What [`LineStream::next`] waited for.
 #[derive(Debug)]
-pub enum Wake {
+pub enum StreamEvent {
+    /// The client sent a line.
     Input(Input),
     /// The deadline has passed.
     Deadline,
-    /// All that was to be sent is sent, and nothing follows.
-    Ended,
-    /// The connection is over.
-    Broken(Disconnect),
+    /// The send queue has ended, and everything in it is sent.
+    Drained,
+    /// The connection has ended.
+    Closed(Disconnect),
 }
 
-/// The two directions of one connection.
-pub struct Wire {
+/// Both directions of one connection.
+pub struct LineStream {
     socket: Socket,
     framer: LineFramer,
-    /// Read, and not yet taken apart: as messages, four kilobytes of short lines would take seventy
-    /// times the memory.
+    /// Bytes that were read and not yet parsed. Parsed at once, four kilobytes of short lines would
+    /// take seventy times the memory.
     unread: Bytes,
     sendq: Arc<Sendq>,
-    /// Taken out of the sendq, to be written.
+    /// Lines out of the send queue that are being written.
     writing: VecDeque<Bytes>,
     flushed: bool,
     flood: Flood,
-    /// Until then nothing is read: the client sends too fast.
-    held_until: Option<Instant>,
-    /// Set once the sendq is ending.
-    close_by: Option<Instant>,
+    /// Until then nothing is read, because the client sends too fast.
+    throttled_until: Option<Instant>,
+    /// When an ending connection is closed even if not everything is sent.
+    close_deadline: Option<Instant>,
     timer: Pin<Box<Sleep>>,
-    heard_at: Instant,
-    /// The client has closed: whatever was sent to it before had its chance.
-    left: bool,
+    last_received_at: Instant,
+    /// Whether the client closed the connection, and so had the chance to receive what was sent.
+    closed_by_client: bool,
 }
 
-impl Wire {
-    /// Over a connection whose handshakes are done, but for that of IRC.
+impl LineStream {
+    /// Makes the stream of a connection whose TLS and WebSocket handshakes are done.
     pub fn new(socket: Socket, sendq: Arc<Sendq>, flood: Flood, now: Instant) -> Self {
         Self {
             socket,
@@ -83,49 +90,52 @@ impl Wire {
             writing: VecDeque::new(),
             flushed: true,
             flood,
-            held_until: None,
-            close_by: None,
+            throttled_until: None,
+            close_deadline: None,
             timer: Box::pin(tokio::time::sleep_until(now.into())),
-            heard_at: now,
-            left: false,
+            last_received_at: now,
+            closed_by_client: false,
         }
     }
 
-    /// Whether the client itself ended the connection, in whatever way.
-    pub fn has_left(&self) -> bool {
-        self.left
+    /// Whether the client closed the connection.
+    pub fn closed_by_client(&self) -> bool {
+        self.closed_by_client
     }
 
-    /// When the client last sent something.
-    pub fn heard_at(&self) -> Instant {
-        self.heard_at
+    /// Returns when the client last sent something.
+    pub fn last_received_at(&self) -> Instant {
+        self.last_received_at
     }
 
-    /// Waits for the next thing to do, and sends meanwhile. Nothing is lost when it is dropped
-    /// half-way.
-    pub async fn next(&mut self, deadline: Option<Instant>) -> Wake {
+    /// Waits for the next event, and sends what is in the send queue meanwhile. It is cancel safe.
+    pub async fn next(&mut self, deadline: Option<Instant>) -> StreamEvent {
         poll_fn(|context| self.poll_next(context, deadline)).await
     }
 
-    /// Sends, and reads nothing, until the connection is over: for as long as something else is
-    /// waited for. Nothing is lost when it is dropped half-way.
-    pub async fn send_on(&mut self) -> Wake {
-        poll_fn(|context| match self.poll_alive(context) {
+    /// Sends what is in the send queue, and reads nothing, until the connection ends. It is cancel
+    /// safe.
+    pub async fn send_until_closed(&mut self) -> StreamEvent {
+        poll_fn(|context| match self.poll_open(context) {
             Ok(_) => Poll::Pending,
-            Err(over) => over,
+            Err(end) => end,
         })
         .await
     }
 
-    fn poll_next(&mut self, context: &mut Context<'_>, deadline: Option<Instant>) -> Poll<Wake> {
-        let now = match self.poll_alive(context) {
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+        deadline: Option<Instant>,
+    ) -> Poll<StreamEvent> {
+        let now = match self.poll_open(context) {
             Ok(now) => now,
-            Err(over) => return over,
+            Err(end) => return end,
         };
-        if self.held_until.is_some_and(|until| until <= now) {
-            self.held_until = None;
+        if self.throttled_until.is_some_and(|until| until <= now) {
+            self.throttled_until = None;
         }
-        if self.held_until.is_none()
+        if self.throttled_until.is_none()
             && let Poll::Ready(received) = self.poll_receive(context, now)
         {
             return Poll::Ready(match received {
@@ -134,30 +144,30 @@ impl Wire {
                         Input::Message(message) => flood::weight(message),
                         Input::Fault(_) => 1,
                     };
-                    self.held_until = self.flood.count(now, weight);
-                    Wake::Input(input)
+                    self.throttled_until = self.flood.count(now, weight);
+                    StreamEvent::Input(input)
                 }
-                Err(wake) => wake,
+                Err(end) => end,
             });
         }
         if deadline.is_some_and(|deadline| deadline <= now) {
-            return Poll::Ready(Wake::Deadline);
+            return Poll::Ready(StreamEvent::Deadline);
         }
-        let alarm = [deadline, self.held_until].into_iter().flatten().min();
+        let alarm = [deadline, self.throttled_until].into_iter().flatten().min();
         if self.poll_timer(context, alarm, now).is_ready() {
-            // It lay ahead of `now` and has gone off since: look at everything again.
+            // The alarm was after `now` and has passed since: poll everything again.
             context.waker().wake_by_ref();
         }
         Poll::Pending
     }
 
-    /// Sends what there is. As long as the connection goes on, gives the time; otherwise what comes
-    /// of its end.
-    fn poll_alive(&mut self, context: &mut Context<'_>) -> Result<Instant, Poll<Wake>> {
+    /// Sends what can be sent. Returns the time while the connection is open, and otherwise what to
+    /// return from the poll.
+    fn poll_open(&mut self, context: &mut Context<'_>) -> Result<Instant, Poll<StreamEvent>> {
         let state = match self.poll_send(context) {
             Ok(state) => state,
             Err(error) => {
-                return Err(Poll::Ready(Wake::Broken(Disconnect::lost(format!(
+                return Err(Poll::Ready(StreamEvent::Closed(Disconnect::lost(format!(
                     "Write error: {}",
                     error.kind()
                 )))));
@@ -171,15 +181,15 @@ impl Wire {
                     why: DisconnectReason::SendqExceeded,
                     words: "SendQ exceeded".into(),
                 };
-                Err(Poll::Ready(Wake::Broken(disconnect)))
+                Err(Poll::Ready(StreamEvent::Closed(disconnect)))
             }
             State::Ending => {
                 if self.writing.is_empty() && self.flushed {
-                    return Err(Poll::Ready(Wake::Ended));
+                    return Err(Poll::Ready(StreamEvent::Drained));
                 }
-                let close_by = *self.close_by.get_or_insert(now + LAST_WORDS);
-                Err(match self.poll_timer(context, Some(close_by), now) {
-                    Poll::Ready(()) => Poll::Ready(Wake::Broken(Disconnect::lost(CLOSED))),
+                let close_deadline = *self.close_deadline.get_or_insert(now + CLOSE_TIMEOUT);
+                Err(match self.poll_timer(context, Some(close_deadline), now) {
+                    Poll::Ready(()) => Poll::Ready(StreamEvent::Closed(Disconnect::lost(CLOSED))),
                     Poll::Pending => Poll::Pending,
                 })
             }
@@ -205,8 +215,8 @@ impl Wire {
         self.timer.as_mut().poll(context)
     }
 
-    /// Sends as much as the socket takes; the sendq's state is that before anything was taken out
-    /// of it last.
+    /// Sends as much as the socket accepts. Returns the state of the send queue from before lines
+    /// were last taken out of it.
     fn poll_send(&mut self, context: &mut Context<'_>) -> io::Result<State> {
         loop {
             let (state, lines) = self.sendq.poll(context, self.writing.is_empty());
@@ -219,7 +229,7 @@ impl Wire {
                     Poll::Pending => return Ok(state),
                 }
             }
-            // The queue's memory is not kept while there is nothing to send.
+            // Free the queue's memory while there is nothing to send.
             self.writing = VecDeque::new();
             if self.flushed {
                 return Ok(state);
@@ -234,7 +244,7 @@ impl Wire {
         }
     }
 
-    /// Writes what stands first, over TLS alone as one record.
+    /// Writes the first lines; over plain TLS, as one record.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut slices = [IoSlice::new(&[]); GATHER];
         let mut count = 0;
@@ -246,13 +256,13 @@ impl Wire {
             ready!(Pin::new(&mut self.socket).poll_write_vectored(context, &slices[..count]))?;
         self.flushed = false;
         self.sendq.sent(written);
-        let mut left = written;
+        let mut remaining = written;
         while let Some(line) = self.writing.front_mut() {
-            if left < line.len() {
-                line.advance(left);
+            if remaining < line.len() {
+                line.advance(remaining);
                 break;
             }
-            left -= line.len();
+            remaining -= line.len();
             self.writing.pop_front();
         }
         if written == 0 {
@@ -262,13 +272,13 @@ impl Wire {
         }
     }
 
-    /// Takes one input out of what was read, and reads when there is none in it. The buffer lives
-    /// on the stack: an idle connection keeps none.
+    /// Returns the first line of what was read, and reads more if there is none. The buffer is on
+    /// the stack: an idle connection has none.
     fn poll_receive(
         &mut self,
         context: &mut Context<'_>,
         now: Instant,
-    ) -> Poll<Result<Input, Wake>> {
+    ) -> Poll<Result<Input, StreamEvent>> {
         let unread = std::mem::take(&mut self.unread);
         let (input, rest) = first_input(&mut self.framer, &unread);
         self.unread = unread.slice_ref(rest);
@@ -279,24 +289,24 @@ impl Wire {
         loop {
             let mut buffer = ReadBuf::uninit(&mut space);
             if let Err(error) = ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer)) {
-                // Many clients just close; that is no fault worth telling.
+                // Many clients close without TLS `close_notify`, which is not worth reporting.
                 let plain = matches!(
                     error.kind(),
                     io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
                 );
-                self.left = error.kind() == io::ErrorKind::UnexpectedEof;
+                self.closed_by_client = error.kind() == io::ErrorKind::UnexpectedEof;
                 let disconnect = if plain {
                     Disconnect::lost(CLOSED)
                 } else {
                     Disconnect::lost(format!("Read error: {}", error.kind()))
                 };
-                return Poll::Ready(Err(Wake::Broken(disconnect)));
+                return Poll::Ready(Err(StreamEvent::Closed(disconnect)));
             }
             if buffer.filled().is_empty() {
-                self.left = true;
-                return Poll::Ready(Err(Wake::Broken(Disconnect::lost(CLOSED))));
+                self.closed_by_client = true;
+                return Poll::Ready(Err(StreamEvent::Closed(Disconnect::lost(CLOSED))));
             }
-            self.heard_at = now;
+            self.last_received_at = now;
             let (input, rest) = first_input(&mut self.framer, buffer.filled());
             self.unread = Bytes::copy_from_slice(rest);
             if let Some(input) = input {
@@ -305,32 +315,32 @@ impl Wire {
         }
     }
 
-    /// Says goodbye as the connection has it (TLS by `close_notify`), for as long as that may take.
-    pub async fn close(&mut self) {
-        let goodbye = tokio::io::AsyncWriteExt::shutdown(&mut self.socket);
-        // Whether it arrives or not, the connection is over.
-        let _ = tokio::time::timeout(LAST_WORDS, goodbye).await;
+    /// Shuts the connection down in its protocol's way (`close_notify` in TLS), within a timeout.
+    pub async fn shut_down(&mut self) {
+        let shutdown = tokio::io::AsyncWriteExt::shutdown(&mut self.socket);
+        // The connection has ended whether this succeeds or not.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, shutdown).await;
     }
 }
 
-/// The first input in `bytes`, if there is one, and the bytes after it. Keeps the beginning of a
-/// line that goes on.
+/// Returns the first line in `bytes`, if one ends there, and the bytes after it. The framer stores
+/// the beginning of a line that goes on.
 fn first_input<'b>(framer: &mut LineFramer, mut bytes: &'b [u8]) -> (Option<Input>, &'b [u8]) {
     let mut input = None;
     while input.is_none() && !bytes.is_empty() {
-        // Up to the end of one line, so that no more than one input can come of it.
+        // Push up to the end of one line, so that at most one input results.
         let end = bytes
             .iter()
             .position(|&byte| byte == b'\n')
             .map_or(bytes.len(), |end| end + 1);
         let (line, rest) = bytes.split_at(end);
-        framer.push(line, |line| input = Some(read(&line)));
+        framer.push(line, |line| input = Some(parse(&line)));
         bytes = rest;
     }
     (input, bytes)
 }
 
-fn read(line: &Line<'_>) -> Input {
+fn parse(line: &Line<'_>) -> Input {
     match line {
         Line::Text(text) => {
             Message::parse(text).map_or_else(|_| Input::Fault(LineFault::Malformed), Input::Message)
@@ -347,9 +357,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_many_lines_one_is_taken_and_the_others_stay_bytes() {
+    fn one_of_many_lines_is_parsed_and_the_others_stay_bytes() {
         let mut framer = LineFramer::new(MAX_CLIENT_TAGS);
-        let mut take = |bytes: &'static [u8]| {
+        let mut first = |bytes: &'static [u8]| {
             let (input, rest) = first_input(&mut framer, bytes);
             let text = match input {
                 Some(Input::Message(message)) => message.to_string(),
@@ -358,23 +368,23 @@ mod tests {
             (text, rest)
         };
         assert_eq!(
-            take(b"\r\nPING a\r\n\xff\nPI"),
+            first(b"\r\nPING a\r\n\xff\nPI"),
             ("PING a".to_owned(), b"\xff\nPI".as_slice())
         );
         assert_eq!(
-            take(b"\xff\nPI"),
+            first(b"\xff\nPI"),
             ("Some(Fault(NotUtf8(None)))".to_owned(), b"PI".as_slice())
         );
         assert_eq!(
-            take(b"PI"),
+            first(b"PI"),
             ("None".to_owned(), b"".as_slice()),
-            "the rest of the line is to come"
+            "the rest of the line follows"
         );
-        assert_eq!(take(b"NG b\r\n"), ("PING b".to_owned(), b"".as_slice()));
+        assert_eq!(first(b"NG b\r\n"), ("PING b".to_owned(), b"".as_slice()));
         let long = [b'x'; 8000].as_slice();
-        assert_eq!(take(long).0, "Some(Fault(TooLong))");
+        assert_eq!(first(long).0, "Some(Fault(TooLong))");
         assert_eq!(
-            take(b"xxx\nPING c\n"),
+            first(b"xxx\nPING c\n"),
             ("PING c".to_owned(), b"".as_slice())
         );
     }
