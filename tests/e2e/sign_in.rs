@@ -241,7 +241,7 @@ async fn guessing_is_slowed_down_and_told_by_mail_and_locks_nobody_out() {
     assert_eq!(ask(78, "/v1/login/verify", verify).await.status, 200);
     let notice = server.mailbox().next_to(&admin_email("root")).await;
     assert!(
-        notice.contains("someone signed in as root from 127.0.0.78"),
+        notice.contains("Someone signed in as root from 127.0.0.78"),
         "{notice}"
     );
 
@@ -336,7 +336,7 @@ async fn an_operator_changes_the_password_and_sees_and_ends_sessions() {
     );
     let notice = server.mailbox().next_to(&admin_email("root")).await;
     assert!(
-        notice.contains("the password of root was changed"),
+        notice.contains("The password of root was changed"),
         "{notice}"
     );
     std::fs::copy(new, old).unwrap();

@@ -290,7 +290,7 @@ async fn the_shell_goes_on_after_a_line_that_fails_and_tells_by_its_exit_code() 
     .await;
     assert_eq!(ended.code, Some(1), "{}", ended.transcript);
     for part in [
-        "Nobody",
+        "No user nobody is online",
         "unrecognized subcommand",
         "left open",
         "0 bans",
