@@ -59,7 +59,7 @@ impl PendingCode {
     }
 
     /// Judges a code, in constant time; counts the try. Spaces around it do not count.
-    pub fn judge(&mut self, now: Timestamp, code: &str) -> Verdict {
+    pub fn check(&mut self, now: Timestamp, code: &str) -> Verdict {
         if self.attempts_left == 0 || now >= self.expires_at {
             return Verdict::Dead;
         }
@@ -142,11 +142,11 @@ mod tests {
         assert_eq!(code.len(), 6);
         assert!(code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
         assert_eq!(
-            pending.judge(at(LIFETIME_SECONDS - 1), &format!(" {code} ")),
+            pending.check(at(LIFETIME_SECONDS - 1), &format!(" {code} ")),
             Verdict::Right
         );
         assert_eq!(
-            pending.judge(at(LIFETIME_SECONDS - 1), &code),
+            pending.check(at(LIFETIME_SECONDS - 1), &code),
             Verdict::Dead
         );
     }
@@ -156,27 +156,27 @@ mod tests {
         let (code, mut pending) = PendingCode::issue(at(0));
         for attempts_left in (0..TRIES).rev() {
             assert_eq!(
-                pending.judge(at(1), another(&code)),
+                pending.check(at(1), another(&code)),
                 Verdict::Wrong { attempts_left }
             );
         }
-        assert_eq!(pending.judge(at(1), &code), Verdict::Dead);
+        assert_eq!(pending.check(at(1), &code), Verdict::Dead);
     }
 
     #[test]
     fn the_right_code_still_does_at_the_last_try() {
         let (code, mut pending) = PendingCode::issue(at(0));
         for _ in 1..TRIES {
-            pending.judge(at(1), another(&code));
+            pending.check(at(1), another(&code));
         }
-        assert_eq!(pending.judge(at(1), &code), Verdict::Right);
+        assert_eq!(pending.check(at(1), &code), Verdict::Right);
     }
 
     #[test]
     fn a_code_is_dead_when_its_time_is_over() {
         let (code, mut pending) = PendingCode::issue(at(0));
         assert_eq!(pending.expires_at(), at(LIFETIME_SECONDS));
-        assert_eq!(pending.judge(at(LIFETIME_SECONDS), &code), Verdict::Dead);
+        assert_eq!(pending.check(at(LIFETIME_SECONDS), &code), Verdict::Dead);
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
         for odd in ["", "12345", "1234567", "abcdef", "１２３４５６"] {
             if pending.attempts_left > 0 {
                 assert!(
-                    matches!(pending.judge(at(1), odd), Verdict::Wrong { .. }),
+                    matches!(pending.check(at(1), odd), Verdict::Wrong { .. }),
                     "{odd:?}"
                 );
             }

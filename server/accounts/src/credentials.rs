@@ -12,8 +12,8 @@
 use jiff::Timestamp;
 use rookery_protocol::Message;
 
-use super::proof::still_opened;
-use super::replies::{Voice, word};
+use super::authenticate::still_authorized;
+use super::reply_format::{Voice, word};
 use super::{Accounts, Peer};
 use rookery_chat::event::Identity;
 use rookery_record::{CredentialId, CredentialKind};
@@ -23,8 +23,8 @@ use rookery_store::{Durability, Result};
 enum Added {
     As(CredentialId),
     Full,
-    OfAnother,
-    ShutOut,
+    InUse,
+    NoLongerAuthorized,
 }
 
 /// The most client certificates of one account.
@@ -127,12 +127,12 @@ impl Accounts {
         let added = self
             .database
             .write(Durability::Record, move |store| {
-                let Some(account) = still_opened(store, &present)? else {
-                    return Ok(Added::ShutOut);
+                let Some(account) = still_authorized(store, &present)? else {
+                    return Ok(Added::NoLongerAuthorized);
                 };
                 let id = account.id;
                 match store.account_by_certificate(&fingerprint)? {
-                    Some(account) if account.id != id => return Ok(Added::OfAnother),
+                    Some(account) if account.id != id => return Ok(Added::InUse),
                     Some(_) => {}
                     None => {
                         let certificates = store.credentials(id)?.into_iter();
@@ -161,13 +161,13 @@ impl Accounts {
                 "ADD",
                 "Revoke a certificate of yours first",
             ),
-            Added::OfAnother => voice.fail(
+            Added::InUse => voice.fail(
                 "CREDENTIAL",
                 "CERTIFICATE_IN_USE",
                 "ADD",
                 "The certificate opens another account",
             ),
-            Added::ShutOut => {
+            Added::NoLongerAuthorized => {
                 let text = "What you came with opens the account no more; sign in anew";
                 voice.fail("CREDENTIAL", "ACCOUNT_REQUIRED", "ADD", text)
             }

@@ -7,10 +7,10 @@
 //! nothing, one that is changed changes nothing: both come back as they are in the record. A bad
 //! row is put away in `users.rejected.csv` or `bans.rejected.csv`.
 
-mod disk;
+mod files;
+mod format;
 mod import;
-mod keeper;
-mod rows;
+mod synchronizer;
 
 #[cfg(test)]
 mod tests;
@@ -23,15 +23,15 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 pub use import::{Import, Imported, Kind, bans, users};
-use keeper::{Keeper, Window};
 use rookery_base::config::LiveConfig;
 use rookery_record::Ban;
 use rookery_store::{Database, Result, StoreError};
+use synchronizer::{SyncedFile, Synchronizer};
 
 /// How long changes of the accounts gather before `users.csv` is written.
-const GATHER: Duration = Duration::from_millis(500);
+const USERS_DELAY: Duration = Duration::from_millis(500);
 /// Requests that may wait before the next one has to.
-const WAITING: usize = 16;
+const MAX_REQUESTS: usize = 16;
 
 /// The CSV files beside the database. One task does all work on them, one thing after the other; it
 /// ends with the last clone of this.
@@ -42,22 +42,22 @@ pub struct CsvSync {
 }
 
 enum Request {
-    TakeIn(Timestamp, oneshot::Sender<Result<Vec<Ban>>>),
+    ImportRows(Timestamp, oneshot::Sender<Result<Vec<Ban>>>),
     WriteBans(Timestamp, oneshot::Sender<Result<()>>),
 }
 
 impl CsvSync {
     /// Over the record, in the data folder. To be called inside the async runtime.
     pub fn new(config: LiveConfig, database: Database) -> Self {
-        let (requests, incoming) = mpsc::channel(WAITING);
+        let (requests, incoming) = mpsc::channel(MAX_REQUESTS);
         let users_changed = Arc::new(Notify::new());
         let folder = config.get().data.directory.clone();
-        let keeper = Keeper {
+        let synchronizer = Synchronizer {
             config,
             database,
             folder,
         };
-        tokio::spawn(run(keeper, incoming, Arc::clone(&users_changed)));
+        tokio::spawn(run(synchronizer, incoming, Arc::clone(&users_changed)));
         Self {
             requests,
             users_changed,
@@ -66,8 +66,8 @@ impl CsvSync {
 
     /// Takes in the rows that people added, and the original's files; tells of each bad row, and of
     /// each file that cannot be read or written, in the log. Gives the bans that are new.
-    pub async fn take_in(&self, now: Timestamp) -> Result<Vec<Ban>> {
-        self.ask(|reply| Request::TakeIn(now, reply)).await
+    pub async fn sync(&self, now: Timestamp) -> Result<Vec<Ban>> {
+        self.ask(|reply| Request::ImportRows(now, reply)).await
     }
 
     /// Writes `bans.csv` anew; done when it returns.
@@ -93,23 +93,27 @@ impl CsvSync {
     }
 }
 
-async fn run(keeper: Keeper, mut requests: mpsc::Receiver<Request>, users_changed: Arc<Notify>) {
+async fn run(
+    synchronizer: Synchronizer,
+    mut requests: mpsc::Receiver<Request>,
+    users_changed: Arc<Notify>,
+) {
     let mut users_due = None;
     loop {
         tokio::select! {
             request = requests.recv() => match request {
                 // Whoever asked may have gone.
-                Some(Request::TakeIn(now, reply)) => drop(reply.send(keeper.take_in(now).await)),
-                Some(Request::WriteBans(now, reply)) => drop(reply.send(keeper.write(Window::Bans(now)).await)),
+                Some(Request::ImportRows(now, reply)) => drop(reply.send(synchronizer.sync(now).await)),
+                Some(Request::WriteBans(now, reply)) => drop(reply.send(synchronizer.write(SyncedFile::Bans(now)).await)),
                 None => break,
             },
             () = users_changed.notified(), if users_due.is_none() => {
-                users_due = Some(Instant::now() + GATHER);
+                users_due = Some(Instant::now() + USERS_DELAY);
             }
             () = sleep_until(users_due.unwrap_or_else(Instant::now)), if users_due.is_some() => {
                 users_due = None;
                 // Told of in the log; the next change tries again.
-                let _ = keeper.write(Window::Users).await;
+                let _ = synchronizer.write(SyncedFile::Users).await;
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rookery_protocol::{Capabilities, Capability, Message, Nick, numeric};
 
-use super::replies::{self, Voice, labelled, word};
+use super::reply_format::{self, Voice, labelled, word};
 use super::sign_in::{self, SignIn};
 use super::{Accounts, Peer};
 use rookery_chat::always_on::AwayState;
@@ -82,7 +82,7 @@ impl Handshake {
     }
 
     /// Takes one message. May wait: for a hash, for the record.
-    pub async fn take(&mut self, now: Timestamp, message: Message) -> Step {
+    pub async fn handle(&mut self, now: Timestamp, message: Message) -> Step {
         let is_first = !std::mem::replace(&mut self.has_spoken, true);
         if is_first && HTTP_METHODS.contains(&message.command.as_str()) {
             return close("This port speaks IRC, and no HTTP: there are no web pages here");
@@ -93,7 +93,7 @@ impl Handshake {
             "NICK" => self.set_nick(&message),
             "USER" => self.set_user(&message),
             "PING" => self.pong(&message),
-            "AWAY" if self.capabilities.has(Capability::PreAway) => self.set_attendance(&message),
+            "AWAY" if self.capabilities.has(Capability::PreAway) => self.set_away(&message),
             "ISUPPORT" if self.capabilities.has(Capability::ExtendedIsupport) => self.isupport(),
             // There is no password for the server; one sent by habit does no harm.
             "PASS" | "PONG" => Vec::new(),
@@ -107,20 +107,20 @@ impl Handshake {
             }
             command if sign_in::COMMANDS.contains(&command) => {
                 let nick = self.address();
-                let mut replies = Box::pin(self.sign_in.take(now, &nick, message)).await.0;
-                replies.extend(self.what_comes_next(&replies));
+                let mut replies = Box::pin(self.sign_in.handle(now, &nick, message)).await.0;
+                replies.extend(self.verification_notice(&replies));
                 replies
             }
             command => self.refuse(command),
         };
         replies = labelled(replies, label, &self.accounts.server_name());
-        let (more, next) = Box::pin(self.proceed()).await;
+        let (more, next) = Box::pin(self.try_to_admit()).await;
         replies.extend(more);
         Step { replies, next }
     }
 
     /// A line that is no message.
-    pub fn take_fault(&mut self, fault: &LineFault) -> Vec<Message> {
+    pub fn handle_fault(&mut self, fault: &LineFault) -> Vec<Message> {
         self.has_spoken = true;
         let message = match fault {
             LineFault::NotUtf8(message) => message.as_deref(),
@@ -157,13 +157,13 @@ impl Handshake {
 
     /// The core found another user under the nick: the client is told, and may choose another.
     pub fn nick_in_use(&mut self) -> Vec<Message> {
-        self.give_up_nick("Someone has that nick already; choose another")
+        self.reject_nick("Someone has that nick already; choose another")
     }
 
     /// Waits for news of mails on their way; for ever if there are none. Nothing is lost when it is
     /// dropped half-way.
-    pub async fn news(&mut self) -> Vec<Message> {
-        self.sign_in.news().await
+    pub async fn next_mail_notice(&mut self) -> Vec<Message> {
+        self.sign_in.next_mail_notice().await
     }
 
     /// Whether the IRC handshake is over and only the sign-in is missing.
@@ -172,7 +172,7 @@ impl Handshake {
     }
 
     /// Goes on if all is there that is needed.
-    async fn proceed(&mut self) -> (Vec<Message>, Next) {
+    async fn try_to_admit(&mut self) -> (Vec<Message>, Next) {
         let (Some(nick), Some(user), false) = (&self.nick, &self.user, self.is_negotiating) else {
             return (Vec::new(), Next::Stay);
         };
@@ -195,15 +195,15 @@ impl Handshake {
         if own.is_none() && config.accounts.required {
             return (self.enter_waiting_room(), Next::Stay);
         }
-        let mut replies = self.break_off_sasl();
+        let mut replies = self.abort_sasl();
         match self.accounts.is_reserved(&candidate.nick, own.as_ref()).await {
             Ok(false) => return (replies, Next::Admit(candidate)),
-            Ok(true) => replies.extend(self.give_up_nick(
+            Ok(true) => replies.extend(self.reject_nick(
                 "That is the name of another's account, or looks like one; sign in if it is yours, or choose another",
             )),
             Err(error) => {
                 tracing::error!(%error, "a nick could not be checked");
-                replies.extend(self.give_up_nick("The nick could not be checked just now; try again later"));
+                replies.extend(self.reject_nick("The nick could not be checked just now; try again later"));
             }
         }
         (replies, Next::Stay)
@@ -214,7 +214,7 @@ impl Handshake {
         if std::mem::replace(&mut self.is_waiting_room, true) {
             return Vec::new();
         }
-        let mut replies = self.break_off_sasl();
+        let mut replies = self.abort_sasl();
         if self.capabilities.has(Capability::StandardReplies)
             || self.capabilities.has(Capability::AccountRegistration)
         {
@@ -231,7 +231,7 @@ impl Handshake {
 
     /// A client that does not know the answer to `REGISTER` calls it an error, so its person is
     /// told by a notice too.
-    fn what_comes_next(&self, replies: &[Message]) -> Option<Message> {
+    fn verification_notice(&self, replies: &[Message]) -> Option<Message> {
         let asked = replies
             .iter()
             .find(|reply| reply.param(0) == Some("VERIFICATION_REQUIRED"))?;
@@ -242,7 +242,7 @@ impl Handshake {
     }
 
     /// The handshake was ended in the middle of an exchange.
-    fn break_off_sasl(&mut self) -> Vec<Message> {
+    fn abort_sasl(&mut self) -> Vec<Message> {
         if !self.sign_in.abort() {
             return Vec::new();
         }
@@ -346,7 +346,7 @@ impl Handshake {
         Vec::new()
     }
 
-    fn set_attendance(&mut self, message: &Message) -> Vec<Message> {
+    fn set_away(&mut self, message: &Message) -> Vec<Message> {
         self.away_state = presence::away_state(message, true);
         let (code, text) = match self.away_state {
             AwayState::Here => (
@@ -367,7 +367,7 @@ impl Handshake {
         });
         let lines = lines.collect();
         if self.capabilities.has(Capability::Batch) {
-            replies::batch(lines, "draft/isupport", &settings.server_name)
+            reply_format::batch(lines, "draft/isupport", &settings.server_name)
         } else {
             lines
         }
@@ -394,7 +394,7 @@ impl Handshake {
         self.with_voice(|voice| vec![voice.numeric(numeric::ERR_NOTREGISTERED, &[text])])
     }
 
-    fn give_up_nick(&mut self, text: &str) -> Vec<Message> {
+    fn reject_nick(&mut self, text: &str) -> Vec<Message> {
         let Some(nick) = self.nick.take() else {
             return Vec::new();
         };

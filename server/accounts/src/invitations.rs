@@ -15,7 +15,7 @@ use super::registration::{Failure, failure, wrong_code};
 use rookery_base::net::network;
 
 use super::throttle::{Key, Wait};
-use super::{Accounts, Peer, codes, letters, password};
+use super::{Accounts, Peer, codes, mail_templates, password};
 use rookery_base::mail::Mail;
 use rookery_chat::event::Identity;
 use rookery_record::NewInvitation;
@@ -35,7 +35,7 @@ impl Accounts {
         by: String,
     ) -> (NewInvitation, Mail) {
         let digits = codes::digits(now);
-        let letter = letters::invitation(&self.config.get().chat.network, &email, &digits);
+        let mail = mail_templates::invitation(&self.config.get().chat.network, &email, &digits);
         let expires_at = now.saturating_add(LIFETIME).unwrap_or(now);
         let code_hash = password::hash(digits).await;
         (
@@ -47,7 +47,7 @@ impl Accounts {
                 created_at: now,
                 expires_at,
             },
-            letter,
+            mail,
         )
     }
 
@@ -59,7 +59,7 @@ impl Accounts {
         registration: Registration,
         code: &str,
     ) -> Result<Identity, Failure> {
-        self.check_tries(now, peer).map_err(|Wait { minutes }| {
+        self.check_failures(now, peer).map_err(|Wait { minutes }| {
             failure(
                 "TEMPORARILY_UNAVAILABLE",
                 format!("Too many tries; try again in {minutes} min"),

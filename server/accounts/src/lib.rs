@@ -1,19 +1,19 @@
 //! Signing in: the handshake and the waiting room, SASL, registration, mailed codes, credentials.
 #![allow(missing_docs)]
 
-pub mod challenge;
-pub mod changes;
+pub mod authenticate;
 pub mod codes;
 pub mod credentials;
+pub mod credentials_change;
 pub mod csv_sync;
+pub mod email_code;
 pub mod handshake;
 pub mod invitations;
-pub mod letters;
+pub mod mail_templates;
 pub mod password;
 pub mod pending;
-pub mod proof;
 pub mod registration;
-pub mod replies;
+pub mod reply_format;
 pub mod sasl;
 pub mod scram;
 pub mod sign_in;
@@ -57,16 +57,16 @@ pub struct Accounts {
     config: LiveConfig,
     database: Database,
     mailer: Mailer,
-    windows: CsvSync,
-    news: EventBus,
+    csv: CsvSync,
+    events: EventBus,
     throttle: Throttle,
     /// Passwords looked at in one moment.
-    turns: Semaphore,
+    password_checks: Semaphore,
     pending: PendingRegistrations,
     /// Sign-ins.
     pub refused: RecentRefusals,
     /// Behind what SCRAM tells of accounts that are not there; read when it is first needed.
-    nobodys_secret: OnceCell<[u8; 32]>,
+    decoy_key: OnceCell<[u8; 32]>,
 }
 
 impl Accounts {
@@ -75,20 +75,20 @@ impl Accounts {
         config: LiveConfig,
         database: Database,
         mailer: Mailer,
-        windows: CsvSync,
-        news: EventBus,
+        csv: CsvSync,
+        events: EventBus,
     ) -> Self {
         Self {
             config,
             database,
             mailer,
-            windows,
-            news,
+            csv,
+            events,
             throttle: Throttle::default(),
-            turns: Semaphore::new(password::SLOTS),
+            password_checks: Semaphore::new(password::SLOTS),
             pending: PendingRegistrations::default(),
             refused: RecentRefusals::at(Port::Chat),
-            nobodys_secret: OnceCell::new(),
+            decoy_key: OnceCell::new(),
         }
     }
 
@@ -108,7 +108,7 @@ impl Accounts {
     }
 
     /// Tells whoever watches that someone was not let in.
-    pub fn tell_refused(
+    pub fn report_refusal(
         &self,
         name: impl Into<String>,
         address: SocketAddr,
@@ -117,7 +117,7 @@ impl Accounts {
         let (name, why) = (name.into(), why.into());
         self.refused.add(Timestamp::now(), &name, address, &why);
         let address = address.to_string();
-        self.news.tell(ServerEvent::SignInRefused {
+        self.events.tell(ServerEvent::SignInRefused {
             name,
             address,
             reason: why,

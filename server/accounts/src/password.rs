@@ -18,41 +18,43 @@ const LANES: u32 = 1;
 /// Hashes at work at once; whoever comes next waits, so that sign-ins cannot eat the machine.
 pub const SLOTS: usize = 2;
 
-static FREE_SLOTS: Semaphore = Semaphore::const_new(SLOTS);
+static HASH_PERMITS: Semaphore = Semaphore::const_new(SLOTS);
 
 /// The hash of a password that nobody has, for accounts without one and names without an account.
-static NOBODYS: LazyLock<String> = LazyLock::new(|| hash_blocking(""));
+static DECOY_HASH: LazyLock<String> = LazyLock::new(|| hash_blocking(""));
 
 /// The hash of `password` in PHC form.
 pub async fn hash(password: String) -> String {
-    at_work(move || hash_blocking(&password)).await
+    run_hash(move || hash_blocking(&password)).await
 }
 
 /// A password as it is kept: what PLAIN and what SCRAM check it against.
 #[derive(Clone)]
-pub struct Kept {
+pub struct StoredPassword {
     /// In PHC form.
     pub hash: String,
     pub scram: ScramKeys,
 }
 
-/// How `password` is to be kept.
-pub async fn keep(password: String) -> Kept {
-    at_work(move || Kept {
-        hash: hash_blocking(&password),
-        scram: scram::keys_of(&password),
-    })
-    .await
+impl StoredPassword {
+    /// Derives what is stored for `password`.
+    pub async fn derive(password: String) -> Self {
+        run_hash(move || Self {
+            hash: hash_blocking(&password),
+            scram: scram::keys_of(&password),
+        })
+        .await
+    }
 }
 
 /// What SCRAM checks `password` against.
 pub async fn scram_keys(password: String) -> ScramKeys {
-    at_work(move || scram::keys_of(&password)).await
+    run_hash(move || scram::keys_of(&password)).await
 }
 
 /// Whether `password` is the one behind `hash`; without a hash, takes the same time and says no.
 pub async fn verify(password: String, hash: Option<String>) -> bool {
-    at_work(move || verify_blocking(&password, hash.as_deref())).await
+    run_hash(move || verify_blocking(&password, hash.as_deref())).await
 }
 
 /// The hash of `password` in PHC form; keeps the thread busy for some ten milliseconds.
@@ -65,7 +67,7 @@ pub fn hash_blocking(password: &str) -> String {
 
 fn verify_blocking(password: &str, hash: Option<&str>) -> bool {
     let known = hash.is_some();
-    match PasswordHash::new(hash.unwrap_or(&NOBODYS)) {
+    match PasswordHash::new(hash.unwrap_or(&DECOY_HASH)) {
         // The hash's own parameters count, so that older hashes stay good when ours are raised.
         Ok(parsed) => {
             argon2id()
@@ -88,11 +90,11 @@ fn argon2id() -> Argon2<'static> {
 /// Returns the permits of which every hash holds one while it runs. Whoever holds all of them
 /// delays every hash.
 pub fn hash_permits() -> &'static Semaphore {
-    &FREE_SLOTS
+    &HASH_PERMITS
 }
 
-async fn at_work<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
-    let slot = FREE_SLOTS
+async fn run_hash<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
+    let slot = HASH_PERMITS
         .acquire()
         .await
         .expect("the slots are never closed");
@@ -112,7 +114,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_opens_its_own_hash_only() {
-        let stored = keep("correct horse".to_owned()).await.hash;
+        let stored = StoredPassword::derive("correct horse".to_owned())
+            .await
+            .hash;
         assert!(
             stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
             "{stored}"

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email};
 
 use super::codes::{PendingCode, TRIES, Verdict};
-use super::password;
+use super::password::StoredPassword;
 use rookery_base::net::network;
 
 /// Registrations that may wait at once.
@@ -18,7 +18,7 @@ const MAX_FOR_ONE_NAME: usize = 5;
 
 /// Wrong codes of other sessions for one attempt, wherever they come from; then only its own
 /// session may go on.
-const MAX_TRIES_OF_STRANGERS: usize = 25;
+const MAX_FOREIGN_TRIES: usize = 25;
 
 /// An account that is to be made.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ pub struct Registration {
 /// What will open the account, as it is kept.
 #[derive(Clone)]
 pub enum StoredSecret {
-    Password(password::Kept),
+    Password(StoredPassword),
     /// SHA-256 of a device credential.
     Device([u8; 32]),
 }
@@ -46,21 +46,21 @@ pub struct AttemptId(u64);
 
 /// Why a registration cannot wait here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoPlace {
+pub enum CannotWait {
     /// The name, or one that looks the same, is being registered with another email.
-    Held,
+    NameHeld,
     /// There are too many.
     Full,
 }
 
 /// What a code was found to be.
-pub enum Judged {
+pub enum CodeCheck {
     /// Right: the registration is taken out.
     Right(Box<Registration>),
     /// Wrong; so many tries are left.
     Wrong { attempts_left: u8 },
     /// Nothing of that name waits for a code.
-    Nothing,
+    NotFound,
 }
 
 struct Attempt {
@@ -75,7 +75,7 @@ struct Attempt {
 impl Attempt {
     /// Judges the code of another session. Whoever guesses uses up tries of their own, and not
     /// those of the session that has asked for the code.
-    fn judge_stranger(&mut self, now: Timestamp, from: IpAddr, code: &str) -> Verdict {
+    fn check_foreign_code(&mut self, now: Timestamp, from: IpAddr, code: &str) -> Verdict {
         let from = network(from);
         let all: usize = self
             .strangers
@@ -91,7 +91,7 @@ impl Attempt {
                 self.strangers.len() - 1
             });
         let wrong = &mut self.strangers[at].1;
-        if *wrong >= TRIES || all >= MAX_TRIES_OF_STRANGERS {
+        if *wrong >= TRIES || all >= MAX_FOREIGN_TRIES {
             return Verdict::Dead;
         }
         if self.code.is(now, code) {
@@ -140,27 +140,27 @@ impl Waiting {
 /// All that wait.
 #[derive(Default)]
 pub struct PendingRegistrations {
-    inside: Mutex<Inside>,
+    inner: Mutex<Inner>,
 }
 
 #[derive(Default)]
-struct Inside {
+struct Inner {
     attempts: Vec<Attempt>,
     last_id: u64,
 }
 
 impl PendingRegistrations {
     /// Whether a registration could wait here; `own` is an attempt that it would take the place of.
-    pub fn check(
+    pub fn ensure_room(
         &self,
         now: Timestamp,
         name: &AccountName,
         email: Option<&Email>,
         own: Option<AttemptId>,
-    ) -> Result<(), NoPlace> {
-        let mut inside = self.lock();
-        inside.forget(now);
-        inside.check(name, &name.skeleton(), email, own)
+    ) -> Result<(), CannotWait> {
+        let mut inner = self.lock();
+        inner.forget(now);
+        inner.ensure_room(name, &name.skeleton(), email, own)
     }
 
     /// Lets a registration wait for its code, in the place of the session's `own` attempt if there
@@ -171,20 +171,20 @@ impl PendingRegistrations {
         registration: Registration,
         code: PendingCode,
         own: Option<AttemptId>,
-    ) -> Result<AttemptId, NoPlace> {
-        let mut inside = self.lock();
-        inside.forget(now);
+    ) -> Result<AttemptId, CannotWait> {
+        let mut inner = self.lock();
+        inner.forget(now);
         let skeleton = registration.name.skeleton();
-        inside.check(
+        inner.ensure_room(
             &registration.name,
             &skeleton,
             registration.email.as_ref(),
             own,
         )?;
-        inside.attempts.retain(|attempt| Some(attempt.id) != own);
-        inside.last_id += 1;
-        let id = AttemptId(inside.last_id);
-        inside.attempts.push(Attempt {
+        inner.attempts.retain(|attempt| Some(attempt.id) != own);
+        inner.last_id += 1;
+        let id = AttemptId(inner.last_id);
+        inner.attempts.push(Attempt {
             id,
             skeleton,
             registration,
@@ -197,18 +197,18 @@ impl PendingRegistrations {
     /// Judges a code for `name`. Where the session itself has asked for one, only that code will
     /// do: otherwise a stranger could register the same name and email with a password of their
     /// own, and have the owner of the email confirm it.
-    pub fn judge(
+    pub fn check_code(
         &self,
         now: Timestamp,
         from: IpAddr,
         name: &AccountName,
         own: Option<AttemptId>,
         code: &str,
-    ) -> Judged {
-        let mut inside = self.lock();
-        inside.forget(now);
+    ) -> CodeCheck {
+        let mut inner = self.lock();
+        inner.forget(now);
         let mut most_tries = None;
-        let meant = inside
+        let meant = inner
             .attempts
             .iter_mut()
             .enumerate()
@@ -218,8 +218,8 @@ impl PendingRegistrations {
         let mut right = None;
         for (index, attempt) in meant {
             let verdict = match own {
-                Some(_) => attempt.code.judge(now, code),
-                None => attempt.judge_stranger(now, from, code),
+                Some(_) => attempt.code.check(now, code),
+                None => attempt.check_foreign_code(now, from, code),
             };
             match verdict {
                 Verdict::Right if !attempt.registration.is_decoy => right = Some(index),
@@ -234,22 +234,22 @@ impl PendingRegistrations {
                 registration,
                 skeleton,
                 ..
-            } = inside.attempts.swap_remove(index);
-            inside
+            } = inner.attempts.swap_remove(index);
+            inner
                 .attempts
                 .retain(|attempt| attempt.skeleton != skeleton);
-            return Judged::Right(Box::new(registration));
+            return CodeCheck::Right(Box::new(registration));
         }
-        most_tries.map_or(Judged::Nothing, |attempts_left| Judged::Wrong {
+        most_tries.map_or(CodeCheck::NotFound, |attempts_left| CodeCheck::Wrong {
             attempts_left,
         })
     }
 
     /// All that wait, oldest first.
     pub fn all(&self, now: Timestamp) -> Vec<Waiting> {
-        let mut inside = self.lock();
-        inside.forget(now);
-        let mut all: Vec<Waiting> = inside.attempts.iter().filter_map(Waiting::of).collect();
+        let mut inner = self.lock();
+        inner.forget(now);
+        let mut all: Vec<Waiting> = inner.attempts.iter().filter_map(Waiting::of).collect();
         all.sort_unstable_by_key(|waiting| waiting.id);
         all
     }
@@ -262,9 +262,9 @@ impl PendingRegistrations {
         id: u64,
         code: PendingCode,
     ) -> Option<(Waiting, Registration)> {
-        let mut inside = self.lock();
-        inside.forget(now);
-        let attempt = inside
+        let mut inner = self.lock();
+        inner.forget(now);
+        let attempt = inner
             .attempts
             .iter_mut()
             .find(|attempt| attempt.id == AttemptId(id))?;
@@ -272,25 +272,25 @@ impl PendingRegistrations {
         Some((Waiting::of(attempt)?, attempt.registration.clone()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inside> {
-        // No code inside can panic half-way.
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // No code inner can panic half-way.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inside {
+impl Inner {
     fn forget(&mut self, now: Timestamp) {
         self.attempts
             .retain(|attempt| now < attempt.code.expires_at());
     }
 
-    fn check(
+    fn ensure_room(
         &self,
         name: &AccountName,
         skeleton: &str,
         email: Option<&Email>,
         own: Option<AttemptId>,
-    ) -> Result<(), NoPlace> {
+    ) -> Result<(), CannotWait> {
         let others = || {
             self.attempts
                 .iter()
@@ -302,10 +302,10 @@ impl Inside {
             .filter(same)
             .any(|attempt| attempt.registration.email.as_ref() != email)
         {
-            return Err(NoPlace::Held);
+            return Err(CannotWait::NameHeld);
         }
         if others().filter(same).count() >= MAX_FOR_ONE_NAME || others().count() >= MAX_ATTEMPTS {
-            return Err(NoPlace::Full);
+            return Err(CannotWait::Full);
         }
         Ok(())
     }

@@ -8,11 +8,12 @@ use rookery_protocol::{AccountName, DeviceCredential, Email};
 use tokio::sync::watch;
 
 use super::codes::PendingCode;
+use super::password::StoredPassword;
 pub use super::pending::Waiting;
-use super::pending::{AttemptId, Judged, NoPlace, Registration, StoredSecret};
+use super::pending::{AttemptId, CannotWait, CodeCheck, Registration, StoredSecret};
 use super::sasl::MAX_SECRET;
 use super::throttle::Wait;
-use super::{Accounts, Peer, device_hash, identity, letters, password};
+use super::{Accounts, Peer, device_hash, identity, mail_templates};
 use rookery_base::mail::{Mail, MailState};
 use rookery_chat::event::Identity;
 use rookery_record::{
@@ -50,7 +51,7 @@ pub fn failure(code: &'static str, text: impl Into<String>) -> Failure {
 }
 
 /// How many more codes will be looked at.
-pub fn tries(left: u8) -> String {
+pub fn tries_left(left: u8) -> String {
     if left == 1 {
         "one try is left".to_owned()
     } else {
@@ -67,7 +68,7 @@ pub enum NewSecret {
 /// As it is kept.
 async fn stored(secret: NewSecret) -> StoredSecret {
     match secret {
-        NewSecret::Password(text) => StoredSecret::Password(password::keep(text).await),
+        NewSecret::Password(text) => StoredSecret::Password(StoredPassword::derive(text).await),
         NewSecret::Device(credential) => StoredSecret::Device(device_hash(credential.expose())),
     }
 }
@@ -121,7 +122,7 @@ impl Accounts {
         // Whoever is invited always proves to be meant.
         let needs_code = config.accounts.verify_email || needs_invitation;
         if needs_code {
-            self.pending.check(now, &name, email.as_ref(), own)?;
+            self.pending.ensure_room(now, &name, email.as_ref(), own)?;
             self.count_mail(now, peer, email.as_ref())?;
         } else {
             self.count_registration(now, peer)?;
@@ -148,7 +149,7 @@ impl Accounts {
                 .map(Registered::Made);
         };
         let (digits, code) = PendingCode::issue(now);
-        let letter = letter(
+        let mail = code_mail(
             &config.chat.network,
             &registration,
             &email,
@@ -158,7 +159,7 @@ impl Accounts {
         let attempt = self.pending.add(now, registration, code, own)?;
         Ok(Registered::CodeMailed {
             attempt,
-            follow: self.mailer.send(letter),
+            follow: self.mailer.send(mail),
         })
     }
 
@@ -171,20 +172,22 @@ impl Accounts {
         name: &AccountName,
         code: &str,
     ) -> Result<Identity, Failure> {
-        self.check_tries(now, peer).map_err(|Wait { minutes }| {
+        self.check_failures(now, peer).map_err(|Wait { minutes }| {
             failure(
                 "TEMPORARILY_UNAVAILABLE",
                 format!("Too many tries; try again in {minutes} min"),
             )
         })?;
-        let judged = self.pending.judge(now, peer.address.ip(), name, own, code);
-        if !matches!(judged, Judged::Right(_)) {
+        let judged = self
+            .pending
+            .check_code(now, peer.address.ip(), name, own, code);
+        if !matches!(judged, CodeCheck::Right(_)) {
             self.add_failure(now, peer);
         }
         match judged {
-            Judged::Right(registration) => self.make(now, peer, *registration).await,
-            Judged::Wrong { attempts_left } => Err(wrong_code(attempts_left)),
-            Judged::Nothing => {
+            CodeCheck::Right(registration) => self.make(now, peer, *registration).await,
+            CodeCheck::Wrong { attempts_left } => Err(wrong_code(attempts_left)),
+            CodeCheck::NotFound => {
                 let text = "No registration of that name waits for a code, or its code has expired; REGISTER again";
                 Err(failure("INVALID_CODE", text))
             }
@@ -213,14 +216,14 @@ impl Accounts {
             .read(move |store| store.account_by_email(&email))
             .await?;
         let network = &self.config.get().chat.network;
-        let letter = letter(
+        let mail = code_mail(
             network,
             &registration,
             &waiting.email,
             owner.as_ref(),
             &digits,
         );
-        Ok(Some((waiting, self.mailer.send(letter))))
+        Ok(Some((waiting, self.mailer.send(mail))))
     }
 
     /// Refuses names and emails that are not to be had. Gives the account that has the email, and
@@ -308,8 +311,8 @@ impl Accounts {
                     Err(taken) => return Ok(Err(Failure::from(taken))),
                 };
                 let credential = match secret {
-                    StoredSecret::Password(kept) => {
-                        store.set_password(account.id, &kept.hash, &kept.scram)?;
+                    StoredSecret::Password(password) => {
+                        store.set_password(account.id, &password.hash, &password.scram)?;
                         None
                     }
                     StoredSecret::Device(hash) => Some(store.add_credential(
@@ -326,14 +329,14 @@ impl Accounts {
             })
             .await?;
         let (account, credential) = made?;
-        self.windows.users_changed();
+        self.csv.users_changed();
         tracing::info!(address = %peer.address, account = %account.name, "account made");
         let (name, email) = (
             account.name.to_string(),
             account.email.as_ref().map(ToString::to_string),
         );
         let address = peer.address.to_string();
-        self.news.tell(ServerEvent::AccountCreated {
+        self.events.tell(ServerEvent::AccountCreated {
             account: name,
             email,
             address,
@@ -411,14 +414,14 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl From<NoPlace> for Failure {
-    fn from(reason: NoPlace) -> Self {
+impl From<CannotWait> for Failure {
+    fn from(reason: CannotWait) -> Self {
         match reason {
-            NoPlace::Held => failure(
+            CannotWait::NameHeld => failure(
                 "ACCOUNT_EXISTS",
                 "Someone is registering that name, or one that looks the same; choose another",
             ),
-            NoPlace::Full => failure(
+            CannotWait::Full => failure(
                 "TEMPORARILY_UNAVAILABLE",
                 "Too many registrations wait for their codes; use the code you have, or try again in 5 min",
             ),
@@ -436,7 +439,7 @@ impl From<Wait> for Failure {
 }
 
 /// What is mailed for a registration: the code, or word that the email belongs to `owner`.
-fn letter(
+fn code_mail(
     network: &str,
     registration: &Registration,
     email: &Email,
@@ -444,10 +447,10 @@ fn letter(
     digits: &str,
 ) -> Mail {
     match owner {
-        None => letters::registration(network, &registration.name, email, digits),
+        None => mail_templates::registration(network, &registration.name, email, digits),
         Some(account) => {
             let known = account.email.as_ref().unwrap_or(email);
-            letters::already_registered(network, account, known)
+            mail_templates::already_registered(network, account, known)
         }
     }
 }
@@ -458,7 +461,7 @@ pub fn wrong_code(attempts_left: u8) -> Failure {
         "The code is not right, and no other will do any more; REGISTER again for a new one"
             .to_owned()
     } else {
-        format!("The code is not right; {}", tries(attempts_left))
+        format!("The code is not right; {}", tries_left(attempts_left))
     };
     failure("INVALID_CODE", text)
 }

@@ -82,7 +82,7 @@ pub enum Chunk {
 
 impl Response {
     /// Takes the parameter of one `AUTHENTICATE`.
-    pub fn take(&mut self, chunk: &str) -> Chunk {
+    pub fn push(&mut self, chunk: &str) -> Chunk {
         if chunk.len() > CHUNK {
             return Chunk::TooLong;
         }
@@ -177,9 +177,9 @@ mod tests {
         assert!(
             before
                 .iter()
-                .all(|chunk| matches!(response.take(chunk), Chunk::More))
+                .all(|chunk| matches!(response.push(chunk), Chunk::More))
         );
-        match response.take(last) {
+        match response.push(last) {
             Chunk::Whole(bytes) => Some(bytes),
             _ => None,
         }
@@ -204,18 +204,18 @@ mod tests {
     #[test]
     fn a_response_is_bounded_and_checked() {
         assert!(matches!(
-            Response::default().take(&"A".repeat(401)),
+            Response::default().push(&"A".repeat(401)),
             Chunk::TooLong
         ));
         let mut endless = Response::default();
         let mut taken = 0;
-        while matches!(endless.take(&"A".repeat(400)), Chunk::More) {
+        while matches!(endless.push(&"A".repeat(400)), Chunk::More) {
             taken += 1;
             assert!(taken < 10, "somewhere is an end");
         }
         for bad in ["%%%%", "QQ", "QQ==QQ==", "a b"] {
             assert!(
-                matches!(Response::default().take(bad), Chunk::Malformed),
+                matches!(Response::default().push(bad), Chunk::Malformed),
                 "{bad:?}"
             );
         }

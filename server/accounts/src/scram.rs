@@ -26,7 +26,7 @@ pub fn keys_of(password: &str) -> ScramKeys {
 
 /// Keys that no password has, for an account that is not there: the same for the same name, as real
 /// ones are.
-pub fn keys_of_nobody(secret: &[u8; 32], claim: &Claim) -> ScramKeys {
+pub fn decoy_keys(secret: &[u8; 32], claim: &Claim) -> ScramKeys {
     let sum = sign(secret, claim.folded().as_bytes());
     let mut salt = [0; 16];
     salt.copy_from_slice(&sum[..16]);
@@ -153,7 +153,7 @@ pub enum NoProof {
 impl Challenge {
     /// Judges the proof in constant time. Gives the server's own proof: that it knows the
     /// password's keys.
-    pub fn judge(&self, payload: &[u8]) -> Result<String, NoProof> {
+    pub fn check(&self, payload: &[u8]) -> Result<String, NoProof> {
         let text = std::str::from_utf8(payload).map_err(|_| NoProof::BadForm)?;
         let (signed, proof) = text.rsplit_once(",p=").ok_or(NoProof::BadForm)?;
         let proof: [u8; 32] = STANDARD
@@ -220,14 +220,14 @@ mod tests {
             "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
         );
         assert_eq!(
-            challenge.judge(PROOF).unwrap(),
+            challenge.check(PROOF).unwrap(),
             "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
         );
-        let nobodys = Challenge {
+        let decoy = Challenge {
             is_real: false,
             ..challenge
         };
-        assert_eq!(nobodys.judge(PROOF), Err(NoProof::Wrong));
+        assert_eq!(decoy.check(PROOF), Err(NoProof::Wrong));
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
         let (_, challenge) = example();
         let proof = String::from_utf8(PROOF.to_vec()).unwrap();
         let wrong = proof.replace("p=dHzb", "p=eHzb");
-        assert_eq!(challenge.judge(wrong.as_bytes()), Err(NoProof::Wrong));
+        assert_eq!(challenge.check(wrong.as_bytes()), Err(NoProof::Wrong));
         for (from, to) in [
             ("c=biws", "c=eSws"),
             ("r=rOpr", "r=xOpr"),
@@ -243,15 +243,15 @@ mod tests {
             ("VQ=", "V"),
         ] {
             assert_eq!(
-                challenge.judge(proof.replace(from, to).as_bytes()),
+                challenge.check(proof.replace(from, to).as_bytes()),
                 Err(NoProof::BadForm),
                 "{to}"
             );
         }
-        assert_eq!(challenge.judge(b""), Err(NoProof::BadForm));
+        assert_eq!(challenge.check(b""), Err(NoProof::BadForm));
         let extended = proof.replace(",p=", ",x=more,p=");
         assert_eq!(
-            challenge.judge(extended.as_bytes()),
+            challenge.check(extended.as_bytes()),
             Err(NoProof::Wrong),
             "what is added has to be signed"
         );
@@ -290,9 +290,8 @@ mod tests {
 
     #[test]
     fn nobody_has_one_salt_for_ever_and_others_have_others() {
-        let salt = |secret: u8, name: &str| {
-            keys_of_nobody(&[secret; 32], &Claim::parse(name).unwrap()).salt
-        };
+        let salt =
+            |secret: u8, name: &str| decoy_keys(&[secret; 32], &Claim::parse(name).unwrap()).salt;
         assert_eq!(salt(1, "alice"), salt(1, "ALICE"));
         assert_ne!(salt(1, "alice"), salt(1, "bob"));
         assert_ne!(salt(1, "alice"), salt(2, "alice"));

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email, Message, numeric};
 use tokio::sync::watch;
 
-use super::challenge::Challenge;
-use super::changes::{Changed, PendingChange};
+use super::authenticate::{Refused, Scram};
+use super::credentials_change::{Changed, PendingChange};
+use super::email_code::Challenge;
 use super::pending::{AttemptId, Registration};
-use super::proof::{Refused, Scram};
 use super::registration::{Failure, Registered, failure};
-use super::replies::{Voice, word};
+use super::reply_format::{Voice, word};
 use super::sasl::{self, Chunk, Mechanism, Response};
 use super::scram::ClientFirst;
 use super::{Accounts, Peer};
@@ -48,7 +48,7 @@ pub struct SignIn {
     attempt: Option<(AccountName, AttemptId)>,
     /// What is to be another once its code comes.
     change: Option<Box<PendingChange>>,
-    mail: Option<Followed>,
+    mail: Option<MailWatch>,
 }
 
 /// A SASL exchange under way.
@@ -77,13 +77,13 @@ enum Outcome {
 }
 
 /// A mail that this session waits for.
-struct Followed {
+struct MailWatch {
     /// The command that asked for it.
     command: &'static str,
     account: AccountName,
     state: watch::Receiver<MailState>,
     /// What the client was told last.
-    told: Option<MailState>,
+    reported: Option<MailState>,
 }
 
 impl SignIn {
@@ -122,7 +122,7 @@ impl SignIn {
 
     /// Takes one of [`COMMANDS`]. `nick` is how the client is addressed (`*` when it has none).
     /// Gives what to tell it, and who it has just proved to be.
-    pub async fn take(
+    pub async fn handle(
         &mut self,
         now: Timestamp,
         nick: &str,
@@ -166,7 +166,7 @@ impl SignIn {
 
     /// Waits for news of mails on their way; for ever if there are none. Nothing is lost when it is
     /// dropped half-way.
-    pub async fn news(&mut self) -> Vec<Message> {
+    pub async fn next_mail_notice(&mut self) -> Vec<Message> {
         loop {
             let Some(mail) = &mut self.mail else {
                 return std::future::pending().await;
@@ -191,7 +191,7 @@ impl SignIn {
                     format!("Your code could not be mailed: {reason}. Ask for another one later."),
                 ),
             };
-            if mail.told.as_ref() == Some(&state) {
+            if mail.reported.as_ref() == Some(&state) {
                 continue;
             }
             let params = [mail.command, code, mail.account.as_str(), &text];
@@ -199,7 +199,7 @@ impl SignIn {
             if matches!(state, MailState::Failed(_)) {
                 self.mail = None;
             } else {
-                mail.told = Some(state);
+                mail.reported = Some(state);
             }
             return vec![note];
         }
@@ -239,7 +239,7 @@ impl SignIn {
             });
             return voice.challenge(&[]);
         };
-        let outcome = match exchange.response.take(param) {
+        let outcome = match exchange.response.push(param) {
             Chunk::More => return Vec::new(),
             Chunk::TooLong => {
                 self.abort();
@@ -256,7 +256,7 @@ impl SignIn {
                 });
                 return voice.challenge(&payload);
             }
-            Ok(Outcome::Proved(identity)) => self.may_be(identity),
+            Ok(Outcome::Proved(identity)) => self.check_identity_change(identity),
             Err(refused) => Err(refused),
         };
         self.exchange = None;
@@ -276,7 +276,7 @@ impl SignIn {
             Err(refused) => {
                 let words = refused.to_string();
                 let why = words.trim_start_matches("SASL authentication failed: ");
-                self.accounts.tell_refused(
+                self.accounts.report_refusal(
                     std::mem::take(&mut self.claimed),
                     self.peer.address,
                     why,
@@ -292,7 +292,7 @@ impl SignIn {
 
     /// One may prove again who one is. Another one can become after admission only where nicks are
     /// free: elsewhere the user that others see would be somebody else of a sudden.
-    fn may_be(&self, identity: Identity) -> Result<Identity, Refused> {
+    fn check_identity_change(&self, identity: Identity) -> Result<Identity, Refused> {
         match &self.identity {
             Some(present)
                 if self.is_admitted
@@ -317,7 +317,7 @@ impl SignIn {
                 let (claim, secret) = sasl::plain(payload).ok_or(Refused::BadForm)?;
                 claim.folded().clone_into(&mut self.claimed);
                 self.accounts
-                    .prove_by_secret(now, &self.peer, claim, secret)
+                    .authenticate_by_secret(now, &self.peer, claim, secret)
                     .await
                     .map(Outcome::Proved)
             }
@@ -342,7 +342,7 @@ impl SignIn {
                 let named = sasl::external(payload).map_err(|_| Refused::BadForm)?;
                 self.claimed = named.as_ref().map(ToString::to_string).unwrap_or_default();
                 self.accounts
-                    .prove_by_certificate(now, &self.peer, named)
+                    .authenticate_by_certificate(now, &self.peer, named)
                     .await
                     .map(Outcome::Proved)
             }
@@ -362,11 +362,11 @@ impl SignIn {
                     .begin_challenge(now, &self.peer, name, email)
                     .await?;
                 let account = challenge.name().clone();
-                self.mail = Some(Followed {
+                self.mail = Some(MailWatch {
                     command: "AUTHENTICATE",
                     account,
                     state,
-                    told: None,
+                    reported: None,
                 });
                 self.challenge = Some(challenge);
                 code()
@@ -425,7 +425,7 @@ impl SignIn {
                 );
             }
         };
-        let given = match given_email(email) {
+        let given = match parse_email(email) {
             Ok(given) => given,
             Err(Failure { code, text }) => return fail(code, &text),
         };
@@ -447,11 +447,11 @@ impl SignIn {
             Ok(Registered::CodeMailed { attempt, follow }) => {
                 self.invited = None;
                 self.attempt = Some((account.clone(), attempt));
-                self.mail = Some(Followed {
+                self.mail = Some(MailWatch {
                     command: "REGISTER",
                     account,
                     state: follow,
-                    told: None,
+                    reported: None,
                 });
                 let text = format!(
                     "A code was mailed to {email}; it is good for 5 minutes. Type /quote VERIFY {name} and the code"
@@ -537,7 +537,7 @@ impl SignIn {
                         .await,
                 ),
                 ("SETEMAIL", Some(email), _) => {
-                    let changed = match given_email(email) {
+                    let changed = match parse_email(email) {
                         Ok(email) => accounts.change_email(now, peer, owner, email).await,
                         Err(failure) => Err(failure),
                     };
@@ -565,11 +565,11 @@ impl SignIn {
             }
             Ok(Changed::CodeMailed { change, to, follow }) => {
                 self.change = Some(change);
-                self.mail = Some(Followed {
+                self.mail = Some(MailWatch {
                     command,
                     account: owner.name.clone(),
                     state: follow,
-                    told: None,
+                    reported: None,
                 });
                 let text = format!(
                     "A code was mailed to {to}; it is good for 5 minutes. Type /quote VERIFY {name} and the code"
@@ -600,7 +600,7 @@ impl SignIn {
 }
 
 /// As it is typed; `*` is for none.
-fn given_email(text: &str) -> Result<Option<Email>, Failure> {
+fn parse_email(text: &str) -> Result<Option<Email>, Failure> {
     if text == "*" {
         return Ok(None);
     }

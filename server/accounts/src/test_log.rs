@@ -12,15 +12,15 @@ use std::sync::Once;
 use tracing::Level;
 
 thread_local! {
-    static HEARD: RefCell<Option<Rc<RefCell<Vec<u8>>>>> = const { RefCell::new(None) };
+    static CAPTURED: RefCell<Option<Rc<RefCell<Vec<u8>>>>> = const { RefCell::new(None) };
 }
 
 /// Listens to this thread until it is dropped.
-pub struct HeardLog(Rc<RefCell<Vec<u8>>>);
+pub struct TestLog(Rc<RefCell<Vec<u8>>>);
 
-impl HeardLog {
+impl TestLog {
     /// Listens from now on.
-    pub fn listen() -> Self {
+    pub fn capture() -> Self {
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| {
             tracing_subscriber::fmt()
@@ -32,9 +32,9 @@ impl HeardLog {
         });
         // For the places that were passed before there was a subscriber.
         tracing::callsite::rebuild_interest_cache();
-        let heard = Rc::default();
-        HEARD.set(Some(Rc::clone(&heard)));
-        Self(heard)
+        let captured = Rc::default();
+        CAPTURED.set(Some(Rc::clone(&captured)));
+        Self(captured)
     }
 
     /// All that was logged so far.
@@ -43,9 +43,9 @@ impl HeardLog {
     }
 }
 
-impl Drop for HeardLog {
+impl Drop for TestLog {
     fn drop(&mut self) {
-        HEARD.set(None);
+        CAPTURED.set(None);
     }
 }
 
@@ -53,9 +53,9 @@ struct OfThisThread;
 
 impl Write for OfThisThread {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        HEARD.with_borrow(|heard| {
-            if let Some(heard) = heard {
-                heard.borrow_mut().extend_from_slice(bytes);
+        CAPTURED.with_borrow(|captured| {
+            if let Some(captured) = captured {
+                captured.borrow_mut().extend_from_slice(bytes);
             }
         });
         Ok(bytes.len())

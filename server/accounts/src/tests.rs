@@ -2,8 +2,8 @@
 //! a real mail folder.
 #![allow(clippy::unwrap_used)]
 
-mod changes;
 mod credentials;
+mod credentials_change;
 mod handshake;
 mod invitations;
 mod registration;
@@ -46,14 +46,14 @@ fn device(seed: u8) -> String {
 }
 
 /// A server's accounts, with nothing else of the server around them.
-struct House {
+struct TestServer {
     folder: TempDir,
     accounts: Arc<Accounts>,
     database: Database,
     config: watch::Sender<Arc<Config>>,
 }
 
-impl House {
+impl TestServer {
     fn new() -> Self {
         Self::with(|_| {})
     }
@@ -69,13 +69,13 @@ impl House {
         let (sender, live) = LiveConfig::new(config);
         let database =
             Database::open(&folder.path().join("rookery.db"), HistorySync::Normal).unwrap();
-        let windows = CsvSync::new(live.clone(), database.clone());
+        let csv = CsvSync::new(live.clone(), database.clone());
         let mailer = Mailer::start(live.clone(), EventBus::default());
         let accounts = Arc::new(Accounts::new(
             live,
             database.clone(),
             mailer,
-            windows,
+            csv,
             EventBus::default(),
         ));
         Self {
@@ -138,7 +138,7 @@ impl House {
     /// Invites an email; gives the code of the invitation, which is not mailed.
     async fn invite(&self, email: &str) -> String {
         let email = Email::parse(email).unwrap();
-        let (new, letter) = self
+        let (new, mail) = self
             .accounts
             .invitation(start(), email, "root".to_owned())
             .await;
@@ -146,7 +146,7 @@ impl House {
             .write(Durability::Record, move |store| store.add_invitation(&new))
             .await
             .unwrap();
-        code_in(&letter.text).expect("a code alone on its line")
+        code_in(&mail.text).expect("a code alone on its line")
     }
 
     async fn ban(&self, target: &str) {
@@ -209,12 +209,12 @@ fn another(code: &str) -> &'static str {
 
 /// What a message led to.
 #[derive(Debug)]
-struct Heard {
+struct Received {
     lines: Vec<String>,
     next: Next,
 }
 
-impl Heard {
+impl Received {
     fn has(&self, part: &str) -> bool {
         self.lines.iter().any(|line| line.contains(part))
     }
@@ -255,37 +255,37 @@ struct Client {
 }
 
 impl Client {
-    async fn send(&mut self, line: &str) -> Heard {
+    async fn send(&mut self, line: &str) -> Received {
         let step = self
             .machine
-            .take(self.now, Message::parse(line).unwrap())
+            .handle(self.now, Message::parse(line).unwrap())
             .await;
-        Heard {
+        Received {
             lines: step.replies.iter().map(ToString::to_string).collect(),
             next: step.next,
         }
     }
 
-    fn later(&mut self, seconds: i64) {
+    fn advance(&mut self, seconds: i64) {
         self.now += SignedDuration::from_secs(seconds);
     }
 
     /// Handshake up to the waiting room, or in.
-    async fn enter(&mut self, nick: &str) -> Heard {
+    async fn finish_handshake(&mut self, nick: &str) -> Received {
         self.send(&format!("NICK {nick}")).await.stays();
         self.send(&format!("USER {nick} 0 * :{nick} the rook"))
             .await
     }
 
     /// One whole SASL exchange of one response; gives its last answer.
-    async fn sasl(&mut self, mechanism: &str, payload: &[u8]) -> Heard {
+    async fn sasl(&mut self, mechanism: &str, payload: &[u8]) -> Received {
         self.send(&format!("AUTHENTICATE {mechanism}"))
             .await
             .expect("AUTHENTICATE +");
         self.respond(payload).await
     }
 
-    async fn respond(&mut self, payload: &[u8]) -> Heard {
+    async fn respond(&mut self, payload: &[u8]) -> Received {
         let text = STANDARD.encode(payload);
         let mut chunks: Vec<&str> = text
             .as_bytes()
@@ -297,31 +297,33 @@ impl Client {
         }
         let (last, before) = chunks.split_last().unwrap();
         for chunk in before {
-            let heard = self.send(&format!("AUTHENTICATE {chunk}")).await;
-            assert!(heard.lines.is_empty(), "{heard:?}");
+            let received = self.send(&format!("AUTHENTICATE {chunk}")).await;
+            assert!(received.lines.is_empty(), "{received:?}");
         }
         self.send(&format!("AUTHENTICATE {last}")).await
     }
 
-    async fn plain(&mut self, name: &str, secret: &str) -> Heard {
+    async fn plain(&mut self, name: &str, secret: &str) -> Received {
         self.sasl("PLAIN", format!("\0{name}\0{secret}").as_bytes())
             .await
     }
 
-    async fn ask_code(&mut self, name: &str, email: &str) -> Heard {
+    async fn request_code(&mut self, name: &str, email: &str) -> Received {
         self.sasl("X-EMAIL-CODE", format!("{name}\0{email}").as_bytes())
             .await
     }
 
-    async fn give_code(&mut self, code: &str, credential: &str) -> Heard {
+    async fn submit_code(&mut self, code: &str, credential: &str) -> Received {
         self.respond(format!("{code}\0{credential}").as_bytes())
             .await
     }
 
     /// The next news, which come soon.
-    async fn news(&mut self) -> Vec<String> {
-        let news = tokio::time::timeout(Duration::from_secs(20), self.machine.news()).await;
-        news.expect("there are news")
+    async fn next_mail_notice(&mut self) -> Vec<String> {
+        let notices =
+            tokio::time::timeout(Duration::from_secs(20), self.machine.next_mail_notice()).await;
+        notices
+            .expect("there are notices")
             .iter()
             .map(ToString::to_string)
             .collect()

@@ -30,7 +30,7 @@ impl Session {
             let wake = tokio::select! {
                 biased;
                 wake = self.wire.next(deadline) => wake,
-                news = handshake.news() => {
+                news = handshake.next_mail_notice() => {
                     self.tell(&news);
                     continue;
                 }
@@ -44,12 +44,12 @@ impl Session {
             let message = match input {
                 Input::Message(message) => message,
                 Input::Fault(fault) => {
-                    let replies = handshake.take_fault(&fault);
+                    let replies = handshake.handle_fault(&fault);
                     self.tell(&replies);
                     continue;
                 }
             };
-            let step = handshake.take(Timestamp::now(), message).await;
+            let step = handshake.handle(Timestamp::now(), message).await;
             self.tell(&step.replies);
             match step.next {
                 Next::Stay => {}

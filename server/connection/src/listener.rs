@@ -145,7 +145,7 @@ impl ChatPort {
         if let Some(ban) = gate.bans.on_address(address.ip(), Timestamp::now()) {
             tracing::info!(%address, target = %ban.target, "refused: banned");
             let why = format!("{} is banned: {}", ban.target, ban.reason);
-            self.services.accounts.tell_refused("", address, why);
+            self.services.accounts.report_refusal("", address, why);
             let server = self.services.config.get().chat.server_name.clone();
             let told = session::banned(server, "*", &ban.reason, ban.expires_at);
             return Some(vec![
@@ -157,7 +157,7 @@ impl ChatPort {
             tracing::info!(%address, "refused: maintenance");
             self.services
                 .accounts
-                .tell_refused("", address, "maintenance".to_owned());
+                .report_refusal("", address, "maintenance".to_owned());
             vec![Message::new("ERROR", [&**message])]
         })
     }

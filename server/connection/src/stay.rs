@@ -10,7 +10,7 @@ use rookery_protocol::{Message, Nick};
 
 use super::session::Session;
 use super::wire::{CLOSED, Input, Wake};
-use rookery_accounts::replies::labelled;
+use rookery_accounts::reply_format::labelled;
 use rookery_accounts::sign_in::{self, SignIn};
 use rookery_base::metrics::METRICS;
 use rookery_chat::event::{Answer, Disconnect, Event};
@@ -78,7 +78,7 @@ impl Session {
             tokio::select! {
                 biased;
                 wake = self.wire.next(deadline) => return wake,
-                news = sign_in.news() => self.tell(&news),
+                news = sign_in.next_mail_notice() => self.tell(&news),
             }
         }
     }
@@ -157,7 +157,7 @@ impl Session {
             return Ok(None);
         };
         let label = labels::of(&message, capabilities).map(str::to_owned);
-        let (replies, proved) = machine.take(Timestamp::now(), nick.as_str(), message).await;
+        let (replies, proved) = machine.handle(Timestamp::now(), nick.as_str(), message).await;
         self.tell(&labelled(
             replies,
             label,

@@ -180,12 +180,12 @@ async fn import(
             .allow(&step, format!("dry run, {rows} rows"))
             .await?;
         database
-            .rehearse(move |store| import.take_in(store, now, &by))
+            .rehearse(move |store| import.apply(store, now, &by))
             .await
     } else {
         database
             .write(Durability::Record, move |store| {
-                let imported = import.take_in(store, now, &by)?;
+                let imported = import.apply(store, now, &by)?;
                 let Imported {
                     added,
                     known,

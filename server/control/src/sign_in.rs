@@ -125,7 +125,7 @@ impl Challenges {
         match challenge
             .mailed
             .as_mut()
-            .map(|mailed| mailed.judge(now, code))
+            .map(|mailed| mailed.check(now, code))
         {
             Some(Verdict::Right) => {
                 challenge.used = true;

@@ -82,7 +82,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let config = live.get();
     let windows = CsvSync::new(live.clone(), database.clone());
     windows
-        .take_in(started_at)
+        .sync(started_at)
         .await
         .context("the CSV files could not be taken in")?;
     database
@@ -286,7 +286,7 @@ impl Server {
     /// Takes in what people added to the CSV files; bans among it hold when this returns.
     async fn take_in_files(&self) -> Result<()> {
         let take_in =
-            async { Ok::<_, anyhow::Error>(self.windows.take_in(Timestamp::now()).await?) };
+            async { Ok::<_, anyhow::Error>(self.windows.sync(Timestamp::now()).await?) };
         let acts = |bans: &Vec<Ban>| bans.iter().cloned().map(Act::AddBan).collect();
         self.core.commit_and_act(take_in, acts).await.map(drop)
     }

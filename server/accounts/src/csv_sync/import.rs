@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::keeper::{self, TakenIn};
-use super::rows::{self, Added, File, Row};
+use super::format::{self, AddedRow, File, Row};
+use super::synchronizer::{self, Outcome};
 use rookery_record::{Account, Ban, BanTarget};
 use rookery_store::{Result, Store};
 
@@ -15,7 +15,7 @@ pub enum Kind {
 }
 
 /// The rows of a file, good and bad.
-pub struct Import(Vec<Added>);
+pub struct Import(Vec<AddedRow>);
 
 /// What came of them.
 #[derive(Debug)]
@@ -36,10 +36,10 @@ impl Import {
     pub fn read(kind: Kind, content: &[u8]) -> Self {
         let file = match kind {
             Kind::Users => File::Users,
-            Kind::Bans if rows::has_header(File::OriginalBans, content) => File::OriginalBans,
+            Kind::Bans if format::has_header(File::OriginalBans, content) => File::OriginalBans,
             Kind::Bans => File::Bans,
         };
-        Self(rows::added(file, content, ""))
+        Self(format::added(file, content, ""))
     }
 
     /// How many: good rows and bad ones.
@@ -56,13 +56,13 @@ impl Import {
     }
 
     /// Takes every good row in. Bans that do not say who made them are `by`'s.
-    pub fn take_in(self, store: &mut dyn Store, now: Timestamp, by: &str) -> Result<Imported> {
-        let TakenIn {
+    pub fn apply(self, store: &mut dyn Store, now: Timestamp, by: &str) -> Result<Imported> {
+        let Outcome {
             added,
             accepted,
             bans,
             rejected,
-        } = keeper::take_in_rows(store, self.0, now, by)?;
+        } = synchronizer::import_rows(store, self.0, now, by)?;
         let known = accepted.len() - added;
         let rejected = rejected
             .into_iter()
@@ -79,10 +79,10 @@ impl Import {
 
 /// The accounts, as `users.csv` has them.
 pub fn users(accounts: &[Account]) -> String {
-    rows::of_users(accounts)
+    format::of_users(accounts)
 }
 
 /// The bans, as `bans.csv` has them.
 pub fn bans(bans: &[Ban]) -> String {
-    rows::of_bans(bans)
+    format::of_bans(bans)
 }

@@ -8,10 +8,10 @@ use super::*;
 const FIRST: &str = "n=alice,r=nonce";
 
 /// What the server challenged with, Base64 taken off.
-fn said(heard: &Heard) -> String {
-    let (_, text) = heard.lines[0]
+fn said(received: &Received) -> String {
+    let (_, text) = received.lines[0]
         .split_once("AUTHENTICATE ")
-        .unwrap_or_else(|| panic!("{heard:?}"));
+        .unwrap_or_else(|| panic!("{received:?}"));
     String::from_utf8(STANDARD.decode(text).unwrap()).unwrap()
 }
 
@@ -64,50 +64,62 @@ async fn begin(client: &mut Client) -> String {
     )
 }
 
-async fn registered() -> House {
-    let house = House::with(|config| config.accounts.verify_email = false);
-    house
+async fn registered() -> TestServer {
+    let server = TestServer::with(|config| config.accounts.verify_email = false);
+    server
         .client()
         .send("REGISTER alice alice@example.org :correct horse")
         .await
         .expect("SUCCESS");
-    house
+    server
 }
 
 #[tokio::test]
 async fn a_password_is_proved_and_so_is_the_server() {
-    let house = registered().await;
-    let mut client = house.client();
+    let server = registered().await;
+    let mut client = server.client();
     let (last, expected) = proof(&begin(&mut client).await, PASSWORD);
-    let heard = client.respond(last.as_bytes()).await;
-    assert_eq!(said(&heard), expected);
+    let received = client.respond(last.as_bytes()).await;
+    assert_eq!(said(&received), expected);
     client
         .send("AUTHENTICATE +")
         .await
         .expect(" 900 * * alice :")
         .expect(" 903 * :");
-    assert!(client.enter("alice").await.admitted().identity.is_some());
+    assert!(
+        client
+            .finish_handshake("alice")
+            .await
+            .admitted()
+            .identity
+            .is_some()
+    );
 }
 
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_name_look_alike() {
-    let house = registered().await;
-    house
+    let server = registered().await;
+    server
         .account("bob", "bob@example.org", Some(PASSWORD))
         .await;
     let mut answers = Vec::new();
     for name in ["alice", "bob", "nobody"] {
-        let mut client = house.client();
+        let mut client = server.client();
         let first = format!("n,,n={name},r=nonce");
         let salts: Vec<String> = [
             said(&client.sasl("SCRAM-SHA-256", first.as_bytes()).await),
-            said(&house.client().sasl("SCRAM-SHA-256", first.as_bytes()).await),
+            said(
+                &server
+                    .client()
+                    .sasl("SCRAM-SHA-256", first.as_bytes())
+                    .await,
+            ),
         ]
         .iter()
         .map(|challenge| challenge.split(',').nth(1).unwrap().to_owned())
         .collect();
         assert_eq!(salts[0], salts[1], "{name} has one salt");
-        let challenge = begin(&mut house.client()).await;
+        let challenge = begin(&mut server.client()).await;
         let (last, _) = proof(&challenge, "wrong horse");
         client.send("AUTHENTICATE *").await;
         let challenge = said(&client.sasl("SCRAM-SHA-256", first.as_bytes()).await);
@@ -124,45 +136,45 @@ async fn a_wrong_password_and_an_unknown_name_look_alike() {
 
 #[tokio::test]
 async fn an_older_account_can_use_it_once_it_has_signed_in_by_plain() {
-    let house = House::new();
-    house
+    let server = TestServer::new();
+    server
         .account("alice", "alice@example.org", Some(PASSWORD))
         .await;
-    let mut client = house.client();
+    let mut client = server.client();
     let (last, _) = proof(&begin(&mut client).await, PASSWORD);
     client
         .respond(last.as_bytes())
         .await
         .expect(" 904 ")
         .expect("sign in by PLAIN once");
-    house
+    server
         .client()
         .plain("alice", PASSWORD)
         .await
         .expect(" 903 ");
-    let mut client = house.client();
+    let mut client = server.client();
     let (last, expected) = proof(&begin(&mut client).await, PASSWORD);
     assert_eq!(said(&client.respond(last.as_bytes()).await), expected);
 }
 
 #[tokio::test]
 async fn failures_count_and_a_disabled_account_stays_shut() {
-    let house = registered().await;
-    house
+    let server = registered().await;
+    server
         .config
         .send_modify(|config| Arc::make_mut(config).limits.failed_sign_ins = 2);
     for _ in 0..2 {
-        let mut client = house.client_from("198.51.100.9", None);
+        let mut client = server.client_from("198.51.100.9", None);
         let (last, _) = proof(&begin(&mut client).await, "wrong horse");
         client.respond(last.as_bytes()).await.expect(" 904 ");
     }
-    let mut client = house.client();
+    let mut client = server.client();
     client
         .sasl("SCRAM-SHA-256", format!("n,,{FIRST}").as_bytes())
         .await
         .expect("too many sign-ins have failed");
-    client.later(601);
-    house
+    client.advance(601);
+    server
         .change_account("alice", |store, account| {
             store.set_disabled(account.id, Some("moved away"))
         })
@@ -177,8 +189,8 @@ async fn failures_count_and_a_disabled_account_stays_shut() {
 
 #[tokio::test]
 async fn nothing_is_taken_for_a_proof_that_is_none() {
-    let house = registered().await;
-    let mut client = house.client();
+    let server = registered().await;
+    let mut client = server.client();
     client
         .sasl("SCRAM-SHA-256", b"p=tls-unique,,n=alice,r=x")
         .await
@@ -198,17 +210,17 @@ async fn nothing_is_taken_for_a_proof_that_is_none() {
 /// meanwhile.
 #[tokio::test]
 async fn a_proof_is_no_younger_than_the_servers_look_at_the_record() {
-    let house = registered().await;
-    let mut client = house.client();
+    let server = registered().await;
+    let mut client = server.client();
     let (last, _) = proof(&begin(&mut client).await, PASSWORD);
-    client.later(20);
+    client.advance(20);
     client
         .respond(last.as_bytes())
         .await
         .expect("AUTHENTICATE ");
-    client.later(20);
+    client.advance(20);
     client.send("AUTHENTICATE +").await.expect(" 903 * :");
-    let entered = client.enter("alice").await;
+    let entered = client.finish_handshake("alice").await;
     assert_eq!(
         entered.admitted().identity.as_ref().unwrap().proved_at,
         start()

@@ -85,7 +85,7 @@ async fn refused_sign_ins_of_both_ports_are_told_newest_first() {
     let token = house.session_of("root").await;
     house
         .accounts
-        .tell_refused("alice", "192.0.2.66:700".parse().unwrap(), "wrong password");
+        .report_refusal("alice", "192.0.2.66:700".parse().unwrap(), "wrong password");
     house.pass(SignedDuration::from_secs(60));
     house.come_from("203.0.113.9");
     house.login("ro\u{7}ot", "not this").await;
@@ -111,7 +111,7 @@ async fn refused_sign_ins_of_both_ports_are_told_newest_first() {
     assert!(!refused.to_string().contains("not this"), "{refused}");
 
     for number in 0..50 {
-        house.accounts.tell_refused(
+        house.accounts.report_refusal(
             number.to_string(),
             "192.0.2.66:700".parse().unwrap(),
             "wrong password",

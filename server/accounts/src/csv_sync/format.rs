@@ -145,7 +145,7 @@ fn time(column: &str, text: &str) -> Result<Option<Timestamp>, String> {
 
 /// A row that a person added.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Added {
+pub struct AddedRow {
     pub line: u64,
     /// As it stands in the file, without the line's end.
     pub raw: Vec<u8>,
@@ -163,7 +163,7 @@ pub fn has_header(file: File, content: &[u8]) -> bool {
 }
 
 /// The rows of `content` that are not among those of `written`.
-pub fn added(file: File, content: &[u8], written: &str) -> Vec<Added> {
+pub fn added(file: File, content: &[u8], written: &str) -> Vec<AddedRow> {
     let content = content
         .strip_prefix("\u{feff}".as_bytes())
         .unwrap_or(content);
@@ -186,7 +186,7 @@ pub fn added(file: File, content: &[u8], written: &str) -> Vec<Added> {
         if row.as_ref().is_ok_and(|row| own_keys.contains(&*row.key())) {
             continue;
         }
-        found.push(Added {
+        found.push(AddedRow {
             line,
             raw: raw.to_vec(),
             row,
@@ -199,9 +199,9 @@ pub fn added(file: File, content: &[u8], written: &str) -> Vec<Added> {
 /// wrote.
 pub fn without_those_in<'a>(
     file: File,
-    rows: &'a [Added],
+    rows: &'a [AddedRow],
     content: &str,
-) -> impl Iterator<Item = &'a Added> {
+) -> impl Iterator<Item = &'a AddedRow> {
     let keys = keys(file, content);
     rows.iter().filter(move |added| {
         !added

@@ -13,13 +13,16 @@ use jiff::Timestamp;
 use rookery_protocol::Email;
 use tokio::sync::watch;
 
+use super::authenticate::still_authorized;
 use super::codes::{PendingCode, Verdict};
-use super::proof::still_opened;
-use super::registration::{Failure, NewSecret, ban_against, banned, failure, new_secret, tries};
+use super::registration::{
+    Failure, NewSecret, ban_against, banned, failure, new_secret, tries_left,
+};
 use rookery_base::net::network;
 
+use super::password::{self, StoredPassword};
 use super::throttle::{Key, Wait};
-use super::{Accounts, Peer, letters, password};
+use super::{Accounts, Peer, mail_templates};
 use rookery_base::mail::MailState;
 use rookery_chat::event::Identity;
 use rookery_record::Account;
@@ -27,7 +30,7 @@ use rookery_store::Durability;
 
 /// What is to be another.
 enum What {
-    Password(password::Kept),
+    Password(StoredPassword),
     /// A decoy is the email of another account: no code makes the change.
     Email {
         email: Email,
@@ -87,20 +90,20 @@ impl Accounts {
         if let Some(email) = &account.email {
             self.count_mail(now, peer, Some(email))?;
         }
-        let kept = password::keep(new).await;
+        let password = StoredPassword::derive(new).await;
         let Some(to) = account.email.filter(|_| current == "*") else {
-            return self.set_password(peer, owner, kept).await;
+            return self.set_password(peer, owner, password).await;
         };
         let (digits, code) = PendingCode::issue(now);
-        let letter = letters::new_password(&config.chat.network, &owner.name, &to, &digits);
+        let mail = mail_templates::new_password(&config.chat.network, &owner.name, &to, &digits);
         let change = Box::new(PendingChange {
-            what: What::Password(kept),
+            what: What::Password(password),
             code,
         });
         Ok(Changed::CodeMailed {
             change,
             to,
-            follow: self.mailer.send(letter),
+            follow: self.mailer.send(mail),
         })
     }
 
@@ -147,11 +150,11 @@ impl Accounts {
         }
         self.count_mail(now, peer, Some(&email))?;
         let (digits, code) = PendingCode::issue(now);
-        let letter = match &holder {
-            None => letters::new_email(&config.chat.network, &owner.name, &email, &digits),
+        let mail = match &holder {
+            None => mail_templates::new_email(&config.chat.network, &owner.name, &email, &digits),
             Some(holder) => {
                 let known = holder.email.as_ref().unwrap_or(&email);
-                letters::already_registered(&config.chat.network, holder, known)
+                mail_templates::already_registered(&config.chat.network, holder, known)
             }
         };
         let what = What::Email {
@@ -162,7 +165,7 @@ impl Accounts {
         Ok(Changed::CodeMailed {
             change,
             to: email,
-            follow: self.mailer.send(letter),
+            follow: self.mailer.send(mail),
         })
     }
 
@@ -175,18 +178,18 @@ impl Accounts {
         mut change: Box<PendingChange>,
         code: &str,
     ) -> (Option<Box<PendingChange>>, Result<Changed, Failure>) {
-        if let Err(Wait { minutes }) = self.check_tries(now, peer) {
+        if let Err(Wait { minutes }) = self.check_failures(now, peer) {
             let text = format!("Too many tries; try again in {minutes} min");
             return (Some(change), Err(failure("TEMPORARILY_UNAVAILABLE", text)));
         }
         let is_decoy = matches!(change.what, What::Email { is_decoy: true, .. });
-        match change.code.judge(now, code) {
+        match change.code.check(now, code) {
             Verdict::Right if !is_decoy => {
                 let made = match change.what {
                     What::Email { email, .. } => {
                         self.set_email(now, peer, owner, Some(email)).await
                     }
-                    What::Password(kept) => self.set_password(peer, owner, kept).await,
+                    What::Password(password) => self.set_password(peer, owner, password).await,
                 };
                 (None, made)
             }
@@ -194,7 +197,7 @@ impl Accounts {
                 attempts_left: left @ 1..,
             } => {
                 self.add_failure(now, peer);
-                let text = format!("The code is not right; {}", tries(left));
+                let text = format!("The code is not right; {}", tries_left(left));
                 (Some(change), Err(failure("INVALID_CODE", text)))
             }
             Verdict::Wrong { .. } | Verdict::Right | Verdict::Dead => {
@@ -221,11 +224,11 @@ impl Accounts {
             Key::FailuresFrom(network(peer.address.ip())),
             Key::FailuresFor(account.name.folded().to_owned()),
         ];
-        let _turn = self
-            .turns
+        let _permit = self
+            .password_checks
             .acquire()
             .await
-            .expect("the turns are never closed");
+            .expect("the semaphore is never closed");
         self.throttle
             .check(now, &keys, self.config.get().limits.failed_sign_ins)
             .map_err(|Wait { minutes }| {
@@ -256,8 +259,8 @@ impl Accounts {
         let old = self
             .database
             .write(Durability::Record, move |store| {
-                let Some(account) = still_opened(store, &present)? else {
-                    return Ok(Err(shut_out()));
+                let Some(account) = still_authorized(store, &present)? else {
+                    return Ok(Err(no_longer_authorized()));
                 };
                 // One may have been made while the code was on its way.
                 if let Some(ban) =
@@ -271,10 +274,10 @@ impl Accounts {
                     .map_err(Failure::from))
             })
             .await??;
-        self.windows.users_changed();
+        self.csv.users_changed();
         tracing::info!(address = %peer.address, account = %owner.name, "email changed");
         if let Some(old) = old {
-            self.mailer.send(letters::email_changed(
+            self.mailer.send(mail_templates::email_changed(
                 &self.config.get().chat.network,
                 &owner.name,
                 &old,
@@ -294,23 +297,23 @@ impl Accounts {
         &self,
         peer: &Peer,
         owner: &Identity,
-        kept: password::Kept,
+        password: StoredPassword,
     ) -> Result<Changed, Failure> {
         let present = owner.clone();
         let account = self
             .database
             .write(Durability::Record, move |store| {
-                let Some(account) = still_opened(store, &present)? else {
+                let Some(account) = still_authorized(store, &present)? else {
                     return Ok(None);
                 };
-                store.set_password(account.id, &kept.hash, &kept.scram)?;
+                store.set_password(account.id, &password.hash, &password.scram)?;
                 Ok(Some(account))
             })
             .await?
-            .ok_or_else(shut_out)?;
+            .ok_or_else(no_longer_authorized)?;
         tracing::info!(address = %peer.address, account = %owner.name, "password changed");
         if let Some(email) = &account.email {
-            self.mailer.send(letters::password_changed(
+            self.mailer.send(mail_templates::password_changed(
                 &self.config.get().chat.network,
                 &owner.name,
                 email,
@@ -322,9 +325,9 @@ impl Accounts {
     async fn account_of(&self, owner: &Identity) -> Result<Account, Failure> {
         let owner = owner.clone();
         self.database
-            .read(move |store| still_opened(store, &owner))
+            .read(move |store| still_authorized(store, &owner))
             .await?
-            .ok_or_else(shut_out)
+            .ok_or_else(no_longer_authorized)
     }
 }
 
@@ -339,7 +342,7 @@ fn made(owner: Identity, text: &'static str) -> Changed {
     )
 }
 
-fn shut_out() -> Failure {
+fn no_longer_authorized() -> Failure {
     failure(
         "ACCOUNT_REQUIRED",
         "What you came with opens the account no more; sign in anew",

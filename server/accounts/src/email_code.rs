@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email};
 use tokio::sync::watch;
 
+use super::authenticate::{Refused, proved};
 use super::codes::{PendingCode, Verdict};
-use super::proof::{Refused, proved};
 use rookery_base::net::network;
 
 use super::throttle::{Key, Wait};
-use super::{Accounts, Peer, device_hash, letters};
+use super::{Accounts, Peer, device_hash, mail_templates};
 use rookery_base::mail::MailState;
 use rookery_chat::event::Identity;
 use rookery_record::{AccountId, CredentialKind};
@@ -62,10 +62,11 @@ impl Accounts {
             .map_err(Refused::TooManyMails)?;
         let (digits, code) = PendingCode::issue(now);
         let matches = *known == email;
-        let letter = letters::sign_in(&self.config.get().chat.network, &account, known, &digits);
-        let useful_for = letter.useful_for;
+        let mail =
+            mail_templates::sign_in(&self.config.get().chat.network, &account, known, &digits);
+        let useful_for = mail.useful_for;
         let follow = if matches {
-            self.mailer.send(letter)
+            self.mailer.send(mail)
         } else {
             self.mailer.rehearse(useful_for)
         };
@@ -89,8 +90,8 @@ impl Accounts {
         code: &str,
         credential: &str,
     ) -> Result<Identity, Refused> {
-        self.check_tries(now, peer).map_err(Refused::Throttled)?;
-        let refused = match (challenge.code.judge(now, code), challenge.account) {
+        self.check_failures(now, peer).map_err(Refused::Throttled)?;
+        let refused = match (challenge.code.check(now, code), challenge.account) {
             (Verdict::Right, Some(account)) => {
                 return self
                     .open_for_device(now, peer, account, device_hash(credential))

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rookery_protocol::{AccountName, DeviceCredential};
 use subtle::ConstantTimeEq as _;
 
-use super::registration::tries;
+use super::registration::tries_left;
 use super::sasl::Claim;
 use super::scram::{self, ClientFirst, NoProof};
 use rookery_base::net::network;
@@ -88,7 +88,7 @@ impl fmt::Display for Refused {
                 out.write_str("SASL authentication failed: the code will not do any more; ask for a new one")
             }
             Self::WrongCode { attempts_left } => {
-                write!(out, "SASL authentication failed: that is not the code; {}", tries(*attempts_left))
+                write!(out, "SASL authentication failed: that is not the code; {}", tries_left(*attempts_left))
             }
             Self::Disabled { reason } => {
                 write!(out, "SASL authentication failed: the account is disabled: {reason}")
@@ -128,7 +128,7 @@ pub fn proved(
 /// The account of someone who has signed in, unless it is disabled, or what they came with opens it
 /// no more: whoever is shut out changes nothing from then on, admitted or not. To be asked in the
 /// transaction of the change.
-pub fn still_opened(store: &dyn Store, owner: &Identity) -> StoreResult<Option<Account>> {
+pub fn still_authorized(store: &dyn Store, owner: &Identity) -> StoreResult<Option<Account>> {
     let Some(account) = store
         .account(owner.id)?
         .filter(|account| account.disabled.is_none())
@@ -170,7 +170,7 @@ impl Accounts {
     /// bits, so guessing is no danger, and it is checked before the counts: however many strangers
     /// fail at an account's name, its owner's devices still open it. Only passwords have to wait
     /// then.
-    pub async fn prove_by_secret(
+    pub async fn authenticate_by_secret(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -195,11 +195,11 @@ impl Accounts {
         if !beyond_guessing {
             // As many as are hashed at once: between the check and the count no more than these can
             // slip through.
-            let _turn = self
-                .turns
+            let _permit = self
+                .password_checks
                 .acquire()
                 .await
-                .expect("the turns are never closed");
+                .expect("the semaphore is never closed");
             let limit = self.config.get().limits.failed_sign_ins;
             self.throttle
                 .check(now, &keys, limit)
@@ -218,15 +218,15 @@ impl Accounts {
         }
         let account = account.ok_or(Refused::Wrong)?;
         match device {
-            Some(device) => self.note_use(device, now).await,
-            None => self.learn_scram_keys(&account, secret).await,
+            Some(device) => self.record_use(device, now).await,
+            None => self.store_missing_scram_keys(&account, secret).await,
         }
         tracing::info!(address = %peer.address, account = %account.name, "signed in");
         proved(&account, now, device)
     }
 
     /// Checks the client certificate. It cannot be guessed, so nothing is counted.
-    pub async fn prove_by_certificate(
+    pub async fn authenticate_by_certificate(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -251,14 +251,14 @@ impl Accounts {
         });
         let used = used.map(|used| used.id);
         if let Some(used) = used {
-            self.note_use(used, now).await;
+            self.record_use(used, now).await;
         }
         tracing::info!(address = %peer.address, account = %account.name, "signed in by certificate");
         proved(&account, now, used)
     }
 
     /// Whether the address may try another code.
-    pub fn check_tries(&self, now: Timestamp, peer: &Peer) -> Result<(), Wait> {
+    pub fn check_failures(&self, now: Timestamp, peer: &Peer) -> Result<(), Wait> {
         let limit = self.config.get().limits.failed_sign_ins;
         self.throttle
             .check(now, &[Key::FailuresFrom(network(peer.address.ip()))], limit)
@@ -287,7 +287,7 @@ impl Accounts {
             .check(now, &keys, self.config.get().limits.failed_sign_ins)
             .map_err(Refused::Throttled)?;
         let secret = self
-            .nobodys_secret
+            .decoy_key
             .get_or_try_init(|| {
                 self.database
                     .write(Durability::Record, |store| store.secret("scram"))
@@ -306,7 +306,7 @@ impl Accounts {
             .await?;
         let (account, real) = found.unzip();
         let is_real = real.is_some();
-        let scram_keys = real.unwrap_or_else(|| scram::keys_of_nobody(secret, &first.claim));
+        let scram_keys = real.unwrap_or_else(|| scram::decoy_keys(secret, &first.claim));
         let (answer, challenge) = first.challenge(scram_keys, is_real);
         Ok((
             answer,
@@ -332,7 +332,7 @@ impl Accounts {
             .check(now, &scram.keys, limit)
             .map_err(Refused::Throttled)?;
         let name = scram.account.as_ref().map(|account| account.name.as_str());
-        match (scram.challenge.judge(payload), &scram.account) {
+        match (scram.challenge.check(payload), &scram.account) {
             (Ok(answer), Some(account)) => {
                 tracing::info!(address = %peer.address, account = %account.name, "signed in");
                 Ok((answer, proved(account, scram.asked_at, None)?))
@@ -348,7 +348,7 @@ impl Accounts {
     }
 
     /// Keeps the password for SCRAM too, if that was not done when it was set.
-    async fn learn_scram_keys(&self, account: &Account, password: String) {
+    async fn store_missing_scram_keys(&self, account: &Account, password: String) {
         let (id, hash) = (account.id, account.password_hash.clone());
         let known = self
             .database
@@ -382,7 +382,7 @@ impl Accounts {
             .await
     }
 
-    async fn note_use(&self, credential: CredentialId, now: Timestamp) {
+    async fn record_use(&self, credential: CredentialId, now: Timestamp) {
         let noted = self.database.write(Durability::Message, move |store| {
             store.set_credential_used(credential, now)
         });

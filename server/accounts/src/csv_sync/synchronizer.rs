@@ -11,19 +11,19 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::disk;
-use super::rows::{self, Added, File, Row};
+use super::files;
+use super::format::{self, AddedRow, File, Row};
 use rookery_base::config::LiveConfig;
 use rookery_record::{Ban, NewAccount, NewBan};
 use rookery_store::{Database, Durability, Result, Store, StoreError};
 
 /// Who made a ban that a person added to a file without saying so.
-const BY_HAND: &str = "file";
+const BY_FILE: &str = "file";
 /// How often a file is written in vain because somebody changes it meanwhile.
 const ATTEMPTS: u32 = 5;
 
 /// The record, and the files in the data folder.
-pub struct Keeper {
+pub struct Synchronizer {
     pub config: LiveConfig,
     pub database: Database,
     /// Stays what it was at the start, as that of the database does.
@@ -32,13 +32,13 @@ pub struct Keeper {
 
 /// A file that shows the record.
 #[derive(Clone, Copy)]
-pub enum Window {
+pub enum SyncedFile {
     Users,
     /// As of that time: bans that have ended are not shown.
     Bans(Timestamp),
 }
 
-impl Window {
+impl SyncedFile {
     fn file(self) -> File {
         match self {
             Self::Users => File::Users,
@@ -48,15 +48,15 @@ impl Window {
 
     fn content(self, store: &dyn Store) -> Result<String> {
         Ok(match self {
-            Self::Users => rows::of_users(&store.accounts()?),
-            Self::Bans(now) => rows::of_bans(&store.bans(now)?),
+            Self::Users => format::of_users(&store.accounts()?),
+            Self::Bans(now) => format::of_bans(&store.bans(now)?),
         })
     }
 }
 
 /// What came of the rows that people added to a file.
 #[derive(Default)]
-pub(super) struct TakenIn {
+pub(super) struct Outcome {
     /// How many rows made an account or a ban.
     pub added: usize,
     pub bans: Vec<Ban>,
@@ -72,17 +72,19 @@ enum Taken {
     Ban(Ban),
 }
 
-impl Keeper {
+impl Synchronizer {
     /// Takes in every file and writes the windows anew. A file that cannot be read or written is
     /// told of in the log and keeps none of the others from it.
-    pub async fn take_in(&self, now: Timestamp) -> Result<Vec<Ban>> {
+    pub async fn sync(&self, now: Timestamp) -> Result<Vec<Ban>> {
         let mut bans = Vec::new();
         for file in [File::OriginalUsers, File::OriginalBans] {
-            bans.extend(tell(self.take_in_original(file, now).await)?.unwrap_or_default());
+            bans.extend(log_file_error(self.import_original(file, now).await)?.unwrap_or_default());
         }
         if self.config.get().data.csv {
-            for window in [Window::Users, Window::Bans(now)] {
-                bans.extend(tell(self.take_in_window(window, now).await)?.unwrap_or_default());
+            for window in [SyncedFile::Users, SyncedFile::Bans(now)] {
+                bans.extend(
+                    log_file_error(self.import_synced(window, now).await)?.unwrap_or_default(),
+                );
             }
         }
         Ok(bans)
@@ -90,7 +92,7 @@ impl Keeper {
 
     /// Writes a window anew from the record; rows that people added and that were not taken in yet
     /// stay at its end.
-    pub async fn write(&self, window: Window) -> Result<()> {
+    pub async fn write(&self, window: SyncedFile) -> Result<()> {
         if !self.config.get().data.csv {
             return Ok(());
         }
@@ -99,7 +101,7 @@ impl Keeper {
             .inspect_err(|error| tracing::error!("{error}"))
     }
 
-    async fn take_in_original(&self, file: File, now: Timestamp) -> Result<Vec<Ban>> {
+    async fn import_original(&self, file: File, now: Timestamp) -> Result<Vec<Ban>> {
         let (_, written, added) = self.look(file).await?;
         let taken = self.record(file, added, now).await?;
         if !taken.accepted.is_empty() {
@@ -113,24 +115,24 @@ impl Keeper {
         Ok(taken.bans)
     }
 
-    async fn take_in_window(&self, window: Window, now: Timestamp) -> Result<Vec<Ban>> {
+    async fn import_synced(&self, window: SyncedFile, now: Timestamp) -> Result<Vec<Ban>> {
         let file = window.file();
         let (_, _, added) = self.look(file).await?;
         let taken = self.record(file, added, now).await?;
         let rejected: Vec<Vec<u8>> = taken.rejected.into_iter().map(|(_, raw, _)| raw).collect();
         // Once they are put away safely, and only then, they leave the file.
-        let put_away = tell(self.put_away(file, rejected.clone()).await)?.is_some();
+        let put_away = log_file_error(self.put_away(file, rejected.clone()).await)?.is_some();
         let dropped = if put_away {
             rejected.into_iter().collect()
         } else {
             HashSet::new()
         };
-        tell(self.rewrite(window, dropped).await)?;
+        log_file_error(self.rewrite(window, dropped).await)?;
         Ok(taken.bans)
     }
 
     /// What stands in the file, what the server wrote there, and what people added.
-    async fn look(&self, file: File) -> Result<(Option<Vec<u8>>, String, Vec<Added>)> {
+    async fn look(&self, file: File) -> Result<(Option<Vec<u8>>, String, Vec<AddedRow>)> {
         let written = self
             .database
             .read(move |store| store.window(file.name()))
@@ -138,22 +140,22 @@ impl Keeper {
             .unwrap_or_default();
         let path = self.path(file.name());
         self.blocking(path, move |path| {
-            let content = disk::read(path)?;
-            let added = rows::added(file, content.as_deref().unwrap_or_default(), &written);
+            let content = files::read(path)?;
+            let added = format::added(file, content.as_deref().unwrap_or_default(), &written);
             Ok((content, written, added))
         })
         .await
     }
 
     /// Takes rows in, all in one transaction, and tells of each that cannot be.
-    async fn record(&self, file: File, added: Vec<Added>, now: Timestamp) -> Result<TakenIn> {
+    async fn record(&self, file: File, added: Vec<AddedRow>, now: Timestamp) -> Result<Outcome> {
         if added.is_empty() {
-            return Ok(TakenIn::default());
+            return Ok(Outcome::default());
         }
         let taken = self
             .database
             .write(Durability::Record, move |store| {
-                take_in_rows(store, added, now, BY_HAND)
+                import_rows(store, added, now, BY_FILE)
             })
             .await?;
         let path = self.path(file.name());
@@ -176,12 +178,12 @@ impl Keeper {
             return Ok(());
         };
         self.blocking(self.path(name), move |path| {
-            disk::append(path, file.header().join(",").as_bytes(), &rejected)
+            files::append(path, file.header().join(",").as_bytes(), &rejected)
         })
         .await
     }
 
-    async fn rewrite(&self, window: Window, dropped: HashSet<Vec<u8>>) -> Result<()> {
+    async fn rewrite(&self, window: SyncedFile, dropped: HashSet<Vec<u8>>) -> Result<()> {
         let file = window.file();
         for _ in 0..ATTEMPTS {
             let (before, written, added) = self.look(file).await?;
@@ -190,7 +192,7 @@ impl Keeper {
                 .read(move |store| window.content(store))
                 .await?;
             let mut whole = content.clone().into_bytes();
-            for added in rows::without_those_in(file, &added, &content) {
+            for added in format::without_those_in(file, &added, &content) {
                 if !dropped.contains(&added.raw) {
                     whole.extend_from_slice(&added.raw);
                     whole.push(b'\n');
@@ -199,7 +201,7 @@ impl Keeper {
             let is_in_place = before.as_ref() == Some(&whole)
                 || self
                     .blocking(self.path(file.name()), move |path| {
-                        disk::replace(path, before.as_deref(), &whole)
+                        files::replace(path, before.as_deref(), &whole)
                     })
                     .await?;
             if is_in_place {
@@ -243,7 +245,7 @@ impl Keeper {
 }
 
 /// None for a fault of one file, once it is in the log; a fault of the record goes on.
-fn tell<T>(result: Result<T>) -> Result<Option<T>> {
+fn log_file_error<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error @ StoreError::Window { .. }) => {
@@ -255,22 +257,22 @@ fn tell<T>(result: Result<T>) -> Result<Option<T>> {
 }
 
 /// Takes every good row in. Bans that do not say who made them are `by`'s.
-pub(super) fn take_in_rows(
+pub(super) fn import_rows(
     store: &mut dyn Store,
-    added: Vec<Added>,
+    added: Vec<AddedRow>,
     now: Timestamp,
     by: &str,
-) -> Result<TakenIn> {
-    let mut taken = TakenIn::default();
+) -> Result<Outcome> {
+    let mut taken = Outcome::default();
     let mut banned: HashSet<String> = store
         .bans(now)?
         .iter()
         .map(|ban| ban.target.folded().into_owned())
         .collect();
-    for Added { line, raw, row } in added {
+    for AddedRow { line, raw, row } in added {
         let outcome = match row {
             Err(reason) => Err(reason),
-            Ok(row) => take_in_row(store, row, now, by, &mut banned)?,
+            Ok(row) => import_row(store, row, now, by, &mut banned)?,
         };
         match outcome {
             Ok(row) => {
@@ -287,7 +289,7 @@ pub(super) fn take_in_rows(
 }
 
 /// What became of the row; or why it cannot be taken in.
-fn take_in_row(
+fn import_row(
     store: &mut dyn Store,
     row: Row,
     now: Timestamp,
