@@ -1,4 +1,9 @@
-//! The forms in which a sign-in answers.
+//! The replies to one command, in the formats of IRC and IRCv3.
+//!
+//! Handlers push replies in order; [`Replies::finish`] makes one labeled response of them (IRCv3
+//! labeled-response): an `ACK` if there are none, the labeled reply itself if there is one, a
+//! labeled batch otherwise. Whether the client may have a label is decided by whoever creates the
+//! collection.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,40 +14,87 @@ pub use rookery_chat::line::word;
 
 use rookery_chat::event::Identity;
 
-/// The name of a batch that is closed as soon as it is open; the core's own have none like it.
+/// The reference of the batch around several replies. The batch closes before any other line is
+/// sent, and the core's references have another form, so one reference is enough.
 const BATCH: &str = "answer-0";
 
-/// What the client is addressed by, and who speaks.
-pub struct Voice<'a> {
-    pub server: String,
-    /// `*` for a client without a nick.
-    pub nick: &'a str,
+/// Collects the replies to one command and labels them.
+pub struct Replies {
+    server: String,
+    nick: String,
+    label: Option<String>,
+    /// The type of the batch that the replies form whether or not there is a label.
+    batch: Option<&'static str>,
+    messages: Vec<Message>,
 }
 
-impl Voice<'_> {
-    /// A numeric reply.
-    pub fn numeric(&self, code: &str, params: &[&str]) -> Message {
-        let params = std::iter::once(self.nick).chain(params.iter().copied());
-        Message::new(code, params).from_source(self.server.as_str())
+impl Replies {
+    /// Creates an empty collection from `server` to a client addressed as `nick` (`*` for one
+    /// without a nick), with the label of the command, if it had one.
+    pub fn new(server: impl Into<String>, nick: impl Into<String>, label: Option<String>) -> Self {
+        Self {
+            server: server.into(),
+            nick: nick.into(),
+            label,
+            batch: None,
+            messages: Vec::new(),
+        }
     }
 
-    /// Something that has no reply of its own.
-    pub fn notice(&self, text: &str) -> Message {
-        Message::new("NOTICE", [self.nick, text]).from_source(self.server.as_str())
+    /// Returns how the client is addressed.
+    pub fn nick(&self) -> &str {
+        &self.nick
     }
 
-    /// Any command of ours.
-    pub fn say(&self, command: &str, params: &[&str]) -> Message {
-        Message::new(command, params.iter().copied()).from_source(self.server.as_str())
+    /// Sets how the client is addressed from the next reply on.
+    pub fn set_nick(&mut self, nick: &str) {
+        nick.clone_into(&mut self.nick);
     }
 
-    /// Refuses `command` (IRCv3 standard replies).
-    pub fn fail(&self, command: &str, code: &str, context: &str, text: &str) -> Message {
-        self.say("FAIL", &[command, code, context, text])
+    /// Returns the replies so far, without label or batch.
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
     }
 
-    /// From now on the session is `identity`.
-    pub fn logged_in(&self, identity: &Identity) -> Message {
+    /// Adds a message that was built elsewhere.
+    pub fn push(&mut self, message: Message) {
+        self.messages.push(message);
+    }
+
+    /// Adds `command` with `params`.
+    pub fn command(&mut self, command: &str, params: &[&str]) {
+        let params = params.iter().copied();
+        self.push(Message::new(command, params).from_source(self.server.as_str()));
+    }
+
+    /// Adds a numeric reply; the nick comes before `params`.
+    pub fn numeric(&mut self, code: &str, params: &[&str]) {
+        let params: Vec<&str> = std::iter::once(self.nick.as_str())
+            .chain(params.iter().copied())
+            .collect();
+        let message = Message::new(code, params).from_source(self.server.as_str());
+        self.push(message);
+    }
+
+    /// Adds a `NOTICE` to the client.
+    pub fn notice(&mut self, text: &str) {
+        let message = Message::new("NOTICE", [self.nick.as_str(), text]);
+        self.push(message.from_source(self.server.as_str()));
+    }
+
+    /// Adds a `FAIL` (IRCv3 standard replies): `command` was refused.
+    pub fn fail(&mut self, command: &str, code: &str, context: &str, text: &str) {
+        self.command("FAIL", &[command, code, context, text]);
+    }
+
+    /// Adds `PONG` with `token`.
+    pub fn pong(&mut self, token: &str) {
+        let server = self.server.clone();
+        self.command("PONG", &[&server, token]);
+    }
+
+    /// Adds numeric 900: the session is now signed in as `identity`.
+    pub fn logged_in(&mut self, identity: &Identity) {
         let mask = if self.nick == "*" {
             "*".to_owned()
         } else {
@@ -52,55 +104,60 @@ impl Voice<'_> {
         self.numeric(
             numeric::RPL_LOGGEDIN,
             &[&mask, name, &format!("You are now logged in as {name}")],
-        )
+        );
     }
 
-    /// What the mechanism has the server say, in as many chunks as it takes.
-    pub fn challenge(&self, payload: &[u8]) -> Vec<Message> {
+    /// Adds `payload` as `AUTHENTICATE` messages, in as many chunks as IRCv3 sasl requires.
+    pub fn sasl_data(&mut self, payload: &[u8]) {
         let text = STANDARD.encode(payload);
         let chunks = text
             .as_bytes()
             .chunks(sasl::CHUNK)
             .filter_map(|chunk| std::str::from_utf8(chunk).ok());
-        // A chunk of full length is followed by another.
+        // The receiver expects another chunk after one of full length.
         let end = text.len().is_multiple_of(sasl::CHUNK).then_some("+");
-        chunks
-            .chain(end)
-            .map(|chunk| self.say("AUTHENTICATE", &[chunk]))
-            .collect()
+        for chunk in chunks.chain(end) {
+            self.command("AUTHENTICATE", &[chunk]);
+        }
     }
 
-    /// Too few parameters.
-    pub fn need_more_params(&self, command: &str) -> Message {
+    /// Adds numeric 461: `command` had too few parameters.
+    pub fn need_more_params(&mut self, command: &str) {
         self.numeric(
             numeric::ERR_NEEDMOREPARAMS,
             &[command, "Not enough parameters"],
-        )
+        );
     }
-}
 
-/// The replies as one answer to a command with that label: an acknowledgement, the one reply there
-/// is, or a batch.
-pub fn labelled(mut replies: Vec<Message>, label: Option<String>, server: &str) -> Vec<Message> {
-    let Some(label) = label else { return replies };
-    match replies.as_slice() {
-        [] => replies.push(Message::new("ACK", [""; 0]).from_source(server)),
-        // One reply, or several that are a batch already.
-        [first, ..] if replies.len() == 1 || first.command == "BATCH" => {}
-        _ => replies = batch(replies, "labeled-response", server),
+    /// Puts all replies in one batch of type `kind`, labeled or not.
+    pub fn set_batch(&mut self, kind: &'static str) {
+        self.batch = Some(kind);
     }
-    replies[0].tags.set("label", label);
-    replies
-}
 
-/// The messages as one batch of that kind.
-pub fn batch(messages: Vec<Message>, kind: &str, server: &str) -> Vec<Message> {
-    let edge = |params: &[&str]| Message::new("BATCH", params.iter().copied()).from_source(server);
-    let mut whole = vec![edge(&[&format!("+{BATCH}"), kind])];
-    whole.extend(messages.into_iter().map(|mut message| {
-        message.tags.set("batch", BATCH);
-        message
-    }));
-    whole.push(edge(&[&format!("-{BATCH}")]));
-    whole
+    /// Returns the finished messages, labeled if the command had a label.
+    pub fn finish(mut self) -> Vec<Message> {
+        if self.label.is_some() && self.messages.is_empty() {
+            self.messages
+                .push(Message::new("ACK", [""; 0]).from_source(self.server.as_str()));
+        }
+        let is_response = self.label.is_some() && self.messages.len() > 1;
+        if let Some(kind) = self.batch.or(is_response.then_some("labeled-response")) {
+            self.wrap(kind);
+        }
+        if let (Some(label), Some(first)) = (self.label, self.messages.first_mut()) {
+            first.tags.set("label", label);
+        }
+        self.messages
+    }
+
+    fn wrap(&mut self, kind: &str) {
+        for message in &mut self.messages {
+            message.tags.set("batch", BATCH);
+        }
+        let start = Message::new("BATCH", [&format!("+{BATCH}"), kind]);
+        let end = Message::new("BATCH", [&format!("-{BATCH}")]);
+        self.messages
+            .insert(0, start.from_source(self.server.as_str()));
+        self.messages.push(end.from_source(self.server.as_str()));
+    }
 }

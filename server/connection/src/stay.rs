@@ -10,7 +10,7 @@ use rookery_protocol::{Message, Nick};
 
 use super::session::Session;
 use super::wire::{CLOSED, Input, Wake};
-use rookery_accounts::reply_format::labelled;
+use rookery_accounts::reply_format::Replies;
 use rookery_accounts::sign_in::{self, SignIn};
 use rookery_base::metrics::METRICS;
 use rookery_chat::event::{Answer, Disconnect, Event};
@@ -144,10 +144,9 @@ impl Session {
     ) -> Result<Option<Disconnect>, CoreStopped> {
         let machine = sign_in.get_or_insert_with(|| {
             let accounts = Arc::clone(&self.services.accounts);
-            Box::new(SignIn::new(
+            Box::new(SignIn::admitted(
                 accounts,
                 self.peer.clone(),
-                true,
                 self.identity.as_deref().cloned(),
             ))
         });
@@ -157,12 +156,12 @@ impl Session {
             return Ok(None);
         };
         let label = labels::of(&message, capabilities).map(str::to_owned);
-        let (replies, proved) = machine.handle(Timestamp::now(), nick.as_str(), message).await;
-        self.tell(&labelled(
-            replies,
-            label,
-            &self.services.config.get().chat.server_name,
-        ));
+        let server = self.services.config.get().chat.server_name.clone();
+        let mut replies = Replies::new(server, nick.as_str(), label);
+        let proved = machine
+            .handle(Timestamp::now(), &mut replies, &message)
+            .await;
+        self.tell(&replies.finish());
         let Some(proved) = proved else {
             return Ok(None);
         };
@@ -219,12 +218,10 @@ impl Session {
             return Ok(true);
         };
         let label = labels::of(message, capabilities).map(str::to_owned);
-        let refusal = vec![self.refuse_nick(&own, &nick, text)];
-        self.tell(&labelled(
-            refusal,
-            label,
-            &self.services.config.get().chat.server_name,
-        ));
+        let server = self.services.config.get().chat.server_name.clone();
+        let mut replies = Replies::new(server, own.as_str(), label);
+        replies.push(self.refuse_nick(&own, &nick, text));
+        self.tell(&replies.finish());
         Ok(true)
     }
 

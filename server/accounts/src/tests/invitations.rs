@@ -32,7 +32,7 @@ async fn whoever_is_invited_registers_with_the_code_of_the_invitation_and_no_oth
     received
         .stays()
         .expect("REGISTER VERIFICATION_REQUIRED alice :You are invited.");
-    received.expect("NOTICE alice :You are invited. Type /quote VERIFY alice and the code");
+    received.expect("NOTICE alice :You are invited. To finish, type /quote VERIFY alice ");
     let received = client.send(&format!("VERIFY alice {code}")).await;
     let identity = received
         .expect("VERIFY SUCCESS alice")
