@@ -156,7 +156,7 @@ async fn import(
     let step = operator.step(act, "");
     let asked = async {
         let (Options(options), CsvFile(content)) = (options?, file?);
-        let import = Import::read(kind, &content);
+        let import = Import::parse(kind, &content);
         if !options.dry_run && !options.confirm {
             for (line, target) in import.targets() {
                 targets::ask_twice(operator, target, "ban")

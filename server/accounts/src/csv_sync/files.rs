@@ -1,15 +1,15 @@
-//! The CSV files on the disk. Everything here may wait for it.
+//! Reading and writing the CSV files. Every function here may block on the disk.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-/// Emails stand in these files: they are their owner's alone, unless a person gave a file another
-/// mode.
+/// The mode of a new file: the files contain emails, so only their owner may read them. A mode that
+/// a person has set stays.
 const MODE: u32 = 0o600;
 
-/// What stands in the file; none if there is no file.
+/// Reads a file. Returns `None` if it does not exist.
 pub fn read(file: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(file) {
         Ok(content) => Ok(Some(content)),
@@ -18,51 +18,42 @@ pub fn read(file: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Puts `content` in the file's place, whole or not at all, if what stands there still is `before`;
-/// false if it is not.
+/// Replaces the content of a file atomically, if it is still `before`. Returns whether it was.
 pub fn replace(file: &Path, before: Option<&[u8]>, content: &[u8]) -> io::Result<bool> {
     let folder = file
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let temporary = file.with_extension("csv.new");
-    let result = (|| {
-        let mut new = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(MODE)
-            .open(&temporary)?;
-        if let Ok(old) = fs::metadata(file) {
-            new.set_permissions(old.permissions())?;
-        }
-        new.write_all(content)?;
-        new.sync_all()?;
-        if read(file)?.as_deref() != before {
-            return Ok(false);
-        }
-        fs::rename(&temporary, file)?;
-        File::open(folder)?.sync_all()?;
-        Ok(true)
-    })();
-    if !matches!(result, Ok(true)) {
-        // There may be none.
-        let _ = fs::remove_file(&temporary);
+    let mut new = tempfile::Builder::new()
+        .prefix(".rookery-")
+        .suffix(".csv.new")
+        .tempfile_in(folder)?;
+    let permissions = match fs::metadata(file) {
+        Ok(old) => old.permissions(),
+        Err(_) => Permissions::from_mode(MODE),
+    };
+    new.as_file().set_permissions(permissions)?;
+    new.write_all(content)?;
+    new.as_file().sync_all()?;
+    if read(file)?.as_deref() != before {
+        return Ok(false);
     }
-    result
+    new.persist(file).map_err(|failed| failed.error)?;
+    File::open(folder)?.sync_all()?;
+    Ok(true)
 }
 
-/// Adds those lines to the file that do not stand in it yet, under `header` if there is no file.
+/// Appends the lines that the file does not contain yet; a new file begins with `header`.
 pub fn append(file: &Path, header: &[u8], lines: &[Vec<u8>]) -> io::Result<()> {
-    let known = read(file)?.unwrap_or_default();
+    let present = read(file)?.unwrap_or_default();
     let mut text = Vec::new();
-    if known.is_empty() {
+    if present.is_empty() {
         text.extend_from_slice(header);
         text.push(b'\n');
-    } else if !known.ends_with(b"\n") {
+    } else if !present.ends_with(b"\n") {
         text.push(b'\n');
     }
-    let old: Vec<&[u8]> = known
+    let old: Vec<&[u8]> = present
         .split(|&byte| byte == b'\n')
         .map(<[u8]>::trim_ascii_end)
         .collect();

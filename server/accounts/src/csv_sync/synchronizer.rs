@@ -1,9 +1,11 @@
-//! Keeps the CSV files and the record in step: takes in what people added, and writes the files
-//! anew.
+//! Synchronizes the CSV files with the database: imports the rows that people added, and rewrites the
+//! files.
 //!
-//! A file is written before the record notes what was written. Whatever the server dies in between,
-//! a row that is in the file and not in the note is in the record as well; and a row of a lifted
-//! ban that stayed in the file is in the note, and so is not taken for one that a person added.
+//! The database stores the content that the server last wrote to each file; a row that is not in it
+//! was added by a person. A file is written before that content is stored. If the server is killed in
+//! between, a row that is in the file but not in the stored content is in the database as well, so
+//! importing it changes nothing; and the row of a lifted ban that is still in the file is in the
+//! stored content, so it is not mistaken for a new one.
 
 use std::collections::HashSet;
 use std::io;
@@ -17,24 +19,24 @@ use rookery_base::config::LiveConfig;
 use rookery_record::{Ban, NewAccount, NewBan};
 use rookery_store::{Database, Durability, Result, Store, StoreError};
 
-/// Who made a ban that a person added to a file without saying so.
-const BY_FILE: &str = "file";
-/// How often a file is written in vain because somebody changes it meanwhile.
+/// The author of a ban whose row does not name one.
+const DEFAULT_AUTHOR: &str = "file";
+/// How often a file is written again because someone changed it in the meantime.
 const ATTEMPTS: u32 = 5;
 
-/// The record, and the files in the data folder.
+/// The database, and the files in the data folder.
 pub struct Synchronizer {
     pub config: LiveConfig,
     pub database: Database,
-    /// Stays what it was at the start, as that of the database does.
+    /// The data folder at the start; a reload does not change it, as for the database.
     pub folder: PathBuf,
 }
 
-/// A file that shows the record.
+/// A file that is rewritten from the database.
 #[derive(Clone, Copy)]
 pub enum SyncedFile {
     Users,
-    /// As of that time: bans that have ended are not shown.
+    /// The bans in force at this time.
     Bans(Timestamp),
 }
 
@@ -54,85 +56,92 @@ impl SyncedFile {
     }
 }
 
-/// What came of the rows that people added to a file.
+/// The result of importing rows.
 #[derive(Default)]
 pub(super) struct Outcome {
-    /// How many rows made an account or a ban.
+    /// The number of rows that created an account or a ban.
     pub added: usize,
+    /// The new bans.
     pub bans: Vec<Ban>,
+    /// The good rows, as in the file.
     pub accepted: Vec<Vec<u8>>,
+    /// The line number of each bad row, the row as in the file, and the reason.
     pub rejected: Vec<(u64, Vec<u8>, String)>,
 }
 
-/// What a good row is.
-enum Taken {
-    /// In the record already.
+/// The effect of a good row.
+enum Applied {
+    /// None: the database already had it.
     Known,
     Account,
     Ban(Ban),
 }
 
 impl Synchronizer {
-    /// Takes in every file and writes the windows anew. A file that cannot be read or written is
-    /// told of in the log and keeps none of the others from it.
+    /// Imports every file and rewrites those of the server. A file that cannot be read or written is
+    /// logged, and does not affect the others.
     pub async fn sync(&self, now: Timestamp) -> Result<Vec<Ban>> {
         let mut bans = Vec::new();
         for file in [File::OriginalUsers, File::OriginalBans] {
             bans.extend(log_file_error(self.import_original(file, now).await)?.unwrap_or_default());
         }
         if self.config.get().data.csv {
-            for window in [SyncedFile::Users, SyncedFile::Bans(now)] {
+            for synced in [SyncedFile::Users, SyncedFile::Bans(now)] {
                 bans.extend(
-                    log_file_error(self.import_synced(window, now).await)?.unwrap_or_default(),
+                    log_file_error(self.import_synced(synced, now).await)?.unwrap_or_default(),
                 );
             }
         }
         Ok(bans)
     }
 
-    /// Writes a window anew from the record; rows that people added and that were not taken in yet
-    /// stay at its end.
-    pub async fn write(&self, window: SyncedFile) -> Result<()> {
+    /// Rewrites a file from the database; rows that have not been imported yet stay at its end.
+    pub async fn write(&self, synced: SyncedFile) -> Result<()> {
         if !self.config.get().data.csv {
             return Ok(());
         }
-        self.rewrite(window, HashSet::new())
+        self.rewrite(synced, HashSet::new())
             .await
             .inspect_err(|error| tracing::error!("{error}"))
     }
 
     async fn import_original(&self, file: File, now: Timestamp) -> Result<Vec<Ban>> {
-        let (_, written, added) = self.look(file).await?;
-        let taken = self.record(file, added, now).await?;
-        if !taken.accepted.is_empty() {
-            let mut noted = written;
-            for raw in taken.accepted {
-                noted.push_str(&String::from_utf8_lossy(&raw));
-                noted.push('\n');
+        let (_, written, added) = self.read_file(file).await?;
+        let outcome = self.import(file, added, now).await?;
+        if !outcome.accepted.is_empty() {
+            let mut whole = written;
+            for raw in outcome.accepted {
+                whole.push_str(&String::from_utf8_lossy(&raw));
+                whole.push('\n');
             }
-            self.note(file, noted).await?;
+            self.store_written(file, whole).await?;
         }
-        Ok(taken.bans)
+        Ok(outcome.bans)
     }
 
-    async fn import_synced(&self, window: SyncedFile, now: Timestamp) -> Result<Vec<Ban>> {
-        let file = window.file();
-        let (_, _, added) = self.look(file).await?;
-        let taken = self.record(file, added, now).await?;
-        let rejected: Vec<Vec<u8>> = taken.rejected.into_iter().map(|(_, raw, _)| raw).collect();
-        // Once they are put away safely, and only then, they leave the file.
-        let put_away = log_file_error(self.put_away(file, rejected.clone()).await)?.is_some();
-        let dropped = if put_away {
+    async fn import_synced(&self, synced: SyncedFile, now: Timestamp) -> Result<Vec<Ban>> {
+        let file = synced.file();
+        let (_, _, added) = self.read_file(file).await?;
+        let outcome = self.import(file, added, now).await?;
+        let rejected: Vec<Vec<u8>> = outcome
+            .rejected
+            .into_iter()
+            .map(|(_, raw, _)| raw)
+            .collect();
+        // They leave the file only once they are safe in the other one.
+        let is_stored =
+            log_file_error(self.store_rejected(file, rejected.clone()).await)?.is_some();
+        let dropped = if is_stored {
             rejected.into_iter().collect()
         } else {
             HashSet::new()
         };
-        log_file_error(self.rewrite(window, dropped).await)?;
-        Ok(taken.bans)
+        log_file_error(self.rewrite(synced, dropped).await)?;
+        Ok(outcome.bans)
     }
 
-    /// What stands in the file, what the server wrote there, and what people added.
-    async fn look(&self, file: File) -> Result<(Option<Vec<u8>>, String, Vec<AddedRow>)> {
+    /// Returns the content of the file, what the server last wrote to it, and the added rows.
+    async fn read_file(&self, file: File) -> Result<(Option<Vec<u8>>, String, Vec<AddedRow>)> {
         let written = self
             .database
             .read(move |store| store.window(file.name()))
@@ -147,33 +156,33 @@ impl Synchronizer {
         .await
     }
 
-    /// Takes rows in, all in one transaction, and tells of each that cannot be.
-    async fn record(&self, file: File, added: Vec<AddedRow>, now: Timestamp) -> Result<Outcome> {
+    /// Imports rows in one transaction, and logs each bad one.
+    async fn import(&self, file: File, added: Vec<AddedRow>, now: Timestamp) -> Result<Outcome> {
         if added.is_empty() {
             return Ok(Outcome::default());
         }
-        let taken = self
+        let outcome = self
             .database
             .write(Durability::Record, move |store| {
-                import_rows(store, added, now, BY_FILE)
+                import_rows(store, added, now, DEFAULT_AUTHOR)
             })
             .await?;
         let path = self.path(file.name());
         let path = path.display();
-        for (line, _, reason) in &taken.rejected {
-            tracing::warn!("{path}, line {line}, is not taken in: {reason}");
+        for (line, _, reason) in &outcome.rejected {
+            tracing::warn!("{path}, line {line}, was rejected: {reason}");
         }
-        if !taken.accepted.is_empty() {
+        if !outcome.accepted.is_empty() {
             tracing::info!(
-                rows = taken.accepted.len(),
-                new_bans = taken.bans.len(),
-                "{path} was taken in"
+                rows = outcome.accepted.len(),
+                new_bans = outcome.bans.len(),
+                "{path} was imported"
             );
         }
-        Ok(taken)
+        Ok(outcome)
     }
 
-    async fn put_away(&self, file: File, rejected: Vec<Vec<u8>>) -> Result<()> {
+    async fn store_rejected(&self, file: File, rejected: Vec<Vec<u8>>) -> Result<()> {
         let Some(name) = file.rejected().filter(|_| !rejected.is_empty()) else {
             return Ok(());
         };
@@ -183,13 +192,13 @@ impl Synchronizer {
         .await
     }
 
-    async fn rewrite(&self, window: SyncedFile, dropped: HashSet<Vec<u8>>) -> Result<()> {
-        let file = window.file();
+    async fn rewrite(&self, synced: SyncedFile, dropped: HashSet<Vec<u8>>) -> Result<()> {
+        let file = synced.file();
         for _ in 0..ATTEMPTS {
-            let (before, written, added) = self.look(file).await?;
+            let (before, written, added) = self.read_file(file).await?;
             let content = self
                 .database
-                .read(move |store| window.content(store))
+                .read(move |store| synced.content(store))
                 .await?;
             let mut whole = content.clone().into_bytes();
             for added in format::without_those_in(file, &added, &content) {
@@ -208,18 +217,18 @@ impl Synchronizer {
                 return if content == written {
                     Ok(())
                 } else {
-                    self.note(file, content).await
+                    self.store_written(file, content).await
                 };
             }
         }
-        let error = io::Error::other("somebody else keeps changing it");
+        let error = io::Error::other("it keeps being changed while it is written");
         Err(StoreError::Window {
             path: self.path(file.name()),
             error,
         })
     }
 
-    async fn note(&self, file: File, content: String) -> Result<()> {
+    async fn store_written(&self, file: File, content: String) -> Result<()> {
         self.database
             .write(Durability::Record, move |store| {
                 store.set_window(file.name(), &content)
@@ -244,7 +253,7 @@ impl Synchronizer {
     }
 }
 
-/// None for a fault of one file, once it is in the log; a fault of the record goes on.
+/// Logs an error of one file and returns `None` for it; returns an error of the database.
 fn log_file_error<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -256,46 +265,46 @@ fn log_file_error<T>(result: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// Takes every good row in. Bans that do not say who made them are `by`'s.
+/// Imports every good row. A ban whose row does not say who made it is made by `by`.
 pub(super) fn import_rows(
     store: &mut dyn Store,
     added: Vec<AddedRow>,
     now: Timestamp,
     by: &str,
 ) -> Result<Outcome> {
-    let mut taken = Outcome::default();
+    let mut outcome = Outcome::default();
     let mut banned: HashSet<String> = store
         .bans(now)?
         .iter()
         .map(|ban| ban.target.folded().into_owned())
         .collect();
     for AddedRow { line, raw, row } in added {
-        let outcome = match row {
+        let applied = match row {
             Err(reason) => Err(reason),
             Ok(row) => import_row(store, row, now, by, &mut banned)?,
         };
-        match outcome {
+        match applied {
             Ok(row) => {
-                taken.added += usize::from(!matches!(row, Taken::Known));
-                if let Taken::Ban(ban) = row {
-                    taken.bans.push(ban);
+                outcome.added += usize::from(!matches!(row, Applied::Known));
+                if let Applied::Ban(ban) = row {
+                    outcome.bans.push(ban);
                 }
-                taken.accepted.push(raw);
+                outcome.accepted.push(raw);
             }
-            Err(reason) => taken.rejected.push((line, raw, reason)),
+            Err(reason) => outcome.rejected.push((line, raw, reason)),
         }
     }
-    Ok(taken)
+    Ok(outcome)
 }
 
-/// What became of the row; or why it cannot be taken in.
+/// Imports a row. Returns its effect, or why it is rejected.
 fn import_row(
     store: &mut dyn Store,
     row: Row,
     now: Timestamp,
     by: &str,
     banned: &mut HashSet<String>,
-) -> Result<std::result::Result<Taken, String>> {
+) -> Result<std::result::Result<Applied, String>> {
     match row {
         Row::User {
             name,
@@ -303,13 +312,13 @@ fn import_row(
             created_at,
         } => {
             let Some(email) = email else {
-                // Nobody could ever open it.
+                // Nobody could ever sign in to it.
                 return Ok(Err("it has no email".to_owned()));
             };
             if let Some(known) = store.account_by_email(&email)? {
                 let same = known.name == name;
                 return Ok(if same {
-                    Ok(Taken::Known)
+                    Ok(Applied::Known)
                 } else {
                     Err(format!("{email} is the email of {}", known.name))
                 });
@@ -322,7 +331,7 @@ fn import_row(
                 greeted: true,
             };
             let created = store.create_account(&account)?;
-            Ok(created.map(|_| Taken::Account).map_err(|_| {
+            Ok(created.map(|_| Applied::Account).map_err(|_| {
                 format!(
                     "an account with another email has the name {}, or one that looks the same",
                     account.name
@@ -337,10 +346,10 @@ fn import_row(
             expires_at,
         } => {
             if expires_at.is_some_and(|end| end <= now) {
-                return Ok(Err("the ban has ended already".to_owned()));
+                return Ok(Err("the ban has already expired".to_owned()));
             }
             if !banned.insert(target.folded().into_owned()) {
-                return Ok(Ok(Taken::Known));
+                return Ok(Ok(Applied::Known));
             }
             let by = made_by.unwrap_or_else(|| by.to_owned());
             let created_at = created_at.unwrap_or(now);
@@ -352,7 +361,7 @@ fn import_row(
                     created_at,
                     expires_at,
                 })
-                .map(|ban| Ok(Taken::Ban(ban)))
+                .map(|ban| Ok(Applied::Ban(ban)))
         }
     }
 }

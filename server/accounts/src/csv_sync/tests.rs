@@ -1,3 +1,4 @@
+//! The CSV files and the database, over real files.
 #![allow(clippy::unwrap_used)]
 
 use std::fmt::Write as _;
@@ -62,7 +63,7 @@ impl TestFiles {
         fs::write(self.path(file), text).unwrap();
     }
 
-    /// As a person would, at the end of the file.
+    /// Appends text as a person would.
     fn add(&self, file: &str, text: &str) {
         let path = self.path(file);
         fs::OpenOptions::new()
@@ -135,7 +136,7 @@ impl TestFiles {
             .collect()
     }
 
-    /// Oldest first.
+    /// Returns the bans, oldest first.
     async fn bans(&self) -> Vec<Ban> {
         let mut bans = self.database.read(|store| store.bans(now())).await.unwrap();
         bans.reverse();
@@ -144,7 +145,7 @@ impl TestFiles {
 }
 
 #[tokio::test]
-async fn the_files_are_made_when_there_are_none_and_are_their_owners_alone() {
+async fn missing_files_are_created_readable_by_their_owner_only() {
     let files = TestFiles::new();
     assert!(files.sync().await.is_empty());
     assert_eq!(files.text("users.csv"), USERS);
@@ -160,11 +161,11 @@ async fn the_files_are_made_when_there_are_none_and_are_their_owners_alone() {
         .map(|file| file.unwrap().file_name())
         .collect();
     names.retain(|name| !name.to_string_lossy().starts_with(DATABASE_FILE));
-    assert_eq!(names.len(), 2, "nothing else is left: {names:?}");
+    assert_eq!(names.len(), 2, "no temporary file is left: {names:?}");
 }
 
 #[tokio::test]
-async fn bans_are_in_the_file_when_the_writing_returns() {
+async fn bans_are_in_the_file_when_write_bans_returns() {
     let files = TestFiles::new();
     let bob = files.ban("Bob@example.org", "spam, \"again\"").await;
     files.ban("carol", "").await;
@@ -181,7 +182,7 @@ async fn bans_are_in_the_file_when_the_writing_returns() {
 }
 
 #[tokio::test]
-async fn a_mode_that_a_person_gave_a_file_stays() {
+async fn the_mode_of_an_existing_file_is_preserved() {
     let files = TestFiles::new();
     files.sync().await;
     fs::set_permissions(files.path("bans.csv"), fs::Permissions::from_mode(0o640)).unwrap();
@@ -199,7 +200,7 @@ async fn a_mode_that_a_person_gave_a_file_stays() {
 }
 
 #[tokio::test]
-async fn changes_of_accounts_come_to_the_file_soon_and_none_is_lost() {
+async fn changes_of_accounts_are_written_soon_and_none_is_lost() {
     let files = TestFiles::new();
     files.sync().await;
     let mut expected = USERS.to_owned();
@@ -223,7 +224,7 @@ async fn changes_of_accounts_come_to_the_file_soon_and_none_is_lost() {
 }
 
 #[tokio::test]
-async fn rows_added_by_hand_are_taken_in_with_what_they_leave_open_filled_in() {
+async fn added_rows_are_imported_and_empty_fields_are_filled_in() {
     let files = TestFiles::new();
     files.register("alice").await;
     files.sync().await;
@@ -238,7 +239,7 @@ async fn rows_added_by_hand_are_taken_in_with_what_they_leave_open_filled_in() {
     assert_eq!(files.sync().await, ["mallory@example.org", "eve", "alice"]);
     assert_eq!(files.names().await, ["alice", "bob", "carol", "dave"]);
     let accounts = files.accounts().await;
-    assert!(!accounts[0].greeted, "alice is as she was");
+    assert!(!accounts[0].greeted, "alice is unchanged");
     for account in &accounts[1..] {
         assert!(account.greeted, "{} is welcomed back", account.name);
         assert_eq!(account.password_hash, None);
@@ -275,7 +276,7 @@ async fn rows_added_by_hand_are_taken_in_with_what_they_leave_open_filled_in() {
 }
 
 #[tokio::test]
-async fn a_bad_row_is_named_and_put_away_and_costs_nothing_else() {
+async fn a_bad_row_is_logged_and_moved_and_affects_no_other() {
     let files = TestFiles::new();
     files.sync().await;
     files.register("alice").await;
@@ -300,12 +301,12 @@ async fn a_bad_row_is_named_and_put_away_and_costs_nothing_else() {
         (4, "not allowed"),
         (5, "has the name alice"),
         (6, "is the email of alice"),
-        (7, "no time in the form"),
+        (7, "neither a time"),
         (8, "looks the same"),
         (9, "quotation mark"),
         (11, "more than 3 columns"),
     ] {
-        let named = format!("users.csv, line {line}, is not taken in: ");
+        let named = format!("users.csv, line {line}, was rejected: ");
         let warning = log
             .lines()
             .find(|text| text.contains(&named))
@@ -315,7 +316,7 @@ async fn a_bad_row_is_named_and_put_away_and_costs_nothing_else() {
             "{warning}"
         );
     }
-    assert_eq!(log.matches("is not taken in").count(), 7, "{log}");
+    assert_eq!(log.matches("was rejected").count(), 7, "{log}");
     assert!(!files.text("users.csv").contains("other@example.org"));
 
     files.add("users.csv", "not an email,x\n");
@@ -334,7 +335,7 @@ async fn a_bad_row_is_named_and_put_away_and_costs_nothing_else() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_and_bans_that_have_ended_are_bad_rows() {
+async fn invalid_utf8_and_expired_bans_are_bad_rows() {
     let files = TestFiles::new();
     files.sync().await;
     let mut text = BANS.as_bytes().to_vec();
@@ -351,7 +352,7 @@ async fn bytes_that_are_no_text_and_bans_that_have_ended_are_bad_rows() {
 }
 
 #[tokio::test]
-async fn a_file_saved_by_a_spreadsheet_is_read_as_well() {
+async fn a_file_saved_by_a_spreadsheet_is_imported() {
     let files = TestFiles::new();
     files.register("alice").await;
     files.sync().await;
@@ -367,7 +368,7 @@ async fn a_file_saved_by_a_spreadsheet_is_read_as_well() {
 }
 
 #[tokio::test]
-async fn rows_that_were_not_taken_in_yet_stay_when_the_file_is_written_anew() {
+async fn rows_not_imported_yet_stay_when_the_file_is_rewritten() {
     let files = TestFiles::new();
     files.sync().await;
     files.add("bans.csv", "mallory,by hand\nno target!,,\nbob,by hand,,,");
@@ -387,12 +388,12 @@ async fn rows_that_were_not_taken_in_yet_stay_when_the_file_is_written_anew() {
 }
 
 #[tokio::test]
-async fn a_lifted_ban_that_stayed_in_the_file_does_not_come_back() {
+async fn a_lifted_ban_that_is_still_in_the_file_is_not_imported() {
     let files = TestFiles::new();
     let bob = files.ban("bob", "").await;
     let carol = files.ban("carol", "").await;
     files.csv.write_bans(now()).await.unwrap();
-    // The server dies before the file is written anew.
+    // The server is killed before the file is rewritten.
     files.unban(bob).await;
     files.unban(carol).await;
     let stale = files
@@ -409,19 +410,15 @@ async fn a_lifted_ban_that_stayed_in_the_file_does_not_come_back() {
     );
 
     files.add("bans.csv", "bob,by hand\n");
-    assert_eq!(
-        files.sync().await,
-        ["bob"],
-        "put there again, it is a new ban"
-    );
+    assert_eq!(files.sync().await, ["bob"], "added again, it is a new ban");
 }
 
 #[tokio::test]
-async fn a_file_that_is_newer_than_what_is_noted_brings_nothing_new() {
+async fn a_file_newer_than_the_stored_content_imports_nothing() {
     let files = TestFiles::new();
     let bob = files.ban("bob", "").await;
     files.csv.write_bans(now()).await.unwrap();
-    // The server died between writing the file and noting so.
+    // The server was killed between writing the file and storing its content.
     files
         .database
         .write(Durability::Record, |store| {
@@ -436,7 +433,7 @@ async fn a_file_that_is_newer_than_what_is_noted_brings_nothing_new() {
 }
 
 #[tokio::test]
-async fn rows_changed_or_deleted_by_hand_come_back_as_they_are_in_the_record() {
+async fn rows_changed_or_deleted_by_hand_are_restored() {
     let files = TestFiles::new();
     files.register("alice").await;
     files.register("bob").await;
@@ -469,7 +466,7 @@ async fn rows_changed_or_deleted_by_hand_come_back_as_they_are_in_the_record() {
 }
 
 #[tokio::test]
-async fn the_originals_files_are_taken_in_once_and_never_written() {
+async fn the_files_of_the_original_server_are_imported_once_and_never_written() {
     let files = TestFiles::new();
     files.register("alice").await;
     let info = "Name,Email\r\n\r\nalice,alice@example.org\r\nBob,bob@example.org\r\n\r\ntwo words,w@example.org\r\n";
@@ -483,9 +480,9 @@ async fn the_originals_files_are_taken_in_once_and_never_written() {
     assert!(files.accounts().await[1].greeted);
     assert_eq!(
         files.bans().await[0].reason,
-        "taken over from list_of_bans.csv"
+        "imported from list_of_bans.csv"
     );
-    assert!(log.contains("info.csv, line 6, is not taken in"), "{log}");
+    assert!(log.contains("info.csv, line 6, was rejected"), "{log}");
 
     let (bans, accounts) = (files.bans().await, files.names().await);
     assert_eq!(files.sync().await, [""; 0]);
@@ -510,7 +507,7 @@ async fn the_originals_files_are_taken_in_once_and_never_written() {
 }
 
 #[tokio::test]
-async fn without_windows_nothing_is_written_and_the_originals_are_still_taken_in() {
+async fn with_csv_off_nothing_is_written_and_the_original_files_are_still_imported() {
     let files = TestFiles::with_csv(false);
     files.put("list_of_bans.csv", "bob,bob@example.org\nbad\n");
     files.put("users.csv", "name,email\ncarol,carol@example.org\n");
@@ -525,7 +522,7 @@ async fn without_windows_nothing_is_written_and_the_originals_are_still_taken_in
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_written_is_told_of_and_harms_nothing_else() {
+async fn a_file_that_cannot_be_written_is_logged_and_affects_no_other() {
     let files = TestFiles::new();
     fs::create_dir(files.path("bans.csv")).unwrap();
     files.put("users.csv", "bob,bob@example.org\n");
@@ -547,7 +544,7 @@ async fn a_file_that_cannot_be_written_is_told_of_and_harms_nothing_else() {
 }
 
 #[tokio::test]
-async fn bad_rows_stay_where_they_are_while_they_cannot_be_put_away() {
+async fn bad_rows_stay_in_the_file_while_they_cannot_be_moved() {
     let files = TestFiles::new();
     fs::create_dir(files.path("users.rejected.csv")).unwrap();
     files.put("users.csv", "nobody\nbob,bob@example.org\n");
@@ -561,7 +558,7 @@ async fn bad_rows_stay_where_they_are_while_they_cannot_be_put_away() {
 }
 
 #[test]
-fn a_file_that_somebody_changed_meanwhile_is_not_written_over() {
+fn a_file_changed_in_the_meantime_is_not_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bans.csv");
     fs::write(&file, "theirs").unwrap();
