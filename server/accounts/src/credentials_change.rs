@@ -1,13 +1,14 @@
-//! Changing what an account is opened by, for whoever is signed in to it: `SETPASS` and `SETEMAIL`.
+//! `SETPASS` and `SETEMAIL`, commands of this server: change the password or email of the account
+//! that the session is signed in to.
 //!
-//! - `SETPASS <present password> <new password>` → `SETPASS SUCCESS <account> :text`. With `*` for
-//!   the present password, a code is mailed to the account's email and `VERIFY <account> <code>`
+//! - `SETPASS <current password> <new password>` → `SETPASS SUCCESS <account> :text`. With `*` for
+//!   the current password, a code is mailed to the account's email and `VERIFY <account> <code>`
 //!   completes the change; an account that has neither password nor email needs neither.
 //! - `SETEMAIL <email>` → `SETEMAIL VERIFICATION_REQUIRED <account> :text`, and `VERIFY` with the
-//!   code that was mailed to the new email; the old one is told. Where emails are not verified, the
-//!   change is made at once, and `SETEMAIL *` leaves the account without one.
+//!   code that was mailed to the new email; the old one is notified. Where emails are not verified,
+//!   the change is made at once, and `SETEMAIL *` removes the email.
 //!
-//! Open sessions, devices and certificates stay; `CREDENTIAL` takes these away.
+//! Sessions, devices and certificates are not affected; `CREDENTIAL` revokes these.
 
 use jiff::Timestamp;
 use rookery_protocol::Email;
@@ -28,27 +29,27 @@ use rookery_chat::event::Identity;
 use rookery_record::Account;
 use rookery_store::Durability;
 
-/// What is to be another.
+/// What is to be changed, and its new value.
 enum What {
     Password(StoredPassword),
-    /// A decoy is the email of another account: no code makes the change.
     Email {
         email: Email,
+        /// The email belongs to another account: no code completes the change.
         is_decoy: bool,
     },
 }
 
 /// A change that waits for its mailed code.
-pub struct PendingChange {
+pub(crate) struct PendingChange {
     what: What,
     code: PendingCode,
 }
 
-/// What a change has come to.
-pub enum Changed {
-    /// It is made; who the session's owner is from now on, and words for the person.
+/// The outcome of a requested change.
+pub(crate) enum Changed {
+    /// The change is made: the identity from now on, and a text for the person.
     Made(Box<Identity>, &'static str),
-    /// A code is on its way to that email.
+    /// A code is on its way to the email `to`.
     CodeMailed {
         change: Box<PendingChange>,
         to: Email,
@@ -56,13 +57,12 @@ pub enum Changed {
     },
 }
 
-const PASSWORD_SET: &str = "The password is set. Open sessions, devices and certificates stay; CREDENTIAL LIST shows those";
-const EMAIL_SET: &str = "The email is set";
+const PASSWORD_SET: &str = "Password changed. Sessions, devices and certificates are not affected; CREDENTIAL LIST shows them";
+const EMAIL_SET: &str = "Email changed";
 
 impl Accounts {
-    /// Puts a password in the place of the one before. `current` is `*` for whoever does not know
-    /// it.
-    pub async fn change_password(
+    /// Changes the password, or mails a code that does if `current` is `*`.
+    pub(crate) async fn change_password(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -76,12 +76,12 @@ impl Accounts {
         else {
             return Err(failure(
                 "UNACCEPTABLE_PASSWORD",
-                "That has the form of a device credential",
+                "This looks like a device credential; choose another password",
             ));
         };
         let account = self.account_of(owner).await?;
         if current == "*" && account.email.is_none() && account.password_hash.is_some() {
-            let text = "The account has no email to send a code to; give its present password";
+            let text = "The account has no email to send a code to; give the current password";
             return Err(failure("INVALID_PASSWORD", text));
         }
         if current != "*" {
@@ -107,8 +107,8 @@ impl Accounts {
         })
     }
 
-    /// Puts an email in the place of the one before.
-    pub async fn change_email(
+    /// Changes or removes the email, or mails a code that does where emails are verified.
+    pub(crate) async fn change_email(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -120,7 +120,7 @@ impl Accounts {
             if config.accounts.verify_email {
                 return Err(failure(
                     "INVALID_EMAIL",
-                    "An account needs an email address here",
+                    "Accounts on this server need an email address",
                 ));
             }
             return self.set_email(now, peer, owner, None).await;
@@ -140,11 +140,11 @@ impl Accounts {
         if holder.as_ref().is_some_and(|holder| holder.id == owner.id) {
             return Err(failure(
                 "UNACCEPTABLE_EMAIL",
-                "That is the account's email already",
+                "This is already the email of your account",
             ));
         }
         if !config.accounts.verify_email {
-            // The answer tells whether another account has it.
+            // The reply discloses whether another account has the email.
             self.count_registration(now, peer)?;
             return self.set_email(now, peer, owner, Some(email)).await;
         }
@@ -169,8 +169,8 @@ impl Accounts {
         })
     }
 
-    /// Makes a change if the code is right. None: it waits for another try.
-    pub async fn confirm_change(
+    /// Makes the change if the code is right. Also returns the change if it still waits for a code.
+    pub(crate) async fn confirm_change(
         &self,
         now: Timestamp,
         peer: &Peer,
@@ -197,7 +197,7 @@ impl Accounts {
                 attempts_left: left @ 1..,
             } => {
                 self.add_failure(now, peer);
-                let text = format!("The code is not right; {}", tries_left(left));
+                let text = format!("Wrong code; {}", tries_left(left));
                 (Some(change), Err(failure("INVALID_CODE", text)))
             }
             Verdict::Wrong { .. } | Verdict::Right | Verdict::Dead => {
@@ -206,7 +206,7 @@ impl Accounts {
                     None,
                     Err(failure(
                         "INVALID_CODE",
-                        "The code will not do any more; ask for the change anew",
+                        "The code is no longer valid; request the change again",
                     )),
                 )
             }
@@ -241,12 +241,12 @@ impl Accounts {
             return Ok(());
         }
         self.throttle.add(now, &keys);
-        tracing::info!(address = %peer.address, account = %account.name, "a change of password was refused");
-        let text = "That is not the present password; with * in its place, a code is mailed to you";
+        tracing::info!(address = %peer.address, account = %account.name, "password change refused: wrong password");
+        let text = "Wrong password; use * instead of it to have a code mailed to you";
         Err(failure("INVALID_PASSWORD", text))
     }
 
-    /// An email that is free: the change is made, and the old email told.
+    /// Changes the email to one that no other account has, and notifies the old one.
     async fn set_email(
         &self,
         now: Timestamp,
@@ -262,7 +262,7 @@ impl Accounts {
                 let Some(account) = still_authorized(store, &present)? else {
                     return Ok(Err(no_longer_authorized()));
                 };
-                // One may have been made while the code was on its way.
+                // A ban may have been made while the code was on its way.
                 if let Some(ban) =
                     ban_against(store, now, &aliases, &present.name, new.as_ref(), address)?
                 {
@@ -292,7 +292,7 @@ impl Accounts {
         ))
     }
 
-    /// The password is another from now on, and the account's email told.
+    /// Changes the password, and notifies the account's email.
     async fn set_password(
         &self,
         peer: &Peer,
@@ -331,7 +331,7 @@ impl Accounts {
     }
 }
 
-/// Nothing is proved anew by a change.
+/// Returns the outcome of a change. The time of the proof stays: a change proves nothing.
 fn made(owner: Identity, text: &'static str) -> Changed {
     Changed::Made(
         Box::new(Identity {
@@ -345,6 +345,6 @@ fn made(owner: Identity, text: &'static str) -> Changed {
 fn no_longer_authorized() -> Failure {
     failure(
         "ACCOUNT_REQUIRED",
-        "What you came with opens the account no more; sign in anew",
+        "Your sign-in is no longer valid; sign in again",
     )
 }

@@ -19,12 +19,12 @@
 //!
 //! **Order of the checks.**
 //!
-//! 1. A device credential is compared first: it holds 256 random bits, so nobody guesses it, and
+//! 1. A device credential is compared first: it holds 256 random bits, so it cannot be guessed, and
 //!    strangers who exhaust the limits on an account's name must not lock its devices out.
 //! 2. The limits on failures by address and by name or email ([`throttle`](super::throttle)), before
 //!    any hash is computed.
 //! 3. The secret itself.
-//! 4. Whether an operator has disabled the account. Only its owner is told so, hence after the
+//! 4. Whether an operator has disabled the account. Only its owner may learn that, hence after the
 //!    secret.
 //! 5. The core decides the rest, at admission and when an admitted session signs in: staleness,
 //!    bans of the account and of the address, maintenance, and whether the nick is in use. An
@@ -559,7 +559,7 @@ impl SignIn {
     }
 }
 
-/// Returns the account that a parameter names; `*` stands for the nick.
+/// Returns the account that a parameter names; `*` means the nick.
 fn name_or_nick(param: &str, replies: &Replies) -> String {
     match param {
         "*" => replies.nick().to_owned(),
@@ -567,7 +567,7 @@ fn name_or_nick(param: &str, replies: &Replies) -> String {
     }
 }
 
-/// Parses an email parameter; `*` stands for none.
+/// Parses an email parameter; `*` means none.
 fn parse_email(text: &str) -> Result<Option<Email>, Failure> {
     if text == "*" {
         return Ok(None);

@@ -1,8 +1,8 @@
-//! What a test logs on its own thread.
+//! Captures what a test logs on its own thread.
 //!
-//! One subscriber serves the whole process: `tracing` decides once for each place in the code
-//! whether anyone listens there, and a subscriber of one thread would not be asked when another
-//! thread comes by first.
+//! One subscriber serves the whole process: `tracing` caches for each callsite whether anyone is
+//! interested in it, and the subscriber of one thread would not be asked if another thread passes
+//! the callsite first.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -15,11 +15,11 @@ thread_local! {
     static CAPTURED: RefCell<Option<Rc<RefCell<Vec<u8>>>>> = const { RefCell::new(None) };
 }
 
-/// Listens to this thread until it is dropped.
+/// Captures the log of this thread until it is dropped.
 pub struct TestLog(Rc<RefCell<Vec<u8>>>);
 
 impl TestLog {
-    /// Listens from now on.
+    /// Starts to capture.
     pub fn capture() -> Self {
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| {
@@ -30,14 +30,14 @@ impl TestLog {
                 .with_writer(|| OfThisThread)
                 .init();
         });
-        // For the places that were passed before there was a subscriber.
+        // Callsites may have been passed before there was a subscriber.
         tracing::callsite::rebuild_interest_cache();
         let captured = Rc::default();
         CAPTURED.set(Some(Rc::clone(&captured)));
         Self(captured)
     }
 
-    /// All that was logged so far.
+    /// Returns what has been logged so far.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.borrow()).into_owned()
     }

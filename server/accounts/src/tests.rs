@@ -1,5 +1,4 @@
-//! The machine of a session that is not admitted, driven message by message over a real record and
-//! a real mail folder.
+//! Drives the handshake of sessions message by message, over a real database and mail folder.
 #![allow(clippy::unwrap_used)]
 
 mod credentials;
@@ -34,7 +33,7 @@ use rookery_store::{Database, Durability, Store};
 
 const PASSWORD: &str = "correct horse";
 
-/// A moment that all tests begin at.
+/// The time at which all tests begin.
 fn start() -> Timestamp {
     Timestamp::constant(1_800_000_000, 0)
 }
@@ -45,7 +44,7 @@ fn device(seed: u8) -> String {
         .to_owned()
 }
 
-/// A server's accounts, with nothing else of the server around them.
+/// The accounts of a server, without the rest of it.
 struct TestServer {
     folder: TempDir,
     accounts: Arc<Accounts>,
@@ -103,7 +102,7 @@ impl TestServer {
         }
     }
 
-    /// An account that was there before.
+    /// Creates an account.
     async fn account(&self, name: &str, email: &str, password: Option<&str>) {
         let account = NewAccount {
             name: AccountName::parse(name).unwrap(),
@@ -121,7 +120,7 @@ impl TestServer {
         made.unwrap().unwrap();
     }
 
-    /// Does something to the account of that name.
+    /// Changes the account with this name.
     async fn change_account(
         &self,
         name: &str,
@@ -135,7 +134,7 @@ impl TestServer {
         changed.await.unwrap();
     }
 
-    /// Invites an email; gives the code of the invitation, which is not mailed.
+    /// Invites an email. Returns the code of the invitation, which is not mailed.
     async fn invite(&self, email: &str) -> String {
         let email = Email::parse(email).unwrap();
         let (new, mail) = self
@@ -175,7 +174,7 @@ impl TestServer {
         files
     }
 
-    /// Waits until so many mails were sent in all; gives the text of the last.
+    /// Waits until `count` mails have been sent in all. Returns the text of the last.
     async fn mail(&self, count: usize) -> String {
         let arrival = async {
             while self.mail_files().len() < count {
@@ -190,7 +189,7 @@ impl TestServer {
         std::fs::read_to_string(&files[count - 1]).unwrap()
     }
 
-    /// The code in the mail of that number, the last one.
+    /// Waits until `count` mails have been sent in all. Returns the code in the last.
     async fn code(&self, count: usize) -> String {
         let text = self.mail(count).await;
         code_in(&text).unwrap_or_else(|| panic!("no code stands alone in {text}"))
@@ -202,12 +201,12 @@ fn code_in(text: &str) -> Option<String> {
     text.lines().find(is_code).map(str::to_owned)
 }
 
-/// A well-formed code that is not `code`.
+/// Returns a well-formed code that is not `code`.
 fn another(code: &str) -> &'static str {
     if code == "123456" { "654321" } else { "123456" }
 }
 
-/// What a message led to.
+/// The result of a message.
 #[derive(Debug)]
 struct Received {
     lines: Vec<String>,
@@ -270,14 +269,14 @@ impl Client {
         self.now += SignedDuration::from_secs(seconds);
     }
 
-    /// Handshake up to the waiting room, or in.
+    /// Sends `NICK` and `USER`.
     async fn finish_handshake(&mut self, nick: &str) -> Received {
         self.send(&format!("NICK {nick}")).await.stays();
         self.send(&format!("USER {nick} 0 * :{nick} the rook"))
             .await
     }
 
-    /// One whole SASL exchange of one response; gives its last answer.
+    /// Runs a SASL exchange of one response. Returns the result of the last message.
     async fn sasl(&mut self, mechanism: &str, payload: &[u8]) -> Received {
         self.send(&format!("AUTHENTICATE {mechanism}"))
             .await
@@ -318,7 +317,7 @@ impl Client {
             .await
     }
 
-    /// The next news, which come soon.
+    /// Waits for the next notice about a mail.
     async fn next_mail_notice(&mut self) -> Vec<String> {
         let notices =
             tokio::time::timeout(Duration::from_secs(20), self.machine.next_mail_notice()).await;

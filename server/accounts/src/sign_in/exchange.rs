@@ -12,7 +12,7 @@ use crate::scram::ClientFirst;
 use rookery_base::metrics::METRICS;
 use rookery_chat::event::Identity;
 
-/// Stands before every refusal of SASL; clients may strip it.
+/// The prefix of every SASL refusal; clients may strip it.
 const FAILED: &str = "SASL authentication failed: ";
 
 /// A SASL exchange in progress.

@@ -1,4 +1,4 @@
-//! Client certificates, and `CREDENTIAL`.
+//! Client certificates and `CREDENTIAL`.
 
 use super::*;
 
@@ -22,7 +22,7 @@ async fn server_with_two_accounts() -> TestServer {
 }
 
 #[tokio::test]
-async fn a_certificate_that_was_added_opens_the_account_until_it_is_revoked() {
+async fn an_added_certificate_signs_in_until_it_is_revoked() {
     let server = server_with_two_accounts().await;
     server
         .client_from("192.0.2.1", Some(CERTIFICATE))
@@ -60,7 +60,7 @@ async fn a_certificate_that_was_added_opens_the_account_until_it_is_revoked() {
         .client()
         .sasl("EXTERNAL", b"")
         .await
-        .expect("without a client certificate");
+        .expect("no client certificate");
     let mut bob = signed_in(&server, "bob", Some(CERTIFICATE)).await;
     bob.send("CREDENTIAL ADD")
         .await
@@ -80,7 +80,7 @@ async fn a_certificate_that_was_added_opens_the_account_until_it_is_revoked() {
 }
 
 #[tokio::test]
-async fn a_revoked_device_is_shut_out() {
+async fn a_revoked_device_cannot_sign_in() {
     let server = server_with_two_accounts().await;
     let mut client = server.client();
     client.request_code("alice", "alice@example.org").await;
@@ -112,7 +112,7 @@ async fn a_revoked_device_is_shut_out() {
 }
 
 #[tokio::test]
-async fn the_list_says_by_which_device_one_has_come() {
+async fn the_list_marks_the_device_of_the_session() {
     let server = server_with_two_accounts().await;
     let mut new = server.client();
     new.request_code("alice", "alice@example.org").await;
@@ -126,7 +126,7 @@ async fn the_list_says_by_which_device_one_has_come() {
 }
 
 #[tokio::test]
-async fn the_command_is_for_those_signed_in_and_says_what_it_takes() {
+async fn the_command_requires_a_sign_in_and_reports_bad_parameters() {
     let server = server_with_two_accounts().await;
     server
         .client()

@@ -17,7 +17,7 @@ async fn server_with_alice() -> TestServer {
 }
 
 #[tokio::test]
-async fn a_password_is_changed_by_whoever_knows_it_and_the_owner_is_told() {
+async fn a_password_is_changed_with_the_current_one_and_the_owner_is_notified() {
     let server = server_with_alice().await;
     let mut client = signed_in(&server).await;
     client.send("SETPASS :wrong horse").await.expect(" 461 ");
@@ -91,7 +91,7 @@ async fn a_forgotten_password_is_changed_by_a_mailed_code() {
 }
 
 #[tokio::test]
-async fn guessing_the_present_password_is_limited() {
+async fn guessing_the_current_password_is_limited() {
     let server = server_with_alice().await;
     server
         .config
@@ -110,7 +110,7 @@ async fn guessing_the_present_password_is_limited() {
 }
 
 #[tokio::test]
-async fn an_email_is_changed_by_a_code_to_the_new_one_and_the_old_one_is_told() {
+async fn an_email_is_changed_by_a_code_to_the_new_one_and_the_old_one_is_notified() {
     let server = server_with_alice().await;
     let mut client = signed_in(&server).await;
     client
@@ -161,12 +161,12 @@ async fn an_email_is_changed_by_a_code_to_the_new_one_and_the_old_one_is_told() 
     assert_eq!(
         identity.email.as_ref().unwrap().as_str(),
         "new@example.org",
-        "bans go by the new one"
+        "bans apply to the new one"
     );
 }
 
 #[tokio::test]
-async fn the_email_of_another_cannot_be_taken_nor_found_out() {
+async fn the_email_of_another_account_can_be_neither_used_nor_discovered() {
     let server = server_with_alice().await;
     server.account("bob", "bob@example.org", None).await;
     server.ban("*@spam.example").await;
@@ -193,7 +193,7 @@ async fn the_email_of_another_cannot_be_taken_nor_found_out() {
 }
 
 #[tokio::test]
-async fn where_emails_are_not_verified_one_is_set_or_left_out_at_once() {
+async fn without_verification_an_email_is_changed_or_removed_at_once() {
     let server = TestServer::with(|config| config.accounts.verify_email = false);
     server
         .account("alice", "alice@example.org", Some(PASSWORD))
@@ -224,7 +224,7 @@ async fn where_emails_are_not_verified_one_is_set_or_left_out_at_once() {
 }
 
 #[tokio::test]
-async fn only_whoever_is_signed_in_changes_anything() {
+async fn changes_require_a_sign_in() {
     let server = server_with_alice().await;
     for line in ["SETPASS * :battery staple", "SETEMAIL new@example.org"] {
         let command = line.split(' ').next().unwrap();
@@ -257,9 +257,9 @@ async fn mails_about_changes_are_limited() {
         .expect("FAIL SETPASS TEMPORARILY_UNAVAILABLE alice :");
 }
 
-/// Between the sign-in and the admission there is nobody yet whose sessions could be ended.
+/// Between sign-in and admission the core does not know the session, so it cannot end it.
 #[tokio::test]
-async fn whoever_is_shut_out_before_admission_changes_nothing() {
+async fn a_session_that_lost_access_before_admission_changes_nothing() {
     for revoked in [false, true] {
         let server = TestServer::with(|config| config.accounts.verify_email = false);
         server
@@ -300,7 +300,7 @@ async fn whoever_is_shut_out_before_admission_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_device_that_was_revoked_before_admission_changes_nothing() {
+async fn a_device_revoked_before_admission_changes_nothing() {
     let server = TestServer::with(|config| config.accounts.verify_email = false);
     let mut client = server.client();
     client
@@ -322,9 +322,9 @@ async fn a_device_that_was_revoked_before_admission_changes_nothing() {
         .expect("FAIL SETPASS ACCOUNT_REQUIRED alice :");
 }
 
-/// The core tells by that whether the account's sessions were ended since.
+/// The core compares that time with the end of the account's sessions.
 #[tokio::test]
-async fn a_change_proves_nothing_anew() {
+async fn a_change_does_not_renew_the_time_of_the_proof() {
     let server = TestServer::with(|config| config.accounts.verify_email = false);
     server
         .account("alice", "alice@example.org", Some(PASSWORD))
@@ -343,7 +343,7 @@ async fn a_change_proves_nothing_anew() {
 }
 
 #[tokio::test]
-async fn an_email_that_is_banned_while_its_code_is_on_the_way_is_not_taken() {
+async fn an_email_banned_while_its_code_is_on_the_way_is_refused() {
     let server = server_with_alice().await;
     let mut client = signed_in(&server).await;
     client

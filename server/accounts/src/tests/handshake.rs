@@ -8,7 +8,7 @@ fn for_guests() -> TestServer {
 }
 
 #[tokio::test]
-async fn whoever_needs_an_account_is_told_how_in_the_waiting_room() {
+async fn the_waiting_room_explains_how_to_get_an_account() {
     let server = TestServer::new();
     let mut client = server.client();
     assert!(!client.machine.is_waiting_room());
@@ -38,7 +38,7 @@ async fn whoever_needs_an_account_is_told_how_in_the_waiting_room() {
     assert_eq!(
         again.lines,
         [":rookery.local PONG rookery.local 1"],
-        "the hints come once"
+        "the hints are sent once"
     );
     client.send("NICK bob").await.stays();
     client.send("HELP").await.expect("/quote REGISTER bob ");
@@ -46,7 +46,7 @@ async fn whoever_needs_an_account_is_told_how_in_the_waiting_room() {
 }
 
 #[tokio::test]
-async fn clients_of_standard_replies_get_the_one_of_the_draft() {
+async fn clients_with_standard_replies_get_account_required() {
     let server = TestServer::new();
     let mut client = server.client();
     client.send("CAP REQ :standard-replies").await.expect("ACK");
@@ -87,7 +87,7 @@ async fn the_handshake_waits_for_the_end_of_the_negotiation() {
 }
 
 #[tokio::test]
-async fn registration_is_offered_also_where_only_the_invited_may() {
+async fn registration_is_offered_where_only_the_invited_may_register() {
     let server = TestServer::with(|config| config.accounts.open = false);
     let mut client = server.client();
     let received = client.send("CAP LS 302").await;
@@ -147,7 +147,7 @@ async fn bad_nicks_and_missing_parameters_get_their_numerics() {
 }
 
 #[tokio::test]
-async fn names_of_the_user_are_cut_and_cleaned() {
+async fn user_names_are_cut_and_cleaned() {
     let server = for_guests();
     let mut client = server.client();
     client.send("NICK alice").await;
@@ -165,7 +165,7 @@ async fn names_of_the_user_are_cut_and_cleaned() {
 }
 
 #[tokio::test]
-async fn a_web_browser_is_turned_away_at_its_first_word() {
+async fn an_http_client_is_disconnected_at_its_first_line() {
     let server = for_guests();
     for verb in [
         "GET / HTTP/1.1",
@@ -182,7 +182,7 @@ async fn a_web_browser_is_turned_away_at_its_first_word() {
 }
 
 #[tokio::test]
-async fn lines_that_are_no_messages_get_clear_answers() {
+async fn invalid_lines_get_their_replies() {
     let server = for_guests();
     let mut client = server.client();
     let mut fault = |fault| client.machine.handle_fault(&fault)[0].to_string();
@@ -203,7 +203,7 @@ async fn lines_that_are_no_messages_get_clear_answers() {
 }
 
 #[tokio::test]
-async fn every_answer_bears_its_label() {
+async fn every_reply_has_its_label() {
     let server = for_guests();
     let mut client = server.client();
     client
@@ -253,7 +253,7 @@ async fn every_answer_bears_its_label() {
 }
 
 #[tokio::test]
-async fn a_guest_cannot_have_the_name_of_an_account_nor_one_that_looks_like_it() {
+async fn a_guest_cannot_use_the_name_of_an_account_or_a_look_alike() {
     let server = for_guests();
     server.account("alice", "alice@example.org", None).await;
     for nick in ["alice", "ALICE", "\u{430}lice", "a1ice"] {
@@ -272,7 +272,7 @@ async fn a_guest_cannot_have_the_name_of_an_account_nor_one_that_looks_like_it()
 }
 
 #[tokio::test]
-async fn a_nick_in_use_may_be_changed_for_another() {
+async fn after_nick_in_use_another_nick_is_accepted() {
     let server = for_guests();
     let mut client = server.client();
     client.finish_handshake("alice").await.admitted();
@@ -289,7 +289,7 @@ async fn a_nick_in_use_may_be_changed_for_another() {
 }
 
 #[tokio::test]
-async fn ending_the_handshake_breaks_off_a_sign_in() {
+async fn ending_the_handshake_aborts_sasl() {
     let server = for_guests();
     let mut client = server.client();
     client.send("CAP REQ sasl").await;
@@ -304,7 +304,7 @@ async fn ending_the_handshake_breaks_off_a_sign_in() {
 }
 
 #[tokio::test]
-async fn with_free_nicks_one_keeps_the_nick_asked_for_but_not_the_name_of_another() {
+async fn with_free_nicks_any_nick_is_accepted_except_the_name_of_another_account() {
     let server = TestServer::with(|config| config.accounts.free_nicks = true);
     server
         .account("alice", "alice@example.org", Some(PASSWORD))
@@ -328,12 +328,12 @@ async fn with_free_nicks_one_keeps_the_nick_asked_for_but_not_the_name_of_anothe
             .nick
             .as_str(),
         "a1ice",
-        "it looks like one's own"
+        "it looks like the own name"
     );
 }
 
 #[tokio::test]
-async fn what_the_server_supports_is_told_before_admission_to_whoever_may_ask() {
+async fn isupport_before_admission_requires_its_capability() {
     let server = TestServer::new();
     let mut client = server.client();
     client.send("ISUPPORT").await.expect(" 451 * :");

@@ -1,4 +1,4 @@
-//! Invitations: what their codes open, and what a stranger can do to them.
+//! Invitations: what their codes allow, and what a stranger can do to them.
 
 use super::*;
 use crate::invitations::{LIFETIME, TRIES};
@@ -11,8 +11,8 @@ fn closed() -> TestServer {
 }
 
 impl TestServer {
-    /// How many codes the invitations still take, one by one.
-    async fn tries_left(&self) -> Vec<u8> {
+    /// Returns how many tries each invitation has left.
+    async fn attempts_left(&self) -> Vec<u8> {
         let read = |store: &dyn Store| store.invitations(start(), InvitationId(0), 10);
         let invitations = self.database.read(read).await.unwrap();
         invitations
@@ -23,7 +23,7 @@ impl TestServer {
 }
 
 #[tokio::test]
-async fn whoever_is_invited_registers_with_the_code_of_the_invitation_and_no_other_mail() {
+async fn an_invited_person_registers_with_the_code_of_the_invitation_and_no_other_mail() {
     let server = closed();
     let code = server.invite("Alice@Example.org").await;
     let mut client = server.client();
@@ -45,12 +45,12 @@ async fn whoever_is_invited_registers_with_the_code_of_the_invitation_and_no_oth
         "alice@example.org"
     );
     assert!(server.mail_files().is_empty());
-    assert!(server.tries_left().await.is_empty(), "it is used up");
+    assert!(server.attempts_left().await.is_empty(), "it is used up");
     server
         .client()
         .send("REGISTER bob alice@example.org :correct horse")
         .await
-        .expect("closed here");
+        .expect("Registration is closed");
     server
         .client()
         .plain("alice", PASSWORD)
@@ -59,7 +59,7 @@ async fn whoever_is_invited_registers_with_the_code_of_the_invitation_and_no_oth
 }
 
 #[tokio::test]
-async fn whoever_is_not_invited_is_told_how_it_is() {
+async fn without_an_invitation_registration_is_refused_with_the_reason() {
     let server = closed();
     server.invite("alice@example.org").await;
     server.account("carol", "carol@example.org", None).await;
@@ -67,7 +67,7 @@ async fn whoever_is_not_invited_is_told_how_it_is() {
         .client()
         .send("REGISTER bob bob@example.org :correct horse")
         .await;
-    received.expect("FAIL REGISTER TEMPORARILY_UNAVAILABLE bob :Registration is closed here, and that email is not invited");
+    received.expect("FAIL REGISTER TEMPORARILY_UNAVAILABLE bob :Registration is closed, and this email is not invited");
     let received = server
         .client()
         .send("REGISTER carol bob@example.org :correct horse")
@@ -82,7 +82,7 @@ async fn whoever_is_not_invited_is_told_how_it_is() {
 }
 
 #[tokio::test]
-async fn an_invitation_is_bound_to_its_email_and_to_the_register_before() {
+async fn an_invitation_is_bound_to_its_email_and_to_the_session_that_registered() {
     let server = closed();
     let of_alice = server.invite("alice@example.org").await;
     let of_bob = server.invite("bob@example.org").await;
@@ -92,14 +92,14 @@ async fn an_invitation_is_bound_to_its_email_and_to_the_register_before() {
         alice
             .send(&format!("VERIFY alice {of_bob}"))
             .await
-            .expect("INVALID_CODE alice :The code is not right; 4 tries");
+            .expect("INVALID_CODE alice :Wrong code; 4 tries");
     }
     // A stranger who knows the email cannot have its owner confirm the stranger's password.
     let mut owner = server.client();
     owner
         .send(&format!("VERIFY alice {of_alice}"))
         .await
-        .expect("INVALID_CODE alice :No registration of that name");
+        .expect("INVALID_CODE alice :No registration of this name");
     alice
         .send(&format!("VERIFY other {of_alice}"))
         .await
@@ -111,7 +111,7 @@ async fn an_invitation_is_bound_to_its_email_and_to_the_register_before() {
 }
 
 #[tokio::test]
-async fn a_code_that_strangers_used_up_leaves_the_invitation_good() {
+async fn a_code_used_up_by_strangers_leaves_the_invitation_valid() {
     let server = closed();
     let code = server.invite("alice@example.org").await;
     let mut stranger = server.client_from("198.51.100.66", None);
@@ -124,9 +124,9 @@ async fn a_code_that_strangers_used_up_leaves_the_invitation_good() {
             .send(&format!("VERIFY mallory {}", another(&code)))
             .await;
         let expected = if left == 0 {
-            "no other will do any more"
+            "no tries are left"
         } else {
-            "The code is not right; "
+            "Wrong code; "
         };
         received
             .expect("FAIL VERIFY INVALID_CODE mallory :")
@@ -135,8 +135,12 @@ async fn a_code_that_strangers_used_up_leaves_the_invitation_good() {
     stranger
         .send(&format!("VERIFY mallory {code}"))
         .await
-        .expect("no other will do any more");
-    assert_eq!(server.tries_left().await, [0], "the invitation stands");
+        .expect("no tries are left");
+    assert_eq!(
+        server.attempts_left().await,
+        [0],
+        "the invitation stays valid"
+    );
 
     let mut alice = server.client();
     alice
@@ -152,11 +156,11 @@ async fn a_code_that_strangers_used_up_leaves_the_invitation_good() {
         .send(&format!("VERIFY alice {mailed}"))
         .await
         .expect("VERIFY SUCCESS alice");
-    assert!(server.tries_left().await.is_empty());
+    assert!(server.attempts_left().await.is_empty());
 }
 
 #[tokio::test]
-async fn of_many_guesses_at_once_no_more_than_five_are_looked_at() {
+async fn of_many_concurrent_guesses_only_five_are_checked() {
     let server = closed();
     let code = server.invite("alice@example.org").await;
     let wrong = another(&code);
@@ -172,26 +176,26 @@ async fn of_many_guesses_at_once_no_more_than_five_are_looked_at() {
             client
                 .send(&format!("VERIFY guess{number} {wrong}"))
                 .await
-                .has("The code is not right; ")
+                .has("Wrong code; ")
         });
     }
-    let looked_at = guesses
+    let checked = guesses
         .join_all()
         .await
         .into_iter()
-        .filter(|looked_at| *looked_at)
+        .filter(|checked| *checked)
         .count();
     assert_eq!(
-        looked_at,
+        checked,
         usize::from(TRIES) - 1,
-        "the fifth is told that it was the last"
+        "the reply to the fifth says that no tries are left"
     );
     let mut alice = server.client();
     alice.send(ASK).await.expect("A code was mailed");
 }
 
 #[tokio::test]
-async fn of_two_that_use_the_code_at_once_one_gets_an_account() {
+async fn of_several_that_use_the_code_at_once_one_gets_an_account() {
     let server = closed();
     let code = server.invite("alice@example.org").await;
     let mut tasks = tokio::task::JoinSet::new();
@@ -217,14 +221,14 @@ async fn of_two_that_use_the_code_at_once_one_gets_an_account() {
 }
 
 #[tokio::test]
-async fn an_invitation_ends_with_its_time_or_when_it_is_taken_back() {
+async fn an_invitation_ends_when_it_expires_or_is_withdrawn() {
     let server = closed();
     let code = server.invite("alice@example.org").await;
     let mut early = server.client();
     early.send(ASK).await.expect("You are invited");
     let mut late = server.client();
     late.advance(LIFETIME.as_secs());
-    late.send(ASK).await.expect("that email is not invited");
+    late.send(ASK).await.expect("this email is not invited");
     early.advance(LIFETIME.as_secs());
     early
         .send(&format!("VERIFY alice {code}"))
@@ -234,13 +238,13 @@ async fn an_invitation_ends_with_its_time_or_when_it_is_taken_back() {
     server.invite("alice@example.org").await;
     let mut alice = server.client();
     alice.send(ASK).await.expect("You are invited");
-    let take_back = |store: &mut dyn Store| {
+    let withdraw = |store: &mut dyn Store| {
         let all = store.invitations(start(), InvitationId(0), 10)?;
         store.remove_invitation(all[0].id)
     };
     server
         .database
-        .write(Durability::Record, take_back)
+        .write(Durability::Record, withdraw)
         .await
         .unwrap()
         .unwrap();
@@ -248,7 +252,7 @@ async fn an_invitation_ends_with_its_time_or_when_it_is_taken_back() {
         .send(&format!("VERIFY alice {code}"))
         .await
         .expect("INVALID_CODE");
-    alice.send(ASK).await.expect("that email is not invited");
+    alice.send(ASK).await.expect("this email is not invited");
 }
 
 #[tokio::test]
@@ -265,7 +269,7 @@ async fn a_second_invitation_replaces_the_first_and_its_tries() {
             .await;
     }
     let second = server.invite("alice@example.org").await;
-    assert_eq!(server.tries_left().await, [TRIES]);
+    assert_eq!(server.attempts_left().await, [TRIES]);
     let mut alice = server.client();
     alice.send(ASK).await.expect("You are invited");
     if first != second {
@@ -281,7 +285,7 @@ async fn a_second_invitation_replaces_the_first_and_its_tries() {
 }
 
 #[tokio::test]
-async fn the_invited_prove_their_email_even_where_nobody_else_has_to() {
+async fn the_invited_prove_their_email_even_where_emails_are_not_verified() {
     let server = TestServer::with(|config| {
         config.accounts.open = false;
         config.accounts.verify_email = false;
@@ -303,7 +307,7 @@ async fn the_invited_prove_their_email_even_where_nobody_else_has_to() {
 }
 
 #[tokio::test]
-async fn a_ban_counts_for_the_invited_too() {
+async fn a_ban_applies_to_the_invited_too() {
     let server = closed();
     let code = server.invite("alice@example.org").await;
     let mut client = server.client();
@@ -319,9 +323,9 @@ async fn a_ban_counts_for_the_invited_too() {
         .await
         .expect("UNACCEPTABLE_EMAIL alice :You are banned");
     assert_eq!(
-        server.tries_left().await,
+        server.attempts_left().await,
         [TRIES - 1],
-        "it stands, should the ban be lifted"
+        "it stays valid, should the ban be lifted"
     );
 }
 
@@ -343,7 +347,7 @@ async fn an_invitation_works_where_registration_is_open_too() {
 }
 
 #[tokio::test]
-async fn the_code_is_kept_as_a_hash_only() {
+async fn the_code_is_stored_only_as_a_hash() {
     let server = closed();
     let code = server.invite("alice@example.org").await;
     let read = |store: &dyn Store| store.invitations(start(), InvitationId(0), 10);
@@ -361,7 +365,7 @@ async fn the_code_is_kept_as_a_hash_only() {
 }
 
 #[tokio::test]
-async fn whether_an_email_is_invited_is_told_a_few_times_only() {
+async fn whether_an_email_is_invited_is_disclosed_a_few_times_only() {
     let server = closed();
     server
         .config
@@ -371,7 +375,7 @@ async fn whether_an_email_is_invited_is_told_a_few_times_only() {
             .client()
             .send(&format!("REGISTER bob {email} :correct horse"))
             .await;
-        received.expect("that email is not invited");
+        received.expect("this email is not invited");
     }
     let received = server
         .client()

@@ -8,7 +8,7 @@ use crate::test_log::TestLog;
 const ASK: &str = "REGISTER alice alice@example.org :correct horse";
 
 #[tokio::test]
-async fn a_newcomer_registers_with_the_mailed_code_and_is_admitted_as_new() {
+async fn a_new_user_registers_with_the_mailed_code_and_is_admitted_as_new() {
     let server = TestServer::new();
     let mut client = server.client();
     client.finish_handshake("alice").await.stays();
@@ -32,7 +32,7 @@ async fn a_newcomer_registers_with_the_mailed_code_and_is_admitted_as_new() {
         ("alice", "alice@example.org")
     );
     assert!(identity.new);
-    // Not new once greeted, and the password opens it.
+    // Not new once greeted, and the password signs in.
     server.accounts.set_greeted(identity.id).await.unwrap();
     let mut again = server.client();
     again.plain("alice", PASSWORD).await.expect(" 903 ");
@@ -49,7 +49,7 @@ async fn a_newcomer_registers_with_the_mailed_code_and_is_admitted_as_new() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_know_the_answer_shows_its_person_a_notice() {
+async fn a_client_without_account_registration_also_gets_a_notice() {
     let server = TestServer::new();
     let mut plain = server.client();
     plain.finish_handshake("alice").await;
@@ -119,7 +119,7 @@ async fn the_code_works_from_another_connection_and_once_only() {
 }
 
 #[tokio::test]
-async fn of_two_that_verify_at_once_one_gets_the_account() {
+async fn of_several_that_verify_at_once_one_gets_the_account() {
     let server = TestServer::new();
     server.client().send(ASK).await;
     let line = format!("VERIFY alice {}", server.code(1).await);
@@ -192,7 +192,7 @@ async fn an_expired_code_and_that_of_another_registration_are_refused() {
 }
 
 #[tokio::test]
-async fn wrong_codes_of_strangers_kill_nobody_elses_registration() {
+async fn wrong_codes_of_strangers_do_not_end_a_registration() {
     let server = TestServer::with(|config| config.limits.failed_sign_ins = 0);
     let mut owner = server.client();
     owner.send(ASK).await.expect("VERIFICATION_REQUIRED");
@@ -202,7 +202,7 @@ async fn wrong_codes_of_strangers_kill_nobody_elses_registration() {
         let mut stranger = server.client_from(&format!("198.51.100.{host}"), None);
         for left in (0..TRIES).rev() {
             let expected = if left == 0 || host == 6 {
-                "no other will do"
+                "no tries are left"
             } else {
                 " left"
             };
@@ -225,7 +225,7 @@ async fn wrong_codes_of_strangers_kill_nobody_elses_registration() {
 }
 
 #[tokio::test]
-async fn asking_again_gives_another_code_for_the_same_registration() {
+async fn registering_again_replaces_the_code() {
     let server = TestServer::new();
     let mut client = server.client();
     let mut last = String::new();
@@ -256,7 +256,7 @@ async fn asking_again_gives_another_code_for_the_same_registration() {
 }
 
 #[tokio::test]
-async fn without_verification_an_account_may_do_without_an_email() {
+async fn without_verification_an_account_needs_no_email() {
     let server = TestServer::with(|config| config.accounts.verify_email = false);
     let received = server.client().send("CAP LS 302").await;
     assert!(!received.has("email-required"), "{received:?}");
@@ -291,7 +291,7 @@ async fn without_verification_an_account_may_do_without_an_email() {
         .request_code("alice", "a@example.org")
         .await
         .expect(" 904 ")
-        .expect("has no email");
+        .expect("no email address");
     server.ban("*@example.org").await;
     server
         .client()
@@ -313,7 +313,7 @@ async fn without_verification_an_account_may_do_without_an_email() {
 }
 
 #[tokio::test]
-async fn registering_before_coming_in_can_be_switched_off() {
+async fn registering_before_connecting_can_be_disabled() {
     let server = TestServer::with(|config| {
         (
             config.accounts.required,
@@ -330,7 +330,7 @@ async fn registering_before_coming_in_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn answers_bear_the_label_of_what_they_answer() {
+async fn replies_have_the_label_of_their_command() {
     let server = TestServer::new();
     let mut client = server.client();
     client
@@ -400,7 +400,7 @@ async fn a_stranger_cannot_have_their_password_confirmed_by_the_owner_of_the_ema
 }
 
 #[tokio::test]
-async fn a_known_email_gets_the_same_answer_and_a_mail_of_its_own() {
+async fn a_known_email_gets_the_same_reply_and_another_mail() {
     let server = TestServer::new();
     server
         .account("alice", "alice@example.org", Some(PASSWORD))
@@ -438,7 +438,7 @@ async fn a_known_email_gets_the_same_answer_and_a_mail_of_its_own() {
 }
 
 #[tokio::test]
-async fn taken_names_and_look_alikes_are_refused_also_while_they_wait() {
+async fn taken_and_pending_names_and_look_alikes_are_refused() {
     let server = TestServer::new();
     server.account("alice", "alice@example.org", None).await;
     for name in ["alice", "Alice", "\u{430}lice", "a1ice"] {
@@ -469,7 +469,7 @@ async fn taken_names_and_look_alikes_are_refused_also_while_they_wait() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_registered_gets_the_code_of_the_draft() {
+async fn refused_registrations_get_the_codes_of_the_draft() {
     let server = TestServer::new();
     server.ban("mallory").await;
     server.ban("spam@example.org").await;
@@ -556,7 +556,7 @@ async fn a_device_credential_serves_instead_of_a_password() {
 }
 
 #[tokio::test]
-async fn without_verification_the_account_is_there_at_once() {
+async fn without_verification_the_account_exists_at_once() {
     let server = TestServer::with(|config| config.accounts.verify_email = false);
     let mut client = server.client();
     client.finish_handshake("alice").await.stays();
@@ -572,16 +572,16 @@ async fn without_verification_the_account_is_there_at_once() {
 }
 
 #[tokio::test]
-async fn closed_registration_says_so() {
+async fn closed_registration_is_reported() {
     let server = TestServer::with(|config| config.accounts.open = false);
     let received = server.client().send(ASK).await;
     received
         .expect("FAIL REGISTER TEMPORARILY_UNAVAILABLE alice :")
-        .expect("closed here");
+        .expect("Registration is closed");
 }
 
 #[tokio::test]
-async fn a_reload_counts_from_the_next_registration_on() {
+async fn a_reload_applies_to_later_registrations() {
     let server = TestServer::new();
     server
         .client()
@@ -591,7 +591,11 @@ async fn a_reload_counts_from_the_next_registration_on() {
     server
         .config
         .send_modify(|config| Arc::make_mut(config).accounts.open = false);
-    server.client().send(ASK).await.expect("closed here");
+    server
+        .client()
+        .send(ASK)
+        .await
+        .expect("Registration is closed");
     let code = server.code(1).await;
     server
         .client()
@@ -655,7 +659,7 @@ async fn guessing_codes_from_one_address_is_limited() {
 }
 
 #[tokio::test]
-async fn mail_in_trouble_is_reported_once_to_the_one_who_waits() {
+async fn a_delayed_mail_is_reported_once_to_the_session_that_waits() {
     let server = TestServer::new();
     let folder = server.folder.path().join("mail");
     std::fs::write(&folder, "in the way").unwrap();
@@ -669,7 +673,7 @@ async fn mail_in_trouble_is_reported_once_to_the_one_who_waits() {
     );
     assert!(
         !notices[0].contains("mail/") && !notices[0].contains("directory"),
-        "no paths for strangers: {notices:?}"
+        "no paths are disclosed: {notices:?}"
     );
     let more =
         tokio::time::timeout(Duration::from_millis(50), client.machine.next_mail_notice()).await;
@@ -677,7 +681,7 @@ async fn mail_in_trouble_is_reported_once_to_the_one_who_waits() {
 }
 
 #[tokio::test]
-async fn without_mails_there_are_never_news() {
+async fn without_a_delayed_mail_there_is_no_notice() {
     let server = TestServer::new();
     let mut client = server.client();
     assert!(
@@ -695,7 +699,7 @@ async fn without_mails_there_are_never_news() {
 }
 
 #[tokio::test]
-async fn the_log_tells_who_came_and_holds_no_secret_nor_whole_address() {
+async fn the_log_names_the_account_and_contains_no_secret_or_whole_email() {
     let log = TestLog::capture();
     let server = TestServer::new();
     let mut client = server.client();
@@ -740,7 +744,7 @@ async fn the_log_tells_who_came_and_holds_no_secret_nor_whole_address() {
         .expect(" 903 ");
     let text = log.text();
     assert!(
-        text.contains("account made") && text.contains("signed in on a new device"),
+        text.contains("account created") && text.contains("signed in on a new device"),
         "{text}"
     );
     for secret in [
@@ -756,7 +760,7 @@ async fn the_log_tells_who_came_and_holds_no_secret_nor_whole_address() {
 }
 
 #[tokio::test]
-async fn a_ban_stands_against_other_spellings_patterns_and_addresses() {
+async fn a_ban_covers_other_spellings_patterns_and_addresses() {
     let server = TestServer::with(|config| {
         config.accounts.emails_without_dots = vec!["example.org".to_owned()]
     });
@@ -786,7 +790,7 @@ async fn a_ban_stands_against_other_spellings_patterns_and_addresses() {
 }
 
 #[tokio::test]
-async fn a_ban_that_comes_while_the_code_is_on_its_way_stands() {
+async fn a_ban_made_while_the_code_is_on_its_way_applies() {
     let server = TestServer::new();
     let mut client = server.client();
     client
@@ -802,7 +806,7 @@ async fn a_ban_that_comes_while_the_code_is_on_its_way_stands() {
 }
 
 #[tokio::test]
-async fn whether_an_email_has_an_account_is_told_a_few_times_only() {
+async fn whether_an_email_has_an_account_is_disclosed_a_few_times_only() {
     let server = TestServer::with(|config| config.accounts.verify_email = false);
     server
         .config

@@ -7,8 +7,8 @@ use super::*;
 
 const FIRST: &str = "n=alice,r=nonce";
 
-/// What the server challenged with, Base64 taken off.
-fn said(received: &Received) -> String {
+/// Returns the server's message, decoded from base64.
+fn decoded(received: &Received) -> String {
     let (_, text) = received.lines[0]
         .split_once("AUTHENTICATE ")
         .unwrap_or_else(|| panic!("{received:?}"));
@@ -20,7 +20,7 @@ fn sign(key: &[u8], text: &str) -> [u8; 32] {
     tag.as_ref().try_into().unwrap()
 }
 
-/// The client's last message, and the answer it expects.
+/// Returns the client's final message, and the reply that it expects.
 fn proof(challenge: &str, password: &str) -> (String, String) {
     let fields: Vec<&str> = challenge.splitn(3, ',').collect();
     let salt = STANDARD
@@ -57,7 +57,7 @@ fn proof(challenge: &str, password: &str) -> (String, String) {
 }
 
 async fn begin(client: &mut Client) -> String {
-    said(
+    decoded(
         &client
             .sasl("SCRAM-SHA-256", format!("n,,{FIRST}").as_bytes())
             .await,
@@ -80,7 +80,7 @@ async fn a_password_is_proved_and_so_is_the_server() {
     let mut client = server.client();
     let (last, expected) = proof(&begin(&mut client).await, PASSWORD);
     let received = client.respond(last.as_bytes()).await;
-    assert_eq!(said(&received), expected);
+    assert_eq!(decoded(&received), expected);
     client
         .send("AUTHENTICATE +")
         .await
@@ -107,8 +107,8 @@ async fn a_wrong_password_and_an_unknown_name_look_alike() {
         let mut client = server.client();
         let first = format!("n,,n={name},r=nonce");
         let salts: Vec<String> = [
-            said(&client.sasl("SCRAM-SHA-256", first.as_bytes()).await),
-            said(
+            decoded(&client.sasl("SCRAM-SHA-256", first.as_bytes()).await),
+            decoded(
                 &server
                     .client()
                     .sasl("SCRAM-SHA-256", first.as_bytes())
@@ -122,7 +122,7 @@ async fn a_wrong_password_and_an_unknown_name_look_alike() {
         let challenge = begin(&mut server.client()).await;
         let (last, _) = proof(&challenge, "wrong horse");
         client.send("AUTHENTICATE *").await;
-        let challenge = said(&client.sasl("SCRAM-SHA-256", first.as_bytes()).await);
+        let challenge = decoded(&client.sasl("SCRAM-SHA-256", first.as_bytes()).await);
         let nonce = challenge.split(',').next().unwrap();
         let last = format!("c=biws,{nonce},p={}", last.split_once(",p=").unwrap().1);
         answers.push(client.respond(last.as_bytes()).await.lines);
@@ -135,7 +135,7 @@ async fn a_wrong_password_and_an_unknown_name_look_alike() {
 }
 
 #[tokio::test]
-async fn an_older_account_can_use_it_once_it_has_signed_in_by_plain() {
+async fn an_account_without_scram_keys_gets_them_by_signing_in_with_plain() {
     let server = TestServer::new();
     server
         .account("alice", "alice@example.org", Some(PASSWORD))
@@ -146,7 +146,7 @@ async fn an_older_account_can_use_it_once_it_has_signed_in_by_plain() {
         .respond(last.as_bytes())
         .await
         .expect(" 904 ")
-        .expect("sign in by PLAIN once");
+        .expect("PLAIN");
     server
         .client()
         .plain("alice", PASSWORD)
@@ -154,11 +154,11 @@ async fn an_older_account_can_use_it_once_it_has_signed_in_by_plain() {
         .expect(" 903 ");
     let mut client = server.client();
     let (last, expected) = proof(&begin(&mut client).await, PASSWORD);
-    assert_eq!(said(&client.respond(last.as_bytes()).await), expected);
+    assert_eq!(decoded(&client.respond(last.as_bytes()).await), expected);
 }
 
 #[tokio::test]
-async fn failures_count_and_a_disabled_account_stays_shut() {
+async fn failures_are_limited_and_a_disabled_account_is_refused() {
     let server = registered().await;
     server
         .config
@@ -172,7 +172,7 @@ async fn failures_count_and_a_disabled_account_stays_shut() {
     client
         .sasl("SCRAM-SHA-256", format!("n,,{FIRST}").as_bytes())
         .await
-        .expect("too many sign-ins have failed");
+        .expect("too many failed sign-ins");
     client.advance(601);
     server
         .change_account("alice", |store, account| {
@@ -188,7 +188,7 @@ async fn failures_count_and_a_disabled_account_stays_shut() {
 }
 
 #[tokio::test]
-async fn nothing_is_taken_for_a_proof_that_is_none() {
+async fn malformed_and_repeated_proofs_are_refused() {
     let server = registered().await;
     let mut client = server.client();
     client
@@ -206,10 +206,9 @@ async fn nothing_is_taken_for_a_proof_that_is_none() {
     client.respond(last.as_bytes()).await.expect(" 904 ");
 }
 
-/// Until it is admitted, the core tells by that whether the account's sessions were ended
-/// meanwhile.
+/// At admission, the core compares that time with the end of the account's sessions.
 #[tokio::test]
-async fn a_proof_is_no_younger_than_the_servers_look_at_the_record() {
+async fn the_time_of_a_proof_is_that_of_reading_the_account() {
     let server = registered().await;
     let mut client = server.client();
     let (last, _) = proof(&begin(&mut client).await, PASSWORD);
