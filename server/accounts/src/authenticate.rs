@@ -65,61 +65,49 @@ pub enum Refused {
     Unavailable,
 }
 
+impl Refused {
+    /// Returns the reason as a text for the person, without the prefix that `Display` adds.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Wrong => "wrong name or password".to_owned(),
+            Self::BadForm => "malformed response".to_owned(),
+            Self::Throttled(Wait { minutes }) => format!(
+                "too many failed sign-ins; try again in {minutes} min, or from a device that is \
+                 already signed in"
+            ),
+            Self::TooManyMails(Wait { minutes }) => {
+                format!("too many codes were requested; try again in {minutes} min")
+            }
+            Self::NoCertificate => "this connection has no client certificate".to_owned(),
+            Self::UnknownCertificate => {
+                "the client certificate does not belong to the account".to_owned()
+            }
+            Self::WrongScram => "wrong name or password; if the account has never used SCRAM \
+                                 here, sign in once with PLAIN"
+                .to_owned(),
+            Self::SignedIn { name } => {
+                format!("You are signed in as {name}; reconnect to sign in to another account")
+            }
+            Self::NoEmail => "the account has no email address to send a code to".to_owned(),
+            Self::NoAccount => "no account has this name".to_owned(),
+            Self::WrongCode { attempts_left: 0 } | Self::DeadCode => {
+                "the code is no longer valid; request a new one".to_owned()
+            }
+            Self::WrongCode { attempts_left } => {
+                format!("wrong code; {}", tries_left(*attempts_left))
+            }
+            Self::Disabled { reason } => format!("the account is disabled: {reason}"),
+            Self::Unavailable => "sign-in is temporarily unavailable; try again later".to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Wrong => out.write_str("SASL authentication failed: wrong name or password"),
-            Self::BadForm => out.write_str("SASL authentication failed: malformed response"),
-            Self::Throttled(Wait { minutes }) => write!(
-                out,
-                "SASL authentication failed: too many failed sign-ins; try again in {minutes} min, or \
-                 from a device that is already signed in"
-            ),
-            Self::TooManyMails(Wait { minutes }) => write!(
-                out,
-                "SASL authentication failed: too many codes were requested; try again in {minutes} min"
-            ),
-            Self::NoCertificate => out
-                .write_str("SASL authentication failed: this connection has no client certificate"),
-            Self::UnknownCertificate => out.write_str(
-                "SASL authentication failed: the client certificate does not belong to the account",
-            ),
-            Self::WrongScram => out.write_str(
-                "SASL authentication failed: wrong name or password; if the account has never \
-                 used SCRAM here, sign in once with PLAIN",
-            ),
-            Self::SignedIn { name } => {
-                write!(
-                    out,
-                    "You are signed in as {name}; reconnect to sign in to another account"
-                )
-            }
-            Self::NoEmail => out.write_str(
-                "SASL authentication failed: the account has no email address to send a code to",
-            ),
-            Self::NoAccount => {
-                out.write_str("SASL authentication failed: no account has this name")
-            }
-            Self::WrongCode { attempts_left: 0 } | Self::DeadCode => out.write_str(
-                "SASL authentication failed: the code is no longer valid; request a new one",
-            ),
-            Self::WrongCode { attempts_left } => {
-                write!(
-                    out,
-                    "SASL authentication failed: wrong code; {}",
-                    tries_left(*attempts_left)
-                )
-            }
-            Self::Disabled { reason } => {
-                write!(
-                    out,
-                    "SASL authentication failed: the account is disabled: {reason}"
-                )
-            }
-            Self::Unavailable => out.write_str(
-                "SASL authentication failed: sign-in is temporarily unavailable; try again later",
-            ),
+        if !matches!(self, Self::SignedIn { .. }) {
+            out.write_str("SASL authentication failed: ")?;
         }
+        out.write_str(&self.reason())
     }
 }
 
@@ -155,8 +143,8 @@ pub(crate) fn proved(
 /// Returns the account of a signed-in `owner`, or `None` if it no longer accepts what the owner
 /// signed in with: it has been deleted or disabled, or the password or credential removed.
 ///
-/// Every change that an owner makes to an account calls this in its own transaction, so that nothing
-/// can be changed after access has been revoked, even before the session is closed.
+/// Every change that an owner makes to an account calls this in its own transaction, so that
+/// nothing can be changed after access has been revoked, even before the session is closed.
 pub(crate) fn still_authorized(
     store: &dyn Store,
     owner: &Identity,
@@ -285,7 +273,11 @@ impl Accounts {
         if let Some(used) = used {
             self.record_use(used, now).await;
         }
-        tracing::info!(address = %peer.address, account = %account.name, "signed in with a client certificate");
+        tracing::info!(
+            address = %peer.address,
+            account = %account.name,
+            "signed in with a client certificate"
+        );
         proved(&account, now, used)
     }
 
@@ -398,7 +390,11 @@ impl Accounts {
             }
         });
         if let Err(error) = stored.await {
-            tracing::warn!(%error, account = %account.name, "the SCRAM keys of a password could not be stored");
+            tracing::warn!(
+                %error,
+                account = %account.name,
+                "the SCRAM keys of a password could not be stored"
+            );
         }
     }
 

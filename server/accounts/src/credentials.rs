@@ -137,7 +137,7 @@ impl Accounts {
             .await?;
         match added {
             Added::As(id) => {
-                tracing::info!(account = %owner.name, credential = id.0, "client certificate added");
+                tracing::info!(account = %owner.name, credential = id.0, "certificate added");
                 let text = "This certificate can now sign in to your account by SASL EXTERNAL";
                 replies.command("CREDENTIAL", &["ADDED", &id.0.to_string(), text]);
             }

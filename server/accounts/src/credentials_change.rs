@@ -57,7 +57,8 @@ pub(crate) enum Changed {
     },
 }
 
-const PASSWORD_SET: &str = "Password changed. Sessions, devices and certificates are not affected; CREDENTIAL LIST shows them";
+const PASSWORD_SET: &str = "Password changed. Sessions, devices and certificates are not affected; \
+                            CREDENTIAL LIST shows them";
 const EMAIL_SET: &str = "Email changed";
 
 impl Accounts {
@@ -241,7 +242,11 @@ impl Accounts {
             return Ok(());
         }
         self.throttle.add(now, &keys);
-        tracing::info!(address = %peer.address, account = %account.name, "password change refused: wrong password");
+        tracing::info!(
+            address = %peer.address,
+            account = %account.name,
+            "password change refused: wrong password"
+        );
         let text = "Wrong password; use * instead of it to have a code mailed to you";
         Err(failure("INVALID_PASSWORD", text))
     }

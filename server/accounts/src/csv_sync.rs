@@ -1,16 +1,16 @@
 //! The CSV files beside the database: `users.csv` and `bans.csv`, which are rewritten when the
-//! database changes and from which added rows are imported; and `info.csv` and `list_of_bans.csv` of
-//! the original Python server, which are only read.
+//! database changes and from which added rows are imported; and `info.csv` and `list_of_bans.csv`
+//! of the original Python server, which are only read.
 //!
-//! A person may add rows at any time; they are imported at start and at reload. Until then they stay
-//! in the file, also when it is rewritten. Deleting or changing a row has no effect: the file is
-//! rewritten from the database, which is the record. Bad rows are moved to `users.rejected.csv` or
-//! `bans.rejected.csv`, so that the file can be imported without them.
+//! A person may add rows at any time; they are imported at start and at reload. Until then they
+//! stay in the file, also when it is rewritten. Deleting or changing a row has no effect: the file
+//! is rewritten from the database, which is the record. Bad rows are moved to `users.rejected.csv`
+//! or `bans.rejected.csv`, so that the file can be imported without them.
 //!
-//! This module runs the one task that does all of this; [`format`] parses and formats rows,
-//! [`files`] reads and writes files, [`synchronizer`] compares them with the database, and [`import`]
-//! handles files that are sent to the control plane. An imported ban is not in force until the caller
-//! hands it to the core.
+//! This module runs the one task that does all of this; `format` parses and formats rows,
+//! `files` reads and writes files, `synchronizer` compares them with the database, and
+//! `import` handles files that are sent to the control plane. An imported ban is not in force
+//! until the caller hands it to the core.
 
 mod files;
 mod format;
@@ -69,8 +69,8 @@ impl CsvSync {
         }
     }
 
-    /// Imports the rows that people added, and the files of the original server. Logs every bad row,
-    /// and every file that cannot be read or written. Returns the new bans.
+    /// Imports the rows that people added, and the files of the original server. Logs every bad
+    /// row, and every file that cannot be read or written. Returns the new bans.
     ///
     /// # Errors
     /// If the database cannot be read or written.
@@ -114,8 +114,12 @@ async fn run(
         tokio::select! {
             request = requests.recv() => match request {
                 // The caller may have stopped waiting.
-                Some(Request::Sync(now, reply)) => drop(reply.send(synchronizer.sync(now).await)),
-                Some(Request::WriteBans(now, reply)) => drop(reply.send(synchronizer.write(SyncedFile::Bans(now)).await)),
+                Some(Request::Sync(now, reply)) => {
+                    drop(reply.send(synchronizer.sync(now).await));
+                }
+                Some(Request::WriteBans(now, reply)) => {
+                    drop(reply.send(synchronizer.write(SyncedFile::Bans(now)).await));
+                }
                 None => break,
             },
             () = users_changed.notified(), if users_due.is_none() => {

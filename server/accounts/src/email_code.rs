@@ -1,8 +1,8 @@
 //! The mailed code that signs a new device in to an existing account (SASL `X-EMAIL-CODE`).
 //!
-//! A right code registers the device credential that the client sent along. A challenge for an email
-//! that is not the account's looks the same from outside, in replies, timing and mail notices, and
-//! cannot be completed.
+//! A right code registers the device credential that the client sent along. A challenge for an
+//! email that is not the account's looks the same from outside, in replies, timing and mail
+//! notices, and cannot be completed.
 
 use jiff::Timestamp;
 use rookery_protocol::{AccountName, Email};
@@ -85,7 +85,8 @@ impl Accounts {
         ))
     }
 
-    /// Checks the code; if it is right, registers `credential` as a device credential of the account.
+    /// Checks the code; if it is right, registers `credential` as a device credential of the
+    /// account.
     pub(crate) async fn answer_challenge(
         &self,
         now: Timestamp,
@@ -133,11 +134,16 @@ impl Accounts {
             })
             .await?
             .ok_or(Refused::NoAccount)?;
-        tracing::info!(address = %peer.address, account = %account.name, "signed in on a new device");
+        tracing::info!(
+            address = %peer.address,
+            account = %account.name,
+            "signed in on a new device"
+        );
         proved(&account, now, credential)
     }
 
-    /// Counts a mail to `email`, or a request of an account without one, from the address of `peer`.
+    /// Counts a mail to `email`, or a request of an account without one, from the address of
+    /// `peer`.
     ///
     /// # Errors
     /// If too many mails were requested within the last hour; nothing is counted then.

@@ -2,10 +2,10 @@
 //! open or closed.
 //!
 //! The code is six digits and valid for days, so only a few tries are allowed. Wrong tries, even by
-//! a stranger, use up the code but not the invitation: `REGISTER` then mails a code of five minutes,
-//! as where registration is open. A code completes the `REGISTER` of the same connection only;
-//! otherwise a stranger could register the email with another password, and have its owner confirm
-//! it.
+//! a stranger, use up the code but not the invitation: `REGISTER` then mails a code of five
+//! minutes, as where registration is open. A code completes the `REGISTER` of the same connection
+//! only; otherwise a stranger could register the email with another password, and have its owner
+//! confirm it.
 
 use jiff::{SignedDuration, Timestamp};
 use rookery_protocol::Email;
@@ -86,7 +86,11 @@ impl Accounts {
         };
         if !password::verify(code.trim().to_owned(), Some(invitation.code_hash)).await {
             self.add_failure(now, peer);
-            tracing::info!(address = %peer.address, account = %registration.name, "wrong invitation code");
+            tracing::info!(
+                address = %peer.address,
+                account = %registration.name,
+                "wrong invitation code"
+            );
             return Err(wrong_code(invitation.attempts_left.saturating_sub(1)));
         }
         self.create(now, peer, registration).await

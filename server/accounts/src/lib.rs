@@ -1,9 +1,9 @@
-//! Accounts of the Rookery server: how a session proves that it belongs to one, and how accounts are
-//! registered and changed.
+//! Accounts of the Rookery server: how a session proves that it belongs to one, and how accounts
+//! are registered and changed.
 //!
 //! The crate owns the handshake and the waiting room ([`handshake`]), the sign-in of every session
 //! ([`sign_in`], which documents the proofs and the order of the checks), registrations and
-//! invitations that wait for their codes, the limits on failures and mails ([`throttle`]), password
+//! invitations that wait for their codes, the limits on failures and mails (`throttle`), password
 //! hashing, the texts of the mails to users, and the CSV files beside the database ([`csv_sync`]).
 //!
 //! It must not read from or write to a connection, and it must not admit anyone: it is given
@@ -71,8 +71,8 @@ pub struct Accounts {
     events: EventBus,
     throttle: Throttle,
     /// Limits how many passwords of sign-ins are checked at once. It is held from the check of the
-    /// failure limit until the failure is counted, and keeps a flood of sign-ins from queueing ahead
-    /// of other users of [`password`], such as the control plane.
+    /// failure limit until the failure is counted, and keeps a flood of sign-ins from queueing
+    /// ahead of other users of [`password`], such as the control plane.
     password_checks: Semaphore,
     pending: PendingRegistrations,
     /// The sign-ins that were refused most recently.

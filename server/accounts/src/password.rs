@@ -71,7 +71,8 @@ pub fn hash_blocking(password: &str) -> String {
 fn verify_blocking(password: &str, hash: Option<&str>) -> bool {
     let known = hash.is_some();
     match PasswordHash::new(hash.unwrap_or(&DECOY_HASH)) {
-        // The parameters are taken from the hash, so that old hashes stay valid when they are raised.
+        // The parameters are taken from the hash, so that old hashes stay valid when they are
+        // raised.
         Ok(parsed) => {
             argon2id()
                 .verify_password(password.as_bytes(), &parsed)
@@ -79,7 +80,7 @@ fn verify_blocking(password: &str, hash: Option<&str>) -> bool {
                 && known
         }
         Err(error) => {
-            tracing::error!(%error, "a stored password hash is malformed and cannot be used to sign in");
+            tracing::error!(%error, "a stored password hash is malformed and matches nothing");
             false
         }
     }

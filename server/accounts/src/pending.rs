@@ -1,8 +1,8 @@
 //! Registrations that wait for their mailed codes.
 //!
-//! They are held in memory, bounded in number, and expire with their codes. Several may wait for one
-//! name as long as they have the same email: each has its own secret and code, so a stranger can
-//! neither block the owner of an email nor have the owner confirm the stranger's password.
+//! They are held in memory, bounded in number, and expire with their codes. Several may wait for
+//! one name as long as they have the same email: each has its own secret and code, so a stranger
+//! can neither block the owner of an email nor have the owner confirm the stranger's password.
 
 use std::net::IpAddr;
 
@@ -207,9 +207,9 @@ impl PendingRegistrations {
         Ok(id)
     }
 
-    /// Checks a code for `name`. If the session itself has requested one, only that code is accepted:
-    /// otherwise a stranger could register the same name and email with another password, and have
-    /// the owner of the email confirm it.
+    /// Checks a code for `name`. If the session itself has requested one, only that code is
+    /// accepted: otherwise a stranger could register the same name and email with another password,
+    /// and have the owner of the email confirm it.
     pub fn check_code(
         &self,
         now: Timestamp,

@@ -1,8 +1,8 @@
 //! Registration (IRCv3 draft/account-registration): what `REGISTER` and `VERIFY` do.
 //!
-//! A registration is checked, waits in memory for its mailed code ([`pending`](super::pending)) where
-//! emails are verified, and is then stored in one transaction. Whether an email already belongs to an
-//! account is not disclosed where a mail can tell its owner instead.
+//! A registration is checked, waits in memory for its mailed code (`pending`)
+//! where emails are verified, and is then stored in one transaction. Whether an email already
+//! belongs to an account is not disclosed where a mail can tell its owner instead.
 
 use std::net::IpAddr;
 
@@ -196,7 +196,8 @@ impl Accounts {
             CodeCheck::Right(registration) => self.create(now, peer, *registration).await,
             CodeCheck::Wrong { attempts_left } => Err(wrong_code(attempts_left)),
             CodeCheck::NotFound => {
-                let text = "No registration of this name is waiting for a code, or its code has expired; REGISTER again";
+                let text = "No registration of this name is waiting for a code, or the code has \
+                            expired; REGISTER again";
                 Err(failure("INVALID_CODE", text))
             }
         }
@@ -431,7 +432,8 @@ impl From<CannotWait> for Failure {
             ),
             CannotWait::Full => failure(
                 "TEMPORARILY_UNAVAILABLE",
-                "Too many registrations are waiting for their codes; use the code you have, or try again in 5 min",
+                "Too many registrations are waiting for their codes; use the code you have, or try \
+                 again in 5 min",
             ),
         }
     }
@@ -474,8 +476,8 @@ pub(crate) fn wrong_code(attempts_left: u8) -> Failure {
 }
 
 fn closed() -> Failure {
-    let text = "Registration is closed, and this email is not invited; ask the operators of this server for an \
-                invitation";
+    let text = "Registration is closed, and this email is not invited; ask the operators of this \
+                server for an invitation";
     failure("TEMPORARILY_UNAVAILABLE", text)
 }
 
@@ -486,8 +488,8 @@ fn name_taken() -> Failure {
     )
 }
 
-/// Checks a secret as typed: a device credential, or a password of at least `length` characters that
-/// is neither the name nor the email.
+/// Checks a secret as typed: a device credential, or a password of at least `length` characters
+/// that is neither the name nor the email.
 pub(crate) fn new_secret(
     text: &str,
     name: &AccountName,

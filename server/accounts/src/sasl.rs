@@ -24,8 +24,8 @@ pub enum Mechanism {
     External,
     /// A mechanism of this server: a mailed code for a new device. The client sends `account NUL
     /// email`; the server mails a code and answers `AUTHENTICATE +`; the client sends `code NUL
-    /// device-credential`. After a wrong code (904) the client may start again with the same account
-    /// and email, and the same code stays valid; after aborting with `*` it gets a new one.
+    /// device-credential`. After a wrong code (904) the client may start again with the same
+    /// account and email, and the same code stays valid; after aborting with `*` it gets a new one.
     EmailCode,
 }
 

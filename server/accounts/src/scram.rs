@@ -26,8 +26,8 @@ pub fn keys_of(password: &str) -> ScramKeys {
     keys(password, random(), ITERATIONS)
 }
 
-/// Returns keys that no password matches, for a claim without an account. As with real keys, the salt
-/// is always the same for one claim.
+/// Returns keys that no password matches, for a claim without an account. As with real keys, the
+/// salt is always the same for one claim.
 pub fn decoy_keys(secret: &[u8; 32], claim: &Claim) -> ScramKeys {
     let sum = sign(secret, claim.folded().as_bytes());
     let mut salt = [0; 16];
@@ -106,8 +106,8 @@ impl ClientFirst {
         })
     }
 
-    /// Returns the server's first message, and the challenge that checks the client's proof. No proof
-    /// is accepted unless the keys are real.
+    /// Returns the server's first message, and the challenge that checks the client's proof. No
+    /// proof is accepted unless the keys are real.
     pub fn challenge(self, keys: ScramKeys, is_real: bool) -> (String, Challenge) {
         let own: [u8; SERVER_NONCE_BYTES] = random();
         self.challenge_with(&STANDARD.encode(own), keys, is_real)

@@ -6,7 +6,8 @@
 //!   sent);
 //! - a **device credential**, a random secret that a client stores for one device, by SASL `PLAIN`;
 //! - a **client certificate**, by SASL `EXTERNAL`;
-//! - a **mailed code**, by SASL `X-EMAIL-CODE`, which registers a device credential on a new device;
+//! - a **mailed code**, by SASL `X-EMAIL-CODE`, which registers a device credential on a new
+//!   device;
 //! - the code of a **registration** that this or another session began, by `VERIFY`;
 //! - the code of an **invitation**, by `VERIFY` after a `REGISTER` of the same session.
 //!
@@ -21,8 +22,8 @@
 //!
 //! 1. A device credential is compared first: it holds 256 random bits, so it cannot be guessed, and
 //!    strangers who exhaust the limits on an account's name must not lock its devices out.
-//! 2. The limits on failures by address and by name or email ([`throttle`](super::throttle)), before
-//!    any hash is computed.
+//! 2. The limits on failures by address and by name or email (`throttle`),
+//!    before any hash is computed.
 //! 3. The secret itself.
 //! 4. Whether an operator has disabled the account. Only its owner may learn that, hence after the
 //!    secret.
@@ -35,7 +36,7 @@
 //!
 //! A change of password, email or credentials checks in the transaction that makes it that the
 //! account still accepts what the session signed in with
-//! ([`still_authorized`](super::authenticate::still_authorized)). Bans of the name, email and
+//! (`still_authorized`). Bans of the name, email and
 //! address are checked before a registration or a new email is accepted, and again in the
 //! transaction that stores it, since a ban may be made while the code is on its way.
 //!

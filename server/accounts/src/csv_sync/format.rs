@@ -1,9 +1,9 @@
 //! The format of the CSV files: parses rows, distinguishes added rows from those that the server
 //! wrote, and formats rows. Nothing here accesses a file.
 //!
-//! The key of a row is its email (its name if it has none), or the target of its ban. A row with a key
-//! that the server did not write was added by a person. A change or deletion of a row that the server
-//! wrote is ignored.
+//! The key of a row is its email (its name if it has none), or the target of its ban. A row with a
+//! key that the server did not write was added by a person. A change or deletion of a row that the
+//! server wrote is ignored.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -141,7 +141,10 @@ fn time(column: &str, text: &str) -> Result<Option<Timestamp>, String> {
             .map(|start| start.timestamp())
     };
     text.parse().ok().or_else(day).map(Some).ok_or_else(|| {
-        format!("its {column} is neither a time such as 2026-12-31T18:00:00Z nor a day such as 2026-12-31")
+        format!(
+            "its {column} is neither a time such as 2026-12-31T18:00:00Z nor a day such as \
+             2026-12-31"
+        )
     })
 }
 

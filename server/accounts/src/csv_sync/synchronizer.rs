@@ -1,10 +1,10 @@
-//! Synchronizes the CSV files with the database: imports the rows that people added, and rewrites the
-//! files.
+//! Synchronizes the CSV files with the database: imports the rows that people added, and rewrites
+//! the files.
 //!
 //! The database stores the content that the server last wrote to each file; a row that is not in it
-//! was added by a person. A file is written before that content is stored. If the server is killed in
-//! between, a row that is in the file but not in the stored content is in the database as well, so
-//! importing it changes nothing; and the row of a lifted ban that is still in the file is in the
+//! was added by a person. A file is written before that content is stored. If the server is killed
+//! in between, a row that is in the file but not in the stored content is in the database as well,
+//! so importing it changes nothing; and the row of a lifted ban that is still in the file is in the
 //! stored content, so it is not mistaken for a new one.
 
 use std::collections::HashSet;
@@ -78,8 +78,8 @@ enum Applied {
 }
 
 impl Synchronizer {
-    /// Imports every file and rewrites those of the server. A file that cannot be read or written is
-    /// logged, and does not affect the others.
+    /// Imports every file and rewrites those of the server. A file that cannot be read or written
+    /// is logged, and does not affect the others.
     pub async fn sync(&self, now: Timestamp) -> Result<Vec<Ban>> {
         let mut bans = Vec::new();
         for file in [File::OriginalUsers, File::OriginalBans] {

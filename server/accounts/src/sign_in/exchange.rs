@@ -12,9 +12,6 @@ use crate::scram::ClientFirst;
 use rookery_base::metrics::METRICS;
 use rookery_chat::event::Identity;
 
-/// The prefix of every SASL refusal; clients may strip it.
-const FAILED: &str = "SASL authentication failed: ";
-
 /// A SASL exchange in progress.
 pub(super) struct Exchange {
     /// The account name or email that the client claims, as reported to operators on a refusal;
@@ -119,15 +116,14 @@ impl SignIn {
                 self.set_identity(identity)
             }
             Err(refused) => {
-                let text = refused.to_string();
-                let reason = text.trim_start_matches(FAILED);
+                let reason = refused.reason();
                 self.accounts
                     .report_refusal(claimed, self.peer.address, reason);
                 let code = match refused {
                     Refused::SignedIn { .. } => numeric::ERR_SASLALREADY,
                     _ => numeric::ERR_SASLFAIL,
                 };
-                replies.numeric(code, &[&text]);
+                replies.numeric(code, &[&refused.to_string()]);
                 None
             }
         }
