@@ -21,7 +21,7 @@ async fn nobody_new_is_let_in_until_it_is_over_also_over_a_restart() {
     );
     assert!(operator.done(&["status"]).await.contains("back at noon"));
     alice.say("#lobby", "still here").await;
-    let closed = "ERROR :Closed for maintenance, nobody new is let in just now: back at noon";
+    let closed = "ERROR :The server is closed for maintenance: back at noon";
     early.send(&format!("VERIFY bob {code}")).await;
     let heard = early.until_closed().await;
     assert_eq!(

@@ -66,7 +66,7 @@ pub async fn set(
         Ok(Ok((detail, store.maintenance()?)))
     });
     let acts = |next: &Option<Maintenance>| {
-        vec![Act::SetMaintenance(next.as_ref().map(Maintenance::told))]
+        vec![Act::SetMaintenance(next.as_ref().map(Maintenance::refusal_text))]
     };
     let (next, _) = operator
         .plane

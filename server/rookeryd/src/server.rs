@@ -106,7 +106,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     }
     let gate = Arc::new(AdmissionPolicy {
         bans: Bans::new(bans, config.accounts.email_aliases()),
-        maintenance: maintenance.map(|maintenance| maintenance.told()),
+        maintenance: maintenance.map(|maintenance| maintenance.refusal_text()),
     });
     let chat = Chat::new(
         settings::of(&config),

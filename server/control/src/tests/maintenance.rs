@@ -33,7 +33,7 @@ async fn nobody_new_is_let_in_while_it_lasts_and_those_who_are_in_stay() {
         };
         assert_eq!(
             reason,
-            "Closed for maintenance, nobody new is let in just now: moving house"
+            "The server is closed for maintenance: moving house"
         );
     }
     assert!(!alice.is_finished());
