@@ -1,20 +1,19 @@
-//! `docs/irc.md` and `HELP` know all that the server does.
+//! `docs/irc.md` and `HELP` document everything that the server does.
 
 use std::collections::BTreeSet;
 
-use super::play::*;
+use super::harness::*;
 
 const DOCS: &str = include_str!("../../../../docs/irc.md");
 /// Where the commands are listed by name.
 const COMMANDS: &str = include_str!("../commands.rs");
 
-/// What stands between `mark`s in the text: every second piece.
+/// Returns the parts of the text between `mark`s: every second one.
 fn between(text: &str, mark: char) -> impl Iterator<Item = &str> {
     text.split(mark).skip(1).step_by(2)
 }
 
-/// All that stands in backquotes in the first cells of the table whose first column has that
-/// heading.
+/// Returns everything in backquotes in the first column of the table whose first heading is this.
 fn rows(heading: &str) -> BTreeSet<&'static str> {
     let mut lines = DOCS.lines();
     assert!(
@@ -26,7 +25,7 @@ fn rows(heading: &str) -> BTreeSet<&'static str> {
         .collect()
 }
 
-/// The commands of admitted sessions; those that are for operators elsewhere.
+/// Returns the commands of admitted sessions, and those refused in favour of the control plane.
 pub fn commands_by_name() -> (Vec<&'static str>, Vec<&'static str>) {
     let (_, table) = COMMANDS.split_once("fn find(").unwrap();
     let (table, _) = table.split_once("\n}\n").unwrap();
@@ -37,15 +36,14 @@ pub fn commands_by_name() -> (Vec<&'static str>, Vec<&'static str>) {
 
 #[test]
 fn every_command_has_a_row_in_the_docs_and_a_page_of_help() {
-    let mut play = Play::new();
-    let ann = play.guest("ann", "");
+    let mut harness = Harness::new();
+    let ann = harness.guest("ann", "");
     let (own, elsewhere) = commands_by_name();
     assert!(
         own.contains(&"PRIVMSG") && own.len() > 35 && elsewhere.contains(&"OPER"),
         "{own:?} {elsewhere:?}"
     );
-    // What goes to those who look after accounts, and what is taken before the table is looked
-    // into.
+    // Commands that `rookery-accounts` handles, and those handled before the table.
     let elsewhere_taken = [
         "AUTHENTICATE",
         "REGISTER",
@@ -60,10 +58,10 @@ fn every_command_has_a_row_in_the_docs_and_a_page_of_help() {
     assert_eq!(
         rows("command"),
         known,
-        "the rows of docs/irc.md, and the commands there are"
+        "the rows of docs/irc.md, and the commands"
     );
     for command in own {
-        let page = play.ask(ann, &format!("HELP {command}"));
+        let page = harness.request(ann, &format!("HELP {command}"));
         assert_eq!(commands(&page)[0], "704", "HELP has no page on {command}");
     }
 }
@@ -72,9 +70,9 @@ fn every_command_has_a_row_in_the_docs_and_a_page_of_help() {
 fn every_capability_has_a_row_in_the_docs() {
     let mut all = settings();
     all.capability_values.sts_seconds = 1;
-    let mut play = Play::with(all);
-    let ann = play.guest("ann", "");
-    let lists = play.ask(ann, "CAP LS 302");
+    let mut harness = Harness::with(all);
+    let ann = harness.guest("ann", "");
+    let lists = harness.request(ann, "CAP LS 302");
     let items = lists
         .iter()
         .flat_map(|line| line.rsplit(':').next().unwrap().split(' '));
@@ -83,15 +81,15 @@ fn every_capability_has_a_row_in_the_docs() {
     assert_eq!(
         rows("capability"),
         offered,
-        "the rows of docs/irc.md, and the capabilities there are"
+        "the rows of docs/irc.md, and the capabilities"
     );
 }
 
 #[test]
 fn every_mode_and_every_token_of_isupport_has_a_row_in_the_docs() {
-    let mut play = Play::new();
-    let (ann, _) = play.try_admit(Play::candidate("ann", None, ""));
-    let welcome = play.heard(ann);
+    let mut harness = Harness::new();
+    let (ann, _) = harness.try_admit(Harness::candidate("ann", None, ""));
+    let welcome = harness.received(ann);
     let words: Vec<&str> = find(&welcome, "004").split(' ').collect();
     let modes = [words[5], words[6]].concat();
     let modes: BTreeSet<char> = modes.chars().collect();
@@ -99,10 +97,7 @@ fn every_mode_and_every_token_of_isupport_has_a_row_in_the_docs() {
         .into_iter()
         .map(|mode| mode.parse().unwrap())
         .collect();
-    assert_eq!(
-        told, modes,
-        "the rows of docs/irc.md, and the modes there are"
-    );
+    assert_eq!(told, modes, "the rows of docs/irc.md, and the modes");
     let lines = welcome.iter().filter(|line| line.contains(" 005 "));
     let tokens = lines.flat_map(|line| {
         line.split_once(" :are supported")
@@ -117,6 +112,6 @@ fn every_mode_and_every_token_of_isupport_has_a_row_in_the_docs() {
     assert_eq!(
         rows("token"),
         tokens,
-        "the rows of docs/irc.md, and the tokens there are"
+        "the rows of docs/irc.md, and the tokens"
     );
 }

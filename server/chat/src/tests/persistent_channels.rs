@@ -1,14 +1,14 @@
-//! Channels that last: what is handed over to be kept, and what comes back.
+//! Persistent channels: what is persisted, and what is restored.
 
 use std::collections::BTreeMap;
 
 use rookery_protocol::ChannelName;
 
-use super::play::*;
+use super::harness::*;
 use crate::event::{Act, Answer, SessionId, Settings};
 use rookery_record::{Change, ChatSnapshot, PersistentChannel};
 
-/// What the changes so far leave in the record.
+/// Returns the snapshot that results from the changes so far.
 pub fn restored(kept: &[Change]) -> ChatSnapshot {
     let mut channels: BTreeMap<ChannelName, PersistentChannel> = BTreeMap::new();
     let (mut devices, mut markers) = (BTreeMap::new(), BTreeMap::new());
@@ -62,81 +62,81 @@ pub fn restored(kept: &[Change]) -> ChatSnapshot {
     }
 }
 
-/// The channels that what was kept is about.
-fn of_channels(play: &Play) -> Vec<&str> {
+/// Returns the names of the channels in the persisted changes.
+fn of_channels(harness: &Harness) -> Vec<&str> {
     let name = |change| match change {
         &Change::Channel(PersistentChannel { ref name, .. }) | &Change::ChannelGone(ref name) => {
             Some(name.as_str())
         }
         _ => None,
     };
-    play.kept.iter().filter_map(name).collect()
+    harness.persisted.iter().filter_map(name).collect()
 }
 
-/// The chat after a restart, with nobody in it.
-fn restart(play: &Play) -> Play {
-    let mut next = Play::restored(settings(), Vec::new(), restored(&play.kept));
-    next.now = play.now;
-    next.wait(60);
+/// Returns the chat after a restart, without sessions.
+fn restart(harness: &Harness) -> Harness {
+    let mut next = Harness::restored(settings(), Vec::new(), restored(&harness.persisted));
+    next.now = harness.now;
+    next.advance(60);
     next
 }
 
-fn count(play: &mut Play) -> usize {
-    let ticket = play.act(Act::Count);
-    match play.answer(ticket) {
+fn count(harness: &mut Harness) -> usize {
+    let ticket = harness.act(Act::Count);
+    match harness.answer(ticket) {
         Some(Answer::Counts { channels, .. }) => channels,
         other => panic!("{other:?}"),
     }
 }
 
-fn furnished() -> (Play, SessionId) {
-    let mut play = Play::new();
-    let op = play.user("op", "");
-    play.channel("#X", &[op]);
+fn furnished() -> (Harness, SessionId) {
+    let mut harness = Harness::new();
+    let op = harness.user("op", "");
+    harness.channel("#X", &[op]);
     for line in [
         "TOPIC #x :what it is about",
         "MODE #x +imsC-tn",
         "MODE #x +kl sesame 7",
         "MODE #x +bbeI bad!*@* ~m:~a:Loud good!*@* ~a:guest",
     ] {
-        play.wait(1);
-        play.send(op, line);
+        harness.advance(1);
+        harness.send(op, line);
     }
-    (play, op)
+    (harness, op)
 }
 
 #[test]
 fn all_that_the_founder_made_of_a_channel_is_there_after_a_restart() {
-    let (mut play, op) = furnished();
+    let (mut harness, op) = furnished();
     let asked = ["MODE #x", "TOPIC #x", "MODE #x b", "MODE #x e", "MODE #x I"];
-    let before: Vec<_> = asked.iter().map(|line| play.ask(op, line)).collect();
+    let before: Vec<_> = asked.iter().map(|line| harness.request(op, line)).collect();
     assert_eq!(before[0][0], ":irc.test 324 op #X +Cimskl sesame 7");
     assert_eq!(
         before.iter().map(Vec::len).sum::<usize>(),
         2 + 2 + 3 + 2 + 2
     );
-    let mut next = restart(&play);
+    let mut next = restart(&harness);
     let op = next.user("op", "");
-    let heard = next.ask(op, "JOIN #x");
+    let received = next.request(op, "JOIN #x");
     assert_eq!(
-        commands(&heard),
+        commands(&received),
         ["JOIN", "332", "333", "353", "366", "MODE"],
         "no key and no invitation needed"
     );
-    assert_eq!(find(&heard, "353"), ":irc.test 353 op @ #X :~op");
-    let after: Vec<_> = asked.iter().map(|line| next.ask(op, line)).collect();
+    assert_eq!(find(&received, "353"), ":irc.test 353 op @ #X :~op");
+    let after: Vec<_> = asked.iter().map(|line| next.request(op, line)).collect();
     assert_eq!(before, after);
     assert_eq!(of_channels(&next), [""; 0], "nothing has changed");
 }
 
 #[test]
-fn a_change_is_kept_before_it_is_shown() {
+fn a_change_is_persisted_before_it_is_delivered() {
     use crate::event::{Event, Output};
     use rookery_protocol::Message;
 
-    let mut play = Play::new();
-    let op = play.user("op", "");
-    play.channel("#x", &[op]);
+    let mut harness = Harness::new();
+    let op = harness.user("op", "");
+    harness.channel("#x", &[op]);
     for line in [
         "TOPIC #x :new",
         "MODE #x +m",
@@ -146,8 +146,8 @@ fn a_change_is_kept_before_it_is_shown() {
     ] {
         let mut out = Vec::new();
         let message = Message::parse(line).unwrap();
-        play.chat.handle(
-            play.now,
+        harness.chat.handle(
+            harness.now,
             Event::Command {
                 session: op,
                 message,
@@ -159,137 +159,152 @@ fn a_change_is_kept_before_it_is_shown() {
 }
 
 #[test]
-fn a_channel_that_is_owned_stays_when_all_have_left_and_one_that_is_not_goes() {
-    let mut play = Play::new();
-    let (op, guest) = (play.user("op", ""), play.guest("gus", ""));
-    play.channel("#owned", &[op, guest]);
-    play.channel("#free", &[guest, op]);
-    play.send(op, "TOPIC #owned :still here");
-    play.send(op, "JOIN 0");
-    play.send(guest, "JOIN 0");
-    assert_eq!(count(&mut play), 1);
-    let other = play.user("other", "");
-    assert_eq!(commands(&play.ask(other, "LIST")), ["321", "322", "323"]);
+fn an_owned_channel_stays_when_it_is_empty_and_another_is_removed() {
+    let mut harness = Harness::new();
+    let (op, guest) = (harness.user("op", ""), harness.guest("gus", ""));
+    harness.channel("#owned", &[op, guest]);
+    harness.channel("#free", &[guest, op]);
+    harness.send(op, "TOPIC #owned :still here");
+    harness.send(op, "JOIN 0");
+    harness.send(guest, "JOIN 0");
+    assert_eq!(count(&mut harness), 1);
+    let other = harness.user("other", "");
     assert_eq!(
-        find(&play.ask(other, "LIST"), "322"),
+        commands(&harness.request(other, "LIST")),
+        ["321", "322", "323"]
+    );
+    assert_eq!(
+        find(&harness.request(other, "LIST"), "322"),
         ":irc.test 322 other #owned 0 :still here"
     );
     assert_eq!(
-        find(&play.ask(other, "JOIN #owned"), "353"),
+        find(&harness.request(other, "JOIN #owned"), "353"),
         ":irc.test 353 other = #owned :other"
     );
     assert_eq!(
-        find(&play.ask(other, "JOIN #free"), "353"),
+        find(&harness.request(other, "JOIN #free"), "353"),
         ":irc.test 353 other = #free :~other"
     );
-    let names = restored(&play.kept)
+    let names = restored(&harness.persisted)
         .channels
         .into_iter()
         .map(|channel| channel.name.to_string());
     assert_eq!(
         names.collect::<Vec<_>>(),
         ["#free", "#owned"],
-        "one made anew belongs to who made it"
+        "a channel that is created again belongs to its creator"
     );
 }
 
 #[test]
-fn a_founder_who_comes_back_is_an_operator_before_all_eyes() {
-    let mut play = Play::new();
-    let (op, bob) = (play.user("op", ""), play.user("bob", ""));
-    play.channel("#x", &[op, bob]);
-    play.send(op, "PART #x");
-    play.forget();
-    play.send(op, "JOIN #x");
-    assert_eq!(commands(&play.heard(bob)), ["JOIN", "MODE"]);
-    assert!(play.ask(op, "MODE #x +m")[0].ends_with("MODE #x +m"));
-    play.send(bob, "PART #x");
-    play.forget();
-    play.send(bob, "JOIN #x");
-    assert_eq!(commands(&play.heard(op)), ["JOIN"]);
+fn a_returning_founder_is_made_operator_visibly() {
+    let mut harness = Harness::new();
+    let (op, bob) = (harness.user("op", ""), harness.user("bob", ""));
+    harness.channel("#x", &[op, bob]);
+    harness.send(op, "PART #x");
+    harness.clear_received();
+    harness.send(op, "JOIN #x");
+    assert_eq!(commands(&harness.received(bob)), ["JOIN", "MODE"]);
+    assert!(harness.request(op, "MODE #x +m")[0].ends_with("MODE #x +m"));
+    harness.send(bob, "PART #x");
+    harness.clear_received();
+    harness.send(bob, "JOIN #x");
+    assert_eq!(commands(&harness.received(op)), ["JOIN"]);
 }
 
 #[test]
-fn nothing_of_guests_and_lobbies_is_kept() {
+fn nothing_of_guests_and_lobbies_is_persisted() {
     let lobby = || Settings {
         lobby: vec!["#lobby".parse().unwrap()],
         ..settings()
     };
-    let mut play = Play::with(lobby());
-    let (a, guest) = (play.user("alice", ""), play.guest("gus", ""));
-    play.channel("#x", &[guest]);
+    let mut harness = Harness::with(lobby());
+    let (a, guest) = (harness.user("alice", ""), harness.guest("gus", ""));
+    harness.channel("#x", &[guest]);
     for (session, line) in [
         (a, "TOPIC #lobby :mine"),
         (guest, "MODE #x +m"),
         (guest, "RENAME #x #y"),
     ] {
-        play.send(session, line);
+        harness.send(session, line);
     }
-    assert_eq!(of_channels(&play), [""; 0]);
-    let kept = furnished().0.kept;
+    assert_eq!(of_channels(&harness), [""; 0]);
+    let kept = furnished().0.persisted;
     let mut restored = restored(&kept);
     restored.channels[0].name = "#lobby".parse().unwrap();
-    let mut play = Play::restored(lobby(), Vec::new(), restored);
-    let op = play.user("op", "");
+    let mut harness = Harness::restored(lobby(), Vec::new(), restored);
+    let op = harness.user("op", "");
     assert_eq!(
-        play.ask(op, "MODE #lobby")[0],
+        harness.request(op, "MODE #lobby")[0],
         ":irc.test 324 op #lobby +n",
-        "a lobby is everyone's"
+        "a lobby has no owner"
     );
 }
 
 #[test]
-fn a_new_name_takes_the_place_of_the_old_one() {
-    let (mut play, op) = furnished();
-    play.wait(60);
-    play.send(op, "RENAME #x #y");
-    let kept = restored(&play.kept).channels;
+fn a_rename_is_persisted() {
+    let (mut harness, op) = furnished();
+    harness.advance(60);
+    harness.send(op, "RENAME #x #y");
+    let kept = restored(&harness.persisted).channels;
     let [channel] = kept.as_slice() else {
         panic!("{kept:?}")
     };
-    assert_eq!((channel.name.as_str(), channel.named_at), ("#y", play.now));
+    assert_eq!(
+        (channel.name.as_str(), channel.named_at),
+        ("#y", harness.now)
+    );
     assert_eq!(channel.lists.len(), 4);
-    play.send(op, "RENAME #y #Y");
-    assert_eq!(restored(&play.kept).channels[0].name.as_str(), "#Y");
+    harness.send(op, "RENAME #y #Y");
+    assert_eq!(restored(&harness.persisted).channels[0].name.as_str(), "#Y");
 }
 
 #[test]
 fn a_channel_that_an_operator_of_the_server_closes_is_forgotten() {
-    let (mut play, op) = furnished();
+    let (mut harness, op) = furnished();
     let name = || "#x".parse().unwrap();
-    let ticket = play.act(Act::CloseChannel {
+    let ticket = harness.act(Act::CloseChannel {
         name: name(),
         reason: "spam".to_owned(),
     });
-    assert!(matches!(play.answer(ticket), Some(Answer::Emptied { members }) if members.len() == 1));
-    assert_eq!(restored(&play.kept).channels, []);
-    assert_eq!(count(&mut play), 0);
     assert!(
-        play.chat
+        matches!(harness.answer(ticket), Some(Answer::Emptied { members }) if members.len() == 1)
+    );
+    assert_eq!(restored(&harness.persisted).channels, []);
+    assert_eq!(count(&mut harness), 0);
+    assert!(
+        harness
+            .chat
             .state
-            .user(play.chat.state.user_of(op).unwrap())
+            .user(harness.chat.state.user_of(op).unwrap())
             .channels()
             .is_empty()
     );
-    play.send(op, "JOIN #x");
-    play.send(op, "PART #x");
-    let ticket = play.act(Act::CloseChannel {
+    harness.send(op, "JOIN #x");
+    harness.send(op, "PART #x");
+    let ticket = harness.act(Act::CloseChannel {
         name: name(),
         reason: "spam".to_owned(),
     });
-    assert!(matches!(play.answer(ticket), Some(Answer::Emptied { members }) if members.is_empty()));
-    assert_eq!(restored(&play.kept).channels, [], "nobody need be in it");
+    assert!(
+        matches!(harness.answer(ticket), Some(Answer::Emptied { members }) if members.is_empty())
+    );
+    assert_eq!(
+        restored(&harness.persisted).channels,
+        [],
+        "nobody needs to be in it"
+    );
 }
 
 #[test]
-fn what_this_server_does_not_know_of_a_kept_channel_is_left_out() {
-    let mut restored = restored(&furnished().0.kept);
+fn unknown_parts_of_a_persistent_channel_are_ignored() {
+    let mut restored = restored(&furnished().0.persisted);
     restored.channels[0].modes.push('Q');
     restored.channels[0].lists[0].list = 'Z';
     restored.channels[0].lists[1].mask = "~z:what".to_owned();
-    let mut play = Play::restored(settings(), Vec::new(), restored);
-    let op = play.user("op", "");
-    play.send(op, "JOIN #x");
-    assert_eq!(commands(&play.ask(op, "MODE #x b")), ["368"]);
-    assert_eq!(commands(&play.ask(op, "MODE #x e")), ["348", "349"]);
+    let mut harness = Harness::restored(settings(), Vec::new(), restored);
+    let op = harness.user("op", "");
+    harness.send(op, "JOIN #x");
+    assert_eq!(commands(&harness.request(op, "MODE #x b")), ["368"]);
+    assert_eq!(commands(&harness.request(op, "MODE #x e")), ["348", "349"]);
 }

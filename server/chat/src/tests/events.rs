@@ -1,59 +1,59 @@
-//! What whoever watches the server is told.
+//! The events that operators receive.
 
 use std::borrow::Cow;
 
 use rookery_control_api::{DisconnectReason, ServerEvent};
 use rookery_protocol::Nick;
 
-use super::play::*;
+use super::harness::*;
 use crate::event::{Act, Disconnect, Event, Kicked};
 use rookery_record::AccountId;
 
-/// How the users went, in order.
-fn why(play: &mut Play) -> Vec<(String, DisconnectReason)> {
+/// Returns why users disconnected, in order.
+fn why(harness: &mut Harness) -> Vec<(String, DisconnectReason)> {
     let went = |what| match what {
         ServerEvent::UserDisconnected {
             nick, reason: why, ..
         } => Some((nick, why)),
         _ => None,
     };
-    std::mem::take(&mut play.news)
+    std::mem::take(&mut harness.events)
         .into_iter()
         .filter_map(went)
         .collect()
 }
 
 #[test]
-fn users_come_and_go_once_however_many_sessions_they_have() {
-    let mut play = Play::new();
-    let first = play.user("alice", "");
+fn a_user_connects_and_disconnects_once_whatever_the_number_of_sessions() {
+    let mut harness = Harness::new();
+    let first = harness.user("alice", "");
     let came = ServerEvent::UserConnected {
         nick: "alice".to_owned(),
         account: Some("alice".to_owned()),
         address: "192.0.2.1:50000".to_owned(),
     };
-    assert_eq!(std::mem::take(&mut play.news), [came]);
-    let second = play.user("alice", "");
-    play.gone(first);
-    assert_eq!(play.news, []);
-    play.gone(second);
+    assert_eq!(std::mem::take(&mut harness.events), [came]);
+    let second = harness.user("alice", "");
+    harness.disconnect(first);
+    assert_eq!(harness.events, []);
+    harness.disconnect(second);
     let went = |why| ServerEvent::UserDisconnected {
         nick: "alice".to_owned(),
         account: Some("alice".to_owned()),
         reason: why,
     };
-    assert_eq!(play.news, [went(DisconnectReason::ConnectionLost)]);
+    assert_eq!(harness.events, [went(DisconnectReason::ConnectionLost)]);
 }
 
 #[test]
-fn how_a_user_went_is_told() {
-    let mut play = Play::new();
+fn the_reason_of_a_disconnect_is_reported() {
+    let mut harness = Harness::new();
     for (why, words) in [
         (DisconnectReason::PingTimeout, "Ping timeout"),
         (DisconnectReason::SendqExceeded, "SendQ exceeded"),
     ] {
-        let session = play.user("alice", "");
-        play.event(Event::Gone {
+        let session = harness.user("alice", "");
+        harness.event(Event::Gone {
             session,
             disconnect: Disconnect {
                 why,
@@ -62,26 +62,26 @@ fn how_a_user_went_is_told() {
             lost: true,
         });
     }
-    let quitter = play.user("alice", "");
-    play.send(quitter, "QUIT :SendQ exceeded");
-    play.user("alice", "");
-    play.act(Act::Kick {
+    let quitter = harness.user("alice", "");
+    harness.send(quitter, "QUIT :SendQ exceeded");
+    harness.user("alice", "");
+    harness.act(Act::Kick {
         whom: Kicked::User(Nick::parse("alice").unwrap()),
         reason: "loud".to_owned(),
     });
-    play.user("bob", "");
-    play.act(Act::AddBan(ban(1, "bob", "spam")));
-    play.user("carl", "");
-    play.act(Act::EndAccount {
+    harness.user("bob", "");
+    harness.act(Act::AddBan(ban(1, "bob", "spam")));
+    harness.user("carl", "");
+    harness.act(Act::EndAccount {
         account: identity("carl").id,
         reason: "moved".to_owned(),
     });
     assert_ne!(identity("carl").id, AccountId(0));
-    play.user("dora", "");
-    play.act(Act::EndAll {
+    harness.user("dora", "");
+    harness.act(Act::EndAll {
         reason: "over".to_owned(),
     });
-    let told = why(&mut play);
+    let told = why(&mut harness);
     let told: Vec<_> = told
         .iter()
         .map(|(nick, why)| (nick.as_str(), *why))
@@ -102,56 +102,56 @@ fn how_a_user_went_is_told() {
 
 #[test]
 fn a_guest_who_signs_in_is_renamed_or_joins_its_accounts_user() {
-    let mut play = Play::new();
-    let guest = play.guest("gus", "");
-    play.news.clear();
-    play.sign_in(guest, identity("alice"));
+    let mut harness = Harness::new();
+    let guest = harness.guest("gus", "");
+    harness.events.clear();
+    harness.sign_in(guest, identity("alice"));
     let renamed = ServerEvent::UserRenamed {
         nick: "alice".to_owned(),
         previous_nick: "gus".to_owned(),
     };
-    assert_eq!(std::mem::take(&mut play.news), [renamed]);
-    let guest = play.guest("hal", "");
-    play.news.clear();
-    play.sign_in(guest, identity("alice"));
+    assert_eq!(std::mem::take(&mut harness.events), [renamed]);
+    let guest = harness.guest("hal", "");
+    harness.events.clear();
+    harness.sign_in(guest, identity("alice"));
     assert_eq!(
-        why(&mut play),
+        why(&mut harness),
         [("hal".to_owned(), DisconnectReason::SignedIn)]
     );
 }
 
 #[test]
-fn channels_come_and_go() {
-    let mut play = Play::new();
-    let gus = play.guest("gus", "");
-    let hal = play.guest("hal", "");
-    play.news.clear();
-    play.channel("#a", &[gus, hal]);
+fn channels_are_reported_when_created_and_removed() {
+    let mut harness = Harness::new();
+    let gus = harness.guest("gus", "");
+    let hal = harness.guest("hal", "");
+    harness.events.clear();
+    harness.channel("#a", &[gus, hal]);
     let made = |by: &str| ServerEvent::ChannelCreated {
         channel: "#a".to_owned(),
         by: by.to_owned(),
     };
-    assert_eq!(std::mem::take(&mut play.news), [made("gus")]);
-    play.send(gus, "PRIVMSG #a :a secret");
-    play.send(gus, "PART #a :a secret");
-    assert_eq!(play.news, []);
-    play.gone(hal);
+    assert_eq!(std::mem::take(&mut harness.events), [made("gus")]);
+    harness.send(gus, "PRIVMSG #a :a secret");
+    harness.send(gus, "PART #a :a secret");
+    assert_eq!(harness.events, []);
+    harness.disconnect(hal);
     let gone = ServerEvent::ChannelRemoved {
         channel: "#a".to_owned(),
     };
-    assert_eq!(std::mem::take(&mut play.news)[0], gone);
+    assert_eq!(std::mem::take(&mut harness.events)[0], gone);
 
-    // That of an account lasts until it is closed.
-    let alice = play.user("alice", "");
-    play.news.clear();
-    play.channel("#a", &[alice]);
-    assert_eq!(std::mem::take(&mut play.news), [made("alice")]);
-    play.send(alice, "PART #a");
-    assert_eq!(play.news, []);
+    // A channel that an account owns exists until it is closed.
+    let alice = harness.user("alice", "");
+    harness.events.clear();
+    harness.channel("#a", &[alice]);
+    assert_eq!(std::mem::take(&mut harness.events), [made("alice")]);
+    harness.send(alice, "PART #a");
+    assert_eq!(harness.events, []);
     let name = rookery_protocol::ChannelName::parse("#a").unwrap();
-    play.act(Act::CloseChannel {
+    harness.act(Act::CloseChannel {
         name,
         reason: "over".to_owned(),
     });
-    assert_eq!(play.news, [gone]);
+    assert_eq!(harness.events, [gone]);
 }
