@@ -46,13 +46,13 @@ impl Accounts {
         };
         let done = match subcommand.to_ascii_uppercase().as_str() {
             "LIST" => self.list_credentials(replies, owner).await,
-            "ADD" => match peer.certificate {
-                Some(fingerprint) => self.add_certificate(now, replies, owner, fingerprint).await,
-                None => {
+            "ADD" => {
+                let Some(fingerprint) = peer.certificate else {
                     let text = "Connect with a client certificate first";
                     return fail(replies, "NO_CERTIFICATE", "ADD", text);
-                }
-            },
+                };
+                self.add_certificate(now, replies, owner, fingerprint).await
+            }
             "REVOKE" => match message.param(1).map(str::parse) {
                 Some(Ok(id)) => {
                     self.revoke_credential(replies, owner, CredentialId(id))

@@ -237,7 +237,7 @@ impl PendingRegistrations {
             match verdict {
                 Verdict::Right if !attempt.registration.is_decoy => right = Some(index),
                 Verdict::Wrong { attempts_left } => {
-                    most_tries = most_tries.max(Some(attempts_left))
+                    most_tries = most_tries.max(Some(attempts_left));
                 }
                 Verdict::Right | Verdict::Dead => most_tries = most_tries.max(Some(0)),
             }

@@ -433,19 +433,18 @@ impl SignIn {
                 "INVALID_CODE",
                 "No registration of this name is waiting for a code",
             )),
-            Ok(account) => match registration.invited(&account).cloned() {
-                Some(invited) => {
+            Ok(account) => {
+                if let Some(invited) = registration.invited(&account).cloned() {
                     self.accounts
                         .accept_invitation(now, &self.peer, invited, code)
                         .await
-                }
-                None => {
+                } else {
                     let own = registration.attempt_at(&account);
                     self.accounts
                         .verify(now, &self.peer, own, &account, code)
                         .await
                 }
-            },
+            }
         };
         match verified {
             Ok(identity) => self.account_created(replies, "VERIFY", identity),

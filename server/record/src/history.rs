@@ -69,6 +69,7 @@ impl HistoryEntry {
     }
 
     /// Returns the event that redacts this message.
+    #[must_use]
     pub fn redaction(
         &self,
         by: Redactor,

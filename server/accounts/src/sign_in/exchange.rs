@@ -208,18 +208,18 @@ impl SignIn {
             Awaits::First(Mechanism::EmailCode) => {
                 let (name, email) = sasl::account_and_email(payload).ok_or(Refused::BadForm)?;
                 *claimed = name.to_string();
-                let challenge = match self.retry.take_if(|retry| retry.is_for(&name, &email)) {
-                    Some(challenge) => challenge,
-                    None => {
-                        let (challenge, state) = self
-                            .accounts
-                            .begin_challenge(now, peer, name, email)
-                            .await?;
-                        let account = challenge.name().clone();
-                        self.mail = Some(MailWatch::new("AUTHENTICATE", account, state));
-                        self.retry = None;
-                        challenge
-                    }
+                let resumed = self.retry.take_if(|retry| retry.is_for(&name, &email));
+                let challenge = if let Some(challenge) = resumed {
+                    challenge
+                } else {
+                    let (challenge, state) = self
+                        .accounts
+                        .begin_challenge(now, peer, name, email)
+                        .await?;
+                    let account = challenge.name().clone();
+                    self.mail = Some(MailWatch::new("AUTHENTICATE", account, state));
+                    self.retry = None;
+                    challenge
                 };
                 Ok(Outcome::Continue(Awaits::MailedCode(challenge), Vec::new()))
             }

@@ -762,7 +762,7 @@ async fn the_log_names_the_account_and_contains_no_secret_or_whole_email() {
 #[tokio::test]
 async fn a_ban_covers_other_spellings_patterns_and_addresses() {
     let server = TestServer::with(|config| {
-        config.accounts.emails_without_dots = vec!["example.org".to_owned()]
+        config.accounts.emails_without_dots = vec!["example.org".to_owned()];
     });
     server.account("bob", "bob@example.org", None).await;
     for target in ["BOB", "eve@example.org", "*@spam.example", "192.0.2.128/25"] {
